@@ -1,0 +1,1 @@
+//! From spec files to RPMs: graph, keys, schedule.

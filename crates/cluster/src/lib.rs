@@ -1,0 +1,1 @@
+//! A local Kubernetes cluster: PKI, control plane, network, up and down.

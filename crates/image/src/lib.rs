@@ -1,0 +1,1 @@
+//! Disk and container images: erofs, verity, UKI, partitions, layers.

@@ -1,0 +1,8 @@
+//! What things are: the facts of the distribution as types, and how their files are read.
+//!
+//! One model per fact, and no I/O. Text comes in; raw types mirror it as written (`serde`, unknown keys refused);
+//! checking turns them into types that cannot be wrong, or into errors that say where and what to do. The command,
+//! the agent in the image, the JSON schemas and the reference pages all read these types.
+
+pub mod arch;
+pub mod digest;

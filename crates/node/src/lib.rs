@@ -1,0 +1,1 @@
+//! basalt-node, the agent inside an image.

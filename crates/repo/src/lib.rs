@@ -1,0 +1,1 @@
+//! RPM headers and payloads, and solving what an image installs.

@@ -1,0 +1,1 @@
+//! Namespaces, overlays, and what a build may see.

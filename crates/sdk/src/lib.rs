@@ -1,0 +1,1 @@
+//! The tree of build tools and the toolchain.

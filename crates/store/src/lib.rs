@@ -1,0 +1,1 @@
+//! Content-addressed objects and trees, results, leases, collection.
