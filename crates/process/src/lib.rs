@@ -1,1 +1,19 @@
 //! The one door to external programs.
+//!
+//! A [`Command`] is put together from a program and its arguments, and run to its end. While it runs, its output
+//! goes line by line to whoever asked for it; when it fails, the error shows the command in a form that can be
+//! pasted into a shell and run again, with the last lines that it wrote. [`tool`] is the table of every program of
+//! the host that Basalt calls, and how to come by it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is
+//! running is stopped, and the call returns [`ProcessError::Interrupted`].
+
+mod command;
+mod error;
+pub mod interrupt;
+mod quote;
+mod running;
+pub mod tool;
+
+pub use command::{Command, Output};
+pub use error::ProcessError;
+pub use quote::quote;
+pub use running::Running;

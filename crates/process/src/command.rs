@@ -1,0 +1,328 @@
+//! A program and its arguments, before it runs.
+
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
+use std::process::Stdio;
+
+use camino::Utf8PathBuf;
+
+use crate::running::Running;
+use crate::tool::{self, Tool};
+use crate::{ProcessError, quote};
+
+/// How many of the last lines an error shows.
+const TAIL: usize = 20;
+
+/// A program with its arguments and surroundings.
+#[derive(Debug, Clone)]
+pub struct Command {
+    program: OsString,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, Option<OsString>)>,
+    clear_environment: bool,
+    directory: Option<Utf8PathBuf>,
+    input: Vec<u8>,
+    shown: Option<String>,
+}
+
+/// What a program wrote.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Output {
+    /// Standard output, whole.
+    pub stdout: Vec<u8>,
+    /// Standard error, whole.
+    pub stderr: Vec<u8>,
+}
+
+impl Output {
+    /// Standard output as text, without white space at its end.
+    pub fn text(&self) -> String {
+        String::from_utf8_lossy(&self.stdout).trim_end().to_owned()
+    }
+}
+
+impl Command {
+    /// A program by name or path.
+    pub fn new(program: impl AsRef<OsStr>) -> Self {
+        Self {
+            program: program.as_ref().to_owned(),
+            arguments: Vec::new(),
+            environment: Vec::new(),
+            clear_environment: false,
+            directory: None,
+            input: Vec::new(),
+            shown: None,
+        }
+    }
+
+    /// A program of the host.
+    pub fn tool(tool: Tool) -> Self {
+        Self::new(tool.program)
+    }
+
+    /// Adds an argument.
+    pub fn arg(mut self, argument: impl AsRef<OsStr>) -> Self {
+        self.arguments.push(argument.as_ref().to_owned());
+        self
+    }
+
+    /// Adds arguments.
+    pub fn args<A: AsRef<OsStr>>(mut self, arguments: impl IntoIterator<Item = A>) -> Self {
+        self.arguments
+            .extend(arguments.into_iter().map(|argument| argument.as_ref().to_owned()));
+        self
+    }
+
+    /// Sets a variable.
+    pub fn env(mut self, name: impl AsRef<OsStr>, value: impl AsRef<OsStr>) -> Self {
+        self.environment
+            .push((name.as_ref().to_owned(), Some(value.as_ref().to_owned())));
+        self
+    }
+
+    /// Takes a variable away.
+    pub fn env_remove(mut self, name: impl AsRef<OsStr>) -> Self {
+        self.environment.push((name.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Starts from no variables at all.
+    pub fn env_clear(mut self) -> Self {
+        self.clear_environment = true;
+        self
+    }
+
+    /// Runs it in a folder.
+    pub fn current_dir(mut self, directory: impl Into<Utf8PathBuf>) -> Self {
+        self.directory = Some(directory.into());
+        self
+    }
+
+    /// What the program reads from standard input; nothing unless said.
+    pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.input = bytes.into();
+        self
+    }
+
+    /// How errors show the command, where the words themselves would tell nobody anything.
+    pub fn shown_as(mut self, text: impl Into<String>) -> Self {
+        self.shown = Some(text.into());
+        self
+    }
+
+    /// The program's name, without its folder.
+    pub fn name(&self) -> String {
+        let path = Path::new(&self.program);
+        path.file_name().unwrap_or(&self.program).to_string_lossy().into_owned()
+    }
+
+    /// The whole command in a form that a shell reads back.
+    pub fn pasteable(&self) -> String {
+        if let Some(shown) = &self.shown {
+            return shown.clone();
+        }
+        let mut words = Vec::new();
+        if let Some(directory) = &self.directory {
+            words.push(format!("cd {} &&", quote(directory.as_str())));
+        }
+        if self.clear_environment || !self.environment.is_empty() {
+            words.push("env".to_owned());
+        }
+        if self.clear_environment {
+            words.push("-i".to_owned());
+        }
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => words.push(format!("{}={}", name.to_string_lossy(), quote(value))),
+                None => words.push(format!("-u {}", name.to_string_lossy())),
+            }
+        }
+        words.push(quote(&self.program));
+        words.extend(self.arguments.iter().map(quote));
+        words.join(" ")
+    }
+
+    /// The same as the standard library's type, for callers that manage the process themselves.
+    pub fn to_std(&self) -> std::process::Command {
+        let mut command = std::process::Command::new(&self.program);
+        command.args(&self.arguments);
+        if self.clear_environment {
+            command.env_clear();
+        }
+        for (name, value) in &self.environment {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        if let Some(directory) = &self.directory {
+            command.current_dir(directory);
+        }
+        command
+    }
+
+    /// Starts it with both outputs piped, in a process group of its own.
+    ///
+    /// # Errors
+    /// When the program is missing or cannot be started.
+    pub fn spawn(&self) -> Result<Running, ProcessError> {
+        tracing::debug!(command = %self.pasteable(), "running");
+        let mut command = self.to_std();
+        command.stdin(if self.input.is_empty() {
+            Stdio::null()
+        } else {
+            Stdio::piped()
+        });
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        std::os::unix::process::CommandExt::process_group(&mut command, 0);
+        let child = command.spawn().map_err(|source| self.start_error(source))?;
+        Ok(Running::new(child, self.name(), self.pasteable(), self.input.clone()))
+    }
+
+    /// Runs it to its end with the terminal of ours: for what a person uses.
+    ///
+    /// # Errors
+    /// When the program is missing or cannot be started. How it ended is in the status.
+    pub fn interactive(&self) -> Result<std::process::ExitStatus, ProcessError> {
+        self.to_std().status().map_err(|source| self.start_error(source))
+    }
+
+    /// Runs it to its end and keeps what it wrote.
+    ///
+    /// # Errors
+    /// See [`ProcessError`]; an exit status other than 0 is one.
+    pub fn output(&self) -> Result<Output, ProcessError> {
+        let mut output = Output::default();
+        let mut running = self.spawn()?;
+        let status = running.wait_with(|stream, bytes| match stream {
+            crate::running::Stream::Out => output.stdout.extend_from_slice(bytes),
+            crate::running::Stream::Err => output.stderr.extend_from_slice(bytes),
+        })?;
+        if status.success() {
+            return Ok(output);
+        }
+        let words = if output.stderr.trim_ascii().is_empty() {
+            &output.stdout
+        } else {
+            &output.stderr
+        };
+        let text = String::from_utf8_lossy(words);
+        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
+        Err(self.failed(status, lines))
+    }
+
+    /// Runs it to its end, giving each line that it writes, on either output, to `line`.
+    ///
+    /// # Errors
+    /// See [`ProcessError`]; an exit status other than 0 is one.
+    pub fn lines(&self, mut line: impl FnMut(&str)) -> Result<(), ProcessError> {
+        let mut tail = Vec::new();
+        let mut partial = Vec::new();
+        let mut take = |bytes: &[u8], tail: &mut Vec<String>| {
+            let text = String::from_utf8_lossy(bytes);
+            let text = text.trim_end_matches(['\n', '\r']);
+            line(text);
+            if tail.len() == 2 * TAIL {
+                tail.drain(..TAIL);
+            }
+            tail.push(text.to_owned());
+        };
+        let status = self.spawn()?.wait_with(|_, bytes| {
+            partial.extend_from_slice(bytes);
+            while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
+                let rest = partial.split_off(end + 1);
+                take(&partial, &mut tail);
+                partial = rest;
+            }
+        })?;
+        if !partial.is_empty() {
+            take(&partial, &mut tail);
+        }
+        if status.success() {
+            Ok(())
+        } else {
+            Err(self.failed(status, tail))
+        }
+    }
+
+    fn failed(&self, status: std::process::ExitStatus, mut lines: Vec<String>) -> ProcessError {
+        let lines = lines.split_off(lines.len().saturating_sub(TAIL));
+        ProcessError::Failed {
+            program: self.name(),
+            command: self.pasteable(),
+            status,
+            tail: lines,
+        }
+    }
+
+    fn start_error(&self, source: std::io::Error) -> ProcessError {
+        if source.kind() != std::io::ErrorKind::NotFound {
+            return ProcessError::Start {
+                program: self.name(),
+                command: self.pasteable(),
+                source,
+            };
+        }
+        let program = self.program.to_string_lossy().into_owned();
+        let tool = tool::find(&program);
+        let package = tool.and_then(|tool| tool.package);
+        ProcessError::Missing {
+            program,
+            purpose: tool.map(|tool| tool.purpose),
+            remedy: package.map(|package| format!("on Debian or Ubuntu: apt-get install {package}")),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failure_can_be_pasted_and_shows_the_last_words() {
+        let command = Command::new("sh")
+            .args(["-c", "echo first; echo it broke >&2; exit 3"])
+            .env("A", "b c");
+        let error = command.output().expect_err("exit status 3");
+        let ProcessError::Failed {
+            command, tail, status, ..
+        } = &error
+        else {
+            panic!("{error:?}")
+        };
+        assert_eq!(status.code(), Some(3));
+        assert_eq!(tail, &["it broke"]);
+        assert_eq!(command, "env A='b c' sh -c 'echo first; echo it broke >&2; exit 3'");
+    }
+
+    #[test]
+    fn a_missing_tool_names_its_package() {
+        let missing = Tool {
+            program: "no-such-program-here",
+            package: None,
+            purpose: "is not there",
+        };
+        assert!(matches!(
+            Command::tool(missing).output(),
+            Err(ProcessError::Missing { .. })
+        ));
+    }
+
+    #[test]
+    fn lines_come_whole_and_in_order() {
+        let mut seen = Vec::new();
+        let command = Command::new("sh").args(["-c", "printf 'a\\nb'; sleep 0.05; printf 'c\\nd'"]);
+        command.lines(|line| seen.push(line.to_owned())).expect("succeeds");
+        assert_eq!(seen, ["a", "bc", "d"]);
+    }
+
+    #[test]
+    fn input_arrives_and_output_is_whole() {
+        let input = "x".repeat(300_000);
+        let output = Command::new("cat")
+            .input(input.as_bytes())
+            .output()
+            .expect("cat succeeds");
+        assert_eq!(output.stdout.len(), input.len());
+    }
+}
