@@ -1,0 +1,79 @@
+//! Files by the digest of their content.
+
+use std::io::{self, Read, Write as _};
+
+use basalt_model::digest::{Digest, Hasher};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{Store, StoreError, Workspace};
+
+impl Store {
+    /// Where the object of that digest is, or would be.
+    pub fn object_path(&self, digest: &Digest) -> Utf8PathBuf {
+        self.root().join("objects").join(digest.to_hex())
+    }
+
+    /// Where the object is, if the store has it.
+    pub fn object(&self, digest: &Digest) -> Option<Utf8PathBuf> {
+        Some(self.object_path(digest)).filter(|path| path.is_file())
+    }
+
+    /// Takes in all that a reader holds; the object's digest and size in bytes.
+    ///
+    /// # Errors
+    /// When reading or writing fails; nothing is left behind then.
+    pub fn insert(&self, mut content: impl Read) -> Result<(Digest, u64), StoreError> {
+        let folder = self.root().join("tmp");
+        let mut store = || -> io::Result<(Digest, u64)> {
+            let mut file = tempfile::Builder::new()
+                .prefix(&Workspace::prefix())
+                .tempfile_in(&folder)?;
+            let mut hasher = Hasher::new();
+            let mut buffer = vec![0; 256 * 1024];
+            let mut size = 0;
+            loop {
+                let length = content.read(&mut buffer)?;
+                if length == 0 {
+                    break;
+                }
+                hasher.write_all(&buffer[..length])?;
+                file.write_all(&buffer[..length])?;
+                size += length as u64;
+            }
+            let digest = hasher.finish();
+            set_read_only(file.as_file())?;
+            file.persist(self.object_path(&digest)).map_err(|error| error.error)?;
+            Ok((digest, size))
+        };
+        store().map_err(StoreError::io("cannot store an object in", &folder))
+    }
+
+    /// Takes in a file by copying it.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or the store not written.
+    pub fn insert_file(&self, path: &Utf8Path) -> Result<(Digest, u64), StoreError> {
+        let file = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
+        self.insert(file)
+    }
+
+    /// Reads an object again and compares it with its name.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what its name says.
+    pub fn verify_object(&self, digest: &Digest) -> Result<(), StoreError> {
+        let path = self.object_path(digest);
+        let read = || Digest::of_reader(std::fs::File::open(&path)?);
+        let (actual, _) = read().map_err(StoreError::io("cannot read", &path))?;
+        if actual == *digest {
+            Ok(())
+        } else {
+            Err(StoreError::Damaged { path, actual })
+        }
+    }
+}
+
+fn set_read_only(file: &std::fs::File) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    file.set_permissions(std::fs::Permissions::from_mode(0o444))
+}

@@ -1,0 +1,41 @@
+//! Small facts by the digest of what they follow from.
+
+use basalt_model::digest::Digest;
+use camino::Utf8PathBuf;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::{Store, StoreError, write};
+
+impl Store {
+    fn result_path(&self, key: &Digest) -> Utf8PathBuf {
+        self.root().join("results").join(format!("{key}.json"))
+    }
+
+    /// The result of that key, if it is known. One that cannot be read counts as unknown: it is made again.
+    pub fn result<T: DeserializeOwned>(&self, key: &Digest) -> Option<T> {
+        let path = self.result_path(key);
+        let text = std::fs::read(&path).ok()?;
+        match serde_json::from_slice(&text) {
+            Ok(result) => {
+                self.mark_used(&path);
+                Some(result)
+            }
+            Err(error) => {
+                tracing::debug!(%path, %error, "a result from another time");
+                None
+            }
+        }
+    }
+
+    /// Keeps a result.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn set_result<T: Serialize>(&self, key: &Digest, result: &T) -> Result<(), StoreError> {
+        let path = self.result_path(key);
+        let text = serde_json::to_vec_pretty(result)
+            .map_err(|error| StoreError::io("cannot write", &path)(std::io::Error::other(error)))?;
+        write::atomically(&path, text)
+    }
+}

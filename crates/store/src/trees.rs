@@ -1,0 +1,58 @@
+//! Folders by the digest of what they were made from.
+
+use basalt_model::digest::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{Store, StoreError};
+
+impl Store {
+    /// Where the tree of that key is, or would be.
+    ///
+    /// The name is short so that many of them fit into the options of one overlay mount.
+    pub fn tree_path(&self, key: &Digest) -> Utf8PathBuf {
+        self.root().join("trees").join(key.short())
+    }
+
+    /// Where the tree is, if the store has it. Being asked for counts as use, which collection respects.
+    pub fn tree(&self, key: &Digest) -> Option<Utf8PathBuf> {
+        let path = self.tree_path(key);
+        path.is_dir().then(|| {
+            self.mark_used(&path);
+            path
+        })
+    }
+
+    /// The tree of that key; when it is not there yet, `make` fills an empty folder, which then becomes the tree.
+    ///
+    /// Two processes that make the same tree at the same time both succeed: the first one's is kept.
+    ///
+    /// # Errors
+    /// When `make` fails or the store cannot be written; nothing is left behind then.
+    pub fn tree_or_make<E: From<StoreError>>(
+        &self,
+        key: &Digest,
+        make: impl FnOnce(&Utf8Path) -> Result<(), E>,
+    ) -> Result<Utf8PathBuf, E> {
+        if let Some(path) = self.tree(key) {
+            return Ok(path);
+        }
+        let workspace = self.workspace()?;
+        let fresh = workspace.path().join("tree");
+        fs_err::create_dir(&fresh).map_err(StoreError::io("cannot create", &fresh))?;
+        make(&fresh)?;
+        Ok(self.adopt_tree(key, &fresh)?)
+    }
+
+    /// Makes a finished folder (on the store's own disk, in a [workspace](crate::Workspace)) the tree of that key.
+    ///
+    /// # Errors
+    /// When it cannot be moved.
+    pub fn adopt_tree(&self, key: &Digest, folder: &Utf8Path) -> Result<Utf8PathBuf, StoreError> {
+        let path = self.tree_path(key);
+        match std::fs::rename(folder, &path) {
+            Ok(()) => Ok(path),
+            Err(_) if path.is_dir() => Ok(path),
+            Err(source) => Err(StoreError::io("cannot move a finished tree to", &path)(source)),
+        }
+    }
+}
