@@ -1,0 +1,165 @@
+//! What a sandbox shows to the program in it.
+
+use basalt_process::{Command, quote};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::OUTER;
+
+/// A description of a sandbox and of the program to run in it.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Sandbox {
+    pub(crate) root: Root,
+    pub(crate) mounts: Vec<Mount>,
+    pub(crate) network: Network,
+    pub(crate) hostname: String,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) directory: Utf8PathBuf,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) devices: Vec<Utf8PathBuf>,
+    pub(crate) shown: Option<String>,
+}
+
+/// What `/` is made of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Root {
+    /// Trees, the uppermost first. They are never written to.
+    pub layers: Vec<Utf8PathBuf>,
+    /// A folder on a disk for what the program writes, kept afterwards under `upper`; without one, writes go to memory.
+    pub scratch: Option<Utf8PathBuf>,
+}
+
+/// Something that is mounted into the root. The mount points are made as needed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Mount {
+    /// A file or folder of the host.
+    Bind {
+        /// On the host.
+        from: Utf8PathBuf,
+        /// In the sandbox.
+        to: Utf8PathBuf,
+        /// Whether the program may write to it.
+        writable: bool,
+    },
+    /// Trees stacked onto each other, the uppermost first; read-only.
+    Stack {
+        /// On the host.
+        layers: Vec<Utf8PathBuf>,
+        /// In the sandbox.
+        to: Utf8PathBuf,
+    },
+    /// An empty folder in memory.
+    Memory {
+        /// In the sandbox.
+        to: Utf8PathBuf,
+    },
+}
+
+/// Which network the program sees.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Network {
+    /// A loopback device and nothing else.
+    None,
+    /// That of the process which starts it.
+    Inherited,
+}
+
+impl Sandbox {
+    /// A sandbox with a root, no network, and nothing of the host.
+    pub fn new(root: Root) -> Self {
+        Self {
+            root,
+            mounts: Vec::new(),
+            network: Network::None,
+            hostname: "basalt".to_owned(),
+            environment: Vec::new(),
+            directory: "/".into(),
+            arguments: Vec::new(),
+            devices: Vec::new(),
+            shown: None,
+        }
+    }
+
+    /// Mounts something into it. Later mounts may lie within earlier ones.
+    pub fn mount(mut self, mount: Mount) -> Self {
+        self.mounts.push(mount);
+        self
+    }
+
+    /// Shows a file or folder of the host at the same path, read-only.
+    pub fn show(self, path: impl AsRef<Utf8Path>) -> Self {
+        let path = path.as_ref().to_owned();
+        self.mount(Mount::Bind {
+            from: path.clone(),
+            to: path,
+            writable: false,
+        })
+    }
+
+    /// Shows a file or folder of the host at the same path, for writing too.
+    pub fn show_writable(self, path: impl AsRef<Utf8Path>) -> Self {
+        let path = path.as_ref().to_owned();
+        self.mount(Mount::Bind {
+            from: path.clone(),
+            to: path,
+            writable: true,
+        })
+    }
+
+    /// Adds a device node of the host beside the harmless ones that are always there; left out where the host has none.
+    pub fn device(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.devices.push(path.into());
+        self
+    }
+
+    /// Chooses the network.
+    pub fn network(mut self, network: Network) -> Self {
+        self.network = network;
+        self
+    }
+
+    /// Names the host that the program believes to be on.
+    pub fn hostname(mut self, name: impl Into<String>) -> Self {
+        self.hostname = name.into();
+        self
+    }
+
+    /// Sets a variable. The program sees those that are set here and no others.
+    pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.environment.push((name.into(), value.into()));
+        self
+    }
+
+    /// Runs the program in a folder of the sandbox.
+    pub fn current_dir(mut self, directory: impl Into<Utf8PathBuf>) -> Self {
+        self.directory = directory.into();
+        self
+    }
+
+    /// How errors show the command; the program's own words unless said.
+    pub fn shown_as(mut self, text: impl Into<String>) -> Self {
+        self.shown = Some(text.into());
+        self
+    }
+
+    /// The command that runs a program in this sandbox.
+    ///
+    /// It must be started and waited for by one thread: the sandbox ends when the thread that started it does.
+    pub fn command<A: AsRef<str>>(&self, program: &str, arguments: impl IntoIterator<Item = A>) -> Command {
+        let mut sandbox = self.clone();
+        sandbox.arguments = std::iter::once(program.to_owned())
+            .chain(arguments.into_iter().map(|argument| argument.as_ref().to_owned()))
+            .collect();
+        let shown = sandbox.shown.take().unwrap_or_else(|| {
+            let words: Vec<_> = sandbox.arguments.iter().map(quote).collect();
+            words.join(" ")
+        });
+        let description = serde_json::to_string(&sandbox).unwrap_or_default();
+        Command::new("/proc/self/exe")
+            .arg(OUTER)
+            .arg(description)
+            .shown_as(shown)
+    }
+}

@@ -1,0 +1,152 @@
+//! Programs in real sandboxes. The test binary is its own sandbox, so it has a `main`.
+
+use basalt_process::ProcessError;
+use basalt_sandbox::{Mount, Network, Root, Sandbox};
+use camino::{Utf8Path, Utf8PathBuf};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+fn main() {
+    basalt_sandbox::enter_if_asked();
+    let trials = vec![
+        Trial::test("the_host_cannot_be_seen", the_host_cannot_be_seen),
+        Trial::test(
+            "layers_stack_and_writes_land_in_the_scratch",
+            layers_stack_and_writes_land_in_the_scratch,
+        ),
+        Trial::test("there_is_no_network", there_is_no_network),
+        Trial::test("read_only_means_read_only", read_only_means_read_only),
+        Trial::test("exit_codes_come_through", exit_codes_come_through),
+        Trial::test(
+            "what_the_program_leaves_running_ends",
+            what_the_program_leaves_running_ends,
+        ),
+    ];
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+/// A root in which the host's programs run: its own folders, bound.
+fn host_root(folder: &Utf8Path) -> Sandbox {
+    let base = folder.join("base");
+    std::fs::create_dir_all(base.join("usr")).expect("made");
+    for link in ["bin", "lib", "lib64", "sbin"] {
+        if !base.join(link).is_symlink() {
+            std::os::unix::fs::symlink(format!("usr/{link}"), base.join(link)).expect("linked");
+        }
+    }
+    Sandbox::new(Root {
+        layers: vec![base],
+        scratch: None,
+    })
+    .mount(Mount::Bind {
+        from: "/usr".into(),
+        to: "/usr".into(),
+        writable: false,
+    })
+    .env("PATH", "/usr/bin")
+}
+
+fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+    (folder, path)
+}
+
+fn sh(sandbox: &Sandbox, script: &str) -> Result<String, ProcessError> {
+    sandbox
+        .command("/bin/sh", ["-c", script])
+        .output()
+        .map(|output| output.text())
+}
+
+fn the_host_cannot_be_seen() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    std::fs::write(path.join("secret"), "x")?;
+    let seen = sh(
+        &host_root(&path),
+        "ls /; hostname; id -u; echo $$; env | grep -c CARGO; ls /proc | grep -c '^[0-9]'",
+    )
+    .unwrap_or_else(|error| error.to_string());
+    let lines: Vec<_> = seen.lines().collect();
+    for name in ["bin", "dev", "proc", "usr"] {
+        assert!(lines.contains(&name), "{seen}");
+    }
+    for name in ["home", "etc", "root", "tmp", "work"] {
+        assert!(!lines.contains(&name), "{seen}");
+    }
+    assert!(seen.contains("\nbasalt\n0\n"), "{seen}");
+    Ok(())
+}
+
+fn layers_stack_and_writes_land_in_the_scratch() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    for (layer, text) in [("upper", "from above"), ("lower", "from below")] {
+        std::fs::create_dir_all(path.join(layer).join("d"))?;
+        std::fs::write(path.join(layer).join("d/file"), text)?;
+        std::fs::write(path.join(layer).join("d").join(layer), text)?;
+    }
+    let scratch = path.join("scratch");
+    std::fs::create_dir(&scratch)?;
+    let mut sandbox = host_root(&path);
+    sandbox = sandbox.mount(Mount::Stack {
+        layers: vec![path.join("upper"), path.join("lower")],
+        to: "/s".into(),
+    });
+    assert_eq!(sh(&sandbox, "cat /s/d/file; ls /s/d")?, "from abovefile\nlower\nupper");
+    let kept = Sandbox::new(Root {
+        layers: vec![path.join("upper"), path.join("base")],
+        scratch: Some(scratch.clone()),
+    })
+    .show("/usr");
+    sh(&kept, "echo new > /d/file; rm /d/upper")?;
+    assert_eq!(std::fs::read_to_string(scratch.join("upper/d/file"))?, "new\n");
+    assert_eq!(std::fs::read_to_string(path.join("upper/d/file"))?, "from above");
+    Ok(())
+}
+
+fn there_is_no_network() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    let count = "grep -c : /proc/net/dev";
+    assert_eq!(sh(&host_root(&path), count)?, "1", "only loopback");
+    let inherited = sh(&host_root(&path).network(Network::Inherited), count)?;
+    let ours = std::fs::read_to_string("/proc/net/dev")?
+        .lines()
+        .filter(|line| line.contains(':'))
+        .count();
+    assert_eq!(inherited, ours.to_string());
+    Ok(())
+}
+
+fn read_only_means_read_only() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    std::fs::create_dir(path.join("shown"))?;
+    let sandbox = host_root(&path).show(path.join("shown"));
+    assert!(sh(&sandbox, &format!("touch {path}/shown/x")).is_err());
+    let sandbox = host_root(&path).show_writable(path.join("shown"));
+    sh(&sandbox, &format!("touch {path}/shown/x"))?;
+    assert!(path.join("shown/x").exists());
+    Ok(())
+}
+
+fn exit_codes_come_through() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    for (script, code) in [("exit 7", 7), ("kill -9 $$", 137)] {
+        let Err(ProcessError::Failed { status, .. }) = sh(&host_root(&path), script) else {
+            return Err(format!("`{script}` succeeded").into());
+        };
+        assert_eq!(status.code(), Some(code));
+    }
+    Ok(())
+}
+
+fn what_the_program_leaves_running_ends() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    std::fs::create_dir(path.join("shown"))?;
+    let sandbox = host_root(&path).show_writable(path.join("shown"));
+    sh(
+        &sandbox,
+        &format!("(sleep 0.7; touch {path}/shown/late) >/dev/null 2>&1 &"),
+    )?;
+    std::thread::sleep(std::time::Duration::from_millis(1200));
+    assert!(!path.join("shown/late").exists());
+    Ok(())
+}
