@@ -1,1 +1,40 @@
 //! Virtual machines by QEMU: firmware, disks, console, control.
+//!
+//! A [`Machine`] says what a machine is made of: processors, memory, disks, network, what it is told at boot. Starting
+//! it makes its folder (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`Running`] machine,
+//! which can be watched by its [`Console`], asked over [`Qmp`], and stopped in an orderly way.
+//!
+//! QEMU itself comes from wherever the caller says, through the [`Tools`] trait: for the command line that is the SDK
+//! in a sandbox, for tests it may be anything.
+//!
+//! ```text
+//! Machine + Tools + Accelerator ── start ──> Running ── console().wait_for("login:") ── stop() ──> Stopped
+//!    └ folder: vars.fd disk0.qcow2 config.img smbios-*.txt qmp.sock console.sock console.log qemu.log
+//! ```
+
+mod accelerator;
+mod arguments;
+mod config_disk;
+mod console;
+mod disk;
+mod error;
+mod machine;
+mod probe;
+mod qmp;
+mod running;
+mod smbios;
+mod terminal;
+mod tools;
+
+pub use accelerator::{Accelerator, Verdict};
+pub use arguments::QemuArguments;
+pub use config_disk::{CONFIG_LABEL, ConfigDisk};
+pub use console::{Console, plain_text};
+pub use disk::{Bus, Disk, DiskFormat, DiskSource};
+pub use error::MachineError;
+pub use machine::{Files, Forward, Machine, Network, mac_address};
+pub use qmp::{Event, Qmp, RunState};
+pub use running::{Running, Stopped};
+pub use smbios::{Credential, smbios_strings};
+pub use terminal::{ESCAPE, Left, attach};
+pub use tools::{Call, Firmware, Tools};

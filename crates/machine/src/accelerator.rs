@@ -1,0 +1,176 @@
+//! KVM where it works, QEMU's own translator (TCG) where not.
+//!
+//! That /dev/kvm can be opened is no proof: nested in some clouds' machines, it starts guests and then emulates them
+//! instruction by instruction, or stops at the first that it does not know. So a guest of three hundred bytes is run,
+//! which does what a kernel does, and KVM is used only when that one comes to its end in time. The verdict is kept
+//! until the machine is booted again.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use basalt_model::arch::Arch;
+use basalt_process::interrupt;
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+
+use crate::probe;
+use crate::{Call, MachineError, Tools};
+
+/// The device of KVM.
+pub(crate) const DEVICE: &str = "/dev/kvm";
+/// How long the guest may take: on working hardware it is a tenth of a second.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What runs the instructions of a machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Accelerator {
+    /// The processor itself.
+    Kvm,
+    /// QEMU's translator: slower by an order of magnitude, and everywhere.
+    Tcg,
+}
+
+/// Which accelerator is to be used, and why.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verdict {
+    /// The one to be used.
+    pub accelerator: Accelerator,
+    /// For the person who wonders: why, and what would change it.
+    pub reason: String,
+}
+
+impl Verdict {
+    fn tcg(reason: impl Into<String>) -> Self {
+        Self {
+            accelerator: Accelerator::Tcg,
+            reason: reason.into(),
+        }
+    }
+}
+
+impl Accelerator {
+    /// Finds out which accelerator works for an architecture. The verdict is kept in a file in `cache` for as long as
+    /// this machine is not booted again.
+    ///
+    /// # Errors
+    /// When the folder cannot be written to, or QEMU not be run.
+    pub fn choose(tools: &dyn Tools, arch: Arch, cache: &Utf8Path) -> Result<Verdict, MachineError> {
+        if arch.name() != std::env::consts::ARCH {
+            return Ok(Verdict::tcg(format!("{arch} is not the architecture of this machine")));
+        }
+        if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(DEVICE) {
+            return Ok(Verdict::tcg(match error.kind() {
+                std::io::ErrorKind::NotFound => format!("there is no {DEVICE} here"),
+                std::io::ErrorKind::PermissionDenied => {
+                    format!("{DEVICE} may not be opened by this user: `sudo usermod -aG kvm $USER`, and log in again")
+                }
+                _ => format!("{DEVICE} cannot be opened: {error}"),
+            }));
+        }
+        let boot = fs_err::read_to_string("/proc/sys/kernel/random/boot_id")
+            .map_err(MachineError::file("find out when this machine was booted"))?;
+        let kept = cache.join(format!("kvm-{}.json", boot.trim()));
+        if let Some(verdict) = fs_err::read(&kept)
+            .ok()
+            .and_then(|text| serde_json::from_slice(&text).ok())
+        {
+            return Ok(verdict);
+        }
+        let verdict = match run_guest(tools, arch, Self::Kvm, cache)? {
+            None => Verdict {
+                accelerator: Self::Kvm,
+                reason: "KVM ran a small guest".to_owned(),
+            },
+            Some(failure) => Verdict::tcg(format!("{DEVICE} is there, but a small guest {failure}")),
+        };
+        let text = serde_json::to_vec(&verdict)
+            .map_err(|error| MachineError::file("keep the verdict on KVM")(error.into()))?;
+        fs_err::write(&kept, text).map_err(MachineError::file("keep the verdict on KVM"))?;
+        Ok(verdict)
+    }
+
+    /// QEMU's options for it.
+    pub(crate) fn arguments(self, arch: Arch, vcpus: u32) -> Vec<String> {
+        let (accel, cpu) = match (self, arch) {
+            (Self::Kvm, _) => ("kvm".to_owned(), "host"),
+            (Self::Tcg, Arch::X86_64) => {
+                let threads = if vcpus > 1 { "multi" } else { "single" };
+                (format!("tcg,thread={threads},tb-size=512"), TCG_CPU)
+            }
+            (Self::Tcg, Arch::Aarch64) => ("tcg,thread=multi,tb-size=512".to_owned(), "max,pauth-impdef=on"),
+        };
+        ["-accel", &accel, "-cpu", cpu].map(str::to_owned).to_vec()
+    }
+}
+
+/// The processor that TCG plays. Each feature that costs the translator more than it saves the guest is left out.
+const TCG_CPU: &str = "max,la57=off";
+
+/// Runs the guest of the probe. Nothing means that it did what it should; otherwise, what it did instead.
+pub(crate) fn run_guest(
+    tools: &dyn Tools,
+    arch: Arch,
+    accelerator: Accelerator,
+    folder: &Utf8Path,
+) -> Result<Option<String>, MachineError> {
+    if arch == Arch::Aarch64 {
+        // The probe is written for x86; where KVM for arm is offered, it has been real so far.
+        return Ok(None);
+    }
+    fs_err::create_dir_all(folder).map_err(MachineError::file("make a folder for the KVM probe"))?;
+    let image = folder.join(format!("kvm-probe-{}.bin", std::process::id()));
+    fs_err::write(&image, probe::firmware()).map_err(MachineError::file("write the guest of the KVM probe"))?;
+    let call = Call {
+        program: format!("qemu-system-{arch}"),
+        reads: vec![image.clone()],
+        devices: vec![DEVICE.into()],
+        ..Call::default()
+    };
+    let device = format!("isa-debug-exit,iobase={},iosize=4", probe::PORT);
+    let command = tools
+        .command(&call)
+        .args(accelerator.arguments(arch, 1))
+        .args([
+            "-machine",
+            "q35",
+            "-nodefaults",
+            "-no-user-config",
+            "-display",
+            "none",
+            "-m",
+            "16",
+            "-no-reboot",
+        ])
+        .args(["-bios", image.as_str(), "-device", &device]);
+    tracing::debug!(command = %command.pasteable(), "probing KVM");
+    let outcome = end_of(&mut command.to_std());
+    // Left behind, it would only be litter.
+    drop(fs_err::remove_file(&image));
+    let outcome = outcome.map_err(MachineError::file("run the KVM probe"))?;
+    interrupt::check()?;
+    Ok(match outcome {
+        Some(status) if status.code() == Some(probe::SUCCESS) => None,
+        Some(status) => Some(format!("failed in it ({status})")),
+        None => Some(format!("did not come to its end within {} s in it", PATIENCE.as_secs())),
+    })
+}
+
+/// How a program ends, if it does so in time.
+fn end_of(command: &mut std::process::Command) -> std::io::Result<Option<std::process::ExitStatus>> {
+    let mut child = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()?;
+    let began = Instant::now();
+    while began.elapsed() < PATIENCE && !interrupt::requested() {
+        if let Some(status) = child.try_wait()? {
+            return Ok(Some(status));
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    child.kill()?;
+    child.wait()?;
+    Ok(None)
+}

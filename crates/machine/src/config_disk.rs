@@ -1,0 +1,118 @@
+//! A small FAT disk with files for the node agent, for where there are no SMBIOS credentials.
+
+use std::io::{Cursor, Write as _};
+
+use camino::Utf8Path;
+use fatfs::{Date, DateTime, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
+
+use crate::MachineError;
+
+/// The label by which the node agent knows the disk.
+pub const CONFIG_LABEL: &str = "BASALT-CFG";
+
+/// Small enough to be made in an instant, large enough for any configuration.
+const SIZE: usize = 4 * 1024 * 1024;
+
+/// A disk with files, made anew each time the machine starts. The same files give the same bytes.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ConfigDisk {
+    /// The files in its root: names and contents.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl ConfigDisk {
+    /// A disk with the node's configuration where the node agent looks for it.
+    pub fn with_node_config(yaml: impl Into<Vec<u8>>) -> Self {
+        Self {
+            files: vec![("node.yaml".to_owned(), yaml.into())],
+        }
+    }
+
+    /// The bytes of the disk.
+    ///
+    /// # Errors
+    /// When the files do not fit, or have names that FAT does not know.
+    pub fn image(&self) -> Result<Vec<u8>, std::io::Error> {
+        let mut bytes = vec![0_u8; SIZE];
+        let mut label = [b' '; 11];
+        for (place, letter) in label.iter_mut().zip(CONFIG_LABEL.bytes()) {
+            *place = letter;
+        }
+        let options = FormatVolumeOptions::new().volume_label(label).volume_id(0xBA5A_17C0);
+        fatfs::format_volume(Cursor::new(&mut bytes[..]), options)?;
+        {
+            let options = FsOptions::new().time_provider(&TIME);
+            let filesystem = FileSystem::new(Cursor::new(&mut bytes[..]), options)?;
+            for (name, contents) in &self.files {
+                filesystem.root_dir().create_file(name)?.write_all(contents)?;
+            }
+            filesystem.unmount()?;
+        }
+        Ok(bytes)
+    }
+
+    /// Writes the disk to a file.
+    pub(crate) fn write(&self, path: &Utf8Path) -> Result<(), MachineError> {
+        let image = self
+            .image()
+            .map_err(MachineError::file("make the configuration disk"))?;
+        fs_err::write(path, image).map_err(MachineError::file("write the configuration disk"))
+    }
+}
+
+/// Every file is from the same moment, the first that FAT knows: the disk depends on nothing but its files.
+#[derive(Debug)]
+struct Always1980;
+
+static TIME: Always1980 = Always1980;
+
+impl TimeProvider for Always1980 {
+    fn get_current_date(&self) -> Date {
+        Date {
+            year: 1980,
+            month: 1,
+            day: 1,
+        }
+    }
+
+    fn get_current_date_time(&self) -> DateTime {
+        DateTime {
+            date: self.get_current_date(),
+            time: Time {
+                hour: 0,
+                min: 0,
+                sec: 0,
+                millis: 0,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use super::*;
+
+    #[test]
+    fn the_disk_can_be_read_back_and_is_repeatable() {
+        let disk = ConfigDisk::with_node_config("kind: NodeConfig\n");
+        let mut bytes = disk.image().expect("fits");
+        assert_eq!(bytes, disk.image().expect("fits"));
+        let filesystem = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new()).expect("is FAT");
+        assert_eq!(filesystem.volume_label(), CONFIG_LABEL);
+        let mut text = String::new();
+        filesystem
+            .root_dir()
+            .open_file("node.yaml")
+            .expect("is there")
+            .read_to_string(&mut text)
+            .expect("is text");
+        assert_eq!(text, "kind: NodeConfig\n");
+    }
+
+    #[test]
+    fn what_does_not_fit_is_an_error() {
+        assert!(ConfigDisk::with_node_config(vec![0; SIZE]).image().is_err());
+    }
+}

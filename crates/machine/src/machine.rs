@@ -1,0 +1,241 @@
+//! What a machine is made of.
+
+use basalt_model::arch::Arch;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{ConfigDisk, Credential, Disk};
+
+/// The longest path that the address of a Unix socket holds.
+const SOCKET_PATH: usize = 107;
+
+/// A virtual machine, as it is to be.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Its name, for people.
+    pub name: String,
+    /// Where its files are kept. One folder belongs to one machine.
+    pub folder: Utf8PathBuf,
+    /// The architecture of its processors.
+    pub arch: Arch,
+    /// How many processors.
+    pub vcpus: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Its disks; the firmware tries them in this order.
+    pub disks: Vec<Disk>,
+    /// Its network cards.
+    pub networks: Vec<Network>,
+    /// What systemd in it finds as credentials.
+    pub credentials: Vec<Credential>,
+    /// Words that systemd-stub adds to the kernel's command line. Ignored by a machine with Secure Boot.
+    pub kernel_arguments: Vec<String>,
+    /// A small disk with files for the node agent.
+    pub config_disk: Option<ConfigDisk>,
+    /// Whether a reset of the machine restarts it; otherwise QEMU ends.
+    pub reboots: bool,
+}
+
+/// What a network card is plugged into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Network {
+    /// A tap device that is there already, in the network namespace that QEMU runs in.
+    Tap {
+        /// The name of the device.
+        device: String,
+        /// The address of the card.
+        mac: String,
+    },
+    /// QEMU's own little network: the machine reaches out, and is reached only through the forwards.
+    User {
+        /// Whether the machine reaches nothing but what is forwarded to it.
+        isolated: bool,
+        /// Ports of the host that lead into the machine.
+        forwards: Vec<Forward>,
+        /// The address of the card.
+        mac: String,
+    },
+    /// A Unix socket that carries whole frames: one end listens, the other connects.
+    Stream {
+        /// The socket.
+        socket: Utf8PathBuf,
+        /// Whether this end is the one that listens.
+        listens: bool,
+        /// The address of the card.
+        mac: String,
+    },
+}
+
+/// A TCP port of the host's loopback device that leads to a port of the machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Forward {
+    /// On the host.
+    pub host: u16,
+    /// In the machine.
+    pub guest: u16,
+}
+
+/// Where the files of a machine are, for whoever looks at it from outside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Files {
+    folder: Utf8PathBuf,
+}
+
+impl Files {
+    /// The files in a machine's folder.
+    pub fn new(folder: impl Into<Utf8PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+    /// The folder itself.
+    pub fn folder(&self) -> &Utf8Path {
+        &self.folder
+    }
+    /// All that the machine wrote to its serial console.
+    pub fn console_log(&self) -> Utf8PathBuf {
+        self.folder.join("console.log")
+    }
+    /// The serial console itself, for one at a time.
+    pub fn console_socket(&self) -> Utf8PathBuf {
+        self.folder.join("console.sock")
+    }
+    /// The control socket, for one at a time.
+    pub fn control_socket(&self) -> Utf8PathBuf {
+        self.folder.join("qmp.sock")
+    }
+    /// What QEMU itself said.
+    pub fn qemu_log(&self) -> Utf8PathBuf {
+        self.folder.join("qemu.log")
+    }
+    /// The variables of the firmware.
+    pub fn variables(&self) -> Utf8PathBuf {
+        self.folder.join("vars.fd")
+    }
+    /// The copy-on-write file of a disk.
+    pub fn overlay(&self, index: usize) -> Utf8PathBuf {
+        self.folder.join(format!("disk{index}.qcow2"))
+    }
+    /// The configuration disk.
+    pub fn config_disk(&self) -> Utf8PathBuf {
+        self.folder.join("config.img")
+    }
+    /// One string of SMBIOS.
+    pub fn smbios(&self, index: usize) -> Utf8PathBuf {
+        self.folder.join(format!("smbios{index}.txt"))
+    }
+}
+
+impl Machine {
+    /// A machine with two processors, 2 GiB of memory, and nothing plugged in.
+    pub fn new(name: impl Into<String>, folder: impl Into<Utf8PathBuf>, arch: Arch) -> Self {
+        Self {
+            name: name.into(),
+            folder: folder.into(),
+            arch,
+            vcpus: 2,
+            memory_mib: 2048,
+            disks: Vec::new(),
+            networks: Vec::new(),
+            credentials: Vec::new(),
+            kernel_arguments: Vec::new(),
+            config_disk: None,
+            reboots: true,
+        }
+    }
+
+    /// Where its files are.
+    pub fn files(&self) -> Files {
+        Files::new(&self.folder)
+    }
+
+    /// What is wrong with the description, and what to do about it.
+    pub(crate) fn problem(&self) -> Option<(String, Option<String>)> {
+        let socket = self.files().console_socket();
+        if socket.as_str().len() > SOCKET_PATH {
+            return Some((
+                format!("the path of its console is too long for a socket: {socket}"),
+                Some(format!(
+                    "keep its folder somewhere shorter than {} characters, for instance by setting BASALT_STORE",
+                    SOCKET_PATH - "/console.sock".len()
+                )),
+            ));
+        }
+        if self.vcpus == 0 || self.memory_mib < 128 {
+            return Some(("it needs a processor and at least 128 MiB of memory".to_owned(), None));
+        }
+        for network in &self.networks {
+            let mac = network.mac();
+            let octets: Vec<_> = mac.split(':').map(|octet| u8::from_str_radix(octet, 16)).collect();
+            let plain = mac.len() == 17 && octets.len() == 6 && octets.iter().all(Result::is_ok);
+            if !plain
+                || octets
+                    .first()
+                    .is_some_and(|first| matches!(first, Ok(first) if first & 1 == 1))
+            {
+                return Some((
+                    format!("`{mac}` is not the address of a network card"),
+                    Some("write it as 52:54:00:12:34:56".to_owned()),
+                ));
+            }
+        }
+        self.credentials
+            .iter()
+            .find(|credential| !credential.has_good_name())
+            .map(|credential| {
+                (
+                    format!("`{}` is no name for a credential", credential.name),
+                    Some("use letters, digits, dots, dashes and underscores".to_owned()),
+                )
+            })
+    }
+}
+
+impl Network {
+    /// The address of the card.
+    pub fn mac(&self) -> &str {
+        match self {
+            Self::Tap { mac, .. } | Self::User { mac, .. } | Self::Stream { mac, .. } => mac,
+        }
+    }
+}
+
+/// An address for the network card of a machine: the same for the same name and number, different for others.
+pub fn mac_address(machine: &str, card: u8) -> String {
+    // FNV-1a: no secret depends on it, and it need not be told apart by an attacker.
+    let hash = machine
+        .bytes()
+        .chain([0, card])
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        });
+    let [.., a, b, c] = hash.to_be_bytes();
+    format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_stable_and_differ() {
+        assert_eq!(mac_address("node-1", 0), mac_address("node-1", 0));
+        assert_ne!(mac_address("node-1", 0), mac_address("node-1", 1));
+        assert_ne!(mac_address("node-1", 0), mac_address("node-2", 0));
+    }
+
+    #[test]
+    fn impossible_machines_are_named() {
+        let machine = Machine::new("a", "/m", Arch::X86_64);
+        assert_eq!(machine.problem(), None);
+        let mut far = machine.clone();
+        far.folder = format!("/{}", "x".repeat(100)).into();
+        assert!(
+            far.problem()
+                .is_some_and(|(reason, help)| reason.contains("too long") && help.is_some())
+        );
+        let mut wrong = machine;
+        wrong.networks.push(Network::Tap {
+            device: "t".into(),
+            mac: "01:00:5e:00:00:01".into(),
+        });
+        assert!(wrong.problem().is_some_and(|(reason, _)| reason.contains("01:00:5e")));
+    }
+}

@@ -1,0 +1,286 @@
+//! A machine while it runs.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Child, ExitStatus, Stdio};
+use std::time::{Duration, Instant};
+
+use basalt_process::interrupt;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use crate::machine::Files;
+use crate::{Accelerator, Console, Machine, MachineError, QemuArguments, Qmp, Tools, disk, plain_text, smbios_strings};
+
+/// How often the end of QEMU is looked for.
+const TICK: Duration = Duration::from_millis(20);
+/// How long QEMU may take to answer.
+const ANSWER: Duration = Duration::from_secs(10);
+/// How many of QEMU's last lines an error shows.
+const SHOWN: usize = 20;
+
+/// A machine that was started. Dropping it pulls the plug.
+#[derive(Debug)]
+pub struct Running {
+    name: String,
+    files: Files,
+    child: Child,
+    command: String,
+    ended: Option<ExitStatus>,
+}
+
+/// How a machine came to be stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// It had ended before.
+    Already,
+    /// It shut down when asked to.
+    Orderly,
+    /// It did not, and the plug was pulled.
+    Unplugged,
+    /// Even QEMU did not answer any more, and was killed.
+    Killed,
+}
+
+impl Machine {
+    /// Makes what the machine needs in its folder, and starts it. Returns once QEMU runs; what the machine does from
+    /// then on is seen on its [`Console`].
+    ///
+    /// # Errors
+    /// When the description is impossible, a file cannot be made, or QEMU refuses.
+    pub fn start(&self, tools: &dyn Tools, accelerator: Accelerator) -> Result<Running, MachineError> {
+        if let Some((reason, help)) = self.problem() {
+            return Err(MachineError::Description {
+                machine: self.name.clone(),
+                reason,
+                help,
+            });
+        }
+        let firmware = tools.firmware(self.arch);
+        let files = self.files();
+        self.prepare(tools, &firmware)?;
+        let line = QemuArguments::new(self, &firmware, accelerator);
+        let command = tools.command(&line.call).args(&line.arguments);
+        let pasteable = command.pasteable();
+        tracing::debug!(command = %pasteable, "starting a machine");
+        let log = fs_err::File::create(files.qemu_log()).map_err(MachineError::file("make QEMU's log"))?;
+        let log_too = log.try_clone().map_err(MachineError::file("make QEMU's log"))?;
+        let child = command
+            .to_std()
+            .stdin(Stdio::null())
+            .stdout(log.into_file())
+            .stderr(log_too.into_file())
+            .process_group(0)
+            .spawn()
+            .map_err(MachineError::file(format!("start QEMU with: {pasteable}")))?;
+        let mut running = Running {
+            name: self.name.clone(),
+            files,
+            child,
+            command: pasteable,
+            ended: None,
+        };
+        running.wait_until_it_answers()?;
+        Ok(running)
+    }
+
+    fn prepare(&self, tools: &dyn Tools, firmware: &crate::Firmware) -> Result<(), MachineError> {
+        let files = self.files();
+        fs_err::create_dir_all(&self.folder).map_err(MachineError::file("make the machine's folder"))?;
+        disk::make_overlays(self, tools)?;
+        if !files.variables().exists() {
+            let fresh = files.variables().with_extension("new");
+            fs_err::copy(&firmware.variables, &fresh).map_err(MachineError::file("copy the firmware's variables"))?;
+            fs_err::rename(&fresh, files.variables()).map_err(MachineError::file("copy the firmware's variables"))?;
+        }
+        if let Some(config) = &self.config_disk {
+            config.write(&files.config_disk())?;
+        }
+        for (index, string) in smbios_strings(self).into_iter().enumerate() {
+            fs_err::write(files.smbios(index), string).map_err(MachineError::file("write what the machine is told"))?;
+        }
+        // Left by an earlier run; whoever waits for the new ones must not find these.
+        for stale in [files.console_log(), files.console_socket(), files.control_socket()] {
+            match fs_err::remove_file(stale) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(MachineError::file("take away the files of an earlier run")(error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Running {
+    /// The machine's name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where its files are.
+    pub fn files(&self) -> &Files {
+        &self.files
+    }
+
+    /// The process id of QEMU, or of what it runs in.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// QEMU's command, for pasting.
+    pub fn command(&self) -> &str {
+        &self.command
+    }
+
+    /// Its console, from the beginning on.
+    pub fn console(&self) -> Console {
+        Console::new(&self.name, self.files.console_log())
+    }
+
+    /// Connects to its control socket. Drop the connection when done: there is only one.
+    ///
+    /// # Errors
+    /// When QEMU does not answer.
+    pub fn control(&self) -> Result<Qmp, MachineError> {
+        Qmp::connect(&self.files.control_socket(), ANSWER)
+    }
+
+    /// Whether it has ended, and how QEMU did.
+    ///
+    /// # Errors
+    /// When the system cannot tell.
+    pub fn ended(&mut self) -> Result<Option<ExitStatus>, MachineError> {
+        if self.ended.is_none() {
+            self.ended = self
+                .child
+                .try_wait()
+                .map_err(MachineError::file("see whether QEMU still runs"))?;
+        }
+        Ok(self.ended)
+    }
+
+    /// Waits for a line on the console; it is an error when the machine ends first.
+    ///
+    /// # Errors
+    /// As [`Console::wait_for`]; [`MachineError::Ended`].
+    pub fn wait_for(
+        &mut self,
+        console: &mut Console,
+        pattern: &str,
+        timeout: Duration,
+    ) -> Result<String, MachineError> {
+        let doing = format!("waiting for `{pattern}` on the console of `{}`", self.name);
+        console.wait_for(pattern, timeout, || self.check(&doing))
+    }
+
+    /// An error when the machine has ended.
+    ///
+    /// # Errors
+    /// [`MachineError::Ended`], which says what we were `doing`.
+    pub fn check(&mut self, doing: &str) -> Result<(), MachineError> {
+        let Some(status) = self.ended()? else {
+            return Ok(());
+        };
+        let mut last = last_lines(&fs_err::read(self.files.qemu_log()).unwrap_or_default());
+        if last.is_empty() {
+            last = last_lines(&fs_err::read(self.files.console_log()).unwrap_or_default());
+        }
+        Err(MachineError::Ended {
+            doing: doing.to_owned(),
+            status: status.to_string(),
+            last,
+            folder: self.files.folder().to_owned(),
+            command: self.command.clone(),
+        })
+    }
+
+    /// Waits until the machine ends by itself.
+    ///
+    /// # Errors
+    /// An interruption.
+    pub fn wait(&mut self, timeout: Duration) -> Result<Option<ExitStatus>, MachineError> {
+        let began = Instant::now();
+        loop {
+            let status = self.ended()?;
+            if status.is_some() || began.elapsed() >= timeout {
+                return Ok(status);
+            }
+            interrupt::check()?;
+            std::thread::sleep(TICK);
+        }
+    }
+
+    /// Stops the machine: presses its power button, gives it `grace` to shut down, and pulls the plug if that was not
+    /// enough. After an interruption there is no grace.
+    ///
+    /// # Errors
+    /// When the system cannot tell whether it ended.
+    pub fn stop(mut self, grace: Duration) -> Result<Stopped, MachineError> {
+        if self.ended()?.is_some() {
+            return Ok(Stopped::Already);
+        }
+        // Each of these may fail because the machine is ending just now; the next step tells.
+        let asked = self
+            .control()
+            .and_then(|mut control| control.power_down().map(|()| control));
+        if asked.is_ok() && self.gone_within(grace)? {
+            return Ok(Stopped::Orderly);
+        }
+        drop(asked);
+        let unplugged = self.control().and_then(|mut control| control.quit());
+        if unplugged.is_ok() && self.gone_within(Duration::from_secs(3))? {
+            return Ok(Stopped::Unplugged);
+        }
+        self.kill();
+        Ok(Stopped::Killed)
+    }
+
+    /// Kills QEMU, as a power cut would. What the machine did not flush is lost.
+    pub fn kill(&mut self) {
+        if matches!(self.ended(), Ok(Some(_))) {
+            return;
+        }
+        let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        // Already gone is as good as killed.
+        let _ = group.map(|group| kill_process_group(group, Signal::KILL));
+        self.ended = self.child.wait().ok();
+    }
+
+    fn gone_within(&mut self, time: Duration) -> Result<bool, MachineError> {
+        let began = Instant::now();
+        while began.elapsed() < time && !interrupt::requested() {
+            if self.ended()?.is_some() {
+                return Ok(true);
+            }
+            std::thread::sleep(TICK);
+        }
+        Ok(self.ended()?.is_some())
+    }
+
+    fn wait_until_it_answers(&mut self) -> Result<(), MachineError> {
+        let began = Instant::now();
+        while !self.files.control_socket().exists() && began.elapsed() < ANSWER {
+            self.check("starting")?;
+            interrupt::check()?;
+            std::thread::sleep(TICK / 4);
+        }
+        let answer = self.control().and_then(|mut control| control.status());
+        // When it did not answer because it ended, that is what to say.
+        self.check("starting")?;
+        answer.map(drop)
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+fn last_lines(text: &[u8]) -> Vec<String> {
+    let mut lines: Vec<_> = text
+        .split(|byte| *byte == b'\n')
+        .map(plain_text)
+        .filter(|line| !line.is_empty())
+        .collect();
+    lines.split_off(lines.len().saturating_sub(SHOWN))
+}

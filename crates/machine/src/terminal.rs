@@ -1,0 +1,170 @@
+//! The console of a machine on the terminal of a person.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+
+use basalt_process::interrupt;
+use camino::Utf8Path;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
+
+use crate::MachineError;
+
+/// The key that leaves the console: Ctrl-].
+pub const ESCAPE: u8 = 0x1d;
+
+/// Why the terminal was given back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Left {
+    /// The person pressed the escape key; the machine runs on.
+    ByKey,
+    /// The machine closed its console: it ended.
+    MachineEnded,
+    /// There is nothing more on standard input.
+    InputEnded,
+}
+
+/// Connects standard input and output with the console at `socket` until the machine ends or the person presses
+/// Ctrl-]. All other keys, Ctrl-C among them, go to the machine.
+///
+/// # Errors
+/// When the console is not there, or somebody else has it.
+pub fn attach(socket: &Utf8Path) -> Result<Left, MachineError> {
+    let mut console = UnixStream::connect(socket).map_err(|source| MachineError::Control {
+        doing: "connecting to its console".to_owned(),
+        socket: socket.to_owned(),
+        source,
+    })?;
+    let stdin = std::io::stdin();
+    let raw = RawMode::enter(stdin.as_fd()).map_err(terminal)?;
+    let left = relay(stdin.as_fd(), &mut std::io::stdout().lock(), &mut console).map_err(terminal);
+    drop(raw);
+    left
+}
+
+fn terminal(source: std::io::Error) -> MachineError {
+    MachineError::Terminal { source }
+}
+
+/// Moves bytes both ways until one side has had enough.
+fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStream) -> std::io::Result<Left> {
+    let mut buffer = [0_u8; 4096];
+    let tick = Timespec {
+        tv_sec: 0,
+        tv_nsec: 200_000_000,
+    };
+    loop {
+        let (typed, written) = {
+            let mut ends = [
+                PollFd::from_borrowed_fd(input, PollFlags::IN),
+                PollFd::new(console, PollFlags::IN),
+            ];
+            match poll(&mut ends, Some(&tick)) {
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+            (!ends[0].revents().is_empty(), !ends[1].revents().is_empty())
+        };
+        if interrupt::requested() {
+            return Ok(Left::ByKey);
+        }
+        if written {
+            let length = match console.read(&mut buffer) {
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => 0,
+                length => length?,
+            };
+            if length == 0 {
+                return Ok(Left::MachineEnded);
+            }
+            output.write_all(&buffer[..length])?;
+            output.flush()?;
+        }
+        if typed {
+            let length = rustix::io::read(input, &mut buffer)?;
+            let keys = &buffer[..length];
+            let (forward, left) = match keys.iter().position(|key| *key == ESCAPE) {
+                Some(place) => (&keys[..place], Some(Left::ByKey)),
+                None => (keys, (length == 0).then_some(Left::InputEnded)),
+            };
+            console.write_all(forward)?;
+            if let Some(left) = left {
+                return Ok(left);
+            }
+        }
+    }
+}
+
+/// A terminal that passes every key on as it is; given back as it was when dropped.
+struct RawMode<'a> {
+    terminal: Option<(BorrowedFd<'a>, Termios)>,
+}
+
+impl<'a> RawMode<'a> {
+    fn enter(terminal: BorrowedFd<'a>) -> std::io::Result<Self> {
+        // A pipe has no modes: scripts can talk to a console too.
+        if !isatty(terminal) {
+            return Ok(Self { terminal: None });
+        }
+        let before = tcgetattr(terminal)?;
+        let mut raw = before.clone();
+        raw.make_raw();
+        tcsetattr(terminal, OptionalActions::Now, &raw)?;
+        Ok(Self {
+            terminal: Some((terminal, before)),
+        })
+    }
+}
+
+impl Drop for RawMode<'_> {
+    fn drop(&mut self) {
+        if let Some((terminal, before)) = &self.terminal {
+            // When the terminal is gone there is nothing to put back.
+            let _ = tcsetattr(terminal, OptionalActions::Now, before);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn talk(typed: &[u8], close: bool) -> (Left, Vec<u8>, Vec<u8>) {
+        let (mut person, input) = UnixStream::pair().expect("a pair");
+        let (mut console, mut machine) = UnixStream::pair().expect("a pair");
+        machine.write_all(b"login: ").expect("writable");
+        person.write_all(typed).expect("writable");
+        if close {
+            person.shutdown(std::net::Shutdown::Write).expect("closes");
+        }
+        let mut screen = Vec::new();
+        let left = relay(input.as_fd(), &mut screen, &mut console).expect("works");
+        drop(console);
+        let mut received = Vec::new();
+        machine.read_to_end(&mut received).expect("readable");
+        (left, screen, received)
+    }
+
+    #[test]
+    fn the_escape_key_leaves_and_is_not_passed_on() {
+        let (left, screen, received) = talk(b"root\x03\n\x1dmore", false);
+        assert_eq!(left, Left::ByKey);
+        assert_eq!(screen, b"login: ");
+        assert_eq!(received, b"root\x03\n");
+    }
+
+    #[test]
+    fn the_end_of_input_is_noticed() {
+        let (left, _, received) = talk(b"abc", true);
+        assert_eq!((left, received.as_slice()), (Left::InputEnded, &b"abc"[..]));
+    }
+
+    #[test]
+    fn the_end_of_the_machine_is_noticed() {
+        let (_person, input) = UnixStream::pair().expect("a pair");
+        let (mut console, machine) = UnixStream::pair().expect("a pair");
+        drop(machine);
+        let left = relay(input.as_fd(), &mut Vec::new(), &mut console).expect("works");
+        assert_eq!(left, Left::MachineEnded);
+    }
+}
