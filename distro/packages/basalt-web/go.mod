@@ -1,0 +1,3 @@
+module basalt.local/packages/basalt-web
+
+go 1.27
