@@ -33,6 +33,9 @@
 # digest of the compiler's inputs, which the package's own digest already says.
 %go_ldflags             -s -w -buildid=
 
+# Compiled packages, for this build only.
+%go_cache               %{_builddir}/.gocache
+
 # The path of one module's unpacked source: %%{gomodule github.com/flannel-io/flannel@v0.28.10}
 %gomodule()             %{go_modcache}/%{1}
 
@@ -40,7 +43,7 @@
   export PATH=%{go_root}/bin:$PATH \
   export GOOS=linux GOARCH=%{go_target} %{go_level} CGO_ENABLED=%{go_cgo} \
   export GOTOOLCHAIN=local GOPROXY=off GOSUMDB=off GOTELEMETRY=off GOWORK=off GOENV=off \
-  export GOMODCACHE=%{go_modcache} GOCACHE=%{_builddir}/.gocache GOTMPDIR=%{_builddir} \
+  export GOMODCACHE=%{go_modcache} GOCACHE=%{go_cache} GOTMPDIR=%{_builddir} \
   export GOFLAGS="-mod=readonly -trimpath -buildvcs=false -p=%{?_smp_build_ncpus}%{!?_smp_build_ncpus:2}" \
 %if %{go_cgo} \
   export CC=%{_host}-gcc CXX=%{_host}-g++ CGO_CFLAGS="%{optflags}" CGO_LDFLAGS="%{?build_ldflags}" \
@@ -50,8 +53,9 @@
 
 %goprep \
 %setup -q -c -T \
-cp -p %{_sourcedir}/go.mod %{_sourcedir}/go.sum . \
-if ls %{_sourcedir}/*.go >/dev/null 2>&1; then cp -p %{_sourcedir}/*.go .; fi \
+for file in %{_sourcedir}/go.mod %{_sourcedir}/go.sum %{_sourcedir}/*.go; do \
+  if [ -e $file ]; then cp -p $file .; fi \
+done \
 %{nil}
 
 %gobuild(o:) \
