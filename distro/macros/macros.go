@@ -33,8 +33,9 @@
 # digest of the compiler's inputs, which the package's own digest already says.
 %go_ldflags             -s -w -buildid=
 
-# Compiled packages, for this build only.
+# Compiled packages, for this build only. A spec with `BuildRequires: go-std` starts with the standard library there.
 %go_cache               %{_builddir}/.gocache
+%go_std                 /sysroot/usr/lib/go-std
 
 # The path of one module's unpacked source: %%{gomodule github.com/flannel-io/flannel@v0.28.10}
 %gomodule()             %{go_modcache}/%{1}
@@ -44,6 +45,7 @@
   export GOOS=linux GOARCH=%{go_target} %{go_level} CGO_ENABLED=%{go_cgo} \
   export GOTOOLCHAIN=local GOPROXY=off GOSUMDB=off GOTELEMETRY=off GOWORK=off GOENV=off \
   export GOMODCACHE=%{go_modcache} GOCACHE=%{go_cache} GOTMPDIR=%{_builddir} \
+  if [ -d %{go_std} ] && [ ! -e %{go_cache} ]; then cp -r %{go_std} %{go_cache}; chmod -R u+w %{go_cache}; fi \
   export GOFLAGS="-mod=readonly -trimpath -buildvcs=false -p=%{?_smp_build_ncpus}%{!?_smp_build_ncpus:2}" \
 %if %{go_cgo} \
   export CC=%{_host}-gcc CXX=%{_host}-g++ CGO_CFLAGS="%{optflags}" CGO_LDFLAGS="%{?build_ldflags}" \
@@ -63,7 +65,7 @@ done \
 go build -o bin/%{-o*} %{go_buildmode} %{?go_tags:-tags=%{go_tags}} -ldflags="%{go_ldflags} %{?go_stamp}" %{*} \
 %{nil}
 
-%go_buildmode           %[0%{go_cgo} ? "-buildmode=pie" : "-buildmode=exe"]
+%go_buildmode           %[0%{go_cgo} ? "-buildmode=pie" : ""]
 
 %goinstall() \
 install -D -m 0755 bin/%{1} %{buildroot}%{?2}%{!?2:%{_bindir}}/%{1} \
