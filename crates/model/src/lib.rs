@@ -6,3 +6,7 @@
 
 pub mod arch;
 pub mod digest;
+pub mod document;
+pub mod problem;
+pub mod schema;
+pub mod node_config;

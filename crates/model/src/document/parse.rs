@@ -1,0 +1,198 @@
+//! From the events of the YAML parser to the tree.
+
+use granit_parser::{Event, Options, Parser, ScalarStyle};
+
+use super::{Entry, Finding, Kind, Node, Span};
+
+/// The tree of a text, and what is wrong with it.
+pub(super) fn tree(text: &str) -> (Option<Node>, Vec<(Span, Finding)>) {
+    let mut builder = Builder::default();
+    let mut options = Options::default();
+    options.set_emit_comments(false);
+    for event in Parser::new_from_str_with_options(text, options) {
+        match event {
+            Ok((event, span)) => builder.take(text, event, span.byte_range().unwrap_or(0..0)),
+            Err(error) => {
+                let start = error.marker().byte_offset().unwrap_or(0).min(text.len());
+                let finding = Finding::error(format!("this is not YAML: {}", error.info()), "the reader stopped here");
+                builder
+                    .found
+                    .push((start..start, finding.with_help(syntax_help(text, start))));
+                return (None, builder.found);
+            }
+        }
+    }
+    if builder.root.is_none() && builder.found.is_empty() {
+        let finding = Finding::error("the file is empty", "nothing here").with_help("write the document's keys");
+        builder.found.push((0..0, finding));
+    }
+    (builder.root, builder.found)
+}
+
+fn syntax_help(text: &str, at: usize) -> &'static str {
+    let start = text[..text.floor_char_boundary(at)]
+        .rfind('\n')
+        .map_or(0, |newline| newline + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
+        "indent with spaces: YAML does not allow tabs there"
+    } else {
+        "look at this line and the one before it: indentation, a missing `:`, quotes or brackets left open"
+    }
+}
+
+/// A list or object that is not closed yet.
+enum Open {
+    List(Vec<Node>),
+    Object {
+        entries: Vec<Entry>,
+        key: Option<(String, Span)>,
+    },
+}
+
+#[derive(Default)]
+struct Builder {
+    open: Vec<(Open, usize)>,
+    root: Option<Node>,
+    found: Vec<(Span, Finding)>,
+}
+
+impl Builder {
+    fn take(&mut self, text: &str, event: Event<'_>, span: Span) {
+        match event {
+            Event::Scalar(value, style, anchor, tag) => {
+                self.refuse_extras(anchor, tag.is_some(), &span);
+                let kind = if style == ScalarStyle::Plain {
+                    plain(&value)
+                } else {
+                    Kind::Text(value.into_owned())
+                };
+                self.value(text, Node { span, kind });
+            }
+            Event::SequenceStart(_, anchor, tag) => {
+                self.refuse_extras(anchor, tag.is_some(), &span);
+                self.open.push((Open::List(Vec::new()), span.start));
+            }
+            Event::MappingStart(_, anchor, tag) => {
+                self.refuse_extras(anchor, tag.is_some(), &span);
+                self.open.push((
+                    Open::Object {
+                        entries: Vec::new(),
+                        key: None,
+                    },
+                    span.start,
+                ));
+            }
+            Event::SequenceEnd | Event::MappingEnd => self.close(text, span.end),
+            Event::Alias(_) | Event::UnresolvedAlias(_) => {
+                let finding = Finding::error("aliases (`*name`) are not taken", "an alias");
+                self.found
+                    .push((span.clone(), finding.with_help("write the value out")));
+                self.value(text, Node { span, kind: Kind::Null });
+            }
+            _ => {}
+        }
+    }
+
+    fn refuse_extras(&mut self, anchor: usize, tagged: bool, span: &Span) {
+        let finding = match (anchor, tagged) {
+            (0, false) => return,
+            (0, true) => Finding::error("tags (`!name`) are not taken", "this has a tag"),
+            _ => Finding::error("anchors (`&name`) are not taken", "this has an anchor"),
+        };
+        self.found
+            .push((span.start..span.start, finding.with_help("remove it")));
+    }
+
+    fn close(&mut self, text: &str, end: usize) {
+        let Some((open, start)) = self.open.pop() else { return };
+        let kind = match open {
+            Open::List(items) => Kind::List(items),
+            Open::Object { entries, .. } => Kind::Object(entries),
+        };
+        let end = end.clamp(start, text.len());
+        // The parser closes a block where the next one starts; what counts ends with its last character.
+        let end = start + text.get(start..end).map_or(0, |inside| inside.trim_end().len());
+        self.value(text, Node { span: start..end, kind });
+    }
+
+    fn value(&mut self, text: &str, node: Node) {
+        match self.open.last_mut() {
+            None if self.root.is_some() => {
+                let finding = Finding::error("the file holds a second document", "it starts here");
+                let finding = finding.with_help("keep one document per file: remove what follows `---`");
+                self.found.push((node.span.start..node.span.start, finding));
+            }
+            None => self.root = Some(node),
+            Some((Open::List(items), _)) => items.push(node),
+            Some((Open::Object { entries, key }, _)) => match key.take() {
+                Some((name, key_span)) => {
+                    if let Some(first) = entries.iter().find(|entry| entry.key == name) {
+                        let line = text[..first.key_span.start].matches('\n').count() + 1;
+                        let finding = Finding::error(format!("`{name}` is there twice"), "given again here");
+                        let help = format!("the first one is in line {line}; keep one of them");
+                        self.found.push((key_span.clone(), finding.with_help(help)));
+                    }
+                    entries.push(Entry {
+                        key: name,
+                        key_span,
+                        value: node,
+                    });
+                }
+                None => {
+                    let name = match node.kind {
+                        Kind::Text(name) | Kind::Number(_, name) => name,
+                        Kind::Bool(value) => value.to_string(),
+                        Kind::Null => "null".to_owned(),
+                        Kind::List(_) | Kind::Object(_) => {
+                            let finding = Finding::error("a key must be a word", "this is used as a key");
+                            self.found.push((node.span.start..node.span.start, finding));
+                            String::new()
+                        }
+                    };
+                    *key = Some((name, node.span));
+                }
+            },
+        }
+    }
+}
+
+/// What an unquoted scalar means in YAML 1.2's core schema.
+fn plain(text: &str) -> Kind {
+    let number = |number: serde_json::Number| Kind::Number(number, text.to_owned());
+    match text {
+        "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
+        "true" | "True" | "TRUE" => return Kind::Bool(true),
+        "false" | "False" | "FALSE" => return Kind::Bool(false),
+        _ => {}
+    }
+    let based = |prefix, radix| {
+        text.strip_prefix(prefix)
+            .and_then(|digits| u64::from_str_radix(digits, radix).ok())
+    };
+    if let Some(value) = based("0x", 16).or_else(|| based("0o", 8)) {
+        return number(value.into());
+    }
+    let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
+    if digits.starts_with(|first: char| first.is_ascii_digit() || first == '.')
+        && digits.contains(|c: char| c.is_ascii_digit())
+        && digits
+            .chars()
+            .all(|c| c.is_ascii_digit() || matches!(c, '.' | 'e' | 'E' | '-' | '+'))
+    {
+        if let Ok(value) = text.strip_prefix('+').unwrap_or(text).parse::<i64>() {
+            return number(value.into());
+        }
+        if let Ok(value) = digits.parse::<u64>() {
+            return if text.starts_with('-') {
+                Kind::Text(text.to_owned())
+            } else {
+                number(value.into())
+            };
+        }
+        if let Some(value) = text.parse().ok().and_then(serde_json::Number::from_f64) {
+            return number(value);
+        }
+    }
+    Kind::Text(text.to_owned())
+}

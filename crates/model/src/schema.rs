@@ -1,0 +1,370 @@
+//! Holds a document against the JSON schema of its type, and decodes it.
+//!
+//! The schema is the one that `schemars` makes from the raw type and that is published for editors, so what an editor
+//! marks and what is said here cannot differ. Unlike `serde`, this does not stop at the first finding.
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::document::{Document, Finding, Kind, Node, Path};
+use crate::problem::{Problem, Problems};
+
+/// The JSON schema of a type as published: pretty-printed, ending in a newline.
+pub fn published<T: JsonSchema>() -> String {
+    let schema = SchemaGenerator::default().into_root_schema_for::<T>();
+    let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// Decodes a document, or says everything in it that its type does not allow.
+pub fn decode<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Problems> {
+    match decode_what_fits(document) {
+        (Some(decoded), found) if found.is_empty() => Ok(decoded),
+        (_, found) => Err(document.problems(found)),
+    }
+}
+
+/// Decodes what its type allows of a document, and says everything else.
+///
+/// This is for going on to the next check in spite of problems, so that a person sees the findings of both.
+pub fn decode_what_fits<T: DeserializeOwned + JsonSchema>(document: &Document) -> (Option<T>, Vec<Problem>) {
+    let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
+    let mut walk = Walk {
+        document,
+        root: &schema,
+        found: Vec::new(),
+        unfit: Vec::new(),
+    };
+    walk.value(&schema, document.root(), &Path::root());
+    let Walk { mut found, unfit, .. } = walk;
+    match serde_json::from_value(document.json_without(&unfit)) {
+        Ok(decoded) => (Some(decoded), found),
+        Err(error) => {
+            if found.is_empty() {
+                // Only reached by a type that its schema does not describe fully.
+                found.push(document.at(&Path::root(), Finding::error(error.to_string(), "in this document")));
+            }
+            (None, found)
+        }
+    }
+}
+
+struct Walk<'a> {
+    document: &'a Document,
+    root: &'a Value,
+    found: Vec<Problem>,
+    /// The keys whose values the type does not take.
+    unfit: Vec<Path>,
+}
+
+impl<'a> Walk<'a> {
+    fn value(&mut self, schema: &'a Value, node: &Node, path: &Path) {
+        let schema = self.resolve(schema);
+        if let Some(choices) = schema
+            .get("anyOf")
+            .or_else(|| schema.get("oneOf"))
+            .and_then(Value::as_array)
+        {
+            return self.choice(choices, node, path);
+        }
+        if !self.type_fits(schema, node, path) {
+            return;
+        }
+        match &node.kind {
+            Kind::Object(_) => self.object(schema, node, path),
+            Kind::List(items) => {
+                if let Some(inner) = schema.get("items") {
+                    for (index, item) in items.iter().enumerate() {
+                        self.value(inner, item, &path.index(index));
+                    }
+                }
+            }
+            Kind::Text(text) => self.word(schema, text, path),
+            Kind::Number(number, _) => self.range(schema, number.as_f64().unwrap_or(f64::NAN), path),
+            Kind::Null | Kind::Bool(_) => {}
+        }
+    }
+
+    /// One of several schemas: the only one that is not `null`, or whichever takes the value.
+    fn choice(&mut self, choices: &'a [Value], node: &Node, path: &Path) {
+        let is_null = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("null");
+        if node.kind == Kind::Null && choices.iter().any(|schema| is_null(&schema)) {
+            return;
+        }
+        let real: Vec<_> = choices.iter().filter(|schema| !is_null(schema)).collect();
+        if let [only] = real[..] {
+            return self.value(only, node, path);
+        }
+        for schema in &real {
+            let mut attempt = Walk {
+                document: self.document,
+                root: self.root,
+                found: Vec::new(),
+                unfit: Vec::new(),
+            };
+            attempt.value(schema, node, path);
+            if attempt.found.is_empty() {
+                return;
+            }
+        }
+        let words: Vec<_> = real.iter().flat_map(|schema| words_of(schema)).collect();
+        let (message, help) = match (&node.kind, words.is_empty()) {
+            (Kind::Text(text), false) => (format!("`{text}` is not one of the words for {}", named(path)), {
+                let guess = closest(text, words.iter().copied());
+                guess.map_or_else(
+                    || format!("write one of {}", listed(&words)),
+                    |word| format!("write `{word}`"),
+                )
+            }),
+            (kind, _) => {
+                let expected: Vec<_> = real.iter().map(|schema| expected(schema)).collect();
+                (
+                    format!("{} cannot be {}", named(path), kind.describe()),
+                    format!("write {}", expected.join(" or ")),
+                )
+            }
+        };
+        self.say(path, Finding::error(message, "not this").with_help(help));
+    }
+
+    fn type_fits(&mut self, schema: &Value, node: &Node, path: &Path) -> bool {
+        let allowed: Vec<&str> = match schema.get("type") {
+            Some(Value::String(one)) => vec![one],
+            Some(Value::Array(several)) => several.iter().filter_map(Value::as_str).collect(),
+            _ => return true,
+        };
+        let fits = allowed.iter().any(|allowed| match (*allowed, &node.kind) {
+            ("integer", Kind::Number(number, _)) => number.is_i64() || number.is_u64(),
+            (allowed, kind) => allowed == json_type(kind),
+        });
+        if fits {
+            return true;
+        }
+        let expected = expected(schema);
+        let (message, help) = match &node.kind {
+            Kind::Null => (format!("{} has no value", named(path)), format!("write {expected}")),
+            Kind::Number(_, text) if allowed.contains(&"string") => (
+                format!("{} must be {expected}, not a number", named(path)),
+                format!("put it in quotes: \"{text}\""),
+            ),
+            Kind::Bool(value) if allowed.contains(&"string") => (
+                format!("{} must be {expected}, not `{value}` as a truth value", named(path)),
+                format!("put it in quotes: \"{value}\""),
+            ),
+            Kind::Text(text) if allowed.contains(&"boolean") && matches!(&text[..], "yes" | "no" | "on" | "off") => {
+                let value = matches!(&text[..], "yes" | "on");
+                (
+                    format!("{} must be {expected}, not text", named(path)),
+                    format!("write `{value}` without quotes"),
+                )
+            }
+            kind => (
+                format!("{} must be {expected}, not {}", named(path), kind.describe()),
+                format!("write {expected} here"),
+            ),
+        };
+        self.say(
+            path,
+            Finding::error(message, format!("this is {}", node.kind.describe())).with_help(help),
+        );
+        false
+    }
+
+    fn object(&mut self, schema: &'a Value, node: &Node, path: &Path) {
+        let Kind::Object(entries) = &node.kind else { return };
+        let properties = schema.get("properties").and_then(Value::as_object);
+        let other = schema.get("additionalProperties");
+        for entry in entries {
+            match (properties.and_then(|properties| properties.get(&entry.key)), other) {
+                (Some(schema), _) => self.value(schema, &entry.value, &path.key(&entry.key)),
+                (None, Some(Value::Bool(false))) => {
+                    let known: Vec<_> = properties
+                        .iter()
+                        .flat_map(|map| map.keys())
+                        .map(String::as_str)
+                        .collect();
+                    let message = format!("unknown key `{}` in {}", entry.key, named(path));
+                    let help = match closest(&entry.key, known.iter().copied()) {
+                        Some(guess) => format!("did you mean `{guess}`?"),
+                        None => format!("the keys here are {}", listed(&known)),
+                    };
+                    let finding = Finding::error(message, "unknown").with_help(help);
+                    self.found.push(self.document.at_span(entry.key_span.clone(), finding));
+                    self.unfit.push(path.key(&entry.key));
+                }
+                (None, Some(schema @ Value::Object(_))) => self.value(schema, &entry.value, &path.key(&entry.key)),
+                (None, _) => {}
+            }
+        }
+        for required in schema.get("required").and_then(Value::as_array).into_iter().flatten() {
+            let Some(key) = required.as_str().filter(|key| node.get(key).is_none()) else {
+                continue;
+            };
+            let help = match properties.and_then(|properties| properties.get(key)) {
+                Some(property) => {
+                    let property = self.resolve(property);
+                    let what = property
+                        .get("description")
+                        .and_then(Value::as_str)
+                        .and_then(|text| text.lines().next());
+                    format!(
+                        "add `{key}:` with {}{}",
+                        expected(property),
+                        what.map(|w| format!(": {w}")).unwrap_or_default()
+                    )
+                }
+                None => format!("add `{key}:`"),
+            };
+            let finding = Finding::error(format!("`{key}` is missing in {}", named(path)), "in here").with_help(help);
+            self.found.push(self.document.at(path, finding));
+        }
+    }
+
+    fn resolve(&self, schema: &'a Value) -> &'a Value {
+        let target = schema
+            .get("$ref")
+            .and_then(Value::as_str)
+            .and_then(|target| target.strip_prefix('#'));
+        target.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
+    }
+
+    fn word(&mut self, schema: &Value, text: &str, path: &Path) {
+        let words = words_of(schema);
+        if words.is_empty() || words.contains(&text) {
+            return;
+        }
+        let message = format!("`{text}` is not a word for {}", named(path));
+        let help = match (closest(text, words.iter().copied()), &words[..]) {
+            (_, [only]) => format!("write `{only}`"),
+            (Some(guess), _) => format!("did you mean `{guess}`? The words are {}", listed(&words)),
+            (None, _) => format!("write one of {}", listed(&words)),
+        };
+        self.say(path, Finding::error(message, "not this").with_help(help));
+    }
+
+    fn range(&mut self, schema: &Value, number: f64, path: &Path) {
+        let bound = |key| schema.get(key).and_then(Value::as_f64);
+        let (minimum, maximum) = (bound("minimum"), bound("maximum"));
+        if minimum.is_some_and(|minimum| number < minimum) || maximum.is_some_and(|maximum| number > maximum) {
+            let help = match (minimum, maximum) {
+                (Some(minimum), Some(maximum)) => format!("write a number from {minimum} to {maximum}"),
+                (Some(minimum), None) => format!("write a number from {minimum} on"),
+                (None, Some(maximum)) => format!("write a number up to {maximum}"),
+                (None, None) => String::new(),
+            };
+            let message = format!("{number} is out of range for {}", named(path));
+            self.say(path, Finding::error(message, "out of range").with_help(help));
+        }
+    }
+
+    fn say(&mut self, path: &Path, finding: Finding) {
+        self.found.push(self.document.at(path, finding));
+        self.unfit.push(path.nearest_key());
+    }
+}
+
+/// What JSON Schema calls a kind of value.
+fn json_type(kind: &Kind) -> &'static str {
+    match kind {
+        Kind::Null => "null",
+        Kind::Bool(_) => "boolean",
+        Kind::Number(..) => "number",
+        Kind::Text(_) => "string",
+        Kind::List(_) => "array",
+        Kind::Object(_) => "object",
+    }
+}
+
+/// What a schema asks for, in words, with an article.
+fn expected(schema: &Value) -> String {
+    let words = words_of(schema);
+    if !words.is_empty() {
+        return if words.len() == 1 {
+            listed(&words)
+        } else {
+            format!("one of {}", listed(&words))
+        };
+    }
+    let one = match schema.get("type") {
+        Some(Value::String(one)) => one.as_str(),
+        Some(Value::Array(several)) => several
+            .iter()
+            .filter_map(Value::as_str)
+            .find(|one| *one != "null")
+            .unwrap_or(""),
+        _ => "",
+    };
+    match one {
+        "integer" => "a whole number",
+        "number" => "a number",
+        "string" => "text",
+        "boolean" => "`true` or `false`",
+        "array" => "a list",
+        "object" => "keys with values",
+        _ => "a value",
+    }
+    .to_owned()
+}
+
+/// The only words that a schema takes; none where it takes any.
+fn words_of(schema: &Value) -> Vec<&str> {
+    if let Some(word) = schema.get("const").and_then(Value::as_str) {
+        return vec![word];
+    }
+    schema
+        .get("enum")
+        .and_then(Value::as_array)
+        .into_iter()
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+fn named(path: &Path) -> String {
+    match path.to_string() {
+        name if name.is_empty() => "the file".to_owned(),
+        name => format!("`{name}`"),
+    }
+}
+
+fn listed(words: &[&str]) -> String {
+    words
+        .iter()
+        .map(|word| format!("`{word}`"))
+        .collect::<Vec<_>>()
+        .join(", ")
+}
+
+/// The candidate that a person most likely meant, if one is near.
+pub fn closest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    let plain = |word: &str| word.to_lowercase().replace(['-', '_'], "");
+    let meant = plain(word);
+    let near = |candidate: &&str| {
+        let candidate = plain(candidate);
+        let shared = meant.len() > 3 && (candidate.starts_with(&meant) || meant.starts_with(&candidate));
+        let distance = distance(&meant, &candidate);
+        (distance <= 1 + candidate.len() / 5 || shared).then_some(distance)
+    };
+    candidates
+        .filter_map(|candidate| Some((near(&candidate)?, candidate)))
+        .min()
+        .map(|(_, candidate)| candidate)
+}
+
+/// How many letters must be put in, taken out or exchanged to get from one word to the other.
+fn distance(one: &str, other: &str) -> usize {
+    let other: Vec<char> = other.chars().collect();
+    let mut row: Vec<usize> = (0..=other.len()).collect();
+    for (line, letter) in one.chars().enumerate() {
+        let mut diagonal = row[0];
+        row[0] = line + 1;
+        for (column, candidate) in other.iter().enumerate() {
+            let exchanged = diagonal + usize::from(letter != *candidate);
+            diagonal = row[column + 1];
+            row[column + 1] = exchanged.min(row[column] + 1).min(diagonal + 1);
+        }
+    }
+    row[other.len()]
+}
