@@ -7,6 +7,8 @@
 pub mod arch;
 pub mod digest;
 pub mod document;
+pub mod node_config;
 pub mod problem;
 pub mod schema;
-pub mod node_config;
+pub mod sdk_lock;
+pub mod source_lock;
