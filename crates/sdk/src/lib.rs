@@ -1,1 +1,21 @@
-//! The tree of build tools and the toolchain.
+//! The tree of build tools, and the toolchain that is made from it.
+//!
+//! ```text
+//! sdk.toml --(resolve, by the machine's apt)--> sdk.lock: every package, with its digest
+//! sdk.lock --(archive: fetch, verify)--> packages in the store
+//!          --(tree: mmdebstrap, offline)--> the SDK: one tree, named by the lock
+//! SDK + toolchain.toml --(toolchain: copy)--> /opt/<triple>: a compiler that sees the sysroot only
+//! ```
+//!
+//! [`SdkTree::sandbox`] runs any tool of the tree.
+
+pub mod archive;
+mod error;
+mod resolve;
+mod toolchain;
+mod tree;
+
+pub use error::SdkError;
+pub use resolve::{Change, lock};
+pub use toolchain::{Toolchain, toolchain};
+pub use tree::{SdkTree, ensure};

@@ -1,0 +1,79 @@
+//! How the SDK goes wrong.
+
+use basalt_process::ProcessError;
+use basalt_store::StoreError;
+use camino::Utf8PathBuf;
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// The SDK could not be had.
+#[derive(Debug, Error, Diagnostic)]
+pub enum SdkError {
+    /// No mirror of Debian is known.
+    #[error("this machine's apt is not set up with a mirror of Debian")]
+    #[diagnostic(
+        code(sdk::mirror),
+        help(
+            "name one: export BASALT_DEBIAN_MIRROR=<URL of the archive's root, which holds the folders `dists` and `pool`>"
+        )
+    )]
+    NoMirror,
+    /// A file could not be fetched.
+    #[error("`{path}` cannot be fetched from the Debian mirror {mirror}: {reason}")]
+    #[diagnostic(code(sdk::fetch), help("{remedy}"))]
+    Fetch {
+        /// Below the archive's root.
+        path: String,
+        /// The mirror.
+        mirror: String,
+        /// What went wrong.
+        reason: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// What was fetched is not what the lock says.
+    #[error("`{path}` is not what {lock} says: its digest is {actual}, {expected} was expected")]
+    #[diagnostic(
+        code(sdk::digest),
+        help("the mirror is broken or was tampered with; nothing of it was kept")
+    )]
+    Digest {
+        /// Below the archive's root.
+        path: String,
+        /// The lock.
+        lock: &'static str,
+        /// What it is.
+        actual: String,
+        /// What it should be.
+        expected: String,
+    },
+    /// A file of ours cannot be understood.
+    #[error("{path} cannot be read: {message}")]
+    #[diagnostic(code(sdk::file), help("{remedy}"))]
+    File {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong, and where.
+        message: String,
+        /// What to do.
+        remedy: &'static str,
+    },
+    /// What the toolchain should be made from is not in the SDK.
+    #[error("the SDK does not hold `{path}`, which the toolchain is made from")]
+    #[diagnostic(
+        code(sdk::toolchain),
+        help("see distro/toolchain/toolchain.toml and distro/sdk/sdk.toml")
+    )]
+    ToolchainPart {
+        /// The path in the SDK.
+        path: String,
+    },
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    /// A program failed, or Ctrl-C.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] ProcessError),
+}

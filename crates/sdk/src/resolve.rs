@@ -1,0 +1,165 @@
+//! From the packages that are wanted to a lock of all that they need, by apt in a folder of its own.
+
+use std::collections::BTreeMap;
+
+use basalt_model::digest::Digest;
+use basalt_model::sdk_lock::{LockedPackage, SdkDefinition, SdkLock};
+use basalt_process::{Command, tool};
+use basalt_progress::{Outcome, Reporter, Unit};
+use basalt_store::{Store, StoreError, write};
+use camino::Utf8Path;
+
+use crate::{SdkError, archive};
+
+/// Debian's keys, with which the archive's indexes are verified.
+const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+
+/// How one package differs between an old lock and a new one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Change {
+    /// The package.
+    pub name: String,
+    /// Its version before, if it was there.
+    pub before: Option<String>,
+    /// Its version now, if it still is.
+    pub now: Option<String>,
+}
+
+/// Resolves the packages that `sdk.toml` wants, writes `sdk.lock`, and says what changed.
+///
+/// # Errors
+/// When the archive cannot be reached or cannot fulfil what is wanted.
+pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Change>, SdkError> {
+    let definition_path = folder.join("sdk.toml");
+    let text = fs_err::read_to_string(&definition_path).map_err(StoreError::io("cannot read", &definition_path))?;
+    let definition = SdkDefinition::parse(&text).map_err(|error| SdkError::File {
+        path: definition_path,
+        message: error.to_string(),
+        remedy: "it holds a list `suites` and a table `packages` of lists",
+    })?;
+    let task = reporter.task("resolving the SDK's packages", Unit::Items, None);
+    let mirror = archive::mirror()?;
+    let workspace = store.workspace()?;
+    let root = workspace.path();
+    prepare(root, &mirror, &definition)?;
+    apt(root).arg("update").output()?;
+    let answer = apt(root)
+        .args(["install", "--yes", "--no-install-recommends", "--print-uris"])
+        .args(definition.wanted())
+        .output()?;
+    let packages = parse_uris(&answer.text(), &mirror);
+    let suite = definition.suites.first().cloned().unwrap_or_default();
+    let new = SdkLock { suite, packages };
+    let lock_path = folder.join("sdk.lock");
+    let old = fs_err::read_to_string(&lock_path)
+        .ok()
+        .and_then(|text| SdkLock::parse(&text).ok());
+    write::atomically(&lock_path, new.render())?;
+    task.finish(Outcome::Done);
+    Ok(changes(old.as_ref(), &new))
+}
+
+fn prepare(root: &Utf8Path, mirror: &str, definition: &SdkDefinition) -> Result<(), StoreError> {
+    let sources: String = definition
+        .suites
+        .iter()
+        .map(|suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n"))
+        .collect();
+    write::atomically(&root.join("sources.list"), sources)?;
+    write::atomically(&root.join("status"), "")?;
+    for folder in ["state/lists/partial", "cache/archives/partial", "parts"] {
+        let folder = root.join(folder);
+        fs_err::create_dir_all(&folder).map_err(StoreError::io("cannot create", &folder))?;
+    }
+    Ok(())
+}
+
+/// apt with the machine's settings, but with sources and state in `root`.
+fn apt(root: &Utf8Path) -> Command {
+    let option = |name: &str, value: String| format!("-o{name}={value}");
+    Command::tool(tool::APT_GET).args([
+        option("Dir::Etc::sourcelist", root.join("sources.list").into_string()),
+        option("Dir::Etc::sourceparts", root.join("parts").into_string()),
+        option("Dir::State", root.join("state").into_string()),
+        option("Dir::State::status", root.join("status").into_string()),
+        option("Dir::Cache", root.join("cache").into_string()),
+        option("APT::Architecture", "amd64".to_owned()),
+        option("APT::Architectures", "amd64".to_owned()),
+        option("APT::Sandbox::User", String::new()),
+        option("Acquire::Languages", "none".to_owned()),
+        option("Acquire::ForceHash", "SHA256".to_owned()),
+        option("Debug::NoLocking", "true".to_owned()),
+    ])
+}
+
+/// Reads lines of the form `'URL' file size SHA256:digest`.
+fn parse_uris(text: &str, mirror: &str) -> Vec<LockedPackage> {
+    let mut packages: BTreeMap<String, LockedPackage> = BTreeMap::new();
+    for line in text.lines() {
+        let mut words = line.split_whitespace();
+        let (Some(url), Some(file), Some(size), Some(hash)) = (words.next(), words.next(), words.next(), words.next())
+        else {
+            continue;
+        };
+        let Some(path) = url.trim_matches('\'').strip_prefix(mirror) else {
+            continue;
+        };
+        let (Ok(size), Some(Ok(sha256))) = (size.parse(), hash.strip_prefix("SHA256:").map(str::parse::<Digest>))
+        else {
+            continue;
+        };
+        let mut parts = file.trim_end_matches(".deb").split('_');
+        let (Some(name), Some(version)) = (parts.next(), parts.next()) else {
+            continue;
+        };
+        packages.insert(
+            name.to_owned(),
+            LockedPackage {
+                name: name.to_owned(),
+                version: version.replace("%3a", ":"),
+                path: path.trim_start_matches('/').to_owned(),
+                sha256,
+                size,
+            },
+        );
+    }
+    packages.into_values().collect()
+}
+
+fn changes(old: Option<&SdkLock>, new: &SdkLock) -> Vec<Change> {
+    let versions = |lock: &SdkLock| -> BTreeMap<String, String> {
+        lock.packages
+            .iter()
+            .map(|package| (package.name.clone(), package.version.clone()))
+            .collect()
+    };
+    let (old, new) = (old.map(versions).unwrap_or_default(), versions(new));
+    let names: std::collections::BTreeSet<_> = old.keys().chain(new.keys()).collect();
+    names
+        .into_iter()
+        .map(|name| Change {
+            name: name.clone(),
+            before: old.get(name).cloned(),
+            now: new.get(name).cloned(),
+        })
+        .filter(|change| change.before != change.now)
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_apt_prints_is_understood() {
+        let digest = Digest::of("x");
+        let text = format!(
+            "Reading package lists...\n'http://m.example/debian/pool/main/m/make/make_1%3a4.4-1_amd64.deb' \
+             make_1%3a4.4-1_amd64.deb 12 SHA256:{digest}\n"
+        );
+        let packages = parse_uris(&text, "http://m.example/debian");
+        assert_eq!(packages.len(), 1);
+        assert_eq!(packages[0].version, "1:4.4-1");
+        assert_eq!(packages[0].path, "pool/main/m/make/make_1%3a4.4-1_amd64.deb");
+    }
+}

@@ -1,0 +1,134 @@
+//! The cross toolchain: files of the SDK under a prefix of their own.
+
+use std::collections::BTreeMap;
+
+use basalt_model::arch::Arch;
+use basalt_model::digest::{Digest, Hasher};
+use basalt_store::{Store, StoreError};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Deserialize;
+
+use crate::{SdkError, SdkTree};
+
+/// The tree that holds `/opt/<triple>`.
+#[derive(Debug, Clone)]
+pub struct Toolchain {
+    /// Its folder in the store.
+    pub path: Utf8PathBuf,
+    /// The digest of what it is made from.
+    pub digest: Digest,
+}
+
+/// `toolchain.toml`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Description {
+    /// Files that are written as they stand.
+    file: Vec<Written>,
+    #[serde(flatten)]
+    architectures: BTreeMap<String, Architecture>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Architecture {
+    copy: Vec<Copied>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Copied {
+    from: String,
+    to: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Written {
+    path: String,
+    mode: u32,
+    text: String,
+}
+
+/// The toolchain for an architecture; made if the store does not have it.
+///
+/// # Errors
+/// When the description is wrong, or names what the SDK does not hold.
+pub fn toolchain(store: &Store, sdk: &SdkTree, description: &Utf8Path, arch: Arch) -> Result<Toolchain, SdkError> {
+    let text = fs_err::read_to_string(description).map_err(StoreError::io("cannot read", description))?;
+    let mut hasher = Hasher::new();
+    hasher
+        .fact("toolchain", &text)
+        .fact("sdk", sdk.digest.as_bytes())
+        .fact("arch", arch.name());
+    let digest = hasher.finish();
+    if let Some(path) = store.tree(&digest) {
+        return Ok(Toolchain { path, digest });
+    }
+    let wrong = |message: String| SdkError::File {
+        path: description.to_owned(),
+        message,
+        remedy: "it holds a table with `copy` for each architecture, and a list `file`",
+    };
+    let parsed: Description = toml::from_str(&text).map_err(|error| wrong(error.to_string()))?;
+    let parts = parsed
+        .architectures
+        .get(arch.name())
+        .ok_or_else(|| wrong(format!("it has no table `{arch}`")))?;
+    let path = store.tree_or_make(&digest, |tree| make(parts, &parsed.file, tree, &sdk.path, arch))?;
+    Ok(Toolchain { path, digest })
+}
+
+fn make(parts: &Architecture, files: &[Written], tree: &Utf8Path, sdk: &Utf8Path, arch: Arch) -> Result<(), SdkError> {
+    let prefix = tree.join("opt").join(arch.triple());
+    let fill = |text: &str| text.replace("@TRIPLE@", &arch.triple()).replace("@ARCH@", arch.name());
+    for Copied { from, to } in &parts.copy {
+        let source = follow(sdk, from).ok_or_else(|| SdkError::ToolchainPart { path: from.clone() })?;
+        copy(&source, &prefix.join(fill(to)))?;
+    }
+    for Written { path, mode, text } in files {
+        basalt_store::write::with_mode(&prefix.join(fill(path)), fill(text), *mode)?;
+    }
+    Ok(())
+}
+
+/// The file of the SDK that a path means, with its links followed inside the SDK.
+fn follow(sdk: &Utf8Path, path: &str) -> Option<Utf8PathBuf> {
+    let mut path = Utf8PathBuf::from(path);
+    for _ in 0..16 {
+        let place = sdk.join(path.as_str().trim_start_matches('/'));
+        match place.read_link_utf8() {
+            Ok(target) => path = path.parent()?.join(target),
+            Err(_) => return place.exists().then_some(place),
+        }
+    }
+    None
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), StoreError> {
+    if let Some(parent) = to.parent() {
+        fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent))?;
+    }
+    if from.is_symlink() {
+        let target = from.read_link_utf8().map_err(StoreError::io("cannot read", from))?;
+        // A link that leads out of the folder it is in would lead elsewhere from its new place.
+        let leads = from
+            .parent()
+            .map(|folder| folder.join(&target))
+            .is_some_and(|target| target.exists());
+        if leads && target.components().count() == 1 {
+            std::os::unix::fs::symlink(&target, to).map_err(StoreError::io("cannot link", to))?;
+        } else if leads {
+            fs_err::copy(from, to).map_err(StoreError::io("cannot copy to", to))?;
+        }
+        return Ok(());
+    }
+    if from.is_dir() {
+        fs_err::create_dir_all(to).map_err(StoreError::io("cannot create", to))?;
+        for entry in from.read_dir_utf8().map_err(StoreError::io("cannot list", from))? {
+            let entry = entry.map_err(StoreError::io("cannot list", from))?;
+            copy(entry.path(), &to.join(entry.file_name()))?;
+        }
+        return Ok(());
+    }
+    fs_err::copy(from, to)
+        .map(drop)
+        .map_err(StoreError::io("cannot copy to", to))
+}

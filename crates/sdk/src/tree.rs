@@ -1,0 +1,183 @@
+//! The SDK's tree: made from exactly the locked packages, offline.
+
+use std::fmt::Write as _;
+
+use basalt_model::digest::{Digest, Hasher};
+use basalt_model::sdk_lock::SdkLock;
+use basalt_process::{Command, interrupt, tool};
+use basalt_progress::{Outcome, Reporter, Unit};
+use basalt_sandbox::{Root, Sandbox};
+use basalt_store::{Store, StoreError, write};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::SdkError;
+use crate::archive::{self, ArchiveFile};
+
+/// Changes when trees are made differently from the same packages.
+const RECIPE: &str = "1";
+/// What is never read in a tree of tools.
+const LEFT_OUT: &[&str] = &[
+    "/usr/share/man/*",
+    "/usr/share/doc/*",
+    "/usr/share/info/*",
+    "/usr/share/locale/*",
+];
+
+/// The tree of build tools.
+#[derive(Debug, Clone)]
+pub struct SdkTree {
+    /// Its folder in the store.
+    pub path: Utf8PathBuf,
+    /// The digest of what it is made from.
+    pub digest: Digest,
+}
+
+impl SdkTree {
+    /// A sandbox with the tree as its root and the usual variables, in which a tool of it can be run.
+    pub fn sandbox(&self) -> Sandbox {
+        Sandbox::new(Root {
+            layers: vec![self.path.clone()],
+            scratch: None,
+        })
+        .env("PATH", "/usr/bin:/usr/sbin")
+        .env("HOME", "/root")
+        .env("LC_ALL", "C.UTF-8")
+        .env("TZ", "UTC")
+    }
+}
+
+/// The tree that the lock describes; made if the store does not have it.
+///
+/// # Errors
+/// When a package cannot be had any more, and when making the tree fails.
+pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> Result<SdkTree, SdkError> {
+    let text = fs_err::read_to_string(lock_path).map_err(StoreError::io("cannot read", lock_path))?;
+    let mut hasher = Hasher::new();
+    hasher.fact("sdk recipe", RECIPE).fact("lock", &text);
+    let digest = hasher.finish();
+    if let Some(path) = store.tree(&digest) {
+        return Ok(SdkTree { path, digest });
+    }
+    let lock = SdkLock::parse(&text).map_err(|error| SdkError::File {
+        path: lock_path.to_owned(),
+        message: error.to_string(),
+        remedy: "write it anew: ./basalt sdk lock",
+    })?;
+    let _alone = store.lock("sdk", |_| {
+        reporter.note("waiting for another basalt that makes the SDK")
+    })?;
+    let path = store.tree_or_make(&digest, |tree| make(&lock, tree, store, reporter))?;
+    Ok(SdkTree { path, digest })
+}
+
+fn make(lock: &SdkLock, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
+    let files: Vec<_> = lock
+        .packages
+        .iter()
+        .map(|package| ArchiveFile {
+            path: package.path.clone(),
+            sha256: package.sha256,
+            size: package.size,
+        })
+        .collect();
+    archive::fetch(&files, "sdk.lock", store, reporter)?;
+    let workspace = store.workspace()?;
+    let repository = workspace.path().join("repository");
+    let task = reporter.task("making the SDK", Unit::Items, None);
+    task.detail("index");
+    index(lock, &repository, store)?;
+    task.detail("mmdebstrap");
+    let tarball = workspace.path().join("sdk.tar");
+    mmdebstrap(lock, &repository, &tarball)?;
+    task.detail("unpack");
+    unpack(&tarball, tree)?;
+    task.finish(Outcome::Done);
+    Ok(())
+}
+
+/// Makes a repository of the locked packages and no others.
+fn index(lock: &SdkLock, repository: &Utf8Path, store: &Store) -> Result<(), SdkError> {
+    fs_err::create_dir_all(repository).map_err(StoreError::io("cannot create", repository))?;
+    let mut packages = String::new();
+    for package in &lock.packages {
+        interrupt::check()?;
+        let object = store.object_path(&package.sha256);
+        let name = format!("{}.deb", package.name);
+        let place = repository.join(&name);
+        std::os::unix::fs::symlink(&object, &place).map_err(StoreError::io("cannot link", &place))?;
+        let control = Command::new("dpkg-deb").args(["--field", object.as_str()]).output()?;
+        // Writing to a string cannot fail.
+        let _ = write!(
+            packages,
+            "{}\nFilename: ./{name}\nSize: {}\nSHA256: {}\n\n",
+            control.text(),
+            package.size,
+            package.sha256
+        );
+    }
+    Ok(write::atomically(&repository.join("Packages"), packages)?)
+}
+
+fn mmdebstrap(lock: &SdkLock, repository: &Utf8Path, tarball: &Utf8Path) -> Result<(), SdkError> {
+    let names: Vec<_> = lock.packages.iter().map(|package| package.name.as_str()).collect();
+    let mut command = Command::tool(tool::MMDEBSTRAP)
+        .args([
+            "--variant=custom",
+            "--format=tar",
+            "--skip=check/empty,check/chrooted-repo,cleanup/reproducible",
+        ])
+        .arg(format!("--include={}", names.join(",")))
+        .arg("--aptopt=APT::Install-Recommends \"false\"")
+        .arg("--aptopt=Acquire::Languages \"none\"");
+    for path in LEFT_OUT {
+        command = command.arg(format!("--dpkgopt=path-exclude={path}"));
+    }
+    command
+        .arg(&lock.suite)
+        .arg(tarball)
+        .arg(format!("deb [trusted=yes] copy:{repository} ./"))
+        .env("SOURCE_DATE_EPOCH", "1760000000")
+        .output()?;
+    Ok(())
+}
+
+/// Unpacks the tarball as whoever we are: owners are not kept, device nodes are left out.
+fn unpack(tarball: &Utf8Path, tree: &Utf8Path) -> Result<(), StoreError> {
+    let file = std::fs::File::open(tarball).map_err(StoreError::io("cannot read", tarball))?;
+    let mut archive = tar::Archive::new(std::io::BufReader::with_capacity(1 << 20, file));
+    archive.set_preserve_permissions(true);
+    archive.set_preserve_ownerships(false);
+    archive.set_unpack_xattrs(false);
+    archive.set_overwrite(false);
+    let unpack = || -> std::io::Result<()> {
+        let mut folders = Vec::new();
+        for entry in archive.entries()? {
+            let mut entry = entry?;
+            let path = entry.path()?.into_owned();
+            let kind = entry.header().entry_type();
+            if path.starts_with("./dev")
+                || path.starts_with("dev")
+                || kind.is_block_special()
+                || kind.is_character_special()
+            {
+                continue;
+            }
+            if kind.is_dir() {
+                // Modes of folders come last: some may not be written to.
+                folders.push((path.clone(), entry.header().mode()?));
+                std::fs::create_dir_all(tree.as_std_path().join(&path))?;
+                continue;
+            }
+            entry.unpack_in(tree)?;
+        }
+        for (path, mode) in folders {
+            use std::os::unix::fs::PermissionsExt as _;
+            // Owners may do all: it is they who will remove the tree.
+            let mode = std::fs::Permissions::from_mode(mode | 0o700);
+            std::fs::set_permissions(tree.as_std_path().join(path), mode)?;
+        }
+        std::fs::create_dir_all(tree.join("dev"))
+    };
+    let mut unpack = unpack;
+    unpack().map_err(StoreError::io("cannot unpack", tarball))
+}
