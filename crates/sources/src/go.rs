@@ -1,0 +1,117 @@
+//! Go modules, as the module cache that `go.mod` and `go.sum` describe.
+
+use basalt_model::digest::{Digest, Hasher};
+use basalt_model::source_lock::GoModules;
+use basalt_process::{Command, tool};
+use basalt_progress::{Outcome, Reporter, Unit};
+use basalt_sandbox::{Mount, Network};
+use basalt_store::{Store, StoreError};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{SourceSet, SourcesError, Tools};
+
+/// Variables that tell how a machine reaches its module proxy.
+const SETTINGS: &[&str] = &["GOPROXY", "GONOPROXY", "GOPRIVATE", "GOINSECURE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
+/// Where Debian's Go is, in the SDK.
+const GO: &str = "/usr/lib/go-1.27/bin/go";
+
+/// The digest of what is fetched: `go.mod` and `go.sum` decide it, with the program's own files that import it.
+pub(crate) fn key(set: &SourceSet, modules: &GoModules, _tools: &Tools) -> Result<Digest, SourcesError> {
+    let mut hasher = Hasher::new();
+    hasher.fact("go modules", "2");
+    let folder = set.folder.join(&modules.dir);
+    for name in ["go.mod", "go.sum"] {
+        let path = folder.join(name);
+        // A module without dependencies has no go.sum.
+        if name == "go.sum" && !path.exists() {
+            continue;
+        }
+        hasher.fact(name, set.read(&path)?);
+    }
+    Ok(hasher.finish())
+}
+
+/// The module cache, filled by the SDK's Go through the machine's proxy. `go.sum` is checked by Go for every module.
+pub(crate) fn fetch(
+    set: &SourceSet,
+    modules: &GoModules,
+    store: &Store,
+    tools: &Tools,
+    reporter: &dyn Reporter,
+) -> Result<Utf8PathBuf, SourcesError> {
+    let key = key(set, modules, tools)?;
+    store.tree_or_make(&key, |tree| {
+        let task = reporter.task(&format!("{}: Go modules", set.package), Unit::Items, None);
+        let workspace = store.workspace()?;
+        let module = workspace.path().join("module");
+        copy_module(&set.folder.join(&modules.dir), &module)?;
+        let mut sandbox = tools
+            .sdk
+            .sandbox()
+            .network(Network::Inherited)
+            .mount(Mount::Bind { from: module, to: "/module".into(), writable: true })
+            .mount(Mount::Bind { from: tree.to_owned(), to: "/cache".into(), writable: true })
+            .env("GOMODCACHE", "/cache")
+            .env("GOFLAGS", "-mod=readonly -modcacherw")
+            .env("GOTOOLCHAIN", "local")
+            .env("GOSUMDB", "off")
+            .current_dir("/module");
+        for file in ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"] {
+            if Utf8Path::new(file).exists() {
+                sandbox = sandbox.show(file);
+            }
+        }
+        for (name, value) in settings() {
+            sandbox = sandbox.env(name, value);
+        }
+        let failed = |source| SourcesError::Modules { what: "Go modules", package: set.package.clone(), source: Box::new(source) };
+        sandbox.command(GO, ["mod", "download"]).output().map_err(failed)?;
+        // The archives have served their purpose; builds read what was unpacked from them.
+        trim(tree)?;
+        task.finish(Outcome::Done);
+        Ok(())
+    })
+}
+
+/// Without the archives, a module cache is half the size. Their digests and `.mod` files stay: Go asks for them.
+fn trim(tree: &Utf8Path) -> Result<(), StoreError> {
+    let mut rest = vec![tree.join("cache/download")];
+    while let Some(folder) = rest.pop() {
+        let Ok(entries) = folder.read_dir_utf8() else { continue };
+        for entry in entries {
+            let entry = entry.map_err(StoreError::io("cannot list", &folder))?;
+            if entry.path().is_dir() {
+                rest.push(entry.path().to_owned());
+            } else if matches!(entry.path().extension(), Some("zip" | "lock")) {
+                fs_err::remove_file(entry.path()).map_err(StoreError::io("cannot remove", entry.path()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn copy_module(from: &Utf8Path, to: &Utf8Path) -> Result<(), StoreError> {
+    fs_err::create_dir_all(to).map_err(StoreError::io("cannot create", to))?;
+    for name in ["go.mod", "go.sum"] {
+        let file = from.join(name);
+        if file.exists() {
+            fs_err::copy(&file, to.join(name)).map_err(StoreError::io("cannot copy", &file))?;
+        }
+    }
+    Ok(())
+}
+
+/// The machine's settings: its variables, else those that its own Go tells.
+fn settings() -> Vec<(String, String)> {
+    let from_go = |name: &str| {
+        let told = Command::tool(tool::GO).args(["env", name]).output().ok()?.text();
+        (!told.is_empty()).then_some(told)
+    };
+    SETTINGS
+        .iter()
+        .filter_map(|name| {
+            let value = std::env::var(name).ok().or_else(|| if name.starts_with("GO") { from_go(name) } else { None });
+            value.map(|value| ((*name).to_owned(), value))
+        })
+        .collect()
+}
