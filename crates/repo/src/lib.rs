@@ -1,1 +1,30 @@
 //! RPM headers and payloads, and solving what an image installs.
+//!
+//! ```text
+//! an RPM --read_package--> Package      what it is, provides and requires: all that solving needs
+//!        --read_files----> [FileEntry]  owners, modes, digests: all that composing an image needs
+//!        --Payload-------> bytes        the files themselves, as a stream
+//!        --unpack--------> a folder     for build roots; nobody's privileges are needed
+//! requests + [Package] --solve--> [&Package]
+//! ```
+//!
+//! Nothing here runs a program: headers are read through the `rpm` crate, payloads by a reader of our own that streams.
+
+mod capability;
+mod cpio;
+mod error;
+mod explain;
+mod files;
+mod package;
+mod payload;
+mod solve;
+mod unpack;
+
+pub use capability::{Capability, Operator, usr_merged};
+pub use error::RepoError;
+pub use explain::{Missing, SolveError};
+pub use files::{FileEntry, FileKind, read_files};
+pub use package::{Package, read_package};
+pub use payload::{Payload, PayloadFile, read_header_blob};
+pub use solve::solve;
+pub use unpack::unpack;

@@ -1,0 +1,63 @@
+//! How reading an RPM goes wrong.
+
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// An RPM could not be read or unpacked.
+#[derive(Debug, Error, Diagnostic)]
+pub enum RepoError {
+    /// The file is not an RPM, or a damaged one.
+    #[error("cannot read the header of {path}")]
+    #[diagnostic(
+        code(repo::header),
+        help("the file is damaged or not an RPM: delete it and build its package again")
+    )]
+    Header {
+        /// The RPM.
+        path: Utf8PathBuf,
+        /// What the reader said.
+        source: Box<rpm::Error>,
+    },
+    /// The payload does not follow its format or its header.
+    #[error("the payload of {path} cannot be used: {what}")]
+    #[diagnostic(code(repo::payload), help("build the package of this RPM again; its spec may need a correction first"))]
+    Payload {
+        /// The RPM.
+        path: Utf8PathBuf,
+        /// What is wrong.
+        what: String,
+    },
+    /// A file could not be read or written.
+    #[error("{action} {path}")]
+    #[diagnostic(code(repo::io))]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl RepoError {
+    pub(crate) fn header(path: &Utf8Path) -> impl Fn(rpm::Error) -> Self + '_ {
+        |source| Self::Header {
+            path: path.to_owned(),
+            source: Box::new(source),
+        }
+    }
+
+    pub(crate) fn payload(path: &Utf8Path, what: impl Into<String>) -> Self {
+        Self::Payload {
+            path: path.to_owned(),
+            what: what.into(),
+        }
+    }
+
+    pub(crate) fn io(action: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
