@@ -1,0 +1,148 @@
+//! How building goes wrong.
+
+use basalt_process::ProcessError;
+use basalt_store::StoreError;
+use camino::Utf8PathBuf;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::graph::GraphError;
+use crate::log::Phase;
+
+/// A package could not be built.
+#[derive(Debug, Error, Diagnostic)]
+pub enum BuildError {
+    /// The spec failed.
+    #[error("{package} failed in {}\n{}", phase.name(), indented(lines))]
+    #[diagnostic(
+        code(build::failed),
+        help("the whole log:      {log}\nstep into the sandbox: ./basalt shell {package}")
+    )]
+    Failed {
+        /// The package.
+        package: String,
+        /// Where it was.
+        phase: Phase,
+        /// The lines of the log that tell why.
+        lines: Vec<String>,
+        /// The whole log.
+        log: Utf8PathBuf,
+        /// How rpmbuild ended.
+        #[source]
+        source: Option<Box<ProcessError>>,
+    },
+    /// A build ended well and made nothing, or not what its spec says.
+    #[error("{package} was built, but {what}")]
+    #[diagnostic(code(build::result), help("the whole log: {log}"))]
+    Result {
+        /// The package.
+        package: String,
+        /// What is wrong.
+        what: String,
+        /// The log.
+        log: Utf8PathBuf,
+    },
+    /// A spec cannot be read.
+    #[error("{path} cannot be read")]
+    #[diagnostic(
+        code(build::spec),
+        help("rpmspec's words are below; line numbers are those of the spec file")
+    )]
+    Spec {
+        /// The spec file.
+        path: Utf8PathBuf,
+        /// What rpmspec said.
+        source: Box<ProcessError>,
+    },
+    /// A spec says something that this distribution does not allow.
+    #[error("{path}: {what}")]
+    #[diagnostic(code(build::spec), help("{remedy}"))]
+    BadSpec {
+        /// The spec file.
+        path: Utf8PathBuf,
+        /// What is wrong.
+        what: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// A name that is no package.
+    #[error("there is no package `{name}`")]
+    #[diagnostic(code(build::unknown), help("the packages that are there: `ls distro/packages`"))]
+    NoSuchPackage {
+        /// The name.
+        name: String,
+    },
+    /// The file of efforts is wrong.
+    #[error("{path} cannot be read: {source}")]
+    #[diagnostic(code(build::effort))]
+    Efforts {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Where and what.
+        source: Box<toml::de::Error>,
+    },
+    /// Several packages failed.
+    #[error("{} packages failed", others.len())]
+    #[diagnostic(code(build::several))]
+    Several {
+        /// Each one's failure.
+        #[related]
+        others: Vec<BuildError>,
+    },
+    /// The specs do not fit together.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Graph(#[from] GraphError),
+    /// What a package needs cannot be put together.
+    #[error("the build root of {package} cannot be put together")]
+    #[diagnostic(code(build::root))]
+    Unsolvable {
+        /// The package.
+        package: String,
+        /// Why.
+        #[source]
+        #[diagnostic_source]
+        source: Box<basalt_repo::SolveError>,
+    },
+    /// An RPM cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Rpm(#[from] basalt_repo::RepoError),
+    /// Sources could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sources(#[from] basalt_sources::SourcesError),
+    /// The SDK could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sdk(#[from] basalt_sdk::SdkError),
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    /// A program failed, or Ctrl-C.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl BuildError {
+    /// Whether it is only that we were asked to stop.
+    pub fn is_interrupt(&self) -> bool {
+        match self {
+            Self::Process(error) | Self::Store(StoreError::Interrupted(error)) => error.is_interrupt(),
+            Self::Failed {
+                source: Some(error), ..
+            } => error.is_interrupt(),
+            _ => false,
+        }
+    }
+}
+
+fn indented(lines: &[String]) -> String {
+    lines
+        .iter()
+        .map(|line| format!("  {line}"))
+        .collect::<Vec<_>>()
+        .join("\n")
+}

@@ -1,0 +1,192 @@
+//! What a build wrote, and which of it matters.
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The phases of rpmbuild, as the log names them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// Before the first section of the spec.
+    Start,
+    /// `%prep`: sources are unpacked and patched.
+    Prep,
+    /// `%build`.
+    Build,
+    /// `%install`: files go into the build root.
+    Install,
+    /// `%check`.
+    Check,
+    /// Files are collected into packages.
+    Package,
+}
+
+impl Phase {
+    /// The spec's name of it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Start => "start",
+            Self::Prep => "%prep",
+            Self::Build => "%build",
+            Self::Install => "%install",
+            Self::Check => "%check",
+            Self::Package => "%files",
+        }
+    }
+
+    /// The phase that a line of the log begins, if it does.
+    pub(crate) fn begun_by(line: &str) -> Option<Self> {
+        if line.starts_with("Processing files:") || line.starts_with("Checking for unpackaged file") {
+            return Some(Self::Package);
+        }
+        match line.strip_prefix("Executing(")?.split(')').next()? {
+            "%prep" | "%mkbuilddir" => Some(Self::Prep),
+            "%build" | "%conf" => Some(Self::Build),
+            "%install" => Some(Self::Install),
+            "%check" => Some(Self::Check),
+            _ => None,
+        }
+    }
+}
+
+/// Follows a log while it grows: the phase it is in, and the lines of the phase that may be needed.
+#[derive(Debug)]
+pub(crate) struct Follower {
+    pub(crate) phase: Phase,
+    lines: Vec<String>,
+}
+
+/// How many lines of a phase are kept.
+const KEPT: usize = 400;
+/// How many lines an error shows.
+const SHOWN: usize = 24;
+
+impl Follower {
+    pub(crate) fn new() -> Self {
+        Self {
+            phase: Phase::Start,
+            lines: Vec::new(),
+        }
+    }
+
+    /// Takes the next line; true when a phase begins with it.
+    pub(crate) fn line(&mut self, line: &str) -> bool {
+        let begun = Phase::begun_by(line).filter(|phase| *phase != self.phase);
+        if let Some(phase) = begun {
+            self.phase = phase;
+            self.lines.clear();
+        }
+        if self.lines.len() == KEPT {
+            self.lines.drain(..KEPT / 2);
+        }
+        self.lines.push(line.to_owned());
+        begun.is_some()
+    }
+
+    /// The lines that tell why the phase failed.
+    pub(crate) fn telling(&self) -> Vec<String> {
+        telling(&self.lines)
+    }
+}
+
+/// Of the last lines of a log: from the first one that speaks of an error on, without rpmbuild's own epilogue.
+fn telling(lines: &[String]) -> Vec<String> {
+    let epilogue = lines
+        .iter()
+        .rposition(|line| line.starts_with("RPM build errors:") || line.starts_with("error: Bad exit"));
+    // rpmbuild's own findings (unpackaged files, missing files) stand only in its epilogue.
+    let own = lines
+        .iter()
+        .skip(epilogue.unwrap_or(lines.len()))
+        .any(|line| line.contains("File not found") || line.contains("unpackaged") || line.contains("Bad file"));
+    let body = if own {
+        lines
+    } else {
+        &lines[..epilogue.unwrap_or(lines.len())]
+    };
+    let loud = |line: &String| {
+        let line = line.to_ascii_lowercase();
+        [
+            "error:",
+            "error ",
+            "fatal",
+            "undefined reference",
+            "no such file",
+            "failed",
+            "not found",
+            "cannot ",
+        ]
+        .iter()
+        .any(|word| line.contains(word))
+    };
+    let end = body
+        .iter()
+        .rposition(loud)
+        .map_or(body.len(), |last| (last + 3).min(body.len()));
+    let start = body[..end]
+        .iter()
+        .position(loud)
+        .unwrap_or(0)
+        .saturating_sub(2)
+        .max(end.saturating_sub(SHOWN));
+    body[start..end].iter().map(|line| shorten(line)).collect()
+}
+
+/// Compiler lines go on for pages; what matters is at their beginning.
+fn shorten(line: &str) -> String {
+    const WIDTH: usize = 240;
+    match line.char_indices().nth(WIDTH) {
+        Some((end, _)) => format!("{} ...", &line[..end]),
+        None => line.to_owned(),
+    }
+}
+
+/// Where the whole log of a package's last build is.
+pub fn path(store_root: &Utf8Path, package: &str) -> Utf8PathBuf {
+    store_root.join("logs").join(format!("{package}.log"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn follow(text: &str) -> Follower {
+        let mut follower = Follower::new();
+        for line in text.lines() {
+            follower.line(line);
+        }
+        follower
+    }
+
+    #[test]
+    fn the_phase_and_the_error_are_found() {
+        let follower = follow(
+            "Executing(%prep): /bin/sh -e /var/tmp/a\nunpacking\nExecuting(%build): /bin/sh -e /var/tmp/b\n\
+             gcc -c a.c\na.c:1:1: error: unknown type name 'foo'\nmake: *** [a.o] Error 1\n\
+             error: Bad exit status from /var/tmp/b (%build)\n\nRPM build errors:\n    Bad exit status",
+        );
+        assert_eq!(follower.phase, Phase::Build);
+        let telling = follower.telling();
+        assert!(
+            telling.contains(&"a.c:1:1: error: unknown type name 'foo'".to_owned()),
+            "{telling:?}"
+        );
+        assert!(!telling.iter().any(|line| line.contains("RPM build errors")));
+    }
+
+    #[test]
+    fn findings_of_rpmbuild_itself_are_kept() {
+        let follower = follow(
+            "Processing files: a-1\nerror: File not found: /build/x/usr/bin/a\n\nRPM build errors:\n    File not found: \
+             /build/x/usr/bin/a",
+        );
+        assert_eq!(follower.phase, Phase::Package);
+        assert!(follower.telling().iter().any(|line| line.contains("File not found")));
+    }
+
+    #[test]
+    fn a_quiet_failure_shows_the_last_lines() {
+        let text: String = (0..100).map(|number| format!("line {number}\n")).collect();
+        let telling = follow(&text).telling();
+        assert_eq!(telling.len(), SHOWN);
+        assert_eq!(telling.last().map(String::as_str), Some("line 99"));
+    }
+}

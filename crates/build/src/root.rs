@@ -1,0 +1,205 @@
+//! The build root of one package: what its build sees, and the command that runs in it.
+
+use basalt_model::arch::Arch;
+use basalt_process::Command;
+use basalt_sandbox::{Mount, Root, Sandbox};
+use basalt_store::{Store, StoreError, Workspace};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::spec::{Folder, SPECS};
+
+/// The time that everything is built at: SOURCE_DATE_EPOCH, in seconds. 2025-10-09 08:53:20 UTC.
+pub const BUILD_TIME: u64 = 1_760_000_000;
+
+/// Where rpmbuild works, in the sandbox.
+const TOP: &str = "/build";
+
+/// What every build stands on.
+#[derive(Debug, Clone)]
+pub struct Ground {
+    /// The trees under every build, the uppermost first: platform files, toolchain, SDK.
+    pub layers: Vec<Utf8PathBuf>,
+    /// What the packages are built for.
+    pub arch: Arch,
+    /// How many processes a build may run at once.
+    pub jobs: usize,
+}
+
+/// A source file or folder that a build finds in its SOURCES folder.
+#[derive(Debug, Clone)]
+pub struct Source {
+    /// Its name there.
+    pub name: String,
+    /// The file or folder of the store.
+    pub path: Utf8PathBuf,
+}
+
+/// A build root that is put together and not yet used.
+#[derive(Debug)]
+pub struct BuildRoot {
+    workspace: Workspace,
+    sandbox: Sandbox,
+    package: String,
+}
+
+impl Ground {
+    /// A sandbox on these trees with the variables of every build.
+    pub(crate) fn sandbox(&self, scratch: Option<Utf8PathBuf>) -> Sandbox {
+        let triple = self.arch.triple();
+        Sandbox::new(Root {
+            layers: self.layers.clone(),
+            scratch,
+        })
+        .env("PATH", format!("/opt/{triple}/bin:/usr/bin:/usr/sbin"))
+        .env("HOME", TOP)
+        .env("LC_ALL", "C.UTF-8")
+        .env("TZ", "UTC")
+        .env("SOURCE_DATE_EPOCH", BUILD_TIME.to_string())
+        .current_dir(TOP)
+    }
+
+    /// What rpm is told besides the macros of the distribution.
+    pub(crate) fn rpm_arguments(&self) -> Vec<String> {
+        let define = |text: String| ["--define".to_owned(), text];
+        let mut arguments = vec!["--target".to_owned(), self.arch.name().to_owned()];
+        arguments.extend(define(format!("_topdir {TOP}")));
+        arguments.extend(define(format!("_smp_build_ncpus {}", self.jobs)));
+        arguments.extend(define(format!("_smp_mflags -j{}", self.jobs)));
+        arguments
+    }
+}
+
+impl BuildRoot {
+    /// Puts the build root of a package together in a workspace of the store.
+    ///
+    /// `sysroot` are the unpacked RPMs that its spec asks for, with all that they require.
+    ///
+    /// # Errors
+    /// When files cannot be copied.
+    pub fn prepare(
+        ground: &Ground,
+        store: &Store,
+        folder: &Folder,
+        sources: &[Source],
+        sysroot: &[Utf8PathBuf],
+    ) -> Result<Self, StoreError> {
+        let workspace = store.workspace()?;
+        let top = workspace.path().join("build");
+        let scratch = workspace.path().join("scratch");
+        for path in [&scratch, &top.join("SPECS"), &top.join("SOURCES")] {
+            fs_err::create_dir_all(path).map_err(StoreError::io("cannot create", path))?;
+        }
+        for (name, path) in package_files(folder)? {
+            let place = if path == folder.spec() {
+                top.join("SPECS")
+            } else {
+                top.join("SOURCES")
+            };
+            copy(&path, &place.join(name))?;
+        }
+        let mut sandbox = ground
+            .sandbox(Some(scratch))
+            .mount(Mount::Bind {
+                from: top,
+                to: TOP.into(),
+                writable: true,
+            })
+            .mount(Mount::Stack {
+                layers: sysroot.to_vec(),
+                to: "/sysroot".into(),
+            });
+        for source in sources {
+            let to = Utf8Path::new(TOP).join("SOURCES").join(&source.name);
+            sandbox = sandbox.mount(Mount::Bind {
+                from: source.path.clone(),
+                to,
+                writable: false,
+            });
+        }
+        Ok(Self {
+            workspace,
+            sandbox,
+            package: folder.name.clone(),
+        })
+    }
+
+    /// The command that builds the package.
+    pub fn rpmbuild(&self, ground: &Ground) -> Command {
+        let spec = format!("{SPECS}/{}.spec", self.package);
+        let mut arguments = vec!["-bb".to_owned(), "--nodeps".to_owned()];
+        arguments.extend(ground.rpm_arguments());
+        arguments.push(spec);
+        self.sandbox.command("rpmbuild", &arguments)
+    }
+
+    /// A shell in the build root, for a person.
+    pub fn shell(&self, ground: &Ground) -> Command {
+        let mut words = vec!["rpmbuild -bb --nodeps".to_owned()];
+        words.extend(ground.rpm_arguments().iter().map(basalt_process::quote));
+        words.push(format!("{SPECS}/{}.spec", self.package));
+        let greeting = format!(
+            "echo 'The sandbox of {name}: sources in SOURCES, what it is compiled against in /sysroot. To build:'; \
+             echo; echo {command}; echo; echo 'With -bp, -bc or -bi in place of -bb it stops after %prep, %build or %install.'; \
+             PS1='[{name}] \\w# ' exec bash --norc -i",
+            name = self.package,
+            command = basalt_process::quote(words.join(" ")),
+        );
+        let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
+        self.sandbox
+            .clone()
+            .env("TERM", terminal)
+            .command("bash", ["-c", &greeting])
+    }
+
+    /// The RPMs that were made, sorted by name.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, StoreError> {
+        let folder = self.workspace.path().join("build/RPMS");
+        let mut rpms = Vec::new();
+        for arch in list(&folder)? {
+            rpms.extend(list(&arch)?.into_iter().filter(|path| path.extension() == Some("rpm")));
+        }
+        rpms.sort();
+        Ok(rpms)
+    }
+}
+
+/// The files of a package's folder with their names below it, sorted.
+pub(crate) fn package_files(folder: &Folder) -> Result<Vec<(Utf8PathBuf, Utf8PathBuf)>, StoreError> {
+    let mut files = Vec::new();
+    let mut rest = vec![folder.path.clone()];
+    while let Some(path) = rest.pop() {
+        for entry in list(&path)? {
+            if entry.is_dir() {
+                rest.push(entry);
+            } else if let Ok(name) = entry.strip_prefix(&folder.path) {
+                files.push((name.to_owned(), entry.clone()));
+            }
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
+    let failed = || StoreError::io("cannot list", folder);
+    if !folder.exists() {
+        return Ok(Vec::new());
+    }
+    folder
+        .read_dir_utf8()
+        .map_err(failed())?
+        .map(|entry| entry.map(|entry| entry.into_path()).map_err(failed()))
+        .collect()
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), StoreError> {
+    if let Some(parent) = to.parent() {
+        fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent))?;
+    }
+    fs_err::copy(from, to)
+        .map(drop)
+        .map_err(StoreError::io("cannot copy to", to))
+}
