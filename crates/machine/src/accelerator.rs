@@ -13,7 +13,7 @@ use basalt_process::interrupt;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::probe;
+use crate::guest;
 use crate::{Call, MachineError, Tools};
 
 /// The device of KVM.
@@ -77,7 +77,7 @@ impl Accelerator {
         {
             return Ok(verdict);
         }
-        let verdict = match run_guest(tools, arch, Self::Kvm, cache)? {
+        let verdict = match probe(tools, arch, Self::Kvm, cache)? {
             None => Verdict {
                 accelerator: Self::Kvm,
                 reason: "KVM ran a small guest".to_owned(),
@@ -107,8 +107,12 @@ impl Accelerator {
 /// The processor that TCG plays. Each feature that costs the translator more than it saves the guest is left out.
 const TCG_CPU: &str = "max,la57=off";
 
-/// Runs the guest of the probe. Nothing means that it did what it should; otherwise, what it did instead.
-pub(crate) fn run_guest(
+/// Runs the guest of the probe with an accelerator. Nothing means that it did what it should; otherwise, what it did
+/// instead.
+///
+/// # Errors
+/// When the guest cannot be written to `folder`, or QEMU not be run.
+pub fn probe(
     tools: &dyn Tools,
     arch: Arch,
     accelerator: Accelerator,
@@ -120,29 +124,29 @@ pub(crate) fn run_guest(
     }
     fs_err::create_dir_all(folder).map_err(MachineError::file("make a folder for the KVM probe"))?;
     let image = folder.join(format!("kvm-probe-{}.bin", std::process::id()));
-    fs_err::write(&image, probe::firmware()).map_err(MachineError::file("write the guest of the KVM probe"))?;
-    let call = Call {
+    fs_err::write(&image, guest::firmware()).map_err(MachineError::file("write the guest of the KVM probe"))?;
+    let device = format!("isa-debug-exit,iobase={},iosize=4", guest::PORT);
+    let mut arguments = accelerator.arguments(arch, 1);
+    let board = [
+        "-machine",
+        "q35",
+        "-nodefaults",
+        "-no-user-config",
+        "-display",
+        "none",
+        "-m",
+        "16",
+        "-no-reboot",
+    ];
+    arguments.extend(board.map(str::to_owned));
+    arguments.extend(["-bios", image.as_str(), "-device", &device].map(str::to_owned));
+    let command = tools.command(&Call {
         program: format!("qemu-system-{arch}"),
+        arguments,
         reads: vec![image.clone()],
         devices: vec![DEVICE.into()],
         ..Call::default()
-    };
-    let device = format!("isa-debug-exit,iobase={},iosize=4", probe::PORT);
-    let command = tools
-        .command(&call)
-        .args(accelerator.arguments(arch, 1))
-        .args([
-            "-machine",
-            "q35",
-            "-nodefaults",
-            "-no-user-config",
-            "-display",
-            "none",
-            "-m",
-            "16",
-            "-no-reboot",
-        ])
-        .args(["-bios", image.as_str(), "-device", &device]);
+    });
     tracing::debug!(command = %command.pasteable(), "probing KVM");
     let outcome = end_of(&mut command.to_std());
     // Left behind, it would only be litter.
@@ -150,7 +154,7 @@ pub(crate) fn run_guest(
     let outcome = outcome.map_err(MachineError::file("run the KVM probe"))?;
     interrupt::check()?;
     Ok(match outcome {
-        Some(status) if status.code() == Some(probe::SUCCESS) => None,
+        Some(status) if status.code() == Some(guest::SUCCESS) => None,
         Some(status) => Some(format!("failed in it ({status})")),
         None => Some(format!("did not come to its end within {} s in it", PATIENCE.as_secs())),
     })

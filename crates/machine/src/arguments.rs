@@ -5,51 +5,47 @@ use camino::Utf8Path;
 
 use crate::accelerator::DEVICE;
 use crate::disk::{Bus, Disk, DiskFormat, DiskSource};
-use crate::machine::{Machine, Network};
+use crate::machine::{Machine, Network, machine_uuid};
 use crate::{Accelerator, Call, Firmware, smbios_strings};
 
-/// The command line of a machine, and what QEMU must be able to see for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct QemuArguments {
-    /// The arguments, without the program.
-    pub arguments: Vec<String>,
-    /// What the program needs.
-    pub call: Call,
+/// How QEMU is called for a machine, and what it must be able to see.
+pub fn qemu_call(machine: &Machine, firmware: &Firmware, accelerator: Accelerator) -> Call {
+    let mut line = CommandLine {
+        call: Call {
+            program: format!("qemu-system-{}", machine.arch),
+            writes: vec![machine.folder.clone()],
+            devices: if accelerator == Accelerator::Kvm {
+                vec![DEVICE.into()]
+            } else {
+                Vec::new()
+            },
+            ..Call::default()
+        },
+    };
+    line.board(machine, accelerator);
+    line.firmware(machine, firmware);
+    line.control(machine);
+    line.disks(machine);
+    for (index, network) in machine.networks.iter().enumerate() {
+        line.network(index, network);
+    }
+    line.smbios(machine);
+    line.call
 }
 
-impl QemuArguments {
-    /// The command line for a machine.
-    pub fn new(machine: &Machine, firmware: &Firmware, accelerator: Accelerator) -> Self {
-        let mut line = Self {
-            arguments: Vec::new(),
-            call: Call {
-                program: format!("qemu-system-{}", machine.arch),
-                writes: vec![machine.folder.clone()],
-                devices: if accelerator == Accelerator::Kvm {
-                    vec![DEVICE.into()]
-                } else {
-                    Vec::new()
-                },
-                ..Call::default()
-            },
-        };
-        line.board(machine, accelerator);
-        line.firmware(machine, firmware);
-        line.control(machine);
-        line.disks(machine);
-        for (index, network) in machine.networks.iter().enumerate() {
-            line.network(index, network);
-        }
-        line.smbios(machine);
-        line
-    }
+/// The command line while it is put together.
+struct CommandLine {
+    call: Call,
+}
 
+impl CommandLine {
     fn add(&mut self, option: &str, value: impl Into<String>) {
-        self.arguments.extend([option.to_owned(), value.into()]);
+        self.call.arguments.extend([option.to_owned(), value.into()]);
     }
 
     fn board(&mut self, machine: &Machine, accelerator: Accelerator) {
         self.add("-name", escape(&machine.name));
+        self.add("-uuid", machine_uuid(&machine.name));
         self.arguments
             .extend(["-nodefaults", "-no-user-config"].map(str::to_owned));
         self.add("-display", "none");
@@ -69,7 +65,7 @@ impl QemuArguments {
         self.add("-rtc", "base=utc");
         self.add("-device", "virtio-rng-pci");
         if !machine.reboots {
-            self.arguments.push("-no-reboot".to_owned());
+            self.call.arguments.push("-no-reboot".to_owned());
         }
     }
 
@@ -229,12 +225,15 @@ mod tests {
     }
 
     fn lines(machine: &Machine, accelerator: Accelerator) -> String {
-        let line = QemuArguments::new(machine, &firmware(), accelerator);
-        let arguments = line.arguments.iter().fold(line.call.program.clone(), |text, argument| {
+        let call = qemu_call(machine, &firmware(), accelerator);
+        let arguments = call.arguments.iter().fold(call.program.clone(), |text, argument| {
             let separator = if argument.starts_with('-') { "\n  " } else { " " };
             text + separator + argument
         });
-        format!("{arguments}\nsees: {:?}", line.call)
+        format!(
+            "{arguments}\nreads {:?}, writes {:?}, devices {:?}, network {}",
+            call.reads, call.writes, call.devices, call.network
+        )
     }
 
     #[test]

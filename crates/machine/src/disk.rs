@@ -123,24 +123,17 @@ fn create_command(
     overlay: &Utf8Path,
     size_mib: Option<u64>,
 ) -> Command {
-    let call = Call {
+    let mut arguments = vec!["create", "-q", "-f", "qcow2", "-o", "lazy_refcounts=on"];
+    arguments.extend(["-F", format.name(), "-b", image.as_str(), overlay.as_str()]);
+    tools.command(&Call {
         program: "qemu-img".to_owned(),
+        arguments: arguments
+            .into_iter()
+            .map(str::to_owned)
+            .chain(size_mib.map(|size| format!("{size}M")))
+            .collect(),
         reads: vec![image.to_owned()],
         writes: vec![machine.folder.clone()],
         ..Call::default()
-    };
-    let mut command = tools.command(&call).args(["create", "-q", "-f", "qcow2"]);
-    command = command.args([
-        "-o",
-        "lazy_refcounts=on",
-        "-F",
-        format.name(),
-        "-b",
-        image.as_str(),
-        overlay.as_str(),
-    ]);
-    match size_mib {
-        Some(size) => command.arg(format!("{size}M")),
-        None => command,
-    }
+    })
 }

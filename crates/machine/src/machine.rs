@@ -199,15 +199,31 @@ impl Network {
 
 /// An address for the network card of a machine: the same for the same name and number, different for others.
 pub fn mac_address(machine: &str, card: u8) -> String {
-    // FNV-1a: no secret depends on it, and it need not be told apart by an attacker.
-    let hash = machine
+    let [.., a, b, c] = hash(machine, card).to_be_bytes();
+    format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
+}
+
+/// What the firmware says the machine's identity is, from its name. systemd makes the machine id of it.
+pub fn machine_uuid(machine: &str) -> String {
+    let (high, low) = (hash(machine, b'h'), hash(machine, b'l'));
+    // Version 8 (made in a way of one's own), variant 1.
+    let (high, low) = (high & !0xf000 | 0x8000, low & !(0b11 << 62) | (0b10 << 62));
+    let (first, second, third) = (high >> 32, high >> 16 & 0xffff, high & 0xffff);
+    format!(
+        "{first:08x}-{second:04x}-{third:04x}-{:04x}-{:012x}",
+        low >> 48,
+        low & 0xffff_ffff_ffff
+    )
+}
+
+/// FNV-1a: no secret depends on it, and it need not be told apart by an attacker.
+fn hash(machine: &str, salt: u8) -> u64 {
+    machine
         .bytes()
-        .chain([0, card])
+        .chain([0, salt])
         .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
             (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-    let [.., a, b, c] = hash.to_be_bytes();
-    format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
+        })
 }
 
 #[cfg(test)]
@@ -219,6 +235,12 @@ mod tests {
         assert_eq!(mac_address("node-1", 0), mac_address("node-1", 0));
         assert_ne!(mac_address("node-1", 0), mac_address("node-1", 1));
         assert_ne!(mac_address("node-1", 0), mac_address("node-2", 0));
+    }
+
+    #[test]
+    fn identities_are_stable_and_differ() {
+        insta::assert_snapshot!(machine_uuid("node-1"));
+        assert_ne!(machine_uuid("node-1"), machine_uuid("node-2"));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use basalt_process::interrupt;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::machine::Files;
-use crate::{Accelerator, Console, Machine, MachineError, QemuArguments, Qmp, Tools, disk, plain_text, smbios_strings};
+use crate::{Accelerator, Console, Machine, MachineError, Qmp, Tools, disk, plain_text, qemu_call, smbios_strings};
 
 /// How often the end of QEMU is looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -42,7 +42,8 @@ pub enum Stopped {
 
 impl Machine {
     /// Makes what the machine needs in its folder, and starts it. Returns once QEMU runs; what the machine does from
-    /// then on is seen on its [`Console`].
+    /// then on is seen on its [`Console`]. Call it from a thread that lives as long as the machine is to: the sandbox
+    /// that QEMU runs in ends with the thread that started it.
     ///
     /// # Errors
     /// When the description is impossible, a file cannot be made, or QEMU refuses.
@@ -57,8 +58,7 @@ impl Machine {
         let firmware = tools.firmware(self.arch);
         let files = self.files();
         self.prepare(tools, &firmware)?;
-        let line = QemuArguments::new(self, &firmware, accelerator);
-        let command = tools.command(&line.call).args(&line.arguments);
+        let command = tools.command(&qemu_call(self, &firmware, accelerator));
         let pasteable = command.pasteable();
         tracing::debug!(command = %pasteable, "starting a machine");
         let log = fs_err::File::create(files.qemu_log()).map_err(MachineError::file("make QEMU's log"))?;

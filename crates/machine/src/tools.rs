@@ -4,11 +4,13 @@ use basalt_model::arch::Arch;
 use basalt_process::Command;
 use camino::Utf8PathBuf;
 
-/// What one run of a program needs to see of the host. All of it is to appear at the same paths as on the host.
+/// One run of a program, and what it needs to see of the host. All of it is to appear at the same paths as on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
     /// The program's name, as `qemu-img`.
     pub program: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
     /// Files and folders that it reads.
     pub reads: Vec<Utf8PathBuf>,
     /// Files and folders that it writes to, too.
@@ -32,7 +34,7 @@ pub struct Firmware {
 ///
 /// A program that is started this way has to die with the process that started it.
 pub trait Tools {
-    /// A command that runs a program; its arguments are still to come.
+    /// The command for a call.
     fn command(&self, call: &Call) -> Command;
 
     /// The firmware for an architecture.

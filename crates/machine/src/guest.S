@@ -1,6 +1,6 @@
-# The guest of the KVM probe (accelerator.rs), in the syntax of GNU as. Its bytes stand in probe.rs; to make them anew:
+# The guest of the KVM probe (accelerator.rs), in the syntax of GNU as. Its bytes stand in guest.rs; to make them anew:
 #
-#     as --64 -o probe.o probe.S && ld -m elf_x86_64 -Ttext=0 --oformat binary -o probe.bin probe.o && od -An -tx1 -v probe.bin
+#     as --64 -o guest.o guest.S && ld -m elf_x86_64 -Ttext=0 --oformat binary -o guest.bin guest.o && od -An -tx1 -v guest.bin
 #
 # It does what a kernel does and an instruction emulator cannot, or not in time: long mode with page tables, SSE, an
 # exception, a reload of CR3, the way to user mode (sysret) and back (syscall), and twenty million rounds of a loop in

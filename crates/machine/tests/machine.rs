@@ -1,0 +1,171 @@
+//! Real machines, by the QEMU of an SDK tree. `BASALT_SDK` says where one is; without it nothing is tested, and said so.
+
+use std::time::Duration;
+
+use basalt_machine::{
+    Accelerator, Call, ConfigDisk, Credential, Disk, DiskFormat, Firmware, Machine, MachineError, Network, RunState,
+    Stopped, Tools, mac_address, probe,
+};
+use basalt_model::arch::Arch;
+use basalt_process::Command;
+use basalt_sandbox::{Network as SandboxNetwork, Root, Sandbox};
+use camino::Utf8PathBuf;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// What QEMU may take on a busy machine without KVM.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn main() {
+    basalt_sandbox::enter_if_asked();
+    let sdk = std::env::var("BASALT_SDK")
+        .ok()
+        .map(Utf8PathBuf::from)
+        .filter(|sdk| sdk.is_dir());
+    let mut tests: Vec<(&str, fn(&Sdk) -> Result<(), Failed>)> = Vec::new();
+    tests.push((
+        "the_guest_of_the_probe_comes_to_its_end",
+        the_guest_of_the_probe_comes_to_its_end,
+    ));
+    tests.push((
+        "firmware_boots_and_the_machine_is_controlled",
+        firmware_boots_and_the_machine_is_controlled,
+    ));
+    tests.push((
+        "what_qemu_refuses_is_told_in_its_words",
+        what_qemu_refuses_is_told_in_its_words,
+    ));
+    let trials = tests.into_iter().map(|(name, test)| {
+        let tree = sdk.clone();
+        let trial = Trial::test(name, move || tree.map_or(Ok(()), |tree| test(&Sdk { tree })));
+        trial.with_ignored_flag(sdk.is_none())
+    });
+    let trials = trials.collect();
+    if sdk.is_none() {
+        skipped();
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn skipped() {
+    eprintln!("SKIPPED: no machine is started, because BASALT_SDK does not name the tree of an SDK");
+}
+
+struct Sdk {
+    tree: Utf8PathBuf,
+}
+
+impl Tools for Sdk {
+    fn command(&self, call: &Call) -> Command {
+        let root = Root {
+            layers: vec![self.tree.clone()],
+            scratch: None,
+        };
+        let mut sandbox = Sandbox::new(root).env("PATH", "/usr/bin");
+        for path in &call.reads {
+            sandbox = sandbox.show(path);
+        }
+        for path in &call.writes {
+            sandbox = sandbox.show_writable(path);
+        }
+        for device in &call.devices {
+            sandbox = sandbox.device(device);
+        }
+        if call.network {
+            sandbox = sandbox.network(SandboxNetwork::Inherited);
+        }
+        sandbox.command(&call.program, &call.arguments)
+    }
+
+    fn firmware(&self, _: Arch) -> Firmware {
+        Firmware {
+            code: "/usr/share/OVMF/OVMF_CODE_4M.fd".into(),
+            variables: self.tree.join("usr/share/OVMF/OVMF_VARS_4M.fd"),
+        }
+    }
+}
+
+fn folder() -> Result<(tempfile::TempDir, Utf8PathBuf), Failed> {
+    let folder = tempfile::tempdir()?;
+    let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).map_err(|path| format!("{path:?}"))?;
+    Ok((folder, path))
+}
+
+fn shown(error: &MachineError) -> Failed {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text.into()
+}
+
+fn the_guest_of_the_probe_comes_to_its_end(sdk: &Sdk) -> Result<(), Failed> {
+    let (_folder, path) = folder()?;
+    match probe(sdk, Arch::X86_64, Accelerator::Tcg, &path).map_err(|error| shown(&error))? {
+        None => Ok(()),
+        Some(failure) => Err(format!("the guest {failure}").into()),
+    }
+}
+
+fn firmware_boots_and_the_machine_is_controlled(sdk: &Sdk) -> Result<(), Failed> {
+    let (_folder, path) = folder()?;
+    let image = path.join("image");
+    std::fs::write(&image, vec![0; 1 << 20])?;
+    let mut machine = Machine::new("test,1", path.join("machine,1"), Arch::X86_64);
+    machine.memory_mib = 256;
+    machine.disks.push(Disk::overlay(&image, 64));
+    machine.config_disk = Some(ConfigDisk::with_node_config("kind: NodeConfig\n"));
+    machine
+        .credentials
+        .push(Credential::new("basalt.node", vec![b'x'; 20_000]));
+    machine.kernel_arguments.push("quiet".into());
+    let mac = mac_address(&machine.name, 0);
+    machine.networks.push(Network::User {
+        isolated: true,
+        forwards: Vec::new(),
+        mac,
+    });
+
+    let mut running = machine.start(sdk, Accelerator::Tcg).map_err(|error| shown(&error))?;
+    let mut console = running.console();
+    running
+        .wait_for(&mut console, "Shell>", PATIENCE)
+        .map_err(|error| shown(&error))?;
+    let state = running
+        .control()
+        .and_then(|mut control| control.status())
+        .map_err(|error| shown(&error))?;
+    assert_eq!(state, RunState::Running);
+    // The shell of the firmware does not listen to the power button.
+    let stopped = running
+        .stop(Duration::from_millis(500))
+        .map_err(|error| shown(&error))?;
+    assert_eq!(stopped, Stopped::Unplugged);
+
+    let read_back = std::fs::read(&image)?;
+    assert!(read_back.iter().all(|byte| *byte == 0), "the image was written to");
+    Ok(())
+}
+
+fn what_qemu_refuses_is_told_in_its_words(sdk: &Sdk) -> Result<(), Failed> {
+    let (_folder, path) = folder()?;
+    let image = path.join("broken.qcow2");
+    std::fs::write(&image, "this is no disk")?;
+    let mut machine = Machine::new("refused", path.join("machine"), Arch::X86_64);
+    machine.disks.push(Disk {
+        source: basalt_machine::DiskSource::File {
+            path: image,
+            format: DiskFormat::Qcow2,
+            read_only: true,
+        },
+        bus: basalt_machine::Bus::Virtio,
+        serial: None,
+    });
+    match machine.start(sdk, Accelerator::Tcg) {
+        Err(MachineError::Ended { last, .. }) if last.iter().any(|line| line.contains("qcow2")) => Ok(()),
+        Err(error) => Err(shown(&error)),
+        Ok(_) => Err("it was started".into()),
+    }
+}
