@@ -1,0 +1,183 @@
+//! Carries a plan out.
+
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use miette::Diagnostic;
+use serde::{Deserialize, Serialize};
+
+use crate::paths;
+use crate::plan::{Plan, PlannedFile};
+
+/// What was done, as it is written down for `basalt-node status` and for the next time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// Where the NodeConfig came from.
+    pub origin: String,
+    /// The name of the node.
+    pub hostname: String,
+    /// Where its API server is.
+    pub endpoint: String,
+    /// The address that the node shall register with, if its NodeConfig says so.
+    pub address: Option<std::net::IpAddr>,
+    /// The digest of the cluster's certificate authority: what the cluster is known by.
+    pub authority: String,
+    /// The files that were written.
+    pub files: Vec<String>,
+    /// What did not work, but does not keep the node from joining.
+    pub warnings: Vec<String>,
+}
+
+/// Something that keeps the node from joining.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum ApplyError {
+    /// A file could not be written.
+    #[error("cannot write {path}")]
+    #[diagnostic(help("/run has to be writable and must not be full; `basalt-node apply` runs as root"))]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The host name could not be set.
+    #[error("cannot set the host name to {hostname}")]
+    #[diagnostic(help("`basalt-node apply` runs as root, on the machine itself"))]
+    Hostname {
+        /// The name.
+        hostname: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+}
+
+/// Writes the files of a plan below a root, takes away those of an earlier one, and writes down what it did.
+///
+/// The last file to appear is [`paths::APPLIED`]: whoever sees it sees all the others.
+pub fn write_files(root: &Path, plan: &Plan, mut applied: Applied) -> Result<Applied, ApplyError> {
+    let earlier = read_applied(root).map(|earlier| earlier.files).unwrap_or_default();
+    applied.files = plan.files.iter().map(|file| file.path.clone()).collect();
+    for path in earlier.iter().filter(|path| !applied.files.contains(path)) {
+        // What is gone is gone; what cannot be removed would only matter if it were written again.
+        let _ = std::fs::remove_file(below(root, path));
+    }
+    for file in &plan.files {
+        write(root, file)?;
+    }
+    let content = serde_json::to_string_pretty(&applied).unwrap_or_default() + "\n";
+    write(root, &PlannedFile { path: paths::APPLIED.to_owned(), mode: 0o644, content })?;
+    Ok(applied)
+}
+
+/// Sets kernel settings, and says which ones the kernel did not take.
+///
+/// A setting may be of something that is not there yet, such as a network interface: systemd-sysctl knows them all and
+/// sets them again when it appears.
+pub fn set_sysctls(root: &Path, plan: &Plan) -> Vec<String> {
+    let mut warnings = Vec::new();
+    for (path, value) in &plan.sysctls {
+        let file = below(root, "/proc/sys").join(path);
+        let result = std::fs::OpenOptions::new().write(true).open(file).and_then(|mut file| file.write_all(value.as_bytes()));
+        if let Err(error) = result {
+            warnings.push(format!("the kernel did not take {path} = {value}: {error}"));
+        }
+    }
+    warnings
+}
+
+/// Gives the running system its name.
+pub fn set_hostname(plan: &Plan) -> Result<(), ApplyError> {
+    rustix::system::sethostname(plan.hostname.as_bytes())
+        .map_err(|error| ApplyError::Hostname { hostname: plan.hostname.clone(), source: error.into() })
+}
+
+/// What was written down the last time.
+pub fn read_applied(root: &Path) -> Option<Applied> {
+    serde_json::from_slice(&std::fs::read(below(root, paths::APPLIED)).ok()?).ok()
+}
+
+/// Writes a file so that a reader sees the old one or the new one, and never with wider permissions than it shall have.
+pub fn write(root: &Path, file: &PlannedFile) -> Result<(), ApplyError> {
+    let path = below(root, &file.path);
+    let written = || {
+        let folder = path.parent().unwrap_or(root);
+        std::fs::create_dir_all(folder)?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let new = folder.join(format!(".{name}.new"));
+        // One that an interrupted run left may have other permissions.
+        let _ = std::fs::remove_file(&new);
+        let mut opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(file.mode).open(&new)?;
+        opened.set_permissions(std::fs::Permissions::from_mode(file.mode))?;
+        opened.write_all(file.content.as_bytes())?;
+        std::fs::rename(&new, &path)
+    };
+    written().map_err(|source| ApplyError::Write { path: path.clone(), source })
+}
+
+/// An absolute path of the node, below a root.
+pub fn below(root: &Path, path: &str) -> PathBuf {
+    root.join(path.trim_start_matches('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn plan(files: &[(&str, u32)]) -> Plan {
+        let file = |(path, mode): &(&str, u32)| PlannedFile { path: (*path).to_owned(), mode: *mode, content: "a\n".to_owned() };
+        Plan {
+            hostname: "worker-1".to_owned(),
+            endpoint: "https://a:1".to_owned(),
+            sysctls: vec![("net/core/somaxconn".to_owned(), "4096".to_owned()), ("net/none".to_owned(), "1".to_owned())],
+            files: files.iter().map(file).collect(),
+        }
+    }
+
+    fn applied() -> Applied {
+        Applied {
+            origin: "test".to_owned(),
+            hostname: "worker-1".to_owned(),
+            endpoint: "https://a:1".to_owned(),
+            address: None,
+            authority: "0".to_owned(),
+            files: Vec::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn files_come_and_go() {
+        let root = tempfile::tempdir().unwrap();
+        write_files(root.path(), &plan(&[("/run/a/one", 0o644), ("/run/a/two", 0o600)]), applied()).unwrap();
+        let mode = |path: &str| below(root.path(), path).metadata().unwrap().permissions().mode() & 0o777;
+        assert_eq!((mode("/run/a/one"), mode("/run/a/two")), (0o644, 0o600));
+        // The same path with other permissions, and one file less.
+        write_files(root.path(), &plan(&[("/run/a/one", 0o600)]), applied()).unwrap();
+        assert_eq!(mode("/run/a/one"), 0o600);
+        assert!(!below(root.path(), "/run/a/two").exists());
+        assert_eq!(read_applied(root.path()).unwrap().files, ["/run/a/one"]);
+        // Nothing half-written is left.
+        assert_eq!(std::fs::read_dir(below(root.path(), "/run/a")).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn an_unwritable_file_is_named() {
+        let root = tempfile::tempdir().unwrap();
+        fs_err::write(root.path().join("run"), "not a folder").unwrap();
+        let error = write_files(root.path(), &plan(&[("/run/a", 0o644)]), applied()).unwrap_err();
+        assert!(error.to_string().ends_with("/run/a"), "{error}");
+    }
+
+    #[test]
+    fn sysctls_that_are_not_there_are_told() {
+        let root = tempfile::tempdir().unwrap();
+        let setting = below(root.path(), "/proc/sys/net/core/somaxconn");
+        fs_err::create_dir_all(setting.parent().unwrap()).unwrap();
+        fs_err::write(&setting, "").unwrap();
+        let warnings = set_sysctls(root.path(), &plan(&[]));
+        assert_eq!(fs_err::read_to_string(setting).unwrap(), "4096");
+        assert!(warnings.len() == 1 && warnings[0].contains("net/none"), "{warnings:?}");
+    }
+}

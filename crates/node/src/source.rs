@@ -1,0 +1,116 @@
+//! Where a NodeConfig comes from.
+//!
+//! Each platform has its own way of handing a machine its first words; each is a [`Source`]. More of them (Azure, EC2,
+//! Hyper-V KVP) are more implementations in the list of [`sources`].
+
+use std::io::Read;
+use std::time::{Duration, Instant};
+
+use miette::Diagnostic;
+
+mod credential;
+mod disk;
+pub mod label;
+
+pub use credential::Credential;
+pub use disk::ConfigDisk;
+
+/// How large a NodeConfig may be.
+const LARGEST: u64 = 1 << 20;
+
+/// A NodeConfig that was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Found {
+    /// Where, in words that errors and `basalt-node status` show.
+    pub origin: String,
+    /// Its text.
+    pub text: String,
+}
+
+/// Something that can hold a NodeConfig.
+pub trait Source {
+    /// What it is, for people.
+    fn name(&self) -> String;
+
+    /// The NodeConfig, if it is there by now.
+    fn look(&mut self) -> Result<Option<Found>, SourceError>;
+
+    /// Whether it may still turn up: devices need a moment after the kernel has started.
+    fn may_come_late(&self) -> bool;
+}
+
+/// A source that has a NodeConfig which cannot be read.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum SourceError {
+    /// It could not be opened or read.
+    #[error("cannot read the NodeConfig in {place}")]
+    #[diagnostic(help("look at the device or credential that the machine was given, and start it again"))]
+    Read {
+        /// Where it is.
+        place: String,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// It is not text.
+    #[error("the NodeConfig in {place} is not UTF-8 text")]
+    #[diagnostic(help("give it as it is: neither compressed nor, in `io.systemd.credential:`, in base64"))]
+    NotText {
+        /// Where it is.
+        place: String,
+    },
+    /// It is too large.
+    #[error("the NodeConfig in {place} is larger than 1 MiB")]
+    #[diagnostic(help("check that it is a NodeConfig and not something else of the same name"))]
+    TooLarge {
+        /// Where it is.
+        place: String,
+    },
+    /// A disk has the label, but no NodeConfig.
+    #[error("{place} has the label of a config disk, but no file {file}")]
+    #[diagnostic(help("put the NodeConfig there as `{file}`, or give the disk another label"))]
+    NoFile {
+        /// The disk.
+        place: String,
+        /// The file.
+        file: &'static str,
+    },
+}
+
+/// All sources, the first one that has a NodeConfig counting.
+pub fn sources() -> Vec<Box<dyn Source>> {
+    vec![Box::new(Credential::of_this_process()), Box::new(ConfigDisk::of_this_machine())]
+}
+
+/// Looks everywhere, and for a while at what may come late.
+pub fn find(sources: &mut [Box<dyn Source>], patience: Duration) -> Result<Option<Found>, SourceError> {
+    let start = Instant::now();
+    loop {
+        for source in sources.iter_mut() {
+            if let Some(found) = source.look()? {
+                return Ok(Some(found));
+            }
+        }
+        if start.elapsed() >= patience || !sources.iter().any(|source| source.may_come_late()) {
+            return Ok(None);
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The text of a NodeConfig from what is read.
+fn read_text(reader: impl Read, place: String) -> Result<Found, SourceError> {
+    let mut bytes = Vec::new();
+    let read = reader.take(LARGEST + 1).read_to_end(&mut bytes);
+    read.map_err(|source| SourceError::Read { place: place.clone(), source })?;
+    if bytes.len() as u64 > LARGEST {
+        return Err(SourceError::TooLarge { place });
+    }
+    // Some tools end a credential with a zero byte.
+    while bytes.last() == Some(&0) {
+        bytes.pop();
+    }
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(Found { origin: place, text }),
+        Err(_) => Err(SourceError::NotText { place }),
+    }
+}

@@ -1,0 +1,87 @@
+//! The label of a file system, read from its first blocks.
+//!
+//! udev knows labels too, but only once it has looked at every device; the agent runs before that.
+
+/// A kind of file system that a config disk can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileSystem {
+    /// FAT, of any width.
+    Vfat,
+    /// ext4.
+    Ext4,
+    /// The file system of CDs.
+    Iso9660,
+}
+
+impl FileSystem {
+    /// What the kernel calls it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Vfat => "vfat",
+            Self::Ext4 => "ext4",
+            Self::Iso9660 => "iso9660",
+        }
+    }
+}
+
+/// How many bytes of a device [`read`] has to see.
+pub const NEEDED: usize = 32768 + 2048;
+
+/// The kind and label of the file system that begins with these bytes. Fewer than [`NEEDED`] show less.
+pub fn read(start: &[u8]) -> Option<(FileSystem, String)> {
+    let field = |at: usize, length: usize| start.get(at..at + length);
+    let text = |bytes: &[u8]| {
+        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+        String::from_utf8_lossy(&bytes[..end]).trim_end().to_owned()
+    };
+    if field(32769, 5) == Some(b"CD001") {
+        return Some((FileSystem::Iso9660, text(field(32808, 32)?)));
+    }
+    if field(1080, 2) == Some(&[0x53, 0xef]) {
+        return Some((FileSystem::Ext4, text(field(1144, 16)?)));
+    }
+    if field(510, 2) == Some(&[0x55, 0xaa]) {
+        // FAT32 has it further back than FAT12 and FAT16; both have "FAT" in the field after it.
+        if field(82, 3) == Some(b"FAT") {
+            return Some((FileSystem::Vfat, text(field(71, 11)?)));
+        }
+        if field(54, 3) == Some(b"FAT") {
+            return Some((FileSystem::Vfat, text(field(43, 11)?)));
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn device(parts: &[(usize, &[u8])]) -> Vec<u8> {
+        let mut bytes = vec![0; NEEDED];
+        for (at, part) in parts {
+            bytes[*at..at + part.len()].copy_from_slice(part);
+        }
+        bytes
+    }
+
+    #[test]
+    fn labels() {
+        let label = |parts: &[(usize, &[u8])]| read(&device(parts));
+        let expected = |kind| Some((kind, "BASALT-CFG".to_owned()));
+        assert_eq!(label(&[(510, &[0x55, 0xaa]), (54, b"FAT16   "), (43, b"BASALT-CFG ")]), expected(FileSystem::Vfat));
+        assert_eq!(label(&[(510, &[0x55, 0xaa]), (82, b"FAT32   "), (71, b"BASALT-CFG ")]), expected(FileSystem::Vfat));
+        assert_eq!(label(&[(1080, &[0x53, 0xef]), (1144, b"BASALT-CFG\0")]), expected(FileSystem::Ext4));
+        assert_eq!(label(&[(32769, b"CD001"), (32808, b"BASALT-CFG      ")]), expected(FileSystem::Iso9660));
+        assert_eq!(label(&[(510, &[0x55, 0xaa])]), None);
+        assert_eq!(label(&[]), None);
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
+            let _ = read(&bytes);
+        }
+    }
+}
