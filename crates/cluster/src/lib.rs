@@ -1,1 +1,31 @@
 //! A local Kubernetes cluster: PKI, control plane, network, up and down.
+
+pub mod api;
+mod cluster;
+pub mod component;
+pub mod control;
+mod error;
+mod forward;
+pub mod kubeconfig;
+mod layout;
+mod lock;
+pub mod manifest;
+mod network;
+pub mod node_config;
+mod observe;
+pub mod pki;
+mod plan;
+mod restart;
+mod secret;
+mod stage;
+pub mod supervisor;
+pub mod topology;
+mod up;
+
+pub use cluster::{Cluster, NodeStatus, Status};
+pub use error::ClusterError;
+pub use layout::Layout;
+pub use observe::Pod;
+pub use plan::{Inputs, Plan, Size};
+pub use stage::{Stage, StageTime};
+pub use up::UpReport;

@@ -1,0 +1,93 @@
+//! A small client of the API server: enough to see how far a cluster has come.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use ureq::Agent;
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
+
+use crate::ClusterError;
+use crate::pki::{Authority, Pki};
+
+/// How long one answer may take.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A client of the API server.
+#[derive(Debug, Clone)]
+pub struct Api {
+    agent: Agent,
+    server: String,
+}
+
+impl Api {
+    /// A client with one of the cluster's certificates.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    pub fn new(pki: &Pki, user: &str, server: impl Into<String>) -> Result<Self, ClusterError> {
+        let unreadable = |path: camino::Utf8PathBuf| {
+            move |error: ureq::Error| crate::pki::PkiError::Unreadable { path, reason: error.to_string() }
+        };
+        let certificate = |name: &str| -> Result<Certificate<'static>, ClusterError> {
+            let path = pki.certificate(name);
+            let text = pki.read(&path)?;
+            Ok(Certificate::from_pem(text.as_bytes()).map_err(unreadable(path))?)
+        };
+        let key_path = pki.key(user);
+        let key = pki.read(&key_path)?;
+        let key = PrivateKey::from_pem(key.as_bytes()).map_err(unreadable(key_path))?;
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .root_certs(RootCerts::Specific(Arc::new(vec![certificate(Authority::Cluster.name())?])))
+            .client_cert(Some(ClientCert::new_with_certs(&[certificate(user)?], key)))
+            .build();
+        // A proxy that the user set up for the internet cannot lead to a cluster on this machine.
+        let agent = Agent::config_builder().tls_config(tls).proxy(None).timeout_global(Some(PATIENCE)).build();
+        Ok(Self { agent: agent.into(), server: server.into() })
+    }
+
+    /// Whether the API server says that it is ready.
+    pub fn is_ready(&self) -> bool {
+        self.agent.get(format!("{}/readyz", self.server)).call().is_ok()
+    }
+
+    /// An object or a list of objects.
+    ///
+    /// # Errors
+    /// When the API server does not answer, or has no such object.
+    pub fn get(&self, path: &str) -> Result<Value, ClusterError> {
+        let url = format!("{}{path}", self.server);
+        self.agent
+            .get(&url)
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_json())
+            .map_err(|source| ClusterError::Api { doing: format!("GET {url}"), source: Box::new(source) })
+    }
+
+    /// Like [`Api::get`], with nothing for what is not there yet.
+    ///
+    /// # Errors
+    /// When the API server does not answer.
+    pub fn find(&self, path: &str) -> Result<Option<Value>, ClusterError> {
+        match self.get(path) {
+            Err(ClusterError::Api { source, .. }) if matches!(*source, ureq::Error::StatusCode(404)) => Ok(None),
+            answer => answer.map(Some),
+        }
+    }
+}
+
+/// Asks a web server without encryption, and takes whatever it says.
+pub(crate) fn page(url: &str) -> Result<(u16, String), ureq::Error> {
+    let agent: Agent = Agent::config_builder()
+        .proxy(None)
+        .timeout_global(Some(PATIENCE))
+        .http_status_as_error(false)
+        // A Service gives each new connection to another pod, and one that is kept always to the same.
+        .max_idle_connections(0)
+        .build()
+        .into();
+    let mut answer = agent.get(url).call()?;
+    let body = answer.body_mut().read_to_string()?;
+    Ok((answer.status().as_u16(), body))
+}

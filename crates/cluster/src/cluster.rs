@@ -1,0 +1,308 @@
+//! A cluster as the command line sees it.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant, SystemTime};
+
+use basalt_machine::{Files, Verdict};
+use basalt_model::arch::Arch;
+use basalt_process::Command;
+use basalt_progress::{Outcome, Reporter, Unit};
+use camino::{Utf8Path, Utf8PathBuf};
+use rustix::process::{Pid, Signal, kill_process};
+use serde::Serialize;
+
+use crate::api::Api;
+use crate::control::{ComponentReport, Control, MachineReport, Order};
+use crate::lock::{self, Lock};
+use crate::observe::{self, Pod};
+use crate::pki::{self, Pki};
+use crate::plan::{Inputs, Plan, Size, check_path};
+use crate::up::{self, UpReport};
+use crate::{ClusterError, Layout};
+
+/// How long machines may take to shut down.
+const GRACE: Duration = Duration::from_secs(25);
+/// How long a supervisor may take to end once nothing keeps it.
+const ENDING: Duration = Duration::from_secs(10);
+
+/// The one local cluster in a folder, running or not.
+#[derive(Debug, Clone)]
+pub struct Cluster {
+    layout: Layout,
+}
+
+/// How a cluster is.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// The process id of its supervisor.
+    pub supervisor: String,
+    /// The API server's address on the host.
+    pub endpoint: String,
+    /// The kubeconfig of its administrator.
+    pub kubeconfig: Utf8PathBuf,
+    /// How long it has been there, in seconds.
+    pub seconds: u64,
+    /// How the machines' processors are run.
+    pub accelerator: Option<Verdict>,
+    /// The parts of the control plane.
+    pub components: Vec<ComponentReport>,
+    /// The nodes.
+    pub nodes: Vec<NodeStatus>,
+    /// The pods; nothing when the API server did not answer.
+    pub pods: Option<Vec<Pod>>,
+}
+
+/// How a node is.
+#[derive(Debug, Clone, Serialize)]
+pub struct NodeStatus {
+    /// Its machine.
+    #[serde(flatten)]
+    pub machine: MachineReport,
+    /// Whether the cluster calls it Ready; nothing when it has not registered.
+    pub ready: Option<bool>,
+}
+
+impl Cluster {
+    /// The cluster in a folder. Nothing is made or changed.
+    ///
+    /// # Errors
+    /// When the folder's path is too long for what is in it.
+    pub fn open(folder: impl Into<Utf8PathBuf>) -> Result<Self, ClusterError> {
+        let folder = folder.into();
+        check_path(&folder)?;
+        Ok(Self { layout: Layout::new(folder) })
+    }
+
+    /// Where its files are.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Starts the cluster, and returns when its web server has answered. When that fails, or is interrupted, nothing
+    /// runs any more; after a failure the logs are still there.
+    ///
+    /// # Errors
+    /// See [`ClusterError`].
+    pub fn up(&self, inputs: Inputs, size: Size, arch: Arch, reporter: &dyn Reporter) -> Result<UpReport, ClusterError> {
+        let began = Instant::now();
+        let _lock = self.lock()?;
+        self.await_supervisor_end()?;
+        if self.clear(&[])? {
+            reporter.note("removed what an earlier cluster left behind");
+        }
+        let result = up::run(&self.layout, inputs, size, arch, reporter, began);
+        if let Err(error) = &result {
+            self.end_supervisor(Duration::ZERO)?;
+            let kept = self.layout.logs();
+            let keep: &[&Utf8Path] = if error.is_interrupt() { &[] } else { &[&kept] };
+            self.clear(keep)?;
+            if keep.is_empty() {
+                self.remove_folder()?;
+            }
+        }
+        result
+    }
+
+    /// Ends the cluster and removes all of its files. Says whether there was one.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn down(&self, reporter: &dyn Reporter) -> Result<bool, ClusterError> {
+        if !self.layout.root().exists() {
+            return Ok(false);
+        }
+        let _lock = self.lock()?;
+        let was_running = lock::is_held(&self.layout.supervisor_lock());
+        if was_running {
+            let task = reporter.task("shutting the nodes down", Unit::Items, None);
+            self.end_supervisor(GRACE)?;
+            task.finish(Outcome::Done);
+        }
+        let removed = self.clear(&[])?;
+        self.remove_folder()?;
+        Ok(was_running || removed)
+    }
+
+    /// How the cluster is; nothing when none is running.
+    ///
+    /// # Errors
+    /// When its supervisor does not answer, or its certificates are not what they have to be.
+    pub fn status(&self) -> Result<Option<Status>, ClusterError> {
+        let (Some(plan), true) = (Plan::read(&self.layout)?, lock::is_held(&self.layout.supervisor_lock())) else {
+            return Ok(None);
+        };
+        let report = Control::connect(&self.layout)?.report()?;
+        let pki = Pki::new(self.layout.pki());
+        pki::check(&pki, SystemTime::now())?;
+        let api = Api::new(&pki, pki::ADMIN, plan.host_endpoint())?;
+        // A cluster whose API server does not answer still has a status; this is then a part of it.
+        let registered = api.get("/api/v1/nodes").map(|list| observe::nodes(&list)).unwrap_or_default();
+        let pods = api.get("/api/v1/pods").map(|list| observe::pods(&list)).ok();
+        let ready = |name: &str| registered.iter().find(|(node, _)| node == name).map(|(_, ready)| *ready);
+        let nodes = report.machines.into_iter().map(|machine| NodeStatus { ready: ready(&machine.name), machine });
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Ok(Some(Status {
+            supervisor: lock::holder(&self.layout.supervisor_lock()),
+            endpoint: plan.host_endpoint(),
+            kubeconfig: self.layout.kubeconfig(pki::ADMIN),
+            seconds: now.saturating_sub(Duration::from_millis(report.began)).as_secs(),
+            accelerator: report.accelerator,
+            components: report.components,
+            nodes: nodes.collect(),
+            pods,
+        }))
+    }
+
+    /// The kubeconfig of the running cluster's administrator.
+    ///
+    /// # Errors
+    /// When no cluster is running, or its certificates are not what they have to be.
+    pub fn kubeconfig(&self) -> Result<Utf8PathBuf, ClusterError> {
+        if !lock::is_held(&self.layout.supervisor_lock()) {
+            return Err(ClusterError::Stopped);
+        }
+        pki::check(&Pki::new(self.layout.pki()), SystemTime::now())?;
+        Ok(self.layout.kubeconfig(pki::ADMIN))
+    }
+
+    /// kubectl, from Basalt's packages, for the running cluster. It runs on the host, where the user's files are.
+    ///
+    /// # Errors
+    /// As [`Cluster::kubeconfig`].
+    pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
+        let kubeconfig = self.kubeconfig()?;
+        let plan = Plan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
+        Ok(kubectl(&self.layout, &plan).env("KUBECONFIG", kubeconfig).args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
+    }
+
+    /// Starts one more node.
+    ///
+    /// # Errors
+    /// When no cluster is running, or the machine cannot be started.
+    pub fn add_node(&self) -> Result<String, ClusterError> {
+        match Control::connect(&self.layout)?.order(&Order::AddNode)? {
+            crate::control::Answer::Node { number } => Ok(number.name()),
+            other => Err(ClusterError::Refused { answer: format!("{other:?}") }),
+        }
+    }
+
+    /// Asks a web server inside the cluster, by the address of a Service or a node.
+    ///
+    /// # Errors
+    /// When no cluster is running, or nobody answers.
+    pub fn ask(&self, address: Ipv4Addr, port: u16, path: &str) -> Result<(u16, String), ClusterError> {
+        up::ask(&mut Control::connect(&self.layout)?, address, port, path)
+    }
+
+    /// The logs that there are: of the control plane's parts, of the supervisor, and the consoles of the nodes.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn logs(&self) -> Result<Vec<(String, Utf8PathBuf)>, ClusterError> {
+        let mut logs = Vec::new();
+        for path in entries(&self.layout.logs())?.into_iter().chain(entries(self.layout.root())?) {
+            let console = Files::new(&path).console_log();
+            match (path.extension(), path.file_stem()) {
+                (Some("log"), Some(name)) => logs.push((name.to_owned(), path)),
+                (None, Some(name)) if console.exists() => logs.push((name.to_owned(), console)),
+                _ => {}
+            }
+        }
+        logs.sort();
+        Ok(logs)
+    }
+
+    /// The log of one of them.
+    ///
+    /// # Errors
+    /// [`ClusterError::NoLog`], which names those that there are.
+    pub fn log(&self, name: &str) -> Result<Utf8PathBuf, ClusterError> {
+        let logs = self.logs()?;
+        if logs.is_empty() {
+            return Err(ClusterError::Stopped);
+        }
+        let names: Vec<_> = logs.iter().map(|(name, _)| name.as_str()).collect();
+        let known = names.join(", ");
+        let found = logs.into_iter().find(|(known, _)| known == name).map(|(_, path)| path);
+        found.ok_or(ClusterError::NoLog { name: name.to_owned(), known })
+    }
+
+    fn lock(&self) -> Result<Lock, ClusterError> {
+        crate::secret::make_private_folder(self.layout.root())?;
+        lock::take(&self.layout.change_lock())?.ok_or(ClusterError::Busy)
+    }
+
+    /// An earlier `up` may have been killed just now: its supervisor ends by itself.
+    fn await_supervisor_end(&self) -> Result<(), ClusterError> {
+        let path = self.layout.supervisor_lock();
+        let released = Control::connect(&self.layout).and_then(|mut control| control.report()).is_ok();
+        let patience = if released { Duration::from_secs(2) } else { ENDING };
+        let began = Instant::now();
+        while lock::is_held(&path) {
+            if began.elapsed() > patience {
+                return Err(ClusterError::Running { supervisor: lock::holder(&path) });
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+        Ok(())
+    }
+
+    /// Asks the supervisor to end everything, and makes sure that it does.
+    fn end_supervisor(&self, grace: Duration) -> Result<(), ClusterError> {
+        let path = self.layout.supervisor_lock();
+        if !lock::is_held(&path) {
+            return Ok(());
+        }
+        if let Ok(mut control) = Control::connect(&self.layout) {
+            // Whether it could answer before it ended does not matter: the lock tells.
+            drop(control.order(&Order::Stop { grace_seconds: grace.as_secs() }));
+        }
+        let began = Instant::now();
+        while lock::is_held(&path) {
+            if began.elapsed() > ENDING {
+                // Nobody else can have taken the lock, so that the process id in it is the supervisor's.
+                let id = lock::holder(&path).parse().ok().and_then(Pid::from_raw);
+                if let Some(id) = id {
+                    drop(kill_process(id, Signal::KILL));
+                }
+                std::thread::sleep(Duration::from_millis(500));
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(25));
+        }
+        Ok(())
+    }
+
+    /// Removes all files but those to `keep` and the lock that we hold. Says whether there were any.
+    fn clear(&self, keep: &[&Utf8Path]) -> Result<bool, ClusterError> {
+        let mut removed = false;
+        for path in entries(self.layout.root())? {
+            if path == self.layout.change_lock() || keep.contains(&path.as_path()) {
+                continue;
+            }
+            let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
+            let outcome = if is_folder { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) };
+            outcome.map_err(ClusterError::file("remove the cluster's files"))?;
+            removed = true;
+        }
+        Ok(removed)
+    }
+
+    /// Removes the folder with the lock in it. Whoever waits for the lock sees that it is not the one in the folder.
+    fn remove_folder(&self) -> Result<(), ClusterError> {
+        fs_err::remove_dir_all(self.layout.root()).map_err(ClusterError::file("remove the cluster's folder"))
+    }
+}
+
+/// kubectl without a kubeconfig.
+pub(crate) fn kubectl(layout: &Layout, plan: &Plan) -> Command {
+    Command::new(plan.program("kubectl")).env("KUBECACHEDIR", layout.root().join("kubectl"))
+}
+
+fn entries(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ClusterError> {
+    let read = || folder.read_dir_utf8()?.map(|entry| entry.map(camino::Utf8DirEntry::into_path)).collect();
+    match read() {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
+        entries => entries.map_err(ClusterError::file(format!("read the folder {folder}"))),
+    }
+}

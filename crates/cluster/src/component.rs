@@ -1,0 +1,280 @@
+//! The programs of the control plane: one table of what they are called with, what they may see, and how to tell that
+//! they are ready.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use basalt_sandbox::{Network, Root, Sandbox};
+use camino::Utf8PathBuf;
+
+use crate::layout::Layout;
+use crate::pki::{self, Authority, Pki};
+use crate::plan::Plan;
+use crate::topology::{
+    API_PORT, CONTROL_PLANE, DOMAIN, KUBERNETES_SERVICE, POD_NETWORK, REGISTRY_PORT, SERVICE_NETWORK,
+};
+
+/// The programs that the control plane's tree has to hold.
+pub const PROGRAMS: &[&str] =
+    &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry", "kubectl"];
+
+/// The API server's name in the table.
+pub const API_SERVER: &str = "kube-apiserver";
+/// The port of etcd. Nothing but the namespace's own loopback device leads to it, which only the control plane shares;
+/// so it speaks without TLS.
+const ETCD_PORT: u16 = 2379;
+const CONTROLLER_MANAGER_PORT: u16 = 10257;
+const SCHEDULER_PORT: u16 = 10259;
+
+/// How to tell that a component is ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Probe {
+    /// It answers connections.
+    Connect(SocketAddr),
+    /// It is the API server, and says so.
+    ApiServer,
+}
+
+/// A program that the supervisor keeps running.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Component {
+    /// Its name, which its log has too.
+    pub name: &'static str,
+    /// Its program, in the control plane's tree.
+    pub program: &'static str,
+    /// What it is called with.
+    pub arguments: Vec<String>,
+    /// Files and folders of the host that it reads.
+    pub reads: Vec<Utf8PathBuf>,
+    /// Folders of the host that it writes to.
+    pub writes: Vec<Utf8PathBuf>,
+    /// The component that has to be ready before it is started.
+    pub after: Option<&'static str>,
+    /// How to tell that it is ready.
+    pub probe: Probe,
+}
+
+impl Component {
+    /// The command that runs it, in a sandbox with the control plane's tree and the network of the cluster.
+    pub(crate) fn command(&self, plan: &Plan) -> basalt_process::Command {
+        let root = Root { layers: vec![plan.inputs.control_plane.clone()], scratch: None };
+        let mut sandbox = Sandbox::new(root).network(Network::Inherited).hostname("control-plane");
+        for path in &self.reads {
+            sandbox = sandbox.show(path);
+        }
+        for path in &self.writes {
+            sandbox = sandbox.show_writable(path);
+        }
+        sandbox.env("PATH", "/usr/bin").command(&format!("/usr/bin/{}", self.program), &self.arguments)
+    }
+}
+
+fn local(port: u16) -> SocketAddr {
+    (Ipv4Addr::LOCALHOST, port).into()
+}
+
+/// All components, in the order in which they are listed for people.
+pub fn all(layout: &Layout, plan: &Plan) -> Vec<Component> {
+    let pki = Pki::new(layout.pki());
+    vec![
+        etcd(layout),
+        api_server(&pki),
+        controller_manager(layout, &pki),
+        scheduler(layout),
+        registry(layout, plan),
+    ]
+}
+
+fn etcd(layout: &Layout) -> Component {
+    let url = format!("http://{}", local(ETCD_PORT));
+    let peer = format!("http://{}", local(ETCD_PORT + 1));
+    Component {
+        name: "etcd",
+        program: "etcd",
+        arguments: vec![
+            "--name=basalt".into(),
+            format!("--data-dir={}", layout.etcd()),
+            format!("--listen-client-urls={url}"),
+            format!("--advertise-client-urls={url}"),
+            format!("--listen-peer-urls={peer}"),
+            format!("--initial-advertise-peer-urls={peer}"),
+            format!("--initial-cluster=basalt={peer}"),
+            // A cluster that ends with its supervisor has nothing to save from a power cut, and fsync is most of what
+            // etcd waits for.
+            "--unsafe-no-fsync".into(),
+            "--log-level=warn".into(),
+        ],
+        reads: Vec::new(),
+        writes: vec![layout.etcd()],
+        after: None,
+        probe: Probe::Connect(local(ETCD_PORT)),
+    }
+}
+
+fn api_server(pki: &Pki) -> Component {
+    let authority = pki.certificate(Authority::Cluster.name());
+    Component {
+        name: API_SERVER,
+        program: "kube-apiserver",
+        arguments: vec![
+            format!("--etcd-servers=http://{}", local(ETCD_PORT)),
+            format!("--advertise-address={CONTROL_PLANE}"),
+            "--bind-address=0.0.0.0".into(),
+            format!("--secure-port={API_PORT}"),
+            format!("--service-cluster-ip-range={SERVICE_NETWORK}"),
+            "--authorization-mode=Node,RBAC".into(),
+            "--enable-admission-plugins=NodeRestriction".into(),
+            "--allow-privileged=true".into(),
+            "--enable-bootstrap-token-auth=true".into(),
+            format!("--client-ca-file={authority}"),
+            format!("--tls-cert-file={}", pki.certificate(pki::API_SERVER)),
+            format!("--tls-private-key-file={}", pki.key(pki::API_SERVER)),
+            // Kubelets serve with certificates that they signed themselves: the bridge between them and us carries
+            // nothing but this cluster, so that nobody is there to be mistaken for them.
+            format!("--kubelet-client-certificate={}", pki.certificate(pki::KUBELET_CLIENT)),
+            format!("--kubelet-client-key={}", pki.key(pki::KUBELET_CLIENT)),
+            "--kubelet-preferred-address-types=InternalIP".into(),
+            format!("--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}"),
+            format!("--service-account-key-file={}", pki.public_key(pki::SERVICE_ACCOUNTS)),
+            format!("--service-account-signing-key-file={}", pki.key(pki::SERVICE_ACCOUNTS)),
+            format!("--requestheader-client-ca-file={}", pki.certificate(Authority::FrontProxy.name())),
+            "--requestheader-allowed-names=front-proxy-client".into(),
+            "--requestheader-username-headers=X-Remote-User".into(),
+            "--requestheader-group-headers=X-Remote-Group".into(),
+            "--requestheader-extra-headers-prefix=X-Remote-Extra-".into(),
+            format!("--proxy-client-cert-file={}", pki.certificate(pki::FRONT_PROXY_CLIENT)),
+            format!("--proxy-client-key-file={}", pki.key(pki::FRONT_PROXY_CLIENT)),
+            "--profiling=false".into(),
+        ],
+        reads: vec![pki.folder().to_owned()],
+        writes: Vec::new(),
+        after: Some("etcd"),
+        probe: Probe::ApiServer,
+    }
+}
+
+fn controller_manager(layout: &Layout, pki: &Pki) -> Component {
+    let kubeconfig = layout.kubeconfig(pki::CONTROLLER_MANAGER);
+    let authority = pki.certificate(Authority::Cluster.name());
+    let mut arguments = as_user(&kubeconfig);
+    arguments.extend([
+        format!("--cluster-cidr={POD_NETWORK}"),
+        "--allocate-node-cidrs=true".into(),
+        format!("--service-cluster-ip-range={SERVICE_NETWORK}"),
+        format!("--cluster-signing-cert-file={authority}"),
+        format!("--cluster-signing-key-file={}", pki.key(Authority::Cluster.name())),
+        format!("--root-ca-file={authority}"),
+        format!("--service-account-private-key-file={}", pki.key(pki::SERVICE_ACCOUNTS)),
+        format!("--requestheader-client-ca-file={}", pki.certificate(Authority::FrontProxy.name())),
+        "--use-service-account-credentials=true".into(),
+        "--controllers=*,bootstrap-signer-controller,token-cleaner-controller".into(),
+        format!("--secure-port={CONTROLLER_MANAGER_PORT}"),
+    ]);
+    Component {
+        name: "kube-controller-manager",
+        program: "kube-controller-manager",
+        arguments,
+        reads: vec![kubeconfig, pki.folder().to_owned()],
+        writes: Vec::new(),
+        after: Some(API_SERVER),
+        probe: Probe::Connect(local(CONTROLLER_MANAGER_PORT)),
+    }
+}
+
+fn scheduler(layout: &Layout) -> Component {
+    let kubeconfig = layout.kubeconfig(pki::SCHEDULER);
+    let mut arguments = as_user(&kubeconfig);
+    arguments.push(format!("--secure-port={SCHEDULER_PORT}"));
+    Component {
+        name: "kube-scheduler",
+        program: "kube-scheduler",
+        arguments,
+        reads: vec![kubeconfig],
+        writes: Vec::new(),
+        after: Some(API_SERVER),
+        probe: Probe::Connect(local(SCHEDULER_PORT)),
+    }
+}
+
+/// What the controller manager and the scheduler have in common. There is one of each, so that nobody needs to elect
+/// a leader.
+fn as_user(kubeconfig: &Utf8PathBuf) -> Vec<String> {
+    vec![
+        format!("--kubeconfig={kubeconfig}"),
+        format!("--authentication-kubeconfig={kubeconfig}"),
+        format!("--authorization-kubeconfig={kubeconfig}"),
+        "--leader-elect=false".into(),
+        format!("--bind-address={}", Ipv4Addr::LOCALHOST),
+        "--profiling=false".into(),
+    ]
+}
+
+fn registry(layout: &Layout, plan: &Plan) -> Component {
+    Component {
+        name: "registry",
+        program: "registry",
+        arguments: vec!["serve".into(), layout.registry_config().into_string()],
+        reads: vec![layout.registry_config(), plan.inputs.registry.clone()],
+        writes: Vec::new(),
+        after: None,
+        probe: Probe::Connect((CONTROL_PLANE, REGISTRY_PORT).into()),
+    }
+}
+
+/// The registry's configuration: it serves what is there, and takes nothing.
+pub fn registry_config(plan: &Plan) -> String {
+    let config = serde_json::json!({
+        "version": 0.1,
+        "log": { "level": "warn", "accesslog": { "disabled": true } },
+        "storage": {
+            "filesystem": { "rootdirectory": plan.inputs.registry },
+            "maintenance": { "uploadpurging": { "enabled": false }, "readonly": { "enabled": true } },
+            "cache": { "blobdescriptor": "inmemory" },
+        },
+        "http": { "addr": format!("{CONTROL_PLANE}:{REGISTRY_PORT}") },
+    });
+    format!("{config:#}\n")
+}
+
+/// The first address of the Services is the API server's: what its certificate says has to be true.
+const _: () = assert!(KUBERNETES_SERVICE.octets()[3] == 1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Vec<Component> {
+        all(&Layout::new("/state"), &crate::plan::example())
+    }
+
+    #[test]
+    fn every_predecessor_is_in_the_table_before() {
+        let table = table();
+        for (place, component) in table.iter().enumerate() {
+            let before = |name| table[..place].iter().any(|earlier| earlier.name == name);
+            assert!(component.after.is_none_or(before), "{}", component.name);
+            assert!(PROGRAMS.contains(&component.program), "{}", component.name);
+        }
+    }
+
+    #[test]
+    fn every_file_that_is_named_is_shown() {
+        for component in table() {
+            for argument in &component.arguments {
+                let path = argument.split_once('=').map_or(argument.as_str(), |(_, value)| value);
+                if !path.starts_with("/state") {
+                    continue;
+                }
+                let shown = component.reads.iter().chain(&component.writes).any(|shown| path.starts_with(shown.as_str()));
+                assert!(shown, "{}: {argument}", component.name);
+            }
+        }
+    }
+
+    #[test]
+    fn the_keys_of_the_authorities_are_seen_by_those_who_need_them_only() {
+        let readers: Vec<_> =
+            table().into_iter().filter(|component| component.reads.iter().any(|path| path == "/state/pki")).collect();
+        let names: Vec<_> = readers.iter().map(|component| component.name).collect();
+        assert_eq!(names, [API_SERVER, "kube-controller-manager"]);
+    }
+}

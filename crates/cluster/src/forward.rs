@@ -1,0 +1,104 @@
+//! The one way into the namespace: a listener that was bound outside it passes each connection on to the API server
+//! inside.
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+
+/// Passes connections on until the process ends.
+pub(crate) fn serve(listener: TcpListener, target: SocketAddr) {
+    std::thread::spawn(move || {
+        for connection in listener.incoming() {
+            match connection {
+                Ok(client) => {
+                    std::thread::spawn(move || {
+                        // The client sees its connection end; there is nobody else to tell.
+                        if let Err(error) = pass_on(&client, target) {
+                            tracing::debug!(%error, "a connection to the API server ended");
+                        }
+                    });
+                }
+                // Out of file descriptors, perhaps: others may end meanwhile.
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    std::thread::sleep(std::time::Duration::from_millis(100));
+                }
+            }
+        }
+    });
+}
+
+/// Moves bytes both ways until both sides have said all.
+fn pass_on(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
+    let server = TcpStream::connect(target)?;
+    client.set_nodelay(true)?;
+    server.set_nodelay(true)?;
+    std::thread::scope(|scope| {
+        let up = scope.spawn(|| copy(client, &server));
+        let down = copy(&server, client);
+        up.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).and(down)
+    })
+}
+
+fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    let result = io::copy(&mut from, &mut to).map(drop);
+    // One side may be done while the other still speaks. When a side failed, the other has nobody to speak to.
+    let how = if result.is_ok() { Shutdown::Write } else { Shutdown::Both };
+    drop(to.shutdown(how));
+    if result.is_err() {
+        drop(from.shutdown(Shutdown::Both));
+    }
+    result
+}
+
+/// Binds the port that leads to the API server: the usual one if it is free, any other if not.
+pub(crate) fn free_port(usual: u16) -> io::Result<u16> {
+    let bound = TcpListener::bind(("127.0.0.1", usual)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
+    bound.local_addr().map(|address| address.port())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read as _, Write as _};
+
+    use super::*;
+
+    #[test]
+    fn bytes_go_both_ways_and_ends_are_passed_on() {
+        let inside = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let outside = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let (target, entrance) = (inside.local_addr().expect("known"), outside.local_addr().expect("known"));
+        serve(outside, target);
+        let server = std::thread::spawn(move || {
+            let (mut connection, _) = inside.accept().expect("accepted");
+            let mut asked = String::new();
+            connection.read_to_string(&mut asked).expect("read to the end");
+            connection.write_all(asked.to_uppercase().as_bytes()).expect("answered");
+        });
+        let mut client = TcpStream::connect(entrance).expect("connected");
+        let question = "question ".repeat(20_000);
+        client.write_all(question.as_bytes()).expect("asked");
+        client.shutdown(Shutdown::Write).expect("said all");
+        let mut answer = String::new();
+        client.read_to_string(&mut answer).expect("answered");
+        assert_eq!(answer, question.to_uppercase());
+        server.join().expect("ended well");
+    }
+
+    #[test]
+    fn nobody_inside_means_the_connection_ends() {
+        let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("bound");
+        let outside = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let entrance = outside.local_addr().expect("known");
+        serve(outside, closed);
+        let mut client = TcpStream::connect(entrance).expect("connected");
+        let mut nothing = Vec::new();
+        assert!(matches!(client.read_to_end(&mut nothing), Ok(0) | Err(_)));
+    }
+
+    #[test]
+    fn a_taken_port_is_avoided() {
+        let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let usual = taken.local_addr().expect("known").port();
+        assert_ne!(free_port(usual).expect("another"), usual);
+    }
+}

@@ -1,0 +1,143 @@
+//! The objects that every cluster begins with: files of the distribution in which `${name}` stands for a fact about
+//! the cluster at hand. `$${` stands for `${` itself.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, SystemTime};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use camino::{Utf8Path, Utf8PathBuf};
+use time::OffsetDateTime;
+
+use crate::plan::Plan;
+use crate::secret::{make_private_folder, write_private};
+use crate::{ClusterError, topology};
+
+/// How long nodes may join with the bootstrap token.
+const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
+
+/// What manifests may say about the cluster.
+pub type Variables = BTreeMap<&'static str, String>;
+
+/// The facts about a cluster.
+pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
+    let expiration = OffsetDateTime::from(now + TOKEN_LIFE);
+    let (date, time) = (expiration.date(), expiration.time());
+    let expiration = format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        time.hour(),
+        time.minute(),
+        time.second()
+    );
+    BTreeMap::from([
+        ("api_host", topology::CONTROL_PLANE.to_string()),
+        ("api_port", topology::API_PORT.to_string()),
+        ("ca", STANDARD.encode(authority)),
+        ("dns_service", topology::DNS_SERVICE.to_string()),
+        ("domain", topology::DOMAIN.to_owned()),
+        ("endpoint", topology::endpoint()),
+        ("node_network", topology::NODE_NETWORK.to_owned()),
+        ("nodes", plan.size.nodes.to_string()),
+        ("pod_network", topology::POD_NETWORK.to_owned()),
+        ("registry", topology::REGISTRY.to_owned()),
+        ("service_network", topology::SERVICE_NETWORK.to_owned()),
+        ("token_expiration", expiration),
+        ("token_id", plan.token_id.clone()),
+        ("token_secret", plan.token_secret.clone()),
+    ])
+}
+
+/// Puts the facts into a manifest.
+///
+/// # Errors
+/// When it names a variable that there is not.
+pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<String, ClusterError> {
+    let mut rendered = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(place) = rest.find("${") {
+        let (before, after) = rest.split_at(place);
+        if let Some(before) = before.strip_suffix('$') {
+            rendered += before;
+            rendered += "${";
+            rest = &after[2..];
+            continue;
+        }
+        rendered += before;
+        let name = after[2..].split_once('}').map_or(&after[2..], |(name, _)| name);
+        let Some(value) = variables.get(name) else {
+            return Err(ClusterError::Variable {
+                file: file.to_owned(),
+                line: 1 + text[..text.len() - after.len()].matches('\n').count(),
+                name: name.lines().next().unwrap_or_default().to_owned(),
+                known: variables.keys().copied().collect::<Vec<_>>().join(", "),
+            });
+        };
+        rendered += value;
+        rest = &after[2 + name.len() + 1..];
+    }
+    Ok(rendered + rest)
+}
+
+/// Renders all manifests of a folder into another one.
+///
+/// # Errors
+/// When a file cannot be read or written, or names a variable that there is not.
+pub fn render_folder(from: &Utf8Path, to: &Utf8Path, variables: &Variables) -> Result<(), ClusterError> {
+    make_private_folder(to)?;
+    for file in files(from)? {
+        let text = fs_err::read_to_string(&file).map_err(ClusterError::file(format!("read {file}")))?;
+        let name = file.file_name().unwrap_or_default();
+        write_private(&to.join(name), render(&file, &text, variables)?)?;
+    }
+    Ok(())
+}
+
+fn files(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ClusterError> {
+    let read = || -> std::io::Result<Vec<Utf8PathBuf>> {
+        let mut files = Vec::new();
+        for entry in folder.read_dir_utf8()? {
+            let path = entry?.into_path();
+            if path.extension() == Some("yaml") {
+                files.push(path);
+            }
+        }
+        files.sort();
+        Ok(files)
+    };
+    read().map_err(ClusterError::file(format!("read the folder {folder}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rendered(text: &str) -> Result<String, ClusterError> {
+        let variables = variables(&crate::plan::example(), "PEM", SystemTime::UNIX_EPOCH);
+        render(Utf8Path::new("a.yaml"), text, &variables)
+    }
+
+    #[test]
+    fn variables_are_replaced_and_nothing_else() {
+        for (text, expected) in [
+            ("replicas: ${nodes}\n", "replicas: 2\n"),
+            ("${token_id}.${token_secret}", "abcdef.0123456789abcdef"),
+            ("until: ${token_expiration}", "until: 1970-01-08T00:00:00Z"),
+            ("a $${nodes} b $nodes $(nodes)", "a ${nodes} b $nodes $(nodes)"),
+            ("${ca}", "UEVN"),
+            ("", ""),
+        ] {
+            assert_eq!(rendered(text).expect("known"), expected);
+        }
+    }
+
+    #[test]
+    fn an_unknown_variable_is_named_with_its_place() {
+        for text in ["a: 1\nb: ${nodez}\n", "\n${nodes", "a\n${}"] {
+            let error = rendered(text).expect_err("unknown");
+            assert!(error.to_string().starts_with("a.yaml:2: there is no variable `"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,165 @@
+//! Looking at a cluster from outside, through its API server.
+
+use serde_json::Value;
+
+use crate::ClusterError;
+use crate::api::Api;
+use crate::stage::{Seen, Stage, Workload};
+
+/// The Deployment and the Service of the web server.
+pub(crate) const WEB: &str = "web";
+
+const APPS: &str = "/apis/apps/v1/namespaces";
+
+/// Brings what was seen up to date, as far as the stage needs it.
+pub(crate) fn look(api: &Api, stage: Stage, seen: &mut Seen) -> Result<(), ClusterError> {
+    match stage {
+        Stage::ControlPlane => seen.api_ready = api.is_ready(),
+        Stage::Nodes => seen.nodes = nodes(&api.get("/api/v1/nodes")?),
+        Stage::Network => {
+            seen.system = vec![
+                daemon_set("flannel", api.find(&format!("{APPS}/kube-system/daemonsets/flannel"))?.as_ref()),
+                daemon_set("kube-proxy", api.find(&format!("{APPS}/kube-system/daemonsets/kube-proxy"))?.as_ref()),
+                deployment("coredns", api.find(&format!("{APPS}/kube-system/deployments/coredns"))?.as_ref()),
+            ];
+        }
+        Stage::WebServer => {
+            seen.web = deployment(WEB, api.find(&format!("{APPS}/default/deployments/{WEB}"))?.as_ref());
+        }
+        // Applying and asking are deeds, not looks.
+        Stage::Objects | Stage::Answer => {}
+    }
+    Ok(())
+}
+
+/// The nodes of a list, and whether each is Ready.
+pub(crate) fn nodes(list: &Value) -> Vec<(String, bool)> {
+    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    items.iter().map(|node| (text(&node["metadata"]["name"]), is_ready(node))).collect()
+}
+
+fn is_ready(object: &Value) -> bool {
+    let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
+    conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+}
+
+fn daemon_set(name: &str, object: Option<&Value>) -> Workload {
+    let status = |field: &str| object.map(|object| object["status"][field].as_u64().unwrap_or_default());
+    // As long as no node was counted, none is wanted, which would look like all being there.
+    Workload {
+        name: name.to_owned(),
+        wanted: status("desiredNumberScheduled").filter(|wanted| *wanted > 0),
+        ready: status("numberReady").unwrap_or_default(),
+    }
+}
+
+fn deployment(name: &str, object: Option<&Value>) -> Workload {
+    Workload {
+        name: name.to_owned(),
+        wanted: object.and_then(|object| object["spec"]["replicas"].as_u64()),
+        ready: object.and_then(|object| object["status"]["readyReplicas"].as_u64()).unwrap_or_default(),
+    }
+}
+
+/// The address of a Service.
+pub(crate) fn service_address(api: &Api, name: &str) -> Result<Option<std::net::Ipv4Addr>, ClusterError> {
+    let service = api.find(&format!("/api/v1/namespaces/default/services/{name}"))?;
+    Ok(service.and_then(|service| service["spec"]["clusterIP"].as_str().and_then(|address| address.parse().ok())))
+}
+
+/// One pod, as far as people care.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Pod {
+    /// Its namespace.
+    pub namespace: String,
+    /// Its name.
+    pub name: String,
+    /// The node that it runs on.
+    pub node: String,
+    /// Its address.
+    pub address: String,
+    /// Running, Pending, or why it waits.
+    pub state: String,
+    /// Whether it is ready.
+    pub ready: bool,
+}
+
+/// The pods of a list.
+pub(crate) fn pods(list: &Value) -> Vec<Pod> {
+    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
+    items
+        .iter()
+        .map(|pod| Pod {
+            namespace: text(&pod["metadata"]["namespace"]),
+            name: text(&pod["metadata"]["name"]),
+            node: text(&pod["spec"]["nodeName"]),
+            address: text(&pod["status"]["podIP"]),
+            state: why_waiting(pod).unwrap_or_else(|| text(&pod["status"]["phase"])),
+            ready: is_ready(pod),
+        })
+        .collect()
+}
+
+fn why_waiting(pod: &Value) -> Option<String> {
+    let statuses = pod["status"]["containerStatuses"].as_array()?;
+    let waiting = statuses.iter().map(|status| &status["state"]["waiting"]).find(|waiting| waiting.is_object())?;
+    let (reason, message) = (text(&waiting["reason"]), text(&waiting["message"]));
+    Some(if message.is_empty() { reason } else { format!("{reason}: {message}") })
+}
+
+/// The node that an answer of the web server came from.
+pub(crate) fn answering_node(body: &str) -> Option<&str> {
+    body.lines().find_map(|line| line.strip_prefix("node ")).map(str::trim)
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn nodes_are_ready_when_they_say_so() {
+        let list = json!({"items": [
+            {"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}},
+            {"metadata": {"name": "b"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}},
+            {"metadata": {"name": "c"}},
+        ]});
+        assert_eq!(nodes(&list), [("a".into(), true), ("b".into(), false), ("c".into(), false)]);
+        assert_eq!(nodes(&json!({})), []);
+    }
+
+    #[test]
+    fn workloads_are_counted_once_somebody_counted_them() {
+        let fresh = json!({"spec": {}, "status": {"desiredNumberScheduled": 0, "numberReady": 0}});
+        assert_eq!(daemon_set("f", Some(&fresh)).wanted, None);
+        let begun = json!({"status": {"desiredNumberScheduled": 2, "numberReady": 1}});
+        assert_eq!(daemon_set("f", Some(&begun)), Workload { name: "f".into(), wanted: Some(2), ready: 1 });
+        assert_eq!(daemon_set("f", None).wanted, None);
+        let web = json!({"spec": {"replicas": 2}, "status": {}});
+        assert_eq!(deployment("web", Some(&web)), Workload { name: "web".into(), wanted: Some(2), ready: 0 });
+    }
+
+    #[test]
+    fn a_pod_says_why_it_waits() {
+        let list = json!({"items": [{
+            "metadata": {"namespace": "default", "name": "web-1"},
+            "spec": {"nodeName": "node-1"},
+            "status": {"phase": "Pending", "containerStatuses": [
+                {"state": {"waiting": {"reason": "ErrImagePull", "message": "not found"}}}
+            ]},
+        }]});
+        assert_eq!(pods(&list)[0].state, "ErrImagePull: not found");
+    }
+
+    #[test]
+    fn the_answer_tells_its_node() {
+        let body = "Hello from Basalt Linux\npod      web-1\nnode     node-2\n";
+        assert_eq!(answering_node(body), Some("node-2"));
+        assert_eq!(answering_node("nothing"), None);
+    }
+}

@@ -1,0 +1,326 @@
+//! The keys and certificates of a cluster: made once, when it is made; P-256, because that takes milliseconds.
+//!
+//! Two authorities, as Kubernetes wants them: one for everybody who talks to the API server, one for the API server's
+//! own calls to extension servers. Their keys never leave the cluster's folder, which only its owner may look into.
+
+mod inspect;
+
+use std::net::IpAddr;
+use std::time::{Duration, SystemTime};
+
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+};
+use thiserror::Error;
+use time::OffsetDateTime;
+
+use crate::secret::{make_private_folder, write_private};
+use crate::{ClusterError, topology};
+
+pub use inspect::check;
+
+/// How long certificates are valid. The cluster is gone long before.
+const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
+/// How far into the past validity reaches: the clock of a machine may be behind ours.
+const BACKDATED: Duration = Duration::from_secs(24 * 3600);
+
+/// Something is wrong with a key or a certificate.
+#[derive(Debug, Error, Diagnostic)]
+pub enum PkiError {
+    /// It could not be made.
+    #[error("could not make the certificate of {name}")]
+    #[diagnostic(code(cluster::certificate))]
+    Make {
+        /// Whose.
+        name: String,
+        /// What the library said.
+        source: rcgen::Error,
+    },
+    /// It cannot be read.
+    #[error("{path} is not a certificate: {reason}")]
+    #[diagnostic(code(cluster::certificate), help("`./basalt down` and `./basalt up` make the cluster anew"))]
+    Unreadable {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Its time is over.
+    #[error("the certificate {path} ({name}) expired on {date}")]
+    #[diagnostic(
+        code(cluster::expired),
+        help("nobody in the cluster trusts it any more: `./basalt down` and `./basalt up` make the cluster anew with fresh keys")
+    )]
+    Expired {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Whose it is.
+        name: String,
+        /// When it ended.
+        date: String,
+    },
+    /// Its time has not come.
+    #[error("the certificate {path} ({name}) is not valid before {date}")]
+    #[diagnostic(code(cluster::early), help("is this machine's clock right? `date` shows it"))]
+    Early {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Whose it is.
+        name: String,
+        /// When it begins.
+        date: String,
+    },
+    /// Another authority signed it.
+    #[error("the certificate {path} ({name}) was not signed by {authority}")]
+    #[diagnostic(
+        code(cluster::authority),
+        help("files of two clusters got mixed: `./basalt down` and `./basalt up` make the cluster anew")
+    )]
+    WrongAuthority {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Whose it is.
+        name: String,
+        /// The authority that should have signed it.
+        authority: Utf8PathBuf,
+    },
+}
+
+/// Who vouches for a certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Authority {
+    /// The cluster's.
+    Cluster,
+    /// That of the API server's calls to extension servers.
+    FrontProxy,
+}
+
+impl Authority {
+    /// The name of its files.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Cluster => "ca",
+            Self::FrontProxy => "front-proxy-ca",
+        }
+    }
+
+    fn common_name(self) -> &'static str {
+        match self {
+            Self::Cluster => "basalt-cluster",
+            Self::FrontProxy => "basalt-front-proxy",
+        }
+    }
+}
+
+/// What a certificate shows its owner to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Role {
+    /// A server under the names of the API server.
+    ApiServer,
+    /// A client.
+    Client,
+}
+
+/// One certificate of the cluster.
+#[derive(Debug, Clone, Copy)]
+struct Leaf {
+    /// The name of its files.
+    name: &'static str,
+    authority: Authority,
+    role: Role,
+    /// The user, for Kubernetes.
+    common_name: &'static str,
+    /// The group, for Kubernetes.
+    organization: Option<&'static str>,
+}
+
+impl Leaf {
+    const fn client(name: &'static str, common_name: &'static str, organization: Option<&'static str>) -> Self {
+        Self { name, authority: Authority::Cluster, role: Role::Client, common_name, organization }
+    }
+}
+
+/// The person in front of the cluster.
+pub const ADMIN: &str = "admin";
+/// The controller manager.
+pub const CONTROLLER_MANAGER: &str = "controller-manager";
+/// The scheduler.
+pub const SCHEDULER: &str = "scheduler";
+/// The API server, to its clients.
+pub const API_SERVER: &str = "apiserver";
+/// The API server, to kubelets.
+pub const KUBELET_CLIENT: &str = "apiserver-kubelet-client";
+/// The API server, to extension servers.
+pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
+/// The pair of keys that signs the tokens of service accounts.
+pub const SERVICE_ACCOUNTS: &str = "service-accounts";
+
+const LEAVES: &[Leaf] = &[
+    Leaf {
+        name: API_SERVER,
+        authority: Authority::Cluster,
+        role: Role::ApiServer,
+        common_name: "kube-apiserver",
+        organization: None,
+    },
+    Leaf::client(KUBELET_CLIENT, "kube-apiserver-kubelet-client", Some("system:masters")),
+    Leaf::client(ADMIN, "basalt-admin", Some("system:masters")),
+    Leaf::client(CONTROLLER_MANAGER, "system:kube-controller-manager", None),
+    Leaf::client(SCHEDULER, "system:kube-scheduler", None),
+    Leaf {
+        name: FRONT_PROXY_CLIENT,
+        authority: Authority::FrontProxy,
+        role: Role::Client,
+        common_name: "front-proxy-client",
+        organization: None,
+    },
+];
+
+/// Where the keys and certificates are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pki {
+    folder: Utf8PathBuf,
+}
+
+impl Pki {
+    /// Those in a folder.
+    pub fn new(folder: impl Into<Utf8PathBuf>) -> Self {
+        Self { folder: folder.into() }
+    }
+
+    /// Where they are.
+    pub fn folder(&self) -> &Utf8Path {
+        &self.folder
+    }
+
+    /// A certificate.
+    pub fn certificate(&self, name: &str) -> Utf8PathBuf {
+        self.folder.join(format!("{name}.crt"))
+    }
+
+    /// The key that belongs to a certificate.
+    pub fn key(&self, name: &str) -> Utf8PathBuf {
+        self.folder.join(format!("{name}.key"))
+    }
+
+    /// The public half of a pair of keys without a certificate.
+    pub fn public_key(&self, name: &str) -> Utf8PathBuf {
+        self.folder.join(format!("{name}.pub"))
+    }
+
+    /// The text of a file.
+    pub(crate) fn read(&self, path: &Utf8Path) -> Result<String, ClusterError> {
+        fs_err::read_to_string(path).map_err(ClusterError::file(format!("read {path}")))
+    }
+}
+
+/// The names under which the API server is reached: from nodes, from pods, from the host.
+pub fn api_server_names() -> Vec<String> {
+    let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+    let full = format!("kubernetes.default.svc.{}", topology::DOMAIN);
+    let addresses = [
+        IpAddr::from([127, 0, 0, 1]),
+        topology::CONTROL_PLANE.into(),
+        topology::KUBERNETES_SERVICE.into(),
+    ];
+    names.into_iter().map(str::to_owned).chain([full]).chain(addresses.iter().map(IpAddr::to_string)).collect()
+}
+
+/// Makes all keys and certificates of a cluster.
+///
+/// # Errors
+/// When a file cannot be written.
+pub fn make(folder: &Utf8Path, now: SystemTime) -> Result<Pki, ClusterError> {
+    make_private_folder(folder)?;
+    let pki = Pki::new(folder);
+    let cluster = authority(&pki, Authority::Cluster, now)?;
+    let front_proxy = authority(&pki, Authority::FrontProxy, now)?;
+    for leaf in LEAVES {
+        let issuer = match leaf.authority {
+            Authority::Cluster => &cluster,
+            Authority::FrontProxy => &front_proxy,
+        };
+        issue(&pki, leaf, issuer, now).map_err(PkiFailure::about(leaf.name))?;
+    }
+    let key = KeyPair::generate().map_err(|error| PkiFailure::about(SERVICE_ACCOUNTS)(error.into()))?;
+    write_private(&pki.key(SERVICE_ACCOUNTS), key.serialize_pem())?;
+    write_private(&pki.public_key(SERVICE_ACCOUNTS), key.public_key_pem())?;
+    Ok(pki)
+}
+
+type Issuer = CertifiedIssuer<'static, KeyPair>;
+
+/// Either half of making a certificate may fail.
+enum PkiFailure {
+    Certificate(rcgen::Error),
+    File(ClusterError),
+}
+
+impl From<rcgen::Error> for PkiFailure {
+    fn from(error: rcgen::Error) -> Self {
+        Self::Certificate(error)
+    }
+}
+
+impl From<ClusterError> for PkiFailure {
+    fn from(error: ClusterError) -> Self {
+        Self::File(error)
+    }
+}
+
+impl PkiFailure {
+    fn about(name: &str) -> impl FnOnce(Self) -> ClusterError {
+        move |failure| match failure {
+            Self::Certificate(source) => PkiError::Make { name: name.to_owned(), source }.into(),
+            Self::File(error) => error,
+        }
+    }
+}
+
+fn parameters(names: Vec<String>, common_name: &str, now: SystemTime) -> Result<CertificateParams, rcgen::Error> {
+    let mut parameters = CertificateParams::new(names)?;
+    parameters.not_before = OffsetDateTime::from(now - BACKDATED);
+    parameters.not_after = OffsetDateTime::from(now + VALIDITY);
+    parameters.distinguished_name = rcgen::DistinguishedName::new();
+    parameters.distinguished_name.push(DnType::CommonName, common_name);
+    Ok(parameters)
+}
+
+fn authority(pki: &Pki, authority: Authority, now: SystemTime) -> Result<Issuer, ClusterError> {
+    let make = || -> Result<Issuer, PkiFailure> {
+        let mut parameters = parameters(Vec::new(), authority.common_name(), now)?;
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages =
+            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)?;
+        write_private(&pki.certificate(authority.name()), issuer.pem())?;
+        write_private(&pki.key(authority.name()), issuer.key().serialize_pem())?;
+        Ok(issuer)
+    };
+    make().map_err(PkiFailure::about(authority.name()))
+}
+
+fn issue(pki: &Pki, leaf: &Leaf, issuer: &Issuer, now: SystemTime) -> Result<(), PkiFailure> {
+    let (names, usage) = match leaf.role {
+        Role::ApiServer => (api_server_names(), ExtendedKeyUsagePurpose::ServerAuth),
+        Role::Client => (Vec::new(), ExtendedKeyUsagePurpose::ClientAuth),
+    };
+    let mut parameters = parameters(names, leaf.common_name, now)?;
+    if let Some(organization) = leaf.organization {
+        parameters.distinguished_name.push(DnType::OrganizationName, organization);
+    }
+    parameters.is_ca = IsCa::ExplicitNoCa;
+    parameters.use_authority_key_identifier_extension = true;
+    parameters.key_usages = vec![KeyUsagePurpose::DigitalSignature];
+    parameters.extended_key_usages = vec![usage];
+    let key = KeyPair::generate()?;
+    let certificate = parameters.signed_by(&key, issuer)?;
+    write_private(&pki.certificate(leaf.name), certificate.pem())?;
+    write_private(&pki.key(leaf.name), key.serialize_pem())?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,169 @@
+//! What a cluster is to be: decided by `up`, written down, carried out by the supervisor.
+
+use std::net::Ipv4Addr;
+
+use basalt_machine::DiskFormat;
+use basalt_model::arch::Arch;
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::layout::Layout;
+use crate::secret::{BootstrapToken, write_private};
+use crate::topology::{MOST_NODES, NodeNumber};
+use crate::{ClusterError, topology};
+
+/// Where everything comes from that a cluster is made of.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Inputs {
+    /// The tree of build tools: QEMU and `ip` come from there.
+    pub sdk: Utf8PathBuf,
+    /// The disk image of the nodes.
+    pub node_image: Utf8PathBuf,
+    /// Whether that image is QCOW2, not raw.
+    pub node_image_qcow2: bool,
+    /// An unpacked tree of Basalt's packages with the programs of the control plane, the registry and kubectl.
+    pub control_plane: Utf8PathBuf,
+    /// The storage folder of the registry, with the container images in it.
+    pub registry: Utf8PathBuf,
+    /// The folder with the manifests that every cluster begins with.
+    pub manifests: Utf8PathBuf,
+    /// Where verdicts that outlive the cluster are kept: whether KVM works.
+    pub cache: Utf8PathBuf,
+}
+
+/// How large the cluster shall be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Size {
+    /// How many nodes.
+    pub nodes: u8,
+    /// Processors of each.
+    pub vcpus: u32,
+    /// Memory of each, in MiB.
+    pub memory_mib: u32,
+    /// Disk of each, in MiB: the state partition grows to fill it.
+    pub disk_mib: u64,
+}
+
+impl Default for Size {
+    fn default() -> Self {
+        Self { nodes: 1, vcpus: 2, memory_mib: 2048, disk_mib: 8192 }
+    }
+}
+
+/// All that the supervisor has to know.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Plan {
+    /// What it is made of.
+    pub inputs: Inputs,
+    /// How large it is.
+    pub size: Size,
+    /// The architecture of the nodes.
+    pub arch: Arch,
+    /// The port of the host's loopback device that leads to the API server.
+    pub port: u16,
+    /// The name of the bootstrap token.
+    pub token_id: String,
+    /// Its secret.
+    pub token_secret: String,
+}
+
+impl Plan {
+    /// A plan for a new cluster; it is checked that everything is there.
+    pub(crate) fn new(inputs: Inputs, size: Size, arch: Arch, port: u16) -> Result<Self, ClusterError> {
+        if size.nodes == 0 || size.nodes > MOST_NODES {
+            return Err(ClusterError::Nodes { asked: size.nodes, most: MOST_NODES });
+        }
+        let program = |name: &str| inputs.control_plane.join("usr/bin").join(name);
+        let mut wanted = vec![
+            ("the tree of build tools", inputs.sdk.clone()),
+            ("the node image", inputs.node_image.clone()),
+            ("the registry's storage", inputs.registry.clone()),
+            ("the folder of manifests", inputs.manifests.clone()),
+        ];
+        wanted.extend(crate::component::PROGRAMS.iter().map(|name| (*name, program(name))));
+        if let Some((what, path)) = wanted.into_iter().find(|(_, path)| !path.exists()) {
+            return Err(ClusterError::Missing { what: what.to_owned(), path });
+        }
+        let token = BootstrapToken::new()?;
+        Ok(Self { inputs, size, arch, port, token_id: token.id, token_secret: token.secret })
+    }
+
+    /// The plan of the cluster in a folder, if there is one.
+    ///
+    /// # Errors
+    /// When there is a file that is no plan.
+    pub fn read(layout: &Layout) -> Result<Option<Self>, ClusterError> {
+        let path = layout.plan();
+        let text = match fs_err::read(&path) {
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            text => text.map_err(ClusterError::file("read the cluster's plan"))?,
+        };
+        let plan = serde_json::from_slice(&text)
+            .map_err(|error| ClusterError::file(format!("understand {path}"))(error.into()))?;
+        Ok(Some(plan))
+    }
+
+    pub(crate) fn write(&self, layout: &Layout) -> Result<(), ClusterError> {
+        let text = serde_json::to_vec_pretty(self)
+            .map_err(|error| ClusterError::file("write the cluster's plan")(error.into()))?;
+        write_private(&layout.plan(), text)
+    }
+
+    /// The nodes that the cluster begins with.
+    pub fn nodes(&self) -> Vec<NodeNumber> {
+        NodeNumber::first(self.size.nodes).collect()
+    }
+
+    /// The address of the API server on the host.
+    pub fn host_endpoint(&self) -> String {
+        format!("https://{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// The address of the API server for what runs beside it.
+    pub fn local_endpoint() -> String {
+        format!("https://{}:{}", Ipv4Addr::LOCALHOST, topology::API_PORT)
+    }
+
+    pub(crate) fn token(&self) -> BootstrapToken {
+        BootstrapToken { id: self.token_id.clone(), secret: self.token_secret.clone() }
+    }
+
+    pub(crate) fn image_format(&self) -> DiskFormat {
+        if self.inputs.node_image_qcow2 { DiskFormat::Qcow2 } else { DiskFormat::Raw }
+    }
+
+    /// A program of the control plane's tree, for running it on the host: they are static.
+    pub fn program(&self, name: &str) -> Utf8PathBuf {
+        self.inputs.control_plane.join("usr/bin").join(name)
+    }
+}
+
+/// Whether sockets in the cluster's folder can have addresses.
+pub(crate) fn check_path(root: &Utf8Path) -> Result<(), ClusterError> {
+    // 107 bytes for the address of a socket, of which `/node-100/console.sock` is the longest end.
+    if root.as_str().len() + "/node-100/console.sock".len() > 107 {
+        return Err(ClusterError::LongPath { path: root.to_owned() });
+    }
+    Ok(())
+}
+
+/// A plan for tests.
+#[cfg(test)]
+pub(crate) fn example() -> Plan {
+    Plan {
+        inputs: Inputs {
+            sdk: "/sdk".into(),
+            node_image: "/node.raw".into(),
+            node_image_qcow2: false,
+            control_plane: "/control-plane".into(),
+            registry: "/images".into(),
+            manifests: "/manifests".into(),
+            cache: "/cache".into(),
+        },
+        size: Size { nodes: 2, ..Size::default() },
+        arch: Arch::X86_64,
+        port: 16443,
+        token_id: "abcdef".into(),
+        token_secret: "0123456789abcdef".into(),
+    }
+}

@@ -1,0 +1,72 @@
+//! When a component that ended is started again.
+
+use std::time::{Duration, Instant};
+
+/// Ends that are longer ago are forgiven.
+const MEMORY: Duration = Duration::from_secs(60);
+/// How many ends within that time are one too many.
+const TOO_OFTEN: usize = 6;
+/// The wait before the first restart; it doubles each time.
+const FIRST: Duration = Duration::from_millis(250);
+/// The longest wait.
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// What to do about an end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// Start it again at this moment.
+    RestartAt(Instant),
+    /// It ends each time: leave it, and say so.
+    GiveUp,
+}
+
+/// The recent ends of one component.
+#[derive(Debug, Clone, Default)]
+pub struct History {
+    ends: Vec<Instant>,
+}
+
+impl History {
+    /// Takes note of an end, and decides.
+    pub fn ended(&mut self, now: Instant) -> Decision {
+        self.ends.retain(|end| now.duration_since(*end) < MEMORY);
+        self.ends.push(now);
+        if self.ends.len() >= TOO_OFTEN {
+            return Decision::GiveUp;
+        }
+        let doublings = u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX);
+        let wait = FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST);
+        Decision::RestartAt(now + wait)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_wait_doubles_and_then_patience_ends() {
+        let start = Instant::now();
+        let mut history = History::default();
+        let waits: Vec<_> = (0..6)
+            .map(|end| {
+                let now = start + Duration::from_secs(end);
+                match history.ended(now) {
+                    Decision::RestartAt(at) => Some(at.duration_since(now).as_millis()),
+                    Decision::GiveUp => None,
+                }
+            })
+            .collect();
+        assert_eq!(waits, [Some(250), Some(500), Some(1000), Some(2000), Some(4000), None]);
+    }
+
+    #[test]
+    fn old_ends_are_forgiven() {
+        let start = Instant::now();
+        let mut history = History::default();
+        for end in 0..20 {
+            let now = start + end * Duration::from_secs(30);
+            assert!(matches!(history.ended(now), Decision::RestartAt(_)), "{end}");
+        }
+    }
+}

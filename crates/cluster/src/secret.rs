@@ -1,0 +1,96 @@
+//! Random words, and files that only their owner may read.
+
+use std::io::{Read as _, Write as _};
+
+use camino::Utf8Path;
+
+use crate::ClusterError;
+
+const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
+
+/// A word of so many letters that nobody can guess.
+pub(crate) fn random_word(length: usize) -> Result<String, ClusterError> {
+    let mut bytes = vec![0; length];
+    fs_err::File::open("/dev/urandom")
+        .and_then(|mut source| source.read_exact(&mut bytes))
+        .map_err(ClusterError::file("read random bytes"))?;
+    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())
+}
+
+/// A bootstrap token: six letters that name it, and sixteen that are the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct BootstrapToken {
+    /// Its name.
+    pub id: String,
+    /// What has to be kept secret.
+    pub secret: String,
+}
+
+impl BootstrapToken {
+    /// A new one.
+    pub(crate) fn new() -> Result<Self, ClusterError> {
+        Ok(Self { id: random_word(6)?, secret: random_word(16)? })
+    }
+
+    /// As nodes present it.
+    pub fn text(&self) -> String {
+        format!("{}.{}", self.id, self.secret)
+    }
+}
+
+/// The secret is not shown, not even in a debugging aid.
+impl std::fmt::Debug for BootstrapToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("BootstrapToken").field("id", &self.id).finish_non_exhaustive()
+    }
+}
+
+/// Writes a file that only its owner may read, whole or not at all.
+pub(crate) fn write_private(path: &Utf8Path, contents: impl AsRef<[u8]>) -> Result<(), ClusterError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let fresh = path.with_added_extension("new");
+    let write = || {
+        let mut options = fs_err::OpenOptions::new();
+        options.options_mut().mode(0o600);
+        let mut file = options.write(true).create(true).truncate(true).open(&fresh)?;
+        file.write_all(contents.as_ref())?;
+        fs_err::rename(&fresh, path)
+    };
+    write().map_err(ClusterError::file(format!("write {path}")))
+}
+
+/// Makes a folder that only its owner may look into.
+pub(crate) fn make_private_folder(path: &Utf8Path) -> Result<(), ClusterError> {
+    use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(path)
+        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)))
+        .map_err(ClusterError::file(format!("make the folder {path}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tokens_have_the_form_that_kubernetes_wants_and_hide() {
+        let token = BootstrapToken::new().expect("random bytes");
+        assert_eq!((token.id.len(), token.secret.len()), (6, 16));
+        assert!(token.text().bytes().all(|byte| byte == b'.' || byte.is_ascii_lowercase() || byte.is_ascii_digit()));
+        assert!(!format!("{token:?}").contains(&token.secret));
+        assert_ne!(token, BootstrapToken::new().expect("random bytes"));
+    }
+
+    #[test]
+    fn private_files_are_private() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("key");
+        write_private(&path, "first, which is longer").expect("written");
+        write_private(&path, "second").expect("written");
+        assert_eq!(std::fs::read_to_string(&path).expect("readable"), "second");
+        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+    }
+}

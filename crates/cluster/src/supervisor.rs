@@ -1,0 +1,163 @@
+//! The process that everything of a cluster runs under.
+//!
+//! `up` starts our own executable again, detached, as two processes:
+//!
+//! ```text
+//! basalt __cluster-supervisor FOLDER         holds the cluster's lock, binds the port on the host, enters the namespaces
+//! └── basalt __cluster-supervisor-inner FOLDER      process 1 of the namespaces: bridge, control plane, machines
+//!     ├── etcd, kube-apiserver, ...  each in a sandbox
+//!     └── QEMU                       each in a sandbox
+//! ```
+//!
+//! When either of the two ends, however it ends, the kernel ends everything below it.
+
+mod children;
+mod desk;
+mod inner;
+mod machines;
+
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::Command;
+use std::time::Duration;
+
+use basalt_machine::Tools;
+use basalt_process::interrupt;
+use basalt_sandbox::namespace::{self, Kinds};
+use camino::Utf8PathBuf;
+use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
+
+use crate::layout::Layout;
+use crate::plan::Plan;
+use crate::{ClusterError, lock};
+
+/// The first argument that makes our executable the outer process.
+pub(crate) const OUTER: &str = "__cluster-supervisor";
+/// The first argument that makes it the inner one.
+const INNER: &str = "__cluster-supervisor-inner";
+
+/// Call it early in `main`, while there is one thread: when this process was started to supervise a cluster, it does
+/// so and does not return.
+///
+/// `tools` gives QEMU and what belongs to it from the tree of build tools that the plan names. What the supervisor has
+/// to say goes to `tracing`; its standard error is its log.
+pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
+    let mut arguments = std::env::args().skip(1);
+    let verb = arguments.next();
+    let Some(stage) = verb.filter(|verb| verb == OUTER || verb == INNER) else {
+        return;
+    };
+    let outcome = arguments.next().ok_or(ClusterError::Stopped).and_then(|folder| {
+        let layout = Layout::new(Utf8PathBuf::from(folder));
+        let plan = Plan::read(&layout)?.ok_or(ClusterError::Stopped)?;
+        interrupt::install().map_err(ClusterError::file("listen for signals"))?;
+        if stage == OUTER {
+            outer(&layout, &plan)
+        } else {
+            inner::run(&layout, &plan, &*tools(&plan)).map(|()| 0)
+        }
+    });
+    match outcome {
+        Ok(code) => std::process::exit(code),
+        Err(error) => {
+            complain(&error);
+            std::process::exit(1);
+        }
+    }
+}
+
+/// `up` reads this from the log.
+#[expect(clippy::print_stderr, reason = "this process is a program of its own")]
+fn complain(error: &ClusterError) {
+    let mut text = format!("supervisor: {error}");
+    let mut cause = std::error::Error::source(error);
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    if let Some(help) = miette::Diagnostic::help(error) {
+        text += &format!("\nsupervisor: help: {help}");
+    }
+    eprintln!("{text}");
+}
+
+/// The outer process: holds what belongs to the host, and waits.
+fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
+    // Without a session of its own it would end with the terminal that `up` was typed into. It fails for the leader of
+    // a process group, which has no terminal to lose then.
+    drop(rustix::process::setsid());
+    let lock = lock::take(&layout.supervisor_lock())?;
+    let Some(_lock) = lock else {
+        return Err(ClusterError::Running { supervisor: lock::holder(&layout.supervisor_lock()) });
+    };
+    let listener = bind(plan.port)?;
+    namespace::enter_new(Kinds { network: true, processes: true, identity: false })?;
+    // Standard input is the one way to hand on an open file without telling its number.
+    let mut inner = Command::new("/proc/self/exe")
+        .args([INNER, layout.root().as_str()])
+        .stdin(OwnedFd::from(listener))
+        .spawn()
+        .map_err(ClusterError::file("start the supervisor's inner process"))?;
+    let id = i32::try_from(inner.id()).ok().and_then(Pid::from_raw);
+    let mut asked = false;
+    loop {
+        let status = inner.try_wait().map_err(ClusterError::file("wait for the supervisor's inner process"))?;
+        if let Some(status) = status {
+            return Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1));
+        }
+        if interrupt::requested() && !asked {
+            asked = true;
+            if let Some(id) = id {
+                // When it is gone already, the next turn finds out.
+                drop(kill_process(id, Signal::TERM));
+            }
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The port may still be held by an earlier supervisor that is just being ended.
+fn bind(port: u16) -> Result<TcpListener, ClusterError> {
+    let mut last = None;
+    for _ in 0..20 {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => last = Some(error),
+        }
+        std::thread::sleep(Duration::from_millis(100));
+    }
+    let error = last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
+    Err(ClusterError::file(format!("listen on port {port} of this machine"))(error))
+}
+
+/// The inner process ends with the outer one.
+fn die_with_parent() -> Result<(), ClusterError> {
+    set_parent_process_death_signal(Some(Signal::KILL))
+        .map_err(|error| ClusterError::file("ask to end with the outer process")(error.into()))
+}
+
+/// The listener that the outer process left on standard input.
+fn inherited_listener() -> Result<TcpListener, ClusterError> {
+    use std::os::fd::AsFd as _;
+    std::io::stdin()
+        .as_fd()
+        .try_clone_to_owned()
+        .map(TcpListener::from)
+        .map_err(ClusterError::file("take over the port of the API server"))
+}
+
+/// A log that grows: the words of earlier starts stay.
+fn log_file(layout: &Layout, name: &str) -> Result<File, ClusterError> {
+    fs_err::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(layout.log(name))
+        .map(fs_err::File::into_file)
+        .map_err(ClusterError::file("open a log"))
+}
+
+fn milliseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,189 @@
+//! The control plane's processes: started in their order, watched, started again.
+
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use crate::ClusterError;
+use crate::api::Api;
+use crate::component::{self, Component, Probe};
+use crate::control::{ComponentReport, ComponentState};
+use crate::layout::Layout;
+use crate::pki::{self, Pki};
+use crate::plan::Plan;
+use crate::restart::{Decision, History};
+
+/// How often a component is asked whether it is ready.
+const ASK: Duration = Duration::from_millis(50);
+
+/// All of them.
+pub(super) struct Children<'a> {
+    layout: &'a Layout,
+    plan: &'a Plan,
+    slots: Vec<Slot>,
+    began: Instant,
+}
+
+struct Slot {
+    component: Component,
+    child: Option<Child>,
+    state: ComponentState,
+    /// Set by the thread that asks; each start has its own.
+    ready: Arc<AtomicBool>,
+    restart_at: Option<Instant>,
+    history: History,
+    restarts: u32,
+    ready_after: Option<Duration>,
+}
+
+impl<'a> Children<'a> {
+    pub(super) fn new(layout: &'a Layout, plan: &'a Plan, began: Instant) -> Self {
+        let slots = component::all(layout, plan).into_iter().map(Slot::new).collect();
+        Self { layout, plan, slots, began }
+    }
+
+    /// Starts what can be started, and takes note of what changed.
+    ///
+    /// The kernel ends a sandbox when the thread that started it ends: this is to be called by the main thread only.
+    pub(super) fn tick(&mut self) -> Result<(), ClusterError> {
+        let now = Instant::now();
+        for index in 0..self.slots.len() {
+            let slot = &mut self.slots[index];
+            slot.look(now, self.began)?;
+            let due = match slot.state {
+                ComponentState::Waiting => {
+                    let after = slot.component.after;
+                    after.is_none_or(|name| self.is_ready(name))
+                }
+                ComponentState::Ended { .. } => slot.restart_at.is_some_and(|at| at <= now),
+                _ => false,
+            };
+            if due {
+                self.slots[index].start(self.layout, self.plan)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self, name: &str) -> bool {
+        self.slots.iter().any(|slot| slot.component.name == name && slot.state == ComponentState::Ready)
+    }
+
+    pub(super) fn reports(&self) -> Vec<ComponentReport> {
+        self.slots.iter().map(Slot::report).collect()
+    }
+
+    /// Ends them all. Their data ends with them, so that nobody needs to be asked.
+    pub(super) fn stop(&mut self) {
+        for slot in self.slots.iter_mut().rev() {
+            slot.kill();
+        }
+    }
+}
+
+impl Slot {
+    fn new(component: Component) -> Self {
+        Self {
+            component,
+            child: None,
+            state: ComponentState::Waiting,
+            ready: Arc::default(),
+            restart_at: None,
+            history: History::default(),
+            restarts: 0,
+            ready_after: None,
+        }
+    }
+
+    fn start(&mut self, layout: &Layout, plan: &Plan) -> Result<(), ClusterError> {
+        if self.restart_at.take().is_some() {
+            self.restarts += 1;
+        }
+        let name = self.component.name;
+        let command = self.component.command(plan);
+        tracing::info!(component = name, command = %command.pasteable(), "starting");
+        let log = super::log_file(layout, name)?;
+        let log_too = log.try_clone().map_err(ClusterError::file("open a log"))?;
+        let child = command
+            .to_std()
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(log_too)
+            .spawn()
+            .map_err(ClusterError::file(format!("start {name}")))?;
+        self.child = Some(child);
+        self.state = ComponentState::Starting;
+        self.ready = Arc::default();
+        watch(self.component.probe, layout, Arc::downgrade(&self.ready))
+    }
+
+    fn look(&mut self, now: Instant, began: Instant) -> Result<(), ClusterError> {
+        let Some(child) = &mut self.child else {
+            return Ok(());
+        };
+        let name = self.component.name;
+        if let Some(status) = child.try_wait().map_err(ClusterError::file(format!("watch {name}")))? {
+            self.child = None;
+            let status = status.to_string();
+            self.state = match self.history.ended(now) {
+                Decision::RestartAt(at) => {
+                    tracing::warn!(component = name, %status, "ended, will be started again");
+                    self.restart_at = Some(at);
+                    ComponentState::Ended { status }
+                }
+                Decision::GiveUp => {
+                    tracing::error!(component = name, %status, "ended too often");
+                    ComponentState::Failed { status }
+                }
+            };
+        } else if self.state == ComponentState::Starting && self.ready.load(Ordering::Relaxed) {
+            self.state = ComponentState::Ready;
+            self.ready_after.get_or_insert_with(|| now.duration_since(began));
+            tracing::info!(component = name, "ready");
+        }
+        Ok(())
+    }
+
+    fn report(&self) -> ComponentReport {
+        ComponentReport {
+            name: self.component.name.to_owned(),
+            state: self.state.clone(),
+            restarts: self.restarts,
+            ready_after: self.ready_after.map(super::milliseconds),
+        }
+    }
+
+    fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            // One that is gone already needs no killing.
+            drop(child.kill());
+            drop(child.wait());
+        }
+    }
+}
+
+/// Asks until the component is ready, or nobody wants to know any more.
+fn watch(probe: Probe, layout: &Layout, ready: Weak<AtomicBool>) -> Result<(), ClusterError> {
+    let api = match probe {
+        Probe::ApiServer => Some(Api::new(&Pki::new(layout.pki()), pki::ADMIN, Plan::local_endpoint())?),
+        Probe::Connect(_) => None,
+    };
+    std::thread::spawn(move || {
+        while let Some(ready) = ready.upgrade() {
+            let answers = match (&api, probe) {
+                (Some(api), _) => api.is_ready(),
+                (None, Probe::Connect(address)) => TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_ok(),
+                (None, Probe::ApiServer) => false,
+            };
+            if answers {
+                ready.store(true, Ordering::Relaxed);
+                return;
+            }
+            drop(ready);
+            std::thread::sleep(ASK);
+        }
+    });
+    Ok(())
+}

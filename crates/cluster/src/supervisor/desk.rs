@@ -1,0 +1,110 @@
+//! Where orders come in: a thread for each connection, which answers what it can and passes on the rest.
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::mpsc::{Sender, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::ClusterError;
+use crate::api;
+use crate::control::{Answer, Order, Report};
+use crate::layout::Layout;
+
+/// What the main thread hears about.
+pub(super) enum Message {
+    /// Somebody holds the cluster.
+    Held,
+    /// Nobody has to any more.
+    Released,
+    /// Whoever held it is gone.
+    Abandoned,
+    /// An order that the main thread carries out, and where the answer goes.
+    Order(Order, SyncSender<Answer>),
+}
+
+/// The state of everything, as the main thread saw it last.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Board(Arc<Mutex<Report>>);
+
+impl Board {
+    pub(super) fn show(&self, report: Report) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = report;
+    }
+
+    fn read(&self) -> Report {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Opens the socket and serves it until the process ends.
+pub(super) fn open(layout: &Layout, board: Board, messages: Sender<Message>) -> Result<(), ClusterError> {
+    let path = layout.control_socket();
+    let failed = || ClusterError::file(format!("open the socket {path}"));
+    match fs_err::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed()(error)),
+        _ => {}
+    }
+    let listener = UnixListener::bind(&path).map_err(failed())?;
+    std::thread::spawn(move || {
+        for connection in listener.incoming().flatten() {
+            let (board, messages) = (board.clone(), messages.clone());
+            std::thread::spawn(move || serve(connection, &board, &messages));
+        }
+    });
+    Ok(())
+}
+
+fn serve(connection: UnixStream, board: &Board, messages: &Sender<Message>) {
+    let mut holds = false;
+    let mut stream = BufReader::new(connection);
+    let mut line = String::new();
+    while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
+        let answer = match serde_json::from_str(&line) {
+            Ok(order) => carry_out(order, &mut holds, board, messages),
+            Err(error) => Answer::Refused { reason: format!("that is no order: {error}") },
+        };
+        line.clear();
+        let Ok(mut text) = serde_json::to_string(&answer) else { break };
+        text.push('\n');
+        if stream.get_mut().write_all(text.as_bytes()).is_err() {
+            break;
+        }
+    }
+    if holds {
+        // The main thread is gone only when everything is.
+        drop(messages.send(Message::Abandoned));
+    }
+}
+
+fn carry_out(order: Order, holds: &mut bool, board: &Board, messages: &Sender<Message>) -> Answer {
+    let tell = |message| match messages.send(message) {
+        Ok(()) => Answer::Done,
+        Err(_) => ending(),
+    };
+    match order {
+        Order::Status => Answer::Status(board.read()),
+        Order::Hold => {
+            *holds = true;
+            tell(Message::Held)
+        }
+        Order::Release => {
+            *holds = false;
+            tell(Message::Released)
+        }
+        Order::Ask { address, port, path } => match api::page(&format!("http://{address}:{port}{path}")) {
+            Ok((status, body)) => Answer::Page { status, body },
+            Err(error) => Answer::Refused { reason: error.to_string() },
+        },
+        order @ (Order::Stop { .. } | Order::AddNode) => {
+            let (reply, answer) = sync_channel(1);
+            match tell(Message::Order(order, reply)) {
+                Answer::Done => answer.recv().unwrap_or_else(|_| ending()),
+                refusal => refusal,
+            }
+        }
+    }
+}
+
+fn ending() -> Answer {
+    Answer::Refused { reason: "the cluster is ending".to_owned() }
+}

@@ -1,0 +1,136 @@
+//! The inner process: process 1 of the cluster's namespaces.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use basalt_machine::Tools;
+use basalt_process::interrupt;
+
+use super::children::Children;
+use super::desk::{self, Board, Message};
+use super::machines::Machines;
+use crate::control::{Answer, Order, Report};
+use crate::layout::Layout;
+use crate::plan::Plan;
+use crate::topology::{API_PORT, CONTROL_PLANE};
+use crate::{ClusterError, forward, network};
+
+/// How often everything is looked at.
+const TICK: Duration = Duration::from_millis(25);
+/// How soon `up` has to say that it is there.
+const UNHELD: Duration = Duration::from_secs(20);
+
+/// Makes the cluster, and keeps it until somebody says to end it.
+pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(), ClusterError> {
+    super::die_with_parent()?;
+    let began = Instant::now();
+    let listener = super::inherited_listener()?;
+    let board = Board::default();
+    let (sender, inbox) = mpsc::channel();
+    desk::open(layout, board.clone(), sender)?;
+
+    let nodes = plan.nodes();
+    let mut commands = network::bridge_commands();
+    commands.extend(nodes.iter().copied().flat_map(network::node_commands));
+    commands.extend(nodes.first().copied().into_iter().flat_map(network::service_route));
+    network::ip(&plan.inputs.sdk, &commands)?;
+    forward::serve(listener, (CONTROL_PLANE, API_PORT).into());
+
+    let mut children = Children::new(layout, plan, began);
+    // What waits for nothing starts now; it gets the processor while the machines are prepared.
+    children.tick()?;
+    let mut machines = Machines::new(layout, plan, tools, began)?;
+    for node in nodes {
+        machines.start(node)?;
+        children.tick()?;
+    }
+    let mut supervisor = Supervisor {
+        began_at: SystemTime::now() - began.elapsed(),
+        board,
+        inbox,
+        children,
+        machines,
+        unheld_since: Some(Instant::now()),
+    };
+    supervisor.work()
+}
+
+struct Supervisor<'a> {
+    began_at: SystemTime,
+    board: Board,
+    inbox: Receiver<Message>,
+    children: Children<'a>,
+    machines: Machines<'a>,
+    /// Since when `up` is awaited.
+    unheld_since: Option<Instant>,
+}
+
+impl Supervisor<'_> {
+    fn work(&mut self) -> Result<(), ClusterError> {
+        loop {
+            self.children.tick()?;
+            self.machines.tick()?;
+            self.board.show(self.report());
+            let ends = match self.inbox.recv_timeout(TICK) {
+                Ok(message) => self.hear(message),
+                Err(RecvTimeoutError::Timeout) => false,
+                Err(RecvTimeoutError::Disconnected) => true,
+            };
+            let forgotten = self.unheld_since.is_some_and(|since| since.elapsed() > UNHELD);
+            if ends {
+                return Ok(());
+            }
+            if forgotten || interrupt::requested() {
+                tracing::info!(forgotten, "ending everything");
+                self.stop(Duration::ZERO);
+                return Ok(());
+            }
+        }
+    }
+
+    /// Acts on a message; says whether that was the end.
+    fn hear(&mut self, message: Message) -> bool {
+        match message {
+            Message::Held | Message::Released => self.unheld_since = None,
+            Message::Abandoned => {
+                tracing::info!("`up` is gone before the cluster was ready: ending everything");
+                self.stop(Duration::ZERO);
+                return true;
+            }
+            Message::Order(Order::Stop { grace_seconds }, reply) => {
+                tracing::info!(grace_seconds, "asked to end everything");
+                self.stop(Duration::from_secs(grace_seconds));
+                // Whoever asked sees the end of the connection, if not the answer.
+                drop(reply.send(Answer::Done));
+                std::thread::sleep(TICK);
+                return true;
+            }
+            Message::Order(Order::AddNode, reply) => {
+                let answer = match self.machines.add() {
+                    Ok(number) => Answer::Node { number },
+                    Err(error) => Answer::Refused { reason: error.to_string() },
+                };
+                drop(reply.send(answer));
+            }
+            Message::Order(other, reply) => {
+                drop(reply.send(Answer::Refused { reason: format!("{other:?} came to the wrong place") }));
+            }
+        }
+        false
+    }
+
+    fn stop(&mut self, grace: Duration) {
+        self.machines.stop(grace);
+        self.children.stop();
+    }
+
+    fn report(&self) -> Report {
+        let began = self.began_at.duration_since(UNIX_EPOCH).unwrap_or_default();
+        Report {
+            began: super::milliseconds(began),
+            accelerator: Some(self.machines.verdict.clone()),
+            components: self.children.reports(),
+            machines: self.machines.reports(),
+        }
+    }
+}

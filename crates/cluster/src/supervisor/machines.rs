@@ -1,0 +1,146 @@
+//! The nodes' machines.
+
+use std::time::{Duration, Instant};
+
+use basalt_machine::{Accelerator, Bus, Credential, Disk, DiskSource, Machine, Network, Running, Stopped, Tools, Verdict};
+
+use crate::control::{MachineReport, MachineState};
+use crate::layout::Layout;
+use crate::pki::{Authority, Pki};
+use crate::plan::Plan;
+use crate::topology::{MOST_NODES, NodeNumber};
+use crate::{ClusterError, network, node_config};
+
+/// All of them.
+pub(super) struct Machines<'a> {
+    layout: &'a Layout,
+    plan: &'a Plan,
+    tools: &'a dyn Tools,
+    pub(super) verdict: Verdict,
+    authority: String,
+    began: Instant,
+    slots: Vec<Slot>,
+}
+
+struct Slot {
+    node: NodeNumber,
+    running: Option<Running>,
+    state: MachineState,
+    power_on: Option<Duration>,
+}
+
+impl<'a> Machines<'a> {
+    pub(super) fn new(
+        layout: &'a Layout,
+        plan: &'a Plan,
+        tools: &'a dyn Tools,
+        began: Instant,
+    ) -> Result<Self, ClusterError> {
+        let pki = Pki::new(layout.pki());
+        let verdict = Accelerator::choose(tools, plan.arch, &plan.inputs.cache)?;
+        tracing::info!(accelerator = ?verdict.accelerator, reason = verdict.reason, "running machines");
+        let authority = pki.read(&pki.certificate(Authority::Cluster.name()))?;
+        Ok(Self { layout, plan, tools, verdict, authority, began, slots: Vec::new() })
+    }
+
+    /// Switches a node on. The device that it is plugged into must be there.
+    pub(super) fn start(&mut self, node: NodeNumber) -> Result<(), ClusterError> {
+        let machine = self.machine(node);
+        let power_on = self.began.elapsed();
+        let mut slot = Slot { node, running: None, state: MachineState::Off, power_on: None };
+        let started = machine.start(self.tools, self.verdict.accelerator);
+        slot.state = match &started {
+            Ok(_) => MachineState::Running,
+            Err(error) => MachineState::Ended { reason: error.to_string() },
+        };
+        slot.running = started.map_err(|error| tracing::error!(%error, node = node.name(), "could not be started")).ok();
+        slot.power_on = Some(power_on);
+        self.slots.push(slot);
+        Ok(())
+    }
+
+    /// Connects and switches on one more node.
+    pub(super) fn add(&mut self) -> Result<NodeNumber, ClusterError> {
+        let count = u8::try_from(self.slots.len()).unwrap_or(u8::MAX);
+        let node = NodeNumber::first(count.saturating_add(1)).last().filter(|_| count < MOST_NODES);
+        let Some(node) = node else {
+            return Err(ClusterError::Nodes { asked: count.saturating_add(1), most: MOST_NODES });
+        };
+        network::ip(&self.plan.inputs.sdk, &network::node_commands(node))?;
+        self.start(node)?;
+        Ok(node)
+    }
+
+    fn machine(&self, node: NodeNumber) -> Machine {
+        let Plan { inputs, size, arch, .. } = self.plan;
+        let mut machine = Machine::new(node.name(), self.layout.node(&node.name()), *arch);
+        machine.vcpus = size.vcpus;
+        machine.memory_mib = size.memory_mib;
+        machine.disks.push(Disk {
+            source: DiskSource::Overlay {
+                image: inputs.node_image.clone(),
+                format: self.plan.image_format(),
+                size_mib: Some(size.disk_mib),
+            },
+            bus: Bus::Virtio,
+            serial: None,
+        });
+        machine.networks.push(Network::Tap { device: node.tap(), mac: node.mac() });
+        let config = node_config::render(self.plan, &self.authority, node);
+        machine.credentials.push(Credential::new("basalt.node", config));
+        machine
+    }
+
+    /// Takes note of machines that ended.
+    pub(super) fn tick(&mut self) -> Result<(), ClusterError> {
+        for slot in &mut self.slots {
+            let Some(running) = &mut slot.running else {
+                continue;
+            };
+            if running.ended()?.is_some() {
+                let reason = match running.check("running it") {
+                    Err(error) => error.to_string(),
+                    Ok(()) => "it ended".to_owned(),
+                };
+                tracing::warn!(node = slot.node.name(), reason, "a machine ended");
+                slot.state = MachineState::Ended { reason };
+                slot.running = None;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn reports(&self) -> Vec<MachineReport> {
+        self.slots
+            .iter()
+            .map(|slot| MachineReport {
+                node: slot.node,
+                name: slot.node.name(),
+                address: slot.node.address(),
+                state: slot.state.clone(),
+                power_on: slot.power_on.map(super::milliseconds),
+            })
+            .collect()
+    }
+
+    /// Switches all of them off. They shut down at the same time, so that the slowest decides how long it takes.
+    pub(super) fn stop(&mut self, grace: Duration) {
+        let running: Vec<_> = self.slots.iter_mut().filter_map(|slot| slot.running.take()).collect();
+        if grace.is_zero() {
+            // Dropping a machine pulls the plug.
+            return;
+        }
+        std::thread::scope(|scope| {
+            for machine in running {
+                scope.spawn(move || {
+                    let name = machine.name().to_owned();
+                    match machine.stop(grace) {
+                        Ok(Stopped::Orderly | Stopped::Already) => tracing::info!(node = name, "shut down"),
+                        Ok(how) => tracing::warn!(node = name, ?how, "did not shut down in time"),
+                        Err(error) => tracing::warn!(node = name, %error, "could not be shut down"),
+                    }
+                });
+            }
+        });
+    }
+}

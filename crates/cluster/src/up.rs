@@ -1,0 +1,356 @@
+//! From nothing to a web server's answer.
+
+use std::collections::BTreeSet;
+use std::net::Ipv4Addr;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant, SystemTime};
+
+use basalt_machine::{Console, Files, Verdict};
+use basalt_model::arch::Arch;
+use basalt_process::interrupt;
+use basalt_progress::{Outcome, Reporter, Unit};
+use camino::Utf8PathBuf;
+use serde::Serialize;
+
+use crate::api::Api;
+use crate::control::{Answer, ComponentState, Control, MachineState, Order, Report};
+use crate::pki::{self, Authority};
+use crate::plan::{Inputs, Plan, Size};
+use crate::secret::{make_private_folder, write_private};
+use crate::stage::{self, Seen, Stage, StageTime};
+use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, network, observe, supervisor};
+
+/// The port of the host that leads to the API server, if nobody else has it.
+const USUAL_PORT: u16 = 16443;
+/// How often the cluster is looked at.
+const TICK: Duration = Duration::from_millis(150);
+/// How many last lines an error shows.
+const SHOWN: usize = 12;
+
+/// What `up` brought about.
+#[derive(Debug, Clone, Serialize)]
+pub struct UpReport {
+    /// What the web server said.
+    pub answer: String,
+    /// The nodes from which it answered.
+    pub answered: BTreeSet<String>,
+    /// The API server's address on the host.
+    pub endpoint: String,
+    /// The kubeconfig of the administrator.
+    pub kubeconfig: Utf8PathBuf,
+    /// How the machines' processors are run.
+    pub accelerator: Option<Verdict>,
+    /// How long everything took.
+    pub stages: Vec<StageTime>,
+    /// How long all of it took, in seconds.
+    pub seconds: f64,
+}
+
+pub(crate) fn run(
+    layout: &Layout,
+    inputs: Inputs,
+    size: Size,
+    arch: Arch,
+    reporter: &dyn Reporter,
+    began: Instant,
+) -> Result<UpReport, ClusterError> {
+    let mut clock = StageClock::new(began);
+    network::check_tun()?;
+    let port = forward::free_port(USUAL_PORT).map_err(ClusterError::file("find a free port"))?;
+    let plan = Plan::new(inputs, size, arch, port)?;
+    let api = prepare(layout, &plan)?;
+    clock.passed("keys and plan");
+    interrupt::check()?;
+
+    let mut child = start_supervisor(layout)?;
+    let mut control = connect(layout, &mut child)?;
+    control.order(&Order::Hold)?;
+    let mut ascent = Ascent {
+        layout,
+        plan: &plan,
+        api,
+        control,
+        seen: Seen::default(),
+        answer: String::new(),
+        clock,
+        supervisor_began: began.elapsed(),
+    };
+    let report = ascent.climb(reporter)?;
+    ascent.control.order(&Order::Release)?;
+    Ok(UpReport {
+        answer: ascent.answer,
+        answered: ascent.seen.answered,
+        endpoint: plan.host_endpoint(),
+        kubeconfig: layout.kubeconfig(pki::ADMIN),
+        accelerator: report.accelerator,
+        stages: ascent.clock.stages,
+        seconds: began.elapsed().as_secs_f64(),
+    })
+}
+
+/// Writes everything that the supervisor and its children read.
+fn prepare(layout: &Layout, plan: &Plan) -> Result<Api, ClusterError> {
+    let now = SystemTime::now();
+    for folder in [layout.logs(), layout.etcd(), layout.root().join("kubeconfig")] {
+        make_private_folder(&folder)?;
+    }
+    let pki = pki::make(&layout.pki(), now)?;
+    for (user, server) in [
+        (pki::ADMIN, plan.host_endpoint()),
+        (pki::CONTROLLER_MANAGER, Plan::local_endpoint()),
+        (pki::SCHEDULER, Plan::local_endpoint()),
+    ] {
+        write_private(&layout.kubeconfig(user), kubeconfig::render(&pki, user, &server)?)?;
+    }
+    write_private(&layout.registry_config(), component::registry_config(plan))?;
+    let authority = pki.read(&pki.certificate(Authority::Cluster.name()))?;
+    let variables = manifest::variables(plan, &authority, now);
+    manifest::render_folder(&plan.inputs.manifests, &layout.manifests(), &variables)?;
+    plan.write(layout)?;
+    Api::new(&pki, pki::ADMIN, plan.host_endpoint())
+}
+
+fn start_supervisor(layout: &Layout) -> Result<Child, ClusterError> {
+    use std::os::unix::process::CommandExt as _;
+    let failed = || ClusterError::file("start the cluster's supervisor");
+    let log = fs_err::File::create(layout.log("supervisor")).map_err(failed())?.into_file();
+    let log_too = log.try_clone().map_err(failed())?;
+    std::process::Command::new("/proc/self/exe")
+        .args([supervisor::OUTER, layout.root().as_str()])
+        .stdin(Stdio::null())
+        .stdout(log)
+        .stderr(log_too)
+        // Ctrl-C in the terminal is for `up`, which tells the supervisor what to do.
+        .process_group(0)
+        .spawn()
+        .map_err(failed())
+}
+
+fn connect(layout: &Layout, child: &mut Child) -> Result<Control, ClusterError> {
+    loop {
+        match Control::connect(layout) {
+            Err(ClusterError::Stopped) => {}
+            control => return control,
+        }
+        if child.try_wait().map_err(ClusterError::file("watch the supervisor"))?.is_some() {
+            return Err(supervisor_ended(layout));
+        }
+        interrupt::check()?;
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn supervisor_ended(layout: &Layout) -> ClusterError {
+    let log = layout.log("supervisor");
+    ClusterError::Supervisor { last: last_lines(&log), log }
+}
+
+/// Asks a web server inside the cluster.
+pub(crate) fn ask(
+    control: &mut Control,
+    address: Ipv4Addr,
+    port: u16,
+    path: &str,
+) -> Result<(u16, String), ClusterError> {
+    match control.order(&Order::Ask { address, port, path: path.to_owned() })? {
+        Answer::Page { status, body } => Ok((status, body)),
+        other => Err(ClusterError::Refused { answer: format!("{other:?}") }),
+    }
+}
+
+/// Takes the times of the stages.
+struct StageClock {
+    began: Instant,
+    last: Duration,
+    stages: Vec<StageTime>,
+}
+
+impl StageClock {
+    fn new(began: Instant) -> Self {
+        Self { began, last: Duration::ZERO, stages: Vec::new() }
+    }
+
+    fn passed(&mut self, stage: &str) {
+        let last = self.last;
+        self.passed_since(stage, last);
+        self.last = self.began.elapsed();
+    }
+
+    fn passed_since(&mut self, stage: &str, since: Duration) {
+        let at = self.began.elapsed();
+        let took = at.saturating_sub(since);
+        self.stages.push(StageTime { stage: stage.to_owned(), at: at.as_secs_f64(), took: took.as_secs_f64() });
+    }
+}
+
+/// The way up, stage by stage.
+struct Ascent<'a> {
+    layout: &'a Layout,
+    plan: &'a Plan,
+    api: Api,
+    control: Control,
+    seen: Seen,
+    answer: String,
+    clock: StageClock,
+    /// How long after our beginning the supervisor's was.
+    supervisor_began: Duration,
+}
+
+impl Ascent<'_> {
+    fn climb(&mut self, reporter: &dyn Reporter) -> Result<Report, ClusterError> {
+        let nodes = usize::from(self.plan.size.nodes);
+        let mut timed = BTreeSet::new();
+        while let Some(stage) = stage::current(&self.seen, nodes) {
+            let task = reporter.task(stage.title(), Unit::Items, None);
+            let began = Instant::now();
+            while stage::current(&self.seen, nodes) == Some(stage) {
+                interrupt::check()?;
+                let report = self.report()?;
+                self.check(&report)?;
+                if began.elapsed() > stage.patience() {
+                    return Err(self.slow(stage, nodes));
+                }
+                let moved = self.act(stage)?;
+                self.time_nodes(&report, &mut timed);
+                task.detail(&stage::missing(&self.seen, stage, nodes));
+                if !moved {
+                    std::thread::sleep(TICK);
+                }
+            }
+            task.finish(Outcome::Done);
+            self.clock.passed(stage.title());
+        }
+        self.report()
+    }
+
+    /// Does what the stage is about, or looks whether it came about; says whether to go on without a pause.
+    fn act(&mut self, stage: Stage) -> Result<bool, ClusterError> {
+        match stage {
+            Stage::Objects => {
+                self.apply()?;
+                self.seen.applied = true;
+                Ok(true)
+            }
+            Stage::Answer => self.ask_web(),
+            _ => {
+                // An API server that is busy starting does not answer everything at once.
+                if let Err(error) = observe::look(&self.api, stage, &mut self.seen) {
+                    tracing::debug!(%error, "could not look");
+                }
+                Ok(false)
+            }
+        }
+    }
+
+    fn apply(&self) -> Result<(), ClusterError> {
+        let apply = crate::cluster::kubectl(self.layout, self.plan)
+            .env("KUBECONFIG", self.layout.kubeconfig(pki::ADMIN))
+            .args(["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"])
+            .arg(self.layout.manifests());
+        let mut last = None;
+        // The namespaces that the objects lie in appear a moment after the API server is ready.
+        for _ in 0..5 {
+            match apply.output() {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_interrupt() => return Err(error.into()),
+                Err(error) => last = Some(error),
+            }
+            std::thread::sleep(TICK);
+        }
+        last.map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    fn ask_web(&mut self) -> Result<bool, ClusterError> {
+        let Ok(Some(address)) = observe::service_address(&self.api, observe::WEB) else {
+            return Ok(false);
+        };
+        match ask(&mut self.control, address, 80, "/") {
+            Ok((200, body)) => {
+                if let Some(node) = observe::answering_node(&body) {
+                    self.seen.answered.insert(node.to_owned());
+                }
+                self.answer = body;
+                Ok(true)
+            }
+            // The rules of the Service reach the node a moment after the pod is ready.
+            Ok(_) | Err(ClusterError::Refused { .. }) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Takes the time from power-on for each node that became Ready.
+    fn time_nodes(&mut self, report: &Report, timed: &mut BTreeSet<String>) {
+        for machine in &report.machines {
+            let ready = self.seen.nodes.iter().any(|(name, ready)| *ready && *name == machine.name);
+            if ready && timed.insert(machine.name.clone()) {
+                let power_on = self.supervisor_began + Duration::from_millis(machine.power_on.unwrap_or_default());
+                self.clock.passed_since(&format!("{}: power-on to Ready", machine.name), power_on);
+            }
+        }
+    }
+
+    fn report(&mut self) -> Result<Report, ClusterError> {
+        let layout = self.layout;
+        self.control.report().map_err(|_| supervisor_ended(layout))
+    }
+
+    /// An error when something has failed for good.
+    fn check(&self, report: &Report) -> Result<(), ClusterError> {
+        for component in &report.components {
+            if let ComponentState::Failed { status } = &component.state {
+                let log = self.layout.log(&component.name);
+                let (component, status) = (component.name.clone(), status.clone());
+                return Err(ClusterError::Component { component, status, last: last_lines(&log), log });
+            }
+        }
+        for machine in &report.machines {
+            if let MachineState::Ended { reason } = &machine.state {
+                let console = Files::new(self.layout.node(&machine.name)).console_log();
+                let last = console_lines(&machine.name, &console);
+                // The machine's files go; its console is worth keeping.
+                let kept = self.layout.log(&machine.name);
+                let console = if fs_err::copy(&console, &kept).is_ok() { kept } else { console };
+                let (node, reason) = (machine.name.clone(), reason.clone());
+                return Err(ClusterError::Node { node, reason, last, console });
+            }
+        }
+        Ok(())
+    }
+
+    fn slow(&self, stage: Stage, nodes: usize) -> ClusterError {
+        for node in self.plan.nodes() {
+            let console = Files::new(self.layout.node(&node.name())).console_log();
+            // One that has no console yet has nothing to say.
+            drop(fs_err::copy(&console, self.layout.log(&node.name())));
+        }
+        let mut seen = stage::missing(&self.seen, stage, nodes);
+        let last = match stage {
+            Stage::ControlPlane | Stage::Objects => last_lines(&self.layout.log(component::API_SERVER)),
+            Stage::Nodes => {
+                let silent = self.plan.nodes().into_iter().map(|node| node.name()).find(|name| {
+                    !self.seen.nodes.iter().any(|(known, ready)| *ready && known == name)
+                });
+                let name = silent.unwrap_or_default();
+                console_lines(&name, &self.layout.log(&name))
+            }
+            Stage::Network | Stage::WebServer | Stage::Answer => {
+                let pods = self.api.get("/api/v1/pods").map(|list| observe::pods(&list)).unwrap_or_default();
+                seen += "; pods that are not ready:";
+                pods.iter().filter(|pod| !pod.ready).map(|pod| format!("{} on {}: {}", pod.name, pod.node, pod.state)).collect()
+            }
+        };
+        ClusterError::Slow { stage: stage.title(), waited: stage.patience(), seen, last, logs: self.layout.logs() }
+    }
+}
+
+fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
+    let text = fs_err::read(path).unwrap_or_default();
+    let text = String::from_utf8_lossy(&text);
+    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
+    lines.split_off(lines.len().saturating_sub(SHOWN))
+}
+
+fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {
+    let mut lines = Console::new(name, path.clone()).lines().unwrap_or_default();
+    lines.split_off(lines.len().saturating_sub(SHOWN))
+}
