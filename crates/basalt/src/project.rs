@@ -1,0 +1,130 @@
+//! A checkout of Basalt with all that a command needs to work on it.
+
+use basalt_build::{Distribution, Engine, Ground};
+use basalt_model::arch::Arch;
+use basalt_model::digest::{Digest, Hasher};
+use basalt_progress::Reporter;
+use basalt_sdk::SdkTree;
+use basalt_sources::Tools;
+use basalt_store::Store;
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+
+use crate::terminal::Terminal;
+
+/// A checkout and the user's store.
+pub struct Project {
+    /// The checkout.
+    pub root: Utf8PathBuf,
+    /// The store.
+    pub store: Store,
+    /// Where progress goes.
+    pub terminal: Terminal,
+}
+
+/// The tools of a checkout, ready to build with.
+pub struct Workshop {
+    /// The tree of build tools.
+    pub sdk: SdkTree,
+    /// What every build stands on.
+    pub ground: Ground,
+    /// Its digest.
+    pub ground_digest: Digest,
+    /// The packages.
+    pub distribution: Distribution,
+    /// How sources are fetched.
+    pub tools: Tools,
+}
+
+impl Project {
+    /// The checkout that the launcher was started from, or the one around the current folder.
+    pub fn open(quiet: bool) -> Result<Self> {
+        let root = match std::env::var("BASALT_ROOT") {
+            Ok(root) => Utf8PathBuf::from(root),
+            Err(_) => find_root()?,
+        };
+        let store = Store::open(&Store::default_path()?)?;
+        Ok(Self { root, store, terminal: Terminal::new(quiet) })
+    }
+
+    /// The folder of the distribution's content.
+    pub fn distro(&self) -> Utf8PathBuf {
+        self.root.join("distro")
+    }
+
+    /// The folder of the local cluster's state.
+    pub fn cluster_state(&self) -> Utf8PathBuf {
+        self.store.root().join("cluster")
+    }
+
+    /// Makes the SDK if need be, and reads the packages.
+    pub fn workshop(&self) -> Result<Workshop> {
+        let distro = self.distro();
+        let arch = Arch::X86_64;
+        let sdk = self.sdk()?;
+        let toolchain =
+            basalt_sdk::toolchain(&self.store, &sdk, &distro.join("toolchain/toolchain.toml"), arch)?;
+        let (platform, platform_digest) = basalt_build::platform(&distro.join("macros"), &self.store)?;
+        let mut hasher = Hasher::new();
+        hasher
+            .fact("arch", arch.name())
+            .fact("sdk", sdk.digest.as_bytes())
+            .fact("toolchain", toolchain.digest.as_bytes())
+            .fact("platform", platform_digest.as_bytes());
+        let ground_digest = hasher.finish();
+        let layers = vec![platform, toolchain.path, sdk.path.clone()];
+        let ground = Ground { layers, arch, jobs: basalt_build::cores() };
+        let distribution = Distribution::read(&distro.join("packages"), &ground, &ground_digest, &self.store)?;
+        let tools = Tools::new(&self.root, &sdk);
+        Ok(Workshop { sdk, ground, ground_digest, distribution, tools })
+    }
+
+    /// The tree of build tools.
+    pub fn sdk(&self) -> Result<SdkTree> {
+        let lock = self.distro().join("sdk/sdk.lock");
+        Ok(basalt_sdk::ensure(&self.store, &lock, &self.terminal)?)
+    }
+
+    /// Where progress goes.
+    pub fn reporter(&self) -> &dyn Reporter {
+        &self.terminal
+    }
+}
+
+impl Workshop {
+    /// The engine that builds these packages.
+    pub fn engine<'a>(&'a self, project: &'a Project, keep_going: bool) -> Engine<'a> {
+        Engine {
+            store: &project.store,
+            distribution: &self.distribution,
+            ground: &self.ground,
+            ground_digest: self.ground_digest,
+            tools: &self.tools,
+            reporter: &project.terminal,
+            memory: memory(),
+            keep_going,
+        }
+    }
+}
+
+/// The folder above the current one that holds a checkout.
+fn find_root() -> Result<Utf8PathBuf> {
+    let here = std::env::current_dir().into_diagnostic()?;
+    let here = Utf8PathBuf::from_path_buf(here).map_err(|path| miette!("`{}` is not UTF-8", path.display()))?;
+    here.ancestors()
+        .find(|folder| folder.join("distro/packages").is_dir())
+        .map(Utf8Path::to_owned)
+        .ok_or_else(|| miette!(help = "run it as ./basalt, from a checkout", "`{here}` is not in a checkout of Basalt"))
+}
+
+/// Three quarters of this machine's memory, in MiB.
+fn memory() -> u64 {
+    let info = rustix::system::sysinfo();
+    let total = info.totalram as u64 * u64::from(info.mem_unit);
+    total / 4 * 3 / (1024 * 1024)
+}
+
+/// Reads a text file of the user's.
+pub fn read_text(path: &Utf8Path) -> Result<String> {
+    fs_err::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("`{path}` cannot be read"))
+}
