@@ -27,7 +27,10 @@ impl Api {
     /// When the certificate cannot be read.
     pub fn new(pki: &Pki, user: &str, server: impl Into<String>) -> Result<Self, ClusterError> {
         let unreadable = |path: camino::Utf8PathBuf| {
-            move |error: ureq::Error| crate::pki::PkiError::Unreadable { path, reason: error.to_string() }
+            move |error: ureq::Error| crate::pki::PkiError::Unreadable {
+                path,
+                reason: error.to_string(),
+            }
         };
         let certificate = |name: &str| -> Result<Certificate<'static>, ClusterError> {
             let path = pki.certificate(name);
@@ -39,12 +42,21 @@ impl Api {
         let key = PrivateKey::from_pem(key.as_bytes()).map_err(unreadable(key_path))?;
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
-            .root_certs(RootCerts::Specific(Arc::new(vec![certificate(Authority::Cluster.name())?])))
+            .root_certs(RootCerts::Specific(Arc::new(vec![certificate(
+                Authority::Cluster.name(),
+            )?])))
             .client_cert(Some(ClientCert::new_with_certs(&[certificate(user)?], key)))
             .build();
         // A proxy that the user set up for the internet cannot lead to a cluster on this machine.
-        let agent = Agent::config_builder().tls_config(tls).proxy(None).timeout_global(Some(PATIENCE)).build();
-        Ok(Self { agent: agent.into(), server: server.into() })
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .proxy(None)
+            .timeout_global(Some(PATIENCE))
+            .build();
+        Ok(Self {
+            agent: agent.into(),
+            server: server.into(),
+        })
     }
 
     /// Whether the API server says that it is ready.
@@ -62,7 +74,10 @@ impl Api {
             .get(&url)
             .call()
             .and_then(|mut answer| answer.body_mut().read_json())
-            .map_err(|source| ClusterError::Api { doing: format!("GET {url}"), source: Box::new(source) })
+            .map_err(|source| ClusterError::Api {
+                doing: format!("GET {url}"),
+                source: Box::new(source),
+            })
     }
 
     /// Like [`Api::get`], with nothing for what is not there yet.

@@ -70,7 +70,9 @@ impl Cluster {
     pub fn open(folder: impl Into<Utf8PathBuf>) -> Result<Self, ClusterError> {
         let folder = folder.into();
         check_path(&folder)?;
-        Ok(Self { layout: Layout::new(folder) })
+        Ok(Self {
+            layout: Layout::new(folder),
+        })
     }
 
     /// Where its files are.
@@ -83,7 +85,13 @@ impl Cluster {
     ///
     /// # Errors
     /// See [`ClusterError`].
-    pub fn up(&self, inputs: Inputs, size: Size, arch: Arch, reporter: &dyn Reporter) -> Result<UpReport, ClusterError> {
+    pub fn up(
+        &self,
+        inputs: Inputs,
+        size: Size,
+        arch: Arch,
+        reporter: &dyn Reporter,
+    ) -> Result<UpReport, ClusterError> {
         let began = Instant::now();
         let _lock = self.lock()?;
         self.await_supervisor_end()?;
@@ -136,11 +144,24 @@ impl Cluster {
         pki::check(&pki, SystemTime::now())?;
         let api = Api::new(&pki, pki::ADMIN, plan.host_endpoint())?;
         // A cluster whose API server does not answer still has a status; this is then a part of it.
-        let registered = api.get("/api/v1/nodes").map(|list| observe::nodes(&list)).unwrap_or_default();
+        let registered = api
+            .get("/api/v1/nodes")
+            .map(|list| observe::nodes(&list))
+            .unwrap_or_default();
         let pods = api.get("/api/v1/pods").map(|list| observe::pods(&list)).ok();
-        let ready = |name: &str| registered.iter().find(|(node, _)| node == name).map(|(_, ready)| *ready);
-        let nodes = report.machines.into_iter().map(|machine| NodeStatus { ready: ready(&machine.name), machine });
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        let ready = |name: &str| {
+            registered
+                .iter()
+                .find(|(node, _)| node == name)
+                .map(|(_, ready)| *ready)
+        };
+        let nodes = report.machines.into_iter().map(|machine| NodeStatus {
+            ready: ready(&machine.name),
+            machine,
+        });
+        let now = SystemTime::now()
+            .duration_since(SystemTime::UNIX_EPOCH)
+            .unwrap_or_default();
         Ok(Some(Status {
             supervisor: lock::holder(&self.layout.supervisor_lock()),
             endpoint: plan.host_endpoint(),
@@ -172,7 +193,9 @@ impl Cluster {
     pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
         let kubeconfig = self.kubeconfig()?;
         let plan = Plan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
-        Ok(kubectl(&self.layout, &plan).env("KUBECONFIG", kubeconfig).args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
+        Ok(kubectl(&self.layout, &plan)
+            .env("KUBECONFIG", kubeconfig)
+            .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
     }
 
     /// Starts one more node.
@@ -182,7 +205,9 @@ impl Cluster {
     pub fn add_node(&self) -> Result<String, ClusterError> {
         match Control::connect(&self.layout)?.order(&Order::AddNode)? {
             crate::control::Answer::Node { number } => Ok(number.name()),
-            other => Err(ClusterError::Refused { answer: format!("{other:?}") }),
+            other => Err(ClusterError::Refused {
+                answer: format!("{other:?}"),
+            }),
         }
     }
 
@@ -200,7 +225,10 @@ impl Cluster {
     /// When the folder cannot be read.
     pub fn logs(&self) -> Result<Vec<(String, Utf8PathBuf)>, ClusterError> {
         let mut logs = Vec::new();
-        for path in entries(&self.layout.logs())?.into_iter().chain(entries(self.layout.root())?) {
+        for path in entries(&self.layout.logs())?
+            .into_iter()
+            .chain(entries(self.layout.root())?)
+        {
             let console = Files::new(&path).console_log();
             match (path.extension(), path.file_stem()) {
                 (Some("log"), Some(name)) => logs.push((name.to_owned(), path)),
@@ -224,7 +252,10 @@ impl Cluster {
         let names: Vec<_> = logs.iter().map(|(name, _)| name.as_str()).collect();
         let known = names.join(", ");
         let found = logs.into_iter().find(|(known, _)| known == name).map(|(_, path)| path);
-        found.ok_or(ClusterError::NoLog { name: name.to_owned(), known })
+        found.ok_or(ClusterError::NoLog {
+            name: name.to_owned(),
+            known,
+        })
     }
 
     fn lock(&self) -> Result<Lock, ClusterError> {
@@ -235,12 +266,16 @@ impl Cluster {
     /// An earlier `up` may have been killed just now: its supervisor ends by itself.
     fn await_supervisor_end(&self) -> Result<(), ClusterError> {
         let path = self.layout.supervisor_lock();
-        let released = Control::connect(&self.layout).and_then(|mut control| control.report()).is_ok();
+        let released = Control::connect(&self.layout)
+            .and_then(|mut control| control.report())
+            .is_ok();
         let patience = if released { Duration::from_secs(2) } else { ENDING };
         let began = Instant::now();
         while lock::is_held(&path) {
             if began.elapsed() > patience {
-                return Err(ClusterError::Running { supervisor: lock::holder(&path) });
+                return Err(ClusterError::Running {
+                    supervisor: lock::holder(&path),
+                });
             }
             std::thread::sleep(Duration::from_millis(50));
         }
@@ -255,7 +290,9 @@ impl Cluster {
         }
         if let Ok(mut control) = Control::connect(&self.layout) {
             // Whether it could answer before it ended does not matter: the lock tells.
-            drop(control.order(&Order::Stop { grace_seconds: grace.as_secs() }));
+            drop(control.order(&Order::Stop {
+                grace_seconds: grace.as_secs(),
+            }));
         }
         let began = Instant::now();
         while lock::is_held(&path) {
@@ -263,7 +300,7 @@ impl Cluster {
                 // Nobody else can have taken the lock, so that the process id in it is the supervisor's.
                 let id = lock::holder(&path).parse().ok().and_then(Pid::from_raw);
                 if let Some(id) = id {
-                    drop(kill_process(id, Signal::KILL));
+                    let _ = kill_process(id, Signal::KILL);
                 }
                 std::thread::sleep(Duration::from_millis(500));
                 break;
@@ -281,7 +318,11 @@ impl Cluster {
                 continue;
             }
             let is_folder = path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir());
-            let outcome = if is_folder { fs_err::remove_dir_all(&path) } else { fs_err::remove_file(&path) };
+            let outcome = if is_folder {
+                fs_err::remove_dir_all(&path)
+            } else {
+                fs_err::remove_file(&path)
+            };
             outcome.map_err(ClusterError::file("remove the cluster's files"))?;
             removed = true;
         }
@@ -300,7 +341,12 @@ pub(crate) fn kubectl(layout: &Layout, plan: &Plan) -> Command {
 }
 
 fn entries(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ClusterError> {
-    let read = || folder.read_dir_utf8()?.map(|entry| entry.map(camino::Utf8DirEntry::into_path)).collect();
+    let read = || {
+        folder
+            .read_dir_utf8()?
+            .map(|entry| entry.map(camino::Utf8DirEntry::into_path))
+            .collect()
+    };
     match read() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
         entries => entries.map_err(ClusterError::file(format!("read the folder {folder}"))),

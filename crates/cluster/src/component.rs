@@ -14,8 +14,14 @@ use crate::topology::{
 };
 
 /// The programs that the control plane's tree has to hold.
-pub const PROGRAMS: &[&str] =
-    &["etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "registry", "kubectl"];
+pub const PROGRAMS: &[&str] = &[
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "registry",
+    "kubectl",
+];
 
 /// The API server's name in the table.
 pub const API_SERVER: &str = "kube-apiserver";
@@ -56,7 +62,10 @@ pub struct Component {
 impl Component {
     /// The command that runs it, in a sandbox with the control plane's tree and the network of the cluster.
     pub(crate) fn command(&self, plan: &Plan) -> basalt_process::Command {
-        let root = Root { layers: vec![plan.inputs.control_plane.clone()], scratch: None };
+        let root = Root {
+            layers: vec![plan.inputs.control_plane.clone()],
+            scratch: None,
+        };
         let mut sandbox = Sandbox::new(root).network(Network::Inherited).hostname("control-plane");
         for path in &self.reads {
             sandbox = sandbox.show(path);
@@ -64,7 +73,9 @@ impl Component {
         for path in &self.writes {
             sandbox = sandbox.show_writable(path);
         }
-        sandbox.env("PATH", "/usr/bin").command(&format!("/usr/bin/{}", self.program), &self.arguments)
+        sandbox
+            .env("PATH", "/usr/bin")
+            .command(&format!("/usr/bin/{}", self.program), &self.arguments)
     }
 }
 
@@ -136,7 +147,10 @@ fn api_server(pki: &Pki) -> Component {
             format!("--service-account-issuer=https://kubernetes.default.svc.{DOMAIN}"),
             format!("--service-account-key-file={}", pki.public_key(pki::SERVICE_ACCOUNTS)),
             format!("--service-account-signing-key-file={}", pki.key(pki::SERVICE_ACCOUNTS)),
-            format!("--requestheader-client-ca-file={}", pki.certificate(Authority::FrontProxy.name())),
+            format!(
+                "--requestheader-client-ca-file={}",
+                pki.certificate(Authority::FrontProxy.name())
+            ),
             "--requestheader-allowed-names=front-proxy-client".into(),
             "--requestheader-username-headers=X-Remote-User".into(),
             "--requestheader-group-headers=X-Remote-Group".into(),
@@ -164,7 +178,10 @@ fn controller_manager(layout: &Layout, pki: &Pki) -> Component {
         format!("--cluster-signing-key-file={}", pki.key(Authority::Cluster.name())),
         format!("--root-ca-file={authority}"),
         format!("--service-account-private-key-file={}", pki.key(pki::SERVICE_ACCOUNTS)),
-        format!("--requestheader-client-ca-file={}", pki.certificate(Authority::FrontProxy.name())),
+        format!(
+            "--requestheader-client-ca-file={}",
+            pki.certificate(Authority::FrontProxy.name())
+        ),
         "--use-service-account-credentials=true".into(),
         "--controllers=*,bootstrap-signer-controller,token-cleaner-controller".into(),
         format!("--secure-port={CONTROLLER_MANAGER_PORT}"),
@@ -264,7 +281,11 @@ mod tests {
                 if !path.starts_with("/state") {
                     continue;
                 }
-                let shown = component.reads.iter().chain(&component.writes).any(|shown| path.starts_with(shown.as_str()));
+                let shown = component
+                    .reads
+                    .iter()
+                    .chain(&component.writes)
+                    .any(|shown| path.starts_with(shown.as_str()));
                 assert!(shown, "{}: {argument}", component.name);
             }
         }
@@ -272,8 +293,10 @@ mod tests {
 
     #[test]
     fn the_keys_of_the_authorities_are_seen_by_those_who_need_them_only() {
-        let readers: Vec<_> =
-            table().into_iter().filter(|component| component.reads.iter().any(|path| path == "/state/pki")).collect();
+        let readers: Vec<_> = table()
+            .into_iter()
+            .filter(|component| component.reads.iter().any(|path| path == "/state/pki"))
+            .collect();
         let names: Vec<_> = readers.iter().map(|component| component.name).collect();
         assert_eq!(names, [API_SERVER, "kube-controller-manager"]);
     }

@@ -163,8 +163,12 @@ impl Control {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => ClusterError::Stopped,
             _ => ClusterError::file("reach the cluster's supervisor")(error),
         })?;
-        stream.set_read_timeout(Some(PATIENCE)).map_err(ClusterError::file("reach the cluster's supervisor"))?;
-        Ok(Self { stream: BufReader::new(stream) })
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .map_err(ClusterError::file("reach the cluster's supervisor"))?;
+        Ok(Self {
+            stream: BufReader::new(stream),
+        })
     }
 
     /// Gives an order and waits for the answer.
@@ -195,7 +199,9 @@ impl Control {
     pub fn report(&mut self) -> Result<Report, ClusterError> {
         match self.order(&Order::Status)? {
             Answer::Status(report) => Ok(report),
-            other => Err(ClusterError::Refused { answer: format!("{other:?}") }),
+            other => Err(ClusterError::Refused {
+                answer: format!("{other:?}"),
+            }),
         }
     }
 }
@@ -209,9 +215,16 @@ mod tests {
         for (order, text) in [
             (Order::Status, r#"{"order":"status"}"#),
             (Order::AddNode, r#"{"order":"add-node"}"#),
-            (Order::Stop { grace_seconds: 5 }, r#"{"order":"stop","grace_seconds":5}"#),
             (
-                Order::Ask { address: Ipv4Addr::new(10, 96, 0, 7), port: 80, path: "/".into() },
+                Order::Stop { grace_seconds: 5 },
+                r#"{"order":"stop","grace_seconds":5}"#,
+            ),
+            (
+                Order::Ask {
+                    address: Ipv4Addr::new(10, 96, 0, 7),
+                    port: 80,
+                    path: "/".into(),
+                },
                 r#"{"order":"ask","address":"10.96.0.7","port":80,"path":"/"}"#,
             ),
         ] {
@@ -228,7 +241,9 @@ mod tests {
                 node: NodeNumber::first(1).next().expect("one"),
                 name: "node-1".into(),
                 address: Ipv4Addr::new(10, 87, 0, 11),
-                state: MachineState::Ended { reason: "power cut".into() },
+                state: MachineState::Ended {
+                    reason: "power cut".into(),
+                },
                 power_on: Some(3),
             }],
             ..Report::default()

@@ -33,7 +33,10 @@ pub enum ClusterError {
     },
     /// Somebody is starting or stopping it at this moment.
     #[error("another `basalt` is starting or stopping the cluster at this moment")]
-    #[diagnostic(code(cluster::busy), help("wait for it to end, or stop it with Ctrl-C where it runs"))]
+    #[diagnostic(
+        code(cluster::busy),
+        help("wait for it to end, or stop it with Ctrl-C where it runs")
+    )]
     Busy,
     /// There is none.
     #[error("no cluster is running")]
@@ -41,7 +44,10 @@ pub enum ClusterError {
     Stopped,
     /// The folder's path does not leave room for sockets.
     #[error("the path of the cluster's folder is too long for the sockets in it: {path}")]
-    #[diagnostic(code(cluster::path), help("keep the store somewhere shorter: set BASALT_STORE, for instance to /var/tmp/basalt"))]
+    #[diagnostic(
+        code(cluster::path),
+        help("keep the store somewhere shorter: set BASALT_STORE, for instance to /var/tmp/basalt")
+    )]
     LongPath {
         /// The folder.
         path: Utf8PathBuf,
@@ -57,7 +63,10 @@ pub enum ClusterError {
     },
     /// Something that the cluster is made of is not there.
     #[error("{what} is not there: {path}")]
-    #[diagnostic(code(cluster::missing), help("it comes from Basalt's packages: `./basalt up` builds what is missing"))]
+    #[diagnostic(
+        code(cluster::missing),
+        help("it comes from Basalt's packages: `./basalt up` builds what is missing")
+    )]
     Missing {
         /// What.
         what: String,
@@ -84,8 +93,6 @@ pub enum ClusterError {
     #[diagnostic(code(cluster::network))]
     Network {
         /// What `ip` said.
-        #[source]
-        #[diagnostic_source]
         source: Box<ProcessError>,
     },
     /// A certificate is not what it has to be.

@@ -42,7 +42,11 @@ fn pass_on(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
 fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     let result = io::copy(&mut from, &mut to).map(drop);
     // One side may be done while the other still speaks. When a side failed, the other has nobody to speak to.
-    let how = if result.is_ok() { Shutdown::Write } else { Shutdown::Both };
+    let how = if result.is_ok() {
+        Shutdown::Write
+    } else {
+        Shutdown::Both
+    };
     drop(to.shutdown(how));
     if result.is_err() {
         drop(from.shutdown(Shutdown::Both));
@@ -66,7 +70,10 @@ mod tests {
     fn bytes_go_both_ways_and_ends_are_passed_on() {
         let inside = TcpListener::bind("127.0.0.1:0").expect("bound");
         let outside = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let (target, entrance) = (inside.local_addr().expect("known"), outside.local_addr().expect("known"));
+        let (target, entrance) = (
+            inside.local_addr().expect("known"),
+            outside.local_addr().expect("known"),
+        );
         serve(outside, target);
         let server = std::thread::spawn(move || {
             let (mut connection, _) = inside.accept().expect("accepted");
@@ -86,7 +93,9 @@ mod tests {
 
     #[test]
     fn nobody_inside_means_the_connection_ends() {
-        let closed = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("bound");
+        let closed = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("bound");
         let outside = TcpListener::bind("127.0.0.1:0").expect("bound");
         let entrance = outside.local_addr().expect("known");
         serve(outside, closed);

@@ -2,6 +2,7 @@
 //!
 //! They are JSON, which every reader of YAML reads, so that nothing in them needs escaping by hand.
 
+use camino::Utf8PathBuf;
 use serde_json::json;
 
 use crate::ClusterError;
@@ -15,7 +16,7 @@ pub const CONTEXT: &str = "basalt";
 /// # Errors
 /// When the certificate or the key of that name cannot be read.
 pub fn render(pki: &Pki, user: &str, server: &str) -> Result<String, ClusterError> {
-    let encoded = |path| -> Result<String, ClusterError> { Ok(base64(pki.read(path)?.as_bytes())) };
+    let encoded = |path: Utf8PathBuf| -> Result<String, ClusterError> { Ok(base64(pki.read(&path)?.as_bytes())) };
     let config = json!({
         "apiVersion": "v1",
         "kind": "Config",
@@ -23,14 +24,14 @@ pub fn render(pki: &Pki, user: &str, server: &str) -> Result<String, ClusterErro
             "name": CONTEXT,
             "cluster": {
                 "server": server,
-                "certificate-authority-data": encoded(&pki.certificate(Authority::Cluster.name()))?,
+                "certificate-authority-data": encoded(pki.certificate(Authority::Cluster.name()))?,
             },
         }],
         "users": [{
             "name": user,
             "user": {
-                "client-certificate-data": encoded(&pki.certificate(user))?,
-                "client-key-data": encoded(&pki.key(user))?,
+                "client-certificate-data": encoded(pki.certificate(user))?,
+                "client-key-data": encoded(pki.key(user))?,
             },
         }],
         "contexts": [{ "name": CONTEXT, "context": { "cluster": CONTEXT, "user": user } }],
@@ -61,7 +62,12 @@ mod tests {
         let config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(config["clusters"][0]["cluster"]["server"], "https://127.0.0.1:16443");
         assert_eq!(config["contexts"][0]["context"]["user"], "admin");
-        let data = config["users"][0]["user"]["client-certificate-data"].as_str().expect("text");
-        assert!(data.starts_with(&base64(b"-----BEGIN CERTIFICATE-----\n")[..32]), "{data}");
+        let data = config["users"][0]["user"]["client-certificate-data"]
+            .as_str()
+            .expect("text");
+        assert!(
+            data.starts_with(&base64(b"-----BEGIN CERTIFICATE-----\n")[..32]),
+            "{data}"
+        );
     }
 }

@@ -43,7 +43,10 @@ pub(crate) fn is_held(path: &Utf8Path) -> bool {
         return false;
     };
     // It is given back at once when the file is closed.
-    matches!(flock(&file, FlockOperation::NonBlockingLockShared), Err(rustix::io::Errno::WOULDBLOCK))
+    matches!(
+        flock(&file, FlockOperation::NonBlockingLockShared),
+        Err(rustix::io::Errno::WOULDBLOCK)
+    )
 }
 
 /// The process id of whoever took a lock last.
@@ -63,7 +66,13 @@ fn is_at(file: &File, path: &Utf8Path) -> bool {
 
 fn open(path: &Utf8Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(path)
 }
 
 #[cfg(test)]

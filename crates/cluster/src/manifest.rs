@@ -66,8 +66,10 @@ pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<Stri
             continue;
         }
         rendered += before;
-        let name = after[2..].split_once('}').map_or(&after[2..], |(name, _)| name);
-        let Some(value) = variables.get(name) else {
+        let inside = &after[2..];
+        let (name, remainder) = inside.split_once('}').unwrap_or((inside, ""));
+        let known = variables.get(name).filter(|_| name.len() < inside.len());
+        let Some(value) = known else {
             return Err(ClusterError::Variable {
                 file: file.to_owned(),
                 line: 1 + text[..text.len() - after.len()].matches('\n').count(),
@@ -76,7 +78,7 @@ pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<Stri
             });
         };
         rendered += value;
-        rest = &after[2 + name.len() + 1..];
+        rest = remainder;
     }
     Ok(rendered + rest)
 }
@@ -137,7 +139,10 @@ mod tests {
     fn an_unknown_variable_is_named_with_its_place() {
         for text in ["a: 1\nb: ${nodez}\n", "\n${nodes", "a\n${}"] {
             let error = rendered(text).expect_err("unknown");
-            assert!(error.to_string().starts_with("a.yaml:2: there is no variable `"), "{error}");
+            assert!(
+                error.to_string().starts_with("a.yaml:2: there is no variable `"),
+                "{error}"
+            );
         }
     }
 }

@@ -16,7 +16,10 @@ pub(crate) fn check_tun() -> Result<(), ClusterError> {
         .write(true)
         .open(TUN)
         .map(drop)
-        .map_err(|source| ClusterError::Tap { device: TUN.into(), source })
+        .map_err(|source| ClusterError::Tap {
+            device: TUN.into(),
+            source,
+        })
 }
 
 /// What `ip` has to do when the cluster begins.
@@ -52,7 +55,9 @@ pub(crate) fn service_route(by: NodeNumber) -> Vec<String> {
 /// It cannot run in a sandbox as other tools do: a sandbox is a user namespace of its own, which has no power over
 /// our network. So it is started through the SDK's own dynamic linker, which finds the SDK's libraries and no others.
 pub(crate) fn ip(sdk: &Utf8Path, commands: &[String]) -> Result<(), ClusterError> {
-    let network = |source: ProcessError| ClusterError::Network { source: Box::new(source) };
+    let network = |source: ProcessError| ClusterError::Network {
+        source: Box::new(source),
+    };
     let (loader, libraries) = match std::env::consts::ARCH {
         "aarch64" => ("lib/ld-linux-aarch64.so.1", "usr/lib/aarch64-linux-gnu"),
         _ => ("lib64/ld-linux-x86-64.so.2", "usr/lib/x86_64-linux-gnu"),
@@ -78,7 +83,11 @@ mod tests {
         let node = NodeNumber::first(1).next().expect("one");
         assert_eq!(
             node_commands(node),
-            ["tuntap add dev tap1 mode tap user 0", "link set tap1 master br0", "link set tap1 up"]
+            [
+                "tuntap add dev tap1 mode tap user 0",
+                "link set tap1 master br0",
+                "link set tap1 up"
+            ]
         );
         assert_eq!(service_route(node), ["route add 10.96.0.0/16 via 10.87.0.11"]);
     }

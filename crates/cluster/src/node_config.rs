@@ -49,7 +49,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
         let pki = pki::make(folder, SystemTime::now()).expect("made");
-        let authority = pki.read(&pki.certificate(pki::Authority::Cluster.name())).expect("there");
+        let authority = pki
+            .read(&pki.certificate(pki::Authority::Cluster.name()))
+            .expect("there");
         let plan = crate::plan::example();
         let node = plan.nodes()[1];
         let text = render(&plan, &authority, node);

@@ -18,9 +18,18 @@ pub(crate) fn look(api: &Api, stage: Stage, seen: &mut Seen) -> Result<(), Clust
         Stage::Nodes => seen.nodes = nodes(&api.get("/api/v1/nodes")?),
         Stage::Network => {
             seen.system = vec![
-                daemon_set("flannel", api.find(&format!("{APPS}/kube-system/daemonsets/flannel"))?.as_ref()),
-                daemon_set("kube-proxy", api.find(&format!("{APPS}/kube-system/daemonsets/kube-proxy"))?.as_ref()),
-                deployment("coredns", api.find(&format!("{APPS}/kube-system/deployments/coredns"))?.as_ref()),
+                daemon_set(
+                    "flannel",
+                    api.find(&format!("{APPS}/kube-system/daemonsets/flannel"))?.as_ref(),
+                ),
+                daemon_set(
+                    "kube-proxy",
+                    api.find(&format!("{APPS}/kube-system/daemonsets/kube-proxy"))?.as_ref(),
+                ),
+                deployment(
+                    "coredns",
+                    api.find(&format!("{APPS}/kube-system/deployments/coredns"))?.as_ref(),
+                ),
             ];
         }
         Stage::WebServer => {
@@ -35,12 +44,20 @@ pub(crate) fn look(api: &Api, stage: Stage, seen: &mut Seen) -> Result<(), Clust
 /// The nodes of a list, and whether each is Ready.
 pub(crate) fn nodes(list: &Value) -> Vec<(String, bool)> {
     let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    items.iter().map(|node| (text(&node["metadata"]["name"]), is_ready(node))).collect()
+    items
+        .iter()
+        .map(|node| (text(&node["metadata"]["name"]), is_ready(node)))
+        .collect()
 }
 
 fn is_ready(object: &Value) -> bool {
-    let conditions = object["status"]["conditions"].as_array().map(Vec::as_slice).unwrap_or_default();
-    conditions.iter().any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    let conditions = object["status"]["conditions"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
+    conditions
+        .iter()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
 }
 
 fn daemon_set(name: &str, object: Option<&Value>) -> Workload {
@@ -57,14 +74,20 @@ fn deployment(name: &str, object: Option<&Value>) -> Workload {
     Workload {
         name: name.to_owned(),
         wanted: object.and_then(|object| object["spec"]["replicas"].as_u64()),
-        ready: object.and_then(|object| object["status"]["readyReplicas"].as_u64()).unwrap_or_default(),
+        ready: object
+            .and_then(|object| object["status"]["readyReplicas"].as_u64())
+            .unwrap_or_default(),
     }
 }
 
 /// The address of a Service.
 pub(crate) fn service_address(api: &Api, name: &str) -> Result<Option<std::net::Ipv4Addr>, ClusterError> {
     let service = api.find(&format!("/api/v1/namespaces/default/services/{name}"))?;
-    Ok(service.and_then(|service| service["spec"]["clusterIP"].as_str().and_then(|address| address.parse().ok())))
+    Ok(service.and_then(|service| {
+        service["spec"]["clusterIP"]
+            .as_str()
+            .and_then(|address| address.parse().ok())
+    }))
 }
 
 /// One pod, as far as people care.
@@ -102,9 +125,16 @@ pub(crate) fn pods(list: &Value) -> Vec<Pod> {
 
 fn why_waiting(pod: &Value) -> Option<String> {
     let statuses = pod["status"]["containerStatuses"].as_array()?;
-    let waiting = statuses.iter().map(|status| &status["state"]["waiting"]).find(|waiting| waiting.is_object())?;
+    let waiting = statuses
+        .iter()
+        .map(|status| &status["state"]["waiting"])
+        .find(|waiting| waiting.is_object())?;
     let (reason, message) = (text(&waiting["reason"]), text(&waiting["message"]));
-    Some(if message.is_empty() { reason } else { format!("{reason}: {message}") })
+    Some(if message.is_empty() {
+        reason
+    } else {
+        format!("{reason}: {message}")
+    })
 }
 
 /// The node that an answer of the web server came from.
@@ -129,7 +159,10 @@ mod tests {
             {"metadata": {"name": "b"}, "status": {"conditions": [{"type": "Ready", "status": "Unknown"}]}},
             {"metadata": {"name": "c"}},
         ]});
-        assert_eq!(nodes(&list), [("a".into(), true), ("b".into(), false), ("c".into(), false)]);
+        assert_eq!(
+            nodes(&list),
+            [("a".into(), true), ("b".into(), false), ("c".into(), false)]
+        );
         assert_eq!(nodes(&json!({})), []);
     }
 
@@ -138,10 +171,24 @@ mod tests {
         let fresh = json!({"spec": {}, "status": {"desiredNumberScheduled": 0, "numberReady": 0}});
         assert_eq!(daemon_set("f", Some(&fresh)).wanted, None);
         let begun = json!({"status": {"desiredNumberScheduled": 2, "numberReady": 1}});
-        assert_eq!(daemon_set("f", Some(&begun)), Workload { name: "f".into(), wanted: Some(2), ready: 1 });
+        assert_eq!(
+            daemon_set("f", Some(&begun)),
+            Workload {
+                name: "f".into(),
+                wanted: Some(2),
+                ready: 1
+            }
+        );
         assert_eq!(daemon_set("f", None).wanted, None);
         let web = json!({"spec": {"replicas": 2}, "status": {}});
-        assert_eq!(deployment("web", Some(&web)), Workload { name: "web".into(), wanted: Some(2), ready: 0 });
+        assert_eq!(
+            deployment("web", Some(&web)),
+            Workload {
+                name: "web".into(),
+                wanted: Some(2),
+                ready: 0
+            }
+        );
     }
 
     #[test]

@@ -11,7 +11,8 @@ use std::time::{Duration, SystemTime};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use rcgen::{
-    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose,
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
+    KeyUsagePurpose,
 };
 use thiserror::Error;
 use time::OffsetDateTime;
@@ -40,7 +41,10 @@ pub enum PkiError {
     },
     /// It cannot be read.
     #[error("{path} is not a certificate: {reason}")]
-    #[diagnostic(code(cluster::certificate), help("`./basalt down` and `./basalt up` make the cluster anew"))]
+    #[diagnostic(
+        code(cluster::certificate),
+        help("`./basalt down` and `./basalt up` make the cluster anew")
+    )]
     Unreadable {
         /// The file.
         path: Utf8PathBuf,
@@ -51,7 +55,9 @@ pub enum PkiError {
     #[error("the certificate {path} ({name}) expired on {date}")]
     #[diagnostic(
         code(cluster::expired),
-        help("nobody in the cluster trusts it any more: `./basalt down` and `./basalt up` make the cluster anew with fresh keys")
+        help(
+            "nobody in the cluster trusts it any more: `./basalt down` and `./basalt up` make the cluster anew with fresh keys"
+        )
     )]
     Expired {
         /// The file.
@@ -138,7 +144,13 @@ struct Leaf {
 
 impl Leaf {
     const fn client(name: &'static str, common_name: &'static str, organization: Option<&'static str>) -> Self {
-        Self { name, authority: Authority::Cluster, role: Role::Client, common_name, organization }
+        Self {
+            name,
+            authority: Authority::Cluster,
+            role: Role::Client,
+            common_name,
+            organization,
+        }
     }
 }
 
@@ -218,14 +230,24 @@ impl Pki {
 
 /// The names under which the API server is reached: from nodes, from pods, from the host.
 pub fn api_server_names() -> Vec<String> {
-    let names = ["localhost", "kubernetes", "kubernetes.default", "kubernetes.default.svc"];
+    let names = [
+        "localhost",
+        "kubernetes",
+        "kubernetes.default",
+        "kubernetes.default.svc",
+    ];
     let full = format!("kubernetes.default.svc.{}", topology::DOMAIN);
     let addresses = [
         IpAddr::from([127, 0, 0, 1]),
         topology::CONTROL_PLANE.into(),
         topology::KUBERNETES_SERVICE.into(),
     ];
-    names.into_iter().map(str::to_owned).chain([full]).chain(addresses.iter().map(IpAddr::to_string)).collect()
+    names
+        .into_iter()
+        .map(str::to_owned)
+        .chain([full])
+        .chain(addresses.iter().map(IpAddr::to_string))
+        .collect()
 }
 
 /// Makes all keys and certificates of a cluster.
@@ -273,7 +295,11 @@ impl From<ClusterError> for PkiFailure {
 impl PkiFailure {
     fn about(name: &str) -> impl FnOnce(Self) -> ClusterError {
         move |failure| match failure {
-            Self::Certificate(source) => PkiError::Make { name: name.to_owned(), source }.into(),
+            Self::Certificate(source) => PkiError::Make {
+                name: name.to_owned(),
+                source,
+            }
+            .into(),
             Self::File(error) => error,
         }
     }
@@ -292,8 +318,11 @@ fn authority(pki: &Pki, authority: Authority, now: SystemTime) -> Result<Issuer,
     let make = || -> Result<Issuer, PkiFailure> {
         let mut parameters = parameters(Vec::new(), authority.common_name(), now)?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages =
-            vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign, KeyUsagePurpose::DigitalSignature];
+        parameters.key_usages = vec![
+            KeyUsagePurpose::KeyCertSign,
+            KeyUsagePurpose::CrlSign,
+            KeyUsagePurpose::DigitalSignature,
+        ];
         let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)?;
         write_private(&pki.certificate(authority.name()), issuer.pem())?;
         write_private(&pki.key(authority.name()), issuer.key().serialize_pem())?;
@@ -309,7 +338,9 @@ fn issue(pki: &Pki, leaf: &Leaf, issuer: &Issuer, now: SystemTime) -> Result<(),
     };
     let mut parameters = parameters(names, leaf.common_name, now)?;
     if let Some(organization) = leaf.organization {
-        parameters.distinguished_name.push(DnType::OrganizationName, organization);
+        parameters
+            .distinguished_name
+            .push(DnType::OrganizationName, organization);
     }
     parameters.is_ca = IsCa::ExplicitNoCa;
     parameters.use_authority_key_identifier_extension = true;

@@ -46,7 +46,12 @@ pub struct Size {
 
 impl Default for Size {
     fn default() -> Self {
-        Self { nodes: 1, vcpus: 2, memory_mib: 2048, disk_mib: 8192 }
+        Self {
+            nodes: 1,
+            vcpus: 2,
+            memory_mib: 2048,
+            disk_mib: 8192,
+        }
     }
 }
 
@@ -71,7 +76,10 @@ impl Plan {
     /// A plan for a new cluster; it is checked that everything is there.
     pub(crate) fn new(inputs: Inputs, size: Size, arch: Arch, port: u16) -> Result<Self, ClusterError> {
         if size.nodes == 0 || size.nodes > MOST_NODES {
-            return Err(ClusterError::Nodes { asked: size.nodes, most: MOST_NODES });
+            return Err(ClusterError::Nodes {
+                asked: size.nodes,
+                most: MOST_NODES,
+            });
         }
         let program = |name: &str| inputs.control_plane.join("usr/bin").join(name);
         let mut wanted = vec![
@@ -82,10 +90,20 @@ impl Plan {
         ];
         wanted.extend(crate::component::PROGRAMS.iter().map(|name| (*name, program(name))));
         if let Some((what, path)) = wanted.into_iter().find(|(_, path)| !path.exists()) {
-            return Err(ClusterError::Missing { what: what.to_owned(), path });
+            return Err(ClusterError::Missing {
+                what: what.to_owned(),
+                path,
+            });
         }
         let token = BootstrapToken::new()?;
-        Ok(Self { inputs, size, arch, port, token_id: token.id, token_secret: token.secret })
+        Ok(Self {
+            inputs,
+            size,
+            arch,
+            port,
+            token_id: token.id,
+            token_secret: token.secret,
+        })
     }
 
     /// The plan of the cluster in a folder, if there is one.
@@ -125,11 +143,18 @@ impl Plan {
     }
 
     pub(crate) fn token(&self) -> BootstrapToken {
-        BootstrapToken { id: self.token_id.clone(), secret: self.token_secret.clone() }
+        BootstrapToken {
+            id: self.token_id.clone(),
+            secret: self.token_secret.clone(),
+        }
     }
 
     pub(crate) fn image_format(&self) -> DiskFormat {
-        if self.inputs.node_image_qcow2 { DiskFormat::Qcow2 } else { DiskFormat::Raw }
+        if self.inputs.node_image_qcow2 {
+            DiskFormat::Qcow2
+        } else {
+            DiskFormat::Raw
+        }
     }
 
     /// A program of the control plane's tree, for running it on the host: they are static.
@@ -160,7 +185,10 @@ pub(crate) fn example() -> Plan {
             manifests: "/manifests".into(),
             cache: "/cache".into(),
         },
-        size: Size { nodes: 2, ..Size::default() },
+        size: Size {
+            nodes: 2,
+            ..Size::default()
+        },
         arch: Arch::X86_64,
         port: 16443,
         token_id: "abcdef".into(),

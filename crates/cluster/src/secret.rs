@@ -14,7 +14,10 @@ pub(crate) fn random_word(length: usize) -> Result<String, ClusterError> {
     fs_err::File::open("/dev/urandom")
         .and_then(|mut source| source.read_exact(&mut bytes))
         .map_err(ClusterError::file("read random bytes"))?;
-    Ok(bytes.iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)])).collect())
+    Ok(bytes
+        .iter()
+        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .collect())
 }
 
 /// A bootstrap token: six letters that name it, and sixteen that are the secret.
@@ -29,7 +32,10 @@ pub struct BootstrapToken {
 impl BootstrapToken {
     /// A new one.
     pub(crate) fn new() -> Result<Self, ClusterError> {
-        Ok(Self { id: random_word(6)?, secret: random_word(16)? })
+        Ok(Self {
+            id: random_word(6)?,
+            secret: random_word(16)?,
+        })
     }
 
     /// As nodes present it.
@@ -41,7 +47,9 @@ impl BootstrapToken {
 /// The secret is not shown, not even in a debugging aid.
 impl std::fmt::Debug for BootstrapToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BootstrapToken").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("BootstrapToken")
+            .field("id", &self.id)
+            .finish_non_exhaustive()
     }
 }
 
@@ -78,7 +86,12 @@ mod tests {
     fn tokens_have_the_form_that_kubernetes_wants_and_hide() {
         let token = BootstrapToken::new().expect("random bytes");
         assert_eq!((token.id.len(), token.secret.len()), (6, 16));
-        assert!(token.text().bytes().all(|byte| byte == b'.' || byte.is_ascii_lowercase() || byte.is_ascii_digit()));
+        assert!(
+            token
+                .text()
+                .bytes()
+                .all(|byte| byte == b'.' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
+        );
         assert!(!format!("{token:?}").contains(&token.secret));
         assert_ne!(token, BootstrapToken::new().expect("random bytes"));
     }
@@ -91,6 +104,9 @@ mod tests {
         write_private(&path, "first, which is longer").expect("written");
         write_private(&path, "second").expect("written");
         assert_eq!(std::fs::read_to_string(&path).expect("readable"), "second");
-        assert_eq!(std::fs::metadata(&path).expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(
+            std::fs::metadata(&path).expect("there").permissions().mode() & 0o777,
+            0o600
+        );
     }
 }

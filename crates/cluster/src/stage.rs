@@ -27,8 +27,14 @@ pub enum Stage {
 
 impl Stage {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::ControlPlane, Self::Objects, Self::Nodes, Self::Network, Self::WebServer, Self::Answer];
+    pub const ALL: [Self; 6] = [
+        Self::ControlPlane,
+        Self::Objects,
+        Self::Nodes,
+        Self::Network,
+        Self::WebServer,
+        Self::Answer,
+    ];
 
     /// What it is called on the screen.
     pub fn title(self) -> &'static str {
@@ -118,12 +124,28 @@ pub fn missing(seen: &Seen, stage: Stage, nodes: usize) -> String {
                 .iter()
                 .map(|(name, ready)| format!("{name} {}", if *ready { "Ready" } else { "not Ready" }))
                 .collect();
-            let joined = if named.is_empty() { "none has registered".to_owned() } else { named.join(", ") };
-            format!("{} of {nodes}: {joined}", seen.nodes.iter().filter(|(_, ready)| *ready).count())
+            let joined = if named.is_empty() {
+                "none has registered".to_owned()
+            } else {
+                named.join(", ")
+            };
+            format!(
+                "{} of {nodes}: {joined}",
+                seen.nodes.iter().filter(|(_, ready)| *ready).count()
+            )
         }
         Stage::Network => {
-            let open: Vec<_> = seen.system.iter().filter(|workload| !workload.is_ready()).map(counted).collect();
-            if open.is_empty() { "not begun".to_owned() } else { open.join(", ") }
+            let open: Vec<_> = seen
+                .system
+                .iter()
+                .filter(|workload| !workload.is_ready())
+                .map(counted)
+                .collect();
+            if open.is_empty() {
+                "not begun".to_owned()
+            } else {
+                open.join(", ")
+            }
         }
         Stage::WebServer => counted(&seen.web),
         Stage::Answer => match seen.answered.len() {
@@ -149,7 +171,11 @@ mod tests {
     use super::*;
 
     fn workload(name: &str, wanted: u64, ready: u64) -> Workload {
-        Workload { name: name.into(), wanted: Some(wanted), ready }
+        Workload {
+            name: name.into(),
+            wanted: Some(wanted),
+            ready,
+        }
     }
 
     /// A cluster of two nodes that has everything.
@@ -158,7 +184,11 @@ mod tests {
             api_ready: true,
             applied: true,
             nodes: vec![("node-1".into(), true), ("node-2".into(), true)],
-            system: vec![workload("flannel", 2, 2), workload("kube-proxy", 2, 2), workload("coredns", 1, 1)],
+            system: vec![
+                workload("flannel", 2, 2),
+                workload("kube-proxy", 2, 2),
+                workload("coredns", 1, 1),
+            ],
             web: workload("web", 2, 2),
             answered: ["node-1".to_owned(), "node-2".to_owned()].into(),
         }
@@ -171,7 +201,8 @@ mod tests {
             change(&mut seen);
             current(&seen, 2)
         };
-        let table: [(fn(&mut Seen), Option<Stage>); 12] = [
+        type Line = (fn(&mut Seen), Option<Stage>);
+        let table: [Line; 12] = [
             (|_| {}, None),
             (|seen| seen.api_ready = false, Some(Stage::ControlPlane)),
             (|seen| seen.applied = false, Some(Stage::Objects)),
@@ -181,7 +212,16 @@ mod tests {
             (|seen| drop(seen.system.pop()), Some(Stage::Network)),
             (|seen| seen.system[0].ready = 1, Some(Stage::Network)),
             (|seen| seen.system[2].wanted = None, Some(Stage::Network)),
-            (|seen| seen.web = Workload { wanted: None, ready: 0, name: "web".into() }, Some(Stage::WebServer)),
+            (
+                |seen| {
+                    seen.web = Workload {
+                        wanted: None,
+                        ready: 0,
+                        name: "web".into(),
+                    }
+                },
+                Some(Stage::WebServer),
+            ),
             (|seen| seen.web = workload("web", 0, 0), Some(Stage::WebServer)),
             (|seen| drop(seen.answered.pop_last()), Some(Stage::Answer)),
         ];
@@ -196,14 +236,24 @@ mod tests {
         let mut seen = complete();
         seen.nodes[0].1 = false;
         assert_eq!(current(&seen, 2), Some(Stage::Nodes));
-        assert_eq!(missing(&seen, Stage::Nodes, 2), "1 of 2: node-1 not Ready, node-2 Ready");
+        assert_eq!(
+            missing(&seen, Stage::Nodes, 2),
+            "1 of 2: node-1 not Ready, node-2 Ready"
+        );
     }
 
     #[test]
     fn what_is_missing_is_named() {
         let mut seen = Seen::default();
         assert_eq!(missing(&seen, Stage::Nodes, 1), "0 of 1: none has registered");
-        seen.system = vec![workload("flannel", 1, 1), Workload { name: "coredns".into(), wanted: None, ready: 0 }];
+        seen.system = vec![
+            workload("flannel", 1, 1),
+            Workload {
+                name: "coredns".into(),
+                wanted: None,
+                ready: 0,
+            },
+        ];
         assert_eq!(missing(&seen, Stage::Network, 1), "coredns not begun");
         assert_eq!(missing(&complete(), Stage::Answer, 3), "answered from 2 of 3 nodes");
     }

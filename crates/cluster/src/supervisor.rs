@@ -85,15 +85,21 @@ fn complain(error: &ClusterError) {
 
 /// The outer process: holds what belongs to the host, and waits.
 fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
-    // Without a session of its own it would end with the terminal that `up` was typed into. It fails for the leader of
-    // a process group, which has no terminal to lose then.
-    drop(rustix::process::setsid());
+    // A session of its own: Ctrl-C in the terminal is for `up`, which tells us what to do, and we outlive the terminal.
+    // It fails for one who leads a session already.
+    let _ = rustix::process::setsid();
     let lock = lock::take(&layout.supervisor_lock())?;
     let Some(_lock) = lock else {
-        return Err(ClusterError::Running { supervisor: lock::holder(&layout.supervisor_lock()) });
+        return Err(ClusterError::Running {
+            supervisor: lock::holder(&layout.supervisor_lock()),
+        });
     };
     let listener = bind(plan.port)?;
-    namespace::enter_new(Kinds { network: true, processes: true, identity: false })?;
+    namespace::enter_new(Kinds {
+        network: true,
+        processes: true,
+        identity: false,
+    })?;
     // Standard input is the one way to hand on an open file without telling its number.
     let mut inner = Command::new("/proc/self/exe")
         .args([INNER, layout.root().as_str()])
@@ -103,15 +109,20 @@ fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
     let id = i32::try_from(inner.id()).ok().and_then(Pid::from_raw);
     let mut asked = false;
     loop {
-        let status = inner.try_wait().map_err(ClusterError::file("wait for the supervisor's inner process"))?;
+        let status = inner
+            .try_wait()
+            .map_err(ClusterError::file("wait for the supervisor's inner process"))?;
         if let Some(status) = status {
-            return Ok(status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1));
+            return Ok(status
+                .code()
+                .or_else(|| status.signal().map(|signal| 128 + signal))
+                .unwrap_or(1));
         }
         if interrupt::requested() && !asked {
             asked = true;
             if let Some(id) = id {
                 // When it is gone already, the next turn finds out.
-                drop(kill_process(id, Signal::TERM));
+                let _ = kill_process(id, Signal::TERM);
             }
         }
         std::thread::sleep(Duration::from_millis(50));
@@ -129,7 +140,9 @@ fn bind(port: u16) -> Result<TcpListener, ClusterError> {
         std::thread::sleep(Duration::from_millis(100));
     }
     let error = last.unwrap_or_else(|| std::io::ErrorKind::AddrInUse.into());
-    Err(ClusterError::file(format!("listen on port {port} of this machine"))(error))
+    Err(ClusterError::file(format!("listen on port {port} of this machine"))(
+        error,
+    ))
 }
 
 /// The inner process ends with the outer one.

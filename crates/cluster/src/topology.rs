@@ -72,7 +72,9 @@ mod tests {
 
     #[test]
     fn nodes_follow_from_their_numbers() {
-        let nodes: Vec<_> = NodeNumber::first(2).map(|node| (node.name(), node.address().to_string(), node.tap())).collect();
+        let nodes: Vec<_> = NodeNumber::first(2)
+            .map(|node| (node.name(), node.address().to_string(), node.tap()))
+            .collect();
         assert_eq!(
             nodes,
             [

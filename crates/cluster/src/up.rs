@@ -111,17 +111,16 @@ fn prepare(layout: &Layout, plan: &Plan) -> Result<Api, ClusterError> {
 }
 
 fn start_supervisor(layout: &Layout) -> Result<Child, ClusterError> {
-    use std::os::unix::process::CommandExt as _;
     let failed = || ClusterError::file("start the cluster's supervisor");
-    let log = fs_err::File::create(layout.log("supervisor")).map_err(failed())?.into_file();
+    let log = fs_err::File::create(layout.log("supervisor"))
+        .map_err(failed())?
+        .into_file();
     let log_too = log.try_clone().map_err(failed())?;
     std::process::Command::new("/proc/self/exe")
         .args([supervisor::OUTER, layout.root().as_str()])
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(log_too)
-        // Ctrl-C in the terminal is for `up`, which tells the supervisor what to do.
-        .process_group(0)
         .spawn()
         .map_err(failed())
 }
@@ -132,7 +131,11 @@ fn connect(layout: &Layout, child: &mut Child) -> Result<Control, ClusterError> 
             Err(ClusterError::Stopped) => {}
             control => return control,
         }
-        if child.try_wait().map_err(ClusterError::file("watch the supervisor"))?.is_some() {
+        if child
+            .try_wait()
+            .map_err(ClusterError::file("watch the supervisor"))?
+            .is_some()
+        {
             return Err(supervisor_ended(layout));
         }
         interrupt::check()?;
@@ -142,7 +145,10 @@ fn connect(layout: &Layout, child: &mut Child) -> Result<Control, ClusterError> 
 
 fn supervisor_ended(layout: &Layout) -> ClusterError {
     let log = layout.log("supervisor");
-    ClusterError::Supervisor { last: last_lines(&log), log }
+    ClusterError::Supervisor {
+        last: last_lines(&log),
+        log,
+    }
 }
 
 /// Asks a web server inside the cluster.
@@ -152,9 +158,15 @@ pub(crate) fn ask(
     port: u16,
     path: &str,
 ) -> Result<(u16, String), ClusterError> {
-    match control.order(&Order::Ask { address, port, path: path.to_owned() })? {
+    match control.order(&Order::Ask {
+        address,
+        port,
+        path: path.to_owned(),
+    })? {
         Answer::Page { status, body } => Ok((status, body)),
-        other => Err(ClusterError::Refused { answer: format!("{other:?}") }),
+        other => Err(ClusterError::Refused {
+            answer: format!("{other:?}"),
+        }),
     }
 }
 
@@ -167,7 +179,11 @@ struct StageClock {
 
 impl StageClock {
     fn new(began: Instant) -> Self {
-        Self { began, last: Duration::ZERO, stages: Vec::new() }
+        Self {
+            began,
+            last: Duration::ZERO,
+            stages: Vec::new(),
+        }
     }
 
     fn passed(&mut self, stage: &str) {
@@ -179,7 +195,11 @@ impl StageClock {
     fn passed_since(&mut self, stage: &str, since: Duration) {
         let at = self.began.elapsed();
         let took = at.saturating_sub(since);
-        self.stages.push(StageTime { stage: stage.to_owned(), at: at.as_secs_f64(), took: took.as_secs_f64() });
+        self.stages.push(StageTime {
+            stage: stage.to_owned(),
+            at: at.as_secs_f64(),
+            took: took.as_secs_f64(),
+        });
     }
 }
 
@@ -281,10 +301,15 @@ impl Ascent<'_> {
     /// Takes the time from power-on for each node that became Ready.
     fn time_nodes(&mut self, report: &Report, timed: &mut BTreeSet<String>) {
         for machine in &report.machines {
-            let ready = self.seen.nodes.iter().any(|(name, ready)| *ready && *name == machine.name);
+            let ready = self
+                .seen
+                .nodes
+                .iter()
+                .any(|(name, ready)| *ready && *name == machine.name);
             if ready && timed.insert(machine.name.clone()) {
                 let power_on = self.supervisor_began + Duration::from_millis(machine.power_on.unwrap_or_default());
-                self.clock.passed_since(&format!("{}: power-on to Ready", machine.name), power_on);
+                self.clock
+                    .passed_since(&format!("{}: power-on to Ready", machine.name), power_on);
             }
         }
     }
@@ -300,7 +325,12 @@ impl Ascent<'_> {
             if let ComponentState::Failed { status } = &component.state {
                 let log = self.layout.log(&component.name);
                 let (component, status) = (component.name.clone(), status.clone());
-                return Err(ClusterError::Component { component, status, last: last_lines(&log), log });
+                return Err(ClusterError::Component {
+                    component,
+                    status,
+                    last: last_lines(&log),
+                    log,
+                });
             }
         }
         for machine in &report.machines {
@@ -309,9 +339,18 @@ impl Ascent<'_> {
                 let last = console_lines(&machine.name, &console);
                 // The machine's files go; its console is worth keeping.
                 let kept = self.layout.log(&machine.name);
-                let console = if fs_err::copy(&console, &kept).is_ok() { kept } else { console };
+                let console = if fs_err::copy(&console, &kept).is_ok() {
+                    kept
+                } else {
+                    console
+                };
                 let (node, reason) = (machine.name.clone(), reason.clone());
-                return Err(ClusterError::Node { node, reason, last, console });
+                return Err(ClusterError::Node {
+                    node,
+                    reason,
+                    last,
+                    console,
+                });
             }
         }
         Ok(())
@@ -327,19 +366,35 @@ impl Ascent<'_> {
         let last = match stage {
             Stage::ControlPlane | Stage::Objects => last_lines(&self.layout.log(component::API_SERVER)),
             Stage::Nodes => {
-                let silent = self.plan.nodes().into_iter().map(|node| node.name()).find(|name| {
-                    !self.seen.nodes.iter().any(|(known, ready)| *ready && known == name)
-                });
+                let silent = self
+                    .plan
+                    .nodes()
+                    .into_iter()
+                    .map(|node| node.name())
+                    .find(|name| !self.seen.nodes.iter().any(|(known, ready)| *ready && known == name));
                 let name = silent.unwrap_or_default();
                 console_lines(&name, &self.layout.log(&name))
             }
             Stage::Network | Stage::WebServer | Stage::Answer => {
-                let pods = self.api.get("/api/v1/pods").map(|list| observe::pods(&list)).unwrap_or_default();
+                let pods = self
+                    .api
+                    .get("/api/v1/pods")
+                    .map(|list| observe::pods(&list))
+                    .unwrap_or_default();
                 seen += "; pods that are not ready:";
-                pods.iter().filter(|pod| !pod.ready).map(|pod| format!("{} on {}: {}", pod.name, pod.node, pod.state)).collect()
+                pods.iter()
+                    .filter(|pod| !pod.ready)
+                    .map(|pod| format!("{} on {}: {}", pod.name, pod.node, pod.state))
+                    .collect()
             }
         };
-        ClusterError::Slow { stage: stage.title(), waited: stage.patience(), seen, last, logs: self.layout.logs() }
+        ClusterError::Slow {
+            stage: stage.title(),
+            waited: stage.patience(),
+            seen,
+            last,
+            logs: self.layout.logs(),
+        }
     }
 }
 

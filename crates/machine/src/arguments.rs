@@ -46,7 +46,8 @@ impl CommandLine {
     fn board(&mut self, machine: &Machine, accelerator: Accelerator) {
         self.add("-name", escape(&machine.name));
         self.add("-uuid", machine_uuid(&machine.name));
-        self.arguments
+        self.call
+            .arguments
             .extend(["-nodefaults", "-no-user-config"].map(str::to_owned));
         self.add("-display", "none");
         self.add(
@@ -58,7 +59,8 @@ impl CommandLine {
                 Arch::Aarch64 => "virt,gic-version=3",
             },
         );
-        self.arguments
+        self.call
+            .arguments
             .extend(accelerator.arguments(machine.arch, machine.vcpus));
         self.add("-smp", machine.vcpus.to_string());
         self.add("-m", machine.memory_mib.to_string());

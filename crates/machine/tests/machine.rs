@@ -21,19 +21,21 @@ fn main() {
         .ok()
         .map(Utf8PathBuf::from)
         .filter(|sdk| sdk.is_dir());
-    let mut tests: Vec<(&str, fn(&Sdk) -> Result<(), Failed>)> = Vec::new();
-    tests.push((
-        "the_guest_of_the_probe_comes_to_its_end",
-        the_guest_of_the_probe_comes_to_its_end,
-    ));
-    tests.push((
-        "firmware_boots_and_the_machine_is_controlled",
-        firmware_boots_and_the_machine_is_controlled,
-    ));
-    tests.push((
-        "what_qemu_refuses_is_told_in_its_words",
-        what_qemu_refuses_is_told_in_its_words,
-    ));
+    type Test = fn(&Sdk) -> Result<(), Failed>;
+    let tests: [(&str, Test); 3] = [
+        (
+            "the_guest_of_the_probe_comes_to_its_end",
+            the_guest_of_the_probe_comes_to_its_end,
+        ),
+        (
+            "firmware_boots_and_the_machine_is_controlled",
+            firmware_boots_and_the_machine_is_controlled,
+        ),
+        (
+            "what_qemu_refuses_is_told_in_its_words",
+            what_qemu_refuses_is_told_in_its_words,
+        ),
+    ];
     let trials = tests.into_iter().map(|(name, test)| {
         let tree = sdk.clone();
         let trial = Trial::test(name, move || tree.map_or(Ok(()), |tree| test(&Sdk { tree })));

@@ -39,13 +39,28 @@ fn check_one(pki: &Pki, file: &str, authority: Authority, now: ASN1Time) -> Resu
     let name = certificate.subject().to_string();
     let validity = certificate.validity();
     if now > validity.not_after {
-        return Err(PkiError::Expired { path, name, date: validity.not_after.to_string() }.into());
+        return Err(PkiError::Expired {
+            path,
+            name,
+            date: validity.not_after.to_string(),
+        }
+        .into());
     }
     if now < validity.not_before {
-        return Err(PkiError::Early { path, name, date: validity.not_before.to_string() }.into());
+        return Err(PkiError::Early {
+            path,
+            name,
+            date: validity.not_before.to_string(),
+        }
+        .into());
     }
     if certificate.verify_signature(Some(issuer.public_key())).is_err() {
-        return Err(PkiError::WrongAuthority { path, name, authority: issuer_path }.into());
+        return Err(PkiError::WrongAuthority {
+            path,
+            name,
+            authority: issuer_path,
+        }
+        .into());
     }
     Ok(())
 }

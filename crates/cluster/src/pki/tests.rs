@@ -36,7 +36,10 @@ fn the_api_server_has_every_name_it_is_called_by() {
     let text = pki.read(&pki.certificate(API_SERVER)).expect("there");
     let (_, pem) = parse_x509_pem(text.as_bytes()).expect("PEM");
     let certificate = pem.parse_x509().expect("a certificate");
-    let names = certificate.subject_alternative_name().expect("well-formed").expect("there");
+    let names = certificate
+        .subject_alternative_name()
+        .expect("well-formed")
+        .expect("there");
     let names: Vec<_> = names
         .value
         .general_names
@@ -71,14 +74,24 @@ fn clients_are_who_kubernetes_expects() {
         let text = pki.read(&pki.certificate(name)).expect("there");
         let (_, pem) = parse_x509_pem(text.as_bytes()).expect("PEM");
         let certificate = pem.parse_x509().expect("a certificate");
-        assert!(certificate.extended_key_usage().expect("well-formed").expect("there").value.client_auth);
+        assert!(
+            certificate
+                .extended_key_usage()
+                .expect("well-formed")
+                .expect("there")
+                .value
+                .client_auth
+        );
         assert!(!certificate.is_ca());
         certificate.subject().to_string()
     };
     assert_eq!(subject(ADMIN), "CN=basalt-admin, O=system:masters");
     assert_eq!(subject(CONTROLLER_MANAGER), "CN=system:kube-controller-manager");
     assert_eq!(subject(SCHEDULER), "CN=system:kube-scheduler");
-    assert_eq!(subject(KUBELET_CLIENT), "CN=kube-apiserver-kubelet-client, O=system:masters");
+    assert_eq!(
+        subject(KUBELET_CLIENT),
+        "CN=kube-apiserver-kubelet-client, O=system:masters"
+    );
 }
 
 #[test]
@@ -86,7 +99,10 @@ fn an_expired_authority_is_explained() {
     let long_ago = SystemTime::now() - VALIDITY - Duration::from_secs(60);
     let (_folder, pki) = made(long_ago);
     let error = error(check(&pki, SystemTime::now()));
-    assert!(matches!(&error, PkiError::Expired { path, .. } if path.ends_with("pki/ca.crt")), "{error:?}");
+    assert!(
+        matches!(&error, PkiError::Expired { path, .. } if path.ends_with("pki/ca.crt")),
+        "{error:?}"
+    );
     assert!(error.to_string().contains("CN=basalt-cluster"), "{error}");
     assert!(error.help().is_some_and(|help| help.to_string().contains("basalt up")));
 }
@@ -103,12 +119,18 @@ fn a_certificate_of_another_cluster_is_found() {
     let (_two, other) = made(SystemTime::now());
     std::fs::copy(other.certificate(ADMIN), pki.certificate(ADMIN)).expect("copied");
     let error = error(check(&pki, SystemTime::now()));
-    assert!(matches!(&error, PkiError::WrongAuthority { path, .. } if path.ends_with("admin.crt")), "{error:?}");
+    assert!(
+        matches!(&error, PkiError::WrongAuthority { path, .. } if path.ends_with("admin.crt")),
+        "{error:?}"
+    );
 }
 
 #[test]
 fn rubbish_is_named() {
     let (_folder, pki) = made(SystemTime::now());
     std::fs::write(pki.certificate(SCHEDULER), "hello").expect("written");
-    assert!(matches!(error(check(&pki, SystemTime::now())), PkiError::Unreadable { .. }));
+    assert!(matches!(
+        error(check(&pki, SystemTime::now())),
+        PkiError::Unreadable { .. }
+    ));
 }

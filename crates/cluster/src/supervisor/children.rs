@@ -41,7 +41,12 @@ struct Slot {
 impl<'a> Children<'a> {
     pub(super) fn new(layout: &'a Layout, plan: &'a Plan, began: Instant) -> Self {
         let slots = component::all(layout, plan).into_iter().map(Slot::new).collect();
-        Self { layout, plan, slots, began }
+        Self {
+            layout,
+            plan,
+            slots,
+            began,
+        }
     }
 
     /// Starts what can be started, and takes note of what changed.
@@ -68,7 +73,9 @@ impl<'a> Children<'a> {
     }
 
     fn is_ready(&self, name: &str) -> bool {
-        self.slots.iter().any(|slot| slot.component.name == name && slot.state == ComponentState::Ready)
+        self.slots
+            .iter()
+            .any(|slot| slot.component.name == name && slot.state == ComponentState::Ready)
     }
 
     pub(super) fn reports(&self) -> Vec<ComponentReport> {

@@ -61,10 +61,14 @@ fn serve(connection: UnixStream, board: &Board, messages: &Sender<Message>) {
     while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
         let answer = match serde_json::from_str(&line) {
             Ok(order) => carry_out(order, &mut holds, board, messages),
-            Err(error) => Answer::Refused { reason: format!("that is no order: {error}") },
+            Err(error) => Answer::Refused {
+                reason: format!("that is no order: {error}"),
+            },
         };
         line.clear();
-        let Ok(mut text) = serde_json::to_string(&answer) else { break };
+        let Ok(mut text) = serde_json::to_string(&answer) else {
+            break;
+        };
         text.push('\n');
         if stream.get_mut().write_all(text.as_bytes()).is_err() {
             break;
@@ -93,7 +97,9 @@ fn carry_out(order: Order, holds: &mut bool, board: &Board, messages: &Sender<Me
         }
         Order::Ask { address, port, path } => match api::page(&format!("http://{address}:{port}{path}")) {
             Ok((status, body)) => Answer::Page { status, body },
-            Err(error) => Answer::Refused { reason: error.to_string() },
+            Err(error) => Answer::Refused {
+                reason: error.to_string(),
+            },
         },
         order @ (Order::Stop { .. } | Order::AddNode) => {
             let (reply, answer) = sync_channel(1);
@@ -106,5 +112,7 @@ fn carry_out(order: Order, holds: &mut bool, board: &Board, messages: &Sender<Me
 }
 
 fn ending() -> Answer {
-    Answer::Refused { reason: "the cluster is ending".to_owned() }
+    Answer::Refused {
+        reason: "the cluster is ending".to_owned(),
+    }
 }

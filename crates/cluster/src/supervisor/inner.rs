@@ -108,12 +108,16 @@ impl Supervisor<'_> {
             Message::Order(Order::AddNode, reply) => {
                 let answer = match self.machines.add() {
                     Ok(number) => Answer::Node { number },
-                    Err(error) => Answer::Refused { reason: error.to_string() },
+                    Err(error) => Answer::Refused {
+                        reason: error.to_string(),
+                    },
                 };
                 drop(reply.send(answer));
             }
             Message::Order(other, reply) => {
-                drop(reply.send(Answer::Refused { reason: format!("{other:?} came to the wrong place") }));
+                drop(reply.send(Answer::Refused {
+                    reason: format!("{other:?} came to the wrong place"),
+                }));
             }
         }
         false

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use basalt_machine::{Accelerator, Bus, Credential, Disk, DiskSource, Machine, Network, Running, Stopped, Tools, Verdict};
+use basalt_machine::{
+    Accelerator, Bus, Credential, Disk, DiskSource, Machine, Network, Running, Stopped, Tools, Verdict,
+};
 
 use crate::control::{MachineReport, MachineState};
 use crate::layout::Layout;
@@ -40,20 +42,37 @@ impl<'a> Machines<'a> {
         let verdict = Accelerator::choose(tools, plan.arch, &plan.inputs.cache)?;
         tracing::info!(accelerator = ?verdict.accelerator, reason = verdict.reason, "running machines");
         let authority = pki.read(&pki.certificate(Authority::Cluster.name()))?;
-        Ok(Self { layout, plan, tools, verdict, authority, began, slots: Vec::new() })
+        Ok(Self {
+            layout,
+            plan,
+            tools,
+            verdict,
+            authority,
+            began,
+            slots: Vec::new(),
+        })
     }
 
     /// Switches a node on. The device that it is plugged into must be there.
     pub(super) fn start(&mut self, node: NodeNumber) -> Result<(), ClusterError> {
         let machine = self.machine(node);
         let power_on = self.began.elapsed();
-        let mut slot = Slot { node, running: None, state: MachineState::Off, power_on: None };
+        let mut slot = Slot {
+            node,
+            running: None,
+            state: MachineState::Off,
+            power_on: None,
+        };
         let started = machine.start(self.tools, self.verdict.accelerator);
         slot.state = match &started {
             Ok(_) => MachineState::Running,
-            Err(error) => MachineState::Ended { reason: error.to_string() },
+            Err(error) => MachineState::Ended {
+                reason: error.to_string(),
+            },
         };
-        slot.running = started.map_err(|error| tracing::error!(%error, node = node.name(), "could not be started")).ok();
+        slot.running = started
+            .map_err(|error| tracing::error!(%error, node = node.name(), "could not be started"))
+            .ok();
         slot.power_on = Some(power_on);
         self.slots.push(slot);
         Ok(())
@@ -62,9 +81,14 @@ impl<'a> Machines<'a> {
     /// Connects and switches on one more node.
     pub(super) fn add(&mut self) -> Result<NodeNumber, ClusterError> {
         let count = u8::try_from(self.slots.len()).unwrap_or(u8::MAX);
-        let node = NodeNumber::first(count.saturating_add(1)).last().filter(|_| count < MOST_NODES);
+        let node = NodeNumber::first(count.saturating_add(1))
+            .last()
+            .filter(|_| count < MOST_NODES);
         let Some(node) = node else {
-            return Err(ClusterError::Nodes { asked: count.saturating_add(1), most: MOST_NODES });
+            return Err(ClusterError::Nodes {
+                asked: count.saturating_add(1),
+                most: MOST_NODES,
+            });
         };
         network::ip(&self.plan.inputs.sdk, &network::node_commands(node))?;
         self.start(node)?;
@@ -85,7 +109,10 @@ impl<'a> Machines<'a> {
             bus: Bus::Virtio,
             serial: None,
         });
-        machine.networks.push(Network::Tap { device: node.tap(), mac: node.mac() });
+        machine.networks.push(Network::Tap {
+            device: node.tap(),
+            mac: node.mac(),
+        });
         let config = node_config::render(self.plan, &self.authority, node);
         machine.credentials.push(Credential::new("basalt.node", config));
         machine
