@@ -67,7 +67,14 @@ pub fn write_files(root: &Path, plan: &Plan, mut applied: Applied) -> Result<App
         write(root, file)?;
     }
     let content = serde_json::to_string_pretty(&applied).unwrap_or_default() + "\n";
-    write(root, &PlannedFile { path: paths::APPLIED.to_owned(), mode: 0o644, content })?;
+    write(
+        root,
+        &PlannedFile {
+            path: paths::APPLIED.to_owned(),
+            mode: 0o644,
+            content,
+        },
+    )?;
     Ok(applied)
 }
 
@@ -79,7 +86,10 @@ pub fn set_sysctls(root: &Path, plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
     for (path, value) in &plan.sysctls {
         let file = below(root, "/proc/sys").join(path);
-        let result = std::fs::OpenOptions::new().write(true).open(file).and_then(|mut file| file.write_all(value.as_bytes()));
+        let result = std::fs::OpenOptions::new()
+            .write(true)
+            .open(file)
+            .and_then(|mut file| file.write_all(value.as_bytes()));
         if let Err(error) = result {
             warnings.push(format!("the kernel did not take {path} = {value}: {error}"));
         }
@@ -89,8 +99,10 @@ pub fn set_sysctls(root: &Path, plan: &Plan) -> Vec<String> {
 
 /// Gives the running system its name.
 pub fn set_hostname(plan: &Plan) -> Result<(), ApplyError> {
-    rustix::system::sethostname(plan.hostname.as_bytes())
-        .map_err(|error| ApplyError::Hostname { hostname: plan.hostname.clone(), source: error.into() })
+    rustix::system::sethostname(plan.hostname.as_bytes()).map_err(|error| ApplyError::Hostname {
+        hostname: plan.hostname.clone(),
+        source: error.into(),
+    })
 }
 
 /// What was written down the last time.
@@ -108,12 +120,19 @@ pub fn write(root: &Path, file: &PlannedFile) -> Result<(), ApplyError> {
         let new = folder.join(format!(".{name}.new"));
         // One that an interrupted run left may have other permissions.
         let _ = std::fs::remove_file(&new);
-        let mut opened = std::fs::OpenOptions::new().write(true).create_new(true).mode(file.mode).open(&new)?;
+        let mut opened = std::fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(file.mode)
+            .open(&new)?;
         opened.set_permissions(std::fs::Permissions::from_mode(file.mode))?;
         opened.write_all(file.content.as_bytes())?;
         std::fs::rename(&new, &path)
     };
-    written().map_err(|source| ApplyError::Write { path: path.clone(), source })
+    written().map_err(|source| ApplyError::Write {
+        path: path.clone(),
+        source,
+    })
 }
 
 /// An absolute path of the node, below a root.
@@ -126,11 +145,18 @@ mod tests {
     use super::*;
 
     fn plan(files: &[(&str, u32)]) -> Plan {
-        let file = |(path, mode): &(&str, u32)| PlannedFile { path: (*path).to_owned(), mode: *mode, content: "a\n".to_owned() };
+        let file = |(path, mode): &(&str, u32)| PlannedFile {
+            path: (*path).to_owned(),
+            mode: *mode,
+            content: "a\n".to_owned(),
+        };
         Plan {
             hostname: "worker-1".to_owned(),
             endpoint: "https://a:1".to_owned(),
-            sysctls: vec![("net/core/somaxconn".to_owned(), "4096".to_owned()), ("net/none".to_owned(), "1".to_owned())],
+            sysctls: vec![
+                ("net/core/somaxconn".to_owned(), "4096".to_owned()),
+                ("net/none".to_owned(), "1".to_owned()),
+            ],
             files: files.iter().map(file).collect(),
         }
     }
@@ -150,7 +176,12 @@ mod tests {
     #[test]
     fn files_come_and_go() {
         let root = tempfile::tempdir().unwrap();
-        write_files(root.path(), &plan(&[("/run/a/one", 0o644), ("/run/a/two", 0o600)]), applied()).unwrap();
+        write_files(
+            root.path(),
+            &plan(&[("/run/a/one", 0o644), ("/run/a/two", 0o600)]),
+            applied(),
+        )
+        .unwrap();
         let mode = |path: &str| below(root.path(), path).metadata().unwrap().permissions().mode() & 0o777;
         assert_eq!((mode("/run/a/one"), mode("/run/a/two")), (0o644, 0o600));
         // The same path with other permissions, and one file less.

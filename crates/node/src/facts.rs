@@ -14,11 +14,20 @@ impl Facts {
     pub fn read(root: &Path) -> Self {
         let id = |path: &str| {
             let text = fs_err::read_to_string(root.join(path)).ok()?;
-            let digits: String = text.trim().chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+            let digits: String = text
+                .trim()
+                .chars()
+                .filter(|c| *c != '-')
+                .map(|c| c.to_ascii_lowercase())
+                .collect();
             (digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(digits)
         };
         // systemd takes the id from the firmware too; before it has written it down, the firmware can be asked.
-        Self { machine_id: ["run/machine-id", "etc/machine-id", "sys/class/dmi/id/product_uuid"].into_iter().find_map(id) }
+        Self {
+            machine_id: ["run/machine-id", "etc/machine-id", "sys/class/dmi/id/product_uuid"]
+                .into_iter()
+                .find_map(id),
+        }
     }
 
     /// What the node is called when its NodeConfig does not say.
@@ -42,7 +51,10 @@ mod tests {
             fs_err::write(root.path().join(path), text).unwrap();
         };
         assert_eq!(Facts::read(root.path()).default_hostname(), "basalt");
-        write("sys/class/dmi/id/product_uuid", "0123ABCD-89ab-cdef-0123-456789abcdef\n");
+        write(
+            "sys/class/dmi/id/product_uuid",
+            "0123ABCD-89ab-cdef-0123-456789abcdef\n",
+        );
         assert_eq!(Facts::read(root.path()).default_hostname(), "basalt-0123abcd89ab");
         write("etc/machine-id", "uninitialized\n");
         assert_eq!(Facts::read(root.path()).default_hostname(), "basalt-0123abcd89ab");

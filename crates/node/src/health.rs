@@ -39,7 +39,9 @@ impl Health {
             applied: read_applied(root),
             containerd: UnixStream::connect(paths::CONTAINERD_SOCKET).is_ok(),
             kubelet: ask_kubelet(),
-            joined: below(root, paths::KUBELET_PKI).join("kubelet-client-current.pem").exists(),
+            joined: below(root, paths::KUBELET_PKI)
+                .join("kubelet-client-current.pem")
+                .exists(),
             pod_network: has_pod_network(Path::new(paths::CNI_CONFIG)),
         }
     }
@@ -61,21 +63,34 @@ impl fmt::Display for Health {
             Some(applied) => {
                 writeln!(f, "node         {}", applied.hostname)?;
                 writeln!(f, "cluster      {}", applied.endpoint)?;
-                writeln!(f, "config       {}, {} files written", applied.origin, applied.files.len())?;
+                writeln!(
+                    f,
+                    "config       {}, {} files written",
+                    applied.origin,
+                    applied.files.len()
+                )?;
                 for warning in &applied.warnings {
                     writeln!(f, "             warning: {warning}")?;
                 }
             }
             None => writeln!(f, "config       none applied: see `journalctl -u basalt-node`")?,
         }
-        writeln!(f, "containerd   {}", yes(self.containerd, "no: see `journalctl -u containerd`"))?;
+        writeln!(
+            f,
+            "containerd   {}",
+            yes(self.containerd, "no: see `journalctl -u containerd`")
+        )?;
         match &self.kubelet {
             Ok(()) => writeln!(f, "kubelet      ok")?,
             Err(why) => writeln!(f, "kubelet      {why}: see `journalctl -u kubelet`")?,
         }
         let why = "no: the cluster gave no certificate yet; is the token known there, and is the time right?";
         writeln!(f, "joined       {}", yes(self.joined, why))?;
-        writeln!(f, "pod network  {}", yes(self.pod_network, "no: no network add-on has configured this node yet"))?;
+        writeln!(
+            f,
+            "pod network  {}",
+            yes(self.pod_network, "no: no network add-on has configured this node yet")
+        )?;
         writeln!(f, "ready        {}", yes(self.is_ready(), "no"))
     }
 }
@@ -83,7 +98,12 @@ impl fmt::Display for Health {
 fn has_pod_network(folder: &Path) -> bool {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let kinds = ["conf", "conflist", "json"];
-    entries.into_iter().any(|entry| entry.path().extension().is_some_and(|kind| kinds.iter().any(|known| kind == *known)))
+    entries.into_iter().any(|entry| {
+        entry
+            .path()
+            .extension()
+            .is_some_and(|kind| kinds.iter().any(|known| kind == *known))
+    })
 }
 
 /// The kubelet's own word, `GET /healthz`.
@@ -99,8 +119,15 @@ fn ask_kubelet() -> Result<(), String> {
     };
     let answer = ask().map_err(|error| format!("no answer ({error})"))?;
     let status = answer.split_whitespace().nth(1).unwrap_or_default();
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.trim()).unwrap_or_default();
-    if status == "200" { Ok(()) } else { Err(format!("not well, {status}: {body}")) }
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.trim())
+        .unwrap_or_default();
+    if status == "200" {
+        Ok(())
+    } else {
+        Err(format!("not well, {status}: {body}"))
+    }
 }
 
 #[cfg(test)]

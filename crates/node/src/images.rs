@@ -60,7 +60,10 @@ impl Images {
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "tar"));
         paths.sort();
-        Self { archives: paths.iter().filter_map(|path| Archive::open(path).ok()).collect(), host: host.to_owned() }
+        Self {
+            archives: paths.iter().filter_map(|path| Archive::open(path).ok()).collect(),
+            host: host.to_owned(),
+        }
     }
 
     /// Answers the requests of one connection until the other side has no more.
@@ -89,7 +92,9 @@ impl Images {
             None => None,
             Some((name, reference)) => self.find(name, reference, path.contains("/manifests/")),
         };
-        let Some(blob) = found else { return Answer::not_found().write(output) };
+        let Some(blob) = found else {
+            return Answer::not_found().write(output);
+        };
         Answer::ok()
             .with("Content-Type", &blob.media_type)
             .with("Docker-Content-Digest", &format!("sha256:{}", blob.digest))
@@ -111,8 +116,17 @@ impl Images {
             Err(_) => return None,
         };
         let path = format!("blobs/sha256/{digest}");
-        let (archive, (offset, size)) = self.archives.iter().find_map(|archive| Some((archive, archive.find(&path)?)))?;
-        let mut blob = Blob { archive, digest, offset, size, media_type: "application/octet-stream".to_owned() };
+        let (archive, (offset, size)) = self
+            .archives
+            .iter()
+            .find_map(|archive| Some((archive, archive.find(&path)?)))?;
+        let mut blob = Blob {
+            archive,
+            digest,
+            offset,
+            size,
+            media_type: "application/octet-stream".to_owned(),
+        };
         if manifest {
             blob.media_type = media_type.or_else(|| blob.own_media_type())?;
         }
@@ -123,7 +137,10 @@ impl Images {
         self.archives.iter().find_map(|archive| {
             let index: Index = serde_json::from_slice(&archive.read("index.json")?).ok()?;
             let named = |descriptor: &Descriptor| {
-                descriptor.annotations.get("io.containerd.image.name").is_some_and(|name| name == image)
+                descriptor
+                    .annotations
+                    .get("io.containerd.image.name")
+                    .is_some_and(|name| name == image)
             };
             let descriptor = index.manifests.into_iter().find(named)?;
             Some((descriptor.digest.parse().ok()?, descriptor.media_type))
@@ -140,7 +157,9 @@ impl Blob<'_> {
             media_type: String,
         }
         let bytes = self.archive.read(&format!("blobs/sha256/{}", self.digest))?;
-        serde_json::from_slice::<Manifest>(&bytes).ok().map(|manifest| manifest.media_type)
+        serde_json::from_slice::<Manifest>(&bytes)
+            .ok()
+            .map(|manifest| manifest.media_type)
     }
 }
 

@@ -40,15 +40,27 @@ pub fn forget_other_clusters(root: &Path, applied: &Applied) -> Result<bool, App
     };
     // The kubelet makes its kubeconfig anew from the one for the first contact.
     remove(below(root, paths::KUBECONFIG))?;
-    let moved = recorded.as_ref().is_some_and(|joined| (&joined.authority, &joined.hostname) == (&now.authority, &now.hostname));
+    let moved = recorded
+        .as_ref()
+        .is_some_and(|joined| (&joined.authority, &joined.hostname) == (&now.authority, &now.hostname));
     if !moved {
-        let entries = std::fs::read_dir(below(root, paths::KUBELET_PKI)).into_iter().flatten().flatten();
+        let entries = std::fs::read_dir(below(root, paths::KUBELET_PKI))
+            .into_iter()
+            .flatten()
+            .flatten();
         for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("kubelet-")) {
             remove(entry.path())?;
         }
     }
     let content = serde_json::to_string_pretty(&now).unwrap_or_default() + "\n";
-    apply::write(root, &PlannedFile { path: paths::JOINED.to_owned(), mode: 0o600, content })?;
+    apply::write(
+        root,
+        &PlannedFile {
+            path: paths::JOINED.to_owned(),
+            mode: 0o600,
+            content,
+        },
+    )?;
     Ok(recorded.is_some())
 }
 
@@ -78,20 +90,34 @@ fn is_own(address: IpAddr) -> bool {
 /// The address that packets to far away would have. Connecting a UDP socket asks the routes; it sends nothing.
 fn outgoing() -> Option<IpAddr> {
     // Addresses for documentation: nothing but the default route leads there.
-    let (near, far) = (IpAddr::V4(Ipv4Addr::UNSPECIFIED), IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)));
+    let (near, far) = (
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
+    );
     let (near6, far6) = ("::".parse().ok()?, "2001:db8::1".parse().ok()?);
-    [(near, far), (near6, far6)].into_iter().find_map(|(near, far): (IpAddr, IpAddr)| {
-        let socket = UdpSocket::bind(SocketAddr::new(near, 0)).ok()?;
-        socket.connect(SocketAddr::new(far, 9)).ok()?;
-        let address = socket.local_addr().ok()?.ip();
-        (!address.is_unspecified() && !address.is_loopback()).then_some(address)
-    })
+    [(near, far), (near6, far6)]
+        .into_iter()
+        .find_map(|(near, far): (IpAddr, IpAddr)| {
+            let socket = UdpSocket::bind(SocketAddr::new(near, 0)).ok()?;
+            socket.connect(SocketAddr::new(far, 9)).ok()?;
+            let address = socket.local_addr().ok()?.ip();
+            (!address.is_unspecified() && !address.is_loopback()).then_some(address)
+        })
 }
 
 /// Writes the address down for the kubelet's unit.
 pub fn write_address(root: &Path, address: Option<IpAddr>) -> Result<(), ApplyError> {
-    let content = address.map(|address| format!("KUBELET_ADDRESS=--node-ip={address}\n")).unwrap_or_default();
-    apply::write(root, &PlannedFile { path: paths::KUBELET_ADDRESS.to_owned(), mode: 0o644, content })
+    let content = address
+        .map(|address| format!("KUBELET_ADDRESS=--node-ip={address}\n"))
+        .unwrap_or_default();
+    apply::write(
+        root,
+        &PlannedFile {
+            path: paths::KUBELET_ADDRESS.to_owned(),
+            mode: 0o644,
+            content,
+        },
+    )
 }
 
 #[cfg(test)]

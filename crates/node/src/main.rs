@@ -96,16 +96,25 @@ fn main() -> ExitCode {
 }
 
 fn check_file(path: &str) -> Result<(), Failure> {
-    let failed = |source| Failure::Read { path: path.to_owned(), source };
+    let failed = |source| Failure::Read {
+        path: path.to_owned(),
+        source,
+    };
     let (name, text) = match path {
-        "-" => ("standard input", std::io::read_to_string(std::io::stdin()).map_err(failed)?),
+        "-" => (
+            "standard input",
+            std::io::read_to_string(std::io::stdin()).map_err(failed)?,
+        ),
         _ => (path, std::fs::read_to_string(path).map_err(failed)?),
     };
     let (config, warnings) = check(name, &text, Clock::Right(SystemTime::now()))?;
     if !warnings.is_empty() {
         report(&warnings);
     }
-    let hostname = config.hostname.as_ref().map_or("a node named after its machine id", |name| name.as_str());
+    let hostname = config
+        .hostname
+        .as_ref()
+        .map_or("a node named after its machine id", |name| name.as_str());
     println!("{name} is right: {hostname} joins {}", config.cluster.endpoint);
     Ok(())
 }
@@ -116,7 +125,10 @@ fn apply_config() -> Result<(), Failure> {
     let Some(Found { origin, text }) = source::find(&mut sources, PATIENCE_FOR_DISKS)? else {
         // Not an error: an image can be looked at without a cluster.
         let looked: Vec<_> = sources.iter().map(|source| source.name()).collect();
-        println!("no NodeConfig (looked for: {}); this machine joins no cluster", looked.join(", "));
+        println!(
+            "no NodeConfig (looked for: {}); this machine joins no cluster",
+            looked.join(", ")
+        );
         return Ok(());
     };
     // At this point of a boot, no time server was asked yet.
@@ -140,7 +152,10 @@ fn apply_config() -> Result<(), Failure> {
         warnings: not_taken,
     };
     let applied = apply::write_files(root, &plan, applied)?;
-    println!("{} joins {} (from {})", applied.hostname, applied.endpoint, applied.origin);
+    println!(
+        "{} joins {} (from {})",
+        applied.hostname, applied.endpoint, applied.origin
+    );
     Ok(())
 }
 
@@ -157,7 +172,9 @@ fn join_cluster() -> Result<(), Failure> {
     }
     let address = join::wait_for_address(applied.address, PATIENCE_FOR_ADDRESS);
     if address.is_none() {
-        let what = applied.address.map_or("an address".to_owned(), |address| address.to_string());
+        let what = applied
+            .address
+            .map_or("an address".to_owned(), |address| address.to_string());
         eprintln!("the network has not given this machine {what}: the kubelet starts without it");
     }
     join::write_address(root, address)?;
@@ -171,7 +188,11 @@ fn status(json: bool) -> Result<(), Failure> {
     } else {
         print!("{health}");
     }
-    if health.is_ready() { Ok(()) } else { Err(Failure::NotReady) }
+    if health.is_ready() {
+        Ok(())
+    } else {
+        Err(Failure::NotReady)
+    }
 }
 
 fn wait_until_ready() -> Result<(), Failure> {
@@ -184,10 +205,18 @@ fn wait_until_ready() -> Result<(), Failure> {
 
 fn serve_image() -> Result<(), Failure> {
     let images = Images::open(Path::new(paths::IMAGES), paths::IMAGES_HOST);
-    let result = images.serve(std::io::stdin().lock(), std::io::BufWriter::new(std::io::stdout().lock()));
+    let result = images.serve(
+        std::io::stdin().lock(),
+        std::io::BufWriter::new(std::io::stdout().lock()),
+    );
     match result {
         // containerd hangs up when it has what it wants.
-        Err(error) if !matches!(error.kind(), std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset) => {
+        Err(error)
+            if !matches!(
+                error.kind(),
+                std::io::ErrorKind::BrokenPipe | std::io::ErrorKind::ConnectionReset
+            ) =>
+        {
             Err(Failure::Connection(error))
         }
         _ => Ok(()),
@@ -197,7 +226,11 @@ fn serve_image() -> Result<(), Failure> {
 /// Shows an error or warnings: with the lines of the file on a terminal, in a form for logs elsewhere.
 fn report(diagnostic: &dyn Diagnostic) {
     let terminal = std::io::stderr().is_terminal();
-    let theme = if terminal { GraphicalTheme::unicode() } else { GraphicalTheme::none() };
+    let theme = if terminal {
+        GraphicalTheme::unicode()
+    } else {
+        GraphicalTheme::none()
+    };
     let mut text = String::new();
     let handler = GraphicalReportHandler::new_themed(theme).with_links(false);
     match handler.render_report(&mut text, diagnostic) {

@@ -39,6 +39,16 @@ pub const JOINED: &str = "/var/lib/kubelet/basalt-cluster.json";
 /// Where network add-ons put their configuration.
 pub const CNI_CONFIG: &str = "/etc/cni/net.d";
 
+/// Where network add-ons put plugins of their own: a folder of the state partition, by the link `/opt`.
+pub const CNI_ADD_ONS: &str = "/opt/cni/bin";
+
+/// The plugins of the image (package cni-plugins).
+pub const CNI_PLUGINS: &str = "/usr/libexec/cni";
+
+/// Pods that the kubelet runs from files, without a cluster: a folder of the state partition, by the link
+/// `/etc/kubernetes`.
+pub const STATIC_PODS: &str = "/etc/kubernetes/manifests";
+
 /// Where containerd listens.
 pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 

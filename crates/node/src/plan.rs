@@ -25,12 +25,20 @@ pub struct PlannedFile {
 impl PlannedFile {
     /// A file that everyone may read.
     fn public(path: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: 0o644, content: content.into() }
+        Self {
+            path: path.into(),
+            mode: 0o644,
+            content: content.into(),
+        }
     }
 
     /// A file with a secret in it.
     fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
-        Self { path: path.into(), mode: 0o600, content: content.into() }
+        Self {
+            path: path.into(),
+            mode: 0o600,
+            content: content.into(),
+        }
     }
 }
 
@@ -68,14 +76,35 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
         PlannedFile::public(format!("{}/node-config.pem", paths::CA_CERTIFICATES), authorities.pem())
     }));
     if !config.time_servers.is_empty() {
-        let lines = config.time_servers.iter().map(|server| format!("server {server} iburst\n"));
-        files.push(PlannedFile::public("/run/chrony.d/node-config.sources", lines.collect::<String>()));
+        let lines = config
+            .time_servers
+            .iter()
+            .map(|server| format!("server {server} iburst\n"));
+        files.push(PlannedFile::public(
+            "/run/chrony.d/node-config.sources",
+            lines.collect::<String>(),
+        ));
     }
     if !config.sysctls.is_empty() {
         // systemd-sysctl runs after the agent, and again for every network interface that comes: it has to know too.
-        let lines = config.sysctls.iter().map(|(name, value)| format!("{} = {value}\n", name.path()));
-        files.push(PlannedFile::public("/run/sysctl.d/95-node-config.conf", lines.collect::<String>()));
+        let lines = config
+            .sysctls
+            .iter()
+            .map(|(name, value)| format!("{} = {value}\n", name.path()));
+        files.push(PlannedFile::public(
+            "/run/sysctl.d/95-node-config.conf",
+            lines.collect::<String>(),
+        ));
     }
-    let sysctls = config.sysctls.iter().map(|(name, value)| (name.path(), value.clone())).collect();
-    Plan { hostname, endpoint: config.cluster.endpoint.to_string(), sysctls, files }
+    let sysctls = config
+        .sysctls
+        .iter()
+        .map(|(name, value)| (name.path(), value.clone()))
+        .collect();
+    Plan {
+        hostname,
+        endpoint: config.cluster.endpoint.to_string(),
+        sysctls,
+        files,
+    }
 }

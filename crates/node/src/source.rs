@@ -78,7 +78,10 @@ pub enum SourceError {
 
 /// All sources, the first one that has a NodeConfig counting.
 pub fn sources() -> Vec<Box<dyn Source>> {
-    vec![Box::new(Credential::of_this_process()), Box::new(ConfigDisk::of_this_machine())]
+    vec![
+        Box::new(Credential::of_this_process()),
+        Box::new(ConfigDisk::of_this_machine()),
+    ]
 }
 
 /// Looks everywhere, and for a while at what may come late.
@@ -101,7 +104,10 @@ pub fn find(sources: &mut [Box<dyn Source>], patience: Duration) -> Result<Optio
 fn read_text(reader: impl Read, place: String) -> Result<Found, SourceError> {
     let mut bytes = Vec::new();
     let read = reader.take(LARGEST + 1).read_to_end(&mut bytes);
-    read.map_err(|source| SourceError::Read { place: place.clone(), source })?;
+    read.map_err(|source| SourceError::Read {
+        place: place.clone(),
+        source,
+    })?;
     if bytes.len() as u64 > LARGEST {
         return Err(SourceError::TooLarge { place });
     }

@@ -245,7 +245,7 @@ pub enum SysctlValue {
     Text(String),
 }
 
-/// Settings of the kubelet. What is not given here has the kubelet's own default.
+/// Settings of the kubelet. What is not given here, and has no default of its own, has the kubelet's.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Kubelet {
@@ -282,7 +282,7 @@ pub struct Kubelet {
     #[schemars(range(min = 0, max = 100))]
     #[serde(rename = "imageGCLowThresholdPercent")]
     pub image_gc_low_threshold_percent: Option<u32>,
-    /// How many images are pulled at the same time.
+    /// How many images are pulled at the same time; 4 unless given.
     #[schemars(range(min = 1))]
     pub max_parallel_image_pulls: Option<u32>,
     /// The size at which a container's log is rotated: `10Mi`.

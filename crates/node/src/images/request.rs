@@ -34,13 +34,19 @@ pub(super) fn read(input: &mut impl BufRead) -> io::Result<Option<Result<Request
         if line.is_empty() {
             break;
         }
-        last |= line.strip_prefix("connection:").is_some_and(|value| value.trim() == "close");
+        last |= line
+            .strip_prefix("connection:")
+            .is_some_and(|value| value.trim() == "close");
     }
     let mut words = first.split_whitespace();
     let request = match (words.next(), words.next()) {
         (Some(method @ ("GET" | "HEAD")), Some(target)) => {
             let path = target.split('?').next().unwrap_or_default().to_owned();
-            Ok(Request { path, with_body: method == "GET", last })
+            Ok(Request {
+                path,
+                with_body: method == "GET",
+                last,
+            })
         }
         (Some(_), Some(_)) => Err(Answer::new("405 Method Not Allowed")),
         _ => Err(Answer::new("400 Bad Request")),
@@ -57,7 +63,10 @@ pub(super) struct Answer {
 
 impl Answer {
     fn new(status: &str) -> Self {
-        Self { head: format!("HTTP/1.1 {status}\r\nDocker-Distribution-API-Version: registry/2.0\r\n"), length: 0 }
+        Self {
+            head: format!("HTTP/1.1 {status}\r\nDocker-Distribution-API-Version: registry/2.0\r\n"),
+            length: 0,
+        }
     }
 
     pub(super) fn ok() -> Self {
@@ -94,9 +103,20 @@ mod tests {
 
     #[test]
     fn requests() {
-        let get = Request { path: "/v2/pause/manifests/1".to_owned(), with_body: true, last: false };
-        assert_eq!(parse("GET /v2/pause/manifests/1?ns=basalt.local HTTP/1.1\r\nHost: x\r\n\r\n"), Some(Ok(get)));
-        let head = Request { path: "/v2/".to_owned(), with_body: false, last: true };
+        let get = Request {
+            path: "/v2/pause/manifests/1".to_owned(),
+            with_body: true,
+            last: false,
+        };
+        assert_eq!(
+            parse("GET /v2/pause/manifests/1?ns=basalt.local HTTP/1.1\r\nHost: x\r\n\r\n"),
+            Some(Ok(get))
+        );
+        let head = Request {
+            path: "/v2/".to_owned(),
+            with_body: false,
+            last: true,
+        };
         assert_eq!(parse("HEAD /v2/ HTTP/1.1\r\nConnection: Close\r\n\r\n"), Some(Ok(head)));
         assert_eq!(parse(""), None);
         assert!(matches!(parse("POST / HTTP/1.1\r\n\r\n"), Some(Err(_))));

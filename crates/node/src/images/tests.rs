@@ -25,7 +25,11 @@ fn images(folder: &Path) -> (Images, Digest) {
         manifest.len()
     );
     let blob = format!("./blobs/sha256/{digest}");
-    fs_err::write(folder.join("pause.tar"), tar(&[("index.json", index.as_bytes()), (&blob, manifest)])).unwrap();
+    fs_err::write(
+        folder.join("pause.tar"),
+        tar(&[("index.json", index.as_bytes()), (&blob, manifest)]),
+    )
+    .unwrap();
     fs_err::write(folder.join("damaged.tar"), [0xff; 700]).unwrap();
     fs_err::write(folder.join("notes.txt"), "not an archive").unwrap();
     (Images::open(folder, "basalt.local"), digest)
@@ -48,15 +52,34 @@ fn a_pull_finds_what_it_needs() {
         + &request("GET", &format!("/v2/pause/manifests/sha256:{digest}"));
     let answer = ask(&images, &both);
     assert_eq!(answer.matches("HTTP/1.1 200 OK").count(), 2, "{answer}");
-    assert_eq!(answer.matches("application/vnd.oci.image.manifest.v1+json\r\n").count(), 2, "{answer}");
+    assert_eq!(
+        answer.matches("application/vnd.oci.image.manifest.v1+json\r\n").count(),
+        2,
+        "{answer}"
+    );
     assert_eq!(answer.matches(r#""schemaVersion":2"#).count(), 1, "{answer}");
-    assert!(answer.contains(&format!("Docker-Content-Digest: sha256:{digest}")), "{answer}");
+    assert!(
+        answer.contains(&format!("Docker-Content-Digest: sha256:{digest}")),
+        "{answer}"
+    );
 
     let blob = ask(&images, &request("GET", &format!("/v2/pause/blobs/sha256:{digest}")));
-    assert!(blob.contains("application/octet-stream") && blob.contains("Content-Length: 76\r\n"), "{blob}");
+    assert!(
+        blob.contains("application/octet-stream") && blob.contains("Content-Length: 76\r\n"),
+        "{blob}"
+    );
     assert!(ask(&images, &request("GET", "/v2/")).starts_with("HTTP/1.1 200"));
-    for missing in ["/v2/pause/manifests/2", "/v2/other/manifests/1", "/v2/pause/blobs/1", "/", "/v2/../etc/passwd"] {
-        assert!(ask(&images, &request("GET", missing)).starts_with("HTTP/1.1 404"), "{missing}");
+    for missing in [
+        "/v2/pause/manifests/2",
+        "/v2/other/manifests/1",
+        "/v2/pause/blobs/1",
+        "/",
+        "/v2/../etc/passwd",
+    ] {
+        assert!(
+            ask(&images, &request("GET", missing)).starts_with("HTTP/1.1 404"),
+            "{missing}"
+        );
     }
     assert!(ask(&images, &request("PUT", "/v2/pause/manifests/1")).starts_with("HTTP/1.1 405"));
 }

@@ -8,12 +8,16 @@ use basalt_model::node_config::{NodeConfig, Registry, RegistryHost};
 use super::PlannedFile;
 use crate::paths;
 
-// The plugins that are off belong to snapshotters that this build of containerd does not use, or write to /opt.
+// The plugins that are off belong to snapshotters that nobody chooses here, or write to /opt.
+//
+// `imports` is what containerd does anyway; written down because GPU operators count on it: a file that a pod leaves in
+// that folder adds to this configuration at the next restart of containerd, until the machine's next boot.
 const CONFIG: &str = "\
 # Written by basalt-node at every start.
-version = 3
+version = 4
 root = '/var/lib/containerd'
 state = '/run/containerd'
+imports = ['/etc/containerd/conf.d/*.toml']
 disabled_plugins = [
   'io.containerd.internal.v1.opt',
   'io.containerd.snapshotter.v1.blockfile',
@@ -22,8 +26,11 @@ disabled_plugins = [
   'io.containerd.snapshotter.v1.native',
 ]
 
-[grpc]
+[plugins.'io.containerd.server.v1.grpc']
   address = '{socket}'
+
+[plugins.'io.containerd.server.v1.ttrpc']
+  address = '{socket}.ttrpc'
 
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = 'overlayfs'
@@ -35,8 +42,9 @@ disabled_plugins = [
   [plugins.'io.containerd.cri.v1.images'.registry]
     config_path = '{registries}'
 
+# Plugins that a network add-on installs come before the image's own.
 [plugins.'io.containerd.cri.v1.runtime'.cni]
-  bin_dirs = ['/opt/cni/bin', '/usr/libexec/cni']
+  bin_dirs = ['{add_ons}', '{plugins}']
   conf_dir = '{cni}'
 
 [plugins.'io.containerd.cri.v1.runtime'.containerd]
@@ -44,9 +52,13 @@ disabled_plugins = [
 
   [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc]
     runtime_type = 'io.containerd.runc.v2'
+    sandboxer = 'podsandbox'
 
     [plugins.'io.containerd.cri.v1.runtime'.containerd.runtimes.runc.options]
       SystemdCgroup = true
+
+[plugins.'io.containerd.nri.v1.nri']
+  socket_path = '/run/nri/nri.sock'
 ";
 
 pub(super) fn files(config: &NodeConfig) -> Vec<PlannedFile> {
@@ -54,6 +66,8 @@ pub(super) fn files(config: &NodeConfig) -> Vec<PlannedFile> {
         .replace("{socket}", paths::CONTAINERD_SOCKET)
         .replace("{images}", paths::IMAGES_HOST)
         .replace("{registries}", paths::REGISTRIES)
+        .replace("{add_ons}", paths::CNI_ADD_ONS)
+        .replace("{plugins}", paths::CNI_PLUGINS)
         .replace("{cni}", paths::CNI_CONFIG);
     let mut files = vec![PlannedFile::public(paths::CONTAINERD_CONFIG, text), baked_images()];
     for registry in &config.registries {
@@ -64,7 +78,10 @@ pub(super) fn files(config: &NodeConfig) -> Vec<PlannedFile> {
 
 /// The node's own registry of baked images; see [`crate::images`].
 fn baked_images() -> PlannedFile {
-    let text = format!("server = \"http://{}\"\ncapabilities = [\"pull\", \"resolve\"]\n", paths::IMAGES_ADDRESS);
+    let text = format!(
+        "server = \"http://{}\"\ncapabilities = [\"pull\", \"resolve\"]\n",
+        paths::IMAGES_ADDRESS
+    );
     PlannedFile::public(format!("{}/{}/hosts.toml", paths::REGISTRIES, paths::IMAGES_HOST), text)
 }
 
@@ -89,7 +106,11 @@ fn registry_files(registry: &Registry) -> Vec<PlannedFile> {
     let mut text = String::new();
     match (&registry.host, last) {
         (_, Some(mirror)) => {
-            let _ = writeln!(text, "server = \"{}\"\ncapabilities = [\"pull\", \"resolve\"]", mirror.url);
+            let _ = writeln!(
+                text,
+                "server = \"{}\"\ncapabilities = [\"pull\", \"resolve\"]",
+                mirror.url
+            );
             if mirror.override_path {
                 text.push_str("override_path = true\n");
             }
@@ -97,8 +118,15 @@ fn registry_files(registry: &Registry) -> Vec<PlannedFile> {
         }
         (RegistryHost::Named(name), None) => {
             let scheme = if registry.plain_http { "http" } else { "https" };
-            let server = if name.as_str() == "docker.io" { "registry-1.docker.io" } else { name.as_str() };
-            let _ = writeln!(text, "server = \"{scheme}://{server}\"\ncapabilities = [\"pull\", \"resolve\"]");
+            let server = if name.as_str() == "docker.io" {
+                "registry-1.docker.io"
+            } else {
+                name.as_str()
+            };
+            let _ = writeln!(
+                text,
+                "server = \"{scheme}://{server}\"\ncapabilities = [\"pull\", \"resolve\"]"
+            );
             text.extend(registry.ca.iter().map(|ca| authority("server.pem".to_owned(), ca)));
             if let Some(auth) = &registry.auth {
                 let basic = base64(format!("{}:{}", auth.username, auth.password).as_bytes());
@@ -108,15 +136,28 @@ fn registry_files(registry: &Registry) -> Vec<PlannedFile> {
         (RegistryHost::Others, None) => {}
     }
     for (index, mirror) in hosts.iter().enumerate() {
-        let _ = write!(text, "\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n", mirror.url);
+        let _ = write!(
+            text,
+            "\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
+            mirror.url
+        );
         if mirror.override_path {
             text.push_str("  override_path = true\n");
         }
-        text.extend(mirror.ca.iter().map(|ca| format!("  {}", authority(format!("mirror-{index}.pem"), ca))));
+        text.extend(
+            mirror
+                .ca
+                .iter()
+                .map(|ca| format!("  {}", authority(format!("mirror-{index}.pem"), ca))),
+        );
     }
     let path = format!("{folder}/hosts.toml");
     let secret = registry.auth.is_some();
-    files.push(if secret { PlannedFile::secret(path, text) } else { PlannedFile::public(path, text) });
+    files.push(if secret {
+        PlannedFile::secret(path, text)
+    } else {
+        PlannedFile::public(path, text)
+    });
     files
 }
 
@@ -138,7 +179,13 @@ pub(super) fn base64(bytes: &[u8]) -> String {
 mod tests {
     #[test]
     fn base64() {
-        for (bytes, text) in [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")] {
+        for (bytes, text) in [
+            ("", ""),
+            ("f", "Zg=="),
+            ("fo", "Zm8="),
+            ("foo", "Zm9v"),
+            ("foobar", "Zm9vYmFy"),
+        ] {
             assert_eq!(super::base64(bytes.as_bytes()), text);
         }
         assert_eq!(super::base64(&[0xff, 0xef, 0xfe]), "/+/+");

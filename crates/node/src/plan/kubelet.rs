@@ -24,7 +24,11 @@ fn pretty(value: &Value) -> String {
 }
 
 fn configuration(config: &NodeConfig) -> Value {
-    let Kubelet { seccomp_default, server_tls_bootstrap, .. } = config.kubelet;
+    let Kubelet {
+        seccomp_default,
+        server_tls_bootstrap,
+        ..
+    } = config.kubelet;
     let mut value = json!({
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -40,14 +44,20 @@ fn configuration(config: &NodeConfig) -> Value {
         "containerRuntimeEndpoint": format!("unix://{}", paths::CONTAINERD_SOCKET),
         // The image has no swap; one that is added shall not go unnoticed.
         "failSwapOn": true,
+        // A new node pulls several images at once: a large one does not hold the pod network back.
+        "maxParallelImagePulls": 4,
+        // What the kubelet needs of the kernel is set at boot (sysctl.d); it shall say so when somebody changed it.
+        "protectKernelDefaults": true,
         // The servers themselves: a pod cannot reach the stub of systemd-resolved on the node's loopback.
         "resolvConf": "/run/systemd/resolve/resolv.conf",
         "rotateCertificates": true,
         "seccompDefault": seccomp_default,
+        "serializeImagePulls": false,
         "serverTLSBootstrap": server_tls_bootstrap,
         // logind holds a shutdown back that long, so that pods end before their node does.
         "shutdownGracePeriod": "30s",
         "shutdownGracePeriodCriticalPods": "10s",
+        "staticPodPath": paths::STATIC_PODS,
         // The default is below /usr, which is read-only.
         "volumePluginDir": "/var/lib/kubelet/volume-plugins",
     });
@@ -69,34 +79,79 @@ fn optional(keys: &mut Map<String, Value>, config: &NodeConfig) {
     put("evictionHard", texts(&kubelet.eviction_hard));
     put("evictionSoft", texts(&kubelet.eviction_soft));
     put("evictionSoftGracePeriod", texts(&kubelet.eviction_soft_grace_period));
-    put("imageGCHighThresholdPercent", kubelet.image_gc_high_threshold_percent.map(Value::from));
-    put("imageGCLowThresholdPercent", kubelet.image_gc_low_threshold_percent.map(Value::from));
-    put("serializeImagePulls", kubelet.max_parallel_image_pulls.map(|pulls| Value::from(pulls == 1)));
-    put("maxParallelImagePulls", kubelet.max_parallel_image_pulls.map(Value::from));
-    put("containerLogMaxSize", kubelet.container_log_max_size.as_ref().map(|size| size.as_str().into()));
+    put(
+        "imageGCHighThresholdPercent",
+        kubelet.image_gc_high_threshold_percent.map(Value::from),
+    );
+    put(
+        "imageGCLowThresholdPercent",
+        kubelet.image_gc_low_threshold_percent.map(Value::from),
+    );
+    put(
+        "serializeImagePulls",
+        kubelet.max_parallel_image_pulls.map(|pulls| Value::from(pulls == 1)),
+    );
+    put(
+        "maxParallelImagePulls",
+        kubelet.max_parallel_image_pulls.map(Value::from),
+    );
+    put(
+        "containerLogMaxSize",
+        kubelet.container_log_max_size.as_ref().map(|size| size.as_str().into()),
+    );
     put("containerLogMaxFiles", kubelet.container_log_max_files.map(Value::from));
-    put("cpuManagerPolicy", kubelet.cpu_manager_policy.map(|policy| cpu_policy(policy).into()));
-    put("reservedSystemCPUs", kubelet.reserved_system_cpus.clone().map(Value::from));
-    put("topologyManagerPolicy", kubelet.topology_manager_policy.map(|policy| topology_policy(policy).into()));
-    put("shutdownGracePeriod", kubelet.shutdown_grace_period.as_ref().map(|time| time.as_str().into()));
+    put(
+        "cpuManagerPolicy",
+        kubelet.cpu_manager_policy.map(|policy| cpu_policy(policy).into()),
+    );
+    put(
+        "reservedSystemCPUs",
+        kubelet.reserved_system_cpus.clone().map(Value::from),
+    );
+    put(
+        "topologyManagerPolicy",
+        kubelet
+            .topology_manager_policy
+            .map(|policy| topology_policy(policy).into()),
+    );
+    put(
+        "shutdownGracePeriod",
+        kubelet.shutdown_grace_period.as_ref().map(|time| time.as_str().into()),
+    );
     put(
         "shutdownGracePeriodCriticalPods",
-        kubelet.shutdown_grace_period_critical_pods.as_ref().map(|time| time.as_str().into()),
+        kubelet
+            .shutdown_grace_period_critical_pods
+            .as_ref()
+            .map(|time| time.as_str().into()),
     );
     let some = |list: &[String]| (!list.is_empty()).then(|| Value::from(list.to_vec()));
     put("allowedUnsafeSysctls", some(&kubelet.allowed_unsafe_sysctls));
-    put("featureGates", (!kubelet.feature_gates.is_empty()).then(|| json!(kubelet.feature_gates)));
-    put("logging", kubelet.verbosity.map(|verbosity| json!({ "verbosity": verbosity })));
+    put(
+        "featureGates",
+        (!kubelet.feature_gates.is_empty()).then(|| json!(kubelet.feature_gates)),
+    );
+    put(
+        "logging",
+        kubelet.verbosity.map(|verbosity| json!({ "verbosity": verbosity })),
+    );
     let taints = config.taints.iter().map(|taint| {
         let value = taint.value.as_ref().map(|value| value.as_str()).unwrap_or_default();
         json!({ "key": taint.key.as_str(), "value": value, "effect": taint.effect.name() })
     });
-    put("registerWithTaints", (!config.taints.is_empty()).then(|| taints.collect()));
+    put(
+        "registerWithTaints",
+        (!config.taints.is_empty()).then(|| taints.collect()),
+    );
 }
 
 fn reserved(reserved: &Reserved) -> Option<Value> {
     let mut keys = Map::new();
-    let amounts = [("cpu", &reserved.cpu), ("memory", &reserved.memory), ("ephemeral-storage", &reserved.ephemeral_storage)];
+    let amounts = [
+        ("cpu", &reserved.cpu),
+        ("memory", &reserved.memory),
+        ("ephemeral-storage", &reserved.ephemeral_storage),
+    ];
     for (key, amount) in amounts {
         keys.extend(amount.as_ref().map(|amount| (key.to_owned(), amount.as_str().into())));
     }
@@ -105,7 +160,10 @@ fn reserved(reserved: &Reserved) -> Option<Value> {
 }
 
 fn texts<T: ToString>(map: &BTreeMap<String, T>) -> Option<Value> {
-    let keys: Map<_, _> = map.iter().map(|(key, value)| (key.clone(), value.to_string().into())).collect();
+    let keys: Map<_, _> = map
+        .iter()
+        .map(|(key, value)| (key.clone(), value.to_string().into()))
+        .collect();
     (!keys.is_empty()).then_some(Value::Object(keys))
 }
 
@@ -134,7 +192,11 @@ fn arguments(config: &NodeConfig, hostname: &str) -> String {
         format!("--hostname-override={hostname}"),
     ];
     if !config.labels.is_empty() {
-        let labels: Vec<_> = config.labels.iter().map(|(key, value)| format!("{key}={value}")).collect();
+        let labels: Vec<_> = config
+            .labels
+            .iter()
+            .map(|(key, value)| format!("{key}={value}"))
+            .collect();
         arguments.push(format!("--node-labels={}", labels.join(",")));
     }
     format!("KUBELET_ARGUMENTS={}\n", arguments.join(" "))

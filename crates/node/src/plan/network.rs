@@ -9,7 +9,9 @@ use super::PlannedFile;
 
 /// Files that sort before the image's own, which asks DHCP on every interface that nobody else claims.
 pub(super) fn files(config: &NodeConfig) -> Vec<PlannedFile> {
-    let Some(network) = &config.network else { return Vec::new() };
+    let Some(network) = &config.network else {
+        return Vec::new();
+    };
     let mut files = Vec::new();
     for (index, interface) in network.interfaces.iter().enumerate() {
         // The first entry that fits counts, as the first file does.
@@ -81,7 +83,9 @@ pub fn preferred_address(config: &NodeConfig) -> Option<IpAddr> {
     let of_interfaces = || {
         let interfaces = &config.network.as_ref()?.interfaces;
         let leading_out = interfaces.iter().filter(|interface| interface.gateway.is_some());
-        leading_out.chain(interfaces).find_map(|interface| Some(interface.addresses.first()?.address))
+        leading_out
+            .chain(interfaces)
+            .find_map(|interface| Some(interface.addresses.first()?.address))
     };
     config.kubelet.node_ip.map(|address| address.0).or_else(of_interfaces)
 }

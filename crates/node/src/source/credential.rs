@@ -22,7 +22,12 @@ impl Credential {
     /// Where systemd puts the credentials of this process and of the machine.
     pub fn of_this_process() -> Self {
         let own = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
-        Self { folders: own.into_iter().chain([PathBuf::from("/run/credentials/@system")]).collect() }
+        Self {
+            folders: own
+                .into_iter()
+                .chain([PathBuf::from("/run/credentials/@system")])
+                .collect(),
+        }
     }
 
     /// Credentials in other folders.
@@ -41,7 +46,12 @@ impl Source for Credential {
             match std::fs::File::open(folder.join(NAME)) {
                 Ok(file) => return read_text(file, format!("credential {NAME}")).map(Some),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(source) => return Err(SourceError::Read { place: folder.join(NAME).display().to_string(), source }),
+                Err(source) => {
+                    return Err(SourceError::Read {
+                        place: folder.join(NAME).display().to_string(),
+                        source,
+                    });
+                }
             }
         }
         Ok(None)

@@ -33,15 +33,25 @@ pub struct ConfigDisk {
 impl ConfigDisk {
     /// The block devices of this machine.
     pub fn of_this_machine() -> Self {
-        Self { list: PathBuf::from("/sys/class/block"), devices: PathBuf::from("/dev"), seen: HashSet::new() }
+        Self {
+            list: PathBuf::from("/sys/class/block"),
+            devices: PathBuf::from("/dev"),
+            seen: HashSet::new(),
+        }
     }
 
     /// The devices that were not looked at yet. The kernel makes their nodes itself (devtmpfs), before udev runs.
     fn new_devices(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(&self.list) else { return Vec::new() };
+        let Ok(entries) = std::fs::read_dir(&self.list) else {
+            return Vec::new();
+        };
         let mut names: Vec<_> = entries
             .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| !["dm-", "loop", "ram", "zram", "md"].iter().any(|kind| name.starts_with(kind)))
+            .filter(|name| {
+                !["dm-", "loop", "ram", "zram", "md"]
+                    .iter()
+                    .any(|kind| name.starts_with(kind))
+            })
             .filter(|name| !self.seen.contains(name))
             .collect();
         names.sort();
@@ -73,14 +83,23 @@ impl Source for ConfigDisk {
 /// What file system a device has, if it has the label. A device that cannot be read (an empty CD drive) has none.
 fn labelled(device: &Path) -> Option<FileSystem> {
     let mut start = Vec::with_capacity(label::NEEDED);
-    File::open(device).ok()?.take(label::NEEDED as u64).read_to_end(&mut start).ok()?;
-    label::read(&start).filter(|(_, label)| label == LABEL).map(|(kind, _)| kind)
+    File::open(device)
+        .ok()?
+        .take(label::NEEDED as u64)
+        .read_to_end(&mut start)
+        .ok()?;
+    label::read(&start)
+        .filter(|(_, label)| label == LABEL)
+        .map(|(kind, _)| kind)
 }
 
 /// Reads the file from a mount that is attached nowhere: nobody else sees it, and it is gone with its descriptor.
 fn read_config(device: &Path, kind: FileSystem) -> Result<Found, SourceError> {
     let place = format!("{} on {}", FILE, device.display());
-    let failed = |error: rustix::io::Errno| SourceError::Read { place: place.clone(), source: error.into() };
+    let failed = |error: rustix::io::Errno| SourceError::Read {
+        place: place.clone(),
+        source: error.into(),
+    };
     let mount = || {
         let context = fsopen(kind.name(), FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&context, "source", device)?;
@@ -97,9 +116,10 @@ fn read_config(device: &Path, kind: FileSystem) -> Result<Found, SourceError> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     match openat(&mount, FILE, flags, Mode::empty()) {
         Ok(file) => read_text(File::from(file), place),
-        Err(rustix::io::Errno::NOENT) => {
-            Err(SourceError::NoFile { place: device.display().to_string(), file: FILE })
-        }
+        Err(rustix::io::Errno::NOENT) => Err(SourceError::NoFile {
+            place: device.display().to_string(),
+            file: FILE,
+        }),
         Err(error) => Err(failed(error)),
     }
 }
@@ -116,7 +136,11 @@ mod tests {
             fs_err::write(devices.path().join(name), vec![0; 65536]).unwrap();
         }
         let (list, devices) = (list.path().to_owned(), devices.path().to_owned());
-        let mut source = ConfigDisk { list, devices, seen: HashSet::new() };
+        let mut source = ConfigDisk {
+            list,
+            devices,
+            seen: HashSet::new(),
+        };
         assert_eq!(source.new_devices(), ["vda", "vdb"]);
         assert_eq!(source.look().unwrap(), None);
         assert!(source.new_devices().is_empty());

@@ -70,10 +70,22 @@ mod tests {
     fn labels() {
         let label = |parts: &[(usize, &[u8])]| read(&device(parts));
         let expected = |kind| Some((kind, "BASALT-CFG".to_owned()));
-        assert_eq!(label(&[(510, &[0x55, 0xaa]), (54, b"FAT16   "), (43, b"BASALT-CFG ")]), expected(FileSystem::Vfat));
-        assert_eq!(label(&[(510, &[0x55, 0xaa]), (82, b"FAT32   "), (71, b"BASALT-CFG ")]), expected(FileSystem::Vfat));
-        assert_eq!(label(&[(1080, &[0x53, 0xef]), (1144, b"BASALT-CFG\0")]), expected(FileSystem::Ext4));
-        assert_eq!(label(&[(32769, b"CD001"), (32808, b"BASALT-CFG      ")]), expected(FileSystem::Iso9660));
+        assert_eq!(
+            label(&[(510, &[0x55, 0xaa]), (54, b"FAT16   "), (43, b"BASALT-CFG ")]),
+            expected(FileSystem::Vfat)
+        );
+        assert_eq!(
+            label(&[(510, &[0x55, 0xaa]), (82, b"FAT32   "), (71, b"BASALT-CFG ")]),
+            expected(FileSystem::Vfat)
+        );
+        assert_eq!(
+            label(&[(1080, &[0x53, 0xef]), (1144, b"BASALT-CFG\0")]),
+            expected(FileSystem::Ext4)
+        );
+        assert_eq!(
+            label(&[(32769, b"CD001"), (32808, b"BASALT-CFG      ")]),
+            expected(FileSystem::Iso9660)
+        );
         assert_eq!(label(&[(510, &[0x55, 0xaa])]), None);
         assert_eq!(label(&[]), None);
     }
