@@ -94,7 +94,7 @@ impl Cluster {
     ) -> Result<UpReport, ClusterError> {
         let began = Instant::now();
         let _lock = self.lock()?;
-        self.await_supervisor_end()?;
+        self.await_supervisor_end(&inputs, size)?;
         if self.clear(&[])? {
             reporter.note("removed what an earlier cluster left behind");
         }
@@ -260,11 +260,14 @@ impl Cluster {
 
     fn lock(&self) -> Result<Lock, ClusterError> {
         crate::secret::make_private_folder(self.layout.root())?;
-        lock::take(&self.layout.change_lock())?.ok_or(ClusterError::Busy)
+        let path = self.layout.change_lock();
+        lock::take(&path)?.ok_or_else(|| ClusterError::Busy {
+            holder: lock::holder(&path),
+        })
     }
 
     /// An earlier `up` may have been killed just now: its supervisor ends by itself.
-    fn await_supervisor_end(&self) -> Result<(), ClusterError> {
+    fn await_supervisor_end(&self, inputs: &Inputs, size: Size) -> Result<(), ClusterError> {
         let path = self.layout.supervisor_lock();
         let released = Control::connect(&self.layout)
             .and_then(|mut control| control.report())
@@ -273,8 +276,10 @@ impl Cluster {
         let began = Instant::now();
         while lock::is_held(&path) {
             if began.elapsed() > patience {
+                let plan = Plan::read(&self.layout)?;
                 return Err(ClusterError::Running {
                     supervisor: lock::holder(&path),
+                    differences: plan.map(|plan| plan.differences(inputs, size)).unwrap_or_default(),
                 });
             }
             std::thread::sleep(Duration::from_millis(50));

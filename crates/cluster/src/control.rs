@@ -1,5 +1,6 @@
 //! What is said over the supervisor's socket: one JSON object per line, an order and its answer.
 
+use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
@@ -117,6 +118,18 @@ pub enum ComponentState {
     },
 }
 
+impl fmt::Display for ComponentState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Waiting => f.write_str("waiting"),
+            Self::Starting => f.write_str("starting"),
+            Self::Ready => f.write_str("ready"),
+            Self::Ended { status } => write!(f, "ended ({status}), will be started again"),
+            Self::Failed { status } => write!(f, "ended too often ({status})"),
+        }
+    }
+}
+
 /// How a node's machine is.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MachineReport {
@@ -145,6 +158,16 @@ pub enum MachineState {
         /// Why.
         reason: String,
     },
+}
+
+impl fmt::Display for MachineState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Off => f.write_str("off"),
+            Self::Running => f.write_str("running"),
+            Self::Ended { reason } => write!(f, "ended: {reason}"),
+        }
+    }
 }
 
 /// A connection to the supervisor.

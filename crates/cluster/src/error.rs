@@ -22,22 +22,29 @@ pub enum ClusterError {
         source: std::io::Error,
     },
     /// There is one already.
-    #[error("a cluster is running already (process {supervisor})")]
+    #[error("a cluster is running already (process {supervisor}){}", unlike(differences))]
     #[diagnostic(
         code(cluster::running),
-        help("`./basalt status` shows it, `./basalt kubectl` talks to it, `./basalt down` ends it")
+        help(
+            "`./basalt status` shows it; `./basalt down` ends it, and then `./basalt up` makes the one you asked for"
+        )
     )]
     Running {
         /// Its supervisor's process id.
         supervisor: String,
+        /// In what it differs from the one that was asked for; nothing when they are alike.
+        differences: Vec<String>,
     },
     /// Somebody is starting or stopping it at this moment.
-    #[error("another `basalt` is starting or stopping the cluster at this moment")]
+    #[error("another `basalt` (process {holder}) is starting or stopping the cluster at this moment")]
     #[diagnostic(
         code(cluster::busy),
         help("wait for it to end, or stop it with Ctrl-C where it runs")
     )]
-    Busy,
+    Busy {
+        /// Its process id.
+        holder: String,
+    },
     /// There is none.
     #[error("no cluster is running")]
     #[diagnostic(code(cluster::stopped), help("`./basalt up` starts one"))]
@@ -216,6 +223,27 @@ impl ClusterError {
             _ => false,
         }
     }
+}
+
+/// An error with its causes, in one line.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
+fn unlike(differences: &[String]) -> String {
+    if differences.is_empty() {
+        return String::new();
+    }
+    format!(
+        ", and differs from the one that was asked for: {}",
+        differences.join("; ")
+    )
 }
 
 fn words(last: &[String]) -> String {

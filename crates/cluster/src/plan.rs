@@ -1,5 +1,6 @@
 //! What a cluster is to be: decided by `up`, written down, carried out by the supervisor.
 
+use std::fmt::Display;
 use std::net::Ipv4Addr;
 
 use basalt_machine::DiskFormat;
@@ -13,7 +14,7 @@ use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, topology};
 
 /// Where everything comes from that a cluster is made of.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
     /// The tree of build tools: QEMU and `ip` come from there.
     pub sdk: Utf8PathBuf,
@@ -127,6 +128,24 @@ impl Plan {
         write_private(&layout.plan(), text)
     }
 
+    /// In what a cluster of this plan differs from one that is asked for, in words.
+    pub(crate) fn differences(&self, inputs: &Inputs, size: Size) -> Vec<String> {
+        let mut differences = Vec::new();
+        let mut tell = |what: &str, has: &dyn Display, wanted: &dyn Display| {
+            let (has, wanted) = (has.to_string(), wanted.to_string());
+            if has != wanted {
+                differences.push(format!("{what} {has}, not {wanted}"));
+            }
+        };
+        tell("nodes:", &self.size.nodes, &size.nodes);
+        tell("processors of each:", &self.size.vcpus, &size.vcpus);
+        tell("MiB of memory of each:", &self.size.memory_mib, &size.memory_mib);
+        if self.inputs != *inputs {
+            differences.push("it was made from other packages or images than there are now".to_owned());
+        }
+        differences
+    }
+
     /// The nodes that the cluster begins with.
     pub fn nodes(&self) -> Vec<NodeNumber> {
         NodeNumber::first(self.size.nodes).collect()
@@ -193,5 +212,34 @@ pub(crate) fn example() -> Plan {
         port: 16443,
         token_id: "abcdef".into(),
         token_secret: "0123456789abcdef".into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cluster_like_the_one_asked_for_differs_in_nothing() {
+        let plan = example();
+        assert_eq!(plan.differences(&plan.inputs, plan.size), Vec::<String>::new());
+    }
+
+    #[test]
+    fn every_difference_is_told() {
+        let plan = example();
+        let mut inputs = plan.inputs.clone();
+        inputs.node_image = "/newer.raw".into();
+        let size = Size {
+            nodes: 3,
+            memory_mib: 4096,
+            ..plan.size
+        };
+        let told = plan.differences(&inputs, size).join("\n");
+        insta::assert_snapshot!(told, @r"
+        nodes: 2, not 3
+        MiB of memory of each: 2048, not 4096
+        it was made from other packages or images than there are now
+        ");
     }
 }

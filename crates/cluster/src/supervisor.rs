@@ -29,6 +29,7 @@ use basalt_sandbox::namespace::{self, Kinds};
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
+use crate::error::chain;
 use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::{ClusterError, lock};
@@ -71,12 +72,7 @@ pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
 /// `up` reads this from the log.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn complain(error: &ClusterError) {
-    let mut text = format!("supervisor: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
+    let mut text = format!("supervisor: {}", chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsupervisor: help: {help}");
     }
@@ -92,6 +88,7 @@ fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
     let Some(_lock) = lock else {
         return Err(ClusterError::Running {
             supervisor: lock::holder(&layout.supervisor_lock()),
+            differences: Vec::new(),
         });
     };
     let listener = bind(plan.port)?;

@@ -4,8 +4,8 @@
 //! it makes its folder (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`Running`] machine,
 //! which can be watched by its [`Console`], asked over [`Qmp`], and stopped in an orderly way.
 //!
-//! QEMU itself comes from wherever the caller says, through the [`Tools`] trait: for the command line that is the SDK
-//! in a sandbox, for tests it may be anything.
+//! QEMU itself comes from wherever the caller says, through the [`Tools`] trait: usually from the SDK, in a sandbox
+//! ([`SdkTools`]); for tests it may be anything.
 //!
 //! ```text
 //! Machine + Tools + Accelerator ── start ──> Running ── console().wait_for("login:") ── stop() ──> Stopped
@@ -22,6 +22,7 @@ mod guest;
 mod machine;
 mod qmp;
 mod running;
+mod sdk;
 mod smbios;
 mod terminal;
 mod tools;
@@ -35,6 +36,7 @@ pub use error::MachineError;
 pub use machine::{Files, Forward, Machine, Network, mac_address, machine_uuid};
 pub use qmp::{Event, Qmp, RunState};
 pub use running::{Running, Stopped};
+pub use sdk::SdkTools;
 pub use smbios::{Credential, smbios_strings};
 pub use terminal::{ESCAPE, Left, attach};
 pub use tools::{Call, Firmware, Tools};

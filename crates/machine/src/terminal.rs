@@ -21,12 +21,11 @@ pub enum Left {
     ByKey,
     /// The machine closed its console: it ended.
     MachineEnded,
-    /// There is nothing more on standard input.
-    InputEnded,
 }
 
 /// Connects standard input and output with the console at `socket` until the machine ends or the person presses
-/// Ctrl-]. All other keys, Ctrl-C among them, go to the machine.
+/// Ctrl-]. All other keys, Ctrl-C among them, go to the machine. When standard input ends, as a script's does, what the
+/// machine writes is shown all the same.
 ///
 /// # Errors
 /// When the console is not there, or somebody else has it.
@@ -54,17 +53,18 @@ fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStrea
         tv_sec: 0,
         tv_nsec: 200_000_000,
     };
+    let mut listening = true;
     loop {
         let (typed, written) = {
-            let mut ends = [
-                PollFd::from_borrowed_fd(input, PollFlags::IN),
-                PollFd::new(console, PollFlags::IN),
-            ];
+            let console = PollFd::new(console, PollFlags::IN);
+            let mut ends = vec![console];
+            ends.extend(listening.then(|| PollFd::from_borrowed_fd(input, PollFlags::IN)));
             match poll(&mut ends, Some(&tick)) {
                 Ok(_) | Err(rustix::io::Errno::INTR) => {}
                 Err(error) => return Err(error.into()),
             }
-            (!ends[0].revents().is_empty(), !ends[1].revents().is_empty())
+            let speaks = |end: Option<&PollFd<'_>>| end.is_some_and(|end| !end.revents().is_empty());
+            (speaks(ends.get(1)), speaks(ends.first()))
         };
         if interrupt::requested() {
             return Ok(Left::ByKey);
@@ -83,13 +83,13 @@ fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStrea
         if typed {
             let length = rustix::io::read(input, &mut buffer)?;
             let keys = &buffer[..length];
-            let (forward, left) = match keys.iter().position(|key| *key == ESCAPE) {
-                Some(place) => (&keys[..place], Some(Left::ByKey)),
-                None => (keys, (length == 0).then_some(Left::InputEnded)),
-            };
-            console.write_all(forward)?;
-            if let Some(left) = left {
-                return Ok(left);
+            listening = length > 0;
+            match keys.iter().position(|key| *key == ESCAPE) {
+                Some(place) => {
+                    console.write_all(&keys[..place])?;
+                    return Ok(Left::ByKey);
+                }
+                None => console.write_all(keys)?,
             }
         }
     }
@@ -129,14 +129,11 @@ impl Drop for RawMode<'_> {
 mod tests {
     use super::*;
 
-    fn talk(typed: &[u8], close: bool) -> (Left, Vec<u8>, Vec<u8>) {
+    fn talk(typed: &[u8]) -> (Left, Vec<u8>, Vec<u8>) {
         let (mut person, input) = UnixStream::pair().expect("a pair");
         let (mut console, mut machine) = UnixStream::pair().expect("a pair");
         machine.write_all(b"login: ").expect("writable");
         person.write_all(typed).expect("writable");
-        if close {
-            person.shutdown(std::net::Shutdown::Write).expect("closes");
-        }
         let mut screen = Vec::new();
         let left = relay(input.as_fd(), &mut screen, &mut console).expect("works");
         drop(console);
@@ -147,16 +144,24 @@ mod tests {
 
     #[test]
     fn the_escape_key_leaves_and_is_not_passed_on() {
-        let (left, screen, received) = talk(b"root\x03\n\x1dmore", false);
+        let (left, screen, received) = talk(b"root\x03\n\x1dmore");
         assert_eq!(left, Left::ByKey);
         assert_eq!(screen, b"login: ");
         assert_eq!(received, b"root\x03\n");
     }
 
     #[test]
-    fn the_end_of_input_is_noticed() {
-        let (left, _, received) = talk(b"abc", true);
-        assert_eq!((left, received.as_slice()), (Left::InputEnded, &b"abc"[..]));
+    fn what_comes_after_the_end_of_input_is_shown() {
+        let (_, input) = UnixStream::pair().expect("a pair");
+        let (mut console, mut machine) = UnixStream::pair().expect("a pair");
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(std::time::Duration::from_millis(50));
+            machine.write_all(b"late").expect("writable");
+        });
+        let mut screen = Vec::new();
+        let left = relay(input.as_fd(), &mut screen, &mut console).expect("works");
+        writer.join().expect("ends");
+        assert_eq!((left, screen.as_slice()), (Left::MachineEnded, &b"late"[..]));
     }
 
     #[test]

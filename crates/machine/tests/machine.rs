@@ -3,12 +3,10 @@
 use std::time::Duration;
 
 use basalt_machine::{
-    Accelerator, Call, ConfigDisk, Credential, Disk, DiskFormat, Firmware, Machine, MachineError, Network, RunState,
-    Stopped, Tools, mac_address, probe,
+    Accelerator, ConfigDisk, Credential, Disk, DiskFormat, Machine, MachineError, Network, RunState, SdkTools, Stopped,
+    mac_address, probe,
 };
 use basalt_model::arch::Arch;
-use basalt_process::Command;
-use basalt_sandbox::{Network as SandboxNetwork, Root, Sandbox};
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -21,7 +19,7 @@ fn main() {
         .ok()
         .map(Utf8PathBuf::from)
         .filter(|sdk| sdk.is_dir());
-    type Test = fn(&Sdk) -> Result<(), Failed>;
+    type Test = fn(&SdkTools) -> Result<(), Failed>;
     let tests: [(&str, Test); 3] = [
         (
             "the_guest_of_the_probe_comes_to_its_end",
@@ -38,7 +36,7 @@ fn main() {
     ];
     let trials = tests.into_iter().map(|(name, test)| {
         let tree = sdk.clone();
-        let trial = Trial::test(name, move || tree.map_or(Ok(()), |tree| test(&Sdk { tree })));
+        let trial = Trial::test(name, move || tree.map_or(Ok(()), |tree| test(&SdkTools::new(tree))));
         trial.with_ignored_flag(sdk.is_none())
     });
     let trials = trials.collect();
@@ -51,40 +49,6 @@ fn main() {
 #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
 fn skipped() {
     eprintln!("SKIPPED: no machine is started, because BASALT_SDK does not name the tree of an SDK");
-}
-
-struct Sdk {
-    tree: Utf8PathBuf,
-}
-
-impl Tools for Sdk {
-    fn command(&self, call: &Call) -> Command {
-        let root = Root {
-            layers: vec![self.tree.clone()],
-            scratch: None,
-        };
-        let mut sandbox = Sandbox::new(root).env("PATH", "/usr/bin");
-        for path in &call.reads {
-            sandbox = sandbox.show(path);
-        }
-        for path in &call.writes {
-            sandbox = sandbox.show_writable(path);
-        }
-        for device in &call.devices {
-            sandbox = sandbox.device(device);
-        }
-        if call.network {
-            sandbox = sandbox.network(SandboxNetwork::Inherited);
-        }
-        sandbox.command(&call.program, &call.arguments)
-    }
-
-    fn firmware(&self, _: Arch) -> Firmware {
-        Firmware {
-            code: "/usr/share/OVMF/OVMF_CODE_4M.fd".into(),
-            variables: self.tree.join("usr/share/OVMF/OVMF_VARS_4M.fd"),
-        }
-    }
 }
 
 fn folder() -> Result<(tempfile::TempDir, Utf8PathBuf), Failed> {
@@ -103,7 +67,7 @@ fn shown(error: &MachineError) -> Failed {
     text.into()
 }
 
-fn the_guest_of_the_probe_comes_to_its_end(sdk: &Sdk) -> Result<(), Failed> {
+fn the_guest_of_the_probe_comes_to_its_end(sdk: &SdkTools) -> Result<(), Failed> {
     let (_folder, path) = folder()?;
     match probe(sdk, Arch::X86_64, Accelerator::Tcg, &path).map_err(|error| shown(&error))? {
         None => Ok(()),
@@ -111,7 +75,7 @@ fn the_guest_of_the_probe_comes_to_its_end(sdk: &Sdk) -> Result<(), Failed> {
     }
 }
 
-fn firmware_boots_and_the_machine_is_controlled(sdk: &Sdk) -> Result<(), Failed> {
+fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Failed> {
     let (_folder, path) = folder()?;
     let image = path.join("image");
     std::fs::write(&image, vec![0; 1 << 20])?;
@@ -151,7 +115,7 @@ fn firmware_boots_and_the_machine_is_controlled(sdk: &Sdk) -> Result<(), Failed>
     Ok(())
 }
 
-fn what_qemu_refuses_is_told_in_its_words(sdk: &Sdk) -> Result<(), Failed> {
+fn what_qemu_refuses_is_told_in_its_words(sdk: &SdkTools) -> Result<(), Failed> {
     let (_folder, path) = folder()?;
     let image = path.join("broken.qcow2");
     std::fs::write(&image, "this is no disk")?;

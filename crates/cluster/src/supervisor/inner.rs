@@ -10,6 +10,7 @@ use super::children::Children;
 use super::desk::{self, Board, Message};
 use super::machines::Machines;
 use crate::control::{Answer, Order, Report};
+use crate::error::chain;
 use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::topology::{API_PORT, CONTROL_PLANE};
@@ -108,9 +109,7 @@ impl Supervisor<'_> {
             Message::Order(Order::AddNode, reply) => {
                 let answer = match self.machines.add() {
                     Ok(number) => Answer::Node { number },
-                    Err(error) => Answer::Refused {
-                        reason: error.to_string(),
-                    },
+                    Err(error) => Answer::Refused { reason: chain(&error) },
                 };
                 drop(reply.send(answer));
             }

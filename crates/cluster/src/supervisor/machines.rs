@@ -7,6 +7,7 @@ use basalt_machine::{
 };
 
 use crate::control::{MachineReport, MachineState};
+use crate::error::chain;
 use crate::layout::Layout;
 use crate::pki::{Authority, Pki};
 use crate::plan::Plan;
@@ -64,15 +65,17 @@ impl<'a> Machines<'a> {
             power_on: None,
         };
         let started = machine.start(self.tools, self.verdict.accelerator);
-        slot.state = match &started {
-            Ok(_) => MachineState::Running,
-            Err(error) => MachineState::Ended {
-                reason: error.to_string(),
-            },
-        };
-        slot.running = started
-            .map_err(|error| tracing::error!(%error, node = node.name(), "could not be started"))
-            .ok();
+        match started {
+            Ok(running) => {
+                slot.state = MachineState::Running;
+                slot.running = Some(running);
+            }
+            Err(error) => {
+                let reason = chain(&error);
+                tracing::error!(reason, node = node.name(), "could not be started");
+                slot.state = MachineState::Ended { reason };
+            }
+        }
         slot.power_on = Some(power_on);
         self.slots.push(slot);
         Ok(())
@@ -126,7 +129,7 @@ impl<'a> Machines<'a> {
             };
             if running.ended()?.is_some() {
                 let reason = match running.check("running it") {
-                    Err(error) => error.to_string(),
+                    Err(error) => chain(&error),
                     Ok(()) => "it ended".to_owned(),
                 };
                 tracing::warn!(node = slot.node.name(), reason, "a machine ended");

@@ -1,0 +1,252 @@
+//! What the cluster is made of here: this executable under other names.
+
+use std::io::{BufRead as _, BufReader, Read, Write};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use basalt_machine::{Call, Firmware, Tools};
+use basalt_model::arch::Arch;
+use basalt_process::Command;
+use camino::Utf8PathBuf;
+use rustix::process::{Signal, set_parent_process_death_signal};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+
+/// The programs of the control plane's tree that are played.
+pub const PROGRAMS: &[&str] = &[
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "registry",
+    "kubectl",
+];
+/// A file of that tree with a word for each program that is to misbehave.
+pub const MOODS: &str = "/etc/moods";
+const QEMU: &str = "__fake-qemu";
+
+/// Becomes the program whose name we were called by.
+pub fn become_one_if_asked() {
+    let mut arguments = std::env::args();
+    let name = arguments.next().unwrap_or_default();
+    let name = Path::new(&name)
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let arguments: Vec<String> = arguments.collect();
+    let played = match (name, arguments.first().map(String::as_str)) {
+        (_, Some(QEMU)) => machine(&arguments[1..]),
+        (name, _) if PROGRAMS.contains(&name) => program(name, &arguments),
+        _ => return,
+    };
+    std::process::exit(match played {
+        Ok(code) => code,
+        Err(error) => {
+            say(&format!("{name}: {error}"));
+            1
+        }
+    });
+}
+
+#[expect(clippy::print_stderr, reason = "what a program says goes to its log")]
+fn say(text: &str) {
+    eprintln!("{text}");
+}
+
+/// Sleeps until somebody ends us.
+fn stay() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(3600));
+    }
+}
+
+fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
+    let moods = std::fs::read_to_string(MOODS).unwrap_or_default();
+    if moods.contains(&format!("{name}-ends")) {
+        say("the last words");
+        return Ok(3);
+    }
+    let value = |option: &str| {
+        let found = arguments
+            .iter()
+            .find_map(|argument| argument.strip_prefix(option)?.strip_prefix('='));
+        found.ok_or_else(|| format!("there is no {option}"))
+    };
+    match name {
+        "kubectl" => {
+            return Ok(if arguments.first().is_some_and(|first| first == "fail") {
+                7
+            } else {
+                0
+            });
+        }
+        "kube-apiserver" => api_server(value("--tls-cert-file")?, value("--tls-private-key-file")?, &moods)?,
+        "etcd" => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 2379))?;
+            std::thread::spawn(move || listener.incoming().for_each(drop));
+        }
+        "registry" => {
+            let config: Value = serde_json::from_str(&std::fs::read_to_string(&arguments[1])?)?;
+            let address = config["http"]["addr"].as_str().ok_or("no address")?.to_owned();
+            let listener = TcpListener::bind(address)?;
+            std::thread::spawn(move || listener.incoming().for_each(drop));
+        }
+        _ => {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, value("--secure-port")?.parse()?))?;
+            std::thread::spawn(move || listener.incoming().for_each(drop));
+        }
+    }
+    stay()
+}
+
+/// An API server in whose cluster everything is as it should be.
+fn api_server(certificate: &str, key: &str, moods: &str) -> Result<(), Box<dyn std::error::Error>> {
+    let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_no_client_auth()
+        .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
+    let config = Arc::new(config);
+    let never_ready = moods.contains("never-ready");
+    let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 6443))?;
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let config = Arc::clone(&config);
+            std::thread::spawn(move || {
+                let connection = rustls::ServerConnection::new(config).expect("a connection");
+                answer(rustls::StreamOwned::new(connection, stream), |path| {
+                    object(path, never_ready)
+                });
+            });
+        }
+    });
+    Ok(())
+}
+
+/// The web server of the cluster. The first machine is it: programs in sandboxes may not use such a port.
+fn web_server() {
+    let Ok(listener) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 80)) else {
+        return;
+    };
+    std::thread::spawn(move || {
+        for (number, stream) in listener.incoming().flatten().enumerate() {
+            let body = format!("Hello from nowhere\nnode     node-{}\n", number % 2 + 1);
+            answer::<TcpStream>(stream, |_| Some(body.clone()));
+        }
+    });
+}
+
+/// Reads one request and answers it.
+fn answer<S: Read + Write>(stream: S, page: impl Fn(&str) -> Option<String>) {
+    let mut stream = BufReader::new(stream);
+    let mut request = String::new();
+    loop {
+        let before = request.len();
+        match stream.read_line(&mut request) {
+            Ok(0) | Err(_) => return,
+            Ok(_) if request[before..].trim().is_empty() => break,
+            Ok(_) => {}
+        }
+    }
+    let path = request.split_whitespace().nth(1).unwrap_or_default();
+    let (status, body) = page(path).map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
+    let length = body.len();
+    let text = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
+    // Whoever asked may be gone.
+    drop(
+        stream
+            .get_mut()
+            .write_all(text.as_bytes())
+            .and_then(|()| stream.get_mut().flush()),
+    );
+}
+
+fn object(path: &str, never_ready: bool) -> Option<String> {
+    let node = |name: &str| json!({"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    let object = match path.rsplit('/').next().unwrap_or_default() {
+        "readyz" => return (!never_ready).then(|| "ok".to_owned()),
+        "nodes" => json!({"items": [node("node-1"), node("node-2")]}),
+        "pods" => json!({"items": []}),
+        "flannel" | "kube-proxy" => json!({"status": {"desiredNumberScheduled": 1, "numberReady": 1}}),
+        "coredns" | "web" if path.contains("deployments") => {
+            json!({"spec": {"replicas": 1}, "status": {"readyReplicas": 1}})
+        }
+        "web" => json!({"spec": {"clusterIP": "10.87.0.1"}}),
+        _ => return None,
+    };
+    Some(object.to_string())
+}
+
+/// Machines that only play QEMU.
+pub struct Machines {
+    /// Stands for the variables of the firmware.
+    pub variables: Utf8PathBuf,
+}
+
+impl Tools for Machines {
+    fn command(&self, call: &Call) -> Command {
+        Command::new("/proc/self/exe")
+            .arg(QEMU)
+            .arg(&call.program)
+            .args(&call.arguments)
+    }
+
+    fn firmware(&self, _: Arch) -> Firmware {
+        Firmware {
+            code: "/dev/null".into(),
+            variables: self.variables.clone(),
+        }
+    }
+}
+
+/// Plays `qemu-img`, or a machine that says a line and waits for its power button.
+fn machine(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
+    set_parent_process_death_signal(Some(Signal::KILL))?;
+    if arguments[0] == "qemu-img" {
+        let overlay = arguments
+            .iter()
+            .find(|argument| argument.ends_with(".new"))
+            .ok_or("no disk")?;
+        std::fs::write(overlay, "a disk")?;
+        return Ok(0);
+    }
+    let option = |kind: &str, name: &str| {
+        let found = arguments
+            .iter()
+            .find(|argument| argument.contains(kind))
+            .map(String::as_str);
+        found.and_then(|found| {
+            found
+                .split(',')
+                .find_map(|part| part.strip_prefix(name)?.strip_prefix('='))
+        })
+    };
+    let log = option("id=console", "logfile").ok_or("no console")?;
+    std::fs::write(log, "a machine that only plays\nand says so\n")?;
+    web_server();
+    let control = UnixListener::bind(option("id=control", "path").ok_or("no control")?)?;
+    for stream in control.incoming() {
+        let mut stream = BufReader::new(stream?);
+        writeln!(stream.get_mut(), "{}", json!({"QMP": {}}))?;
+        let mut line = String::new();
+        while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
+            let order: Value = serde_json::from_str(&line)?;
+            line.clear();
+            let answer = if order["execute"] == "query-status" {
+                json!({"status": "running"})
+            } else {
+                json!({})
+            };
+            writeln!(stream.get_mut(), "{}", json!({"return": answer}))?;
+            if order["execute"] == "system_powerdown" || order["execute"] == "quit" {
+                return Ok(0);
+            }
+        }
+    }
+    stay()
+}

@@ -1,0 +1,80 @@
+//! The life of a cluster, with programs that only play the control plane's and machines that only play QEMU: what
+//! starts what, what ends when, and that nothing is left.
+//!
+//! This executable is all of them: the test, `up`, the supervisor, the sandboxes, and (see [`fakes`]) the programs.
+//! Network devices are real, made by `ip` from `BASALT_SDK`, or from this machine when that does not say where one is.
+
+mod fakes;
+mod home;
+mod stories;
+
+use camino::Utf8PathBuf;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// A story, told with a tree that has `ip`.
+type Story = fn(&home::Home) -> Result<(), Failed>;
+
+fn main() {
+    basalt_sandbox::enter_if_asked();
+    fakes::become_one_if_asked();
+    basalt_cluster::supervisor::run_if_asked(|plan| {
+        tracing_subscriber::fmt()
+            .with_env_filter("info")
+            .with_writer(std::io::stderr)
+            .init();
+        Box::new(fakes::Machines {
+            variables: plan.inputs.node_image.clone(),
+        })
+    });
+    home::be_up_if_asked();
+
+    let sdk = home::tree_with_ip();
+    if sdk.is_none() {
+        skipped();
+    }
+    let stories: [(&str, Story); 9] = [
+        (
+            "a_cluster_comes_up_and_goes_without_a_trace",
+            stories::a_cluster_comes_up_and_goes_without_a_trace,
+        ),
+        ("up_is_said_to_be_up", stories::up_is_said_to_be_up),
+        ("an_interrupt_leaves_nothing", stories::an_interrupt_leaves_nothing),
+        (
+            "up_that_is_killed_leaves_no_process_and_works_again",
+            stories::up_that_is_killed_leaves_no_process_and_works_again,
+        ),
+        (
+            "a_supervisor_that_is_killed_takes_all_with_it",
+            stories::a_supervisor_that_is_killed_takes_all_with_it,
+        ),
+        ("two_at_the_same_time", stories::two_at_the_same_time),
+        (
+            "a_component_that_does_not_stay_up_is_shown",
+            stories::a_component_that_does_not_stay_up_is_shown,
+        ),
+        ("a_machine_that_ends_is_shown", stories::a_machine_that_ends_is_shown),
+        (
+            "a_full_disk_is_said_and_leaves_no_process",
+            stories::a_full_disk_is_said_and_leaves_no_process,
+        ),
+    ];
+    let trials = stories.into_iter().map(|(name, story)| {
+        let tree = sdk.clone();
+        let run = move || tree.map_or(Ok(()), |tree| story(&home::Home::new(tree)?));
+        Trial::test(name, run).with_ignored_flag(sdk.is_none())
+    });
+    let mut arguments = Arguments::from_args();
+    // Each story has several dozen processes.
+    arguments.test_threads.get_or_insert(2);
+    libtest_mimic::run(&arguments, trials.collect()).exit();
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn skipped() {
+    eprintln!("SKIPPED: no cluster is started: there is no `ip` on this machine, and BASALT_SDK does not name a tree");
+}
+
+/// Our own executable.
+fn ourselves() -> Result<Utf8PathBuf, Failed> {
+    Ok(Utf8PathBuf::try_from(std::env::current_exe()?)?)
+}
