@@ -17,7 +17,7 @@ use crate::{ClusterError, topology};
 const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
 /// What manifests may say about the cluster.
-pub type Variables = BTreeMap<&'static str, String>;
+pub type Variables = BTreeMap<String, String>;
 
 /// The facts about a cluster.
 pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
@@ -32,7 +32,7 @@ pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
         time.minute(),
         time.second()
     );
-    BTreeMap::from([
+    let facts = [
         ("api_host", topology::CONTROL_PLANE.to_string()),
         ("api_port", topology::API_PORT.to_string()),
         ("ca", STANDARD.encode(authority)),
@@ -42,12 +42,20 @@ pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
         ("node_network", topology::NODE_NETWORK.to_owned()),
         ("nodes", plan.size.nodes.to_string()),
         ("pod_network", topology::POD_NETWORK.to_owned()),
-        ("registry", topology::REGISTRY.to_owned()),
         ("service_network", topology::SERVICE_NETWORK.to_owned()),
         ("token_expiration", expiration),
         ("token_id", plan.token_id.clone()),
         ("token_secret", plan.token_secret.clone()),
-    ])
+    ];
+    let images = plan.inputs.images.iter().map(|(name, reference)| {
+        let variable = format!("image_{}", name.replace('-', "_"));
+        (variable, format!("{}/{reference}", topology::REGISTRY))
+    });
+    facts
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .chain(images)
+        .collect()
 }
 
 /// Puts the facts into a manifest.
@@ -74,7 +82,7 @@ pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<Stri
                 file: file.to_owned(),
                 line: 1 + text[..text.len() - after.len()].matches('\n').count(),
                 name: name.lines().next().unwrap_or_default().to_owned(),
-                known: variables.keys().copied().collect::<Vec<_>>().join(", "),
+                known: variables.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
             });
         };
         rendered += value;

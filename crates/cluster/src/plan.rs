@@ -1,5 +1,6 @@
 //! What a cluster is to be: decided by `up`, written down, carried out by the supervisor.
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 
@@ -26,6 +27,8 @@ pub struct Inputs {
     pub control_plane: Utf8PathBuf,
     /// The storage folder of the registry, with the container images in it.
     pub registry: Utf8PathBuf,
+    /// What the container images in it are called there, by the names of their definitions: `coredns:1.15.0`.
+    pub images: BTreeMap<String, String>,
     /// The folder with the manifests that every cluster begins with.
     pub manifests: Utf8PathBuf,
     /// Where verdicts that outlive the cluster are kept: whether KVM works.
@@ -201,6 +204,7 @@ pub(crate) fn example() -> Plan {
             node_image_qcow2: false,
             control_plane: "/control-plane".into(),
             registry: "/images".into(),
+            images: BTreeMap::from([("coredns".into(), "coredns:1.15.0".into())]),
             manifests: "/manifests".into(),
             cache: "/cache".into(),
         },

@@ -264,7 +264,10 @@ impl Running {
             std::thread::sleep(TICK / 4);
         }
         let answer = self.control().and_then(|mut control| control.status());
-        // When it did not answer because it ended, that is what to say.
+        if answer.is_err() {
+            // When it did not answer because it is ending, that is what to say.
+            self.gone_within(Duration::from_secs(1))?;
+        }
         self.check("starting")?;
         answer.map(drop)
     }

@@ -56,7 +56,10 @@ impl Home {
         }
         fs::create_dir_all(home.path().join("registry"))?;
         fs::create_dir_all(home.path().join("manifests"))?;
-        fs::write(home.path().join("manifests/a.yaml"), "nodes: ${nodes}\n")?;
+        fs::write(
+            home.path().join("manifests/a.yaml"),
+            "nodes: ${nodes}\nimage: ${image_web}\n",
+        )?;
         fs::write(home.path().join("node.raw"), "an image")?;
         Ok(home)
     }
@@ -91,6 +94,7 @@ impl Home {
             node_image_qcow2: false,
             control_plane: self.path().join("control-plane"),
             registry: self.path().join("registry"),
+            images: [("web".to_owned(), "web:1".to_owned())].into(),
             manifests: self.path().join("manifests"),
             cache: self.path().to_owned(),
         }

@@ -1,0 +1,22 @@
+//! `basalt down`: ends the cluster and leaves nothing behind.
+
+use std::process::ExitCode;
+
+use basalt_cluster::Cluster;
+use miette::Result;
+
+use super::{answer, answer_json};
+use crate::project::Project;
+
+/// Ends the cluster, if there is one.
+pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
+    let ended = Cluster::open(project.cluster_state())?.down(project.reporter())?;
+    if json {
+        answer_json(&serde_json::json!({ "ended": ended }));
+    } else if ended {
+        answer("the cluster is gone, and all of its files");
+    } else {
+        answer("there was no cluster");
+    }
+    Ok(ExitCode::SUCCESS)
+}

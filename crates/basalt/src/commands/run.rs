@@ -1,0 +1,74 @@
+//! `basalt run`: one machine with its console on this terminal.
+
+use std::process::ExitCode;
+use std::time::SystemTime;
+
+use basalt_machine::{Accelerator, Credential, Disk, Left, Machine, Network, SdkTools, attach, mac_address};
+use basalt_model::arch::Arch;
+use basalt_model::node_config::{self, Clock};
+use basalt_process::interrupt;
+use miette::{Result, miette};
+
+use super::images;
+use crate::arguments::Run;
+use crate::project::{Project, read_text};
+
+/// The size of the machine's disk, in MiB: what it writes lies in a sparse file, so that it costs nothing.
+const DISK: u64 = 8192;
+
+/// Boots an image, and takes the machine away when the person leaves it or it switches itself off.
+pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
+    // Before anything is built: a mistake in the file shall not cost the wait for the image.
+    let config = match checked_config(options)? {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let images = images::make(project, &[options.image.as_str()])?;
+    let image = images.get(&options.image).and_then(|image| image.disk()).ok_or_else(|| {
+        miette!(help = "`./basalt build` makes images of all kinds", "`{}` is not an image of a disk", options.image)
+    })?;
+    let tools = SdkTools::new(project.sdk()?.path);
+    let arch = Arch::X86_64;
+    let verdict = Accelerator::choose(&tools, arch, project.store.root())?;
+    // Taken away when dropped; after a kill -9, by the next basalt.
+    let workspace = project.store.workspace()?;
+    let mut machine = Machine::new(options.image.clone(), workspace.path(), arch);
+    machine.vcpus = options.cpus;
+    machine.memory_mib = u32::try_from(options.memory).unwrap_or(u32::MAX);
+    machine.disks.push(Disk::overlay(image, DISK));
+    let mac = mac_address(&machine.name, 0);
+    machine.networks.push(Network::User { isolated: false, forwards: Vec::new(), mac });
+    machine.credentials.extend(config.map(|text| Credential::new("basalt.node", text)));
+    project.reporter().note(&format!(
+        "{} runs on {:?} ({}); leave it with Ctrl-]",
+        options.image, verdict.accelerator, verdict.reason
+    ));
+    let mut running = machine.start(&tools, verdict.accelerator)?;
+    let left = attach(&running.files().console_socket())?;
+    let switched_off = running.ended()?.is_some() || left == Left::MachineEnded;
+    running.kill();
+    let last = if switched_off { "has switched itself off" } else { "was switched off" };
+    project.reporter().note(&format!("\n{} {last}, and is gone with all that it wrote", options.image));
+    interrupt::check()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of the NodeConfig, if one was given; the exit code when it is wrong, which is then shown.
+fn checked_config(options: &Run) -> Result<Result<Option<String>, ExitCode>> {
+    let Some(path) = &options.config else {
+        return Ok(Ok(None));
+    };
+    let text = read_text(path)?;
+    match node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
+        Ok((_, warnings)) => {
+            if !warnings.is_empty() {
+                crate::show_problems(warnings);
+            }
+            Ok(Ok(Some(text)))
+        }
+        Err(problems) => {
+            crate::show_problems(problems);
+            Ok(Err(ExitCode::FAILURE))
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! `basalt status`: what is running.
+
+use std::process::ExitCode;
+
+use basalt_cluster::{Cluster, Status};
+use miette::Result;
+
+use super::{answer, answer_json};
+use crate::project::Project;
+use crate::table::Table;
+
+/// Shows the cluster; it is no error that there is none.
+pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
+    let status = Cluster::open(project.cluster_state())?.status()?;
+    if json {
+        answer_json(&status);
+        return Ok(ExitCode::SUCCESS);
+    }
+    match status {
+        Some(status) => show(&status),
+        None => answer("no cluster is running; ./basalt up starts one"),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A cluster, for people.
+pub fn show(status: &Status) {
+    answer(format!("API server  {} (process {}, up for {})", status.endpoint, status.supervisor, age(status.seconds)));
+    answer(format!("kubeconfig  {}", status.kubeconfig));
+    if let Some(verdict) = &status.accelerator {
+        answer(format!("processors  {:?}: {}", verdict.accelerator, verdict.reason));
+    }
+    let mut table = Table::new(["control plane", "state", "restarts"]);
+    for component in &status.components {
+        table.row([component.name.clone(), component.state.to_string(), component.restarts.to_string()]);
+    }
+    answer(format!("\n{table}"));
+    let mut table = Table::new(["node", "address", "machine", "in the cluster"]);
+    for node in &status.nodes {
+        let ready = match node.ready {
+            Some(true) => "Ready",
+            Some(false) => "not Ready",
+            None => "not registered",
+        };
+        let machine = &node.machine;
+        table.row([machine.name.clone(), machine.address.to_string(), machine.state.to_string(), ready.to_owned()]);
+    }
+    answer(table);
+    let Some(pods) = &status.pods else {
+        return answer("the API server does not answer: ./basalt logs kube-apiserver");
+    };
+    let mut table = Table::new(["namespace", "pod", "node", "address", "state"]);
+    for pod in pods {
+        let state = if pod.ready { pod.state.clone() } else { format!("{}, not ready", pod.state) };
+        table.row([pod.namespace.clone(), pod.name.clone(), pod.node.clone(), pod.address.clone(), state]);
+    }
+    answer(table);
+}
+
+fn age(seconds: u64) -> String {
+    match (seconds / 3600, seconds / 60 % 60, seconds % 60) {
+        (0, 0, seconds) => format!("{seconds} s"),
+        (0, minutes, seconds) => format!("{minutes} min {seconds} s"),
+        (hours, minutes, _) => format!("{hours} h {minutes} min"),
+    }
+}

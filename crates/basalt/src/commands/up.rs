@@ -1,0 +1,118 @@
+//! `basalt up`: from upstream source to a pod that answers.
+
+use std::process::ExitCode;
+use std::time::Instant;
+
+use basalt_cluster::{Cluster, ClusterError, Inputs, Size, StageTime, UpReport};
+use basalt_model::arch::Arch;
+use miette::{Result, miette};
+use serde::Serialize;
+
+use super::{answer, answer_json, images, status};
+use crate::arguments::Up;
+use crate::project::Project;
+use crate::table::Table;
+
+/// The image of the nodes.
+const NODE: &str = "node";
+/// The image with the programs of the control plane.
+const CONTROL_PLANE: &str = "control-plane";
+
+/// The container images that distro/cluster asks for.
+const CONTAINERS: &[&str] = &["basalt-web", "coredns", "flannel", "kube-proxy"];
+
+/// What came of it, for scripts.
+#[derive(Debug, Serialize)]
+struct Report<'a> {
+    /// How long everything took that had to be built, in seconds.
+    build: &'a [StageTime],
+    #[serde(flatten)]
+    cluster: &'a UpReport,
+}
+
+/// Builds what is missing, starts the cluster, and shows its web server's answer.
+pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
+    let cluster = Cluster::open(project.cluster_state())?;
+    let mut clock = Clock::start();
+    let inputs = inputs(project, &mut clock)?;
+    let size = Size {
+        nodes: u8::try_from(options.nodes).unwrap_or(u8::MAX),
+        vcpus: options.cpus,
+        memory_mib: u32::try_from(options.memory).unwrap_or(u32::MAX),
+        ..Size::default()
+    };
+    match cluster.up(inputs, size, Arch::X86_64, project.reporter()) {
+        Ok(report) if json => answer_json(&Report { build: &clock.stages, cluster: &report }),
+        Ok(report) => show(&clock, &report),
+        // The one that was asked for is there.
+        Err(ClusterError::Running { differences, .. }) if differences.is_empty() => {
+            let status = cluster.status()?;
+            if json {
+                answer_json(&status);
+            } else {
+                answer("this cluster is running already, made from the same packages and images\n");
+                status.as_ref().map(status::show).unwrap_or_default();
+            }
+        }
+        Err(error) => return Err(error.into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Builds everything that a cluster is made of.
+fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
+    let sdk = project.sdk()?;
+    clock.passed("build tools");
+    let names: Vec<&str> = [NODE, CONTROL_PLANE].into_iter().chain(CONTAINERS.iter().copied()).collect();
+    let mut made = images::make(project, &names)?;
+    let wrong = |name: &str, kind: &str| miette!("the image `{name}` of distro/images is not a {kind}, which it has to be");
+    let mut take = |name: &str| made.remove(name);
+    let node_image = take(NODE).and_then(|image| image.disk()).ok_or_else(|| wrong(NODE, "disk"))?;
+    let control_plane = take(CONTROL_PLANE).and_then(|image| image.tree()).ok_or_else(|| wrong(CONTROL_PLANE, "tree"))?;
+    let containers: Vec<_> = made.into_values().collect();
+    let registry = basalt_image::registry(&project.store, &containers, project.reporter())?;
+    clock.passed("packages and images");
+    Ok(Inputs {
+        sdk: sdk.path,
+        node_image,
+        node_image_qcow2: false,
+        control_plane,
+        registry,
+        images: containers.iter().map(|image| (image.name.clone(), image.reference())).collect(),
+        manifests: project.distro().join("cluster"),
+        cache: project.store.root().to_owned(),
+    })
+}
+
+/// Takes the times of what comes before the cluster.
+struct Clock {
+    began: Instant,
+    stages: Vec<StageTime>,
+}
+
+impl Clock {
+    fn start() -> Self {
+        Self { began: Instant::now(), stages: Vec::new() }
+    }
+
+    fn passed(&mut self, stage: &str) {
+        let at = self.began.elapsed().as_secs_f64();
+        let took = at - self.stages.last().map_or(0.0, |last| last.at);
+        self.stages.push(StageTime { stage: stage.to_owned(), at, took });
+    }
+}
+
+fn show(clock: &Clock, report: &UpReport) {
+    answer(format!("\n{}", report.answer));
+    let seconds = |seconds: f64| format!("{seconds:>7.1} s");
+    let mut table = Table::new(["stage", "took"]);
+    for stage in clock.stages.iter().chain(&report.stages) {
+        table.row([stage.stage.clone(), seconds(stage.took)]);
+    }
+    table.row(["in all".to_owned(), seconds(clock.began.elapsed().as_secs_f64())]);
+    answer(table);
+    if let Some(verdict) = &report.accelerator {
+        answer(format!("the machines run on {:?}: {}", verdict.accelerator, verdict.reason));
+    }
+    answer("./basalt kubectl get pods -A   talks to the cluster\n./basalt down                  ends it");
+}
