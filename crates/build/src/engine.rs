@@ -120,7 +120,7 @@ impl Engine<'_> {
             .collect();
         solve(&source.build_requires, &available).map_err(|error| BuildError::Unsolvable {
             package: source.name.clone(),
-            source: Box::new(error),
+            source: error,
         })
     }
 

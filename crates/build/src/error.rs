@@ -102,7 +102,7 @@ pub enum BuildError {
         /// Why.
         #[source]
         #[diagnostic_source]
-        source: Box<basalt_repo::SolveError>,
+        source: basalt_repo::SolveError,
     },
     /// An RPM cannot be read.
     #[error(transparent)]

@@ -25,7 +25,7 @@ pub enum Outcome {
 }
 
 /// Something long under way. Dropping it without [`Task::finish`] counts as a failure.
-pub trait Task: Send {
+pub trait Task: Send + Sync {
     /// Adds to what has been done, in the task's unit.
     fn advance(&self, by: u64);
     /// Says what it is at just now, in a few words.

@@ -19,9 +19,8 @@ pub struct Toolchain {
     pub digest: Digest,
 }
 
-/// `toolchain.toml`.
+/// `toolchain.toml`. Whatever is not `file` must be the name of an architecture.
 #[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Description {
     /// Files that are written as they stand.
     file: Vec<Written>,
@@ -30,17 +29,20 @@ struct Description {
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Architecture {
     copy: Vec<Copied>,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Copied {
     from: String,
     to: String,
 }
 
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Written {
     path: String,
     mode: u32,

@@ -15,11 +15,13 @@
 mod crates;
 mod download;
 mod error;
+mod finding;
 mod go;
 mod lock;
 mod repository;
 mod set;
 
 pub use error::SourcesError;
+pub use finding::SourceFinding;
 pub use lock::{Relocked, relock};
 pub use set::{Fetched, SourceSet, Tools};
