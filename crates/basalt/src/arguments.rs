@@ -70,12 +70,6 @@ pub enum Verb {
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
     },
-    /// Run the project's tests.
-    Test {
-        /// Only what needs no build: format, lints, unit and golden tests.
-        #[arg(long)]
-        quick: bool,
-    },
     /// Remove from the store what was not used for some time.
     Clean {
         /// Days without use after which a thing is removed.

@@ -7,6 +7,7 @@
 mod arguments;
 mod commands;
 mod project;
+mod table;
 mod terminal;
 
 use std::process::ExitCode;
@@ -24,6 +25,7 @@ mod exit {
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
+    basalt_cluster::supervisor::run_if_asked(supervisor_tools);
     if let Err(error) = interrupt::install() {
         return show(&miette::Report::msg(format!("cannot listen for signals: {error}")));
     }
@@ -40,6 +42,14 @@ fn main() -> ExitCode {
     }
 }
 
+/// What the supervisor of a cluster needs of us. Its standard error is its log.
+fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tools> {
+    tracing_subscriber::fmt().with_env_filter("info").with_writer(std::io::stderr).init();
+    // A lease for as long as the cluster lives: `clean` must not take away what it stands on.
+    std::mem::forget(basalt_store::Store::open(&plan.inputs.cache));
+    Box::new(basalt_machine::SdkTools::new(&plan.inputs.sdk))
+}
+
 #[expect(clippy::print_stderr, reason = "errors are shown here")]
 fn show(report: &miette::Report) -> ExitCode {
     eprintln!("{report:?}");
@@ -49,4 +59,9 @@ fn show(report: &miette::Report) -> ExitCode {
 #[expect(clippy::print_stderr, reason = "errors are shown here")]
 fn show_line(text: &str) {
     eprintln!("{text}");
+}
+
+/// Problems of a user's file, with the lines that they are in.
+fn show_problems(problems: basalt_model::problem::Problems) {
+    show(&problems.into());
 }

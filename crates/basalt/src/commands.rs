@@ -1,0 +1,70 @@
+//! The verbs, one file each.
+
+use std::process::ExitCode;
+
+use miette::Result;
+use serde::Serialize;
+
+use crate::arguments::{Arguments, Verb};
+use crate::project::Project;
+
+mod build;
+mod check;
+mod clean;
+mod completions;
+mod down;
+mod images;
+mod kubectl;
+mod logs;
+mod run;
+mod sdk;
+mod shell;
+mod sources;
+mod status;
+mod up;
+
+/// Does what was asked for.
+pub fn run(arguments: &Arguments) -> Result<ExitCode> {
+    // These need no checkout and no store.
+    match &arguments.verb {
+        Verb::Completions { shell } => return Ok(completions::run(*shell)),
+        Verb::Check { files } => return check::run(files, arguments.json),
+        Verb::Clean { days, all } => return clean::run(*days, *all, arguments.json),
+        _ => {}
+    }
+    let project = Project::open(arguments.quiet)?;
+    let json = arguments.json;
+    match &arguments.verb {
+        Verb::Up(options) => up::run(&project, options, json),
+        Verb::Down => down::run(&project, json),
+        Verb::Status => status::run(&project, json),
+        Verb::Kubectl { arguments } => kubectl::run(&project, arguments),
+        Verb::Build(options) => build::run(&project, options, json),
+        Verb::Run(options) => run::run(&project, options),
+        Verb::Logs { name, follow } => logs::run(&project, name, *follow),
+        Verb::Shell { package } => shell::run(&project, package),
+        Verb::Sources(what) => sources::run(&project, what, json),
+        Verb::Sdk(what) => sdk::run(&project, what, json),
+        Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean { .. } | Verb::Supervisor { .. } => {
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+/// The exit code of a program that a person ran through us, passed on.
+fn passed_on(status: std::process::ExitStatus) -> ExitCode {
+    use std::os::unix::process::ExitStatusExt as _;
+    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    ExitCode::from(u8::try_from(code).unwrap_or(1))
+}
+
+/// The answer of a verb, on standard output.
+#[expect(clippy::print_stdout, reason = "this is the answer that was asked for")]
+fn answer(text: impl std::fmt::Display) {
+    println!("{text}");
+}
+
+/// The same for scripts.
+fn answer_json(value: &impl Serialize) {
+    answer(serde_json::to_string_pretty(value).unwrap_or_default());
+}

@@ -1,0 +1,79 @@
+//! `basalt build`: packages and images, by name.
+
+use std::collections::BTreeSet;
+use std::process::ExitCode;
+
+use basalt_build::Built;
+use camino::Utf8PathBuf;
+use miette::Result;
+use serde::Serialize;
+
+use super::{answer, answer_json, images};
+use crate::arguments::Build;
+use crate::project::Project;
+
+/// What a package came to.
+#[derive(Debug, Serialize)]
+struct PackageReport {
+    name: String,
+    seconds: u64,
+    rpms: Vec<RpmReport>,
+}
+
+#[derive(Debug, Serialize)]
+struct RpmReport {
+    file: String,
+    size: u64,
+    path: Utf8PathBuf,
+}
+
+/// Builds what is named, or everything.
+pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
+    let definitions = images::definitions(project)?;
+    let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) =
+        options.names.iter().map(String::as_str).partition(|name| definitions.contains_key(*name));
+    let wanted_images = if options.names.is_empty() {
+        definitions.keys().map(String::as_str).collect()
+    } else {
+        wanted_images
+    };
+    let workshop = project.workshop()?;
+    let targets: BTreeSet<usize> = if options.names.is_empty() {
+        (0..workshop.distribution.folders.len()).collect()
+    } else {
+        wanted_packages.iter().map(|name| workshop.distribution.package(name)).collect::<Result<_, _>>()?
+    };
+    let mut packages = Vec::new();
+    if !targets.is_empty() {
+        let built = workshop.engine(project, options.keep_going).build(targets.iter().copied())?;
+        packages = targets.iter().filter_map(|target| built.get(target)).map(|built| report(project, built)).collect();
+    }
+    let images = images::make_in(project, &workshop, &wanted_images)?;
+    if json {
+        answer_json(&serde_json::json!({ "packages": packages, "images": images.values().collect::<Vec<_>>() }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for package in &packages {
+        for rpm in &package.rpms {
+            answer(format!("{:<52} {:>10}  {}", rpm.file, human(rpm.size), rpm.path));
+        }
+    }
+    for image in images.values() {
+        answer(images::describe(image));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(project: &Project, built: &Built) -> PackageReport {
+    let rpms = built.rpms.iter().map(|rpm| RpmReport {
+        file: rpm.file.clone(),
+        size: rpm.size,
+        path: rpm.path(&project.store),
+    });
+    PackageReport { name: built.name.clone(), seconds: built.seconds, rpms: rpms.collect() }
+}
+
+/// A size for people.
+pub fn human(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}

@@ -1,0 +1,70 @@
+//! `basalt sources`: upstream's source.
+
+use std::process::ExitCode;
+
+use basalt_sources::SourceSet;
+use miette::Result;
+
+use super::{answer, answer_json};
+use crate::arguments::Sources;
+use crate::project::{Project, Workshop};
+
+/// Fetches, locks, or checks.
+pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
+    match what {
+        Sources::Fetch { packages } => {
+            let workshop = project.workshop()?;
+            let mut fetched = 0;
+            for package in selected(&workshop, packages)? {
+                let set = SourceSet::load(&workshop.distribution.folders[package].path)?;
+                fetched += set.fetch(&project.store, &workshop.tools, project.reporter())?.len();
+            }
+            if json {
+                answer_json(&serde_json::json!({ "sources": fetched }));
+            } else {
+                answer(format!("{fetched} sources are in the store"));
+            }
+        }
+        Sources::Lock { package } => {
+            let folder = project.distro().join("packages").join(package);
+            let changed = basalt_sources::relock(&folder, &project.store, project.reporter())?;
+            if json {
+                answer_json(&changed);
+            } else {
+                for file in &changed {
+                    answer(format!("{} {} ({} bytes)", file.sha256, file.file, file.size));
+                }
+                answer(format!("{} locks changed in {folder}/sources.toml", changed.len()));
+            }
+        }
+        Sources::Check { packages } => return check(project, packages, json),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn selected(workshop: &Workshop, names: &[String]) -> Result<Vec<usize>> {
+    if names.is_empty() {
+        return Ok((0..workshop.distribution.folders.len()).collect());
+    }
+    Ok(names.iter().map(|name| workshop.distribution.package(name)).collect::<Result<_, _>>()?)
+}
+
+/// Whether locks are complete and what is in the store is whole, and whether newer releases are out.
+fn check(project: &Project, names: &[String], json: bool) -> Result<ExitCode> {
+    let workshop = project.workshop()?;
+    let mut findings = Vec::new();
+    for package in selected(&workshop, names)? {
+        let set = SourceSet::load(&workshop.distribution.folders[package].path)?;
+        findings.extend(set.check(&project.store)?);
+    }
+    if json {
+        answer_json(&findings);
+    } else {
+        for finding in &findings {
+            answer(finding);
+        }
+        answer(format!("{} findings", findings.len()));
+    }
+    let damaged = findings.iter().any(basalt_sources::SourceFinding::is_damage);
+    Ok(if damaged { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
