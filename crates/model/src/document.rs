@@ -237,6 +237,11 @@ impl Document {
         }
     }
 
+    /// What errors call the file.
+    pub fn name(&self) -> &str {
+        self.source.name()
+    }
+
     /// The tree.
     pub fn root(&self) -> &Node {
         &self.root

@@ -7,6 +7,7 @@
 pub mod arch;
 pub mod digest;
 pub mod document;
+pub mod image;
 pub mod node_config;
 pub mod problem;
 pub mod schema;

@@ -1,0 +1,323 @@
+//! The users and groups of an image, from the sysusers.d of its packages.
+//!
+//! systemd-sysusers would make them at boot, and write to /etc. Here they are known before: files of packages can
+//! belong to them, and /etc/passwd and /etc/group are part of the verified root. Nobody logs in, so there are no
+//! passwords and no /etc/shadow.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+
+use crate::ImageError;
+use crate::payload::Extracted;
+
+/// Where packages declare users.
+pub(crate) const FOLDER: &str = "/usr/lib/sysusers.d/";
+/// The highest number that is given to those who ask for any; the following ones go downward from it.
+const FIRST_FREE: u32 = 999;
+const NOLOGIN: &str = "/usr/bin/nologin";
+
+/// Users and groups by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Accounts {
+    users: BTreeMap<String, User>,
+    groups: BTreeMap<String, Group>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct User {
+    id: u32,
+    group: u32,
+    about: String,
+    home: String,
+    shell: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Group {
+    id: u32,
+    members: BTreeSet<String>,
+}
+
+/// What the lines ask for, before numbers are given.
+#[derive(Default)]
+struct Wishes {
+    users: BTreeMap<String, Wish>,
+    groups: BTreeMap<String, Option<u32>>,
+    members: BTreeMap<String, BTreeSet<String>>,
+}
+
+struct Wish {
+    id: Option<u32>,
+    group: PrimaryGroup,
+    about: String,
+    home: String,
+    shell: String,
+}
+
+enum PrimaryGroup {
+    OfItsName,
+    Named(String),
+    Numbered(u32),
+}
+
+impl Accounts {
+    /// The accounts that packages declare. root and nobody are always there.
+    pub(crate) fn from_sysusers(files: &[Extracted]) -> Result<Self, ImageError> {
+        let mut wishes = Wishes::default();
+        wishes.user("root", Some(0), PrimaryGroup::OfItsName, "Super User", "/root");
+        wishes.user(
+            "nobody",
+            Some(65534),
+            PrimaryGroup::OfItsName,
+            "Kernel Overflow User",
+            "/",
+        );
+        for file in files.iter().filter(|file| file.path.starts_with(FOLDER)) {
+            let text = String::from_utf8_lossy(&file.content);
+            for (number, line) in text.lines().enumerate() {
+                wishes.line(line).map_err(|why| ImageError::Accounts {
+                    package: file.package.clone(),
+                    file: file.path.clone(),
+                    line: number + 1,
+                    why,
+                })?;
+            }
+        }
+        Ok(wishes.grant())
+    }
+
+    pub(crate) fn user(&self, name: &str) -> Option<u32> {
+        self.users.get(name).map(|user| user.id)
+    }
+
+    pub(crate) fn group(&self, name: &str) -> Option<u32> {
+        self.groups.get(name).map(|group| group.id)
+    }
+
+    /// The text of /etc/passwd.
+    pub(crate) fn passwd(&self) -> String {
+        let mut users: Vec<_> = self.users.iter().collect();
+        users.sort_by_key(|(name, user)| (user.id, *name));
+        users.into_iter().fold(String::new(), |mut text, (name, user)| {
+            let User {
+                id,
+                group,
+                about,
+                home,
+                shell,
+            } = user;
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name}:x:{id}:{group}:{about}:{home}:{shell}");
+            text
+        })
+    }
+
+    /// The text of /etc/group.
+    pub(crate) fn group_file(&self) -> String {
+        let mut groups: Vec<_> = self.groups.iter().collect();
+        groups.sort_by_key(|(name, group)| (group.id, *name));
+        groups.into_iter().fold(String::new(), |mut text, (name, group)| {
+            let members: Vec<_> = group.members.iter().map(String::as_str).collect();
+            let _ = writeln!(text, "{name}:x:{}:{}", group.id, members.join(","));
+            text
+        })
+    }
+}
+
+impl Wishes {
+    fn user(&mut self, name: &str, id: Option<u32>, group: PrimaryGroup, about: &str, home: &str) {
+        let shell = NOLOGIN.to_owned();
+        let wish = Wish {
+            id,
+            group,
+            about: about.to_owned(),
+            home: home.to_owned(),
+            shell,
+        };
+        self.users.insert(name.to_owned(), wish);
+    }
+
+    /// One line of sysusers.d. What was declared before stays: the first one counts, as for systemd.
+    fn line(&mut self, line: &str) -> Result<(), String> {
+        let fields = fields(line)?;
+        let field = |index: usize| fields.get(index).map(String::as_str).filter(|field| *field != "-");
+        let Some(kind) = field(0) else { return Ok(()) };
+        let name = field(1).ok_or("a name is missing")?;
+        match kind.trim_end_matches(['!', '+']) {
+            "u" => {
+                let (id, group) = ids(field(2))?;
+                if !self.users.contains_key(name) {
+                    let wish = Wish {
+                        id,
+                        group,
+                        about: field(3).unwrap_or_default().replace(':', " "),
+                        home: field(4).unwrap_or("/").to_owned(),
+                        shell: field(5).unwrap_or(NOLOGIN).to_owned(),
+                    };
+                    self.users.insert(name.to_owned(), wish);
+                }
+            }
+            "g" => {
+                let id = field(2).map(number).transpose()?;
+                self.groups.entry(name.to_owned()).or_insert(id);
+            }
+            "m" => {
+                let group = field(2).ok_or("the group is missing")?;
+                self.members
+                    .entry(group.to_owned())
+                    .or_default()
+                    .insert(name.to_owned());
+            }
+            "r" => {}
+            other => return Err(format!("`{other}` is not a kind of line")),
+        }
+        Ok(())
+    }
+
+    /// Gives numbers: those that were asked for first, then free ones, in the order of names.
+    fn grant(mut self) -> Accounts {
+        for group in self.members.keys() {
+            self.groups.entry(group.clone()).or_insert(None);
+        }
+        for (name, user) in &self.users {
+            match &user.group {
+                PrimaryGroup::OfItsName => {
+                    let group = self.groups.entry(name.clone()).or_insert(user.id);
+                    *group = group.or(user.id);
+                }
+                PrimaryGroup::Named(group) => drop(self.groups.entry(group.clone()).or_insert(None)),
+                PrimaryGroup::Numbered(_) => {}
+            }
+        }
+        let mut taken: BTreeSet<u32> = self.users.values().filter_map(|user| user.id).collect();
+        taken.extend(self.groups.values().flatten());
+        let mut next = FIRST_FREE;
+        let mut free = || {
+            while taken.contains(&next) {
+                next -= 1;
+            }
+            taken.insert(next);
+            next
+        };
+        // A user and the group of its name share a number.
+        let mut groups = BTreeMap::new();
+        for (name, id) in &self.groups {
+            let id = id.unwrap_or_else(&mut free);
+            let members = self.members.remove(name).unwrap_or_default();
+            groups.insert(name.clone(), Group { id, members });
+        }
+        let mut users = BTreeMap::new();
+        for (name, wish) in self.users {
+            let of_its_name = groups.get(&name).map(|group: &Group| group.id);
+            let (id, group) = match &wish.group {
+                PrimaryGroup::OfItsName => {
+                    let group = of_its_name.unwrap_or(FIRST_FREE);
+                    (wish.id.unwrap_or(group), group)
+                }
+                PrimaryGroup::Named(named) => {
+                    let group = groups.get(named).map_or(FIRST_FREE, |group| group.id);
+                    (wish.id.unwrap_or_else(&mut free), group)
+                }
+                PrimaryGroup::Numbered(group) => (wish.id.unwrap_or_else(&mut free), *group),
+            };
+            users.insert(
+                name,
+                User {
+                    id,
+                    group,
+                    about: wish.about,
+                    home: wish.home,
+                    shell: wish.shell,
+                },
+            );
+        }
+        Accounts { users, groups }
+    }
+}
+
+fn number(text: &str) -> Result<u32, String> {
+    text.parse().map_err(|_| format!("`{text}` is not a number"))
+}
+
+/// `-`, `UID`, `UID:GID` or `UID:GROUP`, where the first may be `-`.
+fn ids(field: Option<&str>) -> Result<(Option<u32>, PrimaryGroup), String> {
+    let Some(field) = field else {
+        return Ok((None, PrimaryGroup::OfItsName));
+    };
+    let (id, group) = match field.split_once(':') {
+        None => (field, PrimaryGroup::OfItsName),
+        Some((id, group)) => match group.parse() {
+            Ok(number) => (id, PrimaryGroup::Numbered(number)),
+            Err(_) => (id, PrimaryGroup::Named(group.to_owned())),
+        },
+    };
+    let id = if id == "-" { None } else { Some(number(id)?) };
+    Ok((id, group))
+}
+
+/// The fields of a line: separated by white space, in quotes where they contain some.
+fn fields(line: &str) -> Result<Vec<String>, String> {
+    let mut fields = Vec::new();
+    let mut rest = line.trim();
+    if rest.starts_with('#') {
+        return Ok(fields);
+    }
+    while !rest.is_empty() {
+        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''));
+        let (field, after) = match quote {
+            Some(quote) => rest[1..]
+                .split_once(quote)
+                .ok_or_else(|| format!("a {quote} is missing at the end of a field"))?,
+            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+        };
+        fields.push(field.to_owned());
+        rest = after.trim_start();
+    }
+    Ok(fields)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accounts(text: &str) -> Result<Accounts, ImageError> {
+        Accounts::from_sysusers(&[Extracted {
+            package: "example".to_owned(),
+            path: "/usr/lib/sysusers.d/example.conf".to_owned(),
+            content: text.as_bytes().to_vec(),
+        }])
+    }
+
+    #[test]
+    fn passwd_and_group_follow_from_sysusers() {
+        let text = "# Who is there\n\
+                    u root 0 \"Super User\" /root /usr/bin/sh\n\
+                    g tty 5 - -\n\
+                    u! chrony 190 \"Keeps the clock\" /var/lib/chrony\n\
+                    u dbus 81 'System message bus'\n\
+                    u  any\t- \"Whoever\"\n\
+                    g render -\n\
+                    u worker -:tty - /srv\n\
+                    u fixed 300:65534\n\
+                    m any render\n\
+                    r - 500-900\n";
+        let accounts = accounts(&text.replace("r - ", "r x ")).expect("understood");
+        insta::assert_snapshot!(accounts.passwd() + "---\n" + &accounts.group_file());
+        assert_eq!(accounts.user("chrony"), Some(190));
+        assert_eq!(accounts.group("any"), accounts.user("any"));
+        assert_eq!(accounts.user("stranger"), None);
+    }
+
+    #[test]
+    fn a_wrong_line_says_where() {
+        let error = accounts("g tty 5\nu chrony one-ninety\n")
+            .expect_err("wrong")
+            .to_string();
+        assert_eq!(
+            error,
+            "/usr/lib/sysusers.d/example.conf of the package example, line 2: `one-ninety` is not a number"
+        );
+        assert!(accounts("u \"half").is_err());
+        assert!(accounts("x what 1").is_err());
+    }
+}

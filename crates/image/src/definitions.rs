@@ -1,0 +1,73 @@
+//! The definitions of a checkout.
+
+use std::collections::BTreeMap;
+
+use basalt_model::image::{self, ImageDefinition};
+use basalt_model::schema::closest;
+use camino::Utf8Path;
+
+use crate::ImageError;
+
+/// All definitions of a folder, by name; each is complete, with what it extends.
+///
+/// # Errors
+/// When a file cannot be read, or is wrong.
+pub fn definitions(folder: &Utf8Path) -> Result<BTreeMap<String, ImageDefinition>, ImageError> {
+    let mut names = Vec::new();
+    for entry in folder.read_dir_utf8().map_err(ImageError::io("cannot list", folder))? {
+        let entry = entry.map_err(ImageError::io("cannot list", folder))?;
+        names.extend(entry.file_name().strip_suffix(".yaml").map(str::to_owned));
+    }
+    names
+        .into_iter()
+        .map(|name| Ok((name.clone(), definition(folder, &name)?)))
+        .collect()
+}
+
+/// The definition of that name in a folder, complete with what it extends.
+///
+/// # Errors
+/// When there is none, when it cannot be read, or is wrong.
+pub fn definition(folder: &Utf8Path, name: &str) -> Result<ImageDefinition, ImageError> {
+    read(folder, name, &mut Vec::new())
+}
+
+fn read(folder: &Utf8Path, name: &str, way: &mut Vec<String>) -> Result<ImageDefinition, ImageError> {
+    let circle = way.iter().any(|seen| seen == name);
+    way.push(name.to_owned());
+    if circle {
+        return Err(ImageError::Circle {
+            name: name.to_owned(),
+            way: way.join(" → "),
+        });
+    }
+    let path = folder.join(format!("{name}.yaml"));
+    let text = match fs_err::read_to_string(&path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Err(unknown(folder, name)),
+        text => text.map_err(ImageError::io("cannot read", &path))?,
+    };
+    let definition = image::check(path.as_str(), &text)?;
+    match definition.extends.clone() {
+        None => Ok(definition),
+        Some(base) => Ok(definition.extending(&read(folder, &base, way)?)?),
+    }
+}
+
+fn unknown(folder: &Utf8Path, name: &str) -> ImageError {
+    let mut names: Vec<String> = folder
+        .read_dir_utf8()
+        .into_iter()
+        .flatten()
+        .flatten()
+        .filter_map(|entry| entry.file_name().strip_suffix(".yaml").map(str::to_owned))
+        .collect();
+    names.sort();
+    let help = match closest(name, names.iter().map(String::as_str)) {
+        Some(guess) => format!("did you mean `{guess}`?"),
+        None => format!("the images of {folder} are {}", names.join(", ")),
+    };
+    ImageError::Unknown {
+        name: name.to_owned(),
+        help,
+    }
+}

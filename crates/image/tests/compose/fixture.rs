@@ -1,0 +1,199 @@
+//! Small packages, and a store of their own.
+
+use basalt_image::{Composer, Image, ImageError, Payload};
+use basalt_model::arch::Arch;
+use basalt_model::digest::Digest;
+use basalt_model::image::{ImageDefinition, check};
+use basalt_progress::Silent;
+use basalt_repo::Package;
+use basalt_sdk::SdkTree;
+use basalt_store::Store;
+use camino::Utf8PathBuf;
+use rpm::{BuildConfig, FileOptions, PackageBuilder};
+
+use crate::efi::efi_program;
+
+/// What a package has: a path, and what lies there.
+pub enum File<'a> {
+    /// A file with content, owner and mode.
+    Plain(&'a str, &'a [u8], &'a str, u16),
+    /// A folder.
+    Folder(&'a str),
+    /// A link and where it leads.
+    Link(&'a str, &'a str),
+}
+
+/// An RPM on a disk.
+pub struct Rpm {
+    pub package: Package,
+    pub path: Utf8PathBuf,
+    pub digest: Digest,
+}
+
+/// A store, and a folder with RPMs.
+pub struct Fixture {
+    _folder: tempfile::TempDir,
+    path: Utf8PathBuf,
+    pub store: Store,
+    pub sdk: SdkTree,
+}
+
+impl Fixture {
+    pub fn new(sdk: Option<&Utf8PathBuf>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+        let store = Store::open(&path.join("store")).expect("opens");
+        let tree = sdk.cloned().unwrap_or_else(|| "/nowhere".into());
+        let sdk = SdkTree {
+            digest: Digest::of(tree.as_str()),
+            path: tree,
+        };
+        Self {
+            _folder: folder,
+            path,
+            store,
+            sdk,
+        }
+    }
+
+    pub fn rpm(&self, name: &str, files: &[File<'_>]) -> Rpm {
+        self.rpm_with(name, files, |builder| builder)
+    }
+
+    pub fn rpm_with(
+        &self,
+        name: &str,
+        files: &[File<'_>],
+        more: impl Fn(&mut PackageBuilder) -> &mut PackageBuilder,
+    ) -> Rpm {
+        let config = BuildConfig::default().source_date(1_760_000_000_u32);
+        let mut builder = PackageBuilder::new(name, "1.2", "MIT", "x86_64", "An example");
+        builder.using_config(config).release("3.bs1");
+        for file in files {
+            match *file {
+                File::Plain(path, content, owner, mode) => {
+                    let options = FileOptions::new(path).permissions(mode).user(owner).group(owner);
+                    builder.with_file_contents(content, options)
+                }
+                File::Folder(path) => builder.with_dir_entry(FileOptions::dir(path).permissions(0o755)),
+                File::Link(path, to) => builder.with_symlink(FileOptions::symlink(path, to)),
+            }
+            .expect("a file");
+        }
+        more(&mut builder);
+        let built = builder.build().expect("an RPM");
+        let path = self.path.join(format!("{name}.rpm"));
+        built.write_file(&path).expect("written");
+        let digest = Digest::of(std::fs::read(&path).expect("read"));
+        Rpm {
+            package: basalt_repo::read_package(&path).expect("an RPM"),
+            path,
+            digest,
+        }
+    }
+
+    pub fn compose(&self, text: &str, rpms: &[&Rpm]) -> Result<Image, ImageError> {
+        self.composer().compose(&definition(text), &payloads(rpms))
+    }
+
+    fn composer(&self) -> Composer<'_> {
+        Composer {
+            store: &self.store,
+            sdk: &self.sdk,
+            arch: Arch::X86_64,
+            reporter: &Silent,
+        }
+    }
+
+    /// Composes the same in another store: nothing is known there.
+    pub fn compose_elsewhere(&self, text: &str, rpms: &[&Rpm]) -> (Fixture, Image) {
+        let elsewhere = Fixture::new(Some(&self.sdk.path));
+        let image = elsewhere.compose(text, rpms).expect("composed elsewhere");
+        (elsewhere, image)
+    }
+}
+
+pub fn definition(text: &str) -> ImageDefinition {
+    let name = text
+        .lines()
+        .next()
+        .and_then(|line| line.strip_prefix("name: "))
+        .expect("a name first");
+    check(&format!("{name}.yaml"), text).unwrap_or_else(|problems| panic!("{}", problems.brief()))
+}
+
+pub fn payloads<'a>(rpms: &[&'a Rpm]) -> Vec<Payload<'a>> {
+    rpms.iter()
+        .map(|rpm| Payload {
+            package: &rpm.package,
+            path: &rpm.path,
+            digest: rpm.digest,
+        })
+        .collect()
+}
+
+/// Packages that are enough for a node which never starts.
+pub fn node(fixture: &Fixture) -> Vec<Rpm> {
+    let kernel = efi_program(&[7; 300_000]);
+    let text: Vec<u8> = (0..200_000_u32).flat_map(|number| (number / 3).to_le_bytes()).collect();
+    vec![
+        fixture.rpm(
+            "filesystem",
+            &[
+                File::Folder("/etc"),
+                File::Folder("/usr"),
+                File::Folder("/usr/bin"),
+                File::Folder("/usr/lib"),
+                File::Link("/lib", "usr/lib"),
+                File::Link("/usr/sbin", "bin"),
+                File::Link("/etc/os-release", "../usr/lib/os-release"),
+            ],
+        ),
+        fixture.rpm(
+            "basalt-release",
+            &[File::Plain(
+                "/usr/lib/os-release",
+                b"ID=basalt\nNAME=Basalt\n",
+                "root",
+                0o644,
+            )],
+        ),
+        fixture.rpm(
+            "kernel",
+            &[File::Plain("/lib/modules/6.12.1-1.bs1/vmlinuz", &kernel, "root", 0o644)],
+        ),
+        fixture.rpm(
+            "systemd-boot",
+            &[
+                File::Plain(
+                    "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
+                    &efi_program(b"stub"),
+                    "root",
+                    0o644,
+                ),
+                File::Plain(
+                    "/usr/lib/systemd/boot/efi/systemd-bootx64.efi",
+                    &efi_program(b"loader"),
+                    "root",
+                    0o644,
+                ),
+            ],
+        ),
+        fixture.rpm(
+            "chrony",
+            &[
+                File::Plain(
+                    "/usr/lib/sysusers.d/chrony.conf",
+                    b"u chrony 190 \"Clock\" /var/lib/chrony\n",
+                    "root",
+                    0o644,
+                ),
+                File::Plain("/etc/chrony.keys", b"secret", "chrony", 0o640),
+                File::Plain("/usr/sbin/chronyd", &text, "root", 0o755),
+            ],
+        ),
+    ]
+}
+
+pub const NODE: &str = "name: node\nkind: disk\npackages: [chrony]\nexclude: [/usr/lib/systemd/boot, '/usr/lib/modules/*/vmlinuz']\n\
+                        kernelArguments: [quiet]\npartitions: { rootMib: 16 }\n";

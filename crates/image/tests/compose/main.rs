@@ -1,0 +1,84 @@
+//! Whole images of small packages. What needs the SDK's tools is tested where `BASALT_SDK` says where its tree is;
+//! elsewhere that is left out, and said so.
+
+use camino::Utf8PathBuf;
+use libtest_mimic::{Arguments, Failed, Trial};
+
+mod containers;
+mod disks;
+mod efi;
+mod fixture;
+mod merging;
+
+type Test = fn() -> Result<(), Failed>;
+type SdkTest = fn(&Utf8PathBuf) -> Result<(), Failed>;
+
+const TESTS: &[(&str, Test)] = &[
+    (
+        "a_conflict_names_both_packages",
+        merging::a_conflict_names_both_packages,
+    ),
+    (
+        "what_is_the_same_may_be_there_twice",
+        merging::what_is_the_same_may_be_there_twice,
+    ),
+    ("files_land_where_links_lead", merging::files_land_where_links_lead),
+    (
+        "what_cannot_be_in_an_image_is_refused",
+        merging::what_cannot_be_in_an_image_is_refused,
+    ),
+    ("excluded_files_are_not_there", merging::excluded_files_are_not_there),
+    (
+        "a_container_is_as_oci_describes_it",
+        containers::a_container_is_as_oci_describes_it,
+    ),
+    ("twice_gives_the_same_bytes", containers::twice_gives_the_same_bytes),
+    (
+        "a_registry_has_names_tags_and_blobs",
+        containers::a_registry_has_names_tags_and_blobs,
+    ),
+];
+
+const SDK_TESTS: &[(&str, SdkTest)] = &[
+    ("the_root_file_system_is_sound", disks::the_root_file_system_is_sound),
+    (
+        "veritysetup_agrees_with_the_hash_tree",
+        disks::veritysetup_agrees_with_the_hash_tree,
+    ),
+    (
+        "the_kernel_finds_its_root_by_the_partition_table",
+        disks::the_kernel_finds_its_root_by_the_partition_table,
+    ),
+    (
+        "the_firmware_finds_loader_and_kernel",
+        disks::the_firmware_finds_loader_and_kernel,
+    ),
+    (
+        "two_disks_of_the_same_inputs_are_the_same",
+        disks::two_disks_of_the_same_inputs_are_the_same,
+    ),
+    ("rpm_reads_the_database", disks::rpm_reads_the_database),
+];
+
+fn main() {
+    basalt_sandbox::enter_if_asked();
+    let sdk = std::env::var("BASALT_SDK")
+        .ok()
+        .map(Utf8PathBuf::from)
+        .filter(|sdk| sdk.is_dir());
+    let mut trials: Vec<_> = TESTS.iter().map(|(name, test)| Trial::test(*name, *test)).collect();
+    for (name, test) in SDK_TESTS {
+        let tree = sdk.clone();
+        let trial = Trial::test(*name, move || tree.map_or(Ok(()), |tree| test(&tree)));
+        trials.push(trial.with_ignored_flag(sdk.is_none()));
+    }
+    if sdk.is_none() {
+        skipped();
+    }
+    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn skipped() {
+    eprintln!("SKIPPED: no disk is composed, because BASALT_SDK does not name the tree of an SDK");
+}

@@ -1,0 +1,105 @@
+//! What becomes of packages that are at odds.
+
+use basalt_image::ImageError;
+use libtest_mimic::Failed;
+use miette::Diagnostic as _;
+
+use crate::fixture::{File, Fixture, Rpm};
+
+const TREE: &str = "name: tree\nkind: tree\npackages: [one]\n";
+
+fn refused(fixture: &Fixture, rpms: &[&Rpm]) -> String {
+    let error: ImageError = fixture.compose(TREE, rpms).expect_err("refused");
+    assert!(error.help().is_some(), "no remedy for: {error}");
+    error.to_string()
+}
+
+fn expect(said: &str, parts: &[&str]) -> Result<(), Failed> {
+    match parts.iter().find(|part| !said.contains(**part)) {
+        Some(part) => Err(format!("`{part}` is not in: {said}").into()),
+        None => Ok(()),
+    }
+}
+
+pub fn a_conflict_names_both_packages() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let one = fixture.rpm("one", &[File::Plain("/usr/bin/x", b"1", "root", 0o755)]);
+    let other = fixture.rpm("other", &[File::Plain("/usr/bin/x", b"2", "root", 0o755)]);
+    expect(&refused(&fixture, &[&other, &one]), &["/usr/bin/x", "one", "other"])?;
+    let mode = fixture.rpm("mode", &[File::Plain("/usr/bin/x", b"1", "root", 0o700)]);
+    expect(
+        &refused(&fixture, &[&one, &mode]),
+        &["/usr/bin/x", "mode 700", "mode 755"],
+    )?;
+    let folder = fixture.rpm("folder", &[File::Folder("/usr/bin/x")]);
+    expect(&refused(&fixture, &[&one, &folder]), &["a folder", "a file"])?;
+    let below = fixture.rpm("below", &[File::Plain("/usr/bin/x/y", b"1", "root", 0o644)]);
+    refused(&fixture, &[&one, &below]);
+    Ok(())
+}
+
+pub fn what_is_the_same_may_be_there_twice() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let files = || {
+        [
+            File::Folder("/usr/bin"),
+            File::Plain("/usr/bin/x", b"1", "root", 0o755),
+            File::Link("/a", "b"),
+        ]
+    };
+    let (one, other) = (fixture.rpm("one", &files()), fixture.rpm("other", &files()));
+    let image = fixture.compose(TREE, &[&one, &other])?;
+    assert_eq!(std::fs::read(image.tree().expect("a tree").join("usr/bin/x"))?, b"1");
+    Ok(())
+}
+
+pub fn files_land_where_links_lead() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let links = fixture.rpm(
+        "links",
+        &[File::Link("/lib", "usr/lib"), File::Link("/usr/sbin", "bin")],
+    );
+    let one = fixture.rpm(
+        "one",
+        &[
+            File::Plain("/lib/a", b"a", "root", 0o644),
+            File::Plain("/usr/sbin/b", b"b", "root", 0o755),
+        ],
+    );
+    let image = fixture.compose(TREE, &[&links, &one])?;
+    let tree = image.tree().expect("a tree");
+    assert_eq!(std::fs::read(tree.join("usr/lib/a"))?, b"a");
+    assert!(std::fs::symlink_metadata(tree.join("lib"))?.is_symlink());
+    assert!(!std::fs::symlink_metadata(tree.join("usr/bin/b"))?.is_symlink());
+    Ok(())
+}
+
+pub fn what_cannot_be_in_an_image_is_refused() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let script = fixture.rpm_with("script", &[], |builder| builder.post_install_script("true"));
+    expect(&refused(&fixture, &[&script]), &["script", "%post"])?;
+    let owner = fixture.rpm("owner", &[File::Plain("/etc/x", b"", "stranger", 0o644)]);
+    expect(&refused(&fixture, &[&owner]), &["/etc/x", "stranger"])?;
+    let covered = fixture.rpm("covered", &[File::Plain("/var/lib/x", b"", "root", 0o644)]);
+    let node = "name: node\nkind: disk\npackages: [covered]\n";
+    let error = fixture.compose(node, &[&covered]).expect_err("refused");
+    expect(&error.to_string(), &["/var/lib/x", "covers"])?;
+    let kernel = fixture.rpm("empty", &[File::Folder("/usr")]);
+    let error = fixture.compose(node, &[&kernel]).expect_err("refused");
+    expect(&error.to_string(), &["`node` has no kernel"])
+}
+
+pub fn excluded_files_are_not_there() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let one = fixture.rpm(
+        "one",
+        &[
+            File::Plain("/usr/include/x.h", b"", "root", 0o644),
+            File::Plain("/usr/bin/x", b"", "root", 0o755),
+        ],
+    );
+    let image = fixture.compose(&format!("{TREE}exclude: [/usr/include]\n"), &[&one])?;
+    let tree = image.tree().expect("a tree");
+    assert!(tree.join("usr/bin/x").exists() && !tree.join("usr/include").exists());
+    Ok(())
+}
