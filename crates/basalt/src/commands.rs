@@ -54,7 +54,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// The exit code of a program that a person ran through us, passed on.
 fn passed_on(status: std::process::ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt as _;
-    let code = status.code().or_else(|| status.signal().map(|signal| 128 + signal)).unwrap_or(1);
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|signal| 128 + signal))
+        .unwrap_or(1);
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 

@@ -30,7 +30,11 @@ fn main() -> ExitCode {
         return show(&miette::Report::msg(format!("cannot listen for signals: {error}")));
     }
     let filter = tracing_subscriber::EnvFilter::try_from_env("BASALT_LOG").unwrap_or_else(|_| "warn".into());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).without_time().init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .without_time()
+        .init();
     let arguments = arguments::Arguments::parse();
     match commands::run(&arguments) {
         Ok(code) => code,
@@ -44,7 +48,10 @@ fn main() -> ExitCode {
 
 /// What the supervisor of a cluster needs of us. Its standard error is its log.
 fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tools> {
-    tracing_subscriber::fmt().with_env_filter("info").with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter("info")
+        .with_writer(std::io::stderr)
+        .init();
     // A lease for as long as the cluster lives: `clean` must not take away what it stands on.
     std::mem::forget(basalt_store::Store::open(&plan.inputs.cache));
     Box::new(basalt_machine::SdkTools::new(&plan.inputs.sdk))

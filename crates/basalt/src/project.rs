@@ -44,7 +44,11 @@ impl Project {
             Err(_) => find_root()?,
         };
         let store = Store::open(&Store::default_path()?)?;
-        Ok(Self { root, store, terminal: Terminal::new(quiet) })
+        Ok(Self {
+            root,
+            store,
+            terminal: Terminal::new(quiet),
+        })
     }
 
     /// The folder of the distribution's content.
@@ -62,8 +66,7 @@ impl Project {
         let distro = self.distro();
         let arch = Arch::X86_64;
         let sdk = self.sdk()?;
-        let toolchain =
-            basalt_sdk::toolchain(&self.store, &sdk, &distro.join("toolchain/toolchain.toml"), arch)?;
+        let toolchain = basalt_sdk::toolchain(&self.store, &sdk, &distro.join("toolchain/toolchain.toml"), arch)?;
         let (platform, platform_digest) = basalt_build::platform(&distro.join("macros"), &self.store)?;
         let mut hasher = Hasher::new();
         hasher
@@ -73,10 +76,20 @@ impl Project {
             .fact("platform", platform_digest.as_bytes());
         let ground_digest = hasher.finish();
         let layers = vec![platform, toolchain.path, sdk.path.clone()];
-        let ground = Ground { layers, arch, jobs: basalt_build::cores() };
+        let ground = Ground {
+            layers,
+            arch,
+            jobs: basalt_build::cores(),
+        };
         let distribution = Distribution::read(&distro.join("packages"), &ground, &ground_digest, &self.store)?;
         let tools = Tools::new(&self.root, &sdk);
-        Ok(Workshop { sdk, ground, ground_digest, distribution, tools })
+        Ok(Workshop {
+            sdk,
+            ground,
+            ground_digest,
+            distribution,
+            tools,
+        })
     }
 
     /// The tree of build tools.
@@ -114,7 +127,12 @@ fn find_root() -> Result<Utf8PathBuf> {
     here.ancestors()
         .find(|folder| folder.join("distro/packages").is_dir())
         .map(Utf8Path::to_owned)
-        .ok_or_else(|| miette!(help = "run it as ./basalt, from a checkout", "`{here}` is not in a checkout of Basalt"))
+        .ok_or_else(|| {
+            miette!(
+                help = "run it as ./basalt, from a checkout",
+                "`{here}` is not in a checkout of Basalt"
+            )
+        })
 }
 
 /// Three quarters of this machine's memory, in MiB.
@@ -126,5 +144,7 @@ fn memory() -> u64 {
 
 /// Reads a text file of the user's.
 pub fn read_text(path: &Utf8Path) -> Result<String> {
-    fs_err::read_to_string(path).into_diagnostic().wrap_err_with(|| format!("`{path}` cannot be read"))
+    fs_err::read_to_string(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("`{path}` cannot be read"))
 }

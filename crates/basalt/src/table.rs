@@ -11,7 +11,9 @@ pub struct Table<const COLUMNS: usize> {
 impl<const COLUMNS: usize> Table<COLUMNS> {
     /// A table with nothing but its titles.
     pub fn new(titles: [&str; COLUMNS]) -> Self {
-        Self { rows: vec![titles.map(str::to_uppercase)] }
+        Self {
+            rows: vec![titles.map(str::to_uppercase)],
+        }
     }
 
     /// Adds a line.
@@ -22,7 +24,13 @@ impl<const COLUMNS: usize> Table<COLUMNS> {
 
 impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let width = |column: usize| self.rows.iter().map(|row| row[column].chars().count()).max().unwrap_or_default();
+        let width = |column: usize| {
+            self.rows
+                .iter()
+                .map(|row| row[column].chars().count())
+                .max()
+                .unwrap_or_default()
+        };
         let widths: [usize; COLUMNS] = std::array::from_fn(width);
         for row in &self.rows {
             let mut line = String::new();

@@ -31,8 +31,16 @@ impl Terminal {
     /// Bars if standard error is a terminal; with `quiet`, only warnings.
     pub fn new(quiet: bool) -> Self {
         let live = std::io::stderr().is_terminal() && !quiet;
-        let target = if live { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
-        Self { bars: MultiProgress::with_draw_target(target), live, quiet }
+        let target = if live {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
+        Self {
+            bars: MultiProgress::with_draw_target(target),
+            live,
+            quiet,
+        }
     }
 
     /// A line above the bars.
@@ -94,7 +102,8 @@ impl Bar {
             _ => return,
         };
         if !self.quiet {
-            self.bars.suspend(|| eprintln!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64()));
+            self.bars
+                .suspend(|| eprintln!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64()));
         }
     }
 }

@@ -30,8 +30,11 @@ struct RpmReport {
 /// Builds what is named, or everything.
 pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     let definitions = images::definitions(project)?;
-    let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) =
-        options.names.iter().map(String::as_str).partition(|name| definitions.contains_key(*name));
+    let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = options
+        .names
+        .iter()
+        .map(String::as_str)
+        .partition(|name| definitions.contains_key(*name));
     let wanted_images = if options.names.is_empty() {
         definitions.keys().map(String::as_str).collect()
     } else {
@@ -41,16 +44,27 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     let targets: BTreeSet<usize> = if options.names.is_empty() {
         (0..workshop.distribution.folders.len()).collect()
     } else {
-        wanted_packages.iter().map(|name| workshop.distribution.package(name)).collect::<Result<_, _>>()?
+        wanted_packages
+            .iter()
+            .map(|name| workshop.distribution.package(name))
+            .collect::<Result<_, _>>()?
     };
     let mut packages = Vec::new();
     if !targets.is_empty() {
-        let built = workshop.engine(project, options.keep_going).build(targets.iter().copied())?;
-        packages = targets.iter().filter_map(|target| built.get(target)).map(|built| report(project, built)).collect();
+        let built = workshop
+            .engine(project, options.keep_going)
+            .build(targets.iter().copied())?;
+        packages = targets
+            .iter()
+            .filter_map(|target| built.get(target))
+            .map(|built| report(project, built))
+            .collect();
     }
     let images = images::make_in(project, &workshop, &wanted_images)?;
     if json {
-        answer_json(&serde_json::json!({ "packages": packages, "images": images.values().collect::<Vec<_>>() }));
+        answer_json(
+            &serde_json::json!({ "packages": packages, "images": images.values().map(images::report).collect::<Vec<_>>() }),
+        );
         return Ok(ExitCode::SUCCESS);
     }
     for package in &packages {
@@ -70,7 +84,11 @@ fn report(project: &Project, built: &Built) -> PackageReport {
         size: rpm.size,
         path: rpm.path(&project.store),
     });
-    PackageReport { name: built.name.clone(), seconds: built.seconds, rpms: rpms.collect() }
+    PackageReport {
+        name: built.name.clone(),
+        seconds: built.seconds,
+        rpms: rpms.collect(),
+    }
 }
 
 /// A size for people.

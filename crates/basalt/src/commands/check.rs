@@ -29,12 +29,18 @@ pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
     if json {
         answer_json(&serde_json::json!({ "files": files.len(), "wrong": wrong }));
     }
-    Ok(if wrong.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if wrong.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// What kind of file it is is told by its `kind`.
 fn check(path: &Utf8Path) -> Result<Result<String, Problems>> {
     let text = read_text(path)?;
-    Ok(node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now()))
-        .map(|(config, _)| format!("a NodeConfig for {}", config.cluster.endpoint)))
+    Ok(
+        node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now()))
+            .map(|(config, _)| format!("a NodeConfig for {}", config.cluster.endpoint)),
+    )
 }

@@ -10,7 +10,11 @@ use super::{answer, answer_json};
 
 /// Removes what was not used for so many days, or everything.
 pub fn run(days: u64, all: bool, json: bool) -> Result<ExitCode> {
-    let idle = if all { Duration::ZERO } else { Duration::from_secs(days * 24 * 60 * 60) };
+    let idle = if all {
+        Duration::ZERO
+    } else {
+        Duration::from_secs(days * 24 * 60 * 60)
+    };
     let collected = Store::collect(&Store::default_path()?, idle)?.ok_or_else(|| {
         miette!(
             help = "wait for the other basalt to end; if a cluster is running: ./basalt down",
@@ -20,7 +24,10 @@ pub fn run(days: u64, all: bool, json: bool) -> Result<ExitCode> {
     if json {
         answer_json(&serde_json::json!({ "removed": collected.items }));
     } else {
-        answer(format!("removed {} objects, trees and results from the store", collected.items));
+        answer(format!(
+            "removed {} objects, trees and results from the store",
+            collected.items
+        ));
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,27 +1,109 @@
 //! From names of images to images: what several verbs begin with.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use miette::Result;
+use basalt_build::{Built, Rpm};
+use basalt_image::{Composer, Image, ImageError, Payload};
 
+use basalt_model::image::ImageDefinition;
+use camino::Utf8PathBuf;
+use miette::{Result, WrapErr as _};
+
+use super::build::human;
 use crate::project::{Project, Workshop};
 
 /// The images that the distribution defines, by name.
-pub fn definitions(_project: &Project) -> Result<BTreeMap<String, ()>> {
-    Ok(BTreeMap::new())
+pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition>> {
+    Ok(basalt_image::definitions(&project.distro().join("images"))?)
 }
 
-/// Builds images.
-pub fn make_in(_project: &Project, _workshop: &Workshop, _names: &[&str]) -> Result<BTreeMap<String, String>> {
-    Ok(BTreeMap::new())
+/// Builds what the images install, as far as it is not built, and composes them.
+pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+    make_in(project, &project.workshop()?, names)
+}
+
+/// The same, where the packages are read already.
+pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+    let folder = project.distro().join("images");
+    let definitions = names
+        .iter()
+        .map(|name| basalt_image::definition(&folder, name))
+        .collect::<Result<Vec<_>, ImageError>>()?;
+    let graph = &workshop.distribution.graph;
+    let mut sources = BTreeMap::new();
+    for definition in &definitions {
+        let wanted_by = format!("distro/images/{}.yaml", definition.name);
+        let makers = graph
+            .makers_of(&definition.packages, &wanted_by)
+            .map_err(basalt_build::BuildError::from)?;
+        sources.insert(definition.name.clone(), makers);
+    }
+    let targets: BTreeSet<usize> = sources.values().flatten().copied().collect();
+    let built = workshop.engine(project, false).build(targets)?;
+    let composer = Composer {
+        store: &project.store,
+        sdk: &workshop.sdk,
+        arch: workshop.ground.arch,
+        reporter: project.reporter(),
+    };
+    let mut images = BTreeMap::new();
+    for definition in &definitions {
+        let rpms = installed(definition, &sources[&definition.name], &built, workshop)?;
+        let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+        let payloads: Vec<_> = rpms
+            .iter()
+            .zip(&paths)
+            .map(|(rpm, path)| Payload {
+                package: &rpm.package,
+                path,
+                digest: rpm.digest,
+            })
+            .collect();
+        images.insert(definition.name.clone(), composer.compose(definition, &payloads)?);
+    }
+    Ok(images)
+}
+
+/// The packages of an image: those that it names, and what they require.
+fn installed(
+    definition: &ImageDefinition,
+    makers: &BTreeSet<usize>,
+    built: &BTreeMap<usize, Built>,
+    workshop: &Workshop,
+) -> Result<Vec<Rpm>> {
+    let sources = workshop.distribution.graph.closure(makers.iter().copied());
+    let available: Vec<&Rpm> = sources
+        .iter()
+        .filter_map(|source| built.get(source))
+        .flat_map(|built| &built.rpms)
+        .collect();
+    basalt_build::solve(&definition.packages, &available)
+        .map_err(miette::Report::from)
+        .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))
 }
 
 /// An image in a line.
-pub fn describe(image: &str) -> String {
-    image.to_owned()
+pub fn describe(image: &Image) -> String {
+    let facts = &image.facts;
+    let what = match (&facts.disk, &facts.container) {
+        (Some(disk), _) => format!(
+            "disk, root {} compressed, kernel {}, {} packages",
+            human(disk.root_bytes),
+            human(disk.kernel_bytes),
+            facts.packages.len()
+        ),
+        (None, Some(container)) => format!("container, {} to download", human(container.download_bytes)),
+        (None, None) => format!("tree, {}", human(facts.content_bytes)),
+    };
+    format!(
+        "{:<16} {what}\n{:<16} {}",
+        image.name,
+        "",
+        image.disk().unwrap_or_else(|| image.folder.clone())
+    )
 }
 
-/// Builds images. Under way.
-pub fn make(_project: &Project, _names: &[&str]) -> Result<BTreeMap<String, basalt_image::Image>> {
-    miette::bail!("images cannot be made yet")
+/// An image for scripts: where it is, and what is known about it.
+pub fn report(image: &Image) -> serde_json::Value {
+    serde_json::json!({ "name": image.name, "key": image.key, "folder": image.folder, "disk": image.disk(), "facts": image.facts })
 }

@@ -12,5 +12,7 @@ use crate::project::Project;
 pub fn run(project: &Project, arguments: &[String]) -> Result<ExitCode> {
     let command = Cluster::open(project.cluster_state())?.kubectl(arguments)?;
     // It returns only when it could not be started.
-    Err(command.to_std().exec()).into_diagnostic().wrap_err("kubectl could not be started")
+    Err(command.to_std().exec())
+        .into_diagnostic()
+        .wrap_err("kubectl could not be started")
 }

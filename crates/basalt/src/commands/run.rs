@@ -24,9 +24,16 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
         Err(code) => return Ok(code),
     };
     let images = images::make(project, &[options.image.as_str()])?;
-    let image = images.get(&options.image).and_then(|image| image.disk()).ok_or_else(|| {
-        miette!(help = "`./basalt build` makes images of all kinds", "`{}` is not an image of a disk", options.image)
-    })?;
+    let image = images
+        .get(&options.image)
+        .and_then(|image| image.disk())
+        .ok_or_else(|| {
+            miette!(
+                help = "`./basalt build` makes images of all kinds",
+                "`{}` is not an image of a disk",
+                options.image
+            )
+        })?;
     let tools = SdkTools::new(project.sdk()?.path);
     let arch = Arch::X86_64;
     let verdict = Accelerator::choose(&tools, arch, project.store.root())?;
@@ -37,8 +44,14 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
     machine.memory_mib = u32::try_from(options.memory).unwrap_or(u32::MAX);
     machine.disks.push(Disk::overlay(image, DISK));
     let mac = mac_address(&machine.name, 0);
-    machine.networks.push(Network::User { isolated: false, forwards: Vec::new(), mac });
-    machine.credentials.extend(config.map(|text| Credential::new("basalt.node", text)));
+    machine.networks.push(Network::User {
+        isolated: false,
+        forwards: Vec::new(),
+        mac,
+    });
+    machine
+        .credentials
+        .extend(config.map(|text| Credential::new("basalt.node", text)));
     project.reporter().note(&format!(
         "{} runs on {:?} ({}); leave it with Ctrl-]",
         options.image, verdict.accelerator, verdict.reason
@@ -47,8 +60,15 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
     let left = attach(&running.files().console_socket())?;
     let switched_off = running.ended()?.is_some() || left == Left::MachineEnded;
     running.kill();
-    let last = if switched_off { "has switched itself off" } else { "was switched off" };
-    project.reporter().note(&format!("\n{} {last}, and is gone with all that it wrote", options.image));
+    let last = if switched_off {
+        "has switched itself off"
+    } else {
+        "was switched off"
+    };
+    project.reporter().note(&format!(
+        "\n{} {last}, and is gone with all that it wrote",
+        options.image
+    ));
     interrupt::check()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -26,7 +26,12 @@ pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
             } else {
                 for change in &changes {
                     let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
-                    answer(format!("{:<32} {} -> {}", change.name, version(&change.before), version(&change.now)));
+                    answer(format!(
+                        "{:<32} {} -> {}",
+                        change.name,
+                        version(&change.before),
+                        version(&change.now)
+                    ));
                 }
                 answer(format!("{} packages changed in distro/sdk/sdk.lock", changes.len()));
             }

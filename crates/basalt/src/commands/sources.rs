@@ -46,7 +46,10 @@ fn selected(workshop: &Workshop, names: &[String]) -> Result<Vec<usize>> {
     if names.is_empty() {
         return Ok((0..workshop.distribution.folders.len()).collect());
     }
-    Ok(names.iter().map(|name| workshop.distribution.package(name)).collect::<Result<_, _>>()?)
+    Ok(names
+        .iter()
+        .map(|name| workshop.distribution.package(name))
+        .collect::<Result<_, _>>()?)
 }
 
 /// Whether locks are complete and what is in the store is whole, and whether newer releases are out.

@@ -25,14 +25,23 @@ pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
 
 /// A cluster, for people.
 pub fn show(status: &Status) {
-    answer(format!("API server  {} (process {}, up for {})", status.endpoint, status.supervisor, age(status.seconds)));
+    answer(format!(
+        "API server  {} (process {}, up for {})",
+        status.endpoint,
+        status.supervisor,
+        age(status.seconds)
+    ));
     answer(format!("kubeconfig  {}", status.kubeconfig));
     if let Some(verdict) = &status.accelerator {
         answer(format!("processors  {:?}: {}", verdict.accelerator, verdict.reason));
     }
     let mut table = Table::new(["control plane", "state", "restarts"]);
     for component in &status.components {
-        table.row([component.name.clone(), component.state.to_string(), component.restarts.to_string()]);
+        table.row([
+            component.name.clone(),
+            component.state.to_string(),
+            component.restarts.to_string(),
+        ]);
     }
     answer(format!("\n{table}"));
     let mut table = Table::new(["node", "address", "machine", "in the cluster"]);
@@ -43,7 +52,12 @@ pub fn show(status: &Status) {
             None => "not registered",
         };
         let machine = &node.machine;
-        table.row([machine.name.clone(), machine.address.to_string(), machine.state.to_string(), ready.to_owned()]);
+        table.row([
+            machine.name.clone(),
+            machine.address.to_string(),
+            machine.state.to_string(),
+            ready.to_owned(),
+        ]);
     }
     answer(table);
     let Some(pods) = &status.pods else {
@@ -51,8 +65,18 @@ pub fn show(status: &Status) {
     };
     let mut table = Table::new(["namespace", "pod", "node", "address", "state"]);
     for pod in pods {
-        let state = if pod.ready { pod.state.clone() } else { format!("{}, not ready", pod.state) };
-        table.row([pod.namespace.clone(), pod.name.clone(), pod.node.clone(), pod.address.clone(), state]);
+        let state = if pod.ready {
+            pod.state.clone()
+        } else {
+            format!("{}, not ready", pod.state)
+        };
+        table.row([
+            pod.namespace.clone(),
+            pod.name.clone(),
+            pod.node.clone(),
+            pod.address.clone(),
+            state,
+        ]);
     }
     answer(table);
 }

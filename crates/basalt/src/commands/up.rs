@@ -42,7 +42,10 @@ pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
         ..Size::default()
     };
     match cluster.up(inputs, size, Arch::X86_64, project.reporter()) {
-        Ok(report) if json => answer_json(&Report { build: &clock.stages, cluster: &report }),
+        Ok(report) if json => answer_json(&Report {
+            build: &clock.stages,
+            cluster: &report,
+        }),
         Ok(report) => show(&clock, &report),
         // The one that was asked for is there.
         Err(ClusterError::Running { differences, .. }) if differences.is_empty() => {
@@ -63,12 +66,20 @@ pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
 fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
     let sdk = project.sdk()?;
     clock.passed("build tools");
-    let names: Vec<&str> = [NODE, CONTROL_PLANE].into_iter().chain(CONTAINERS.iter().copied()).collect();
+    let names: Vec<&str> = [NODE, CONTROL_PLANE]
+        .into_iter()
+        .chain(CONTAINERS.iter().copied())
+        .collect();
     let mut made = images::make(project, &names)?;
-    let wrong = |name: &str, kind: &str| miette!("the image `{name}` of distro/images is not a {kind}, which it has to be");
+    let wrong =
+        |name: &str, kind: &str| miette!("the image `{name}` of distro/images is not a {kind}, which it has to be");
     let mut take = |name: &str| made.remove(name);
-    let node_image = take(NODE).and_then(|image| image.disk()).ok_or_else(|| wrong(NODE, "disk"))?;
-    let control_plane = take(CONTROL_PLANE).and_then(|image| image.tree()).ok_or_else(|| wrong(CONTROL_PLANE, "tree"))?;
+    let node_image = take(NODE)
+        .and_then(|image| image.disk())
+        .ok_or_else(|| wrong(NODE, "disk"))?;
+    let control_plane = take(CONTROL_PLANE)
+        .and_then(|image| image.tree())
+        .ok_or_else(|| wrong(CONTROL_PLANE, "tree"))?;
     let containers: Vec<_> = made.into_values().collect();
     let registry = basalt_image::registry(&project.store, &containers, project.reporter())?;
     clock.passed("packages and images");
@@ -78,7 +89,10 @@ fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
         node_image_qcow2: false,
         control_plane,
         registry,
-        images: containers.iter().map(|image| (image.name.clone(), image.reference())).collect(),
+        images: containers
+            .iter()
+            .map(|image| (image.name.clone(), image.reference()))
+            .collect(),
         manifests: project.distro().join("cluster"),
         cache: project.store.root().to_owned(),
     })
@@ -92,13 +106,20 @@ struct Clock {
 
 impl Clock {
     fn start() -> Self {
-        Self { began: Instant::now(), stages: Vec::new() }
+        Self {
+            began: Instant::now(),
+            stages: Vec::new(),
+        }
     }
 
     fn passed(&mut self, stage: &str) {
         let at = self.began.elapsed().as_secs_f64();
         let took = at - self.stages.last().map_or(0.0, |last| last.at);
-        self.stages.push(StageTime { stage: stage.to_owned(), at, took });
+        self.stages.push(StageTime {
+            stage: stage.to_owned(),
+            at,
+            took,
+        });
     }
 }
 
@@ -112,7 +133,10 @@ fn show(clock: &Clock, report: &UpReport) {
     table.row(["in all".to_owned(), seconds(clock.began.elapsed().as_secs_f64())]);
     answer(table);
     if let Some(verdict) = &report.accelerator {
-        answer(format!("the machines run on {:?}: {}", verdict.accelerator, verdict.reason));
+        answer(format!(
+            "the machines run on {:?}: {}",
+            verdict.accelerator, verdict.reason
+        ));
     }
     answer("./basalt kubectl get pods -A   talks to the cluster\n./basalt down                  ends it");
 }
