@@ -31,6 +31,15 @@ const ETCD_PORT: u16 = 2379;
 const CONTROLLER_MANAGER_PORT: u16 = 10257;
 const SCHEDULER_PORT: u16 = 10259;
 
+/// What all programs of the control plane find in their environment.
+const ENVIRONMENT: &[(&str, &str)] = &[
+    ("PATH", "/usr/bin"),
+    // They are small beside this machine's memory, and collecting garbage takes time from the nodes' processors.
+    ("GOGC", "400"),
+    // The registry would send traces to a collector that is not there.
+    ("OTEL_TRACES_EXPORTER", "none"),
+];
+
 /// How to tell that a component is ready.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
@@ -73,9 +82,10 @@ impl Component {
         for path in &self.writes {
             sandbox = sandbox.show_writable(path);
         }
-        sandbox
-            .env("PATH", "/usr/bin")
-            .command(&format!("/usr/bin/{}", self.program), &self.arguments)
+        for (name, value) in ENVIRONMENT {
+            sandbox = sandbox.env(*name, *value);
+        }
+        sandbox.command(&format!("/usr/bin/{}", self.program), &self.arguments)
     }
 }
 
@@ -183,7 +193,6 @@ fn controller_manager(layout: &Layout, pki: &Pki) -> Component {
             pki.certificate(Authority::FrontProxy.name())
         ),
         "--use-service-account-credentials=true".into(),
-        "--controllers=*,bootstrap-signer-controller,token-cleaner-controller".into(),
         format!("--secure-port={CONTROLLER_MANAGER_PORT}"),
     ]);
     Component {
