@@ -77,24 +77,74 @@ pub(crate) fn make(mut place: Window<'_>, volume_id: u32, files: &[(&str, &[u8])
         .volume_id(volume_id)
         .volume_label(*b"ESP        ");
     fatfs::format_volume(&mut place, options)?;
-    place.seek(SeekFrom::Start(0))?;
-    let volume = FileSystem::new(place, FsOptions::new())?;
-    {
-        let mut made = Vec::new();
-        for (path, content) in files {
-            for (slash, _) in path.match_indices('/') {
-                let folder = &path[..slash];
-                if !made.contains(&folder) {
-                    volume.root_dir().create_dir(folder)?;
-                    made.push(folder);
-                }
+    let mut folders: Vec<&str> = Vec::new();
+    for (path, _) in files {
+        for (slash, _) in path.match_indices('/') {
+            if !folders.contains(&&path[..slash]) {
+                folders.push(&path[..slash]);
             }
-            let mut file = volume.root_dir().create_file(path)?;
-            file.write_all(content)?;
-            file.flush()?;
         }
     }
+    let volume = mount(&mut place)?;
+    folders
+        .iter()
+        .try_for_each(|folder| volume.root_dir().create_dir(folder).map(drop))?;
+    volume.unmount()?;
+    mend_folders(&mut place, folders.len())?;
+    let volume = mount(&mut place)?;
+    for (path, content) in files {
+        let mut file = volume.root_dir().create_file(path)?;
+        file.write_all(content)?;
+        file.flush()?;
+    }
+    // Counts what is free, for the next one who mounts it.
+    volume.stats()?;
     volume.unmount()
+}
+
+fn mount<'p, 'f>(place: &'p mut Window<'f>) -> io::Result<FileSystem<&'p mut Window<'f>>> {
+    place.seek(SeekFrom::Start(0))?;
+    FileSystem::new(place, FsOptions::new())
+}
+
+/// The `fatfs` crate gives the entries `.` and `..` long names, which the specification forbids and fsck complains of;
+/// and it has `..` say the number of the root folder where it should say 0. So the first entries of each folder are
+/// written again.
+fn mend_folders(place: &mut Window<'_>, count: usize) -> io::Result<()> {
+    const ENTRY: usize = 32;
+    const ROOT: [u8; 2] = [2, 0];
+    const DELETED: u8 = 0xe5;
+    let mut boot = [0; 512];
+    place.seek(SeekFrom::Start(0))?;
+    place.read_exact(&mut boot)?;
+    let reserved = u64::from(u16::from_le_bytes([boot[14], boot[15]]));
+    let table = u64::from(u32::from_le_bytes([boot[36], boot[37], boot[38], boot[39]]));
+    let data = (reserved + u64::from(boot[16]) * table) * 512;
+    // The clusters after that of the root folder, in the order in which the folders were made.
+    for index in 1..=count as u64 {
+        let start = data + index * u64::from(CLUSTER);
+        let mut entries = [0; 4 * ENTRY];
+        place.seek(SeekFrom::Start(start))?;
+        place.read_exact(&mut entries)?;
+        if &entries[ENTRY..ENTRY + 2] != b". " || &entries[3 * ENTRY..3 * ENTRY + 3] != b".. " {
+            return Err(io::Error::other(
+                "a folder of the EFI system partition is not where it was made",
+            ));
+        }
+        let mut mended = [0; 4 * ENTRY];
+        mended[..ENTRY].copy_from_slice(&entries[ENTRY..2 * ENTRY]);
+        mended[ENTRY..2 * ENTRY].copy_from_slice(&entries[3 * ENTRY..]);
+        // Not the end of the folder: there may be folders in it.
+        mended[2 * ENTRY] = DELETED;
+        mended[3 * ENTRY] = DELETED;
+        let parent = ENTRY + 26..ENTRY + 28;
+        if mended[parent.clone()] == ROOT {
+            mended[parent].fill(0);
+        }
+        place.seek(SeekFrom::Start(start))?;
+        place.write_all(&mended)?;
+    }
+    Ok(())
 }
 
 #[cfg(test)]

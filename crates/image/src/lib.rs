@@ -21,6 +21,9 @@ mod composer;
 mod container;
 mod definitions;
 mod disk;
+#[cfg(test)]
+#[path = "../tests/compose/efi.rs"]
+mod efi;
 mod erofs;
 mod error;
 mod esp;

@@ -170,10 +170,7 @@ mod tests {
     use object::read::{Object as _, ObjectSection as _};
 
     use super::*;
-    use efi::efi_program;
-
-    #[path = "../../tests/compose/efi.rs"]
-    mod efi;
+    use crate::efi::efi_program;
 
     #[test]
     fn what_went_in_is_read_back() {

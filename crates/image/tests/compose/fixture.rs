@@ -160,7 +160,12 @@ pub fn node(fixture: &Fixture) -> Vec<Rpm> {
         ),
         fixture.rpm(
             "kernel",
-            &[File::Plain("/lib/modules/6.12.1-1.bs1/vmlinuz", &kernel, "root", 0o644)],
+            &[File::Plain(
+                "/usr/lib/modules/6.12.1-1.bs1/vmlinuz",
+                &kernel,
+                "root",
+                0o644,
+            )],
         ),
         fixture.rpm(
             "systemd-boot",
