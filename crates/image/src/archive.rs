@@ -10,6 +10,8 @@ use crate::{BUILD_TIME, ImageError, Payload};
 /// Writes the whole tree as an archive.
 pub(crate) fn write(root: &Root, payloads: &[Payload<'_>], to: impl Write) -> Result<(), ImageError> {
     let mut archive = Archive(Builder::new(to));
+    // Without an entry of its own, mkfs.erofs lets everybody write to the root.
+    archive.directory("./", &Entry::folder())?;
     root.hand_over(payloads, &mut archive)?;
     archive.0.into_inner().and_then(|mut to| to.flush()).map_err(failed)
 }
@@ -18,7 +20,7 @@ struct Archive<W: Write>(Builder<W>);
 
 impl<W: Write> Sink for Archive<W> {
     fn directory(&mut self, path: &str, entry: &Entry) -> Result<(), ImageError> {
-        let path = format!("{}/", inside(path));
+        let path = format!("{}/", inside(path).trim_end_matches('/'));
         let mut header = header(entry, EntryType::Directory, 0);
         self.0.append_data(&mut header, path, std::io::empty()).map_err(failed)
     }

@@ -223,8 +223,6 @@ impl Work<'_> {
                     (&default_name, boot.loader),
                     (&loader_path, boot.loader),
                     ("loader/loader.conf", LOADER_CONF.as_bytes()),
-                    // Says that the entries are of the kind that needs no files of their own.
-                    ("loader/entries.srel", b"type1\n"),
                     (&kernel_path, &kernel),
                 ],
             },

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use basalt_repo::{FileEntry, FileKind};
 
 use crate::accounts::Accounts;
-use crate::root::{Entry, Root, What};
+use crate::root::{COMPOSER, Entry, Root, What};
 use crate::{ImageError, Payload};
 
 /// A longer way through links leads in a circle.
@@ -114,7 +114,7 @@ fn add(root: &mut Root, path: String, entry: Entry) -> Result<(), ImageError> {
         return Ok(());
     };
     // A folder that was only made because something lies in it is now declared.
-    if there.package == "the composer" && there.what == What::Directory && entry.what == What::Directory {
+    if there.package == COMPOSER && there.what == What::Directory && entry.what == What::Directory {
         root.entries.insert(path, entry);
         return Ok(());
     }

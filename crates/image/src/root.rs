@@ -8,6 +8,9 @@ use basalt_process::interrupt;
 
 use crate::{ImageError, Payload};
 
+/// Who an entry is from that is from no package.
+pub(crate) const COMPOSER: &str = "the composer";
+
 /// All entries of an image, by their real absolute path. Folders come before what is in them.
 #[derive(Debug, Default)]
 pub(crate) struct Root {
@@ -24,6 +27,19 @@ pub(crate) struct Entry {
     pub(crate) group: u32,
     /// The name of the package that it is from.
     pub(crate) package: String,
+}
+
+impl Entry {
+    /// A folder that no package declares.
+    pub(crate) fn folder() -> Self {
+        Self {
+            what: What::Directory,
+            mode: 0o755,
+            user: 0,
+            group: 0,
+            package: COMPOSER.to_owned(),
+        }
+    }
 }
 
 /// What an entry is.
@@ -65,7 +81,7 @@ impl Root {
             mode: 0o644,
             user: 0,
             group: 0,
-            package: "the composer".to_owned(),
+            package: COMPOSER.to_owned(),
         };
         match self.entries.insert(path.to_owned(), entry) {
             None => {
@@ -89,7 +105,7 @@ impl Root {
                 mode: 0o755,
                 user: 0,
                 group: 0,
-                package: "the composer".to_owned(),
+                package: COMPOSER.to_owned(),
             });
         }
     }

@@ -60,6 +60,7 @@ pub fn the_root_file_system_is_sound(sdk: &Utf8PathBuf) -> Result<(), Failed> {
     let root = partition(&image, "root-a", &path)?;
     run(&fixture, &path, "fsck.erofs", &[root.as_str()])?;
     let show = |file: &str| run(&fixture, &path, "dump.erofs", &["--path", file, root.as_str()]);
+    assert!(show("/")?.contains("0755"));
     let keys = show("/etc/chrony.keys")?;
     assert!(
         keys.contains("Uid: 190") && keys.contains("Gid: 190") && keys.contains("0640"),
