@@ -9,13 +9,16 @@
 //!
 //! [`SdkTree::sandbox`] runs any tool of the tree.
 
+mod apt;
 pub mod archive;
 mod error;
+mod releases;
 mod resolve;
 mod toolchain;
 mod tree;
 
 pub use error::SdkError;
+pub use releases::source_versions;
 pub use resolve::{Change, lock};
 pub use toolchain::{Toolchain, toolchain};
 pub use tree::{SdkTree, ensure};

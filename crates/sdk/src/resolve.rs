@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 
 use basalt_model::digest::Digest;
 use basalt_model::sdk_lock::{LockedPackage, SdkDefinition, SdkLock};
-use basalt_process::{Command, tool};
+use basalt_process::tool;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_store::{Store, StoreError, write};
 use camino::Utf8Path;
 
-use crate::{SdkError, archive};
-
-/// Debian's keys, with which the archive's indexes are verified.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+use crate::SdkError;
+use crate::apt::{Index, PrivateApt};
 
 /// How one package differs between an old lock and a new one.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -38,16 +36,14 @@ pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result
         remedy: "it holds a list `suites` and a table `packages` of lists",
     })?;
     let task = reporter.task("resolving the SDK's packages", Unit::Items, None);
-    let mirror = archive::mirror()?;
-    let workspace = store.workspace()?;
-    let root = workspace.path();
-    prepare(root, &mirror, &definition)?;
-    apt(root).arg("update").output()?;
-    let answer = apt(root)
+    let apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
+    apt.update()?;
+    let answer = apt
+        .command(tool::APT_GET)
         .args(["install", "--yes", "--no-install-recommends", "--print-uris"])
         .args(definition.wanted())
         .output()?;
-    let packages = parse_uris(&answer.text(), &mirror);
+    let packages = parse_uris(&answer.text(), &apt.mirror);
     let suite = definition.suites.first().cloned().unwrap_or_default();
     let new = SdkLock { suite, packages };
     let lock_path = folder.join("sdk.lock");
@@ -57,39 +53,6 @@ pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result
     write::atomically(&lock_path, new.render())?;
     task.finish(Outcome::Done);
     Ok(changes(old.as_ref(), &new))
-}
-
-fn prepare(root: &Utf8Path, mirror: &str, definition: &SdkDefinition) -> Result<(), StoreError> {
-    let sources: String = definition
-        .suites
-        .iter()
-        .map(|suite| format!("deb [signed-by={KEYRING}] {mirror} {suite} main\n"))
-        .collect();
-    write::atomically(&root.join("sources.list"), sources)?;
-    write::atomically(&root.join("status"), "")?;
-    for folder in ["state/lists/partial", "cache/archives/partial", "parts"] {
-        let folder = root.join(folder);
-        fs_err::create_dir_all(&folder).map_err(StoreError::io("cannot create", &folder))?;
-    }
-    Ok(())
-}
-
-/// apt with the machine's settings, but with sources and state in `root`.
-fn apt(root: &Utf8Path) -> Command {
-    let option = |name: &str, value: String| format!("-o{name}={value}");
-    Command::tool(tool::APT_GET).args([
-        option("Dir::Etc::sourcelist", root.join("sources.list").into_string()),
-        option("Dir::Etc::sourceparts", root.join("parts").into_string()),
-        option("Dir::State", root.join("state").into_string()),
-        option("Dir::State::status", root.join("status").into_string()),
-        option("Dir::Cache", root.join("cache").into_string()),
-        option("APT::Architecture", "amd64".to_owned()),
-        option("APT::Architectures", "amd64".to_owned()),
-        option("APT::Sandbox::User", String::new()),
-        option("Acquire::Languages", "none".to_owned()),
-        option("Acquire::ForceHash", "SHA256".to_owned()),
-        option("Debug::NoLocking", "true".to_owned()),
-    ])
 }
 
 /// Reads lines of the form `'URL' file size SHA256:digest`.

@@ -33,6 +33,16 @@ pub struct SdkTree {
 }
 
 impl SdkTree {
+    /// The tree that the lock describes, if the store has it.
+    ///
+    /// # Errors
+    /// When the lock cannot be read.
+    pub fn find(store: &Store, lock_path: &Utf8Path) -> Result<Option<Self>, SdkError> {
+        let text = fs_err::read_to_string(lock_path).map_err(StoreError::io("cannot read", lock_path))?;
+        let digest = digest(&text);
+        Ok(store.tree(&digest).map(|path| Self { path, digest }))
+    }
+
     /// A sandbox with the tree as its root and the usual variables, in which a tool of it can be run.
     pub fn sandbox(&self) -> Sandbox {
         Sandbox::new(Root {
@@ -51,13 +61,11 @@ impl SdkTree {
 /// # Errors
 /// When a package cannot be had any more, and when making the tree fails.
 pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> Result<SdkTree, SdkError> {
-    let text = fs_err::read_to_string(lock_path).map_err(StoreError::io("cannot read", lock_path))?;
-    let mut hasher = Hasher::new();
-    hasher.fact("sdk recipe", RECIPE).fact("lock", &text);
-    let digest = hasher.finish();
-    if let Some(path) = store.tree(&digest) {
-        return Ok(SdkTree { path, digest });
+    if let Some(sdk) = SdkTree::find(store, lock_path)? {
+        return Ok(sdk);
     }
+    let text = fs_err::read_to_string(lock_path).map_err(StoreError::io("cannot read", lock_path))?;
+    let digest = digest(&text);
     let lock = SdkLock::parse(&text).map_err(|error| SdkError::File {
         path: lock_path.to_owned(),
         message: error.to_string(),
@@ -68,6 +76,13 @@ pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> R
     })?;
     let path = store.tree_or_make(&digest, |tree| make(&lock, tree, store, reporter))?;
     Ok(SdkTree { path, digest })
+}
+
+/// The digest of what a tree is made from.
+fn digest(lock: &str) -> Digest {
+    let mut hasher = Hasher::new();
+    hasher.fact("sdk recipe", RECIPE).fact("lock", lock);
+    hasher.finish()
 }
 
 fn make(lock: &SdkLock, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {

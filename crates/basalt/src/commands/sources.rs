@@ -9,6 +9,9 @@ use super::{answer, answer_json};
 use crate::arguments::Sources;
 use crate::project::{Project, Workshop};
 
+/// Where new releases turn up.
+const SUITES: &[&str] = &["trixie", "trixie-backports", "sid"];
+
 /// Fetches, locks, or checks.
 pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
     match what {
@@ -55,10 +58,13 @@ fn selected(workshop: &Workshop, names: &[String]) -> Result<Vec<usize>> {
 /// Whether locks are complete and what is in the store is whole, and whether newer releases are out.
 fn check(project: &Project, names: &[String], json: bool) -> Result<ExitCode> {
     let workshop = project.workshop()?;
+    let suites: Vec<String> = SUITES.iter().map(|suite| (*suite).to_owned()).collect();
+    let known = basalt_sdk::source_versions(&suites, &project.store, project.reporter())?;
     let mut findings = Vec::new();
     for package in selected(&workshop, names)? {
         let set = SourceSet::load(&workshop.distribution.folders[package].path)?;
         findings.extend(set.check(&project.store)?);
+        findings.extend(set.newer(&known));
     }
     if json {
         answer_json(&findings);
