@@ -17,10 +17,14 @@ fn crates(lock: &Path) -> BTreeSet<String> {
     let text = std::fs::read_to_string(lock).unwrap();
     let entries = text.split("[[package]]\n").skip(1);
     let facts = entries.map(|entry| {
-        let lines = entry.lines().filter(|line| ["name", "version", "checksum"].iter().any(|key| line.starts_with(key)));
+        let lines = entry
+            .lines()
+            .filter(|line| ["name", "version", "checksum"].iter().any(|key| line.starts_with(key)));
         lines.collect::<Vec<_>>().join(" ")
     });
-    facts.filter(|facts| !facts.contains("\"basalt-node-package\"")).collect()
+    facts
+        .filter(|facts| !facts.contains("\"basalt-node-package\""))
+        .collect()
 }
 
 #[test]
@@ -29,14 +33,27 @@ fn its_lock_is_part_of_the_workspaces() {
     let all = crates(&root().join("Cargo.lock"));
     assert!(own.len() > 10, "no crates were found in the lock");
     let strange: Vec<_> = own.difference(&all).collect();
-    assert!(strange.is_empty(), "the lock of the package names other crates than the workspace: {strange:#?}\n{REMEDY}");
+    assert!(
+        strange.is_empty(),
+        "the lock of the package names other crates than the workspace: {strange:#?}\n{REMEDY}"
+    );
 }
 
 #[test]
 fn its_lock_is_complete() {
     let manifest = root().join("distro/packages/basalt-node/Cargo.toml");
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["metadata", "--locked", "--offline", "--format-version=1", "--filter-platform=x86_64-unknown-linux-gnu"]);
+    cargo.args([
+        "metadata",
+        "--locked",
+        "--offline",
+        "--format-version=1",
+        "--filter-platform=x86_64-unknown-linux-gnu",
+    ]);
     let output = cargo.arg("--manifest-path").arg(manifest).output().unwrap();
-    assert!(output.status.success(), "{}\n{REMEDY}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}\n{REMEDY}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }

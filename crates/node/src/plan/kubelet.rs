@@ -46,6 +46,8 @@ fn configuration(config: &NodeConfig) -> Value {
         "failSwapOn": true,
         // A new node pulls several images at once: a large one does not hold the pod network back.
         "maxParallelImagePulls": 4,
+        // A NodeConfig that sets one threshold keeps the others.
+        "mergeDefaultEvictionSettings": true,
         // What the kubelet needs of the kernel is set at boot (sysctl.d); it shall say so when somebody changed it.
         "protectKernelDefaults": true,
         // The servers themselves: a pod cannot reach the stub of systemd-resolved on the node's loopback.
