@@ -64,6 +64,12 @@ pub enum Verb {
     /// The tree of build tools.
     #[command(subcommand)]
     Sdk(Sdk),
+    /// Test everything: the code, the engine, and the real thing, built, booted and broken.
+    Test {
+        /// Only what needs nothing built: format, lints, tests of the crates.
+        #[arg(long)]
+        quick: bool,
+    },
     /// Check files that describe things: a NodeConfig, an image definition.
     Check {
         /// The files.

@@ -21,6 +21,7 @@ mod sdk;
 mod shell;
 mod sources;
 mod status;
+mod test;
 mod up;
 
 /// Does what was asked for.
@@ -45,6 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Shell { package } => shell::run(&project, package),
         Verb::Sources(what) => sources::run(&project, what, json),
         Verb::Sdk(what) => sdk::run(&project, what, json),
+        Verb::Test { quick } => test::run(&project, *quick, json),
         Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean { .. } | Verb::Supervisor { .. } => {
             Ok(ExitCode::SUCCESS)
         }

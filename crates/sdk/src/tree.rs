@@ -111,7 +111,7 @@ fn make(lock: &SdkLock, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter)
 }
 
 /// Makes a repository of the locked packages and no others.
-fn index(lock: &SdkLock, repository: &Utf8Path, store: &Store) -> Result<(), SdkError> {
+pub(crate) fn index(lock: &SdkLock, repository: &Utf8Path, store: &Store) -> Result<(), SdkError> {
     fs_err::create_dir_all(repository).map_err(StoreError::io("cannot create", repository))?;
     let mut packages = String::new();
     for package in &lock.packages {

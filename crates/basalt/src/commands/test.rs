@@ -1,0 +1,285 @@
+//! `basalt test`: everything that decides whether a change is good, in the order of what it costs.
+
+use std::process::ExitCode;
+
+use basalt_process::{Command, ProcessError, tool};
+use basalt_progress::{Outcome, Unit};
+use camino::Utf8PathBuf;
+use miette::{IntoDiagnostic as _, Report, Result, miette};
+use serde::Serialize;
+
+use super::{answer, answer_json, images};
+use crate::project::Project;
+
+/// Cargo finds what the launcher compiled: most of the crates are compiled once for both.
+const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
+
+/// What came of all tests.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+struct Tally {
+    passed: u64,
+    failed: u64,
+    skipped: u64,
+}
+
+/// The steps under way.
+struct Steps<'a> {
+    project: &'a Project,
+    /// How many there are.
+    count: usize,
+    begun: usize,
+    tally: Tally,
+}
+
+/// Runs the steps, up to the first that fails. The last line that is written is the sum.
+pub fn run(project: &Project, quick: bool, json: bool) -> Result<ExitCode> {
+    let mut steps = Steps {
+        project,
+        count: if quick { 3 } else { 7 },
+        begun: 0,
+        tally: Tally::default(),
+    };
+    let result = if quick { steps.quick() } else { steps.all() };
+    basalt_process::interrupt::check()?;
+    let code = match &result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(report) => {
+            steps.tally.failed = steps.tally.failed.max(1);
+            crate::show(report)
+        }
+    };
+    if json {
+        answer_json(&steps.tally);
+    } else {
+        answer(steps.tally);
+    }
+    Ok(code)
+}
+
+impl Steps<'_> {
+    /// What needs nothing built. Where the SDK is there by chance, what needs it is tested too.
+    fn quick(&mut self) -> Result<()> {
+        self.format()?;
+        self.lints()?;
+        let lock = self.project.distro().join("sdk/sdk.lock");
+        let sdk = basalt_sdk::SdkTree::find(&self.project.store, &lock)?;
+        self.units(sdk.map(|sdk| sdk.path))?;
+        self.project
+            .reporter()
+            .note("left out: the engine's tests and the real thing, which `./basalt test` does");
+        Ok(())
+    }
+
+    fn all(&mut self) -> Result<()> {
+        let project = self.project;
+        // The SDK is fetched rather than computed: meanwhile the processors look at the code.
+        let sdk = std::thread::scope(|scope| {
+            let sdk = scope.spawn(|| project.sdk());
+            let code = self.format().and_then(|()| self.lints());
+            let sdk = sdk.join().unwrap_or_else(|_| Err(miette!("making the SDK panicked")));
+            code.and(sdk)
+        });
+        let sdk = self.step("build tools", |_| sdk)?;
+        self.units(Some(sdk.path.clone()))?;
+        let surroundings = |command: Command| -> Result<Command> {
+            let program = std::env::current_exe().into_diagnostic()?;
+            let command = command.env("BASALT_PROGRAM", program);
+            Ok(command
+                .env("BASALT_SDK", &sdk.path)
+                .env("BASALT_STORE", project.store.root()))
+        };
+        let engine = surroundings(self.cargo(["test", "--workspace", "--test", "engine"]))?;
+        self.tests("the engine on small packages", "engine", &engine)?;
+        self.step("packages and images", |steps| steps.images())?;
+        let node = surroundings(self.cargo(["test", "--workspace", "--test", "node"]))?;
+        self.tests("the real thing", "node", &node)
+    }
+
+    fn format(&mut self) -> Result<()> {
+        let command = Command::tool(tool::CARGO)
+            .args(["fmt", "--all", "--check"])
+            .current_dir(&self.project.root);
+        self.step("format", |steps| steps.watch("format", &command, |_| {}))
+    }
+
+    fn lints(&mut self) -> Result<()> {
+        let command = self
+            .cargo(["clippy", "--workspace", "--all-targets"])
+            .args(["--", "--deny", "warnings"]);
+        self.step("lints", |steps| steps.watch("lints", &command, |_| {}))
+    }
+
+    fn units(&mut self, sdk: Option<Utf8PathBuf>) -> Result<()> {
+        let mut command = self.cargo(["test", "--no-fail-fast", "--workspace", "--exclude", "basalt-tests"]);
+        if let Some(sdk) = sdk {
+            command = command.env("BASALT_SDK", sdk);
+        }
+        self.tests("crates", "crates", &command)
+    }
+
+    /// Everything that the real thing is made of.
+    fn images(&self) -> Result<()> {
+        let definitions = images::definitions(self.project)?;
+        let names: Vec<_> = definitions.keys().map(String::as_str).collect();
+        images::make(self.project, &names).map(drop)
+    }
+
+    fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
+        Command::tool(tool::CARGO)
+            .args(arguments)
+            .args(PROFILE)
+            .current_dir(&self.project.root)
+    }
+
+    /// A step that is one test.
+    fn step<T>(&mut self, title: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
+        self.announce(title);
+        let result = work(self);
+        match &result {
+            Ok(_) => self.tally.passed += 1,
+            Err(_) => self.tally.failed += 1,
+        }
+        result
+    }
+
+    /// A step of many tests, which say in cargo's manner how they went.
+    fn tests(&mut self, title: &str, log: &str, command: &Command) -> Result<()> {
+        self.announce(title);
+        let mut tally = Tally::default();
+        let result = self.watch(log, command, |line| tally.count(line));
+        if result.is_err() {
+            // It may not even have compiled.
+            tally.failed = tally.failed.max(1);
+        }
+        self.tally.add(tally);
+        self.project.reporter().note(&format!("  {title}: {tally}"));
+        result
+    }
+
+    fn announce(&mut self, title: &str) {
+        self.begun += 1;
+        let (begun, count) = (self.begun, self.count);
+        self.project.reporter().note(&format!("[{begun}/{count}] {title}"));
+    }
+
+    /// Runs a command with all that it writes in a log; when it fails, what matters of that is shown.
+    fn watch(&self, log: &str, command: &Command, mut line: impl FnMut(&str)) -> Result<()> {
+        let reporter = self.project.reporter();
+        let log = self.project.store.root().join("logs").join(format!("test-{log}.log"));
+        let task = reporter.task(&command.name(), Unit::Items, None);
+        let mut lines = Vec::new();
+        let result = command.lines(|text| {
+            task.detail(text.trim());
+            if text.starts_with("SKIPPED") {
+                reporter.warn(text);
+            }
+            line(text);
+            lines.push(text.to_owned());
+        });
+        basalt_store::write::atomically(&log, lines.join("\n") + "\n")?;
+        match result {
+            Ok(()) => {
+                task.finish(Outcome::Done);
+                Ok(())
+            }
+            Err(error @ ProcessError::Failed { .. }) => {
+                task.finish(Outcome::Failed);
+                for text in lines.iter().filter(|line| matters(line)) {
+                    reporter.warn(text);
+                }
+                Err(failure(command, &log, &error))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+fn failure(command: &Command, log: &Utf8PathBuf, error: &ProcessError) -> Report {
+    let ProcessError::Failed { program, status, .. } = error else {
+        return miette!("{error}");
+    };
+    miette!(
+        help = format!("to run it again:\n  {}\nall that it wrote: {log}", command.pasteable()),
+        "`{program}` failed ({status})"
+    )
+}
+
+/// Of what cargo and tests write, what is not about things that went well.
+fn matters(line: &str) -> bool {
+    let words = line.trim_start();
+    let progress = [
+        "Compiling ",
+        "Checking ",
+        "Finished ",
+        "Running ",
+        "Downloaded ",
+        "Downloading ",
+        "Fresh ",
+    ];
+    !(words.is_empty()
+        || progress.iter().any(|word| words.starts_with(word))
+        || words.starts_with("test ") && (words.ends_with("ok") || words.ends_with("ignored"))
+        || words.starts_with("running ")
+        || words.starts_with("test result: ok"))
+}
+
+impl Tally {
+    /// Takes what a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...` says.
+    fn count(&mut self, line: &str) {
+        let Some(rest) = line.trim().strip_prefix("test result: ") else {
+            return;
+        };
+        for part in rest.split(['.', ';']) {
+            let mut words = part.split_whitespace();
+            let (Some(Ok(number)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else {
+                continue;
+            };
+            match what {
+                "passed" => self.passed += number,
+                "failed" => self.failed += number,
+                "ignored" => self.skipped += number,
+                _ => {}
+            }
+        }
+    }
+
+    fn add(&mut self, other: Self) {
+        self.passed += other.passed;
+        self.failed += other.failed;
+        self.skipped += other.skipped;
+    }
+}
+
+impl std::fmt::Display for Tally {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            passed,
+            failed,
+            skipped,
+        } = self;
+        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn results_are_summed_up() {
+        let mut tally = Tally::default();
+        tally.count("running 3 tests");
+        tally.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        tally
+            .count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.50s");
+        assert_eq!(tally.to_string(), "13 passed, 2 failed, 1 skipped");
+    }
+
+    #[test]
+    fn what_went_well_is_not_shown_after_a_failure() {
+        assert!(!matters("   Compiling zlib v1.0.0"));
+        assert!(!matters("test engine::works ... ok"));
+        assert!(matters("test engine::fails ... FAILED"));
+        assert!(matters("thread 'engine::fails' panicked at src/lib.rs:3:5:"));
+    }
+}

@@ -1,0 +1,198 @@
+//! A small distribution in a checkout and a store of its own.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use basalt_build::{BuildError, Built, Distribution, Engine};
+use basalt_model::arch::Arch;
+use basalt_model::digest::{Digest, Hasher};
+use basalt_progress::Outcome;
+use basalt_sources::Tools;
+use basalt_store::Store;
+use basalt_tests::{Cli, Failed, Place, Recorder, shown};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// The packages of tests/fixtures/engine, from the lowest up, and the one beside them.
+pub const ALL: [&str; 4] = ["garden", "house", "stone", "wall"];
+
+/// What the tests share: the trees that every build stands on.
+pub struct Ground {
+    place: Place,
+    toolchain: Utf8PathBuf,
+    counter: AtomicUsize,
+}
+
+/// A distribution.
+pub struct Distro {
+    /// The root of its checkout.
+    pub root: Utf8PathBuf,
+    /// Its store.
+    pub store: Store,
+    ground: basalt_build::Ground,
+    ground_digest: Digest,
+    tools: Tools,
+    program: Utf8PathBuf,
+}
+
+impl Ground {
+    /// The toolchain, which the command makes for any build, is made once for all tests.
+    pub fn prepare(place: Place) -> Result<Self, Failed> {
+        let nursery = Store::open(&place.folder("nursery")?).map_err(shown)?;
+        let description = place.surroundings.checkout.join("distro/toolchain/toolchain.toml");
+        let toolchain = basalt_sdk::toolchain(&nursery, &place.sdk, &description, Arch::X86_64).map_err(shown)?;
+        Ok(Self {
+            place,
+            toolchain: toolchain.path,
+            counter: AtomicUsize::new(0),
+        })
+    }
+
+    /// The packages of tests/fixtures/engine, in a checkout that has everything else from ours.
+    pub fn distro(&self) -> Result<Distro, Failed> {
+        let number = self.counter.fetch_add(1, Ordering::Relaxed);
+        let folder = self.place.folder(&number.to_string())?;
+        let checkout = &self.place.surroundings.checkout;
+        let root = folder.join("checkout");
+        fs_err::create_dir_all(root.join("distro/images"))?;
+        for part in ["sdk", "toolchain", "macros"] {
+            std::os::unix::fs::symlink(checkout.join("distro").join(part), root.join("distro").join(part))?;
+        }
+        copy(&checkout.join("tests/fixtures/engine"), &root.join("distro/packages"))?;
+
+        let store = Store::open(&folder.join("store")).map_err(shown)?;
+        self.share_trees(store.root())?;
+        let (platform, platform_digest) = basalt_build::platform(&root.join("distro/macros"), &store).map_err(shown)?;
+        let sdk = &self.place.sdk;
+        let mut hasher = Hasher::new();
+        hasher
+            .fact("sdk", sdk.digest.as_bytes())
+            .fact("platform", platform_digest.as_bytes());
+        Ok(Distro {
+            tools: Tools::new(&root, sdk),
+            root,
+            store,
+            ground: basalt_build::Ground {
+                layers: vec![platform, self.toolchain.clone(), sdk.path.clone()],
+                arch: Arch::X86_64,
+                jobs: basalt_build::cores(),
+            },
+            ground_digest: hasher.finish(),
+            program: self.place.surroundings.program.clone(),
+        })
+    }
+
+    /// Lets a store have the large trees, without a copy.
+    fn share_trees(&self, store: &Utf8Path) -> Result<(), Failed> {
+        for tree in self.shared_trees() {
+            let name = tree.file_name().unwrap_or_default();
+            std::os::unix::fs::symlink(tree, store.join("trees").join(name))?;
+        }
+        Ok(())
+    }
+
+    /// The large trees, each in a folder `trees` of some store.
+    pub fn shared_trees(&self) -> [&Utf8Path; 2] {
+        [&self.toolchain, &self.place.sdk.path]
+    }
+}
+
+impl Distro {
+    /// The path of a file in a package's folder.
+    pub fn file(&self, package: &str, name: &str) -> Utf8PathBuf {
+        self.root.join("distro/packages").join(package).join(name)
+    }
+
+    /// Adds a package of one file, or writes another spec for one that is there. `sections` are those of the spec.
+    pub fn write(&self, package: &str, tags: &str, sections: &str) -> Result<(), Failed> {
+        let spec = format!(
+            "Name: {package}\nVersion: 1\nRelease: 1%{{?dist}}\nSummary: A package of a test\n\
+             License: Apache-2.0 OR MIT\nBuildArch: noarch\n{tags}\n%description\n%{{summary}}.\n\n{sections}\n"
+        );
+        let path = self.file(package, &format!("{package}.spec"));
+        fs_err::create_dir_all(path.parent().unwrap_or(&path))?;
+        Ok(fs_err::write(path, spec)?)
+    }
+
+    /// Replaces text in the spec of a package.
+    pub fn edit(&self, package: &str, from: &str, to: &str) -> Result<(), Failed> {
+        let path = self.file(package, &format!("{package}.spec"));
+        let text = fs_err::read_to_string(&path)?;
+        if !text.contains(from) {
+            return Err(format!("`{from}` is not in {path}").into());
+        }
+        Ok(fs_err::write(&path, text.replace(from, to))?)
+    }
+
+    /// Reads the specs.
+    pub fn read(&self) -> Result<Distribution, BuildError> {
+        let packages = self.root.join("distro/packages");
+        Distribution::read(&packages, &self.ground, &self.ground_digest, &self.store)
+    }
+
+    /// Builds packages, and says which were built rather than known, in the order in which they were.
+    pub fn build(&self, names: &[&str]) -> Result<(Vec<String>, BTreeMap<String, Built>), BuildError> {
+        let recorder = Recorder::default();
+        let built = self.build_with(names, false, &recorder)?;
+        Ok((built_ones(&recorder), built))
+    }
+
+    /// The same, with all that can be chosen.
+    pub fn build_with(
+        &self,
+        names: &[&str],
+        keep_going: bool,
+        recorder: &Recorder,
+    ) -> Result<BTreeMap<String, Built>, BuildError> {
+        let distribution = self.read()?;
+        let engine = Engine {
+            store: &self.store,
+            distribution: &distribution,
+            ground: &self.ground,
+            ground_digest: self.ground_digest,
+            tools: &self.tools,
+            reporter: recorder,
+            memory: 4096,
+            keep_going,
+        };
+        let targets = names
+            .iter()
+            .map(|name| distribution.package(name))
+            .collect::<Result<Vec<_>, _>>()?;
+        let built = engine.build(targets)?;
+        Ok(built.into_values().map(|built| (built.name.clone(), built)).collect())
+    }
+
+    /// The command on this checkout and store.
+    pub fn cli(&self) -> Cli {
+        Cli::new(&self.program, &self.root).env("BASALT_STORE", self.store.root())
+    }
+
+    /// Fails when something half-made lies in the store.
+    pub fn nothing_is_left(&self) -> Result<(), Failed> {
+        let tmp = self.store.root().join("tmp");
+        let left: Vec<_> = tmp.read_dir_utf8()?.flatten().map(|entry| entry.into_path()).collect();
+        basalt_tests::ensure(left.is_empty(), || format!("this is left: {left:?}"))
+    }
+}
+
+/// Of the tasks that a build reported, the packages that were built, sorted.
+pub fn built_ones(recorder: &Recorder) -> Vec<String> {
+    let mut titles = recorder.ended(Outcome::Done);
+    titles.retain(|title| title != "building packages");
+    titles.sort();
+    titles
+}
+
+fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), Failed> {
+    fs_err::create_dir_all(to)?;
+    for entry in from.read_dir_utf8()? {
+        let entry = entry?;
+        let place = to.join(entry.file_name());
+        if entry.file_type()?.is_dir() {
+            copy(entry.path(), &place)?;
+        } else {
+            fs_err::copy(entry.path(), place)?;
+        }
+    }
+    Ok(())
+}

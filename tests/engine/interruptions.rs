@@ -1,0 +1,90 @@
+//! Builds that end before their time, and builds at the same time.
+
+use std::time::Duration;
+
+use basalt_tests::{Failed, ensure, has_all, marked_processes, until};
+use rustix::process::Signal;
+
+use crate::distro::{Distro, Ground};
+use crate::failures::PATIENCE;
+
+/// How soon what a killed process leaves must have ended.
+const SOON: Duration = Duration::from_secs(5);
+
+/// Makes wall take its time: it waits as long as there is no file `go` in... its own folder says so. The number of
+/// seconds marks its processes.
+fn slow_wall(distro: &Distro, seconds: &str) -> Result<(), Failed> {
+    distro.edit("wall", "%build\n", &format!("%build\nsleep {seconds}\n"))
+}
+
+fn is_building(seconds: &str) -> bool {
+    !marked_processes(&format!("sleep {seconds}")).is_empty()
+}
+
+/// Starts a build of house, and waits until it is in the midst of wall.
+fn start(distro: &Distro, seconds: &str) -> Result<basalt_tests::Started, Failed> {
+    slow_wall(distro, seconds)?;
+    let started = distro.cli().start(&["build", "house"])?;
+    until("wall is being built", PATIENCE, || is_building(seconds))?;
+    Ok(started)
+}
+
+pub fn kill_and_build_again(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let seconds = "611.25";
+    let started = start(&distro, seconds)?;
+    started.signal(Signal::KILL)?;
+    started.wait(SOON)?.ended_with(137)?;
+    until("the build has ended with its killed master", SOON, || {
+        !is_building(seconds)
+    })?;
+    distro.edit("wall", &format!("sleep {seconds}\n"), "")?;
+    let ran = distro
+        .cli()
+        .run(&["--json", "build", "house"], PATIENCE)?
+        .ended_with(0)?;
+    has_all(&ran.stdout, &["house-1-1.bs1.noarch.rpm"])?;
+    distro.nothing_is_left()?;
+    // What was finished before the kill was kept.
+    ensure(!ran.stderr.contains("stone"), || ran.stderr.clone())
+}
+
+pub fn an_interrupt_leaves_nothing(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let seconds = "612.25";
+    let started = start(&distro, seconds)?;
+    started.signal(Signal::INT)?;
+    let ran = started.wait(SOON)?.ended_with(130)?;
+    has_all(&ran.stderr, &["interrupted"])?;
+    let left = marked_processes(&format!("sleep {seconds}"));
+    ensure(left.is_empty(), || format!("still there: {left:?}"))?;
+    let left = marked_processes(distro.store.root().as_str());
+    ensure(left.is_empty(), || format!("still there: {left:?}"))?;
+    distro.nothing_is_left()
+}
+
+pub fn two_at_the_same_time(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    // Each build of wall leaves a mark in its log, of which there is one per package: the second would write it anew.
+    let first = start(&distro, "4.125")?;
+    let second = distro.cli().start(&["build", "house", "garden"])?;
+    until("the second one waits", PATIENCE, || {
+        second.stderr_so_far().contains("waiting for another basalt")
+    })?;
+    ensure(is_building("4.125"), || {
+        "the second one did not wait for the first".to_owned()
+    })?;
+    let first = first.wait(PATIENCE)?.ended_with(0)?;
+    let second = second.wait(PATIENCE)?.ended_with(0)?;
+    has_all(&first.stderr, &["wall"])?;
+    let again = second
+        .stderr
+        .lines()
+        .any(|line| line.contains("wall") || line.contains("house"));
+    ensure(!again, || format!("it was built twice:\n{}", second.stderr))?;
+    has_all(
+        &second.stdout,
+        &["house-1-1.bs1.noarch.rpm", "garden-1-1.bs1.noarch.rpm"],
+    )?;
+    distro.nothing_is_left()
+}

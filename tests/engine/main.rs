@@ -1,0 +1,63 @@
+//! The build engine on small packages: what is built again when something changes, how failures are told, and that
+//! nothing is lost or left when a build is interrupted, killed, or finds its disk full.
+
+mod distro;
+mod failures;
+mod interruptions;
+mod rebuilds;
+
+use std::process::ExitCode;
+
+use basalt_tests::Story;
+use distro::Ground;
+
+const STORIES: &[Story<Ground>] = &[
+    (
+        "what_is_built_is_not_built_again",
+        rebuilds::what_is_built_is_not_built_again,
+    ),
+    ("a_leaf_is_rebuilt_alone", rebuilds::a_leaf_is_rebuilt_alone),
+    (
+        "what_comes_out_the_same_ends_the_rebuild",
+        rebuilds::what_comes_out_the_same_ends_the_rebuild,
+    ),
+    (
+        "a_change_reaches_what_is_made_of_it",
+        rebuilds::a_change_reaches_what_is_made_of_it,
+    ),
+    (
+        "a_package_that_is_lost_is_built_again",
+        rebuilds::a_package_that_is_lost_is_built_again,
+    ),
+    ("a_failing_build_is_told", failures::a_failing_build_is_told),
+    ("going_on_after_a_failure", failures::going_on_after_a_failure),
+    (
+        "what_a_spec_promises_must_be_made",
+        failures::what_a_spec_promises_must_be_made,
+    ),
+    (
+        "a_spec_asks_for_an_unknown_package",
+        failures::a_spec_asks_for_an_unknown_package,
+    ),
+    ("packages_need_each_other", failures::packages_need_each_other),
+    ("a_spec_that_cannot_be_read", failures::a_spec_that_cannot_be_read),
+    ("a_source_of_another_digest", failures::a_source_of_another_digest),
+    ("a_source_that_is_cut_short", failures::a_source_that_is_cut_short),
+    ("no_network", failures::no_network),
+    ("a_full_disk", failures::a_full_disk),
+    (
+        "builds_have_no_network_and_no_host",
+        failures::builds_have_no_network_and_no_host,
+    ),
+    ("kill_and_build_again", interruptions::kill_and_build_again),
+    (
+        "an_interrupt_leaves_nothing",
+        interruptions::an_interrupt_leaves_nothing,
+    ),
+    ("two_at_the_same_time", interruptions::two_at_the_same_time),
+];
+
+fn main() -> ExitCode {
+    basalt_sandbox::enter_if_asked();
+    basalt_tests::tell(STORIES, 2, Ground::prepare)
+}

@@ -1,0 +1,2 @@
+//! The real thing.
+fn main() {}

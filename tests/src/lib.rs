@@ -1,0 +1,53 @@
+//! Tests of the whole, and what they share.
+//!
+//! `engine` runs the build engine on the small packages of `fixtures/engine`, in stores of its own that share the SDK's
+//! tree. `node` checks, boots and breaks the images that were built. Both want the machine to themselves and are run by
+//! `./basalt test`, which tells them in variables what they work with: see [`Surroundings`].
+//!
+//! ```text
+//! Surroundings (SDK, basalt, checkout) --> Place (a folder on the store's disk, gone afterwards)
+//!                                             └── Cli: the real command, on a checkout and a store of the test's own
+//! ```
+
+mod cli;
+mod place;
+mod recorder;
+mod stage;
+
+pub use cli::{Cli, Ran, Started, marked_processes, until};
+pub use place::{Place, Surroundings};
+pub use recorder::Recorder;
+pub use stage::{Story, tell};
+
+/// How a test fails.
+pub type Failed = libtest_mimic::Failed;
+
+/// An error with its causes and what helps, in one text.
+pub fn shown(error: impl Into<miette::Report>) -> Failed {
+    let report: miette::Report = error.into();
+    rendered(&report).into()
+}
+
+/// The same as text, for comparing.
+pub fn rendered(report: &miette::Report) -> String {
+    let mut text = String::new();
+    let handler = miette::NarratableReportHandler::new();
+    match handler.render_report(&mut text, report.as_ref()) {
+        Ok(()) => text,
+        Err(_) => report.to_string(),
+    }
+}
+
+/// Fails unless a text has all the pieces in it.
+pub fn has_all(text: &str, pieces: &[&str]) -> Result<(), Failed> {
+    let missing: Vec<_> = pieces.iter().filter(|piece| !text.contains(**piece)).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(format!("{missing:?} are not in this text:\n{text}").into())
+}
+
+/// Fails with a text unless a condition holds.
+pub fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {
+    if holds { Ok(()) } else { Err(otherwise().into()) }
+}
