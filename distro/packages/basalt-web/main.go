@@ -2,6 +2,8 @@
 //
 //	/         what answered, where, and to whom; as text, or as a page for a browser
 //	/healthz  "ok" while it serves
+//
+// With -ask it is the other side: what a pod, which has no shell and no other client, asks another one with.
 package main
 
 import (
@@ -11,6 +13,7 @@ import (
 	"flag"
 	"fmt"
 	"html/template"
+	"io"
 	"log"
 	"net/http"
 	"os"
@@ -63,10 +66,34 @@ func answer(writer http.ResponseWriter, request *http.Request) {
 	}
 }
 
+// ask prints another server's answer.
+func ask(url string) error {
+	client := http.Client{Timeout: 20 * time.Second}
+	response, err := client.Get(url)
+	if err != nil {
+		return err
+	}
+	defer response.Body.Close()
+	if _, err := io.Copy(os.Stdout, response.Body); err != nil {
+		return err
+	}
+	if response.StatusCode != http.StatusOK {
+		return errors.New(response.Status)
+	}
+	return nil
+}
+
 func main() {
 	listen := flag.String("listen", ":8080", "address to answer on")
+	other := flag.String("ask", "", "a `URL` to ask instead of answering; its answer is printed")
 	flag.Parse()
 	log.SetFlags(0)
+	if *other != "" {
+		if err := ask(*other); err != nil {
+			log.Fatal(err)
+		}
+		return
+	}
 
 	routes := http.NewServeMux()
 	routes.HandleFunc("GET /{$}", answer)
