@@ -13,6 +13,7 @@ use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
+use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::{join, paths, plan};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -49,6 +50,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Apply(#[from] ApplyError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Serving(#[from] ServingError),
     #[error("cannot read {path}")]
     #[diagnostic(help("give the path of a NodeConfig"))]
     Read { path: String, source: std::io::Error },
@@ -178,6 +182,7 @@ fn join_cluster() -> Result<(), Failure> {
         eprintln!("the network has not given this machine {what}: the kubelet starts without it");
     }
     join::write_address(root, address)?;
+    serving::write(root, &applied.hostname, address)?;
     Ok(())
 }
 

@@ -24,6 +24,12 @@ pub const KUBELET_ADDRESS: &str = "/run/basalt/kubelet/address";
 /// How the kubelet first speaks to its cluster.
 pub const BOOTSTRAP_KUBECONFIG: &str = "/run/basalt/kubelet/bootstrap.kubeconfig";
 
+/// The certificate that the kubelet serves with, unless its cluster gives it one.
+pub const SERVING_CERTIFICATE: &str = "/run/basalt/kubelet/serving.crt";
+
+/// Its key.
+pub const SERVING_KEY: &str = "/run/basalt/kubelet/serving.key";
+
 /// The certificate authority of the cluster.
 pub const CLUSTER_CA: &str = "/run/basalt/kubelet/ca.crt";
 

@@ -73,6 +73,10 @@ fn configuration(config: &NodeConfig) -> Value {
 fn optional(keys: &mut Map<String, Value>, config: &NodeConfig) {
     let kubelet = &config.kubelet;
     let mut put = |key: &str, value: Option<Value>| keys.extend(value.map(|value| (key.to_owned(), value)));
+    // One that the cluster signs, or the one that the agent makes: see `crate::serving`.
+    let serving = |path: &str| (!kubelet.server_tls_bootstrap).then(|| path.into());
+    put("tlsCertFile", serving(paths::SERVING_CERTIFICATE));
+    put("tlsPrivateKeyFile", serving(paths::SERVING_KEY));
     put("maxPods", kubelet.max_pods.map(Value::from));
     put("podPidsLimit", kubelet.pod_pids_limit.map(Value::from));
     put("providerID", kubelet.provider_id.clone().map(Value::from));
