@@ -71,3 +71,44 @@ fn unknown(folder: &Utf8Path, name: &str) -> ImageError {
         help,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    fn folder(files: &[(&str, &str)]) -> (tempfile::TempDir, Utf8PathBuf) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+        for (name, text) in files {
+            std::fs::write(path.join(format!("{name}.yaml")), text).expect("written");
+        }
+        (folder, path)
+    }
+
+    #[test]
+    fn what_is_extended_is_part_of_it() {
+        let (_guard, folder) = folder(&[
+            ("a", "name: a\nkind: tree\npackages: [x]\n"),
+            ("b", "name: b\nkind: tree\nextends: a\npackages: [y]\n"),
+            ("c", "name: c\nkind: tree\nextends: b\npackages: [z]\n"),
+        ]);
+        let all = definitions(&folder).expect("read");
+        assert_eq!(all["c"].packages, ["x", "y", "z"]);
+        assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn circles_and_unknown_names_are_said() {
+        let (_guard, folder) = folder(&[
+            ("node", "name: node\nkind: tree\nextends: other\n"),
+            ("other", "name: other\nkind: tree\nextends: node\n"),
+        ]);
+        let error = definition(&folder, "node").expect_err("a circle").to_string();
+        assert_eq!(error, "the image `node` extends itself: node → other → node");
+        let error = definition(&folder, "nodes").expect_err("unknown");
+        assert_eq!(error.to_string(), "there is no image `nodes`");
+        assert!(matches!(error, ImageError::Unknown { help, .. } if help == "did you mean `node`?"));
+    }
+}
