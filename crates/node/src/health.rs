@@ -39,11 +39,15 @@ impl Health {
             applied: read_applied(root),
             containerd: UnixStream::connect(paths::CONTAINERD_SOCKET).is_ok(),
             kubelet: ask_kubelet(),
-            joined: below(root, paths::KUBELET_PKI)
-                .join("kubelet-client-current.pem")
-                .exists(),
+            joined: certificate_is_there(),
             pod_network: has_pod_network(Path::new(paths::CNI_CONFIG)),
         }
+    }
+
+    /// Whether a closer look is worth its while: the last things that a node waits for are files. A machine that is
+    /// just starting has better things to do than to answer the questions of [`Health::look`].
+    pub fn is_near() -> bool {
+        certificate_is_there() && has_pod_network(Path::new(paths::CNI_CONFIG))
     }
 
     /// Whether everything is there that a Ready node needs.
@@ -93,6 +97,13 @@ impl fmt::Display for Health {
         )?;
         writeln!(f, "ready        {}", yes(self.is_ready(), "no"))
     }
+}
+
+/// Whether the cluster has given the kubelet a certificate of its own.
+fn certificate_is_there() -> bool {
+    below(Path::new("/"), paths::KUBELET_PKI)
+        .join("kubelet-client-current.pem")
+        .exists()
 }
 
 fn has_pod_network(folder: &Path) -> bool {

@@ -201,8 +201,8 @@ fn status(json: bool) -> Result<(), Failure> {
 }
 
 fn wait_until_ready() -> Result<(), Failure> {
-    while !Health::look().is_ready() {
-        std::thread::sleep(Duration::from_millis(500));
+    while !(Health::is_near() && Health::look().is_ready()) {
+        std::thread::sleep(Duration::from_millis(250));
     }
     println!("the node is ready");
     Ok(())
