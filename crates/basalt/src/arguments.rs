@@ -70,6 +70,9 @@ pub enum Verb {
         #[arg(long)]
         quick: bool,
     },
+    /// Measure Basalt beside others.
+    #[command(subcommand)]
+    Bench(Bench),
     /// Check files that describe things: a NodeConfig, an image definition.
     Check {
         /// The files.
@@ -137,6 +140,21 @@ pub struct Run {
     /// Virtual processors.
     #[arg(long, default_value_t = 2)]
     pub cpus: u32,
+}
+
+/// What to measure.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// From power-on to the first pod: a Basalt node and a Debian 13 node, by turns. Writes bench/boot.*.
+    Boot(BenchBoot),
+}
+
+/// Options of `bench boot`.
+#[derive(Debug, Args)]
+pub struct BenchBoot {
+    /// How often each of them is booted.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    pub runs: u32,
 }
 
 /// What to do about sources.

@@ -8,6 +8,7 @@ use serde::Serialize;
 use crate::arguments::{Arguments, Verb};
 use crate::project::Project;
 
+mod bench;
 mod build;
 mod check;
 mod clean;
@@ -40,6 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Down => down::run(&project, json),
         Verb::Status => status::run(&project, json),
         Verb::Kubectl { arguments } => kubectl::run(&project, arguments),
+        Verb::Bench(what) => bench::run(&project, what, json),
         Verb::Build(options) => build::run(&project, options, json),
         Verb::Run(options) => run::run(&project, options),
         Verb::Logs { name, follow } => logs::run(&project, name, *follow),

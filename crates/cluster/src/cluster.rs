@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::control::{ComponentReport, Control, MachineReport, Order};
+use crate::control::{ComponentReport, Control, MachineReport, Order, Variant};
 use crate::lock::{self, Lock};
 use crate::observe::{self, Pod};
 use crate::pki::{self, Pki};
@@ -80,7 +80,8 @@ impl Cluster {
         &self.layout
     }
 
-    /// Starts the cluster, and returns when its web server has answered. When that fails, or is interrupted, nothing
+    /// Starts the cluster, and returns when its web server has answered; a cluster without nodes, when its control plane
+    /// has the objects that every cluster begins with. When that fails, or is interrupted, nothing
     /// runs any more; after a failure the logs are still there.
     ///
     /// # Errors
@@ -202,8 +203,8 @@ impl Cluster {
     ///
     /// # Errors
     /// When no cluster is running, or the machine cannot be started.
-    pub fn add_node(&self) -> Result<String, ClusterError> {
-        match Control::connect(&self.layout)?.order(&Order::AddNode)? {
+    pub fn add_node(&self, variant: Variant) -> Result<String, ClusterError> {
+        match Control::connect(&self.layout)?.order(&Order::AddNode { variant })? {
             crate::control::Answer::Node { number } => Ok(number.name()),
             other => Err(ClusterError::Refused {
                 answer: format!("{other:?}"),

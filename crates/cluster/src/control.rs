@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
+use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
 use crate::ClusterError;
@@ -31,7 +32,11 @@ pub enum Order {
         grace_seconds: u64,
     },
     /// Start one more node.
-    AddNode,
+    AddNode {
+        /// In what its machine differs from those of the plan.
+        #[serde(default, skip_serializing_if = "Variant::is_plain")]
+        variant: Variant,
+    },
     /// Ask a web server inside the cluster.
     Ask {
         /// The address of a Service, a pod or a node.
@@ -41,6 +46,25 @@ pub enum Order {
         /// The path, with its slash.
         path: String,
     },
+}
+
+/// In what the machine of one node differs from those of the plan: for comparisons.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Variant {
+    /// Another raw disk image than the plan's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disk: Option<Utf8PathBuf>,
+    /// More words for its kernel, where systemd-stub starts it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub kernel_arguments: Vec<String>,
+}
+
+impl Variant {
+    /// Whether it differs in nothing.
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What the supervisor says.
@@ -237,7 +261,12 @@ mod tests {
     fn orders_read_as_people_would_write_them() {
         for (order, text) in [
             (Order::Status, r#"{"order":"status"}"#),
-            (Order::AddNode, r#"{"order":"add-node"}"#),
+            (
+                Order::AddNode {
+                    variant: Variant::default(),
+                },
+                r#"{"order":"add-node"}"#,
+            ),
             (
                 Order::Stop { grace_seconds: 5 },
                 r#"{"order":"stop","grace_seconds":5}"#,

@@ -40,7 +40,8 @@ pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
         ("domain", topology::DOMAIN.to_owned()),
         ("endpoint", topology::endpoint()),
         ("node_network", topology::NODE_NETWORK.to_owned()),
-        ("nodes", plan.size.nodes.to_string()),
+        // What is to run on each of them waits for the first where there is none yet.
+        ("nodes", plan.size.nodes.max(1).to_string()),
         ("pod_network", topology::POD_NETWORK.to_owned()),
         ("service_network", topology::SERVICE_NETWORK.to_owned()),
         ("token_expiration", expiration),

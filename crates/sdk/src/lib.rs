@@ -11,12 +11,14 @@
 
 mod apt;
 pub mod archive;
+mod bootstrap;
 mod error;
 mod releases;
 mod resolve;
 mod toolchain;
 mod tree;
 
+pub use bootstrap::{Changes, bootstrap, resolve_today};
 pub use error::SdkError;
 pub use releases::source_versions;
 pub use resolve::{Change, lock};

@@ -56,7 +56,7 @@ pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result
 }
 
 /// Reads lines of the form `'URL' file size SHA256:digest`.
-fn parse_uris(text: &str, mirror: &str) -> Vec<LockedPackage> {
+pub(crate) fn parse_uris(text: &str, mirror: &str) -> Vec<LockedPackage> {
     let mut packages: BTreeMap<String, LockedPackage> = BTreeMap::new();
     for line in text.lines() {
         let mut words = line.split_whitespace();

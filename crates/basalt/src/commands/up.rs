@@ -63,7 +63,7 @@ pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
 }
 
 /// Builds everything that a cluster is made of.
-fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
+pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
     let sdk = project.sdk()?;
     clock.passed("build tools");
     let names: Vec<&str> = [NODE, CONTROL_PLANE]
@@ -99,13 +99,13 @@ fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
 }
 
 /// Takes the times of what comes before the cluster.
-struct Clock {
+pub(super) struct Clock {
     began: Instant,
     stages: Vec<StageTime>,
 }
 
 impl Clock {
-    fn start() -> Self {
+    pub(super) fn start() -> Self {
         Self {
             began: Instant::now(),
             stages: Vec::new(),

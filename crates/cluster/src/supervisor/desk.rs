@@ -101,7 +101,7 @@ fn carry_out(order: Order, holds: &mut bool, board: &Board, messages: &Sender<Me
                 reason: error.to_string(),
             },
         },
-        order @ (Order::Stop { .. } | Order::AddNode) => {
+        order @ (Order::Stop { .. } | Order::AddNode { .. }) => {
             let (reply, answer) = sync_channel(1);
             match tell(Message::Order(order, reply)) {
                 Answer::Done => answer.recv().unwrap_or_else(|_| ending()),

@@ -1,0 +1,171 @@
+//! `basalt bench`: Basalt beside others.
+
+use std::process::ExitCode;
+
+use basalt_bench::{
+    Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage, WATCHED, svg,
+    today,
+};
+use basalt_cluster::{Cluster, Size, Variant};
+use basalt_progress::{Outcome, Unit};
+use basalt_store::write;
+use camino::Utf8Path;
+use miette::{Result, miette};
+
+use super::{answer, answer_json, images, up};
+use crate::arguments::{Bench, BenchBoot};
+use crate::project::{Project, Workshop};
+use crate::table::Table;
+
+/// Measures.
+pub fn run(project: &Project, what: &Bench, json: bool) -> Result<ExitCode> {
+    match what {
+        Bench::Boot(options) => boot(project, options, json),
+    }
+}
+
+/// From power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
+fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> {
+    let inputs = up::inputs(project, &mut up::Clock::start())?;
+    let workshop = project.workshop()?;
+    let stack = stack(project, &workshop)?;
+    let description = Description {
+        folder: &project.root.join("bench/debian"),
+        sysctl: &project.distro().join("packages/basalt-defaults/sysctl-kubernetes.conf"),
+        stack: &stack,
+    };
+    let debian = Debian::make(description, &project.store, &workshop.sdk, project.reporter())?;
+    let node = images::make_in(project, &workshop, &["node"])?;
+    let facts = node
+        .get("node")
+        .and_then(|image| Some((image.facts.disk.as_ref()?, image.facts.packages.len())))
+        .ok_or_else(|| miette!("the image `node` of distro/images is not a disk, which it has to be"))?;
+    let size = Size::default();
+    let mut systems = [
+        Measured {
+            name: "Basalt".to_owned(),
+            kernel: facts.0.kernel.clone(),
+            packages: facts.1,
+            runs: Vec::new(),
+        },
+        Measured {
+            name: "Debian 13".to_owned(),
+            kernel: debian.kernel.clone(),
+            packages: debian.packages,
+            runs: Vec::new(),
+        },
+    ];
+    let variants = [
+        Variant {
+            disk: None,
+            kernel_arguments: WATCHED.iter().map(|&word| word.to_owned()).collect(),
+        },
+        Variant {
+            disk: Some(debian.disk),
+            kernel_arguments: Vec::new(),
+        },
+    ];
+    let bench = Boots {
+        cluster: Cluster::open(project.store.root().join("bench"))?,
+        inputs: &inputs,
+        size,
+        reporter: project.reporter(),
+    };
+    let mut accelerator = None;
+    let total = u64::from(options.runs) * systems.len() as u64;
+    let task = project.reporter().task("boots", Unit::Items, Some(total));
+    for _ in 0..options.runs {
+        for (measured, variant) in systems.iter_mut().zip(&variants) {
+            task.detail(&measured.name);
+            let contestant = Contestant {
+                name: measured.name.clone(),
+                variant: variant.clone(),
+            };
+            let (times, verdict) = bench.run(&contestant)?;
+            project.reporter().note(&line(&measured.name, times));
+            measured.runs.push(times);
+            accelerator = verdict.or(accelerator);
+            task.advance(1);
+        }
+    }
+    task.finish(Outcome::Done);
+    let report = Report {
+        date: today(),
+        host: host(),
+        accelerator,
+        vcpus: size.vcpus,
+        memory_mib: size.memory_mib,
+        milestones: MILESTONES,
+        systems: systems.into(),
+    };
+    keep(&project.root.join("bench"), &report)?;
+    if json {
+        answer_json(&report);
+    } else {
+        show(&report);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The packages of Basalt that the Debian node has, too.
+fn stack(project: &Project, workshop: &Workshop) -> Result<Vec<StackPackage>> {
+    let names: Vec<String> = STACK.iter().map(|&name| name.to_owned()).collect();
+    let targets = workshop
+        .distribution
+        .graph
+        .makers_of(&names, "basalt bench")
+        .map_err(basalt_build::BuildError::from)?;
+    let built = workshop.engine(project, false).build(targets)?;
+    let rpms = built.values().flat_map(|built| &built.rpms);
+    let wanted = rpms.filter(|rpm| names.contains(&rpm.package.name));
+    Ok(wanted
+        .map(|rpm| StackPackage {
+            path: rpm.path(&project.store),
+            digest: rpm.digest,
+        })
+        .collect())
+}
+
+fn keep(folder: &Utf8Path, report: &Report) -> Result<()> {
+    let json = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
+    write::atomically(&folder.join("boot.json"), json)?;
+    write::atomically(&folder.join("boot.md"), report.markdown())?;
+    write::atomically(&folder.join("boot.svg"), svg(report))?;
+    Ok(())
+}
+
+fn line(name: &str, times: basalt_bench::Times) -> String {
+    let parts = MILESTONES.iter().zip(times);
+    let parts: Vec<_> = parts.map(|(what, at)| format!("{what} {at:.1} s")).collect();
+    format!("{name}: {}", parts.join(", "))
+}
+
+fn show(report: &Report) {
+    let [first, second] = [0, 1].map(|index| report.systems.get(index));
+    let (Some(first), Some(second)) = (first, second) else {
+        return;
+    };
+    let mut table = Table::new(["seconds from power-on to", &first.name, &second.name, "ratio"]);
+    for (index, milestone) in MILESTONES.iter().enumerate() {
+        let (one, other) = (first.summary(index), second.summary(index));
+        let cell = |of: basalt_bench::Summary| format!("{:5.1} ({:.1} - {:.1})", of.median, of.least, of.most);
+        let ratio = format!("{:.2}", one.median / other.median);
+        table.row([(*milestone).to_owned(), cell(one), cell(other), ratio]);
+    }
+    answer(format!("\n{table}"));
+    answer(format!(
+        "{}\nkept in bench/boot.json, boot.md and boot.svg",
+        report.setting()
+    ));
+}
+
+/// The machine that we are on: how many cores of what.
+fn host() -> String {
+    let cores = basalt_build::cores();
+    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = text
+        .lines()
+        .find_map(|line| line.strip_prefix("model name"))
+        .map_or("an unknown processor", |rest| rest.trim_start_matches([' ', '\t', ':']));
+    format!("{cores} cores of {model}")
+}

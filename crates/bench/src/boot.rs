@@ -1,0 +1,269 @@
+//! One boot of one machine, watched from power-on to its first pod.
+
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use basalt_cluster::api::Api;
+use basalt_cluster::control::{Control, MachineState, Order};
+use basalt_cluster::pki::{self, Pki};
+use basalt_cluster::{Cluster, ClusterError, Inputs, Plan, Size, Variant};
+use basalt_machine::{Console, Files, Verdict};
+use basalt_model::arch::Arch;
+use basalt_process::interrupt;
+use basalt_progress::{Reporter, Silent};
+use camino::Utf8PathBuf;
+use serde_json::Value;
+
+use crate::BenchError;
+
+/// What both kernels are told, so that there are lines to wait for: the kernel's notices and systemd's status on the
+/// console. Neither system would print them by itself; writing them costs both a little.
+pub const WATCHED: &[&str] = &["loglevel=6", "systemd.show_status=1"];
+
+/// What is waited for, in this order.
+pub const MILESTONES: [&str; 5] = [
+    "firmware is done",
+    "kernel's first line",
+    "systemd's first line",
+    "node Ready",
+    "first pod runs",
+];
+/// What the console says at the first three of them.
+const LINES: [&str; 3] = ["BdsDxe: starting", "Linux version ", "Welcome to "];
+
+/// How often the console and the API server are looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How long a milestone may take.
+const PATIENCE: Duration = Duration::from_secs(300);
+/// How long the control plane is left alone before a machine starts: it is busy for a moment after it is ready.
+const SETTLING: Duration = Duration::from_secs(5);
+/// How many lines an error shows.
+const SHOWN: usize = 15;
+
+/// Seconds from power-on to each of the [`MILESTONES`].
+pub type Times = [f64; MILESTONES.len()];
+
+/// One of the systems that are compared.
+#[derive(Debug, Clone)]
+pub struct Contestant {
+    /// Its name, for people.
+    pub name: String,
+    /// Its disk, where that is not the cluster's node image.
+    pub variant: Variant,
+}
+
+/// Where boots are measured.
+pub struct Bench<'a> {
+    /// The folder of its own cluster.
+    pub cluster: Cluster,
+    /// What the cluster is made of.
+    pub inputs: &'a Inputs,
+    /// The shape of the machines.
+    pub size: Size,
+    /// Where progress goes.
+    pub reporter: &'a dyn Reporter,
+}
+
+impl Bench<'_> {
+    /// Boots one machine in a cluster of its own, and takes the times. Nothing is left running.
+    ///
+    /// # Errors
+    /// When the cluster does not start, or the machine does not get as far as its first pod.
+    pub fn run(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
+        let size = Size { nodes: 0, ..self.size };
+        self.cluster.up(self.inputs.clone(), size, Arch::X86_64, &Silent)?;
+        let measured = self.measure(contestant);
+        // An orderly end would only take time; when this fails, `down` tells.
+        let stop = Order::Stop { grace_seconds: 0 };
+        drop(Control::connect(self.cluster.layout()).and_then(|mut control| control.order(&stop)));
+        self.cluster.down(&Silent)?;
+        measured
+    }
+
+    fn measure(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
+        let layout = self.cluster.layout();
+        let mut control = Control::connect(layout)?;
+        // When we are killed, the cluster goes too.
+        control.order(&Order::Hold)?;
+        let plan = Plan::read(layout)?.ok_or(ClusterError::Stopped)?;
+        let api = Api::new(&Pki::new(layout.pki()), pki::ADMIN, plan.host_endpoint())?;
+        settle()?;
+        let node = self.cluster.add_node(contestant.variant.clone())?;
+        let console_log = Files::new(layout.node(&node)).console_log();
+        let mut watch = Watch {
+            system: &contestant.name,
+            control,
+            api,
+            console: Console::new(&node, console_log.clone()),
+            log: console_log,
+            last: Vec::new(),
+            began: UNIX_EPOCH,
+        };
+        let verdict = watch.find_beginning(&node)?;
+        Ok((watch.times()?, verdict))
+    }
+}
+
+fn settle() -> Result<(), BenchError> {
+    let began = Instant::now();
+    while began.elapsed() < SETTLING {
+        interrupt::check()?;
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+/// A machine that is watched.
+struct Watch<'a> {
+    system: &'a str,
+    control: Control,
+    api: Api,
+    console: Console,
+    log: Utf8PathBuf,
+    /// The last lines of the console.
+    last: Vec<String>,
+    /// When it was switched on.
+    began: SystemTime,
+}
+
+impl Watch<'_> {
+    /// Learns when the machine was switched on.
+    fn find_beginning(&mut self, node: &str) -> Result<Option<Verdict>, BenchError> {
+        let patience = Instant::now();
+        loop {
+            let report = self.control.report()?;
+            let machine = report.machines.iter().find(|machine| machine.name == node);
+            if let Some(power_on) = machine.and_then(|machine| machine.power_on) {
+                self.began = UNIX_EPOCH + Duration::from_millis(report.began + power_on);
+                return Ok(report.accelerator);
+            }
+            if patience.elapsed() > PATIENCE {
+                return Err(self.slow("power-on"));
+            }
+            std::thread::sleep(TICK);
+        }
+    }
+
+    fn times(&mut self) -> Result<Times, BenchError> {
+        let mut times = [0.0; MILESTONES.len()];
+        for (index, time) in times.iter_mut().enumerate() {
+            let milestone = MILESTONES[index];
+            let waiting = Instant::now();
+            loop {
+                let reached = match LINES.get(index) {
+                    Some(pattern) => self.console_says(pattern)?,
+                    None if index == 3 => self.api.get("/api/v1/nodes").is_ok_and(|list| any_ready(&list)),
+                    None => self.api.get("/api/v1/pods").is_ok_and(|list| any_pod(&list)),
+                };
+                if reached {
+                    break;
+                }
+                interrupt::check()?;
+                self.alive()?;
+                if waiting.elapsed() > PATIENCE {
+                    return Err(self.slow(milestone));
+                }
+                std::thread::sleep(TICK);
+            }
+            *time = self.began.elapsed().unwrap_or_default().as_secs_f64();
+        }
+        Ok(times)
+    }
+
+    /// Whether a line has appeared. The lines after it stay for the next milestone.
+    fn console_says(&mut self, pattern: &str) -> Result<bool, BenchError> {
+        let found = self.console.wait_for(pattern, Duration::ZERO, || Ok(()));
+        match found {
+            Ok(_) => Ok(true),
+            Err(basalt_machine::MachineError::Silent { last, .. }) => {
+                self.last = last;
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// An error when the machine has ended.
+    fn alive(&mut self) -> Result<(), BenchError> {
+        let report = self.control.report()?;
+        for machine in report.machines {
+            if let MachineState::Ended { reason } = machine.state {
+                return Err(ClusterError::Node {
+                    node: self.system.to_owned(),
+                    reason,
+                    last: self.last.clone(),
+                    console: self.keep_log(),
+                }
+                .into());
+            }
+        }
+        Ok(())
+    }
+
+    /// A copy of the console's log in a place that outlives the cluster.
+    fn keep_log(&self) -> Utf8PathBuf {
+        let kept = Utf8PathBuf::from_path_buf(std::env::temp_dir().join("basalt-bench-console.log"));
+        match kept {
+            Ok(kept) if fs_err::copy(&self.log, &kept).is_ok() => kept,
+            _ => self.log.clone(),
+        }
+    }
+
+    fn slow(&mut self, milestone: &'static str) -> BenchError {
+        self.last.extend(self.console.lines().unwrap_or_default());
+        let start = self.last.len().saturating_sub(SHOWN);
+        BenchError::Slow {
+            system: self.system.to_owned(),
+            milestone,
+            waited: PATIENCE,
+            last: self.last.split_off(start),
+            console: self.keep_log(),
+        }
+    }
+}
+
+fn items(list: &Value) -> &[Value] {
+    list["items"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+fn any_ready(nodes: &Value) -> bool {
+    items(nodes).iter().any(|node| {
+        let conditions = node["status"]["conditions"].as_array().map(Vec::as_slice);
+        conditions
+            .unwrap_or_default()
+            .iter()
+            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+    })
+}
+
+/// Whether a pod of the pod network runs; those with the node's own network come before the node is ready.
+fn any_pod(pods: &Value) -> bool {
+    items(pods)
+        .iter()
+        .any(|pod| pod["status"]["phase"] == "Running" && pod["spec"]["hostNetwork"] != true)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn pods_with_the_network_of_their_node_do_not_count() {
+        let pod = |host: bool, phase: &str| json!({"spec": {"hostNetwork": host}, "status": {"phase": phase}});
+        assert!(!any_pod(
+            &json!({"items": [pod(true, "Running"), pod(false, "Pending")]})
+        ));
+        assert!(any_pod(
+            &json!({"items": [pod(true, "Running"), {"spec": {}, "status": {"phase": "Running"}}]})
+        ));
+        assert!(!any_pod(&json!({})));
+    }
+
+    #[test]
+    fn a_node_is_ready_when_it_says_so() {
+        let node = |status: &str| json!({"status": {"conditions": [{"type": "Ready", "status": status}]}});
+        assert!(any_ready(&json!({"items": [node("False"), node("True")]})));
+        assert!(!any_ready(&json!({"items": [node("Unknown"), {"status": {}}]})));
+    }
+}

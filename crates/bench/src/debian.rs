@@ -1,0 +1,322 @@
+//! The Debian node: installed by mmdebstrap from the newest packages, with Basalt's container stack put into it.
+//!
+//! ```text
+//! packages.toml --(resolved today)--> a list --(mmdebstrap, with root/ and the RPMs' files)--> root.tar, /boot
+//! root.tar --(mkfs.ext4 -d)--> a root partition;  /boot + systemd-boot --(mcopy)--> an EFI system partition
+//! ```
+//!
+//! Debian's own kernel, initramfs, udev and ext4, as on any Debian machine in a cloud; started by systemd-boot, because
+//! GRUB would only be slower. All of it without privileges, and kept in the store under the digest of its inputs.
+
+use basalt_model::digest::{Digest, Hasher};
+use basalt_model::sdk_lock::{SdkDefinition, SdkLock};
+use basalt_progress::{Outcome, Reporter, Unit};
+use basalt_sdk::{Changes, SdkTree, bootstrap, resolve_today};
+use basalt_store::{Store, write};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::{Deserialize, Serialize};
+
+use crate::{BenchError, WATCHED};
+
+/// Changes when the disk is made differently from the same inputs.
+const RECIPE: &str = "1";
+/// The packages of Basalt that both nodes have: what makes a machine a Kubernetes node.
+pub const STACK: &[&str] = &[
+    "basalt-node",
+    "cni-plugins",
+    "containerd",
+    "kubelet",
+    "kubernetes-node",
+    "pause-image",
+    "runc",
+];
+/// The size of the disk in MiB: what the machines of `up` have.
+const DISK_MIB: u64 = 8192;
+const ESP_MIB: u64 = 256;
+const ESP_GUID: &str = "6f5c0f4e-9d0c-4b0f-8f2e-0d9a3c1e7b01";
+const ROOT_GUID: &str = "6f5c0f4e-9d0c-4b0f-8f2e-0d9a3c1e7b02";
+/// The type of a root partition for x86-64: Discoverable Partitions Specification.
+const ROOT_TYPE: &str = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
+const FACTS: &str = "debian.json";
+const DISK: &str = "disk.raw";
+
+/// A package of Basalt that goes into the Debian system.
+#[derive(Debug, Clone)]
+pub struct StackPackage {
+    /// The RPM.
+    pub path: Utf8PathBuf,
+    /// Its digest.
+    pub digest: Digest,
+}
+
+/// What the Debian system is made from.
+#[derive(Debug, Clone, Copy)]
+pub struct Description<'a> {
+    /// bench/debian: packages.toml, and `root` with files to add.
+    pub folder: &'a Utf8Path,
+    /// The kernel settings that a kubelet wants: the same file that Basalt has.
+    pub sysctl: &'a Utf8Path,
+    /// The packages of [`STACK`].
+    pub stack: &'a [StackPackage],
+}
+
+/// The Debian node's disk and what is known about it.
+#[derive(Debug, Clone)]
+pub struct Debian {
+    /// The raw disk. It is sparse.
+    pub disk: Utf8PathBuf,
+    /// The release of its kernel.
+    pub kernel: String,
+    /// How many packages it has, of Debian and of Basalt.
+    pub packages: usize,
+    /// How many bytes of the disk hold something.
+    pub bytes: u64,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Facts {
+    kernel: String,
+    packages: SdkLock,
+}
+
+impl Debian {
+    /// The disk; made if the store does not have it.
+    ///
+    /// # Errors
+    /// When Debian cannot be reached or installed, or a tool fails.
+    pub fn make(
+        description: Description<'_>,
+        store: &Store,
+        sdk: &SdkTree,
+        reporter: &dyn Reporter,
+    ) -> Result<Self, BenchError> {
+        let folder = store.tree_or_make(&description.key(sdk)?, |tree| {
+            let work = Work {
+                description,
+                tree,
+                store,
+                sdk,
+                reporter,
+            };
+            work.make()
+        })?;
+        Self::open(&folder, description.stack.len())
+    }
+
+    fn open(folder: &Utf8Path, stack: usize) -> Result<Self, BenchError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let (facts, disk) = (folder.join(FACTS), folder.join(DISK));
+        let text = fs_err::read(&facts).map_err(BenchError::io("cannot read", &facts))?;
+        let facts: Facts =
+            serde_json::from_slice(&text).map_err(|error| BenchError::io("cannot understand", &facts)(error.into()))?;
+        let metadata = fs_err::metadata(&disk).map_err(BenchError::io("cannot look at", &disk))?;
+        Ok(Self {
+            disk,
+            kernel: facts.kernel,
+            packages: facts.packages.packages.len() + stack,
+            bytes: metadata.blocks() * 512,
+        })
+    }
+}
+
+impl Description<'_> {
+    /// The digest of all that it says. Debian's own packages are not in it: they are what Debian has on the day on
+    /// which the disk is made.
+    fn key(&self, sdk: &SdkTree) -> Result<Digest, BenchError> {
+        let mut hasher = Hasher::new();
+        hasher
+            .fact("debian node", RECIPE)
+            .fact("sdk", sdk.digest.as_bytes())
+            .fact("kernel arguments", WATCHED.join(" "));
+        for path in [&self.folder.join("packages.toml"), self.sysctl] {
+            hasher.fact("file", fs_err::read(path).map_err(BenchError::io("cannot read", path))?);
+        }
+        for path in walk(&self.folder.join("root"))? {
+            hasher.fact("path", path.as_str());
+            let content = match path.read_link_utf8() {
+                Ok(target) => target.into_string().into_bytes(),
+                Err(_) => fs_err::read(&path).map_err(BenchError::io("cannot read", &path))?,
+            };
+            hasher.fact("content", content);
+        }
+        for package in self.stack {
+            hasher.fact("rpm", package.digest.as_bytes());
+        }
+        Ok(hasher.finish())
+    }
+}
+
+/// The files and links below a folder, sorted.
+fn walk(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, BenchError> {
+    let mut found = Vec::new();
+    let list = || -> std::io::Result<Vec<_>> { folder.read_dir_utf8()?.collect() };
+    for entry in list().map_err(BenchError::io("cannot list", folder))? {
+        let kind = entry
+            .file_type()
+            .map_err(BenchError::io("cannot look at", entry.path()))?;
+        if kind.is_dir() {
+            found.extend(walk(entry.path())?);
+        } else {
+            found.push(entry.into_path());
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// One disk that is being made.
+struct Work<'w> {
+    description: Description<'w>,
+    /// Where it comes to lie.
+    tree: &'w Utf8Path,
+    store: &'w Store,
+    sdk: &'w SdkTree,
+    reporter: &'w dyn Reporter,
+}
+
+impl Work<'_> {
+    fn make(&self) -> Result<(), BenchError> {
+        let lock = resolve_today(&self.definition()?, self.store, self.reporter)?;
+        let workspace = self.store.workspace()?;
+        let place = |name: &str| workspace.path().join(name);
+        let (add, root, boot, loader) = (
+            place("add.tar"),
+            place("root.tar"),
+            place("boot.tar"),
+            place("loader.tar"),
+        );
+        self.additions(&place("add"), &add)?;
+        let changes = Changes {
+            add: &add,
+            extract: &[("/boot", &boot), ("/usr/lib/systemd/boot/efi", &loader)],
+            // Its users, which a package of Debian would have made when it was installed.
+            run: &["systemd-sysusers"],
+        };
+        bootstrap(&lock, changes, &root, self.store, self.reporter)?;
+        let task = self.reporter.task("the Debian node's disk", Unit::Items, None);
+        for archive in [&boot, &loader] {
+            let file = std::fs::File::open(archive).map_err(BenchError::io("cannot read", archive))?;
+            tar::Archive::new(file)
+                .unpack(workspace.path())
+                .map_err(BenchError::io("cannot unpack", archive))?;
+        }
+        let kernel = self.esp(workspace.path())?;
+        self.disk(&root, &place("esp"))?;
+        let text = serde_json::to_vec_pretty(&Facts { kernel, packages: lock })
+            .map_err(|error| BenchError::io("cannot write", FACTS)(error.into()))?;
+        write::atomically(&self.tree.join(FACTS), text)?;
+        task.finish(Outcome::Done);
+        Ok(())
+    }
+
+    fn definition(&self) -> Result<SdkDefinition, BenchError> {
+        let path = self.description.folder.join("packages.toml");
+        let text = fs_err::read_to_string(&path).map_err(BenchError::io("cannot read", &path))?;
+        SdkDefinition::parse(&text).map_err(|error| BenchError::Definition {
+            path,
+            message: error.to_string(),
+        })
+    }
+
+    /// Everything that is added to Debian's packages, as one archive whose files belong to root.
+    fn additions(&self, folder: &Utf8Path, archive: &Utf8Path) -> Result<(), BenchError> {
+        for package in self.description.stack {
+            basalt_repo::unpack(&package.path, folder)?;
+        }
+        let sysctl = folder.join("etc/sysctl.d/90-kubernetes.conf");
+        let text =
+            fs_err::read(self.description.sysctl).map_err(BenchError::io("cannot read", self.description.sysctl))?;
+        write::atomically(&sysctl, text)?;
+        let pack = || -> std::io::Result<()> {
+            let mut builder = tar::Builder::new(std::fs::File::create(archive)?);
+            builder.mode(tar::HeaderMode::Deterministic);
+            builder.follow_symlinks(false);
+            builder.append_dir_all(".", folder)?;
+            builder.append_dir_all(".", self.description.folder.join("root"))?;
+            builder.finish()
+        };
+        pack().map_err(BenchError::io("cannot write", archive))
+    }
+
+    /// Puts together what goes into the EFI system partition. Returns the release of the kernel.
+    fn esp(&self, work: &Utf8Path) -> Result<String, BenchError> {
+        let boot = work.join("boot");
+        let file = |start: &str| {
+            let names = boot.read_dir_utf8().into_iter().flatten().flatten();
+            names
+                .map(|entry| entry.file_name().to_owned())
+                .find(|name| name.starts_with(start))
+        };
+        let kernel = file("vmlinuz-").ok_or(BenchError::Missing { what: "kernel" })?;
+        let initrd = file("initrd.img-").ok_or(BenchError::Missing { what: "initramfs" })?;
+        let loader = work.join("efi/systemd-bootx64.efi");
+        let esp = work.join("esp");
+        for (from, to) in [
+            (boot.join(&kernel), "vmlinuz"),
+            (boot.join(initrd), "initrd.img"),
+            (loader, "EFI/BOOT/BOOTX64.EFI"),
+        ] {
+            let content = fs_err::read(&from).map_err(BenchError::io("cannot read", &from))?;
+            write::atomically(&esp.join(to), content)?;
+        }
+        let arguments = WATCHED.join(" ");
+        let entry = format!(
+            "title Debian\nlinux /vmlinuz\ninitrd /initrd.img\noptions root=PARTUUID={ROOT_GUID} ro console=tty0 \
+             console=ttyS0,115200 quiet {arguments}\n"
+        );
+        write::atomically(&esp.join("loader/entries/debian.conf"), entry)?;
+        write::atomically(&esp.join("loader/loader.conf"), "timeout 0\ndefault debian.conf\n")?;
+        Ok(kernel.trim_start_matches("vmlinuz-").to_owned())
+    }
+
+    /// The disk, by the SDK's tools.
+    fn disk(&self, root: &Utf8Path, esp: &Utf8Path) -> Result<(), BenchError> {
+        const MIB: u64 = 1 << 20;
+        let disk = self.tree.join(DISK);
+        std::fs::File::create_new(&disk)
+            .and_then(|file| file.set_len(DISK_MIB * MIB))
+            .map_err(BenchError::io("cannot write", &disk))?;
+        let sandbox = self.sdk.sandbox().show_writable(self.tree).show(root).show(esp);
+        let run = |program: &str, arguments: &[&str], input: String| -> Result<(), BenchError> {
+            sandbox.command(program, arguments).input(input).output()?;
+            Ok(())
+        };
+        // One MiB for the table at the beginning, and one for its copy at the end.
+        let root_mib = DISK_MIB - ESP_MIB - 2;
+        let table = format!(
+            "label: gpt\nstart=1MiB, size={ESP_MIB}MiB, type=uefi, uuid={ESP_GUID}, name=esp\n\
+             size={root_mib}MiB, type={ROOT_TYPE}, uuid={ROOT_GUID}, name=root\n"
+        );
+        run("sfdisk", &["--quiet", disk.as_str()], table)?;
+        let blocks = (ESP_MIB * 1024).to_string();
+        run(
+            "mkfs.vfat",
+            &["-F", "32", "-n", "ESP", "--offset", "2048", disk.as_str(), &blocks],
+            String::new(),
+        )?;
+        let (place, from) = (format!("{disk}@@1M"), |name: &str| esp.join(name).into_string());
+        let files = ["EFI", "loader", "vmlinuz", "initrd.img"].map(from);
+        let mut copy = vec!["-s", "-i", &place];
+        copy.extend(files.iter().map(String::as_str));
+        copy.push("::/");
+        run("mcopy", &copy, String::new())?;
+        let offset = format!("offset={}", (1 + ESP_MIB) * MIB);
+        let size = format!("{root_mib}M");
+        run(
+            "mkfs.ext4",
+            &[
+                "-q",
+                "-F",
+                "-L",
+                "root",
+                "-E",
+                &offset,
+                "-d",
+                root.as_str(),
+                disk.as_str(),
+                &size,
+            ],
+            String::new(),
+        )
+    }
+}

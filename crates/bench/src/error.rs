@@ -1,0 +1,101 @@
+//! How a comparison goes wrong.
+
+use std::time::Duration;
+
+use basalt_cluster::ClusterError;
+use basalt_machine::MachineError;
+use basalt_process::ProcessError;
+use basalt_repo::RepoError;
+use basalt_sdk::SdkError;
+use basalt_store::StoreError;
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// A comparison could not be made.
+#[derive(Debug, Error, Diagnostic)]
+pub enum BenchError {
+    /// A file of ours cannot be understood.
+    #[error("{path} cannot be read: {message}")]
+    #[diagnostic(
+        code(bench::file),
+        help("it holds a list `suites` and a table `packages` of lists, as distro/sdk/sdk.toml does")
+    )]
+    Definition {
+        /// The file.
+        path: Utf8PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// The Debian system lacks what it is booted with.
+    #[error("the Debian system has no {what}")]
+    #[diagnostic(
+        code(bench::debian),
+        help("see that bench/debian/packages.toml names a package with it")
+    )]
+    Missing {
+        /// What.
+        what: &'static str,
+    },
+    /// A machine did not get as far as it should.
+    #[error("{system}: no {milestone} within {} s; the last lines of its console:{}", waited.as_secs(), lines(last))]
+    #[diagnostic(code(bench::slow), help("the whole console: {console}"))]
+    Slow {
+        /// Which of the two.
+        system: String,
+        /// What was waited for.
+        milestone: &'static str,
+        /// How long.
+        waited: Duration,
+        /// The last lines of the console.
+        last: Vec<String>,
+        /// A copy of the console's log.
+        console: Utf8PathBuf,
+    },
+    /// A file could not be read or written.
+    #[error("{action} `{path}`")]
+    #[diagnostic(code(bench::io))]
+    Io {
+        /// What was being done.
+        action: &'static str,
+        /// The file.
+        path: Utf8PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The cluster failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Cluster(#[from] ClusterError),
+    /// A machine failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Machine(#[from] MachineError),
+    /// A package could not be unpacked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Repo(#[from] RepoError),
+    /// Debian could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sdk(#[from] SdkError),
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+    /// A program failed, or Ctrl-C.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] ProcessError),
+}
+
+impl BenchError {
+    pub(crate) fn io(action: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.as_ref().to_owned();
+        move |source| Self::Io { action, path, source }
+    }
+}
+
+fn lines(last: &[String]) -> String {
+    last.iter().fold(String::new(), |text, line| text + "\n  " + line)
+}

@@ -1,0 +1,122 @@
+//! A comparison as a picture: one bar for each system, made of what its boot is made of.
+
+use std::fmt::Write as _;
+
+use crate::{MILESTONES, Report};
+
+const WIDTH: f64 = 860.0;
+/// Where bars begin: the names are left of it.
+const LEFT: f64 = 120.0;
+const RIGHT: f64 = 40.0;
+const TOP: f64 = 92.0;
+const BAR: f64 = 46.0;
+const GAP: f64 = 34.0;
+/// From dark to light, told apart by people who do not see colours as well.
+const COLOURS: [&str; MILESTONES.len()] = ["#1b2a3a", "#33658a", "#86bbd8", "#f6ae2d", "#f26419"];
+/// What happens before each milestone.
+const PHASES: [&str; MILESTONES.len()] = ["firmware", "loader", "kernel", "system and kubelet", "first pod"];
+
+/// The picture, as SVG without anything from elsewhere.
+pub fn svg(report: &Report) -> String {
+    let longest = report
+        .systems
+        .iter()
+        .map(|system| system.summary(MILESTONES.len() - 1).median)
+        .fold(1.0, f64::max);
+    let step = tick(longest);
+    let scale = (WIDTH - LEFT - RIGHT) / longest;
+    let bars = report.systems.len() as f64;
+    let bottom = TOP + bars * (BAR + GAP) - GAP + 14.0;
+    let height = bottom + 64.0;
+    let mut svg = format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"system-ui, sans-serif\" \
+         font-size=\"14\">\n<title>From power-on to the first pod</title>\n\
+         <rect width=\"{WIDTH}\" height=\"{height}\" fill=\"#ffffff\"/>\n"
+    );
+    text(
+        &mut svg,
+        LEFT,
+        28.0,
+        "start",
+        "18",
+        "From power-on to the first pod, in seconds",
+    );
+    legend(&mut svg);
+    let mut second = 0.0;
+    while second <= longest {
+        let x = LEFT + second * scale;
+        let _ = writeln!(
+            svg,
+            "<line x1=\"{x:.1}\" y1=\"{:.1}\" x2=\"{x:.1}\" y2=\"{bottom:.1}\" stroke=\"#d5dbe1\"/>",
+            TOP - 8.0
+        );
+        text(&mut svg, x, bottom + 18.0, "middle", "12", &format!("{second:.0}"));
+        second += step;
+    }
+    for (row, system) in report.systems.iter().enumerate() {
+        let y = TOP + row as f64 * (BAR + GAP);
+        text(&mut svg, LEFT - 12.0, y + BAR / 2.0 + 5.0, "end", "15", &system.name);
+        let mut before = 0.0;
+        for (index, colour) in COLOURS.iter().enumerate() {
+            let at = system.summary(index).median;
+            let _ = writeln!(
+                svg,
+                "<rect x=\"{:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{colour}\"><title>{}: {:.1} s</title></rect>",
+                LEFT + before * scale,
+                ((at - before) * scale).max(0.0),
+                PHASES[index],
+                at - before
+            );
+            before = at;
+        }
+        let ready = system.summary(3).median;
+        let label = format!("Ready {ready:.1} s, first pod {before:.1} s");
+        text(&mut svg, LEFT, y + BAR + 16.0, "start", "13", &label);
+    }
+    text(&mut svg, LEFT, height - 14.0, "start", "11", &report.setting());
+    svg.push_str("</svg>\n");
+    svg
+}
+
+fn legend(svg: &mut String) {
+    let mut x = LEFT;
+    for (phase, colour) in PHASES.iter().zip(COLOURS) {
+        let _ = writeln!(
+            svg,
+            "<rect x=\"{x:.1}\" y=\"48\" width=\"12\" height=\"12\" fill=\"{colour}\"/>"
+        );
+        text(svg, x + 18.0, 59.0, "start", "13", phase);
+        x += 42.0 + 7.2 * phase.len() as f64;
+    }
+}
+
+fn text(svg: &mut String, x: f64, y: f64, anchor: &str, size: &str, words: &str) {
+    let words = words.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;");
+    let _ = writeln!(
+        svg,
+        "<text x=\"{x:.1}\" y=\"{y:.1}\" text-anchor=\"{anchor}\" font-size=\"{size}\" fill=\"#1b2a3a\">{words}</text>"
+    );
+}
+
+/// How many seconds are between two lines: a round number, so that there are about eight.
+fn tick(longest: f64) -> f64 {
+    [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
+        .into_iter()
+        .find(|step| longest / step <= 9.0)
+        .unwrap_or(200.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_picture_stays_as_it_is() {
+        insta::assert_snapshot!(svg(&crate::report::example()));
+    }
+
+    #[test]
+    fn lines_are_at_round_seconds() {
+        assert_eq!([5.0, 24.0, 68.0, 400.0].map(tick), [1.0, 5.0, 10.0, 50.0]);
+    }
+}

@@ -1,0 +1,51 @@
+//! What several runs come to.
+
+use serde::Serialize;
+
+/// The middle and the ends of what was measured.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+pub struct Summary {
+    /// Half of the runs were quicker.
+    pub median: f64,
+    /// The quickest.
+    pub least: f64,
+    /// The slowest.
+    pub most: f64,
+}
+
+/// Sums runs up; all zero when there is none.
+pub fn summarize(values: impl IntoIterator<Item = f64>) -> Summary {
+    let mut values: Vec<f64> = values.into_iter().collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    let median = match (values.get(middle), values.len() % 2) {
+        (None, _) => 0.0,
+        (Some(value), 1) => *value,
+        (Some(value), _) => f64::midpoint(values[middle - 1], *value),
+    };
+    Summary {
+        median,
+        least: values.first().copied().unwrap_or_default(),
+        most: values.last().copied().unwrap_or_default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_median_is_in_the_middle() {
+        let sum = |values: &[f64]| summarize(values.iter().copied());
+        assert_eq!(sum(&[3.0, 1.0, 2.0]).median, 2.0);
+        assert_eq!(
+            sum(&[4.0, 1.0]),
+            Summary {
+                median: 2.5,
+                least: 1.0,
+                most: 4.0
+            }
+        );
+        assert_eq!(sum(&[]).median, 0.0);
+    }
+}
