@@ -124,7 +124,7 @@ fn read_spec(
 ) -> Result<SourcePackage, BuildError> {
     let mut hasher = Hasher::new();
     hasher
-        .fact("what a spec says", "2")
+        .fact("what a spec says", "3")
         .fact("folder", digest.as_bytes())
         .fact("ground", ground_digest.as_bytes());
     let key = hasher.finish();
@@ -158,7 +158,7 @@ fn read_spec(
         what,
         remedy: remedy.to_owned(),
     };
-    let package = SourcePackage::parse(&ask("--srpm", SOURCE_FORMAT)?, &ask("--rpms", BINARY_FORMAT)?)
+    let package = SourcePackage::parse(&ask("--srpm", SOURCE_FORMAT)?, &ask("--builtrpms", BINARY_FORMAT)?)
         .map_err(|what| bad(what, "this is a bug in basalt, or a new format of rpm"))?;
     if package.name != folder.name {
         let what = format!("its Name is `{}`", package.name);
