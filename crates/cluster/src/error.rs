@@ -80,21 +80,6 @@ pub enum ClusterError {
         /// Where it was expected.
         path: Utf8PathBuf,
     },
-    /// No tap devices can be made.
-    #[error("machines cannot be connected: {device} may not be opened")]
-    #[diagnostic(
-        code(cluster::tap),
-        help(
-            "as root: `chmod 0666 {device}` (opening it gives no rights by itself; most distributions have it so). \
-             Where there is no such device: `modprobe tun`"
-        )
-    )]
-    Tap {
-        /// The device.
-        device: Utf8PathBuf,
-        /// What the system said.
-        source: std::io::Error,
-    },
     /// The network inside the namespace could not be made.
     #[error("could not set up the cluster's network")]
     #[diagnostic(code(cluster::network))]

@@ -65,4 +65,8 @@ impl Layout {
     pub fn node(&self, name: &str) -> Utf8PathBuf {
         self.root.join(name)
     }
+    /// The socket by which a machine's frames come and go, where it has no tap device.
+    pub fn cable(&self, name: &str) -> Utf8PathBuf {
+        self.node(name).join("cable.sock")
+    }
 }

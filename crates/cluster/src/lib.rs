@@ -1,6 +1,7 @@
 //! A local Kubernetes cluster: PKI, control plane, network, up and down.
 
 pub mod api;
+mod cable;
 mod cluster;
 pub mod component;
 pub mod control;
@@ -23,8 +24,10 @@ pub mod topology;
 mod up;
 
 pub use cluster::{Cluster, NodeStatus, Status};
+pub use control::Variant;
 pub use error::ClusterError;
 pub use layout::Layout;
+pub use network::Wire;
 pub use observe::Pod;
 pub use plan::{Inputs, Plan, Size};
 pub use stage::{Stage, StageTime};

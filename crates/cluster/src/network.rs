@@ -1,25 +1,39 @@
-//! The network inside the namespace: a bridge, and a tap device on it for each node.
+//! The network inside the namespace: a bridge with a port for each node.
 
 use basalt_process::{Command, ProcessError};
 use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
 
 use crate::ClusterError;
 use crate::topology::{BRIDGE, CONTROL_PLANE, NodeNumber, SERVICE_NETWORK};
 
 /// The device through which tap devices are made.
-pub(crate) const TUN: &str = "/dev/net/tun";
+const TUN: &str = "/dev/net/tun";
 
-/// Whether tap devices can be made at all. Better asked before anything is started.
-pub(crate) fn check_tun() -> Result<(), ClusterError> {
-    fs_err::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(TUN)
-        .map(drop)
-        .map_err(|source| ClusterError::Tap {
-            device: TUN.into(),
-            source,
-        })
+/// How the nodes' cards are connected with the bridge.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wire {
+    /// By tap devices, which QEMU opens itself.
+    Tap,
+    /// By pairs of virtual cards and frames that we carry: slower, and possible for everyone.
+    Cable,
+}
+
+impl Wire {
+    /// The best one that is possible here; `BASALT_WIRE=cable` asks for cables all the same, to try them.
+    pub(crate) fn choose() -> Self {
+        if std::env::var("BASALT_WIRE").is_ok_and(|wire| wire == "cable") {
+            return Self::Cable;
+        }
+        match fs_err::OpenOptions::new().read(true).write(true).open(TUN) {
+            Ok(_) => Self::Tap,
+            Err(error) => {
+                tracing::info!(%error, "no tap devices");
+                Self::Cable
+            }
+        }
+    }
 }
 
 /// What `ip` has to do when the cluster begins.
@@ -33,15 +47,29 @@ pub(crate) fn bridge_commands() -> Vec<String> {
     ]
 }
 
-/// What `ip` has to do for one more node. The device belongs to the user, so that QEMU may open it from the namespace
-/// of its sandbox.
-pub(crate) fn node_commands(node: NodeNumber) -> Vec<String> {
-    let tap = node.tap();
-    vec![
-        format!("tuntap add dev {tap} mode tap user 0"),
-        format!("link set {tap} master {BRIDGE}"),
-        format!("link set {tap} up"),
-    ]
+/// What `ip` has to do for one more node.
+pub(crate) fn node_commands(node: NodeNumber, wire: Wire) -> Vec<String> {
+    let port = node.port();
+    let mut commands = match wire {
+        // The device belongs to the user, so that QEMU may open it from the namespace of its sandbox.
+        Wire::Tap => vec![format!("tuntap add dev {port} mode tap user 0")],
+        Wire::Cable => {
+            let card = node.card();
+            vec![
+                format!("link add {port} type veth peer name {card}"),
+                // Nobody but the machine speaks on its card.
+                format!("link set {card} addrgenmode none"),
+                format!("link set {card} up"),
+                // Frames of a cable have the size of frames.
+                format!("link set {BRIDGE} gso_max_segs 1"),
+            ]
+        }
+    };
+    commands.extend([
+        format!("link set {port} master {BRIDGE}"),
+        format!("link set {port} up"),
+    ]);
+    commands
 }
 
 /// What `ip` has to do so that Services can be reached from where the control plane runs: the node's kube-proxy finds
@@ -82,12 +110,16 @@ mod tests {
     fn a_node_gets_a_device_on_the_bridge() {
         let node = NodeNumber::first(1).next().expect("one");
         assert_eq!(
-            node_commands(node),
+            node_commands(node, Wire::Tap),
             [
-                "tuntap add dev tap1 mode tap user 0",
-                "link set tap1 master br0",
-                "link set tap1 up"
+                "tuntap add dev port1 mode tap user 0",
+                "link set port1 master br0",
+                "link set port1 up"
             ]
+        );
+        assert_eq!(
+            node_commands(node, Wire::Cable)[0],
+            "link add port1 type veth peer name card1"
         );
         assert_eq!(service_route(node), ["route add 10.96.0.0/16 via 10.87.0.11"]);
     }

@@ -10,6 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
+use crate::network::Wire;
 use crate::secret::{BootstrapToken, write_private};
 use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, topology};
@@ -68,6 +69,8 @@ pub struct Plan {
     pub size: Size,
     /// The architecture of the nodes.
     pub arch: Arch,
+    /// How they are connected.
+    pub wire: Wire,
     /// The port of the host's loopback device that leads to the API server.
     pub port: u16,
     /// The name of the bootstrap token.
@@ -79,7 +82,7 @@ pub struct Plan {
 impl Plan {
     /// A plan for a new cluster; it is checked that everything is there.
     pub(crate) fn new(inputs: Inputs, size: Size, arch: Arch, port: u16) -> Result<Self, ClusterError> {
-        if size.nodes == 0 || size.nodes > MOST_NODES {
+        if size.nodes > MOST_NODES {
             return Err(ClusterError::Nodes {
                 asked: size.nodes,
                 most: MOST_NODES,
@@ -104,6 +107,7 @@ impl Plan {
             inputs,
             size,
             arch,
+            wire: Wire::choose(),
             port,
             token_id: token.id,
             token_secret: token.secret,
@@ -213,6 +217,7 @@ pub(crate) fn example() -> Plan {
             ..Size::default()
         },
         arch: Arch::X86_64,
+        wire: Wire::Tap,
         port: 16443,
         token_id: "abcdef".into(),
         token_secret: "0123456789abcdef".into(),

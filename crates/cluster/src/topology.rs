@@ -50,9 +50,14 @@ impl NodeNumber {
         Ipv4Addr::new(10, 87, 0, 10 + self.0)
     }
 
-    /// The device that connects it with the bridge.
-    pub fn tap(self) -> String {
-        format!("tap{}", self.0)
+    /// The port of the bridge that it is plugged into.
+    pub fn port(self) -> String {
+        format!("port{}", self.0)
+    }
+
+    /// The card at the other end of that port, where the port is not one that QEMU opens itself.
+    pub fn card(self) -> String {
+        format!("card{}", self.0)
     }
 
     /// The hardware address of its network card.
@@ -73,13 +78,13 @@ mod tests {
     #[test]
     fn nodes_follow_from_their_numbers() {
         let nodes: Vec<_> = NodeNumber::first(2)
-            .map(|node| (node.name(), node.address().to_string(), node.tap()))
+            .map(|node| (node.name(), node.address().to_string(), node.port()))
             .collect();
         assert_eq!(
             nodes,
             [
-                ("node-1".into(), "10.87.0.11".into(), "tap1".into()),
-                ("node-2".into(), "10.87.0.12".into(), "tap2".into())
+                ("node-1".into(), "10.87.0.11".into(), "port1".into()),
+                ("node-2".into(), "10.87.0.12".into(), "port2".into())
             ]
         );
     }

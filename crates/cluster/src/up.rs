@@ -18,7 +18,7 @@ use crate::pki::{self, Authority};
 use crate::plan::{Inputs, Plan, Size};
 use crate::secret::{make_private_folder, write_private};
 use crate::stage::{self, Seen, Stage, StageTime};
-use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, network, observe, supervisor};
+use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, supervisor};
 
 /// The port of the host that leads to the API server, if nobody else has it.
 const USUAL_PORT: u16 = 16443;
@@ -55,7 +55,6 @@ pub(crate) fn run(
     began: Instant,
 ) -> Result<UpReport, ClusterError> {
     let mut clock = StageClock::new(began);
-    network::check_tun()?;
     let port = forward::free_port(USUAL_PORT).map_err(ClusterError::file("find a free port"))?;
     let plan = Plan::new(inputs, size, arch, port)?;
     let api = prepare(layout, &plan)?;
@@ -220,7 +219,8 @@ impl Ascent<'_> {
     fn climb(&mut self, reporter: &dyn Reporter) -> Result<Report, ClusterError> {
         let nodes = usize::from(self.plan.size.nodes);
         let mut timed = BTreeSet::new();
-        while let Some(stage) = stage::current(&self.seen, nodes) {
+        while let Some(stage) = stage::current(&self.seen, nodes).filter(|stage| nodes > 0 || *stage <= Stage::Objects)
+        {
             let task = reporter.task(stage.title(), Unit::Items, None);
             let began = Instant::now();
             while stage::current(&self.seen, nodes) == Some(stage) {

@@ -9,7 +9,7 @@ use basalt_process::interrupt;
 use super::children::Children;
 use super::desk::{self, Board, Message};
 use super::machines::Machines;
-use crate::control::{Answer, Order, Report};
+use crate::control::{Answer, Order, Report, Variant};
 use crate::error::chain;
 use crate::layout::Layout;
 use crate::plan::Plan;
@@ -32,7 +32,7 @@ pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(),
 
     let nodes = plan.nodes();
     let mut commands = network::bridge_commands();
-    commands.extend(nodes.iter().copied().flat_map(network::node_commands));
+    commands.extend(nodes.iter().flat_map(|node| network::node_commands(*node, plan.wire)));
     commands.extend(nodes.first().copied().into_iter().flat_map(network::service_route));
     network::ip(&plan.inputs.sdk, &commands)?;
     forward::serve(listener, (CONTROL_PLANE, API_PORT).into());
@@ -42,7 +42,7 @@ pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(),
     children.tick()?;
     let mut machines = Machines::new(layout, plan, tools, began)?;
     for node in nodes {
-        machines.start(node)?;
+        machines.start(node, &Variant::default())?;
         children.tick()?;
     }
     let mut supervisor = Supervisor {
@@ -106,8 +106,8 @@ impl Supervisor<'_> {
                 std::thread::sleep(TICK);
                 return true;
             }
-            Message::Order(Order::AddNode, reply) => {
-                let answer = match self.machines.add() {
+            Message::Order(Order::AddNode { variant }, reply) => {
+                let answer = match self.machines.add(&variant) {
                     Ok(number) => Answer::Node { number },
                     Err(error) => Answer::Refused { reason: chain(&error) },
                 };

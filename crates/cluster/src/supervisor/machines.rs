@@ -3,16 +3,18 @@
 use std::time::{Duration, Instant};
 
 use basalt_machine::{
-    Accelerator, Bus, Credential, Disk, DiskSource, Machine, Network, Running, Stopped, Tools, Verdict,
+    Accelerator, Bus, Credential, Disk, DiskFormat, DiskSource, Machine, Network, Running, Stopped, Tools, Verdict,
 };
 
-use crate::control::{MachineReport, MachineState};
+use crate::control::{MachineReport, MachineState, Variant};
 use crate::error::chain;
 use crate::layout::Layout;
+use crate::network::Wire;
 use crate::pki::{Authority, Pki};
 use crate::plan::Plan;
+use crate::secret::make_private_folder;
 use crate::topology::{MOST_NODES, NodeNumber};
-use crate::{ClusterError, network, node_config};
+use crate::{ClusterError, cable, network, node_config};
 
 /// All of them.
 pub(super) struct Machines<'a> {
@@ -55,8 +57,8 @@ impl<'a> Machines<'a> {
     }
 
     /// Switches a node on. The device that it is plugged into must be there.
-    pub(super) fn start(&mut self, node: NodeNumber) -> Result<(), ClusterError> {
-        let machine = self.machine(node);
+    pub(super) fn start(&mut self, node: NodeNumber, variant: &Variant) -> Result<(), ClusterError> {
+        let machine = self.machine(node, variant);
         let power_on = self.began.elapsed();
         let mut slot = Slot {
             node,
@@ -64,6 +66,10 @@ impl<'a> Machines<'a> {
             state: MachineState::Off,
             power_on: None,
         };
+        if self.plan.wire == Wire::Cable {
+            make_private_folder(&machine.folder)?;
+            cable::carry(&node.card(), &self.layout.cable(&node.name()))?;
+        }
         let started = machine.start(self.tools, self.verdict.accelerator);
         match started {
             Ok(running) => {
@@ -82,7 +88,7 @@ impl<'a> Machines<'a> {
     }
 
     /// Connects and switches on one more node.
-    pub(super) fn add(&mut self) -> Result<NodeNumber, ClusterError> {
+    pub(super) fn add(&mut self, variant: &Variant) -> Result<NodeNumber, ClusterError> {
         let count = u8::try_from(self.slots.len()).unwrap_or(u8::MAX);
         let node = NodeNumber::first(count.saturating_add(1))
             .last()
@@ -93,31 +99,43 @@ impl<'a> Machines<'a> {
                 most: MOST_NODES,
             });
         };
-        network::ip(&self.plan.inputs.sdk, &network::node_commands(node))?;
-        self.start(node)?;
+        network::ip(&self.plan.inputs.sdk, &network::node_commands(node, self.plan.wire))?;
+        self.start(node, variant)?;
         Ok(node)
     }
 
-    fn machine(&self, node: NodeNumber) -> Machine {
+    fn machine(&self, node: NodeNumber, variant: &Variant) -> Machine {
         let Plan { inputs, size, arch, .. } = self.plan;
         let mut machine = Machine::new(node.name(), self.layout.node(&node.name()), *arch);
         machine.vcpus = size.vcpus;
         machine.memory_mib = size.memory_mib;
+        let (image, format) = match &variant.disk {
+            Some(disk) => (disk.clone(), DiskFormat::Raw),
+            None => (inputs.node_image.clone(), self.plan.image_format()),
+        };
         machine.disks.push(Disk {
             source: DiskSource::Overlay {
-                image: inputs.node_image.clone(),
-                format: self.plan.image_format(),
+                image,
+                format,
                 size_mib: Some(size.disk_mib),
             },
             bus: Bus::Virtio,
             serial: None,
         });
-        machine.networks.push(Network::Tap {
-            device: node.tap(),
-            mac: node.mac(),
+        machine.networks.push(match self.plan.wire {
+            Wire::Tap => Network::Tap {
+                device: node.port(),
+                mac: node.mac(),
+            },
+            Wire::Cable => Network::Stream {
+                socket: self.layout.cable(&node.name()),
+                listens: false,
+                mac: node.mac(),
+            },
         });
         let config = node_config::render(self.plan, &self.authority, node);
         machine.credentials.push(Credential::new("basalt.node", config));
+        machine.kernel_arguments.clone_from(&variant.kernel_arguments);
         machine
     }
 

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::os::unix::net::UnixListener;
+use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -204,6 +204,28 @@ impl Tools for Machines {
     }
 }
 
+/// Asks for the hardware address of the control plane, as the first frame of a machine would.
+fn the_bridge_answers(mut cable: UnixStream) -> std::io::Result<bool> {
+    let (everybody, us) = ([0xff; 6], [0x52, 0x54, 0, 0, 0, 1]);
+    let (our_address, asked) = ([10, 87, 0, 11], [10, 87, 0, 1]);
+    let request = [0x08, 0x06, 0, 1, 0x08, 0x00, 6, 4, 0, 1];
+    let frame = [&everybody[..], &us, &request, &us, &our_address, &[0; 6], &asked].concat();
+    cable.set_read_timeout(Some(Duration::from_secs(5)))?;
+    cable.write_all(&[&[0, 0, 0, 42], &frame[..]].concat())?;
+    for _ in 0..100 {
+        let mut head = [0; 4];
+        cable.read_exact(&mut head)?;
+        let mut frame = vec![0; usize::try_from(u32::from_be_bytes(head)).unwrap_or_default()];
+        cable.read_exact(&mut frame)?;
+        // An ARP answer, from the address that was asked for, to us.
+        if frame.starts_with(&us) && frame[12..14] == [0x08, 0x06] && frame[20..22] == [0, 2] && frame[28..32] == asked
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 /// Plays `qemu-img`, or a machine that says a line and waits for its power button.
 fn machine(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
@@ -229,6 +251,10 @@ fn machine(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
     let log = option("id=console", "logfile").ok_or("no console")?;
     std::fs::write(log, "a machine that only plays\nand says so\n")?;
     web_server();
+    if let Some(cable) = option("stream,id=net0", "addr.path") {
+        let answers = the_bridge_answers(UnixStream::connect(cable)?)?;
+        std::fs::write(log, format!("the bridge answers: {answers}\n"))?;
+    }
     let control = UnixListener::bind(option("id=control", "path").ok_or("no control")?)?;
     for stream in control.incoming() {
         let mut stream = BufReader::new(stream?);

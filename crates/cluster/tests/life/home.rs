@@ -102,9 +102,15 @@ impl Home {
 
     /// Starts `up`. With a size in KiB, the cluster's folder is on a disk of that size.
     pub fn up(&self, nodes: u8, disk: Option<u64>) -> Result<Up, Failed> {
+        self.up_with(nodes, disk, "")
+    }
+
+    /// The same, with nodes that are connected in a certain way.
+    pub fn up_with(&self, nodes: u8, disk: Option<u64>, wire: &str) -> Result<Up, Failed> {
         let job = json!({ "state": self.state(), "inputs": self.inputs(), "nodes": nodes, "disk": disk });
         let child = Command::new(crate::ourselves()?)
             .args([UP, &job.to_string()])
+            .env("BASALT_WIRE", wire)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -32,10 +32,14 @@ fn main() {
     if sdk.is_none() {
         skipped();
     }
-    let stories: [(&str, Story); 9] = [
+    let stories: [(&str, Story); 10] = [
         (
             "a_cluster_comes_up_and_goes_without_a_trace",
             stories::a_cluster_comes_up_and_goes_without_a_trace,
+        ),
+        (
+            "nodes_are_connected_without_tap_devices",
+            stories::nodes_are_connected_without_tap_devices,
         ),
         ("up_is_said_to_be_up", stories::up_is_said_to_be_up),
         ("an_interrupt_leaves_nothing", stories::an_interrupt_leaves_nothing),

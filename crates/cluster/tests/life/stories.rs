@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use basalt_cluster::Variant;
 use basalt_progress::Silent;
 use libtest_mimic::Failed;
 use rustix::process::{Pid, Signal, kill_process};
@@ -89,7 +90,7 @@ pub fn a_cluster_comes_up_and_goes_without_a_trace(home: &Home) -> Result<(), Fa
         &["node-9", "kube-apiserver, "],
     )?;
     assert_eq!(cluster.kubectl(["fail"])?.to_std().status()?.code(), Some(7));
-    assert_eq!(cluster.add_node()?, "node-3");
+    assert_eq!(cluster.add_node(basalt_cluster::control::Variant::default())?, "node-3");
     assert_eq!(cluster.status()?.map(|status| status.nodes.len()), Some(3));
     let private = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(home.state())?.permissions());
     assert_eq!(private & 0o077, 0, "others may look at the keys");
@@ -99,6 +100,18 @@ pub fn a_cluster_comes_up_and_goes_without_a_trace(home: &Home) -> Result<(), Fa
     assert!(!cluster.down(&Silent)?);
     assert!(cluster.status()?.is_none());
     assert!(cluster.kubectl(["get"]).is_err());
+    Ok(())
+}
+
+pub fn nodes_are_connected_without_tap_devices(home: &Home) -> Result<(), Failed> {
+    let up = home.up_with(2, None, "cable")?.end()?;
+    up.map_err(|told| format!("it did not come up: {told}\n{}", logs(home)))?;
+    for node in ["node-1", "node-2"] {
+        contains(
+            &std::fs::read_to_string(home.cluster()?.log(node)?)?,
+            &["the bridge answers: true"],
+        )?;
+    }
     Ok(())
 }
 

@@ -1,0 +1,172 @@
+//! How nodes are connected where no tap devices can be made, because this user may not open /dev/net/tun or there is
+//! none: each has a pair of virtual cards, one of them on the bridge. Frames are carried between the other one and the
+//! socket that QEMU sends and takes frames by.
+//!
+//! The kernel leaves the checksums of what it sends itself to the card. The card being us, we put them in.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read as _, Write as _};
+use std::os::fd::AsRawFd as _;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+
+use camino::Utf8Path;
+use internet_checksum::Checksum;
+use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, bind, socket};
+
+use crate::ClusterError;
+
+/// The largest frame that the kernel gives out, and the length that QEMU wants before each.
+const LARGEST: usize = 1 << 16;
+/// How many bytes of frames the kernel keeps for us while we are busy. It may give less.
+const WAITING: usize = 4 << 20;
+
+/// Carries frames between a card and whoever connects to the socket, until the process ends.
+pub(crate) fn carry(card: &str, path: &Utf8Path) -> Result<(), ClusterError> {
+    let failed = || ClusterError::file(format!("connect the card {card}"));
+    let card = Arc::new(open(card).map_err(failed())?);
+    let listener = UnixListener::bind(path).map_err(failed())?;
+    std::thread::spawn(move || {
+        for machine in listener.incoming().flatten() {
+            let card = Arc::clone(&card);
+            let Ok(sends) = machine.try_clone() else { continue };
+            let takes = Arc::clone(&card);
+            // Each ends when QEMU does, which is all there is to say.
+            std::thread::spawn(move || drop(from_machine(sends, &card)));
+            std::thread::spawn(move || drop(to_machine(&takes, machine)));
+        }
+    });
+    Ok(())
+}
+
+/// The frames of a card, each as one read or write.
+fn open(name: &str) -> io::Result<File> {
+    let cards = nix::ifaddrs::getifaddrs()?;
+    let address = cards
+        .filter(|card| card.interface_name == name)
+        .find_map(|card| card.address.and_then(|address| address.as_link_addr().copied()))
+        .ok_or(io::ErrorKind::NotFound)?;
+    let card = socket(
+        AddressFamily::Packet,
+        SockType::Raw,
+        SockFlag::SOCK_CLOEXEC,
+        SockProtocol::EthAll,
+    )?;
+    bind(card.as_raw_fd(), &address)?;
+    // With less, bursts are lost and sent again.
+    let _ = rustix::net::sockopt::set_socket_recv_buffer_size(&card, WAITING);
+    Ok(File::from(card))
+}
+
+fn to_machine(mut card: &File, mut machine: UnixStream) -> io::Result<()> {
+    let mut buffer = vec![0; 4 + LARGEST];
+    loop {
+        let (head, frame) = buffer.split_at_mut(4);
+        let length = card.read(frame)?;
+        finish(&mut frame[..length]);
+        head.copy_from_slice(&u32::try_from(length).unwrap_or_default().to_be_bytes());
+        machine.write_all(&buffer[..4 + length])?;
+    }
+}
+
+fn from_machine(machine: UnixStream, mut card: &File) -> io::Result<()> {
+    let mut machine = BufReader::with_capacity(4 * LARGEST, machine);
+    let mut frame = vec![0; LARGEST];
+    loop {
+        let mut head = [0; 4];
+        machine.read_exact(&mut head)?;
+        let length = usize::try_from(u32::from_be_bytes(head)).unwrap_or(usize::MAX);
+        let frame = frame.get_mut(..length).ok_or(io::ErrorKind::InvalidData)?;
+        machine.read_exact(frame)?;
+        // A frame that cannot be sent is lost, as on any cable.
+        if let Err(error) = card.write(frame) {
+            tracing::debug!(%error, "a frame was lost");
+        }
+    }
+}
+
+/// Puts the checksum of TCP or UDP over IPv4 into a frame, whatever was there.
+fn finish(frame: &mut [u8]) {
+    let Some((ethernet, packet)) = frame.split_at_mut_checked(14) else {
+        return;
+    };
+    let Some(fixed) = packet.first_chunk::<20>().copied() else {
+        return;
+    };
+    let number = |place: usize| u16::from_be_bytes([fixed[place], fixed[place + 1]]);
+    let is_fragment = number(6) & 0x3fff != 0;
+    if ethernet[12..] != [8, 0] || fixed[0] >> 4 != 4 || is_fragment {
+        return;
+    }
+    let protocol = fixed[9];
+    let place = match protocol {
+        6 => 16,
+        17 => 6,
+        _ => return,
+    };
+    let bounds = usize::from(fixed[0] & 15) * 4..usize::from(number(2));
+    let Some(segment) = packet.get_mut(bounds).filter(|segment| segment.len() >= place + 2) else {
+        return;
+    };
+    segment[place..place + 2].fill(0);
+    let mut sum = Checksum::new();
+    sum.add_bytes(&fixed[12..20]);
+    sum.add_bytes(&[0, protocol]);
+    sum.add_bytes(&u16::try_from(segment.len()).unwrap_or_default().to_be_bytes());
+    sum.add_bytes(segment);
+    let mut sum = sum.checksum();
+    if sum == [0, 0] && protocol == 17 {
+        // For UDP, nothing means that there is no checksum.
+        sum = [0xff, 0xff];
+    }
+    segment[place..place + 2].copy_from_slice(&sum);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A frame with an IPv4 packet.
+    fn frame(protocol: u8, segment: &[u8]) -> Vec<u8> {
+        let mut frame = vec![0; 12];
+        frame.extend([8, 0, 0x45, 0]);
+        frame.extend(u16::try_from(20 + segment.len()).expect("short").to_be_bytes());
+        frame.extend([0, 0, 0x40, 0, 64, protocol, 0, 0, 10, 87, 0, 1, 10, 87, 0, 11]);
+        frame.extend(segment);
+        frame
+    }
+
+    #[test]
+    fn checksums_are_put_in_and_padding_is_not_counted() {
+        // 10.87.0.1:53 to 10.87.0.11:1234 "hi", with something else where the sum belongs.
+        let segment = [0, 53, 0x04, 0xd2, 0, 10, 0xaa, 0xaa, b'h', b'i'];
+        let mut padded = frame(17, &segment);
+        padded.resize(60, 0xee);
+        finish(&mut padded);
+        let (expected, rest) = ([0x7d, 0xb0], &padded[14 + 20 + 8..14 + 20 + 10]);
+        assert_eq!(padded[14 + 20 + 6..14 + 20 + 8], expected);
+        assert_eq!(rest, b"hi");
+        assert!(padded[44..].iter().all(|byte| *byte == 0xee));
+    }
+
+    #[test]
+    fn what_is_not_understood_stays_as_it_is() {
+        let icmp = frame(1, &[8, 0, 0xaa, 0xaa, 0, 0, 0, 0]);
+        let mut fragment = frame(17, &[0; 16]);
+        fragment[14 + 6] = 0x20;
+        let mut longer_than_it_is = frame(6, &[0xaa; 20]);
+        longer_than_it_is[14 + 2] = 0xff;
+        for given in [
+            icmp,
+            fragment,
+            longer_than_it_is,
+            vec![0xaa; 13],
+            vec![0xaa; 60],
+            Vec::new(),
+        ] {
+            let mut frame = given.clone();
+            finish(&mut frame);
+            assert_eq!(frame, given);
+        }
+    }
+}
