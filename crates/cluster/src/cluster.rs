@@ -20,8 +20,9 @@ use crate::plan::{Inputs, Plan, Size, check_path};
 use crate::up::{self, UpReport};
 use crate::{ClusterError, Layout};
 
-/// How long machines may take to shut down.
-const GRACE: Duration = Duration::from_secs(25);
+/// How long machines may take to shut down by themselves: nothing that they would save outlives them, and their
+/// network leads nowhere where somebody could miss them. So the plug is pulled.
+const GRACE: Duration = Duration::ZERO;
 /// How long a supervisor may take to end once nothing keeps it.
 const ENDING: Duration = Duration::from_secs(10);
 
@@ -123,7 +124,7 @@ impl Cluster {
         let _lock = self.lock()?;
         let was_running = lock::is_held(&self.layout.supervisor_lock());
         if was_running {
-            let task = reporter.task("shutting the nodes down", Unit::Items, None);
+            let task = reporter.task("ending the cluster", Unit::Items, None);
             self.end_supervisor(GRACE)?;
             task.finish(Outcome::Done);
         }
