@@ -50,6 +50,7 @@ fn main() -> ExitCode {
 fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tools> {
     tracing_subscriber::fmt()
         .with_env_filter("info")
+        .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
     // A lease for as long as the cluster lives: `clean` must not take away what it stands on.
