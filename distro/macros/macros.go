@@ -33,9 +33,8 @@
 # digest of the compiler's inputs, which the package's own digest already says.
 %go_ldflags             -s -w -buildid=
 
-# Compiled packages, for this build only. A spec with `BuildRequires: go-std` starts with the standard library there.
+# Compiled packages, for this build only.
 %go_cache               %{_builddir}/.gocache
-%go_std                 /sysroot/usr/lib/go-std
 
 # The path of one module's unpacked source: %%{gomodule github.com/flannel-io/flannel@v0.28.10}
 %gomodule()             %{go_modcache}/%{1}
@@ -45,10 +44,9 @@
   export GOOS=linux GOARCH=%{go_target} %{go_level} CGO_ENABLED=%{go_cgo} \
   export GOTOOLCHAIN=local GOPROXY=off GOSUMDB=off GOTELEMETRY=off GOWORK=off GOENV=off \
   export GOMODCACHE=%{go_modcache} GOCACHE=%{go_cache} GOTMPDIR=%{_builddir} \
-  if [ -d %{go_std} ] && [ ! -e %{go_cache} ]; then cp -r %{go_std} %{go_cache}; chmod -R u+w %{go_cache}; fi \
   export GOFLAGS="-mod=readonly -trimpath -buildvcs=false -p=%{?_smp_build_ncpus}%{!?_smp_build_ncpus:2}" \
 %if %{go_cgo} \
-  export CC=%{_host}-gcc CXX=%{_host}-g++ CGO_CFLAGS="%{optflags}" CGO_LDFLAGS="%{?build_ldflags}" \
+  export CC=%{_host}-gcc CXX=%{_host}-g++ CGO_CFLAGS="%{build_cflags}" CGO_LDFLAGS="%{?build_ldflags}" \
   export PKG_CONFIG_SYSROOT_DIR=/sysroot PKG_CONFIG_LIBDIR=/sysroot/usr/lib/pkgconfig:/sysroot/usr/share/pkgconfig \
 %endif \
 %{nil}
