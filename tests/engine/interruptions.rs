@@ -11,8 +11,7 @@ use crate::failures::PATIENCE;
 /// How soon what a killed process leaves must have ended.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Makes wall take its time: it waits as long as there is no file `go` in... its own folder says so. The number of
-/// seconds marks its processes.
+/// Makes wall take its time. The number of seconds marks its processes.
 fn slow_wall(distro: &Distro, seconds: &str) -> Result<(), Failed> {
     distro.edit("wall", "%build\n", &format!("%build\nsleep {seconds}\n"))
 }

@@ -31,10 +31,7 @@ const STORIES: &[Story<Ground>] = &[
     ),
     ("a_failing_build_is_told", failures::a_failing_build_is_told),
     ("going_on_after_a_failure", failures::going_on_after_a_failure),
-    (
-        "what_a_spec_promises_must_be_made",
-        failures::what_a_spec_promises_must_be_made,
-    ),
+    ("a_spec_that_makes_nothing", failures::a_spec_that_makes_nothing),
     (
         "a_spec_asks_for_an_unknown_package",
         failures::a_spec_asks_for_an_unknown_package,

@@ -1,2 +1,52 @@
-//! The real thing.
-fn main() {}
+//! The real thing: the image of a node is looked into, booted, broken; a cluster of it is started, used, and ended.
+//!
+//! The order matters for the time it takes, not for the result: each test brings about what it needs.
+
+mod boots;
+mod cluster;
+mod content;
+mod disk;
+mod plant;
+
+use std::process::ExitCode;
+
+use basalt_tests::Story;
+use plant::Plant;
+
+const STORIES: &[Story<Plant>] = &[
+    ("the_partition_table_is_sound", disk::the_partition_table_is_sound),
+    ("the_root_is_sound_and_verified", disk::the_root_is_sound_and_verified),
+    ("composed_again_it_is_the_same", disk::composed_again_it_is_the_same),
+    ("it_is_small", content::it_is_small),
+    ("scanners_find_its_packages", content::scanners_find_its_packages),
+    ("nothing_in_it_interprets", content::nothing_in_it_interprets),
+    (
+        "programs_are_of_this_distribution",
+        content::programs_are_of_this_distribution,
+    ),
+    ("a_corrupt_block_ends_the_boot", boots::a_corrupt_block_ends_the_boot),
+    (
+        "a_wrong_config_is_told_on_the_console",
+        boots::a_wrong_config_is_told_on_the_console,
+    ),
+    (
+        "up_works_after_one_that_was_killed",
+        cluster::up_works_after_one_that_was_killed,
+    ),
+    ("a_pod_answers", cluster::a_pod_answers),
+    ("the_node_is_ready", cluster::the_node_is_ready),
+    (
+        "exec_logs_and_port_forward_work",
+        cluster::exec_logs_and_port_forward_work,
+    ),
+    ("down_leaves_nothing", cluster::down_leaves_nothing),
+    (
+        "pods_of_two_nodes_reach_each_other",
+        cluster::pods_of_two_nodes_reach_each_other,
+    ),
+];
+
+fn main() -> ExitCode {
+    basalt_sandbox::enter_if_asked();
+    basalt_tests::tell(STORIES, 1, Plant::prepare)
+}

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use basalt_process::{Command, interrupt};
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Failed;
 
@@ -148,6 +148,16 @@ impl Started {
         let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
         let id = id.ok_or("a process has a number")?;
         Ok(kill_process(id, signal)?)
+    }
+
+    /// Sends a signal to it and to what it started in the foreground, as Ctrl-C on a terminal does.
+    ///
+    /// # Errors
+    /// When it has ended.
+    pub fn signal_all(&self, signal: Signal) -> Result<(), Failed> {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+        let id = id.ok_or("a process has a number")?;
+        Ok(kill_process_group(id, signal)?)
     }
 
     /// What it has reported by now.

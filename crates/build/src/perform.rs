@@ -77,7 +77,7 @@ fn run(root: &BuildRoot, ground: &Ground, name: &str, log: &Utf8Path, task: &dyn
             phase: follower.phase,
             lines: follower.telling(),
             log: log.to_owned(),
-            source: Some(Box::new(error)),
+            ended: Some(Box::new(error)),
         }),
         Err(error) => Err(error.into()),
     }
@@ -105,15 +105,19 @@ fn collect(root: &BuildRoot, store: &Store, job: &Job<'_>, log: &Utf8Path) -> Re
         .map(|binary| binary.name.as_str())
         .filter(|name| !made(name))
         .collect();
-    if missing.is_empty() {
+    let what = if rpms.is_empty() {
+        "it made no package (a spec without a %files section makes none)".to_owned()
+    } else if missing.is_empty() {
         return Ok(rpms);
-    }
-    Err(BuildError::Result {
-        package: job.folder.name.clone(),
-        what: format!(
+    } else {
+        format!(
             "the packages {} that its spec declares were not made (have they a %files section?)",
             missing.join(", ")
-        ),
+        )
+    };
+    Err(BuildError::Result {
+        package: job.folder.name.clone(),
+        what,
         log: log.to_owned(),
     })
 }

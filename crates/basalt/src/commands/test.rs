@@ -185,7 +185,7 @@ impl Steps<'_> {
             Err(error @ ProcessError::Failed { .. }) => {
                 task.finish(Outcome::Failed);
                 for text in lines.iter().filter(|line| matters(line)) {
-                    reporter.warn(text);
+                    crate::show_line(text);
                 }
                 Err(failure(command, &log, &error))
             }

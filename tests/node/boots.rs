@@ -1,0 +1,80 @@
+//! Boots that must not go well.
+
+use std::os::unix::fs::FileExt as _;
+use std::time::Duration;
+
+use basalt_machine::{Accelerator, Credential, Disk, Machine, Network, Running, SdkTools, mac_address};
+use basalt_model::arch::Arch;
+use basalt_process::Command;
+use basalt_tests::{Failed, ensure, has_all, shown};
+use camino::Utf8Path;
+
+use crate::plant::Plant;
+
+/// What a boot may take on a busy machine without KVM.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// Starts a machine without a cluster.
+fn start(plant: &Plant, name: &str, disk: &Utf8Path, config: Option<&str>) -> Result<Running, Failed> {
+    let tools = SdkTools::new(&plant.place.sdk.path);
+    let verdict = Accelerator::choose(&tools, Arch::X86_64, plant.place.store.root()).map_err(shown)?;
+    let mut machine = Machine::new(name, plant.folder().join(name), Arch::X86_64);
+    machine.disks.push(Disk::overlay(disk, 4096));
+    let mac = mac_address(name, 0);
+    machine.networks.push(Network::User {
+        isolated: true,
+        forwards: Vec::new(),
+        mac,
+    });
+    machine
+        .credentials
+        .extend(config.map(|text| Credential::new("basalt.node", text)));
+    machine.reboots = false;
+    machine.start(&tools, verdict.accelerator).map_err(shown)
+}
+
+/// Where the first bytes of a file of the root lie in it.
+fn place_in_root(plant: &Plant, path: &str) -> Result<u64, Failed> {
+    let root = plant.root()?;
+    let extents = plant.tool("dump.erofs", &["-e", &format!("--path={path}"), root.as_str()])?;
+    // `   0:        0..  144638 |  144638 :       4096..     69632 |   65536`
+    let first = extents.lines().find(|line| line.trim_start().starts_with("0:"));
+    let physical = first.and_then(|line| line.split('|').nth(1)?.split(':').nth(1)?.split("..").next());
+    let physical = physical.and_then(|number| number.trim().parse().ok());
+    physical.ok_or_else(|| format!("no place of {path} in:\n{extents}").into())
+}
+
+pub fn a_corrupt_block_ends_the_boot(plant: &Plant) -> Result<(), Failed> {
+    let copy = plant.folder().join("corrupt.raw");
+    let cp = Command::new("cp").args(["--reflink=auto", "--sparse=always"]);
+    cp.arg(&plant.disk).arg(&copy).output().map_err(shown)?;
+    // One bit of the program that is process 1.
+    let place = plant.partition("root-a")?.offset_bytes + place_in_root(plant, "/usr/lib/systemd/systemd")?;
+    let disk = std::fs::File::options().read(true).write(true).open(&copy)?;
+    let mut byte = [0];
+    disk.read_exact_at(&mut byte, place)?;
+    disk.write_all_at(&[byte[0] ^ 1], place)?;
+
+    let mut running = start(plant, "corrupt", &copy, None)?;
+    let mut console = running.console();
+    let panic = running
+        .wait_for(&mut console, "Kernel panic", PATIENCE)
+        .map_err(shown)?;
+    has_all(&panic, &["dm-verity device corrupted"])?;
+    let log = fs_err::read(console.log())?;
+    let log = basalt_machine::plain_text(&log);
+    ensure(!log.contains("systemd["), || format!("it went on:\n{log}"))?;
+    running.kill();
+    Ok(fs_err::remove_file(copy)?)
+}
+
+pub fn a_wrong_config_is_told_on_the_console(plant: &Plant) -> Result<(), Failed> {
+    let config = "apiVersion: basalt.dev/v1\nkind: NodeConfig\nclutser:\n  endpoint: https://10.0.0.1:6443\n";
+    let mut running = start(plant, "wrong", &plant.disk, Some(config))?;
+    let mut console = running.console();
+    for words in ["unknown key `clutser`", "did you mean `cluster`"] {
+        running.wait_for(&mut console, words, PATIENCE).map_err(shown)?;
+    }
+    running.kill();
+    Ok(())
+}
