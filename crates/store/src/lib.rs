@@ -21,7 +21,7 @@ mod room;
 mod trees;
 pub mod write;
 
-pub use error::StoreError;
+pub use error::{StoreError, remedy};
 pub use lock::Lock;
 pub use remove::remove_tree;
 pub use room::{Collected, Store, Workspace};
