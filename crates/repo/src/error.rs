@@ -21,7 +21,10 @@ pub enum RepoError {
     },
     /// The payload does not follow its format or its header.
     #[error("the payload of {path} cannot be used: {what}")]
-    #[diagnostic(code(repo::payload), help("build the package of this RPM again; its spec may need a correction first"))]
+    #[diagnostic(
+        code(repo::payload),
+        help("build the package of this RPM again; its spec may need a correction first")
+    )]
     Payload {
         /// The RPM.
         path: Utf8PathBuf,

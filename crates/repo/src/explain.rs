@@ -76,10 +76,8 @@ fn list(missing: &[Missing]) -> String {
 pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_>) -> Vec<Missing> {
     let mut found: Vec<Missing> = Vec::new();
     let mut seen = BTreeSet::new();
-    let mut queue: std::collections::VecDeque<(Capability, Vec<String>)> = requests
-        .iter()
-        .map(|request| (request.clone(), Vec::new()))
-        .collect();
+    let mut queue: std::collections::VecDeque<(Capability, Vec<String>)> =
+        requests.iter().map(|request| (request.clone(), Vec::new())).collect();
     while let Some((wanted, chain)) = queue.pop_front() {
         let Some(&chosen) = providers.of(&wanted).first() else {
             if !found.iter().any(|missing| missing.capability == wanted) {
@@ -112,7 +110,10 @@ fn near(wanted: &Capability, providers: &Providers<'_>) -> Vec<String> {
     let mut names: Vec<String> = if other_versions.is_empty() {
         let close = |name: &str| distance(name, &wanted.name) <= 1 + wanted.name.len() / 8;
         let names = providers.packages.iter().map(|package| package.name.as_str());
-        names.filter(|name| close(name)).map(|name| format!("`{name}`")).collect()
+        names
+            .filter(|name| close(name))
+            .map(|name| format!("`{name}`"))
+            .collect()
     } else {
         let packages = other_versions.iter().map(|&index| &providers.packages[index]);
         packages

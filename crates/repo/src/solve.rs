@@ -35,7 +35,11 @@ pub fn solve<'a>(requests: &[String], available: &'a [Package]) -> Result<Vec<&'
             if !missing.is_empty() {
                 return Err(SolveError::Missing { missing });
             }
-            let explanation = conflict.display_user_friendly(&solver).to_string().trim_end().to_owned();
+            let explanation = conflict
+                .display_user_friendly(&solver)
+                .to_string()
+                .trim_end()
+                .to_owned();
             return Err(SolveError::Conflict { explanation });
         }
     };

@@ -14,14 +14,24 @@ fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
 }
 
 fn build(folder: &Utf8Path, compression: CompressionType) -> Utf8PathBuf {
-    let config = BuildConfig::default().compression(compression).source_date(1_760_000_000_u32);
+    let config = BuildConfig::default()
+        .compression(compression)
+        .source_date(1_760_000_000_u32);
     let package = PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration")
         .using_config(config)
         .release("3.bs1")
         .requires(Dependency::greater_eq("glibc", "2.41"))
         .provides(Dependency::any("libdemo.so.1()(64bit)"))
         .with_file_contents("hello\n", FileOptions::new("/usr/bin/demo").permissions(0o755))
-        .and_then(|builder| builder.with_file_contents("secret", FileOptions::new("/etc/demo.conf").permissions(0o440).user("demo").group("adm")))
+        .and_then(|builder| {
+            builder.with_file_contents(
+                "secret",
+                FileOptions::new("/etc/demo.conf")
+                    .permissions(0o440)
+                    .user("demo")
+                    .group("adm"),
+            )
+        })
         .and_then(|builder| builder.with_symlink(FileOptions::symlink("/usr/bin/other", "demo")))
         .and_then(|builder| builder.with_dir_entry(FileOptions::dir("/var/lib/demo").permissions(0o700)))
         .and_then(PackageBuilder::build)

@@ -28,11 +28,7 @@ pub struct Changes<'a> {
 ///
 /// # Errors
 /// When the archive cannot be reached or cannot fulfil what is wanted.
-pub fn resolve_today(
-    definition: &SdkDefinition,
-    store: &Store,
-    reporter: &dyn Reporter,
-) -> Result<SdkLock, SdkError> {
+pub fn resolve_today(definition: &SdkDefinition, store: &Store, reporter: &dyn Reporter) -> Result<SdkLock, SdkError> {
     let task = reporter.task("resolving Debian's packages", Unit::Items, None);
     let apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
     apt.update()?;

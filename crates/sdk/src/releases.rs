@@ -34,10 +34,7 @@ pub fn source_versions(
     Ok(versions)
 }
 
-fn read(
-    index: impl std::io::BufRead,
-    versions: &mut BTreeMap<String, BTreeSet<String>>,
-) -> std::io::Result<()> {
+fn read(index: impl std::io::BufRead, versions: &mut BTreeMap<String, BTreeSet<String>>) -> std::io::Result<()> {
     let mut package = String::new();
     for line in index.split(b'\n') {
         let line = line?;
@@ -45,7 +42,10 @@ fn read(
         if let Some(name) = line.strip_prefix("Package: ") {
             name.clone_into(&mut package);
         } else if let Some(version) = line.strip_prefix("Version: ") {
-            versions.entry(package.clone()).or_default().insert(upstream(version).to_owned());
+            versions
+                .entry(package.clone())
+                .or_default()
+                .insert(upstream(version).to_owned());
         }
     }
     Ok(())

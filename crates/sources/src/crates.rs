@@ -12,7 +12,9 @@ use crate::{SourceSet, SourcesError};
 /// The digest of what is fetched: the lock decides it.
 pub(crate) fn key(set: &SourceSet, locked: &Crates) -> Result<Digest, SourcesError> {
     let mut hasher = Hasher::new();
-    hasher.fact("crates", "1").fact("lock", set.read(&set.folder.join(&locked.lock))?);
+    hasher
+        .fact("crates", "1")
+        .fact("lock", set.read(&set.folder.join(&locked.lock))?);
     hasher.fact("package", locked.package.as_deref().unwrap_or_default());
     Ok(hasher.finish())
 }
@@ -31,8 +33,11 @@ pub(crate) fn fetch(
         let manifest = lock.with_file_name("Cargo.toml");
         // Cargo makes the folder itself.
         fs_err::remove_dir(tree).map_err(StoreError::io("cannot replace", tree))?;
-        let failed =
-            |source| SourcesError::Modules { what: "crates", package: set.package.clone(), source: Box::new(source) };
+        let failed = |source| SourcesError::Modules {
+            what: "crates",
+            package: set.package.clone(),
+            source: Box::new(source),
+        };
         Command::tool(tool::CARGO)
             .args(["vendor", "--quiet", "--locked", "--versioned-dirs", "--manifest-path"])
             .arg(&manifest)

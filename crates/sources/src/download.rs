@@ -50,7 +50,11 @@ pub(crate) fn fetch(
         }
     }
     task.finish(Outcome::Failed);
-    Err(SourcesError::Nowhere { package: set.package.clone(), file: file.file.clone(), attempts })
+    Err(SourcesError::Nowhere {
+        package: set.package.clone(),
+        file: file.file.clone(),
+        attempts,
+    })
 }
 
 /// Somewhere that a file may be had.
@@ -77,21 +81,39 @@ fn places(file: &LockedFile) -> Vec<Place> {
 }
 
 fn debian(package: &str, name: &str, file: &LockedFile, store: &Store, path: &Utf8Path) -> Result<(), SourcesError> {
-    let wanted = ArchiveFile { path: Alternative::pool_path(package, name), sha256: file.sha256, size: file.size };
+    let wanted = ArchiveFile {
+        path: Alternative::pool_path(package, name),
+        sha256: file.sha256,
+        size: file.size,
+    };
     archive::fetch(&[wanted], "sources.toml", store, &basalt_progress::Silent)?;
     // It is in the store by now; a link keeps what follows the same for all places.
-    Ok(std::os::unix::fs::symlink(store.object_path(&file.sha256), path).map_err(StoreError::io("cannot link", path))?)
+    Ok(std::os::unix::fs::symlink(store.object_path(&file.sha256), path)
+        .map_err(StoreError::io("cannot link", path))?)
 }
 
 fn pypi(requirement: &str, path: &Utf8Path) -> Result<(), SourcesError> {
     let folder = path.with_extension("pip");
     Command::tool(tool::PIP)
-        .args(["download", "--quiet", "--no-deps", "--no-binary", ":all:", "--no-build-isolation", "--dest"])
+        .args([
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-binary",
+            ":all:",
+            "--no-build-isolation",
+            "--dest",
+        ])
         .arg(&folder)
         .arg(requirement)
         .output()?;
-    let mut entries = folder.read_dir_utf8().map_err(StoreError::io("cannot list", &folder))?.flatten();
-    let found = entries.next().ok_or_else(|| SourcesError::Place("pip brought nothing".to_owned()))?;
+    let mut entries = folder
+        .read_dir_utf8()
+        .map_err(StoreError::io("cannot list", &folder))?
+        .flatten();
+    let found = entries
+        .next()
+        .ok_or_else(|| SourcesError::Place("pip brought nothing".to_owned()))?;
     Ok(fs_err::rename(found.path(), path).map_err(StoreError::io("cannot move", path))?)
 }
 
@@ -108,7 +130,9 @@ pub(crate) fn download(url: &str, path: &Utf8Path, task: &dyn Task) -> Result<()
     let mut buffer = vec![0; 128 * 1024];
     loop {
         interrupt::check()?;
-        let length = body.read(&mut buffer).map_err(|error| SourcesError::Place(error.to_string()))?;
+        let length = body
+            .read(&mut buffer)
+            .map_err(|error| SourcesError::Place(error.to_string()))?;
         if length == 0 {
             return Ok(());
         }
@@ -121,9 +145,15 @@ fn verify(set: &SourceSet, file: &LockedFile, place: &Place, path: &Utf8Path) ->
     let read = || Digest::of_reader(std::fs::File::open(path)?);
     let (digest, size) = read().map_err(StoreError::io("cannot read", path))?;
     let what = if size != file.size {
-        Mismatch::Size { expected: file.size, actual: size }
+        Mismatch::Size {
+            expected: file.size,
+            actual: size,
+        }
     } else if digest != file.sha256 {
-        Mismatch::Digest { expected: file.sha256, actual: digest }
+        Mismatch::Digest {
+            expected: file.sha256,
+            actual: digest,
+        }
     } else {
         return Ok(());
     };
@@ -179,7 +209,11 @@ mod tests {
             content.len()
         );
         let lock = SourceLock::parse(&text, "sources.toml".into()).expect("valid");
-        let set = SourceSet { package: "x".to_owned(), folder: "distro/packages/x".into(), lock };
+        let set = SourceSet {
+            package: "x".to_owned(),
+            folder: "distro/packages/x".into(),
+            lock,
+        };
         let result = fetch(&set, &set.lock.files[0], &store, &basalt_progress::Silent);
         let left = std::fs::read_dir(folder.path().join("tmp")).expect("tmp").count();
         assert_eq!(left, 0, "something half-written is left");
@@ -198,15 +232,28 @@ mod tests {
         let url = server("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhallo");
         let (folder, result) = fetch_from(&url, "hello");
         let error = result.expect_err("another digest").to_string();
-        assert!(error.contains("its digest is") && error.contains("distro/packages/x/sources.toml"), "{error}");
-        assert_eq!(std::fs::read_dir(folder.path().join("objects")).expect("objects").count(), 0);
+        assert!(
+            error.contains("its digest is") && error.contains("distro/packages/x/sources.toml"),
+            "{error}"
+        );
+        assert_eq!(
+            std::fs::read_dir(folder.path().join("objects"))
+                .expect("objects")
+                .count(),
+            0
+        );
     }
 
     #[test]
     fn a_file_that_is_cut_short_is_refused() {
         let url = server("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhel");
         let (_folder, result) = fetch_from(&url, "hello");
-        assert!(result.expect_err("short").to_string().contains("cut short at 3 of 5 bytes"));
+        assert!(
+            result
+                .expect_err("short")
+                .to_string()
+                .contains("cut short at 3 of 5 bytes")
+        );
     }
 
     #[test]

@@ -38,10 +38,15 @@ pub enum SourcesError {
         what: Mismatch,
     },
     /// No place had it.
-    #[error("{file}, a source of {package}, cannot be had from any of its places:{}", listed(attempts))]
+    #[error(
+        "{file}, a source of {package}, cannot be had from any of its places:{}",
+        listed(attempts)
+    )]
     #[diagnostic(
         code(sources::fetch),
-        help("see that this machine reaches its package registries; what is fetched already is kept, and the same command goes on from there")
+        help(
+            "see that this machine reaches its package registries; what is fetched already is kept, and the same command goes on from there"
+        )
     )]
     Nowhere {
         /// The package.
@@ -56,7 +61,10 @@ pub enum SourcesError {
     Place(String),
     /// Modules or crates could not be fetched.
     #[error("the {what} of {package} cannot be fetched")]
-    #[diagnostic(code(sources::modules), help("see that this machine reaches its package registries, and run the same command again"))]
+    #[diagnostic(
+        code(sources::modules),
+        help("see that this machine reaches its package registries, and run the same command again")
+    )]
     Modules {
         /// What: Go modules or crates.
         what: &'static str,
@@ -120,5 +128,8 @@ impl std::fmt::Display for Mismatch {
 }
 
 fn listed(attempts: &[(String, String)]) -> String {
-    attempts.iter().map(|(place, reason)| format!("\n  {place}: {reason}")).collect()
+    attempts
+        .iter()
+        .map(|(place, reason)| format!("\n  {place}: {reason}"))
+        .collect()
 }

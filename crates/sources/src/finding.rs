@@ -56,10 +56,20 @@ impl fmt::Display for SourceFinding {
                 "{package}: the store's copy of {file} is damaged; it was removed and will be fetched again"
             ),
             Self::Absent { package, file } => write!(f, "{package}: {file} is not fetched yet"),
-            Self::Newer { package, locked, patch_level: Some(level), .. } => {
+            Self::Newer {
+                package,
+                locked,
+                patch_level: Some(level),
+                ..
+            } => {
                 write!(f, "{package}: {locked} is locked; {level} is out, a newer patch level")
             }
-            Self::Newer { package, locked, newest, .. } => {
+            Self::Newer {
+                package,
+                locked,
+                newest,
+                ..
+            } => {
                 write!(f, "{package}: {locked} is locked; {newest} is out, of another series")
             }
         }
@@ -97,7 +107,9 @@ impl SourceSet {
         let alternatives = self.lock.files.iter().flat_map(|file| &file.alternatives);
         alternatives
             .filter_map(|alternative| {
-                let Alternative::Debian { package, file } = alternative else { return None };
+                let Alternative::Debian { package, file } = alternative else {
+                    return None;
+                };
                 newer(&self.package, &locked_version(package, file)?, known.get(package)?)
             })
             .collect()
@@ -120,7 +132,11 @@ fn newer(package: &str, locked: &str, known: &BTreeSet<String>) -> Option<Source
     let order = |one: &&String, other: &&String| rpm_version::rpm_evr_compare(one, other);
     let later = |version: &&String| rpm_version::rpm_evr_compare(version, locked).is_gt();
     let newest = known.iter().filter(later).max_by(order)?;
-    let patch_level = known.iter().filter(later).filter(|version| series(version) == series(locked)).max_by(order);
+    let patch_level = known
+        .iter()
+        .filter(later)
+        .filter(|version| series(version) == series(locked))
+        .max_by(order);
     Some(SourceFinding::Newer {
         package: package.to_owned(),
         locked: locked.to_owned(),
@@ -135,12 +151,19 @@ mod tests {
 
     #[test]
     fn newer_releases_are_told_from_other_series() {
-        assert_eq!(locked_version("zlib", "zlib_1.3.1.orig.tar.gz").as_deref(), Some("1.3.1"));
-        assert_eq!(locked_version("ca-certificates", "ca-certificates_20250419.tar.xz").as_deref(), Some("20250419"));
+        assert_eq!(
+            locked_version("zlib", "zlib_1.3.1.orig.tar.gz").as_deref(),
+            Some("1.3.1")
+        );
+        assert_eq!(
+            locked_version("ca-certificates", "ca-certificates_20250419.tar.xz").as_deref(),
+            Some("20250419")
+        );
         let known = |versions: &[&str]| versions.iter().map(|version| (*version).to_owned()).collect();
         assert_eq!(newer("x", "6.12.107", &known(&["6.12.107", "6.12.9"])), None);
-        let Some(SourceFinding::Newer { patch_level, newest, .. }) =
-            newer("x", "6.12.107", &known(&["6.12.107", "6.12.110", "7.1.2"]))
+        let Some(SourceFinding::Newer {
+            patch_level, newest, ..
+        }) = newer("x", "6.12.107", &known(&["6.12.107", "6.12.110", "7.1.2"]))
         else {
             panic!("6.12.110 is newer")
         };

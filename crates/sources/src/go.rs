@@ -11,7 +11,15 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{SourceSet, SourcesError, Tools};
 
 /// Variables that tell how a machine reaches its module proxy.
-const SETTINGS: &[&str] = &["GOPROXY", "GONOPROXY", "GOPRIVATE", "GOINSECURE", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY"];
+const SETTINGS: &[&str] = &[
+    "GOPROXY",
+    "GONOPROXY",
+    "GOPRIVATE",
+    "GOINSECURE",
+    "HTTPS_PROXY",
+    "HTTP_PROXY",
+    "NO_PROXY",
+];
 /// Where Debian's Go is, in the SDK.
 const GO: &str = "/usr/lib/go-1.27/bin/go";
 
@@ -49,8 +57,16 @@ pub(crate) fn fetch(
             .sdk
             .sandbox()
             .network(Network::Inherited)
-            .mount(Mount::Bind { from: module, to: "/module".into(), writable: true })
-            .mount(Mount::Bind { from: tree.to_owned(), to: "/cache".into(), writable: true })
+            .mount(Mount::Bind {
+                from: module,
+                to: "/module".into(),
+                writable: true,
+            })
+            .mount(Mount::Bind {
+                from: tree.to_owned(),
+                to: "/cache".into(),
+                writable: true,
+            })
             .env("GOMODCACHE", "/cache")
             .env("GOFLAGS", "-mod=readonly -modcacherw")
             .env("GOTOOLCHAIN", "local")
@@ -64,7 +80,11 @@ pub(crate) fn fetch(
         for (name, value) in settings() {
             sandbox = sandbox.env(name, value);
         }
-        let failed = |source| SourcesError::Modules { what: "Go modules", package: set.package.clone(), source: Box::new(source) };
+        let failed = |source| SourcesError::Modules {
+            what: "Go modules",
+            package: set.package.clone(),
+            source: Box::new(source),
+        };
         sandbox.command(GO, ["mod", "download"]).output().map_err(failed)?;
         // The archives have served their purpose; builds read what was unpacked from them.
         trim(tree)?;
@@ -110,7 +130,9 @@ fn settings() -> Vec<(String, String)> {
     SETTINGS
         .iter()
         .filter_map(|name| {
-            let value = std::env::var(name).ok().or_else(|| if name.starts_with("GO") { from_go(name) } else { None });
+            let value = std::env::var(name)
+                .ok()
+                .or_else(|| if name.starts_with("GO") { from_go(name) } else { None });
             value.map(|value| ((*name).to_owned(), value))
         })
         .collect()

@@ -30,18 +30,28 @@ pub struct Relocked {
 pub fn relock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Relocked>, SourcesError> {
     let path = folder.join("sources.toml");
     let text = fs_err::read_to_string(&path).map_err(StoreError::io("cannot read", &path))?;
-    let mut document: DocumentMut =
-        text.parse().map_err(|error| SourcesError::Place(format!("{path} cannot be read: {error}")))?;
+    let mut document: DocumentMut = text
+        .parse()
+        .map_err(|error| SourcesError::Place(format!("{path} cannot be read: {error}")))?;
     let mut changed = Vec::new();
     let files = document.get_mut("file").and_then(|item| item.as_array_of_tables_mut());
     for table in files.into_iter().flat_map(|files| files.iter_mut()) {
-        let name = table.get("file").and_then(|item| item.as_str()).unwrap_or_default().to_owned();
+        let name = table
+            .get("file")
+            .and_then(|item| item.as_str())
+            .unwrap_or_default()
+            .to_owned();
         let task = reporter.task(&name, Unit::Bytes, None);
         let (sha256, size) = get(table, &name, folder, store)?;
         task.finish(basalt_progress::Outcome::Done);
         let before = table.get("sha256").and_then(|item| item.as_str()).map(str::to_owned);
         if before.as_deref() != Some(&sha256.to_hex()) {
-            changed.push(Relocked { file: name, before, sha256, size });
+            changed.push(Relocked {
+                file: name,
+                before,
+                sha256,
+                size,
+            });
         }
         table["sha256"] = value(sha256.to_hex());
         table["size"] = value(i64::try_from(size).unwrap_or(i64::MAX));
@@ -61,7 +71,10 @@ fn get(table: &toml_edit::Table, name: &str, folder: &Utf8Path, store: &Store) -
         .filter_map(|alternative| match &alternative {
             Alternative::Debian { package, file } => {
                 let mirror = basalt_sdk::archive::mirror().ok()?;
-                Some((alternative.to_string(), format!("{mirror}/{}", Alternative::pool_path(package, file))))
+                Some((
+                    alternative.to_string(),
+                    format!("{mirror}/{}", Alternative::pool_path(package, file)),
+                ))
             }
             Alternative::Pypi { .. } => None,
         });
@@ -77,5 +90,9 @@ fn get(table: &toml_edit::Table, name: &str, folder: &Utf8Path, store: &Store) -
         }
     }
     let package = folder.file_name().unwrap_or_default().to_owned();
-    Err(SourcesError::Nowhere { package, file: name.to_owned(), attempts })
+    Err(SourcesError::Nowhere {
+        package,
+        file: name.to_owned(),
+        attempts,
+    })
 }

@@ -53,7 +53,10 @@ fn list(set: &SourceSet, files: &RepositoryFiles, tools: &Tools) -> Result<Vec<U
         } else if place.is_file() {
             found.push(path);
         } else {
-            return Err(SourcesError::NoSuchFile { lock: set.lock_path(), path });
+            return Err(SourcesError::NoSuchFile {
+                lock: set.lock_path(),
+                path,
+            });
         }
     }
     found.sort();
@@ -62,5 +65,6 @@ fn list(set: &SourceSet, files: &RepositoryFiles, tools: &Tools) -> Result<Vec<U
 
 /// Build products and editors' files are no sources.
 fn is_scratch(path: &Utf8Path) -> bool {
-    path.file_name().is_some_and(|name| name == "target" || name.starts_with('.') || name.ends_with('~'))
+    path.file_name()
+        .is_some_and(|name| name == "target" || name.starts_with('.') || name.ends_with('~'))
 }

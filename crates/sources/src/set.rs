@@ -38,7 +38,10 @@ pub struct Fetched {
 impl Tools {
     /// Tools that fetch for the packages of a repository.
     pub fn new(root: &Utf8Path, sdk: &SdkTree) -> Self {
-        Self { root: root.to_owned(), sdk: sdk.clone() }
+        Self {
+            root: root.to_owned(),
+            sdk: sdk.clone(),
+        }
     }
 }
 
@@ -55,7 +58,11 @@ impl SourceSet {
             Err(error) => return Err(StoreError::io("cannot read", &path)(error).into()),
         };
         let package = folder.file_name().unwrap_or_default().to_owned();
-        Ok(Self { package, folder: folder.to_owned(), lock })
+        Ok(Self {
+            package,
+            folder: folder.to_owned(),
+            lock,
+        })
     }
 
     /// The digest of all that the lock names. It reads files of the repository, and nothing else.
@@ -86,17 +93,29 @@ impl SourceSet {
     pub fn fetch(&self, store: &Store, tools: &Tools, reporter: &dyn Reporter) -> Result<Vec<Fetched>, SourcesError> {
         let mut fetched = Vec::new();
         for file in &self.lock.files {
-            fetched.push(Fetched { name: file.file.clone(), path: download::fetch(self, file, store, reporter)? });
+            fetched.push(Fetched {
+                name: file.file.clone(),
+                path: download::fetch(self, file, store, reporter)?,
+            });
         }
         for modules in &self.lock.go {
             let path = go::fetch(self, modules, store, tools, reporter)?;
-            fetched.push(Fetched { name: "gomodcache".to_owned(), path });
+            fetched.push(Fetched {
+                name: "gomodcache".to_owned(),
+                path,
+            });
         }
         for locked in &self.lock.cargo {
-            fetched.push(Fetched { name: "vendor".to_owned(), path: crates::fetch(self, locked, store, reporter)? });
+            fetched.push(Fetched {
+                name: "vendor".to_owned(),
+                path: crates::fetch(self, locked, store, reporter)?,
+            });
         }
         for tree in &self.lock.trees {
-            fetched.push(Fetched { name: tree.name.clone(), path: repository::fetch(self, tree, store, tools)? });
+            fetched.push(Fetched {
+                name: tree.name.clone(),
+                path: repository::fetch(self, tree, store, tools)?,
+            });
         }
         Ok(fetched)
     }
@@ -109,9 +128,10 @@ impl SourceSet {
     /// Reads a file that the lock names.
     pub(crate) fn read(&self, path: &Utf8Path) -> Result<Vec<u8>, SourcesError> {
         std::fs::read(path).map_err(|error| match error.kind() {
-            std::io::ErrorKind::NotFound => {
-                SourcesError::NoSuchFile { lock: self.lock_path(), path: path.to_owned() }
-            }
+            std::io::ErrorKind::NotFound => SourcesError::NoSuchFile {
+                lock: self.lock_path(),
+                path: path.to_owned(),
+            },
             _ => StoreError::io("cannot read", path)(error).into(),
         })
     }
