@@ -20,7 +20,7 @@ use crate::verity::{BLOCK, HashTree};
 use crate::{BUILD_TIME, ImageError, Payload, archive, container, erofs, folder, rpmdb, uki};
 
 /// Changes when images are composed differently from the same inputs.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 /// Where systemd-boot and the stub are, in their package.
 const BOOT_FOLDER: &str = "/usr/lib/systemd/boot/efi/";
 const OS_RELEASE: &str = "/usr/lib/os-release";

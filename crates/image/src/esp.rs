@@ -3,10 +3,39 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
-use fatfs::{FatType, FileSystem, FormatVolumeOptions, FsOptions};
+use fatfs::{Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 
 /// FAT32 takes a volume with fewer clusters than that for FAT16.
 const CLUSTER: u32 = 4096;
+
+/// [`crate::BUILD_TIME`] as FAT has it. It must be a real date: firmware refuses to rename a file from a day 0, and
+/// systemd-boot counts the tries of a boot by renaming.
+#[derive(Debug)]
+struct BuildTime;
+
+static BUILD_TIME: BuildTime = BuildTime;
+
+impl TimeProvider for BuildTime {
+    fn get_current_date(&self) -> Date {
+        Date {
+            year: 2025,
+            month: 10,
+            day: 9,
+        }
+    }
+
+    fn get_current_date_time(&self) -> DateTime {
+        DateTime {
+            date: self.get_current_date(),
+            time: Time {
+                hour: 8,
+                min: 53,
+                sec: 20,
+                millis: 0,
+            },
+        }
+    }
+}
 
 /// A part of a file as if it were one of its own.
 pub(crate) struct Window<'f> {
@@ -68,8 +97,7 @@ impl Seek for Window<'_> {
     }
 }
 
-/// Makes the file system and puts files into it: their paths, with `/`, and what they hold. All of them are from 1980,
-/// as far as FAT can tell.
+/// Makes the file system and puts files into it: their paths, with `/`, and what they hold.
 pub(crate) fn make(mut place: Window<'_>, volume_id: u32, files: &[(&str, &[u8])]) -> io::Result<()> {
     let options = FormatVolumeOptions::new()
         .fat_type(FatType::Fat32)
@@ -104,7 +132,7 @@ pub(crate) fn make(mut place: Window<'_>, volume_id: u32, files: &[(&str, &[u8])
 
 fn mount<'p, 'f>(place: &'p mut Window<'f>) -> io::Result<FileSystem<&'p mut Window<'f>>> {
     place.seek(SeekFrom::Start(0))?;
-    FileSystem::new(place, FsOptions::new())
+    FileSystem::new(place, FsOptions::new().time_provider(&BUILD_TIME))
 }
 
 /// The `fatfs` crate gives the entries `.` and `..` long names, which the specification forbids and fsck complains of;
@@ -178,6 +206,16 @@ mod tests {
             .read_to_end(&mut kernel)
             .expect("read");
         assert_eq!(kernel, vec![42; 100_000]);
+        let folder = root.open_dir("EFI/Linux").expect("there");
+        for entry in folder.iter().map(|entry| entry.expect("an entry")) {
+            assert_eq!(
+                entry.modified().date,
+                BUILD_TIME.get_current_date(),
+                "{}",
+                entry.file_name()
+            );
+            assert_eq!(entry.accessed(), BUILD_TIME.get_current_date(), "{}", entry.file_name());
+        }
         for place in [0, SIZE + 4096] {
             let mut outside = [1; 4096];
             std::os::unix::fs::FileExt::read_exact_at(&file, &mut outside, place).expect("read");
