@@ -16,7 +16,10 @@ pub enum BuildError {
     #[error("{package} failed in {}\n{}", phase.name(), indented(lines))]
     #[diagnostic(
         code(build::failed),
-        help("the whole log:      {log}\nstep into the sandbox: ./basalt shell {package}")
+        help(
+            "the whole log:      {log}\nstep into the sandbox: ./basalt shell {package}{}",
+            full_disk(lines)
+        )
     )]
     Failed {
         /// The package.
@@ -27,9 +30,8 @@ pub enum BuildError {
         lines: Vec<String>,
         /// The whole log.
         log: Utf8PathBuf,
-        /// How rpmbuild ended.
-        #[source]
-        source: Option<Box<ProcessError>>,
+        /// How rpmbuild ended. Not shown as a cause: its last lines are those above.
+        ended: Option<Box<ProcessError>>,
     },
     /// A build ended well and made nothing, or not what its spec says.
     #[error("{package} was built, but {what}")]
@@ -131,12 +133,18 @@ impl BuildError {
     pub fn is_interrupt(&self) -> bool {
         match self {
             Self::Process(error) | Self::Store(StoreError::Interrupted(error)) => error.is_interrupt(),
-            Self::Failed {
-                source: Some(error), ..
-            } => error.is_interrupt(),
+            Self::Failed { ended: Some(error), .. } => error.is_interrupt(),
             _ => false,
         }
     }
+}
+
+/// What to do besides, when it was the disk that failed.
+fn full_disk(lines: &[String]) -> String {
+    let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
+    let full = lines.iter().any(|line| line.contains("No space left on device"));
+    let remedy = full.then(|| basalt_store::remedy(&error)).flatten();
+    remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default()
 }
 
 fn indented(lines: &[String]) -> String {

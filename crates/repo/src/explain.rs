@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::Capability;
-use crate::capability::InvalidCapability;
+use crate::capability::{InvalidCapability, compare};
 use crate::solve::Providers;
 
 /// A requirement that nothing fulfils, and how it came about.
@@ -110,17 +110,16 @@ fn near(wanted: &Capability, providers: &Providers<'_>) -> Vec<String> {
     let mut names: Vec<String> = if other_versions.is_empty() {
         let close = |name: &str| distance(name, &wanted.name) <= 1 + wanted.name.len() / 8;
         let names = providers.packages.iter().map(|package| package.name.as_str());
-        names
-            .filter(|name| close(name))
-            .map(|name| format!("`{name}`"))
-            .collect()
+        let close: BTreeSet<_> = names.filter(|name| close(name)).collect();
+        close.into_iter().map(|name| format!("`{name}`")).collect()
     } else {
-        let packages = other_versions.iter().map(|&index| &providers.packages[index]);
+        let mut packages: Vec<_> = other_versions.iter().map(|&index| &providers.packages[index]).collect();
+        packages.sort_by(|one, other| compare(&other.evr(), &one.evr()));
         packages
+            .iter()
             .map(|package| format!("`{} = {}`", package.name, package.evr()))
             .collect()
     };
-    names.sort();
     names.dedup();
     names.truncate(3);
     names

@@ -1,7 +1,7 @@
 //! The payload of an RPM as a stream of files.
 
 use std::collections::BTreeMap;
-use std::io::{BufReader, Read, Seek, SeekFrom};
+use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
@@ -66,12 +66,14 @@ impl Payload {
         let start = header.get_package_segment_offsets().payload;
         let compressor = header
             .header
-            .get_entry_data_as_string(rpm::IndexTag::RPMTAG_PAYLOADCOMPRESSOR)
-            .unwrap_or("gzip");
+            .get_entry_data_as_string(rpm::IndexTag::RPMTAG_PAYLOADCOMPRESSOR);
         let mut file = File::open(path).map_err(RepoError::io("cannot open", path))?;
         file.seek(SeekFrom::Start(start))
             .map_err(RepoError::io("cannot read", path))?;
-        let file = BufReader::with_capacity(256 * 1024, file);
+        let mut file = BufReader::with_capacity(256 * 1024, file);
+        // Where nothing is said it is gzip, if it is compressed at all.
+        let plain = |file: &mut BufReader<File>| file.fill_buf().is_ok_and(|bytes| bytes.starts_with(b"0707"));
+        let compressor = compressor.unwrap_or_else(|_| if plain(&mut file) { "none" } else { "gzip" });
         let plain: Box<dyn Read + Send> = match compressor {
             "zstd" => Box::new(zstd::Decoder::with_buffer(file).map_err(RepoError::io("cannot decompress", path))?),
             "gzip" => Box::new(flate2::bufread::MultiGzDecoder::new(file)),

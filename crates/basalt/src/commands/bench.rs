@@ -26,7 +26,6 @@ pub fn run(project: &Project, what: &Bench, json: bool) -> Result<ExitCode> {
 
 /// From power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
 fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> {
-    let inputs = up::inputs(project, &mut up::Clock::start())?;
     let workshop = project.workshop()?;
     let stack = stack(project, &workshop)?;
     let description = Description {
@@ -35,6 +34,7 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
         stack: &stack,
     };
     let debian = Debian::make(description, &project.store, &workshop.sdk, project.reporter())?;
+    let inputs = up::inputs(project, &mut up::Clock::start())?;
     let node = images::make_in(project, &workshop, &["node"])?;
     let facts = node
         .get("node")

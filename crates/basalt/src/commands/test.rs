@@ -97,7 +97,7 @@ impl Steps<'_> {
 
     fn format(&mut self) -> Result<()> {
         let command = Command::tool(tool::CARGO)
-            .args(["fmt", "--all", "--check"])
+            .args(["fmt", "--all", "--check", "--", "--color", "never"])
             .current_dir(&self.project.root);
         self.step("format", |steps| steps.watch("format", &command, |_| {}))
     }
