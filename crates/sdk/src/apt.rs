@@ -71,6 +71,8 @@ impl PrivateApt {
             option("APT::Architectures", "amd64".to_owned()),
             option("APT::Sandbox::User", String::new()),
             option("Acquire::Languages", "none".to_owned()),
+            // Many containers keep their lists compressed; ours are read.
+            option("Acquire::GzipIndexes", "false".to_owned()),
             option("Acquire::ForceHash", "SHA256".to_owned()),
             option("Debug::NoLocking", "true".to_owned()),
         ])

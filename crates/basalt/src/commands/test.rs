@@ -77,8 +77,8 @@ impl Steps<'_> {
             let sdk = scope.spawn(|| project.sdk());
             let code = self.format().and_then(|()| self.lints());
             let sdk = sdk.join().unwrap_or_else(|_| Err(miette!("making the SDK panicked")));
-            code.and(sdk)
-        });
+            code.map(|()| sdk)
+        })?;
         let sdk = self.step("build tools", |_| sdk)?;
         self.units(Some(sdk.path.clone()))?;
         let surroundings = |command: Command| -> Result<Command> {

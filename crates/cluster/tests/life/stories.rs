@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use basalt_cluster::Variant;
 use basalt_progress::Silent;
 use libtest_mimic::Failed;
 use rustix::process::{Pid, Signal, kill_process};
