@@ -69,7 +69,10 @@ fn show_line(text: &str) {
     eprintln!("{text}");
 }
 
-/// Problems of a user's file, with the lines that they are in.
-fn show_problems(problems: basalt_model::problem::Problems) {
-    show(&problems.into());
+/// Problems of a user's file, each with the lines that it is in.
+fn show_problems(problems: &basalt_model::problem::Problems) {
+    for problem in problems.iter() {
+        show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
+    }
+    show_line(&problems.to_string());
 }

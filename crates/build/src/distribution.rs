@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use basalt_model::digest::{Digest, Hasher};
+use basalt_model::spelling::closest;
 use basalt_sandbox::Mount;
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -75,7 +76,13 @@ impl Distribution {
     /// When there is none.
     pub fn package(&self, name: &str) -> Result<usize, BuildError> {
         let known = self.graph.index(name).or_else(|| self.graph.maker(name));
-        known.ok_or_else(|| BuildError::NoSuchPackage { name: name.to_owned() })
+        known.ok_or_else(|| BuildError::NoSuchPackage {
+            name: name.to_owned(),
+            help: match closest(name, self.graph.names()) {
+                Some(guess) => format!("did you mean `{guess}`?"),
+                None => "the packages that are there: `ls distro/packages`".to_owned(),
+            },
+        })
     }
 }
 

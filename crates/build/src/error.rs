@@ -69,10 +69,12 @@ pub enum BuildError {
     },
     /// A name that is no package.
     #[error("there is no package `{name}`")]
-    #[diagnostic(code(build::unknown), help("the packages that are there: `ls distro/packages`"))]
+    #[diagnostic(code(build::unknown), help("{help}"))]
     NoSuchPackage {
         /// The name.
         name: String,
+        /// Which one may be meant.
+        help: String,
     },
     /// The file of efforts is wrong.
     #[error("{path} cannot be read: {source}")]

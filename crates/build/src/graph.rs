@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use basalt_model::spelling::closest;
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -90,6 +91,12 @@ impl Graph {
     /// The index of the source package that makes what the name provides.
     pub fn maker(&self, name: &str) -> Option<usize> {
         self.makers.get(name).copied()
+    }
+
+    /// Every name of a package, of what is made and of what is built.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let sources = self.packages.iter().map(|package| package.name.as_str());
+        sources.chain(self.makers.keys().map(String::as_str))
     }
 
     /// The packages that a package's build root is solved from, directly.
@@ -186,14 +193,9 @@ impl Graph {
     }
 
     fn suggestion(&self, name: &str) -> String {
-        let near = self
-            .makers
-            .keys()
-            .map(|known| (distance(name, known), known))
-            .filter(|(distance, _)| *distance <= 1 + name.len() / 4)
-            .min();
-        match near {
-            Some((_, known)) => format!("a package of a similar name is there: `{known}`"),
+        let known = self.makers.keys().map(String::as_str);
+        match closest(name, known) {
+            Some(known) => format!("a package of a similar name is there: `{known}`"),
             None => {
                 "the packages that are there: `ls distro/packages`; tools of the SDK (make, python, ...) are always \
                      present and are not named in BuildRequires"
@@ -223,22 +225,6 @@ fn makers(packages: &[SourcePackage]) -> Result<BTreeMap<String, usize>, GraphEr
         }
     }
     Ok(makers)
-}
-
-/// The Levenshtein distance: how many letters must change.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, against) in other.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *against);
-            diagonal = row[column + 1];
-            row[column + 1] = change.min(diagonal + 1).min(row[column] + 1);
-        }
-    }
-    row[other.len()]
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use basalt_model::image::{self, ImageDefinition};
-use basalt_model::schema::closest;
+use basalt_model::spelling::closest;
 use camino::Utf8Path;
 
 use crate::ImageError;

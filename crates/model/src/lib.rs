@@ -13,3 +13,4 @@ pub mod problem;
 pub mod schema;
 pub mod sdk_lock;
 pub mod source_lock;
+pub mod spelling;

@@ -69,6 +69,11 @@ impl Problems {
         self.source.name()
     }
 
+    /// The text of the file.
+    pub fn source(&self) -> &NamedSource<Arc<str>> {
+        &self.source
+    }
+
     /// Each problem, first lines first.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.found.iter()

@@ -9,6 +9,7 @@ use serde_json::Value;
 
 use crate::document::{Document, Finding, Kind, Node, Path};
 use crate::problem::{Problem, Problems};
+use crate::spelling::closest;
 
 /// The JSON schema of a type as published: pretty-printed, ending in a newline.
 pub fn published<T: JsonSchema>() -> String {
@@ -335,36 +336,4 @@ fn listed(words: &[&str]) -> String {
         .map(|word| format!("`{word}`"))
         .collect::<Vec<_>>()
         .join(", ")
-}
-
-/// The candidate that a person most likely meant, if one is near.
-pub fn closest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Option<&'w str> {
-    let plain = |word: &str| word.to_lowercase().replace(['-', '_'], "");
-    let meant = plain(word);
-    let near = |candidate: &&str| {
-        let candidate = plain(candidate);
-        let shared = meant.len() > 3 && (candidate.starts_with(&meant) || meant.starts_with(&candidate));
-        let distance = distance(&meant, &candidate);
-        (distance <= 1 + candidate.len() / 5 || shared).then_some(distance)
-    };
-    candidates
-        .filter_map(|candidate| Some((near(&candidate)?, candidate)))
-        .min()
-        .map(|(_, candidate)| candidate)
-}
-
-/// How many letters must be put in, taken out or exchanged to get from one word to the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (line, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = line + 1;
-        for (column, candidate) in other.iter().enumerate() {
-            let exchanged = diagonal + usize::from(letter != *candidate);
-            diagonal = row[column + 1];
-            row[column + 1] = exchanged.min(row[column] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }

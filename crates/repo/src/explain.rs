@@ -108,7 +108,7 @@ pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_>) -> Vec
 fn near(wanted: &Capability, providers: &Providers<'_>) -> Vec<String> {
     let other_versions = providers.of(&Capability::any(wanted.name.as_str()));
     let mut names: Vec<String> = if other_versions.is_empty() {
-        let close = |name: &str| distance(name, &wanted.name) <= 1 + wanted.name.len() / 8;
+        let close = |name: &str| strsim::levenshtein(name, &wanted.name) <= 1 + wanted.name.len() / 8;
         let names = providers.packages.iter().map(|package| package.name.as_str());
         let close: BTreeSet<_> = names.filter(|name| close(name)).collect();
         close.into_iter().map(|name| format!("`{name}`")).collect()
@@ -123,20 +123,4 @@ fn near(wanted: &Capability, providers: &Providers<'_>) -> Vec<String> {
     names.dedup();
     names.truncate(3);
     names
-}
-
-/// How many letters have to change to make one word into the other.
-fn distance(one: &str, other: &str) -> usize {
-    let other: Vec<char> = other.chars().collect();
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (i, letter) in one.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, against) in other.iter().enumerate() {
-            let change = diagonal + usize::from(letter != *against);
-            diagonal = row[j + 1];
-            row[j + 1] = change.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[other.len()]
 }

@@ -1,16 +1,18 @@
 //! `basalt build`: packages and images, by name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::Built;
+use basalt_build::{BuildError, Built};
+use basalt_model::image::ImageDefinition;
+use basalt_model::spelling::closest;
 use camino::Utf8PathBuf;
-use miette::Result;
+use miette::{Result, miette};
 use serde::Serialize;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Build;
-use crate::project::Project;
+use crate::project::{Project, Workshop};
 
 /// What a package came to.
 #[derive(Debug, Serialize)]
@@ -46,8 +48,8 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     } else {
         wanted_packages
             .iter()
-            .map(|name| workshop.distribution.package(name))
-            .collect::<Result<_, _>>()?
+            .map(|name| package(name, &workshop, &definitions))
+            .collect::<Result<_>>()?
     };
     let mut packages = Vec::new();
     if !targets.is_empty() {
@@ -76,6 +78,27 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
         answer(images::describe(image));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The package of that name; where there is none, an image may have been meant.
+fn package(name: &str, workshop: &Workshop, images: &BTreeMap<String, ImageDefinition>) -> Result<usize> {
+    let found = workshop.distribution.package(name);
+    let Err(BuildError::NoSuchPackage { .. }) = found else {
+        return Ok(found?);
+    };
+    let names = images
+        .keys()
+        .map(String::as_str)
+        .chain(workshop.distribution.graph.names());
+    let help = match closest(name, names) {
+        Some(guess) => format!("did you mean `{guess}`?"),
+        None => "what there is: `ls distro/images distro/packages`".to_owned(),
+    };
+    Err(miette!(
+        code = "build::unknown",
+        help = help,
+        "there is no image and no package `{name}`"
+    ))
 }
 
 fn report(project: &Project, built: &Built) -> PackageReport {

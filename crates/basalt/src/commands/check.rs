@@ -21,7 +21,7 @@ pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
             Ok(_) => {}
             Err(problems) => {
                 if !json {
-                    crate::show_problems(problems.clone());
+                    crate::show_problems(&problems);
                 }
                 wrong.push(serde_json::json!({ "file": path, "problems": problems.brief() }));
             }

@@ -82,12 +82,12 @@ fn checked_config(options: &Run) -> Result<Result<Option<String>, ExitCode>> {
     match node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
         Ok((_, warnings)) => {
             if !warnings.is_empty() {
-                crate::show_problems(warnings);
+                crate::show_problems(&warnings);
             }
             Ok(Ok(Some(text)))
         }
         Err(problems) => {
-            crate::show_problems(problems);
+            crate::show_problems(&problems);
             Ok(Err(ExitCode::FAILURE))
         }
     }

@@ -7,7 +7,7 @@ use crate::document::{Finding, Path};
 use crate::node_config::checked::{Kubelet, Reserved};
 use crate::node_config::finder::Finder;
 use crate::node_config::raw;
-use crate::schema::closest;
+use crate::spelling::closest;
 
 const SIGNALS: [&str; 6] = [
     "memory.available",
