@@ -50,7 +50,7 @@ impl Report {
     /// How the machines were run, in a few words.
     pub fn setting(&self) -> String {
         let accelerator = match &self.accelerator {
-            Some(verdict) => format!("{:?}", verdict.accelerator).to_uppercase(),
+            Some(verdict) => verdict.accelerator.to_string(),
             None => "an unknown accelerator".to_owned(),
         };
         let runs = self.systems.iter().map(|system| system.runs.len()).max().unwrap_or(0);

@@ -40,6 +40,15 @@ pub struct Verdict {
     pub reason: String,
 }
 
+impl std::fmt::Display for Accelerator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "KVM",
+            Self::Tcg => "TCG",
+        })
+    }
+}
+
 impl Verdict {
     fn tcg(reason: impl Into<String>) -> Self {
         Self {

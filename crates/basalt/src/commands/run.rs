@@ -53,7 +53,7 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
         .credentials
         .extend(config.map(|text| Credential::new("basalt.node", text)));
     project.reporter().note(&format!(
-        "{} runs on {:?} ({}); leave it with Ctrl-]",
+        "{} runs on {} ({}); leave it with Ctrl-]",
         options.image, verdict.accelerator, verdict.reason
     ));
     let mut running = machine.start(&tools, verdict.accelerator)?;

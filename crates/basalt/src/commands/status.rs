@@ -33,7 +33,7 @@ pub fn show(status: &Status) {
     ));
     answer(format!("kubeconfig  {}", status.kubeconfig));
     if let Some(verdict) = &status.accelerator {
-        answer(format!("processors  {:?}: {}", verdict.accelerator, verdict.reason));
+        answer(format!("processors  {}: {}", verdict.accelerator, verdict.reason));
     }
     let mut table = Table::new(["control plane", "state", "restarts"]);
     for component in &status.components {

@@ -134,7 +134,7 @@ fn show(clock: &Clock, report: &UpReport) {
     answer(table);
     if let Some(verdict) = &report.accelerator {
         answer(format!(
-            "the machines run on {:?}: {}",
+            "the machines run on {}: {}",
             verdict.accelerator, verdict.reason
         ));
     }
