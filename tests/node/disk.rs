@@ -1,13 +1,23 @@
 //! The disk: its partitions, the root in it, and that it is always the same.
 
+use std::os::unix::fs::symlink;
+use std::time::Duration;
+
 use basalt_image::{Composer, Payload};
 use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
 use basalt_progress::Silent;
 use basalt_store::Store;
-use basalt_tests::{Failed, ensure, has_all, shown};
+use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
+use camino::Utf8Path;
+use rustix::process::Signal;
 
 use crate::plant::Plant;
+
+/// How long it may take until the file system of an image is being made, and until an image is there.
+const COMPOSING: Duration = Duration::from_secs(300);
+/// How soon what a killed process leaves must have ended.
+const SOON: Duration = Duration::from_secs(5);
 
 pub fn the_partition_table_is_sound(plant: &Plant) -> Result<(), Failed> {
     let disk = plant.disk.as_str();
@@ -76,4 +86,55 @@ pub fn composed_again_it_is_the_same(plant: &Plant) -> Result<(), Failed> {
     ensure(first == second, || format!("{} and {disk} differ", plant.disk))?;
     ensure(again.facts == plant.facts, || format!("{:?}", again.facts))?;
     basalt_store::remove_tree(&other).map_err(shown)
+}
+
+/// Links in `copy` to everything in `folder` but what is left out.
+fn link_all(folder: &Utf8Path, copy: &Utf8Path, left_out: &str) -> Result<(), Failed> {
+    fs_err::create_dir_all(copy)?;
+    for entry in folder.read_dir_utf8()? {
+        let entry = entry?;
+        if entry.file_name() != left_out {
+            symlink(entry.path(), copy.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
+
+/// The checkout with one more image.
+fn checkout_with_image(checkout: &Utf8Path, copy: &Utf8Path, name: &str) -> Result<(), Failed> {
+    link_all(checkout, copy, "distro")?;
+    link_all(&checkout.join("distro"), &copy.join("distro"), "images")?;
+    let images = copy.join("distro/images");
+    link_all(&checkout.join("distro/images"), &images, "")?;
+    let text = format!("name: {name}\nkind: disk\nextends: node\n");
+    Ok(fs_err::write(images.join(format!("{name}.yaml")), text)?)
+}
+
+pub fn an_image_that_was_killed_is_composed_again(plant: &Plant) -> Result<(), Failed> {
+    let folder = plant.folder().join("killed");
+    let (copy, store) = (folder.join("checkout"), folder.join("store"));
+    checkout_with_image(&plant.place.surroundings.checkout, &copy, "killed")?;
+    // What is made here must not be found by the next run of this test.
+    for part in ["objects", "trees", "results"] {
+        link_all(&plant.place.store.root().join(part), &store.join(part), "")?;
+    }
+    let cli = plant.cli.clone().env("BASALT_ROOT", &copy).env("BASALT_STORE", &store);
+    let started = cli.start(&["build", "killed"])?;
+    let is_composing = || {
+        let composing = marked_processes("mkfs.erofs");
+        composing.iter().any(|process| process.contains(store.as_str()))
+    };
+    until("the root is being made", COMPOSING, is_composing)?;
+    started.signal(Signal::KILL)?;
+    started.wait(SOON)?.ended_with(137)?;
+    until("mkfs.erofs has ended with its killed master", SOON, || !is_composing())?;
+    let ran = cli.run(&["--json", "build", "killed"], COMPOSING)?.ended_with(0)?;
+    let built: serde_json::Value = serde_json::from_str(&ran.stdout)?;
+    let disk = Utf8Path::new(built["images"][0]["disk"].as_str().ok_or("no disk")?);
+    let sandbox = plant.place.sdk.sandbox().show(disk);
+    let verify = sandbox.command("sfdisk", ["--verify", disk.as_str()]);
+    has_all(&verify.output().map_err(shown)?.text(), &["No errors detected"])?;
+    let left: Vec<_> = store.join("tmp").read_dir_utf8()?.flatten().collect();
+    ensure(left.is_empty(), || format!("{left:?}"))?;
+    Ok(fs_err::remove_dir_all(&folder)?)
 }

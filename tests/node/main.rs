@@ -17,6 +17,10 @@ const STORIES: &[Story<Plant>] = &[
     ("the_partition_table_is_sound", disk::the_partition_table_is_sound),
     ("the_root_is_sound_and_verified", disk::the_root_is_sound_and_verified),
     ("composed_again_it_is_the_same", disk::composed_again_it_is_the_same),
+    (
+        "an_image_that_was_killed_is_composed_again",
+        disk::an_image_that_was_killed_is_composed_again,
+    ),
     ("it_is_small", content::it_is_small),
     ("scanners_find_its_packages", content::scanners_find_its_packages),
     ("nothing_in_it_interprets", content::nothing_in_it_interprets),
