@@ -26,6 +26,10 @@ const STORIES: &[Story<Ground>] = &[
         rebuilds::a_change_reaches_what_is_made_of_it,
     ),
     (
+        "a_build_tool_runs_and_is_in_no_sysroot",
+        rebuilds::a_build_tool_runs_and_is_in_no_sysroot,
+    ),
+    (
         "a_package_that_is_lost_is_built_again",
         rebuilds::a_package_that_is_lost_is_built_again,
     ),

@@ -73,6 +73,35 @@ pub fn a_change_reaches_what_is_made_of_it(ground: &Ground) -> Result<(), Failed
     ensure(built == ["house", "stone", "wall"], || format!("built: {built:?}"))
 }
 
+pub fn a_build_tool_runs_and_is_in_no_sysroot(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let chisel = |word: &str| {
+        let install = format!(
+            "%install\nmkdir -p %{{buildroot}}/opt/chisel\nprintf '#!/bin/sh\\necho {word}\\n' >%{{buildroot}}/opt/chisel/carve\n\
+             chmod 755 %{{buildroot}}/opt/chisel/carve\n%files\n/opt/chisel"
+        );
+        distro.write("chisel", "Provides: build-tool", &install)
+    };
+    chisel("figure")?;
+    // It is asked for by way of something else, as the compiler is.
+    distro.write("marble", "Requires: chisel", "%files")?;
+    distro.write(
+        "statue",
+        "BuildRequires: marble",
+        "%build\ntest ! -e /sysroot/opt/chisel\n%install\nmkdir -p %{buildroot}%{_datadir}/statue\n\
+         /opt/chisel/carve >%{buildroot}%{_datadir}/statue/shape\n%files\n%{_datadir}/statue",
+    )?;
+    let (_, before) = distro.build(&["statue"]).map_err(shown)?;
+    chisel("torso")?;
+    let (built, after) = distro.build(&["statue"]).map_err(shown)?;
+    ensure(built == ["chisel", "statue"], || format!("built: {built:?}"))?;
+    ensure(
+        before["statue"].rpms[0].digest != after["statue"].rpms[0].digest,
+        || "statue was carved by the chisel from before".to_owned(),
+    )?;
+    distro.nothing_is_left()
+}
+
 pub fn a_package_that_is_lost_is_built_again(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
     let (_, results) = distro.build(&["house"]).map_err(shown)?;

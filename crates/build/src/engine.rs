@@ -10,11 +10,10 @@ use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::Package;
 use basalt_sources::{SourceSet, Tools};
 use basalt_store::{Lock, Store};
-use camino::Utf8PathBuf;
 
 use crate::built::{Built, Rpm};
 use crate::distribution::Distribution;
-use crate::root::{Ground, Source};
+use crate::root::{Asked, Ground, Source};
 use crate::schedule::{Next, Schedule};
 use crate::{BuildError, parallel, perform};
 
@@ -39,6 +38,15 @@ pub struct Engine<'a> {
     pub memory: u64,
     /// Whether to go on with what does not depend on a failure.
     pub keep_going: bool,
+}
+
+/// What a package is built from.
+#[derive(Debug)]
+pub struct Ingredients {
+    /// Its sources.
+    pub sources: Vec<Source>,
+    /// What its spec asks for.
+    pub asked: Asked,
 }
 
 /// A plan while it is carried out, shared by the workers.
@@ -290,37 +298,29 @@ impl Engine<'_> {
             return Ok(known);
         }
         let sources = self.fetch(package, fetches)?;
-        let trees = sysroot
-            .iter()
-            .map(|rpm| perform::unpacked(rpm, self.store))
-            .collect::<Result<Vec<_>, _>>()?;
+        let asked = perform::unpacked(&sysroot, self.store)?;
         let expected = &self.distribution.graph.packages()[package];
         let job = perform::Job {
             folder,
             key,
             sources: &sources,
-            sysroot: &trees,
+            asked: &asked,
             expected,
         };
         perform::build(&job, self.ground, self.store, self.reporter)
     }
 
-    /// The sources and the unpacked sysroot of a package, for a person who wants to look into its build.
+    /// What a package is built from, for a person who wants to look into its build.
     ///
     /// # Errors
     /// When something that it needs fails to build.
-    pub fn ingredients(&self, package: usize) -> Result<(Vec<Source>, Vec<Utf8PathBuf>), BuildError> {
+    pub fn ingredients(&self, package: usize) -> Result<Ingredients, BuildError> {
         let built = self.build(self.distribution.graph.needs(package).iter().copied())?;
         let fetches: Vec<_> = (0..=package).map(|_| Mutex::new(None)).collect();
-        let trees = self
-            .sysroot(package, &built)?
-            .iter()
-            .map(|rpm| perform::unpacked(rpm, self.store))
-            .collect();
-        Ok((
-            self.fetch(package, &fetches)?,
-            Result::<Vec<_>, BuildError>::from_iter::<Vec<_>>(trees)?,
-        ))
+        Ok(Ingredients {
+            sources: self.fetch(package, &fetches)?,
+            asked: perform::unpacked(&self.sysroot(package, &built)?, self.store)?,
+        })
     }
 }
 

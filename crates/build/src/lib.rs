@@ -8,6 +8,10 @@
 //!     key unknown --(root::BuildRoot: overlay, no network)--> rpmbuild --> built::Built, in the store
 //! ```
 //!
+//! What a build asks for becomes its sysroot: headers and libraries of the machine that the package is for. A package that
+//! provides `build-tool` is for the machine that builds instead; the compiler is one. Its files lie over the SDK's, so that
+//! they run, and are in no sysroot.
+//!
 //! A key is made from the digests of the RPMs that a build sees, not from the keys of their packages. So when a package
 //! is built again and comes out the same, nothing above it is built again: early cut-off.
 
@@ -27,9 +31,9 @@ mod spec;
 pub use built::{Built, Rpm};
 pub use distribution::{Distribution, platform};
 pub use effort::Efforts;
-pub use engine::{Engine, solve};
+pub use engine::{Engine, Ingredients, solve};
 pub use error::BuildError;
 pub use graph::{Graph, GraphError};
 pub use parallel::cores;
-pub use root::{BUILD_TIME, BuildRoot, Ground, Source};
+pub use root::{Asked, BUILD_TIME, BuildRoot, Ground, Source};
 pub use spec::{BinaryPackage, Folder, SourcePackage};

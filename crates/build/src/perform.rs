@@ -7,11 +7,11 @@ use basalt_model::digest::Digest;
 use basalt_process::ProcessError;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_store::{Store, StoreError};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::built::{Built, Rpm};
 use crate::log::{self, Follower};
-use crate::root::{BuildRoot, Ground, Source};
+use crate::root::{Asked, BuildRoot, Ground, Source};
 use crate::spec::{Folder, SourcePackage};
 use crate::{BuildError, effort};
 
@@ -20,7 +20,7 @@ pub(crate) struct Job<'a> {
     pub(crate) folder: &'a Folder,
     pub(crate) key: Digest,
     pub(crate) sources: &'a [Source],
-    pub(crate) sysroot: &'a [Utf8PathBuf],
+    pub(crate) asked: &'a Asked,
     pub(crate) expected: &'a SourcePackage,
 }
 
@@ -34,7 +34,7 @@ pub(crate) fn build(
     let name = &job.folder.name;
     let task = reporter.task(name, Unit::Items, None);
     let started = Instant::now();
-    let root = BuildRoot::prepare(ground, store, job.folder, job.sources, job.sysroot)?;
+    let root = BuildRoot::prepare(ground, store, job.folder, job.sources, job.asked)?;
     let log = log::path(store.root(), name);
     run(&root, ground, name, &log, task.as_ref())?;
     let seconds = started.elapsed().as_secs();
@@ -122,7 +122,17 @@ fn collect(root: &BuildRoot, store: &Store, job: &Job<'_>, log: &Utf8Path) -> Re
     })
 }
 
-/// The tree of an RPM's payload, unpacked once.
-pub(crate) fn unpacked(rpm: &Rpm, store: &Store) -> Result<Utf8PathBuf, BuildError> {
-    store.tree_or_make(&rpm.tree_key(), |tree| Ok(basalt_repo::unpack(&rpm.path(store), tree)?))
+/// The payloads of RPMs as trees, each unpacked once.
+pub(crate) fn unpacked(rpms: &[Rpm], store: &Store) -> Result<Asked, BuildError> {
+    let mut asked = Asked::default();
+    for rpm in rpms {
+        let tree = store
+            .tree_or_make::<BuildError>(&rpm.tree_key(), |tree| Ok(basalt_repo::unpack(&rpm.path(store), tree)?))?;
+        if rpm.package.is_build_tool() {
+            asked.tools.push(tree);
+        } else {
+            asked.sysroot.push(tree);
+        }
+    }
+    Ok(asked)
 }

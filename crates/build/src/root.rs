@@ -34,6 +34,15 @@ pub struct Source {
     pub path: Utf8PathBuf,
 }
 
+/// The unpacked RPMs that a spec asks for, with all that they require.
+#[derive(Debug, Clone, Default)]
+pub struct Asked {
+    /// Programs for the build, laid over the SDK.
+    pub tools: Vec<Utf8PathBuf>,
+    /// What the package is compiled against.
+    pub sysroot: Vec<Utf8PathBuf>,
+}
+
 /// A build root that is put together and not yet used.
 #[derive(Debug)]
 pub struct BuildRoot {
@@ -72,8 +81,6 @@ impl Ground {
 impl BuildRoot {
     /// Puts the build root of a package together in a workspace of the store.
     ///
-    /// `sysroot` are the unpacked RPMs that its spec asks for, with all that they require.
-    ///
     /// # Errors
     /// When files cannot be copied.
     pub fn prepare(
@@ -81,7 +88,7 @@ impl BuildRoot {
         store: &Store,
         folder: &Folder,
         sources: &[Source],
-        sysroot: &[Utf8PathBuf],
+        asked: &Asked,
     ) -> Result<Self, StoreError> {
         let workspace = store.workspace()?;
         let top = workspace.path().join("build");
@@ -97,6 +104,8 @@ impl BuildRoot {
             };
             copy(&path, &place.join(name))?;
         }
+        let mut ground = ground.clone();
+        ground.layers.splice(0..0, asked.tools.iter().cloned());
         let mut sandbox = ground
             .sandbox(Some(scratch))
             .mount(Mount::Bind {
@@ -105,7 +114,7 @@ impl BuildRoot {
                 writable: true,
             })
             .mount(Mount::Stack {
-                layers: sysroot.to_vec(),
+                layers: asked.sysroot.clone(),
                 to: "/sysroot".into(),
             });
         for source in sources {

@@ -50,6 +50,18 @@ pub enum ImageError {
         /// The names of its scripts.
         scripts: String,
     },
+    /// A package is for builds, not for machines.
+    #[error(
+        "the package {package} is a build tool: its programs run in the SDK, not on a machine of this distribution"
+    )]
+    #[diagnostic(
+        code(image::tool),
+        help("take out of the image what requires it: a `-devel` package, most likely")
+    )]
+    Tool {
+        /// The package.
+        package: String,
+    },
     /// Two packages are at odds about a path.
     #[error("`{path}` is in two packages: {first} has {first_what}, {second} has {second_what}")]
     #[diagnostic(

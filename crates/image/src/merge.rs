@@ -35,6 +35,11 @@ pub(crate) fn merge(payloads: &[Payload<'_>], accounts: &Accounts, node: bool) -
                 scripts: payload.package.scriptlets.join(", "),
             });
         }
+        if payload.package.is_build_tool() {
+            return Err(ImageError::Tool {
+                package: payload.package.name.clone(),
+            });
+        }
         headers.push(basalt_repo::read_files(payload.path)?);
     }
     let links = Links::of(headers.iter().flatten());

@@ -47,6 +47,10 @@ pub struct Package {
     pub scriptlets: Vec<String>,
 }
 
+/// What a package provides that is of use while others are built, and nowhere else: its programs run on the machine that
+/// builds.
+const BUILD_TOOL: &str = "build-tool";
+
 fn is_zero(number: &u32) -> bool {
     *number == 0
 }
@@ -63,6 +67,11 @@ impl Package {
     /// Name, version, release and architecture: `zlib-1.3.1-1.bs1.x86_64`.
     pub fn nevra(&self) -> String {
         format!("{}-{}.{}", self.name, self.evr(), self.arch)
+    }
+
+    /// Whether it holds programs for the machine that builds, which have no place on any other: it provides `build-tool`.
+    pub fn is_build_tool(&self) -> bool {
+        self.provides.iter().any(|capability| capability.name == BUILD_TOOL)
     }
 }
 

@@ -12,8 +12,14 @@ use crate::project::Project;
 pub fn run(project: &Project, package: &str) -> Result<ExitCode> {
     let workshop = project.workshop()?;
     let index = workshop.distribution.package(package)?;
-    let (sources, sysroot) = workshop.engine(project, false).ingredients(index)?;
+    let ingredients = workshop.engine(project, false).ingredients(index)?;
     let folder = &workshop.distribution.folders[index];
-    let root = BuildRoot::prepare(&workshop.ground, &project.store, folder, &sources, &sysroot)?;
+    let root = BuildRoot::prepare(
+        &workshop.ground,
+        &project.store,
+        folder,
+        &ingredients.sources,
+        &ingredients.asked,
+    )?;
     Ok(passed_on(root.shell(&workshop.ground).interactive()?))
 }

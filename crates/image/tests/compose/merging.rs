@@ -3,6 +3,7 @@
 use basalt_image::ImageError;
 use libtest_mimic::Failed;
 use miette::Diagnostic as _;
+use rpm::Dependency;
 
 use crate::fixture::{File, Fixture, Rpm};
 
@@ -78,6 +79,8 @@ pub fn what_cannot_be_in_an_image_is_refused() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
     let script = fixture.rpm_with("script", &[], |builder| builder.post_install_script("true"));
     expect(&refused(&fixture, &[&script]), &["script", "%post"])?;
+    let tool = fixture.rpm_with("tool", &[], |builder| builder.provides(Dependency::any("build-tool")));
+    expect(&refused(&fixture, &[&tool]), &["tool", "build tool"])?;
     let owner = fixture.rpm("owner", &[File::Plain("/etc/x", b"", "stranger", 0o644)]);
     expect(&refused(&fixture, &[&owner]), &["/etc/x", "stranger"])?;
     let covered = fixture.rpm("covered", &[File::Plain("/var/lib/x", b"", "root", 0o644)]);
