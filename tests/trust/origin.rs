@@ -21,8 +21,8 @@ const OURS: &str = "GCC: (Basalt Linux ";
 /// rustc comes from the SDK, as Go's compiler does; the libraries that it links with must not.
 const RUST: &str = "rustc version ";
 /// Where the standard library's source lies when it is compiled here. What comes ready-made with rustc tells of
-/// `library/std/...` only, or of `/rustc/<commit>/...`.
-const RUST_LIBRARY: &str = "/usr/src/rust/library/std/";
+/// `library/...` only, or of `/rustc/<commit>/...`.
+const RUST_LIBRARY: &str = "/usr/src/rust/library/";
 /// Folders that programs may look into for libraries.
 const FOLDERS: &[&str] = &["$ORIGIN", "/usr/lib"];
 /// A kernel and boot programs are no ELF files, but say in their own ways what made them.
@@ -156,8 +156,11 @@ impl Origin {
             }
         }
         for folder in self.folders.iter().flat_map(|folders| folders.split(':')) {
-            let allowed = |start: &&str| folder == **start || folder.starts_with(&format!("{start}/"));
-            if !FOLDERS.iter().any(|start| allowed(&start)) {
+            let allowed = |start: &str| {
+                let rest = folder.strip_prefix(start);
+                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+            };
+            if !FOLDERS.iter().any(|start| allowed(start)) {
                 faults.push(format!("looks for libraries in `{folder}`"));
             }
         }
