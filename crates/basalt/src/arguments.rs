@@ -12,10 +12,10 @@ use clap::{Args, Parser, Subcommand};
 #[command(name = "basalt", version, about, max_term_width = 100, after_help = EXIT_CODES)]
 pub struct Arguments {
     /// Answer in JSON on standard output, for scripts.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = "Everywhere")]
     pub json: bool,
     /// Show only warnings and errors.
-    #[arg(long, short, global = true)]
+    #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub quiet: bool,
     /// The verb.
     #[command(subcommand)]
@@ -29,12 +29,20 @@ const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it did not, and the error s
 #[derive(Debug, Subcommand)]
 pub enum Verb {
     /// Build what is not built yet, start a cluster, and show a pod answering.
+    ///
+    /// The cluster lives in a network of its own and goes on until `basalt down`. When `up` is interrupted or fails before
+    /// the pod has answered, nothing of it is left.
+    #[command(after_help = "\
+Examples:
+  basalt up                          a cluster with one node
+  basalt up --nodes 2 --memory 3072  two larger ones, whose pods reach each other
+  basalt --json up                   addresses, the kubeconfig's path and how long each stage took, for scripts")]
     Up(Up),
     /// Stop the cluster; leaves nothing behind.
     Down,
     /// Show what is running.
     Status,
-    /// Run kubectl against the cluster.
+    /// Run kubectl against the cluster: the one that was built along with it.
     #[command(disable_help_flag = true)]
     Kubectl {
         /// Passed on as they are.
@@ -42,10 +50,28 @@ pub enum Verb {
         arguments: Vec<String>,
     },
     /// Build packages and images, by name.
+    ///
+    /// What they need is built first, as far as it is not built. Where the results are is shown at the end.
+    #[command(after_help = "\
+Examples:
+  basalt build zlib       a package (distro/packages/zlib)
+  basalt build node       an image (distro/images/node.yaml), and all packages in it
+  basalt build -k         everything, as far as it goes
+When a build fails: `basalt logs NAME` shows all that it wrote, `basalt shell NAME` steps into its sandbox.")]
     Build(Build),
     /// Boot an image in one virtual machine, with its console on this terminal (leave with Ctrl-]).
+    #[command(after_help = "\
+Examples:
+  basalt run node-debug                 a node with a root shell on its console
+  basalt run node --config node.yaml    what a node makes of a NodeConfig, without a cluster
+The machine's disk is thrown away when it ends.")]
     Run(Run),
     /// Show the log of a package's build, of a part of the control plane, or of a node's console.
+    #[command(after_help = "\
+Examples:
+  basalt logs openssl           what its last build wrote
+  basalt logs node-1 --follow   the console of a node
+  basalt logs kube-apiserver    a part of the control plane")]
     Logs {
         /// A package, a component (etcd, kube-apiserver, ...) or a node.
         name: String,
@@ -54,6 +80,9 @@ pub enum Verb {
         follow: bool,
     },
     /// Step into the sandbox in which a package is built.
+    ///
+    /// It is prepared as for the build: the sources, the sysroot of what the spec asks for, the tools, no network. The
+    /// command that the build runs is shown, and how to stop it after a phase.
     Shell {
         /// The package.
         package: String,
@@ -80,6 +109,9 @@ pub enum Verb {
         files: Vec<Utf8PathBuf>,
     },
     /// Remove from the store what was not used for some time.
+    ///
+    /// Nothing that is removed is lost: it is fetched or built again when it is needed. What a cluster or another basalt
+    /// uses stays.
     Clean {
         /// Days without use after which a thing is removed.
         #[arg(long, default_value_t = 14)]

@@ -37,7 +37,11 @@ pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
                 for file in &changed {
                     answer(format!("{} {} ({} bytes)", file.sha256, file.file, file.size));
                 }
-                answer(format!("{} locks changed in {folder}/sources.toml", changed.len()));
+                answer(match changed.len() {
+                    0 => format!("nothing changed in {folder}/sources.toml"),
+                    1 => format!("one lock changed in {folder}/sources.toml"),
+                    many => format!("{many} locks changed in {folder}/sources.toml"),
+                });
             }
         }
         Sources::Check { packages } => return check(project, packages, json),
