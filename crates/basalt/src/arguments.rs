@@ -181,9 +181,21 @@ pub enum Sources {
 #[derive(Debug, Subcommand)]
 pub enum Sdk {
     /// Make the tree from its lock, unless it is there, and show where it is.
-    Build,
-    /// Resolve the packages of the SDK anew and write distro/sdk/sdk.lock.
-    Lock,
+    Build {
+        /// Another tree: `reference` has the tools of others that tests compare with, dnf among them.
+        tree: Option<String>,
+    },
+    /// Resolve the packages of a tree anew and write its lock; of all, if none is named.
+    Lock {
+        /// The tree: `sdk`, `reference`.
+        tree: Option<String>,
+    },
     /// Open a shell in the tree.
-    Shell,
+    Shell {
+        /// Another tree: `reference` has the tools of others that tests compare with, dnf among them.
+        tree: Option<String>,
+        /// Let it reach the network of this machine.
+        #[arg(long)]
+        network: bool,
+    },
 }
