@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub mod repo;
+
 /// Builds, ships and runs Basalt Linux.
 ///
 /// `basalt up` goes the whole way: from upstream source to a Kubernetes cluster of virtual machines on this computer,
@@ -64,6 +66,9 @@ pub enum Verb {
     /// The tree of build tools.
     #[command(subcommand)]
     Sdk(Sdk),
+    /// Publish packages as a signed repository, for dnf, zypper and tdnf.
+    #[command(subcommand)]
+    Repo(repo::Repo),
     /// Test everything: the code, the engine, and the real thing, built, booted and broken.
     Test {
         /// Only what needs nothing built: format, lints, tests of the crates.

@@ -99,8 +99,8 @@ mod tests {
     fn moments_are_dates() {
         let moment = Moment::from_secs(1_795_601_523);
         assert_eq!(moment.to_string(), "2026-11-25");
-        assert_eq!(moment.compact(), "20261125-093203");
-        assert_eq!(moment.date_and_time(), "2026-11-25 09:32:03");
+        assert_eq!(moment.compact(), "20261125-101203");
+        assert_eq!(moment.date_and_time(), "2026-11-25 10:12:03");
         assert_eq!(moment.plus_days(30).to_string(), "2026-12-25");
         assert_eq!(moment.days_until(moment.plus_days(30)), 30);
         assert_eq!(moment.plus_days(1).days_until(moment), 0);

@@ -164,7 +164,8 @@ impl Server {
         Some((file, length))
     }
 
-    fn repo_file(&self) -> String {
+    /// What a client puts into `/etc/yum.repos.d`.
+    pub fn repo_file(&self) -> String {
         let url = self.url();
         format!(
             "[basalt]\nname=Basalt Linux\nbaseurl={url}\ngpgkey={url}{KEYS}\ngpgcheck=1\nrepo_gpgcheck=1\nenabled=1\n"
