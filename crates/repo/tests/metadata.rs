@@ -20,7 +20,7 @@ fn package(folder: &Utf8Path, name: &str) -> Described {
     let rpm = PackageBuilder::new(name, "1.2", "MIT", "x86_64", "A <demonstration> & more")
         .using_config(config)
         .release("3.bs1")
-        .description("Lines.\n\u{7}More \"lines\".")
+        .description("Lines.\nMore \"lines\".")
         .requires(Dependency::greater_eq("glibc", "2.41"))
         .requires(Dependency::greater_eq("glibc", "2.41"))
         .requires(Dependency::any(format!("/usr/bin/{name}")))

@@ -51,17 +51,17 @@ fn what_is_signed_is_verified_and_nothing_else() {
 fn every_byte_of_a_signature_counts() {
     let key = key();
     let signature = key.sign(DATA, NOW).expect("signed");
-    // The key id is a hint outside of what is signed; the fingerprint inside says the same.
-    let hint = signature.len();
+    // The key id beside it is a hint, outside of what is signed; the fingerprint inside says the same. And the lengths of
+    // its two numbers are said in bits, of which readers only need the bytes.
     let mut accepted = Vec::new();
-    for place in 0..hint {
+    for place in 0..signature.len() {
         let mut changed = signature.clone();
         changed[place] ^= 1;
         if verify(DATA, &changed, &trusted(&key), NOW).is_ok() {
             accepted.push(place);
         }
     }
-    assert!(accepted.len() <= 10, "changes at {accepted:?} are not noticed");
+    assert!(accepted.len() <= 12, "changes at {accepted:?} are not noticed");
 }
 
 #[test]

@@ -254,3 +254,13 @@ pub(crate) fn clean(text: &str) -> String {
     let fits = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     text.chars().filter(|character| fits(*character)).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xml_cannot_hold_is_left_out() {
+        assert_eq!(clean("a\u{7}b\tc\nd\u{0}\u{ffff}\u{1f600}é"), "ab\tc\nd\u{1f600}é");
+    }
+}
