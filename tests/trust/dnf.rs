@@ -108,7 +108,9 @@ impl Person {
     /// A client of a repository, which trusts the keys in a file, and no others.
     pub fn client(&self, name: &str, url: &str, keys: &Utf8Path) -> Result<Client<'_>, Failed> {
         let folder = self.folder.join(format!("client-{name}"));
-        fs_err::create_dir_all(folder.join("repos"))?;
+        for part in ["repos", "log", "cache"] {
+            fs_err::create_dir_all(folder.join(part))?;
+        }
         let client = Client {
             person: self,
             folder,
@@ -148,13 +150,12 @@ impl Client<'_> {
             "--setopt=retries=1".to_owned(),
             "--setopt=skip_if_unavailable=0".to_owned(),
         ];
-        let arguments = options.iter().map(String::as_str).chain(arguments.iter().copied());
-        let command = self.person.sandbox().command("dnf", arguments);
-        match command.output() {
-            Ok(output) => {
-                let words = String::from_utf8_lossy(&output.stderr).into_owned();
-                Ok(Ok(output.text() + "\n" + &words))
-            }
+        // Why a download failed stands on the one output, that it did on the other.
+        let mut words = vec!["-c", "exec \"$0\" \"$@\" 2>&1", "dnf"];
+        words.extend(options.iter().map(String::as_str));
+        words.extend(arguments);
+        match self.person.sandbox().command("sh", words).output() {
+            Ok(output) => Ok(Ok(output.text())),
             Err(ProcessError::Failed { tail, .. }) => Ok(Err(tail.join("\n"))),
             Err(error) => Err(shown(error)),
         }
