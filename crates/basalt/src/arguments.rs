@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub mod repo;
+
 /// Builds, ships and runs Basalt Linux.
 ///
 /// `basalt up` goes the whole way: from upstream source to a Kubernetes cluster of virtual machines on this computer,
@@ -93,6 +95,9 @@ Examples:
     /// The tree of build tools.
     #[command(subcommand)]
     Sdk(Sdk),
+    /// Publish packages as a signed repository, for dnf, zypper and tdnf.
+    #[command(subcommand)]
+    Repo(repo::Repo),
     /// Test everything: the code, the engine, and the real thing, built, booted and broken.
     Test {
         /// Only what needs nothing built: format, lints, tests of the crates.
@@ -213,9 +218,21 @@ pub enum Sources {
 #[derive(Debug, Subcommand)]
 pub enum Sdk {
     /// Make the tree from its lock, unless it is there, and show where it is.
-    Build,
-    /// Resolve the packages of the SDK anew and write distro/sdk/sdk.lock.
-    Lock,
+    Build {
+        /// Another tree: `reference` has the tools of others that tests compare with, dnf among them.
+        tree: Option<String>,
+    },
+    /// Resolve the packages of a tree anew and write its lock; of all, if none is named.
+    Lock {
+        /// The tree: `sdk`, `reference`.
+        tree: Option<String>,
+    },
     /// Open a shell in the tree.
-    Shell,
+    Shell {
+        /// Another tree: `reference` has the tools of others that tests compare with, dnf among them.
+        tree: Option<String>,
+        /// Let it reach the network of this machine.
+        #[arg(long)]
+        network: bool,
+    },
 }

@@ -17,6 +17,7 @@ mod down;
 mod images;
 mod kubectl;
 mod logs;
+mod repo;
 mod run;
 mod sdk;
 mod shell;
@@ -32,6 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
         Verb::Clean { days, all } => return clean::run(*days, *all, arguments.json),
+        Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
     }
     let project = Project::open(arguments.quiet)?;
@@ -49,9 +51,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Sources(what) => sources::run(&project, what, json),
         Verb::Sdk(what) => sdk::run(&project, what, json),
         Verb::Test { quick } => test::run(&project, *quick, json),
-        Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean { .. } | Verb::Supervisor { .. } => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Completions { .. }
+        | Verb::Check { .. }
+        | Verb::Clean { .. }
+        | Verb::Repo(_)
+        | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 
