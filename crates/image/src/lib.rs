@@ -19,6 +19,7 @@ mod accounts;
 mod archive;
 mod composer;
 mod container;
+mod contents;
 mod definitions;
 mod disk;
 #[cfg(test)]
@@ -39,6 +40,7 @@ mod uki;
 mod verity;
 
 pub use composer::Composer;
+pub use contents::{Content, ContentKind, Look, contents};
 pub use definitions::{definition, definitions};
 pub use error::ImageError;
 pub use facts::{ContainerFacts, DiskFacts, Facts, Image, InstalledPackage, PartitionFacts};
