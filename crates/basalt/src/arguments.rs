@@ -64,6 +64,23 @@ pub enum Verb {
     /// The tree of build tools.
     #[command(subcommand)]
     Sdk(Sdk),
+    /// Tell which known vulnerabilities images and packages have.
+    ///
+    /// Packages, Go modules and crates are held against a database of OSV records that you bring: a folder, or an archive
+    /// such as the `all.zip` that osv.dev offers for each ecosystem. Fetch Go, crates.io, Linux and OSS-Fuzz on a machine
+    /// with a network, carry them here, and name each with --database; nothing is fetched by this command.
+    ///
+    /// What a patch in a package's folder corrects (CVE-2026-1234.patch), and what distro/vex/<package>.toml answers with
+    /// `not_affected` or `fixed`, does not count. The exit code is 1 when anything else at the level of --fail-on or above
+    /// is found, and when a record cannot be read. What nobody rates counts as high. See docs/trust/audit.md.
+    Audit(Audit),
+    /// Look at how well an image is defended: programs, files, the kernel.
+    ///
+    /// Every program and library: position independent, relocations read-only, stack protectors, fortified calls, no
+    /// executable stack. Every file: nothing that makes one somebody else, nothing that everybody may write to, nothing
+    /// that is not root's. The kernel, against the list of the Kernel Self-Protection Project (distro/kspp.toml). What
+    /// may be otherwise stands in distro/hardening.toml with its reason; the exit code is 1 when anything else is.
+    Harden(Harden),
     /// Test everything: the code, the engine, and the real thing, built, booted and broken.
     Test {
         /// Only what needs nothing built: format, lints, tests of the crates.
@@ -140,6 +157,37 @@ pub struct Run {
     /// Virtual processors.
     #[arg(long, default_value_t = 2)]
     pub cpus: u32,
+}
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Images and packages.
+    #[arg(default_value = "node")]
+    pub names: Vec<String>,
+    /// A folder of OSV records, or a .zip, .tar, .tar.gz or .tar.zst of them. May be given more than once.
+    #[arg(long, short, required = true, value_name = "PATH")]
+    pub database: Vec<Utf8PathBuf>,
+    /// From which level on a vulnerability makes the command fail: low, medium, high or critical.
+    #[arg(long, value_name = "LEVEL", default_value = "high")]
+    pub fail_on: basalt_advisories::Level,
+    /// Write our answers as an OpenVEX document.
+    #[arg(long, value_name = "FILE")]
+    pub vex: Option<Utf8PathBuf>,
+    /// Write what was found as SARIF 2.1.0.
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<Utf8PathBuf>,
+}
+
+/// Options of `harden`.
+#[derive(Debug, Args)]
+pub struct Harden {
+    /// The images.
+    #[arg(default_value = "node")]
+    pub images: Vec<String>,
+    /// Show what is excepted too, with the reasons.
+    #[arg(long, short)]
+    pub all: bool,
 }
 
 /// What to measure.

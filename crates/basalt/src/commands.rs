@@ -8,12 +8,14 @@ use serde::Serialize;
 use crate::arguments::{Arguments, Verb};
 use crate::project::Project;
 
+mod audit;
 mod bench;
 mod build;
 mod check;
 mod clean;
 mod completions;
 mod down;
+mod harden;
 mod images;
 mod kubectl;
 mod logs;
@@ -48,6 +50,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Shell { package } => shell::run(&project, package),
         Verb::Sources(what) => sources::run(&project, what, json),
         Verb::Sdk(what) => sdk::run(&project, what, json),
+        Verb::Audit(options) => audit::run(&project, options, json),
+        Verb::Harden(options) => harden::run(&project, options, json),
         Verb::Test { quick } => test::run(&project, *quick, json),
         Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean { .. } | Verb::Supervisor { .. } => {
             Ok(ExitCode::SUCCESS)

@@ -110,7 +110,11 @@ fn read(bytes: &[u8]) -> object::read::Result<Elf> {
             elf::PT_INTERP => interpreter = true,
             elf::PT_GNU_STACK => {
                 let executable = header.p_flags(endian).0 & elf::PF_X.0 != 0;
-                stack = if executable { StackMark::Executable } else { StackMark::Plain };
+                stack = if executable {
+                    StackMark::Executable
+                } else {
+                    StackMark::Plain
+                };
             }
             _ => {}
         }

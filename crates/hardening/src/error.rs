@@ -14,7 +14,10 @@ pub enum HardeningError {
     Data(Box<Problems>),
     /// A program cannot be understood.
     #[error("`{path}` of the package {package} begins like an ELF file and is none: {why}")]
-    #[diagnostic(code(hardening::elf), help("build the package again; strip or objcopy may have damaged the file"))]
+    #[diagnostic(
+        code(hardening::elf),
+        help("build the package again; strip or objcopy may have damaged the file")
+    )]
     Elf {
         /// The file.
         path: String,

@@ -93,11 +93,19 @@ impl Exceptions {
                         text: subject,
                         used: Cell::new(false),
                     }),
-                    Err(error) => wrong(subject.span(), error.to_string(), "see the patterns of `exclude` in an image"),
+                    Err(error) => wrong(
+                        subject.span(),
+                        error.to_string(),
+                        "see the patterns of `exclude` in an image",
+                    ),
                 }
             }
             list.push(Exception {
-                checks: exception.checks.into_iter().map(|check| (check, Cell::new(false))).collect(),
+                checks: exception
+                    .checks
+                    .into_iter()
+                    .map(|check| (check, Cell::new(false)))
+                    .collect(),
                 language: exception.language,
                 subjects,
                 image: exception.image.unwrap_or_else(|| USUAL.to_owned()),
@@ -124,11 +132,17 @@ impl Exceptions {
                 found.push(self.file.at(span, Complaint::error(what, "unused").with_help(help)));
             };
             for (check, _) in exception.checks.iter().filter(|(_, used)| !used.get()) {
-                let what = format!("nothing in the image {image} needs this exception from `{}`", check.get_ref());
+                let what = format!(
+                    "nothing in the image {image} needs this exception from `{}`",
+                    check.get_ref()
+                );
                 say(check.span(), what);
             }
             for subject in exception.subjects.iter().filter(|subject| !subject.used.get()) {
-                let what = format!("nothing in the image {image} needs this exception for `{}`", subject.text.get_ref());
+                let what = format!(
+                    "nothing in the image {image} needs this exception for `{}`",
+                    subject.text.get_ref()
+                );
                 say(subject.text.span(), what);
             }
         }
@@ -138,7 +152,10 @@ impl Exceptions {
 
 impl Exception {
     fn covers(&self, finding: &Finding) -> Option<&str> {
-        let (_, check_used) = self.checks.iter().find(|(check, _)| *check.get_ref() == finding.check)?;
+        let (_, check_used) = self
+            .checks
+            .iter()
+            .find(|(check, _)| *check.get_ref() == finding.check)?;
         if let Some(language) = &self.language
             && finding.language != Some(*language.get_ref())
         {
@@ -187,9 +204,16 @@ reason = "Daemons keep their state there."
         let exceptions = Exceptions::parse("hardening.toml", TEXT).expect("right");
         let go = Some(Language::Go);
         assert!(exceptions.reason(&finding(Check::Pie, "/usr/bin/x", go)).is_some());
-        assert_eq!(exceptions.reason(&finding(Check::Pie, "/usr/bin/x", Some(Language::C))), None);
+        assert_eq!(
+            exceptions.reason(&finding(Check::Pie, "/usr/bin/x", Some(Language::C))),
+            None
+        );
         assert_eq!(exceptions.reason(&finding(Check::Stack, "/usr/bin/x", go)), None);
-        assert!(exceptions.reason(&finding(Check::Owner, "/var/lib/chrony", None)).is_some());
+        assert!(
+            exceptions
+                .reason(&finding(Check::Owner, "/var/lib/chrony", None))
+                .is_some()
+        );
         assert_eq!(exceptions.reason(&finding(Check::Owner, "/var/lib/a/b", None)), None);
     }
 
@@ -209,6 +233,9 @@ reason = "Daemons keep their state there."
         insta::assert_snapshot!(Exceptions::parse("hardening.toml", text).expect_err("wrong").brief());
         let unknown = Exceptions::parse("hardening.toml", "[[exception]]\nchecks = [\"piee\"]\nreason = \"x\"\n");
         let brief = unknown.expect_err("wrong").brief();
-        assert!(brief.starts_with("hardening.toml:2:11: error: unknown variant `piee`"), "{brief}");
+        assert!(
+            brief.starts_with("hardening.toml:2:11: error: unknown variant `piee`"),
+            "{brief}"
+        );
     }
 }

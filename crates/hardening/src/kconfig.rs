@@ -11,8 +11,13 @@ impl Kconfig {
     pub fn parse(text: &str) -> Self {
         let options = text.lines().filter_map(|line| {
             let (option, value) = line.trim().split_once('=')?;
-            let value = value.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(value);
-            option.starts_with("CONFIG_").then(|| (option.to_owned(), value.to_owned()))
+            let value = value
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+                .unwrap_or(value);
+            option
+                .starts_with("CONFIG_")
+                .then(|| (option.to_owned(), value.to_owned()))
         });
         Self(options.collect())
     }
@@ -34,7 +39,8 @@ mod tests {
 
     #[test]
     fn what_is_not_set_is_off() {
-        let config = Kconfig::parse("#\n# Linux\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\nCONFIG_L=\"a,b\"\nnoise\n");
+        let config =
+            Kconfig::parse("#\n# Linux\nCONFIG_A=y\n# CONFIG_B is not set\nCONFIG_C=m\nCONFIG_L=\"a,b\"\nnoise\n");
         assert_eq!(
             ["A", "B", "C", "D", "L"].map(|name| config.get(&format!("CONFIG_{name}")).to_owned()),
             ["y", "n", "m", "n", "a,b"]

@@ -149,6 +149,10 @@ mod tests {
         let problems = Rules::parse("kspp.toml", text).expect_err("wrong");
         insta::assert_snapshot!(problems.brief());
         let problems = Rules::parse("kspp.toml", "[[config]]\noption = 1\n").expect_err("wrong");
-        assert!(problems.brief().starts_with("kspp.toml:2:10: error:"), "{}", problems.brief());
+        assert!(
+            problems.brief().starts_with("kspp.toml:2:10: error:"),
+            "{}",
+            problems.brief()
+        );
     }
 }

@@ -70,7 +70,9 @@ mod tests {
         let file = TomlFile::new("plant.toml", "name = \"rose\"\nnmae = 1\n");
         let problems = file.read::<Plant>().expect_err("an unknown key");
         assert!(
-            problems.brief().starts_with("plant.toml:2:1: error: unknown field `nmae`"),
+            problems
+                .brief()
+                .starts_with("plant.toml:2:1: error: unknown field `nmae`"),
             "{}",
             problems.brief()
         );

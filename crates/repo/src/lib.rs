@@ -11,6 +11,7 @@
 //! Nothing here runs a program: headers are read through the `rpm` crate, payloads by a reader of our own that streams.
 
 mod capability;
+mod contradiction;
 mod cpio;
 mod error;
 mod explain;

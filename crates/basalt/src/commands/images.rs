@@ -24,6 +24,22 @@ pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>
 
 /// The same, where the packages are read already.
 pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+    let made = make_with_parts(project, workshop, names)?;
+    Ok(made.into_iter().map(|(name, made)| (name, made.image)).collect())
+}
+
+/// An image and what it is made of.
+pub struct Made {
+    /// The image.
+    pub image: Image,
+    /// Its definition, complete with what it extends.
+    pub definition: ImageDefinition,
+    /// The packages in it.
+    pub rpms: Vec<Rpm>,
+}
+
+/// The same, with what each image is made of.
+pub fn make_with_parts(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Made>> {
     let folder = project.distro().join("images");
     let definitions = names
         .iter()
@@ -47,21 +63,35 @@ pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result
         reporter: project.reporter(),
     };
     let mut images = BTreeMap::new();
-    for definition in &definitions {
-        let rpms = installed(definition, &sources[&definition.name], &built, workshop)?;
-        let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
-        let payloads: Vec<_> = rpms
-            .iter()
-            .zip(&paths)
-            .map(|(rpm, path)| Payload {
-                package: &rpm.package,
-                path,
-                digest: rpm.digest,
-            })
-            .collect();
-        images.insert(definition.name.clone(), composer.compose(definition, &payloads)?);
+    for definition in definitions {
+        let rpms = installed(&definition, &sources[&definition.name], &built, workshop)?;
+        let image = with_payloads(project, &rpms, |payloads| composer.compose(&definition, payloads))?;
+        let name = definition.name.clone();
+        images.insert(
+            name,
+            Made {
+                image,
+                definition,
+                rpms,
+            },
+        );
     }
     Ok(images)
+}
+
+/// Does something with packages of the store as payloads.
+pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
+    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+    let payloads: Vec<_> = rpms
+        .iter()
+        .zip(&paths)
+        .map(|(rpm, path)| Payload {
+            package: &rpm.package,
+            path,
+            digest: rpm.digest,
+        })
+        .collect();
+    work(&payloads)
 }
 
 /// The packages of an image: those that it names, and what they require.
