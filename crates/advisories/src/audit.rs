@@ -257,7 +257,7 @@ impl Subject<'_> {
             ids.insert(&advisory.id);
             ids.extend(advisory.aliases.iter().map(String::as_str));
         }
-        let own = hits.first().map_or("", |(advisory, ..)| &advisory.id);
+        let own = hits.first().map_or("", |(advisory, ..)| advisory.id.as_str());
         let id = ids.iter().find(|id| id.starts_with("CVE-")).copied().unwrap_or(own);
         let aliases = ids
             .iter()
@@ -324,9 +324,8 @@ impl Answers {
     /// What we answer to a vulnerability with any of these ids. A statement about the component goes before one about
     /// all, and a patch before both: it can be seen.
     fn to(&self, ids: &BTreeSet<&str>, package: &str, component: &str) -> Option<Answer> {
-        let carried = self.carried.get(package).into_iter().flatten();
+        let mut carried = self.carried.get(package).into_iter().flatten();
         let patch = carried
-            .clone()
             .find(|carried| carried.applied && ids.contains(carried.id.as_str()));
         if let Some(patch) = patch {
             let file = patch.file.clone();

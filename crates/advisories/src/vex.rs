@@ -164,8 +164,8 @@ pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Sta
             wrong(raw.date.span(), "this is no date", "write the day: `date = 2026-11-25`");
         }
         let component = raw.component.map(Spanned::into_inner);
-        let same = |other: &&Statement| other.id == *raw.id.get_ref() && other.component == component;
-        if statements.iter().find(same).is_some() {
+        let same = |other: &Statement| other.id == *raw.id.get_ref() && other.component == component;
+        if statements.iter().any(same) {
             wrong(
                 raw.id.span(),
                 "there is an answer to this already",

@@ -30,5 +30,6 @@ pub use elf::{Elf, ElfKind, Relro, StackMark, read_elf};
 pub use error::HardeningError;
 pub use exceptions::Exceptions;
 pub use kconfig::Kconfig;
+pub use programs::judge;
 pub use report::{Excepted, Group, Report, inspect};
 pub use rules::Rules;

@@ -9,7 +9,7 @@ const LIBRARIES: &str = "/usr/lib";
 
 /// What is wrong with an ELF file: the check, and what was found. What was looked at and is fine has none. Whether a
 /// language has a defence at all is not asked here: `distro/hardening.toml` says it, with the reason.
-pub(crate) fn judge(elf: &Elf) -> Vec<(Check, Option<String>)> {
+pub fn judge(elf: &Elf) -> Vec<(Check, Option<String>)> {
     if elf.kind == ElfKind::Object {
         return Vec::new();
     }
