@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use basalt_tests::{Failed, ensure, has_all};
+use basalt_tests::{Failed, Place, ensure, has_all};
 use serde_json::{Value, json};
 
 use crate::world::{PATIENCE, World};
@@ -72,7 +72,7 @@ fn records() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn database(world: &World, name: &str) -> Result<camino::Utf8PathBuf, Failed> {
+fn database(world: &World<'_>, name: &str) -> Result<camino::Utf8PathBuf, Failed> {
     let records = records();
     let files: Vec<(&str, &str)> = records.iter().map(|(name, text)| (*name, text.as_str())).collect();
     world.folder(name, &files)
@@ -83,7 +83,8 @@ fn found<'r>(report: &'r Value, id: &str) -> Option<&'r Value> {
     matches.iter().find(|found| found["id"] == id)
 }
 
-pub fn what_is_known_is_found(world: &World) -> Result<(), Failed> {
+pub fn what_is_known_is_found(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let database = database(world, "osv")?;
     let report = world.json(&["audit", "node", "--database", database.as_str()], 1)?;
     let runc = found(&report, "CVE-2026-90001").ok_or_else(|| format!("{report:#}"))?;
@@ -129,7 +130,8 @@ pub fn what_is_known_is_found(world: &World) -> Result<(), Failed> {
     )
 }
 
-pub fn levels_decide(world: &World) -> Result<(), Failed> {
+pub fn levels_decide(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let records = records();
     let low: Vec<(&str, &str)> = records
         .iter()
@@ -155,7 +157,8 @@ pub fn levels_decide(world: &World) -> Result<(), Failed> {
     )
 }
 
-pub fn archives_are_read(world: &World) -> Result<(), Failed> {
+pub fn archives_are_read(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let folder = world.place.folder("archives")?;
     let path = folder.join("all.tar.zst");
     let mut tar = tar::Builder::new(Vec::new());
@@ -180,7 +183,8 @@ words = "It was made up for a test, and is in no path."
 date = 2026-11-21
 "#;
 
-pub fn answers_count(world: &World) -> Result<(), Failed> {
+pub fn answers_count(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let database = database(world, "answered")?;
     let fixed = "[[statement]]\nid = \"CVE-2026-90002\"\nstatus = \"fixed\"\nwords = \"The kernel was never broken.\"\ndate = 2026-11-21\n";
     let cli = world.checkout("answers", &[("vex/runc.toml", ANSWERS), ("vex/kernel.toml", fixed)])?;
@@ -202,7 +206,8 @@ pub fn answers_count(world: &World) -> Result<(), Failed> {
     has_all(&ran.stdout, &["under investigation: It was made up", "1 to act on"])
 }
 
-pub fn a_wrong_answer_is_told(world: &World) -> Result<(), Failed> {
+pub fn a_wrong_answer_is_told(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let database = database(world, "wrong")?;
     let text = ANSWERS.replace("vulnerable_code_not_in_execute_path", "trust_us");
     let cli = world.checkout("wrong-answer", &[("vex/runc.toml", &text)])?;
@@ -224,7 +229,8 @@ pub fn a_wrong_answer_is_told(world: &World) -> Result<(), Failed> {
     has_all(&ran.stderr, &["rnuc.toml", "did you mean `runc.toml`?"])
 }
 
-pub fn hostile_databases_fail(world: &World) -> Result<(), Failed> {
+pub fn hostile_databases_fail(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let whole = records()[4].1.clone();
     let cut = &whole[..whole.len() / 2];
     // One truncated record among good ones: the audit ends, and does not call anything safe.
@@ -261,7 +267,8 @@ pub fn hostile_databases_fail(world: &World) -> Result<(), Failed> {
     )
 }
 
-pub fn documents_are_written(world: &World) -> Result<(), Failed> {
+pub fn documents_are_written(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let database = database(world, "documents")?;
     let folder = world.place.folder("written")?;
     let (vex, sarif) = (folder.join("node.openvex.json"), folder.join("node.sarif"));
@@ -297,10 +304,10 @@ pub fn documents_are_written(world: &World) -> Result<(), Failed> {
     ensure(results.len() == 4 && suppressed == 1, || format!("{sarif:#}"))
 }
 
-pub fn every_package_is_listed(world: &World) -> Result<(), Failed> {
-    let text = world.text("distro/advisories.toml")?;
-    let upstreams =
-        basalt_advisories::Upstreams::parse("distro/advisories.toml", &text).map_err(basalt_tests::shown)?;
+pub fn every_package_is_listed(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
+    let text = world.text("distro/upstreams.toml")?;
+    let upstreams = basalt_advisories::Upstreams::parse("distro/upstreams.toml", &text).map_err(basalt_tests::shown)?;
     let listed: std::collections::BTreeSet<&str> = upstreams.packages().collect();
     let mut missing = Vec::new();
     for entry in world
@@ -316,6 +323,6 @@ pub fn every_package_is_listed(world: &World) -> Result<(), Failed> {
         }
     }
     ensure(missing.is_empty(), || {
-        format!("distro/advisories.toml says nothing about {missing:?}")
+        format!("distro/upstreams.toml says nothing about {missing:?}")
     })
 }

@@ -1,6 +1,6 @@
 //! `basalt harden` on the real images.
 
-use basalt_tests::{Failed, ensure, has_all};
+use basalt_tests::{Failed, Place, ensure, has_all};
 use serde_json::Value;
 
 use crate::world::{PATIENCE, World};
@@ -19,7 +19,8 @@ fn count(value: &Value) -> u64 {
         .unwrap_or_else(|| value.as_array().map_or(0, |list| list.len() as u64))
 }
 
-pub fn the_node_is_defended(world: &World) -> Result<(), Failed> {
+pub fn the_node_is_defended(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let report = world.json(&["harden", "node"], 0)?;
     ensure(report["wrong"] == 0, || format!("{report:#}"))?;
     // That nothing is wrong means something only where something was looked at.
@@ -72,14 +73,16 @@ pub fn the_node_is_defended(world: &World) -> Result<(), Failed> {
     )
 }
 
-pub fn other_images_are_looked_at(world: &World) -> Result<(), Failed> {
+pub fn other_images_are_looked_at(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let report = world.json(&["harden", "node-debug", "kube-proxy", "coredns", "control-plane"], 0)?;
     ensure(count(&report["images"]) == 4, || format!("{report:#}"))?;
     // There is no kernel in a container.
     ensure(group(&report, 0, "kernel-config").is_err(), || format!("{report:#}"))
 }
 
-pub fn an_exception_without_need_is_told(world: &World) -> Result<(), Failed> {
+pub fn an_exception_without_need_is_told(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let more = "\n[[exception]]\nchecks = [\"setuid\"]\nsubjects = [\"/usr/bin/sudo\"]\nreason = \"Somebody may want to be root.\"\n";
     let text = world.text("distro/hardening.toml")? + more;
     let cli = world.checkout("unused", &[("hardening.toml", &text)])?;
@@ -93,7 +96,8 @@ pub fn an_exception_without_need_is_told(world: &World) -> Result<(), Failed> {
     )
 }
 
-pub fn what_lacks_its_exception_fails(world: &World) -> Result<(), Failed> {
+pub fn what_lacks_its_exception_fails(place: &Place) -> Result<(), Failed> {
+    let world = &World::of(place);
     let text = world
         .text("distro/hardening.toml")?
         .replacen("language = \"go\"", "language = \"cgo\"", 1);

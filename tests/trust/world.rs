@@ -8,16 +8,16 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// What a command may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// A place to work in.
-pub struct World {
+/// The place, and what the tests of `audit` and `harden` do there.
+pub struct World<'p> {
     /// Where the tests work.
-    pub place: Place,
+    pub place: &'p Place,
 }
 
-impl World {
-    /// Takes the place.
-    pub fn prepare(place: Place) -> Result<Self, Failed> {
-        Ok(Self { place })
+impl<'p> World<'p> {
+    /// In that place.
+    pub fn of(place: &'p Place) -> Self {
+        Self { place }
     }
 
     /// The command on the checkout and the user's store.

@@ -173,7 +173,7 @@ fn subjects<'i>(
                     continue;
                 }
                 let Some(upstream) = upstreams.of(source) else {
-                    let why = "distro/advisories.toml does not say what databases call it";
+                    let why = "distro/upstreams.toml does not say what databases call it";
                     unmatched.insert(source.to_owned(), why.to_owned());
                     continue;
                 };
@@ -325,8 +325,7 @@ impl Answers {
     /// all, and a patch before both: it can be seen.
     fn to(&self, ids: &BTreeSet<&str>, package: &str, component: &str) -> Option<Answer> {
         let mut carried = self.carried.get(package).into_iter().flatten();
-        let patch = carried
-            .find(|carried| carried.applied && ids.contains(carried.id.as_str()));
+        let patch = carried.find(|carried| carried.applied && ids.contains(carried.id.as_str()));
         if let Some(patch) = patch {
             let file = patch.file.clone();
             return Some(Answer::Patch { file });

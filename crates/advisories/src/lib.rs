@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! a folder or an archive of OSV records --(database: limits on sizes)--> record::Advisory, by what they are about
-//! distro/advisories.toml ----------------(upstreams)-------------------> what databases call our packages
+//! distro/upstreams.toml ----------------(upstreams)-------------------> what databases call our packages
 //! distro/vex/*.toml, CVE-*.patch --------(vex, carried)----------------> answers: not affected, fixed, ...
 //! bom::Inventory + all of it ------------(audit)-----------------------> Match: component, id, severity, fix, answer
 //!                                        (openvex, sarif)--------------> documents for other tools

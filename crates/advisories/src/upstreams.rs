@@ -1,4 +1,4 @@
-//! What databases call our packages: `distro/advisories.toml`.
+//! What databases call our packages: `distro/upstreams.toml`.
 
 use std::collections::BTreeMap;
 
@@ -144,7 +144,7 @@ mod tests {
     fn a_package_has_its_names_and_tags() {
         let text = "[[package]]\nname = \"expat\"\nknown_as = [\"OSS-Fuzz/expat\"]\n\
                     repositories = [\"https://github.com/libexpat/libexpat.git\"]\ntags = [\"R_{version_}\"]\n";
-        let upstreams = Upstreams::parse("advisories.toml", text).expect("right");
+        let upstreams = Upstreams::parse("upstreams.toml", text).expect("right");
         let expat = upstreams.of("expat").expect("there");
         assert_eq!(expat.tags("2.8.3"), ["R_2_8_3"]);
         assert_eq!(
@@ -160,6 +160,6 @@ mod tests {
     fn mistakes_have_places() {
         let text = "[[package]]\nname = \"a\"\n\n[[package]]\nname = \"b\"\nknown_as = [\"Debian/b\"]\ntags = [\"v1\"]\n\
                     unmatched = \"\"\n\n[[package]]\nname = \"b\"\nunmatched = \"made here\"\n";
-        insta::assert_snapshot!(Upstreams::parse("advisories.toml", text).expect_err("wrong").brief());
+        insta::assert_snapshot!(Upstreams::parse("upstreams.toml", text).expect_err("wrong").brief());
     }
 }

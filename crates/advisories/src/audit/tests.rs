@@ -198,7 +198,7 @@ date = 2026-11-21
 }
 
 fn audited() -> Audited {
-    let upstreams = Upstreams::parse("advisories.toml", UPSTREAMS).expect("right");
+    let upstreams = Upstreams::parse("upstreams.toml", UPSTREAMS).expect("right");
     audit(&inventory(), &database(), &upstreams, &answers())
 }
 
@@ -229,7 +229,7 @@ fn every_kind_of_component_is_found() {
     insta::assert_snapshot!(lines.join("\n"));
     assert_eq!(
         audited.unmatched.get("strange").map(String::as_str),
-        Some("distro/advisories.toml does not say what databases call it")
+        Some("distro/upstreams.toml does not say what databases call it")
     );
 }
 

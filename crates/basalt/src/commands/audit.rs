@@ -19,7 +19,7 @@ use crate::table::Table;
 /// Holds images and packages against a database, and tells what is known about them.
 pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
     let distro = project.distro();
-    let upstreams = Upstreams::parse("distro/advisories.toml", &read_text(&distro.join("advisories.toml"))?)?;
+    let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
     let workshop = project.workshop()?;
     let answers = answers(project, &workshop)?;
     let database = Database::read(&options.database, Some(&project.store), project.reporter())?;
