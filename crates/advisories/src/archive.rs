@@ -5,6 +5,7 @@ use std::io::{self, Read, Seek};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 
+use crate::AdvisoryError;
 use crate::database::Limits;
 
 /// Who takes the files of a database: a name, and the bytes or why there are none.
@@ -17,6 +18,19 @@ pub(crate) enum Refused {
     Archive(Box<dyn std::error::Error + Send + Sync>),
     /// We were asked to stop.
     Interrupted(basalt_process::ProcessError),
+}
+
+impl Refused {
+    /// The error about an archive of that name.
+    pub(crate) fn about(self, path: &Utf8Path) -> AdvisoryError {
+        match self {
+            Self::Interrupted(error) => error.into(),
+            Self::Archive(source) => AdvisoryError::Database {
+                path: path.to_owned(),
+                source,
+            },
+        }
+    }
 }
 
 impl From<io::Error> for Refused {
@@ -142,7 +156,11 @@ pub(crate) fn each_of_zip(archive: impl Read + Seek, limits: Limits, take: &mut 
 
 /// The files of a tar archive.
 pub(crate) fn each_of_tar(archive: impl Read, limits: Limits, take: &mut Take<'_>) -> Result<(), Refused> {
-    let mut tar = tar::Archive::new(archive);
+    let mut ended = Ended {
+        inner: archive,
+        zeros: 0,
+    };
+    let mut tar = tar::Archive::new(&mut ended);
     let mut bytes = Vec::new();
     for file in tar.entries()? {
         let mut file = file?;
@@ -157,7 +175,33 @@ pub(crate) fn each_of_tar(archive: impl Read, limits: Limits, take: &mut Take<'_
             read.then_some(bytes.as_slice()).ok_or_else(|| limits.too_large()),
         )?;
     }
+    // An archive ends with blocks of zeros; one that was cut between two files looks whole otherwise.
+    if ended.zeros < BLOCK {
+        return Err(io::Error::from(io::ErrorKind::UnexpectedEof).into());
+    }
     Ok(())
+}
+
+/// The size of a block of a tar archive.
+const BLOCK: u64 = 512;
+
+/// A reader that knows how many zeros it gave last.
+struct Ended<R> {
+    inner: R,
+    zeros: u64,
+}
+
+impl<R: Read> Read for Ended<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.inner.read(buffer)?;
+        let zeros = buffer[..read].iter().rev().take_while(|byte| **byte == 0).count();
+        self.zeros = if zeros == read {
+            self.zeros + zeros as u64
+        } else {
+            zeros as u64
+        };
+        Ok(read)
+    }
 }
 
 fn is_record(name: &str) -> bool {

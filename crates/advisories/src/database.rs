@@ -104,6 +104,39 @@ impl Database {
         Self::of(gathered)
     }
 
+    /// A database that is a zip archive in memory.
+    ///
+    /// # Errors
+    /// When it is damaged, or unpacks to too much.
+    pub fn of_zip(name: &Utf8Path, bytes: &[u8]) -> Result<Self, AdvisoryError> {
+        Self::of_archive(name, |take| {
+            crate::archive::each_of_zip(std::io::Cursor::new(bytes), Limits::default(), take)
+        })
+    }
+
+    /// A database that is a tar archive in memory.
+    ///
+    /// # Errors
+    /// When it is damaged.
+    pub fn of_tar(name: &Utf8Path, bytes: &[u8]) -> Result<Self, AdvisoryError> {
+        Self::of_archive(name, |take| crate::archive::each_of_tar(bytes, Limits::default(), take))
+    }
+
+    fn of_archive(
+        name: &Utf8Path,
+        each: impl FnOnce(&mut crate::archive::Take<'_>) -> Result<(), Refused>,
+    ) -> Result<Self, AdvisoryError> {
+        let mut gathered = Gathered::default();
+        let result = each(&mut |name, bytes| {
+            gathered.take(name, bytes);
+            Ok(())
+        });
+        match result {
+            Ok(()) => Ok(Self::of(gathered)),
+            Err(refused) => Err(refused.about(name)),
+        }
+    }
+
     fn of(gathered: Gathered) -> Self {
         let advisories: Vec<Advisory> = gathered.advisories.into_values().collect();
         let mut by_name: BTreeMap<(String, String), Vec<(usize, usize)>> = BTreeMap::new();
@@ -230,11 +263,7 @@ fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> 
         task.advance(1);
         Ok(())
     });
-    match result {
-        Ok(()) => {}
-        Err(Refused::Interrupted(error)) => return Err(error.into()),
-        Err(Refused::Archive(source)) => return Err(wrong(source)),
-    }
+    result.map_err(|refused| refused.about(path))?;
     if gathered.statistics.records == 0 && gathered.statistics.unreadable == 0 {
         return Err(AdvisoryError::Empty { path: path.to_owned() });
     }

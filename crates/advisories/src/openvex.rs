@@ -1,17 +1,14 @@
 //! Our answers as one OpenVEX document (github.com/openvex/spec, 0.2.0), which scanners read.
 
-use std::collections::BTreeSet;
-
 use basalt_bom::{Inventory, Kind};
 use basalt_model::digest::Hasher;
 use serde_json::{Value, json};
 
-use crate::audit::{Answers, Audited};
+use crate::audit::Answers;
 use crate::vex::{Statement, Status};
 
-/// The document about an inventory: all statements about its packages, and the patches that they carry for what was
-/// found. Statements are dated; a patch is as old as the newest of them, for it has no date of its own.
-pub fn openvex(audited: &Audited, inventory: &Inventory, answers: &Answers) -> Value {
+/// The document about an inventory: all statements about its packages, and the patches that they carry. Statements are dated; a patch is as old as the newest of them, for it has no date of its own.
+pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
     let purls = |package: &str| -> Vec<&str> {
         let packages = inventory.of_kind(Kind::Package);
         let of_source = packages.filter(|component| {
@@ -44,7 +41,6 @@ pub fn openvex(audited: &Audited, inventory: &Inventory, answers: &Answers) -> V
             }));
         }
     }
-    let known: BTreeSet<&str> = audited.matches.iter().map(|found| found.id.as_str()).collect();
     let mut hasher = Hasher::new();
     hasher.fact("subject", &inventory.subject.name);
     for statement in &statements {
@@ -56,7 +52,7 @@ pub fn openvex(audited: &Audited, inventory: &Inventory, answers: &Answers) -> V
         "author": "Basalt Linux",
         "timestamp": moment(&newest),
         "version": 1,
-        "tooling": format!("basalt audit, {} vulnerabilities found", known.len()),
+        "tooling": "basalt audit",
         "statements": statements,
     })
 }

@@ -326,7 +326,7 @@ mod tests {
                 r#"{"id": "X-1", "affected": [{"ranges": [{"events": []}]}]}"#,
                 "missing field `type`",
             ),
-            (deep.as_str(), "recursion limit"),
+            (deep.as_str(), "invalid type"),
             (deep_elsewhere.as_str(), "recursion limit"),
             (long.as_str(), "too long"),
         ] {

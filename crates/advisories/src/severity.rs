@@ -36,7 +36,11 @@ impl Severity {
         if !kind.starts_with("CVSS") {
             return score.parse().ok().map(Self::of);
         }
-        let vector = Cvss::from_str(score.trim()).ok()?;
+        let score = score.trim();
+        if !is_whole(score) {
+            return None;
+        }
+        let vector = Cvss::from_str(score).ok()?;
         let level = match vector.severity() {
             cvss::Severity::None | cvss::Severity::Low => Level::Low,
             cvss::Severity::Medium => Level::Medium,
@@ -61,6 +65,20 @@ impl Severity {
             _ => self,
         }
     }
+}
+
+/// Whether a vector has all that a base score is made of. The parser takes what is missing as harmless, and a vector that
+/// was cut short would rate a vulnerability as low.
+fn is_whole(vector: &str) -> bool {
+    let base: &[&str] = match vector.split('/').next() {
+        Some(version) if version.starts_with("CVSS:3") => &["AV", "AC", "PR", "UI", "S", "C", "I", "A"],
+        Some(version) if version.starts_with("CVSS:4") => {
+            &["AV", "AC", "AT", "PR", "UI", "VC", "VI", "VA", "SC", "SI", "SA"]
+        }
+        _ => &["AV", "AC", "Au", "C", "I", "A"],
+    };
+    let names: Vec<&str> = vector.split('/').filter_map(|part| part.split(':').next()).collect();
+    base.iter().all(|metric| names.contains(metric))
 }
 
 /// The worst of some.

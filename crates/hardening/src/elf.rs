@@ -73,8 +73,11 @@ pub enum StackMark {
 
 /// What glibc writes when a stack protector strikes; in a static program, the only trace that is left of it.
 const SMASHED: &[u8] = b"stack smashing detected";
-/// The paths of the standard library's source, which panic messages of a Rust program have in them.
-const RUST: &[u8] = b"/rustc/";
+/// The paths of the standard library's source, which panic messages of a Rust program have in them: as upstream builds
+/// it, and as Debian does.
+const RUST: [&[u8]; 2] = [b"/rustc/", b"/usr/src/rustc-"];
+/// The section of a Rust program that lists its crates (cargo auditable).
+const CRATES: &str = ".dep-v0";
 
 /// Reads an ELF file; none when it is no ELF file of 64 bits.
 ///
@@ -195,9 +198,12 @@ fn language(file: &ElfFile64<'_, Endianness>, bytes: &[u8], libraries: usize) ->
         return if libraries > 0 { Language::Cgo } else { Language::Go };
     }
     let constants = file.section_by_name(".rodata").and_then(|section| section.data().ok());
-    match memchr::memmem::find(constants.unwrap_or(bytes), RUST) {
-        Some(_) => Language::Rust,
-        None => Language::C,
+    let constants = constants.unwrap_or(bytes);
+    let says = |path: &&[u8]| memchr::memmem::find(constants, path).is_some();
+    if file.section_by_name(CRATES).is_some() || RUST.iter().any(says) {
+        Language::Rust
+    } else {
+        Language::C
     }
 }
 

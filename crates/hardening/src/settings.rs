@@ -90,7 +90,7 @@ impl Kernel {
                 };
                 format!("is {}, should be {}", word(is), word(want))
             }
-            Fact::Argument(word) => format!("`{word}` is not on the command line"),
+            Fact::Argument(word) => format!("should be `{word}` on the command line"),
             Fact::Sysctl(key, want) => match self.sysctls.get(key) {
                 Some(value) => format!("is {value}, should be {want}"),
                 None => format!("is not set, should be {want}"),

@@ -16,6 +16,7 @@ mod cpio;
 mod error;
 mod explain;
 mod files;
+mod header;
 mod package;
 mod payload;
 mod solve;

@@ -119,7 +119,11 @@ fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Pa
         .mode(0o600)
         .open(target)
         .map_err(RepoError::io("cannot create", target))?;
-    io::copy(payload, &mut written).map_err(RepoError::io("cannot write", target))?;
+    io::copy(payload, &mut written).map_err(|error| match error.kind() {
+        // Of the payload, not of our disk.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => RepoError::payload(rpm, error.to_string()),
+        _ => RepoError::io("cannot write", target)(error),
+    })?;
     written
         .set_permissions(std::fs::Permissions::from_mode(file.mode & RIGHTS))
         .map_err(RepoError::io("cannot change the permissions of", target))?;

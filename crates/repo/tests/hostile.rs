@@ -239,13 +239,10 @@ fn impossible_lengths_are_refused() {
         &[sized("./a", LINK, 1, 1, b"", u32::MAX)],
         "the link `/a` has an impossible length",
     );
-    Place::new().refuses(
-        &[sized("./a", FILE, 1, 1, b"short", 4000)],
-        "failed to fill whole buffer",
-    );
+    Place::new().refuses(&[sized("./a", FILE, 1, 1, b"short", 4000)], "unexpected end of file");
     let long = format!("./{}", "a".repeat(70_000));
     Place::new().refuses(&[entry(&long, FILE, 1, 1, b"")], "a name has an impossible length");
-    Place::new().refuses(&[b"070702garbage".to_vec()], "failed to fill whole buffer");
+    Place::new().refuses(&[b"070702garbage".to_vec()], "does not begin with the magic number");
 }
 
 #[test]
@@ -307,13 +304,38 @@ fn what_is_no_rpm_is_an_error() {
     ] {
         let path = place.path.join("none.rpm");
         std::fs::write(&path, bytes).expect("written");
-        assert!(matches!(read_package(&path), Err(RepoError::Header { .. })));
-        assert!(matches!(unpack(&path, &place.inside()), Err(RepoError::Header { .. })));
+        let refused =
+            |result: Result<(), RepoError>| matches!(result, Err(RepoError::Header { .. } | RepoError::Payload { .. }));
+        assert!(refused(read_package(&path).map(drop)));
+        assert!(refused(unpack(&path, &place.inside())));
+    }
+}
+
+#[test]
+fn headers_whose_entries_lead_out_of_them_are_refused() {
+    // The first entry of the signature's header: type, offset, count.
+    let first = 96 + 16;
+    for (at, value, why) in [
+        (96 + 8, 0x10_0000_u32, "wants to have"),
+        (96 + 12, 0x7fff_ffff, "wants to have"),
+        (first + 4, 77, "is of a kind that there is not"),
+        (first + 8, u32::MAX, "lies outside of it"),
+        (first + 8, 0x7fff_ffff, "lies outside of it"),
+        (first + 12, u32::MAX, "goes on behind its end"),
+    ] {
+        let place = Place::new();
+        let mut bytes = place.honest();
+        bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
+        let path = place.path.join("led.rpm");
+        std::fs::write(&path, &bytes).expect("written");
+        let error = read_package(&path).expect_err(why).to_string();
+        assert!(error.contains(why), "{error}");
+        assert!(Payload::of_bytes(&path, &bytes).is_err());
     }
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(400) })]
     #[test]
     fn damage_is_an_error_and_never_a_panic(at in 0_usize..4000, with: u8, cut in 1_usize..5000) {
         let place = Place::new();

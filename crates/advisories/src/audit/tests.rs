@@ -253,7 +253,7 @@ fn what_is_answered_fails_nothing() {
 
 #[test]
 fn the_answers_are_documents_for_others() {
-    let document = openvex(&audited(), &inventory(), &answers());
+    let document = openvex(&inventory(), &answers());
     insta::assert_snapshot!("openvex", serde_json::to_string_pretty(&document).expect("JSON"));
     let log = sarif(&audited(), Level::High);
     insta::assert_snapshot!("sarif", serde_json::to_string_pretty(&log).expect("JSON"));

@@ -47,7 +47,7 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
             _ => with_name(path, &inventory.subject.name),
         };
         if let Some(path) = &options.vex {
-            write(&place(path), &openvex(audited, inventory, &answers))?;
+            write(&place(path), &openvex(inventory, &answers))?;
         }
         if let Some(path) = &options.sarif {
             write(&place(path), &sarif(audited, options.fail_on))?;
