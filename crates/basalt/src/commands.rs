@@ -9,6 +9,7 @@ use crate::arguments::{Arguments, Verb};
 use crate::project::Project;
 
 mod bench;
+mod bom;
 mod build;
 mod check;
 mod clean;
@@ -16,6 +17,7 @@ mod completions;
 mod down;
 mod images;
 mod kubectl;
+mod licenses;
 mod logs;
 mod run;
 mod sdk;
@@ -24,6 +26,7 @@ mod sources;
 mod status;
 mod test;
 mod up;
+mod why;
 
 /// Does what was asked for.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -44,6 +47,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Bench(what) => bench::run(&project, what, json),
         Verb::Build(options) => build::run(&project, options, json),
         Verb::Run(options) => run::run(&project, options),
+        Verb::Bom(options) => bom::run(&project, options, json),
+        Verb::Licenses(options) => licenses::run(&project, options, json),
+        Verb::Why(options) => why::run(&project, options, json),
         Verb::Logs { name, follow } => logs::run(&project, name, *follow),
         Verb::Shell { package } => shell::run(&project, package),
         Verb::Sources(what) => sources::run(&project, what, json),

@@ -91,6 +91,8 @@ impl Steps<'_> {
         let engine = surroundings(self.cargo(["test", "--workspace", "--test", "engine"]))?;
         self.tests("the engine on small packages", "engine", &engine)?;
         self.step("packages and images", |steps| steps.images())?;
+        let trust = surroundings(self.cargo(["test", "--workspace", "--test", "trust"]))?;
+        self.tests("whether it can be trusted", "trust", &trust)?;
         let node = surroundings(self.cargo(["test", "--workspace", "--test", "node"]))?;
         self.tests("the real thing", "node", &node)
     }
