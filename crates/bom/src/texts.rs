@@ -174,7 +174,9 @@ impl Detector {
     /// # Errors
     /// When a file cannot be read.
     pub fn of_folder(&self, kind: Kind, folder: &Utf8Path) -> Result<Option<String>, BomError> {
-        if let (Kind::Crate, Some(licence)) = (kind, of_manifest(&folder.join("Cargo.toml"))?) {
+        if kind == Kind::Crate
+            && let Some(licence) = of_manifest(&folder.join("Cargo.toml"))?
+        {
             return Ok(Some(licence));
         }
         let mut found = BTreeSet::new();
