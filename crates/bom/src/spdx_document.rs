@@ -34,7 +34,7 @@ struct Document<'i> {
 struct CreationInfo {
     created: &'static str,
     creators: Vec<String>,
-    license_list_version: &'static str,
+    license_list_version: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -144,13 +144,18 @@ pub(crate) fn write(inventory: &Inventory, licences: &Licences) -> Result<Vec<u8
         creation_info: CreationInfo {
             created: CREATED,
             creators: vec![organization(), format!("Tool: {TOOL}-{TOOL_VERSION}")],
-            license_list_version: spdx::license_version(),
+            license_list_version: list_version(spdx::license_version()),
         },
         packages,
         relationships,
         has_extracted_licensing_infos: extracted(inventory, licences)?,
     };
     serde_json::to_vec(&document).map_err(BomError::document(&subject.name))
+}
+
+/// The specification knows the list's releases by two numbers; the list itself has three.
+fn list_version(full: &str) -> String {
+    full.split('.').take(2).collect::<Vec<_>>().join(".")
 }
 
 fn organization() -> String {

@@ -20,6 +20,8 @@ const NAMES: &[&str] = &["license", "licence", "copying", "unlicense", "copyrigh
 const MOST: u64 = 1 << 20;
 /// Where packages have their licence files.
 const FOLDER: &str = "/usr/share/licenses/";
+/// Licences that others are taken for: `Pixar` is Apache-2.0 but for a few words. A person has to look.
+const LOOKALIKES: &[&str] = &["Pixar"];
 /// How sure the comparison has to be, from 0 to 1.
 const SURE: f32 = 0.9;
 
@@ -183,7 +185,8 @@ impl Detector {
         for file in files(folder, false)? {
             let known = self.of_text(&file.text);
             // A file of licences that is not understood makes the whole unknown: better none than a part.
-            if known.is_empty() && !file.name.to_lowercase().starts_with("copyright") {
+            let doubtful = known.iter().any(|name| LOOKALIKES.contains(&name.as_str()));
+            if doubtful || known.is_empty() && !file.name.to_lowercase().starts_with("copyright") {
                 return Ok(None);
             }
             found.extend(known);
