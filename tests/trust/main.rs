@@ -3,6 +3,7 @@
 //! A module for each question. They share the user's store, where everything is built, and change nothing in it.
 
 mod audit;
+mod bom;
 mod harden;
 mod world;
 
@@ -29,6 +30,13 @@ const STORIES: &[Story<Place>] = &[
         "harden_what_lacks_its_exception_fails",
         harden::what_lacks_its_exception_fails,
     ),
+    ("bom_lists_packages_and_modules", bom::packages_and_modules_are_listed),
+    (
+        "bom_in_the_image_is_the_commands",
+        bom::the_image_carries_what_the_command_says,
+    ),
+    ("bom_licences_are_known", bom::licences_are_known),
+    ("bom_why_traces", bom::why_traces),
 ];
 
 fn main() -> ExitCode {

@@ -89,7 +89,7 @@ impl Upstreams {
             }
             upstream.unmatched = package.unmatched.map(|why| why.get_ref().trim().to_owned());
             let said = upstream.unmatched.as_ref().is_some_and(|why| !why.is_empty());
-            if said == !upstream.names.is_empty() {
+            if said != upstream.names.is_empty() {
                 let help =
                     "name it as databases do (`known_as`, `repositories`), or say why none knows it (`unmatched`)";
                 wrong(

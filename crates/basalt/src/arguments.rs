@@ -96,6 +96,18 @@ pub enum Verb {
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
     },
+    /// Show what is inside a package or an image: its bill of materials, down to Go modules and crates.
+    ///
+    /// The document is the same as the one that images carry in /usr/share/sbom, byte by byte. With --json, the inventory
+    /// that both formats are made of: components, where each is, what requires what.
+    Bom(Bom),
+    /// Show what the licences in an image oblige to.
+    ///
+    /// For each licence: what it asks of whoever passes the image on, and what is under it. Of alternatives (`MIT OR
+    /// Apache-2.0`) the one counts that asks for less. A reading aid, not legal advice.
+    Licenses(Licenses),
+    /// Tell where something comes from and who needs it: a file, a package, a Go module, a crate.
+    Why(Why),
     /// Remove from the store what was not used for some time.
     Clean {
         /// Days without use after which a thing is removed.
@@ -188,6 +200,52 @@ pub struct Harden {
     /// Show what is excepted too, with the reasons.
     #[arg(long, short)]
     pub all: bool,
+}
+
+/// Options of `bom`.
+#[derive(Debug, Args)]
+pub struct Bom {
+    /// An image or a package.
+    #[arg(default_value = "node")]
+    pub name: String,
+    /// The form of the document.
+    #[arg(long, value_enum, default_value_t = BomFormat::Spdx)]
+    pub format: BomFormat,
+}
+
+/// The form of a bill of materials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BomFormat {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.5.
+    Cyclonedx,
+}
+
+/// Options of `licenses`.
+#[derive(Debug, Args)]
+pub struct Licenses {
+    /// An image or a package.
+    #[arg(default_value = "node")]
+    pub name: String,
+    /// Write all licence texts and notices that have to go with it into this file.
+    #[arg(long, value_name = "FILE")]
+    pub texts: Option<Utf8PathBuf>,
+    /// Find out under which licences all Go modules and crates are that are linked into our programs, from their
+    /// sources, and write distro/packages/licences.lock.
+    #[arg(long, conflicts_with_all = ["texts", "name"])]
+    pub lock: bool,
+}
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// The path of a file (`/usr/bin/containerd`), or the name of a package, of a Go module (`golang.org/x/net`), of a
+    /// crate, with or without `@version`.
+    pub what: String,
+    /// The image in which it is looked for first.
+    #[arg(long, default_value = "node")]
+    pub image: String,
 }
 
 /// What to measure.

@@ -10,6 +10,7 @@ use crate::project::Project;
 
 mod audit;
 mod bench;
+mod bom;
 mod build;
 mod check;
 mod clean;
@@ -18,6 +19,7 @@ mod down;
 mod harden;
 mod images;
 mod kubectl;
+mod licenses;
 mod logs;
 mod run;
 mod sdk;
@@ -26,6 +28,7 @@ mod sources;
 mod status;
 mod test;
 mod up;
+mod why;
 
 /// Does what was asked for.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -46,6 +49,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Bench(what) => bench::run(&project, what, json),
         Verb::Build(options) => build::run(&project, options, json),
         Verb::Run(options) => run::run(&project, options),
+        Verb::Bom(options) => bom::run(&project, options, json),
+        Verb::Licenses(options) => licenses::run(&project, options, json),
+        Verb::Why(options) => why::run(&project, options, json),
         Verb::Logs { name, follow } => logs::run(&project, name, *follow),
         Verb::Shell { package } => shell::run(&project, package),
         Verb::Sources(what) => sources::run(&project, what, json),

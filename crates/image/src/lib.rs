@@ -4,6 +4,7 @@
 //! definition + RPMs --(accounts: sysusers.d)--> who owns what
 //!                   --(merge)-----------------> one tree of entries, or which two packages are at odds
 //!                   --(rpmdb)-----------------> the database that scanners read
+//!                   --(bom)-------------------> /usr/share/sbom/: bills of materials; inventory.json beside the image
 //!   disk:      tree --(archive)--> tar --(erofs)--> root --(verity)--> hash tree, root hash
 //!              kernel + stub + root hash --(uki)--> one EFI program --(esp)--> EFI system partition
 //!              all of it --(disk)--> a GPT disk

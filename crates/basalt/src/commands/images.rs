@@ -56,10 +56,12 @@ pub fn make_with_parts(project: &Project, workshop: &Workshop, names: &[&str]) -
     }
     let targets: BTreeSet<usize> = sources.values().flatten().copied().collect();
     let built = workshop.engine(project, false).build(targets)?;
+    let catalogue = project.catalogue()?;
     let composer = Composer {
         store: &project.store,
         sdk: &workshop.sdk,
         arch: workshop.ground.arch,
+        catalogue: &catalogue,
         reporter: project.reporter(),
     };
     let mut images = BTreeMap::new();

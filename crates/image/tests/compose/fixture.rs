@@ -1,5 +1,6 @@
 //! Small packages, and a store of their own.
 
+use basalt_bom::Catalogue;
 use basalt_image::{Composer, Image, ImageError, Payload};
 use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
@@ -36,6 +37,7 @@ pub struct Fixture {
     path: Utf8PathBuf,
     pub store: Store,
     pub sdk: SdkTree,
+    catalogue: Catalogue,
 }
 
 impl Fixture {
@@ -53,6 +55,7 @@ impl Fixture {
             path,
             store,
             sdk,
+            catalogue: Catalogue::default(),
         }
     }
 
@@ -122,6 +125,7 @@ impl Fixture {
             store: &self.store,
             sdk: &self.sdk,
             arch: Arch::X86_64,
+            catalogue: &self.catalogue,
             reporter: &Silent,
         }
     }
