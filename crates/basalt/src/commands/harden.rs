@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_hardening::{Contents, Exceptions, Group, Report, Rules, inspect};
+use basalt_model::image::ImageKind;
 use basalt_progress::{Outcome, Unit};
 use miette::Result;
 
@@ -18,23 +19,26 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
     let exceptions_text = read("hardening.toml")?;
     let workshop = project.workshop()?;
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
-    let made = images::make_with_parts(project, &workshop, &names)?;
+    let all = images::parts(project, &workshop, &names)?;
     let mut reports = Vec::new();
-    for (name, made) in &made {
+    for (name, parts) in &all {
         let task = project
             .reporter()
             .task(&format!("looking at {name}"), Unit::Items, None);
-        let disk = made.image.facts.disk.as_ref();
-        let command_line = disk.map(|disk| disk.command_line.as_str());
-        let contents = images::with_payloads(project, &made.rpms, |payloads| {
-            Contents::read(&made.definition, payloads, command_line)
+        // Beside these, a kernel is only told where its root is.
+        let command_line = match &parts.definition.kind {
+            ImageKind::Disk(settings) => Some(settings.kernel_arguments.join(" ")),
+            _ => None,
+        };
+        let contents = images::with_payloads(project, &parts.rpms, |payloads| {
+            Contents::read(&parts.definition, payloads, command_line.as_deref())
         })?;
         task.finish(Outcome::Done);
         // Exceptions remember what they were needed for, image by image.
         let exceptions = Exceptions::parse("distro/hardening.toml", &exceptions_text)?;
         reports.push(inspect(
             name,
-            made.image.facts.arch.name(),
+            workshop.ground.arch.name(),
             &contents,
             &rules,
             &exceptions,

@@ -24,22 +24,34 @@ pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>
 
 /// The same, where the packages are read already.
 pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Image>> {
-    let made = make_with_parts(project, workshop, names)?;
-    Ok(made.into_iter().map(|(name, made)| (name, made.image)).collect())
+    let catalogue = project.catalogue()?;
+    let composer = Composer {
+        store: &project.store,
+        sdk: &workshop.sdk,
+        arch: workshop.ground.arch,
+        catalogue: &catalogue,
+        reporter: project.reporter(),
+    };
+    let mut images = BTreeMap::new();
+    for (name, parts) in parts(project, workshop, names)? {
+        let image = with_payloads(project, &parts.rpms, |payloads| {
+            composer.compose(&parts.definition, payloads)
+        })?;
+        images.insert(name, image);
+    }
+    Ok(images)
 }
 
-/// An image and what it is made of.
-pub struct Made {
-    /// The image.
-    pub image: Image,
+/// What an image is made of.
+pub struct Parts {
     /// Its definition, complete with what it extends.
     pub definition: ImageDefinition,
-    /// The packages in it.
+    /// The packages that it installs.
     pub rpms: Vec<Rpm>,
 }
 
-/// The same, with what each image is made of.
-pub fn make_with_parts(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Made>> {
+/// What images are made of. The packages are built as far as they are not, and nothing is composed.
+pub fn parts(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Parts>> {
     let folder = project.distro().join("images");
     let definitions = names
         .iter()
@@ -56,29 +68,12 @@ pub fn make_with_parts(project: &Project, workshop: &Workshop, names: &[&str]) -
     }
     let targets: BTreeSet<usize> = sources.values().flatten().copied().collect();
     let built = workshop.engine(project, false).build(targets)?;
-    let catalogue = project.catalogue()?;
-    let composer = Composer {
-        store: &project.store,
-        sdk: &workshop.sdk,
-        arch: workshop.ground.arch,
-        catalogue: &catalogue,
-        reporter: project.reporter(),
-    };
-    let mut images = BTreeMap::new();
+    let mut parts = BTreeMap::new();
     for definition in definitions {
         let rpms = installed(&definition, &sources[&definition.name], &built, workshop)?;
-        let image = with_payloads(project, &rpms, |payloads| composer.compose(&definition, payloads))?;
-        let name = definition.name.clone();
-        images.insert(
-            name,
-            Made {
-                image,
-                definition,
-                rpms,
-            },
-        );
+        parts.insert(definition.name.clone(), Parts { definition, rpms });
     }
-    Ok(images)
+    Ok(parts)
 }
 
 /// Does something with packages of the store as payloads.
