@@ -98,6 +98,23 @@ Examples:
     /// Publish packages as a signed repository, for dnf, zypper and tdnf.
     #[command(subcommand)]
     Repo(repo::Repo),
+    /// Tell which known vulnerabilities images and packages have.
+    ///
+    /// Packages, Go modules and crates are held against a database of OSV records that you bring: a folder, or an archive
+    /// such as the `all.zip` that osv.dev offers for each ecosystem. Fetch Go, crates.io, Linux and OSS-Fuzz on a machine
+    /// with a network, carry them here, and name each with --database; nothing is fetched by this command.
+    ///
+    /// What a patch in a package's folder corrects (CVE-2026-1234.patch), and what distro/vex/<package>.toml answers with
+    /// `not_affected` or `fixed`, does not count. The exit code is 1 when anything else at the level of --fail-on or above
+    /// is found, and when a record cannot be read. What nobody rates counts as high. See docs/trust/audit.md.
+    Audit(Audit),
+    /// Look at how well an image is defended: programs, files, the kernel.
+    ///
+    /// Every program and library: position independent, relocations read-only, stack protectors, fortified calls, no
+    /// executable stack. Every file: nothing that makes one somebody else, nothing that everybody may write to, nothing
+    /// that is not root's. The kernel, against the list of the Kernel Self-Protection Project (distro/kspp.toml). What
+    /// may be otherwise stands in distro/hardening.toml with its reason; the exit code is 1 when anything else is.
+    Harden(Harden),
     /// Test everything: the code, the engine, and the real thing, built, booted and broken.
     Test {
         /// Only what needs nothing built: format, lints, tests of the crates.
@@ -113,6 +130,18 @@ Examples:
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
     },
+    /// Show what is inside a package or an image: its bill of materials, down to Go modules and crates.
+    ///
+    /// The document is the same as the one that images carry in /usr/share/sbom, byte by byte. With --json, the inventory
+    /// that both formats are made of: components, where each is, what requires what.
+    Bom(Bom),
+    /// Show what the licences in an image oblige to.
+    ///
+    /// For each licence: what it asks of whoever passes the image on, and what is under it. Of alternatives (`MIT OR
+    /// Apache-2.0`) the one counts that asks for less. A reading aid, not legal advice.
+    Licenses(Licenses),
+    /// Tell where something comes from and who needs it: a file, a package, a Go module, a crate.
+    Why(Why),
     /// Remove from the store what was not used for some time.
     ///
     /// Nothing that is removed is lost: it is fetched or built again when it is needed. What a cluster or another basalt
@@ -177,6 +206,83 @@ pub struct Run {
     /// Virtual processors.
     #[arg(long, default_value_t = 2)]
     pub cpus: u32,
+}
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Images and packages.
+    #[arg(default_value = "node")]
+    pub names: Vec<String>,
+    /// A folder of OSV records, or a .zip, .tar, .tar.gz or .tar.zst of them. May be given more than once.
+    #[arg(long, short, required = true, value_name = "PATH")]
+    pub database: Vec<Utf8PathBuf>,
+    /// From which level on a vulnerability makes the command fail: low, medium, high or critical.
+    #[arg(long, value_name = "LEVEL", default_value = "high")]
+    pub fail_on: basalt_advisories::Level,
+    /// Write our answers as an OpenVEX document.
+    #[arg(long, value_name = "FILE")]
+    pub vex: Option<Utf8PathBuf>,
+    /// Write what was found as SARIF 2.1.0.
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<Utf8PathBuf>,
+}
+
+/// Options of `harden`.
+#[derive(Debug, Args)]
+pub struct Harden {
+    /// The images.
+    #[arg(default_value = "node")]
+    pub images: Vec<String>,
+    /// Show what is excepted too, with the reasons.
+    #[arg(long, short)]
+    pub all: bool,
+}
+
+/// Options of `bom`.
+#[derive(Debug, Args)]
+pub struct Bom {
+    /// An image or a package.
+    #[arg(default_value = "node")]
+    pub name: String,
+    /// The form of the document.
+    #[arg(long, value_enum, default_value_t = BomFormat::Spdx)]
+    pub format: BomFormat,
+}
+
+/// The form of a bill of materials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BomFormat {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.5.
+    Cyclonedx,
+}
+
+/// Options of `licenses`.
+#[derive(Debug, Args)]
+pub struct Licenses {
+    /// An image or a package.
+    #[arg(default_value = "node")]
+    pub name: String,
+    /// Write all licence texts and notices that have to go with it into this file.
+    #[arg(long, value_name = "FILE")]
+    pub texts: Option<Utf8PathBuf>,
+    /// Find out under which licences all Go modules and crates are that are linked into our programs, from their
+    /// sources, and write distro/packages/licences.lock.
+    #[arg(long, conflicts_with_all = ["texts", "name"])]
+    pub lock: bool,
+}
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// The path of a file (`/usr/bin/containerd`), or the name of a package, of a Go module (`golang.org/x/net`), of a
+    /// crate, with or without `@version`.
+    pub what: String,
+    /// The image in which it is looked for first.
+    #[arg(long, default_value = "node")]
+    pub image: String,
 }
 
 /// What to measure.

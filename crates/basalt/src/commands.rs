@@ -8,14 +8,18 @@ use serde::Serialize;
 use crate::arguments::{Arguments, Verb};
 use crate::project::Project;
 
+mod audit;
 mod bench;
+mod bom;
 mod build;
 mod check;
 mod clean;
 mod completions;
 mod down;
+mod harden;
 mod images;
 mod kubectl;
+mod licenses;
 mod logs;
 mod repo;
 mod run;
@@ -25,6 +29,7 @@ mod sources;
 mod status;
 mod test;
 mod up;
+mod why;
 
 /// Does what was asked for.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -46,10 +51,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Bench(what) => bench::run(&project, what, json),
         Verb::Build(options) => build::run(&project, options, json),
         Verb::Run(options) => run::run(&project, options),
+        Verb::Bom(options) => bom::run(&project, options, json),
+        Verb::Licenses(options) => licenses::run(&project, options, json),
+        Verb::Why(options) => why::run(&project, options, json),
         Verb::Logs { name, follow } => logs::run(&project, name, *follow),
         Verb::Shell { package } => shell::run(&project, package),
         Verb::Sources(what) => sources::run(&project, what, json),
         Verb::Sdk(what) => sdk::run(&project, what, json),
+        Verb::Audit(options) => audit::run(&project, options, json),
+        Verb::Harden(options) => harden::run(&project, options, json),
         Verb::Test { quick } => test::run(&project, *quick, json),
         Verb::Completions { .. }
         | Verb::Check { .. }

@@ -1,5 +1,6 @@
 //! A checkout of Basalt with all that a command needs to work on it.
 
+use basalt_bom::Catalogue;
 use basalt_build::{Distribution, Engine, Ground};
 use basalt_model::arch::Arch;
 use basalt_model::digest::{Digest, Hasher};
@@ -125,6 +126,11 @@ impl Project {
         })?;
         let lock = definition.with_extension("lock");
         Ok(basalt_sdk::ensure(&self.store, &lock, &self.terminal)?)
+    }
+
+    /// What is known about the packages besides what is in them.
+    pub fn catalogue(&self) -> Result<Catalogue> {
+        Ok(Catalogue::read(&self.distro().join("packages"))?)
     }
 
     /// Where progress goes.

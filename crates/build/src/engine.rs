@@ -67,6 +67,14 @@ impl Engine<'_> {
         self.carry_out(&wanted, built)
     }
 
+    /// Those of the packages, and of what they need, that are built already. Nothing is built.
+    ///
+    /// # Errors
+    /// When what goes into a package cannot be read.
+    pub fn built(&self, targets: impl IntoIterator<Item = usize>) -> Result<BTreeMap<usize, Built>, BuildError> {
+        self.known(&self.distribution.graph.closure(targets))
+    }
+
     fn lock(&self) -> Result<Lock, BuildError> {
         Ok(self.store.lock("build", |holder| {
             let who = holder.map(|id| format!(" (process {id})")).unwrap_or_default();

@@ -13,10 +13,12 @@
 
 pub mod advisory;
 mod capability;
+mod contradiction;
 mod cpio;
 mod error;
 mod explain;
 mod files;
+mod header;
 pub mod metadata;
 mod package;
 mod payload;
