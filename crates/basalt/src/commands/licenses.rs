@@ -14,7 +14,6 @@ use super::bom;
 use super::{answer, answer_json};
 use crate::arguments::Licenses;
 use crate::project::{Project, Workshop};
-use crate::table::Table;
 
 /// How many names of components are shown beside a licence.
 const NAMES: usize = 4;
@@ -34,26 +33,14 @@ pub fn run(project: &Project, options: &Licenses, json: bool) -> Result<ExitCode
         answer_json(&serde_json::json!({ "name": options.name, "licences": groups, "texts": written }));
         return Ok(ExitCode::SUCCESS);
     }
-    let mut table = Table::new(["licence", "asks for", "packages", "modules", "crates", "components"]);
     for group in &groups {
-        let count = |kind| {
-            group
-                .components
-                .iter()
-                .filter(|component| component.kind == kind)
-                .count()
-        };
-        let number = |count: usize| if count == 0 { String::new() } else { count.to_string() };
-        table.row([
+        answer(format!(
+            "{}\n    asks for {}\n    {}",
             licence(group),
             asks(&group.asks),
-            number(count(Kind::Package)),
-            number(count(Kind::GoModule)),
-            number(count(Kind::Crate)),
-            names(&group.components),
-        ]);
+            count(group)
+        ));
     }
-    answer(table);
     answer(summary(&options.name, &groups));
     if let (Some(count), Some(path)) = (written, &options.texts) {
         answer(format!("{count} texts were written to {path}"));
@@ -76,16 +63,34 @@ fn asks(duties: &BTreeSet<Duty>) -> String {
     duties.iter().map(|duty| duty.name()).collect::<Vec<_>>().join(", ")
 }
 
-fn names(components: &[&Component]) -> String {
-    let shown: Vec<_> = components
+/// How much is under a licence: `2 packages, 1 crate: zlib, libcap, memchr`.
+fn count(group: &Group<'_>) -> String {
+    let kinds = [
+        (Kind::Package, "package"),
+        (Kind::GoModule, "Go module"),
+        (Kind::Crate, "crate"),
+    ];
+    let counts = kinds.iter().filter_map(|(kind, name)| {
+        let of_kind = group.components.iter().filter(|component| component.kind == *kind);
+        match of_kind.count() {
+            0 => None,
+            1 => Some(format!("1 {name}")),
+            count => Some(format!("{count} {name}s")),
+        }
+    });
+    let counts: Vec<_> = counts.collect();
+    let mut names: Vec<_> = group
+        .components
         .iter()
-        .take(NAMES)
         .map(|component| component.name.as_str())
         .collect();
-    match components.len().checked_sub(NAMES) {
-        None | Some(0) => shown.join(", "),
-        Some(more) => format!("{}, and {more} more", shown.join(", ")),
-    }
+    names.dedup();
+    let more = match names.len().checked_sub(NAMES) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(", and {more} more"),
+    };
+    names.truncate(NAMES);
+    format!("{}: {}{more}", counts.join(", "), names.join(", "))
 }
 
 fn summary(name: &str, groups: &[Group<'_>]) -> String {
@@ -99,7 +104,7 @@ fn summary(name: &str, groups: &[Group<'_>]) -> String {
         .map(|group| group.components.len())
         .sum();
     let mut lines = vec![
-        format!("Whoever passes {name} on"),
+        format!("\nWhoever passes {name} on"),
         format!(
             "  passes on the licence texts of {} components, and notices where there are some: --texts FILE writes all of them;",
             count(Duty::Text)

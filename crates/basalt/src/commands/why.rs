@@ -31,7 +31,7 @@ struct Origin {
     rpm: Digest,
     source: Source,
     build: Build,
-    /// None when it is in no image that was looked at.
+    /// None when it is not in the image that is looked into.
     image: Option<InImage>,
     /// What is linked into the file, or into the programs of the package.
     holds: Vec<Component>,
@@ -379,7 +379,7 @@ fn show(origin: &Origin) -> String {
     text += &line("", format!("key {}", build.key));
     text += &line("rpm", format!("sha256 {}", origin.rpm));
     match &origin.image {
-        None => text += &line("needed by", "no package of the image"),
+        None => text += &line("needed by", "nothing: it is not in the image"),
         Some(image) => {
             if !image.required_by.is_empty() {
                 text += &line("required by", image.required_by.join(", "));
@@ -394,9 +394,9 @@ fn show(origin: &Origin) -> String {
 fn because(image: &InImage) -> String {
     match image.way.split_first() {
         None => format!("it is in the image {}", image.name),
-        Some((first, [])) => format!("distro/images/{}.yaml names {first}", image.name),
+        Some((first, [])) => format!("the image {} names {first}", image.name),
         Some((first, rest)) => format!(
-            "distro/images/{}.yaml names {first}, which requires {}",
+            "the image {} names {first}, which requires {}",
             image.name,
             rest.join(", which requires ")
         ),
@@ -438,7 +438,7 @@ fn show_linked(linked: &Linked) -> String {
         let why = origin
             .image
             .as_ref()
-            .map_or_else(|| "which is in no image here".to_owned(), because);
+            .map_or_else(|| "which is not in the image".to_owned(), because);
         text += &line("", why);
     }
     text.trim_end().to_owned()
