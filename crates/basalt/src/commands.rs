@@ -17,6 +17,7 @@ mod down;
 mod images;
 mod kubectl;
 mod logs;
+mod provenance;
 mod run;
 mod sdk;
 mod shell;
@@ -24,6 +25,7 @@ mod sources;
 mod status;
 mod test;
 mod up;
+mod verify;
 
 /// Does what was asked for.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -48,6 +50,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Shell { package } => shell::run(&project, package),
         Verb::Sources(what) => sources::run(&project, what, json),
         Verb::Sdk(what) => sdk::run(&project, what, json),
+        Verb::Verify(options) => verify::run(&project, options, json),
+        Verb::Provenance { what } => provenance::run(&project, what),
         Verb::Test { quick } => test::run(&project, *quick, json),
         Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean { .. } | Verb::Supervisor { .. } => {
             Ok(ExitCode::SUCCESS)

@@ -28,14 +28,27 @@ pub struct Change {
 /// # Errors
 /// When the archive cannot be reached or cannot fulfil what is wanted.
 pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Change>, SdkError> {
-    let definition_path = folder.join("sdk.toml");
+    lock_named("sdk", folder, store, reporter)
+}
+
+/// The same for another list of packages: from `<name>.toml` to `<name>.lock`.
+///
+/// # Errors
+/// When the archive cannot be reached or cannot fulfil what is wanted.
+pub fn lock_named(
+    name: &str,
+    folder: &Utf8Path,
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<Vec<Change>, SdkError> {
+    let definition_path = folder.join(format!("{name}.toml"));
     let text = fs_err::read_to_string(&definition_path).map_err(StoreError::io("cannot read", &definition_path))?;
     let definition = SdkDefinition::parse(&text).map_err(|error| SdkError::File {
         path: definition_path,
         message: error.to_string(),
-        remedy: "it holds a list `suites` and a table `packages` of lists",
+        remedy: "it holds a list `suites` and a table `packages` of lists; `alone = true` locks nothing else",
     })?;
-    let task = reporter.task("resolving the SDK's packages", Unit::Items, None);
+    let task = reporter.task(&format!("resolving {name}.toml"), Unit::Items, None);
     let apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
     apt.update()?;
     let answer = apt
@@ -43,14 +56,18 @@ pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result
         .args(["install", "--yes", "--no-install-recommends", "--print-uris"])
         .args(definition.wanted())
         .output()?;
-    let packages = parse_uris(&answer.text(), &apt.mirror);
+    let mut packages = parse_uris(&answer.text(), &apt.mirror);
+    if definition.alone {
+        let wanted = definition.wanted();
+        packages.retain(|package| wanted.iter().any(|name| name.split('/').next() == Some(&*package.name)));
+    }
     let suite = definition.suites.first().cloned().unwrap_or_default();
     let new = SdkLock { suite, packages };
-    let lock_path = folder.join("sdk.lock");
+    let lock_path = folder.join(format!("{name}.lock"));
     let old = fs_err::read_to_string(&lock_path)
         .ok()
         .and_then(|text| SdkLock::parse(&text).ok());
-    write::atomically(&lock_path, new.render())?;
+    write::atomically(&lock_path, new.render_from(&format!("{name}.toml")))?;
     task.finish(Outcome::Done);
     Ok(changes(old.as_ref(), &new))
 }

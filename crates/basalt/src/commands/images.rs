@@ -24,6 +24,44 @@ pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>
 
 /// The same, where the packages are read already.
 pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+    let assembled = assemble(project, workshop, names)?;
+    Ok(assembled
+        .into_iter()
+        .map(|assembled| (assembled.definition.name, assembled.image))
+        .collect())
+}
+
+/// An image with all that it was composed from.
+pub struct Assembled {
+    /// Its definition.
+    pub definition: ImageDefinition,
+    /// The packages that it installs, by name.
+    pub rpms: Vec<Rpm>,
+    /// The image.
+    pub image: Image,
+}
+
+impl Assembled {
+    /// What the composer is given: where `paths` are those of the RPMs.
+    pub fn payloads<'a>(rpms: &'a [Rpm], paths: &'a [Utf8PathBuf]) -> Vec<Payload<'a>> {
+        rpms.iter()
+            .zip(paths)
+            .map(|(rpm, path)| Payload {
+                package: &rpm.package,
+                path,
+                digest: rpm.digest,
+            })
+            .collect()
+    }
+}
+
+/// Where RPMs are.
+pub fn paths(rpms: &[Rpm], project: &Project) -> Vec<Utf8PathBuf> {
+    rpms.iter().map(|rpm| rpm.path(&project.store)).collect()
+}
+
+/// Builds what the images install, as far as it is not built, and composes them, in the order of the names.
+pub fn assemble(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<Vec<Assembled>> {
     let folder = project.distro().join("images");
     let definitions = names
         .iter()
@@ -46,20 +84,16 @@ pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result
         arch: workshop.ground.arch,
         reporter: project.reporter(),
     };
-    let mut images = BTreeMap::new();
-    for definition in &definitions {
-        let rpms = installed(definition, &sources[&definition.name], &built, workshop)?;
-        let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
-        let payloads: Vec<_> = rpms
-            .iter()
-            .zip(&paths)
-            .map(|(rpm, path)| Payload {
-                package: &rpm.package,
-                path,
-                digest: rpm.digest,
-            })
-            .collect();
-        images.insert(definition.name.clone(), composer.compose(definition, &payloads)?);
+    let mut images = Vec::new();
+    for definition in definitions {
+        let rpms = installed(&definition, &sources[&definition.name], &built, workshop)?;
+        let paths = paths(&rpms, project);
+        let image = composer.compose(&definition, &Assembled::payloads(&rpms, &paths))?;
+        images.push(Assembled {
+            definition,
+            rpms,
+            image,
+        });
     }
     Ok(images)
 }
