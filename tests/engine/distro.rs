@@ -90,16 +90,6 @@ impl Ground {
         Ok(())
     }
 
-    /// Lets a distribution's store have the clock that builds elsewhere are done by.
-    pub fn share_clock(&self, distro: &Distro) -> Result<(), Failed> {
-        let lock = self.place.surroundings.checkout.join("distro/sdk/clock.lock");
-        let silent = &basalt_progress::Silent;
-        let clock = basalt_sdk::extracted(&self.place.store, &lock, "clock.lock", silent).map_err(shown)?;
-        let name = clock.file_name().unwrap_or_default();
-        let place = distro.store.root().join("trees").join(name);
-        Ok(std::os::unix::fs::symlink(&clock, place)?)
-    }
-
     /// The large trees, each in a folder `trees` of some store.
     pub fn shared_trees(&self) -> [&Utf8Path; 2] {
         [&self.toolchain, &self.place.sdk.path]

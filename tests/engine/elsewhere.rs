@@ -74,7 +74,6 @@ fn run(distro: &Distro, arguments: &[&str], code: i32) -> Result<Ran, Failed> {
 
 pub fn what_is_steady_comes_out_the_same(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
-    ground.share_clock(&distro)?;
     // SOURCE_DATE_EPOCH is what its compiler goes by.
     library(&distro, "steady", "")?;
     let (answer, told) = verify(&distro, &["steady", "house"], 0)?;
@@ -107,7 +106,6 @@ pub fn what_is_steady_comes_out_the_same(ground: &Ground) -> Result<(), Failed> 
 
 pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
-    ground.share_clock(&distro)?;
     distro.write("curious", CURIOUS, LOOKS_AROUND)?;
     fs_err::write(distro.file("curious", "seed"), "seed\n")?;
     let (answer, told) = verify(&distro, &["curious"], 1)?;
@@ -139,7 +137,6 @@ pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
 
 pub fn a_time_in_a_library_is_told_by_its_section(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
-    ground.share_clock(&distro)?;
     library(&distro, "dated", "unset SOURCE_DATE_EPOCH")?;
     let (_, told) = verify(&distro, &["dated"], 1)?;
     let place = "dated-1-1.bs1: /usr/lib/libwhen.a: member when.o: section .rodata";
@@ -148,7 +145,6 @@ pub fn a_time_in_a_library_is_told_by_its_section(ground: &Ground) -> Result<(),
 
 pub fn what_cannot_be_built_elsewhere_is_told(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
-    ground.share_clock(&distro)?;
     let sections = "%build\nif [ $(id -u) != 0 ]; then echo 'error: only for kings'; exit 1; fi\n\n%files";
     distro.write("proud", "", sections)?;
     let (answer, _) = verify(&distro, &["proud"], 1)?;

@@ -12,9 +12,6 @@ use crate::digest::Digest;
 pub struct SdkDefinition {
     /// The suites of the archive, the base first.
     pub suites: Vec<String>,
-    /// Whether what the packages require is left out: it is in another tree.
-    #[serde(default)]
-    pub alone: bool,
     /// The packages that are wanted, in groups that say what for. A package may name its suite: `name/suite`.
     pub packages: std::collections::BTreeMap<String, Vec<String>>,
 }
@@ -72,13 +69,8 @@ impl SdkLock {
 
     /// The text of `sdk.lock`.
     pub fn render(&self) -> String {
-        self.render_from("sdk.toml")
-    }
-
-    /// The text of a lock that comes from another definition.
-    pub fn render_from(&self, definition: &str) -> String {
         let mut text = format!(
-            "# Every package of the SDK. Written by `./basalt sdk lock` from {definition}; do not edit.\n\nsuite = \"{}\"\n",
+            "# Every package of the SDK. Written by `./basalt sdk lock` from sdk.toml; do not edit.\n\nsuite = \"{}\"\n",
             self.suite
         );
         for package in &self.packages {

@@ -2,16 +2,13 @@
 
 use basalt_build::{Conditions, Ground};
 use basalt_model::digest::{Digest, Hasher};
+use basalt_sdk::SdkTree;
 use basalt_store::{Store, StoreError, Workspace, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
-use crate::RebuildError;
+use crate::{RebuildError, clock};
 
-/// The library in Debian's package libfaketime, for programs with threads and without.
-const CLOCK: &str = "usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1";
-/// How the clock is set: another year, month, day of the month and of the week.
-const SHIFT: &str = "+400d";
 /// Deeper and longer than `/build`.
 const DIRECTORY: &str = "/home/rebuilder/another/place";
 const HOME: &str = "/home/rebuilder";
@@ -40,17 +37,12 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Prepares the place. `clock` is the tree with libfaketime in it.
+    /// Prepares the place.
     ///
     /// # Errors
-    /// When files cannot be written, or the tree is not as it should be.
-    pub fn prepare(ground: &Ground, clock: &Utf8Path, store: &Store) -> Result<Self, RebuildError> {
-        if !clock.join(CLOCK).is_file() {
-            return Err(RebuildError::Tree {
-                tree: clock.to_owned(),
-                path: CLOCK,
-            });
-        }
+    /// When files cannot be written.
+    pub fn prepare(ground: &Ground, sdk: &SdkTree, store: &Store) -> Result<Self, RebuildError> {
+        let clock = clock::tree(sdk, store)?;
         let ordinary = Conditions::ordinary(ground.jobs);
         let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
         let conditions = Conditions {
@@ -68,18 +60,14 @@ impl Elsewhere {
             variables: vec![
                 variable("USER", NAME),
                 variable("LOGNAME", NAME),
-                variable("LD_PRELOAD", &format!("/{CLOCK}")),
-                variable("FAKETIME", SHIFT),
-                // The times of files stay, and so does the clock that measures how long something takes.
-                variable("NO_FAKE_STAT", "1"),
-                variable("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+                variable("LD_PRELOAD", &format!("/{}", clock::LIBRARY)),
             ],
         };
         let workspace = store.workspace()?;
         let own = workspace.path().join("elsewhere");
         relocate(&ground.layers, &own, &conditions)?;
         introduce(&ground.layers, &own)?;
-        let mut layers = vec![own, clock.to_owned()];
+        let mut layers = vec![own, clock];
         layers.extend(ground.layers.iter().cloned());
         Ok(Self {
             ground: Ground {
@@ -126,7 +114,7 @@ impl Elsewhere {
         let processors = |jobs: usize| if jobs == 1 { "one".to_owned() } else { "all".to_owned() };
         vec![
             varied("build folder", &first.directory, &second.directory),
-            varied("clock", &"now", &format!("{SHIFT}, and later")),
+            varied("clock", &"now", &format!("{} days ahead", clock::DAYS)),
             varied("host name", &first.host_name, &second.host_name),
             varied("user and group", &first.user, &second.user),
             varied(

@@ -6,18 +6,6 @@ use thiserror::Error;
 /// Something could not be checked.
 #[derive(Debug, Error, Diagnostic)]
 pub enum RebuildError {
-    /// A tree of tools is not what it should be.
-    #[error("the tree `{tree}` has no `{path}`")]
-    #[diagnostic(
-        code(rebuild::tree),
-        help("this is a bug in basalt, or distro/sdk/clock.lock names another package than libfaketime")
-    )]
-    Tree {
-        /// The tree.
-        tree: camino::Utf8PathBuf,
-        /// What it lacks.
-        path: &'static str,
-    },
     /// Building the first time failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

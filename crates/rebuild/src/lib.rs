@@ -12,6 +12,7 @@
 //! show what would break if they were not; and the second build comes later, with other process ids, addresses and timing,
 //! which nothing fixes.
 
+mod clock;
 pub mod compare;
 mod elsewhere;
 mod error;

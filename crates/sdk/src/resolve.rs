@@ -28,27 +28,14 @@ pub struct Change {
 /// # Errors
 /// When the archive cannot be reached or cannot fulfil what is wanted.
 pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Change>, SdkError> {
-    lock_named("sdk", folder, store, reporter)
-}
-
-/// The same for another list of packages: from `<name>.toml` to `<name>.lock`.
-///
-/// # Errors
-/// When the archive cannot be reached or cannot fulfil what is wanted.
-pub fn lock_named(
-    name: &str,
-    folder: &Utf8Path,
-    store: &Store,
-    reporter: &dyn Reporter,
-) -> Result<Vec<Change>, SdkError> {
-    let definition_path = folder.join(format!("{name}.toml"));
+    let definition_path = folder.join("sdk.toml");
     let text = fs_err::read_to_string(&definition_path).map_err(StoreError::io("cannot read", &definition_path))?;
     let definition = SdkDefinition::parse(&text).map_err(|error| SdkError::File {
         path: definition_path,
         message: error.to_string(),
-        remedy: "it holds a list `suites` and a table `packages` of lists; `alone = true` locks nothing else",
+        remedy: "it holds a list `suites` and a table `packages` of lists",
     })?;
-    let task = reporter.task(&format!("resolving {name}.toml"), Unit::Items, None);
+    let task = reporter.task("resolving the SDK's packages", Unit::Items, None);
     let apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
     apt.update()?;
     let answer = apt
@@ -56,18 +43,14 @@ pub fn lock_named(
         .args(["install", "--yes", "--no-install-recommends", "--print-uris"])
         .args(definition.wanted())
         .output()?;
-    let mut packages = parse_uris(&answer.text(), &apt.mirror);
-    if definition.alone {
-        let wanted = definition.wanted();
-        packages.retain(|package| wanted.iter().any(|name| name.split('/').next() == Some(&*package.name)));
-    }
+    let packages = parse_uris(&answer.text(), &apt.mirror);
     let suite = definition.suites.first().cloned().unwrap_or_default();
     let new = SdkLock { suite, packages };
-    let lock_path = folder.join(format!("{name}.lock"));
+    let lock_path = folder.join("sdk.lock");
     let old = fs_err::read_to_string(&lock_path)
         .ok()
         .and_then(|text| SdkLock::parse(&text).ok());
-    write::atomically(&lock_path, new.render_from(&format!("{name}.toml")))?;
+    write::atomically(&lock_path, new.render())?;
     task.finish(Outcome::Done);
     Ok(changes(old.as_ref(), &new))
 }

@@ -20,16 +20,7 @@ pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
             }
         }
         Sdk::Lock => {
-            let folder = project.distro().join("sdk");
-            let mut changes = Vec::new();
-            for name in ["sdk", "clock"] {
-                changes.extend(basalt_sdk::lock_named(
-                    name,
-                    &folder,
-                    &project.store,
-                    project.reporter(),
-                )?);
-            }
+            let changes = basalt_sdk::lock(&project.distro().join("sdk"), &project.store, project.reporter())?;
             if json {
                 answer_json(&changes);
             } else {
@@ -42,7 +33,7 @@ pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
                         version(&change.now)
                     ));
                 }
-                answer(format!("{} packages changed in the locks of distro/sdk", changes.len()));
+                answer(format!("{} packages changed in distro/sdk/sdk.lock", changes.len()));
             }
         }
         Sdk::Shell => {

@@ -31,15 +31,13 @@ pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> 
     }
     for image in &assembled {
         for rpm in &image.rpms {
-            targets.insert(package(&rpm.package.name)?);
+            targets.insert(maker(&workshop, &rpm.package.name)?);
         }
     }
     for name in &options.without {
         targets.remove(&package(name)?);
     }
-    let lock = project.distro().join("sdk/clock.lock");
-    let clock = basalt_sdk::extracted(&project.store, &lock, "clock.lock", project.reporter())?;
-    let elsewhere = Elsewhere::prepare(&workshop.ground, &clock, &project.store)?;
+    let elsewhere = Elsewhere::prepare(&workshop.ground, &workshop.sdk, &project.store)?;
     let mut checked = check_packages(project, &workshop, &elsewhere, options.again, &targets)?;
     checked.extend(check_images(project, &workshop, options.again, &assembled)?);
     if json {
@@ -52,6 +50,14 @@ pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> 
     }
     let sound = checked.iter().all(Checked::is_identical);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The package whose spec makes an RPM of that name.
+fn maker(workshop: &Workshop, name: &str) -> Result<usize> {
+    match workshop.distribution.graph.maker(name) {
+        Some(maker) => Ok(maker),
+        None => Ok(workshop.distribution.package(name)?),
+    }
 }
 
 fn check_packages(

@@ -58,12 +58,16 @@ fn tarball(archive: &[u8]) -> Option<Members<'_>> {
     for entry in tar::Archive::new(archive).entries().ok()? {
         let mut entry = entry.ok()?;
         let header = entry.header();
+        let number = |value: std::io::Result<u64>| value.map_or_else(|_| "none".to_owned(), |value| value.to_string());
+        let mode = header
+            .mode()
+            .map_or_else(|_| "none".to_owned(), |mode| format!("{mode:04o}"));
         let facts = vec![
             ("kind", format!("{:?}", header.entry_type())),
-            ("mode", format!("{:04o}", header.mode().ok()?)),
-            ("user", header.uid().ok()?.to_string()),
-            ("group", header.gid().ok()?.to_string()),
-            ("time", header.mtime().ok()?.to_string()),
+            ("mode", mode),
+            ("user", number(header.uid())),
+            ("group", number(header.gid())),
+            ("time", number(header.mtime())),
             (
                 "target",
                 String::from_utf8_lossy(&entry.link_name_bytes().unwrap_or_default()).into_owned(),
