@@ -257,3 +257,86 @@ impl Seek for ReadOnly<'_, '_> {
         self.0.seek(to)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use basalt_model::digest::Digest;
+    use basalt_store::Store;
+    use fatfs::FormatVolumeOptions;
+
+    use super::super::Difference;
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// A disk with a FAT file system, a file in it, and a partition of bytes.
+    fn disk(kernel: &[u8], byte: u8) -> Vec<u8> {
+        let mut esp = Cursor::new(vec![0; 2 * MIB]);
+        fatfs::format_volume(&mut esp, FormatVolumeOptions::new()).expect("formatted");
+        {
+            let volume = FileSystem::new(&mut esp, FsOptions::new()).expect("mounted");
+            let folder = volume.root_dir().create_dir("EFI").expect("made");
+            folder
+                .create_file("kernel.txt")
+                .expect("made")
+                .write_all(kernel)
+                .expect("written");
+        }
+        let mut disk = vec![0; 4 * MIB];
+        disk[MIB..3 * MIB].copy_from_slice(esp.get_ref());
+        disk[3 * MIB + 7] = byte;
+        disk
+    }
+
+    fn partition(label: &str, offset: usize, size: usize) -> PartitionFacts {
+        PartitionFacts {
+            label: label.to_owned(),
+            type_guid: String::new(),
+            guid: String::new(),
+            offset_bytes: offset as u64,
+            size_bytes: size as u64,
+        }
+    }
+
+    fn told(first: &[u8], second: &[u8]) -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let store = Store::open(&root.join("store")).expect("a store");
+        let (one, other) = (root.join("one"), root.join("other"));
+        fs_err::write(&one, first).expect("written");
+        fs_err::write(&other, second).expect("written");
+        let partitions = [partition("esp", MIB, 2 * MIB), partition("data", 3 * MIB, MIB / 2)];
+        let sdk = SdkTree {
+            path: root.to_owned(),
+            digest: Digest::of("none"),
+        };
+        let workspace = store.workspace().expect("a workspace");
+        let mut findings = Findings::default();
+        compare(&mut findings, (&one, &other), &partitions, &sdk, &workspace).expect("compared");
+        findings.finish().0.iter().map(Difference::to_string).collect()
+    }
+
+    #[test]
+    fn disks_are_told_by_partition_and_file() {
+        let first = disk(b"quiet\n", 1);
+        assert!(told(&first, &first).is_empty());
+        assert_eq!(
+            told(&first, &disk(b"noisy\n", 2)),
+            [
+                "partition esp: /EFI/kernel.txt: line 1 is `quiet`, then `noisy`",
+                "partition data: from byte 7 on differs at byte 0: 01 00 00 00 00 00 00 00, then 02 00 00 00 00 00 00 00"
+            ]
+        );
+        let mut table = first.clone();
+        table[511] = 0x55;
+        table.push(0);
+        let told = told(&first, &table);
+        assert_eq!(told[0], "disk has 4194304 bytes, then 4194305");
+        assert!(
+            told[1].starts_with("partition table: from byte 511 on differs"),
+            "{told:?}"
+        );
+    }
+}

@@ -276,3 +276,58 @@ fn around(
     findings.within(part, |findings| bytes::raw(findings, &one, &other));
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Difference;
+    use super::*;
+
+    fn package(folder: &Utf8Path, name: &str, summary: &str, mode: u16, content: &[u8]) -> camino::Utf8PathBuf {
+        let options = rpm::FileOptions::new("/etc/name").permissions(mode);
+        let package = rpm::PackageBuilder::new("name", "1", "MIT", "noarch", summary)
+            .description("It has a name.")
+            .using_config(rpm::BuildConfig::default().source_date(1_760_000_000))
+            .with_file_contents(content, options)
+            .expect("added")
+            .build()
+            .expect("built");
+        let path = folder.join(name);
+        package.write_file(&path).expect("written");
+        path
+    }
+
+    fn told(first: &Utf8Path, second: &Utf8Path) -> Vec<String> {
+        let mut findings = Findings::default();
+        compare(&mut findings, first, second).expect("compared");
+        findings.finish().0.iter().map(Difference::to_string).collect()
+    }
+
+    #[test]
+    fn packages_are_told_by_tag_and_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let first = package(root, "1", "a name", 0o644, b"one\n");
+        assert!(told(&first, &package(root, "2", "a name", 0o644, b"one\n")).is_empty());
+        assert_eq!(
+            told(&first, &package(root, "3", "another name", 0o600, b"two\n")),
+            [
+                "header SUMMARY is `a name`, then `another name`",
+                "/etc/name has mode 0644, then 0600",
+                "/etc/name: line 1 is `one`, then `two`"
+            ]
+        );
+        // Damage behind the header, too, is told.
+        let mut bytes = fs_err::read(&first).expect("read");
+        let last = bytes.len() - 1;
+        bytes[last] ^= 1;
+        let damaged = root.join("4");
+        fs_err::write(&damaged, &bytes).expect("written");
+        let told_of_damage = told(&first, &damaged);
+        assert!(
+            told_of_damage[0].starts_with("payload, as it is packed, differs at byte"),
+            "{told_of_damage:?}"
+        );
+        fs_err::write(&damaged, &bytes[..200]).expect("written");
+        assert!(compare(&mut Findings::default(), &first, &damaged).is_err());
+    }
+}
