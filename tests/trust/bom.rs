@@ -2,37 +2,27 @@
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, SeekFrom};
-use std::time::Duration;
 
 use basalt_bom::{Inventory, Kind};
 use basalt_image::Facts;
-use basalt_tests::{Failed, Place, Ran, ensure, has_all, shown};
+use basalt_tests::{Failed, Place, ensure, has_all, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use packageurl::PackageUrl;
 
-/// What a command may take on a busy machine when everything is built.
-const PATIENCE: Duration = Duration::from_secs(600);
+use crate::world::World;
+
 /// Where Debian's Go is, in the SDK.
 const GO: &str = "/usr/lib/go-1.27/bin/go";
 /// A bill of materials in an image must not be larger, in bytes.
 const MOST: usize = 1 << 20;
 
-fn run(place: &Place, arguments: &[&str], code: i32) -> Result<Ran, Failed> {
-    place.surroundings.cli().run(arguments, PATIENCE)?.ended_with(code)
-}
-
-fn json(place: &Place, arguments: &[&str]) -> Result<serde_json::Value, Failed> {
-    let words: Vec<&str> = ["--json"].iter().chain(arguments).copied().collect();
-    Ok(serde_json::from_str(&run(place, &words, 0)?.stdout)?)
-}
-
 fn inventory(place: &Place, name: &str) -> Result<Inventory, Failed> {
-    Ok(serde_json::from_value(json(place, &["bom", name])?)?)
+    Ok(serde_json::from_value(World::of(place).json(&["bom", name], 0)?)?)
 }
 
 /// The node's disk, and what is known about it.
 fn node(place: &Place) -> Result<(Utf8PathBuf, Facts), Failed> {
-    let built = json(place, &["build", "node"])?;
+    let built = World::of(place).json(&["build", "node"], 0)?;
     let image = &built["images"][0];
     let disk = image["disk"].as_str().ok_or("no disk was built")?;
     Ok((disk.into(), serde_json::from_value(image["facts"].clone())?))
@@ -159,7 +149,7 @@ pub fn the_image_carries_what_the_command_says(place: &Place) -> Result<(), Fail
     sandbox.command("fsck.erofs", arguments).output().map_err(shown)?;
     for (format, name) in [("spdx", "node.spdx.json"), ("cyclonedx", "node.cdx.json")] {
         let carried = fs_err::read_to_string(files.join("usr/share/sbom").join(name))?;
-        let said = run(place, &["bom", "node", "--format", format], 0)?.stdout;
+        let said = World::of(place).run(&["bom", "node", "--format", format], 0)?.stdout;
         ensure(carried == said, || {
             format!("{name} is not what `basalt bom node --format {format}` says")
         })?;
@@ -167,20 +157,20 @@ pub fn the_image_carries_what_the_command_says(place: &Place) -> Result<(), Fail
     }
     fs_err::remove_dir_all(&folder)?;
     // A package by itself, and a container.
-    let package = run(place, &["bom", "zstd"], 0)?.stdout;
+    let package = World::of(place).run(&["bom", "zstd"], 0)?.stdout;
     has_all(
         &package,
         &["SPDX-2.3", "pkg:rpm/basalt/zstd@", "cpe:2.3:a:facebook:zstandard:"],
     )?;
-    let container = run(place, &["bom", "coredns", "--format", "cyclonedx"], 0)?.stdout;
+    let container = World::of(place).run(&["bom", "coredns", "--format", "cyclonedx"], 0)?.stdout;
     has_all(&container, &["CycloneDX", "pkg:golang/github.com/coredns/coredns@"])?;
-    has_all(&run(place, &["bom", "ndoe"], 1)?.stderr, &["did you mean `node`?"])
+    has_all(&World::of(place).run(&["bom", "ndoe"], 1)?.stderr, &["did you mean `node`?"])
 }
 
 pub fn licences_are_known(place: &Place) -> Result<(), Failed> {
     let folder = place.folder("licences")?;
     let texts = folder.join("texts");
-    let said = json(place, &["licenses", "node", "--texts", texts.as_str()])?;
+    let said = World::of(place).json(&["licenses", "node", "--texts", texts.as_str()], 0)?;
     let groups = said["licences"].as_array().ok_or("no licences")?;
     for group in groups {
         ensure(group["licence"].is_string(), || {
@@ -200,7 +190,7 @@ pub fn licences_are_known(place: &Place) -> Result<(), Failed> {
     )?;
     fs_err::remove_dir_all(&folder)?;
     has_all(
-        &run(place, &["licenses", "node"], 0)?.stdout,
+        &World::of(place).run(&["licenses", "node"], 0)?.stdout,
         &[
             "GPL-2.0-or-later\n    asks for text, source\n",
             "1 package: tzdata",
@@ -210,7 +200,7 @@ pub fn licences_are_known(place: &Place) -> Result<(), Failed> {
 }
 
 pub fn why_traces(place: &Place) -> Result<(), Failed> {
-    let said = run(place, &["why", "/usr/bin/runc"], 0)?.stdout;
+    let said = World::of(place).run(&["why", "/usr/bin/runc"], 0)?.stdout;
     has_all(
         &said,
         &[
@@ -221,7 +211,7 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
             "github.com/opencontainers/runc",
         ],
     )?;
-    let told = json(place, &["why", "/usr/bin/containerd"])?;
+    let told = World::of(place).json(&["why", "/usr/bin/containerd"], 0)?;
     let has = |pointer: &str| told.pointer(pointer).is_some_and(|value| !value.is_null());
     for pointer in [
         "/package",
@@ -234,9 +224,9 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
     ] {
         ensure(has(pointer), || format!("{pointer} is not in {told:#}"))?;
     }
-    let library = run(place, &["why", "/lib64/libc.so.6"], 0)?.stdout;
+    let library = World::of(place).run(&["why", "/lib64/libc.so.6"], 0)?.stdout;
     has_all(&library, &["glibc-2", "sha256", "LGPL-2.1-or-later", "a repack of it"])?;
-    let module = run(place, &["why", "golang.org/x/sys"], 0)?.stdout;
+    let module = World::of(place).run(&["why", "golang.org/x/sys"], 0)?.stdout;
     has_all(
         &module,
         &[
@@ -247,7 +237,7 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
             "which requires",
         ],
     )?;
-    let krate = run(place, &["why", "rustix"], 0)?.stdout;
+    let krate = World::of(place).run(&["why", "rustix"], 0)?.stdout;
     has_all(&krate, &["a crate", "/usr/bin/basalt-node", "sha256"])?;
     for (wrong, meant) in [
         ("/usr/bin/containred", "/usr/bin/containerd"),
@@ -256,7 +246,7 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
         ("golang.org/x/syss", "golang.org/x/sys"),
     ] {
         has_all(
-            &run(place, &["why", wrong], 1)?.stderr,
+            &World::of(place).run(&["why", wrong], 1)?.stderr,
             &[&format!("did you mean `{meant}`?")],
         )?;
     }

@@ -8,8 +8,7 @@ use basalt_sdk::SdkTree;
 use basalt_tests::{Cli, Failed, Place, Ran, Started, ensure, shown, until};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// What a command may take on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(300);
+use crate::world::PATIENCE;
 
 /// A person with keys and repositories of their own, and the tools of others.
 pub struct Person {
@@ -40,11 +39,7 @@ impl Person {
     /// A person of that name.
     pub fn new(place: &Place, name: &str) -> Result<Self, Failed> {
         let folder = place.folder(&format!("repo-{name}"))?;
-        let cli = place
-            .surroundings
-            .cli()
-            .env("BASALT_KEYS", folder.join("keys"))
-            .env("BASALT_REPOSITORIES", folder.join("repositories"));
+        let cli = owned(place.surroundings.cli(), &folder);
         let lock = place.surroundings.checkout.join("distro/sdk/reference.lock");
         let reference = match SdkTree::find(&place.store, &lock)? {
             Some(reference) => reference,
@@ -57,6 +52,11 @@ impl Person {
         Ok(Self { folder, cli, reference })
     }
 
+    /// A command on another checkout, which finds this person's keys and repositories.
+    pub fn of(&self, cli: Cli) -> Cli {
+        owned(cli, &self.folder)
+    }
+
     /// Runs the command; it must work.
     pub fn run(&self, arguments: &[&str]) -> Result<Ran, Failed> {
         self.cli.run(arguments, PATIENCE)?.ended_with(0)
@@ -64,9 +64,7 @@ impl Person {
 
     /// What it answers in JSON.
     pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Failed> {
-        let mut words = vec!["--json"];
-        words.extend(arguments);
-        Ok(serde_json::from_str(&self.run(&words)?.stdout)?)
+        self.cli.json(arguments, PATIENCE, 0)
     }
 
     /// Publishes packages; the snapshot's folder.
@@ -126,6 +124,11 @@ impl Person {
         fs_err::write(&path, self.run(&["repo", "keys", "export"])?.stdout)?;
         Ok(path)
     }
+}
+
+fn owned(cli: Cli, folder: &Utf8Path) -> Cli {
+    cli.env("BASALT_KEYS", folder.join("keys"))
+        .env("BASALT_REPOSITORIES", folder.join("repositories"))
 }
 
 impl Client<'_> {

@@ -7,6 +7,7 @@ mod bom;
 mod dnf;
 mod harden;
 mod repo;
+mod verify;
 mod world;
 
 use std::process::ExitCode;
@@ -58,6 +59,13 @@ const STORIES: &[Story<Place>] = &[
     ),
     ("bom_licences_are_known", bom::licences_are_known),
     ("bom_why_traces", bom::why_traces),
+    (
+        "verify_small_packages_come_out_the_same",
+        verify::small_packages_come_out_the_same,
+    ),
+    ("verify_an_image_comes_out_the_same", verify::an_image_comes_out_the_same),
+    ("provenance_a_package_says_what_went_in", verify::a_package_says_what_went_in),
+    ("provenance_an_image_says_what_went_in", verify::an_image_says_what_went_in),
 ];
 
 fn main() -> ExitCode {

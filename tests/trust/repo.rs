@@ -11,7 +11,8 @@ use basalt_tests::{Failed, Place, Started, ensure, has_all, until};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 
-use crate::dnf::{PATIENCE, Person};
+use crate::dnf::Person;
+use crate::world::{PATIENCE, World};
 
 /// A small package, and one that it requires.
 const PACKAGE: &str = "basalt-release";
@@ -262,26 +263,11 @@ pub fn others_make_the_same_facts(place: &Place) -> Result<(), Failed> {
 
 pub fn advisories_reach_dnf(place: &Place) -> Result<(), Failed> {
     let person = Person::new(place, "advisories")?;
-    // A checkout that differs in nothing but an advisory.
-    let original = &place.surroundings.checkout;
-    let copy = place.folder("repo-advisories-checkout")?;
-    fs_err::create_dir_all(copy.join("distro/advisories"))?;
-    for entry in original
-        .read_dir_utf8()?
-        .chain(original.join("distro").read_dir_utf8()?)
-    {
-        let entry = entry?;
-        let relative = entry.path().strip_prefix(original)?;
-        if !["distro", "distro/advisories"].contains(&relative.as_str()) {
-            std::os::unix::fs::symlink(entry.path(), copy.join(relative))?;
-        }
-    }
     let text = "id = \"TEST-2026-0001\"\ntitle = \"Nothing but a test\"\nseverity = \"important\"\nissued = \"2026-11-25\"\n\
                 [[package]]\nname = \"basalt-release\"\nfixed = \"999-1\"\n\
                 [[reference]]\nid = \"CVE-2026-00000\"\nurl = \"https://example.org/\"\n";
-    fs_err::write(copy.join("distro/advisories/TEST-2026-0001.toml"), text)?;
-    let cli = person.cli.clone().env("BASALT_ROOT", &copy);
-    cli.run(&["repo", "publish", PACKAGE], PATIENCE)?.ended_with(0)?;
+    let cli = World::of(place).checkout("repo-advisories-checkout", &[("advisories/TEST-2026-0001.toml", text)])?;
+    person.of(cli).run(&["repo", "publish", PACKAGE], PATIENCE)?.ended_with(0)?;
     let served = person.serve("basalt")?;
     let client = person.client("a", &served.url, &person.trusted("keys.asc")?)?;
     client.installs(PACKAGE)?;

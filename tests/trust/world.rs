@@ -8,7 +8,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// What a command may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
-/// The place, and what the tests of `audit` and `harden` do there.
+/// The place, and what the tests do there: the command on the checkout, or on a copy of it.
 pub struct World<'p> {
     /// Where the tests work.
     pub place: &'p Place,
@@ -27,26 +27,23 @@ impl<'p> World<'p> {
 
     /// What it answers in JSON.
     pub fn json(&self, arguments: &[&str], code: i32) -> Result<serde_json::Value, Failed> {
-        let words: Vec<&str> = ["--json"].iter().chain(arguments).copied().collect();
-        Ok(serde_json::from_str(&self.run(&words, code)?.stdout)?)
+        self.place.surroundings.cli().json(arguments, PATIENCE, code)
     }
 
-    /// A checkout of its own, whose packages are the same files, and the command on it: files below `distro` that are
-    /// written to are the test's own.
+    /// A checkout of its own, which is the same but for some files below `distro`, and the command on it. Of a folder in
+    /// which one of these is, nothing else is there.
     pub fn checkout(&self, name: &str, files: &[(&str, &str)]) -> Result<Cli, Failed> {
         let original = &self.place.surroundings.checkout;
         let copy = self.place.folder(name)?;
         link_all(original, &copy, &["distro", ".git"])?;
         let distro = copy.join("distro");
         fs_err::create_dir_all(&distro)?;
-        let vex = distro.join("vex");
-        fs_err::create_dir_all(&vex)?;
-        link_all(&original.join("distro"), &distro, &["vex"])?;
+        let own: Vec<&str> = files.iter().filter_map(|(path, _)| path.split('/').next()).collect();
+        link_all(&original.join("distro"), &distro, &own)?;
         for (path, text) in files {
             let path = distro.join(path);
-            if path.exists() {
-                // A link to the original.
-                fs_err::remove_file(&path)?;
+            if let Some(folder) = path.parent() {
+                fs_err::create_dir_all(folder)?;
             }
             fs_err::write(&path, text)?;
         }

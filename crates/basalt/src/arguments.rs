@@ -115,6 +115,19 @@ Examples:
     /// that is not root's. The kernel, against the list of the Kernel Self-Protection Project (distro/kspp.toml). What
     /// may be otherwise stands in distro/hardening.toml with its reason; the exit code is 1 when anything else is.
     Harden(Harden),
+    /// Build packages and images again, elsewhere, and see whether every bit comes out the same.
+    ///
+    /// A package is built in another folder, at another time, on another host, by another user with another umask and
+    /// another number of processors, and its RPMs are compared with those that are there. Of an image, first every package
+    /// that it installs is built again, then the image is composed again. What differs is shown down to the file and the
+    /// section. Verdicts are remembered: a run that was interrupted goes on.
+    #[command(after_help = VERIFY_CODES)]
+    Verify(Verify),
+    /// Show what a package, an image, or an RPM file was made from: an in-toto statement with SLSA provenance, as JSON.
+    Provenance {
+        /// A package, an image, or the path of an RPM.
+        what: String,
+    },
     /// Test everything: the code, the engine, and the real thing, built, booted and broken.
     Test {
         /// Only what needs nothing built: format, lints, tests of the crates.
@@ -189,6 +202,22 @@ pub struct Build {
     /// After a failure, go on with what does not depend on it.
     #[arg(long, short)]
     pub keep_going: bool,
+}
+
+const VERIFY_CODES: &str =
+    "Exit codes: 0 everything came out the same; 1 something did not, or could not be built again.";
+
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Packages and images; everything if none is named.
+    pub names: Vec<String>,
+    /// Build again also what is known already.
+    #[arg(long)]
+    pub again: bool,
+    /// Leave out packages, whose verdict is wanted another time.
+    #[arg(long, value_name = "PACKAGE")]
+    pub without: Vec<String>,
 }
 
 /// Options of `run`.

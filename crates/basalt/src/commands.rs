@@ -21,6 +21,7 @@ mod images;
 mod kubectl;
 mod licenses;
 mod logs;
+mod provenance;
 mod repo;
 mod run;
 mod sdk;
@@ -29,6 +30,7 @@ mod sources;
 mod status;
 mod test;
 mod up;
+mod verify;
 mod why;
 
 /// Does what was asked for.
@@ -60,6 +62,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Sdk(what) => sdk::run(&project, what, json),
         Verb::Audit(options) => audit::run(&project, options, json),
         Verb::Harden(options) => harden::run(&project, options, json),
+        Verb::Verify(options) => verify::run(&project, options, json),
+        Verb::Provenance { what } => provenance::run(&project, what),
         Verb::Test { quick } => test::run(&project, *quick, json),
         Verb::Completions { .. }
         | Verb::Check { .. }

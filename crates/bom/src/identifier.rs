@@ -1,6 +1,5 @@
 //! The names by which scanners know a component: package URLs and CPEs.
 
-use basalt_repo::Package;
 use packageurl::PackageUrl;
 
 use crate::BomError;
@@ -10,20 +9,28 @@ const VENDOR: &str = "basalt";
 /// The distribution in package URLs: `ID` and `VERSION_ID` of `/usr/lib/os-release`.
 const DISTRO: &str = "basalt-1";
 
-/// `pkg:rpm/basalt/zlib@1.3.1-1.bs1?arch=x86_64&distro=basalt-1`.
-pub(crate) fn rpm(package: &Package) -> Result<String, BomError> {
+/// The package URL of an RPM of ours: `pkg:rpm/basalt/zlib@1.3.1-1.bs1?arch=x86_64&distro=basalt-1`. `evr` is its version
+/// and release, with the epoch if there is one: `1:1.37.2-1.bs1`.
+///
+/// # Errors
+/// When the name is none that a package URL can have.
+pub fn rpm_purl(name: &str, evr: &str, arch: &str) -> Result<String, BomError> {
     let make = || {
-        let mut purl = PackageUrl::new("rpm", package.name.as_str())?;
+        let (epoch, version) = match evr.split_once(':') {
+            Some((epoch, version)) => (Some(epoch), version),
+            None => (None, evr),
+        };
+        let mut purl = PackageUrl::new("rpm", name)?;
         purl.with_namespace(VENDOR)?
-            .with_version(format!("{}-{}", package.version, package.release))?
-            .add_qualifier("arch", package.arch.as_str())?
+            .with_version(version)?
+            .add_qualifier("arch", arch)?
             .add_qualifier("distro", DISTRO)?;
-        if package.epoch > 0 {
-            purl.add_qualifier("epoch", package.epoch.to_string())?;
+        if let Some(epoch) = epoch {
+            purl.add_qualifier("epoch", epoch)?;
         }
         Ok(purl.to_string())
     };
-    make().map_err(wrong(&package.name))
+    make().map_err(wrong(name))
 }
 
 /// `pkg:golang/golang.org/x/net@v0.50.0`. The specification has the namespace in lower case.
@@ -98,6 +105,10 @@ mod tests {
         assert_eq!(go("stdlib", "1.27.1").expect("a name"), "pkg:golang/stdlib@1.27.1");
         assert_eq!(cargo("fs-err", "3.3.2").expect("a name"), "pkg:cargo/fs-err@3.3.2");
         assert!(go("", "v1").is_err());
+        assert_eq!(
+            rpm_purl("a+b", "2:1^git-1", "noarch").expect("a name"),
+            "pkg:rpm/basalt/a%2Bb@1%5Egit-1?arch=noarch&distro=basalt-1&epoch=2"
+        );
         assert_eq!(
             cpe("a:openbsd:openssh", "9.9P1-rc+2"),
             "cpe:2.3:a:openbsd:openssh:9.9p1\\-rc\\+2:*:*:*:*:*:*:*"

@@ -181,7 +181,7 @@ impl Collection<'_> {
         let upstream = project
             .and_then(|project| project.upstream.as_deref())
             .unwrap_or(source);
-        let purl = identifier::rpm(package)?;
+        let purl = identifier::rpm_purl(&package.name, &package.evr(), &package.arch)?;
         let component = Component {
             kind: Kind::Package,
             name: package.name.clone(),

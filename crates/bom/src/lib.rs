@@ -35,6 +35,7 @@ pub use document::Format;
 pub use duties::{Duty, Group, Terms, groups, terms};
 pub use error::{BomError, ProgramError};
 pub use go_program::{GoModule, GoProgram};
+pub use identifier::rpm_purl;
 pub use inventory::{Inventory, Relation, RelationKind, Subject};
 pub use licences::{DECISIONS, Decision, LOCK, Licences, Reference, check, lock_text};
 pub use program::{Program, Rpm, programs};

@@ -48,7 +48,7 @@ pub struct FileEntry {
 /// When the file cannot be read or is not an RPM.
 pub fn read_files(path: &Utf8Path) -> Result<Vec<FileEntry>, RepoError> {
     let wrong = RepoError::header(path);
-    let header = header::open(path)?;
+    let header = header::read_header(path)?;
     let entries = match header.get_file_entries() {
         Err(rpm::Error::TagNotFound(_)) => return Ok(Vec::new()),
         other => other.map_err(&wrong)?,

@@ -24,14 +24,21 @@ const ENTRY: usize = 16;
 const MOST_ENTRIES: u32 = 0xffff;
 const MOST_DATA: u32 = 256 << 20;
 
-/// The headers of an RPM in a file.
-pub(crate) fn open(path: &Utf8Path) -> Result<PackageMetadata, RepoError> {
+/// The headers of an RPM in a file, whose structure is sound. Every room that reads headers reads them by this or by
+/// [`parse_header`]: the `rpm` crate's own functions panic on hostile ones.
+///
+/// # Errors
+/// When the file cannot be read or is not an RPM.
+pub fn read_header(path: &Utf8Path) -> Result<PackageMetadata, RepoError> {
     let file = File::open(path).map_err(RepoError::io("cannot open", path))?;
-    parse(path, &mut BufReader::new(file))
+    parse_header(path, &mut BufReader::new(file))
 }
 
 /// The headers of an RPM; `name` is for errors. The reader is left where the payload begins.
-pub(crate) fn parse(name: &Utf8Path, from: &mut impl BufRead) -> Result<PackageMetadata, RepoError> {
+///
+/// # Errors
+/// When the bytes are not those of an RPM.
+pub fn parse_header(name: &Utf8Path, from: &mut impl BufRead) -> Result<PackageMetadata, RepoError> {
     let wrong = RepoError::header(name);
     let bytes = checked(from).map_err(|error| match error {
         Refused::Io(error) => wrong(rpm::Error::Io(error)),

@@ -1,7 +1,8 @@
 //! RPM headers and payloads, solving what an image installs, and the metadata of repositories.
 //!
 //! ```text
-//! an RPM --read_package--> Package      what it is, provides and requires: all that solving needs
+//! an RPM --read_header---> its tags     looked through before they are believed
+//!        --read_package--> Package      what it is, provides and requires: all that solving needs
 //!        --read_files----> [FileEntry]  owners, modes, digests: all that composing an image needs
 //!        --Payload-------> bytes        the files themselves, as a stream
 //!        --unpack--------> a folder     for build roots; nobody's privileges are needed
@@ -29,6 +30,7 @@ pub use capability::{Capability, Operator, usr_merged};
 pub use error::RepoError;
 pub use explain::{Missing, SolveError};
 pub use files::{FileEntry, FileKind, read_files};
+pub use header::{parse_header, read_header};
 pub use package::{Package, read_package};
 pub use payload::{Payload, PayloadFile, read_header_blob};
 pub use solve::solve;

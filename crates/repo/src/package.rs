@@ -78,7 +78,7 @@ impl fmt::Display for Package {
 /// When the file cannot be read or is not an RPM.
 pub fn read_package(path: &Utf8Path) -> Result<Package, RepoError> {
     let wrong = RepoError::header(path);
-    let header = header::open(path)?;
+    let header = header::read_header(path)?;
     let text = |value: Result<&str, rpm::Error>| value.map(str::to_owned).map_err(&wrong);
     let capabilities = |value: Result<Vec<rpm::Dependency>, rpm::Error>| -> Result<Vec<Capability>, RepoError> {
         let mut found = Vec::new();

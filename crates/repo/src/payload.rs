@@ -62,7 +62,7 @@ impl Payload {
     /// # Errors
     /// When the file is not an RPM, or its payload is packed in a way that Basalt does not use.
     pub fn open(path: &Utf8Path) -> Result<Self, RepoError> {
-        let header = header::open(path)?;
+        let header = header::read_header(path)?;
         let mut file = File::open(path).map_err(RepoError::io("cannot open", path))?;
         file.seek(SeekFrom::Start(header.get_package_segment_offsets().payload))
             .map_err(RepoError::io("cannot read", path))?;
@@ -74,7 +74,7 @@ impl Payload {
     /// # Errors
     /// As when a file is opened.
     pub fn of_bytes(name: &Utf8Path, bytes: &[u8]) -> Result<Self, RepoError> {
-        let header = header::parse(name, &mut &bytes[..])?;
+        let header = header::parse_header(name, &mut &bytes[..])?;
         let start = usize::try_from(header.get_package_segment_offsets().payload).ok();
         let payload = start.and_then(|start| bytes.get(start..));
         let payload = payload.ok_or_else(|| RepoError::payload(name, "it has none"))?;
@@ -188,7 +188,7 @@ impl Read for Payload {
 pub fn read_header_blob(path: &Utf8Path) -> Result<Vec<u8>, RepoError> {
     /// Magic number, version and four reserved bytes.
     const MAGIC: u64 = 8;
-    let header = header::open(path)?;
+    let header = header::read_header(path)?;
     let offsets = header.get_package_segment_offsets();
     let start = offsets.header + MAGIC;
     let length = offsets

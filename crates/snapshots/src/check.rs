@@ -4,6 +4,7 @@ use basalt_model::digest::Digest;
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::metadata::{self, FOLDER, IndexedPackage, REPOMD};
+use basalt_repo::parse_header;
 use basalt_signing::{Certificate, Moment, Verified, verify};
 use camino::Utf8Path;
 use serde::Serialize;
@@ -94,6 +95,8 @@ fn verify_package(
     if digest != package.digest {
         return Err(format!("its digest is {digest}, {} is expected", package.digest));
     }
+    // Looked through before the whole of it is read: it may be anybody's.
+    parse_header(Utf8Path::new(&package.href), &mut bytes.as_slice()).map_err(|error| with_causes(&error))?;
     let rpm = rpm::Package::parse(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
     rpm.verify_digests().map_err(|error| error.to_string())?;
     let header = rpm.header_bytes().map_err(|error| error.to_string())?;

@@ -274,7 +274,7 @@ impl Repository {
         for rpm in &stored.rpms {
             if self.signed(&rpm.built, key.fingerprint()).is_none() {
                 let path = self.draft_folder().join(format!("{}.rpm", rpm.built));
-                let header = rpm::PackageMetadata::open(&path).and_then(|header| header.header_bytes());
+                let header = basalt_repo::read_header(&path)?.header_bytes();
                 items.push(Item {
                     name: format!("{}.header", rpm.file),
                     bytes: header.map_err(SnapshotError::rpm(&path))?,

@@ -34,6 +34,8 @@ impl Repository {
         key: &str,
         signature: impl FnOnce(&[u8]) -> Result<Vec<u8>, SnapshotError>,
     ) -> Result<Digest, SnapshotError> {
+        // Looked through before the whole of it is read.
+        basalt_repo::read_header(rpm)?;
         let mut package = rpm::Package::open(rpm).map_err(SnapshotError::rpm(rpm))?;
         // What is signed is the header; it answers for the payload by a digest, which has to be right.
         package.verify_digests().map_err(SnapshotError::rpm(rpm))?;

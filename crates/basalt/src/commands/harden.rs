@@ -21,7 +21,8 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
     let all = images::parts(project, &workshop, &names)?;
     let mut reports = Vec::new();
-    for (name, parts) in &all {
+    for parts in &all {
+        let name = &parts.definition.name;
         let task = project
             .reporter()
             .task(&format!("looking at {name}"), Unit::Items, None);

@@ -46,7 +46,7 @@ pub struct Described {
 /// # Errors
 /// When the file cannot be read or is not an RPM.
 pub fn describe(path: &Utf8Path, placed: Placed<'_>) -> Result<Described, RepoError> {
-    let header = PackageMetadata::open(path).map_err(RepoError::header(path))?;
+    let header = crate::read_header(path)?;
     describe_header(&header, placed).map_err(RepoError::header(path))
 }
 
