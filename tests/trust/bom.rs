@@ -162,9 +162,14 @@ pub fn the_image_carries_what_the_command_says(place: &Place) -> Result<(), Fail
         &package,
         &["SPDX-2.3", "pkg:rpm/basalt/zstd@", "cpe:2.3:a:facebook:zstandard:"],
     )?;
-    let container = World::of(place).run(&["bom", "coredns", "--format", "cyclonedx"], 0)?.stdout;
+    let container = World::of(place)
+        .run(&["bom", "coredns", "--format", "cyclonedx"], 0)?
+        .stdout;
     has_all(&container, &["CycloneDX", "pkg:golang/github.com/coredns/coredns@"])?;
-    has_all(&World::of(place).run(&["bom", "ndoe"], 1)?.stderr, &["did you mean `node`?"])
+    has_all(
+        &World::of(place).run(&["bom", "ndoe"], 1)?.stderr,
+        &["did you mean `node`?"],
+    )
 }
 
 pub fn licences_are_known(place: &Place) -> Result<(), Failed> {

@@ -63,9 +63,18 @@ const STORIES: &[Story<Place>] = &[
         "verify_small_packages_come_out_the_same",
         verify::small_packages_come_out_the_same,
     ),
-    ("verify_an_image_comes_out_the_same", verify::an_image_comes_out_the_same),
-    ("provenance_a_package_says_what_went_in", verify::a_package_says_what_went_in),
-    ("provenance_an_image_says_what_went_in", verify::an_image_says_what_went_in),
+    (
+        "verify_an_image_comes_out_the_same",
+        verify::an_image_comes_out_the_same,
+    ),
+    (
+        "provenance_a_package_says_what_went_in",
+        verify::a_package_says_what_went_in,
+    ),
+    (
+        "provenance_an_image_says_what_went_in",
+        verify::an_image_says_what_went_in,
+    ),
 ];
 
 fn main() -> ExitCode {

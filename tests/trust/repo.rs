@@ -81,12 +81,15 @@ fn file_with(folder: &Utf8Path, piece: &str) -> Result<Utf8PathBuf, Failed> {
     Err(format!("there is no {piece} in {folder}").into())
 }
 
+/// What somebody does to a folder.
+type Harm<'a> = &'a dyn Fn(&Utf8Path) -> Result<(), Failed>;
+
 pub fn dnf_refuses_what_was_changed(place: &Place) -> Result<(), Failed> {
     let person = Person::new(place, "changed")?;
     person.publish(&["--name", "right", PACKAGE])?;
     let keys = person.trusted("keys.asc")?;
     let rpm = |folder: &Utf8Path| file_with(&folder.join("packages/b"), PACKAGE);
-    let cases: [(&str, &dyn Fn(&Utf8Path) -> Result<(), Failed>, &[&str]); 5] = [
+    let cases: [(&str, Harm<'_>, &[&str]); 5] = [
         (
             "rpm",
             &|folder| change(&rpm(folder)?),
@@ -267,7 +270,10 @@ pub fn advisories_reach_dnf(place: &Place) -> Result<(), Failed> {
                 [[package]]\nname = \"basalt-release\"\nfixed = \"999-1\"\n\
                 [[reference]]\nid = \"CVE-2026-00000\"\nurl = \"https://example.org/\"\n";
     let cli = World::of(place).checkout("repo-advisories-checkout", &[("advisories/TEST-2026-0001.toml", text)])?;
-    person.of(cli).run(&["repo", "publish", PACKAGE], PATIENCE)?.ended_with(0)?;
+    person
+        .of(cli)
+        .run(&["repo", "publish", PACKAGE], PATIENCE)?
+        .ended_with(0)?;
     let served = person.serve("basalt")?;
     let client = person.client("a", &served.url, &person.trusted("keys.asc")?)?;
     client.installs(PACKAGE)?;

@@ -96,8 +96,64 @@ Examples:
     #[command(subcommand)]
     Sdk(Sdk),
     /// Publish packages as a signed repository, for dnf, zypper and tdnf.
-    #[command(subcommand)]
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  basalt repo publish node      what the image installs, signed; the first time, a key is made
+  basalt repo serve             over HTTP, on this computer
+  basalt repo keys list         who signs, and when each key ends
+docs/trust/repositories.md shows all of it: clients, releases whose key is elsewhere, rotation."
+    )]
     Repo(repo::Repo),
+    /// Build packages and images again, elsewhere, and see whether every bit comes out the same.
+    ///
+    /// A package is built in another folder, at another time, on another host, by another user with another umask and
+    /// another number of processors, and its RPMs are compared with those that are there. Of an image, first every package
+    /// that it installs is built again, then the image is composed again. What differs is shown down to the file and the
+    /// section. Verdicts are remembered: a run that was interrupted goes on.
+    #[command(after_help = "\
+Examples:
+  basalt verify zlib                      a package
+  basalt verify node --without kernel     an image and its packages, but for one
+Exit codes: 0 everything came out the same; 1 something did not, or could not be built again.")]
+    Verify(Verify),
+    /// Show what a package, an image, or an RPM file was made from: an in-toto statement with SLSA provenance, as JSON.
+    #[command(after_help = "\
+Examples:
+  basalt provenance zlib
+  basalt provenance node
+  basalt provenance zlib-1.3.1-1.bs1.x86_64.rpm     only if this very file came out of the build, signed or not
+docs/trust/provenance.md says what the fields mean.")]
+    Provenance {
+        /// A package, an image, or the path of an RPM.
+        what: String,
+    },
+    /// Show what is inside a package or an image: its bill of materials, down to Go modules and crates.
+    ///
+    /// The document is the same as the one that images carry in /usr/share/sbom, byte by byte. With --json, the inventory
+    /// that both formats are made of: components, where each is, what requires what.
+    #[command(after_help = "\
+Examples:
+  basalt bom node > node.spdx.json
+  basalt bom containerd --format cyclonedx")]
+    Bom(Bom),
+    /// Show what the licences in an image oblige to.
+    ///
+    /// For each licence: what it asks of whoever passes the image on, and what is under it. Of alternatives (`MIT OR
+    /// Apache-2.0`) the one counts that asks for less. A reading aid, not legal advice.
+    #[command(after_help = "\
+Examples:
+  basalt licenses node
+  basalt licenses node --texts node-licences.txt    all that has to go along with it, in one file")]
+    Licenses(Licenses),
+    /// Tell where something comes from and who needs it: a file, a package, a Go module, a crate.
+    #[command(after_help = "\
+Examples:
+  basalt why /usr/bin/containerd
+  basalt why golang.org/x/net
+  basalt why rustix@1.1.4")]
+    Why(Why),
     /// Tell which known vulnerabilities images and packages have.
     ///
     /// Packages, Go modules and crates are held against a database of OSV records that you bring: a folder, or an archive
@@ -106,7 +162,12 @@ Examples:
     ///
     /// What a patch in a package's folder corrects (CVE-2026-1234.patch), and what distro/vex/<package>.toml answers with
     /// `not_affected` or `fixed`, does not count. The exit code is 1 when anything else at the level of --fail-on or above
-    /// is found, and when a record cannot be read. What nobody rates counts as high. See docs/trust/audit.md.
+    /// is found, and when a record cannot be read. What nobody rates counts as high.
+    #[command(after_help = "\
+Examples:
+  basalt audit node -d osv-Go.zip -d osv-Linux.zip
+  basalt audit containerd -d osv/ --fail-on critical --sarif containerd.sarif
+docs/trust/audit.md says where databases come from, and how to answer to what is found.")]
     Audit(Audit),
     /// Look at how well an image is defended: programs, files, the kernel.
     ///
@@ -114,20 +175,11 @@ Examples:
     /// executable stack. Every file: nothing that makes one somebody else, nothing that everybody may write to, nothing
     /// that is not root's. The kernel, against the list of the Kernel Self-Protection Project (distro/kspp.toml). What
     /// may be otherwise stands in distro/hardening.toml with its reason; the exit code is 1 when anything else is.
+    #[command(after_help = "\
+Examples:
+  basalt harden node
+  basalt harden --all node coredns    what is excepted too, with the reasons")]
     Harden(Harden),
-    /// Build packages and images again, elsewhere, and see whether every bit comes out the same.
-    ///
-    /// A package is built in another folder, at another time, on another host, by another user with another umask and
-    /// another number of processors, and its RPMs are compared with those that are there. Of an image, first every package
-    /// that it installs is built again, then the image is composed again. What differs is shown down to the file and the
-    /// section. Verdicts are remembered: a run that was interrupted goes on.
-    #[command(after_help = VERIFY_CODES)]
-    Verify(Verify),
-    /// Show what a package, an image, or an RPM file was made from: an in-toto statement with SLSA provenance, as JSON.
-    Provenance {
-        /// A package, an image, or the path of an RPM.
-        what: String,
-    },
     /// Test everything: the code, the engine, and the real thing, built, booted and broken.
     Test {
         /// Only what needs nothing built: format, lints, tests of the crates.
@@ -143,18 +195,6 @@ Examples:
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
     },
-    /// Show what is inside a package or an image: its bill of materials, down to Go modules and crates.
-    ///
-    /// The document is the same as the one that images carry in /usr/share/sbom, byte by byte. With --json, the inventory
-    /// that both formats are made of: components, where each is, what requires what.
-    Bom(Bom),
-    /// Show what the licences in an image oblige to.
-    ///
-    /// For each licence: what it asks of whoever passes the image on, and what is under it. Of alternatives (`MIT OR
-    /// Apache-2.0`) the one counts that asks for less. A reading aid, not legal advice.
-    Licenses(Licenses),
-    /// Tell where something comes from and who needs it: a file, a package, a Go module, a crate.
-    Why(Why),
     /// Remove from the store what was not used for some time.
     ///
     /// Nothing that is removed is lost: it is fetched or built again when it is needed. What a cluster or another basalt
@@ -203,9 +243,6 @@ pub struct Build {
     #[arg(long, short)]
     pub keep_going: bool,
 }
-
-const VERIFY_CODES: &str =
-    "Exit codes: 0 everything came out the same; 1 something did not, or could not be built again.";
 
 /// Options of `verify`.
 #[derive(Debug, Args)]

@@ -9,8 +9,8 @@ use basalt_model::digest::Digest;
 use basalt_sources::Material;
 use serde_json::{Value, json};
 
-use crate::statement::{BuildDefinition, ResourceDescriptor, Statement};
 use crate::IMAGE_BUILD;
+use crate::statement::{BuildDefinition, ResourceDescriptor, Statement};
 
 /// A file of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -7,8 +7,8 @@ use basalt_build::{BUILD_TIME, Built, Inputs};
 use basalt_sources::Material;
 use serde_json::json;
 
-use crate::statement::{BuildDefinition, ResourceDescriptor, Statement};
 use crate::PACKAGE_BUILD;
+use crate::statement::{BuildDefinition, ResourceDescriptor, Statement};
 
 /// What a package's RPMs were made from.
 ///
