@@ -120,7 +120,8 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
         .map(|component| (component.name.clone(), component.version.clone()))
         .collect();
     ensure(listed == modules, || {
-        format!("{:?}", listed.symmetric_difference(&modules))
+        let differ: Vec<_> = listed.symmetric_difference(&modules).collect();
+        format!("{differ:?} are only in one of both lists")
     })?;
     // The agent's crates are in it, with the digests of their lock.
     let rustix = inventory
