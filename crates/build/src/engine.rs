@@ -12,7 +12,10 @@ use basalt_sources::{SourceSet, Tools};
 use basalt_store::{Lock, Store};
 
 use crate::built::{Built, Rpm};
+use crate::conditions::Conditions;
 use crate::distribution::Distribution;
+use crate::inputs::{Facts, Inputs};
+use crate::perform::Rebuilt;
 use crate::root::{Asked, Ground, Source};
 use crate::schedule::{Next, Schedule};
 use crate::{BuildError, parallel, perform};
@@ -40,12 +43,14 @@ pub struct Engine<'a> {
     pub keep_going: bool,
 }
 
-/// What a package is built from.
-#[derive(Debug)]
+/// All that goes into the build of a package.
+#[derive(Debug, Clone)]
 pub struct Ingredients {
-    /// Its sources.
+    /// The digest of it.
+    pub key: Digest,
+    /// Its sources in the store.
     pub sources: Vec<Source>,
-    /// What its spec asks for.
+    /// The unpacked RPMs that its spec asks for.
     pub asked: Asked,
 }
 
@@ -75,6 +80,14 @@ impl Engine<'_> {
         self.carry_out(&wanted, built)
     }
 
+    /// Those of the packages, and of what they need, that are built already. Nothing is built.
+    ///
+    /// # Errors
+    /// When what goes into a package cannot be read.
+    pub fn built(&self, targets: impl IntoIterator<Item = usize>) -> Result<BTreeMap<usize, Built>, BuildError> {
+        self.known(&self.distribution.graph.closure(targets))
+    }
+
     fn lock(&self) -> Result<Lock, BuildError> {
         Ok(self.store.lock("build", |holder| {
             let who = holder.map(|id| format!(" (process {id})")).unwrap_or_default();
@@ -101,8 +114,11 @@ impl Engine<'_> {
                 .iter()
                 .all(|need| built.contains_key(need))
             {
-                let key = self.key(package, &self.sysroot(package, &built)?)?;
+                let sysroot = self.sysroot(package, &built)?;
+                let key = self.key(package, &sysroot)?;
                 if let Some(known) = self.result(&key) {
+                    // It may have been built before there were such notes.
+                    self.remember(package, key, &sysroot)?;
                     built.insert(package, known);
                 }
             }
@@ -146,6 +162,21 @@ impl Engine<'_> {
             hasher.fact("sysroot", rpm.digest.as_bytes());
         }
         Ok(hasher.finish())
+    }
+
+    /// Writes down what goes into a package, for those who ask where it comes from.
+    fn remember(&self, package: usize, key: Digest, sysroot: &[Rpm]) -> Result<(), BuildError> {
+        let facts = Facts {
+            folder: &self.distribution.folders[package],
+            package: &self.distribution.graph.packages()[package],
+            arch: self.ground.arch.name(),
+            engine: ENGINE,
+            key,
+            ground: self.ground_digest,
+            sysroot,
+            tools: self.tools,
+        };
+        Inputs::remember(&facts, self.store)
     }
 
     fn carry_out(
@@ -307,20 +338,45 @@ impl Engine<'_> {
             asked: &asked,
             expected,
         };
-        perform::build(&job, self.ground, self.store, self.reporter)
+        let built = perform::build(&job, self.ground, self.store, self.reporter)?;
+        self.remember(package, key, &sysroot)?;
+        Ok(built)
     }
 
-    /// What a package is built from, for a person who wants to look into its build.
+    /// All that goes into the build of a package; what it needs is built, and its sources are fetched.
     ///
     /// # Errors
-    /// When something that it needs fails to build.
+    /// When something that it needs fails to build or cannot be had.
     pub fn ingredients(&self, package: usize) -> Result<Ingredients, BuildError> {
         let built = self.build(self.distribution.graph.needs(package).iter().copied())?;
         let fetches: Vec<_> = (0..=package).map(|_| Mutex::new(None)).collect();
+        let sysroot = self.sysroot(package, &built)?;
         Ok(Ingredients {
+            key: self.key(package, &sysroot)?,
+            asked: perform::unpacked(&sysroot, self.store)?,
             sources: self.fetch(package, &fetches)?,
-            asked: perform::unpacked(&self.sysroot(package, &built)?, self.store)?,
         })
+    }
+
+    /// Builds a package once more, on a ground and under conditions that are told, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// When it fails under these conditions.
+    pub fn rebuild(
+        &self,
+        package: usize,
+        ingredients: &Ingredients,
+        ground: &Ground,
+        conditions: &Conditions,
+    ) -> Result<Rebuilt, BuildError> {
+        let job = perform::Job {
+            folder: &self.distribution.folders[package],
+            key: ingredients.key,
+            sources: &ingredients.sources,
+            asked: &ingredients.asked,
+            expected: &self.distribution.graph.packages()[package],
+        };
+        perform::rebuild(&job, ground, conditions, self.store, self.reporter)
     }
 }
 
