@@ -7,7 +7,7 @@ use basalt_model::digest::Digest;
 use basalt_process::ProcessError;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_store::{Store, StoreError};
-use camino::Utf8Path;
+use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::built::{Built, Rpm};
 use crate::conditions::Conditions;
