@@ -1,7 +1,9 @@
 //! The build engine on small packages: what is built again when something changes, how failures are told, and that
-//! nothing is lost or left when a build is interrupted, killed, or finds its disk full.
+//! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is told when a package, built
+//! again elsewhere, comes out otherwise, and what is said of where it comes from.
 
 mod distro;
+mod elsewhere;
 mod failures;
 mod interruptions;
 mod rebuilds;
@@ -52,6 +54,27 @@ const STORIES: &[Story<Ground>] = &[
         interruptions::an_interrupt_leaves_nothing,
     ),
     ("two_at_the_same_time", interruptions::two_at_the_same_time),
+    (
+        "what_is_steady_comes_out_the_same",
+        elsewhere::what_is_steady_comes_out_the_same,
+    ),
+    ("what_looks_around_is_told", elsewhere::what_looks_around_is_told),
+    (
+        "a_time_in_a_library_is_told_by_its_section",
+        elsewhere::a_time_in_a_library_is_told_by_its_section,
+    ),
+    (
+        "what_cannot_be_built_elsewhere_is_told",
+        elsewhere::what_cannot_be_built_elsewhere_is_told,
+    ),
+    (
+        "a_statement_says_what_went_in",
+        elsewhere::a_statement_says_what_went_in,
+    ),
+    (
+        "a_statement_can_be_made_later",
+        elsewhere::a_statement_can_be_made_later,
+    ),
 ];
 
 fn main() -> ExitCode {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::symlink;
 use std::time::Duration;
 
+use basalt_bom::Catalogue;
 use basalt_image::{Composer, Payload};
 use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
@@ -73,10 +74,12 @@ pub fn composed_again_it_is_the_same(plant: &Plant) -> Result<(), Failed> {
             digest: *digest,
         })
         .collect();
+    let catalogue = Catalogue::read(&plant.place.surroundings.checkout.join("distro/packages")).map_err(shown)?;
     let composer = Composer {
         store: &store,
         sdk: &plant.place.sdk,
         arch: Arch::X86_64,
+        catalogue: &catalogue,
         reporter: &Silent,
     };
     let again = composer.compose(&definition, &payloads).map_err(shown)?;

@@ -83,6 +83,15 @@ impl Cli {
         self.start(arguments)?.wait(patience)
     }
 
+    /// Runs it to its end; what it answers in JSON.
+    ///
+    /// # Errors
+    /// As of [`Self::run`], when it ends with another code, and when its answer is not JSON.
+    pub fn json(&self, arguments: &[&str], patience: Duration, code: i32) -> Result<serde_json::Value, Failed> {
+        let ran = self.run(&[&["--json"], arguments].concat(), patience)?;
+        Ok(serde_json::from_str(&ran.ended_with(code)?.stdout)?)
+    }
+
     /// Starts it.
     ///
     /// # Errors

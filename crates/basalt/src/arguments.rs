@@ -3,6 +3,8 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub mod repo;
+
 /// Builds, ships and runs Basalt Linux.
 ///
 /// `basalt up` goes the whole way: from upstream source to a Kubernetes cluster of virtual machines on this computer,
@@ -93,6 +95,91 @@ Examples:
     /// The tree of build tools.
     #[command(subcommand)]
     Sdk(Sdk),
+    /// Publish packages as a signed repository, for dnf, zypper and tdnf.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  basalt repo publish node      what the image installs, signed; the first time, a key is made
+  basalt repo serve             over HTTP, on this computer
+  basalt repo keys list         who signs, and when each key ends
+docs/trust/repositories.md shows all of it: clients, releases whose key is elsewhere, rotation."
+    )]
+    Repo(repo::Repo),
+    /// Build packages and images again, elsewhere, and see whether every bit comes out the same.
+    ///
+    /// A package is built in another folder, at another time, on another host, by another user with another umask and
+    /// another number of processors, and its RPMs are compared with those that are there. Of an image, first every package
+    /// that it installs is built again, then the image is composed again. What differs is shown down to the file and the
+    /// section. Verdicts are remembered: a run that was interrupted goes on.
+    #[command(after_help = "\
+Examples:
+  basalt verify zlib                      a package
+  basalt verify node --without kernel     an image and its packages, but for one
+Exit codes: 0 everything came out the same; 1 something did not, or could not be built again.")]
+    Verify(Verify),
+    /// Show what a package, an image, or an RPM file was made from: an in-toto statement with SLSA provenance, as JSON.
+    #[command(after_help = "\
+Examples:
+  basalt provenance zlib
+  basalt provenance node
+  basalt provenance zlib-1.3.1-1.bs1.x86_64.rpm     only if this very file came out of the build, signed or not
+docs/trust/provenance.md says what the fields mean.")]
+    Provenance {
+        /// A package, an image, or the path of an RPM.
+        what: String,
+    },
+    /// Show what is inside a package or an image: its bill of materials, down to Go modules and crates.
+    ///
+    /// The document is the same as the one that images carry in /usr/share/sbom, byte by byte. With --json, the inventory
+    /// that both formats are made of: components, where each is, what requires what.
+    #[command(after_help = "\
+Examples:
+  basalt bom node > node.spdx.json
+  basalt bom containerd --format cyclonedx")]
+    Bom(Bom),
+    /// Show what the licences in an image oblige to.
+    ///
+    /// For each licence: what it asks of whoever passes the image on, and what is under it. Of alternatives (`MIT OR
+    /// Apache-2.0`) the one counts that asks for less. A reading aid, not legal advice.
+    #[command(after_help = "\
+Examples:
+  basalt licenses node
+  basalt licenses node --texts node-licences.txt    all that has to go along with it, in one file")]
+    Licenses(Licenses),
+    /// Tell where something comes from and who needs it: a file, a package, a Go module, a crate.
+    #[command(after_help = "\
+Examples:
+  basalt why /usr/bin/containerd
+  basalt why golang.org/x/net
+  basalt why rustix@1.1.4")]
+    Why(Why),
+    /// Tell which known vulnerabilities images and packages have.
+    ///
+    /// Packages, Go modules and crates are held against a database of OSV records that you bring: a folder, or an archive
+    /// such as the `all.zip` that osv.dev offers for each ecosystem. Fetch Go, crates.io, Linux and OSS-Fuzz on a machine
+    /// with a network, carry them here, and name each with --database; nothing is fetched by this command.
+    ///
+    /// What a patch in a package's folder corrects (CVE-2026-1234.patch), and what distro/vex/<package>.toml answers with
+    /// `not_affected` or `fixed`, does not count. The exit code is 1 when anything else at the level of --fail-on or above
+    /// is found, and when a record cannot be read. What nobody rates counts as high.
+    #[command(after_help = "\
+Examples:
+  basalt audit node -d osv-Go.zip -d osv-Linux.zip
+  basalt audit containerd -d osv/ --fail-on critical --sarif containerd.sarif
+docs/trust/audit.md says where databases come from, and how to answer to what is found.")]
+    Audit(Audit),
+    /// Look at how well an image is defended: programs, files, the kernel.
+    ///
+    /// Every program and library: position independent, relocations read-only, stack protectors, fortified calls, no
+    /// executable stack. Every file: nothing that makes one somebody else, nothing that everybody may write to, nothing
+    /// that is not root's. The kernel, against the list of the Kernel Self-Protection Project (distro/kspp.toml). What
+    /// may be otherwise stands in distro/hardening.toml with its reason; the exit code is 1 when anything else is.
+    #[command(after_help = "\
+Examples:
+  basalt harden node
+  basalt harden --all node coredns    what is excepted too, with the reasons")]
+    Harden(Harden),
     /// Test everything: the code, the engine, and the real thing, built, booted and broken.
     Test {
         /// Only what needs nothing built: format, lints, tests of the crates.
@@ -157,6 +244,19 @@ pub struct Build {
     pub keep_going: bool,
 }
 
+/// Options of `verify`.
+#[derive(Debug, Args)]
+pub struct Verify {
+    /// Packages and images; everything if none is named.
+    pub names: Vec<String>,
+    /// Build again also what is known already.
+    #[arg(long)]
+    pub again: bool,
+    /// Leave out packages, whose verdict is wanted another time.
+    #[arg(long, value_name = "PACKAGE")]
+    pub without: Vec<String>,
+}
+
 /// Options of `run`.
 #[derive(Debug, Args)]
 pub struct Run {
@@ -172,6 +272,83 @@ pub struct Run {
     /// Virtual processors.
     #[arg(long, default_value_t = 2)]
     pub cpus: u32,
+}
+
+/// Options of `audit`.
+#[derive(Debug, Args)]
+pub struct Audit {
+    /// Images and packages.
+    #[arg(default_value = "node")]
+    pub names: Vec<String>,
+    /// A folder of OSV records, or a .zip, .tar, .tar.gz or .tar.zst of them. May be given more than once.
+    #[arg(long, short, required = true, value_name = "PATH")]
+    pub database: Vec<Utf8PathBuf>,
+    /// From which level on a vulnerability makes the command fail: low, medium, high or critical.
+    #[arg(long, value_name = "LEVEL", default_value = "high")]
+    pub fail_on: basalt_advisories::Level,
+    /// Write our answers as an OpenVEX document.
+    #[arg(long, value_name = "FILE")]
+    pub vex: Option<Utf8PathBuf>,
+    /// Write what was found as SARIF 2.1.0.
+    #[arg(long, value_name = "FILE")]
+    pub sarif: Option<Utf8PathBuf>,
+}
+
+/// Options of `harden`.
+#[derive(Debug, Args)]
+pub struct Harden {
+    /// The images.
+    #[arg(default_value = "node")]
+    pub images: Vec<String>,
+    /// Show what is excepted too, with the reasons.
+    #[arg(long, short)]
+    pub all: bool,
+}
+
+/// Options of `bom`.
+#[derive(Debug, Args)]
+pub struct Bom {
+    /// An image or a package.
+    #[arg(default_value = "node")]
+    pub name: String,
+    /// The form of the document.
+    #[arg(long, value_enum, default_value_t = BomFormat::Spdx)]
+    pub format: BomFormat,
+}
+
+/// The form of a bill of materials.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum BomFormat {
+    /// SPDX 2.3.
+    Spdx,
+    /// CycloneDX 1.5.
+    Cyclonedx,
+}
+
+/// Options of `licenses`.
+#[derive(Debug, Args)]
+pub struct Licenses {
+    /// An image or a package.
+    #[arg(default_value = "node")]
+    pub name: String,
+    /// Write all licence texts and notices that have to go with it into this file.
+    #[arg(long, value_name = "FILE")]
+    pub texts: Option<Utf8PathBuf>,
+    /// Find out under which licences all Go modules and crates are that are linked into our programs, from their
+    /// sources, and write distro/packages/licences.lock.
+    #[arg(long, conflicts_with_all = ["texts", "name"])]
+    pub lock: bool,
+}
+
+/// Options of `why`.
+#[derive(Debug, Args)]
+pub struct Why {
+    /// The path of a file (`/usr/bin/containerd`), or the name of a package, of a Go module (`golang.org/x/net`), of a
+    /// crate, with or without `@version`.
+    pub what: String,
+    /// The image in which it is looked for first.
+    #[arg(long, default_value = "node")]
+    pub image: String,
 }
 
 /// What to measure.
@@ -213,9 +390,21 @@ pub enum Sources {
 #[derive(Debug, Subcommand)]
 pub enum Sdk {
     /// Make the tree from its lock, unless it is there, and show where it is.
-    Build,
-    /// Resolve the packages of the SDK anew and write distro/sdk/sdk.lock.
-    Lock,
+    Build {
+        /// Another tree: `reference` has the tools of others that tests compare with, dnf among them.
+        tree: Option<String>,
+    },
+    /// Resolve the packages of a tree anew and write its lock; of all, if none is named.
+    Lock {
+        /// The tree: `sdk`, `reference`.
+        tree: Option<String>,
+    },
     /// Open a shell in the tree.
-    Shell,
+    Shell {
+        /// Another tree: `reference` has the tools of others that tests compare with, dnf among them.
+        tree: Option<String>,
+        /// Let it reach the network of this machine.
+        #[arg(long)]
+        network: bool,
+    },
 }

@@ -10,15 +10,21 @@ use serde::Serialize;
 use crate::arguments::{Arguments, Verb};
 use crate::project::Project;
 
+mod audit;
 mod bench;
+mod bom;
 mod build;
 mod check;
 mod clean;
 mod completions;
 mod down;
+mod harden;
 mod images;
 mod kubectl;
+mod licenses;
 mod logs;
+mod provenance;
+mod repo;
 mod run;
 mod sdk;
 mod shell;
@@ -26,6 +32,8 @@ mod sources;
 mod status;
 mod test;
 mod up;
+mod verify;
+mod why;
 
 /// Does what was asked for.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
@@ -34,6 +42,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
         Verb::Clean { days, all } => return clean::run(*days, *all, arguments.json),
+        Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
     }
     let project = Project::open(arguments.quiet)?;
@@ -46,14 +55,23 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Bench(what) => bench::run(&project, what, json),
         Verb::Build(options) => build::run(&project, options, json),
         Verb::Run(options) => run::run(&project, options),
+        Verb::Bom(options) => bom::run(&project, options, json),
+        Verb::Licenses(options) => licenses::run(&project, options, json),
+        Verb::Why(options) => why::run(&project, options, json),
         Verb::Logs { name, follow } => logs::run(&project, name, *follow),
         Verb::Shell { package } => shell::run(&project, package),
         Verb::Sources(what) => sources::run(&project, what, json),
         Verb::Sdk(what) => sdk::run(&project, what, json),
+        Verb::Audit(options) => audit::run(&project, options, json),
+        Verb::Harden(options) => harden::run(&project, options, json),
+        Verb::Verify(options) => verify::run(&project, options, json),
+        Verb::Provenance { what } => provenance::run(&project, what),
         Verb::Test { quick } => test::run(&project, *quick, json),
-        Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean { .. } | Verb::Supervisor { .. } => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Completions { .. }
+        | Verb::Check { .. }
+        | Verb::Clean { .. }
+        | Verb::Repo(_)
+        | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

@@ -1,5 +1,6 @@
 //! A checkout of Basalt with all that a command needs to work on it.
 
+use basalt_bom::Catalogue;
 use basalt_build::{Distribution, Engine, Ground};
 use basalt_model::arch::Arch;
 use basalt_model::digest::{Digest, Hasher};
@@ -94,8 +95,42 @@ impl Project {
 
     /// The tree of build tools.
     pub fn sdk(&self) -> Result<SdkTree> {
-        let lock = self.distro().join("sdk/sdk.lock");
+        self.tree(None)
+    }
+
+    /// The definitions of trees: `sdk`, with which everything is built, and those that are beside it.
+    pub fn trees(&self) -> Result<Vec<Utf8PathBuf>> {
+        let folder = self.distro().join("sdk");
+        let entries = folder.read_dir_utf8().into_diagnostic()?;
+        let mut trees: Vec<_> = entries
+            .flatten()
+            .map(|entry| entry.into_path())
+            .filter(|path| path.extension() == Some("toml"))
+            .collect();
+        trees.sort();
+        Ok(trees)
+    }
+
+    /// The tree of that name; the one of build tools, unless one is named.
+    pub fn tree(&self, name: Option<&str>) -> Result<SdkTree> {
+        let name = name.unwrap_or("sdk");
+        let trees = self.trees()?;
+        let known = trees.iter().find(|path| path.file_stem() == Some(name));
+        let definition = known.ok_or_else(|| {
+            let names: Vec<_> = trees.iter().filter_map(|path| path.file_stem()).collect();
+            miette!(
+                code = "sdk::unknown",
+                help = format!("what there is: {}", names.join(", ")),
+                "there is no tree `{name}`"
+            )
+        })?;
+        let lock = definition.with_extension("lock");
         Ok(basalt_sdk::ensure(&self.store, &lock, &self.terminal)?)
+    }
+
+    /// What is known about the packages besides what is in them.
+    pub fn catalogue(&self) -> Result<Catalogue> {
+        Ok(Catalogue::read(&self.distro().join("packages"))?)
     }
 
     /// Where progress goes.

@@ -9,6 +9,7 @@ use basalt_sandbox::Mount;
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::conditions::Conditions;
 use crate::effort::Efforts;
 use crate::graph::Graph;
 use crate::root::{Ground, package_files};
@@ -138,8 +139,9 @@ fn read_spec(
     if let Some(known) = store.result(&key) {
         return Ok(known);
     }
+    let conditions = Conditions::ordinary(ground.jobs);
     let sandbox = ground
-        .sandbox(None)
+        .sandbox(&conditions, None)
         .mount(Mount::Bind {
             from: folder.path.clone(),
             to: SPECS.into(),
@@ -152,7 +154,7 @@ fn read_spec(
         });
     let ask = |mode: &str, format: &str| {
         let mut arguments = vec!["-q".to_owned(), mode.to_owned(), "--qf".to_owned(), format.to_owned()];
-        arguments.extend(ground.rpm_arguments());
+        arguments.extend(ground.rpm_arguments(&conditions));
         arguments.push(format!("{SPECS}/{}.spec", folder.name));
         let output = sandbox.command("rpmspec", &arguments).output();
         output.map(|output| output.text()).map_err(|source| BuildError::Spec {

@@ -13,7 +13,10 @@ use basalt_store::{Lock, Store};
 use camino::Utf8PathBuf;
 
 use crate::built::{Built, Rpm};
+use crate::conditions::Conditions;
 use crate::distribution::Distribution;
+use crate::inputs::{Facts, Inputs};
+use crate::perform::Rebuilt;
 use crate::root::{Ground, Source};
 use crate::schedule::{Next, Schedule};
 use crate::{BuildError, parallel, perform};
@@ -39,6 +42,17 @@ pub struct Engine<'a> {
     pub memory: u64,
     /// Whether to go on with what does not depend on a failure.
     pub keep_going: bool,
+}
+
+/// All that goes into the build of a package.
+#[derive(Debug, Clone)]
+pub struct Ingredients {
+    /// The digest of it.
+    pub key: Digest,
+    /// Its sources in the store.
+    pub sources: Vec<Source>,
+    /// The unpacked RPMs that it is compiled against.
+    pub trees: Vec<Utf8PathBuf>,
 }
 
 /// A plan while it is carried out, shared by the workers.
@@ -67,6 +81,14 @@ impl Engine<'_> {
         self.carry_out(&wanted, built)
     }
 
+    /// Those of the packages, and of what they need, that are built already. Nothing is built.
+    ///
+    /// # Errors
+    /// When what goes into a package cannot be read.
+    pub fn built(&self, targets: impl IntoIterator<Item = usize>) -> Result<BTreeMap<usize, Built>, BuildError> {
+        self.known(&self.distribution.graph.closure(targets))
+    }
+
     fn lock(&self) -> Result<Lock, BuildError> {
         Ok(self.store.lock("build", |holder| {
             let who = holder.map(|id| format!(" (process {id})")).unwrap_or_default();
@@ -93,8 +115,11 @@ impl Engine<'_> {
                 .iter()
                 .all(|need| built.contains_key(need))
             {
-                let key = self.key(package, &self.sysroot(package, &built)?)?;
+                let sysroot = self.sysroot(package, &built)?;
+                let key = self.key(package, &sysroot)?;
                 if let Some(known) = self.result(&key) {
+                    // It may have been built before there were such notes.
+                    self.remember(package, key, &sysroot)?;
                     built.insert(package, known);
                 }
             }
@@ -138,6 +163,21 @@ impl Engine<'_> {
             hasher.fact("sysroot", rpm.digest.as_bytes());
         }
         Ok(hasher.finish())
+    }
+
+    /// Writes down what goes into a package, for those who ask where it comes from.
+    fn remember(&self, package: usize, key: Digest, sysroot: &[Rpm]) -> Result<(), BuildError> {
+        let facts = Facts {
+            folder: &self.distribution.folders[package],
+            package: &self.distribution.graph.packages()[package],
+            arch: self.ground.arch.name(),
+            engine: ENGINE,
+            key,
+            ground: self.ground_digest,
+            sysroot,
+            tools: self.tools,
+        };
+        Inputs::remember(&facts, self.store)
     }
 
     fn carry_out(
@@ -290,10 +330,7 @@ impl Engine<'_> {
             return Ok(known);
         }
         let sources = self.fetch(package, fetches)?;
-        let trees = sysroot
-            .iter()
-            .map(|rpm| perform::unpacked(rpm, self.store))
-            .collect::<Result<Vec<_>, _>>()?;
+        let trees = self.unpacked(&sysroot)?;
         let expected = &self.distribution.graph.packages()[package];
         let job = perform::Job {
             folder,
@@ -302,25 +339,49 @@ impl Engine<'_> {
             sysroot: &trees,
             expected,
         };
-        perform::build(&job, self.ground, self.store, self.reporter)
+        let built = perform::build(&job, self.ground, self.store, self.reporter)?;
+        self.remember(package, key, &sysroot)?;
+        Ok(built)
     }
 
-    /// The sources and the unpacked sysroot of a package, for a person who wants to look into its build.
+    /// All that goes into the build of a package; what it needs is built, and its sources are fetched.
     ///
     /// # Errors
-    /// When something that it needs fails to build.
-    pub fn ingredients(&self, package: usize) -> Result<(Vec<Source>, Vec<Utf8PathBuf>), BuildError> {
+    /// When something that it needs fails to build or cannot be had.
+    pub fn ingredients(&self, package: usize) -> Result<Ingredients, BuildError> {
         let built = self.build(self.distribution.graph.needs(package).iter().copied())?;
         let fetches: Vec<_> = (0..=package).map(|_| Mutex::new(None)).collect();
-        let trees = self
-            .sysroot(package, &built)?
-            .iter()
-            .map(|rpm| perform::unpacked(rpm, self.store))
-            .collect();
-        Ok((
-            self.fetch(package, &fetches)?,
-            Result::<Vec<_>, BuildError>::from_iter::<Vec<_>>(trees)?,
-        ))
+        let sysroot = self.sysroot(package, &built)?;
+        Ok(Ingredients {
+            key: self.key(package, &sysroot)?,
+            trees: self.unpacked(&sysroot)?,
+            sources: self.fetch(package, &fetches)?,
+        })
+    }
+
+    /// Builds a package once more, on a ground and under conditions that are told, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// When it fails under these conditions.
+    pub fn rebuild(
+        &self,
+        package: usize,
+        ingredients: &Ingredients,
+        ground: &Ground,
+        conditions: &Conditions,
+    ) -> Result<Rebuilt, BuildError> {
+        let job = perform::Job {
+            folder: &self.distribution.folders[package],
+            key: ingredients.key,
+            sources: &ingredients.sources,
+            sysroot: &ingredients.trees,
+            expected: &self.distribution.graph.packages()[package],
+        };
+        perform::rebuild(&job, ground, conditions, self.store, self.reporter)
+    }
+
+    fn unpacked(&self, rpms: &[Rpm]) -> Result<Vec<Utf8PathBuf>, BuildError> {
+        rpms.iter().map(|rpm| perform::unpacked(rpm, self.store)).collect()
     }
 }
 

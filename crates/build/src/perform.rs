@@ -10,6 +10,7 @@ use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::built::{Built, Rpm};
+use crate::conditions::Conditions;
 use crate::log::{self, Follower};
 use crate::root::{BuildRoot, Ground, Source};
 use crate::spec::{Folder, SourcePackage};
@@ -34,9 +35,10 @@ pub(crate) fn build(
     let name = &job.folder.name;
     let task = reporter.task(name, Unit::Items, None);
     let started = Instant::now();
-    let root = BuildRoot::prepare(ground, store, job.folder, job.sources, job.sysroot)?;
+    let conditions = Conditions::ordinary(ground.jobs);
+    let root = BuildRoot::prepare(ground, &conditions, store, job.folder, job.sources, job.sysroot)?;
     let log = log::path(store.root(), name);
-    run(&root, ground, name, &log, task.as_ref())?;
+    run(&root, name, &log, task.as_ref())?;
     let seconds = started.elapsed().as_secs();
     let rpms = collect(&root, store, job, &log)?;
     let built = Built {
@@ -51,13 +53,45 @@ pub(crate) fn build(
     Ok(built)
 }
 
+/// A package that was built once more. Its files are gone when it is dropped.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// The RPMs, sorted by name.
+    pub rpms: Vec<Utf8PathBuf>,
+    /// How long it took, in seconds.
+    pub seconds: u64,
+    _root: BuildRoot,
+}
+
+/// Builds it and keeps nothing.
+pub(crate) fn rebuild(
+    job: &Job<'_>,
+    ground: &Ground,
+    conditions: &Conditions,
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<Rebuilt, BuildError> {
+    let name = &job.folder.name;
+    let task = reporter.task(&format!("{name} again"), Unit::Items, None);
+    let started = Instant::now();
+    let root = BuildRoot::prepare(ground, conditions, store, job.folder, job.sources, job.sysroot)?;
+    let log = log::path(store.root(), &format!("{name}-again"));
+    run(&root, name, &log, task.as_ref())?;
+    task.finish(Outcome::Done);
+    Ok(Rebuilt {
+        rpms: root.rpms()?,
+        seconds: started.elapsed().as_secs(),
+        _root: root,
+    })
+}
+
 /// Runs rpmbuild, with everything that it writes in the log.
-fn run(root: &BuildRoot, ground: &Ground, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<(), BuildError> {
+fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<(), BuildError> {
     let file = fs_err::File::create(log).map_err(StoreError::io("cannot write the log", log))?;
     let mut writer = std::io::BufWriter::new(file);
     let mut follower = Follower::new();
     let mut write_error = None;
-    let result = root.rpmbuild(ground).lines(|line| {
+    let result = root.rpmbuild().lines(|line| {
         if let Err(error) = writeln!(writer, "{line}") {
             write_error.get_or_insert(error);
         }

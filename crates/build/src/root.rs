@@ -6,13 +6,11 @@ use basalt_sandbox::{Mount, Root, Sandbox};
 use basalt_store::{Store, StoreError, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::spec::{Folder, SPECS};
+use crate::conditions::{Conditions, TOP};
+use crate::spec::Folder;
 
 /// The time that everything is built at: SOURCE_DATE_EPOCH, in seconds. 2025-10-09 08:53:20 UTC.
 pub const BUILD_TIME: u64 = 1_760_000_000;
-
-/// Where rpmbuild works, in the sandbox.
-const TOP: &str = "/build";
 
 /// What every build stands on.
 #[derive(Debug, Clone)]
@@ -40,31 +38,43 @@ pub struct BuildRoot {
     workspace: Workspace,
     sandbox: Sandbox,
     package: String,
+    arguments: Vec<String>,
 }
 
 impl Ground {
     /// A sandbox on these trees with the variables of every build.
-    pub(crate) fn sandbox(&self, scratch: Option<Utf8PathBuf>) -> Sandbox {
+    pub(crate) fn sandbox(&self, conditions: &Conditions, scratch: Option<Utf8PathBuf>) -> Sandbox {
         let triple = self.arch.triple();
-        Sandbox::new(Root {
+        let mut sandbox = Sandbox::new(Root {
             layers: self.layers.clone(),
             scratch,
         })
+        .hostname(&conditions.host_name)
+        .user(conditions.user)
+        .umask(conditions.umask)
         .env("PATH", format!("/opt/{triple}/bin:/usr/bin:/usr/sbin"))
-        .env("HOME", TOP)
-        .env("LC_ALL", "C.UTF-8")
-        .env("TZ", "UTC")
+        .env("HOME", conditions.home.as_str())
+        .env("LC_ALL", &conditions.locale)
+        .env("TZ", &conditions.time_zone)
         .env("SOURCE_DATE_EPOCH", BUILD_TIME.to_string())
-        .current_dir(TOP)
+        .current_dir(&conditions.directory);
+        if let Some(number) = conditions.processor {
+            sandbox = sandbox.processor(number);
+        }
+        for (name, value) in &conditions.variables {
+            sandbox = sandbox.env(name, value);
+        }
+        sandbox
     }
 
     /// What rpm is told besides the macros of the distribution.
-    pub(crate) fn rpm_arguments(&self) -> Vec<String> {
+    pub(crate) fn rpm_arguments(&self, conditions: &Conditions) -> Vec<String> {
         let define = |text: String| ["--define".to_owned(), text];
+        let jobs = conditions.jobs;
         let mut arguments = vec!["--target".to_owned(), self.arch.name().to_owned()];
-        arguments.extend(define(format!("_topdir {TOP}")));
-        arguments.extend(define(format!("_smp_build_ncpus {}", self.jobs)));
-        arguments.extend(define(format!("_smp_mflags -j{}", self.jobs)));
+        arguments.extend(define(format!("_topdir {}", conditions.directory)));
+        arguments.extend(define(format!("_smp_build_ncpus {jobs}")));
+        arguments.extend(define(format!("_smp_mflags -j{jobs}")));
         arguments
     }
 }
@@ -78,6 +88,7 @@ impl BuildRoot {
     /// When files cannot be copied.
     pub fn prepare(
         ground: &Ground,
+        conditions: &Conditions,
         store: &Store,
         folder: &Folder,
         sources: &[Source],
@@ -90,18 +101,19 @@ impl BuildRoot {
             fs_err::create_dir_all(path).map_err(StoreError::io("cannot create", path))?;
         }
         for (name, path) in package_files(folder)? {
-            let place = if path == folder.spec() {
-                top.join("SPECS")
-            } else {
-                top.join("SOURCES")
-            };
-            copy(&path, &place.join(name))?;
+            let is_spec = path == folder.spec();
+            let place = top.join(if is_spec { "SPECS" } else { "SOURCES" }).join(name);
+            copy(&path, &place, conditions)?;
+            if is_spec && conditions.directory != TOP {
+                let text = fs_err::read_to_string(&path).map_err(StoreError::io("cannot read", &path))?;
+                fs_err::write(&place, conditions.relocate(&text)).map_err(StoreError::io("cannot write", &place))?;
+            }
         }
         let mut sandbox = ground
-            .sandbox(Some(scratch))
+            .sandbox(conditions, Some(scratch))
             .mount(Mount::Bind {
                 from: top,
-                to: TOP.into(),
+                to: conditions.directory.clone(),
                 writable: true,
             })
             .mount(Mount::Stack {
@@ -109,34 +121,38 @@ impl BuildRoot {
                 to: "/sysroot".into(),
             });
         for source in sources {
-            let to = Utf8Path::new(TOP).join("SOURCES").join(&source.name);
+            let to = conditions.directory.join("SOURCES").join(&source.name);
             sandbox = sandbox.mount(Mount::Bind {
                 from: source.path.clone(),
                 to,
                 writable: false,
             });
         }
+        if conditions.in_memory {
+            sandbox = sandbox.mount(Mount::Memory {
+                to: conditions.directory.join("BUILD"),
+            });
+        }
+        let mut arguments = vec!["-bb".to_owned(), "--nodeps".to_owned()];
+        arguments.extend(ground.rpm_arguments(conditions));
+        arguments.push(format!("{}/SPECS/{}.spec", conditions.directory, folder.name));
         Ok(Self {
             workspace,
             sandbox,
             package: folder.name.clone(),
+            arguments,
         })
     }
 
     /// The command that builds the package.
-    pub fn rpmbuild(&self, ground: &Ground) -> Command {
-        let spec = format!("{SPECS}/{}.spec", self.package);
-        let mut arguments = vec!["-bb".to_owned(), "--nodeps".to_owned()];
-        arguments.extend(ground.rpm_arguments());
-        arguments.push(spec);
-        self.sandbox.command("rpmbuild", &arguments)
+    pub fn rpmbuild(&self) -> Command {
+        self.sandbox.command("rpmbuild", &self.arguments)
     }
 
     /// A shell in the build root, for a person.
-    pub fn shell(&self, ground: &Ground) -> Command {
-        let mut words = vec!["rpmbuild -bb --nodeps".to_owned()];
-        words.extend(ground.rpm_arguments().iter().map(basalt_process::quote));
-        words.push(format!("{SPECS}/{}.spec", self.package));
+    pub fn shell(&self) -> Command {
+        let mut words = vec!["rpmbuild".to_owned()];
+        words.extend(self.arguments.iter().map(basalt_process::quote));
         let greeting = format!(
             "echo 'The sandbox of {name}: sources in SOURCES, what it is compiled against in /sysroot. To build:'; \
              echo; echo {command}; echo; echo 'With -bp, -bc or -bi in place of -bb it stops after %prep, %build or %install.'; \
@@ -195,11 +211,19 @@ fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
         .collect()
 }
 
-fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), StoreError> {
+fn copy(from: &Utf8Path, to: &Utf8Path, conditions: &Conditions) -> Result<(), StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
     if let Some(parent) = to.parent() {
         fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent))?;
     }
-    fs_err::copy(from, to)
-        .map(drop)
-        .map_err(StoreError::io("cannot copy to", to))
+    let copy = || -> std::io::Result<()> {
+        fs_err::copy(from, to)?;
+        if conditions.umask != 0o022 {
+            // As a checkout would have it that was made with this umask.
+            let mode = fs_err::metadata(to)?.permissions().mode() & !conditions.umask;
+            fs_err::set_permissions(to, std::fs::Permissions::from_mode(mode))?;
+        }
+        Ok(())
+    };
+    copy().map_err(StoreError::io("cannot copy to", to))
 }

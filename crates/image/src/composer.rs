@@ -1,5 +1,6 @@
 //! From a definition and RPMs to an image in the store.
 
+use basalt_bom::{Catalogue, Format, Inventory, Subject};
 use basalt_model::arch::Arch;
 use basalt_model::digest::{Digest, Hasher};
 use basalt_model::image::{DiskSettings, ImageDefinition, ImageKind};
@@ -10,7 +11,7 @@ use camino::Utf8Path;
 
 use crate::accounts::{self, Accounts};
 use crate::disk::{self, Contents};
-use crate::facts::{DISK, DiskFacts, Facts, Image, InstalledPackage, TREE, UKI};
+use crate::facts::{self, DISK, DiskFacts, Facts, Image, InstalledPackage, TREE, UKI};
 use crate::guid::Guid;
 use crate::merge::{self, Merged};
 use crate::payload::{Extracted, extract};
@@ -20,10 +21,12 @@ use crate::verity::{BLOCK, HashTree};
 use crate::{BUILD_TIME, ImageError, Payload, archive, container, erofs, folder, rpmdb, uki};
 
 /// Changes when images are composed differently from the same inputs.
-const RECIPE: &str = "2";
+const RECIPE: &str = "3";
 /// Where systemd-boot and the stub are, in their package.
 const BOOT_FOLDER: &str = "/usr/lib/systemd/boot/efi/";
 const OS_RELEASE: &str = "/usr/lib/os-release";
+/// Where scanners find what is in an image.
+const BOM_FOLDER: &str = "/usr/share/sbom";
 /// What the boot loader is told: do not ask, do not let anybody edit, look for nothing else.
 const LOADER_CONF: &str = "timeout 0\neditor no\nauto-entries no\nauto-firmware no\n";
 /// How often a boot may fail before the boot loader falls back.
@@ -38,6 +41,8 @@ pub struct Composer<'a> {
     pub sdk: &'a SdkTree,
     /// The architecture that images are for.
     pub arch: Arch,
+    /// What is known about packages besides what is in them, for the bill of materials.
+    pub catalogue: &'a Catalogue,
     /// Where progress goes.
     pub reporter: &'a dyn Reporter,
 }
@@ -51,7 +56,8 @@ impl Composer<'_> {
     pub fn compose(&self, definition: &ImageDefinition, rpms: &[Payload<'_>]) -> Result<Image, ImageError> {
         let mut payloads = rpms.to_vec();
         payloads.sort_by(|one, other| (&one.package.name, one.digest).cmp(&(&other.package.name, other.digest)));
-        let key = self.key(definition, &payloads)?;
+        let inside = Inside::of(self, definition, &payloads)?;
+        let key = self.key(definition, &payloads, &inside)?;
         if let Some(folder) = self.store.tree(&key) {
             return Image::open(key, folder);
         }
@@ -71,6 +77,7 @@ impl Composer<'_> {
             composer: self,
             definition,
             payloads: &payloads,
+            inside: &inside,
             key,
             step: &step,
         };
@@ -80,7 +87,12 @@ impl Composer<'_> {
         Image::open(key, folder)
     }
 
-    fn key(&self, definition: &ImageDefinition, payloads: &[Payload<'_>]) -> Result<Digest, ImageError> {
+    fn key(
+        &self,
+        definition: &ImageDefinition,
+        payloads: &[Payload<'_>],
+        inside: &Inside,
+    ) -> Result<Digest, ImageError> {
         let text = serde_json::to_vec(definition).map_err(ImageError::document("the key of the image"))?;
         let mut hasher = Hasher::new();
         hasher
@@ -93,8 +105,51 @@ impl Composer<'_> {
         for payload in payloads {
             hasher.fact("rpm", payload.digest.as_bytes());
         }
+        for (path, document) in &inside.documents {
+            hasher.fact(path, document);
+        }
         Ok(hasher.finish())
     }
+}
+
+/// What is inside an image.
+struct Inside {
+    inventory: Inventory,
+    /// Its bills of materials, by the path that they have in the image. A tree, which nobody ships, has none.
+    documents: Vec<(String, Vec<u8>)>,
+}
+
+impl Inside {
+    fn of(composer: &Composer<'_>, definition: &ImageDefinition, payloads: &[Payload<'_>]) -> Result<Self, ImageError> {
+        let subject = Subject {
+            name: definition.name.clone(),
+            version: version(definition, payloads),
+            arch: composer.arch.name().to_owned(),
+            image: true,
+        };
+        let rpms = payloads.iter().map(|payload| basalt_bom::Rpm {
+            package: payload.package,
+            path: payload.path,
+            digest: payload.digest,
+        });
+        let rpms: Vec<_> = rpms.collect();
+        let inventory = Inventory::of_rpms(subject, &rpms, composer.catalogue, composer.store)?;
+        let mut documents = Vec::new();
+        if !matches!(definition.kind, ImageKind::Tree) {
+            for format in Format::ALL {
+                let path = format!("{BOM_FOLDER}/{}.{}", definition.name, format.suffix());
+                documents.push((path, inventory.document(format, &composer.catalogue.licences)?));
+            }
+        }
+        Ok(Self { inventory, documents })
+    }
+}
+
+/// The version of an image: that of its first package.
+fn version(definition: &ImageDefinition, payloads: &[Payload<'_>]) -> String {
+    let main = definition.packages.first();
+    let main = payloads.iter().find(|payload| Some(&payload.package.name) == main);
+    main.map_or_else(|| "0".to_owned(), |payload| payload.package.version.clone())
 }
 
 /// One image that is being composed.
@@ -103,6 +158,7 @@ struct Work<'w> {
     definition: &'w ImageDefinition,
     /// By name.
     payloads: &'w [Payload<'w>],
+    inside: &'w Inside,
     key: Digest,
     step: &'w dyn Fn(&str),
 }
@@ -129,6 +185,9 @@ impl Work<'_> {
             root.add_made(rpmdb::PATH, bytes)?;
             remove(&database)?;
         }
+        for (path, document) in &self.inside.documents {
+            root.add_made(path, document.clone())?;
+        }
         let mut facts = self.facts(&root);
         match &self.definition.kind {
             ImageKind::Disk(settings) => facts.disk = Some(self.disk(folder, settings, &root, &extracted)?),
@@ -147,12 +206,11 @@ impl Work<'_> {
                 folder::write(&root, self.payloads, &folder.join(TREE))?;
             }
         }
+        facts::write_inventory(&self.inside.inventory, folder)?;
         facts.write(folder)
     }
 
     fn facts(&self, root: &Root) -> Facts {
-        let main = self.definition.packages.first();
-        let main = self.payloads.iter().find(|payload| Some(&payload.package.name) == main);
         let packages = self.payloads.iter().map(|payload| InstalledPackage {
             nevra: payload.package.nevra(),
             source: payload.package.source.clone(),
@@ -163,7 +221,7 @@ impl Work<'_> {
             name: self.definition.name.clone(),
             kind: self.definition.kind.plain(),
             arch: self.composer.arch,
-            version: main.map_or_else(|| "0".to_owned(), |payload| payload.package.version.clone()),
+            version: version(self.definition, self.payloads),
             packages: packages.collect(),
             content_bytes: root.content_bytes(),
             disk: None,

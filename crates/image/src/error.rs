@@ -1,5 +1,6 @@
 //! How composing an image goes wrong.
 
+use basalt_bom::BomError;
 use basalt_model::image::KindMismatch;
 use basalt_model::problem::Problems;
 use basalt_process::ProcessError;
@@ -177,6 +178,10 @@ pub enum ImageError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Repo(#[from] RepoError),
+    /// What is inside could not be found out.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Bom(#[from] BomError),
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -1,5 +1,6 @@
 //! What is known about a finished image: `image.json` in its folder.
 
+use basalt_bom::Inventory;
 use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
 use basalt_model::image::raw::Kind;
@@ -11,6 +12,8 @@ use crate::ImageError;
 
 /// The file with the facts.
 const FILE: &str = "image.json";
+/// The file with what is inside.
+const INVENTORY: &str = "inventory.json";
 /// The disk in the folder of an image.
 pub(crate) const DISK: &str = "disk.raw";
 /// The kernel of a disk, as it lies in its EFI system partition.
@@ -157,6 +160,16 @@ impl Image {
         (self.kind == Kind::Container).then_some(&*self.folder)
     }
 
+    /// What is inside it: packages, modules, crates.
+    ///
+    /// # Errors
+    /// When the file that says it cannot be read.
+    pub fn inventory(&self) -> Result<Inventory, ImageError> {
+        let path = self.folder.join(INVENTORY);
+        let text = fs_err::read(&path).map_err(ImageError::io("cannot read", &path))?;
+        serde_json::from_slice(&text).map_err(|error| ImageError::io("cannot understand", &path)(error.into()))
+    }
+
     /// What containers call it, without a registry: `coredns:1.15.0`.
     pub fn reference(&self) -> String {
         format!("{}:{}", self.name, self.facts.version)
@@ -169,4 +182,10 @@ impl Facts {
         text.push(b'\n');
         Ok(write::atomically(&folder.join(FILE), text)?)
     }
+}
+
+pub(crate) fn write_inventory(inventory: &Inventory, folder: &Utf8Path) -> Result<(), ImageError> {
+    let mut text = serde_json::to_vec_pretty(inventory).map_err(ImageError::document(INVENTORY))?;
+    text.push(b'\n');
+    Ok(write::atomically(&folder.join(INVENTORY), text)?)
 }

@@ -4,6 +4,7 @@
 //! definition + RPMs --(accounts: sysusers.d)--> who owns what
 //!                   --(merge)-----------------> one tree of entries, or which two packages are at odds
 //!                   --(rpmdb)-----------------> the database that scanners read
+//!                   --(bom)-------------------> /usr/share/sbom/: bills of materials; inventory.json beside the image
 //!   disk:      tree --(archive)--> tar --(erofs)--> root --(verity)--> hash tree, root hash
 //!              kernel + stub + root hash --(uki)--> one EFI program --(esp)--> EFI system partition
 //!              all of it --(disk)--> a GPT disk
@@ -19,6 +20,7 @@ mod accounts;
 mod archive;
 mod composer;
 mod container;
+mod contents;
 mod definitions;
 mod disk;
 #[cfg(test)]
@@ -39,6 +41,7 @@ mod uki;
 mod verity;
 
 pub use composer::Composer;
+pub use contents::{Content, ContentKind, Look, contents};
 pub use definitions::{definition, definitions};
 pub use error::ImageError;
 pub use facts::{ContainerFacts, DiskFacts, Facts, Image, InstalledPackage, PartitionFacts};

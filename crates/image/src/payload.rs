@@ -30,6 +30,9 @@ pub(crate) struct Extracted {
     pub(crate) content: Vec<u8>,
 }
 
+/// What is read into memory (a kernel, the largest, has 10 MiB) is not larger than this.
+const LARGEST: u64 = 256 << 20;
+
 /// Reads the regular files that `wanted` asks for, in the order of the packages and of their paths. Packages without
 /// such a file are not opened.
 pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -> Result<Vec<Extracted>, ImageError> {
@@ -44,7 +47,15 @@ pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -
             let Some(path) = file.paths.iter().find(|path| file.is_regular() && wanted(path)) else {
                 continue;
             };
-            let mut content = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0).min(64 << 20));
+            if file.size > LARGEST {
+                return Err(ImageError::Place {
+                    package: payload.package.name.clone(),
+                    path: path.clone(),
+                    why: format!("it has {} MiB and has to be read into memory", file.size >> 20),
+                    remedy: "the RPM is damaged: build the package again",
+                });
+            }
+            let mut content = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0));
             files
                 .read_to_end(&mut content)
                 .map_err(ImageError::io("cannot read", payload.path))?;

@@ -76,6 +76,16 @@ impl Root {
 
     /// Adds a file that was made for this image.
     pub(crate) fn add_made(&mut self, path: &str, content: Vec<u8>) -> Result<(), ImageError> {
+        let above = path.match_indices('/').map(|(slash, _)| &path[..slash]);
+        let mut above = above.filter_map(|folder| self.entries.get_key_value(folder));
+        if let Some((folder, other)) = above.find(|(_, entry)| entry.what != What::Directory) {
+            return Err(ImageError::Place {
+                package: other.package.clone(),
+                path: folder.clone(),
+                why: format!("the composer makes `{path}`, for which it must be a folder"),
+                remedy: "make it a folder",
+            });
+        }
         let entry = Entry {
             what: What::Made(content),
             mode: 0o644,

@@ -76,8 +76,7 @@ pub(crate) fn make(
             "INSERT INTO Packages (hnum, blob) VALUES (?1, ?2)",
             params![number, blob],
         )?;
-        let header = PackageMetadata::open(payload.path)
-            .map_err(|error| ImageError::io("cannot read", payload.path)(std::io::Error::other(error)))?;
+        let header = basalt_repo::read_header(payload.path)?;
         for (table, tag) in BY_TEXT {
             let Some(tag) = *tag else { continue };
             let mut insert = transaction.prepare_cached(&format!("INSERT INTO '{table}' VALUES (?1, ?2, ?3)"))?;

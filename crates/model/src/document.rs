@@ -310,7 +310,8 @@ impl Document {
     }
 }
 
-fn place(text: &str, span: Span, finding: Finding) -> Problem {
+/// The problem that a finding is, at some bytes of a text.
+pub(crate) fn place(text: &str, span: Span, finding: Finding) -> Problem {
     let start = text.floor_char_boundary(span.start);
     let before = &text[..start];
     let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);

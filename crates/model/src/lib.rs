@@ -14,3 +14,4 @@ pub mod schema;
 pub mod sdk_lock;
 pub mod source_lock;
 pub mod spelling;
+pub mod toml_file;

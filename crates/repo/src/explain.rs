@@ -57,7 +57,7 @@ pub enum SolveError {
         missing: Vec<Missing>,
     },
     /// Everything is there, but not together.
-    #[error("the packages that were asked for exclude each other:\n{explanation}")]
+    #[error("the packages that were asked for cannot be installed together:\n{explanation}")]
     #[diagnostic(
         code(repo::conflict),
         help("look at the Conflicts, Obsoletes and versions of these packages' specs")

@@ -1,9 +1,9 @@
 //! The files of an RPM as its header describes them.
 
 use camino::Utf8Path;
-use rpm::{FileFlags, PackageMetadata};
+use rpm::FileFlags;
 
-use crate::RepoError;
+use crate::{RepoError, header};
 
 /// What a file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct FileEntry {
 /// When the file cannot be read or is not an RPM.
 pub fn read_files(path: &Utf8Path) -> Result<Vec<FileEntry>, RepoError> {
     let wrong = RepoError::header(path);
-    let header = PackageMetadata::open(path).map_err(&wrong)?;
+    let header = header::read_header(path)?;
     let entries = match header.get_file_entries() {
         Err(rpm::Error::TagNotFound(_)) => return Ok(Vec::new()),
         other => other.map_err(&wrong)?,

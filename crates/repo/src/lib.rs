@@ -1,20 +1,26 @@
-//! RPM headers and payloads, and solving what an image installs.
+//! RPM headers and payloads, solving what an image installs, and the metadata of repositories.
 //!
 //! ```text
-//! an RPM --read_package--> Package      what it is, provides and requires: all that solving needs
+//! an RPM --read_header---> its tags     looked through before they are believed
+//!        --read_package--> Package      what it is, provides and requires: all that solving needs
 //!        --read_files----> [FileEntry]  owners, modes, digests: all that composing an image needs
 //!        --Payload-------> bytes        the files themselves, as a stream
 //!        --unpack--------> a folder     for build roots; nobody's privileges are needed
+//!        --describe------> Described    what a repository says of it (metadata: repomd, primary, filelists, other, updateinfo)
 //! requests + [Package] --solve--> [&Package]
 //! ```
 //!
 //! Nothing here runs a program: headers are read through the `rpm` crate, payloads by a reader of our own that streams.
 
+pub mod advisory;
 mod capability;
+mod contradiction;
 mod cpio;
 mod error;
 mod explain;
 mod files;
+mod header;
+pub mod metadata;
 mod package;
 mod payload;
 mod solve;
@@ -24,6 +30,7 @@ pub use capability::{Capability, Operator, usr_merged};
 pub use error::RepoError;
 pub use explain::{Missing, SolveError};
 pub use files::{FileEntry, FileKind, read_files};
+pub use header::{parse_header, read_header};
 pub use package::{Package, read_package};
 pub use payload::{Payload, PayloadFile, read_header_blob};
 pub use solve::solve;

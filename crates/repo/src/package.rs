@@ -6,7 +6,7 @@ use camino::Utf8Path;
 use rpm::{DependencyFlags, PackageMetadata};
 use serde::{Deserialize, Serialize};
 
-use crate::{Capability, RepoError};
+use crate::{Capability, RepoError, header};
 
 /// What the header of a binary RPM says, as far as solving and listing need it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,7 +78,7 @@ impl fmt::Display for Package {
 /// When the file cannot be read or is not an RPM.
 pub fn read_package(path: &Utf8Path) -> Result<Package, RepoError> {
     let wrong = RepoError::header(path);
-    let header = PackageMetadata::open(path).map_err(&wrong)?;
+    let header = header::read_header(path)?;
     let text = |value: Result<&str, rpm::Error>| value.map(str::to_owned).map_err(&wrong);
     let capabilities = |value: Result<Vec<rpm::Dependency>, rpm::Error>| -> Result<Vec<Capability>, RepoError> {
         let mut found = Vec::new();

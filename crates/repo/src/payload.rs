@@ -7,9 +7,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 use rpm::PackageMetadata;
 
-use crate::RepoError;
 use crate::cpio::{Archive, Head};
 use crate::files::is_plain;
+use crate::{RepoError, header};
 
 /// The bits of a mode that say what a file is.
 const KIND: u32 = 0o170_000;
@@ -62,22 +62,41 @@ impl Payload {
     /// # Errors
     /// When the file is not an RPM, or its payload is packed in a way that Basalt does not use.
     pub fn open(path: &Utf8Path) -> Result<Self, RepoError> {
-        let header = PackageMetadata::open(path).map_err(RepoError::header(path))?;
-        let start = header.get_package_segment_offsets().payload;
+        let header = header::read_header(path)?;
+        let mut file = File::open(path).map_err(RepoError::io("cannot open", path))?;
+        file.seek(SeekFrom::Start(header.get_package_segment_offsets().payload))
+            .map_err(RepoError::io("cannot read", path))?;
+        Self::after(&header, path, BufReader::with_capacity(256 * 1024, file))
+    }
+
+    /// The payload of an RPM that is in memory; `name` is for errors.
+    ///
+    /// # Errors
+    /// As when a file is opened.
+    pub fn of_bytes(name: &Utf8Path, bytes: &[u8]) -> Result<Self, RepoError> {
+        let header = header::parse_header(name, &mut &bytes[..])?;
+        let start = usize::try_from(header.get_package_segment_offsets().payload).ok();
+        let payload = start.and_then(|start| bytes.get(start..));
+        let payload = payload.ok_or_else(|| RepoError::payload(name, "it has none"))?;
+        Self::after(&header, name, std::io::Cursor::new(payload.to_vec()))
+    }
+
+    /// What follows a header.
+    fn after(
+        header: &PackageMetadata,
+        path: &Utf8Path,
+        mut packed: impl BufRead + Send + 'static,
+    ) -> Result<Self, RepoError> {
         let compressor = header
             .header
             .get_entry_data_as_string(rpm::IndexTag::RPMTAG_PAYLOADCOMPRESSOR);
-        let mut file = File::open(path).map_err(RepoError::io("cannot open", path))?;
-        file.seek(SeekFrom::Start(start))
-            .map_err(RepoError::io("cannot read", path))?;
-        let mut file = BufReader::with_capacity(256 * 1024, file);
         // Where nothing is said it is gzip, if it is compressed at all.
-        let plain = |file: &mut BufReader<File>| file.fill_buf().is_ok_and(|bytes| bytes.starts_with(b"0707"));
-        let compressor = compressor.unwrap_or_else(|_| if plain(&mut file) { "none" } else { "gzip" });
+        let plain = packed.fill_buf().is_ok_and(|bytes| bytes.starts_with(b"0707"));
+        let compressor = compressor.unwrap_or(if plain { "none" } else { "gzip" });
         let plain: Box<dyn Read + Send> = match compressor {
-            "zstd" => Box::new(zstd::Decoder::with_buffer(file).map_err(RepoError::io("cannot decompress", path))?),
-            "gzip" => Box::new(flate2::bufread::MultiGzDecoder::new(file)),
-            "none" | "" => Box::new(file),
+            "zstd" => Box::new(zstd::Decoder::with_buffer(packed).map_err(RepoError::io("cannot decompress", path))?),
+            "gzip" => Box::new(flate2::bufread::MultiGzDecoder::new(packed)),
+            "none" | "" => Box::new(packed),
             other => {
                 return Err(RepoError::payload(
                     path,
@@ -169,7 +188,7 @@ impl Read for Payload {
 pub fn read_header_blob(path: &Utf8Path) -> Result<Vec<u8>, RepoError> {
     /// Magic number, version and four reserved bytes.
     const MAGIC: u64 = 8;
-    let header = PackageMetadata::open(path).map_err(RepoError::header(path))?;
+    let header = header::read_header(path)?;
     let offsets = header.get_package_segment_offsets();
     let start = offsets.header + MAGIC;
     let length = offsets

@@ -11,7 +11,7 @@ use resolvo::{
 };
 
 use crate::capability::{compare, usr_merged};
-use crate::{Capability, Package, SolveError, explain};
+use crate::{Capability, Package, SolveError, contradiction, explain};
 
 /// The packages that fulfil the requests and all that they require, sorted by name.
 ///
@@ -35,12 +35,11 @@ pub fn solve<'a>(requests: &[String], available: &'a [Package]) -> Result<Vec<&'
             if !missing.is_empty() {
                 return Err(SolveError::Missing { missing });
             }
-            let explanation = conflict
-                .display_user_friendly(&solver)
-                .to_string()
-                .trim_end()
-                .to_owned();
-            return Err(SolveError::Conflict { explanation });
+            let known = contradiction::contradiction(&requests, &solver.provider().providers);
+            let explanation = known.unwrap_or_else(|| conflict.display_user_friendly(&solver).to_string());
+            return Err(SolveError::Conflict {
+                explanation: explanation.trim_end().to_owned(),
+            });
         }
     };
     let universe = solver.provider();

@@ -10,13 +10,22 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use crate::{Payload, PayloadFile, RepoError};
 
+/// Permissions without set-user-ID and set-group-ID.
+const RIGHTS: u32 = 0o1777;
+/// The longest target of a link that Linux takes (`PATH_MAX`).
+const LONGEST_TARGET: u64 = 4096;
+
 /// Unpacks an RPM into a folder, which is made when it is not there.
 ///
 /// Owners are ignored, so that nobody's privileges are needed: everything belongs to the caller. Modes, times, links
-/// and hard links are kept, but for folders being open to their owner at least, so that they can be filled and removed.
+/// and hard links are kept, but for two things. Folders are open to their owner at least, so that they can be filled and
+/// removed. The set-user-ID and set-group-ID bits are dropped: they would lend the caller's identity, not root's.
+///
+/// Nothing outside of the folder is touched, whatever the RPM has in it.
 ///
 /// # Errors
-/// When the RPM is damaged; when a path leads out of the folder or through a link; when something cannot be written.
+/// When the RPM is damaged; when a path leads out of the folder or through a link; when something is there twice; when
+/// something cannot be written.
 pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RepoError> {
     fs::create_dir_all(into).map_err(RepoError::io("cannot create", into))?;
     let mut payload = Payload::open(rpm)?;
@@ -38,7 +47,7 @@ pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RepoError> {
     // From the inside out: what is made in a folder changes its time, and its mode may forbid that.
     directories.sort();
     for (directory, mode, modified) in directories.iter().rev() {
-        let permissions = std::fs::Permissions::from_mode(mode | 0o700);
+        let permissions = std::fs::Permissions::from_mode(mode & RIGHTS | 0o700);
         fs::set_permissions(directory, permissions)
             .map_err(RepoError::io("cannot change the permissions of", directory))?;
         set_time(directory, *modified)?;
@@ -74,13 +83,20 @@ fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Pa
     if file.is_directory() {
         // Open for now; its own mode comes when it is full.
         return match fs::create_dir(target) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(RepoError::io("cannot create", target)(error))
-            }
-            _ => Ok(()),
+            // A package may declare a folder that was made for something in it. A link to a folder is not one: what
+            // follows would change what it leads to.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_folder(target) => Ok(()),
+            result => result.map_err(RepoError::io("cannot create", target)),
         };
     }
     if file.is_symlink() {
+        if file.size > LONGEST_TARGET {
+            let path = file.paths.join("`, `");
+            return Err(RepoError::payload(
+                rpm,
+                format!("the link `{path}` has an impossible length"),
+            ));
+        }
         let mut to = String::new();
         payload
             .read_to_string(&mut to)
@@ -103,12 +119,20 @@ fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Pa
         .mode(0o600)
         .open(target)
         .map_err(RepoError::io("cannot create", target))?;
-    io::copy(payload, &mut written).map_err(RepoError::io("cannot write", target))?;
+    io::copy(payload, &mut written).map_err(|error| match error.kind() {
+        // Of the payload, not of our disk.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => RepoError::payload(rpm, error.to_string()),
+        _ => RepoError::io("cannot write", target)(error),
+    })?;
     written
-        .set_permissions(std::fs::Permissions::from_mode(file.mode))
+        .set_permissions(std::fs::Permissions::from_mode(file.mode & RIGHTS))
         .map_err(RepoError::io("cannot change the permissions of", target))?;
     drop(written);
     set_time(target, file.modified)
+}
+
+fn is_folder(path: &Utf8Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
 }
 
 fn set_time(path: &Utf8Path, modified: u32) -> Result<(), RepoError> {

@@ -115,19 +115,102 @@ fn what_is_missing_is_named_with_who_needs_it() {
     );
 }
 
+fn lines(requests: &[&str], available: &[Package]) -> Vec<String> {
+    let error = error(requests, available);
+    assert!(matches!(error, SolveError::Conflict { .. }), "{error}");
+    let text = error.to_string();
+    let mut lines = text.lines().map(str::to_owned);
+    assert_eq!(
+        lines.next().as_deref(),
+        Some("the packages that were asked for cannot be installed together:")
+    );
+    lines.collect()
+}
+
 #[test]
-fn what_excludes_each_other_is_named() {
+fn what_conflicts_is_named_with_who_needs_it() {
     let mut all = distribution();
     all.push(package("iptables-legacy", "1-1", &["P: iptables", "C: iptables-nft"]));
     all.push(package("iptables-nft", "1-1", &["P: iptables"]));
+    all.push(package("kube-proxy", "1-1", &["R: iptables-nft >= 1"]));
+    all.push(package("node", "1-1", &["R: kube-proxy"]));
     assert_eq!(names(&["iptables"], &all), ["iptables-legacy-1-1"]);
-    let error = error(&["iptables-legacy", "iptables-nft"], &all);
-    assert!(matches!(error, SolveError::Conflict { .. }));
-    let text = error.to_string();
-    assert!(
-        text.contains("iptables-legacy") && text.contains("iptables-nft"),
-        "{text}"
+    assert_eq!(
+        lines(&["iptables-legacy", "iptables-nft"], &all),
+        [
+            "`iptables-legacy` conflicts with `iptables-nft`, and both are needed:",
+            "  `iptables-legacy`, which was asked for",
+            "  `iptables-nft`, which was asked for",
+        ]
     );
+    assert_eq!(
+        lines(&["node", "iptables-legacy"], &all),
+        [
+            "`iptables-legacy` conflicts with `iptables-nft`, and both are needed:",
+            "  `iptables-legacy`, which was asked for",
+            "  `iptables-nft >= 1`, which `kube-proxy` needs (node needs kube-proxy)",
+        ]
+    );
+}
+
+#[test]
+fn a_conflict_with_what_something_provides_counts() {
+    let mut all = distribution();
+    all.push(package("nftables", "1-1", &["C: iptables < 2"]));
+    all.push(package("iptables-nft", "1-1", &["P: iptables = 1.8"]));
+    assert_eq!(
+        lines(&["iptables-nft", "nftables"], &all)[0],
+        "`nftables` conflicts with `iptables-nft`, and both are needed:"
+    );
+}
+
+#[test]
+fn versions_that_do_not_meet_are_named_with_who_wants_them() {
+    let mut all = distribution();
+    all.push(package("old", "1-1", &["R: zlib < 1.3.1"]));
+    assert_eq!(
+        lines(&["zlib-devel", "old"], &all),
+        [
+            "no version of `zlib` is right for all who want it:",
+            "  `zlib = 1.3.1-1`, which `zlib-devel` needs",
+            "  `zlib < 1.3.1`, which `old` needs",
+            "there is `1.3.1-1`, `1.3-1`",
+        ]
+    );
+    assert_eq!(
+        lines(&["zlib < 1.3.1", "zlib > 1.3"], &all),
+        [
+            "no version of `zlib` is right for all who want it:",
+            "  `zlib < 1.3.1`, which was asked for",
+            "  `zlib > 1.3`, which was asked for",
+            "there is `1.3.1-1`, `1.3-1`",
+        ]
+    );
+}
+
+#[test]
+fn what_is_replaced_cannot_be_asked_for_beside_it() {
+    let mut all = distribution();
+    all.push(package("zlib-ng", "2-1", &["P: libz.so.1()(64bit)", "O: zlib < 2"]));
+    assert_eq!(
+        lines(&["zlib-ng", "zlib-devel"], &all),
+        [
+            "`zlib-ng` replaces `zlib`, and both are needed:",
+            "  `zlib-ng`, which was asked for",
+            "  `zlib = 1.3.1-1`, which `zlib-devel` needs",
+        ]
+    );
+}
+
+#[test]
+fn where_there_was_a_choice_the_solver_says_why_none_will_do() {
+    let mut all = distribution();
+    all.push(package("legacy", "1-1", &["P: filter", "C: zlib"]));
+    all.push(package("modern", "1-1", &["P: filter", "C: zlib"]));
+    let text = lines(&["filter", "zlib"], &all).join("\n");
+    for name in ["legacy", "modern", "zlib"] {
+        assert!(text.contains(name), "{text}");
+    }
 }
 
 #[test]

@@ -13,6 +13,9 @@ pub struct Sandbox {
     pub(crate) mounts: Vec<Mount>,
     pub(crate) network: Network,
     pub(crate) hostname: String,
+    pub(crate) user: u32,
+    pub(crate) umask: u32,
+    pub(crate) processor: Option<usize>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) directory: Utf8PathBuf,
     pub(crate) arguments: Vec<String>,
@@ -74,6 +77,9 @@ impl Sandbox {
             mounts: Vec::new(),
             network: Network::None,
             hostname: "basalt".to_owned(),
+            user: 0,
+            umask: 0o022,
+            processor: None,
             environment: Vec::new(),
             directory: "/".into(),
             arguments: Vec::new(),
@@ -123,6 +129,24 @@ impl Sandbox {
     /// Names the host that the program believes to be on.
     pub fn hostname(mut self, name: impl Into<String>) -> Self {
         self.hostname = name.into();
+        self
+    }
+
+    /// Who the program believes to be: its user and group id. It is root unless said, and without any power otherwise.
+    pub fn user(mut self, id: u32) -> Self {
+        self.user = id;
+        self
+    }
+
+    /// The permissions that new files do not get, as `umask` takes them; 022 unless said.
+    pub fn umask(mut self, umask: u32) -> Self {
+        self.umask = umask;
+        self
+    }
+
+    /// Keeps the program on one processor: that of this number among those that we may use, counted around.
+    pub fn processor(mut self, number: usize) -> Self {
+        self.processor = Some(number);
         self
     }
 

@@ -4,15 +4,24 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::{Command, ExitStatus};
 
 use rustix::process::{Signal, WaitOptions, WaitStatus, set_parent_process_death_signal};
+use rustix::thread::CpuSet;
 
-use crate::{Sandbox, SandboxError, mounts};
+use crate::{Sandbox, SandboxError, mounts, namespace};
 
 /// Makes the sandbox's view of the world, runs the program in it, reaps whatever it leaves, and returns its status.
 pub(crate) fn run(sandbox: &Sandbox) -> Result<i32, SandboxError> {
     set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
     rustix::system::sethostname(sandbox.hostname.as_bytes()).map_err(SandboxError::call("sethostname"))?;
     mounts::enter(sandbox)?;
-    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(sandbox.umask));
+    if let Some(number) = sandbox.processor {
+        keep_to(number)?;
+    }
+    if sandbox.user != 0 {
+        namespace::become_user(sandbox.user)?;
+        // As in the first stage, that took the signal away.
+        set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
+    }
     let program = &sandbox.arguments[0];
     let child = Command::new(program)
         .args(&sandbox.arguments[1..])
@@ -33,6 +42,17 @@ pub(crate) fn run(sandbox: &Sandbox) -> Result<i32, SandboxError> {
             Err(source) => return Err(SandboxError::Call { call: "wait", source }),
         }
     }
+}
+
+/// Leaves one processor of those that we may use.
+fn keep_to(number: usize) -> Result<(), SandboxError> {
+    let ours = rustix::thread::sched_getaffinity(None).map_err(SandboxError::call("sched_getaffinity"))?;
+    let allowed: Vec<_> = (0..CpuSet::MAX_CPU).filter(|cpu| ours.is_set(*cpu)).collect();
+    let mut one = CpuSet::new();
+    if let Some(cpu) = allowed.get(number % allowed.len().max(1)) {
+        one.set(*cpu);
+    }
+    rustix::thread::sched_setaffinity(None, &one).map_err(SandboxError::call("sched_setaffinity"))
 }
 
 fn wait_code(status: WaitStatus) -> i32 {

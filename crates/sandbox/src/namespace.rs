@@ -30,15 +30,35 @@ pub fn enter_new(kinds: Kinds) -> Result<(), SandboxError> {
     flags.set(UnshareFlags::NEWNET, kinds.network);
     flags.set(UnshareFlags::NEWPID, kinds.processes);
     flags.set(UnshareFlags::NEWUTS | UnshareFlags::NEWIPC, kinds.identity);
+    unshare(flags)?;
+    map((0, uid), (0, gid))
+}
+
+/// In a sandbox, where we are root: becomes an ordinary user with that user and group id, in a user namespace within.
+///
+/// Must be called while the process has one thread, after the last mount: there is no power over the sandbox from there.
+///
+/// # Errors
+/// When the kernel refuses.
+pub(crate) fn become_user(id: u32) -> Result<(), SandboxError> {
+    unshare(UnshareFlags::NEWUSER)?;
+    map((id, 0), (id, 0))
+}
+
+fn unshare(flags: UnshareFlags) -> Result<(), SandboxError> {
     // SAFETY: the flags leave the table of open files shared, which is what makes unshare unsafe.
     #[expect(unsafe_code, reason = "unshare(2) has no safe form")]
-    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(SandboxError::Namespaces)?;
+    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(SandboxError::Namespaces)
+}
+
+/// Maps one user and one group: the id inside, and the id outside.
+fn map((user, outer_user): (u32, u32), (group, outer_group): (u32, u32)) -> Result<(), SandboxError> {
     let write =
         |file: &'static str, text: String| fs::write(file, text).map_err(|source| SandboxError::Ids { file, source });
     // Without setgroups, an ordinary user may map the group.
     write("/proc/self/setgroups", "deny".to_owned())?;
-    write("/proc/self/uid_map", format!("0 {uid} 1"))?;
-    write("/proc/self/gid_map", format!("0 {gid} 1"))
+    write("/proc/self/uid_map", format!("{user} {outer_user} 1"))?;
+    write("/proc/self/gid_map", format!("{group} {outer_group} 1"))
 }
 
 /// Enters the user, mount and network namespaces of the process `id`, which must be the same user's.

@@ -16,6 +16,7 @@ fn main() {
         Trial::test("there_is_no_network", there_is_no_network),
         Trial::test("read_only_means_read_only", read_only_means_read_only),
         Trial::test("exit_codes_come_through", exit_codes_come_through),
+        Trial::test("surroundings_are_what_was_said", surroundings_are_what_was_said),
         Trial::test(
             "what_the_program_leaves_running_ends",
             what_the_program_leaves_running_ends,
@@ -148,5 +149,26 @@ fn what_the_program_leaves_running_ends() -> Result<(), Failed> {
     )?;
     std::thread::sleep(std::time::Duration::from_millis(1200));
     assert!(!path.join("shown/late").exists());
+    Ok(())
+}
+
+fn surroundings_are_what_was_said() -> Result<(), Failed> {
+    let (_guard, folder) = folder();
+    let writable = folder.join("writable");
+    std::fs::create_dir_all(&writable)?;
+    let script = "id -u; id -g; umask; nproc; uname -n; touch /writable/file; stat -c '%u %a' /writable/file";
+    let plain = host_root(&folder).mount(Mount::Bind {
+        from: writable,
+        to: "/writable".into(),
+        writable: true,
+    });
+    let other = plain.clone().user(1234).umask(0o027).processor(5).hostname("elsewhere");
+    let said = sh(&other, script)?;
+    assert_eq!(
+        said.lines().collect::<Vec<_>>(),
+        ["1234", "1234", "0027", "1", "elsewhere", "1234 640"]
+    );
+    let usual = sh(&plain, "id -u; umask; uname -n; stat -c %u /writable/file")?;
+    assert_eq!(usual.lines().collect::<Vec<_>>(), ["0", "0022", "basalt", "0"]);
     Ok(())
 }

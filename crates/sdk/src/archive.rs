@@ -50,12 +50,7 @@ fn is_debian(site: &str) -> bool {
 ///
 /// # Errors
 /// When one cannot be fetched, or is not what it should be. What was fetched by then is kept.
-pub fn fetch(
-    files: &[ArchiveFile],
-    lock: &'static str,
-    store: &Store,
-    reporter: &dyn Reporter,
-) -> Result<(), SdkError> {
+pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
     let missing: Vec<_> = files
         .iter()
         .filter(|file| store.object(&file.sha256).is_none())
@@ -93,14 +88,14 @@ pub fn fetch(
     Ok(())
 }
 
-fn take(path: &Utf8Path, file: &ArchiveFile, lock: &'static str, store: &Store) -> Result<(), SdkError> {
+fn take(path: &Utf8Path, file: &ArchiveFile, lock: &str, store: &Store) -> Result<(), SdkError> {
     let content = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
     let (actual, _) = Digest::of_reader(content).map_err(StoreError::io("cannot read", path))?;
     if actual != file.sha256 {
         let (actual, expected) = (actual.to_hex(), file.sha256.to_hex());
         return Err(SdkError::Digest {
             path: file.path.clone(),
-            lock,
+            lock: lock.to_owned(),
             actual,
             expected,
         });

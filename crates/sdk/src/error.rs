@@ -41,7 +41,7 @@ pub enum SdkError {
         /// Below the archive's root.
         path: String,
         /// The lock.
-        lock: &'static str,
+        lock: String,
         /// What it is.
         actual: String,
         /// What it should be.

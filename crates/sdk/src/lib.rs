@@ -8,6 +8,10 @@
 //! ```
 //!
 //! [`SdkTree::sandbox`] runs any tool of the tree.
+//!
+//! Beside the SDK there are other trees of the same kind, made only when something asks for them: `reference` holds the
+//! tools of others that tests compare with. They have a definition and a lock of their own, so that a change of them
+//! changes nothing of what is built.
 
 mod apt;
 pub mod archive;

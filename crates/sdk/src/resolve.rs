@@ -23,19 +23,21 @@ pub struct Change {
     pub now: Option<String>,
 }
 
-/// Resolves the packages that `sdk.toml` wants, writes `sdk.lock`, and says what changed.
+/// Resolves the packages that a definition (`sdk.toml`) wants, writes the lock beside it (`sdk.lock`), and says what
+/// changed.
 ///
 /// # Errors
 /// When the archive cannot be reached or cannot fulfil what is wanted.
-pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Change>, SdkError> {
-    let definition_path = folder.join("sdk.toml");
-    let text = fs_err::read_to_string(&definition_path).map_err(StoreError::io("cannot read", &definition_path))?;
+pub fn lock(definition_path: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Change>, SdkError> {
+    let lock_path = definition_path.with_extension("lock");
+    let name = definition_path.file_stem().unwrap_or_default();
+    let text = fs_err::read_to_string(definition_path).map_err(StoreError::io("cannot read", definition_path))?;
     let definition = SdkDefinition::parse(&text).map_err(|error| SdkError::File {
-        path: definition_path,
+        path: definition_path.to_owned(),
         message: error.to_string(),
         remedy: "it holds a list `suites` and a table `packages` of lists",
     })?;
-    let task = reporter.task("resolving the SDK's packages", Unit::Items, None);
+    let task = reporter.task(&format!("resolving the packages of {name}.toml"), Unit::Items, None);
     let apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
     apt.update()?;
     let answer = apt
@@ -46,13 +48,23 @@ pub fn lock(folder: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result
     let packages = parse_uris(&answer.text(), &apt.mirror);
     let suite = definition.suites.first().cloned().unwrap_or_default();
     let new = SdkLock { suite, packages };
-    let lock_path = folder.join("sdk.lock");
     let old = fs_err::read_to_string(&lock_path)
         .ok()
         .and_then(|text| SdkLock::parse(&text).ok());
-    write::atomically(&lock_path, new.render())?;
+    write::atomically(&lock_path, render(&new, name))?;
     task.finish(Outcome::Done);
     Ok(changes(old.as_ref(), &new))
+}
+
+/// The text of a lock, whose first line says what it belongs to.
+fn render(lock: &SdkLock, name: &str) -> String {
+    let text = lock.render();
+    match text.split_once('\n') {
+        Some((_, rest)) if name != "sdk" => format!(
+            "# Every package of the tree `{name}`. Written by `./basalt sdk lock` from {name}.toml; do not edit.\n{rest}"
+        ),
+        _ => text,
+    }
 }
 
 /// Reads lines of the form `'URL' file size SHA256:digest`.

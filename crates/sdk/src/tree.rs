@@ -1,4 +1,4 @@
-//! The SDK's tree: made from exactly the locked packages, offline.
+//! Trees of tools: the SDK's, and those that tests compare with. Made from exactly the locked packages, offline.
 
 use std::fmt::Write as _;
 
@@ -23,7 +23,7 @@ const LEFT_OUT: &[&str] = &[
     "/usr/share/locale/*",
 ];
 
-/// The tree of build tools.
+/// A tree of tools: those that build, or others that have a lock of their own.
 #[derive(Debug, Clone)]
 pub struct SdkTree {
     /// Its folder in the store.
@@ -74,7 +74,8 @@ pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> R
     let _alone = store.lock("sdk", |_| {
         reporter.note("waiting for another basalt that makes the SDK")
     })?;
-    let path = store.tree_or_make(&digest, |tree| make(&lock, tree, store, reporter))?;
+    let name = lock_path.file_name().unwrap_or_default();
+    let path = store.tree_or_make(&digest, |tree| make(&lock, name, tree, store, reporter))?;
     Ok(SdkTree { path, digest })
 }
 
@@ -85,7 +86,7 @@ fn digest(lock: &str) -> Digest {
     hasher.finish()
 }
 
-fn make(lock: &SdkLock, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
+fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
     let files: Vec<_> = lock
         .packages
         .iter()
@@ -95,10 +96,10 @@ fn make(lock: &SdkLock, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter)
             size: package.size,
         })
         .collect();
-    archive::fetch(&files, "sdk.lock", store, reporter)?;
+    archive::fetch(&files, name, store, reporter)?;
     let workspace = store.workspace()?;
     let repository = workspace.path().join("repository");
-    let task = reporter.task("making the SDK", Unit::Items, None);
+    let task = reporter.task(&format!("making the tree of {name}"), Unit::Items, None);
     task.detail("index");
     index(lock, &repository, store)?;
     task.detail("mmdebstrap");

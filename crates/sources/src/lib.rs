@@ -18,10 +18,12 @@ mod error;
 mod finding;
 mod go;
 mod lock;
+mod materials;
 mod repository;
 mod set;
 
 pub use error::SourcesError;
 pub use finding::SourceFinding;
 pub use lock::{Relocked, relock};
+pub use materials::Material;
 pub use set::{Fetched, SourceSet, Tools};

@@ -38,7 +38,7 @@ pub(crate) fn fetch(
 }
 
 /// All files below the paths that are named, from the root of the repository, sorted.
-fn list(set: &SourceSet, files: &RepositoryFiles, tools: &Tools) -> Result<Vec<Utf8PathBuf>, SourcesError> {
+pub(crate) fn list(set: &SourceSet, files: &RepositoryFiles, tools: &Tools) -> Result<Vec<Utf8PathBuf>, SourcesError> {
     let mut found = Vec::new();
     let mut rest = files.paths.clone();
     while let Some(path) = rest.pop() {

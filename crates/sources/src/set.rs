@@ -65,6 +65,11 @@ impl SourceSet {
         })
     }
 
+    /// Whether it is made from Go modules or crates.
+    pub fn has_modules(&self) -> bool {
+        !self.lock.go.is_empty() || !self.lock.cargo.is_empty()
+    }
+
     /// The digest of all that the lock names. It reads files of the repository, and nothing else.
     ///
     /// # Errors

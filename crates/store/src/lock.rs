@@ -5,7 +5,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::time::Duration;
 
 use basalt_process::interrupt;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 
 use crate::StoreError;
 
@@ -26,8 +26,12 @@ impl Lock {
             .map_err(StoreError::io("cannot open the lock", path))
     }
 
-    /// Waits for the lock; `blocked` is told once, with the id of the process that has it, when there is a wait.
-    pub(crate) fn exclusive(path: &Utf8PathBuf, blocked: impl FnOnce(Option<u32>)) -> Result<Self, StoreError> {
+    /// Waits for the lock that the file `path` stands for; `blocked` is told once, with the id of the process that has it,
+    /// when there is a wait.
+    ///
+    /// # Errors
+    /// When interrupted, or when the lock cannot be made.
+    pub fn exclusive(path: &Utf8Path, blocked: impl FnOnce(Option<u32>)) -> Result<Self, StoreError> {
         let mut blocked = Some(blocked);
         loop {
             if let Some(lock) = Self::try_exclusive(path)? {

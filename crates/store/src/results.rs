@@ -28,6 +28,15 @@ impl Store {
         }
     }
 
+    /// Whether there is a result of that key. Being asked for counts as use.
+    pub fn has_result(&self, key: &Digest) -> bool {
+        let path = self.result_path(key);
+        path.is_file() && {
+            self.mark_used(&path);
+            true
+        }
+    }
+
     /// Keeps a result.
     ///
     /// # Errors

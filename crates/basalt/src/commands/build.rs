@@ -81,7 +81,7 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
 }
 
 /// The package of that name; where there is none, an image may have been meant.
-fn package(name: &str, workshop: &Workshop, images: &BTreeMap<String, ImageDefinition>) -> Result<usize> {
+pub fn package(name: &str, workshop: &Workshop, images: &BTreeMap<String, ImageDefinition>) -> Result<usize> {
     let found = workshop.distribution.package(name);
     let Err(BuildError::NoSuchPackage { .. }) = found else {
         return Ok(found?);

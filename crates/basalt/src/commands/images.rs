@@ -24,6 +24,52 @@ pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>
 
 /// The same, where the packages are read already.
 pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+    let assembled = assemble(project, workshop, names)?;
+    Ok(assembled
+        .into_iter()
+        .map(|assembled| (assembled.parts.definition.name, assembled.image))
+        .collect())
+}
+
+/// What an image is made of.
+pub struct Parts {
+    /// Its definition, complete with what it extends.
+    pub definition: ImageDefinition,
+    /// The packages that it installs, by name.
+    pub rpms: Vec<Rpm>,
+}
+
+/// An image with all that it was composed from.
+pub struct Assembled {
+    /// What it was composed from.
+    pub parts: Parts,
+    /// The image.
+    pub image: Image,
+}
+
+/// Builds what the images install, as far as it is not built, and composes them.
+pub fn assemble(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<Vec<Assembled>> {
+    let catalogue = project.catalogue()?;
+    let composer = Composer {
+        store: &project.store,
+        sdk: &workshop.sdk,
+        arch: workshop.ground.arch,
+        catalogue: &catalogue,
+        reporter: project.reporter(),
+    };
+    let mut images = Vec::new();
+    for parts in parts(project, workshop, names)? {
+        let image = with_payloads(project, &parts.rpms, |payloads| {
+            composer.compose(&parts.definition, payloads)
+        })?;
+        images.push(Assembled { parts, image });
+    }
+    Ok(images)
+}
+
+/// What images are made of, in the order of the names. The packages are built as far as they are not, and nothing is
+/// composed.
+pub fn parts(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<Vec<Parts>> {
     let folder = project.distro().join("images");
     let definitions = names
         .iter()
@@ -40,28 +86,27 @@ pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result
     }
     let targets: BTreeSet<usize> = sources.values().flatten().copied().collect();
     let built = workshop.engine(project, false).build(targets)?;
-    let composer = Composer {
-        store: &project.store,
-        sdk: &workshop.sdk,
-        arch: workshop.ground.arch,
-        reporter: project.reporter(),
-    };
-    let mut images = BTreeMap::new();
-    for definition in &definitions {
-        let rpms = installed(definition, &sources[&definition.name], &built, workshop)?;
-        let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
-        let payloads: Vec<_> = rpms
-            .iter()
-            .zip(&paths)
-            .map(|(rpm, path)| Payload {
-                package: &rpm.package,
-                path,
-                digest: rpm.digest,
-            })
-            .collect();
-        images.insert(definition.name.clone(), composer.compose(definition, &payloads)?);
+    let mut parts = Vec::new();
+    for definition in definitions {
+        let rpms = installed(&definition, &sources[&definition.name], &built, workshop)?;
+        parts.push(Parts { definition, rpms });
     }
-    Ok(images)
+    Ok(parts)
+}
+
+/// Does something with packages of the store as payloads.
+pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
+    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+    let payloads: Vec<_> = rpms
+        .iter()
+        .zip(&paths)
+        .map(|(rpm, path)| Payload {
+            package: &rpm.package,
+            path,
+            digest: rpm.digest,
+        })
+        .collect();
+    work(&payloads)
 }
 
 /// The packages of an image: those that it names, and what they require.

@@ -1,8 +1,9 @@
-//! `basalt sdk`: the tree of build tools.
+//! `basalt sdk`: the tree of build tools, and the trees beside it.
 
 use std::process::ExitCode;
 
-use miette::Result;
+use basalt_sandbox::Network;
+use miette::{Result, miette};
 
 use super::{answer, answer_json, passed_on};
 use crate::arguments::Sdk;
@@ -11,36 +12,60 @@ use crate::project::Project;
 /// Makes it, locks it, or steps into it.
 pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
     match what {
-        Sdk::Build => {
-            let sdk = project.sdk()?;
+        Sdk::Build { tree } => {
+            let sdk = project.tree(tree.as_deref())?;
             if json {
                 answer_json(&serde_json::json!({ "path": sdk.path, "digest": sdk.digest }));
             } else {
                 answer(&sdk.path);
             }
         }
-        Sdk::Lock => {
-            let changes = basalt_sdk::lock(&project.distro().join("sdk"), &project.store, project.reporter())?;
-            if json {
-                answer_json(&changes);
-            } else {
-                for change in &changes {
-                    let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
-                    answer(format!(
-                        "{:<32} {} -> {}",
-                        change.name,
-                        version(&change.before),
-                        version(&change.now)
-                    ));
-                }
-                answer(format!("{} packages changed in distro/sdk/sdk.lock", changes.len()));
-            }
-        }
-        Sdk::Shell => {
+        Sdk::Lock { tree } => lock(project, tree.as_deref(), json)?,
+        Sdk::Shell { tree, network } => {
             let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
-            let sandbox = project.sdk()?.sandbox().env("TERM", terminal);
+            let mut sandbox = project.tree(tree.as_deref())?.sandbox().env("TERM", terminal);
+            if *network {
+                sandbox = sandbox.network(Network::Inherited);
+            }
             return Ok(passed_on(sandbox.command("bash", ["--norc"]).interactive()?));
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn lock(project: &Project, tree: Option<&str>, json: bool) -> Result<()> {
+    let mut changed = serde_json::Map::new();
+    let mut found = false;
+    for definition in project.trees()? {
+        let name = definition.file_stem().unwrap_or_default();
+        if tree.is_some_and(|tree| tree != name) {
+            continue;
+        }
+        found = true;
+        let changes = basalt_sdk::lock(&definition, &project.store, project.reporter())?;
+        if !json {
+            for change in &changes {
+                let version = |version: &Option<String>| version.clone().unwrap_or_else(|| "-".to_owned());
+                answer(format!(
+                    "{:<32} {} -> {}",
+                    change.name,
+                    version(&change.before),
+                    version(&change.now)
+                ));
+            }
+            answer(format!("{} packages changed in distro/sdk/{name}.lock", changes.len()));
+        }
+        changed.insert(name.to_owned(), serde_json::json!(changes));
+    }
+    if !found {
+        return Err(miette!(
+            help = "what there is: `ls distro/sdk/*.toml`",
+            "there is no tree `{}`",
+            tree.unwrap_or_default()
+        ));
+    }
+    if json {
+        answer_json(&changed);
+    }
+    Ok(())
 }

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_build::BuildRoot;
+use basalt_build::{BuildRoot, Conditions};
 use miette::Result;
 
 use super::passed_on;
@@ -12,8 +12,16 @@ use crate::project::Project;
 pub fn run(project: &Project, package: &str) -> Result<ExitCode> {
     let workshop = project.workshop()?;
     let index = workshop.distribution.package(package)?;
-    let (sources, sysroot) = workshop.engine(project, false).ingredients(index)?;
+    let ingredients = workshop.engine(project, false).ingredients(index)?;
+    let conditions = Conditions::ordinary(workshop.ground.jobs);
     let folder = &workshop.distribution.folders[index];
-    let root = BuildRoot::prepare(&workshop.ground, &project.store, folder, &sources, &sysroot)?;
-    Ok(passed_on(root.shell(&workshop.ground).interactive()?))
+    let root = BuildRoot::prepare(
+        &workshop.ground,
+        &conditions,
+        &project.store,
+        folder,
+        &ingredients.sources,
+        &ingredients.trees,
+    )?;
+    Ok(passed_on(root.shell().interactive()?))
 }

@@ -35,7 +35,7 @@ struct Steps<'a> {
 pub fn run(project: &Project, quick: bool, json: bool) -> Result<ExitCode> {
     let mut steps = Steps {
         project,
-        count: if quick { 3 } else { 7 },
+        count: if quick { 3 } else { 9 },
         begun: 0,
         tally: Tally::default(),
     };
@@ -91,6 +91,11 @@ impl Steps<'_> {
         let engine = surroundings(self.cargo(["test", "--workspace", "--test", "engine"]))?;
         self.tests("the engine on small packages", "engine", &engine)?;
         self.step("packages and images", |steps| steps.images())?;
+        self.step("tools of others", |steps| {
+            steps.project.tree(Some("reference")).map(drop)
+        })?;
+        let trust = surroundings(self.cargo(["test", "--workspace", "--test", "trust"]))?;
+        self.tests("what can be trusted", "trust", &trust)?;
         let node = surroundings(self.cargo(["test", "--workspace", "--test", "node"]))?;
         self.tests("the real thing", "node", &node)
     }

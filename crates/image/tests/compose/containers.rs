@@ -58,6 +58,8 @@ pub fn a_container_is_as_oci_describes_it() -> Result<(), Failed> {
         "etc/passwd",
         "etc/group",
         "usr/lib/sysimage/rpm/rpmdb.sqlite",
+        "usr/share/sbom/web.spdx.json",
+        "usr/share/sbom/web.cdx.json",
         "usr/bin/web",
     ] {
         assert!(paths.iter().any(|found| found == path), "{path} is not in {paths:?}");

@@ -1,5 +1,6 @@
 //! Small packages, and a store of their own.
 
+use basalt_bom::Catalogue;
 use basalt_image::{Composer, Image, ImageError, Payload};
 use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
@@ -36,6 +37,7 @@ pub struct Fixture {
     path: Utf8PathBuf,
     pub store: Store,
     pub sdk: SdkTree,
+    catalogue: Catalogue,
 }
 
 impl Fixture {
@@ -53,6 +55,7 @@ impl Fixture {
             path,
             store,
             sdk,
+            catalogue: Catalogue::default(),
         }
     }
 
@@ -92,6 +95,27 @@ impl Fixture {
         }
     }
 
+    /// A package whose bytes somebody changed afterwards, everywhere.
+    pub fn changed(&self, rpm: &Rpm, from: &[u8], to: &[u8]) -> Rpm {
+        assert_eq!(from.len(), to.len(), "offsets must stay");
+        let mut bytes = std::fs::read(&rpm.path).expect("read");
+        let mut found = 0;
+        for at in 0..bytes.len().saturating_sub(from.len()) {
+            if bytes[at..].starts_with(from) {
+                bytes[at..at + to.len()].copy_from_slice(to);
+                found += 1;
+            }
+        }
+        assert!(found > 0, "there is nothing to change");
+        let path = self.path.join(format!("{}-changed.rpm", rpm.package.name));
+        std::fs::write(&path, &bytes).expect("written");
+        Rpm {
+            package: basalt_repo::read_package(&path).expect("an RPM"),
+            path,
+            digest: Digest::of(bytes),
+        }
+    }
+
     pub fn compose(&self, text: &str, rpms: &[&Rpm]) -> Result<Image, ImageError> {
         self.composer().compose(&definition(text), &payloads(rpms))
     }
@@ -101,6 +125,7 @@ impl Fixture {
             store: &self.store,
             sdk: &self.sdk,
             arch: Arch::X86_64,
+            catalogue: &self.catalogue,
             reporter: &Silent,
         }
     }

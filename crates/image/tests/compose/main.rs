@@ -28,6 +28,12 @@ const TESTS: &[(&str, Test)] = &[
         merging::what_cannot_be_in_an_image_is_refused,
     ),
     ("excluded_files_are_not_there", merging::excluded_files_are_not_there),
+    ("nothing_leaves_the_root", merging::nothing_leaves_the_root),
+    ("file_capabilities_are_refused", merging::file_capabilities_are_refused),
+    (
+        "what_is_in_an_image_can_be_looked_at",
+        merging::what_is_in_an_image_can_be_looked_at,
+    ),
     (
         "a_container_is_as_oci_describes_it",
         containers::a_container_is_as_oci_describes_it,

@@ -103,3 +103,87 @@ pub fn excluded_files_are_not_there() -> Result<(), Failed> {
     assert!(tree.join("usr/bin/x").exists() && !tree.join("usr/include").exists());
     Ok(())
 }
+
+pub fn nothing_leaves_the_root() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    // A path in a header.
+    let honest = fixture.rpm("honest", &[File::Plain("/usr/bin/x", b"1", "root", 0o755)]);
+    let hostile = fixture.changed(&honest, b"/usr/bin/\0", b"/../../x/\0");
+    expect(&refused(&fixture, &[&hostile]), &["/../../x/x", "normal form"])?;
+    // A link of one package that a path of another goes through: it stays below the root, however far up it leads.
+    let up = fixture.rpm("up", &[File::Link("/way", "../../../../../../../srv/out")]);
+    let through = fixture.rpm("through", &[File::Plain("/way/file", b"inside", "root", 0o644)]);
+    let image = fixture.compose(TREE, &[&up, &through])?;
+    let tree = image.tree().expect("a tree");
+    assert_eq!(std::fs::read(tree.join("srv/out/file"))?, b"inside");
+    assert!(std::fs::symlink_metadata(tree.join("way"))?.is_symlink());
+    // A link in place of a folder that the composer itself writes to.
+    let away = fixture.rpm(
+        "away",
+        &[File::Link("/etc", "/srv"), File::Plain("/usr/x", b"", "root", 0o644)],
+    );
+    let container = "name: tree\nkind: container\npackages: [one]\nentrypoint: [/usr/x]\n";
+    let error = fixture.compose(container, &[&away]).expect_err("refused");
+    expect(&error.to_string(), &["away", "/etc", "/etc/passwd", "must be a folder"])
+}
+
+pub fn file_capabilities_are_refused() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let ping = fixture.rpm_with("ping", &[], |builder| {
+        let options = rpm::FileOptions::new("/usr/bin/ping").permissions(0o755);
+        let options = options.caps("cap_net_raw=ep").expect("capabilities");
+        builder.with_file_contents(b"x".as_slice(), options).expect("a file")
+    });
+    expect(&refused(&fixture, &[&ping]), &["/usr/bin/ping", "file capabilities"])
+}
+
+pub fn what_is_in_an_image_can_be_looked_at() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let packages = fixture.rpm(
+        "one",
+        &[
+            File::Link("/bin", "usr/bin"),
+            File::Plain("/bin/x", b"1234", "root", 0o4755),
+            File::Plain("/usr/include/x.h", b"", "root", 0o644),
+            File::Plain("/usr/lib/sysusers.d/one.conf", b"u keeper 190\n", "root", 0o644),
+            File::Plain("/etc/keys", b"secret", "keeper", 0o640),
+        ],
+    );
+    let definition = crate::fixture::definition(&format!("{TREE}exclude: [/usr/include]\n"));
+    let mut seen = Vec::new();
+    basalt_image::contents(
+        &definition,
+        &crate::fixture::payloads(&[&packages]),
+        &mut |content, bytes| {
+            let mut text = String::new();
+            bytes.read_to_string(&mut text)?;
+            let kind = match content.kind {
+                basalt_image::ContentKind::Directory => "folder".to_owned(),
+                basalt_image::ContentKind::Symlink(to) => format!("link to {to}"),
+                basalt_image::ContentKind::File(size) => format!("file of {size}: {text}"),
+                basalt_image::ContentKind::HardLink(first) => format!("also {first}"),
+            };
+            seen.push(format!(
+                "{} {:o} {}:{} {kind}",
+                content.path, content.mode, content.user, content.group
+            ));
+            Ok(())
+        },
+    )?;
+    seen.sort();
+    let expected = [
+        "/bin 777 0:0 link to usr/bin",
+        "/etc 755 0:0 folder",
+        "/etc/keys 640 190:190 file of 6: secret",
+        "/usr 755 0:0 folder",
+        "/usr/bin 755 0:0 folder",
+        "/usr/bin/x 4755 0:0 file of 4: 1234",
+        "/usr/lib 755 0:0 folder",
+        "/usr/lib/sysusers.d 755 0:0 folder",
+        "/usr/lib/sysusers.d/one.conf 644 0:0 file of 13: u keeper 190\n",
+    ];
+    match seen == expected {
+        true => Ok(()),
+        false => Err(format!("{seen:#?}").into()),
+    }
+}

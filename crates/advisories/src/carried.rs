@@ -1,0 +1,81 @@
+//! Corrections that a package carries: patches whose names begin with the CVE that they are for.
+
+use std::collections::BTreeMap;
+
+/// A patch of a package, and what it corrects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Carried {
+    /// The id: `CVE-2026-1234`.
+    pub id: String,
+    /// The file in the package's folder.
+    pub file: String,
+    /// Whether the spec names it, so that it is applied.
+    pub applied: bool,
+}
+
+/// The patches among the files of a package's folder: `CVE-2026-1234.patch`, `CVE-2026-1234-what.patch`. What the spec
+/// does not name is not applied, and corrects nothing.
+pub fn carried<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<Carried> {
+    let mut found = BTreeMap::new();
+    for file in files {
+        let Some(id) = file.strip_suffix(".patch").and_then(cve_of) else {
+            continue;
+        };
+        let applied = spec.lines().any(|line| names(line, file));
+        found.insert(
+            file.to_owned(),
+            Carried {
+                id: id.to_owned(),
+                file: file.to_owned(),
+                applied,
+            },
+        );
+    }
+    found.into_values().collect()
+}
+
+/// Whether a line of a spec is `Patch0: file`, with or without a number.
+fn names(line: &str, file: &str) -> bool {
+    let Some((tag, value)) = line.trim().split_once(':') else {
+        return false;
+    };
+    let number = tag.strip_prefix("Patch").or_else(|| tag.strip_prefix("patch"));
+    number.is_some_and(|number| number.chars().all(|digit| digit.is_ascii_digit())) && value.trim() == file
+}
+
+/// The `CVE-year-number` that a name begins with.
+fn cve_of(name: &str) -> Option<&str> {
+    let rest = name.strip_prefix("CVE-")?;
+    let (year, rest) = rest.split_once('-')?;
+    let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
+    let ends = rest[digits..].is_empty() || rest[digits..].starts_with(['-', '_', '.']);
+    let right = year.len() == 4 && year.bytes().all(|digit| digit.is_ascii_digit()) && digits >= 4 && ends;
+    right.then(|| &name[.."CVE-".len() + year.len() + 1 + digits])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_patch_says_what_it_corrects() {
+        let files = [
+            "CVE-2026-1234.patch",
+            "CVE-2026-12345-bounds.patch",
+            "CVE-2026-777.patch",
+            "CVE-2026-4444x.patch",
+            "CVE-2026-5555.patch.orig",
+            "0001-build.patch",
+            "a.spec",
+        ];
+        let spec = "Name: a\nPatch0: CVE-2026-1234.patch\n# Patch1: CVE-2026-12345-bounds.patch\n";
+        let found: Vec<_> = carried(files, spec)
+            .into_iter()
+            .map(|carried| (carried.id, carried.applied))
+            .collect();
+        assert_eq!(
+            found,
+            [("CVE-2026-1234".to_owned(), true), ("CVE-2026-12345".to_owned(), false)]
+        );
+    }
+}

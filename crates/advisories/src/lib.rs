@@ -1,0 +1,39 @@
+//! Known vulnerabilities: what a database says about the components of an image, and what we answer.
+//!
+//! ```text
+//! a folder or an archive of OSV records --(database: limits on sizes)--> record::Advisory, by what they are about
+//! distro/upstreams.toml ----------------(upstreams)-------------------> what databases call our packages
+//! distro/vex/*.toml, CVE-*.patch --------(vex, carried)----------------> answers: not affected, fixed, ...
+//! bom::Inventory + all of it ------------(audit)-----------------------> Match: component, id, severity, fix, answer
+//!                                        (openvex, sarif)--------------> documents for other tools
+//! ```
+//!
+//! Everything is read offline, and whatever is read may be hostile: a record has a largest size, an archive a largest
+//! ratio, text loses its control characters. A record that cannot be understood is never passed over in silence.
+
+mod archive;
+mod audit;
+mod carried;
+mod database;
+mod error;
+mod openvex;
+mod range;
+mod record;
+mod sarif;
+mod severity;
+mod upstreams;
+mod version;
+mod vex;
+
+pub use audit::{Answer, Answers, Audited, Match, audit};
+pub use carried::{Carried, carried};
+pub use database::{Database, Limits, Statistics};
+pub use error::AdvisoryError;
+pub use openvex::openvex;
+pub use range::Verdict;
+pub use record::{Advisory, Affected, Event, Range, parse_record};
+pub use sarif::sarif;
+pub use severity::{Level, Severity};
+pub use upstreams::Upstreams;
+pub use version::{Scheme, compare};
+pub use vex::{Statement, Status, parse_statements};

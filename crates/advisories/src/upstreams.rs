@@ -1,0 +1,165 @@
+//! What databases call our packages: `distro/upstreams.toml`.
+
+use std::collections::BTreeMap;
+
+use basalt_model::document::Finding;
+use basalt_model::problem::Problems;
+use basalt_model::toml_file::TomlFile;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::database::ECOSYSTEMS;
+use crate::record::{GIT, repository};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUpstreams {
+    #[serde(default)]
+    package: Vec<RawUpstream>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawUpstream {
+    name: Spanned<String>,
+    #[serde(default)]
+    known_as: Vec<Spanned<String>>,
+    #[serde(default)]
+    repositories: Vec<String>,
+    #[serde(default)]
+    tags: Vec<Spanned<String>>,
+    #[serde(default)]
+    unmatched: Option<Spanned<String>>,
+}
+
+/// What databases call our packages, by the name of the source package.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Upstreams(BTreeMap<String, Upstream>);
+
+/// What databases call one package.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Upstream {
+    /// Ecosystems and names in them.
+    pub(crate) names: Vec<(String, String)>,
+    /// How its repository names versions, with `{version}` and, with underscores in place of dots, `{version_}`.
+    tags: Vec<String>,
+    /// Why no database is asked about it.
+    pub(crate) unmatched: Option<String>,
+}
+
+impl Upstreams {
+    /// Reads the text of the file; `name` is for errors.
+    ///
+    /// # Errors
+    /// With all places that are wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
+        let file = TomlFile::new(name, text);
+        let raw: RawUpstreams = file.read()?;
+        let mut problems = Vec::new();
+        let mut all = BTreeMap::new();
+        for package in raw.package {
+            let mut wrong = |span, message: String, help: &str| {
+                problems.push(file.at(span, Finding::error(message, "here").with_help(help)));
+            };
+            let mut upstream = Upstream::default();
+            for known in package.known_as {
+                match known.get_ref().split_once('/') {
+                    Some((ecosystem, name)) if ECOSYSTEMS.contains(&ecosystem) && !name.is_empty() => {
+                        upstream.names.push((ecosystem.to_owned(), name.to_owned()));
+                    }
+                    _ => {
+                        let help =
+                            "write `OSS-Fuzz/zlib`: an ecosystem whose versions are upstream's, and the name there";
+                        let message = format!("`{}` is no name in an ecosystem that is matched", known.get_ref());
+                        wrong(known.span(), message, help);
+                    }
+                }
+            }
+            let repositories = package
+                .repositories
+                .iter()
+                .map(|address| (GIT.to_owned(), repository(address)));
+            upstream.names.extend(repositories);
+            for tag in package.tags {
+                if !tag.get_ref().contains("{version}") && !tag.get_ref().contains("{version_}") {
+                    let help = "for example `v{version}`, or `R_{version_}` with underscores in place of dots";
+                    wrong(tag.span(), "the tag has no version in it".to_owned(), help);
+                }
+                upstream.tags.push(tag.into_inner());
+            }
+            upstream.unmatched = package.unmatched.map(|why| why.get_ref().trim().to_owned());
+            let said = upstream.unmatched.as_ref().is_some_and(|why| !why.is_empty());
+            if said != upstream.names.is_empty() {
+                let help =
+                    "name it as databases do (`known_as`, `repositories`), or say why none knows it (`unmatched`)";
+                wrong(
+                    package.name.span(),
+                    "it says either too little or too much".to_owned(),
+                    help,
+                );
+            }
+            let name = package.name.get_ref().clone();
+            if all.insert(name, upstream).is_some() {
+                wrong(
+                    package.name.span(),
+                    "the package is there twice".to_owned(),
+                    "take one out",
+                );
+            }
+        }
+        if problems.is_empty() {
+            return Ok(Self(all));
+        }
+        Err(file.problems(problems))
+    }
+
+    /// The names of all packages in the file.
+    pub fn packages(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    pub(crate) fn of(&self, package: &str) -> Option<&Upstream> {
+        self.0.get(package)
+    }
+}
+
+impl Upstream {
+    /// What a version may be called in a list of versions, which are often tags.
+    pub(crate) fn tags(&self, version: &str) -> Vec<String> {
+        let underscores = version.replace('.', "_");
+        let tag = |template: &String| {
+            template
+                .replace("{version}", version)
+                .replace("{version_}", &underscores)
+        };
+        self.tags.iter().map(tag).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_package_has_its_names_and_tags() {
+        let text = "[[package]]\nname = \"expat\"\nknown_as = [\"OSS-Fuzz/expat\"]\n\
+                    repositories = [\"https://github.com/libexpat/libexpat.git\"]\ntags = [\"R_{version_}\"]\n";
+        let upstreams = Upstreams::parse("upstreams.toml", text).expect("right");
+        let expat = upstreams.of("expat").expect("there");
+        assert_eq!(expat.tags("2.8.3"), ["R_2_8_3"]);
+        assert_eq!(
+            expat.names,
+            [
+                ("OSS-Fuzz".to_owned(), "expat".to_owned()),
+                ("GIT".to_owned(), "github.com/libexpat/libexpat".to_owned())
+            ]
+        );
+    }
+
+    #[test]
+    fn mistakes_have_places() {
+        let text = "[[package]]\nname = \"a\"\n\n[[package]]\nname = \"b\"\nknown_as = [\"Debian/b\"]\ntags = [\"v1\"]\n\
+                    unmatched = \"\"\n\n[[package]]\nname = \"b\"\nunmatched = \"made here\"\n";
+        insta::assert_snapshot!(Upstreams::parse("upstreams.toml", text).expect_err("wrong").brief());
+    }
+}

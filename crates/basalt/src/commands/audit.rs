@@ -1,0 +1,225 @@
+//! `basalt audit`: known vulnerabilities of what is in images and packages.
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+
+use basalt_advisories::{
+    Answer, Answers, Audited, Database, Level, Match, Upstreams, audit, carried, openvex, parse_statements, sarif,
+};
+use basalt_bom::Inventory;
+use basalt_model::spelling::closest;
+use camino::Utf8PathBuf;
+use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+
+use super::{answer, answer_json};
+use crate::arguments::Audit;
+use crate::project::{Project, Workshop, read_text};
+use crate::table::Table;
+
+/// Holds images and packages against a database, and tells what is known about them.
+pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
+    let distro = project.distro();
+    let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
+    let workshop = project.workshop()?;
+    let answers = answers(project, &workshop)?;
+    let database = Database::read(&options.database, Some(&project.store), project.reporter())?;
+    let mut audits = Vec::new();
+    for name in &options.names {
+        let inventory = super::bom::inventory(project, name)?;
+        let audited = audit(&inventory, &database, &upstreams, &answers);
+        audits.push((inventory, audited));
+    }
+    let failing = audits.iter().flat_map(|(_, audited)| &audited.matches);
+    let failing = failing.filter(|found| found.fails(options.fail_on)).count();
+    if json {
+        let reports: Vec<_> = audits
+            .iter()
+            .map(|(inventory, audited)| serde_json::json!({ "subject": inventory.subject, "audit": audited }))
+            .collect();
+        answer_json(&serde_json::json!({ "failing": failing, "failOn": options.fail_on, "subjects": reports }));
+    } else {
+        for (inventory, audited) in &audits {
+            show(inventory, audited, options.fail_on);
+        }
+    }
+    for (inventory, audited) in &audits {
+        let place = |path: &Utf8PathBuf| match audits.len() {
+            1 => path.clone(),
+            _ => with_name(path, &inventory.subject.name),
+        };
+        if let Some(path) = &options.vex {
+            write(&place(path), &openvex(inventory, &answers))?;
+        }
+        if let Some(path) = &options.sarif {
+            write(&place(path), &sarif(audited, options.fail_on))?;
+        }
+    }
+    let unreadable = tell_unreadable(project, &database);
+    Ok(if failing == 0 && !unreadable {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Records that could not be read may be about us: without them, nothing can be called safe.
+fn tell_unreadable(project: &Project, database: &Database) -> bool {
+    let statistics = &database.statistics;
+    for (file, why) in &statistics.unreadable_files {
+        project.reporter().warn(&format!("{file} is no OSV record: {why}"));
+    }
+    if statistics.unreadable > 0 {
+        let text = format!(
+            "{} files of the database could not be read; what they say is not known, so this audit fails",
+            statistics.unreadable
+        );
+        project.reporter().warn(&text);
+    }
+    statistics.unreadable > 0
+}
+
+/// All that we answer: statements of `distro/vex`, and the patches of the packages.
+fn answers(project: &Project, workshop: &Workshop) -> Result<Answers> {
+    let mut answers = Answers::default();
+    let names: Vec<&str> = workshop
+        .distribution
+        .folders
+        .iter()
+        .map(|folder| folder.name.as_str())
+        .collect();
+    let folder = project.distro().join("vex");
+    let mut files: Vec<Utf8PathBuf> = match folder.read_dir_utf8() {
+        Ok(entries) => entries.flatten().map(camino::Utf8DirEntry::into_path).collect(),
+        Err(_) => Vec::new(),
+    };
+    files.sort();
+    for path in files {
+        let Some(package) = path.file_name().and_then(|name| name.strip_suffix(".toml")) else {
+            continue;
+        };
+        if !names.contains(&package) {
+            let help = match closest(package, names.iter().copied()) {
+                Some(guess) => format!("rename it: did you mean `{guess}.toml`?"),
+                None => "a file is named like a folder of distro/packages".to_owned(),
+            };
+            return Err(miette!(
+                code = "advisories::vex",
+                help = help,
+                "`distro/vex/{package}.toml` is about a package that there is not"
+            ));
+        }
+        let name = format!("distro/vex/{package}.toml");
+        answers
+            .statements
+            .extend(parse_statements(package, &name, &read_text(&path)?)?);
+    }
+    for folder in &workshop.distribution.folders {
+        let entries = folder.path.read_dir_utf8().into_diagnostic()?;
+        let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_owned()).collect();
+        let patches = carried(files.iter().map(String::as_str), &read_text(&folder.spec())?);
+        for patch in patches.iter().filter(|patch| !patch.applied) {
+            let text = format!(
+                "{} of the package {} is not named in its spec, so it corrects nothing",
+                patch.file, folder.name
+            );
+            project.reporter().warn(&text);
+        }
+        if !patches.is_empty() {
+            answers.carried.insert(folder.name.clone(), patches);
+        }
+    }
+    Ok(answers)
+}
+
+fn show(inventory: &Inventory, audited: &Audited, fail_on: Level) {
+    let name = &inventory.subject.name;
+    if !audited.matches.is_empty() {
+        let mut table = Table::new(["severity", "vulnerability", "component", "in", "fixed in", "answer"]);
+        for found in &audited.matches {
+            table.row(row(found));
+        }
+        answer(table);
+    }
+    let statistics = &audited.statistics;
+    let failing = audited.matches.iter().filter(|found| found.fails(fail_on)).count();
+    let answered = audited.matches.iter().filter(|found| found.answer.is_some()).count();
+    answer(format!(
+        "{name}: {} components, {} vulnerabilities known, {answered} answered, {failing} to act on ({fail_on} and above).",
+        audited.components,
+        audited.matches.len(),
+    ));
+    let others: u64 = statistics.other_ecosystems.values().sum();
+    answer(format!(
+        "Database: {} records, the newest of {}; {} withdrawn, {} that only list commits, {others} entries of \
+         ecosystems whose versions are not upstream's.",
+        statistics.records,
+        match statistics.newest.as_str() {
+            "" => "an unknown day",
+            newest => newest.get(..10).unwrap_or(newest),
+        },
+        statistics.withdrawn,
+        statistics.commits_only,
+    ));
+    if !audited.unmatched.is_empty() {
+        let mut reasons: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (package, why) in &audited.unmatched {
+            let why = why.split([':', ',', ';']).next().unwrap_or(why);
+            reasons.entry(why).or_default().push(package);
+        }
+        let reasons = reasons
+            .iter()
+            .map(|(why, packages)| format!("  {why}: {}", packages.join(", ")));
+        answer(format!(
+            "Packages that are not matched themselves:\n{}",
+            reasons.collect::<Vec<_>>().join("\n")
+        ));
+    }
+}
+
+fn row(found: &Match) -> [String; 6] {
+    let severity = match found.severity {
+        Some(severity) => match severity.score {
+            Some(score) => format!("{} {score:.1}", severity.level),
+            None => severity.level.to_string(),
+        },
+        None => "unrated".to_owned(),
+    };
+    let ids = match found.aliases.as_slice() {
+        [] => found.id.clone(),
+        aliases => format!("{} ({})", found.id, aliases.join(", ")),
+    };
+    let place = match found.files.as_slice() {
+        [] => found.package.clone(),
+        [one] => format!("{} {one}", found.package),
+        [first, rest @ ..] => format!("{} {first} and {} more", found.package, rest.len()),
+    };
+    let answered = match (&found.answer, &found.undecided) {
+        (Some(Answer::Patch { file }), _) => format!("fixed: {file}"),
+        (Some(Answer::Statement(statement)), _) => format!("{}: {}", statement.status, statement.words),
+        (None, Some(why)) => format!("not certain: {why}"),
+        (None, None) => String::new(),
+    };
+    [
+        severity,
+        ids,
+        format!("{}@{}", found.component, found.version),
+        place,
+        found.fixed.clone().unwrap_or_else(|| "-".to_owned()),
+        answered,
+    ]
+}
+
+/// `audit.json` for one of several subjects: `audit-node.json`.
+fn with_name(path: &Utf8PathBuf, name: &str) -> Utf8PathBuf {
+    let stem = path.file_stem().unwrap_or("audit");
+    let end = path.extension().map_or(String::new(), |end| format!(".{end}"));
+    path.with_file_name(format!("{stem}-{name}{end}"))
+}
+
+fn write(path: &Utf8PathBuf, document: &serde_json::Value) -> Result<()> {
+    let mut text = serde_json::to_vec_pretty(document).into_diagnostic()?;
+    text.push(b'\n');
+    basalt_store::write::atomically(path, text)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("`{path}` cannot be written"))
+}

@@ -1,0 +1,67 @@
+//! `basalt bom`: what is inside a package or an image.
+
+use std::process::ExitCode;
+
+use basalt_bom::{Format, Inventory, Rpm, Subject};
+use basalt_build::Built;
+use camino::Utf8PathBuf;
+use miette::Result;
+
+use super::{answer, answer_json, build, images};
+use crate::arguments::{Bom, BomFormat};
+use crate::project::{Project, Workshop};
+
+/// Writes the bill of materials to standard output.
+pub fn run(project: &Project, options: &Bom, json: bool) -> Result<ExitCode> {
+    let inventory = inventory(project, &options.name)?;
+    if json {
+        answer_json(&inventory);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let format = match options.format {
+        BomFormat::Spdx => Format::Spdx,
+        BomFormat::Cyclonedx => Format::CycloneDx,
+    };
+    let document = inventory.document(format, &project.catalogue()?.licences)?;
+    answer(String::from_utf8_lossy(&document).trim_end());
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What is inside the image or the package of that name, which is built if need be.
+pub fn inventory(project: &Project, name: &str) -> Result<Inventory> {
+    let workshop = project.workshop()?;
+    let definitions = images::definitions(project)?;
+    if definitions.contains_key(name) {
+        let made = images::make_in(project, &workshop, &[name])?;
+        if let Some(image) = made.get(name) {
+            return Ok(image.inventory()?);
+        }
+    }
+    let package = build::package(name, &workshop, &definitions)?;
+    let built = workshop.engine(project, false).build([package])?;
+    of_package(project, &workshop, &built[&package])
+}
+
+/// What is inside all that a spec makes.
+pub fn of_package(project: &Project, workshop: &Workshop, built: &Built) -> Result<Inventory> {
+    let version = built.rpms.first().map(|rpm| rpm.package.evr());
+    let subject = Subject {
+        name: built.name.clone(),
+        version: version.unwrap_or_default(),
+        arch: workshop.ground.arch.name().to_owned(),
+        image: false,
+    };
+    let paths: Vec<Utf8PathBuf> = built.rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+    let rpms = built.rpms.iter().zip(&paths).map(|(rpm, path)| Rpm {
+        package: &rpm.package,
+        path,
+        digest: rpm.digest,
+    });
+    let rpms: Vec<_> = rpms.collect();
+    Ok(Inventory::of_rpms(
+        subject,
+        &rpms,
+        &project.catalogue()?,
+        &project.store,
+    )?)
+}

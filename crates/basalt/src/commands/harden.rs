@@ -1,0 +1,109 @@
+//! `basalt harden`: what an image has of defences, and what it lacks.
+
+use std::process::ExitCode;
+
+use basalt_hardening::{Contents, Exceptions, Group, Report, Rules, inspect};
+use basalt_model::image::ImageKind;
+use basalt_progress::{Outcome, Unit};
+use miette::Result;
+
+use super::{answer, answer_json, images};
+use crate::arguments::Harden;
+use crate::project::{Project, read_text};
+use crate::table::Table;
+
+/// Looks at the images, and tells what is not as it should be.
+pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> {
+    let read = |name: &str| read_text(&project.distro().join(name));
+    let rules = Rules::parse("distro/kspp.toml", &read("kspp.toml")?)?;
+    let exceptions_text = read("hardening.toml")?;
+    let workshop = project.workshop()?;
+    let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
+    let all = images::parts(project, &workshop, &names)?;
+    let mut reports = Vec::new();
+    for parts in &all {
+        let name = &parts.definition.name;
+        let task = project
+            .reporter()
+            .task(&format!("looking at {name}"), Unit::Items, None);
+        // Beside these, a kernel is only told where its root is.
+        let command_line = match &parts.definition.kind {
+            ImageKind::Disk(settings) => Some(settings.kernel_arguments.join(" ")),
+            _ => None,
+        };
+        let contents = images::with_payloads(project, &parts.rpms, |payloads| {
+            Contents::read(&parts.definition, payloads, command_line.as_deref())
+        })?;
+        task.finish(Outcome::Done);
+        // Exceptions remember what they were needed for, image by image.
+        let exceptions = Exceptions::parse("distro/hardening.toml", &exceptions_text)?;
+        reports.push(inspect(
+            name,
+            workshop.ground.arch.name(),
+            &contents,
+            &rules,
+            &exceptions,
+        ));
+    }
+    let wrong: usize = reports.iter().map(Report::wrong).sum();
+    if json {
+        answer_json(&serde_json::json!({ "wrong": wrong, "images": reports }));
+    } else {
+        for report in &reports {
+            show(report, options.all);
+        }
+    }
+    for unused in reports.iter().filter_map(|report| report.unused.as_ref()) {
+        crate::show_problems(unused);
+    }
+    Ok(if wrong == 0 {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn show(report: &Report, all: bool) {
+    let mut table = Table::new([report.image.as_str(), "fine", "excepted", "wrong", ""]);
+    for group in &report.groups {
+        let Group {
+            check,
+            fine,
+            excepted,
+            wrong,
+        } = group;
+        table.row([
+            check.to_string(),
+            fine.to_string(),
+            excepted.len().to_string(),
+            wrong.len().to_string(),
+            check.wish().to_owned(),
+        ]);
+    }
+    answer(table);
+    if all {
+        for excepted in report.groups.iter().flat_map(|group| &group.excepted) {
+            let finding = &excepted.finding;
+            let reason = excepted.reason.split_whitespace().collect::<Vec<_>>().join(" ");
+            answer(format!(
+                "excepted  {}: {} {}\n          because: {reason}",
+                finding.check, finding.subject, finding.what
+            ));
+        }
+    }
+    for finding in report.groups.iter().flat_map(|group| &group.wrong) {
+        let from = match finding.package.as_str() {
+            "" => String::new(),
+            package => format!(" (of {package})"),
+        };
+        answer(format!(
+            "wrong     {}: {}{from} {}",
+            finding.check, finding.subject, finding.what
+        ));
+    }
+    let marked = report.marked;
+    answer(format!(
+        "Of {} programs and libraries, {} are marked for branch tracking and {} for shadow stacks.",
+        marked.programs, marked.branch_tracking, marked.shadow_stack
+    ));
+}

@@ -1,0 +1,293 @@
+//! `basalt licenses`: what the licences in an image oblige to, and where they are found out.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use basalt_bom::texts::{Detector, LicenceFile, ModuleSources};
+use basalt_bom::{Catalogue, Component, Duty, Group, Inventory, Kind, Rpm, groups, lock_text, terms, texts};
+use basalt_sources::SourceSet;
+use basalt_store::write;
+use camino::Utf8Path;
+use miette::{Result, miette};
+
+use super::bom;
+use super::{answer, answer_json};
+use crate::arguments::Licenses;
+use crate::project::{Project, Workshop};
+
+/// How many names of components are shown beside a licence.
+const NAMES: usize = 4;
+
+/// Shows, writes texts, or locks.
+pub fn run(project: &Project, options: &Licenses, json: bool) -> Result<ExitCode> {
+    if options.lock {
+        return lock(project, json);
+    }
+    let inventory = bom::inventory(project, &options.name)?;
+    let groups = groups(&inventory)?;
+    let written = match &options.texts {
+        Some(path) => Some(write_texts(project, &inventory, path)?),
+        None => None,
+    };
+    if json {
+        answer_json(&serde_json::json!({ "name": options.name, "licences": groups, "texts": written }));
+        return Ok(ExitCode::SUCCESS);
+    }
+    for group in &groups {
+        answer(format!(
+            "{}\n    asks for {}\n    {}",
+            licence(group),
+            asks(&group.asks),
+            count(group)
+        ));
+    }
+    answer(summary(&options.name, &groups));
+    if let (Some(count), Some(path)) = (written, &options.texts) {
+        answer(format!("{count} texts were written to {path}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn licence(group: &Group<'_>) -> String {
+    match group.licence {
+        None => "unknown".to_owned(),
+        Some(licence) if group.chosen.join(" AND ") == licence || !licence.contains(" OR ") => licence.to_owned(),
+        Some(licence) => format!("{licence} (as {})", group.chosen.join(" AND ")),
+    }
+}
+
+fn asks(duties: &BTreeSet<Duty>) -> String {
+    if duties.is_empty() {
+        return "nothing".to_owned();
+    }
+    duties.iter().map(|duty| duty.name()).collect::<Vec<_>>().join(", ")
+}
+
+/// How much is under a licence: `2 packages, 1 crate: zlib, libcap, memchr`.
+fn count(group: &Group<'_>) -> String {
+    let kinds = [
+        (Kind::Package, "package"),
+        (Kind::GoModule, "Go module"),
+        (Kind::Crate, "crate"),
+    ];
+    let counts = kinds.iter().filter_map(|(kind, name)| {
+        let of_kind = group.components.iter().filter(|component| component.kind == *kind);
+        match of_kind.count() {
+            0 => None,
+            1 => Some(format!("1 {name}")),
+            count => Some(format!("{count} {name}s")),
+        }
+    });
+    let counts: Vec<_> = counts.collect();
+    let mut names: Vec<_> = group
+        .components
+        .iter()
+        .map(|component| component.name.as_str())
+        .collect();
+    names.dedup();
+    let more = match names.len().checked_sub(NAMES) {
+        None | Some(0) => String::new(),
+        Some(more) => format!(", and {more} more"),
+    };
+    names.truncate(NAMES);
+    format!("{}: {}{more}", counts.join(", "), names.join(", "))
+}
+
+fn summary(name: &str, groups: &[Group<'_>]) -> String {
+    let count = |duty| {
+        let asking = groups.iter().filter(|group| group.asks.contains(&duty));
+        asking.map(|group| group.components.len()).sum::<usize>()
+    };
+    let unknown: usize = groups
+        .iter()
+        .filter(|group| group.licence.is_none())
+        .map(|group| group.components.len())
+        .sum();
+    let components = |count| match count {
+        1 => "1 component".to_owned(),
+        _ => format!("{count} components"),
+    };
+    let mut lines = Vec::new();
+    for (duty, before, after) in [
+        (
+            Duty::Text,
+            "passes on the licence texts of",
+            ", and notices where there are some: --texts FILE writes all of them",
+        ),
+        (
+            Duty::Source,
+            "offers the source of",
+            ": it is in the store, and `basalt why NAME` names its address and digest",
+        ),
+        (
+            Duty::Relinking,
+            "lets recipients put changed libraries in the place of",
+            "",
+        ),
+    ] {
+        match count(duty) {
+            0 => {}
+            asking => lines.push(format!("  {before} {}{after}", components(asking))),
+        }
+    }
+    let nothing = if lines.is_empty() {
+        " has no duties by these licences"
+    } else {
+        ""
+    };
+    lines.insert(0, format!("\nWhoever passes {name} on{nothing}"));
+    if unknown > 0 {
+        lines.push(format!(
+            "Nobody knows the licence of {}: `basalt licenses --lock` finds out.",
+            components(unknown)
+        ));
+    }
+    lines.join("\n")
+}
+
+/// Where the sources of all modules and crates are that packages are built from; what is not in the store is fetched.
+fn module_sources(project: &Project, workshop: &Workshop, packages: &BTreeSet<usize>) -> Result<ModuleSources> {
+    let mut sources = ModuleSources::default();
+    for package in packages {
+        let set = SourceSet::load(&workshop.distribution.folders[*package].path)?;
+        if !set.has_modules() {
+            continue;
+        }
+        for source in set.fetch(&project.store, &workshop.tools, project.reporter())? {
+            match source.name.as_str() {
+                "gomodcache" => sources.go.push(source.path),
+                "vendor" => sources.crates.push(source.path),
+                _ => {}
+            }
+        }
+    }
+    Ok(sources)
+}
+
+/// Writes all texts that have to go with an image into one file, each once; how many there are.
+fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Result<usize> {
+    let workshop = project.workshop()?;
+    let catalogue = project.catalogue()?;
+    let mut packages = BTreeSet::new();
+    for component in inventory.of_kind(Kind::Package) {
+        packages.insert(workshop.distribution.package(&component.name)?);
+    }
+    let sources = module_sources(project, &workshop, &packages)?;
+    let mut found: Vec<(String, LicenceFile)> = Vec::new();
+    for component in &inventory.components {
+        let mut own = match component.kind {
+            Kind::Package => texts_of_package(project, component)?,
+            Kind::GoModule | Kind::Crate => sources.texts(component)?,
+        };
+        if own.is_empty() {
+            own = texts_of_licence(component, &catalogue)?;
+        }
+        let of = format!("{} {}", component.name, component.version);
+        found.extend(own.into_iter().map(|file| (of.clone(), file)));
+    }
+    let merged = texts::merged(found);
+    let mut text = format!(
+        "The licences of {} {}\n",
+        inventory.subject.name, inventory.subject.version
+    );
+    for (whose, file) in &merged {
+        text += &format!(
+            "\n{}\n{}\n{}\n\n{}\n",
+            "=".repeat(80),
+            whose.join("\n"),
+            "=".repeat(80),
+            file.text.trim_end()
+        );
+    }
+    write::atomically(path, text)?;
+    Ok(merged.len())
+}
+
+fn texts_of_package(project: &Project, component: &Component) -> Result<Vec<LicenceFile>> {
+    let Some(digest) = component.digest else {
+        return Ok(Vec::new());
+    };
+    let path = project.store.object_path(&digest);
+    let package = basalt_repo::read_package(&path)?;
+    Ok(texts::of_rpm(&Rpm {
+        package: &package,
+        path: &path,
+        digest,
+    })?)
+}
+
+/// The texts of SPDX's list, for a component that brings none of its own.
+fn texts_of_licence(component: &Component, catalogue: &Catalogue) -> Result<Vec<LicenceFile>> {
+    let Some(licence) = &component.licence else {
+        return Ok(Vec::new());
+    };
+    let chosen = terms(&component.purl, licence)?.chosen;
+    let texts = chosen.into_iter().filter_map(|id| {
+        let text = texts::of_licence(&id, &catalogue.licences)?;
+        Some(LicenceFile { name: id, text })
+    });
+    Ok(texts.collect())
+}
+
+/// Finds out the licences of all modules and crates, and writes the lock.
+fn lock(project: &Project, json: bool) -> Result<ExitCode> {
+    let workshop = project.workshop()?;
+    let catalogue = project.catalogue()?;
+    let engine = workshop.engine(project, false);
+    let all: BTreeSet<usize> = (0..workshop.distribution.folders.len()).collect();
+    let built = engine.build(all.iter().copied())?;
+    let mut wanted: BTreeMap<String, Component> = BTreeMap::new();
+    for package in built.values() {
+        for component in bom::of_package(project, &workshop, package)?.components {
+            // The Go library's is known, and what is from this repository is under the licence of its package.
+            let known = component.kind == Kind::Crate && component.digest.is_none() || component.name == "stdlib";
+            if component.kind != Kind::Package && !known {
+                wanted.insert(component.purl.clone(), component);
+            }
+        }
+    }
+    let sources = module_sources(project, &workshop, &all)?;
+    let detector = Detector::load()?;
+    let mut found: Vec<(&Component, String)> = Vec::new();
+    let mut unknown = Vec::new();
+    for component in wanted.values() {
+        let licence = match catalogue.licences.decision(&component.name) {
+            Some(decision) => Some(decision.licence.clone()),
+            None => match sources.folder(component) {
+                Some(folder) => detector.of_folder(component.kind, &folder)?,
+                None => None,
+            },
+        };
+        match licence {
+            Some(licence) => {
+                basalt_bom::check(&component.name, &licence)?;
+                found.push((component, licence));
+            }
+            None => unknown.push(format!("{} {}", component.name, component.version)),
+        }
+    }
+    let lines = found
+        .iter()
+        .map(|(of, licence)| (of.kind, of.name.as_str(), of.version.as_str(), licence.as_str()));
+    let path = project.distro().join("packages").join(basalt_bom::LOCK);
+    write::atomically(&path, lock_text(lines))?;
+    if json {
+        answer_json(&serde_json::json!({ "locked": found.len(), "unknown": unknown }));
+    } else {
+        answer(format!("{} licences are locked in {path}", found.len()));
+    }
+    if unknown.is_empty() {
+        return Ok(ExitCode::SUCCESS);
+    }
+    Err(miette!(
+        code = "licences::unknown",
+        help = format!(
+            "read their licence files, and write a table `[decided.\"…\"]` with `licence` and `because` into \
+             distro/packages/{} for each",
+            basalt_bom::DECISIONS
+        ),
+        "the licences of {} could not be told: {}",
+        unknown.len(),
+        unknown.join(", ")
+    ))
+}

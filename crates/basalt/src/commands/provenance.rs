@@ -1,0 +1,161 @@
+//! `basalt provenance`: what something was made from.
+
+use std::process::ExitCode;
+
+use basalt_build::{Built, Inputs};
+use basalt_model::digest::{Digest, Hasher};
+use basalt_provenance::{ImageFile, Statement};
+use basalt_sources::Material;
+use basalt_store::StoreError;
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::{Result, miette};
+use serde::{Deserialize, Serialize};
+
+use super::{answer_json, build, images};
+use crate::project::{Project, Workshop};
+
+/// Shows the statement about a package, an image, or an RPM file.
+pub fn run(project: &Project, what: &str) -> Result<ExitCode> {
+    let definitions = images::definitions(project)?;
+    let workshop = project.workshop()?;
+    let statement = if what.ends_with(".rpm") || what.contains('/') {
+        of_file(project, &workshop, Utf8Path::new(what))?
+    } else if definitions.contains_key(what) {
+        of_image(project, &workshop, what)?
+    } else {
+        of_package(project, &workshop, build::package(what, &workshop, &definitions)?)?
+    };
+    answer_json(&statement);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The statement about a package, which is built if it is not.
+fn of_package(project: &Project, workshop: &Workshop, package: usize) -> Result<Statement> {
+    let mut built = workshop.engine(project, false).build([package])?;
+    let name = &workshop.distribution.folders[package].name;
+    let built = built
+        .remove(&package)
+        .ok_or_else(|| miette!("`{name}` was not built"))?;
+    stated(project, &built)
+}
+
+fn stated(project: &Project, built: &Built) -> Result<Statement> {
+    let inputs = Inputs::of(&built.key, &project.store).ok_or_else(|| {
+        miette!(
+            help = "the next `./basalt build` writes it down",
+            "what went into `{}` is not known",
+            built.name
+        )
+    })?;
+    Ok(basalt_provenance::of_package(built, &inputs)?)
+}
+
+/// The statement about an RPM file: that of its package, if this very file came out of its build.
+fn of_file(project: &Project, workshop: &Workshop, path: &Utf8Path) -> Result<Statement> {
+    let package = basalt_repo::read_package(path)?;
+    let file = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
+    let (digest, _) = Digest::of_reader(file).map_err(StoreError::io("cannot read", path))?;
+    let statement = of_package(project, workshop, workshop.distribution.package(&package.name)?)?;
+    if statement.is_about(&digest) || is_signed_copy(project, path, &statement)? {
+        return Ok(statement);
+    }
+    let known = statement.subject.iter().find(|file| {
+        let name = file.name.as_deref().unwrap_or_default();
+        name == format!("{}.rpm", package.nevra())
+    });
+    let known = known.and_then(|file| file.sha256());
+    let help = match known {
+        Some(known) => format!("the build of `{package}` that is known here has the digest {known}"),
+        None => format!("the sources here make no `{}`", package.nevra()),
+    };
+    Err(miette!(
+        code = "provenance::stranger",
+        help = help,
+        "{path} has the digest {digest}, which no build that is known here has"
+    ))
+}
+
+/// Whether a file is one of the subjects with a signature put onto it: header and payload are the same then.
+fn is_signed_copy(project: &Project, path: &Utf8Path, statement: &Statement) -> Result<bool> {
+    let header = basalt_repo::read_header_blob(path)?;
+    for subject in statement.subject.iter().filter_map(|file| file.sha256()) {
+        let Some(original) = project.store.object(&subject) else {
+            continue;
+        };
+        // The header holds the digest of the payload, which has to be that of this file's payload.
+        if basalt_repo::read_header_blob(&original)? == header && payload(path)? == payload(&original)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// The digest of all files in the payload of an RPM.
+fn payload(rpm: &Utf8Path) -> Result<Digest> {
+    let mut payload = basalt_repo::Payload::open(rpm)?;
+    let mut hasher = Hasher::new();
+    while let Some(file) = payload.next()? {
+        hasher.fact("file", file.paths.join("\n"));
+        let (digest, _) = Digest::of_reader(&mut payload).map_err(StoreError::io("cannot read", rpm))?;
+        hasher.fact("content", digest.as_bytes());
+    }
+    Ok(hasher.finish())
+}
+
+/// The digests of the files of an image, which take a while to add up.
+#[derive(Debug, Serialize, Deserialize)]
+struct Digests(Vec<(String, Digest)>);
+
+fn of_image(project: &Project, workshop: &Workshop, name: &str) -> Result<Statement> {
+    let assembled = images::assemble(project, workshop, &[name])?;
+    let assembled = assembled.first().ok_or_else(|| miette!("`{name}` was not composed"))?;
+    let image = &assembled.image;
+    let mut hasher = Hasher::new();
+    hasher.fact("digests of the files of an image", image.key.as_bytes());
+    let key = hasher.finish();
+    let Digests(files) = match project.store.result(&key) {
+        Some(known) => known,
+        None => {
+            let digests = Digests(digests(image)?);
+            project.store.set_result(&key, &digests)?;
+            digests
+        }
+    };
+    let files: Vec<_> = files
+        .into_iter()
+        .map(|(name, sha256)| ImageFile { name, sha256 })
+        .collect();
+    let lock = Utf8Path::new("distro/sdk/sdk.lock");
+    let lock = Material::of_repository(&project.root, lock).map_err(StoreError::io("cannot read", lock))?;
+    let definition = serde_json::to_value(&assembled.parts.definition).unwrap_or_default();
+    Ok(basalt_provenance::of_image(image, &files, definition, &[lock])?)
+}
+
+/// Of a disk, the disk and its kernel; of a container, every file of its layout; of a tree, every file.
+fn digests(image: &basalt_image::Image) -> Result<Vec<(String, Digest)>> {
+    let mut paths: Vec<Utf8PathBuf> = Vec::new();
+    let mut rest = vec![image.folder.clone()];
+    while let Some(folder) = rest.pop() {
+        for entry in folder.read_dir_utf8().map_err(StoreError::io("cannot list", &folder))? {
+            let entry = entry.map_err(StoreError::io("cannot list", &folder))?;
+            let kind = entry
+                .file_type()
+                .map_err(StoreError::io("cannot look at", entry.path()))?;
+            if kind.is_dir() {
+                rest.push(entry.into_path());
+            } else if kind.is_file() {
+                paths.push(entry.into_path());
+            }
+        }
+    }
+    paths.sort();
+    let mut found = Vec::new();
+    for path in paths {
+        basalt_process::interrupt::check()?;
+        let file = std::fs::File::open(&path).map_err(StoreError::io("cannot read", &path))?;
+        let (digest, _) = Digest::of_reader(file).map_err(StoreError::io("cannot read", &path))?;
+        let name = path.strip_prefix(&image.folder).unwrap_or(&path);
+        found.push((name.to_string(), digest));
+    }
+    Ok(found)
+}

@@ -1,0 +1,144 @@
+//! `basalt repo keys`: who signs, and who is trusted.
+
+use std::process::ExitCode;
+
+use basalt_progress::Reporter as _;
+use basalt_signing::{Certificate, Entry, KeyError, Moment, Validity};
+use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+
+use super::keyring;
+use super::publish::passphrase;
+use crate::arguments::repo::{Keys, NewKey};
+use crate::commands::{answer, answer_json};
+use crate::table::Table;
+use crate::terminal::Terminal;
+
+/// Does what was asked for.
+pub fn run(what: &Keys, terminal: &Terminal, json: bool) -> Result<ExitCode> {
+    let ring = keyring()?;
+    let now = Moment::now();
+    match what {
+        Keys::List => list(&ring.entries()?, now, terminal, json),
+        Keys::New(options) => {
+            if let Some(entry) = ring.signing()? {
+                return Err(miette!(
+                    help = "`./basalt repo keys rotate` makes the next one; the one before stays trusted until its end",
+                    "the key {} signs already",
+                    entry.certificate.key_id()
+                ));
+            }
+            make(options, now, json)?;
+        }
+        Keys::Rotate(options) => {
+            if ring.signing()?.is_none() {
+                return Err(miette!(
+                    help = "make the first: ./basalt repo keys new",
+                    "there is no key yet"
+                ));
+            }
+            make(options, now, json)?;
+            terminal.note("publish again (./basalt repo publish), so that clients learn of it from the one before");
+        }
+        Keys::Import { file, trust_only } => {
+            let bytes = fs_err::read(file)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("the key {file} cannot be read"))?;
+            let entries = ring.import(&bytes, file.as_str(), !trust_only)?;
+            list(&entries, now, terminal, json);
+        }
+        Keys::Use { key } => {
+            let entry = ring.find(key)?;
+            entry.certificate.ensure_valid(now)?;
+            ring.choose(entry.certificate.fingerprint())?;
+            show(&entry.certificate, "signs from now on", json);
+        }
+        Keys::Export { key } => {
+            let certificates = match key {
+                Some(key) => vec![ring.find(key)?.certificate],
+                None => ring.trusted(now)?,
+            };
+            let texts = certificates
+                .iter()
+                .map(Certificate::armored)
+                .collect::<Result<Vec<_>, KeyError>>()?;
+            answer(texts.concat().trim_end());
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn make(options: &NewKey, now: Moment, json: bool) -> Result<()> {
+    let user = options.user.clone().unwrap_or_else(default_user);
+    let passphrase = passphrase(&options.passphrase)?;
+    let key = keyring()?.make(&user, now, options.days, passphrase.as_deref())?;
+    show(key.certificate(), "was made, and signs from now on", json);
+    Ok(())
+}
+
+fn show(certificate: &Certificate, what: &str, json: bool) {
+    if json {
+        answer_json(&serde_json::json!({
+            "fingerprint": certificate.fingerprint(), "user": certificate.user(), "expires": certificate.expires(),
+        }));
+    } else {
+        answer(format!("{} {what} ({})", certificate.fingerprint(), certificate.user()));
+    }
+}
+
+/// Whose a key for development is: that of this user on this machine.
+pub fn default_user() -> String {
+    let user = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
+    let host = rustix::system::uname();
+    format!("Basalt development ({user}@{})", host.nodename().to_string_lossy())
+}
+
+fn list(entries: &[Entry], now: Moment, terminal: &Terminal, json: bool) {
+    if json {
+        let briefs: Vec<_> = entries
+            .iter()
+            .map(|entry| {
+                let certificate = &entry.certificate;
+                serde_json::json!({
+                    "fingerprint": certificate.fingerprint(), "user": certificate.user(),
+                    "algorithm": certificate.algorithm(), "made": certificate.made(), "expires": certificate.expires(),
+                    "state": state(entry, now), "signing": entry.signing, "secret": entry.secret,
+                })
+            })
+            .collect();
+        return answer_json(&briefs);
+    }
+    if entries.is_empty() {
+        return answer("there is no key yet; the first publishing makes one for development");
+    }
+    let mut table = Table::new(["fingerprint", "algorithm", "ends", "state", "secret half", "whose"]);
+    for entry in entries {
+        let certificate = &entry.certificate;
+        table.row([
+            certificate.fingerprint().to_owned(),
+            certificate.algorithm(),
+            certificate
+                .expires()
+                .map_or_else(|| "never".to_owned(), |end| end.to_string()),
+            state(entry, now),
+            if entry.secret { "here" } else { "elsewhere" }.to_owned(),
+            certificate.user().to_owned(),
+        ]);
+    }
+    answer(table);
+    for entry in entries {
+        if let Validity::EndsSoon { days } = entry.certificate.validity(now) {
+            terminal.warn(&format!("the key {} ends in {days} days", entry.certificate.key_id()));
+        }
+    }
+}
+
+fn state(entry: &Entry, now: Moment) -> String {
+    let role = if entry.signing { "signs" } else { "trusted" };
+    match entry.certificate.validity(now) {
+        Validity::Valid => role.to_owned(),
+        Validity::EndsSoon { days } => format!("{role}, {days} days left"),
+        Validity::Expired => "expired".to_owned(),
+        Validity::FromTheFuture => "not yet made".to_owned(),
+        Validity::Revoked => "revoked".to_owned(),
+    }
+}

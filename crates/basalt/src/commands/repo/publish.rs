@@ -1,0 +1,225 @@
+//! `basalt repo publish`: builds, signs, publishes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use basalt_build::Rpm;
+use basalt_progress::Reporter;
+use basalt_repo::advisory::read_advisories;
+use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity};
+use basalt_snapshots::{Built, Plan};
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::{IntoDiagnostic as _, Result, WrapErr as _};
+
+use super::{keyring, open, sign};
+use crate::arguments::repo::{Passphrase, Publish};
+use crate::commands::{answer, answer_json, build, images};
+use crate::project::{Project, Workshop};
+
+/// How long a key for development lasts, in days.
+const DAYS: u32 = 730;
+
+/// Who signs: somebody here, or somebody elsewhere.
+enum Signer {
+    Here(Box<SigningKey>),
+    Elsewhere(Box<Certificate>),
+}
+
+/// Builds what is named, and publishes it.
+pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
+    let project = Project::open(quiet)?;
+    let repository = open(&options.repository)?;
+    let now = Moment::now();
+    // Before anything is built: a wrong passphrase shall not cost the wait.
+    let signer = signer(options, now, project.reporter())?;
+    let advisories = read_advisories(&project.distro().join("advisories"))?;
+    let rpms = rpms(&project, &options.names)?;
+    let signer = match signer {
+        Some(signer) => signer,
+        None => first_key(options, now, project.reporter())?,
+    };
+    let trusted = keyring()?.trusted(now)?;
+    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+    let built: Vec<_> = rpms
+        .iter()
+        .zip(&paths)
+        .map(|(rpm, path)| Built {
+            path,
+            file: &rpm.file,
+            digest: rpm.digest,
+        })
+        .collect();
+    let plan = Plan {
+        rpms: &built,
+        advisories: &advisories,
+        trusted: &trusted,
+        snapshot: options.snapshot.as_deref(),
+    };
+    let key = match signer {
+        Signer::Here(key) => key,
+        Signer::Elsewhere(certificate) => {
+            let draft = repository.prepare(&plan, &certificate, now)?;
+            sign::show(&draft, &options.repository.name, json);
+            return Ok(ExitCode::SUCCESS);
+        }
+    };
+    let published = repository.publish(&plan, &key, now, project.reporter())?;
+    let snapshot = &published.snapshot;
+    if json {
+        answer_json(&serde_json::json!({
+            "snapshot": snapshot.name, "folder": snapshot.folder, "key": snapshot.key, "unchanged": published.unchanged,
+            "signed": published.signed, "packages": snapshot.packages,
+        }));
+    } else if published.unchanged {
+        answer(format!(
+            "{} is current and made of the same {} packages: nothing to do",
+            snapshot.name,
+            snapshot.packages.len()
+        ));
+    } else {
+        answer(format!(
+            "{} is current: {} packages ({} signed now), {}\n{}",
+            snapshot.name,
+            snapshot.packages.len(),
+            published.signed,
+            build::human(snapshot.bytes()),
+            snapshot.folder
+        ));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The key for development, which is made on first use.
+fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Signer> {
+    let ring = keyring()?;
+    let passphrase = passphrase(&options.passphrase)?;
+    let key = ring.make(&super::keys::default_user(), now, DAYS, passphrase.as_deref())?;
+    reporter.note(&format!(
+        "made a key for development, {}, in {}",
+        key.certificate().key_id(),
+        ring.folder()
+    ));
+    Ok(Signer::Here(Box::new(key)))
+}
+
+/// The key that was asked for, or the one that signs; none, if there is none yet.
+fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Option<Signer>> {
+    let ring = keyring()?;
+    let passphrase = passphrase(&options.passphrase)?;
+    let signer = match &options.key {
+        Some(name) if Utf8Path::new(name).is_file() => from_file(&ring, Utf8Path::new(name), passphrase.as_deref())?,
+        Some(name) => from_entry(&ring, &ring.find(name)?, passphrase.as_deref())?,
+        None => match ring.signing()? {
+            Some(entry) => from_entry(&ring, &entry, passphrase.as_deref())?,
+            None => return Ok(None),
+        },
+    };
+    let certificate = match &signer {
+        Signer::Here(key) => key.certificate(),
+        Signer::Elsewhere(certificate) => certificate,
+    };
+    certificate.ensure_valid(now)?;
+    if let (Validity::EndsSoon { days }, Some(end)) = (certificate.validity(now), certificate.expires()) {
+        reporter.warn(&format!(
+            "the key {} ends in {days} days, on {end}: make the next one now, so that clients know it by then \
+             (./basalt repo keys rotate)",
+            certificate.key_id()
+        ));
+    }
+    Ok(Some(signer))
+}
+
+fn from_entry(ring: &Keyring, entry: &basalt_signing::Entry, passphrase: Option<&str>) -> Result<Signer, KeyError> {
+    Ok(if entry.secret {
+        Signer::Here(Box::new(ring.unlock(entry, passphrase)?))
+    } else {
+        Signer::Elsewhere(Box::new(entry.certificate.clone()))
+    })
+}
+
+/// A key that is not kept here. Its public half is: what it signs shall be trusted.
+fn from_file(ring: &Keyring, path: &Utf8Path, passphrase: Option<&str>) -> Result<Signer> {
+    let bytes = fs_err::read(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("the key {path} cannot be read"))?;
+    let certificates = Certificate::parse(&bytes, path.as_str())?;
+    for certificate in &certificates {
+        if ring.find(certificate.fingerprint()).is_err() {
+            ring.import(certificate.armored()?.as_bytes(), path.as_str(), false)?;
+        }
+    }
+    let secret = bytes.windows(SECRET.len()).any(|window| window == SECRET.as_bytes());
+    match certificates.as_slice() {
+        [certificate] if !secret => Ok(Signer::Elsewhere(Box::new(certificate.clone()))),
+        _ => Ok(Signer::Here(Box::new(SigningKey::parse(
+            &bytes,
+            path.as_str(),
+            passphrase,
+        )?))),
+    }
+}
+
+const SECRET: &str = "PRIVATE KEY BLOCK";
+
+/// The passphrase from the file, or from the variable; one line break at its end does not count.
+pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
+    let text = match &options.passphrase_file {
+        Some(path) => Some(
+            fs_err::read_to_string(path)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("the file with the passphrase, {path}, cannot be read"))?,
+        ),
+        None => std::env::var("BASALT_KEY_PASSPHRASE").ok(),
+    };
+    Ok(text.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned()))
+}
+
+/// The RPMs of what is named, built as far as they are not, each once.
+fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
+    let definitions = images::definitions(project)?;
+    let workshop = project.workshop()?;
+    let distribution = &workshop.distribution;
+    let engine = workshop.engine(project, false);
+    let mut found: BTreeMap<String, Rpm> = BTreeMap::new();
+    if names.is_empty() {
+        for built in engine.build(0..distribution.folders.len())?.into_values() {
+            found.extend(built.rpms.into_iter().map(|rpm| (rpm.file.clone(), rpm)));
+        }
+        return Ok(found.into_values().collect());
+    }
+    // What each name asks for, and which sources make that.
+    let mut requests = Vec::new();
+    let mut targets = BTreeSet::new();
+    for name in names {
+        let wanted = match definitions.get(name) {
+            Some(definition) => definition.packages.clone(),
+            None => binaries(&workshop, build::package(name, &workshop, &definitions)?),
+        };
+        let makers = distribution
+            .graph
+            .makers_of(&wanted, name)
+            .map_err(basalt_build::BuildError::from)?;
+        targets.extend(&makers);
+        requests.push((name, wanted, makers));
+    }
+    let built = engine.build(targets)?;
+    for (name, wanted, makers) in requests {
+        let sources = distribution.graph.closure(makers);
+        let available: Vec<&Rpm> = sources
+            .iter()
+            .filter_map(|source| built.get(source))
+            .flat_map(|built| &built.rpms)
+            .collect();
+        let rpms = basalt_build::solve(&wanted, &available)
+            .map_err(miette::Report::from)
+            .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))?;
+        found.extend(rpms.into_iter().map(|rpm| (rpm.file.clone(), rpm)));
+    }
+    Ok(found.into_values().collect())
+}
+
+/// The names of all packages that a source makes.
+fn binaries(workshop: &Workshop, package: usize) -> Vec<String> {
+    let binaries = &workshop.distribution.graph.packages()[package].binaries;
+    binaries.iter().map(|binary| binary.name.clone()).collect()
+}

@@ -1,0 +1,60 @@
+//! `basalt repo sign`: signatures that are made elsewhere.
+
+use std::process::ExitCode;
+
+use basalt_signing::Moment;
+use basalt_snapshots::{Awaited, Draft, Stage};
+use miette::Result;
+
+use super::open;
+use crate::arguments::repo::Sign;
+use crate::commands::{answer, answer_json};
+
+/// Does what was asked for.
+pub fn run(what: &Sign, json: bool) -> Result<ExitCode> {
+    match what {
+        Sign::Status { repository } => match open(repository)?.draft()? {
+            Some(draft) => show(&draft, &repository.name, json),
+            None if json => answer_json(&serde_json::Value::Null),
+            None => answer(format!("nothing in `{}` waits for signatures", repository.name)),
+        },
+        Sign::Export { folder, repository } => {
+            let draft = open(repository)?.export(folder)?;
+            if json {
+                answer_json(&draft);
+            } else {
+                answer(format!(
+                    "{} files to be signed by {} are in {folder}, with SHA256SUMS; README.txt says how",
+                    draft.missing, draft.key
+                ));
+            }
+        }
+        Sign::Import { folder, repository } => match open(repository)?.import(folder, Moment::now())? {
+            Awaited::More(draft) => show(&draft, &repository.name, json),
+            Awaited::Published(snapshot) if json => answer_json(&snapshot),
+            Awaited::Published(snapshot) => answer(format!(
+                "{} is current: {} packages, signed by {}\n{}",
+                snapshot.name,
+                snapshot.packages.len(),
+                snapshot.key,
+                snapshot.folder
+            )),
+        },
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What waits, and how it goes on.
+pub fn show(draft: &Draft, name: &str, json: bool) {
+    if json {
+        return answer_json(draft);
+    }
+    let what = match draft.stage {
+        Stage::Packages => format!("{} of {} packages wait", draft.missing, draft.packages),
+        Stage::Index => "all packages are signed; the index waits".to_owned(),
+    };
+    answer(format!(
+        "{what} for a signature by {}\nnext: ./basalt repo sign export --name {name} FOLDER",
+        draft.key
+    ));
+}

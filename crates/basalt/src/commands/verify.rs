@@ -1,0 +1,201 @@
+//! `basalt verify`: packages and images, built again elsewhere and compared bit for bit.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use basalt_progress::Reporter as _;
+use basalt_rebuild::{Checked, Elsewhere, ImageRebuilder, Kind, PackageRebuilder, Varied, Verdict};
+use miette::Result;
+
+use super::{answer, answer_json, build, images};
+use crate::arguments::Verify;
+use crate::project::{Project, Workshop};
+use crate::table::Table;
+
+/// Checks what is named, or everything.
+pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> {
+    let definitions = images::definitions(project)?;
+    let workshop = project.workshop()?;
+    let everything = options.names.is_empty();
+    let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = if everything {
+        (definitions.keys().map(String::as_str).collect(), Vec::new())
+    } else {
+        let names = options.names.iter().map(String::as_str);
+        names.partition(|name| definitions.contains_key(*name))
+    };
+    let package = |name: &str| build::package(name, &workshop, &definitions);
+    let assembled = images::assemble(project, &workshop, &wanted_images)?;
+    let mut targets: BTreeSet<usize> = wanted_packages.into_iter().map(package).collect::<Result<_>>()?;
+    if everything {
+        targets.extend(0..workshop.distribution.folders.len());
+    }
+    for image in &assembled {
+        for rpm in &image.parts.rpms {
+            targets.insert(maker(&workshop, &rpm.package.name)?);
+        }
+    }
+    for name in &options.without {
+        targets.remove(&package(name)?);
+    }
+    let elsewhere = Elsewhere::prepare(&workshop.ground, &workshop.sdk, &project.store)?;
+    let mut checked = check_packages(project, &workshop, &elsewhere, options.again, &targets)?;
+    checked.extend(check_images(project, &workshop, options.again, &assembled)?);
+    if json {
+        let varied = elsewhere.varied();
+        answer_json(
+            &serde_json::json!({ "varied": varied, "variedForImages": ImageRebuilder::varied(), "checked": checked }),
+        );
+    } else {
+        show(&checked, &elsewhere.varied());
+    }
+    let sound = checked.iter().all(Checked::is_identical);
+    Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The package whose spec makes an RPM of that name.
+fn maker(workshop: &Workshop, name: &str) -> Result<usize> {
+    match workshop.distribution.graph.maker(name) {
+        Some(maker) => Ok(maker),
+        None => Ok(workshop.distribution.package(name)?),
+    }
+}
+
+fn check_packages(
+    project: &Project,
+    workshop: &Workshop,
+    elsewhere: &Elsewhere,
+    again: bool,
+    targets: &BTreeSet<usize>,
+) -> Result<Vec<Checked>> {
+    let engine = workshop.engine(project, false);
+    let rebuilder = PackageRebuilder {
+        engine: &engine,
+        elsewhere,
+        again,
+    };
+    let targets: Vec<_> = targets.iter().copied().collect();
+    Ok(rebuilder.check(&targets, &|checked| tell(project, checked))?)
+}
+
+fn check_images(
+    project: &Project,
+    workshop: &Workshop,
+    again: bool,
+    assembled: &[images::Assembled],
+) -> Result<Vec<Checked>> {
+    let catalogue = project.catalogue()?;
+    let rebuilder = ImageRebuilder {
+        store: &project.store,
+        sdk: &workshop.sdk,
+        arch: workshop.ground.arch,
+        catalogue: &catalogue,
+        reporter: project.reporter(),
+        again,
+    };
+    let mut checked = Vec::new();
+    for one in assembled {
+        let images::Parts { definition, rpms } = &one.parts;
+        let verdict = images::with_payloads(project, rpms, |payloads| {
+            rebuilder.check(definition, payloads, &one.image)
+        })?;
+        tell(project, &verdict);
+        checked.push(verdict);
+    }
+    Ok(checked)
+}
+
+/// A verdict as soon as it is there, unless it is only remembered.
+fn tell(project: &Project, checked: &Checked) {
+    if !checked.remembered {
+        project
+            .terminal
+            .note(&format!("  {:<28} {}", checked.name, word(&checked.verdict)));
+    }
+}
+
+fn word(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Identical => "identical".to_owned(),
+        Verdict::Different { differences, more, .. } => match differences.len() + more {
+            1 => "differs, in 1 place".to_owned(),
+            count => format!("differs, in {count} places"),
+        },
+        Verdict::Failed { .. } => "cannot be built again".to_owned(),
+    }
+}
+
+fn show(checked: &[Checked], varied: &[Varied]) {
+    let mut conditions = Table::new(["varied", "first", "again"]);
+    for Varied { what, first, second } in varied {
+        conditions.row([(*what).to_owned(), first.clone(), second.clone()]);
+    }
+    answer(conditions);
+    let mut table = Table::new(["", "kind", "files", "built again in", "verdict"]);
+    for one in checked {
+        let kind = match one.kind {
+            Kind::Package => "package",
+            Kind::Image => "image",
+        };
+        let remembered = if one.remembered { ", as is known" } else { "" };
+        table.row([
+            one.name.clone(),
+            kind.to_owned(),
+            one.files.to_string(),
+            format!("{} s", one.seconds),
+            format!("{}{remembered}", word(&one.verdict)),
+        ]);
+    }
+    answer(table);
+    for one in checked {
+        explain(one);
+    }
+    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    for one in checked {
+        *counts.entry(brief(&one.verdict)).or_default() += 1;
+    }
+    let counts: Vec<_> = counts
+        .iter()
+        .map(|(verdict, count)| format!("{count} {verdict}"))
+        .collect();
+    answer(counts.join(", "));
+}
+
+fn brief(verdict: &Verdict) -> &'static str {
+    match verdict {
+        Verdict::Identical => "identical",
+        Verdict::Different { .. } => "different",
+        Verdict::Failed { .. } => "not built again",
+    }
+}
+
+/// What differs, and where both are.
+fn explain(checked: &Checked) {
+    match &checked.verdict {
+        Verdict::Identical => {}
+        Verdict::Different {
+            differences,
+            more,
+            kept,
+        } => {
+            for difference in differences {
+                answer(difference);
+            }
+            if *more > 0 {
+                answer(format!("{}: and {more} more", checked.name));
+            }
+            for kept in kept {
+                answer(format!(
+                    "{}:\n  first {}\n  again {}",
+                    kept.file, kept.first, kept.second
+                ));
+            }
+            answer("");
+        }
+        Verdict::Failed { why, log } => {
+            answer(why);
+            if let Some(log) = log {
+                answer(format!("the whole log: {log}\n"));
+            }
+        }
+    }
+}

@@ -1,0 +1,460 @@
+//! `basalt why`: where a file, a package, a module or a crate comes from, and who needs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::ExitCode;
+
+use basalt_bom::{Component, Inventory, Kind, Place, RelationKind, SourceFile};
+use basalt_build::{Built, Rpm};
+use basalt_image::Image;
+use basalt_model::digest::Digest;
+use basalt_model::image::ImageDefinition;
+use basalt_model::spelling::closest;
+use basalt_repo::usr_merged;
+use miette::{Result, miette};
+use serde::Serialize;
+
+use super::{answer, answer_json, bom, images};
+use crate::arguments::Why;
+use crate::project::{Project, Workshop};
+
+/// How many of the modules and crates in a program are shown.
+const HELD: usize = 12;
+
+/// All that is known about where a package comes from.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Origin {
+    /// The file that was asked about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<String>,
+    package: String,
+    summary: String,
+    purl: String,
+    licence: String,
+    rpm: Digest,
+    source: Source,
+    build: Build,
+    /// None when it is not in the image that is looked into.
+    image: Option<InImage>,
+    /// What is linked into the file, or into the programs of the package.
+    holds: Vec<Component>,
+}
+
+/// What a package is made from.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Source {
+    folder: String,
+    upstream: String,
+    version: String,
+    files: Vec<SourceFile>,
+    /// Whether Go modules or crates are fetched for it, which a go.sum or a Cargo.lock in its folder pins.
+    modules: bool,
+}
+
+/// How a package was built.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Build {
+    key: Digest,
+    seconds: u64,
+    sdk: Digest,
+    /// Its place in the order in which everything is built, from 1, and how many there are.
+    place: usize,
+    of: usize,
+    /// The packages that it is built from directly.
+    from: Vec<String>,
+    log: camino::Utf8PathBuf,
+}
+
+/// What a package is for in an image.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct InImage {
+    name: String,
+    /// From what the image's definition names to the package, through what each requires.
+    way: Vec<String>,
+    required_by: Vec<String>,
+}
+
+/// A module or crate, and the programs that it is linked into.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Linked {
+    component: Component,
+    packages: Vec<Origin>,
+}
+
+/// What a word was found to mean.
+enum Meaning {
+    File(String, usize, String),
+    Package(usize, String),
+    Linked(Vec<Component>),
+}
+
+/// Finds out what is meant, and tells about it.
+pub fn run(project: &Project, options: &Why, json: bool) -> Result<ExitCode> {
+    let desk = Desk::open(project, &options.image)?;
+    match desk.meaning(&options.what)? {
+        Meaning::File(path, package, name) => {
+            let origin = desk.origin(package, &name, Some(path))?;
+            tell(&origin, json, show)
+        }
+        Meaning::Package(package, name) => {
+            let origin = desk.origin(package, &name, None)?;
+            tell(&origin, json, show)
+        }
+        Meaning::Linked(components) => {
+            let linked = components
+                .into_iter()
+                .map(|component| desk.linked(component))
+                .collect::<Result<Vec<_>>>()?;
+            tell(&linked, json, |linked| {
+                linked.iter().map(show_linked).collect::<Vec<_>>().join("\n\n")
+            })
+        }
+    }
+}
+
+fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Result<ExitCode> {
+    if json {
+        answer_json(what);
+    } else {
+        answer(show(what));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Everything that is looked into.
+struct Desk<'p> {
+    project: &'p Project,
+    workshop: Workshop,
+    definition: ImageDefinition,
+    image: Image,
+    inventory: Inventory,
+    built: BTreeMap<usize, Built>,
+}
+
+impl<'p> Desk<'p> {
+    /// Composes the image if need be. Of the other packages, those count that are built.
+    fn open(project: &'p Project, image: &str) -> Result<Self> {
+        let workshop = project.workshop()?;
+        let definition = basalt_image::definition(&project.distro().join("images"), image)?;
+        let made = images::make_in(project, &workshop, &[image])?.remove(image);
+        let image = made.ok_or_else(|| miette!("the image `{image}` was not composed"))?;
+        let all = 0..workshop.distribution.folders.len();
+        let built = workshop.engine(project, false).built(all)?;
+        Ok(Self {
+            project,
+            inventory: image.inventory()?,
+            definition,
+            image,
+            built,
+            workshop,
+        })
+    }
+
+    /// Every RPM that is built, those of the image first.
+    fn rpms(&self) -> Vec<(usize, &Rpm)> {
+        let in_image: BTreeSet<Digest> = self.image.facts.packages.iter().map(|package| package.digest).collect();
+        let all = self
+            .built
+            .iter()
+            .flat_map(|(index, built)| built.rpms.iter().map(|rpm| (*index, rpm)));
+        let mut all: Vec<_> = all.collect();
+        all.sort_by_key(|(_, rpm)| (!in_image.contains(&rpm.digest), rpm.package.name.clone()));
+        all
+    }
+
+    fn meaning(&self, what: &str) -> Result<Meaning> {
+        let rpms = self.rpms();
+        if what.starts_with('/') {
+            return self.file(what, &rpms);
+        }
+        let named = rpms.iter().find(|(_, rpm)| rpm.package.name == what);
+        if let Some((index, rpm)) = named {
+            return Ok(Meaning::Package(*index, rpm.package.name.clone()));
+        }
+        let of_source = rpms.iter().find(|(index, _)| self.built[index].name == what);
+        if let Some((index, rpm)) = of_source {
+            return Ok(Meaning::Package(*index, rpm.package.name.clone()));
+        }
+        let linked = self.all_linked()?;
+        let (name, version) = match what.rsplit_once('@') {
+            Some((name, version)) => (name, Some(version)),
+            None => (what, None),
+        };
+        let found: Vec<Component> = linked
+            .iter()
+            .filter(|component| {
+                component.purl == what
+                    || component.name == name && version.is_none_or(|version| component.version == version)
+            })
+            .cloned()
+            .collect();
+        if !found.is_empty() {
+            return Ok(Meaning::Linked(found));
+        }
+        let names = self.workshop.distribution.graph.names();
+        let known = names.chain(linked.iter().map(|component| component.name.as_str()));
+        Err(self.unknown(what, closest(what, known)))
+    }
+
+    fn file(&self, path: &str, rpms: &[(usize, &Rpm)]) -> Result<Meaning> {
+        let wanted = usr_merged(path);
+        for (index, rpm) in rpms {
+            if let Some(file) = rpm.package.files.iter().find(|file| usr_merged(file) == wanted) {
+                return Ok(Meaning::File(file.clone(), *index, rpm.package.name.clone()));
+            }
+        }
+        let files = || {
+            rpms.iter()
+                .flat_map(|(_, rpm)| rpm.package.files.iter().map(String::as_str))
+        };
+        // The right name in another folder is nearer than another name.
+        let name = wanted.rsplit('/').next().unwrap_or_default();
+        let elsewhere = files().find(|file| file.rsplit('/').next() == Some(name));
+        Err(self.unknown(path, elsewhere.or_else(|| closest(&wanted, files()))))
+    }
+
+    fn unknown(&self, what: &str, guess: Option<&str>) -> miette::Report {
+        let help = match guess {
+            Some(guess) => format!("did you mean `{guess}`?"),
+            None => format!(
+                "`basalt --json bom {}` lists what is inside; a package that was never built is not known",
+                self.image.name
+            ),
+        };
+        miette!(
+            code = "why::unknown",
+            help = help,
+            "neither the image {} nor a package that is built has `{what}`",
+            self.image.name
+        )
+    }
+
+    /// All modules and crates: of the image, and of what is built besides.
+    fn all_linked(&self) -> Result<Vec<Component>> {
+        let mut all: BTreeMap<String, Component> = BTreeMap::new();
+        for built in self.built.values() {
+            for component in bom::of_package(self.project, &self.workshop, built)?.components {
+                if component.kind == Kind::Package {
+                    continue;
+                }
+                match all.get_mut(&component.purl) {
+                    Some(known) => known.inside.extend(component.inside),
+                    None => drop(all.insert(component.purl.clone(), component)),
+                }
+            }
+        }
+        Ok(all.into_values().collect())
+    }
+
+    fn origin(&self, package: usize, name: &str, file: Option<String>) -> Result<Origin> {
+        let built = &self.built[&package];
+        let inside = bom::of_package(self.project, &self.workshop, built)?;
+        let rpm = built.rpms.iter().find(|rpm| rpm.package.name == name);
+        let (Some(rpm), Some(component)) = (rpm, inside.package(name)) else {
+            return Err(miette!("the build of {} made no package {name}", built.name));
+        };
+        let holds = inside.related(&component.purl, RelationKind::Contains);
+        let in_file = |component: &&Component| match &file {
+            Some(file) => component.inside.iter().any(|place| place.file == *file),
+            None => true,
+        };
+        let holds = holds.filter(in_file).cloned().collect();
+        let origin = component.origin.clone();
+        let folder = &self.workshop.distribution.folders[package];
+        Ok(Origin {
+            package: rpm.package.nevra(),
+            summary: rpm.package.summary.clone(),
+            purl: component.purl.clone(),
+            licence: rpm.package.license.clone(),
+            rpm: rpm.digest,
+            source: Source {
+                folder: format!("distro/packages/{}", folder.name),
+                upstream: origin
+                    .as_ref()
+                    .map(|origin| origin.upstream.clone())
+                    .unwrap_or_default(),
+                version: rpm.package.version.clone(),
+                files: origin.map(|origin| origin.sources).unwrap_or_default(),
+                modules: basalt_sources::SourceSet::load(&folder.path)?.has_modules(),
+            },
+            build: self.build(package, built)?,
+            image: self.in_image(name),
+            holds,
+            file,
+        })
+    }
+
+    fn build(&self, package: usize, built: &Built) -> Result<Build> {
+        let graph = &self.workshop.distribution.graph;
+        let order = graph.order().map_err(basalt_build::BuildError::from)?;
+        let from = graph
+            .needs(package)
+            .iter()
+            .map(|need| graph.packages()[*need].name.clone());
+        Ok(Build {
+            key: built.key,
+            seconds: built.seconds,
+            sdk: self.workshop.sdk.digest,
+            place: order.iter().position(|other| *other == package).unwrap_or(0) + 1,
+            of: order.len(),
+            from: from.collect(),
+            log: basalt_build::log::path(self.project.store.root(), &built.name),
+        })
+    }
+
+    fn in_image(&self, package: &str) -> Option<InImage> {
+        self.inventory.package(package)?;
+        Some(InImage {
+            name: self.image.name.clone(),
+            way: self
+                .inventory
+                .way_to(&self.definition.packages, package)
+                .unwrap_or_default(),
+            required_by: self
+                .inventory
+                .requirers(package)
+                .into_iter()
+                .map(str::to_owned)
+                .collect(),
+        })
+    }
+
+    fn linked(&self, component: Component) -> Result<Linked> {
+        let packages: BTreeSet<&str> = component.inside.iter().map(|place| place.package.as_str()).collect();
+        let origins = packages.into_iter().map(|name| {
+            let index = self.workshop.distribution.package(name)?;
+            let mut origin = self.origin(index, name, None)?;
+            origin.holds.clear();
+            Ok(origin)
+        });
+        Ok(Linked {
+            packages: origins.collect::<Result<_>>()?,
+            component,
+        })
+    }
+}
+
+/// A line: what it tells, and what that is.
+fn line(title: &str, value: impl std::fmt::Display) -> String {
+    format!("  {title:<13} {value}\n")
+}
+
+fn show(origin: &Origin) -> String {
+    let mut text = match &origin.file {
+        Some(file) => format!("{file}\n") + &line("is in", &origin.package),
+        None => format!("{}\n", origin.package),
+    };
+    text += &line("what it is", &origin.summary);
+    text += &line("licence", &origin.licence);
+    text += &line(
+        "made from",
+        format!(
+            "{}: {} {}",
+            origin.source.folder, origin.source.upstream, origin.source.version
+        ),
+    );
+    for file in &origin.source.files {
+        let repack = if file.repack { " (a repack of it)" } else { "" };
+        text += &line("", format!("{}{repack}", file.url));
+        text += &line("", format!("sha256 {}", file.digest));
+    }
+    if origin.source.modules {
+        text += &line("", "modules or crates, pinned by go.sum or Cargo.lock in that folder");
+    }
+    let build = &origin.build;
+    text += &line(
+        "built",
+        format!(
+            "in {} s, {} of {} in the order, with the SDK {}",
+            build.seconds,
+            build.place,
+            build.of,
+            build.sdk.short()
+        ),
+    );
+    if !build.from.is_empty() {
+        text += &line("", format!("against {}", build.from.join(", ")));
+    }
+    text += &line("", format!("key {}", build.key));
+    text += &line("rpm", format!("sha256 {}", origin.rpm));
+    match &origin.image {
+        None => text += &line("needed by", "nothing: it is not in the image"),
+        Some(image) => {
+            if !image.required_by.is_empty() {
+                text += &line("required by", image.required_by.join(", "));
+            }
+            text += &line("because", because(image));
+        }
+    }
+    text += &holds(&origin.holds);
+    text.trim_end().to_owned()
+}
+
+fn because(image: &InImage) -> String {
+    match image.way.split_first() {
+        None => format!("it is in the image {}", image.name),
+        Some((first, [])) => format!("the image {} names {first}", image.name),
+        Some((first, rest)) => format!(
+            "the image {} names {first}, which requires {}",
+            image.name,
+            rest.join(", which requires ")
+        ),
+    }
+}
+
+fn holds(components: &[Component]) -> String {
+    let shown = &components[..components.len().min(HELD)];
+    let Some(widest) = shown.iter().map(|component| component.name.len()).max() else {
+        return String::new();
+    };
+    let mut text = line("holds", format!("{} modules and crates:", components.len()));
+    for component in shown {
+        let licence = component.licence.as_deref().unwrap_or("licence unknown");
+        text += &format!("    {:<widest$}  {}  {licence}\n", component.name, component.version);
+    }
+    if shown.len() < components.len() {
+        text += &format!("    and {} more, which --json lists\n", components.len() - shown.len());
+    }
+    text
+}
+
+fn show_linked(linked: &Linked) -> String {
+    let component = &linked.component;
+    let kind = match component.kind {
+        Kind::Package => "package",
+        Kind::GoModule => "Go module",
+        Kind::Crate => "crate",
+    };
+    let mut text = format!("{} {}\n", component.name, component.version);
+    text += &line("what it is", format!("a {kind}, {}", component.purl));
+    text += &line("licence", component.licence.as_deref().unwrap_or("unknown"));
+    if let Some(sum) = &component.go_sum {
+        text += &line("go.sum", sum);
+    }
+    if let Some(digest) = &component.digest {
+        text += &line("archive", format!("sha256 {digest}"));
+    }
+    for origin in &linked.packages {
+        let files = component.inside.iter().filter(|place| is_of(place, origin));
+        let files: Vec<_> = files.map(|place| place.file.as_str()).collect();
+        text += &line("linked into", format!("{} of {}", files.join(", "), origin.package));
+        let why = origin
+            .image
+            .as_ref()
+            .map_or_else(|| "which is not in the image".to_owned(), because);
+        text += &line("", why);
+    }
+    text.trim_end().to_owned()
+}
+
+/// Whether a place is in the package that an origin tells about.
+fn is_of(place: &Place, origin: &Origin) -> bool {
+    origin
+        .package
+        .strip_prefix(place.package.as_str())
+        .is_some_and(|rest| rest.starts_with('-') && rest[1..].starts_with(|letter: char| letter.is_ascii_digit()))
+}

@@ -1,0 +1,207 @@
+//! What a licence asks of whoever passes binaries on.
+//!
+//! This is a reading aid, not legal advice: it sorts licences into the four things that they commonly ask for.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use spdx::expression::{ExprNode, Operator};
+
+use crate::{BomError, Component, Inventory, licences};
+
+/// Licences that ask for nothing when binaries are passed on.
+const FREE: &[&str] = &[
+    "0BSD",
+    "BSL-1.0",
+    "CC0-1.0",
+    "MIT-0",
+    "Unlicense",
+    "WTFPL",
+    "Zlib",
+    "LicenseRef-Fedora-Public-Domain",
+];
+
+/// Something that a licence asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Duty {
+    /// Pass on the licence's text with its copyright notices.
+    Text,
+    /// Pass on the NOTICE file, if there is one.
+    Notice,
+    /// Offer the source that corresponds to the binary.
+    Source,
+    /// Let the recipient put a changed library in its place.
+    Relinking,
+}
+
+/// What an SPDX expression comes to.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Terms {
+    /// What is asked for.
+    pub duties: BTreeSet<Duty>,
+    /// The licences that apply; of alternatives, the one that asks for less.
+    pub chosen: Vec<String>,
+}
+
+/// All components of an inventory under the same licence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Group<'i> {
+    /// The SPDX expression; none for components whose licence nobody knows.
+    pub licence: Option<&'i str>,
+    /// What it asks for.
+    pub asks: BTreeSet<Duty>,
+    /// The licences that apply; of alternatives, the one that asks for less.
+    pub chosen: Vec<String>,
+    /// The components.
+    #[serde(serialize_with = "purls")]
+    pub components: Vec<&'i Component>,
+}
+
+fn purls<S: serde::Serializer>(components: &[&Component], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(components.iter().map(|component| &component.purl))
+}
+
+impl Duty {
+    /// In a word or two.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Text => "text",
+            Self::Notice => "notice",
+            Self::Source => "source",
+            Self::Relinking => "relinking",
+        }
+    }
+}
+
+fn of_licence(item: &spdx::LicenseItem) -> BTreeSet<Duty> {
+    let name = item.to_string();
+    if FREE.contains(&name.as_str()) {
+        return BTreeSet::new();
+    }
+    let mut duties = BTreeSet::from([Duty::Text]);
+    if name == "Apache-2.0" {
+        duties.insert(Duty::Notice);
+    }
+    if item.id().is_some_and(spdx::LicenseId::is_copyleft) {
+        duties.insert(Duty::Source);
+    }
+    if name.starts_with("LGPL-") {
+        duties.insert(Duty::Relinking);
+    }
+    duties
+}
+
+/// What an expression asks for; `of` is for the error.
+///
+/// # Errors
+/// When it is no SPDX expression.
+pub fn terms(of: &str, licence: &str) -> Result<Terms, BomError> {
+    let expression = licences::expression(of, licence)?;
+    let mut stack: Vec<Terms> = Vec::new();
+    for node in expression.iter() {
+        let next = match node {
+            ExprNode::Req(requirement) => Terms {
+                duties: of_licence(&requirement.req.license),
+                chosen: vec![requirement.req.to_string()],
+            },
+            ExprNode::Op(operator) => {
+                let (second, first) = (stack.pop().unwrap_or_default(), stack.pop().unwrap_or_default());
+                match operator {
+                    Operator::And => both(first, second),
+                    Operator::Or if second.duties.len() < first.duties.len() => second,
+                    Operator::Or => first,
+                }
+            }
+        };
+        stack.push(next);
+    }
+    Ok(stack.pop().unwrap_or_default())
+}
+
+fn both(mut first: Terms, second: Terms) -> Terms {
+    first.duties.extend(second.duties);
+    for licence in second.chosen {
+        if !first.chosen.contains(&licence) {
+            first.chosen.push(licence);
+        }
+    }
+    first
+}
+
+/// The components of an inventory by what they are licensed under: the licences that ask for most first, those that
+/// nobody knows at the end.
+///
+/// # Errors
+/// When a licence is no SPDX expression.
+pub fn groups(inventory: &Inventory) -> Result<Vec<Group<'_>>, BomError> {
+    let mut by_licence: BTreeMap<Option<&str>, Vec<&Component>> = BTreeMap::new();
+    for component in &inventory.components {
+        by_licence
+            .entry(component.licence.as_deref())
+            .or_default()
+            .push(component);
+    }
+    let mut groups = Vec::new();
+    for (licence, components) in by_licence {
+        let Terms { duties, chosen } = match (licence, components.first()) {
+            (Some(licence), Some(first)) => terms(&first.purl, licence)?,
+            _ => Terms::default(),
+        };
+        groups.push(Group {
+            licence,
+            asks: duties,
+            chosen,
+            components,
+        });
+    }
+    groups.sort_by_key(|group| {
+        let source = group.asks.contains(&Duty::Source);
+        (
+            group.licence.is_none(),
+            !source,
+            std::cmp::Reverse(group.asks.len()),
+            group.licence,
+        )
+    });
+    Ok(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn licences_ask_for_what_they_ask_for() {
+        for (licence, asks, chosen) in [
+            ("MIT", "text", "MIT"),
+            ("0BSD", "", "0BSD"),
+            ("Apache-2.0", "text notice", "Apache-2.0"),
+            ("Apache-2.0 OR MIT", "text", "MIT"),
+            ("BSD-3-Clause OR GPL-2.0-only", "text", "BSD-3-Clause"),
+            (
+                "GPL-2.0-only WITH Linux-syscall-note",
+                "text source",
+                "GPL-2.0-only WITH Linux-syscall-note",
+            ),
+            (
+                "LGPL-2.1-or-later AND CC0-1.0",
+                "text source relinking",
+                "LGPL-2.1-or-later, CC0-1.0",
+            ),
+            ("MPL-2.0 AND (MIT OR GPL-3.0-only)", "text source", "MPL-2.0, MIT"),
+            ("LicenseRef-Fedora-Public-Domain", "", "LicenseRef-Fedora-Public-Domain"),
+            ("LicenseRef-Other", "text", "LicenseRef-Other"),
+        ] {
+            let terms = terms("x", licence).expect(licence);
+            let names: Vec<_> = terms.duties.iter().map(|duty| duty.name()).collect();
+            assert_eq!(names.join(" "), asks, "{licence}");
+            assert_eq!(terms.chosen.join(", "), chosen, "{licence}");
+        }
+        for wrong in ["GPLv2", "GPL-2.0", "MIT/Apache-2.0", "MIT AND", ""] {
+            let error = terms("zlib", wrong).expect_err(wrong);
+            assert!(error.to_string().contains("zlib"), "{error}");
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! How finding out what is inside goes wrong.
+
+use basalt_repo::RepoError;
+use basalt_store::StoreError;
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::{Diagnostic, NamedSource, SourceSpan};
+use thiserror::Error;
+
+/// What is inside could not be found out, or not be written.
+#[derive(Debug, Error, Diagnostic)]
+pub enum BomError {
+    /// A program's own account of what is linked into it cannot be read.
+    #[error("`{file}` in {package} says what is linked into it in a form that cannot be read: {source}")]
+    #[diagnostic(
+        code(bom::program),
+        help(
+            "the file is damaged, or its compiler is newer than this reader: build the package again (`./basalt build`)"
+        )
+    )]
+    Program {
+        /// The package.
+        package: String,
+        /// The file in it.
+        file: String,
+        /// What is wrong.
+        source: ProgramError,
+    },
+    /// A file of the distribution is not as described.
+    #[error("{path} is not as described")]
+    #[diagnostic(
+        code(bom::catalogue),
+        help("docs/trust/bom.md describes the files that say who is who")
+    )]
+    Catalogue {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Its text.
+        #[source_code]
+        text: NamedSource<String>,
+        /// What is wrong.
+        message: String,
+        /// Where.
+        #[label("{message}")]
+        place: Option<SourceSpan>,
+    },
+    /// The lock of a package's sources is wrong.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sources(#[from] Box<basalt_model::source_lock::LockError>),
+    /// A licence is not an SPDX expression.
+    #[error("{of} has the licence `{licence}`, which is no SPDX expression: {why}")]
+    #[diagnostic(
+        code(bom::licence),
+        help("identifiers stand on the SPDX licence list; what is not on it is called `LicenseRef-…`")
+    )]
+    Licence {
+        /// What is licensed so.
+        of: String,
+        /// The text.
+        licence: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A name that cannot be written as a package URL.
+    #[error("`{name}` cannot be named by a package URL: {why}")]
+    #[diagnostic(code(bom::purl))]
+    Purl {
+        /// The name.
+        name: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// A bill of materials could not be written.
+    #[error("the bill of materials of {subject} cannot be written: {why}")]
+    #[diagnostic(code(bom::document), help("this is a bug in basalt"))]
+    Document {
+        /// What it is about.
+        subject: String,
+        /// Why.
+        why: String,
+    },
+    /// The licence texts that licences are told by cannot be loaded.
+    #[error("the known licence texts cannot be loaded: {0}")]
+    #[diagnostic(code(bom::detector), help("this is a bug in basalt"))]
+    Detector(String),
+    /// An RPM cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Repo(#[from] RepoError),
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// What is wrong with a program's account of what is linked into it.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ProgramError {
+    /// The ELF file itself is wrong.
+    #[error("its ELF headers are damaged ({0})")]
+    Elf(String),
+    /// Go's build information is wrong.
+    #[error("the section .go.buildinfo {0}")]
+    Go(String),
+    /// The list of crates is wrong.
+    #[error("the section .dep-v0 {0}")]
+    Crates(String),
+}
+
+impl BomError {
+    /// For `map_err`: a failed file operation on a path.
+    pub(crate) fn io(what: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
+        let path: Utf8PathBuf = path.as_ref().to_owned();
+        move |error| Self::Store(StoreError::io(what, &path)(error))
+    }
+
+    /// For `map_err`: a file of the distribution in TOML.
+    pub(crate) fn catalogue(path: &Utf8Path, text: &str) -> impl FnOnce(toml::de::Error) -> Self {
+        let (path, text) = (path.to_owned(), text.to_owned());
+        move |error| Self::Catalogue {
+            text: NamedSource::new(&path, text),
+            path,
+            message: error.message().to_owned(),
+            place: error.span().map(SourceSpan::from),
+        }
+    }
+
+    pub(crate) fn document<E: std::fmt::Display>(subject: &str) -> impl Fn(E) -> Self + '_ {
+        move |error| Self::Document {
+            subject: subject.to_owned(),
+            why: error.to_string(),
+        }
+    }
+}

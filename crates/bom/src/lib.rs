@@ -1,0 +1,42 @@
+//! What is inside packages and images, down to Go modules and crates, and what that obliges to.
+//!
+//! ```text
+//! distro/packages (identity.toml, licences.*, sources) --Catalogue-------> what RPMs do not say of themselves
+//! an RPM --programs (.go.buildinfo, .dep-v0; remembered by digest)-------> what is linked into each program
+//! RPMs + Catalogue --Inventory::of_rpms----------------------------------> components, and how they belong together
+//!   Inventory --document (SPDX 2.3, CycloneDX 1.5)-----------------------> a bill of materials, always the same bytes
+//!   Inventory --groups (SPDX expressions)--------------------------------> what licences ask for
+//!   Inventory --requirers, way_to----------------------------------------> who needs a package
+//! sources of modules --texts (LICENSE, NOTICE; compared with SPDX's)-----> licences.lock, and the texts to pass on
+//! ```
+//!
+//! Nothing here runs a program or asks a network. The readers of what hostile files may hold take bytes and return an
+//! error: [`GoProgram::parse`], [`RustProgram::parse`], [`Program::parse`].
+
+mod catalogue;
+mod component;
+mod cyclonedx_document;
+mod document;
+mod duties;
+mod error;
+mod go_program;
+mod identifier;
+mod inventory;
+mod licences;
+mod need;
+mod program;
+mod rust_program;
+mod spdx_document;
+pub mod texts;
+
+pub use catalogue::{Catalogue, Project};
+pub use component::{Component, Kind, Origin, Place, SourceFile};
+pub use document::Format;
+pub use duties::{Duty, Group, Terms, groups, terms};
+pub use error::{BomError, ProgramError};
+pub use go_program::{GoModule, GoProgram};
+pub use identifier::rpm_purl;
+pub use inventory::{Inventory, Relation, RelationKind, Subject};
+pub use licences::{DECISIONS, Decision, LOCK, Licences, Reference, check, lock_text};
+pub use program::{Program, Rpm, programs};
+pub use rust_program::{LinkedCrate, RustProgram};

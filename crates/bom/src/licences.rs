@@ -1,0 +1,178 @@
+//! The licences of modules and crates, and the texts of licences that SPDX's list does not have.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use camino::Utf8Path;
+use serde::Deserialize;
+
+use crate::{BomError, Kind, catalogue};
+
+/// The file that `basalt licenses --lock` writes, in `distro/packages`.
+pub const LOCK: &str = "licences.lock";
+/// The file that people write, in `distro/packages`.
+pub const DECISIONS: &str = "licences.toml";
+const HEADING: &str = "\
+# Under which licence each Go module and each crate is that is linked into a program of ours: SPDX expressions, found by
+# comparing the licence files of its source with the texts on SPDX's list. `./basalt licenses --lock` writes this file. What
+# no program could tell is decided in licences.toml. A changed line here deserves a look.
+";
+
+/// What is known about licences.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Licences {
+    lock: Lock,
+    decisions: Decisions,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Lock {
+    /// By `path@version`.
+    #[serde(default)]
+    go: BTreeMap<String, String>,
+    /// By `name@version`.
+    #[serde(default)]
+    crates: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Decisions {
+    /// By the path of a module, or the name of a crate.
+    #[serde(default)]
+    decided: BTreeMap<String, Decision>,
+    /// By `LicenseRef-…`.
+    #[serde(default)]
+    reference: BTreeMap<String, Reference>,
+}
+
+/// What a person found out about the licence of a module or crate.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decision {
+    /// The SPDX expression.
+    pub licence: String,
+    /// How it was found out.
+    pub because: String,
+}
+
+/// A licence that is not on SPDX's list.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reference {
+    /// Its name.
+    pub name: String,
+    /// Its text, or what is said in place of one.
+    pub text: String,
+}
+
+impl Licences {
+    /// Reads the two files; one that is not there says nothing.
+    ///
+    /// # Errors
+    /// When a file is not as described, and when a licence is no SPDX expression.
+    pub fn read(packages: &Utf8Path) -> Result<Self, BomError> {
+        let mut licences = Self::default();
+        let path = packages.join(LOCK);
+        if let Some(text) = catalogue::text(&path)? {
+            licences.lock = toml::from_str(&text).map_err(BomError::catalogue(&path, &text))?;
+        }
+        let path = packages.join(DECISIONS);
+        if let Some(text) = catalogue::text(&path)? {
+            licences.decisions = toml::from_str(&text).map_err(BomError::catalogue(&path, &text))?;
+        }
+        let locked = licences.lock.go.iter().chain(&licences.lock.crates);
+        let locked = locked.map(|(of, licence)| (of, licence.as_str()));
+        let decided = licences.decisions.decided.iter();
+        for (of, licence) in locked.chain(decided.map(|(of, decision)| (of, decision.licence.as_str()))) {
+            expression(of, licence)?;
+        }
+        Ok(licences)
+    }
+
+    /// The licence of a module or crate, if it is locked.
+    pub fn of(&self, kind: Kind, name: &str, version: &str) -> Option<&str> {
+        let list = match kind {
+            Kind::Package => return None,
+            Kind::GoModule => &self.lock.go,
+            Kind::Crate => &self.lock.crates,
+        };
+        list.get(&format!("{name}@{version}")).map(String::as_str)
+    }
+
+    /// What a person found out about a module or crate, of any version.
+    pub fn decision(&self, name: &str) -> Option<&Decision> {
+        self.decisions.decided.get(name)
+    }
+
+    /// A licence that is not on SPDX's list, by its `LicenseRef-…`.
+    pub fn reference(&self, id: &str) -> Option<&Reference> {
+        self.decisions.reference.get(id)
+    }
+}
+
+/// The text of a lock that says these licences: kind, name, version, SPDX expression.
+pub fn lock_text<'l>(licences: impl IntoIterator<Item = (Kind, &'l str, &'l str, &'l str)>) -> String {
+    let mut sorted: BTreeMap<(Kind, String), &str> = BTreeMap::new();
+    for (kind, name, version, licence) in licences {
+        sorted.insert((kind, format!("{name}@{version}")), licence);
+    }
+    let mut text = HEADING.to_owned();
+    for (kind, title) in [(Kind::GoModule, "go"), (Kind::Crate, "crates")] {
+        let _ = writeln!(text, "\n[{title}]");
+        for ((_, name), licence) in sorted.iter().filter(|((of, _), _)| *of == kind) {
+            let _ = writeln!(text, "{name:?} = {licence:?}");
+        }
+    }
+    text
+}
+
+/// Reads an SPDX expression, as strictly as SPDX does; `of` is for the error.
+///
+/// # Errors
+/// When it is none.
+pub(crate) fn expression(of: &str, licence: &str) -> Result<spdx::Expression, BomError> {
+    spdx::Expression::parse(licence).map_err(|error| BomError::Licence {
+        of: of.to_owned(),
+        licence: licence.to_owned(),
+        why: error.reason.to_string(),
+    })
+}
+
+/// Whether a text is an SPDX expression; what is wrong with it when not.
+///
+/// # Errors
+/// What is wrong, with `of` as what is licensed so.
+pub fn check(of: &str, licence: &str) -> Result<(), BomError> {
+    expression(of, licence).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lock_reads_as_it_was_written() {
+        let text = lock_text([
+            (Kind::Crate, "libc", "0.2.191", "MIT OR Apache-2.0"),
+            (Kind::GoModule, "golang.org/x/net", "v0.50.0", "BSD-3-Clause"),
+        ]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        std::fs::write(folder.join(LOCK), &text).expect("written");
+        let licences = Licences::read(folder).expect("understood");
+        assert_eq!(
+            licences.of(Kind::GoModule, "golang.org/x/net", "v0.50.0"),
+            Some("BSD-3-Clause")
+        );
+        assert_eq!(licences.of(Kind::Crate, "libc", "0.2.191"), Some("MIT OR Apache-2.0"));
+        assert_eq!(licences.of(Kind::GoModule, "golang.org/x/net", "v0.51.0"), None);
+
+        std::fs::write(folder.join(LOCK), text.replace("BSD-3-Clause", "BSD-ish")).expect("written");
+        let error = Licences::read(folder).expect_err("no licence");
+        assert!(error.to_string().contains("golang.org/x/net"), "{error}");
+        std::fs::write(folder.join(LOCK), "[og]\n").expect("written");
+        assert!(matches!(Licences::read(folder), Err(BomError::Catalogue { .. })));
+    }
+}

@@ -1,0 +1,238 @@
+//! What an ELF file says about how it was compiled and linked.
+//!
+//! The System V ABI, and GNU's additions to it: `PT_GNU_STACK`, `PT_GNU_RELRO`, `DF_1_PIE`, `.note.gnu.property`.
+
+use std::collections::BTreeSet;
+
+use object::read::elf::{ElfFile64, FileHeader as _, ProgramHeader as _};
+use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, elf};
+
+use crate::Language;
+
+/// What is known about an ELF file of 64 bits.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Elf {
+    /// What it is.
+    pub kind: ElfKind,
+    /// What it is written in.
+    pub language: Language,
+    /// Whether the dynamic linker loads it.
+    pub dynamic: bool,
+    /// What becomes of its relocations.
+    pub relro: Relro,
+    /// What it says about the stack.
+    pub stack: StackMark,
+    /// Whether its code is written to when it is loaded.
+    pub text_relocations: bool,
+    /// Where it wants libraries to be looked for first (`DT_RPATH`, `DT_RUNPATH`), place by place.
+    pub search_path: Vec<String>,
+    /// What it takes from libraries: the names of functions and variables.
+    pub imports: BTreeSet<String>,
+    /// Whether code of its own calls the stack protector.
+    pub stack_protector: bool,
+    /// Whether all its code is marked for indirect branch tracking (CET) or BTI.
+    pub branch_tracking: bool,
+    /// Whether all its code is marked for shadow stacks (CET).
+    pub shadow_stack: bool,
+}
+
+/// What an ELF file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ElfKind {
+    /// A program at a fixed address.
+    Fixed,
+    /// A program that can be anywhere.
+    Pie,
+    /// A library.
+    Library,
+    /// Something that is yet to be linked: a kernel module, an object.
+    Object,
+}
+
+/// What becomes of what the dynamic linker fills in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Relro {
+    /// It stays writable.
+    None,
+    /// Most of it becomes read-only, but functions are looked up when they are called first.
+    Partial,
+    /// All of it is filled in before the program begins, and is read-only then.
+    Full,
+}
+
+/// What an ELF file says about the stack.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StackMark {
+    /// Nothing, so that the kernel makes it executable where the architecture's tradition is so.
+    Missing,
+    /// It wants to execute it.
+    Executable,
+    /// It does not.
+    Plain,
+}
+
+/// What glibc writes when a stack protector strikes; in a static program, the only trace that is left of it.
+const SMASHED: &[u8] = b"stack smashing detected";
+/// The paths of the standard library's source, which panic messages of a Rust program have in them: as upstream builds
+/// it, and as Debian does.
+const RUST: [&[u8]; 2] = [b"/rustc/", b"/usr/src/rustc-"];
+/// The section of a Rust program that lists its crates (cargo auditable).
+const CRATES: &str = ".dep-v0";
+
+/// Reads an ELF file; none when it is no ELF file of 64 bits.
+///
+/// # Errors
+/// When it begins like one and is damaged.
+pub fn read_elf(bytes: &[u8]) -> Result<Option<Elf>, String> {
+    if !bytes.starts_with(b"\x7fELF\x02") {
+        return Ok(None);
+    }
+    read(bytes).map(Some).map_err(|error| error.to_string())
+}
+
+/// What the dynamic section says.
+#[derive(Default)]
+struct Dynamic {
+    now: bool,
+    pie: bool,
+    text_relocations: bool,
+    soname: bool,
+    search_path: Vec<String>,
+    libraries: usize,
+    present: bool,
+}
+
+fn read(bytes: &[u8]) -> object::read::Result<Elf> {
+    let file = ElfFile64::<Endianness>::parse(bytes)?;
+    let endian = file.endian();
+    let dynamic = dynamic(&file)?;
+    let (mut relro, mut stack, mut interpreter) = (false, StackMark::Missing, false);
+    for header in file.elf_header().program_headers(endian, bytes)? {
+        match header.p_type(endian) {
+            elf::PT_GNU_RELRO => relro = true,
+            elf::PT_INTERP => interpreter = true,
+            elf::PT_GNU_STACK => {
+                let executable = header.p_flags(endian).0 & elf::PF_X.0 != 0;
+                stack = if executable {
+                    StackMark::Executable
+                } else {
+                    StackMark::Plain
+                };
+            }
+            _ => {}
+        }
+    }
+    let kind = match file.elf_header().e_type(endian) {
+        elf::ET_EXEC => ElfKind::Fixed,
+        elf::ET_DYN if dynamic.pie || interpreter && !dynamic.soname => ElfKind::Pie,
+        elf::ET_DYN => ElfKind::Library,
+        _ => ElfKind::Object,
+    };
+    // A static program has nothing to look up: with the segment, all is done before it begins.
+    let now = dynamic.now || !interpreter && kind != ElfKind::Library;
+    let symbols = file.dynamic_symbols().filter(|symbol| symbol.is_undefined());
+    let imports: BTreeSet<String> = symbols
+        .filter_map(|symbol| symbol.name().ok().map(str::to_owned))
+        .filter(|name| !name.is_empty())
+        .collect();
+    let loaded = interpreter || kind == ElfKind::Library;
+    let stack_protector = match loaded {
+        true => imports.contains("__stack_chk_fail") || exports(&file, "__stack_chk_fail"),
+        false => memchr::memmem::find(bytes, SMASHED).is_some(),
+    };
+    let (branch_tracking, shadow_stack) = marks(&file);
+    Ok(Elf {
+        kind,
+        language: language(&file, bytes, dynamic.libraries),
+        dynamic: loaded,
+        relro: match (relro, now) {
+            (false, _) => Relro::None,
+            (true, false) => Relro::Partial,
+            (true, true) => Relro::Full,
+        },
+        stack,
+        text_relocations: dynamic.text_relocations,
+        search_path: dynamic.search_path,
+        imports,
+        stack_protector,
+        branch_tracking,
+        shadow_stack,
+    })
+}
+
+fn dynamic(file: &ElfFile64<'_, Endianness>) -> object::read::Result<Dynamic> {
+    let mut found = Dynamic::default();
+    let table = file.elf_dynamic_table()?;
+    for entry in &table {
+        found.present = true;
+        match entry.tag {
+            elf::DT_BIND_NOW => found.now = true,
+            elf::DT_TEXTREL => found.text_relocations = true,
+            elf::DT_SONAME => found.soname = true,
+            elf::DT_NEEDED => found.libraries += 1,
+            elf::DT_FLAGS => {
+                found.now |= entry.val & elf::DF_BIND_NOW.0 != 0;
+                found.text_relocations |= entry.val & elf::DF_TEXTREL.0 != 0;
+            }
+            elf::DT_FLAGS_1 => {
+                found.now |= entry.val & elf::DF_1_NOW.0 != 0;
+                found.pie |= entry.val & elf::DF_1_PIE.0 != 0;
+            }
+            elf::DT_RPATH | elf::DT_RUNPATH => {
+                let folders = String::from_utf8_lossy(table.string(entry)?).into_owned();
+                found.search_path.extend(folders.split(':').map(str::to_owned));
+            }
+            _ => {}
+        }
+    }
+    Ok(found)
+}
+
+fn exports(file: &ElfFile64<'_, Endianness>, name: &str) -> bool {
+    file.dynamic_symbols()
+        .any(|symbol| !symbol.is_undefined() && symbol.name() == Ok(name))
+}
+
+fn language(file: &ElfFile64<'_, Endianness>, bytes: &[u8], libraries: usize) -> Language {
+    if file.section_by_name(".go.buildinfo").is_some() || file.section_by_name(".gopclntab").is_some() {
+        return if libraries > 0 { Language::Cgo } else { Language::Go };
+    }
+    let constants = file.section_by_name(".rodata").and_then(|section| section.data().ok());
+    let constants = constants.unwrap_or(bytes);
+    let says = |path: &&[u8]| memchr::memmem::find(constants, path).is_some();
+    if file.section_by_name(CRATES).is_some() || RUST.iter().any(says) {
+        Language::Rust
+    } else {
+        Language::C
+    }
+}
+
+/// Whether all code is marked for branch tracking, and for shadow stacks.
+fn marks(file: &ElfFile64<'_, Endianness>) -> (bool, bool) {
+    let endian = file.endian();
+    let mut marks = (false, false);
+    for header in file.elf_program_headers() {
+        let Ok(Some(mut notes)) = header.notes(endian, file.data()) else {
+            continue;
+        };
+        while let Ok(Some(note)) = notes.next() {
+            let Some(mut properties) = note.gnu_properties(endian) else {
+                continue;
+            };
+            while let Ok(Some(property)) = properties.next() {
+                let Ok(bits) = property.data_u32(endian) else { continue };
+                match property.pr_type() {
+                    elf::GNU_PROPERTY_X86_FEATURE_1_AND => {
+                        marks.0 |= bits & elf::GNU_PROPERTY_X86_FEATURE_1_IBT != 0;
+                        marks.1 |= bits & elf::GNU_PROPERTY_X86_FEATURE_1_SHSTK != 0;
+                    }
+                    elf::GNU_PROPERTY_AARCH64_FEATURE_1_AND => {
+                        marks.0 |= bits & elf::GNU_PROPERTY_AARCH64_FEATURE_1_BTI != 0;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+    marks
+}

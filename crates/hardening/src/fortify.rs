@@ -1,0 +1,54 @@
+//! Which functions of the C library are fortified.
+
+use std::collections::BTreeSet;
+
+/// Functions that glibc's headers always turn into their checking form (`__printf_chk`) where `_FORTIFY_SOURCE` is 2 or
+/// more: what they format cannot be known when they are compiled. Copying functions are not among them: where the size
+/// is known to fit, or not known at all, the plain one is called, rightly.
+const ALWAYS: &[&str] = &[
+    "asprintf",
+    "dprintf",
+    "fprintf",
+    "printf",
+    "snprintf",
+    "sprintf",
+    "syslog",
+    "vasprintf",
+    "vdprintf",
+    "vfprintf",
+    "vprintf",
+    "vsnprintf",
+    "vsprintf",
+    "vsyslog",
+];
+
+/// Those of the imports that should have been fortified; none where at least one other was, for then the compiler
+/// was told to, and what is left are calls that it could check by itself.
+pub(crate) fn unfortified(imports: &BTreeSet<String>) -> Vec<&'static str> {
+    if imports.iter().any(|name| is_checking(name)) {
+        return Vec::new();
+    }
+    let plain = ALWAYS.iter().copied();
+    plain.filter(|name| imports.contains(*name)).collect()
+}
+
+/// Whether it is the checking form of a function: `__memcpy_chk`.
+fn is_checking(name: &str) -> bool {
+    name.starts_with("__") && name.ends_with("_chk")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn one_checked_call_shows_that_the_compiler_was_told() {
+        assert_eq!(unfortified(&names(&["printf", "memcpy", "open"])), ["printf"]);
+        assert!(unfortified(&names(&["printf", "__fprintf_chk"])).is_empty());
+        assert!(unfortified(&names(&["memcpy", "__stack_chk_fail"])).is_empty());
+    }
+}

@@ -1,0 +1,29 @@
+//! Statements of what packages and images were made from, in the words of in-toto and SLSA.
+//!
+//! ```text
+//! build::Built  + build::Inputs       --(package)--> Statement: its RPMs, and every file that went into them
+//! image::Image  + the digests of files --(image)---> Statement: the image, and the RPMs that it was composed from
+//! Statement --(serde)--> JSON, the payload that a signature (DSSE) is put around
+//! ```
+//!
+//! A statement follows from the inputs alone: no times, no host, no user. Two builders who build the same say the same, to
+//! the byte. Types have the names and the fields of the specifications: the in-toto Attestation Framework's Statement v1
+//! (<https://in-toto.io/Statement/v1>) and SLSA's provenance v1 (<https://slsa.dev/provenance/v1>). Nothing here reads or
+//! writes files, and nothing signs.
+
+mod image;
+mod package;
+mod statement;
+
+pub use image::{ImageFile, of_image};
+pub use package::of_package;
+pub use statement::{
+    BuildDefinition, Builder, PAYLOAD_TYPE, PREDICATE_TYPE, Provenance, ResourceDescriptor, RunDetails, Statement,
+};
+
+/// Where the words of our build types are explained, and who speaks.
+const HOME: &str = "https://github.com/basalt-linux/basalt";
+/// How packages are built.
+pub const PACKAGE_BUILD: &str = "https://github.com/basalt-linux/basalt/blob/main/docs/trust/provenance.md#package-v1";
+/// How images are composed.
+pub const IMAGE_BUILD: &str = "https://github.com/basalt-linux/basalt/blob/main/docs/trust/provenance.md#image-v1";

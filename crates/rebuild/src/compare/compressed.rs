@@ -1,0 +1,86 @@
+//! Compressed files: by what they hold.
+
+use std::io::{self, Read};
+
+use super::{Findings, bytes};
+
+/// More than this is not unpacked: a file of a few bytes can hold any amount of zeros.
+const MOST: u64 = 1 << 30;
+
+/// How something is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    Gzip,
+    Zstd,
+    Xz,
+}
+
+impl Method {
+    /// What the first bytes of a file say.
+    pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
+        [
+            (&b"\x1f\x8b\x08"[..], Self::Gzip),
+            (b"\x28\xb5\x2f\xfd", Self::Zstd),
+            (b"\xfd7zXZ\x00", Self::Xz),
+        ]
+        .into_iter()
+        .find_map(|(magic, method)| bytes.starts_with(magic).then_some(method))
+    }
+
+    fn unpack(self, mut packed: &[u8]) -> io::Result<Vec<u8>> {
+        let mut unpacked = Vec::new();
+        match self {
+            Self::Gzip => take(flate2::bufread::MultiGzDecoder::new(packed), &mut unpacked)?,
+            Self::Zstd => take(zstd::Decoder::with_buffer(packed)?, &mut unpacked)?,
+            Self::Xz => {
+                let mut room = Room(&mut unpacked);
+                lzma_rs::xz_decompress(&mut packed, &mut room)
+                    .map_err(|error| io::Error::other(format!("{error:?}")))?;
+            }
+        }
+        Ok(unpacked)
+    }
+}
+
+fn take(reader: impl Read, into: &mut Vec<u8>) -> io::Result<()> {
+    let read = reader.take(MOST).read_to_end(into)? as u64;
+    if read == MOST {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(())
+}
+
+/// Takes as much as we are ready to hold.
+struct Room<'v>(&'v mut Vec<u8>);
+
+impl io::Write for Room<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if (self.0.len() + bytes.len()) as u64 > MOST {
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// Adds what differs in what two compressed files hold. What cannot be unpacked is left to whoever compares bytes.
+pub(crate) fn compare(findings: &mut Findings, method: Method, first: &[u8], second: &[u8]) {
+    let (Ok(one), Ok(other)) = (method.unpack(first), method.unpack(second)) else {
+        return;
+    };
+    if one != other {
+        return findings.within("uncompressed", |findings| bytes::compare(findings, &one, &other));
+    }
+    let mut apart = Findings::default();
+    bytes::raw(&mut apart, first, second);
+    let (found, _) = apart.finish();
+    let how = found
+        .first()
+        .map(|difference| difference.what.as_str())
+        .unwrap_or_default();
+    findings.add(format!("holds the same, compressed otherwise: {how}"));
+}

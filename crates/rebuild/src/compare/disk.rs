@@ -1,0 +1,342 @@
+//! Disks: by partition, and by the files in those.
+
+use std::fs::File;
+use std::io::{self, Read as _, Seek, SeekFrom};
+use std::os::unix::fs::FileExt as _;
+
+use basalt_image::PartitionFacts;
+use basalt_sdk::SdkTree;
+use basalt_store::{StoreError, Workspace};
+use camino::Utf8Path;
+use fatfs::{FileSystem, FsOptions};
+
+use super::{Findings, bytes, compare_trees};
+use crate::RebuildError;
+
+/// How much is compared at a time.
+const BLOCK: usize = 1 << 20;
+/// The magic number of erofs, and where it is.
+const EROFS: ([u8; 4], u64) = ([0xe2, 0xe1, 0xf5, 0xe0], 1024);
+
+/// A part of a disk.
+struct Part<'f> {
+    file: &'f File,
+    start: u64,
+    length: u64,
+    position: u64,
+}
+
+/// Adds what differs between two disks that have these partitions.
+///
+/// # Errors
+/// When something cannot be read.
+pub fn compare(
+    findings: &mut Findings,
+    (first, second): (&Utf8Path, &Utf8Path),
+    partitions: &[PartitionFacts],
+    sdk: &SdkTree,
+    workspace: &Workspace,
+) -> Result<(), RebuildError> {
+    let open = |path: &Utf8Path| File::open(path).map_err(StoreError::io("cannot read", path));
+    let size = |file: &File, path| {
+        file.metadata()
+            .map(|it| it.len())
+            .map_err(StoreError::io("cannot read", path))
+    };
+    let (one, other) = (open(first)?, open(second)?);
+    let (length, other_length) = (size(&one, first)?, size(&other, second)?);
+    if length != other_length {
+        findings.add_in("disk", format!("has {length} bytes, then {other_length}"));
+    }
+    let mut end = 0;
+    let mut ranges = Vec::new();
+    for partition in partitions {
+        ranges.push(("partition table".to_owned(), end, partition.offset_bytes));
+        end = partition.offset_bytes + partition.size_bytes;
+        ranges.push((format!("partition {}", partition.label), partition.offset_bytes, end));
+    }
+    ranges.push(("partition table".to_owned(), end, length.min(other_length)));
+    for (name, start, end) in ranges {
+        basalt_process::interrupt::check()?;
+        let part = |file| Part::new(file, start, end.saturating_sub(start));
+        let (mut one, mut other) = (part(&one), part(&other));
+        let at = one
+            .parts_from(&mut other)
+            .map_err(StoreError::io("cannot read", first))?;
+        if let Some(at) = at {
+            findings.within(name, |findings| {
+                let before = findings.count();
+                within(findings, &mut one, &mut other, sdk, workspace)?;
+                if findings.count() == before {
+                    let (mut some, mut others) = (vec![0; 4096], vec![0; 4096]);
+                    let read = |part: &mut Part<'_>, into: &mut Vec<u8>| -> io::Result<()> {
+                        part.seek(SeekFrom::Start(at))?;
+                        let length = part.read(into)?;
+                        into.truncate(length);
+                        Ok(())
+                    };
+                    read(&mut one, &mut some)
+                        .and_then(|()| read(&mut other, &mut others))
+                        .map_err(StoreError::io("cannot read", first))?;
+                    findings.within(format!("from byte {at} on"), |findings| {
+                        bytes::raw(findings, &some, &others)
+                    });
+                }
+                Ok::<_, RebuildError>(())
+            })?;
+        }
+    }
+    Ok(())
+}
+
+/// Compares the files in two partitions, where they have a file system that we can read.
+fn within<'f>(
+    findings: &mut Findings,
+    one: &mut Part<'f>,
+    other: &mut Part<'f>,
+    sdk: &SdkTree,
+    workspace: &Workspace,
+) -> Result<(), RebuildError> {
+    let folders = [workspace.path().join("first"), workspace.path().join("second")];
+    for (part, folder) in [&mut *one, &mut *other].into_iter().zip(&folders) {
+        basalt_store::remove_tree(folder)?;
+        fs_err::create_dir_all(folder).map_err(StoreError::io("cannot create", folder))?;
+        if part.is_erofs().map_err(StoreError::io("cannot read", folder))? {
+            unpack_erofs(part, folder, sdk)?;
+        } else if unpack_fat(part, folder).is_err() {
+            // None that we know: its bytes will be compared.
+            return Ok(());
+        }
+    }
+    compare_trees(findings, &folders[0], &folders[1], &|_| false)?;
+    for folder in &folders {
+        basalt_store::remove_tree(folder)?;
+    }
+    Ok(())
+}
+
+fn unpack_erofs(part: &mut Part<'_>, folder: &Utf8Path, sdk: &SdkTree) -> Result<(), RebuildError> {
+    let image = folder.with_extension("erofs");
+    let mut copy = || -> io::Result<()> {
+        part.seek(SeekFrom::Start(0))?;
+        io::copy(part, &mut File::create(&image)?).map(drop)
+    };
+    copy().map_err(StoreError::io("cannot write", &image))?;
+    let parent = folder.parent().unwrap_or(folder);
+    let extract = format!("--extract={folder}");
+    sdk.sandbox()
+        .show_writable(parent)
+        .command(
+            "fsck.erofs",
+            [&*extract, "--overwrite", "--no-preserve-owner", image.as_str()],
+        )
+        .output()?;
+    Ok(fs_err::remove_file(&image).map_err(StoreError::io("cannot remove", &image))?)
+}
+
+fn unpack_fat(part: &mut Part<'_>, folder: &Utf8Path) -> io::Result<()> {
+    part.seek(SeekFrom::Start(0))?;
+    let volume = FileSystem::new(ReadOnly(part), FsOptions::new())?;
+    let mut rest = vec![(volume.root_dir(), folder.to_owned())];
+    while let Some((directory, place)) = rest.pop() {
+        fs_err::create_dir_all(&place)?;
+        for entry in directory.iter() {
+            let entry = entry?;
+            let name = entry.file_name();
+            if name == "." || name == ".." {
+                continue;
+            }
+            if name.contains('/') {
+                return Err(io::ErrorKind::InvalidData.into());
+            }
+            let to = place.join(name);
+            if entry.is_dir() {
+                rest.push((entry.to_dir(), to));
+            } else {
+                io::copy(&mut entry.to_file(), &mut File::create(to)?)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl<'f> Part<'f> {
+    fn new(file: &'f File, start: u64, length: u64) -> Self {
+        Self {
+            file,
+            start,
+            length,
+            position: 0,
+        }
+    }
+
+    /// Where it begins to differ from another one.
+    fn parts_from(&mut self, other: &mut Self) -> io::Result<Option<u64>> {
+        let (mut some, mut others) = (vec![0; BLOCK], vec![0; BLOCK]);
+        let mut at = 0;
+        loop {
+            let (one, two) = (fill(self, &mut some)?, fill(other, &mut others)?);
+            let length = one.min(two);
+            if some[..length] != others[..length] || one != two {
+                let same = some[..length]
+                    .iter()
+                    .zip(&others)
+                    .take_while(|(one, other)| one == other)
+                    .count();
+                return Ok(Some(at + same as u64));
+            }
+            if length == 0 {
+                return Ok(None);
+            }
+            at += length as u64;
+        }
+    }
+
+    fn is_erofs(&mut self) -> io::Result<bool> {
+        let mut magic = [0; 4];
+        self.seek(SeekFrom::Start(EROFS.1))?;
+        let read = fill(self, &mut magic)?;
+        Ok(read == magic.len() && magic == EROFS.0)
+    }
+}
+
+fn fill(part: &mut Part<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        match part.read(&mut buffer[filled..])? {
+            0 => break,
+            read => filled += read,
+        }
+    }
+    Ok(filled)
+}
+
+impl io::Read for Part<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let left = self.length.saturating_sub(self.position);
+        let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
+        let read = self.file.read_at(&mut buffer[..length], self.start + self.position)?;
+        self.position += read as u64;
+        Ok(read)
+    }
+}
+
+impl Seek for Part<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        let position = match to {
+            SeekFrom::Start(position) => Some(position),
+            SeekFrom::End(distance) => self.length.checked_add_signed(distance),
+            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
+        };
+        self.position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
+        Ok(self.position)
+    }
+}
+
+/// What the file system wants to write to, and must not.
+struct ReadOnly<'p, 'f>(&'p mut Part<'f>);
+
+impl io::Read for ReadOnly<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+impl io::Write for ReadOnly<'_, '_> {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::ReadOnlyFilesystem.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Seek for ReadOnly<'_, '_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Cursor, Write as _};
+
+    use basalt_model::digest::Digest;
+    use basalt_store::Store;
+    use fatfs::FormatVolumeOptions;
+
+    use super::super::Difference;
+    use super::*;
+
+    const MIB: usize = 1 << 20;
+
+    /// A disk with a FAT file system, a file in it, and a partition of bytes.
+    fn disk(kernel: &[u8], byte: u8) -> Vec<u8> {
+        let mut esp = Cursor::new(vec![0; 2 * MIB]);
+        fatfs::format_volume(&mut esp, FormatVolumeOptions::new()).expect("formatted");
+        {
+            let volume = FileSystem::new(&mut esp, FsOptions::new()).expect("mounted");
+            let folder = volume.root_dir().create_dir("EFI").expect("made");
+            folder
+                .create_file("kernel.txt")
+                .expect("made")
+                .write_all(kernel)
+                .expect("written");
+        }
+        let mut disk = vec![0; 4 * MIB];
+        disk[MIB..3 * MIB].copy_from_slice(esp.get_ref());
+        disk[3 * MIB + 7] = byte;
+        disk
+    }
+
+    fn partition(label: &str, offset: usize, size: usize) -> PartitionFacts {
+        PartitionFacts {
+            label: label.to_owned(),
+            type_guid: String::new(),
+            guid: String::new(),
+            offset_bytes: offset as u64,
+            size_bytes: size as u64,
+        }
+    }
+
+    fn told(first: &[u8], second: &[u8]) -> Vec<String> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let store = Store::open(&root.join("store")).expect("a store");
+        let (one, other) = (root.join("one"), root.join("other"));
+        fs_err::write(&one, first).expect("written");
+        fs_err::write(&other, second).expect("written");
+        let partitions = [partition("esp", MIB, 2 * MIB), partition("data", 3 * MIB, MIB / 2)];
+        let sdk = SdkTree {
+            path: root.to_owned(),
+            digest: Digest::of("none"),
+        };
+        let workspace = store.workspace().expect("a workspace");
+        let mut findings = Findings::default();
+        compare(&mut findings, (&one, &other), &partitions, &sdk, &workspace).expect("compared");
+        findings.finish().0.iter().map(Difference::to_string).collect()
+    }
+
+    #[test]
+    fn disks_are_told_by_partition_and_file() {
+        let first = disk(b"quiet\n", 1);
+        assert!(told(&first, &first).is_empty());
+        assert_eq!(
+            told(&first, &disk(b"noisy\n", 2)),
+            [
+                "partition esp: /EFI/kernel.txt: line 1 is `quiet`, then `noisy`",
+                "partition data: from byte 7 on differs at byte 0: 01 00 00 00 00 00 00 00, then 02 00 00 00 00 00 00 00"
+            ]
+        );
+        let mut table = first.clone();
+        table[511] = 0x55;
+        table.push(0);
+        let told = told(&first, &table);
+        assert_eq!(told[0], "disk has 4194304 bytes, then 4194305");
+        assert!(
+            told[1].starts_with("partition table: from byte 511 on differs"),
+            "{told:?}"
+        );
+    }
+}

@@ -1,0 +1,164 @@
+//! The other conditions under which things are built again.
+
+use basalt_build::{Conditions, Ground};
+use basalt_model::digest::{Digest, Hasher};
+use basalt_sdk::SdkTree;
+use basalt_store::{Store, StoreError, Workspace, write};
+use camino::{Utf8Path, Utf8PathBuf};
+use serde::Serialize;
+
+use crate::{RebuildError, clock};
+
+/// Deeper and longer than `/build`.
+const DIRECTORY: &str = "/home/rebuilder/another/place";
+const HOME: &str = "/home/rebuilder";
+const USER: u32 = 1000;
+const NAME: &str = "rebuilder";
+const UMASK: u32 = 0o077;
+
+/// A condition that is varied: its name, what it is in every build, and what it is here.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Varied {
+    /// What.
+    pub what: &'static str,
+    /// In every build.
+    pub first: String,
+    /// Here.
+    pub second: String,
+}
+
+/// A place to build in that differs from the ordinary one in all that must not matter.
+#[derive(Debug)]
+pub struct Elsewhere {
+    ground: Ground,
+    conditions: Conditions,
+    ordinary: Conditions,
+    _workspace: Workspace,
+}
+
+impl Elsewhere {
+    /// Prepares the place.
+    ///
+    /// # Errors
+    /// When files cannot be written.
+    pub fn prepare(ground: &Ground, sdk: &SdkTree, store: &Store) -> Result<Self, RebuildError> {
+        let clock = clock::tree(sdk, store)?;
+        let ordinary = Conditions::ordinary(ground.jobs);
+        let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        let conditions = Conditions {
+            directory: DIRECTORY.into(),
+            host_name: "elsewhere".to_owned(),
+            user: USER,
+            umask: UMASK,
+            // One where there are several; several where there is one.
+            jobs: if ground.jobs == 1 { 3 } else { 1 },
+            processor: None,
+            home: HOME.into(),
+            locale: "C".to_owned(),
+            time_zone: "ELSE-9:30".to_owned(),
+            in_memory: false,
+            variables: vec![
+                variable("USER", NAME),
+                variable("LOGNAME", NAME),
+                variable("LD_PRELOAD", &format!("/{}", clock::LIBRARY)),
+            ],
+        };
+        let workspace = store.workspace()?;
+        let own = workspace.path().join("elsewhere");
+        relocate(&ground.layers, &own, &conditions)?;
+        introduce(&ground.layers, &own)?;
+        let mut layers = vec![own, clock];
+        layers.extend(ground.layers.iter().cloned());
+        Ok(Self {
+            ground: Ground {
+                layers,
+                arch: ground.arch,
+                jobs: conditions.jobs,
+            },
+            conditions,
+            ordinary,
+            _workspace: workspace,
+        })
+    }
+
+    /// What to build on.
+    pub(crate) fn ground(&self) -> &Ground {
+        &self.ground
+    }
+
+    /// The conditions for one worker of several, each of which is kept to one processor when there are several.
+    pub(crate) fn conditions(&self, worker: usize, in_memory: bool) -> Conditions {
+        let mut conditions = self.conditions.clone();
+        conditions.processor = (self.ordinary.jobs > 1).then_some(worker);
+        conditions.in_memory = in_memory;
+        conditions
+    }
+
+    /// The digest of what is varied, apart from which processor it is and where the files lie.
+    pub(crate) fn digest(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        for varied in self.varied() {
+            hasher.fact(varied.what, varied.second);
+        }
+        hasher.finish()
+    }
+
+    /// What is varied.
+    pub fn varied(&self) -> Vec<Varied> {
+        let (first, second) = (&self.ordinary, &self.conditions);
+        let varied = |what, first: &dyn ToString, second: &dyn ToString| Varied {
+            what,
+            first: first.to_string(),
+            second: second.to_string(),
+        };
+        let processors = |jobs: usize| if jobs == 1 { "one".to_owned() } else { "all".to_owned() };
+        vec![
+            varied("build folder", &first.directory, &second.directory),
+            varied("clock", &"now", &format!("{} days ahead", clock::DAYS)),
+            varied("host name", &first.host_name, &second.host_name),
+            varied("user and group", &first.user, &second.user),
+            varied(
+                "umask",
+                &format!("{:03o}", first.umask),
+                &format!("{:03o}", second.umask),
+            ),
+            varied("processes at once", &first.jobs, &second.jobs),
+            varied("processors", &"all", &processors(second.jobs)),
+            varied("home", &first.home, &second.home),
+            varied("locale", &first.locale, &second.locale),
+            varied("time zone", &first.time_zone, &second.time_zone),
+            varied("build file system", &"the store's disk", &"memory, if there is enough"),
+        ]
+    }
+}
+
+/// Macros of the distribution that speak of the build folder, speaking of the other one.
+fn relocate(layers: &[Utf8PathBuf], own: &Utf8Path, conditions: &Conditions) -> Result<(), StoreError> {
+    let Some(macros) = layers.first().map(|platform| platform.join("etc/rpm")) else {
+        return Ok(());
+    };
+    for entry in macros.read_dir_utf8().map_err(StoreError::io("cannot list", &macros))? {
+        let entry = entry.map_err(StoreError::io("cannot list", &macros))?;
+        let text = fs_err::read_to_string(entry.path()).map_err(StoreError::io("cannot read", entry.path()))?;
+        let place = own.join("etc/rpm").join(entry.file_name());
+        write::atomically(&place, conditions.relocate(&text))?;
+    }
+    Ok(())
+}
+
+/// Makes the user known: programs ask for the name of whoever runs them.
+fn introduce(layers: &[Utf8PathBuf], own: &Utf8Path) -> Result<(), StoreError> {
+    for (file, line) in [
+        ("etc/passwd", format!("{NAME}:x:{USER}:{USER}::{HOME}:/bin/sh\n")),
+        ("etc/group", format!("{NAME}:x:{USER}:\n")),
+    ] {
+        let known = layers.iter().map(|layer| layer.join(file)).find(|path| path.is_file());
+        let mut text = match &known {
+            Some(path) => fs_err::read_to_string(path).map_err(StoreError::io("cannot read", path))?,
+            None => String::new(),
+        };
+        text += &line;
+        write::atomically(&own.join(file), text)?;
+    }
+    Ok(())
+}

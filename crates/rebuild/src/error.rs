@@ -1,0 +1,33 @@
+//! How checking goes wrong. That something differs is no error: it is an answer.
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// Something could not be checked.
+#[derive(Debug, Error, Diagnostic)]
+pub enum RebuildError {
+    /// Building the first time failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Build(#[from] basalt_build::BuildError),
+    /// Composing failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Image(#[from] basalt_image::ImageError),
+    /// An RPM cannot be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Rpm(#[from] basalt_repo::RepoError),
+    /// The SDK could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sdk(#[from] basalt_sdk::SdkError),
+    /// The store failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] basalt_store::StoreError),
+    /// A program failed, or Ctrl-C.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] basalt_process::ProcessError),
+}

@@ -1,0 +1,188 @@
+//! Images, composed again and compared.
+
+use basalt_bom::Catalogue;
+use basalt_image::{Composer, Image, Payload};
+use basalt_model::arch::Arch;
+use basalt_model::digest::{Digest, Hasher};
+use basalt_model::image::ImageDefinition;
+use basalt_progress::Reporter;
+use basalt_sdk::SdkTree;
+use basalt_store::{Store, StoreError, Workspace};
+use camino::Utf8Path;
+use rustix::fs::Mode;
+
+use crate::compare::{Findings, compare_disks, compare_files, compare_trees};
+use crate::verdict::Kept;
+use crate::{Checked, Kind, RebuildError, Varied, Verdict};
+
+/// Changes when images are composed again under other conditions.
+const CONDITIONS: &str = "1";
+const UMASK: u32 = 0o077;
+/// The folder of a store, with a path of another length than any user's.
+const FOLDER: &str = "another/store/in/another/place";
+
+/// Composes images again.
+pub struct ImageRebuilder<'a> {
+    /// Where the first image is.
+    pub store: &'a Store,
+    /// The tools.
+    pub sdk: &'a SdkTree,
+    /// The architecture that images are for.
+    pub arch: Arch,
+    /// What is known about the packages besides what is in them.
+    pub catalogue: &'a Catalogue,
+    /// Where progress goes.
+    pub reporter: &'a dyn Reporter,
+    /// Whether to compose again also what is known to be the same, or not to be.
+    pub again: bool,
+}
+
+impl ImageRebuilder<'_> {
+    /// What is varied when an image is composed again.
+    pub fn varied() -> Vec<Varied> {
+        let varied = |what, first: &str, second: &str| Varied {
+            what,
+            first: first.to_owned(),
+            second: second.to_owned(),
+        };
+        vec![
+            varied("store", "the user's", "an empty one, elsewhere"),
+            varied("order of the packages", "by name", "reversed"),
+            varied("umask", "the user's", &format!("{UMASK:03o}")),
+            varied("clock", "now", "later"),
+        ]
+    }
+
+    /// Composes an image again from the same packages, in an empty store, and compares it with the first one.
+    ///
+    /// It changes the umask of this process meanwhile, so nothing else may make files at that time.
+    ///
+    /// # Errors
+    /// When it cannot be composed, when something cannot be read or written, and when interrupted.
+    pub fn check(
+        &self,
+        definition: &ImageDefinition,
+        payloads: &[Payload<'_>],
+        first: &Image,
+    ) -> Result<Checked, RebuildError> {
+        let mut conditions = Hasher::new();
+        conditions.fact("an image's conditions", CONDITIONS);
+        let facts = serde_json::to_vec(&first.facts).unwrap_or_default();
+        let key = Checked::key(&first.key, [Digest::of(facts)], &conditions.finish());
+        if let Some(known) = Checked::recall(&key, self.store).filter(|_| !self.again) {
+            return Ok(known);
+        }
+        let started = std::time::Instant::now();
+        let workspace = self.store.workspace()?;
+        let store = Store::open(&workspace.path().join(FOLDER))?;
+        let payloads: Vec<_> = payloads.iter().rev().copied().collect();
+        let composer = Composer {
+            store: &store,
+            sdk: self.sdk,
+            arch: self.arch,
+            catalogue: self.catalogue,
+            reporter: self.reporter,
+        };
+        let second = {
+            let _umask = Umask::set(UMASK);
+            composer.compose(definition, &payloads)?
+        };
+        let checked = Checked {
+            name: first.name.clone(),
+            kind: Kind::Image,
+            files: count(&first.folder)?,
+            seconds: started.elapsed().as_secs(),
+            remembered: false,
+            verdict: self.judge(first, &second, &workspace)?,
+        };
+        checked.remember(&key, self.store)?;
+        Ok(checked)
+    }
+
+    fn judge(&self, first: &Image, second: &Image, workspace: &Workspace) -> Result<Verdict, RebuildError> {
+        let mut findings = Findings::default();
+        findings.within(first.name.clone(), |findings| {
+            self.compare(findings, first, second, workspace)
+        })?;
+        if findings.count() == 0 {
+            return Ok(Verdict::Identical);
+        }
+        let (differences, more) = findings.finish();
+        // The second image is kept as a tree of its own.
+        let mut hasher = Hasher::new();
+        hasher.fact("an image that came out otherwise", first.key.as_bytes());
+        let second = self.store.adopt_tree(&hasher.finish(), &second.folder)?;
+        Ok(Verdict::Different {
+            differences,
+            more,
+            kept: vec![Kept {
+                file: first.name.clone(),
+                first: first.folder.clone(),
+                second,
+            }],
+        })
+    }
+
+    fn compare(
+        &self,
+        findings: &mut Findings,
+        first: &Image,
+        second: &Image,
+        workspace: &Workspace,
+    ) -> Result<(), RebuildError> {
+        let disk = first.disk();
+        let disk_name = disk.as_deref().and_then(Utf8Path::file_name);
+        let is_container = first.facts.container.is_some();
+        let skip =
+            |path: &Utf8Path| disk_name.is_some_and(|name| path == name) || is_container && path.starts_with("blobs");
+        compare_trees(findings, &first.folder, &second.folder, &skip)?;
+        if let (Some(one), Some(other), Some(facts)) = (disk, second.disk(), &first.facts.disk) {
+            compare_disks(findings, (&one, &other), &facts.partitions, self.sdk, workspace)?;
+        }
+        if let (Some(one), Some(other)) = (&first.facts.container, &second.facts.container) {
+            let blob = |image: &Image, digest: &Digest| image.folder.join("blobs/sha256").join(digest.to_hex());
+            for (what, one, other) in [
+                ("manifest", &one.manifest, &other.manifest),
+                ("configuration", &one.config, &other.config),
+                ("layer", &one.layer, &other.layer),
+            ] {
+                findings.within(what, |findings| {
+                    compare_files(findings, &blob(first, one), &blob(second, other))
+                })?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// How many files an image consists of.
+fn count(folder: &Utf8Path) -> Result<usize, StoreError> {
+    let mut files = 0;
+    let mut rest = vec![folder.to_owned()];
+    while let Some(path) = rest.pop() {
+        for entry in path.read_dir_utf8().map_err(StoreError::io("cannot list", &path))? {
+            let entry = entry.map_err(StoreError::io("cannot list", &path))?;
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                rest.push(entry.into_path());
+            } else {
+                files += 1;
+            }
+        }
+    }
+    Ok(files)
+}
+
+/// Another umask, until it is dropped.
+struct Umask(Mode);
+
+impl Umask {
+    fn set(umask: u32) -> Self {
+        Self(rustix::process::umask(Mode::from_raw_mode(umask)))
+    }
+}
+
+impl Drop for Umask {
+    fn drop(&mut self) {
+        rustix::process::umask(self.0);
+    }
+}

@@ -1,0 +1,152 @@
+//! Packages, built again and compared.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use basalt_build::{BuildError, Built, Engine, Rebuilt};
+use basalt_model::digest::Digest;
+use basalt_store::StoreError;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::compare::{Findings, compare_rpms};
+use crate::queue::Queue;
+use crate::verdict::Kept;
+use crate::{Checked, Elsewhere, Kind, RebuildError, Verdict};
+
+/// How much room the files of a build may take in memory, in MiB, beside what its processes need.
+const FILES: u64 = 4096;
+
+/// Builds packages again.
+pub struct PackageRebuilder<'a> {
+    /// How they were built the first time.
+    pub engine: &'a Engine<'a>,
+    /// Where they are built the second time.
+    pub elsewhere: &'a Elsewhere,
+    /// Whether to build again also what is known to be the same, or not to be.
+    pub again: bool,
+}
+
+impl PackageRebuilder<'_> {
+    /// Builds the packages, as far as they are not built, and then each of them again, the quick ones first. Every verdict
+    /// is told as soon as it is there. They come back in the order of their names.
+    ///
+    /// # Errors
+    /// When a package cannot be built the first time, when something cannot be read or written, and when interrupted. A
+    /// package that cannot be built a second time is a verdict.
+    pub fn check(&self, targets: &[usize], tell: &(dyn Fn(&Checked) + Sync)) -> Result<Vec<Checked>, RebuildError> {
+        let distribution = self.engine.distribution;
+        let built = self.engine.build(targets.iter().copied())?;
+        let effort = |package: usize| {
+            let name = &distribution.folders[package].name;
+            distribution.efforts.of(name, self.engine.store)
+        };
+        let mut waiting: Vec<_> = targets.to_vec();
+        waiting.sort_by_key(|package| effort(*package).seconds);
+        let waiting = waiting
+            .into_iter()
+            .map(|package| (package, effort(package).memory))
+            .collect();
+        let done: Mutex<BTreeMap<String, Checked>> = Mutex::default();
+        let workers = basalt_build::cores();
+        Queue::new(waiting, self.engine.memory).run(workers, |worker, package| {
+            let Some(first) = built.get(&package) else {
+                return Ok(());
+            };
+            let in_memory = (effort(package).memory + FILES) * workers as u64 <= self.engine.memory;
+            let checked = self.one(package, first, worker, in_memory)?;
+            tell(&checked);
+            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+            done.insert(checked.name.clone(), checked);
+            Ok::<_, RebuildError>(())
+        })?;
+        basalt_process::interrupt::check()?;
+        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
+        Ok(done.into_values().collect())
+    }
+
+    fn one(&self, package: usize, first: &Built, worker: usize, in_memory: bool) -> Result<Checked, RebuildError> {
+        let store = self.engine.store;
+        let files = first.rpms.iter().map(|rpm| rpm.digest);
+        let key = Checked::key(&first.key, files, &self.elsewhere.digest());
+        if let Some(known) = Checked::recall(&key, store).filter(|_| !self.again) {
+            return Ok(known);
+        }
+        let ingredients = self.engine.ingredients(package)?;
+        let conditions = self.elsewhere.conditions(worker, in_memory);
+        let ground = self.elsewhere.ground();
+        let checked = |seconds, verdict| Checked {
+            name: first.name.clone(),
+            kind: Kind::Package,
+            files: first.rpms.len(),
+            seconds,
+            remembered: false,
+            verdict,
+        };
+        let checked = match self.engine.rebuild(package, &ingredients, ground, &conditions) {
+            Ok(second) => checked(second.seconds, self.judge(first, &second)?),
+            Err(error) if error.is_interrupt() => return Err(error.into()),
+            Err(error @ (BuildError::Failed { .. } | BuildError::Result { .. })) => checked(0, failed(&error)),
+            Err(error) => return Err(error.into()),
+        };
+        checked.remember(&key, store)?;
+        Ok(checked)
+    }
+
+    fn judge(&self, first: &Built, second: &Rebuilt) -> Result<Verdict, RebuildError> {
+        let store = self.engine.store;
+        let mut findings = Findings::default();
+        let mut kept = Vec::new();
+        let mut others: BTreeMap<&str, &Utf8PathBuf> = second
+            .rpms
+            .iter()
+            .map(|path| (path.file_name().unwrap_or_default(), path))
+            .collect();
+        for rpm in &first.rpms {
+            let package = rpm.package.to_string();
+            let Some(other) = others.remove(rpm.file.as_str()) else {
+                findings.add_in(package, "is only in the first build");
+                continue;
+            };
+            if digest(other)? == rpm.digest {
+                continue;
+            }
+            let path = rpm.path(store);
+            findings.within(package, |findings| compare_rpms(findings, &path, other))?;
+            let (twin, _) = store.insert_file(other)?;
+            kept.push(Kept {
+                file: rpm.file.clone(),
+                first: path,
+                second: store.object_path(&twin),
+            });
+        }
+        for name in others.into_keys() {
+            findings.add_in(name, "is only in the second build");
+        }
+        if findings.count() == 0 && kept.is_empty() {
+            return Ok(Verdict::Identical);
+        }
+        let (differences, more) = findings.finish();
+        Ok(Verdict::Different {
+            differences,
+            more,
+            kept,
+        })
+    }
+}
+
+fn failed(error: &BuildError) -> Verdict {
+    let log = match error {
+        BuildError::Failed { log, .. } | BuildError::Result { log, .. } => Some(log.clone()),
+        _ => None,
+    };
+    Verdict::Failed {
+        why: error.to_string(),
+        log,
+    }
+}
+
+fn digest(path: &Utf8Path) -> Result<Digest, StoreError> {
+    let file = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
+    let (digest, _) = Digest::of_reader(file).map_err(StoreError::io("cannot read", path))?;
+    Ok(digest)
+}

@@ -1,0 +1,33 @@
+//! OpenPGP keys: made, kept, changed, and what is signed with them.
+//!
+//! ```text
+//! nothing ----(Keyring::make: Ed25519, an end in sight)--┐
+//! a key file --(Keyring::import: secret or public)-------┴--> Keyring, a folder that only its owner reads
+//!     Keyring + a passphrase --(signer)--> SigningKey  --(sign)---> signatures, for RPMs and for repository indexes
+//!     Keyring + a moment -----(trusted)--> [Certificate] --(verify)-> whose signature it is, or why it is none
+//! ```
+//!
+//! One key of a keyring signs. Others stay trusted until they end, so that what they signed goes on being accepted
+//! after a change of keys. A key of which only the public half is here signs elsewhere: what it signed is verified
+//! before it is accepted, like everybody's.
+//!
+//! OpenPGP is read and written by the `pgp` crate ([RFC 9580]). Keys that are made here are of version 4 with EdDSA, as
+//! in RFC 4880 and its successors' appendix: what rpm, GnuPG and Sequoia have verified for years.
+//!
+//! Nothing here asks for the time: whoever calls says which [`Moment`] it is.
+//!
+//! [RFC 9580]: https://www.rfc-editor.org/rfc/rfc9580
+
+mod certificate;
+mod error;
+mod keyring;
+mod moment;
+mod secret;
+mod signature;
+
+pub use certificate::{Certificate, Validity};
+pub use error::{KeyError, VerifyError};
+pub use keyring::{Entry, Keyring};
+pub use moment::Moment;
+pub use secret::SigningKey;
+pub use signature::{Verified, armored, binary, issuers, verify};

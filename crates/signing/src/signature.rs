@@ -1,0 +1,156 @@
+//! Signatures: what they say of their maker, and whether it is true.
+
+use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature};
+use pgp::crypto::hash::HashAlgorithm;
+use pgp::packet::{Signature, SignatureType, SignatureVersion};
+use pgp::ser::Serialize as _;
+use pgp::types::KeyDetails as _;
+
+use crate::certificate::Signer;
+use crate::{Certificate, Moment, VerifyError};
+
+/// By how much clocks may differ, in seconds.
+const SKEW: u32 = 60 * 60;
+
+/// Who signed something, and when.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// The fingerprint of the certificate whose key signed.
+    pub key: String,
+    /// When it says that it was made.
+    pub made: Moment,
+}
+
+/// Reads a detached signature: a packet, or text in armor.
+pub(crate) fn parse(signature: &[u8]) -> Result<Signature, VerifyError> {
+    let wrong = |error: pgp::errors::Error| VerifyError::Malformed(error.to_string());
+    let read = if signature.first().is_some_and(|byte| byte & 0x80 != 0) {
+        DetachedSignature::from_bytes(signature).map_err(wrong)?
+    } else {
+        DetachedSignature::from_armor_single(signature).map_err(wrong)?.0
+    };
+    Ok(read.signature)
+}
+
+/// The bare packet of a detached signature that may be in armor: what an RPM's header holds.
+///
+/// # Errors
+/// When it is no signature.
+pub fn binary(signature: &[u8]) -> Result<Vec<u8>, VerifyError> {
+    DetachedSignature::new(parse(signature)?)
+        .to_bytes()
+        .map_err(|error| VerifyError::Malformed(error.to_string()))
+}
+
+/// A detached signature as text in armor, whatever it was: what lies beside a file.
+///
+/// # Errors
+/// When it is no signature.
+pub fn armored(signature: &[u8]) -> Result<String, VerifyError> {
+    DetachedSignature::new(parse(signature)?)
+        .to_armored_string(ArmorOptions::default())
+        .map_err(|error| VerifyError::Malformed(error.to_string()))
+}
+
+/// Who made a signature, as it says itself: fingerprints or key ids, in upper case. Nothing is verified.
+///
+/// # Errors
+/// When it is no signature.
+pub fn issuers(signature: &[u8]) -> Result<Vec<String>, VerifyError> {
+    Ok(said_issuers(&parse(signature)?))
+}
+
+fn said_issuers(signature: &Signature) -> Vec<String> {
+    let fingerprints = signature.issuer_fingerprint().into_iter().map(ToString::to_string);
+    let ids = signature.issuer_key_id().into_iter().map(ToString::to_string);
+    fingerprints.chain(ids).map(|name| name.to_uppercase()).collect()
+}
+
+/// Verifies that `signature` is one of a trusted key over exactly `data`: made while the key counted, with a digest that
+/// nobody can forge.
+///
+/// # Errors
+/// When it is not; the error says why.
+pub fn verify(data: &[u8], signature: &[u8], trusted: &[Certificate], now: Moment) -> Result<Verified, VerifyError> {
+    let signature = parse(signature)?;
+    let issuers = said_issuers(&signature);
+    for certificate in trusted {
+        for signer in certificate.signers() {
+            let fingerprint = signer.fingerprint();
+            // A key id is the end of a fingerprint.
+            if issuers.iter().any(|issuer| fingerprint.ends_with(issuer.as_str())) {
+                return verify_with(data, &signature, certificate, signer, now);
+            }
+        }
+    }
+    Err(VerifyError::Stranger {
+        issuer: issuers.into_iter().next().unwrap_or_else(|| "of nobody".to_owned()),
+    })
+}
+
+fn verify_with(
+    data: &[u8],
+    signature: &Signature,
+    certificate: &Certificate,
+    signer: Signer<'_>,
+    now: Moment,
+) -> Result<Verified, VerifyError> {
+    let key = certificate.fingerprint().to_owned();
+    let invalid = |why: String| VerifyError::Invalid { key: key.clone(), why };
+    if signature.version() != SignatureVersion::V4 {
+        return Err(invalid(format!("it is of version {:?}", signature.version())));
+    }
+    if signature.typ() != Some(SignatureType::Binary) {
+        return Err(invalid("it is not one over a file".to_owned()));
+    }
+    let strong = matches!(
+        signature.hash_alg(),
+        Some(
+            HashAlgorithm::Sha256
+                | HashAlgorithm::Sha384
+                | HashAlgorithm::Sha512
+                | HashAlgorithm::Sha3_256
+                | HashAlgorithm::Sha3_512
+        )
+    );
+    if !strong {
+        return Err(invalid(format!("its digest is {:?}", signature.hash_alg())));
+    }
+    let made = signature
+        .created()
+        .map(Moment::from)
+        .ok_or_else(|| invalid("it does not say when it was made".to_owned()))?;
+    if made > now.plus_secs(SKEW) {
+        return Err(invalid(format!(
+            "it was made on {}, which is still to come",
+            made.date_and_time()
+        )));
+    }
+    let (begin, end) = match signer {
+        Signer::Primary(primary) => (primary.created_at().into(), certificate.expires()),
+        Signer::Sub(sub) => {
+            let ends = [certificate.expires(), certificate.subkey_end(sub)];
+            (sub.created_at().into(), ends.into_iter().flatten().min())
+        }
+    };
+    if made < begin || end.is_some_and(|end| made >= end) {
+        return Err(invalid(format!("it was made on {made}, when the key did not count")));
+    }
+    if certificate.is_revoked() {
+        return Err(invalid("the key was revoked by its owner".to_owned()));
+    }
+    if let Some(lifetime) = signature.signature_expiration_time()
+        && lifetime.as_secs() > 0
+        && made.plus_secs(lifetime.as_secs()) <= now
+    {
+        return Err(invalid("its own end has passed".to_owned()));
+    }
+    let fits = match signer {
+        Signer::Primary(primary) => signature.verify(primary, data),
+        Signer::Sub(sub) => signature.verify(sub, data),
+    };
+    match fits {
+        Ok(()) => Ok(Verified { key, made }),
+        Err(_) => Err(VerifyError::Bad { key }),
+    }
+}

@@ -1,0 +1,122 @@
+//! Looking a snapshot through, as a client would: signatures, digests, places.
+
+use basalt_model::digest::Digest;
+use basalt_process::interrupt;
+use basalt_progress::{Outcome, Reporter, Unit};
+use basalt_repo::metadata::{self, FOLDER, IndexedPackage, REPOMD};
+use basalt_repo::parse_header;
+use basalt_signing::{Certificate, Moment, Verified, verify};
+use camino::Utf8Path;
+use serde::Serialize;
+
+use crate::snapshot::SIGNATURE;
+use crate::{Snapshot, SnapshotError};
+
+/// What looking through came to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Checked {
+    /// How many RPMs were looked at.
+    pub packages: usize,
+    /// What is wrong; nothing, if all is well.
+    pub faults: Vec<Fault>,
+}
+
+/// A file that is not as it should be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Fault {
+    /// Which, below the snapshot's folder.
+    pub file: String,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+impl Snapshot {
+    /// Verifies the signature of the index, the digests of everything that it names, and the signature of every RPM.
+    ///
+    /// # Errors
+    /// When interrupted. What is wrong with the snapshot is in the answer.
+    pub fn check(
+        &self,
+        trusted: &[Certificate],
+        now: Moment,
+        reporter: &dyn Reporter,
+    ) -> Result<Checked, SnapshotError> {
+        let mut faults = Vec::new();
+        let mut fault = |file: &str, why: String| {
+            faults.push(Fault {
+                file: file.to_owned(),
+                why,
+            });
+        };
+        let repodata = self.folder.join(FOLDER);
+        let index = format!("{FOLDER}/{REPOMD}");
+        if let Err(why) = verify_index(&repodata, trusted, now) {
+            fault(&index, why);
+        }
+        let packages = match metadata::read(&self.folder) {
+            Ok(index) => index.packages,
+            Err(error) => {
+                fault(&index, with_causes(&error));
+                Vec::new()
+            }
+        };
+        let task = reporter.task("checking packages", Unit::Items, Some(packages.len() as u64));
+        for package in &packages {
+            interrupt::check()?;
+            if let Err(why) = verify_package(&self.folder, package, trusted, now) {
+                fault(&package.href, why);
+            }
+            task.advance(1);
+        }
+        task.finish(Outcome::Done);
+        Ok(Checked {
+            packages: packages.len(),
+            faults,
+        })
+    }
+}
+
+fn verify_index(repodata: &Utf8Path, trusted: &[Certificate], now: Moment) -> Result<Verified, String> {
+    let read = |name: &str| fs_err::read(repodata.join(name)).map_err(|error| error.to_string());
+    verify(&read(REPOMD)?, &read(SIGNATURE)?, trusted, now).map_err(|error| error.to_string())
+}
+
+fn verify_package(
+    folder: &Utf8Path,
+    package: &IndexedPackage,
+    trusted: &[Certificate],
+    now: Moment,
+) -> Result<(), String> {
+    let bytes = fs_err::read(folder.join(&package.href)).map_err(|error| error.to_string())?;
+    if bytes.len() as u64 != package.size {
+        return Err(format!("it has {} bytes, {} are expected", bytes.len(), package.size));
+    }
+    let digest = Digest::of(&bytes);
+    if digest != package.digest {
+        return Err(format!("its digest is {digest}, {} is expected", package.digest));
+    }
+    // Looked through before the whole of it is read: it may be anybody's.
+    parse_header(Utf8Path::new(&package.href), &mut bytes.as_slice()).map_err(|error| with_causes(&error))?;
+    let rpm = rpm::Package::parse(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
+    rpm.verify_digests().map_err(|error| error.to_string())?;
+    let header = rpm.header_bytes().map_err(|error| error.to_string())?;
+    let signatures = rpm.raw_signatures().map_err(|error| error.to_string())?;
+    let mut last = "it is not signed".to_owned();
+    for signature in signatures {
+        match verify(&header, &signature, trusted, now) {
+            Ok(_) => return Ok(()),
+            Err(error) => last = error.to_string(),
+        }
+    }
+    Err(last)
+}
+
+fn with_causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}

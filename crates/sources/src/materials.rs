@@ -1,0 +1,88 @@
+//! What a package's sources are, for a statement of where it comes from.
+
+use basalt_model::digest::Digest;
+use basalt_model::source_lock::LockedFile;
+use camino::Utf8Path;
+use serde::{Deserialize, Serialize};
+
+use crate::{SourceSet, SourcesError, Tools, repository};
+
+/// A file that goes into a build, by its digest.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Material {
+    /// Its path in the repository, or the name that the spec knows it by.
+    pub name: String,
+    /// Where upstream, or who packed it anew, publishes these very bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+    /// Of a repack, upstream's release, which has other bytes and the same content but for what was left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub repack_of: Option<String>,
+    /// The digest of its content.
+    pub sha256: Digest,
+}
+
+impl Material {
+    /// A file of the repository.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn of_repository(root: &Utf8Path, path: &Utf8Path) -> std::io::Result<Self> {
+        Ok(Self {
+            name: path.to_string(),
+            url: None,
+            repack_of: None,
+            sha256: Digest::of(std::fs::read(root.join(path))?),
+        })
+    }
+
+    fn of_locked(file: &LockedFile) -> Self {
+        let elsewhere = file.alternatives.first().map(ToString::to_string);
+        let (url, repack_of) = if file.repack {
+            (elsewhere, Some(file.url.clone()))
+        } else {
+            (Some(file.url.clone()), None)
+        };
+        Self {
+            name: file.file.clone(),
+            url,
+            repack_of,
+            sha256: file.sha256,
+        }
+    }
+}
+
+impl SourceSet {
+    /// Every file that the lock names or that says what else is fetched: downloads, files of the repository, and the locks
+    /// of Go modules and crates, which hold the digests of those.
+    ///
+    /// # Errors
+    /// When a file of the repository is not there.
+    pub fn materials(&self, tools: &Tools) -> Result<Vec<Material>, SourcesError> {
+        let mut materials: Vec<_> = self.lock.files.iter().map(Material::of_locked).collect();
+        let mut add = |path: &Utf8Path, name: String| -> Result<(), SourcesError> {
+            materials.push(Material {
+                name,
+                url: None,
+                repack_of: None,
+                sha256: Digest::of(self.read(path)?),
+            });
+            Ok(())
+        };
+        // The locks of Go modules lie in the package's folder, which is listed by itself.
+        for locked in &self.lock.cargo {
+            add(&self.folder.join(&locked.lock), plain(locked.lock.as_str()))?;
+        }
+        for tree in &self.lock.trees {
+            for path in repository::list(self, tree, tools)? {
+                add(&tools.root.join(&path), path.to_string())?;
+            }
+        }
+        Ok(materials)
+    }
+}
+
+/// A path without the steps up to the root of the repository.
+fn plain(path: &str) -> String {
+    path.trim_start_matches("../").to_owned()
+}

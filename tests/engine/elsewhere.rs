@@ -1,0 +1,231 @@
+//! Packages that are built again elsewhere, and statements of where they come from.
+
+use std::time::Duration;
+
+use basalt_model::digest::Digest;
+use basalt_tests::{Failed, Ran, ensure, has_all, shown};
+use serde_json::Value;
+
+use crate::distro::{Distro, Ground};
+
+/// What two small builds may take on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(240);
+
+/// A package that looks at everything around it, and writes down what it sees: in its header, and in files.
+const CURIOUS: &str = "Provides: curious-%(date +%s)";
+const LOOKS_AROUND: &str = r"
+%build
+pwd >place
+
+%install
+install -D -m 0644 place %{buildroot}%{_datadir}/curious/place
+cd %{buildroot}%{_datadir}/curious
+date +%s >time
+date +%Z >zone
+uname -n >host
+id -u >user
+echo %{_smp_build_ncpus} >processes
+echo $HOME >home
+cp %{_sourcedir}/seed seed
+
+%files
+%{_datadir}/curious
+";
+
+/// A package of a static library.
+fn library(distro: &Distro, name: &str, build: &str) -> Result<(), Failed> {
+    let spec = format!(
+        "Name: {name}\nVersion: 1\nRelease: 1%{{?dist}}\nSummary: A library\nLicense: Apache-2.0 OR MIT\n\
+         %description\n%{{summary}}.\n\n\
+         %build\necho 'const char *when(void) {{ return \"at \" __DATE__; }}' >when.c\n{build}\n\
+         gcc -O2 -c when.c\nar rcD libwhen.a when.o\n\n\
+         %install\ninstall -D -m 0644 libwhen.a %{{buildroot}}%{{_libdir}}/libwhen.a\n\n\
+         %files\n%{{_libdir}}/libwhen.a\n"
+    );
+    let path = distro.file(name, &format!("{name}.spec"));
+    fs_err::create_dir_all(path.parent().unwrap_or(&path))?;
+    Ok(fs_err::write(path, spec)?)
+}
+
+/// Has packages checked; the answer, and one text with all differences.
+fn verify(distro: &Distro, arguments: &[&str], code: i32) -> Result<(Value, String), Failed> {
+    let words = [&["--json", "verify"], arguments].concat();
+    let ran = distro.cli().run(&words, PATIENCE)?.ended_with(code)?;
+    let answer: Value = serde_json::from_str(&ran.stdout)?;
+    let mut told = String::new();
+    for checked in answer["checked"].as_array().ok_or("nothing was checked")? {
+        for difference in checked["differences"].as_array().into_iter().flatten() {
+            let place: Vec<_> = difference["place"]
+                .as_array()
+                .into_iter()
+                .flatten()
+                .filter_map(Value::as_str)
+                .collect();
+            let what = difference["what"].as_str().unwrap_or_default();
+            told += &format!("{} {what}\n", place.join(": "));
+        }
+    }
+    Ok((answer, told))
+}
+
+fn run(distro: &Distro, arguments: &[&str], code: i32) -> Result<Ran, Failed> {
+    distro.cli().run(arguments, PATIENCE)?.ended_with(code)
+}
+
+pub fn what_is_steady_comes_out_the_same(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    // SOURCE_DATE_EPOCH is what its compiler goes by.
+    library(&distro, "steady", "")?;
+    let (answer, told) = verify(&distro, &["steady", "house"], 0)?;
+    ensure(told.is_empty(), || told.clone())?;
+    let verdicts: Vec<_> = answer["checked"].as_array().into_iter().flatten().collect();
+    ensure(verdicts.len() == 2, || answer.to_string())?;
+    for checked in verdicts {
+        let same = checked["verdict"] == "identical" && checked["remembered"] == false;
+        ensure(same, || checked.to_string())?;
+    }
+    let varied = answer["varied"].to_string();
+    has_all(
+        &varied,
+        &[
+            "build folder",
+            "clock",
+            "host name",
+            "user and group",
+            "umask",
+            "processes",
+        ],
+    )?;
+    // What is known is not found out again, unless it is asked for.
+    let (known, _) = verify(&distro, &["steady"], 0)?;
+    ensure(known["checked"][0]["remembered"] == true, || known.to_string())?;
+    let (anew, _) = verify(&distro, &["--again", "steady"], 0)?;
+    ensure(anew["checked"][0]["remembered"] == false, || anew.to_string())?;
+    distro.nothing_is_left()
+}
+
+pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    distro.write("curious", CURIOUS, LOOKS_AROUND)?;
+    fs_err::write(distro.file("curious", "seed"), "seed\n")?;
+    let (answer, told) = verify(&distro, &["curious"], 1)?;
+    ensure(answer["checked"][0]["verdict"] == "different", || answer.to_string())?;
+    let within = "curious-1-1.bs1: ";
+    let file = |name: &str, what: &str| format!("{within}/usr/share/curious/{name}{what}");
+    let expected = [
+        format!("{within}header PROVIDENAME is `curious-"),
+        file("time", ": line 1 is `"),
+        file("place", ": line 1 is `/build/BUILD/"),
+        file("zone", ": line 1 is `UTC`, then `ELSE`"),
+        file("host", ": line 1 is `basalt`, then `elsewhere`"),
+        file("user", ": line 1 is `0`, then `1000`"),
+        file("processes", ": line 1 is `"),
+        file("home", ": line 1 is `/build`, then `/home/rebuilder`"),
+        file("seed", " has mode 0644, then 0600"),
+    ];
+    has_all(&told, &expected.each_ref().map(String::as_str))?;
+    // Both are there to be looked at.
+    let kept = &answer["checked"][0]["kept"][0];
+    for which in ["first", "second"] {
+        let path = kept[which].as_str().unwrap_or_default();
+        basalt_repo::read_package(path.into()).map_err(shown)?;
+    }
+    // For people, too.
+    let ran = run(&distro, &["verify", "curious"], 1)?;
+    has_all(&ran.stdout, &["differs", &expected[4], "1 different"])
+}
+
+pub fn a_time_in_a_library_is_told_by_its_section(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    library(&distro, "dated", "unset SOURCE_DATE_EPOCH")?;
+    let (_, told) = verify(&distro, &["dated"], 1)?;
+    let place = "dated-1-1.bs1: /usr/lib/libwhen.a: member when.o: section .rodata";
+    has_all(&told, &[place, "`at "])
+}
+
+pub fn what_cannot_be_built_elsewhere_is_told(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let sections = "%build\nif [ $(id -u) != 0 ]; then echo 'error: only for kings'; exit 1; fi\n\n%files";
+    distro.write("proud", "", sections)?;
+    let (answer, _) = verify(&distro, &["proud"], 1)?;
+    let checked = &answer["checked"][0];
+    ensure(checked["verdict"] == "failed", || answer.to_string())?;
+    has_all(
+        &checked.to_string(),
+        &["proud failed in %build", "only for kings", "proud-again.log"],
+    )?;
+    // It may have been the machine: that is tried again.
+    let ran = run(&distro, &["verify", "proud"], 1)?;
+    has_all(&ran.stdout, &["cannot be built again", "1 not built again"])?;
+    distro.nothing_is_left()
+}
+
+pub fn a_statement_says_what_went_in(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let (_, built) = distro.build(&["house"]).map_err(shown)?;
+    let ran = run(&distro, &["provenance", "house"], 0)?;
+    let statement: Value = serde_json::from_str(&ran.stdout)?;
+    let rpm = &run(&distro, &["--json", "build", "house"], 0)?.stdout;
+    let rpm: Value = serde_json::from_str(rpm)?;
+    let path = rpm["packages"][0]["rpms"][0]["path"].as_str().ok_or("no RPM")?;
+    let digest = Digest::of(fs_err::read(path)?);
+    ensure(statement["subject"][0]["digest"]["sha256"] == digest.to_hex(), || {
+        format!("{digest} is not in {statement:#}")
+    })?;
+    ensure(statement["_type"] == "https://in-toto.io/Statement/v1", || {
+        statement.to_string()
+    })?;
+    ensure(statement["predicateType"] == "https://slsa.dev/provenance/v1", || {
+        statement.to_string()
+    })?;
+    // The digests are those of files that a reader can add up.
+    let dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"].to_string();
+    let spec = Digest::of(fs_err::read(distro.file("house", "house.spec"))?).to_hex();
+    let lock = Digest::of(fs_err::read(distro.root.join("distro/sdk/sdk.lock"))?).to_hex();
+    let wall = built["wall"].rpms[0].digest.to_hex();
+    has_all(
+        &dependencies,
+        &[
+            &spec,
+            &lock,
+            &wall,
+            "pkg:rpm/basalt/wall@1-1.bs1?arch=noarch&distro=basalt-1",
+            "distro/macros/",
+        ],
+    )?;
+    // The file itself leads to the same statement; another file of that name does not.
+    let copy = distro.root.join("house-1-1.bs1.noarch.rpm");
+    fs_err::copy(path, &copy)?;
+    let ran = run(&distro, &["provenance", copy.as_str()], 0)?;
+    ensure(serde_json::from_str::<Value>(&ran.stdout)? == statement, || {
+        ran.stdout.clone()
+    })?;
+    let mut bytes = fs_err::read(path)?;
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    fs_err::remove_file(&copy)?;
+    fs_err::write(&copy, &bytes)?;
+    let ran = run(&distro, &["provenance", copy.as_str()], 1)?;
+    ensure(!ran.stderr.is_empty(), || "a damaged RPM was believed".to_owned())?;
+    fs_err::write(&copy, &bytes[..300])?;
+    let ran = run(&distro, &["provenance", copy.as_str()], 1)?;
+    has_all(&ran.stderr, &["cannot read the header", copy.as_str()])
+}
+
+pub fn a_statement_can_be_made_later(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    distro.build(&["stone"]).map_err(shown)?;
+    let first = run(&distro, &["provenance", "stone"], 0)?.stdout;
+    // As if it had been built when nothing was written down about what goes in: only the notes are taken away.
+    let results = distro.store.root().join("results");
+    for entry in results.read_dir_utf8()? {
+        let path = entry?.into_path();
+        if fs_err::read_to_string(&path)?.contains("\"foundation\"") {
+            fs_err::remove_file(path)?;
+        }
+    }
+    let (built, _) = distro.build(&["stone"]).map_err(shown)?;
+    ensure(built.is_empty(), || format!("built again: {built:?}"))?;
+    let later = run(&distro, &["provenance", "stone"], 0)?.stdout;
+    ensure(first == later, || format!("{first}\nis not\n{later}"))
+}

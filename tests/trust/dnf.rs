@@ -1,0 +1,199 @@
+//! A client: unmodified dnf, in the tree of others' tools, with an installation root of its own.
+
+use std::time::Duration;
+
+use basalt_process::ProcessError;
+use basalt_sandbox::{Network, Sandbox};
+use basalt_sdk::SdkTree;
+use basalt_tests::{Cli, Failed, Place, Ran, Started, ensure, shown, until};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::world::PATIENCE;
+
+/// A person with keys and repositories of their own, and the tools of others.
+pub struct Person {
+    /// Where all of it is.
+    pub folder: Utf8PathBuf,
+    /// The command, which finds these keys and repositories.
+    pub cli: Cli,
+    reference: SdkTree,
+}
+
+/// A server that is ended when this is dropped.
+pub struct Served {
+    /// Where it is.
+    pub url: String,
+    /// The process.
+    pub process: Started,
+}
+
+/// A client that trusts some keys.
+pub struct Client<'p> {
+    person: &'p Person,
+    folder: Utf8PathBuf,
+    /// Options of the repository's section.
+    pub options: Vec<&'static str>,
+}
+
+impl Person {
+    /// A person of that name.
+    pub fn new(place: &Place, name: &str) -> Result<Self, Failed> {
+        let folder = place.folder(&format!("repo-{name}"))?;
+        let cli = owned(place.surroundings.cli(), &folder);
+        let lock = place.surroundings.checkout.join("distro/sdk/reference.lock");
+        let reference = match SdkTree::find(&place.store, &lock)? {
+            Some(reference) => reference,
+            None => {
+                // `./basalt test` has made it; whoever runs this by hand may not have.
+                cli.run(&["sdk", "build", "reference"], PATIENCE)?.ended_with(0)?;
+                SdkTree::find(&place.store, &lock)?.ok_or("the tree of others' tools is not there")?
+            }
+        };
+        Ok(Self { folder, cli, reference })
+    }
+
+    /// A command on another checkout, which finds this person's keys and repositories.
+    pub fn of(&self, cli: Cli) -> Cli {
+        owned(cli, &self.folder)
+    }
+
+    /// Runs the command; it must work.
+    pub fn run(&self, arguments: &[&str]) -> Result<Ran, Failed> {
+        self.cli.run(arguments, PATIENCE)?.ended_with(0)
+    }
+
+    /// What it answers in JSON.
+    pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Failed> {
+        self.cli.json(arguments, PATIENCE, 0)
+    }
+
+    /// Publishes packages; the snapshot's folder.
+    pub fn publish(&self, arguments: &[&str]) -> Result<Utf8PathBuf, Failed> {
+        let mut words = vec!["repo", "publish"];
+        words.extend(arguments);
+        let published = self.json(&words)?;
+        let folder = published["folder"].as_str().ok_or("it does not say where it is")?;
+        Ok(folder.into())
+    }
+
+    /// Serves a repository, on any port that is free.
+    pub fn serve(&self, name: &str) -> Result<Served, Failed> {
+        let process = self
+            .cli
+            .start(&["--json", "repo", "serve", "--port", "0", "--name", name])?;
+        until("the server listens", Duration::from_secs(30), || {
+            process.stdout_so_far().contains('}')
+        })?;
+        let said: serde_json::Value = serde_json::from_str(&process.stdout_so_far())?;
+        let url = said["url"].as_str().ok_or("it does not say where it is")?.to_owned();
+        Ok(Served { url, process })
+    }
+
+    /// The tools of others, with this person's folder, and the network of this machine.
+    pub fn sandbox(&self) -> Sandbox {
+        self.reference
+            .sandbox()
+            .network(Network::Inherited)
+            .show_writable(&self.folder)
+    }
+
+    /// Runs a tool of others; it must work.
+    pub fn tool(&self, program: &str, arguments: &[&str]) -> Result<String, Failed> {
+        let output = self.sandbox().command(program, arguments).output().map_err(shown)?;
+        Ok(output.text())
+    }
+
+    /// A client of a repository, which trusts the keys in a file, and no others.
+    pub fn client(&self, name: &str, url: &str, keys: &Utf8Path) -> Result<Client<'_>, Failed> {
+        let folder = self.folder.join(format!("client-{name}"));
+        for part in ["repos", "log", "cache"] {
+            fs_err::create_dir_all(folder.join(part))?;
+        }
+        let client = Client {
+            person: self,
+            folder,
+            options: vec!["gpgcheck=1", "repo_gpgcheck=1"],
+        };
+        client.point_to(url, keys)?;
+        Ok(client)
+    }
+
+    /// The public keys that count now, in a file.
+    pub fn trusted(&self, name: &str) -> Result<Utf8PathBuf, Failed> {
+        let path = self.folder.join(name);
+        fs_err::write(&path, self.run(&["repo", "keys", "export"])?.stdout)?;
+        Ok(path)
+    }
+}
+
+fn owned(cli: Cli, folder: &Utf8Path) -> Cli {
+    cli.env("BASALT_KEYS", folder.join("keys"))
+        .env("BASALT_REPOSITORIES", folder.join("repositories"))
+}
+
+impl Client<'_> {
+    /// Writes the repository's section.
+    pub fn point_to(&self, url: &str, keys: &Utf8Path) -> Result<(), Failed> {
+        let options = self.options.join("\n");
+        let text = format!("[basalt]\nname=Basalt\nbaseurl={url}\ngpgkey=file://{keys}\nenabled=1\n{options}\n");
+        Ok(fs_err::write(self.folder.join("repos/basalt.repo"), text)?)
+    }
+
+    /// What dnf says, and whether it did what it was asked for.
+    pub fn dnf(&self, arguments: &[&str]) -> Result<Result<String, String>, Failed> {
+        let options = [
+            "--assumeyes".to_owned(),
+            "--releasever=1".to_owned(),
+            format!("--installroot={}", self.root()),
+            format!("--setopt=reposdir={}", self.folder.join("repos")),
+            format!("--setopt=cachedir={}", self.folder.join("cache")),
+            format!("--setopt=logdir={}", self.folder.join("log")),
+            "--setopt=metadata_expire=0".to_owned(),
+            "--setopt=install_weak_deps=0".to_owned(),
+            "--setopt=retries=1".to_owned(),
+            "--setopt=skip_if_unavailable=0".to_owned(),
+        ];
+        // Why a download failed stands on the one output, that it did on the other.
+        let mut words = vec!["-c", "exec \"$0\" \"$@\" 2>&1", "dnf"];
+        words.extend(options.iter().map(String::as_str));
+        words.extend(arguments);
+        match self.person.sandbox().command("sh", words).output() {
+            Ok(output) => Ok(Ok(output.text())),
+            Err(ProcessError::Failed { tail, .. }) => Ok(Err(tail.join("\n"))),
+            Err(error) => Err(shown(error)),
+        }
+    }
+
+    /// Installs a package; it must work.
+    pub fn installs(&self, package: &str) -> Result<(), Failed> {
+        if let Err(words) = self.dnf(&["install", package])? {
+            return Err(format!("dnf does not install {package}: {words}").into());
+        }
+        let nothing = self.root().join("usr").is_dir();
+        ensure(nothing, || {
+            format!("dnf says that {package} is installed, and it is not")
+        })
+    }
+
+    /// Tries to install a package, which dnf must refuse, in words that have one of the pieces in them.
+    pub fn refuses(&self, package: &str, because: &[&str]) -> Result<(), Failed> {
+        match self.dnf(&["install", package])? {
+            Ok(words) => Err(format!("dnf installs {package}: {words}").into()),
+            Err(words) => {
+                let lower = words.to_lowercase();
+                ensure(
+                    because.iter().any(|piece| lower.contains(&piece.to_lowercase())),
+                    || format!("dnf refuses {package} for another reason than {because:?}: {words}"),
+                )?;
+                ensure(!self.root().join("usr/lib/os-release").exists(), || {
+                    format!("dnf refuses {package}, and yet it is there")
+                })
+            }
+        }
+    }
+
+    /// Where it installs.
+    pub fn root(&self) -> Utf8PathBuf {
+        self.folder.join("root")
+    }
+}

@@ -1,0 +1,83 @@
+//! Whether what is built can be trusted and traced: what a security reviewer asks of a distribution, answered by commands.
+//!
+//! A module for each question. They share the user's store, where everything is built, and change nothing in it.
+
+mod audit;
+mod bom;
+mod dnf;
+mod harden;
+mod repo;
+mod verify;
+mod world;
+
+use std::process::ExitCode;
+
+use basalt_tests::{Place, Story};
+
+const STORIES: &[Story<Place>] = &[
+    ("repo_dnf_installs_from_it", repo::dnf_installs_from_it),
+    ("repo_dnf_refuses_what_was_changed", repo::dnf_refuses_what_was_changed),
+    (
+        "repo_dnf_refuses_who_is_not_trusted",
+        repo::dnf_refuses_who_is_not_trusted,
+    ),
+    (
+        "repo_keys_change_and_clients_go_on",
+        repo::keys_change_and_clients_go_on,
+    ),
+    ("repo_others_make_the_same_facts", repo::others_make_the_same_facts),
+    ("repo_advisories_reach_dnf", repo::advisories_reach_dnf),
+    ("repo_signed_elsewhere_by_gpg", repo::signed_elsewhere_by_gpg),
+    ("repo_killed_it_is_invisible", repo::killed_it_is_invisible),
+    ("repo_keys_that_do_not_count", repo::keys_that_do_not_count),
+    (
+        "repo_served_until_it_is_interrupted",
+        repo::served_until_it_is_interrupted,
+    ),
+    ("audit_finds_what_is_known", audit::what_is_known_is_found),
+    ("audit_levels_decide", audit::levels_decide),
+    ("audit_reads_archives", audit::archives_are_read),
+    ("audit_answers_count", audit::answers_count),
+    ("audit_a_wrong_answer_is_told", audit::a_wrong_answer_is_told),
+    ("audit_hostile_databases_fail", audit::hostile_databases_fail),
+    ("audit_writes_documents", audit::documents_are_written),
+    ("audit_every_package_is_listed", audit::every_package_is_listed),
+    ("harden_the_node_is_defended", harden::the_node_is_defended),
+    ("harden_other_images_are_looked_at", harden::other_images_are_looked_at),
+    (
+        "harden_an_exception_without_need_is_told",
+        harden::an_exception_without_need_is_told,
+    ),
+    (
+        "harden_what_lacks_its_exception_fails",
+        harden::what_lacks_its_exception_fails,
+    ),
+    ("bom_lists_packages_and_modules", bom::packages_and_modules_are_listed),
+    (
+        "bom_in_the_image_is_the_commands",
+        bom::the_image_carries_what_the_command_says,
+    ),
+    ("bom_licences_are_known", bom::licences_are_known),
+    ("bom_why_traces", bom::why_traces),
+    (
+        "verify_small_packages_come_out_the_same",
+        verify::small_packages_come_out_the_same,
+    ),
+    (
+        "verify_an_image_comes_out_the_same",
+        verify::an_image_comes_out_the_same,
+    ),
+    (
+        "provenance_a_package_says_what_went_in",
+        verify::a_package_says_what_went_in,
+    ),
+    (
+        "provenance_an_image_says_what_went_in",
+        verify::an_image_says_what_went_in,
+    ),
+];
+
+fn main() -> ExitCode {
+    basalt_sandbox::enter_if_asked();
+    basalt_tests::tell(STORIES, 2, Ok)
+}

@@ -1,0 +1,76 @@
+//! What the tests share.
+
+use std::time::Duration;
+
+use basalt_tests::{Cli, Failed, Place, Ran};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// What a command may take on a busy machine.
+pub const PATIENCE: Duration = Duration::from_secs(600);
+
+/// The place, and what the tests do there: the command on the checkout, or on a copy of it.
+pub struct World<'p> {
+    /// Where the tests work.
+    pub place: &'p Place,
+}
+
+impl<'p> World<'p> {
+    /// In that place.
+    pub fn of(place: &'p Place) -> Self {
+        Self { place }
+    }
+
+    /// The command on the checkout and the user's store.
+    pub fn run(&self, arguments: &[&str], code: i32) -> Result<Ran, Failed> {
+        self.place.surroundings.cli().run(arguments, PATIENCE)?.ended_with(code)
+    }
+
+    /// What it answers in JSON.
+    pub fn json(&self, arguments: &[&str], code: i32) -> Result<serde_json::Value, Failed> {
+        self.place.surroundings.cli().json(arguments, PATIENCE, code)
+    }
+
+    /// A checkout of its own, which is the same but for some files below `distro`, and the command on it. Of a folder in
+    /// which one of these is, nothing else is there.
+    pub fn checkout(&self, name: &str, files: &[(&str, &str)]) -> Result<Cli, Failed> {
+        let original = &self.place.surroundings.checkout;
+        let copy = self.place.folder(name)?;
+        link_all(original, &copy, &["distro", ".git"])?;
+        let distro = copy.join("distro");
+        fs_err::create_dir_all(&distro)?;
+        let own: Vec<&str> = files.iter().filter_map(|(path, _)| path.split('/').next()).collect();
+        link_all(&original.join("distro"), &distro, &own)?;
+        for (path, text) in files {
+            let path = distro.join(path);
+            if let Some(folder) = path.parent() {
+                fs_err::create_dir_all(folder)?;
+            }
+            fs_err::write(&path, text)?;
+        }
+        Ok(Cli::new(&self.place.surroundings.program, &copy))
+    }
+
+    /// A file of the checkout.
+    pub fn text(&self, path: &str) -> Result<String, Failed> {
+        Ok(fs_err::read_to_string(self.place.surroundings.checkout.join(path))?)
+    }
+
+    /// A new folder with files in it.
+    pub fn folder(&self, name: &str, files: &[(&str, &str)]) -> Result<Utf8PathBuf, Failed> {
+        let folder = self.place.folder(name)?;
+        for (name, text) in files {
+            fs_err::write(folder.join(name), text)?;
+        }
+        Ok(folder)
+    }
+}
+
+fn link_all(from: &Utf8Path, to: &Utf8Path, without: &[&str]) -> Result<(), Failed> {
+    for entry in from.read_dir_utf8()? {
+        let entry = entry?;
+        if !without.contains(&entry.file_name()) {
+            std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
+}
