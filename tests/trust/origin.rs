@@ -257,13 +257,11 @@ pub fn the_compiler_is_our_own(place: &Place) -> Result<(), Failed> {
         .filter(|(package, _)| package.is_build_tool())
         .map(|(package, _)| package.name.as_str())
         .collect();
-    ensure(tools == ["cross-gcc"], || format!("build tools: {tools:?}"))?;
+    ensure(tools == ["cross-gcc", "cross-gcc-build", "libgcc-bootstrap"], || format!("build tools: {tools:?}"))?;
     // What would bring the SDK's libraries with it is asked for by nothing that a machine may have.
     for (package, _) in packages.products() {
-        let asks = package.requires.iter().any(|wanted| wanted.name == "cross-gcc");
-        ensure(!asks || package.name.ends_with("-devel"), || {
-            format!("{} asks for the compiler", package.name)
-        })?;
+        let asked = package.requires.iter().find(|wanted| tools.contains(&wanted.name.as_str()));
+        ensure(asked.is_none(), || format!("{} requires {asked:?}", package.name))?;
     }
     // The kernel says by what it was configured.
     let kernel = packages.products().find(|(package, _)| package.name == "kernel");

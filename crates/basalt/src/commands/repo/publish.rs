@@ -174,7 +174,7 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
     Ok(text.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned()))
 }
 
-/// The RPMs of what is named, built as far as they are not, each once.
+/// The RPMs of what is named, built as far as they are not, each once. Build tools are for builds here, not for machines.
 fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     let definitions = images::definitions(project)?;
     let workshop = project.workshop()?;
@@ -185,6 +185,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
         for built in engine.build(0..distribution.folders.len())?.into_values() {
             found.extend(built.rpms.into_iter().map(|rpm| (rpm.file.clone(), rpm)));
         }
+        found.retain(|_, rpm| !rpm.package.is_build_tool());
         return Ok(found.into_values().collect());
     }
     // What each name asks for, and which sources make that.
@@ -215,6 +216,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
             .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))?;
         found.extend(rpms.into_iter().map(|rpm| (rpm.file.clone(), rpm)));
     }
+    found.retain(|_, rpm| !rpm.package.is_build_tool());
     Ok(found.into_values().collect())
 }
 
