@@ -257,10 +257,15 @@ pub fn the_compiler_is_our_own(place: &Place) -> Result<(), Failed> {
         .filter(|(package, _)| package.is_build_tool())
         .map(|(package, _)| package.name.as_str())
         .collect();
-    ensure(tools == ["cross-gcc", "cross-gcc-build", "libgcc-bootstrap"], || format!("build tools: {tools:?}"))?;
+    ensure(tools == ["cross-gcc", "cross-gcc-build", "libgcc-bootstrap"], || {
+        format!("build tools: {tools:?}")
+    })?;
     // What would bring the SDK's libraries with it is asked for by nothing that a machine may have.
     for (package, _) in packages.products() {
-        let asked = package.requires.iter().find(|wanted| tools.contains(&wanted.name.as_str()));
+        let asked = package
+            .requires
+            .iter()
+            .find(|wanted| tools.contains(&wanted.name.as_str()));
         ensure(asked.is_none(), || format!("{} requires {asked:?}", package.name))?;
     }
     // The kernel says by what it was configured.
