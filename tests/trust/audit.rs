@@ -244,7 +244,7 @@ pub fn hostile_databases_fail(place: &Place) -> Result<(), Failed> {
     let folder = world.folder("escape", &[("escape.json", escape.as_str())])?;
     let ran = world.run(&["audit", "node", "--database", folder.as_str()], 1)?;
     ensure(!ran.stdout.contains('\u{1b}'), || format!("{:?}", ran.stdout))?;
-    let deep = format!(r#"{{"id": "X-1", "affected": {}"#, "[".repeat(200_000));
+    let deep = format!(r#"{{"id": "X-1", "database_specific": {}"#, r#"{"a":"#.repeat(200_000));
     let folder = world.folder("deep", &[("deep.json", deep.as_str())])?;
     has_all(
         &world.run(&["audit", "node", "--database", folder.as_str()], 1)?.stderr,

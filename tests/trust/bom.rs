@@ -47,13 +47,15 @@ fn go_programs(rpm: &Utf8Path, folder: &Utf8Path) -> Result<Vec<(String, String)
     Ok(found)
 }
 
-/// The modules that `go version -m` lists: path and version, where one is replaced the replacement's.
+/// The modules that `go version -m` lists: path and version, where one is replaced the replacement's. The program's own
+/// is among them, unless it has no version.
 fn listed_by_go(said: &str) -> BTreeSet<(String, String)> {
     let mut modules: Vec<(String, String)> = Vec::new();
     for line in said.lines() {
         let words: Vec<&str> = line.trim_start().split('\t').collect();
         match words.as_slice() {
-            ["dep", path, version, ..] => modules.push(((*path).to_owned(), (*version).to_owned())),
+            ["mod", _, "(devel)", ..] => {}
+            ["mod" | "dep", path, version, ..] => modules.push(((*path).to_owned(), (*version).to_owned())),
             ["=>", path, version, ..] => {
                 modules.pop();
                 modules.push(((*path).to_owned(), (*version).to_owned()));
@@ -120,7 +122,8 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
         .map(|component| (component.name.clone(), component.version.clone()))
         .collect();
     ensure(listed == modules, || {
-        format!("{:?}", listed.symmetric_difference(&modules))
+        let differ: Vec<_> = listed.symmetric_difference(&modules).collect();
+        format!("{differ:?} are only in one of both lists")
     })?;
     // The agent's crates are in it, with the digests of their lock.
     let rustix = inventory

@@ -1,6 +1,8 @@
 //! The verbs, one file each.
 
+use std::io::Write as _;
 use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::Result;
 use serde::Serialize;
@@ -83,10 +85,23 @@ fn passed_on(status: std::process::ExitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// The answer of a verb, on standard output.
-#[expect(clippy::print_stdout, reason = "this is the answer that was asked for")]
+/// Whether an answer could not be written: to a full disk, say.
+static LOST: AtomicBool = AtomicBool::new(false);
+
+/// Whether all that was to be answered was written.
+pub fn answers_arrived() -> bool {
+    !LOST.load(Ordering::Relaxed)
+}
+
+/// The answer of a verb, on standard output. A reader who has seen enough (`| head`) is no error.
 fn answer(text: impl std::fmt::Display) {
-    println!("{text}");
+    let written = writeln!(std::io::stdout(), "{text}");
+    if let Err(error) = written
+        && error.kind() != std::io::ErrorKind::BrokenPipe
+    {
+        tracing::error!("cannot write to standard output: {error}");
+        LOST.store(true, Ordering::Relaxed);
+    }
 }
 
 /// The same for scripts.

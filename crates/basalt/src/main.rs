@@ -37,6 +37,7 @@ fn main() -> ExitCode {
         .init();
     let arguments = arguments::Arguments::parse();
     match commands::run(&arguments) {
+        Ok(_) if !commands::answers_arrived() => ExitCode::from(exit::FAILED),
         Ok(code) => code,
         Err(_) if interrupt::requested() => {
             show_line("interrupted; nothing is left running, and the same command goes on from here");

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::{BenchError, WATCHED};
 
 /// Changes when the disk is made differently from the same inputs.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 /// The packages of Basalt that both nodes have: what makes a machine a Kubernetes node.
 pub const STACK: &[&str] = &[
     "basalt-node",
@@ -32,7 +32,8 @@ pub const STACK: &[&str] = &[
 ];
 /// The size of the disk in MiB: what the machines of `up` have.
 const DISK_MIB: u64 = 8192;
-const ESP_MIB: u64 = 256;
+/// Above 256 MiB: a FAT32 needs 65525 clusters, and with fewer OVMF takes it for a FAT16 and finds nothing in it.
+const ESP_MIB: u64 = 264;
 const ESP_GUID: &str = "6f5c0f4e-9d0c-4b0f-8f2e-0d9a3c1e7b01";
 const ROOT_GUID: &str = "6f5c0f4e-9d0c-4b0f-8f2e-0d9a3c1e7b02";
 /// The type of a root partition for x86-64: Discoverable Partitions Specification.

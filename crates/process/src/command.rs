@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use camino::Utf8PathBuf;
 
-use crate::running::Running;
+use crate::running::{Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
 
@@ -195,8 +195,8 @@ impl Command {
         let mut output = Output::default();
         let mut running = self.spawn()?;
         let status = running.wait_with(|stream, bytes| match stream {
-            crate::running::Stream::Out => output.stdout.extend_from_slice(bytes),
-            crate::running::Stream::Err => output.stderr.extend_from_slice(bytes),
+            Stream::Out => output.stdout.extend_from_slice(bytes),
+            Stream::Err => output.stderr.extend_from_slice(bytes),
         })?;
         if status.success() {
             return Ok(output);
@@ -217,7 +217,8 @@ impl Command {
     /// See [`ProcessError`]; an exit status other than 0 is one.
     pub fn lines(&self, mut line: impl FnMut(&str)) -> Result<(), ProcessError> {
         let mut tail = Vec::new();
-        let mut partial = Vec::new();
+        // A part for each output: what the one has begun is not ended by what the other writes.
+        let (mut out, mut err) = (Vec::new(), Vec::new());
         let mut take = |bytes: &[u8], tail: &mut Vec<String>| {
             let text = String::from_utf8_lossy(bytes);
             let text = text.trim_end_matches(['\n', '\r']);
@@ -227,16 +228,20 @@ impl Command {
             }
             tail.push(text.to_owned());
         };
-        let status = self.spawn()?.wait_with(|_, bytes| {
+        let status = self.spawn()?.wait_with(|stream, bytes| {
+            let partial = match stream {
+                Stream::Out => &mut out,
+                Stream::Err => &mut err,
+            };
             partial.extend_from_slice(bytes);
             while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
                 let rest = partial.split_off(end + 1);
-                take(&partial, &mut tail);
-                partial = rest;
+                take(partial, &mut tail);
+                *partial = rest;
             }
         })?;
-        if !partial.is_empty() {
-            take(&partial, &mut tail);
+        for partial in [out, err].iter().filter(|partial| !partial.is_empty()) {
+            take(partial, &mut tail);
         }
         if status.success() {
             Ok(())
@@ -314,6 +319,15 @@ mod tests {
         let command = Command::new("sh").args(["-c", "printf 'a\\nb'; sleep 0.05; printf 'c\\nd'"]);
         command.lines(|line| seen.push(line.to_owned())).expect("succeeds");
         assert_eq!(seen, ["a", "bc", "d"]);
+    }
+
+    #[test]
+    fn what_one_output_has_begun_the_other_does_not_end() {
+        let mut seen = Vec::new();
+        let script = "printf 'test result: '; sleep 0.05; echo other >&2; sleep 0.05; echo ok";
+        let command = Command::new("sh").args(["-c", script]);
+        command.lines(|line| seen.push(line.to_owned())).expect("succeeds");
+        assert_eq!(seen, ["other", "test result: ok"]);
     }
 
     #[test]

@@ -103,24 +103,43 @@ fn summary(name: &str, groups: &[Group<'_>]) -> String {
         .filter(|group| group.licence.is_none())
         .map(|group| group.components.len())
         .sum();
-    let mut lines = vec![
-        format!("\nWhoever passes {name} on"),
-        format!(
-            "  passes on the licence texts of {} components, and notices where there are some: --texts FILE writes all of them;",
-            count(Duty::Text)
+    let components = |count| match count {
+        1 => "1 component".to_owned(),
+        _ => format!("{count} components"),
+    };
+    let mut lines = Vec::new();
+    for (duty, before, after) in [
+        (
+            Duty::Text,
+            "passes on the licence texts of",
+            ", and notices where there are some: --texts FILE writes all of them",
         ),
-        format!(
-            "  offers the source of {} components: it is in the store, and `basalt why NAME` names its address and digest;",
-            count(Duty::Source)
+        (
+            Duty::Source,
+            "offers the source of",
+            ": it is in the store, and `basalt why NAME` names its address and digest",
         ),
-        format!(
-            "  lets recipients put changed libraries in the place of {} components.",
-            count(Duty::Relinking)
+        (
+            Duty::Relinking,
+            "lets recipients put changed libraries in the place of",
+            "",
         ),
-    ];
+    ] {
+        match count(duty) {
+            0 => {}
+            asking => lines.push(format!("  {before} {}{after}", components(asking))),
+        }
+    }
+    let nothing = if lines.is_empty() {
+        " has no duties by these licences"
+    } else {
+        ""
+    };
+    lines.insert(0, format!("\nWhoever passes {name} on{nothing}"));
     if unknown > 0 {
         lines.push(format!(
-            "Nobody knows the licence of {unknown} components: `basalt licenses --lock` finds out."
+            "Nobody knows the licence of {}: `basalt licenses --lock` finds out.",
+            components(unknown)
         ));
     }
     lines.join("\n")

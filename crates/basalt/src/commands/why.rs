@@ -17,6 +17,9 @@ use super::{answer, answer_json, bom, images};
 use crate::arguments::Why;
 use crate::project::{Project, Workshop};
 
+/// How many of the modules and crates in a program are shown.
+const HELD: usize = 12;
+
 /// All that is known about where a package comes from.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -404,13 +407,17 @@ fn because(image: &InImage) -> String {
 }
 
 fn holds(components: &[Component]) -> String {
-    let Some(widest) = components.iter().map(|component| component.name.len()).max() else {
+    let shown = &components[..components.len().min(HELD)];
+    let Some(widest) = shown.iter().map(|component| component.name.len()).max() else {
         return String::new();
     };
     let mut text = line("holds", format!("{} modules and crates:", components.len()));
-    for component in components {
+    for component in shown {
         let licence = component.licence.as_deref().unwrap_or("licence unknown");
         text += &format!("    {:<widest$}  {}  {licence}\n", component.name, component.version);
+    }
+    if shown.len() < components.len() {
+        text += &format!("    and {} more, which --json lists\n", components.len() - shown.len());
     }
     text
 }

@@ -32,10 +32,13 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
     let now = Moment::now();
     // Before anything is built: a wrong passphrase shall not cost the wait.
     let signer = signer(options, now, project.reporter())?;
-    let ring = keyring()?;
-    let trusted = ring.trusted(now)?;
     let advisories = read_advisories(&project.distro().join("advisories"))?;
     let rpms = rpms(&project, &options.names)?;
+    let signer = match signer {
+        Some(signer) => signer,
+        None => first_key(options, now, project.reporter())?,
+    };
+    let trusted = keyring()?.trusted(now)?;
     let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
     let built: Vec<_> = rpms
         .iter()
@@ -86,8 +89,21 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The key that was asked for, or the one that signs; made on first use.
-fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Signer> {
+/// The key for development, which is made on first use.
+fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Signer> {
+    let ring = keyring()?;
+    let passphrase = passphrase(&options.passphrase)?;
+    let key = ring.make(&super::keys::default_user(), now, DAYS, passphrase.as_deref())?;
+    reporter.note(&format!(
+        "made a key for development, {}, in {}",
+        key.certificate().key_id(),
+        ring.folder()
+    ));
+    Ok(Signer::Here(Box::new(key)))
+}
+
+/// The key that was asked for, or the one that signs; none, if there is none yet.
+fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Option<Signer>> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
     let signer = match &options.key {
@@ -95,15 +111,7 @@ fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Sig
         Some(name) => from_entry(&ring, &ring.find(name)?, passphrase.as_deref())?,
         None => match ring.signing()? {
             Some(entry) => from_entry(&ring, &entry, passphrase.as_deref())?,
-            None => {
-                let key = ring.make(&super::keys::default_user(), now, DAYS, passphrase.as_deref())?;
-                reporter.note(&format!(
-                    "made a key for development, {}, in {}",
-                    key.certificate().key_id(),
-                    ring.folder()
-                ));
-                Signer::Here(Box::new(key))
-            }
+            None => return Ok(None),
         },
     };
     let certificate = match &signer {
@@ -118,7 +126,7 @@ fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Sig
             certificate.key_id()
         ));
     }
-    Ok(signer)
+    Ok(Some(signer))
 }
 
 fn from_entry(ring: &Keyring, entry: &basalt_signing::Entry, passphrase: Option<&str>) -> Result<Signer, KeyError> {
