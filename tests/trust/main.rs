@@ -79,5 +79,5 @@ const STORIES: &[Story<Place>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::tell(STORIES, 1, Ok)
+    basalt_tests::tell(STORIES, 2, Ok)
 }
