@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
+use basalt_store::files_below;
 use basalt_tests::{Failed, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use object::read::elf::{Dyn as _, ElfFile64, FileHeader as _, ProgramHeader as _};
@@ -57,31 +58,13 @@ pub fn scanners_find_its_packages(plant: &Plant) -> Result<(), Failed> {
     })
 }
 
-/// All files below a folder, links not followed.
-fn walk(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, Failed> {
-    let mut found = Vec::new();
-    let mut rest = vec![folder.to_owned()];
-    while let Some(folder) = rest.pop() {
-        for entry in folder.read_dir_utf8()? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                rest.push(entry.into_path());
-            } else {
-                found.push(entry.into_path());
-            }
-        }
-    }
-    found.sort();
-    Ok(found)
-}
-
 pub fn nothing_in_it_interprets(plant: &Plant) -> Result<(), Failed> {
     const NAMES: &[&str] = &[
         "sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "perl", "awk", "gawk", "mawk", "lua", "tclsh", "ruby",
         "gdb",
     ];
     let mut wrong = Vec::new();
-    for path in walk(plant.files()?)? {
+    for path in files_below(plant.files()?)? {
         let name = path.file_name().unwrap_or_default();
         if NAMES.contains(&name) || name.starts_with("python") || name.starts_with("perl5") {
             wrong.push(format!("{path} is an interpreter"));
@@ -174,7 +157,7 @@ pub fn programs_are_of_this_distribution(plant: &Plant) -> Result<(), Failed> {
     let mut wrong = Vec::new();
     let mut programs = 0;
     // Modules of the kernel are not linked with anything: they only say which compiler the SDK has.
-    for path in walk(files)? {
+    for path in files_below(files)? {
         if !fs_err::symlink_metadata(&path)?.is_file() || path.extension() == Some("ko") {
             continue;
         }

@@ -1,6 +1,5 @@
 //! The disk: its partitions, the root in it, and that it is always the same.
 
-use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use basalt_bom::Catalogue;
@@ -9,7 +8,7 @@ use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
 use basalt_progress::Silent;
 use basalt_store::Store;
-use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
+use basalt_tests::{Failed, ensure, has_all, link_all, marked_processes, shown, until};
 use camino::Utf8Path;
 use rustix::process::Signal;
 
@@ -91,24 +90,12 @@ pub fn composed_again_it_is_the_same(plant: &Plant) -> Result<(), Failed> {
     basalt_store::remove_tree(&other).map_err(shown)
 }
 
-/// Links in `copy` to everything in `folder` but what is left out.
-fn link_all(folder: &Utf8Path, copy: &Utf8Path, left_out: &str) -> Result<(), Failed> {
-    fs_err::create_dir_all(copy)?;
-    for entry in folder.read_dir_utf8()? {
-        let entry = entry?;
-        if entry.file_name() != left_out {
-            symlink(entry.path(), copy.join(entry.file_name()))?;
-        }
-    }
-    Ok(())
-}
-
 /// The checkout with one more image.
 fn checkout_with_image(checkout: &Utf8Path, copy: &Utf8Path, name: &str) -> Result<(), Failed> {
-    link_all(checkout, copy, "distro")?;
-    link_all(&checkout.join("distro"), &copy.join("distro"), "images")?;
+    link_all(checkout, copy, &["distro"])?;
+    link_all(&checkout.join("distro"), &copy.join("distro"), &["images"])?;
     let images = copy.join("distro/images");
-    link_all(&checkout.join("distro/images"), &images, "")?;
+    link_all(&checkout.join("distro/images"), &images, &[])?;
     let text = format!("name: {name}\nkind: disk\nextends: node\n");
     Ok(fs_err::write(images.join(format!("{name}.yaml")), text)?)
 }
@@ -119,7 +106,7 @@ pub fn an_image_that_was_killed_is_composed_again(plant: &Plant) -> Result<(), F
     checkout_with_image(&plant.place.surroundings.checkout, &copy, "killed")?;
     // What is made here must not be found by the next run of this test.
     for part in ["objects", "trees", "results"] {
-        link_all(&plant.place.store.root().join(part), &store.join(part), "")?;
+        link_all(&plant.place.store.root().join(part), &store.join(part), &[])?;
     }
     let cli = plant.cli.clone().env("BASALT_ROOT", &copy).env("BASALT_STORE", &store);
     let started = cli.start(&["build", "killed"])?;

@@ -19,6 +19,8 @@ pub use place::{Place, Surroundings};
 pub use recorder::Recorder;
 pub use stage::{Story, tell};
 
+use camino::Utf8Path;
+
 /// How a test fails.
 pub type Failed = libtest_mimic::Failed;
 
@@ -50,4 +52,16 @@ pub fn has_all(text: &str, pieces: &[&str]) -> Result<(), Failed> {
 /// Fails with a text unless a condition holds.
 pub fn ensure(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), Failed> {
     if holds { Ok(()) } else { Err(otherwise().into()) }
+}
+
+/// Links in `copy`, which is made, to everything in a folder but what is left out.
+pub fn link_all(folder: &Utf8Path, copy: &Utf8Path, left_out: &[&str]) -> Result<(), Failed> {
+    fs_err::create_dir_all(copy)?;
+    for entry in folder.read_dir_utf8()? {
+        let entry = entry?;
+        if !left_out.contains(&entry.file_name()) {
+            std::os::unix::fs::symlink(entry.path(), copy.join(entry.file_name()))?;
+        }
+    }
+    Ok(())
 }

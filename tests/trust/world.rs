@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Cli, Failed, Place, Ran};
-use camino::{Utf8Path, Utf8PathBuf};
+use basalt_tests::{Cli, Failed, Place, Ran, link_all};
+use camino::Utf8PathBuf;
 
 /// What a command may take on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(600);
@@ -63,14 +63,4 @@ impl<'p> World<'p> {
         }
         Ok(folder)
     }
-}
-
-fn link_all(from: &Utf8Path, to: &Utf8Path, without: &[&str]) -> Result<(), Failed> {
-    for entry in from.read_dir_utf8()? {
-        let entry = entry?;
-        if !without.contains(&entry.file_name()) {
-            std::os::unix::fs::symlink(entry.path(), to.join(entry.file_name()))?;
-        }
-    }
-    Ok(())
 }

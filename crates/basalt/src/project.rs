@@ -111,20 +111,23 @@ impl Project {
         Ok(trees)
     }
 
-    /// The tree of that name; the one of build tools, unless one is named.
-    pub fn tree(&self, name: Option<&str>) -> Result<SdkTree> {
-        let name = name.unwrap_or("sdk");
+    /// The definition of the tree of that name.
+    pub fn tree_definition(&self, name: &str) -> Result<Utf8PathBuf> {
         let trees = self.trees()?;
         let known = trees.iter().find(|path| path.file_stem() == Some(name));
-        let definition = known.ok_or_else(|| {
+        known.cloned().ok_or_else(|| {
             let names: Vec<_> = trees.iter().filter_map(|path| path.file_stem()).collect();
             miette!(
                 code = "sdk::unknown",
                 help = format!("what there is: {}", names.join(", ")),
                 "there is no tree `{name}`"
             )
-        })?;
-        let lock = definition.with_extension("lock");
+        })
+    }
+
+    /// The tree of that name; the one of build tools, unless one is named.
+    pub fn tree(&self, name: Option<&str>) -> Result<SdkTree> {
+        let lock = self.tree_definition(name.unwrap_or("sdk"))?.with_extension("lock");
         Ok(basalt_sdk::ensure(&self.store, &lock, &self.terminal)?)
     }
 

@@ -132,7 +132,7 @@ impl Description<'_> {
         for path in [&self.folder.join("packages.toml"), self.sysctl] {
             hasher.fact("file", fs_err::read(path).map_err(BenchError::io("cannot read", path))?);
         }
-        for path in walk(&self.folder.join("root"))? {
+        for path in basalt_store::files_below(&self.folder.join("root"))? {
             hasher.fact("path", path.as_str());
             let content = match path.read_link_utf8() {
                 Ok(target) => target.into_string().into_bytes(),
@@ -145,24 +145,6 @@ impl Description<'_> {
         }
         Ok(hasher.finish())
     }
-}
-
-/// The files and links below a folder, sorted.
-fn walk(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, BenchError> {
-    let mut found = Vec::new();
-    let list = || -> std::io::Result<Vec<_>> { folder.read_dir_utf8()?.collect() };
-    for entry in list().map_err(BenchError::io("cannot list", folder))? {
-        let kind = entry
-            .file_type()
-            .map_err(BenchError::io("cannot look at", entry.path()))?;
-        if kind.is_dir() {
-            found.extend(walk(entry.path())?);
-        } else {
-            found.push(entry.into_path());
-        }
-    }
-    found.sort();
-    Ok(found)
 }
 
 /// One disk that is being made.

@@ -104,12 +104,10 @@ impl Inputs {
         let mut folder = Vec::new();
         for (name, path) in package_files(facts.folder)? {
             let content = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
-            folder.push(Material {
-                name: format!("distro/packages/{}/{name}", facts.folder.name),
-                url: None,
-                repack_of: None,
-                sha256: Digest::of(content),
-            });
+            folder.push(Material::named(
+                format!("distro/packages/{}/{name}", facts.folder.name),
+                &content,
+            ));
         }
         let sysroot = facts.sysroot.iter().map(|rpm| Ingredient {
             name: rpm.package.name.clone(),

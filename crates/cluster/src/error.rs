@@ -210,17 +210,6 @@ impl ClusterError {
     }
 }
 
-/// An error with its causes, in one line.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
-}
-
 fn unlike(differences: &[String]) -> String {
     if differences.is_empty() {
         return String::new();

@@ -29,10 +29,10 @@ use basalt_sandbox::namespace::{self, Kinds};
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
-use crate::error::chain;
 use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::{ClusterError, lock};
+use basalt_process::chain;
 
 /// The first argument that makes our executable the outer process.
 pub(crate) const OUTER: &str = "__cluster-supervisor";

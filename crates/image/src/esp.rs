@@ -37,8 +37,8 @@ impl TimeProvider for BuildTime {
     }
 }
 
-/// A part of a file as if it were one of its own.
-pub(crate) struct Window<'f> {
+/// A part of a file as if it were one of its own: a partition of a disk. Nothing is read or written beyond its end.
+pub struct Window<'f> {
     file: &'f File,
     start: u64,
     length: u64,
@@ -46,7 +46,8 @@ pub(crate) struct Window<'f> {
 }
 
 impl<'f> Window<'f> {
-    pub(crate) fn new(file: &'f File, start: u64, length: u64) -> Self {
+    /// The part that begins at `start` and has `length` bytes.
+    pub fn new(file: &'f File, start: u64, length: u64) -> Self {
         Self {
             file,
             start,

@@ -44,6 +44,7 @@ pub use composer::Composer;
 pub use contents::{Content, ContentKind, Look, contents};
 pub use definitions::{definition, definitions};
 pub use error::ImageError;
+pub use esp::Window;
 pub use facts::{ContainerFacts, DiskFacts, Facts, Image, InstalledPackage, PartitionFacts};
 pub use payload::Payload;
 pub use registry::registry;

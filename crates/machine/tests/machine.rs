@@ -58,13 +58,7 @@ fn folder() -> Result<(tempfile::TempDir, Utf8PathBuf), Failed> {
 }
 
 fn shown(error: &MachineError) -> Failed {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text.into()
+    basalt_process::chain(error).into()
 }
 
 fn the_guest_of_the_probe_comes_to_its_end(sdk: &SdkTools) -> Result<(), Failed> {

@@ -67,10 +67,14 @@ impl SdkLock {
         toml::from_str(text)
     }
 
-    /// The text of `sdk.lock`.
-    pub fn render(&self) -> String {
+    /// The text of the lock of a tree: of `sdk`, or of one beside it.
+    pub fn render(&self, tree: &str) -> String {
+        let what = match tree {
+            "sdk" => "SDK".to_owned(),
+            _ => format!("tree `{tree}`"),
+        };
         let mut text = format!(
-            "# Every package of the SDK. Written by `./basalt sdk lock` from sdk.toml; do not edit.\n\nsuite = \"{}\"\n",
+            "# Every package of the {what}. Written by `./basalt sdk lock` from {tree}.toml; do not edit.\n\nsuite = \"{}\"\n",
             self.suite
         );
         for package in &self.packages {
@@ -107,6 +111,6 @@ mod tests {
                 size: 7,
             }],
         };
-        assert_eq!(SdkLock::parse(&lock.render()), Ok(lock));
+        assert_eq!(SdkLock::parse(&lock.render("sdk")), Ok(lock));
     }
 }

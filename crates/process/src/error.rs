@@ -78,3 +78,14 @@ fn describe(status: &ExitStatus) -> String {
 fn last_words(tail: &[String]) -> String {
     tail.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }
+
+/// An error with its causes in one line: `cannot read x: permission denied`. For logs, and for what holds only text.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}

@@ -14,6 +14,6 @@ mod running;
 pub mod tool;
 
 pub use command::{Command, Output};
-pub use error::ProcessError;
+pub use error::{ProcessError, chain};
 pub use quote::quote;
 pub use running::Running;

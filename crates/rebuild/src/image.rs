@@ -1,13 +1,9 @@
 //! Images, composed again and compared.
 
-use basalt_bom::Catalogue;
 use basalt_image::{Composer, Image, Payload};
-use basalt_model::arch::Arch;
 use basalt_model::digest::{Digest, Hasher};
 use basalt_model::image::ImageDefinition;
-use basalt_progress::Reporter;
-use basalt_sdk::SdkTree;
-use basalt_store::{Store, StoreError, Workspace};
+use basalt_store::{Store, Workspace};
 use camino::Utf8Path;
 use rustix::fs::Mode;
 
@@ -23,16 +19,8 @@ const FOLDER: &str = "another/store/in/another/place";
 
 /// Composes images again.
 pub struct ImageRebuilder<'a> {
-    /// Where the first image is.
-    pub store: &'a Store,
-    /// The tools.
-    pub sdk: &'a SdkTree,
-    /// The architecture that images are for.
-    pub arch: Arch,
-    /// What is known about the packages besides what is in them.
-    pub catalogue: &'a Catalogue,
-    /// Where progress goes.
-    pub reporter: &'a dyn Reporter,
+    /// How the first image was composed, and where it is.
+    pub composer: Composer<'a>,
     /// Whether to compose again also what is known to be the same, or not to be.
     pub again: bool,
 }
@@ -69,19 +57,16 @@ impl ImageRebuilder<'_> {
         conditions.fact("an image's conditions", CONDITIONS);
         let facts = serde_json::to_vec(&first.facts).unwrap_or_default();
         let key = Checked::key(&first.key, [Digest::of(facts)], &conditions.finish());
-        if let Some(known) = Checked::recall(&key, self.store).filter(|_| !self.again) {
+        if let Some(known) = Checked::recall(&key, self.composer.store).filter(|_| !self.again) {
             return Ok(known);
         }
         let started = std::time::Instant::now();
-        let workspace = self.store.workspace()?;
+        let workspace = self.composer.store.workspace()?;
         let store = Store::open(&workspace.path().join(FOLDER))?;
         let payloads: Vec<_> = payloads.iter().rev().copied().collect();
         let composer = Composer {
             store: &store,
-            sdk: self.sdk,
-            arch: self.arch,
-            catalogue: self.catalogue,
-            reporter: self.reporter,
+            ..self.composer
         };
         let second = {
             let _umask = Umask::set(UMASK);
@@ -90,12 +75,12 @@ impl ImageRebuilder<'_> {
         let checked = Checked {
             name: first.name.clone(),
             kind: Kind::Image,
-            files: count(&first.folder)?,
+            files: basalt_store::files_below(&first.folder)?.len(),
             seconds: started.elapsed().as_secs(),
             remembered: false,
             verdict: self.judge(first, &second, &workspace)?,
         };
-        checked.remember(&key, self.store)?;
+        checked.remember(&key, self.composer.store)?;
         Ok(checked)
     }
 
@@ -111,7 +96,7 @@ impl ImageRebuilder<'_> {
         // The second image is kept as a tree of its own.
         let mut hasher = Hasher::new();
         hasher.fact("an image that came out otherwise", first.key.as_bytes());
-        let second = self.store.adopt_tree(&hasher.finish(), &second.folder)?;
+        let second = self.composer.store.adopt_tree(&hasher.finish(), &second.folder)?;
         Ok(Verdict::Different {
             differences,
             more,
@@ -137,7 +122,13 @@ impl ImageRebuilder<'_> {
             |path: &Utf8Path| disk_name.is_some_and(|name| path == name) || is_container && path.starts_with("blobs");
         compare_trees(findings, &first.folder, &second.folder, &skip)?;
         if let (Some(one), Some(other), Some(facts)) = (disk, second.disk(), &first.facts.disk) {
-            compare_disks(findings, (&one, &other), &facts.partitions, self.sdk, workspace)?;
+            compare_disks(
+                findings,
+                (&one, &other),
+                &facts.partitions,
+                self.composer.sdk,
+                workspace,
+            )?;
         }
         if let (Some(one), Some(other)) = (&first.facts.container, &second.facts.container) {
             let blob = |image: &Image, digest: &Digest| image.folder.join("blobs/sha256").join(digest.to_hex());
@@ -153,23 +144,6 @@ impl ImageRebuilder<'_> {
         }
         Ok(())
     }
-}
-
-/// How many files an image consists of.
-fn count(folder: &Utf8Path) -> Result<usize, StoreError> {
-    let mut files = 0;
-    let mut rest = vec![folder.to_owned()];
-    while let Some(path) = rest.pop() {
-        for entry in path.read_dir_utf8().map_err(StoreError::io("cannot list", &path))? {
-            let entry = entry.map_err(StoreError::io("cannot list", &path))?;
-            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-                rest.push(entry.into_path());
-            } else {
-                files += 1;
-            }
-        }
-    }
-    Ok(files)
 }
 
 /// Another umask, until it is dropped.

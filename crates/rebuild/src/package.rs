@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use basalt_build::{BuildError, Built, Engine, Rebuilt};
-use basalt_model::digest::Digest;
-use basalt_store::StoreError;
-use camino::{Utf8Path, Utf8PathBuf};
+use basalt_store::digest_of;
+use camino::Utf8PathBuf;
 
 use crate::compare::{Findings, compare_rpms};
 use crate::queue::Queue;
@@ -107,7 +106,7 @@ impl PackageRebuilder<'_> {
                 findings.add_in(package, "is only in the first build");
                 continue;
             };
-            if digest(other)? == rpm.digest {
+            if digest_of(other)?.0 == rpm.digest {
                 continue;
             }
             let path = rpm.path(store);
@@ -143,10 +142,4 @@ fn failed(error: &BuildError) -> Verdict {
         why: error.to_string(),
         log,
     }
-}
-
-fn digest(path: &Utf8Path) -> Result<Digest, StoreError> {
-    let file = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
-    let (digest, _) = Digest::of_reader(file).map_err(StoreError::io("cannot read", path))?;
-    Ok(digest)
 }

@@ -58,12 +58,7 @@ pub fn enter_if_asked() {
 /// Whoever started us reads what we write as the program's own words.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn complain(error: &SandboxError) {
-    let mut text = format!("sandbox: {error}");
-    let mut cause = std::error::Error::source(error);
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
+    let mut text = format!("sandbox: {}", basalt_process::chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsandbox: help: {help}");
     }

@@ -3,7 +3,7 @@
 use basalt_model::digest::Digest;
 use basalt_process::{Command, ProcessError, interrupt, tool};
 use basalt_progress::{Outcome, Reporter, Unit};
-use basalt_store::{Store, StoreError};
+use basalt_store::Store;
 use camino::Utf8Path;
 
 use crate::SdkError;
@@ -89,8 +89,7 @@ pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Re
 }
 
 fn take(path: &Utf8Path, file: &ArchiveFile, lock: &str, store: &Store) -> Result<(), SdkError> {
-    let content = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
-    let (actual, _) = Digest::of_reader(content).map_err(StoreError::io("cannot read", path))?;
+    let (actual, _) = basalt_store::digest_of(path)?;
     if actual != file.sha256 {
         let (actual, expected) = (actual.to_hex(), file.sha256.to_hex());
         return Err(SdkError::Digest {

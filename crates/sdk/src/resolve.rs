@@ -51,20 +51,9 @@ pub fn lock(definition_path: &Utf8Path, store: &Store, reporter: &dyn Reporter) 
     let old = fs_err::read_to_string(&lock_path)
         .ok()
         .and_then(|text| SdkLock::parse(&text).ok());
-    write::atomically(&lock_path, render(&new, name))?;
+    write::atomically(&lock_path, new.render(name))?;
     task.finish(Outcome::Done);
     Ok(changes(old.as_ref(), &new))
-}
-
-/// The text of a lock, whose first line says what it belongs to.
-fn render(lock: &SdkLock, name: &str) -> String {
-    let text = lock.render();
-    match text.split_once('\n') {
-        Some((_, rest)) if name != "sdk" => format!(
-            "# Every package of the tree `{name}`. Written by `./basalt sdk lock` from {name}.toml; do not edit.\n{rest}"
-        ),
-        _ => text,
-    }
 }
 
 /// Reads lines of the form `'URL' file size SHA256:digest`.

@@ -11,7 +11,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_store::{StoreError, write};
+use basalt_store::{StoreError, place, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -52,14 +52,7 @@ impl Keyring {
     /// # Errors
     /// When the environment names no place.
     pub fn default_path() -> Result<Utf8PathBuf, KeyError> {
-        let variable = |name| {
-            let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-            value.map(Utf8PathBuf::from)
-        };
-        variable("BASALT_KEYS")
-            .or_else(|| variable("XDG_DATA_HOME").map(|data| data.join("basalt/keys")))
-            .or_else(|| variable("HOME").map(|home| home.join(".local/share/basalt/keys")))
-            .ok_or(KeyError::NoPlace)
+        place("BASALT_KEYS", ("XDG_DATA_HOME", ".local/share"), "basalt/keys").ok_or(KeyError::NoPlace)
     }
 
     /// The keyring in a folder, which need not be there yet.

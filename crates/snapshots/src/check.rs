@@ -1,7 +1,7 @@
 //! Looking a snapshot through, as a client would: signatures, digests, places.
 
 use basalt_model::digest::Digest;
-use basalt_process::interrupt;
+use basalt_process::{chain, interrupt};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::metadata::{self, FOLDER, IndexedPackage, REPOMD};
 use basalt_repo::parse_header;
@@ -56,7 +56,7 @@ impl Snapshot {
         let packages = match metadata::read(&self.folder) {
             Ok(index) => index.packages,
             Err(error) => {
-                fault(&index, with_causes(&error));
+                fault(&index, chain(&error));
                 Vec::new()
             }
         };
@@ -96,7 +96,7 @@ fn verify_package(
         return Err(format!("its digest is {digest}, {} is expected", package.digest));
     }
     // Looked through before the whole of it is read: it may be anybody's.
-    parse_header(Utf8Path::new(&package.href), &mut bytes.as_slice()).map_err(|error| with_causes(&error))?;
+    parse_header(Utf8Path::new(&package.href), &mut bytes.as_slice()).map_err(|error| chain(&error))?;
     let rpm = rpm::Package::parse(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
     rpm.verify_digests().map_err(|error| error.to_string())?;
     let header = rpm.header_bytes().map_err(|error| error.to_string())?;
@@ -109,14 +109,4 @@ fn verify_package(
         }
     }
     Err(last)
-}
-
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }

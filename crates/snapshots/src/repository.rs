@@ -1,7 +1,7 @@
 //! A repository: its snapshots, and which of them is current.
 
 use basalt_model::spelling::closest;
-use basalt_store::{Lock, StoreError, remove_tree};
+use basalt_store::{Lock, StoreError, place, remove_tree};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::pool::{list, protect};
@@ -24,14 +24,8 @@ impl Repository {
     /// # Errors
     /// When the environment names no place.
     pub fn default_root() -> Result<Utf8PathBuf, SnapshotError> {
-        let variable = |name| {
-            let value = std::env::var(name).ok().filter(|value| !value.is_empty());
-            value.map(Utf8PathBuf::from)
-        };
-        variable("BASALT_REPOSITORIES")
-            .or_else(|| variable("XDG_DATA_HOME").map(|data| data.join("basalt/repositories")))
-            .or_else(|| variable("HOME").map(|home| home.join(".local/share/basalt/repositories")))
-            .ok_or(SnapshotError::NoPlace)
+        let data = ("XDG_DATA_HOME", ".local/share");
+        place("BASALT_REPOSITORIES", data, "basalt/repositories").ok_or(SnapshotError::NoPlace)
     }
 
     /// The repository of a name below `root`. It need not be there yet.

@@ -28,12 +28,17 @@ impl Material {
     /// # Errors
     /// When it cannot be read.
     pub fn of_repository(root: &Utf8Path, path: &Utf8Path) -> std::io::Result<Self> {
-        Ok(Self {
-            name: path.to_string(),
+        Ok(Self::named(path.to_string(), &std::fs::read(root.join(path))?))
+    }
+
+    /// What nobody publishes by itself, under a name.
+    pub fn named(name: String, content: &[u8]) -> Self {
+        Self {
+            name,
             url: None,
             repack_of: None,
-            sha256: Digest::of(std::fs::read(root.join(path))?),
-        })
+            sha256: Digest::of(content),
+        }
     }
 
     fn of_locked(file: &LockedFile) -> Self {
@@ -61,12 +66,7 @@ impl SourceSet {
     pub fn materials(&self, tools: &Tools) -> Result<Vec<Material>, SourcesError> {
         let mut materials: Vec<_> = self.lock.files.iter().map(Material::of_locked).collect();
         let mut add = |path: &Utf8Path, name: String| -> Result<(), SourcesError> {
-            materials.push(Material {
-                name,
-                url: None,
-                repack_of: None,
-                sha256: Digest::of(self.read(path)?),
-            });
+            materials.push(Material::named(name, &self.read(path)?));
             Ok(())
         };
         // The locks of Go modules lie in the package's folder, which is listed by itself.

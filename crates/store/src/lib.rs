@@ -13,6 +13,7 @@
 //! user; it can be deleted at any time, and costs only the time to build again.
 
 mod error;
+mod listing;
 mod lock;
 mod objects;
 mod remove;
@@ -22,6 +23,8 @@ mod trees;
 pub mod write;
 
 pub use error::{StoreError, remedy};
+pub use listing::files_below;
 pub use lock::Lock;
+pub use objects::digest_of;
 pub use remove::remove_tree;
-pub use room::{Collected, Store, Workspace};
+pub use room::{Collected, Store, Workspace, place};

@@ -63,14 +63,22 @@ impl Store {
     /// When it cannot be read, or is not what its name says.
     pub fn verify_object(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.object_path(digest);
-        let read = || Digest::of_reader(std::fs::File::open(&path)?);
-        let (actual, _) = read().map_err(StoreError::io("cannot read", &path))?;
+        let (actual, _) = digest_of(&path)?;
         if actual == *digest {
             Ok(())
         } else {
             Err(StoreError::Damaged { path, actual })
         }
     }
+}
+
+/// The digest of a file, and its size in bytes.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn digest_of(path: &Utf8Path) -> Result<(Digest, u64), StoreError> {
+    let read = || Digest::of_reader(std::fs::File::open(path)?);
+    read().map_err(StoreError::io("cannot read", path))
 }
 
 fn set_read_only(file: &std::fs::File) -> io::Result<()> {

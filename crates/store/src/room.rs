@@ -29,6 +29,18 @@ pub struct Collected {
     pub items: u64,
 }
 
+/// A folder of the user's: what `variable` says; or `name` in the folder that the XDG Base Directory Specification has for
+/// things of the kind, which is a variable and what stands for it in the home folder. None when the environment names none.
+pub fn place(variable: &str, (xdg, in_home): (&str, &str), name: &str) -> Option<Utf8PathBuf> {
+    let said = |variable| {
+        let value = std::env::var(variable).ok().filter(|value| !value.is_empty());
+        value.map(Utf8PathBuf::from)
+    };
+    said(variable)
+        .or_else(|| said(xdg).map(|folder| folder.join(name)))
+        .or_else(|| said("HOME").map(|home| home.join(in_home).join(name)))
+}
+
 static COUNTER: AtomicU64 = AtomicU64::new(0);
 
 impl Store {
@@ -37,16 +49,7 @@ impl Store {
     /// # Errors
     /// When the environment names no place.
     pub fn default_path() -> Result<Utf8PathBuf, StoreError> {
-        let variable = |name| {
-            std::env::var(name)
-                .ok()
-                .filter(|value| !value.is_empty())
-                .map(Utf8PathBuf::from)
-        };
-        variable("BASALT_STORE")
-            .or_else(|| variable("XDG_CACHE_HOME").map(|cache| cache.join("basalt")))
-            .or_else(|| variable("HOME").map(|home| home.join(".cache/basalt")))
-            .ok_or(StoreError::NoPlace)
+        place("BASALT_STORE", ("XDG_CACHE_HOME", ".cache"), "basalt").ok_or(StoreError::NoPlace)
     }
 
     /// Opens the store at `root`, makes it if need be, and sweeps what killed processes left.

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use basalt_bom::Catalogue;
 use basalt_build::{Built, Rpm};
 use basalt_image::{Composer, Image, ImageError, Payload};
 
@@ -47,16 +48,21 @@ pub struct Assembled {
     pub image: Image,
 }
 
-/// Builds what the images install, as far as it is not built, and composes them.
-pub fn assemble(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<Vec<Assembled>> {
-    let catalogue = project.catalogue()?;
-    let composer = Composer {
+/// What composes images into the project's store.
+pub fn composer<'a>(project: &'a Project, workshop: &'a Workshop, catalogue: &'a Catalogue) -> Composer<'a> {
+    Composer {
         store: &project.store,
         sdk: &workshop.sdk,
         arch: workshop.ground.arch,
-        catalogue: &catalogue,
+        catalogue,
         reporter: project.reporter(),
-    };
+    }
+}
+
+/// Builds what the images install, as far as it is not built, and composes them.
+pub fn assemble(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<Vec<Assembled>> {
+    let catalogue = project.catalogue()?;
+    let composer = composer(project, workshop, &catalogue);
     let mut images = Vec::new();
     for parts in parts(project, workshop, names)? {
         let image = with_payloads(project, &parts.rpms, |payloads| {
@@ -88,7 +94,9 @@ pub fn parts(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<V
     let built = workshop.engine(project, false).build(targets)?;
     let mut parts = Vec::new();
     for definition in definitions {
-        let rpms = installed(&definition, &sources[&definition.name], &built, workshop)?;
+        let makers = &sources[&definition.name];
+        let rpms = chosen(&definition.packages, makers, &built, workshop)
+            .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))?;
         parts.push(Parts { definition, rpms });
     }
     Ok(parts)
@@ -109,9 +117,9 @@ pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Pay
     work(&payloads)
 }
 
-/// The packages of an image: those that it names, and what they require.
-fn installed(
-    definition: &ImageDefinition,
+/// The packages that are asked for, and what they require, out of what their makers and those below were built to.
+pub fn chosen(
+    requests: &[String],
     makers: &BTreeSet<usize>,
     built: &BTreeMap<usize, Built>,
     workshop: &Workshop,
@@ -122,9 +130,7 @@ fn installed(
         .filter_map(|source| built.get(source))
         .flat_map(|built| &built.rpms)
         .collect();
-    basalt_build::solve(&definition.packages, &available)
-        .map_err(miette::Report::from)
-        .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))
+    Ok(basalt_build::solve(requests, &available)?)
 }
 
 /// An image in a line.

@@ -6,8 +6,8 @@ use basalt_build::{Built, Inputs};
 use basalt_model::digest::{Digest, Hasher};
 use basalt_provenance::{ImageFile, Statement};
 use basalt_sources::Material;
-use basalt_store::StoreError;
-use camino::{Utf8Path, Utf8PathBuf};
+use basalt_store::{StoreError, digest_of, files_below};
+use camino::Utf8Path;
 use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
@@ -53,8 +53,7 @@ fn stated(project: &Project, built: &Built) -> Result<Statement> {
 /// The statement about an RPM file: that of its package, if this very file came out of its build.
 fn of_file(project: &Project, workshop: &Workshop, path: &Utf8Path) -> Result<Statement> {
     let package = basalt_repo::read_package(path)?;
-    let file = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
-    let (digest, _) = Digest::of_reader(file).map_err(StoreError::io("cannot read", path))?;
+    let (digest, _) = digest_of(path)?;
     let statement = of_package(project, workshop, workshop.distribution.package(&package.name)?)?;
     if statement.is_about(&digest) || is_signed_copy(project, path, &statement)? {
         return Ok(statement);
@@ -133,27 +132,13 @@ fn of_image(project: &Project, workshop: &Workshop, name: &str) -> Result<Statem
 
 /// Of a disk, the disk and its kernel; of a container, every file of its layout; of a tree, every file.
 fn digests(image: &basalt_image::Image) -> Result<Vec<(String, Digest)>> {
-    let mut paths: Vec<Utf8PathBuf> = Vec::new();
-    let mut rest = vec![image.folder.clone()];
-    while let Some(folder) = rest.pop() {
-        for entry in folder.read_dir_utf8().map_err(StoreError::io("cannot list", &folder))? {
-            let entry = entry.map_err(StoreError::io("cannot list", &folder))?;
-            let kind = entry
-                .file_type()
-                .map_err(StoreError::io("cannot look at", entry.path()))?;
-            if kind.is_dir() {
-                rest.push(entry.into_path());
-            } else if kind.is_file() {
-                paths.push(entry.into_path());
-            }
-        }
-    }
-    paths.sort();
     let mut found = Vec::new();
-    for path in paths {
+    for path in files_below(&image.folder)? {
         basalt_process::interrupt::check()?;
-        let file = std::fs::File::open(&path).map_err(StoreError::io("cannot read", &path))?;
-        let (digest, _) = Digest::of_reader(file).map_err(StoreError::io("cannot read", &path))?;
+        if path.is_symlink() {
+            continue;
+        }
+        let (digest, _) = digest_of(&path)?;
         let name = path.strip_prefix(&image.folder).unwrap_or(&path);
         found.push((name.to_string(), digest));
     }

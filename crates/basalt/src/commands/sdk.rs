@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_sandbox::Network;
-use miette::{Result, miette};
+use miette::Result;
 
 use super::{answer, answer_json, passed_on};
 use crate::arguments::Sdk;
@@ -35,13 +35,12 @@ pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
 
 fn lock(project: &Project, tree: Option<&str>, json: bool) -> Result<()> {
     let mut changed = serde_json::Map::new();
-    let mut found = false;
-    for definition in project.trees()? {
+    let definitions = match tree {
+        Some(tree) => vec![project.tree_definition(tree)?],
+        None => project.trees()?,
+    };
+    for definition in definitions {
         let name = definition.file_stem().unwrap_or_default();
-        if tree.is_some_and(|tree| tree != name) {
-            continue;
-        }
-        found = true;
         let changes = basalt_sdk::lock(&definition, &project.store, project.reporter())?;
         if !json {
             for change in &changes {
@@ -56,13 +55,6 @@ fn lock(project: &Project, tree: Option<&str>, json: bool) -> Result<()> {
             answer(format!("{} packages changed in distro/sdk/{name}.lock", changes.len()));
         }
         changed.insert(name.to_owned(), serde_json::json!(changes));
-    }
-    if !found {
-        return Err(miette!(
-            help = "what there is: `ls distro/sdk/*.toml`",
-            "there is no tree `{}`",
-            tree.unwrap_or_default()
-        ));
     }
     if json {
         answer_json(&changed);

@@ -85,11 +85,7 @@ fn check_images(
 ) -> Result<Vec<Checked>> {
     let catalogue = project.catalogue()?;
     let rebuilder = ImageRebuilder {
-        store: &project.store,
-        sdk: &workshop.sdk,
-        arch: workshop.ground.arch,
-        catalogue: &catalogue,
-        reporter: project.reporter(),
+        composer: images::composer(project, workshop, &catalogue),
         again,
     };
     let mut checked = Vec::new();

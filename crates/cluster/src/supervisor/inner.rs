@@ -10,11 +10,11 @@ use super::children::Children;
 use super::desk::{self, Board, Message};
 use super::machines::Machines;
 use crate::control::{Answer, Order, Report, Variant};
-use crate::error::chain;
 use crate::layout::Layout;
 use crate::plan::Plan;
 use crate::topology::{API_PORT, CONTROL_PLANE};
 use crate::{ClusterError, forward, network};
+use basalt_process::chain;
 
 /// How often everything is looked at.
 const TICK: Duration = Duration::from_millis(25);

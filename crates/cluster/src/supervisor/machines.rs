@@ -7,7 +7,6 @@ use basalt_machine::{
 };
 
 use crate::control::{MachineReport, MachineState, Variant};
-use crate::error::chain;
 use crate::layout::Layout;
 use crate::network::Wire;
 use crate::pki::{Authority, Pki};
@@ -15,6 +14,7 @@ use crate::plan::Plan;
 use crate::secret::make_private_folder;
 use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, cable, network, node_config};
+use basalt_process::chain;
 
 /// All of them.
 pub(super) struct Machines<'a> {

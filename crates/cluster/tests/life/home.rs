@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use basalt_cluster::{Cluster, ClusterError, Inputs, Size};
 use basalt_model::arch::Arch;
-use basalt_process::interrupt;
+use basalt_process::{chain, interrupt};
 use basalt_progress::Silent;
 use basalt_sandbox::namespace::{self, Kinds};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -217,17 +217,6 @@ pub fn be_up_if_asked() {
         }
     }
     std::process::exit(0);
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text += &format!(": {error}");
-        cause = error.source();
-    }
-    text
 }
 
 fn be_up(job: &str) -> Result<Value, Box<dyn std::error::Error>> {

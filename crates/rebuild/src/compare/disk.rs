@@ -1,10 +1,9 @@
 //! Disks: by partition, and by the files in those.
 
 use std::fs::File;
-use std::io::{self, Read as _, Seek, SeekFrom};
-use std::os::unix::fs::FileExt as _;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 
-use basalt_image::PartitionFacts;
+use basalt_image::{PartitionFacts, Window};
 use basalt_sdk::SdkTree;
 use basalt_store::{StoreError, Workspace};
 use camino::Utf8Path;
@@ -17,14 +16,6 @@ use crate::RebuildError;
 const BLOCK: usize = 1 << 20;
 /// The magic number of erofs, and where it is.
 const EROFS: ([u8; 4], u64) = ([0xe2, 0xe1, 0xf5, 0xe0], 1024);
-
-/// A part of a disk.
-struct Part<'f> {
-    file: &'f File,
-    start: u64,
-    length: u64,
-    position: u64,
-}
 
 /// Adds what differs between two disks that have these partitions.
 ///
@@ -58,18 +49,16 @@ pub fn compare(
     ranges.push(("partition table".to_owned(), end, length.min(other_length)));
     for (name, start, end) in ranges {
         basalt_process::interrupt::check()?;
-        let part = |file| Part::new(file, start, end.saturating_sub(start));
+        let part = |file| Window::new(file, start, end.saturating_sub(start));
         let (mut one, mut other) = (part(&one), part(&other));
-        let at = one
-            .parts_from(&mut other)
-            .map_err(StoreError::io("cannot read", first))?;
+        let at = parting(&mut one, &mut other).map_err(StoreError::io("cannot read", first))?;
         if let Some(at) = at {
             findings.within(name, |findings| {
                 let before = findings.count();
                 within(findings, &mut one, &mut other, sdk, workspace)?;
                 if findings.count() == before {
                     let (mut some, mut others) = (vec![0; 4096], vec![0; 4096]);
-                    let read = |part: &mut Part<'_>, into: &mut Vec<u8>| -> io::Result<()> {
+                    let read = |part: &mut Window<'_>, into: &mut Vec<u8>| -> io::Result<()> {
                         part.seek(SeekFrom::Start(at))?;
                         let length = part.read(into)?;
                         into.truncate(length);
@@ -92,8 +81,8 @@ pub fn compare(
 /// Compares the files in two partitions, where they have a file system that we can read.
 fn within<'f>(
     findings: &mut Findings,
-    one: &mut Part<'f>,
-    other: &mut Part<'f>,
+    one: &mut Window<'f>,
+    other: &mut Window<'f>,
     sdk: &SdkTree,
     workspace: &Workspace,
 ) -> Result<(), RebuildError> {
@@ -101,7 +90,7 @@ fn within<'f>(
     for (part, folder) in [&mut *one, &mut *other].into_iter().zip(&folders) {
         basalt_store::remove_tree(folder)?;
         fs_err::create_dir_all(folder).map_err(StoreError::io("cannot create", folder))?;
-        if part.is_erofs().map_err(StoreError::io("cannot read", folder))? {
+        if is_erofs(part).map_err(StoreError::io("cannot read", folder))? {
             unpack_erofs(part, folder, sdk)?;
         } else if unpack_fat(part, folder).is_err() {
             // None that we know: its bytes will be compared.
@@ -115,7 +104,7 @@ fn within<'f>(
     Ok(())
 }
 
-fn unpack_erofs(part: &mut Part<'_>, folder: &Utf8Path, sdk: &SdkTree) -> Result<(), RebuildError> {
+fn unpack_erofs(part: &mut Window<'_>, folder: &Utf8Path, sdk: &SdkTree) -> Result<(), RebuildError> {
     let image = folder.with_extension("erofs");
     let mut copy = || -> io::Result<()> {
         part.seek(SeekFrom::Start(0))?;
@@ -134,9 +123,9 @@ fn unpack_erofs(part: &mut Part<'_>, folder: &Utf8Path, sdk: &SdkTree) -> Result
     Ok(fs_err::remove_file(&image).map_err(StoreError::io("cannot remove", &image))?)
 }
 
-fn unpack_fat(part: &mut Part<'_>, folder: &Utf8Path) -> io::Result<()> {
+fn unpack_fat(part: &mut Window<'_>, folder: &Utf8Path) -> io::Result<()> {
     part.seek(SeekFrom::Start(0))?;
-    let volume = FileSystem::new(ReadOnly(part), FsOptions::new())?;
+    let volume = FileSystem::new(part, FsOptions::new())?;
     let mut rest = vec![(volume.root_dir(), folder.to_owned())];
     while let Some((directory, place)) = rest.pop() {
         fs_err::create_dir_all(&place)?;
@@ -160,47 +149,36 @@ fn unpack_fat(part: &mut Part<'_>, folder: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-impl<'f> Part<'f> {
-    fn new(file: &'f File, start: u64, length: u64) -> Self {
-        Self {
-            file,
-            start,
-            length,
-            position: 0,
+/// Where two parts begin to differ.
+fn parting(one: &mut Window<'_>, other: &mut Window<'_>) -> io::Result<Option<u64>> {
+    let (mut some, mut others) = (vec![0; BLOCK], vec![0; BLOCK]);
+    let mut at = 0;
+    loop {
+        let (read, other_read) = (fill(one, &mut some)?, fill(other, &mut others)?);
+        let length = read.min(other_read);
+        if some[..length] != others[..length] || read != other_read {
+            let same = some[..length]
+                .iter()
+                .zip(&others)
+                .take_while(|(one, other)| one == other)
+                .count();
+            return Ok(Some(at + same as u64));
         }
-    }
-
-    /// Where it begins to differ from another one.
-    fn parts_from(&mut self, other: &mut Self) -> io::Result<Option<u64>> {
-        let (mut some, mut others) = (vec![0; BLOCK], vec![0; BLOCK]);
-        let mut at = 0;
-        loop {
-            let (one, two) = (fill(self, &mut some)?, fill(other, &mut others)?);
-            let length = one.min(two);
-            if some[..length] != others[..length] || one != two {
-                let same = some[..length]
-                    .iter()
-                    .zip(&others)
-                    .take_while(|(one, other)| one == other)
-                    .count();
-                return Ok(Some(at + same as u64));
-            }
-            if length == 0 {
-                return Ok(None);
-            }
-            at += length as u64;
+        if length == 0 {
+            return Ok(None);
         }
-    }
-
-    fn is_erofs(&mut self) -> io::Result<bool> {
-        let mut magic = [0; 4];
-        self.seek(SeekFrom::Start(EROFS.1))?;
-        let read = fill(self, &mut magic)?;
-        Ok(read == magic.len() && magic == EROFS.0)
+        at += length as u64;
     }
 }
 
-fn fill(part: &mut Part<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+fn is_erofs(part: &mut Window<'_>) -> io::Result<bool> {
+    let mut magic = [0; 4];
+    part.seek(SeekFrom::Start(EROFS.1))?;
+    let read = fill(part, &mut magic)?;
+    Ok(read == magic.len() && magic == EROFS.0)
+}
+
+fn fill(part: &mut Window<'_>, buffer: &mut [u8]) -> io::Result<usize> {
     let mut filled = 0;
     while filled < buffer.len() {
         match part.read(&mut buffer[filled..])? {
@@ -209,53 +187,6 @@ fn fill(part: &mut Part<'_>, buffer: &mut [u8]) -> io::Result<usize> {
         }
     }
     Ok(filled)
-}
-
-impl io::Read for Part<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let left = self.length.saturating_sub(self.position);
-        let length = usize::try_from(left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.file.read_at(&mut buffer[..length], self.start + self.position)?;
-        self.position += read as u64;
-        Ok(read)
-    }
-}
-
-impl Seek for Part<'_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = match to {
-            SeekFrom::Start(position) => Some(position),
-            SeekFrom::End(distance) => self.length.checked_add_signed(distance),
-            SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
-        };
-        self.position = position.ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
-        Ok(self.position)
-    }
-}
-
-/// What the file system wants to write to, and must not.
-struct ReadOnly<'p, 'f>(&'p mut Part<'f>);
-
-impl io::Read for ReadOnly<'_, '_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.read(buffer)
-    }
-}
-
-impl io::Write for ReadOnly<'_, '_> {
-    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-        Err(io::ErrorKind::ReadOnlyFilesystem.into())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
-impl Seek for ReadOnly<'_, '_> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.0.seek(to)
-    }
 }
 
 #[cfg(test)]

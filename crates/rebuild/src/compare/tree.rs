@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_store::StoreError;
+use basalt_store::{StoreError, digest_of};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::{Findings, bytes};
@@ -71,12 +71,7 @@ fn files(findings: &mut Findings, first: &Utf8Path, second: &Utf8Path) -> Result
 /// # Errors
 /// When one of them cannot be read.
 pub fn contents(findings: &mut Findings, first: &Utf8Path, second: &Utf8Path) -> Result<(), StoreError> {
-    let digest = |path: &Utf8Path| {
-        std::fs::File::open(path)
-            .and_then(basalt_model::digest::Digest::of_reader)
-            .map_err(StoreError::io("cannot read", path))
-    };
-    let (one, other) = (digest(first)?, digest(second)?);
+    let (one, other) = (digest_of(first)?, digest_of(second)?);
     if one == other {
         return Ok(());
     }

@@ -205,14 +205,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     }
     let built = engine.build(targets)?;
     for (name, wanted, makers) in requests {
-        let sources = distribution.graph.closure(makers);
-        let available: Vec<&Rpm> = sources
-            .iter()
-            .filter_map(|source| built.get(source))
-            .flat_map(|built| &built.rpms)
-            .collect();
-        let rpms = basalt_build::solve(&wanted, &available)
-            .map_err(miette::Report::from)
+        let rpms = images::chosen(&wanted, &makers, &built, &workshop)
             .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))?;
         found.extend(rpms.into_iter().map(|rpm| (rpm.file.clone(), rpm)));
     }

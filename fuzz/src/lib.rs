@@ -1,0 +1,223 @@
+//! What reads files of strangers, fed with damaged and hostile ones.
+//!
+//! ```text
+//! targets/NAME.rs  --(cargo fuzz run NAME, nightly)--> a function of this crate <--(tests/corpus.rs)-- corpus/NAME/*
+//! ```
+//!
+//! Each function takes bytes, gives them to a reader of ours, and panics when the reader breaks a promise: it may refuse
+//! whatever it likes, but it must not crash, loop, take memory without bound, or touch what it was not given. What the
+//! fuzzer found worth keeping lies in `corpus/`, and every test run goes through it with an ordinary compiler.
+
+use std::io::Read as _;
+use std::sync::LazyLock;
+
+use basalt_advisories::{Database, Scheme, parse_record};
+use basalt_bom::Program;
+use basalt_model::digest::Digest;
+use basalt_repo::metadata::{self, Placed};
+use basalt_repo::{Payload, parse_header, read_files, read_package, unpack};
+use basalt_signing::{Certificate, Moment};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// A reader of strangers' bytes, under its name in `corpus/`.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// All of them.
+pub const TARGETS: &[Target] = &[
+    ("rpm", rpm),
+    ("payload", payload),
+    ("repodata", repodata),
+    ("osv", osv),
+    ("osv_archive", osv_archive),
+    ("signature", signature),
+    ("program", program),
+];
+
+/// A name for error messages.
+fn nobody() -> &'static Utf8Path {
+    Utf8Path::new("fuzzed")
+}
+
+/// A folder that is taken away again, in memory where there is such a place.
+fn folder() -> Option<(tempfile::TempDir, Utf8PathBuf)> {
+    let memory = std::path::Path::new("/dev/shm");
+    let guard = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    let guard = guard.ok()?;
+    let path = Utf8PathBuf::try_from(guard.path().to_owned()).ok()?;
+    Some((guard, path))
+}
+
+/// An RPM: its header, what solving and composing read of it, what a repository says of it, and its payload as a stream.
+///
+/// # Panics
+/// When a reader breaks a promise.
+pub fn rpm(data: &[u8]) {
+    let understood = parse_header(nobody(), &mut &data[..]).is_ok();
+    drain(data);
+    let Some((_guard, path)) = folder() else { return };
+    let file = path.join("fuzzed.rpm");
+    if std::fs::write(&file, data).is_err() {
+        return;
+    }
+    let package = read_package(&file);
+    assert!(understood || package.is_err(), "a package without a header");
+    let _ = read_files(&file);
+    let placed = Placed {
+        href: "fuzzed.rpm",
+        digest: Digest::of(data),
+        size: data.len() as u64,
+        time: 0,
+    };
+    if let Ok(described) = metadata::describe(&file, placed) {
+        // What is said of any package must be XML that can be read again.
+        let written = metadata::write(&[described], &[], 0);
+        assert!(written.is_ok(), "{:?}", written.err());
+    }
+}
+
+/// Reads a payload as a stream, to its end or to the first thing that is wrong.
+fn drain(data: &[u8]) {
+    let Ok(mut payload) = Payload::of_bytes(nobody(), data) else {
+        return;
+    };
+    // What unpacks to a thousand times its size is refused by whoever has a use for it; here it only takes time.
+    let mut left: u64 = 8 << 20;
+    while let Ok(Some(_)) = payload.next() {
+        let mut content = (&mut payload).take(left);
+        let Ok(read) = std::io::copy(&mut content, &mut std::io::sink()) else {
+            return;
+        };
+        left = left.saturating_sub(read);
+        if left == 0 {
+            return;
+        }
+    }
+}
+
+/// The lead, the signature and the header of an honest RPM whose payload is not compressed.
+static HONEST: LazyLock<Vec<u8>> = LazyLock::new(|| honest().unwrap_or_default());
+
+fn honest() -> Option<Vec<u8>> {
+    let config = rpm::BuildConfig::default()
+        .compression(rpm::CompressionType::None)
+        .source_date(1_760_000_000_u32);
+    let package = rpm::PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration")
+        .using_config(config)
+        .release("3.bs1")
+        .with_file_contents("hello\n", rpm::FileOptions::new("/usr/bin/demo").permissions(0o755))
+        .and_then(rpm::PackageBuilder::build)
+        .ok()?;
+    let mut bytes = Vec::new();
+    package.write(&mut bytes).ok()?;
+    let start = package.metadata.get_package_segment_offsets().payload;
+    bytes.truncate(usize::try_from(start).ok()?);
+    Some(bytes)
+}
+
+/// A payload, unpacked into a folder beside which something precious lies.
+///
+/// # Panics
+/// When something outside of the folder was touched.
+pub fn payload(data: &[u8]) {
+    let Some((_guard, path)) = folder() else { return };
+    let (file, outside) = (path.join("fuzzed.rpm"), path.join("outside"));
+    let written = std::fs::write(&file, [&HONEST, data].concat())
+        .and_then(|()| std::fs::create_dir(&outside))
+        .and_then(|()| std::fs::write(outside.join("precious"), "untouched"));
+    if written.is_err() {
+        return;
+    }
+    let _ = unpack(&file, &path.join("inside"));
+    let names = |folder: &Utf8Path| -> Vec<String> {
+        let entries = folder.read_dir_utf8().into_iter().flatten().flatten();
+        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_owned()).collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&path), ["fuzzed.rpm", "inside", "outside"]);
+    assert_eq!(names(&outside), ["precious"]);
+    let precious = std::fs::read(outside.join("precious")).unwrap_or_default();
+    assert_eq!(precious, b"untouched");
+}
+
+/// The metadata of a repository: the first byte says as which part of it the rest is read.
+///
+/// # Panics
+/// When a reader breaks a promise.
+pub fn repodata(data: &[u8]) {
+    let Some((part, rest)) = data.split_first() else { return };
+    match part % 5 {
+        0 => drop(metadata::parse_repomd(rest)),
+        1 => drop(metadata::parse_primary(rest)),
+        2 => drop(metadata::parse_filelists(rest)),
+        3 => drop(metadata::parse_other(rest)),
+        _ => drop(metadata::parse_updateinfo(rest)),
+    }
+}
+
+/// A record of an OSV database, and what it says about some versions.
+///
+/// # Panics
+/// When a reader breaks a promise.
+pub fn osv(data: &[u8]) {
+    let Ok(advisory) = parse_record(data) else { return };
+    for affected in &advisory.affected {
+        for version in ["0.0.0", "1.2.3-rc.1", "v1.27.4", "257.13", "not a version"] {
+            for scheme in [Scheme::SemVer, Scheme::Upstream] {
+                let _ = affected.verdict(version, &[], scheme);
+            }
+        }
+    }
+    let database = Database::of_records([("fuzzed.json", data)]);
+    for affected in &advisory.affected {
+        // A record that can be read is found again, unless it was withdrawn.
+        let found = database.about(&affected.ecosystem, &affected.name).count();
+        assert!(
+            found <= advisory.affected.len(),
+            "one record was found more often than it is there"
+        );
+    }
+}
+
+/// A database in an archive: the first byte says in which kind.
+///
+/// # Panics
+/// When a reader breaks a promise.
+pub fn osv_archive(data: &[u8]) {
+    let Some((kind, rest)) = data.split_first() else { return };
+    if kind % 2 == 0 {
+        drop(Database::of_zip(nobody(), rest));
+    } else {
+        drop(Database::of_tar(nobody(), rest));
+    }
+}
+
+/// OpenPGP: the first two bytes say how long the certificates are; a signature follows, over nothing.
+///
+/// # Panics
+/// When a reader breaks a promise, or when a signature is believed that nobody made.
+pub fn signature(data: &[u8]) {
+    let [high, low, rest @ ..] = data else { return };
+    let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
+    let (keys, signature) = rest.split_at(length);
+    let _ = basalt_signing::issuers(signature);
+    let _ = basalt_signing::binary(signature).map(|bytes| basalt_signing::armored(&bytes));
+    let Ok(certificates) = Certificate::parse(keys, "fuzzed") else {
+        return;
+    };
+    let _ = basalt_signing::verify(b"nothing", signature, &certificates, Moment::now());
+}
+
+/// A program: what it says about the modules and crates in it.
+///
+/// # Panics
+/// When a reader breaks a promise.
+pub fn program(data: &[u8]) {
+    let _ = Program::parse("fuzzed", data);
+    let _ = basalt_bom::GoProgram::parse(data);
+    let _ = basalt_bom::RustProgram::parse(data);
+}
