@@ -22,10 +22,13 @@ use cyclonedx_bom::models::property::{Properties, Property};
 use cyclonedx_bom::models::tool::Tools;
 
 use crate::document::{CREATED, SUPPLIER, TOOL, TOOL_VERSION, uuid};
+use crate::identifier::{RELEASE, VENDOR};
 use crate::{BomError, Component, Inventory, Kind, Origin};
 
 /// The reference of what the document is about.
 const SUBJECT: &str = "subject";
+/// The reference of the distribution.
+const DISTRIBUTION: &str = "distribution";
 
 pub(crate) fn write(inventory: &Inventory) -> Result<Vec<u8>, BomError> {
     let subject = &inventory.subject;
@@ -39,6 +42,17 @@ pub(crate) fn write(inventory: &Inventory) -> Result<Vec<u8>, BomError> {
         ..Entry::new(kind, &subject.name, &subject.version, Some(SUBJECT.to_owned()))
     };
     let tool = Entry::new(Classification::Application, TOOL, TOOL_VERSION, None);
+    // Scanners take the one component that is an operating system for the distribution that all packages are of, and ask
+    // its advisories: it is not the kernel.
+    let distribution = Entry::new(
+        Classification::OperatingSystem,
+        VENDOR,
+        RELEASE,
+        Some(DISTRIBUTION.to_owned()),
+    );
+    let components = std::iter::once(distribution)
+        .chain(inventory.components.iter().map(entry))
+        .collect();
     let bom = Bom {
         version: 1,
         serial_number: Some(UrnUuid(format!("urn:uuid:{}", uuid(&inventory.digest()?)))),
@@ -52,7 +66,7 @@ pub(crate) fn write(inventory: &Inventory) -> Result<Vec<u8>, BomError> {
             supplier: Some(supplier()),
             ..Metadata::default()
         }),
-        components: Some(Components(inventory.components.iter().map(entry).collect())),
+        components: Some(Components(components)),
         dependencies: Some(Dependencies(dependencies(inventory))),
         services: None,
         external_references: None,
@@ -82,10 +96,9 @@ fn supplier() -> OrganizationalEntity {
 }
 
 fn entry(component: &Component) -> Entry {
-    let kind = match (component.kind, component.name.as_str()) {
-        (Kind::Package, "kernel") => Classification::OperatingSystem,
-        (Kind::Package, _) => Classification::Application,
-        (Kind::GoModule | Kind::Crate, _) => Classification::Library,
+    let kind = match component.kind {
+        Kind::Package => Classification::Application,
+        Kind::GoModule | Kind::Crate => Classification::Library,
     };
     let occurrences = component.inside.iter().map(|place| Occurrence::new(&place.file));
     let properties = component

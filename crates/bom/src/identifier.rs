@@ -5,9 +5,9 @@ use packageurl::PackageUrl;
 use crate::BomError;
 
 /// The vendor of our packages in package URLs: the `ID` of `/usr/lib/os-release`.
-const VENDOR: &str = "basalt";
-/// The distribution in package URLs: `ID` and `VERSION_ID` of `/usr/lib/os-release`.
-const DISTRO: &str = "basalt-1";
+pub(crate) const VENDOR: &str = "basalt";
+/// The release that they are of: `VERSION_ID` of `/usr/lib/os-release`.
+pub(crate) const RELEASE: &str = "1";
 
 /// The package URL of an RPM of ours: `pkg:rpm/basalt/zlib@1.3.1-1.bs1?arch=x86_64&distro=basalt-1`. `evr` is its version
 /// and release, with the epoch if there is one: `1:1.37.2-1.bs1`.
@@ -24,7 +24,7 @@ pub fn rpm_purl(name: &str, evr: &str, arch: &str) -> Result<String, BomError> {
         purl.with_namespace(VENDOR)?
             .with_version(version)?
             .add_qualifier("arch", arch)?
-            .add_qualifier("distro", DISTRO)?;
+            .add_qualifier("distro", format!("{VENDOR}-{RELEASE}"))?;
         if let Some(epoch) = epoch {
             purl.add_qualifier("epoch", epoch)?;
         }
