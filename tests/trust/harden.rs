@@ -32,6 +32,8 @@ pub fn the_node_is_defended(place: &Place) -> Result<(), Failed> {
         ("stack", 85),
         ("text-relocations", 85),
         ("search-path", 85),
+        ("linkage", 70),
+        ("maker", 90),
         ("setuid", 800),
         ("world-writable", 800),
         ("owner", 800),

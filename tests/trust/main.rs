@@ -18,6 +18,10 @@ use basalt_tests::{Place, Story};
 const STORIES: &[Story<Place>] = &[
     ("origin_all_code_is_compiled_here", origin::all_code_is_compiled_here),
     ("origin_the_compiler_is_our_own", origin::the_compiler_is_our_own),
+    (
+        "origin_another_compiler_is_noticed",
+        origin::another_compiler_is_noticed,
+    ),
     ("repo_dnf_installs_from_it", repo::dnf_installs_from_it),
     ("repo_dnf_refuses_what_was_changed", repo::dnf_refuses_what_was_changed),
     (

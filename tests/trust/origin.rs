@@ -3,28 +3,22 @@
 //! What a compiler makes says so in its section `.comment`, and the linker keeps what all the objects say that it puts
 //! together: start files and libraries too. So one look at a program tells of everything that is linked into it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::time::Duration;
 
+use basalt_hardening::{ElfKind, Language, Makers, read_elf, unresolved};
 use basalt_repo::{Package, Payload, read_package, usr_merged};
-use basalt_tests::{Failed, Place, ensure, shown};
+use basalt_tests::{Failed, Place, ensure, has_all, shown};
 use camino::Utf8PathBuf;
 use object::read::archive::ArchiveFile;
-use object::read::elf::{Dyn as _, ElfFile64, FileHeader as _, ProgramHeader as _, SectionHeader as _};
-use object::{Endianness, Object as _, ObjectKind, ObjectSection as _, elf};
+
+use crate::world::{PATIENCE as SHORT, World};
 
 /// Building what is not built yet.
 const PATIENCE: Duration = Duration::from_secs(3600 * 2);
-/// How our compiler signs what it makes.
+/// How our compiler signs what it makes: not read from `distro/makers.toml`, so that nobody is let in there unnoticed.
 const OURS: &str = "GCC: (Basalt Linux ";
-/// rustc comes from the SDK, as Go's compiler does; the libraries that it links with must not.
-const RUST: &str = "rustc version ";
-/// Where the standard library's source lies when it is compiled here. What comes ready-made with rustc tells of
-/// `library/...` only, or of `/rustc/<commit>/...`.
-const RUST_LIBRARY: &str = "/usr/src/rust/library/";
-/// Folders that programs may look into for libraries.
-const FOLDERS: &[&str] = &["$ORIGIN", "/usr/lib"];
 /// A kernel and boot programs are no ELF files, but say in their own ways what made them.
 const FOREIGN: &[&[u8]] = &[b"GCC: (Debian", b"GCC: (Ubuntu", b"gcc (Debian", b"gcc (Ubuntu"];
 
@@ -73,105 +67,6 @@ impl Packages {
     }
 }
 
-/// What compiled code tells of where it comes from.
-#[derive(Debug, Default)]
-struct Origin {
-    makers: BTreeSet<String>,
-    go: bool,
-    linked: bool,
-    interpreter: Option<String>,
-    libraries: Vec<String>,
-    folders: Vec<String>,
-}
-
-impl Origin {
-    fn read(content: &[u8]) -> Result<Self, Failed> {
-        let file = ElfFile64::<Endianness>::parse(content)?;
-        let endian = file.endian();
-        let mut origin = Self {
-            linked: matches!(file.kind(), ObjectKind::Executable | ObjectKind::Dynamic),
-            go: file.section_by_name(".go.buildinfo").is_some(),
-            ..Self::default()
-        };
-        for section in file.sections() {
-            let name = section.name()?;
-            if name == ".comment" {
-                let data = section.uncompressed_data()?;
-                let notes = data.split(|byte| *byte == 0).filter(|note| !note.is_empty());
-                origin
-                    .makers
-                    .extend(notes.map(|note| String::from_utf8_lossy(note).into_owned()));
-            }
-        }
-        for header in file.elf_header().program_headers(endian, content)? {
-            if let Some(interpreter) = header.interpreter(endian, content)? {
-                origin.interpreter = Some(String::from_utf8_lossy(interpreter).into_owned());
-            }
-        }
-        let sections = file.elf_header().sections(endian, content)?;
-        let linkage = sections
-            .iter()
-            .find(|section| section.sh_type(endian) == elf::SHT_DYNAMIC);
-        if linkage.is_some()
-            && let Some((entries, strings)) = sections.dynamic(endian, content)?
-        {
-            let strings = sections.strings(endian, content, strings)?;
-            for entry in entries {
-                let list = match entry.tag(endian) {
-                    elf::DT_NEEDED => &mut origin.libraries,
-                    elf::DT_RUNPATH | elf::DT_RPATH => &mut origin.folders,
-                    _ => continue,
-                };
-                let text = entry.string(endian, strings)?;
-                list.push(String::from_utf8_lossy(text).into_owned());
-            }
-        }
-        Ok(origin)
-    }
-
-    /// What is wrong with it, given the paths of all packages.
-    fn faults(&self, content: &[u8], paths: &BTreeSet<String>) -> Vec<String> {
-        let mut faults = Vec::new();
-        for maker in &self.makers {
-            if !maker.starts_with(OURS) && !maker.starts_with(RUST) {
-                faults.push(format!("was made by {maker}"));
-            }
-        }
-        // Objects of assembly language do not tell; but whatever is linked has start files in it, which do.
-        if self.linked && self.makers.is_empty() && !self.go {
-            faults.push("does not tell what made it".to_owned());
-        }
-        if self.makers.iter().any(|maker| maker.starts_with(RUST)) && !contains(content, RUST_LIBRARY.as_bytes()) {
-            faults.push("has a Rust library in it that was not compiled here".to_owned());
-        }
-        if let Some(interpreter) = &self.interpreter
-            && !paths.contains(&usr_merged(interpreter))
-        {
-            faults.push(format!("is started by {interpreter}, which no package has"));
-        }
-        for library in &self.libraries {
-            let suffix = format!("/{library}");
-            if !paths.iter().any(|path| path.ends_with(&suffix)) {
-                faults.push(format!("needs {library}, which no package has"));
-            }
-        }
-        for folder in self.folders.iter().flat_map(|folders| folders.split(':')) {
-            let allowed = |start: &str| {
-                let rest = folder.strip_prefix(start);
-                rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
-            };
-            if !FOLDERS.iter().any(|start| allowed(start)) {
-                faults.push(format!("looks for libraries in `{folder}`"));
-            }
-        }
-        faults
-    }
-}
-
-fn contains(content: &[u8], text: &[u8]) -> bool {
-    content.windows(text.len()).any(|window| window == text)
-}
-
 /// How much was looked at: that nothing is wrong means something only then.
 #[derive(Debug, Default)]
 struct Seen {
@@ -184,35 +79,31 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(
-        &mut self,
-        name: &str,
-        content: &[u8],
-        paths: &BTreeSet<String>,
-        wrong: &mut Vec<String>,
-    ) -> Result<(), Failed> {
+    fn look(&mut self, name: &str, content: &[u8], standard: &Standard, wrong: &mut Vec<String>) -> Result<(), Failed> {
         if content.starts_with(b"\x7fELF") {
-            let origin = Origin::read(content).map_err(|error| format!("{name}: {}", told(&error)))?;
-            self.linked += usize::from(origin.linked);
-            self.objects += usize::from(!origin.linked);
-            self.go += usize::from(origin.go);
-            self.rust += usize::from(origin.makers.iter().any(|maker| maker.starts_with(RUST)));
-            self.ours += usize::from(origin.makers.iter().any(|maker| maker.starts_with(OURS)));
-            wrong.extend(
-                origin
-                    .faults(content, paths)
-                    .into_iter()
-                    .map(|fault| format!("{name} {fault}")),
-            );
+            let elf = read_elf(content).map_err(|why| format!("{name}: {why}"))?;
+            let elf = elf.ok_or_else(|| format!("{name} is an ELF file, but not of 64 bits"))?;
+            let linked = elf.kind != ElfKind::Object;
+            self.linked += usize::from(linked);
+            self.objects += usize::from(!linked);
+            self.go += usize::from(matches!(elf.language, Language::Go | Language::Cgo));
+            self.rust += usize::from(elf.language == Language::Rust);
+            self.ours += usize::from(elf.makers.iter().any(|maker| maker.starts_with(OURS)));
+            let faults = [
+                standard.makers.judge(&elf),
+                unresolved(&elf, |path| standard.paths.contains(path)),
+            ];
+            wrong.extend(faults.into_iter().flatten().map(|fault| format!("{name} {fault}")));
         } else if content.starts_with(&object::archive::MAGIC) {
             for member in ArchiveFile::parse(content)?.members() {
                 let member = member?;
                 self.archived += 1;
                 let name = format!("{name}({})", String::from_utf8_lossy(member.name()));
-                self.look(&name, member.data(content)?, paths, wrong)?;
+                self.look(&name, member.data(content)?, standard, wrong)?;
             }
         } else if content.starts_with(b"MZ") {
-            for text in FOREIGN.iter().filter(|text| contains(content, text)) {
+            let has = |text: &&&[u8]| content.windows(text.len()).any(|window| window == **text);
+            for text in FOREIGN.iter().filter(has) {
                 wrong.push(format!("{name} has `{}` in it", String::from_utf8_lossy(text)));
             }
         }
@@ -220,15 +111,20 @@ impl Seen {
     }
 }
 
-fn told(error: &Failed) -> String {
-    error.message().unwrap_or("cannot be read").to_owned()
+/// What code is held against.
+struct Standard {
+    makers: Makers,
+    paths: BTreeSet<String>,
 }
 
 pub fn all_code_is_compiled_here(place: &Place) -> Result<(), Failed> {
     let packages = Packages::of(place)?;
-    let paths = packages.paths();
+    let makers = World::of(place).text("distro/makers.toml")?;
+    let standard = Standard {
+        makers: Makers::parse("distro/makers.toml", &makers).map_err(shown)?,
+        paths: packages.paths(),
+    };
     let (mut seen, mut wrong) = (Seen::default(), Vec::new());
-    let mut per_package: BTreeMap<&str, usize> = BTreeMap::new();
     for (package, path) in packages.products() {
         let mut payload = Payload::open(path).map_err(shown)?;
         while let Some(file) = payload.next().map_err(shown)? {
@@ -238,9 +134,8 @@ pub fn all_code_is_compiled_here(place: &Place) -> Result<(), Failed> {
             let mut content = Vec::new();
             payload.read_to_end(&mut content)?;
             let name = format!("{}: {}", package.name, file.paths.join(", "));
-            seen.look(&name, &content, &paths, &mut wrong)?;
+            seen.look(&name, &content, &standard, &mut wrong)?;
         }
-        *per_package.entry(&package.name).or_default() += 1;
     }
     ensure(wrong.is_empty(), || wrong.join("\n"))?;
     ensure(
@@ -283,4 +178,15 @@ pub fn the_compiler_is_our_own(place: &Place) -> Result<(), Failed> {
         }
     }
     Err("the kernel's package has no config".into())
+}
+
+pub fn another_compiler_is_noticed(place: &Place) -> Result<(), Failed> {
+    let world = World::of(place);
+    let makers = world.text("distro/makers.toml")?.replace(OURS, "GCC: (Another Linux ");
+    let cli = world.checkout("another-compiler", &[("makers.toml", &makers)])?;
+    let ran = cli.run(&["harden", "node"], SHORT)?.ended_with(1)?;
+    has_all(
+        &ran.stdout,
+        &["wrong     maker: /usr/lib/libc.so.6 (of glibc) was made by GCC: (Basalt Linux "],
+    )
 }

@@ -22,6 +22,10 @@ pub enum Check {
     TextRelocations,
     /// Libraries are looked for below /usr/lib and nowhere else.
     SearchPath,
+    /// The dynamic linker and the libraries that it needs are there.
+    Linkage,
+    /// It was compiled by the distribution's own compiler, and so was all that is linked into it (`distro/makers.toml`).
+    Maker,
     /// No file makes whoever starts it somebody else (set-user-ID, set-group-ID).
     Setuid,
     /// Nothing can be written by everybody, but for folders in which each may remove only what is theirs.
@@ -38,7 +42,7 @@ pub enum Check {
 
 impl Check {
     /// All of them, in the order of the report.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Pie,
         Self::Relro,
         Self::StackProtector,
@@ -46,6 +50,8 @@ impl Check {
         Self::Stack,
         Self::TextRelocations,
         Self::SearchPath,
+        Self::Linkage,
+        Self::Maker,
         Self::Setuid,
         Self::WorldWritable,
         Self::Owner,
@@ -64,6 +70,8 @@ impl Check {
             Self::Stack => "stack",
             Self::TextRelocations => "text-relocations",
             Self::SearchPath => "search-path",
+            Self::Linkage => "linkage",
+            Self::Maker => "maker",
             Self::Setuid => "setuid",
             Self::WorldWritable => "world-writable",
             Self::Owner => "owner",
@@ -83,6 +91,8 @@ impl Check {
             Self::Stack => "the stack cannot be executed",
             Self::TextRelocations => "code is never written to",
             Self::SearchPath => "libraries come from /usr/lib",
+            Self::Linkage => "what it is linked with is in the image",
+            Self::Maker => "all of it was compiled here",
             Self::Setuid => "no set-user-ID, no set-group-ID",
             Self::WorldWritable => "nothing that everybody may write to",
             Self::Owner => "everything belongs to root",

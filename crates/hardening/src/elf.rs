@@ -26,6 +26,10 @@ pub struct Elf {
     pub text_relocations: bool,
     /// Where it wants libraries to be looked for first (`DT_RPATH`, `DT_RUNPATH`), place by place.
     pub search_path: Vec<String>,
+    /// The dynamic linker that starts it.
+    pub interpreter: Option<String>,
+    /// The libraries that it needs (`DT_NEEDED`).
+    pub libraries: Vec<String>,
     /// What it takes from libraries: the names of functions and variables.
     pub imports: BTreeSet<String>,
     /// Whether code of its own calls the stack protector.
@@ -34,6 +38,11 @@ pub struct Elf {
     pub branch_tracking: bool,
     /// Whether all its code is marked for shadow stacks (CET).
     pub shadow_stack: bool,
+    /// Who made what is in it: the notes of compilers, in `.comment`.
+    pub makers: BTreeSet<String>,
+    /// What stands before `library/` where a program names files of Rust's standard library: the folder that it was
+    /// compiled in, and perhaps the end of another text before that.
+    pub rust_library: BTreeSet<String>,
 }
 
 /// What an ELF file is.
@@ -73,9 +82,10 @@ pub enum StackMark {
 
 /// What glibc writes when a stack protector strikes; in a static program, the only trace that is left of it.
 const SMASHED: &[u8] = b"stack smashing detected";
-/// The paths of the standard library's source, which panic messages of a Rust program have in them: as upstream builds
-/// it, and as Debian does.
-const RUST: [&[u8]; 2] = [b"/rustc/", b"/usr/src/rustc-"];
+/// Files of Rust's standard library: panic messages have their paths in them.
+const RUST: [&[u8]; 3] = [b"library/core/src/", b"library/alloc/src/", b"library/std/src/"];
+/// How long a path is at most that is looked at before them.
+const FOLDER: usize = 80;
 /// The section of a Rust program that lists its crates (cargo auditable).
 const CRATES: &str = ".dep-v0";
 
@@ -98,19 +108,21 @@ struct Dynamic {
     text_relocations: bool,
     soname: bool,
     search_path: Vec<String>,
-    libraries: usize,
-    present: bool,
+    libraries: Vec<String>,
 }
 
 fn read(bytes: &[u8]) -> object::read::Result<Elf> {
     let file = ElfFile64::<Endianness>::parse(bytes)?;
     let endian = file.endian();
     let dynamic = dynamic(&file)?;
-    let (mut relro, mut stack, mut interpreter) = (false, StackMark::Missing, false);
+    let (mut relro, mut stack, mut interpreter) = (false, StackMark::Missing, None);
     for header in file.elf_header().program_headers(endian, bytes)? {
         match header.p_type(endian) {
             elf::PT_GNU_RELRO => relro = true,
-            elf::PT_INTERP => interpreter = true,
+            elf::PT_INTERP => {
+                let path = header.interpreter(endian, bytes)?.unwrap_or_default();
+                interpreter = Some(String::from_utf8_lossy(path).into_owned());
+            }
             elf::PT_GNU_STACK => {
                 let executable = header.p_flags(endian).0 & elf::PF_X.0 != 0;
                 stack = if executable {
@@ -124,26 +136,27 @@ fn read(bytes: &[u8]) -> object::read::Result<Elf> {
     }
     let kind = match file.elf_header().e_type(endian) {
         elf::ET_EXEC => ElfKind::Fixed,
-        elf::ET_DYN if dynamic.pie || interpreter && !dynamic.soname => ElfKind::Pie,
+        elf::ET_DYN if dynamic.pie || interpreter.is_some() && !dynamic.soname => ElfKind::Pie,
         elf::ET_DYN => ElfKind::Library,
         _ => ElfKind::Object,
     };
     // A static program has nothing to look up: with the segment, all is done before it begins.
-    let now = dynamic.now || !interpreter && kind != ElfKind::Library;
+    let now = dynamic.now || interpreter.is_none() && kind != ElfKind::Library;
     let symbols = file.dynamic_symbols().filter(|symbol| symbol.is_undefined());
     let imports: BTreeSet<String> = symbols
         .filter_map(|symbol| symbol.name().ok().map(str::to_owned))
         .filter(|name| !name.is_empty())
         .collect();
-    let loaded = interpreter || kind == ElfKind::Library;
+    let loaded = interpreter.is_some() || kind == ElfKind::Library;
     let stack_protector = match loaded {
         true => imports.contains("__stack_chk_fail") || exports(&file, "__stack_chk_fail"),
         false => memchr::memmem::find(bytes, SMASHED).is_some(),
     };
     let (branch_tracking, shadow_stack) = marks(&file);
+    let rust_library = rust_library(&file, bytes);
     Ok(Elf {
         kind,
-        language: language(&file, bytes, dynamic.libraries),
+        language: language(&file, !dynamic.libraries.is_empty(), !rust_library.is_empty()),
         dynamic: loaded,
         relro: match (relro, now) {
             (false, _) => Relro::None,
@@ -153,10 +166,14 @@ fn read(bytes: &[u8]) -> object::read::Result<Elf> {
         stack,
         text_relocations: dynamic.text_relocations,
         search_path: dynamic.search_path,
+        interpreter,
+        libraries: dynamic.libraries,
         imports,
         stack_protector,
         branch_tracking,
         shadow_stack,
+        makers: makers(&file)?,
+        rust_library,
     })
 }
 
@@ -164,12 +181,14 @@ fn dynamic(file: &ElfFile64<'_, Endianness>) -> object::read::Result<Dynamic> {
     let mut found = Dynamic::default();
     let table = file.elf_dynamic_table()?;
     for entry in &table {
-        found.present = true;
         match entry.tag {
             elf::DT_BIND_NOW => found.now = true,
             elf::DT_TEXTREL => found.text_relocations = true,
             elf::DT_SONAME => found.soname = true,
-            elf::DT_NEEDED => found.libraries += 1,
+            elf::DT_NEEDED => {
+                let library = String::from_utf8_lossy(table.string(entry)?).into_owned();
+                found.libraries.push(library);
+            }
             elf::DT_FLAGS => {
                 found.now |= entry.val & elf::DF_BIND_NOW.0 != 0;
                 found.text_relocations |= entry.val & elf::DF_TEXTREL.0 != 0;
@@ -193,18 +212,37 @@ fn exports(file: &ElfFile64<'_, Endianness>, name: &str) -> bool {
         .any(|symbol| !symbol.is_undefined() && symbol.name() == Ok(name))
 }
 
-fn language(file: &ElfFile64<'_, Endianness>, bytes: &[u8], libraries: usize) -> Language {
+fn language(file: &ElfFile64<'_, Endianness>, libraries: bool, rust: bool) -> Language {
     if file.section_by_name(".go.buildinfo").is_some() || file.section_by_name(".gopclntab").is_some() {
-        return if libraries > 0 { Language::Cgo } else { Language::Go };
-    }
-    let constants = file.section_by_name(".rodata").and_then(|section| section.data().ok());
-    let constants = constants.unwrap_or(bytes);
-    let says = |path: &&[u8]| memchr::memmem::find(constants, path).is_some();
-    if file.section_by_name(CRATES).is_some() || RUST.iter().any(says) {
+        if libraries { Language::Cgo } else { Language::Go }
+    } else if rust || file.section_by_name(CRATES).is_some() {
         Language::Rust
     } else {
         Language::C
     }
+}
+
+/// The notes of compilers: texts that end with a zero byte, each once.
+fn makers(file: &ElfFile64<'_, Endianness>) -> object::read::Result<BTreeSet<String>> {
+    let Some(section) = file.section_by_name(".comment") else {
+        return Ok(BTreeSet::new());
+    };
+    let data = section.uncompressed_data()?;
+    let notes = data.split(|byte| *byte == 0).filter(|note| !note.is_empty());
+    Ok(notes.map(|note| String::from_utf8_lossy(note).into_owned()).collect())
+}
+
+/// What stands before `library/` in the constants of a program. Texts lie there one beside the other, with nothing between.
+fn rust_library(file: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> BTreeSet<String> {
+    let constants = file.section_by_name(".rodata").and_then(|section| section.data().ok());
+    let constants = constants.unwrap_or(bytes);
+    let places = RUST.iter().flat_map(|path| memchr::memmem::find_iter(constants, path));
+    let before = places.map(|place| {
+        let window = &constants[place.saturating_sub(FOLDER)..place];
+        let start = window.iter().rposition(|byte| !byte.is_ascii_graphic());
+        String::from_utf8_lossy(&window[start.map_or(0, |start| start + 1)..]).into_owned()
+    });
+    before.collect()
 }
 
 /// Whether all code is marked for branch tracking, and for shadow stacks.

@@ -62,13 +62,13 @@ fn is_plain(place: &str) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
     use crate::check::Language;
 
-    fn good() -> Elf {
+    pub(crate) fn good() -> Elf {
         Elf {
             kind: ElfKind::Pie,
             language: Language::C,
@@ -77,10 +77,14 @@ mod tests {
             stack: StackMark::Plain,
             text_relocations: false,
             search_path: vec!["/usr/lib/systemd".to_owned()],
+            interpreter: None,
+            libraries: Vec::new(),
             imports: BTreeSet::from(["__printf_chk".to_owned()]),
             stack_protector: true,
             branch_tracking: true,
             shadow_stack: true,
+            makers: BTreeSet::new(),
+            rust_library: BTreeSet::new(),
         }
     }
 

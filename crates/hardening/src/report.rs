@@ -8,8 +8,9 @@ use serde::Serialize;
 use crate::check::{Check, Finding};
 use crate::contents::{Contents, Entry};
 use crate::exceptions::Exceptions;
-use crate::programs;
+use crate::makers::Makers;
 use crate::rules::Rules;
+use crate::{linkage, programs};
 
 /// What came of looking at an image.
 #[derive(Debug, Serialize)]
@@ -72,21 +73,44 @@ impl Report {
     }
 }
 
-/// Holds an image of that name against rules and exceptions. `arch` is the kernel's name of the architecture, which
-/// some rules are about.
-pub fn inspect(image: &str, arch: &str, contents: &Contents, rules: &Rules, exceptions: &Exceptions) -> Report {
+/// What an image is held against: what its distribution says in files of its own.
+#[derive(Debug)]
+pub struct Standard {
+    /// Who may have made what is compiled.
+    pub makers: Makers,
+    /// What is asked of a kernel.
+    pub rules: Rules,
+    /// What may be otherwise. They remember what they were needed for: each image needs its own.
+    pub exceptions: Exceptions,
+}
+
+/// Holds an image of that name against a standard. `arch` is the kernel's name of the architecture, which some rules are
+/// about.
+pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard) -> Report {
+    let Standard {
+        makers,
+        rules,
+        exceptions,
+    } = standard;
     let mut groups = Groups {
         exceptions,
         groups: BTreeMap::new(),
     };
     let mut marked = Marked::default();
     for program in &contents.programs {
-        let verdicts = programs::judge(&program.elf);
+        let mut verdicts = programs::judge(&program.elf);
         if !verdicts.is_empty() {
             marked.programs += 1;
             marked.branch_tracking += usize::from(program.elf.branch_tracking);
             marked.shadow_stack += usize::from(program.elf.shadow_stack);
         }
+        if program.elf.dynamic {
+            verdicts.push((
+                Check::Linkage,
+                linkage::unresolved(&program.elf, |path| contents.has(path)),
+            ));
+        }
+        verdicts.push((Check::Maker, makers.judge(&program.elf)));
         for (check, wrong) in verdicts {
             let finding = |what| Finding {
                 check,
@@ -244,7 +268,12 @@ mod tests {
         let text =
             "[[exception]]\nchecks = [\"owner\"]\nsubjects = [\"/etc/chrony.*\"]\nreason = \"The keys of chronyd.\"\n";
         let exceptions = Exceptions::parse("hardening.toml", text).expect("right");
-        let report = inspect("node", "x86_64", &contents(), &rules, &exceptions);
+        let standard = Standard {
+            makers: Makers::parse("makers.toml", "").expect("right"),
+            rules,
+            exceptions,
+        };
+        let report = inspect("node", "x86_64", &contents(), &standard);
         assert!(report.unused.is_none());
         assert_eq!(report.wrong(), 6);
         insta::assert_snapshot!(serde_json::to_string_pretty(&report).expect("JSON"));

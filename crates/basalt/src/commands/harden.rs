@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_hardening::{Contents, Exceptions, Group, Report, Rules, inspect};
+use basalt_hardening::{Contents, Exceptions, Group, Makers, Report, Rules, Standard, inspect};
 use basalt_model::image::ImageKind;
 use basalt_progress::{Outcome, Unit};
 use miette::Result;
@@ -14,9 +14,8 @@ use crate::table::Table;
 
 /// Looks at the images, and tells what is not as it should be.
 pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> {
-    let read = |name: &str| read_text(&project.distro().join(name));
-    let rules = Rules::parse("distro/kspp.toml", &read("kspp.toml")?)?;
-    let exceptions_text = read("hardening.toml")?;
+    // Before anything is built: they may be wrong.
+    let mut standard = self::standard(project)?;
     let workshop = project.workshop()?;
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
     let all = images::parts(project, &workshop, &names)?;
@@ -35,15 +34,8 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
             Contents::read(&parts.definition, payloads, command_line.as_deref())
         })?;
         task.finish(Outcome::Done);
-        // Exceptions remember what they were needed for, image by image.
-        let exceptions = Exceptions::parse("distro/hardening.toml", &exceptions_text)?;
-        reports.push(inspect(
-            name,
-            workshop.ground.arch.name(),
-            &contents,
-            &rules,
-            &exceptions,
-        ));
+        reports.push(inspect(name, workshop.ground.arch.name(), &contents, &standard));
+        standard = self::standard(project)?;
     }
     let wrong: usize = reports.iter().map(Report::wrong).sum();
     if json {
@@ -60,6 +52,16 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
+    })
+}
+
+/// What the distribution says of its images.
+fn standard(project: &Project) -> Result<Standard> {
+    let read = |name: &str| read_text(&project.distro().join(name));
+    Ok(Standard {
+        makers: Makers::parse("distro/makers.toml", &read("makers.toml")?)?,
+        rules: Rules::parse("distro/kspp.toml", &read("kspp.toml")?)?,
+        exceptions: Exceptions::parse("distro/hardening.toml", &read("hardening.toml")?)?,
     })
 }
 

@@ -1,0 +1,151 @@
+//! Who may have made what is compiled: `distro/makers.toml`.
+
+use basalt_model::document::Finding as Complaint;
+use basalt_model::problem::Problems;
+use basalt_model::toml_file::TomlFile;
+use serde::Deserialize;
+use toml::Spanned;
+
+use crate::check::Language;
+use crate::elf::{Elf, ElfKind};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMakers {
+    #[serde(default)]
+    maker: Vec<RawMaker>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawMaker {
+    note: Spanned<String>,
+    who: Spanned<String>,
+    #[serde(default)]
+    library: Option<Spanned<String>>,
+}
+
+/// The compilers that may have made what is compiled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Makers {
+    list: Vec<Maker>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Maker {
+    note: String,
+    library: Option<String>,
+}
+
+impl Makers {
+    /// Reads the text of the file; `name` is for errors.
+    ///
+    /// # Errors
+    /// With all places that are wrong.
+    pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
+        let file = TomlFile::new(name, text);
+        let raw: RawMakers = file.read()?;
+        let mut problems = Vec::new();
+        let mut wrong = |place: &Spanned<String>, message: &str, help: &str| {
+            problems.push(file.at(
+                place.span(),
+                Complaint::error(message.to_owned(), "here").with_help(help),
+            ));
+        };
+        for maker in &raw.maker {
+            // Whatever GCC makes begins with `GCC: (`.
+            if maker.note.get_ref().len() < 8 {
+                wrong(&maker.note, "this is how anybody's note begins", "write more of it");
+            }
+            if maker.who.get_ref().trim().is_empty() {
+                wrong(&maker.who, "it is not said whose note it is", "write a few words");
+            }
+            if let Some(library) = &maker.library
+                && !(library.get_ref().starts_with('/') && library.get_ref().ends_with('/'))
+            {
+                wrong(
+                    library,
+                    "this is no folder",
+                    "write its whole path, and end it with `/`",
+                );
+            }
+        }
+        if !problems.is_empty() {
+            return Err(file.problems(problems));
+        }
+        let list = raw.maker.into_iter().map(|maker| Maker {
+            note: maker.note.into_inner(),
+            library: maker.library.map(Spanned::into_inner),
+        });
+        Ok(Self { list: list.collect() })
+    }
+
+    /// What is wrong with the makers that an ELF file names.
+    pub fn judge(&self, elf: &Elf) -> Option<String> {
+        for note in &elf.makers {
+            let Some(maker) = self.list.iter().find(|maker| note.starts_with(&maker.note)) else {
+                return Some(format!("was made by {note}"));
+            };
+            let Some(library) = &maker.library else { continue };
+            if elf.rust_library.is_empty() {
+                return Some(format!(
+                    "was made by {note}, and does not tell where its library is from"
+                ));
+            }
+            if let Some(other) = elf.rust_library.iter().find(|folder| !folder.ends_with(library)) {
+                return Some(format!("has a Rust library in it that was compiled in `{other}`"));
+            }
+        }
+        // Objects of assembly language name nobody; but what is linked has start files in it, which do. Go's own linker
+        // takes none, and Go's library comes as source.
+        let silent = elf.makers.is_empty() && elf.kind != ElfKind::Object && elf.language != Language::Go;
+        silent.then(|| "does not tell what made it".to_owned())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    const MAKERS: &str = "[[maker]]\nnote = \"GCC: (Example \"\nwho = \"ours\"\n\n\
+                          [[maker]]\nnote = \"rustc version \"\nwho = \"any\"\nlibrary = \"/usr/src/rust/\"\n";
+
+    fn elf(makers: &[&str], rust_library: &[&str]) -> Elf {
+        let set = |texts: &[&str]| texts.iter().map(|text| (*text).to_owned()).collect::<BTreeSet<_>>();
+        Elf {
+            makers: set(makers),
+            rust_library: set(rust_library),
+            ..crate::programs::tests::good()
+        }
+    }
+
+    #[test]
+    fn strangers_are_named() {
+        let makers = Makers::parse("makers.toml", MAKERS).expect("right");
+        let judge = |names: &[&str], library: &[&str]| makers.judge(&elf(names, library));
+        let (ours, rustc) = ("GCC: (Example 14) 14.2.0", "rustc version 1.99.0");
+        assert_eq!(judge(&[ours], &[]), None);
+        assert_eq!(judge(&[ours, rustc], &["text/usr/src/rust/"]), None);
+        let debian = "GCC: (Debian 14.2.0-19) 14.2.0";
+        assert_eq!(judge(&[ours, debian], &[]), Some(format!("was made by {debian}")));
+        let foreign = judge(&[rustc], &["/usr/src/rust/", "/rustc/abc/"]);
+        assert_eq!(
+            foreign.as_deref(),
+            Some("has a Rust library in it that was compiled in `/rustc/abc/`")
+        );
+        assert!(judge(&[rustc], &[]).is_some_and(|fault| fault.contains("does not tell where")));
+        assert_eq!(judge(&[], &[]).as_deref(), Some("does not tell what made it"));
+        let mut silent = elf(&[], &[]);
+        silent.kind = ElfKind::Object;
+        assert_eq!(makers.judge(&silent), None);
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_its_place() {
+        let text = "[[maker]]\nnote = \"GCC\"\nwho = \" \"\nlibrary = \"src/rust\"\n";
+        let problems = Makers::parse("makers.toml", text).expect_err("wrong");
+        insta::assert_snapshot!(problems.brief());
+    }
+}
