@@ -79,7 +79,14 @@ struct Seen {
 }
 
 impl Seen {
-    fn look(&mut self, name: &str, content: &[u8], standard: &Standard, wrong: &mut Vec<String>) -> Result<(), Failed> {
+    fn look(
+        &mut self,
+        (package, path): (&str, &str),
+        content: &[u8],
+        standard: &Standard,
+        wrong: &mut Vec<String>,
+    ) -> Result<(), Failed> {
+        let name = format!("{package}: {path}");
         if content.starts_with(b"\x7fELF") {
             let elf = read_elf(content).map_err(|why| format!("{name}: {why}"))?;
             let elf = elf.ok_or_else(|| format!("{name} is an ELF file, but not of 64 bits"))?;
@@ -91,15 +98,15 @@ impl Seen {
             self.ours += usize::from(elf.makers.iter().any(|maker| maker.starts_with(OURS)));
             let faults = [
                 standard.makers.judge(&elf),
-                unresolved(&elf, |path| standard.paths.contains(path)),
+                unresolved(&elf, path, |path| standard.paths.contains(path)),
             ];
             wrong.extend(faults.into_iter().flatten().map(|fault| format!("{name} {fault}")));
         } else if content.starts_with(&object::archive::MAGIC) {
             for member in ArchiveFile::parse(content)?.members() {
                 let member = member?;
                 self.archived += 1;
-                let name = format!("{name}({})", String::from_utf8_lossy(member.name()));
-                self.look(&name, member.data(content)?, standard, wrong)?;
+                let path = format!("{path}({})", String::from_utf8_lossy(member.name()));
+                self.look((package, &path), member.data(content)?, standard, wrong)?;
             }
         } else if content.starts_with(b"MZ") {
             let has = |text: &&&[u8]| content.windows(text.len()).any(|window| window == **text);
@@ -133,8 +140,8 @@ pub fn all_code_is_compiled_here(place: &Place) -> Result<(), Failed> {
             }
             let mut content = Vec::new();
             payload.read_to_end(&mut content)?;
-            let name = format!("{}: {}", package.name, file.paths.join(", "));
-            seen.look(&name, &content, &standard, &mut wrong)?;
+            let path = file.paths.first().map_or_else(String::new, |path| usr_merged(path));
+            seen.look((&package.name, &path), &content, &standard, &mut wrong)?;
         }
     }
     ensure(wrong.is_empty(), || wrong.join("\n"))?;

@@ -1,19 +1,30 @@
 //! Whether what a program is linked with is there.
 
-use crate::elf::Elf;
+use crate::elf::{Elf, ElfKind};
 
 /// Where the dynamic linker looks when nobody tells it.
 const LIBRARIES: &str = "/usr/lib";
 
-/// What an ELF file wants when it starts, and `exists` does not know: its dynamic linker or a library. Paths are those
-/// behind the links of a merged /usr (`/usr/lib/...`, not `/lib/...`).
-pub fn unresolved(elf: &Elf, exists: impl Fn(&str) -> bool) -> Option<String> {
+/// What the ELF file at a path wants when it starts, and `exists` does not know: its dynamic linker or a library. Paths are
+/// those behind the links of a merged /usr (`/usr/lib/...`, not `/lib/...`).
+///
+/// A library may also lie beside the one that needs it: libraries of a program in a folder of their own are found by the
+/// program, which says where they are, and those that are loaded are not looked for again.
+pub fn unresolved(elf: &Elf, path: &str, exists: impl Fn(&str) -> bool) -> Option<String> {
     if let Some(interpreter) = &elf.interpreter
         && !exists(&basalt_repo::usr_merged(interpreter))
     {
         return Some(format!("is started by {interpreter}, which is not there"));
     }
-    let folders = || elf.search_path.iter().map(String::as_str).chain([LIBRARIES]);
+    let beside = path.rsplit_once('/').map_or(LIBRARIES, |(folder, _)| folder);
+    let beside = (elf.kind == ElfKind::Library).then_some(beside);
+    let folders = || {
+        elf.search_path
+            .iter()
+            .map(String::as_str)
+            .chain([LIBRARIES])
+            .chain(beside)
+    };
     let missing = elf
         .libraries
         .iter()
@@ -36,10 +47,20 @@ mod tests {
             "/usr/lib/libc.so.6",
             "/usr/lib/systemd/libsystemd-shared.so",
         ];
-        let without = |left_out: &str| unresolved(&elf, |path| path != left_out && paths.contains(&path));
+        let without = |left_out: &str| {
+            unresolved(&elf, "/usr/bin/program", |path| {
+                path != left_out && paths.contains(&path)
+            })
+        };
         assert_eq!(without(""), None);
         assert!(without(paths[0]).is_some_and(|fault| fault.contains("/lib64/ld.so")));
         assert!(without(paths[1]).is_some_and(|fault| fault.contains("libc.so.6")));
         assert!(without(paths[2]).is_some_and(|fault| fault.contains("libsystemd-shared.so")));
+        elf.search_path.clear();
+        let found = |elf: &Elf, path| unresolved(elf, path, |path| paths.contains(&path));
+        assert!(found(&elf, "/usr/lib/systemd/systemd").is_some());
+        elf.kind = ElfKind::Library;
+        assert_eq!(found(&elf, "/usr/lib/systemd/libsystemd-core.so"), None);
+        assert!(found(&elf, "/usr/lib/other/libother.so").is_some());
     }
 }
