@@ -146,7 +146,7 @@ pub fn all_code_is_compiled_here(place: &Place) -> Result<(), Failed> {
     }
     ensure(wrong.is_empty(), || wrong.join("\n"))?;
     ensure(
-        seen.linked > 150 && seen.archived > 1000 && seen.go > 15 && seen.rust > 0 && seen.ours > 1000,
+        seen.linked >= 140 && seen.archived > 4000 && seen.go >= 15 && seen.rust > 0 && seen.ours > 3500,
         || format!("too little was looked at: {seen:?}"),
     )
 }
