@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use basalt_model::document::Finding;
 use basalt_model::problem::Problems;
 use basalt_model::toml_file::TomlFile;
 use serde::Deserialize;
@@ -55,12 +54,9 @@ impl Upstreams {
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let file = TomlFile::new(name, text);
         let raw: RawUpstreams = file.read()?;
-        let mut problems = Vec::new();
+        let mut faults = file.faults();
         let mut all = BTreeMap::new();
         for package in raw.package {
-            let mut wrong = |span, message: String, help: &str| {
-                problems.push(file.at(span, Finding::error(message, "here").with_help(help)));
-            };
             let mut upstream = Upstream::default();
             for known in package.known_as {
                 match known.get_ref().split_once('/') {
@@ -71,7 +67,7 @@ impl Upstreams {
                         let help =
                             "write `OSS-Fuzz/zlib`: an ecosystem whose versions are upstream's, and the name there";
                         let message = format!("`{}` is no name in an ecosystem that is matched", known.get_ref());
-                        wrong(known.span(), message, help);
+                        faults.wrong(&known, message, help);
                     }
                 }
             }
@@ -83,7 +79,7 @@ impl Upstreams {
             for tag in package.tags {
                 if !tag.get_ref().contains("{version}") && !tag.get_ref().contains("{version_}") {
                     let help = "for example `v{version}`, or `R_{version_}` with underscores in place of dots";
-                    wrong(tag.span(), "the tag has no version in it".to_owned(), help);
+                    faults.wrong(&tag, "the tag has no version in it", help);
                 }
                 upstream.tags.push(tag.into_inner());
             }
@@ -92,25 +88,14 @@ impl Upstreams {
             if said != upstream.names.is_empty() {
                 let help =
                     "name it as databases do (`known_as`, `repositories`), or say why none knows it (`unmatched`)";
-                wrong(
-                    package.name.span(),
-                    "it says either too little or too much".to_owned(),
-                    help,
-                );
+                faults.wrong(&package.name, "it says either too little or too much", help);
             }
             let name = package.name.get_ref().clone();
             if all.insert(name, upstream).is_some() {
-                wrong(
-                    package.name.span(),
-                    "the package is there twice".to_owned(),
-                    "take one out",
-                );
+                faults.wrong(&package.name, "the package is there twice", "take one out");
             }
         }
-        if problems.is_empty() {
-            return Ok(Self(all));
-        }
-        Err(file.problems(problems))
+        faults.or(Self(all))
     }
 
     /// The names of all packages in the file.

@@ -5,7 +5,6 @@
 
 use std::fmt;
 
-use basalt_model::document::Finding;
 use basalt_model::problem::Problems;
 use basalt_model::toml_file::TomlFile;
 use serde::{Deserialize, Serialize};
@@ -121,15 +120,12 @@ pub struct Statement {
 pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Statement>, Problems> {
     let file = TomlFile::new(name, text);
     let raw: RawFile = file.read()?;
-    let mut problems = Vec::new();
+    let mut faults = file.faults();
     let mut statements: Vec<Statement> = Vec::new();
     for raw in raw.statement {
-        let mut wrong = |span, message: &str, help: &str| {
-            problems.push(file.at(span, Finding::error(message, "here").with_help(help)));
-        };
         if !is_id(raw.id.get_ref()) {
-            wrong(
-                raw.id.span(),
+            faults.wrong(
+                &raw.id,
                 "this is no id of a vulnerability",
                 "write it as databases do: `CVE-2026-1234`",
             );
@@ -139,35 +135,31 @@ pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Sta
             None if status == Status::NotAffected => {
                 let help = "component_not_present, vulnerable_code_not_present, vulnerable_code_not_in_execute_path, \
                             vulnerable_code_cannot_be_controlled_by_adversary or inline_mitigations_already_exist";
-                wrong(raw.status.span(), "what is not affected needs a `justification`", help);
+                faults.wrong(&raw.status, "what is not affected needs a `justification`", help);
             }
             Some(justification) if status != Status::NotAffected => {
                 let help = "take it out, or set `status = \"not_affected\"`";
-                wrong(
-                    justification.span(),
-                    "only what is not affected has a justification",
-                    help,
-                );
+                faults.wrong(justification, "only what is not affected has a justification", help);
             }
             _ => {}
         }
         let words = raw.words.get_ref().split_whitespace().collect::<Vec<_>>().join(" ");
         if words.len() < 10 {
-            wrong(
-                raw.words.span(),
+            faults.wrong(
+                &raw.words,
                 "these words do not tell a reader enough",
                 "say it in a sentence",
             );
         }
         let date = raw.date.get_ref();
         if date.date.is_none() || date.time.is_some() || date.offset.is_some() {
-            wrong(raw.date.span(), "this is no date", "write the day: `date = 2026-11-25`");
+            faults.wrong(&raw.date, "this is no date", "write the day: `date = 2026-11-25`");
         }
         let component = raw.component.map(Spanned::into_inner);
         let same = |other: &Statement| other.id == *raw.id.get_ref() && other.component == component;
         if statements.iter().any(same) {
-            wrong(
-                raw.id.span(),
+            faults.wrong(
+                &raw.id,
                 "there is an answer to this already",
                 "keep the one that is true now",
             );
@@ -182,10 +174,7 @@ pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Sta
             date: date.date.map(|date| date.to_string()).unwrap_or_default(),
         });
     }
-    if problems.is_empty() {
-        return Ok(statements);
-    }
-    Err(file.problems(problems))
+    faults.or(statements)
 }
 
 /// Whether a text is like `CVE-2026-1234`, `GHSA-aaaa-bbbb-cccc`, `GO-2026-1234`, `RUSTSEC-2026-0001`.

@@ -1,6 +1,5 @@
 //! Who may have made what is compiled: `distro/makers.toml`.
 
-use basalt_model::document::Finding as Complaint;
 use basalt_model::problem::Problems;
 use basalt_model::toml_file::TomlFile;
 use serde::Deserialize;
@@ -45,39 +44,27 @@ impl Makers {
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let file = TomlFile::new(name, text);
         let raw: RawMakers = file.read()?;
-        let mut problems = Vec::new();
-        let mut wrong = |place: &Spanned<String>, message: &str, help: &str| {
-            problems.push(file.at(
-                place.span(),
-                Complaint::error(message.to_owned(), "here").with_help(help),
-            ));
-        };
+        let mut faults = file.faults();
         for maker in &raw.maker {
             // Whatever GCC makes begins with `GCC: (`.
             if maker.note.get_ref().len() < 8 {
-                wrong(&maker.note, "this is how anybody's note begins", "write more of it");
+                faults.wrong(&maker.note, "this is how anybody's note begins", "write more of it");
             }
             if maker.who.get_ref().trim().is_empty() {
-                wrong(&maker.who, "it is not said whose note it is", "write a few words");
+                faults.wrong(&maker.who, "it is not said whose note it is", "write a few words");
             }
             if let Some(library) = &maker.library
                 && !(library.get_ref().starts_with('/') && library.get_ref().ends_with('/'))
             {
-                wrong(
-                    library,
-                    "this is no folder",
-                    "write its whole path, and end it with `/`",
-                );
+                let help = "write its whole path, and end it with `/`";
+                faults.wrong(library, "this is no folder", help);
             }
-        }
-        if !problems.is_empty() {
-            return Err(file.problems(problems));
         }
         let list = raw.maker.into_iter().map(|maker| Maker {
             note: maker.note.into_inner(),
             library: maker.library.map(Spanned::into_inner),
         });
-        Ok(Self { list: list.collect() })
+        faults.or(Self { list: list.collect() })
     }
 
     /// What is wrong with the makers that an ELF file names.

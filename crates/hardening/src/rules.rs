@@ -1,6 +1,5 @@
 //! What is asked of a kernel: `distro/kspp.toml`.
 
-use basalt_model::document::Finding as Complaint;
 use basalt_model::problem::Problems;
 use basalt_model::toml_file::TomlFile;
 use serde::Deserialize;
@@ -80,35 +79,32 @@ impl Rules {
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let file = TomlFile::new(name, text);
         let raw: RawRules = file.read()?;
-        let mut problems = Vec::new();
+        let mut faults = file.faults();
         let mut rules: Vec<Rule> = Vec::new();
         let mut add = |place: &Spanned<String>, want: Fact, why: &Spanned<String>, arch: Option<String>, or: &[_]| {
-            let mut wrong = |span, message: String, help: &str| {
-                problems.push(file.at(span, Complaint::error(message, "here").with_help(help)));
-            };
             let mut others = Vec::new();
             for other in or {
                 let other: &Spanned<String> = other;
                 match other.get_ref().parse() {
                     Ok(fact) => others.push(fact),
-                    Err(message) => wrong(other.span(), message, FACTS),
+                    Err(message) => faults.wrong(other, message, FACTS),
                 }
             }
             if let Fact::Config(option, _) = &want
                 && !option.starts_with("CONFIG_")
             {
                 let message = format!("`{option}` is not an option of the kernel");
-                wrong(place.span(), message, "options begin with CONFIG_");
+                faults.wrong(place, message, "options begin with CONFIG_");
             }
             if why.get_ref().trim().is_empty() {
-                wrong(why.span(), "it is not said why".to_owned(), "write a sentence");
+                faults.wrong(why, "it is not said why", "write a sentence");
             }
             if rules
                 .iter()
                 .any(|rule| rule.want.subject() == want.subject() && rule.arch == arch)
             {
                 let message = format!("`{}` is asked for twice", want.subject());
-                wrong(place.span(), message, "take one of them out");
+                faults.wrong(place, message, "take one of them out");
             }
             rules.push(Rule {
                 want,
@@ -129,10 +125,7 @@ impl Rules {
             let want = Fact::Sysctl(rule.key.get_ref().clone(), rule.want);
             add(&rule.key, want, &rule.why, None, &rule.or);
         }
-        if problems.is_empty() {
-            return Ok(Self { rules });
-        }
-        Err(file.problems(problems))
+        faults.or(Self { rules })
     }
 }
 
