@@ -21,8 +21,8 @@ const LARGEST: u64 = 512 << 20;
 pub struct Contents {
     /// Every file and folder; links have no rights of their own.
     pub(crate) entries: Vec<Entry>,
-    /// The paths of links.
-    pub(crate) links: BTreeSet<String>,
+    /// Every path that there is something at, links among them.
+    pub(crate) paths: BTreeSet<String>,
     /// What is compiled, in the order of paths.
     pub(crate) programs: Vec<Program>,
     /// The kernel, if there is one.
@@ -59,7 +59,6 @@ struct Gathered {
     /// By file name, and whether it is from the first folder.
     sysctls: BTreeMap<String, (bool, String)>,
     damaged: Option<HardeningError>,
-    seen: BTreeSet<String>,
 }
 
 impl Contents {
@@ -82,21 +81,12 @@ impl Contents {
         read?;
         Ok(gathered.finish(command_line))
     }
-
-    /// Whether there is something at a path, be it a link.
-    pub(crate) fn has(&self, path: &str) -> bool {
-        let file = self.entries.binary_search_by(|entry| entry.path.as_str().cmp(path));
-        file.is_ok() || self.links.contains(path)
-    }
 }
 
 impl Gathered {
     fn look(&mut self, content: &Content<'_>, bytes: &mut dyn Read) -> std::io::Result<()> {
-        if matches!(content.kind, ContentKind::Symlink(_)) {
-            self.contents.links.insert(content.path.to_owned());
-            return Ok(());
-        }
-        if !self.seen.insert(content.path.to_owned()) {
+        let new = self.contents.paths.insert(content.path.to_owned());
+        if !new || matches!(content.kind, ContentKind::Symlink(_)) {
             return Ok(());
         }
         self.contents.entries.push(Entry {

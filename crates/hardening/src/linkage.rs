@@ -1,9 +1,7 @@
 //! Whether what a program is linked with is there.
 
 use crate::elf::{Elf, ElfKind};
-
-/// Where the dynamic linker looks when nobody tells it.
-const LIBRARIES: &str = "/usr/lib";
+use crate::programs::LIBRARIES;
 
 /// What the ELF file at a path wants when it starts, and `exists` does not know: its dynamic linker or a library. Paths are
 /// those behind the links of a merged /usr (`/usr/lib/...`, not `/lib/...`).

@@ -5,7 +5,7 @@ use crate::elf::{Elf, ElfKind, Relro, StackMark};
 use crate::fortify::unfortified;
 
 /// Where libraries of the image are.
-const LIBRARIES: &str = "/usr/lib";
+pub(crate) const LIBRARIES: &str = "/usr/lib";
 
 /// What is wrong with an ELF file: the check, and what was found. What was looked at and is fine has none. Whether a
 /// language has a defence at all is not asked here: `distro/hardening.toml` says it, with the reason.

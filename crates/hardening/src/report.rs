@@ -107,7 +107,7 @@ pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard
         if program.elf.dynamic {
             verdicts.push((
                 Check::Linkage,
-                linkage::unresolved(&program.elf, &program.path, |path| contents.has(path)),
+                linkage::unresolved(&program.elf, &program.path, |path| contents.paths.contains(path)),
             ));
         }
         verdicts.push((Check::Maker, makers.judge(&program.elf)));
