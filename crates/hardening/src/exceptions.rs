@@ -1,6 +1,6 @@
 //! What may be otherwise, and why: `distro/hardening.toml`.
 
-use std::cell::Cell;
+use std::ptr;
 
 use basalt_model::document::Finding as Complaint;
 use basalt_model::problem::{Problem, Problems};
@@ -39,7 +39,7 @@ struct RawException {
     reason: Spanned<String>,
 }
 
-/// All exceptions, and which of them were needed.
+/// All exceptions.
 #[derive(Debug)]
 pub struct Exceptions {
     file: TomlFile,
@@ -49,7 +49,7 @@ pub struct Exceptions {
 /// One reason with all that it excuses: of the checks, what its language and its patterns cover.
 #[derive(Debug)]
 struct Exception {
-    checks: Vec<(Spanned<Check>, Cell<bool>)>,
+    checks: Vec<Spanned<Check>>,
     language: Option<Spanned<Language>>,
     subjects: Vec<Subject>,
     image: String,
@@ -60,7 +60,12 @@ struct Exception {
 struct Subject {
     pattern: Pattern,
     text: Spanned<String>,
-    used: Cell<bool>,
+}
+
+/// What excuses a finding: an exception, and the first of its patterns that covers it, if it has some.
+struct Excuse<'e> {
+    exception: &'e Exception,
+    subject: Option<&'e Subject>,
 }
 
 impl Exceptions {
@@ -71,74 +76,78 @@ impl Exceptions {
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let file = TomlFile::new(name, text);
         let raw: RawExceptions = file.read()?;
-        let mut problems = Vec::new();
+        let mut faults = file.faults();
         let mut list = Vec::new();
         for exception in raw.exception {
-            let mut wrong = |span, message: String, help: &str| {
-                problems.push(file.at(span, Complaint::error(message, "here").with_help(help)));
-            };
             if exception.reason.get_ref().trim().len() < 10 {
                 let help = "say what would have to change for the exception to go";
-                wrong(exception.reason.span(), "this is no reason".to_owned(), help);
+                faults.wrong(&exception.reason, "this is no reason", help);
             }
             if exception.subjects.is_empty() && exception.language.is_none() {
                 let help = "name `subjects` (files, options, settings) or a `language`";
-                wrong(exception.reason.span(), "it excuses everything".to_owned(), help);
+                faults.wrong(&exception.reason, "it excuses everything", help);
             }
             let mut subjects = Vec::new();
             for subject in exception.subjects {
                 match Pattern::new(subject.get_ref()) {
-                    Ok(pattern) => subjects.push(Subject {
-                        pattern,
-                        text: subject,
-                        used: Cell::new(false),
-                    }),
-                    Err(error) => wrong(
-                        subject.span(),
-                        error.to_string(),
-                        "see the patterns of `exclude` in an image",
-                    ),
+                    Ok(pattern) => subjects.push(Subject { pattern, text: subject }),
+                    Err(error) => {
+                        let help = "see the patterns of `exclude` in an image";
+                        faults.wrong(&subject, error.to_string(), help);
+                    }
                 }
             }
             list.push(Exception {
-                checks: exception
-                    .checks
-                    .into_iter()
-                    .map(|check| (check, Cell::new(false)))
-                    .collect(),
+                checks: exception.checks,
                 language: exception.language,
                 subjects,
                 image: exception.image.unwrap_or_else(|| USUAL.to_owned()),
                 reason: exception.reason.into_inner(),
             });
         }
-        if problems.is_empty() {
-            return Ok(Self { file, list });
-        }
-        Err(file.problems(problems))
+        let list = faults.or(list)?;
+        Ok(Self { file, list })
     }
 
     /// The reason for which a finding is excused.
     pub(crate) fn reason(&self, finding: &Finding) -> Option<&str> {
+        self.excuse(finding).map(|excuse| excuse.exception.reason.as_str())
+    }
+
+    fn excuse(&self, finding: &Finding) -> Option<Excuse<'_>> {
         self.list.iter().find_map(|exception| exception.covers(finding))
     }
 
-    /// What of the exceptions excused nothing in an image, although it is the one that they are kept true by.
-    pub(crate) fn unused(&self, image: &str) -> Option<Problems> {
+    /// What of the exceptions excuses none of the findings in an image, although it is the one that they are kept true by.
+    pub(crate) fn unused<'f>(&self, image: &str, findings: impl Iterator<Item = &'f Finding>) -> Option<Problems> {
+        let excuses: Vec<(Check, Excuse<'_>)> = findings
+            .filter_map(|finding| Some((finding.check, self.excuse(finding)?)))
+            .collect();
         let mut found: Vec<Problem> = Vec::new();
         for exception in self.list.iter().filter(|exception| exception.image == image) {
             let mut say = |span, what: String| {
                 let help = "it is mended, or never was wrong: take this out";
                 found.push(self.file.at(span, Complaint::error(what, "unused").with_help(help)));
             };
-            for (check, _) in exception.checks.iter().filter(|(_, used)| !used.get()) {
+            let mine = || {
+                excuses
+                    .iter()
+                    .filter(|(_, excuse)| ptr::eq(excuse.exception, exception))
+            };
+            for check in &exception.checks {
+                if mine().any(|(used, _)| used == check.get_ref()) {
+                    continue;
+                }
                 let what = format!(
                     "nothing in the image {image} needs this exception from `{}`",
                     check.get_ref()
                 );
                 say(check.span(), what);
             }
-            for subject in exception.subjects.iter().filter(|subject| !subject.used.get()) {
+            for subject in &exception.subjects {
+                if mine().any(|(_, excuse)| excuse.subject.is_some_and(|used| ptr::eq(used, subject))) {
+                    continue;
+                }
                 let what = format!(
                     "nothing in the image {image} needs this exception for `{}`",
                     subject.text.get_ref()
@@ -151,11 +160,10 @@ impl Exceptions {
 }
 
 impl Exception {
-    fn covers(&self, finding: &Finding) -> Option<&str> {
-        let (_, check_used) = self
-            .checks
-            .iter()
-            .find(|(check, _)| *check.get_ref() == finding.check)?;
+    fn covers(&self, finding: &Finding) -> Option<Excuse<'_>> {
+        if !self.checks.iter().any(|check| *check.get_ref() == finding.check) {
+            return None;
+        }
         if let Some(language) = &self.language
             && finding.language != Some(*language.get_ref())
         {
@@ -163,13 +171,13 @@ impl Exception {
         }
         let covers = |subject: &&Subject| subject.pattern.matches_with(&finding.subject, OPTIONS);
         let subject = self.subjects.iter().find(covers);
-        if let Some(subject) = subject {
-            subject.used.set(true);
-        } else if !self.subjects.is_empty() {
+        if subject.is_none() && !self.subjects.is_empty() {
             return None;
         }
-        check_used.set(true);
-        Some(&self.reason)
+        Some(Excuse {
+            exception: self,
+            subject,
+        })
     }
 }
 
@@ -220,10 +228,12 @@ reason = "Daemons keep their state there."
     #[test]
     fn what_excuses_nothing_is_itself_wrong() {
         let exceptions = Exceptions::parse("hardening.toml", TEXT).expect("right");
-        exceptions.reason(&finding(Check::Pie, "/usr/bin/x", Some(Language::Go)));
-        exceptions.reason(&finding(Check::Owner, "/srv", None));
-        assert!(exceptions.unused("other").is_none());
-        insta::assert_snapshot!(exceptions.unused("node").expect("unused").brief());
+        let found = [
+            finding(Check::Pie, "/usr/bin/x", Some(Language::Go)),
+            finding(Check::Owner, "/srv", None),
+        ];
+        assert!(exceptions.unused("other", found.iter()).is_none());
+        insta::assert_snapshot!(exceptions.unused("node", found.iter()).expect("unused").brief());
     }
 
     #[test]

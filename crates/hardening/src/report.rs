@@ -80,7 +80,7 @@ pub struct Standard {
     pub makers: Makers,
     /// What is asked of a kernel.
     pub rules: Rules,
-    /// What may be otherwise. They remember what they were needed for: each image needs its own.
+    /// What may be otherwise.
     pub exceptions: Exceptions,
 }
 
@@ -148,11 +148,14 @@ pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard
             groups.add(check, kernel.lacks(rule).map(finding));
         }
     }
+    let groups: Vec<Group> = groups.groups.into_values().collect();
+    let excused = groups.iter().flat_map(|group| &group.excepted);
+    let unused = exceptions.unused(image, excused.map(|excepted| &excepted.finding));
     Report {
         image: image.to_owned(),
-        groups: groups.groups.into_values().collect(),
+        groups,
         marked,
-        unused: exceptions.unused(image),
+        unused,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::table::Table;
 /// Looks at the images, and tells what is not as it should be.
 pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> {
     // Before anything is built: they may be wrong.
-    let mut standard = self::standard(project)?;
+    let standard = standard(project)?;
     let workshop = project.workshop()?;
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
     let all = images::parts(project, &workshop, &names)?;
@@ -35,7 +35,6 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
         })?;
         task.finish(Outcome::Done);
         reports.push(inspect(name, workshop.ground.arch.name(), &contents, &standard));
-        standard = self::standard(project)?;
     }
     let wrong: usize = reports.iter().map(Report::wrong).sum();
     if json {
