@@ -181,11 +181,14 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     let distribution = &workshop.distribution;
     let engine = workshop.engine(project, false);
     let mut found: BTreeMap<String, Rpm> = BTreeMap::new();
+    let mut take = |rpms: Vec<Rpm>| {
+        let products = rpms.into_iter().filter(|rpm| !rpm.package.is_build_tool());
+        found.extend(products.map(|rpm| (rpm.file.clone(), rpm)));
+    };
     if names.is_empty() {
         for built in engine.build(0..distribution.folders.len())?.into_values() {
-            found.extend(built.rpms.into_iter().map(|rpm| (rpm.file.clone(), rpm)));
+            take(built.rpms);
         }
-        found.retain(|_, rpm| !rpm.package.is_build_tool());
         return Ok(found.into_values().collect());
     }
     // What each name asks for, and which sources make that.
@@ -207,9 +210,8 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     for (name, wanted, makers) in requests {
         let rpms = images::chosen(&wanted, &makers, &built, &workshop)
             .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))?;
-        found.extend(rpms.into_iter().map(|rpm| (rpm.file.clone(), rpm)));
+        take(rpms);
     }
-    found.retain(|_, rpm| !rpm.package.is_build_tool());
     Ok(found.into_values().collect())
 }
 
