@@ -108,28 +108,6 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), StoreError> {
     if let Some(parent) = to.parent() {
         fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent))?;
     }
-    if from.is_symlink() {
-        let target = from.read_link_utf8().map_err(StoreError::io("cannot read", from))?;
-        // A link that leads out of the folder it is in would lead elsewhere from its new place.
-        let leads = from
-            .parent()
-            .map(|folder| folder.join(&target))
-            .is_some_and(|target| target.exists());
-        if leads && target.components().count() == 1 {
-            std::os::unix::fs::symlink(&target, to).map_err(StoreError::io("cannot link", to))?;
-        } else if leads {
-            fs_err::copy(from, to).map_err(StoreError::io("cannot copy to", to))?;
-        }
-        return Ok(());
-    }
-    if from.is_dir() {
-        fs_err::create_dir_all(to).map_err(StoreError::io("cannot create", to))?;
-        for entry in from.read_dir_utf8().map_err(StoreError::io("cannot list", from))? {
-            let entry = entry.map_err(StoreError::io("cannot list", from))?;
-            copy(entry.path(), &to.join(entry.file_name()))?;
-        }
-        return Ok(());
-    }
     fs_err::copy(from, to)
         .map(drop)
         .map_err(StoreError::io("cannot copy to", to))
