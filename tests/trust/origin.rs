@@ -27,20 +27,7 @@ struct Packages(Vec<(Package, Utf8PathBuf)>);
 
 impl Packages {
     fn of(place: &Place) -> Result<Self, Failed> {
-        let folder = place.surroundings.checkout.join("distro/packages");
-        let mut names = Vec::new();
-        for entry in folder.read_dir_utf8()? {
-            let entry = entry?;
-            if entry.file_type()?.is_dir() {
-                names.push(entry.file_name().to_owned());
-            }
-        }
-        let arguments: Vec<&str> = ["--json", "build"]
-            .into_iter()
-            .chain(names.iter().map(String::as_str))
-            .collect();
-        let ran = place.surroundings.cli().run(&arguments, PATIENCE)?.ended_with(0)?;
-        let answer: serde_json::Value = serde_json::from_str(&ran.stdout)?;
+        let answer = place.surroundings.cli().json(&["build"], PATIENCE, 0)?;
         let lists = answer["packages"].as_array().ok_or("the answer lists packages")?;
         let rpms = lists
             .iter()
