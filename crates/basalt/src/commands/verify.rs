@@ -100,12 +100,24 @@ fn check_images(
     Ok(checked)
 }
 
-/// A verdict as soon as it is there, unless it is only remembered.
+/// How many differences are shown with a verdict; all of them are at the end.
+const AT_ONCE: usize = 3;
+
+/// A verdict as soon as it is there, unless it is only remembered: the end may be an hour away.
 fn tell(project: &Project, checked: &Checked) {
-    if !checked.remembered {
-        project
-            .terminal
-            .note(&format!("  {:<28} {}", checked.name, word(&checked.verdict)));
+    if checked.remembered {
+        return;
+    }
+    let note = |text: String| project.terminal.note(&text);
+    note(format!("  {:<28} {}", checked.name, word(&checked.verdict)));
+    match &checked.verdict {
+        Verdict::Identical => {}
+        Verdict::Different { differences, .. } => {
+            for difference in differences.iter().take(AT_ONCE) {
+                note(format!("    {difference}"));
+            }
+        }
+        Verdict::Failed { why, .. } => note(format!("    {why}")),
     }
 }
 
