@@ -75,6 +75,10 @@ const STORIES: &[Story<Place>] = &[
         verify::an_image_comes_out_the_same,
     ),
     (
+        "verify_the_node_comes_out_the_same",
+        verify::the_node_comes_out_the_same,
+    ),
+    (
         "provenance_a_package_says_what_went_in",
         verify::a_package_says_what_went_in,
     ),

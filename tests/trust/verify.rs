@@ -36,6 +36,19 @@ pub fn an_image_comes_out_the_same(place: &Place) -> Result<(), Failed> {
     ensure(kinds == ["package", "image"], || answer.to_string())
 }
 
+/// A disk, from the packages that are there.
+pub fn the_node_comes_out_the_same(place: &Place) -> Result<(), Failed> {
+    let mut arguments = vec!["verify".to_owned(), "--again".to_owned(), "node".to_owned()];
+    for entry in fs_err::read_dir(place.surroundings.checkout.join("distro/packages"))? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            arguments.push(format!("--without={}", entry.file_name().display()));
+        }
+    }
+    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
+    all_identical(&World::of(place).json(&arguments, 0)?, &["node"])
+}
+
 pub fn a_package_says_what_went_in(place: &Place) -> Result<(), Failed> {
     let statement = World::of(place).json(&["provenance", "zlib"], 0)?;
     let packages = place.surroundings.checkout.join("distro/packages/zlib");

@@ -263,7 +263,7 @@ impl Work<'_> {
             os_release: boot.os_release,
         })?;
         let kernel_file = folder.join(UKI);
-        fs_err::write(&kernel_file, &kernel).map_err(ImageError::io("cannot write", &kernel_file))?;
+        basalt_store::write::atomically(&kernel_file, &kernel)?;
         let loader_name = format!("systemd-boot{}.efi", efi_suffix(self.composer.arch));
         let default_name = format!("EFI/BOOT/BOOT{}.EFI", efi_suffix(self.composer.arch).to_uppercase());
         let loader_path = format!("EFI/systemd/{loader_name}");
