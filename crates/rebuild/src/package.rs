@@ -26,8 +26,8 @@ pub struct PackageRebuilder<'a> {
 }
 
 impl PackageRebuilder<'_> {
-    /// Builds the packages, as far as they are not built, and then each of them again, the quick ones first. Every verdict
-    /// is told as soon as it is there. They come back in the order of their names.
+    /// Builds the packages, as far as they are not built, and then each of them again, the quick ones first, and the longest
+    /// beside them. Every verdict is told as soon as it is there. They come back in the order of their names.
     ///
     /// # Errors
     /// When a package cannot be built the first time, when something cannot be read or written, and when interrupted. A

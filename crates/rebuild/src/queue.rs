@@ -29,8 +29,9 @@ impl Queue {
         }
     }
 
-    /// Runs `work` on every piece, by so many workers, each with its number. What no memory is left for waits; whatever
-    /// takes more than there is runs alone. The first error ends it.
+    /// Runs `work` on every piece, by so many workers, each with its number. Where there are several, the first begins at
+    /// the end, the others at the beginning: when pieces get longer and longer, the longest does not come last, with nothing
+    /// beside it. What no memory is left for waits; whatever takes more than there is runs alone. The first error ends it.
     pub(crate) fn run<E: Send>(
         &self,
         workers: usize,
@@ -40,8 +41,9 @@ impl Queue {
         std::thread::scope(|scope| {
             for worker in 0..workers {
                 let (failure, work) = (&failure, &work);
+                let from_the_end = worker == 0 && workers > 1;
                 scope.spawn(move || {
-                    while let Some((piece, memory)) = self.take() {
+                    while let Some((piece, memory)) = self.take(from_the_end) {
                         let outcome = work(worker, piece);
                         self.give_back(memory, outcome.is_err());
                         if let Err(error) = outcome {
@@ -60,14 +62,19 @@ impl Queue {
             .map_or(Ok(()), Err)
     }
 
-    fn take(&self) -> Option<(usize, u64)> {
+    fn take(&self, from_the_end: bool) -> Option<(usize, u64)> {
         let mut state = self.lock();
         loop {
             if state.waiting.is_empty() || interrupt::requested() {
                 return None;
             }
             let (free, idle) = (state.free, state.running == 0);
-            let fitting = state.waiting.iter().position(|(_, memory)| *memory <= free || idle);
+            let fits = |(_, memory): &(usize, u64)| *memory <= free || idle;
+            let fitting = if from_the_end {
+                state.waiting.iter().rposition(fits)
+            } else {
+                state.waiting.iter().position(fits)
+            };
             if let Some(fitting) = fitting {
                 let (piece, memory) = state.waiting.remove(fitting);
                 state.free = free.saturating_sub(memory);
@@ -118,6 +125,26 @@ mod tests {
         let mut done = done.into_inner().expect("not poisoned");
         done.sort_unstable();
         assert_eq!(done, [0, 1, 2, 3, 4]);
+    }
+
+    #[test]
+    fn one_begins_at_the_end_where_there_are_several() {
+        for (workers, first) in [(1, vec![0]), (2, vec![0, 8])] {
+            let begun = Mutex::new(Vec::new());
+            // Every worker has begun before one of them goes on.
+            let together = std::sync::Barrier::new(workers);
+            let outcome = Queue::new((0..9).map(|piece| (piece, 1)).collect(), 9).run(workers, |_, piece| {
+                begun.lock().expect("not poisoned").push(piece);
+                if first.contains(&piece) {
+                    together.wait();
+                }
+                Ok::<_, ()>(())
+            });
+            assert_eq!(outcome, Ok(()));
+            let mut begun = begun.into_inner().expect("not poisoned");
+            begun[..workers].sort_unstable();
+            assert_eq!(begun[..workers], first);
+        }
     }
 
     #[test]
