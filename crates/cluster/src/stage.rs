@@ -51,8 +51,8 @@ impl Stage {
     /// How long it may take. Without KVM and on busy processors everything takes many times longer than usual.
     pub fn patience(self) -> Duration {
         Duration::from_secs(match self {
-            Self::ControlPlane => 120,
-            Self::Objects => 60,
+            Self::ControlPlane => 300,
+            Self::Objects => 120,
             Self::Nodes => 400,
             Self::Network | Self::WebServer => 240,
             Self::Answer => 60,
