@@ -309,19 +309,8 @@ pub fn every_package_is_listed(place: &Place) -> Result<(), Failed> {
     let text = world.text("distro/upstreams.toml")?;
     let upstreams = basalt_advisories::Upstreams::parse("distro/upstreams.toml", &text).map_err(basalt_tests::shown)?;
     let listed: std::collections::BTreeSet<&str> = upstreams.packages().collect();
-    let mut missing = Vec::new();
-    for entry in world
-        .place
-        .surroundings
-        .checkout
-        .join("distro/packages")
-        .read_dir_utf8()?
-    {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() && !listed.contains(entry.file_name()) {
-            missing.push(entry.file_name().to_owned());
-        }
-    }
+    let mut missing = world.packages()?;
+    missing.retain(|package| !listed.contains(package.as_str()));
     ensure(missing.is_empty(), || {
         format!("distro/upstreams.toml says nothing about {missing:?}")
     })

@@ -38,15 +38,15 @@ pub fn an_image_comes_out_the_same(place: &Place) -> Result<(), Failed> {
 
 /// A disk, from the packages that are there.
 pub fn the_node_comes_out_the_same(place: &Place) -> Result<(), Failed> {
-    let mut arguments = vec!["verify".to_owned(), "--again".to_owned(), "node".to_owned()];
-    for entry in fs_err::read_dir(place.surroundings.checkout.join("distro/packages"))? {
-        let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            arguments.push(format!("--without={}", entry.file_name().display()));
-        }
-    }
-    let arguments: Vec<_> = arguments.iter().map(String::as_str).collect();
-    all_identical(&World::of(place).json(&arguments, 0)?, &["node"])
+    let world = World::of(place);
+    let left_out: Vec<_> = world
+        .packages()?
+        .iter()
+        .map(|package| format!("--without={package}"))
+        .collect();
+    let mut arguments = vec!["verify", "--again", "node"];
+    arguments.extend(left_out.iter().map(String::as_str));
+    all_identical(&world.json(&arguments, 0)?, &["node"])
 }
 
 pub fn a_package_says_what_went_in(place: &Place) -> Result<(), Failed> {

@@ -50,6 +50,19 @@ impl<'p> World<'p> {
         Ok(Cli::new(&self.place.surroundings.program, &copy))
     }
 
+    /// The names of the packages in the checkout.
+    pub fn packages(&self) -> Result<Vec<String>, Failed> {
+        let folder = self.place.surroundings.checkout.join("distro/packages");
+        let mut packages = Vec::new();
+        for entry in folder.read_dir_utf8()? {
+            let entry = entry?;
+            if entry.file_type()?.is_dir() {
+                packages.push(entry.file_name().to_owned());
+            }
+        }
+        Ok(packages)
+    }
+
     /// A file of the checkout.
     pub fn text(&self, path: &str) -> Result<String, Failed> {
         Ok(fs_err::read_to_string(self.place.surroundings.checkout.join(path))?)
