@@ -4,14 +4,13 @@
 //! Debian is today; so here the packages are resolved each time, and whoever calls keeps the list.
 
 use basalt_model::sdk_lock::{SdkDefinition, SdkLock};
-use basalt_process::{Command, tool};
+use basalt_process::tool;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_store::Store;
 use camino::Utf8Path;
 
 use crate::apt::{Index, PrivateApt};
-use crate::archive::{self, ArchiveFile};
-use crate::{SdkError, resolve, tree};
+use crate::{SdkError, installation, resolve};
 
 /// What is to become of a system before it is packed.
 #[derive(Debug, Clone, Copy)]
@@ -57,42 +56,28 @@ pub fn bootstrap(
     store: &Store,
     reporter: &dyn Reporter,
 ) -> Result<(), SdkError> {
-    let files: Vec<_> = lock
-        .packages
-        .iter()
-        .map(|package| ArchiveFile {
-            path: package.path.clone(),
-            sha256: package.sha256,
-            size: package.size,
-        })
-        .collect();
-    archive::fetch(&files, "Debian's index", store, reporter)?;
+    installation::fetch(lock, "Debian's index", store, reporter)?;
     let workspace = store.workspace()?;
     let repository = workspace.path().join("repository");
     let task = reporter.task("installing Debian", Unit::Items, None);
-    tree::index(lock, &repository, store)?;
-    let names: Vec<_> = lock.packages.iter().map(|package| package.name.as_str()).collect();
-    let mut command = Command::tool(tool::MMDEBSTRAP)
-        .args([
-            "--variant=custom",
-            "--format=tar",
-            "--skip=check/empty,check/chrooted-repo",
-        ])
-        .arg(format!("--include={}", names.join(",")))
-        .arg("--aptopt=APT::Install-Recommends \"false\"")
-        .arg("--aptopt=Acquire::Languages \"none\"")
-        .arg(format!("--customize-hook=tar-in {} /", changes.add));
-    for program in changes.run {
-        command = command.arg(format!("--customize-hook=chroot \"$1\" {program}"));
-    }
-    for (folder, target) in changes.extract {
-        command = command.arg(format!("--customize-hook=tar-out {folder} {target}"));
-    }
-    command
-        .arg(&lock.suite)
-        .arg(archive)
-        .arg(format!("deb [trusted=yes] copy:{repository} ./"))
-        .output()?;
+    installation::index(lock, &repository, store)?;
+    let mut options = vec![
+        "--skip=check/empty,check/chrooted-repo".to_owned(),
+        format!("--customize-hook=tar-in {} /", changes.add),
+    ];
+    options.extend(
+        changes
+            .run
+            .iter()
+            .map(|program| format!("--customize-hook=chroot \"$1\" {program}")),
+    );
+    options.extend(
+        changes
+            .extract
+            .iter()
+            .map(|(folder, target)| format!("--customize-hook=tar-out {folder} {target}")),
+    );
+    installation::mmdebstrap(lock, &repository, archive, options).output()?;
     task.finish(Outcome::Done);
     Ok(())
 }

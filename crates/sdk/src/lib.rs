@@ -17,6 +17,7 @@ mod apt;
 pub mod archive;
 mod bootstrap;
 mod error;
+mod installation;
 mod releases;
 mod resolve;
 mod toolchain;

@@ -1,17 +1,13 @@
 //! Trees of tools: the SDK's, and those that tests compare with. Made from exactly the locked packages, offline.
 
-use std::fmt::Write as _;
-
 use basalt_model::digest::{Digest, Hasher};
 use basalt_model::sdk_lock::SdkLock;
-use basalt_process::{Command, interrupt, tool};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sandbox::{Root, Sandbox};
-use basalt_store::{Store, StoreError, write};
+use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::SdkError;
-use crate::archive::{self, ArchiveFile};
+use crate::{SdkError, installation};
 
 /// Changes when trees are made differently from the same packages.
 const RECIPE: &str = "1";
@@ -87,73 +83,22 @@ fn digest(lock: &str) -> Digest {
 }
 
 fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
-    let files: Vec<_> = lock
-        .packages
-        .iter()
-        .map(|package| ArchiveFile {
-            path: package.path.clone(),
-            sha256: package.sha256,
-            size: package.size,
-        })
-        .collect();
-    archive::fetch(&files, name, store, reporter)?;
+    installation::fetch(lock, name, store, reporter)?;
     let workspace = store.workspace()?;
     let repository = workspace.path().join("repository");
     let task = reporter.task(&format!("making the tree of {name}"), Unit::Items, None);
     task.detail("index");
-    index(lock, &repository, store)?;
+    installation::index(lock, &repository, store)?;
     task.detail("mmdebstrap");
     let tarball = workspace.path().join("sdk.tar");
-    mmdebstrap(lock, &repository, &tarball)?;
+    let skip = "--skip=check/empty,check/chrooted-repo,cleanup/reproducible".to_owned();
+    let left_out = LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}"));
+    installation::mmdebstrap(lock, &repository, &tarball, std::iter::once(skip).chain(left_out))
+        .env("SOURCE_DATE_EPOCH", "1760000000")
+        .output()?;
     task.detail("unpack");
     unpack(&tarball, tree)?;
     task.finish(Outcome::Done);
-    Ok(())
-}
-
-/// Makes a repository of the locked packages and no others.
-pub(crate) fn index(lock: &SdkLock, repository: &Utf8Path, store: &Store) -> Result<(), SdkError> {
-    fs_err::create_dir_all(repository).map_err(StoreError::io("cannot create", repository))?;
-    let mut packages = String::new();
-    for package in &lock.packages {
-        interrupt::check()?;
-        let object = store.object_path(&package.sha256);
-        let name = format!("{}.deb", package.name);
-        let place = repository.join(&name);
-        std::os::unix::fs::symlink(&object, &place).map_err(StoreError::io("cannot link", &place))?;
-        let control = Command::new("dpkg-deb").args(["--field", object.as_str()]).output()?;
-        // Writing to a string cannot fail.
-        let _ = write!(
-            packages,
-            "{}\nFilename: ./{name}\nSize: {}\nSHA256: {}\n\n",
-            control.text(),
-            package.size,
-            package.sha256
-        );
-    }
-    Ok(write::atomically(&repository.join("Packages"), packages)?)
-}
-
-fn mmdebstrap(lock: &SdkLock, repository: &Utf8Path, tarball: &Utf8Path) -> Result<(), SdkError> {
-    let names: Vec<_> = lock.packages.iter().map(|package| package.name.as_str()).collect();
-    let mut command = Command::tool(tool::MMDEBSTRAP)
-        .args([
-            "--variant=custom",
-            "--format=tar",
-            "--skip=check/empty,check/chrooted-repo,cleanup/reproducible",
-        ])
-        .arg(format!("--include={}", names.join(",")))
-        .arg("--aptopt=APT::Install-Recommends \"false\"")
-        .arg("--aptopt=Acquire::Languages \"none\"");
-    for path in LEFT_OUT {
-        command = command.arg(format!("--dpkgopt=path-exclude={path}"));
-    }
-    command
-        .arg(&lock.suite)
-        .arg(tarball)
-        .arg(format!("deb [trusted=yes] copy:{repository} ./"))
-        .env("SOURCE_DATE_EPOCH", "1760000000")
-        .output()?;
     Ok(())
 }
 
