@@ -125,7 +125,7 @@ pub fn what_is_known_is_found(place: &Place) -> Result<(), Failed> {
             "CVE-2026-90001 (GO-2026-90001)",
             "github.com/opencontainers/runc@v1.",
             "2 to act on (high and above)",
-            "1 entries of ecosystems whose versions are not upstream's",
+            "Entries of ecosystems whose versions are not upstream's: 1.",
         ],
     )
 }

@@ -144,14 +144,14 @@ fn show(inventory: &Inventory, audited: &Audited, fail_on: Level) {
     let failing = audited.matches.iter().filter(|found| found.fails(fail_on)).count();
     let answered = audited.matches.iter().filter(|found| found.answer.is_some()).count();
     answer(format!(
-        "{name}: {} components, {} vulnerabilities known, {answered} answered, {failing} to act on ({fail_on} and above).",
+        "Known vulnerabilities in the {} components of {name}: {}; {answered} answered, {failing} to act on ({fail_on} and above).",
         audited.components,
         audited.matches.len(),
     ));
     let others: u64 = statistics.other_ecosystems.values().sum();
     answer(format!(
-        "Database: {} records, the newest of {}; {} withdrawn, {} that only list commits, {others} entries of \
-         ecosystems whose versions are not upstream's.",
+        "Records in the database: {}, the newest of {}; {} withdrawn, {} that only list commits. Entries of ecosystems \
+         whose versions are not upstream's: {others}.",
         statistics.records,
         match statistics.newest.as_str() {
             "" => "an unknown day",
