@@ -144,7 +144,8 @@ fn show(inventory: &Inventory, audited: &Audited, fail_on: Level) {
     let failing = audited.matches.iter().filter(|found| found.fails(fail_on)).count();
     let answered = audited.matches.iter().filter(|found| found.answer.is_some()).count();
     answer(format!(
-        "Known vulnerabilities in the {} components of {name}: {}; {answered} answered, {failing} to act on ({fail_on} and above).",
+        "Known vulnerabilities in the {} components of {name}: {}; {answered} answered, {failing} to act on \
+         ({fail_on} and above).",
         audited.components,
         audited.matches.len(),
     ));
