@@ -66,6 +66,8 @@ impl Ground {
         .env("LC_ALL", &conditions.locale)
         .env("TZ", &conditions.time_zone)
         .env("SOURCE_DATE_EPOCH", BUILD_TIME.to_string())
+        // Root's tar keeps upstream's permissions, anybody else's applies the umask: packages must not tell who built them.
+        .env("TAR_OPTIONS", "--no-same-permissions")
         .current_dir(&conditions.directory);
         if let Some(number) = conditions.processor {
             sandbox = sandbox.processor(number);
