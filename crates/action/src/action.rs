@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use basalt_model::digest::Hasher;
 use bazel_remote_apis::google::protobuf::Duration;
 use prost::Message as _;
 
@@ -67,12 +68,16 @@ impl Limits {
 }
 
 impl Action {
-    /// A pure function of this toolkit, by name and by the digest of the code that it is: what it makes follows from that and
-    /// its inputs.
-    pub fn function(name: &str, code: &str, inputs: Directory) -> Self {
+    /// A pure function of this toolkit, by name and by the source text of the modules that it is (`include_str!`): what it
+    /// makes follows from these and from its inputs. So no version of a recipe has to be raised by hand.
+    pub fn function(name: &str, code: &[&str], inputs: Directory) -> Self {
+        let mut hasher = Hasher::new();
+        for module in code {
+            hasher.fact("module", module);
+        }
         Self {
             arguments: vec![format!("basalt:{name}")],
-            platform: BTreeMap::from([("code".to_owned(), code.to_owned())]),
+            platform: BTreeMap::from([("code".to_owned(), hasher.finish().to_hex())]),
             inputs,
             ..Self::default()
         }

@@ -1,6 +1,6 @@
 //! Which package needs which others to be built first.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use basalt_model::spelling::closest;
 use miette::Diagnostic;
@@ -8,14 +8,27 @@ use thiserror::Error;
 
 use crate::spec::SourcePackage;
 
+/// Name of a source package within one [`Graph`], and in whatever is indexed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageId(usize);
+
+impl PackageId {
+    /// Position among the packages of its graph, from 0.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
 /// The packages of a distribution and what each is built from.
 #[derive(Debug, Clone)]
 pub struct Graph {
     packages: Vec<SourcePackage>,
+    /// Source packages by name.
+    names: HashMap<String, PackageId>,
     /// For each package, those whose results its build root is solved from, directly.
-    needs: Vec<BTreeSet<usize>>,
-    /// Which package makes what a name provides.
-    makers: BTreeMap<String, usize>,
+    needs: Vec<BTreeSet<PackageId>>,
+    /// Source packages by what they make and what that provides.
+    makers: HashMap<String, PackageId>,
 }
 
 /// The specs do not fit together.
@@ -65,9 +78,12 @@ impl Graph {
     /// When a package is made twice or asked for in vain, or when there is a circle.
     pub fn new(packages: Vec<SourcePackage>) -> Result<Self, GraphError> {
         let makers = makers(&packages)?;
+        let names = packages.iter().enumerate();
+        let names = names.map(|(index, package)| (package.name.clone(), PackageId(index))).collect();
         let mut graph = Self {
             needs: Vec::new(),
             packages,
+            names,
             makers,
         };
         for package in &graph.packages {
@@ -83,13 +99,23 @@ impl Graph {
         &self.packages
     }
 
-    /// The index of the source package of that name.
-    pub fn index(&self, name: &str) -> Option<usize> {
-        self.packages.iter().position(|package| package.name == name)
+    /// Every package's id, in the order of [`packages`](Self::packages).
+    pub fn ids(&self) -> impl Iterator<Item = PackageId> + use<> {
+        (0..self.packages.len()).map(PackageId)
     }
 
-    /// The index of the source package that makes what the name provides.
-    pub fn maker(&self, name: &str) -> Option<usize> {
+    /// A package by its id.
+    pub fn package(&self, id: PackageId) -> &SourcePackage {
+        &self.packages[id.0]
+    }
+
+    /// Id of the source package of that name.
+    pub fn id(&self, name: &str) -> Option<PackageId> {
+        self.names.get(name).copied()
+    }
+
+    /// Id of the source package that makes what the name provides.
+    pub fn maker(&self, name: &str) -> Option<PackageId> {
         self.makers.get(name).copied()
     }
 
@@ -100,17 +126,17 @@ impl Graph {
     }
 
     /// The packages that a package's build root is solved from, directly.
-    pub fn needs(&self, package: usize) -> &BTreeSet<usize> {
-        &self.needs[package]
+    pub fn needs(&self, package: PackageId) -> &BTreeSet<PackageId> {
+        &self.needs[package.0]
     }
 
     /// The packages that make the named ones, and what those ask for by name.
     ///
     /// # Errors
     /// When no package makes one of them.
-    pub fn makers_of(&self, names: &[String], wanted_by: &str) -> Result<BTreeSet<usize>, GraphError> {
+    pub fn makers_of(&self, names: &[String], wanted_by: &str) -> Result<BTreeSet<PackageId>, GraphError> {
         let mut found = BTreeSet::new();
-        let mut seen = BTreeSet::new();
+        let mut seen = HashSet::new();
         let mut rest: Vec<(String, String)> = names.iter().map(|name| (name.clone(), wanted_by.to_owned())).collect();
         while let Some((name, wanted_by)) = rest.pop() {
             if !seen.insert(name.clone()) {
@@ -122,7 +148,7 @@ impl Graph {
                 wanted_by,
             })?;
             found.insert(maker);
-            let source = &self.packages[maker];
+            let source = self.package(maker);
             for binary in source.binaries.iter().filter(|binary| binary.provides.contains(&name)) {
                 let by = format!(
                     "distro/packages/{0}/{0}.spec (Requires of {1})",
@@ -135,12 +161,12 @@ impl Graph {
     }
 
     /// All packages that the given ones are built from, themselves among them.
-    pub fn closure(&self, from: impl IntoIterator<Item = usize>) -> BTreeSet<usize> {
+    pub fn closure(&self, from: impl IntoIterator<Item = PackageId>) -> BTreeSet<PackageId> {
         let mut found = BTreeSet::new();
         let mut rest: Vec<_> = from.into_iter().collect();
         while let Some(package) = rest.pop() {
             if found.insert(package) {
-                rest.extend(&self.needs[package]);
+                rest.extend(self.needs(package));
             }
         }
         found
@@ -150,46 +176,12 @@ impl Graph {
     ///
     /// # Errors
     /// When there is a circle, which is shown.
-    pub fn order(&self) -> Result<Vec<usize>, GraphError> {
-        #[derive(Clone, Copy, PartialEq)]
-        enum Mark {
-            New,
-            Open,
-            Done,
+    pub fn order(&self) -> Result<Vec<PackageId>, GraphError> {
+        let mut search = DepthFirst::new(self);
+        for package in self.ids() {
+            search.visit(package)?;
         }
-        fn visit(
-            graph: &Graph,
-            package: usize,
-            marks: &mut [Mark],
-            path: &mut Vec<usize>,
-            order: &mut Vec<usize>,
-        ) -> Result<(), GraphError> {
-            match marks[package] {
-                Mark::Done => return Ok(()),
-                Mark::Open => {
-                    let start = path.iter().position(|on_path| *on_path == package).unwrap_or(0);
-                    let circle = path[start..].iter().chain([&package]);
-                    let chain = circle.map(|index| graph.packages[*index].name.clone()).collect();
-                    return Err(GraphError::Cycle { chain });
-                }
-                Mark::New => {}
-            }
-            marks[package] = Mark::Open;
-            path.push(package);
-            for need in &graph.needs[package] {
-                visit(graph, *need, marks, path, order)?;
-            }
-            path.pop();
-            marks[package] = Mark::Done;
-            order.push(package);
-            Ok(())
-        }
-        let mut marks = vec![Mark::New; self.packages.len()];
-        let mut order = Vec::new();
-        for package in 0..self.packages.len() {
-            visit(self, package, &mut marks, &mut Vec::new(), &mut order)?;
-        }
-        Ok(order)
+        Ok(search.order)
     }
 
     fn suggestion(&self, name: &str) -> String {
@@ -205,23 +197,77 @@ impl Graph {
     }
 }
 
-fn makers(packages: &[SourcePackage]) -> Result<BTreeMap<String, usize>, GraphError> {
-    let mut makers: BTreeMap<String, usize> = BTreeMap::new();
+/// A search for an order, deep chains included: without recursion.
+struct DepthFirst<'g> {
+    graph: &'g Graph,
+    marks: Vec<Mark>,
+    order: Vec<PackageId>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    New,
+    Open,
+    Done,
+}
+
+impl<'g> DepthFirst<'g> {
+    fn new(graph: &'g Graph) -> Self {
+        Self {
+            graph,
+            marks: vec![Mark::New; graph.packages.len()],
+            order: Vec::new(),
+        }
+    }
+
+    fn visit(&mut self, package: PackageId) -> Result<(), GraphError> {
+        if self.marks[package.0] == Mark::Done {
+            return Ok(());
+        }
+        // The packages on the way to the present one, each with those of its needs that are still to be looked at.
+        let mut path = vec![(package, self.graph.needs(package).iter())];
+        self.marks[package.0] = Mark::Open;
+        while let Some((current, needs)) = path.last_mut() {
+            let Some(need) = needs.next() else {
+                self.marks[current.0] = Mark::Done;
+                self.order.push(*current);
+                path.pop();
+                continue;
+            };
+            match self.marks[need.0] {
+                Mark::Done => {}
+                Mark::New => {
+                    self.marks[need.0] = Mark::Open;
+                    path.push((*need, self.graph.needs(*need).iter()));
+                }
+                Mark::Open => {
+                    let start = path.iter().position(|(on_path, _)| on_path == need).unwrap_or(0);
+                    let circle = path[start..].iter().map(|(package, _)| package).chain([need]);
+                    let chain = circle.map(|id| self.graph.package(*id).name.clone()).collect();
+                    return Err(GraphError::Cycle { chain });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, PackageId>, GraphError> {
+    let mut makers: HashMap<String, PackageId> = HashMap::new();
     for (index, package) in packages.iter().enumerate() {
         for binary in &package.binaries {
-            if let Some(other) = makers.insert(binary.name.clone(), index) {
-                let (first, second) = (packages[other].name.clone(), package.name.clone());
+            if let Some(other) = makers.insert(binary.name.clone(), PackageId(index)) {
                 return Err(GraphError::Twice {
                     name: binary.name.clone(),
-                    first,
-                    second,
+                    first: packages[other.0].name.clone(),
+                    second: package.name.clone(),
                 });
             }
         }
     }
     for (index, package) in packages.iter().enumerate() {
         for name in package.binaries.iter().flat_map(|binary| &binary.provides) {
-            makers.entry(name.clone()).or_insert(index);
+            makers.entry(name.clone()).or_insert(PackageId(index));
         }
     }
     Ok(makers)
@@ -255,9 +301,9 @@ mod tests {
             package("data", &[], &[]),
         ])
         .expect("fits");
-        assert_eq!(graph.needs(0), &BTreeSet::from([1, 2]));
+        assert_eq!(graph.needs(PackageId(0)), &BTreeSet::from([PackageId(1), PackageId(2)]));
         let order = graph.order().expect("no circle");
-        let place = |index| order.iter().position(|package| *package == index);
+        let place = |index| order.iter().position(|package| *package == PackageId(index));
         assert!(place(0) > place(1) && place(0) > place(2));
     }
 
@@ -299,5 +345,19 @@ mod tests {
     fn nothing_is_made_twice() {
         let error = Graph::new(vec![package("a", &[], &[]), package("a", &[], &[])]).expect_err("twice");
         assert!(matches!(error, GraphError::Twice { .. }));
+    }
+
+    #[test]
+    fn a_chain_of_thousands_is_put_in_order() {
+        let count = 20_000;
+        let name = |number: usize| format!("p{number}");
+        let packages = (0..count).map(|number| {
+            let below = name(number + 1);
+            let needs: &[&str] = if number + 1 < count { &[&below] } else { &[] };
+            package(&name(number), needs, &[])
+        });
+        let graph = Graph::new(packages.collect()).expect("fits");
+        let order = graph.order().expect("no circle");
+        assert_eq!(order.first().map(|id| id.index()), Some(count - 1));
     }
 }

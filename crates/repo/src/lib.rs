@@ -34,4 +34,4 @@ pub use header::{parse_header, read_header};
 pub use package::{Package, read_package};
 pub use payload::{Payload, PayloadFile, read_header_blob};
 pub use solve::solve;
-pub use unpack::unpack;
+pub use unpack::{UNPACK_CODE, unpack};

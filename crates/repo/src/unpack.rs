@@ -10,6 +10,13 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use crate::{Payload, PayloadFile, RepoError};
 
+/// Source text of the modules that decide what unpacking makes of an RPM.
+pub const UNPACK_CODE: [&str; 3] = [
+    include_str!("unpack.rs"),
+    include_str!("payload.rs"),
+    include_str!("cpio.rs"),
+];
+
 /// Permissions without set-user-ID and set-group-ID.
 const RIGHTS: u32 = 0o1777;
 /// The longest target of a link that Linux takes (`PATH_MAX`).

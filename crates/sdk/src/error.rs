@@ -68,6 +68,13 @@ pub enum SdkError {
         /// The path in the SDK.
         path: String,
     },
+    /// Inputs that are in each other's way.
+    #[error("the inputs of a tree cannot be put together")]
+    #[diagnostic(code(sdk::inputs), help("a name stands twice in the lock: write it anew with ./basalt sdk lock"))]
+    Inputs {
+        /// Which.
+        source: basalt_action::DirectoryError,
+    },
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -16,6 +16,7 @@
 mod apt;
 pub mod archive;
 mod bootstrap;
+mod clean;
 mod error;
 mod installation;
 mod releases;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use basalt_action::{Action, Blob, Directory, Node};
 use basalt_model::arch::Arch;
-use basalt_model::digest::{Digest, Hasher};
+
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
@@ -15,9 +16,12 @@ use crate::{SdkError, SdkTree};
 pub struct Toolchain {
     /// Its folder in the store.
     pub path: Utf8PathBuf,
-    /// The digest of what it is made from.
-    pub digest: Digest,
+    /// The digest of its content.
+    pub root: Blob,
 }
+
+/// Source text of what makes a toolchain.
+const CODE: [&str; 1] = [include_str!("toolchain.rs")];
 
 /// `toolchain.toml`. Whatever is not `file` must be the name of an architecture.
 #[derive(Debug, Deserialize)]
@@ -55,15 +59,6 @@ struct Written {
 /// When the description is wrong, or names what the SDK does not hold.
 pub fn toolchain(store: &Store, sdk: &SdkTree, description: &Utf8Path, arch: Arch) -> Result<Toolchain, SdkError> {
     let text = fs_err::read_to_string(description).map_err(StoreError::io("cannot read", description))?;
-    let mut hasher = Hasher::new();
-    hasher
-        .fact("toolchain", &text)
-        .fact("sdk", sdk.digest.as_bytes())
-        .fact("arch", arch.name());
-    let digest = hasher.finish();
-    if let Some(path) = store.tree(&digest) {
-        return Ok(Toolchain { path, digest });
-    }
     let wrong = |message: String| SdkError::File {
         path: description.to_owned(),
         message,
@@ -74,8 +69,29 @@ pub fn toolchain(store: &Store, sdk: &SdkTree, description: &Utf8Path, arch: Arc
         .architectures
         .get(arch.name())
         .ok_or_else(|| wrong(format!("it has no table `{arch}`")))?;
-    let path = store.tree_or_make(&digest, |tree| make(parts, &parsed.file, tree, &sdk.path, arch))?;
-    Ok(Toolchain { path, digest })
+    let action = action(&text, sdk, arch)?;
+    let directory = store.made_directory(&action, |tree| make(parts, &parsed.file, tree, &sdk.path, arch))?;
+    Ok(Toolchain {
+        path: store.directory_path(&directory.root.digest),
+        root: directory.root,
+    })
+}
+
+fn action(description: &str, sdk: &SdkTree, arch: Arch) -> Result<Action, SdkError> {
+    let mut inputs = Directory::new();
+    let blob = Blob::of(description);
+    let nodes = [
+        ("toolchain.toml", Node::File { blob, mode: 0o644 }),
+        ("sdk", Node::Tree(sdk.root)),
+    ];
+    for (name, node) in nodes {
+        inputs
+            .insert(name, node)
+            .map_err(|source| SdkError::Inputs { source })?;
+    }
+    let mut action = Action::function("make-toolchain", &CODE, inputs);
+    action.platform.insert("arch".to_owned(), arch.name().to_owned());
+    Ok(action)
 }
 
 fn make(parts: &Architecture, files: &[Written], tree: &Utf8Path, sdk: &Utf8Path, arch: Arch) -> Result<(), SdkError> {

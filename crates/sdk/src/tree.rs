@@ -1,22 +1,30 @@
 //! Trees of tools: the SDK's, and those that tests compare with. Made from exactly the locked packages, offline.
+//!
+//! A tree is known by the digest of what is in it, not only of what it was made from. So nothing of the machine that makes it
+//! may be in it: [`clean`] takes away what the installation leaves of host, time and place.
 
-use basalt_model::digest::{Digest, Hasher};
+use basalt_action::{Action, Blob, Directory, Node, OutputDirectory};
+use basalt_model::BUILD_TIME;
 use basalt_model::sdk_lock::SdkLock;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sandbox::{Root, Sandbox};
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{SdkError, installation};
+use crate::{SdkError, clean, installation};
 
-/// Changes when trees are made differently from the same packages.
-const RECIPE: &str = "1";
-/// What is never read in a tree of tools.
+/// Files of packages that nobody reads in a tree of tools.
 const LEFT_OUT: &[&str] = &[
     "/usr/share/man/*",
     "/usr/share/doc/*",
     "/usr/share/info/*",
     "/usr/share/locale/*",
+];
+/// Source text of what makes a tree.
+const CODE: [&str; 3] = [
+    include_str!("tree.rs"),
+    include_str!("clean.rs"),
+    include_str!("installation.rs"),
 ];
 
 /// A tree of tools: those that build, or others that have a lock of their own.
@@ -24,8 +32,8 @@ const LEFT_OUT: &[&str] = &[
 pub struct SdkTree {
     /// Its folder in the store.
     pub path: Utf8PathBuf,
-    /// The digest of what it is made from.
-    pub digest: Digest,
+    /// The digest of its content: of the root's `Directory` message.
+    pub root: Blob,
 }
 
 impl SdkTree {
@@ -34,9 +42,16 @@ impl SdkTree {
     /// # Errors
     /// When the lock cannot be read.
     pub fn find(store: &Store, lock_path: &Utf8Path) -> Result<Option<Self>, SdkError> {
-        let text = fs_err::read_to_string(lock_path).map_err(StoreError::io("cannot read", lock_path))?;
-        let digest = digest(&text);
-        Ok(store.tree(&digest).map(|path| Self { path, digest }))
+        let action = action(&read_lock(lock_path)?)?;
+        let known = store.known_directory(&action.key().digest);
+        Ok(known.map(|directory| Self::of(&directory, store)))
+    }
+
+    fn of(directory: &OutputDirectory, store: &Store) -> Self {
+        Self {
+            path: store.directory_path(&directory.root.digest),
+            root: directory.root,
+        }
     }
 
     /// A sandbox with the tree as its root and the usual variables, in which a tool of it can be run.
@@ -60,26 +75,40 @@ pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> R
     if let Some(sdk) = SdkTree::find(store, lock_path)? {
         return Ok(sdk);
     }
-    let text = fs_err::read_to_string(lock_path).map_err(StoreError::io("cannot read", lock_path))?;
-    let digest = digest(&text);
-    let lock = SdkLock::parse(&text).map_err(|error| SdkError::File {
-        path: lock_path.to_owned(),
-        message: error.to_string(),
-        remedy: "write it anew: ./basalt sdk lock",
-    })?;
+    let lock = read_lock(lock_path)?;
     let _alone = store.lock("sdk", |_| {
         reporter.note("waiting for another basalt that makes the SDK")
     })?;
     let name = lock_path.file_name().unwrap_or_default();
-    let path = store.tree_or_make(&digest, |tree| make(&lock, name, tree, store, reporter))?;
-    Ok(SdkTree { path, digest })
+    let directory = store.made_directory(&action(&lock)?, |tree| make(&lock, name, tree, store, reporter))?;
+    Ok(SdkTree::of(&directory, store))
 }
 
-/// The digest of what a tree is made from.
-fn digest(lock: &str) -> Digest {
-    let mut hasher = Hasher::new();
-    hasher.fact("sdk recipe", RECIPE).fact("lock", lock);
-    hasher.finish()
+fn read_lock(path: &Utf8Path) -> Result<SdkLock, SdkError> {
+    let text = fs_err::read_to_string(path).map_err(StoreError::io("cannot read", path))?;
+    SdkLock::parse(&text).map_err(|error| SdkError::File {
+        path: path.to_owned(),
+        message: error.to_string(),
+        remedy: "write it anew: ./basalt sdk lock",
+    })
+}
+
+/// The action that makes a tree: its inputs are the packages, by their digests.
+fn action(lock: &SdkLock) -> Result<Action, SdkError> {
+    let mut inputs = Directory::new();
+    for package in &lock.packages {
+        let blob = Blob {
+            digest: package.sha256,
+            size: package.size,
+        };
+        let node = Node::File { blob, mode: 0o644 };
+        inputs
+            .insert(&format!("{}.deb", package.name), node)
+            .map_err(|source| SdkError::Inputs { source })?;
+    }
+    let mut action = Action::function("install-debian-packages", &CODE, inputs);
+    action.arguments.push(lock.suite.clone());
+    Ok(action)
 }
 
 fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
@@ -94,10 +123,11 @@ fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &d
     let skip = "--skip=check/empty,check/chrooted-repo,cleanup/reproducible".to_owned();
     let left_out = LEFT_OUT.iter().map(|path| format!("--dpkgopt=path-exclude={path}"));
     installation::mmdebstrap(lock, &repository, &tarball, std::iter::once(skip).chain(left_out))
-        .env("SOURCE_DATE_EPOCH", "1760000000")
+        .env("SOURCE_DATE_EPOCH", BUILD_TIME.to_string())
         .output()?;
     task.detail("unpack");
     unpack(&tarball, tree)?;
+    clean::clean(tree)?;
     task.finish(Outcome::Done);
     Ok(())
 }

@@ -1,21 +1,73 @@
-//! Files by the digest of their content.
+//! Files by the digest of their content: the store's blobs.
 
+use std::fs::File;
 use std::io::{self, Read, Write as _};
 
+use basalt_action::Blob;
 use basalt_model::digest::{Digest, Hasher};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Store, StoreError, Workspace};
+use crate::{Store, StoreError, write};
 
 impl Store {
-    /// Where the object of that digest is, or would be.
+    /// Path of the object of that digest, whether it is there or not.
     pub fn object_path(&self, digest: &Digest) -> Utf8PathBuf {
         self.root().join("objects").join(digest.to_hex())
     }
 
-    /// Where the object is, if the store has it.
+    /// Path of the object, if the store has it. Being asked for counts as use.
     pub fn object(&self, digest: &Digest) -> Option<Utf8PathBuf> {
-        Some(self.object_path(digest)).filter(|path| path.is_file())
+        let path = self.object_path(digest);
+        path.is_file().then(|| {
+            self.mark_used(&path);
+            path
+        })
+    }
+
+    /// Path of the object, if the store has it and its content is what its name says. One that is damaged is set aside, so
+    /// that it is fetched or made again.
+    ///
+    /// # Errors
+    /// When it cannot be read or moved.
+    pub fn intact_object(&self, digest: &Digest) -> Result<Option<Utf8PathBuf>, StoreError> {
+        let Some(path) = self.object(digest) else {
+            return Ok(None);
+        };
+        if self.is_verified(digest) {
+            return Ok(Some(path));
+        }
+        if digest_of(&path)?.0 == *digest {
+            self.set_verified(digest);
+            return Ok(Some(path));
+        }
+        tracing::warn!(%path, "a damaged object is removed");
+        fs_err::remove_file(&path).map_err(StoreError::io("cannot remove the damaged object", &path))?;
+        Ok(None)
+    }
+
+    /// Content of an object, if the store has it whole.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub fn read_object(&self, digest: &Digest) -> Result<Option<Vec<u8>>, StoreError> {
+        let Some(path) = self.object(digest) else {
+            return Ok(None);
+        };
+        let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+        Ok((Digest::of(&bytes) == *digest).then_some(bytes))
+    }
+
+    /// Takes in a piece of memory, unless the store has it.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn insert_bytes(&self, bytes: &[u8]) -> Result<Blob, StoreError> {
+        let blob = Blob::of(bytes);
+        let there = fs_err::metadata(self.object_path(&blob.digest)).is_ok_and(|known| known.len() == blob.size);
+        if !there {
+            self.insert(bytes)?;
+        }
+        Ok(blob)
     }
 
     /// Takes in all that a reader holds; the object's digest and size in bytes.
@@ -23,11 +75,10 @@ impl Store {
     /// # Errors
     /// When reading or writing fails; nothing is left behind then.
     pub fn insert(&self, mut content: impl Read) -> Result<(Digest, u64), StoreError> {
-        let folder = self.root().join("tmp");
+        let workspace = self.workspace()?;
+        let path = workspace.path().join("object");
         let mut store = || -> io::Result<(Digest, u64)> {
-            let mut file = tempfile::Builder::new()
-                .prefix(&Workspace::prefix())
-                .tempfile_in(&folder)?;
+            let mut file = File::create(&path)?;
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 256 * 1024];
             let mut size = 0;
@@ -36,16 +87,20 @@ impl Store {
                 if length == 0 {
                     break;
                 }
-                hasher.write_all(&buffer[..length])?;
-                file.write_all(&buffer[..length])?;
+                let bytes = buffer.get(..length).unwrap_or_default();
+                hasher.write_all(bytes)?;
+                file.write_all(bytes)?;
                 size += length as u64;
             }
-            let digest = hasher.finish();
-            set_read_only(file.as_file())?;
-            file.persist(self.object_path(&digest)).map_err(|error| error.error)?;
-            Ok((digest, size))
+            set_read_only(&file)?;
+            file.sync_all()?;
+            Ok((hasher.finish(), size))
         };
-        store().map_err(StoreError::io("cannot store an object in", &folder))
+        let (digest, size) = store().map_err(StoreError::io("cannot store an object in", workspace.path()))?;
+        let place = self.object_path(&digest);
+        fs_err::rename(&path, &place).map_err(StoreError::io("cannot move an object to", &place))?;
+        write::sync_folder_of(&place)?;
+        Ok((digest, size))
     }
 
     /// Takes in a file by copying it.
@@ -53,7 +108,7 @@ impl Store {
     /// # Errors
     /// When the file cannot be read, or the store not written.
     pub fn insert_file(&self, path: &Utf8Path) -> Result<(Digest, u64), StoreError> {
-        let file = std::fs::File::open(path).map_err(StoreError::io("cannot read", path))?;
+        let file = File::open(path).map_err(StoreError::io("cannot read", path))?;
         self.insert(file)
     }
 
@@ -77,11 +132,11 @@ impl Store {
 /// # Errors
 /// When it cannot be read.
 pub fn digest_of(path: &Utf8Path) -> Result<(Digest, u64), StoreError> {
-    let read = || Digest::of_reader(std::fs::File::open(path)?);
+    let read = || Digest::of_reader(File::open(path)?);
     read().map_err(StoreError::io("cannot read", path))
 }
 
-fn set_read_only(file: &std::fs::File) -> io::Result<()> {
+fn set_read_only(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(std::fs::Permissions::from_mode(0o444))
 }

@@ -1,9 +1,11 @@
 //! The store itself: its folders, its leases, its workspaces, its collection.
 
-use std::sync::Arc;
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
+use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Lock, StoreError, remove_tree};
@@ -13,6 +15,7 @@ use crate::{Lock, StoreError, remove_tree};
 pub struct Store {
     root: Utf8PathBuf,
     _lease: Arc<Lock>,
+    verified: Arc<Mutex<HashSet<Digest>>>,
 }
 
 /// A folder for work under way, on the store's disk, gone when dropped.
@@ -57,7 +60,7 @@ impl Store {
     /// # Errors
     /// When its folders cannot be made.
     pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
-        for folder in ["objects", "trees", "results", "tmp", "locks", "logs"] {
+        for folder in ["objects", "trees", "actions", "results", "tmp", "locks", "logs"] {
             let folder = root.join(folder);
             fs_err::create_dir_all(&folder).map_err(StoreError::io("cannot create", &folder))?;
         }
@@ -66,6 +69,7 @@ impl Store {
         let store = Self {
             root,
             _lease: Arc::new(lease),
+            verified: Arc::default(),
         };
         store.sweep()?;
         Ok(store)
@@ -135,6 +139,17 @@ impl Store {
         Ok(())
     }
 
+    /// Whether an object's content was compared with its name by this process.
+    pub(crate) fn is_verified(&self, digest: &Digest) -> bool {
+        let verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.contains(digest)
+    }
+
+    pub(crate) fn set_verified(&self, digest: &Digest) {
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        verified.insert(*digest);
+    }
+
     /// Remembers that something was of use just now.
     pub(crate) fn mark_used(&self, path: &Utf8Path) {
         let now = rustix::fs::Timespec {
@@ -165,7 +180,7 @@ impl Store {
         };
         let oldest = SystemTime::now().checked_sub(idle).unwrap_or(SystemTime::UNIX_EPOCH);
         let mut collected = Collected::default();
-        for folder in ["objects", "trees", "results", "logs"] {
+        for folder in ["objects", "trees", "actions", "results", "logs"] {
             let folder = root.join(folder);
             for entry in folder
                 .read_dir_utf8()

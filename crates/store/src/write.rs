@@ -37,3 +37,28 @@ pub fn with_mode(path: &Utf8Path, bytes: impl AsRef<[u8]>, mode: u32) -> Result<
     };
     write().map_err(StoreError::io("cannot write", path))
 }
+
+/// The same as [`atomically`], and on the disk when it returns: also after a power cut, it is whole or the old one.
+///
+/// # Errors
+/// When the file's folder cannot be written to.
+pub fn durably(path: &Utf8Path, bytes: impl AsRef<[u8]>) -> Result<(), StoreError> {
+    atomically(path, bytes)?;
+    let sync = || std::fs::File::open(path)?.sync_all();
+    sync().map_err(StoreError::io("cannot sync", path))?;
+    sync_folder_of(path)
+}
+
+/// Has the entry of a file or folder on the disk when it returns.
+pub(crate) fn sync_folder_of(path: &Utf8Path) -> Result<(), StoreError> {
+    let Some(folder) = path.parent() else { return Ok(()) };
+    let sync = || std::fs::File::open(folder)?.sync_all();
+    sync().map_err(StoreError::io("cannot sync", folder))
+}
+
+/// Has everything of the file system that a folder is on on the disk when it returns: of many files, that is quicker than
+/// one after the other.
+pub(crate) fn sync_file_system(folder: &Utf8Path) -> Result<(), StoreError> {
+    let sync = || Ok(rustix::fs::syncfs(std::fs::File::open(folder)?)?);
+    sync().map_err(StoreError::io("cannot sync", folder))
+}

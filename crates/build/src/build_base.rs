@@ -1,0 +1,121 @@
+//! Folders that every build begins with: build tools, toolchain, macros.
+
+use basalt_action::{Blob, Node};
+use basalt_model::arch::Arch;
+use basalt_sandbox::{Root, Sandbox};
+use basalt_sdk::Tree;
+use basalt_store::{Snapshot, SnapshotError, Store};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::BuildError;
+use crate::environment::BuildEnvironment;
+
+/// Folders that every build begins with, stacked upon each other.
+#[derive(Debug, Clone)]
+pub struct BuildBase {
+    /// The folders, the uppermost first.
+    pub layers: Vec<Layer>,
+    /// The architecture that packages are built for.
+    pub arch: Arch,
+    /// The number of processes that a build may run at once.
+    pub jobs: usize,
+    /// Files of the repository that the layers are made from, by their paths, for statements of origin.
+    pub materials: Vec<(String, Blob)>,
+}
+
+/// A folder of the store that a build sees as part of its root.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Layer {
+    /// What it is: `sdk`, `toolchain`, `macros`.
+    pub name: String,
+    /// Digest of its content.
+    pub root: Blob,
+    /// Its path.
+    pub path: Utf8PathBuf,
+}
+
+impl Layer {
+    /// A tree of the SDK.
+    pub fn of_tree(name: &str, tree: &Tree) -> Self {
+        Self {
+            name: name.to_owned(),
+            root: tree.root,
+            path: tree.path.clone(),
+        }
+    }
+
+    /// The distribution's RPM macros, where rpm looks for them.
+    ///
+    /// # Errors
+    /// When they cannot be read or kept.
+    pub fn of_macros(macros: &Utf8Path, store: &Store) -> Result<(Self, Snapshot), BuildError> {
+        let snapshot = Snapshot::take(macros)?;
+        let mut placed = Snapshot::default();
+        placed.extend_below("etc/rpm", snapshot.clone());
+        let root = placed.directory().map_err(BuildError::input("macros"))?.blob();
+        let path = match store.directory(&root.digest) {
+            Some(path) => path,
+            None => {
+                let workspace = store.workspace()?;
+                let folder = workspace.path().join("macros");
+                fs_err::create_dir(&folder).map_err(basalt_store::StoreError::io("cannot create", &folder))?;
+                placed.write_to(&folder, 0o022)?;
+                let adopted = store.adopt_directory(&folder)?;
+                store.directory_path(&adopted.root.digest)
+            }
+        };
+        let name = "macros".to_owned();
+        Ok((Self { name, root, path }, snapshot))
+    }
+}
+
+impl BuildBase {
+    /// The layers as inputs of an action, by their place in the stack.
+    pub(crate) fn inputs(&self) -> impl Iterator<Item = (String, Node)> {
+        let layers = self.layers.iter().enumerate();
+        layers.map(|(place, layer)| (format!("layers/base-{place}-{}", layer.name), Node::Tree(layer.root)))
+    }
+
+    /// A sandbox on these layers, with those above them that `upper` names, the uppermost first.
+    pub(crate) fn sandbox(
+        &self,
+        upper: &[Utf8PathBuf],
+        environment: &BuildEnvironment,
+        scratch: Option<Utf8PathBuf>,
+    ) -> Sandbox {
+        let base = self.layers.iter().map(|layer| layer.path.clone());
+        let mut sandbox = Sandbox::new(Root {
+            layers: upper.iter().cloned().chain(base).collect(),
+            scratch,
+        })
+        .hostname(&environment.host_name)
+        .user(environment.user)
+        .umask(environment.umask)
+        .current_dir(&environment.directory);
+        if let Some(number) = environment.processor {
+            sandbox = sandbox.processor(number);
+        }
+        let variables = environment.action_variables(self.arch).into_iter();
+        for (name, value) in variables.chain(environment.machine_variables()) {
+            sandbox = sandbox.env(name, value);
+        }
+        sandbox
+    }
+}
+
+impl BuildError {
+    /// For `map_err`: inputs of something that are in each other's way.
+    pub(crate) fn input(what: &str) -> impl FnOnce(basalt_action::DirectoryError) -> Self {
+        let what = what.to_owned();
+        move |source| Self::Inputs { what, source }
+    }
+}
+
+impl From<SnapshotError> for BuildError {
+    fn from(error: SnapshotError) -> Self {
+        match error {
+            SnapshotError::Store(error) => error.into(),
+            error => Self::Snapshot(Box::new(error)),
+        }
+    }
+}

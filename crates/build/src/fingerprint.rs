@@ -1,0 +1,154 @@
+//! The whole recipe of a package's key.
+//!
+//! The key is the digest of the [`Action`] that [`package_action`] puts together, and of nothing else. Whatever can change
+//! what a build makes is in it, by content:
+//!
+//! | part of the action | why it is there |
+//! | --- | --- |
+//! | arguments | rpmbuild's mode, target and defines decide what is built |
+//! | environment | programs read it; it holds the time that everything is built at, too |
+//! | `layers/tool-*` | build tools that the spec asks for, the compiler first of all, as unpacked |
+//! | `layers/base-*` | macros, toolchain and SDK, as they are in the store |
+//! | `sysroot/*` | payloads of the RPMs that the spec asks for, with what these require |
+//! | `build/SPECS`, `build/SOURCES` | the package's folder as it was read, and its sources |
+//! | limits | a build that one of them ends makes nothing |
+//! | platform | what the sandbox is: host name, user, umask, network |
+//!
+//! The order of layers is part of their names, since of two files of one path the upper one is seen.
+//!
+//! Left out on purpose: the number of processors and the token server of make (`BASALT_JOBS`, `MAKEFLAGS`), since nothing may
+//! depend on them, which `basalt verify` holds by building with others; and the code of the sandbox, which only takes away.
+//! Payloads are named by the digest of what they contain, not by their RPMs: when a package is built again and its files come
+//! out the same, nothing above it is built again (early cut-off), even where its header differs.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use basalt_action::{Action, Blob, Directory, Limits, Node};
+use basalt_model::arch::Arch;
+use basalt_store::Snapshot;
+
+use crate::BuildError;
+use crate::build_base::BuildBase;
+use crate::environment::{BuildEnvironment, TOP};
+use crate::package::Package;
+
+/// Path of the folder for RPMs below the input root.
+pub(crate) const OUTPUT: &str = "build/RPMS";
+/// Path of the packages' metadata among the outputs: what headers say, so that they need not be read again.
+pub(crate) const METADATA: &str = "packages.json";
+
+/// A folder that a build sees, by what it is for and by its content.
+pub(crate) struct Mounted<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) root: Blob,
+}
+
+/// All that decides a package's build, with digests for what is in the store.
+pub(crate) struct Ingredients<'a> {
+    pub(crate) base: &'a BuildBase,
+    pub(crate) package: &'a Package,
+    pub(crate) tools: Vec<Mounted<'a>>,
+    pub(crate) sysroot: Vec<Mounted<'a>>,
+    /// Names in SOURCES with what is there.
+    pub(crate) sources: Vec<(String, Node)>,
+}
+
+/// The action that builds a package.
+pub(crate) fn package_action(ingredients: &Ingredients<'_>) -> Result<Action, BuildError> {
+    let Ingredients { base, package, .. } = ingredients;
+    let mut inputs = Directory::new();
+    let mut add = |path: &str, node: Node| {
+        inputs
+            .insert(path, node)
+            .map_err(BuildError::input(&package.folder.name))
+    };
+    for (prefix, folders) in [("layers/tool", &ingredients.tools), ("sysroot/", &ingredients.sysroot)] {
+        for (place, folder) in folders.iter().enumerate() {
+            add(&format!("{prefix}{place:03}-{}", folder.name), Node::Tree(folder.root))?;
+        }
+    }
+    for (path, node) in base.inputs() {
+        add(&path, node)?;
+    }
+    for (path, node) in folder_inputs(package) {
+        add(&path, node)?;
+    }
+    for (name, node) in &ingredients.sources {
+        add(&format!("build/SOURCES/{name}"), node.clone())?;
+    }
+    let environment = BuildEnvironment::ordinary(0);
+    let mut action = rpm_action(base.arch, inputs, package.limits);
+    action.arguments = rpmbuild(&environment, base.arch, &package.spec_file());
+    action.outputs = BTreeSet::from([OUTPUT.to_owned(), METADATA.to_owned()]);
+    Ok(action)
+}
+
+/// The arguments of the command that builds.
+pub(crate) fn rpmbuild(environment: &BuildEnvironment, arch: Arch, spec: &str) -> Vec<String> {
+    let mut arguments = ["rpmbuild", "-bb", "--nodeps"].map(str::to_owned).to_vec();
+    arguments.extend(environment.rpm_arguments(arch));
+    arguments.push(format!("{}/SPECS/{spec}", environment.directory));
+    arguments
+}
+
+/// The action that asks rpmspec about a spec.
+pub(crate) fn query_action(
+    base: &BuildBase,
+    name: &str,
+    files: &Snapshot,
+    mode: &str,
+    format: &str,
+) -> Result<Action, BuildError> {
+    let spec = format!("{name}.spec");
+    let mut inputs = Directory::new();
+    let mut add = |path: &str, node| inputs.insert(path, node).map_err(BuildError::input(name));
+    for (path, node) in base.inputs() {
+        add(&path, node)?;
+    }
+    for (path, node) in files.nodes() {
+        // rpm reads files of the folder, such as lists and included specs, from either place.
+        add(&format!("build/SPECS/{path}"), node.clone())?;
+        add(&format!("build/SOURCES/{path}"), node)?;
+    }
+    let environment = BuildEnvironment::ordinary(0);
+    let mut action = rpm_action(base.arch, inputs, Limits::default());
+    action.arguments = rpmspec(&environment, base.arch, &spec, mode, format);
+    Ok(action)
+}
+
+/// The arguments of the command that asks.
+pub(crate) fn rpmspec(environment: &BuildEnvironment, arch: Arch, spec: &str, mode: &str, format: &str) -> Vec<String> {
+    let mut arguments = ["rpmspec", "-q", mode, "--qf", format].map(str::to_owned).to_vec();
+    arguments.extend(environment.rpm_arguments(arch));
+    arguments.push(format!("{}/SPECS/{spec}", environment.directory));
+    arguments
+}
+
+/// The part that all actions of rpm's programs have in common.
+fn rpm_action(arch: Arch, inputs: Directory, limits: Limits) -> Action {
+    let environment = BuildEnvironment::ordinary(0);
+    let platform = [
+        ("arch", arch.name().to_owned()),
+        ("host-name", environment.host_name.clone()),
+        ("network", "none".to_owned()),
+        ("umask", format!("{:03o}", environment.umask)),
+        ("user", environment.user.to_string()),
+    ];
+    Action {
+        environment: environment.action_variables(arch),
+        working_directory: TOP.trim_start_matches('/').to_owned(),
+        platform: BTreeMap::from(platform.map(|(name, value)| (name.to_owned(), value))),
+        inputs,
+        limits,
+        ..Action::default()
+    }
+}
+
+/// The package's folder: the spec in one place, the other files beside the sources.
+pub(crate) fn folder_inputs(package: &Package) -> impl Iterator<Item = (String, Node)> {
+    let spec = package.spec_file();
+    package.files.nodes().map(move |(path, node)| {
+        let folder = if path == spec { "SPECS" } else { "SOURCES" };
+        (format!("build/{folder}/{path}"), node)
+    })
+}

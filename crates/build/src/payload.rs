@@ -1,0 +1,63 @@
+//! Payloads of RPMs as folders of the store, each unpacked once.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use basalt_action::{Action, Blob, Directory, Node, OutputDirectory};
+use basalt_model::digest::Digest;
+use basalt_store::Store;
+use camino::Utf8PathBuf;
+
+use crate::BuildError;
+use crate::built::Rpm;
+
+/// Directories of payloads by the digests of their RPMs, remembered for one run.
+#[derive(Debug, Default)]
+pub(crate) struct Payloads(Mutex<HashMap<Digest, Blob>>);
+
+impl Payloads {
+    /// Digest of the directory that a payload makes. The RPM is unpacked only where that is not known.
+    pub(crate) fn root(&self, rpm: &Rpm, store: &Store) -> Result<Blob, BuildError> {
+        if let Some(known) = self.lock().get(&rpm.digest) {
+            return Ok(*known);
+        }
+        let result = store.action_result(&action(rpm)?.key().digest);
+        let root = match result.as_ref().and_then(|result| result.directory()) {
+            Some(directory) => directory.root,
+            None => unpack(rpm, store)?.root,
+        };
+        self.lock().insert(rpm.digest, root);
+        Ok(root)
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Blob>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Path of the directory that a payload makes; unpacked if need be.
+pub(crate) fn path(rpm: &Rpm, store: &Store) -> Result<Utf8PathBuf, BuildError> {
+    let directory = unpack(rpm, store)?;
+    Ok(store.directory_path(&directory.root.digest))
+}
+
+fn unpack(rpm: &Rpm, store: &Store) -> Result<OutputDirectory, BuildError> {
+    store.made_directory(&action(rpm)?, |folder| {
+        let path = store.intact_object(&rpm.digest)?.ok_or_else(|| BuildError::Lost {
+            file: rpm.file.clone(),
+        })?;
+        Ok(basalt_repo::unpack(&path, folder)?)
+    })
+}
+
+fn action(rpm: &Rpm) -> Result<Action, BuildError> {
+    let mut inputs = Directory::new();
+    let blob = Blob {
+        digest: rpm.digest,
+        size: rpm.size,
+    };
+    inputs
+        .insert("rpm", Node::File { blob, mode: 0o644 })
+        .map_err(BuildError::input(&rpm.file))?;
+    Ok(Action::function("unpack-rpm", &basalt_repo::UNPACK_CODE, inputs))
+}

@@ -1,0 +1,91 @@
+//! Traces of the machine and the moment in a freshly installed Debian tree, and their removal.
+
+use std::os::unix::fs::PermissionsExt as _;
+
+use basalt_store::{StoreError, files_below, remove_tree, write};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Files and folders that tell of the machine: its name and name servers, where its packages came from, settings and logs of
+/// the installation, caches that are made again, copies of what was changed, locks.
+const TRACES: &[&str] = &[
+    "etc/.pwd.lock",
+    "etc/apt",
+    "etc/dpkg/dpkg.cfg.d/99mmdebstrap",
+    "etc/group-",
+    "etc/gshadow-",
+    "etc/hostname",
+    "etc/hosts",
+    "etc/machine-id",
+    "etc/passwd-",
+    "etc/resolv.conf",
+    "etc/shadow-",
+    "etc/subgid-",
+    "etc/subuid-",
+    "proc",
+    "root",
+    "run",
+    "sys",
+    "tmp",
+    "var/cache",
+    "var/lib/apt",
+    "var/lib/dpkg/lock",
+    "var/lib/dpkg/lock-frontend",
+    "var/lib/dpkg/triggers/Lock",
+    "var/lib/systemd",
+    "var/log",
+    "var/tmp",
+];
+/// Folders among them that programs expect, with their modes.
+const EMPTY: &[(&str, u32)] = &[
+    ("proc", 0o755),
+    ("root", 0o700),
+    ("run", 0o755),
+    ("sys", 0o755),
+    ("tmp", 0o1777),
+    ("var/cache", 0o755),
+    ("var/log", 0o755),
+    ("var/tmp", 0o1777),
+];
+/// What stands in place of the machine's own /etc/hosts.
+const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
+/// The folder in which Python keeps what it compiled.
+const COMPILED: &str = "__pycache__";
+
+/// Takes away what depends on the machine and the moment of the installation.
+pub(crate) fn clean(tree: &Utf8Path) -> Result<(), StoreError> {
+    for name in TRACES {
+        remove(&tree.join(name))?;
+    }
+    write::atomically(&tree.join("etc/hosts"), HOSTS)?;
+    for (name, mode) in EMPTY {
+        let path = tree.join(name);
+        let make = || {
+            fs_err::create_dir_all(&path)?;
+            fs_err::set_permissions(&path, std::fs::Permissions::from_mode(*mode))
+        };
+        make().map_err(StoreError::io("cannot make", &path))?;
+    }
+    for folder in compiled_python(tree)? {
+        remove_tree(&folder)?;
+    }
+    Ok(())
+}
+
+fn remove(path: &Utf8Path) -> Result<(), StoreError> {
+    match fs_err::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => remove_tree(path),
+        Ok(_) => fs_err::remove_file(path).map_err(StoreError::io("cannot remove", path)),
+        Err(_) => Ok(()),
+    }
+}
+
+/// Folders of compiled Python: the same source does not always compile to the same bytes, and the time of the source is in it.
+fn compiled_python(tree: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
+    let mut folders: Vec<_> = files_below(&tree.join("usr"))?
+        .iter()
+        .filter_map(|path| path.parent().filter(|folder| folder.file_name() == Some(COMPILED)))
+        .map(Utf8Path::to_owned)
+        .collect();
+    folders.dedup();
+    Ok(folders)
+}

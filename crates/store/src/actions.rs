@@ -1,0 +1,100 @@
+//! Results of actions by their keys: the store's action cache.
+
+use basalt_action::{Action, ActionResult, Encoded, OutputDirectory};
+use basalt_model::digest::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{Store, StoreError, write};
+
+impl Store {
+    fn action_path(&self, key: &Digest) -> Utf8PathBuf {
+        self.root().join("actions").join(key.to_hex())
+    }
+
+    /// Result of the action of that key, if it is known. One that cannot be read counts as unknown. That the outputs are in
+    /// the store is not asked.
+    pub fn action_result(&self, key: &Digest) -> Option<ActionResult> {
+        let path = self.action_path(key);
+        let bytes = std::fs::read(&path).ok()?;
+        match ActionResult::decode(&bytes) {
+            Ok(result) => {
+                self.mark_used(&path);
+                Some(result)
+            }
+            Err(error) => {
+                tracing::warn!(%path, %error, "a damaged action result");
+                None
+            }
+        }
+    }
+
+    /// Keeps the result of an action, and the messages that the action consists of: they say what it was made from. Its
+    /// outputs must be in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn put_action_result(&self, action: &Encoded, result: &ActionResult) -> Result<(), StoreError> {
+        for message in action.messages.values() {
+            self.insert_bytes(message)?;
+        }
+        write::durably(&self.action_path(&action.key.digest), result.encode())
+    }
+
+    /// Forgets the result of an action, so that it is run again.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub fn forget_action_result(&self, key: &Digest) -> Result<(), StoreError> {
+        let path = self.action_path(key);
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StoreError::io("cannot remove", &path)(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Keys of all actions whose results are kept, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be listed.
+    pub fn action_keys(&self) -> Result<Vec<Digest>, StoreError> {
+        let files = crate::files_below(&self.root().join("actions"))?;
+        let names = files.iter().filter_map(|path| path.file_name());
+        Ok(names.filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Directory that an action makes: the known one, or what `make` fills an empty folder with.
+    ///
+    /// Two processes that make it at the same time both succeed: the first one's is kept.
+    ///
+    /// # Errors
+    /// When `make` fails or the store cannot be written; nothing is left behind then.
+    pub fn made_directory<E: From<StoreError>>(
+        &self,
+        action: &Action,
+        make: impl FnOnce(&Utf8Path) -> Result<(), E>,
+    ) -> Result<OutputDirectory, E> {
+        let encoded = action.encode();
+        if let Some(directory) = self.known_directory(&encoded.key.digest) {
+            return Ok(directory);
+        }
+        let workspace = self.workspace()?;
+        let folder = workspace.path().join("made");
+        fs_err::create_dir(&folder).map_err(StoreError::io("cannot create", &folder))?;
+        make(&folder)?;
+        let directory = self.adopt_directory(&folder)?;
+        let result = ActionResult {
+            directories: vec![directory.clone()],
+            ..ActionResult::default()
+        };
+        self.put_action_result(&encoded, &result)?;
+        Ok(directory)
+    }
+
+    /// Directory that the action of that key made, if its content is in the store.
+    pub fn known_directory(&self, key: &Digest) -> Option<OutputDirectory> {
+        let directory = self.action_result(key)?.directories.into_iter().next()?;
+        self.directory(&directory.root.digest).map(|_| directory)
+    }
+}

@@ -1,0 +1,115 @@
+//! Folders by the digest of their content, as REAPI's `Directory` has it.
+//!
+//! A folder that was made in a workspace is described (names, modes, links, digests of files), its description is kept as
+//! an object, and the folder is moved to `trees/<digest of the root's Directory message>`. So what a folder's name says can
+//! be verified at any time.
+
+use std::collections::BTreeMap;
+
+use basalt_action::{Blob, Directory, Node, OutputDirectory};
+use basalt_model::digest::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{Store, StoreError, digest_of};
+
+/// Permission bits that a description keeps.
+const PERMISSIONS: u32 = 0o7777;
+
+impl Store {
+    /// Path of the directory of that digest, whether it is there or not.
+    pub fn directory_path(&self, root: &Digest) -> Utf8PathBuf {
+        self.root().join("trees").join(root.to_hex())
+    }
+
+    /// Path of the directory, if the store has it. Being asked for counts as use.
+    pub fn directory(&self, root: &Digest) -> Option<Utf8PathBuf> {
+        let path = self.directory_path(root);
+        path.is_dir().then(|| {
+            self.mark_used(&path);
+            path
+        })
+    }
+
+    /// Takes in a finished folder of a [workspace](crate::Workspace) by moving it. Nothing may write to it any more.
+    ///
+    /// # Errors
+    /// When it cannot be read or moved.
+    pub fn adopt_directory(&self, folder: &Utf8Path) -> Result<OutputDirectory, StoreError> {
+        let described = read_directory(folder)?.merkle_tree();
+        let tree = self.insert_bytes(&described.tree)?;
+        let path = self.directory_path(&described.root.digest);
+        crate::write::sync_file_system(folder)?;
+        match std::fs::rename(folder, &path) {
+            Ok(()) => crate::write::sync_folder_of(&path)?,
+            // Another process has made the same.
+            Err(_) if path.is_dir() => {}
+            Err(source) => return Err(StoreError::io("cannot move a finished folder to", &path)(source)),
+        }
+        Ok(OutputDirectory {
+            path: String::new(),
+            tree,
+            root: described.root,
+        })
+    }
+
+    /// Reads a directory again and compares it with its name.
+    ///
+    /// # Errors
+    /// When it cannot be read, or is not what its name says.
+    pub fn verify_directory(&self, root: &Digest) -> Result<(), StoreError> {
+        let path = self.directory_path(root);
+        let actual = read_directory(&path)?.blob().digest;
+        if actual == *root {
+            Ok(())
+        } else {
+            Err(StoreError::Damaged { path, actual })
+        }
+    }
+}
+
+/// Description of a folder of ours as it is, with the digests of all files. Sockets, devices and named pipes are errors.
+///
+/// # Errors
+/// When something cannot be read, has a name that is not UTF-8, or is no file, folder or link.
+pub fn read_directory(folder: &Utf8Path) -> Result<Directory, StoreError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mut directory = Directory::new();
+    let metadata = fs_err::symlink_metadata(folder).map_err(StoreError::io("cannot read", folder))?;
+    directory.set_mode(metadata.permissions().mode() & PERMISSIONS);
+    for (name, entry) in sorted_entries(folder)? {
+        let failed = || StoreError::io("cannot read", entry.path());
+        let metadata = entry.metadata().map_err(failed())?;
+        let kind = metadata.file_type();
+        let node = if kind.is_dir() {
+            Node::Directory(read_directory(entry.path())?)
+        } else if kind.is_symlink() {
+            let target = entry.path().read_link_utf8().map_err(failed())?;
+            Node::Symlink {
+                target: target.into_string(),
+            }
+        } else if kind.is_file() {
+            let (digest, size) = digest_of(entry.path())?;
+            Node::File {
+                blob: Blob { digest, size },
+                mode: metadata.permissions().mode() & PERMISSIONS,
+            }
+        } else {
+            let error = std::io::Error::other("it is neither a file nor a folder nor a link");
+            return Err(failed()(error));
+        };
+        let unusable = |error: basalt_action::DirectoryError| std::io::Error::other(error.to_string());
+        directory.insert(&name, node).map_err(unusable).map_err(failed())?;
+    }
+    Ok(directory)
+}
+
+fn sorted_entries(folder: &Utf8Path) -> Result<BTreeMap<String, camino::Utf8DirEntry>, StoreError> {
+    basalt_process::interrupt::check()?;
+    let failed = || StoreError::io("cannot list", folder);
+    let mut entries = BTreeMap::new();
+    for entry in folder.read_dir_utf8().map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        entries.insert(entry.file_name().to_owned(), entry);
+    }
+    Ok(entries)
+}

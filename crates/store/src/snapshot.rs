@@ -1,0 +1,351 @@
+//! Folders of a checkout as they were at one moment.
+//!
+//! Somebody may edit a checkout while it is built. So everything of it that goes into a build is read once, into memory;
+//! its digest and what the build sees are made from that, never from the files again.
+
+use std::collections::BTreeMap;
+use std::os::unix::fs::PermissionsExt as _;
+
+use basalt_action::{Blob, Directory, DirectoryError, Node};
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic;
+use thiserror::Error;
+use walkdir::WalkDir;
+
+use crate::StoreError;
+
+/// Mode that a file has in a build, as git knows files: executable or not.
+const MODES: [u32; 2] = [0o644, 0o755];
+
+/// Files of a folder with their contents.
+#[derive(Debug, Clone, Default)]
+pub struct Snapshot {
+    files: BTreeMap<String, SnapshotFile>,
+    links: BTreeMap<String, String>,
+}
+
+/// A file of a snapshot.
+#[derive(Debug, Clone)]
+pub struct SnapshotFile {
+    /// Name of the content.
+    pub blob: Blob,
+    /// The content.
+    pub bytes: Vec<u8>,
+    /// 0644, or 0755 where the file's owner may execute it.
+    pub mode: u32,
+}
+
+/// A folder of a checkout that cannot be an input.
+#[derive(Debug, Error, Diagnostic)]
+pub enum SnapshotError {
+    /// A link that leads out of the folder.
+    #[error("`{path}` is a link that leads out of its folder, to `{target}`")]
+    #[diagnostic(
+        code(store::outside),
+        help("a build sees nothing but its own folder: put a copy of the file there, or name it in sources.toml")
+    )]
+    Outside {
+        /// The link.
+        path: Utf8PathBuf,
+        /// What it says.
+        target: Utf8PathBuf,
+    },
+    /// Something that is no file.
+    #[error("`{path}` is neither a file nor a folder nor a link")]
+    #[diagnostic(code(store::special), help("take it out of the folder"))]
+    Special {
+        /// Its path.
+        path: Utf8PathBuf,
+    },
+    /// A name that is not UTF-8, or has control characters in it.
+    #[error("the name `{}` cannot be an input", path.escape_debug())]
+    #[diagnostic(code(store::name), help("rename it: names of inputs are UTF-8 without control characters"))]
+    Name {
+        /// Its path as far as it can be shown.
+        path: String,
+    },
+    /// It could not be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Snapshot {
+    /// Reads a folder. Left out are names that begin with a dot or a `#`, that end with `~`, and links that lead nowhere:
+    /// files of editors.
+    ///
+    /// # Errors
+    /// When something in it cannot be read or be an input.
+    pub fn take(folder: &Utf8Path) -> Result<Self, SnapshotError> {
+        Self::take_where(folder, |_| true)
+    }
+
+    /// The same, of a single file or of a folder, with only those entries for which `wanted` holds of their names.
+    ///
+    /// # Errors
+    /// As for [`take`](Self::take).
+    pub fn take_where(folder: &Utf8Path, wanted: impl Fn(&str) -> bool) -> Result<Self, SnapshotError> {
+        let mut snapshot = Self::default();
+        let walk = WalkDir::new(folder).sort_by_file_name().into_iter();
+        let kept = walk.filter_entry(|entry| {
+            let name = entry.file_name().to_string_lossy();
+            entry.depth() == 0 || !is_left_out(&name) && wanted(&name)
+        });
+        for entry in kept {
+            basalt_process::interrupt::check().map_err(StoreError::from)?;
+            let entry = entry.map_err(|error| {
+                let path = error.path().and_then(Utf8Path::from_path).unwrap_or(folder).to_owned();
+                StoreError::io("cannot read", &path)(error.into())
+            })?;
+            let name = || SnapshotError::Name {
+                path: entry.path().display().to_string(),
+            };
+            let path = Utf8Path::from_path(entry.path()).ok_or_else(name)?;
+            let below = path.strip_prefix(folder).map_err(|_| name())?;
+            if below.as_str().chars().any(char::is_control) {
+                return Err(name());
+            }
+            snapshot.add(folder, path, below, entry.file_type())?;
+        }
+        Ok(snapshot)
+    }
+
+    fn add(
+        &mut self,
+        folder: &Utf8Path,
+        path: &Utf8Path,
+        below: &Utf8Path,
+        kind: std::fs::FileType,
+    ) -> Result<(), SnapshotError> {
+        let failed = || StoreError::io("cannot read", path);
+        if kind.is_symlink() {
+            let target = path.read_link_utf8().map_err(failed())?;
+            if path.exists() {
+                if !stays_inside(below, &target) || folder == path {
+                    return Err(SnapshotError::Outside {
+                        path: path.to_owned(),
+                        target,
+                    });
+                }
+                self.links.insert(below.to_string(), target.into_string());
+            }
+        } else if kind.is_file() {
+            let bytes = fs_err::read(path).map_err(failed())?;
+            let executable = fs_err::metadata(path).map_err(failed())?.permissions().mode() & 0o100 != 0;
+            let name = if below.as_str().is_empty() {
+                path.file_name().unwrap_or_default()
+            } else {
+                below.as_str()
+            };
+            self.files.insert(
+                name.to_owned(),
+                SnapshotFile {
+                    blob: Blob::of(&bytes),
+                    bytes,
+                    mode: MODES[usize::from(executable)],
+                },
+            );
+        } else if !kind.is_dir() {
+            return Err(SnapshotError::Special { path: path.to_owned() });
+        }
+        Ok(())
+    }
+
+    /// Adds all of another snapshot below a path.
+    pub fn extend_below(&mut self, path: &str, other: Self) {
+        let below = |name: String| match path {
+            "" => name,
+            path => format!("{path}/{name}"),
+        };
+        self.files
+            .extend(other.files.into_iter().map(|(name, file)| (below(name), file)));
+        self.links
+            .extend(other.links.into_iter().map(|(name, link)| (below(name), link)));
+    }
+
+    /// Puts a file in, in place of one of the same name.
+    pub fn set(&mut self, name: &str, bytes: Vec<u8>) {
+        let mode = self.files.get(name).map_or(MODES[0], |known| known.mode);
+        let blob = Blob::of(&bytes);
+        self.files.insert(name.to_owned(), SnapshotFile { blob, bytes, mode });
+    }
+
+    /// The files by their paths below the folder.
+    pub fn files(&self) -> impl Iterator<Item = (&str, &SnapshotFile)> {
+        self.files.iter().map(|(name, file)| (name.as_str(), file))
+    }
+
+    /// Content of a file.
+    pub fn read(&self, name: &str) -> Option<&[u8]> {
+        self.files.get(name).map(|file| file.bytes.as_slice())
+    }
+
+    /// Entries for a directory, by their paths.
+    pub fn nodes(&self) -> impl Iterator<Item = (&str, Node)> {
+        let files = self.files.iter().map(|(name, file)| {
+            let node = Node::File {
+                blob: file.blob,
+                mode: file.mode,
+            };
+            (name.as_str(), node)
+        });
+        let links = self.links.iter().map(|(name, target)| {
+            let target = target.clone();
+            (name.as_str(), Node::Symlink { target })
+        });
+        files.chain(links)
+    }
+
+    /// The whole as a directory.
+    ///
+    /// # Errors
+    /// When names are in each other's way; of a folder that was read they are not.
+    pub fn directory(&self) -> Result<Directory, DirectoryError> {
+        let mut directory = Directory::new();
+        for (name, node) in self.nodes() {
+            directory.insert(name, node)?;
+        }
+        Ok(directory)
+    }
+
+    /// Writes everything below a folder, with modes as a checkout has them that was made with `umask`.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_to(&self, folder: &Utf8Path, umask: u32) -> Result<(), StoreError> {
+        for (name, file) in &self.files {
+            write_file(&folder.join(name), file, umask)?;
+        }
+        for (name, target) in &self.links {
+            let path = folder.join(name);
+            create_parent(&path)?;
+            std::os::unix::fs::symlink(target, &path).map_err(StoreError::io("cannot link", &path))?;
+        }
+        Ok(())
+    }
+}
+
+/// Writes one file of a snapshot.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_file(path: &Utf8Path, file: &SnapshotFile, umask: u32) -> Result<(), StoreError> {
+    create_parent(path)?;
+    let write = || {
+        fs_err::write(path, &file.bytes)?;
+        let mode = std::fs::Permissions::from_mode(file.mode & !(umask & 0o777) | 0o400);
+        fs_err::set_permissions(path, mode)
+    };
+    write().map_err(StoreError::io("cannot write", path))
+}
+
+fn create_parent(path: &Utf8Path) -> Result<(), StoreError> {
+    match path.parent() {
+        Some(parent) => fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent)),
+        None => Ok(()),
+    }
+}
+
+/// Files that editors leave beside those that are edited.
+fn is_left_out(name: &str) -> bool {
+    name.starts_with(['.', '#']) || name.ends_with('~')
+}
+
+/// Whether a link at `path` below a folder leads to somewhere in that folder, going by names.
+fn stays_inside(path: &Utf8Path, target: &Utf8Path) -> bool {
+    if target.is_absolute() {
+        return false;
+    }
+    let mut depth = path.components().count().saturating_sub(1);
+    for component in target.components() {
+        match component {
+            camino::Utf8Component::ParentDir if depth == 0 => return false,
+            camino::Utf8Component::ParentDir => depth -= 1,
+            camino::Utf8Component::CurDir => {}
+            _ => depth += 1,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
+        let guard = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::from_path_buf(guard.path().to_owned()).expect("UTF-8");
+        (guard, path)
+    }
+
+    #[test]
+    fn later_edits_do_not_reach_a_snapshot() {
+        let (_guard, path) = folder();
+        std::fs::write(path.join("x.spec"), "one").expect("written");
+        let snapshot = Snapshot::take(&path).expect("taken");
+        std::fs::write(path.join("x.spec"), "two").expect("written");
+        assert_eq!(snapshot.read("x.spec"), Some(&b"one"[..]));
+        let (_guard, copy) = folder();
+        snapshot.write_to(&copy, 0o022).expect("written");
+        assert_eq!(std::fs::read(copy.join("x.spec")).expect("read"), b"one");
+    }
+
+    #[test]
+    fn editors_files_are_no_inputs() {
+        let (_guard, path) = folder();
+        for name in ["a", ".a.swp", "a~", "#a#"] {
+            std::fs::write(path.join(name), name).expect("written");
+        }
+        std::os::unix::fs::symlink("nowhere", path.join(".#a")).expect("linked");
+        std::os::unix::fs::symlink("nowhere", path.join("dangling")).expect("linked");
+        let snapshot = Snapshot::take(&path).expect("taken");
+        let names: Vec<_> = snapshot.nodes().map(|(name, _)| name.to_owned()).collect();
+        assert_eq!(names, ["a"]);
+    }
+
+    #[test]
+    fn an_executable_file_is_another_input() {
+        let (_guard, path) = folder();
+        let digest = || Snapshot::take(&path).expect("taken").directory().expect("valid").blob();
+        std::fs::write(path.join("a"), "a").expect("written");
+        let before = digest();
+        std::fs::set_permissions(path.join("a"), std::fs::Permissions::from_mode(0o600)).expect("set");
+        assert_eq!(digest(), before);
+        std::fs::set_permissions(path.join("a"), std::fs::Permissions::from_mode(0o700)).expect("set");
+        assert_ne!(digest(), before);
+    }
+
+    #[test]
+    fn links_lead_nowhere_outside() {
+        let (_guard, path) = folder();
+        std::fs::create_dir(path.join("b")).expect("made");
+        std::fs::write(path.join("a"), "a").expect("written");
+        std::os::unix::fs::symlink("../a", path.join("b/inside")).expect("linked");
+        Snapshot::take(&path).expect("taken");
+        for target in ["/etc/passwd", "../../../../../../../etc/passwd"] {
+            std::os::unix::fs::symlink(target, path.join("b/outside")).expect("linked");
+            let error = Snapshot::take(&path).expect_err("outside");
+            assert!(matches!(error, SnapshotError::Outside { .. }), "{error}");
+            std::fs::remove_file(path.join("b/outside")).expect("removed");
+        }
+    }
+
+    #[test]
+    fn odd_entries_are_refused_by_name() {
+        let (_guard, path) = folder();
+        std::fs::write(path.join("two\nlines"), "").expect("written");
+        let error = Snapshot::take(&path).expect_err("a newline").to_string();
+        assert!(error.contains("two\\nlines"), "{error}");
+        std::fs::remove_file(path.join("two\nlines")).expect("removed");
+        rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path.join("pipe").as_std_path(),
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RUSR,
+            0,
+        )
+        .expect("made");
+        let error = Snapshot::take(&path).expect_err("a pipe");
+        assert!(matches!(error, SnapshotError::Special { .. }), "{error}");
+    }
+}
