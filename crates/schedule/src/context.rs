@@ -1,0 +1,110 @@
+//! Surroundings of a job while it is in work.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::jobserver::{Jobserver, Tokens};
+use crate::{JobId, JobserverError};
+
+/// Flag that ends a run.
+#[derive(Debug, Default)]
+pub(crate) struct Stop(AtomicBool);
+
+impl Stop {
+    pub(crate) fn request(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    pub(crate) fn requested(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// A job did not get its tokens.
+#[derive(Debug, Error, Diagnostic)]
+pub enum AcquireError {
+    /// The run is ending: another job failed, or Ctrl-C. The executor does not count the job's error as a failure then.
+    #[error("the run is ending")]
+    #[diagnostic(code(schedule::stopped))]
+    Stopped,
+    /// The jobserver failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Jobserver(#[from] JobserverError),
+}
+
+/// A job in work: its id, the results that it may use, and its tokens.
+pub struct JobContext<'a, T> {
+    job: JobId,
+    worker: usize,
+    results: &'a [OnceLock<T>],
+    jobserver: Option<&'a Jobserver>,
+    stop: &'a Stop,
+    stopped: AtomicBool,
+}
+
+impl<'a, T> JobContext<'a, T> {
+    pub(crate) fn new(
+        job: JobId,
+        worker: usize,
+        results: &'a [OnceLock<T>],
+        jobserver: Option<&'a Jobserver>,
+        stop: &'a Stop,
+    ) -> Self {
+        Self {
+            job,
+            worker,
+            results,
+            jobserver,
+            stop,
+            stopped: AtomicBool::new(false),
+        }
+    }
+
+    /// The job.
+    pub fn job(&self) -> JobId {
+        self.job
+    }
+
+    /// Number of the worker thread, from 0.
+    pub fn worker(&self) -> usize {
+        self.worker
+    }
+
+    /// Result of a job that has succeeded or was known; certain to be there for all that this job needs.
+    pub fn result(&self, job: JobId) -> Option<&'a T> {
+        self.results.get(job.index()).and_then(OnceLock::get)
+    }
+
+    /// True when the run is ending because another job failed or because of Ctrl-C: long work may give up.
+    pub fn is_stopping(&self) -> bool {
+        self.stop.requested()
+    }
+
+    /// Waits for so many tokens of the jobserver, at least one and at most all that there are, and holds them until the
+    /// value is dropped. To be called once per job and right before what computes, not for what looks up or fetches. One
+    /// token is for a program that is a client of the jobserver itself; a program that is not takes as many as it has
+    /// processes. Without a jobserver it returns at once.
+    ///
+    /// # Errors
+    /// [`AcquireError::Stopped`] when the run ends meanwhile.
+    pub fn acquire(&self, count: usize) -> Result<Tokens<'a>, AcquireError> {
+        let Some(jobserver) = self.jobserver else {
+            return Ok(Tokens::none());
+        };
+        match jobserver.acquire(count, || self.stop.requested())? {
+            Some(tokens) => Ok(tokens),
+            None => {
+                self.stopped.store(true, Ordering::SeqCst);
+                Err(AcquireError::Stopped)
+            }
+        }
+    }
+
+    pub(crate) fn was_stopped(&self) -> bool {
+        self.stopped.load(Ordering::SeqCst)
+    }
+}
