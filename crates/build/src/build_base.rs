@@ -3,7 +3,7 @@
 use basalt_action::{Blob, Node};
 use basalt_model::arch::Arch;
 use basalt_sandbox::{Root, Sandbox};
-use basalt_sdk::Tree;
+use basalt_sdk::{SdkTree, Toolchain};
 use basalt_store::{Snapshot, SnapshotError, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -35,12 +35,21 @@ pub struct Layer {
 }
 
 impl Layer {
-    /// A tree of the SDK.
-    pub fn of_tree(name: &str, tree: &Tree) -> Self {
+    /// The tree of build tools.
+    pub fn of_sdk(sdk: &SdkTree) -> Self {
         Self {
-            name: name.to_owned(),
-            root: tree.root,
-            path: tree.path.clone(),
+            name: "sdk".to_owned(),
+            root: sdk.root,
+            path: sdk.path.clone(),
+        }
+    }
+
+    /// The toolchain.
+    pub fn of_toolchain(toolchain: &Toolchain) -> Self {
+        Self {
+            name: "toolchain".to_owned(),
+            root: toolchain.root,
+            path: toolchain.path.clone(),
         }
     }
 

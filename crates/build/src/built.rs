@@ -1,28 +1,34 @@
-//! What building a package brings.
+//! Results of building a package.
 
+use basalt_action::{ActionResult, Blob, Execution, OutputFile};
 use basalt_model::digest::Digest;
 use basalt_repo::Package;
 use basalt_store::Store;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-/// A package that is built: what is kept of it, under the digest of all that went into it.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+use crate::BuildError;
+use crate::fingerprint::{METADATA, OUTPUT};
+
+/// A package that is built.
+#[derive(Debug, Clone)]
 pub struct Built {
     /// The source package's name.
     pub name: String,
-    /// The digest of all that went into it.
+    /// The key: the digest of the action that built it.
     pub key: Digest,
     /// The RPMs, by name.
     pub rpms: Vec<Rpm>,
-    /// How long it took, in seconds.
+    /// Seconds that the build took, wherever it was.
     pub seconds: u64,
+    /// Seconds of processor time that it took.
+    pub cpu_seconds: f64,
 }
 
-/// An RPM in the store.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+/// An RPM that a build made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rpm {
-    /// What its header says.
+    /// Its header, as far as solving and listing need it.
     pub package: Package,
     /// The usual name of the file.
     pub file: String,
@@ -33,22 +39,49 @@ pub struct Rpm {
 }
 
 impl Rpm {
-    /// Where the file is.
+    /// Path of the file in the store.
     pub fn path(&self, store: &Store) -> Utf8PathBuf {
         store.object_path(&self.digest)
-    }
-
-    /// The key of the tree that its payload makes when unpacked.
-    pub fn tree_key(&self) -> Digest {
-        let mut hasher = basalt_model::digest::Hasher::new();
-        hasher.fact("payload of rpm", self.digest.as_bytes());
-        hasher.finish()
     }
 }
 
 impl Built {
-    /// Whether everything that it lists is still in the store.
-    pub(crate) fn is_whole(&self, store: &Store) -> bool {
-        self.rpms.iter().all(|rpm| store.object(&rpm.digest).is_some())
+    /// The result of a build that was made before, as far as the store has all of it.
+    pub(crate) fn recall(name: &str, key: Digest, store: &Store) -> Option<Self> {
+        let result = store.action_result(&key)?;
+        let metadata = result.file(METADATA)?.blob;
+        let bytes = store.read_object(&metadata.digest).ok().flatten()?;
+        let rpms: Vec<Rpm> = serde_json::from_slice(&bytes).ok()?;
+        let whole = rpms.iter().all(|rpm| store.object(&rpm.digest).is_some());
+        whole.then(|| Self {
+            name: name.to_owned(),
+            key,
+            rpms,
+            seconds: result.execution.seconds(),
+            cpu_seconds: result.execution.cpu_seconds,
+        })
+    }
+
+    /// The result as it is kept, with the metadata of the RPMs in an object of its own.
+    pub(crate) fn to_result(&self, execution: Execution, store: &Store) -> Result<ActionResult, BuildError> {
+        let metadata = serde_json::to_vec(&self.rpms).map_err(BuildError::metadata)?;
+        let metadata = OutputFile {
+            path: METADATA.to_owned(),
+            blob: store.insert_bytes(&metadata)?,
+            is_executable: false,
+        };
+        let rpms = self.rpms.iter().map(|rpm| OutputFile {
+            path: format!("{OUTPUT}/{}", rpm.file),
+            blob: Blob {
+                digest: rpm.digest,
+                size: rpm.size,
+            },
+            is_executable: false,
+        });
+        Ok(ActionResult {
+            files: rpms.chain([metadata]).collect(),
+            execution,
+            ..ActionResult::default()
+        })
     }
 }

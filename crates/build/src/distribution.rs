@@ -1,82 +1,87 @@
 //! The packages of a checkout: their folders, and what their specs say.
 
-use std::collections::BTreeMap;
-use std::sync::Mutex;
+use std::sync::Arc;
 
-use basalt_model::digest::{Digest, Hasher};
+use basalt_action::ActionResult;
 use basalt_model::spelling::closest;
 use basalt_sandbox::Mount;
-use basalt_store::{Store, StoreError};
+use basalt_sources::SourceSet;
+use basalt_store::{Snapshot, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::conditions::Conditions;
-use crate::effort::Efforts;
-use crate::graph::Graph;
-use crate::root::{Ground, package_files};
+use crate::build_base::BuildBase;
+use crate::environment::BuildEnvironment;
+use crate::graph::{Graph, PackageId};
+use crate::package::Package;
+use crate::resources::ResourceEstimates;
 use crate::spec::{BINARY_FORMAT, Folder, SOURCE_FORMAT, SPECS, SourcePackage};
-use crate::{BuildError, parallel};
+use crate::{BuildError, fingerprint};
+
+/// Name of the file with the packages' estimates and limits, beside their folders.
+const RESOURCES: &str = "resources.toml";
 
 /// A distribution as its folder describes it.
 #[derive(Debug)]
 pub struct Distribution {
-    /// The packages, in the order of the graph's indexes.
-    pub folders: Vec<Folder>,
-    /// For each package, the digest of its folder's files.
-    pub digests: Vec<Digest>,
-    /// What they need of each other.
+    packages: Vec<Arc<Package>>,
+    /// Needs of the packages among each other.
     pub graph: Graph,
-    /// What work they are.
-    pub efforts: Efforts,
 }
 
 impl Distribution {
-    /// Reads all specs below `packages`. What a spec says is remembered in the store under the digest of its folder and
-    /// of `ground_digest`, so that only changed ones are read again.
+    /// Reads all packages below a folder. Everything in it is read once: later edits do not reach what is built from it.
+    /// Answers of rpmspec are kept in the store under the digest of what it was asked about.
     ///
     /// # Errors
-    /// When a spec cannot be read, or when they do not fit together.
-    pub fn read(
-        packages: &Utf8Path,
-        ground: &Ground,
-        ground_digest: &Digest,
-        store: &Store,
-    ) -> Result<Self, BuildError> {
+    /// When a folder or a spec cannot be read, or when they do not fit together.
+    pub fn read(packages: &Utf8Path, base: &BuildBase, store: &Store) -> Result<Self, BuildError> {
         let folders = folders(packages)?;
-        let mut digests = Vec::new();
-        for folder in &folders {
-            digests.push(digest(folder)?);
-        }
-        let efforts_path = packages.join("effort.toml");
-        let efforts = match fs_err::read_to_string(&efforts_path) {
-            Ok(text) => Efforts::parse(&text).map_err(|source| BuildError::Efforts {
-                path: efforts_path,
-                source: Box::new(source),
-            })?,
-            Err(_) => Efforts::default(),
-        };
-        let read = Mutex::new(BTreeMap::new());
-        parallel::each(folders.len(), |index| {
-            let package = read_spec(&folders[index], &digests[index], ground, ground_digest, store)?;
-            if let Ok(mut read) = read.lock() {
-                read.insert(index, package);
-            }
-            Ok::<_, BuildError>(())
-        })?;
-        let packages = read.into_inner().unwrap_or_default().into_values().collect();
+        let estimates = estimates(&packages.join(RESOURCES))?;
+        let read = basalt_schedule::each(folders.len(), |index| {
+            let folder = folders[index].clone();
+            let files = Snapshot::take(&folder.path)?;
+            let spec = read_spec(&folder, &files, base, store)?;
+            Ok::<_, BuildError>(Package {
+                sources: SourceSet::of_snapshot(&folder.path, &files)?,
+                effort: estimates.of(&folder.name, store),
+                limits: estimates.limits(&folder.name),
+                folder,
+                files,
+                spec,
+            })
+        })
+        .map_err(basalt_schedule::EachError::into_error)?;
+        Self::new(read)
+    }
+
+    /// Puts packages together.
+    ///
+    /// # Errors
+    /// When they do not fit together.
+    pub fn new(packages: Vec<Package>) -> Result<Self, BuildError> {
+        let specs = packages.iter().map(|package| package.spec.clone());
         Ok(Self {
-            folders,
-            digests,
-            graph: Graph::new(packages)?,
-            efforts,
+            graph: Graph::new(specs.collect())?,
+            packages: packages.into_iter().map(Arc::new).collect(),
         })
     }
 
-    /// The index of a package by the name of its source or of what it makes.
+    /// A package by its id.
+    pub fn package(&self, id: PackageId) -> &Package {
+        &self.packages[id.index()]
+    }
+
+    /// All packages with their ids, by name.
+    pub fn packages(&self) -> impl Iterator<Item = (PackageId, &Package)> {
+        self.graph.ids().map(|id| (id, self.package(id)))
+    }
+
+    /// Id of a package, by the name of its source or of what it makes.
     ///
     /// # Errors
     /// When there is none.
-    pub fn package(&self, name: &str) -> Result<usize, BuildError> {
-        let known = self.graph.index(name).or_else(|| self.graph.maker(name));
+    pub fn find(&self, name: &str) -> Result<PackageId, BuildError> {
+        let known = self.graph.id(name).or_else(|| self.graph.maker(name));
         known.ok_or_else(|| BuildError::NoSuchPackage {
             name: name.to_owned(),
             help: match closest(name, self.graph.names()) {
@@ -84,6 +89,17 @@ impl Distribution {
                 None => "the packages that are there: `ls distro/packages`".to_owned(),
             },
         })
+    }
+}
+
+fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => ResourceEstimates::parse(&text).map_err(|source| BuildError::Resources {
+            path: path.to_owned(),
+            source: Box::new(source),
+        }),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(ResourceEstimates::default()),
+        Err(error) => Err(StoreError::io("cannot read", path)(error).into()),
     }
 }
 
@@ -100,6 +116,7 @@ fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
             name: name.to_owned(),
             path: path.clone(),
         };
+        check_name(&folder)?;
         if !folder.spec().is_file() {
             return Err(BuildError::BadSpec {
                 path: folder.spec(),
@@ -113,61 +130,38 @@ fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
     Ok(folders)
 }
 
-/// The digest of everything in a package's folder: names, modes that matter, content.
-fn digest(folder: &Folder) -> Result<Digest, StoreError> {
-    let mut hasher = Hasher::new();
-    for (name, path) in package_files(folder)? {
-        let content = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
-        hasher.fact(name.as_str(), content);
+/// Names of packages are words of commands and parts of paths: one that begins with `-` would be an option.
+fn check_name(folder: &Folder) -> Result<(), BuildError> {
+    let ordinary = |letter: char| letter.is_ascii_alphanumeric() || "+-._".contains(letter);
+    let begins_well = folder.name.starts_with(|first: char| first.is_ascii_alphanumeric());
+    if begins_well && folder.name.chars().all(ordinary) {
+        return Ok(());
     }
-    Ok(hasher.finish())
+    Err(BuildError::BadSpec {
+        path: folder.path.clone(),
+        what: format!("`{}` cannot be the name of a package", folder.name.escape_debug()),
+        remedy: "names of packages are letters, digits, `+`, `-`, `.` and `_`, and begin with a letter or a digit"
+            .to_owned(),
+    })
 }
 
-fn read_spec(
-    folder: &Folder,
-    digest: &Digest,
-    ground: &Ground,
-    ground_digest: &Digest,
-    store: &Store,
-) -> Result<SourcePackage, BuildError> {
-    let mut hasher = Hasher::new();
-    hasher
-        .fact("what a spec says", "3")
-        .fact("folder", digest.as_bytes())
-        .fact("ground", ground_digest.as_bytes());
-    let key = hasher.finish();
-    if let Some(known) = store.result(&key) {
-        return Ok(known);
-    }
-    let conditions = Conditions::ordinary(ground.jobs);
-    let sandbox = ground
-        .sandbox(&conditions, None)
-        .mount(Mount::Bind {
-            from: folder.path.clone(),
-            to: SPECS.into(),
-            writable: false,
-        })
-        .mount(Mount::Bind {
-            from: folder.path.clone(),
-            to: "/build/SOURCES".into(),
-            writable: false,
-        });
-    let ask = |mode: &str, format: &str| {
-        let mut arguments = vec!["-q".to_owned(), mode.to_owned(), "--qf".to_owned(), format.to_owned()];
-        arguments.extend(ground.rpm_arguments(&conditions));
-        arguments.push(format!("{SPECS}/{}.spec", folder.name));
-        let output = sandbox.command("rpmspec", &arguments).output();
-        output.map(|output| output.text()).map_err(|source| BuildError::Spec {
-            path: folder.spec(),
-            source: Box::new(source),
-        })
-    };
+fn read_spec(folder: &Folder, files: &Snapshot, base: &BuildBase, store: &Store) -> Result<SourcePackage, BuildError> {
     let bad = |what: String, remedy: &str| BuildError::BadSpec {
         path: folder.spec(),
         what,
         remedy: remedy.to_owned(),
     };
-    let package = SourcePackage::parse(&ask("--srpm", SOURCE_FORMAT)?, &ask("--builtrpms", BINARY_FORMAT)?)
+    let query = Query {
+        folder,
+        files,
+        base,
+        store,
+    };
+    let (source, binaries) = (
+        query.ask("--srpm", SOURCE_FORMAT)?,
+        query.ask("--builtrpms", BINARY_FORMAT)?,
+    );
+    let package = SourcePackage::parse(&source, &binaries)
         .map_err(|what| bad(what, "this is a bug in basalt, or a new format of rpm"))?;
     if package.name != folder.name {
         let what = format!("its Name is `{}`", package.name);
@@ -176,32 +170,51 @@ fn read_spec(
             "a package's Name, its spec file and its folder have the same name",
         ));
     }
-    store.set_result(&key, &package)?;
     Ok(package)
 }
 
-/// The files of the distribution that every build sees, as a tree: macros where rpm looks for them.
-///
-/// # Errors
-/// When they cannot be copied.
-pub fn platform(macros: &Utf8Path, store: &Store) -> Result<(Utf8PathBuf, Digest), StoreError> {
-    let files = package_files(&Folder {
-        name: "macros".to_owned(),
-        path: macros.to_owned(),
-    })?;
-    let mut hasher = Hasher::new();
-    let mut contents = Vec::new();
-    for (name, path) in files {
-        let content = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
-        hasher.fact(name.as_str(), &content);
-        contents.push((name, content));
-    }
-    let key = hasher.finish();
-    let tree = store.tree_or_make::<StoreError>(&key, |tree| {
-        for (name, content) in &contents {
-            basalt_store::write::atomically(&tree.join("etc/rpm").join(name), content)?;
+/// A spec that rpmspec is asked about.
+struct Query<'a> {
+    folder: &'a Folder,
+    files: &'a Snapshot,
+    base: &'a BuildBase,
+    store: &'a Store,
+}
+
+impl Query<'_> {
+    fn ask(&self, mode: &str, format: &str) -> Result<String, BuildError> {
+        let name = &self.folder.name;
+        let action = fingerprint::query_action(self.base, name, self.files, mode, format)?.encode();
+        if let Some(known) = self.store.action_result(&action.key.digest) {
+            return Ok(String::from_utf8_lossy(&known.stdout).into_owned());
         }
-        Ok(())
-    })?;
-    Ok((tree, key))
+        let environment = BuildEnvironment::ordinary(self.base.jobs);
+        let arguments = fingerprint::rpmspec(&environment, self.base.arch, &format!("{name}.spec"), mode, format);
+        let workspace = self.store.workspace()?;
+        let copy = workspace.path().join("folder");
+        fs_err::create_dir(&copy).map_err(StoreError::io("cannot create", &copy))?;
+        self.files.write_to(&copy, environment.umask)?;
+        let bind = |from: &Utf8Path, to: &str| Mount::Bind {
+            from: from.to_owned(),
+            to: Utf8PathBuf::from(to),
+            writable: false,
+        };
+        let sandbox = self.base.sandbox(&[], &environment, None);
+        let sandbox = sandbox.mount(bind(&copy, SPECS)).mount(bind(&copy, "/build/SOURCES"));
+        let mut words = arguments.iter();
+        let program = words.next().map_or("rpmspec", String::as_str);
+        let output = sandbox
+            .command(program, words)
+            .output()
+            .map_err(|source| BuildError::Spec {
+                path: self.folder.spec(),
+                source: Box::new(source),
+            })?;
+        let result = ActionResult {
+            stdout: output.text().into_bytes(),
+            ..ActionResult::default()
+        };
+        self.store.put_action_result(&action, &result)?;
+        Ok(output.text())
+    }
 }

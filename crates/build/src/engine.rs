@@ -1,27 +1,37 @@
-//! The engine: carries a plan out, with workers that build, and one that fetches ahead of them.
+//! The engine: carries a plan out. Workers resolve, look up and build; one more thread fetches ahead of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use basalt_model::digest::{Digest, Hasher};
-use basalt_process::interrupt;
-use basalt_progress::{Outcome, Reporter, Unit};
-use basalt_repo::Package;
-use basalt_sources::{SourceSet, Tools};
+use basalt_model::digest::Digest;
+use basalt_process::{ProcessError, interrupt};
+use basalt_progress::{Outcome, Reporter, Task, Unit};
+use basalt_schedule::{
+    Completion, Ended, Estimate, Event, Executor, Job, JobContext, JobError, JobGraph, JobId, Jobserver, Observer, RunError,
+};
+use basalt_sources::{InputContent, Tools};
 use basalt_store::{Lock, Store};
+use camino::Utf8PathBuf;
 
-use crate::built::{Built, Rpm};
-use crate::conditions::Conditions;
+use crate::build_base::BuildBase;
+use crate::build_root::{BuildRoot, Inputs};
+use crate::built::Built;
 use crate::distribution::Distribution;
-use crate::inputs::{Facts, Inputs};
-use crate::perform::Rebuilt;
-use crate::root::{Asked, Ground, Source};
-use crate::schedule::{Next, Schedule};
-use crate::{BuildError, parallel, perform};
+use crate::environment::BuildEnvironment;
+use crate::execute::{self, Rebuilt};
+use crate::graph::PackageId;
+use crate::latest::Difference;
+use crate::materials::BuildMaterials;
+use crate::payload::Payloads;
+use crate::resolve::ResolvedBuild;
+use crate::{BuildError, latest};
 
-/// Changes when the engine builds differently, so that nothing built before is taken for the same.
-const ENGINE: &str = "1";
+/// Place of the jobserver's FIFO in a sandbox.
+const JOBSERVER: &str = "/run/jobserver";
+/// Jobs in work for each core: while one waits for the disk or for a program that keeps one core busy, another computes. The
+/// jobserver's tokens bound what computes.
+const JOBS_PER_CORE: usize = 2;
 
 /// All that building needs.
 pub struct Engine<'a> {
@@ -29,10 +39,8 @@ pub struct Engine<'a> {
     pub store: &'a Store,
     /// The packages.
     pub distribution: &'a Distribution,
-    /// What every build stands on.
-    pub ground: &'a Ground,
-    /// The digest of what every build stands on.
-    pub ground_digest: Digest,
+    /// What every build begins with.
+    pub base: &'a BuildBase,
     /// How sources are fetched.
     pub tools: &'a Tools,
     /// Where progress goes.
@@ -41,34 +49,58 @@ pub struct Engine<'a> {
     pub memory: u64,
     /// Whether to go on with what does not depend on a failure.
     pub keep_going: bool,
+    pub(crate) payloads: Payloads,
 }
 
-/// All that goes into the build of a package.
-#[derive(Debug, Clone)]
-pub struct Ingredients {
-    /// The digest of it.
+/// Why a package is built, or is not.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Explanation {
+    /// The key of its build as it is now.
     pub key: Digest,
-    /// Its sources in the store.
-    pub sources: Vec<Source>,
-    /// The unpacked RPMs that its spec asks for.
-    pub asked: Asked,
+    /// The key of its last build in this store.
+    pub before: Option<Digest>,
+    /// Whether the result of its build as it is now is known.
+    pub is_built: bool,
+    /// The inputs that differ between the two.
+    pub differences: Option<Vec<Difference>>,
 }
 
-/// A plan while it is carried out, shared by the workers.
-struct Work {
-    schedule: Schedule,
-    built: BTreeMap<usize, Built>,
-    failures: Vec<BuildError>,
-    stop: bool,
-}
+/// Results by package.
+pub type BuiltPackages = BTreeMap<PackageId, Arc<Built>>;
 
-impl Engine<'_> {
+impl<'a> Engine<'a> {
+    /// An engine that stops at the first failure.
+    pub fn new(
+        store: &'a Store,
+        distribution: &'a Distribution,
+        base: &'a BuildBase,
+        tools: &'a Tools,
+        reporter: &'a dyn Reporter,
+        memory: u64,
+    ) -> Self {
+        Self {
+            store,
+            distribution,
+            base,
+            tools,
+            reporter,
+            memory,
+            keep_going: false,
+            payloads: Payloads::default(),
+        }
+    }
+
+    /// The same, that goes on with what does not depend on a failure.
+    pub fn keep_going(self, keep_going: bool) -> Self {
+        Self { keep_going, ..self }
+    }
+
     /// Builds the packages and all that they need, as far as that is not built already, and returns the results of all
     /// of them by package.
     ///
     /// # Errors
     /// When a package fails, and when interrupted.
-    pub fn build(&self, targets: impl IntoIterator<Item = usize>) -> Result<BTreeMap<usize, Built>, BuildError> {
+    pub fn build(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
         let wanted = self.distribution.graph.closure(targets);
         let built = self.known(&wanted)?;
         if built.len() == wanted.len() {
@@ -84,8 +116,85 @@ impl Engine<'_> {
     ///
     /// # Errors
     /// When what goes into a package cannot be read.
-    pub fn built(&self, targets: impl IntoIterator<Item = usize>) -> Result<BTreeMap<usize, Built>, BuildError> {
+    pub fn built(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
         self.known(&self.distribution.graph.closure(targets))
+    }
+
+    /// A package with all that goes into its build; what it needs is built.
+    ///
+    /// # Errors
+    /// When something that it needs fails to build or cannot be had.
+    pub fn resolve(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
+        let needs = self.distribution.graph.needs(package).iter().copied();
+        let built = self.build(needs)?;
+        self.resolve_fetching(package, &built)
+    }
+
+    /// The build root of a package, as its build has it. What it needs is built.
+    ///
+    /// # Errors
+    /// When something that it needs fails to build or cannot be had.
+    pub fn build_root(&self, package: PackageId) -> Result<BuildRoot, BuildError> {
+        let build = self.resolve(package)?;
+        self.root(&build, &BuildEnvironment::ordinary(self.base.jobs), &[], self.base)
+    }
+
+    /// Builds a package once more, in another environment and with folders laid over all others, and keeps nothing of it.
+    ///
+    /// # Errors
+    /// When it fails in this environment.
+    pub fn rebuild(
+        &self,
+        build: &ResolvedBuild,
+        environment: &BuildEnvironment,
+        upper: &[Utf8PathBuf],
+    ) -> Result<Rebuilt, BuildError> {
+        let root = self.root(build, environment, upper, self.base)?;
+        let package = self.distribution.package(build.package);
+        execute::rebuild(package, root, self.store, self.reporter)
+    }
+
+    /// The inputs that differ between a package's build as it is now and the last one in this store; none where there was
+    /// none, or where its messages are gone. What it needs is built.
+    ///
+    /// # Errors
+    /// When something that it needs fails to build or cannot be had.
+    pub fn explain(&self, package: PackageId) -> Result<Explanation, BuildError> {
+        let build = self.resolve(package)?;
+        let name = self.distribution.package(package).name();
+        let before = latest::recall(name, self.base.arch, self.store);
+        let messages = |digest: &Digest| {
+            let known = build.action.messages.iter().find(|(blob, _)| blob.digest == *digest);
+            known.map(|(_, bytes)| bytes.clone()).or_else(|| self.store.read_object(digest).ok().flatten())
+        };
+        let differences = before.and_then(|before| latest::differences(&before, &build.key(), &messages));
+        Ok(Explanation {
+            key: build.key(),
+            before,
+            is_built: self.recall(&build).is_some(),
+            differences,
+        })
+    }
+
+    /// Everything that a package is built from, by name and digest. What it needs is built.
+    ///
+    /// # Errors
+    /// When something that it needs fails to build or cannot be had.
+    pub fn materials(&self, package: PackageId) -> Result<BuildMaterials, BuildError> {
+        let build = self.resolve(package)?;
+        BuildMaterials::of(&build, self.distribution.package(package), self.base, self.tools)
+    }
+
+    fn root(
+        &self,
+        build: &ResolvedBuild,
+        environment: &BuildEnvironment,
+        upper: &[Utf8PathBuf],
+        base: &BuildBase,
+    ) -> Result<BuildRoot, BuildError> {
+        let package = self.distribution.package(build.package);
+        let inputs = Inputs::bring(build, package, self.store, self.tools, self.reporter)?;
+        BuildRoot::prepare(build, package, &inputs, base, environment, upper, self.store)
     }
 
     fn lock(&self) -> Result<Lock, BuildError> {
@@ -98,304 +207,182 @@ impl Engine<'_> {
     }
 
     /// Those of the packages whose results are known, with all that they need.
-    fn known(&self, wanted: &BTreeSet<usize>) -> Result<BTreeMap<usize, Built>, BuildError> {
-        let mut built = BTreeMap::new();
-        for package in self
-            .distribution
-            .graph
-            .order()?
-            .into_iter()
-            .filter(|package| wanted.contains(package))
-        {
-            if self
-                .distribution
-                .graph
-                .needs(package)
-                .iter()
-                .all(|need| built.contains_key(need))
+    fn known(&self, wanted: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
+        let graph = &self.distribution.graph;
+        let mut built = BuiltPackages::new();
+        for package in graph.order()?.into_iter().filter(|package| wanted.contains(package)) {
+            interrupt::check()?;
+            if !graph.needs(package).iter().all(|need| built.contains_key(need)) {
+                continue;
+            }
+            if let Some(build) = self.resolve_known(package, &built)?
+                && let Some(known) = self.recall(&build)
             {
-                let sysroot = self.sysroot(package, &built)?;
-                let key = self.key(package, &sysroot)?;
-                if let Some(known) = self.result(&key) {
-                    // It may have been built before there were such notes.
-                    self.remember(package, key, &sysroot)?;
-                    built.insert(package, known);
-                }
+                built.insert(package, Arc::new(known));
             }
         }
         Ok(built)
     }
 
-    fn result(&self, key: &Digest) -> Option<Built> {
-        self.store
-            .result::<Built>(key)
-            .filter(|built| built.is_whole(self.store))
+    fn recall(&self, build: &ResolvedBuild) -> Option<Built> {
+        let name = self.distribution.package(build.package).name();
+        Built::recall(name, build.key(), self.store)
     }
 
-    /// The RPMs that a package is compiled against, chosen among the results of what it is built from.
-    fn sysroot(&self, package: usize, built: &BTreeMap<usize, Built>) -> Result<Vec<Rpm>, BuildError> {
-        let graph = &self.distribution.graph;
-        let source = &graph.packages()[package];
-        let sources = graph.closure(graph.needs(package).iter().copied());
-        let available: Vec<&Rpm> = sources
-            .iter()
-            .filter_map(|source| built.get(source))
-            .flat_map(|built| &built.rpms)
-            .collect();
-        solve(&source.build_requires, &available).map_err(|error| BuildError::Unsolvable {
-            package: source.name.clone(),
-            source: error,
-        })
-    }
-
-    /// The digest of all that goes into a package.
-    fn key(&self, package: usize, sysroot: &[Rpm]) -> Result<Digest, BuildError> {
-        let folder = &self.distribution.folders[package];
-        let mut hasher = Hasher::new();
-        hasher
-            .fact("engine", ENGINE)
-            .fact("ground", self.ground_digest.as_bytes())
-            .fact("package", &folder.name)
-            .fact("folder", self.distribution.digests[package].as_bytes())
-            .fact("sources", SourceSet::load(&folder.path)?.digest(self.tools)?.as_bytes());
-        for rpm in sysroot {
-            hasher.fact("sysroot", rpm.digest.as_bytes());
-        }
-        Ok(hasher.finish())
-    }
-
-    /// Writes down what goes into a package, for those who ask where it comes from.
-    fn remember(&self, package: usize, key: Digest, sysroot: &[Rpm]) -> Result<(), BuildError> {
-        let facts = Facts {
-            folder: &self.distribution.folders[package],
-            package: &self.distribution.graph.packages()[package],
-            arch: self.ground.arch.name(),
-            engine: ENGINE,
-            key,
-            ground: self.ground_digest,
-            sysroot,
-            tools: self.tools,
-        };
-        Inputs::remember(&facts, self.store)
-    }
-
-    fn carry_out(
-        &self,
-        wanted: &BTreeSet<usize>,
-        built: BTreeMap<usize, Built>,
-    ) -> Result<BTreeMap<usize, Built>, BuildError> {
-        let graph = &self.distribution.graph;
-        let count = graph.packages().len();
-        let needs = (0..count).map(|package| graph.needs(package).clone()).collect();
-        let names = &self.distribution.folders;
-        let efforts = names
-            .iter()
-            .map(|folder| self.distribution.efforts.of(&folder.name, self.store))
-            .collect();
-        let mut schedule = Schedule::new(needs, efforts, self.memory);
-        for package in (0..count).filter(|package| !wanted.contains(package) || built.contains_key(package)) {
-            schedule.done(package);
-        }
-        let order = schedule.pending();
-        let total = self
-            .reporter
-            .task("building packages", Unit::Items, Some(order.len() as u64));
-        let fetches: Vec<Mutex<Option<Vec<Source>>>> = (0..count).map(|_| Mutex::new(None)).collect();
-        let work = Mutex::new(Work {
-            schedule,
-            built,
-            failures: Vec::new(),
-            stop: false,
+    fn carry_out(&self, wanted: &BTreeSet<PackageId>, built: BuiltPackages) -> Result<BuiltPackages, BuildError> {
+        let plan = self.plan()?;
+        let only: BTreeSet<JobId> = wanted.iter().map(|package| job(*package)).collect();
+        let left = (wanted.len() - built.len()) as u64;
+        let total = self.reporter.task("building packages", Unit::Items, Some(left));
+        let workspace = self.store.workspace()?;
+        let jobserver = Jobserver::create(workspace.path(), self.base.jobs)?;
+        let advance = Advance(total.as_ref());
+        let executor = Executor::new(&plan)
+            .only(&only)
+            .workers(self.base.jobs.saturating_mul(JOBS_PER_CORE))
+            .memory_mib(self.memory)
+            .keep_going(self.keep_going)
+            .jobserver(&jobserver)
+            .observer(&advance);
+        let order = self.fetch_order(wanted, &built, &plan);
+        let known = built.into_iter().map(|(package, built)| (job(package), built));
+        let done = AtomicBool::new(false);
+        let run = std::thread::scope(|scope| {
+            scope.spawn(|| self.fetch_ahead(&order, &done));
+            let run = executor.run(known, |context| self.one(context, &jobserver));
+            done.store(true, Ordering::Relaxed);
+            run
         });
-        let changed = Condvar::new();
-        std::thread::scope(|scope| {
-            scope.spawn(|| self.fetch_ahead(&order, &fetches, &work));
-            let workers: Vec<_> = (0..parallel::cores())
-                .map(|_| scope.spawn(|| self.worker(&fetches, &work, &changed, total.as_ref())))
-                .collect();
-            for worker in workers {
-                // A worker that panics has said so on standard error.
-                drop(worker.join());
+        match run.into_results() {
+            Ok(results) => {
+                total.finish(Outcome::Done);
+                let ids = self.distribution.graph.ids().zip(results);
+                Ok(ids.filter_map(|(id, built)| Some((id, built?))).collect())
             }
-            lock(&work).stop = true;
-        });
-        let Work {
-            built, mut failures, ..
-        } = work.into_inner().unwrap_or_else(PoisonError::into_inner);
-        if failures.is_empty() && !interrupt::requested() {
-            total.finish(Outcome::Done);
-            return Ok(built);
+            Err(error) => {
+                total.finish(Outcome::Failed);
+                Err(failure(error))
+            }
         }
-        total.finish(Outcome::Failed);
-        interrupt::check()?;
-        Err(if failures.len() == 1 {
-            failures.remove(0)
-        } else {
-            BuildError::Several { others: failures }
-        })
+    }
+
+    /// The packages as jobs; a job's position is its package's.
+    fn plan(&self) -> Result<JobGraph, BuildError> {
+        let graph = &self.distribution.graph;
+        let jobs = graph.ids().map(|id| {
+            let package = self.distribution.package(id);
+            Job {
+                name: package.name().to_owned(),
+                needs: graph.needs(id).iter().map(|need| job(*need)).collect(),
+                estimate: Estimate {
+                    seconds: package.effort.seconds,
+                    memory_mib: package.effort.memory,
+                },
+            }
+        });
+        Ok(JobGraph::new(jobs.collect())?)
+    }
+
+    /// Those of the packages that are still to be built, the most urgent first.
+    fn fetch_order(&self, wanted: &BTreeSet<PackageId>, built: &BuiltPackages, plan: &JobGraph) -> Vec<PackageId> {
+        let mut order: Vec<_> = wanted.iter().copied().filter(|id| !built.contains_key(id)).collect();
+        order.sort_by_key(|id| std::cmp::Reverse(plan.urgency(job(*id))));
+        order
     }
 
     /// Fetches the sources of what is to be built, in the order in which they will be needed. What cannot be had is no
     /// failure yet: it may turn out that nothing needs it.
-    fn fetch_ahead(&self, order: &[usize], fetches: &[Mutex<Option<Vec<Source>>>], work: &Mutex<Work>) {
+    fn fetch_ahead(&self, order: &[PackageId], done: &AtomicBool) {
         for package in order {
-            if interrupt::requested() || lock(work).stop {
+            if interrupt::requested() || done.load(Ordering::Relaxed) {
                 return;
             }
-            if let Err(error) = self.fetch(*package, fetches) {
+            if let Err(error) = self.fetch(*package) {
                 tracing::debug!(%error, "fetching ahead failed");
             }
         }
     }
 
-    fn fetch(&self, package: usize, fetches: &[Mutex<Option<Vec<Source>>>]) -> Result<Vec<Source>, BuildError> {
-        let mut fetched = lock(&fetches[package]);
-        if let Some(sources) = fetched.as_ref() {
-            return Ok(sources.clone());
-        }
-        let set = SourceSet::load(&self.distribution.folders[package].path)?;
-        let sources: Vec<_> = set
-            .fetch(self.store, self.tools, self.reporter)?
-            .into_iter()
-            .map(|source| Source {
-                name: source.name,
-                path: source.path,
-            })
-            .collect();
-        *fetched = Some(sources.clone());
-        Ok(sources)
-    }
-
-    fn worker(
-        &self,
-        fetches: &[Mutex<Option<Vec<Source>>>],
-        work: &Mutex<Work>,
-        changed: &Condvar,
-        total: &dyn basalt_progress::Task,
-    ) {
-        let mut state = lock(work);
-        loop {
-            if interrupt::requested() || state.stop {
-                return;
-            }
-            match state.schedule.next() {
-                Next::Finished => {
-                    changed.notify_all();
-                    return;
+    fn fetch(&self, id: PackageId) -> Result<(), BuildError> {
+        let package = self.distribution.package(id);
+        for input in package.sources.inputs(self.tools)? {
+            match input.content {
+                InputContent::File { blob } if self.store.object(&blob.digest).is_none() => {
+                    package.sources.fetch_file(&input.name, self.store, self.reporter)?;
                 }
-                Next::Wait => {
-                    let waited = changed.wait_timeout(state, Duration::from_millis(200));
-                    state = waited.unwrap_or_else(PoisonError::into_inner).0;
+                InputContent::Modules(modules) => {
+                    modules.fetch(self.store, self.tools, self.reporter)?;
                 }
-                Next::Build(package) => {
-                    let before = state.built.clone();
-                    drop(state);
-                    let result = self.one(package, &before, fetches);
-                    state = lock(work);
-                    total.advance(1);
-                    match result {
-                        Ok(built) => {
-                            state.built.insert(package, built);
-                            state.schedule.done(package);
-                        }
-                        Err(error) => {
-                            state.stop |= error.is_interrupt() || !self.keep_going;
-                            if !error.is_interrupt() {
-                                state.failures.push(error);
-                            }
-                            state.schedule.failed(package);
-                        }
-                    }
-                    changed.notify_all();
-                }
+                _ => {}
             }
         }
+        Ok(())
     }
 
     /// Builds one package, unless it turns out that just this was built before.
     fn one(
         &self,
-        package: usize,
-        built: &BTreeMap<usize, Built>,
-        fetches: &[Mutex<Option<Vec<Source>>>],
-    ) -> Result<Built, BuildError> {
-        let folder = &self.distribution.folders[package];
-        let sysroot = self.sysroot(package, built)?;
-        let key = self.key(package, &sysroot)?;
-        if let Some(known) = self.result(&key) {
+        context: &JobContext<'_, Arc<Built>>,
+        jobserver: &Jobserver,
+    ) -> Result<Completion<Arc<Built>>, BuildError> {
+        let graph = &self.distribution.graph;
+        let id = graph.at(context.job().index()).ok_or_else(|| BuildError::Lost {
+            file: "a job's package".to_owned(),
+        })?;
+        let below = graph.closure(graph.needs(id).iter().copied());
+        let built = below.into_iter();
+        let built = built.filter_map(|need| Some((need, Arc::clone(context.result(job(need))?))));
+        let build = self.resolve_fetching(id, &built.collect())?;
+        let package = self.distribution.package(id);
+        if let Some(known) = self.recall(&build) {
             self.reporter
-                .task(&folder.name, Unit::Items, None)
+                .task(package.name(), Unit::Items, None)
                 .finish(Outcome::Cached);
-            return Ok(known);
+            return Ok(Completion::Cached(Arc::new(known)));
         }
-        let sources = self.fetch(package, fetches)?;
-        let asked = perform::unpacked(&sysroot, self.store)?;
-        let expected = &self.distribution.graph.packages()[package];
-        let job = perform::Job {
-            folder,
-            key,
-            sources: &sources,
-            asked: &asked,
-            expected,
-        };
-        let built = perform::build(&job, self.ground, self.store, self.reporter)?;
-        self.remember(package, key, &sysroot)?;
-        Ok(built)
-    }
-
-    /// All that goes into the build of a package; what it needs is built, and its sources are fetched.
-    ///
-    /// # Errors
-    /// When something that it needs fails to build or cannot be had.
-    pub fn ingredients(&self, package: usize) -> Result<Ingredients, BuildError> {
-        let built = self.build(self.distribution.graph.needs(package).iter().copied())?;
-        let fetches: Vec<_> = (0..=package).map(|_| Mutex::new(None)).collect();
-        let sysroot = self.sysroot(package, &built)?;
-        Ok(Ingredients {
-            key: self.key(package, &sysroot)?,
-            asked: perform::unpacked(&sysroot, self.store)?,
-            sources: self.fetch(package, &fetches)?,
-        })
-    }
-
-    /// Builds a package once more, on a ground and under conditions that are told, and keeps nothing of it.
-    ///
-    /// # Errors
-    /// When it fails under these conditions.
-    pub fn rebuild(
-        &self,
-        package: usize,
-        ingredients: &Ingredients,
-        ground: &Ground,
-        conditions: &Conditions,
-    ) -> Result<Rebuilt, BuildError> {
-        let job = perform::Job {
-            folder: &self.distribution.folders[package],
-            key: ingredients.key,
-            sources: &ingredients.sources,
-            asked: &ingredients.asked,
-            expected: &self.distribution.graph.packages()[package],
-        };
-        perform::rebuild(&job, ground, conditions, self.store, self.reporter)
+        let environment = BuildEnvironment::ordinary(self.base.jobs);
+        let root = self.root(&build, &environment, &[], self.base)?;
+        let variables = jobserver.environment(JOBSERVER.into());
+        let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
+        let root = root.with_jobserver(jobserver.path(), JOBSERVER, variables);
+        let _token = context.acquire(1)?;
+        let built = execute::build(&build, package, &root, self.store, self.reporter)?;
+        latest::remember(package.name(), self.base.arch, &build.action, self.store);
+        Ok(Completion::Executed(Arc::new(built)))
     }
 }
 
-/// The RPMs that fulfil the requests, sorted by name.
-///
-/// # Errors
-/// When there is no such set; the error explains why.
-pub fn solve(requests: &[String], available: &[&Rpm]) -> Result<Vec<Rpm>, basalt_repo::SolveError> {
-    let packages: Vec<Package> = available.iter().map(|rpm| rpm.package.clone()).collect();
-    let chosen = basalt_repo::solve(requests, &packages)?;
-    let mut rpms: Vec<Rpm> = chosen
+/// Tells how many packages came to their end.
+struct Advance<'a>(&'a dyn Task);
+
+impl Observer for Advance<'_> {
+    fn event(&self, _: JobId, event: Event) {
+        if matches!(event, Event::Ended(Ended::Executed | Ended::Cached | Ended::Failed)) {
+            self.0.advance(1);
+        }
+    }
+}
+
+fn job(package: PackageId) -> JobId {
+    JobId::new(package.index())
+}
+
+/// The error of the whole: one failure as itself, several together.
+fn failure(error: RunError<BuildError>) -> BuildError {
+    let failures = match error {
+        RunError::Interrupted => return ProcessError::Interrupted.into(),
+        RunError::Failed(failures) => failures,
+    };
+    let mut errors: Vec<_> = failures
         .into_iter()
-        .filter_map(|package| available.iter().find(|rpm| rpm.package == *package))
-        .map(|rpm| (*rpm).clone())
+        .map(|failure| match failure.error {
+            JobError::Failed(error) => error,
+            JobError::Panicked(panic) => panic.into(),
+        })
         .collect();
-    rpms.sort_by(|one, other| one.file.cmp(&other.file));
-    Ok(rpms)
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    if errors.len() == 1 {
+        errors.remove(0)
+    } else {
+        BuildError::Several { others: errors }
+    }
 }

@@ -1,7 +1,7 @@
 //! How building goes wrong.
 
 use basalt_process::ProcessError;
-use basalt_store::StoreError;
+use basalt_store::{SnapshotError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -76,10 +76,13 @@ pub enum BuildError {
         /// Which one may be meant.
         help: String,
     },
-    /// The file of efforts is wrong.
+    /// The file of estimates and limits is wrong.
     #[error("{path} cannot be read: {source}")]
-    #[diagnostic(code(build::effort))]
-    Efforts {
+    #[diagnostic(
+        code(build::resources),
+        help("it holds a table for each package: seconds, memory_mib, and limits = {{ minutes, memory_mib, processes, disk_mib }}")
+    )]
+    Resources {
         /// The file.
         path: Utf8PathBuf,
         /// Where and what.
@@ -108,6 +111,49 @@ pub enum BuildError {
         #[diagnostic_source]
         source: basalt_repo::SolveError,
     },
+    /// Inputs of an action that are in each other's way.
+    #[error("the inputs of {what} cannot be put together")]
+    #[diagnostic(code(build::inputs))]
+    Inputs {
+        /// A package, or something that every build begins with.
+        what: String,
+        /// Which.
+        source: basalt_action::DirectoryError,
+    },
+    /// A folder of the checkout that cannot be an input.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Snapshot(Box<SnapshotError>),
+    /// Something that was in the store a moment ago.
+    #[error("`{file}` is no longer in the store, or is damaged")]
+    #[diagnostic(code(build::lost), help("run the same command again: it is made anew"))]
+    Lost {
+        /// What.
+        file: String,
+    },
+    /// Metadata of RPMs that cannot be written as JSON.
+    #[error("the metadata of the packages cannot be written")]
+    #[diagnostic(code(build::metadata), help("this is a bug in basalt"))]
+    Metadata {
+        /// Why.
+        source: serde_json::Error,
+    },
+    /// Jobs that need one another in a circle.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Jobs(#[from] basalt_schedule::GraphError),
+    /// The jobserver failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Jobserver(#[from] basalt_schedule::JobserverError),
+    /// A token of the jobserver could not be had.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Token(#[from] basalt_schedule::AcquireError),
+    /// A bug of ours in a worker.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Panic(#[from] basalt_schedule::Panic),
     /// An RPM cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -131,6 +177,10 @@ pub enum BuildError {
 }
 
 impl BuildError {
+    pub(crate) fn metadata(source: serde_json::Error) -> Self {
+        Self::Metadata { source }
+    }
+
     /// Whether it is only that we were asked to stop.
     pub fn is_interrupt(&self) -> bool {
         match self {

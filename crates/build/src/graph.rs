@@ -104,6 +104,11 @@ impl Graph {
         (0..self.packages.len()).map(PackageId)
     }
 
+    /// Id of the package at a position among all.
+    pub fn at(&self, index: usize) -> Option<PackageId> {
+        (index < self.packages.len()).then_some(PackageId(index))
+    }
+
     /// A package by its id.
     pub fn package(&self, id: PackageId) -> &SourcePackage {
         &self.packages[id.0]

@@ -1,47 +1,56 @@
 //! From spec files to RPMs.
 //!
 //! ```text
-//! distro/packages/*/*.spec --(rpmspec, remembered)--> spec::SourcePackage
-//!     all of them --(who makes what, who asks for what)--> graph::Graph
-//!     a target --(what is known already, what is longest)--> schedule::Schedule
-//!     a package --(solve its BuildRequires)--> sysroot --(digest of all that goes in)--> key
-//!     key unknown --(root::BuildRoot: overlay, no network)--> rpmbuild --> built::Built, in the store
+//! distro/packages/*/ ──(read once: Snapshot)──▶ files ──(rpmspec)──▶ spec ──▶ package::Package
+//!     all of them ──(who makes what, who asks for what)──▶ graph::Graph
+//!     a package + results of what it needs ──(resolve: BuildRequires solved)──▶ sysroot, tools, sources
+//!         ──(fingerprint: one action, by content)──▶ key
+//!     key known ──▶ built::Built, from the store
+//!     key unknown ──(build_root: overlay, no network)──▶ rpmbuild ──(execute)──▶ built::Built, into the store
 //! ```
+//!
+//! The engine runs this for many packages at once, as jobs of [`basalt_schedule`]. The module `fingerprint` is the whole
+//! recipe of a key, with its reasons.
 //!
 //! What a build asks for becomes its sysroot: headers and libraries of the machine that the package is for. A package that
 //! provides `build-tool` is for the machine that builds instead; the compiler is one. Its files lie over the SDK's, so that
 //! they run, and are in no sysroot.
 //!
-//! A key is made from the digests of the RPMs that a build sees, not from the keys of their packages. So when a package
-//! is built again and comes out the same, nothing above it is built again: early cut-off.
-//!
-//! What surrounds a build ([`Conditions`]) is in no key: [`Engine::rebuild`] builds under other ones, for the room that
-//! compares. What went into a package is kept beside its result ([`Inputs`]), for statements of where it comes from.
+//! The [`BuildEnvironment`] surrounds a build without being an input; [`Engine::rebuild`] builds in another one, for the crate
+//! that compares. [`BuildMaterials`] say what went into a package, for statements of where it comes from.
 
+mod build_base;
+mod build_root;
 mod built;
-mod conditions;
 mod distribution;
-mod effort;
 mod engine;
+mod environment;
 mod error;
+mod execute;
+mod fingerprint;
 mod graph;
-mod inputs;
+mod latest;
 pub mod log;
-mod parallel;
-mod perform;
-mod root;
-mod schedule;
+mod materials;
+mod package;
+mod payload;
+mod resolve;
+mod resources;
 mod spec;
 
+pub use basalt_model::BUILD_TIME;
+pub use build_base::{BuildBase, Layer};
+pub use build_root::BuildRoot;
 pub use built::{Built, Rpm};
-pub use conditions::Conditions;
-pub use distribution::{Distribution, platform};
-pub use effort::Efforts;
-pub use engine::{Engine, Ingredients, solve};
+pub use distribution::Distribution;
+pub use engine::{BuiltPackages, Engine, Explanation};
+pub use environment::BuildEnvironment;
 pub use error::BuildError;
-pub use graph::{Graph, GraphError};
-pub use inputs::{Ingredient, Inputs};
-pub use parallel::cores;
-pub use perform::Rebuilt;
-pub use root::{Asked, BUILD_TIME, BuildRoot, Ground, Source};
+pub use execute::Rebuilt;
+pub use graph::{Graph, GraphError, PackageId};
+pub use latest::Difference;
+pub use materials::{BuildMaterials, UsedRpm};
+pub use package::{Effort, Package};
+pub use resolve::{ResolvedBuild, solve};
+pub use resources::ResourceEstimates;
 pub use spec::{BinaryPackage, Folder, SourcePackage};

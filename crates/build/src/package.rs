@@ -4,8 +4,16 @@ use basalt_action::Limits;
 use basalt_sources::SourceSet;
 use basalt_store::Snapshot;
 
-use crate::schedule::Effort;
 use crate::spec::{Folder, SourcePackage};
+
+/// Work that a package is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Effort {
+    /// Seconds that it took when last measured, or an estimate.
+    pub seconds: u64,
+    /// The most memory that it takes, in MiB.
+    pub memory: u64,
+}
 
 /// A package of a distribution.
 #[derive(Debug, Clone)]

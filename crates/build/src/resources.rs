@@ -7,7 +7,7 @@ use basalt_model::digest::{Digest, Hasher};
 use basalt_store::Store;
 use serde::{Deserialize, Serialize};
 
-use crate::schedule::Effort;
+use crate::package::Effort;
 
 /// Bounds of a package that does not say otherwise.
 const LIMITS: PackageLimits = PackageLimits {

@@ -37,6 +37,19 @@ pub enum SourcesError {
         /// The difference.
         what: Mismatch,
     },
+    /// Inputs that are in each other's way.
+    #[error("the sources of {package} cannot be put together")]
+    #[diagnostic(code(sources::inputs))]
+    Inputs {
+        /// The package.
+        package: String,
+        /// Which.
+        source: basalt_action::DirectoryError,
+    },
+    /// A folder that cannot be an input.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Snapshot(#[from] basalt_store::SnapshotError),
     /// No place had it.
     #[error(
         "{file}, a source of {package}, cannot be had from any of its places:{}",

@@ -1,7 +1,7 @@
 //! Fetching and verifying upstream source.
 //!
-//! A package's `sources.toml` ([`basalt_model::source_lock`]) says what it is made from. [`SourceSet::digest`] is the
-//! digest of all that it names, which needs no network; [`SourceSet::fetch`] brings it into the store:
+//! A package's `sources.toml` ([`basalt_model::source_lock`]) says what it is made from. [`SourceSet::inputs`] are the
+//! inputs of its build by their digests, which needs no network; fetching brings them into the store:
 //!
 //! ```text
 //! [[file]]   Debian's archive, or upstream's URL, or pypi    --(size, SHA-256)-->  an object
@@ -17,6 +17,7 @@ mod download;
 mod error;
 mod finding;
 mod go;
+mod input;
 mod lock;
 mod materials;
 mod repository;
@@ -24,6 +25,7 @@ mod set;
 
 pub use error::SourcesError;
 pub use finding::SourceFinding;
+pub use input::{Input, InputContent, Modules};
 pub use lock::{Relocked, relock};
 pub use materials::Material;
-pub use set::{Fetched, SourceSet, Tools};
+pub use set::{SourceSet, Tools};

@@ -74,8 +74,11 @@ impl SourceSet {
             add(&self.folder.join(&locked.lock), plain(locked.lock.as_str()))?;
         }
         for tree in &self.lock.trees {
-            for path in repository::list(self, tree, tools)? {
-                add(&tools.root.join(&path), path.to_string())?;
+            for (name, file) in repository::snapshot(self, tree, tools)?.files() {
+                materials.push(Material {
+                    sha256: file.blob.digest,
+                    ..Material::named(name.to_owned(), &[])
+                });
             }
         }
         Ok(materials)

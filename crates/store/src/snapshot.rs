@@ -170,6 +170,11 @@ impl Snapshot {
         self.files.insert(name.to_owned(), SnapshotFile { blob, bytes, mode });
     }
 
+    /// Takes a file out.
+    pub fn remove(&mut self, name: &str) -> Option<SnapshotFile> {
+        self.files.remove(name)
+    }
+
     /// The files by their paths below the folder.
     pub fn files(&self) -> impl Iterator<Item = (&str, &SnapshotFile)> {
         self.files.iter().map(|(name, file)| (name.as_str(), file))

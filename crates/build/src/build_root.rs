@@ -1,0 +1,211 @@
+//! The build root of one package on the disk, and the command that runs in it.
+
+use basalt_process::Command;
+use basalt_progress::Reporter;
+use basalt_sandbox::{Mount, Sandbox};
+use basalt_sources::{InputContent, Tools};
+use basalt_store::{Store, StoreError, Workspace, write_file};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::build_base::BuildBase;
+use crate::environment::BuildEnvironment;
+use crate::package::Package;
+use crate::resolve::ResolvedBuild;
+use crate::{BuildError, fingerprint, payload};
+
+/// Inputs of a build that are in the store, by their paths.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// Unpacked build tools, laid over the SDK, the uppermost first.
+    pub tools: Vec<Utf8PathBuf>,
+    /// Unpacked RPMs that the package is compiled against, the uppermost first.
+    pub sysroot: Vec<Utf8PathBuf>,
+    /// Files and folders that are mounted into SOURCES, by their names there.
+    pub sources: Vec<(String, Utf8PathBuf)>,
+}
+
+/// A build root that is put together and not yet used.
+#[derive(Debug)]
+pub struct BuildRoot {
+    workspace: Workspace,
+    sandbox: Sandbox,
+    package: String,
+    arguments: Vec<String>,
+}
+
+impl Inputs {
+    /// Brings everything that a build needs into the store: unpacks payloads, fetches sources.
+    ///
+    /// # Errors
+    /// When something cannot be had.
+    pub(crate) fn bring(
+        build: &ResolvedBuild,
+        package: &Package,
+        store: &Store,
+        tools: &Tools,
+        reporter: &dyn Reporter,
+    ) -> Result<Self, BuildError> {
+        let mut inputs = Self::default();
+        for (rpms, paths) in [
+            (&build.tools, &mut inputs.tools),
+            (&build.sysroot, &mut inputs.sysroot),
+        ] {
+            for rpm in rpms {
+                paths.push(payload::path(rpm, store)?);
+            }
+        }
+        for input in package.sources.inputs(tools)? {
+            let path = match input.content {
+                InputContent::File { blob } => {
+                    let path = match store.intact_object(&blob.digest)? {
+                        Some(path) => path,
+                        None => package.sources.fetch_file(&input.name, store, reporter)?,
+                    };
+                    Some(path)
+                }
+                InputContent::Modules(modules) => {
+                    let directory = modules.fetch(store, tools, reporter)?;
+                    Some(store.directory_path(&directory.root.digest))
+                }
+                InputContent::Repository(_) => None,
+            };
+            inputs.sources.extend(path.map(|path| (input.name, path)));
+        }
+        Ok(inputs)
+    }
+}
+
+impl BuildRoot {
+    /// Puts the build root of a package together in a workspace of the store. `upper` are folders that are laid over all
+    /// others, for builds that are to differ in what must not matter.
+    ///
+    /// # Errors
+    /// When files cannot be written.
+    pub(crate) fn prepare(
+        build: &ResolvedBuild,
+        package: &Package,
+        inputs: &Inputs,
+        base: &BuildBase,
+        environment: &BuildEnvironment,
+        upper: &[Utf8PathBuf],
+        store: &Store,
+    ) -> Result<Self, BuildError> {
+        let workspace = store.workspace()?;
+        let top = workspace.path().join("build");
+        let scratch = workspace.path().join("scratch");
+        for path in [&scratch, &top.join("SPECS"), &top.join("SOURCES")] {
+            fs_err::create_dir_all(path).map_err(StoreError::io("cannot create", path))?;
+        }
+        write_folder(package, &top, environment.umask)?;
+        for (name, snapshot) in &build.repository {
+            snapshot.write_to(&top.join("SOURCES").join(name), environment.umask)?;
+        }
+        let layers: Vec<_> = upper.iter().chain(&inputs.tools).cloned().collect();
+        let mut sandbox = base
+            .sandbox(&layers, environment, Some(scratch))
+            .mount(Mount::Bind {
+                from: top,
+                to: environment.directory.clone(),
+                writable: true,
+            })
+            .mount(Mount::Stack {
+                layers: inputs.sysroot.clone(),
+                to: "/sysroot".into(),
+            });
+        for (name, path) in &inputs.sources {
+            sandbox = sandbox.mount(Mount::Bind {
+                from: path.clone(),
+                to: environment.directory.join("SOURCES").join(name),
+                writable: false,
+            });
+        }
+        if environment.in_memory {
+            sandbox = sandbox.mount(Mount::Memory {
+                to: environment.directory.join("BUILD"),
+            });
+        }
+        Ok(Self {
+            workspace,
+            sandbox,
+            package: package.name().to_owned(),
+            arguments: fingerprint::rpmbuild(environment, base.arch, &package.spec_file()),
+        })
+    }
+
+    /// Shows a file of the host in the sandbox, for writing, and sets variables.
+    pub(crate) fn with_jobserver(mut self, fifo: &Utf8Path, at: &str, variables: Vec<(String, String)>) -> Self {
+        self.sandbox = self.sandbox.mount(Mount::Bind {
+            from: fifo.to_owned(),
+            to: at.into(),
+            writable: true,
+        });
+        for (name, value) in variables {
+            self.sandbox = self.sandbox.env(name, value);
+        }
+        self
+    }
+
+    /// The command that builds the package.
+    pub fn rpmbuild(&self) -> Command {
+        let mut words = self.arguments.iter();
+        let program = words.next().map_or("rpmbuild", String::as_str);
+        self.sandbox.command(program, words)
+    }
+
+    /// A shell in the build root, for a person.
+    pub fn shell(&self) -> Command {
+        let words: Vec<_> = self.arguments.iter().map(basalt_process::quote).collect();
+        let greeting = format!(
+            "echo 'The sandbox of {name}: sources in SOURCES, what it is compiled against in /sysroot. To build:'; \
+             echo; echo {command}; echo; echo 'With -bp, -bc or -bi in place of -bb it stops after %prep, %build or %install.'; \
+             PS1='[{name}] \\w# ' exec bash --norc -i",
+            name = self.package,
+            command = basalt_process::quote(words.join(" ")),
+        );
+        let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
+        self.sandbox
+            .clone()
+            .env("TERM", terminal)
+            .command("bash", ["-c", &greeting])
+    }
+
+    /// The RPMs that were made, sorted by name.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, StoreError> {
+        let folder = self.workspace.path().join("build/RPMS");
+        let mut rpms = Vec::new();
+        for arch in list(&folder)? {
+            rpms.extend(list(&arch)?.into_iter().filter(|path| path.extension() == Some("rpm")));
+        }
+        rpms.sort();
+        Ok(rpms)
+    }
+}
+
+/// The package's folder: the spec in SPECS, everything else in SOURCES.
+fn write_folder(package: &Package, top: &Utf8Path, umask: u32) -> Result<(), StoreError> {
+    let spec = package.spec_file();
+    let mut others = package.files.clone();
+    if let Some(file) = others.remove(&spec) {
+        write_file(&top.join("SPECS").join(&spec), &file, umask)?;
+    }
+    others.write_to(&top.join("SOURCES"), umask)
+}
+
+/// The folders and files in a folder that nobody but the sandbox has written to: links are left out.
+fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
+    let failed = || StoreError::io("cannot list", folder);
+    if !folder.is_dir() || folder.is_symlink() {
+        return Ok(Vec::new());
+    }
+    let mut found = Vec::new();
+    for entry in folder.read_dir_utf8().map_err(failed())? {
+        let entry = entry.map_err(failed())?;
+        if !entry.file_type().map_err(failed())?.is_symlink() {
+            found.push(entry.into_path());
+        }
+    }
+    Ok(found)
+}

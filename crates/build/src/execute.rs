@@ -1,0 +1,155 @@
+//! One package: its build root, its build, its results.
+
+use std::io::Write as _;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use basalt_action::Execution;
+use basalt_process::ProcessError;
+use basalt_progress::{Outcome, Reporter, Task, Unit};
+use basalt_store::{Store, StoreError};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::build_root::BuildRoot;
+use crate::built::{Built, Rpm};
+use crate::log::{self, Follower};
+use crate::package::Package;
+use crate::resolve::ResolvedBuild;
+use crate::{BuildError, resources};
+
+/// Runs the build in a root that was put together, and keeps the result.
+pub(crate) fn build(
+    build: &ResolvedBuild,
+    package: &Package,
+    root: &BuildRoot,
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<Built, BuildError> {
+    let name = package.name();
+    let task = reporter.task(name, Unit::Items, None);
+    let started = now();
+    let log = log::path(store.root(), name);
+    run(root, name, &log, task.as_ref())?;
+    let execution = Execution {
+        started,
+        ended: now(),
+        ..Execution::default()
+    };
+    let built = Built {
+        name: name.to_owned(),
+        key: build.key(),
+        rpms: collect(root, store, package, &log)?,
+        seconds: execution.seconds(),
+        cpu_seconds: execution.cpu_seconds,
+    };
+    store.put_action_result(&build.action, &built.to_result(execution, store)?)?;
+    resources::remember(name, built.seconds, store);
+    task.finish(Outcome::Done);
+    Ok(built)
+}
+
+/// A package that was built once more. Its files are gone when it is dropped.
+#[derive(Debug)]
+pub struct Rebuilt {
+    /// The RPMs, sorted by name.
+    pub rpms: Vec<Utf8PathBuf>,
+    /// Seconds that it took.
+    pub seconds: u64,
+    _root: BuildRoot,
+}
+
+/// Runs the build in a root that was put together, and keeps nothing.
+pub(crate) fn rebuild(
+    package: &Package,
+    root: BuildRoot,
+    store: &Store,
+    reporter: &dyn Reporter,
+) -> Result<Rebuilt, BuildError> {
+    let name = package.name();
+    let task = reporter.task(&format!("{name} again"), Unit::Items, None);
+    let started = now();
+    let log = log::path(store.root(), &format!("{name}-again"));
+    run(&root, name, &log, task.as_ref())?;
+    task.finish(Outcome::Done);
+    Ok(Rebuilt {
+        rpms: root.rpms()?,
+        seconds: u64::try_from(now().saturating_sub(started)).unwrap_or(0),
+        _root: root,
+    })
+}
+
+/// Seconds since 1970.
+fn now() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Runs rpmbuild, with everything that it writes in the log.
+fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<(), BuildError> {
+    let file = fs_err::File::create(log).map_err(StoreError::io("cannot write the log", log))?;
+    let mut writer = std::io::BufWriter::new(file);
+    let mut follower = Follower::new();
+    let mut write_error = None;
+    let result = root.rpmbuild().lines(|line| {
+        if let Err(error) = writeln!(writer, "{line}") {
+            write_error.get_or_insert(error);
+        }
+        if follower.line(line) {
+            task.detail(follower.phase.name());
+        }
+    });
+    let flushed = writer.flush().err();
+    match result {
+        Ok(()) => match write_error.or(flushed) {
+            Some(error) => Err(StoreError::io("cannot write the log", log)(error).into()),
+            None => Ok(()),
+        },
+        Err(error) if error.is_interrupt() => Err(error.into()),
+        Err(error @ ProcessError::Failed { .. }) => Err(BuildError::Failed {
+            package: name.to_owned(),
+            phase: follower.phase,
+            lines: follower.telling(),
+            log: log.to_owned(),
+            ended: Some(Box::new(error)),
+        }),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Takes the RPMs into the store, and sees that they are those that the spec declares.
+fn collect(root: &BuildRoot, store: &Store, expected: &Package, log: &Utf8Path) -> Result<Vec<Rpm>, BuildError> {
+    let mut rpms = Vec::new();
+    for path in root.rpms()? {
+        let package = basalt_repo::read_package(&path)?;
+        let (digest, size) = store.insert_file(&path)?;
+        let file = path.file_name().unwrap_or_default().to_owned();
+        rpms.push(Rpm {
+            package,
+            file,
+            digest,
+            size,
+        });
+    }
+    let made = |name: &str| rpms.iter().any(|rpm| rpm.package.name == name);
+    let missing: Vec<_> = expected
+        .spec
+        .binaries
+        .iter()
+        .map(|binary| binary.name.as_str())
+        .filter(|name| !made(name))
+        .collect();
+    let what = if rpms.is_empty() {
+        "it made no package (a spec without a %files section makes none)".to_owned()
+    } else if missing.is_empty() {
+        return Ok(rpms);
+    } else {
+        format!(
+            "the packages {} that its spec declares were not made (have they a %files section?)",
+            missing.join(", ")
+        )
+    };
+    Err(BuildError::Result {
+        package: expected.name().to_owned(),
+        what,
+        log: log.to_owned(),
+    })
+}

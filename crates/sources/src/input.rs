@@ -1,0 +1,145 @@
+//! Sources as inputs of an action: by what the lock says, before anything is fetched.
+
+use basalt_action::{Action, Blob, Node, OutputDirectory};
+use basalt_model::source_lock::{Crates, GoModules};
+use basalt_progress::Reporter;
+use basalt_store::{Snapshot, Store};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{SourceSet, SourcesError, Tools, crates, download, go, repository};
+
+/// A source of a package.
+#[derive(Debug)]
+pub struct Input<'s> {
+    /// Its name for the spec.
+    pub name: String,
+    /// Its content.
+    pub content: InputContent<'s>,
+}
+
+/// Content of a source.
+#[derive(Debug)]
+pub enum InputContent<'s> {
+    /// A file that is downloaded; the lock says its digest.
+    File {
+        /// Its digest and size.
+        blob: Blob,
+    },
+    /// A folder of modules or crates; an action makes it.
+    Modules(Modules<'s>),
+    /// Files of this repository, as they were when they were read.
+    Repository(Snapshot),
+}
+
+/// Go modules or crates that an action brings.
+#[derive(Debug)]
+pub struct Modules<'s> {
+    set: &'s SourceSet,
+    kind: ModulesKind<'s>,
+    /// The action that makes the folder.
+    pub action: Action,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum ModulesKind<'s> {
+    Go(&'s GoModules),
+    Crates(&'s Crates),
+}
+
+impl Modules<'_> {
+    /// The folder that the action made before. That its content is in the store is not asked.
+    pub fn known(&self, store: &Store) -> Option<OutputDirectory> {
+        let result = store.action_result(&self.action.key().digest)?;
+        result.directory().cloned()
+    }
+
+    /// The folder, whose content is in the store afterwards.
+    ///
+    /// # Errors
+    /// When it cannot be fetched.
+    pub fn fetch(&self, store: &Store, tools: &Tools, reporter: &dyn Reporter) -> Result<OutputDirectory, SourcesError> {
+        store.made_directory(&self.action, |folder| match self.kind {
+            ModulesKind::Go(modules) => go::fill(self.set, modules, folder, store, tools, reporter),
+            ModulesKind::Crates(locked) => crates::fill(self.set, locked, folder, store, reporter),
+        })
+    }
+}
+
+impl SourceSet {
+    /// Everything that the lock names. Files of the repository are read; nothing is fetched.
+    ///
+    /// # Errors
+    /// When the lock names files of the repository that are not there or cannot be inputs.
+    pub fn inputs(&self, tools: &Tools) -> Result<Vec<Input<'_>>, SourcesError> {
+        let mut inputs = Vec::new();
+        for file in &self.lock.files {
+            let blob = Blob {
+                digest: file.sha256,
+                size: file.size,
+            };
+            inputs.push(Input {
+                name: file.file.clone(),
+                content: InputContent::File { blob },
+            });
+        }
+        let mut add = |name: &str, kind, action| {
+            inputs.push(Input {
+                name: name.to_owned(),
+                content: InputContent::Modules(Modules {
+                    set: self,
+                    kind,
+                    action,
+                }),
+            });
+        };
+        for modules in &self.lock.go {
+            add("gomodcache", ModulesKind::Go(modules), go::action(self, modules, tools)?);
+        }
+        for locked in &self.lock.cargo {
+            add("vendor", ModulesKind::Crates(locked), crates::action(self, locked)?);
+        }
+        for tree in &self.lock.trees {
+            inputs.push(Input {
+                name: tree.name.clone(),
+                content: InputContent::Repository(repository::snapshot(self, tree, tools)?),
+            });
+        }
+        Ok(inputs)
+    }
+
+    /// A downloaded file in the store, fetched if need be.
+    ///
+    /// # Errors
+    /// When the lock has no file of that name, and when it cannot be had.
+    pub fn fetch_file(&self, name: &str, store: &Store, reporter: &dyn Reporter) -> Result<Utf8PathBuf, SourcesError> {
+        let file = self.lock.files.iter().find(|file| file.file == name);
+        let file = file.ok_or_else(|| SourcesError::NoSuchFile {
+            lock: self.lock_path(),
+            path: Utf8Path::new(name).to_owned(),
+        })?;
+        download::fetch(self, file, store, reporter)
+    }
+
+    /// Puts files into the input root of an action that fetches.
+    pub(crate) fn action_inputs(
+        &self,
+        files: impl IntoIterator<Item = (&'static str, Node)>,
+    ) -> Result<basalt_action::Directory, SourcesError> {
+        let mut inputs = basalt_action::Directory::new();
+        for (name, node) in files {
+            inputs.insert(name, node).map_err(|source| SourcesError::Inputs {
+                package: self.package.clone(),
+                source,
+            })?;
+        }
+        Ok(inputs)
+    }
+}
+
+/// A file of an input root, from its content.
+pub(crate) fn file_node(content: &[u8]) -> Node {
+    Node::File {
+        blob: Blob::of(content),
+        mode: 0o644,
+    }
+}
