@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use basalt_build::{BuildError, Built, Distribution, Engine};
+use basalt_build::{BuildBase, BuildError, Built, Distribution, Engine};
 use basalt_model::arch::Arch;
-use basalt_model::digest::{Digest, Hasher};
 use basalt_progress::Outcome;
+use basalt_sdk::Toolchain;
 use basalt_sources::Tools;
 use basalt_store::Store;
 use basalt_tests::{Cli, Failed, Place, Recorder, shown};
@@ -18,7 +18,8 @@ pub const ALL: [&str; 4] = ["garden", "house", "stone", "wall"];
 /// What the tests share: the trees that every build stands on.
 pub struct Ground {
     place: Place,
-    toolchain: Utf8PathBuf,
+    nursery: Store,
+    toolchain: Toolchain,
     counter: AtomicUsize,
 }
 
@@ -28,8 +29,7 @@ pub struct Distro {
     pub root: Utf8PathBuf,
     /// Its store.
     pub store: Store,
-    ground: basalt_build::Ground,
-    ground_digest: Digest,
+    base: BuildBase,
     tools: Tools,
     program: Utf8PathBuf,
 }
@@ -42,7 +42,8 @@ impl Ground {
         let toolchain = basalt_sdk::toolchain(&nursery, &place.sdk, &description, Arch::X86_64).map_err(shown)?;
         Ok(Self {
             place,
-            toolchain: toolchain.path,
+            nursery,
+            toolchain,
             counter: AtomicUsize::new(0),
         })
     }
@@ -61,22 +62,12 @@ impl Ground {
 
         let store = Store::open(&folder.join("store")).map_err(shown)?;
         self.share_trees(store.root())?;
-        let (platform, platform_digest) = basalt_build::platform(&root.join("distro/macros"), &store).map_err(shown)?;
         let sdk = &self.place.sdk;
-        let mut hasher = Hasher::new();
-        hasher
-            .fact("sdk", sdk.digest.as_bytes())
-            .fact("platform", platform_digest.as_bytes());
         Ok(Distro {
+            base: BuildBase::make(&root, sdk, Arch::X86_64, &store).map_err(shown)?,
             tools: Tools::new(&root, sdk),
             root,
             store,
-            ground: basalt_build::Ground {
-                layers: vec![platform, self.toolchain.clone(), sdk.path.clone()],
-                arch: Arch::X86_64,
-                jobs: basalt_build::cores(),
-            },
-            ground_digest: hasher.finish(),
             program: self.place.surroundings.program.clone(),
         })
     }
@@ -87,12 +78,17 @@ impl Ground {
             let name = tree.file_name().unwrap_or_default();
             std::os::unix::fs::symlink(tree, store.join("trees").join(name))?;
         }
+        let (sdk, toolchain) = (self.place.sdk.key, self.toolchain.key);
+        for (from, key) in [(&self.place.store, sdk), (&self.nursery, toolchain)] {
+            let name = format!("actions/{key}");
+            fs_err::copy(from.root().join(&name), store.join(&name))?;
+        }
         Ok(())
     }
 
     /// The large trees, each in a folder `trees` of some store.
     pub fn shared_trees(&self) -> [&Utf8Path; 2] {
-        [&self.toolchain, &self.place.sdk.path]
+        [&self.toolchain.path, &self.place.sdk.path]
     }
 }
 
@@ -126,7 +122,7 @@ impl Distro {
     /// Reads the specs.
     pub fn read(&self) -> Result<Distribution, BuildError> {
         let packages = self.root.join("distro/packages");
-        Distribution::read(&packages, &self.ground, &self.ground_digest, &self.store)
+        Distribution::read(&packages, &self.base, &self.store)
     }
 
     /// Builds packages, and says which were built rather than known, in the order in which they were.
@@ -144,22 +140,15 @@ impl Distro {
         recorder: &Recorder,
     ) -> Result<BTreeMap<String, Built>, BuildError> {
         let distribution = self.read()?;
-        let engine = Engine {
-            store: &self.store,
-            distribution: &distribution,
-            ground: &self.ground,
-            ground_digest: self.ground_digest,
-            tools: &self.tools,
-            reporter: recorder,
-            memory: 4096,
-            keep_going,
-        };
+        let engine = Engine::new(&self.store, &distribution, &self.base, &self.tools, recorder, 4096);
+        let engine = engine.keep_going(keep_going);
         let targets = names
             .iter()
-            .map(|name| distribution.package(name))
+            .map(|name| distribution.find(name))
             .collect::<Result<Vec<_>, _>>()?;
         let built = engine.build(targets)?;
-        Ok(built.into_values().map(|built| (built.name.clone(), built)).collect())
+        let built = built.into_values();
+        Ok(built.map(|built| (built.name.clone(), (*built).clone())).collect())
     }
 
     /// The command on this checkout and store.

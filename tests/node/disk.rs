@@ -63,14 +63,21 @@ pub fn composed_again_it_is_the_same(plant: &Plant) -> Result<(), Failed> {
     let mut rpms = Vec::new();
     for installed in &plant.facts.packages {
         let path = plant.place.store.object_path(&installed.digest);
-        rpms.push((basalt_repo::read_package(&path).map_err(shown)?, path, installed.digest));
+        let size = fs_err::metadata(&path)?.len();
+        rpms.push((
+            basalt_repo::read_package(&path).map_err(shown)?,
+            path,
+            installed.digest,
+            size,
+        ));
     }
     let payloads: Vec<_> = rpms
         .iter()
-        .map(|(package, path, digest)| Payload {
+        .map(|(package, path, digest, size)| Payload {
             package,
             path,
             digest: *digest,
+            size: *size,
         })
         .collect();
     let catalogue = Catalogue::read(&plant.place.surroundings.checkout.join("distro/packages")).map_err(shown)?;
@@ -105,7 +112,7 @@ pub fn an_image_that_was_killed_is_composed_again(plant: &Plant) -> Result<(), F
     let (copy, store) = (folder.join("checkout"), folder.join("store"));
     checkout_with_image(&plant.place.surroundings.checkout, &copy, "killed")?;
     // What is made here must not be found by the next run of this test.
-    for part in ["objects", "trees", "results"] {
+    for part in ["objects", "trees", "actions", "results"] {
         link_all(&plant.place.store.root().join(part), &store.join(part), &[])?;
     }
     let cli = plant.cli.clone().env("BASALT_ROOT", &copy).env("BASALT_STORE", &store);

@@ -35,7 +35,7 @@ impl Plant {
     /// Has everything composed that is not.
     pub fn prepare(place: Place) -> Result<Self, Failed> {
         let store = place.folder("s")?;
-        for part in ["objects", "trees", "results"] {
+        for part in ["objects", "trees", "actions", "results"] {
             std::os::unix::fs::symlink(place.store.root().join(part), store.join(part))?;
         }
         let cli = place.surroundings.cli().env("BASALT_STORE", &store);

@@ -233,7 +233,10 @@ impl Directory {
             let message = known
                 .get(&blob)
                 .ok_or_else(|| format!("the directory `{}` is not in the message", below.name))?;
-            directory.add(&below.name, Node::Directory(Self::from_message(message, known, depth + 1)?))?;
+            directory.add(
+                &below.name,
+                Node::Directory(Self::from_message(message, known, depth + 1)?),
+            )?;
         }
         Ok(directory)
     }

@@ -61,10 +61,7 @@ pub struct Execution {
 /// A message that is no result of ours.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[error("the action result cannot be read: {0}")]
-#[diagnostic(
-    code(action::result),
-    help("it counts as unknown, and the action is run again")
-)]
+#[diagnostic(code(action::result), help("it counts as unknown, and the action is run again"))]
 pub struct MalformedResult(pub String);
 
 /// Resources as they are written.

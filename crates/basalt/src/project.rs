@@ -1,9 +1,8 @@
 //! A checkout of Basalt with all that a command needs to work on it.
 
 use basalt_bom::Catalogue;
-use basalt_build::{Distribution, Engine, Ground};
+use basalt_build::{BuildBase, Distribution, Engine};
 use basalt_model::arch::Arch;
-use basalt_model::digest::{Digest, Hasher};
 use basalt_progress::Reporter;
 use basalt_sdk::SdkTree;
 use basalt_sources::Tools;
@@ -23,14 +22,12 @@ pub struct Project {
     pub terminal: Terminal,
 }
 
-/// The tools of a checkout, ready to build with.
-pub struct Workshop {
+/// The tools and packages of a checkout, ready to build with.
+pub struct BuildContext {
     /// The tree of build tools.
     pub sdk: SdkTree,
-    /// What every build stands on.
-    pub ground: Ground,
-    /// Its digest.
-    pub ground_digest: Digest,
+    /// Folders that every build begins with.
+    pub base: BuildBase,
     /// The packages.
     pub distribution: Distribution,
     /// How sources are fetched.
@@ -63,31 +60,14 @@ impl Project {
     }
 
     /// Makes the SDK if need be, and reads the packages.
-    pub fn workshop(&self) -> Result<Workshop> {
-        let distro = self.distro();
-        let arch = Arch::X86_64;
+    pub fn build_context(&self) -> Result<BuildContext> {
         let sdk = self.sdk()?;
-        let toolchain = basalt_sdk::toolchain(&self.store, &sdk, &distro.join("toolchain/toolchain.toml"), arch)?;
-        let (platform, platform_digest) = basalt_build::platform(&distro.join("macros"), &self.store)?;
-        let mut hasher = Hasher::new();
-        hasher
-            .fact("arch", arch.name())
-            .fact("sdk", sdk.digest.as_bytes())
-            .fact("toolchain", toolchain.digest.as_bytes())
-            .fact("platform", platform_digest.as_bytes());
-        let ground_digest = hasher.finish();
-        let layers = vec![platform, toolchain.path, sdk.path.clone()];
-        let ground = Ground {
-            layers,
-            arch,
-            jobs: basalt_build::cores(),
-        };
-        let distribution = Distribution::read(&distro.join("packages"), &ground, &ground_digest, &self.store)?;
+        let base = BuildBase::make(&self.root, &sdk, Arch::X86_64, &self.store)?;
+        let distribution = Distribution::read(&self.distro().join("packages"), &base, &self.store)?;
         let tools = Tools::new(&self.root, &sdk);
-        Ok(Workshop {
+        Ok(BuildContext {
             sdk,
-            ground,
-            ground_digest,
+            base,
             distribution,
             tools,
         })
@@ -142,19 +122,17 @@ impl Project {
     }
 }
 
-impl Workshop {
+impl BuildContext {
     /// The engine that builds these packages.
-    pub fn engine<'a>(&'a self, project: &'a Project, keep_going: bool) -> Engine<'a> {
-        Engine {
-            store: &project.store,
-            distribution: &self.distribution,
-            ground: &self.ground,
-            ground_digest: self.ground_digest,
-            tools: &self.tools,
-            reporter: &project.terminal,
-            memory: memory(),
-            keep_going,
-        }
+    pub fn engine<'a>(&'a self, project: &'a Project) -> Engine<'a> {
+        Engine::new(
+            &project.store,
+            &self.distribution,
+            &self.base,
+            &self.tools,
+            &project.terminal,
+            memory(),
+        )
     }
 }
 

@@ -127,7 +127,7 @@ impl Description<'_> {
         let mut hasher = Hasher::new();
         hasher
             .fact("debian node", RECIPE)
-            .fact("sdk", sdk.digest.as_bytes())
+            .fact("sdk", sdk.root.digest.as_bytes())
             .fact("kernel arguments", WATCHED.join(" "));
         for path in [&self.folder.join("packages.toml"), self.sysctl] {
             hasher.fact("file", fs_err::read(path).map_err(BenchError::io("cannot read", path))?);

@@ -4,11 +4,16 @@ use basalt_action::{Blob, Node};
 use basalt_model::arch::Arch;
 use basalt_sandbox::{Root, Sandbox};
 use basalt_sdk::{SdkTree, Toolchain};
-use basalt_store::{Snapshot, SnapshotError, Store};
+use basalt_store::{Snapshot, SnapshotError, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::BuildError;
 use crate::environment::BuildEnvironment;
+
+/// Files of a checkout that the folders are made from.
+const SDK_LOCK: &str = "distro/sdk/sdk.lock";
+const TOOLCHAIN: &str = "distro/toolchain/toolchain.toml";
+const MACROS: &str = "distro/macros";
 
 /// Folders that every build begins with, stacked upon each other.
 #[derive(Debug, Clone)]
@@ -67,7 +72,7 @@ impl Layer {
             None => {
                 let workspace = store.workspace()?;
                 let folder = workspace.path().join("macros");
-                fs_err::create_dir(&folder).map_err(basalt_store::StoreError::io("cannot create", &folder))?;
+                fs_err::create_dir(&folder).map_err(StoreError::io("cannot create", &folder))?;
                 placed.write_to(&folder, 0o022)?;
                 let adopted = store.adopt_directory(&folder)?;
                 store.directory_path(&adopted.root.digest)
@@ -79,6 +84,30 @@ impl Layer {
 }
 
 impl BuildBase {
+    /// The folders of a checkout: its macros, the toolchain, the SDK.
+    ///
+    /// # Errors
+    /// When files of the checkout cannot be read, or when the toolchain cannot be made.
+    pub fn make(checkout: &Utf8Path, sdk: &SdkTree, arch: Arch, store: &Store) -> Result<Self, BuildError> {
+        let description = checkout.join(TOOLCHAIN);
+        let toolchain = basalt_sdk::toolchain(store, sdk, &description, arch)?;
+        let (macros, files) = Layer::of_macros(&checkout.join(MACROS), store)?;
+        let mut materials = Vec::new();
+        for path in [SDK_LOCK, TOOLCHAIN] {
+            let content =
+                fs_err::read(checkout.join(path)).map_err(StoreError::io("cannot read", &checkout.join(path)))?;
+            materials.push((path.to_owned(), Blob::of(content)));
+        }
+        let files = files.files();
+        materials.extend(files.map(|(name, file)| (format!("{MACROS}/{name}"), file.blob)));
+        Ok(Self {
+            layers: vec![macros, Layer::of_toolchain(&toolchain), Layer::of_sdk(sdk)],
+            arch,
+            jobs: basalt_schedule::cores(),
+            materials,
+        })
+    }
+
     /// The layers as inputs of an action, by their place in the stack.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = (String, Node)> {
         let layers = self.layers.iter().enumerate();

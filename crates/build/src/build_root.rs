@@ -46,10 +46,7 @@ impl Inputs {
         reporter: &dyn Reporter,
     ) -> Result<Self, BuildError> {
         let mut inputs = Self::default();
-        for (rpms, paths) in [
-            (&build.tools, &mut inputs.tools),
-            (&build.sysroot, &mut inputs.sysroot),
-        ] {
+        for (rpms, paths) in [(&build.tools, &mut inputs.tools), (&build.sysroot, &mut inputs.sysroot)] {
             for rpm in rpms {
                 paths.push(payload::path(rpm, store)?);
             }

@@ -8,7 +8,8 @@ use basalt_model::digest::Digest;
 use basalt_process::{ProcessError, interrupt};
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_schedule::{
-    Completion, Ended, Estimate, Event, Executor, Job, JobContext, JobError, JobGraph, JobId, Jobserver, Observer, RunError,
+    Completion, Ended, Estimate, Event, Executor, Job, JobContext, JobError, JobGraph, JobId, Jobserver, Observer,
+    RunError,
 };
 use basalt_sources::{InputContent, Tools};
 use basalt_store::{Lock, Store};
@@ -165,7 +166,9 @@ impl<'a> Engine<'a> {
         let before = latest::recall(name, self.base.arch, self.store);
         let messages = |digest: &Digest| {
             let known = build.action.messages.iter().find(|(blob, _)| blob.digest == *digest);
-            known.map(|(_, bytes)| bytes.clone()).or_else(|| self.store.read_object(digest).ok().flatten())
+            known
+                .map(|(_, bytes)| bytes.clone())
+                .or_else(|| self.store.read_object(digest).ok().flatten())
         };
         let differences = before.and_then(|before| latest::differences(&before, &build.key(), &messages));
         Ok(Explanation {
@@ -303,9 +306,15 @@ impl<'a> Engine<'a> {
         }
     }
 
-    fn fetch(&self, id: PackageId) -> Result<(), BuildError> {
+    /// Brings the sources of a package into the store; their number.
+    ///
+    /// # Errors
+    /// When one cannot be had.
+    pub fn fetch(&self, id: PackageId) -> Result<usize, BuildError> {
         let package = self.distribution.package(id);
-        for input in package.sources.inputs(self.tools)? {
+        let inputs = package.sources.inputs(self.tools)?;
+        let count = inputs.len();
+        for input in inputs {
             match input.content {
                 InputContent::File { blob } if self.store.object(&blob.digest).is_none() => {
                     package.sources.fetch_file(&input.name, self.store, self.reporter)?;
@@ -316,7 +325,7 @@ impl<'a> Engine<'a> {
                 _ => {}
             }
         }
-        Ok(())
+        Ok(count)
     }
 
     /// Builds one package, unless it turns out that just this was built before.

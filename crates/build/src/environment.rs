@@ -81,7 +81,10 @@ impl BuildEnvironment {
     pub(crate) fn machine_variables(&self) -> Vec<(String, String)> {
         let jobs = (JOBS.to_owned(), self.jobs.to_string());
         let flags = (MAKE_FLAGS.to_owned(), format!("-j{}", self.jobs));
-        [jobs, flags].into_iter().chain(self.variables.iter().cloned()).collect()
+        [jobs, flags]
+            .into_iter()
+            .chain(self.variables.iter().cloned())
+            .collect()
     }
 
     /// The arguments that rpm is given besides the macros of the distribution. They are the same for any number of

@@ -80,7 +80,9 @@ pub enum BuildError {
     #[error("{path} cannot be read: {source}")]
     #[diagnostic(
         code(build::resources),
-        help("it holds a table for each package: seconds, memory_mib, and limits = {{ minutes, memory_mib, processes, disk_mib }}")
+        help(
+            "it holds a table for each package: seconds, memory_mib, and limits = {{ minutes, memory_mib, processes, disk_mib }}"
+        )
     )]
     Resources {
         /// The file.

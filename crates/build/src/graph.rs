@@ -79,7 +79,9 @@ impl Graph {
     pub fn new(packages: Vec<SourcePackage>) -> Result<Self, GraphError> {
         let makers = makers(&packages)?;
         let names = packages.iter().enumerate();
-        let names = names.map(|(index, package)| (package.name.clone(), PackageId(index))).collect();
+        let names = names
+            .map(|(index, package)| (package.name.clone(), PackageId(index)))
+            .collect();
         let mut graph = Self {
             needs: Vec::new(),
             packages,

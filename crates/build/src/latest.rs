@@ -84,7 +84,8 @@ fn compare_commands(before: &proto::Command, now: &proto::Command, found: &mut V
 fn compare_platforms(before: &proto::Action, now: &proto::Action, found: &mut Vec<Difference>) {
     let properties = |action: &proto::Action| {
         let properties = action.platform.iter().flat_map(|platform| &platform.properties);
-        let mut list = pairs(properties.map(|property| (format!("platform {}", property.name), property.value.clone())));
+        let mut list =
+            pairs(properties.map(|property| (format!("platform {}", property.name), property.value.clone())));
         if let Some(timeout) = &action.timeout {
             list.insert("limit of time".to_owned(), format!("{} s", timeout.seconds));
         }

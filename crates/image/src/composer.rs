@@ -1,8 +1,9 @@
 //! From a definition and RPMs to an image in the store.
 
+use basalt_action::{Action, Blob, Directory, Node};
 use basalt_bom::{Catalogue, Format, Inventory, Subject};
 use basalt_model::arch::Arch;
-use basalt_model::digest::{Digest, Hasher};
+use basalt_model::digest::Digest;
 use basalt_model::image::{DiskSettings, ImageDefinition, ImageKind};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sdk::SdkTree;
@@ -20,8 +21,28 @@ use crate::uki::Parts;
 use crate::verity::{BLOCK, HashTree};
 use crate::{BUILD_TIME, ImageError, Payload, archive, container, erofs, folder, rpmdb, uki};
 
-/// Changes when images are composed differently from the same inputs.
-const RECIPE: &str = "3";
+/// Source text of the modules that decide what an image is.
+const CODE: [&str; 19] = [
+    include_str!("accounts.rs"),
+    include_str!("archive.rs"),
+    include_str!("composer.rs"),
+    include_str!("container.rs"),
+    include_str!("contents.rs"),
+    include_str!("disk.rs"),
+    include_str!("erofs.rs"),
+    include_str!("esp.rs"),
+    include_str!("facts.rs"),
+    include_str!("folder.rs"),
+    include_str!("guid.rs"),
+    include_str!("merge.rs"),
+    include_str!("payload.rs"),
+    include_str!("root.rs"),
+    include_str!("rpmdb.rs"),
+    include_str!("uki.rs"),
+    include_str!("verity.rs"),
+    basalt_repo::UNPACK_CODE[1],
+    basalt_repo::UNPACK_CODE[2],
+];
 /// Where systemd-boot and the stub are, in their package.
 const BOOT_FOLDER: &str = "/usr/lib/systemd/boot/efi/";
 const OS_RELEASE: &str = "/usr/lib/os-release";
@@ -57,9 +78,9 @@ impl Composer<'_> {
         let mut payloads = rpms.to_vec();
         payloads.sort_by(|one, other| (&one.package.name, one.digest).cmp(&(&other.package.name, other.digest)));
         let inside = Inside::of(self, definition, &payloads)?;
-        let key = self.key(definition, &payloads, &inside)?;
-        if let Some(folder) = self.store.tree(&key) {
-            return Image::open(key, folder);
+        let action = self.action(definition, &payloads, &inside)?;
+        if let Some(known) = self.store.known_directory(&action.key().digest) {
+            return Image::open(&action, &known, self.store);
         }
         let steps = if matches!(definition.kind, ImageKind::Disk(_)) {
             6
@@ -78,37 +99,51 @@ impl Composer<'_> {
             definition,
             payloads: &payloads,
             inside: &inside,
-            key,
+            key: action.inputs.blob().digest,
             step: &step,
         };
-        let made = self.store.tree_or_make(&key, |folder| work.make(folder));
-        let folder = made?;
+        let made = self.store.made_directory(&action, |folder| work.make(folder))?;
         task.finish(Outcome::Done);
-        Image::open(key, folder)
+        Image::open(&action, &made, self.store)
     }
 
-    fn key(
+    /// The action that composes an image: its definition, its packages, the bills of materials, the tools.
+    fn action(
         &self,
         definition: &ImageDefinition,
         payloads: &[Payload<'_>],
         inside: &Inside,
-    ) -> Result<Digest, ImageError> {
+    ) -> Result<Action, ImageError> {
         let text = serde_json::to_vec(definition).map_err(ImageError::document("the key of the image"))?;
-        let mut hasher = Hasher::new();
-        hasher
-            .fact("image recipe", RECIPE)
-            .fact("arch", self.arch.name())
-            .fact("definition", text);
+        let mut inputs = Directory::new();
+        let mut add = |path: &str, node| {
+            inputs.insert(path, node).map_err(|source| ImageError::Inputs {
+                image: definition.name.clone(),
+                source,
+            })
+        };
+        let file = |bytes: &[u8]| Node::File {
+            blob: Blob::of(bytes),
+            mode: 0o644,
+        };
+        add("definition.json", file(&text))?;
         if matches!(definition.kind, ImageKind::Disk(_)) {
-            hasher.fact("sdk", self.sdk.digest.as_bytes());
+            add("sdk", Node::Tree(self.sdk.root))?;
         }
-        for payload in payloads {
-            hasher.fact("rpm", payload.digest.as_bytes());
+        for (place, payload) in payloads.iter().enumerate() {
+            let blob = Blob {
+                digest: payload.digest,
+                size: payload.size,
+            };
+            let path = format!("packages/{place:04}-{}", payload.package.name);
+            add(&path, Node::File { blob, mode: 0o444 })?;
         }
         for (path, document) in &inside.documents {
-            hasher.fact(path, document);
+            add(&format!("documents{path}"), file(document))?;
         }
-        Ok(hasher.finish())
+        let mut action = Action::function("compose-image", &CODE, inputs);
+        action.platform.insert("arch".to_owned(), self.arch.name().to_owned());
+        Ok(action)
     }
 }
 
@@ -159,6 +194,7 @@ struct Work<'w> {
     /// By name.
     payloads: &'w [Payload<'w>],
     inside: &'w Inside,
+    /// The digest of the inputs, which identifiers of disks and file systems follow from.
     key: Digest,
     step: &'w dyn Fn(&str),
 }

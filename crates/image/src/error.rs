@@ -194,6 +194,15 @@ pub enum ImageError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Bom(#[from] BomError),
+    /// Inputs that are in each other's way.
+    #[error("the inputs of the image `{image}` cannot be put together")]
+    #[diagnostic(code(image::inputs))]
+    Inputs {
+        /// The image.
+        image: String,
+        /// Which.
+        source: basalt_action::DirectoryError,
+    },
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -1,10 +1,11 @@
 //! What is known about a finished image: `image.json` in its folder.
 
+use basalt_action::{Action, Blob, OutputDirectory};
 use basalt_bom::Inventory;
 use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
 use basalt_model::image::raw::Kind;
-use basalt_store::write;
+use basalt_store::{Store, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -28,8 +29,10 @@ pub struct Image {
     pub name: String,
     /// What it is.
     pub kind: Kind,
-    /// The digest of all that it was made from.
+    /// The key: the digest of the action that composed it.
     pub key: Digest,
+    /// The digest of its folder's content.
+    pub root: Blob,
     /// Its folder.
     pub folder: Utf8PathBuf,
     /// What is known about it.
@@ -126,7 +129,8 @@ pub struct ContainerFacts {
 
 impl Image {
     /// The image in a folder of the store.
-    pub(crate) fn open(key: Digest, folder: Utf8PathBuf) -> Result<Self, ImageError> {
+    pub(crate) fn open(action: &Action, made: &OutputDirectory, store: &Store) -> Result<Self, ImageError> {
+        let folder = store.directory_path(&made.root.digest);
         let path = folder.join(FILE);
         let text = fs_err::read(&path).map_err(ImageError::io("cannot read", &path))?;
         let facts: Facts =
@@ -134,7 +138,8 @@ impl Image {
         Ok(Self {
             name: facts.name.clone(),
             kind: facts.kind,
-            key,
+            key: action.key().digest,
+            root: made.root,
             folder,
             facts,
         })

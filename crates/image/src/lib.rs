@@ -49,5 +49,4 @@ pub use facts::{ContainerFacts, DiskFacts, Facts, Image, InstalledPackage, Parti
 pub use payload::Payload;
 pub use registry::registry;
 
-/// When everything in an image was made, in seconds since 1970: the time that packages are built with, too.
-pub const BUILD_TIME: u64 = 1_760_000_000;
+pub use basalt_model::BUILD_TIME;

@@ -17,6 +17,8 @@ pub struct Payload<'a> {
     pub path: &'a Utf8Path,
     /// The digest of the RPM.
     pub digest: Digest,
+    /// The size of the RPM in bytes.
+    pub size: u64,
 }
 
 /// A file that was read out of a package.

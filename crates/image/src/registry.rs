@@ -1,6 +1,7 @@
 //! The storage of a registry: the layout of the CNCF's `distribution`, which then serves the images without a push.
 
-use basalt_model::digest::{Digest, Hasher};
+use basalt_action::{Action, Directory, Node};
+use basalt_model::digest::Digest;
 use basalt_progress::Reporter;
 use basalt_store::{Store, write};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -9,26 +10,25 @@ use crate::container::blob_path;
 use crate::facts::ContainerFacts;
 use crate::{Image, ImageError};
 
-/// Changes when storage is laid out differently for the same images.
-const RECIPE: &str = "1";
-
 /// A folder with container images, each under its name and version, for the registry to serve read-only.
 ///
 /// # Errors
 /// When an image is not a container, and when the store cannot be written.
 pub fn registry(store: &Store, images: &[Image], reporter: &dyn Reporter) -> Result<Utf8PathBuf, ImageError> {
-    let mut hasher = Hasher::new();
-    hasher.fact("registry recipe", RECIPE);
+    let mut inputs = Directory::new();
     for image in images {
-        hasher
-            .fact("image", image.reference())
-            .fact("key", image.key.as_bytes());
+        let insert = inputs.insert(&image.reference(), Node::Tree(image.root));
+        insert.map_err(|source| ImageError::Inputs {
+            image: image.name.clone(),
+            source,
+        })?;
     }
-    let key = hasher.finish();
-    if let Some(path) = store.tree(&key) {
-        return Ok(path);
+    let action = Action::function("lay-out-registry", &[include_str!("registry.rs")], inputs);
+    if let Some(known) = store.known_directory(&action.key().digest) {
+        return Ok(store.directory_path(&known.root.digest));
     }
-    let path = store.tree_or_make(&key, |folder| images.iter().try_for_each(|image| add(folder, image)))?;
+    let made = store.made_directory(&action, |folder| images.iter().try_for_each(|image| add(folder, image)))?;
+    let path = store.directory_path(&made.root.digest);
     reporter.note(&format!("{} container images are ready to be served", images.len()));
     Ok(path)
 }

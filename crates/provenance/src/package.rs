@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use basalt_bom::{BomError, rpm_purl};
-use basalt_build::{BUILD_TIME, Built, Inputs};
+use basalt_build::{BUILD_TIME, BuildMaterials, Built};
 use basalt_sources::Material;
 use serde_json::json;
 
@@ -14,37 +14,39 @@ use crate::statement::{BuildDefinition, ResourceDescriptor, Statement};
 ///
 /// # Errors
 /// When an RPM has a name that no package URL can have.
-pub fn of_package(built: &Built, inputs: &Inputs) -> Result<Statement, BomError> {
+pub fn of_package(built: &Built, materials: &BuildMaterials) -> Result<Statement, BomError> {
     let mut subject = Vec::new();
     for rpm in &built.rpms {
         let package = &rpm.package;
         let purl = rpm_purl(&package.name, &package.evr(), &package.arch)?;
         subject.push(ResourceDescriptor::file(&rpm.file, &rpm.digest).at(purl));
     }
-    let mut dependencies: Vec<_> = inputs.sources.iter().map(|file| material(file, "source")).collect();
-    dependencies.extend(inputs.folder.iter().map(|file| material(file, "recipe")));
-    for rpm in &inputs.sysroot {
+    let mut dependencies: Vec<_> = materials.sources.iter().map(|file| material(file, "source")).collect();
+    dependencies.extend(materials.folder.iter().map(|file| material(file, "recipe")));
+    for rpm in &materials.sysroot {
         let file = ResourceDescriptor::file(&rpm.file, &rpm.sha256);
         let purl = rpm_purl(&rpm.name, &rpm.evr, &rpm.arch)?;
         dependencies.push(file.at(purl).with("role", "build-requires"));
     }
-    dependencies.extend(inputs.foundation.iter().map(|file| material(file, "foundation")));
+    dependencies.extend(materials.foundation.iter().map(|file| material(file, "foundation")));
     let definition = BuildDefinition {
         build_type: PACKAGE_BUILD.to_owned(),
         external_parameters: BTreeMap::from([
-            ("package".to_owned(), json!(inputs.name)),
-            ("version".to_owned(), json!(inputs.version)),
-            ("arch".to_owned(), json!(inputs.arch)),
+            ("package".to_owned(), json!(materials.name)),
+            ("version".to_owned(), json!(materials.version)),
+            ("arch".to_owned(), json!(materials.arch)),
         ]),
         internal_parameters: BTreeMap::from([
-            ("engine".to_owned(), json!(inputs.engine)),
-            ("ground".to_owned(), json!(inputs.ground)),
-            ("key".to_owned(), json!(inputs.key)),
+            (
+                "base".to_owned(),
+                json!(BTreeMap::from_iter(materials.base.iter().cloned())),
+            ),
+            ("key".to_owned(), json!(materials.key)),
             ("sourceDateEpoch".to_owned(), json!(BUILD_TIME)),
         ]),
         resolved_dependencies: dependencies,
     };
-    Ok(Statement::new(subject, definition, &inputs.toolkit))
+    Ok(Statement::new(subject, definition, &materials.toolkit))
 }
 
 fn material(file: &Material, role: &str) -> ResourceDescriptor {
@@ -60,7 +62,7 @@ fn material(file: &Material, role: &str) -> ResourceDescriptor {
 
 #[cfg(test)]
 mod tests {
-    use basalt_build::{Ingredient, Rpm};
+    use basalt_build::{Rpm, UsedRpm};
     use basalt_model::digest::Digest;
     use basalt_repo::Package;
 
@@ -75,7 +77,7 @@ mod tests {
         }
     }
 
-    fn example() -> (Built, Inputs) {
+    fn example() -> (Built, BuildMaterials) {
         let package: Package = serde_json::from_value(json!({
             "name": "zlib", "version": "1.3.1", "release": "1.bs1", "arch": "x86_64", "license": "Zlib",
             "summary": "Compression", "source": "zlib-1.3.1-1.bs1.src.rpm", "size": 7,
@@ -92,15 +94,15 @@ mod tests {
                 size: 7,
             }],
             seconds: 5,
+            cpu_seconds: 8.0,
         };
-        let inputs = Inputs {
+        let materials = BuildMaterials {
             name: "zlib".to_owned(),
             version: "1.3.1-1.bs1".to_owned(),
             arch: "x86_64".to_owned(),
             key: Digest::of("key"),
-            engine: "1".to_owned(),
             toolkit: "0.1.0".to_owned(),
-            ground: Digest::of("ground"),
+            base: vec![("sdk".to_owned(), Digest::of("sdk"))],
             foundation: vec![file("distro/sdk/sdk.lock")],
             folder: vec![file("distro/packages/zlib/zlib.spec")],
             sources: vec![Material {
@@ -108,7 +110,7 @@ mod tests {
                 repack_of: Some("https://zlib.net/zlib-1.3.1.tar.gz".to_owned()),
                 ..file("zlib-1.3.1.tar.gz")
             }],
-            sysroot: vec![Ingredient {
+            sysroot: vec![UsedRpm {
                 name: "glibc-devel".to_owned(),
                 evr: "2.41-1.bs1".to_owned(),
                 arch: "x86_64".to_owned(),
@@ -116,13 +118,13 @@ mod tests {
                 sha256: Digest::of("glibc-devel"),
             }],
         };
-        (built, inputs)
+        (built, materials)
     }
 
     #[test]
     fn a_statement_says_what_went_in() {
-        let (built, inputs) = example();
-        let statement = of_package(&built, &inputs).expect("a statement");
+        let (built, materials) = example();
+        let statement = of_package(&built, &materials).expect("a statement");
         insta::assert_json_snapshot!(statement);
         assert!(statement.is_about(&Digest::of("rpm")));
         assert!(!statement.is_about(&Digest::of("another rpm")));
@@ -130,8 +132,8 @@ mod tests {
 
     #[test]
     fn a_statement_is_read_as_it_was_written() {
-        let (built, inputs) = example();
-        let statement = of_package(&built, &inputs).expect("a statement");
+        let (built, materials) = example();
+        let statement = of_package(&built, &materials).expect("a statement");
         let json = serde_json::to_vec(&statement).expect("written");
         assert_eq!(Statement::parse(&json).expect("read"), statement);
         let other = String::from_utf8_lossy(&json).replace("in-toto.io/Statement/v1", "in-toto.io/Statement/v2");
@@ -141,12 +143,12 @@ mod tests {
 
     #[test]
     fn how_long_it_took_is_not_in_it() {
-        let (built, inputs) = example();
+        let (built, materials) = example();
         let slow = Built {
             seconds: 9,
             ..built.clone()
         };
-        let of = |built| of_package(built, &inputs).expect("a statement");
+        let of = |built| of_package(built, &materials).expect("a statement");
         assert_eq!(of(&built), of(&slow));
     }
 }

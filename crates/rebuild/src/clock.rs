@@ -4,7 +4,7 @@
 //! So programs are told another time by the functions that they ask. Programs that ask the kernel themselves, which those
 //! that Go's compiler made do, are not: for them it is only later.
 
-use basalt_model::digest::Hasher;
+use basalt_action::{Action, Blob, Directory, Node};
 use basalt_sandbox::Mount;
 use basalt_sdk::SdkTree;
 use basalt_store::Store;
@@ -21,12 +21,18 @@ pub(crate) const DAYS: u64 = 400;
 /// The tree with the library, compiled by the SDK's compiler unless the store has it.
 pub(crate) fn tree(sdk: &SdkTree, store: &Store) -> Result<Utf8PathBuf, RebuildError> {
     let seconds = DAYS * 24 * 60 * 60;
-    let mut hasher = Hasher::new();
-    hasher
-        .fact("clock", SOURCE)
-        .fact("shift", seconds.to_le_bytes())
-        .fact("sdk", sdk.digest.as_bytes());
-    store.tree_or_make(&hasher.finish(), |tree| {
+    let source = Node::File {
+        blob: Blob::of(SOURCE),
+        mode: 0o644,
+    };
+    let mut inputs = Directory::new();
+    for (name, node) in [("clock.c", source), ("sdk", Node::Tree(sdk.root))] {
+        inputs
+            .insert(name, node)
+            .map_err(|source| RebuildError::Inputs { source })?;
+    }
+    let action = Action::function("compile-clock", &[include_str!("clock.rs")], inputs);
+    let made = store.made_directory::<RebuildError>(&action, |tree| {
         basalt_store::write::atomically(&tree.join("usr/src/clock.c"), SOURCE)?;
         basalt_store::write::atomically(&tree.join(LIBRARY), "")?;
         let compile = sdk.sandbox().mount(Mount::Bind {
@@ -49,5 +55,6 @@ pub(crate) fn tree(sdk: &SdkTree, store: &Store) -> Result<Utf8PathBuf, RebuildE
         ];
         compile.command("gcc", arguments).output()?;
         Ok(())
-    })
+    })?;
+    Ok(store.directory_path(&made.root.digest))
 }

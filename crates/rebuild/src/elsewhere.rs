@@ -1,6 +1,6 @@
 //! The other conditions under which things are built again.
 
-use basalt_build::{Conditions, Ground};
+use basalt_build::{BuildBase, BuildEnvironment};
 use basalt_model::digest::{Digest, Hasher};
 use basalt_sdk::SdkTree;
 use basalt_store::{Store, StoreError, Workspace, write};
@@ -30,9 +30,9 @@ pub struct Varied {
 /// A place to build in that differs from the ordinary one in all that must not matter.
 #[derive(Debug)]
 pub struct Elsewhere {
-    ground: Ground,
-    conditions: Conditions,
-    ordinary: Conditions,
+    upper: Vec<Utf8PathBuf>,
+    environment: BuildEnvironment,
+    ordinary: BuildEnvironment,
     _workspace: Workspace,
 }
 
@@ -41,17 +41,17 @@ impl Elsewhere {
     ///
     /// # Errors
     /// When files cannot be written.
-    pub fn prepare(ground: &Ground, sdk: &SdkTree, store: &Store) -> Result<Self, RebuildError> {
+    pub fn prepare(base: &BuildBase, sdk: &SdkTree, store: &Store) -> Result<Self, RebuildError> {
         let clock = clock::tree(sdk, store)?;
-        let ordinary = Conditions::ordinary(ground.jobs);
+        let ordinary = BuildEnvironment::ordinary(base.jobs);
         let variable = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let conditions = Conditions {
+        let environment = BuildEnvironment {
             directory: DIRECTORY.into(),
             host_name: "elsewhere".to_owned(),
             user: USER,
             umask: UMASK,
             // One where there are several; several where there is one.
-            jobs: if ground.jobs == 1 { 3 } else { 1 },
+            jobs: if base.jobs == 1 { 3 } else { 1 },
             processor: None,
             home: HOME.into(),
             locale: "C".to_owned(),
@@ -65,33 +65,27 @@ impl Elsewhere {
         };
         let workspace = store.workspace()?;
         let own = workspace.path().join("elsewhere");
-        relocate(&ground.layers, &own, &conditions)?;
-        introduce(&ground.layers, &own)?;
-        let mut layers = vec![own, clock];
-        layers.extend(ground.layers.iter().cloned());
+        let layers: Vec<_> = base.layers.iter().map(|layer| layer.path.clone()).collect();
+        introduce(&layers, &own)?;
         Ok(Self {
-            ground: Ground {
-                layers,
-                arch: ground.arch,
-                jobs: conditions.jobs,
-            },
-            conditions,
+            upper: vec![own, clock],
+            environment,
             ordinary,
             _workspace: workspace,
         })
     }
 
-    /// What to build on.
-    pub(crate) fn ground(&self) -> &Ground {
-        &self.ground
+    /// The folders that are laid over all others.
+    pub(crate) fn upper(&self) -> &[Utf8PathBuf] {
+        &self.upper
     }
 
-    /// The conditions for one worker of several, each of which is kept to one processor when there are several.
-    pub(crate) fn conditions(&self, worker: usize, in_memory: bool) -> Conditions {
-        let mut conditions = self.conditions.clone();
-        conditions.processor = (self.ordinary.jobs > 1).then_some(worker);
-        conditions.in_memory = in_memory;
-        conditions
+    /// The environment for one worker of several, each of which is kept to one processor when there are several.
+    pub(crate) fn environment(&self, worker: usize, in_memory: bool) -> BuildEnvironment {
+        let mut environment = self.environment.clone();
+        environment.processor = (self.ordinary.jobs > 1).then_some(worker);
+        environment.in_memory = in_memory;
+        environment
     }
 
     /// The digest of what is varied, apart from which processor it is and where the files lie.
@@ -105,7 +99,7 @@ impl Elsewhere {
 
     /// What is varied.
     pub fn varied(&self) -> Vec<Varied> {
-        let (first, second) = (&self.ordinary, &self.conditions);
+        let (first, second) = (&self.ordinary, &self.environment);
         let varied = |what, first: &dyn ToString, second: &dyn ToString| Varied {
             what,
             first: first.to_string(),
@@ -130,20 +124,6 @@ impl Elsewhere {
             varied("build file system", &"the store's disk", &"memory, if there is enough"),
         ]
     }
-}
-
-/// Macros of the distribution that speak of the build folder, speaking of the other one.
-fn relocate(layers: &[Utf8PathBuf], own: &Utf8Path, conditions: &Conditions) -> Result<(), StoreError> {
-    let Some(macros) = layers.first().map(|platform| platform.join("etc/rpm")) else {
-        return Ok(());
-    };
-    for entry in macros.read_dir_utf8().map_err(StoreError::io("cannot list", &macros))? {
-        let entry = entry.map_err(StoreError::io("cannot list", &macros))?;
-        let text = fs_err::read_to_string(entry.path()).map_err(StoreError::io("cannot read", entry.path()))?;
-        let place = own.join("etc/rpm").join(entry.file_name());
-        write::atomically(&place, conditions.relocate(&text))?;
-    }
-    Ok(())
 }
 
 /// Makes the user known: programs ask for the name of whoever runs them.

@@ -14,6 +14,13 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Image(#[from] basalt_image::ImageError),
+    /// Inputs that are in each other's way.
+    #[error("the inputs of the clock cannot be put together")]
+    #[diagnostic(code(rebuild::inputs), help("this is a bug in basalt"))]
+    Inputs {
+        /// Which.
+        source: basalt_action::DirectoryError,
+    },
     /// An RPM cannot be read.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
-use basalt_build::{BuildError, Built, Engine, Rebuilt};
+use basalt_build::{BuildError, Built, Engine, PackageId, Rebuilt};
 use basalt_store::digest_of;
 use camino::Utf8PathBuf;
 
@@ -32,22 +32,20 @@ impl PackageRebuilder<'_> {
     /// # Errors
     /// When a package cannot be built the first time, when something cannot be read or written, and when interrupted. A
     /// package that cannot be built a second time is a verdict.
-    pub fn check(&self, targets: &[usize], tell: &(dyn Fn(&Checked) + Sync)) -> Result<Vec<Checked>, RebuildError> {
+    pub fn check(&self, targets: &[PackageId], tell: &(dyn Fn(&Checked) + Sync)) -> Result<Vec<Checked>, RebuildError> {
         let distribution = self.engine.distribution;
         let built = self.engine.build(targets.iter().copied())?;
-        let effort = |package: usize| {
-            let name = &distribution.folders[package].name;
-            distribution.efforts.of(name, self.engine.store)
-        };
+        let effort = |package: PackageId| distribution.package(package).effort;
         let mut waiting: Vec<_> = targets.to_vec();
         waiting.sort_by_key(|package| effort(*package).seconds);
-        let waiting = waiting
-            .into_iter()
-            .map(|package| (package, effort(package).memory))
+        let pieces = waiting.iter().enumerate();
+        let pieces = pieces
+            .map(|(piece, package)| (piece, effort(*package).memory))
             .collect();
         let done: Mutex<BTreeMap<String, Checked>> = Mutex::default();
-        let workers = basalt_build::cores();
-        Queue::new(waiting, self.engine.memory).run(workers, |worker, package| {
+        let workers = basalt_schedule::cores();
+        Queue::new(pieces, self.engine.memory).run(workers, |worker, piece| {
+            let package = waiting[piece];
             let Some(first) = built.get(&package) else {
                 return Ok(());
             };
@@ -63,16 +61,15 @@ impl PackageRebuilder<'_> {
         Ok(done.into_values().collect())
     }
 
-    fn one(&self, package: usize, first: &Built, worker: usize, in_memory: bool) -> Result<Checked, RebuildError> {
+    fn one(&self, package: PackageId, first: &Built, worker: usize, in_memory: bool) -> Result<Checked, RebuildError> {
         let store = self.engine.store;
         let files = first.rpms.iter().map(|rpm| rpm.digest);
         let key = Checked::key(&first.key, files, &self.elsewhere.digest());
         if let Some(known) = Checked::recall(&key, store).filter(|_| !self.again) {
             return Ok(known);
         }
-        let ingredients = self.engine.ingredients(package)?;
-        let conditions = self.elsewhere.conditions(worker, in_memory);
-        let ground = self.elsewhere.ground();
+        let build = self.engine.resolve(package)?;
+        let environment = self.elsewhere.environment(worker, in_memory);
         let checked = |seconds, verdict| Checked {
             name: first.name.clone(),
             kind: Kind::Package,
@@ -81,7 +78,7 @@ impl PackageRebuilder<'_> {
             remembered: false,
             verdict,
         };
-        let checked = match self.engine.rebuild(package, &ingredients, ground, &conditions) {
+        let checked = match self.engine.rebuild(&build, &environment, self.elsewhere.upper()) {
             Ok(second) => checked(second.seconds, self.judge(first, &second)?),
             Err(error) if error.is_interrupt() => return Err(error.into()),
             Err(error @ (BuildError::Failed { .. } | BuildError::Result { .. })) => checked(0, failed(&error)),

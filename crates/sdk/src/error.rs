@@ -70,7 +70,10 @@ pub enum SdkError {
     },
     /// Inputs that are in each other's way.
     #[error("the inputs of a tree cannot be put together")]
-    #[diagnostic(code(sdk::inputs), help("a name stands twice in the lock: write it anew with ./basalt sdk lock"))]
+    #[diagnostic(
+        code(sdk::inputs),
+        help("a name stands twice in the lock: write it anew with ./basalt sdk lock")
+    )]
     Inputs {
         /// Which.
         source: basalt_action::DirectoryError,

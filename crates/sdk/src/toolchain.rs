@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use basalt_action::{Action, Blob, Directory, Node};
 use basalt_model::arch::Arch;
+use basalt_model::digest::Digest;
 
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -18,6 +19,8 @@ pub struct Toolchain {
     pub path: Utf8PathBuf,
     /// The digest of its content.
     pub root: Blob,
+    /// The key of the action that made it.
+    pub key: Digest,
 }
 
 /// Source text of what makes a toolchain.
@@ -74,6 +77,7 @@ pub fn toolchain(store: &Store, sdk: &SdkTree, description: &Utf8Path, arch: Arc
     Ok(Toolchain {
         path: store.directory_path(&directory.root.digest),
         root: directory.root,
+        key: action.key().digest,
     })
 }
 

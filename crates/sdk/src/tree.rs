@@ -5,6 +5,7 @@
 
 use basalt_action::{Action, Blob, Directory, Node, OutputDirectory};
 use basalt_model::BUILD_TIME;
+use basalt_model::digest::Digest;
 use basalt_model::sdk_lock::SdkLock;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sandbox::{Root, Sandbox};
@@ -34,6 +35,8 @@ pub struct SdkTree {
     pub path: Utf8PathBuf,
     /// The digest of its content: of the root's `Directory` message.
     pub root: Blob,
+    /// The key of the action that made it.
+    pub key: Digest,
 }
 
 impl SdkTree {
@@ -42,15 +45,27 @@ impl SdkTree {
     /// # Errors
     /// When the lock cannot be read.
     pub fn find(store: &Store, lock_path: &Utf8Path) -> Result<Option<Self>, SdkError> {
-        let action = action(&read_lock(lock_path)?)?;
-        let known = store.known_directory(&action.key().digest);
-        Ok(known.map(|directory| Self::of(&directory, store)))
+        let key = action(&read_lock(lock_path)?)?.key().digest;
+        let known = store.known_directory(&key);
+        Ok(known.map(|directory| Self::of(&directory, key, store)))
     }
 
-    fn of(directory: &OutputDirectory, store: &Store) -> Self {
+    fn of(directory: &OutputDirectory, key: Digest, store: &Store) -> Self {
         Self {
+            key,
             path: store.directory_path(&directory.root.digest),
             root: directory.root,
+        }
+    }
+
+    /// A tree outside of any store, whose tools are run; it is known by its path only, so nothing that is kept may follow
+    /// from it.
+    pub fn outside(path: Utf8PathBuf) -> Self {
+        let root = Blob::of(path.as_str());
+        Self {
+            key: root.digest,
+            root,
+            path,
         }
     }
 
@@ -80,8 +95,9 @@ pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> R
         reporter.note("waiting for another basalt that makes the SDK")
     })?;
     let name = lock_path.file_name().unwrap_or_default();
-    let directory = store.made_directory(&action(&lock)?, |tree| make(&lock, name, tree, store, reporter))?;
-    Ok(SdkTree::of(&directory, store))
+    let action = action(&lock)?;
+    let directory = store.made_directory(&action, |tree| make(&lock, name, tree, store, reporter))?;
+    Ok(SdkTree::of(&directory, action.key().digest, store))
 }
 
 fn read_lock(path: &Utf8Path) -> Result<SdkLock, SdkError> {

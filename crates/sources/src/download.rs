@@ -213,6 +213,7 @@ mod tests {
             package: "x".to_owned(),
             folder: "distro/packages/x".into(),
             lock,
+            files: basalt_store::Snapshot::default(),
         };
         let result = fetch(&set, &set.lock.files[0], &store, &basalt_progress::Silent);
         let left = std::fs::read_dir(folder.path().join("tmp")).expect("tmp").count();

@@ -45,7 +45,9 @@ fn module_files(set: &SourceSet, modules: &GoModules) -> Result<Vec<(&'static st
 
 /// A path without `.` in it, as a snapshot has it.
 fn clean(path: &Utf8Path) -> Utf8PathBuf {
-    path.components().filter(|part| *part != Utf8Component::CurDir).collect()
+    path.components()
+        .filter(|part| *part != Utf8Component::CurDir)
+        .collect()
 }
 
 /// Fills the module cache, by the SDK's Go through the machine's proxy. `go.sum` is checked by Go for every module.

@@ -57,7 +57,12 @@ impl Modules<'_> {
     ///
     /// # Errors
     /// When it cannot be fetched.
-    pub fn fetch(&self, store: &Store, tools: &Tools, reporter: &dyn Reporter) -> Result<OutputDirectory, SourcesError> {
+    pub fn fetch(
+        &self,
+        store: &Store,
+        tools: &Tools,
+        reporter: &dyn Reporter,
+    ) -> Result<OutputDirectory, SourcesError> {
         store.made_directory(&self.action, |folder| match self.kind {
             ModulesKind::Go(modules) => go::fill(self.set, modules, folder, store, tools, reporter),
             ModulesKind::Crates(locked) => crates::fill(self.set, locked, folder, store, reporter),
@@ -93,7 +98,11 @@ impl SourceSet {
             });
         };
         for modules in &self.lock.go {
-            add("gomodcache", ModulesKind::Go(modules), go::action(self, modules, tools)?);
+            add(
+                "gomodcache",
+                ModulesKind::Go(modules),
+                go::action(self, modules, tools)?,
+            );
         }
         for locked in &self.lock.cargo {
             add("vendor", ModulesKind::Crates(locked), crates::action(self, locked)?);

@@ -16,7 +16,11 @@ pub(crate) fn snapshot(set: &SourceSet, files: &RepositoryFiles, tools: &Tools) 
                 path: path.clone(),
             });
         }
-        let below = if place.is_dir() { path } else { path.parent().unwrap_or(path) };
+        let below = if place.is_dir() {
+            path
+        } else {
+            path.parent().unwrap_or(path)
+        };
         // Build products are no sources.
         let found = Snapshot::take_where(&place, |name| name != "target")?;
         snapshot.extend_below(below.as_str(), found);

@@ -59,7 +59,10 @@ pub enum SnapshotError {
     },
     /// A name that is not UTF-8, or has control characters in it.
     #[error("the name `{}` cannot be an input", path.escape_debug())]
-    #[diagnostic(code(store::name), help("rename it: names of inputs are UTF-8 without control characters"))]
+    #[diagnostic(
+        code(store::name),
+        help("rename it: names of inputs are UTF-8 without control characters")
+    )]
     Name {
         /// Its path as far as it can be shown.
         path: String,

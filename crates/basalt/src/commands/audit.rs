@@ -13,15 +13,15 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::Audit;
-use crate::project::{Project, Workshop, read_text};
+use crate::project::{BuildContext, Project, read_text};
 use crate::table::Table;
 
 /// Holds images and packages against a database, and tells what is known about them.
 pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
     let distro = project.distro();
     let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
-    let workshop = project.workshop()?;
-    let answers = answers(project, &workshop)?;
+    let context = project.build_context()?;
+    let answers = answers(project, &context)?;
     let database = Database::read(&options.database, Some(&project.store), project.reporter())?;
     let mut audits = Vec::new();
     for name in &options.names {
@@ -79,14 +79,10 @@ fn tell_unreadable(project: &Project, database: &Database) -> bool {
 }
 
 /// All that we answer: statements of `distro/vex`, and the patches of the packages.
-fn answers(project: &Project, workshop: &Workshop) -> Result<Answers> {
+fn answers(project: &Project, context: &BuildContext) -> Result<Answers> {
     let mut answers = Answers::default();
-    let names: Vec<&str> = workshop
-        .distribution
-        .folders
-        .iter()
-        .map(|folder| folder.name.as_str())
-        .collect();
+    let packages = || context.distribution.packages().map(|(_, package)| package);
+    let names: Vec<&str> = packages().map(|package| package.name()).collect();
     let folder = project.distro().join("vex");
     let mut files: Vec<Utf8PathBuf> = match folder.read_dir_utf8() {
         Ok(entries) => entries.flatten().map(camino::Utf8DirEntry::into_path).collect(),
@@ -113,19 +109,20 @@ fn answers(project: &Project, workshop: &Workshop) -> Result<Answers> {
             .statements
             .extend(parse_statements(package, &name, &read_text(&path)?)?);
     }
-    for folder in &workshop.distribution.folders {
-        let entries = folder.path.read_dir_utf8().into_diagnostic()?;
-        let files: Vec<String> = entries.flatten().map(|entry| entry.file_name().to_owned()).collect();
-        let patches = carried(files.iter().map(String::as_str), &read_text(&folder.spec())?);
+    for package in packages() {
+        let files = package.files.files().map(|(name, _)| name);
+        let spec = package.files.read(&package.spec_file()).unwrap_or_default();
+        let patches = carried(files, &String::from_utf8_lossy(spec));
         for patch in patches.iter().filter(|patch| !patch.applied) {
             let text = format!(
                 "{} of the package {} is not named in its spec, so it corrects nothing",
-                patch.file, folder.name
+                patch.file,
+                package.name()
             );
             project.reporter().warn(&text);
         }
         if !patches.is_empty() {
-            answers.carried.insert(folder.name.clone(), patches);
+            answers.carried.insert(package.name().to_owned(), patches);
         }
     }
     Ok(answers)

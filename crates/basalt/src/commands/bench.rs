@@ -14,7 +14,7 @@ use miette::{Result, miette};
 
 use super::{answer, answer_json, images, up};
 use crate::arguments::{Bench, BenchBoot};
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 use crate::table::Table;
 
 /// Measures.
@@ -26,16 +26,16 @@ pub fn run(project: &Project, what: &Bench, json: bool) -> Result<ExitCode> {
 
 /// From power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
 fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> {
-    let workshop = project.workshop()?;
-    let stack = stack(project, &workshop)?;
+    let context = project.build_context()?;
+    let stack = stack(project, &context)?;
     let description = Description {
         folder: &project.root.join("bench/debian"),
         sysctl: &project.distro().join("packages/basalt-defaults/sysctl-kubernetes.conf"),
         stack: &stack,
     };
-    let debian = Debian::make(description, &project.store, &workshop.sdk, project.reporter())?;
+    let debian = Debian::make(description, &project.store, &context.sdk, project.reporter())?;
     let inputs = up::inputs(project, &mut up::Clock::start())?;
-    let node = images::make_in(project, &workshop, &["node"])?;
+    let node = images::make_in(project, &context, &["node"])?;
     let facts = node
         .get("node")
         .and_then(|image| Some((image.facts.disk.as_ref()?, image.facts.packages.len())))
@@ -108,14 +108,14 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
 }
 
 /// The packages of Basalt that the Debian node has, too.
-fn stack(project: &Project, workshop: &Workshop) -> Result<Vec<StackPackage>> {
+fn stack(project: &Project, context: &BuildContext) -> Result<Vec<StackPackage>> {
     let names: Vec<String> = STACK.iter().map(|&name| name.to_owned()).collect();
-    let targets = workshop
+    let targets = context
         .distribution
         .graph
         .makers_of(&names, "basalt bench")
         .map_err(basalt_build::BuildError::from)?;
-    let built = workshop.engine(project, false).build(targets)?;
+    let built = context.engine(project).build(targets)?;
     let rpms = built.values().flat_map(|built| &built.rpms);
     let wanted = rpms.filter(|rpm| names.contains(&rpm.package.name));
     Ok(wanted
@@ -161,7 +161,7 @@ fn show(report: &Report) {
 
 /// The machine that we are on: how many cores of what.
 fn host() -> String {
-    let cores = basalt_build::cores();
+    let cores = basalt_schedule::cores();
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text
         .lines()

@@ -9,7 +9,7 @@ use miette::Result;
 
 use super::{answer, answer_json, build, images};
 use crate::arguments::{Bom, BomFormat};
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// Writes the bill of materials to standard output.
 pub fn run(project: &Project, options: &Bom, json: bool) -> Result<ExitCode> {
@@ -29,26 +29,26 @@ pub fn run(project: &Project, options: &Bom, json: bool) -> Result<ExitCode> {
 
 /// What is inside the image or the package of that name, which is built if need be.
 pub fn inventory(project: &Project, name: &str) -> Result<Inventory> {
-    let workshop = project.workshop()?;
+    let context = project.build_context()?;
     let definitions = images::definitions(project)?;
     if definitions.contains_key(name) {
-        let made = images::make_in(project, &workshop, &[name])?;
+        let made = images::make_in(project, &context, &[name])?;
         if let Some(image) = made.get(name) {
             return Ok(image.inventory()?);
         }
     }
-    let package = build::package(name, &workshop, &definitions)?;
-    let built = workshop.engine(project, false).build([package])?;
-    of_package(project, &workshop, &built[&package])
+    let package = build::package(name, &context, &definitions)?;
+    let built = context.engine(project).build([package])?;
+    of_package(project, &context, &built[&package])
 }
 
 /// What is inside all that a spec makes.
-pub fn of_package(project: &Project, workshop: &Workshop, built: &Built) -> Result<Inventory> {
+pub fn of_package(project: &Project, context: &BuildContext, built: &Built) -> Result<Inventory> {
     let version = built.rpms.first().map(|rpm| rpm.package.evr());
     let subject = Subject {
         name: built.name.clone(),
         version: version.unwrap_or_default(),
-        arch: workshop.ground.arch.name().to_owned(),
+        arch: context.base.arch.name().to_owned(),
         image: false,
     };
     let paths: Vec<Utf8PathBuf> = built.rpms.iter().map(|rpm| rpm.path(&project.store)).collect();

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuildError, Built};
+use basalt_build::{BuildError, Built, PackageId};
 use basalt_model::image::ImageDefinition;
 use basalt_model::spelling::closest;
 use camino::Utf8PathBuf;
@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Build;
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// What a package came to.
 #[derive(Debug, Serialize)]
@@ -42,19 +42,20 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     } else {
         wanted_images
     };
-    let workshop = project.workshop()?;
-    let targets: BTreeSet<usize> = if options.names.is_empty() {
-        (0..workshop.distribution.folders.len()).collect()
+    let context = project.build_context()?;
+    let targets: BTreeSet<PackageId> = if options.names.is_empty() {
+        context.distribution.graph.ids().collect()
     } else {
         wanted_packages
             .iter()
-            .map(|name| package(name, &workshop, &definitions))
+            .map(|name| package(name, &context, &definitions))
             .collect::<Result<_>>()?
     };
     let mut packages = Vec::new();
     if !targets.is_empty() {
-        let built = workshop
-            .engine(project, options.keep_going)
+        let built = context
+            .engine(project)
+            .keep_going(options.keep_going)
             .build(targets.iter().copied())?;
         packages = targets
             .iter()
@@ -62,7 +63,7 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
             .map(|built| report(project, built))
             .collect();
     }
-    let images = images::make_in(project, &workshop, &wanted_images)?;
+    let images = images::make_in(project, &context, &wanted_images)?;
     if json {
         answer_json(
             &serde_json::json!({ "packages": packages, "images": images.values().map(images::report).collect::<Vec<_>>() }),
@@ -81,15 +82,15 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
 }
 
 /// The package of that name; where there is none, an image may have been meant.
-pub fn package(name: &str, workshop: &Workshop, images: &BTreeMap<String, ImageDefinition>) -> Result<usize> {
-    let found = workshop.distribution.package(name);
+pub fn package(name: &str, context: &BuildContext, images: &BTreeMap<String, ImageDefinition>) -> Result<PackageId> {
+    let found = context.distribution.find(name);
     let Err(BuildError::NoSuchPackage { .. }) = found else {
         return Ok(found?);
     };
     let names = images
         .keys()
         .map(String::as_str)
-        .chain(workshop.distribution.graph.names());
+        .chain(context.distribution.graph.names());
     let help = match closest(name, names) {
         Some(guess) => format!("did you mean `{guess}`?"),
         None => "what there is: `ls distro/images distro/packages`".to_owned(),

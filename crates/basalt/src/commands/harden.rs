@@ -16,9 +16,9 @@ use crate::table::Table;
 pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> {
     // Before anything is built: they may be wrong.
     let standard = standard(project)?;
-    let workshop = project.workshop()?;
+    let context = project.build_context()?;
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
-    let all = images::parts(project, &workshop, &names)?;
+    let all = images::parts(project, &context, &names)?;
     let mut reports = Vec::new();
     for parts in &all {
         let name = &parts.definition.name;
@@ -34,7 +34,7 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
             Contents::read(&parts.definition, payloads, command_line.as_deref())
         })?;
         task.finish(Outcome::Done);
-        reports.push(inspect(name, workshop.ground.arch.name(), &contents, &standard));
+        reports.push(inspect(name, context.base.arch.name(), &contents, &standard));
     }
     let wrong: usize = reports.iter().map(Report::wrong).sum();
     if json {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bom::Catalogue;
-use basalt_build::{Built, Rpm};
+use basalt_build::{BuiltPackages, PackageId, Rpm};
 use basalt_image::{Composer, Image, ImageError, Payload};
 
 use basalt_model::image::ImageDefinition;
@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use miette::{Result, WrapErr as _};
 
 use super::build::human;
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// The images that the distribution defines, by name.
 pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition>> {
@@ -20,12 +20,12 @@ pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition
 
 /// Builds what the images install, as far as it is not built, and composes them.
 pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>> {
-    make_in(project, &project.workshop()?, names)
+    make_in(project, &project.build_context()?, names)
 }
 
 /// The same, where the packages are read already.
-pub fn make_in(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<BTreeMap<String, Image>> {
-    let assembled = assemble(project, workshop, names)?;
+pub fn make_in(project: &Project, context: &BuildContext, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+    let assembled = assemble(project, context, names)?;
     Ok(assembled
         .into_iter()
         .map(|assembled| (assembled.parts.definition.name, assembled.image))
@@ -49,22 +49,22 @@ pub struct Assembled {
 }
 
 /// What composes images into the project's store.
-pub fn composer<'a>(project: &'a Project, workshop: &'a Workshop, catalogue: &'a Catalogue) -> Composer<'a> {
+pub fn composer<'a>(project: &'a Project, context: &'a BuildContext, catalogue: &'a Catalogue) -> Composer<'a> {
     Composer {
         store: &project.store,
-        sdk: &workshop.sdk,
-        arch: workshop.ground.arch,
+        sdk: &context.sdk,
+        arch: context.base.arch,
         catalogue,
         reporter: project.reporter(),
     }
 }
 
 /// Builds what the images install, as far as it is not built, and composes them.
-pub fn assemble(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<Vec<Assembled>> {
+pub fn assemble(project: &Project, context: &BuildContext, names: &[&str]) -> Result<Vec<Assembled>> {
     let catalogue = project.catalogue()?;
-    let composer = composer(project, workshop, &catalogue);
+    let composer = composer(project, context, &catalogue);
     let mut images = Vec::new();
-    for parts in parts(project, workshop, names)? {
+    for parts in parts(project, context, names)? {
         let image = with_payloads(project, &parts.rpms, |payloads| {
             composer.compose(&parts.definition, payloads)
         })?;
@@ -75,13 +75,13 @@ pub fn assemble(project: &Project, workshop: &Workshop, names: &[&str]) -> Resul
 
 /// What images are made of, in the order of the names. The packages are built as far as they are not, and nothing is
 /// composed.
-pub fn parts(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<Vec<Parts>> {
+pub fn parts(project: &Project, context: &BuildContext, names: &[&str]) -> Result<Vec<Parts>> {
     let folder = project.distro().join("images");
     let definitions = names
         .iter()
         .map(|name| basalt_image::definition(&folder, name))
         .collect::<Result<Vec<_>, ImageError>>()?;
-    let graph = &workshop.distribution.graph;
+    let graph = &context.distribution.graph;
     let mut sources = BTreeMap::new();
     for definition in &definitions {
         let wanted_by = format!("distro/images/{}.yaml", definition.name);
@@ -90,12 +90,12 @@ pub fn parts(project: &Project, workshop: &Workshop, names: &[&str]) -> Result<V
             .map_err(basalt_build::BuildError::from)?;
         sources.insert(definition.name.clone(), makers);
     }
-    let targets: BTreeSet<usize> = sources.values().flatten().copied().collect();
-    let built = workshop.engine(project, false).build(targets)?;
+    let targets: BTreeSet<PackageId> = sources.values().flatten().copied().collect();
+    let built = context.engine(project).build(targets)?;
     let mut parts = Vec::new();
     for definition in definitions {
         let makers = &sources[&definition.name];
-        let rpms = chosen(&definition.packages, makers, &built, workshop)
+        let rpms = chosen(&definition.packages, makers, &built, context)
             .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))?;
         parts.push(Parts { definition, rpms });
     }
@@ -112,6 +112,7 @@ pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Pay
             package: &rpm.package,
             path,
             digest: rpm.digest,
+            size: rpm.size,
         })
         .collect();
     work(&payloads)
@@ -120,11 +121,11 @@ pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Pay
 /// The packages that are asked for, and what they require, out of what their makers and those below were built to.
 pub fn chosen(
     requests: &[String],
-    makers: &BTreeSet<usize>,
-    built: &BTreeMap<usize, Built>,
-    workshop: &Workshop,
+    makers: &BTreeSet<PackageId>,
+    built: &BuiltPackages,
+    context: &BuildContext,
 ) -> Result<Vec<Rpm>> {
-    let sources = workshop.distribution.graph.closure(makers.iter().copied());
+    let sources = context.distribution.graph.closure(makers.iter().copied());
     let available: Vec<&Rpm> = sources
         .iter()
         .filter_map(|source| built.get(source))

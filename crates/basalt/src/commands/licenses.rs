@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use basalt_bom::texts::{Detector, LicenceFile, ModuleSources};
 use basalt_bom::{Catalogue, Component, Duty, Group, Inventory, Kind, Rpm, groups, lock_text, terms, texts};
-use basalt_sources::SourceSet;
+use basalt_build::PackageId;
+use basalt_sources::InputContent;
 use basalt_store::write;
 use camino::Utf8Path;
 use miette::{Result, miette};
@@ -13,7 +14,7 @@ use miette::{Result, miette};
 use super::bom;
 use super::{answer, answer_json};
 use crate::arguments::Licenses;
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// How many names of components are shown beside a licence.
 const NAMES: usize = 4;
@@ -146,17 +147,18 @@ fn summary(name: &str, groups: &[Group<'_>]) -> String {
 }
 
 /// Where the sources of all modules and crates are that packages are built from; what is not in the store is fetched.
-fn module_sources(project: &Project, workshop: &Workshop, packages: &BTreeSet<usize>) -> Result<ModuleSources> {
+fn module_sources(project: &Project, context: &BuildContext, packages: &BTreeSet<PackageId>) -> Result<ModuleSources> {
     let mut sources = ModuleSources::default();
     for package in packages {
-        let set = SourceSet::load(&workshop.distribution.folders[*package].path)?;
-        if !set.has_modules() {
-            continue;
-        }
-        for source in set.fetch(&project.store, &workshop.tools, project.reporter())? {
-            match source.name.as_str() {
-                "gomodcache" => sources.go.push(source.path),
-                "vendor" => sources.crates.push(source.path),
+        for input in context.distribution.package(*package).sources.inputs(&context.tools)? {
+            let InputContent::Modules(modules) = input.content else {
+                continue;
+            };
+            let directory = modules.fetch(&project.store, &context.tools, project.reporter())?;
+            let path = project.store.directory_path(&directory.root.digest);
+            match input.name.as_str() {
+                "gomodcache" => sources.go.push(path),
+                "vendor" => sources.crates.push(path),
                 _ => {}
             }
         }
@@ -166,13 +168,13 @@ fn module_sources(project: &Project, workshop: &Workshop, packages: &BTreeSet<us
 
 /// Writes all texts that have to go with an image into one file, each once; how many there are.
 fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Result<usize> {
-    let workshop = project.workshop()?;
+    let context = project.build_context()?;
     let catalogue = project.catalogue()?;
     let mut packages = BTreeSet::new();
     for component in inventory.of_kind(Kind::Package) {
-        packages.insert(workshop.distribution.package(&component.name)?);
+        packages.insert(context.distribution.find(&component.name)?);
     }
-    let sources = module_sources(project, &workshop, &packages)?;
+    let sources = module_sources(project, &context, &packages)?;
     let mut found: Vec<(String, LicenceFile)> = Vec::new();
     for component in &inventory.components {
         let mut own = match component.kind {
@@ -231,14 +233,14 @@ fn texts_of_licence(component: &Component, catalogue: &Catalogue) -> Result<Vec<
 
 /// Finds out the licences of all modules and crates, and writes the lock.
 fn lock(project: &Project, json: bool) -> Result<ExitCode> {
-    let workshop = project.workshop()?;
+    let context = project.build_context()?;
     let catalogue = project.catalogue()?;
-    let engine = workshop.engine(project, false);
-    let all: BTreeSet<usize> = (0..workshop.distribution.folders.len()).collect();
+    let engine = context.engine(project);
+    let all: BTreeSet<PackageId> = context.distribution.graph.ids().collect();
     let built = engine.build(all.iter().copied())?;
     let mut wanted: BTreeMap<String, Component> = BTreeMap::new();
     for package in built.values() {
-        for component in bom::of_package(project, &workshop, package)?.components {
+        for component in bom::of_package(project, &context, package)?.components {
             // The Go library's is known, and what is from this repository is under the licence of its package.
             let known = component.kind == Kind::Crate && component.digest.is_none() || component.name == "stdlib";
             if component.kind != Kind::Package && !known {
@@ -246,7 +248,7 @@ fn lock(project: &Project, json: bool) -> Result<ExitCode> {
             }
         }
     }
-    let sources = module_sources(project, &workshop, &all)?;
+    let sources = module_sources(project, &context, &all)?;
     let detector = Detector::load()?;
     let mut found: Vec<(&Component, String)> = Vec::new();
     let mut unknown = Vec::new();

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_build::{Built, Inputs};
+use basalt_build::PackageId;
 use basalt_model::digest::{Digest, Hasher};
 use basalt_provenance::{ImageFile, Statement};
 use basalt_sources::Material;
@@ -12,49 +12,39 @@ use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
 use super::{answer_json, build, images};
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// Shows the statement about a package, an image, or an RPM file.
 pub fn run(project: &Project, what: &str) -> Result<ExitCode> {
     let definitions = images::definitions(project)?;
-    let workshop = project.workshop()?;
+    let context = project.build_context()?;
     let statement = if what.ends_with(".rpm") || what.contains('/') {
-        of_file(project, &workshop, Utf8Path::new(what))?
+        of_file(project, &context, Utf8Path::new(what))?
     } else if definitions.contains_key(what) {
-        of_image(project, &workshop, what)?
+        of_image(project, &context, what)?
     } else {
-        of_package(project, &workshop, build::package(what, &workshop, &definitions)?)?
+        of_package(project, &context, build::package(what, &context, &definitions)?)?
     };
     answer_json(&statement);
     Ok(ExitCode::SUCCESS)
 }
 
 /// The statement about a package, which is built if it is not.
-fn of_package(project: &Project, workshop: &Workshop, package: usize) -> Result<Statement> {
-    let mut built = workshop.engine(project, false).build([package])?;
-    let name = &workshop.distribution.folders[package].name;
+fn of_package(project: &Project, context: &BuildContext, package: PackageId) -> Result<Statement> {
+    let engine = context.engine(project);
+    let mut built = engine.build([package])?;
+    let name = context.distribution.package(package).name();
     let built = built
         .remove(&package)
         .ok_or_else(|| miette!("`{name}` was not built"))?;
-    stated(project, &built)
-}
-
-fn stated(project: &Project, built: &Built) -> Result<Statement> {
-    let inputs = Inputs::of(&built.key, &project.store).ok_or_else(|| {
-        miette!(
-            help = "the next `./basalt build` writes it down",
-            "what went into `{}` is not known",
-            built.name
-        )
-    })?;
-    Ok(basalt_provenance::of_package(built, &inputs)?)
+    Ok(basalt_provenance::of_package(&built, &engine.materials(package)?)?)
 }
 
 /// The statement about an RPM file: that of its package, if this very file came out of its build.
-fn of_file(project: &Project, workshop: &Workshop, path: &Utf8Path) -> Result<Statement> {
+fn of_file(project: &Project, context: &BuildContext, path: &Utf8Path) -> Result<Statement> {
     let package = basalt_repo::read_package(path)?;
     let (digest, _) = digest_of(path)?;
-    let statement = of_package(project, workshop, workshop.distribution.package(&package.name)?)?;
+    let statement = of_package(project, context, context.distribution.find(&package.name)?)?;
     if statement.is_about(&digest) || is_signed_copy(project, path, &statement)? {
         return Ok(statement);
     }
@@ -105,8 +95,8 @@ fn payload(rpm: &Utf8Path) -> Result<Digest> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Digests(Vec<(String, Digest)>);
 
-fn of_image(project: &Project, workshop: &Workshop, name: &str) -> Result<Statement> {
-    let assembled = images::assemble(project, workshop, &[name])?;
+fn of_image(project: &Project, context: &BuildContext, name: &str) -> Result<Statement> {
+    let assembled = images::assemble(project, context, &[name])?;
     let assembled = assembled.first().ok_or_else(|| miette!("`{name}` was not composed"))?;
     let image = &assembled.image;
     let mut hasher = Hasher::new();

@@ -15,7 +15,7 @@ pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
         Sdk::Build { tree } => {
             let sdk = project.tree(tree.as_deref())?;
             if json {
-                answer_json(&serde_json::json!({ "path": sdk.path, "digest": sdk.digest }));
+                answer_json(&serde_json::json!({ "path": sdk.path, "digest": sdk.root.digest }));
             } else {
                 answer(&sdk.path);
             }

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use basalt_build::{BuildRoot, Conditions};
 use miette::Result;
 
 use super::passed_on;
@@ -10,18 +9,8 @@ use crate::project::Project;
 
 /// Opens a shell in the build root of a package, with all that it is built from.
 pub fn run(project: &Project, package: &str) -> Result<ExitCode> {
-    let workshop = project.workshop()?;
-    let index = workshop.distribution.package(package)?;
-    let ingredients = workshop.engine(project, false).ingredients(index)?;
-    let conditions = Conditions::ordinary(workshop.ground.jobs);
-    let folder = &workshop.distribution.folders[index];
-    let root = BuildRoot::prepare(
-        &workshop.ground,
-        &conditions,
-        &project.store,
-        folder,
-        &ingredients.sources,
-        &ingredients.asked,
-    )?;
+    let context = project.build_context()?;
+    let package = context.distribution.find(package)?;
+    let root = context.engine(project).build_root(package)?;
     Ok(passed_on(root.shell().interactive()?))
 }

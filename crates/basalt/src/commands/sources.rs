@@ -2,12 +2,12 @@
 
 use std::process::ExitCode;
 
-use basalt_sources::SourceSet;
+use basalt_build::PackageId;
 use miette::Result;
 
 use super::{answer, answer_json};
 use crate::arguments::Sources;
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// Where new releases turn up.
 const SUITES: &[&str] = &["trixie", "trixie-backports", "sid"];
@@ -16,11 +16,10 @@ const SUITES: &[&str] = &["trixie", "trixie-backports", "sid"];
 pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
     match what {
         Sources::Fetch { packages } => {
-            let workshop = project.workshop()?;
+            let context = project.build_context()?;
             let mut fetched = 0;
-            for package in selected(&workshop, packages)? {
-                let set = SourceSet::load(&workshop.distribution.folders[package].path)?;
-                fetched += set.fetch(&project.store, &workshop.tools, project.reporter())?.len();
+            for package in selected(&context, packages)? {
+                fetched += context.engine(project).fetch(package)?;
             }
             if json {
                 answer_json(&serde_json::json!({ "sources": fetched }));
@@ -49,24 +48,24 @@ pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn selected(workshop: &Workshop, names: &[String]) -> Result<Vec<usize>> {
+fn selected(context: &BuildContext, names: &[String]) -> Result<Vec<PackageId>> {
     if names.is_empty() {
-        return Ok((0..workshop.distribution.folders.len()).collect());
+        return Ok(context.distribution.graph.ids().collect());
     }
     Ok(names
         .iter()
-        .map(|name| workshop.distribution.package(name))
+        .map(|name| context.distribution.find(name))
         .collect::<Result<_, _>>()?)
 }
 
 /// Whether locks are complete and what is in the store is whole, and whether newer releases are out.
 fn check(project: &Project, names: &[String], json: bool) -> Result<ExitCode> {
-    let workshop = project.workshop()?;
+    let context = project.build_context()?;
     let suites: Vec<String> = SUITES.iter().map(|suite| (*suite).to_owned()).collect();
     let known = basalt_sdk::source_versions(&suites, &project.store, project.reporter())?;
     let mut findings = Vec::new();
-    for package in selected(&workshop, names)? {
-        let set = SourceSet::load(&workshop.distribution.folders[package].path)?;
+    for package in selected(&context, names)? {
+        let set = &context.distribution.package(package).sources;
         findings.extend(set.check(&project.store)?);
         findings.extend(set.newer(&known));
     }

@@ -3,19 +3,20 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
+use basalt_build::PackageId;
 use basalt_progress::Reporter as _;
 use basalt_rebuild::{Checked, Elsewhere, ImageRebuilder, Kind, PackageRebuilder, Varied, Verdict};
 use miette::Result;
 
 use super::{answer, answer_json, build, images};
 use crate::arguments::Verify;
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 use crate::table::Table;
 
 /// Checks what is named, or everything.
 pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> {
     let definitions = images::definitions(project)?;
-    let workshop = project.workshop()?;
+    let context = project.build_context()?;
     let everything = options.names.is_empty();
     let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = if everything {
         (definitions.keys().map(String::as_str).collect(), Vec::new())
@@ -23,23 +24,23 @@ pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> 
         let names = options.names.iter().map(String::as_str);
         names.partition(|name| definitions.contains_key(*name))
     };
-    let package = |name: &str| build::package(name, &workshop, &definitions);
-    let assembled = images::assemble(project, &workshop, &wanted_images)?;
-    let mut targets: BTreeSet<usize> = wanted_packages.into_iter().map(package).collect::<Result<_>>()?;
+    let package = |name: &str| build::package(name, &context, &definitions);
+    let assembled = images::assemble(project, &context, &wanted_images)?;
+    let mut targets: BTreeSet<PackageId> = wanted_packages.into_iter().map(package).collect::<Result<_>>()?;
     if everything {
-        targets.extend(0..workshop.distribution.folders.len());
+        targets.extend(context.distribution.graph.ids());
     }
     for image in &assembled {
         for rpm in &image.parts.rpms {
-            targets.insert(maker(&workshop, &rpm.package.name)?);
+            targets.insert(maker(&context, &rpm.package.name)?);
         }
     }
     for name in &options.without {
         targets.remove(&package(name)?);
     }
-    let elsewhere = Elsewhere::prepare(&workshop.ground, &workshop.sdk, &project.store)?;
-    let mut checked = check_packages(project, &workshop, &elsewhere, options.again, &targets)?;
-    checked.extend(check_images(project, &workshop, options.again, &assembled)?);
+    let elsewhere = Elsewhere::prepare(&context.base, &context.sdk, &project.store)?;
+    let mut checked = check_packages(project, &context, &elsewhere, options.again, &targets)?;
+    checked.extend(check_images(project, &context, options.again, &assembled)?);
     if json {
         let varied = elsewhere.varied();
         answer_json(
@@ -53,21 +54,21 @@ pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> 
 }
 
 /// The package whose spec makes an RPM of that name.
-fn maker(workshop: &Workshop, name: &str) -> Result<usize> {
-    match workshop.distribution.graph.maker(name) {
+fn maker(context: &BuildContext, name: &str) -> Result<PackageId> {
+    match context.distribution.graph.maker(name) {
         Some(maker) => Ok(maker),
-        None => Ok(workshop.distribution.package(name)?),
+        None => Ok(context.distribution.find(name)?),
     }
 }
 
 fn check_packages(
     project: &Project,
-    workshop: &Workshop,
+    context: &BuildContext,
     elsewhere: &Elsewhere,
     again: bool,
-    targets: &BTreeSet<usize>,
+    targets: &BTreeSet<PackageId>,
 ) -> Result<Vec<Checked>> {
-    let engine = workshop.engine(project, false);
+    let engine = context.engine(project);
     let rebuilder = PackageRebuilder {
         engine: &engine,
         elsewhere,
@@ -79,13 +80,13 @@ fn check_packages(
 
 fn check_images(
     project: &Project,
-    workshop: &Workshop,
+    context: &BuildContext,
     again: bool,
     assembled: &[images::Assembled],
 ) -> Result<Vec<Checked>> {
     let catalogue = project.catalogue()?;
     let rebuilder = ImageRebuilder {
-        composer: images::composer(project, workshop, &catalogue),
+        composer: images::composer(project, context, &catalogue),
         again,
     };
     let mut checked = Vec::new();

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use basalt_bom::{Component, Inventory, Kind, Place, RelationKind, SourceFile};
-use basalt_build::{Built, Rpm};
+use basalt_build::{Built, BuiltPackages, PackageId, Rpm};
 use basalt_image::Image;
 use basalt_model::digest::Digest;
 use basalt_model::image::ImageDefinition;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{answer, answer_json, bom, images};
 use crate::arguments::Why;
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// How many of the modules and crates in a program are shown.
 const HELD: usize = 12;
@@ -87,8 +87,8 @@ struct Linked {
 
 /// What a word was found to mean.
 enum Meaning {
-    File(String, usize, String),
-    Package(usize, String),
+    File(String, PackageId, String),
+    Package(PackageId, String),
     Linked(Vec<Component>),
 }
 
@@ -128,34 +128,34 @@ fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Resu
 /// Everything that is looked into.
 struct Desk<'p> {
     project: &'p Project,
-    workshop: Workshop,
+    context: BuildContext,
     definition: ImageDefinition,
     image: Image,
     inventory: Inventory,
-    built: BTreeMap<usize, Built>,
+    built: BuiltPackages,
 }
 
 impl<'p> Desk<'p> {
     /// Composes the image if need be. Of the other packages, those count that are built.
     fn open(project: &'p Project, image: &str) -> Result<Self> {
-        let workshop = project.workshop()?;
+        let context = project.build_context()?;
         let definition = basalt_image::definition(&project.distro().join("images"), image)?;
-        let made = images::make_in(project, &workshop, &[image])?.remove(image);
+        let made = images::make_in(project, &context, &[image])?.remove(image);
         let image = made.ok_or_else(|| miette!("the image `{image}` was not composed"))?;
-        let all = 0..workshop.distribution.folders.len();
-        let built = workshop.engine(project, false).built(all)?;
+        let all: Vec<_> = context.distribution.graph.ids().collect();
+        let built = context.engine(project).built(all)?;
         Ok(Self {
             project,
             inventory: image.inventory()?,
             definition,
             image,
             built,
-            workshop,
+            context,
         })
     }
 
     /// Every RPM that is built, those of the image first.
-    fn rpms(&self) -> Vec<(usize, &Rpm)> {
+    fn rpms(&self) -> Vec<(PackageId, &Rpm)> {
         let in_image: BTreeSet<Digest> = self.image.facts.packages.iter().map(|package| package.digest).collect();
         let all = self
             .built
@@ -195,12 +195,12 @@ impl<'p> Desk<'p> {
         if !found.is_empty() {
             return Ok(Meaning::Linked(found));
         }
-        let names = self.workshop.distribution.graph.names();
+        let names = self.context.distribution.graph.names();
         let known = names.chain(linked.iter().map(|component| component.name.as_str()));
         Err(self.unknown(what, closest(what, known)))
     }
 
-    fn file(&self, path: &str, rpms: &[(usize, &Rpm)]) -> Result<Meaning> {
+    fn file(&self, path: &str, rpms: &[(PackageId, &Rpm)]) -> Result<Meaning> {
         let wanted = usr_merged(path);
         for (index, rpm) in rpms {
             if let Some(file) = rpm.package.files.iter().find(|file| usr_merged(file) == wanted) {
@@ -237,7 +237,7 @@ impl<'p> Desk<'p> {
     fn all_linked(&self) -> Result<Vec<Component>> {
         let mut all: BTreeMap<String, Component> = BTreeMap::new();
         for built in self.built.values() {
-            for component in bom::of_package(self.project, &self.workshop, built)?.components {
+            for component in bom::of_package(self.project, &self.context, built)?.components {
                 if component.kind == Kind::Package {
                     continue;
                 }
@@ -250,9 +250,9 @@ impl<'p> Desk<'p> {
         Ok(all.into_values().collect())
     }
 
-    fn origin(&self, package: usize, name: &str, file: Option<String>) -> Result<Origin> {
+    fn origin(&self, package: PackageId, name: &str, file: Option<String>) -> Result<Origin> {
         let built = &self.built[&package];
-        let inside = bom::of_package(self.project, &self.workshop, built)?;
+        let inside = bom::of_package(self.project, &self.context, built)?;
         let rpm = built.rpms.iter().find(|rpm| rpm.package.name == name);
         let (Some(rpm), Some(component)) = (rpm, inside.package(name)) else {
             return Err(miette!("the build of {} made no package {name}", built.name));
@@ -264,7 +264,7 @@ impl<'p> Desk<'p> {
         };
         let holds = holds.filter(in_file).cloned().collect();
         let origin = component.origin.clone();
-        let folder = &self.workshop.distribution.folders[package];
+        let source = self.context.distribution.package(package);
         Ok(Origin {
             package: rpm.package.nevra(),
             summary: rpm.package.summary.clone(),
@@ -272,14 +272,14 @@ impl<'p> Desk<'p> {
             licence: rpm.package.license.clone(),
             rpm: rpm.digest,
             source: Source {
-                folder: format!("distro/packages/{}", folder.name),
+                folder: format!("distro/packages/{}", source.name()),
                 upstream: origin
                     .as_ref()
                     .map(|origin| origin.upstream.clone())
                     .unwrap_or_default(),
                 version: rpm.package.version.clone(),
                 files: origin.map(|origin| origin.sources).unwrap_or_default(),
-                modules: basalt_sources::SourceSet::load(&folder.path)?.has_modules(),
+                modules: source.sources.has_modules(),
             },
             build: self.build(package, built)?,
             image: self.in_image(name),
@@ -288,17 +288,17 @@ impl<'p> Desk<'p> {
         })
     }
 
-    fn build(&self, package: usize, built: &Built) -> Result<Build> {
-        let graph = &self.workshop.distribution.graph;
+    fn build(&self, package: PackageId, built: &Built) -> Result<Build> {
+        let graph = &self.context.distribution.graph;
         let order = graph.order().map_err(basalt_build::BuildError::from)?;
         let from = graph
             .needs(package)
             .iter()
-            .map(|need| graph.packages()[*need].name.clone());
+            .map(|need| graph.package(*need).name.clone());
         Ok(Build {
             key: built.key,
             seconds: built.seconds,
-            sdk: self.workshop.sdk.digest,
+            sdk: self.context.sdk.root.digest,
             place: order.iter().position(|other| *other == package).unwrap_or(0) + 1,
             of: order.len(),
             from: from.collect(),
@@ -326,7 +326,7 @@ impl<'p> Desk<'p> {
     fn linked(&self, component: Component) -> Result<Linked> {
         let packages: BTreeSet<&str> = component.inside.iter().map(|place| place.package.as_str()).collect();
         let origins = packages.into_iter().map(|name| {
-            let index = self.workshop.distribution.package(name)?;
+            let index = self.context.distribution.find(name)?;
             let mut origin = self.origin(index, name, None)?;
             origin.holds.clear();
             Ok(origin)

@@ -46,10 +46,7 @@ impl Fixture {
         let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
         let store = Store::open(&path.join("store")).expect("opens");
         let tree = sdk.cloned().unwrap_or_else(|| "/nowhere".into());
-        let sdk = SdkTree {
-            digest: Digest::of(tree.as_str()),
-            path: tree,
-        };
+        let sdk = SdkTree::outside(tree);
         Self {
             _folder: folder,
             path,
@@ -153,6 +150,7 @@ pub fn payloads<'a>(rpms: &[&'a Rpm]) -> Vec<Payload<'a>> {
             package: &rpm.package,
             path: &rpm.path,
             digest: rpm.digest,
+            size: fs_err::metadata(&rpm.path).map_or(0, |found| found.len()),
         })
         .collect()
 }

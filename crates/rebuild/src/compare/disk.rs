@@ -193,7 +193,6 @@ fn fill(part: &mut Window<'_>, buffer: &mut [u8]) -> io::Result<usize> {
 mod tests {
     use std::io::{Cursor, Write as _};
 
-    use basalt_model::digest::Digest;
     use basalt_store::Store;
     use fatfs::FormatVolumeOptions;
 
@@ -239,10 +238,7 @@ mod tests {
         fs_err::write(&one, first).expect("written");
         fs_err::write(&other, second).expect("written");
         let partitions = [partition("esp", MIB, 2 * MIB), partition("data", 3 * MIB, MIB / 2)];
-        let sdk = SdkTree {
-            path: root.to_owned(),
-            digest: Digest::of("none"),
-        };
+        let sdk = SdkTree::outside(root.to_owned());
         let workspace = store.workspace().expect("a workspace");
         let mut findings = Findings::default();
         compare(&mut findings, (&one, &other), &partitions, &sdk, &workspace).expect("compared");

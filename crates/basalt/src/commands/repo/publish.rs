@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::Rpm;
+use basalt_build::{PackageId, Rpm};
 use basalt_progress::Reporter;
 use basalt_repo::advisory::read_advisories;
 use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity};
@@ -14,7 +14,7 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 use super::{keyring, open, sign};
 use crate::arguments::repo::{Passphrase, Publish};
 use crate::commands::{answer, answer_json, build, images};
-use crate::project::{Project, Workshop};
+use crate::project::{BuildContext, Project};
 
 /// How long a key for development lasts, in days.
 const DAYS: u32 = 730;
@@ -177,17 +177,17 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
 /// The RPMs of what is named, built as far as they are not, each once. Build tools are for builds here, not for machines.
 fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     let definitions = images::definitions(project)?;
-    let workshop = project.workshop()?;
-    let distribution = &workshop.distribution;
-    let engine = workshop.engine(project, false);
+    let context = project.build_context()?;
+    let distribution = &context.distribution;
+    let engine = context.engine(project);
     let mut found: BTreeMap<String, Rpm> = BTreeMap::new();
     let mut take = |rpms: Vec<Rpm>| {
         let products = rpms.into_iter().filter(|rpm| !rpm.package.is_build_tool());
         found.extend(products.map(|rpm| (rpm.file.clone(), rpm)));
     };
     if names.is_empty() {
-        for built in engine.build(0..distribution.folders.len())?.into_values() {
-            take(built.rpms);
+        for built in engine.build(distribution.graph.ids())?.into_values() {
+            take(built.rpms.clone());
         }
         return Ok(found.into_values().collect());
     }
@@ -197,7 +197,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     for name in names {
         let wanted = match definitions.get(name) {
             Some(definition) => definition.packages.clone(),
-            None => binaries(&workshop, build::package(name, &workshop, &definitions)?),
+            None => binaries(&context, build::package(name, &context, &definitions)?),
         };
         let makers = distribution
             .graph
@@ -208,7 +208,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     }
     let built = engine.build(targets)?;
     for (name, wanted, makers) in requests {
-        let rpms = images::chosen(&wanted, &makers, &built, &workshop)
+        let rpms = images::chosen(&wanted, &makers, &built, &context)
             .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))?;
         take(rpms);
     }
@@ -216,7 +216,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
 }
 
 /// The names of all packages that a source makes.
-fn binaries(workshop: &Workshop, package: usize) -> Vec<String> {
-    let binaries = &workshop.distribution.graph.packages()[package].binaries;
+fn binaries(context: &BuildContext, package: PackageId) -> Vec<String> {
+    let binaries = &context.distribution.package(package).spec.binaries;
     binaries.iter().map(|binary| binary.name.clone()).collect()
 }
