@@ -1,14 +1,13 @@
 //! Packages, built again and compared.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use basalt_build::{BuildError, Built, Engine, Rebuilt};
+use basalt_schedule::{Completion, Estimate, Executor, JobGraph, RunError};
 use basalt_store::digest_of;
 use camino::Utf8PathBuf;
 
 use crate::compare::{Findings, compare_rpms};
-use crate::queue::Queue;
 use crate::verdict::Kept;
 use crate::{Checked, Elsewhere, Kind, RebuildError, Verdict};
 
@@ -37,30 +36,33 @@ impl PackageRebuilder<'_> {
         let built = self.engine.build(targets.iter().copied())?;
         let effort = |package: usize| {
             let name = &distribution.folders[package].name;
-            distribution.efforts.of(name, self.engine.store)
+            let effort = distribution.efforts.of(name, self.engine.store);
+            Estimate {
+                seconds: effort.seconds,
+                memory_mib: effort.memory,
+            }
         };
-        let mut waiting: Vec<_> = targets.to_vec();
-        waiting.sort_by_key(|package| effort(*package).seconds);
-        let waiting = waiting
-            .into_iter()
-            .map(|package| (package, effort(package).memory))
-            .collect();
-        let done: Mutex<BTreeMap<String, Checked>> = Mutex::default();
+        let name = |package: usize| distribution.folders[package].name.clone();
+        let graph = JobGraph::independent(targets.iter().map(|package| (name(*package), effort(*package))));
         let workers = basalt_build::cores();
-        Queue::new(waiting, self.engine.memory).run(workers, |worker, package| {
-            let Some(first) = built.get(&package) else {
-                return Ok(());
-            };
-            let in_memory = (effort(package).memory + FILES) * workers as u64 <= self.engine.memory;
-            let checked = self.one(package, first, worker, in_memory)?;
-            tell(&checked);
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.insert(checked.name.clone(), checked);
-            Ok::<_, RebuildError>(())
-        })?;
-        basalt_process::interrupt::check()?;
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(done.into_values().collect())
+        let run = Executor::new(&graph)
+            .workers(workers)
+            .memory_mib(self.engine.memory)
+            .both_ends(true)
+            .run([], |job| {
+                let package = targets[job.job().index()];
+                let Some(first) = built.get(&package) else {
+                    return Ok(Completion::Cached(None));
+                };
+                let in_memory = (effort(package).memory_mib + FILES) * workers as u64 <= self.engine.memory;
+                let checked = self.one(package, first, job.worker(), in_memory)?;
+                tell(&checked);
+                Ok::<_, RebuildError>(Completion::Executed(Some(checked)))
+            });
+        let results = run.into_results().map_err(RunError::into_first)?;
+        let mut checked: Vec<Checked> = results.into_iter().flatten().flatten().collect();
+        checked.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(checked)
     }
 
     fn one(&self, package: usize, first: &Built, worker: usize, in_memory: bool) -> Result<Checked, RebuildError> {
