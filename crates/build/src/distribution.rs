@@ -43,14 +43,14 @@ impl Distribution {
             let spec = read_spec(&folder, &files, base, store)?;
             Ok::<_, BuildError>(Package {
                 sources: SourceSet::of_snapshot(&folder.path, &files)?,
-                effort: estimates.of(&folder.name, store),
+                estimate: estimates.of(&folder.name, store),
                 limits: estimates.limits(&folder.name),
                 folder,
                 files,
                 spec,
             })
         })
-        .map_err(basalt_schedule::EachError::into_error)?;
+        .map_err(basalt_schedule::EachError::into_first)?;
         Self::new(read)
     }
 

@@ -1,15 +1,16 @@
 //! The engine: carries a plan out. Workers resolve, look up and build; one more thread fetches ahead of them.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use basalt_model::digest::Digest;
-use basalt_process::{ProcessError, interrupt};
+use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
+use basalt_schedule::timings::{self, Measurement, Timings};
 use basalt_schedule::{
-    Completion, Ended, Estimate, Event, Executor, Job, JobContext, JobError, JobGraph, JobId, Jobserver, Observer,
-    RunError,
+    Completion, Ended, Event, Executor, Job, JobContext, JobGraph, JobId, Jobserver, Observer, Run, RunError,
 };
 use basalt_sources::{InputContent, Tools};
 use basalt_store::{Lock, Store};
@@ -51,6 +52,7 @@ pub struct Engine<'a> {
     /// Whether to go on with what does not depend on a failure.
     pub keep_going: bool,
     pub(crate) payloads: Payloads,
+    timings: Mutex<Option<Timings>>,
 }
 
 /// Why a package is built, or is not.
@@ -88,6 +90,7 @@ impl<'a> Engine<'a> {
             memory,
             keep_going: false,
             payloads: Payloads::default(),
+            timings: Mutex::default(),
         }
     }
 
@@ -256,6 +259,7 @@ impl<'a> Engine<'a> {
             done.store(true, Ordering::Relaxed);
             run
         });
+        self.keep_timings(&plan, &run);
         match run.into_results() {
             Ok(results) => {
                 total.finish(Outcome::Done);
@@ -269,6 +273,27 @@ impl<'a> Engine<'a> {
         }
     }
 
+    /// Remembers where the time of a run went. A run without jobs leaves the timings of the one before.
+    fn keep_timings(&self, plan: &JobGraph, run: &Run<Arc<Built>, BuildError>) {
+        let measured = |job: JobId| {
+            let built = run.results.get(job.index()).and_then(Option::as_ref);
+            Measurement {
+                cpu: built.map(|built| Duration::from_secs_f64(built.cpu_seconds.max(0.0))),
+                peak_memory_mib: None,
+            }
+        };
+        let jobs = timings::jobs(plan, &run.spans, measured);
+        match Timings::new("basalt build", self.base.jobs, jobs) {
+            Ok(timings) => *self.timings.lock().unwrap_or_else(PoisonError::into_inner) = Some(timings),
+            Err(error) => tracing::warn!(%error, "the timings of this run are lost"),
+        }
+    }
+
+    /// Timings of the latest run in which something was to be built.
+    pub fn timings(&self) -> Option<Timings> {
+        self.timings.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// The packages as jobs; a job's position is its package's.
     fn plan(&self) -> Result<JobGraph, BuildError> {
         let graph = &self.distribution.graph;
@@ -277,10 +302,7 @@ impl<'a> Engine<'a> {
             Job {
                 name: package.name().to_owned(),
                 needs: graph.needs(id).iter().map(|need| job(*need)).collect(),
-                estimate: Estimate {
-                    seconds: package.effort.seconds,
-                    memory_mib: package.effort.memory,
-                },
+                estimate: package.estimate,
             }
         });
         Ok(JobGraph::new(jobs.collect())?)
@@ -378,20 +400,13 @@ fn job(package: PackageId) -> JobId {
 
 /// The error of the whole: one failure as itself, several together.
 fn failure(error: RunError<BuildError>) -> BuildError {
-    let failures = match error {
-        RunError::Interrupted => return ProcessError::Interrupted.into(),
-        RunError::Failed(failures) => failures,
-    };
-    let mut errors: Vec<_> = failures
-        .into_iter()
-        .map(|failure| match failure.error {
-            JobError::Failed(error) => error,
-            JobError::Panicked(panic) => panic.into(),
-        })
-        .collect();
-    if errors.len() == 1 {
-        errors.remove(0)
-    } else {
-        BuildError::Several { others: errors }
+    match error {
+        RunError::Failed { first, others } if !others.is_empty() => {
+            let all = std::iter::once(first).chain(others);
+            BuildError::Several {
+                others: all.map(|failure| failure.error.into_error()).collect(),
+            }
+        }
+        error => error.into_first(),
     }
 }

@@ -50,7 +50,7 @@ pub use execute::Rebuilt;
 pub use graph::{Graph, GraphError, PackageId};
 pub use latest::Difference;
 pub use materials::{BuildMaterials, UsedRpm};
-pub use package::{Effort, Package};
+pub use package::Package;
 pub use resolve::{ResolvedBuild, solve};
 pub use resources::ResourceEstimates;
 pub use spec::{BinaryPackage, Folder, SourcePackage};

@@ -1,19 +1,11 @@
 //! A package of a distribution: its folder as it was read, and what follows from it.
 
 use basalt_action::Limits;
+use basalt_schedule::Estimate;
 use basalt_sources::SourceSet;
 use basalt_store::Snapshot;
 
 use crate::spec::{Folder, SourcePackage};
-
-/// Work that a package is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Effort {
-    /// Seconds that it took when last measured, or an estimate.
-    pub seconds: u64,
-    /// The most memory that it takes, in MiB.
-    pub memory: u64,
-}
 
 /// A package of a distribution.
 #[derive(Debug, Clone)]
@@ -27,7 +19,7 @@ pub struct Package {
     /// Its lock of sources.
     pub sources: SourceSet,
     /// Work that it is.
-    pub effort: Effort,
+    pub estimate: Estimate,
     /// Bounds of its build.
     pub limits: Limits,
 }

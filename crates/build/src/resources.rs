@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 
 use basalt_action::Limits;
 use basalt_model::digest::{Digest, Hasher};
+use basalt_schedule::Estimate;
 use basalt_store::Store;
 use serde::{Deserialize, Serialize};
 
-use crate::package::Effort;
 
 /// Bounds of a package that does not say otherwise.
 const LIMITS: PackageLimits = PackageLimits {
@@ -65,13 +65,13 @@ impl PackageLimits {
 }
 
 /// Work of a small package.
-const SMALL: Effort = Effort {
+const SMALL: Estimate = Estimate {
     seconds: 10,
-    memory: 512,
+    memory_mib: 512,
 };
 
 fn small_memory() -> u64 {
-    SMALL.memory
+    SMALL.memory_mib
 }
 
 /// Seconds that a build took here, kept in the store.
@@ -90,13 +90,13 @@ impl ResourceEstimates {
     }
 
     /// Work that a package is: seconds as measured here, else as estimated; memory as estimated.
-    pub fn of(&self, package: &str, store: &Store) -> Effort {
-        let estimate = self.0.get(package).map_or(SMALL, |resources| Effort {
+    pub fn of(&self, package: &str, store: &Store) -> Estimate {
+        let estimate = self.0.get(package).map_or(SMALL, |resources| Estimate {
             seconds: resources.seconds,
-            memory: resources.memory_mib,
+            memory_mib: resources.memory_mib,
         });
         let measured = store.result::<Measured>(&key(package));
-        Effort {
+        Estimate {
             seconds: measured.map_or(estimate.seconds, |measured| measured.seconds),
             ..estimate
         }
@@ -118,6 +118,6 @@ pub(crate) fn remember(package: &str, seconds: u64, store: &Store) {
 
 fn key(package: &str) -> Digest {
     let mut hasher = Hasher::new();
-    hasher.fact("effort of package", package);
+    hasher.fact("seconds of package", package);
     hasher.finish()
 }

@@ -6,12 +6,10 @@ use std::process::Stdio;
 
 use camino::Utf8PathBuf;
 
-use crate::running::{Running, Stream};
+use crate::interrupt::IntLeftToChild;
+use crate::running::{Reach, Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
-
-/// How many of the last lines an error shows.
-const TAIL: usize = 20;
 
 /// A program with its arguments and surroundings.
 #[derive(Debug, Clone)]
@@ -176,15 +174,19 @@ impl Command {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn().map_err(|source| self.start_error(source))?;
-        Ok(Running::new(child, self.name(), self.pasteable(), self.input.clone()))
+        let input = self.input.clone();
+        Ok(Running::new(child, Reach::Group, self.name(), self.pasteable(), input))
     }
 
-    /// Runs it to its end with the terminal of ours: for what a person uses.
+    /// Runs it to its end with the terminal of ours: for what a person uses. Ctrl-C is for the program alone meanwhile;
+    /// SIGTERM and SIGHUP to us end it.
     ///
     /// # Errors
-    /// When the program is missing or cannot be started. How it ended is in the status.
+    /// When the program is missing or cannot be started, and [`ProcessError::Interrupted`]. How it ended is in the status.
     pub fn interactive(&self) -> Result<std::process::ExitStatus, ProcessError> {
-        self.to_std().status().map_err(|source| self.start_error(source))
+        let _left = IntLeftToChild::begin();
+        let child = self.to_std().spawn().map_err(|source| self.start_error(source))?;
+        Running::new(child, Reach::Process, self.name(), self.pasteable(), Vec::new()).wait()
     }
 
     /// Runs it to its end and keeps what it wrote.
@@ -206,58 +208,17 @@ impl Command {
         } else {
             &output.stderr
         };
-        let text = String::from_utf8_lossy(words);
-        let lines: Vec<_> = text.lines().map(str::to_owned).collect();
-        Err(self.failed(status, lines))
+        let lines = String::from_utf8_lossy(words).lines().map(str::to_owned).collect();
+        running.judge(status, lines)?;
+        Ok(output)
     }
 
-    /// Runs it to its end, giving each line that it writes, on either output, to `line`.
+    /// Runs it to its end, giving each line that it writes, on either output, to `line`: see [`Running::lines`].
     ///
     /// # Errors
     /// See [`ProcessError`]; an exit status other than 0 is one.
-    pub fn lines(&self, mut line: impl FnMut(&str)) -> Result<(), ProcessError> {
-        let mut tail = Vec::new();
-        // A part for each output: what the one has begun is not ended by what the other writes.
-        let (mut out, mut err) = (Vec::new(), Vec::new());
-        let mut take = |bytes: &[u8], tail: &mut Vec<String>| {
-            let text = String::from_utf8_lossy(bytes);
-            let text = text.trim_end_matches(['\n', '\r']);
-            line(text);
-            if tail.len() == 2 * TAIL {
-                tail.drain(..TAIL);
-            }
-            tail.push(text.to_owned());
-        };
-        let status = self.spawn()?.wait_with(|stream, bytes| {
-            let partial = match stream {
-                Stream::Out => &mut out,
-                Stream::Err => &mut err,
-            };
-            partial.extend_from_slice(bytes);
-            while let Some(end) = partial.iter().position(|byte| *byte == b'\n') {
-                let rest = partial.split_off(end + 1);
-                take(partial, &mut tail);
-                *partial = rest;
-            }
-        })?;
-        for partial in [out, err].iter().filter(|partial| !partial.is_empty()) {
-            take(partial, &mut tail);
-        }
-        if status.success() {
-            Ok(())
-        } else {
-            Err(self.failed(status, tail))
-        }
-    }
-
-    fn failed(&self, status: std::process::ExitStatus, mut lines: Vec<String>) -> ProcessError {
-        let lines = lines.split_off(lines.len().saturating_sub(TAIL));
-        ProcessError::Failed {
-            program: self.name(),
-            command: self.pasteable(),
-            status,
-            tail: lines,
-        }
+    pub fn lines(&self, line: impl FnMut(&str)) -> Result<(), ProcessError> {
+        self.spawn()?.lines(line)
     }
 
     fn start_error(&self, source: std::io::Error) -> ProcessError {
@@ -338,5 +299,47 @@ mod tests {
             .output()
             .expect("cat succeeds");
         assert_eq!(output.stdout.len(), input.len());
+    }
+
+    #[test]
+    fn outputs_that_a_grandchild_holds_do_not_keep_us() {
+        let began = std::time::Instant::now();
+        // In silence, and without end.
+        for left_behind in ["sleep 20", "while :; do echo word; sleep 0.01; done"] {
+            let script = format!("setsid timeout 20 sh -c '{left_behind}' & echo mine");
+            let output = Command::new("sh").args(["-c", &script]).output().expect("succeeds");
+            assert!(output.text().starts_with("mine") || output.text().contains("\nmine"));
+        }
+        assert!(began.elapsed().as_secs() < 5, "{:?}", began.elapsed());
+    }
+
+    #[test]
+    fn input_that_is_not_read_does_not_keep_us() {
+        let input = vec![b'x'; 1024 * 1024];
+        let output = Command::new("true").input(input).output().expect("succeeds");
+        assert_eq!(output, Output::default());
+    }
+
+    #[test]
+    fn outputs_closed_early_do_not_hide_the_end() {
+        let script = "exec >&- 2>&-; sleep 0.2; exit 4";
+        let error = Command::new("sh")
+            .args(["-c", script])
+            .output()
+            .expect_err("exit status 4");
+        assert!(matches!(error, ProcessError::Failed { status, .. } if status.code() == Some(4)));
+    }
+
+    #[test]
+    fn the_cpu_time_is_that_of_the_program_and_its_children() {
+        let script = "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i + 1)); done'; true";
+        let mut busy = Command::new("sh").args(["-c", script]).spawn().expect("starts");
+        busy.lines(|_| {}).expect("succeeds");
+        let mut idle = Command::new("sleep").arg("0.3").spawn().expect("starts");
+        assert_eq!(idle.cpu_time(), None);
+        idle.lines(|_| {}).expect("succeeds");
+        let (busy, idle) = (busy.cpu_time().expect("known"), idle.cpu_time().expect("known"));
+        assert!(busy > idle && !busy.is_zero(), "{busy:?}, {idle:?}");
+        assert!(idle < std::time::Duration::from_millis(200), "{idle:?}");
     }
 }

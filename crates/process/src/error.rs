@@ -1,5 +1,6 @@
 //! How running a program goes wrong.
 
+use std::path::Path;
 use std::process::ExitStatus;
 
 use miette::Diagnostic;
@@ -33,7 +34,7 @@ pub enum ProcessError {
     },
     /// It ran and failed.
     #[error("`{program}` failed ({}){}", describe(status), last_words(tail))]
-    #[diagnostic(code(process::failed), help("to run it again: {command}"))]
+    #[diagnostic(code(process::failed), help("{}", again(command)))]
     Failed {
         /// The program's name or path.
         program: String,
@@ -75,6 +76,22 @@ fn describe(status: &ExitStatus) -> String {
     }
 }
 
+/// Command of a failed program on a line of its own, and whether it can be run again as it stands: workspaces are gone
+/// soon after a failure.
+fn again(command: &str) -> String {
+    match missing_path(command) {
+        None => format!("to run it again:\n{command}"),
+        Some(path) => format!("the command was (it needs {path}, which is not there any more):\n{command}"),
+    }
+}
+
+/// First absolute path among the words of a command that does not exist.
+fn missing_path(command: &str) -> Option<&str> {
+    command
+        .split(|letter: char| letter.is_whitespace() || "'=;,:&".contains(letter))
+        .find(|word| word.starts_with('/') && !Path::new(word).exists())
+}
+
 fn last_words(tail: &[String]) -> String {
     tail.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }
@@ -88,4 +105,19 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_run_again_is_not_offered() {
+        let offered = "cd / && env A=/tmp /bin/sh -c 'exit 1'";
+        assert_eq!(again(offered), format!("to run it again:\n{offered}"));
+        let gone = "rpmbuild --define=_topdir=/no/such/workspace/7 -bb x.spec";
+        let text = again(gone);
+        assert!(text.contains("/no/such/workspace/7, which is not there"), "{text}");
+        assert!(text.ends_with(&format!("\n{gone}")), "{text}");
+    }
 }

@@ -4,14 +4,17 @@
 //! goes line by line to whoever asked for it; when it fails, the error shows the command in a form that can be
 //! pasted into a shell and run again, with the last lines that it wrote. [`tool`] is the table of every program of
 //! the host that Basalt calls, and how to come by it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is
-//! running is stopped, and the call returns [`ProcessError::Interrupted`].
+//! running is stopped, and the call returns [`ProcessError::Interrupted`]; [`wait`] is for what has to be polled.
 
 mod command;
+mod cpu;
 mod error;
 pub mod interrupt;
+mod lines;
 mod quote;
 mod running;
 pub mod tool;
+pub mod wait;
 
 pub use command::{Command, Output};
 pub use error::{ProcessError, chain};

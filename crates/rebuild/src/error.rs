@@ -33,6 +33,10 @@ pub enum RebuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] basalt_store::StoreError),
+    /// A worker panicked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Panic(#[from] basalt_schedule::Panic),
     /// A program failed, or Ctrl-C.
     #[error(transparent)]
     #[diagnostic(transparent)]

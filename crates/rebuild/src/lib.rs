@@ -18,7 +18,6 @@ mod elsewhere;
 mod error;
 mod image;
 mod package;
-mod queue;
 mod verdict;
 
 pub use compare::Difference;

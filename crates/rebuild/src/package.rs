@@ -1,14 +1,13 @@
 //! Packages, built again and compared.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use basalt_build::{BuildError, Built, Engine, PackageId, Rebuilt};
+use basalt_schedule::{Completion, Executor, JobGraph, RunError};
 use basalt_store::digest_of;
 use camino::Utf8PathBuf;
 
 use crate::compare::{Findings, compare_rpms};
-use crate::queue::Queue;
 use crate::verdict::Kept;
 use crate::{Checked, Elsewhere, Kind, RebuildError, Verdict};
 
@@ -35,30 +34,28 @@ impl PackageRebuilder<'_> {
     pub fn check(&self, targets: &[PackageId], tell: &(dyn Fn(&Checked) + Sync)) -> Result<Vec<Checked>, RebuildError> {
         let distribution = self.engine.distribution;
         let built = self.engine.build(targets.iter().copied())?;
-        let effort = |package: PackageId| distribution.package(package).effort;
-        let mut waiting: Vec<_> = targets.to_vec();
-        waiting.sort_by_key(|package| effort(*package).seconds);
-        let pieces = waiting.iter().enumerate();
-        let pieces = pieces
-            .map(|(piece, package)| (piece, effort(*package).memory))
-            .collect();
-        let done: Mutex<BTreeMap<String, Checked>> = Mutex::default();
+        let estimate = |package: PackageId| distribution.package(package).estimate;
+        let name = |package: PackageId| distribution.package(package).name().to_owned();
+        let graph = JobGraph::independent(targets.iter().map(|package| (name(*package), estimate(*package))));
         let workers = basalt_schedule::cores();
-        Queue::new(pieces, self.engine.memory).run(workers, |worker, piece| {
-            let package = waiting[piece];
-            let Some(first) = built.get(&package) else {
-                return Ok(());
-            };
-            let in_memory = (effort(package).memory + FILES) * workers as u64 <= self.engine.memory;
-            let checked = self.one(package, first, worker, in_memory)?;
-            tell(&checked);
-            let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
-            done.insert(checked.name.clone(), checked);
-            Ok::<_, RebuildError>(())
-        })?;
-        basalt_process::interrupt::check()?;
-        let done = done.into_inner().unwrap_or_else(PoisonError::into_inner);
-        Ok(done.into_values().collect())
+        let run = Executor::new(&graph)
+            .workers(workers)
+            .memory_mib(self.engine.memory)
+            .both_ends(true)
+            .run([], |job| {
+                let package = targets[job.job().index()];
+                let Some(first) = built.get(&package) else {
+                    return Ok(Completion::Cached(None));
+                };
+                let in_memory = (estimate(package).memory_mib + FILES) * workers as u64 <= self.engine.memory;
+                let checked = self.one(package, first, job.worker(), in_memory)?;
+                tell(&checked);
+                Ok::<_, RebuildError>(Completion::Executed(Some(checked)))
+            });
+        let results = run.into_results().map_err(RunError::into_first)?;
+        let mut checked: Vec<Checked> = results.into_iter().flatten().flatten().collect();
+        checked.sort_by(|one, other| one.name.cmp(&other.name));
+        Ok(checked)
     }
 
     fn one(&self, package: PackageId, first: &Built, worker: usize, in_memory: bool) -> Result<Checked, RebuildError> {

@@ -20,7 +20,7 @@ pub enum EachError<E> {
 
 impl<E> EachError<E> {
     /// The error in the caller's terms.
-    pub fn into_error(self) -> E
+    pub fn into_first(self) -> E
     where
         E: From<Panic> + From<basalt_process::ProcessError>,
     {

@@ -1,5 +1,6 @@
 //! Errors of graphs, runs and the jobserver.
 
+use basalt_process::ProcessError;
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -57,8 +58,33 @@ pub struct Failure<E> {
 pub enum RunError<E> {
     /// Ctrl-C or a signal ended it; failures that came with that are left out.
     Interrupted,
-    /// At least one job failed or panicked; in the order in which they ended, never empty.
-    Failed(Vec<Failure<E>>),
+    /// Jobs failed or panicked.
+    Failed {
+        /// The failure that came first.
+        first: Failure<E>,
+        /// Failures after it, in the order of their ends.
+        others: Vec<Failure<E>>,
+    },
+}
+
+impl<E: From<Panic>> JobError<E> {
+    /// The error in the caller's terms.
+    pub fn into_error(self) -> E {
+        match self {
+            Self::Failed(error) => error,
+            Self::Panicked(panic) => panic.into(),
+        }
+    }
+}
+
+impl<E: From<Panic> + From<ProcessError>> RunError<E> {
+    /// The interruption or the first failure, in the caller's terms.
+    pub fn into_first(self) -> E {
+        match self {
+            Self::Interrupted => ProcessError::Interrupted.into(),
+            Self::Failed { first, .. } => first.error.into_error(),
+        }
+    }
 }
 
 /// The jobserver cannot be set up or used.

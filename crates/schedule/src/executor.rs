@@ -99,11 +99,15 @@ impl<T, E> Run<T, E> {
     /// [`RunError::Interrupted`], or the failures.
     pub fn into_results(self) -> Result<Vec<Option<T>>, RunError<E>> {
         if self.interrupted {
-            Err(RunError::Interrupted)
-        } else if self.failures.is_empty() {
-            Ok(self.results)
-        } else {
-            Err(RunError::Failed(self.failures))
+            return Err(RunError::Interrupted);
+        }
+        let mut failures = self.failures.into_iter();
+        match failures.next() {
+            None => Ok(self.results),
+            Some(first) => Err(RunError::Failed {
+                first,
+                others: failures.collect(),
+            }),
         }
     }
 }

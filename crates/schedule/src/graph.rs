@@ -82,6 +82,23 @@ impl JobGraph {
         })
     }
 
+    /// Jobs that need nothing of one another.
+    pub fn independent(jobs: impl IntoIterator<Item = (String, Estimate)>) -> Self {
+        let jobs: Vec<_> = jobs
+            .into_iter()
+            .map(|(name, estimate)| Job {
+                name,
+                needs: Vec::new(),
+                estimate,
+            })
+            .collect();
+        Self {
+            dependents: vec![Vec::new(); jobs.len()],
+            urgency: jobs.iter().map(|job| job.estimate.seconds.max(1)).collect(),
+            jobs,
+        }
+    }
+
     /// Number of jobs.
     pub fn len(&self) -> usize {
         self.jobs.len()

@@ -21,6 +21,7 @@ mod graph;
 pub mod jobserver;
 mod panic;
 pub mod schedule;
+pub mod timings;
 
 pub use context::{AcquireError, JobContext};
 pub use each::{EachError, each};

@@ -65,12 +65,12 @@ fn the_first_failure_ends_the_run() {
         index => Ok(Completion::Executed(index)),
     });
     assert_eq!(run.results, [Some(0), Some(1), None, None, None]);
-    let Err(RunError::Failed(failures)) = run.into_results() else {
+    let Err(RunError::Failed { first, others }) = run.into_results() else {
         panic!("it failed")
     };
-    assert_eq!(failures.len(), 1);
-    assert_eq!(failures[0].name, "job2");
-    assert!(matches!(failures[0].error, JobError::Failed("broken")));
+    assert!(others.is_empty());
+    assert_eq!(first.name, "job2");
+    assert!(matches!(first.error, JobError::Failed("broken")));
 }
 
 /// Observer that writes down what it is told.
@@ -121,16 +121,14 @@ fn a_panic_fails_the_whole_and_names_its_job() {
                 assert_ne!(job.job().index(), 3, "three is too many");
                 Ok::<_, ()>(Completion::Executed(()))
             });
-        let Err(RunError::Failed(failures)) = run.into_results() else {
+        let Err(RunError::Failed { first, others }) = run.into_results() else {
             panic!("with {workers} workers the panic was lost")
         };
-        let [failure] = &failures[..] else {
-            panic!("{failures:?}")
+        assert!(others.is_empty());
+        let JobError::Panicked(panic) = &first.error else {
+            panic!("{first:?}")
         };
-        let JobError::Panicked(panic) = &failure.error else {
-            panic!("{failure:?}")
-        };
-        assert_eq!((failure.name.as_str(), panic.name.as_str()), ("job3", "job3"));
+        assert_eq!((first.name.as_str(), panic.name.as_str()), ("job3", "job3"));
         assert!(panic.message.contains("three is too many"), "{panic}");
     }
 }
