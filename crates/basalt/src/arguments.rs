@@ -242,6 +242,13 @@ pub struct Build {
     /// After a failure, go on with what does not depend on it.
     #[arg(long, short)]
     pub keep_going: bool,
+    /// Say which input makes this package be built again, compared with its last build in this store; what it needs is
+    /// built, the package itself is not.
+    #[arg(long, value_name = "PACKAGE", conflicts_with_all = ["names", "keep_going", "timings"])]
+    pub explain: Option<String>,
+    /// Write a page that shows where the time went: start, end and processor time of each package, and the critical path.
+    #[arg(long)]
+    pub timings: bool,
 }
 
 /// Options of `verify`.

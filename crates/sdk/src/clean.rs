@@ -2,8 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_store::{StoreError, files_below, remove_tree, write};
-use camino::{Utf8Path, Utf8PathBuf};
+use basalt_store::{StoreError, remove_tree, write};
+use camino::Utf8Path;
 
 /// Files and folders that tell of the machine: its name and name servers, where its packages came from, settings and logs of
 /// the installation, caches that are made again, copies of what was changed, locks.
@@ -48,8 +48,6 @@ const EMPTY: &[(&str, u32)] = &[
 ];
 /// What stands in place of the machine's own /etc/hosts.
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
-/// The folder in which Python keeps what it compiled.
-const COMPILED: &str = "__pycache__";
 
 /// Takes away what depends on the machine and the moment of the installation.
 pub(crate) fn clean(tree: &Utf8Path) -> Result<(), StoreError> {
@@ -65,9 +63,6 @@ pub(crate) fn clean(tree: &Utf8Path) -> Result<(), StoreError> {
         };
         make().map_err(StoreError::io("cannot make", &path))?;
     }
-    for folder in compiled_python(tree)? {
-        remove_tree(&folder)?;
-    }
     Ok(())
 }
 
@@ -77,15 +72,4 @@ fn remove(path: &Utf8Path) -> Result<(), StoreError> {
         Ok(_) => fs_err::remove_file(path).map_err(StoreError::io("cannot remove", path)),
         Err(_) => Ok(()),
     }
-}
-
-/// Folders of compiled Python: the same source does not always compile to the same bytes, and the time of the source is in it.
-fn compiled_python(tree: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
-    let mut folders: Vec<_> = files_below(&tree.join("usr"))?
-        .iter()
-        .filter_map(|path| path.parent().filter(|folder| folder.file_name() == Some(COMPILED)))
-        .map(Utf8Path::to_owned)
-        .collect();
-    folders.dedup();
-    Ok(folders)
 }

@@ -3,11 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuildError, Built, PackageId};
+use basalt_build::{BuildError, Built, Difference, PackageId};
 use basalt_model::image::ImageDefinition;
 use basalt_model::spelling::closest;
+use basalt_schedule::timings::Timings;
+use basalt_store::write;
 use camino::Utf8PathBuf;
-use miette::{Result, miette};
+use miette::{IntoDiagnostic as _, Result, miette};
 use serde::Serialize;
 
 use super::{answer, answer_json, images};
@@ -31,6 +33,9 @@ struct RpmReport {
 
 /// Builds what is named, or everything.
 pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
+    if let Some(package) = &options.explain {
+        return explain(project, package, json);
+    }
     let definitions = images::definitions(project)?;
     let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = options
         .names
@@ -53,10 +58,12 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     };
     let mut packages = Vec::new();
     if !targets.is_empty() {
-        let built = context
-            .engine(project)
-            .keep_going(options.keep_going)
-            .build(targets.iter().copied())?;
+        let engine = context.engine(project).keep_going(options.keep_going);
+        let built = engine.build(targets.iter().copied());
+        if options.timings {
+            write_timings(project, engine.timings())?;
+        }
+        let built = built?;
         packages = targets
             .iter()
             .filter_map(|target| built.get(target))
@@ -79,6 +86,66 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
         answer(images::describe(image));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Says which input makes a package be built again.
+fn explain(project: &Project, name: &str, json: bool) -> Result<ExitCode> {
+    let context = project.build_context()?;
+    let package = package(name, &context, &images::definitions(project)?)?;
+    let explanation = context.engine(project).explain(package)?;
+    if json {
+        answer_json(&explanation);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let name = context.distribution.package(package).name();
+    answer(match (&explanation.before, explanation.is_built) {
+        (_, true) => format!("{name} is built: nothing that goes into it differs from that build"),
+        (None, false) => format!("{name} was never built in this store"),
+        (Some(_), false) => format!("{name} is built again: since its last build in this store"),
+    });
+    if explanation.is_built {
+        return Ok(ExitCode::SUCCESS);
+    }
+    for difference in explanation.differences.iter().flatten() {
+        answer(format!("  {}", changed(difference)));
+    }
+    if explanation.before.is_some() && explanation.differences.is_none() {
+        answer("  what went into that build is no longer in the store");
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn changed(difference: &Difference) -> String {
+    let Difference { what, before, now } = difference;
+    match (before, now) {
+        (None, _) => format!("{what} is new"),
+        (_, None) => format!("{what} is gone"),
+        (Some(before), Some(now)) if before.len() == now.len() && now.len() == DIGITS => format!("{what} has changed"),
+        (Some(before), Some(now)) => format!("{what} was {before}, is {now}"),
+    }
+}
+
+/// Length of a digest as text.
+const DIGITS: usize = 64;
+
+/// Writes the page of a run's timings, and its numbers beside it.
+fn write_timings(project: &Project, timings: Option<Timings>) -> Result<()> {
+    let Some(timings) = timings else {
+        project.reporter().note("nothing was built, so there are no timings");
+        return Ok(());
+    };
+    let logs = project.store.root().join("logs");
+    let page = logs.join("build-timings.html");
+    write::atomically(&page, timings.html())?;
+    write::atomically(&logs.join("build-timings.json"), timings.json().into_diagnostic()?)?;
+    project.reporter().note(&format!(
+        "timings: {page} ({:.0} s, {:.0} % of {} cores, critical path {:.0} s)",
+        timings.wall,
+        timings.busy * 100.0,
+        timings.cores,
+        timings.critical_wall
+    ));
+    Ok(())
 }
 
 /// The package of that name; where there is none, an image may have been meant.
