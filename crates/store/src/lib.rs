@@ -12,19 +12,30 @@
 //! a [lease](Store::open) on it, so that collection never takes away what a build is standing on. The store is for one
 //! user; it can be deleted at any time, and costs only the time to build again.
 
+mod collection;
 mod error;
+mod layout;
+mod lease;
 mod listing;
 mod lock;
+mod name;
 mod objects;
+mod owner;
+mod place;
 mod remove;
 mod results;
-mod room;
+mod store;
 mod trees;
+mod usage;
+mod workspace;
 pub mod write;
 
-pub use error::{StoreError, remedy};
+pub use collection::GcStats;
+pub use error::{FileError, StoreError, help_for};
 pub use listing::files_below;
 pub use lock::Lock;
 pub use objects::digest_of;
+pub use place::place;
 pub use remove::remove_tree;
-pub use room::{Collected, Store, Workspace, place};
+pub use store::Store;
+pub use workspace::Workspace;

@@ -5,7 +5,8 @@ use std::io::{self, Read, Write as _};
 use basalt_model::digest::{Digest, Hasher};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Store, StoreError, Workspace};
+use crate::name::Kind;
+use crate::{Store, StoreError, write};
 
 impl Store {
     /// Where the object of that digest is, or would be.
@@ -13,9 +14,9 @@ impl Store {
         self.root().join("objects").join(digest.to_hex())
     }
 
-    /// Where the object is, if the store has it.
+    /// Where the object is, if the store has it. Being asked for counts as use, which collection respects.
     pub fn object(&self, digest: &Digest) -> Option<Utf8PathBuf> {
-        Some(self.object_path(digest)).filter(|path| path.is_file())
+        self.hit(self.object_path(digest), Utf8Path::is_file)
     }
 
     /// Takes in all that a reader holds; the object's digest and size in bytes.
@@ -23,11 +24,11 @@ impl Store {
     /// # Errors
     /// When reading or writing fails; nothing is left behind then.
     pub fn insert(&self, mut content: impl Read) -> Result<(Digest, u64), StoreError> {
-        let folder = self.root().join("tmp");
+        let fresh = self.new_path(Kind::File)?;
         let mut store = || -> io::Result<(Digest, u64)> {
-            let mut file = tempfile::Builder::new()
-                .prefix(&Workspace::prefix())
-                .tempfile_in(&folder)?;
+            let file = std::fs::File::create_new(&fresh)?;
+            let path = tempfile::TempPath::try_from_path(&fresh)?;
+            let mut file = tempfile::NamedTempFile::from_parts(file, path);
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 256 * 1024];
             let mut size = 0;
@@ -42,10 +43,14 @@ impl Store {
             }
             let digest = hasher.finish();
             set_read_only(file.as_file())?;
+            self.stamp(file.as_file())?;
+            file.as_file().sync_all()?;
             file.persist(self.object_path(&digest)).map_err(|error| error.error)?;
             Ok((digest, size))
         };
-        store().map_err(StoreError::io("cannot store an object in", &folder))
+        let stored = store().map_err(StoreError::io("cannot store an object in", &fresh))?;
+        write::sync_folder(&self.root().join("objects"))?;
+        Ok(stored)
     }
 
     /// Takes in a file by copying it.

@@ -13,7 +13,7 @@ pub fn run(days: u64, all: bool, json: bool) -> Result<ExitCode> {
     let idle = if all {
         Duration::ZERO
     } else {
-        Duration::from_secs(days * 24 * 60 * 60)
+        Duration::from_secs(days.saturating_mul(24 * 60 * 60))
     };
     let collected = Store::collect(&Store::default_path()?, idle)?.ok_or_else(|| {
         miette!(
