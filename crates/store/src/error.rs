@@ -128,6 +128,28 @@ pub enum StoreError {
         /// The evidence.
         why: String,
     },
+    /// Collection while somebody uses the store who leaves no record of it.
+    #[error(
+        "the store `{root}` is in use by an earlier version of basalt, or by one that can only read it: nothing was removed"
+    )]
+    #[diagnostic(
+        code(store::in_use),
+        help("wait for it to end; if an earlier version runs a cluster: ./basalt down")
+    )]
+    InUse {
+        /// The store.
+        root: Utf8PathBuf,
+    },
+    /// Collection by age that would remove everything.
+    #[error("everything in the store seems to be unused for {days} days or more: nothing was removed")]
+    #[diagnostic(
+        code(store::clock),
+        help("if the clock of this machine is right, and this is what you want: ./basalt clean --all")
+    )]
+    AllIdle {
+        /// Days since the last recorded use of anything.
+        days: u64,
+    },
     /// Failed file operation.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -17,7 +17,10 @@ pub(crate) const MARKER: &str = "basalt-store";
 pub(crate) const FORMAT: u32 = 1;
 
 /// Folders of a store.
-pub(crate) const FOLDERS: [&str; 6] = ["objects", "trees", "results", "tmp", "locks", "logs"];
+pub(crate) const FOLDERS: [&str; 7] = ["objects", "trees", "results", DAMAGED, "tmp", "locks", "logs"];
+
+/// Folder of objects that verification found to be damaged.
+pub(crate) const DAMAGED: &str = "damaged";
 
 /// File by which backup programs know a folder that need not be kept (bford.info/cachedir).
 const CACHE_TAG: (&str, &str) = (
@@ -36,7 +39,7 @@ pub(crate) struct EntryFolder {
 }
 
 /// All folders whose entries are collected. Anything in them under another name is not the store's.
-pub(crate) const ENTRY_FOLDERS: [EntryFolder; 4] = [
+pub(crate) const ENTRY_FOLDERS: [EntryFolder; 5] = [
     EntryFolder {
         name: "objects",
         is_entry: |name| is_hex(name, 64),
@@ -48,6 +51,10 @@ pub(crate) const ENTRY_FOLDERS: [EntryFolder; 4] = [
     EntryFolder {
         name: "results",
         is_entry: |name| name.strip_suffix(".json").is_some_and(|stem| is_hex(stem, 64)),
+    },
+    EntryFolder {
+        name: DAMAGED,
+        is_entry: |name| is_hex(name, 64),
     },
     EntryFolder {
         name: "logs",
