@@ -128,3 +128,37 @@ fn one_at_a_time() {
     drop(held);
     assert!(store.try_lock("build").expect("asked").is_some());
 }
+
+/// Whether work on a store waits while a file of the store is locked, and goes on then.
+fn waits_while(lock: impl FnOnce(&std::fs::File) -> std::io::Result<()>, work: impl FnOnce(&Store) + Send) -> bool {
+    let (_guard, root) = scratch();
+    let store = Store::open(&root).expect("opens");
+    store.insert(&b"hello"[..]).expect("stored");
+    let gate = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(root.join("locks/gate"))
+        .expect("there");
+    lock(&gate).expect("locked");
+    std::thread::scope(|scope| {
+        let working = scope.spawn(|| work(&store));
+        std::thread::sleep(std::time::Duration::from_millis(300));
+        let waited = !working.is_finished();
+        gate.unlock().expect("unlocked");
+        working.join().expect("joined");
+        waited
+    })
+}
+
+#[test]
+fn hits_and_collection_keep_out_of_each_others_way() {
+    let hello = basalt_model::digest::Digest::of("hello");
+    let hit = |store: &Store| assert!(store.object(&hello).is_some());
+    let collect = |store: &Store| assert_eq!(crate::collect_all(store).expect("collected").removed, 1);
+    assert!(waits_while(std::fs::File::lock, hit), "a hit during a collection");
+    assert!(
+        waits_while(std::fs::File::lock_shared, collect),
+        "a collection during a hit"
+    );
+    assert!(!waits_while(std::fs::File::lock_shared, hit), "a hit during another");
+}
