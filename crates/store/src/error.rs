@@ -67,7 +67,8 @@ pub enum StoreError {
         code(store::foreign),
         help(
             "BASALT_STORE has to name a store, an empty folder, or one that does not exist yet, such as \
-             `{root}/basalt`; nothing was changed in `{root}`"
+             `{root}/basalt` (a store of a version that wrote no such file is taken over when it holds nothing else); \
+             nothing was changed in `{root}`"
         )
     )]
     Foreign {

@@ -140,7 +140,7 @@ fn foreign_to_unmarked(root: &Utf8Path, names: &[String]) -> Result<Option<Optio
     let known = |name: &str| {
         FOLDERS.contains(&name)
             || ["cluster", "bench"].contains(&name)
-            || (name.starts_with("kvm-") && name.ends_with(".json"))
+            || (name.starts_with("kvm-") && (name.ends_with(".json") || name.ends_with(".bin")))
             || may_be_in_vacant(name)
     };
     if let Some(name) = names.iter().find(|name| !known(name)) {

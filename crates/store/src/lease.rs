@@ -122,11 +122,11 @@ pub(crate) fn others(locks: &Utf8Path, own: Id) -> Result<Vec<Other>, StoreError
         }
         match Lock::try_existing(entry.path())? {
             Some(lock) => others.push(Other::Abandoned { id, lock }),
-            // When it cannot be read any more, its process ended just now.
-            None => match entry.path().symlink_metadata().and_then(|metadata| metadata.modified()) {
-                Ok(since) => others.push(Other::Active { since }),
-                Err(_) => {}
-            },
+            None => {
+                // When it cannot be read any more, its process ended just now.
+                let since = entry.path().symlink_metadata().and_then(|metadata| metadata.modified());
+                others.extend(since.map(|since| Other::Active { since }));
+            }
         }
     }
     Ok(others)

@@ -23,6 +23,7 @@ mod layout;
 mod lease;
 mod listing;
 mod lock;
+mod mounts;
 mod name;
 mod objects;
 mod owner;

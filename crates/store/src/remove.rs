@@ -60,7 +60,7 @@ mod tests {
         std::fs::write(kept.join("file"), "").expect("written");
         std::os::unix::fs::symlink(&kept, root.join("tree/a/link")).expect("linked");
         for folder in ["tree/a/b", "tree/a"] {
-            std::fs::set_permissions(root.join(folder), std::fs::Permissions::from_mode(0)).expect("closed");
+            std::fs::set_permissions(root.join(folder), std::fs::Permissions::from_mode(0o0)).expect("closed");
         }
         remove_tree(&root.join("tree")).expect("removed");
         remove_tree(&root.join("tree")).expect("gone already");

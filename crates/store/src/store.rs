@@ -57,6 +57,9 @@ impl Store {
                 Access::ReadOnly(Lock::shared(&root.join("locks/lease")).ok())
             }
         };
+        if let Some(why) = crate::mounts::local_locks(&root) {
+            tracing::warn!("{why}: its locks hold on this machine only, so do not share the store with other machines");
+        }
         let store = Self {
             root,
             session: Arc::new(Session {
