@@ -111,6 +111,7 @@ pub fn an_image_that_was_killed_is_composed_again(plant: &Plant) -> Result<(), F
     let folder = plant.folder().join("killed");
     let (copy, store) = (folder.join("checkout"), folder.join("store"));
     checkout_with_image(&plant.place.surroundings.checkout, &copy, "killed")?;
+    drop(Store::open(&store).map_err(shown)?);
     // What is made here must not be found by the next run of this test.
     for part in ["objects", "trees", "actions", "results"] {
         link_all(&plant.place.store.root().join(part), &store.join(part), &[])?;

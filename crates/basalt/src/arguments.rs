@@ -195,18 +195,17 @@ Examples:
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
     },
-    /// Remove from the store what was not used for some time.
+    /// Remove from the store what was not used for long, or what does not fit.
     ///
-    /// Nothing that is removed is lost: it is fetched or built again when it is needed. What a cluster or another basalt
-    /// uses stays.
-    Clean {
-        /// Days without use after which a thing is removed.
-        #[arg(long, default_value_t = 14)]
-        days: u64,
-        /// Remove everything.
-        #[arg(long, conflicts_with = "days")]
-        all: bool,
-    },
+    /// Nothing that is removed is lost: it is fetched or built again when it is needed. What a cluster or another basalt uses
+    /// stays, and both may go on meanwhile. A thing goes when --days or --keep says so; without any option, --days is 14.
+    #[command(after_help = "\
+Examples:
+  basalt clean --keep 20G            the least recently used goes, until the rest takes 20 GB on the disk
+  basalt clean --days 30 --dry-run   shows what was not used for 30 days
+  basalt clean --all                 everything that is not in use
+Sizes: a number with B, K, M, G, T (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024); 1.5G is one, too.")]
+    Clean(Clean),
     /// Write a completion script for a shell to standard output.
     Completions {
         /// The shell.
@@ -299,6 +298,23 @@ pub struct Audit {
     /// Write what was found as SARIF 2.1.0.
     #[arg(long, value_name = "FILE")]
     pub sarif: Option<Utf8PathBuf>,
+}
+
+/// Options of `clean`.
+#[derive(Debug, Args)]
+pub struct Clean {
+    /// Remove what was not used for so many days.
+    #[arg(long, value_name = "N")]
+    pub days: Option<u64>,
+    /// Remove what was not used for longest, until the rest takes no more than this on the disk.
+    #[arg(long, value_name = "SIZE")]
+    pub keep: Option<bytesize::ByteSize>,
+    /// Remove everything that is not in use.
+    #[arg(long, conflicts_with_all = ["days", "keep"])]
+    pub all: bool,
+    /// Show what would be removed, and remove nothing.
+    #[arg(long, short = 'n')]
+    pub dry_run: bool,
 }
 
 /// Options of `harden`.

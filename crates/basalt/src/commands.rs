@@ -41,7 +41,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.verb {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
-        Verb::Clean { days, all } => return clean::run(*days, *all, arguments.json),
+        Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
     }
@@ -67,11 +67,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Verify(options) => verify::run(&project, options, json),
         Verb::Provenance { what } => provenance::run(&project, what),
         Verb::Test { quick } => test::run(&project, *quick, json),
-        Verb::Completions { .. }
-        | Verb::Check { .. }
-        | Verb::Clean { .. }
-        | Verb::Repo(_)
-        | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
+        Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean(_) | Verb::Repo(_) | Verb::Supervisor { .. } => {
+            Ok(ExitCode::SUCCESS)
+        }
     }
 }
 

@@ -11,6 +11,7 @@ mod table;
 mod terminal;
 
 use std::process::ExitCode;
+use std::sync::OnceLock;
 
 use basalt_process::interrupt;
 use clap::Parser as _;
@@ -54,9 +55,29 @@ fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tool
         .with_ansi(false)
         .with_writer(std::io::stderr)
         .init();
-    // A lease for as long as the cluster lives: `clean` must not take away what it stands on.
-    std::mem::forget(basalt_store::Store::open(&plan.inputs.cache));
+    hold_inputs(plan);
     Box::new(basalt_machine::SdkTools::new(&plan.inputs.sdk))
+}
+
+/// Store of the cluster that this process supervises, open for as long as it lives.
+static CLUSTER_STORE: OnceLock<basalt_store::Store> = OnceLock::new();
+
+/// Keeps collection from removing what a cluster runs from. `up` found it in the store some time ago, under a lease of its
+/// own; under ours it has to be used once more.
+fn hold_inputs(plan: &basalt_cluster::Plan) {
+    let inputs = &plan.inputs;
+    match basalt_store::Store::open(&inputs.cache) {
+        Ok(store) => {
+            for path in [&inputs.sdk, &inputs.node_image, &inputs.control_plane, &inputs.registry] {
+                if !store.touch(path) {
+                    tracing::warn!(%path, "this is not in the store: collection does not know that it is in use");
+                }
+            }
+            CLUSTER_STORE.get_or_init(|| store);
+        }
+        // The cluster runs all the same, and its log says why a collection may take something away from it.
+        Err(error) => tracing::error!(%error, "no lease of the store: `basalt clean` may remove what the cluster uses"),
+    }
 }
 
 #[expect(clippy::print_stderr, reason = "errors are shown here")]

@@ -197,7 +197,7 @@ impl BuildError {
 fn full_disk(lines: &[String]) -> String {
     let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let full = lines.iter().any(|line| line.contains("No space left on device"));
-    let remedy = full.then(|| basalt_store::remedy(&error)).flatten();
+    let remedy = full.then(|| basalt_store::help_for(&error)).flatten();
     remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default()
 }
 

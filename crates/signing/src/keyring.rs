@@ -52,7 +52,7 @@ impl Keyring {
     /// # Errors
     /// When the environment names no place.
     pub fn default_path() -> Result<Utf8PathBuf, KeyError> {
-        place("BASALT_KEYS", ("XDG_DATA_HOME", ".local/share"), "basalt/keys").ok_or(KeyError::NoPlace)
+        place("BASALT_KEYS", ("XDG_DATA_HOME", ".local/share"), "basalt/keys")?.ok_or(KeyError::NoPlace)
     }
 
     /// The keyring in a folder, which need not be there yet.

@@ -25,7 +25,7 @@ impl Repository {
     /// When the environment names no place.
     pub fn default_root() -> Result<Utf8PathBuf, SnapshotError> {
         let data = ("XDG_DATA_HOME", ".local/share");
-        place("BASALT_REPOSITORIES", data, "basalt/repositories").ok_or(SnapshotError::NoPlace)
+        place("BASALT_REPOSITORIES", data, "basalt/repositories")?.ok_or(SnapshotError::NoPlace)
     }
 
     /// The repository of a name below `root`. It need not be there yet.

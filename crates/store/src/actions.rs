@@ -4,7 +4,7 @@ use basalt_action::{Action, ActionResult, Encoded, OutputDirectory};
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Store, StoreError, write};
+use crate::{Store, StoreError};
 
 impl Store {
     fn action_path(&self, key: &Digest) -> Utf8PathBuf {
@@ -14,18 +14,12 @@ impl Store {
     /// Result of the action of that key, if it is known. One that cannot be read counts as unknown. That the outputs are in
     /// the store is not asked.
     pub fn action_result(&self, key: &Digest) -> Option<ActionResult> {
-        let path = self.action_path(key);
-        let bytes = std::fs::read(&path).ok()?;
-        match ActionResult::decode(&bytes) {
-            Ok(result) => {
-                self.mark_used(&path);
-                Some(result)
-            }
-            Err(error) => {
-                tracing::warn!(%path, %error, "a damaged action result");
-                None
-            }
-        }
+        let path = self.hit(self.action_path(key), Utf8Path::is_file)?;
+        let decoded = std::fs::read(&path).map_err(|error| error.to_string());
+        let decoded = decoded.and_then(|bytes| ActionResult::decode(&bytes).map_err(|error| error.to_string()));
+        decoded
+            .inspect_err(|error| tracing::warn!(%path, %error, "an action result cannot be read"))
+            .ok()
     }
 
     /// Keeps the result of an action, and the messages that the action consists of: they say what it was made from. Its
@@ -37,7 +31,7 @@ impl Store {
         for message in action.messages.values() {
             self.insert_bytes(message)?;
         }
-        write::durably(&self.action_path(&action.key.digest), result.encode())
+        self.put(&self.action_path(&action.key.digest), &result.encode())
     }
 
     /// Forgets the result of an action, so that it is run again.

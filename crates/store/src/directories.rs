@@ -10,7 +10,7 @@ use basalt_action::{Blob, Directory, Node, OutputDirectory};
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Store, StoreError, digest_of};
+use crate::{Store, StoreError, digest_of, write};
 
 /// Permission bits that a description keeps.
 const PERMISSIONS: u32 = 0o7777;
@@ -23,11 +23,7 @@ impl Store {
 
     /// Path of the directory, if the store has it. Being asked for counts as use.
     pub fn directory(&self, root: &Digest) -> Option<Utf8PathBuf> {
-        let path = self.directory_path(root);
-        path.is_dir().then(|| {
-            self.mark_used(&path);
-            path
-        })
+        self.hit(self.directory_path(root), Utf8Path::is_dir)
     }
 
     /// Takes in a finished folder of a [workspace](crate::Workspace) by moving it. Nothing may write to it any more.
@@ -38,9 +34,11 @@ impl Store {
         let described = read_directory(folder)?.merkle_tree();
         let tree = self.insert_bytes(&described.tree)?;
         let path = self.directory_path(&described.root.digest);
-        crate::write::sync_file_system(folder)?;
+        let stamp = || self.stamp(&std::fs::File::open(folder)?);
+        stamp().map_err(StoreError::io("cannot set the time of", folder))?;
+        write::sync_file_system(folder)?;
         match std::fs::rename(folder, &path) {
-            Ok(()) => crate::write::sync_folder_of(&path)?,
+            Ok(()) => write::sync_folder(&self.root().join("trees"))?,
             // Another process has made the same.
             Err(_) if path.is_dir() => {}
             Err(source) => return Err(StoreError::io("cannot move a finished folder to", &path)(source)),

@@ -10,20 +10,20 @@ use crate::StoreError;
 /// When a folder cannot be listed.
 pub fn files_below(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
     let mut found = Vec::new();
-    let mut rest = vec![folder.to_owned()];
-    while let Some(folder) = rest.pop() {
-        let failed = || StoreError::io("cannot list", &folder);
-        for entry in folder.read_dir_utf8().map_err(failed())? {
-            let entry = entry.map_err(failed())?;
-            if entry.file_type().map_err(failed())?.is_dir() {
-                rest.push(entry.into_path());
-            } else {
-                found.push(entry.into_path());
-            }
+    for entry in walkdir::WalkDir::new(folder).min_depth(1) {
+        let entry = entry.map_err(|error| failed(folder, error))?;
+        if !entry.file_type().is_dir() {
+            let path = Utf8PathBuf::try_from(entry.into_path());
+            found.push(path.map_err(|error| StoreError::io("cannot list", folder)(error.into_io_error()))?);
         }
     }
     found.sort();
     Ok(found)
+}
+
+fn failed(folder: &Utf8Path, error: walkdir::Error) -> StoreError {
+    let path = error.path().and_then(Utf8Path::from_path).unwrap_or(folder).to_owned();
+    StoreError::io("cannot list", &path)(error.into())
 }
 
 #[cfg(test)]

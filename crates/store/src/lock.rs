@@ -1,7 +1,11 @@
-//! Locks between processes: advisory, on files, released by the system when their holder dies.
+//! Locks between processes: advisory (flock), on files, released by the kernel when their holder dies.
+//!
+//! A lock belongs to the open file, so it means the same between threads, processes, pid namespaces and containers, and,
+//! where the file system passes locks on (NFS 4, NFS 3 with lockd), between machines.
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::time::Duration;
 
 use basalt_process::interrupt;
@@ -47,12 +51,10 @@ impl Lock {
 
     /// The lock if nobody has it.
     pub(crate) fn try_exclusive(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
-        let mut file = Self::open(path)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Ok(None),
-            Err(TryLockError::Error(source)) => return Err(StoreError::io("cannot lock", path)(source)),
-        }
+        let Some(lock) = Self::try_on(Self::open(path)?, path)? else {
+            return Ok(None);
+        };
+        let mut file = &lock.file;
         let mut sign = || {
             file.set_len(0)?;
             file.rewind()?;
@@ -62,18 +64,52 @@ impl Lock {
         if let Err(error) = sign() {
             tracing::debug!(%error, "could not sign the lock");
         }
-        Ok(Some(Self { file }))
+        Ok(Some(lock))
     }
 
-    /// A lock that many may hold, and that keeps [`Self::try_exclusive`] out.
+    /// The lock on an open file, if nobody has it.
+    pub(crate) fn try_on(file: File, path: &Utf8Path) -> Result<Option<Self>, StoreError> {
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self { file })),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(source)) => Err(StoreError::io("cannot lock", path)(source)),
+        }
+    }
+
+    /// The lock on a file that exists, if nobody has it; `None` also when the file is gone, or another has its name by now.
+    pub(crate) fn try_existing(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
+        let file = match std::fs::OpenOptions::new().read(true).write(true).open(path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(StoreError::io("cannot open the lock", path)(error)),
+        };
+        let lock = Self::try_on(file, path)?;
+        Ok(lock.filter(|lock| lock.is_of(path)))
+    }
+
+    /// Whether the file that is locked is the one of that name. A lock on a file that was removed keeps nobody out.
+    pub(crate) fn is_of(&self, path: &Utf8Path) -> bool {
+        match (self.file.metadata(), path.symlink_metadata()) {
+            (Ok(locked), Ok(named)) => (locked.dev(), locked.ino()) == (named.dev(), named.ino()),
+            _ => false,
+        }
+    }
+
+    /// Time of the last change of the locked file.
+    pub(crate) fn changed(&self) -> std::io::Result<std::time::SystemTime> {
+        self.file.metadata()?.modified()
+    }
+
+    /// A lock that many may hold, on a file that exists, and that keeps [`Self::try_exclusive`] out. The file is opened for
+    /// reading only, so that it can be had in a store that cannot be written.
     pub(crate) fn shared(path: &Utf8Path) -> Result<Self, StoreError> {
-        let file = Self::open(path)?;
+        let file = File::open(path).map_err(StoreError::io("cannot open the lock", path))?;
         loop {
             match file.try_lock_shared() {
                 Ok(()) => return Ok(Self { file }),
                 Err(TryLockError::WouldBlock) => {
                     interrupt::check()?;
-                    std::thread::sleep(Duration::from_millis(100));
+                    std::thread::sleep(Duration::from_millis(10));
                 }
                 Err(TryLockError::Error(source)) => return Err(StoreError::io("cannot lock", path)(source)),
             }

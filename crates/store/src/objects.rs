@@ -7,6 +7,7 @@ use basalt_action::Blob;
 use basalt_model::digest::{Digest, Hasher};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::name::Kind;
 use crate::{Store, StoreError, write};
 
 impl Store {
@@ -17,11 +18,7 @@ impl Store {
 
     /// Path of the object, if the store has it. Being asked for counts as use.
     pub fn object(&self, digest: &Digest) -> Option<Utf8PathBuf> {
-        let path = self.object_path(digest);
-        path.is_file().then(|| {
-            self.mark_used(&path);
-            path
-        })
+        self.hit(self.object_path(digest), Utf8Path::is_file)
     }
 
     /// Path of the object, if the store has it and its content is what its name says. One that is damaged is set aside, so
@@ -40,8 +37,8 @@ impl Store {
             self.set_verified(digest);
             return Ok(Some(path));
         }
-        tracing::warn!(%path, "a damaged object is removed");
-        fs_err::remove_file(&path).map_err(StoreError::io("cannot remove the damaged object", &path))?;
+        let place = self.set_aside(&path)?;
+        tracing::warn!(%place, "an object was damaged, and is set aside");
         Ok(None)
     }
 
@@ -75,10 +72,11 @@ impl Store {
     /// # Errors
     /// When reading or writing fails; nothing is left behind then.
     pub fn insert(&self, mut content: impl Read) -> Result<(Digest, u64), StoreError> {
-        let workspace = self.workspace()?;
-        let path = workspace.path().join("object");
+        let fresh = self.new_path(Kind::File)?;
         let mut store = || -> io::Result<(Digest, u64)> {
-            let mut file = File::create(&path)?;
+            let file = File::create_new(&fresh)?;
+            let path = tempfile::TempPath::try_from_path(&fresh)?;
+            let mut file = tempfile::NamedTempFile::from_parts(file, path);
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 256 * 1024];
             let mut size = 0;
@@ -92,15 +90,16 @@ impl Store {
                 file.write_all(bytes)?;
                 size += length as u64;
             }
-            set_read_only(&file)?;
-            file.sync_all()?;
-            Ok((hasher.finish(), size))
+            let digest = hasher.finish();
+            set_read_only(file.as_file())?;
+            self.stamp(file.as_file())?;
+            file.as_file().sync_all()?;
+            file.persist(self.object_path(&digest)).map_err(|error| error.error)?;
+            Ok((digest, size))
         };
-        let (digest, size) = store().map_err(StoreError::io("cannot store an object in", workspace.path()))?;
-        let place = self.object_path(&digest);
-        fs_err::rename(&path, &place).map_err(StoreError::io("cannot move an object to", &place))?;
-        write::sync_folder_of(&place)?;
-        Ok((digest, size))
+        let stored = store().map_err(StoreError::io("cannot store an object in", &fresh))?;
+        write::sync_folder(&self.root().join("objects"))?;
+        Ok(stored)
     }
 
     /// Takes in a file by copying it.

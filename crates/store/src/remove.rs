@@ -1,4 +1,4 @@
-//! Taking folders away.
+//! Removal of folders.
 
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
@@ -13,18 +13,26 @@ use crate::StoreError;
 /// # Errors
 /// When something cannot be removed.
 pub fn remove_tree(path: &Utf8Path) -> Result<(), StoreError> {
-    let first = std::fs::remove_dir_all(path);
-    match first {
-        Ok(()) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(_) => make_writable(path.as_std_path())
-            .and_then(|()| std::fs::remove_dir_all(path))
-            .map_err(StoreError::io("cannot remove", path)),
+    match std::fs::remove_dir_all(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {}
+        _ => return Ok(()),
+    }
+    let again = open_up(path.as_std_path()).and_then(|()| std::fs::remove_dir_all(path));
+    match again {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(StoreError::io("cannot remove", path)(error)),
+        _ => Ok(()),
     }
 }
 
-/// An overlay's work folder has mode 000, and packages have folders of mode 555.
-fn make_writable(folder: &Path) -> io::Result<()> {
+/// Gives the owner all rights to a folder itself.
+pub(crate) fn make_writable(folder: &Utf8Path) -> Result<(), StoreError> {
+    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
+        .map_err(StoreError::io("cannot change the permissions of", folder))
+}
+
+/// Gives the owner all rights to a folder and those within: an overlay's work folder has mode 000, and packages have folders
+/// of mode 555.
+fn open_up(folder: &Path) -> io::Result<()> {
     if !folder.symlink_metadata()?.is_dir() {
         return Ok(());
     }
@@ -32,8 +40,31 @@ fn make_writable(folder: &Path) -> io::Result<()> {
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
         if entry.file_type()?.is_dir() {
-            make_writable(&entry.path())?;
+            open_up(&entry.path())?;
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_nobody_may_enter_are_removed_and_links_not_followed() {
+        let guard = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
+        let kept = root.join("kept");
+        std::fs::create_dir_all(root.join("tree/a/b")).expect("made");
+        std::fs::create_dir(&kept).expect("made");
+        std::fs::write(kept.join("file"), "").expect("written");
+        std::os::unix::fs::symlink(&kept, root.join("tree/a/link")).expect("linked");
+        for folder in ["tree/a/b", "tree/a"] {
+            std::fs::set_permissions(root.join(folder), std::fs::Permissions::from_mode(0o0)).expect("closed");
+        }
+        remove_tree(&root.join("tree")).expect("removed");
+        remove_tree(&root.join("tree")).expect("gone already");
+        assert!(!root.join("tree").exists());
+        assert!(kept.join("file").exists());
+    }
 }

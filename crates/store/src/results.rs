@@ -1,11 +1,11 @@
 //! Small facts by the digest of what they follow from.
 
 use basalt_model::digest::Digest;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::{Store, StoreError, write};
+use crate::{Store, StoreError};
 
 impl Store {
     fn result_path(&self, key: &Digest) -> Utf8PathBuf {
@@ -14,13 +14,10 @@ impl Store {
 
     /// The result of that key, if it is known. One that cannot be read counts as unknown: it is made again.
     pub fn result<T: DeserializeOwned>(&self, key: &Digest) -> Option<T> {
-        let path = self.result_path(key);
+        let path = self.hit(self.result_path(key), Utf8Path::is_file)?;
         let text = std::fs::read(&path).ok()?;
         match serde_json::from_slice(&text) {
-            Ok(result) => {
-                self.mark_used(&path);
-                Some(result)
-            }
+            Ok(result) => Some(result),
             Err(error) => {
                 tracing::debug!(%path, %error, "a result from another time");
                 None
@@ -30,11 +27,7 @@ impl Store {
 
     /// Whether there is a result of that key. Being asked for counts as use.
     pub fn has_result(&self, key: &Digest) -> bool {
-        let path = self.result_path(key);
-        path.is_file() && {
-            self.mark_used(&path);
-            true
-        }
+        self.hit(self.result_path(key), Utf8Path::is_file).is_some()
     }
 
     /// Keeps a result.
@@ -45,6 +38,6 @@ impl Store {
         let path = self.result_path(key);
         let text = serde_json::to_vec_pretty(result)
             .map_err(|error| StoreError::io("cannot write", &path)(std::io::Error::other(error)))?;
-        write::atomically(&path, text)
+        self.put(&path, &text)
     }
 }

@@ -3,7 +3,7 @@
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Store, StoreError};
+use crate::{Store, StoreError, write};
 
 impl Store {
     /// Where the tree of that key is, or would be.
@@ -15,11 +15,7 @@ impl Store {
 
     /// Where the tree is, if the store has it. Being asked for counts as use, which collection respects.
     pub fn tree(&self, key: &Digest) -> Option<Utf8PathBuf> {
-        let path = self.tree_path(key);
-        path.is_dir().then(|| {
-            self.mark_used(&path);
-            path
-        })
+        self.hit(self.tree_path(key), Utf8Path::is_dir)
     }
 
     /// The tree of that key; when it is not there yet, `make` fills an empty folder, which then becomes the tree.
@@ -43,14 +39,18 @@ impl Store {
         Ok(self.adopt_tree(key, &fresh)?)
     }
 
-    /// Makes a finished folder (on the store's own disk, in a [workspace](crate::Workspace)) the tree of that key.
+    /// Makes a finished folder (on the store's own disk, in a [workspace](crate::Workspace)) the tree of that key. All that
+    /// is in it is on the disk before it has its name.
     ///
     /// # Errors
     /// When it cannot be moved.
     pub fn adopt_tree(&self, key: &Digest, folder: &Utf8Path) -> Result<Utf8PathBuf, StoreError> {
         let path = self.tree_path(key);
+        let stamp = || self.stamp(&std::fs::File::open(folder)?);
+        stamp().map_err(StoreError::io("cannot set the time of", folder))?;
+        write::sync_file_system(folder)?;
         match std::fs::rename(folder, &path) {
-            Ok(()) => Ok(path),
+            Ok(()) => write::sync_folder(&self.root().join("trees")).map(|()| path),
             Err(_) if path.is_dir() => Ok(path),
             Err(source) => Err(StoreError::io("cannot move a finished tree to", &path)(source)),
         }

@@ -1,10 +1,19 @@
 //! Files that are written whole or not at all.
+//!
+//! [`atomically`] and [`with_mode`] promise that a reader sees the old content or the new, also when the writer is killed.
+//! [`durably`] promises the same when the machine loses power: the file's bytes are on the disk before its name is, and the
+//! name is there when the function returns.
 
-use std::io::Write as _;
+use std::fs::{File, Permissions};
+use std::io::{self, Write as _};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
 
 use crate::StoreError;
+
+/// Letters that a file's temporary name has after the dot, its own name and another dot.
+const RANDOM: usize = 6;
 
 /// Puts `bytes` into the file `path`, in one step: a reader sees the old content or the new, never a part.
 ///
@@ -19,46 +28,100 @@ pub fn atomically(path: &Utf8Path, bytes: impl AsRef<[u8]>) -> Result<(), StoreE
 /// # Errors
 /// When the file's folder cannot be written to.
 pub fn with_mode(path: &Utf8Path, bytes: impl AsRef<[u8]>, mode: u32) -> Result<(), StoreError> {
-    use std::os::unix::fs::PermissionsExt as _;
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_str().is_empty())
-        .unwrap_or(Utf8Path::new("."));
-    fs_err::create_dir_all(folder).map_err(StoreError::io("cannot create the folder", folder))?;
-    let write = || {
-        let mut file = tempfile::Builder::new()
-            .prefix(".")
-            .permissions(std::fs::Permissions::from_mode(mode))
-            .tempfile_in(folder)?;
-        file.write_all(bytes.as_ref())?;
-        file.as_file().set_permissions(std::fs::Permissions::from_mode(mode))?;
-        file.persist(path).map_err(|error| error.error)?;
-        Ok(())
-    };
-    write().map_err(StoreError::io("cannot write", path))
+    replace(path, bytes.as_ref(), mode, false).map_err(StoreError::io("cannot write", path))
 }
 
-/// The same as [`atomically`], and on the disk when it returns: also after a power cut, it is whole or the old one.
+/// The same as [`atomically`], and on the disk when it returns: file and folder are synchronized.
 ///
 /// # Errors
 /// When the file's folder cannot be written to.
 pub fn durably(path: &Utf8Path, bytes: impl AsRef<[u8]>) -> Result<(), StoreError> {
-    atomically(path, bytes)?;
-    let sync = || std::fs::File::open(path)?.sync_all();
-    sync().map_err(StoreError::io("cannot sync", path))?;
-    sync_folder_of(path)
+    replace(path, bytes.as_ref(), 0o644, true).map_err(StoreError::io("cannot write", path))
 }
 
-/// Has the entry of a file or folder on the disk when it returns.
-pub(crate) fn sync_folder_of(path: &Utf8Path) -> Result<(), StoreError> {
-    let Some(folder) = path.parent() else { return Ok(()) };
-    let sync = || std::fs::File::open(folder)?.sync_all();
-    sync().map_err(StoreError::io("cannot sync", folder))
+/// Writes the names in a folder to the disk.
+///
+/// # Errors
+/// When the folder cannot be opened, or the disk fails.
+pub fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
+    let sync = || File::open(folder)?.sync_all();
+    sync().map_err(StoreError::io("cannot write out", folder))
 }
 
-/// Has everything of the file system that a folder is on on the disk when it returns: of many files, that is quicker than
-/// one after the other.
-pub(crate) fn sync_file_system(folder: &Utf8Path) -> Result<(), StoreError> {
-    let sync = || Ok(rustix::fs::syncfs(std::fs::File::open(folder)?)?);
-    sync().map_err(StoreError::io("cannot sync", folder))
+/// Writes everything on the file system that holds `folder` to the disk: one call for a tree of any size, where
+/// synchronizing each of its files would cost a flush of the disk per file.
+///
+/// # Errors
+/// When the folder cannot be opened, or the disk fails.
+pub fn sync_file_system(folder: &Utf8Path) -> Result<(), StoreError> {
+    let sync = || -> io::Result<()> { Ok(rustix::fs::syncfs(File::open(folder)?)?) };
+    sync().map_err(StoreError::io("cannot write out", folder))
+}
+
+/// The folder of a file; the current one for a bare name.
+fn folder_of(path: &Utf8Path) -> &Utf8Path {
+    let parent = path.parent().filter(|folder| !folder.as_str().is_empty());
+    parent.unwrap_or(Utf8Path::new("."))
+}
+
+fn replace(path: &Utf8Path, bytes: &[u8], mode: u32, durable: bool) -> io::Result<()> {
+    let folder = folder_of(path);
+    fs_err::create_dir_all(folder)?;
+    // The name says whose part it is, unless it is so long that both together are more than a name may have.
+    let name = path.file_name().filter(|name| name.len() <= 200).unwrap_or_default();
+    let mut file = tempfile::Builder::new()
+        .prefix(&format!(".{name}."))
+        .rand_bytes(RANDOM)
+        .permissions(Permissions::from_mode(mode))
+        .tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.as_file().set_permissions(Permissions::from_mode(mode))?;
+    if durable {
+        file.as_file().sync_all()?;
+    }
+    file.persist(path).map_err(|error| error.error)?;
+    if durable {
+        File::open(folder)?.sync_all()?;
+    }
+    Ok(())
+}
+
+/// Whether `name` is what a killed writer of the file `written` leaves.
+pub(crate) fn is_partial(name: &str, written: &str) -> bool {
+    let random = name
+        .strip_prefix('.')
+        .and_then(|name| name.strip_prefix(written))
+        .and_then(|name| name.strip_prefix('.'));
+    random.is_some_and(|letters| letters.len() == RANDOM && letters.bytes().all(|byte| byte.is_ascii_alphanumeric()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_partial_file_is_known_again() {
+        assert!(is_partial(".basalt-store.a1B2c3", "basalt-store"));
+        for name in [
+            "basalt-store.a1B2c3",
+            ".basalt-store.a1B2c",
+            ".basalt-store.a1-2c3",
+            ".other.a1B2c3",
+        ] {
+            assert!(!is_partial(name, "basalt-store"), "{name}");
+        }
+    }
+
+    #[test]
+    fn content_is_replaced_and_nothing_else_is_left() {
+        let guard = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
+        let path = root.join("a folder/a, file");
+        atomically(&path, "one").expect("written");
+        durably(&path, "two").expect("written");
+        with_mode(&path, "three", 0o600).expect("written");
+        assert_eq!(std::fs::read(&path).expect("read"), b"three");
+        assert_eq!(path.metadata().expect("there").permissions().mode() & 0o777, 0o600);
+        assert_eq!(crate::files_below(root).expect("listed"), [path]);
+    }
 }

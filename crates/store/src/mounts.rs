@@ -1,0 +1,88 @@
+//! Mounts whose locks hold on one machine only.
+
+use camino::Utf8Path;
+
+/// Reason why locks in `path` do not keep other machines out; `None` when there is none to be seen.
+///
+/// NFS can be mounted so that locks never reach the server. Between processes of one machine, they work all the same.
+pub(crate) fn local_locks(path: &Utf8Path) -> Option<String> {
+    // Without /proc, nothing is known and nothing said.
+    let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
+    find(&table, path)
+}
+
+/// [`local_locks`] by a table in the format of proc_pid_mountinfo(5).
+fn find(table: &str, path: &Utf8Path) -> Option<String> {
+    let mounts = table.lines().filter_map(parse);
+    let around = mounts.filter(|mount| path.starts_with(&mount.point));
+    // Of mounts on the same folder, the last one covers the others.
+    let mount = around.reduce(|one, other| {
+        if other.point.len() >= one.point.len() {
+            other
+        } else {
+            one
+        }
+    })?;
+    let is_nfs = matches!(mount.kind, "nfs" | "nfs4");
+    let local = ["nolock", "local_lock=flock", "local_lock=all"];
+    let option = mount.options.split(',').find(|option| local.contains(option));
+    option
+        .filter(|_| is_nfs)
+        .map(|option| format!("`{}` is mounted with the option {option}", mount.point))
+}
+
+struct Mount<'a> {
+    point: String,
+    kind: &'a str,
+    options: &'a str,
+}
+
+/// `36 35 98:0 /root /point rw,noatime master:1 - nfs server:/path rw,nolock`
+fn parse(line: &str) -> Option<Mount<'_>> {
+    let (mount, file_system) = line.split_once(" - ")?;
+    let mut fields = file_system.split(' ');
+    let (kind, _source, options) = (fields.next()?, fields.next()?, fields.next()?);
+    let point = unescape(mount.split(' ').nth(4)?);
+    Some(Mount { point, kind, options })
+}
+
+/// White space and backslashes of paths are written as a backslash and three octal digits.
+fn unescape(field: &str) -> String {
+    [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
+        .iter()
+        .fold(field.to_owned(), |text, (written, meant)| text.replace(written, meant))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TABLE: &str = "\
+22 1 254:0 / / rw,relatime shared:1 - ext4 /dev/vda rw
+30 22 0:40 / /net rw,relatime shared:2 - nfs4 server:/net rw,vers=4.2,local_lock=none
+31 22 0:41 / /old rw,relatime - nfs server:/old rw,vers=3,nolock,local_lock=all
+32 31 254:0 / /old/disk rw,relatime - ext4 /dev/vda rw
+33 22 0:42 / /with\\040space rw,relatime - nfs server:/a rw,local_lock=flock
+34 22 0:43 / /twice rw,relatime - nfs server:/a rw,nolock
+35 34 0:44 / /twice rw,relatime - tmpfs tmpfs rw,nolock
+";
+
+    #[test]
+    fn only_network_mounts_without_locks_are_named() {
+        for (path, named) in [
+            ("/home/user/.cache/basalt", false),
+            ("/net/store", false),
+            ("/old/store", true),
+            ("/old", true),
+            ("/older/store", false),
+            ("/old/disk/store", false),
+            ("/with space/store", true),
+            ("/twice/store", false),
+        ] {
+            assert_eq!(find(TABLE, Utf8Path::new(path)).is_some(), named, "{path}");
+        }
+        let reason = find(TABLE, Utf8Path::new("/old/store")).expect("named");
+        assert_eq!(reason, "`/old` is mounted with the option nolock");
+        assert_eq!(find("nonsense\n1 2 3 - nfs", Utf8Path::new("/old")), None);
+    }
+}

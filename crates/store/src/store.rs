@@ -1,0 +1,139 @@
+//! An open store.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use basalt_model::digest::Digest;
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::layout::{self, Rights};
+use crate::lease::Lease;
+use crate::{Lock, StoreError, place};
+
+/// A store that is open; clones share its lease.
+#[derive(Debug, Clone)]
+pub struct Store {
+    root: Utf8PathBuf,
+    session: Arc<Session>,
+}
+
+/// What keeps the store's things from being collected while this process uses them.
+#[derive(Debug)]
+struct Session {
+    access: Access,
+    counter: AtomicU64,
+    /// Objects whose content was compared with their names by this process.
+    verified: Mutex<HashSet<Digest>>,
+}
+
+#[derive(Debug)]
+enum Access {
+    ReadWrite(Arc<Lease>),
+    /// `None` in a store that has no file for the lease, and where none can be made.
+    ReadOnly(#[expect(dead_code, reason = "held until the store is closed")] Option<Lock>),
+}
+
+impl Store {
+    /// The user's store: `$BASALT_STORE`, or `basalt` in the user's cache folder.
+    ///
+    /// # Errors
+    /// When the environment names no place, or one that cannot be meant.
+    pub fn default_path() -> Result<Utf8PathBuf, StoreError> {
+        place("BASALT_STORE", ("XDG_CACHE_HOME", ".cache"), "basalt")?.ok_or(StoreError::NoPlace)
+    }
+
+    /// Opens the store at `root`, makes it if need be, and sweeps what killed processes left.
+    ///
+    /// A store that cannot be written (a read-only mount, another user's) is opened for reading, with a warning in the log:
+    /// hits are served, and what would write fails with [`StoreError::ReadOnly`].
+    ///
+    /// # Errors
+    /// [`StoreError::Foreign`] when the folder is not empty and no store, [`StoreError::Format`] when it is one of a newer
+    /// version: nothing is changed then. Other errors when its folders cannot be made, or locks do not work.
+    pub fn open(root: &Utf8Path) -> Result<Self, StoreError> {
+        let prepared = layout::prepare(root)?;
+        let root = root.canonicalize_utf8().map_err(StoreError::io("cannot find", root))?;
+        let access = match prepared.rights {
+            Rights::ReadWrite => Access::ReadWrite(Arc::new(Lease::begin(&root.join("locks"))?)),
+            Rights::ReadOnly => {
+                tracing::warn!(store = %root, "the store can only be read: what is missing in it cannot be made");
+                Access::ReadOnly(Lock::shared(&root.join("locks/lease")).ok())
+            }
+        };
+        if let Some(why) = crate::mounts::local_locks(&root) {
+            tracing::warn!("{why}: its locks hold on this machine only, so do not share the store with other machines");
+        }
+        let store = Self {
+            root,
+            session: Arc::new(Session {
+                access,
+                counter: AtomicU64::new(0),
+                verified: Mutex::default(),
+            }),
+        };
+        if prepared.rights == Rights::ReadWrite {
+            store.sweep()?;
+            if prepared.adopted {
+                store.sweep_unmarked()?;
+            }
+        }
+        Ok(store)
+    }
+
+    /// Its folder, as an absolute path without links.
+    pub fn root(&self) -> &Utf8Path {
+        &self.root
+    }
+
+    /// Whether it was opened for reading only, because it cannot be written.
+    pub fn is_read_only(&self) -> bool {
+        matches!(self.session.access, Access::ReadOnly(_))
+    }
+
+    /// The lease of this process; `what` is to be written, for the error of a store that can only be read.
+    pub(crate) fn lease(&self, what: &'static str) -> Result<&Arc<Lease>, StoreError> {
+        match &self.session.access {
+            Access::ReadWrite(lease) => Ok(lease),
+            Access::ReadOnly(_) => Err(StoreError::ReadOnly {
+                root: self.root.clone(),
+                what,
+            }),
+        }
+    }
+
+    /// Whether an object's content was compared with its name by this process.
+    pub(crate) fn is_verified(&self, digest: &Digest) -> bool {
+        let verified = &self.session.verified;
+        verified.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
+    }
+
+    pub(crate) fn set_verified(&self, digest: &Digest) {
+        let verified = &self.session.verified;
+        verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+    }
+
+    /// A number that this lease has not used yet.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.session.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Waits until nobody else does the thing of that name in this store; `blocked` is told once when there is a wait,
+    /// with the id of the process that is at it.
+    ///
+    /// # Errors
+    /// When interrupted, or when the lock cannot be made.
+    pub fn lock(&self, name: &str, blocked: impl FnOnce(Option<u32>)) -> Result<Lock, StoreError> {
+        self.lease("a lock")?;
+        Lock::exclusive(&self.root.join("locks").join(name), blocked)
+    }
+
+    /// The lock of that name, if nobody has it.
+    ///
+    /// # Errors
+    /// When the lock cannot be made.
+    pub fn try_lock(&self, name: &str) -> Result<Option<Lock>, StoreError> {
+        self.lease("a lock")?;
+        Lock::try_exclusive(&self.root.join("locks").join(name))
+    }
+}

@@ -1,0 +1,140 @@
+//! Record of use: the modification time of an entry is the last time that somebody asked for it.
+
+use std::fs::{File, FileTimes};
+use std::io::{self, Write as _};
+use std::time::{Duration, SystemTime};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::name::Kind;
+use crate::{Lock, Store, StoreError, write};
+
+/// How exact the record is: an entry that was marked within this time is not marked again, so that a hit costs no write.
+pub(crate) const EXACTNESS: Duration = Duration::from_secs(60 * 60);
+
+/// File whose shared lock every hit holds while it finds and marks an entry; collection holds it exclusively while it
+/// decides and renames. So an entry is either marked before collection looks at it, or gone before it is found.
+pub(crate) const GATE: &str = "locks/gate";
+
+impl Store {
+    /// The entry of that path if `is_there` says that the store has it, with its use recorded.
+    pub(crate) fn hit(&self, path: Utf8PathBuf, is_there: impl FnOnce(&Utf8Path) -> bool) -> Option<Utf8PathBuf> {
+        // In a store that can only be read there may be no gate, and its lease keeps collection away.
+        let _gate = Lock::shared(&self.root().join(GATE)).ok();
+        is_there(&path).then(|| {
+            self.mark_used(&path);
+            path
+        })
+    }
+
+    /// Records the use of the entry that a path leads into, such as a program in a tree: for work that goes on with
+    /// entries that another process found, and whose own lease began later. Paths outside of the store are none of ours.
+    ///
+    /// Returns whether there is such an entry.
+    pub fn touch(&self, path: &Utf8Path) -> bool {
+        let Ok(inside) = path.strip_prefix(self.root()) else {
+            return false;
+        };
+        let mut parts = inside.components();
+        let (Some(folder), Some(name)) = (parts.next(), parts.next()) else {
+            return false;
+        };
+        let entry = self.root().join(folder).join(name);
+        self.hit(entry, |path| path.exists()).is_some()
+    }
+
+    /// Records that an entry was of use just now.
+    pub(crate) fn mark_used(&self, path: &Utf8Path) {
+        let Ok(lease) = self.lease("a record of use") else {
+            return;
+        };
+        let now = time_of_use(SystemTime::now(), lease.since);
+        let mark = || -> io::Result<()> {
+            if !is_due(path.metadata()?.modified()?, now) {
+                return Ok(());
+            }
+            // Folders have times too, and can be opened for reading.
+            File::open(path)?.set_times(times(now))
+        };
+        // It costs no more than time: at worst the entry is collected, and made again.
+        if let Err(error) = mark() {
+            tracing::debug!(%path, %error, "use cannot be recorded");
+        }
+    }
+
+    /// Puts a small file into its place among the entries: whole, on the disk when this returns, and with the time of now.
+    pub(crate) fn put(&self, path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
+        let fresh = self.new_path(Kind::File)?;
+        let write = || -> io::Result<()> {
+            let mut file = File::create_new(&fresh)?;
+            file.write_all(bytes)?;
+            self.stamp(&file)?;
+            file.sync_all()?;
+            std::fs::rename(&fresh, path)
+        };
+        let written = write().map_err(StoreError::io("cannot write", path));
+        if written.is_err() {
+            drop(std::fs::remove_file(&fresh));
+        }
+        written?;
+        path.parent().map_or(Ok(()), write::sync_folder)
+    }
+
+    /// Makes now the time of a file that is to become an entry, whatever time its content brought along.
+    pub(crate) fn stamp(&self, file: &File) -> io::Result<()> {
+        let now = match self.lease("a record of use") {
+            Ok(lease) => time_of_use(SystemTime::now(), lease.since),
+            Err(_) => SystemTime::now(),
+        };
+        file.set_times(times(now))
+    }
+}
+
+fn times(time: SystemTime) -> FileTimes {
+    FileTimes::new().set_accessed(time).set_modified(time)
+}
+
+/// Time that stands for a use now. It is never before the start of the user's lease, even when the clock was set back in
+/// between: what was used under a lease can be told by its time from what was not.
+fn time_of_use(now: SystemTime, since: SystemTime) -> SystemTime {
+    now.max(since)
+}
+
+/// Whether an entry that was marked at `marked` has to be marked again at `now`. Times of the future count as no mark: a
+/// clock that was wrong for a while must not make an entry seem new for ever.
+fn is_due(marked: SystemTime, now: SystemTime) -> bool {
+    match now.duration_since(marked) {
+        Ok(age) => age >= EXACTNESS,
+        Err(ahead) => ahead.duration() >= EXACTNESS,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = EXACTNESS;
+
+    #[test]
+    fn a_mark_is_renewed_once_an_hour_and_when_it_is_of_the_future() {
+        let now = SystemTime::UNIX_EPOCH + 1000 * HOUR;
+        let minute = Duration::from_secs(60);
+        for (marked, due) in [
+            (now, false),
+            (now - 59 * minute, false),
+            (now - HOUR, true),
+            (SystemTime::UNIX_EPOCH, true),
+            (now + minute, false),
+            (now + 8760 * HOUR, true),
+        ] {
+            assert_eq!(is_due(marked, now), due, "{marked:?}");
+        }
+    }
+
+    #[test]
+    fn a_use_is_never_before_the_lease() {
+        let since = SystemTime::UNIX_EPOCH + 1000 * HOUR;
+        assert_eq!(time_of_use(since + HOUR, since), since + HOUR);
+        assert_eq!(time_of_use(since - 500 * HOUR, since), since);
+    }
+}

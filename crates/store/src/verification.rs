@@ -1,0 +1,73 @@
+//! Verification: every object is read again and compared with its name.
+
+use std::io;
+
+use basalt_model::digest::Digest;
+use basalt_process::interrupt;
+use basalt_progress::{Outcome, Reporter, Unit};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::layout::{DAMAGED, ENTRY_FOLDERS};
+use crate::{Store, StoreError, digest_of, write};
+
+/// Object whose content is not what its name says, or cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DamagedObject {
+    /// Digest in its name.
+    pub digest: Digest,
+    /// The difference, for people.
+    pub why: String,
+    /// Where it is now: in `damaged`, so that it is fetched or built again; in its old place in a store that can only be
+    /// read.
+    pub path: Utf8PathBuf,
+}
+
+impl Store {
+    /// Reads every object, and sets aside those that are damaged, so that they are fetched or built again.
+    ///
+    /// # Errors
+    /// When the store cannot be listed, or a damaged object cannot be set aside.
+    pub fn verify(&self, reporter: &dyn Reporter) -> Result<Vec<DamagedObject>, StoreError> {
+        let Some(objects) = ENTRY_FOLDERS.iter().find(|folder| folder.name == "objects") else {
+            return Ok(Vec::new());
+        };
+        let paths = self.entries(objects.name, objects.is_entry)?;
+        let task = reporter.task("verifying objects", Unit::Items, Some(paths.len() as u64));
+        let mut damaged = Vec::new();
+        for path in paths {
+            interrupt::check()?;
+            let digest = path.file_name().and_then(|name| name.parse::<Digest>().ok());
+            if let Some(digest) = digest
+                && let Some(why) = damage(&path, &digest)?
+            {
+                let path = self.set_aside(&path)?;
+                damaged.push(DamagedObject { digest, why, path });
+            }
+            task.advance(1);
+        }
+        task.finish(Outcome::Done);
+        Ok(damaged)
+    }
+
+    /// Moves an object out of the way; where it is then.
+    pub(crate) fn set_aside(&self, path: &Utf8Path) -> Result<Utf8PathBuf, StoreError> {
+        if self.is_read_only() {
+            return Ok(path.to_owned());
+        }
+        let place = self.root().join(DAMAGED).join(path.file_name().unwrap_or_default());
+        std::fs::rename(path, &place).map_err(StoreError::io("cannot set aside", path))?;
+        path.parent().map_or(Ok(()), write::sync_folder)?;
+        Ok(place)
+    }
+}
+
+/// Reason why a file is not the object of a digest. One that is gone meanwhile is no longer ours to judge.
+fn damage(path: &Utf8Path, digest: &Digest) -> Result<Option<String>, StoreError> {
+    match digest_of(path) {
+        Ok((actual, _)) if actual == *digest => Ok(None),
+        Ok((actual, size)) => Ok(Some(format!("its {size} bytes have the digest {actual}"))),
+        Err(StoreError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(StoreError::File(error)) => Ok(Some(format!("it cannot be read: {}", error.source))),
+        Err(error) => Err(error),
+    }
+}

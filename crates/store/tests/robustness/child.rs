@@ -1,0 +1,176 @@
+//! Roles of processes that tests start: what each does to the store in `STORE_ROOT`.
+
+use std::time::{Duration, Instant};
+
+use basalt_process::Command;
+use basalt_progress::Silent;
+use basalt_store::{GcPolicy, Store, StoreError};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{collect_all, key, tree, tree_faults};
+
+/// How many different trees and results the roles make.
+pub(crate) const KEYS: u32 = 30;
+/// How long roles with an end of their own go on.
+const TURN: Duration = Duration::from_secs(5);
+
+/// The words of a command that runs a role: our own program, asked for [`entry`].
+pub(crate) fn words() -> Vec<String> {
+    let program = std::env::current_exe().expect("a program");
+    let program = Utf8PathBuf::try_from(program).expect("UTF-8").into_string();
+    let options = ["--exact", "child::entry", "--ignored", "--nocapture"];
+    std::iter::once(program).chain(options.map(str::to_owned)).collect()
+}
+
+/// The command behind a prefix such as `unshare -r`.
+pub(crate) fn command(prefix: &[&str], role: &str, root: &Utf8Path) -> Command {
+    let mut all: Vec<_> = prefix.iter().map(|&word| word.to_owned()).chain(words()).collect();
+    let program = all.remove(0);
+    Command::new(program)
+        .args(all)
+        .env("STORE_ROLE", role)
+        .env("STORE_ROOT", root)
+}
+
+#[test]
+#[ignore = "what the other tests start as processes of their own"]
+fn entry() {
+    let role = std::env::var("STORE_ROLE").expect("a role");
+    let root = Utf8PathBuf::from(std::env::var("STORE_ROOT").expect("a store"));
+    match role.as_str() {
+        "work" => work(&root),
+        "use" => println!("found {}", find_and_read(&root)),
+        "collect" => println!("removed {}", collect(&root)),
+        "fill" => fill(&root),
+        "read-only" => read_only(&root),
+        "owner" => owner(&root),
+        _ => panic!("{role}"),
+    }
+}
+
+/// Everything that a store does, until the process is killed.
+fn work(root: &Utf8Path) {
+    let seed = std::process::id();
+    for turn in 0_u32.. {
+        let store = Store::open(root).expect("opens");
+        let number = seed.wrapping_add(turn.wrapping_mul(7)) % KEYS;
+        let content = format!("{seed} {turn} ").repeat(2000);
+        let (digest, _) = store.insert(content.as_bytes()).expect("stored");
+        // Another process may have removed it by now, if this one has been slow to open; not while its lease lasts.
+        assert!(store.object(&digest).is_some(), "an object vanished");
+        let path = tree(&store, number).expect("a tree");
+        assert_eq!(tree_faults(&path, number), [""; 0]);
+        store.set_result(&key(number), &number).expect("kept");
+        let workspace = store.workspace().expect("a workspace");
+        std::fs::write(workspace.path().join("file"), content).expect("written");
+        let policy = GcPolicy {
+            max_idle: None,
+            max_bytes: Some(600_000),
+        };
+        let plan = store.plan_collection(&policy, &Silent).expect("a plan");
+        store.collect(&plan, &Silent).expect("collected");
+    }
+}
+
+/// Asks for trees that were old, and sees that none vanishes while it is in use; how many were found made.
+fn find_and_read(root: &Utf8Path) -> u32 {
+    let began = Instant::now();
+    let mut found = 0;
+    while began.elapsed() < TURN {
+        let year = std::time::SystemTime::now() - Duration::from_secs(365 * 24 * 60 * 60);
+        for entry in root.join("trees").read_dir_utf8().expect("trees").flatten() {
+            // Collection may be quicker.
+            drop(std::fs::File::open(entry.path()).map(|folder| folder.set_modified(year)));
+        }
+        let store = Store::open(root).expect("opens");
+        let workspace = store.workspace().expect("a workspace");
+        let mark = workspace.path().join("mark");
+        basalt_store::write::atomically(&mark, workspace.path().as_str()).expect("written");
+        for number in 0..KEYS {
+            if let Some(path) = store.tree(&key(number)) {
+                found += 1;
+                std::thread::sleep(Duration::from_millis(2));
+                assert_eq!(tree_faults(&path, number), [""; 0]);
+            }
+            let path = tree(&store, number).expect("a tree");
+            assert_eq!(tree_faults(&path, number), [""; 0]);
+        }
+        let text = std::fs::read_to_string(&mark).expect("our own workspace");
+        assert_eq!(text, workspace.path().as_str());
+    }
+    found
+}
+
+/// Collects all that is not in use, again and again; how many entries that were.
+fn collect(root: &Utf8Path) -> u64 {
+    let began = Instant::now();
+    let mut removed = 0;
+    while began.elapsed() < TURN {
+        let store = Store::open(root).expect("opens");
+        removed += collect_all(&store).expect("collected").removed;
+    }
+    removed
+}
+
+/// Fills the disk, and goes on once there is space again.
+fn fill(root: &Utf8Path) {
+    let store = Store::open(root).expect("opens");
+    let fill = |store: &Store, number: u32| store.insert(format!("{number} ").repeat(50_000).as_bytes());
+    let (number, error) = (0..1000)
+        .find_map(|number| fill(&store, number).err().map(|error| (number, error)))
+        .expect("the disk is full at some time");
+    assert!(number > 2, "{number}");
+    let StoreError::File(file) = &error else {
+        panic!("{error:?}")
+    };
+    assert_eq!(file.source.kind(), std::io::ErrorKind::StorageFull);
+    assert!(
+        file.help.as_deref().is_some_and(|help| help.contains("disk is full")),
+        "{file:?}"
+    );
+    assert!(tree(&store, 1).is_err());
+    assert!(store.set_result(&key(1), &"long ".repeat(50_000)).is_err());
+    assert_eq!(store.verify(&Silent).expect("verified"), []);
+    assert_eq!(store.tree(&key(1)), None);
+    assert!(!store.has_result(&key(1)));
+    assert_eq!(crate::names(&store, "tmp"), [""; 0], "something half-made is left");
+    drop(store);
+    let store = Store::open(root).expect("opens while the disk is full");
+    assert!(collect_all(&store).expect("collected").removed >= u64::from(number));
+    fill(&store, number).expect("space again");
+    let (digest, _) = store.insert(&b"after all"[..]).expect("space again");
+    store.verify_object(&digest).expect("whole");
+    tree(&store, 1).expect("space again");
+}
+
+/// What can be had from a store that cannot be written: it has the object "hello", and tree and result of 1.
+fn read_only(root: &Utf8Path) {
+    let store = Store::open(root).expect("opens");
+    assert!(store.is_read_only());
+    let digest = basalt_model::digest::Digest::of("hello");
+    assert!(store.object(&digest).is_some());
+    assert_eq!(tree_faults(&tree(&store, 1).expect("a hit"), 1), [""; 0]);
+    assert_eq!(store.result::<u32>(&key(1)), Some(1));
+    assert_eq!(store.verify(&Silent).expect("verified"), []);
+    let errors = [
+        store.insert(&b"new"[..]).expect_err("cannot be written"),
+        tree(&store, 2).expect_err("cannot be written"),
+        store.set_result(&key(2), &2).expect_err("cannot be written"),
+        store.workspace().expect_err("cannot be written"),
+        store.lock("build", |_| {}).expect_err("cannot be written"),
+        collect_all(&store).expect_err("cannot be written"),
+    ];
+    for error in errors {
+        assert!(matches!(error, StoreError::ReadOnly { .. }), "{error:?}");
+    }
+}
+
+/// A store of this user's in which a folder belongs to somebody else.
+fn owner(root: &Utf8Path) {
+    let error = Store::open(root).expect_err("refused");
+    let StoreError::Owner { path, help, .. } = &error else {
+        panic!("{error:?}")
+    };
+    assert!(path.ends_with("objects"), "{path}");
+    assert!(help.contains("sudo chown -R"), "{help}");
+}

@@ -1,0 +1,111 @@
+//! The store under everything that goes wrong around it: kills, a full disk, a read-only mount, other users, damaged disks,
+//! wrong clocks, and others who use it at the same time.
+//!
+//! What has to happen in another process is a role in [`child`]: the tests start their own program again, where need be in
+//! namespaces of its own.
+
+mod child;
+mod clock;
+mod damage;
+mod disk;
+mod kills;
+mod sharing;
+mod usage;
+mod users;
+
+use std::io::Write as _;
+
+use basalt_model::digest::Digest;
+use basalt_process::Command;
+use basalt_store::{GcPolicy, GcStats, Store, StoreError};
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Files in each of the tests' trees.
+const FILES: u32 = 20;
+
+/// A folder for one test, with a path that is hard on those who split it. On a disk in memory, where there is one: what is
+/// tried here is not how fast disks synchronize.
+fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
+    let memory = std::path::Path::new("/dev/shm");
+    let guard = if memory.is_dir() {
+        tempfile::tempdir_in(memory)
+    } else {
+        tempfile::tempdir()
+    };
+    let guard = guard.expect("a folder");
+    let root = Utf8Path::from_path(guard.path())
+        .expect("UTF-8")
+        .join("a store, of tests");
+    (guard, root)
+}
+
+/// The key of a test's tree or result.
+fn key(number: u32) -> Digest {
+    Digest::of(number.to_le_bytes())
+}
+
+/// Makes the tree of a number, unless it is there.
+fn tree(store: &Store, number: u32) -> Result<Utf8PathBuf, StoreError> {
+    store.tree_or_make(&key(number), |folder| {
+        for file in 0..FILES {
+            basalt_store::write::atomically(&folder.join(file.to_string()), number.to_string())?;
+        }
+        Ok(())
+    })
+}
+
+/// What is wrong with the tree of a number.
+fn tree_faults(path: &Utf8Path, number: u32) -> Vec<String> {
+    let fault = |file: u32| match std::fs::read_to_string(path.join(file.to_string())) {
+        Ok(text) if text == number.to_string() => None,
+        Ok(text) => Some(format!("{path}/{file}: {text}")),
+        Err(error) => Some(format!("{path}/{file}: {error}")),
+    };
+    (0..FILES).filter_map(fault).collect()
+}
+
+/// Removes all that is not in use.
+fn collect_all(store: &Store) -> Result<GcStats, StoreError> {
+    let policy = GcPolicy {
+        max_idle: Some(std::time::Duration::ZERO),
+        max_bytes: None,
+    };
+    let plan = store.plan_collection(&policy, &basalt_progress::Silent)?;
+    store.collect(&plan, &basalt_progress::Silent)
+}
+
+/// Everything that is wrong with a store, by all that it lists.
+fn faults(store: &Store) -> Vec<String> {
+    let verified = store.verify(&basalt_progress::Silent).expect("verified");
+    let mut faults: Vec<_> = verified.iter().map(|damaged| format!("{damaged:?}")).collect();
+    for number in 0..child::KEYS {
+        if let Some(path) = store.tree(&key(number)) {
+            faults.extend(tree_faults(&path, number));
+        }
+        if store.has_result(&key(number)) && store.result::<u32>(&key(number)) != Some(number) {
+            faults.push(format!("the result of {number}"));
+        }
+    }
+    faults
+}
+
+/// Names in one of the store's folders.
+fn names(store: &Store, folder: &str) -> Vec<String> {
+    let entries = store.root().join(folder).read_dir_utf8().expect("a folder");
+    entries
+        .map(|entry| entry.expect("listed").file_name().to_owned())
+        .collect()
+}
+
+/// Whether a program of namespaces or users can do what a test needs; says so when it cannot.
+fn able(test: &str, command: &Command) -> bool {
+    match command.output() {
+        Ok(_) => true,
+        Err(error) => {
+            // Written past what the harness keeps of passing tests.
+            let line = format!("SKIPPED: {test}: {error}\n");
+            std::io::stderr().write_all(line.as_bytes()).expect("written");
+            false
+        }
+    }
+}
