@@ -16,15 +16,31 @@
 //!
 //! This is the one room that may hold `unsafe` code, for the system calls that the standard library does not know.
 
+mod confinement;
 mod description;
+mod disk;
 mod error;
+mod inherited;
 mod init;
+mod limits;
+mod measure;
 mod mounts;
 pub mod namespace;
+mod outcome;
 mod outer;
+pub mod outputs;
+mod policy;
+mod report;
+mod syscalls;
+mod system_calls;
+
+use std::ffi::OsString;
 
 pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
+pub use limits::{Limit, LimitReached, Limits};
+pub use policy::{Relaxation, Wall};
+pub use report::{Ending, FAILED, Report};
 
 /// The first argument that makes our executable enter a sandbox instead of doing what it is for.
 pub(crate) const OUTER: &str = "__sandbox";
@@ -34,23 +50,18 @@ pub(crate) const INIT: &str = "__sandbox-init";
 /// Call it first in `main`, before any thread starts: when this process was started to become a sandbox, it does so
 /// and does not return.
 pub fn enter_if_asked() {
-    let mut arguments = std::env::args().skip(1);
-    let stage = match arguments.next().as_deref() {
-        Some(OUTER) => outer::run,
-        Some(INIT) => init::run,
+    let mut arguments = std::env::args_os().skip(1);
+    let stage = match arguments.next() {
+        Some(verb) if verb == OUTER => outer::run,
+        Some(verb) if verb == INIT => init::run,
         _ => return,
     };
-    let status = arguments
-        .next()
-        .ok_or_else(|| "no description was given".to_owned())
-        .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
-        .map_err(SandboxError::Description)
-        .and_then(|sandbox| stage(&sandbox));
-    match status {
+    let arguments: Vec<OsString> = arguments.collect();
+    match stage(&arguments) {
         Ok(code) => std::process::exit(code),
         Err(error) => {
             complain(&error);
-            std::process::exit(125);
+            std::process::exit(FAILED);
         }
     }
 }
