@@ -2,7 +2,7 @@
 
 use basalt_model::arch::Arch;
 use basalt_process::Command;
-use basalt_sandbox::{Mount, Root, Sandbox};
+use basalt_sandbox::{Mount, Relaxation, Root, Sandbox};
 use basalt_store::{Store, StoreError, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -174,6 +174,7 @@ impl BuildRoot {
         let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
         self.sandbox
             .clone()
+            .relax(Relaxation::Terminal)
             .env("TERM", terminal)
             .command("bash", ["-c", &greeting])
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::PipeFlags;
-use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{CpuSet, UnshareFlags};
 
 use crate::outcome::Sender;
@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     }
     syscalls::unshare(UnshareFlags::NEWNS).map_err(SandboxError::Namespaces)?;
     rustix::system::sethostname(sandbox.hostname.as_bytes()).map_err(SandboxError::call("sethostname"))?;
+    let files = raise_open_files()?;
     mounts::enter(&sandbox)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(sandbox.umask));
     if let Some(number) = sandbox.processor {
@@ -35,7 +36,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(SandboxError::confine("an undumpable process 1"))?;
     }
-    let (child, failure) = start(&sandbox)?;
+    let (child, failure) = start(&sandbox, files)?;
     let sender = Arc::new(Sender::new(outer));
     measure::start(&sandbox, Arc::clone(&sender));
     let status = reap(child)?;
@@ -59,13 +60,24 @@ fn die_with_outer(outer: &OwnedFd) -> Result<(), SandboxError> {
     Ok(())
 }
 
+/// Lets us open as many files as we may: each layer of an overlay is one. Returns the limit that the program gets.
+fn raise_open_files() -> Result<Rlimit, SandboxError> {
+    let before = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: before.maximum,
+        maximum: before.maximum,
+    };
+    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))?;
+    Ok(before)
+}
+
 /// Starts the program. One byte comes out of the descriptor if it could not be.
-fn start(sandbox: &Sandbox) -> Result<(Pid, OwnedFd), SandboxError> {
+fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxError> {
     let (failure, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(SandboxError::call("pipe"))?;
     if let Some(child) = syscalls::fork().map_err(SandboxError::call("fork"))? {
         return Ok((child, failure));
     }
-    let error = become_program(sandbox);
+    let error = become_program(sandbox, files);
     crate::complain(&error);
     // Nobody is left to hear of it if that fails.
     let _ = rustix::io::write(&report, b"!");
@@ -73,7 +85,7 @@ fn start(sandbox: &Sandbox) -> Result<(Pid, OwnedFd), SandboxError> {
 }
 
 /// Confines this process and becomes the program. It returns where that fails.
-fn become_program(sandbox: &Sandbox) -> SandboxError {
+fn become_program(sandbox: &Sandbox, files: Rlimit) -> SandboxError {
     let Some((program, arguments)) = sandbox.arguments.split_first() else {
         return SandboxError::Description("it names no program".to_owned());
     };
@@ -83,7 +95,8 @@ fn become_program(sandbox: &Sandbox) -> SandboxError {
         .env_clear()
         .envs(sandbox.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&sandbox.directory);
-    if let Err(error) = confinement::confine(sandbox) {
+    let restored = rustix::process::setrlimit(Resource::Nofile, files).map_err(SandboxError::call("setrlimit"));
+    if let Err(error) = restored.and_then(|()| confinement::confine(sandbox)) {
         return error;
     }
     SandboxError::Start {

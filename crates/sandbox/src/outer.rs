@@ -40,8 +40,11 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let mut init = start(&sandbox, &description, &theirs)?;
     drop((description, theirs));
     let outcome = watched.wait(&socket);
-    // Whether it has ended already or reached a limit: its end is the end of all processes of its namespace.
-    drop(init.kill());
+    if let Ending::Limit(_) = outcome.ending {
+        // The end of process 1 is the end of all processes of its namespace. Otherwise it is ending by itself, and may
+        // still have to say why.
+        drop(init.kill());
+    }
     init.wait().map_err(start_failed)?;
     let report = watched.report(outcome);
     if let Ending::Limit(reached) = report.ended {

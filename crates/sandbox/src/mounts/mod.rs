@@ -239,5 +239,9 @@ fn devices(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxError> {
     let shm = make_folder(root, &folder.join("shm"))?;
     filesystem("tmpfs", &shm.path(), &tmpfs_options(sandbox, "1777"))?;
     let pts = make_folder(root, &folder.join("pts"))?;
-    filesystem("devpts", &pts.path(), "newinstance,ptmxmode=0666,mode=0620")
+    // Its nodes are terminals of its own, which have to open.
+    let flags = MountFlags::NOSUID | MountFlags::NOEXEC;
+    let options = c"newinstance,ptmxmode=0666,mode=0620";
+    rustix::mount::mount("devpts", pts.path().as_std_path(), "devpts", flags, options)
+        .map_err(mount_failed("devpts", &folder.join("pts")))
 }

@@ -31,7 +31,11 @@ const MOUNTS: &[Wall] = &[
 
 pub fn attempts() -> Vec<Attempt> {
     vec![
-        Attempt::new("descriptors_of_process_1_lead_to_the_host", PROCESS_1, descriptors_of_process_1),
+        Attempt::new(
+            "descriptors_of_process_1_lead_to_the_host",
+            PROCESS_1,
+            descriptors_of_process_1,
+        ),
         Attempt::new(
             "an_inherited_descriptor_leads_to_the_host",
             &[Wall::Descriptors, Wall::Landlock],
@@ -43,7 +47,11 @@ pub fn attempts() -> Vec<Attempt> {
             found.then_some(()).ok_or_else(|| nothing("it has no such variable"))
         }),
         Attempt::new("memory_of_process_1_is_opened", PROCESS_1, |_| {
-            fs::OpenOptions::new().read(true).write(true).open("/proc/1/mem").map(drop)
+            fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/proc/1/mem")
+                .map(drop)
         }),
         Attempt::new("executable_of_process_1_is_read", PROCESS_1, |_| {
             fs::File::open("/proc/1/exe").map(drop)
@@ -100,7 +108,9 @@ pub fn attempts() -> Vec<Attempt> {
         }),
         Attempt {
             loosen: |sandbox, _| sandbox.device("/dev/kmsg"),
-            ..Attempt::new("a_device_of_the_host_is_there", &[], |_| fs::metadata("/dev/kmsg").map(drop))
+            ..Attempt::new("a_device_of_the_host_is_there", &[], |_| {
+                fs::metadata("/dev/kmsg").map(drop)
+            })
         },
         Attempt::new("a_file_is_named_by_a_handle", &[Wall::SystemCalls], file_handle),
         Attempt {
@@ -128,7 +138,9 @@ pub fn attempts() -> Vec<Attempt> {
         Attempt::new("the_handler_of_core_files_is_opened", &[Wall::ProcMasks], |_| {
             open_as_root("/proc/sys/kernel/core_pattern")
         }),
-        Attempt::new("sysrq_is_opened", &[Wall::ProcMasks], |_| open_as_root("/proc/sysrq-trigger")),
+        Attempt::new("sysrq_is_opened", &[Wall::ProcMasks], |_| {
+            open_as_root("/proc/sysrq-trigger")
+        }),
         Attempt::new("symbols_of_the_kernel_are_read", &[Wall::ProcMasks], |_| {
             let text = fs::read("/proc/kallsyms")?;
             (!text.is_empty()).then_some(()).ok_or_else(|| nothing("it is empty"))
@@ -141,9 +153,10 @@ fn open_as_root(path: &str) -> io::Result<()> {
     let map = fs::read_to_string("/proc/self/uid_map")?;
     let outer = map.split_whitespace().nth(1).unwrap_or_default();
     match fs::OpenOptions::new().write(true).open(path) {
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) && outer == "0" => {
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) && outer != "0" => {
             Err(unsupported(&format!("{path} is not this user's on the host")))
         }
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Err(unsupported(&format!("there is no {path}"))),
         result => result.map(drop),
     }
 }
@@ -168,7 +181,7 @@ fn inherited_descriptor(_: &Target) -> io::Result<()> {
 }
 
 /// Opens the root, moves the root below itself, and walks up from the open one.
-fn leave_chroot(target: &Target) -> io::Result<()> {
+fn leave_chroot(_: &Target) -> io::Result<()> {
     let root = fs::File::open("/")?;
     fs::create_dir_all("/work/jail")?;
     rustix::process::chroot("/work/jail")?;
@@ -177,7 +190,8 @@ fn leave_chroot(target: &Target) -> io::Result<()> {
         rustix::process::chdir("..")?;
     }
     rustix::process::chroot(".")?;
-    fs::read(Path::new(&target.folder).join("secret")).map(drop)
+    // No sandbox of ours has users.
+    fs::read("/etc/passwd").map(drop)
 }
 
 fn file_handle(_: &Target) -> io::Result<()> {

@@ -71,7 +71,11 @@ impl Fixture {
 
     /// The arguments of this binary for an attempt.
     pub fn words(&self, name: &str) -> Vec<String> {
-        let port = self.listener.local_addr().map(|address| address.port()).unwrap_or_default();
+        let port = self
+            .listener
+            .local_addr()
+            .map(|address| address.port())
+            .unwrap_or_default();
         let process = std::process::id();
         vec![
             "__attempt".to_owned(),
@@ -84,7 +88,9 @@ impl Fixture {
 
     /// Makes an attempt in a sandbox.
     pub fn attempt(&self, sandbox: &Sandbox, name: &str) -> Result<Outcome, Failed> {
-        let command = sandbox.command("/attempt", self.words(name)).env(VARIABLE, "the caller's");
+        let command = sandbox
+            .command("/attempt", self.words(name))
+            .env(VARIABLE, "the caller's");
         match command.output() {
             Ok(_) => Ok(Outcome::GotOut),
             Err(ProcessError::Failed { status, tail, .. }) => match status.code() {

@@ -26,9 +26,15 @@ pub fn attempts() -> Vec<Attempt> {
         }),
         // Null pointers are an error of the code that was reached.
         Attempt::new("bpf_is_reached", FILTER, |_| null(libc::SYS_bpf, [7, 0, 0, 0, 0])),
-        Attempt::new("perf_events_are_reached", FILTER, |_| null(libc::SYS_perf_event_open, [0, 0, -1, -1, 0])),
-        Attempt::new("userfaultfd_is_reached", FILTER, |_| null(libc::SYS_userfaultfd, [1, 0, 0, 0, 0])),
-        Attempt::new("io_uring_is_reached", FILTER, |_| null(libc::SYS_io_uring_setup, [1, 0, 0, 0, 0])),
+        Attempt::new("perf_events_are_reached", FILTER, |_| {
+            null(libc::SYS_perf_event_open, [0, 0, -1, -1, 0])
+        }),
+        Attempt::new("userfaultfd_is_reached", FILTER, |_| {
+            null(libc::SYS_userfaultfd, [1, 0, 0, 0, 0])
+        }),
+        Attempt::new("io_uring_is_reached", FILTER, |_| {
+            null(libc::SYS_io_uring_setup, [1, 0, 0, 0, 0])
+        }),
         Attempt::new("another_layout_of_addresses_is_chosen", FILTER, |_| {
             null(libc::SYS_personality, [0x0020_0000, 0, 0, 0, 0])
         }),
@@ -63,12 +69,18 @@ fn type_into_terminal() -> io::Result<()> {
     let mut number = 0;
     // SAFETY: both requests take a pointer to an integer.
     unsafe {
-        done(libc::ioctl(controller.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlocked))?;
+        done(libc::ioctl(
+            controller.as_raw_fd(),
+            libc::TIOCSPTLCK,
+            &raw const unlocked,
+        ))?;
         done(libc::ioctl(controller.as_raw_fd(), libc::TIOCGPTN, &raw mut number))?;
     }
     // Whoever leads a session gets the terminal that it opens first as its own.
     let path = format!("/dev/pts/{number}");
     let terminal = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
+    // With its controller closed, the terminal would hang up on us.
+    std::mem::forget(controller);
     let letter = b'x';
     // SAFETY: it takes a pointer to a byte.
     reached(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSTI, &raw const letter) })

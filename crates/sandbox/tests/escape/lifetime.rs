@@ -67,7 +67,9 @@ fn late() -> io::Result<()> {
 
 fn daemon_lives(without: &[Wall]) -> Result<bool, Failed> {
     let fixture = Fixture::new()?;
-    let sandbox = without.iter().fold(fixture.sandbox(), |sandbox, wall| sandbox.without(*wall));
+    let sandbox = without
+        .iter()
+        .fold(fixture.sandbox(), |sandbox, wall| sandbox.without(*wall));
     sandbox.command("/attempt", fixture.words("lifetime/daemon")).output()?;
     std::thread::sleep(LATE + Duration::from_millis(700));
     Ok(fixture.path().join("work/late").exists())
@@ -76,7 +78,11 @@ fn daemon_lives(without: &[Wall]) -> Result<bool, Failed> {
 fn orphan_lives(without: bool) -> Result<bool, Failed> {
     let fixture = Fixture::new()?;
     let mut owner = Command::new("/proc/self/exe")
-        .args(["__owner", fixture.path().as_str(), if without { "without" } else { "with" }])
+        .args([
+            "__owner",
+            fixture.path().as_str(),
+            if without { "without" } else { "with" },
+        ])
         .spawn()?;
     let began = Instant::now();
     while !fixture.path().join("work/started").exists() {

@@ -17,12 +17,54 @@ const MIB: u64 = 1 << 20;
 pub fn trials() -> Vec<Trial> {
     let none = Limits::default();
     let cases = [
-        ("endless_loop", Limit::WallTime, Limits { wall_time: Some(Duration::from_millis(700)), ..none }),
-        ("memory_hog", Limit::Memory, Limits { memory: Some(64 * MIB), ..none }),
-        ("files_in_memory", Limit::Memory, Limits { memory: Some(64 * MIB), ..none }),
-        ("fork_bomb", Limit::Processes, Limits { processes: Some(40), ..none }),
-        ("full_disk", Limit::Disk, Limits { disk: Some(32 * MIB), ..none }),
-        ("full_root", Limit::Disk, Limits { disk: Some(32 * MIB), ..none }),
+        (
+            "endless_loop",
+            Limit::WallTime,
+            Limits {
+                wall_time: Some(Duration::from_millis(700)),
+                ..none
+            },
+        ),
+        (
+            "memory_hog",
+            Limit::Memory,
+            Limits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "files_in_memory",
+            Limit::Memory,
+            Limits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "fork_bomb",
+            Limit::Processes,
+            Limits {
+                processes: Some(40),
+                ..none
+            },
+        ),
+        (
+            "full_disk",
+            Limit::Disk,
+            Limits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
+        (
+            "full_root",
+            Limit::Disk,
+            Limits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
     ];
     let mut trials: Vec<_> = cases
         .into_iter()
@@ -36,7 +78,9 @@ fn ends(name: &str, limit: Limit, limits: Limits) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let name = format!("limits/{name}");
     let (words, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits), &name)?;
-    let reached = report.limit().ok_or_else(|| format!("{name} ended otherwise: {report:?}\n{words}"))?;
+    let reached = report
+        .limit()
+        .ok_or_else(|| format!("{name} ended otherwise: {report:?}\n{words}"))?;
     assert_eq!(reached.limit, limit);
     assert!(reached.measured > reached.value, "{reached}");
     assert!(words.contains("sandbox: the limit of "), "{words}");
@@ -63,7 +107,10 @@ fn report_tells() -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let (_, report) = run(&fixture, fixture.sandbox_on_disk(), "limits/work")?;
     assert_eq!(report.ended, Ending::Exited(0));
-    assert!(report.user_time + report.system_time >= Duration::from_millis(250), "{report:?}");
+    assert!(
+        report.user_time + report.system_time >= Duration::from_millis(250),
+        "{report:?}"
+    );
     assert!(report.wall_time >= Duration::from_millis(250), "{report:?}");
     assert!(report.peak_memory >= 48 * MIB, "{report:?}");
     Ok(())
@@ -103,7 +150,10 @@ pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
 fn spin(time: Duration) {
     let used = || {
         let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(time.tv_sec.unsigned_abs(), u32::try_from(time.tv_nsec).unwrap_or_default())
+        Duration::new(
+            time.tv_sec.unsigned_abs(),
+            u32::try_from(time.tv_nsec).unwrap_or_default(),
+        )
     };
     while used() < time {
         std::hint::spin_loop();

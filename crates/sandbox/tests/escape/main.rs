@@ -34,6 +34,7 @@ pub struct Attempt {
 }
 
 impl Attempt {
+    /// An attempt in the usual sandbox.
     pub const fn new(name: &'static str, walls: &'static [Wall], run: fn(&Target) -> std::io::Result<()>) -> Self {
         Self {
             name,

@@ -28,7 +28,11 @@ pub fn attempts() -> Vec<Attempt> {
                 sandbox
             },
             loosen: |sandbox, _| sandbox.network(Network::Inherited),
-            ..Attempt::new("an_abstract_socket_is_connected_to", &[Wall::Landlock], connect_abstract)
+            ..Attempt::new(
+                "an_abstract_socket_is_connected_to",
+                &[Wall::Landlock],
+                connect_abstract,
+            )
         },
         Attempt {
             prepare: |sandbox, _| {
@@ -41,8 +45,12 @@ pub fn attempts() -> Vec<Attempt> {
                 connect_abstract,
             )
         },
-        Attempt::new("a_raw_socket_is_opened", RAW, |_| socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)),
-        Attempt::new("a_packet_socket_is_opened", RAW, |_| socket(libc::AF_PACKET, libc::SOCK_DGRAM, 0)),
+        Attempt::new("a_raw_socket_is_opened", RAW, |_| {
+            socket(libc::AF_INET, libc::SOCK_RAW, libc::IPPROTO_ICMP)
+        }),
+        Attempt::new("a_packet_socket_is_opened", RAW, |_| {
+            socket(libc::AF_PACKET, libc::SOCK_DGRAM, 0)
+        }),
         Attempt::new("events_of_devices_are_listened_to", &[Wall::SystemCalls], |_| {
             socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT)
         }),

@@ -7,8 +7,8 @@ use basalt_sandbox::Wall;
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
-use crate::fixture::{done, nothing};
 use crate::Attempt;
+use crate::fixture::{done, nothing};
 
 const FILTER: &[Wall] = &[Wall::SystemCalls];
 
@@ -43,7 +43,9 @@ pub fn attempts() -> Vec<Attempt> {
             &[Wall::ProcessNamespace, Wall::Landlock],
             |target| send_nothing(target.process),
         ),
-        Attempt::new("a_user_namespace_is_entered", FILTER, |_| unshare(UnshareFlags::NEWUSER)),
+        Attempt::new("a_user_namespace_is_entered", FILTER, |_| {
+            unshare(UnshareFlags::NEWUSER)
+        }),
         Attempt::new(
             "a_mount_namespace_is_entered",
             &[Wall::SystemCalls, Wall::Capabilities],
@@ -174,4 +176,3 @@ fn shared_memory(flags: i32) -> io::Result<i32> {
     let id = unsafe { libc::shmget(0x6261_736c, 4096, flags | 0o600) };
     done(id).map(|()| id)
 }
-
