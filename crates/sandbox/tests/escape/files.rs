@@ -132,14 +132,14 @@ pub fn attempts() -> Vec<Attempt> {
                 fs::read(Path::new(&target.folder).join("secret")).map(drop)
             })
         },
-        Attempt::new("a_setting_of_the_network_is_changed", &[Wall::ProcMasks], |_| {
-            fs::write("/proc/sys/net/ipv4/ip_default_ttl", "63")
+        Attempt::new("a_setting_of_the_network_is_changed", &[Wall::ProcMasks], |target| {
+            open_as_root("/proc/sys/net/ipv4/ip_default_ttl", target)
         }),
-        Attempt::new("the_handler_of_core_files_is_opened", &[Wall::ProcMasks], |_| {
-            open_as_root("/proc/sys/kernel/core_pattern")
+        Attempt::new("the_handler_of_core_files_is_opened", &[Wall::ProcMasks], |target| {
+            open_as_root("/proc/sys/kernel/core_pattern", target)
         }),
-        Attempt::new("sysrq_is_opened", &[Wall::ProcMasks], |_| {
-            open_as_root("/proc/sysrq-trigger")
+        Attempt::new("sysrq_is_opened", &[Wall::ProcMasks], |target| {
+            open_as_root("/proc/sysrq-trigger", target)
         }),
         Attempt::new("symbols_of_the_kernel_are_read", &[Wall::ProcMasks], |_| {
             let text = fs::read("/proc/kallsyms")?;
@@ -149,12 +149,10 @@ pub fn attempts() -> Vec<Attempt> {
 }
 
 /// Opens what only the host's root may write to; other users cannot show what the mask prevents.
-fn open_as_root(path: &str) -> io::Result<()> {
-    let map = fs::read_to_string("/proc/self/uid_map")?;
-    let outer = map.split_whitespace().nth(1).unwrap_or_default();
+fn open_as_root(path: &str, target: &Target) -> io::Result<()> {
     match fs::OpenOptions::new().write(true).open(path) {
-        Err(error) if error.raw_os_error() == Some(libc::EACCES) && outer != "0" => {
-            Err(unsupported(&format!("{path} is not this user's on the host")))
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) && target.user != 0 => {
+            Err(unsupported(&format!("{path} is open to the host's root only")))
         }
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Err(unsupported(&format!("there is no {path}"))),
         result => result.map(drop),

@@ -83,6 +83,7 @@ impl Fixture {
             self.path().to_string(),
             process.to_string(),
             port.to_string(),
+            rustix::process::getuid().as_raw().to_string(),
         ]
     }
 
@@ -130,6 +131,7 @@ pub fn run_inside(words: &[String]) {
         folder: words[1].clone(),
         process: words[2].parse().expect("a process id"),
         port: words[3].parse().expect("a port"),
+        user: words[4].parse().expect("a user id"),
     };
     let found = attempts().into_iter().find(|attempt| attempt.name == words[0]);
     let run = found.map(|attempt| attempt.run).or_else(|| match words[0].as_str() {

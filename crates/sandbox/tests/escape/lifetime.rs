@@ -104,7 +104,7 @@ pub fn own(words: &[String]) {
     if words[1] == "without" {
         sandbox = sandbox.without(Wall::ParentDeath);
     }
-    let arguments = ["__attempt", "lifetime/orphan", words[0].as_str(), "1", "1"];
+    let arguments = ["__attempt", "lifetime/orphan", words[0].as_str(), "1", "1", "1"];
     let ended = sandbox.command("/attempt", arguments).output();
     std::process::exit(i32::from(ended.is_err()));
 }

@@ -52,6 +52,8 @@ pub struct Target {
     pub folder: String,
     /// The test's process id on the host.
     pub process: i32,
+    /// The user's id on the host.
+    pub user: u32,
     /// A port of the host's loopback on which the test listens.
     pub port: u16,
 }
@@ -80,7 +82,9 @@ fn main() {
     trials.extend(lifetime::trials());
     trials.extend(limits::trials());
     trials.extend(outputs::trials());
-    libtest_mimic::run(&Arguments::from_args(), trials).exit();
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    processes::remove_shared_memory();
+    conclusion.exit();
 }
 
 fn both_ways(attempt: &Attempt) -> Result<(), Failed> {

@@ -86,11 +86,11 @@ pub fn attempts() -> Vec<Attempt> {
         }),
         Attempt {
             prepare: |sandbox, _| {
-                shared_memory(libc::IPC_CREAT).expect("the host has shared memory");
+                shared_memory(own_id(), libc::IPC_CREAT).expect("the host has shared memory");
                 sandbox
             },
-            ..Attempt::new("shared_memory_of_the_host_is_found", &[Wall::IpcNamespace], |_| {
-                shared_memory(0).map(drop)
+            ..Attempt::new("shared_memory_of_the_host_is_found", &[Wall::IpcNamespace], |target| {
+                shared_memory(target.process, 0).map(drop)
             })
         },
     ]
@@ -170,9 +170,21 @@ fn clone3_user_namespace() -> io::Result<()> {
     done(id)
 }
 
-/// A System V segment whose key both sides know. The host's stays for the next test run to find.
-fn shared_memory(flags: i32) -> io::Result<i32> {
+fn own_id() -> i32 {
+    i32::try_from(std::process::id()).unwrap_or_default()
+}
+
+/// A System V segment whose key both sides know.
+fn shared_memory(process: i32, flags: i32) -> io::Result<i32> {
     // SAFETY: it takes no pointer.
-    let id = unsafe { libc::shmget(0x6261_736c, 4096, flags | 0o600) };
+    let id = unsafe { libc::shmget(0x6200_0000 + process, 4096, flags | 0o600) };
     done(id).map(|()| id)
+}
+
+/// It would stay on the host.
+pub fn remove_shared_memory() {
+    if let Ok(id) = shared_memory(own_id(), 0) {
+        // SAFETY: this command takes no pointer.
+        unsafe { libc::shmctl(id, libc::IPC_RMID, std::ptr::null_mut()) };
+    }
 }
