@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use basalt_process::ProcessError;
-use basalt_sandbox::{Network, Sandbox};
+use basalt_sandbox::{Network, Relaxation, Sandbox};
 use basalt_sdk::SdkTree;
 use basalt_tests::{Cli, Failed, Place, Ran, Started, ensure, shown, until};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -94,6 +94,7 @@ impl Person {
         self.reference
             .sandbox()
             .network(Network::Inherited)
+            .relax(Relaxation::PackageManager)
             .show_writable(&self.folder)
     }
 

@@ -1,8 +1,10 @@
 //! The build root of one package on the disk, and the command that runs in it.
 
+use std::time::Duration;
+
 use basalt_process::Command;
 use basalt_progress::Reporter;
-use basalt_sandbox::{Mount, Sandbox};
+use basalt_sandbox::{Limits, Mount, Relaxation, Report, Sandbox};
 use basalt_sources::{InputContent, Tools};
 use basalt_store::{Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,6 +14,9 @@ use crate::environment::BuildEnvironment;
 use crate::package::Package;
 use crate::resolve::ResolvedBuild;
 use crate::{BuildError, fingerprint, payload};
+
+/// Name of the sandbox's report in the workspace.
+const REPORT: &str = "report.json";
 
 /// Inputs of a build that are in the store, by their paths.
 #[derive(Debug, Clone, Default)]
@@ -100,6 +105,8 @@ impl BuildRoot {
         let layers: Vec<_> = upper.iter().chain(&inputs.tools).cloned().collect();
         let mut sandbox = base
             .sandbox(&layers, environment, Some(scratch))
+            .limits(sandbox_limits(&package.limits))
+            .report(workspace.path().join(REPORT))
             .mount(Mount::Bind {
                 from: top,
                 to: environment.directory.clone(),
@@ -162,22 +169,38 @@ impl BuildRoot {
         let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
         self.sandbox
             .clone()
+            .relax(Relaxation::Terminal)
+            .limits(Limits::default())
             .env("TERM", terminal)
             .command("bash", ["-c", &greeting])
     }
 
-    /// The RPMs that were made, sorted by name.
+    /// The report of the build, once it has ended: resources that it used, and a limit that it reached.
+    ///
+    /// # Errors
+    /// When it cannot be read.
+    pub(crate) fn report(&self) -> Result<Option<Report>, BuildError> {
+        Ok(Report::read(&self.workspace.path().join(REPORT))?)
+    }
+
+    /// The RPMs that were made, sorted by name: regular files only, since a build chooses what it leaves.
     ///
     /// # Errors
     /// When the folder cannot be read.
-    pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, StoreError> {
+    pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, BuildError> {
         let folder = self.workspace.path().join("build/RPMS");
-        let mut rpms = Vec::new();
-        for arch in list(&folder)? {
-            rpms.extend(list(&arch)?.into_iter().filter(|path| path.extension() == Some("rpm")));
-        }
-        rpms.sort();
-        Ok(rpms)
+        let found = basalt_sandbox::outputs::list(&folder)?;
+        Ok(found.into_iter().filter(|path| path.extension() == Some("rpm")).collect())
+    }
+}
+
+/// The bounds of a package in the sandbox's terms.
+fn sandbox_limits(limits: &basalt_action::Limits) -> Limits {
+    Limits {
+        wall_time: limits.seconds.map(Duration::from_secs),
+        memory: limits.memory,
+        processes: limits.processes,
+        disk: limits.disk,
     }
 }
 
@@ -189,20 +212,4 @@ fn write_folder(package: &Package, top: &Utf8Path, umask: u32) -> Result<(), Sto
         write_file(&top.join("SPECS").join(&spec), &file, umask)?;
     }
     others.write_to(&top.join("SOURCES"), umask)
-}
-
-/// The folders and files in a folder that nobody but the sandbox has written to: links are left out.
-fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, StoreError> {
-    let failed = || StoreError::io("cannot list", folder);
-    if !folder.is_dir() || folder.is_symlink() {
-        return Ok(Vec::new());
-    }
-    let mut found = Vec::new();
-    for entry in folder.read_dir_utf8().map_err(failed())? {
-        let entry = entry.map_err(failed())?;
-        if !entry.file_type().map_err(failed())?.is_symlink() {
-            found.push(entry.into_path());
-        }
-    }
-    Ok(found)
 }

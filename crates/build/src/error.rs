@@ -33,6 +33,25 @@ pub enum BuildError {
         /// How rpmbuild ended. Not shown as a cause: its last lines are those above.
         ended: Option<Box<ProcessError>>,
     },
+    /// A build reached one of its limits.
+    #[error("{package} was ended in {}: {reached}", phase.name())]
+    #[diagnostic(
+        code(build::limit),
+        help(
+            "if it really needs more, say so in distro/packages/resources.toml: limits = {{ minutes, memory_mib, processes, disk_mib }}; \
+             the whole log: {log}"
+        )
+    )]
+    Limit {
+        /// The package.
+        package: String,
+        /// Where it was.
+        phase: Phase,
+        /// The limit.
+        reached: basalt_sandbox::LimitReached,
+        /// The whole log.
+        log: Utf8PathBuf,
+    },
     /// A build ended well and made nothing, or not what its spec says.
     #[error("{package} was built, but {what}")]
     #[diagnostic(code(build::result), help("the whole log: {log}"))]
@@ -168,6 +187,10 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sdk(#[from] basalt_sdk::SdkError),
+    /// The sandbox failed, or what a build left cannot be taken.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] basalt_sandbox::SandboxError),
     /// The store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

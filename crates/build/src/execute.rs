@@ -29,10 +29,13 @@ pub(crate) fn build(
     let started = now();
     let log = log::path(store.root(), name);
     run(root, name, &log, task.as_ref())?;
+    let report = root.report()?;
+    let used = report.as_ref().map(|report| report.user_time + report.system_time);
     let execution = Execution {
         started,
         ended: now(),
-        ..Execution::default()
+        cpu_seconds: used.unwrap_or_default().as_secs_f64(),
+        peak_memory: report.map_or(0, |report| report.peak_memory),
     };
     let built = Built {
         name: name.to_owned(),
@@ -104,6 +107,14 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
             None => Ok(()),
         },
         Err(error) if error.is_interrupt() => Err(error.into()),
+        Err(ProcessError::Failed { .. }) if let Some(reached) = root.report()?.and_then(|report| report.limit()) => {
+            Err(BuildError::Limit {
+                package: name.to_owned(),
+                phase: follower.phase,
+                reached,
+                log: log.to_owned(),
+            })
+        }
         Err(error @ ProcessError::Failed { .. }) => Err(BuildError::Failed {
             package: name.to_owned(),
             phase: follower.phase,

@@ -1,10 +1,13 @@
 //! A program and its arguments, before it runs.
 
 use std::ffi::{OsStr, OsString};
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::process::Stdio;
 
 use camino::Utf8PathBuf;
+use command_fds::CommandFdExt as _;
+use rustix::fs::{MemfdFlags, SealFlags};
 
 use crate::interrupt::IntLeftToChild;
 use crate::running::{Reach, Running, Stream};
@@ -20,6 +23,7 @@ pub struct Command {
     clear_environment: bool,
     directory: Option<Utf8PathBuf>,
     input: Vec<u8>,
+    sealed: Option<Vec<u8>>,
     shown: Option<String>,
 }
 
@@ -49,6 +53,7 @@ impl Command {
             clear_environment: false,
             directory: None,
             input: Vec::new(),
+            sealed: None,
             shown: None,
         }
     }
@@ -99,6 +104,13 @@ impl Command {
     /// What the program reads from standard input; nothing unless said.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
+        self
+    }
+
+    /// Hands `bytes` to the program outside of its arguments, its environment and its standard input: in a sealed file in
+    /// memory (memfd) that it inherits. The number of the descriptor is its last argument.
+    pub fn sealed_input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
+        self.sealed = Some(bytes.into());
         self
     }
 
@@ -155,6 +167,12 @@ impl Command {
         }
         if let Some(directory) = &self.directory {
             command.current_dir(directory);
+        }
+        if let Some(bytes) = &self.sealed {
+            // Without a descriptor (the limit of open files) the argument lacks, which is for the program to report.
+            if let Ok(file) = sealed(bytes) {
+                command.arg(file.as_raw_fd().to_string()).preserved_fds(vec![file]);
+            }
         }
         command
     }
@@ -238,6 +256,21 @@ impl Command {
             remedy: package.map(|package| format!("on Debian or Ubuntu: apt-get install {package}")),
         }
     }
+}
+
+/// A file in memory that nobody can change any more, at its beginning. It is closed on exec unless preserved.
+fn sealed(bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
+    let file = rustix::fs::memfd_create(c"sealed-input", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
+    let mut rest = bytes;
+    let mut offset = 0;
+    while !rest.is_empty() {
+        let written = rustix::io::pwrite(&file, rest, offset)?;
+        rest = &rest[written..];
+        offset += u64::try_from(written).unwrap_or_default();
+    }
+    let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
+    rustix::fs::fcntl_add_seals(&file, seals)?;
+    Ok(file)
 }
 
 #[cfg(test)]
@@ -341,5 +374,16 @@ mod tests {
         let (busy, idle) = (busy.cpu_time().expect("known"), idle.cpu_time().expect("known"));
         assert!(busy > idle && !busy.is_zero(), "{busy:?}, {idle:?}");
         assert!(idle < std::time::Duration::from_millis(200), "{idle:?}");
+    }
+
+    #[test]
+    fn sealed_input_is_inherited_and_cannot_be_changed() {
+        let script = r#"cat "/proc/self/fd/$0"; echo x 2>/dev/null >>"/proc/self/fd/$0" || echo ' sealed'"#;
+        let command = Command::new("sh").args(["-c", script]).sealed_input("secret words");
+        assert!(!command.pasteable().contains("secret"));
+        for _ in 0..2 {
+            let output = command.output().expect("succeeds");
+            assert_eq!(output.text(), "secret words sealed");
+        }
     }
 }

@@ -4,7 +4,8 @@ use basalt_process::{Command, quote};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::OUTER;
+use crate::policy::Policy;
+use crate::{Limits, OUTER, Relaxation, Wall};
 
 /// A description of a sandbox and of the program to run in it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -21,6 +22,11 @@ pub struct Sandbox {
     pub(crate) arguments: Vec<String>,
     pub(crate) devices: Vec<Utf8PathBuf>,
     pub(crate) shown: Option<String>,
+    pub(crate) policy: Policy,
+    pub(crate) limits: Limits,
+    pub(crate) report: Option<Utf8PathBuf>,
+    /// The process that starts it, and with which it ends.
+    pub(crate) owner: u32,
 }
 
 /// What `/` is made of.
@@ -85,6 +91,10 @@ impl Sandbox {
             arguments: Vec::new(),
             devices: Vec::new(),
             shown: None,
+            policy: Policy::default(),
+            limits: Limits::default(),
+            report: None,
+            owner: 0,
         }
     }
 
@@ -132,7 +142,8 @@ impl Sandbox {
         self
     }
 
-    /// Who the program believes to be: its user and group id. It is root unless said, and without any power otherwise.
+    /// Who the program believes to be: its user and group id. It is root unless said, and without capabilities in any
+    /// case.
     pub fn user(mut self, id: u32) -> Self {
         self.user = id;
         self
@@ -162,6 +173,30 @@ impl Sandbox {
         self
     }
 
+    /// Makes a named exception from the strict policy.
+    pub fn relax(mut self, relaxation: Relaxation) -> Self {
+        self.policy.relax(relaxation);
+        self
+    }
+
+    /// Ends the sandbox when it uses more than this.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Writes a [`Report`](crate::Report) to a file of the host when the sandbox ends.
+    pub fn report(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.report = Some(path.into());
+        self
+    }
+
+    /// For tests only: leaves a wall out, to show that what it stops would happen without it.
+    pub fn without(mut self, wall: Wall) -> Self {
+        self.policy.leave_out(wall);
+        self
+    }
+
     /// How errors show the command; the program's own words unless said.
     pub fn shown_as(mut self, text: impl Into<String>) -> Self {
         self.shown = Some(text.into());
@@ -180,10 +215,11 @@ impl Sandbox {
             let words: Vec<_> = sandbox.arguments.iter().map(quote).collect();
             words.join(" ")
         });
-        let description = serde_json::to_string(&sandbox).unwrap_or_default();
+        sandbox.owner = std::process::id();
+        let description = serde_json::to_vec(&sandbox).unwrap_or_default();
         Command::new("/proc/self/exe")
             .arg(OUTER)
-            .arg(description)
+            .sealed_input(description)
             .shown_as(shown)
     }
 }

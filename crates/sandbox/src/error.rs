@@ -5,12 +5,17 @@ use miette::Diagnostic;
 use rustix::io::Errno;
 use thiserror::Error;
 
+use crate::LimitReached;
+
 /// A sandbox could not be entered.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SandboxError {
     /// The description was not understood: a bug of ours.
     #[error("the description of the sandbox cannot be read: {0}")]
-    #[diagnostic(code(sandbox::description), help("this is a bug in basalt"))]
+    #[diagnostic(
+        code(sandbox::description),
+        help("is the limit of open files reached (`ulimit -n`)? If not, this is a bug in basalt")
+    )]
     Description(String),
     /// The kernel gives us no namespaces.
     #[error("the kernel refuses new namespaces")]
@@ -40,8 +45,65 @@ pub enum SandboxError {
         what: String,
         /// Where, in the sandbox.
         path: Utf8PathBuf,
+        /// What to do about it, where the cause is known.
+        #[help]
+        help: Option<String>,
         /// What the system said.
         source: Errno,
+    },
+    /// An overlay of more trees than the kernel stacks (`OVL_MAX_STACK`).
+    #[error("{count} trees cannot be stacked: the kernel takes {most} at most")]
+    #[diagnostic(
+        code(sandbox::layers),
+        help("let the package ask for fewer packages, or merge their trees into one before")
+    )]
+    Layers {
+        /// How many trees were to be stacked.
+        count: usize,
+        /// The limit of the kernel.
+        most: usize,
+    },
+    /// A wall of the sandbox could not be put up.
+    #[error("cannot confine the program: {wall}")]
+    #[diagnostic(
+        code(sandbox::confine),
+        help(
+            "basalt needs Linux 5.15 or newer with seccomp and user namespaces; in a container, one that allows both"
+        )
+    )]
+    Confine {
+        /// Which part.
+        wall: &'static str,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// A limit was reached.
+    #[error("{0}")]
+    #[diagnostic(
+        code(sandbox::limit),
+        help("everything that ran in the sandbox was ended. A package that needs more says so in its data")
+    )]
+    Limit(LimitReached),
+    /// The report is none.
+    #[error("`{path}` is not the report of a sandbox")]
+    #[diagnostic(code(sandbox::report), help("this is a bug in basalt"))]
+    Report {
+        /// Its file.
+        path: Utf8PathBuf,
+        /// What is wrong with it.
+        source: serde_json::Error,
+    },
+    /// A file among the outputs that nobody may follow or take.
+    #[error("`{}` is {what}, which no build may leave among its outputs", path.escape_debug())]
+    #[diagnostic(
+        code(sandbox::output),
+        help("let %install leave only regular files with plain names there")
+    )]
+    Output {
+        /// Its path below the folder of outputs, as far as it is text.
+        path: String,
+        /// What is wrong with it.
+        what: &'static str,
     },
     /// A file or folder could not be made.
     #[error("cannot make `{path}`")]
@@ -75,6 +137,13 @@ pub enum SandboxError {
 impl SandboxError {
     pub(crate) fn call(call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |source| Self::Call { call, source }
+    }
+
+    pub(crate) fn confine(wall: &'static str) -> impl FnOnce(Errno) -> Self {
+        move |source| Self::Confine {
+            wall,
+            source: source.into(),
+        }
     }
 
     pub(crate) fn path(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {

@@ -1,43 +1,115 @@
 //! The second stage: process 1 of the sandbox.
 
-use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Command, ExitStatus};
+use std::ffi::OsString;
+use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt as _;
+use std::process::Command;
+use std::sync::Arc;
 
-use rustix::process::{Signal, WaitOptions, WaitStatus, set_parent_process_death_signal};
-use rustix::thread::CpuSet;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::pipe::PipeFlags;
+use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
+use rustix::thread::{CpuSet, UnshareFlags};
 
-use crate::{Sandbox, SandboxError, mounts, namespace};
+use crate::outcome::Sender;
+use crate::report::{Ending, FAILED};
+use crate::{Sandbox, SandboxError, Wall, confinement, inherited, measure, mounts, syscalls};
 
 /// Makes the sandbox's view of the world, runs the program in it, reaps whatever it leaves, and returns its status.
-pub(crate) fn run(sandbox: &Sandbox) -> Result<i32, SandboxError> {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
+///
+/// The arguments are the numbers of two inherited descriptors: the description, and the socket to the first stage.
+pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
+    let sandbox = inherited::description(arguments.first())?;
+    let outer = inherited::descriptor(arguments.get(1))?;
+    if sandbox.policy.stands(Wall::ParentDeath) {
+        die_with_outer(&outer)?;
+    }
+    syscalls::unshare(UnshareFlags::NEWNS).map_err(SandboxError::Namespaces)?;
     rustix::system::sethostname(sandbox.hostname.as_bytes()).map_err(SandboxError::call("sethostname"))?;
-    mounts::enter(sandbox)?;
+    let files = raise_open_files()?;
+    mounts::enter(&sandbox)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(sandbox.umask));
     if let Some(number) = sandbox.processor {
         keep_to(number)?;
     }
-    if sandbox.user != 0 {
-        namespace::become_user(sandbox.user)?;
-        // As in the first stage, that took the signal away.
-        set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
+    if sandbox.policy.stands(Wall::Undumpable) {
+        rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
+            .map_err(SandboxError::confine("an undumpable process 1"))?;
     }
-    let program = &sandbox.arguments[0];
-    let child = Command::new(program)
-        .args(&sandbox.arguments[1..])
+    let (child, failure) = start(&sandbox, files)?;
+    let sender = Arc::new(Sender::new(outer));
+    measure::start(&sandbox, Arc::clone(&sender));
+    let status = reap(child)?;
+    // The program's side of the pipe is closed by execve, and by its end.
+    let failed = rustix::io::read(&failure, &mut [0; 1]).is_ok_and(|length| length > 0);
+    let ending = if failed { Ending::Failed } else { ending(status) };
+    sender.send(ending);
+    Ok(ending.code())
+}
+
+/// Ends with the first stage, which may have ended already.
+fn die_with_outer(outer: &OwnedFd) -> Result<(), SandboxError> {
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
+    // Its other end is closed when the first stage is gone, which says so even where the signal came too early for us.
+    let mut polled = [PollFd::new(outer, PollFlags::IN)];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut polled, Some(&now)).map_err(SandboxError::call("poll"))?;
+    if polled[0].revents().contains(PollFlags::HUP) {
+        std::process::exit(FAILED);
+    }
+    Ok(())
+}
+
+/// Lets us open as many files as we may: each layer of an overlay is one. Returns the limit that the program gets.
+fn raise_open_files() -> Result<Rlimit, SandboxError> {
+    let before = rustix::process::getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: before.maximum,
+        maximum: before.maximum,
+    };
+    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))?;
+    Ok(before)
+}
+
+/// Starts the program. One byte comes out of the descriptor if it could not be.
+fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxError> {
+    let (failure, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(SandboxError::call("pipe"))?;
+    if let Some(child) = syscalls::fork().map_err(SandboxError::call("fork"))? {
+        return Ok((child, failure));
+    }
+    let error = become_program(sandbox, files);
+    crate::complain(&error);
+    // Nobody is left to hear of it if that fails.
+    let _ = rustix::io::write(&report, b"!");
+    std::process::exit(FAILED);
+}
+
+/// Confines this process and becomes the program. It returns where that fails.
+fn become_program(sandbox: &Sandbox, files: Rlimit) -> SandboxError {
+    let Some((program, arguments)) = sandbox.arguments.split_first() else {
+        return SandboxError::Description("it names no program".to_owned());
+    };
+    let mut command = Command::new(program);
+    command
+        .args(arguments)
         .env_clear()
         .envs(sandbox.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(&sandbox.directory)
-        .spawn()
-        .map_err(|source| SandboxError::Start {
-            program: program.clone(),
-            source,
-        })?;
-    let child = i32::try_from(child.id()).unwrap_or(i32::MAX);
+        .current_dir(&sandbox.directory);
+    let restored = rustix::process::setrlimit(Resource::Nofile, files).map_err(SandboxError::call("setrlimit"));
+    if let Err(error) = restored.and_then(|()| confinement::confine(sandbox)) {
+        return error;
+    }
+    SandboxError::Start {
+        program: program.clone(),
+        source: command.exec(),
+    }
+}
+
+/// Waits for the program, and for orphans of the sandbox, which come to process 1. The end of the program is the end of all.
+fn reap(child: Pid) -> Result<WaitStatus, SandboxError> {
     loop {
-        // Orphans of the sandbox come to process 1; the end of the program is the end of all.
         match rustix::process::wait(WaitOptions::empty()) {
-            Ok(Some((id, status))) if id.as_raw_nonzero().get() == child => return Ok(wait_code(status)),
+            Ok(Some((id, status))) if id == child => return Ok(status),
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(source) => return Err(SandboxError::Call { call: "wait", source }),
         }
@@ -55,17 +127,8 @@ fn keep_to(number: usize) -> Result<(), SandboxError> {
     rustix::thread::sched_setaffinity(None, &one).map_err(SandboxError::call("sched_setaffinity"))
 }
 
-fn wait_code(status: WaitStatus) -> i32 {
-    status
-        .exit_status()
-        .or_else(|| status.terminating_signal().map(|signal| 128 + signal))
-        .unwrap_or(125)
-}
-
-/// The exit code that tells of a status, as shells do.
-pub(crate) fn code(status: ExitStatus) -> i32 {
-    status
-        .code()
-        .or_else(|| status.signal().map(|signal| 128 + signal))
-        .unwrap_or(125)
+fn ending(status: WaitStatus) -> Ending {
+    let exited = status.exit_status().map(Ending::Exited);
+    let signalled = || status.terminating_signal().map(Ending::Signalled);
+    exited.or_else(signalled).unwrap_or(Ending::Failed)
 }

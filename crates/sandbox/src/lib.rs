@@ -1,30 +1,72 @@
-//! Namespaces, overlays, and what a build may see.
+//! Sandboxes: what a program of others may see, touch and use.
 //!
-//! A [`Sandbox`] says what a program shall see: a root stacked from trees, folders bound into it, a network or none.
-//! [`Sandbox::command`] turns it into an ordinary [`Command`](basalt_process::Command), which starts our own
-//! executable again with the description as its argument. The executable's `main` calls [`enter_if_asked`] first,
-//! which recognizes that call and does the work in two stages, each a single-threaded process:
+//! A [`Sandbox`] says what a program shall see: a root stacked from trees, folders bound into it, a network or none, and
+//! how much it may use ([`Limits`]). [`Sandbox::command`] turns it into an ordinary
+//! [`Command`](basalt_process::Command), which starts our own executable again; the description goes along in a sealed
+//! file in memory, never in the arguments. The executable's `main` calls [`enter_if_asked`] first, which recognizes that
+//! call and does the work in three stages, each a process that begins with a single thread:
 //!
 //! ```text
-//! basalt ── outer: new user, mount, pid, (network) namespaces; maps the ids
-//!              └── init: process 1 of the sandbox; mounts, pivots, starts the program, reaps, dies with outer
-//!                     └── the program
+//! caller ── outer: first user namespace, PID, network, IPC and UTS namespaces; measures time and disk; writes the report
+//!             └── init: process 1; mounts, pivots, reaps, measures memory and processes, dies with outer
+//!                    └── the program: second user and mount namespace, no capabilities, Landlock, seccomp
 //! ```
 //!
 //! No privileges are needed: the user is root inside, and only there. When the caller dies, the kernel ends all of it.
-//! [`namespace`] offers the same namespaces to a long-lived process of ours, for the local cluster.
 //!
-//! This is the one room that may hold `unsafe` code, for the system calls that the standard library does not know.
+//! # Walls
+//!
+//! The program is taken to be hostile. Most of what it could try is stopped twice, by parts of the kernel that have little
+//! code in common. In the order in which they are put up:
+//!
+//! 1. *Namespaces* (`outer.rs`): no process, network, shared memory or host name of the host.
+//! 2. *Mounts* (`mounts/`): a root of its own, from which the host's is unmounted. Whatever comes from the host is opened
+//!    before the first mount and closed before the program starts; mount points are made by `openat2` with
+//!    RESOLVE_IN_ROOT, because trees may hold links that lead anywhere. `/proc` is masked, `/sys` read-only, `/dev` small.
+//! 3. *Process 1* (`init.rs`) is not dumpable and has no environment, so that nothing is read from it.
+//! 4. *A second user namespace* (`confinement.rs`): mounts of the first are locked in it, and nothing that belongs to the
+//!    first may be changed from it.
+//! 5. *Capabilities* are dropped from all sets, with securebits locked and `no_new_privs`: root inside owns its files and
+//!    may do nothing else.
+//! 6. *Landlock*: no file that is not below the root, even by a descriptor; no signal and no abstract socket to a process
+//!    outside. As much of it as the kernel has.
+//! 7. *seccomp* (`system_calls.rs`): no mounts, namespaces, tracing, keyrings, BPF, io_uring, device nodes, rare sockets,
+//!    no typing into terminals, no calls of another ABI.
+//!
+//! [`Relaxation`] names the exceptions and who needs them. [`Wall`] names the walls, for the tests in `tests/escape/`,
+//! which try each way out with all walls and once more without those that stop it. `docs/build/sandbox.md` is the same
+//! for reviewers, with kernels, tests, and what is not promised.
+//!
+//! [`outputs`] lists and opens what a program left behind, without following where it leads. [`namespace`] offers
+//! namespaces to a long-lived process of ours, for the local cluster.
+//!
+//! This is the one crate that may hold `unsafe` code, for the system calls that the standard library does not know.
 
+mod confinement;
 mod description;
+mod disk;
 mod error;
+mod inherited;
 mod init;
+mod limits;
+mod measure;
 mod mounts;
 pub mod namespace;
+mod outcome;
 mod outer;
+pub mod outputs;
+mod policy;
+mod report;
+mod syscalls;
+mod system_calls;
+
+use std::ffi::OsString;
 
 pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
+pub use limits::{Limit, LimitReached, Limits};
+pub use policy::{Relaxation, Wall};
+pub use report::{Ending, FAILED, Report};
 
 /// The first argument that makes our executable enter a sandbox instead of doing what it is for.
 pub(crate) const OUTER: &str = "__sandbox";
@@ -34,23 +76,18 @@ pub(crate) const INIT: &str = "__sandbox-init";
 /// Call it first in `main`, before any thread starts: when this process was started to become a sandbox, it does so
 /// and does not return.
 pub fn enter_if_asked() {
-    let mut arguments = std::env::args().skip(1);
-    let stage = match arguments.next().as_deref() {
-        Some(OUTER) => outer::run,
-        Some(INIT) => init::run,
+    let mut arguments = std::env::args_os().skip(1);
+    let stage = match arguments.next() {
+        Some(verb) if verb == OUTER => outer::run,
+        Some(verb) if verb == INIT => init::run,
         _ => return,
     };
-    let status = arguments
-        .next()
-        .ok_or_else(|| "no description was given".to_owned())
-        .and_then(|text| serde_json::from_str(&text).map_err(|error| error.to_string()))
-        .map_err(SandboxError::Description)
-        .and_then(|sandbox| stage(&sandbox));
-    match status {
+    let arguments: Vec<OsString> = arguments.collect();
+    match stage(&arguments) {
         Ok(code) => std::process::exit(code),
         Err(error) => {
             complain(&error);
-            std::process::exit(125);
+            std::process::exit(FAILED);
         }
     }
 }

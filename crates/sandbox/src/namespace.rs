@@ -5,7 +5,7 @@ use std::fs;
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
-use crate::SandboxError;
+use crate::{SandboxError, syscalls};
 
 /// Which namespaces to enter besides the user's.
 #[derive(Debug, Clone, Copy, Default)]
@@ -34,21 +34,28 @@ pub fn enter_new(kinds: Kinds) -> Result<(), SandboxError> {
     map((0, uid), (0, gid))
 }
 
-/// In a sandbox, where we are root: becomes an ordinary user with that user and group id, in a user namespace within.
+/// The first namespaces of a sandbox: those of `flags` and a user namespace in which the user is root. The mount namespace
+/// stays that of the caller, so that paths of the host can still be reached from here.
 ///
-/// Must be called while the process has one thread, after the last mount: there is no power over the sandbox from there.
+/// Must be called while the process has one thread.
+pub(crate) fn enter_first(flags: UnshareFlags) -> Result<(), SandboxError> {
+    let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
+    unshare(flags | UnshareFlags::NEWUSER)?;
+    map((0, uid), (0, gid))
+}
+
+/// In a sandbox, where we are root: enters a user namespace within, with that user and group id, and a mount namespace that
+/// belongs to it. From there nothing of the sandbox may be changed: not its mounts, which are locked, nor its network,
+/// host name and process 1, which belong to the first user namespace.
 ///
-/// # Errors
-/// When the kernel refuses.
-pub(crate) fn become_user(id: u32) -> Result<(), SandboxError> {
-    unshare(UnshareFlags::NEWUSER)?;
+/// Must be called while the process has one thread.
+pub(crate) fn enter_within(id: u32) -> Result<(), SandboxError> {
+    unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
     map((id, 0), (id, 0))
 }
 
 fn unshare(flags: UnshareFlags) -> Result<(), SandboxError> {
-    // SAFETY: the flags leave the table of open files shared, which is what makes unshare unsafe.
-    #[expect(unsafe_code, reason = "unshare(2) has no safe form")]
-    unsafe { rustix::thread::unshare_unsafe(flags) }.map_err(SandboxError::Namespaces)
+    syscalls::unshare(flags).map_err(SandboxError::Namespaces)
 }
 
 /// Maps one user and one group: the id inside, and the id outside.

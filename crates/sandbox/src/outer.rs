@@ -1,31 +1,188 @@
-//! The first stage: namespaces, then the second stage as their process 1.
+//! The first stage: namespaces, the second stage as their process 1, the limits that need the host's view, the report.
 
-use std::process::Command;
+use std::ffi::OsString;
+use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
 
-use rustix::process::{Signal, set_parent_process_death_signal};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::FdFlags;
+use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
+use rustix::process::Signal;
+use rustix::thread::UnshareFlags;
 
-use crate::namespace::{self, Kinds};
-use crate::{INIT, Network, Sandbox, SandboxError};
+use crate::disk::{self, Measured};
+use crate::outcome::Outcome;
+use crate::report::{Ending, FAILED};
+use crate::{
+    INIT, Limit, LimitReached, Mount, Network, Report, Sandbox, SandboxError, Wall, inherited, namespace, syscalls,
+};
 
-/// Enters the namespaces, runs the second stage, and returns its exit status.
-pub(crate) fn run(sandbox: &Sandbox) -> Result<i32, SandboxError> {
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
-    namespace::enter_new(Kinds {
-        network: sandbox.network == Network::None,
-        processes: true,
-        identity: true,
-    })?;
+/// Enters the namespaces, runs the second stage, and returns the exit status that tells how it ended.
+///
+/// The argument is the number of the inherited descriptor with the description.
+pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
+    let began = Instant::now();
+    let description = inherited::descriptor(arguments.first())?;
+    let sandbox = inherited::read(&description)?;
+    die_with_owner(&sandbox)?;
+    namespace::enter_first(namespaces(&sandbox))?;
     // A change of credentials has taken the signal away again.
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
-    let description = serde_json::to_string(sandbox).map_err(|error| SandboxError::Description(error.to_string()))?;
-    let start = |source| SandboxError::Start {
+    die_with_owner(&sandbox)?;
+    let mut watched = Watched {
+        disk: Measured::new(&sandbox),
+        sandbox: &sandbox,
+        began,
+    };
+    let (socket, theirs) =
+        rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)
+            .map_err(SandboxError::call("socketpair"))?;
+    let mut init = start(&sandbox, &description, &theirs)?;
+    drop((description, theirs));
+    let outcome = watched.wait(&socket);
+    if let Ending::Limit(_) = outcome.ending {
+        // The end of process 1 is the end of all processes of its namespace. Otherwise it is ending by itself, and may
+        // still have to say why.
+        drop(init.kill());
+    }
+    init.wait().map_err(start_failed)?;
+    let report = watched.report(outcome);
+    if let Ending::Limit(reached) = report.ended {
+        crate::complain(&SandboxError::Limit(reached));
+    }
+    if let Some(path) = &sandbox.report {
+        report.write(path)?;
+    }
+    Ok(report.ended.code())
+}
+
+/// Ends with the process that started us, which may have ended already.
+fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    if !sandbox.policy.stands(Wall::ParentDeath) {
+        return Ok(());
+    }
+    rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
+    let parent = rustix::process::getppid().map(|id| id.as_raw_nonzero().get().unsigned_abs());
+    if parent != Some(sandbox.owner) {
+        std::process::exit(FAILED);
+    }
+    Ok(())
+}
+
+fn namespaces(sandbox: &Sandbox) -> UnshareFlags {
+    let mut flags = UnshareFlags::NEWUTS;
+    flags.set(UnshareFlags::NEWNET, sandbox.network == Network::None);
+    flags.set(UnshareFlags::NEWPID, sandbox.policy.stands(Wall::ProcessNamespace));
+    flags.set(UnshareFlags::NEWIPC, sandbox.policy.stands(Wall::IpcNamespace));
+    flags
+}
+
+/// Starts the second stage, which inherits two descriptors.
+fn start(sandbox: &Sandbox, description: &OwnedFd, socket: &OwnedFd) -> Result<Child, SandboxError> {
+    for descriptor in [description, socket] {
+        rustix::io::fcntl_setfd(descriptor, FdFlags::empty()).map_err(SandboxError::call("fcntl"))?;
+    }
+    let mut command = Command::new("/proc/self/exe");
+    command
+        .arg(INIT)
+        .arg(description.as_raw_fd().to_string())
+        .arg(socket.as_raw_fd().to_string());
+    if sandbox.policy.stands(Wall::Environment) {
+        command.env_clear();
+    }
+    command.spawn().map_err(start_failed)
+}
+
+fn start_failed(source: std::io::Error) -> SandboxError {
+    SandboxError::Start {
         program: "/proc/self/exe".to_owned(),
         source,
-    };
-    let status = Command::new("/proc/self/exe")
-        .arg(INIT)
-        .arg(description)
-        .status()
-        .map_err(start)?;
-    Ok(crate::init::code(status))
+    }
+}
+
+/// The sandbox as it is seen from outside.
+struct Watched<'a> {
+    sandbox: &'a Sandbox,
+    began: Instant,
+    disk: Measured,
+}
+
+impl Watched<'_> {
+    /// Waits for the message of process 1 or for its end, and for the limits that are measured here.
+    fn wait(&mut self, socket: &OwnedFd) -> Outcome {
+        let failed = |ending| Outcome {
+            ending,
+            peak_memory: 0,
+            peak_processes: 0,
+        };
+        loop {
+            if let Some(reached) = self.limit() {
+                return failed(Ending::Limit(reached));
+            }
+            let mut polled = [PollFd::new(socket, PollFlags::IN)];
+            let pause = self.pause().map(timespec);
+            match poll(&mut polled, pause.as_ref()) {
+                Ok(0) | Err(rustix::io::Errno::INTR) => continue,
+                Ok(_) => {}
+                Err(_) => return failed(Ending::Failed),
+            }
+            let mut text = vec![0; 4096];
+            let length = rustix::net::recv(socket, &mut text, RecvFlags::empty()).map_or(0, |(length, _)| length);
+            return serde_json::from_slice(&text[..length]).unwrap_or_else(|_| failed(Ending::Failed));
+        }
+    }
+
+    /// The limit that was reached, if one was.
+    fn limit(&mut self) -> Option<LimitReached> {
+        let limits = &self.sandbox.limits;
+        let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let time = limits.wall_time.map(milliseconds);
+        LimitReached::check(Limit::WallTime, time, milliseconds(self.began.elapsed()))
+            .or_else(|| LimitReached::check(Limit::Disk, limits.disk, self.disk.used()))
+    }
+
+    /// How long nothing needs to be looked at; for ever where there is no limit.
+    fn pause(&self) -> Option<Duration> {
+        let limits = &self.sandbox.limits;
+        let millisecond = Duration::from_millis(1);
+        let time = limits
+            .wall_time
+            .map(|limit| limit.saturating_sub(self.began.elapsed()) + millisecond);
+        let disk = limits.disk.map(|_| self.disk.pause());
+        time.into_iter().chain(disk).min()
+    }
+
+    fn report(&self, outcome: Outcome) -> Report {
+        let usage = syscalls::usage_of_children();
+        Report {
+            ended: outcome.ending,
+            wall_time: self.began.elapsed(),
+            user_time: usage.user,
+            system_time: usage.system,
+            peak_memory: outcome.peak_memory.max(usage.largest),
+            peak_processes: outcome.peak_processes,
+            peak_disk: self.disk.peak(),
+        }
+    }
+}
+
+fn timespec(time: Duration) -> Timespec {
+    Timespec {
+        tv_sec: i64::try_from(time.as_secs()).unwrap_or(i64::MAX),
+        tv_nsec: time.subsec_nanos().into(),
+    }
+}
+
+impl Measured {
+    /// The folders of the host that the sandbox writes to.
+    fn new(sandbox: &Sandbox) -> Self {
+        let scratch = sandbox.root.scratch.iter().map(|scratch| scratch.join("upper"));
+        let binds = sandbox.mounts.iter().filter_map(|mount| match mount {
+            Mount::Bind {
+                from, writable: true, ..
+            } => Some(from.clone()),
+            _ => None,
+        });
+        disk::Measured::of(scratch.chain(binds).collect(), sandbox.limits.disk)
+    }
 }

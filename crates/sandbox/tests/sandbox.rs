@@ -17,6 +17,13 @@ fn main() {
         Trial::test("read_only_means_read_only", read_only_means_read_only),
         Trial::test("exit_codes_come_through", exit_codes_come_through),
         Trial::test("surroundings_are_what_was_said", surroundings_are_what_was_said),
+        Trial::test("hundreds_of_layers_stack", hundreds_of_layers_stack),
+        Trial::test("terminals_can_be_made", terminals_can_be_made),
+        Trial::test("root_may_do_what_builds_do", root_may_do_what_builds_do),
+        Trial::test(
+            "arguments_do_not_hold_the_description",
+            arguments_do_not_hold_the_description,
+        ),
         Trial::test(
             "what_the_program_leaves_running_ends",
             what_the_program_leaves_running_ends,
@@ -170,5 +177,70 @@ fn surroundings_are_what_was_said() -> Result<(), Failed> {
     );
     let usual = sh(&plain, "id -u; umask; uname -n; stat -c %u /writable/file")?;
     assert_eq!(usual.lines().collect::<Vec<_>>(), ["0", "0022", "basalt", "0"]);
+    Ok(())
+}
+
+fn hundreds_of_layers_stack() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    let layers: Vec<_> = (0..501).map(|number| path.join(format!("layers/{number}"))).collect();
+    for (number, layer) in layers.iter().enumerate() {
+        std::fs::create_dir_all(layer)?;
+        std::fs::write(layer.join(format!("file-{number}")), "")?;
+    }
+    let on = |count: usize, to: &str| Mount::Stack {
+        layers: layers[..count].to_vec(),
+        to: to.into(),
+    };
+    let sandbox = host_root(&path).mount(on(500, "/first")).mount(on(500, "/second"));
+    assert_eq!(sh(&sandbox, "ls /first | wc -l; ls /second | wc -l")?, "500\n500");
+    let many = Sandbox::new(Root {
+        layers: [vec![path.join("base")], layers[..499].to_vec()].concat(),
+        scratch: None,
+    })
+    .show("/usr");
+    assert_eq!(sh(&many, "echo new > /file-7; ls / | grep -c file-")?, "499");
+    let error = sh(&host_root(&path).mount(on(501, "/first")), "true").expect_err("too many");
+    let text = error.to_string();
+    assert!(
+        text.contains("501 trees cannot be stacked: the kernel takes 500 at most"),
+        "{text}"
+    );
+    Ok(())
+}
+
+fn terminals_can_be_made() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    let sandbox = host_root(&path).mount(Mount::Memory { to: "/tmp".into() });
+    assert_eq!(
+        sh(&sandbox, "script -qec 'tty; echo $((6 * 7))' /dev/null")?,
+        "/dev/pts/0\r\n42"
+    );
+    Ok(())
+}
+
+/// Without capabilities, root is the owner of its files and nobody else.
+fn root_may_do_what_builds_do() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    let sandbox = host_root(&path).mount(Mount::Memory { to: "/tmp".into() });
+    let script = "set -e; cd /tmp; echo x > a; chown 0:0 a; chmod 4755 a; cp -a a b; install -o 0 -g 0 -m 755 a c; mkdir d; \
+                  ln b d/e; ln -s b d/f; mkfifo d/g; mv d h; tar cf t.tar a b c h; mkdir x; tar xf t.tar -C x; \
+                  tar xof t.tar -C x; stat -c '%a %u' b; head -c 1 /dev/zero | wc -c; test -r /proc/cpuinfo; \
+                  test -r /proc/meminfo; cat /proc/self/comm; grep NoNewPrivs /proc/self/status; \
+                  cat /proc/sys/kernel/ostype; echo done > /dev/stderr";
+    let seen = sh(&sandbox, script)?;
+    let expected = "4755 0\n1\ncat\nNoNewPrivs:\t1\nLinux";
+    assert_eq!(seen, expected);
+    Ok(())
+}
+
+fn arguments_do_not_hold_the_description() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    let sandbox = host_root(&path).env("PASSWORD", "words-that-are-secret");
+    let running = sandbox.command("/bin/sh", ["-c", "sleep 30"]).spawn()?;
+    let line = std::fs::read(format!("/proc/{}/cmdline", running.id()))?;
+    let environment = std::fs::read(format!("/proc/{}/environ", running.id()))?;
+    for text in [line, environment] {
+        assert!(!String::from_utf8_lossy(&text).contains("words-that-are-secret"));
+    }
     Ok(())
 }

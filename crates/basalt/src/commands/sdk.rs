@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_sandbox::Network;
+use basalt_sandbox::{Network, Relaxation};
 use miette::Result;
 
 use super::{answer, answer_json, passed_on};
@@ -23,7 +23,8 @@ pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
         Sdk::Lock { tree } => lock(project, tree.as_deref(), json)?,
         Sdk::Shell { tree, network } => {
             let terminal = std::env::var("TERM").unwrap_or_else(|_| "dumb".to_owned());
-            let mut sandbox = project.tree(tree.as_deref())?.sandbox().env("TERM", terminal);
+            let mut sandbox = project.tree(tree.as_deref())?.sandbox();
+            sandbox = sandbox.relax(Relaxation::Terminal).env("TERM", terminal);
             if *network {
                 sandbox = sandbox.network(Network::Inherited);
             }

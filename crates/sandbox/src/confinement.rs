@@ -1,0 +1,163 @@
+//! What a program is confined by, besides its root and namespaces: a user namespace within, no capabilities, a Landlock
+//! domain, the seccomp filter, resource limits.
+//!
+//! [`confine`] runs in the process that becomes the program, as the last thing before `execve`. The order matters: each
+//! step needs what a later one takes away.
+
+use std::fs;
+use std::os::fd::{AsFd as _, BorrowedFd};
+
+use landlock::{
+    ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
+    RulesetCreatedAttr as _, Scope,
+};
+use rustix::fs::FileType;
+use rustix::io::Errno;
+use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
+
+use crate::{Relaxation, Sandbox, SandboxError, Wall, namespace, syscalls, system_calls};
+
+/// How much sooner than others the kernel's OOM killer ends what runs in a sandbox.
+const OOM_SCORE: &str = "500";
+
+/// Confines this process for good.
+pub(crate) fn confine(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    let policy = &sandbox.policy;
+    if policy.stands(Wall::Session) && !policy.is_relaxed(Relaxation::Terminal) {
+        rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
+    }
+    limit_resources(sandbox)?;
+    if policy.stands(Wall::UserNamespace) {
+        // Our parent is not dumpable, and nor are we by that: then /proc/self/uid_map is not ours. Nobody else runs here yet.
+        rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
+            .map_err(SandboxError::confine("a user namespace of its own"))?;
+        namespace::enter_within(sandbox.user)?;
+    }
+    if policy.stands(Wall::Capabilities) {
+        drop_capabilities(policy.capabilities()).map_err(SandboxError::confine("no capabilities"))?;
+    }
+    rustix::thread::set_no_new_privs(true).map_err(SandboxError::confine("no_new_privs"))?;
+    if policy.stands(Wall::Landlock) {
+        restrict_paths()?;
+    }
+    if policy.stands(Wall::Descriptors) {
+        syscalls::close_on_exec_from(3).map_err(SandboxError::confine("closed descriptors"))?;
+    }
+    if policy.stands(Wall::SystemCalls) {
+        system_calls::apply(policy)?;
+    }
+    Ok(())
+}
+
+/// The limits that the kernel keeps for each process. They only stop what grows faster than it is measured: reaching one
+/// makes a program fail in words of its own, so that they lie above those that end the sandbox.
+fn limit_resources(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    let limit = |resource, most: u64| {
+        // A limit can only be lowered below what we have ourselves.
+        let ours = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
+        let most = Some(most.min(ours));
+        let limit = Rlimit {
+            current: most,
+            maximum: most,
+        };
+        rustix::process::setrlimit(resource, limit).map_err(SandboxError::confine("resource limits"))
+    };
+    limit(Resource::Core, 0)?;
+    if let Some(processes) = sandbox.limits.processes {
+        limit(Resource::Nproc, processes.saturating_add(processes / 4 + 16))?;
+    }
+    if let Some(disk) = sandbox.limits.disk {
+        limit(Resource::Fsize, disk.saturating_mul(2))?;
+    }
+    // Where it is not to be had, the kernel chooses as it would otherwise.
+    drop(fs::write("/proc/self/oom_score_adj", OOM_SCORE));
+    Ok(())
+}
+
+/// Keeps `kept` of the capabilities, and lets none ever come back: not by being root, not by a file.
+fn drop_capabilities(kept: CapabilitySet) -> Result<(), Errno> {
+    rustix::thread::clear_ambient_capability_set()?;
+    for number in 0..u64::BITS {
+        let capability = CapabilitySet::from_bits_retain(1 << number);
+        if kept.contains(capability) {
+            continue;
+        }
+        match rustix::thread::remove_capability_from_bounding_set(capability) {
+            // The kernel knows no capability of this number.
+            Err(Errno::INVAL) => break,
+            result => result?,
+        }
+    }
+    let locked = CapabilitiesSecureBits::NO_SETUID_FIXUP
+        | CapabilitiesSecureBits::NO_SETUID_FIXUP_LOCKED
+        | CapabilitiesSecureBits::KEEP_CAPS_LOCKED
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE
+        | CapabilitiesSecureBits::NO_CAP_AMBIENT_RAISE_LOCKED;
+    let no_root = CapabilitiesSecureBits::NO_ROOT | CapabilitiesSecureBits::NO_ROOT_LOCKED;
+    // Root gets what is in the bounding set at every execve, which is how a package manager's children have it.
+    let bits = if kept.is_empty() { locked | no_root } else { locked };
+    rustix::thread::set_capabilities_secure_bits(bits)?;
+    let sets = CapabilitySets {
+        effective: kept,
+        permitted: kept,
+        inheritable: CapabilitySet::empty(),
+    };
+    rustix::thread::set_capabilities(None, sets)
+}
+
+/// Enters a Landlock domain: files below `/` only, no device nodes, no ioctl on devices but those of `/dev`; no signals and
+/// no abstract sockets to processes outside. The kernel enforces as much of it as it knows, from none at all to ABI 6.
+fn restrict_paths() -> Result<(), SandboxError> {
+    let failed = |error: landlock::RulesetError| SandboxError::Confine {
+        wall: "the Landlock domain",
+        source: std::io::Error::other(error),
+    };
+    let path = |path| {
+        PathFd::new(path).map_err(|error| SandboxError::Confine {
+            wall: "the Landlock domain",
+            source: std::io::Error::other(error),
+        })
+    };
+    let all = AccessFs::from_all(ABI::V5);
+    let below_root = all & !(AccessFs::MakeChar | AccessFs::MakeBlock | AccessFs::IoctlDev);
+    // Without the right to rename between folders, which the first ABI always refuses, nothing can be built: there, what is
+    // asked for in the second line makes the domain none at all.
+    let mut rules = Ruleset::default()
+        .set_compatibility(CompatLevel::SoftRequirement)
+        .handle_access(AccessFs::Refer)
+        .map_err(failed)?
+        .set_compatibility(CompatLevel::BestEffort)
+        .handle_access(all)
+        .map_err(failed)?
+        .scope(BitFlags::<Scope>::all())
+        .map_err(failed)?
+        .create()
+        .map_err(failed)?
+        .add_rule(PathBeneath::new(path("/")?, below_root))
+        .map_err(failed)?
+        .add_rule(PathBeneath::new(path("/dev")?, AccessFs::IoctlDev))
+        .map_err(failed)?;
+    // What the caller gave as standard input and output may be opened again by its name: /dev/stderr.
+    for standard in [
+        std::io::stdin().as_fd(),
+        std::io::stdout().as_fd(),
+        std::io::stderr().as_fd(),
+    ] {
+        if is_file(standard) {
+            let access = AccessFs::ReadFile | AccessFs::WriteFile | AccessFs::Truncate | AccessFs::IoctlDev;
+            rules = rules.add_rule(PathBeneath::new(standard, access)).map_err(failed)?;
+        }
+    }
+    rules.restrict_self().map_err(failed)?;
+    Ok(())
+}
+
+fn is_file(descriptor: BorrowedFd<'_>) -> bool {
+    rustix::fs::fstat(descriptor).is_ok_and(|status| {
+        matches!(
+            FileType::from_raw_mode(status.st_mode),
+            FileType::RegularFile | FileType::CharacterDevice
+        )
+    })
+}

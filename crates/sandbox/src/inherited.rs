@@ -1,0 +1,61 @@
+//! What a stage of the sandbox inherits: descriptors whose numbers are its arguments.
+
+use std::ffi::OsString;
+use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+
+use rustix::io::FdFlags;
+
+use crate::{Sandbox, SandboxError};
+
+/// Takes over the descriptor whose number is the argument, and marks it to be closed by `execve`.
+pub(crate) fn descriptor(argument: Option<&OsString>) -> Result<OwnedFd, SandboxError> {
+    let number = number(argument)?;
+    let copy = || {
+        // SAFETY: it is only borrowed for these calls, which fail where it is not open.
+        #[expect(
+            unsafe_code,
+            reason = "the number of an inherited descriptor cannot be turned into one otherwise"
+        )]
+        let inherited = unsafe { BorrowedFd::borrow_raw(number) };
+        rustix::io::fcntl_setfd(inherited, FdFlags::CLOEXEC)?;
+        rustix::io::fcntl_dupfd_cloexec(inherited, 3)
+    };
+    let copy = copy().map_err(|error| SandboxError::Description(error.to_string()))?;
+    // SAFETY: nothing else in this process, which has just begun, owns the inherited number.
+    #[expect(unsafe_code, reason = "as above")]
+    unsafe {
+        rustix::io::close(number);
+    }
+    Ok(copy)
+}
+
+/// Reads the description of the sandbox from the sealed file whose descriptor is the argument.
+pub(crate) fn description(argument: Option<&OsString>) -> Result<Sandbox, SandboxError> {
+    let file = descriptor(argument)?;
+    read(&file)
+}
+
+/// Reads the description from its file.
+pub(crate) fn read(file: &OwnedFd) -> Result<Sandbox, SandboxError> {
+    let unreadable = |error: String| SandboxError::Description(error);
+    let size = rustix::fs::fstat(file)
+        .map_err(|error| unreadable(error.to_string()))?
+        .st_size;
+    let mut text = vec![0; usize::try_from(size).unwrap_or_default()];
+    let mut done = 0;
+    while done < text.len() {
+        let offset = u64::try_from(done).unwrap_or_default();
+        match rustix::io::pread(file, &mut text[done..], offset).map_err(|error| unreadable(error.to_string()))? {
+            0 => break,
+            length => done += length,
+        }
+    }
+    serde_json::from_slice(&text[..done]).map_err(|error| unreadable(error.to_string()))
+}
+
+fn number(argument: Option<&OsString>) -> Result<RawFd, SandboxError> {
+    argument
+        .and_then(|argument| argument.to_str()?.parse().ok())
+        .filter(|number| *number > 2)
+        .ok_or_else(|| SandboxError::Description("it was not inherited".to_owned()))
+}

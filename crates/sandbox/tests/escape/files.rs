@@ -1,0 +1,220 @@
+//! Ways out by files: descriptors, `/proc`, mounts, roots, device nodes.
+
+use std::ffi::CString;
+use std::fs;
+use std::io;
+use std::os::fd::RawFd;
+use std::path::Path;
+
+use basalt_sandbox::{Mount, Wall};
+use rustix::mount::{MountFlags, UnmountFlags};
+
+use crate::fixture::{VARIABLE, done, nothing, unsupported};
+use crate::{Attempt, Target};
+
+/// What keeps a program from the insides of process 1.
+const PROCESS_1: &[Wall] = &[
+    Wall::Descriptors,
+    Wall::Undumpable,
+    Wall::UserNamespace,
+    Wall::Capabilities,
+    Wall::Landlock,
+    Wall::Environment,
+];
+/// What keeps a program from changing mounts.
+const MOUNTS: &[Wall] = &[
+    Wall::SystemCalls,
+    Wall::Landlock,
+    Wall::Capabilities,
+    Wall::UserNamespace,
+];
+
+pub fn attempts() -> Vec<Attempt> {
+    vec![
+        Attempt::new(
+            "descriptors_of_process_1_lead_to_the_host",
+            PROCESS_1,
+            descriptors_of_process_1,
+        ),
+        Attempt::new(
+            "an_inherited_descriptor_leads_to_the_host",
+            &[Wall::Descriptors, Wall::Landlock],
+            inherited_descriptor,
+        ),
+        Attempt::new("environment_of_process_1_is_read", PROCESS_1, |_| {
+            let text = fs::read("/proc/1/environ")?;
+            let found = text.windows(VARIABLE.len()).any(|part| part == VARIABLE.as_bytes());
+            found.then_some(()).ok_or_else(|| nothing("it has no such variable"))
+        }),
+        Attempt::new("memory_of_process_1_is_opened", PROCESS_1, |_| {
+            fs::OpenOptions::new()
+                .read(true)
+                .write(true)
+                .open("/proc/1/mem")
+                .map(drop)
+        }),
+        Attempt::new("executable_of_process_1_is_read", PROCESS_1, |_| {
+            fs::File::open("/proc/1/exe").map(drop)
+        }),
+        Attempt::new("root_of_process_1_is_entered", PROCESS_1, |_| {
+            fs::read_dir("/proc/1/root/").map(drop)
+        }),
+        Attempt::new("folder_of_process_1_is_entered", PROCESS_1, |_| {
+            fs::read_dir("/proc/1/cwd/").map(drop)
+        }),
+        Attempt::new(
+            "chroot_is_left_by_a_second_one",
+            &[
+                Wall::PivotRoot,
+                Wall::SystemCalls,
+                Wall::Capabilities,
+                Wall::Landlock,
+                Wall::UserNamespace,
+            ],
+            leave_chroot,
+        ),
+        Attempt::new("a_read_only_folder_is_written_to", &[Wall::ReadOnly], |_| {
+            fs::write("/shown/file", "changed")
+        }),
+        Attempt::new("a_read_only_folder_is_remounted", MOUNTS, |_| {
+            rustix::mount::mount_remount("/shown", MountFlags::BIND, c"")?;
+            fs::write("/shown/file", "changed")
+        }),
+        Attempt::new("something_is_bound_over_the_tools", MOUNTS, |_| {
+            Ok(rustix::mount::mount_bind("/work", "/usr")?)
+        }),
+        Attempt::new("a_mask_over_proc_is_unmounted", MOUNTS, |_| {
+            Ok(rustix::mount::unmount("/proc/kallsyms", UnmountFlags::DETACH)?)
+        }),
+        Attempt::new("a_filesystem_is_mounted", MOUNTS, |_| {
+            let flags = MountFlags::empty();
+            Ok(rustix::mount::mount("tmpfs", "/work", "tmpfs", flags, c"")?)
+        }),
+        Attempt::new("a_tree_is_cloned_by_the_new_mount_api", MOUNTS, |_| {
+            let flags = rustix::mount::OpenTreeFlags::OPEN_TREE_CLONE | rustix::mount::OpenTreeFlags::AT_RECURSIVE;
+            rustix::mount::open_tree(rustix::fs::CWD, "/", flags)?;
+            Ok(())
+        }),
+        Attempt::new("the_root_is_pivoted", MOUNTS, |_| {
+            rustix::mount::mount_bind("/work", "/work")?;
+            rustix::process::chdir("/work")?;
+            Ok(rustix::process::pivot_root(".", ".")?)
+        }),
+        Attempt::new("a_device_node_is_made", &[Wall::SystemCalls, Wall::Landlock], |_| {
+            // The kernel lets anybody make a node of the device 0:0 only.
+            let kind = rustix::fs::FileType::CharacterDevice;
+            let mode = rustix::fs::Mode::from_raw_mode(0o600);
+            Ok(rustix::fs::mknodat(rustix::fs::CWD, "/work/node", kind, mode, 0)?)
+        }),
+        Attempt {
+            loosen: |sandbox, _| sandbox.device("/dev/kmsg"),
+            ..Attempt::new("a_device_of_the_host_is_there", &[], |_| {
+                fs::metadata("/dev/kmsg").map(drop)
+            })
+        },
+        Attempt::new("a_file_is_named_by_a_handle", &[Wall::SystemCalls], file_handle),
+        Attempt {
+            loosen: |sandbox, fixture| {
+                sandbox.mount(Mount::Bind {
+                    from: fixture.path().join("base"),
+                    to: "/layer".into(),
+                    writable: true,
+                })
+            },
+            ..Attempt::new("a_lower_layer_is_written_to", &[], |_| {
+                fs::write("/lower", "changed")?;
+                fs::write("/layer/lower", "changed")
+            })
+        },
+        Attempt {
+            loosen: |sandbox, fixture| sandbox.show(fixture.path()),
+            ..Attempt::new("a_path_of_the_host_is_read", &[], |target| {
+                fs::read(Path::new(&target.folder).join("secret")).map(drop)
+            })
+        },
+        Attempt::new("a_setting_of_the_network_is_changed", &[Wall::ProcMasks], |target| {
+            open_as_root("/proc/sys/net/ipv4/ip_default_ttl", target)
+        }),
+        Attempt::new("the_handler_of_core_files_is_opened", &[Wall::ProcMasks], |target| {
+            open_as_root("/proc/sys/kernel/core_pattern", target)
+        }),
+        Attempt::new("sysrq_is_opened", &[Wall::ProcMasks], |target| {
+            open_as_root("/proc/sysrq-trigger", target)
+        }),
+        Attempt::new("symbols_of_the_kernel_are_read", &[Wall::ProcMasks], |_| {
+            let text = fs::read("/proc/kallsyms")?;
+            (!text.is_empty()).then_some(()).ok_or_else(|| nothing("it is empty"))
+        }),
+    ]
+}
+
+/// Opens what only the host's root may write to; other users cannot show what the mask prevents.
+fn open_as_root(path: &str, target: &Target) -> io::Result<()> {
+    match fs::OpenOptions::new().write(true).open(path) {
+        Err(error) if error.raw_os_error() == Some(libc::EACCES) && target.user != 0 => {
+            Err(unsupported(&format!("{path} is open to the host's root only")))
+        }
+        Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Err(unsupported(&format!("there is no {path}"))),
+        result => result.map(drop),
+    }
+}
+
+fn descriptors_of_process_1(_: &Target) -> io::Result<()> {
+    for number in 3..64 {
+        if fs::read(format!("/proc/1/fd/{number}/../secret")).is_ok() {
+            return Ok(());
+        }
+    }
+    Err(nothing("none leads there"))
+}
+
+fn inherited_descriptor(_: &Target) -> io::Result<()> {
+    for number in 3..64 as RawFd {
+        // SAFETY: opening a file relative to a descriptor that may not be open is an error at worst.
+        if unsafe { libc::openat(number, c"secret".as_ptr(), libc::O_RDONLY) } >= 0 {
+            return Ok(());
+        }
+    }
+    Err(nothing("none leads there"))
+}
+
+/// Opens the root, moves the root below itself, and walks up from the open one.
+fn leave_chroot(_: &Target) -> io::Result<()> {
+    let root = fs::File::open("/")?;
+    fs::create_dir_all("/work/jail")?;
+    rustix::process::chroot("/work/jail")?;
+    rustix::process::fchdir(&root)?;
+    for _ in 0..32 {
+        rustix::process::chdir("..")?;
+    }
+    rustix::process::chroot(".")?;
+    // No sandbox of ours has users.
+    fs::read("/etc/passwd").map(drop)
+}
+
+fn file_handle(_: &Target) -> io::Result<()> {
+    #[repr(C)]
+    struct Handle {
+        bytes: u32,
+        kind: i32,
+        data: [u8; 128],
+    }
+    let mut handle = Handle {
+        bytes: 128,
+        kind: 0,
+        data: [0; 128],
+    };
+    let path = CString::new("/work")?;
+    let mut mount = 0;
+    // SAFETY: the handle has room for as many bytes as it says.
+    done(unsafe {
+        libc::syscall(
+            libc::SYS_name_to_handle_at,
+            libc::AT_FDCWD,
+            path.as_ptr(),
+            &raw mut handle,
+            &raw mut mount,
+            0,
+        )
+    })
+}

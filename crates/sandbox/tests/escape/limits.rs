@@ -1,0 +1,189 @@
+//! Programs that want more than they may have. Each does a bounded amount of harm, so that it ends without a limit, too.
+
+use std::fs;
+use std::io;
+use std::io::Write as _;
+use std::time::Duration;
+
+use basalt_process::ProcessError;
+use basalt_sandbox::{Ending, Limit, Limits, Report, Sandbox};
+use libtest_mimic::{Failed, Trial};
+
+use crate::Target;
+use crate::fixture::{Fixture, done, nothing};
+
+const MIB: u64 = 1 << 20;
+
+pub fn trials() -> Vec<Trial> {
+    let none = Limits::default();
+    let cases = [
+        (
+            "endless_loop",
+            Limit::WallTime,
+            Limits {
+                wall_time: Some(Duration::from_millis(700)),
+                ..none
+            },
+        ),
+        (
+            "memory_hog",
+            Limit::Memory,
+            Limits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "files_in_memory",
+            Limit::Memory,
+            Limits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "fork_bomb",
+            Limit::Processes,
+            Limits {
+                processes: Some(40),
+                ..none
+            },
+        ),
+        (
+            "full_disk",
+            Limit::Disk,
+            Limits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
+        (
+            "full_root",
+            Limit::Disk,
+            Limits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
+    ];
+    let mut trials: Vec<_> = cases
+        .into_iter()
+        .map(|(name, limit, limits)| Trial::test(format!("limits_end_{name}"), move || ends(name, limit, limits)))
+        .collect();
+    trials.push(Trial::test("a_report_tells_what_was_used", report_tells));
+    trials
+}
+
+fn ends(name: &str, limit: Limit, limits: Limits) -> Result<(), Failed> {
+    let fixture = Fixture::new()?;
+    let name = format!("limits/{name}");
+    let (words, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits), &name)?;
+    let reached = report
+        .limit()
+        .ok_or_else(|| format!("{name} ended otherwise: {report:?}\n{words}"))?;
+    assert_eq!(reached.limit, limit);
+    assert!(reached.measured > reached.value, "{reached}");
+    assert!(words.contains("sandbox: the limit of "), "{words}");
+    let fixture = Fixture::new()?;
+    let (words, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
+    assert_eq!(report.ended, Ending::Exited(0), "{words}");
+    Ok(())
+}
+
+/// What it wrote, and the report.
+fn run(fixture: &Fixture, sandbox: Sandbox, name: &str) -> Result<(String, Report), Failed> {
+    let path = fixture.path().join("report.json");
+    let command = sandbox.report(&path).command("/attempt", fixture.words(name));
+    let words = match command.output() {
+        Ok(output) => output.text(),
+        Err(ProcessError::Failed { tail, .. }) => tail.join("\n"),
+        Err(error) => return Err(basalt_process::chain(&error).into()),
+    };
+    let report = Report::read(&path)?.ok_or_else(|| format!("there is no report: {words}"))?;
+    Ok((words, report))
+}
+
+fn report_tells() -> Result<(), Failed> {
+    let fixture = Fixture::new()?;
+    let (_, report) = run(&fixture, fixture.sandbox_on_disk(), "limits/work")?;
+    assert_eq!(report.ended, Ending::Exited(0));
+    assert!(
+        report.user_time + report.system_time >= Duration::from_millis(250),
+        "{report:?}"
+    );
+    assert!(report.wall_time >= Duration::from_millis(250), "{report:?}");
+    assert!(report.peak_memory >= 48 * MIB, "{report:?}");
+    Ok(())
+}
+
+pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
+    match name {
+        "limits/endless_loop" => |_| {
+            spin(Duration::from_secs(3));
+            Ok(())
+        },
+        "limits/memory_hog" => |_| {
+            let mut held = Vec::new();
+            for _ in 0..24 {
+                held.push(vec![1_u8; 8 << 20]);
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            std::thread::sleep(Duration::from_millis(500));
+            std::hint::black_box(&held);
+            Ok(())
+        },
+        "limits/files_in_memory" => |_| fill("/dev/shm", 100),
+        "limits/full_disk" => |_| fill("/work", 120),
+        "limits/full_root" => |_| fill("/", 120),
+        "limits/fork_bomb" => |_| fork_bomb(),
+        "limits/work" => |_| {
+            let held = vec![1_u8; 48 << 20];
+            spin(Duration::from_millis(400));
+            std::hint::black_box(&held);
+            Ok(())
+        },
+        _ => |_| Err(nothing("no such limit")),
+    }
+}
+
+/// Uses as much time of a processor.
+fn spin(time: Duration) {
+    let used = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        Duration::new(
+            time.tv_sec.unsigned_abs(),
+            u32::try_from(time.tv_nsec).unwrap_or_default(),
+        )
+    };
+    while used() < time {
+        std::hint::spin_loop();
+    }
+}
+
+/// Writes files of 4 MiB until there are so many MiB.
+fn fill(folder: &str, mebibytes: u64) -> io::Result<()> {
+    for number in 0..mebibytes / 4 {
+        let mut file = fs::File::create(format!("{folder}/fill-{number}"))?;
+        file.write_all(&vec![1; 4 << 20])?;
+        std::thread::sleep(Duration::from_millis(40));
+    }
+    std::thread::sleep(Duration::from_millis(1500));
+    Ok(())
+}
+
+fn fork_bomb() -> io::Result<()> {
+    for _ in 0..200 {
+        // SAFETY: this process has one thread, and the child only waits.
+        match unsafe { libc::fork() } {
+            0 => {
+                std::thread::sleep(Duration::from_secs(20));
+                std::process::exit(0);
+            }
+            // The kernel's own limit may be faster than ours, which has to be the one that is named.
+            -1 => break,
+            id => done(id)?,
+        }
+    }
+    std::thread::sleep(Duration::from_millis(700));
+    Ok(())
+}

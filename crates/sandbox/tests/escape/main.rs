@@ -1,0 +1,114 @@
+//! Attempts to get out of a sandbox, by a program that is as hostile as we could think of.
+//!
+//! The test binary is mounted into its own sandboxes and run there with the name of an attempt. Each attempt is run with
+//! all walls, where it has to fail, and with the walls that stop it left out, where it has to succeed: so that it would
+//! be noticed if it tried nothing. Where several walls stop the same thing, all of them are left out for the second run.
+#![expect(unsafe_code, reason = "attempts make system calls that no library wraps")]
+
+mod files;
+mod fixture;
+mod kernel;
+mod lifetime;
+mod limits;
+mod network;
+mod outputs;
+mod processes;
+
+use basalt_sandbox::{Sandbox, Wall};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+use crate::fixture::{Fixture, Outcome};
+
+/// One way out.
+pub struct Attempt {
+    /// What is tried.
+    pub name: &'static str,
+    /// The walls that stop it.
+    pub walls: &'static [Wall],
+    /// How the sandbox differs in both runs.
+    pub prepare: fn(Sandbox, &Fixture) -> Sandbox,
+    /// How it differs in the second run, besides the walls.
+    pub loosen: fn(Sandbox, &Fixture) -> Sandbox,
+    /// What is done inside. It returns without an error where it got out.
+    pub run: fn(&Target) -> std::io::Result<()>,
+}
+
+impl Attempt {
+    /// An attempt in the usual sandbox.
+    pub const fn new(name: &'static str, walls: &'static [Wall], run: fn(&Target) -> std::io::Result<()>) -> Self {
+        Self {
+            name,
+            walls,
+            prepare: |sandbox, _| sandbox,
+            loosen: |sandbox, _| sandbox,
+            run,
+        }
+    }
+}
+
+/// What an attempt is told about the host.
+pub struct Target {
+    /// A folder of the host that no sandbox shows, with a file `secret`.
+    pub folder: String,
+    /// The test's process id on the host.
+    pub process: i32,
+    /// The user's id on the host.
+    pub user: u32,
+    /// A port of the host's loopback on which the test listens.
+    pub port: u16,
+}
+
+fn attempts() -> Vec<Attempt> {
+    let mut attempts = files::attempts();
+    attempts.extend(processes::attempts());
+    attempts.extend(kernel::attempts());
+    attempts.extend(network::attempts());
+    attempts
+}
+
+fn main() {
+    basalt_sandbox::enter_if_asked();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match words.first().map(String::as_str) {
+        Some("__attempt") => fixture::run_inside(&words[1..]),
+        Some("__owner") => lifetime::own(&words[1..]),
+        _ => {}
+    }
+    let mut trials: Vec<_> = attempts()
+        .into_iter()
+        .map(|attempt| Trial::test(attempt.name, move || both_ways(&attempt)))
+        .collect();
+    assert!(trials.len() >= 30, "at least thirty attempts");
+    trials.extend(lifetime::trials());
+    trials.extend(limits::trials());
+    trials.extend(outputs::trials());
+    let conclusion = libtest_mimic::run(&Arguments::from_args(), trials);
+    processes::remove_shared_memory();
+    conclusion.exit();
+}
+
+fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
+    let fixture = Fixture::new()?;
+    let sandbox = (attempt.prepare)(fixture.sandbox(), &fixture);
+    match fixture.attempt(&sandbox, attempt.name)? {
+        Outcome::Refused(_) => {}
+        Outcome::Skipped(why) => return skipped(attempt.name, &why),
+        Outcome::GotOut => return Err(format!("`{}` got out", attempt.name).into()),
+    }
+    let fixture = Fixture::new()?;
+    let mut sandbox = (attempt.loosen)((attempt.prepare)(fixture.sandbox(), &fixture), &fixture);
+    for wall in attempt.walls {
+        sandbox = sandbox.without(*wall);
+    }
+    match fixture.attempt(&sandbox, attempt.name)? {
+        Outcome::GotOut => Ok(()),
+        Outcome::Skipped(why) => skipped(attempt.name, &why),
+        Outcome::Refused(why) => Err(format!("`{}` fails without the walls, too: {why}", attempt.name).into()),
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
+fn skipped(name: &str, why: &str) -> Result<(), Failed> {
+    println!("SKIPPED {name}: {why}");
+    Ok(())
+}
