@@ -189,8 +189,12 @@ impl BuildRoot {
     /// When the folder cannot be read.
     pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, BuildError> {
         let folder = self.workspace.path().join("build/RPMS");
-        let found = basalt_sandbox::outputs::list(&folder)?;
-        Ok(found.into_iter().filter(|path| path.extension() == Some("rpm")).collect())
+        if !folder.is_dir() {
+            return Ok(Vec::new());
+        }
+        let found = basalt_sandbox::outputs::list(&folder)?.into_iter();
+        let rpms = found.filter(|path| path.extension() == Some("rpm"));
+        Ok(rpms.map(|path| folder.join(path)).collect())
     }
 }
 

@@ -25,6 +25,7 @@ use crate::execute::{self, Rebuilt};
 use crate::graph::PackageId;
 use crate::latest::Difference;
 use crate::materials::BuildMaterials;
+use crate::package::Package;
 use crate::payload::Payloads;
 use crate::resolve::ResolvedBuild;
 use crate::{BuildError, latest};
@@ -350,6 +351,16 @@ impl<'a> Engine<'a> {
         Ok(count)
     }
 
+    /// Tokens of the jobserver that a build begins with. Clients of the jobserver take more by themselves; Go is none, and is
+    /// told its number of processes once.
+    fn tokens(&self, package: &Package) -> usize {
+        if package.sources.has_go() {
+            self.base.jobs.div_ceil(2).max(2).min(self.base.jobs)
+        } else {
+            1
+        }
+    }
+
     /// Builds one package, unless it turns out that just this was built before.
     fn one(
         &self,
@@ -371,12 +382,15 @@ impl<'a> Engine<'a> {
                 .finish(Outcome::Cached);
             return Ok(Completion::Cached(Arc::new(known)));
         }
-        let environment = BuildEnvironment::ordinary(self.base.jobs);
+        let tokens = context.acquire(self.tokens(package))?;
+        let environment = BuildEnvironment {
+            has_jobserver: true,
+            ..BuildEnvironment::ordinary(tokens.count().max(1))
+        };
         let root = self.root(&build, &environment, &[], self.base)?;
         let variables = jobserver.environment(JOBSERVER.into());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let root = root.with_jobserver(jobserver.path(), JOBSERVER, variables);
-        let _token = context.acquire(1)?;
         let built = execute::build(&build, package, &root, self.store, self.reporter)?;
         latest::remember(package.name(), self.base.arch, &build.action, self.store);
         Ok(Completion::Executed(Arc::new(built)))

@@ -29,6 +29,8 @@ pub struct BuildEnvironment {
     pub umask: u32,
     /// The number of processes that the build may run at once.
     pub jobs: usize,
+    /// Whether the build is a client of a GNU jobserver, which bounds its processes.
+    pub has_jobserver: bool,
     /// The one processor that it may use, where it is kept to one.
     pub processor: Option<usize>,
     /// `HOME`.
@@ -53,6 +55,7 @@ impl BuildEnvironment {
             user: 0,
             umask: 0o022,
             jobs,
+            has_jobserver: false,
             processor: None,
             home: TOP.into(),
             locale: "C.UTF-8".to_owned(),
@@ -80,8 +83,13 @@ impl BuildEnvironment {
     /// The variables that are not: they tell of the machine that builds.
     pub(crate) fn machine_variables(&self) -> Vec<(String, String)> {
         let jobs = (JOBS.to_owned(), self.jobs.to_string());
-        let flags = (MAKE_FLAGS.to_owned(), format!("-j{}", self.jobs));
-        [jobs, flags]
+        // With a jobserver, make counts by its tokens: a number on its command line would overrule that.
+        let flags = if self.has_jobserver {
+            String::new()
+        } else {
+            format!("-j{}", self.jobs)
+        };
+        [jobs, (MAKE_FLAGS.to_owned(), flags)]
             .into_iter()
             .chain(self.variables.iter().cloned())
             .collect()

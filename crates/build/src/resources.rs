@@ -8,7 +8,6 @@ use basalt_schedule::Estimate;
 use basalt_store::Store;
 use serde::{Deserialize, Serialize};
 
-
 /// Bounds of a package that does not say otherwise.
 const LIMITS: PackageLimits = PackageLimits {
     minutes: 120,

@@ -52,6 +52,7 @@ impl Elsewhere {
             umask: UMASK,
             // One where there are several; several where there is one.
             jobs: if base.jobs == 1 { 3 } else { 1 },
+            has_jobserver: false,
             processor: None,
             home: HOME.into(),
             locale: "C".to_owned(),

@@ -68,6 +68,11 @@ impl SourceSet {
         })
     }
 
+    /// Whether it is made from Go modules.
+    pub fn has_go(&self) -> bool {
+        !self.lock.go.is_empty()
+    }
+
     /// Whether it is made from Go modules or crates.
     pub fn has_modules(&self) -> bool {
         !self.lock.go.is_empty() || !self.lock.cargo.is_empty()

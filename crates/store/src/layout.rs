@@ -17,7 +17,9 @@ pub(crate) const MARKER: &str = "basalt-store";
 pub(crate) const FORMAT: u32 = 1;
 
 /// Folders of a store.
-pub(crate) const FOLDERS: [&str; 8] = ["objects", "trees", "actions", "results", DAMAGED, "tmp", "locks", "logs"];
+pub(crate) const FOLDERS: [&str; 8] = [
+    "objects", "trees", "actions", "results", DAMAGED, "tmp", "locks", "logs",
+];
 
 /// Folder of objects that verification found to be damaged.
 pub(crate) const DAMAGED: &str = "damaged";
@@ -63,7 +65,9 @@ pub(crate) const ENTRY_FOLDERS: [EntryFolder; 6] = [
     EntryFolder {
         name: "logs",
         is_entry: |name| {
-            let stem = [".log", ".html", ".json"].iter().find_map(|suffix| name.strip_suffix(suffix));
+            let stem = [".log", ".html", ".json"]
+                .iter()
+                .find_map(|suffix| name.strip_suffix(suffix));
             stem.is_some_and(|stem| !stem.is_empty())
         },
     },

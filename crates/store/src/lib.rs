@@ -41,8 +41,8 @@ mod verification;
 mod workspace;
 pub mod write;
 
-pub use directories::read_directory;
 pub use collection::{GcEntry, GcPlan, GcPolicy, GcStats};
+pub use directories::read_directory;
 pub use error::{FileError, StoreError, help_for};
 pub use listing::files_below;
 pub use lock::Lock;

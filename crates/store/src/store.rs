@@ -1,8 +1,8 @@
 //! An open store.
 
 use std::collections::HashSet;
-use std::sync::{Arc, Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
