@@ -6,6 +6,7 @@ mod distro;
 mod elsewhere;
 mod failures;
 mod interruptions;
+mod keys;
 mod rebuilds;
 
 use std::process::ExitCode;
@@ -35,6 +36,31 @@ const STORIES: &[Story<Ground>] = &[
         "a_package_that_is_lost_is_built_again",
         rebuilds::a_package_that_is_lost_is_built_again,
     ),
+    (
+        "an_edit_during_a_build_reaches_the_next_one",
+        keys::an_edit_during_a_build_reaches_the_next_one,
+    ),
+    (
+        "the_input_that_changed_is_named",
+        keys::the_input_that_changed_is_named,
+    ),
+    (
+        "an_executable_bit_counts_and_other_modes_do_not",
+        keys::an_executable_bit_counts_and_other_modes_do_not,
+    ),
+    (
+        "a_package_is_not_named_like_an_option",
+        keys::a_package_is_not_named_like_an_option,
+    ),
+    (
+        "a_spec_sees_nothing_outside_of_its_folder",
+        keys::a_spec_sees_nothing_outside_of_its_folder,
+    ),
+    (
+        "a_limit_that_is_reached_is_named",
+        keys::a_limit_that_is_reached_is_named,
+    ),
+    ("timings_are_written", keys::timings_are_written),
     ("a_failing_build_is_told", failures::a_failing_build_is_told),
     ("going_on_after_a_failure", failures::going_on_after_a_failure),
     ("a_spec_that_makes_nothing", failures::a_spec_that_makes_nothing),

@@ -206,6 +206,9 @@ Examples:
   basalt clean --all                 everything that is not in use
 Sizes: a number with B, K, M, G, T (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024); 1.5G is one, too.")]
     Clean(Clean),
+    /// Look after the store, in which everything is kept that was fetched or built.
+    #[command(subcommand)]
+    Store(StoreVerb),
     /// Write a completion script for a shell to standard output.
     Completions {
         /// The shell.
@@ -298,6 +301,18 @@ pub struct Audit {
     /// Write what was found as SARIF 2.1.0.
     #[arg(long, value_name = "FILE")]
     pub sarif: Option<Utf8PathBuf>,
+}
+
+/// What to do with the store.
+#[derive(Debug, Subcommand)]
+pub enum StoreVerb {
+    /// Read everything again and compare it with its name.
+    ///
+    /// What is damaged is set aside, so that the next command that needs it fetches or builds it anew; the exit code is 1 then.
+    /// Several gigabytes are read.
+    Verify,
+    /// Say where it is.
+    Path,
 }
 
 /// Options of `clean`.

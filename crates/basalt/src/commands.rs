@@ -30,6 +30,7 @@ mod sdk;
 mod shell;
 mod sources;
 mod status;
+mod store;
 mod test;
 mod up;
 mod verify;
@@ -42,6 +43,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
+        Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
     }
@@ -67,7 +69,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Verify(options) => verify::run(&project, options, json),
         Verb::Provenance { what } => provenance::run(&project, what),
         Verb::Test { quick } => test::run(&project, *quick, json),
-        Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean(_) | Verb::Repo(_) | Verb::Supervisor { .. } => {
+        Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean(_) | Verb::Store(_) | Verb::Repo(_) | Verb::Supervisor { .. } => {
             Ok(ExitCode::SUCCESS)
         }
     }

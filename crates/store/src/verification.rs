@@ -1,4 +1,4 @@
-//! Verification: every object is read again and compared with its name.
+//! Verification: every object and every directory is read again and compared with its name.
 
 use std::io;
 
@@ -8,9 +8,9 @@ use basalt_progress::{Outcome, Reporter, Unit};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::layout::{DAMAGED, ENTRY_FOLDERS};
-use crate::{Store, StoreError, digest_of, write};
+use crate::{Store, StoreError, digest_of, read_directory, write};
 
-/// Object whose content is not what its name says, or cannot be read.
+/// Object or directory whose content is not what its name says, or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedObject {
     /// Digest in its name.
@@ -23,19 +23,32 @@ pub struct DamagedObject {
 }
 
 impl Store {
-    /// Reads every object, and sets aside those that are damaged, so that they are fetched or built again.
+    /// Reads every object and every directory, and sets aside those that are damaged, so that they are fetched or built
+    /// again.
     ///
     /// # Errors
-    /// When the store cannot be listed, or a damaged object cannot be set aside.
+    /// When the store cannot be listed, or what is damaged cannot be set aside.
     pub fn verify(&self, reporter: &dyn Reporter) -> Result<Vec<DamagedObject>, StoreError> {
-        let Some(objects) = ENTRY_FOLDERS.iter().find(|folder| folder.name == "objects") else {
+        let mut damaged = self.verify_entries("objects", reporter, damage)?;
+        damaged.extend(self.verify_entries("trees", reporter, directory_damage)?);
+        Ok(damaged)
+    }
+
+    fn verify_entries(
+        &self,
+        folder: &str,
+        reporter: &dyn Reporter,
+        damage: impl Fn(&Utf8Path, &Digest) -> Result<Option<String>, StoreError>,
+    ) -> Result<Vec<DamagedObject>, StoreError> {
+        let Some(kind) = ENTRY_FOLDERS.iter().find(|known| known.name == folder) else {
             return Ok(Vec::new());
         };
-        let paths = self.entries(objects.name, objects.is_entry)?;
-        let task = reporter.task("verifying objects", Unit::Items, Some(paths.len() as u64));
+        let paths = self.entries(kind.name, kind.is_entry)?;
+        let task = reporter.task(&format!("verifying {folder}"), Unit::Items, Some(paths.len() as u64));
         let mut damaged = Vec::new();
         for path in paths {
             interrupt::check()?;
+            // Folders with shorter names are those of comparisons, which are not named by their content.
             let digest = path.file_name().and_then(|name| name.parse::<Digest>().ok());
             if let Some(digest) = digest
                 && let Some(why) = damage(&path, &digest)?
@@ -58,6 +71,19 @@ impl Store {
         std::fs::rename(path, &place).map_err(StoreError::io("cannot set aside", path))?;
         path.parent().map_or(Ok(()), write::sync_folder)?;
         Ok(place)
+    }
+}
+
+/// Reason why a folder is not the directory of a digest.
+fn directory_damage(path: &Utf8Path, digest: &Digest) -> Result<Option<String>, StoreError> {
+    match read_directory(path) {
+        Ok(directory) => {
+            let actual = directory.blob().digest;
+            Ok((actual != *digest).then(|| format!("what is in it has the digest {actual}")))
+        }
+        Err(StoreError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(StoreError::File(error)) => Ok(Some(format!("it cannot be read: {}", error.source))),
+        Err(error) => Err(error),
     }
 }
 
