@@ -119,7 +119,9 @@ fn make_is_killed(tree: &Utf8Path) -> Result<(), Failed> {
     let bench = Bench::new()?;
     bench.file("Makefile", "all: a b c d\na b c d:\n\t@sleep 3; true\n")?;
     let tokens = bench.job()?;
-    let mut child = of_tree(&bench, tree, &tree.join("usr/bin/make")).process_group(0).spawn()?;
+    let mut child = of_tree(&bench, tree, &tree.join("usr/bin/make"))
+        .process_group(0)
+        .spawn()?;
     let began = std::time::Instant::now();
     while bench.server.free()? > 0 {
         if began.elapsed().as_secs() > 30 {
@@ -160,7 +162,10 @@ fn cargo_shares_the_tokens() -> Result<(), Failed> {
     let piece = bench.path.join("piece");
     let script = format!("fn main() {{ std::process::Command::new(\"sh\").arg({piece:?}).status().unwrap(); }}\n");
     for number in 0..2 {
-        bench.file(&format!("{number}/Cargo.toml"), "[workspace]\nresolver = \"3\"\nmembers = [\"piece*\"]\n")?;
+        bench.file(
+            &format!("{number}/Cargo.toml"),
+            "[workspace]\nresolver = \"3\"\nmembers = [\"piece*\"]\n",
+        )?;
         for piece in 0..PIECES {
             let folder = format!("{number}/piece{piece}");
             let manifest = format!("[package]\nname = \"piece{piece}\"\nedition = \"2024\"\n");
@@ -172,8 +177,12 @@ fn cargo_shares_the_tokens() -> Result<(), Failed> {
     let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
     bench.run_two(|number| {
         let mut command = bench.command(&cargo);
-        command.args(["check", "--offline", "--quiet"]).env_remove("CARGO_BUILD_JOBS");
-        command.env_remove("CARGO_TARGET_DIR").current_dir(bench.path.join(number.to_string()));
+        command
+            .args(["check", "--offline", "--quiet"])
+            .env_remove("CARGO_BUILD_JOBS");
+        command
+            .env_remove("CARGO_TARGET_DIR")
+            .current_dir(bench.path.join(number.to_string()));
         command
     })
 }
