@@ -55,6 +55,7 @@ impl PackageRebuilder<'_> {
         let results = run.into_results().map_err(RunError::into_first)?;
         let mut checked: Vec<Checked> = results.into_iter().flatten().flatten().collect();
         checked.sort_by(|one, other| one.name.cmp(&other.name));
+        checked.dedup_by(|one, other| one.name == other.name);
         Ok(checked)
     }
 
