@@ -143,8 +143,8 @@ mod tests {
     #[test]
     fn options_become_limits() {
         let days = |days: u64| Some(Duration::from_secs(days * DAY));
-        for (words, max_idle, max_bytes) in [
-            (&[][..], days(14), None),
+        let cases: [(&[&str], Option<Duration>, Option<u64>); 10] = [
+            (&[], days(14), None),
             (&["--days", "3"], days(3), None),
             (&["--days", "0"], days(0), None),
             (&["--keep", "20G"], None, Some(20_000_000_000)),
@@ -158,7 +158,8 @@ mod tests {
                 Some(Duration::from_secs(u64::MAX)),
                 None,
             ),
-        ] {
+        ];
+        for (words, max_idle, max_bytes) in cases {
             let policy = parsed(words).expect("parsed");
             assert_eq!((policy.max_idle, policy.max_bytes), (max_idle, max_bytes), "{words:?}");
         }
