@@ -117,6 +117,9 @@ mod tests {
 
     use super::*;
 
+    /// What is wrong, and what makes it so in a folder of outputs.
+    type Case = (&'static str, fn(&Utf8Path));
+
     fn outputs() -> (tempfile::TempDir, Utf8PathBuf) {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::from_path_buf(folder.path().join("out")).expect("UTF-8");
@@ -139,7 +142,7 @@ mod tests {
 
     #[test]
     fn nothing_else_is_taken() {
-        let cases: [(&str, fn(&Utf8Path)); 5] = [
+        let cases: [Case; 5] = [
             ("a symbolic link", |path| {
                 symlink("../secret", path.join("l")).expect("linked")
             }),

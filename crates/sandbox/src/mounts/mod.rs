@@ -39,7 +39,7 @@ pub(crate) fn enter(sandbox: &Sandbox) -> Result<(), SandboxError> {
         .map_err(SandboxError::call("mount --make-rprivate /"))?;
     let opened = Opened::new(sandbox)?;
     let stage = Utf8PathBuf::from(STAGE);
-    filesystem("tmpfs", &stage, &tmpfs_options(sandbox, "0755"))?;
+    filesystem("tmpfs", &stage, &stage, &tmpfs_options(sandbox, "0755"))?;
     let new_root = stage.join("root");
     fs::create_dir(&new_root).map_err(SandboxError::path(new_root.clone()))?;
     opened.root(&stage, &new_root)?;
@@ -51,11 +51,11 @@ pub(crate) fn enter(sandbox: &Sandbox) -> Result<(), SandboxError> {
             (Mount::Bind { to, .. }, Source::Tree(tree)) => attach(tree, &root, to)?,
             (Mount::Stack { to, .. }, Source::Layers(layers)) => {
                 let place = make_folder(&root, to)?;
-                overlay::read_only(layers, &stage, &place.path())?;
+                overlay::read_only(layers, &stage, &place.path(), to)?;
             }
             (Mount::Memory { to }, _) => {
                 let options = tmpfs_options(sandbox, "1777");
-                filesystem("tmpfs", &make_folder(&root, to)?.path(), &options)?;
+                filesystem("tmpfs", &make_folder(&root, to)?.path(), to, &options)?;
             }
             (Mount::Stack { .. }, _) => {}
             (Mount::Bind { .. }, _) => {}
@@ -188,11 +188,11 @@ fn tmpfs_options(sandbox: &Sandbox, mode: &str) -> String {
     format!("mode={mode}{}", size.unwrap_or_default())
 }
 
-fn filesystem(kind: &str, target: &Utf8Path, options: &str) -> Result<(), SandboxError> {
+/// Mounts a filesystem at `target`, which errors call `shown`.
+fn filesystem(kind: &str, target: &Utf8Path, shown: &Utf8Path, options: &str) -> Result<(), SandboxError> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV;
-    let options = CString::new(options).map_err(|_| mount_failed(kind, target)(Errno::INVAL))?;
-    rustix::mount::mount(kind, target.as_std_path(), kind, flags, options.as_c_str())
-        .map_err(mount_failed(kind, target))
+    let options = CString::new(options).map_err(|_| mount_failed(kind, shown)(Errno::INVAL))?;
+    rustix::mount::mount(kind, target.as_std_path(), kind, flags, options.as_c_str()).map_err(mount_failed(kind, shown))
 }
 
 /// `/proc` of the sandbox's own processes, and a read-only `/sys`.
@@ -218,7 +218,7 @@ fn kernel_filesystems(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxEr
 
 fn devices(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxError> {
     let folder = Utf8Path::new("/dev");
-    filesystem("tmpfs", &make_folder(root, folder)?.path(), "mode=0755")?;
+    filesystem("tmpfs", &make_folder(root, folder)?.path(), folder, "mode=0755")?;
     // Opened again: what is mounted there now.
     let dev = make_folder(root, folder)?;
     let common = DEVICES.iter().map(|name| folder.join(name));
@@ -236,8 +236,8 @@ fn devices(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxError> {
     ] {
         symlink(target, dev.path().join(name)).map_err(SandboxError::path(folder.join(name)))?;
     }
-    let shm = make_folder(root, &folder.join("shm"))?;
-    filesystem("tmpfs", &shm.path(), &tmpfs_options(sandbox, "1777"))?;
+    let (shm, options) = (folder.join("shm"), tmpfs_options(sandbox, "1777"));
+    filesystem("tmpfs", &make_folder(root, &shm)?.path(), &shm, &options)?;
     let pts = make_folder(root, &folder.join("pts"))?;
     // Its nodes are terminals of its own, which have to open.
     let flags = MountFlags::NOSUID | MountFlags::NOEXEC;

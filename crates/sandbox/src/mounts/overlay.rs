@@ -31,11 +31,16 @@ pub(super) fn writable(
     target: &Utf8Path,
 ) -> Result<(), SandboxError> {
     let options = format!(",upperdir={place}/upper,workdir={place}/work");
-    overlay(layers, scratch, &options, stage, target)
+    overlay(layers, scratch, &options, stage, target, Utf8Path::new("/"))
 }
 
-/// Mounts `layers`, the uppermost first, so that nobody can write to them.
-pub(super) fn read_only(layers: &[OwnedFd], stage: &Utf8Path, target: &Utf8Path) -> Result<(), SandboxError> {
+/// Mounts `layers`, the uppermost first, so that nobody can write to them. Errors call `target` by its path in the sandbox, `shown`.
+pub(super) fn read_only(
+    layers: &[OwnedFd],
+    stage: &Utf8Path,
+    target: &Utf8Path,
+    shown: &Utf8Path,
+) -> Result<(), SandboxError> {
     if layers.is_empty() {
         return Ok(());
     }
@@ -43,9 +48,9 @@ pub(super) fn read_only(layers: &[OwnedFd], stage: &Utf8Path, target: &Utf8Path)
         // An overlay wants two layers at least.
         let path = format!("/proc/self/fd/{}", only.as_raw_fd());
         let tree = clone_tree(Utf8Path::new(&path), NO_SUID | NO_DEVICES | READ_ONLY)?;
-        return attach_at(&tree, target).map_err(mount_failed("a tree", target));
+        return attach_at(&tree, target).map_err(mount_failed("a tree", shown));
     }
-    overlay(layers, None, "", stage, target)
+    overlay(layers, None, "", stage, target, shown)
 }
 
 fn overlay(
@@ -54,6 +59,7 @@ fn overlay(
     options: &str,
     stage: &Utf8Path,
     target: &Utf8Path,
+    shown: &Utf8Path,
 ) -> Result<(), SandboxError> {
     if layers.len() > MOST {
         return Err(SandboxError::Layers {
@@ -63,7 +69,7 @@ fn overlay(
     }
     let failed = |source| SandboxError::Mount {
         what: format!("a stack of {} trees", layers.len()),
-        path: target.to_owned(),
+        path: shown.to_owned(),
         help: help(source, layers, scratch),
         source,
     };
@@ -86,14 +92,10 @@ fn overlay(
 /// What to do where an overlay is refused for what it is made of.
 fn help(error: Errno, layers: &[OwnedFd], scratch: Option<&OwnedFd>) -> Option<String> {
     let mut descriptors = layers.iter().chain(scratch);
-    let stacked = descriptors.any(|layer| rustix::fs::fstatfs(layer).is_ok_and(|status| is_overlay(&status)));
+    let stacked = descriptors.any(|layer| rustix::fs::fstatfs(layer).is_ok_and(|status| status.f_type == OVERLAYFS));
     (matches!(error, Errno::INVAL | Errno::PERM) && stacked).then(|| {
         "the store lies on overlayfs, as in a container, which cannot be stacked again: mount a volume there (`docker run \
          -v basalt:/store -e BASALT_STORE=/store`)"
             .to_owned()
     })
-}
-
-fn is_overlay(status: &rustix::fs::StatFs) -> bool {
-    i64::try_from(status.f_type) == Ok(OVERLAYFS)
 }

@@ -39,7 +39,7 @@ pub(super) fn mount(target: &Utf8Path) -> Result<(), SandboxError> {
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC;
     rustix::mount::mount("proc", target.as_std_path(), "proc", flags, c"").map_err(|source| SandboxError::Mount {
         what: "proc".to_owned(),
-        path: target.to_owned(),
+        path: "/proc".into(),
         help: (source == Errno::PERM).then(|| {
             "parts of /proc are hidden here, as in a container, and the kernel then refuses a new one. Let the container \
              see all of it: `--security-opt systempaths=unconfined` (Docker), `--security-opt unmask=ALL` (Podman), \
@@ -54,19 +54,20 @@ pub(super) fn mount(target: &Utf8Path) -> Result<(), SandboxError> {
 pub(super) fn mask(root: &OwnedFd) -> Result<(), SandboxError> {
     let place = make_folder(root, Utf8Path::new("/proc"))?;
     let proc = place.path();
+    let shown = |name: &str| Utf8Path::new("/proc").join(name);
     let harmless = NO_SUID | NO_DEVICES | NO_EXEC | READ_ONLY;
     for name in READ {
         let path = proc.join(name);
         if path.exists() {
             let tree = clone_tree(&path, harmless)?;
-            attach_at(&tree, &path).map_err(mount_failed("a read-only part of /proc", &path))?;
+            attach_at(&tree, &path).map_err(mount_failed("a read-only part", &shown(name)))?;
         }
     }
     for name in EMPTY_FILES {
         let path = proc.join(name);
         if path.exists() {
             let tree = clone_tree(Utf8Path::new("/dev/null"), NO_SUID | NO_EXEC | READ_ONLY)?;
-            attach_at(&tree, &path).map_err(mount_failed("an empty file over /proc", &path))?;
+            attach_at(&tree, &path).map_err(mount_failed("an empty file", &shown(name)))?;
         }
     }
     let flags = MountFlags::NOSUID | MountFlags::NODEV | MountFlags::NOEXEC | MountFlags::RDONLY;
@@ -74,7 +75,7 @@ pub(super) fn mask(root: &OwnedFd) -> Result<(), SandboxError> {
         let path = proc.join(name);
         if path.is_dir() {
             rustix::mount::mount("tmpfs", path.as_std_path(), "tmpfs", flags, c"size=4k,mode=0555")
-                .map_err(mount_failed("an empty folder over /proc", &path))?;
+                .map_err(mount_failed("an empty folder", &shown(name)))?;
         }
     }
     Ok(())
