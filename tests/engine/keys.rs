@@ -53,7 +53,10 @@ pub fn an_edit_during_a_build_reaches_the_next_one(ground: &Ground) -> Result<()
 pub fn the_input_that_changed_is_named(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
     let explain = |expected: &[&str]| -> Result<(), Failed> {
-        let ran = distro.cli().run(&["build", "--explain", "house"], PATIENCE)?.ended_with(0)?;
+        let ran = distro
+            .cli()
+            .run(&["build", "--explain", "house"], PATIENCE)?
+            .ended_with(0)?;
         has_all(&ran.stdout, expected)
     };
     explain(&["house was never built in this store"])?;
@@ -65,7 +68,11 @@ pub fn the_input_that_changed_is_named(ground: &Ground) -> Result<(), Failed> {
     distro.edit("house", "Four high walls.", "Four walls.")?;
     explain(&["house is built: nothing"])?;
     // A package that it is built with.
-    distro.edit("wall", "%install", "%install\ninstall -D -m 0644 /dev/null %{buildroot}%{_datadir}/wall/more\n")?;
+    distro.edit(
+        "wall",
+        "%install",
+        "%install\ninstall -D -m 0644 /dev/null %{buildroot}%{_datadir}/wall/more\n",
+    )?;
     explain(&["house is built again", "sysroot/000-wall has changed"])?;
     // A macro, which everything begins with.
     let macros = distro.root.join("distro/macros");
@@ -119,12 +126,18 @@ pub fn a_spec_sees_nothing_outside_of_its_folder(ground: &Ground) -> Result<(), 
     // By a path that rpmspec reads: there is no such file where it runs.
     let secret = distro.root.join("secret");
     fs_err::write(&secret, "host words")?;
-    distro.edit("garden", "Summary:        Around", &format!("Summary:        %(cat {secret} || echo none) around"))?;
+    distro.edit(
+        "garden",
+        "Summary:        Around",
+        &format!("Summary:        %(cat {secret} || echo none) around"),
+    )?;
     let read = distro.read().map_err(shown)?;
     let (_, built) = distro.build(&["garden"]).map_err(shown)?;
     drop(read);
     let summary = &built["garden"].rpms[0].package.summary;
-    ensure(summary.starts_with("none"), || format!("the spec read the host: {summary}"))
+    ensure(summary.starts_with("none"), || {
+        format!("the spec read the host: {summary}")
+    })
 }
 
 pub fn a_limit_that_is_reached_is_named(ground: &Ground) -> Result<(), Failed> {
@@ -154,7 +167,10 @@ pub fn a_limit_that_is_reached_is_named(ground: &Ground) -> Result<(), Failed> {
 
 pub fn timings_are_written(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
-    let ran = distro.cli().run(&["build", "--timings", "house"], PATIENCE)?.ended_with(0)?;
+    let ran = distro
+        .cli()
+        .run(&["build", "--timings", "house"], PATIENCE)?
+        .ended_with(0)?;
     has_all(&ran.stderr, &["timings: ", "critical path"])?;
     let logs = distro.store.root().join("logs");
     let page = fs_err::read_to_string(logs.join("build-timings.html"))?;

@@ -40,10 +40,7 @@ const STORIES: &[Story<Ground>] = &[
         "an_edit_during_a_build_reaches_the_next_one",
         keys::an_edit_during_a_build_reaches_the_next_one,
     ),
-    (
-        "the_input_that_changed_is_named",
-        keys::the_input_that_changed_is_named,
-    ),
+    ("the_input_that_changed_is_named", keys::the_input_that_changed_is_named),
     (
         "an_executable_bit_counts_and_other_modes_do_not",
         keys::an_executable_bit_counts_and_other_modes_do_not,

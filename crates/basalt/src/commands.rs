@@ -69,9 +69,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Verify(options) => verify::run(&project, options, json),
         Verb::Provenance { what } => provenance::run(&project, what),
         Verb::Test { quick } => test::run(&project, *quick, json),
-        Verb::Completions { .. } | Verb::Check { .. } | Verb::Clean(_) | Verb::Store(_) | Verb::Repo(_) | Verb::Supervisor { .. } => {
-            Ok(ExitCode::SUCCESS)
-        }
+        Verb::Completions { .. }
+        | Verb::Check { .. }
+        | Verb::Clean(_)
+        | Verb::Store(_)
+        | Verb::Repo(_)
+        | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
     }
 }
 

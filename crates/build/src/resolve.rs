@@ -1,11 +1,11 @@
 //! From a package and the results of what it needs to its build: BuildRequires are solved and the key is made, once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use basalt_action::{Encoded, Node};
 use basalt_model::digest::Digest;
-use basalt_repo::Package as RpmPackage;
+use basalt_repo::{Capability, Package as RpmPackage};
 use basalt_sources::InputContent;
 use basalt_store::Snapshot;
 
@@ -154,13 +154,128 @@ impl Engine<'_> {
 /// # Errors
 /// When there is no such set; the error explains why.
 pub fn solve(requests: &[String], available: &[&Rpm]) -> Result<Vec<Rpm>, basalt_repo::SolveError> {
-    let packages: Vec<RpmPackage> = available.iter().map(|rpm| rpm.package.clone()).collect();
-    let chosen = basalt_repo::solve(requests, &packages)?;
-    let mut rpms: Vec<Rpm> = chosen
-        .into_iter()
-        .filter_map(|package| available.iter().find(|rpm| rpm.package == *package))
-        .map(|rpm| (*rpm).clone())
-        .collect();
+    let chosen = match unambiguous(requests, available) {
+        Some(chosen) => chosen,
+        None => choose(requests, available)?,
+    };
+    let mut rpms: Vec<Rpm> = chosen.into_iter().cloned().collect();
     rpms.sort_by(|one, other| one.file.cmp(&other.file));
     Ok(rpms)
+}
+
+/// The set that fulfils the requests where there is nothing to choose: everything that is required has one provider, and no
+/// RPM excludes or replaces another. A distribution's own packages are nearly always so, and thousands of them are resolved
+/// at each start; the solver is for the rest.
+fn unambiguous<'r>(requests: &[String], available: &[&'r Rpm]) -> Option<Vec<&'r Rpm>> {
+    let mut providers: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (index, rpm) in available.iter().enumerate() {
+        for capability in &rpm.package.provides {
+            let list = providers.entry(&capability.name).or_default();
+            if list.last() != Some(&index) {
+                list.push(index);
+            }
+        }
+    }
+    let only = |wanted: &Capability| {
+        let listed = providers.get(wanted.name.as_str())?;
+        let provides = |index: &&usize| {
+            let mut provides = available[**index].package.provides.iter();
+            provides.any(|capability| capability.satisfies(wanted))
+        };
+        let mut fitting = listed.iter().filter(provides);
+        match (fitting.next(), fitting.next()) {
+            (Some(index), None) => Some(*index),
+            _ => None,
+        }
+    };
+    let mut chosen = BTreeSet::new();
+    let mut rest = Vec::new();
+    for request in requests {
+        rest.push(only(&request.parse().ok()?)?);
+    }
+    while let Some(index) = rest.pop() {
+        let package = &available[index].package;
+        if !package.conflicts.is_empty() || !package.obsoletes.is_empty() {
+            return None;
+        }
+        if chosen.insert(index) {
+            for wanted in &package.requires {
+                rest.push(only(wanted)?);
+            }
+        }
+    }
+    Some(chosen.into_iter().map(|index| available[index]).collect())
+}
+
+/// The same by the solver.
+fn choose<'r>(requests: &[String], available: &[&'r Rpm]) -> Result<Vec<&'r Rpm>, basalt_repo::SolveError> {
+    let packages: Vec<RpmPackage> = available.iter().map(|rpm| rpm.package.clone()).collect();
+    let chosen = basalt_repo::solve(requests, &packages)?;
+    let chosen = chosen.into_iter();
+    let rpms = chosen.filter_map(|package| available.iter().find(|rpm| rpm.package == *package));
+    Ok(rpms.copied().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use basalt_model::digest::Digest;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn rpm(name: &str, provides: &[String], requires: &[String]) -> Rpm {
+        let package = serde_json::json!({
+            "name": name, "version": "1", "release": "1", "arch": "noarch", "license": "MIT", "summary": "",
+            "source": "", "size": 0, "files": [],
+            "provides": provides, "requires": requires,
+        });
+        Rpm {
+            package: serde_json::from_value(package).expect("a package"),
+            file: format!("{name}-1-1.noarch.rpm"),
+            digest: Digest::of(name),
+            size: 0,
+        }
+    }
+
+    /// Packages `p0`, `p1`, ... with one capability of several each, which any of them may require.
+    fn repositories() -> impl Strategy<Value = Vec<Rpm>> {
+        let one = (0..12_usize, prop::collection::vec(0..12_usize, 0..4));
+        prop::collection::vec(one, 1..10).prop_map(|packages| {
+            let capability = |number: usize| format!("c{number}");
+            let rpms = packages.into_iter().enumerate().map(|(index, (provided, required))| {
+                let name = format!("p{index}");
+                let requires: Vec<_> = required.into_iter().map(capability).collect();
+                rpm(&name, &[name.clone(), capability(provided)], &requires)
+            });
+            rpms.collect()
+        })
+    }
+
+    proptest! {
+        /// Where nothing is to be chosen, the short way and the solver come to the same set.
+        #[test]
+        fn the_short_way_is_the_solvers(rpms in repositories(), first in 0..10_usize) {
+            let available: Vec<&Rpm> = rpms.iter().collect();
+            let requests = vec![format!("p{}", first % rpms.len())];
+            if let Some(mut short) = unambiguous(&requests, &available) {
+                let mut solved = choose(&requests, &available).expect("there is a set");
+                short.sort_by(|one, other| one.file.cmp(&other.file));
+                solved.sort_by(|one, other| one.file.cmp(&other.file));
+                prop_assert_eq!(short, solved);
+            }
+        }
+    }
+
+    #[test]
+    fn the_short_way_leaves_choices_to_the_solver() {
+        let rpms = [
+            rpm("a", &["a".to_owned()], &["c".to_owned()]),
+            rpm("b", &["b".to_owned(), "c".to_owned()], &[]),
+            rpm("d", &["d".to_owned(), "c".to_owned()], &[]),
+        ];
+        let available: Vec<&Rpm> = rpms.iter().collect();
+        assert!(unambiguous(&["a".to_owned()], &available).is_none());
+        assert!(unambiguous(&["b".to_owned()], &available).is_some());
+        assert!(unambiguous(&["x".to_owned()], &available).is_none());
+    }
 }
