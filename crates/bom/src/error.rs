@@ -43,6 +43,17 @@ pub enum BomError {
         #[label("{message}")]
         place: Option<SourceSpan>,
     },
+    /// Inputs of an action that are in each other's way.
+    #[error("the programs of an RPM cannot be read")]
+    #[diagnostic(code(bom::inputs), help("this is a bug in basalt"))]
+    Inputs(#[from] basalt_action::DirectoryError),
+    /// What programs say cannot be written as JSON.
+    #[error("what programs say cannot be kept")]
+    #[diagnostic(code(bom::programs), help("this is a bug in basalt"))]
+    Programs {
+        /// Why.
+        source: serde_json::Error,
+    },
     /// The lock of a package's sources is wrong.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -108,6 +119,10 @@ pub enum ProgramError {
 }
 
 impl BomError {
+    pub(crate) fn programs(source: serde_json::Error) -> Self {
+        Self::Programs { source }
+    }
+
     /// For `map_err`: a failed file operation on a path.
     pub(crate) fn io(what: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path: Utf8PathBuf = path.as_ref().to_owned();

@@ -2,7 +2,8 @@
 
 use std::io::Read as _;
 
-use basalt_model::digest::{Digest, Hasher};
+use basalt_action::{Action, ActionResult, Blob, Directory, Node};
+use basalt_model::digest::Digest;
 use basalt_repo::{Package, Payload};
 use basalt_store::Store;
 use camino::Utf8Path;
@@ -11,8 +12,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BomError, GoProgram, ProgramError, RustProgram, go_program, rust_program};
 
-/// Changes when more is read out of programs, so that what was remembered is read again.
-const RECIPE: &str = "1";
+/// Source text of what reads programs.
+const CODE: [&str; 3] = [
+    include_str!("program.rs"),
+    include_str!("go_program.rs"),
+    include_str!("rust_program.rs"),
+];
 const ELF: &[u8; 4] = b"\x7fELF";
 /// A program that is larger than this, in bytes, is none of ours.
 const MOST: u64 = 1 << 30;
@@ -26,6 +31,8 @@ pub struct Rpm<'a> {
     pub path: &'a Utf8Path,
     /// The digest of the file.
     pub digest: Digest,
+    /// The size of the file in bytes.
+    pub size: u64,
 }
 
 /// A program that says what is linked into it.
@@ -78,16 +85,24 @@ impl Program {
 /// # Errors
 /// When the RPM cannot be read, and when a program cannot be understood.
 pub fn programs(rpm: &Rpm<'_>, store: &Store) -> Result<Vec<Program>, BomError> {
-    let mut hasher = Hasher::new();
-    hasher
-        .fact("programs in an rpm", RECIPE)
-        .fact("rpm", rpm.digest.as_bytes());
-    let key = hasher.finish();
-    if let Some(known) = store.result(&key) {
-        return Ok(known);
+    let mut inputs = Directory::new();
+    let blob = Blob {
+        digest: rpm.digest,
+        size: rpm.size,
+    };
+    inputs.insert("rpm", Node::File { blob, mode: 0o444 })?;
+    let action = Action::function("read-programs", &CODE, inputs).encode();
+    if let Some(known) = store.action_result(&action.key.digest)
+        && let Ok(found) = serde_json::from_slice(&known.stdout)
+    {
+        return Ok(found);
     }
     let found = search(rpm)?;
-    store.set_result(&key, &found)?;
+    let result = ActionResult {
+        stdout: serde_json::to_vec(&found).map_err(BomError::programs)?,
+        ..ActionResult::default()
+    };
+    store.put_action_result(&action, &result)?;
     Ok(found)
 }
 

@@ -131,6 +131,7 @@ impl Fixture {
                 path: &made.path,
                 // Not that of the file: the golden documents must not change with the crate that writes RPMs.
                 digest: Digest::of(&made.package.name),
+                size: 0,
             })
             .collect();
         let subject = Subject {

@@ -1,15 +1,11 @@
-//! One-off: writes results of builds by the engine before under the keys of this one. Not committed.
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
-use basalt_action::Execution;
 use basalt_build::*;
 use basalt_model::arch::Arch;
 use basalt_model::digest::Digest;
 use basalt_sources::Tools;
 use basalt_store::Store;
 use camino::Utf8Path;
-
+use std::collections::BTreeMap;
+use std::sync::Arc;
 #[derive(serde::Deserialize)]
 struct Old {
     name: String,
@@ -17,10 +13,10 @@ struct Old {
     rpms: Vec<Rpm>,
     seconds: u64,
 }
-
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     basalt_sandbox::enter_if_asked();
-    let root = Utf8Path::new("/work/main");
+    let root = std::env::args().nth(1).unwrap_or("/work/main".into());
+    let root = Utf8Path::new(&root);
     let store = Store::open(&Store::default_path()?)?;
     let mut old: BTreeMap<String, Old> = BTreeMap::new();
     for entry in std::fs::read_dir(store.root().join("results"))? {
@@ -34,11 +30,11 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let distribution = Distribution::read(&root.join("distro/packages"), &base, &store)?;
     let tools = Tools::new(root, &sdk);
     let engine = Engine::new(&store, &distribution, &base, &tools, &basalt_progress::Silent, 16000);
-    let mut built: BTreeMap<PackageId, Arc<Built>> = BTreeMap::new();
+    let mut built: BuiltPackages = BTreeMap::new();
     for id in distribution.graph.order()? {
         let name = distribution.package(id).name().to_owned();
         if !distribution.graph.needs(id).iter().all(|need| built.contains_key(need)) {
-            println!("{name}: something that it needs is missing");
+            println!("{name}: needs are missing");
             continue;
         }
         let known = old.get(&name);
@@ -50,6 +46,5 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             None => println!("{name}: not built before"),
         }
     }
-    let _ = Execution::default();
     Ok(())
 }

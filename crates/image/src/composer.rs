@@ -166,6 +166,7 @@ impl Inside {
             package: payload.package,
             path: payload.path,
             digest: payload.digest,
+            size: payload.size,
         });
         let rpms: Vec<_> = rpms.collect();
         let inventory = Inventory::of_rpms(subject, &rpms, composer.catalogue, composer.store)?;

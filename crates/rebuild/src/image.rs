@@ -11,8 +11,6 @@ use crate::compare::{Findings, compare_disks, compare_files, compare_trees};
 use crate::verdict::Kept;
 use crate::{Checked, Kind, RebuildError, Varied, Verdict};
 
-/// Changes when images are composed again under other conditions.
-const CONDITIONS: &str = "1";
 const UMASK: u32 = 0o077;
 /// The folder of a store, with a path of another length than any user's.
 const FOLDER: &str = "another/store/in/another/place";
@@ -54,7 +52,7 @@ impl ImageRebuilder<'_> {
         first: &Image,
     ) -> Result<Checked, RebuildError> {
         let mut conditions = Hasher::new();
-        conditions.fact("an image's conditions", CONDITIONS);
+        conditions.fact("an image's conditions", include_str!("image.rs"));
         let facts = serde_json::to_vec(&first.facts).unwrap_or_default();
         let key = Checked::key(&first.key, [Digest::of(facts)], &conditions.finish());
         if let Some(known) = Checked::recall(&key, self.composer.store).filter(|_| !self.again) {

@@ -56,6 +56,7 @@ pub fn of_package(project: &Project, context: &BuildContext, built: &Built) -> R
         package: &rpm.package,
         path,
         digest: rpm.digest,
+        size: rpm.size,
     });
     let rpms: Vec<_> = rpms.collect();
     Ok(Inventory::of_rpms(
