@@ -72,7 +72,10 @@ fn polling() -> Outcome {
     wait::until(None, Duration::from_secs(60), || Ok::<Option<()>, ProcessError>(None)).map(drop)
 }
 
-const CASES: [(&str, Signal, fn() -> Outcome); 10] = [
+/// Name, signal that interrupts it, and the case.
+type Case = (&'static str, Signal, fn() -> Outcome);
+
+const CASES: [Case; 10] = [
     ("ignores_term", Signal::INT, ignores_term),
     ("group_ignores_term", Signal::INT, group_ignores_term),
     ("closed_outputs", Signal::HUP, closed_outputs),
