@@ -80,7 +80,7 @@ impl Ground {
         }
         let (sdk, toolchain) = (self.place.sdk.key, self.toolchain.key);
         for (from, key) in [(&self.place.store, sdk), (&self.nursery, toolchain)] {
-            let name = format!("actions/{key}");
+            let name = format!("actions/{}", key.digest);
             fs_err::copy(from.root().join(&name), store.join(&name))?;
         }
         Ok(())

@@ -26,6 +26,8 @@ mod exit {
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
+    // Modes of folders are part of digests: they may not depend on whose umask it is. What is secret says so itself.
+    rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     basalt_cluster::supervisor::run_if_asked(supervisor_tools);
     if let Err(error) = interrupt::install() {
         return show(&miette::Report::msg(format!("cannot listen for signals: {error}")));

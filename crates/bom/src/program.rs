@@ -92,7 +92,7 @@ pub fn programs(rpm: &Rpm<'_>, store: &Store) -> Result<Vec<Program>, BomError> 
     };
     inputs.insert("rpm", Node::File { blob, mode: 0o444 })?;
     let action = Action::function("read-programs", &CODE, inputs).encode();
-    if let Some(known) = store.action_result(&action.key.digest)
+    if let Some(known) = store.action_result(&action.key)
         && let Ok(found) = serde_json::from_slice(&known.stdout)
     {
         return Ok(found);

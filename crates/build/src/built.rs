@@ -3,7 +3,7 @@
 use basalt_action::{ActionResult, Blob, Execution, OutputFile};
 use basalt_model::digest::Digest;
 use basalt_repo::Package;
-use basalt_store::Store;
+use basalt_store::{Store, StoreError};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -39,6 +39,14 @@ pub struct Rpm {
 }
 
 impl Rpm {
+    /// Name of the file's content.
+    pub fn blob(&self) -> Blob {
+        Blob {
+            digest: self.digest,
+            size: self.size,
+        }
+    }
+
     /// Path of the file in the store.
     pub fn path(&self, store: &Store) -> Utf8PathBuf {
         store.object_path(&self.digest)
@@ -46,20 +54,44 @@ impl Rpm {
 }
 
 impl Built {
-    /// The result of a build that was made before, as far as the store has all of it.
-    pub(crate) fn recall(name: &str, key: Digest, store: &Store) -> Option<Self> {
-        let result = store.action_result(&key)?;
-        let metadata = result.file(METADATA)?.blob;
-        let bytes = store.read_object(&metadata.digest).ok().flatten()?;
-        let rpms: Vec<Rpm> = serde_json::from_slice(&bytes).ok()?;
-        let whole = rpms.iter().all(|rpm| store.object(&rpm.digest).is_some());
-        whole.then(|| Self {
+    /// The result of a build that was made before, if all of it is in the store or can be had from the shared cache.
+    pub(crate) fn recall(name: &str, key: &Blob, store: &Store) -> Result<Option<Self>, BuildError> {
+        let Some(result) = store.action_result(key) else {
+            return Ok(None);
+        };
+        let Some(metadata) = result.file(METADATA) else {
+            return Ok(None);
+        };
+        let Some(path) = store.obtain(&metadata.blob)? else {
+            return Ok(None);
+        };
+        let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+        let Ok(rpms) = serde_json::from_slice::<Vec<Rpm>>(&bytes) else {
+            return Ok(None);
+        };
+        if !rpms.iter().all(|rpm| store.is_within_reach(&rpm.blob())) {
+            return Ok(None);
+        }
+        Ok(Some(Self {
             name: name.to_owned(),
-            key,
+            key: key.digest,
             rpms,
             seconds: result.execution.seconds(),
             cpu_seconds: result.execution.cpu_seconds,
-        })
+        }))
+    }
+
+    /// Brings the RPMs into the store, as far as they are not there.
+    ///
+    /// # Errors
+    /// When one cannot be had any more.
+    pub(crate) fn bring(&self, store: &Store) -> Result<(), BuildError> {
+        for rpm in &self.rpms {
+            if store.object(&rpm.digest).is_none() && store.obtain(&rpm.blob())?.is_none() {
+                return Err(BuildError::Lost { file: rpm.file.clone() });
+            }
+        }
+        Ok(())
     }
 
     /// The result as it is kept, with the metadata of the RPMs in an object of its own.
@@ -72,10 +104,7 @@ impl Built {
         };
         let rpms = self.rpms.iter().map(|rpm| OutputFile {
             path: format!("{OUTPUT}/{}", rpm.file),
-            blob: Blob {
-                digest: rpm.digest,
-                size: rpm.size,
-            },
+            blob: rpm.blob(),
             is_executable: false,
         });
         Ok(ActionResult {

@@ -185,7 +185,7 @@ impl Query<'_> {
     fn ask(&self, mode: &str, format: &str) -> Result<String, BuildError> {
         let name = &self.folder.name;
         let action = fingerprint::query_action(self.base, name, self.files, mode, format)?.encode();
-        if let Some(known) = self.store.action_result(&action.key.digest) {
+        if let Some(known) = self.store.action_result(&action.key) {
             return Ok(String::from_utf8_lossy(&known.stdout).into_owned());
         }
         let environment = BuildEnvironment::ordinary(self.base.jobs);

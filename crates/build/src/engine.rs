@@ -101,12 +101,22 @@ impl<'a> Engine<'a> {
     }
 
     /// Builds the packages and all that they need, as far as that is not built already, and returns the results of all
-    /// of them by package.
+    /// of them by package. The RPMs of the packages themselves are in the store afterwards; those of what they need may be
+    /// in the shared cache only.
     ///
     /// # Errors
     /// When a package fails, and when interrupted.
     pub fn build(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
-        let wanted = self.distribution.graph.closure(targets);
+        let targets: BTreeSet<PackageId> = targets.into_iter().collect();
+        let built = self.build_all(&targets)?;
+        for built in targets.iter().filter_map(|target| built.get(target)) {
+            built.bring(self.store)?;
+        }
+        Ok(built)
+    }
+
+    fn build_all(&self, targets: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
+        let wanted = self.distribution.graph.closure(targets.iter().copied());
         let built = self.known(&wanted)?;
         if built.len() == wanted.len() {
             return Ok(built);
@@ -178,7 +188,7 @@ impl<'a> Engine<'a> {
         Ok(Explanation {
             key: build.key(),
             before,
-            is_built: self.recall(&build).is_some(),
+            is_built: self.recall(&build)?.is_some(),
             differences,
         })
     }
@@ -223,7 +233,7 @@ impl<'a> Engine<'a> {
                 continue;
             }
             if let Some(build) = self.resolve_known(package, &built)?
-                && let Some(known) = self.recall(&build)
+                && let Some(known) = self.recall(&build)?
             {
                 built.insert(package, Arc::new(known));
             }
@@ -231,9 +241,9 @@ impl<'a> Engine<'a> {
         Ok(built)
     }
 
-    fn recall(&self, build: &ResolvedBuild) -> Option<Built> {
+    fn recall(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
         let name = self.distribution.package(build.package).name();
-        Built::recall(name, build.key(), self.store)
+        Built::recall(name, &build.action.key, self.store)
     }
 
     fn carry_out(&self, wanted: &BTreeSet<PackageId>, built: BuiltPackages) -> Result<BuiltPackages, BuildError> {
@@ -376,7 +386,7 @@ impl<'a> Engine<'a> {
         let built = built.filter_map(|need| Some((need, Arc::clone(context.result(job(need))?))));
         let build = self.resolve_fetching(id, &built.collect())?;
         let package = self.distribution.package(id);
-        if let Some(known) = self.recall(&build) {
+        if let Some(known) = self.recall(&build)? {
             self.reporter
                 .task(package.name(), Unit::Items, None)
                 .finish(Outcome::Cached);

@@ -21,7 +21,7 @@ impl Payloads {
         if let Some(known) = self.lock().get(&rpm.digest) {
             return Ok(*known);
         }
-        let result = store.action_result(&action(rpm)?.key().digest);
+        let result = store.action_result(&action(rpm)?.key());
         let root = match result.as_ref().and_then(|result| result.directory()) {
             Some(directory) => directory.root,
             None => unpack(rpm, store)?.root,
@@ -52,10 +52,7 @@ fn unpack(rpm: &Rpm, store: &Store) -> Result<OutputDirectory, BuildError> {
 
 fn action(rpm: &Rpm) -> Result<Action, BuildError> {
     let mut inputs = Directory::new();
-    let blob = Blob {
-        digest: rpm.digest,
-        size: rpm.size,
-    };
+    let blob = rpm.blob();
     inputs
         .insert("rpm", Node::File { blob, mode: 0o644 })
         .map_err(BuildError::input(&rpm.file))?;

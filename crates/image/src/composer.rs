@@ -79,7 +79,7 @@ impl Composer<'_> {
         payloads.sort_by(|one, other| (&one.package.name, one.digest).cmp(&(&other.package.name, other.digest)));
         let inside = Inside::of(self, definition, &payloads)?;
         let action = self.action(definition, &payloads, &inside)?;
-        if let Some(known) = self.store.known_directory(&action.key().digest) {
+        if let Some(known) = self.store.known_directory(&action.key())? {
             return Image::open(&action, &known, self.store);
         }
         let steps = if matches!(definition.kind, ImageKind::Disk(_)) {

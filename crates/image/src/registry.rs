@@ -24,7 +24,7 @@ pub fn registry(store: &Store, images: &[Image], reporter: &dyn Reporter) -> Res
         })?;
     }
     let action = Action::function("lay-out-registry", &[include_str!("registry.rs")], inputs);
-    if let Some(known) = store.known_directory(&action.key().digest) {
+    if let Some(known) = store.known_directory(&action.key())? {
         return Ok(store.directory_path(&known.root.digest));
     }
     let made = store.made_directory(&action, |folder| images.iter().try_for_each(|image| add(folder, image)))?;

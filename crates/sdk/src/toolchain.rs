@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use basalt_action::{Action, Blob, Directory, Node};
 use basalt_model::arch::Arch;
-use basalt_model::digest::Digest;
 
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -20,7 +19,7 @@ pub struct Toolchain {
     /// The digest of its content.
     pub root: Blob,
     /// The key of the action that made it.
-    pub key: Digest,
+    pub key: Blob,
 }
 
 /// Source text of what makes a toolchain.
@@ -77,7 +76,7 @@ pub fn toolchain(store: &Store, sdk: &SdkTree, description: &Utf8Path, arch: Arc
     Ok(Toolchain {
         path: store.directory_path(&directory.root.digest),
         root: directory.root,
-        key: action.key().digest,
+        key: action.key(),
     })
 }
 

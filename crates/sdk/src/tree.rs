@@ -5,7 +5,6 @@
 
 use basalt_action::{Action, Blob, Directory, Node, OutputDirectory};
 use basalt_model::BUILD_TIME;
-use basalt_model::digest::Digest;
 use basalt_model::sdk_lock::SdkLock;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sandbox::{Root, Sandbox};
@@ -36,7 +35,7 @@ pub struct SdkTree {
     /// The digest of its content: of the root's `Directory` message.
     pub root: Blob,
     /// The key of the action that made it.
-    pub key: Digest,
+    pub key: Blob,
 }
 
 impl SdkTree {
@@ -45,12 +44,12 @@ impl SdkTree {
     /// # Errors
     /// When the lock cannot be read.
     pub fn find(store: &Store, lock_path: &Utf8Path) -> Result<Option<Self>, SdkError> {
-        let key = action(&read_lock(lock_path)?)?.key().digest;
-        let known = store.known_directory(&key);
+        let key = action(&read_lock(lock_path)?)?.key();
+        let known = store.known_directory(&key)?;
         Ok(known.map(|directory| Self::of(&directory, key, store)))
     }
 
-    fn of(directory: &OutputDirectory, key: Digest, store: &Store) -> Self {
+    fn of(directory: &OutputDirectory, key: Blob, store: &Store) -> Self {
         Self {
             key,
             path: store.directory_path(&directory.root.digest),
@@ -62,11 +61,7 @@ impl SdkTree {
     /// from it.
     pub fn outside(path: Utf8PathBuf) -> Self {
         let root = Blob::of(path.as_str());
-        Self {
-            key: root.digest,
-            root,
-            path,
-        }
+        Self { key: root, root, path }
     }
 
     /// A sandbox with the tree as its root and the usual variables, in which a tool of it can be run.
@@ -97,7 +92,7 @@ pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> R
     let name = lock_path.file_name().unwrap_or_default();
     let action = action(&lock)?;
     let directory = store.made_directory(&action, |tree| make(&lock, name, tree, store, reporter))?;
-    Ok(SdkTree::of(&directory, action.key().digest, store))
+    Ok(SdkTree::of(&directory, action.key(), store))
 }
 
 fn read_lock(path: &Utf8Path) -> Result<SdkLock, SdkError> {

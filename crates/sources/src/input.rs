@@ -49,7 +49,7 @@ enum ModulesKind<'s> {
 impl Modules<'_> {
     /// The folder that the action made before. That its content is in the store is not asked.
     pub fn known(&self, store: &Store) -> Option<OutputDirectory> {
-        let result = store.action_result(&self.action.key().digest)?;
+        let result = store.action_result(&self.action.key())?;
         result.directory().cloned()
     }
 

@@ -1,6 +1,6 @@
 //! Results of actions by their keys: the store's action cache.
 
-use basalt_action::{Action, ActionResult, Encoded, OutputDirectory};
+use basalt_action::{Action, ActionResult, Blob, Encoded, OutputDirectory};
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -11,9 +11,21 @@ impl Store {
         self.root().join("actions").join(key.to_hex())
     }
 
-    /// Result of the action of that key, if it is known. One that cannot be read counts as unknown. That the outputs are in
-    /// the store is not asked.
-    pub fn action_result(&self, key: &Digest) -> Option<ActionResult> {
+    /// Result of the action of that key, if the store or the shared cache knows it. That the outputs are in the store is not
+    /// asked.
+    pub fn action_result(&self, key: &Blob) -> Option<ActionResult> {
+        self.own_action_result(&key.digest).or_else(|| {
+            let shared = self.shared()?.action_result(key)?;
+            // Whoever asks again is answered from here; where that cannot be written, the cache is asked again.
+            let kept = self.put(&self.action_path(&key.digest), &shared.encode());
+            kept.inspect_err(|error| tracing::debug!(%error, "a shared result is not kept"))
+                .ok();
+            Some(shared)
+        })
+    }
+
+    /// Result of the action of that key, if the store has it. One that cannot be read counts as unknown.
+    pub fn own_action_result(&self, key: &Digest) -> Option<ActionResult> {
         let path = self.hit(self.action_path(key), Utf8Path::is_file)?;
         let decoded = std::fs::read(&path).map_err(|error| error.to_string());
         let decoded = decoded.and_then(|bytes| ActionResult::decode(&bytes).map_err(|error| error.to_string()));
@@ -70,7 +82,7 @@ impl Store {
         make: impl FnOnce(&Utf8Path) -> Result<(), E>,
     ) -> Result<OutputDirectory, E> {
         let encoded = action.encode();
-        if let Some(directory) = self.known_directory(&encoded.key.digest) {
+        if let Some(directory) = self.known_directory(&encoded.key)? {
             return Ok(directory);
         }
         let workspace = self.workspace()?;
@@ -86,9 +98,16 @@ impl Store {
         Ok(directory)
     }
 
-    /// Directory that the action of that key made, if its content is in the store.
-    pub fn known_directory(&self, key: &Digest) -> Option<OutputDirectory> {
-        let directory = self.action_result(key)?.directories.into_iter().next()?;
-        self.directory(&directory.root.digest).map(|_| directory)
+    /// Directory that the action of that key made, if its content is in the store or can be fetched from the shared cache.
+    ///
+    /// # Errors
+    /// When it is fetched, and the store cannot be written.
+    pub fn known_directory(&self, key: &Blob) -> Result<Option<OutputDirectory>, StoreError> {
+        let known = self
+            .action_result(key)
+            .and_then(|result| result.directories.into_iter().next());
+        let Some(directory) = known else { return Ok(None) };
+        let path = self.obtain_directory(&directory)?;
+        Ok(path.map(|_| directory))
     }
 }

@@ -42,7 +42,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Content of an object, if the store has it whole.
+    /// Content of an object that is small, if the store has it whole.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -135,7 +135,7 @@ pub fn digest_of(path: &Utf8Path) -> Result<(Digest, u64), StoreError> {
     read().map_err(StoreError::io("cannot read", path))
 }
 
-fn set_read_only(file: &File) -> io::Result<()> {
+pub(crate) fn set_read_only(file: &File) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     file.set_permissions(std::fs::Permissions::from_mode(0o444))
 }

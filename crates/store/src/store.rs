@@ -9,13 +9,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::layout::{self, Rights};
 use crate::lease::Lease;
-use crate::{Lock, StoreError, place};
+use crate::{Lock, SharedCache, StoreError, place};
 
 /// A store that is open; clones share its lease.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Utf8PathBuf,
     session: Arc<Session>,
+    shared: Option<Arc<dyn SharedCache>>,
 }
 
 /// What keeps the store's things from being collected while this process uses them.
@@ -71,6 +72,7 @@ impl Store {
                 counter: AtomicU64::new(0),
                 verified: Mutex::default(),
             }),
+            shared: None,
         };
         if prepared.rights == Rights::ReadWrite {
             store.sweep()?;
@@ -79,6 +81,17 @@ impl Store {
             }
         }
         Ok(store)
+    }
+
+    /// The same store, which asks a shared cache for what it does not have.
+    pub fn with_shared(self, cache: Arc<dyn SharedCache>) -> Self {
+        let shared = Some(cache);
+        Self { shared, ..self }
+    }
+
+    /// The shared cache beneath it.
+    pub(crate) fn shared(&self) -> Option<&dyn SharedCache> {
+        self.shared.as_deref()
     }
 
     /// Its folder, as an absolute path without links.

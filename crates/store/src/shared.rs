@@ -1,0 +1,130 @@
+//! A cache that is shared with others, beneath the store.
+//!
+//! What the store does not have is asked of the cache; what comes from there is kept in the store as if it had been made here.
+//! The cache verifies what it gives (digests of content, signatures of results), and fails by having nothing.
+
+use std::fmt::Debug;
+use std::fs::File;
+
+use basalt_action::{ActionResult, Blob, Directory, Node, OutputDirectory};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::name::Kind;
+use crate::{Store, StoreError, write};
+
+/// A cache as the store asks it. It answers with nothing rather than with an error.
+pub trait SharedCache: Debug + Send + Sync {
+    /// The result of an action, if a trusted one is there.
+    fn action_result(&self, key: &Blob) -> Option<ActionResult>;
+
+    /// Whether all of these blobs are there.
+    fn has_all(&self, blobs: &[Blob]) -> bool;
+
+    /// Writes the content of a blob into a file, from its start. False when it cannot be had whole; the file is worth nothing
+    /// then.
+    fn fetch(&self, blob: &Blob, into: &mut File) -> bool;
+}
+
+impl Store {
+    /// Whether a blob is in the store, or can be had from the shared cache.
+    pub fn is_within_reach(&self, blob: &Blob) -> bool {
+        self.object(&blob.digest).is_some() || self.shared().is_some_and(|cache| cache.has_all(&[*blob]))
+    }
+
+    /// Path of an object whose content is what its name says, fetched from the shared cache if need be; none where neither
+    /// has it.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written, and when interrupted.
+    pub fn obtain(&self, blob: &Blob) -> Result<Option<Utf8PathBuf>, StoreError> {
+        if let Some(path) = self.intact_object(&blob.digest)? {
+            return Ok(Some(path));
+        }
+        let Some(cache) = self.shared() else { return Ok(None) };
+        let fresh = self.new_path(Kind::File)?;
+        let failed = || StoreError::io("cannot store an object in", &fresh);
+        let mut file = File::create_new(&fresh).map_err(failed())?;
+        if !cache.fetch(blob, &mut file) {
+            drop(file);
+            fs_err::remove_file(&fresh).map_err(failed())?;
+            basalt_process::interrupt::check()?;
+            return Ok(None);
+        }
+        let kept = self.keep_fetched(file, &fresh, blob)?;
+        Ok(Some(kept))
+    }
+
+    fn keep_fetched(&self, file: File, fresh: &Utf8Path, blob: &Blob) -> Result<Utf8PathBuf, StoreError> {
+        let place = self.object_path(&blob.digest);
+        let keep = || {
+            crate::objects::set_read_only(&file)?;
+            self.stamp(&file)?;
+            file.sync_all()?;
+            std::fs::rename(fresh, &place)
+        };
+        keep().map_err(StoreError::io("cannot store an object as", &place))?;
+        write::sync_folder(&self.root().join("objects"))?;
+        Ok(place)
+    }
+
+    /// Path of a directory, fetched from the shared cache if need be; none where neither has all of it.
+    ///
+    /// # Errors
+    /// When the store cannot be read or written, and when interrupted.
+    pub fn obtain_directory(&self, directory: &OutputDirectory) -> Result<Option<Utf8PathBuf>, StoreError> {
+        if let Some(path) = self.directory(&directory.root.digest) {
+            return Ok(Some(path));
+        }
+        if self.shared().is_none() {
+            return Ok(None);
+        }
+        let Some(path) = self.obtain(&directory.tree)? else {
+            return Ok(None);
+        };
+        let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+        let Ok(described) = Directory::from_tree(&bytes) else {
+            return Ok(None);
+        };
+        let workspace = self.workspace()?;
+        let folder = workspace.path().join("fetched");
+        if !self.fetch_directory(&described, &folder)? {
+            return Ok(None);
+        }
+        let made = self.adopt_directory(&folder)?;
+        // The message and the digest of its root come from one signed result; they agree unless whoever signed was wrong.
+        Ok((made.root == directory.root).then(|| self.directory_path(&made.root.digest)))
+    }
+
+    fn fetch_directory(&self, directory: &Directory, folder: &Utf8Path) -> Result<bool, StoreError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        fs_err::create_dir(folder).map_err(StoreError::io("cannot create", folder))?;
+        let Some(cache) = self.shared() else { return Ok(false) };
+        for (name, node) in directory.entries() {
+            basalt_process::interrupt::check()?;
+            let path = folder.join(name);
+            let failed = || StoreError::io("cannot write", &path);
+            match node {
+                Node::Directory(below) => {
+                    if !self.fetch_directory(below, &path)? {
+                        return Ok(false);
+                    }
+                }
+                Node::Symlink { target } => {
+                    std::os::unix::fs::symlink(target, &path).map_err(failed())?;
+                }
+                Node::File { blob, mode } => {
+                    let mut file = File::create_new(&path).map_err(failed())?;
+                    if !cache.fetch(blob, &mut file) {
+                        return Ok(false);
+                    }
+                    let mode = std::fs::Permissions::from_mode(*mode);
+                    file.set_permissions(mode).map_err(failed())?;
+                }
+                Node::Tree(_) => return Ok(false),
+            }
+        }
+        let mode = std::fs::Permissions::from_mode(directory.mode() | 0o700);
+        fs_err::set_permissions(folder, mode).map_err(StoreError::io("cannot write", folder))?;
+        Ok(true)
+    }
+}
