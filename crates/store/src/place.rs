@@ -102,7 +102,10 @@ mod tests {
 
     use super::*;
 
-    fn chosen(variables: &[(&str, &[u8])]) -> Result<Option<Utf8PathBuf>, StoreError> {
+    /// Names and values.
+    type Variables = [(&'static str, &'static [u8])];
+
+    fn chosen(variables: &Variables) -> Result<Option<Utf8PathBuf>, StoreError> {
         let environment = |name: &'static str| {
             let found = variables.iter().find(|(known, _)| *known == name);
             found.map(|(_, value)| OsString::from_vec(value.to_vec()))
@@ -119,7 +122,7 @@ mod tests {
 
     #[test]
     fn the_first_variable_that_is_set_decides() {
-        let cases: [(&[(&str, &[u8])], _); 9] = [
+        let cases: [(&Variables, _); 9] = [
             (&[], None),
             (&[("HOME", b"/h")], Some("/h/.cache/basalt")),
             (&[("HOME", b"")], None),

@@ -34,6 +34,7 @@ pub(crate) fn command(prefix: &[&str], role: &str, root: &Utf8Path) -> Command {
 
 #[test]
 #[ignore = "what the other tests start as processes of their own"]
+#[expect(clippy::print_stdout, reason = "the test that started the process reads it")]
 fn entry() {
     let role = std::env::var("STORE_ROLE").expect("a role");
     let root = Utf8PathBuf::from(std::env::var("STORE_ROOT").expect("a store"));
