@@ -44,7 +44,7 @@ pub(crate) fn path(rpm: &Rpm, store: &Store) -> Result<Utf8PathBuf, BuildError> 
 fn unpack(rpm: &Rpm, store: &Store) -> Result<OutputDirectory, BuildError> {
     store.made_directory(&action(rpm)?, |folder| {
         let path = store
-            .intact_object(&rpm.digest)?
+            .obtain(&rpm.blob())?
             .ok_or_else(|| BuildError::Lost { file: rpm.file.clone() })?;
         Ok(basalt_repo::unpack(&path, folder)?)
     })
