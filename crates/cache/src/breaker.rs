@@ -22,7 +22,7 @@ impl Breaker {
         !self.open
     }
 
-    /// A call has succeeded.
+    /// A blob was read and is right, or a result was written with all its blobs. Other answers prove nothing.
     pub(crate) fn succeed(&mut self) {
         self.points = 0;
     }

@@ -58,8 +58,17 @@ pub struct Cache {
 struct Slot {
     location: Location,
     backend: Mutex<Option<Arc<Opened>>>,
-    breaker: Mutex<Breaker>,
+    // One for each direction: that nothing may be written is no reason not to read.
+    reading: Mutex<Breaker>,
+    writing: Mutex<Breaker>,
     counters: Counters,
+}
+
+/// Direction of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Reading,
+    Writing,
 }
 
 /// The back end of a location.
@@ -95,7 +104,8 @@ impl Cache {
         let slot = |location| Slot {
             location,
             backend: Mutex::default(),
-            breaker: Mutex::default(),
+            reading: Mutex::default(),
+            writing: Mutex::default(),
             counters: Counters::default(),
         };
         let cache = Self {
@@ -116,16 +126,12 @@ impl Cache {
 
     /// Whether results may be read from anywhere: a location that is on, and a key that is trusted.
     pub fn reads(&self) -> bool {
-        !self.trusted.is_empty() && self.slots.iter().any(|slot| slot.location.mode.reads() && slot.is_on())
+        !self.trusted.is_empty() && self.slots.iter().any(|slot| slot.is_on(Direction::Reading))
     }
 
     /// Whether results may be written anywhere: a location that is on, and a key to sign with.
     pub fn writes(&self) -> bool {
-        self.signer.is_some()
-            && self
-                .slots
-                .iter()
-                .any(|slot| slot.location.mode.writes() && slot.is_on())
+        self.signer.is_some() && self.slots.iter().any(|slot| slot.is_on(Direction::Writing))
     }
 
     /// The trusted result of an action, from the first location that has one. Its blobs may be missing all the same: then
@@ -234,7 +240,7 @@ impl Cache {
         let any = !self.trusted.is_empty();
         self.slots
             .iter()
-            .filter(move |slot| any && slot.location.mode.reads() && slot.is_on())
+            .filter(move |slot| any && slot.is_on(Direction::Reading))
     }
 
     fn result_of(&self, slot: &Slot, action: &Blob) -> Option<Hit> {
@@ -273,6 +279,7 @@ impl Cache {
     fn settle_read<T>(&self, slot: &Slot, blob: &Blob, outcome: Result<T, CacheError>) -> Option<T> {
         match &outcome {
             Ok(_) => {
+                slot.breaker(Direction::Reading).succeed();
                 slot.counters.blobs_read.add(1);
                 slot.counters.bytes_read.add(blob.size);
             }
@@ -284,36 +291,40 @@ impl Cache {
             }
             Err(_) => {}
         }
-        self.settle(slot, outcome)
+        self.settle(slot, Direction::Reading, outcome)
     }
 
-    /// Makes a call on a location. `None` when that failed: it is recorded, and perhaps warned of.
+    /// Makes a reading call on a location. `None` when that failed: it is recorded, and perhaps warned of.
     fn call<T>(&self, slot: &Slot, call: impl FnOnce(&dyn Backend) -> Result<T, CacheError>) -> Option<T> {
         let opened = self.open(slot)?;
-        self.settle(slot, call(opened.backend()))
+        self.settle(slot, Direction::Reading, call(opened.backend()))
     }
 
-    fn settle<T>(&self, slot: &Slot, outcome: Result<T, CacheError>) -> Option<T> {
+    fn settle<T>(&self, slot: &Slot, direction: Direction, outcome: Result<T, CacheError>) -> Option<T> {
         match outcome {
-            Ok(done) => {
-                slot.breaker().succeed();
-                Some(done)
-            }
+            Ok(done) => Some(done),
             Err(error) => {
-                self.failed(slot, &error);
+                self.failed(slot, direction, &error);
                 None
             }
         }
     }
 
-    fn failed(&self, slot: &Slot, error: &CacheError) {
+    fn failed(&self, slot: &Slot, direction: Direction, error: &CacheError) {
         tracing::debug!(cache = %slot.location, error = %chain(error), "a call failed");
         if !matches!(error, CacheError::Missing { .. } | CacheError::Wrong { .. }) && !error.is_ours() {
             slot.counters.failures.add(1);
         }
-        if slot.breaker().fail(error) {
-            self.reporter
-                .warn(&format!("{}; it is not used any more in this run", chain(error)));
+        let off = slot.breaker(direction).fail(error);
+        if matches!(error, CacheError::Unreachable { .. } | CacheError::TimedOut { .. }) {
+            slot.breaker(direction.other()).fail(error);
+        }
+        if off {
+            let what = match direction {
+                Direction::Reading => "nothing more is taken from it in this run",
+                Direction::Writing => "nothing more is written to it in this run",
+            };
+            self.reporter.warn(&format!("{}; {what}", chain(error)));
         }
     }
 
@@ -322,35 +333,61 @@ impl Cache {
         if let Some(opened) = &*backend {
             return Some(Arc::clone(opened));
         }
-        if !slot.is_on() {
+        // Others may have tried in vain while this thread waited for the lock.
+        if !slot.is_on(Direction::Reading) && !slot.is_on(Direction::Writing) {
             return None;
         }
         match slot.connect(self.limits) {
             Ok(opened) => Some(Arc::clone(backend.insert(Arc::new(opened)))),
+            Err(error) if error.is_ours() => None,
             Err(error) => {
                 slot.counters.failures.add(1);
-                slot.breaker().switch_off();
+                slot.breaker(Direction::Reading).switch_off();
+                slot.breaker(Direction::Writing).switch_off();
                 self.reporter
-                    .warn(&format!("{}; this cache is not used", chain(&error)));
+                    .warn(&format!("{}; it is not used in this run", chain(&error)));
                 None
             }
         }
     }
 }
 
+impl Direction {
+    fn other(self) -> Self {
+        match self {
+            Self::Reading => Self::Writing,
+            Self::Writing => Self::Reading,
+        }
+    }
+}
+
 impl Slot {
-    fn is_on(&self) -> bool {
-        self.breaker().is_on()
+    /// Whether calls of this direction are wanted, and are still made.
+    fn is_on(&self, direction: Direction) -> bool {
+        let wanted = match direction {
+            Direction::Reading => self.location.mode.reads(),
+            Direction::Writing => self.location.mode.writes(),
+        };
+        wanted && self.breaker(direction).is_on()
     }
 
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    fn breaker(&self, direction: Direction) -> MutexGuard<'_, Breaker> {
+        let breaker = match direction {
+            Direction::Reading => &self.reading,
+            Direction::Writing => &self.writing,
+        };
+        breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Opens the back end. A server is asked what it can do, so that one that does not answer is told at once.
     fn connect(&self, limits: Limits) -> Result<Opened, CacheError> {
         match &self.location.place {
             Place::Folder(path) => Folder::open_within(path, self.location.mode, limits.call).map(Opened::Folder),
-            Place::Server(server) => Remote::new(server, limits).map(Opened::Server),
+            Place::Server(server) => {
+                let remote = Remote::new(server, limits)?;
+                remote.features()?;
+                Ok(Opened::Server(remote))
+            }
         }
     }
 }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 use std::io::{self, Read as _};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
+use prost::Message as _;
 
-use super::{Cache, Slot};
+use super::{Cache, Direction, Slot};
 use crate::backend::{Backend, Source};
 use crate::blob::Blob;
+use crate::canonical::MAX_RESULT;
 use crate::error::CacheError;
 use crate::{closure, signature};
 
@@ -16,6 +18,9 @@ const SMALL: u64 = 64 << 10;
 
 /// Bytes of small blobs that are held in memory at once.
 const BATCH: u64 = 2 << 20;
+
+/// Opens a blob of this side's store.
+pub type Open<'o> = &'o dyn Fn(&Blob) -> io::Result<Box<dyn Source>>;
 
 /// One action with its result, to be written to the cache.
 #[derive(Debug, Clone)]
@@ -49,51 +54,66 @@ impl Cache {
     /// # Errors
     /// [`CacheError::Local`] or [`CacheError::SourceChanged`] when `open` fails or gives something else than the blob, and
     /// on Ctrl-C. Never because of a cache.
-    pub fn push(
-        &self,
-        upload: &Upload,
-        open: &dyn Fn(&Blob) -> io::Result<Box<dyn Source>>,
-    ) -> Result<Pushed, CacheError> {
+    pub fn push(&self, upload: &Upload, open: Open<'_>) -> Result<Pushed, CacheError> {
         let mut pushed = Pushed::default();
         let Some(key) = self.signer.as_ref().filter(|_| self.writes()) else {
             return Ok(pushed);
         };
         let blobs = all_blobs(upload, open)?;
         let signed = signature::sign(&upload.action.digest, &upload.result, key);
-        for slot in self
-            .slots
-            .iter()
-            .filter(|slot| slot.location.mode.writes() && slot.is_on())
-        {
-            let Some(opened) = self.open(slot) else {
-                pushed.failed += 1;
-                continue;
-            };
-            let mut transfer = Transfer {
-                slot,
-                backend: opened.backend(),
-                open,
-                pushed: &mut pushed,
-            };
-            let done = transfer.blobs(&blobs);
-            let done = done.and_then(|()| opened.backend().put_action_result(&upload.action, &signed));
-            match done {
-                Err(error) if error.is_ours() => return Err(error),
-                outcome => match self.settle(slot, outcome) {
-                    Some(()) => {
-                        slot.counters.results_written.add(1);
-                        pushed.locations += 1;
-                    }
-                    None => pushed.failed += 1,
-                },
+        if signed.encoded_len() > MAX_RESULT {
+            let action = upload.action;
+            self.reporter.warn(&format!(
+                "the result of the action {action} is too large for a cache: it is not written"
+            ));
+            return Ok(pushed);
+        }
+        for slot in self.slots.iter().filter(|slot| slot.is_on(Direction::Writing)) {
+            match self.push_to(slot, upload, &signed, &blobs, open, &mut pushed)? {
+                true => pushed.locations += 1,
+                false => pushed.failed += 1,
             }
         }
         Ok(pushed)
     }
+
+    /// Writes to one location; `false` when that fails.
+    fn push_to(
+        &self,
+        slot: &Slot,
+        upload: &Upload,
+        signed: &ActionResult,
+        blobs: &[Blob],
+        open: Open<'_>,
+        pushed: &mut Pushed,
+    ) -> Result<bool, CacheError> {
+        let Some(opened) = self.open(slot) else {
+            return Ok(false);
+        };
+        let backend = opened.backend();
+        let mut transfer = Transfer {
+            slot,
+            backend,
+            open,
+            pushed,
+        };
+        let done = transfer.blobs(blobs);
+        match done.and_then(|()| backend.put_action_result(&upload.action, signed)) {
+            Err(error) if error.is_ours() => Err(error),
+            outcome => {
+                let written = self.settle(slot, Direction::Writing, outcome).is_some();
+                if written {
+                    slot.breaker(Direction::Writing).succeed();
+                    slot.counters.results_written.add(1);
+                }
+                Ok(written)
+            }
+        }
+    }
 }
 
 /// All that has to be in a cache for the upload's result to be of use.
-fn all_blobs(upload: &Upload, open: &dyn Fn(&Blob) -> io::Result<Box<dyn Source>>) -> Result<Vec<Blob>, CacheError> {
+fn all_blobs(upload: &Upload, open: Open<'_>) -> Result<Vec<Blob>, CacheError> {
     let mut failed = None;
     let complete = closure::complete(&upload.result, &mut |blob| {
         content(blob, open).map_err(|error| failed = Some(error)).ok()
@@ -113,7 +133,7 @@ fn all_blobs(upload: &Upload, open: &dyn Fn(&Blob) -> io::Result<Box<dyn Source>
 }
 
 /// The content of a small blob of this side's store.
-fn content(blob: &Blob, open: &dyn Fn(&Blob) -> io::Result<Box<dyn Source>>) -> Result<Vec<u8>, CacheError> {
+fn content(blob: &Blob, open: Open<'_>) -> Result<Vec<u8>, CacheError> {
     let local = |source| CacheError::Local {
         what: "read",
         blob: *blob,
@@ -136,7 +156,7 @@ fn content(blob: &Blob, open: &dyn Fn(&Blob) -> io::Result<Box<dyn Source>>) -> 
 struct Transfer<'t> {
     slot: &'t Slot,
     backend: &'t dyn Backend,
-    open: &'t dyn Fn(&Blob) -> io::Result<Box<dyn Source>>,
+    open: Open<'t>,
     pushed: &'t mut Pushed,
 }
 

@@ -207,7 +207,7 @@ mod tests {
         #[test]
         fn groups_are_all_in_order_and_within_the_limit(sizes in prop::collection::vec(0u64..5000, 0..200), most in 1u64..20_000) {
             let groups = groups(&sizes, most, |size| *size);
-            prop_assert_eq!(groups.concat(), sizes);
+            prop_assert_eq!(&groups.concat(), &sizes);
             for group in groups {
                 let total: u64 = group.iter().map(|size| size + DIGEST as u64).sum();
                 prop_assert!(group.len() == 1 || (total <= most && group.len() <= MOST));

@@ -145,7 +145,9 @@ impl TestServer {
         let address = listener.local_addr().expect("an address");
         let mut builder = tonic::transport::Server::builder();
         if let Some(identity) = identity {
-            builder = builder.tls_config(ServerTlsConfig::new().identity(identity)).expect("TLS");
+            builder = builder
+                .tls_config(ServerTlsConfig::new().identity(identity))
+                .expect("TLS");
         }
         let service = || Service(Arc::clone(&state));
         let large = 256 << 20;
@@ -178,7 +180,10 @@ impl TestServer {
     }
 
     pub fn calls(&self, name: &str) -> usize {
-        lock(&self.state.calls).iter().filter(|call| call.starts_with(name)).count()
+        lock(&self.state.calls)
+            .iter()
+            .filter(|call| call.starts_with(name))
+            .count()
     }
 }
 
@@ -201,9 +206,15 @@ impl Service {
     /// What every call begins with: the instance, the token, and the lies that concern all calls.
     async fn enter<T>(&self, call: &str, instance: &str, request: &Request<T>) -> Result<Lie, Status> {
         lock(&self.0.calls).push(call.to_owned());
-        let sent = request.metadata().get("authorization").and_then(|value| value.to_str().ok());
+        let sent = request
+            .metadata()
+            .get("authorization")
+            .and_then(|value| value.to_str().ok());
         if let Some(token) = self.0.token.filter(|token| sent != Some(&format!("Bearer {token}"))) {
-            return Err(Status::unauthenticated(format!("a token of {} characters is wanted", token.len())));
+            return Err(Status::unauthenticated(format!(
+                "a token of {} characters is wanted",
+                token.len()
+            )));
         }
         if instance != "team" {
             return Err(Status::invalid_argument(format!("no instance `{instance}`")));
@@ -226,7 +237,9 @@ impl Capabilities for Service {
         &self,
         request: Request<reapi::GetCapabilitiesRequest>,
     ) -> Result<Response<reapi::ServerCapabilities>, Status> {
-        let lie = self.enter("GetCapabilities", &request.get_ref().instance_name, &request).await?;
+        let lie = self
+            .enter("GetCapabilities", &request.get_ref().instance_name, &request)
+            .await?;
         let digest = match lie {
             Lie::OtherDigests => reapi::digest_function::Value::Sha512,
             _ => reapi::digest_function::Value::Sha256,

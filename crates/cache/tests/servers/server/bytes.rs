@@ -189,7 +189,9 @@ impl Service {
         }
         let committed = received.len() as i64;
         let content = match name.zstd {
-            true => zstd::stream::decode_all(&*received).map_err(|error| Status::invalid_argument(error.to_string()))?,
+            true => {
+                zstd::stream::decode_all(&*received).map_err(|error| Status::invalid_argument(error.to_string()))?
+            }
             false => received,
         };
         if Blob::of(&content) != name.blob {

@@ -25,7 +25,9 @@ impl ContentAddressableStorage for Service {
         &self,
         request: Request<reapi::FindMissingBlobsRequest>,
     ) -> Result<Response<reapi::FindMissingBlobsResponse>, Status> {
-        let lie = self.enter("FindMissingBlobs", &request.get_ref().instance_name, &request).await?;
+        let lie = self
+            .enter("FindMissingBlobs", &request.get_ref().instance_name, &request)
+            .await?;
         let blobs = lock(&self.0.blobs);
         let absent = |digest: &reapi::Digest| Blob::try_from(digest).is_ok_and(|blob| !blobs.contains_key(&blob));
         let missing_blob_digests = match lie {
@@ -40,7 +42,8 @@ impl ContentAddressableStorage for Service {
         &self,
         request: Request<reapi::BatchUpdateBlobsRequest>,
     ) -> Result<Response<reapi::BatchUpdateBlobsResponse>, Status> {
-        self.enter("BatchUpdateBlobs", &request.get_ref().instance_name, &request).await?;
+        self.enter("BatchUpdateBlobs", &request.get_ref().instance_name, &request)
+            .await?;
         let mut blobs = lock(&self.0.blobs);
         let mut update = |request: reapi::batch_update_blobs_request::Request| {
             let blob = Blob::of(&request.data);
@@ -61,7 +64,9 @@ impl ContentAddressableStorage for Service {
         &self,
         request: Request<reapi::BatchReadBlobsRequest>,
     ) -> Result<Response<reapi::BatchReadBlobsResponse>, Status> {
-        let lie = self.enter("BatchReadBlobs", &request.get_ref().instance_name, &request).await?;
+        let lie = self
+            .enter("BatchReadBlobs", &request.get_ref().instance_name, &request)
+            .await?;
         let blobs = lock(&self.0.blobs);
         let read = |digest: reapi::Digest| {
             let content = Blob::try_from(&digest).ok().and_then(|blob| blobs.get(&blob).cloned());

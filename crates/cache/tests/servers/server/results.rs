@@ -35,7 +35,9 @@ impl ActionCache for Service {
         &self,
         request: Request<reapi::GetActionResultRequest>,
     ) -> Result<Response<reapi::ActionResult>, Status> {
-        let lie = self.enter("GetActionResult", &request.get_ref().instance_name, &request).await?;
+        let lie = self
+            .enter("GetActionResult", &request.get_ref().instance_name, &request)
+            .await?;
         let action = blob(request.get_ref().action_digest.as_ref())?;
         let results = lock(&self.0.results);
         let found = match lie {
@@ -53,10 +55,13 @@ impl ActionCache for Service {
         &self,
         request: Request<reapi::UpdateActionResultRequest>,
     ) -> Result<Response<reapi::ActionResult>, Status> {
-        self.enter("UpdateActionResult", &request.get_ref().instance_name, &request).await?;
+        self.enter("UpdateActionResult", &request.get_ref().instance_name, &request)
+            .await?;
         let request = request.into_inner();
         let action = blob(request.action_digest.as_ref())?;
-        let result = request.action_result.ok_or_else(|| Status::invalid_argument("no result"))?;
+        let result = request
+            .action_result
+            .ok_or_else(|| Status::invalid_argument("no result"))?;
         lock(&self.0.results).insert(action, result.clone());
         Ok(Response::new(result))
     }
