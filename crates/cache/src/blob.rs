@@ -1,0 +1,267 @@
+//! [`Blob`]: digest and size of content, as the Remote Execution API names it.
+
+use std::fmt;
+use std::io::{self, Read, Write};
+
+use basalt_model::digest::{Digest, Hasher};
+use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
+
+/// Name of content: SHA-256 and size in bytes. The checked form of REAPI's `Digest` message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Blob {
+    /// SHA-256 of the content, uncompressed.
+    pub digest: Digest,
+    /// Size of the content in bytes, uncompressed.
+    pub size: u64,
+}
+
+/// A REAPI `Digest` message that names no SHA-256 blob.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{hash}/{size}` is not the digest of a blob: SHA-256 and a size of 0 or more are expected")]
+pub struct InvalidBlob {
+    /// `Digest.hash` as received, shortened to 80 characters.
+    hash: String,
+    /// `Digest.size_bytes` as received.
+    size: i64,
+}
+
+impl Blob {
+    /// The empty blob, which every cache has without being asked (REAPI, `Digest`).
+    pub fn empty() -> Self {
+        Self::of([])
+    }
+
+    /// Name of a piece of memory.
+    pub fn of(content: impl AsRef<[u8]>) -> Self {
+        let content = content.as_ref();
+        Self {
+            digest: Digest::of(content),
+            size: content.len() as u64,
+        }
+    }
+
+    /// Name of all that a reader still holds.
+    ///
+    /// # Errors
+    /// When the reader fails.
+    pub fn of_reader(reader: impl Read) -> io::Result<Self> {
+        let (digest, size) = Digest::of_reader(reader)?;
+        Ok(Self { digest, size })
+    }
+
+    /// The same as a REAPI message.
+    pub fn to_proto(self) -> reapi::Digest {
+        reapi::Digest {
+            hash: self.digest.to_hex(),
+            size_bytes: i64::try_from(self.size).unwrap_or(i64::MAX),
+        }
+    }
+}
+
+impl fmt::Display for Blob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.digest, self.size)
+    }
+}
+
+impl TryFrom<&reapi::Digest> for Blob {
+    type Error = InvalidBlob;
+
+    fn try_from(message: &reapi::Digest) -> Result<Self, InvalidBlob> {
+        let invalid = || InvalidBlob {
+            hash: message.hash.chars().filter(|c| !c.is_control()).take(80).collect(),
+            size: message.size_bytes,
+        };
+        let lower = message.hash.len() == 64 && !message.hash.bytes().any(|digit| digit.is_ascii_uppercase());
+        let digest = message.hash.parse().ok().filter(|_| lower).ok_or_else(invalid)?;
+        let size = u64::try_from(message.size_bytes).map_err(|_| invalid())?;
+        Ok(Self { digest, size })
+    }
+}
+
+/// Writer that lets content through and compares it with the blob that it should be.
+///
+/// Nothing is let through beyond the blob's size. Whoever uses what came through first calls [`Verifier::finish`].
+pub struct Verifier<'w> {
+    expected: Blob,
+    into: &'w mut dyn Write,
+    hasher: Hasher,
+    received: u64,
+    excess: bool,
+    sink: Option<io::Error>,
+}
+
+/// How content differs from the blob that it should be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum Mismatch {
+    /// More bytes than the blob has.
+    #[error("there are more than its {0} bytes")]
+    TooLong(u64),
+    /// The end came early.
+    #[error("it ends after {received} of {size} bytes")]
+    TooShort {
+        /// Bytes that came.
+        received: u64,
+        /// Bytes that the blob has.
+        size: u64,
+    },
+    /// Compressed content that cannot be read.
+    #[error("it is not, or not to its end, a zstd frame")]
+    Encoding,
+    /// As many bytes, but others.
+    #[error("its content has the SHA-256 {0}")]
+    Content(Digest),
+}
+
+impl<'w> Verifier<'w> {
+    /// Lets through to `into` what should be `expected`.
+    pub fn new(expected: Blob, into: &'w mut dyn Write) -> Self {
+        Self {
+            expected,
+            into,
+            hasher: Hasher::new(),
+            received: 0,
+            excess: false,
+            sink: None,
+        }
+    }
+
+    /// The blob that it should be.
+    pub fn expected(&self) -> &Blob {
+        &self.expected
+    }
+
+    /// Bytes that came so far.
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// The error of the writer below, if that is what failed.
+    pub fn sink_error(&mut self) -> Option<io::Error> {
+        self.sink.take()
+    }
+
+    /// The verdict once everything has come.
+    ///
+    /// # Errors
+    /// The first difference.
+    pub fn finish(self) -> Result<(), Mismatch> {
+        if self.excess {
+            return Err(Mismatch::TooLong(self.expected.size));
+        }
+        if self.received < self.expected.size {
+            let (received, size) = (self.received, self.expected.size);
+            return Err(Mismatch::TooShort { received, size });
+        }
+        match self.hasher.finish() {
+            digest if digest == self.expected.digest => Ok(()),
+            digest => Err(Mismatch::Content(digest)),
+        }
+    }
+
+    /// Whether more came than the blob has.
+    pub fn exceeded(&self) -> bool {
+        self.excess
+    }
+}
+
+impl Write for Verifier<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if bytes.len() as u64 > self.expected.size - self.received {
+            self.excess = true;
+            return Err(io::Error::other(Mismatch::TooLong(self.expected.size)));
+        }
+        if let Err(error) = self.into.write_all(bytes) {
+            let kind = error.kind();
+            self.sink = Some(error);
+            return Err(kind.into());
+        }
+        self.hasher.write_all(bytes)?;
+        self.received += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.into.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn verdict(expected: Blob, chunks: &[&[u8]]) -> Result<(), Mismatch> {
+        let mut kept = Vec::new();
+        let mut verifier = Verifier::new(expected, &mut kept);
+        for chunk in chunks {
+            let _ = verifier.write_all(chunk);
+        }
+        let verdict = verifier.finish();
+        assert!(kept.len() as u64 <= expected.size, "bounded by the size");
+        verdict
+    }
+
+    #[test]
+    fn each_difference_is_told_apart() {
+        let blob = Blob::of("abcdef");
+        assert_eq!(verdict(blob, &[b"abc", b"def"]), Ok(()));
+        assert_eq!(verdict(blob, &[b"abc", b"defg"]), Err(Mismatch::TooLong(6)));
+        assert_eq!(verdict(blob, &[b"abcdef", b"", b"g"]), Err(Mismatch::TooLong(6)));
+        let short = Mismatch::TooShort { received: 3, size: 6 };
+        assert_eq!(verdict(blob, &[b"abc"]), Err(short));
+        let content = Mismatch::Content(Digest::of("abcdeF"));
+        assert_eq!(verdict(blob, &[b"abcdeF"]), Err(content));
+        assert_eq!(verdict(Blob::empty(), &[]), Ok(()));
+    }
+
+    #[test]
+    fn a_full_disk_is_told_from_a_lie() {
+        struct Full;
+        impl Write for Full {
+            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::StorageFull.into())
+            }
+            fn flush(&mut self) -> io::Result<()> {
+                Ok(())
+            }
+        }
+        let mut full = Full;
+        let mut verifier = Verifier::new(Blob::of("a"), &mut full);
+        assert!(verifier.write_all(b"a").is_err());
+        let sink = verifier.sink_error().map(|error| error.kind());
+        assert_eq!(sink, Some(io::ErrorKind::StorageFull));
+    }
+
+    #[test]
+    fn digests_that_are_none_are_refused() {
+        let hash = "0".repeat(64);
+        for (hash, size_bytes) in [
+            (hash.clone(), -1),
+            ("A".repeat(64), 1),
+            ("0".repeat(40), 1),
+            (format!("sha256:{hash}"), 1),
+            (String::new(), 0),
+        ] {
+            let message = reapi::Digest { hash, size_bytes };
+            assert!(Blob::try_from(&message).is_err(), "{message:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_blob_survives_the_message(content: Vec<u8>) {
+            let blob = Blob::of(&content);
+            prop_assert_eq!(Blob::try_from(&blob.to_proto()), Ok(blob));
+        }
+
+        #[test]
+        fn a_flipped_bit_is_found(mut content in prop::collection::vec(any::<u8>(), 1..300), at: prop::sample::Index) {
+            let blob = Blob::of(&content);
+            let bit = at.index(content.len() * 8);
+            content[bit / 8] ^= 1 << (bit % 8);
+            prop_assert_eq!(verdict(blob, &[&content]), Err(Mismatch::Content(Digest::of(&content))));
+        }
+    }
+}

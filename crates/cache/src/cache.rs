@@ -1,0 +1,393 @@
+//! [`Cache`]: all locations together, as the engine uses them. Reading never fails: what goes wrong is a miss.
+//!
+//! Locations are asked in the order in which they were named. Of each, a result counts only with the signature of a
+//! trusted key, and a blob only with its digest; whatever else comes is a miss. A location that fails is switched off
+//! for the rest of the run by its circuit breaker, with one warning. Only Ctrl-C ends a call early, as a miss, too: whoever
+//! calls asks [`basalt_process::interrupt::check`] next, as everywhere.
+
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{Seek as _, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use basalt_progress::Reporter;
+use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
+
+use crate::backend::{Backend, MAX_IN_MEMORY};
+use crate::blob::Blob;
+use crate::breaker::Breaker;
+use crate::closure;
+use crate::error::{CacheError, chain};
+use crate::folder::Folder;
+use crate::grpc::Remote;
+use crate::key::{SecretKey, TrustedKeys};
+use crate::location::{Location, Place};
+use crate::retry::Limits;
+use crate::signature::{self, Verdict};
+use crate::statistics::{Counters, Statistics};
+
+mod push;
+mod status;
+
+pub use push::{Pushed, Upload};
+pub use status::{Contents, LocationStatus};
+
+/// What a [`Cache`] is made of.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Where to look, and in which order.
+    pub locations: Vec<Location>,
+    /// Whose results are believed. Without any, nothing is read.
+    pub trusted: TrustedKeys,
+    /// Key that signs what is pushed. Without it, nothing is written.
+    pub signer: Option<SecretKey>,
+    /// Time limits of servers.
+    pub limits: Limits,
+}
+
+/// All locations together.
+pub struct Cache {
+    slots: Vec<Slot>,
+    trusted: TrustedKeys,
+    signer: Option<SecretKey>,
+    limits: Limits,
+    reporter: Arc<dyn Reporter>,
+}
+
+/// One location, opened when it is first used.
+struct Slot {
+    location: Location,
+    backend: Mutex<Option<Arc<Opened>>>,
+    // One for each direction: that nothing may be written is no reason not to read.
+    reading: Mutex<Breaker>,
+    writing: Mutex<Breaker>,
+    counters: Counters,
+}
+
+/// Direction of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Direction {
+    Reading,
+    Writing,
+}
+
+/// The back end of a location.
+pub(crate) enum Opened {
+    Folder(Folder),
+    Server(Remote),
+}
+
+impl Opened {
+    fn backend(&self) -> &dyn Backend {
+        match self {
+            Self::Folder(folder) => folder,
+            Self::Server(remote) => remote,
+        }
+    }
+}
+
+/// A result that is trusted.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Hit {
+    /// The result, as it was signed.
+    pub result: ActionResult,
+    /// Name of the key that vouches for it.
+    pub key: String,
+    /// Where it was found.
+    pub location: String,
+}
+
+impl Cache {
+    /// A cache of these locations. They are opened when they are first used, so that one that is not there costs nothing
+    /// but a warning.
+    pub fn new(settings: Settings, reporter: Arc<dyn Reporter>) -> Self {
+        let slot = |location| Slot {
+            location,
+            backend: Mutex::default(),
+            reading: Mutex::default(),
+            writing: Mutex::default(),
+            counters: Counters::default(),
+        };
+        let cache = Self {
+            slots: settings.locations.into_iter().map(slot).collect(),
+            trusted: settings.trusted,
+            signer: settings.signer,
+            limits: settings.limits,
+            reporter,
+        };
+        cache.warn_without_keys();
+        cache
+    }
+
+    /// Whether there is any location at all.
+    pub fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+
+    /// Whether results may be read from anywhere: a location that is on, and a key that is trusted.
+    pub fn reads(&self) -> bool {
+        !self.trusted.is_empty() && self.slots.iter().any(|slot| slot.is_on(Direction::Reading))
+    }
+
+    /// Whether results may be written anywhere: a location that is on, and a key to sign with.
+    pub fn writes(&self) -> bool {
+        self.signer.is_some() && self.slots.iter().any(|slot| slot.is_on(Direction::Writing))
+    }
+
+    /// The trusted result of an action, from the first location that has one. Its blobs may be missing all the same: then
+    /// [`Self::fetch`] says so, and the action is to be run.
+    pub fn action_result(&self, action: &Blob) -> Option<Hit> {
+        self.readable().find_map(|slot| self.result_of(slot, action))
+    }
+
+    /// The same, but only if all the blobs that it stands on are there, in any location.
+    pub fn complete_result(&self, action: &Blob) -> Option<(Hit, BTreeSet<Blob>)> {
+        self.readable().find_map(|slot| {
+            let hit = self.result_of(slot, action)?;
+            let blobs = self.blobs_of(&hit.result)?;
+            self.has_all(&blobs).then_some((hit, blobs))
+        })
+    }
+
+    /// All blobs that a result stands on; `Tree` and `Directory` messages are read from the cache. `None` when one of
+    /// them is not there.
+    pub fn blobs_of(&self, result: &ActionResult) -> Option<BTreeSet<Blob>> {
+        let blobs = closure::complete(result, &mut |blob| self.bytes(blob));
+        blobs
+            .inspect_err(|error| tracing::debug!(%error, "a result without its blobs"))
+            .ok()
+    }
+
+    /// Whether each of these blobs is in one of the locations (`FindMissingBlobs`).
+    pub fn has_all<'b>(&self, blobs: impl IntoIterator<Item = &'b Blob>) -> bool {
+        let mut missing: Vec<Blob> = blobs.into_iter().copied().collect();
+        for slot in self.readable() {
+            if missing.is_empty() {
+                break;
+            }
+            if let Some(rest) = self.call(slot, |backend| backend.missing(&missing)) {
+                missing = rest;
+            }
+        }
+        missing.is_empty()
+    }
+
+    /// Reads a blob into a file, from the first location that has it. `false` when none has, and the file is empty then.
+    pub fn fetch(&self, blob: &Blob, into: &mut File) -> bool {
+        for slot in self.readable() {
+            let read = self.read_from(slot, blob, into);
+            if read || into.set_len(0).and_then(|()| into.rewind()).is_err() {
+                return read;
+            }
+        }
+        false
+    }
+
+    /// Reads a small blob into memory, from the first location that has it. `None` when none has, and for what is larger
+    /// than [`MAX_IN_MEMORY`].
+    pub fn bytes(&self, blob: &Blob) -> Option<Vec<u8>> {
+        if blob.size > MAX_IN_MEMORY {
+            return None;
+        }
+        self.readable().find_map(|slot| {
+            let mut content = Vec::new();
+            self.read_from(slot, blob, &mut content).then_some(content)
+        })
+    }
+
+    /// Reads many small blobs, in as few round trips as there can be. Those that no location has are left out.
+    pub fn many_bytes(&self, blobs: &[Blob]) -> Vec<(Blob, Vec<u8>)> {
+        let small = |blob: &&Blob| blob.size <= MAX_IN_MEMORY;
+        let mut wanted: Vec<Blob> = blobs.iter().filter(small).copied().collect();
+        let mut found = Vec::new();
+        for slot in self.readable() {
+            if wanted.is_empty() {
+                break;
+            }
+            let outcomes = self
+                .call(slot, |backend| backend.read_small(&wanted))
+                .unwrap_or_default();
+            for (blob, outcome) in outcomes {
+                if let Some(content) = self.settle_read(slot, &blob, outcome) {
+                    found.push((blob, content));
+                }
+            }
+            wanted.retain(|blob| found.iter().all(|(had, _)| had != blob));
+        }
+        found
+    }
+
+    /// What each location did in this run.
+    pub fn statistics(&self) -> Vec<(String, Statistics)> {
+        let counted = |slot: &Slot| (slot.location.to_string(), slot.counters.now());
+        self.slots.iter().map(counted).collect()
+    }
+
+    fn warn_without_keys(&self) {
+        let any = |uses: fn(&Slot) -> bool| self.slots.iter().any(uses);
+        if self.trusted.is_empty() && any(|slot| slot.location.mode.reads()) {
+            self.reporter.warn(
+                "nothing is taken from the cache, as no key is trusted: name the public keys of those who may fill it",
+            );
+        }
+        if self.signer.is_none() && any(|slot| slot.location.mode == crate::location::Mode::Write) {
+            self.reporter
+                .warn("nothing is written to the cache, as there is no key to sign with");
+        }
+    }
+
+    fn readable(&self) -> impl Iterator<Item = &Slot> {
+        let any = !self.trusted.is_empty();
+        self.slots
+            .iter()
+            .filter(move |slot| any && slot.is_on(Direction::Reading))
+    }
+
+    fn result_of(&self, slot: &Slot, action: &Blob) -> Option<Hit> {
+        let counters = &slot.counters;
+        let Some(result) = self.call(slot, |backend| backend.action_result(action))? else {
+            counters.misses.add(1);
+            return None;
+        };
+        let location = slot.location.to_string();
+        match signature::verify(&action.digest, &result, &self.trusted) {
+            Verdict::Trusted(result, key) => {
+                counters.hits.add(1);
+                let result = *result;
+                return Some(Hit { result, key, location });
+            }
+            Verdict::Forged(key) => {
+                if counters.forged.add(1) == 0 {
+                    self.reporter.warn(&format!(
+                        "the cache {location} gave a result with a wrong signature of the trusted key {key}: it is damaged, or \
+                         somebody tampers with it; such results are not used"
+                    ));
+                }
+            }
+            Verdict::Unsigned | Verdict::Stranger(_) => {
+                counters.untrusted.add(1);
+            }
+        }
+        None
+    }
+
+    fn read_from(&self, slot: &Slot, blob: &Blob, into: &mut dyn Write) -> bool {
+        let outcome = self.open(slot).map(|opened| opened.backend().read(blob, into));
+        outcome.is_some_and(|outcome| self.settle_read(slot, blob, outcome).is_some())
+    }
+
+    fn settle_read<T>(&self, slot: &Slot, blob: &Blob, outcome: Result<T, CacheError>) -> Option<T> {
+        match &outcome {
+            Ok(_) => {
+                slot.breaker(Direction::Reading).succeed();
+                slot.counters.blobs_read.add(1);
+                slot.counters.bytes_read.add(blob.size);
+            }
+            Err(CacheError::Missing { .. }) => {
+                slot.counters.blobs_missing.add(1);
+            }
+            Err(CacheError::Wrong { .. }) => {
+                slot.counters.blobs_wrong.add(1);
+            }
+            Err(_) => {}
+        }
+        self.settle(slot, Direction::Reading, outcome)
+    }
+
+    /// Makes a reading call on a location. `None` when that failed: it is recorded, and perhaps warned of.
+    fn call<T>(&self, slot: &Slot, call: impl FnOnce(&dyn Backend) -> Result<T, CacheError>) -> Option<T> {
+        let opened = self.open(slot)?;
+        self.settle(slot, Direction::Reading, call(opened.backend()))
+    }
+
+    fn settle<T>(&self, slot: &Slot, direction: Direction, outcome: Result<T, CacheError>) -> Option<T> {
+        match outcome {
+            Ok(done) => Some(done),
+            Err(error) => {
+                self.failed(slot, direction, &error);
+                None
+            }
+        }
+    }
+
+    fn failed(&self, slot: &Slot, direction: Direction, error: &CacheError) {
+        tracing::debug!(cache = %slot.location, error = %chain(error), "a call failed");
+        if !matches!(error, CacheError::Missing { .. } | CacheError::Wrong { .. }) && !error.is_ours() {
+            slot.counters.failures.add(1);
+        }
+        let off = slot.breaker(direction).fail(error);
+        if matches!(error, CacheError::Unreachable { .. } | CacheError::TimedOut { .. }) {
+            slot.breaker(direction.other()).fail(error);
+        }
+        if off {
+            let what = match direction {
+                Direction::Reading => "nothing more is taken from it in this run",
+                Direction::Writing => "nothing more is written to it in this run",
+            };
+            self.reporter.warn(&format!("{}; {what}", chain(error)));
+        }
+    }
+
+    fn open(&self, slot: &Slot) -> Option<Arc<Opened>> {
+        let mut backend = slot.backend.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(opened) = &*backend {
+            return Some(Arc::clone(opened));
+        }
+        // Others may have tried in vain while this thread waited for the lock.
+        if !slot.is_on(Direction::Reading) && !slot.is_on(Direction::Writing) {
+            return None;
+        }
+        match slot.connect(self.limits) {
+            Ok(opened) => Some(Arc::clone(backend.insert(Arc::new(opened)))),
+            Err(error) if error.is_ours() => None,
+            Err(error) => {
+                slot.counters.failures.add(1);
+                slot.breaker(Direction::Reading).switch_off();
+                slot.breaker(Direction::Writing).switch_off();
+                self.reporter
+                    .warn(&format!("{}; it is not used in this run", chain(&error)));
+                None
+            }
+        }
+    }
+}
+
+impl Direction {
+    fn other(self) -> Self {
+        match self {
+            Self::Reading => Self::Writing,
+            Self::Writing => Self::Reading,
+        }
+    }
+}
+
+impl Slot {
+    /// Whether calls of this direction are wanted, and are still made.
+    fn is_on(&self, direction: Direction) -> bool {
+        let wanted = match direction {
+            Direction::Reading => self.location.mode.reads(),
+            Direction::Writing => self.location.mode.writes(),
+        };
+        wanted && self.breaker(direction).is_on()
+    }
+
+    fn breaker(&self, direction: Direction) -> MutexGuard<'_, Breaker> {
+        let breaker = match direction {
+            Direction::Reading => &self.reading,
+            Direction::Writing => &self.writing,
+        };
+        breaker.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens the back end. A server is asked what it can do, so that one that does not answer is told at once.
+    fn connect(&self, limits: Limits) -> Result<Opened, CacheError> {
+        match &self.location.place {
+            Place::Folder(path) => Folder::open_within(path, self.location.mode, limits.call).map(Opened::Folder),
+            Place::Server(server) => {
+                let remote = Remote::new(server, limits)?;
+                remote.features()?;
+                Ok(Opened::Server(remote))
+            }
+        }
+    }
+}

@@ -1,0 +1,203 @@
+//! Writing: the blobs of a result first, then the result, signed.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read as _};
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
+use prost::Message as _;
+
+use super::{Cache, Direction, Slot};
+use crate::backend::{Backend, Source};
+use crate::blob::Blob;
+use crate::canonical::MAX_RESULT;
+use crate::error::CacheError;
+use crate::{closure, signature};
+
+/// Size up to which blobs are sent together.
+const SMALL: u64 = 64 << 10;
+
+/// Bytes of small blobs that are held in memory at once.
+const BATCH: u64 = 2 << 20;
+
+/// Opens a blob of this side's store.
+pub type Open<'o> = &'o dyn Fn(&Blob) -> io::Result<Box<dyn Source>>;
+
+/// One action with its result, to be written to the cache.
+#[derive(Debug, Clone)]
+pub struct Upload {
+    /// Digest and size of the `Action` message.
+    pub action: Blob,
+    /// Its result. Signatures that it has are replaced.
+    pub result: ActionResult,
+    /// Blobs to be written besides those that the result stands on: `Action`, `Command`, input directories, so that others
+    /// can be told why a key differs. May be empty.
+    pub also: Vec<Blob>,
+}
+
+/// What came of an [`Upload`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Pushed {
+    /// Locations that have the result and all its blobs now.
+    pub locations: usize,
+    /// Locations that failed.
+    pub failed: usize,
+    /// Blobs that were written, in all locations.
+    pub blobs: u64,
+    /// Their bytes, uncompressed.
+    pub bytes: u64,
+}
+
+impl Cache {
+    /// Writes a result and what it stands on to each location that may be written to. `open` gives the content of a blob
+    /// from this side's store. A location that fails costs a warning; the caller's store being unreadable is an error.
+    ///
+    /// # Errors
+    /// [`CacheError::Local`] or [`CacheError::SourceChanged`] when `open` fails or gives something else than the blob, and
+    /// on Ctrl-C. Never because of a cache.
+    pub fn push(&self, upload: &Upload, open: Open<'_>) -> Result<Pushed, CacheError> {
+        let mut pushed = Pushed::default();
+        let Some(key) = self.signer.as_ref().filter(|_| self.writes()) else {
+            return Ok(pushed);
+        };
+        let blobs = all_blobs(upload, open)?;
+        let signed = signature::sign(&upload.action.digest, &upload.result, key);
+        if signed.encoded_len() > MAX_RESULT {
+            let action = upload.action;
+            self.reporter.warn(&format!(
+                "the result of the action {action} is too large for a cache: it is not written"
+            ));
+            return Ok(pushed);
+        }
+        for slot in self.slots.iter().filter(|slot| slot.is_on(Direction::Writing)) {
+            match self.push_to(slot, upload, &signed, &blobs, open, &mut pushed)? {
+                true => pushed.locations += 1,
+                false => pushed.failed += 1,
+            }
+        }
+        Ok(pushed)
+    }
+
+    /// Writes to one location; `false` when that fails.
+    fn push_to(
+        &self,
+        slot: &Slot,
+        upload: &Upload,
+        signed: &ActionResult,
+        blobs: &[Blob],
+        open: Open<'_>,
+        pushed: &mut Pushed,
+    ) -> Result<bool, CacheError> {
+        let Some(opened) = self.open(slot) else {
+            return Ok(false);
+        };
+        let backend = opened.backend();
+        let mut transfer = Transfer {
+            slot,
+            backend,
+            open,
+            pushed,
+        };
+        let done = transfer.blobs(blobs);
+        match done.and_then(|()| backend.put_action_result(&upload.action, signed)) {
+            Err(error) if error.is_ours() => Err(error),
+            outcome => {
+                let written = self.settle(slot, Direction::Writing, outcome).is_some();
+                if written {
+                    slot.breaker(Direction::Writing).succeed();
+                    slot.counters.results_written.add(1);
+                }
+                Ok(written)
+            }
+        }
+    }
+}
+
+/// All that has to be in a cache for the upload's result to be of use.
+fn all_blobs(upload: &Upload, open: Open<'_>) -> Result<Vec<Blob>, CacheError> {
+    let mut failed = None;
+    let complete = closure::complete(&upload.result, &mut |blob| {
+        content(blob, open).map_err(|error| failed = Some(error)).ok()
+    });
+    let mut blobs: BTreeSet<Blob> = match (complete, failed) {
+        (Ok(blobs), _) => blobs,
+        (Err(_), Some(error)) => return Err(error),
+        (Err(error), None) => {
+            return Err(CacheError::Malformed {
+                action: upload.action,
+                source: error,
+            });
+        }
+    };
+    blobs.extend(&upload.also);
+    Ok(blobs.into_iter().collect())
+}
+
+/// The content of a small blob of this side's store.
+fn content(blob: &Blob, open: Open<'_>) -> Result<Vec<u8>, CacheError> {
+    let local = |source| CacheError::Local {
+        what: "read",
+        blob: *blob,
+        source,
+    };
+    let mut content = Vec::new();
+    let source = open(blob).map_err(local)?;
+    source.take(blob.size + 1).read_to_end(&mut content).map_err(local)?;
+    let actual = Blob::of(&content);
+    match actual == *blob {
+        true => Ok(content),
+        false => Err(CacheError::SourceChanged {
+            blob: *blob,
+            mismatch: crate::blob::Mismatch::Content(actual.digest),
+        }),
+    }
+}
+
+/// Blobs on their way to one location.
+struct Transfer<'t> {
+    slot: &'t Slot,
+    backend: &'t dyn Backend,
+    open: Open<'t>,
+    pushed: &'t mut Pushed,
+}
+
+impl Transfer<'_> {
+    fn blobs(&mut self, blobs: &[Blob]) -> Result<(), CacheError> {
+        let missing = self.backend.missing(blobs)?;
+        let (small, large): (Vec<Blob>, Vec<Blob>) = missing.iter().partition(|blob| blob.size <= SMALL);
+        for blob in &large {
+            let mut source = (self.open)(blob).map_err(|source| CacheError::Local {
+                what: "read",
+                blob: *blob,
+                source,
+            })?;
+            self.backend.write(blob, &mut *source)?;
+            self.written(blob);
+        }
+        let mut batch = Vec::new();
+        let mut size = 0;
+        for blob in &small {
+            batch.push((*blob, content(blob, self.open)?));
+            size += blob.size;
+            if size >= BATCH {
+                self.batch(&mut batch)?;
+                size = 0;
+            }
+        }
+        self.batch(&mut batch)
+    }
+
+    fn batch(&mut self, batch: &mut Vec<(Blob, Vec<u8>)>) -> Result<(), CacheError> {
+        if !batch.is_empty() {
+            self.backend.write_small(batch)?;
+        }
+        batch.drain(..).for_each(|(blob, _)| self.written(&blob));
+        Ok(())
+    }
+
+    fn written(&mut self, blob: &Blob) {
+        self.slot.counters.blobs_written.add(1);
+        self.slot.counters.bytes_written.add(blob.size);
+        self.pushed.blobs += 1;
+        self.pushed.bytes += blob.size;
+    }
+}

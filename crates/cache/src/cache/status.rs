@@ -1,0 +1,77 @@
+//! What the verbs `cache status` and `cache gc` need: each location by itself, with its errors.
+
+use camino::Utf8Path;
+
+use super::{Cache, Opened, Slot};
+use crate::error::CacheError;
+use crate::folder::{Collected, Folder, FolderStatus, Keep, Verification};
+use crate::grpc::Features;
+use crate::location::{Location, Place};
+
+/// A location, and what is to be told of it.
+#[derive(Debug)]
+pub struct LocationStatus {
+    /// The location.
+    pub location: Location,
+    /// What is there, or why that cannot be told.
+    pub contents: Result<Contents, CacheError>,
+}
+
+/// What a location holds, or offers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Contents {
+    /// A folder's files.
+    Folder(FolderStatus),
+    /// A server's capabilities; servers do not tell what they hold.
+    Server(Features),
+}
+
+impl Cache {
+    /// Asks each location what it holds.
+    pub fn status(&self) -> Vec<LocationStatus> {
+        let status = |slot: &Slot| LocationStatus {
+            location: slot.location.clone(),
+            contents: slot.connect(self.limits).and_then(|opened| match opened {
+                Opened::Folder(folder) => folder.status().map(Contents::Folder),
+                Opened::Server(remote) => remote.features().copied().map(Contents::Server),
+            }),
+        };
+        self.slots.iter().map(status).collect()
+    }
+
+    /// Collects in each folder that may be written to; of others, only a dry run is made. Servers collect by themselves.
+    pub fn gc(&self, keep: &Keep) -> Vec<(Location, Result<Collected, CacheError>)> {
+        let each = |(slot, path): (&Slot, &Utf8Path)| {
+            let dry_run = keep.dry_run || !slot.location.mode.writes();
+            let folder = self.folder(slot, path);
+            (
+                slot.location.clone(),
+                folder.and_then(|folder| folder.gc(&Keep { dry_run, ..*keep })),
+            )
+        };
+        self.folders().map(each).collect()
+    }
+
+    /// Verifies every file of each folder; damaged ones are removed where that is allowed.
+    pub fn verify(&self) -> Vec<(Location, Result<Verification, CacheError>)> {
+        let each = |(slot, path): (&Slot, &Utf8Path)| {
+            let folder = self.folder(slot, path);
+            (
+                slot.location.clone(),
+                folder.and_then(|folder| folder.verify(&self.trusted)),
+            )
+        };
+        self.folders().map(each).collect()
+    }
+
+    fn folder(&self, slot: &Slot, path: &Utf8Path) -> Result<Folder, CacheError> {
+        Folder::open_within(path, slot.location.mode, self.limits.call)
+    }
+
+    fn folders(&self) -> impl Iterator<Item = (&Slot, &Utf8Path)> {
+        self.slots.iter().filter_map(|slot| match &slot.location.place {
+            Place::Folder(path) => Some((slot, path.as_path())),
+            Place::Server(_) => None,
+        })
+    }
+}

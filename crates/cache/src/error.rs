@@ -1,0 +1,226 @@
+//! What goes wrong between a build and its cache.
+
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::blob::{Blob, Mismatch};
+use crate::closure::ClosureError;
+
+/// One call on one back end failed. [`Cache`](crate::Cache) turns these into misses and warnings.
+#[derive(Debug, Error, Diagnostic)]
+pub enum CacheError {
+    /// No connection.
+    #[error("no connection to the cache {cache}: {why}")]
+    #[diagnostic(
+        code(cache::unreachable),
+        help(
+            "see whether host and port are right and whether `grpc` or `grpcs` is spoken there; the build goes on without"
+        )
+    )]
+    Unreachable {
+        /// The location, as it was named.
+        cache: String,
+        /// The transport's words.
+        why: String,
+    },
+    /// The server did not answer in time, or sends too slowly.
+    #[error("the cache {cache} does not answer: {call} took longer than {seconds} s")]
+    #[diagnostic(code(cache::timeout))]
+    TimedOut {
+        /// The location.
+        cache: String,
+        /// The remote procedure.
+        call: &'static str,
+        /// Seconds that it was given.
+        seconds: u64,
+    },
+    /// The server refused the credentials, or wants some.
+    #[error("the cache {cache} refuses {call}: {message}")]
+    #[diagnostic(
+        code(cache::refused),
+        help(
+            "name its token with `?token-file=FILE` or `?token-env=VARIABLE`; a token that may only read needs `?mode=read`"
+        )
+    )]
+    Refused {
+        /// The location.
+        cache: String,
+        /// The remote procedure.
+        call: &'static str,
+        /// The server's words.
+        message: String,
+    },
+    /// The server answered with another error.
+    #[error("the cache {cache} fails in {call}: {code}: {message}")]
+    #[diagnostic(code(cache::server))]
+    Server {
+        /// The location.
+        cache: String,
+        /// The remote procedure.
+        call: &'static str,
+        /// The gRPC status code.
+        code: tonic::Code,
+        /// The server's words.
+        message: String,
+    },
+    /// The token for a server cannot be had.
+    #[error("there is no token for the cache: {origin} {why}")]
+    #[diagnostic(code(cache::token), help("a token is one line of printable ASCII characters"))]
+    Token {
+        /// The file or variable that was named.
+        origin: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// The server lacks what Basalt needs of it.
+    #[error("the cache {cache} cannot be used: {why}")]
+    #[diagnostic(code(cache::unsupported))]
+    Unsupported {
+        /// The location.
+        cache: String,
+        /// What is missing.
+        why: String,
+    },
+    /// An answer that the protocol does not allow.
+    #[error("the cache {cache} breaks the protocol in {call}: {why}")]
+    #[diagnostic(code(cache::protocol))]
+    Protocol {
+        /// The location.
+        cache: String,
+        /// The remote procedure or the file that was read.
+        call: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// Content that is not what was asked for.
+    #[error("the cache {cache} gives wrong content for {blob}: {mismatch}")]
+    #[diagnostic(code(cache::wrong_content))]
+    Wrong {
+        /// The location.
+        cache: String,
+        /// The blob that was asked for.
+        blob: Blob,
+        /// The difference.
+        mismatch: Mismatch,
+    },
+    /// The cache does not have the blob.
+    #[error("the cache {cache} does not have {blob}")]
+    #[diagnostic(code(cache::missing))]
+    Missing {
+        /// The location.
+        cache: String,
+        /// The blob that was asked for.
+        blob: Blob,
+    },
+    /// Something to be written into the cache is not what it is called.
+    #[error("what was to be written into the cache as {blob} is something else: {mismatch}")]
+    #[diagnostic(
+        code(cache::source_changed),
+        help("it was changed while it was read, or the disk is damaged: ./basalt store verify")
+    )]
+    SourceChanged {
+        /// The name that it was given.
+        blob: Blob,
+        /// The difference.
+        mismatch: Mismatch,
+    },
+    /// A result of this side that is none, so that nothing was written.
+    #[error("the result of the action {action} cannot be written to a cache")]
+    #[diagnostic(code(cache::malformed), help("the store is damaged: ./basalt store verify"))]
+    Malformed {
+        /// The action.
+        action: Blob,
+        /// What is wrong with the result.
+        source: ClosureError,
+    },
+    /// A file of a folder cache, or one of ours.
+    #[error("{what} `{path}`")]
+    #[diagnostic(code(cache::io))]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// To which file.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Our own reader or writer, at the other end of a transfer.
+    #[error("cannot {what} this side's copy of {blob}")]
+    #[diagnostic(code(cache::local))]
+    Local {
+        /// `read` or `write`.
+        what: &'static str,
+        /// The blob that was being transferred.
+        blob: Blob,
+        /// The system's error.
+        source: io::Error,
+    },
+    /// Ctrl-C.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Interrupted(#[from] basalt_process::ProcessError),
+}
+
+impl CacheError {
+    /// For `map_err`: a failed file operation on a path.
+    pub fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> Self + use<> {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+
+    /// Whether the cause is on this machine (its disk, Ctrl-C), so that the cache is not to blame.
+    pub fn is_ours(&self) -> bool {
+        matches!(
+            self,
+            Self::Local { .. } | Self::Interrupted(_) | Self::SourceChanged { .. } | Self::Malformed { .. }
+        )
+    }
+}
+
+/// The error and its causes in one line, for a warning.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let words = error.to_string();
+        if !text.contains(&words) {
+            text.push_str(": ");
+            text.push_str(&words);
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// A stranger's words, made fit for a terminal and a log: one line, no control characters, at most 200 characters.
+pub(crate) fn tame(words: &str) -> String {
+    let mut line: String = words
+        .chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(200)
+        .collect();
+    if words.chars().nth(200).is_some() {
+        line.push('…');
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_of_strangers_hold_no_escapes() {
+        assert_eq!(tame("a\x1b[2J\nb"), "a [2J b");
+        assert_eq!(tame(&"x".repeat(1000)).chars().count(), 201);
+    }
+
+    #[test]
+    fn causes_are_told_once() {
+        let io = CacheError::io("cannot read", Utf8Path::new("/x"))(io::Error::other("gone"));
+        assert_eq!(chain(&io), "cannot read `/x`: gone");
+    }
+}

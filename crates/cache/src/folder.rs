@@ -1,0 +1,331 @@
+//! Cache in a folder, which may lie on a network file system and be used by several machines at once.
+//!
+//! ```text
+//! <folder>/CACHEDIR.TAG                  so that backups leave it out
+//! <folder>/cas/<2 digits>/<sha256>.zst   a blob, as one zstd frame
+//! <folder>/ac/<2 digits>/<sha256>        a result, by its action's digest: canonical ActionResult
+//! <folder>/tmp/<random>                  writes under way
+//! ```
+//!
+//! Every file is written into `tmp`, synced and renamed into its place, so that there are no locks: who comes second
+//! writes the same bytes. Names in `tmp` are random and created exclusively, which holds across hosts and containers.
+//! What is read is never believed: a blob whose content has another digest counts as missing and is removed, where this
+//! location may be written to. The time of a file's last use is its mtime, renewed at most once a day.
+
+use std::collections::HashSet;
+use std::io::{self, Read as _, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
+use camino::{Utf8Path, Utf8PathBuf};
+use prost::Message as _;
+
+use crate::backend::{ActionCache, ContentAddressableStorage, Source};
+use crate::blob::{Blob, Mismatch, Verifier};
+use crate::canonical::{self, MAX_RESULT};
+use crate::error::CacheError;
+use crate::location::Mode;
+use crate::transfer::{CopyError, copy};
+
+mod collect;
+mod file;
+mod plan;
+mod status;
+
+pub use collect::Collected;
+pub use plan::Keep;
+pub use status::{FolderStatus, Verification};
+
+/// Level of zstd. Nine takes a second for some 60 MB on one core; packages are compressed already, and pass quickly.
+const LEVEL: i32 = 9;
+
+/// Window of a zstd frame, at most, as a power of two: 128 MiB of memory for whoever reads it.
+pub(crate) const WINDOW_LOG: u32 = 27;
+
+/// A cache in a folder.
+#[derive(Debug)]
+pub struct Folder {
+    path: Utf8PathBuf,
+    mode: Mode,
+    /// Blobs that were found damaged and could not be removed: they are missing, and a write replaces them.
+    damaged: Mutex<HashSet<Blob>>,
+}
+
+impl Folder {
+    /// Opens a cache. A folder that may be written to is created, if the folder above it is there: a network file system
+    /// that is not mounted is an error, not a new cache.
+    ///
+    /// # Errors
+    /// When it is not there, or cannot be created.
+    pub fn open(path: &Utf8Path, mode: Mode) -> Result<Self, CacheError> {
+        let folder = Self {
+            path: path.to_owned(),
+            mode,
+            damaged: Mutex::default(),
+        };
+        match fs_err::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => {}
+            Ok(_) => {
+                return Err(CacheError::io("cannot use, as it is not a folder,", path)(
+                    io::ErrorKind::NotADirectory.into(),
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound && mode.writes() => folder.create()?,
+            Err(error) => return Err(CacheError::io("cannot open the folder", path)(error)),
+        }
+        Ok(folder)
+    }
+
+    /// The same, given up after `limit`: a network file system whose server is gone lets processes wait for ever.
+    ///
+    /// # Errors
+    /// As [`Self::open`], and [`CacheError::TimedOut`].
+    pub fn open_within(path: &Utf8Path, mode: Mode, limit: Duration) -> Result<Self, CacheError> {
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        let folder = path.to_owned();
+        // Not joined when it hangs: nothing but the kernel can end it.
+        std::thread::spawn(move || sender.send(Self::open(&folder, mode)));
+        let end = Instant::now() + limit;
+        loop {
+            basalt_process::interrupt::check()?;
+            match receiver.recv_timeout(Duration::from_millis(100)) {
+                Ok(opened) => return opened,
+                Err(_) if Instant::now() < end => {}
+                Err(_) => {
+                    return Err(CacheError::TimedOut {
+                        cache: path.to_string(),
+                        call: "opening the folder",
+                        seconds: limit.as_secs(),
+                    });
+                }
+            }
+        }
+    }
+
+    /// The folder.
+    pub fn path(&self) -> &Utf8Path {
+        &self.path
+    }
+
+    fn create(&self) -> Result<(), CacheError> {
+        match fs_err::create_dir(&self.path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                Err(CacheError::io("cannot create the folder", &self.path)(error))
+            }
+            _ => {
+                let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# A build cache of Basalt Linux.\n";
+                self.put(&self.path.join("CACHEDIR.TAG"), |file| file.write_all(tag.as_bytes()))
+            }
+        }
+    }
+
+    fn blob_path(&self, blob: &Blob) -> Utf8PathBuf {
+        let hex = blob.digest.to_hex();
+        self.path.join("cas").join(&hex[..2]).join(hex + ".zst")
+    }
+
+    fn result_path(&self, action: &Blob) -> Utf8PathBuf {
+        let hex = action.digest.to_hex();
+        self.path.join("ac").join(&hex[..2]).join(hex)
+    }
+
+    fn temporary(&self) -> Utf8PathBuf {
+        self.path.join("tmp")
+    }
+
+    /// Writes a file whole or not at all.
+    fn put(&self, path: &Utf8Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>) -> Result<(), CacheError> {
+        let mut failed = None;
+        file::replace(&self.temporary(), path, |file| {
+            write(file).map_err(|error| {
+                let kind = error.kind();
+                failed = Some(error);
+                kind.into()
+            })
+        })
+        .map_err(|error| CacheError::io("cannot write", path)(failed.unwrap_or(error)))
+    }
+
+    /// Takes a file away that is not what it should be, so that it is written anew.
+    fn discard(&self, path: &Utf8Path) -> bool {
+        self.mode.writes() && fs_err::remove_file(path).is_ok()
+    }
+
+    fn is_damaged(&self, blob: &Blob) -> bool {
+        self.lock_damaged().contains(blob)
+    }
+
+    fn lock_damaged(&self) -> std::sync::MutexGuard<'_, HashSet<Blob>> {
+        self.damaged.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Records a use; `false` when the file is not there.
+    fn touch(&self, path: &Utf8Path) -> Result<bool, CacheError> {
+        match file::open(path) {
+            Ok(opened) => {
+                self.used(&opened);
+                Ok(true)
+            }
+            Err(error) if file::is_absent(&error) => Ok(false),
+            Err(error) => Err(CacheError::io("cannot read", path)(error)),
+        }
+    }
+
+    /// Renews the time of last use. That it may fail (another's file, a read-only mount) costs only an earlier removal.
+    fn used(&self, opened: &fs_err::File) {
+        if self.mode.writes() {
+            file::renew(opened);
+        }
+    }
+
+    fn wrong(&self, blob: &Blob, mismatch: Mismatch) -> CacheError {
+        if !self.discard(&self.blob_path(blob)) {
+            self.lock_damaged().insert(*blob);
+        }
+        CacheError::Wrong {
+            cache: self.path.to_string(),
+            blob: *blob,
+            mismatch,
+        }
+    }
+
+    /// Reads a result without recording that as a use.
+    fn load_result(&self, path: &Utf8Path) -> Result<Option<(ActionResult, fs_err::File)>, CacheError> {
+        let opened = match file::open(path) {
+            Ok(opened) => opened,
+            Err(error) if file::is_absent(&error) => return Ok(None),
+            Err(error) => return Err(CacheError::io("cannot read", path)(error)),
+        };
+        let mut bytes = Vec::new();
+        let mut limited = (&opened).take(MAX_RESULT as u64 + 1);
+        limited
+            .read_to_end(&mut bytes)
+            .map_err(CacheError::io("cannot read", path))?;
+        match ActionResult::decode(&*bytes) {
+            Ok(result) if bytes.len() <= MAX_RESULT => Ok(Some((result, opened))),
+            _ => Err(CacheError::Protocol {
+                cache: self.path.to_string(),
+                call: "ac",
+                why: format!("{path} is not an ActionResult"),
+            }),
+        }
+    }
+
+    /// Compresses a blob into a file, and verifies it on the way.
+    fn compress(&self, blob: &Blob, from: &mut dyn Source, file: &mut fs_err::File) -> Result<(), CacheError> {
+        let path = self.blob_path(blob);
+        let failed = |error| CacheError::io("cannot write", &path)(error);
+        let mut encoder = zstd::stream::write::Encoder::new(file, LEVEL).map_err(failed)?;
+        encoder.include_checksum(true).map_err(failed)?;
+        encoder.set_pledged_src_size(Some(blob.size)).map_err(failed)?;
+        let mut verifier = Verifier::new(*blob, &mut encoder);
+        let changed = |mismatch| CacheError::SourceChanged { blob: *blob, mismatch };
+        match copy(from, &mut verifier) {
+            Ok(()) => {}
+            Err(CopyError::Interrupted(error)) => return Err(error.into()),
+            Err(CopyError::Read(source)) => return Err(local("read", blob)(source)),
+            Err(CopyError::Write(_)) if verifier.exceeded() => return Err(changed(Mismatch::TooLong(blob.size))),
+            Err(CopyError::Write(error)) => return Err(failed(verifier.sink_error().unwrap_or(error))),
+        }
+        verifier.finish().map_err(changed)?;
+        encoder.finish().map(drop).map_err(failed)
+    }
+}
+
+fn local(what: &'static str, blob: &Blob) -> impl FnOnce(io::Error) -> CacheError {
+    let blob = *blob;
+    move |source| CacheError::Local { what, blob, source }
+}
+
+impl ContentAddressableStorage for Folder {
+    fn missing(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
+        let mut missing = Vec::new();
+        for blob in blobs {
+            basalt_process::interrupt::check()?;
+            let there = *blob == Blob::empty() || (!self.is_damaged(blob) && self.touch(&self.blob_path(blob))?);
+            if !there {
+                missing.push(*blob);
+            }
+        }
+        Ok(missing)
+    }
+
+    fn read(&self, blob: &Blob, into: &mut dyn Write) -> Result<(), CacheError> {
+        if *blob == Blob::empty() {
+            return Ok(());
+        }
+        let path = self.blob_path(blob);
+        let opened = file::open(&path).map_err(|error| match file::is_absent(&error) {
+            true => CacheError::Missing {
+                cache: self.path.to_string(),
+                blob: *blob,
+            },
+            false => CacheError::io("cannot read", &path)(error),
+        })?;
+        let mut recorded = file::Recorded::new(&opened);
+        let mut verifier = Verifier::new(*blob, into);
+        let copied = file::decoder(&mut recorded).map_or_else(
+            |error| Err(CopyError::Read(error)),
+            |mut decoder| copy(&mut decoder, &mut verifier),
+        );
+        match copied {
+            Ok(()) => verifier.finish().map_err(|mismatch| self.wrong(blob, mismatch))?,
+            Err(CopyError::Interrupted(error)) => return Err(error.into()),
+            Err(CopyError::Read(_)) => {
+                return Err(match recorded.error() {
+                    Some(error) => CacheError::io("cannot read", &path)(error),
+                    None => self.wrong(blob, Mismatch::Encoding),
+                });
+            }
+            Err(CopyError::Write(error)) => {
+                return Err(match verifier.exceeded() {
+                    true => self.wrong(blob, Mismatch::TooLong(blob.size)),
+                    false => local("write", blob)(verifier.sink_error().unwrap_or(error)),
+                });
+            }
+        }
+        self.used(&opened);
+        Ok(())
+    }
+
+    fn write(&self, blob: &Blob, from: &mut dyn Source) -> Result<(), CacheError> {
+        let path = self.blob_path(blob);
+        if *blob == Blob::empty() || (!self.is_damaged(blob) && self.touch(&path)?) {
+            return Ok(());
+        }
+        let mut failed = None;
+        let written = file::replace(&self.temporary(), &path, |file| {
+            self.compress(blob, from, file).map_err(|error| {
+                failed = Some(error);
+                io::ErrorKind::Other.into()
+            })
+        });
+        written.map_err(|error| failed.unwrap_or_else(|| CacheError::io("cannot write", &path)(error)))?;
+        self.lock_damaged().remove(blob);
+        Ok(())
+    }
+}
+
+impl ActionCache for Folder {
+    fn action_result(&self, action: &Blob) -> Result<Option<ActionResult>, CacheError> {
+        let path = self.result_path(action);
+        let loaded = self.load_result(&path).inspect_err(|error| {
+            if matches!(error, CacheError::Protocol { .. }) {
+                self.discard(&path);
+            }
+        })?;
+        Ok(loaded.map(|(result, opened)| {
+            self.used(&opened);
+            result
+        }))
+    }
+
+    fn put_action_result(&self, action: &Blob, result: &ActionResult) -> Result<(), CacheError> {
+        let bytes = canonical::encode(result);
+        self.put(&self.result_path(action), |file| file.write_all(&bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! Files of a folder cache: opened with suspicion, written whole or not at all.
+
+use std::io::{self, Read};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::time::{Duration, SystemTime};
+
+use camino::Utf8Path;
+use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW};
+
+use super::WINDOW_LOG;
+use crate::transfer::CHUNK;
+
+/// Age at which the time of last use is renewed.
+const RENEWED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Opens an ordinary file; links are not followed, and a named pipe does not make anybody wait.
+pub(super) fn open(path: &Utf8Path) -> io::Result<fs_err::File> {
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut options = fs_err::OpenOptions::new();
+    options
+        .read(true)
+        .options_mut()
+        .custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::ErrorKind::NotFound.into()),
+    }
+}
+
+/// Whether the error says that there is no such file: none at all, a link, or something that is no file.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    let link = rustix::io::Errno::LOOP.kind();
+    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || error.kind() == link
+}
+
+/// Sets the mtime to the file server's time, if it is older than a day or in the future.
+pub(super) fn renew(file: &fs_err::File) {
+    let fresh = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age < RENEWED_AFTER);
+    if file
+        .metadata()
+        .and_then(|metadata| metadata.modified())
+        .is_ok_and(fresh)
+    {
+        return;
+    }
+    let now = Timespec {
+        tv_sec: 0,
+        tv_nsec: UTIME_NOW,
+    };
+    let times = Timestamps {
+        last_access: now,
+        last_modification: now,
+    };
+    if let Err(error) = rustix::fs::futimens(file, &times) {
+        tracing::debug!(path = %file.path().display(), %error, "the time of last use cannot be renewed");
+    }
+}
+
+/// Writes a file whole or not at all: into `temporary`, synced, renamed. By hand beside `basalt_store::write`, which
+/// knows neither streams nor `fsync`, and makes its temporary files in the folder that readers list.
+pub(super) fn replace(
+    temporary: &Utf8Path,
+    path: &Utf8Path,
+    write: impl FnOnce(&mut fs_err::File) -> io::Result<()>,
+) -> io::Result<()> {
+    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
+    fs_err::create_dir_all(temporary)?;
+    fs_err::create_dir_all(parent)?;
+    // The umask decides who else of the team may read and renew it.
+    let permissions = std::fs::Permissions::from_mode(0o664);
+    let made = tempfile::Builder::new()
+        .prefix("")
+        .rand_bytes(24)
+        .permissions(permissions)
+        .tempfile_in(temporary)?;
+    let (made, name) = made.into_parts();
+    let mut file = fs_err::File::from_parts(made, name.to_path_buf());
+    write(&mut file)?;
+    file.sync_all()?;
+    drop(file);
+    name.persist(path).map_err(|error| error.error)?;
+    // Not every network file system syncs folders; the rename itself has succeeded.
+    if let Err(error) = fs_err::File::open(parent).and_then(|folder| folder.sync_all()) {
+        tracing::debug!(%parent, %error, "the folder cannot be synced");
+    }
+    Ok(())
+}
+
+/// Content of a single zstd frame, with bounded memory.
+pub(super) fn decoder<'f>(file: &'f mut Recorded<'_>) -> io::Result<impl Read + 'f> {
+    let buffered = io::BufReader::with_capacity(CHUNK, file);
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(buffered)?.single_frame();
+    decoder.window_log_max(WINDOW_LOG)?;
+    Ok(decoder)
+}
+
+/// Reader that remembers its error: a disk that fails is told from content that is no zstd.
+pub(super) struct Recorded<'f> {
+    file: &'f fs_err::File,
+    error: Option<io::Error>,
+}
+
+impl<'f> Recorded<'f> {
+    pub(super) fn new(file: &'f fs_err::File) -> Self {
+        Self { file, error: None }
+    }
+
+    pub(super) fn error(self) -> Option<io::Error> {
+        self.error
+    }
+}
+
+impl Read for Recorded<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let mut file = self.file;
+        file.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.error = Some(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+/// Time as the file server has it, by a file that is made for it: the clocks of those who share a folder may differ.
+pub(super) fn server_time(temporary: &Utf8Path) -> io::Result<SystemTime> {
+    fs_err::create_dir_all(temporary)?;
+    tempfile::tempfile_in(temporary)?.metadata()?.modified()
+}

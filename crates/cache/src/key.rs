@@ -1,0 +1,339 @@
+//! Ed25519 keys that sign action results, in the text form of Nix's binary caches: `NAME:BASE64`, one line.
+//!
+//! OpenPGP, with which packages and repositories are signed (`basalt-signing`), is not used here: a cache's signature is
+//! made thousands of times without a person, wants neither expiry nor user ids, and a public key has to fit into a line
+//! of a configuration. Keys that `nix key generate-secret` makes are read, too.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use camino::{Utf8Path, Utf8PathBuf};
+use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
+use miette::Diagnostic;
+use rand::RngCore as _;
+use thiserror::Error;
+
+/// A key cannot be had or used.
+#[derive(Debug, Error, Diagnostic)]
+pub enum KeyError {
+    /// Text that is no key. The text is not repeated, as it may be a secret.
+    #[error("this is not a key of a cache: {0}")]
+    #[diagnostic(
+        code(cache::key),
+        help("expected is one line, NAME:BASE64, as `./basalt cache key` writes it")
+    )]
+    Malformed(&'static str),
+    /// Two keys under one name.
+    #[error("two different keys are called `{0}`")]
+    #[diagnostic(
+        code(cache::key),
+        help("take away the one that is no longer trusted, or give them names that differ")
+    )]
+    Ambiguous(String),
+    /// Others could read a secret key.
+    #[error("others may read the secret key {path}: its mode is {mode:03o}")]
+    #[diagnostic(
+        code(cache::key_mode),
+        help(
+            "if nobody else has been on this machine: chmod 600 {path}; else make another key and trust that one instead"
+        )
+    )]
+    Open {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Its permissions.
+        mode: u32,
+    },
+    /// A key file could not be read or written.
+    #[error("{what} `{path}`")]
+    #[diagnostic(code(cache::key_file))]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// The file.
+        path: Utf8PathBuf,
+        /// The system's error.
+        source: std::io::Error,
+    },
+}
+
+impl KeyError {
+    fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |source| Self::Io { what, path, source }
+    }
+}
+
+/// Secret key with its name: signs what is pushed. Never shown.
+pub struct SecretKey {
+    name: String,
+    key: SigningKey,
+}
+
+/// Public key with its name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PublicKey {
+    name: String,
+    key: VerifyingKey,
+}
+
+/// Public keys whose signatures are trusted, by name.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TrustedKeys(BTreeMap<String, VerifyingKey>);
+
+impl SecretKey {
+    /// Makes a key from the system's random numbers.
+    ///
+    /// # Errors
+    /// When `name` is not 1 to 64 letters, digits, `.`, `-` or `_`.
+    pub fn generate(name: &str) -> Result<Self, KeyError> {
+        let mut seed = [0; 32];
+        rand::rngs::OsRng.fill_bytes(&mut seed);
+        Ok(Self {
+            name: checked_name(name)?,
+            key: SigningKey::from_bytes(&seed),
+        })
+    }
+
+    /// Reads a key file, which nobody but its owner may read.
+    ///
+    /// # Errors
+    /// When it cannot be read, others may read it, or it holds no key.
+    pub fn load(path: &Utf8Path) -> Result<Self, KeyError> {
+        use std::os::unix::fs::MetadataExt as _;
+        let metadata = fs_err::metadata(path).map_err(KeyError::io("cannot read the secret key", path))?;
+        let mode = metadata.mode() & 0o777;
+        if mode & 0o077 != 0 {
+            let path = path.to_owned();
+            return Err(KeyError::Open { path, mode });
+        }
+        let text = fs_err::read_to_string(path).map_err(KeyError::io("cannot read the secret key", path))?;
+        text.parse()
+    }
+
+    /// Writes a new key file with mode 0600. An existing file is never replaced.
+    ///
+    /// # Errors
+    /// When the file exists or cannot be written.
+    pub fn save(&self, path: &Utf8Path) -> Result<(), KeyError> {
+        use std::io::Write as _;
+        use std::os::unix::fs::OpenOptionsExt as _;
+        let mut options = fs_err::OpenOptions::new();
+        options.write(true).create_new(true).options_mut().mode(0o600);
+        let write = || {
+            let mut file = options.open(path)?;
+            writeln!(file, "{}:{}", self.name, BASE64.encode(self.key.to_keypair_bytes()))?;
+            file.sync_all()
+        };
+        write().map_err(KeyError::io("cannot write the secret key", path))
+    }
+
+    /// Name that signatures carry.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The public half.
+    pub fn public(&self) -> PublicKey {
+        PublicKey {
+            name: self.name.clone(),
+            key: self.key.verifying_key(),
+        }
+    }
+
+    /// Ed25519 signature (RFC 8032) of a message, 64 bytes.
+    pub(crate) fn sign(&self, message: &[u8]) -> Vec<u8> {
+        self.key.sign(message).to_vec()
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SecretKey({})", self.name)
+    }
+}
+
+impl FromStr for SecretKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let (name, bytes) = split(text)?;
+        let public = || KeyError::Malformed("a secret key has 64 bytes; a public key has 32 and signs nothing");
+        let bytes: [u8; 64] = bytes.try_into().map_err(|_| public())?;
+        let key = SigningKey::from_keypair_bytes(&bytes)
+            .map_err(|_| KeyError::Malformed("its public half does not belong to its secret half"))?;
+        Ok(Self { name, key })
+    }
+}
+
+impl PublicKey {
+    /// Name that signatures carry.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.name, BASE64.encode(self.key.as_bytes()))
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = KeyError;
+
+    fn from_str(text: &str) -> Result<Self, KeyError> {
+        let (name, bytes) = split(text)?;
+        let secret =
+            || KeyError::Malformed("a public key has 32 bytes; a secret one has 64 and is not to be given away");
+        let bytes: [u8; 32] = bytes.try_into().map_err(|_| secret())?;
+        let key = VerifyingKey::from_bytes(&bytes)
+            .ok()
+            .filter(|key| !key.is_weak())
+            .ok_or(KeyError::Malformed("its bytes are no usable point of the curve"))?;
+        Ok(Self { name, key })
+    }
+}
+
+impl TrustedKeys {
+    /// Trusts these keys.
+    ///
+    /// # Errors
+    /// When two of them have one name.
+    pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, KeyError> {
+        let mut trusted = Self::default();
+        for PublicKey { name, key } in keys {
+            match trusted.0.insert(name.clone(), key) {
+                Some(other) if other != key => return Err(KeyError::Ambiguous(name)),
+                _ => {}
+            }
+        }
+        Ok(trusted)
+    }
+
+    /// Parses a list of public keys, one per line or separated by blanks; `#` begins a comment.
+    ///
+    /// # Errors
+    /// When one is malformed, or two have one name.
+    pub fn parse(text: &str) -> Result<Self, KeyError> {
+        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+        let keys: Result<Vec<PublicKey>, _> = lines.flat_map(str::split_whitespace).map(str::parse).collect();
+        Self::new(keys?)
+    }
+
+    /// Reads a file of public keys.
+    ///
+    /// # Errors
+    /// When it cannot be read, and as [`Self::parse`].
+    pub fn load(path: &Utf8Path) -> Result<Self, KeyError> {
+        Self::parse(&fs_err::read_to_string(path).map_err(KeyError::io("cannot read the trusted keys", path))?)
+    }
+
+    /// Trusts the keys of another list, too.
+    ///
+    /// # Errors
+    /// When two different keys have one name.
+    pub fn merge(self, other: Self) -> Result<Self, KeyError> {
+        let keys = self.0.into_iter().chain(other.0);
+        Self::new(keys.map(|(name, key)| PublicKey { name, key }))
+    }
+
+    /// Whether nobody is trusted, so that nothing can be read from any cache.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Verdict on a signature by the key of that name; `None` when the key is not trusted.
+    pub(crate) fn verify(&self, name: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
+        let key = self.0.get(name)?;
+        let signature = Signature::from_slice(signature);
+        Some(signature.is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()))
+    }
+}
+
+fn checked_name(name: &str) -> Result<String, KeyError> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+    match (1..=64).contains(&name.len()) && name.chars().all(plain) {
+        true => Ok(name.to_owned()),
+        false => Err(KeyError::Malformed(
+            "its name is not 1 to 64 letters, digits, `.`, `-` or `_`",
+        )),
+    }
+}
+
+fn split(text: &str) -> Result<(String, Vec<u8>), KeyError> {
+    let (name, base64) = text
+        .trim()
+        .split_once(':')
+        .ok_or(KeyError::Malformed("there is no `:` between name and key"))?;
+    let bytes = BASE64
+        .decode(base64)
+        .map_err(|_| KeyError::Malformed("what follows the `:` is not Base64"))?;
+    Ok((checked_name(name)?, bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(name: &str) -> SecretKey {
+        SecretKey::generate(name).expect("a name")
+    }
+
+    #[test]
+    fn a_key_survives_its_file_and_is_for_its_owner() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("key")).expect("UTF-8");
+        let secret = key("team-1");
+        secret.save(&path).expect("writes");
+        assert_eq!(SecretKey::load(&path).expect("reads").public(), secret.public());
+        assert!(matches!(secret.save(&path), Err(KeyError::Io { .. })), "never replaced");
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("chmod");
+        assert!(matches!(
+            SecretKey::load(&path),
+            Err(KeyError::Open { mode: 0o640, .. })
+        ));
+    }
+
+    #[test]
+    fn the_form_is_that_of_nix() {
+        // RFC 8032, 7.1, test 1: the secret's seed with its public key.
+        let text = "rfc:nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+        let secret: SecretKey = text.parse().expect("parses");
+        let public = secret.public().to_string();
+        assert_eq!(public, "rfc:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=");
+        assert_eq!(public.parse::<PublicKey>().expect("parses"), secret.public());
+        assert!(!format!("{secret:?}").contains("nWG"));
+    }
+
+    #[test]
+    fn what_is_no_key_is_refused_without_being_repeated() {
+        let secret = "k:nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2DXWpgBgrEKt9VL/tPJZAc6DuFy89qmIyWvAhpo9wdRGg==";
+        let zero = format!("k:{}", BASE64.encode([0; 32]));
+        for wrong in [secret, "", "k", "k:", "k:!", ":AAAA", "a b:AAAA", &zero] {
+            let error = wrong.parse::<PublicKey>().expect_err(wrong);
+            assert!(!error.to_string().contains("nWG"));
+        }
+        let swapped = "k:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURqdYbGd7/1aYLqESvSS7CzERElxaXsyaRlwO6wDHK5/YA==";
+        assert!(swapped.parse::<SecretKey>().is_err());
+    }
+
+    #[test]
+    fn trust_is_by_name_and_key() {
+        let (one, two) = (key("one"), key("two"));
+        let list = format!("# the team\n{}\n\n{} # CI\n", one.public(), two.public());
+        let trusted = TrustedKeys::parse(&list).expect("parses");
+        assert_eq!(trusted.verify("one", b"m", &one.sign(b"m")), Some(true));
+        assert_eq!(trusted.verify("one", b"m", &two.sign(b"m")), Some(false));
+        assert_eq!(trusted.verify("one", b"n", &one.sign(b"m")), Some(false));
+        assert_eq!(trusted.verify("one", b"m", b"short"), Some(false));
+        assert_eq!(trusted.verify("three", b"m", &one.sign(b"m")), None);
+        let clash = TrustedKeys::new([one.public(), key("one").public()]);
+        assert!(matches!(clash, Err(KeyError::Ambiguous(_))));
+        assert!(TrustedKeys::new([one.public(), one.public()]).is_ok());
+    }
+}
