@@ -23,7 +23,10 @@ pub enum ArchiveError {
     },
     /// It is cut short, or no archive at all.
     #[error("{archive} cannot be read as a tar archive")]
-    #[diagnostic(code(archive::damaged), help("it is damaged, or of another format; have it fetched again"))]
+    #[diagnostic(
+        code(archive::damaged),
+        help("it is damaged, or of another format; have it fetched again")
+    )]
     Damaged {
         /// The archive.
         archive: String,

@@ -29,12 +29,7 @@ pub struct Summary {
 /// # Errors
 /// When the archive breaks a rule of the policy or is damaged, and when the folder cannot be written. What was extracted
 /// until then stays: the caller throws the folder away.
-pub fn extract(
-    reader: impl Read,
-    name: &str,
-    into: &Utf8Path,
-    policy: Policy<'_>,
-) -> Result<Summary, ArchiveError> {
+pub fn extract(reader: impl Read, name: &str, into: &Utf8Path, policy: Policy<'_>) -> Result<Summary, ArchiveError> {
     let damaged = |source| ArchiveError::Damaged {
         archive: name.to_owned(),
         source,
@@ -111,13 +106,19 @@ impl Target<'_> {
             Step::File(path) => self.file(&path, entry)?,
             Step::Symlink(path, to) => {
                 let path = self.parent(&path)?;
-                fs_err::os::unix::fs::symlink(to, &path)
-                    .map_err(ArchiveError::write(self.name, "cannot create", &path))?;
+                fs_err::os::unix::fs::symlink(to, &path).map_err(ArchiveError::write(
+                    self.name,
+                    "cannot create",
+                    &path,
+                ))?;
             }
             Step::HardLink(path, to) => {
                 let path = self.parent(&path)?;
-                fs_err::hard_link(self.into.join(to), &path)
-                    .map_err(ArchiveError::write(self.name, "cannot link", &path))?;
+                fs_err::hard_link(self.into.join(to), &path).map_err(ArchiveError::write(
+                    self.name,
+                    "cannot link",
+                    &path,
+                ))?;
             }
         }
         self.summary.entries += 1;
@@ -186,8 +187,11 @@ impl Target<'_> {
 
     fn close(self) -> Result<Summary, ArchiveError> {
         for (path, mode) in self.folders.iter().rev() {
-            fs_err::set_permissions(path, std::fs::Permissions::from_mode(*mode))
-                .map_err(ArchiveError::write(self.name, "cannot change the permissions of", path))?;
+            fs_err::set_permissions(path, std::fs::Permissions::from_mode(*mode)).map_err(ArchiveError::write(
+                self.name,
+                "cannot change the permissions of",
+                path,
+            ))?;
         }
         Ok(self.summary)
     }

@@ -109,16 +109,37 @@ fn links_do_not_lead_out() {
     for to in ["/etc", "..", "../..", "a/../../..", "../a", "a/../b"] {
         assert_eq!(violation(&[(LINK, "l", to)], Policy::source()), outside(to));
     }
-    assert_eq!(violation(&[(LINK, "top/d/l", "../../x")], Policy { top: Some("top"), ..Policy::source() }), outside("../../x"));
+    assert_eq!(
+        violation(
+            &[(LINK, "top/d/l", "../../x")],
+            Policy {
+                top: Some("top"),
+                ..Policy::source()
+            }
+        ),
+        outside("../../x")
+    );
     // What goes through a link is not written, whatever it leads to.
     let through = |name: &str| Violation::Through(name.to_owned());
     for policy in [Policy::source(), Policy::file_system()] {
-        assert_eq!(violation(&[(FOLDER, "d", ""), (LINK, "l", "d"), (FILE, "l/x", "y")], policy), through("l"));
+        assert_eq!(
+            violation(&[(FOLDER, "d", ""), (LINK, "l", "d"), (FILE, "l/x", "y")], policy),
+            through("l")
+        );
         assert_eq!(violation(&[(FILE, "f", ""), (FILE, "f/x", "y")], policy), through("f"));
     }
-    assert_eq!(violation(&[(LINK, "l", "/etc"), (FILE, "l/x", "y")], Policy::file_system()), through("l"));
-    assert_eq!(violation(&[(LINK, "l", "f"), (FILE, "l", "y")], Policy::source()), Violation::Twice);
-    assert_eq!(violation(&[(LINK, "top/l", "f")], Policy::library("top")), Violation::Link("symbolic"));
+    assert_eq!(
+        violation(&[(LINK, "l", "/etc"), (FILE, "l/x", "y")], Policy::file_system()),
+        through("l")
+    );
+    assert_eq!(
+        violation(&[(LINK, "l", "f"), (FILE, "l", "y")], Policy::source()),
+        Violation::Twice
+    );
+    assert_eq!(
+        violation(&[(LINK, "top/l", "f")], Policy::library("top")),
+        Violation::Link("symbolic")
+    );
 }
 
 #[test]
@@ -128,10 +149,16 @@ fn hard_links_are_between_files_of_the_archive() {
         (vec![(FOLDER, "d", ""), (HARD, "l", "d")], "d"),
         (vec![(LINK, "s", "x"), (HARD, "l", "s")], "s"),
     ] {
-        assert_eq!(violation(&entries, Policy::source()), Violation::HardLink(to.to_owned()));
+        assert_eq!(
+            violation(&entries, Policy::source()),
+            Violation::HardLink(to.to_owned())
+        );
     }
     assert_eq!(violation(&[(HARD, "l", "../x")], Policy::source()), Violation::Upwards);
-    assert_eq!(violation(&[(HARD, "l", "/etc/passwd")], Policy::source()), Violation::Absolute);
+    assert_eq!(
+        violation(&[(HARD, "l", "/etc/passwd")], Policy::source()),
+        Violation::Absolute
+    );
     assert_eq!(
         violation(&[(FILE, "top/f", ""), (HARD, "top/l", "top/f")], Policy::library("top")),
         Violation::Link("hard")
@@ -145,13 +172,19 @@ fn devices_and_the_unknown_are_refused() {
         (EntryType::Block, "block device"),
         (EntryType::Fifo, "pipe"),
     ] {
-        assert_eq!(violation(&[(kind, "dev/x", "")], Policy::source()), Violation::Special(what));
+        assert_eq!(
+            violation(&[(kind, "dev/x", "")], Policy::source()),
+            Violation::Special(what)
+        );
         let skipped = run(&[(kind, "dev/x", ""), (FILE, "f", "y")], Policy::file_system());
         assert_eq!(skipped.result.expect("skipped").entries, 1);
         assert!(!skipped.into.join("dev/x").exists());
     }
     let unknown = EntryType::new(b'Z');
-    assert_eq!(violation(&[(unknown, "x", "")], Policy::source()), Violation::UnknownKind(b'Z'));
+    assert_eq!(
+        violation(&[(unknown, "x", "")], Policy::source()),
+        Violation::UnknownKind(b'Z')
+    );
 }
 
 #[test]
@@ -166,7 +199,10 @@ fn names_that_differ_by_case_are_refused_with_both() {
         let kept = run(&entries, Policy::file_system());
         assert!(kept.result.is_ok());
     }
-    assert_eq!(violation(&[(FILE, "f", ""), (FILE, "./f", "")], Policy::source()), Violation::Twice);
+    assert_eq!(
+        violation(&[(FILE, "f", ""), (FILE, "./f", "")], Policy::source()),
+        Violation::Twice
+    );
 }
 
 #[test]
@@ -181,7 +217,10 @@ fn amounts_are_bounded() {
     };
     let four = [(FILE, "a", ""), (FILE, "b", ""), (FILE, "c", ""), (FILE, "d", "")];
     assert_eq!(violation(&four, policy), Violation::TooMany(3));
-    assert_eq!(violation(&[(FILE, "a", "12345"), (FILE, "b", "123456")], policy), Violation::TooLarge(10));
+    assert_eq!(
+        violation(&[(FILE, "a", "12345"), (FILE, "b", "123456")], policy),
+        Violation::TooLarge(10)
+    );
 }
 
 #[test]
@@ -223,14 +262,20 @@ fn ten_thousand_files_in_one_folder() {
     let entries: Vec<_> = names.iter().map(|name| (FILE, name.as_str(), "y")).collect();
     let extracted = run(&entries, Policy::library("x"));
     assert_eq!(extracted.result.expect("extracted").entries, 10_000);
-    assert_eq!(std::fs::read_dir(extracted.into.join("x")).expect("listed").count(), 10_000);
+    assert_eq!(
+        std::fs::read_dir(extracted.into.join("x")).expect("listed").count(),
+        10_000
+    );
 }
 
 #[test]
 fn damage_is_told_from_hostility() {
     let whole = archive(&[(FILE, "a", &"x".repeat(2000))]);
     let folder = tempfile::tempdir().expect("a folder");
-    for (number, bytes) in [&whole[..700], &b"no archive at all, but long enough".repeat(40)].into_iter().enumerate() {
+    for (number, bytes) in [&whole[..700], &b"no archive at all, but long enough".repeat(40)]
+        .into_iter()
+        .enumerate()
+    {
         let into = Utf8PathBuf::from_path_buf(folder.path().join(number.to_string())).expect("UTF-8");
         let result = extract(bytes, "x.tar", &into, Policy::source());
         assert!(matches!(result, Err(ArchiveError::Damaged { .. })), "{result:?}");

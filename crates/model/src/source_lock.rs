@@ -237,7 +237,11 @@ dir = "."
             ("\"zlib-1.3.1.tar.gz\"", "\"--help\"", "begins with `-`"),
             ("\"zlib-1.3.1.tar.gz\"", "\"a\\nb\"", "control character"),
             ("debian:zlib/", "debian:-o/", "is not a place"),
-            ("debian:zlib/zlib_1.3.1.orig.tar.gz", "pypi:--index-url==1", "is not a place"),
+            (
+                "debian:zlib/zlib_1.3.1.orig.tar.gz",
+                "pypi:--index-url==1",
+                "is not a place",
+            ),
             ("debian:zlib/zlib_1.3.1.orig.tar.gz", "pypi:six==-1", "is not a place"),
             ("https://zlib.net", "ftp://zlib.net", "neither http nor https"),
             ("https://zlib.net", "https://-o.net", "has no host"),

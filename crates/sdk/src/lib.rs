@@ -18,6 +18,7 @@ pub mod archive;
 mod bootstrap;
 mod error;
 mod installation;
+mod mirror;
 mod releases;
 mod resolve;
 mod toolchain;

@@ -31,7 +31,10 @@ pub(crate) fn fetch(
         match place.fetch(file, store, downloader, task.as_ref()) {
             Ok(path) => {
                 if let Some((other, what)) = wrong {
-                    reporter.warn(&format!("{}: {other} has other bytes than are locked: {what}", file.file));
+                    reporter.warn(&format!(
+                        "{}: {other} has other bytes than are locked: {what}",
+                        file.file
+                    ));
                 }
                 task.finish(Outcome::Done);
                 return Ok(path);
@@ -273,7 +276,10 @@ mod tests {
             ("Content-Length: 5\r\n\r\nhallo", "its digest is"),
             ("Content-Length: 6\r\n\r\nhello!", "larger than 5 bytes"),
             ("Content-Length: 4\r\n\r\nhell", "announces 4 bytes"),
-            ("Content-Type: text/html\r\nContent-Length: 5\r\n\r\n<html", "a page for people"),
+            (
+                "Content-Type: text/html\r\nContent-Length: 5\r\n\r\n<html",
+                "a page for people",
+            ),
         ] {
             let server = Server::start(vec![answer(format!("HTTP/1.1 200 OK\r\n{answered}"))]);
             let (folder, result) = fetch_from(&server.url("x.tar"), "hello");
@@ -283,7 +289,9 @@ mod tests {
             assert!(text.contains(words), "{text}");
             assert!(text.contains("distro/packages/x/sources.toml"), "{text}");
             assert!(text.contains("./basalt sources lock x"), "{text}");
-            let objects = std::fs::read_dir(folder.path().join("objects")).expect("objects").count();
+            let objects = std::fs::read_dir(folder.path().join("objects"))
+                .expect("objects")
+                .count();
             assert_eq!(objects, 0);
         }
     }

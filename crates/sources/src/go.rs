@@ -5,68 +5,95 @@ use basalt_model::source_lock::GoModules;
 use basalt_process::{Command, tool};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sandbox::{Mount, Network};
-use basalt_store::{Store, StoreError};
+use basalt_store::{Store, StoreError, write};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{SourceSet, SourcesError, Tools};
 
 /// Variables that tell how a machine reaches its module proxy.
-const SETTINGS: &[&str] = &[
-    "GOPROXY",
-    "GONOPROXY",
-    "GOPRIVATE",
-    "GOINSECURE",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-];
+const SETTINGS: &[&str] = &["GOPROXY", "GONOPROXY", "GOPRIVATE", "GOINSECURE"];
+/// Variables of proxies, each of them in upper or in lower case.
+const PROXIES: &[&str] = &["https_proxy", "http_proxy", "no_proxy"];
 /// Where Debian's Go is, in the SDK.
 const GO: &str = "/usr/lib/go-1.27/bin/go";
 
-/// The digest of what is fetched: `go.mod` and `go.sum` decide it, with the program's own files that import it.
-pub(crate) fn key(set: &SourceSet, modules: &GoModules, _tools: &Tools) -> Result<Digest, SourcesError> {
-    let mut hasher = Hasher::new();
-    hasher.fact("go modules", "2");
-    let folder = set.folder.join(&modules.dir);
-    for name in ["go.mod", "go.sum"] {
-        let path = folder.join(name);
-        // A module without dependencies has no go.sum.
-        if name == "go.sum" && !path.exists() {
-            continue;
-        }
-        hasher.fact(name, set.read(&path)?);
-    }
-    Ok(hasher.finish())
+/// Go modules of a package: the text of its `go.mod` and `go.sum`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoSource {
+    module: Vec<u8>,
+    /// A module without dependencies has none.
+    sums: Option<Vec<u8>>,
 }
 
-/// The module cache, filled by the SDK's Go through the machine's proxy. `go.sum` is checked by Go for every module.
-pub(crate) fn fetch(
-    set: &SourceSet,
-    modules: &GoModules,
-    store: &Store,
-    tools: &Tools,
-    reporter: &dyn Reporter,
-) -> Result<Utf8PathBuf, SourcesError> {
-    let key = key(set, modules, tools)?;
-    store.tree_or_make(&key, |tree| {
-        let task = reporter.task(&format!("{}: Go modules", set.package), Unit::Items, None);
+impl GoSource {
+    pub(crate) fn read(set: &SourceSet, modules: &GoModules) -> Result<Self, SourcesError> {
+        let folder = set.folder().join(&modules.dir);
+        let sums = folder.join("go.sum");
+        Ok(Self {
+            module: set.read(&folder.join("go.mod"))?,
+            sums: sums.exists().then(|| set.read(&sums)).transpose()?,
+        })
+    }
+
+    /// Digest of what decides which modules are fetched.
+    pub fn key(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.fact("go modules", "2").fact("go.mod", &self.module);
+        if let Some(sums) = &self.sums {
+            hasher.fact("go.sum", sums);
+        }
+        hasher.finish()
+    }
+
+    /// Text of go.mod.
+    pub fn go_mod(&self) -> &[u8] {
+        &self.module
+    }
+
+    /// Text of go.sum, where there is one.
+    pub fn go_sum(&self) -> Option<&[u8]> {
+        self.sums.as_deref()
+    }
+
+    /// The module cache as a tree of the store.
+    pub(crate) fn fetch(
+        &self,
+        set: &SourceSet,
+        store: &Store,
+        tools: &Tools,
+        reporter: &dyn Reporter,
+    ) -> Result<Utf8PathBuf, SourcesError> {
+        store.tree_or_make(&self.key(), |tree| {
+            self.fill(tree, set.package(), store, tools, reporter)
+        })
+    }
+
+    /// Fills `tree`, which is empty, with the module cache: by the SDK's Go, through the machine's proxy. Go checks every
+    /// module against go.sum.
+    ///
+    /// # Errors
+    /// When a module cannot be had, or is not what go.sum says.
+    pub fn fill(
+        &self,
+        tree: &Utf8Path,
+        package: &str,
+        store: &Store,
+        tools: &Tools,
+        reporter: &dyn Reporter,
+    ) -> Result<(), SourcesError> {
+        let task = reporter.task(&format!("{package}: Go modules"), Unit::Items, None);
         let workspace = store.workspace()?;
         let module = workspace.path().join("module");
-        copy_module(&set.folder.join(&modules.dir), &module)?;
-        let mut sandbox = tools
-            .sdk
-            .sandbox()
+        self.write(&module)?;
+        let bind = |from: Utf8PathBuf, to: &str| Mount::Bind {
+            from,
+            to: to.into(),
+            writable: true,
+        };
+        let mut sandbox = (tools.sdk.sandbox())
             .network(Network::Inherited)
-            .mount(Mount::Bind {
-                from: module,
-                to: "/module".into(),
-                writable: true,
-            })
-            .mount(Mount::Bind {
-                from: tree.to_owned(),
-                to: "/cache".into(),
-                writable: true,
-            })
+            .mount(bind(module, "/module"))
+            .mount(bind(tree.to_owned(), "/cache"))
             .env("GOMODCACHE", "/cache")
             .env("GOFLAGS", "-mod=readonly -modcacherw")
             .env("GOTOOLCHAIN", "local")
@@ -82,7 +109,7 @@ pub(crate) fn fetch(
         }
         let failed = |source| SourcesError::Modules {
             what: "Go modules",
-            package: set.package.clone(),
+            package: package.to_owned(),
             source: Box::new(source),
         };
         sandbox.command(GO, ["mod", "download"]).output().map_err(failed)?;
@@ -90,7 +117,15 @@ pub(crate) fn fetch(
         trim(tree)?;
         task.finish(Outcome::Done);
         Ok(())
-    })
+    }
+
+    fn write(&self, folder: &Utf8Path) -> Result<(), StoreError> {
+        write::atomically(&folder.join("go.mod"), &self.module)?;
+        match &self.sums {
+            Some(sums) => write::atomically(&folder.join("go.sum"), sums),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Without the archives, a module cache is half the size. Their digests and `.mod` files stay: Go asks for them.
@@ -110,30 +145,42 @@ fn trim(tree: &Utf8Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-fn copy_module(from: &Utf8Path, to: &Utf8Path) -> Result<(), StoreError> {
-    fs_err::create_dir_all(to).map_err(StoreError::io("cannot create", to))?;
-    for name in ["go.mod", "go.sum"] {
-        let file = from.join(name);
-        if file.exists() {
-            fs_err::copy(&file, to.join(name)).map_err(StoreError::io("cannot copy", &file))?;
-        }
-    }
-    Ok(())
-}
-
 /// The machine's settings: its variables, else those that its own Go tells.
 fn settings() -> Vec<(String, String)> {
     let from_go = |name: &str| {
         let told = Command::tool(tool::GO).args(["env", name]).output().ok()?.text();
         (!told.is_empty()).then_some(told)
     };
-    SETTINGS
-        .iter()
-        .filter_map(|name| {
-            let value = std::env::var(name)
-                .ok()
-                .or_else(|| if name.starts_with("GO") { from_go(name) } else { None });
-            value.map(|value| ((*name).to_owned(), value))
-        })
-        .collect()
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let go = SETTINGS.iter().filter_map(|name| {
+        let value = variable(name).or_else(|| from_go(name));
+        value.map(|value| ((*name).to_owned(), value))
+    });
+    go.chain(proxies(variable)).collect()
+}
+
+/// Proxies in both spellings, whichever of them is set: Go and the programs that it calls each read another one.
+fn proxies(variable: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let both = |name: &&str| {
+        let upper = name.to_ascii_uppercase();
+        let value = variable(name).or_else(|| variable(&upper))?;
+        Some([((*name).to_owned(), value.clone()), (upper, value)])
+    };
+    PROXIES.iter().filter_map(both).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_given_in_both_spellings() {
+        let only = |known: &'static str| move |name: &str| (name == known).then(|| "http://p:1".to_owned());
+        for known in ["https_proxy", "HTTPS_PROXY"] {
+            let given = proxies(only(known));
+            let names: Vec<_> = given.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["https_proxy", "HTTPS_PROXY"]);
+            assert!(given.iter().all(|(_, value)| value == "http://p:1"));
+        }
+    }
 }

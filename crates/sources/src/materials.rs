@@ -5,7 +5,7 @@ use basalt_model::source_lock::LockedFile;
 use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
-use crate::{SourceSet, SourcesError, Tools, repository};
+use crate::{SourceSet, SourcesError, Tools};
 
 /// A file that goes into a build, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,19 +64,23 @@ impl SourceSet {
     /// # Errors
     /// When a file of the repository is not there.
     pub fn materials(&self, tools: &Tools) -> Result<Vec<Material>, SourcesError> {
-        let mut materials: Vec<_> = self.lock.files.iter().map(Material::of_locked).collect();
-        let mut add = |path: &Utf8Path, name: String| -> Result<(), SourcesError> {
-            materials.push(Material::named(name, &self.read(path)?));
-            Ok(())
+        let mut materials: Vec<_> = self.lock().files.iter().map(Material::of_locked).collect();
+        let of_digest = |name: String, sha256| Material {
+            name,
+            url: None,
+            repack_of: None,
+            sha256,
         };
         // The locks of Go modules lie in the package's folder, which is listed by itself.
-        for locked in &self.lock.cargo {
-            add(&self.folder.join(&locked.lock), plain(locked.lock.as_str()))?;
+        for crates in self.cargo() {
+            materials.push(of_digest(plain(crates.lock().as_str()), crates.lock_digest()));
         }
-        for tree in &self.lock.trees {
-            for path in repository::list(self, tree, tools)? {
-                add(&tools.root.join(&path), path.to_string())?;
-            }
+        for tree in self.trees(&tools.root)? {
+            materials.extend(
+                tree.files
+                    .iter()
+                    .map(|file| of_digest(file.path.to_string(), file.sha256)),
+            );
         }
         Ok(materials)
     }

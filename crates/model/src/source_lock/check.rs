@@ -64,10 +64,7 @@ pub(super) fn lock(raw: raw::SourceLock) -> Result<SourceLock, Problem> {
     Ok(lock)
 }
 
-fn checked(
-    text: Spanned<String>,
-    rule: impl FnOnce(&str) -> Result<(), String>,
-) -> Result<Spanned<String>, Problem> {
+fn checked(text: Spanned<String>, rule: impl FnOnce(&str) -> Result<(), String>) -> Result<Spanned<String>, Problem> {
     match rule(text.get_ref()) {
         Ok(()) => Ok(text),
         Err(message) => Err(Problem {
@@ -87,7 +84,10 @@ impl Names {
             return Ok(name.into_inner());
         }
         Err(Problem {
-            message: format!("`{}` is the name of two sources (case does not tell them apart)", name.get_ref()),
+            message: format!(
+                "`{}` is the name of two sources (case does not tell them apart)",
+                name.get_ref()
+            ),
             place: name.span(),
         })
     }
@@ -108,7 +108,9 @@ pub fn file_name(name: &str) -> Result<(), String> {
 fn word(text: &str, longest: usize) -> Result<(), String> {
     let shown = text.escape_debug();
     if text.starts_with('-') {
-        Err(format!("`{shown}` begins with `-`: programs would take it for an option"))
+        Err(format!(
+            "`{shown}` begins with `-`: programs would take it for an option"
+        ))
     } else if text.chars().any(char::is_control) {
         Err(format!("`{shown}` has a control character in it"))
     } else if text.len() > longest {
@@ -120,7 +122,10 @@ fn word(text: &str, longest: usize) -> Result<(), String> {
 
 fn relative(path: &str) -> Result<(), String> {
     if path.is_empty() || path.starts_with('/') {
-        return Err(format!("`{}` is empty or absolute; a relative path is expected", path.escape_debug()));
+        return Err(format!(
+            "`{}` is empty or absolute; a relative path is expected",
+            path.escape_debug()
+        ));
     }
     word(path, LONGEST_PATH)?;
     let mut parts = Utf8Path::new(path).components();
@@ -132,7 +137,10 @@ fn relative(path: &str) -> Result<(), String> {
 
 fn inside(path: &str, folder: &str) -> Result<(), String> {
     relative(path)?;
-    if Utf8Path::new(path).components().any(|part| part == Utf8Component::ParentDir) {
+    if Utf8Path::new(path)
+        .components()
+        .any(|part| part == Utf8Component::ParentDir)
+    {
         return Err(format!("`{path}` leads out of {folder}"));
     }
     Ok(())

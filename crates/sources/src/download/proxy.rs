@@ -30,7 +30,10 @@ impl Proxies {
             http: set("http_proxy"),
             https: set("https_proxy"),
             all: set("all_proxy"),
-            except: except.split(',').map(|entry| entry.trim().to_ascii_lowercase()).collect(),
+            except: except
+                .split(',')
+                .map(|entry| entry.trim().to_ascii_lowercase())
+                .collect(),
         }
     }
 

@@ -78,7 +78,10 @@ impl Drop for Server {
 impl Client<'_> {
     /// The first byte that is asked for.
     pub(crate) fn from(&self) -> Option<usize> {
-        let line = self.request.lines().find(|line| line.to_ascii_lowercase().starts_with("range:"))?;
+        let line = self
+            .request
+            .lines()
+            .find(|line| line.to_ascii_lowercase().starts_with("range:"))?;
         line.split("bytes=").nth(1)?.trim_end_matches('-').trim().parse().ok()
     }
 
@@ -128,7 +131,11 @@ pub(crate) fn answer(text: impl Into<Vec<u8>>) -> Step {
 pub(crate) fn file(content: &'static [u8], etag: &'static str) -> Step {
     Box::new(move |client| {
         let from = client.from().unwrap_or(0);
-        let tag = if etag.is_empty() { String::new() } else { format!("ETag: {etag}\r\n") };
+        let tag = if etag.is_empty() {
+            String::new()
+        } else {
+            format!("ETag: {etag}\r\n")
+        };
         let head = match client.from() {
             Some(from) => format!(
                 "HTTP/1.1 206 Partial Content\r\n{tag}Content-Range: bytes {from}-{}/{}\r\nContent-Length: {}\r\n\r\n",
@@ -147,7 +154,11 @@ pub(crate) fn file(content: &'static [u8], etag: &'static str) -> Step {
 pub(crate) fn cut(content: &'static [u8], after: usize, etag: &'static str) -> Step {
     Box::new(move |client| {
         let from = client.from().unwrap_or(0);
-        let tag = if etag.is_empty() { String::new() } else { format!("ETag: {etag}\r\n") };
+        let tag = if etag.is_empty() {
+            String::new()
+        } else {
+            format!("ETag: {etag}\r\n")
+        };
         let length = content.len() - from;
         let head = if client.from().is_some() {
             format!(

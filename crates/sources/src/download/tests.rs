@@ -53,7 +53,11 @@ fn whole(fetched: &Fetched) -> &Received {
 
 #[test]
 fn a_cut_is_resumed_where_it_was() {
-    let server = Server::start(vec![cut(CONTENT, 10, "\"a\""), cut(CONTENT, 5, "\"a\""), file(CONTENT, "\"a\"")]);
+    let server = Server::start(vec![
+        cut(CONTENT, 10, "\"a\""),
+        cut(CONTENT, 5, "\"a\""),
+        file(CONTENT, "\"a\""),
+    ]);
     let fetched = fetch(&server, locked());
     assert!(whole(&fetched).resumed);
     let requests = server.requests();
@@ -144,9 +148,17 @@ fn a_trickle_is_given_up() {
         total_attempts: 2,
         ..limits()
     };
-    let fetched = fetch_with(&downloader(limits), server.url("file"), Size::Locked(1_000_000), &Silent);
+    let fetched = fetch_with(
+        &downloader(limits),
+        server.url("file"),
+        Size::Locked(1_000_000),
+        &Silent,
+    );
     let error = fetched.result.expect_err("a trickle").to_string();
-    assert!(error.contains("bytes per second, at least 1000 are expected"), "{error}");
+    assert!(
+        error.contains("bytes per second, at least 1000 are expected"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -171,7 +183,10 @@ fn an_endless_body_ends_at_the_cap() {
 
 #[test]
 fn a_wrong_length_is_refused_before_the_body() {
-    for (length, words) in [(37, "larger than 36 bytes"), (35, "announces 35 bytes, 36 were expected")] {
+    for (length, words) in [
+        (37, "larger than 36 bytes"),
+        (35, "announces 35 bytes, 36 were expected"),
+    ] {
         let server = Server::start(vec![Box::new(move |client| {
             client.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n"))?;
             client.hang();
@@ -221,7 +236,11 @@ fn what_will_not_change_is_asked_once() {
 
 #[test]
 fn redirects_are_followed_and_counted() {
-    let to = |path: &str| answer(format!("HTTP/1.1 302 Found\r\nLocation: {path}\r\nContent-Length: 0\r\n\r\n"));
+    let to = |path: &str| {
+        answer(format!(
+            "HTTP/1.1 302 Found\r\nLocation: {path}\r\nContent-Length: 0\r\n\r\n"
+        ))
+    };
     let server = Server::start(vec![to("/a"), to("b?x=1"), file(CONTENT, "")]);
     let fetched = fetch(&server, locked());
     assert_eq!(whole(&fetched).url, server.url("b?x=1"));
@@ -273,12 +292,18 @@ fn nobody_listens() {
 
 #[test]
 fn a_proxy_is_asked_for_the_connection() {
-    let server = Server::start(vec![answer("HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n")]);
+    let server = Server::start(vec![answer(
+        "HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 0\r\n\r\n",
+    )]);
     let through = Downloader {
         proxies: Proxies::from_variables(&[("https_proxy", &server.url(""))]),
         ..downloader(limits())
     };
     let fetched = fetch_with(&through, "https://upstream.invalid/x".to_owned(), locked(), &Silent);
     assert!(fetched.result.is_err());
-    assert!(server.requests()[0].starts_with("CONNECT upstream.invalid:443"), "{:?}", server.requests());
+    assert!(
+        server.requests()[0].starts_with("CONNECT upstream.invalid:443"),
+        "{:?}",
+        server.requests()
+    );
 }

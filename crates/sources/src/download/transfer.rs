@@ -321,7 +321,12 @@ mod tests {
     fn a_part_must_fit() {
         for (head, asked, validator, expected) in [
             (part(5, Some(9), None), Some(5), None, Answer::Continues(Some(9))),
-            (part(5, None, Some("\"a\"")), Some(5), Some("\"a\""), Answer::Continues(None)),
+            (
+                part(5, None, Some("\"a\"")),
+                Some(5),
+                Some("\"a\""),
+                Answer::Continues(None),
+            ),
             (part(5, None, None), Some(5), Some("\"a\""), Answer::Continues(None)),
             (part(5, None, Some("\"b\"")), Some(5), Some("\"a\""), Answer::Unfit),
             (part(4, None, None), Some(5), None, Answer::Unfit),

@@ -121,12 +121,22 @@ mod tests {
     #[test]
     fn https_is_never_left() {
         let to = |from, location| redirect(from, Some(location));
-        assert_eq!(to("http://a.example/", "https://a.example/b").expect("upgraded"), "https://a.example/b");
-        assert_eq!(to("https://a.example/x/y", "z").expect("followed"), "https://a.example/x/z");
+        assert_eq!(
+            to("http://a.example/", "https://a.example/b").expect("upgraded"),
+            "https://a.example/b"
+        );
+        assert_eq!(
+            to("https://a.example/x/y", "z").expect("followed"),
+            "https://a.example/x/z"
+        );
         for (from, location, words) in [
             ("https://a.example/", "http://a.example/b", "from https to http"),
             ("HTTPS://a.example/", "HTTP://a.example/b", "from https to http"),
-            ("https://a.example/", "file://localhost/etc/passwd", "neither http nor https"),
+            (
+                "https://a.example/",
+                "file://localhost/etc/passwd",
+                "neither http nor https",
+            ),
             ("https://a.example/", "http://", "not a URL"),
         ] {
             let error = to(from, location).expect_err(location).to_string();
