@@ -42,6 +42,7 @@ pub fn extract(reader: impl Read, name: &str, into: &Utf8Path, policy: Policy<'_
         policy,
         summary: Summary::default(),
         folders: Vec::new(),
+        last_parent: Utf8PathBuf::new(),
     };
     for entry in archive.entries().map_err(damaged)? {
         let mut entry = entry.map_err(damaged)?;
@@ -92,6 +93,8 @@ struct Target<'a> {
     summary: Summary,
     /// Folders with the modes that they get in the end: some may not be written to.
     folders: Vec<(Utf8PathBuf, u32)>,
+    /// The folder that was made or seen last: most entries are in the same one as those before them.
+    last_parent: Utf8PathBuf,
 }
 
 impl Target<'_> {
@@ -127,7 +130,8 @@ impl Target<'_> {
 
     fn file<R: Read>(&mut self, path: &Utf8Path, entry: &mut tar::Entry<'_, R>) -> Result<(), ArchiveError> {
         let path = self.parent(path)?;
-        let write = |what, path| ArchiveError::write(self.name, what, path);
+        let name = self.name;
+        let write = |what, path| ArchiveError::write(name, what, path);
         let mode = self.mode(entry, false)?;
         let mut file = fs_err::OpenOptions::new()
             .write(true)
@@ -159,10 +163,13 @@ impl Target<'_> {
     }
 
     /// Where a path comes to lie; its folder is made where the archive has no entry for it.
-    fn parent(&self, path: &Utf8Path) -> Result<Utf8PathBuf, ArchiveError> {
+    fn parent(&mut self, path: &Utf8Path) -> Result<Utf8PathBuf, ArchiveError> {
         let path = self.into.join(path);
-        if let Some(parent) = path.parent() {
+        if let Some(parent) = path.parent()
+            && parent != self.last_parent
+        {
             fs_err::create_dir_all(parent).map_err(ArchiveError::write(self.name, "cannot create", parent))?;
+            self.last_parent = parent.to_owned();
         }
         Ok(path)
     }

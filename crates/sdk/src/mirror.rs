@@ -116,17 +116,14 @@ fn is_named_debian(site: &str) -> bool {
 
 /// URLs that a site of apt's stands for: itself, or what its list of mirrors has (apt-transport-mirror(1)).
 fn resolve(site: &str) -> Vec<String> {
-    let Some(list) = site.strip_prefix("mirror+file:") else {
-        let usable = ["http://", "https://", "file:/", "copy:/"];
-        return match usable.iter().any(|scheme| site.starts_with(scheme)) {
-            true => vec![site.to_owned()],
-            // Lists of mirrors on servers, CDs, transports of packages that we do not know.
-            false => Vec::new(),
-        };
-    };
-    std::fs::read_to_string(list)
-        .map(|text| listed(&text))
-        .unwrap_or_default()
+    if let Some(list) = site.strip_prefix("mirror+file:") {
+        return std::fs::read_to_string(list)
+            .map(|text| listed(&text))
+            .unwrap_or_default();
+    }
+    // Others are lists of mirrors on servers, CDs, transports of packages that we do not know.
+    let usable = ["http://", "https://", "file:/", "copy:/"].iter().any(|scheme| site.starts_with(scheme));
+    usable.then(|| site.to_owned()).into_iter().collect()
 }
 
 /// Mirrors of a list: one line each, with facts after a tab, those with the lowest `priority:` first.

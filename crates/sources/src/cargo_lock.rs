@@ -104,7 +104,7 @@ fn file(package: &Package) -> Result<Option<CrateFile>, String> {
     Ok(Some(CrateFile {
         name: package.name.clone(),
         version: package.version.clone(),
-        sha256: checksum.parse().map_err(|error| format!("{full}: {error}"))?,
+        sha256: checksum.parse::<Digest>().map_err(|error| format!("{full}: {error}"))?,
     }))
 }
 

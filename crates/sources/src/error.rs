@@ -43,7 +43,7 @@ pub enum SourcesError {
     },
     /// No place had it.
     #[error(
-        "{file}, a source of {package}, cannot be had from any of its places:{}",
+        "{file}, a source of {package} ({lock}), cannot be had from any of its places:{}",
         listed(attempts)
     )]
     #[diagnostic(
@@ -57,6 +57,8 @@ pub enum SourcesError {
         package: String,
         /// The file.
         file: String,
+        /// The lock that names it.
+        lock: Utf8PathBuf,
         /// Each place with what went wrong there.
         attempts: Vec<(String, String)>,
     },

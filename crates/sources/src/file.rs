@@ -60,6 +60,7 @@ pub(crate) fn fetch(
         None => SourcesError::Nowhere {
             package: set.package().to_owned(),
             file: file.file.clone(),
+            lock: set.lock_path(),
             attempts,
         },
     })

@@ -94,6 +94,7 @@ fn get(
     Err(SourcesError::Nowhere {
         package: folder.file_name().unwrap_or_default().to_owned(),
         file: name.to_owned(),
+        lock: folder.join("sources.toml"),
         attempts,
     })
 }

@@ -38,7 +38,7 @@ impl Default for Limits {
             idle: Duration::from_secs(30),
             rate_window: Duration::from_secs(60),
             minimum_rate: 1024,
-            attempts: 5,
+            attempts: 4,
             total_attempts: 30,
             first_pause: Duration::from_secs(1),
             longest_pause: Duration::from_secs(60),

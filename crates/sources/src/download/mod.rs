@@ -180,7 +180,8 @@ impl Downloader {
             .timeout_connect(Some(limits.connect))
             .timeout_send_request(Some(limits.first_byte))
             .timeout_recv_response(Some(limits.first_byte))
-            .timeout_per_read(Some(limits.idle.max(limits.first_byte)))
+            // Only in case: a transfer watches over its body itself, and closes the connection.
+            .timeout_per_read(Some(limits.idle.max(limits.first_byte) * 2))
             .user_agent(concat!("basalt/", env!("CARGO_PKG_VERSION")));
         Ok(config.build().new_agent())
     }

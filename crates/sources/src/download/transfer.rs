@@ -115,7 +115,8 @@ impl<'t> Transfer<'t> {
                         }
                     }
                     self.admit(whole)?;
-                    self.validator.clone_from(&found.validator);
+                    // A part may come without one; that of the whole is still good then.
+                    self.validator = found.validator.clone().or(self.validator.take());
                     head = Some(found);
                 }
                 Some(Event::Data(bytes)) => self.take(&bytes)?,
@@ -201,6 +202,7 @@ impl<'t> Transfer<'t> {
             self.hasher = Hasher::new();
             self.received = 0;
         }
+        self.validator = None;
         self.resumed = false;
         Ok(())
     }
@@ -210,7 +212,6 @@ impl<'t> Transfer<'t> {
         let error = self.cut(None, "the server cannot go on from there".to_owned());
         self.restart()?;
         self.from_start = true;
-        self.validator = None;
         Ok(error)
     }
 

@@ -170,7 +170,7 @@ mod tests {
         #[test]
         fn pages_of_strangers_do_no_harm(page in "(<a |<A\n|href|=|\"|'|>|</a>|x|&amp;|<|ä| ){0,40}") {
             for listed in anchors(&page) {
-                proptest::prop_assert!(!listed.url.contains(">\""));
+                proptest::prop_assert!(listed.url.len() + listed.filename.len() < page.len());
             }
         }
     }
