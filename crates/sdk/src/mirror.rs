@@ -122,7 +122,9 @@ fn resolve(site: &str) -> Vec<String> {
             .unwrap_or_default();
     }
     // Others are lists of mirrors on servers, CDs, transports of packages that we do not know.
-    let usable = ["http://", "https://", "file:/", "copy:/"].iter().any(|scheme| site.starts_with(scheme));
+    let usable = ["http://", "https://", "file:/", "copy:/"]
+        .iter()
+        .any(|scheme| site.starts_with(scheme));
     usable.then(|| site.to_owned()).into_iter().collect()
 }
 

@@ -146,6 +146,7 @@ impl Downloader {
             let connection = Connection::open(ask, self.agent(&url)?, self.limits)?;
             match transfer.run(&connection, &self.limits, || self.check())? {
                 transfer::End::Complete { content_type } => return Ok((url, content_type)),
+                transfer::End::Again => {}
                 transfer::End::Moved { location } => url = url::redirect(&url, location.as_deref())?,
             }
         }

@@ -196,7 +196,10 @@ fn a_wrong_length_is_refused_before_the_body() {
         let error = fetch(&server, locked()).result.expect_err("refused");
         assert!(error.to_string().contains(words), "{error}");
         assert!(error.is_other_content());
-        assert!(started.elapsed() < Duration::from_secs(5), "it does not wait for the body");
+        assert!(
+            started.elapsed() < Duration::from_secs(5),
+            "it does not wait for the body"
+        );
     }
     // Announces more than it sends.
     let server = Server::start(vec![answer("HTTP/1.1 200 OK\r\nContent-Length: 36\r\n\r\nabc")]);

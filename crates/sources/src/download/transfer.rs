@@ -30,8 +30,14 @@ pub(super) struct Transfer<'t> {
 /// End of an exchange that is no failure.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum End {
-    Complete { content_type: String },
-    Moved { location: Option<String> },
+    Complete {
+        content_type: String,
+    },
+    Moved {
+        location: Option<String>,
+    },
+    /// The server cannot go on where we were: it is to be asked for the whole.
+    Again,
 }
 
 /// What a response's header means for a transfer that has `received` bytes.
@@ -104,7 +110,11 @@ impl<'t> Transfer<'t> {
                         Answer::Refused { status, retry_after } => {
                             return Err(DownloadError::Status { status, retry_after });
                         }
-                        Answer::Unfit => return Err(self.start_over()?),
+                        Answer::Unfit => {
+                            self.restart()?;
+                            self.from_start = true;
+                            return Ok(End::Again);
+                        }
                         Answer::Begins(length) => {
                             self.restart()?;
                             whole = length;
@@ -207,14 +217,6 @@ impl<'t> Transfer<'t> {
         Ok(())
     }
 
-    /// Forgets what has come, and that one can go on from it. The error is what the next attempt follows.
-    fn start_over(&mut self) -> Result<DownloadError, DownloadError> {
-        let error = self.cut(None, "the server cannot go on from there".to_owned());
-        self.restart()?;
-        self.from_start = true;
-        Ok(error)
-    }
-
     pub(super) fn finish(self, url: String, content_type: String) -> Received {
         Received {
             sha256: self.hasher.finish(),
@@ -238,7 +240,12 @@ fn answer(head: &Head, asked_from: Option<u64>, validator: Option<&str>) -> Answ
                 };
                 if same { Answer::Continues(whole) } else { Answer::Unfit }
             }
-            _ => Answer::Unfit,
+            (_, Some(_)) => Answer::Unfit,
+            // A part that nobody has asked for.
+            (_, None) => Answer::Refused {
+                status: head.status,
+                retry_after: None,
+            },
         },
         416 if asked_from.is_some() => Answer::Unfit,
         301 | 302 | 303 | 307 | 308 => Answer::Moved(head.location.clone()),
@@ -331,7 +338,6 @@ mod tests {
             (part(5, None, None), Some(5), Some("\"a\""), Answer::Continues(None)),
             (part(5, None, Some("\"b\"")), Some(5), Some("\"a\""), Answer::Unfit),
             (part(4, None, None), Some(5), None, Answer::Unfit),
-            (part(0, None, None), None, None, Answer::Unfit),
         ] {
             assert_eq!(answer(&head, asked, validator), expected, "{head:?}");
         }
@@ -341,7 +347,7 @@ mod tests {
         };
         assert_eq!(answer(&status(200), Some(5), None), Answer::Begins(None));
         assert_eq!(answer(&status(416), Some(5), None), Answer::Unfit);
-        for refused in [204, 304, 404, 416, 500] {
+        for refused in [204, 206, 304, 404, 416, 500] {
             let answer = answer(&status(refused), None, None);
             assert!(matches!(answer, Answer::Refused { status, .. } if status == refused));
         }

@@ -79,7 +79,8 @@ pub(super) fn scheme(url: &str) -> String {
 /// the way could put in what he likes.
 pub(super) fn redirect(from: &str, location: Option<&str>) -> Result<String, DownloadError> {
     let location = location.unwrap_or_default();
-    let to = resolve(from, location).ok_or_else(|| DownloadError::Redirect {
+    let to = resolve(from, location).filter(|_| !location.is_empty());
+    let to = to.ok_or_else(|| DownloadError::Redirect {
         from: from.to_owned(),
         reason: format!("its target `{}` is not a URL", location.escape_debug()),
     })?;
