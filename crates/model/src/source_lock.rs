@@ -1,4 +1,12 @@
 //! `sources.toml`: what a package is made from, exactly.
+//!
+//! Text is read into [`raw`] types, which know where everything stands; [`check`] has the rules for names, paths and URLs.
+//! A [`SourceLock`] has passed them: its names can be joined to folders and given to programs.
+
+mod check;
+mod raw;
+
+pub use check::file_name as check_file_name;
 
 use std::str::FromStr;
 
@@ -10,26 +18,20 @@ use thiserror::Error;
 use crate::digest::Digest;
 
 /// The sources of one package.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SourceLock {
     /// Files that are downloaded.
-    #[serde(default, rename = "file")]
     pub files: Vec<LockedFile>,
     /// Go modules.
-    #[serde(default, rename = "go")]
     pub go: Vec<GoModules>,
     /// Crates.
-    #[serde(default, rename = "cargo")]
     pub cargo: Vec<Crates>,
     /// Files of this repository.
-    #[serde(default, rename = "tree")]
     pub trees: Vec<RepositoryFiles>,
 }
 
 /// A file that is downloaded: the digest decides, not the place.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LockedFile {
     /// Its name for the spec.
     pub file: String,
@@ -40,35 +42,29 @@ pub struct LockedFile {
     /// Upstream's release.
     pub url: String,
     /// Whether the bytes are a distribution's repack of what is at `url`, which then has another digest.
-    #[serde(default)]
     pub repack: bool,
     /// Other places of the same bytes.
-    #[serde(default)]
     pub alternatives: Vec<Alternative>,
 }
 
 /// Modules that a `go.mod` and `go.sum` in the package's folder name, as a module cache.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GoModules {
     /// The folder of the two files, below the package's.
     pub dir: Utf8PathBuf,
 }
 
-/// Crates that a `Cargo.lock` names, as `cargo vendor` lays them out.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// Crates that a `Cargo.lock` names, as a directory source of cargo.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Crates {
     /// The lock, below the package's folder or above it.
     pub lock: Utf8PathBuf,
     /// Only what this package of the workspace needs.
-    #[serde(default)]
     pub package: Option<String>,
 }
 
 /// Files of this repository, as a folder.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RepositoryFiles {
     /// The folder's name for the spec.
     pub name: String,
@@ -87,10 +83,12 @@ pub enum Alternative {
         /// The file in its folder of the pool.
         file: String,
     },
-    /// `pypi:<project>==<version>`: the source distribution, by pip.
+    /// `pypi:<project>==<version>`: the source distribution, as a file of the Python package index.
     Pypi {
-        /// What pip is asked for.
-        requirement: String,
+        /// The project's name, as it is written.
+        project: String,
+        /// Its version, as it is written.
+        version: String,
     },
 }
 
@@ -118,20 +116,32 @@ impl FromStr for Alternative {
         match text.split_once(':') {
             Some(("debian", rest)) => {
                 let (package, file) = rest.split_once('/').ok_or_else(wrong)?;
-                if package.is_empty() || file.is_empty() || file.contains('/') {
-                    return Err(wrong());
-                }
-                Ok(Self::Debian {
+                let valid = is_word(package) && check::file_name(file).is_ok();
+                valid.then(|| Self::Debian {
                     package: package.to_owned(),
                     file: file.to_owned(),
                 })
             }
-            Some(("pypi", requirement)) if requirement.contains("==") => Ok(Self::Pypi {
-                requirement: requirement.to_owned(),
-            }),
-            _ => Err(wrong()),
+            Some(("pypi", rest)) => {
+                let (project, version) = rest.split_once("==").ok_or_else(wrong)?;
+                (is_word(project) && is_word(version)).then(|| Self::Pypi {
+                    project: project.to_owned(),
+                    version: version.to_owned(),
+                })
+            }
+            _ => None,
         }
+        .ok_or_else(wrong)
     }
+}
+
+/// Whether a text is a name or version as Debian and Python write them: letters, digits and `+-._~!`, the first of them a
+/// letter or digit.
+fn is_word(text: &str) -> bool {
+    text.starts_with(|letter: char| letter.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "+-._~!".contains(letter))
 }
 
 impl TryFrom<String> for Alternative {
@@ -146,7 +156,7 @@ impl std::fmt::Display for Alternative {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Debian { package, file } => write!(f, "debian:{package}/{file}"),
-            Self::Pypi { requirement } => write!(f, "pypi:{requirement}"),
+            Self::Pypi { project, version } => write!(f, "pypi:{project}=={version}"),
         }
     }
 }
@@ -177,29 +187,15 @@ impl SourceLock {
     /// # Errors
     /// With the place in the text, when it is not as described.
     pub fn parse(text: &str, path: &camino::Utf8Path) -> Result<Self, LockError> {
-        let lock: Self = toml::from_str(text).map_err(|error| LockError {
+        let wrong = |message: String, place: Option<std::ops::Range<usize>>| LockError {
             path: path.to_owned(),
             text: NamedSource::new(path, text.to_owned()),
-            message: error.message().to_owned(),
-            place: error.span().map(SourceSpan::from),
-        })?;
-        let unsafe_name = lock
-            .files
-            .iter()
-            .map(|file| &file.file)
-            .chain(lock.trees.iter().map(|tree| &tree.name))
-            .find(|name| name.is_empty() || name.contains('/') || name.starts_with('.'));
-        match unsafe_name {
-            None => Ok(lock),
-            Some(name) => Err(LockError {
-                path: path.to_owned(),
-                text: NamedSource::new(path, text.to_owned()),
-                message: format!("`{name}` must be a plain file name"),
-                place: text
-                    .find(name.as_str())
-                    .map(|start| SourceSpan::from((start, name.len()))),
-            }),
-        }
+            message,
+            place: place.map(SourceSpan::from),
+        };
+        let raw: raw::SourceLock =
+            toml::from_str(text).map_err(|error| wrong(error.message().to_owned(), error.span()))?;
+        check::lock(raw).map_err(|problem| wrong(problem.message, Some(problem.place)))
     }
 }
 
@@ -237,6 +233,21 @@ dir = "."
             ("debian:zlib/", "debian:zlib", "is not a place"),
             ("e3b0", "e3", "is not a SHA-256 digest"),
             ("\"zlib-1.3.1.tar.gz\"", "\"../x\"", "plain file name"),
+            ("\"zlib-1.3.1.tar.gz\"", "\"-rf\"", "begins with `-`"),
+            ("\"zlib-1.3.1.tar.gz\"", "\"--help\"", "begins with `-`"),
+            ("\"zlib-1.3.1.tar.gz\"", "\"a\\nb\"", "control character"),
+            ("debian:zlib/", "debian:-o/", "is not a place"),
+            (
+                "debian:zlib/zlib_1.3.1.orig.tar.gz",
+                "pypi:--index-url==1",
+                "is not a place",
+            ),
+            ("debian:zlib/zlib_1.3.1.orig.tar.gz", "pypi:six==-1", "is not a place"),
+            ("https://zlib.net", "ftp://zlib.net", "neither http nor https"),
+            ("https://zlib.net", "https://-o.net", "has no host"),
+            ("dir = \".\"", "dir = \"/etc\"", "absolute"),
+            ("dir = \".\"", "dir = \"-x\"", "begins with `-`"),
+            ("dir = \".\"", "dir = \"../other\"", "leads out of"),
         ] {
             let text = GOOD.replacen(from, to, 1);
             let error = SourceLock::parse(&text, "sources.toml".into()).expect_err(to);

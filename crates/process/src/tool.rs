@@ -60,11 +60,11 @@ pub const GO: Tool = Tool {
     purpose: "tells how this machine reaches its Go proxy",
 };
 
-/// Downloads from the Python package index.
+/// Only asked which Python package index the machine uses.
 pub const PIP: Tool = Tool {
     program: "pip",
     package: Some("python3-pip"),
-    purpose: "downloads `pypi:` sources",
+    purpose: "tells which Python package index this machine uses",
 };
 
 /// Every tool of the table.

@@ -13,6 +13,10 @@ const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 #[derive(Debug)]
 pub(crate) struct PrivateApt {
     workspace: Workspace,
+    index: Index,
+    suites: Vec<String>,
+    mirrors: Vec<String>,
+    /// The mirror that is in use: the first, until [`Self::update`] has found one that has the lists.
     pub(crate) mirror: String,
 }
 
@@ -37,17 +41,16 @@ impl Index {
 impl PrivateApt {
     /// Sets it up; [`Self::update`] fetches the lists.
     pub(crate) fn new(store: &Store, index: Index, suites: &[String]) -> Result<Self, SdkError> {
+        let mirrors = archive::mirrors()?;
         let apt = Self {
             workspace: store.workspace()?,
-            mirror: archive::mirror()?,
+            index,
+            suites: suites.to_vec(),
+            mirror: mirrors.first().cloned().ok_or(SdkError::NoMirror)?,
+            mirrors,
         };
+        apt.write_sources()?;
         let root = apt.workspace.path();
-        let word = index.word();
-        let sources: String = suites
-            .iter()
-            .map(|suite| format!("{word} [signed-by={KEYRING}] {} {suite} main\n", apt.mirror))
-            .collect();
-        write::atomically(&root.join("sources.list"), sources)?;
         write::atomically(&root.join("status"), "")?;
         for folder in ["state/lists/partial", "cache/archives/partial", "parts"] {
             let folder = root.join(folder);
@@ -56,12 +59,26 @@ impl PrivateApt {
         Ok(apt)
     }
 
+    fn write_sources(&self) -> Result<(), SdkError> {
+        let word = self.index.word();
+        let lines = self
+            .suites
+            .iter()
+            .map(|suite| format!("{word} [signed-by={KEYRING}] {} {suite} main\n", self.mirror));
+        Ok(write::atomically(
+            &self.workspace.path().join("sources.list"),
+            lines.collect::<String>(),
+        )?)
+    }
+
     /// A program of apt with these settings.
     pub(crate) fn command(&self, tool: Tool) -> Command {
         let root = self.workspace.path();
         let path = |name: &str| root.join(name).into_string();
         let option = |name: &str, value: String| format!("-o{name}={value}");
         Command::tool(tool).args([
+            option("Acquire::http::Timeout", "30".to_owned()),
+            option("Acquire::Retries", "3".to_owned()),
             option("Dir::Etc::sourcelist", path("sources.list")),
             option("Dir::Etc::sourceparts", path("parts")),
             option("Dir::State", path("state")),
@@ -78,10 +95,24 @@ impl PrivateApt {
         ])
     }
 
-    /// Fetches the lists.
-    pub(crate) fn update(&self) -> Result<(), SdkError> {
-        self.command(basalt_process::tool::APT_GET).arg("update").output()?;
-        Ok(())
+    /// Fetches the lists, from the first mirror that has them.
+    pub(crate) fn update(&mut self) -> Result<(), SdkError> {
+        let mut first = None;
+        for mirror in self.mirrors.clone() {
+            self.mirror = mirror;
+            self.write_sources()?;
+            let update = self.command(basalt_process::tool::APT_GET);
+            // Otherwise a list that is missing is only a warning.
+            match update.args(["-oAPT::Update::Error-Mode=any", "update"]).output() {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_interrupt() => return Err(error.into()),
+                Err(error) => {
+                    tracing::debug!(mirror = self.mirror, %error, "this mirror does not help");
+                    first = first.or(Some(error));
+                }
+            }
+        }
+        Err(first.map_or(SdkError::NoMirror, SdkError::from))
     }
 
     /// The folder of the lists.

@@ -4,7 +4,7 @@
 //! Debian is today; so here the packages are resolved each time, and whoever calls keeps the list.
 
 use basalt_model::sdk_lock::{SdkDefinition, SdkLock};
-use basalt_process::tool;
+use basalt_process::{quote, tool};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_store::Store;
 use camino::Utf8Path;
@@ -29,11 +29,11 @@ pub struct Changes<'a> {
 /// When the archive cannot be reached or cannot fulfil what is wanted.
 pub fn resolve_today(definition: &SdkDefinition, store: &Store, reporter: &dyn Reporter) -> Result<SdkLock, SdkError> {
     let task = reporter.task("resolving Debian's packages", Unit::Items, None);
-    let apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
+    let mut apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
     apt.update()?;
     let answer = apt
         .command(tool::APT_GET)
-        .args(["install", "--yes", "--no-install-recommends", "--print-uris"])
+        .args(["install", "--yes", "--no-install-recommends", "--print-uris", "--"])
         .args(definition.wanted())
         .output()?;
     let lock = SdkLock {
@@ -63,7 +63,7 @@ pub fn bootstrap(
     installation::index(lock, &repository, store)?;
     let mut options = vec![
         "--skip=check/empty,check/chrooted-repo".to_owned(),
-        format!("--customize-hook=tar-in {} /", changes.add),
+        format!("--customize-hook=tar-in {} /", quote(changes.add.as_str())),
     ];
     options.extend(
         changes
@@ -75,7 +75,7 @@ pub fn bootstrap(
         changes
             .extract
             .iter()
-            .map(|(folder, target)| format!("--customize-hook=tar-out {folder} {target}")),
+            .map(|(folder, target)| format!("--customize-hook=tar-out {folder} {}", quote(target.as_str()))),
     );
     installation::mmdebstrap(lock, &repository, archive, options).output()?;
     task.finish(Outcome::Done);

@@ -10,7 +10,7 @@ use thiserror::Error;
 #[derive(Debug, Error, Diagnostic)]
 pub enum SdkError {
     /// No mirror of Debian is known.
-    #[error("this machine's apt is not set up with a mirror of Debian")]
+    #[error("no mirror of Debian is known")]
     #[diagnostic(
         code(sdk::mirror),
         help(
@@ -18,6 +18,20 @@ pub enum SdkError {
         )
     )]
     NoMirror,
+    /// The variable that names a mirror holds something else.
+    #[error("{variable} is `{value}`, which is not a URL")]
+    #[diagnostic(
+        code(sdk::mirror),
+        help(
+            "it is the URL of the archive's root, which holds the folders `dists` and `pool`: http://, https:// or file:/"
+        )
+    )]
+    Mirror {
+        /// The variable.
+        variable: &'static str,
+        /// Its value, with control characters escaped.
+        value: String,
+    },
     /// A file could not be fetched.
     #[error("`{path}` cannot be fetched from the Debian mirror {mirror}: {reason}")]
     #[diagnostic(code(sdk::fetch), help("{remedy}"))]

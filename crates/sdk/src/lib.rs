@@ -19,6 +19,7 @@ mod bootstrap;
 mod clean;
 mod error;
 mod installation;
+mod mirror;
 mod releases;
 mod resolve;
 mod toolchain;

@@ -19,7 +19,7 @@ pub fn source_versions(
     reporter: &dyn Reporter,
 ) -> Result<BTreeMap<String, BTreeSet<String>>, SdkError> {
     let task = reporter.task("asking the archive for its sources", Unit::Items, None);
-    let apt = PrivateApt::new(store, Index::Sources, suites)?;
+    let mut apt = PrivateApt::new(store, Index::Sources, suites)?;
     apt.update()?;
     let mut versions = BTreeMap::new();
     let lists = apt.lists();

@@ -38,11 +38,11 @@ pub fn lock(definition_path: &Utf8Path, store: &Store, reporter: &dyn Reporter) 
         remedy: "it holds a list `suites` and a table `packages` of lists",
     })?;
     let task = reporter.task(&format!("resolving the packages of {name}.toml"), Unit::Items, None);
-    let apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
+    let mut apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
     apt.update()?;
     let answer = apt
         .command(tool::APT_GET)
-        .args(["install", "--yes", "--no-install-recommends", "--print-uris"])
+        .args(["install", "--yes", "--no-install-recommends", "--print-uris", "--"])
         .args(definition.wanted())
         .output()?;
     let packages = parse_uris(&answer.text(), &apt.mirror);

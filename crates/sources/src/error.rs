@@ -1,5 +1,6 @@
 //! How fetching goes wrong.
 
+use basalt_archive::ArchiveError;
 use basalt_model::digest::Digest;
 use basalt_model::source_lock::LockError;
 use basalt_process::ProcessError;
@@ -8,6 +9,8 @@ use basalt_store::StoreError;
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
+
+use crate::download::DownloadError;
 
 /// A source could not be had.
 #[derive(Debug, Error, Diagnostic)]
@@ -21,8 +24,7 @@ pub enum SourcesError {
     #[diagnostic(
         code(sources::digest),
         help(
-            "nothing of it was kept. If upstream replaced the release on purpose, look at what changed, then: \
-             ./basalt sources lock {package}"
+            "{blame}. Nothing of it was kept. To lock what is there now, once you know why it differs: ./basalt sources lock {package}"
         )
     )]
     Digest {
@@ -36,6 +38,8 @@ pub enum SourcesError {
         lock: Utf8PathBuf,
         /// The difference.
         what: Mismatch,
+        /// Who most likely is to blame, as a sentence.
+        blame: String,
     },
     /// Inputs that are in each other's way.
     #[error("the sources of {package} cannot be put together")]
@@ -52,7 +56,7 @@ pub enum SourcesError {
     Snapshot(#[from] basalt_store::SnapshotError),
     /// No place had it.
     #[error(
-        "{file}, a source of {package}, cannot be had from any of its places:{}",
+        "{file}, a source of {package} ({lock}), cannot be had from any of its places:{}",
         listed(attempts)
     )]
     #[diagnostic(
@@ -66,12 +70,103 @@ pub enum SourcesError {
         package: String,
         /// The file.
         file: String,
+        /// The lock that names it.
+        lock: Utf8PathBuf,
         /// Each place with what went wrong there.
         attempts: Vec<(String, String)>,
     },
-    /// A place answered with something that is not a file.
-    #[error("{0}")]
-    Place(String),
+    /// A transfer failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Download(Box<DownloadError>),
+    /// The Python package index does not have it, or is none.
+    #[error("the Python package index {index}: {reason}")]
+    #[diagnostic(
+        code(sources::pypi),
+        help("the index is the one of pip's configuration: PIP_INDEX_URL, else `index-url` in pip.conf")
+    )]
+    Index {
+        /// URL of the index.
+        index: String,
+        /// What is wrong with its answer.
+        reason: String,
+    },
+    /// A lock that cannot be written anew, as it cannot be read.
+    #[error("{path} cannot be read: {message}")]
+    #[diagnostic(code(sources::relock), help("CONTRIBUTING.md describes the format"))]
+    Unreadable {
+        /// The lock.
+        path: Utf8PathBuf,
+        /// What is wrong, and where.
+        message: String,
+    },
+    /// The name of a package's folder is none that a package may have.
+    #[error("the folder {folder} cannot be a package: {message}")]
+    #[diagnostic(code(sources::name), help("rename the folder"))]
+    PackageName {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// The rule that it breaks.
+        message: String,
+    },
+    /// A Cargo.lock that cannot be used.
+    #[error("{lock}: {message}")]
+    #[diagnostic(
+        code(sources::cargo_lock),
+        help(
+            "only crates of registries can be locked: each has a `checksum` in Cargo.lock. `cargo update --workspace` writes it anew"
+        )
+    )]
+    CargoLock {
+        /// The Cargo.lock.
+        lock: Utf8PathBuf,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// Cargo did not bring what its lock names.
+    #[error("cargo fetched the crates of {package}, and {file} with the digest {sha256} is not among them ({seen})")]
+    #[diagnostic(
+        code(sources::crate_file),
+        help(
+            "the registry that cargo is set up with has other bytes, or keeps its crates elsewhere (a `directory` source)"
+        )
+    )]
+    CrateFile {
+        /// The package.
+        package: String,
+        /// The archive's name.
+        file: String,
+        /// Its digest in Cargo.lock.
+        sha256: Digest,
+        /// What was found instead.
+        seen: String,
+    },
+    /// An archive that must not be unpacked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Archive(Box<ArchiveError>),
+    /// A file of the repository is not any more what was read.
+    #[error("{path} changed while it was used: it is not any more what the package's key was made from")]
+    #[diagnostic(
+        code(sources::changed),
+        help("run the same command again; it begins with the file as it is now")
+    )]
+    Changed {
+        /// The file.
+        path: Utf8PathBuf,
+    },
+    /// A link, pipe or device among the files of the repository.
+    #[error("{lock} names `{path}`, which is neither a file nor a folder")]
+    #[diagnostic(
+        code(sources::not_plain),
+        help("sources of this repository are plain files: a link may lead anywhere, and to something else tomorrow")
+    )]
+    NotPlain {
+        /// The lock.
+        lock: Utf8PathBuf,
+        /// What it names, or what is below that.
+        path: Utf8PathBuf,
+    },
     /// Modules or crates could not be fetched.
     #[error("the {what} of {package} cannot be fetched")]
     #[diagnostic(
@@ -109,15 +204,25 @@ pub enum SourcesError {
     Process(#[from] ProcessError),
 }
 
-/// How content differs from what is locked.
+impl From<DownloadError> for SourcesError {
+    fn from(error: DownloadError) -> Self {
+        match error {
+            DownloadError::Store(error) => error.into(),
+            DownloadError::Interrupted(error) => error.into(),
+            error => Self::Download(Box::new(error)),
+        }
+    }
+}
+
+/// Difference between what came and what is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Mismatch {
-    /// Another length, in bytes: cut short, or something else altogether.
+    /// Another length.
     Size {
-        /// What is locked.
+        /// Locked size in bytes.
         expected: u64,
-        /// What came.
-        actual: u64,
+        /// What the transfer says.
+        message: String,
     },
     /// Another SHA-256.
     Digest {
@@ -125,17 +230,16 @@ pub enum Mismatch {
         expected: Digest,
         /// What came.
         actual: Digest,
+        /// Whether it came as an HTML page.
+        page: bool,
     },
 }
 
 impl std::fmt::Display for Mismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Size { expected, actual } if actual < expected => {
-                write!(f, "it was cut short at {actual} of {expected} bytes")
-            }
-            Self::Size { expected, actual } => write!(f, "it has {actual} bytes, {expected} were expected"),
-            Self::Digest { expected, actual } => write!(f, "its digest is {actual}, {expected} was expected"),
+            Self::Size { message, .. } => f.write_str(message),
+            Self::Digest { expected, actual, .. } => write!(f, "its digest is {actual}, {expected} was expected"),
         }
     }
 }

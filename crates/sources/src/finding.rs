@@ -83,8 +83,8 @@ impl SourceSet {
     /// When the store cannot be read.
     pub fn check(&self, store: &Store) -> Result<Vec<SourceFinding>, SourcesError> {
         let mut findings = Vec::new();
-        for file in &self.lock.files {
-            let (package, name) = (self.package.clone(), file.file.clone());
+        for file in &self.lock().files {
+            let (package, name) = (self.package().to_owned(), file.file.clone());
             if store.object(&file.sha256).is_none() {
                 findings.push(SourceFinding::Absent { package, file: name });
                 continue;
@@ -104,13 +104,13 @@ impl SourceSet {
     /// Compares the releases that the lock names by Debian's archive with those that the archive has now (as
     /// [`basalt_sdk::source_versions`] tells).
     pub fn newer(&self, known: &BTreeMap<String, BTreeSet<String>>) -> Vec<SourceFinding> {
-        let alternatives = self.lock.files.iter().flat_map(|file| &file.alternatives);
+        let alternatives = self.lock().files.iter().flat_map(|file| &file.alternatives);
         alternatives
             .filter_map(|alternative| {
                 let Alternative::Debian { package, file } = alternative else {
                     return None;
                 };
-                newer(&self.package, &locked_version(package, file)?, known.get(package)?)
+                newer(self.package(), &locked_version(package, file)?, known.get(package)?)
             })
             .collect()
     }

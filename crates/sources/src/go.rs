@@ -5,103 +5,119 @@ use basalt_model::source_lock::GoModules;
 use basalt_process::{Command, tool};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sandbox::{Mount, Network};
-use basalt_store::{Store, StoreError};
+use basalt_store::{Store, StoreError, write};
 use camino::{Utf8Component, Utf8Path, Utf8PathBuf};
 
 use crate::input::file_node;
 use crate::{SourceSet, SourcesError, Tools};
 
 /// Variables that tell how a machine reaches its module proxy.
-const SETTINGS: &[&str] = &[
-    "GOPROXY",
-    "GONOPROXY",
-    "GOPRIVATE",
-    "GOINSECURE",
-    "HTTPS_PROXY",
-    "HTTP_PROXY",
-    "NO_PROXY",
-];
+const SETTINGS: &[&str] = &["GOPROXY", "GONOPROXY", "GOPRIVATE", "GOINSECURE"];
+/// Variables of proxies, each of them in upper or in lower case.
+const PROXIES: &[&str] = &["https_proxy", "http_proxy", "no_proxy"];
 /// Where Debian's Go is, in the SDK.
 const GO: &str = "/usr/lib/go-1.27/bin/go";
 
-/// The action that fetches: `go.mod` and `go.sum` decide what comes, Go how it is laid out.
-pub(crate) fn action(set: &SourceSet, modules: &GoModules, tools: &Tools) -> Result<Action, SourcesError> {
-    let files = module_files(set, modules)?;
-    let nodes = files.iter().map(|(name, content)| (*name, file_node(content)));
-    let inputs = set.action_inputs(nodes.chain([("sdk", Node::Tree(tools.sdk.root))]))?;
-    Ok(Action::function("fetch-go-modules", &[include_str!("go.rs")], inputs))
+/// Go modules of a package: the text of its `go.mod` and `go.sum`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoSource {
+    module: Vec<u8>,
+    /// A module without dependencies has none.
+    sums: Option<Vec<u8>>,
 }
 
-/// `go.mod`, and `go.sum` where there is one: a module without dependencies has none.
-fn module_files(set: &SourceSet, modules: &GoModules) -> Result<Vec<(&'static str, Vec<u8>)>, SourcesError> {
-    let folder = set.folder.join(clean(&modules.dir));
-    let mut files = vec![("go.mod", set.read(&folder.join("go.mod"))?)];
-    let sums = folder.join("go.sum");
-    if sums.exists() {
-        files.push(("go.sum", set.read(&sums)?));
+impl GoSource {
+    pub(crate) fn read(set: &SourceSet, modules: &GoModules) -> Result<Self, SourcesError> {
+        let folder = set.folder().join(clean(&modules.dir));
+        let sums = folder.join("go.sum");
+        Ok(Self {
+            module: set.read(&folder.join("go.mod"))?,
+            sums: sums.exists().then(|| set.read(&sums)).transpose()?,
+        })
     }
-    Ok(files)
+
+    /// The action that fetches: `go.mod` and `go.sum` decide what comes, Go how it is laid out.
+    pub(crate) fn action(&self, set: &SourceSet, tools: &Tools) -> Result<Action, SourcesError> {
+        let module = ("go.mod", file_node(&self.module));
+        let sums = self.sums.as_ref().map(|sums| ("go.sum", file_node(sums)));
+        let sdk = ("sdk", Node::Tree(tools.sdk.root));
+        let inputs = set.action_inputs([module, sdk].into_iter().chain(sums))?;
+        Ok(Action::function("fetch-go-modules", &[include_str!("go.rs")], inputs))
+    }
+
+    /// Text of go.mod.
+    pub fn go_mod(&self) -> &[u8] {
+        &self.module
+    }
+
+    /// Text of go.sum, where there is one.
+    pub fn go_sum(&self) -> Option<&[u8]> {
+        self.sums.as_deref()
+    }
+
+    /// Fills `tree`, which is empty, with the module cache: by the SDK's Go, through the machine's proxy. Go checks every
+    /// module against go.sum.
+    ///
+    /// # Errors
+    /// When a module cannot be had, or is not what go.sum says.
+    pub fn fill(
+        &self,
+        tree: &Utf8Path,
+        package: &str,
+        store: &Store,
+        tools: &Tools,
+        reporter: &dyn Reporter,
+    ) -> Result<(), SourcesError> {
+        let task = reporter.task(&format!("{package}: Go modules"), Unit::Items, None);
+        let workspace = store.workspace()?;
+        let module = workspace.path().join("module");
+        self.write(&module)?;
+        let bind = |from: Utf8PathBuf, to: &str| Mount::Bind {
+            from,
+            to: to.into(),
+            writable: true,
+        };
+        let mut sandbox = (tools.sdk.sandbox())
+            .network(Network::Inherited)
+            .mount(bind(module, "/module"))
+            .mount(bind(tree.to_owned(), "/cache"))
+            .env("GOMODCACHE", "/cache")
+            .env("GOFLAGS", "-mod=readonly -modcacherw")
+            .env("GOTOOLCHAIN", "local")
+            .env("GOSUMDB", "off")
+            .current_dir("/module");
+        for file in ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"] {
+            if Utf8Path::new(file).exists() {
+                sandbox = sandbox.show(file);
+            }
+        }
+        for (name, value) in settings() {
+            sandbox = sandbox.env(name, value);
+        }
+        let failed = |source| SourcesError::Modules {
+            what: "Go modules",
+            package: package.to_owned(),
+            source: Box::new(source),
+        };
+        sandbox.command(GO, ["mod", "download"]).output().map_err(failed)?;
+        // The archives have served their purpose; builds read what was unpacked from them.
+        trim(tree)?;
+        task.finish(Outcome::Done);
+        Ok(())
+    }
+
+    fn write(&self, folder: &Utf8Path) -> Result<(), StoreError> {
+        write::atomically(&folder.join("go.mod"), &self.module)?;
+        match &self.sums {
+            Some(sums) => write::atomically(&folder.join("go.sum"), sums),
+            None => Ok(()),
+        }
+    }
 }
 
 /// A path without `.` in it, as a snapshot has it.
 fn clean(path: &Utf8Path) -> Utf8PathBuf {
-    path.components()
-        .filter(|part| *part != Utf8Component::CurDir)
-        .collect()
-}
-
-/// Fills the module cache, by the SDK's Go through the machine's proxy. `go.sum` is checked by Go for every module.
-pub(crate) fn fill(
-    set: &SourceSet,
-    modules: &GoModules,
-    tree: &Utf8Path,
-    store: &Store,
-    tools: &Tools,
-    reporter: &dyn Reporter,
-) -> Result<(), SourcesError> {
-    let task = reporter.task(&format!("{}: Go modules", set.package), Unit::Items, None);
-    let workspace = store.workspace()?;
-    let module = workspace.path().join("module");
-    for (name, content) in module_files(set, modules)? {
-        basalt_store::write::atomically(&module.join(name), content)?;
-    }
-    let mut sandbox = tools
-        .sdk
-        .sandbox()
-        .network(Network::Inherited)
-        .mount(Mount::Bind {
-            from: module,
-            to: "/module".into(),
-            writable: true,
-        })
-        .mount(Mount::Bind {
-            from: tree.to_owned(),
-            to: "/cache".into(),
-            writable: true,
-        })
-        .env("GOMODCACHE", "/cache")
-        .env("GOFLAGS", "-mod=readonly -modcacherw")
-        .env("GOTOOLCHAIN", "local")
-        .env("GOSUMDB", "off")
-        .current_dir("/module");
-    for file in ["/etc/resolv.conf", "/etc/hosts", "/etc/ssl/certs/ca-certificates.crt"] {
-        if Utf8Path::new(file).exists() {
-            sandbox = sandbox.show(file);
-        }
-    }
-    for (name, value) in settings() {
-        sandbox = sandbox.env(name, value);
-    }
-    let failed = |source| SourcesError::Modules {
-        what: "Go modules",
-        package: set.package.clone(),
-        source: Box::new(source),
-    };
-    sandbox.command(GO, ["mod", "download"]).output().map_err(failed)?;
-    // The archives have served their purpose; builds read what was unpacked from them.
-    trim(tree)?;
-    task.finish(Outcome::Done);
-    Ok(())
+    path.components().filter(|part| *part != Utf8Component::CurDir).collect()
 }
 
 /// Without the archives, a module cache is half the size. Their digests and `.mod` files stay: Go asks for them.
@@ -127,13 +143,36 @@ fn settings() -> Vec<(String, String)> {
         let told = Command::tool(tool::GO).args(["env", name]).output().ok()?.text();
         (!told.is_empty()).then_some(told)
     };
-    SETTINGS
-        .iter()
-        .filter_map(|name| {
-            let value = std::env::var(name)
-                .ok()
-                .or_else(|| if name.starts_with("GO") { from_go(name) } else { None });
-            value.map(|value| ((*name).to_owned(), value))
-        })
-        .collect()
+    let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let go = SETTINGS.iter().filter_map(|name| {
+        let value = variable(name).or_else(|| from_go(name));
+        value.map(|value| ((*name).to_owned(), value))
+    });
+    go.chain(proxies(variable)).collect()
+}
+
+/// Proxies in both spellings, whichever of them is set: Go and the programs that it calls each read another one.
+fn proxies(variable: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
+    let both = |name: &&str| {
+        let upper = name.to_ascii_uppercase();
+        let value = variable(name).or_else(|| variable(&upper))?;
+        Some([((*name).to_owned(), value.clone()), (upper, value)])
+    };
+    PROXIES.iter().filter_map(both).flatten().collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn proxies_are_given_in_both_spellings() {
+        let only = |known: &'static str| move |name: &str| (name == known).then(|| "http://p:1".to_owned());
+        for known in ["https_proxy", "HTTPS_PROXY"] {
+            let given = proxies(only(known));
+            let names: Vec<_> = given.iter().map(|(name, _)| name.as_str()).collect();
+            assert_eq!(names, ["https_proxy", "HTTPS_PROXY"]);
+            assert!(given.iter().all(|(_, value)| value == "http://p:1"));
+        }
+    }
 }

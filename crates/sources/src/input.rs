@@ -1,12 +1,14 @@
 //! Sources as inputs of an action: by what the lock says, before anything is fetched.
 
 use basalt_action::{Action, Blob, Node, OutputDirectory};
-use basalt_model::source_lock::{Crates, GoModules};
 use basalt_progress::Reporter;
 use basalt_store::{Snapshot, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{SourceSet, SourcesError, Tools, crates, download, go, repository};
+use crate::crates::CargoSource;
+use crate::download::Downloader;
+use crate::go::GoSource;
+use crate::{SourceSet, SourcesError, Tools, file, repository};
 
 /// A source of a package.
 #[derive(Debug)]
@@ -42,8 +44,8 @@ pub struct Modules<'s> {
 
 #[derive(Debug, Clone, Copy)]
 enum ModulesKind<'s> {
-    Go(&'s GoModules),
-    Crates(&'s Crates),
+    Go(&'s GoSource),
+    Crates(&'s CargoSource),
 }
 
 impl Modules<'_> {
@@ -64,8 +66,11 @@ impl Modules<'_> {
         reporter: &dyn Reporter,
     ) -> Result<OutputDirectory, SourcesError> {
         store.made_directory(&self.action, |folder| match self.kind {
-            ModulesKind::Go(modules) => go::fill(self.set, modules, folder, store, tools, reporter),
-            ModulesKind::Crates(locked) => crates::fill(self.set, locked, folder, store, reporter),
+            ModulesKind::Go(modules) => modules.fill(folder, self.set.package(), store, tools, reporter),
+            ModulesKind::Crates(crates) => {
+                crates.fetch_archives(self.set, store, reporter)?;
+                crates.fill(folder, store)
+            }
         })
     }
 }
@@ -77,7 +82,7 @@ impl SourceSet {
     /// When the lock names files of the repository that are not there or cannot be inputs.
     pub fn inputs(&self, tools: &Tools) -> Result<Vec<Input<'_>>, SourcesError> {
         let mut inputs = Vec::new();
-        for file in &self.lock.files {
+        for file in &self.lock().files {
             let blob = Blob {
                 digest: file.sha256,
                 size: file.size,
@@ -97,17 +102,13 @@ impl SourceSet {
                 }),
             });
         };
-        for modules in &self.lock.go {
-            add(
-                "gomodcache",
-                ModulesKind::Go(modules),
-                go::action(self, modules, tools)?,
-            );
+        for modules in self.go() {
+            add("gomodcache", ModulesKind::Go(modules), modules.action(self, tools)?);
         }
-        for locked in &self.lock.cargo {
-            add("vendor", ModulesKind::Crates(locked), crates::action(self, locked)?);
+        for crates in self.cargo() {
+            add("vendor", ModulesKind::Crates(crates), crates.action(self)?);
         }
-        for tree in &self.lock.trees {
+        for tree in &self.lock().trees {
             inputs.push(Input {
                 name: tree.name.clone(),
                 content: InputContent::Repository(repository::snapshot(self, tree, tools)?),
@@ -121,12 +122,12 @@ impl SourceSet {
     /// # Errors
     /// When the lock has no file of that name, and when it cannot be had.
     pub fn fetch_file(&self, name: &str, store: &Store, reporter: &dyn Reporter) -> Result<Utf8PathBuf, SourcesError> {
-        let file = self.lock.files.iter().find(|file| file.file == name);
+        let file = self.lock().files.iter().find(|file| file.file == name);
         let file = file.ok_or_else(|| SourcesError::NoSuchFile {
             lock: self.lock_path(),
             path: Utf8Path::new(name).to_owned(),
         })?;
-        download::fetch(self, file, store, reporter)
+        file::fetch(self, file, store, &Downloader::default(), reporter)
     }
 
     /// Puts files into the input root of an action that fetches.
@@ -137,7 +138,7 @@ impl SourceSet {
         let mut inputs = basalt_action::Directory::new();
         for (name, node) in files {
             inputs.insert(name, node).map_err(|source| SourcesError::Inputs {
-                package: self.package.clone(),
+                package: self.package().to_owned(),
                 source,
             })?;
         }

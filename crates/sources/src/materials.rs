@@ -64,16 +64,16 @@ impl SourceSet {
     /// # Errors
     /// When a file of the repository is not there.
     pub fn materials(&self, tools: &Tools) -> Result<Vec<Material>, SourcesError> {
-        let mut materials: Vec<_> = self.lock.files.iter().map(Material::of_locked).collect();
+        let mut materials: Vec<_> = self.lock().files.iter().map(Material::of_locked).collect();
         let mut add = |path: &Utf8Path, name: String| -> Result<(), SourcesError> {
             materials.push(Material::named(name, &self.read(path)?));
             Ok(())
         };
         // The locks of Go modules lie in the package's folder, which is listed by itself.
-        for locked in &self.lock.cargo {
-            add(&self.folder.join(&locked.lock), plain(locked.lock.as_str()))?;
+        for locked in &self.lock().cargo {
+            add(&self.folder().join(&locked.lock), plain(locked.lock.as_str()))?;
         }
-        for tree in &self.lock.trees {
+        for tree in &self.lock().trees {
             for (name, file) in repository::snapshot(self, tree, tools)?.files() {
                 materials.push(Material {
                     sha256: file.blob.digest,
