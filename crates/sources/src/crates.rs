@@ -8,8 +8,8 @@
 //! The machine's cargo is a downloader only: with its own configuration of registries, mirrors and proxies, and offline when
 //! it has the crates. What it is, and how it would lay them out, goes into nothing.
 
-use basalt_archive::Policy;
 use basalt_action::Action;
+use basalt_archive::Policy;
 use basalt_model::digest::Digest;
 use basalt_model::source_lock::Crates;
 use basalt_process::{Command, interrupt, tool};
@@ -17,8 +17,8 @@ use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::input::file_node;
 use crate::cargo_lock::{CrateFile, crate_files};
+use crate::input::file_node;
 use crate::{SourceSet, SourcesError};
 
 /// Crates of a package: the Cargo.lock that names them, as it was read.
@@ -64,11 +64,16 @@ impl CargoSource {
 
     /// The action that unpacks: the names and digests of all archives decide what is in the folder.
     pub(crate) fn action(&self, set: &SourceSet) -> Result<Action, SourcesError> {
-        let list: String = (self.files.iter())
-            .map(|file| format!("{} {}\n", file.sha256, file.file()))
-            .collect();
-        let inputs = set.action_inputs([("crates", file_node(list.as_bytes()))])?;
+        let inputs = set.action_inputs([("crates", file_node(self.list().as_bytes()))])?;
         Ok(Action::function("vendor-crates", &[include_str!("crates.rs")], inputs))
+    }
+
+    /// Every archive in a line, as sha256sum(1) writes it.
+    fn list(&self) -> String {
+        let lines = self.files.iter();
+        lines
+            .map(|file| format!("{}  {}\n", file.sha256, file.file()))
+            .collect()
     }
 
     /// Brings the archives into the store, as far as they are not there: from the machine's CARGO_HOME, which cargo fills if
@@ -336,7 +341,7 @@ mod tests {
             lock_digest: Digest::of("a comment more"),
             ..one.clone()
         };
-        assert_eq!(one.key(), moved.key());
-        assert_ne!(one.key(), source(b"2").key());
+        assert_eq!(one.list(), moved.list());
+        assert_ne!(one.list(), source(b"2").list());
     }
 }

@@ -117,7 +117,9 @@ impl GoSource {
 
 /// A path without `.` in it, as a snapshot has it.
 fn clean(path: &Utf8Path) -> Utf8PathBuf {
-    path.components().filter(|part| *part != Utf8Component::CurDir).collect()
+    path.components()
+        .filter(|part| *part != Utf8Component::CurDir)
+        .collect()
 }
 
 /// Without the archives, a module cache is half the size. Their digests and `.mod` files stay: Go asks for them.

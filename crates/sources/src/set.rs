@@ -5,9 +5,9 @@ use basalt_sdk::SdkTree;
 use basalt_store::{Snapshot, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::SourcesError;
 use crate::crates::CargoSource;
 use crate::go::GoSource;
-use crate::SourcesError;
 
 /// Name of a package's lock of sources, in its folder.
 const LOCK: &str = "sources.toml";

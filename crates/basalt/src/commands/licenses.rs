@@ -215,6 +215,7 @@ fn texts_of_package(project: &Project, component: &Component) -> Result<Vec<Lice
         package: &package,
         path: &path,
         digest,
+        size: fs_err::metadata(&path).map_or(0, |found| found.len()),
     })?)
 }
 
