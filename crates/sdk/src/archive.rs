@@ -243,6 +243,7 @@ mod tests {
         (folder, store, result)
     }
 
+    #[expect(clippy::print_stdout, reason = "a test that does not run has to say so")]
     fn apt_is_here() -> bool {
         let here = Utf8Path::new(tool::APT_HELPER.program).exists();
         if !here {

@@ -48,9 +48,9 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// Pause before the next attempt after `failures` failed ones: exponential, with a random part (`jitter`, from 0 to
-    /// 1) of up to a half, so that many machines do not come back at the same moment. A server's own wish (Retry-After)
-    /// is the least.
+    /// Pause before the next attempt after `failures` failed ones: exponential, of which `jitter` (0.0 to 1.0, random)
+    /// decides up to a half, so that many machines do not come back at the same moment. What a server wishes for
+    /// (Retry-After) is the least.
     pub(super) fn pause(&self, failures: u32, wish: Option<Duration>, jitter: f64) -> Duration {
         let doublings = failures.saturating_sub(1).min(16);
         let full = self.first_pause.saturating_mul(1 << doublings).min(self.longest_pause);
