@@ -19,6 +19,9 @@ pub struct Arguments {
     /// Show only warnings and errors.
     #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub quiet: bool,
+    /// The cache that a team shares: folders and REAPI servers, separated by commas ($BASALT_CACHE unless given).
+    #[arg(long, global = true, value_name = "LOCATION", help_heading = "Everywhere")]
+    pub cache: Option<String>,
     /// The verb.
     #[command(subcommand)]
     pub verb: Verb,
@@ -206,6 +209,13 @@ Examples:
   basalt clean --all                 everything that is not in use
 Sizes: a number with B, K, M, G, T (powers of 1000) or KiB, MiB, GiB, TiB (powers of 1024); 1.5G is one, too.")]
     Clean(Clean),
+    /// Share what is built with others: fill a cache, or the store from it.
+    ///
+    /// A cache is a folder (/mnt/cache, file:///mnt/cache) or a server of the Remote Execution API
+    /// (grpcs://cache.example.org/instance); `?mode=read` and `?mode=write` say what may be done with it. What is read is
+    /// verified by its digest, and results by the signature of a key that is trusted. docs/build/cache.md says more.
+    #[command(subcommand)]
+    Cache(CacheVerb),
     /// Look after the store, in which everything is kept that was fetched or built.
     #[command(subcommand)]
     Store(StoreVerb),
@@ -301,6 +311,41 @@ pub struct Audit {
     /// Write what was found as SARIF 2.1.0.
     #[arg(long, value_name = "FILE")]
     pub sarif: Option<Utf8PathBuf>,
+}
+
+/// What to do with the shared cache.
+#[derive(Debug, Subcommand)]
+pub enum CacheVerb {
+    /// Make a key to sign results with, unless there is one, and show its public half.
+    Key {
+        /// The name that signatures carry, such as that of a machine.
+        #[arg(default_value = "basalt")]
+        name: String,
+    },
+    /// Build what is named, as far as it is not built, and write the results to the cache.
+    Push {
+        /// Packages and images; all images, with their packages, if none is named.
+        names: Vec<String>,
+    },
+    /// Bring what is named into the store, from the cache as far as that has it.
+    Pull {
+        /// Packages and images; all images, with their packages, if none is named.
+        names: Vec<String>,
+    },
+    /// Say what each location holds.
+    Status,
+    /// Remove from a folder what was not used for long. Servers do so by themselves.
+    Gc {
+        /// Remove what was used longest ago, until the rest takes no more than this.
+        #[arg(long, value_name = "SIZE")]
+        keep: Option<bytesize::ByteSize>,
+        /// Remove what was not used for so many days.
+        #[arg(long, value_name = "N")]
+        days: Option<u64>,
+        /// Only say what would be removed.
+        #[arg(long, short = 'n')]
+        dry_run: bool,
+    },
 }
 
 /// What to do with the store.

@@ -14,6 +14,7 @@ mod audit;
 mod bench;
 mod bom;
 mod build;
+mod cache;
 mod check;
 mod clean;
 mod completions;
@@ -47,7 +48,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
     }
-    let project = Project::open(arguments.quiet)?;
+    let project = Project::open(arguments.quiet, arguments.cache.as_deref())?;
     let json = arguments.json;
     match &arguments.verb {
         Verb::Up(options) => up::run(&project, options, json),
@@ -56,6 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Kubectl { arguments } => kubectl::run(&project, arguments),
         Verb::Bench(what) => bench::run(&project, what, json),
         Verb::Build(options) => build::run(&project, options, json),
+        Verb::Cache(what) => cache::run(&project, what, json),
         Verb::Run(options) => run::run(&project, options),
         Verb::Bom(options) => bom::run(&project, options, json),
         Verb::Licenses(options) => licenses::run(&project, options, json),

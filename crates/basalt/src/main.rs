@@ -8,6 +8,7 @@ mod arguments;
 mod commands;
 mod project;
 mod table;
+mod team_cache;
 mod terminal;
 
 use std::process::ExitCode;

@@ -1,15 +1,18 @@
 //! A checkout of Basalt with all that a command needs to work on it.
 
+use std::sync::Arc;
+
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
 use basalt_model::arch::Arch;
 use basalt_progress::Reporter;
 use basalt_sdk::SdkTree;
 use basalt_sources::Tools;
-use basalt_store::Store;
+use basalt_store::{SharedCache, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
+use crate::team_cache::{self, TeamCache};
 use crate::terminal::Terminal;
 
 /// A checkout and the user's store.
@@ -18,8 +21,10 @@ pub struct Project {
     pub root: Utf8PathBuf,
     /// The store.
     pub store: Store,
+    /// The cache that a team shares, beneath the store.
+    pub cache: Option<Arc<TeamCache>>,
     /// Where progress goes.
-    pub terminal: Terminal,
+    pub terminal: Arc<Terminal>,
 }
 
 /// The tools and packages of a checkout, ready to build with.
@@ -36,16 +41,22 @@ pub struct BuildContext {
 
 impl Project {
     /// The checkout that the launcher was started from, or the one around the current folder.
-    pub fn open(quiet: bool) -> Result<Self> {
+    pub fn open(quiet: bool, cache: Option<&str>) -> Result<Self> {
         let root = match std::env::var("BASALT_ROOT") {
             Ok(root) => Utf8PathBuf::from(root),
             Err(_) => find_root()?,
         };
-        let store = Store::open(&Store::default_path()?)?;
+        let terminal = Arc::new(Terminal::new(quiet));
+        let mut store = Store::open(&Store::default_path()?)?;
+        let cache = team_cache::open(cache, Arc::clone(&terminal) as Arc<dyn Reporter>)?;
+        if let Some(cache) = &cache {
+            store = store.with_shared(Arc::clone(cache) as Arc<dyn SharedCache>);
+        }
         Ok(Self {
             root,
             store,
-            terminal: Terminal::new(quiet),
+            cache,
+            terminal,
         })
     }
 
@@ -108,7 +119,7 @@ impl Project {
     /// The tree of that name; the one of build tools, unless one is named.
     pub fn tree(&self, name: Option<&str>) -> Result<SdkTree> {
         let lock = self.tree_definition(name.unwrap_or("sdk"))?.with_extension("lock");
-        Ok(basalt_sdk::ensure(&self.store, &lock, &self.terminal)?)
+        Ok(basalt_sdk::ensure(&self.store, &lock, self.terminal.as_ref())?)
     }
 
     /// What is known about the packages besides what is in them.
@@ -118,7 +129,7 @@ impl Project {
 
     /// Where progress goes.
     pub fn reporter(&self) -> &dyn Reporter {
-        &self.terminal
+        self.terminal.as_ref()
     }
 }
 
@@ -130,7 +141,7 @@ impl BuildContext {
             &self.distribution,
             &self.base,
             &self.tools,
-            &project.terminal,
+            project.terminal.as_ref(),
             memory(),
         )
     }

@@ -14,14 +14,18 @@ impl Store {
     /// Result of the action of that key, if the store or the shared cache knows it. That the outputs are in the store is not
     /// asked.
     pub fn action_result(&self, key: &Blob) -> Option<ActionResult> {
-        self.own_action_result(&key.digest).or_else(|| {
+        let result = self.own_action_result(&key.digest).or_else(|| {
             let shared = self.shared()?.action_result(key)?;
             // Whoever asks again is answered from here; where that cannot be written, the cache is asked again.
             let kept = self.put(&self.action_path(&key.digest), &shared.encode());
             kept.inspect_err(|error| tracing::debug!(%error, "a shared result is not kept"))
                 .ok();
             Some(shared)
-        })
+        });
+        if result.is_some() {
+            self.used().insert(*key);
+        }
+        result
     }
 
     /// Result of the action of that key, if the store has it. One that cannot be read counts as unknown.
@@ -43,7 +47,9 @@ impl Store {
         for message in action.messages.values() {
             self.insert_bytes(message)?;
         }
-        self.put(&self.action_path(&action.key.digest), &result.encode())
+        self.put(&self.action_path(&action.key.digest), &result.encode())?;
+        self.used().insert(action.key);
+        Ok(())
     }
 
     /// Forgets the result of an action, so that it is run again.

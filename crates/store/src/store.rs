@@ -1,9 +1,10 @@
 //! An open store.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use basalt_action::Blob;
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -26,6 +27,8 @@ struct Session {
     counter: AtomicU64,
     /// Objects whose content was compared with their names by this process.
     verified: Mutex<HashSet<Digest>>,
+    /// Keys of actions whose results this process got or kept.
+    used: Mutex<BTreeSet<Blob>>,
 }
 
 #[derive(Debug)]
@@ -71,6 +74,7 @@ impl Store {
                 access,
                 counter: AtomicU64::new(0),
                 verified: Mutex::default(),
+                used: Mutex::default(),
             }),
             shared: None,
         };
@@ -124,6 +128,11 @@ impl Store {
     pub(crate) fn set_verified(&self, digest: &Digest) {
         let verified = &self.session.verified;
         verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
+    }
+
+    /// Keys of actions whose results this process got or kept.
+    pub(crate) fn used(&self) -> MutexGuard<'_, BTreeSet<Blob>> {
+        self.session.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A number that this lease has not used yet.

@@ -27,7 +27,7 @@ enum Signer {
 
 /// Builds what is named, and publishes it.
 pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
-    let project = Project::open(quiet)?;
+    let project = Project::open(quiet, None)?;
     let repository = open(&options.repository)?;
     let now = Moment::now();
     // Before anything is built: a wrong passphrase shall not cost the wait.

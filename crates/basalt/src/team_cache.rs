@@ -1,0 +1,106 @@
+//! The cache that a team shares, as the store beneath a command asks it, and its settings.
+//!
+//! ```text
+//! --cache, else $BASALT_CACHE                      where: folders and servers, in their order
+//! $BASALT_CACHE_KEYS, else <config>/cache-keys     whose results are believed: public keys
+//! $BASALT_CACHE_SECRET, else <config>/cache-secret what is written is signed with: a secret key
+//! ```
+//!
+//! `<config>` is `basalt` in the folder that the XDG Base Directory Specification has for settings (`~/.config`).
+
+use std::fs::File;
+use std::sync::Arc;
+
+use basalt_action::{ActionResult, Blob};
+use basalt_cache::{Cache, Location, SecretKey, Settings, TrustedKeys};
+use basalt_progress::Reporter;
+use basalt_store::{SharedCache, place};
+use camino::Utf8PathBuf;
+use miette::{IntoDiagnostic as _, Result};
+
+/// Variable that names where the cache is.
+const LOCATIONS: &str = "BASALT_CACHE";
+
+/// A cache in the store's terms.
+pub struct TeamCache(pub Cache);
+
+impl std::fmt::Debug for TeamCache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TeamCache")
+    }
+}
+
+/// The same name of content in the cache's terms.
+pub fn cache_blob(blob: &Blob) -> basalt_cache::Blob {
+    basalt_cache::Blob {
+        digest: blob.digest,
+        size: blob.size,
+    }
+}
+
+impl SharedCache for TeamCache {
+    fn action_result(&self, key: &Blob) -> Option<ActionResult> {
+        let hit = self.0.action_result(&cache_blob(key))?;
+        ActionResult::from_proto(&hit.result).ok()
+    }
+
+    fn has_all(&self, blobs: &[Blob]) -> bool {
+        let blobs: Vec<_> = blobs.iter().map(cache_blob).collect();
+        self.0.has_all(&blobs)
+    }
+
+    fn fetch(&self, blob: &Blob, into: &mut File) -> bool {
+        self.0.fetch(&cache_blob(blob), into)
+    }
+}
+
+/// The cache of the option, or of the environment; none where neither names one.
+///
+/// # Errors
+/// When a location is malformed, or a key cannot be read.
+pub fn open(option: Option<&str>, reporter: Arc<dyn Reporter>) -> Result<Option<Arc<TeamCache>>> {
+    let text = option.map(str::to_owned).or_else(|| std::env::var(LOCATIONS).ok());
+    let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
+        return Ok(None);
+    };
+    let settings = Settings {
+        locations: Location::parse_list(&text).into_diagnostic()?,
+        trusted: trusted()?,
+        signer: signer()?,
+        ..Settings::default()
+    };
+    Ok(Some(Arc::new(TeamCache(Cache::new(settings, reporter)))))
+}
+
+/// The keys whose results are believed. Whoever signs believes themselves.
+fn trusted() -> Result<TrustedKeys> {
+    let named = match keys_path()? {
+        Some(path) if path.exists() => TrustedKeys::load(&path)?,
+        _ => TrustedKeys::default(),
+    };
+    match signer()? {
+        Some(key) => Ok(TrustedKeys::new([key.public()])?.merge(named)?),
+        None => Ok(named),
+    }
+}
+
+fn signer() -> Result<Option<SecretKey>> {
+    match secret_path()? {
+        Some(path) if path.exists() => Ok(Some(SecretKey::load(&path)?)),
+        _ => Ok(None),
+    }
+}
+
+/// Path of the list of public keys.
+pub fn keys_path() -> Result<Option<Utf8PathBuf>> {
+    setting("BASALT_CACHE_KEYS", "basalt/cache-keys")
+}
+
+/// Path of the secret key.
+pub fn secret_path() -> Result<Option<Utf8PathBuf>> {
+    setting("BASALT_CACHE_SECRET", "basalt/cache-secret")
+}
+
+fn setting(variable: &str, name: &str) -> Result<Option<Utf8PathBuf>> {
+    Ok(place(variable, ("XDG_CONFIG_HOME", ".config"), name)?)
+}

@@ -1,0 +1,94 @@
+//! Results and what they stand on, for a cache that is filled from this store.
+
+use std::collections::{BTreeSet, HashMap};
+use std::io::{self, Cursor, Read, Seek};
+
+use basalt_action::{ActionResult, Blob, Directory, Node};
+use camino::{Utf8Path, Utf8PathBuf};
+
+use crate::{Store, StoreError};
+
+/// Content that can be read from any place.
+pub trait Content: Read + Seek {}
+
+impl<T: Read + Seek> Content for T {}
+
+/// Content of every blob that a result stands on.
+#[derive(Debug, Default)]
+pub struct Exported {
+    /// Files of the store: objects, and files in directories.
+    files: HashMap<Blob, Utf8PathBuf>,
+    /// Messages.
+    bytes: HashMap<Blob, Vec<u8>>,
+}
+
+impl Exported {
+    /// Opens one.
+    ///
+    /// # Errors
+    /// When it is none of them, or cannot be read.
+    pub fn open(&self, blob: &Blob) -> io::Result<Box<dyn Content>> {
+        if let Some(bytes) = self.bytes.get(blob) {
+            return Ok(Box::new(Cursor::new(bytes.clone())));
+        }
+        match self.files.get(blob) {
+            Some(path) => Ok(Box::new(std::fs::File::open(path)?)),
+            None => Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                format!("{blob} is not exported"),
+            )),
+        }
+    }
+}
+
+impl Store {
+    /// Keys of the actions whose results this process asked for and got, or kept.
+    pub fn used_actions(&self) -> BTreeSet<Blob> {
+        self.used().clone()
+    }
+
+    /// Names of the program or function and of the arguments of an action that was run here.
+    pub fn action_arguments(&self, key: &Blob) -> Option<Vec<String>> {
+        basalt_action::Action::arguments_of(key, |blob| self.read_object(&blob.digest).ok().flatten())
+    }
+
+    /// A result with the content of all that it stands on; none where something is not in the store.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn export(&self, result: &ActionResult) -> Result<Option<Exported>, StoreError> {
+        let mut exported = Exported::default();
+        for blob in result.blobs() {
+            let Some(path) = self.intact_object(&blob.digest)? else {
+                return Ok(None);
+            };
+            exported.files.insert(blob, path);
+        }
+        for output in &result.directories {
+            let Some(folder) = self.directory(&output.root.digest) else {
+                return Ok(None);
+            };
+            let Some(tree) = self.read_object(&output.tree.digest)? else {
+                return Ok(None);
+            };
+            let Ok(directory) = Directory::from_tree(&tree) else {
+                return Ok(None);
+            };
+            exported.bytes.extend(directory.merkle_tree().messages);
+            files_of(&directory, &folder, &mut exported.files);
+        }
+        Ok(Some(exported))
+    }
+}
+
+fn files_of(directory: &Directory, folder: &Utf8Path, files: &mut HashMap<Blob, Utf8PathBuf>) {
+    for (name, node) in directory.entries() {
+        match node {
+            Node::File { blob, .. } => {
+                files.insert(*blob, folder.join(name));
+            }
+            Node::Directory(below) => files_of(below, &folder.join(name), files),
+            Node::Symlink { .. } | Node::Tree(_) => {}
+        }
+    }
+}
