@@ -15,6 +15,9 @@ impl<T: Read + Seek> Source for T {}
 /// Size of a blob that is held in memory, at most, in bytes: `Directory` and `Tree` messages, logs.
 pub const MAX_IN_MEMORY: u64 = 64 << 20;
 
+/// Content of each blob that was asked for, or why it cannot be had.
+pub type Outcomes = Vec<(Blob, Result<Vec<u8>, CacheError>)>;
+
 /// Blobs by digest. All calls may block, and end within the time limits of the back end.
 pub trait ContentAddressableStorage: Send + Sync {
     /// Those of `blobs` that are not there (`FindMissingBlobs`).
@@ -39,7 +42,7 @@ pub trait ContentAddressableStorage: Send + Sync {
     ///
     /// # Errors
     /// When the back end fails as a whole.
-    fn read_small(&self, blobs: &[Blob]) -> Result<Vec<(Blob, Result<Vec<u8>, CacheError>)>, CacheError> {
+    fn read_small(&self, blobs: &[Blob]) -> Result<Outcomes, CacheError> {
         Ok(blobs.iter().map(|blob| (*blob, read_bytes(self, blob))).collect())
     }
 

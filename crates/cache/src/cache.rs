@@ -72,16 +72,16 @@ enum Direction {
 }
 
 /// The back end of a location.
-pub(crate) enum Opened {
+enum Opened {
     Folder(Folder),
-    Server(Remote),
+    Server(Box<Remote>),
 }
 
 impl Opened {
     fn backend(&self) -> &dyn Backend {
         match self {
             Self::Folder(folder) => folder,
-            Self::Server(remote) => remote,
+            Self::Server(remote) => &**remote,
         }
     }
 }
@@ -386,7 +386,7 @@ impl Slot {
             Place::Server(server) => {
                 let remote = Remote::new(server, limits)?;
                 remote.features()?;
-                Ok(Opened::Server(remote))
+                Ok(Opened::Server(Box::new(remote)))
             }
         }
     }

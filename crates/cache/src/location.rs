@@ -28,6 +28,9 @@ use thiserror::Error;
 
 mod percent;
 
+/// Environment variable that names locations where no option does.
+pub const VARIABLE: &str = "BASALT_CACHE";
+
 /// Where a cache is and what may be done with it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
@@ -110,6 +113,13 @@ pub enum LocationError {
         help("expected is a folder, file:///FOLDER, grpc://HOST:PORT/INSTANCE or grpcs://HOST:PORT/INSTANCE")
     )]
     Scheme(String),
+    /// A server's address without a scheme.
+    #[error("`{0}` looks like a server, and names a folder")]
+    #[diagnostic(
+        code(cache::location),
+        help("say grpc://{0} or grpcs://{0}; a folder of that name is ./{0}")
+    )]
+    NoScheme(String),
     /// User or token before the host.
     #[error("a cache's address holds no user or token: others could read it in the list of processes")]
     #[diagnostic(
@@ -175,6 +185,7 @@ impl Location {
         let mode = options.mode;
         let place = match scheme {
             None if rest.is_empty() => return Err(LocationError::Empty),
+            None if looks_like_server(rest) => return Err(LocationError::NoScheme(rest.to_owned())),
             None => options.folder(Utf8PathBuf::from(rest))?,
             Some("file") => options.folder(file_path(rest)?)?,
             Some("grpc") => Place::Server(options.server(false, rest)?),
@@ -215,6 +226,13 @@ impl fmt::Display for Server {
             instance => write!(f, "/{instance}"),
         }
     }
+}
+
+/// Whether a bare text is `HOST:PORT` or `HOST:PORT/INSTANCE` rather than a path.
+fn looks_like_server(text: &str) -> bool {
+    let authority = text.split('/').next().unwrap_or_default();
+    let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
+    !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn file_path(rest: &str) -> Result<Utf8PathBuf, LocationError> {

@@ -1,6 +1,7 @@
 //! A folder cache that several processes use at once, and one on a disk that is full.
 //!
-//! The processes are this test program, started again with one of the ignored tests.
+//! The processes are this test program, started again with one test and a variable.
+#![expect(clippy::print_stdout, reason = "a child tells its parent what it saw")]
 
 use std::io::Cursor;
 use std::time::Duration;
@@ -28,26 +29,39 @@ fn temporary() -> (tempfile::TempDir, Utf8PathBuf) {
     (temporary, path)
 }
 
-fn child(test: &str, path: &Utf8Path) -> Vec<String> {
+/// This test again, in a process of its own, by a line of a shell; `before` stands before it there.
+fn child(test: &str, path: &Utf8Path, before: &str) -> Command {
     let program = std::env::current_exe().expect("this program");
     let program = program.into_os_string().into_string().expect("UTF-8");
-    let arguments = ["--ignored", "--exact", test, "--nocapture"].map(str::to_owned);
-    let shell = format!("env {FOLDER}={path} {program} {}", arguments.join(" "));
-    vec!["-c".to_owned(), shell]
+    let line = format!("{before} exec \"$0\" --exact \"$1\" --nocapture");
+    Command::new("sh").args(["-c", &line, &program, test]).env(FOLDER, path)
 }
 
-fn given_folder() -> Folder {
-    folder(Utf8Path::new(&std::env::var(FOLDER).expect("started by another test")))
+/// The folder, for who was started as a child.
+fn given_folder() -> Option<Folder> {
+    let path = std::env::var(FOLDER).ok()?;
+    Some(folder(Utf8Path::new(&path)))
+}
+
+fn files_in(path: &Utf8Path) -> usize {
+    std::fs::read_dir(path).expect("a folder").count()
 }
 
 #[test]
 fn two_processes_write_the_same_blobs_at_once() {
+    if let Some(folder) = given_folder() {
+        for content in contents() {
+            let written = folder.write(&Blob::of(&content), &mut Cursor::new(&content));
+            written.expect("writes");
+        }
+        return;
+    }
     let (_temporary, path) = temporary();
     drop(folder(&path));
     std::thread::scope(|scope| {
         for _ in 0..2 {
             scope.spawn(|| {
-                let command = Command::new("sh").args(child("process_that_writes", &path));
+                let command = child("two_processes_write_the_same_blobs_at_once", &path, "");
                 command.output().expect("succeeds");
             });
         }
@@ -58,44 +72,28 @@ fn two_processes_write_the_same_blobs_at_once() {
         folder.read(&Blob::of(&content), &mut read).expect("is there");
         assert_eq!(read, content);
     }
-    let left = std::fs::read_dir(path.join("tmp")).expect("a folder").count();
-    assert_eq!(left, 0);
-}
-
-#[test]
-#[ignore = "a child of two_processes_write_the_same_blobs_at_once"]
-fn process_that_writes() {
-    let folder = given_folder();
-    for content in contents() {
-        folder
-            .write(&Blob::of(&content), &mut Cursor::new(&content))
-            .expect("writes");
-    }
+    assert_eq!(files_in(&path.join("tmp")), 0);
 }
 
 #[test]
 fn a_disk_that_is_full_leaves_nothing_half_written() {
+    if let Some(folder) = given_folder() {
+        let digests = (0..100_000u32).flat_map(|index| *Blob::of(index.to_le_bytes()).digest.as_bytes());
+        let noise: Vec<u8> = digests.collect();
+        let error = folder
+            .write(&Blob::of(&noise), &mut Cursor::new(&noise))
+            .expect_err("full");
+        assert!(matches!(error, CacheError::Io { .. }), "{error:?}");
+        println!("it was full");
+        return;
+    }
     let (_temporary, path) = temporary();
     drop(folder(&path));
-    // Files of at most 64 KiB: writing more fails as it does on a full disk, instead of with a signal.
-    let mut arguments = child("process_on_a_full_disk", &path);
-    arguments[1] = format!("trap '' XFSZ; ulimit -f 128; exec {}", arguments[1]);
-    let command = Command::new("sh").args(arguments);
-    command.output().expect("succeeds");
-    assert_eq!(std::fs::read_dir(path.join("tmp")).expect("a folder").count(), 0);
-    let folder = folder(&path);
-    assert_eq!(folder.status().expect("counts").blobs, 0);
-}
-
-#[test]
-#[ignore = "a child of a_disk_that_is_full_leaves_nothing_half_written"]
-fn process_on_a_full_disk() {
-    let folder = given_folder();
-    let noise: Vec<u8> = (0..1_000_000u32)
-        .flat_map(|index| Blob::of(index.to_le_bytes()).digest.as_bytes()[..1].to_vec())
-        .collect();
-    let error = folder
-        .write(&Blob::of(&noise), &mut Cursor::new(&noise))
-        .expect_err("full");
-    assert!(matches!(error, CacheError::Io { .. }), "{error:?}");
+    // Files of at most 128 KiB: writing more fails as it does on a full disk, instead of with a signal.
+    let before = "trap '' XFSZ; ulimit -f 128;";
+    let command = child("a_disk_that_is_full_leaves_nothing_half_written", &path, before);
+    let output = command.output().expect("succeeds");
+    assert!(output.text().contains("it was full"), "{}", output.text());
+    assert_eq!(files_in(&path.join("tmp")), 0);
+    assert_eq!(folder(&path).status().expect("counts").blobs, 0);
 }

@@ -12,7 +12,7 @@ use tonic::Code;
 
 use super::channel::Authorized;
 use super::{OVERHEAD, Remote, SHA256};
-use crate::backend::{ContentAddressableStorage, Source};
+use crate::backend::{ContentAddressableStorage, Outcomes, Source};
 use crate::blob::{Blob, Mismatch};
 use crate::error::{CacheError, tame};
 
@@ -21,9 +21,6 @@ const MOST: usize = 2000;
 
 /// Bytes that a digest takes in a message, about: 64 digits, a size, and their tags.
 const DIGEST: usize = 90;
-
-/// Outcome for each blob of a batch.
-type Outcomes = Vec<(Blob, Result<Vec<u8>, CacheError>)>;
 
 impl Remote {
     fn cas(&self, answer: usize) -> ContentAddressableStorageClient<Authorized> {

@@ -38,6 +38,17 @@ fn folders() {
 }
 
 #[test]
+fn a_server_without_its_scheme_is_not_taken_for_a_folder() {
+    for text in ["cache.example:9092", "127.0.0.1:9092/team", "[::1]:9092"] {
+        assert!(
+            matches!(Location::parse(text), Err(LocationError::NoScheme(_))),
+            "{text}"
+        );
+    }
+    assert_eq!(folder("./cache:9092"), "./cache:9092");
+}
+
+#[test]
 fn servers() {
     let plain = server("grpc://cache.example:9092");
     assert!(!plain.tls);

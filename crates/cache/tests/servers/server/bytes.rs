@@ -135,34 +135,22 @@ impl ByteStream for Service {
     async fn write(&self, request: Request<Streaming<WriteRequest>>) -> Result<Response<WriteResponse>, Status> {
         let lie = self.enter("Write", "team", &request).await?;
         let mut stream = request.into_inner();
-        let mut upload: Option<(String, Name, Vec<u8>)> = None;
+        let mut upload: Option<(String, Name)> = None;
         while let Some(message) = stream.message().await? {
-            let (key, name, mut received) = match upload.take() {
+            let (key, name) = match upload.take() {
                 Some(upload) => upload,
-                None => {
-                    let key = message.resource_name.clone();
-                    let name = parse(&key)?;
-                    let before = lock(&self.0.uploads).get(&key).cloned().unwrap_or_default();
-                    lock(&self.0.calls).push(format!("Upload zstd={} offset={}", name.zstd, message.write_offset));
-                    (key, name, before)
-                }
+                None => self.begin(&message)?,
             };
-            if message.write_offset != received.len() as i64 {
-                return Err(Status::invalid_argument(format!("offset {}", message.write_offset)));
-            }
-            if message.data.len() > 1 << 20 {
-                return Err(Status::invalid_argument("a chunk over 1 MiB"));
-            }
-            received.extend(&message.data);
-            lock(&self.0.uploads).insert(key.clone(), received.clone());
+            self.append(&key, &message)?;
             if lie == Lie::UploadBreaks {
                 *lock(&self.0.lie) = Lie::None;
                 return Err(Status::unavailable("broke off"));
             }
             if message.finish_write {
+                let received = lock(&self.0.uploads).remove(&key).unwrap_or_default();
                 return self.finish(lie, &name, received).await;
             }
-            upload = Some((key, name, received));
+            upload = Some((key, name));
         }
         Err(Status::invalid_argument("no end"))
     }
@@ -183,6 +171,27 @@ impl ByteStream for Service {
 }
 
 impl Service {
+    fn begin(&self, message: &WriteRequest) -> Result<(String, Name), Status> {
+        let key = message.resource_name.clone();
+        let name = parse(&key)?;
+        let call = format!("Upload zstd={} offset={}", name.zstd, message.write_offset);
+        lock(&self.0.calls).push(call);
+        Ok((key, name))
+    }
+
+    fn append(&self, key: &str, message: &WriteRequest) -> Result<(), Status> {
+        let mut uploads = lock(&self.0.uploads);
+        let received = uploads.entry(key.to_owned()).or_default();
+        if message.write_offset != received.len() as i64 {
+            return Err(Status::invalid_argument(format!("offset {}", message.write_offset)));
+        }
+        if message.data.len() > 1 << 20 {
+            return Err(Status::invalid_argument("a chunk over 1 MiB"));
+        }
+        received.extend_from_slice(&message.data);
+        Ok(())
+    }
+
     async fn finish(&self, lie: Lie, name: &Name, received: Vec<u8>) -> Result<Response<WriteResponse>, Status> {
         if lie == Lie::UploadHangs {
             tokio::time::sleep(Duration::from_secs(3600)).await;
