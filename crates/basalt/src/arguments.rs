@@ -19,7 +19,7 @@ pub struct Arguments {
     /// Show only warnings and errors.
     #[arg(long, short, global = true, help_heading = "Everywhere")]
     pub quiet: bool,
-    /// The cache that a team shares: folders and REAPI servers, separated by commas ($BASALT_CACHE unless given).
+    /// The cache that a team shares: folders and REAPI servers, separated by white space ($BASALT_CACHE unless given).
     #[arg(long, global = true, value_name = "LOCATION", help_heading = "Everywhere")]
     pub cache: Option<String>,
     /// The verb.

@@ -101,6 +101,6 @@ pub fn secret_path() -> Result<Option<Utf8PathBuf>> {
     setting("BASALT_CACHE_SECRET", "basalt/cache-secret")
 }
 
-fn setting(variable: &str, name: &str) -> Result<Option<Utf8PathBuf>> {
+fn setting(variable: &'static str, name: &'static str) -> Result<Option<Utf8PathBuf>> {
     Ok(place(variable, ("XDG_CONFIG_HOME", ".config"), name)?)
 }

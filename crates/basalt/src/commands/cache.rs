@@ -2,7 +2,8 @@
 
 use std::process::ExitCode;
 
-use basalt_cache::{Cache, Contents, Keep, LocationStatus, Pushed, SecretKey, Upload};
+use basalt_cache::cache::{Contents, LocationStatus};
+use basalt_cache::{Cache, Keep, Pushed, SecretKey, Upload};
 use basalt_progress::{Outcome, Unit};
 use miette::{Result, miette};
 
