@@ -8,6 +8,7 @@ mod failures;
 mod interruptions;
 mod keys;
 mod rebuilds;
+mod sharing;
 
 use std::process::ExitCode;
 
@@ -58,6 +59,22 @@ const STORIES: &[Story<Ground>] = &[
         keys::a_limit_that_is_reached_is_named,
     ),
     ("timings_are_written", keys::timings_are_written),
+    (
+        "what_one_has_built_another_need_not",
+        sharing::what_one_has_built_another_need_not,
+    ),
+    (
+        "a_result_of_a_stranger_is_not_believed",
+        sharing::a_result_of_a_stranger_is_not_believed,
+    ),
+    (
+        "a_damaged_cache_costs_time_only",
+        sharing::a_damaged_cache_costs_time_only,
+    ),
+    (
+        "a_cache_that_is_not_there_is_told",
+        sharing::a_cache_that_is_not_there_is_told,
+    ),
     ("a_failing_build_is_told", failures::a_failing_build_is_told),
     ("going_on_after_a_failure", failures::going_on_after_a_failure),
     ("a_spec_that_makes_nothing", failures::a_spec_that_makes_nothing),
