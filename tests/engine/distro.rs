@@ -78,12 +78,18 @@ impl Ground {
             let name = tree.file_name().unwrap_or_default();
             std::os::unix::fs::symlink(tree, store.join("trees").join(name))?;
         }
-        let (sdk, toolchain) = (self.place.sdk.key, self.toolchain.key);
-        for (from, key) in [(&self.place.store, sdk), (&self.nursery, toolchain)] {
-            let name = format!("actions/{}", key.digest);
-            fs_err::copy(from.root().join(&name), store.join(&name))?;
+        for result in self.shared_actions() {
+            let name = result.file_name().unwrap_or_default();
+            fs_err::copy(&result, store.join("actions").join(name))?;
         }
         Ok(())
+    }
+
+    /// The results of the actions that made the large trees.
+    pub fn shared_actions(&self) -> [Utf8PathBuf; 2] {
+        let (sdk, toolchain) = (self.place.sdk.key, self.toolchain.key);
+        [(&self.place.store, sdk), (&self.nursery, toolchain)]
+            .map(|(store, key)| store.root().join("actions").join(key.digest.to_hex()))
     }
 
     /// The large trees, each in a folder `trees` of some store.

@@ -220,9 +220,10 @@ pub fn a_full_disk(ground: &Ground) -> Result<(), Failed> {
     let disk = distro.root.with_file_name("disk");
     fs_err::create_dir(&disk)?;
     let trees = ground.shared_trees().map(Utf8Path::as_str).join(" ");
+    let actions = ground.shared_actions().map(camino::Utf8PathBuf::into_string).join(" ");
     let script = format!(
-        "set -eu\nmount -t tmpfs -o size=16m tmpfs {disk}\nmkdir {disk}/trees\nln -s {trees} {disk}/trees\n\
-         code=0\n{program} build garden large || code=$?\nls -A {disk}/tmp\n{program} build garden\nexit $code",
+        "set -eu\nmount -t tmpfs -o size=16m tmpfs {disk}\n{program} store path >/dev/null\n\
+         ln -s {trees} {disk}/trees\ncp {actions} {disk}/actions\ncode=0\n{program} build garden large || code=$?\nls -A {disk}/tmp\n{program} build garden\nexit $code",
         program = distro.cli().program(),
     );
     let command = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);

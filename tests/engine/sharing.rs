@@ -43,7 +43,10 @@ fn rpms(cli: &Cli, distro: &Distro) -> Result<String, Failed> {
     let built = cli.json(&["build", "house"], PATIENCE, 0)?;
     let path = built["packages"][0]["rpms"][0]["path"].as_str().ok_or("no RPM")?;
     ensure(path.starts_with(distro.store.root().as_str()), || path.to_owned())?;
-    Ok(basalt_store::digest_of(Utf8Path::new(path)).map_err(basalt_tests::shown)?.0.to_hex())
+    Ok(basalt_store::digest_of(Utf8Path::new(path))
+        .map_err(basalt_tests::shown)?
+        .0
+        .to_hex())
 }
 
 /// The command of another store, which reads the cache and trusts these keys.
@@ -70,7 +73,9 @@ pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed
         ensure(!was_built(&other, package), || format!("{package} was built"))?;
     }
     // It is in the store now: without the cache, nothing is built either.
-    ensure(rpms(&other.cli(), &other)? == filled.rpms, || "other RPMs are kept".to_owned())?;
+    ensure(rpms(&other.cli(), &other)? == filled.rpms, || {
+        "other RPMs are kept".to_owned()
+    })?;
     ensure(!was_built(&other, "house"), || "house was built".to_owned())?;
     // A change here is built here, on what came from there.
     other.edit("house", "Four walls.", "Four high walls.")?;
@@ -104,7 +109,9 @@ pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {
     }
     let other = ground.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
-    ensure(rpms(&cli, &other)? == filled.rpms, || "a damaged RPM was taken".to_owned())?;
+    ensure(rpms(&cli, &other)? == filled.rpms, || {
+        "a damaged RPM was taken".to_owned()
+    })?;
     ensure(was_built(&other, "house"), || "house was not built".to_owned())
 }
 
@@ -115,6 +122,9 @@ pub fn a_cache_that_is_not_there_is_told(ground: &Ground) -> Result<(), Failed> 
     let ran = cli.run(&["build", "house"], PATIENCE)?.ended_with(0)?;
     has_all(&ran.stderr, &["127.0.0.1:9"])?;
     ensure(was_built(&other, "house"), || "house was not built".to_owned())?;
-    let ran = other.cli().run(&["--cache", "ftp://x", "build", "house"], PATIENCE)?.ended_with(1)?;
+    let ran = other
+        .cli()
+        .run(&["--cache", "ftp://x", "build", "house"], PATIENCE)?
+        .ended_with(1)?;
     has_all(&ran.stderr, &["cache"])
 }

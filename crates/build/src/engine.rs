@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use basalt_model::digest::Digest;
@@ -54,6 +54,8 @@ pub struct Engine<'a> {
     pub keep_going: bool,
     pub(crate) payloads: Payloads,
     timings: Mutex<Option<Timings>>,
+    /// One for each package: its sources are fetched by one thread at a time.
+    fetching: Vec<Mutex<()>>,
 }
 
 /// Why a package is built, or is not.
@@ -92,6 +94,7 @@ impl<'a> Engine<'a> {
             keep_going: false,
             payloads: Payloads::default(),
             timings: Mutex::default(),
+            fetching: distribution.graph.ids().map(|_| Mutex::default()).collect(),
         }
     }
 
@@ -210,6 +213,7 @@ impl<'a> Engine<'a> {
         base: &BuildBase,
     ) -> Result<BuildRoot, BuildError> {
         let package = self.distribution.package(build.package);
+        let _alone = self.fetching_alone(build.package);
         let inputs = Inputs::bring(build, package, self.store, self.tools, self.reporter)?;
         BuildRoot::prepare(build, package, &inputs, base, environment, upper, self.store)
     }
@@ -344,6 +348,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When one cannot be had.
     pub fn fetch(&self, id: PackageId) -> Result<usize, BuildError> {
+        let _alone = self.fetching_alone(id);
         let package = self.distribution.package(id);
         let inputs = package.sources.inputs(self.tools)?;
         let count = inputs.len();
@@ -361,6 +366,12 @@ impl<'a> Engine<'a> {
         Ok(count)
     }
 
+    /// Keeps other threads from fetching the sources of a package meanwhile.
+    pub(crate) fn fetching_alone(&self, package: PackageId) -> Option<MutexGuard<'_, ()>> {
+        let fetching = self.fetching.get(package.index())?;
+        Some(fetching.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Tokens of the jobserver that a build begins with. Clients of the jobserver take more by themselves; Go is none, and is
     /// told its number of processes once.
     fn tokens(&self, package: &Package) -> usize {
@@ -368,6 +379,15 @@ impl<'a> Engine<'a> {
             self.base.jobs.div_ceil(2).max(2).min(self.base.jobs)
         } else {
             1
+        }
+    }
+
+    /// Number of processes that a build is told. Clients of the jobserver are told of all cores, and wait for tokens.
+    fn processes(&self, package: &Package, tokens: usize) -> usize {
+        if package.sources.has_go() {
+            tokens.max(1)
+        } else {
+            self.base.jobs
         }
     }
 
@@ -395,7 +415,7 @@ impl<'a> Engine<'a> {
         let tokens = context.acquire(self.tokens(package))?;
         let environment = BuildEnvironment {
             has_jobserver: true,
-            ..BuildEnvironment::ordinary(tokens.count().max(1))
+            ..BuildEnvironment::ordinary(self.processes(package, tokens.count()))
         };
         let root = self.root(&build, &environment, &[], self.base)?;
         let variables = jobserver.environment(JOBSERVER.into());

@@ -139,7 +139,10 @@ impl Engine<'_> {
                 }
                 InputContent::Modules(modules) => match modules.known(self.store) {
                     Some(known) => Node::Tree(known.root),
-                    None if fetch => Node::Tree(modules.fetch(self.store, self.tools, self.reporter)?.root),
+                    None if fetch => {
+                        let _alone = self.fetching_alone(id);
+                        Node::Tree(modules.fetch(self.store, self.tools, self.reporter)?.root)
+                    }
                     None => return Ok(Sources::Unknown),
                 },
             };

@@ -18,6 +18,10 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
 use crate::{Relaxation, Sandbox, SandboxError, Wall, namespace, syscalls, system_calls};
 
+/// Bytes that a single file may have beyond the limit of the disk: the limit itself is measured, several times a second,
+/// and named; this bound is for what writes faster than that.
+const LARGEST_EXCESS: u64 = 4 << 30;
+
 /// How much sooner than others the kernel's OOM killer ends what runs in a sandbox.
 const OOM_SCORE: &str = "500";
 
@@ -68,7 +72,7 @@ fn limit_resources(sandbox: &Sandbox) -> Result<(), SandboxError> {
         limit(Resource::Nproc, processes.saturating_add(processes / 4 + 16))?;
     }
     if let Some(disk) = sandbox.limits.disk {
-        limit(Resource::Fsize, disk.saturating_mul(2))?;
+        limit(Resource::Fsize, disk.saturating_add(LARGEST_EXCESS))?;
     }
     // Where it is not to be had, the kernel chooses as it would otherwise.
     drop(fs::write("/proc/self/oom_score_adj", OOM_SCORE));
