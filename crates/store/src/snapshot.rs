@@ -105,30 +105,30 @@ impl Snapshot {
             };
             let path = Utf8Path::from_path(entry.path()).ok_or_else(name)?;
             let below = path.strip_prefix(folder).map_err(|_| name())?;
-            // The folder itself may be reached by a link: what it leads to is what was meant.
+            // What is named may be reached by a link: what that leads to is what was meant.
             if entry.depth() == 0 && folder.is_dir() {
                 continue;
             }
             if below.as_str().chars().any(char::is_control) {
                 return Err(name());
             }
-            snapshot.add(folder, path, below, entry.file_type())?;
+            let kind = match entry.depth() {
+                0 => fs_err::metadata(path)
+                    .map_err(StoreError::io("cannot read", path))?
+                    .file_type(),
+                _ => entry.file_type(),
+            };
+            snapshot.add(path, below, kind)?;
         }
         Ok(snapshot)
     }
 
-    fn add(
-        &mut self,
-        folder: &Utf8Path,
-        path: &Utf8Path,
-        below: &Utf8Path,
-        kind: std::fs::FileType,
-    ) -> Result<(), SnapshotError> {
+    fn add(&mut self, path: &Utf8Path, below: &Utf8Path, kind: std::fs::FileType) -> Result<(), SnapshotError> {
         let failed = || StoreError::io("cannot read", path);
         if kind.is_symlink() {
             let target = path.read_link_utf8().map_err(failed())?;
             if path.exists() {
-                if !stays_inside(below, &target) || folder == path {
+                if !stays_inside(below, &target) {
                     return Err(SnapshotError::Outside {
                         path: path.to_owned(),
                         target,
