@@ -6,6 +6,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use basalt_image::{DiskFacts, Facts, PartitionFacts};
+use basalt_store::Store;
 use basalt_tests::{Cli, Failed, Place, Ran, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -35,7 +36,10 @@ impl Plant {
     /// Has everything composed that is not.
     pub fn prepare(place: Place) -> Result<Self, Failed> {
         let store = place.folder("s")?;
+        // A folder with something in it does not become a store.
+        drop(Store::open(&store).map_err(shown)?);
         for part in ["objects", "trees", "actions", "results"] {
+            fs_err::remove_dir(store.join(part))?;
             std::os::unix::fs::symlink(place.store.root().join(part), store.join(part))?;
         }
         let cli = place.surroundings.cli().env("BASALT_STORE", &store);

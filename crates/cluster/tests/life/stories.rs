@@ -202,6 +202,11 @@ pub fn a_machine_that_ends_is_shown(home: &Home) -> Result<(), Failed> {
         .into_iter()
         .find(|line| line.contains("qemu-system"))
         .ok_or("no machine")?;
+    // It is killed with words on its console: before it has any, nobody could show them.
+    wait_for("the words on its console", || {
+        let console = home.state().join("node-1/console.log");
+        std::fs::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
+    })?;
     let id = machine
         .split(' ')
         .next()
