@@ -194,19 +194,16 @@ pub fn a_component_that_does_not_stay_up_is_shown(home: &Home) -> Result<(), Fai
 pub fn a_machine_that_ends_is_shown(home: &Home) -> Result<(), Failed> {
     home.mood("never-ready")?;
     let up = home.up(1, None)?;
-    wait_for("its machine", || {
-        home.processes().iter().any(|line| line.contains("qemu-system"))
+    // It is killed with words on its console: before it has any, nobody could show them, and what runs is only a trial.
+    wait_for("the words on its console", || {
+        let console = home.state().join("node-1/console.log");
+        std::fs::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
     })?;
     let machine = home
         .processes()
         .into_iter()
         .find(|line| line.contains("qemu-system"))
         .ok_or("no machine")?;
-    // It is killed with words on its console: before it has any, nobody could show them.
-    wait_for("the words on its console", || {
-        let console = home.state().join("node-1/console.log");
-        std::fs::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
-    })?;
     let id = machine
         .split(' ')
         .next()
