@@ -65,10 +65,8 @@ pub(crate) const ENTRY_FOLDERS: [EntryFolder; 6] = [
     EntryFolder {
         name: "logs",
         is_entry: |name| {
-            let stem = [".log", ".html", ".json"]
-                .iter()
-                .find_map(|suffix| name.strip_suffix(suffix));
-            stem.is_some_and(|stem| !stem.is_empty())
+            let is_log = name.strip_suffix(".log").is_some_and(|stem| !stem.is_empty());
+            is_log || ["build-timings.html", "build-timings.json"].contains(&name)
         },
     },
 ];
