@@ -12,8 +12,6 @@ use crate::SdkError;
 
 /// The variable that names a mirror. One that is named is used alone.
 const VARIABLE: &str = "BASALT_DEBIAN_MIRROR";
-/// The archive's own name, for machines whose apt knows none: Ubuntu, for one.
-const PUBLIC: &str = "http://mirror.example.org/debian";
 /// Names of suites as they stand in URLs.
 const SUITES: [&str; 13] = [
     "oldstable",
@@ -72,7 +70,6 @@ fn find() -> Vec<String> {
     for site in sites(&told) {
         found.extend(resolve(&site));
     }
-    found.push(PUBLIC.to_owned());
     let mut seen = std::collections::BTreeSet::new();
     found.retain(|mirror| {
         seen.insert(

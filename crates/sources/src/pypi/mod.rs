@@ -24,7 +24,13 @@ const LARGEST_PAGE: u64 = 64 << 20;
 /// # Errors
 /// When the index cannot be reached, or does not have it.
 pub(crate) fn find(project: &str, version: &str, downloader: &Downloader) -> Result<File, SourcesError> {
-    find_in(&settings::index(), project, version, downloader)
+    let Some(index) = settings::index() else {
+        return Err(SourcesError::Index {
+            index: "none".to_owned(),
+            reason: "no index is set up: name one with PIP_INDEX_URL or in pip's configuration".to_owned(),
+        });
+    };
+    find_in(&index, project, version, downloader)
 }
 
 fn find_in(index: &str, project: &str, version: &str, downloader: &Downloader) -> Result<File, SourcesError> {

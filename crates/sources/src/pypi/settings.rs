@@ -3,17 +3,14 @@
 use basalt_process::{Command, tool};
 use camino::Utf8PathBuf;
 
-/// The public index: what pip itself takes when nothing is set up.
-const PUBLIC: &str = "https://index.example.org/simple";
-
 /// URL of the index: `PIP_INDEX_URL`, else what pip tells, where it is installed, else what its configuration files say,
-/// else the public one. Nothing of a project is run for it.
-pub(super) fn index() -> String {
+/// else none. Nothing of a project is run for it.
+pub(super) fn index() -> Option<String> {
     let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.trim().is_empty());
     variable("PIP_INDEX_URL")
         .or_else(from_pip)
         .or_else(|| from_files(&files(variable)))
-        .map_or_else(|| PUBLIC.to_owned(), |url| url.trim().to_owned())
+        .map(|url| url.trim().to_owned())
 }
 
 fn from_pip() -> Option<String> {
