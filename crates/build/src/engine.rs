@@ -154,7 +154,7 @@ impl<'a> Engine<'a> {
     /// When something that it needs fails to build or cannot be had.
     pub fn build_root(&self, package: PackageId) -> Result<BuildRoot, BuildError> {
         let build = self.resolve(package)?;
-        self.root(&build, &BuildEnvironment::ordinary(self.base.jobs), &[], self.base)
+        self.root(&build, &BuildEnvironment::ordinary(self.base.jobs), &[])
     }
 
     /// Builds a package once more, in another environment and with folders laid over all others, and keeps nothing of it.
@@ -167,7 +167,7 @@ impl<'a> Engine<'a> {
         environment: &BuildEnvironment,
         upper: &[Utf8PathBuf],
     ) -> Result<Rebuilt, BuildError> {
-        let root = self.root(build, environment, upper, self.base)?;
+        let root = self.root(build, environment, upper)?;
         let package = self.distribution.package(build.package);
         execute::rebuild(package, root, self.store, self.reporter)
     }
@@ -210,12 +210,11 @@ impl<'a> Engine<'a> {
         build: &ResolvedBuild,
         environment: &BuildEnvironment,
         upper: &[Utf8PathBuf],
-        base: &BuildBase,
     ) -> Result<BuildRoot, BuildError> {
         let package = self.distribution.package(build.package);
         let _alone = self.fetching_alone(build.package);
         let inputs = Inputs::bring(build, package, self.store, self.tools, self.reporter)?;
-        BuildRoot::prepare(build, package, &inputs, base, environment, upper, self.store)
+        BuildRoot::prepare(build, package, &inputs, self.base, environment, upper, self.store)
     }
 
     fn lock(&self) -> Result<Lock, BuildError> {
@@ -417,7 +416,7 @@ impl<'a> Engine<'a> {
             has_jobserver: true,
             ..BuildEnvironment::ordinary(self.processes(package, tokens.count()))
         };
-        let root = self.root(&build, &environment, &[], self.base)?;
+        let root = self.root(&build, &environment, &[])?;
         let variables = jobserver.environment(JOBSERVER.into());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let root = root.with_jobserver(jobserver.path(), JOBSERVER, variables);

@@ -52,30 +52,6 @@ impl Store {
         Ok(())
     }
 
-    /// Forgets the result of an action, so that it is run again.
-    ///
-    /// # Errors
-    /// When the store cannot be written.
-    pub fn forget_action_result(&self, key: &Digest) -> Result<(), StoreError> {
-        let path = self.action_path(key);
-        match std::fs::remove_file(&path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-                Err(StoreError::io("cannot remove", &path)(error))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Keys of all actions whose results are kept, sorted.
-    ///
-    /// # Errors
-    /// When the folder cannot be listed.
-    pub fn action_keys(&self) -> Result<Vec<Digest>, StoreError> {
-        let files = crate::files_below(&self.root().join("actions"))?;
-        let names = files.iter().filter_map(|path| path.file_name());
-        Ok(names.filter_map(|name| name.parse().ok()).collect())
-    }
-
     /// Directory that an action makes: the known one, or what `make` fills an empty folder with.
     ///
     /// Two processes that make it at the same time both succeed: the first one's is kept.

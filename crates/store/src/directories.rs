@@ -49,20 +49,6 @@ impl Store {
             root: described.root,
         })
     }
-
-    /// Reads a directory again and compares it with its name.
-    ///
-    /// # Errors
-    /// When it cannot be read, or is not what its name says.
-    pub fn verify_directory(&self, root: &Digest) -> Result<(), StoreError> {
-        let path = self.directory_path(root);
-        let actual = read_directory(&path)?.blob().digest;
-        if actual == *root {
-            Ok(())
-        } else {
-            Err(StoreError::Damaged { path, actual })
-        }
-    }
 }
 
 /// Description of a folder of ours as it is, with the digests of all files. Sockets, devices and named pipes are errors.

@@ -170,13 +170,6 @@ impl Snapshot {
             .extend(other.links.into_iter().map(|(name, link)| (below(name), link)));
     }
 
-    /// Puts a file in, in place of one of the same name.
-    pub fn set(&mut self, name: &str, bytes: Vec<u8>) {
-        let mode = self.files.get(name).map_or(MODES[0], |known| known.mode);
-        let blob = Blob::of(&bytes);
-        self.files.insert(name.to_owned(), SnapshotFile { blob, bytes, mode });
-    }
-
     /// Takes a file out.
     pub fn remove(&mut self, name: &str) -> Option<SnapshotFile> {
         self.files.remove(name)
