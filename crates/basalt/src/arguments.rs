@@ -439,6 +439,19 @@ pub struct Why {
 pub enum Bench {
     /// From power-on to the first pod: a Basalt node and a Debian 13 node, by turns. Writes bench/boot.*.
     Boot(BenchBoot),
+    /// Time and peak memory of planning a synthetic distribution, from the answers of rpmspec to the list of jobs.
+    Plan(BenchPlan),
+}
+
+/// Options of `bench plan`.
+#[derive(Debug, Args)]
+pub struct BenchPlan {
+    /// Number of packages.
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub packages: u32,
+    /// Seed of the distribution: the same packages for the same seed.
+    #[arg(long, default_value_t = 1)]
+    pub seed: u64,
 }
 
 /// Options of `bench boot`.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use basalt_build::BuildError;
 use basalt_cluster::ClusterError;
 use basalt_machine::MachineError;
 use basalt_process::ProcessError;
@@ -63,6 +64,10 @@ pub enum BenchError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// A distribution could not be planned.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Build(#[from] BuildError),
     /// The cluster failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -1,9 +1,11 @@
-//! Comparisons: a Basalt node beside a Debian 13 node, measured in one run.
+//! Measurements: a Basalt node beside a Debian 13 node in one run, and the planning of a large distribution.
 //!
 //! ```text
 //! bench/debian + the container stack's RPMs --(debian: packages of today, mmdebstrap)--> a disk, in the store
 //! both disks --(boot: a fresh control plane, one machine, alternating)--> Times of every run
 //! Times --(report: medians; table, JSON, Markdown)--> bench/boot.*     --(plot)--> bench/boot.svg
+//!
+//! a seed --(synthetic)--> texts of specs, locks and results --(plan: what the engine does before the first build)--> PlanReport
 //! ```
 //!
 //! Both nodes run the same containerd, runc, kubelet and node agent, from Basalt's packages, in machines of the same
@@ -12,13 +14,17 @@
 mod boot;
 mod debian;
 mod error;
+mod plan;
 mod plot;
 mod report;
 mod summary;
+mod synthetic;
 
 pub use boot::{Bench, Contestant, MILESTONES, Times, WATCHED};
 pub use debian::{Debian, Description, STACK, StackPackage};
 pub use error::BenchError;
+pub use plan::{PlanReport, SyntheticPlan};
 pub use plot::svg;
 pub use report::{Measured, Report, today};
 pub use summary::{Summary, summarize};
+pub use synthetic::{SyntheticDistribution, SyntheticPackage};

@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::build_base::BuildBase;
 use crate::environment::BuildEnvironment;
 use crate::package::Package;
-use crate::resolve::ResolvedBuild;
+use crate::plan::ResolvedBuild;
 use crate::{BuildError, fingerprint, payload};
 
 /// Name of the sandbox's report in the workspace.

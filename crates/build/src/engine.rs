@@ -1,24 +1,26 @@
 //! The engine: carries a plan out. Workers resolve, look up and build; one more thread fetches ahead of them.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use basalt_action::Blob;
 use basalt_model::digest::Digest;
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_schedule::timings::{self, Measurement, Timings};
 use basalt_schedule::{
-    Completion, Ended, Event, Executor, Job, JobContext, JobGraph, JobId, Jobserver, Observer, Run, RunError,
+    Completion, Ended, Event, Executor, JobContext, JobGraph, JobId, Jobserver, Observer, Run, RunError,
 };
-use basalt_sources::{InputContent, Tools};
+use basalt_sources::{InputContent, Modules, Tools};
 use basalt_store::{Lock, Store};
 use camino::Utf8PathBuf;
 
 use crate::build_base::BuildBase;
 use crate::build_root::{BuildRoot, Inputs};
-use crate::built::Built;
+use crate::built::{Built, Rpm};
+use crate::built_index::BuiltIndex;
 use crate::distribution::Distribution;
 use crate::environment::BuildEnvironment;
 use crate::execute::{self, Rebuilt};
@@ -27,7 +29,7 @@ use crate::latest::Difference;
 use crate::materials::BuildMaterials;
 use crate::package::Package;
 use crate::payload::Payloads;
-use crate::resolve::ResolvedBuild;
+use crate::plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
 use crate::{BuildError, latest};
 
 /// Place of the jobserver's FIFO in a sandbox.
@@ -70,9 +72,6 @@ pub struct Explanation {
     /// The inputs that differ between the two.
     pub differences: Option<Vec<Difference>>,
 }
-
-/// Results by package.
-pub type BuiltPackages = BTreeMap<PackageId, Arc<Built>>;
 
 impl<'a> Engine<'a> {
     /// An engine that stops at the first failure.
@@ -145,7 +144,7 @@ impl<'a> Engine<'a> {
     pub fn resolve(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
         let needs = self.distribution.graph.needs(package).iter().copied();
         let built = self.build(needs)?;
-        self.resolve_fetching(package, &built)
+        self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
     }
 
     /// The build root of a package, as its build has it. What it needs is built.
@@ -226,31 +225,39 @@ impl<'a> Engine<'a> {
         })?)
     }
 
+    fn planner(&self) -> Planner<'_> {
+        Planner {
+            distribution: self.distribution,
+            base: self.base,
+            tools: self.tools,
+        }
+    }
+
+    fn lookup(&self, fetch: bool) -> StoreLookup<'_> {
+        StoreLookup { engine: self, fetch }
+    }
+
     /// Those of the packages whose results are known, with all that they need.
     fn known(&self, wanted: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
-        let graph = &self.distribution.graph;
-        let mut built = BuiltPackages::new();
-        for package in graph.order()?.into_iter().filter(|package| wanted.contains(package)) {
-            interrupt::check()?;
-            if !graph.needs(package).iter().all(|need| built.contains_key(need)) {
-                continue;
-            }
-            if let Some(build) = self.resolve_known(package, &built)?
-                && let Some(known) = self.recall(&build)?
-            {
-                built.insert(package, Arc::new(known));
-            }
-        }
-        Ok(built)
+        self.planner().known(wanted, &self.lookup(false))
+    }
+
+    /// Resolves a package against the results of what it needs; modules are fetched if need be.
+    fn resolve_fetching(&self, package: PackageId, index: &Mutex<BuiltIndex>) -> Result<ResolvedBuild, BuildError> {
+        let planner = self.planner();
+        let rpms = planner.build_requires(package, &locked(index))?;
+        let resolved = planner.resolve(package, rpms, &self.lookup(true))?;
+        resolved.ok_or_else(|| BuildError::Lost {
+            file: "modules that were fetched".to_owned(),
+        })
     }
 
     fn recall(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
-        let name = self.distribution.package(build.package).name();
-        Built::recall(name, &build.action.key, self.store)
+        self.lookup(false).result(build)
     }
 
     fn carry_out(&self, wanted: &BTreeSet<PackageId>, built: BuiltPackages) -> Result<BuiltPackages, BuildError> {
-        let plan = self.plan()?;
+        let plan = self.planner().jobs()?;
         let only: BTreeSet<JobId> = wanted.iter().map(|package| job(*package)).collect();
         let left = (wanted.len() - built.len()) as u64;
         let total = self.reporter.task("building packages", Unit::Items, Some(left));
@@ -265,11 +272,12 @@ impl<'a> Engine<'a> {
             .jobserver(&jobserver)
             .observer(&advance);
         let order = self.fetch_order(wanted, &built, &plan);
+        let index = Mutex::new(BuiltIndex::of(&built));
         let known = built.into_iter().map(|(package, built)| (job(package), built));
         let done = AtomicBool::new(false);
         let run = std::thread::scope(|scope| {
             scope.spawn(|| self.fetch_ahead(&order, &done));
-            let run = executor.run(known, |context| self.one(context, &jobserver));
+            let run = executor.run(known, |context| self.one(context, &jobserver, &index));
             done.store(true, Ordering::Relaxed);
             run
         });
@@ -306,20 +314,6 @@ impl<'a> Engine<'a> {
     /// Timings of the latest run in which something was to be built.
     pub fn timings(&self) -> Option<Timings> {
         self.timings.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The packages as jobs; a job's position is its package's.
-    fn plan(&self) -> Result<JobGraph, BuildError> {
-        let graph = &self.distribution.graph;
-        let jobs = graph.ids().map(|id| {
-            let package = self.distribution.package(id);
-            Job {
-                name: package.name().to_owned(),
-                needs: graph.needs(id).iter().map(|need| job(*need)).collect(),
-                estimate: package.estimate,
-            }
-        });
-        Ok(JobGraph::new(jobs.collect())?)
     }
 
     /// Those of the packages that are still to be built, the most urgent first.
@@ -371,58 +365,93 @@ impl<'a> Engine<'a> {
         Some(fetching.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Tokens of the jobserver that a build begins with. Clients of the jobserver take more by themselves; Go is none, and is
-    /// told its number of processes once.
-    fn tokens(&self, package: &Package) -> usize {
+    /// Number of processes that a build is told. Clients of the jobserver are told of all cores, and take a token for each
+    /// further process. Go is none: it is told half of the cores, two at least, and holds one token all the same. More
+    /// tokens for it would leave cores idle: while they are collected from jobs that are in work, and while it links. What it
+    /// runs beyond its token, the kernel's scheduler shares out.
+    fn processes(&self, package: &Package) -> usize {
         if package.sources.has_go() {
-            self.base.jobs.div_ceil(2).max(2).min(self.base.jobs)
-        } else {
-            1
-        }
-    }
-
-    /// Number of processes that a build is told. Clients of the jobserver are told of all cores, and wait for tokens.
-    fn processes(&self, package: &Package, tokens: usize) -> usize {
-        if package.sources.has_go() {
-            tokens.max(1)
+            self.base.jobs.div_ceil(2).max(2)
         } else {
             self.base.jobs
         }
     }
 
-    /// Builds one package, unless it turns out that just this was built before.
+    /// Builds the package of a job, unless it turns out that just this was built before, and adds the result to the index.
     fn one(
         &self,
         context: &JobContext<'_, Arc<Built>>,
         jobserver: &Jobserver,
+        index: &Mutex<BuiltIndex>,
     ) -> Result<Completion<Arc<Built>>, BuildError> {
-        let graph = &self.distribution.graph;
-        let id = graph.at(context.job().index()).ok_or_else(|| BuildError::Lost {
+        let id = self.distribution.graph.at(context.job().index());
+        let id = id.ok_or_else(|| BuildError::Lost {
             file: "a job's package".to_owned(),
         })?;
-        let below = graph.closure(graph.needs(id).iter().copied());
-        let built = below.into_iter();
-        let built = built.filter_map(|need| Some((need, Arc::clone(context.result(job(need))?))));
-        let build = self.resolve_fetching(id, &built.collect())?;
-        let package = self.distribution.package(id);
-        if let Some(known) = self.recall(&build)? {
+        let build = self.resolve_fetching(id, index)?;
+        let completion = self.build_resolved(&build, context, jobserver)?;
+        let (Completion::Executed(built) | Completion::Cached(built)) = &completion;
+        locked(index).add(id, built);
+        Ok(completion)
+    }
+
+    fn build_resolved(
+        &self,
+        build: &ResolvedBuild,
+        context: &JobContext<'_, Arc<Built>>,
+        jobserver: &Jobserver,
+    ) -> Result<Completion<Arc<Built>>, BuildError> {
+        let package = self.distribution.package(build.package);
+        if let Some(known) = self.recall(build)? {
             self.reporter
                 .task(package.name(), Unit::Items, None)
                 .finish(Outcome::Cached);
             return Ok(Completion::Cached(Arc::new(known)));
         }
-        let tokens = context.acquire(self.tokens(package))?;
+        let _token = context.acquire(1)?;
         let environment = BuildEnvironment {
             has_jobserver: true,
-            ..BuildEnvironment::ordinary(self.processes(package, tokens.count()))
+            ..BuildEnvironment::ordinary(self.processes(package))
         };
-        let root = self.root(&build, &environment, &[])?;
+        let root = self.root(build, &environment, &[])?;
         let variables = jobserver.environment(JOBSERVER.into());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
         let root = root.with_jobserver(jobserver.path(), JOBSERVER, variables);
-        let built = execute::build(&build, package, &root, self.store, self.reporter)?;
+        let built = execute::build(build, package, &root, self.store, self.reporter)?;
         latest::remember(package.name(), self.base.arch, &build.action, self.store);
         Ok(Completion::Executed(Arc::new(built)))
+    }
+}
+
+/// Lookup in the engine's store.
+struct StoreLookup<'e> {
+    engine: &'e Engine<'e>,
+    /// Modules that are not known are fetched.
+    fetch: bool,
+}
+
+impl Lookup for StoreLookup<'_> {
+    fn modules(&self, package: PackageId, modules: &Modules<'_>) -> Result<Option<Blob>, BuildError> {
+        let Engine {
+            store, tools, reporter, ..
+        } = self.engine;
+        if let Some(known) = modules.known(store) {
+            return Ok(Some(known.root));
+        }
+        if !self.fetch {
+            return Ok(None);
+        }
+        let _alone = self.engine.fetching_alone(package);
+        Ok(Some(modules.fetch(store, tools, *reporter)?.root))
+    }
+
+    fn payload(&self, rpm: &Rpm) -> Result<Blob, BuildError> {
+        self.engine.payloads.root(rpm, self.engine.store)
+    }
+
+    fn result(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
+        let name = self.engine.distribution.package(build.package).name();
+        Built::recall(name, &build.action.key, self.engine.store)
     }
 }
 
@@ -435,6 +464,10 @@ impl Observer for Advance<'_> {
             self.0.advance(1);
         }
     }
+}
+
+fn locked(index: &Mutex<BuiltIndex>) -> MutexGuard<'_, BuiltIndex> {
+    index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn job(package: PackageId) -> JobId {

@@ -13,7 +13,7 @@ use crate::build_root::BuildRoot;
 use crate::built::{Built, Rpm};
 use crate::log::{self, Follower};
 use crate::package::Package;
-use crate::resolve::ResolvedBuild;
+use crate::plan::ResolvedBuild;
 use crate::{BuildError, resources};
 
 /// Runs the build in a root that was put together, and keeps the result.

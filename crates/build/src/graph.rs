@@ -3,10 +3,11 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use basalt_model::spelling::closest;
+use fixedbitset::FixedBitSet;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::spec::SourcePackage;
+use crate::spec::{BinaryPackage, SourcePackage};
 
 /// Name of a source package within one [`Graph`], and in whatever is indexed by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -19,6 +20,27 @@ impl PackageId {
     }
 }
 
+/// A set of the packages of one [`Graph`]; a bit for each package of the graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageSet(FixedBitSet);
+
+impl PackageSet {
+    /// True when the package is in it.
+    pub fn contains(&self, package: PackageId) -> bool {
+        self.0.contains(package.0)
+    }
+
+    /// Number of packages in it.
+    pub fn len(&self) -> usize {
+        self.0.count_ones(..)
+    }
+
+    /// True when no package is in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_clear()
+    }
+}
+
 /// The packages of a distribution and what each is built from.
 #[derive(Debug, Clone)]
 pub struct Graph {
@@ -27,6 +49,8 @@ pub struct Graph {
     names: HashMap<String, PackageId>,
     /// For each package, those whose results its build root is solved from, directly.
     needs: Vec<BTreeSet<PackageId>>,
+    /// For each package, those that it is built from, directly or not.
+    below: Vec<PackageSet>,
     /// Source packages by what they make and what that provides.
     makers: HashMap<String, PackageId>,
 }
@@ -84,15 +108,16 @@ impl Graph {
             .collect();
         let mut graph = Self {
             needs: Vec::new(),
+            below: Vec::new(),
             packages,
             names,
             makers,
         };
         for package in &graph.packages {
-            let wanted_by = format!("distro/packages/{0}/{0}.spec (BuildRequires)", package.name);
-            graph.needs.push(graph.makers_of(&package.build_requires, &wanted_by)?);
+            let by = || format!("distro/packages/{0}/{0}.spec (BuildRequires)", package.name);
+            graph.needs.push(graph.makers_wanted_by(&package.build_requires, by)?);
         }
-        graph.order()?;
+        graph.below = graph.closures()?;
         Ok(graph)
     }
 
@@ -142,29 +167,57 @@ impl Graph {
     /// # Errors
     /// When no package makes one of them.
     pub fn makers_of(&self, names: &[String], wanted_by: &str) -> Result<BTreeSet<PackageId>, GraphError> {
+        self.makers_wanted_by(names, || wanted_by.to_owned())
+    }
+
+    fn makers_wanted_by(
+        &self,
+        names: &[String],
+        wanted_by: impl Fn() -> String,
+    ) -> Result<BTreeSet<PackageId>, GraphError> {
         let mut found = BTreeSet::new();
         let mut seen = HashSet::new();
-        let mut rest: Vec<(String, String)> = names.iter().map(|name| (name.clone(), wanted_by.to_owned())).collect();
-        while let Some((name, wanted_by)) = rest.pop() {
-            if !seen.insert(name.clone()) {
+        // Names, with the package that requires them; none for what is asked for first.
+        let mut rest: Vec<(&str, Option<(&SourcePackage, &BinaryPackage)>)> =
+            names.iter().map(|name| (name.as_str(), None)).collect();
+        while let Some((name, required_by)) = rest.pop() {
+            if !seen.insert(name) {
                 continue;
             }
-            let maker = self.makers.get(&name).copied().ok_or_else(|| GraphError::Unknown {
-                remedy: Some(self.suggestion(&name)),
-                name: name.clone(),
-                wanted_by,
+            let maker = self.maker(name).ok_or_else(|| GraphError::Unknown {
+                remedy: Some(self.suggestion(name)),
+                name: name.to_owned(),
+                wanted_by: required_by.map_or_else(&wanted_by, |(source, binary)| {
+                    format!("distro/packages/{0}/{0}.spec (Requires of {1})", source.name, binary.name)
+                }),
             })?;
             found.insert(maker);
             let source = self.package(maker);
-            for binary in source.binaries.iter().filter(|binary| binary.provides.contains(&name)) {
-                let by = format!(
-                    "distro/packages/{0}/{0}.spec (Requires of {1})",
-                    source.name, binary.name
-                );
-                rest.extend(binary.requires.iter().map(|name| (name.clone(), by.clone())));
+            let provides = |binary: &&BinaryPackage| binary.provides.iter().any(|provided| provided == name);
+            for binary in source.binaries.iter().filter(provides) {
+                rest.extend(binary.requires.iter().map(|name| (name.as_str(), Some((source, binary)))));
             }
         }
         Ok(found)
+    }
+
+    /// All packages that a package is built from, directly or not; without itself.
+    pub fn below(&self, package: PackageId) -> &PackageSet {
+        &self.below[package.0]
+    }
+
+    fn closures(&self) -> Result<Vec<PackageSet>, GraphError> {
+        let none = PackageSet(FixedBitSet::with_capacity(self.packages.len()));
+        let mut below = vec![none.clone(); self.packages.len()];
+        for package in self.order()? {
+            let mut all = none.clone();
+            for need in self.needs(package) {
+                all.0.insert(need.0);
+                all.0.union_with(&below[need.0].0);
+            }
+            below[package.0] = all;
+        }
+        Ok(below)
     }
 
     /// All packages that the given ones are built from, themselves among them.
@@ -272,7 +325,10 @@ fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, PackageId>, Grap
             }
         }
     }
-    for (index, package) in packages.iter().enumerate() {
+    // Of several that provide the same, the first by name: the order of the packages does not matter.
+    let mut by_name: Vec<_> = packages.iter().enumerate().collect();
+    by_name.sort_by_key(|(_, package)| &package.name);
+    for (index, package) in by_name {
         for name in package.binaries.iter().flat_map(|binary| &binary.provides) {
             makers.entry(name.clone()).or_insert(PackageId(index));
         }
@@ -283,7 +339,6 @@ fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, PackageId>, Grap
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::BinaryPackage;
 
     fn package(name: &str, build_requires: &[&str], requires: &[&str]) -> SourcePackage {
         let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();

@@ -3,7 +3,7 @@
 //! ```text
 //! distro/packages/*/ ──(read once: Snapshot)──▶ files ──(rpmspec)──▶ spec ──▶ package::Package
 //!     all of them ──(who makes what, who asks for what)──▶ graph::Graph
-//!     a package + results of what it needs ──(resolve: BuildRequires solved)──▶ sysroot, tools, sources
+//!     a package + results of what it needs ──(plan: BuildRequires solved)──▶ sysroot, tools, sources
 //!         ──(fingerprint: one action, by content)──▶ key
 //!     key known ──▶ built::Built, from the store
 //!     key unknown ──(build_root: overlay, no network)──▶ rpmbuild ──(execute)──▶ built::Built, into the store
@@ -22,6 +22,7 @@
 mod build_base;
 mod build_root;
 mod built;
+mod built_index;
 mod distribution;
 mod engine;
 mod environment;
@@ -34,7 +35,7 @@ pub mod log;
 mod materials;
 mod package;
 mod payload;
-mod resolve;
+mod plan;
 mod resources;
 mod spec;
 
@@ -42,15 +43,16 @@ pub use basalt_model::BUILD_TIME;
 pub use build_base::{BuildBase, Layer};
 pub use build_root::BuildRoot;
 pub use built::{Built, Rpm};
+pub use built_index::{BuiltIndex, BuiltRpm};
 pub use distribution::Distribution;
-pub use engine::{BuiltPackages, Engine, Explanation};
+pub use engine::{Engine, Explanation};
 pub use environment::BuildEnvironment;
 pub use error::BuildError;
 pub use execute::Rebuilt;
-pub use graph::{Graph, GraphError, PackageId};
+pub use graph::{Graph, GraphError, PackageId, PackageSet};
 pub use latest::Difference;
 pub use materials::{BuildMaterials, UsedRpm};
 pub use package::Package;
-pub use resolve::{ResolvedBuild, solve};
+pub use plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
 pub use resources::ResourceEstimates;
 pub use spec::{BinaryPackage, Folder, SourcePackage};

@@ -8,7 +8,7 @@ use crate::BuildError;
 use crate::build_base::BuildBase;
 use crate::built::Rpm;
 use crate::package::Package;
-use crate::resolve::ResolvedBuild;
+use crate::plan::ResolvedBuild;
 
 /// Everything that went into a package. It follows from the same facts as the package's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,7 +84,7 @@ impl BuildMaterials {
             foundation: foundation.collect(),
             folder: folder.collect(),
             sources: package.sources.materials(tools)?,
-            sysroot: build.tools.iter().chain(&build.sysroot).map(UsedRpm::of).collect(),
+            sysroot: build.tools.iter().chain(&build.sysroot).map(|rpm| UsedRpm::of(rpm)).collect(),
         })
     }
 }

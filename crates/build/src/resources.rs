@@ -90,15 +90,20 @@ impl ResourceEstimates {
 
     /// Work that a package is: seconds as measured here, else as estimated; memory as estimated.
     pub fn of(&self, package: &str, store: &Store) -> Estimate {
-        let estimate = self.0.get(package).map_or(SMALL, |resources| Estimate {
-            seconds: resources.seconds,
-            memory_mib: resources.memory_mib,
-        });
+        let estimate = self.estimate(package);
         let measured = store.result::<Measured>(&key(package));
         Estimate {
             seconds: measured.map_or(estimate.seconds, |measured| measured.seconds),
             ..estimate
         }
+    }
+
+    /// Work that a package is, as the file estimates it.
+    pub fn estimate(&self, package: &str) -> Estimate {
+        self.0.get(package).map_or(SMALL, |resources| Estimate {
+            seconds: resources.seconds,
+            memory_mib: resources.memory_mib,
+        })
     }
 
     /// Bounds of a package's build.

@@ -59,7 +59,7 @@ impl SourcePackage {
     ///
     /// # Errors
     /// A text that tells what is missing: a bug of ours or a change in rpm.
-    pub(crate) fn parse(source: &str, binaries: &str) -> Result<Self, String> {
+    pub fn parse(source: &str, binaries: &str) -> Result<Self, String> {
         let fact = |name: &str| {
             facts(source)
                 .find_map(|(key, value)| (key == name).then(|| value.to_owned()))

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::Capability;
+use crate::{Capability, Package};
 use crate::capability::compare;
-use crate::solve::Providers;
+use crate::index::Providers;
 
 /// A wish, and who has it: from what was asked for, package by package. Empty when it was asked for itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,7 +25,7 @@ struct Unavoidable {
 }
 
 /// The contradiction in what must be installed, if there is one.
-pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_>) -> Option<String> {
+pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, impl AsRef<Package>>) -> Option<String> {
     let mut needed: BTreeMap<&str, Unavoidable> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut queue: VecDeque<(Capability, Vec<String>)> =
@@ -39,7 +39,7 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_>) 
             continue;
         }
         let fitting: BTreeSet<usize> = providers.of(&wanted).into_iter().collect();
-        let mut names = fitting.iter().map(|&index| providers.packages[index].name.as_str());
+        let mut names = fitting.iter().map(|&index| providers.package(index).name.as_str());
         let Some(name) = names.next() else { continue };
         if names.any(|other| other != name) {
             continue;
@@ -69,8 +69,8 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_>) 
 }
 
 /// What each of some packages requires.
-fn required_by_all<'p>(packages: &BTreeSet<usize>, providers: &'p Providers<'_>) -> Vec<&'p Capability> {
-    let mut packages = packages.iter().map(|&index| &providers.packages[index]);
+fn required_by_all<'p>(packages: &BTreeSet<usize>, providers: &Providers<'p, impl AsRef<Package>>) -> Vec<&'p Capability> {
+    let mut packages = packages.iter().map(|&index| providers.package(index));
     let Some(first) = packages.next() else {
         return Vec::new();
     };
@@ -80,18 +80,18 @@ fn required_by_all<'p>(packages: &BTreeSet<usize>, providers: &'p Providers<'_>)
 }
 
 /// How all that is left of one excludes all that is left of the other.
-fn excludes(one: &Unavoidable, other: &Unavoidable, providers: &Providers<'_>) -> Option<&'static str> {
+fn excludes(one: &Unavoidable, other: &Unavoidable, providers: &Providers<'_, impl AsRef<Package>>) -> Option<&'static str> {
     let hits = |capability: &Capability, index: usize, by_name: bool| {
         let mut hit: BTreeSet<usize> = providers.of(capability).into_iter().collect();
         hit.remove(&index);
         if by_name {
-            hit.retain(|&hit| providers.packages[hit].name == capability.name);
+            hit.retain(|&hit| providers.package(hit).name == capability.name);
         }
         !other.left.is_empty() && other.left.iter().all(|index| hit.contains(index))
     };
     let all = |by_name: bool| {
         one.left.iter().all(|&index| {
-            let package = &providers.packages[index];
+            let package = providers.package(index);
             let list = if by_name {
                 &package.obsoletes
             } else {
@@ -109,14 +109,13 @@ fn excludes(one: &Unavoidable, other: &Unavoidable, providers: &Providers<'_>) -
     }
 }
 
-fn no_version(name: &str, wishes: &[Wish], providers: &Providers<'_>) -> String {
+fn no_version(name: &str, wishes: &[Wish], providers: &Providers<'_, impl AsRef<Package>>) -> String {
     let mut text = format!("no version of `{name}` is right for all who want it:\n");
     for wish in wishes {
         text += &format!("  `{}`, {}\n", wish.capability, who(&wish.chain));
     }
     let mut there: Vec<_> = providers
-        .packages
-        .iter()
+        .packages()
         .filter(|package| package.name == name)
         .collect();
     there.sort_by(|one, other| compare(&other.evr(), &one.evr()));

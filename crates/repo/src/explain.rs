@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::Capability;
+use crate::{Capability, Package};
 use crate::capability::{InvalidCapability, compare};
-use crate::solve::Providers;
+use crate::index::Providers;
 
 /// A requirement that nothing fulfils, and how it came about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,6 +56,10 @@ pub enum SolveError {
         /// What, and by whom.
         missing: Vec<Missing>,
     },
+    /// The solver stopped before it came to a result, which nothing here asks it to.
+    #[error("the solver stopped without a result: a bug of basalt")]
+    #[diagnostic(code(repo::cancelled))]
+    Cancelled,
     /// Everything is there, but not together.
     #[error("the packages that were asked for cannot be installed together:\n{explanation}")]
     #[diagnostic(
@@ -73,7 +77,7 @@ fn list(missing: &[Missing]) -> String {
 }
 
 /// Everything that is required on the way from the requests and provided by nobody.
-pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_>) -> Vec<Missing> {
+pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_, impl AsRef<Package>>) -> Vec<Missing> {
     let mut found: Vec<Missing> = Vec::new();
     let mut seen = BTreeSet::new();
     let mut queue: std::collections::VecDeque<(Capability, Vec<String>)> =
@@ -91,7 +95,7 @@ pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_>) -> Vec
             continue;
         };
         if seen.insert(chosen) {
-            let package = &providers.packages[chosen];
+            let package = providers.package(chosen);
             let chain: Vec<_> = chain.into_iter().chain([package.name.clone()]).collect();
             queue.extend(
                 package
@@ -105,15 +109,15 @@ pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_>) -> Vec
 }
 
 /// What a reader may have meant.
-fn near(wanted: &Capability, providers: &Providers<'_>) -> Vec<String> {
+fn near(wanted: &Capability, providers: &Providers<'_, impl AsRef<Package>>) -> Vec<String> {
     let other_versions = providers.of(&Capability::any(wanted.name.as_str()));
     let mut names: Vec<String> = if other_versions.is_empty() {
         let close = |name: &str| strsim::levenshtein(name, &wanted.name) <= 1 + wanted.name.len() / 8;
-        let names = providers.packages.iter().map(|package| package.name.as_str());
+        let names = providers.packages().map(|package| package.name.as_str());
         let close: BTreeSet<_> = names.filter(|name| close(name)).collect();
         close.into_iter().map(|name| format!("`{name}`")).collect()
     } else {
-        let mut packages: Vec<_> = other_versions.iter().map(|&index| &providers.packages[index]).collect();
+        let mut packages: Vec<_> = other_versions.iter().map(|&index| providers.package(index)).collect();
         packages.sort_by(|one, other| compare(&other.evr(), &one.evr()));
         packages
             .iter()

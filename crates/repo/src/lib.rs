@@ -7,7 +7,7 @@
 //!        --Payload-------> bytes        the files themselves, as a stream
 //!        --unpack--------> a folder     for build roots; nobody's privileges are needed
 //!        --describe------> Described    what a repository says of it (metadata: repomd, primary, filelists, other, updateinfo)
-//! requests + [Package] --solve--> [&Package]
+//! [Package] --PackageIndex--> what provides what; requests --solve--> [&Package]
 //! ```
 //!
 //! Nothing here runs a program: headers are read through the `rpm` crate, payloads by a reader of our own that streams.
@@ -20,6 +20,7 @@ mod error;
 mod explain;
 mod files;
 mod header;
+mod index;
 pub mod metadata;
 mod package;
 mod payload;
@@ -31,7 +32,7 @@ pub use error::RepoError;
 pub use explain::{Missing, SolveError};
 pub use files::{FileEntry, FileKind, read_files};
 pub use header::{parse_header, read_header};
+pub use index::PackageIndex;
 pub use package::{Package, read_package};
 pub use payload::{Payload, PayloadFile, read_header_blob};
-pub use solve::solve;
 pub use unpack::{UNPACK_CODE, unpack};

@@ -75,6 +75,12 @@ impl Package {
     }
 }
 
+impl AsRef<Self> for Package {
+    fn as_ref(&self) -> &Self {
+        self
+    }
+}
+
 impl fmt::Display for Package {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}", self.name, self.evr())

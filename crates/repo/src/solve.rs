@@ -1,6 +1,6 @@
-//! Which packages fulfil a list of requests.
+//! Solving by the solver: for requests with a choice, and for those without a solution.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 
 use resolvo::utils::{Pool, VersionSet};
@@ -10,97 +10,37 @@ use resolvo::{
     SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
 };
 
-use crate::capability::{compare, usr_merged};
+use crate::capability::compare;
+use crate::index::Providers;
 use crate::{Capability, Package, SolveError, contradiction, explain};
 
-/// The packages that fulfil the requests and all that they require, sorted by name.
-///
-/// A request is the name of a package, a capability (`libz.so.1()(64bit)`), the path of a file, or one of these with a
-/// version (`zlib >= 1.3`). Where several packages would do, the one that has the required name itself comes first,
-/// then the newest, then the first by name; the order of `available` does not matter.
-///
-/// # Errors
-/// When something is required that nothing provides, or when packages exclude each other.
-pub fn solve<'a>(requests: &[String], available: &'a [Package]) -> Result<Vec<&'a Package>, SolveError> {
-    let requests: Vec<Capability> = requests.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
-    let universe = Universe::new(available);
+/// Positions of the packages that fulfil the requests.
+pub(crate) fn solve<P: AsRef<Package>>(
+    requests: &[Capability],
+    providers: &Providers<'_, P>,
+) -> Result<BTreeSet<usize>, SolveError> {
+    let universe = Universe::new(requests, providers);
     let requirements = requests.iter().map(|request| universe.requirement(request)).collect();
     let mut solver = Solver::new(universe);
     let problem = Problem::new().requirements(requirements);
-    let chosen = match solver.solve(problem) {
-        Ok(chosen) => chosen,
-        Err(UnsolvableOrCancelled::Cancelled(_)) => Vec::new(),
+    match solver.solve(problem) {
+        Ok(chosen) => {
+            let pool = &solver.provider().pool;
+            let positions = chosen.into_iter().map(|id| pool.resolve_solvable(id).record.0);
+            Ok(positions.collect())
+        }
+        Err(UnsolvableOrCancelled::Cancelled(_)) => Err(SolveError::Cancelled),
         Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
-            let missing = explain::missing(&requests, &solver.provider().providers);
+            let missing = explain::missing(requests, providers);
             if !missing.is_empty() {
                 return Err(SolveError::Missing { missing });
             }
-            let known = contradiction::contradiction(&requests, &solver.provider().providers);
+            let known = contradiction::contradiction(requests, providers);
             let explanation = known.unwrap_or_else(|| conflict.display_user_friendly(&solver).to_string());
-            return Err(SolveError::Conflict {
+            Err(SolveError::Conflict {
                 explanation: explanation.trim_end().to_owned(),
-            });
+            })
         }
-    };
-    let universe = solver.provider();
-    let mut packages: Vec<&Package> = chosen
-        .into_iter()
-        .map(|id| &available[universe.pool.resolve_solvable(id).record.0])
-        .collect();
-    packages.sort_by(|one, other| one.name.cmp(&other.name));
-    Ok(packages)
-}
-
-/// Who provides what.
-pub(crate) struct Providers<'a> {
-    pub(crate) packages: &'a [Package],
-    by_name: BTreeMap<String, Vec<usize>>,
-}
-
-impl<'a> Providers<'a> {
-    fn new(packages: &'a [Package]) -> Self {
-        let mut by_name: BTreeMap<String, Vec<usize>> = BTreeMap::new();
-        let mut add = |name: String, index| {
-            let list = by_name.entry(name).or_default();
-            if list.last() != Some(&index) {
-                list.push(index);
-            }
-        };
-        for (index, package) in packages.iter().enumerate() {
-            for capability in &package.provides {
-                add(capability.name.clone(), index);
-            }
-            for file in &package.files {
-                add(usr_merged(file), index);
-            }
-        }
-        Self { packages, by_name }
-    }
-
-    /// The packages that provide something, the best first.
-    pub(crate) fn of(&self, wanted: &Capability) -> Vec<usize> {
-        let is_path = wanted.name.starts_with('/');
-        let key = if is_path {
-            usr_merged(&wanted.name)
-        } else {
-            wanted.name.clone()
-        };
-        let fits = |&index: &usize| {
-            let mut provides = self.packages[index].provides.iter();
-            is_path || provides.any(|capability| capability.satisfies(wanted))
-        };
-        let listed = self.by_name.get(&key).into_iter().flatten().copied();
-        let mut found: Vec<usize> = listed.filter(fits).collect();
-        found.sort_by(|&one, &other| {
-            let (one, other) = (&self.packages[one], &self.packages[other]);
-            let namesake = |package: &Package| package.name == wanted.name;
-            namesake(other)
-                .cmp(&namesake(one))
-                .then_with(|| one.name.cmp(&other.name))
-                .then_with(|| compare(&other.evr(), &one.evr()))
-        });
-        found.dedup();
-        found
     }
 }
 
@@ -124,35 +64,61 @@ impl VersionSet for Fitting {
     type V = Candidate;
 }
 
-/// Everything that is available, in the solver's terms.
-struct Universe<'a> {
+/// Everything that the requests may lead to, in the solver's terms.
+struct Universe<'a, P> {
     pool: Pool<Fitting>,
-    providers: Providers<'a>,
+    providers: &'a Providers<'a, P>,
+    /// Packages that provide each capability that is asked for on the way, the best first.
+    fitting: HashMap<&'a Capability, Vec<usize>>,
     by_name: BTreeMap<NameId, Vec<SolvableId>>,
 }
 
-impl<'a> Universe<'a> {
-    fn new(packages: &'a [Package]) -> Self {
+impl<'a, P: AsRef<Package>> Universe<'a, P> {
+    /// The packages that can be reached from the requests; no other can be part of a solution.
+    fn new(requests: &'a [Capability], providers: &'a Providers<'a, P>) -> Self {
+        let mut fitting: HashMap<&Capability, Vec<usize>> = HashMap::new();
+        let mut reachable = BTreeMap::new();
+        let mut rest: Vec<&Capability> = requests.iter().collect();
+        while let Some(wanted) = rest.pop() {
+            if fitting.contains_key(wanted) {
+                continue;
+            }
+            let found = providers.of(wanted);
+            for index in &found {
+                let package = providers.package(*index);
+                // By name first: what is chosen does not depend on the order in which packages were indexed.
+                let is_new = reachable.insert((package.name.as_str(), package.evr(), *index), package);
+                if is_new.is_none() {
+                    rest.extend(&package.requires);
+                }
+            }
+            fitting.insert(wanted, found);
+        }
         let pool = Pool::default();
         let mut by_name: BTreeMap<NameId, Vec<SolvableId>> = BTreeMap::new();
-        for (index, package) in packages.iter().enumerate() {
-            let name = pool.intern_package_name(package.name.as_str());
-            let id = pool.intern_solvable(name, Candidate(index, package.evr()));
+        for (name, evr, index) in reachable.into_keys() {
+            let name = pool.intern_package_name(name);
+            let id = pool.intern_solvable(name, Candidate(index, evr));
             by_name.entry(name).or_default().push(id);
         }
         Self {
             pool,
-            providers: Providers::new(packages),
+            providers,
+            fitting,
             by_name,
         }
     }
 
+    /// The packages that provide something that is asked for on the way.
+    fn fitting(&self, wanted: &Capability) -> &[usize] {
+        self.fitting.get(wanted).map_or(&[], Vec::as_slice)
+    }
+
     fn requirement(&self, wanted: &Capability) -> ConditionalRequirement {
         let mut names: Vec<(NameId, Vec<usize>)> = Vec::new();
-        for index in self.providers.of(wanted) {
-            let name = self
-                .pool
-                .intern_package_name(self.providers.packages[index].name.as_str());
+        for &index in self.fitting(wanted) {
+            let package = self.providers.package(index);
+            let name = self.pool.intern_package_name(package.name.as_str());
             match names.iter_mut().find(|(known, _)| *known == name) {
                 Some((_, packages)) => packages.push(index),
                 None => names.push((name, vec![index])),
@@ -191,7 +157,7 @@ impl<'a> Universe<'a> {
 
     /// For each package name that a conflict hits: the packages of that name that it does not hit.
     fn constraints(&self, index: usize) -> Vec<VersionSetId> {
-        let package = &self.providers.packages[index];
+        let package = self.providers.package(index);
         let mut sets = Vec::new();
         let excluded = package
             .conflicts
@@ -200,14 +166,14 @@ impl<'a> Universe<'a> {
         // An Obsoletes means packages by their own names only.
         let replaced = package.obsoletes.iter().map(|capability| {
             let mut hit = self.providers.of(capability);
-            hit.retain(|&other| self.providers.packages[other].name == capability.name);
+            hit.retain(|&other| self.providers.package(other).name == capability.name);
             (capability, hit)
         });
         for (capability, mut hit) in excluded.chain(replaced) {
             hit.retain(|&other| other != index);
             let mut names: Vec<_> = hit
                 .iter()
-                .map(|&other| self.providers.packages[other].name.as_str())
+                .map(|&other| self.providers.package(other).name.as_str())
                 .collect();
             names.dedup();
             for name in names {
@@ -222,7 +188,7 @@ impl<'a> Universe<'a> {
     }
 }
 
-impl Interner for Universe<'_> {
+impl<P: AsRef<Package>> Interner for Universe<'_, P> {
     type NameId = NameId;
     type SolvableId = SolvableId;
 
@@ -270,7 +236,7 @@ impl Interner for Universe<'_> {
     }
 }
 
-impl DependencyProvider for Universe<'_> {
+impl<P: AsRef<Package>> DependencyProvider for Universe<'_, P> {
     async fn filter_candidates(&self, candidates: &[SolvableId], set: VersionSetId, inverse: bool) -> Vec<SolvableId> {
         let fitting = &self.pool.resolve_version_set(set).packages;
         let fits = |id: &SolvableId| {
@@ -297,8 +263,8 @@ impl DependencyProvider for Universe<'_> {
 
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
         let index = self.pool.resolve_solvable(solvable).record.0;
-        let package = &self.providers.packages[index];
-        let foreign = |capability: &&Capability| !self.providers.of(capability).contains(&index);
+        let package = self.providers.package(index);
+        let foreign = |capability: &&Capability| !self.fitting(capability).contains(&index);
         Dependencies::Known(KnownDependencies {
             requirements: package
                 .requires

@@ -1,6 +1,6 @@
 //! Solving, from a user's point of view: requests in, packages or an explanation out.
 
-use basalt_repo::{Package, SolveError, solve};
+use basalt_repo::{Package, PackageIndex, SolveError};
 
 fn package(name: &str, version: &str, lines: &[&str]) -> Package {
     let list = |key: &str| {
@@ -36,13 +36,15 @@ fn package(name: &str, version: &str, lines: &[&str]) -> Package {
 
 fn names(requests: &[&str], available: &[Package]) -> Vec<String> {
     let requests: Vec<String> = requests.iter().map(|text| (*text).to_owned()).collect();
-    let solution = solve(&requests, available).unwrap_or_else(|error| panic!("{error}"));
+    let index: PackageIndex<&Package> = available.iter().collect();
+    let solution = index.solve(&requests, |_| true).unwrap_or_else(|error| panic!("{error}"));
     solution.into_iter().map(ToString::to_string).collect()
 }
 
 fn error(requests: &[&str], available: &[Package]) -> SolveError {
     let requests: Vec<String> = requests.iter().map(|text| (*text).to_owned()).collect();
-    solve(&requests, available).expect_err("no solution")
+    let index: PackageIndex<&Package> = available.iter().collect();
+    index.solve(&requests, |_| true).map(drop).expect_err("no solution")
 }
 
 fn distribution() -> Vec<Package> {

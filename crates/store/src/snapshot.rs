@@ -74,6 +74,19 @@ pub enum SnapshotError {
 }
 
 impl Snapshot {
+    /// Ordinary files with these paths and contents, as if a folder with them had been read.
+    pub fn of_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
+        let files = files.into_iter().map(|(path, bytes)| {
+            let blob = Blob::of(&bytes);
+            let mode = MODES[0];
+            (path, SnapshotFile { blob, bytes, mode })
+        });
+        Self {
+            files: files.collect(),
+            links: BTreeMap::new(),
+        }
+    }
+
     /// Reads a folder. Left out are names that begin with a dot or a `#`, that end with `~`, and links that lead nowhere:
     /// files of editors.
     ///

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use basalt_bench::{
-    Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage, WATCHED, svg,
-    today,
+    Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage, SyntheticDistribution,
+    SyntheticPlan, WATCHED, svg, today,
 };
 use basalt_cluster::{Cluster, Size, Variant};
 use basalt_progress::{Outcome, Unit};
@@ -13,7 +13,7 @@ use camino::Utf8Path;
 use miette::{Result, miette};
 
 use super::{answer, answer_json, images, up};
-use crate::arguments::{Bench, BenchBoot};
+use crate::arguments::{Bench, BenchBoot, BenchPlan};
 use crate::project::{BuildContext, Project};
 use crate::table::Table;
 
@@ -21,7 +21,34 @@ use crate::table::Table;
 pub fn run(project: &Project, what: &Bench, json: bool) -> Result<ExitCode> {
     match what {
         Bench::Boot(options) => boot(project, options, json),
+        Bench::Plan(options) => plan(options, json),
     }
+}
+
+/// Time and memory of planning a synthetic distribution.
+fn plan(options: &BenchPlan, json: bool) -> Result<ExitCode> {
+    let synthetic = SyntheticDistribution::new(options.packages as usize, options.seed);
+    let report = SyntheticPlan::make(&synthetic)?.report();
+    if json {
+        answer_json(&report);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut table = Table::new(["stage", "seconds"]);
+    for (stage, seconds) in &report.stages {
+        table.row([(*stage).to_owned(), format!("{seconds:.3}")]);
+    }
+    table.row(["all".to_owned(), format!("{:.3}", report.seconds)]);
+    answer(table);
+    answer(format!(
+        "{} packages and {} RPMs; a package is built from {} others in the median, {} at most\npeak memory {} MiB, {}",
+        report.packages,
+        report.rpms,
+        report.median_below,
+        report.most_below,
+        report.peak_memory_mib,
+        host()
+    ));
+    Ok(ExitCode::SUCCESS)
 }
 
 /// From power-on to the first pod: a Basalt node and a Debian 13 node, alternating.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bom::Catalogue;
-use basalt_build::{BuiltPackages, PackageId, Rpm};
+use basalt_build::{BuiltIndex, PackageId, Rpm};
 use basalt_image::{Composer, Image, ImageError, Payload};
 
 use basalt_model::image::ImageDefinition;
@@ -92,6 +92,7 @@ pub fn parts(project: &Project, context: &BuildContext, names: &[&str]) -> Resul
     }
     let targets: BTreeSet<PackageId> = sources.values().flatten().copied().collect();
     let built = context.engine(project).build(targets)?;
+    let built = BuiltIndex::of(&built);
     let mut parts = Vec::new();
     for definition in definitions {
         let makers = &sources[&definition.name];
@@ -122,16 +123,12 @@ pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Pay
 pub fn chosen(
     requests: &[String],
     makers: &BTreeSet<PackageId>,
-    built: &BuiltPackages,
+    built: &BuiltIndex,
     context: &BuildContext,
 ) -> Result<Vec<Rpm>> {
     let sources = context.distribution.graph.closure(makers.iter().copied());
-    let available: Vec<&Rpm> = sources
-        .iter()
-        .filter_map(|source| built.get(source))
-        .flat_map(|built| &built.rpms)
-        .collect();
-    Ok(basalt_build::solve(requests, &available)?)
+    let rpms = built.solve(requests, |maker| sources.contains(&maker))?;
+    Ok(rpms.iter().map(|rpm| Rpm::clone(rpm)).collect())
 }
 
 /// An image in a line.

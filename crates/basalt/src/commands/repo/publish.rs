@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{PackageId, Rpm};
+use basalt_build::{BuiltIndex, PackageId, Rpm};
 use basalt_progress::Reporter;
 use basalt_repo::advisory::read_advisories;
 use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity};
@@ -206,7 +206,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
         targets.extend(&makers);
         requests.push((name, wanted, makers));
     }
-    let built = engine.build(targets)?;
+    let built = BuiltIndex::of(&engine.build(targets)?);
     for (name, wanted, makers) in requests {
         let rpms = images::chosen(&wanted, &makers, &built, &context)
             .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))?;

@@ -1,0 +1,66 @@
+//! Results of builds, indexed by what their RPMs provide: what BuildRequires and images are solved from.
+
+use std::ops::Deref;
+use std::sync::Arc;
+
+use basalt_repo::{Package, PackageIndex, SolveError};
+
+use crate::built::{Built, Rpm};
+use crate::graph::PackageId;
+use crate::plan::BuiltPackages;
+
+/// RPMs of built packages by what they provide.
+#[derive(Debug, Default)]
+pub struct BuiltIndex(PackageIndex<BuiltRpm>);
+
+/// An RPM, shared with the result that it is part of.
+#[derive(Debug, Clone)]
+pub struct BuiltRpm {
+    maker: PackageId,
+    built: Arc<Built>,
+    /// Position among the RPMs of the result.
+    place: usize,
+}
+
+impl Deref for BuiltRpm {
+    type Target = Rpm;
+
+    fn deref(&self) -> &Rpm {
+        &self.built.rpms[self.place]
+    }
+}
+
+impl AsRef<Package> for BuiltRpm {
+    fn as_ref(&self) -> &Package {
+        &self.package
+    }
+}
+
+impl BuiltIndex {
+    /// An index of all results.
+    pub fn of(built: &BuiltPackages) -> Self {
+        let mut index = Self::default();
+        built.iter().for_each(|(maker, built)| index.add(*maker, built));
+        index
+    }
+
+    /// Adds the RPMs of a package.
+    pub fn add(&mut self, maker: PackageId, built: &Arc<Built>) {
+        for place in 0..built.rpms.len() {
+            let built = Arc::clone(built);
+            self.0.add(BuiltRpm { maker, built, place });
+        }
+    }
+
+    /// The RPMs that fulfil the requests and all that they require, sorted by file name; only those of packages for which
+    /// `among` holds are there to be chosen.
+    ///
+    /// # Errors
+    /// When there is no such set; the error explains why.
+    pub fn solve(&self, requests: &[String], among: impl Fn(PackageId) -> bool) -> Result<Vec<BuiltRpm>, SolveError> {
+        let chosen = self.0.solve(requests, |rpm| among(rpm.maker))?;
+        let mut rpms: Vec<BuiltRpm> = chosen.into_iter().cloned().collect();
+        rpms.sort_by(|one, other| one.file.cmp(&other.file));
+        Ok(rpms)
+    }
+}
