@@ -85,14 +85,14 @@ impl Action {
 
     /// The messages in their canonical encoding: fields in order, variables, properties and paths sorted, defaults left out.
     pub fn encode(&self) -> Encoded {
-        let inputs = self.inputs.merkle_tree();
-        let mut messages = inputs.messages;
+        let mut messages = HashMap::new();
+        let input_root = self.inputs.messages(&mut messages);
         let command = self.command().encode_to_vec();
         let command_blob = Blob::of(&command);
         messages.insert(command_blob, command);
         let action = proto::Action {
             command_digest: Some(command_blob.to_proto()),
-            input_root_digest: Some(inputs.root.to_proto()),
+            input_root_digest: Some(input_root.to_proto()),
             timeout: self.limits.seconds.map(|seconds| Duration {
                 seconds: i64::try_from(seconds).unwrap_or(i64::MAX),
                 nanos: 0,
@@ -106,7 +106,7 @@ impl Action {
         Encoded {
             key,
             command: command_blob,
-            input_root: inputs.root,
+            input_root,
             messages,
         }
     }

@@ -151,10 +151,35 @@ impl Directory {
 
     /// Name of the directory: that of its root's message.
     pub fn blob(&self) -> Blob {
-        self.merkle_tree().root
+        self.messages(&mut HashMap::new())
+    }
+
+    /// Adds the messages of the directory and of all that is put together in it; returns the name of its own.
+    pub(crate) fn messages(&self, messages: &mut HashMap<Blob, Vec<u8>>) -> Blob {
+        let message = self.message(|below| below.messages(messages));
+        let bytes = message.encode_to_vec();
+        let blob = Blob::of(&bytes);
+        messages.insert(blob, bytes);
+        blob
     }
 
     fn collect(&self, collected: &mut Collected) -> (Blob, proto::Directory) {
+        let message = self.message(|directory| {
+            let (blob, below) = directory.collect(collected);
+            // REAPI's Tree holds each directory once, however often it appears.
+            if collected.listed.insert(blob) {
+                collected.children.push(below);
+            }
+            blob
+        });
+        let bytes = message.encode_to_vec();
+        let blob = Blob::of(&bytes);
+        collected.messages.insert(blob, bytes);
+        (blob, message)
+    }
+
+    /// The directory's own message; `name_of` names those of directories that are put together in it.
+    fn message(&self, mut name_of: impl FnMut(&Self) -> Blob) -> proto::Directory {
         let mut message = proto::Directory {
             node_properties: self.mode.map(unix_mode),
             ..Default::default()
@@ -170,19 +195,12 @@ impl Directory {
                 }),
                 Node::Tree(blob) => message.directories.push(directory_node(name, *blob)),
                 Node::Directory(directory) => {
-                    let (blob, below) = directory.collect(collected);
-                    // REAPI's Tree holds each directory once, however often it appears.
-                    if collected.listed.insert(blob) {
-                        collected.children.push(below);
-                    }
+                    let blob = name_of(directory);
                     message.directories.push(directory_node(name, blob));
                 }
             }
         }
-        let bytes = message.encode_to_vec();
-        let blob = Blob::of(&bytes);
-        collected.messages.insert(blob, bytes);
-        (blob, message)
+        message
     }
 
     /// Reads a `Tree` message, whose directories must all be in it.

@@ -9,11 +9,10 @@ use std::time::{Duration, Instant};
 
 use basalt_action::Blob;
 use basalt_build::{
-    BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, Distribution, Folder, Layer, Lookup, Package, PackageId, Planner,
-    ResolvedBuild, ResourceEstimates, Rpm, SourcePackage,
+    BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, Distribution, Folder, Layer, Lookup, Package, PackageId,
+    Planner, ResolvedBuild, ResourceEstimates, Rpm, SourcePackage,
 };
 use basalt_model::arch::Arch;
-use basalt_model::digest::Digest;
 use basalt_schedule::JobGraph;
 use basalt_sdk::SdkTree;
 use basalt_sources::{Modules, SourceSet, Tools};
@@ -34,8 +33,6 @@ pub struct SyntheticPlan {
     pub distribution: Distribution,
     /// Results of all packages.
     pub built: BuiltPackages,
-    /// Keys by package.
-    pub keys: BTreeMap<PackageId, Digest>,
     /// The packages as jobs.
     pub jobs: JobGraph,
     /// File names of the RPMs in each image.
@@ -97,7 +94,10 @@ impl SyntheticPlan {
         let index = BuiltIndex::of(&built);
         let mut images = BTreeMap::new();
         for (image, requests) in &synthetic.images {
-            let makers = distribution.graph.makers_of(requests, image).map_err(BuildError::from)?;
+            let makers = distribution
+                .graph
+                .makers_of(requests, image)
+                .map_err(BuildError::from)?;
             let sources = distribution.graph.closure(makers);
             let rpms = index.solve(requests, |maker| sources.contains(&maker));
             let rpms = rpms.map_err(|source| BuildError::Unsolvable {
@@ -108,7 +108,6 @@ impl SyntheticPlan {
         }
         stages.passed("images solved");
         Ok(Self {
-            keys: built.iter().map(|(id, built)| (*id, built.key)).collect(),
             built,
             jobs,
             images,
@@ -129,7 +128,11 @@ impl SyntheticPlan {
             installed: self.images.values().map(Vec::len).sum(),
             median_below: below.get(below.len() / 2).copied().unwrap_or(0),
             most_below: below.last().copied().unwrap_or(0),
-            stages: self.stages.iter().map(|(stage, time)| (*stage, seconds(*time))).collect(),
+            stages: self
+                .stages
+                .iter()
+                .map(|(stage, time)| (*stage, seconds(*time)))
+                .collect(),
             seconds: seconds(self.stages.iter().map(|(_, time)| *time).sum()),
             peak_memory_mib: peak_memory_mib(),
         }
@@ -181,7 +184,9 @@ impl<'a> MemoryLookup<'a> {
         let by_name: BTreeMap<&str, &SyntheticPackage> = (synthetic.packages.iter())
             .map(|package| (package.name.as_str(), package))
             .collect();
-        let named = distribution.packages().filter_map(|(_, package)| by_name.get(package.name()));
+        let named = distribution
+            .packages()
+            .filter_map(|(_, package)| by_name.get(package.name()));
         Self {
             packages: named.copied().collect(),
         }

@@ -54,11 +54,17 @@ impl SyntheticDistribution {
     /// A distribution of so many packages; the same for the same seed.
     pub fn new(count: usize, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
-        let packages: Vec<_> = (0..count).map(|index| Draft::new(index, &mut random).finish()).collect();
+        let packages: Vec<_> = (0..count)
+            .map(|index| Draft::new(index, &mut random).finish())
+            .collect();
         let mut resources = String::new();
         for package in packages.iter().step_by(10) {
             let (seconds, memory) = (random.gen_range(5..600), random.gen_range(256..4096));
-            let _ = writeln!(resources, "[{}]\nseconds = {seconds}\nmemory_mib = {memory}", package.name);
+            let _ = writeln!(
+                resources,
+                "[{}]\nseconds = {seconds}\nmemory_mib = {memory}",
+                package.name
+            );
         }
         let images = ["node", "server", "builder", "web"].map(|image| {
             let names: Vec<String> = packages.iter().map(|package| package.name.clone()).collect();
@@ -181,7 +187,9 @@ impl Draft {
     fn lock(&self) -> String {
         let file = format!("{}-{}.tar.gz", self.name, self.version);
         let digest = Digest::of(&file);
-        format!("[[file]]\nfile = \"{file}\"\nsha256 = \"{digest}\"\nsize = 1000000\nurl = \"https://example.org/{file}\"\n")
+        format!(
+            "[[file]]\nfile = \"{file}\"\nsha256 = \"{digest}\"\nsize = 1000000\nurl = \"https://example.org/{file}\"\n"
+        )
     }
 
     fn source_answer(&self) -> String {
@@ -243,7 +251,12 @@ impl Draft {
             main.obsoletes.push(self.capability(&format!("{}-old", self.name), "1"));
         }
         let mut requires = vec![exact(&self.name)];
-        requires.extend(self.libraries.iter().take(2).map(|library| Capability::any(pkgconfig(*library))));
+        requires.extend(
+            self.libraries
+                .iter()
+                .take(2)
+                .map(|library| Capability::any(pkgconfig(*library))),
+        );
         let provides = vec![self.capability(&pkgconfig(self.index), &self.version)];
         let devel = self.package("-devel", provides, requires, 25);
         let mut all = vec![main, devel];
@@ -276,7 +289,9 @@ impl Draft {
             requires,
             conflicts: Vec::new(),
             obsoletes: Vec::new(),
-            files: (0..files).map(|number| format!("/usr/share/{name}/file{number}")).collect(),
+            files: (0..files)
+                .map(|number| format!("/usr/share/{name}/file{number}"))
+                .collect(),
             scriptlets: Vec::new(),
             name,
         }

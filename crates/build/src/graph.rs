@@ -188,14 +188,22 @@ impl Graph {
                 remedy: Some(self.suggestion(name)),
                 name: name.to_owned(),
                 wanted_by: required_by.map_or_else(&wanted_by, |(source, binary)| {
-                    format!("distro/packages/{0}/{0}.spec (Requires of {1})", source.name, binary.name)
+                    format!(
+                        "distro/packages/{0}/{0}.spec (Requires of {1})",
+                        source.name, binary.name
+                    )
                 }),
             })?;
             found.insert(maker);
             let source = self.package(maker);
             let provides = |binary: &&BinaryPackage| binary.provides.iter().any(|provided| provided == name);
             for binary in source.binaries.iter().filter(provides) {
-                rest.extend(binary.requires.iter().map(|name| (name.as_str(), Some((source, binary)))));
+                rest.extend(
+                    binary
+                        .requires
+                        .iter()
+                        .map(|name| (name.as_str(), Some((source, binary)))),
+                );
             }
         }
         Ok(found)

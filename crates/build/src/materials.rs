@@ -84,7 +84,12 @@ impl BuildMaterials {
             foundation: foundation.collect(),
             folder: folder.collect(),
             sources: package.sources.materials(tools)?,
-            sysroot: build.tools.iter().chain(&build.sysroot).map(|rpm| UsedRpm::of(rpm)).collect(),
+            sysroot: build
+                .tools
+                .iter()
+                .chain(&build.sysroot)
+                .map(|rpm| UsedRpm::of(rpm))
+                .collect(),
         })
     }
 }

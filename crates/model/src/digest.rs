@@ -42,11 +42,12 @@ impl Digest {
 
     /// All 64 digits.
     pub fn to_hex(&self) -> String {
-        use fmt::Write as _;
-        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
-            let _ = write!(hex, "{byte:02x}");
-            hex
-        })
+        // Without the formatter, which is many times slower: a plan of a large distribution writes millions of digests.
+        let digit = |nibble: u8| char::from(if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 });
+        self.0
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+            .collect()
     }
 
     /// The first 16 digits: short enough to read, long enough to name a folder.

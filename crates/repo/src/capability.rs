@@ -116,6 +116,9 @@ impl Capability {
 
 /// Compares versions as rpm does: where one side has no release, releases do not count.
 pub(crate) fn compare(one: &str, other: &str) -> Ordering {
+    if one == other {
+        return Ordering::Equal;
+    }
     let (one, other) = (rpm_version::Evr::parse(one), rpm_version::Evr::parse(other));
     if !one.release().is_empty() && !other.release().is_empty() {
         return one.cmp(&other);

@@ -6,9 +6,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::{Capability, Package};
 use crate::capability::compare;
 use crate::index::Providers;
+use crate::{Capability, Package};
 
 /// A wish, and who has it: from what was asked for, package by package. Empty when it was asked for itself.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -69,7 +69,10 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, i
 }
 
 /// What each of some packages requires.
-fn required_by_all<'p>(packages: &BTreeSet<usize>, providers: &Providers<'p, impl AsRef<Package>>) -> Vec<&'p Capability> {
+fn required_by_all<'p>(
+    packages: &BTreeSet<usize>,
+    providers: &Providers<'p, impl AsRef<Package>>,
+) -> Vec<&'p Capability> {
     let mut packages = packages.iter().map(|&index| providers.package(index));
     let Some(first) = packages.next() else {
         return Vec::new();
@@ -80,7 +83,11 @@ fn required_by_all<'p>(packages: &BTreeSet<usize>, providers: &Providers<'p, imp
 }
 
 /// How all that is left of one excludes all that is left of the other.
-fn excludes(one: &Unavoidable, other: &Unavoidable, providers: &Providers<'_, impl AsRef<Package>>) -> Option<&'static str> {
+fn excludes(
+    one: &Unavoidable,
+    other: &Unavoidable,
+    providers: &Providers<'_, impl AsRef<Package>>,
+) -> Option<&'static str> {
     let hits = |capability: &Capability, index: usize, by_name: bool| {
         let mut hit: BTreeSet<usize> = providers.of(capability).into_iter().collect();
         hit.remove(&index);
@@ -114,10 +121,7 @@ fn no_version(name: &str, wishes: &[Wish], providers: &Providers<'_, impl AsRef<
     for wish in wishes {
         text += &format!("  `{}`, {}\n", wish.capability, who(&wish.chain));
     }
-    let mut there: Vec<_> = providers
-        .packages()
-        .filter(|package| package.name == name)
-        .collect();
+    let mut there: Vec<_> = providers.packages().filter(|package| package.name == name).collect();
     there.sort_by(|one, other| compare(&other.evr(), &one.evr()));
     let there: Vec<_> = there.iter().map(|package| format!("`{}`", package.evr())).collect();
     text + &format!("there is {}", there.join(", "))

@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::{Capability, Package};
 use crate::capability::{InvalidCapability, compare};
 use crate::index::Providers;
+use crate::{Capability, Package};
 
 /// A requirement that nothing fulfils, and how it came about.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -16,8 +16,16 @@ use crate::{Capability, Package, SolveError, solve};
 #[derive(Debug)]
 pub struct PackageIndex<P> {
     packages: Vec<P>,
+    /// Numbers of the names of capabilities, provided or required.
+    names: HashMap<String, usize>,
     /// For each name: positions of packages, and the place of the capability among what each provides.
-    by_name: HashMap<String, Vec<(usize, usize)>>,
+    providers: Vec<Vec<(usize, usize)>>,
+    /// Numbers of the capabilities that packages require.
+    numbers: HashMap<Capability, usize>,
+    /// Required capabilities by number, with the numbers of their names.
+    required: Vec<(Capability, usize)>,
+    /// For each package, the numbers of the capabilities that it requires.
+    requires: Vec<Vec<usize>>,
     files: RefCell<FileIndex>,
 }
 
@@ -33,7 +41,11 @@ impl<P> Default for PackageIndex<P> {
     fn default() -> Self {
         Self {
             packages: Vec::new(),
-            by_name: HashMap::new(),
+            names: HashMap::new(),
+            providers: Vec::new(),
+            numbers: HashMap::new(),
+            required: Vec::new(),
+            requires: Vec::new(),
             files: RefCell::default(),
         }
     }
@@ -52,12 +64,36 @@ impl<P: AsRef<Package>> PackageIndex<P> {
     pub fn add(&mut self, package: P) {
         let position = self.packages.len();
         for (place, capability) in package.as_ref().provides.iter().enumerate() {
-            match self.by_name.get_mut(&capability.name) {
-                Some(list) => list.push((position, place)),
-                None => drop(self.by_name.insert(capability.name.clone(), vec![(position, place)])),
-            }
+            let name = self.name(&capability.name);
+            self.providers[name].push((position, place));
         }
+        let requires = package
+            .as_ref()
+            .requires
+            .iter()
+            .map(|wanted| self.number(wanted))
+            .collect();
+        self.requires.push(requires);
         self.packages.push(package);
+    }
+
+    fn name(&mut self, name: &str) -> usize {
+        if let Some(known) = self.names.get(name) {
+            return *known;
+        }
+        self.names.insert(name.to_owned(), self.providers.len());
+        self.providers.push(Vec::new());
+        self.providers.len() - 1
+    }
+
+    fn number(&mut self, wanted: &Capability) -> usize {
+        if let Some(known) = self.numbers.get(wanted) {
+            return *known;
+        }
+        let name = self.name(&wanted.name);
+        self.numbers.insert(wanted.clone(), self.required.len());
+        self.required.push((wanted.clone(), name));
+        self.required.len() - 1
     }
 
     /// The packages that fulfil the requests and all that they require, sorted by name; only those for which `among` holds
@@ -118,7 +154,8 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     /// Positions of the packages that provide something, the best first.
     pub(crate) fn of(&self, wanted: &Capability) -> Vec<usize> {
         let mut found = Vec::new();
-        self.each(wanted, &mut |position| found.push(position));
+        let name = self.index.names.get(&wanted.name).copied();
+        self.each(wanted, name, |position| found.push(position));
         found.sort_unstable();
         found.dedup();
         found.sort_by(|&one, &other| {
@@ -132,12 +169,13 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
         found
     }
 
-    /// Calls a function with the positions of the packages that provide something, with some more than once.
-    fn each(&self, wanted: &Capability, take: &mut dyn FnMut(usize)) {
+    /// Calls a function with the positions of the packages that provide something, with some more than once. `name` is the
+    /// number of its name.
+    fn each(&self, wanted: &Capability, name: Option<usize>, mut take: impl FnMut(usize)) {
         let is_there = |position: usize| (self.among)(&self.index.packages[position]);
-        let listed = self.index.by_name.get(&wanted.name).into_iter().flatten();
+        let listed = name.map_or(&[] as &[_], |name| &self.index.providers[name]);
         for &(position, place) in listed {
-            if self.package(position).provides[place].satisfies(wanted) && is_there(position) {
+            if is_there(position) && self.package(position).provides[place].satisfies(wanted) {
                 take(position);
             }
         }
@@ -148,9 +186,9 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// The only package that provides something.
-    fn only(&self, wanted: &Capability) -> Option<usize> {
+    fn only(&self, wanted: &Capability, name: Option<usize>) -> Option<usize> {
         let (mut found, mut is_only) = (None, true);
-        self.each(wanted, &mut |position| {
+        self.each(wanted, name, |position| {
             is_only &= found.is_none_or(|known| known == position);
             found = Some(position);
         });
@@ -162,21 +200,32 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     /// them are resolved at each start; the solver is for the rest.
     fn only_solution(&self, requests: &[Capability]) -> Option<BTreeSet<usize>> {
         let mut chosen = BTreeSet::new();
-        let mut rest: Vec<usize> = requests.iter().map(|request| self.only(request)).collect::<Option<_>>()?;
+        let mut looked_up = vec![false; self.index.required.len()];
+        let asked = |request: &Capability| self.only(request, self.index.names.get(&request.name).copied());
+        let mut rest: Vec<usize> = requests.iter().map(asked).collect::<Option<_>>()?;
         while let Some(position) = rest.pop() {
-            if chosen.insert(position) {
-                for wanted in &self.package(position).requires {
-                    rest.push(self.only(wanted)?);
+            if !chosen.insert(position) {
+                continue;
+            }
+            for &number in &self.index.requires[position] {
+                if !std::mem::replace(&mut looked_up[number], true) {
+                    let (wanted, name) = &self.index.required[number];
+                    rest.push(self.only(wanted, Some(*name))?);
                 }
             }
         }
-        let mut names: Vec<&str> = chosen.iter().map(|position| self.package(*position).name.as_str()).collect();
+        let mut names: Vec<&str> = chosen
+            .iter()
+            .map(|position| self.package(*position).name.as_str())
+            .collect();
         names.sort_unstable();
         let is_named_once = names.windows(2).all(|pair| pair[0] != pair[1]);
         let excludes = |position: &usize| {
             let package = self.package(*position);
             let excluded = package.conflicts.iter().chain(&package.obsoletes);
-            excluded.flat_map(|wanted| self.of(wanted)).any(|hit| hit != *position && chosen.contains(&hit))
+            excluded
+                .flat_map(|wanted| self.of(wanted))
+                .any(|hit| hit != *position && chosen.contains(&hit))
         };
         (is_named_once && !chosen.iter().any(excludes)).then_some(chosen)
     }
@@ -202,16 +251,24 @@ mod tests {
         let capabilities = |least, most| prop::collection::vec(0..12_usize, least..most);
         let one = (0..12_usize, capabilities(0, 4), capabilities(0, 2), 0..4_usize);
         prop::collection::vec(one, 1..10).prop_map(|packages| {
-            let names = |numbers: Vec<usize>| numbers.into_iter().map(|number| format!("c{number}")).collect::<Vec<_>>();
-            let made = packages.into_iter().enumerate().map(|(index, (provided, required, excluded, named))| {
-                // Some share a name, as versions of one package do.
-                let name = format!("p{}", index - index.min(usize::from(named == 0)));
-                let provided = [name.clone(), format!("c{provided}")];
-                Package {
-                    version: index.to_string(),
-                    ..package(&name, &provided, &names(required), &names(excluded))
-                }
-            });
+            let names = |numbers: Vec<usize>| {
+                numbers
+                    .into_iter()
+                    .map(|number| format!("c{number}"))
+                    .collect::<Vec<_>>()
+            };
+            let made = packages
+                .into_iter()
+                .enumerate()
+                .map(|(index, (provided, required, excluded, named))| {
+                    // Some share a name, as versions of one package do.
+                    let name = format!("p{}", index - index.min(usize::from(named == 0)));
+                    let provided = [name.clone(), format!("c{provided}")];
+                    Package {
+                        version: index.to_string(),
+                        ..package(&name, &provided, &names(required), &names(excluded))
+                    }
+                });
             made.collect()
         })
     }

@@ -37,7 +37,9 @@ fn package(name: &str, version: &str, lines: &[&str]) -> Package {
 fn names(requests: &[&str], available: &[Package]) -> Vec<String> {
     let requests: Vec<String> = requests.iter().map(|text| (*text).to_owned()).collect();
     let index: PackageIndex<&Package> = available.iter().collect();
-    let solution = index.solve(&requests, |_| true).unwrap_or_else(|error| panic!("{error}"));
+    let solution = index
+        .solve(&requests, |_| true)
+        .unwrap_or_else(|error| panic!("{error}"));
     solution.into_iter().map(ToString::to_string).collect()
 }
 

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use basalt_bench::{
-    Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage, SyntheticDistribution,
-    SyntheticPlan, WATCHED, svg, today,
+    Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage,
+    SyntheticDistribution, SyntheticPlan, WATCHED, svg, today,
 };
 use basalt_cluster::{Cluster, Size, Variant};
 use basalt_progress::{Outcome, Unit};
