@@ -447,7 +447,7 @@ pub enum Bench {
 #[derive(Debug, Args)]
 pub struct BenchPlan {
     /// Number of packages.
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
     pub packages: u32,
     /// Seed of the distribution: the same packages for the same seed.
     #[arg(long, default_value_t = 1)]

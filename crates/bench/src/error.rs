@@ -7,6 +7,7 @@ use basalt_cluster::ClusterError;
 use basalt_machine::MachineError;
 use basalt_process::ProcessError;
 use basalt_repo::RepoError;
+use basalt_schedule::Panic;
 use basalt_sdk::SdkError;
 use basalt_store::StoreError;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -68,6 +69,10 @@ pub enum BenchError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Build(#[from] BuildError),
+    /// A worker panicked.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Panic(#[from] Panic),
     /// The cluster failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -73,8 +73,10 @@ impl SyntheticPlan {
             path: FOLDER.into(),
             message: error.to_string(),
         })?;
-        let packages = synthetic.packages.iter().map(|package| parse(package, &estimates));
-        let packages = packages.collect::<Result<Vec<_>, _>>()?;
+        let packages = basalt_schedule::each(synthetic.packages.len(), |index| {
+            parse(&synthetic.packages[index], &estimates)
+        })
+        .map_err(basalt_schedule::EachError::into_first)?;
         stages.passed("texts parsed");
         let distribution = Distribution::new(packages)?;
         stages.passed("graph made");

@@ -24,6 +24,8 @@ pub struct PackageIndex<P> {
     numbers: HashMap<Capability, usize>,
     /// Required capabilities by number, with the numbers of their names.
     required: Vec<(Capability, usize)>,
+    /// For each package, the number of its name.
+    own_names: Vec<usize>,
     /// For each package, the numbers of the capabilities that it requires.
     requires: Vec<Vec<usize>>,
     files: RefCell<FileIndex>,
@@ -45,6 +47,7 @@ impl<P> Default for PackageIndex<P> {
             providers: Vec::new(),
             numbers: HashMap::new(),
             required: Vec::new(),
+            own_names: Vec::new(),
             requires: Vec::new(),
             files: RefCell::default(),
         }
@@ -67,6 +70,8 @@ impl<P: AsRef<Package>> PackageIndex<P> {
             let name = self.name(&capability.name);
             self.providers[name].push((position, place));
         }
+        let own_name = self.name(&package.as_ref().name);
+        self.own_names.push(own_name);
         let requires = package
             .as_ref()
             .requires
@@ -201,11 +206,16 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     fn only_solution(&self, requests: &[Capability]) -> Option<BTreeSet<usize>> {
         let mut chosen = BTreeSet::new();
         let mut looked_up = vec![false; self.index.required.len()];
+        // Of two packages of one name, only one can be installed.
+        let mut has_name = vec![false; self.index.providers.len()];
         let asked = |request: &Capability| self.only(request, self.index.names.get(&request.name).copied());
         let mut rest: Vec<usize> = requests.iter().map(asked).collect::<Option<_>>()?;
         while let Some(position) = rest.pop() {
             if !chosen.insert(position) {
                 continue;
+            }
+            if std::mem::replace(&mut has_name[self.index.own_names[position]], true) {
+                return None;
             }
             for &number in &self.index.requires[position] {
                 if !std::mem::replace(&mut looked_up[number], true) {
@@ -214,12 +224,6 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
                 }
             }
         }
-        let mut names: Vec<&str> = chosen
-            .iter()
-            .map(|position| self.package(*position).name.as_str())
-            .collect();
-        names.sort_unstable();
-        let is_named_once = names.windows(2).all(|pair| pair[0] != pair[1]);
         let excludes = |position: &usize| {
             let package = self.package(*position);
             let excluded = package.conflicts.iter().chain(&package.obsoletes);
@@ -227,7 +231,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
                 .flat_map(|wanted| self.of(wanted))
                 .any(|hit| hit != *position && chosen.contains(&hit))
         };
-        (is_named_once && !chosen.iter().any(excludes)).then_some(chosen)
+        (!chosen.iter().any(excludes)).then_some(chosen)
     }
 }
 
