@@ -53,6 +53,8 @@ pub struct Engine<'a> {
     /// Whether to go on with what does not depend on a failure.
     pub keep_going: bool,
     pub(crate) payloads: Payloads,
+    /// Digests of RPMs whose content could not be had when it was needed.
+    pub(crate) lost: Mutex<BTreeSet<Digest>>,
     timings: Mutex<Option<Timings>>,
     /// One for each package: its sources are fetched by one thread at a time.
     fetching: Vec<Mutex<()>>,
@@ -93,6 +95,7 @@ impl<'a> Engine<'a> {
             memory,
             keep_going: false,
             payloads: Payloads::default(),
+            lost: Mutex::default(),
             timings: Mutex::default(),
             fetching: distribution.graph.ids().map(|_| Mutex::default()).collect(),
         }
@@ -103,22 +106,8 @@ impl<'a> Engine<'a> {
         Self { keep_going, ..self }
     }
 
-    /// Builds the packages and all that they need, as far as that is not built already, and returns the results of all
-    /// of them by package. The RPMs of the packages themselves are in the store afterwards; those of what they need may be
-    /// in the shared cache only.
-    ///
-    /// # Errors
-    /// When a package fails, and when interrupted.
-    pub fn build(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
-        let targets: BTreeSet<PackageId> = targets.into_iter().collect();
-        let built = self.build_all(&targets)?;
-        for built in targets.iter().filter_map(|target| built.get(target)) {
-            built.bring(self.store)?;
-        }
-        Ok(built)
-    }
-
-    fn build_all(&self, targets: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
+    /// The results of the packages and of all that they need, whose RPMs may be known by digest only.
+    pub(crate) fn build_unknown(&self, targets: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
         let wanted = self.distribution.graph.closure(targets.iter().copied());
         let built = self.known(&wanted)?;
         if built.len() == wanted.len() {
@@ -130,21 +119,19 @@ impl<'a> Engine<'a> {
         self.carry_out(&wanted, built)
     }
 
-    /// Those of the packages, and of what they need, that are built already. Nothing is built.
-    ///
-    /// # Errors
-    /// When what goes into a package cannot be read.
-    pub fn built(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
-        self.known(&self.distribution.graph.closure(targets))
-    }
-
     /// A package with all that goes into its build; what it needs is built.
     ///
     /// # Errors
     /// When something that it needs fails to build or cannot be had.
     pub fn resolve(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
         let needs = self.distribution.graph.needs(package).iter().copied();
-        let built = self.build(needs)?;
+        let built = self.provide(needs, |built| self.build_requires(package, built))?;
+        self.resolve_fetching(package, &built)
+    }
+
+    /// The same, without the content of what it needs: for telling what goes into the build.
+    fn resolve_by_digest(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
+        let built = self.build_all(self.distribution.graph.needs(package))?;
         self.resolve_fetching(package, &built)
     }
 
@@ -178,7 +165,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When something that it needs fails to build or cannot be had.
     pub fn explain(&self, package: PackageId) -> Result<Explanation, BuildError> {
-        let build = self.resolve(package)?;
+        let build = self.resolve_by_digest(package)?;
         let name = self.distribution.package(package).name();
         let before = latest::recall(name, self.base.arch, self.store);
         let messages = |digest: &Digest| {
@@ -201,7 +188,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When something that it needs fails to build or cannot be had.
     pub fn materials(&self, package: PackageId) -> Result<BuildMaterials, BuildError> {
-        let build = self.resolve(package)?;
+        let build = self.resolve_by_digest(package)?;
         BuildMaterials::of(&build, self.distribution.package(package), self.base, self.tools)
     }
 
@@ -212,6 +199,7 @@ impl<'a> Engine<'a> {
         upper: &[Utf8PathBuf],
     ) -> Result<BuildRoot, BuildError> {
         let package = self.distribution.package(build.package);
+        self.base.bring(self.store, self.reporter)?;
         let _alone = self.fetching_alone(build.package);
         let inputs = Inputs::bring(build, package, self.store, self.tools, self.reporter)?;
         BuildRoot::prepare(build, package, &inputs, self.base, environment, upper, self.store)
@@ -227,7 +215,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Those of the packages whose results are known, with all that they need.
-    fn known(&self, wanted: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
+    pub(crate) fn known(&self, wanted: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
         let graph = &self.distribution.graph;
         let mut built = BuiltPackages::new();
         for package in graph.order()?.into_iter().filter(|package| wanted.contains(package)) {
@@ -244,12 +232,15 @@ impl<'a> Engine<'a> {
         Ok(built)
     }
 
-    fn recall(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
+    /// The result of a build that was made before, unless RPMs of it are lost.
+    pub(crate) fn recall(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
         let name = self.distribution.package(build.package).name();
-        Built::recall(name, &build.action.key, self.store)
+        let known = Built::recall(name, &build.action.key, self.store)?;
+        Ok(known.filter(|known| !self.is_lost(known)))
     }
 
     fn carry_out(&self, wanted: &BTreeSet<PackageId>, built: BuiltPackages) -> Result<BuiltPackages, BuildError> {
+        self.base.bring(self.store, self.reporter)?;
         let plan = self.plan()?;
         let only: BTreeSet<JobId> = wanted.iter().map(|package| job(*package)).collect();
         let left = (wanted.len() - built.len()) as u64;
@@ -347,6 +338,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When one cannot be had.
     pub fn fetch(&self, id: PackageId) -> Result<usize, BuildError> {
+        self.base.bring(self.store, self.reporter)?;
         let _alone = self.fetching_alone(id);
         let package = self.distribution.package(id);
         let inputs = package.sources.inputs(self.tools)?;
@@ -403,9 +395,9 @@ impl<'a> Engine<'a> {
         let below = graph.closure(graph.needs(id).iter().copied());
         let built = below.into_iter();
         let built = built.filter_map(|need| Some((need, Arc::clone(context.result(job(need))?))));
-        let build = self.resolve_fetching(id, &built.collect())?;
+        let (build, known) = self.look_up(id, &built.collect())?;
         let package = self.distribution.package(id);
-        if let Some(known) = self.recall(&build)? {
+        if let Some(known) = known {
             self.reporter
                 .task(package.name(), Unit::Items, None)
                 .finish(Outcome::Cached);

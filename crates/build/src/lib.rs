@@ -5,7 +5,7 @@
 //!     all of them ──(who makes what, who asks for what)──▶ graph::Graph
 //!     a package + results of what it needs ──(resolve: BuildRequires solved)──▶ sysroot, tools, sources
 //!         ──(fingerprint: one action, by content)──▶ key
-//!     key known ──▶ built::Built, from the store
+//!     key known ──▶ built::Built, from the store: RPMs by digest ──(provide: content, when it is needed)──▶ RPMs
 //!     key unknown ──(build_root: overlay, no network)──▶ rpmbuild ──(execute)──▶ built::Built, into the store
 //! ```
 //!
@@ -34,6 +34,7 @@ pub mod log;
 mod materials;
 mod package;
 mod payload;
+mod provide;
 mod resolve;
 mod resources;
 mod spec;

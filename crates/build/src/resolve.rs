@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use basalt_action::{Encoded, Node};
+use basalt_action::{Blob, Encoded, Node};
 use basalt_model::digest::Digest;
 use basalt_repo::{Capability, Package as RpmPackage};
 use basalt_sources::InputContent;
@@ -28,12 +28,19 @@ pub struct ResolvedBuild {
     pub sysroot: Vec<Rpm>,
     /// Files of the repository among the sources, by their names for the spec.
     pub repository: Vec<(String, Snapshot)>,
+    /// Folders of modules among the sources, by their names for the spec.
+    pub(crate) modules: Vec<(String, Blob)>,
 }
 
 impl ResolvedBuild {
     /// The key: the digest of the action.
     pub fn key(&self) -> Digest {
         self.action.key.digest
+    }
+
+    /// Whether a folder of modules is the one that went into the key.
+    pub(crate) fn is_made_with(&self, name: &str, root: &Blob) -> bool {
+        self.modules.iter().any(|(known, made)| known == name && made == root)
     }
 }
 
@@ -80,6 +87,11 @@ impl Engine<'_> {
         repository: Vec<(String, Snapshot)>,
     ) -> Result<ResolvedBuild, BuildError> {
         let package = self.distribution.package(id);
+        let modules = sources.iter().filter_map(|(name, node)| match node {
+            Node::Tree(root) => Some((name.clone(), *root)),
+            _ => None,
+        });
+        let modules = modules.collect();
         let (tools, sysroot): (Vec<Rpm>, Vec<Rpm>) = self
             .build_requires(id, built)?
             .into_iter()
@@ -97,6 +109,7 @@ impl Engine<'_> {
             tools,
             sysroot,
             repository,
+            modules,
         })
     }
 
@@ -111,7 +124,11 @@ impl Engine<'_> {
     }
 
     /// The RPMs that a spec asks for, with all that they require, chosen among the results of what it is built from.
-    fn build_requires(&self, id: PackageId, built: &BTreeMap<PackageId, Arc<Built>>) -> Result<Vec<Rpm>, BuildError> {
+    pub(crate) fn build_requires(
+        &self,
+        id: PackageId,
+        built: &BTreeMap<PackageId, Arc<Built>>,
+    ) -> Result<Vec<Rpm>, BuildError> {
         let graph = &self.distribution.graph;
         let package = graph.package(id);
         let sources = graph.closure(graph.needs(id).iter().copied());
@@ -140,6 +157,7 @@ impl Engine<'_> {
                 InputContent::Modules(modules) => match modules.known(self.store) {
                     Some(known) => Node::Tree(known.root),
                     None if fetch => {
+                        self.base.bring(self.store, self.reporter)?;
                         let _alone = self.fetching_alone(id);
                         Node::Tree(modules.fetch(self.store, self.tools, self.reporter)?.root)
                     }
