@@ -30,7 +30,8 @@ pub struct Distro {
     /// Its store.
     pub store: Store,
     base: BuildBase,
-    tools: Tools,
+    /// How sources are fetched.
+    pub tools: Tools,
     program: Utf8PathBuf,
 }
 
@@ -99,6 +100,20 @@ impl Ground {
 }
 
 impl Distro {
+    /// Takes the large trees out of the store again, with what is known of them: it has nothing then.
+    pub fn forget_trees(&self) -> Result<(), Failed> {
+        for tree in self.store.root().join("trees").read_dir_utf8()? {
+            let tree = tree?.into_path();
+            if tree.is_symlink() {
+                fs_err::remove_file(tree)?;
+            }
+        }
+        for result in self.store.root().join("actions").read_dir_utf8()? {
+            fs_err::remove_file(result?.path())?;
+        }
+        Ok(())
+    }
+
     /// The path of a file in a package's folder.
     pub fn file(&self, package: &str, name: &str) -> Utf8PathBuf {
         self.root.join("distro/packages").join(package).join(name)
@@ -128,7 +143,7 @@ impl Distro {
     /// Reads the specs.
     pub fn read(&self) -> Result<Distribution, BuildError> {
         let packages = self.root.join("distro/packages");
-        Distribution::read(&packages, &self.base, &self.store)
+        Distribution::read(&packages, &self.base, &self.store, &basalt_progress::Silent)
     }
 
     /// Builds packages, and says which were built rather than known, in the order in which they were.

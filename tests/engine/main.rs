@@ -2,6 +2,9 @@
 //! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is told when a package, built
 //! again elsewhere, comes out otherwise, and what is said of where it comes from.
 
+#[path = "../../crates/cache/tests/buildgrid/server.rs"]
+mod buildgrid;
+mod cache_contents;
 mod distro;
 mod elsewhere;
 mod failures;
@@ -74,6 +77,26 @@ const STORIES: &[Story<Ground>] = &[
     (
         "a_cache_that_is_not_there_is_told",
         sharing::a_cache_that_is_not_there_is_told,
+    ),
+    (
+        "what_up_needs_is_pushed_and_no_more",
+        cache_contents::what_up_needs_is_pushed_and_no_more,
+    ),
+    (
+        "a_package_comes_from_a_cache_without_the_sdk",
+        cache_contents::a_package_comes_from_a_cache_without_the_sdk,
+    ),
+    (
+        "what_a_cache_lacks_is_built_again",
+        cache_contents::what_a_cache_lacks_is_built_again,
+    ),
+    (
+        "modules_that_come_otherwise_than_said_make_another_key",
+        cache_contents::modules_that_come_otherwise_than_said_make_another_key,
+    ),
+    (
+        "the_command_works_with_buildgrid",
+        cache_contents::the_command_works_with_buildgrid,
     ),
     ("a_failing_build_is_told", failures::a_failing_build_is_told),
     ("going_on_after_a_failure", failures::going_on_after_a_failure),

@@ -33,14 +33,14 @@ fn fill(ground: &Ground) -> Result<Filled, Failed> {
     Ok(Filled {
         cache,
         public,
-        rpms: rpms(&cli, &owner)?,
+        rpms: rpms(&cli, &owner, "house")?,
         _owner: owner,
     })
 }
 
-/// The content of the RPMs of house.
-fn rpms(cli: &Cli, distro: &Distro) -> Result<String, Failed> {
-    let built = cli.json(&["build", "house"], PATIENCE, 0)?;
+/// The digest of the RPM of a package, built by the command if need be.
+pub fn rpms(cli: &Cli, distro: &Distro, package: &str) -> Result<String, Failed> {
+    let built = cli.json(&["build", package], PATIENCE, 0)?;
     let path = built["packages"][0]["rpms"][0]["path"].as_str().ok_or("no RPM")?;
     ensure(path.starts_with(distro.store.root().as_str()), || path.to_owned())?;
     Ok(basalt_store::digest_of(Utf8Path::new(path))
@@ -51,16 +51,21 @@ fn rpms(cli: &Cli, distro: &Distro) -> Result<String, Failed> {
 
 /// The command of another store, which reads the cache and trusts these keys.
 fn reader(distro: &Distro, filled: &Filled, trusted: &str) -> Result<Cli, Failed> {
+    reader_of(distro, filled.cache.as_str(), trusted)
+}
+
+/// The same, of a cache at any location.
+pub fn reader_of(distro: &Distro, location: &str, trusted: &str) -> Result<Cli, Failed> {
     let keys = distro.root.join("cache-keys");
     fs_err::write(&keys, trusted)?;
     Ok(distro
         .cli()
-        .env("BASALT_CACHE", format!("{}?mode=read", filled.cache))
+        .env("BASALT_CACHE", format!("{location}?mode=read"))
         .env("BASALT_CACHE_KEYS", &keys)
         .env("BASALT_CACHE_SECRET", distro.root.join("none")))
 }
 
-fn was_built(distro: &Distro, package: &str) -> bool {
+pub fn was_built(distro: &Distro, package: &str) -> bool {
     distro.store.root().join("logs").join(format!("{package}.log")).exists()
 }
 
@@ -68,18 +73,20 @@ pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed
     let filled = fill(ground)?;
     let other = ground.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
-    ensure(rpms(&cli, &other)? == filled.rpms, || "other RPMs came".to_owned())?;
+    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+        "other RPMs came".to_owned()
+    })?;
     for package in ["stone", "wall", "house"] {
         ensure(!was_built(&other, package), || format!("{package} was built"))?;
     }
     // It is in the store now: without the cache, nothing is built either.
-    ensure(rpms(&other.cli(), &other)? == filled.rpms, || {
+    ensure(rpms(&other.cli(), &other, "house")? == filled.rpms, || {
         "other RPMs are kept".to_owned()
     })?;
     ensure(!was_built(&other, "house"), || "house was built".to_owned())?;
     // A change here is built here, on what came from there.
     other.edit("house", "Four walls.", "Four high walls.")?;
-    rpms(&cli, &other)?;
+    rpms(&cli, &other, "house")?;
     ensure(was_built(&other, "house") && !was_built(&other, "wall"), || {
         "not just house was built".to_owned()
     })?;
@@ -92,7 +99,9 @@ pub fn a_result_of_a_stranger_is_not_believed(ground: &Ground) -> Result<(), Fai
     let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
     let key = stranger.json(&["cache", "key", "tests"], PATIENCE, 0)?;
     let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
-    ensure(rpms(&cli, &other)? == filled.rpms, || "it is not the same".to_owned())?;
+    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+        "it is not the same".to_owned()
+    })?;
     ensure(was_built(&other, "house"), || "a stranger was believed".to_owned())
 }
 
@@ -109,7 +118,7 @@ pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {
     }
     let other = ground.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
-    ensure(rpms(&cli, &other)? == filled.rpms, || {
+    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
         "a damaged RPM was taken".to_owned()
     })?;
     ensure(was_built(&other, "house"), || "house was not built".to_owned())

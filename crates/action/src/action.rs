@@ -114,7 +114,7 @@ impl Action {
     /// Arguments of the action of that key, from its messages; none where they cannot be read.
     pub fn arguments_of(key: &Blob, read: impl Fn(&Blob) -> Option<Vec<u8>>) -> Option<Vec<String>> {
         let action = proto::Action::decode(read(key)?.as_slice()).ok()?;
-        let command = Blob::from_proto(action.command_digest.as_ref()?)?;
+        let command = Blob::try_from(action.command_digest.as_ref()?).ok()?;
         let command = proto::Command::decode(read(&command)?.as_slice()).ok()?;
         Some(command.arguments)
     }

@@ -233,7 +233,7 @@ impl Directory {
             entries: BTreeMap::new(),
         };
         let digest = |digest: &Option<proto::Digest>, name: &str| {
-            let blob = digest.as_ref().and_then(Blob::from_proto);
+            let blob = digest.as_ref().and_then(|digest| Blob::try_from(digest).ok());
             blob.ok_or_else(|| format!("`{name}` has no digest"))
         };
         for file in &message.files {

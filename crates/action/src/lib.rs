@@ -20,7 +20,7 @@ mod directory;
 mod result;
 
 pub use action::{Action, Encoded, Limits};
-pub use blob::Blob;
+pub use blob::{Blob, InvalidBlob};
 pub use directory::{Directory, DirectoryError, MerkleTree, Node};
 pub use result::{ActionResult, Execution, MalformedResult, OutputDirectory, OutputFile};
 

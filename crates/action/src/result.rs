@@ -180,7 +180,7 @@ impl ActionResult {
             return Err(MalformedResult(format!("its action ended with {}", message.exit_code)));
         }
         let blob = |digest: &Option<proto::Digest>, path: &str| {
-            let blob = digest.as_ref().and_then(Blob::from_proto);
+            let blob = digest.as_ref().and_then(|digest| Blob::try_from(digest).ok());
             blob.ok_or_else(|| MalformedResult(format!("the output `{path}` has no digest")))
         };
         let file = |file: &proto::OutputFile| {

@@ -323,16 +323,23 @@ pub enum CacheVerb {
         name: String,
     },
     /// Build what is named, as far as it is not built, and write the results to the cache.
+    ///
+    /// Without a name: what `up` needs from another machine and no more, that is the RPMs that its images install. Of
+    /// everything else that these were built from, digests are written, so that nothing has to be fetched or built to know
+    /// that they are up to date. Whoever changes a package builds again what that package is compiled against.
     Push {
-        /// Packages and images; all images, with their packages, if none is named.
+        /// Packages and images, with the RPMs of all that they are built from.
         names: Vec<String>,
+        /// All packages and images.
+        #[arg(long, conflicts_with = "names")]
+        all: bool,
     },
     /// Bring what is named into the store, from the cache as far as that has it.
     Pull {
-        /// Packages and images; all images, with their packages, if none is named.
+        /// Packages and images; the images of `up`, if none is named.
         names: Vec<String>,
     },
-    /// Say what each location holds.
+    /// Say what each location holds, and how much space that takes.
     Status,
     /// Remove from a folder what was not used for long. Servers do so by themselves.
     Gc {

@@ -72,9 +72,18 @@ impl Project {
 
     /// Makes the SDK if need be, and reads the packages.
     pub fn build_context(&self) -> Result<BuildContext> {
-        let sdk = self.sdk()?;
-        let base = BuildBase::make(&self.root, &sdk, Arch::X86_64, &self.store)?;
-        let distribution = Distribution::read(&self.distro().join("packages"), &base, &self.store)?;
+        self.sdk()?;
+        let context = self.lookup_context()?;
+        context.base.bring(&self.store, self.reporter())?;
+        Ok(context)
+    }
+
+    /// Reads the packages, against digests of the SDK and of the toolchain where the store or the shared cache knows these.
+    /// The engine makes them when something has to be run; others call [`BuildBase::bring`] first.
+    pub fn lookup_context(&self) -> Result<BuildContext> {
+        let (sdk, base) = self.base()?;
+        let packages = self.distro().join("packages");
+        let distribution = Distribution::read(&packages, &base, &self.store, self.reporter())?;
         let tools = Tools::new(&self.root, &sdk);
         Ok(BuildContext {
             sdk,
@@ -84,9 +93,32 @@ impl Project {
         })
     }
 
+    /// The tree of build tools and the build base, by digests as far as these are known.
+    fn base(&self) -> Result<(SdkTree, BuildBase)> {
+        let store = self.store.clone().digests_only();
+        let make = |sdk: &SdkTree| BuildBase::make(&self.root, sdk, Arch::X86_64, &store);
+        if let Some(sdk) = SdkTree::find(&store, &self.sdk_lock()?)? {
+            match make(&sdk) {
+                Ok(base) => return Ok((sdk, base)),
+                // The toolchain is not known, and is made of files of the SDK.
+                Err(error) if !sdk.path.is_dir() => {
+                    tracing::debug!(%error, "the toolchain needs the content of the SDK")
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let sdk = self.sdk()?;
+        let base = make(&sdk)?;
+        Ok((sdk, base))
+    }
+
     /// The tree of build tools.
     pub fn sdk(&self) -> Result<SdkTree> {
         self.tree(None)
+    }
+
+    fn sdk_lock(&self) -> Result<Utf8PathBuf> {
+        Ok(self.tree_definition("sdk")?.with_extension("lock"))
     }
 
     /// The definitions of trees: `sdk`, with which everything is built, and those that are beside it.

@@ -30,27 +30,14 @@ impl std::fmt::Debug for TeamCache {
     }
 }
 
-/// The same name of content in the cache's terms.
-pub fn cache_blob(blob: &Blob) -> basalt_cache::Blob {
-    basalt_cache::Blob {
-        digest: blob.digest,
-        size: blob.size,
-    }
-}
-
 impl SharedCache for TeamCache {
     fn action_result(&self, key: &Blob) -> Option<ActionResult> {
-        let hit = self.0.action_result(&cache_blob(key))?;
+        let hit = self.0.action_result(key)?;
         ActionResult::from_proto(&hit.result).ok()
     }
 
-    fn has_all(&self, blobs: &[Blob]) -> bool {
-        let blobs: Vec<_> = blobs.iter().map(cache_blob).collect();
-        self.0.has_all(&blobs)
-    }
-
     fn fetch(&self, blob: &Blob, into: &mut File) -> bool {
-        self.0.fetch(&cache_blob(blob), into)
+        self.0.fetch(blob, into)
     }
 }
 

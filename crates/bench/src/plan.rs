@@ -168,12 +168,8 @@ fn base() -> BuildBase {
         root: Blob::of(name),
         path: Utf8PathBuf::from("/synthetic").join(name),
     };
-    BuildBase {
-        layers: ["macros", "toolchain", "sdk"].map(layer).into(),
-        arch: Arch::X86_64,
-        jobs: basalt_schedule::cores(),
-        materials: Vec::new(),
-    }
+    let layers = ["macros", "toolchain", "sdk"].map(layer);
+    BuildBase::of_layers("/synthetic".into(), layers.into(), Arch::X86_64)
 }
 
 /// Results of all packages in memory, under whatever key.

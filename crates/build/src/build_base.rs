@@ -1,7 +1,10 @@
 //! Folders that every build begins with: build tools, toolchain, macros.
 
+use std::sync::{Arc, Mutex, PoisonError};
+
 use basalt_action::{Blob, Node};
 use basalt_model::arch::Arch;
+use basalt_progress::Reporter;
 use basalt_sandbox::{Root, Sandbox};
 use basalt_sdk::{SdkTree, Toolchain};
 use basalt_store::{Snapshot, SnapshotError, Store, StoreError};
@@ -26,6 +29,9 @@ pub struct BuildBase {
     pub jobs: usize,
     /// Files of the repository that the layers are made from, by their paths, for statements of origin.
     pub materials: Vec<(String, Blob)>,
+    checkout: Utf8PathBuf,
+    /// Held by the thread that makes layers.
+    making: Arc<Mutex<()>>,
 }
 
 /// A folder of the store that a build sees as part of its root.
@@ -84,7 +90,8 @@ impl Layer {
 }
 
 impl BuildBase {
-    /// The folders of a checkout: its macros, the toolchain, the SDK.
+    /// The folders of a checkout: its macros, the toolchain, the SDK. Of a store of [digests only](Store::digests_only), the
+    /// toolchain may be known by its digest; [`bring`](Self::bring) makes it then.
     ///
     /// # Errors
     /// When files of the checkout cannot be read, or when the toolchain cannot be made.
@@ -100,12 +107,44 @@ impl BuildBase {
         }
         let files = files.files();
         materials.extend(files.map(|(name, file)| (format!("{MACROS}/{name}"), file.blob)));
+        let layers = vec![macros, Layer::of_toolchain(&toolchain), Layer::of_sdk(sdk)];
         Ok(Self {
-            layers: vec![macros, Layer::of_toolchain(&toolchain), Layer::of_sdk(sdk)],
+            materials,
+            ..Self::of_layers(checkout, layers, arch)
+        })
+    }
+
+    /// Layers whose digests are known, the uppermost first, without materials; [`bring`](Self::bring) makes them from the
+    /// files of the checkout.
+    pub fn of_layers(checkout: &Utf8Path, layers: Vec<Layer>, arch: Arch) -> Self {
+        Self {
+            layers,
             arch,
             jobs: basalt_schedule::cores(),
-            materials,
-        })
+            materials: Vec::new(),
+            checkout: checkout.to_owned(),
+            making: Arc::default(),
+        }
+    }
+
+    /// The layers with their content: made, if digests are all that is known of them. Until then, nothing can be run in
+    /// them.
+    ///
+    /// # Errors
+    /// When they cannot be made, or come out otherwise.
+    pub fn bring(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
+        let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.layers.iter().all(|layer| layer.path.is_dir()) {
+            return Ok(());
+        }
+        let sdk = basalt_sdk::ensure(store, &self.checkout.join(SDK_LOCK), reporter)?;
+        let toolchain = basalt_sdk::toolchain(store, &sdk, &self.checkout.join(TOOLCHAIN), self.arch)?;
+        for made in [Layer::of_sdk(&sdk), Layer::of_toolchain(&toolchain)] {
+            if !self.layers.contains(&made) {
+                return Err(BuildError::OtherBase { layer: made.name });
+            }
+        }
+        Ok(())
     }
 
     /// The layers as inputs of an action, by their place in the stack.

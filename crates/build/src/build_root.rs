@@ -10,6 +10,7 @@ use basalt_store::{Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
+use crate::built_index::BuiltRpm;
 use crate::environment::BuildEnvironment;
 use crate::package::Package;
 use crate::plan::ResolvedBuild;
@@ -50,12 +51,11 @@ impl Inputs {
         tools: &Tools,
         reporter: &dyn Reporter,
     ) -> Result<Self, BuildError> {
-        let mut inputs = Self::default();
-        for (rpms, paths) in [(&build.tools, &mut inputs.tools), (&build.sysroot, &mut inputs.sysroot)] {
-            for rpm in rpms {
-                paths.push(payload::path(rpm, store)?);
-            }
-        }
+        let mut inputs = Self {
+            tools: Self::payloads(&build.tools, store)?,
+            sysroot: Self::payloads(&build.sysroot, store)?,
+            sources: Vec::new(),
+        };
         for input in package.sources.inputs(tools)? {
             let path = match input.content {
                 InputContent::File { blob } => {
@@ -67,6 +67,12 @@ impl Inputs {
                 }
                 InputContent::Modules(modules) => {
                     let directory = modules.fetch(store, tools, reporter)?;
+                    if !build.is_made_with(&input.name, &directory.root) {
+                        return Err(BuildError::OtherModules {
+                            package: package.name().to_owned(),
+                            name: input.name,
+                        });
+                    }
                     Some(store.directory_path(&directory.root.digest))
                 }
                 InputContent::Repository(_) => None,
@@ -74,6 +80,23 @@ impl Inputs {
             inputs.sources.extend(path.map(|path| (input.name, path)));
         }
         Ok(inputs)
+    }
+
+    /// Paths of unpacked RPMs. Those that cannot be had are told all at once.
+    fn payloads(rpms: &[BuiltRpm], store: &Store) -> Result<Vec<Utf8PathBuf>, BuildError> {
+        let (mut paths, mut lost) = (Vec::new(), Vec::new());
+        for rpm in rpms {
+            match payload::path(rpm, store) {
+                Ok(path) => paths.push(path),
+                Err(BuildError::LostRpms { rpms }) => lost.extend(rpms),
+                Err(error) => return Err(error),
+            }
+        }
+        if lost.is_empty() {
+            Ok(paths)
+        } else {
+            Err(BuildError::LostRpms { rpms: lost })
+        }
     }
 }
 

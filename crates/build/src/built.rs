@@ -47,6 +47,14 @@ impl Rpm {
         }
     }
 
+    /// Brings the file into the store, from the shared cache if it is not there. False when neither has it.
+    ///
+    /// # Errors
+    /// When the store cannot be written, and when interrupted.
+    pub(crate) fn obtain(&self, store: &Store) -> Result<bool, StoreError> {
+        Ok(store.object(&self.digest).is_some() || store.obtain(&self.blob())?.is_some())
+    }
+
     /// Path of the file in the store.
     pub fn path(&self, store: &Store) -> Utf8PathBuf {
         store.object_path(&self.digest)
@@ -54,7 +62,8 @@ impl Rpm {
 }
 
 impl Built {
-    /// The result of a build that was made before, if all of it is in the store or can be had from the shared cache.
+    /// The result of a build that was made before: what the RPMs are, by their metadata. The content of the RPMs may be
+    /// neither in the store nor in the shared cache, since keys need their digests only.
     pub(crate) fn recall(name: &str, key: &Blob, store: &Store) -> Result<Option<Self>, BuildError> {
         let Some(result) = store.action_result(key) else {
             return Ok(None);
@@ -69,9 +78,6 @@ impl Built {
         let Ok(rpms) = serde_json::from_slice::<Vec<Rpm>>(&bytes) else {
             return Ok(None);
         };
-        if !rpms.iter().all(|rpm| store.is_within_reach(&rpm.blob())) {
-            return Ok(None);
-        }
         Ok(Some(Self {
             name: name.to_owned(),
             key: key.digest,
@@ -79,19 +85,6 @@ impl Built {
             seconds: result.execution.seconds(),
             cpu_seconds: result.execution.cpu_seconds,
         }))
-    }
-
-    /// Brings the RPMs into the store, as far as they are not there.
-    ///
-    /// # Errors
-    /// When one cannot be had any more.
-    pub(crate) fn bring(&self, store: &Store) -> Result<(), BuildError> {
-        for rpm in &self.rpms {
-            if store.object(&rpm.digest).is_none() && store.obtain(&rpm.blob())?.is_none() {
-                return Err(BuildError::Lost { file: rpm.file.clone() });
-            }
-        }
-        Ok(())
     }
 
     /// The result as it is kept, with the metadata of the RPMs in an object of its own.

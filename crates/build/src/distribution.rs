@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use basalt_action::ActionResult;
 use basalt_model::spelling::closest;
+use basalt_progress::Reporter;
 use basalt_sandbox::Mount;
 use basalt_sources::SourceSet;
 use basalt_store::{Snapshot, Store, StoreError};
@@ -30,17 +31,29 @@ pub struct Distribution {
 
 impl Distribution {
     /// Reads all packages below a folder. Everything in it is read once: later edits do not reach what is built from it.
-    /// Answers of rpmspec are kept in the store under the digest of what it was asked about.
+    /// Answers of rpmspec are kept in the store under the digest of what it was asked about; `reporter` is told when the build
+    /// base has to be made for asking.
     ///
     /// # Errors
     /// When a folder or a spec cannot be read, or when they do not fit together.
-    pub fn read(packages: &Utf8Path, base: &BuildBase, store: &Store) -> Result<Self, BuildError> {
+    pub fn read(
+        packages: &Utf8Path,
+        base: &BuildBase,
+        store: &Store,
+        reporter: &dyn Reporter,
+    ) -> Result<Self, BuildError> {
         let folders = folders(packages)?;
         let estimates = estimates(&packages.join(RESOURCES))?;
         let read = basalt_schedule::each(folders.len(), |index| {
             let folder = folders[index].clone();
             let files = Snapshot::take(&folder.path)?;
-            let spec = read_spec(&folder, &files, base, store)?;
+            let spec = read_spec(Query {
+                folder: &folder,
+                files: &files,
+                base,
+                store,
+                reporter,
+            })?;
             Ok::<_, BuildError>(Package {
                 sources: SourceSet::of_snapshot(&folder.path, &files)?,
                 estimate: estimates.of(&folder.name, store),
@@ -145,17 +158,12 @@ fn check_name(folder: &Folder) -> Result<(), BuildError> {
     })
 }
 
-fn read_spec(folder: &Folder, files: &Snapshot, base: &BuildBase, store: &Store) -> Result<SourcePackage, BuildError> {
+fn read_spec(query: Query<'_>) -> Result<SourcePackage, BuildError> {
+    let folder = query.folder;
     let bad = |what: String, remedy: &str| BuildError::BadSpec {
         path: folder.spec(),
         what,
         remedy: remedy.to_owned(),
-    };
-    let query = Query {
-        folder,
-        files,
-        base,
-        store,
     };
     let (source, binaries) = (
         query.ask("--srpm", SOURCE_FORMAT)?,
@@ -179,6 +187,7 @@ struct Query<'a> {
     files: &'a Snapshot,
     base: &'a BuildBase,
     store: &'a Store,
+    reporter: &'a dyn Reporter,
 }
 
 impl Query<'_> {
@@ -188,6 +197,7 @@ impl Query<'_> {
         if let Some(known) = self.store.action_result(&action.key) {
             return Ok(String::from_utf8_lossy(&known.stdout).into_owned());
         }
+        self.base.bring(self.store, self.reporter)?;
         let environment = BuildEnvironment::ordinary(self.base.jobs);
         let arguments = fingerprint::rpmspec(&environment, self.base.arch, &format!("{name}.spec"), mode, format);
         let workspace = self.store.workspace()?;

@@ -5,15 +5,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use basalt_action::Blob;
 use basalt_model::digest::Digest;
-use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_schedule::timings::{self, Measurement, Timings};
 use basalt_schedule::{
     Completion, Ended, Event, Executor, JobContext, JobGraph, JobId, Jobserver, Observer, Run, RunError,
 };
-use basalt_sources::{InputContent, Modules, Tools};
+use basalt_sources::Tools;
 use basalt_store::{Lock, Store};
 use camino::Utf8PathBuf;
 
@@ -30,6 +28,7 @@ use crate::materials::BuildMaterials;
 use crate::package::Package;
 use crate::payload::Payloads;
 use crate::plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
+use crate::store_lookup::StoreLookup;
 use crate::{BuildError, latest};
 
 /// Place of the jobserver's FIFO in a sandbox.
@@ -55,9 +54,11 @@ pub struct Engine<'a> {
     /// Whether to go on with what does not depend on a failure.
     pub keep_going: bool,
     pub(crate) payloads: Payloads,
+    /// Digests of RPMs whose content could not be had when it was needed.
+    pub(crate) lost: Mutex<BTreeSet<Digest>>,
     timings: Mutex<Option<Timings>>,
     /// One for each package: its sources are fetched by one thread at a time.
-    fetching: Vec<Mutex<()>>,
+    pub(crate) fetching: Vec<Mutex<()>>,
 }
 
 /// Why a package is built, or is not.
@@ -92,6 +93,7 @@ impl<'a> Engine<'a> {
             memory,
             keep_going: false,
             payloads: Payloads::default(),
+            lost: Mutex::default(),
             timings: Mutex::default(),
             fetching: distribution.graph.ids().map(|_| Mutex::default()).collect(),
         }
@@ -102,22 +104,8 @@ impl<'a> Engine<'a> {
         Self { keep_going, ..self }
     }
 
-    /// Builds the packages and all that they need, as far as that is not built already, and returns the results of all
-    /// of them by package. The RPMs of the packages themselves are in the store afterwards; those of what they need may be
-    /// in the shared cache only.
-    ///
-    /// # Errors
-    /// When a package fails, and when interrupted.
-    pub fn build(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
-        let targets: BTreeSet<PackageId> = targets.into_iter().collect();
-        let built = self.build_all(&targets)?;
-        for built in targets.iter().filter_map(|target| built.get(target)) {
-            built.bring(self.store)?;
-        }
-        Ok(built)
-    }
-
-    fn build_all(&self, targets: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
+    /// The results of the packages and of all that they need, whose RPMs may be known by digest only.
+    pub(crate) fn build_unknown(&self, targets: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
         let wanted = self.distribution.graph.closure(targets.iter().copied());
         let built = self.known(&wanted)?;
         if built.len() == wanted.len() {
@@ -129,21 +117,23 @@ impl<'a> Engine<'a> {
         self.carry_out(&wanted, built)
     }
 
-    /// Those of the packages, and of what they need, that are built already. Nothing is built.
-    ///
-    /// # Errors
-    /// When what goes into a package cannot be read.
-    pub fn built(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
-        self.known(&self.distribution.graph.closure(targets))
-    }
-
     /// A package with all that goes into its build; what it needs is built.
     ///
     /// # Errors
     /// When something that it needs fails to build or cannot be had.
     pub fn resolve(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
         let needs = self.distribution.graph.needs(package).iter().copied();
-        let built = self.build(needs)?;
+        let planner = self.planner();
+        let built = self.provide(needs, |built| {
+            let rpms = planner.build_requires(package, &BuiltIndex::of(built))?;
+            Ok::<_, BuildError>(rpms.iter().map(|rpm| Rpm::clone(rpm)).collect())
+        })?;
+        self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
+    }
+
+    /// The same, without the content of what it needs: for telling what goes into the build.
+    fn resolve_by_digest(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
+        let built = self.build_all(self.distribution.graph.needs(package))?;
         self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
     }
 
@@ -177,7 +167,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When something that it needs fails to build or cannot be had.
     pub fn explain(&self, package: PackageId) -> Result<Explanation, BuildError> {
-        let build = self.resolve(package)?;
+        let build = self.resolve_by_digest(package)?;
         let name = self.distribution.package(package).name();
         let before = latest::recall(name, self.base.arch, self.store);
         let messages = |digest: &Digest| {
@@ -200,7 +190,7 @@ impl<'a> Engine<'a> {
     /// # Errors
     /// When something that it needs fails to build or cannot be had.
     pub fn materials(&self, package: PackageId) -> Result<BuildMaterials, BuildError> {
-        let build = self.resolve(package)?;
+        let build = self.resolve_by_digest(package)?;
         BuildMaterials::of(&build, self.distribution.package(package), self.base, self.tools)
     }
 
@@ -211,6 +201,7 @@ impl<'a> Engine<'a> {
         upper: &[Utf8PathBuf],
     ) -> Result<BuildRoot, BuildError> {
         let package = self.distribution.package(build.package);
+        self.base.bring(self.store, self.reporter)?;
         let _alone = self.fetching_alone(build.package);
         let inputs = Inputs::bring(build, package, self.store, self.tools, self.reporter)?;
         BuildRoot::prepare(build, package, &inputs, self.base, environment, upper, self.store)
@@ -234,16 +225,20 @@ impl<'a> Engine<'a> {
     }
 
     fn lookup(&self, fetch: bool) -> StoreLookup<'_> {
-        StoreLookup { engine: self, fetch }
+        StoreLookup::new(self, fetch)
     }
 
     /// Those of the packages whose results are known, with all that they need.
-    fn known(&self, wanted: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
+    pub(crate) fn known(&self, wanted: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
         self.planner().known(wanted, &self.lookup(false))
     }
 
     /// Resolves a package against the results of what it needs; modules are fetched if need be.
-    fn resolve_fetching(&self, package: PackageId, index: &Mutex<BuiltIndex>) -> Result<ResolvedBuild, BuildError> {
+    pub(crate) fn resolve_fetching(
+        &self,
+        package: PackageId,
+        index: &Mutex<BuiltIndex>,
+    ) -> Result<ResolvedBuild, BuildError> {
         let planner = self.planner();
         let rpms = planner.build_requires(package, &locked(index))?;
         let resolved = planner.resolve(package, rpms, &self.lookup(true))?;
@@ -252,11 +247,13 @@ impl<'a> Engine<'a> {
         })
     }
 
-    fn recall(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
+    /// The result of a build that was made before, unless RPMs of it are lost.
+    pub(crate) fn recall(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
         self.lookup(false).result(build)
     }
 
     fn carry_out(&self, wanted: &BTreeSet<PackageId>, built: BuiltPackages) -> Result<BuiltPackages, BuildError> {
+        self.base.bring(self.store, self.reporter)?;
         let plan = self.planner().jobs()?;
         let only: BTreeSet<JobId> = wanted.iter().map(|package| job(*package)).collect();
         let left = (wanted.len() - built.len()) as u64;
@@ -316,55 +313,6 @@ impl<'a> Engine<'a> {
         self.timings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Those of the packages that are still to be built, the most urgent first.
-    fn fetch_order(&self, wanted: &BTreeSet<PackageId>, built: &BuiltPackages, plan: &JobGraph) -> Vec<PackageId> {
-        let mut order: Vec<_> = wanted.iter().copied().filter(|id| !built.contains_key(id)).collect();
-        order.sort_by_key(|id| std::cmp::Reverse(plan.urgency(job(*id))));
-        order
-    }
-
-    /// Fetches the sources of what is to be built, in the order in which they will be needed. What cannot be had is no
-    /// failure yet: it may turn out that nothing needs it.
-    fn fetch_ahead(&self, order: &[PackageId], done: &AtomicBool) {
-        for package in order {
-            if interrupt::requested() || done.load(Ordering::Relaxed) {
-                return;
-            }
-            if let Err(error) = self.fetch(*package) {
-                tracing::debug!(%error, "fetching ahead failed");
-            }
-        }
-    }
-
-    /// Brings the sources of a package into the store; their number.
-    ///
-    /// # Errors
-    /// When one cannot be had.
-    pub fn fetch(&self, id: PackageId) -> Result<usize, BuildError> {
-        let _alone = self.fetching_alone(id);
-        let package = self.distribution.package(id);
-        let inputs = package.sources.inputs(self.tools)?;
-        let count = inputs.len();
-        for input in inputs {
-            match input.content {
-                InputContent::File { blob } if self.store.object(&blob.digest).is_none() => {
-                    package.sources.fetch_file(&input.name, self.store, self.reporter)?;
-                }
-                InputContent::Modules(modules) => {
-                    modules.fetch(self.store, self.tools, self.reporter)?;
-                }
-                _ => {}
-            }
-        }
-        Ok(count)
-    }
-
-    /// Keeps other threads from fetching the sources of a package meanwhile.
-    pub(crate) fn fetching_alone(&self, package: PackageId) -> Option<MutexGuard<'_, ()>> {
-        let fetching = self.fetching.get(package.index())?;
-        Some(fetching.lock().unwrap_or_else(PoisonError::into_inner))
-    }
-
     /// Number of processes that a build is told. Clients of the jobserver are told of all cores, and take a token for each
     /// further process. Go is none: it is told half of the cores, two at least, and holds one token all the same. More
     /// tokens for it would leave cores idle: while they are collected from jobs that are in work, and while it links. What it
@@ -388,8 +336,15 @@ impl<'a> Engine<'a> {
         let id = id.ok_or_else(|| BuildError::Lost {
             file: "a job's package".to_owned(),
         })?;
-        let build = self.resolve_fetching(id, index)?;
-        let completion = self.build_resolved(&build, context, jobserver)?;
+        let (build, known) = self.look_up(id, index)?;
+        let completion = match known {
+            Some(known) => {
+                let task = self.reporter.task(&known.name, Unit::Items, None);
+                task.finish(Outcome::Cached);
+                Completion::Cached(Arc::new(known))
+            }
+            None => Completion::Executed(Arc::new(self.build_resolved(&build, context, jobserver)?)),
+        };
         let (Completion::Executed(built) | Completion::Cached(built)) = &completion;
         locked(index).add(id, built);
         Ok(completion)
@@ -400,14 +355,8 @@ impl<'a> Engine<'a> {
         build: &ResolvedBuild,
         context: &JobContext<'_, Arc<Built>>,
         jobserver: &Jobserver,
-    ) -> Result<Completion<Arc<Built>>, BuildError> {
+    ) -> Result<Built, BuildError> {
         let package = self.distribution.package(build.package);
-        if let Some(known) = self.recall(build)? {
-            self.reporter
-                .task(package.name(), Unit::Items, None)
-                .finish(Outcome::Cached);
-            return Ok(Completion::Cached(Arc::new(known)));
-        }
         let _token = context.acquire(1)?;
         let environment = BuildEnvironment {
             has_jobserver: true,
@@ -419,39 +368,7 @@ impl<'a> Engine<'a> {
         let root = root.with_jobserver(jobserver.path(), JOBSERVER, variables);
         let built = execute::build(build, package, &root, self.store, self.reporter)?;
         latest::remember(package.name(), self.base.arch, &build.action, self.store);
-        Ok(Completion::Executed(Arc::new(built)))
-    }
-}
-
-/// Lookup in the engine's store.
-struct StoreLookup<'e> {
-    engine: &'e Engine<'e>,
-    /// Modules that are not known are fetched.
-    fetch: bool,
-}
-
-impl Lookup for StoreLookup<'_> {
-    fn modules(&self, package: PackageId, modules: &Modules<'_>) -> Result<Option<Blob>, BuildError> {
-        let Engine {
-            store, tools, reporter, ..
-        } = self.engine;
-        if let Some(known) = modules.known(store) {
-            return Ok(Some(known.root));
-        }
-        if !self.fetch {
-            return Ok(None);
-        }
-        let _alone = self.engine.fetching_alone(package);
-        Ok(Some(modules.fetch(store, tools, *reporter)?.root))
-    }
-
-    fn payload(&self, rpm: &Rpm) -> Result<Blob, BuildError> {
-        self.engine.payloads.root(rpm, self.engine.store)
-    }
-
-    fn result(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
-        let name = self.engine.distribution.package(build.package).name();
-        Built::recall(name, &build.action.key, self.engine.store)
+        Ok(built)
     }
 }
 
@@ -470,7 +387,7 @@ fn locked(index: &Mutex<BuiltIndex>) -> MutexGuard<'_, BuiltIndex> {
     index.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-fn job(package: PackageId) -> JobId {
+pub(crate) fn job(package: PackageId) -> JobId {
     JobId::new(package.index())
 }
 

@@ -6,6 +6,7 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::built::Rpm;
 use crate::graph::GraphError;
 use crate::log::Phase;
 
@@ -145,6 +146,43 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Snapshot(Box<SnapshotError>),
+    /// RPMs of known digests whose content neither the store nor the shared cache has. The engine builds their packages
+    /// again.
+    #[error("neither the store nor the cache has {}", files(rpms))]
+    #[diagnostic(
+        code(build::lost_rpms),
+        help(
+            "their packages were built again and came out otherwise each time: `./basalt verify NAME` shows in what they differ"
+        )
+    )]
+    LostRpms {
+        /// The RPMs.
+        rpms: Vec<Rpm>,
+    },
+    /// Modules that came otherwise than a result said that the key was made with.
+    #[error("{package}: `{name}` was fetched and is not what the known result of fetching it says")]
+    #[diagnostic(
+        code(build::other_modules),
+        help("what was fetched counts from now on: run the same command again")
+    )]
+    OtherModules {
+        /// The package.
+        package: String,
+        /// Name of the source.
+        name: String,
+    },
+    /// A folder that every build begins with, made here from the same locked packages, and not the same.
+    #[error("the {layer} that was made here differs from the one that results of the shared cache were made with")]
+    #[diagnostic(
+        code(build::other_base),
+        help(
+            "what was made here counts from now on: run the same command again; it finds fewer results in that cache"
+        )
+    )]
+    OtherBase {
+        /// Name of the layer: `sdk`, `toolchain`.
+        layer: String,
+    },
     /// Something that was in the store a moment ago.
     #[error("`{file}` is no longer in the store, or is damaged")]
     #[diagnostic(code(build::lost), help("run the same command again: it is made anew"))]
@@ -206,6 +244,15 @@ impl BuildError {
         Self::Metadata { source }
     }
 
+    /// RPMs whose content could not be had, if that is what, or part of what, went wrong.
+    pub(crate) fn lost_rpms(&self) -> Vec<&Rpm> {
+        match self {
+            Self::LostRpms { rpms } => rpms.iter().collect(),
+            Self::Several { others } => others.iter().flat_map(Self::lost_rpms).collect(),
+            _ => Vec::new(),
+        }
+    }
+
     /// Whether it is only that we were asked to stop.
     pub fn is_interrupt(&self) -> bool {
         match self {
@@ -222,6 +269,11 @@ fn full_disk(lines: &[String]) -> String {
     let full = lines.iter().any(|line| line.contains("No space left on device"));
     let remedy = full.then(|| basalt_store::help_for(&error)).flatten();
     remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default()
+}
+
+fn files(rpms: &[Rpm]) -> String {
+    let files: Vec<_> = rpms.iter().map(|rpm| rpm.file.as_str()).collect();
+    files.join(", ")
 }
 
 fn indented(lines: &[String]) -> String {

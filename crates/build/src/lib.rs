@@ -5,7 +5,7 @@
 //!     all of them ──(who makes what, who asks for what)──▶ graph::Graph
 //!     a package + results of what it needs ──(plan: BuildRequires solved)──▶ sysroot, tools, sources
 //!         ──(fingerprint: one action, by content)──▶ key
-//!     key known ──▶ built::Built, from the store
+//!     key known ──▶ built::Built, from the store: RPMs by digest ──(provide: content, when it is needed)──▶ RPMs
 //!     key unknown ──(build_root: overlay, no network)──▶ rpmbuild ──(execute)──▶ built::Built, into the store
 //! ```
 //!
@@ -28,6 +28,7 @@ mod engine;
 mod environment;
 mod error;
 mod execute;
+mod fetch;
 mod fingerprint;
 mod graph;
 mod latest;
@@ -36,8 +37,10 @@ mod materials;
 mod package;
 mod payload;
 mod plan;
+mod provide;
 mod resources;
 mod spec;
+mod store_lookup;
 
 pub use basalt_model::BUILD_TIME;
 pub use build_base::{BuildBase, Layer};

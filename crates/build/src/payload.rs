@@ -43,9 +43,9 @@ pub(crate) fn path(rpm: &Rpm, store: &Store) -> Result<Utf8PathBuf, BuildError> 
 
 fn unpack(rpm: &Rpm, store: &Store) -> Result<OutputDirectory, BuildError> {
     store.made_directory(&action(rpm)?, |folder| {
-        let path = store
-            .obtain(&rpm.blob())?
-            .ok_or_else(|| BuildError::Lost { file: rpm.file.clone() })?;
+        let path = store.obtain(&rpm.blob())?.ok_or_else(|| BuildError::LostRpms {
+            rpms: vec![rpm.clone()],
+        })?;
         Ok(basalt_repo::unpack(&path, folder)?)
     })
 }

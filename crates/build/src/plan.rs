@@ -43,12 +43,19 @@ pub struct ResolvedBuild {
     pub sysroot: Vec<BuiltRpm>,
     /// Files of the repository among the sources, by their names for the spec.
     pub repository: Vec<(String, Snapshot)>,
+    /// Folders of modules among the sources, by their names for the spec.
+    pub(crate) modules: Vec<(String, Blob)>,
 }
 
 impl ResolvedBuild {
     /// The key: the digest of the action.
     pub fn key(&self) -> Digest {
         self.action.key.digest
+    }
+
+    /// Whether a folder of modules is the one that went into the key.
+    pub(crate) fn is_made_with(&self, name: &str, root: &Blob) -> bool {
+        self.modules.iter().any(|(known, made)| known == name && made == root)
     }
 }
 
@@ -154,6 +161,11 @@ impl Planner<'_> {
         let Some((sources, repository)) = self.sources(id, lookup)? else {
             return Ok(None);
         };
+        let modules = sources.iter().filter_map(|(name, node)| match node {
+            Node::Tree(root) => Some((name.clone(), *root)),
+            _ => None,
+        });
+        let modules = modules.collect();
         let (tools, sysroot): (Vec<_>, Vec<_>) = rpms.into_iter().partition(|rpm| rpm.package.is_build_tool());
         let action = fingerprint::package_action(&Ingredients {
             base: self.base,
@@ -168,6 +180,7 @@ impl Planner<'_> {
             tools,
             sysroot,
             repository,
+            modules,
         }))
     }
 

@@ -4,8 +4,8 @@ use std::io::{Read, Seek, Write};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
 
-use crate::blob::Blob;
 use crate::error::CacheError;
+use basalt_action::Blob;
 
 /// What can be read, and read again from any place: an upload that broke off goes on from where the server is.
 pub trait Source: Read + Seek {}

@@ -1,83 +1,9 @@
-//! [`Blob`]: digest and size of content, as the Remote Execution API names it.
+//! Verification of content against the [`Blob`] that names it.
 
-use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
+use basalt_action::Blob;
 use basalt_model::digest::{Digest, Hasher};
-use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
-
-/// Name of content: SHA-256 and size in bytes. The checked form of REAPI's `Digest` message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Blob {
-    /// SHA-256 of the content, uncompressed.
-    pub digest: Digest,
-    /// Size of the content in bytes, uncompressed.
-    pub size: u64,
-}
-
-/// A REAPI `Digest` message that names no SHA-256 blob.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{hash}/{size}` is not the digest of a blob: SHA-256 and a size of 0 or more are expected")]
-pub struct InvalidBlob {
-    /// `Digest.hash` as received, shortened to 80 characters.
-    hash: String,
-    /// `Digest.size_bytes` as received.
-    size: i64,
-}
-
-impl Blob {
-    /// The empty blob, which every cache has without being asked (REAPI, `Digest`).
-    pub fn empty() -> Self {
-        Self::of([])
-    }
-
-    /// Name of a piece of memory.
-    pub fn of(content: impl AsRef<[u8]>) -> Self {
-        let content = content.as_ref();
-        Self {
-            digest: Digest::of(content),
-            size: content.len() as u64,
-        }
-    }
-
-    /// Name of all that a reader still holds.
-    ///
-    /// # Errors
-    /// When the reader fails.
-    pub fn of_reader(reader: impl Read) -> io::Result<Self> {
-        let (digest, size) = Digest::of_reader(reader)?;
-        Ok(Self { digest, size })
-    }
-
-    /// The same as a REAPI message.
-    pub fn to_proto(self) -> reapi::Digest {
-        reapi::Digest {
-            hash: self.digest.to_hex(),
-            size_bytes: i64::try_from(self.size).unwrap_or(i64::MAX),
-        }
-    }
-}
-
-impl fmt::Display for Blob {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.digest, self.size)
-    }
-}
-
-impl TryFrom<&reapi::Digest> for Blob {
-    type Error = InvalidBlob;
-
-    fn try_from(message: &reapi::Digest) -> Result<Self, InvalidBlob> {
-        let invalid = || InvalidBlob {
-            hash: message.hash.chars().filter(|c| !c.is_control()).take(80).collect(),
-            size: message.size_bytes,
-        };
-        let lower = message.hash.len() == 64 && !message.hash.bytes().any(|digit| digit.is_ascii_uppercase());
-        let digest = message.hash.parse().ok().filter(|_| lower).ok_or_else(invalid)?;
-        let size = u64::try_from(message.size_bytes).map_err(|_| invalid())?;
-        Ok(Self { digest, size })
-    }
-}
 
 /// Writer that lets content through and compares it with the blob that it should be.
 ///
@@ -186,6 +112,21 @@ impl Write for Verifier<'_> {
     }
 }
 
+/// Writer to a disk without space.
+#[cfg(test)]
+pub(crate) struct FullDisk;
+
+#[cfg(test)]
+impl Write for FullDisk {
+    fn write(&mut self, _: &[u8]) -> io::Result<usize> {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -218,44 +159,14 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_told_from_a_lie() {
-        struct Full;
-        impl Write for Full {
-            fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-                Err(io::ErrorKind::StorageFull.into())
-            }
-            fn flush(&mut self) -> io::Result<()> {
-                Ok(())
-            }
-        }
-        let mut full = Full;
+        let mut full = FullDisk;
         let mut verifier = Verifier::new(Blob::of("a"), &mut full);
         assert!(verifier.write_all(b"a").is_err());
         let sink = verifier.sink_error().map(|error| error.kind());
         assert_eq!(sink, Some(io::ErrorKind::StorageFull));
     }
 
-    #[test]
-    fn digests_that_are_none_are_refused() {
-        let hash = "0".repeat(64);
-        for (hash, size_bytes) in [
-            (hash.clone(), -1),
-            ("A".repeat(64), 1),
-            ("0".repeat(40), 1),
-            (format!("sha256:{hash}"), 1),
-            (String::new(), 0),
-        ] {
-            let message = reapi::Digest { hash, size_bytes };
-            assert!(Blob::try_from(&message).is_err(), "{message:?}");
-        }
-    }
-
     proptest! {
-        #[test]
-        fn a_blob_survives_the_message(content: Vec<u8>) {
-            let blob = Blob::of(&content);
-            prop_assert_eq!(Blob::try_from(&blob.to_proto()), Ok(blob));
-        }
-
         #[test]
         fn a_flipped_bit_is_found(mut content in prop::collection::vec(any::<u8>(), 1..300), at: prop::sample::Index) {
             let blob = Blob::of(&content);

@@ -66,7 +66,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::blob::{Blob, Mismatch};
+    use crate::blob::Mismatch;
+    use basalt_action::Blob;
 
     fn cache() -> String {
         "grpc://c:1".to_owned()

@@ -14,7 +14,6 @@ use basalt_progress::Reporter;
 use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
 
 use crate::backend::{Backend, MAX_IN_MEMORY};
-use crate::blob::Blob;
 use crate::breaker::Breaker;
 use crate::closure;
 use crate::error::{CacheError, chain};
@@ -25,6 +24,7 @@ use crate::location::{Location, Place};
 use crate::retry::Limits;
 use crate::signature::{self, Verdict};
 use crate::statistics::{Counters, Statistics};
+use basalt_action::Blob;
 
 mod push;
 mod status;

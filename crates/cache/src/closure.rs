@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{self as reapi, ActionResult, Directory, Tree};
 
-use crate::blob::{Blob, InvalidBlob};
+use basalt_action::{Blob, InvalidBlob};
 
 /// Blobs that one result may stand on, at most.
 const MOST_BLOBS: usize = 2_000_000;

@@ -6,8 +6,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::blob::{Blob, Mismatch};
+use crate::blob::Mismatch;
 use crate::closure::ClosureError;
+use basalt_action::Blob;
 
 /// One call on one back end failed. [`Cache`](crate::Cache) turns these into misses and warnings.
 #[derive(Debug, Error, Diagnostic)]

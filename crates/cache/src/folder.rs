@@ -22,11 +22,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 use prost::Message as _;
 
 use crate::backend::{ActionCache, ContentAddressableStorage, Source};
-use crate::blob::{Blob, Mismatch, Verifier};
+use crate::blob::{Mismatch, Verifier};
 use crate::canonical::{self, MAX_RESULT};
 use crate::error::CacheError;
 use crate::location::Mode;
 use crate::transfer::{CopyError, copy};
+use basalt_action::Blob;
 
 mod collect;
 mod file;

@@ -21,11 +21,11 @@ use tokio::runtime::Runtime;
 use tonic::{Code, Status};
 
 use crate::backend::ActionCache;
-use crate::blob::Blob;
 use crate::canonical::MAX_RESULT;
 use crate::error::{CacheError, chain, tame};
 use crate::location::Server;
 use crate::retry::{Limits, pause};
+use basalt_action::Blob;
 
 mod batch;
 mod capabilities;

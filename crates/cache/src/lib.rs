@@ -41,7 +41,7 @@ pub mod statistics;
 mod transfer;
 
 pub use backend::{ActionCache, Backend, ContentAddressableStorage, Source};
-pub use blob::Blob;
+pub use basalt_action::Blob;
 pub use cache::{Cache, Hit, Pushed, Settings, Upload};
 pub use error::CacheError;
 pub use folder::{Folder, Keep};

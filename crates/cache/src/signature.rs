@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! ActionResult
-//!   output_files, output_directories, ...            what servers look at: which blobs have to be kept
+//!   output_files, output_directories, ...            what servers look at: which blobs have to be kept; not all
+//!                                                    outputs of the payload need be among them
 //!   execution_metadata.auxiliary_metadata[]: Any
 //!     type_url  type.googleapis.com/basalt.cache.v1.SignedActionResult
 //!     value     SignedActionResult
@@ -62,10 +63,11 @@ pub enum Verdict {
     Forged(String),
 }
 
-/// The result with a signature for `action`; signatures that it had are replaced.
-pub fn sign(action: &Digest, result: &ActionResult, key: &SecretKey) -> ActionResult {
-    let mut signed = without_signatures(result);
-    let payload = canonical::encode(&signed);
+/// A message for servers with the result, signed for `action`, in it. The message names the outputs of `named`: those whose
+/// content the cache is to keep. Signatures that the result had are replaced.
+pub fn sign(action: &Digest, result: &ActionResult, named: &ActionResult, key: &SecretKey) -> ActionResult {
+    let payload = canonical::encode(&without_signatures(result));
+    let mut signed = without_signatures(named);
     let envelope = SignedActionResult {
         signatures: vec![KeySignature {
             key: key.name().to_owned(),
@@ -132,7 +134,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::blob::Blob;
+    use basalt_action::Blob;
 
     fn result() -> ActionResult {
         let file = |path: &str| OutputFile {
@@ -164,11 +166,11 @@ mod tests {
     fn what_is_signed_is_what_comes_back() {
         let (key, trusted) = keys();
         let action = Digest::of("action");
-        let signed = sign(&action, &result(), &key);
+        let signed = sign(&action, &result(), &result(), &key);
         assert_eq!(files(&verify(&action, &signed, &trusted)), ["a.rpm", "b.rpm"]);
         assert_eq!(
-            sign(&action, &signed, &key),
-            sign(&action, &result(), &key),
+            sign(&action, &signed, &signed, &key),
+            sign(&action, &result(), &result(), &key),
             "signed anew, not twice"
         );
     }
@@ -177,7 +179,7 @@ mod tests {
     fn servers_may_fill_in_what_they_like() {
         let (key, trusted) = keys();
         let action = Digest::of("action");
-        let mut signed = sign(&action, &result(), &key);
+        let mut signed = sign(&action, &result(), &result(), &key);
         signed.execution_metadata.get_or_insert_default().worker = "10.0.0.1".to_owned();
         signed.output_files[0].contents = b"inlined".to_vec();
         signed.output_files[0].digest = Some(Blob::of("malware").to_proto());
@@ -195,18 +197,31 @@ mod tests {
     fn another_actions_result_is_forged_and_a_strangers_is_no_result() {
         let (key, trusted) = keys();
         let action = Digest::of("action");
-        let signed = sign(&Digest::of("another"), &result(), &key);
+        let signed = sign(&Digest::of("another"), &result(), &result(), &key);
         assert_eq!(verify(&action, &signed, &trusted), Verdict::Forged("team".to_owned()));
         let stranger = SecretKey::generate("mallory").expect("a name");
-        let signed = sign(&action, &result(), &stranger);
+        let signed = sign(&action, &result(), &result(), &stranger);
         assert_eq!(
             verify(&action, &signed, &trusted),
             Verdict::Stranger("mallory".to_owned())
         );
         let impostor = SecretKey::generate("team").expect("a name");
-        let signed = sign(&action, &result(), &impostor);
+        let signed = sign(&action, &result(), &result(), &impostor);
         assert_eq!(verify(&action, &signed, &trusted), Verdict::Forged("team".to_owned()));
         assert_eq!(verify(&action, &result(), &trusted), Verdict::Unsigned);
+    }
+
+    #[test]
+    fn outputs_that_the_message_does_not_name_are_signed_all_the_same() {
+        let key = SecretKey::generate("one").expect("a name");
+        let trusted = TrustedKeys::new([key.public()]).expect("one");
+        let action = Digest::of("action");
+        let signed = sign(&action, &result(), &ActionResult::default(), &key);
+        assert!(signed.output_files.is_empty());
+        let Verdict::Trusted(verified, _) = verify(&action, &signed, &trusted) else {
+            panic!("it is signed")
+        };
+        assert_eq!(verified.output_files.len(), result().output_files.len());
     }
 
     proptest! {
@@ -214,7 +229,7 @@ mod tests {
         fn no_changed_byte_of_the_envelope_is_trusted_with_other_content(at: prop::sample::Index, bit in 0u8..8) {
             let (key, trusted) = keys();
             let action = Digest::of("action");
-            let mut signed = sign(&action, &result(), &key);
+            let mut signed = sign(&action, &result(), &result(), &key);
             let original = verify(&action, &signed, &trusted);
             let value = &mut signed.execution_metadata.as_mut().expect("metadata").auxiliary_metadata[0].value;
             let at = at.index(value.len());

@@ -81,6 +81,7 @@ impl Store {
     }
 
     /// Directory that the action of that key made, if its content is in the store or can be fetched from the shared cache.
+    /// Of a store of [digests only](Store::digests_only), the content is not asked for.
     ///
     /// # Errors
     /// When it is fetched, and the store cannot be written.
@@ -89,6 +90,9 @@ impl Store {
             .action_result(key)
             .and_then(|result| result.directories.into_iter().next());
         let Some(directory) = known else { return Ok(None) };
+        if self.is_digests_only() {
+            return Ok(Some(directory));
+        }
         let path = self.obtain_directory(&directory)?;
         Ok(path.map(|_| directory))
     }

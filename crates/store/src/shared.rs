@@ -17,20 +17,12 @@ pub trait SharedCache: Debug + Send + Sync {
     /// The result of an action, if a trusted one is there.
     fn action_result(&self, key: &Blob) -> Option<ActionResult>;
 
-    /// Whether all of these blobs are there.
-    fn has_all(&self, blobs: &[Blob]) -> bool;
-
     /// Writes the content of a blob into a file, from its start. False when it cannot be had whole; the file is worth nothing
     /// then.
     fn fetch(&self, blob: &Blob, into: &mut File) -> bool;
 }
 
 impl Store {
-    /// Whether a blob is in the store, or can be had from the shared cache.
-    pub fn is_within_reach(&self, blob: &Blob) -> bool {
-        self.object(&blob.digest).is_some() || self.shared().is_some_and(|cache| cache.has_all(&[*blob]))
-    }
-
     /// Path of an object whose content is what its name says, fetched from the shared cache if need be; none where neither
     /// has it.
     ///

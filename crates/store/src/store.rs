@@ -18,6 +18,8 @@ pub struct Store {
     root: Utf8PathBuf,
     session: Arc<Session>,
     shared: Option<Arc<dyn SharedCache>>,
+    /// Directories are known by results alone.
+    digests_only: bool,
 }
 
 /// What keeps the store's things from being collected while this process uses them.
@@ -77,6 +79,7 @@ impl Store {
                 used: Mutex::default(),
             }),
             shared: None,
+            digests_only: false,
         };
         if prepared.rights == Rights::ReadWrite {
             store.sweep()?;
@@ -91,6 +94,20 @@ impl Store {
     pub fn with_shared(self, cache: Arc<dyn SharedCache>) -> Self {
         let shared = Some(cache);
         Self { shared, ..self }
+    }
+
+    /// The same store, which answers [`Store::known_directory`] from results alone: the content of the directory may be
+    /// neither in the store nor in the shared cache. For keys, which need digests only.
+    pub fn digests_only(self) -> Self {
+        Self {
+            digests_only: true,
+            ..self
+        }
+    }
+
+    /// Whether directories are known by results alone.
+    pub(crate) fn is_digests_only(&self) -> bool {
+        self.digests_only
     }
 
     /// The shared cache beneath it.

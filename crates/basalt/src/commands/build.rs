@@ -47,7 +47,7 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     } else {
         wanted_images
     };
-    let context = project.build_context()?;
+    let context = project.lookup_context()?;
     let targets: BTreeSet<PackageId> = if options.names.is_empty() {
         context.distribution.graph.ids().collect()
     } else {
@@ -90,7 +90,7 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
 
 /// Says which input makes a package be built again.
 fn explain(project: &Project, name: &str, json: bool) -> Result<ExitCode> {
-    let context = project.build_context()?;
+    let context = project.lookup_context()?;
     let package = package(name, &context, &images::definitions(project)?)?;
     let explanation = context.engine(project).explain(package)?;
     if json {

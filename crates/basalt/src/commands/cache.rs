@@ -1,34 +1,29 @@
 //! `basalt cache`: the cache that a team shares.
 
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
+use basalt_action::{ActionResult, Blob, OutputFile};
+use basalt_build::PackageId;
 use basalt_cache::cache::{Contents, LocationStatus};
 use basalt_cache::{Cache, Keep, Pushed, SecretKey, Upload};
+use basalt_model::digest::Digest;
 use basalt_progress::{Outcome, Unit};
+use basalt_store::Store;
 use miette::{Result, miette};
 
 use super::build::human;
-use super::{answer, answer_json, images};
+use super::{answer, answer_json, images, up};
 use crate::arguments::CacheVerb;
-use crate::project::Project;
-use crate::team_cache::{cache_blob, keys_path, secret_path};
-
-/// Actions whose results are not pushed: apt, Go and cargo bring these again, and what is unpacked follows from what is pushed.
-const LOCAL: [&str; 6] = [
-    "basalt:install-debian-packages",
-    "basalt:make-toolchain",
-    "basalt:fetch-go-modules",
-    "basalt:vendor-crates",
-    "basalt:unpack-rpm",
-    "basalt:lay-out-registry",
-];
+use crate::project::{BuildContext, Project};
+use crate::team_cache::{keys_path, secret_path};
 
 /// Fills the cache, fills the store from it, or tells of it.
 pub fn run(project: &Project, what: &CacheVerb, json: bool) -> Result<ExitCode> {
     match what {
         CacheVerb::Key { name } => return key(name, json),
-        CacheVerb::Push { names } => push(project, cache(project)?, names, json)?,
-        CacheVerb::Pull { names } => pull(project, cache(project)?, names, json)?,
+        CacheVerb::Push { names, all } => push(project, cache(project)?, &Wanted::of(names, *all), json)?,
+        CacheVerb::Pull { names } => pull(project, cache(project)?, &Wanted::of(names, false), json)?,
         CacheVerb::Status => status(cache(project)?, json),
         CacheVerb::Gc { keep, days, dry_run } => {
             let keep = Keep {
@@ -81,8 +76,8 @@ fn key(name: &str, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds what is named, as far as it is not built, and pushes the results of all actions that this took.
-fn push(project: &Project, cache: &Cache, names: &[String], json: bool) -> Result<()> {
+/// Builds what is wanted, as far as it is not built, and pushes the results of all actions that this took.
+fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
     if !cache.writes() {
         return Err(miette!(
             code = "cache::read_only",
@@ -90,7 +85,7 @@ fn push(project: &Project, cache: &Cache, names: &[String], json: bool) -> Resul
             "nothing can be written to the cache"
         ));
     }
-    make(project, names)?;
+    let content = wanted.content(project)?;
     let keys = project.store.used_actions();
     let reporter = project.reporter();
     let task = reporter.task("pushing", Unit::Items, Some(keys.len() as u64));
@@ -101,26 +96,19 @@ fn push(project: &Project, cache: &Cache, names: &[String], json: bool) -> Resul
         let Some(result) = project.store.own_action_result(&key.digest) else {
             continue;
         };
-        let arguments = project.store.action_arguments(key).unwrap_or_default();
-        if arguments.first().is_some_and(|name| LOCAL.contains(&name.as_str())) {
-            continue;
-        }
-        let Some(exported) = project.store.export(&result)? else {
+        let named = content.of(&result, &project.store);
+        let Some(exported) = project.store.export(&named)? else {
             continue;
         };
         let upload = Upload {
-            action: cache_blob(key),
+            action: *key,
             result: result.to_proto(),
+            named: named.to_proto(),
             also: Vec::new(),
         };
-        let open = |blob: &basalt_cache::Blob| {
-            let blob = basalt_action::Blob {
-                digest: blob.digest,
-                size: blob.size,
-            };
-            exported
-                .open(&blob)
-                .map(|content| Box::new(content) as Box<dyn basalt_cache::Source>)
+        let open = |blob: &Blob| {
+            let opened = exported.open(blob);
+            opened.map(|content| Box::new(content) as Box<dyn basalt_cache::Source>)
         };
         let pushed = cache.push(&upload, &open)?;
         results += u64::from(pushed.locations > 0);
@@ -136,13 +124,16 @@ fn push(project: &Project, cache: &Cache, names: &[String], json: bool) -> Resul
             sum.blobs,
             human(sum.bytes)
         ));
+        status(cache, false);
     }
     Ok(())
 }
 
-/// Brings what is named into the store: from the cache, as far as that has it.
-fn pull(project: &Project, cache: &Cache, names: &[String], json: bool) -> Result<()> {
-    make(project, names)?;
+/// Brings what is wanted into the store: from the cache, as far as that has it.
+fn pull(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
+    let context = project.lookup_context()?;
+    wanted.build(project, &context)?;
+    images::make_in(project, &context, &wanted.images(project)?)?;
     let read: u64 = cache.statistics().iter().map(|(_, one)| one.bytes_read).sum();
     if json {
         answer_json(&serde_json::json!({ "bytes": read }));
@@ -152,27 +143,94 @@ fn pull(project: &Project, cache: &Cache, names: &[String], json: bool) -> Resul
     Ok(())
 }
 
-/// Packages and images by name; without a name, the images of a cluster and of its nodes.
-fn make(project: &Project, names: &[String]) -> Result<()> {
-    let definitions = images::definitions(project)?;
-    let context = project.build_context()?;
-    let (wanted, packages): (Vec<&str>, Vec<&str>) = names
-        .iter()
-        .map(String::as_str)
-        .partition(|name| definitions.contains_key(*name));
-    let mut targets = Vec::new();
-    for name in &packages {
-        targets.push(super::build::package(name, &context, &definitions)?);
+/// What is pushed or pulled.
+enum Wanted<'a> {
+    /// What `up` needs.
+    Cluster,
+    /// Packages and images by name.
+    Named(&'a [String]),
+    All,
+}
+
+impl<'a> Wanted<'a> {
+    fn of(names: &'a [String], all: bool) -> Self {
+        match names {
+            _ if all => Self::All,
+            [] => Self::Cluster,
+            names => Self::Named(names),
+        }
     }
-    if !targets.is_empty() {
-        context.engine(project).build(targets)?;
+
+    /// The names of the images.
+    fn images(&self, project: &Project) -> Result<Vec<String>> {
+        let all = images::definitions(project)?.into_keys();
+        let is_wanted = |name: &String| match self {
+            Self::Cluster => up::image_names().contains(&name.as_str()),
+            Self::Named(names) => names.contains(name),
+            Self::All => true,
+        };
+        Ok(all.filter(is_wanted).collect())
     }
-    let wanted = if names.is_empty() {
-        definitions.keys().map(String::as_str).collect()
-    } else {
-        wanted
-    };
-    images::make_in(project, &context, &wanted).map(drop)
+
+    /// Builds the packages that are wanted by their own names.
+    fn build(&self, project: &Project, context: &BuildContext) -> Result<()> {
+        let definitions = images::definitions(project)?;
+        let packages: Vec<PackageId> = match self {
+            Self::Cluster => Vec::new(),
+            Self::All => context.distribution.graph.ids().collect(),
+            Self::Named(names) => {
+                let packages = names.iter().filter(|name| !definitions.contains_key(*name));
+                let ids = packages.map(|name| super::build::package(name, context, &definitions));
+                ids.collect::<Result<_>>()?
+            }
+        };
+        if !packages.is_empty() {
+            context.engine(project).build(packages)?;
+        }
+        Ok(())
+    }
+
+    /// Builds what is wanted, and tells of which RPMs the content is to be shared.
+    fn content(&self, project: &Project) -> Result<Content> {
+        let context = project.lookup_context()?;
+        self.build(project, &context)?;
+        let parts = images::parts(project, &context, &self.images(project)?)?;
+        Ok(match self {
+            Self::Cluster => {
+                let installed = parts.iter().flat_map(|parts| &parts.rpms);
+                Content::Installed(installed.map(|rpm| rpm.digest).collect())
+            }
+            Self::Named(_) | Self::All => Content::AllRpms,
+        })
+    }
+}
+
+/// Outputs of actions whose content is shared.
+enum Content {
+    /// RPMs that images install.
+    Installed(BTreeSet<Digest>),
+    /// All RPMs.
+    AllRpms,
+}
+
+impl Content {
+    /// The part of a result whose content is shared, as far as the store has it: RPMs and their metadata. The content of
+    /// folders is not: apt makes the SDK again, Go and cargo bring modules, and what is unpacked or composed follows from
+    /// RPMs. Their digests are part of the result, and so of keys, all the same.
+    fn of(&self, result: &ActionResult, store: &Store) -> ActionResult {
+        let is_shared = |file: &OutputFile| {
+            let is_wanted = match self {
+                Self::Installed(rpms) => rpms.contains(&file.blob.digest) || !file.path.ends_with(".rpm"),
+                Self::AllRpms => true,
+            };
+            is_wanted && store.object(&file.blob.digest).is_some()
+        };
+        ActionResult {
+            files: result.files.iter().filter(|file| is_shared(file)).cloned().collect(),
+            directories: Vec::new(),
+            ..result.clone()
+        }
+    }
 }
 
 fn status(cache: &Cache, json: bool) {
@@ -180,7 +238,15 @@ fn status(cache: &Cache, json: bool) {
     if json {
         let entries: Vec<_> = statuses
             .iter()
-            .map(|status| serde_json::json!({ "location": status.location.to_string(), "contents": contents(status) }))
+            .map(|status| {
+                let bytes = match &status.contents {
+                    Ok(Contents::Folder(folder)) => Some(folder.bytes),
+                    _ => None,
+                };
+                serde_json::json!({
+                    "location": status.location.to_string(), "contents": contents(status), "bytes": bytes,
+                })
+            })
             .collect();
         return answer_json(&entries);
     }

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bom::Catalogue;
-use basalt_build::{BuiltIndex, PackageId, Rpm};
+use basalt_build::{BuiltIndex, BuiltPackages, PackageId, Rpm};
 use basalt_image::{Composer, Image, ImageError, Payload};
 
-use basalt_model::image::ImageDefinition;
+use basalt_model::image::{ImageDefinition, ImageKind};
 use camino::Utf8PathBuf;
 use miette::{Result, WrapErr as _};
 
@@ -20,11 +20,15 @@ pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition
 
 /// Builds what the images install, as far as it is not built, and composes them.
 pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>> {
-    make_in(project, &project.build_context()?, names)
+    make_in(project, &project.lookup_context()?, names)
 }
 
 /// The same, where the packages are read already.
-pub fn make_in(project: &Project, context: &BuildContext, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+pub fn make_in(
+    project: &Project,
+    context: &BuildContext,
+    names: &[impl AsRef<str>],
+) -> Result<BTreeMap<String, Image>> {
     let assembled = assemble(project, context, names)?;
     Ok(assembled
         .into_iter()
@@ -60,11 +64,15 @@ pub fn composer<'a>(project: &'a Project, context: &'a BuildContext, catalogue: 
 }
 
 /// Builds what the images install, as far as it is not built, and composes them.
-pub fn assemble(project: &Project, context: &BuildContext, names: &[&str]) -> Result<Vec<Assembled>> {
+pub fn assemble(project: &Project, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Assembled>> {
     let catalogue = project.catalogue()?;
     let composer = composer(project, context, &catalogue);
     let mut images = Vec::new();
     for parts in parts(project, context, names)? {
+        if matches!(parts.definition.kind, ImageKind::Disk(_)) {
+            // File systems of disks are made by programs of the SDK.
+            context.base.bring(&project.store, project.reporter())?;
+        }
         let image = with_payloads(project, &parts.rpms, |payloads| {
             composer.compose(&parts.definition, payloads)
         })?;
@@ -73,13 +81,13 @@ pub fn assemble(project: &Project, context: &BuildContext, names: &[&str]) -> Re
     Ok(images)
 }
 
-/// What images are made of, in the order of the names. The packages are built as far as they are not, and nothing is
-/// composed.
-pub fn parts(project: &Project, context: &BuildContext, names: &[&str]) -> Result<Vec<Parts>> {
+/// What images are made of, in the order of the names. The packages are built as far as they are not, the RPMs that the
+/// images install are in the store afterwards, and nothing is composed.
+pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Parts>> {
     let folder = project.distro().join("images");
     let definitions = names
         .iter()
-        .map(|name| basalt_image::definition(&folder, name))
+        .map(|name| basalt_image::definition(&folder, name.as_ref()))
         .collect::<Result<Vec<_>, ImageError>>()?;
     let graph = &context.distribution.graph;
     let mut sources = BTreeMap::new();
@@ -90,17 +98,20 @@ pub fn parts(project: &Project, context: &BuildContext, names: &[&str]) -> Resul
             .map_err(basalt_build::BuildError::from)?;
         sources.insert(definition.name.clone(), makers);
     }
+    let choose = |built: &BuiltPackages| {
+        let index = BuiltIndex::of(built);
+        let rpms = definitions.iter().map(|definition| {
+            chosen(&definition.packages, &sources[&definition.name], &index, context)
+                .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))
+        });
+        rpms.collect::<Result<Vec<Vec<Rpm>>>>()
+    };
     let targets: BTreeSet<PackageId> = sources.values().flatten().copied().collect();
-    let built = context.engine(project).build(targets)?;
-    let built = BuiltIndex::of(&built);
-    let mut parts = Vec::new();
-    for definition in definitions {
-        let makers = &sources[&definition.name];
-        let rpms = chosen(&definition.packages, makers, &built, context)
-            .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))?;
-        parts.push(Parts { definition, rpms });
-    }
-    Ok(parts)
+    let engine = context.engine(project);
+    let built = engine.provide(targets, |built| Ok::<_, miette::Report>(choose(built)?.concat()))?;
+    let rpms = choose(&built)?;
+    let parts = definitions.into_iter().zip(rpms);
+    Ok(parts.map(|(definition, rpms)| Parts { definition, rpms }).collect())
 }
 
 /// Does something with packages of the store as payloads.

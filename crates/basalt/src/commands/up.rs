@@ -62,15 +62,17 @@ pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Names of the images that a cluster is made of.
+pub(super) fn image_names() -> Vec<&'static str> {
+    let containers = CONTAINERS.iter().copied();
+    [NODE, CONTROL_PLANE].into_iter().chain(containers).collect()
+}
+
 /// Builds everything that a cluster is made of.
 pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
     let sdk = project.sdk()?;
     clock.passed("build tools");
-    let names: Vec<&str> = [NODE, CONTROL_PLANE]
-        .into_iter()
-        .chain(CONTAINERS.iter().copied())
-        .collect();
-    let mut made = images::make(project, &names)?;
+    let mut made = images::make(project, &image_names())?;
     let wrong =
         |name: &str, kind: &str| miette!("the image `{name}` of distro/images is not a {kind}, which it has to be");
     let mut take = |name: &str| made.remove(name);

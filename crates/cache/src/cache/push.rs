@@ -8,10 +8,10 @@ use prost::Message as _;
 
 use super::{Cache, Direction, Slot};
 use crate::backend::{Backend, Source};
-use crate::blob::Blob;
 use crate::canonical::MAX_RESULT;
 use crate::error::CacheError;
 use crate::{closure, signature};
+use basalt_action::Blob;
 
 /// Size up to which blobs are sent together.
 const SMALL: u64 = 64 << 10;
@@ -27,9 +27,12 @@ pub type Open<'o> = &'o dyn Fn(&Blob) -> io::Result<Box<dyn Source>>;
 pub struct Upload {
     /// Digest and size of the `Action` message.
     pub action: Blob,
-    /// Its result. Signatures that it has are replaced.
+    /// Its result, all of which is signed. Signatures that it has are replaced.
     pub result: ActionResult,
-    /// Blobs to be written besides those that the result stands on: `Action`, `Command`, input directories, so that others
+    /// The part of the result whose content is written: the same message with fewer outputs, or with all. Readers learn
+    /// the digests of the others, and have to make their content if they need it.
+    pub named: ActionResult,
+    /// Blobs to be written besides those that `named` stands on: `Action`, `Command`, input directories, so that others
     /// can be told why a key differs. May be empty.
     pub also: Vec<Blob>,
 }
@@ -60,7 +63,7 @@ impl Cache {
             return Ok(pushed);
         };
         let blobs = all_blobs(upload, open)?;
-        let signed = signature::sign(&upload.action.digest, &upload.result, key);
+        let signed = signature::sign(&upload.action.digest, &upload.result, &upload.named, key);
         if signed.encoded_len() > MAX_RESULT {
             let action = upload.action;
             self.reporter.warn(&format!(
@@ -112,10 +115,10 @@ impl Cache {
     }
 }
 
-/// All that has to be in a cache for the upload's result to be of use.
+/// Blobs of the outputs whose content is written.
 fn all_blobs(upload: &Upload, open: Open<'_>) -> Result<Vec<Blob>, CacheError> {
     let mut failed = None;
-    let complete = closure::complete(&upload.result, &mut |blob| {
+    let complete = closure::complete(&upload.named, &mut |blob| {
         content(blob, open).map_err(|error| failed = Some(error)).ok()
     });
     let mut blobs: BTreeSet<Blob> = match (complete, failed) {

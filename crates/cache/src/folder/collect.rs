@@ -9,9 +9,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::plan::{Entry, Keep, removals};
 use super::{Folder, file};
-use crate::blob::Blob;
 use crate::closure;
 use crate::error::CacheError;
+use basalt_action::Blob;
 
 /// Age at which a temporary file counts as left over by a process that was killed.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);

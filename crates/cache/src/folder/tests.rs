@@ -5,6 +5,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::OutputFile;
 use proptest::prelude::*;
 
 use super::*;
+use crate::blob::FullDisk;
 use crate::key::{SecretKey, TrustedKeys};
 use crate::signature;
 
@@ -186,18 +187,9 @@ fn what_changes_while_it_is_written_is_not_kept() {
 
 #[test]
 fn a_disk_that_is_full_on_this_side_does_no_harm_to_the_cache() {
-    struct Full;
-    impl Write for Full {
-        fn write(&mut self, _: &[u8]) -> io::Result<usize> {
-            Err(io::ErrorKind::StorageFull.into())
-        }
-        fn flush(&mut self) -> io::Result<()> {
-            Ok(())
-        }
-    }
     let fixture = Fixture::new();
     let blob = fixture.add(b"content");
-    let error = fixture.folder.read(&blob, &mut Full).expect_err("full");
+    let error = fixture.folder.read(&blob, &mut FullDisk).expect_err("full");
     assert!(matches!(&error, CacheError::Local { source, .. } if source.kind() == io::ErrorKind::StorageFull));
     assert!(error.is_ours());
     assert_eq!(read(&fixture.folder, &blob).expect("still there"), b"content");
@@ -313,7 +305,7 @@ fn status_counts_and_verification_finds() {
     let blobs = [fixture.add(b"sound"), fixture.add(b"damaged")];
     let key = SecretKey::generate("team").expect("a name");
     let (one, two) = (Blob::of("signed"), Blob::of("unsigned"));
-    let signed = signature::sign(&one.digest, &result(&blobs), &key);
+    let signed = signature::sign(&one.digest, &result(&blobs), &result(&blobs), &key);
     fixture.folder.put_action_result(&one, &signed).expect("writes");
     fixture.folder.put_action_result(&two, &result(&blobs)).expect("writes");
     fs_err::write(fixture.path(&blobs[1]), "noise").expect("damages");

@@ -13,8 +13,9 @@ use tonic::Code;
 use super::channel::Authorized;
 use super::{OVERHEAD, Remote, SHA256};
 use crate::backend::{ContentAddressableStorage, Outcomes, Source};
-use crate::blob::{Blob, Mismatch};
+use crate::blob::Mismatch;
 use crate::error::{CacheError, tame};
+use basalt_action::Blob;
 
 /// Blobs in one call, at most.
 const MOST: usize = 2000;

@@ -8,9 +8,10 @@ use tonic::Code;
 
 use super::resource::{self, Encoding};
 use super::{OVERHEAD, Remote};
-use crate::blob::{Blob, Mismatch, Verifier};
+use crate::blob::{Mismatch, Verifier};
 use crate::error::CacheError;
 use crate::folder::WINDOW_LOG;
+use basalt_action::Blob;
 
 const CALL: &str = "ByteStream.Read";
 

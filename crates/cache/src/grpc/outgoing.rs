@@ -6,8 +6,9 @@ use basalt_model::digest::Hasher;
 
 use super::resource::Encoding;
 use crate::backend::Source;
-use crate::blob::{Blob, Mismatch};
+use crate::blob::Mismatch;
 use crate::transfer::fill;
+use basalt_action::Blob;
 
 /// Bytes of a chunk.
 const CHUNK: usize = 512 << 10;

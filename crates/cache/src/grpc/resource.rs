@@ -2,7 +2,7 @@
 
 use rand::RngCore as _;
 
-use crate::blob::Blob;
+use basalt_action::Blob;
 
 /// Encoding of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

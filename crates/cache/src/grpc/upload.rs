@@ -13,8 +13,8 @@ use super::outgoing::{Outgoing, mismatch};
 use super::resource::{self, Encoding};
 use super::{OVERHEAD, Remote};
 use crate::backend::Source;
-use crate::blob::Blob;
 use crate::error::CacheError;
+use basalt_action::Blob;
 
 const CALL: &str = "ByteStream.Write";
 

@@ -131,6 +131,7 @@ impl Built {
         };
         let upload = Upload {
             action: Blob::of(format!("action {name}")),
+            named: result.clone(),
             result,
             also: vec![command],
         };

@@ -19,6 +19,15 @@ fn remote(server: &TestServer) -> Remote {
     }
 }
 
+/// Uploads content while the server ends the first stream early; it has all of it afterwards.
+fn upload_through_a_break(server: &TestServer, content: &[u8]) {
+    let blob = Blob::of(content);
+    server.set(Lie::UploadBreaks);
+    remote(server).write(&blob, &mut Cursor::new(content)).expect("writes");
+    let kept = lock(&server.state.blobs).get(&blob).cloned();
+    assert_eq!(kept.as_deref(), Some(content));
+}
+
 #[test]
 fn what_one_has_pushed_another_gets() {
     for compressed in [false, true] {
@@ -41,6 +50,27 @@ fn what_one_has_pushed_another_gets() {
         assert_eq!(server.calls("Upload zstd=true") > 0, compressed);
         assert!(server.calls("BatchReadBlobs") > 0 && server.calls("BatchUpdateBlobs") > 0);
     }
+}
+
+#[test]
+fn outputs_without_content_are_known_by_their_digests() {
+    let server = zstd(true);
+    let team = Team::new();
+    let mut built = Built::new("zlib");
+    built.upload.named.output_files.clear();
+    let (writer, _) = team.cache(&server.location(), patient());
+    let pushed = built.push(&writer).expect("pushes");
+    assert_eq!((pushed.locations, pushed.failed), (1, 0));
+    assert!(!lock(&server.state.blobs).contains_key(&built.package));
+    let (reader, warnings) = team.cache(&server.location(), patient());
+    // The whole result comes back; its content is a miss, which is no failure of the cache.
+    assert_eq!(built.package_from(&reader), None);
+    let (_, statistics) = reader.statistics().remove(0);
+    assert_eq!(
+        (statistics.hits, statistics.blobs_missing, statistics.failures),
+        (1, 1, 0)
+    );
+    assert!(warnings.all().is_empty());
 }
 
 #[test]
@@ -78,13 +108,7 @@ fn a_download_goes_on_where_it_broke_off() {
 #[test]
 fn an_upload_goes_on_where_it_broke_off() {
     let server = zstd(false);
-    let content = b"0123456789".repeat(200_000);
-    let blob = Blob::of(&content);
-    server.set(Lie::UploadBreaks);
-    remote(&server)
-        .write(&blob, &mut Cursor::new(&content))
-        .expect("writes");
-    assert_eq!(lock(&server.state.blobs).get(&blob), Some(&content));
+    upload_through_a_break(&server, &b"0123456789".repeat(200_000));
     assert_eq!(server.calls("Upload zstd=false offset=0"), 1);
     assert_eq!(server.calls("Upload zstd=false offset=524288"), 1);
     assert_eq!(server.calls("QueryWriteStatus"), 1);
@@ -98,12 +122,7 @@ fn a_compressed_upload_that_breaks_off_is_sent_anew() {
         .into_values()
         .max_by_key(Vec::len)
         .expect("a package");
-    let blob = Blob::of(&content);
-    server.set(Lie::UploadBreaks);
-    remote(&server)
-        .write(&blob, &mut Cursor::new(&content))
-        .expect("writes");
-    assert_eq!(lock(&server.state.blobs).get(&blob), Some(&content));
+    upload_through_a_break(&server, &content);
     assert_eq!(server.calls("Upload zstd=true offset=0"), 1);
     assert_eq!(server.calls("Upload zstd=false offset=0"), 1);
 }

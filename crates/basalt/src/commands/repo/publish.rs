@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuiltIndex, PackageId, Rpm};
+use basalt_build::{BuiltIndex, BuiltPackages, PackageId, Rpm};
 use basalt_progress::Reporter;
 use basalt_repo::advisory::read_advisories;
 use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity};
@@ -206,12 +206,16 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
         targets.extend(&makers);
         requests.push((name, wanted, makers));
     }
-    let built = BuiltIndex::of(&engine.build(targets)?);
-    for (name, wanted, makers) in requests {
-        let rpms = images::chosen(&wanted, &makers, &built, &context)
-            .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))?;
-        take(rpms);
-    }
+    let choose = |built: &BuiltPackages| {
+        let index = BuiltIndex::of(built);
+        let rpms = requests.iter().map(|(name, wanted, makers)| {
+            images::chosen(wanted, makers, &index, &context)
+                .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))
+        });
+        Ok::<_, miette::Report>(rpms.collect::<Result<Vec<_>>>()?.concat())
+    };
+    let built = engine.provide(targets, choose)?;
+    take(choose(&built)?);
     Ok(found.into_values().collect())
 }
 
