@@ -314,9 +314,8 @@ impl<'a> Engine<'a> {
     }
 
     /// Number of processes that a build is told. Clients of the jobserver are told of all cores, and take a token for each
-    /// further process. Go is none: it is told half of the cores, two at least, and holds one token all the same. More
-    /// tokens for it would leave cores idle: while they are collected from jobs that are in work, and while it links. What it
-    /// runs beyond its token, the kernel's scheduler shares out.
+    /// further process. Go is none: it is told half of the cores, two at least, and holds one token all the same, since
+    /// further tokens would idle while it links and while they are waited for.
     fn processes(&self, package: &Package) -> usize {
         if package.sources.has_go() {
             self.base.jobs.div_ceil(2).max(2)
@@ -357,7 +356,7 @@ impl<'a> Engine<'a> {
         jobserver: &Jobserver,
     ) -> Result<Built, BuildError> {
         let package = self.distribution.package(build.package);
-        let _token = context.acquire(1)?;
+        let _token = context.acquire()?;
         let environment = BuildEnvironment {
             has_jobserver: true,
             ..BuildEnvironment::ordinary(self.processes(package))

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::jobserver::{Jobserver, Tokens};
+use crate::jobserver::{Jobserver, Token};
 use crate::{JobId, JobserverError};
 
 /// Flag that ends a run.
@@ -23,7 +23,7 @@ impl Stop {
     }
 }
 
-/// A job did not get its tokens.
+/// A job did not get its token.
 #[derive(Debug, Error, Diagnostic)]
 pub enum AcquireError {
     /// The run is ending: another job failed, or Ctrl-C. The executor does not count the job's error as a failure then.
@@ -36,7 +36,7 @@ pub enum AcquireError {
     Jobserver(#[from] JobserverError),
 }
 
-/// A job in work: its id, the results that it may use, and its tokens.
+/// A job in work: its id, the results that it may use, and its token.
 pub struct JobContext<'a, T> {
     job: JobId,
     worker: usize,
@@ -84,19 +84,17 @@ impl<'a, T> JobContext<'a, T> {
         self.stop.requested()
     }
 
-    /// Waits for so many tokens of the jobserver, at least one and at most all that there are, and holds them until the
-    /// value is dropped. To be called once per job and right before what computes, not for what looks up or fetches. One
-    /// token is for a program that is a client of the jobserver itself; a program that is not takes as many as it has
-    /// processes. Without a jobserver it returns at once.
+    /// Waits for a token of the jobserver and holds it until the value is dropped. To be called once per job and right
+    /// before what computes, not for what looks up or fetches. Without a jobserver it returns at once.
     ///
     /// # Errors
     /// [`AcquireError::Stopped`] when the run ends meanwhile.
-    pub fn acquire(&self, count: usize) -> Result<Tokens<'a>, AcquireError> {
+    pub fn acquire(&self) -> Result<Token<'a>, AcquireError> {
         let Some(jobserver) = self.jobserver else {
-            return Ok(Tokens::none());
+            return Ok(Token::none());
         };
-        match jobserver.acquire(count, || self.stop.requested())? {
-            Some(tokens) => Ok(tokens),
+        match jobserver.acquire(|| self.stop.requested())? {
+            Some(token) => Ok(token),
             None => {
                 self.stopped.store(true, Ordering::SeqCst);
                 Err(AcquireError::Stopped)

@@ -49,32 +49,24 @@ pub struct Jobserver {
     ledger: Mutex<Ledger>,
 }
 
-/// Tokens that a job holds; dropping gives them back. To be dropped after the job's processes have ended.
+/// A job's token; dropping gives it back. To be dropped after the job's processes have ended.
 #[derive(Debug)]
-pub struct Tokens<'a> {
+pub struct Token<'a> {
+    /// None for runs without a jobserver.
     jobserver: Option<&'a Jobserver>,
-    count: usize,
 }
 
-impl Tokens<'_> {
-    /// No tokens, for runs without a jobserver.
+impl Token<'_> {
+    /// The token of a run without a jobserver.
     pub(crate) fn none() -> Self {
-        Self {
-            jobserver: None,
-            count: 0,
-        }
-    }
-
-    /// Number of tokens: processes that the job may run if it is not a client itself; 0 without a jobserver.
-    pub fn count(&self) -> usize {
-        self.count
+        Self { jobserver: None }
     }
 }
 
-impl Drop for Tokens<'_> {
+impl Drop for Token<'_> {
     fn drop(&mut self) {
         if let Some(jobserver) = self.jobserver {
-            jobserver.release(self.count);
+            jobserver.release();
         }
     }
 }
@@ -126,32 +118,27 @@ impl Jobserver {
         [("MAKEFLAGS", flags.clone()), ("CARGO_MAKEFLAGS", flags)]
     }
 
-    /// Waits for tokens: at least one, at most all that there are. Returns nothing when `stop` says so first, which is
-    /// asked ten times per second. Of several that want more than one, one at a time collects them, so that no two wait
-    /// for each other with half of what they want.
+    /// Waits for a token. Returns nothing when `stop` says so first, which is asked ten times per second.
     ///
     /// # Errors
     /// When the FIFO fails.
-    pub fn acquire(&self, count: usize, stop: impl Fn() -> bool) -> Result<Option<Tokens<'_>>, JobserverError> {
-        let mut collecting = Collecting {
-            jobserver: self,
-            wanted: count.clamp(1, self.total()),
-            taken: 0,
-            alone: false,
-        };
-        loop {
-            if stop() {
-                return Ok(None);
+    pub fn acquire(&self, stop: impl Fn() -> bool) -> Result<Option<Token<'_>>, JobserverError> {
+        while !stop() {
+            if let Some(token) = self.try_acquire().map_err(|source| self.error("read", source))? {
+                return Ok(Some(token));
             }
-            if collecting.step().map_err(|source| self.error("read", source))? {
-                return Ok(Some(collecting.finish()));
-            }
-            if collecting.may_read() {
-                self.wait_readable().map_err(|source| self.error("read", source))?;
-            } else {
-                std::thread::sleep(TICK / 5);
-            }
+            self.wait_readable().map_err(|source| self.error("read", source))?;
         }
+        Ok(None)
+    }
+
+    fn try_acquire(&self) -> std::io::Result<Option<Token<'_>>> {
+        let mut ledger = self.lock();
+        if self.take(1)? == 0 {
+            return Ok(None);
+        }
+        ledger.begin_job();
+        Ok(Some(Token { jobserver: Some(self) }))
     }
 
     /// Notes that a job ended badly, so that its clients may have been killed with tokens in their hands.
@@ -173,12 +160,12 @@ impl Jobserver {
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
     }
 
-    fn release(&self, count: usize) {
+    fn release(&self) {
         let mut ledger = self.lock();
-        ledger.release(count);
+        ledger.end_job();
         // What could not be put back is missing, and comes back as what is lost does.
-        if let Err(error) = self.put(count) {
-            tracing::warn!(%error, fifo = %self.path, "tokens could not be given back");
+        if let Err(error) = self.put(1) {
+            tracing::warn!(%error, fifo = %self.path, "a token could not be given back");
         }
         self.correct(&mut ledger, Instant::now());
     }
@@ -239,61 +226,6 @@ impl Drop for Jobserver {
     fn drop(&mut self) {
         // The folder goes away with the run anyhow.
         drop(fs_err::remove_file(&self.path));
-    }
-}
-
-/// An acquisition under way; dropping gives back what was taken so far.
-struct Collecting<'a> {
-    jobserver: &'a Jobserver,
-    wanted: usize,
-    taken: usize,
-    /// This one has the right to collect more than one token.
-    alone: bool,
-}
-
-impl<'a> Collecting<'a> {
-    /// Takes what there is; true when that is all that was wanted.
-    fn step(&mut self) -> std::io::Result<bool> {
-        let mut ledger = self.jobserver.lock();
-        if self.wanted > 1 && !self.alone {
-            self.alone = ledger.begin_collecting();
-        }
-        if self.may_read() {
-            let taken = self.jobserver.take(self.wanted - self.taken)?;
-            ledger.hold(taken);
-            self.taken += taken;
-        }
-        Ok(self.taken == self.wanted)
-    }
-
-    fn may_read(&self) -> bool {
-        self.wanted == 1 || self.alone
-    }
-
-    fn finish(mut self) -> Tokens<'a> {
-        let mut ledger = self.jobserver.lock();
-        ledger.begin_job();
-        let count = std::mem::take(&mut self.taken);
-        drop(ledger);
-        Tokens {
-            jobserver: Some(self.jobserver),
-            count,
-        }
-    }
-}
-
-impl Drop for Collecting<'_> {
-    fn drop(&mut self) {
-        let mut ledger = self.jobserver.lock();
-        if self.alone {
-            ledger.end_collecting();
-        }
-        if self.taken > 0 {
-            ledger.unhold(self.taken);
-            if let Err(error) = self.jobserver.put(self.taken) {
-                tracing::warn!(%error, fifo = %self.jobserver.path, "tokens could not be given back");
-            }
-        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! [Job] ──(JobGraph::new: cycles, critical path)──▶ JobGraph
 //!     JobGraph + results from before + memory ──(Executor::run)──▶ Run: results, failures, spans
 //!         worker threads ◀──(Schedule: the most urgent ready job that fits)── one queue
-//!         JobContext::acquire ──▶ Tokens ◀──(one FIFO)──▶ make, ninja, cargo, rustc in the sandboxes
+//!         JobContext::acquire ──▶ Token ◀───(one FIFO)──▶ make, ninja, cargo, rustc in the sandboxes
 //!     spans + CPU time ──(timings)──▶ an HTML page and JSON
 //! ```
 //!
@@ -28,7 +28,7 @@ pub use each::{EachError, each};
 pub use error::{Failure, GraphError, JobError, JobserverError, RunError};
 pub use executor::{Completion, Ended, Event, Executor, Observer, Run, Span};
 pub use graph::{Estimate, Job, JobGraph, JobId};
-pub use jobserver::{Jobserver, Tokens};
+pub use jobserver::{Jobserver, Token};
 pub use panic::Panic;
 pub use schedule::Schedule;
 

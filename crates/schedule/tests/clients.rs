@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::process::Command;
 
-use basalt_schedule::{Jobserver, Tokens};
+use basalt_schedule::{Jobserver, Token};
 use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -46,8 +46,8 @@ impl Bench {
         Ok(fs_err::write(path, text)?)
     }
 
-    fn job(&self) -> Result<Tokens<'_>, Failed> {
-        Ok(self.server.acquire(1, || false)?.ok_or("stopped")?)
+    fn job(&self) -> Result<Token<'_>, Failed> {
+        Ok(self.server.acquire(|| false)?.ok_or("stopped")?)
     }
 
     /// A command in the folder that knows the jobserver, and nothing of the one that cargo may have given this test.

@@ -23,7 +23,7 @@ fn an_interruption_ends_those_who_work_and_those_who_wait() {
         Instant::now()
     });
     let run = Executor::new(&graph).workers(3).jobserver(&server).run([], |job| {
-        let _tokens = job.acquire(1).map_err(|error| error.to_string())?;
+        let _token = job.acquire().map_err(|error| error.to_string())?;
         for _ in 0..1000 {
             interrupt::check().map_err(|error| error.to_string())?;
             std::thread::sleep(Duration::from_millis(10));

@@ -31,9 +31,8 @@ struct Suspicion {
 #[derive(Debug)]
 pub struct Ledger {
     total: usize,
-    held: usize,
+    /// Jobs in work, each of which holds one token.
     jobs: usize,
-    collecting: bool,
     suspicion: Option<Suspicion>,
     /// Tokens put in on suspicion that were not seen to be too many so far; bounds what a wrong suspicion can do.
     presumed: usize,
@@ -44,9 +43,7 @@ impl Ledger {
     pub fn new(total: usize) -> Self {
         Self {
             total,
-            held: 0,
             jobs: 0,
-            collecting: false,
             suspicion: None,
             presumed: 0,
         }
@@ -57,35 +54,14 @@ impl Ledger {
         self.total
     }
 
-    /// Notes tokens taken from the FIFO for a job of ours.
-    pub fn hold(&mut self, count: usize) {
-        self.held += count;
-    }
-
-    /// Notes that tokens went back before their job began.
-    pub fn unhold(&mut self, count: usize) {
-        self.held = self.held.saturating_sub(count);
-    }
-
-    /// Notes that a job has all its tokens, so that clients may run.
+    /// Notes that a job of ours took a token from the FIFO, so that clients may run.
     pub fn begin_job(&mut self) {
         self.jobs += 1;
     }
 
-    /// Notes that a job ended and its tokens go back.
-    pub fn release(&mut self, count: usize) {
-        self.unhold(count);
+    /// Notes that a job ended and its token goes back.
+    pub fn end_job(&mut self) {
         self.jobs = self.jobs.saturating_sub(1);
-    }
-
-    /// Asks for the right to collect several tokens, which one at a time may have.
-    pub fn begin_collecting(&mut self) -> bool {
-        !std::mem::replace(&mut self.collecting, true)
-    }
-
-    /// Gives that right back.
-    pub fn end_collecting(&mut self) {
-        self.collecting = false;
     }
 
     /// Notes that a job ended badly.
@@ -98,7 +74,7 @@ impl Ledger {
 
     /// Judges the number of tokens in the FIFO, and takes the correction as made.
     pub fn observe(&mut self, now: Instant, in_fifo: usize) -> Correction {
-        let known = in_fifo + self.held;
+        let known = in_fifo + self.jobs;
         if known > self.total {
             let surplus = (known - self.total).min(in_fifo);
             self.presumed = self.presumed.saturating_sub(surplus);
@@ -143,7 +119,6 @@ mod tests {
     /// A ledger of four tokens with one job that holds one.
     fn ledger() -> Ledger {
         let mut ledger = Ledger::new(4);
-        ledger.hold(1);
         ledger.begin_job();
         ledger
     }
@@ -158,11 +133,11 @@ mod tests {
     #[test]
     fn without_jobs_whatever_is_missing_is_lost() {
         let (mut ledger, now) = (ledger(), Instant::now());
-        ledger.release(1);
+        ledger.end_job();
         assert_eq!(ledger.observe(now, 2), Correction::Add(2));
         assert_eq!(ledger.observe(now, 4), Correction::None);
-        // Tokens of one that still collects are not lost.
-        ledger.hold(1);
+        // The token of a job is not lost.
+        ledger.begin_job();
         assert_eq!(ledger.observe(now, 3), Correction::None);
     }
 
@@ -199,14 +174,5 @@ mod tests {
         }
         assert_eq!(added, 4);
         assert_eq!(ledger.observe(now, 7), Correction::Remove(4));
-    }
-
-    #[test]
-    fn one_at_a_time_collects_several() {
-        let mut ledger = Ledger::new(4);
-        assert!(ledger.begin_collecting());
-        assert!(!ledger.begin_collecting());
-        ledger.end_collecting();
-        assert!(ledger.begin_collecting());
     }
 }

@@ -11,9 +11,9 @@ fn server(tokens: usize) -> (tempfile::TempDir, Jobserver) {
     (folder, Jobserver::create(&path, tokens).expect("a FIFO can be made"))
 }
 
-fn acquire(server: &Jobserver, count: usize) -> Tokens<'_> {
+fn acquire(server: &Jobserver) -> Token<'_> {
     server
-        .acquire(count, || false)
+        .acquire(|| false)
         .expect("the FIFO works")
         .expect("nothing stops it")
 }
@@ -37,10 +37,10 @@ fn read_token(client: &mut File) {
 fn jobs_and_clients_share_the_tokens() {
     let (_folder, server) = server(3);
     let mut client = client(&server);
-    let first = acquire(&server, 1);
+    let first = acquire(&server);
     read_token(&mut client);
     assert_eq!(server.free().expect("counted"), 1);
-    let second = acquire(&server, 1);
+    let second = acquire(&server);
     assert_eq!(server.free().expect("counted"), 0);
     drop(first);
     client.write_all(&[TOKEN]).expect("given back");
@@ -49,38 +49,21 @@ fn jobs_and_clients_share_the_tokens() {
 }
 
 #[test]
-fn a_wait_for_tokens_ends_when_it_is_stopped() {
-    let (_folder, server) = server(2);
-    let one = acquire(&server, 1);
+fn a_wait_for_a_token_ends_when_it_is_stopped() {
+    let (_folder, server) = server(1);
+    let token = acquire(&server);
     let began = Instant::now();
     let stop = || began.elapsed() > Duration::from_millis(150);
-    assert!(server.acquire(2, stop).expect("the FIFO works").is_none());
-    assert_eq!(server.free().expect("counted"), 1, "what was collected went back");
-    drop(one);
-    assert_eq!(acquire(&server, 9).count(), 2, "there are no more than two");
-}
-
-#[test]
-fn two_that_want_all_tokens_do_not_wait_for_each_other() {
-    let (_folder, server) = server(4);
-    std::thread::scope(|scope| {
-        for _ in 0..3 {
-            scope.spawn(|| {
-                for _ in 0..5 {
-                    let tokens = acquire(&server, 4);
-                    assert_eq!(tokens.count(), 4);
-                    std::thread::yield_now();
-                }
-            });
-        }
-    });
-    assert_eq!(server.free().expect("counted"), 4);
+    assert!(server.acquire(stop).expect("the FIFO works").is_none());
+    drop(token);
+    assert_eq!(server.free().expect("counted"), 1);
+    drop(acquire(&server));
 }
 
 #[test]
 fn tokens_of_a_killed_client_come_back_when_no_job_is_left() {
     let (_folder, server) = server(4);
-    let job = acquire(&server, 1);
+    let job = acquire(&server);
     let mut killed = client(&server);
     read_token(&mut killed);
     read_token(&mut killed);
@@ -94,7 +77,7 @@ fn tokens_of_a_killed_client_come_back_when_no_job_is_left() {
 #[test]
 fn tokens_of_a_killed_client_come_back_in_time_while_other_jobs_go_on() {
     let (_folder, server) = server(4);
-    let (job, _other) = (acquire(&server, 1), acquire(&server, 1));
+    let (job, _other) = (acquire(&server), acquire(&server));
     let mut killed = client(&server);
     read_token(&mut killed);
     drop((killed, job));
@@ -108,7 +91,7 @@ fn tokens_of_a_killed_client_come_back_in_time_while_other_jobs_go_on() {
 #[test]
 fn tokens_that_a_client_makes_up_are_taken_out() {
     let (_folder, server) = server(2);
-    let _job = acquire(&server, 1);
+    let _job = acquire(&server);
     client(&server).write_all(b"xyz").expect("written");
     server.reconcile(Instant::now());
     assert_eq!(server.free().expect("counted"), 1);
