@@ -1,6 +1,7 @@
 //! A checkout of Basalt with all that a command needs to work on it.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
@@ -72,7 +73,7 @@ impl Project {
 
     /// Makes the SDK if need be, and reads the packages.
     pub fn build_context(&self) -> Result<BuildContext> {
-        self.sdk()?;
+        self.sdk_and_files()?;
         let context = self.lookup_context()?;
         context.base.bring(&self.store, self.reporter())?;
         Ok(context)
@@ -107,7 +108,7 @@ impl Project {
                 Err(error) => return Err(error.into()),
             }
         }
-        let sdk = self.sdk()?;
+        let sdk = self.sdk_and_files()?;
         let base = make(&sdk)?;
         Ok((sdk, base))
     }
@@ -115,6 +116,21 @@ impl Project {
     /// The tree of build tools.
     pub fn sdk(&self) -> Result<SdkTree> {
         self.tree(None)
+    }
+
+    /// The tree of build tools. While it is made, plain files among the sources of packages are fetched, which need no SDK.
+    fn sdk_and_files(&self) -> Result<SdkTree> {
+        if let Some(sdk) = SdkTree::find(&self.store, &self.sdk_lock()?)? {
+            return Ok(sdk);
+        }
+        let packages = self.distro().join("packages");
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| basalt_build::prefetch(&packages, &self.store, self.reporter(), &ended));
+            let sdk = self.sdk();
+            ended.store(true, Ordering::Relaxed);
+            sdk
+        })
     }
 
     fn sdk_lock(&self) -> Result<Utf8PathBuf> {

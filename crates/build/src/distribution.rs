@@ -19,7 +19,7 @@ use crate::spec::{BINARY_FORMAT, Folder, SOURCE_FORMAT, SPECS, SourcePackage};
 use crate::{BuildError, fingerprint};
 
 /// Name of the file with the packages' estimates and limits, beside their folders.
-const RESOURCES: &str = "resources.toml";
+pub(crate) const RESOURCES: &str = "resources.toml";
 
 /// A distribution as its folder describes it.
 #[derive(Debug)]
@@ -105,7 +105,7 @@ impl Distribution {
     }
 }
 
-fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError> {
+pub(crate) fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError> {
     match std::fs::read_to_string(path) {
         Ok(text) => ResourceEstimates::parse(&text).map_err(|source| BuildError::Resources {
             path: path.to_owned(),
@@ -117,7 +117,7 @@ fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError> {
 }
 
 /// The folders that hold a package, sorted by name.
-fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
+pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
     let failed = || StoreError::io("cannot list", packages);
     let mut folders = Vec::new();
     for entry in packages.read_dir_utf8().map_err(failed())? {

@@ -1,4 +1,4 @@
-//! The engine: carries a plan out. Workers resolve, look up and build; one more thread fetches ahead of them.
+//! The engine: carries a plan out. Workers resolve, look up and build; others fetch ahead of them.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -253,7 +253,6 @@ impl<'a> Engine<'a> {
     }
 
     fn carry_out(&self, wanted: &BTreeSet<PackageId>, built: BuiltPackages) -> Result<BuiltPackages, BuildError> {
-        self.base.bring(self.store, self.reporter)?;
         let plan = self.planner().jobs()?;
         let only: BTreeSet<JobId> = wanted.iter().map(|package| job(*package)).collect();
         let left = (wanted.len() - built.len()) as u64;
@@ -271,25 +270,28 @@ impl<'a> Engine<'a> {
         let order = self.fetch_order(wanted, &built, &plan);
         let index = Mutex::new(BuiltIndex::of(&built));
         let known = built.into_iter().map(|(package, built)| (job(package), built));
-        let done = AtomicBool::new(false);
+        let ended = AtomicBool::new(false);
         let run = std::thread::scope(|scope| {
-            scope.spawn(|| self.fetch_ahead(&order, &done));
-            let run = executor.run(known, |context| self.one(context, &jobserver, &index));
-            done.store(true, Ordering::Relaxed);
+            scope.spawn(|| self.fetch_files_ahead(&order, &ended));
+            let base = self.base.bring(self.store, self.reporter);
+            let run = base.map(|()| {
+                scope.spawn(|| self.fetch_modules_ahead(&order, &ended));
+                executor.run(known, |context| self.one(context, &jobserver, &index))
+            });
+            ended.store(true, Ordering::Relaxed);
             run
         });
-        self.keep_timings(&plan, &run);
-        match run.into_results() {
-            Ok(results) => {
-                total.finish(Outcome::Done);
-                let ids = self.distribution.graph.ids().zip(results);
-                Ok(ids.filter_map(|(id, built)| Some((id, built?))).collect())
-            }
-            Err(error) => {
-                total.finish(Outcome::Failed);
-                Err(failure(error))
-            }
-        }
+        let results = run.and_then(|run| {
+            self.keep_timings(&plan, &run);
+            run.into_results().map_err(failure)
+        });
+        total.finish(if results.is_ok() {
+            Outcome::Done
+        } else {
+            Outcome::Failed
+        });
+        let ids = self.distribution.graph.ids().zip(results?);
+        Ok(ids.filter_map(|(id, built)| Some((id, built?))).collect())
     }
 
     /// Remembers where the time of a run went. A run without jobs leaves the timings of the one before.

@@ -1,17 +1,47 @@
-//! Fetching of sources, ahead of the builds that need them.
+//! Fetching of sources, ahead of the builds that need them: plain files by several threads, Go modules and crates by one.
+//!
+//! Plain files need no SDK, so they are fetched while it is made. What cannot be had ahead of time is no failure yet: it may
+//! turn out that nothing needs it, and whoever needs it asks once more.
 
+use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
 use basalt_process::interrupt;
+use basalt_progress::Reporter;
 use basalt_schedule::JobGraph;
-use basalt_sources::InputContent;
+use basalt_sources::{InputContent, SourceSet, SourcesError};
+use basalt_store::Store;
+use camino::Utf8Path;
 
-use crate::BuildError;
 use crate::engine::{Engine, job};
 use crate::graph::PackageId;
 use crate::plan::BuiltPackages;
+use crate::{BuildError, distribution};
+
+/// Threads that fetch plain files at once: most servers are slower than the connection.
+const FILE_THREADS: usize = 3;
+
+/// Fetches the plain files among the sources of all packages below a folder until `ended` is set: those of the longest builds
+/// first, since what needs what is not known without the SDK. Returns when the transfers that have begun are over.
+pub fn prefetch(packages: &Utf8Path, store: &Store, reporter: &dyn Reporter, ended: &AtomicBool) {
+    let listed = distribution::folders(packages).and_then(|folders| {
+        Ok((
+            folders,
+            distribution::estimates(&packages.join(distribution::RESOURCES))?,
+        ))
+    });
+    let (mut folders, estimates) = match listed {
+        Ok(listed) => listed,
+        Err(error) => return tracing::debug!(%error, "sources are not fetched ahead"),
+    };
+    folders.sort_by_cached_key(|folder| Reverse(estimates.of(&folder.name, store).seconds));
+    in_order(&folders, FILE_THREADS, ended, |folder| {
+        let sources = SourceSet::load(&folder.path);
+        note(sources.and_then(|sources| fetch_files(&sources, store, reporter)));
+    });
+}
 
 impl Engine<'_> {
     /// Those of the packages that are still to be built, the most urgent first.
@@ -22,21 +52,20 @@ impl Engine<'_> {
         plan: &JobGraph,
     ) -> Vec<PackageId> {
         let mut order: Vec<_> = wanted.iter().copied().filter(|id| !built.contains_key(id)).collect();
-        order.sort_by_key(|id| std::cmp::Reverse(plan.urgency(job(*id))));
+        order.sort_by_key(|id| Reverse(plan.urgency(job(*id))));
         order
     }
 
-    /// Fetches the sources of what is to be built, in the order in which they will be needed. What cannot be had is no
-    /// failure yet: it may turn out that nothing needs it.
-    pub(crate) fn fetch_ahead(&self, order: &[PackageId], done: &AtomicBool) {
-        for package in order {
-            if interrupt::requested() || done.load(Ordering::Relaxed) {
-                return;
-            }
-            if let Err(error) = self.fetch(*package) {
-                tracing::debug!(%error, "fetching ahead failed");
-            }
-        }
+    /// Fetches the plain files of what is to be built, in the order in which they will be needed, until `ended` is set.
+    pub(crate) fn fetch_files_ahead(&self, order: &[PackageId], ended: &AtomicBool) {
+        in_order(order, FILE_THREADS, ended, |id| note(self.fetch_files(*id)));
+    }
+
+    /// The same for Go modules and crates, one package at a time. The build base is made.
+    pub(crate) fn fetch_modules_ahead(&self, order: &[PackageId], ended: &AtomicBool) {
+        let has_modules = |id: &PackageId| self.distribution.package(*id).sources.has_modules();
+        let order: Vec<_> = order.iter().copied().filter(has_modules).collect();
+        in_order(&order, 1, ended, |id| note(self.fetch(*id)));
     }
 
     /// Brings the sources of a package into the store; their number.
@@ -44,28 +73,142 @@ impl Engine<'_> {
     /// # Errors
     /// When one cannot be had.
     pub fn fetch(&self, id: PackageId) -> Result<usize, BuildError> {
-        self.base.bring(self.store, self.reporter)?;
+        self.fetch_files(id)?;
+        let sources = &self.distribution.package(id).sources;
+        if sources.has_modules() {
+            self.base.bring(self.store, self.reporter)?;
+        }
+        let inputs = sources.inputs(self.tools)?;
         let _alone = self.fetching_alone(id);
-        let package = self.distribution.package(id);
-        let inputs = package.sources.inputs(self.tools)?;
-        let count = inputs.len();
-        for input in inputs {
-            match input.content {
-                InputContent::File { blob } if self.store.object(&blob.digest).is_none() => {
-                    package.sources.fetch_file(&input.name, self.store, self.reporter)?;
-                }
-                InputContent::Modules(modules) => {
-                    modules.fetch(self.store, self.tools, self.reporter)?;
-                }
-                _ => {}
+        for input in &inputs {
+            if let InputContent::Modules(modules) = &input.content {
+                modules.fetch(self.store, self.tools, self.reporter)?;
             }
         }
-        Ok(count)
+        Ok(inputs.len())
+    }
+
+    /// The same for plain files only. Where all of them are in the store, it does not wait for whoever fetches modules.
+    fn fetch_files(&self, id: PackageId) -> Result<(), BuildError> {
+        let sources = &self.distribution.package(id).sources;
+        let mut files = sources.lock().files.iter();
+        if files.all(|file| self.store.object(&file.sha256).is_some()) {
+            return Ok(());
+        }
+        let _alone = self.fetching_alone(id);
+        Ok(fetch_files(sources, self.store, self.reporter)?)
     }
 
     /// Keeps other threads from fetching the sources of a package meanwhile.
     pub(crate) fn fetching_alone(&self, package: PackageId) -> Option<MutexGuard<'_, ()>> {
         let fetching = self.fetching.get(package.index())?;
         Some(fetching.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+fn fetch_files(sources: &SourceSet, store: &Store, reporter: &dyn Reporter) -> Result<(), SourcesError> {
+    for file in &sources.lock().files {
+        sources.fetch_file(&file.file, store, reporter)?;
+    }
+    Ok(())
+}
+
+fn note<T, E: std::fmt::Display>(fetched: Result<T, E>) {
+    if let Err(error) = fetched {
+        tracing::debug!(%error, "fetching ahead failed");
+    }
+}
+
+/// Hands the items out to so many threads, the first item first, until none is left, `ended` is set or an interrupt comes.
+fn in_order<T: Sync>(items: &[T], threads: usize, ended: &AtomicBool, work: impl Fn(&T) + Sync) {
+    let next = AtomicUsize::new(0);
+    let worker = || {
+        while !interrupt::requested() && !ended.load(Ordering::Relaxed) {
+            let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else {
+                return;
+            };
+            work(item);
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..threads.min(items.len()) {
+            scope.spawn(worker);
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{BufRead as _, BufReader, Write as _};
+    use std::net::TcpListener;
+    use std::sync::{Barrier, Mutex};
+
+    use basalt_model::digest::Digest;
+    use basalt_progress::Silent;
+    use camino::Utf8PathBuf;
+
+    use super::*;
+
+    /// URL of a file on a server that answers once.
+    fn serve(content: &'static str) -> String {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let address = listener.local_addr().expect("bound");
+        std::thread::spawn(move || {
+            let (stream, _) = listener.accept().expect("a client");
+            let lines = BufReader::new(&stream).lines();
+            let head = lines.map_while(Result::ok).take_while(|line| !line.is_empty());
+            assert!(head.count() > 0, "a request");
+            let length = content.len();
+            let answer = format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{content}");
+            (&stream).write_all(answer.as_bytes()).expect("answered");
+        });
+        format!("http://{address}/file.txt")
+    }
+
+    #[test]
+    fn items_are_taken_in_their_order_by_all_threads_at_once() {
+        let (taken, together) = (Mutex::new(Vec::new()), Barrier::new(3));
+        let items: Vec<usize> = (0..12).collect();
+        in_order(&items, 3, &AtomicBool::new(false), |item| {
+            taken.lock().expect("not poisoned").push(*item);
+            // Fewer threads than three never come past this.
+            together.wait();
+        });
+        let mut taken = taken.into_inner().expect("not poisoned");
+        // With more threads, the items would not come in threes.
+        taken.chunks_mut(3).for_each(<[usize]>::sort_unstable);
+        assert_eq!(taken, items);
+    }
+
+    #[test]
+    fn nothing_is_begun_after_the_end() {
+        let (ended, taken) = (AtomicBool::new(false), AtomicUsize::new(0));
+        in_order(&[(); 9], 1, &ended, |()| {
+            if taken.fetch_add(1, Ordering::Relaxed) == 3 {
+                ended.store(true, Ordering::Relaxed);
+            }
+        });
+        assert_eq!(taken.into_inner(), 4);
+    }
+
+    #[test]
+    fn a_package_whose_sources_cannot_be_had_does_not_keep_others_from_theirs() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+        let store = Store::open(&root.join("store")).expect("a store");
+        let (content, url) = ("content", serve("content"));
+        let digest = Digest::of(content);
+        let lock = format!(
+            "[[file]]\nfile = \"file.txt\"\nurl = \"{url}\"\nsha256 = \"{digest}\"\nsize = {}\n",
+            content.len()
+        );
+        for (name, lock) in [("a", "nonsense"), ("b", lock.as_str())] {
+            let package = root.join("packages").join(name);
+            std::fs::create_dir_all(&package).expect("made");
+            std::fs::write(package.join(format!("{name}.spec")), "").expect("written");
+            std::fs::write(package.join("sources.toml"), lock).expect("written");
+        }
+        prefetch(&root.join("packages"), &store, &Silent, &AtomicBool::new(false));
+        assert!(store.object(&digest).is_some());
     }
 }

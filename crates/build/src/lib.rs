@@ -52,6 +52,7 @@ pub use engine::{Engine, Explanation};
 pub use environment::BuildEnvironment;
 pub use error::BuildError;
 pub use execute::Rebuilt;
+pub use fetch::prefetch;
 pub use graph::{Graph, GraphError, PackageId, PackageSet};
 pub use latest::Difference;
 pub use materials::{BuildMaterials, UsedRpm};
