@@ -33,8 +33,13 @@
 # digest of the compiler's inputs, which the package's own digest already says.
 %go_ldflags             -s -w -buildid=
 
-# Compiled packages, for this build only.
+# Nobody could read the DWARF tables that the compiler makes: the linker leaves them out (-w). Without them a compilation takes
+# a tenth less processor time.
+%go_compile             -gcflags=all=-dwarf=false
+
+# Compiled packages, for this build only. It begins with those of the standard library, where the spec asks for golang-std.
 %go_cache               %{_builddir}/.gocache
+%go_std                 %{basalt_cross}/share/golang-std
 
 # The path of one module's unpacked source: %%{gomodule github.com/flannel-io/flannel@v0.28.10}
 %gomodule()             %{go_modcache}/%{1}
@@ -44,6 +49,7 @@
   export GOOS=linux GOARCH=%{go_target} %{go_level} CGO_ENABLED=%{go_cgo} \
   export GOTOOLCHAIN=local GOPROXY=off GOSUMDB=off GOTELEMETRY=off GOWORK=off GOENV=off \
   export GOMODCACHE=%{go_modcache} GOCACHE=%{go_cache} GOTMPDIR=%{_builddir} \
+  if [ -d %{go_std} ] && [ ! -e %{go_cache} ]; then cp -r %{go_std} %{go_cache}; date +%%s >%{go_cache}/trim.txt; fi \
   export GOFLAGS="-mod=readonly -trimpath -buildvcs=false -p=%{?_smp_build_ncpus}%{!?_smp_build_ncpus:2}" \
 %if %{go_cgo} \
   export CC=%{_host}-gcc CXX=%{_host}-g++ CGO_CFLAGS="%{build_cflags}" CGO_LDFLAGS="%{?build_ldflags}" \
@@ -60,7 +66,7 @@ done \
 
 %gobuild(o:) \
 %{go_env} \
-go build -o bin/%{-o*} %{go_buildmode} %{?go_tags:-tags=%{go_tags}} -ldflags="%{go_ldflags} %{?go_stamp}" %{*} \
+go build -o bin/%{-o*} %{go_compile} %{go_buildmode} %{?go_tags:-tags=%{go_tags}} -ldflags="%{go_ldflags} %{?go_stamp}" %{*} \
 %{nil}
 
 %go_buildmode           %[0%{go_cgo} ? "-buildmode=pie" : ""]

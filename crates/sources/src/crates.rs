@@ -26,7 +26,6 @@ use crate::{SourceSet, SourcesError};
 pub struct CargoSource {
     /// Where it is, from the package's folder.
     lock: Utf8PathBuf,
-    lock_digest: Digest,
     files: Vec<CrateFile>,
 }
 
@@ -38,11 +37,9 @@ impl CargoSource {
             lock: path.clone(),
             message,
         };
-        let lock_digest = Digest::of(&text);
         let text = String::from_utf8(text).map_err(|_| wrong("it is not UTF-8".to_owned()))?;
         Ok(Self {
             lock: crates.lock.clone(),
-            lock_digest,
             files: crate_files(&text, crates.package.as_deref()).map_err(wrong)?,
         })
     }
@@ -50,11 +47,6 @@ impl CargoSource {
     /// Path of the Cargo.lock, from the package's folder.
     pub fn lock(&self) -> &Utf8Path {
         &self.lock
-    }
-
-    /// Digest of the Cargo.lock's text.
-    pub fn lock_digest(&self) -> Digest {
-        self.lock_digest
     }
 
     /// Archives of all crates, sorted by name and version.
@@ -254,7 +246,6 @@ mod tests {
     fn source(archive: &[u8]) -> CargoSource {
         CargoSource {
             lock: "Cargo.lock".into(),
-            lock_digest: Digest::of(""),
             files: vec![CrateFile {
                 name: "a".to_owned(),
                 version: "1.0.0".to_owned(),
@@ -334,11 +325,10 @@ mod tests {
     }
 
     #[test]
-    fn the_key_follows_from_digests_only() {
+    fn the_place_of_the_lock_is_not_in_the_key() {
         let one = source(b"1");
         let moved = CargoSource {
             lock: "../Cargo.lock".into(),
-            lock_digest: Digest::of("a comment more"),
             ..one.clone()
         };
         assert_eq!(one.list(), moved.list());

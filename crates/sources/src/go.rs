@@ -45,16 +45,6 @@ impl GoSource {
         Ok(Action::function("fetch-go-modules", &[include_str!("go.rs")], inputs))
     }
 
-    /// Text of go.mod.
-    pub fn go_mod(&self) -> &[u8] {
-        &self.module
-    }
-
-    /// Text of go.sum, where there is one.
-    pub fn go_sum(&self) -> Option<&[u8]> {
-        self.sums.as_deref()
-    }
-
     /// Fills `tree`, which is empty, with the module cache: by the SDK's Go, through the machine's proxy. Go checks every
     /// module against go.sum.
     ///
