@@ -146,9 +146,14 @@ pub fn the_compiler_is_our_own(place: &Place) -> Result<(), Failed> {
         .filter(|(package, _)| package.is_build_tool())
         .map(|(package, _)| package.name.as_str())
         .collect();
-    ensure(tools == ["cross-gcc", "cross-gcc-build", "libgcc-bootstrap"], || {
-        format!("build tools: {tools:?}")
-    })?;
+    let ours = [
+        "cross-gcc",
+        "cross-gcc-build",
+        "golang-std",
+        "libgcc-bootstrap",
+        "ninja",
+    ];
+    ensure(tools == ours, || format!("build tools: {tools:?}"))?;
     // What would bring the SDK's libraries with it is asked for by nothing that a machine may have.
     for (package, _) in packages.products() {
         let asked = package
