@@ -1,4 +1,4 @@
-//! One boot of one machine, watched from power-on to its first pod.
+//! Measurement of one machine's boot, from power-on to its first running pod.
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -15,11 +15,11 @@ use serde_json::Value;
 
 use crate::BenchError;
 
-/// What both kernels are told, so that there are lines to wait for: the kernel's notices and systemd's status on the
-/// console. Neither system would print them by itself; writing them costs both a little.
+/// Kernel arguments of both systems that make the milestones visible on the console: kernel notices (log level 6) and
+/// systemd's status lines. Neither system prints them by default; printing costs both a little time.
 pub const WATCHED: &[&str] = &["loglevel=6", "systemd.show_status=1"];
 
-/// What is waited for, in this order.
+/// Names of a boot's milestones, in order.
 pub const MILESTONES: [&str; 5] = [
     "firmware is done",
     "kernel's first line",
@@ -27,44 +27,45 @@ pub const MILESTONES: [&str; 5] = [
     "node Ready",
     "first pod runs",
 ];
-/// What the console says at the first three of them.
+/// Console output that marks the first three milestones: OVMF's boot manager, the kernel's banner, systemd's greeting.
 const LINES: [&str; 3] = ["BdsDxe: starting", "Linux version ", "Welcome to "];
 
-/// How often the console and the API server are looked at.
+/// Interval between two checks of the console and the API server.
 const TICK: Duration = Duration::from_millis(50);
-/// How long a milestone may take.
+/// Time-out of each milestone, and of power-on.
 const PATIENCE: Duration = Duration::from_secs(300);
-/// How long the control plane is left alone before a machine starts: it is busy for a moment after it is ready.
+/// Pause between the control plane's readiness and the start of the machine, while the control plane is still busy.
 const SETTLING: Duration = Duration::from_secs(5);
-/// How many lines an error shows.
+/// Greatest number of console lines in an error.
 const SHOWN: usize = 15;
 
 /// Seconds from power-on to each of the [`MILESTONES`].
 pub type Times = [f64; MILESTONES.len()];
 
-/// One of the systems that are compared.
+/// System under comparison.
 #[derive(Debug, Clone)]
 pub struct Contestant {
-    /// Its name, for people.
+    /// Name of the system in the report.
     pub name: String,
-    /// Its disk, where that is not the cluster's node image.
+    /// Differences from the machines of the cluster's plan: disk image and kernel arguments.
     pub variant: Variant,
 }
 
-/// Where boots are measured.
+/// Set-up of a measurement.
 pub struct Bench<'a> {
-    /// The folder of its own cluster.
+    /// Cluster of the measurement, in a folder of its own.
     pub cluster: Cluster,
-    /// What the cluster is made of.
+    /// Inputs of the cluster: packages, images and manifests.
     pub inputs: &'a Inputs,
-    /// The shape of the machines.
+    /// Processors, memory and disk of the machine; `nodes` is ignored.
     pub size: Size,
-    /// Where progress goes.
+    /// Receiver of progress reports.
     pub reporter: &'a dyn Reporter,
 }
 
 impl Bench<'_> {
-    /// Boots one machine in a cluster of its own, and takes the times. Nothing is left running.
+    /// Boots one machine in a cluster of its own, measures its milestones and stops the cluster. Returns the times, and
+    /// the accelerator of the machine.
     ///
     /// # Errors
     /// When the cluster does not start, or the machine does not get as far as its first pod.
@@ -72,7 +73,8 @@ impl Bench<'_> {
         let size = Size { nodes: 0, ..self.size };
         self.cluster.up(self.inputs.clone(), size, Arch::X86_64, &Silent)?;
         let measured = self.measure(contestant);
-        // An orderly end would only take time; when this fails, `down` tells.
+        // No grace for a shutdown, which would only take time. The result is ignored: `down` ends the cluster in any
+        // case.
         let stop = Order::Stop { grace_seconds: 0 };
         drop(Control::connect(self.cluster.layout()).and_then(|mut control| control.order(&stop)));
         self.cluster.down(&Silent)?;
@@ -82,7 +84,7 @@ impl Bench<'_> {
     fn measure(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
         let layout = self.cluster.layout();
         let mut control = Control::connect(layout)?;
-        // When we are killed, the cluster goes too.
+        // The cluster ends with this process, also when it is killed.
         control.order(&Order::Hold)?;
         let plan = Plan::read(layout)?.ok_or(ClusterError::Stopped)?;
         let api = Api::new(&Pki::new(layout.pki()), pki::ADMIN, plan.host_endpoint())?;
@@ -112,21 +114,21 @@ fn settle() -> Result<(), BenchError> {
     Ok(())
 }
 
-/// A machine that is watched.
+/// Observation of a booting machine through its console, the supervisor and the API server.
 struct Watch<'a> {
     system: &'a str,
     control: Control,
     api: Api,
     console: Console,
     log: Utf8PathBuf,
-    /// The last lines of the console.
+    /// Last lines of the console, for errors.
     last: Vec<String>,
-    /// When it was switched on.
+    /// Time of power-on.
     began: SystemTime,
 }
 
 impl Watch<'_> {
-    /// Learns when the machine was switched on.
+    /// Waits for the supervisor's report of power-on and records its time; returns the accelerator.
     fn find_beginning(&mut self, node: &str) -> Result<Option<Verdict>, BenchError> {
         let patience = Instant::now();
         loop {
@@ -169,7 +171,7 @@ impl Watch<'_> {
         Ok(times)
     }
 
-    /// Whether a line has appeared. The lines after it stay for the next milestone.
+    /// Checks the console for a pattern. The lines after it stay for the next milestone.
     fn console_says(&mut self, pattern: &str) -> Result<bool, BenchError> {
         let found = self.console.wait_for(pattern, Duration::ZERO, || Ok(()));
         match found {
@@ -182,7 +184,7 @@ impl Watch<'_> {
         }
     }
 
-    /// An error when the machine has ended.
+    /// Checks that no machine of the cluster has ended; an error with the console's last lines otherwise.
     fn alive(&mut self) -> Result<(), BenchError> {
         let report = self.control.report()?;
         for machine in report.machines {
@@ -199,7 +201,8 @@ impl Watch<'_> {
         Ok(())
     }
 
-    /// A copy of the console's log in a place that outlives the cluster.
+    /// Copies the console's log to the folder for temporary files, where it outlives the cluster. Returns the path of
+    /// the copy, or of the log itself when it cannot be copied.
     fn keep_log(&self) -> Utf8PathBuf {
         let kept = Utf8PathBuf::from_path_buf(std::env::temp_dir().join("basalt-bench-console.log"));
         match kept {
@@ -235,7 +238,7 @@ fn any_ready(nodes: &Value) -> bool {
     })
 }
 
-/// Whether a pod of the pod network runs; those with the node's own network come before the node is ready.
+/// Checks for a running pod of the pod network; pods with the node's own network run before the node is Ready.
 fn any_pod(pods: &Value) -> bool {
     items(pods)
         .iter()

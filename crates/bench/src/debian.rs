@@ -18,9 +18,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{BenchError, WATCHED};
 
-/// Changes when the disk is made differently from the same inputs.
+/// Version of the recipe, to be raised when the disk is made differently from the same inputs.
 const RECIPE: &str = "2";
-/// The packages of Basalt that both nodes have: what makes a machine a Kubernetes node.
+/// Packages of Basalt that both nodes have: node agent, container runtime and kubelet with their files.
 pub const STACK: &[&str] = &[
     "basalt-node",
     "cni-plugins",
@@ -30,13 +30,14 @@ pub const STACK: &[&str] = &[
     "pause-image",
     "runc",
 ];
-/// The size of the disk in MiB: what the machines of `up` have.
+/// Size of the disk in MiB, the same as of the machines of `up`.
 const DISK_MIB: u64 = 8192;
-/// Above 256 MiB: a FAT32 needs 65525 clusters, and with fewer OVMF takes it for a FAT16 and finds nothing in it.
+/// Size of the EFI system partition in MiB. FAT32 needs 65525 clusters, thus more than 256 MiB; with fewer, OVMF reads
+/// it as FAT16 and finds no files.
 const ESP_MIB: u64 = 264;
 const ESP_GUID: &str = "6f5c0f4e-9d0c-4b0f-8f2e-0d9a3c1e7b01";
 const ROOT_GUID: &str = "6f5c0f4e-9d0c-4b0f-8f2e-0d9a3c1e7b02";
-/// The type of a root partition for x86-64: Discoverable Partitions Specification.
+/// Type GUID of a root partition for x86-64 (Discoverable Partitions Specification).
 const ROOT_TYPE: &str = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
 const FACTS: &str = "debian.json";
 const DISK: &str = "disk.raw";
@@ -44,33 +45,33 @@ const DISK: &str = "disk.raw";
 /// A package of Basalt that goes into the Debian system.
 #[derive(Debug, Clone)]
 pub struct StackPackage {
-    /// The RPM.
+    /// Path of the RPM.
     pub path: Utf8PathBuf,
-    /// Its digest.
+    /// Digest of the RPM.
     pub digest: Digest,
 }
 
-/// What the Debian system is made from.
+/// Inputs of the Debian system's disk.
 #[derive(Debug, Clone, Copy)]
 pub struct Description<'a> {
-    /// bench/debian: packages.toml, and `root` with files to add.
+    /// Folder bench/debian, with packages.toml, and with `root` for files to add.
     pub folder: &'a Utf8Path,
-    /// The kernel settings that a kubelet wants: the same file that Basalt has.
+    /// File of the kernel settings (sysctl) that a kubelet needs, the same as Basalt's.
     pub sysctl: &'a Utf8Path,
     /// The packages of [`STACK`].
     pub stack: &'a [StackPackage],
 }
 
-/// The Debian node's disk and what is known about it.
+/// Disk of the Debian node, with figures for the report.
 #[derive(Debug, Clone)]
 pub struct Debian {
-    /// The raw disk. It is sparse.
+    /// Path of the raw disk image, which is sparse.
     pub disk: Utf8PathBuf,
-    /// The release of its kernel.
+    /// Release of the kernel, as `uname -r` prints it.
     pub kernel: String,
-    /// How many packages it has, of Debian and of Basalt.
+    /// Number of packages, Debian's and Basalt's together.
     pub packages: usize,
-    /// How many bytes of the disk hold something.
+    /// Allocated size of the disk image, in bytes.
     pub bytes: u64,
 }
 
@@ -81,7 +82,7 @@ struct Facts {
 }
 
 impl Debian {
-    /// The disk; made if the store does not have it.
+    /// Returns the disk from the store, where it is made if it is missing.
     ///
     /// # Errors
     /// When Debian cannot be reached or installed, or a tool fails.
@@ -121,8 +122,8 @@ impl Debian {
 }
 
 impl Description<'_> {
-    /// The digest of all that it says. Debian's own packages are not in it: they are what Debian has on the day on
-    /// which the disk is made.
+    /// Digest of the description: the disk's key in the store. Debian's own packages are no part of it; their versions
+    /// are those of the day on which the disk is made.
     fn key(&self, sdk: &SdkTree) -> Result<Digest, BenchError> {
         let mut hasher = Hasher::new();
         hasher
@@ -147,10 +148,10 @@ impl Description<'_> {
     }
 }
 
-/// One disk that is being made.
+/// Construction of one disk.
 struct Work<'w> {
     description: Description<'w>,
-    /// Where it comes to lie.
+    /// Folder that receives the disk and its facts.
     tree: &'w Utf8Path,
     store: &'w Store,
     sdk: &'w SdkTree,
@@ -172,7 +173,7 @@ impl Work<'_> {
         let changes = Changes {
             add: &add,
             extract: &[("/boot", &boot), ("/usr/lib/systemd/boot/efi", &loader)],
-            // Its users, which a package of Debian would have made when it was installed.
+            // Creates the users of Basalt's packages, as installing a Debian package would have done.
             run: &["systemd-sysusers"],
         };
         bootstrap(&lock, changes, &root, self.store, self.reporter)?;
@@ -201,7 +202,7 @@ impl Work<'_> {
         })
     }
 
-    /// Everything that is added to Debian's packages, as one archive whose files belong to root.
+    /// Writes all files that are added to Debian's packages into one tar archive, in which they belong to root.
     fn additions(&self, folder: &Utf8Path, archive: &Utf8Path) -> Result<(), BenchError> {
         for package in self.description.stack {
             basalt_repo::unpack(&package.path, folder)?;
@@ -221,7 +222,8 @@ impl Work<'_> {
         pack().map_err(BenchError::io("cannot write", archive))
     }
 
-    /// Puts together what goes into the EFI system partition. Returns the release of the kernel.
+    /// Assembles the content of the EFI system partition: kernel, initramfs, boot loader. Returns the release of the
+    /// kernel.
     fn esp(&self, work: &Utf8Path) -> Result<String, BenchError> {
         let boot = work.join("boot");
         let file = |start: &str| {
@@ -252,7 +254,7 @@ impl Work<'_> {
         Ok(kernel.trim_start_matches("vmlinuz-").to_owned())
     }
 
-    /// The disk, by the SDK's tools.
+    /// Makes the disk with the SDK's tools: partition table, EFI system partition, root file system.
     fn disk(&self, root: &Utf8Path, esp: &Utf8Path) -> Result<(), BenchError> {
         const MIB: u64 = 1 << 20;
         let disk = self.tree.join(DISK);

@@ -1,4 +1,4 @@
-//! How a comparison goes wrong.
+//! Errors of measurements.
 
 use std::time::Duration;
 
@@ -14,55 +14,55 @@ use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// A comparison could not be made.
+/// Failure of a measurement.
 #[derive(Debug, Error, Diagnostic)]
 pub enum BenchError {
-    /// A file of ours cannot be understood.
+    /// A file of the benchmark or of the synthetic distribution does not parse.
     #[error("{path} cannot be read: {message}")]
     #[diagnostic(
         code(bench::file),
         help("it holds a list `suites` and a table `packages` of lists, as distro/sdk/sdk.toml does")
     )]
     Definition {
-        /// The file.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// What is wrong, and where.
+        /// Message of the parser.
         message: String,
     },
-    /// The Debian system lacks what it is booted with.
+    /// The Debian system lacks a file to boot from.
     #[error("the Debian system has no {what}")]
     #[diagnostic(
         code(bench::debian),
         help("see that bench/debian/packages.toml names a package with it")
     )]
     Missing {
-        /// What.
+        /// Kind of the missing file: `kernel` or `initramfs`.
         what: &'static str,
     },
-    /// A machine did not get as far as it should.
+    /// A machine did not reach a milestone in time.
     #[error("{system}: no {milestone} within {} s; the last lines of its console:{}", waited.as_secs(), lines(last))]
     #[diagnostic(code(bench::slow), help("the whole console: {console}"))]
     Slow {
-        /// Which of the two.
+        /// Name of the system.
         system: String,
-        /// What was waited for.
+        /// Name of the milestone.
         milestone: &'static str,
-        /// How long.
+        /// Time-out of the milestone.
         waited: Duration,
-        /// The last lines of the console.
+        /// Last lines of the console.
         last: Vec<String>,
-        /// A copy of the console's log.
+        /// Path of a copy of the console's log.
         console: Utf8PathBuf,
     },
     /// A file could not be read or written.
     #[error("{action} `{path}`")]
     #[diagnostic(code(bench::io))]
     Io {
-        /// What was being done.
+        /// Operation that failed, as `cannot read`.
         action: &'static str,
-        /// The file.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// What the system said.
+        /// Error of the operation.
         source: std::io::Error,
     },
     /// A distribution could not be planned.
@@ -85,7 +85,7 @@ pub enum BenchError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Repo(#[from] RepoError),
-    /// Debian could not be had.
+    /// Debian's packages could not be resolved, fetched or installed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sdk(#[from] SdkError),

@@ -1,8 +1,8 @@
 //! Time and memory of planning a synthetic distribution.
 //!
 //! Measured is what the engine does between rpmspec's answers and the first build: texts are parsed, the graph is made,
-//! every package is resolved and gets its key, images are solved, the rest is scheduled. Results are looked up in memory,
-//! so that no disk is measured.
+//! every package is resolved and gets its key, images are solved, the rest is scheduled. Results are looked up in
+//! memory, so that no disk is measured.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -23,10 +23,10 @@ use serde::Serialize;
 use crate::BenchError;
 use crate::synthetic::{SyntheticDistribution, SyntheticPackage};
 
-/// Folder that the packages pretend to be read from.
+/// Nominal folder of the packages, from which nothing is read.
 const FOLDER: &str = "/synthetic/distro/packages";
 
-/// A plan for everything, with every package built already: the one that is most work.
+/// Plan for all packages of a distribution, with all results present: the case with the most planning work.
 #[derive(Debug)]
 pub struct SyntheticPlan {
     /// The packages and their graph.
@@ -50,9 +50,9 @@ pub struct PlanReport {
     pub rpms: usize,
     /// Number of RPMs in all images together.
     pub installed: usize,
-    /// Packages that a package is built from, directly or not, in the middle of all packages.
+    /// Median number of packages that a package is built from, directly or not.
     pub median_below: usize,
-    /// The same of the package that has most.
+    /// Greatest number of packages that a package is built from, directly or not.
     pub most_below: usize,
     /// Seconds by stage.
     pub stages: Vec<(&'static str, f64)>,
@@ -118,7 +118,7 @@ impl SyntheticPlan {
         })
     }
 
-    /// The figures.
+    /// Computes the figures of the plan.
     pub fn report(&self) -> PlanReport {
         let graph = &self.distribution.graph;
         let mut below: Vec<usize> = graph.ids().map(|id| graph.below(id).len()).collect();
@@ -172,7 +172,7 @@ fn base() -> BuildBase {
     BuildBase::of_layers("/synthetic".into(), layers.into(), Arch::X86_64)
 }
 
-/// Results of all packages in memory, under whatever key.
+/// Results of all packages, in memory; the key is not compared.
 struct MemoryLookup<'a> {
     packages: Vec<&'a SyntheticPackage>,
 }

@@ -1,22 +1,22 @@
-//! A comparison as a picture: one bar for each system, made of what its boot is made of.
+//! Chart of a comparison, as SVG: one bar for each system, divided into the phases of its boot.
 
 use std::fmt::Write as _;
 
 use crate::{MILESTONES, Report};
 
 const WIDTH: f64 = 860.0;
-/// Where bars begin: the names are left of it.
+/// Left edge of the bars, in user units of the SVG; the systems' names stand to its left.
 const LEFT: f64 = 120.0;
 const RIGHT: f64 = 40.0;
 const TOP: f64 = 92.0;
 const BAR: f64 = 46.0;
 const GAP: f64 = 34.0;
-/// From dark to light, told apart by people who do not see colours as well.
+/// Fill colours of the phases.
 const COLOURS: [&str; MILESTONES.len()] = ["#1b2a3a", "#33658a", "#86bbd8", "#f6ae2d", "#f26419"];
-/// What happens before each milestone.
+/// Names of the phases; each ends with the milestone of the same index.
 const PHASES: [&str; MILESTONES.len()] = ["firmware", "loader", "kernel", "system and kubelet", "first pod"];
 
-/// The picture, as SVG without anything from elsewhere.
+/// Renders the chart as a self-contained SVG document, from the medians of all runs.
 pub fn svg(report: &Report) -> String {
     let longest = report
         .systems
@@ -98,7 +98,7 @@ fn text(svg: &mut String, x: f64, y: f64, anchor: &str, size: &str, words: &str)
     );
 }
 
-/// How many seconds are between two lines: a round number, so that there are about eight.
+/// Distance between two grid lines in seconds: the smallest round number that gives at most nine intervals.
 fn tick(longest: f64) -> f64 {
     [1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0]
         .into_iter()

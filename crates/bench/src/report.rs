@@ -1,4 +1,4 @@
-//! What a comparison came to: for scripts, for README.md, for people.
+//! Report of a comparison: serialized for scripts, as Markdown for README.md and the terminal.
 
 use std::fmt::Write as _;
 
@@ -7,47 +7,47 @@ use serde::Serialize;
 
 use crate::{MILESTONES, Summary, Times, summarize};
 
-/// What was measured of one system.
+/// Measurements of one system.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measured {
-    /// Its name.
+    /// Name of the system.
     pub name: String,
-    /// The release of its kernel.
+    /// Release of the kernel.
     pub kernel: String,
-    /// How many packages it has.
+    /// Number of installed packages.
     pub packages: usize,
     /// Seconds from power-on to each milestone, run by run.
     pub runs: Vec<Times>,
 }
 
-/// A comparison.
+/// Comparison of several systems.
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
-    /// The day, as 2026-11-25.
+    /// Date of the measurement, as 2026-11-25.
     pub date: String,
-    /// The machine on which it was made.
+    /// Description of the host on which the machines ran.
     pub host: String,
-    /// How the processors of the machines were run.
+    /// Accelerator of the machines, with the reason for its choice.
     pub accelerator: Option<Verdict>,
     /// Processors of each machine.
     pub vcpus: u32,
     /// Memory of each machine, in MiB.
     pub memory_mib: u32,
-    /// What the columns of `runs` are.
+    /// Names of the milestones: the columns of `runs`.
     pub milestones: [&'static str; MILESTONES.len()],
-    /// The systems: the first is the one that others are compared with.
+    /// Measured systems; the others are compared with the first.
     pub systems: Vec<Measured>,
 }
 
 impl Measured {
-    /// What its runs come to for one milestone.
+    /// Summarizes the runs for one milestone, an index into [`MILESTONES`].
     pub fn summary(&self, milestone: usize) -> Summary {
         summarize(self.runs.iter().map(|times| times[milestone]))
     }
 }
 
 impl Report {
-    /// How the machines were run, in a few words.
+    /// Describes the measurement in one line: shape of the machines, accelerator, host, number of runs, date.
     pub fn setting(&self) -> String {
         let accelerator = match &self.accelerator {
             Some(verdict) => verdict.accelerator.to_string(),
@@ -60,7 +60,7 @@ impl Report {
         )
     }
 
-    /// A table for people and for README.md.
+    /// Renders the comparison as a Markdown table, with medians and ranges in seconds.
     pub fn markdown(&self) -> String {
         let mut text = String::from("| seconds from power-on to |");
         for system in &self.systems {
@@ -92,14 +92,14 @@ impl Report {
     }
 }
 
-/// The day, as 2026-11-25.
+/// Date of today (UTC), as 2026-11-25.
 pub fn today() -> String {
     time::OffsetDateTime::from(std::time::SystemTime::now())
         .date()
         .to_string()
 }
 
-/// A report for tests: what it says was never measured.
+/// Example of a report for tests, with invented figures.
 #[cfg(test)]
 pub(crate) fn example() -> Report {
     use basalt_machine::Accelerator;

@@ -1,19 +1,19 @@
-//! What several runs come to.
+//! Summary statistics of several runs.
 
 use serde::Serialize;
 
-/// The middle and the ends of what was measured.
+/// Median and range of measured values.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Summary {
-    /// Half of the runs were quicker.
+    /// Median; for an even number of values, the mean of the middle two.
     pub median: f64,
-    /// The quickest.
+    /// Smallest value.
     pub least: f64,
-    /// The slowest.
+    /// Largest value.
     pub most: f64,
 }
 
-/// Sums runs up; all zero when there is none.
+/// Summarizes values; all zero when there are none.
 pub fn summarize(values: impl IntoIterator<Item = f64>) -> Summary {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);

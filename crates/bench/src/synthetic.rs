@@ -1,8 +1,8 @@
 //! Synthetic distributions: packages as large distributions have them, made from a seed.
 //!
-//! The first packages are asked for most, as compilers and C libraries are; each package asks for earlier ones only, by
-//! name, by `pkgconfig(...)` or by a capability that two packages provide. What a package was built to has the provides
-//! and requires that rpmbuild finds by itself: sonames, pkg-config modules, an interpreter's path.
+//! The first packages are required most, as compilers and C libraries are; each package requires earlier ones only, by
+//! name, by `pkgconfig(...)` or by a capability that two packages provide. The built RPMs have the provides and
+//! requires that rpmbuild finds by itself: sonames, pkg-config modules, an interpreter's path.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,25 +15,25 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
-/// BuildRequires of a package, besides those that all have.
+/// Number of BuildRequires of a package, besides those that all have.
 const BUILD_REQUIRES: usize = 5;
-/// One of so many packages provides a capability that another one provides, too.
+/// Distance between packages, by index, that provide a capability together with another package.
 const VIRTUAL_EVERY: usize = 25;
-/// Path that packages with scripts require.
+/// Interpreter that packages with scripts require.
 const SHELL: &str = "/bin/sh";
-/// The compiler, which every other package asks for.
+/// Name of the compiler's package, which every other package requires.
 const COMPILER: &str = "synthetic-gcc";
 
-/// A package before it is planned: texts, as a checkout and rpmspec give them.
+/// Texts of a package before planning, as a checkout and rpmspec give them.
 #[derive(Debug, Clone)]
 pub struct SyntheticPackage {
     /// Name of the package and of its folder.
     pub name: String,
     /// Files of its folder, by name: the spec and `sources.toml`.
     pub files: Vec<(String, Vec<u8>)>,
-    /// Answer of rpmspec about the source package.
+    /// Output of rpmspec on the source package.
     pub source: String,
-    /// Answer of rpmspec about the packages that it makes.
+    /// Output of rpmspec on the binary packages.
     pub binaries: String,
     /// Metadata of the RPMs that it was built to: a list of [`Rpm`] in JSON, as the store keeps it.
     pub built: Vec<u8>,
@@ -42,16 +42,16 @@ pub struct SyntheticPackage {
 /// A distribution of synthetic packages.
 #[derive(Debug, Clone)]
 pub struct SyntheticDistribution {
-    /// The packages; each needs only such as stand before it.
+    /// Packages, each of which requires only earlier ones.
     pub packages: Vec<SyntheticPackage>,
     /// Text of `resources.toml`.
     pub resources: String,
-    /// What images install, by the names of the images.
+    /// Names of the packages that an image installs, by the name of the image.
     pub images: BTreeMap<String, Vec<String>>,
 }
 
 impl SyntheticDistribution {
-    /// A distribution of so many packages; the same for the same seed.
+    /// Generates a distribution of `count` packages; the same seed gives the same distribution.
     pub fn new(count: usize, seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let packages: Vec<_> = (0..count)
@@ -79,7 +79,7 @@ impl SyntheticDistribution {
     }
 }
 
-/// A package that is put together.
+/// Package under construction.
 struct Draft {
     index: usize,
     name: String,
@@ -113,13 +113,13 @@ fn pkgconfig(index: usize) -> String {
     format!("pkgconfig({})", name(index))
 }
 
-/// Capability of a pair of packages; both provide it.
+/// Capability that a package shares with another one; `None` for most packages.
 fn shared(index: usize) -> Option<String> {
     let is_one_of_two = index > 0 && index.is_multiple_of(VIRTUAL_EVERY);
     is_one_of_two.then(|| format!("synthetic-service({})", index / VIRTUAL_EVERY / 2))
 }
 
-/// The first of the two packages that share a capability: what a capability is taken to mean before anything is built.
+/// Index of the first of the two packages that share a capability: its provider before anything is built.
 fn first_provider(index: usize) -> usize {
     (index / VIRTUAL_EVERY / 2 * 2).max(1) * VIRTUAL_EVERY
 }
@@ -298,7 +298,7 @@ impl Draft {
     }
 }
 
-/// Capabilities that rpmbuild finds in files by itself, so that no spec names them.
+/// Checks for a capability that rpmbuild finds in files by itself, so that no spec names it.
 fn is_found(name: &str) -> bool {
     name.contains(".so.") || name.starts_with('/') || name.starts_with("pkgconfig(")
 }

@@ -1,4 +1,4 @@
-//! A small client of the API server: enough to see how far a cluster has come.
+//! Client of the Kubernetes API server, for reading its readiness and its objects.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsPr
 use crate::ClusterError;
 use crate::pki::{Authority, Pki};
 
-/// How long one answer may take.
+/// Time-out of one request.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 /// A client of the API server.
@@ -21,7 +21,7 @@ pub struct Api {
 }
 
 impl Api {
-    /// A client with one of the cluster's certificates.
+    /// Makes a client that presents the certificate of `user` to the API server.
     ///
     /// # Errors
     /// When the certificate cannot be read.
@@ -59,15 +59,15 @@ impl Api {
         })
     }
 
-    /// Whether the API server says that it is ready.
+    /// Checks the readiness of the API server (`/readyz`).
     pub fn is_ready(&self) -> bool {
         self.agent.get(format!("{}/readyz", self.server)).call().is_ok()
     }
 
-    /// An object or a list of objects.
+    /// Reads an object, or a list of objects, by its path in the API.
     ///
     /// # Errors
-    /// When the API server does not answer, or has no such object.
+    /// When the API server does not answer, or answers with an error.
     pub fn get(&self, path: &str) -> Result<Value, ClusterError> {
         let url = format!("{}{path}", self.server);
         self.agent
@@ -80,7 +80,7 @@ impl Api {
             })
     }
 
-    /// Like [`Api::get`], with nothing for what is not there yet.
+    /// Reads an object as [`Api::get`] does; `None` when it does not exist (HTTP status 404).
     ///
     /// # Errors
     /// When the API server does not answer.
@@ -92,7 +92,7 @@ impl Api {
     }
 }
 
-/// Asks a web server without encryption, and takes whatever it says.
+/// Sends a GET request over plain HTTP; returns status and body, whatever the status.
 pub(crate) fn page(url: &str) -> Result<(u16, String), ureq::Error> {
     let agent: Agent = Agent::config_builder()
         .proxy(None)

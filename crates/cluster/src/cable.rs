@@ -1,8 +1,9 @@
-//! How nodes are connected where no tap devices can be made, because this user may not open /dev/net/tun or there is
-//! none: each has a pair of virtual cards, one of them on the bridge. Frames are carried between the other one and the
-//! socket that QEMU sends and takes frames by.
+//! Network connection of nodes where tap devices cannot be made, because this user may not open /dev/net/tun or it does
+//! not exist. Each node has a veth pair: one end is on the bridge, and frames are relayed between the other end and
+//! QEMU's stream socket.
 //!
-//! The kernel leaves the checksums of what it sends itself to the card. The card being us, we put them in.
+//! The kernel leaves the checksums of the frames that it sends to the network card (checksum offloading); the relay
+//! computes them.
 
 use std::fs::File;
 use std::io::{self, BufReader, Read as _, Write as _};
@@ -16,12 +17,13 @@ use nix::sys::socket::{AddressFamily, SockFlag, SockProtocol, SockType, bind, so
 
 use crate::ClusterError;
 
-/// The largest frame that the kernel gives out, and the length that QEMU wants before each.
+/// Largest frame that the kernel delivers, in bytes. On QEMU's socket the length precedes each frame: 4 bytes,
+/// big-endian.
 const LARGEST: usize = 1 << 16;
-/// How many bytes of frames the kernel keeps for us while we are busy. It may give less.
+/// Requested size of the card's receive buffer, in bytes. The kernel may grant less.
 const WAITING: usize = 4 << 20;
 
-/// Carries frames between a card and whoever connects to the socket, until the process ends.
+/// Relays frames between a card and the clients of a Unix socket, until the process ends.
 pub(crate) fn carry(card: &str, path: &Utf8Path) -> Result<(), ClusterError> {
     let failed = || ClusterError::file(format!("connect the card {card}"));
     let card = Arc::new(open(card).map_err(failed())?);
@@ -31,7 +33,7 @@ pub(crate) fn carry(card: &str, path: &Utf8Path) -> Result<(), ClusterError> {
             let card = Arc::clone(&card);
             let Ok(sends) = machine.try_clone() else { continue };
             let takes = Arc::clone(&card);
-            // Each ends when QEMU does, which is all there is to say.
+            // The thread ends when QEMU closes the connection; its error needs no report.
             std::thread::spawn(move || drop(from_machine(sends, &card)));
             std::thread::spawn(move || drop(to_machine(&takes, machine)));
         }
@@ -39,7 +41,7 @@ pub(crate) fn carry(card: &str, path: &Utf8Path) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// The frames of a card, each as one read or write.
+/// Opens a packet socket on a card: each read or write is one frame.
 fn open(name: &str) -> io::Result<File> {
     let cards = nix::ifaddrs::getifaddrs()?;
     let address = cards
@@ -85,7 +87,8 @@ fn from_machine(machine: UnixStream, mut card: &File) -> io::Result<()> {
     }
 }
 
-/// Puts the checksum of TCP or UDP over IPv4 into a frame, whatever was there.
+/// Computes the checksum of a TCP or UDP segment over IPv4 and writes it into the frame; leaves other frames as they
+/// are.
 fn finish(frame: &mut [u8]) {
     let Some((ethernet, packet)) = frame.split_at_mut_checked(14) else {
         return;
@@ -126,7 +129,7 @@ fn finish(frame: &mut [u8]) {
 mod tests {
     use super::*;
 
-    /// A frame with an IPv4 packet.
+    /// Builds an Ethernet frame with an IPv4 packet.
     fn frame(protocol: u8, segment: &[u8]) -> Vec<u8> {
         let mut frame = vec![0; 12];
         frame.extend([8, 0, 0x45, 0]);

@@ -1,4 +1,4 @@
-//! A cluster as the command line sees it.
+//! Operations on a local cluster: start, stop, status, logs, kubectl.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant, SystemTime};
@@ -20,51 +20,51 @@ use crate::plan::{Inputs, Plan, Size, check_path};
 use crate::up::{self, UpReport};
 use crate::{ClusterError, Layout};
 
-/// How long machines may take to shut down by themselves: nothing that they would save outlives them, and their
-/// network leads nowhere where somebody could miss them. So the plug is pulled.
+/// Time for machines to shut down by themselves. Zero, because nothing that they would save outlives them, and no other
+/// host notices their end.
 const GRACE: Duration = Duration::ZERO;
-/// How long a supervisor may take to end once nothing keeps it.
+/// Time-out for the end of a supervisor that was asked to stop or that no process holds.
 const ENDING: Duration = Duration::from_secs(10);
 
-/// The one local cluster in a folder, running or not.
+/// Local cluster in a folder, running or not.
 #[derive(Debug, Clone)]
 pub struct Cluster {
     layout: Layout,
 }
 
-/// How a cluster is.
+/// Status of a running cluster.
 #[derive(Debug, Clone, Serialize)]
 pub struct Status {
-    /// The process id of its supervisor.
+    /// Process id of the supervisor.
     pub supervisor: String,
-    /// The API server's address on the host.
+    /// URL of the API server on the host.
     pub endpoint: String,
-    /// The kubeconfig of its administrator.
+    /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
-    /// How long it has been there, in seconds.
+    /// Age of the cluster, in seconds.
     pub seconds: u64,
-    /// How the machines' processors are run.
+    /// Accelerator of the machines, with the reason for its choice.
     pub accelerator: Option<Verdict>,
-    /// The parts of the control plane.
+    /// Components of the control plane.
     pub components: Vec<ComponentReport>,
-    /// The nodes.
+    /// Nodes of the cluster.
     pub nodes: Vec<NodeStatus>,
-    /// The pods; nothing when the API server did not answer.
+    /// Pods of all namespaces; `None` when the API server did not answer.
     pub pods: Option<Vec<Pod>>,
 }
 
-/// How a node is.
+/// Status of a node.
 #[derive(Debug, Clone, Serialize)]
 pub struct NodeStatus {
-    /// Its machine.
+    /// State of the node's machine.
     #[serde(flatten)]
     pub machine: MachineReport,
-    /// Whether the cluster calls it Ready; nothing when it has not registered.
+    /// Condition Ready of the node; `None` when it has not registered.
     pub ready: Option<bool>,
 }
 
 impl Cluster {
-    /// The cluster in a folder. Nothing is made or changed.
+    /// Opens the cluster in a folder, running or not. Nothing is made or changed.
     ///
     /// # Errors
     /// When the folder's path is too long for what is in it.
@@ -76,14 +76,13 @@ impl Cluster {
         })
     }
 
-    /// Where its files are.
+    /// Paths of the cluster's files.
     pub fn layout(&self) -> &Layout {
         &self.layout
     }
 
-    /// Starts the cluster, and returns when its web server has answered; a cluster without nodes, when its control plane
-    /// has the objects that every cluster begins with. When that fails, or is interrupted, nothing
-    /// runs any more; after a failure the logs are still there.
+    /// Starts the cluster, and returns when its web server has answered; without nodes, when the initial objects are
+    /// applied. After a failure or an interruption no process is left; after a failure the logs are kept.
     ///
     /// # Errors
     /// See [`ClusterError`].
@@ -113,7 +112,7 @@ impl Cluster {
         result
     }
 
-    /// Ends the cluster and removes all of its files. Says whether there was one.
+    /// Stops the cluster and removes all of its files; `false` when there was none.
     ///
     /// # Errors
     /// When a file cannot be removed.
@@ -133,10 +132,10 @@ impl Cluster {
         Ok(was_running || removed)
     }
 
-    /// How the cluster is; nothing when none is running.
+    /// Reads the status of the cluster; `None` when it is not running.
     ///
     /// # Errors
-    /// When its supervisor does not answer, or its certificates are not what they have to be.
+    /// When the supervisor does not answer, or a certificate is invalid.
     pub fn status(&self) -> Result<Option<Status>, ClusterError> {
         let (Some(plan), true) = (Plan::read(&self.layout)?, lock::is_held(&self.layout.supervisor_lock())) else {
             return Ok(None);
@@ -145,7 +144,7 @@ impl Cluster {
         let pki = Pki::new(self.layout.pki());
         pki::check(&pki, SystemTime::now())?;
         let api = Api::new(&pki, pki::ADMIN, plan.host_endpoint())?;
-        // A cluster whose API server does not answer still has a status; this is then a part of it.
+        // An API server that does not answer is part of the status, not an error.
         let registered = api
             .get("/api/v1/nodes")
             .map(|list| observe::nodes(&list))
@@ -176,10 +175,10 @@ impl Cluster {
         }))
     }
 
-    /// The kubeconfig of the running cluster's administrator.
+    /// Returns the path of the administrator's kubeconfig of the running cluster.
     ///
     /// # Errors
-    /// When no cluster is running, or its certificates are not what they have to be.
+    /// When no cluster is running, or a certificate is invalid.
     pub fn kubeconfig(&self) -> Result<Utf8PathBuf, ClusterError> {
         if !lock::is_held(&self.layout.supervisor_lock()) {
             return Err(ClusterError::Stopped);
@@ -188,7 +187,8 @@ impl Cluster {
         Ok(self.layout.kubeconfig(pki::ADMIN))
     }
 
-    /// kubectl, from Basalt's packages, for the running cluster. It runs on the host, where the user's files are.
+    /// Makes a command that runs kubectl, from Basalt's packages, on the running cluster. It runs on the host, where
+    /// the user's files are.
     ///
     /// # Errors
     /// As [`Cluster::kubeconfig`].
@@ -200,7 +200,7 @@ impl Cluster {
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
     }
 
-    /// Starts one more node.
+    /// Starts one more node and returns its name.
     ///
     /// # Errors
     /// When no cluster is running, or the machine cannot be started.
@@ -213,15 +213,16 @@ impl Cluster {
         }
     }
 
-    /// Asks a web server inside the cluster, by the address of a Service or a node.
+    /// Sends an HTTP request to a web server inside the cluster, by the address of a Service or a node. Returns the
+    /// status and the body.
     ///
     /// # Errors
-    /// When no cluster is running, or nobody answers.
+    /// When no cluster is running, or the server does not answer.
     pub fn ask(&self, address: Ipv4Addr, port: u16, path: &str) -> Result<(u16, String), ClusterError> {
         up::ask(&mut Control::connect(&self.layout)?, address, port, path)
     }
 
-    /// The logs that there are: of the control plane's parts, of the supervisor, and the consoles of the nodes.
+    /// Lists the existing logs, by name: components of the control plane, supervisor, consoles of the nodes.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -242,10 +243,10 @@ impl Cluster {
         Ok(logs)
     }
 
-    /// The log of one of them.
+    /// Returns the path of one log, by its name.
     ///
     /// # Errors
-    /// [`ClusterError::NoLog`], which names those that there are.
+    /// [`ClusterError::NoLog`], with the existing names; [`ClusterError::Stopped`] when there are no logs at all.
     pub fn log(&self, name: &str) -> Result<Utf8PathBuf, ClusterError> {
         let logs = self.logs()?;
         if logs.is_empty() {
@@ -268,7 +269,7 @@ impl Cluster {
         })
     }
 
-    /// An earlier `up` may have been killed just now: its supervisor ends by itself.
+    /// Waits for the supervisor of an `up` that was killed, which ends by itself; an error when it keeps running.
     fn await_supervisor_end(&self, inputs: &Inputs, size: Size) -> Result<(), ClusterError> {
         let path = self.layout.supervisor_lock();
         let released = Control::connect(&self.layout)
@@ -289,14 +290,14 @@ impl Cluster {
         Ok(())
     }
 
-    /// Asks the supervisor to end everything, and makes sure that it does.
+    /// Asks the supervisor to stop everything, and kills it when it does not end in time.
     fn end_supervisor(&self, grace: Duration) -> Result<(), ClusterError> {
         let path = self.layout.supervisor_lock();
         if !lock::is_held(&path) {
             return Ok(());
         }
         if let Ok(mut control) = Control::connect(&self.layout) {
-            // Whether it could answer before it ended does not matter: the lock tells.
+            // The answer is not needed: the lock shows the end of the supervisor.
             drop(control.order(&Order::Stop {
                 grace_seconds: grace.as_secs(),
             }));
@@ -304,7 +305,7 @@ impl Cluster {
         let began = Instant::now();
         while lock::is_held(&path) {
             if began.elapsed() > ENDING {
-                // Nobody else can have taken the lock, so that the process id in it is the supervisor's.
+                // Only the supervisor takes this lock, so that the process id in it is the supervisor's.
                 let id = lock::holder(&path).parse().ok().and_then(Pid::from_raw);
                 if let Some(id) = id {
                     let _ = kill_process(id, Signal::KILL);
@@ -317,7 +318,7 @@ impl Cluster {
         Ok(())
     }
 
-    /// Removes all files but those to `keep` and the lock that we hold. Says whether there were any.
+    /// Removes all files but those to `keep` and the held lock; `true` when there were any.
     fn clear(&self, keep: &[&Utf8Path]) -> Result<bool, ClusterError> {
         let mut removed = false;
         for path in entries(self.layout.root())? {
@@ -336,13 +337,14 @@ impl Cluster {
         Ok(removed)
     }
 
-    /// Removes the folder with the lock in it. Whoever waits for the lock sees that it is not the one in the folder.
+    /// Removes the folder with the lock in it. A process that waits for the lock notices that its file is not the one
+    /// in the folder.
     fn remove_folder(&self) -> Result<(), ClusterError> {
         fs_err::remove_dir_all(self.layout.root()).map_err(ClusterError::file("remove the cluster's folder"))
     }
 }
 
-/// kubectl without a kubeconfig.
+/// Command that runs kubectl, without a kubeconfig.
 pub(crate) fn kubectl(layout: &Layout, plan: &Plan) -> Command {
     Command::new(plan.program("kubectl")).env("KUBECACHEDIR", layout.root().join("kubectl"))
 }

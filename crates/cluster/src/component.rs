@@ -1,5 +1,4 @@
-//! The programs of the control plane: one table of what they are called with, what they may see, and how to tell that
-//! they are ready.
+//! Components of the control plane: one table of their programs, arguments, visible files and readiness probes.
 
 use std::net::{Ipv4Addr, SocketAddr};
 
@@ -13,7 +12,7 @@ use crate::topology::{
     API_PORT, CONTROL_PLANE, DOMAIN, KUBERNETES_SERVICE, POD_NETWORK, REGISTRY_PORT, SERVICE_NETWORK,
 };
 
-/// The programs that the control plane's tree has to hold.
+/// Programs that the control plane's tree must have in `usr/bin`.
 pub const PROGRAMS: &[&str] = &[
     "etcd",
     "kube-apiserver",
@@ -23,53 +22,53 @@ pub const PROGRAMS: &[&str] = &[
     "kubectl",
 ];
 
-/// The API server's name in the table.
+/// Name of the API server in the table.
 pub const API_SERVER: &str = "kube-apiserver";
-/// The port of etcd. Nothing but the namespace's own loopback device leads to it, which only the control plane shares;
-/// so it speaks without TLS.
+/// Client port of etcd. It is bound to the namespace's loopback device, which only the control plane shares, and
+/// therefore speaks plain HTTP.
 const ETCD_PORT: u16 = 2379;
 const CONTROLLER_MANAGER_PORT: u16 = 10257;
 const SCHEDULER_PORT: u16 = 10259;
 
-/// What all programs of the control plane find in their environment.
+/// Environment of all programs of the control plane.
 const ENVIRONMENT: &[(&str, &str)] = &[
     ("PATH", "/usr/bin"),
-    // They are small beside this machine's memory, and collecting garbage takes time from the nodes' processors.
+    // Their heaps are small beside the host's memory, and garbage collection takes time from the nodes' processors.
     ("GOGC", "400"),
     // The registry would send traces to a collector that is not there.
     ("OTEL_TRACES_EXPORTER", "none"),
 ];
 
-/// How to tell that a component is ready.
+/// Readiness probe of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Probe {
-    /// It answers connections.
+    /// Ready when the address accepts a TCP connection.
     Connect(SocketAddr),
-    /// It is the API server, and says so.
+    /// Ready when the API server's `/readyz` says so.
     ApiServer,
 }
 
-/// A program that the supervisor keeps running.
+/// Program of the control plane that the supervisor keeps running.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Component {
-    /// Its name, which its log has too.
+    /// Name of the component and of its log.
     pub name: &'static str,
-    /// Its program, in the control plane's tree.
+    /// File name of the program in the control plane's tree.
     pub program: &'static str,
-    /// What it is called with.
+    /// Command-line arguments of the program.
     pub arguments: Vec<String>,
-    /// Files and folders of the host that it reads.
+    /// Files and folders of the host that the program reads.
     pub reads: Vec<Utf8PathBuf>,
-    /// Folders of the host that it writes to.
+    /// Folders of the host that the program writes to.
     pub writes: Vec<Utf8PathBuf>,
-    /// The component that has to be ready before it is started.
+    /// Name of the component that must be ready before this one is started.
     pub after: Option<&'static str>,
-    /// How to tell that it is ready.
+    /// Readiness probe of the component.
     pub probe: Probe,
 }
 
 impl Component {
-    /// The command that runs it, in a sandbox with the control plane's tree and the network of the cluster.
+    /// Command that runs the component, in a sandbox with the control plane's tree and the network of the cluster.
     pub(crate) fn command(&self, plan: &Plan) -> basalt_process::Command {
         let root = Root {
             layers: vec![plan.inputs.control_plane.clone()],
@@ -93,7 +92,7 @@ fn local(port: u16) -> SocketAddr {
     (Ipv4Addr::LOCALHOST, port).into()
 }
 
-/// All components, in the order in which they are listed for people.
+/// Lists all components; each stands after the one that it waits for.
 pub fn all(layout: &Layout, plan: &Plan) -> Vec<Component> {
     let pki = Pki::new(layout.pki());
     vec![
@@ -149,8 +148,8 @@ fn api_server(pki: &Pki) -> Component {
             format!("--client-ca-file={authority}"),
             format!("--tls-cert-file={}", pki.certificate(pki::API_SERVER)),
             format!("--tls-private-key-file={}", pki.key(pki::API_SERVER)),
-            // Kubelets serve with certificates that they signed themselves: the bridge between them and us carries
-            // nothing but this cluster, so that nobody is there to be mistaken for them.
+            // Kubelets serve with self-signed certificates, which are not verified: only this cluster's nodes are on
+            // the bridge.
             format!("--kubelet-client-certificate={}", pki.certificate(pki::KUBELET_CLIENT)),
             format!("--kubelet-client-key={}", pki.key(pki::KUBELET_CLIENT)),
             "--kubelet-preferred-address-types=InternalIP".into(),
@@ -221,8 +220,8 @@ fn scheduler(layout: &Layout) -> Component {
     }
 }
 
-/// What the controller manager and the scheduler have in common. There is one of each, so that nobody needs to elect
-/// a leader.
+/// Arguments that the controller manager and the scheduler have in common. There is one instance of each, so that
+/// leader election is off.
 fn as_user(kubeconfig: &Utf8PathBuf) -> Vec<String> {
     vec![
         format!("--kubeconfig={kubeconfig}"),
@@ -246,7 +245,7 @@ fn registry(layout: &Layout, plan: &Plan) -> Component {
     }
 }
 
-/// The registry's configuration: it serves what is there, and takes nothing.
+/// Renders the registry's configuration: read-only access to the stored images.
 pub fn registry_config(plan: &Plan) -> String {
     let config = serde_json::json!({
         "version": 0.1,
@@ -261,7 +260,7 @@ pub fn registry_config(plan: &Plan) -> String {
     format!("{config:#}\n")
 }
 
-/// The first address of the Services is the API server's: what its certificate says has to be true.
+/// The API server's certificate names the first address of the Service network, which Kubernetes gives to its Service.
 const _: () = assert!(KUBERNETES_SERVICE.octets()[3] == 1);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What is said over the supervisor's socket: one JSON object per line, an order and its answer.
+//! Protocol of the supervisor's control socket: one JSON object per line, an order and its answer.
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -13,131 +13,131 @@ use crate::ClusterError;
 use crate::layout::Layout;
 use crate::topology::NodeNumber;
 
-/// How long an answer may take. Stopping takes the longest.
+/// Time-out of an answer. Stopping takes the longest.
 const PATIENCE: Duration = Duration::from_secs(90);
 
-/// What the supervisor is asked to do.
+/// Order to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "order", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Order {
-    /// Tell how everything is.
+    /// Report the state of all components and machines.
     Status,
-    /// From now on, end everything when this connection ends.
+    /// End the cluster when this connection closes.
     Hold,
-    /// No longer do so: the cluster outlives whoever started it.
+    /// Cancel `Hold`: the cluster outlives the process that started it.
     Release,
-    /// End everything. The answer comes when the machines are off.
+    /// End the cluster. The answer comes when the machines are off.
     Stop {
-        /// How long the machines may take to shut down by themselves.
+        /// Time for the machines to shut down by themselves, in seconds.
         grace_seconds: u64,
     },
     /// Start one more node.
     AddNode {
-        /// In what its machine differs from those of the plan.
+        /// Differences of the node's machine from those of the plan.
         #[serde(default, skip_serializing_if = "Variant::is_plain")]
         variant: Variant,
     },
-    /// Ask a web server inside the cluster.
+    /// Send an HTTP request to a web server inside the cluster.
     Ask {
-        /// The address of a Service, a pod or a node.
+        /// Address of a Service, a pod or a node.
         address: Ipv4Addr,
-        /// The port.
+        /// TCP port of the server.
         port: u16,
-        /// The path, with its slash.
+        /// Path of the request, with its leading slash.
         path: String,
     },
 }
 
-/// In what the machine of one node differs from those of the plan: for comparisons.
+/// Differences of one node's machine from those of the plan, for comparisons.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variant {
-    /// Another raw disk image than the plan's.
+    /// Raw disk image in place of the plan's image.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<Utf8PathBuf>,
-    /// More words for its kernel, where systemd-stub starts it.
+    /// Additional kernel arguments, where systemd-stub starts the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_arguments: Vec<String>,
 }
 
 impl Variant {
-    /// Whether it differs in nothing.
+    /// Checks that nothing differs from the plan.
     pub fn is_plain(&self) -> bool {
         *self == Self::default()
     }
 }
 
-/// What the supervisor says.
+/// Answer of the supervisor to an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
 pub enum Answer {
-    /// It was done.
+    /// The order was carried out.
     Done,
-    /// How everything is.
+    /// State of all components and machines.
     Status(Report),
-    /// The number of the new node.
+    /// A node was started.
     Node {
-        /// Its number.
+        /// Number of the new node.
         number: NodeNumber,
     },
-    /// What the web server said.
+    /// Response of the web server.
     Page {
-        /// The HTTP status.
+        /// HTTP status code.
         status: u16,
-        /// The text.
+        /// Body of the response, as text.
         body: String,
     },
-    /// It was not done.
+    /// The order was not carried out.
     Refused {
-        /// Why.
+        /// Reason for the refusal.
         reason: String,
     },
 }
 
-/// How everything is.
+/// State of all components and machines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// When the supervisor began, in milliseconds since 1970.
+    /// Start of the supervisor, in milliseconds since the Unix epoch.
     pub began: u64,
-    /// How the machines' processors are run, and why so.
+    /// Accelerator of the machines, with the reason for its choice.
     pub accelerator: Option<basalt_machine::Verdict>,
-    /// The parts of the control plane.
+    /// Components of the control plane.
     pub components: Vec<ComponentReport>,
-    /// The nodes' machines.
+    /// Machines of the nodes.
     pub machines: Vec<MachineReport>,
 }
 
-/// How a part of the control plane is.
+/// State of one component of the control plane.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct ComponentReport {
-    /// Its name.
+    /// Name of the component.
     pub name: String,
-    /// What it is doing.
+    /// Phase of the component's life.
     pub state: ComponentState,
-    /// How often it was started again.
+    /// Number of restarts.
     pub restarts: u32,
-    /// How long after the supervisor's beginning it was first ready, in milliseconds.
+    /// Time from the start of the supervisor to the component's first readiness, in milliseconds.
     pub ready_after: Option<u64>,
 }
 
-/// What a part of the control plane is doing.
+/// Phase of a component's life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ComponentState {
-    /// It waits for another part.
+    /// Not started: the component that it depends on is not ready.
     Waiting,
-    /// It was started.
+    /// Started, but not ready yet.
     Starting,
-    /// It works.
+    /// Running; its readiness probe has succeeded.
     Ready,
-    /// It ended, and will be started again.
+    /// Ended, with a restart to come.
     Ended {
-        /// How.
+        /// Exit status, as `exit status: 1` or `signal: 9 (SIGKILL)`.
         status: String,
     },
-    /// It ended too often.
+    /// Ended too often; not restarted any more.
     Failed {
-        /// How.
+        /// Exit status of the last run.
         status: String,
     },
 }
@@ -154,32 +154,32 @@ impl fmt::Display for ComponentState {
     }
 }
 
-/// How a node's machine is.
+/// State of one node's machine.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct MachineReport {
-    /// The node.
+    /// Number of the node.
     pub node: NodeNumber,
-    /// Its name.
+    /// Name of the node.
     pub name: String,
-    /// Its address.
+    /// Address of the node on the bridge.
     pub address: Ipv4Addr,
-    /// What it is doing.
+    /// Phase of the machine's life.
     pub state: MachineState,
-    /// When it was switched on, in milliseconds after the supervisor's beginning.
+    /// Time of power-on, in milliseconds after the start of the supervisor.
     pub power_on: Option<u64>,
 }
 
-/// What a machine is doing.
+/// Phase of a machine's life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineState {
-    /// It is about to be switched on.
+    /// Not switched on yet.
     Off,
-    /// It runs.
+    /// Running.
     Running,
-    /// It ended, or could not be started.
+    /// Ended, or failed to start.
     Ended {
-        /// Why.
+        /// Reason of the end, with its causes.
         reason: String,
     },
 }
@@ -194,17 +194,17 @@ impl fmt::Display for MachineState {
     }
 }
 
-/// A connection to the supervisor.
+/// Connection to the supervisor's control socket.
 #[derive(Debug)]
 pub struct Control {
     stream: BufReader<UnixStream>,
 }
 
 impl Control {
-    /// Connects, if there is a supervisor.
+    /// Connects to the supervisor of a cluster.
     ///
     /// # Errors
-    /// [`ClusterError::Stopped`] when there is none.
+    /// [`ClusterError::Stopped`] when no supervisor is running.
     pub fn connect(layout: &Layout) -> Result<Self, ClusterError> {
         let stream = UnixStream::connect(layout.control_socket()).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound | std::io::ErrorKind::ConnectionRefused => ClusterError::Stopped,
@@ -218,10 +218,10 @@ impl Control {
         })
     }
 
-    /// Gives an order and waits for the answer.
+    /// Sends an order and waits for the answer.
     ///
     /// # Errors
-    /// When the supervisor went away, or refused.
+    /// When the connection breaks, no answer comes in time, or the supervisor refuses.
     pub fn order(&mut self, order: &Order) -> Result<Answer, ClusterError> {
         let talk = |stream: &mut BufReader<UnixStream>| -> std::io::Result<Answer> {
             let mut line = serde_json::to_string(order)?;
@@ -239,7 +239,7 @@ impl Control {
         }
     }
 
-    /// Asks how everything is.
+    /// Asks for the state of all components and machines.
     ///
     /// # Errors
     /// As [`Control::order`].

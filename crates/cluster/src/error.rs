@@ -1,4 +1,4 @@
-//! What can go wrong with a cluster.
+//! Errors of local clusters.
 
 use std::time::Duration;
 
@@ -9,19 +9,19 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// A cluster could not be started, asked, or stopped.
+/// Failure to start, query or stop a cluster.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ClusterError {
     /// A file could not be read or written.
     #[error("could not {action}")]
     #[diagnostic(code(cluster::file))]
     File {
-        /// What was being done.
+        /// Operation that failed, as `read the cluster's plan`.
         action: String,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// There is one already.
+    /// A cluster is running already.
     #[error("a cluster is running already (process {supervisor}){}", unlike(differences))]
     #[diagnostic(
         code(cluster::running),
@@ -30,154 +30,154 @@ pub enum ClusterError {
         )
     )]
     Running {
-        /// Its supervisor's process id.
+        /// Process id of the supervisor.
         supervisor: String,
-        /// In what it differs from the one that was asked for; nothing when they are alike.
+        /// Differences between the running and the requested cluster, in words; empty when they are alike.
         differences: Vec<String>,
     },
-    /// Somebody is starting or stopping it at this moment.
+    /// Another process is starting or stopping the cluster.
     #[error("another `basalt` (process {holder}) is starting or stopping the cluster at this moment")]
     #[diagnostic(
         code(cluster::busy),
         help("wait for it to end, or stop it with Ctrl-C where it runs")
     )]
     Busy {
-        /// Its process id.
+        /// Process id of the lock's holder.
         holder: String,
     },
-    /// There is none.
+    /// No cluster is running.
     #[error("no cluster is running")]
     #[diagnostic(code(cluster::stopped), help("`./basalt up` starts one"))]
     Stopped,
-    /// The folder's path does not leave room for sockets.
+    /// The folder's path is too long for the addresses of sockets in it.
     #[error("the path of the cluster's folder is too long for the sockets in it: {path}")]
     #[diagnostic(
         code(cluster::path),
         help("keep the store somewhere shorter: set BASALT_STORE, for instance to /var/tmp/basalt")
     )]
     LongPath {
-        /// The folder.
+        /// Path of the cluster's folder.
         path: Utf8PathBuf,
     },
-    /// So many nodes cannot be had.
+    /// Too many nodes were requested.
     #[error("a local cluster cannot have {asked} nodes")]
     #[diagnostic(code(cluster::nodes), help("choose from 1 to {most}"))]
     Nodes {
-        /// How many were asked for.
+        /// Requested number of nodes.
         asked: u8,
-        /// How many there can be.
+        /// Greatest possible number of nodes.
         most: u8,
     },
-    /// Something that the cluster is made of is not there.
+    /// An input of the cluster does not exist.
     #[error("{what} is not there: {path}")]
     #[diagnostic(
         code(cluster::missing),
         help("it comes from Basalt's packages: `./basalt up` builds what is missing")
     )]
     Missing {
-        /// What.
+        /// Description of the input.
         what: String,
-        /// Where it was expected.
+        /// Path of the input.
         path: Utf8PathBuf,
     },
-    /// The network inside the namespace could not be made.
+    /// The network inside the namespace could not be set up.
     #[error("could not set up the cluster's network")]
     #[diagnostic(code(cluster::network))]
     Network {
-        /// What `ip` said.
+        /// Failure of `ip`, with its output.
         source: Box<ProcessError>,
     },
-    /// A certificate is not what it has to be.
+    /// A key or certificate could not be made, read or verified.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Pki(#[from] crate::pki::PkiError),
-    /// A manifest names a variable that nobody knows.
+    /// A manifest names an unknown variable.
     #[error("{file}:{line}: there is no variable `{name}`")]
     #[diagnostic(code(cluster::manifest), help("known are: {known}"))]
     Variable {
-        /// The file.
+        /// Path of the manifest.
         file: Utf8PathBuf,
-        /// The line in it.
+        /// Line number in the manifest, from 1.
         line: usize,
-        /// The name.
+        /// Name of the unknown variable.
         name: String,
-        /// The names that could have been meant.
+        /// Names of all variables, separated by commas.
         known: String,
     },
-    /// The supervisor ended while it was needed.
+    /// The supervisor ended unexpectedly.
     #[error("the cluster's supervisor ended{}", words(last))]
     #[diagnostic(code(cluster::supervisor), help("its log is {log}"))]
     Supervisor {
-        /// Its last words.
+        /// Last lines of the supervisor's log.
         last: Vec<String>,
-        /// Its log.
+        /// Path of the supervisor's log.
         log: Utf8PathBuf,
     },
-    /// The supervisor refused something.
+    /// The supervisor refused an order, or answered something else.
     #[error("the cluster's supervisor refused: {answer}")]
     #[diagnostic(code(cluster::refused))]
     Refused {
-        /// What it said.
+        /// Reason of the refusal, or the unexpected answer.
         answer: String,
     },
-    /// A part of the control plane does not stay up.
+    /// A component of the control plane ended too often.
     #[error("{component} does not stay up ({status}){}", words(last))]
     #[diagnostic(code(cluster::component), help("its log is {log}"))]
     Component {
-        /// Which.
+        /// Name of the component.
         component: String,
-        /// How it ended.
+        /// Exit status of the last run.
         status: String,
-        /// Its last words.
+        /// Last lines of the component's log.
         last: Vec<String>,
-        /// Its log.
+        /// Path of the component's log.
         log: Utf8PathBuf,
     },
-    /// A node's machine ended by itself.
+    /// A node's machine ended by itself, or failed to start.
     #[error("the machine of {node} ended: {reason}{}", words(last))]
     #[diagnostic(code(cluster::node), help("its console is in {console}"))]
     Node {
-        /// Which.
+        /// Name of the node.
         node: String,
-        /// What is known.
+        /// Reason of the end, as the supervisor reports it.
         reason: String,
-        /// The last lines of its console.
+        /// Last lines of the console.
         last: Vec<String>,
-        /// The log of the console.
+        /// Path of the console's log.
         console: Utf8PathBuf,
     },
-    /// Something took too long.
+    /// A stage of the start exceeded its time-out.
     #[error("{stage} did not come about within {} s: {seen}{}", waited.as_secs(), words(last))]
     #[diagnostic(code(cluster::slow), help("the logs are in {logs}"))]
     Slow {
-        /// What was waited for.
+        /// Title of the stage.
         stage: &'static str,
-        /// How long.
+        /// Time-out of the stage.
         waited: Duration,
-        /// How far it had come.
+        /// Observed state of the stage, in words.
         seen: String,
-        /// Last words of whatever is slow.
+        /// Last lines of the log that belongs to the stage, or the pods that are not ready.
         last: Vec<String>,
-        /// Where to look.
+        /// Folder of the logs.
         logs: Utf8PathBuf,
     },
-    /// The API server could not be asked.
+    /// A request to the API server failed.
     #[error("the API server did not answer: {doing}")]
     #[diagnostic(code(cluster::api))]
     Api {
-        /// What was asked.
+        /// Method and URL of the request.
         doing: String,
-        /// What went wrong.
+        /// Error of the HTTP client.
         #[source]
         source: Box<ureq::Error>,
     },
-    /// There is no log of that name.
+    /// No log has the requested name.
     #[error("there is no log of `{name}`")]
     #[diagnostic(code(cluster::log), help("there are: {known}"))]
     NoLog {
-        /// What was asked for.
+        /// Requested name.
         name: String,
-        /// What there is.
+        /// Names of all logs, separated by commas.
         known: String,
     },
     /// A machine failed.
@@ -188,20 +188,20 @@ pub enum ClusterError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),
-    /// The kernel gave us no namespaces.
+    /// The kernel refused to make namespaces.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sandbox(#[from] SandboxError),
 }
 
 impl ClusterError {
-    /// For `map_err` on file operations.
+    /// Wraps the error of a file operation; for `map_err`.
     pub(crate) fn file(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let action = action.into();
         move |source| Self::File { action, source }
     }
 
-    /// Whether the end came from outside, by Ctrl-C or a signal to us.
+    /// Checks for an end by Ctrl-C or a signal to this process.
     pub fn is_interrupt(&self) -> bool {
         match self {
             Self::Process(error) | Self::Machine(MachineError::Process(error)) => error.is_interrupt(),

@@ -1,17 +1,17 @@
-//! The one way into the namespace: a listener that was bound outside it passes each connection on to the API server
+//! Port forwarding into the namespace: a listener that was bound outside passes each connection on to the API server
 //! inside.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
-/// Passes connections on until the process ends.
+/// Forwards connections until the process ends.
 pub(crate) fn serve(listener: TcpListener, target: SocketAddr) {
     std::thread::spawn(move || {
         for connection in listener.incoming() {
             match connection {
                 Ok(client) => {
                     std::thread::spawn(move || {
-                        // The client sees its connection end; there is nobody else to tell.
+                        // The client notices the end of its connection.
                         if let Err(error) = pass_on(&client, target) {
                             tracing::debug!(%error, "a connection to the API server ended");
                         }
@@ -27,7 +27,7 @@ pub(crate) fn serve(listener: TcpListener, target: SocketAddr) {
     });
 }
 
-/// Moves bytes both ways until both sides have said all.
+/// Copies bytes in both directions until both sides have closed.
 fn pass_on(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(target)?;
     client.set_nodelay(true)?;
@@ -41,7 +41,7 @@ fn pass_on(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
 
 fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     let result = io::copy(&mut from, &mut to).map(drop);
-    // One side may be done while the other still speaks. When a side failed, the other has nobody to speak to.
+    // One side may be done while the other still sends. After a failure both directions are closed.
     let how = if result.is_ok() {
         Shutdown::Write
     } else {
@@ -54,7 +54,7 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     result
 }
 
-/// Binds the port that leads to the API server: the usual one if it is free, any other if not.
+/// Finds a free port on the host's loopback device: the usual one if possible, any other if not.
 pub(crate) fn free_port(usual: u16) -> io::Result<u16> {
     let bound = TcpListener::bind(("127.0.0.1", usual)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
     bound.local_addr().map(|address| address.port())

@@ -1,6 +1,6 @@
-//! kubeconfig files: how a client reaches the API server, and as whom.
+//! kubeconfig files: address of the API server, and credentials of a user.
 //!
-//! They are JSON, which every reader of YAML reads, so that nothing in them needs escaping by hand.
+//! Their format is JSON, which every reader of YAML reads, so that nothing in them needs escaping by hand.
 
 use camino::Utf8PathBuf;
 use serde_json::json;
@@ -8,10 +8,10 @@ use serde_json::json;
 use crate::ClusterError;
 use crate::pki::{Authority, Pki};
 
-/// The name of the cluster, of the user and of the context in our kubeconfigs.
+/// Name of the cluster and of the context in kubeconfigs.
 pub const CONTEXT: &str = "basalt";
 
-/// A kubeconfig with everything in it: it may be copied to wherever it is wanted.
+/// Renders a self-contained kubeconfig, which includes certificates and key.
 ///
 /// # Errors
 /// When the certificate or the key of that name cannot be read.

@@ -1,4 +1,11 @@
 //! A local Kubernetes cluster: PKI, control plane, network, up and down.
+//!
+//! ```text
+//! Inputs + Size --(up)--> Plan, keys, kubeconfigs and manifests in the folder of the Layout
+//! Plan --(supervisor, in namespaces of its own)--> components of the control plane and a bridge with QEMU machines
+//! API server --(observe)--> Seen --(stage)--> progress of the start, UpReport
+//! Order --(control socket)--> supervisor --> Answer: status, one more node, stop
+//! ```
 
 pub mod api;
 mod cable;

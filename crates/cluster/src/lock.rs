@@ -1,4 +1,4 @@
-//! Locks that end with their process, whatever ends it.
+//! File locks (flock), which end with their process, whatever ends it.
 
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
@@ -8,13 +8,13 @@ use rustix::fs::{FlockOperation, flock};
 
 use crate::ClusterError;
 
-/// A lock that is held until it is dropped.
+/// Exclusive lock, held until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
     _file: File,
 }
 
-/// Takes a lock, unless somebody has it. The process id goes into the file, for people.
+/// Takes a lock; `None` when another process holds it. The process id is written into the file, for messages.
 pub(crate) fn take(path: &Utf8Path) -> Result<Option<Lock>, ClusterError> {
     let failed = || ClusterError::file(format!("lock {path}"));
     let mut file = loop {
@@ -23,7 +23,7 @@ pub(crate) fn take(path: &Utf8Path) -> Result<Option<Lock>, ClusterError> {
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
             outcome => outcome.map_err(|error| failed()(error.into()))?,
         }
-        // Whoever had it before may have removed the file: then another one counts.
+        // The last holder may have removed the file, and another one at this path counts.
         if is_at(&file, path) {
             break file;
         }
@@ -37,7 +37,7 @@ pub(crate) fn take(path: &Utf8Path) -> Result<Option<Lock>, ClusterError> {
     Ok(Some(Lock { _file: file }))
 }
 
-/// Whether somebody has a lock.
+/// Checks for a process that holds the lock.
 pub(crate) fn is_held(path: &Utf8Path) -> bool {
     let Ok(file) = File::open(path) else {
         return false;
@@ -49,7 +49,7 @@ pub(crate) fn is_held(path: &Utf8Path) -> bool {
     )
 }
 
-/// The process id of whoever took a lock last.
+/// Process id of the last process that took the lock, or `unknown`.
 pub(crate) fn holder(path: &Utf8Path) -> String {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     if text.is_empty() { "unknown".to_owned() } else { text }

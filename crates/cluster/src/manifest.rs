@@ -1,5 +1,5 @@
-//! The objects that every cluster begins with: files of the distribution in which `${name}` stands for a fact about
-//! the cluster at hand. `$${` stands for `${` itself.
+//! Manifests of the initial objects: files of the distribution in which `${name}` stands for a variable of the cluster
+//! at hand. `$${` stands for `${` itself.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime};
@@ -13,13 +13,13 @@ use crate::plan::Plan;
 use crate::secret::{make_private_folder, write_private};
 use crate::{ClusterError, topology};
 
-/// How long nodes may join with the bootstrap token.
+/// Validity of the bootstrap token.
 const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 
-/// What manifests may say about the cluster.
+/// Values of the variables of manifests, by name.
 pub type Variables = BTreeMap<String, String>;
 
-/// The facts about a cluster.
+/// Computes the variables of a cluster. `authority` is the PEM text of its CA certificate.
 pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
     let expiration = OffsetDateTime::from(now + TOKEN_LIFE);
     let (date, time) = (expiration.date(), expiration.time());
@@ -59,10 +59,10 @@ pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
         .collect()
 }
 
-/// Puts the facts into a manifest.
+/// Replaces the variables in the text of a manifest by their values.
 ///
 /// # Errors
-/// When it names a variable that there is not.
+/// [`ClusterError::Variable`] for an unknown variable.
 pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<String, ClusterError> {
     let mut rendered = String::with_capacity(text.len());
     let mut rest = text;
@@ -92,10 +92,10 @@ pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<Stri
     Ok(rendered + rest)
 }
 
-/// Renders all manifests of a folder into another one.
+/// Renders all manifests (`*.yaml`) of a folder into another folder.
 ///
 /// # Errors
-/// When a file cannot be read or written, or names a variable that there is not.
+/// When a file cannot be read or written, or names an unknown variable.
 pub fn render_folder(from: &Utf8Path, to: &Utf8Path, variables: &Variables) -> Result<(), ClusterError> {
     make_private_folder(to)?;
     for file in files(from)? {

@@ -1,4 +1,4 @@
-//! The network inside the namespace: a bridge with a port for each node.
+//! Network inside the namespace: a bridge with a port for each node.
 
 use basalt_process::{Command, ProcessError};
 use camino::Utf8Path;
@@ -7,21 +7,21 @@ use serde::{Deserialize, Serialize};
 use crate::ClusterError;
 use crate::topology::{BRIDGE, CONTROL_PLANE, NodeNumber, SERVICE_NETWORK};
 
-/// The device through which tap devices are made.
+/// Device node that makes tap devices.
 const TUN: &str = "/dev/net/tun";
 
-/// How the nodes' cards are connected with the bridge.
+/// Connection between the nodes' network cards and the bridge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wire {
-    /// By tap devices, which QEMU opens itself.
+    /// Tap devices, which QEMU opens itself.
     Tap,
-    /// By pairs of virtual cards and frames that we carry: slower, and possible for everyone.
+    /// veth pairs with frames relayed by the supervisor: slower, but possible without /dev/net/tun.
     Cable,
 }
 
 impl Wire {
-    /// The best one that is possible here; `BASALT_WIRE=cable` asks for cables all the same, to try them.
+    /// Chooses tap devices where /dev/net/tun can be opened, cables elsewhere and with `BASALT_WIRE=cable`, for tests.
     pub(crate) fn choose() -> Self {
         if std::env::var("BASALT_WIRE").is_ok_and(|wire| wire == "cable") {
             return Self::Cable;
@@ -36,7 +36,7 @@ impl Wire {
     }
 }
 
-/// What `ip` has to do when the cluster begins.
+/// Commands of `ip` that make the bridge.
 pub(crate) fn bridge_commands() -> Vec<String> {
     vec![
         "link set lo up".into(),
@@ -47,7 +47,7 @@ pub(crate) fn bridge_commands() -> Vec<String> {
     ]
 }
 
-/// What `ip` has to do for one more node.
+/// Commands of `ip` that connect one more node.
 pub(crate) fn node_commands(node: NodeNumber, wire: Wire) -> Vec<String> {
     let port = node.port();
     let mut commands = match wire {
@@ -57,10 +57,10 @@ pub(crate) fn node_commands(node: NodeNumber, wire: Wire) -> Vec<String> {
             let card = node.card();
             vec![
                 format!("link add {port} type veth peer name {card}"),
-                // Nobody but the machine speaks on its card.
+                // No address of its own: only the machine sends frames on this card.
                 format!("link set {card} addrgenmode none"),
                 format!("link set {card} up"),
-                // Frames of a cable have the size of frames.
+                // No frames beyond the MTU (segmentation offloading) on a cable.
                 format!("link set {BRIDGE} gso_max_segs 1"),
             ]
         }
@@ -72,16 +72,16 @@ pub(crate) fn node_commands(node: NodeNumber, wire: Wire) -> Vec<String> {
     commands
 }
 
-/// What `ip` has to do so that Services can be reached from where the control plane runs: the node's kube-proxy finds
-/// the pods behind them.
+/// Commands of `ip` that route the addresses of Services from the control plane to a node, whose kube-proxy finds the
+/// pods behind them.
 pub(crate) fn service_route(by: NodeNumber) -> Vec<String> {
     vec![format!("route add {SERVICE_NETWORK} via {}", by.address())]
 }
 
 /// Runs the SDK's `ip` on a list of commands, in the network namespace of this process.
 ///
-/// It cannot run in a sandbox as other tools do: a sandbox is a user namespace of its own, which has no power over
-/// our network. So it is started through the SDK's own dynamic linker, which finds the SDK's libraries and no others.
+/// Unlike other tools, `ip` cannot run in a sandbox: a sandbox is a user namespace of its own, without privileges in
+/// this network namespace. The SDK's own dynamic linker starts it, which finds the SDK's libraries and no others.
 pub(crate) fn ip(sdk: &Utf8Path, commands: &[String]) -> Result<(), ClusterError> {
     let network = |source: ProcessError| ClusterError::Network {
         source: Box::new(source),

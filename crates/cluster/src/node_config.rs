@@ -1,11 +1,11 @@
-//! The NodeConfig that a node of the local cluster is given.
+//! NodeConfig of a node of the local cluster.
 
 use serde_json::json;
 
 use crate::plan::Plan;
 use crate::topology::{CONTROL_PLANE, DNS_SERVICE, DOMAIN, NodeNumber, REGISTRY, REGISTRY_PORT, endpoint};
 
-/// The NodeConfig of one node, as text: JSON, which is YAML too.
+/// Renders the NodeConfig of one node as JSON, which is YAML too.
 pub fn render(plan: &Plan, authority: &str, node: NodeNumber) -> String {
     let config = json!({
         "apiVersion": "basalt.dev/v1",

@@ -1,4 +1,4 @@
-//! Looking at a cluster from outside, through its API server.
+//! Observation of a cluster from outside, through its API server.
 
 use serde_json::Value;
 
@@ -6,12 +6,12 @@ use crate::ClusterError;
 use crate::api::Api;
 use crate::stage::{Seen, Stage, Workload};
 
-/// The Deployment and the Service of the web server.
+/// Name of the web server's Deployment and of its Service.
 pub(crate) const WEB: &str = "web";
 
 const APPS: &str = "/apis/apps/v1/namespaces";
 
-/// Brings what was seen up to date, as far as the stage needs it.
+/// Updates the observations that the stage depends on.
 pub(crate) fn look(api: &Api, stage: Stage, seen: &mut Seen) -> Result<(), ClusterError> {
     match stage {
         Stage::ControlPlane => seen.api_ready = api.is_ready(),
@@ -35,13 +35,13 @@ pub(crate) fn look(api: &Api, stage: Stage, seen: &mut Seen) -> Result<(), Clust
         Stage::WebServer => {
             seen.web = deployment(WEB, api.find(&format!("{APPS}/default/deployments/{WEB}"))?.as_ref());
         }
-        // Applying and asking are deeds, not looks.
+        // These stages need an action, not an observation.
         Stage::Objects | Stage::Answer => {}
     }
     Ok(())
 }
 
-/// The nodes of a list, and whether each is Ready.
+/// Names of the nodes in a list, each with its condition Ready.
 pub(crate) fn nodes(list: &Value) -> Vec<(String, bool)> {
     let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items
@@ -80,7 +80,7 @@ fn deployment(name: &str, object: Option<&Value>) -> Workload {
     }
 }
 
-/// The address of a Service.
+/// Cluster IP of a Service in the namespace `default`; `None` when it does not exist yet.
 pub(crate) fn service_address(api: &Api, name: &str) -> Result<Option<std::net::Ipv4Addr>, ClusterError> {
     let service = api.find(&format!("/api/v1/namespaces/default/services/{name}"))?;
     Ok(service.and_then(|service| {
@@ -90,24 +90,24 @@ pub(crate) fn service_address(api: &Api, name: &str) -> Result<Option<std::net::
     }))
 }
 
-/// One pod, as far as people care.
+/// Summary of one pod.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Pod {
-    /// Its namespace.
+    /// Namespace of the pod.
     pub namespace: String,
-    /// Its name.
+    /// Name of the pod.
     pub name: String,
-    /// The node that it runs on.
+    /// Name of the node that runs the pod; empty before it is scheduled.
     pub node: String,
-    /// Its address.
+    /// IP address of the pod; empty before it has one.
     pub address: String,
-    /// Running, Pending, or why it waits.
+    /// Phase of the pod, or the reason why a container waits.
     pub state: String,
-    /// Whether it is ready.
+    /// Condition Ready of the pod.
     pub ready: bool,
 }
 
-/// The pods of a list.
+/// Summaries of the pods in a list.
 pub(crate) fn pods(list: &Value) -> Vec<Pod> {
     let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     items
@@ -137,7 +137,7 @@ fn why_waiting(pod: &Value) -> Option<String> {
     })
 }
 
-/// The node that an answer of the web server came from.
+/// Name of the node that sent a response of the web server: the value of its line `node`.
 pub(crate) fn answering_node(body: &str) -> Option<&str> {
     body.lines().find_map(|line| line.strip_prefix("node ")).map(str::trim)
 }

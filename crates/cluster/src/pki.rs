@@ -1,7 +1,8 @@
-//! The keys and certificates of a cluster: made once, when it is made; P-256, because that takes milliseconds.
+//! Keys and certificates of a cluster, made once when it starts. The keys are on the curve P-256, which takes
+//! milliseconds.
 //!
-//! Two authorities, as Kubernetes wants them: one for everybody who talks to the API server, one for the API server's
-//! own calls to extension servers. Their keys never leave the cluster's folder, which only its owner may look into.
+//! Two certificate authorities, as Kubernetes requires: one for the clients of the API server, one for the API server's
+//! own calls to extension servers. Their keys never leave the cluster's folder, which only its owner can read.
 
 mod inspect;
 
@@ -22,36 +23,36 @@ use crate::{ClusterError, topology};
 
 pub use inspect::check;
 
-/// How long certificates are valid. The cluster is gone long before.
+/// Validity of certificates, longer than the life of a cluster.
 const VALIDITY: Duration = Duration::from_secs(365 * 24 * 3600);
-/// How far into the past validity reaches: the clock of a machine may be behind ours.
+/// Start of the validity before now, for machines whose clock is behind.
 const BACKDATED: Duration = Duration::from_secs(24 * 3600);
 
-/// Something is wrong with a key or a certificate.
+/// Failure to make, read or verify a certificate.
 #[derive(Debug, Error, Diagnostic)]
 pub enum PkiError {
-    /// It could not be made.
+    /// A certificate or key could not be made.
     #[error("could not make the certificate of {name}")]
     #[diagnostic(code(cluster::certificate))]
     Make {
-        /// Whose.
+        /// Base name of the certificate's files.
         name: String,
-        /// What the library said.
+        /// Error of rcgen.
         source: rcgen::Error,
     },
-    /// It cannot be read.
+    /// A certificate or key does not parse.
     #[error("{path} is not a certificate: {reason}")]
     #[diagnostic(
         code(cluster::certificate),
         help("`./basalt down` and `./basalt up` make the cluster anew")
     )]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// Message of the parser.
         reason: String,
     },
-    /// Its time is over.
+    /// A certificate has expired.
     #[error("the certificate {path} ({name}) expired on {date}")]
     #[diagnostic(
         code(cluster::expired),
@@ -60,51 +61,51 @@ pub enum PkiError {
         )
     )]
     Expired {
-        /// The file.
+        /// Path of the certificate.
         path: Utf8PathBuf,
-        /// Whose it is.
+        /// Subject of the certificate.
         name: String,
-        /// When it ended.
+        /// End of the validity.
         date: String,
     },
-    /// Its time has not come.
+    /// A certificate is not valid yet.
     #[error("the certificate {path} ({name}) is not valid before {date}")]
     #[diagnostic(code(cluster::early), help("is this machine's clock right? `date` shows it"))]
     Early {
-        /// The file.
+        /// Path of the certificate.
         path: Utf8PathBuf,
-        /// Whose it is.
+        /// Subject of the certificate.
         name: String,
-        /// When it begins.
+        /// Start of the validity.
         date: String,
     },
-    /// Another authority signed it.
+    /// A certificate was signed by another authority.
     #[error("the certificate {path} ({name}) was not signed by {authority}")]
     #[diagnostic(
         code(cluster::authority),
         help("files of two clusters got mixed: `./basalt down` and `./basalt up` make the cluster anew")
     )]
     WrongAuthority {
-        /// The file.
+        /// Path of the certificate.
         path: Utf8PathBuf,
-        /// Whose it is.
+        /// Subject of the certificate.
         name: String,
-        /// The authority that should have signed it.
+        /// Path of the expected authority's certificate.
         authority: Utf8PathBuf,
     },
 }
 
-/// Who vouches for a certificate.
+/// Certificate authority of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Authority {
-    /// The cluster's.
+    /// Authority of the API server and of its clients.
     Cluster,
-    /// That of the API server's calls to extension servers.
+    /// Authority of the API server's calls to extension servers.
     FrontProxy,
 }
 
 impl Authority {
-    /// The name of its files.
+    /// Base name of the authority's files.
     pub fn name(self) -> &'static str {
         match self {
             Self::Cluster => "ca",
@@ -120,25 +121,25 @@ impl Authority {
     }
 }
 
-/// What a certificate shows its owner to be.
+/// Purpose of a certificate (extended key usage).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
-    /// A server under the names of the API server.
+    /// TLS server, under the names of the API server.
     ApiServer,
-    /// A client.
+    /// TLS client.
     Client,
 }
 
-/// One certificate of the cluster.
+/// Description of a certificate that an authority signs.
 #[derive(Debug, Clone, Copy)]
 struct Leaf {
-    /// The name of its files.
+    /// Base name of the certificate's files.
     name: &'static str,
     authority: Authority,
     role: Role,
-    /// The user, for Kubernetes.
+    /// Common name: the user, in Kubernetes.
     common_name: &'static str,
-    /// The group, for Kubernetes.
+    /// Organization: the group, in Kubernetes.
     organization: Option<&'static str>,
 }
 
@@ -154,19 +155,19 @@ impl Leaf {
     }
 }
 
-/// The person in front of the cluster.
+/// Base name of the administrator's client certificate.
 pub const ADMIN: &str = "admin";
-/// The controller manager.
+/// Base name of the controller manager's client certificate.
 pub const CONTROLLER_MANAGER: &str = "controller-manager";
-/// The scheduler.
+/// Base name of the scheduler's client certificate.
 pub const SCHEDULER: &str = "scheduler";
-/// The API server, to its clients.
+/// Base name of the API server's serving certificate.
 pub const API_SERVER: &str = "apiserver";
-/// The API server, to kubelets.
+/// Base name of the API server's client certificate for kubelets.
 pub const KUBELET_CLIENT: &str = "apiserver-kubelet-client";
-/// The API server, to extension servers.
+/// Base name of the API server's client certificate for extension servers.
 pub const FRONT_PROXY_CLIENT: &str = "front-proxy-client";
-/// The pair of keys that signs the tokens of service accounts.
+/// Base name of the key pair that signs tokens of service accounts.
 pub const SERVICE_ACCOUNTS: &str = "service-accounts";
 
 const LEAVES: &[Leaf] = &[
@@ -190,45 +191,45 @@ const LEAVES: &[Leaf] = &[
     },
 ];
 
-/// Where the keys and certificates are.
+/// Folder of a cluster's keys and certificates.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Pki {
     folder: Utf8PathBuf,
 }
 
 impl Pki {
-    /// Those in a folder.
+    /// Keys and certificates in a folder. Nothing is read yet.
     pub fn new(folder: impl Into<Utf8PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
 
-    /// Where they are.
+    /// Path of the folder.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
     }
 
-    /// A certificate.
+    /// Path of a certificate, in PEM.
     pub fn certificate(&self, name: &str) -> Utf8PathBuf {
         self.folder.join(format!("{name}.crt"))
     }
 
-    /// The key that belongs to a certificate.
+    /// Path of the private key of a certificate, in PEM.
     pub fn key(&self, name: &str) -> Utf8PathBuf {
         self.folder.join(format!("{name}.key"))
     }
 
-    /// The public half of a pair of keys without a certificate.
+    /// Path of the public half of a key pair without a certificate, in PEM.
     pub fn public_key(&self, name: &str) -> Utf8PathBuf {
         self.folder.join(format!("{name}.pub"))
     }
 
-    /// The text of a file.
+    /// Reads a file as text.
     pub(crate) fn read(&self, path: &Utf8Path) -> Result<String, ClusterError> {
         fs_err::read_to_string(path).map_err(ClusterError::file(format!("read {path}")))
     }
 }
 
-/// The names under which the API server is reached: from nodes, from pods, from the host.
+/// Names and addresses in the API server's certificate, as nodes, pods and the host use them.
 pub fn api_server_names() -> Vec<String> {
     let names = [
         "localhost",
@@ -250,10 +251,10 @@ pub fn api_server_names() -> Vec<String> {
         .collect()
 }
 
-/// Makes all keys and certificates of a cluster.
+/// Makes all keys and certificates of a cluster in a folder, readable by its owner only.
 ///
 /// # Errors
-/// When a file cannot be written.
+/// When a certificate cannot be made, or a file not be written.
 pub fn make(folder: &Utf8Path, now: SystemTime) -> Result<Pki, ClusterError> {
     make_private_folder(folder)?;
     let pki = Pki::new(folder);
@@ -274,7 +275,7 @@ pub fn make(folder: &Utf8Path, now: SystemTime) -> Result<Pki, ClusterError> {
 
 type Issuer = CertifiedIssuer<'static, KeyPair>;
 
-/// Either half of making a certificate may fail.
+/// Failure of either half of making a certificate: signing or writing.
 enum PkiFailure {
     Certificate(rcgen::Error),
     File(ClusterError),

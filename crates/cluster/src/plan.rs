@@ -1,4 +1,4 @@
-//! What a cluster is to be: decided by `up`, written down, carried out by the supervisor.
+//! Plan of a cluster: decided by `up`, stored in its folder, carried out by the supervisor.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -15,37 +15,37 @@ use crate::secret::{BootstrapToken, write_private};
 use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, topology};
 
-/// Where everything comes from that a cluster is made of.
+/// Paths of all that a cluster is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Inputs {
-    /// The tree of build tools: QEMU and `ip` come from there.
+    /// Tree of build tools (SDK), with QEMU and `ip`.
     pub sdk: Utf8PathBuf,
-    /// The disk image of the nodes.
+    /// Disk image of the nodes.
     pub node_image: Utf8PathBuf,
-    /// Whether that image is QCOW2, not raw.
+    /// `true` for a QCOW2 image, `false` for a raw one.
     pub node_image_qcow2: bool,
-    /// An unpacked tree of Basalt's packages with the programs of the control plane, the registry and kubectl.
+    /// Unpacked tree of Basalt's packages with the programs of the control plane, the registry and kubectl.
     pub control_plane: Utf8PathBuf,
-    /// The storage folder of the registry, with the container images in it.
+    /// Storage folder of the registry, with the container images in it.
     pub registry: Utf8PathBuf,
-    /// What the container images in it are called there, by the names of their definitions: `coredns:1.15.0`.
+    /// Names and tags of the container images in the registry, as `coredns:1.15.0`, by the names of their definitions.
     pub images: BTreeMap<String, String>,
-    /// The folder with the manifests that every cluster begins with.
+    /// Folder with the manifests of the initial objects.
     pub manifests: Utf8PathBuf,
-    /// Where verdicts that outlive the cluster are kept: whether KVM works.
+    /// Folder of results that outlive the cluster: the outcome of the KVM probe.
     pub cache: Utf8PathBuf,
 }
 
-/// How large the cluster shall be.
+/// Number and shape of a cluster's nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
-    /// How many nodes.
+    /// Number of nodes.
     pub nodes: u8,
-    /// Processors of each.
+    /// Virtual processors of each node.
     pub vcpus: u32,
-    /// Memory of each, in MiB.
+    /// Memory of each node, in MiB.
     pub memory_mib: u32,
-    /// Disk of each, in MiB: the state partition grows to fill it.
+    /// Disk of each node, in MiB; the state partition grows to fill it.
     pub disk_mib: u64,
 }
 
@@ -60,27 +60,27 @@ impl Default for Size {
     }
 }
 
-/// All that the supervisor has to know.
+/// Complete description of a cluster, for its supervisor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
-    /// What it is made of.
+    /// Paths of all that the cluster is made from.
     pub inputs: Inputs,
-    /// How large it is.
+    /// Number and shape of the nodes.
     pub size: Size,
     /// The architecture of the nodes.
     pub arch: Arch,
-    /// How they are connected.
+    /// Connection of the nodes to the bridge.
     pub wire: Wire,
-    /// The port of the host's loopback device that leads to the API server.
+    /// Port of the host's loopback device that leads to the API server.
     pub port: u16,
-    /// The name of the bootstrap token.
+    /// Id of the bootstrap token: six characters.
     pub token_id: String,
-    /// Its secret.
+    /// Secret of the bootstrap token: sixteen characters.
     pub token_secret: String,
 }
 
 impl Plan {
-    /// A plan for a new cluster; it is checked that everything is there.
+    /// Makes the plan of a new cluster; an error when there are too many nodes or an input does not exist.
     pub(crate) fn new(inputs: Inputs, size: Size, arch: Arch, port: u16) -> Result<Self, ClusterError> {
         if size.nodes > MOST_NODES {
             return Err(ClusterError::Nodes {
@@ -114,10 +114,10 @@ impl Plan {
         })
     }
 
-    /// The plan of the cluster in a folder, if there is one.
+    /// Reads the plan of the cluster in a folder; `None` when there is none.
     ///
     /// # Errors
-    /// When there is a file that is no plan.
+    /// When the plan cannot be read or does not parse.
     pub fn read(layout: &Layout) -> Result<Option<Self>, ClusterError> {
         let path = layout.plan();
         let text = match fs_err::read(&path) {
@@ -135,7 +135,7 @@ impl Plan {
         write_private(&layout.plan(), text)
     }
 
-    /// In what a cluster of this plan differs from one that is asked for, in words.
+    /// Differences between this plan and a requested cluster, in words.
     pub(crate) fn differences(&self, inputs: &Inputs, size: Size) -> Vec<String> {
         let mut differences = Vec::new();
         let mut tell = |what: &str, has: &dyn Display, wanted: &dyn Display| {
@@ -153,17 +153,17 @@ impl Plan {
         differences
     }
 
-    /// The nodes that the cluster begins with.
+    /// Numbers of the nodes that the cluster starts with.
     pub fn nodes(&self) -> Vec<NodeNumber> {
         NodeNumber::first(self.size.nodes).collect()
     }
 
-    /// The address of the API server on the host.
+    /// URL of the API server on the host.
     pub fn host_endpoint(&self) -> String {
         format!("https://{}:{}", Ipv4Addr::LOCALHOST, self.port)
     }
 
-    /// The address of the API server for what runs beside it.
+    /// URL of the API server on the namespace's loopback device, for the other components.
     pub fn local_endpoint() -> String {
         format!("https://{}:{}", Ipv4Addr::LOCALHOST, topology::API_PORT)
     }
@@ -183,13 +183,13 @@ impl Plan {
         }
     }
 
-    /// A program of the control plane's tree, for running it on the host: they are static.
+    /// Path of a program of the control plane's tree, to be run on the host; the programs are linked statically.
     pub fn program(&self, name: &str) -> Utf8PathBuf {
         self.inputs.control_plane.join("usr/bin").join(name)
     }
 }
 
-/// Whether sockets in the cluster's folder can have addresses.
+/// Checks that the paths of sockets in the cluster's folder fit into socket addresses.
 pub(crate) fn check_path(root: &Utf8Path) -> Result<(), ClusterError> {
     // 107 bytes for the address of a socket, of which `/node-100/console.sock` is the longest end.
     if root.as_str().len() + "/node-100/console.sock".len() > 107 {
@@ -198,7 +198,7 @@ pub(crate) fn check_path(root: &Utf8Path) -> Result<(), ClusterError> {
     Ok(())
 }
 
-/// A plan for tests.
+/// Example of a plan, for tests.
 #[cfg(test)]
 pub(crate) fn example() -> Plan {
     Plan {

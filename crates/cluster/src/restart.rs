@@ -1,33 +1,33 @@
-//! When a component that ended is started again.
+//! Restart policy of components: exponential back-off, up to a number of ends within a minute.
 
 use std::time::{Duration, Instant};
 
-/// Ends that are longer ago are forgiven.
+/// Period in which ends are counted.
 const MEMORY: Duration = Duration::from_secs(60);
-/// How many ends within that time are one too many.
+/// Number of ends within [`MEMORY`] after which a component is not restarted.
 const TOO_OFTEN: usize = 6;
-/// The wait before the first restart; it doubles each time.
+/// Wait before the first restart; it doubles each time.
 const FIRST: Duration = Duration::from_millis(250);
-/// The longest wait.
+/// Longest wait before a restart.
 const LONGEST: Duration = Duration::from_secs(5);
 
-/// What to do about an end.
+/// Decision about a component that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Decision {
-    /// Start it again at this moment.
+    /// Restart at this time.
     RestartAt(Instant),
-    /// It ends each time: leave it, and say so.
+    /// No restart, because the component has ended too often.
     GiveUp,
 }
 
-/// The recent ends of one component.
+/// Recent ends of one component.
 #[derive(Debug, Clone, Default)]
 pub struct History {
     ends: Vec<Instant>,
 }
 
 impl History {
-    /// Takes note of an end, and decides.
+    /// Records an end and decides about a restart.
     pub fn ended(&mut self, now: Instant) -> Decision {
         self.ends.retain(|end| now.duration_since(*end) < MEMORY);
         self.ends.push(now);

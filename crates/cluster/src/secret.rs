@@ -1,4 +1,4 @@
-//! Random words, and files that only their owner may read.
+//! Random secrets, and files that only their owner can read.
 
 use std::io::{Read as _, Write as _};
 
@@ -8,7 +8,7 @@ use crate::ClusterError;
 
 const LETTERS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 
-/// A word of so many letters that nobody can guess.
+/// Random word of `length` letters and digits (a-z, 2-7), from /dev/urandom.
 pub(crate) fn random_word(length: usize) -> Result<String, ClusterError> {
     let mut bytes = vec![0; length];
     fs_err::File::open("/dev/urandom")
@@ -20,17 +20,17 @@ pub(crate) fn random_word(length: usize) -> Result<String, ClusterError> {
         .collect())
 }
 
-/// A bootstrap token: six letters that name it, and sixteen that are the secret.
+/// Bootstrap token of Kubernetes: an id of six characters and a secret of sixteen.
 #[derive(Clone, PartialEq, Eq)]
 pub struct BootstrapToken {
-    /// Its name.
+    /// Id of the token, which is not secret.
     pub id: String,
-    /// What has to be kept secret.
+    /// Secret of the token.
     pub secret: String,
 }
 
 impl BootstrapToken {
-    /// A new one.
+    /// Makes a random token.
     pub(crate) fn new() -> Result<Self, ClusterError> {
         Ok(Self {
             id: random_word(6)?,
@@ -38,13 +38,13 @@ impl BootstrapToken {
         })
     }
 
-    /// As nodes present it.
+    /// Token in the format that nodes present: `ID.SECRET`.
     pub fn text(&self) -> String {
         format!("{}.{}", self.id, self.secret)
     }
 }
 
-/// The secret is not shown, not even in a debugging aid.
+/// Debug output without the secret.
 impl std::fmt::Debug for BootstrapToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("BootstrapToken")
@@ -53,7 +53,7 @@ impl std::fmt::Debug for BootstrapToken {
     }
 }
 
-/// Writes a file that only its owner may read, whole or not at all.
+/// Writes a file with mode 0600, by renaming a temporary file: whole or not at all.
 pub(crate) fn write_private(path: &Utf8Path, contents: impl AsRef<[u8]>) -> Result<(), ClusterError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let fresh = path.with_added_extension("new");
@@ -67,7 +67,7 @@ pub(crate) fn write_private(path: &Utf8Path, contents: impl AsRef<[u8]>) -> Resu
     write().map_err(ClusterError::file(format!("write {path}")))
 }
 
-/// Makes a folder that only its owner may look into.
+/// Makes a folder with mode 0700, and its missing parents.
 pub(crate) fn make_private_folder(path: &Utf8Path) -> Result<(), ClusterError> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let mut builder = std::fs::DirBuilder::new();

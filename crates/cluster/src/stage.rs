@@ -1,21 +1,22 @@
-//! How far a cluster has come, told from what can be seen of it.
+//! Stages of a cluster's start, derived from observations.
 //!
-//! The judgement is a function of what was [`Seen`], so that every state a cluster can be in is a line in a test.
+//! The current stage is a pure function of the observations ([`Seen`]), so that every state of a cluster is a line in a
+//! test.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
 
-/// What has to come about, in this order.
+/// Stages of a cluster's start, in their order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// The API server says that it is ready.
+    /// The API server is ready.
     ControlPlane,
-    /// The objects that every cluster begins with are there.
+    /// The initial objects are applied.
     Objects,
-    /// Every node is Ready.
+    /// All nodes are Ready.
     Nodes,
     /// The pod network, the service proxy and the name service run.
     Network,
@@ -26,7 +27,7 @@ pub enum Stage {
 }
 
 impl Stage {
-    /// All of them.
+    /// All stages, in their order.
     pub const ALL: [Self; 6] = [
         Self::ControlPlane,
         Self::Objects,
@@ -36,7 +37,7 @@ impl Stage {
         Self::Answer,
     ];
 
-    /// What it is called on the screen.
+    /// Title of the stage on the terminal.
     pub fn title(self) -> &'static str {
         match self {
             Self::ControlPlane => "control plane",
@@ -48,7 +49,7 @@ impl Stage {
         }
     }
 
-    /// How long it may take. Without KVM and on busy processors everything takes many times longer than usual.
+    /// Time-out of the stage. Without KVM and on busy processors everything takes many times longer than usual.
     pub fn patience(self) -> Duration {
         Duration::from_secs(match self {
             Self::ControlPlane => 300,
@@ -60,14 +61,14 @@ impl Stage {
     }
 }
 
-/// A set of pods: how many there should be, and how many are ready.
+/// Pods of a Deployment or DaemonSet: how many there should be, and how many are ready.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Workload {
-    /// Its name.
+    /// Name of the Deployment or DaemonSet.
     pub name: String,
-    /// How many there should be. Nothing is known about it before its controller looked at it.
+    /// Number of pods there should be; `None` while it is not known.
     pub wanted: Option<u64>,
-    /// How many are ready.
+    /// Number of ready pods.
     pub ready: u64,
 }
 
@@ -77,27 +78,27 @@ impl Workload {
     }
 }
 
-/// What was seen of a cluster.
+/// Observations of a cluster.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Seen {
-    /// Whether the API server says that it is ready.
+    /// Readiness of the API server.
     pub api_ready: bool,
-    /// Whether the first objects were applied.
+    /// `true` once the initial objects were applied.
     pub applied: bool,
-    /// The nodes that registered, and whether each is Ready.
+    /// Names of the registered nodes, each with its condition Ready.
     pub nodes: Vec<(String, bool)>,
-    /// The workloads that a cluster needs to work.
+    /// System workloads: flannel, kube-proxy, CoreDNS.
     pub system: Vec<Workload>,
-    /// The web server.
+    /// Deployment of the web server.
     pub web: Workload,
-    /// The nodes from which the web server answered.
+    /// Names of the nodes from which the web server answered.
     pub answered: BTreeSet<String>,
 }
 
-/// How many system workloads there are: flannel, kube-proxy, CoreDNS.
+/// Number of system workloads: flannel, kube-proxy, CoreDNS.
 pub const SYSTEM_WORKLOADS: usize = 3;
 
-/// The stage that a cluster of so many nodes is in; nothing when all is done.
+/// First unfinished stage of a cluster with so many nodes; `None` when all are done.
 pub fn current(seen: &Seen, nodes: usize) -> Option<Stage> {
     Stage::ALL.into_iter().find(|stage| match stage {
         Stage::ControlPlane => !seen.api_ready,
@@ -109,7 +110,7 @@ pub fn current(seen: &Seen, nodes: usize) -> Option<Stage> {
     })
 }
 
-/// What is still missing, in words.
+/// Text about the unfinished part of a stage.
 pub fn missing(seen: &Seen, stage: Stage, nodes: usize) -> String {
     let counted = |workload: &Workload| match workload.wanted {
         Some(wanted) => format!("{} {}/{wanted}", workload.name, workload.ready),
@@ -155,14 +156,14 @@ pub fn missing(seen: &Seen, stage: Stage, nodes: usize) -> String {
     }
 }
 
-/// One line of the table that `up` ends with.
+/// Row of the table of times that `up` ends with.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct StageTime {
-    /// What came about.
+    /// Title of the stage, or `NODE: power-on to Ready`.
     pub stage: String,
-    /// When, in seconds after `up` began.
+    /// Time at its end, in seconds after the start of `up`.
     pub at: f64,
-    /// How long it took: since what came before, or since power-on for a node.
+    /// Duration in seconds: since the end of the stage before, or since power-on for a node.
     pub took: f64,
 }
 
@@ -178,7 +179,7 @@ mod tests {
         }
     }
 
-    /// A cluster of two nodes that has everything.
+    /// Observations of a complete cluster of two nodes.
     fn complete() -> Seen {
         Seen {
             api_ready: true,

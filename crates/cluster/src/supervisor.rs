@@ -1,6 +1,6 @@
-//! The process that everything of a cluster runs under.
+//! Supervisor: the process under which everything of a cluster runs.
 //!
-//! `up` starts our own executable again, detached, as two processes:
+//! `up` starts its own executable again, detached, as two processes:
 //!
 //! ```text
 //! basalt __cluster-supervisor FOLDER         holds the cluster's lock, binds the port on the host, enters the namespaces
@@ -34,16 +34,16 @@ use crate::plan::Plan;
 use crate::{ClusterError, lock};
 use basalt_process::chain;
 
-/// The first argument that makes our executable the outer process.
+/// First argument that makes this executable the outer process.
 pub(crate) const OUTER: &str = "__cluster-supervisor";
-/// The first argument that makes it the inner one.
+/// First argument that makes this executable the inner process.
 const INNER: &str = "__cluster-supervisor-inner";
 
-/// Call it early in `main`, while there is one thread: when this process was started to supervise a cluster, it does
-/// so and does not return.
+/// Runs the supervisor and exits, if this process was started as one; returns otherwise. Call it early in `main`, while
+/// there is one thread.
 ///
-/// `tools` gives QEMU and what belongs to it from the tree of build tools that the plan names. What the supervisor has
-/// to say goes to `tracing`; its standard error is its log.
+/// `tools` gives QEMU and its firmware from the tree of build tools that the plan names. The supervisor's messages go
+/// to `tracing`; its standard error is its log.
 pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
     let mut arguments = std::env::args().skip(1);
     let verb = arguments.next();
@@ -69,7 +69,7 @@ pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
     }
 }
 
-/// `up` reads this from the log.
+/// Prints an error to standard error, the log that `up` reads.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn complain(error: &ClusterError) {
     let mut text = format!("supervisor: {}", chain(error));
@@ -79,10 +79,10 @@ fn complain(error: &ClusterError) {
     eprintln!("{text}");
 }
 
-/// The outer process: holds what belongs to the host, and waits.
+/// Runs the outer process: holds the lock and the port on the host, and waits for the inner process.
 fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
-    // A session of its own: Ctrl-C in the terminal is for `up`, which tells us what to do, and we outlive the terminal.
-    // It fails for one who leads a session already.
+    // A session of its own: Ctrl-C in the terminal reaches `up` alone, and the supervisor outlives the terminal.
+    // It fails for a process that leads a session already.
     let _ = rustix::process::setsid();
     let lock = lock::take(&layout.supervisor_lock())?;
     let Some(_lock) = lock else {
@@ -97,7 +97,7 @@ fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
         processes: true,
         identity: false,
     })?;
-    // Standard input is the one way to hand on an open file without telling its number.
+    // Standard input passes an open file on without its number being an argument.
     let mut inner = Command::new("/proc/self/exe")
         .args([INNER, layout.root().as_str()])
         .stdin(OwnedFd::from(listener))
@@ -118,7 +118,7 @@ fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
         if interrupt::requested() && !asked {
             asked = true;
             if let Some(id) = id {
-                // When it is gone already, the next turn finds out.
+                // If the process has ended already, the next round notices.
                 let _ = kill_process(id, Signal::TERM);
             }
         }
@@ -126,7 +126,7 @@ fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
     }
 }
 
-/// The port may still be held by an earlier supervisor that is just being ended.
+/// Binds the port on the host; repeated for two seconds, as an earlier supervisor that is ending may still hold it.
 fn bind(port: u16) -> Result<TcpListener, ClusterError> {
     let mut last = None;
     for _ in 0..20 {
@@ -142,13 +142,13 @@ fn bind(port: u16) -> Result<TcpListener, ClusterError> {
     ))
 }
 
-/// The inner process ends with the outer one.
+/// Arranges that the kernel kills the inner process when the outer one ends.
 fn die_with_parent() -> Result<(), ClusterError> {
     set_parent_process_death_signal(Some(Signal::KILL))
         .map_err(|error| ClusterError::file("ask to end with the outer process")(error.into()))
 }
 
-/// The listener that the outer process left on standard input.
+/// Listener that the outer process passed on as standard input.
 fn inherited_listener() -> Result<TcpListener, ClusterError> {
     use std::os::fd::AsFd as _;
     std::io::stdin()
@@ -158,7 +158,7 @@ fn inherited_listener() -> Result<TcpListener, ClusterError> {
         .map_err(ClusterError::file("take over the port of the API server"))
 }
 
-/// A log that grows: the words of earlier starts stay.
+/// Opens a log for appending, so that the output of earlier starts stays.
 fn log_file(layout: &Layout, name: &str) -> Result<File, ClusterError> {
     fs_err::OpenOptions::new()
         .append(true)

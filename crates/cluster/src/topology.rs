@@ -1,72 +1,72 @@
-//! Who has which address. All of it lies inside the cluster's own network namespace.
+//! Addresses and names in the cluster's network, all of it inside the cluster's own network namespace.
 
 use std::net::Ipv4Addr;
 
 use serde::{Deserialize, Serialize};
 
-/// The bridge that the nodes are plugged into.
+/// Name of the bridge that connects the nodes.
 pub const BRIDGE: &str = "br0";
-/// The side of the bridge where the control plane is.
+/// Address of the control plane on the bridge.
 pub const CONTROL_PLANE: Ipv4Addr = Ipv4Addr::new(10, 87, 0, 1);
-/// The network of the nodes.
+/// Network of the nodes.
 pub const NODE_NETWORK: &str = "10.87.0.0/24";
-/// The network of the pods.
+/// Network of the pods.
 pub const POD_NETWORK: &str = "10.244.0.0/16";
-/// The network of the Services.
+/// Network of the Services.
 pub const SERVICE_NETWORK: &str = "10.96.0.0/16";
-/// The Service in front of the API server: always the first address of the network.
+/// Address of the API server's Service: always the first of the network.
 pub const KUBERNETES_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
-/// The Service in front of the name service.
+/// Address of the name service's Service.
 pub const DNS_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
-/// The domain of Services.
+/// DNS domain of the cluster.
 pub const DOMAIN: &str = "cluster.local";
-/// The port of the API server.
+/// Port of the API server.
 pub const API_PORT: u16 = 6443;
-/// The port of the registry.
+/// Port of the registry.
 pub const REGISTRY_PORT: u16 = 5000;
-/// What image names call the registry.
+/// Host and port of the registry in image names.
 pub const REGISTRY: &str = "registry.basalt.local:5000";
-/// How many nodes fit.
+/// Greatest number of nodes.
 pub const MOST_NODES: u8 = 100;
 
-/// One node: everything about it follows from its number.
+/// Number of a node, from 1; its name and addresses follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct NodeNumber(u8);
 
 impl NodeNumber {
-    /// The nodes of a cluster with so many of them.
+    /// Numbers of the nodes of a cluster with so many of them.
     pub fn first(count: u8) -> impl Iterator<Item = Self> {
         (1..=count).map(Self)
     }
 
-    /// The node's name.
+    /// Name of the node.
     pub fn name(self) -> String {
         format!("node-{}", self.0)
     }
 
-    /// The node's address on the bridge.
+    /// Address of the node on the bridge.
     pub fn address(self) -> Ipv4Addr {
         Ipv4Addr::new(10, 87, 0, 10 + self.0)
     }
 
-    /// The port of the bridge that it is plugged into.
+    /// Name of the node's port on the bridge.
     pub fn port(self) -> String {
         format!("port{}", self.0)
     }
 
-    /// The card at the other end of that port, where the port is not one that QEMU opens itself.
+    /// Name of the card at the other end of that port, where QEMU does not open the port itself.
     pub fn card(self) -> String {
         format!("card{}", self.0)
     }
 
-    /// The hardware address of its network card.
+    /// MAC address of the node's network card.
     pub fn mac(self) -> String {
         basalt_machine::mac_address(&self.name(), 0)
     }
 }
 
-/// The address of the API server as nodes and the control plane itself know it.
+/// URL of the API server for nodes.
 pub fn endpoint() -> String {
     format!("https://{CONTROL_PLANE}:{API_PORT}")
 }

@@ -1,4 +1,4 @@
-//! From nothing to a web server's answer.
+//! Start of a cluster, from nothing to a response of its web server.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -20,29 +20,29 @@ use crate::secret::{make_private_folder, write_private};
 use crate::stage::{self, Seen, Stage, StageTime};
 use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, supervisor};
 
-/// The port of the host that leads to the API server, if nobody else has it.
+/// Port of the host that leads to the API server, if it is free.
 const USUAL_PORT: u16 = 16443;
-/// How often the cluster is looked at.
+/// Interval of observations.
 const TICK: Duration = Duration::from_millis(150);
-/// How many last lines an error shows.
+/// Greatest number of log lines in an error.
 const SHOWN: usize = 12;
 
-/// What `up` brought about.
+/// Result of `up`.
 #[derive(Debug, Clone, Serialize)]
 pub struct UpReport {
-    /// What the web server said.
+    /// Last response of the web server.
     pub answer: String,
-    /// The nodes from which it answered.
+    /// Names of the nodes from which the web server answered.
     pub answered: BTreeSet<String>,
-    /// The API server's address on the host.
+    /// URL of the API server on the host.
     pub endpoint: String,
-    /// The kubeconfig of the administrator.
+    /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
-    /// How the machines' processors are run.
+    /// Accelerator of the machines, with the reason for its choice.
     pub accelerator: Option<Verdict>,
-    /// How long everything took.
+    /// Times of all stages.
     pub stages: Vec<StageTime>,
-    /// How long all of it took, in seconds.
+    /// Total duration, in seconds.
     pub seconds: f64,
 }
 
@@ -87,7 +87,7 @@ pub(crate) fn run(
     })
 }
 
-/// Writes everything that the supervisor and its children read.
+/// Writes all files that the supervisor and its children read; returns a client of the API server.
 fn prepare(layout: &Layout, plan: &Plan) -> Result<Api, ClusterError> {
     let now = SystemTime::now();
     for folder in [layout.logs(), layout.etcd(), layout.root().join("kubeconfig")] {
@@ -150,7 +150,7 @@ fn supervisor_ended(layout: &Layout) -> ClusterError {
     }
 }
 
-/// Asks a web server inside the cluster.
+/// Sends an HTTP request to a web server inside the cluster, through the supervisor.
 pub(crate) fn ask(
     control: &mut Control,
     address: Ipv4Addr,
@@ -169,7 +169,7 @@ pub(crate) fn ask(
     }
 }
 
-/// Takes the times of the stages.
+/// Clock of the stages.
 struct StageClock {
     began: Instant,
     last: Duration,
@@ -202,7 +202,7 @@ impl StageClock {
     }
 }
 
-/// The way up, stage by stage.
+/// Start of a cluster, stage by stage.
 struct Ascent<'a> {
     layout: &'a Layout,
     plan: &'a Plan,
@@ -211,7 +211,7 @@ struct Ascent<'a> {
     seen: Seen,
     answer: String,
     clock: StageClock,
-    /// How long after our beginning the supervisor's was.
+    /// Time from the start of `up` to that of the supervisor.
     supervisor_began: Duration,
 }
 
@@ -243,7 +243,7 @@ impl Ascent<'_> {
         self.report()
     }
 
-    /// Does what the stage is about, or looks whether it came about; says whether to go on without a pause.
+    /// Carries out the stage's action, or observes its progress; `true` to continue without a pause.
     fn act(&mut self, stage: Stage) -> Result<bool, ClusterError> {
         match stage {
             Stage::Objects => {
@@ -298,7 +298,7 @@ impl Ascent<'_> {
         }
     }
 
-    /// Takes the time from power-on for each node that became Ready.
+    /// Records the time from power-on to Ready for each node that became Ready.
     fn time_nodes(&mut self, report: &Report, timed: &mut BTreeSet<String>) {
         for machine in &report.machines {
             let ready = self
@@ -319,7 +319,7 @@ impl Ascent<'_> {
         self.control.report().map_err(|_| supervisor_ended(layout))
     }
 
-    /// An error when something has failed for good.
+    /// Checks for a component or a machine that has failed for good; an error with its last output.
     fn check(&self, report: &Report) -> Result<(), ClusterError> {
         for component in &report.components {
             if let ComponentState::Failed { status } = &component.state {
@@ -337,7 +337,7 @@ impl Ascent<'_> {
             if let MachineState::Ended { reason } = &machine.state {
                 let console = Files::new(self.layout.node(&machine.name)).console_log();
                 let last = console_lines(&machine.name, &console);
-                // The machine's files go; its console is worth keeping.
+                // The machine's files are removed; the console's log is kept.
                 let kept = self.layout.log(&machine.name);
                 let console = if fs_err::copy(&console, &kept).is_ok() {
                     kept
@@ -359,7 +359,7 @@ impl Ascent<'_> {
     fn slow(&self, stage: Stage, nodes: usize) -> ClusterError {
         for node in self.plan.nodes() {
             let console = Files::new(self.layout.node(&node.name())).console_log();
-            // One that has no console yet has nothing to say.
+            // A node without a console has no log to keep.
             drop(fs_err::copy(&console, self.layout.log(&node.name())));
         }
         let mut seen = stage::missing(&self.seen, stage, nodes);

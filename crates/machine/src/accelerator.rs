@@ -1,6 +1,6 @@
-//! KVM where it works, QEMU's own translator (TCG) where not.
+//! Choice of the accelerator: KVM where it works, QEMU's own translator (TCG) elsewhere.
 //!
-//! That /dev/kvm can be opened is no proof: nested in some clouds' machines, it starts guests and then emulates them
+//! An open /dev/kvm is no proof: nested in some clouds' machines, it starts guests and then emulates them
 //! instruction by instruction, or stops at the first that it does not know. So a guest of three hundred bytes is run,
 //! which does what a kernel does, and KVM is used only when that one comes to its end in time. The verdict is kept
 //! until the machine is booted again.
@@ -16,27 +16,27 @@ use serde::{Deserialize, Serialize};
 use crate::guest;
 use crate::{Call, MachineError, Tools};
 
-/// The device of KVM.
+/// Device node of KVM.
 pub(crate) const DEVICE: &str = "/dev/kvm";
-/// How long the guest may take: on working hardware it is a tenth of a second.
+/// Time-out of the probe's guest, which takes a tenth of a second on working hardware.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What runs the instructions of a machine.
+/// Means by which QEMU runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Accelerator {
-    /// The processor itself.
+    /// Hardware virtualization by KVM.
     Kvm,
-    /// QEMU's translator: slower by an order of magnitude, and everywhere.
+    /// QEMU's translator: available everywhere, but slower by an order of magnitude.
     Tcg,
 }
 
-/// Which accelerator is to be used, and why.
+/// Choice of an accelerator, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
-    /// The one to be used.
+    /// Chosen accelerator.
     pub accelerator: Accelerator,
-    /// For the person who wonders: why, and what would change it.
+    /// Reason for the choice, and what would change it, for the user.
     pub reason: String,
 }
 
@@ -59,8 +59,8 @@ impl Verdict {
 }
 
 impl Accelerator {
-    /// Finds out which accelerator works for an architecture. The verdict is kept in a file in `cache` for as long as
-    /// this machine is not booted again.
+    /// Chooses the accelerator for an architecture, with a probe of KVM. Its outcome is kept in a file in `cache` until
+    /// the host is booted again.
     ///
     /// # Errors
     /// When the folder cannot be written to, or QEMU not be run.
@@ -99,7 +99,7 @@ impl Accelerator {
         Ok(verdict)
     }
 
-    /// QEMU's options for it.
+    /// Options of QEMU for the accelerator: `-accel` and `-cpu`.
     pub(crate) fn arguments(self, arch: Arch, vcpus: u32) -> Vec<String> {
         let (accel, cpu) = match (self, arch) {
             (Self::Kvm, _) => ("kvm".to_owned(), "host"),
@@ -113,11 +113,11 @@ impl Accelerator {
     }
 }
 
-/// The processor that TCG plays. Each feature that costs the translator more than it saves the guest is left out.
+/// CPU model of TCG, without features that cost the translator more than they save the guest.
 const TCG_CPU: &str = "max,la57=off";
 
-/// Runs the guest of the probe with an accelerator. Nothing means that it did what it should; otherwise, what it did
-/// instead.
+/// Runs the guest of the probe with an accelerator. Returns `None` when it succeeds, and otherwise a description of the
+/// failure.
 ///
 /// # Errors
 /// When the guest cannot be written to `folder`, or QEMU not be run.
@@ -158,7 +158,7 @@ pub fn probe(
     });
     tracing::debug!(command = %command.pasteable(), "probing KVM");
     let outcome = end_of(&mut command.to_std());
-    // Left behind, it would only be litter.
+    // The image is of no use after the probe.
     drop(fs_err::remove_file(&image));
     let outcome = outcome.map_err(MachineError::file("run the KVM probe"))?;
     interrupt::check()?;
@@ -169,7 +169,7 @@ pub fn probe(
     })
 }
 
-/// How a program ends, if it does so in time.
+/// Runs a program; returns its exit status, or `None` when it had to be killed after the time-out.
 fn end_of(command: &mut std::process::Command) -> std::io::Result<Option<std::process::ExitStatus>> {
     let mut child = command
         .stdin(Stdio::null())

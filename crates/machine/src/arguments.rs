@@ -1,4 +1,4 @@
-//! QEMU's command line.
+//! Command line of QEMU.
 
 use basalt_model::arch::Arch;
 use camino::Utf8Path;
@@ -8,7 +8,7 @@ use crate::disk::{Bus, Disk, DiskFormat, DiskSource};
 use crate::machine::{Machine, Network, machine_uuid};
 use crate::{Accelerator, Call, Firmware, smbios_strings};
 
-/// How QEMU is called for a machine, and what it must be able to see.
+/// Builds the call of QEMU for a machine, with the files and devices that it must see.
 pub fn qemu_call(machine: &Machine, firmware: &Firmware, accelerator: Accelerator) -> Call {
     let mut line = CommandLine {
         call: Call {
@@ -33,7 +33,7 @@ pub fn qemu_call(machine: &Machine, firmware: &Firmware, accelerator: Accelerato
     line.call
 }
 
-/// The command line while it is put together.
+/// Command line under construction.
 struct CommandLine {
     call: Call,
 }
@@ -53,8 +53,7 @@ impl CommandLine {
         self.add(
             "-machine",
             match machine.arch {
-                // Nothing that a cloud's machine does not have either, and no system management mode: this firmware
-                // has no use for it.
+                // Devices of a cloud's machine only, and no system management mode, which this firmware does not use.
                 Arch::X86_64 => "q35,smm=off,vmport=off,hpet=off",
                 Arch::Aarch64 => "virt,gic-version=3",
             },
@@ -86,7 +85,7 @@ impl CommandLine {
         );
     }
 
-    /// The serial console, which goes to a log whether or not somebody has its socket; and the control socket.
+    /// Adds the serial console, which is logged with or without a client on its socket, and the control socket.
     fn control(&mut self, machine: &Machine) {
         let files = machine.files();
         let listener =
@@ -141,7 +140,7 @@ impl CommandLine {
     }
 
     fn disk(&mut self, index: usize, disk: &Disk, path: &Utf8Path, format: DiskFormat, read_only: bool) {
-        // What the machine holds can be made again, so that its flushes need not wait for the host's disk.
+        // The machine's data can be made again, so that its flushes need not wait for the host's disk.
         let mode = if read_only {
             "readonly=on"
         } else {
@@ -209,7 +208,7 @@ impl CommandLine {
     }
 }
 
-/// In the values of QEMU's options a comma is written twice.
+/// Escapes a value of QEMU's options: each comma is doubled.
 fn escape(value: &str) -> String {
     value.replace(',', ",,")
 }

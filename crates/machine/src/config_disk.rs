@@ -1,4 +1,4 @@
-//! A small FAT disk with files for the node agent, for where there are no SMBIOS credentials.
+//! FAT disk with files for the node agent, for machines without SMBIOS credentials.
 
 use std::io::{Cursor, Write as _};
 
@@ -7,28 +7,28 @@ use fatfs::{Date, DateTime, FileSystem, FormatVolumeOptions, FsOptions, Time, Ti
 
 use crate::MachineError;
 
-/// The label by which the node agent knows the disk.
+/// Volume label by which the node agent finds the disk.
 pub const CONFIG_LABEL: &str = "BASALT-CFG";
 
-/// Small enough to be made in an instant, large enough for any configuration.
+/// Size of the disk in bytes: large enough for any configuration.
 const SIZE: usize = 4 * 1024 * 1024;
 
-/// A disk with files, made anew each time the machine starts. The same files give the same bytes.
+/// Disk with files, written at each start of the machine. The same files give the same bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ConfigDisk {
-    /// The files in its root: names and contents.
+    /// Files of the root folder: names and contents.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
 impl ConfigDisk {
-    /// A disk with the node's configuration where the node agent looks for it.
+    /// Makes a disk with the node's configuration as `node.yaml`, where the node agent looks for it.
     pub fn with_node_config(yaml: impl Into<Vec<u8>>) -> Self {
         Self {
             files: vec![("node.yaml".to_owned(), yaml.into())],
         }
     }
 
-    /// The bytes of the disk.
+    /// Renders the disk as an image of a FAT file system.
     ///
     /// # Errors
     /// When the files do not fit, or have names that FAT does not know.
@@ -60,7 +60,7 @@ impl ConfigDisk {
     }
 }
 
-/// Every file is from the same moment, the first that FAT knows: the disk depends on nothing but its files.
+/// Clock that always shows 1980-01-01, the first day of FAT, so that the image depends on its files only.
 #[derive(Debug)]
 struct Always1980;
 

@@ -1,4 +1,4 @@
-//! Reading what a machine writes to its serial console.
+//! Reader of a machine's serial console.
 
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::time::{Duration, Instant};
@@ -8,26 +8,26 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::MachineError;
 
-/// How often the log is looked at.
+/// Interval between two reads of the log.
 const TICK: Duration = Duration::from_millis(50);
-/// How many lines an error shows.
+/// Greatest number of lines in an error.
 const SHOWN: usize = 25;
 
-/// The console of a machine, read from its log while it grows.
+/// Console of a machine, read from its log while it grows.
 #[derive(Debug)]
 pub struct Console {
     machine: String,
     log: Utf8PathBuf,
-    /// How far the log was read.
+    /// Read position in the log, in bytes.
     position: u64,
-    /// What was read and not yet given out: from the last pattern that was found on.
+    /// Bytes that were read and not yet returned: those after the last pattern that was found.
     pending: Vec<u8>,
-    /// The last lines, for errors.
+    /// Last lines that were searched, for errors.
     last: Vec<String>,
 }
 
 impl Console {
-    /// The console whose log is at `log`, from its beginning on. The log need not be there yet.
+    /// Makes a reader of the log at `log`, from its beginning on. The log need not exist yet.
     pub fn new(machine: impl Into<String>, log: impl Into<Utf8PathBuf>) -> Self {
         Self {
             machine: machine.into(),
@@ -38,7 +38,7 @@ impl Console {
         }
     }
 
-    /// Where the log is.
+    /// Path of the log.
     pub fn log(&self) -> &Utf8Path {
         &self.log
     }
@@ -95,7 +95,7 @@ impl Console {
         }
     }
 
-    /// The last lines that were read, as plain text.
+    /// Last lines that were read, as plain text.
     pub fn last_lines(&self) -> Vec<String> {
         let mut lines = self.last.clone();
         lines.extend(
@@ -107,7 +107,7 @@ impl Console {
         lines.split_off(lines.len().saturating_sub(SHOWN))
     }
 
-    /// Takes a line with the pattern, and all before it, out of what is pending.
+    /// Removes a line with the pattern, and all before it, from the pending bytes.
     fn find(&mut self, pattern: &str) -> Option<String> {
         let mut start = 0;
         while start < self.pending.len() {
@@ -155,7 +155,7 @@ impl Console {
     }
 }
 
-/// What a person would see of some terminal output: without escape sequences, carriage returns and other controls.
+/// Converts terminal output to plain text: without escape sequences, carriage returns and other control characters.
 pub fn plain_text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let mut plain = String::with_capacity(text.len());

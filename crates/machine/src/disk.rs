@@ -1,67 +1,67 @@
-//! Disks: images of their own, or copy-on-write files over an image that stays as it is.
+//! Disks of machines: image files, or copy-on-write overlays over an image that is only read.
 
 use basalt_process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Call, Machine, MachineError, Tools};
 
-/// A disk of a machine.
+/// Disk of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Disk {
-    /// What it holds.
+    /// Content of the disk.
     pub source: DiskSource,
-    /// How it is connected.
+    /// Bus that the disk is connected to.
     pub bus: Bus,
-    /// Its serial number: what /dev/disk/by-id calls it.
+    /// Serial number, as in /dev/disk/by-id; `disk` with its index when `None`.
     pub serial: Option<String>,
 }
 
-/// What a disk holds.
+/// Content of a disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DiskSource {
-    /// What the image holds, and what the machine writes over it. The image itself is only read.
+    /// Copy-on-write overlay over an image, which is only read.
     Overlay {
-        /// The image.
+        /// Path of the image.
         image: Utf8PathBuf,
-        /// How it is stored.
+        /// Format of the image.
         format: DiskFormat,
-        /// How large the machine sees it, when that is larger than the image.
+        /// Size of the disk in MiB, when it is larger than the image.
         size_mib: Option<u64>,
     },
-    /// A file, as it is.
+    /// File that the machine uses directly.
     File {
-        /// The file.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// How it is stored.
+        /// Format of the file.
         format: DiskFormat,
-        /// Whether the machine may only read it.
+        /// `true` for a disk that the machine can only read.
         read_only: bool,
     },
 }
 
-/// How a disk is stored.
+/// Format of a disk image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFormat {
-    /// Byte for byte.
+    /// Raw image: the disk's bytes, without a header.
     Raw,
-    /// QEMU's own format.
+    /// QCOW2, QEMU's own format.
     Qcow2,
 }
 
-/// How a disk is connected.
+/// Bus of a disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Bus {
-    /// virtio-blk, the quickest.
+    /// virtio-blk, the fastest.
     #[default]
     Virtio,
-    /// An NVMe controller of its own.
+    /// NVMe, with a controller of its own.
     Nvme,
-    /// A disk of the machine's virtio SCSI controller.
+    /// SCSI, on the machine's virtio-scsi controller.
     Scsi,
 }
 
 impl Disk {
-    /// A copy-on-write disk over a raw image, grown to a size.
+    /// Makes a copy-on-write disk over a raw image, grown to a size in MiB, on virtio-blk.
     pub fn overlay(image: impl Into<Utf8PathBuf>, size_mib: impl Into<Option<u64>>) -> Self {
         Self {
             source: DiskSource::Overlay {
@@ -74,7 +74,7 @@ impl Disk {
         }
     }
 
-    /// Connects it otherwise than by virtio-blk.
+    /// Connects the disk to another bus than virtio-blk.
     pub fn on(mut self, bus: Bus) -> Self {
         self.bus = bus;
         self
@@ -82,7 +82,7 @@ impl Disk {
 }
 
 impl DiskFormat {
-    /// QEMU's name for it.
+    /// Name of the format in QEMU's options.
     pub fn name(self) -> &'static str {
         match self {
             Self::Raw => "raw",
@@ -91,8 +91,7 @@ impl DiskFormat {
     }
 }
 
-/// Makes the copy-on-write files that are not there yet. One that is there is kept: it is the machine's memory of
-/// what it wrote.
+/// Makes the copy-on-write files that do not exist yet. An existing one is kept, with all that the machine wrote to it.
 pub(crate) fn make_overlays(machine: &Machine, tools: &dyn Tools) -> Result<(), MachineError> {
     for (index, disk) in machine.disks.iter().enumerate() {
         let DiskSource::Overlay {
@@ -107,7 +106,7 @@ pub(crate) fn make_overlays(machine: &Machine, tools: &dyn Tools) -> Result<(), 
         if overlay.exists() {
             continue;
         }
-        // Made under another name first: one that was cut short must not be taken for a disk.
+        // Made under another name first: a file that is incomplete must not be taken for a disk.
         let fresh = overlay.with_extension("new");
         create_command(tools, machine, image, *format, &fresh, *size_mib).output()?;
         fs_err::rename(&fresh, &overlay).map_err(MachineError::file("put the disk in its place"))?;

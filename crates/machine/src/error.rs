@@ -1,4 +1,4 @@
-//! What can go wrong with a machine.
+//! Errors of virtual machines.
 
 use std::time::Duration;
 
@@ -7,101 +7,101 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// A machine could not be made, started, watched or stopped.
+/// Failure to make, start, watch or stop a machine.
 #[derive(Debug, Error, Diagnostic)]
 pub enum MachineError {
     /// A file of the machine could not be read or written.
     #[error("could not {action}")]
     #[diagnostic(code(machine::file))]
     File {
-        /// What was being done.
+        /// Operation that failed, as `make QEMU's log`.
         action: String,
-        /// What the system said; it names the path.
+        /// Error of the operating system, which names the path.
         source: std::io::Error,
     },
     /// A program of QEMU failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),
-    /// The description asks for something that cannot be.
+    /// The description of a machine is invalid.
     #[error("the machine `{machine}` cannot be made: {reason}")]
     #[diagnostic(code(machine::description))]
     Description {
-        /// Its name.
+        /// Name of the machine.
         machine: String,
-        /// What is wrong.
+        /// Problem of the description.
         reason: String,
-        /// What to do.
+        /// Advice on how to solve the problem.
         #[help]
         help: Option<String>,
     },
-    /// QEMU ended, although nobody had asked it to.
+    /// QEMU ended unexpectedly.
     #[error("QEMU ended ({status}) while {doing}{}", tail(last))]
     #[diagnostic(
         code(machine::ended),
         help("the machine's console.log and QEMU's own qemu.log are in {folder}; to run it again: {command}")
     )]
     Ended {
-        /// What we were waiting for.
+        /// Operation during which QEMU ended.
         doing: String,
-        /// How it ended.
+        /// Exit status of QEMU.
         status: String,
-        /// QEMU's last words, or the console's.
+        /// Last lines of QEMU's log, or of the console where that is empty.
         last: Vec<String>,
-        /// The machine's folder.
+        /// Folder of the machine.
         folder: Utf8PathBuf,
-        /// The command, for pasting.
+        /// Command line of QEMU, to be pasted into a shell.
         command: String,
     },
-    /// Something did not show up on the console in time.
+    /// Expected text did not appear on the console in time.
     #[error("`{pattern}` did not appear on the console of `{machine}` within {}{}", seconds(*waited), tail(last))]
     #[diagnostic(code(machine::console), help("the whole console is in {console}"))]
     Silent {
-        /// The machine's name.
+        /// Name of the machine.
         machine: String,
-        /// What was waited for.
+        /// Expected text.
         pattern: String,
-        /// How long.
+        /// Time-out of the wait.
         waited: Duration,
-        /// The last lines of the console.
+        /// Last lines of the console.
         last: Vec<String>,
-        /// The log of the console.
+        /// Path of the console's log.
         console: Utf8PathBuf,
     },
-    /// The control socket did not work.
+    /// The control socket failed.
     #[error("could not control the machine: {doing}")]
     #[diagnostic(
         code(machine::control),
         help("is QEMU still running? Its control socket is {socket}; only one program at a time may use it")
     )]
     Control {
-        /// What was being done.
+        /// Operation that failed.
         doing: String,
-        /// The socket.
+        /// Path of the control socket.
         socket: Utf8PathBuf,
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// QEMU answered a command with an error.
     #[error("QEMU refused `{command}`: {answer}")]
     #[diagnostic(code(machine::refused))]
     Refused {
-        /// The command.
+        /// Name of the QMP command.
         command: String,
-        /// What it said.
+        /// Description of the error, by QEMU.
         answer: String,
     },
     /// The terminal could not be connected to the console.
     #[error("could not connect the terminal to the console")]
     #[diagnostic(code(machine::terminal), help("standard input and output must be a terminal"))]
     Terminal {
-        /// What the system said.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
 
 impl MachineError {
-    /// For `map_err` on file operations.
+    /// Wraps the error of a file operation; for `map_err`.
     pub(crate) fn file(action: impl Into<String>) -> impl FnOnce(std::io::Error) -> Self {
         let action = action.into();
         move |source| Self::File { action, source }

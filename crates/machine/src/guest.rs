@@ -1,6 +1,6 @@
-//! The guest of the KVM probe.
+//! Guest of the KVM probe, as a firmware image.
 
-/// The code of `guest.S`.
+/// Machine code, assembled from `guest.S`.
 #[rustfmt::skip]
 const CODE: [u8; 296] = [
     0xfa, 0x31, 0xc0, 0x8e, 0xd8, 0x8e, 0xd0, 0x66, 0xc7, 0x06, 0x00, 0x10, 0x07, 0x20, 0x00, 0x00, 0x66, 0xc7, 0x06, 0x00,
@@ -20,13 +20,13 @@ const CODE: [u8; 296] = [
     0x27, 0x00, 0xf0, 0x00, 0x0f, 0x00, 0x3f, 0x00, 0x00, 0x40, 0x00, 0x00, 0x00, 0x00, 0x00, 0x00,
 ];
 
-/// What isa-debug-exit makes of the 42 that the guest writes: twice that, and one.
+/// Exit status of QEMU on success: isa-debug-exit doubles the 42 that the guest writes, and adds one.
 pub(crate) const SUCCESS: i32 = 85;
 
-/// The I/O port of isa-debug-exit.
+/// I/O port of isa-debug-exit.
 pub(crate) const PORT: &str = "0xf4";
 
-/// The firmware image that QEMU starts: the code at its beginning, and at the reset vector a jump to it.
+/// Builds the firmware image that QEMU starts: the code at its beginning, and a jump to it at the reset vector.
 pub(crate) fn firmware() -> Vec<u8> {
     let mut image = vec![0_u8; 0x10000];
     image[..CODE.len()].copy_from_slice(&CODE);

@@ -1,11 +1,11 @@
 //! Virtual machines by QEMU: firmware, disks, console, control.
 //!
-//! A [`Machine`] says what a machine is made of: processors, memory, disks, network, what it is told at boot. Starting
-//! it makes its folder (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`Running`] machine,
-//! which can be watched by its [`Console`], asked over [`Qmp`], and stopped in an orderly way.
+//! A [`Machine`] describes a machine: processors, memory, disks, network, credentials. Starting it makes its folder
+//! (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`Running`] machine, which can be observed
+//! by its [`Console`], controlled over [`Qmp`], and stopped in an orderly way.
 //!
-//! QEMU itself comes from wherever the caller says, through the [`Tools`] trait: usually from the SDK, in a sandbox
-//! ([`SdkTools`]); for tests it may be anything.
+//! QEMU itself comes from an implementation of the [`Tools`] trait: usually [`SdkTools`], which runs that of the SDK in
+//! a sandbox; tests have their own.
 //!
 //! ```text
 //! Machine + Tools + Accelerator ── start ──> Running ── console().wait_for("login:") ── stop() ──> Stopped

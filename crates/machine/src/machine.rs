@@ -1,66 +1,66 @@
-//! What a machine is made of.
+//! Description of a machine, and the paths of its files.
 
 use basalt_model::arch::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{ConfigDisk, Credential, Disk};
 
-/// The longest path that the address of a Unix socket holds.
+/// Greatest length of a Unix socket's path, in bytes.
 const SOCKET_PATH: usize = 107;
 
-/// A virtual machine, as it is to be.
+/// Description of a virtual machine.
 #[derive(Debug, Clone)]
 pub struct Machine {
-    /// Its name, for people.
+    /// Name of the machine, from which its UUID is derived.
     pub name: String,
-    /// Where its files are kept. One folder belongs to one machine.
+    /// Folder of the machine's files. One folder belongs to one machine.
     pub folder: Utf8PathBuf,
-    /// The architecture of its processors.
+    /// Architecture of the processors.
     pub arch: Arch,
-    /// How many processors.
+    /// Number of virtual processors.
     pub vcpus: u32,
     /// Memory in MiB.
     pub memory_mib: u32,
-    /// Its disks; the firmware tries them in this order.
+    /// Disks, in the order in which the firmware tries to boot from them.
     pub disks: Vec<Disk>,
-    /// Its network cards.
+    /// Network cards.
     pub networks: Vec<Network>,
-    /// What systemd in it finds as credentials.
+    /// Credentials that systemd finds in the machine.
     pub credentials: Vec<Credential>,
-    /// Words that systemd-stub adds to the kernel's command line. Ignored by a machine with Secure Boot.
+    /// Arguments that systemd-stub adds to the kernel's command line; ignored by a machine with Secure Boot.
     pub kernel_arguments: Vec<String>,
-    /// A small disk with files for the node agent.
+    /// Small disk with files for the node agent.
     pub config_disk: Option<ConfigDisk>,
-    /// Whether a reset of the machine restarts it; otherwise QEMU ends.
+    /// `true` when a reset restarts the machine; otherwise QEMU ends.
     pub reboots: bool,
 }
 
-/// What a network card is plugged into.
+/// Backend of a network card.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Network {
-    /// A tap device that is there already, in the network namespace that QEMU runs in.
+    /// Existing tap device in the network namespace that QEMU runs in.
     Tap {
-        /// The name of the device.
+        /// Name of the device.
         device: String,
-        /// The address of the card.
+        /// MAC address of the card.
         mac: String,
     },
-    /// QEMU's own little network: the machine reaches out, and is reached only through the forwards.
+    /// User-mode network of QEMU: the machine can connect to others, and is reached only through the forwards.
     User {
-        /// Whether the machine reaches nothing but what is forwarded to it.
+        /// `true` when the machine reaches nothing, and only forwarded connections reach it.
         isolated: bool,
         /// Ports of the host that lead into the machine.
         forwards: Vec<Forward>,
-        /// The address of the card.
+        /// MAC address of the card.
         mac: String,
     },
-    /// A Unix socket that carries whole frames: one end listens, the other connects.
+    /// Unix stream socket that carries whole frames: one end listens, the other connects.
     Stream {
-        /// The socket.
+        /// Path of the socket.
         socket: Utf8PathBuf,
-        /// Whether this end is the one that listens.
+        /// `true` when QEMU listens on the socket, `false` when it connects to it.
         listens: bool,
-        /// The address of the card.
+        /// MAC address of the card.
         mac: String,
     },
 }
@@ -68,63 +68,63 @@ pub enum Network {
 /// A TCP port of the host's loopback device that leads to a port of the machine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Forward {
-    /// On the host.
+    /// Port on the host.
     pub host: u16,
-    /// In the machine.
+    /// Port in the machine.
     pub guest: u16,
 }
 
-/// Where the files of a machine are, for whoever looks at it from outside.
+/// Paths of a machine's files, for processes that observe it from outside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Files {
     folder: Utf8PathBuf,
 }
 
 impl Files {
-    /// The files in a machine's folder.
+    /// Paths of the files in a machine's folder.
     pub fn new(folder: impl Into<Utf8PathBuf>) -> Self {
         Self { folder: folder.into() }
     }
-    /// The folder itself.
+    /// Path of the folder itself.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
     }
-    /// All that the machine wrote to its serial console.
+    /// Log of the machine's serial console.
     pub fn console_log(&self) -> Utf8PathBuf {
         self.folder.join("console.log")
     }
-    /// The serial console itself, for one at a time.
+    /// Unix socket of the serial console, for one client at a time.
     pub fn console_socket(&self) -> Utf8PathBuf {
         self.folder.join("console.sock")
     }
-    /// The control socket, for one at a time.
+    /// Unix socket of QMP, for one client at a time.
     pub fn control_socket(&self) -> Utf8PathBuf {
         self.folder.join("qmp.sock")
     }
-    /// What QEMU itself said.
+    /// Log of QEMU's own output.
     pub fn qemu_log(&self) -> Utf8PathBuf {
         self.folder.join("qemu.log")
     }
-    /// The variables of the firmware.
+    /// Variables of the firmware.
     pub fn variables(&self) -> Utf8PathBuf {
         self.folder.join("vars.fd")
     }
-    /// The copy-on-write file of a disk.
+    /// Copy-on-write file of a disk.
     pub fn overlay(&self, index: usize) -> Utf8PathBuf {
         self.folder.join(format!("disk{index}.qcow2"))
     }
-    /// The configuration disk.
+    /// Image of the configuration disk.
     pub fn config_disk(&self) -> Utf8PathBuf {
         self.folder.join("config.img")
     }
-    /// One string of SMBIOS.
+    /// File with one SMBIOS string.
     pub fn smbios(&self, index: usize) -> Utf8PathBuf {
         self.folder.join(format!("smbios{index}.txt"))
     }
 }
 
 impl Machine {
-    /// A machine with two processors, 2 GiB of memory, and nothing plugged in.
+    /// Makes the description of a machine with two processors, 2 GiB of memory, no disks and no network.
     pub fn new(name: impl Into<String>, folder: impl Into<Utf8PathBuf>, arch: Arch) -> Self {
         Self {
             name: name.into(),
@@ -141,12 +141,12 @@ impl Machine {
         }
     }
 
-    /// Where its files are.
+    /// Paths of the machine's files.
     pub fn files(&self) -> Files {
         Files::new(&self.folder)
     }
 
-    /// What is wrong with the description, and what to do about it.
+    /// Finds the first problem of the description; returns it with advice, where there is some.
     pub(crate) fn problem(&self) -> Option<(String, Option<String>)> {
         let socket = self.files().console_socket();
         if socket.as_str().len() > SOCKET_PATH {
@@ -189,7 +189,7 @@ impl Machine {
 }
 
 impl Network {
-    /// The address of the card.
+    /// MAC address of the card.
     pub fn mac(&self) -> &str {
         match self {
             Self::Tap { mac, .. } | Self::User { mac, .. } | Self::Stream { mac, .. } => mac,
@@ -197,13 +197,13 @@ impl Network {
     }
 }
 
-/// An address for the network card of a machine: the same for the same name and number, different for others.
+/// Derives the MAC address of a network card from the machine's name and the card's number.
 pub fn mac_address(machine: &str, card: u8) -> String {
     let [.., a, b, c] = hash(machine, card).to_be_bytes();
     format!("52:54:00:{a:02x}:{b:02x}:{c:02x}")
 }
 
-/// What the firmware says the machine's identity is, from its name. systemd makes the machine id of it.
+/// Derives the UUID in the machine's SMBIOS from its name. systemd derives the machine id from it.
 pub fn machine_uuid(machine: &str) -> String {
     let (high, low) = (hash(machine, b'h'), hash(machine, b'l'));
     // Version 8 (made in a way of one's own), variant 1.
@@ -216,7 +216,7 @@ pub fn machine_uuid(machine: &str) -> String {
     )
 }
 
-/// FNV-1a: no secret depends on it, and it need not be told apart by an attacker.
+/// FNV-1a hash of a name; no secret depends on it, so that it need not be cryptographic.
 fn hash(machine: &str, salt: u8) -> u64 {
     machine
         .bytes()

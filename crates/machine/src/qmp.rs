@@ -1,4 +1,4 @@
-//! Control of a running QEMU by its own protocol (QMP): lines of JSON over a Unix socket.
+//! Client of the QEMU Machine Protocol (QMP): lines of JSON over a Unix socket.
 
 use std::collections::VecDeque;
 use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
@@ -10,44 +10,44 @@ use serde_json::{Value, json};
 
 use crate::MachineError;
 
-/// A connection to a QEMU that runs. Only one can be open at a time, so keep it for as long as it is used.
+/// Connection to a running QEMU. Only one can be open at a time, so keep it for as long as it is used.
 #[derive(Debug)]
 pub struct Qmp {
     reader: BufReader<UnixStream>,
     socket: Utf8PathBuf,
     timeout: Duration,
     events: VecDeque<Event>,
-    /// The part of a line that had come when time ran out.
+    /// Beginning of a line whose rest had not come when a read timed out.
     partial: Vec<u8>,
 }
 
-/// Something that happened to the machine.
+/// Event that QEMU reported.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Event {
-    /// What happened, as `SHUTDOWN`.
+    /// Name of the event, as `SHUTDOWN`.
     pub name: String,
-    /// More about it.
+    /// Data of the event; null when it has none.
     pub data: Value,
 }
 
-/// Whether the machine runs.
+/// Run state of the machine, from `query-status`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum RunState {
-    /// It runs.
+    /// Running.
     Running,
-    /// It is halted for now, and may go on.
+    /// Paused, suspended or not started yet, and able to go on.
     Paused,
-    /// It ended or its guest panicked.
+    /// Shut down, panicked, or stopped by an internal error.
     Ended,
-    /// Something else, in QEMU's words.
+    /// Any other state, by QEMU's name.
     Other(String),
 }
 
 impl Qmp {
-    /// Connects, and agrees on the protocol. A socket that is not there yet is waited for.
+    /// Connects and negotiates capabilities; waits for a socket that does not exist yet.
     ///
     /// # Errors
-    /// When nobody answers within `timeout`, which is also how long each command may take.
+    /// When QEMU does not answer within `timeout`, which is the time-out of each command, too.
     pub fn connect(socket: &Utf8Path, timeout: Duration) -> Result<Self, MachineError> {
         let began = Instant::now();
         let stream = loop {
@@ -80,10 +80,10 @@ impl Qmp {
         Ok(qmp)
     }
 
-    /// Runs a command and gives its answer. Events that come meanwhile are kept.
+    /// Runs a command and returns its result. Events that come meanwhile are kept.
     ///
     /// # Errors
-    /// When QEMU refuses, goes away, or does not answer in time.
+    /// When QEMU refuses, closes the connection, or does not answer in time.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, MachineError> {
         let mut request = json!({ "execute": command });
         if !arguments.is_null() {
@@ -113,7 +113,7 @@ impl Qmp {
         ))
     }
 
-    /// Whether the machine runs.
+    /// Queries the run state of the machine.
     ///
     /// # Errors
     /// As [`Qmp::execute`].
@@ -143,10 +143,10 @@ impl Qmp {
         self.execute("system_reset", Value::Null).map(drop)
     }
 
-    /// Pulls the plug: QEMU ends at once.
+    /// Ends QEMU at once, without a shutdown of the guest.
     ///
     /// # Errors
-    /// As [`Qmp::execute`]. That QEMU went away before it answered is none.
+    /// As [`Qmp::execute`]; a connection that QEMU closes before it answers is no error.
     pub fn quit(&mut self) -> Result<(), MachineError> {
         match self.execute("quit", Value::Null) {
             Err(MachineError::Control { source, .. })
@@ -161,10 +161,10 @@ impl Qmp {
         }
     }
 
-    /// The next event, if one comes in time.
+    /// Returns the next event; `None` when none comes within `timeout`.
     ///
     /// # Errors
-    /// When QEMU went away.
+    /// When QEMU closes the connection.
     pub fn event(&mut self, timeout: Duration) -> Result<Option<Event>, MachineError> {
         let deadline = Instant::now() + timeout;
         while self.events.is_empty() {
@@ -183,7 +183,7 @@ impl Qmp {
         }
     }
 
-    /// The next message, or nothing when time runs out first.
+    /// Reads the next message; `None` when none comes before the deadline.
     fn message(&mut self, deadline: Instant) -> Result<Option<Value>, MachineError> {
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
@@ -229,7 +229,7 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(300);
 
-    /// A QEMU that says `greeting`, and for each line that it gets the next of `answers`.
+    /// Fake QEMU that sends `greeting`, and answers each line with the next of `answers`.
     fn fake(
         greeting: &'static str,
         answers: Vec<&'static str>,

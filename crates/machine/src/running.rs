@@ -1,4 +1,4 @@
-//! A machine while it runs.
+//! Machine while it runs.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Child, ExitStatus, Stdio};
@@ -10,14 +10,14 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use crate::machine::Files;
 use crate::{Accelerator, Console, Machine, MachineError, Qmp, Tools, disk, plain_text, qemu_call, smbios_strings};
 
-/// How often the end of QEMU is looked for.
+/// Interval of checks for the end of QEMU.
 const TICK: Duration = Duration::from_millis(20);
-/// How long QEMU may take to answer.
+/// Time-out of QEMU's answers.
 const ANSWER: Duration = Duration::from_secs(10);
-/// How many of QEMU's last lines an error shows.
+/// Greatest number of lines of QEMU's log in an error.
 const SHOWN: usize = 20;
 
-/// A machine that was started. Dropping it pulls the plug.
+/// Machine that was started. Dropping it kills QEMU.
 #[derive(Debug)]
 pub struct Running {
     name: String,
@@ -27,26 +27,26 @@ pub struct Running {
     ended: Option<ExitStatus>,
 }
 
-/// How a machine came to be stopped.
+/// Manner in which a machine was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// It had ended before.
+    /// Ended before the request.
     Already,
-    /// It shut down when asked to.
+    /// Shut down after a press of its power button.
     Orderly,
-    /// It did not, and the plug was pulled.
+    /// Switched off, because it did not shut down in time.
     Unplugged,
-    /// Even QEMU did not answer any more, and was killed.
+    /// Killed, because QEMU did not answer either.
     Killed,
 }
 
 impl Machine {
-    /// Makes what the machine needs in its folder, and starts it. Returns once QEMU runs; what the machine does from
-    /// then on is seen on its [`Console`]. Call it from a thread that lives as long as the machine is to: the sandbox
-    /// that QEMU runs in ends with the thread that started it.
+    /// Makes the machine's files in its folder and starts it. Returns once QEMU answers on its control socket; the
+    /// guest's output is read from its [`Console`]. Call it from a thread that lives as long as the machine: the
+    /// sandbox that QEMU runs in ends with the thread that started it.
     ///
     /// # Errors
-    /// When the description is impossible, a file cannot be made, or QEMU refuses.
+    /// When the description is invalid, a file cannot be made, or QEMU ends or does not answer.
     pub fn start(&self, tools: &dyn Tools, accelerator: Accelerator) -> Result<Running, MachineError> {
         if let Some((reason, help)) = self.problem() {
             return Err(MachineError::Description {
@@ -97,7 +97,7 @@ impl Machine {
         for (index, string) in smbios_strings(self).into_iter().enumerate() {
             fs_err::write(files.smbios(index), string).map_err(MachineError::file("write what the machine is told"))?;
         }
-        // Left by an earlier run; whoever waits for the new ones must not find these.
+        // Left by an earlier run; a client that waits for the new ones must not find these.
         for stale in [files.console_log(), files.console_socket(), files.control_socket()] {
             match fs_err::remove_file(stale) {
                 Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
@@ -111,32 +111,32 @@ impl Machine {
 }
 
 impl Running {
-    /// The machine's name.
+    /// Name of the machine.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Where its files are.
+    /// Paths of the machine's files.
     pub fn files(&self) -> &Files {
         &self.files
     }
 
-    /// The process id of QEMU, or of what it runs in.
+    /// Process id of QEMU, or of the sandbox around it.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// QEMU's command, for pasting.
+    /// Command line of QEMU, to be pasted into a shell.
     pub fn command(&self) -> &str {
         &self.command
     }
 
-    /// Its console, from the beginning on.
+    /// Reader of the machine's console, from its beginning on.
     pub fn console(&self) -> Console {
         Console::new(&self.name, self.files.console_log())
     }
 
-    /// Connects to its control socket. Drop the connection when done: there is only one.
+    /// Connects to QEMU's control socket. Drop the connection when done: only one can be open at a time.
     ///
     /// # Errors
     /// When QEMU does not answer.
@@ -144,10 +144,10 @@ impl Running {
         Qmp::connect(&self.files.control_socket(), ANSWER)
     }
 
-    /// Whether it has ended, and how QEMU did.
+    /// Exit status of QEMU; `None` while it runs.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// When the process cannot be queried.
     pub fn ended(&mut self) -> Result<Option<ExitStatus>, MachineError> {
         if self.ended.is_none() {
             self.ended = self
@@ -158,7 +158,7 @@ impl Running {
         Ok(self.ended)
     }
 
-    /// Waits for a line on the console; it is an error when the machine ends first.
+    /// Waits for text on the console; an error when the machine ends first.
     ///
     /// # Errors
     /// As [`Console::wait_for`]; [`MachineError::Ended`].
@@ -172,10 +172,10 @@ impl Running {
         console.wait_for(pattern, timeout, || self.check(&doing))
     }
 
-    /// An error when the machine has ended.
+    /// Checks that the machine has not ended.
     ///
     /// # Errors
-    /// [`MachineError::Ended`], which says what we were `doing`.
+    /// [`MachineError::Ended`], with the operation `doing`, when it has.
     pub fn check(&mut self, doing: &str) -> Result<(), MachineError> {
         let Some(status) = self.ended()? else {
             return Ok(());
@@ -193,10 +193,10 @@ impl Running {
         })
     }
 
-    /// Waits until the machine ends by itself.
+    /// Waits until the machine ends by itself; `None` when it still runs after `timeout`.
     ///
     /// # Errors
-    /// An interruption.
+    /// When a signal interrupts the wait.
     pub fn wait(&mut self, timeout: Duration) -> Result<Option<ExitStatus>, MachineError> {
         let began = Instant::now();
         loop {
@@ -209,16 +209,16 @@ impl Running {
         }
     }
 
-    /// Stops the machine: presses its power button, gives it `grace` to shut down, and pulls the plug if that was not
-    /// enough. After an interruption there is no grace.
+    /// Stops the machine: presses its power button, waits up to `grace` for it to shut down, and ends QEMU if that was
+    /// not enough. After an interruption there is no grace.
     ///
     /// # Errors
-    /// When the system cannot tell whether it ended.
+    /// When the process cannot be queried.
     pub fn stop(mut self, grace: Duration) -> Result<Stopped, MachineError> {
         if self.ended()?.is_some() {
             return Ok(Stopped::Already);
         }
-        // Each of these may fail because the machine is ending just now; the next step tells.
+        // Each step may fail because the machine is just ending; the next one decides.
         let asked = self
             .control()
             .and_then(|mut control| control.power_down().map(|()| control));
@@ -234,13 +234,13 @@ impl Running {
         Ok(Stopped::Killed)
     }
 
-    /// Kills QEMU, as a power cut would. What the machine did not flush is lost.
+    /// Kills QEMU, as a power cut would. Data that the machine did not flush are lost.
     pub fn kill(&mut self) {
         if matches!(self.ended(), Ok(Some(_))) {
             return;
         }
         let group = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-        // Already gone is as good as killed.
+        // A process that has ended needs no signal.
         let _ = group.map(|group| kill_process_group(group, Signal::KILL));
         self.ended = self.child.wait().ok();
     }
@@ -265,7 +265,7 @@ impl Running {
         }
         let answer = self.control().and_then(|mut control| control.status());
         if answer.is_err() {
-            // When it did not answer because it is ending, that is what to say.
+            // If QEMU did not answer because it is ending, its end is the error to report.
             self.gone_within(Duration::from_secs(1))?;
         }
         self.check("starting")?;

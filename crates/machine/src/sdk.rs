@@ -7,15 +7,15 @@ use camino::Utf8PathBuf;
 
 use crate::{Call, Firmware, Tools};
 
-/// QEMU and what belongs to it from the tree of build tools. Each run is in a sandbox that shows it nothing of the host
-/// but the files of its machine, so that what breaks out of a machine finds itself in an empty house.
+/// QEMU with its programs and firmware from the tree of build tools. Each run is in a sandbox that shows nothing of the
+/// host but the files of its machine, so that a guest that breaks out of QEMU reaches no others.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SdkTools {
     tree: Utf8PathBuf,
 }
 
 impl SdkTools {
-    /// The tools of the tree in a folder.
+    /// Makes the tools of the tree in a folder.
     pub fn new(tree: impl Into<Utf8PathBuf>) -> Self {
         Self { tree: tree.into() }
     }

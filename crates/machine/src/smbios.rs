@@ -1,4 +1,4 @@
-//! What a machine is told through its SMBIOS tables (type 11, OEM strings).
+//! SMBIOS strings (type 11, OEM strings) that configure a machine.
 //!
 //! systemd takes credentials from `io.systemd.credential.binary:NAME=BASE64`, and systemd-stub takes more words for
 //! the kernel's command line from `io.systemd.stub.kernel-cmdline-extra=WORDS`. Each string is handed to QEMU in a file
@@ -10,17 +10,17 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::Machine;
 
-/// Something that systemd in a machine hands to the services that ask for it.
+/// Credential that systemd in a machine passes to the services that ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Credential {
-    /// Its name, as `basalt.node`.
+    /// Name of the credential, as `basalt.node`.
     pub name: String,
-    /// What it holds.
+    /// Value of the credential.
     pub value: Vec<u8>,
 }
 
 impl Credential {
-    /// A credential.
+    /// Makes a credential.
     pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         Self {
             name: name.into(),
@@ -34,7 +34,7 @@ impl Credential {
     }
 }
 
-/// The type 11 strings of a machine.
+/// Renders the type 11 strings of a machine: one for each credential, and one for the kernel arguments.
 pub fn smbios_strings(machine: &Machine) -> Vec<String> {
     let mut strings: Vec<_> = machine
         .credentials

@@ -1,4 +1,4 @@
-//! The console of a machine on the terminal of a person.
+//! Serial console of a machine on the user's terminal.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -11,24 +11,24 @@ use rustix::termios::{OptionalActions, Termios, isatty, tcgetattr, tcsetattr};
 
 use crate::MachineError;
 
-/// The key that leaves the console: Ctrl-].
+/// Key that leaves the console: Ctrl-].
 pub const ESCAPE: u8 = 0x1d;
 
-/// Why the terminal was given back.
+/// Reason for which the terminal was given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Left {
-    /// The person pressed the escape key; the machine runs on.
+    /// The user pressed the escape key, or a signal interrupted; the machine runs on.
     ByKey,
-    /// The machine closed its console: it ended.
+    /// The machine closed its console, because it ended.
     MachineEnded,
 }
 
-/// Connects standard input and output with the console at `socket` until the machine ends or the person presses
-/// Ctrl-]. All other keys, Ctrl-C among them, go to the machine. When standard input ends, as a script's does, what the
-/// machine writes is shown all the same.
+/// Connects standard input and output with the console at `socket` until the machine ends or the user presses Ctrl-].
+/// All other keys, Ctrl-C among them, go to the machine. When standard input ends, as a script's does, the machine's
+/// output is shown all the same.
 ///
 /// # Errors
-/// When the console is not there, or somebody else has it.
+/// When the console cannot be connected to, or the terminal not be used.
 pub fn attach(socket: &Utf8Path) -> Result<Left, MachineError> {
     let mut console = UnixStream::connect(socket).map_err(|source| MachineError::Control {
         doing: "connecting to its console".to_owned(),
@@ -46,7 +46,7 @@ fn terminal(source: std::io::Error) -> MachineError {
     MachineError::Terminal { source }
 }
 
-/// Moves bytes both ways until one side has had enough.
+/// Relays bytes in both directions until the machine closes the console or the user leaves it.
 fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStream) -> std::io::Result<Left> {
     let mut buffer = [0_u8; 4096];
     let tick = Timespec {
@@ -95,7 +95,7 @@ fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStrea
     }
 }
 
-/// A terminal that passes every key on as it is; given back as it was when dropped.
+/// Terminal in raw mode, which passes every key on as it is; restored when dropped.
 struct RawMode<'a> {
     terminal: Option<(BorrowedFd<'a>, Termios)>,
 }
@@ -119,7 +119,7 @@ impl<'a> RawMode<'a> {
 impl Drop for RawMode<'_> {
     fn drop(&mut self) {
         if let Some((terminal, before)) = &self.terminal {
-            // When the terminal is gone there is nothing to put back.
+            // If the terminal is gone, there is no mode to restore.
             let _ = tcsetattr(terminal, OptionalActions::Now, before);
         }
     }

@@ -1,42 +1,42 @@
-//! Where QEMU comes from.
+//! Source of QEMU: its programs and its firmware.
 
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use camino::Utf8PathBuf;
 
-/// One run of a program, and what it needs to see of the host. All of it is to appear at the same paths as on the host.
+/// Call of a program, with the files of the host that it must see, all at the same paths as on the host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Call {
-    /// The program's name, as `qemu-img`.
+    /// Name of the program, as `qemu-img`.
     pub program: String,
-    /// Its arguments.
+    /// Arguments of the program.
     pub arguments: Vec<String>,
-    /// Files and folders that it reads.
+    /// Files and folders that the program reads.
     pub reads: Vec<Utf8PathBuf>,
-    /// Files and folders that it writes to, too.
+    /// Files and folders that the program reads and writes.
     pub writes: Vec<Utf8PathBuf>,
-    /// Device nodes that it opens.
+    /// Device nodes that the program opens.
     pub devices: Vec<Utf8PathBuf>,
-    /// Whether it needs the network of the caller.
+    /// `true` for a program that needs the network of the caller.
     pub network: bool,
 }
 
 /// UEFI firmware for virtual machines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Firmware {
-    /// The code, at the path where QEMU sees it.
+    /// Path of the firmware's code, as QEMU sees it.
     pub code: Utf8PathBuf,
-    /// The template of the variables, at the path where we see it: each machine has a copy.
+    /// Path of the template of the variables on the host; each machine has a copy.
     pub variables: Utf8PathBuf,
 }
 
-/// Gives QEMU and the programs that belong to it.
+/// Source of QEMU, of the programs that belong to it, and of its firmware.
 ///
 /// A program that is started this way has to die with the process that started it.
 pub trait Tools {
-    /// The command for a call.
+    /// Makes the command for a call.
     fn command(&self, call: &Call) -> Command;
 
-    /// The firmware for an architecture.
+    /// Returns the firmware for an architecture.
     fn firmware(&self, arch: Arch) -> Firmware;
 }

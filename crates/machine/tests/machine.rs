@@ -1,4 +1,5 @@
-//! Real machines, by the QEMU of an SDK tree. `BASALT_SDK` says where one is; without it nothing is tested, and said so.
+//! Tests on real machines, by the QEMU of the SDK tree that `BASALT_SDK` names. Without one they are skipped, with a
+//! message.
 
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use basalt_model::arch::Arch;
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// What QEMU may take on a busy machine without KVM.
+/// Time-out of QEMU on a busy machine without KVM.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn main() {

@@ -1,4 +1,4 @@
-//! Looking at certificates that are there already: are they valid now, and do they belong together?
+//! Verification of existing certificates: their validity now, and their signatures.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,10 +8,10 @@ use x509_parser::time::ASN1Time;
 use super::{Authority, LEAVES, Pki, PkiError};
 use crate::ClusterError;
 
-/// Checks every certificate of the cluster: it can be read, its time is now, and its authority signed it.
+/// Checks that every certificate of the cluster can be read, is valid now, and is signed by its authority.
 ///
 /// # Errors
-/// The first thing that is wrong, with what to do about it.
+/// The first problem found, usually a [`PkiError`].
 pub fn check(pki: &Pki, now: SystemTime) -> Result<(), ClusterError> {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = ASN1Time::from_timestamp(i64::try_from(seconds).unwrap_or(i64::MAX)).unwrap_or_else(|_| ASN1Time::now());

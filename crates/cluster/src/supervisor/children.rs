@@ -1,4 +1,4 @@
-//! The control plane's processes: started in their order, watched, started again.
+//! Processes of the control plane: started in their order, watched, restarted.
 
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
@@ -15,10 +15,10 @@ use crate::pki::{self, Pki};
 use crate::plan::Plan;
 use crate::restart::{Decision, History};
 
-/// How often a component is asked whether it is ready.
+/// Interval of readiness probes.
 const ASK: Duration = Duration::from_millis(50);
 
-/// All of them.
+/// Processes of all components.
 pub(super) struct Children<'a> {
     layout: &'a Layout,
     plan: &'a Plan,
@@ -30,7 +30,7 @@ struct Slot {
     component: Component,
     child: Option<Child>,
     state: ComponentState,
-    /// Set by the thread that asks; each start has its own.
+    /// Readiness, set by the probing thread; each start has a flag of its own.
     ready: Arc<AtomicBool>,
     restart_at: Option<Instant>,
     history: History,
@@ -49,7 +49,7 @@ impl<'a> Children<'a> {
         }
     }
 
-    /// Starts what can be started, and takes note of what changed.
+    /// Starts components that are due, and records those that ended or became ready.
     ///
     /// The kernel ends a sandbox when the thread that started it ends: this is to be called by the main thread only.
     pub(super) fn tick(&mut self) -> Result<(), ClusterError> {
@@ -82,7 +82,7 @@ impl<'a> Children<'a> {
         self.slots.iter().map(Slot::report).collect()
     }
 
-    /// Ends them all. Their data ends with them, so that nobody needs to be asked.
+    /// Kills all components. Their data ends with them, so that no orderly shutdown is needed.
     pub(super) fn stop(&mut self) {
         for slot in self.slots.iter_mut().rev() {
             slot.kill();
@@ -164,14 +164,14 @@ impl Slot {
 
     fn kill(&mut self) {
         if let Some(mut child) = self.child.take() {
-            // One that is gone already needs no killing.
+            // A process that has ended already needs no signal.
             drop(child.kill());
             drop(child.wait());
         }
     }
 }
 
-/// Asks until the component is ready, or nobody wants to know any more.
+/// Probes a component in a thread of its own until it is ready, or its flag is dropped.
 fn watch(probe: Probe, layout: &Layout, ready: Weak<AtomicBool>) -> Result<(), ClusterError> {
     let api = match probe {
         Probe::ApiServer => Some(Api::new(&Pki::new(layout.pki()), pki::ADMIN, Plan::local_endpoint())?),

@@ -1,4 +1,4 @@
-//! Where orders come in: a thread for each connection, which answers what it can and passes on the rest.
+//! Server of the control socket: a thread for each connection, which answers what it can and passes on the rest.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -10,19 +10,19 @@ use crate::api;
 use crate::control::{Answer, Order, Report};
 use crate::layout::Layout;
 
-/// What the main thread hears about.
+/// Message to the main thread.
 pub(super) enum Message {
-    /// Somebody holds the cluster.
+    /// A connection holds the cluster.
     Held,
-    /// Nobody has to any more.
+    /// The hold was cancelled.
     Released,
-    /// Whoever held it is gone.
+    /// The connection that held the cluster has closed.
     Abandoned,
-    /// An order that the main thread carries out, and where the answer goes.
+    /// Order that the main thread carries out, with the channel for its answer.
     Order(Order, SyncSender<Answer>),
 }
 
-/// The state of everything, as the main thread saw it last.
+/// Last state of all components and machines, published by the main thread.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Board(Arc<Mutex<Report>>);
 
@@ -36,7 +36,7 @@ impl Board {
     }
 }
 
-/// Opens the socket and serves it until the process ends.
+/// Opens the control socket and serves it until the process ends.
 pub(super) fn open(layout: &Layout, board: Board, messages: Sender<Message>) -> Result<(), ClusterError> {
     let path = layout.control_socket();
     let failed = || ClusterError::file(format!("open the socket {path}"));
@@ -75,7 +75,7 @@ fn serve(connection: UnixStream, board: &Board, messages: &Sender<Message>) {
         }
     }
     if holds {
-        // The main thread is gone only when everything is.
+        // Sending fails only when the main thread has ended, and with it the cluster.
         drop(messages.send(Message::Abandoned));
     }
 }

@@ -1,4 +1,4 @@
-//! The inner process: process 1 of the cluster's namespaces.
+//! Inner process of the supervisor: process 1 of the cluster's namespaces.
 
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -16,12 +16,12 @@ use crate::topology::{API_PORT, CONTROL_PLANE};
 use crate::{ClusterError, forward, network};
 use basalt_process::chain;
 
-/// How often everything is looked at.
+/// Interval of the main loop.
 const TICK: Duration = Duration::from_millis(25);
-/// How soon `up` has to say that it is there.
+/// Time within which `up` has to hold the cluster, before it is ended.
 const UNHELD: Duration = Duration::from_secs(20);
 
-/// Makes the cluster, and keeps it until somebody says to end it.
+/// Makes the cluster, and runs it until an order or a signal ends it.
 pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(), ClusterError> {
     super::die_with_parent()?;
     let began = Instant::now();
@@ -38,7 +38,7 @@ pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(),
     forward::serve(listener, (CONTROL_PLANE, API_PORT).into());
 
     let mut children = Children::new(layout, plan, began);
-    // What waits for nothing starts now; it gets the processor while the machines are prepared.
+    // Components that wait for no other start now, while the machines are prepared.
     children.tick()?;
     let mut machines = Machines::new(layout, plan, tools, began)?;
     for node in nodes {
@@ -62,7 +62,7 @@ struct Supervisor<'a> {
     inbox: Receiver<Message>,
     children: Children<'a>,
     machines: Machines<'a>,
-    /// Since when `up` is awaited.
+    /// Start of the wait for `up` to hold the cluster; `None` once it has.
     unheld_since: Option<Instant>,
 }
 
@@ -89,7 +89,7 @@ impl Supervisor<'_> {
         }
     }
 
-    /// Acts on a message; says whether that was the end.
+    /// Handles a message; `true` when the cluster has ended.
     fn hear(&mut self, message: Message) -> bool {
         match message {
             Message::Held | Message::Released => self.unheld_since = None,
@@ -101,7 +101,7 @@ impl Supervisor<'_> {
             Message::Order(Order::Stop { grace_seconds }, reply) => {
                 tracing::info!(grace_seconds, "asked to end everything");
                 self.stop(Duration::from_secs(grace_seconds));
-                // Whoever asked sees the end of the connection, if not the answer.
+                // The client sees the end of the connection, if not the answer.
                 drop(reply.send(Answer::Done));
                 std::thread::sleep(TICK);
                 return true;

@@ -1,4 +1,4 @@
-//! The nodes' machines.
+//! Machines of the nodes, while they run.
 
 use std::time::{Duration, Instant};
 
@@ -16,7 +16,7 @@ use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, cable, network, node_config};
 use basalt_process::chain;
 
-/// All of them.
+/// Machines of all nodes.
 pub(super) struct Machines<'a> {
     layout: &'a Layout,
     plan: &'a Plan,
@@ -56,7 +56,7 @@ impl<'a> Machines<'a> {
         })
     }
 
-    /// Switches a node on. The device that it is plugged into must be there.
+    /// Switches a node's machine on. Its port on the bridge must exist.
     pub(super) fn start(&mut self, node: NodeNumber, variant: &Variant) -> Result<(), ClusterError> {
         let machine = self.machine(node, variant);
         let power_on = self.began.elapsed();
@@ -87,7 +87,7 @@ impl<'a> Machines<'a> {
         Ok(())
     }
 
-    /// Connects and switches on one more node.
+    /// Connects one more node to the bridge and switches it on.
     pub(super) fn add(&mut self, variant: &Variant) -> Result<NodeNumber, ClusterError> {
         let count = u8::try_from(self.slots.len()).unwrap_or(u8::MAX);
         let node = NodeNumber::first(count.saturating_add(1))
@@ -139,7 +139,7 @@ impl<'a> Machines<'a> {
         machine
     }
 
-    /// Takes note of machines that ended.
+    /// Records machines that ended.
     pub(super) fn tick(&mut self) -> Result<(), ClusterError> {
         for slot in &mut self.slots {
             let Some(running) = &mut slot.running else {
@@ -171,11 +171,11 @@ impl<'a> Machines<'a> {
             .collect()
     }
 
-    /// Switches all of them off. They shut down at the same time, so that the slowest decides how long it takes.
+    /// Switches all machines off at the same time, each with `grace` to shut down.
     pub(super) fn stop(&mut self, grace: Duration) {
         let running: Vec<_> = self.slots.iter_mut().filter_map(|slot| slot.running.take()).collect();
         if grace.is_zero() {
-            // Dropping a machine pulls the plug.
+            // Dropping a machine kills QEMU.
             return;
         }
         std::thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! What the cluster is made of here: this executable under other names.
+//! Fake programs of the test cluster: this executable under other names.
 
 use std::io::{BufRead as _, BufReader, Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use serde_json::{Value, json};
 
-/// The programs of the control plane's tree that are played.
+/// Programs of the control plane's tree that this executable replaces.
 pub const PROGRAMS: &[&str] = &[
     "etcd",
     "kube-apiserver",
@@ -25,11 +25,11 @@ pub const PROGRAMS: &[&str] = &[
     "registry",
     "kubectl",
 ];
-/// A file of that tree with a word for each program that is to misbehave.
+/// File of the control plane's tree with the names of the faults to inject.
 pub const MOODS: &str = "/etc/moods";
 const QEMU: &str = "__fake-qemu";
 
-/// Becomes the program whose name we were called by.
+/// Runs the fake program whose name this process was started with, and exits; returns for any other name.
 pub fn become_one_if_asked() {
     let mut arguments = std::env::args();
     let name = arguments.next().unwrap_or_default();
@@ -57,7 +57,7 @@ fn say(text: &str) {
     eprintln!("{text}");
 }
 
-/// Sleeps until somebody ends us.
+/// Sleeps until a signal ends the process.
 fn stay() -> ! {
     loop {
         std::thread::sleep(Duration::from_secs(3600));
@@ -103,7 +103,7 @@ fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::
     stay()
 }
 
-/// An API server in whose cluster everything is as it should be.
+/// Starts a fake API server, in whose cluster all objects are ready.
 fn api_server(certificate: &str, key: &str, moods: &str) -> Result<(), Box<dyn std::error::Error>> {
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
@@ -128,7 +128,8 @@ fn api_server(certificate: &str, key: &str, moods: &str) -> Result<(), Box<dyn s
     Ok(())
 }
 
-/// The web server of the cluster. The first machine is it: programs in sandboxes may not use such a port.
+/// Starts the fake web server. It runs in the process of the first machine, because programs in sandboxes may not bind
+/// port 80.
 fn web_server() {
     let Ok(listener) = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 80)) else {
         return;
@@ -157,7 +158,7 @@ fn answer<S: Read + Write>(stream: S, page: impl Fn(&str) -> Option<String>) {
     let (status, body) = page(path).map_or(("404 Not Found", String::new()), |body| ("200 OK", body));
     let length = body.len();
     let text = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}");
-    // Whoever asked may be gone.
+    // The client may have closed the connection.
     drop(
         stream
             .get_mut()
@@ -182,9 +183,9 @@ fn object(path: &str, never_ready: bool) -> Option<String> {
     Some(object.to_string())
 }
 
-/// Machines that only play QEMU.
+/// Tools whose QEMU is this executable.
 pub struct Machines {
-    /// Stands for the variables of the firmware.
+    /// Path of a file in place of the firmware's variables.
     pub variables: Utf8PathBuf,
 }
 
@@ -204,7 +205,7 @@ impl Tools for Machines {
     }
 }
 
-/// Asks for the hardware address of the control plane, as the first frame of a machine would.
+/// Sends an ARP request for the control plane's address, as a machine's first frame; `true` when the bridge answers it.
 fn the_bridge_answers(mut cable: UnixStream) -> std::io::Result<bool> {
     let (everybody, us) = ([0xff; 6], [0x52, 0x54, 0, 0, 0, 1]);
     let (our_address, asked) = ([10, 87, 0, 11], [10, 87, 0, 1]);
@@ -217,7 +218,7 @@ fn the_bridge_answers(mut cable: UnixStream) -> std::io::Result<bool> {
         cable.read_exact(&mut head)?;
         let mut frame = vec![0; usize::try_from(u32::from_be_bytes(head)).unwrap_or_default()];
         cable.read_exact(&mut frame)?;
-        // An ARP answer, from the address that was asked for, to us.
+        // An ARP reply from the requested address to this machine.
         if frame.starts_with(&us) && frame[12..14] == [0x08, 0x06] && frame[20..22] == [0, 2] && frame[28..32] == asked
         {
             return Ok(true);
@@ -226,7 +227,7 @@ fn the_bridge_answers(mut cable: UnixStream) -> std::io::Result<bool> {
     Ok(false)
 }
 
-/// Plays `qemu-img`, or a machine that says a line and waits for its power button.
+/// Runs a fake `qemu-img`, or a fake machine that writes to its console and waits for its power button.
 fn machine(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
     set_parent_process_death_signal(Some(Signal::KILL))?;
     if arguments[0] == "qemu-img" {

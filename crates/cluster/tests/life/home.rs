@@ -1,4 +1,4 @@
-//! A folder with all that a cluster here is made of, and `up` as a process of its own.
+//! Fixture of a test case: a folder with the inputs of a cluster, and `up` as a process of its own.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -18,16 +18,16 @@ use serde_json::{Value, json};
 use crate::fakes;
 
 const UP: &str = "__up";
-/// What `up` prints when it was interrupted.
+/// Output of `up` when it was interrupted.
 pub const INTERRUPTED: &str = "interrupted";
 
-/// All that a cluster is made of. Whatever runs below it is ended when it is dropped.
+/// Inputs of a test cluster, in a temporary folder. Dropping them ends the cluster.
 pub struct Home {
     folder: tempfile::TempDir,
     sdk: Utf8PathBuf,
 }
 
-/// A tree from which `ip` can be run.
+/// Tree with `usr/sbin/ip`: that of `BASALT_SDK`, or this machine's.
 pub fn tree_with_ip() -> Option<Utf8PathBuf> {
     let named = std::env::var("BASALT_SDK").ok().map(Utf8PathBuf::from);
     named
@@ -77,7 +77,7 @@ impl Home {
         Ok(Cluster::open(self.state())?)
     }
 
-    /// Makes a program misbehave.
+    /// Sets the fault to inject into the fake programs; empty for none.
     pub fn mood(&self, word: &str) -> Result<(), Failed> {
         let path = self
             .path()
@@ -105,7 +105,7 @@ impl Home {
         self.up_with(nodes, disk, "")
     }
 
-    /// The same, with nodes that are connected in a certain way.
+    /// Starts `up` with a value of `BASALT_WIRE`: the kind of the nodes' connection.
     pub fn up_with(&self, nodes: u8, disk: Option<u64>, wire: &str) -> Result<Up, Failed> {
         let job = json!({ "state": self.state(), "inputs": self.inputs(), "nodes": nodes, "disk": disk });
         let child = Command::new(crate::ourselves()?)
@@ -117,7 +117,7 @@ impl Home {
         Ok(Up { child })
     }
 
-    /// The processes that have to do with this folder.
+    /// Ids and command lines of the processes that name this folder.
     pub fn processes(&self) -> Vec<String> {
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").into_iter().flatten().flatten() {
@@ -134,7 +134,7 @@ impl Home {
         found
     }
 
-    /// Fails when processes are left after so long.
+    /// Waits for the end of all processes of the cluster; an error when some are left after `within`.
     pub fn expect_quiet(&self, within: Duration) -> Result<(), Failed> {
         let began = Instant::now();
         loop {
@@ -149,7 +149,7 @@ impl Home {
         }
     }
 
-    /// Fails when anything at all is left.
+    /// Checks that neither processes nor files of the cluster are left.
     pub fn expect_nothing(&self) -> Result<(), Failed> {
         self.expect_quiet(Duration::from_secs(2))?;
         if self.state().exists() {
@@ -161,7 +161,7 @@ impl Home {
 
 impl Drop for Home {
     fn drop(&mut self) {
-        // A story that failed may have left a cluster.
+        // A test case that failed may have left a cluster.
         drop(self.cluster().map(|cluster| cluster.down(&Silent)));
     }
 }
@@ -171,7 +171,7 @@ fn files(folder: &Utf8Path) -> Vec<String> {
     entries.map(|entry| entry.file_name().to_owned()).collect()
 }
 
-/// `up` while it runs.
+/// Running process of `up`.
 pub struct Up {
     child: Child,
 }
@@ -188,7 +188,7 @@ impl Up {
         Ok(rustix::process::kill_process(id.ok_or("no process")?, signal)?)
     }
 
-    /// Its report, or its error in words.
+    /// Waits for the end of `up`; returns its report, or its error as text.
     pub fn end(self) -> Result<Result<Value, String>, Failed> {
         let output = self.child.wait_with_output()?;
         let text = String::from_utf8(output.stdout)?;
@@ -199,7 +199,7 @@ impl Up {
     }
 }
 
-/// Is `up`, when this process was started for it.
+/// Runs `up` and exits, if this process was started for it.
 #[expect(clippy::print_stdout, reason = "the test reads it")]
 pub fn be_up_if_asked() {
     let arguments: Vec<String> = std::env::args().collect();
@@ -249,7 +249,7 @@ fn be_up(job: &str) -> Result<Value, Box<dyn std::error::Error>> {
     Ok(serde_json::to_value(report)?)
 }
 
-/// The libraries that this executable is made of while it runs.
+/// Shared libraries that this executable has loaded.
 fn libraries() -> Result<Vec<Utf8PathBuf>, Failed> {
     let maps = fs::read_to_string("/proc/self/maps")?;
     let mut libraries: Vec<_> = maps
@@ -260,7 +260,7 @@ fn libraries() -> Result<Vec<Utf8PathBuf>, Failed> {
         .collect();
     libraries.sort();
     libraries.dedup();
-    // The linker is asked for under its official name.
+    // The dynamic linker is looked up under its official path.
     libraries.extend(["/lib64/ld-linux-x86-64.so.2", "/lib/ld-linux-aarch64.so.1"].map(Utf8PathBuf::from));
     libraries.retain(|path| path.exists());
     Ok(libraries)

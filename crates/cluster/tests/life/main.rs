@@ -1,8 +1,8 @@
-//! The life of a cluster, with programs that only play the control plane's and machines that only play QEMU: what
-//! starts what, what ends when, and that nothing is left.
+//! Life cycle of a cluster, with fakes of the control plane's programs and of QEMU: order of starts and ends, and that
+//! nothing is left.
 //!
-//! This executable is all of them: the test, `up`, the supervisor, the sandboxes, and (see [`fakes`]) the programs.
-//! Network devices are real, made by `ip` from `BASALT_SDK`, or from this machine when that does not say where one is.
+//! The executable has several parts: the test, `up`, the supervisor, the sandboxes, and (see [`fakes`]) the fake
+//! programs. Network devices are real, made by `ip` from the tree that `BASALT_SDK` names, or else from this machine.
 
 mod fakes;
 mod home;
@@ -11,7 +11,7 @@ mod stories;
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// A story, told with a tree that has `ip`.
+/// Test case, run with a fixture of its own.
 type Story = fn(&home::Home) -> Result<(), Failed>;
 
 fn main() {
@@ -68,7 +68,7 @@ fn main() {
         Trial::test(name, run).with_ignored_flag(sdk.is_none())
     });
     let mut arguments = Arguments::from_args();
-    // Each story has several dozen processes.
+    // Each test case has several dozen processes.
     arguments.test_threads.get_or_insert(2);
     libtest_mimic::run(&arguments, trials.collect()).exit();
 }
@@ -78,7 +78,7 @@ fn skipped() {
     eprintln!("SKIPPED: no cluster is started: there is no `ip` on this machine, and BASALT_SDK does not name a tree");
 }
 
-/// Our own executable.
+/// Path of this executable.
 fn ourselves() -> Result<Utf8PathBuf, Failed> {
     Ok(Utf8PathBuf::try_from(std::env::current_exe()?)?)
 }

@@ -1,4 +1,4 @@
-//! What happens to clusters.
+//! Test cases about the life cycle of a cluster.
 
 use std::time::{Duration, Instant};
 
@@ -8,7 +8,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::home::{Home, INTERRUPTED, Up};
 
-/// What a busy machine may need to start some dozens of processes.
+/// Time-out for starting several dozen processes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn comes_up(home: &Home, nodes: u8) -> Result<serde_json::Value, Failed> {
@@ -146,7 +146,7 @@ pub fn up_that_is_killed_leaves_no_process_and_works_again(home: &Home) -> Resul
         std::thread::sleep(Duration::from_millis(wait));
         up.signal(Signal::KILL)?;
         drop(up.end()?);
-        // It may have been killed before it could hold the cluster, which then waits for a while.
+        // `up` may have been killed before it held the cluster, which then ends after a while.
         home.expect_quiet(Duration::from_secs(25))?;
     }
     home.mood("")?;
@@ -163,7 +163,7 @@ pub fn a_supervisor_that_is_killed_takes_all_with_it(home: &Home) -> Result<(), 
     kill_process(id, Signal::KILL)?;
     home.expect_quiet(Duration::from_secs(5))?;
     assert!(cluster.status()?.is_none());
-    // The files are still there, which is no obstacle for the next one.
+    // Files that are left do not hinder the next start.
     comes_up(home, 1)?;
     assert!(cluster.down(&Silent)?);
     home.expect_nothing()
@@ -194,7 +194,7 @@ pub fn a_component_that_does_not_stay_up_is_shown(home: &Home) -> Result<(), Fai
 pub fn a_machine_that_ends_is_shown(home: &Home) -> Result<(), Failed> {
     home.mood("never-ready")?;
     let up = home.up(1, None)?;
-    // It is killed with words on its console: before it has any, nobody could show them, and what runs is only a trial.
+    // Killed once its console has output: earlier there is none to show, and what runs is only the KVM probe.
     wait_for("the words on its console", || {
         let console = home.state().join("node-1/console.log");
         std::fs::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
