@@ -17,7 +17,7 @@ pub struct Verifier<'w> {
     sink: Option<io::Error>,
 }
 
-/// How content differs from the blob that it should be.
+/// Difference between the content that was received and the blob that was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// More bytes than the blob has.
@@ -34,7 +34,7 @@ pub enum Mismatch {
     /// Compressed content that cannot be read.
     #[error("it is not, or not to its end, a zstd frame")]
     Encoding,
-    /// As many bytes, but others.
+    /// Content of the right size with another digest; holds the SHA-256 of what was received.
     #[error("its content has the SHA-256 {0}")]
     Content(Digest),
 }
@@ -85,7 +85,7 @@ impl<'w> Verifier<'w> {
         }
     }
 
-    /// Whether more came than the blob has.
+    /// Returns `true` if more bytes were written than the blob has.
     pub fn exceeded(&self) -> bool {
         self.excess
     }

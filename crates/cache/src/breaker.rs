@@ -1,4 +1,4 @@
-//! When a location is switched off for the rest of a run. Pure: no clock, no I/O.
+//! Circuit breaker: switches a location off for the rest of a run after repeated failures. Pure: no clock, no I/O.
 
 use crate::error::CacheError;
 
@@ -17,7 +17,7 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether the location is still used.
+    /// Returns `true` while the location is still used.
     pub(crate) fn is_on(self) -> bool {
         !self.open
     }

@@ -32,12 +32,12 @@ mod status;
 pub use push::{Pushed, Upload};
 pub use status::{Contents, LocationStatus};
 
-/// What a [`Cache`] is made of.
+/// Configuration of a [`Cache`].
 #[derive(Debug, Default)]
 pub struct Settings {
-    /// Where to look, and in which order.
+    /// Locations, in the order in which they are read.
     pub locations: Vec<Location>,
-    /// Whose results are believed. Without any, nothing is read.
+    /// Public keys whose signatures on results are trusted. Nothing is read if there is none.
     pub trusted: TrustedKeys,
     /// Key that signs what is pushed. Without it, nothing is written.
     pub signer: Option<SecretKey>,
@@ -45,7 +45,7 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// All locations together.
+/// Shared cache over all configured locations.
 pub struct Cache {
     slots: Vec<Slot>,
     trusted: TrustedKeys,
@@ -54,7 +54,7 @@ pub struct Cache {
     reporter: Arc<dyn Reporter>,
 }
 
-/// One location, opened when it is first used.
+/// A location with its back end, which is opened at the first use, its circuit breakers and its counters.
 struct Slot {
     location: Location,
     backend: Mutex<Option<Arc<Opened>>>,
@@ -93,7 +93,7 @@ pub struct Hit {
     pub result: ActionResult,
     /// Name of the key that vouches for it.
     pub key: String,
-    /// Where it was found.
+    /// Location that the result was read from, without its options.
     pub location: String,
 }
 
@@ -119,17 +119,18 @@ impl Cache {
         cache
     }
 
-    /// Whether there is any location at all.
+    /// Returns `true` if no location is configured.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Whether results may be read from anywhere: a location that is on, and a key that is trusted.
+    /// Returns `true` if results can be read: at least one location is on for reading, and at least one key is trusted.
     pub fn reads(&self) -> bool {
         !self.trusted.is_empty() && self.slots.iter().any(|slot| slot.is_on(Direction::Reading))
     }
 
-    /// Whether results may be written anywhere: a location that is on, and a key to sign with.
+    /// Returns `true` if results can be written: at least one location is on for writing, and there is a key to sign
+    /// with.
     pub fn writes(&self) -> bool {
         self.signer.is_some() && self.slots.iter().any(|slot| slot.is_on(Direction::Writing))
     }
@@ -149,8 +150,8 @@ impl Cache {
         })
     }
 
-    /// All blobs that a result stands on; `Tree` and `Directory` messages are read from the cache. `None` when one of
-    /// them is not there.
+    /// Returns all blobs that a result references; `Tree` and `Directory` messages are read from the cache. `None` when
+    /// one of them is missing or malformed.
     pub fn blobs_of(&self, result: &ActionResult) -> Option<BTreeSet<Blob>> {
         let blobs = closure::complete(result, &mut |blob| self.bytes(blob));
         blobs
@@ -158,7 +159,7 @@ impl Cache {
             .ok()
     }
 
-    /// Whether each of these blobs is in one of the locations (`FindMissingBlobs`).
+    /// Returns `true` if each of these blobs is in at least one readable location (`FindMissingBlobs`).
     pub fn has_all<'b>(&self, blobs: impl IntoIterator<Item = &'b Blob>) -> bool {
         let mut missing: Vec<Blob> = blobs.into_iter().copied().collect();
         for slot in self.readable() {
@@ -217,7 +218,7 @@ impl Cache {
         found
     }
 
-    /// What each location did in this run.
+    /// Returns the counters of each location in this run, by the location's name.
     pub fn statistics(&self) -> Vec<(String, Statistics)> {
         let counted = |slot: &Slot| (slot.location.to_string(), slot.counters.now());
         self.slots.iter().map(counted).collect()
@@ -362,7 +363,7 @@ impl Direction {
 }
 
 impl Slot {
-    /// Whether calls of this direction are wanted, and are still made.
+    /// Returns `true` if the location's mode allows calls in this direction and its circuit breaker is closed.
     fn is_on(&self, direction: Direction) -> bool {
         let wanted = match direction {
             Direction::Reading => self.location.mode.reads(),

@@ -92,10 +92,10 @@ impl Remote {
         })
     }
 
-    /// What the server can do (`GetCapabilities`); asked once.
+    /// Returns the server's capabilities (`GetCapabilities`), which are requested once.
     ///
     /// # Errors
-    /// When it cannot be asked, or cannot do what is needed.
+    /// When the request fails, or the server lacks a capability that is required.
     pub fn features(&self) -> Result<&Features, CacheError> {
         let _asking = self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(features) = self.features.get() {

@@ -55,11 +55,11 @@ struct KeySignature {
 pub enum Verdict {
     /// Signed for this action by a trusted key: the result as it was signed, and the key's name.
     Trusted(Box<ActionResult>, String),
-    /// Without a signature of ours.
+    /// The result has no signature in this format.
     Unsigned,
     /// Signed, but by keys that are not trusted; the first one's name, made fit to be shown.
     Stranger(String),
-    /// It bears a trusted key's name, and its signature is wrong: damaged, of another action, or forged.
+    /// A signature under the name of a trusted key that is wrong: damaged, of another action, or forged.
     Forged(String),
 }
 
