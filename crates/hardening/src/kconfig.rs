@@ -27,7 +27,7 @@ impl Kconfig {
         self.0.get(option).map_or("n", String::as_str)
     }
 
-    /// Whether nothing is in it, so that it is no configuration.
+    /// Returns `true` if no option is set, so that the text is no kernel configuration.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
