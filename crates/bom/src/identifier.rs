@@ -80,7 +80,7 @@ pub(crate) fn cpe(product: &str, version: &str) -> String {
     format!("cpe:2.3:{product}:{quoted}:*:*:*:*:*:*:*")
 }
 
-/// Whether the catalogue's `part:vendor:product` is one: `a:gnu:glibc`, `o:linux:linux_kernel`.
+/// Returns `true` if the text is a `part:vendor:product` of CPE 2.3: `a:gnu:glibc`, `o:linux:linux_kernel`.
 pub(crate) fn is_product(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     let name = |part: &str| {

@@ -32,11 +32,11 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marked {
-    /// All programs and libraries.
+    /// Number of programs and libraries that were checked.
     pub programs: usize,
-    /// Those that declare indirect branch tracking or BTI.
+    /// Number of those that declare indirect branch tracking (x86) or BTI (AArch64).
     pub branch_tracking: usize,
-    /// Those that declare shadow stacks.
+    /// Number of those that declare shadow stacks (x86).
     pub shadow_stack: usize,
 }
 
