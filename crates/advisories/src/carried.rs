@@ -9,7 +9,7 @@ pub struct Carried {
     pub id: String,
     /// The file in the package's folder.
     pub file: String,
-    /// Whether the spec names it, so that it is applied.
+    /// `true` if the spec names the file in a `Patch` tag, so that it is applied.
     pub applied: bool,
 }
 
@@ -34,7 +34,7 @@ pub fn carried<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<
     found.into_values().collect()
 }
 
-/// Whether a line of a spec is `Patch0: file`, with or without a number.
+/// Returns `true` if a line of a spec is `Patch: file`, with or without a number (`Patch0`).
 fn names(line: &str, file: &str) -> bool {
     let Some((tag, value)) = line.trim().split_once(':') else {
         return false;

@@ -1,4 +1,4 @@
-//! How an audit goes wrong.
+//! Errors of an audit.
 
 use basalt_model::problem::Problems;
 use basalt_process::ProcessError;
@@ -21,7 +21,7 @@ pub enum AdvisoryError {
     Database {
         /// The folder or archive.
         path: Utf8PathBuf,
-        /// What was in the way.
+        /// Cause of the failure.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A database with nothing in it.

@@ -1,4 +1,4 @@
-//! How bad a vulnerability is.
+//! Severity of a vulnerability, from CVSS vectors and words.
 
 use std::fmt;
 use std::str::FromStr;
@@ -31,7 +31,8 @@ pub struct Severity {
 }
 
 impl Severity {
-    /// What a vector or word of an OSV record says: `CVSS_V2`, `CVSS_V3` and `CVSS_V4` have vectors, `Ubuntu` a word.
+    /// Reads a severity of an OSV record: a vector for `CVSS_V2`, `CVSS_V3` and `CVSS_V4`, a word for `Ubuntu`. `None`
+    /// when it is neither, or incomplete.
     pub(crate) fn read(kind: &str, score: &str) -> Option<Self> {
         if !kind.starts_with("CVSS") {
             return score.parse().ok().map(Self::of);
@@ -67,8 +68,8 @@ impl Severity {
     }
 }
 
-/// Whether a vector has all that a base score is made of. The parser takes what is missing as harmless, and a vector that
-/// was cut short would rate a vulnerability as low.
+/// Returns `true` if a vector has all base metrics. The parser takes a missing metric as harmless, so that a truncated
+/// vector would rate a vulnerability as low.
 fn is_whole(vector: &str) -> bool {
     let base: &[&str] = match vector.split('/').next() {
         Some(version) if version.starts_with("CVSS:3") => &["AV", "AC", "PR", "UI", "S", "C", "I", "A"],
