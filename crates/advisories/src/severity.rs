@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// A score below 4.
+    /// CVSS score below 4.
     Low,
-    /// From 4 to 6.9.
+    /// CVSS score from 4 to 6.9.
     Medium,
-    /// From 7 to 8.9.
+    /// CVSS score from 7 to 8.9.
     High,
-    /// 9 and more.
+    /// CVSS score from 9.
     Critical,
 }
 

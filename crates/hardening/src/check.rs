@@ -24,7 +24,7 @@ pub enum Check {
     SearchPath,
     /// The dynamic linker and the libraries that it needs are there.
     Linkage,
-    /// All compiled code in the file comes from compilers that `distro/makers.toml` lists: the distribution's own.
+    /// Compiled code in the file comes only from compilers that `distro/makers.toml` lists: the distribution's own.
     Maker,
     /// No file is set-user-ID or set-group-ID.
     Setuid,
@@ -41,7 +41,7 @@ pub enum Check {
 }
 
 impl Check {
-    /// All checks, in the order of the report.
+    /// List of the checks, in the order of the report.
     pub const ALL: [Self; 15] = [
         Self::Pie,
         Self::Relro,

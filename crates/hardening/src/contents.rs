@@ -20,9 +20,9 @@ const LARGEST: u64 = 512 << 20;
 /// Contents of an image, read from the payloads of its packages.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
-    /// All files and folders; symbolic links have no permissions of their own and are left out.
+    /// Files and folders of the image; symbolic links have no permissions of their own and are left out.
     pub(crate) entries: Vec<Entry>,
-    /// All paths, symbolic links among them.
+    /// Paths of the image, symbolic links among them.
     pub(crate) paths: BTreeSet<String>,
     /// ELF files, sorted by path.
     pub(crate) programs: Vec<Program>,

@@ -58,7 +58,7 @@ pub struct Rules {
     pub(crate) rules: Vec<Rule>,
 }
 
-/// One requirement.
+/// Requirement on one setting, with its alternatives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
     /// Setting that is required.

@@ -32,11 +32,11 @@ pub struct Keyring {
 /// A key of a keyring.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its public half.
+    /// Public half of the key.
     pub certificate: Certificate,
-    /// Whether the secret half is here.
+    /// `true` if the keyring has the secret half.
     pub secret: bool,
-    /// Whether it is the one that signs.
+    /// `true` if it is the key that signs.
     pub signing: bool,
 }
 
@@ -60,12 +60,12 @@ impl Keyring {
         Self { folder: folder.into() }
     }
 
-    /// Its folder.
+    /// Returns the folder of the keyring.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
     }
 
-    /// All keys, the oldest first.
+    /// Returns all keys, sorted by creation time, the oldest first.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -142,8 +142,8 @@ impl Keyring {
         Ok(key)
     }
 
-    /// Takes in a key from a file's content, locked as it may be. One whose secret half is in it, or which is the first of
-    /// all, signs from now on when `signs` says so.
+    /// Imports keys from the content of a file. A secret key is stored as it is, locked or not. With `signs`, the first
+    /// of the keys becomes the one that signs.
     ///
     /// # Errors
     /// When it is no key, or one that cannot sign.
@@ -214,7 +214,8 @@ impl Keyring {
         SigningKey::parse(&bytes, path.as_str(), passphrase)
     }
 
-    /// The certificates that count at a moment: what signatures are accepted of, and what a repository publishes.
+    /// Returns the certificates that are valid at the given time: those whose signatures are accepted and that a
+    /// repository publishes.
     ///
     /// # Errors
     /// When the keyring cannot be read.

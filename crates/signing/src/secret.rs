@@ -17,7 +17,7 @@ use crate::{Certificate, KeyError, Moment};
 pub struct SigningKey {
     certificate: Certificate,
     secret: SignedSecretKey,
-    /// Which of the subkeys signs; the primary key where it is none of them.
+    /// Index of the subkey that signs; `None` for the primary key.
     subkey: Option<usize>,
     password: Password,
 }
@@ -182,7 +182,7 @@ pub(crate) fn read_secret(bytes: &[u8], what: &str) -> Result<SignedSecretKey, K
 }
 
 impl fmt::Debug for SigningKey {
-    /// Without what is secret.
+    /// Writes the fingerprint only, no secret material.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.certificate.fingerprint())
     }

@@ -9,15 +9,15 @@ use pgp::types::KeyDetails as _;
 use crate::certificate::Signer;
 use crate::{Certificate, Moment, VerifyError};
 
-/// By how much clocks may differ, in seconds.
+/// Tolerated difference between clocks, in seconds.
 const SKEW: u32 = 60 * 60;
 
-/// Who signed something, and when.
+/// Signer and creation time of a verified signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// The fingerprint of the certificate whose key signed.
     pub key: String,
-    /// When it says that it was made.
+    /// Creation time, as the signature states it.
     pub made: Moment,
 }
 
@@ -52,7 +52,7 @@ pub fn armored(signature: &[u8]) -> Result<String, VerifyError> {
         .map_err(|error| VerifyError::Malformed(error.to_string()))
 }
 
-/// Who made a signature, as it says itself: fingerprints or key ids, in upper case. Nothing is verified.
+/// Returns the issuers that a signature names: fingerprints or key ids, in upper case. Nothing is verified.
 ///
 /// # Errors
 /// When it is no signature.
