@@ -1,8 +1,8 @@
-//! Corrections that a package carries: patches whose names begin with the CVE that they are for.
+//! Patches of packages that fix vulnerabilities, recognized by file names that begin with the CVE.
 
 use std::collections::BTreeMap;
 
-/// A patch of a package, and what it corrects.
+/// Patch of a package, and the vulnerability that it fixes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
     /// The id: `CVE-2026-1234`.
@@ -13,8 +13,8 @@ pub struct Carried {
     pub applied: bool,
 }
 
-/// The patches among the files of a package's folder: `CVE-2026-1234.patch`, `CVE-2026-1234-what.patch`. What the spec
-/// does not name is not applied, and corrects nothing.
+/// Returns the patches among the files of a package's folder: `CVE-2026-1234.patch`, `CVE-2026-1234-what.patch`. A
+/// patch that the spec does not name is not applied, and fixes nothing.
 pub fn carried<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<Carried> {
     let mut found = BTreeMap::new();
     for file in files {

@@ -24,7 +24,7 @@ pub enum AdvisoryError {
         /// Cause of the failure.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A database with nothing in it.
+    /// A database without records.
     #[error("`{path}` has no OSV record in it")]
     #[diagnostic(
         code(advisories::empty),
@@ -34,7 +34,7 @@ pub enum AdvisoryError {
         /// The folder or archive.
         path: Utf8PathBuf,
     },
-    /// A file of ours is wrong.
+    /// A data file of the distribution is malformed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Data(Box<Problems>),
@@ -42,7 +42,7 @@ pub enum AdvisoryError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
-    /// Ctrl-C.
+    /// The user interrupted the run (Ctrl-C).
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),

@@ -90,7 +90,7 @@ pub(crate) fn worst(severities: impl Iterator<Item = Severity>) -> Option<Severi
 impl FromStr for Level {
     type Err = String;
 
-    /// The words of CVSS, of GitHub, of Red Hat and of Ubuntu.
+    /// Parses the level names of CVSS, GitHub, Red Hat and Ubuntu.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.to_ascii_lowercase().as_str() {
             "none" | "negligible" | "unimportant" | "low" => Ok(Self::Low),

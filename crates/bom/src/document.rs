@@ -38,7 +38,7 @@ impl Format {
     }
 }
 
-/// A UUID (RFC 9562, version 8: of our own making) that follows from a digest.
+/// Returns a UUID that is derived from a digest (RFC 9562, version 8).
 pub(crate) fn uuid(digest: &Digest) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);

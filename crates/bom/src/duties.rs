@@ -130,8 +130,7 @@ fn both(mut first: Terms, second: Terms) -> Terms {
     first
 }
 
-/// The components of an inventory by what they are licensed under: the licences that ask for most first, those that
-/// nobody knows at the end.
+/// Groups the components of an inventory by licence: licences with the most obligations first, unknown ones last.
 ///
 /// # Errors
 /// When a licence is no SPDX expression.

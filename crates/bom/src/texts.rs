@@ -16,11 +16,11 @@ use crate::{BomError, Component, Kind, Licences};
 
 /// Prefixes of names of licence files, in lower case.
 const NAMES: &[&str] = &["license", "licence", "copying", "unlicense", "copyright"];
-/// A licence file that is longer than this, in bytes, is none.
+/// Largest size of a licence file, in bytes; larger files are not read.
 const MOST: u64 = 1 << 20;
 /// Folder with a package's licence files.
 const FOLDER: &str = "/usr/share/licenses/";
-/// Licences that others are taken for: `Pixar` is Apache-2.0 but for a few words. A person has to look.
+/// Licences that other texts are mistaken for: `Pixar` differs from Apache-2.0 by a few words. A person has to decide.
 const LOOKALIKES: &[&str] = &["Pixar"];
 /// Confidence at which a text counts as a licence, from 0 to 1.
 const SURE: f32 = 0.9;

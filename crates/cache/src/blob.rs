@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use basalt_action::Blob;
 use basalt_model::digest::{Digest, Hasher};
 
-/// Writer that lets content through and compares it with the blob that it should be.
+/// Writer that passes content through and compares it with the blob that it should be.
 ///
-/// Nothing is let through beyond the blob's size. Whoever uses what came through first calls [`Verifier::finish`].
+/// Bytes beyond the blob's size are not passed through. Content is valid only after [`Verifier::finish`] has succeeded.
 pub struct Verifier<'w> {
     expected: Blob,
     into: &'w mut dyn Write,

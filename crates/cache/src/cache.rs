@@ -1,9 +1,9 @@
-//! [`Cache`]: all locations together, as the engine uses them. Reading never fails: what goes wrong is a miss.
+//! [`Cache`]: all locations together, as the build engine uses them. Reads never fail: every error is a miss.
 //!
-//! Locations are asked in the order in which they were named. Of each, a result counts only with the signature of a
-//! trusted key, and a blob only with its digest; whatever else comes is a miss. A location that fails is switched off
-//! for the rest of the run by its circuit breaker, with one warning. Only Ctrl-C ends a call early, as a miss, too: whoever
-//! calls asks [`basalt_process::interrupt::check`] next, as everywhere.
+//! Locations are queried in the configured order. A result counts only with the signature of a trusted key, and a blob
+//! only with its digest; everything else is a miss. A location that fails is switched off for the rest of the run by
+//! its circuit breaker, with one warning. Only Ctrl-C ends a call early, as a miss, too: the caller checks
+//! [`basalt_process::interrupt::check`] next, as everywhere.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -98,8 +98,8 @@ pub struct Hit {
 }
 
 impl Cache {
-    /// A cache of these locations. They are opened when they are first used, so that one that is not there costs nothing
-    /// but a warning.
+    /// Makes a cache of these locations. Each is opened at its first use; one that cannot be opened causes a warning
+    /// only.
     pub fn new(settings: Settings, reporter: Arc<dyn Reporter>) -> Self {
         let slot = |location| Slot {
             location,
@@ -141,7 +141,7 @@ impl Cache {
         self.readable().find_map(|slot| self.result_of(slot, action))
     }
 
-    /// The same, but only if all the blobs that it stands on are there, in any location.
+    /// Returns the trusted result of an action with the blobs that it references, if every blob is in some location.
     pub fn complete_result(&self, action: &Blob) -> Option<(Hit, BTreeSet<Blob>)> {
         self.readable().find_map(|slot| {
             let hit = self.result_of(slot, action)?;
@@ -380,7 +380,7 @@ impl Slot {
         breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the back end. A server is asked what it can do, so that one that does not answer is told at once.
+    /// Opens the back end. The capabilities of a server are requested at once, so that an unreachable one fails here.
     fn connect(&self, limits: Limits) -> Result<Opened, CacheError> {
         match &self.location.place {
             Place::Folder(path) => Folder::open_within(path, self.location.mode, limits.call).map(Opened::Folder),

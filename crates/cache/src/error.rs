@@ -24,7 +24,7 @@ pub enum CacheError {
     Unreachable {
         /// The location, as it was named.
         cache: String,
-        /// The transport's words.
+        /// Error message of the transport.
         why: String,
     },
     /// The server did not answer in time, or sends too slowly.
@@ -35,10 +35,10 @@ pub enum CacheError {
         cache: String,
         /// The remote procedure.
         call: &'static str,
-        /// Seconds that it was given.
+        /// Time-out of the call, in seconds.
         seconds: u64,
     },
-    /// The server refused the credentials, or wants some.
+    /// The server rejected the credentials, or requires some.
     #[error("the cache {cache} refuses {call}: {message}")]
     #[diagnostic(
         code(cache::refused),
@@ -137,7 +137,7 @@ pub enum CacheError {
         /// Defect of the result.
         source: ClosureError,
     },
-    /// A file of a folder cache, or one of ours.
+    /// A file operation of a folder cache, or on a local file, failed.
     #[error("{what} `{path}`")]
     #[diagnostic(code(cache::io))]
     Io {
@@ -159,7 +159,7 @@ pub enum CacheError {
         /// The system's error.
         source: io::Error,
     },
-    /// Ctrl-C.
+    /// The user interrupted the run (Ctrl-C).
     #[error(transparent)]
     #[diagnostic(transparent)]
     Interrupted(#[from] basalt_process::ProcessError),

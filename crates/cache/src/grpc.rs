@@ -7,7 +7,7 @@
 //! waits on the thread that makes it. They may be made from several threads at once, but not from inside another tokio
 //! runtime. Each call looks for Ctrl-C ten times a second.
 //!
-//! Nothing that a server says is believed. Every answer is bounded in size before it is decoded, every wait in time.
+//! Servers are not trusted. Every answer is bounded in size before it is decoded, every wait in time.
 
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};

@@ -98,10 +98,10 @@ impl SecretKey {
         })
     }
 
-    /// Reads a key file, which nobody but its owner may read.
+    /// Reads the file of a secret key, which must not be accessible to other users.
     ///
     /// # Errors
-    /// When it cannot be read, others may read it, or it holds no key.
+    /// When it cannot be read, is accessible to other users, or holds no key.
     pub fn load(path: &Utf8Path) -> Result<Self, KeyError> {
         use std::os::unix::fs::MetadataExt as _;
         let metadata = fs_err::metadata(path).map_err(KeyError::io("cannot read the secret key", path))?;

@@ -364,7 +364,7 @@ fn host_and_port(authority: &str, tls: bool) -> Option<(String, u16)> {
     Some((host.to_owned(), port))
 }
 
-/// Segments that a resource name gives a meaning to; an instance that held one could not be told from them.
+/// Reserved words of resource names (REAPI `ByteStream`); an instance name with one of them would be ambiguous.
 const RESERVED: [&str; 7] = [
     "blobs",
     "uploads",

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Kconfig(BTreeMap<String, String>);
 
 impl Kconfig {
-    /// Reads the text of a `.config`. Lines that are no options are passed over, as the kernel's own tools do.
+    /// Parses the text of a `.config`. Lines that set no option are ignored, as the kernel's own tools do.
     pub fn parse(text: &str) -> Self {
         let options = text.lines().filter_map(|line| {
             let (option, value) = line.trim().split_once('=')?;

@@ -1,4 +1,4 @@
-//! Statements of what packages and images were made from, in the words of in-toto and SLSA.
+//! Provenance statements of packages and images, in the formats of in-toto and SLSA.
 //!
 //! ```text
 //! build::Built  + build::Inputs       --(package)--> Statement: its RPMs, and every file that went into them

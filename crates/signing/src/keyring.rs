@@ -1,13 +1,13 @@
-//! The keys of a person or of a team, in a folder.
+//! Keyring: the keys of a person or of a team, in a folder.
 //!
 //! ```text
-//! <keys>/<fingerprint>.asc          the public half
-//! <keys>/<fingerprint>.secret.asc   the secret half, where it is kept here: mode 0600, locked or not as it was imported
-//! <keys>/keyring.json               which of them signs
+//! <keys>/<fingerprint>.asc          public half
+//! <keys>/<fingerprint>.secret.asc   secret half, if it is kept here: mode 0600, encrypted or not as imported
+//! <keys>/keyring.json               fingerprint of the key that signs
 //! ```
 //!
-//! The folder is no cache: who loses it can no longer sign as before, and every machine that trusts the old key has to
-//! be told of another. So it lies with the user's data, not in the store.
+//! The folder is no cache: without it, nothing can be signed as before, and every machine that trusts the old key needs
+//! a new one. So it is part of the user's data, not of the store.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -23,13 +23,13 @@ const STATE: &str = "keyring.json";
 const SECRET: &str = ".secret.asc";
 const PUBLIC: &str = ".asc";
 
-/// A folder of keys.
+/// Folder of keys.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     folder: Utf8PathBuf,
 }
 
-/// A key of a keyring.
+/// Key of a keyring.
 #[derive(Debug, Clone)]
 pub struct Entry {
     /// Public half of the key.

@@ -23,11 +23,11 @@ pub struct SigningKey {
 }
 
 impl SigningKey {
-    /// Makes a key for signing: EdDSA with Curve25519, version 4, which ends after so many days. With a passphrase, it is
-    /// kept locked.
+    /// Generates a signing key: version 4, EdDSA with Curve25519, which expires after `days` days. With a passphrase,
+    /// it is stored encrypted.
     ///
     /// # Errors
-    /// When the library cannot.
+    /// When the OpenPGP library fails.
     pub fn generate(user: &str, now: Moment, days: u32, passphrase: Option<&str>) -> Result<Self, KeyError> {
         let password = passphrase.map_or_else(Password::empty, Password::from);
         let make = || -> Result<SignedSecretKey, pgp::errors::Error> {

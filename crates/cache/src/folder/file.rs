@@ -96,7 +96,7 @@ pub(super) fn decoder<'f>(file: &'f mut Recorded<'_>) -> io::Result<impl Read + 
     Ok(decoder)
 }
 
-/// Reader that remembers its error: a disk that fails is told from content that is no zstd.
+/// Reader that records its I/O error, to distinguish a failing disk from content that is no zstd frame.
 pub(super) struct Recorded<'f> {
     file: &'f fs_err::File,
     error: Option<io::Error>,
