@@ -1,4 +1,4 @@
-//! Where records come from: a folder or an archive, read file by file with limits on what is read.
+//! Sources of OSV records: a folder, a zip archive or a tar archive, read file by file with size limits.
 
 use std::io::{self, Read, Seek};
 
@@ -8,15 +8,15 @@ use fs_err::File;
 use crate::AdvisoryError;
 use crate::database::Limits;
 
-/// Who takes the files of a database: a name, and the bytes or why there are none.
+/// Callback for each file of a database: its name, and its bytes or the reason for which it cannot be read.
 pub(crate) type Take<'t> = dyn FnMut(&str, Result<&[u8], String>) -> Result<(), Refused> + 't;
 
-/// Why reading ended early.
+/// Reason for which reading a database was aborted.
 #[derive(Debug)]
 pub(crate) enum Refused {
     /// The archive is damaged, or not to be trusted.
     Archive(Box<dyn std::error::Error + Send + Sync>),
-    /// We were asked to stop.
+    /// The user has interrupted the run (Ctrl-C).
     Interrupted(basalt_process::ProcessError),
 }
 
@@ -246,7 +246,7 @@ impl Limits {
         Ok(into.len() as u64 <= self.record)
     }
 
-    /// How much an archive of some size may become.
+    /// Returns the size in bytes that an archive of `packed` bytes may unpack to.
     fn unpacked(self, packed: u64) -> u64 {
         self.floor.saturating_add(packed.saturating_mul(self.ratio))
     }

@@ -1,4 +1,4 @@
-//! What a database says about the components of an inventory, and what we answer.
+//! Audit: matches the components of an inventory with OSV records, and the matches with the distribution's answers.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,26 +14,26 @@ use crate::upstreams::Upstreams;
 use crate::version::{Scheme, plain};
 use crate::vex::{Statement, Status};
 
-/// All that we answer.
+/// Answers of the distribution to vulnerabilities: VEX statements and patches.
 #[derive(Debug, Clone, Default)]
 pub struct Answers {
-    /// From `distro/vex`.
+    /// VEX statements from `distro/vex`.
     pub statements: Vec<Statement>,
     /// Patches by source package.
     pub carried: BTreeMap<String, Vec<Carried>>,
 }
 
-/// What came of an audit.
+/// Result of an audit.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Audited {
-    /// What was found, the worst first.
+    /// Vulnerabilities found: those without an answer first, each part sorted by severity, the worst first.
     pub matches: Vec<Match>,
-    /// How many components were held against the database.
+    /// Number of components that were looked up in the database.
     pub components: usize,
     /// Packages about which no database was asked, and why.
     pub unmatched: BTreeMap<String, String>,
-    /// What was read.
+    /// Statistics of the database.
     pub statistics: Statistics,
 }
 
@@ -43,9 +43,9 @@ pub struct Audited {
 pub struct Match {
     /// The id that people know it by: the CVE, if there is one.
     pub id: String,
-    /// Its other ids.
+    /// Other ids of the same vulnerability.
     pub aliases: Vec<String>,
-    /// How bad it is; none when no record says so.
+    /// Severity; `None` when no record rates it.
     pub severity: Option<Severity>,
     /// The component.
     pub component: String,
@@ -59,15 +59,15 @@ pub struct Match {
     pub files: Vec<String>,
     /// The first version without it.
     pub fixed: Option<String>,
-    /// One line about it.
+    /// Summary in one line.
     pub summary: String,
-    /// Why it is not certain.
+    /// Reason for which the match is uncertain; `None` when it is certain.
     pub undecided: Option<String>,
-    /// What we answer.
+    /// Answer of the distribution, if there is one.
     pub answer: Option<Answer>,
 }
 
-/// What we answer to a vulnerability.
+/// Answer of the distribution to a vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "by")]
 pub enum Answer {
@@ -81,7 +81,7 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// How the vulnerability concerns us.
+    /// Returns the VEX status that the answer amounts to.
     pub fn status(&self) -> Status {
         match self {
             Self::Patch { .. } => Status::Fixed,
@@ -91,8 +91,8 @@ impl Answer {
 }
 
 impl Match {
-    /// Whether somebody has to do something: it is at a level or above, and no answer takes it away. What no record
-    /// rates counts as high.
+    /// Returns `true` if the match fails an audit: its severity is at least `at`, and its answer, if any, is neither
+    /// "fixed" nor "not affected". A match that no record rates counts as high.
     pub fn fails(&self, at: Level) -> bool {
         let level = self.severity.map_or(Level::High, |severity| severity.level);
         level >= at && !self.answer.as_ref().is_some_and(|answer| answer.status().answers())
@@ -106,14 +106,14 @@ struct Subject<'c> {
     names: Vec<(String, String)>,
     /// The version that is compared.
     version: String,
-    /// What the version may be called in lists.
+    /// Tag names of the version, by which lists of versions may have it.
     tags: Vec<String>,
     scheme: Scheme,
     /// The source packages that have it, and the programs of each.
     packages: BTreeMap<String, BTreeSet<String>>,
 }
 
-/// Holds an inventory against a database.
+/// Audits an inventory: looks up each component in a database.
 pub fn audit(inventory: &Inventory, database: &Database, upstreams: &Upstreams, answers: &Answers) -> Audited {
     let mut unmatched = BTreeMap::new();
     let subjects = subjects(inventory, upstreams, &mut unmatched);
@@ -301,7 +301,7 @@ impl Subject<'_> {
     }
 }
 
-/// Which records are about the same vulnerability: those that share an id.
+/// Groups the hits by vulnerability: records that share an id or an alias are one. Returns indexes into `hits`.
 fn groups(hits: &[(&Advisory, &Affected, Verdict)]) -> Vec<Vec<usize>> {
     let mut groups: Vec<(BTreeSet<&str>, Vec<usize>)> = Vec::new();
     for (index, (advisory, ..)) in hits.iter().enumerate() {
@@ -321,8 +321,8 @@ fn groups(hits: &[(&Advisory, &Affected, Verdict)]) -> Vec<Vec<usize>> {
 }
 
 impl Answers {
-    /// What we answer to a vulnerability with any of these ids. A statement about the component goes before one about
-    /// all, and a patch before both: it can be seen.
+    /// Returns the answer to a vulnerability with any of these ids. A patch that is applied goes before a statement,
+    /// and a statement about the component before one about the whole package.
     fn to(&self, ids: &BTreeSet<&str>, package: &str, component: &str) -> Option<Answer> {
         let mut carried = self.carried.get(package).into_iter().flatten();
         let patch = carried.find(|carried| carried.applied && ids.contains(carried.id.as_str()));

@@ -1,20 +1,20 @@
-//! Corrections that a package carries: patches whose names begin with the CVE that they are for.
+//! Patches of packages that fix vulnerabilities, recognized by file names that begin with the CVE.
 
 use std::collections::BTreeMap;
 
-/// A patch of a package, and what it corrects.
+/// Patch of a package, and the vulnerability that it fixes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Carried {
     /// The id: `CVE-2026-1234`.
     pub id: String,
     /// The file in the package's folder.
     pub file: String,
-    /// Whether the spec names it, so that it is applied.
+    /// `true` if the spec names the file in a `Patch` tag, so that it is applied.
     pub applied: bool,
 }
 
-/// The patches among the files of a package's folder: `CVE-2026-1234.patch`, `CVE-2026-1234-what.patch`. What the spec
-/// does not name is not applied, and corrects nothing.
+/// Returns the patches among the files of a package's folder: `CVE-2026-1234.patch`, `CVE-2026-1234-what.patch`. A
+/// patch that the spec does not name is not applied, and fixes nothing.
 pub fn carried<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<Carried> {
     let mut found = BTreeMap::new();
     for file in files {
@@ -34,7 +34,7 @@ pub fn carried<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<
     found.into_values().collect()
 }
 
-/// Whether a line of a spec is `Patch0: file`, with or without a number.
+/// Returns `true` if a line of a spec is `Patch: file`, with or without a number (`Patch0`).
 fn names(line: &str, file: &str) -> bool {
     let Some((tag, value)) = line.trim().split_once(':') else {
         return false;

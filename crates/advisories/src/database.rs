@@ -1,4 +1,4 @@
-//! All records of a database, by what they are about.
+//! Database of OSV records, indexed by ecosystem and package name.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -16,22 +16,22 @@ use crate::record::{Advisory, Affected, GIT, parse_record};
 
 /// Changes when something else is kept of records.
 const FORMAT: &str = "1";
-/// What takes longer to read is remembered in the store.
+/// Reading time from which the parsed content of an archive is cached in the store.
 const LONG: Duration = Duration::from_secs(1);
-/// How many unreadable records are named.
+/// Number of unreadable files that are listed by name, at most.
 const MOST_NAMED: usize = 20;
 /// The ecosystems whose entries are about upstream's versions, which ours are. What distributions write is about their
 /// own versions, with corrections that a version does not show, and says nothing about ours.
 pub(crate) const ECOSYSTEMS: [&str; 7] = ["Go", "crates.io", "Linux", "Kubernetes", "OSS-Fuzz", "Bitnami", GIT];
 
-/// How much is read of what nobody vouches for.
+/// Size limits for reading an untrusted database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// The largest record, in bytes.
     pub record: u64,
-    /// How many times its size an archive may unpack to.
+    /// Ratio of unpacked to packed size of an archive, at most.
     pub ratio: u64,
-    /// What every archive may unpack to, in bytes.
+    /// Unpacked size in bytes that every archive may have, whatever its packed size.
     pub floor: u64,
 }
 
@@ -49,33 +49,33 @@ impl Default for Limits {
 #[derive(Debug, Clone, Default)]
 pub struct Database {
     advisories: Vec<Advisory>,
-    /// By ecosystem and name: an advisory, and which of its parts.
+    /// Affected packages by ecosystem and name: indexes of the advisory and of its `affected` entry.
     by_name: BTreeMap<(String, String), Vec<(usize, usize)>>,
-    /// What was read.
+    /// Statistics of what was read.
     pub statistics: Statistics,
 }
 
-/// What was read, and what of it says nothing about us.
+/// Statistics of reading a database: numbers of records, and of those that cannot be matched.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statistics {
-    /// All records.
+    /// Number of records.
     pub records: u64,
-    /// Those that were taken back.
+    /// Number of withdrawn records.
     pub withdrawn: u64,
     /// Entries about repositories that list no version: only the commits could tell.
     pub commits_only: u64,
     /// Entries of ecosystems that are not matched.
     pub other_ecosystems: BTreeMap<String, u64>,
-    /// How many files were no records.
+    /// Number of files that are not OSV records.
     pub unreadable: u64,
     /// The first of them, with what is wrong.
     pub unreadable_files: Vec<(String, String)>,
-    /// When the newest record was changed.
+    /// Time of the newest modification of a record, in RFC 3339.
     pub newest: String,
 }
 
-/// What is kept in the store of an archive.
+/// Parsed content of an archive, as it is cached in the store.
 #[derive(Serialize, Deserialize)]
 struct Kept {
     advisories: Vec<Advisory>,
@@ -153,7 +153,7 @@ impl Database {
         }
     }
 
-    /// What is said about a package.
+    /// Returns the advisories about a package, each with its entry for that package.
     pub fn about(&self, ecosystem: &str, name: &str) -> impl Iterator<Item = (&Advisory, &Affected)> {
         let key = (ecosystem.to_owned(), name.to_owned());
         let found = self.by_name.get(&key).into_iter().flatten();
@@ -164,7 +164,7 @@ impl Database {
     }
 }
 
-/// What was read so far.
+/// Records and statistics read so far.
 #[derive(Default)]
 struct Gathered {
     advisories: BTreeMap<String, Advisory>,
@@ -210,7 +210,7 @@ impl Gathered {
         self.insert(advisory);
     }
 
-    /// Of two records with one id, the later one counts.
+    /// Adds a record. Of several records with one id, the one modified last is kept.
     fn insert(&mut self, advisory: Advisory) {
         let known = self.advisories.get(&advisory.id);
         if known.is_none_or(|known| known.modified <= advisory.modified) {

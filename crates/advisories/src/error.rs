@@ -1,4 +1,4 @@
-//! How an audit goes wrong.
+//! Errors of an audit.
 
 use basalt_model::problem::Problems;
 use basalt_process::ProcessError;
@@ -21,10 +21,10 @@ pub enum AdvisoryError {
     Database {
         /// The folder or archive.
         path: Utf8PathBuf,
-        /// What was in the way.
+        /// Cause of the failure.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// A database with nothing in it.
+    /// A database without records.
     #[error("`{path}` has no OSV record in it")]
     #[diagnostic(
         code(advisories::empty),
@@ -34,7 +34,7 @@ pub enum AdvisoryError {
         /// The folder or archive.
         path: Utf8PathBuf,
     },
-    /// A file of ours is wrong.
+    /// A data file of the distribution is malformed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Data(Box<Problems>),
@@ -42,7 +42,7 @@ pub enum AdvisoryError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
-    /// Ctrl-C.
+    /// The user interrupted the run (Ctrl-C).
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),

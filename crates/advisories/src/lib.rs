@@ -1,9 +1,9 @@
-//! Known vulnerabilities: what a database says about the components of an image, and what we answer.
+//! Audit for known vulnerabilities: OSV records about the components of an image, and the answers of the distribution.
 //!
 //! ```text
-//! a folder or an archive of OSV records --(database: limits on sizes)--> record::Advisory, by what they are about
-//! distro/upstreams.toml ----------------(upstreams)-------------------> what databases call our packages
-//! distro/vex/*.toml, CVE-*.patch --------(vex, carried)----------------> answers: not affected, fixed, ...
+//! a folder or an archive of OSV records --(database: limits on sizes)--> record::Advisory, by ecosystem and name
+//! distro/upstreams.toml ----------------(upstreams)-------------------> names of packages in databases
+//! distro/vex/*.toml, CVE-*.patch --------(vex, carried)----------------> VEX status: not affected, fixed, ...
 //! bom::Inventory + all of it ------------(audit)-----------------------> Match: component, id, severity, fix, answer
 //!                                        (openvex, sarif)--------------> documents for other tools
 //! ```

@@ -1,4 +1,4 @@
-//! Our answers as one OpenVEX document (github.com/openvex/spec, 0.2.0), which scanners read.
+//! Export of the distribution's answers as an OpenVEX 0.2.0 document (github.com/openvex/spec), which scanners read.
 
 use basalt_bom::{Inventory, Kind};
 use basalt_model::digest::Hasher;
@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use crate::audit::Answers;
 use crate::vex::{Statement, Status};
 
-/// The document about an inventory: all statements about its packages, and the patches that they carry. Statements are dated; a patch is as old as the newest of them, for it has no date of its own.
+/// Returns the document about an inventory: all statements about its packages, and the patches that they carry.
+/// Statements have dates; patches have none and get the date of the newest statement.
 pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
     let purls = |package: &str| -> Vec<&str> {
         let packages = inventory.of_kind(Kind::Package);

@@ -1,4 +1,4 @@
-//! Whether a version is affected: the algorithm of the OSV schema ("Evaluation").
+//! Evaluation of affected versions: the algorithm of the OSV schema ("Evaluation").
 
 use std::cmp::Ordering;
 
@@ -7,26 +7,26 @@ use serde::{Deserialize, Serialize};
 use crate::record::{Affected, Event, Range};
 use crate::version::{Scheme, compare, plain};
 
-/// What a record says about a version.
+/// Result of evaluating a version against a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Verdict {
-    /// It is not among the affected ones.
+    /// The version is not affected.
     Unaffected,
-    /// It is, and a later version is not, if one is known.
+    /// The version is affected.
     Affected {
         /// The first later version without the vulnerability.
         fixed: Option<String>,
     },
-    /// It cannot be told. Whoever asks for safety must take it as affected.
+    /// The version cannot be evaluated. Treat it as affected.
     Undecided {
-        /// Why not, in words.
+        /// Reason in words.
         why: String,
     },
 }
 
 impl Affected {
-    /// Whether a version is affected. `names` are what the version may be called in a list of versions: itself, a tag.
+    /// Evaluates a version. `names` are the names that a list of versions may have it under: the version itself, a tag.
     pub fn verdict(&self, version: &str, names: &[String], scheme: Scheme) -> Verdict {
         let mut fixed = None;
         let mut affected = false;
@@ -87,7 +87,7 @@ impl Range {
         scheme
     }
 
-    /// None when versions cannot be compared.
+    /// Returns `true` if the range contains the version; `None` if versions cannot be compared.
     fn contains(&self, version: &str, scheme: Scheme) -> Option<bool> {
         let reached = |event: &Event| order(scheme, version, event).map(Ordering::is_ge);
         let mut limits = self
@@ -153,7 +153,7 @@ fn is_extreme(text: &str) -> bool {
     text == "0" || text == "*"
 }
 
-/// How a version lies to an event: `0` is before all, `*` after all.
+/// Compares a version with an event: `0` is before all versions, `*` after all.
 fn order(scheme: Scheme, version: &str, event: &Event) -> Option<Ordering> {
     match text(event) {
         "0" => Some(Ordering::Greater),

@@ -5,29 +5,29 @@ use serde_json::Value;
 
 use crate::severity::{Level, Severity, worst};
 
-/// Longer ids are nonsense.
+/// Length of an id in bytes, at most; a record with a longer one is rejected.
 const LONGEST_ID: usize = 128;
-/// How many characters of a summary are kept.
+/// Length of a summary in characters; the rest is cut off.
 const LONGEST_SUMMARY: usize = 200;
 /// The ecosystem of what is known by its repository only.
 pub(crate) const GIT: &str = "GIT";
 
-/// What is kept of a record.
+/// Parsed OSV record, reduced to the fields that an audit needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Advisory {
-    /// Its id in the database: `GO-2026-1234`.
+    /// Id in the database: `GO-2026-1234`.
     pub id: String,
-    /// When it was changed last, in the text form of RFC 3339; of two records with one id, the later one counts.
+    /// Time of the last modification, in RFC 3339; of two records with one id, the later one is kept.
     pub modified: String,
-    /// Whether it was taken back.
+    /// `true` if the record has been withdrawn.
     pub withdrawn: bool,
     /// Ids of the same vulnerability elsewhere, and of those upstream that it is about: `CVE-2026-1234`.
     pub aliases: Vec<String>,
-    /// One line about it.
+    /// Summary in one line.
     pub summary: String,
-    /// How bad it is, if the record says so for all packages.
+    /// Severity for all affected packages, if the record has one.
     pub severity: Option<Severity>,
-    /// What it is about.
+    /// Affected packages.
     pub affected: Vec<Affected>,
 }
 
@@ -38,36 +38,37 @@ pub struct Affected {
     pub ecosystem: String,
     /// The name in it; of a repository, its address without scheme and `.git`.
     pub name: String,
-    /// How bad it is for this package.
+    /// Severity for this package, if the record has one.
     pub severity: Option<Severity>,
     /// Ranges of versions.
     pub ranges: Vec<Range>,
-    /// Single versions; of a repository, its tags.
+    /// Affected versions, listed one by one; of a repository, its tags.
     pub versions: Vec<String>,
-    /// Whether there are ranges of commits, which cannot be judged without the repository.
+    /// `true` if there are ranges of Git commits, which cannot be evaluated without the repository.
     pub commits: bool,
 }
 
 /// A range of versions.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Range {
-    /// Whether its versions are semantic ones, whatever the ecosystem has.
+    /// `true` if the range is of type `SEMVER`: versions are compared as semantic ones in every ecosystem, as far as
+    /// they are.
     pub semantic: bool,
-    /// What happened, in the order of the record.
+    /// Events, in the order of the record.
     pub events: Vec<Event>,
 }
 
-/// What happened in a version.
+/// Event of a range, with the version in which it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Event {
     /// The vulnerability came. `0` is before all versions.
     Introduced(String),
-    /// It went.
+    /// The vulnerability was fixed in this version.
     Fixed(String),
     /// The last version that has it, as far as is known.
     LastAffected(String),
-    /// Later versions are not meant. `*` is after all versions.
+    /// Upper limit of the range; later versions are not evaluated. `*` is after all versions.
     Limit(String),
 }
 
@@ -141,7 +142,7 @@ struct RawEvent {
     limit: Option<String>,
 }
 
-/// Some databases write `null` for a list with nothing in it.
+/// Deserializes a list, and `null`, which some databases write for an empty one.
 fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Vec<T>, D::Error> {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
 }
@@ -184,7 +185,7 @@ fn severity(raw: &[RawSeverity], specific: Option<&Value>) -> Option<Severity> {
     })
 }
 
-/// What a part of a record is about: its package, or the repositories of its ranges.
+/// Returns the affected packages of one `affected` entry: its package, and the repositories of its Git ranges.
 fn affected(raw: RawAffected) -> Vec<Affected> {
     let severity = severity(&raw.severity, raw.database_specific.as_ref());
     let commits = raw.ranges.iter().any(|range| range.kind == GIT);

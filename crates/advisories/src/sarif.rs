@@ -1,4 +1,4 @@
-//! What was found as SARIF 2.1.0 (OASIS), which code hosts show beside the code.
+//! Export of an audit as SARIF 2.1.0 (OASIS), which code hosts show beside the code.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! How bad a vulnerability is.
+//! Severity of a vulnerability, from CVSS vectors and words.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,13 +10,13 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// A score below 4.
+    /// CVSS score below 4.
     Low,
-    /// From 4 to 6.9.
+    /// CVSS score from 4 to 6.9.
     Medium,
-    /// From 7 to 8.9.
+    /// CVSS score from 7 to 8.9.
     High,
-    /// 9 and more.
+    /// CVSS score from 9.
     Critical,
 }
 
@@ -31,7 +31,8 @@ pub struct Severity {
 }
 
 impl Severity {
-    /// What a vector or word of an OSV record says: `CVSS_V2`, `CVSS_V3` and `CVSS_V4` have vectors, `Ubuntu` a word.
+    /// Reads a severity of an OSV record: a vector for `CVSS_V2`, `CVSS_V3` and `CVSS_V4`, a word for `Ubuntu`. `None`
+    /// when it is neither, or incomplete.
     pub(crate) fn read(kind: &str, score: &str) -> Option<Self> {
         if !kind.starts_with("CVSS") {
             return score.parse().ok().map(Self::of);
@@ -67,8 +68,8 @@ impl Severity {
     }
 }
 
-/// Whether a vector has all that a base score is made of. The parser takes what is missing as harmless, and a vector that
-/// was cut short would rate a vulnerability as low.
+/// Returns `true` if a vector has all base metrics. The parser takes a missing metric as harmless, so that a truncated
+/// vector would rate a vulnerability as low.
 fn is_whole(vector: &str) -> bool {
     let base: &[&str] = match vector.split('/').next() {
         Some(version) if version.starts_with("CVSS:3") => &["AV", "AC", "PR", "UI", "S", "C", "I", "A"],
@@ -89,7 +90,7 @@ pub(crate) fn worst(severities: impl Iterator<Item = Severity>) -> Option<Severi
 impl FromStr for Level {
     type Err = String;
 
-    /// The words of CVSS, of GitHub, of Red Hat and of Ubuntu.
+    /// Parses the level names of CVSS, GitHub, Red Hat and Ubuntu.
     fn from_str(text: &str) -> Result<Self, String> {
         match text.to_ascii_lowercase().as_str() {
             "none" | "negligible" | "unimportant" | "low" => Ok(Self::Low),

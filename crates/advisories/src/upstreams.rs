@@ -1,4 +1,4 @@
-//! What databases call our packages: `distro/upstreams.toml`.
+//! Names of packages in vulnerability databases: `distro/upstreams.toml`.
 
 use std::collections::BTreeMap;
 
@@ -31,18 +31,18 @@ struct RawUpstream {
     unmatched: Option<Spanned<String>>,
 }
 
-/// What databases call our packages, by the name of the source package.
+/// Names of packages in vulnerability databases, by source package.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Upstreams(BTreeMap<String, Upstream>);
 
-/// What databases call one package.
+/// Names of one package in vulnerability databases.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Upstream {
     /// Ecosystems and names in them.
     pub(crate) names: Vec<(String, String)>,
-    /// How its repository names versions, with `{version}` and, with underscores in place of dots, `{version_}`.
+    /// Templates of the repository's tag names, with `{version}` and, with underscores in place of dots, `{version_}`.
     tags: Vec<String>,
-    /// Why no database is asked about it.
+    /// Reason for which no database is queried about the package.
     pub(crate) unmatched: Option<String>,
 }
 
@@ -109,7 +109,7 @@ impl Upstreams {
 }
 
 impl Upstream {
-    /// What a version may be called in a list of versions, which are often tags.
+    /// Returns the names that lists of versions, which are often tags, may have a version under.
     pub(crate) fn tags(&self, version: &str) -> Vec<String> {
         let underscores = version.replace('.', "_");
         let tag = |template: &String| {

@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 
 use semver::Version;
 
-/// How versions are compared.
+/// Ordering of versions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Scheme {
     /// Semantic versions (semver.org, section 11), as Go and crates have them; a `v` in front and missing parts are

@@ -1,7 +1,7 @@
-//! What we answer to vulnerabilities of a package: `distro/vex/<package>.toml`.
+//! VEX statements about vulnerabilities of a package: `distro/vex/<package>.toml`.
 //!
-//! The words are those of OpenVEX 0.2.0 (github.com/openvex/spec), which these files are exported as. They lie beside
-//! the packages' folders, not in them: an answer changes nothing that is built.
+//! Fields and values are those of OpenVEX 0.2.0 (github.com/openvex/spec), which these files are exported as. The files
+//! are beside the packages' folders, not in them: a statement changes nothing that is built.
 
 use std::fmt;
 
@@ -11,22 +11,22 @@ use serde::{Deserialize, Serialize};
 use toml::Spanned;
 use toml::value::Datetime;
 
-/// How a vulnerability concerns a package.
+/// Status of a package with regard to a vulnerability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
-    /// Not at all; a justification says why.
+    /// The package is not affected; a justification says why.
     NotAffected,
-    /// It does; the words say what to do.
+    /// The package is affected; the words say what to do.
     Affected,
-    /// No longer: what is built has a correction.
+    /// The package was affected and contains a fix.
     Fixed,
-    /// That is not known yet.
+    /// The effect on the package is not known yet.
     UnderInvestigation,
 }
 
 impl Status {
-    /// Whether nobody need do anything any more.
+    /// Returns `true` if no further action is needed: the package is not affected, or fixed.
     pub fn answers(self) -> bool {
         matches!(self, Self::NotAffected | Self::Fixed)
     }
@@ -43,19 +43,19 @@ impl fmt::Display for Status {
     }
 }
 
-/// Why a package is not affected.
+/// Justification of the status "not affected".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Justification {
-    /// The component is not in it.
+    /// The component is not in the package.
     ComponentNotPresent,
-    /// The code is not in it.
+    /// The vulnerable code is not in the package.
     VulnerableCodeNotPresent,
-    /// The code is never run.
+    /// The vulnerable code is never executed.
     VulnerableCodeNotInExecutePath,
-    /// Nobody hostile can bring the code to do anything.
+    /// The code cannot be controlled by an adversary.
     VulnerableCodeCannotBeControlledByAdversary,
-    /// Something else stands in the way.
+    /// Mitigations prevent exploitation.
     InlineMitigationsAlreadyExist,
 }
 
@@ -91,29 +91,29 @@ struct RawStatement {
     date: Spanned<Datetime>,
 }
 
-/// One answer.
+/// VEX statement: the status of a package with regard to one vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Statement {
-    /// The source package that it is about.
+    /// Source package.
     pub package: String,
-    /// The vulnerability, by any of its ids.
+    /// Id of the vulnerability, in any database.
     pub id: String,
-    /// The component inside the package that has it (a Go module, a crate); none for whatever has it.
+    /// Component inside the package that has the vulnerability (a Go module, a crate); `None` for every component.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
-    /// How it concerns the package.
+    /// Status of the package.
     pub status: Status,
-    /// Why it does not.
+    /// Justification; present exactly if the status is "not affected".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub justification: Option<Justification>,
-    /// The same in words, or what to do.
+    /// Explanation in a sentence: why the package is not affected, or what to do.
     pub words: String,
-    /// When this was said: `2026-11-25`.
+    /// Date of the statement: `2026-11-25`.
     pub date: String,
 }
 
-/// Reads the text of a file with answers for a source package; `name` is for errors.
+/// Parses a file of VEX statements about a source package; `name` is the file's name in errors.
 ///
 /// # Errors
 /// With all places that are wrong.
@@ -177,7 +177,7 @@ pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Sta
     faults.or(statements)
 }
 
-/// Whether a text is like `CVE-2026-1234`, `GHSA-aaaa-bbbb-cccc`, `GO-2026-1234`, `RUSTSEC-2026-0001`.
+/// Returns `true` for the form of an id: `CVE-2026-1234`, `GHSA-aaaa-bbbb-cccc`, `GO-2026-1234`, `RUSTSEC-2026-0001`.
 fn is_id(text: &str) -> bool {
     let mut parts = text.split('-');
     let plain = |part: &str| !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b':');

@@ -1,9 +1,8 @@
-//! What the distribution knows about its packages that is not in the RPMs: who upstream is, where the sources are from,
-//! and under which licences the modules and crates are that are linked in.
+//! Data about packages that RPMs do not carry: upstream's identity, sources, and licences of linked modules and crates.
 //!
 //! ```text
-//! distro/packages/identity.toml      by hand: what others call our packages
-//! distro/packages/licences.toml      by hand: what is not on SPDX's list, what no program could tell
+//! distro/packages/identity.toml      by hand: upstream names and CPE names of packages
+//! distro/packages/licences.toml      by hand: licences that are not on SPDX's list or that no program recognizes
 //! distro/packages/licences.lock      by `basalt licenses --lock`: the licence of each module and crate
 //! distro/packages/*/sources.toml     upstream's files
 //! distro/packages/*/Cargo.lock       digests of crates
@@ -21,17 +20,17 @@ use serde::Deserialize;
 
 use crate::{BomError, Licences, SourceFile, identifier};
 
-/// What the distribution knows about its packages.
+/// Data about the distribution's packages that RPMs do not carry.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
     projects: BTreeMap<String, Project>,
     sources: BTreeMap<String, Vec<SourceFile>>,
     crates: BTreeMap<(String, String), Digest>,
-    /// Under which licences modules and crates are.
+    /// Licences of modules and crates.
     pub licences: Licences,
 }
 
-/// What others call a source package of ours.
+/// Identity of a source package's upstream project in public databases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Project {
@@ -40,7 +39,7 @@ pub struct Project {
     pub upstream: Option<String>,
     /// `part:vendor:product` of its CPE name.
     pub cpe: Option<String>,
-    /// Whether it is written in this repository, so that nobody else knows it.
+    /// `true` if the software is written in this repository, so that no public database has it.
     #[serde(default)]
     pub own: bool,
 }
@@ -111,12 +110,12 @@ impl Catalogue {
         Ok(())
     }
 
-    /// What others call a source package; none when nobody has said it.
+    /// Returns the upstream identity of a source package; `None` if `identity.toml` has no entry for it.
     pub fn project(&self, source: &str) -> Option<&Project> {
         self.projects.get(source)
     }
 
-    /// The source packages that it knows others' names of.
+    /// Source packages with an entry in `identity.toml`.
     pub fn projects(&self) -> impl Iterator<Item = &str> {
         self.projects.keys().map(String::as_str)
     }

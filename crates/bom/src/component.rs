@@ -3,7 +3,7 @@
 use basalt_model::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-/// What a component is.
+/// Type of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -15,16 +15,16 @@ pub enum Kind {
     Crate,
 }
 
-/// Something that is inside a package or an image.
+/// Component of a package or an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Component {
-    /// What it is.
+    /// Type of the component.
     pub kind: Kind,
     /// The name of the package, the path of the Go module, the name of the crate.
     pub name: String,
-    /// Of a package `1.3.1-1.bs1` (with an epoch in front, when there is one), of a module `v1.2.3`, of Go's standard
-    /// library `1.27.1`, of a crate `1.2.3`.
+    /// Version: of a package `1.3.1-1.bs1` (with an epoch in front, if there is one), of a module `v1.2.3`, of Go's
+    /// standard library `1.27.1`, of a crate `1.2.3`.
     pub version: String,
     /// The package URL, which is also its identity in an [`Inventory`](crate::Inventory).
     pub purl: String,
@@ -37,13 +37,13 @@ pub struct Component {
     /// The SHA-256 of the RPM, or of the crate's archive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<Digest>,
-    /// What `go.sum` says of a Go module: `h1:` and base64.
+    /// Hash of a Go module as in `go.sum`: `h1:` and base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub go_sum: Option<String>,
     /// The programs that it is linked into, sorted; empty for a package.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inside: Vec<Place>,
-    /// What a package is made from; none for what is linked in.
+    /// Sources of a package; `None` for linked modules and crates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
 }
@@ -58,32 +58,32 @@ pub struct Place {
     pub file: String,
 }
 
-/// What a package is made from.
+/// Source package that a binary package is built from, and its upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Origin {
     /// The source package: its folder below `distro/packages`.
     pub package: String,
-    /// What upstream calls it, as vulnerability databases have it: `linux` for `kernel`.
+    /// Name of the upstream project in vulnerability databases: `linux` for `kernel`.
     pub upstream: String,
     /// Upstream's version, without our release.
     pub version: String,
-    /// Files that were fetched for it.
+    /// Source files that were downloaded for it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<SourceFile>,
 }
 
-/// A file of upstream's.
+/// Source file from upstream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SourceFile {
-    /// Its name.
+    /// File name.
     pub file: String,
     /// Upstream's release.
     pub url: String,
     /// The SHA-256 of what is built.
     pub digest: Digest,
-    /// Whether these bytes are a distribution's repack of what is at `url`.
+    /// `true` if these bytes are a distribution's repack of the file at `url`.
     #[serde(default)]
     pub repack: bool,
 }

@@ -155,7 +155,7 @@ fn distribution(origin: &Origin) -> Option<ExternalReferences> {
     (!references.is_empty()).then_some(ExternalReferences(references))
 }
 
-/// What belongs to what; a package depends on the modules that are linked into it, too.
+/// Returns the dependency graph: requirements between packages, and the modules and crates that each package links.
 fn dependencies(inventory: &Inventory) -> Vec<Dependency> {
     let shipped = inventory.of_kind(Kind::Package).map(|component| component.purl.clone());
     let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();

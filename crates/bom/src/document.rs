@@ -1,18 +1,19 @@
-//! What both formats of a bill of materials share: when, by whom, and identifiers that follow from the content.
+//! Fields that both formats of a bill of materials share: creation time, supplier, tool, and identifiers derived from
+//! content.
 
 use basalt_model::digest::Digest;
 
 use crate::{BomError, Inventory};
 
-/// When a bill of materials was made: the time that packages and images are built with, so that the same content is the
-/// same document. It is `basalt_image::BUILD_TIME`, in seconds since 1970 1760000000.
+/// Creation time of every bill of materials: the time that packages and images are built with, so that the same content
+/// gives the same document. It is `basalt_image::BUILD_TIME` (Unix time 1760000000) in RFC 3339.
 pub(crate) const CREATED: &str = "2025-10-09T08:53:20Z";
-/// Who ships it.
+/// Supplier of all packages and images.
 pub(crate) const SUPPLIER: &str = "Basalt Linux";
-/// What makes it.
+/// Tool that writes the documents.
 pub(crate) const TOOL: &str = "basalt";
 pub(crate) const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// In place of what is not known, in SPDX documents.
+/// Value of unknown fields in SPDX documents.
 pub(crate) const NO_ASSERTION: &str = "NOASSERTION";
 
 /// The form of a bill of materials.
@@ -25,10 +26,10 @@ pub enum Format {
 }
 
 impl Format {
-    /// Both.
+    /// Every format, in the order in which documents are written.
     pub const ALL: [Self; 2] = [Self::Spdx, Self::CycloneDx];
 
-    /// What the names of its files end in, as scanners look for it.
+    /// Returns the suffix of file names that scanners expect: `spdx.json`, `cdx.json`.
     pub fn suffix(self) -> &'static str {
         match self {
             Self::Spdx => "spdx.json",
@@ -37,7 +38,7 @@ impl Format {
     }
 }
 
-/// A UUID (RFC 9562, version 8: of our own making) that follows from a digest.
+/// Returns a UUID that is derived from a digest (RFC 9562, version 8).
 pub(crate) fn uuid(digest: &Digest) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);

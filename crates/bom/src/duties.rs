@@ -1,6 +1,6 @@
-//! What a licence asks of whoever passes binaries on.
+//! Obligations of a licence for distributing binaries.
 //!
-//! This is a reading aid, not legal advice: it sorts licences into the four things that they commonly ask for.
+//! This is a reading aid, not legal advice: it sorts licences by four common obligations.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +9,7 @@ use spdx::expression::{ExprNode, Operator};
 
 use crate::{BomError, Component, Inventory, licences};
 
-/// Licences that ask for nothing when binaries are passed on.
+/// Licences without obligations for distributing binaries.
 const FREE: &[&str] = &[
     "0BSD",
     "BSL-1.0",
@@ -21,7 +21,7 @@ const FREE: &[&str] = &[
     "LicenseRef-Fedora-Public-Domain",
 ];
 
-/// Something that a licence asks for.
+/// Obligation of a licence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Duty {
@@ -35,22 +35,22 @@ pub enum Duty {
     Relinking,
 }
 
-/// What an SPDX expression comes to.
+/// Terms of an SPDX expression.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
-    /// What is asked for.
+    /// Obligations.
     pub duties: BTreeSet<Duty>,
     /// The licences that apply; of alternatives, the one that asks for less.
     pub chosen: Vec<String>,
 }
 
-/// All components of an inventory under the same licence.
+/// Components of an inventory that are under the same licence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group<'i> {
-    /// The SPDX expression; none for components whose licence nobody knows.
+    /// SPDX expression; `None` for components whose licence is unknown.
     pub licence: Option<&'i str>,
-    /// What it asks for.
+    /// Obligations of the licence.
     pub asks: BTreeSet<Duty>,
     /// The licences that apply; of alternatives, the one that asks for less.
     pub chosen: Vec<String>,
@@ -64,7 +64,7 @@ fn purls<S: serde::Serializer>(components: &[&Component], serializer: S) -> Resu
 }
 
 impl Duty {
-    /// In a word or two.
+    /// Name in one word, as in reports.
     pub fn name(self) -> &'static str {
         match self {
             Self::Text => "text",
@@ -93,7 +93,7 @@ fn of_licence(item: &spdx::LicenseItem) -> BTreeSet<Duty> {
     duties
 }
 
-/// What an expression asks for; `of` is for the error.
+/// Returns the terms of an SPDX expression; `of` names the licensed thing in errors.
 ///
 /// # Errors
 /// When it is no SPDX expression.
@@ -130,8 +130,7 @@ fn both(mut first: Terms, second: Terms) -> Terms {
     first
 }
 
-/// The components of an inventory by what they are licensed under: the licences that ask for most first, those that
-/// nobody knows at the end.
+/// Groups the components of an inventory by licence: licences with the most obligations first, unknown ones last.
 ///
 /// # Errors
 /// When a licence is no SPDX expression.

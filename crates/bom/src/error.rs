@@ -1,4 +1,4 @@
-//! How finding out what is inside goes wrong.
+//! Errors of making an inventory or a bill of materials.
 
 use basalt_repo::RepoError;
 use basalt_store::StoreError;
@@ -6,10 +6,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 use miette::{Diagnostic, NamedSource, SourceSpan};
 use thiserror::Error;
 
-/// What is inside could not be found out, or not be written.
+/// Failure to make an inventory or to write a document.
 #[derive(Debug, Error, Diagnostic)]
 pub enum BomError {
-    /// A program's own account of what is linked into it cannot be read.
+    /// Build information in a program that cannot be read.
     #[error("`{file}` in {package} says what is linked into it in a form that cannot be read: {source}")]
     #[diagnostic(
         code(bom::program),
@@ -22,7 +22,7 @@ pub enum BomError {
         package: String,
         /// The file in it.
         file: String,
-        /// What is wrong.
+        /// Defect of the build information.
         source: ProgramError,
     },
     /// A file of the distribution is not as described.
@@ -34,12 +34,12 @@ pub enum BomError {
     Catalogue {
         /// The file.
         path: Utf8PathBuf,
-        /// Its text.
+        /// Text of the file.
         #[source_code]
         text: NamedSource<String>,
-        /// What is wrong.
+        /// Description of the defect.
         message: String,
-        /// Where.
+        /// Location of the defect in the text.
         #[label("{message}")]
         place: Option<SourceSpan>,
     },
@@ -47,11 +47,11 @@ pub enum BomError {
     #[error("the programs of an RPM cannot be read")]
     #[diagnostic(code(bom::inputs), help("this is a bug in basalt"))]
     Inputs(#[from] basalt_action::DirectoryError),
-    /// What programs say cannot be written as JSON.
+    /// Build information of programs cannot be serialized as JSON.
     #[error("what programs say cannot be kept")]
     #[diagnostic(code(bom::programs), help("this is a bug in basalt"))]
     Programs {
-        /// Why.
+        /// Error of the serializer.
         source: serde_json::Error,
     },
     /// The lock of a package's sources is wrong.
@@ -65,11 +65,11 @@ pub enum BomError {
         help("identifiers stand on the SPDX licence list; what is not on it is called `LicenseRef-…`")
     )]
     Licence {
-        /// What is licensed so.
+        /// Component or file that has the licence.
         of: String,
         /// The text.
         licence: String,
-        /// What is wrong with it.
+        /// Defect of the expression.
         why: String,
     },
     /// A name that cannot be written as a package URL.
@@ -78,16 +78,16 @@ pub enum BomError {
     Purl {
         /// The name.
         name: String,
-        /// What is wrong with it.
+        /// Defect of the name.
         why: String,
     },
     /// A bill of materials could not be written.
     #[error("the bill of materials of {subject} cannot be written: {why}")]
     #[diagnostic(code(bom::document), help("this is a bug in basalt"))]
     Document {
-        /// What it is about.
+        /// Package or image that the document describes.
         subject: String,
-        /// Why.
+        /// Description of the failure.
         why: String,
     },
     /// The licence texts that licences are told by cannot be loaded.
@@ -104,7 +104,7 @@ pub enum BomError {
     Store(#[from] StoreError),
 }
 
-/// What is wrong with a program's account of what is linked into it.
+/// Defect of the build information in a program.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProgramError {
     /// The ELF file itself is wrong.
@@ -123,13 +123,13 @@ impl BomError {
         Self::Programs { source }
     }
 
-    /// For `map_err`: a failed file operation on a path.
+    /// Returns a closure for `map_err` that describes a failed file operation on a path.
     pub(crate) fn io(what: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path: Utf8PathBuf = path.as_ref().to_owned();
         move |error| Self::Store(StoreError::io(what, &path)(error))
     }
 
-    /// For `map_err`: a file of the distribution in TOML.
+    /// Returns a closure for `map_err` that describes an error in a TOML file of the distribution.
     pub(crate) fn catalogue(path: &Utf8Path, text: &str) -> impl FnOnce(toml::de::Error) -> Self {
         let (path, text) = (path.to_owned(), text.to_owned());
         move |error| Self::Catalogue {

@@ -1,4 +1,4 @@
-//! What Go's linker writes into a program: the modules that it is made of.
+//! Go's build information, which the linker writes into a program: its modules and the version of Go.
 //!
 //! The format is that of Go's package `debug/buildinfo`, as the linker has written it since Go 1.18: a header of 32 bytes
 //! (magic number, size of a pointer, flags), then two strings with their length before them as a varint: the version of
@@ -16,12 +16,12 @@ const HEADER: usize = 32;
 const FLAGS: usize = 15;
 /// The flag of strings that follow the header, in place of pointers to them.
 const INLINE: u8 = 2;
-/// How many bytes stand before and after the text of lines.
+/// Size of each of the sentinels before and after the list of modules, in bytes.
 const SENTINEL: usize = 16;
 /// The version of what was not a release when it was built.
 pub(crate) const DEVELOPMENT: &str = "(devel)";
 
-/// What a Go program says about itself.
+/// Build information of a Go program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GoProgram {
@@ -39,11 +39,11 @@ pub struct GoProgram {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GoModule {
-    /// Its path.
+    /// Module path.
     pub path: String,
-    /// Its version; empty or `(devel)` where it has none.
+    /// Module version; empty or `(devel)` where there is none.
     pub version: String,
-    /// What `go.sum` says of it; empty where there is nothing to say.
+    /// Hash of the module as in `go.sum`; empty if the linker has recorded none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub sum: String,
     /// The path and version that the program's requirements name, where this one replaces it.
@@ -52,7 +52,7 @@ pub struct GoModule {
 }
 
 impl GoModule {
-    /// Whether it is a release: what was built in place has no version that anybody else knows.
+    /// Returns `true` for a published version: a module that was built in place has none.
     pub fn is_release(&self) -> bool {
         !self.version.is_empty() && self.version != DEVELOPMENT
     }

@@ -1,16 +1,17 @@
-//! The names by which scanners know a component: package URLs and CPEs.
+//! Identifiers by which scanners know a component: package URLs and CPE names.
 
 use packageurl::PackageUrl;
 
 use crate::BomError;
 
-/// The vendor of our packages in package URLs: the `ID` of `/usr/lib/os-release`.
+/// Vendor in the package URLs of this distribution's RPMs: the `ID` of `/usr/lib/os-release`.
 pub(crate) const VENDOR: &str = "basalt";
-/// The release that they are of: `VERSION_ID` of `/usr/lib/os-release`.
+/// Release of the distribution: `VERSION_ID` of `/usr/lib/os-release`.
 pub(crate) const RELEASE: &str = "1";
 
-/// The package URL of an RPM of ours: `pkg:rpm/basalt/zlib@1.3.1-1.bs1?arch=x86_64&distro=basalt-1`. `evr` is its version
-/// and release, with the epoch if there is one: `1:1.37.2-1.bs1`.
+/// Returns the package URL of an RPM of this distribution:
+/// `pkg:rpm/basalt/zlib@1.3.1-1.bs1?arch=x86_64&distro=basalt-1`. `evr` is its version and release, with the epoch if
+/// there is one: `1:1.37.2-1.bs1`.
 ///
 /// # Errors
 /// When the name is none that a package URL can have.
@@ -80,7 +81,7 @@ pub(crate) fn cpe(product: &str, version: &str) -> String {
     format!("cpe:2.3:{product}:{quoted}:*:*:*:*:*:*:*")
 }
 
-/// Whether the catalogue's `part:vendor:product` is one: `a:gnu:glibc`, `o:linux:linux_kernel`.
+/// Returns `true` if the text is a `part:vendor:product` of CPE 2.3: `a:gnu:glibc`, `o:linux:linux_kernel`.
 pub(crate) fn is_product(text: &str) -> bool {
     let parts: Vec<&str> = text.split(':').collect();
     let name = |part: &str| {

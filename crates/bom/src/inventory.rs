@@ -1,4 +1,4 @@
-//! All components of a package or an image.
+//! Inventory: all components of a package or an image, and the relations between them.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,61 +16,60 @@ use crate::{BomError, Catalogue, Component, Kind, Origin, Place, identifier, lic
 const GO_LIBRARY: &str = "stdlib";
 const GO_LICENCE: &str = "BSD-3-Clause";
 
-/// What an inventory is about.
+/// Subject of an inventory: an image or a source package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Subject {
     /// The name of the image, or of the source package.
     pub name: String,
-    /// Its version.
+    /// Version of the image or the package.
     pub version: String,
     /// The architecture.
     pub arch: String,
-    /// Whether it is an image.
+    /// `true` for an image, `false` for a package.
     pub image: bool,
 }
 
-/// Everything that is inside a package or an image, each thing once.
+/// Inventory of a package or an image; each component is listed once.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Inventory {
-    /// What it is about.
+    /// Subject.
     pub subject: Subject,
     /// The components: packages first, each kind sorted by name and version.
     pub components: Vec<Component>,
-    /// How they belong together, sorted.
+    /// Relations between the components, sorted.
     pub relations: Vec<Relation>,
 }
 
-/// How two components belong together, each named by its package URL.
+/// Directed relation between two components, each named by its package URL.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Relation {
-    /// The one.
+    /// Package URL of the component that contains or requires the other.
     pub from: String,
-    /// How.
+    /// Type of the relation.
     pub kind: RelationKind,
-    /// The other.
+    /// Package URL of the component that is contained or required.
     pub to: String,
 }
 
-/// A way in which two components belong together.
+/// Type of a relation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RelationKind {
-    /// A program of the first, which is a package, has the second linked into it.
+    /// A program of the first component, a package, links the second one.
     Contains,
     /// The first requires the second when it runs; both are packages.
     DependsOn,
 }
 
 impl Inventory {
-    /// What is inside these RPMs. What their programs say about themselves is remembered in the store by the digest of
-    /// each RPM, so that a second time costs next to nothing.
+    /// Makes the inventory of these RPMs. The build information of their programs is cached in the store by the digest
+    /// of each RPM, so that repeated runs do not read payloads.
     ///
     /// # Errors
-    /// When an RPM cannot be read, when a program says something that cannot be understood, when a licence is no SPDX
-    /// expression.
+    /// When an RPM or the build information of a program cannot be read, or when a licence is no SPDX expression.
     pub fn of_rpms(subject: Subject, rpms: &[Rpm<'_>], catalogue: &Catalogue, store: &Store) -> Result<Self, BomError> {
         let mut collection = Collection {
             catalogue,
@@ -130,7 +129,7 @@ impl Inventory {
     }
 }
 
-/// Those of the RPMs that have what is required: of several that have the same, all.
+/// Returns indexes of all RPMs that provide one of the requirements, or have a required file path.
 fn providers(requires: &[Capability], rpms: &[Rpm<'_>]) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
     for wanted in requires {

@@ -1,17 +1,18 @@
-//! What is inside packages and images, down to Go modules and crates, and what that obliges to.
+//! Software bills of materials of packages and images, down to Go modules and crates, and the obligations of their
+//! licences.
 //!
 //! ```text
-//! distro/packages (identity.toml, licences.*, sources) --Catalogue-------> what RPMs do not say of themselves
-//! an RPM --programs (.go.buildinfo, .dep-v0; remembered by digest)-------> what is linked into each program
-//! RPMs + Catalogue --Inventory::of_rpms----------------------------------> components, and how they belong together
+//! distro/packages (identity.toml, licences.*, sources) --Catalogue-------> data that RPMs do not carry
+//! an RPM --programs (.go.buildinfo, .dep-v0; cached by digest)-----------> modules and crates of each program
+//! RPMs + Catalogue --Inventory::of_rpms----------------------------------> components, and relations between them
 //!   Inventory --document (SPDX 2.3, CycloneDX 1.5)-----------------------> a bill of materials, always the same bytes
-//!   Inventory --groups (SPDX expressions)--------------------------------> what licences ask for
-//!   Inventory --requirers, way_to----------------------------------------> who needs a package
+//!   Inventory --groups (SPDX expressions)--------------------------------> obligations of licences
+//!   Inventory --requirers, way_to----------------------------------------> reverse dependencies of a package
 //! sources of modules --texts (LICENSE, NOTICE; compared with SPDX's)-----> licences.lock, and the texts to pass on
 //! ```
 //!
-//! Nothing here runs a program or asks a network. The readers of what hostile files may hold take bytes and return an
-//! error: [`GoProgram::parse`], [`RustProgram::parse`], [`Program::parse`].
+//! Nothing here runs a program or uses the network. The parsers of untrusted files take bytes and return an error for
+//! malformed ones: [`GoProgram::parse`], [`RustProgram::parse`], [`Program::parse`].
 
 mod catalogue;
 mod component;

@@ -18,7 +18,7 @@ const HEADING: &str = "\
 # no program could tell is decided in licences.toml. A changed line here deserves a look.
 ";
 
-/// What is known about licences.
+/// Licences of modules and crates: the lock file, and decisions made by hand.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Licences {
     lock: Lock,
@@ -28,10 +28,10 @@ pub struct Licences {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Lock {
-    /// By `path@version`.
+    /// Licences by `path@version`.
     #[serde(default)]
     go: BTreeMap<String, String>,
-    /// By `name@version`.
+    /// Licences by `name@version`.
     #[serde(default)]
     crates: BTreeMap<String, String>,
 }
@@ -39,21 +39,21 @@ struct Lock {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Decisions {
-    /// By the path of a module, or the name of a crate.
+    /// Decisions by the path of a module, or the name of a crate.
     #[serde(default)]
     decided: BTreeMap<String, Decision>,
-    /// By `LicenseRef-…`.
+    /// Licences by `LicenseRef-…`.
     #[serde(default)]
     reference: BTreeMap<String, Reference>,
 }
 
-/// What a person found out about the licence of a module or crate.
+/// Licence of a module or crate as determined by a person.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Decision {
     /// The SPDX expression.
     pub licence: String,
-    /// How it was found out.
+    /// Evidence for the decision.
     pub because: String,
 }
 
@@ -61,9 +61,9 @@ pub struct Decision {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reference {
-    /// Its name.
+    /// Name of the licence.
     pub name: String,
-    /// Its text, or what is said in place of one.
+    /// Text of the licence, or the statement that stands in for one.
     pub text: String,
 }
 
@@ -101,7 +101,7 @@ impl Licences {
         list.get(&format!("{name}@{version}")).map(String::as_str)
     }
 
-    /// What a person found out about a module or crate, of any version.
+    /// Returns the decision about a module or crate; it holds for all versions.
     pub fn decision(&self, name: &str) -> Option<&Decision> {
         self.decisions.decided.get(name)
     }
@@ -140,10 +140,10 @@ pub(crate) fn expression(of: &str, licence: &str) -> Result<spdx::Expression, Bo
     })
 }
 
-/// Whether a text is an SPDX expression; what is wrong with it when not.
+/// Checks that a text is an SPDX expression.
 ///
 /// # Errors
-/// What is wrong, with `of` as what is licensed so.
+/// When it is none; the error says why, with `of` as the licensed thing.
 pub fn check(of: &str, licence: &str) -> Result<(), BomError> {
     expression(of, licence).map(drop)
 }

@@ -1,4 +1,4 @@
-//! Who needs a package.
+//! Reverse dependencies: requirers of a package, and dependency paths to it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
 

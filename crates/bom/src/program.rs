@@ -25,7 +25,7 @@ const MOST: u64 = 1 << 30;
 /// An RPM whose content is looked into.
 #[derive(Debug, Clone, Copy)]
 pub struct Rpm<'a> {
-    /// What its header says.
+    /// Metadata from the RPM's header.
     pub package: &'a Package,
     /// The file.
     pub path: &'a Utf8Path,
@@ -39,21 +39,21 @@ pub struct Rpm<'a> {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Program {
-    /// Its absolute path.
+    /// Absolute path of the file.
     pub file: String,
-    /// Of a Go program.
+    /// Build information of a Go program.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub go: Option<GoProgram>,
-    /// Of a Rust program.
+    /// Build information of a Rust program (`cargo auditable`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rust: Option<RustProgram>,
 }
 
 impl Program {
-    /// Reads what an ELF file says about itself; none when it says nothing, or is not an ELF file.
+    /// Reads the build information of an ELF file; `None` if it has none, or if the file is no ELF file.
     ///
     /// # Errors
-    /// When what it says cannot be understood.
+    /// When the ELF headers or the build information are malformed.
     pub fn parse(file: &str, content: &[u8]) -> Result<Option<Self>, ProgramError> {
         if !content.starts_with(ELF) {
             return Ok(None);

@@ -16,7 +16,7 @@ pub(crate) const SECTION: &str = ".dep-v0";
 /// A list that is longer than this, in bytes, is not believed.
 const MOST: u64 = 8 << 20;
 
-/// What a Rust program says about itself.
+/// Build information of a Rust program.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RustProgram {
@@ -28,11 +28,11 @@ pub struct RustProgram {
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkedCrate {
-    /// Its name.
+    /// Name of the crate.
     pub name: String,
-    /// Its version.
+    /// Version of the crate.
     pub version: String,
-    /// Whether it is from the same repository as the program, and published nowhere.
+    /// `true` if the crate has a local path as its source, like those of the program's own workspace.
     #[serde(default)]
     pub local: bool,
 }

@@ -1,7 +1,7 @@
 //! A bill of materials as an SPDX 2.3 document in JSON.
 //!
-//! The types are our own: `spdx-rs` knows SPDX 2.2 and stamps documents with the clock and random identifiers. Names and
-//! order of the fields are those of SPDX's JSON schema.
+//! The types are defined here: `spdx-rs` knows SPDX 2.2 and stamps documents with the clock and random identifiers.
+//! Names and order of the fields are those of SPDX's JSON schema.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 

@@ -14,18 +14,18 @@ use spdx::detection::{Store, TextData};
 use crate::program::Rpm;
 use crate::{BomError, Component, Kind, Licences};
 
-/// How files are called that hold a licence, in lower case.
+/// Prefixes of names of licence files, in lower case.
 const NAMES: &[&str] = &["license", "licence", "copying", "unlicense", "copyright"];
-/// A licence file that is longer than this, in bytes, is none.
+/// Largest size of a licence file, in bytes; larger files are not read.
 const MOST: u64 = 1 << 20;
-/// Where packages have their licence files.
+/// Folder with a package's licence files.
 const FOLDER: &str = "/usr/share/licenses/";
-/// Licences that others are taken for: `Pixar` is Apache-2.0 but for a few words. A person has to look.
+/// Licences that other texts are mistaken for: `Pixar` differs from Apache-2.0 by a few words. A person has to decide.
 const LOOKALIKES: &[&str] = &["Pixar"];
-/// How sure the comparison has to be, from 0 to 1.
+/// Confidence at which a text counts as a licence, from 0 to 1.
 const SURE: f32 = 0.9;
 
-/// Where the sources of modules and crates are: module caches, and folders of vendored crates.
+/// Locations of the sources of modules and crates: module caches, and folders of vendored crates.
 #[derive(Debug, Clone, Default)]
 pub struct ModuleSources {
     /// Go's module caches.
@@ -37,9 +37,9 @@ pub struct ModuleSources {
 /// A licence file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct LicenceFile {
-    /// Its name.
+    /// Name of the file.
     pub name: String,
-    /// Its text.
+    /// Text of the file.
     pub text: String,
 }
 
@@ -145,7 +145,7 @@ pub fn of_licence(id: &str, licences: &Licences) -> Option<String> {
     })
 }
 
-/// Tells licences by their texts.
+/// Recognizes licences by their texts.
 pub struct Detector(Store);
 
 /// The part of a crate's manifest that is read.
@@ -222,8 +222,8 @@ fn current(name: &str) -> String {
     }
 }
 
-/// What the manifest of a crate says, in today's spelling: `MIT/Apache-2.0` is what crates wrote before there were
-/// expressions.
+/// Returns the licence in a crate's manifest as a canonical SPDX expression: `MIT/Apache-2.0`, which predates SPDX
+/// expressions, becomes `MIT OR Apache-2.0`.
 fn of_manifest(path: &Utf8Path) -> Result<Option<String>, BomError> {
     let text = fs_err::read_to_string(path).map_err(BomError::io("cannot read", path))?;
     let manifest: Manifest = toml::from_str(&text).map_err(BomError::catalogue(path, &text))?;

@@ -1,4 +1,4 @@
-//! What every back end can do: the two services of a REAPI cache, `ContentAddressableStorage` and `ActionCache`.
+//! Traits of a back end: the two services of a REAPI cache, `ContentAddressableStorage` and `ActionCache`.
 
 use std::io::{Read, Seek, Write};
 
@@ -7,7 +7,8 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
 use crate::error::CacheError;
 use basalt_action::Blob;
 
-/// What can be read, and read again from any place: an upload that broke off goes on from where the server is.
+/// Content of a blob to upload. Seekable, so that an interrupted upload resumes at the offset that the server has
+/// committed.
 pub trait Source: Read + Seek {}
 
 impl<T: Read + Seek> Source for T {}
@@ -20,10 +21,10 @@ pub type Outcomes = Vec<(Blob, Result<Vec<u8>, CacheError>)>;
 
 /// Blobs by digest. All calls may block, and end within the time limits of the back end.
 pub trait ContentAddressableStorage: Send + Sync {
-    /// Those of `blobs` that are not there (`FindMissingBlobs`).
+    /// Returns those of `blobs` that the back end does not have (`FindMissingBlobs`).
     ///
     /// # Errors
-    /// When that cannot be found out.
+    /// An error of the back end, when it cannot answer.
     fn missing(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError>;
 
     /// Reads a blob. At most its size is written into `into`; after an error, what was written is worth nothing.
@@ -72,7 +73,7 @@ pub trait ActionCache: Send + Sync {
     fn put_action_result(&self, action: &Blob, result: &ActionResult) -> Result<(), CacheError>;
 }
 
-/// One cache: a folder or a server.
+/// Back end of one location: a folder or a server.
 pub trait Backend: ContentAddressableStorage + ActionCache {}
 
 impl<T: ContentAddressableStorage + ActionCache> Backend for T {}

@@ -5,9 +5,9 @@ use std::io::{self, Write};
 use basalt_action::Blob;
 use basalt_model::digest::{Digest, Hasher};
 
-/// Writer that lets content through and compares it with the blob that it should be.
+/// Writer that passes content through and compares it with the blob that it should be.
 ///
-/// Nothing is let through beyond the blob's size. Whoever uses what came through first calls [`Verifier::finish`].
+/// Bytes beyond the blob's size are not passed through. Content is valid only after [`Verifier::finish`] has succeeded.
 pub struct Verifier<'w> {
     expected: Blob,
     into: &'w mut dyn Write,
@@ -17,7 +17,7 @@ pub struct Verifier<'w> {
     sink: Option<io::Error>,
 }
 
-/// How content differs from the blob that it should be.
+/// Difference between the content that was received and the blob that was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Mismatch {
     /// More bytes than the blob has.
@@ -34,7 +34,7 @@ pub enum Mismatch {
     /// Compressed content that cannot be read.
     #[error("it is not, or not to its end, a zstd frame")]
     Encoding,
-    /// As many bytes, but others.
+    /// Content of the right size with another digest; holds the SHA-256 of what was received.
     #[error("its content has the SHA-256 {0}")]
     Content(Digest),
 }
@@ -85,7 +85,7 @@ impl<'w> Verifier<'w> {
         }
     }
 
-    /// Whether more came than the blob has.
+    /// Returns `true` if more bytes were written than the blob has.
     pub fn exceeded(&self) -> bool {
         self.excess
     }

@@ -1,4 +1,4 @@
-//! When a location is switched off for the rest of a run. Pure: no clock, no I/O.
+//! Circuit breaker: switches a location off for the rest of a run after repeated failures. Pure: no clock, no I/O.
 
 use crate::error::CacheError;
 
@@ -17,22 +17,23 @@ pub(crate) struct Breaker {
 }
 
 impl Breaker {
-    /// Whether the location is still used.
+    /// Returns `true` while the location is still used.
     pub(crate) fn is_on(self) -> bool {
         !self.open
     }
 
-    /// A blob was read and is right, or a result was written with all its blobs. Other answers prove nothing.
+    /// Records a success: a blob that is right, or a result written with all its blobs. Other answers are no evidence.
     pub(crate) fn succeed(&mut self) {
         self.points = 0;
     }
 
-    /// The location cannot even be opened.
+    /// Switches the location off at once: it cannot be opened.
     pub(crate) fn switch_off(&mut self) {
         self.open = true;
     }
 
-    /// A call has failed, after all its retries. `true` when this switches the location off: it is said once.
+    /// Records a failed call, after all its retries. Returns `true` when this switches the location off, for one
+    /// warning.
     pub(crate) fn fail(&mut self, error: &CacheError) -> bool {
         let points = points(error);
         if points == 0 || self.open {

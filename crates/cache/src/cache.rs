@@ -1,9 +1,9 @@
-//! [`Cache`]: all locations together, as the engine uses them. Reading never fails: what goes wrong is a miss.
+//! [`Cache`]: all locations together, as the build engine uses them. Reads never fail: every error is a miss.
 //!
-//! Locations are asked in the order in which they were named. Of each, a result counts only with the signature of a
-//! trusted key, and a blob only with its digest; whatever else comes is a miss. A location that fails is switched off
-//! for the rest of the run by its circuit breaker, with one warning. Only Ctrl-C ends a call early, as a miss, too: whoever
-//! calls asks [`basalt_process::interrupt::check`] next, as everywhere.
+//! Locations are queried in the configured order. A result counts only with the signature of a trusted key, and a blob
+//! only with its digest; everything else is a miss. A location that fails is switched off for the rest of the run by
+//! its circuit breaker, with one warning. Only Ctrl-C ends a call early, as a miss, too: the caller checks
+//! [`basalt_process::interrupt::check`] next, as everywhere.
 
 use std::collections::BTreeSet;
 use std::fs::File;
@@ -32,12 +32,12 @@ mod status;
 pub use push::{Pushed, Upload};
 pub use status::{Contents, LocationStatus};
 
-/// What a [`Cache`] is made of.
+/// Configuration of a [`Cache`].
 #[derive(Debug, Default)]
 pub struct Settings {
-    /// Where to look, and in which order.
+    /// Locations, in the order in which they are read.
     pub locations: Vec<Location>,
-    /// Whose results are believed. Without any, nothing is read.
+    /// Public keys whose signatures on results are trusted. Nothing is read if there is none.
     pub trusted: TrustedKeys,
     /// Key that signs what is pushed. Without it, nothing is written.
     pub signer: Option<SecretKey>,
@@ -45,7 +45,7 @@ pub struct Settings {
     pub limits: Limits,
 }
 
-/// All locations together.
+/// Shared cache over all configured locations.
 pub struct Cache {
     slots: Vec<Slot>,
     trusted: TrustedKeys,
@@ -54,7 +54,7 @@ pub struct Cache {
     reporter: Arc<dyn Reporter>,
 }
 
-/// One location, opened when it is first used.
+/// A location with its back end, which is opened at the first use, its circuit breakers and its counters.
 struct Slot {
     location: Location,
     backend: Mutex<Option<Arc<Opened>>>,
@@ -93,13 +93,13 @@ pub struct Hit {
     pub result: ActionResult,
     /// Name of the key that vouches for it.
     pub key: String,
-    /// Where it was found.
+    /// Location that the result was read from, without its options.
     pub location: String,
 }
 
 impl Cache {
-    /// A cache of these locations. They are opened when they are first used, so that one that is not there costs nothing
-    /// but a warning.
+    /// Makes a cache of these locations. Each is opened at its first use; one that cannot be opened causes a warning
+    /// only.
     pub fn new(settings: Settings, reporter: Arc<dyn Reporter>) -> Self {
         let slot = |location| Slot {
             location,
@@ -119,17 +119,18 @@ impl Cache {
         cache
     }
 
-    /// Whether there is any location at all.
+    /// Returns `true` if no location is configured.
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty()
     }
 
-    /// Whether results may be read from anywhere: a location that is on, and a key that is trusted.
+    /// Returns `true` if results can be read: at least one location is on for reading, and at least one key is trusted.
     pub fn reads(&self) -> bool {
         !self.trusted.is_empty() && self.slots.iter().any(|slot| slot.is_on(Direction::Reading))
     }
 
-    /// Whether results may be written anywhere: a location that is on, and a key to sign with.
+    /// Returns `true` if results can be written: at least one location is on for writing, and there is a key to sign
+    /// with.
     pub fn writes(&self) -> bool {
         self.signer.is_some() && self.slots.iter().any(|slot| slot.is_on(Direction::Writing))
     }
@@ -140,7 +141,7 @@ impl Cache {
         self.readable().find_map(|slot| self.result_of(slot, action))
     }
 
-    /// The same, but only if all the blobs that it stands on are there, in any location.
+    /// Returns the trusted result of an action with the blobs that it references, if every blob is in some location.
     pub fn complete_result(&self, action: &Blob) -> Option<(Hit, BTreeSet<Blob>)> {
         self.readable().find_map(|slot| {
             let hit = self.result_of(slot, action)?;
@@ -149,8 +150,8 @@ impl Cache {
         })
     }
 
-    /// All blobs that a result stands on; `Tree` and `Directory` messages are read from the cache. `None` when one of
-    /// them is not there.
+    /// Returns all blobs that a result references; `Tree` and `Directory` messages are read from the cache. `None` when
+    /// one of them is missing or malformed.
     pub fn blobs_of(&self, result: &ActionResult) -> Option<BTreeSet<Blob>> {
         let blobs = closure::complete(result, &mut |blob| self.bytes(blob));
         blobs
@@ -158,7 +159,7 @@ impl Cache {
             .ok()
     }
 
-    /// Whether each of these blobs is in one of the locations (`FindMissingBlobs`).
+    /// Returns `true` if each of these blobs is in at least one readable location (`FindMissingBlobs`).
     pub fn has_all<'b>(&self, blobs: impl IntoIterator<Item = &'b Blob>) -> bool {
         let mut missing: Vec<Blob> = blobs.into_iter().copied().collect();
         for slot in self.readable() {
@@ -217,7 +218,7 @@ impl Cache {
         found
     }
 
-    /// What each location did in this run.
+    /// Returns the counters of each location in this run, by the location's name.
     pub fn statistics(&self) -> Vec<(String, Statistics)> {
         let counted = |slot: &Slot| (slot.location.to_string(), slot.counters.now());
         self.slots.iter().map(counted).collect()
@@ -362,7 +363,7 @@ impl Direction {
 }
 
 impl Slot {
-    /// Whether calls of this direction are wanted, and are still made.
+    /// Returns `true` if the location's mode allows calls in this direction and its circuit breaker is closed.
     fn is_on(&self, direction: Direction) -> bool {
         let wanted = match direction {
             Direction::Reading => self.location.mode.reads(),
@@ -379,7 +380,7 @@ impl Slot {
         breaker.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Opens the back end. A server is asked what it can do, so that one that does not answer is told at once.
+    /// Opens the back end. The capabilities of a server are requested at once, so that an unreachable one fails here.
     fn connect(&self, limits: Limits) -> Result<Opened, CacheError> {
         match &self.location.place {
             Place::Folder(path) => Folder::open_within(path, self.location.mode, limits.call).map(Opened::Folder),

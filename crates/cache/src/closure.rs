@@ -1,4 +1,4 @@
-//! Which blobs an [`ActionResult`] stands on: files, logs, and all that is in its directories.
+//! Closure of an [`ActionResult`]: the blobs that it references, directly and through its directories.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ pub enum ClosureError {
     /// A `Tree` or `Directory` that cannot be decoded.
     #[error("{0} is not a directory")]
     Malformed(Blob),
-    /// More than a result may stand on.
+    /// More blobs than a result may reference.
     #[error("more than {MOST_BLOBS} blobs")]
     TooMany,
 }
@@ -55,10 +55,10 @@ pub fn named(result: &ActionResult) -> Result<BTreeSet<Blob>, ClosureError> {
     Ok(blobs)
 }
 
-/// All blobs that the result stands on, those in its directories, too. `read` gives the content of `Tree` and
-/// `Directory` messages, verified, or `None`.
+/// Returns all blobs that the result references, directly and through its directories. `read` returns the verified
+/// content of a `Tree` or `Directory` message, or `None` if it is missing.
 ///
-/// Where an output has a `Tree`, that is read, and one blob tells all; else, directories are followed one by one.
+/// An output with a `Tree` costs one read; without one, its `Directory` messages are followed one by one.
 ///
 /// # Errors
 /// See [`ClosureError`].

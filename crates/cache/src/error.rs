@@ -1,4 +1,4 @@
-//! What goes wrong between a build and its cache.
+//! Errors between a build and its cache.
 
 use std::io;
 
@@ -10,10 +10,10 @@ use crate::blob::Mismatch;
 use crate::closure::ClosureError;
 use basalt_action::Blob;
 
-/// One call on one back end failed. [`Cache`](crate::Cache) turns these into misses and warnings.
+/// Failure of one call on one back end. [`Cache`](crate::Cache) turns these into misses and warnings.
 #[derive(Debug, Error, Diagnostic)]
 pub enum CacheError {
-    /// No connection.
+    /// The server cannot be connected to.
     #[error("no connection to the cache {cache}: {why}")]
     #[diagnostic(
         code(cache::unreachable),
@@ -24,7 +24,7 @@ pub enum CacheError {
     Unreachable {
         /// The location, as it was named.
         cache: String,
-        /// The transport's words.
+        /// Error message of the transport.
         why: String,
     },
     /// The server did not answer in time, or sends too slowly.
@@ -35,10 +35,10 @@ pub enum CacheError {
         cache: String,
         /// The remote procedure.
         call: &'static str,
-        /// Seconds that it was given.
+        /// Time-out of the call, in seconds.
         seconds: u64,
     },
-    /// The server refused the credentials, or wants some.
+    /// The server rejected the credentials, or requires some.
     #[error("the cache {cache} refuses {call}: {message}")]
     #[diagnostic(
         code(cache::refused),
@@ -51,7 +51,7 @@ pub enum CacheError {
         cache: String,
         /// The remote procedure.
         call: &'static str,
-        /// The server's words.
+        /// Status message of the server.
         message: String,
     },
     /// The server answered with another error.
@@ -64,7 +64,7 @@ pub enum CacheError {
         call: &'static str,
         /// The gRPC status code.
         code: tonic::Code,
-        /// The server's words.
+        /// Status message of the server.
         message: String,
     },
     /// The token for a server cannot be had.
@@ -73,7 +73,7 @@ pub enum CacheError {
     Token {
         /// The file or variable that was named.
         origin: String,
-        /// What is wrong with it.
+        /// Defect of the token or of its source.
         why: &'static str,
     },
     /// The server lacks what Basalt needs of it.
@@ -82,7 +82,7 @@ pub enum CacheError {
     Unsupported {
         /// The location.
         cache: String,
-        /// What is missing.
+        /// Missing capability.
         why: String,
     },
     /// An answer that the protocol does not allow.
@@ -93,7 +93,7 @@ pub enum CacheError {
         cache: String,
         /// The remote procedure or the file that was read.
         call: &'static str,
-        /// What is wrong with it.
+        /// Violation of the protocol.
         why: String,
     },
     /// Content that is not what was asked for.
@@ -116,7 +116,7 @@ pub enum CacheError {
         /// The blob that was asked for.
         blob: Blob,
     },
-    /// Something to be written into the cache is not what it is called.
+    /// Content to be written into the cache does not match its digest.
     #[error("what was to be written into the cache as {blob} is something else: {mismatch}")]
     #[diagnostic(
         code(cache::source_changed),
@@ -134,21 +134,21 @@ pub enum CacheError {
     Malformed {
         /// The action.
         action: Blob,
-        /// What is wrong with the result.
+        /// Defect of the result.
         source: ClosureError,
     },
-    /// A file of a folder cache, or one of ours.
+    /// A file operation of a folder cache, or on a local file, failed.
     #[error("{what} `{path}`")]
     #[diagnostic(code(cache::io))]
     Io {
-        /// What was being done.
+        /// Failed operation, such as `cannot read`.
         what: &'static str,
-        /// To which file.
+        /// File that the operation was on.
         path: Utf8PathBuf,
         /// The system's error.
         source: io::Error,
     },
-    /// Our own reader or writer, at the other end of a transfer.
+    /// The caller's own reader or writer failed, at the other end of a transfer.
     #[error("cannot {what} this side's copy of {blob}")]
     #[diagnostic(code(cache::local))]
     Local {
@@ -159,20 +159,20 @@ pub enum CacheError {
         /// The system's error.
         source: io::Error,
     },
-    /// Ctrl-C.
+    /// The user interrupted the run (Ctrl-C).
     #[error(transparent)]
     #[diagnostic(transparent)]
     Interrupted(#[from] basalt_process::ProcessError),
 }
 
 impl CacheError {
-    /// For `map_err`: a failed file operation on a path.
+    /// Returns a closure for `map_err` that describes a failed file operation on a path.
     pub fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
     }
 
-    /// Whether the cause is on this machine (its disk, Ctrl-C), so that the cache is not to blame.
+    /// Returns `true` if the cause is on this machine (its disk, its store, Ctrl-C), so that the cache is not to blame.
     pub fn is_ours(&self) -> bool {
         matches!(
             self,
@@ -196,7 +196,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
-/// A stranger's words, made fit for a terminal and a log: one line, no control characters, at most 200 characters.
+/// Sanitizes text from a server for a terminal and a log: one line, no control characters, at most 200 characters.
 pub(crate) fn tame(words: &str) -> String {
     let mut line: String = words
         .chars()

@@ -9,8 +9,8 @@
 //!
 //! Every file is written into `tmp`, synced and renamed into its place, so that there are no locks: who comes second
 //! writes the same bytes. Names in `tmp` are random and created exclusively, which holds across hosts and containers.
-//! What is read is never believed: a blob whose content has another digest counts as missing and is removed, where this
-//! location may be written to. The time of a file's last use is its mtime, renewed at most once a day.
+//! Content is verified on every read: a blob with another digest counts as missing and is removed, where this location
+//! may be written to. The time of a file's last use is its mtime, renewed at most once a day.
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};
@@ -41,7 +41,7 @@ pub use status::{FolderStatus, Verification};
 /// Level of zstd. Nine takes a second for some 60 MB on one core; packages are compressed already, and pass quickly.
 const LEVEL: i32 = 9;
 
-/// Window of a zstd frame, at most, as a power of two: 128 MiB of memory for whoever reads it.
+/// Largest window of a zstd frame, as a power of two: decoding takes up to 128 MiB of memory.
 pub(crate) const WINDOW_LOG: u32 = 27;
 
 /// A cache in a folder.

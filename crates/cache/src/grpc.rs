@@ -7,7 +7,7 @@
 //! waits on the thread that makes it. They may be made from several threads at once, but not from inside another tokio
 //! runtime. Each call looks for Ctrl-C ten times a second.
 //!
-//! Nothing that a server says is believed. Every answer is bounded in size before it is decoded, every wait in time.
+//! Servers are not trusted. Every answer is bounded in size before it is decoded, every wait in time.
 
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
@@ -92,10 +92,10 @@ impl Remote {
         })
     }
 
-    /// What the server can do (`GetCapabilities`); asked once.
+    /// Returns the server's capabilities (`GetCapabilities`), which are requested once.
     ///
     /// # Errors
-    /// When it cannot be asked, or cannot do what is needed.
+    /// When the request fails, or the server lacks a capability that is required.
     pub fn features(&self) -> Result<&Features, CacheError> {
         let _asking = self.asking.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(features) = self.features.get() {

@@ -33,7 +33,7 @@ pub enum KeyError {
         help("take away the one that is no longer trusted, or give them names that differ")
     )]
     Ambiguous(String),
-    /// Others could read a secret key.
+    /// A file with a secret key is accessible to other users.
     #[error("others may read the secret key {path}: its mode is {mode:03o}")]
     #[diagnostic(
         code(cache::key_mode),
@@ -44,14 +44,14 @@ pub enum KeyError {
     Open {
         /// The file.
         path: Utf8PathBuf,
-        /// Its permissions.
+        /// Permission bits of the file (`st_mode & 0o777`).
         mode: u32,
     },
     /// A key file could not be read or written.
     #[error("{what} `{path}`")]
     #[diagnostic(code(cache::key_file))]
     Io {
-        /// What was being done.
+        /// Failed operation, such as `cannot read the secret key`.
         what: &'static str,
         /// The file.
         path: Utf8PathBuf,
@@ -98,10 +98,10 @@ impl SecretKey {
         })
     }
 
-    /// Reads a key file, which nobody but its owner may read.
+    /// Reads the file of a secret key, which must not be accessible to other users.
     ///
     /// # Errors
-    /// When it cannot be read, others may read it, or it holds no key.
+    /// When it cannot be read, is accessible to other users, or holds no key.
     pub fn load(path: &Utf8Path) -> Result<Self, KeyError> {
         use std::os::unix::fs::MetadataExt as _;
         let metadata = fs_err::metadata(path).map_err(KeyError::io("cannot read the secret key", path))?;
@@ -241,7 +241,7 @@ impl TrustedKeys {
         Self::new(keys.map(|(name, key)| PublicKey { name, key }))
     }
 
-    /// Whether nobody is trusted, so that nothing can be read from any cache.
+    /// Returns `true` if no key is trusted, so that nothing can be read from any cache.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,4 +1,4 @@
-//! [`Location`]: where a cache is and what may be done with it, parsed from text.
+//! [`Location`]: address of a cache and its access mode, parsed from text.
 //!
 //! ```text
 //! /mnt/team/cache                                   a folder; relative paths are taken from the working folder
@@ -31,12 +31,12 @@ mod percent;
 /// Environment variable that names locations where no option does.
 pub const VARIABLE: &str = "BASALT_CACHE";
 
-/// Where a cache is and what may be done with it.
+/// Address of a cache and its access mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// Folder or server.
     pub place: Place,
-    /// What may be done with it.
+    /// Access mode.
     pub mode: Mode,
 }
 
@@ -49,25 +49,25 @@ pub enum Place {
     Server(Server),
 }
 
-/// What may be done with a cache.
+/// Access mode of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Mode {
     /// Results are taken from it; nothing is written.
     Read,
     /// Results are written to it; nothing is taken.
     Write,
-    /// Both.
+    /// Results are read and written.
     #[default]
     Both,
 }
 
 impl Mode {
-    /// Whether results may be taken from it.
+    /// Returns `true` if results may be read.
     pub fn reads(self) -> bool {
         self != Self::Write
     }
 
-    /// Whether results may be written to it.
+    /// Returns `true` if results may be written.
     pub fn writes(self) -> bool {
         self != Self::Read
     }
@@ -76,7 +76,7 @@ impl Mode {
 /// Address of a REAPI v2 server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
-    /// Whether TLS is spoken (`grpcs`).
+    /// `true` for TLS (`grpcs`).
     pub tls: bool,
     /// Host name or address; IPv6 without brackets.
     pub host: String,
@@ -84,13 +84,13 @@ pub struct Server {
     pub port: u16,
     /// REAPI's `instance_name`; may hold slashes, may be empty.
     pub instance: String,
-    /// Where the bearer token is.
+    /// Source of the bearer token.
     pub token: Option<TokenSource>,
     /// PEM file of the certificate authorities that are trusted instead of Mozilla's.
     pub ca: Option<Utf8PathBuf>,
 }
 
-/// Where a bearer token is. The token itself is read when the server is first spoken to.
+/// Source of a bearer token. The token itself is read at the first call to the server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum TokenSource {
     /// First line of a file.
@@ -102,7 +102,7 @@ pub enum TokenSource {
 /// Text that names no cache. The text is not repeated where it may hold a secret.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum LocationError {
-    /// Nothing there.
+    /// The text is empty.
     #[error("a cache is named by a folder or by grpc(s)://HOST:PORT/INSTANCE, not by an empty text")]
     #[diagnostic(code(cache::location))]
     Empty,
@@ -147,7 +147,7 @@ pub enum LocationError {
     Option {
         /// The option's name.
         name: String,
-        /// What is wrong.
+        /// Defect of the option.
         why: &'static str,
     },
     /// A folder that is none.
@@ -204,7 +204,7 @@ impl Location {
     }
 }
 
-/// Without the options: what errors and warnings call it.
+/// Writes the location without its options, as errors and warnings name it.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
@@ -228,7 +228,7 @@ impl fmt::Display for Server {
     }
 }
 
-/// Whether a bare text is `HOST:PORT` or `HOST:PORT/INSTANCE` rather than a path.
+/// Returns `true` if a bare text is `HOST:PORT` or `HOST:PORT/INSTANCE` rather than a path.
 fn looks_like_server(text: &str) -> bool {
     let authority = text.split('/').next().unwrap_or_default();
     let port = authority.rsplit_once(':').map_or("", |(_, port)| port);
@@ -364,7 +364,7 @@ fn host_and_port(authority: &str, tls: bool) -> Option<(String, u16)> {
     Some((host.to_owned(), port))
 }
 
-/// Segments that a resource name gives a meaning to; an instance that held one could not be told from them.
+/// Reserved words of resource names (REAPI `ByteStream`); an instance name with one of them would be ambiguous.
 const RESERVED: [&str; 7] = [
     "blobs",
     "uploads",

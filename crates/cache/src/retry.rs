@@ -1,4 +1,4 @@
-//! How often a call is tried again, and after which pause. Pure: whoever calls sleeps.
+//! Retry policy: number of attempts and pauses between them. Pure: the caller sleeps.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use crate::error::CacheError;
 /// Time limits of a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
-    /// For a TCP connection with its TLS handshake.
+    /// Time-out of a TCP connection with its TLS handshake.
     pub connect: Duration,
-    /// For a call without a stream, and for each message of a stream.
+    /// Time-out of a call without a stream, and of each message of a stream.
     pub call: Duration,
     /// Bytes per second that a stream has to carry on average, at least.
     pub bytes_per_second: u64,
@@ -29,7 +29,7 @@ impl Default for Limits {
 }
 
 impl Limits {
-    /// For a whole stream of a blob.
+    /// Returns the time-out of the whole stream of a blob with `size` bytes.
     pub(crate) fn stream(&self, size: u64) -> Duration {
         self.call + Duration::from_secs(size / self.bytes_per_second.max(1))
     }

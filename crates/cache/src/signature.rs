@@ -15,9 +15,9 @@
 //! `auxiliary_metadata` is where REAPI lets clients put what servers do not interpret. A blob of its own would be
 //! collected by servers that keep only what a result names as output, and `stdout_raw` is moved into the CAS by some.
 //!
-//! What was signed is carried as bytes and used as such: servers fill in `worker`, inline small outputs and encode
-//! anew, and none of it can break a signature or get past it. From the message around it, nothing is used. The action's
-//! digest is part of the statement: a result is worth nothing for another action.
+//! The payload is signed and carried as bytes: servers fill in `worker`, inline small outputs and encode the message
+//! anew, which neither breaks the signature nor gets around it. Nothing outside of the payload is used. The action's
+//! digest is part of the statement, so that a result is valid for its action only.
 
 use basalt_model::digest::Digest;
 use bazel_remote_apis::build::bazel::remote::execution::v2::{ActionResult, ExecutedActionMetadata};
@@ -50,21 +50,21 @@ struct KeySignature {
     signature: Vec<u8>,
 }
 
-/// Judgement on a result from a cache.
+/// Result of verifying the signature on a result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Verdict {
     /// Signed for this action by a trusted key: the result as it was signed, and the key's name.
     Trusted(Box<ActionResult>, String),
-    /// Without a signature of ours.
+    /// The result has no signature in this format.
     Unsigned,
-    /// Signed, but by keys that are not trusted; the first one's name, made fit to be shown.
+    /// Signed by keys that are not trusted only; holds the first one's name, sanitized for display.
     Stranger(String),
-    /// It bears a trusted key's name, and its signature is wrong: damaged, of another action, or forged.
+    /// A signature under the name of a trusted key that is wrong: damaged, of another action, or forged.
     Forged(String),
 }
 
-/// A message for servers with the result, signed for `action`, in it. The message names the outputs of `named`: those whose
-/// content the cache is to keep. Signatures that the result had are replaced.
+/// Returns the message for servers, with the result signed for `action` in it. The message names the outputs of
+/// `named`: those whose content the cache has to keep. Signatures that the result had are replaced.
 pub fn sign(action: &Digest, result: &ActionResult, named: &ActionResult, key: &SecretKey) -> ActionResult {
     let payload = canonical::encode(&without_signatures(result));
     let mut signed = without_signatures(named);
@@ -83,7 +83,7 @@ pub fn sign(action: &Digest, result: &ActionResult, named: &ActionResult, key: &
     signed
 }
 
-/// Judges a result that a cache gave for `action`.
+/// Verifies the result that a cache has returned for `action`.
 pub fn verify(action: &Digest, result: &ActionResult, trusted: &TrustedKeys) -> Verdict {
     let mut worst = Verdict::Unsigned;
     for SignedActionResult { payload, signatures } in envelopes(result) {

@@ -1,4 +1,4 @@
-//! What a location did in this run.
+//! Counters of each location in this run.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -15,7 +15,7 @@ pub struct Statistics {
     pub forged: u64,
     /// Blobs that were read, and are right.
     pub blobs_read: u64,
-    /// Their bytes, uncompressed.
+    /// Size of these blobs, uncompressed, in bytes.
     pub bytes_read: u64,
     /// Blobs that a trusted result names and that were not there.
     pub blobs_missing: u64,
@@ -25,7 +25,7 @@ pub struct Statistics {
     pub results_written: u64,
     /// Blobs that were written.
     pub blobs_written: u64,
-    /// Their bytes, uncompressed.
+    /// Size of these blobs, uncompressed, in bytes.
     pub bytes_written: u64,
     /// Calls that failed otherwise, after all their retries.
     pub failures: u64,
@@ -62,7 +62,7 @@ counters!(
     failures,
 );
 
-/// One count.
+/// Atomic counter.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
 

@@ -7,7 +7,7 @@ use basalt_process::{ProcessError, interrupt};
 /// Bytes that are copied, sent or received at once.
 pub(crate) const CHUNK: usize = 256 << 10;
 
-/// Which side of a copy failed.
+/// Failure of a copy, by the side that failed.
 #[derive(Debug)]
 pub(crate) enum CopyError {
     Read(io::Error),

@@ -29,7 +29,7 @@ fn temporary() -> (tempfile::TempDir, Utf8PathBuf) {
     (temporary, path)
 }
 
-/// This test again, in a process of its own, by a line of a shell; `before` stands before it there.
+/// Returns the command that runs this test again in a child process, through `sh`; `before` is put before the `exec`.
 fn child(test: &str, path: &Utf8Path, before: &str) -> Command {
     let program = std::env::current_exe().expect("this program");
     let program = program.into_os_string().into_string().expect("UTF-8");

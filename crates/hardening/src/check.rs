@@ -1,16 +1,16 @@
-//! What is looked at, and what may be found.
+//! Checks of an image's hardening, and the findings that they report.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// One kind of defence.
+/// Hardening check: one class of mitigation, permission or kernel setting.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Check {
     /// A program is position independent, so that it lies at another address each time.
     Pie,
-    /// What the dynamic linker has filled in is read-only afterwards, and filled in before the program begins.
+    /// Relocations are resolved before the program begins and are read-only afterwards (full RELRO, `-z relro -z now`).
     Relro,
     /// Functions with arrays notice when their return address was written over (`-fstack-protector-strong`).
     StackProtector,
@@ -24,24 +24,24 @@ pub enum Check {
     SearchPath,
     /// The dynamic linker and the libraries that it needs are there.
     Linkage,
-    /// It was compiled by the distribution's own compiler, and so was all that is linked into it (`distro/makers.toml`).
+    /// Compiled code in the file comes only from compilers that `distro/makers.toml` lists: the distribution's own.
     Maker,
-    /// No file makes whoever starts it somebody else (set-user-ID, set-group-ID).
+    /// No file is set-user-ID or set-group-ID.
     Setuid,
-    /// Nothing can be written by everybody, but for folders in which each may remove only what is theirs.
+    /// No file is world-writable, and a world-writable folder has the sticky bit.
     WorldWritable,
-    /// Everything belongs to root.
+    /// Files and folders belong to root, user and group.
     Owner,
     /// Options that the kernel is built with.
     KernelConfig,
-    /// What the kernel is told when it starts.
+    /// Parameters on the kernel command line.
     KernelArgument,
-    /// What the kernel is told when it runs.
+    /// Kernel parameters set at run time through `sysctl.d`.
     Sysctl,
 }
 
 impl Check {
-    /// All of them, in the order of the report.
+    /// List of the checks, in the order of the report.
     pub const ALL: [Self; 15] = [
         Self::Pie,
         Self::Relro,
@@ -60,7 +60,7 @@ impl Check {
         Self::Sysctl,
     ];
 
-    /// Its name in `distro/hardening.toml` and in reports.
+    /// Name of the check in `distro/hardening.toml` and in reports, in kebab case.
     pub fn name(self) -> &'static str {
         match self {
             Self::Pie => "pie",
@@ -81,7 +81,7 @@ impl Check {
         }
     }
 
-    /// What is wanted, in a few words.
+    /// Requirement of the check in a few words, for the report.
     pub fn wish(self) -> &'static str {
         match self {
             Self::Pie => "programs are position independent",
@@ -109,7 +109,7 @@ impl fmt::Display for Check {
     }
 }
 
-/// What a program is written in, as far as it decides which defences make sense.
+/// Programming language of a program, as far as it decides which mitigations apply.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Language {
@@ -123,20 +123,20 @@ pub enum Language {
     Rust,
 }
 
-/// Something that is not as it should be.
+/// Violation of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// Which check it is of.
+    /// Check that is violated.
     pub check: Check,
     /// The file, the option or the setting.
     pub subject: String,
     /// The package that it is from; empty for what is of no package.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub package: String,
-    /// What a program is written in.
+    /// Programming language of the program; `None` for findings about other files and about the kernel.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<Language>,
-    /// What is wrong, in a few words.
+    /// Description of the violation in a few words, to follow the subject: `is always at the same address`.
     pub what: String,
 }

@@ -1,4 +1,5 @@
-//! What an image has in it, as far as its defences are concerned.
+//! Contents of an image that hardening checks look at: files with their modes and owners, ELF files, the kernel's
+//! settings.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
@@ -11,23 +12,23 @@ use crate::elf::{Elf, read_elf};
 use crate::settings::Kernel;
 use crate::{HardeningError, Kconfig};
 
-/// Where settings of the kernel are; a file of the first folder replaces one of its name in the second.
+/// Folders with settings of the kernel; a file of the first folder replaces one of its name in the second.
 const SYSCTLS: [&str; 2] = ["/etc/sysctl.d/", "/usr/lib/sysctl.d/"];
-/// Larger files are no programs of ours; what they begin with is looked at all the same.
+/// Bytes of an ELF file that are read at most; a larger file is judged by its beginning.
 const LARGEST: u64 = 512 << 20;
 
-/// What an image has in it.
+/// Contents of an image, read from the payloads of its packages.
 #[derive(Debug, Clone, Default)]
 pub struct Contents {
-    /// Every file and folder; links have no rights of their own.
+    /// Files and folders of the image; symbolic links have no permissions of their own and are left out.
     pub(crate) entries: Vec<Entry>,
-    /// Every path that there is something at, links among them.
+    /// Paths of the image, symbolic links among them.
     pub(crate) paths: BTreeSet<String>,
-    /// What is compiled, in the order of paths.
+    /// ELF files, sorted by path.
     pub(crate) programs: Vec<Program>,
     /// The kernel, if there is one.
     pub(crate) kernel: Option<Kernel>,
-    /// The numbers that are somebody's.
+    /// Names of users by user ID, from /etc/passwd.
     pub(crate) users: BTreeMap<u32, String>,
     pub(crate) groups: BTreeMap<u32, String>,
 }
@@ -51,12 +52,12 @@ pub(crate) struct Program {
     pub(crate) elf: Elf,
 }
 
-/// What is only understood when all files were seen.
+/// Contents read so far; settings of the kernel are evaluated when all files have been read.
 #[derive(Default)]
 struct Gathered {
     contents: Contents,
     config: Option<Kconfig>,
-    /// By file name, and whether it is from the first folder.
+    /// Text of each `*.conf` file by its name, and `true` if it is from the first folder of [`SYSCTLS`].
     sysctls: BTreeMap<String, (bool, String)>,
     damaged: Option<HardeningError>,
 }

@@ -1,4 +1,4 @@
-//! What an ELF file says about how it was compiled and linked.
+//! Properties of an ELF file that show how it was compiled and linked.
 //!
 //! The System V ABI, and GNU's additions to it: `PT_GNU_STACK`, `PT_GNU_RELRO`, `DF_1_PIE`, `.note.gnu.property`.
 
@@ -9,43 +9,44 @@ use object::{Endianness, Object as _, ObjectSection as _, ObjectSymbol as _, elf
 
 use crate::Language;
 
-/// What is known about an ELF file of 64 bits.
+/// Properties of a 64-bit ELF file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Elf {
-    /// What it is.
+    /// Type of the file, from `e_type` and the dynamic section.
     pub kind: ElfKind,
-    /// What it is written in.
+    /// Programming language, recognized by sections and strings.
     pub language: Language,
-    /// Whether the dynamic linker loads it.
+    /// `true` if the dynamic linker loads it: it has an interpreter (`PT_INTERP`) or is a library.
     pub dynamic: bool,
-    /// What becomes of its relocations.
+    /// Protection of its relocations.
     pub relro: Relro,
-    /// What it says about the stack.
+    /// Permissions that its `PT_GNU_STACK` segment asks for.
     pub stack: StackMark,
-    /// Whether its code is written to when it is loaded.
+    /// `true` if its code is relocated when it is loaded (`DT_TEXTREL`, `DF_TEXTREL`).
     pub text_relocations: bool,
-    /// Where it wants libraries to be looked for first (`DT_RPATH`, `DT_RUNPATH`), place by place.
+    /// Folders of its `DT_RPATH` and `DT_RUNPATH`, which the dynamic linker searches for libraries, one by one.
     pub search_path: Vec<String>,
     /// The dynamic linker that starts it.
     pub interpreter: Option<String>,
     /// The libraries that it needs (`DT_NEEDED`).
     pub libraries: Vec<String>,
-    /// What it takes from libraries: the names of functions and variables.
+    /// Names of its undefined dynamic symbols: functions and variables that it imports from libraries.
     pub imports: BTreeSet<String>,
-    /// Whether code of its own calls the stack protector.
+    /// `true` if it imports or exports the stack protector's failure handler (`__stack_chk_fail`); of a static program,
+    /// if it contains the handler's message.
     pub stack_protector: bool,
-    /// Whether all its code is marked for indirect branch tracking (CET) or BTI.
+    /// `true` if its GNU property note declares indirect branch tracking (x86 CET IBT) or BTI (AArch64).
     pub branch_tracking: bool,
-    /// Whether all its code is marked for shadow stacks (CET).
+    /// `true` if its GNU property note declares shadow stacks (x86 CET SHSTK).
     pub shadow_stack: bool,
-    /// Who made what is in it: the notes of compilers, in `.comment`.
+    /// Identification strings that compilers have left in `.comment`.
     pub makers: BTreeSet<String>,
-    /// What stands before `library/` where a program names files of Rust's standard library: the folder that it was
-    /// compiled in, and perhaps the end of another text before that.
+    /// Prefixes of `library/` in the paths of Rust's standard library that the file contains: the folder that the
+    /// library was compiled in, possibly preceded by the end of an unrelated string.
     pub rust_library: BTreeSet<String>,
 }
 
-/// What an ELF file is.
+/// Type of an ELF file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ElfKind {
     /// A program at a fixed address.
@@ -54,37 +55,37 @@ pub enum ElfKind {
     Pie,
     /// A library.
     Library,
-    /// Something that is yet to be linked: a kernel module, an object.
+    /// Object that is not executed by itself, such as a kernel module (`ET_REL`).
     Object,
 }
 
-/// What becomes of what the dynamic linker fills in.
+/// Protection of relocations against being overwritten (RELRO).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Relro {
-    /// It stays writable.
+    /// No `PT_GNU_RELRO` segment: relocations stay writable.
     None,
-    /// Most of it becomes read-only, but functions are looked up when they are called first.
+    /// Partial RELRO: functions are bound lazily, so that the part of the GOT for them stays writable.
     Partial,
-    /// All of it is filled in before the program begins, and is read-only then.
+    /// Full RELRO: all relocations are resolved before the program begins and read-only from then on.
     Full,
 }
 
-/// What an ELF file says about the stack.
+/// Stack permissions that an ELF file asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum StackMark {
-    /// Nothing, so that the kernel makes it executable where the architecture's tradition is so.
+    /// No `PT_GNU_STACK` segment: the kernel makes the stack executable on architectures where that is the default.
     Missing,
-    /// It wants to execute it.
+    /// `PT_GNU_STACK` with `PF_X`: the stack is executable.
     Executable,
-    /// It does not.
+    /// `PT_GNU_STACK` without `PF_X`: the stack is not executable.
     Plain,
 }
 
-/// What glibc writes when a stack protector strikes; in a static program, the only trace that is left of it.
+/// Message that glibc prints on a stack overflow; in a static program, the only trace of the stack protector.
 const SMASHED: &[u8] = b"stack smashing detected";
 /// Files of Rust's standard library: panic messages have their paths in them.
 const RUST: [&[u8]; 3] = [b"library/core/src/", b"library/alloc/src/", b"library/std/src/"];
-/// How long a path is at most that is looked at before them.
+/// Bytes before such a path that are searched for its folder, at most.
 const FOLDER: usize = 80;
 /// The section of a Rust program that lists its crates (cargo auditable).
 const CRATES: &str = ".dep-v0";
@@ -100,7 +101,7 @@ pub fn read_elf(bytes: &[u8]) -> Result<Option<Elf>, String> {
     read(bytes).map(Some).map_err(|error| error.to_string())
 }
 
-/// What the dynamic section says.
+/// Content of the dynamic section (`PT_DYNAMIC`).
 #[derive(Default)]
 struct Dynamic {
     now: bool,
@@ -232,7 +233,8 @@ fn makers(file: &ElfFile64<'_, Endianness>) -> object::read::Result<BTreeSet<Str
     Ok(notes.map(|note| String::from_utf8_lossy(note).into_owned()).collect())
 }
 
-/// What stands before `library/` in the constants of a program. Texts lie there one beside the other, with nothing between.
+/// Returns the prefixes of `library/` in the constants of a program, whose strings follow each other without a
+/// separator.
 fn rust_library(file: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> BTreeSet<String> {
     let constants = file.section_by_name(".rodata").and_then(|section| section.data().ok());
     let constants = constants.unwrap_or(bytes);
@@ -245,7 +247,7 @@ fn rust_library(file: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> BTreeSet<Stri
     before.collect()
 }
 
-/// Whether all code is marked for branch tracking, and for shadow stacks.
+/// Returns `true` for branch tracking and for shadow stacks, in this order, if the GNU property notes declare them.
 fn marks(file: &ElfFile64<'_, Endianness>) -> (bool, bool) {
     let endian = file.endian();
     let mut marks = (false, false);

@@ -1,4 +1,4 @@
-//! How looking at an image goes wrong.
+//! Errors of a hardening check.
 
 use basalt_image::ImageError;
 use basalt_model::problem::Problems;
@@ -21,9 +21,9 @@ pub enum HardeningError {
     Elf {
         /// The file.
         path: String,
-        /// Its package.
+        /// Package that the file belongs to.
         package: String,
-        /// What the reader said.
+        /// Defect, as the ELF reader reports it.
         why: String,
     },
     /// The packages cannot be read.

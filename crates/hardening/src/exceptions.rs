@@ -1,4 +1,4 @@
-//! What may be otherwise, and why: `distro/hardening.toml`.
+//! Exceptions from hardening checks, with their reasons: `distro/hardening.toml`.
 
 use std::ptr;
 
@@ -39,14 +39,14 @@ struct RawException {
     reason: Spanned<String>,
 }
 
-/// All exceptions.
+/// Exceptions of `distro/hardening.toml`, with their text for errors.
 #[derive(Debug)]
 pub struct Exceptions {
     file: TomlFile,
     list: Vec<Exception>,
 }
 
-/// One reason with all that it excuses: of the checks, what its language and its patterns cover.
+/// Exception: one reason, and the checks, language and patterns of subjects that it covers.
 #[derive(Debug)]
 struct Exception {
     checks: Vec<Spanned<Check>>,
@@ -62,7 +62,7 @@ struct Subject {
     text: Spanned<String>,
 }
 
-/// What excuses a finding: an exception, and the first of its patterns that covers it, if it has some.
+/// Match of a finding: the exception that covers it, and the first of its patterns that does, if it has patterns.
 struct Excuse<'e> {
     exception: &'e Exception,
     subject: Option<&'e Subject>,
@@ -118,7 +118,8 @@ impl Exceptions {
         self.list.iter().find_map(|exception| exception.covers(finding))
     }
 
-    /// What of the exceptions excuses none of the findings in an image, although it is the one that they are kept true by.
+    /// Reports the checks and patterns of `image`'s exceptions that cover none of its findings; `None` if all are
+    /// needed.
     pub(crate) fn unused<'f>(&self, image: &str, findings: impl Iterator<Item = &'f Finding>) -> Option<Problems> {
         let excuses: Vec<(Check, Excuse<'_>)> = findings
             .filter_map(|finding| Some((finding.check, self.excuse(finding)?)))

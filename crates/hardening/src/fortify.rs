@@ -1,4 +1,4 @@
-//! Which functions of the C library are fortified.
+//! Functions of the C library that `_FORTIFY_SOURCE` replaces by checking variants.
 
 use std::collections::BTreeSet;
 
@@ -22,8 +22,8 @@ const ALWAYS: &[&str] = &[
     "vsyslog",
 ];
 
-/// Those of the imports that should have been fortified; none where at least one other was, for then the compiler
-/// was told to, and what is left are calls that it could check by itself.
+/// Returns the imports that should have been fortified. Empty if at least one import is a checking variant: the
+/// compiler was given the option then, and the plain calls that remain are those that it could check by itself.
 pub(crate) fn unfortified(imports: &BTreeSet<String>) -> Vec<&'static str> {
     if imports.iter().any(|name| is_checking(name)) {
         return Vec::new();
@@ -32,7 +32,7 @@ pub(crate) fn unfortified(imports: &BTreeSet<String>) -> Vec<&'static str> {
     plain.filter(|name| imports.contains(*name)).collect()
 }
 
-/// Whether it is the checking form of a function: `__memcpy_chk`.
+/// Returns `true` for the name of a checking variant, such as `__memcpy_chk`.
 fn is_checking(name: &str) -> bool {
     name.starts_with("__") && name.ends_with("_chk")
 }

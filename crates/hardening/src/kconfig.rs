@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 pub struct Kconfig(BTreeMap<String, String>);
 
 impl Kconfig {
-    /// Reads the text of a `.config`. Lines that are no options are passed over, as the kernel's own tools do.
+    /// Parses the text of a `.config`. Lines that set no option are ignored, as the kernel's own tools do.
     pub fn parse(text: &str) -> Self {
         let options = text.lines().filter_map(|line| {
             let (option, value) = line.trim().split_once('=')?;
@@ -27,7 +27,7 @@ impl Kconfig {
         self.0.get(option).map_or("n", String::as_str)
     }
 
-    /// Whether nothing is in it, so that it is no configuration.
+    /// Returns `true` if no option is set, so that the text is no kernel configuration.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }

@@ -1,13 +1,13 @@
-//! How well defended an image is, and what it lacks.
+//! Hardening checks of an image: mitigations of its programs, permissions of its files, settings of its kernel.
 //!
 //! ```text
-//! definition + RPMs --(contents: image room)--> files: modes, owners
-//!                                               Elf: what a program was compiled and linked with
-//!                                               Kconfig, sysctl.d: what the kernel was built with and is told
-//! distro/makers.toml ----(makers)-------------> whose compilers may have made it
-//! distro/kspp.toml ------(rules)--------------> what the Kernel Self-Protection Project asks for
-//! distro/hardening.toml -(exceptions)---------> what may be otherwise, and why
-//!                  all of it --(report)-------> per check: how many are fine, excepted, wrong
+//! definition + RPMs --(contents: basalt-image)-> files: modes, owners
+//!                                               Elf: properties of compiler and linker
+//!                                               Kconfig, sysctl.d: build options and parameters of the kernel
+//! distro/makers.toml ----(makers)-------------> compilers that are allowed
+//! distro/kspp.toml ------(rules)--------------> requirements of the Kernel Self-Protection Project
+//! distro/hardening.toml -(exceptions)---------> exceptions, with reasons
+//!                  all of it --(report)-------> per check: number of passes, exceptions, violations
 //! ```
 //!
 //! Nothing is run and nothing is unpacked: payloads are read as streams. An exception that excepts nothing is itself

@@ -1,10 +1,11 @@
-//! Whether what a program is linked with is there.
+//! Check that the dynamic linker and the libraries of an ELF file are in the image.
 
 use crate::elf::{Elf, ElfKind};
 use crate::programs::LIBRARIES;
 
-/// What the ELF file at a path wants when it starts, and `exists` does not know: its dynamic linker or a library. Paths are
-/// those behind the links of a merged /usr (`/usr/lib/...`, not `/lib/...`).
+/// Describes the first dependency of the ELF file at `path` that is missing: its dynamic linker or a library; `None` if
+/// all of them exist. Paths passed to `exists` are those behind the links of a merged /usr (`/usr/lib/...`, not
+/// `/lib/...`).
 ///
 /// A library may also lie beside the one that needs it: libraries of a program in a folder of their own are found by the
 /// program, which says where they are, and those that are loaded are not looked for again.

@@ -1,4 +1,4 @@
-//! Who may have made what is compiled: `distro/makers.toml`.
+//! Compilers that may have produced the code of an image: `distro/makers.toml`.
 
 use basalt_model::problem::Problems;
 use basalt_model::toml_file::TomlFile;
@@ -67,7 +67,7 @@ impl Makers {
         faults.or(Self { list: list.collect() })
     }
 
-    /// What is wrong with the makers that an ELF file names.
+    /// Describes the first compiler or Rust standard library of an ELF file that is not listed; `None` if all are.
     pub fn judge(&self, elf: &Elf) -> Option<String> {
         for note in &elf.makers {
             let Some(maker) = self.list.iter().find(|maker| note.starts_with(&maker.note)) else {

@@ -1,14 +1,15 @@
-//! What is wrong with a program or a library.
+//! Checks of a program or a library.
 
 use crate::check::Check;
 use crate::elf::{Elf, ElfKind, Relro, StackMark};
 use crate::fortify::unfortified;
 
-/// Where libraries of the image are.
+/// Folder of the image's libraries.
 pub(crate) const LIBRARIES: &str = "/usr/lib";
 
-/// What is wrong with an ELF file: the check, and what was found. What was looked at and is fine has none. Whether a
-/// language has a defence at all is not asked here: `distro/hardening.toml` says it, with the reason.
+/// Runs the checks on an ELF file. Each check that applies has an entry: `None` if it passes, else the description of
+/// the violation. Languages without a mitigation are not considered here: `distro/hardening.toml` excepts them, with
+/// the reason.
 pub fn judge(elf: &Elf) -> Vec<(Check, Option<String>)> {
     if elf.kind == ElfKind::Object {
         return Vec::new();
@@ -55,7 +56,8 @@ pub fn judge(elf: &Elf) -> Vec<(Check, Option<String>)> {
     verdicts
 }
 
-/// Whether a place for libraries is one that only root can write to, and is the same whoever asks.
+/// Returns `true` if a folder of a search path is /usr/lib or below it and has no `..`: only root can write to it, and
+/// it is the same for every process.
 fn is_plain(place: &str) -> bool {
     let below = place.strip_prefix(LIBRARIES);
     below.is_some_and(|rest| rest.is_empty() || rest.starts_with('/')) && !place.split('/').any(|part| part == "..")

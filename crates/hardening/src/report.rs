@@ -1,4 +1,4 @@
-//! What came of looking.
+//! Report on the hardening of an image.
 
 use std::collections::BTreeMap;
 
@@ -12,80 +12,80 @@ use crate::makers::Makers;
 use crate::rules::Rules;
 use crate::{linkage, programs};
 
-/// What came of looking at an image.
+/// Result of all checks on one image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Report {
     /// The name of the image.
     pub image: String,
-    /// Check by check, those that there was something to look at for.
+    /// Results by check, for the checks that had something to look at.
     pub groups: Vec<Group>,
-    /// How many programs and libraries are marked for branch tracking and for shadow stacks. The hardware's part of
-    /// control-flow integrity works where all of a process is marked; nothing is asked here.
+    /// Number of programs and libraries that declare branch tracking and shadow stacks. The hardware enforces
+    /// control-flow integrity only where all of a process declares it; no check demands it.
     pub marked: Marked,
-    /// Exceptions that nothing needs.
+    /// Exceptions that cover no finding; `None` if there are none.
     #[serde(skip)]
     pub unused: Option<Problems>,
 }
 
-/// What is marked for the hardware's control-flow integrity.
+/// Number of programs and libraries that declare hardware control-flow integrity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Marked {
-    /// All programs and libraries.
+    /// Number of programs and libraries that were checked.
     pub programs: usize,
-    /// For indirect branch tracking.
+    /// Number of those that declare indirect branch tracking (x86) or BTI (AArch64).
     pub branch_tracking: usize,
-    /// For shadow stacks.
+    /// Number of those that declare shadow stacks (x86).
     pub shadow_stack: usize,
 }
 
-/// What came of one check.
+/// Result of one check on an image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Group {
     /// The check.
     pub check: Check,
-    /// How many were as they should be.
+    /// Number of subjects that pass.
     pub fine: usize,
-    /// What is otherwise, for a reason.
+    /// Violations that an exception covers.
     pub excepted: Vec<Excepted>,
-    /// What is wrong.
+    /// Violations that no exception covers.
     pub wrong: Vec<Finding>,
 }
 
-/// What is otherwise than it should be, and the reason.
+/// Violation that an exception covers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Excepted {
-    /// What it is.
+    /// The violation.
     #[serde(flatten)]
     pub finding: Finding,
-    /// Why it may be so.
+    /// Reason of the exception.
     pub reason: String,
 }
 
 impl Report {
-    /// How many things are wrong, exceptions without need among them.
+    /// Returns the number of errors: violations without an exception, and exceptions that cover nothing.
     pub fn wrong(&self) -> usize {
         let unused = self.unused.as_ref().map_or(0, Problems::errors);
         self.groups.iter().map(|group| group.wrong.len()).sum::<usize>() + unused
     }
 }
 
-/// What an image is held against: what its distribution says in files of its own.
+/// Requirements on an image, read from files of its distribution.
 #[derive(Debug)]
 pub struct Standard {
-    /// Who may have made what is compiled.
+    /// Compilers that may have produced the image's code.
     pub makers: Makers,
-    /// What is asked of a kernel.
+    /// Requirements on the kernel.
     pub rules: Rules,
-    /// What may be otherwise.
+    /// Exceptions from the checks.
     pub exceptions: Exceptions,
 }
 
-/// Holds an image of that name against a standard. `arch` is the kernel's name of the architecture, which some rules are
-/// about.
+/// Checks an image against a standard. `arch` is the kernel's name of the architecture, to which some rules are
+/// limited.
 pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard) -> Report {
     let Standard {
         makers,
@@ -183,7 +183,7 @@ impl Groups<'_> {
     }
 }
 
-/// What is wrong with the rights of a file or a folder.
+/// Checks the mode and the owner of a file or a folder (`setuid`, `world-writable`, `owner`).
 fn rights(entry: &Entry, contents: &Contents) -> [(Check, Option<String>); 3] {
     let mode = entry.mode;
     let setuid = match mode & 0o6000 {

@@ -1,4 +1,4 @@
-//! What is asked of a kernel: `distro/kspp.toml`.
+//! Requirements on the kernel: `distro/kspp.toml`.
 
 use basalt_model::problem::Problems;
 use basalt_model::toml_file::TomlFile;
@@ -52,22 +52,22 @@ struct RawSysctl {
     or: Vec<Spanned<String>>,
 }
 
-/// What is asked of a kernel.
+/// Requirements on the kernel: build configuration, command line and sysctls.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rules {
     pub(crate) rules: Vec<Rule>,
 }
 
-/// One thing that is asked.
+/// Requirement on one setting, with its alternatives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rule {
-    /// What must hold.
+    /// Setting that is required.
     pub(crate) want: Fact,
-    /// What does as well.
+    /// Alternatives, each of which satisfies the requirement as well.
     pub(crate) or: Vec<Fact>,
-    /// What it is good for, in a sentence.
+    /// Purpose of the requirement, in one sentence.
     pub(crate) why: String,
-    /// The only architecture that it is about, as the kernel package calls it.
+    /// Architecture that the requirement is limited to, by the kernel's name; `None` for all.
     pub(crate) arch: Option<String>,
 }
 

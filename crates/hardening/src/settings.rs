@@ -1,4 +1,4 @@
-//! What a kernel was built with, and what it is told.
+//! Settings of a kernel: its build configuration, its command line and its sysctls.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -7,18 +7,18 @@ use crate::Kconfig;
 use crate::check::Check;
 use crate::rules::Rule;
 
-/// Something that may hold of a kernel.
+/// Setting of a kernel that a rule asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Fact {
-    /// An option has a value; `n` means that it is off.
+    /// Value of a build option; `n` means that it is off.
     Config(String, String),
     /// A word on the command line: `init_on_alloc=1`, `slab_nomerge`.
     Argument(String),
-    /// A setting has a value.
+    /// Value of a sysctl key.
     Sysctl(String, String),
 }
 
-/// All that is known about a kernel of an image.
+/// Settings of the kernel in an image.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Kernel {
     pub(crate) config: Kconfig,
@@ -76,7 +76,8 @@ impl Kernel {
         }
     }
 
-    /// What stands in the way of a rule, if it does not hold.
+    /// Describes the difference between the kernel and what a rule requires; `None` if the rule or an alternative
+    /// holds.
     pub(crate) fn lacks(&self, rule: &Rule) -> Option<String> {
         let met = self.holds(&rule.want) || rule.or.iter().any(|fact| self.holds(fact));
         (!met).then(|| match &rule.want {

@@ -5,10 +5,10 @@ use basalt_sdk::SdkTree;
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 
-/// As the distribution compiles.
+/// Options of the compiler, as in the distribution's own builds.
 const CFLAGS: &str = "-O2 -fstack-protector-strong -D_FORTIFY_SOURCE=3 -fcf-protection";
 const LDFLAGS: &str = "-Wl,-z,relro -Wl,-z,now";
-/// It has an array and formats something, so that both defences have something to do.
+/// C program with an array and a formatted string, so that stack protector and fortification apply.
 const PROGRAM: &str = r#"
 #include <stdio.h>
 int main(int count, char **words) {
@@ -20,7 +20,7 @@ int main(int count, char **words) {
 /// A library whose code is changed when it is loaded.
 const WRITTEN: &str = ".text\n.globl place\nplace: .quad other\n.section .note.GNU-stack,\"\",@progbits\n";
 
-/// What is compiled: a name, the options, the text, and what is wrong with the result.
+/// Test case: name, options of the compiler, source text, and the checks that fail.
 type Case = (&'static str, &'static str, &'static str, &'static [Check]);
 
 const CASES: &[Case] = &[

@@ -15,14 +15,14 @@ use crate::statement::{BuildDefinition, ResourceDescriptor, Statement};
 /// A file of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImageFile {
-    /// Its path in the image's folder.
+    /// Path of the file in the image's folder.
     pub name: String,
     /// The digest of its content.
     pub sha256: Digest,
 }
 
-/// What an image was composed from. `definition` is the checked definition; `foundation` the files of the repository that
-/// say which tools composed it.
+/// Returns the provenance of an image. `definition` is the checked definition; `foundation` are the files of the
+/// repository that determine which tools composed the image.
 ///
 /// # Errors
 /// When a package has a name that no package URL can have.

@@ -1,4 +1,4 @@
-//! Statements of what packages and images were made from, in the words of in-toto and SLSA.
+//! Provenance statements of packages and images, in the formats of in-toto and SLSA.
 //!
 //! ```text
 //! build::Built  + build::Inputs       --(package)--> Statement: its RPMs, and every file that went into them
@@ -21,9 +21,9 @@ pub use statement::{
     BuildDefinition, Builder, PAYLOAD_TYPE, PREDICATE_TYPE, Provenance, ResourceDescriptor, RunDetails, Statement,
 };
 
-/// Where the words of our build types are explained, and who speaks.
+/// Id of the builder, and site of the documentation of its build types.
 const HOME: &str = "https://github.com/basalt-linux/basalt";
-/// How packages are built.
+/// Build type of packages: URI of the documentation of its parameters.
 pub const PACKAGE_BUILD: &str = "https://github.com/basalt-linux/basalt/blob/main/docs/trust/provenance.md#package-v1";
-/// How images are composed.
+/// Build type of images: URI of the documentation of its parameters.
 pub const IMAGE_BUILD: &str = "https://github.com/basalt-linux/basalt/blob/main/docs/trust/provenance.md#image-v1";

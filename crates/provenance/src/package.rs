@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::PACKAGE_BUILD;
 use crate::statement::{BuildDefinition, ResourceDescriptor, Statement};
 
-/// What a package's RPMs were made from.
+/// Returns the provenance of a package's RPMs.
 ///
 /// # Errors
 /// When an RPM has a name that no package URL can have.

@@ -6,24 +6,24 @@ use basalt_model::digest::Digest;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-/// What a DSSE envelope calls a payload that is a statement.
+/// Media type of a statement as the payload of a DSSE envelope.
 pub const PAYLOAD_TYPE: &str = "application/vnd.in-toto+json";
-/// The predicate of all our statements.
+/// Predicate type of all statements of this toolkit.
 pub const PREDICATE_TYPE: &str = "https://slsa.dev/provenance/v1";
 const STATEMENT_TYPE: &str = "https://in-toto.io/Statement/v1";
 
-/// An in-toto statement, version 1: of these files the predicate holds.
+/// In-toto Statement v1: a predicate about files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Statement {
-    /// Always `https://in-toto.io/Statement/v1`.
+    /// Statement type, always `https://in-toto.io/Statement/v1`.
     #[serde(rename = "_type")]
     pub kind: String,
-    /// What it is about.
+    /// Files that the statement is about.
     pub subject: Vec<ResourceDescriptor>,
-    /// Always [`PREDICATE_TYPE`].
+    /// Type of the predicate, always [`PREDICATE_TYPE`].
     pub predicate_type: String,
-    /// What is said.
+    /// Predicate.
     pub predicate: Provenance,
 }
 
@@ -31,7 +31,7 @@ pub struct Statement {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct ResourceDescriptor {
-    /// What it is called, where that means anything to the reader.
+    /// File name, if it means anything to the reader.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
     /// A URI that identifies it: where it is published, or a package URL.
@@ -40,7 +40,7 @@ pub struct ResourceDescriptor {
     /// Digests by the name of their algorithm; ours are `sha256`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub digest: BTreeMap<String, String>,
-    /// Whatever else there is to know.
+    /// Additional properties, such as the role of a dependency.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, Value>,
 }
@@ -49,29 +49,29 @@ pub struct ResourceDescriptor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Provenance {
-    /// What was to be done.
+    /// Inputs of the build.
     pub build_definition: BuildDefinition,
-    /// Who did it.
+    /// Builder that ran the build.
     pub run_details: RunDetails,
 }
 
-/// What was to be done, and with what.
+/// Inputs of a build: its type, parameters and dependencies.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct BuildDefinition {
-    /// The URI of a page that says what the parameters mean.
+    /// URI of a document that defines the parameters.
     pub build_type: String,
-    /// What the person asked for.
+    /// Parameters under the control of the user, such as the package's name.
     pub external_parameters: BTreeMap<String, Value>,
-    /// What the builder itself decided.
+    /// Parameters under the control of the builder.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub internal_parameters: BTreeMap<String, Value>,
-    /// Every file that went in.
+    /// Files that the build has read, with their digests.
     #[serde(default)]
     pub resolved_dependencies: Vec<ResourceDescriptor>,
 }
 
-/// Who did it.
+/// Builder that ran a build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct RunDetails {
@@ -83,9 +83,9 @@ pub struct RunDetails {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Builder {
-    /// Its URI.
+    /// URI that identifies the builder.
     pub id: String,
-    /// The versions of its parts.
+    /// Versions of the builder's parts.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub version: BTreeMap<String, String>,
 }
@@ -119,7 +119,7 @@ impl ResourceDescriptor {
 }
 
 impl Statement {
-    /// What a builder of this toolkit says about files.
+    /// Makes a statement by this toolkit, of version `toolkit`, about files.
     pub fn new(subject: Vec<ResourceDescriptor>, definition: BuildDefinition, toolkit: &str) -> Self {
         Self {
             kind: STATEMENT_TYPE.to_owned(),
@@ -155,7 +155,7 @@ impl Statement {
         Ok(statement)
     }
 
-    /// Whether it speaks of a file with that digest.
+    /// Returns `true` if a file with that digest is among the subjects.
     pub fn is_about(&self, sha256: &Digest) -> bool {
         self.subject.iter().any(|file| file.sha256().as_ref() == Some(sha256))
     }

@@ -10,7 +10,7 @@ use pgp::types::{KeyDetails as _, KeyVersion, PublicParams, Tag};
 
 use crate::{KeyError, Moment};
 
-/// From how many days before its end a key is warned about.
+/// Number of days before the end of a key from which on it is reported as ending soon.
 pub(crate) const WARNING_DAYS: u32 = 30;
 /// The shortest RSA keys that still count, in bits.
 const RSA_BITS: usize = 2048;
@@ -25,21 +25,21 @@ pub struct Certificate {
     revoked: bool,
 }
 
-/// Whether a key counts at a moment.
+/// Validity of a key at a given time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Validity {
-    /// It does.
+    /// The key is valid.
     Valid,
-    /// It does, and ends within thirty days.
+    /// The key is valid and expires in less than thirty days.
     EndsSoon {
-        /// How many whole days are left.
+        /// Number of whole days left.
         days: u32,
     },
-    /// Its end has passed.
+    /// The key has expired.
     Expired,
-    /// It is not yet made: a clock is wrong.
+    /// The creation time of the key is in the future: a clock is wrong.
     FromTheFuture,
-    /// Its owner has withdrawn it.
+    /// The key has been revoked by its owner.
     Revoked,
 }
 
@@ -126,32 +126,32 @@ impl Certificate {
         })
     }
 
-    /// Its fingerprint, forty hexadecimal digits.
+    /// Returns the fingerprint: forty hexadecimal digits in upper case.
     pub fn fingerprint(&self) -> &str {
         &self.fingerprint
     }
 
-    /// Its key id: the last sixteen digits of the fingerprint. rpm and dnf show it in lower case.
+    /// Returns the key id: the last sixteen digits of the fingerprint. rpm and dnf show it in lower case.
     pub fn key_id(&self) -> &str {
         &self.fingerprint[self.fingerprint.len().saturating_sub(16)..]
     }
 
-    /// Whose it is.
+    /// Returns the primary user id, such as `Name <address>`; empty if the key has none.
     pub fn user(&self) -> &str {
         &self.user
     }
 
-    /// When it was made.
+    /// Returns the creation time.
     pub fn made(&self) -> Moment {
         self.inner.primary_key.created_at().into()
     }
 
-    /// When it ends, if it does.
+    /// Returns the expiration time, if there is one.
     pub fn expires(&self) -> Option<Moment> {
         self.expires
     }
 
-    /// What it computes with: `Ed25519`, `RSA 4096`.
+    /// Returns the algorithm of the key that signs: `Ed25519`, `RSA 4096`.
     pub fn algorithm(&self) -> String {
         let params = match self.signers().next() {
             Some(Signer::Sub(key)) => key.public_params(),
@@ -160,7 +160,7 @@ impl Certificate {
         algorithm(params)
     }
 
-    /// Whether it counts.
+    /// Returns the validity of the key at a given time.
     pub fn validity(&self, now: Moment) -> Validity {
         if self.revoked {
             return Validity::Revoked;
@@ -177,10 +177,10 @@ impl Certificate {
         }
     }
 
-    /// An error unless it counts.
+    /// Checks that the key is valid.
     ///
     /// # Errors
-    /// When its end has passed, when it is revoked, when it comes from the future.
+    /// When it has expired, is revoked, or was created in the future.
     pub fn ensure_valid(&self, now: Moment) -> Result<(), KeyError> {
         let key = self.fingerprint.clone();
         match self.validity(now) {
@@ -194,7 +194,7 @@ impl Certificate {
         }
     }
 
-    /// As text in armor: what `rpmkeys --import` and `gpgkey=` of dnf read.
+    /// Encodes the certificate in ASCII armor, which `rpmkeys --import` and `gpgkey=` of dnf read.
     ///
     /// # Errors
     /// When the library cannot write it.
@@ -231,7 +231,7 @@ impl Certificate {
             .filter(|signer| is_suitable(signer.params()))
     }
 
-    /// When a subkey ends by itself, before the whole key does.
+    /// Returns the expiration time of a subkey by its newest binding signature, if it has one.
     pub(crate) fn subkey_end(&self, key: &PublicSubkey) -> Option<Moment> {
         let subkey = self.inner.public_subkeys.iter().find(|subkey| subkey.key == *key)?;
         let newest = subkey
@@ -279,7 +279,7 @@ fn is_statement(signature: &Signature) -> bool {
     )
 }
 
-/// Whether rpm verifies what is signed with such a key.
+/// Returns `true` if rpm verifies signatures of such a key: RSA from 2048 bits, ECDSA, EdDSA (legacy).
 pub(crate) fn is_suitable(params: &PublicParams) -> bool {
     match params {
         PublicParams::RSA(_) => bits(params).is_some_and(|bits| bits >= RSA_BITS),
@@ -289,7 +289,7 @@ pub(crate) fn is_suitable(params: &PublicParams) -> bool {
 }
 
 fn bits(params: &PublicParams) -> Option<usize> {
-    /// In its packet, the modulus is followed by the exponent, which takes three bytes; both begin with their length.
+    /// Bytes of an RSA key packet beside the modulus: two lengths of two bytes, and an exponent of three bytes.
     const OTHER_BYTES: usize = 2 + 2 + 3;
     match params {
         PublicParams::RSA(_) => Some(params.write_len().saturating_sub(OTHER_BYTES) * 8),
@@ -308,7 +308,7 @@ fn algorithm(params: &PublicParams) -> String {
     }
 }
 
-/// All keys of a file: blocks of armor, or binary.
+/// Reads all keys of a file: one or several blocks in ASCII armor, or binary packets.
 pub(crate) fn read(bytes: &[u8], what: &str) -> Result<Vec<PublicOrSecret>, KeyError> {
     let mut keys = Vec::new();
     let wrong = |error: pgp::errors::Error| malformed(what, &error.to_string());

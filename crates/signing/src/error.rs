@@ -1,4 +1,4 @@
-//! How keys and signatures go wrong.
+//! Errors of keys and signatures.
 
 use basalt_store::StoreError;
 use camino::Utf8PathBuf;
@@ -7,23 +7,23 @@ use thiserror::Error;
 
 use crate::Moment;
 
-/// A key cannot be had or used.
+/// Failure to obtain or use a key.
 #[derive(Debug, Error, Diagnostic)]
 pub enum KeyError {
-    /// There is no place for keys.
+    /// The location of the keyring is unknown.
     #[error("cannot tell where keys are kept: neither BASALT_KEYS, XDG_DATA_HOME nor HOME is set")]
     #[diagnostic(code(signing::place), help("set BASALT_KEYS to a folder that only you can read"))]
     NoPlace,
-    /// Not an OpenPGP key.
+    /// The content is not an OpenPGP key.
     #[error("{what} is not an OpenPGP key: {why}")]
     #[diagnostic(
         code(signing::key),
         help("expected is what `gpg --export --armor KEY` or `gpg --export-secret-keys --armor KEY` writes")
     )]
     Malformed {
-        /// What was read.
+        /// Name of the content, such as a path.
         what: String,
-        /// What is wrong with it.
+        /// Defect of the content.
         why: String,
     },
     /// A key that repositories cannot be signed with.
@@ -35,12 +35,12 @@ pub enum KeyError {
         )
     )]
     Unsuitable {
-        /// Its fingerprint.
+        /// Fingerprint of the key.
         key: String,
-        /// Why not.
+        /// Reason.
         why: String,
     },
-    /// Only the public half is known.
+    /// The keyring has only the public half of the key.
     #[error("the secret half of the key {key} is not here")]
     #[diagnostic(
         code(signing::no_secret),
@@ -50,20 +50,20 @@ pub enum KeyError {
         )
     )]
     NoSecret {
-        /// Its fingerprint.
+        /// Fingerprint of the key.
         key: String,
     },
-    /// The key is locked, and nobody said how to unlock it.
+    /// The key is protected by a passphrase, and none was given.
     #[error("the secret key {key} is protected by a passphrase, and none was given")]
     #[diagnostic(
         code(signing::passphrase),
         help("put it into a file (--passphrase-file FILE) or into the variable BASALT_KEY_PASSPHRASE")
     )]
     PassphraseNeeded {
-        /// Its fingerprint.
+        /// Fingerprint of the key.
         key: String,
     },
-    /// The passphrase does not unlock it.
+    /// The passphrase does not unlock the key.
     #[error("the passphrase does not unlock the secret key {key}")]
     #[diagnostic(
         code(signing::passphrase),
@@ -73,10 +73,10 @@ pub enum KeyError {
         )
     )]
     WrongPassphrase {
-        /// Its fingerprint.
+        /// Fingerprint of the key.
         key: String,
     },
-    /// Its time is over.
+    /// The key has expired.
     #[error("the key {key} ended on {end}")]
     #[diagnostic(
         code(signing::expired),
@@ -86,42 +86,42 @@ pub enum KeyError {
         )
     )]
     Expired {
-        /// Its fingerprint.
+        /// Fingerprint of the key.
         key: String,
-        /// When.
+        /// Expiration time.
         end: Moment,
     },
-    /// Its time has not begun.
+    /// The creation time of the key is in the future.
     #[error("the key {key} was made on {made}, which is still to come")]
     #[diagnostic(code(signing::clock), help("see whether the clock of this machine is right: `date`"))]
     FromTheFuture {
-        /// Its fingerprint.
+        /// Fingerprint of the key.
         key: String,
-        /// When.
+        /// Creation time.
         made: Moment,
     },
-    /// Its owner has withdrawn it.
+    /// The key has been revoked by its owner.
     #[error("the key {key} was revoked by its owner")]
     #[diagnostic(
         code(signing::revoked),
         help("nothing was signed. Make another: ./basalt repo keys rotate")
     )]
     Revoked {
-        /// Its fingerprint.
+        /// Fingerprint of the key.
         key: String,
     },
-    /// No key of that name.
+    /// No single key of the keyring matches.
     #[error("there is no key `{name}` in {folder}")]
     #[diagnostic(code(signing::unknown), help("{help}"))]
     Unknown {
-        /// What was asked for.
+        /// Fingerprint, or the part of one, that was asked for.
         name: String,
-        /// Where.
+        /// Folder of the keyring.
         folder: Utf8PathBuf,
-        /// What there is.
+        /// Help text with the fingerprints of all keys.
         help: String,
     },
-    /// Others could read a secret.
+    /// The file of a secret key is accessible to other users.
     #[error("others may read the secret key {path}: its mode is {mode:03o}")]
     #[diagnostic(
         code(signing::mode),
@@ -130,16 +130,16 @@ pub enum KeyError {
     Open {
         /// The file.
         path: Utf8PathBuf,
-        /// Its permissions.
+        /// Permission bits of the file (`st_mode & 0o777`).
         mode: u32,
     },
     /// The library failed.
     #[error("{action} failed: {why}")]
     #[diagnostic(code(signing::openpgp))]
     OpenPgp {
-        /// What was tried.
+        /// Failed operation, such as `signing`.
         action: &'static str,
-        /// What the library said.
+        /// Error of the library.
         why: String,
     },
     /// A file could not be read or written.
@@ -157,37 +157,37 @@ impl KeyError {
     }
 }
 
-/// A signature is none, or not one of somebody who is trusted.
+/// Failure of a verification: no signature, or not one by a trusted key.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 pub enum VerifyError {
-    /// Not a signature.
+    /// The content is not an OpenPGP signature.
     #[error("this is not an OpenPGP signature: {0}")]
     #[diagnostic(
         code(signing::signature),
         help("expected is what `gpg --detach-sign FILE` writes, armored or not")
     )]
     Malformed(String),
-    /// Signed by somebody else.
+    /// Signed by a key that is not trusted.
     #[error("it is signed by the key {issuer}, which is not trusted here")]
     #[diagnostic(code(signing::stranger), help("the keys that are trusted: ./basalt repo keys list"))]
     Stranger {
-        /// What the signature says of its maker.
+        /// Issuer that the signature names: a fingerprint or key id.
         issuer: String,
     },
-    /// Signed by the right key, but something else.
+    /// The signature of a trusted key does not match the data.
     #[error("the signature of the key {key} does not fit: what was signed is not this, or one of the two was changed")]
     #[diagnostic(code(signing::bad))]
     Bad {
         /// The key's fingerprint.
         key: String,
     },
-    /// Made in a way that does not count.
+    /// A signature of a trusted key that is not accepted: weak digest, wrong type, or made while the key was not valid.
     #[error("the signature of the key {key} does not count: {why}")]
     #[diagnostic(code(signing::weak))]
     Invalid {
         /// The key's fingerprint.
         key: String,
-        /// Why not.
+        /// Reason.
         why: String,
     },
 }

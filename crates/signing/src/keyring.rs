@@ -1,13 +1,13 @@
-//! The keys of a person or of a team, in a folder.
+//! Keyring: the keys of a person or of a team, in a folder.
 //!
 //! ```text
-//! <keys>/<fingerprint>.asc          the public half
-//! <keys>/<fingerprint>.secret.asc   the secret half, where it is kept here: mode 0600, locked or not as it was imported
-//! <keys>/keyring.json               which of them signs
+//! <keys>/<fingerprint>.asc          public half
+//! <keys>/<fingerprint>.secret.asc   secret half, if it is kept here: mode 0600, encrypted or not as imported
+//! <keys>/keyring.json               fingerprint of the key that signs
 //! ```
 //!
-//! The folder is no cache: who loses it can no longer sign as before, and every machine that trusts the old key has to
-//! be told of another. So it lies with the user's data, not in the store.
+//! The folder is no cache: without it, nothing can be signed as before, and every machine that trusts the old key needs
+//! a new one. So it is part of the user's data, not of the store.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -23,20 +23,20 @@ const STATE: &str = "keyring.json";
 const SECRET: &str = ".secret.asc";
 const PUBLIC: &str = ".asc";
 
-/// A folder of keys.
+/// Folder of keys.
 #[derive(Debug, Clone)]
 pub struct Keyring {
     folder: Utf8PathBuf,
 }
 
-/// A key of a keyring.
+/// Key of a keyring.
 #[derive(Debug, Clone)]
 pub struct Entry {
-    /// Its public half.
+    /// Public half of the key.
     pub certificate: Certificate,
-    /// Whether the secret half is here.
+    /// `true` if the keyring has the secret half.
     pub secret: bool,
-    /// Whether it is the one that signs.
+    /// `true` if it is the key that signs.
     pub signing: bool,
 }
 
@@ -60,12 +60,12 @@ impl Keyring {
         Self { folder: folder.into() }
     }
 
-    /// Its folder.
+    /// Returns the folder of the keyring.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
     }
 
-    /// All keys, the oldest first.
+    /// Returns all keys, sorted by creation time, the oldest first.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -142,8 +142,8 @@ impl Keyring {
         Ok(key)
     }
 
-    /// Takes in a key from a file's content, locked as it may be. One whose secret half is in it, or which is the first of
-    /// all, signs from now on when `signs` says so.
+    /// Imports keys from the content of a file. A secret key is stored as it is, locked or not. With `signs`, the first
+    /// of the keys becomes the one that signs.
     ///
     /// # Errors
     /// When it is no key, or one that cannot sign.
@@ -214,7 +214,8 @@ impl Keyring {
         SigningKey::parse(&bytes, path.as_str(), passphrase)
     }
 
-    /// The certificates that count at a moment: what signatures are accepted of, and what a repository publishes.
+    /// Returns the certificates that are valid at the given time: those whose signatures are accepted and that a
+    /// repository publishes.
     ///
     /// # Errors
     /// When the keyring cannot be read.

@@ -1,10 +1,10 @@
-//! OpenPGP keys: made, kept, changed, and what is signed with them.
+//! OpenPGP keys: generation, storage and rotation of keys, signing and verification.
 //!
 //! ```text
 //! nothing ----(Keyring::make: Ed25519, an end in sight)--┐
 //! a key file --(Keyring::import: secret or public)-------┴--> Keyring, a folder that only its owner reads
 //!     Keyring + a passphrase --(signer)--> SigningKey  --(sign)---> signatures, for RPMs and for repository indexes
-//!     Keyring + a moment -----(trusted)--> [Certificate] --(verify)-> whose signature it is, or why it is none
+//!     Keyring + a time -------(trusted)--> [Certificate] --(verify)-> signer, or the reason for the rejection
 //! ```
 //!
 //! One key of a keyring signs. Others stay trusted until they end, so that what they signed goes on being accepted
@@ -14,7 +14,7 @@
 //! OpenPGP is read and written by the `pgp` crate ([RFC 9580]). Keys that are made here are of version 4 with EdDSA, as
 //! in RFC 4880 and its successors' appendix: what rpm, GnuPG and Sequoia have verified for years.
 //!
-//! Nothing here asks for the time: whoever calls says which [`Moment`] it is.
+//! Nothing here reads the clock, except [`Moment::now`]: callers pass the time as a [`Moment`].
 //!
 //! [RFC 9580]: https://www.rfc-editor.org/rfc/rfc9580
 

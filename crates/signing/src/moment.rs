@@ -1,4 +1,4 @@
-//! Moments, as OpenPGP counts them.
+//! Timestamps of OpenPGP.
 
 use std::fmt;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -9,39 +9,40 @@ use time::OffsetDateTime;
 /// Seconds of a day.
 const DAY: u32 = 24 * 60 * 60;
 
-/// A moment in whole seconds since 1970, up to the year 2106. Shown as a date: `2026-11-25`.
+/// Timestamp in whole seconds since 1970, up to the year 2106 (RFC 9580, section 3.5). Displayed as a date:
+/// `2026-11-25`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Moment(u32);
 
 impl Moment {
-    /// This moment, by the system's clock.
+    /// Returns the current time of the system's clock.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Self(u32::try_from(since.as_secs()).unwrap_or(u32::MAX))
     }
 
-    /// So many seconds after the beginning of 1970.
+    /// Makes a timestamp from seconds since 1970-01-01 00:00 UTC.
     pub const fn from_secs(seconds: u32) -> Self {
         Self(seconds)
     }
 
-    /// The seconds since the beginning of 1970.
+    /// Returns the seconds since 1970-01-01 00:00 UTC.
     pub const fn as_secs(self) -> u32 {
         self.0
     }
 
-    /// So many days later.
+    /// Adds days; saturates at the end of the range.
     pub const fn plus_days(self, days: u32) -> Self {
         self.plus_secs(days.saturating_mul(DAY))
     }
 
-    /// So many seconds later.
+    /// Adds seconds; saturates at the end of the range.
     pub const fn plus_secs(self, seconds: u32) -> Self {
         Self(self.0.saturating_add(seconds))
     }
 
-    /// How many whole days there are until a later moment; none when it has passed.
+    /// Returns the number of whole days until a later timestamp; 0 when it has passed.
     pub const fn days_until(self, later: Self) -> u32 {
         later.0.saturating_sub(self.0) / DAY
     }

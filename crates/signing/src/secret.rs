@@ -17,17 +17,17 @@ use crate::{Certificate, KeyError, Moment};
 pub struct SigningKey {
     certificate: Certificate,
     secret: SignedSecretKey,
-    /// Which of the subkeys signs; the primary key where it is none of them.
+    /// Index of the subkey that signs; `None` for the primary key.
     subkey: Option<usize>,
     password: Password,
 }
 
 impl SigningKey {
-    /// Makes a key for signing: EdDSA with Curve25519, version 4, which ends after so many days. With a passphrase, it is
-    /// kept locked.
+    /// Generates a signing key: version 4, EdDSA with Curve25519, which expires after `days` days. With a passphrase,
+    /// it is stored encrypted.
     ///
     /// # Errors
-    /// When the library cannot.
+    /// When the OpenPGP library fails.
     pub fn generate(user: &str, now: Moment, days: u32, passphrase: Option<&str>) -> Result<Self, KeyError> {
         let password = passphrase.map_or_else(Password::empty, Password::from);
         let make = || -> Result<SignedSecretKey, pgp::errors::Error> {
@@ -182,7 +182,7 @@ pub(crate) fn read_secret(bytes: &[u8], what: &str) -> Result<SignedSecretKey, K
 }
 
 impl fmt::Debug for SigningKey {
-    /// Without what is secret.
+    /// Writes the fingerprint only, no secret material.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SigningKey({})", self.certificate.fingerprint())
     }

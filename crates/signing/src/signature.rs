@@ -1,4 +1,4 @@
-//! Signatures: what they say of their maker, and whether it is true.
+//! Verification of OpenPGP signatures, and conversion between armored and binary form.
 
 use pgp::composed::{ArmorOptions, Deserializable as _, DetachedSignature};
 use pgp::crypto::hash::HashAlgorithm;
@@ -9,15 +9,15 @@ use pgp::types::KeyDetails as _;
 use crate::certificate::Signer;
 use crate::{Certificate, Moment, VerifyError};
 
-/// By how much clocks may differ, in seconds.
+/// Tolerated difference between clocks, in seconds.
 const SKEW: u32 = 60 * 60;
 
-/// Who signed something, and when.
+/// Signer and creation time of a verified signature.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Verified {
     /// The fingerprint of the certificate whose key signed.
     pub key: String,
-    /// When it says that it was made.
+    /// Creation time, as the signature states it.
     pub made: Moment,
 }
 
@@ -32,7 +32,7 @@ pub(crate) fn parse(signature: &[u8]) -> Result<Signature, VerifyError> {
     Ok(read.signature)
 }
 
-/// The bare packet of a detached signature that may be in armor: what an RPM's header holds.
+/// Converts a detached signature, armored or not, to a bare packet, which the header of an RPM holds.
 ///
 /// # Errors
 /// When it is no signature.
@@ -42,7 +42,7 @@ pub fn binary(signature: &[u8]) -> Result<Vec<u8>, VerifyError> {
         .map_err(|error| VerifyError::Malformed(error.to_string()))
 }
 
-/// A detached signature as text in armor, whatever it was: what lies beside a file.
+/// Converts a detached signature, armored or not, to ASCII armor, for a file beside the signed one.
 ///
 /// # Errors
 /// When it is no signature.
@@ -52,7 +52,7 @@ pub fn armored(signature: &[u8]) -> Result<String, VerifyError> {
         .map_err(|error| VerifyError::Malformed(error.to_string()))
 }
 
-/// Who made a signature, as it says itself: fingerprints or key ids, in upper case. Nothing is verified.
+/// Returns the issuers that a signature names: fingerprints or key ids, in upper case. Nothing is verified.
 ///
 /// # Errors
 /// When it is no signature.

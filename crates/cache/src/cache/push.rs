@@ -22,12 +22,12 @@ const BATCH: u64 = 2 << 20;
 /// Opens a blob of this side's store.
 pub type Open<'o> = &'o dyn Fn(&Blob) -> io::Result<Box<dyn Source>>;
 
-/// One action with its result, to be written to the cache.
+/// An action with its result, to be written to the cache.
 #[derive(Debug, Clone)]
 pub struct Upload {
     /// Digest and size of the `Action` message.
     pub action: Blob,
-    /// Its result, all of which is signed. Signatures that it has are replaced.
+    /// Result of the action, all of which is signed. Signatures that it has are replaced.
     pub result: ActionResult,
     /// The part of the result whose content is written: the same message with fewer outputs, or with all. Readers learn
     /// the digests of the others, and have to make their content if they need it.
@@ -37,7 +37,7 @@ pub struct Upload {
     pub also: Vec<Blob>,
 }
 
-/// What came of an [`Upload`].
+/// Outcome of an [`Upload`].
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Pushed {
     /// Locations that have the result and all its blobs now.
@@ -46,7 +46,7 @@ pub struct Pushed {
     pub failed: usize,
     /// Blobs that were written, in all locations.
     pub blobs: u64,
-    /// Their bytes, uncompressed.
+    /// Size of these blobs, uncompressed, in bytes.
     pub bytes: u64,
 }
 

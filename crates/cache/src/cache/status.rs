@@ -1,4 +1,5 @@
-//! What the verbs `cache status` and `cache gc` need: each location by itself, with its errors.
+//! Status, garbage collection and verification of each location by itself, with its errors (`cache status`, `cache
+//! gc`).
 
 use camino::Utf8Path;
 
@@ -8,16 +9,16 @@ use crate::folder::{Collected, Folder, FolderStatus, Keep, Verification};
 use crate::grpc::Features;
 use crate::location::{Location, Place};
 
-/// A location, and what is to be told of it.
+/// Status of one location.
 #[derive(Debug)]
 pub struct LocationStatus {
     /// The location.
     pub location: Location,
-    /// What is there, or why that cannot be told.
+    /// Contents of the location, or the error when it cannot be read.
     pub contents: Result<Contents, CacheError>,
 }
 
-/// What a location holds, or offers.
+/// Contents of a folder, or capabilities of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Contents {
     /// A folder's files.

@@ -1,4 +1,4 @@
-//! Collection: what has not been used for long is removed from a folder cache.
+//! Garbage collection of a folder cache: removes what was used least recently.
 
 use std::collections::HashSet;
 use std::io;
@@ -16,7 +16,7 @@ use basalt_action::Blob;
 /// Age at which a temporary file counts as left over by a process that was killed.
 const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// What collection removed, or would remove.
+/// Statistics of a garbage collection: what it removed, or would remove in a dry run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Collected {
     /// Blobs.
@@ -81,7 +81,7 @@ impl Folder {
         Ok(collected)
     }
 
-    /// Every blob and every result. Files with other names are not ours and are left alone.
+    /// Lists all blobs and results. Files with other names do not belong to the cache and are left alone.
     pub(super) fn scan(&self) -> Result<Vec<Stored>, CacheError> {
         let mut stored = Vec::new();
         for (name, kind) in [("cas", Kind::Blob), ("ac", Kind::Result)] {
@@ -116,7 +116,7 @@ impl Folder {
         }))
     }
 
-    /// Whether a blob that the result itself names is not there any more. A result that was damaged is, too.
+    /// Returns `true` if a blob that the result names directly is missing, or if the result itself is damaged.
     fn is_dangling(&self, result: &Stored, gone: &HashSet<Digest>) -> Result<bool, CacheError> {
         basalt_process::interrupt::check()?;
         let named = match self.load_result(&result.path) {
@@ -173,7 +173,7 @@ impl Folder {
     }
 }
 
-/// Others collect, too: what is gone already is as it should be.
+/// Treats a file that another collector has already removed as done: returns `otherwise` in place of "not found".
 fn unless_gone<T>(done: io::Result<T>, otherwise: T) -> io::Result<T> {
     match done {
         Err(error) if file::is_absent(&error) => Ok(otherwise),

@@ -28,7 +28,8 @@ pub(super) fn open(path: &Utf8Path) -> io::Result<fs_err::File> {
     }
 }
 
-/// Whether the error says that there is no such file: none at all, a link, or something that is no file.
+/// Returns `true` for errors that mean "no such file": nothing at the path, a symbolic link, or a component that is no
+/// folder.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     let link = rustix::io::Errno::LOOP.kind();
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || error.kind() == link
@@ -95,7 +96,7 @@ pub(super) fn decoder<'f>(file: &'f mut Recorded<'_>) -> io::Result<impl Read + 
     Ok(decoder)
 }
 
-/// Reader that remembers its error: a disk that fails is told from content that is no zstd.
+/// Reader that records its I/O error, to distinguish a failing disk from content that is no zstd frame.
 pub(super) struct Recorded<'f> {
     file: &'f fs_err::File,
     error: Option<io::Error>,

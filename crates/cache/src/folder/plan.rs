@@ -1,22 +1,22 @@
-//! Which files of a folder cache are to go: a pure function of what is there and what is to be kept.
+//! Selection of the files that garbage collection removes: a pure function of sizes, times of use and limits.
 
 use std::time::{Duration, SystemTime};
 
 /// Time for which what was used is never removed: somebody may be between asking for a blob and naming it in a result.
 const GRACE: Duration = Duration::from_secs(10 * 60);
 
-/// What is to be kept of a folder cache. Without a limit, only leftovers and results without their blobs are removed.
+/// Limits of a garbage collection. Without any, only leftovers and results without their blobs are removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Keep {
     /// Bytes at most; what was used longest ago goes first.
     pub bytes: Option<u64>,
     /// Days since the last use, at most.
     pub days: Option<u64>,
-    /// Whether to tell only what would be removed.
+    /// `true` to report what would be removed without removing it.
     pub dry_run: bool,
 }
 
-/// One file, as far as collection looks at it.
+/// Size in bytes and time of the last use of one file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     pub(super) bytes: u64,

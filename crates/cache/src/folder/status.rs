@@ -1,4 +1,4 @@
-//! What is in a folder cache, and whether all of it is what it is called.
+//! Statistics of a folder cache, and verification of its content against digests and signatures.
 
 use std::time::SystemTime;
 
@@ -11,7 +11,7 @@ use crate::key::TrustedKeys;
 use crate::signature::{self, Verdict};
 use crate::transfer::{CopyError, copy};
 
-/// What is in a folder cache.
+/// Statistics of a folder cache.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct FolderStatus {
     /// Number of blobs.
@@ -24,7 +24,7 @@ pub struct FolderStatus {
     pub oldest: Option<SystemTime>,
 }
 
-/// What a verification of a folder cache found. Damaged files are removed where the location may be written to.
+/// Result of verifying a folder cache. Damaged files are removed where the location may be written to.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Verification {
     /// Blobs that are what they are called.

@@ -1,4 +1,4 @@
-//! Many blobs in one call: `FindMissingBlobs`, `BatchReadBlobs`, `BatchUpdateBlobs`.
+//! Batch calls: `FindMissingBlobs`, `BatchReadBlobs`, `BatchUpdateBlobs`.
 
 use std::collections::HashMap;
 use std::io::Write;

@@ -1,4 +1,4 @@
-//! What a server can do, of what matters here: checked `ServerCapabilities`.
+//! Checked form of the fields of `ServerCapabilities` that this client uses.
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::{ServerCapabilities, compressor};
 
@@ -7,12 +7,12 @@ use super::SHA256;
 /// Bytes of a batch, at most: gRPC messages are limited to 4 MiB almost everywhere.
 const MAX_BATCH: u64 = 3 << 20;
 
-/// What a server can do.
+/// Capabilities of a REAPI server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Features {
-    /// Whether clients may put results into the action cache.
+    /// `true` if clients may write results into the action cache.
     pub update: bool,
-    /// Whether streams may be compressed with zstd.
+    /// `true` if `ByteStream` transfers may be compressed with zstd.
     pub zstd: bool,
     /// Bytes of all blobs in one batch, at most.
     pub max_batch: u64,
@@ -20,7 +20,7 @@ pub struct Features {
     pub max_blob: Option<u64>,
 }
 
-/// What a server can do that does not tell: everything that every one has to.
+/// Capabilities of a server that does not implement `GetCapabilities`: those that every REAPI server has to have.
 impl Default for Features {
     fn default() -> Self {
         Self {

@@ -14,7 +14,7 @@ use crate::error::{CacheError, chain};
 use crate::location::{Server, TokenSource};
 use crate::retry::Limits;
 
-/// Bytes of a stream that may be under way before we have read them, and of all streams.
+/// HTTP/2 flow-control window in bytes, of a stream and of the whole connection.
 const WINDOW: u32 = 1 << 20;
 const WINDOWS: u32 = 8 << 20;
 

@@ -82,7 +82,7 @@ impl Remote {
     }
 }
 
-/// What comes in, on its way through the decoder into the verifier.
+/// Sink of a download: received bytes pass through the decoder into the verifier.
 enum Incoming<'v, 'w> {
     Identity(&'v mut Verifier<'w>),
     Zstd {
@@ -92,7 +92,7 @@ enum Incoming<'v, 'w> {
     },
 }
 
-/// Why what came in was not taken.
+/// Reason for which received content was rejected.
 enum Rejected {
     Mismatch(Mismatch),
     Sink(std::io::Error),

@@ -1,4 +1,4 @@
-//! What is sent: the content of a blob, verified while it is read, compressed if need be, in chunks.
+//! Content of an upload: verified while it is read, compressed if the server supports it, and cut into chunks.
 
 use std::io::{self, Read};
 
@@ -60,7 +60,7 @@ impl Read for Checked<'_> {
 pub(super) struct Chunk {
     pub(super) offset: u64,
     pub(super) data: Vec<u8>,
-    /// Whether it is the last one. Given only after all of the blob was verified.
+    /// `true` for the last chunk, which is produced only after the whole blob was verified.
     pub(super) last: bool,
 }
 

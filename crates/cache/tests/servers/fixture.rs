@@ -166,7 +166,7 @@ impl Built {
         fetched.then_some(content)
     }
 
-    /// All blobs of the result, if the cache has every one of them.
+    /// Returns the content of all blobs of the result, if the cache has every one of them.
     pub fn all_from(&self, cache: &Cache) -> Option<HashMap<Blob, Vec<u8>>> {
         let (_, blobs) = cache.complete_result(&self.upload.action)?;
         let wanted: Vec<Blob> = blobs.into_iter().collect();

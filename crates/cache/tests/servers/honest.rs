@@ -1,4 +1,4 @@
-//! What works with a server that does what the protocol says.
+//! Transfers with a server that follows the protocol.
 
 use std::io::Cursor;
 

@@ -1,4 +1,4 @@
-//! What a server that lies, hangs or fails can do: cost time and a warning.
+//! Faulty servers (lying, hanging, failing): each costs time and a warning, never a wrong result.
 
 use std::time::{Duration, Instant};
 

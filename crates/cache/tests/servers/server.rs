@@ -20,10 +20,10 @@ mod bytes;
 mod cas;
 mod results;
 
-/// What is wrong with a server.
+/// Fault that the test server simulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lie {
-    /// Nothing.
+    /// No fault.
     None,
     /// Content of the right size with one bit flipped.
     FlippedBit,
@@ -57,7 +57,7 @@ pub enum Lie {
     ZstdNothing,
     /// Results of which no blob is there.
     HalfEmpty,
-    /// Nothing is missing, whatever is asked; and nothing is there.
+    /// `FindMissingBlobs` reports nothing as missing, and no blob can be read.
     ClaimsAll,
     /// Blobs are missing that were not asked for.
     MissesUnasked,
@@ -85,7 +85,7 @@ pub enum Lie {
     UploadHangs,
 }
 
-/// What is on the server, and how it behaves.
+/// State of the test server: its content, its fault, and the calls it has received.
 #[derive(Debug)]
 pub struct State {
     pub lie: Mutex<Lie>,
@@ -106,7 +106,7 @@ pub struct TestServer {
     runtime: Option<tokio::runtime::Runtime>,
 }
 
-/// How a server is set up.
+/// Configuration of a test server.
 #[derive(Clone, Copy)]
 pub struct Setup {
     pub lie: Lie,
@@ -203,7 +203,7 @@ impl Service {
         *lock(&self.0.lie)
     }
 
-    /// What every call begins with: the instance, the token, and the lies that concern all calls.
+    /// Checks that every call begins with: instance, token, and faults that concern all calls.
     async fn enter<T>(&self, call: &str, instance: &str, request: &Request<T>) -> Result<Lie, Status> {
         lock(&self.0.calls).push(call.to_owned());
         let sent = request

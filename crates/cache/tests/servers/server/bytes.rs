@@ -14,7 +14,7 @@ use super::{Lie, Service, a_while, lock};
 
 type Sender = mpsc::Sender<Result<ReadResponse, Status>>;
 
-/// What a resource name says: `team[/uploads/UUID]/(blobs|compressed-blobs/zstd)/HASH/SIZE`.
+/// Parsed resource name: `team[/uploads/UUID]/(blobs|compressed-blobs/zstd)/HASH/SIZE`.
 struct Name {
     instance: String,
     zstd: bool,
