@@ -73,8 +73,8 @@ pub(crate) const OUTER: &str = "__sandbox";
 /// The first argument of the second stage.
 pub(crate) const INIT: &str = "__sandbox-init";
 
-/// Call it first in `main`, before any thread starts: when this process was started to become a sandbox, it does so
-/// and does not return.
+/// Runs a stage of a sandbox if this process was started as one, and then does not return. Must be called first in
+/// `main`, before any thread starts.
 pub fn enter_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
     let stage = match arguments.next() {
@@ -92,7 +92,7 @@ pub fn enter_if_asked() {
     }
 }
 
-/// Whoever started us reads what we write as the program's own words.
+/// Writes the error to standard error, which the caller reads as the program's own output.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn complain(error: &SandboxError) {
     let mut text = format!("sandbox: {}", basalt_process::chain(error));

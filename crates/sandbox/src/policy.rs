@@ -65,7 +65,7 @@ impl Policy {
         self.left_out.push(wall);
     }
 
-    /// Whether the wall stands.
+    /// Returns `true` unless a test leaves the wall out.
     pub(crate) fn stands(&self, wall: Wall) -> bool {
         !self.left_out.contains(&wall)
     }

@@ -89,7 +89,7 @@ fn overlay(
     fs::remove_dir_all(&names).map_err(SandboxError::path(names))
 }
 
-/// What to do where an overlay is refused for what it is made of.
+/// Advice where the kernel refuses an overlay because a layer is itself on overlayfs.
 fn help(error: Errno, layers: &[OwnedFd], scratch: Option<&OwnedFd>) -> Option<String> {
     let mut descriptors = layers.iter().chain(scratch);
     let stacked = descriptors.any(|layer| rustix::fs::fstatfs(layer).is_ok_and(|status| status.f_type == OVERLAYFS));

@@ -90,7 +90,7 @@ fn ends(name: &str, limit: Limit, limits: Limits) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What it wrote, and the report.
+/// Returns the program's output, or its last lines if it failed, and the report of the sandbox.
 fn run(fixture: &Fixture, sandbox: Sandbox, name: &str) -> Result<(String, Report), Failed> {
     let path = fixture.path().join("report.json");
     let command = sandbox.report(&path).command("/attempt", fixture.words(name));
