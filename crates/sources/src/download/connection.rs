@@ -17,7 +17,7 @@ const PIECE: usize = 128 * 1024;
 /// Events that may wait to be taken.
 const QUEUE: usize = 8;
 
-/// What a request asks for.
+/// An HTTP request, as the connection sends it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ask {
     pub(super) url: String,
