@@ -27,7 +27,7 @@ pub struct Command {
     shown: Option<String>,
 }
 
-/// What a program wrote.
+/// Output of a program that has ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     /// Standard output, whole.
@@ -101,7 +101,7 @@ impl Command {
         self
     }
 
-    /// What the program reads from standard input; nothing unless said.
+    /// Sets the content of standard input; empty by default.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
         self
@@ -114,7 +114,7 @@ impl Command {
         self
     }
 
-    /// How errors show the command, where the words themselves would tell nobody anything.
+    /// Sets the text that errors show for the command, where its own words would tell nobody anything.
     pub fn shown_as(mut self, text: impl Into<String>) -> Self {
         self.shown = Some(text.into());
         self

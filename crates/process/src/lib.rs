@@ -1,4 +1,4 @@
-//! The one door to external programs.
+//! Child processes: every external program is started here.
 //!
 //! A [`Command`] is put together from a program and its arguments, and run to its end. While it runs, its output
 //! goes line by line to whoever asked for it; when it fails, the error shows the command in a form that can be

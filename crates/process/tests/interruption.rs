@@ -120,7 +120,7 @@ fn says(text: &str, code: i32) -> i32 {
     code
 }
 
-/// This program as a case, started by a command line that ends with its name.
+/// Starts this program as a case, by a command line that ends with its path, and waits until it is ready.
 fn start(mut command: std::process::Command, case: &str) -> Result<Child, Failed> {
     let mut child = command
         .env(CASE, case)
@@ -165,7 +165,7 @@ fn obeys(case: &str, signal: Signal) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What was ignored at the start stays ignored; what was not is obeyed.
+/// Checks that signals ignored at the start stay ignored, and that the others end the program.
 fn ignored_stays_ignored() -> Result<(), Failed> {
     let mut command = std::process::Command::new("sh");
     command
