@@ -23,14 +23,14 @@ const EXECUTABLE_MODE: u32 = 0o755;
 pub enum Node {
     /// A regular file.
     File {
-        /// Its content.
+        /// Digest and size of the content.
         blob: Blob,
-        /// Its permission bits, `0o7777` at most.
+        /// Permission bits, `0o7777` at most.
         mode: u32,
     },
     /// A symbolic link.
     Symlink {
-        /// What it says, as it stands.
+        /// Target of the link, unchanged.
         target: String,
     },
     /// A directory that is put together here.
