@@ -1,4 +1,4 @@
-//! What reads files of strangers, fed with damaged and hostile ones.
+//! Fuzz targets: parsers of untrusted input, fed with damaged and hostile files.
 //!
 //! ```text
 //! targets/NAME.rs  --(cargo fuzz run NAME, nightly)--> a function of this crate <--(tests/corpus.rs)-- corpus/NAME/*

@@ -12,7 +12,7 @@ use crate::world::PATIENCE;
 
 /// A person with keys and repositories of their own, and the tools of others.
 pub struct Person {
-    /// Where all of it is.
+    /// Folder with the keys, repositories and clients.
     pub folder: Utf8PathBuf,
     /// The command, which finds these keys and repositories.
     pub cli: Cli,
@@ -21,7 +21,7 @@ pub struct Person {
 
 /// A server that is ended when this is dropped.
 pub struct Served {
-    /// Where it is.
+    /// Base URL of the repository.
     pub url: String,
     /// The process.
     pub process: Started,
@@ -62,7 +62,7 @@ impl Person {
         self.cli.run(arguments, PATIENCE)?.ended_with(0)
     }
 
-    /// What it answers in JSON.
+    /// Answer of the command with `--json`.
     pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Failed> {
         self.cli.json(arguments, PATIENCE, 0)
     }
@@ -140,7 +140,7 @@ impl Client<'_> {
         Ok(fs_err::write(self.folder.join("repos/basalt.repo"), text)?)
     }
 
-    /// What dnf says, and whether it did what it was asked for.
+    /// Runs dnf; returns its output, or its error output if it failed.
     pub fn dnf(&self, arguments: &[&str]) -> Result<Result<String, String>, Failed> {
         let options = [
             "--assumeyes".to_owned(),
@@ -193,7 +193,7 @@ impl Client<'_> {
         }
     }
 
-    /// Where it installs.
+    /// Installation root of dnf.
     pub fn root(&self) -> Utf8PathBuf {
         self.folder.join("root")
     }

@@ -81,7 +81,7 @@ fn file_with(folder: &Utf8Path, piece: &str) -> Result<Utf8PathBuf, Failed> {
     Err(format!("there is no {piece} in {folder}").into())
 }
 
-/// What somebody does to a folder.
+/// Manipulation of a repository's folder.
 type Harm<'a> = &'a dyn Fn(&Utf8Path) -> Result<(), Failed>;
 
 pub fn dnf_refuses_what_was_changed(place: &Place) -> Result<(), Failed> {
@@ -199,7 +199,8 @@ pub fn keys_change_and_clients_go_on(place: &Place) -> Result<(), Failed> {
     person.run(&["repo", "check"]).map(drop)
 }
 
-/// What the two metadata of the same packages have in common: all but where the package lies and when it was put there.
+/// Data that two repositories of the same packages have in common: all but the place of a package and the time when it
+/// was put there.
 fn facts(folder: &Utf8Path) -> Result<BTreeMap<String, (PrimaryPackage, FilelistsPackage)>, Failed> {
     let index = parse_repomd(&fs_err::read(folder.join("repodata/repomd.xml"))?)?;
     let open = |kind: &str| -> Result<Vec<u8>, Failed> {
