@@ -1,4 +1,4 @@
-//! Packages that are built again elsewhere, and statements of where they come from.
+//! Second builds under other conditions (`verify`), and provenance statements.
 
 use std::time::Duration;
 

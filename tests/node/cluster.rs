@@ -1,4 +1,4 @@
-//! A cluster of real nodes, as a person uses it.
+//! A cluster of real nodes, driven by the command and kubectl.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;

@@ -34,7 +34,7 @@ impl Surroundings {
     /// Reads the variables.
     ///
     /// # Errors
-    /// What is missing, in words.
+    /// Text that names the variable that is missing.
     pub fn read() -> Result<Self, String> {
         let variable = |name: &str, what: &str| {
             std::env::var(name)

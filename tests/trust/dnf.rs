@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::world::PATIENCE;
 
-/// A person with keys and repositories of their own, and the tools of others.
+/// A user with keys and repositories of their own, and the tree of reference tools.
 pub struct Person {
     /// Folder with the keys, repositories and clients.
     pub folder: Utf8PathBuf,
@@ -36,7 +36,7 @@ pub struct Client<'p> {
 }
 
 impl Person {
-    /// A person of that name.
+    /// A user whose folder has that name.
     pub fn new(place: &Place, name: &str) -> Result<Self, Failed> {
         let folder = place.folder(&format!("repo-{name}"))?;
         let cli = owned(place.surroundings.cli(), &folder);
@@ -44,7 +44,7 @@ impl Person {
         let reference = match SdkTree::find(&place.store, &lock)? {
             Some(reference) => reference,
             None => {
-                // `./basalt test` has made it; whoever runs this by hand may not have.
+                // `./basalt test` has made it; a test that is run by hand may come before it.
                 cli.run(&["sdk", "build", "reference"], PATIENCE)?.ended_with(0)?;
                 SdkTree::find(&place.store, &lock)?.ok_or("the tree of others' tools is not there")?
             }
@@ -52,7 +52,7 @@ impl Person {
         Ok(Self { folder, cli, reference })
     }
 
-    /// A command on another checkout, which finds this person's keys and repositories.
+    /// A command on another checkout, which finds this user's keys and repositories.
     pub fn of(&self, cli: Cli) -> Cli {
         owned(cli, &self.folder)
     }
@@ -89,7 +89,7 @@ impl Person {
         Ok(Served { url, process })
     }
 
-    /// The tools of others, with this person's folder, and the network of this machine.
+    /// A sandbox with the reference tools, this user's folder, and the network of this machine.
     pub fn sandbox(&self) -> Sandbox {
         self.reference
             .sandbox()
@@ -176,7 +176,7 @@ impl Client<'_> {
         })
     }
 
-    /// Tries to install a package, which dnf must refuse, in words that have one of the pieces in them.
+    /// Tries to install a package, which dnf must refuse, with a message that contains one of the texts.
     pub fn refuses(&self, package: &str, because: &[&str]) -> Result<(), Failed> {
         match self.dnf(&["install", package])? {
             Ok(words) => Err(format!("dnf installs {package}: {words}").into()),

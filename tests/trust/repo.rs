@@ -48,7 +48,7 @@ pub fn dnf_installs_from_it(place: &Place) -> Result<(), Failed> {
     has_all(&checked, &["is as it was published"])
 }
 
-/// Publishes the small package, and gives the folder of the snapshot to somebody who changes it.
+/// Publishes the small package, and lets `harm` change the folder of the snapshot.
 fn meddle(person: &Person, name: &str, with: impl FnOnce(&Utf8Path) -> Result<(), Failed>) -> Result<(), Failed> {
     let folder = person.publish(&["--name", name, PACKAGE])?;
     // What is published is read-only; whoever means harm is not kept by that.
@@ -139,7 +139,7 @@ pub fn dnf_refuses_who_is_not_trusted(place: &Place) -> Result<(), Failed> {
     person.publish(&[PACKAGE])?;
     other.publish(&[PACKAGE])?;
     let keys = person.trusted("keys.asc")?;
-    // A repository that is signed by a stranger.
+    // A repository that is signed with another key.
     let served = other.serve("basalt")?;
     let copy = other.folder.join("keys-of-the-person.asc");
     fs_err::copy(&keys, &copy)?;

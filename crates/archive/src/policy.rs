@@ -1,6 +1,6 @@
 //! Rules for the content of an archive.
 
-/// Largest amounts that an archive may come to.
+/// Limits of the size of an archive's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Entries, folders among them.
@@ -66,7 +66,7 @@ pub struct Policy<'p> {
     /// `true` to keep modes and times. Otherwise files become 0644, or 0755 where their owner may run them, folders
     /// 0755, and times are those of extraction: the tree follows from names and contents alone.
     pub metadata: bool,
-    /// Amounts.
+    /// Limits of size.
     pub limits: Limits,
 }
 

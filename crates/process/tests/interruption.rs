@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Variable that names the case to be.
 const CASE: &str = "BASALT_CASE";
-/// Time within which an interruption must be obeyed.
+/// Maximum time from a signal to the end of the program.
 const PROMISE: Duration = Duration::from_secs(2);
 
 type Outcome = Result<(), ProcessError>;
@@ -115,7 +115,7 @@ fn is_case(name: &str) -> i32 {
 
 fn says(text: &str, code: i32) -> i32 {
     let mut out = std::io::stdout();
-    // Whoever reads it may be gone.
+    // The reader may be gone.
     drop(writeln!(out, "{text}").and_then(|()| out.flush()));
     code
 }

@@ -44,7 +44,7 @@ pub trait Reporter: Send + Sync {
     fn warn(&self, text: &str);
 }
 
-/// Reports to nobody.
+/// Reporter that discards everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

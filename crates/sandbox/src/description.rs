@@ -136,7 +136,7 @@ impl Sandbox {
         self
     }
 
-    /// Names the host that the program believes to be on.
+    /// Sets the host name in the sandbox's UTS namespace; `basalt` by default.
     pub fn hostname(mut self, name: impl Into<String>) -> Self {
         self.hostname = name.into();
         self

@@ -79,7 +79,7 @@ fn used_below(path: &Utf8Path) -> u64 {
     }
 }
 
-/// Never follows a link: what is walked over may be changed meanwhile by whoever is confined to it.
+/// Opens a folder without following a link: the confined program may change the tree during the walk.
 fn open_folder(at: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(at, name, flags, Mode::empty())

@@ -63,7 +63,7 @@ pub enum SandboxError {
         /// The limit of the kernel.
         most: usize,
     },
-    /// A wall of the sandbox could not be put up.
+    /// A part of the confinement (a [`Wall`](crate::Wall)) could not be set up.
     #[error("cannot confine the program: {wall}")]
     #[diagnostic(
         code(sandbox::confine),
@@ -93,7 +93,7 @@ pub enum SandboxError {
         /// Error of the JSON parser.
         source: serde_json::Error,
     },
-    /// A file among the outputs that nobody may follow or take.
+    /// A file among the outputs that is not safe to follow or read.
     #[error("`{}` is {what}, which no build may leave among its outputs", path.escape_debug())]
     #[diagnostic(
         code(sandbox::output),

@@ -1,4 +1,4 @@
-//! Sandboxes: what a program of others may see, touch and use.
+//! Sandboxes for untrusted programs: the files, system calls and resources that one may use.
 //!
 //! A [`Sandbox`] says what a program shall see: a root stacked from trees, folders bound into it, a network or none, and
 //! how much it may use ([`Limits`]). [`Sandbox::command`] turns it into an ordinary
@@ -12,7 +12,7 @@
 //!                    └── the program: second user and mount namespace, no capabilities, Landlock, seccomp
 //! ```
 //!
-//! No privileges are needed: the user is root inside, and only there. When the caller dies, the kernel ends all of it.
+//! No privileges are needed: the user is root inside, and only there. When the caller ends, the kernel ends all of it.
 //!
 //! # Walls
 //!

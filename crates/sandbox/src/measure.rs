@@ -23,7 +23,8 @@ struct Process {
     threads: u64,
 }
 
-/// Measures in a thread, where somebody wants to know. Reaching a limit ends this process and so the sandbox.
+/// Starts a thread that measures, if there is a limit or a report. Reaching a limit ends this process and so the
+/// sandbox.
 pub(crate) fn start(sandbox: &Sandbox, sender: Arc<Sender>) {
     let limits = sandbox.limits;
     if limits.memory.is_none() && limits.processes.is_none() && sandbox.report.is_none() {

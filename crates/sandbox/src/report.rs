@@ -37,7 +37,7 @@ pub enum Ending {
     Signalled(i32),
     /// A limit was reached, and everything in the sandbox was ended.
     Limit(LimitReached),
-    /// The sandbox could not be made, or its process 1 was killed; standard error has the words.
+    /// The sandbox could not be made, or its process 1 was killed; standard error has the reason.
     Failed,
 }
 
@@ -85,7 +85,7 @@ impl Report {
 }
 
 impl Ending {
-    /// The exit status that tells of it, as shells do.
+    /// Exit status of the sandbox, as shells encode it: 128 and the signal's number for a signal.
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Exited(code) => code,

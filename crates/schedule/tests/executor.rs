@@ -73,7 +73,7 @@ fn the_first_failure_ends_the_run() {
     assert!(matches!(first.error, JobError::Failed("broken")));
 }
 
-/// Observer that writes down what it is told.
+/// Observer that records the events.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<(usize, Event)>>);
 

@@ -96,7 +96,7 @@ pub(crate) enum Failure {
     Content(Mismatch),
     /// A place that cannot be reached or does not have the file; the message of the error.
     Place(String),
-    /// A failure that another place would not mend: of the disk, or Ctrl-C.
+    /// A failure that another place would not help with: of the disk, or Ctrl-C.
     Fatal(Box<SourcesError>),
 }
 

@@ -12,7 +12,8 @@ use crate::{SourceSet, SourcesError, Tools, repository};
 pub struct Material {
     /// Path in the repository, or the name by which the spec knows the file.
     pub name: String,
-    /// Place of these very bytes: upstream's URL or, for a repack, the lock's first alternative (`debian:...`, `pypi:...`).
+    /// Place of these very bytes: upstream's URL or, for a repack, the lock's first alternative (`debian:...`,
+    /// `pypi:...`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
     /// URL of upstream's release, for a repack: other bytes, with the same content but for what was left out.

@@ -34,7 +34,7 @@ pub(super) fn writable(
     overlay(layers, scratch, &options, stage, target, Utf8Path::new("/"))
 }
 
-/// Mounts `layers`, the uppermost first, so that nobody can write to them. Errors call `target` by its path in the sandbox, `shown`.
+/// Mounts `layers`, the uppermost first, read-only. Errors name `target` by its path in the sandbox, `shown`.
 pub(super) fn read_only(
     layers: &[OwnedFd],
     stage: &Utf8Path,

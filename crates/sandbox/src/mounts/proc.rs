@@ -12,7 +12,7 @@ use crate::SandboxError;
 
 /// Parts of `/proc` that builds read and that are mounted read-only.
 const READ: &[&str] = &["sys", "bus", "fs", "irq", "sysrq-trigger", "mtrr"];
-/// Files that tell of the host's kernel, memory and keys, which no build has business with: they are empty.
+/// Files with data of the host's kernel, memory and keys, which no build needs: they are empty.
 const EMPTY_FILES: &[&str] = &[
     "config.gz",
     "kallsyms",

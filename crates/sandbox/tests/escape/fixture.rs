@@ -124,7 +124,7 @@ pub fn sandbox_of(folder: &Utf8Path, scratch: Option<Utf8PathBuf>) -> Sandbox {
     .env("PATH", "/usr/bin")
 }
 
-/// In the sandbox: makes the attempt and tells by the exit status what came of it.
+/// Runs an attempt inside the sandbox and ends the process with [`REFUSED`], [`SKIPPED`], or 0 if it got out.
 #[expect(clippy::print_stdout, reason = "the test outside reads it")]
 pub fn run_inside(words: &[String]) {
     let target = Target {

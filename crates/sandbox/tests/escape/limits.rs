@@ -1,4 +1,4 @@
-//! Programs that want more than they may have. Each does a bounded amount of harm, so that it ends without a limit, too.
+//! Programs that exceed a limit. Each uses a bounded amount, so that it ends without a limit, too.
 
 use std::fs;
 use std::io;

@@ -46,7 +46,7 @@ impl Attempt {
     }
 }
 
-/// Facts about the host that an attempt is told.
+/// Facts about the host that an attempt may use.
 pub struct Target {
     /// A folder of the host that no sandbox shows, with a file `secret`.
     pub folder: String,

@@ -1,4 +1,4 @@
-//! Servers on loopback that behave as badly as a test wants.
+//! Faulty servers on loopback, for tests.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};

@@ -19,7 +19,7 @@ pub(super) struct Transfer<'t> {
     task: &'t dyn Task,
     hasher: Hasher,
     received: u64,
-    /// Bytes that the task was told of: after a restart they are not told again.
+    /// Bytes reported to the task: after a restart they are not reported again.
     told: u64,
     validator: Option<String>,
     /// `true` once the server has refused to resume.
@@ -241,7 +241,7 @@ fn answer(head: &Head, asked_from: Option<u64>, validator: Option<&str>) -> Answ
                 if same { Answer::Continues(whole) } else { Answer::Unfit }
             }
             (_, Some(_)) => Answer::Unfit,
-            // A part that nobody has asked for.
+            // A part that was not asked for.
             (_, None) => Answer::Refused {
                 status: head.status,
                 retry_after: None,
