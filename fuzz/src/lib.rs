@@ -1,12 +1,12 @@
-//! What reads files of strangers, fed with damaged and hostile ones.
+//! Fuzz targets: parsers of untrusted input, fed with damaged and hostile files.
 //!
 //! ```text
 //! targets/NAME.rs  --(cargo fuzz run NAME, nightly)--> a function of this crate <--(tests/corpus.rs)-- corpus/NAME/*
 //! ```
 //!
-//! Each function takes bytes, gives them to a reader of ours, and panics when the reader breaks a promise: it may refuse
-//! whatever it likes, but it must not crash, loop, take memory without bound, or touch what it was not given. What the
-//! fuzzer found worth keeping lies in `corpus/`, and every test run goes through it with an ordinary compiler.
+//! Each function takes bytes, gives them to a parser of ours, and panics when the parser breaks an invariant: it may
+//! refuse any input, but must not crash, loop, take memory without bound, or touch files that it was not given. Inputs
+//! that the fuzzer found lie in `corpus/`, and every test run replays them with an ordinary compiler.
 
 use std::io::Read as _;
 use std::sync::LazyLock;
@@ -19,7 +19,7 @@ use basalt_repo::{Payload, parse_header, read_files, read_package, unpack};
 use basalt_signing::{Certificate, Moment};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// A reader of strangers' bytes, under its name in `corpus/`.
+/// A parser of untrusted input, under its name in `corpus/`.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All of them.
@@ -54,7 +54,7 @@ fn folder() -> Option<(tempfile::TempDir, Utf8PathBuf)> {
 /// An RPM: its header, what solving and composing read of it, what a repository says of it, and its payload as a stream.
 ///
 /// # Panics
-/// When a reader breaks a promise.
+/// When a parser breaks an invariant.
 pub fn rpm(data: &[u8]) {
     let understood = parse_header(nobody(), &mut &data[..]).is_ok();
     drain(data);
@@ -84,7 +84,7 @@ fn drain(data: &[u8]) {
     let Ok(mut payload) = Payload::of_bytes(nobody(), data) else {
         return;
     };
-    // What unpacks to a thousand times its size is refused by whoever has a use for it; here it only takes time.
+    // Input that unpacks to a thousand times its size is refused by the callers; here it only takes time.
     let mut left: u64 = 8 << 20;
     while let Ok(Some(_)) = payload.next() {
         let mut content = (&mut payload).take(left);
@@ -98,7 +98,7 @@ fn drain(data: &[u8]) {
     }
 }
 
-/// The lead, the signature and the header of an honest RPM whose payload is not compressed.
+/// The lead, the signature and the header of a well-formed RPM whose payload is not compressed.
 static HONEST: LazyLock<Vec<u8>> = LazyLock::new(|| honest().unwrap_or_default());
 
 fn honest() -> Option<Vec<u8>> {
@@ -118,7 +118,7 @@ fn honest() -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-/// A payload, unpacked into a folder beside which something precious lies.
+/// Unpacks an RPM payload into a folder, beside a folder that must stay untouched.
 ///
 /// # Panics
 /// When something outside of the folder was touched.
@@ -147,7 +147,7 @@ pub fn payload(data: &[u8]) {
 /// The metadata of a repository: the first byte says as which part of it the rest is read.
 ///
 /// # Panics
-/// When a reader breaks a promise.
+/// When a parser breaks an invariant.
 pub fn repodata(data: &[u8]) {
     let Some((part, rest)) = data.split_first() else { return };
     match part % 5 {
@@ -162,7 +162,7 @@ pub fn repodata(data: &[u8]) {
 /// A record of an OSV database, and what it says about some versions.
 ///
 /// # Panics
-/// When a reader breaks a promise.
+/// When a parser breaks an invariant.
 pub fn osv(data: &[u8]) {
     let Ok(advisory) = parse_record(data) else { return };
     for affected in &advisory.affected {
@@ -186,7 +186,7 @@ pub fn osv(data: &[u8]) {
 /// A database in an archive: the first byte says in which kind.
 ///
 /// # Panics
-/// When a reader breaks a promise.
+/// When a parser breaks an invariant.
 pub fn osv_archive(data: &[u8]) {
     let Some((kind, rest)) = data.split_first() else { return };
     if kind % 2 == 0 {
@@ -199,7 +199,7 @@ pub fn osv_archive(data: &[u8]) {
 /// OpenPGP: the first two bytes say how long the certificates are; a signature follows, over nothing.
 ///
 /// # Panics
-/// When a reader breaks a promise, or when a signature is believed that nobody made.
+/// When a parser breaks an invariant, or when a forged signature is accepted.
 pub fn signature(data: &[u8]) {
     let [high, low, rest @ ..] = data else { return };
     let length = usize::from(u16::from_be_bytes([*high, *low])).min(rest.len());
@@ -215,7 +215,7 @@ pub fn signature(data: &[u8]) {
 /// A program: what it says about the modules and crates in it.
 ///
 /// # Panics
-/// When a reader breaks a promise.
+/// When a parser breaks an invariant.
 pub fn program(data: &[u8]) {
     let _ = Program::parse("fuzzed", data);
     let _ = basalt_bom::GoProgram::parse(data);

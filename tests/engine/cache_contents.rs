@@ -1,5 +1,5 @@
-//! What a cache holds that was filled for `up`, and what a store without anything makes of it: no build, no fetch and no SDK
-//! where results are known, and a build of just what is missing where they are not.
+//! Contents of a cache that was filled for `up`, and their use by an empty store: no build, no fetch and no SDK where
+//! results are known, and a build of just what is missing where they are not.
 
 use std::collections::BTreeSet;
 
@@ -77,7 +77,7 @@ impl Filled {
     }
 }
 
-/// Whatever would be fetched is asked of nobody: a mirror that is not there, no module proxy.
+/// Sets a mirror that does not exist and no module proxy, so that every fetch fails.
 fn without_network(cli: Cli) -> Cli {
     cli.env("BASALT_DEBIAN_MIRROR", "http://127.0.0.1:9/debian")
         .env("GOPROXY", "off")

@@ -15,7 +15,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// The packages of tests/fixtures/engine, from the lowest up, and the one beside them.
 pub const ALL: [&str; 4] = ["garden", "house", "stone", "wall"];
 
-/// What the tests share: the trees that every build stands on.
+/// Fixture of all tests: the trees that every build needs, made once.
 pub struct Ground {
     place: Place,
     nursery: Store,
@@ -27,10 +27,10 @@ pub struct Ground {
 pub struct Distro {
     /// The root of its checkout.
     pub root: Utf8PathBuf,
-    /// Its store.
+    /// Store of this distribution.
     pub store: Store,
     base: BuildBase,
-    /// How sources are fetched.
+    /// Repository and SDK with which sources are fetched.
     pub tools: Tools,
     program: Utf8PathBuf,
 }

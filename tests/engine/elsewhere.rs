@@ -1,4 +1,4 @@
-//! Packages that are built again elsewhere, and statements of where they come from.
+//! Second builds under other conditions (`verify`), and provenance statements.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::distro::{Distro, Ground};
 
-/// What two small builds may take on a busy machine.
+/// Time-out of a command that makes two small builds on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A package that looks at everything around it, and writes down what it sees: in its header, and in files.

@@ -1,4 +1,4 @@
-//! How what goes wrong is told.
+//! Reports of failed builds.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
@@ -12,7 +12,7 @@ use camino::Utf8Path;
 
 use crate::distro::{Distro, Ground, built_ones};
 
-/// What a small build may take on a busy machine.
+/// Time-out of a command that makes a small build on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// The text of an error that has to come.

@@ -8,7 +8,7 @@ use rustix::process::Signal;
 use crate::distro::{Distro, Ground};
 use crate::failures::PATIENCE;
 
-/// How soon what a killed process leaves must have ended.
+/// Time-out for the end of the processes that a killed command leaves.
 const SOON: Duration = Duration::from_secs(5);
 
 /// Makes wall take its time. The number of seconds marks its processes.

@@ -1,4 +1,4 @@
-//! What is built, and what is not built again.
+//! Choice of the packages that are built again after a change.
 
 use std::collections::BTreeMap;
 

@@ -11,7 +11,7 @@ use camino::Utf8Path;
 
 use crate::plant::Plant;
 
-/// What a boot may take on a busy machine without KVM.
+/// Time-out of a boot on a busy machine without KVM.
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Starts a machine without a cluster.
@@ -33,7 +33,7 @@ fn start(plant: &Plant, name: &str, disk: &Utf8Path, config: Option<&str>) -> Re
     machine.start(&tools, verdict.accelerator).map_err(shown)
 }
 
-/// Where the first bytes of a file of the root lie in it.
+/// Offset in the root file system of the first byte of one of its files.
 fn place_in_root(plant: &Plant, path: &str) -> Result<u64, Failed> {
     let root = plant.root()?;
     let extents = plant.tool("dump.erofs", &["-e", &format!("--path={path}"), root.as_str()])?;

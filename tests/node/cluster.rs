@@ -1,4 +1,4 @@
-//! A cluster of real nodes, as a person uses it.
+//! A cluster of real nodes, driven by the command and kubectl.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -9,12 +9,12 @@ use rustix::process::Signal;
 
 use crate::plant::Plant;
 
-/// How soon things happen that need no boot.
+/// Time-out of operations that need no boot.
 const SOON: Duration = Duration::from_secs(60);
-/// When a machine that was started shows signs of life.
+/// Time-out until a machine that was started writes to its console.
 const BOOTING: Duration = Duration::from_secs(180);
 
-/// What a pod of the web server has for asking others.
+/// Arguments of `kubectl exec` after the pod's name: the web server as a client.
 const ASK: [&str; 3] = ["--", "/usr/bin/basalt-web", "-ask"];
 
 /// Fails when a process of the cluster is there, or one of its mounts or files.

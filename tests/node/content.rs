@@ -1,4 +1,4 @@
-//! What is in the image.
+//! Content of the node image.
 
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
@@ -81,7 +81,7 @@ pub fn nothing_in_it_interprets(plant: &Plant) -> Result<(), Failed> {
     ensure(wrong.is_empty(), || wrong.join("\n"))
 }
 
-/// What an ELF file asks for.
+/// Dynamic dependencies of an ELF file, and the compiler that made it.
 #[derive(Debug, Default)]
 struct Needs {
     interpreter: Option<String>,
@@ -124,7 +124,7 @@ impl Needs {
     }
 }
 
-/// Where a path of the image leads, with links followed inside the image.
+/// Path that a path of the image leads to, with links followed inside the image.
 fn follow(files: &Utf8Path, path: &str) -> Option<Utf8PathBuf> {
     let mut resolved = Utf8PathBuf::new();
     let mut rest: Vec<String> = path.split('/').rev().map(str::to_owned).collect();

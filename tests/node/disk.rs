@@ -14,9 +14,9 @@ use rustix::process::Signal;
 
 use crate::plant::Plant;
 
-/// How long it may take until the file system of an image is being made, and until an image is there.
+/// Time-out until the file system of an image is being made, and until the image is there.
 const COMPOSING: Duration = Duration::from_secs(300);
-/// How soon what a killed process leaves must have ended.
+/// Time-out for the end of the processes that a killed command leaves.
 const SOON: Duration = Duration::from_secs(5);
 
 pub fn the_partition_table_is_sound(plant: &Plant) -> Result<(), Failed> {

@@ -1,4 +1,4 @@
-//! What the tests share: the image, its parts as files, and the one cluster.
+//! Fixture of all tests: the image, its parts as files, and the one cluster.
 
 use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
@@ -10,30 +10,30 @@ use basalt_store::Store;
 use basalt_tests::{Cli, Failed, Place, Ran, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// What composing everything from packages that are built may take.
+/// Time-out of composing an image from packages that are built.
 const COMPOSING: Duration = Duration::from_secs(300);
-/// What a start may take on a busy machine without KVM.
+/// Time-out of starting or ending a cluster on a busy machine without KVM.
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The image of a node, a store to use it in, and a cluster of it.
 pub struct Plant {
-    /// Where the tests work.
+    /// Folder, store and SDK of the tests.
     pub place: Place,
     /// The disk of the node.
     pub disk: Utf8PathBuf,
-    /// What is known about the image.
+    /// Facts about the image.
     pub facts: Facts,
     /// The command, on a store that shares what is built with the user's, and whose cluster is another one.
     pub cli: Cli,
     store: Utf8PathBuf,
     folder: Utf8PathBuf,
     files: OnceLock<Result<Utf8PathBuf, String>>,
-    /// How many nodes are up.
+    /// Number of nodes that are up.
     nodes: Mutex<u8>,
 }
 
 impl Plant {
-    /// Has everything composed that is not.
+    /// Composes the image unless the store has it.
     pub fn prepare(place: Place) -> Result<Self, Failed> {
         let store = place.folder("s")?;
         // A folder with something in it does not become a store.
@@ -71,12 +71,12 @@ impl Plant {
         &self.store
     }
 
-    /// What is known about the disk.
+    /// Facts about the disk; an error if the image is none.
     pub fn disk_facts(&self) -> Result<&DiskFacts, Failed> {
         self.facts.disk.as_ref().ok_or_else(|| "the image is no disk".into())
     }
 
-    /// What is known about a partition.
+    /// Facts about the partition with that label.
     pub fn partition(&self, label: &str) -> Result<&PartitionFacts, Failed> {
         let mut partitions = self.disk_facts()?.partitions.iter();
         let found = partitions.find(|partition| partition.label == label);
@@ -147,7 +147,7 @@ impl Plant {
         self.cli.run(&["down"], PATIENCE)?.ended_with(0)
     }
 
-    /// What kubectl answers.
+    /// Standard output of kubectl.
     pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Failed> {
         let mut words = vec!["kubectl"];
         words.extend(arguments);

@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Failed;
 
-/// How often something is looked at.
+/// Interval at which a condition is checked.
 const TICK: Duration = Duration::from_millis(50);
 
 /// The command with the variables that say what it works on.
@@ -25,9 +25,9 @@ pub struct Cli {
 pub struct Ran {
     /// The exit code, or 128 and the number of the signal.
     pub code: i32,
-    /// What it answered.
+    /// Standard output.
     pub stdout: String,
-    /// What it reported.
+    /// Standard error.
     pub stderr: String,
     call: String,
 }
@@ -169,12 +169,12 @@ impl Started {
         Ok(kill_process_group(id, signal)?)
     }
 
-    /// What it has reported by now.
+    /// Standard error so far.
     pub fn stderr_so_far(&self) -> String {
         fs_err::read_to_string(&self.stderr).unwrap_or_default()
     }
 
-    /// What it has answered by now.
+    /// Standard output so far.
     pub fn stdout_so_far(&self) -> String {
         fs_err::read_to_string(&self.stdout).unwrap_or_default()
     }

@@ -21,7 +21,7 @@ pub use stage::{Story, tell};
 
 use camino::Utf8Path;
 
-/// How a test fails.
+/// Failure of a test: its message.
 pub type Failed = libtest_mimic::Failed;
 
 /// An error with its causes and what helps, in one text.

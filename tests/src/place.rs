@@ -1,4 +1,4 @@
-//! Where tests work.
+//! Working directory of the tests of one process.
 
 use basalt_sdk::SdkTree;
 use basalt_store::{Store, StoreError, Workspace};
@@ -6,14 +6,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::Cli;
 
-/// What `./basalt test` tells the tests about the world.
+/// Environment of the tests, from variables that `./basalt test` sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Surroundings {
     /// `BASALT_PROGRAM`: the `basalt` command that is tested.
     pub program: Utf8PathBuf,
     /// `BASALT_SDK`: the tree of build tools.
     pub sdk: Utf8PathBuf,
-    /// The checkout. It is where this was compiled.
+    /// Root of the checkout: the one in which the tests were compiled.
     pub checkout: Utf8PathBuf,
 }
 
@@ -21,7 +21,7 @@ pub struct Surroundings {
 /// there is swept by the next `basalt`.
 #[derive(Debug)]
 pub struct Place {
-    /// What there is around it.
+    /// Environment of the tests.
     pub surroundings: Surroundings,
     /// The user's store.
     pub store: Store,
@@ -34,7 +34,7 @@ impl Surroundings {
     /// Reads the variables.
     ///
     /// # Errors
-    /// What is missing, in words.
+    /// Text that names the variable that is missing.
     pub fn read() -> Result<Self, String> {
         let variable = |name: &str, what: &str| {
             std::env::var(name)

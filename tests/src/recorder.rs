@@ -1,4 +1,4 @@
-//! What an operation reported, for looking at afterwards.
+//! Recording of an operation's progress reports.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! How the tests of a target are run.
+//! Running of a test target.
 
 use std::process::ExitCode;
 use std::sync::Arc;

@@ -21,7 +21,8 @@ fn record(id: &str, aliases: &[&str], ecosystem: &str, name: &str, events: &Valu
     .to_string()
 }
 
-/// What is said about the node: two that concern it and are high, one that is low, and what concerns it not.
+/// OSV records by file name: two that affect the node and are high or critical, two of low severity, and two that do
+/// not affect it.
 fn records() -> Vec<(&'static str, String)> {
     let all = json!([{ "introduced": "0" }, { "fixed": "99999.0.0" }]);
     let past = json!([{ "introduced": "0" }, { "fixed": "0.0.1" }]);

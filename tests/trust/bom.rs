@@ -1,4 +1,4 @@
-//! What is inside the image of a node: listed whole, carried in the image, licensed, traced.
+//! Bill of materials of the node image: complete, carried in the image, with licences and origins.
 
 use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -11,9 +11,9 @@ use packageurl::PackageUrl;
 
 use crate::world::World;
 
-/// Where Debian's Go is, in the SDK.
+/// Path of Debian's Go in the SDK.
 const GO: &str = "/usr/lib/go-1.27/bin/go";
-/// A bill of materials in an image must not be larger, in bytes.
+/// Maximum size of the bill of materials in an image, in bytes.
 const MOST: usize = 1 << 20;
 
 fn inventory(place: &Place, name: &str) -> Result<Inventory, Failed> {

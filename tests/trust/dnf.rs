@@ -10,9 +10,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::world::PATIENCE;
 
-/// A person with keys and repositories of their own, and the tools of others.
+/// A user with keys and repositories of their own, and the tree of reference tools.
 pub struct Person {
-    /// Where all of it is.
+    /// Folder with the keys, repositories and clients.
     pub folder: Utf8PathBuf,
     /// The command, which finds these keys and repositories.
     pub cli: Cli,
@@ -21,7 +21,7 @@ pub struct Person {
 
 /// A server that is ended when this is dropped.
 pub struct Served {
-    /// Where it is.
+    /// Base URL of the repository.
     pub url: String,
     /// The process.
     pub process: Started,
@@ -36,7 +36,7 @@ pub struct Client<'p> {
 }
 
 impl Person {
-    /// A person of that name.
+    /// A user whose folder has that name.
     pub fn new(place: &Place, name: &str) -> Result<Self, Failed> {
         let folder = place.folder(&format!("repo-{name}"))?;
         let cli = owned(place.surroundings.cli(), &folder);
@@ -44,7 +44,7 @@ impl Person {
         let reference = match SdkTree::find(&place.store, &lock)? {
             Some(reference) => reference,
             None => {
-                // `./basalt test` has made it; whoever runs this by hand may not have.
+                // `./basalt test` has made it; a test that is run by hand may come before it.
                 cli.run(&["sdk", "build", "reference"], PATIENCE)?.ended_with(0)?;
                 SdkTree::find(&place.store, &lock)?.ok_or("the tree of others' tools is not there")?
             }
@@ -52,7 +52,7 @@ impl Person {
         Ok(Self { folder, cli, reference })
     }
 
-    /// A command on another checkout, which finds this person's keys and repositories.
+    /// A command on another checkout, which finds this user's keys and repositories.
     pub fn of(&self, cli: Cli) -> Cli {
         owned(cli, &self.folder)
     }
@@ -62,7 +62,7 @@ impl Person {
         self.cli.run(arguments, PATIENCE)?.ended_with(0)
     }
 
-    /// What it answers in JSON.
+    /// Answer of the command with `--json`.
     pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Failed> {
         self.cli.json(arguments, PATIENCE, 0)
     }
@@ -89,7 +89,7 @@ impl Person {
         Ok(Served { url, process })
     }
 
-    /// The tools of others, with this person's folder, and the network of this machine.
+    /// A sandbox with the reference tools, this user's folder, and the network of this machine.
     pub fn sandbox(&self) -> Sandbox {
         self.reference
             .sandbox()
@@ -140,7 +140,7 @@ impl Client<'_> {
         Ok(fs_err::write(self.folder.join("repos/basalt.repo"), text)?)
     }
 
-    /// What dnf says, and whether it did what it was asked for.
+    /// Runs dnf; returns its output, or its error output if it failed.
     pub fn dnf(&self, arguments: &[&str]) -> Result<Result<String, String>, Failed> {
         let options = [
             "--assumeyes".to_owned(),
@@ -176,7 +176,7 @@ impl Client<'_> {
         })
     }
 
-    /// Tries to install a package, which dnf must refuse, in words that have one of the pieces in them.
+    /// Tries to install a package, which dnf must refuse, with a message that contains one of the texts.
     pub fn refuses(&self, package: &str, because: &[&str]) -> Result<(), Failed> {
         match self.dnf(&["install", package])? {
             Ok(words) => Err(format!("dnf installs {package}: {words}").into()),
@@ -193,7 +193,7 @@ impl Client<'_> {
         }
     }
 
-    /// Where it installs.
+    /// Installation root of dnf.
     pub fn root(&self) -> Utf8PathBuf {
         self.folder.join("root")
     }

@@ -1,4 +1,4 @@
-//! Whether what is built can be trusted and traced: what a security reviewer asks of a distribution, answered by commands.
+//! Trust and traceability: the questions of a security reviewer to a distribution, answered by commands.
 //!
 //! A module for each question. They share the user's store, where everything is built, and change nothing in it.
 

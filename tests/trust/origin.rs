@@ -17,7 +17,8 @@ use crate::world::{PATIENCE as SHORT, World};
 
 /// Building what is not built yet.
 const PATIENCE: Duration = Duration::from_secs(3600 * 2);
-/// How our compiler signs what it makes: not read from `distro/makers.toml`, so that nobody is let in there unnoticed.
+/// Text by which our compiler signs its output: not read from `distro/makers.toml`, so that no other compiler is added
+/// there unnoticed.
 const OURS: &str = "GCC: (Basalt Linux ";
 /// A kernel and boot programs are no ELF files, but say in their own ways what made them.
 const FOREIGN: &[&[u8]] = &[b"GCC: (Debian", b"GCC: (Ubuntu", b"gcc (Debian", b"gcc (Ubuntu"];
@@ -40,7 +41,7 @@ impl Packages {
         Ok(Self(found))
     }
 
-    /// Those that are for machines.
+    /// Packages that are installed on machines: all but build tools.
     fn products(&self) -> impl Iterator<Item = &(Package, Utf8PathBuf)> {
         self.0.iter().filter(|(package, _)| !package.is_build_tool())
     }
@@ -54,7 +55,7 @@ impl Packages {
     }
 }
 
-/// How much was looked at: that nothing is wrong means something only then.
+/// Numbers of files checked: that nothing is wrong means something only then.
 #[derive(Debug, Default)]
 struct Seen {
     linked: usize,
@@ -105,7 +106,7 @@ impl Seen {
     }
 }
 
-/// What code is held against.
+/// Rules that code is checked against.
 struct Standard {
     makers: Makers,
     paths: BTreeSet<String>,

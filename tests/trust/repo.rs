@@ -48,7 +48,7 @@ pub fn dnf_installs_from_it(place: &Place) -> Result<(), Failed> {
     has_all(&checked, &["is as it was published"])
 }
 
-/// Publishes the small package, and gives the folder of the snapshot to somebody who changes it.
+/// Publishes the small package, and lets `harm` change the folder of the snapshot.
 fn meddle(person: &Person, name: &str, with: impl FnOnce(&Utf8Path) -> Result<(), Failed>) -> Result<(), Failed> {
     let folder = person.publish(&["--name", name, PACKAGE])?;
     // What is published is read-only; whoever means harm is not kept by that.
@@ -81,7 +81,7 @@ fn file_with(folder: &Utf8Path, piece: &str) -> Result<Utf8PathBuf, Failed> {
     Err(format!("there is no {piece} in {folder}").into())
 }
 
-/// What somebody does to a folder.
+/// Manipulation of a repository's folder.
 type Harm<'a> = &'a dyn Fn(&Utf8Path) -> Result<(), Failed>;
 
 pub fn dnf_refuses_what_was_changed(place: &Place) -> Result<(), Failed> {
@@ -139,7 +139,7 @@ pub fn dnf_refuses_who_is_not_trusted(place: &Place) -> Result<(), Failed> {
     person.publish(&[PACKAGE])?;
     other.publish(&[PACKAGE])?;
     let keys = person.trusted("keys.asc")?;
-    // A repository that is signed by a stranger.
+    // A repository that is signed with another key.
     let served = other.serve("basalt")?;
     let copy = other.folder.join("keys-of-the-person.asc");
     fs_err::copy(&keys, &copy)?;
@@ -199,7 +199,8 @@ pub fn keys_change_and_clients_go_on(place: &Place) -> Result<(), Failed> {
     person.run(&["repo", "check"]).map(drop)
 }
 
-/// What the two metadata of the same packages have in common: all but where the package lies and when it was put there.
+/// Data that two repositories of the same packages have in common: all but the place of a package and the time when it
+/// was put there.
 fn facts(folder: &Utf8Path) -> Result<BTreeMap<String, (PrimaryPackage, FilelistsPackage)>, Failed> {
     let index = parse_repomd(&fs_err::read(folder.join("repodata/repomd.xml"))?)?;
     let open = |kind: &str| -> Result<Vec<u8>, Failed> {

@@ -1,21 +1,21 @@
-//! What the tests share.
+//! Fixture of all tests.
 
 use std::time::Duration;
 
 use basalt_tests::{Cli, Failed, Place, Ran, link_all};
 use camino::Utf8PathBuf;
 
-/// What a command may take on a busy machine.
+/// Time-out of a command on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The place, and what the tests do there: the command on the checkout, or on a copy of it.
 pub struct World<'p> {
-    /// Where the tests work.
+    /// Folder, store and SDK of the tests.
     pub place: &'p Place,
 }
 
 impl<'p> World<'p> {
-    /// In that place.
+    /// Fixture in the place of the tests.
     pub fn of(place: &'p Place) -> Self {
         Self { place }
     }
@@ -25,7 +25,7 @@ impl<'p> World<'p> {
         self.place.surroundings.cli().run(arguments, PATIENCE)?.ended_with(code)
     }
 
-    /// What it answers in JSON.
+    /// Answer of the command with `--json`.
     pub fn json(&self, arguments: &[&str], code: i32) -> Result<serde_json::Value, Failed> {
         self.place.surroundings.cli().json(arguments, PATIENCE, code)
     }

@@ -24,7 +24,7 @@ pub struct Action {
     pub outputs: BTreeSet<String>,
     /// The bounds within which it must stay.
     pub limits: Limits,
-    /// What it runs on, by names such as `arch`.
+    /// Platform that the action runs on: REAPI properties by name, such as `arch`.
     pub platform: BTreeMap<String, String>,
 }
 

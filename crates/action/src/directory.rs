@@ -23,14 +23,14 @@ const EXECUTABLE_MODE: u32 = 0o755;
 pub enum Node {
     /// A regular file.
     File {
-        /// Its content.
+        /// Digest and size of the content.
         blob: Blob,
-        /// Its permission bits, `0o7777` at most.
+        /// Permission bits, `0o7777` at most.
         mode: u32,
     },
     /// A symbolic link.
     Symlink {
-        /// What it says, as it stands.
+        /// Target of the link, unchanged.
         target: String,
     },
     /// A directory that is put together here.
@@ -46,7 +46,7 @@ pub struct Directory {
     entries: BTreeMap<String, Node>,
 }
 
-/// The messages that a directory comes to.
+/// Encoded messages of a directory.
 #[derive(Debug, Clone)]
 pub struct MerkleTree {
     /// Name of the root's message: what names the directory.
@@ -206,7 +206,7 @@ impl Directory {
     /// Reads a `Tree` message, whose directories must all be in it.
     ///
     /// # Errors
-    /// A text that tells what is wrong: such a message was not made by this crate, or was damaged.
+    /// Describes what is malformed: such a message was not made by this crate, or was damaged.
     pub fn from_tree(tree: &[u8]) -> Result<Self, String> {
         let tree = proto::Tree::decode(tree).map_err(|error| error.to_string())?;
         let known: HashMap<Blob, proto::Directory> = tree

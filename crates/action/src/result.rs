@@ -1,4 +1,4 @@
-//! What an action made: REAPI's `ActionResult`.
+//! Results of actions: REAPI's `ActionResult`.
 
 use bazel_remote_apis::google::protobuf::{Any, Timestamp};
 use miette::Diagnostic;
@@ -26,18 +26,18 @@ pub struct ActionResult {
 /// A file that an action made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputFile {
-    /// Its path below the working directory.
+    /// Path below the working directory.
     pub path: String,
-    /// Its content.
+    /// Digest and size of the content.
     pub blob: Blob,
-    /// Whether it may be executed.
+    /// `true` if the file is executable.
     pub is_executable: bool,
 }
 
 /// A directory that an action made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutputDirectory {
-    /// Its path below the working directory; empty when the whole of it is the output.
+    /// Path below the working directory; empty when the whole of it is the output.
     pub path: String,
     /// The `Tree` message with all directories in it.
     pub tree: Blob,
@@ -45,7 +45,7 @@ pub struct OutputDirectory {
     pub root: Blob,
 }
 
-/// When an action ran, and what it took.
+/// Times and resource use of an action's run.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
 pub struct Execution {
     /// Seconds since 1970 at its start.

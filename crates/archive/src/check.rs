@@ -41,7 +41,7 @@ pub struct Entry<'e> {
     pub target: &'e [u8],
 }
 
-/// What to do with an entry. Paths are relative, plain, and below the folder that is extracted into.
+/// Instruction for one entry. Paths are relative, plain, and below the folder that is extracted into.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
     /// Write its content.
@@ -56,7 +56,7 @@ pub enum Step {
     Skip,
 }
 
-/// What is at a path.
+/// Kind of the entry that has taken a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Taken {
     File,
@@ -239,8 +239,9 @@ fn plain(name: &[u8]) -> Result<Utf8PathBuf, Violation> {
     Ok(path)
 }
 
-/// Whether a link at `path` with that target leads to a place inside of the folder (below `top` in it, where there is
-/// one): up by as many folders as there are, which are real ones, then down. Links on the way down stay inside, too.
+/// Returns `true` if a link at `path` with that target leads to a path inside of the folder (below `top` in it, where
+/// there is one): up by as many folders as there are, which are real ones, then down. Links on the way down stay
+/// inside, too.
 fn stays_inside(path: &Utf8Path, target: &str, top: Option<&str>) -> bool {
     if target.is_empty() || target.starts_with('/') || target.chars().any(char::is_control) {
         return false;

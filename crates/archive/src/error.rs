@@ -7,7 +7,7 @@ use thiserror::Error;
 /// An archive could not be extracted.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ArchiveError {
-    /// It holds what it must not.
+    /// An entry breaks a rule of the [`Policy`](crate::Policy).
     #[error("{archive} is refused: its entry `{}` {violation}", entry.escape_debug())]
     #[diagnostic(
         code(archive::violation),
@@ -21,7 +21,7 @@ pub enum ArchiveError {
         /// The rule that it breaks.
         violation: Violation,
     },
-    /// It is cut short, or no archive at all.
+    /// The file is truncated, or no tar archive.
     #[error("{archive} cannot be read as a tar archive")]
     #[diagnostic(
         code(archive::damaged),
@@ -30,20 +30,20 @@ pub enum ArchiveError {
     Damaged {
         /// The archive.
         archive: String,
-        /// What the reader says.
+        /// Error of the tar reader.
         source: std::io::Error,
     },
-    /// Our own disk.
+    /// The extracted file could not be written.
     #[error("cannot extract {archive}: {what} `{path}`")]
     #[diagnostic(code(archive::write))]
     Write {
         /// The archive.
         archive: String,
-        /// What was done.
+        /// Failed operation, a verb phrase: `cannot create`.
         what: &'static str,
-        /// To what.
+        /// Path of the file or folder.
         path: Utf8PathBuf,
-        /// What the system says.
+        /// The system's error.
         source: std::io::Error,
     },
 }

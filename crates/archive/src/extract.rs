@@ -162,7 +162,8 @@ impl Target<'_> {
             .map_err(write("cannot change the permissions of", &path))
     }
 
-    /// Where a path comes to lie; its folder is made where the archive has no entry for it.
+    /// Path of an entry below the target folder; creates the folders above it where the archive has no entries for
+    /// them.
     fn parent(&mut self, path: &Utf8Path) -> Result<Utf8PathBuf, ArchiveError> {
         let path = self.into.join(path);
         if let Some(parent) = path.parent()

@@ -1,4 +1,4 @@
-//! Extraction of tar archives of strangers into a folder, with checks before anything is written.
+//! Extraction of untrusted tar archives into a folder, with checks before anything is written.
 //!
 //! ```text
 //! tar --(entries)--> Entry --(Checker: names, kinds, links, sizes)--> Step --(extract)--> files below one folder

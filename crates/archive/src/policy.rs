@@ -1,6 +1,6 @@
-//! What an archive may hold.
+//! Rules for the content of an archive.
 
-/// Largest amounts that an archive may come to.
+/// Limits of the size of an archive's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
     /// Entries, folders among them.
@@ -35,7 +35,7 @@ impl Limits {
 pub enum Links {
     /// None: an archive with one is refused.
     Refuse,
-    /// Those whose target is a relative path that stays inside of the folder.
+    /// Links whose target is a relative path that stays inside of the folder.
     Inside,
     /// All: the folder becomes the root of a sandbox, and targets are paths in there.
     Any,
@@ -46,7 +46,7 @@ pub enum Links {
 pub enum Devices {
     /// An archive with one is refused.
     Refuse,
-    /// They are left out: sandboxes have a `/dev` of their own.
+    /// Device nodes and pipes are left out: sandboxes have a `/dev` of their own.
     Skip,
 }
 
@@ -57,16 +57,16 @@ pub struct Policy<'p> {
     pub top: Option<&'p str>,
     /// Symbolic links.
     pub links: Links,
-    /// Whether a file may have several names.
+    /// `true` if a file may have several names.
     pub hard_links: bool,
     /// Devices.
     pub devices: Devices,
-    /// Whether two names may differ by case only. File systems that do not tell them apart would lose one.
+    /// `true` if two names may differ by case only. File systems that are not case-sensitive would lose one.
     pub case_pairs: bool,
-    /// Whether modes and times are kept. Otherwise files become 0644, or 0755 where their owner may run them, folders
-    /// 0755, and times are those of now: the tree follows from names and contents alone.
+    /// `true` to keep modes and times. Otherwise files become 0644, or 0755 where their owner may run them, folders
+    /// 0755, and times are those of extraction: the tree follows from names and contents alone.
     pub metadata: bool,
-    /// Amounts.
+    /// Limits of size.
     pub limits: Limits,
 }
 

@@ -288,7 +288,8 @@ fn damage_is_told_from_hostility() {
 }
 
 proptest! {
-    /// Whatever the entries, what is to be written is relative, below the folder, and never through anything but folders.
+    /// Property: for any entries, every step's path is relative, below the folder, and never through anything but
+    /// folders.
     #[test]
     fn no_step_leads_out(entries in prop::collection::vec(
         ("[a-cA-C./]{0,8}", 0_u8..5, "[a-c./]{0,6}"), 0..12

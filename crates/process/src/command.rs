@@ -14,7 +14,7 @@ use crate::running::{Reach, Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
 
-/// A program with its arguments and surroundings.
+/// A program with its arguments, environment and input.
 #[derive(Debug, Clone)]
 pub struct Command {
     program: OsString,
@@ -27,7 +27,7 @@ pub struct Command {
     shown: Option<String>,
 }
 
-/// What a program wrote.
+/// Output of a program that has ended.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Output {
     /// Standard output, whole.
@@ -101,7 +101,7 @@ impl Command {
         self
     }
 
-    /// What the program reads from standard input; nothing unless said.
+    /// Sets the content of standard input; empty by default.
     pub fn input(mut self, bytes: impl Into<Vec<u8>>) -> Self {
         self.input = bytes.into();
         self
@@ -114,7 +114,7 @@ impl Command {
         self
     }
 
-    /// How errors show the command, where the words themselves would tell nobody anything.
+    /// Sets the text that errors show for the command, where its arguments would not be informative.
     pub fn shown_as(mut self, text: impl Into<String>) -> Self {
         self.shown = Some(text.into());
         self
@@ -196,7 +196,7 @@ impl Command {
         Ok(Running::new(child, Reach::Group, self.name(), self.pasteable(), input))
     }
 
-    /// Runs it to its end with the terminal of ours: for what a person uses. Ctrl-C is for the program alone meanwhile;
+    /// Runs an interactive program to its end on our terminal. Ctrl-C is for the program alone meanwhile;
     /// SIGTERM and SIGHUP to us end it.
     ///
     /// # Errors
@@ -258,7 +258,7 @@ impl Command {
     }
 }
 
-/// A file in memory that nobody can change any more, at its beginning. It is closed on exec unless preserved.
+/// A sealed file in memory (memfd), positioned at its start. It is closed on exec unless preserved.
 fn sealed(bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
     let file = rustix::fs::memfd_create(c"sealed-input", MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING)?;
     let mut rest = bytes;

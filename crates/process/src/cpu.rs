@@ -1,4 +1,4 @@
-//! CPU time of an ended program, as `/proc` tells it before the program is reaped.
+//! CPU time of an ended program, as `/proc` shows it before the program is reaped.
 //!
 //! By hand because the standard library and rustix reap without `rusage`, and `RUSAGE_CHILDREN` is a sum over all children
 //! of this process.

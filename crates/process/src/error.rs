@@ -1,4 +1,4 @@
-//! How running a program goes wrong.
+//! Failures of running a program.
 
 use std::path::Path;
 use std::process::ExitStatus;
@@ -15,13 +15,13 @@ pub enum ProcessError {
     Missing {
         /// The program's name or path.
         program: String,
-        /// What it is needed for.
+        /// Purpose of the program, a verb phrase: `resolves the SDK's packages`.
         purpose: Option<&'static str>,
-        /// How to come by it.
+        /// Advice on how to install the program.
         #[help]
         remedy: Option<String>,
     },
-    /// It is there but could not be started.
+    /// The program exists but could not be started.
     #[error("could not start `{program}`")]
     #[diagnostic(code(process::start), help("the command was: {command}"))]
     Start {
@@ -29,10 +29,10 @@ pub enum ProcessError {
         program: String,
         /// The whole command, for pasting.
         command: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
-    /// It ran and failed.
+    /// The program ended with another exit status than 0, or by a signal.
     #[error("`{program}` failed ({}){}", describe(status), last_words(tail))]
     #[diagnostic(code(process::failed), help("{}", again(command)))]
     Failed {
@@ -40,18 +40,18 @@ pub enum ProcessError {
         program: String,
         /// The whole command, for pasting.
         command: String,
-        /// How it ended.
+        /// Exit status, or the signal that ended the program.
         status: ExitStatus,
         /// The last lines it wrote.
         tail: Vec<String>,
     },
-    /// What it wrote could not be read or stored.
+    /// The output or the exit status could not be read.
     #[error("lost the output of `{program}`")]
     #[diagnostic(code(process::output))]
     Output {
         /// The program's name or path.
         program: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// The user pressed Ctrl-C, or the process was asked to end.
@@ -61,7 +61,7 @@ pub enum ProcessError {
 }
 
 impl ProcessError {
-    /// Whether the end came from outside, by Ctrl-C or a signal to us.
+    /// Returns `true` for an end from outside: Ctrl-C or a signal to this process.
     pub fn is_interrupt(&self) -> bool {
         matches!(self, Self::Interrupted)
     }

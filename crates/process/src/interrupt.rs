@@ -1,4 +1,4 @@
-//! Ctrl-C and its kin: noticed once, obeyed everywhere.
+//! Interruption by SIGINT (Ctrl-C), SIGTERM and SIGHUP.
 //!
 //! [`install`] is called by the binary at its start. From then on SIGINT, SIGTERM and SIGHUP set a flag; every running
 //! [`Command`](crate::Command) sees it within a tenth of a second, ends its program within another second and a half, and

@@ -1,7 +1,7 @@
-//! The one door to external programs.
+//! Child processes: every external program is started here.
 //!
 //! A [`Command`] is put together from a program and its arguments, and run to its end. While it runs, its output
-//! goes line by line to whoever asked for it; when it fails, the error shows the command in a form that can be
+//! goes line by line to the caller; when it fails, the error shows the command in a form that can be
 //! pasted into a shell and run again, with the last lines that it wrote. [`tool`] is the table of every program of
 //! the host that Basalt calls, and how to come by it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is
 //! running is stopped, and the call returns [`ProcessError::Interrupted`]; [`wait`] is for what has to be polled.

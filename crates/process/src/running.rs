@@ -81,7 +81,7 @@ impl Running {
     }
 
     /// CPU time, user and system, of the ended program and of all descendants that were waited for. None while it runs,
-    /// or where /proc does not tell.
+    /// or where `/proc` has no figures.
     pub fn cpu_time(&self) -> Option<Duration> {
         self.cpu_time
     }
@@ -158,7 +158,7 @@ impl Running {
     /// Waits for the end, whatever happens to the outputs.
     ///
     /// # Errors
-    /// [`ProcessError::Interrupted`], after ending the program; or when the system cannot tell.
+    /// [`ProcessError::Interrupted`], after ending the program; or when the system refuses to wait.
     pub(crate) fn wait(&mut self) -> Result<ExitStatus, ProcessError> {
         loop {
             if let Some(status) = self.try_wait()? {
@@ -176,7 +176,7 @@ impl Running {
     /// Exit status, if it has ended.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// When the system refuses to wait.
     pub fn try_wait(&mut self) -> Result<Option<ExitStatus>, ProcessError> {
         if self.ended.is_none() {
             if let Some(pid) = pid(&self.child) {
@@ -200,12 +200,12 @@ impl Running {
         if !self.ends_within(GRACE) {
             self.signal(Signal::KILL);
             if !self.ends_within(KILLED) {
-                // Stuck in the kernel. It dies when the call that it is in returns.
+                // Stuck in the kernel. It ends when the call that it is in returns.
                 tracing::warn!(program = self.program, id = self.id(), "was killed and has not ended");
                 self.given_up = true;
             }
         } else if self.reach == Reach::Group {
-            // Those of the group that did not obey.
+            // Processes of the group that ignored SIGTERM.
             self.signal(Signal::KILL);
         }
     }
@@ -293,7 +293,7 @@ fn pid(child: &Child) -> Option<Pid> {
     i32::try_from(child.id()).ok().and_then(Pid::from_raw)
 }
 
-/// Reads in a thread that ends with the pipe, or when nobody takes the pieces any more.
+/// Reads in a thread that ends with the pipe, or when the receiver is gone.
 fn read(mut from: impl Read + Send + 'static, stream: Stream, to: mpsc::SyncSender<(Stream, Vec<u8>)>) {
     std::thread::spawn(move || {
         let mut buffer = vec![0; 64 * 1024];

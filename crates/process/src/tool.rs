@@ -7,7 +7,7 @@ pub struct Tool {
     pub program: &'static str,
     /// The Debian and Ubuntu package that holds it, where it is one.
     pub package: Option<&'static str>,
-    /// What Basalt needs it for.
+    /// Purpose of the program, a verb phrase: `resolves the SDK's packages`.
     pub purpose: &'static str,
 }
 

@@ -1,7 +1,7 @@
-//! Waiting for a condition that nobody signals: with a deadline, and ended by Ctrl-C.
+//! Polling of a condition that has no signal: with a deadline, and ended by Ctrl-C.
 //!
-//! For files that appear, servers that answer, processes that end. Where a condition variable or a descriptor can tell,
-//! that is to be used instead.
+//! For files that appear, servers that answer, processes that end. Use a condition variable or a descriptor where one
+//! signals the condition.
 
 use std::time::{Duration, Instant};
 

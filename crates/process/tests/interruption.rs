@@ -13,7 +13,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// Variable that names the case to be.
 const CASE: &str = "BASALT_CASE";
-/// Time within which an interruption must be obeyed.
+/// Maximum time from a signal to the end of the program.
 const PROMISE: Duration = Duration::from_secs(2);
 
 type Outcome = Result<(), ProcessError>;
@@ -115,12 +115,12 @@ fn is_case(name: &str) -> i32 {
 
 fn says(text: &str, code: i32) -> i32 {
     let mut out = std::io::stdout();
-    // Whoever reads it may be gone.
+    // The reader may be gone.
     drop(writeln!(out, "{text}").and_then(|()| out.flush()));
     code
 }
 
-/// This program as a case, started by a command line that ends with its name.
+/// Starts this program as a case, by a command line that ends with its path, and waits until it is ready.
 fn start(mut command: std::process::Command, case: &str) -> Result<Child, Failed> {
     let mut child = command
         .env(CASE, case)
@@ -165,7 +165,7 @@ fn obeys(case: &str, signal: Signal) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What was ignored at the start stays ignored; what was not is obeyed.
+/// Checks that signals ignored at the start stay ignored, and that the others end the program.
 fn ignored_stays_ignored() -> Result<(), Failed> {
     let mut command = std::process::Command::new("sh");
     command

@@ -1,50 +1,50 @@
-//! How long work tells the person in front of it how far it has come.
+//! Progress reporting of long operations.
 //!
 //! Operations take a `&dyn Reporter`, open a [`Task`] for each thing that may take over a second, and advance it.
 //! They never print. The command line implements [`Reporter`] with bars on a terminal and plain lines elsewhere;
 //! tests and scripts use [`Silent`].
 
-/// What a task counts.
+/// Unit of a task's counter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Unit {
     /// Bytes, shown as KiB, MiB and GiB.
     Bytes,
-    /// Things: packages, files, steps.
+    /// Packages, files, steps.
     Items,
 }
 
-/// How a task ended.
+/// Outcome of a task.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Outcome {
-    /// The work was done.
+    /// The work was done now.
     Done,
-    /// It had been done before, so that nothing was left to do.
+    /// The result was known, so that nothing was left to do.
     Cached,
-    /// It failed; the error that is returned says why.
+    /// The work failed; the error that is returned says why.
     Failed,
 }
 
-/// Something long under way. Dropping it without [`Task::finish`] counts as a failure.
+/// A long operation under way. Dropping it without [`Task::finish`] counts as a failure.
 pub trait Task: Send + Sync {
     /// Adds to what has been done, in the task's unit.
     fn advance(&self, by: u64);
-    /// Says what it is at just now, in a few words.
+    /// Names the present step in a few words.
     fn detail(&self, text: &str);
     /// Closes the task.
     fn finish(self: Box<Self>, outcome: Outcome);
 }
 
-/// Where progress goes.
+/// Receiver of progress reports.
 pub trait Reporter: Send + Sync {
     /// Opens a task. `total` is how much there is to do, if that is known.
     fn task(&self, title: &str, unit: Unit, total: Option<u64>) -> Box<dyn Task>;
-    /// One line for the reader, without a task.
+    /// Reports one line without a task.
     fn note(&self, text: &str);
-    /// One line that warns: the work goes on, the reader should know.
+    /// Reports a warning, one line: the work goes on.
     fn warn(&self, text: &str);
 }
 
-/// Reports to nobody.
+/// Reporter that discards everything.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Silent;
 

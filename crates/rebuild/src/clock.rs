@@ -13,7 +13,7 @@ use camino::Utf8PathBuf;
 use crate::RebuildError;
 
 const SOURCE: &str = include_str!("clock.c");
-/// Where the library is in its tree, and in a build root that the tree is a layer of.
+/// Path of the library in its tree, and in a build root that has the tree as a layer.
 pub(crate) const LIBRARY: &str = "usr/lib/basalt-clock.so";
 /// By how many days the clock goes ahead: another year, month, day of the month and of the week.
 pub(crate) const DAYS: u64 = 400;

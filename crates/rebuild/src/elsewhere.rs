@@ -1,4 +1,4 @@
-//! The other conditions under which things are built again.
+//! Conditions of a second build that must not change its result.
 
 use basalt_build::{BuildBase, BuildEnvironment};
 use basalt_model::digest::{Digest, Hasher};
@@ -16,18 +16,18 @@ const USER: u32 = 1000;
 const NAME: &str = "rebuilder";
 const UMASK: u32 = 0o077;
 
-/// A condition that is varied: its name, what it is in every build, and what it is here.
+/// A condition that is varied, with its values in both builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Varied {
-    /// What.
+    /// Name of the condition.
     pub what: &'static str,
-    /// In every build.
+    /// Value in an ordinary build.
     pub first: String,
-    /// Here.
+    /// Value in the second build.
     pub second: String,
 }
 
-/// A place to build in that differs from the ordinary one in all that must not matter.
+/// A build environment that differs from the ordinary one in all that must not change a result.
 #[derive(Debug)]
 pub struct Elsewhere {
     upper: Vec<Utf8PathBuf>,
@@ -37,10 +37,10 @@ pub struct Elsewhere {
 }
 
 impl Elsewhere {
-    /// Prepares the place.
+    /// Prepares the environment: the library for the clock, and the user's entries in `/etc/passwd` and `/etc/group`.
     ///
     /// # Errors
-    /// When files cannot be written.
+    /// When files cannot be written or the library cannot be compiled.
     pub fn prepare(base: &BuildBase, sdk: &SdkTree, store: &Store) -> Result<Self, RebuildError> {
         let clock = clock::tree(sdk, store)?;
         let ordinary = BuildEnvironment::ordinary(base.jobs);
@@ -98,7 +98,7 @@ impl Elsewhere {
         hasher.finish()
     }
 
-    /// What is varied.
+    /// Returns the conditions that differ from those of an ordinary build, as reports show them.
     pub fn varied(&self) -> Vec<Varied> {
         let (first, second) = (&self.ordinary, &self.environment);
         let varied = |what, first: &dyn ToString, second: &dyn ToString| Varied {

@@ -1,4 +1,4 @@
-//! How checking goes wrong. That something differs is no error: it is an answer.
+//! Failures of a check. A difference is not an error but a [`Verdict`](crate::Verdict).
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -18,7 +18,7 @@ pub enum RebuildError {
     #[error("the inputs of the clock cannot be put together")]
     #[diagnostic(code(rebuild::inputs), help("this is a bug in basalt"))]
     Inputs {
-        /// Which.
+        /// Path that cannot be in the input root.
         source: basalt_action::DirectoryError,
     },
     /// An RPM cannot be read.

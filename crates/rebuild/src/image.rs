@@ -17,14 +17,14 @@ const FOLDER: &str = "another/store/in/another/place";
 
 /// Composes images again.
 pub struct ImageRebuilder<'a> {
-    /// How the first image was composed, and where it is.
+    /// Composer of the first image.
     pub composer: Composer<'a>,
-    /// Whether to compose again also what is known to be the same, or not to be.
+    /// `true` to compose images again whose verdict is cached.
     pub again: bool,
 }
 
 impl ImageRebuilder<'_> {
-    /// What is varied when an image is composed again.
+    /// Returns the conditions that are varied when an image is composed again.
     pub fn varied() -> Vec<Varied> {
         let varied = |what, first: &str, second: &str| Varied {
             what,

@@ -11,22 +11,23 @@ use crate::compare::{Findings, compare_rpms};
 use crate::verdict::Kept;
 use crate::{Checked, Elsewhere, Kind, RebuildError, Verdict};
 
-/// How much room the files of a build may take in memory, in MiB, beside what its processes need.
+/// Memory for the files of a build that is made in memory, in MiB, beside what its processes need.
 const FILES: u64 = 4096;
 
-/// Builds packages again.
+/// Builds packages a second time and compares the results.
 pub struct PackageRebuilder<'a> {
-    /// How they were built the first time.
+    /// Engine that built the packages the first time.
     pub engine: &'a Engine<'a>,
-    /// Where they are built the second time.
+    /// Environment of the second build.
     pub elsewhere: &'a Elsewhere,
-    /// Whether to build again also what is known to be the same, or not to be.
+    /// `true` to build packages again whose verdict is cached.
     pub again: bool,
 }
 
 impl PackageRebuilder<'_> {
-    /// Builds the packages, as far as they are not built, and then each of them again, the quick ones first, and the longest
-    /// beside them. Every verdict is told as soon as it is there. They come back in the order of their names.
+    /// Builds the packages as far as they are not built, then each of them a second time: the quick ones first, and the
+    /// longest beside them. Calls `tell` with each verdict as soon as it is known. Returns the verdicts sorted by
+    /// package name.
     ///
     /// # Errors
     /// When a package cannot be built the first time, when something cannot be read or written, and when interrupted. A

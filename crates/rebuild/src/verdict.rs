@@ -1,4 +1,4 @@
-//! What came of building something again.
+//! Verdicts on second builds, cached in the store.
 
 use basalt_model::digest::{Digest, Hasher};
 use basalt_store::{Store, StoreError};
@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Difference;
 
-/// Source text of what compares: another comparison may come to another verdict.
+/// Source text of the comparison: it is part of a verdict's key, because another comparison may come to another
+/// verdict.
 const CODE: [&str; 10] = [
     include_str!("compare.rs"),
     include_str!("compare/archive.rs"),
@@ -21,7 +22,7 @@ const CODE: [&str; 10] = [
     include_str!("compare/tree.rs"),
 ];
 
-/// What was checked.
+/// Kind of a build product that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
@@ -31,27 +32,27 @@ pub enum Kind {
     Image,
 }
 
-/// Something that was built again.
+/// Result of one check: a package or image that was built twice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Checked {
-    /// Its name.
+    /// Name of the package or image.
     pub name: String,
-    /// What it is.
+    /// Kind of the product.
     pub kind: Kind,
-    /// How many files were compared as a whole.
+    /// Number of files that were compared as a whole.
     pub files: usize,
-    /// How long building it again took, in seconds.
+    /// Duration of the second build, in seconds.
     pub seconds: u64,
-    /// Whether it was found out some other time, and remembered.
+    /// `true` if the verdict was taken from the cache.
     #[serde(default)]
     pub remembered: bool,
-    /// What came of it.
+    /// Verdict on the second build.
     #[serde(flatten)]
     pub verdict: Verdict,
 }
 
-/// What came of building something again.
+/// Verdict on a second build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "verdict", rename_all = "lowercase")]
 pub enum Verdict {
@@ -59,18 +60,18 @@ pub enum Verdict {
     Identical,
     /// Something differs.
     Different {
-        /// What, as far as it is kept.
+        /// Differences, the first ones only where there are many.
         differences: Vec<Difference>,
-        /// How many more differences there are.
+        /// Number of further differences that were not kept.
         more: usize,
         /// The files of the second build that differ, in the store.
         kept: Vec<Kept>,
     },
-    /// It could not be built under the other conditions.
+    /// The second build failed.
     Failed {
-        /// Why.
+        /// Message of the build's error.
         why: String,
-        /// The whole log.
+        /// Path of the build's log.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         log: Option<Utf8PathBuf>,
     },
@@ -79,21 +80,22 @@ pub enum Verdict {
 /// A file of the second build that differs from the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// Its name.
+    /// File name of the RPM, or name of the image.
     pub file: String,
-    /// Where the first is.
+    /// Path of the first build's file.
     pub first: Utf8PathBuf,
-    /// Where the second is.
+    /// Path of the second build's file, in the store.
     pub second: Utf8PathBuf,
 }
 
 impl Checked {
-    /// Whether it came out the same.
+    /// Returns `true` if every file is the same to the byte.
     pub fn is_identical(&self) -> bool {
         self.verdict == Verdict::Identical
     }
 
-    /// The name of a verdict about something with that key, whose files have these digests, under these conditions.
+    /// Cache key of a verdict: digest of the comparison's code, the product's key `what`, the digests of its files, and
+    /// that of the conditions.
     pub(crate) fn key(what: &Digest, files: impl IntoIterator<Item = Digest>, conditions: &Digest) -> Digest {
         let mut hasher = Hasher::new();
         hasher
@@ -106,14 +108,14 @@ impl Checked {
         hasher.finish()
     }
 
-    /// The verdict of that name, if it was found before. A failure is not remembered: it may have been the machine's.
+    /// Returns the cached verdict. Failures are never cached: the machine may have caused them.
     pub(crate) fn recall(key: &Digest, store: &Store) -> Option<Self> {
         let mut checked: Self = store.result(key)?;
         checked.remembered = true;
         Some(checked)
     }
 
-    /// Remembers it.
+    /// Caches the verdict, unless it is a failure.
     pub(crate) fn remember(&self, key: &Digest, store: &Store) -> Result<(), StoreError> {
         match self.verdict {
             Verdict::Failed { .. } => Ok(()),

@@ -1,4 +1,4 @@
-//! What a program is confined by, besides its root and namespaces: a user namespace within, no capabilities, a Landlock
+//! Confinement of a program beyond its root and namespaces: a nested user namespace, no capabilities, a Landlock
 //! domain, the seccomp filter, resource limits.
 //!
 //! [`confine`] runs in the process that becomes the program, as the last thing before `execve`. The order matters: each
@@ -22,7 +22,8 @@ use crate::{Relaxation, Sandbox, SandboxError, Wall, namespace, syscalls, system
 /// and named; this bound is for what writes faster than that.
 const LARGEST_EXCESS: u64 = 4 << 30;
 
-/// How much sooner than others the kernel's OOM killer ends what runs in a sandbox.
+/// OOM score adjustment (`/proc/self/oom_score_adj`, -1000 to 1000) of the program: the kernel ends it before the rest
+/// of the host.
 const OOM_SCORE: &str = "500";
 
 /// Confines this process for good.

@@ -1,4 +1,4 @@
-//! What a sandbox shows to the program in it.
+//! Description of a sandbox: root, mounts, network, identity, policy and limits.
 
 use basalt_process::{Command, quote};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -29,7 +29,7 @@ pub struct Sandbox {
     pub(crate) owner: u32,
 }
 
-/// What `/` is made of.
+/// Layers of the root file system, an overlay.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Root {
     /// Trees, the uppermost first. They are never written to.
@@ -48,7 +48,7 @@ pub enum Mount {
         from: Utf8PathBuf,
         /// In the sandbox.
         to: Utf8PathBuf,
-        /// Whether the program may write to it.
+        /// `true` if the program may write to it.
         writable: bool,
     },
     /// Trees stacked onto each other, the uppermost first; read-only.
@@ -65,13 +65,13 @@ pub enum Mount {
     },
 }
 
-/// Which network the program sees.
+/// Network that the program sees.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Network {
     /// A loopback device and nothing else.
     None,
-    /// That of the process which starts it.
+    /// The network namespace of the process that starts the sandbox.
     Inherited,
 }
 
@@ -136,14 +136,14 @@ impl Sandbox {
         self
     }
 
-    /// Names the host that the program believes to be on.
+    /// Sets the host name in the sandbox's UTS namespace; `basalt` by default.
     pub fn hostname(mut self, name: impl Into<String>) -> Self {
         self.hostname = name.into();
         self
     }
 
-    /// Who the program believes to be: its user and group id. It is root unless said, and without capabilities in any
-    /// case.
+    /// Sets the user and group id that the program runs under in its user namespace; 0 (root) by default. No id has
+    /// capabilities, unless a [`Relaxation`] keeps some.
     pub fn user(mut self, id: u32) -> Self {
         self.user = id;
         self
@@ -197,7 +197,7 @@ impl Sandbox {
         self
     }
 
-    /// How errors show the command; the program's own words unless said.
+    /// Sets the text that errors show for the command; by default its arguments, quoted for a shell.
     pub fn shown_as(mut self, text: impl Into<String>) -> Self {
         self.shown = Some(text.into());
         self
@@ -205,7 +205,7 @@ impl Sandbox {
 
     /// The command that runs a program in this sandbox.
     ///
-    /// It must be started and waited for by one thread: the sandbox ends when the thread that started it does.
+    /// Must be started and waited for by one thread: the sandbox ends when the thread that started it does.
     pub fn command<A: AsRef<str>>(&self, program: &str, arguments: impl IntoIterator<Item = A>) -> Command {
         let mut sandbox = self.clone();
         sandbox.arguments = std::iter::once(program.to_owned())

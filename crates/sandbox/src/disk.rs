@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags};
 
 /// The least time between two walks.
 const SHORTEST: Duration = Duration::from_millis(500);
-/// How many times longer than the last walk took the next one waits: 1/20 of a processor at most.
+/// Ratio of the pause after a walk to the time that the walk took: measuring takes 1/20 of a processor at most.
 const RATIO: u32 = 20;
 /// Folders deeper than this are not looked into: each one on the way is an open descriptor.
 const DEPTH: usize = 200;
@@ -17,7 +17,7 @@ const DEPTH: usize = 200;
 pub(crate) struct Measured {
     folders: Vec<Utf8PathBuf>,
     limit: Option<u64>,
-    /// What was in them before the sandbox, in bytes.
+    /// Bytes in the folders before the sandbox started.
     before: u64,
     used: u64,
     peak: u64,
@@ -79,7 +79,7 @@ fn used_below(path: &Utf8Path) -> u64 {
     }
 }
 
-/// Never follows a link: what is walked over may be changed meanwhile by whoever is confined to it.
+/// Opens a folder without following a link: the confined program may change the tree during the walk.
 fn open_folder(at: impl AsFd, name: impl rustix::path::Arg) -> rustix::io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     rustix::fs::openat(at, name, flags, Mode::empty())

@@ -1,4 +1,4 @@
-//! How a sandbox goes wrong.
+//! Failures of a sandbox.
 
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
@@ -34,21 +34,21 @@ pub enum SandboxError {
     Ids {
         /// The file of /proc that refused.
         file: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A mount failed.
     #[error("cannot mount {what} at `{path}`")]
     #[diagnostic(code(sandbox::mount))]
     Mount {
-        /// What was mounted.
+        /// Kind of the mount, such as `proc` or `a tree`.
         what: String,
-        /// Where, in the sandbox.
+        /// Mount point, as a path in the sandbox.
         path: Utf8PathBuf,
-        /// What to do about it, where the cause is known.
+        /// Advice, where the cause is known.
         #[help]
         help: Option<String>,
-        /// What the system said.
+        /// The system's error.
         source: Errno,
     },
     /// An overlay of more trees than the kernel stacks (`OVL_MAX_STACK`).
@@ -58,12 +58,12 @@ pub enum SandboxError {
         help("let the package ask for fewer packages, or merge their trees into one before")
     )]
     Layers {
-        /// How many trees were to be stacked.
+        /// Number of trees that were to be stacked.
         count: usize,
         /// The limit of the kernel.
         most: usize,
     },
-    /// A wall of the sandbox could not be put up.
+    /// A part of the confinement (a [`Wall`](crate::Wall)) could not be set up.
     #[error("cannot confine the program: {wall}")]
     #[diagnostic(
         code(sandbox::confine),
@@ -72,9 +72,9 @@ pub enum SandboxError {
         )
     )]
     Confine {
-        /// Which part.
+        /// Part of the confinement that failed.
         wall: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// A limit was reached.
@@ -88,48 +88,48 @@ pub enum SandboxError {
     #[error("`{path}` is not the report of a sandbox")]
     #[diagnostic(code(sandbox::report), help("this is a bug in basalt"))]
     Report {
-        /// Its file.
+        /// Path of the report on the host.
         path: Utf8PathBuf,
-        /// What is wrong with it.
+        /// Error of the JSON parser.
         source: serde_json::Error,
     },
-    /// A file among the outputs that nobody may follow or take.
+    /// A file among the outputs that is not safe to follow or read.
     #[error("`{}` is {what}, which no build may leave among its outputs", path.escape_debug())]
     #[diagnostic(
         code(sandbox::output),
         help("let %install leave only regular files with plain names there")
     )]
     Output {
-        /// Its path below the folder of outputs, as far as it is text.
+        /// Path below the folder of outputs, with replacement characters where it is not UTF-8.
         path: String,
-        /// What is wrong with it.
+        /// The rule that the file breaks, as a noun phrase: `a symbolic link`.
         what: &'static str,
     },
     /// A file or folder could not be made.
     #[error("cannot make `{path}`")]
     #[diagnostic(code(sandbox::path))]
     Path {
-        /// What.
+        /// Path of the file or folder.
         path: Utf8PathBuf,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
     /// Some other system call failed.
     #[error("{call} failed")]
     #[diagnostic(code(sandbox::call))]
     Call {
-        /// Which.
+        /// Name of the system call, with arguments that matter.
         call: &'static str,
-        /// What the system said.
+        /// The system's error.
         source: Errno,
     },
     /// The program could not be started.
     #[error("cannot start `{program}`")]
     #[diagnostic(code(sandbox::start))]
     Start {
-        /// Which.
+        /// Name of the program.
         program: String,
-        /// What the system said.
+        /// The system's error.
         source: std::io::Error,
     },
 }

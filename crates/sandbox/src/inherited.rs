@@ -1,4 +1,4 @@
-//! What a stage of the sandbox inherits: descriptors whose numbers are its arguments.
+//! Descriptors that a stage of the sandbox inherits; their numbers are its arguments.
 
 use std::ffi::OsString;
 use std::os::fd::{BorrowedFd, OwnedFd, RawFd};

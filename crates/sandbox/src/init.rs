@@ -79,7 +79,7 @@ fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxErro
     }
     let error = become_program(sandbox, files);
     crate::complain(&error);
-    // Nobody is left to hear of it if that fails.
+    // A failure is ignored: no process is left to report it to.
     let _ = rustix::io::write(&report, b"!");
     std::process::exit(FAILED);
 }
@@ -105,7 +105,8 @@ fn become_program(sandbox: &Sandbox, files: Rlimit) -> SandboxError {
     }
 }
 
-/// Waits for the program, and for orphans of the sandbox, which come to process 1. The end of the program is the end of all.
+/// Waits for the program, and reaps orphans of the sandbox, which become children of process 1. The end of the program
+/// ends all.
 fn reap(child: Pid) -> Result<WaitStatus, SandboxError> {
     loop {
         match rustix::process::wait(WaitOptions::empty()) {

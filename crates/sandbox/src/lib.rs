@@ -1,4 +1,4 @@
-//! Sandboxes: what a program of others may see, touch and use.
+//! Sandboxes for untrusted programs: the files, system calls and resources that one may use.
 //!
 //! A [`Sandbox`] says what a program shall see: a root stacked from trees, folders bound into it, a network or none, and
 //! how much it may use ([`Limits`]). [`Sandbox::command`] turns it into an ordinary
@@ -12,7 +12,7 @@
 //!                    └── the program: second user and mount namespace, no capabilities, Landlock, seccomp
 //! ```
 //!
-//! No privileges are needed: the user is root inside, and only there. When the caller dies, the kernel ends all of it.
+//! No privileges are needed: the user is root inside, and only there. When the caller ends, the kernel ends all of it.
 //!
 //! # Walls
 //!
@@ -73,8 +73,8 @@ pub(crate) const OUTER: &str = "__sandbox";
 /// The first argument of the second stage.
 pub(crate) const INIT: &str = "__sandbox-init";
 
-/// Call it first in `main`, before any thread starts: when this process was started to become a sandbox, it does so
-/// and does not return.
+/// Runs a stage of a sandbox if this process was started as one, and then does not return. Must be called first in
+/// `main`, before any thread starts.
 pub fn enter_if_asked() {
     let mut arguments = std::env::args_os().skip(1);
     let stage = match arguments.next() {
@@ -92,7 +92,7 @@ pub fn enter_if_asked() {
     }
 }
 
-/// Whoever started us reads what we write as the program's own words.
+/// Writes the error to standard error, which the caller reads as the program's own output.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn complain(error: &SandboxError) {
     let mut text = format!("sandbox: {}", basalt_process::chain(error));

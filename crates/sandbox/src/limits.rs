@@ -37,11 +37,11 @@ pub enum Limit {
 /// A limit that was reached, which ended the sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitReached {
-    /// Which.
+    /// The limit.
     pub limit: Limit,
-    /// Its value, in the unit of the limit.
+    /// Configured value, in the unit of the limit.
     pub value: u64,
-    /// What was measured when the sandbox was ended, in the same unit.
+    /// Value measured when the sandbox was ended, in the same unit.
     pub measured: u64,
 }
 

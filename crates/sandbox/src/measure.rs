@@ -1,4 +1,4 @@
-//! What the processes of a sandbox use, measured by process 1 from its `/proc`.
+//! Resource use of a sandbox's processes, measured by process 1 from its `/proc`.
 
 use std::fs;
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use crate::outcome::Sender;
 use crate::report::{Ending, FAILED};
 use crate::{Limit, LimitReached, Limits, Mount, Sandbox};
 
-/// How often, where a limit may be near.
+/// Interval of measurements while more than a quarter of a limit is used.
 const OFTEN: Duration = Duration::from_millis(50);
-/// How often otherwise.
+/// Interval of measurements otherwise.
 const SELDOM: Duration = Duration::from_millis(250);
 
-/// What `/proc/<id>/status` tells of one process.
+/// Figures of one process from `/proc/<id>/status`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Process {
     /// Bytes of memory that belong to no file: anonymous and shared.
@@ -23,7 +23,8 @@ struct Process {
     threads: u64,
 }
 
-/// Measures in a thread, where somebody wants to know. Reaching a limit ends this process and so the sandbox.
+/// Starts a thread that measures, if there is a limit or a report. Reaching a limit ends this process and so the
+/// sandbox.
 pub(crate) fn start(sandbox: &Sandbox, sender: Arc<Sender>) {
     let limits = sandbox.limits;
     if limits.memory.is_none() && limits.processes.is_none() && sandbox.report.is_none() {

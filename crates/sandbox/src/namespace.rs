@@ -7,7 +7,7 @@ use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
 use crate::{SandboxError, syscalls};
 
-/// Which namespaces to enter besides the user's.
+/// Namespaces to enter besides the user and mount namespaces.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Kinds {
     /// A network with nothing but loopback.

@@ -39,7 +39,7 @@ impl Sender {
         self.peak_processes.fetch_max(processes, Ordering::Relaxed);
     }
 
-    /// Sends the ending, unless one was sent. Whoever sends second waits for ever: the first is about to end the process.
+    /// Sends the ending, unless one was sent. A second sender waits for ever: the first is about to end the process.
     pub(crate) fn send(&self, ending: Ending) {
         let socket = match self.socket.lock() {
             Ok(mut socket) => socket.take(),
@@ -56,7 +56,7 @@ impl Sender {
             peak_processes: self.peak_processes.load(Ordering::Relaxed),
         };
         let text = serde_json::to_vec(&outcome).unwrap_or_default();
-        // Without a first stage there is nobody to hear of it, and the kernel is about to end us.
+        // Without a first stage there is no receiver, and the kernel is about to end this process.
         let _ = rustix::net::send(&socket, &text, rustix::net::SendFlags::NOSIGNAL);
     }
 }

@@ -141,7 +141,7 @@ impl Watched<'_> {
             .or_else(|| LimitReached::check(Limit::Disk, limits.disk, self.disk.used()))
     }
 
-    /// How long nothing needs to be looked at; for ever where there is no limit.
+    /// Time until the next limit is due to be checked; `None` where there is no limit.
     fn pause(&self) -> Option<Duration> {
         let limits = &self.sandbox.limits;
         let millisecond = Duration::from_millis(1);

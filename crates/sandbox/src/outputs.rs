@@ -1,4 +1,4 @@
-//! What a sandboxed program leaves behind, as whoever collects it may take it.
+//! Safe access to the files that a sandboxed program leaves behind.
 //!
 //! A program chooses the names and kinds of its outputs: a symbolic link may lead to a file of the host, a FIFO makes its
 //! reader wait for ever, a newline in a name makes two lines of one. Outputs are therefore listed and opened here only.
@@ -89,7 +89,7 @@ fn walk(folder: &OwnedFd, below: &Utf8Path, depth: usize, files: &mut Vec<Utf8Pa
     Ok(())
 }
 
-/// What is wrong with a file that is no folder.
+/// Reason to refuse a file that is not a folder; `None` for a plain regular file.
 fn wrong(status: &Stat) -> Option<&'static str> {
     let mode = Mode::from_raw_mode(status.st_mode);
     match FileType::from_raw_mode(status.st_mode) {
@@ -117,7 +117,7 @@ mod tests {
 
     use super::*;
 
-    /// What is wrong, and what makes it so in a folder of outputs.
+    /// Expected reason of the refusal, and a function that puts such a file into a folder of outputs.
     type Case = (&'static str, fn(&Utf8Path));
 
     fn outputs() -> (tempfile::TempDir, Utf8PathBuf) {

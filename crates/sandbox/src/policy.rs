@@ -1,4 +1,4 @@
-//! The walls of a sandbox, and the named exceptions from them.
+//! Security policy of a sandbox: layers of protection, called walls, and the named exceptions from them.
 
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
@@ -10,12 +10,12 @@ pub enum Relaxation {
     /// A package manager that installs into a root of its own (`dnf --installroot`): keeps the capabilities over files
     /// and `chroot(2)`, all of them bounded by the sandbox's user namespace, in which one user exists.
     PackageManager,
-    /// A person at a terminal: the program stays in the caller's session, so that job control and Ctrl-C work. What
+    /// An interactive program: it stays in the caller's session, so that job control and Ctrl-C work. What
     /// would type into that terminal (TIOCSTI, TIOCLINUX) is refused by the seccomp filter.
     Terminal,
 }
 
-/// One wall between the program and the host. All stand unless a test leaves one out.
+/// A layer of protection between the program and the host. All are in force unless a test leaves one out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Wall {
@@ -33,7 +33,7 @@ pub enum Wall {
     Landlock,
     /// Read-only and empty mounts over the parts of `/proc` that reach beyond the sandbox's processes.
     ProcMasks,
-    /// Process 1 is not dumpable: nobody reads its memory, descriptors or environment.
+    /// Process 1 is not dumpable: its memory, descriptors and environment cannot be read.
     Undumpable,
     /// The program's session is its own: it has no controlling terminal.
     Session,
@@ -65,7 +65,7 @@ impl Policy {
         self.left_out.push(wall);
     }
 
-    /// Whether the wall stands.
+    /// Returns `true` if the wall is in force: no test leaves it out.
     pub(crate) fn stands(&self, wall: Wall) -> bool {
         !self.left_out.contains(&wall)
     }

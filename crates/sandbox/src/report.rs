@@ -7,10 +7,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::{LimitReached, SandboxError};
 
-/// How a sandbox ended and what it used, in the JSON file that [`Sandbox::report`](crate::Sandbox::report) names.
+/// Outcome and resource use of a sandbox, in the JSON file that [`Sandbox::report`](crate::Sandbox::report) names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Report {
-    /// How it ended.
+    /// End of the sandbox.
     pub ended: Ending,
     /// Time from the start of the sandbox to its end.
     pub wall_time: Duration,
@@ -27,7 +27,7 @@ pub struct Report {
     pub peak_disk: u64,
 }
 
-/// How a sandbox ended.
+/// End of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Ending {
@@ -37,7 +37,7 @@ pub enum Ending {
     Signalled(i32),
     /// A limit was reached, and everything in the sandbox was ended.
     Limit(LimitReached),
-    /// The sandbox could not be made, or its process 1 was killed; standard error has the words.
+    /// The sandbox could not be made, or its process 1 was killed; standard error has the reason.
     Failed,
 }
 
@@ -85,7 +85,7 @@ impl Report {
 }
 
 impl Ending {
-    /// The exit status that tells of it, as shells do.
+    /// Exit status of the sandbox, as shells encode it: 128 and the signal's number for a signal.
     pub(crate) fn code(self) -> i32 {
         match self {
             Self::Exited(code) => code,

@@ -59,7 +59,7 @@ pub(crate) fn mount_set_attributes(mount: BorrowedFd<'_>, attributes: u64) -> ru
     if status == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// What the children that were waited for have used.
+/// Resources used by children that were waited for (`getrusage`, RUSAGE_CHILDREN).
 pub(crate) struct Usage {
     pub(crate) user: Duration,
     pub(crate) system: Duration,

@@ -1,7 +1,7 @@
 //! The seccomp filter: system calls that a program in a sandbox is refused.
 //!
-//! It is a list of what is refused, not of what is allowed: builds run compilers, interpreters and test suites of
-//! hundreds of upstreams, and a new system call of the C library must not break them. The namespaces and the dropped
+//! The list names what is refused, not what is allowed: builds run compilers, interpreters and test suites of hundreds
+//! of upstreams, and a new system call of the C library must not break them. The namespaces and the dropped
 //! capabilities refuse most of this already; the filter takes the kernel's code behind it out of reach.
 //! Calls of another ABI (32-bit, x32) would pass by the numbers below: they end the process with SIGSYS.
 
@@ -150,7 +150,7 @@ fn unconditional(calls: &[libc::c_long]) -> Rules {
     calls.iter().map(|call| (*call, Vec::new())).collect()
 }
 
-/// What is refused with EPERM.
+/// Rules for calls that are refused with EPERM.
 fn refused(policy: &Policy) -> Result<Rules, seccompiler::BackendError> {
     let mut rules = unconditional(REFUSED);
     if !policy.is_relaxed(Relaxation::PackageManager) {

@@ -1,4 +1,4 @@
-//! Surroundings of a job while it is in work.
+//! Context of a job while it runs.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};

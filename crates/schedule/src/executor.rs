@@ -46,11 +46,11 @@ pub enum Ended {
 /// Event in the life of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Event {
-    /// A worker took it.
+    /// A worker took the job.
     Started,
-    /// It came to its end.
+    /// The job ended.
     Ended(Ended),
-    /// It will not be started, because something that it needs failed.
+    /// The job will not be started, because one that it needs failed.
     Skipped,
 }
 

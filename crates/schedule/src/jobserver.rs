@@ -154,7 +154,7 @@ impl Jobserver {
     /// Number of tokens in the FIFO: those that are free.
     ///
     /// # Errors
-    /// When the system cannot tell.
+    /// When the system call fails.
     pub fn free(&self) -> std::io::Result<usize> {
         let bytes = rustix::io::ioctl_fionread(&self.fifo)?;
         Ok(usize::try_from(bytes).unwrap_or(usize::MAX))

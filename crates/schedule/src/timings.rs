@@ -102,7 +102,7 @@ pub struct Timings {
     pub cores: usize,
     /// End of the last job, in seconds.
     pub wall: f64,
-    /// CPU time of all jobs that tell theirs, in seconds.
+    /// CPU time of all jobs that report theirs, in seconds.
     pub cpu: f64,
     /// Part of the cores' time that was used, from 0 to 1.
     pub busy: f64,

@@ -73,7 +73,7 @@ fn the_first_failure_ends_the_run() {
     assert!(matches!(first.error, JobError::Failed("broken")));
 }
 
-/// Observer that writes down what it is told.
+/// Observer that records the events.
 #[derive(Default)]
 struct Recorder(Mutex<Vec<(usize, Event)>>);
 
@@ -248,8 +248,9 @@ fn five_thousand_jobs_are_planned_and_run() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
 
-    /// Whatever the graph, the workers, the failures and panics: the run ends; every job that ran did so after what it
-    /// needs, and once; what needs no failure is done; memory is never exceeded but by one alone.
+    /// Property: for any graph, workers, failures and panics, the run ends; every job that ran did so once, after all
+    /// that it needs; every job that needs no failed one is done; memory is never exceeded but by one job that runs
+    /// alone.
     #[test]
     fn every_run_ends_with_all_that_could_be_done(
         edges in proptest::collection::vec((0usize..20, 0usize..20), 0..60),

@@ -10,7 +10,7 @@ use serde::Deserialize;
 pub struct CrateFile {
     /// Name of the crate.
     pub name: String,
-    /// Its version.
+    /// Version of the crate.
     pub version: String,
     /// SHA-256 of the archive: the `checksum` of the lock.
     pub sha256: Digest,

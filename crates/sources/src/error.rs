@@ -1,4 +1,4 @@
-//! How fetching goes wrong.
+//! Failures of locking and fetching sources.
 
 use basalt_archive::ArchiveError;
 use basalt_model::digest::Digest;
@@ -19,7 +19,7 @@ pub enum SourcesError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Lock(#[from] Box<LockError>),
-    /// What was fetched is not what is locked.
+    /// A fetched file does not match the lock.
     #[error("{file} from {place} is not what {lock} says: {what}")]
     #[diagnostic(
         code(sources::digest),
@@ -32,22 +32,22 @@ pub enum SourcesError {
         package: String,
         /// The file.
         file: String,
-        /// Where it came from.
+        /// Place that the file came from: a URL or an alternative of the lock.
         place: String,
-        /// The lock.
+        /// Path of the lock.
         lock: Utf8PathBuf,
         /// The difference.
         what: Mismatch,
-        /// Who most likely is to blame, as a sentence.
+        /// Most likely cause and advice, as a sentence without a full stop.
         blame: String,
     },
-    /// Inputs that are in each other's way.
+    /// Two sources with the same name, or one that no input may have.
     #[error("the sources of {package} cannot be put together")]
     #[diagnostic(code(sources::inputs))]
     Inputs {
         /// The package.
         package: String,
-        /// Which.
+        /// Path that two sources have, or that no input may have.
         source: basalt_action::DirectoryError,
     },
     /// A folder that cannot be an input.
@@ -88,7 +88,7 @@ pub enum SourcesError {
     Index {
         /// URL of the index.
         index: String,
-        /// What is wrong with its answer.
+        /// Reason why the answer cannot be used.
         reason: String,
     },
     /// A lock that cannot be written anew, as it cannot be read.
@@ -97,7 +97,7 @@ pub enum SourcesError {
     Unreadable {
         /// The lock.
         path: Utf8PathBuf,
-        /// What is wrong, and where.
+        /// Message of the TOML parser, with line and column.
         message: String,
     },
     /// The name of a package's folder is none that a package may have.
@@ -120,10 +120,10 @@ pub enum SourcesError {
     CargoLock {
         /// The Cargo.lock.
         lock: Utf8PathBuf,
-        /// What is wrong with it.
+        /// Reason why the Cargo.lock cannot be used.
         message: String,
     },
-    /// Cargo did not bring what its lock names.
+    /// Cargo did not fetch a crate that its lock names.
     #[error("cargo fetched the crates of {package}, and {file} with the digest {sha256} is not among them ({seen})")]
     #[diagnostic(
         code(sources::crate_file),
@@ -136,9 +136,9 @@ pub enum SourcesError {
         package: String,
         /// The archive's name.
         file: String,
-        /// Its digest in Cargo.lock.
+        /// SHA-256 of the archive in Cargo.lock.
         sha256: Digest,
-        /// What was found instead.
+        /// Text on what was found instead: another digest under that name, or none.
         seen: String,
     },
     /// An archive that must not be unpacked.
@@ -164,7 +164,7 @@ pub enum SourcesError {
     NotPlain {
         /// The lock.
         lock: Utf8PathBuf,
-        /// What it names, or what is below that.
+        /// Path that the lock names, or one below it.
         path: Utf8PathBuf,
     },
     /// Modules or crates could not be fetched.
@@ -174,11 +174,11 @@ pub enum SourcesError {
         help("see that this machine reaches its package registries, and run the same command again")
     )]
     Modules {
-        /// What: Go modules or crates.
+        /// Kind of the sources: `Go modules` or `crates`.
         what: &'static str,
         /// The package.
         package: String,
-        /// What the client said.
+        /// Failure of the client.
         source: Box<ProcessError>,
     },
     /// The lock names a file of this repository that is not there.
@@ -187,7 +187,7 @@ pub enum SourcesError {
     NoSuchFile {
         /// The lock.
         lock: Utf8PathBuf,
-        /// What it names.
+        /// Path that the lock names.
         path: Utf8PathBuf,
     },
     /// The SDK failed.
@@ -221,16 +221,16 @@ pub enum Mismatch {
     Size {
         /// Locked size in bytes.
         expected: u64,
-        /// What the transfer says.
+        /// Message of the transfer's error.
         message: String,
     },
     /// Another SHA-256.
     Digest {
-        /// What is locked.
+        /// Locked SHA-256.
         expected: Digest,
-        /// What came.
+        /// SHA-256 of the received content.
         actual: Digest,
-        /// Whether it came as an HTML page.
+        /// `true` if the server declared the content as HTML.
         page: bool,
     },
 }

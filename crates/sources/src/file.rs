@@ -92,11 +92,11 @@ fn places(file: &LockedFile) -> Vec<Place> {
 /// Failure of one place.
 #[derive(Debug)]
 pub(crate) enum Failure {
-    /// It has other bytes.
+    /// Content other than the locked one.
     Content(Mismatch),
-    /// It cannot be reached, or does not have the file.
+    /// A place that cannot be reached or does not have the file; the message of the error.
     Place(String),
-    /// Another place would not help: the disk, Ctrl-C.
+    /// A failure that another place would not help with: of the disk, or Ctrl-C.
     Fatal(Box<SourcesError>),
 }
 
@@ -149,7 +149,7 @@ impl Place {
         Ok(store.object_path(&digest))
     }
 
-    /// Who is to blame for other bytes, and what to do about it.
+    /// Most likely cause of a mismatch and advice, as a sentence without a full stop.
     fn blame(&self, what: &Mismatch) -> &'static str {
         match (self, what) {
             (_, Mismatch::Digest { page: true, .. }) => {

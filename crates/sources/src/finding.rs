@@ -1,4 +1,4 @@
-//! What a look at a package's sources finds: damage, what is not here yet, and newer releases.
+//! Findings of a check of a package's sources: damage, files that are not fetched yet, and newer releases.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -13,14 +13,14 @@ use crate::{SourceSet, SourcesError};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "finding", rename_all = "kebab-case")]
 pub enum SourceFinding {
-    /// The store's copy is not what its name says.
+    /// The store's copy has another digest than the lock names.
     Damaged {
         /// The package.
         package: String,
         /// The file.
         file: String,
     },
-    /// It is not in the store; building fetches it.
+    /// A file that is not in the store; building fetches it.
     Absent {
         /// The package.
         package: String,
@@ -31,7 +31,7 @@ pub enum SourceFinding {
     Newer {
         /// The package.
         package: String,
-        /// What is locked.
+        /// Locked version.
         locked: String,
         /// The newest release of the same series (the first two numbers), where there is one.
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -42,7 +42,7 @@ pub enum SourceFinding {
 }
 
 impl SourceFinding {
-    /// Whether something is wrong, rather than only worth knowing.
+    /// Returns `true` if the finding is an error rather than a piece of information.
     pub fn is_damage(&self) -> bool {
         matches!(self, Self::Damaged { .. })
     }

@@ -1,4 +1,4 @@
-//! Sources as inputs of an action: by what the lock says, before anything is fetched.
+//! Sources as inputs of an action, known from the lock before anything is fetched.
 
 use basalt_action::{Action, Blob, Node, OutputDirectory};
 use basalt_progress::Reporter;
@@ -13,18 +13,18 @@ use crate::{SourceSet, SourcesError, Tools, file, repository};
 /// A source of a package.
 #[derive(Debug)]
 pub struct Input<'s> {
-    /// Its name for the spec.
+    /// Name by which the spec knows the source.
     pub name: String,
-    /// Its content.
+    /// Content of the source.
     pub content: InputContent<'s>,
 }
 
 /// Content of a source.
 #[derive(Debug)]
 pub enum InputContent<'s> {
-    /// A file that is downloaded; the lock says its digest.
+    /// A file that is downloaded; its digest is in the lock.
     File {
-        /// Its digest and size.
+        /// SHA-256 and size in bytes.
         blob: Blob,
     },
     /// A folder of modules or crates; an action makes it.

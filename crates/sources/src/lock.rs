@@ -17,7 +17,7 @@ use crate::{SourcesError, pypi};
 pub struct Relocked {
     /// The file.
     pub file: String,
-    /// What the lock said before, if it did.
+    /// Digest in the lock before, as it stood there; `None` where it had none.
     pub before: Option<String>,
     /// The digest now.
     pub sha256: Digest,

@@ -1,4 +1,4 @@
-//! What a package's sources are, for a statement of where it comes from.
+//! Materials of a package, for provenance statements: every source with its digest.
 
 use basalt_model::digest::Digest;
 use basalt_model::source_lock::LockedFile;
@@ -10,15 +10,16 @@ use crate::{SourceSet, SourcesError, Tools, repository};
 /// A file that goes into a build, by its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Material {
-    /// Its path in the repository, or the name that the spec knows it by.
+    /// Path in the repository, or the name by which the spec knows the file.
     pub name: String,
-    /// Where upstream, or who packed it anew, publishes these very bytes.
+    /// Place of these very bytes: upstream's URL or, for a repack, the lock's first alternative (`debian:...`,
+    /// `pypi:...`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
-    /// Of a repack, upstream's release, which has other bytes and the same content but for what was left out.
+    /// URL of upstream's release, for a repack: other bytes, with the same content but for what was left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repack_of: Option<String>,
-    /// The digest of its content.
+    /// SHA-256 of the content.
     pub sha256: Digest,
 }
 
@@ -31,7 +32,7 @@ impl Material {
         Ok(Self::named(path.to_string(), &std::fs::read(root.join(path))?))
     }
 
-    /// What nobody publishes by itself, under a name.
+    /// Material that nobody publishes by itself: `content` under a name.
     pub fn named(name: String, content: &[u8]) -> Self {
         Self {
             name,

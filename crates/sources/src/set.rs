@@ -24,12 +24,12 @@ pub struct SourceSet {
     cargo: Vec<CargoSource>,
 }
 
-/// What fetching works with.
+/// Repository and SDK with which sources are fetched.
 #[derive(Debug, Clone)]
 pub struct Tools {
-    /// The root of the repository.
+    /// Root of the repository.
     pub root: Utf8PathBuf,
-    /// The tree with Go in it.
+    /// Tree of the SDK, which holds Go.
     pub sdk: SdkTree,
 }
 
@@ -118,17 +118,17 @@ impl SourceSet {
         &self.cargo
     }
 
-    /// Whether it is made from Go modules.
+    /// Returns `true` if the package is made from Go modules.
     pub fn has_go(&self) -> bool {
         !self.go.is_empty()
     }
 
-    /// Whether it is made from Go modules or crates.
+    /// Returns `true` if the package is made from Go modules or crates.
     pub fn has_modules(&self) -> bool {
         !self.lock.go.is_empty() || !self.lock.cargo.is_empty()
     }
 
-    /// The lock's path, for errors.
+    /// Path of the lock, for errors.
     pub(crate) fn lock_path(&self) -> Utf8PathBuf {
         self.folder.join(LOCK)
     }

@@ -7,7 +7,7 @@ use object::read::archive::ArchiveFile;
 
 use super::{Findings, bytes};
 
-/// What an archive says about a member, as far as it can differ, and what the member holds.
+/// Metadata of an archive's member, as far as it can differ, and its content.
 struct Member<'a> {
     facts: Vec<(&'static str, String)>,
     content: std::borrow::Cow<'a, [u8]>,

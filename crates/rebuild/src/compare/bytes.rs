@@ -5,7 +5,7 @@ use super::{Findings, archive, compressed, program, text};
 /// Files within files within files: deeper than this nobody packs, unless to do harm.
 const DEEPEST: usize = 12;
 
-/// What a file is, as its first bytes say.
+/// Format of a file, recognized by its first bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
     Program,

@@ -7,7 +7,7 @@ use super::{Findings, bytes};
 /// More than this is not unpacked: a file of a few bytes can hold any amount of zeros.
 const MOST: u64 = 1 << 30;
 
-/// How something is compressed.
+/// Compression format.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Method {
     Gzip,
@@ -16,7 +16,7 @@ pub(crate) enum Method {
 }
 
 impl Method {
-    /// What the first bytes of a file say.
+    /// Recognizes the format by the magic number at the start of a file.
     pub(crate) fn of(bytes: &[u8]) -> Option<Self> {
         [
             (&b"\x1f\x8b\x08"[..], Self::Gzip),

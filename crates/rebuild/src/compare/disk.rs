@@ -12,9 +12,9 @@ use fatfs::{FileSystem, FsOptions};
 use super::{Findings, bytes, compare_trees};
 use crate::RebuildError;
 
-/// How much is compared at a time.
+/// Size of the blocks that are compared, in bytes.
 const BLOCK: usize = 1 << 20;
-/// The magic number of erofs, and where it is.
+/// Magic number of erofs (little-endian), and its offset in the file system.
 const EROFS: ([u8; 4], u64) = ([0xe2, 0xe1, 0xf5, 0xe0], 1024);
 
 /// Adds what differs between two disks that have these partitions.
@@ -149,7 +149,7 @@ fn unpack_fat(part: &mut Window<'_>, folder: &Utf8Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Where two parts begin to differ.
+/// Offset of the first byte that differs, or at which the shorter part ends; `None` if both are the same.
 fn parting(one: &mut Window<'_>, other: &mut Window<'_>) -> io::Result<Option<u64>> {
     let (mut some, mut others) = (vec![0; BLOCK], vec![0; BLOCK]);
     let mut at = 0;

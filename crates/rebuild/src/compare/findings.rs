@@ -1,18 +1,18 @@
-//! What was found to differ.
+//! Differences that a comparison finds.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// How many differences are kept. Whoever wants to mend something begins with the first.
+/// Maximum number of differences that are kept; the rest is only counted.
 const MOST: usize = 60;
 
-/// One thing that differs, and where.
+/// A difference and its place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Difference {
     /// From the outside in: a package, a file in it, a member of that, a section.
     pub place: Vec<String>,
-    /// How it differs, beginning with a verb: `differs at byte 16: ...`, `has mode 0644, then 0600`.
+    /// The difference as a predicate: `differs at byte 16: ...`, `has mode 0644, then 0600`.
     pub what: String,
 }
 
@@ -56,17 +56,17 @@ impl Findings {
         self.within(place, |findings| findings.add(what));
     }
 
-    /// How many were found.
+    /// Number of differences found, kept or not.
     pub fn count(&self) -> usize {
         self.found.len() + self.more
     }
 
-    /// How deep in other files we are.
+    /// Depth of nesting at this moment: files in archives in packages.
     pub(crate) fn depth(&self) -> usize {
         self.place.len()
     }
 
-    /// Those that are kept, and how many more there are.
+    /// Returns the differences that are kept, and the number of further ones.
     pub fn finish(self) -> (Vec<Difference>, usize) {
         (self.found, self.more)
     }

@@ -6,9 +6,9 @@ use object::read::{File, Object as _, ObjectSection as _};
 
 use super::{Findings, bytes};
 
-/// How many sections are told. Where code moves, everything after it differs as well.
+/// Maximum number of sections that are reported. Where code moves, everything after it differs as well.
 const MOST: usize = 12;
-/// What is a digest of the rest, and so says nothing by itself.
+/// Sections whose content is a digest of the others, so that their difference follows from another one.
 const DERIVED: &[&str] = &[".note.gnu.build-id", ".gnu_debuglink", ".note.go.buildid"];
 
 struct Section<'a> {

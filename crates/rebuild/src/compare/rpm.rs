@@ -13,7 +13,7 @@ use super::{Findings, bytes};
 
 /// Larger files are compared by digest alone.
 const LARGEST: u64 = 512 << 20;
-/// How many bytes of a tag's value are shown.
+/// Bytes of a tag's value that are shown.
 const WIDTH: usize = 80;
 
 /// Tags that say something about each file, which is told by file, and those that follow from all the rest.
@@ -85,7 +85,7 @@ pub fn compare(findings: &mut Findings, first: &Utf8Path, second: &Utf8Path) -> 
     Ok(())
 }
 
-/// Whether a tag only says where the signed part of a header lies.
+/// Returns `true` for tags that only mark the signed region of a header.
 fn is_region(tag: IndexTag) -> bool {
     matches!(
         tag,
@@ -138,7 +138,7 @@ fn items(data: &IndexData) -> Vec<String> {
     }
 }
 
-/// What a header says about a file.
+/// A file as an RPM header lists it.
 struct Listed {
     facts: Vec<(&'static str, String)>,
     digest: String,
@@ -238,7 +238,8 @@ fn extract(rpm: &Utf8Path, wanted: &[String]) -> Result<BTreeMap<String, Vec<u8>
     Ok(found)
 }
 
-/// Where two RPMs with the same header and the same files differ: in what lies around them.
+/// Adds the first difference between two RPMs with the same header and files: in the lead, the signature header, or the
+/// packed payload.
 fn around(
     findings: &mut Findings,
     first: &Utf8Path,

@@ -2,16 +2,17 @@
 
 use super::Findings;
 
-/// How much of a file is looked at to see whether it is text.
+/// Bytes at the start of a file that decide whether it is text.
 const LOOKED_AT: usize = 8 * 1024;
-/// How many bytes of a line are shown.
+/// Bytes of a line that are shown.
 const WIDTH: usize = 100;
-/// How many bytes of words in the midst of other bytes are shown, before and after the place.
+/// Bytes of readable text that are shown before and after a difference in binary data.
 const AROUND: usize = 40;
-/// Fewer letters than that are no words.
+/// Minimum length of readable text in binary data, in bytes.
 const WORD: usize = 4;
 
-/// Whether it is text: nothing in its beginning that no text has.
+/// Returns `true` unless the bytes are empty or begin with binary data: control characters other than tab, newline,
+/// carriage return, form feed and escape.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
     let part = &bytes[..bytes.len().min(LOOKED_AT)];
     let odd = |byte: &u8| *byte < b' ' && !b"\n\r\t\x0c\x1b".contains(byte) || *byte == 0x7f;

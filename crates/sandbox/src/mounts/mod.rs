@@ -22,7 +22,7 @@ use self::paths::{make_file, make_folder, open_root};
 use crate::syscalls::mount_set_attributes;
 use crate::{Mount, Network, Sandbox, SandboxError, Wall};
 
-/// Where the new root is put together: any folder that every system has and that nothing below is mounted on.
+/// Folder on which the new root is assembled, under a tmpfs; every system has it.
 const STAGE: &str = "/tmp";
 /// Device nodes that every program may use.
 const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
@@ -80,7 +80,8 @@ fn change_root(sandbox: &Sandbox, new_root: &Utf8Path) -> Result<(), SandboxErro
     rustix::process::chdir("/").map_err(SandboxError::call("chdir"))
 }
 
-/// What is taken from the host, held open so that it stays the same whatever is mounted over its path.
+/// Files and folders of the host, opened before the first mount, so that they stay the same whatever is mounted over
+/// their paths.
 struct Opened {
     layers: Vec<OwnedFd>,
     scratch: Option<OwnedFd>,

@@ -34,7 +34,7 @@ pub(super) fn writable(
     overlay(layers, scratch, &options, stage, target, Utf8Path::new("/"))
 }
 
-/// Mounts `layers`, the uppermost first, so that nobody can write to them. Errors call `target` by its path in the sandbox, `shown`.
+/// Mounts `layers`, the uppermost first, read-only. Errors name `target` by its path in the sandbox, `shown`.
 pub(super) fn read_only(
     layers: &[OwnedFd],
     stage: &Utf8Path,
@@ -89,7 +89,7 @@ fn overlay(
     fs::remove_dir_all(&names).map_err(SandboxError::path(names))
 }
 
-/// What to do where an overlay is refused for what it is made of.
+/// Advice where the kernel refuses an overlay because a layer is itself on overlayfs.
 fn help(error: Errno, layers: &[OwnedFd], scratch: Option<&OwnedFd>) -> Option<String> {
     let mut descriptors = layers.iter().chain(scratch);
     let stacked = descriptors.any(|layer| rustix::fs::fstatfs(layer).is_ok_and(|status| status.f_type == OVERLAYFS));

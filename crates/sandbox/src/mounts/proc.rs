@@ -10,9 +10,9 @@ use super::paths::make_folder;
 use super::{NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY, attach_at, clone_tree, mount_failed};
 use crate::SandboxError;
 
-/// What is read by builds and may not be written to.
+/// Parts of `/proc` that builds read and that are mounted read-only.
 const READ: &[&str] = &["sys", "bus", "fs", "irq", "sysrq-trigger", "mtrr"];
-/// Files that tell of the host's kernel, memory and keys, which no build has business with: they are empty.
+/// Files with data of the host's kernel, memory and keys, which no build needs: they are empty.
 const EMPTY_FILES: &[&str] = &[
     "config.gz",
     "kallsyms",

@@ -12,7 +12,7 @@ use rustix::mount::{MountFlags, UnmountFlags};
 use crate::fixture::{VARIABLE, done, nothing, unsupported};
 use crate::{Attempt, Target};
 
-/// What keeps a program from the insides of process 1.
+/// Walls that keep a program from the memory, descriptors and environment of process 1.
 const PROCESS_1: &[Wall] = &[
     Wall::Descriptors,
     Wall::Undumpable,
@@ -21,7 +21,7 @@ const PROCESS_1: &[Wall] = &[
     Wall::Landlock,
     Wall::Environment,
 ];
-/// What keeps a program from changing mounts.
+/// Walls that keep a program from changing mounts.
 const MOUNTS: &[Wall] = &[
     Wall::SystemCalls,
     Wall::Landlock,

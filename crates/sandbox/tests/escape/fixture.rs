@@ -16,7 +16,7 @@ const REFUSED: i32 = 42;
 const SKIPPED: i32 = 43;
 /// The exit status of a program that the seccomp filter killed.
 const KILLED_BY_FILTER: i32 = 128 + libc::SIGSYS;
-/// What the environment of the caller holds.
+/// Name of an environment variable of the caller, which process 1 must not keep.
 pub const VARIABLE: &str = "BASALT_ESCAPE_SECRET";
 
 pub struct Fixture {
@@ -26,7 +26,7 @@ pub struct Fixture {
     _inherited: OwnedFd,
 }
 
-/// What came of an attempt.
+/// Outcome of an attempt.
 pub enum Outcome {
     GotOut,
     Refused(String),
@@ -124,7 +124,7 @@ pub fn sandbox_of(folder: &Utf8Path, scratch: Option<Utf8PathBuf>) -> Sandbox {
     .env("PATH", "/usr/bin")
 }
 
-/// In the sandbox: makes the attempt and tells by the exit status what came of it.
+/// Runs an attempt inside the sandbox and ends the process with [`REFUSED`], [`SKIPPED`], or 0 if it got out.
 #[expect(clippy::print_stdout, reason = "the test outside reads it")]
 pub fn run_inside(words: &[String]) {
     let target = Target {
@@ -172,7 +172,8 @@ pub fn done(result: impl Into<i64>) -> std::io::Result<()> {
     }
 }
 
-/// Whether a system call reached the kernel's code: any error will do but those of a refusal.
+/// Returns an error if a system call was refused (EPERM, ENOSYS); any other error means that it reached the kernel's
+/// code.
 pub fn reached(result: impl Into<i64>) -> std::io::Result<()> {
     match done(result) {
         Err(error) if !matches!(error.raw_os_error(), Some(libc::EPERM | libc::ENOSYS)) => Ok(()),

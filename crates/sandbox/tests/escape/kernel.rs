@@ -61,7 +61,7 @@ fn null(call: libc::c_long, arguments: [i64; 5]) -> io::Result<()> {
     reached(unsafe { libc::syscall(call, first, second, third, fourth, fifth) })
 }
 
-/// Makes a terminal our own and puts a letter into its input, as if a person had typed it.
+/// Makes a terminal the controlling one and puts a letter into its input, as if it had been typed.
 fn type_into_terminal() -> io::Result<()> {
     use std::os::fd::AsRawFd as _;
     let controller = std::fs::OpenOptions::new().read(true).write(true).open("/dev/ptmx")?;
@@ -76,7 +76,7 @@ fn type_into_terminal() -> io::Result<()> {
         ))?;
         done(libc::ioctl(controller.as_raw_fd(), libc::TIOCGPTN, &raw mut number))?;
     }
-    // Whoever leads a session gets the terminal that it opens first as its own.
+    // The first terminal that a session leader opens becomes its controlling terminal.
     let path = format!("/dev/pts/{number}");
     let terminal = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
     // With its controller closed, the terminal would hang up on us.

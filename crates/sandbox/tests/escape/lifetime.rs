@@ -1,4 +1,4 @@
-//! Programs that want to live longer than they may.
+//! Programs that try to outlive their sandbox.
 
 use std::io;
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! Programs that want more than they may have. Each does a bounded amount of harm, so that it ends without a limit, too.
+//! Programs that exceed a limit. Each uses a bounded amount, so that it ends without a limit, too.
 
 use std::fs;
 use std::io;
@@ -90,7 +90,7 @@ fn ends(name: &str, limit: Limit, limits: Limits) -> Result<(), Failed> {
     Ok(())
 }
 
-/// What it wrote, and the report.
+/// Returns the program's output, or its last lines if it failed, and the report of the sandbox.
 fn run(fixture: &Fixture, sandbox: Sandbox, name: &str) -> Result<(String, Report), Failed> {
     let path = fixture.path().join("report.json");
     let command = sandbox.report(&path).command("/attempt", fixture.words(name));

@@ -21,15 +21,15 @@ use crate::fixture::{Fixture, Outcome};
 
 /// One way out.
 pub struct Attempt {
-    /// What is tried.
+    /// Name of the attempt.
     pub name: &'static str,
     /// The walls that stop it.
     pub walls: &'static [Wall],
-    /// How the sandbox differs in both runs.
+    /// Changes of the usual sandbox for both runs.
     pub prepare: fn(Sandbox, &Fixture) -> Sandbox,
-    /// How it differs in the second run, besides the walls.
+    /// Further changes for the second run, besides the walls that are left out.
     pub loosen: fn(Sandbox, &Fixture) -> Sandbox,
-    /// What is done inside. It returns without an error where it got out.
+    /// The attempt itself, which runs inside and returns without an error if it got out.
     pub run: fn(&Target) -> std::io::Result<()>,
 }
 
@@ -46,7 +46,7 @@ impl Attempt {
     }
 }
 
-/// What an attempt is told about the host.
+/// Facts about the host that an attempt may use.
 pub struct Target {
     /// A folder of the host that no sandbox shows, with a file `secret`.
     pub folder: String,

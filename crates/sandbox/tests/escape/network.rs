@@ -11,7 +11,7 @@ use basalt_sandbox::{Network, Wall};
 use crate::fixture::done;
 use crate::{Attempt, Target};
 
-/// What keeps a program from raw access to a network.
+/// Walls that keep a program from raw access to a network.
 const RAW: &[Wall] = &[Wall::SystemCalls, Wall::Capabilities, Wall::UserNamespace];
 
 pub fn attempts() -> Vec<Attempt> {

@@ -1,4 +1,4 @@
-//! Outputs that are meant for whoever collects them.
+//! Outputs that attack the process which collects them.
 
 use std::io;
 

@@ -181,7 +181,7 @@ fn shared_memory(process: i32, flags: i32) -> io::Result<i32> {
     done(id).map(|()| id)
 }
 
-/// It would stay on the host.
+/// Removes the shared memory segment, which would stay on the host.
 pub fn remove_shared_memory() {
     if let Ok(id) = shared_memory(own_id(), 0) {
         // SAFETY: this command takes no pointer.

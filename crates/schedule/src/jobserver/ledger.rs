@@ -8,7 +8,7 @@ pub const LOSS_PATIENCE: Duration = Duration::from_secs(30);
 /// Change of the FIFO that makes the count right.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Correction {
-    /// The count is right, or nobody can tell.
+    /// The count is right, or cannot be checked now.
     None,
     /// So many tokens are lost: put them in.
     Add(usize),

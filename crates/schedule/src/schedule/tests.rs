@@ -223,8 +223,8 @@ prop_compose! {
 }
 
 proptest! {
-    /// Whatever the graph, the memory, the order of ends and the failures: the scheduler answers as the model does, memory
-    /// is never exceeded unless by one that is alone, and the plan comes to its end with nothing left waiting.
+    /// Property: for any graph, memory, order of ends and failures, the scheduler answers as the model does, memory is
+    /// never exceeded but by one job that runs alone, and the run ends with nothing left waiting.
     #[test]
     fn the_scheduler_is_equal_to_a_plain_model(
         graph in any_graph(),

@@ -17,7 +17,7 @@ const PIECE: usize = 128 * 1024;
 /// Events that may wait to be taken.
 const QUEUE: usize = 8;
 
-/// What a request asks for.
+/// An HTTP request, as the connection sends it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Ask {
     pub(super) url: String,
@@ -92,7 +92,7 @@ impl Drop for Connection {
     }
 }
 
-/// Does the exchange. Sending fails once nobody listens any more: that is the end, too.
+/// Does the exchange, until its end or until the receiver of events is gone.
 fn exchange(ask: &Ask, agent: &ureq::Agent, limits: &Limits, events: &SyncSender<Event>) {
     let mut request = agent.get(&ask.url);
     if let Some(accept) = &ask.accept {

@@ -52,16 +52,16 @@ pub enum DownloadError {
         received: u64,
         /// Bytes that should have come, where that is known.
         expected: Option<u64>,
-        /// What the system or the protocol says.
+        /// Message of the system or the protocol.
         reason: String,
     },
-    /// Nothing moved.
+    /// Nothing moved for too long.
     #[error("it stalled: {phase} for {seconds} s")]
     #[diagnostic(code(download::stalled))]
     Stalled {
-        /// What was waited for.
+        /// Phase that stalled.
         phase: Phase,
-        /// Seconds, rounded up.
+        /// Duration without progress, in seconds, rounded up.
         seconds: u64,
     },
     /// Bytes came, but too slowly to ever end.
@@ -103,7 +103,7 @@ pub enum DownloadError {
     Interrupted(#[from] ProcessError),
 }
 
-/// What a transfer waits for.
+/// Phase of a transfer that can stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
     /// Connection, with name resolution and TLS.
@@ -125,7 +125,7 @@ impl std::fmt::Display for Phase {
 }
 
 impl DownloadError {
-    /// Whether another attempt may have another result.
+    /// Returns `true` if another attempt may succeed.
     pub(super) fn is_transient(&self) -> bool {
         match self {
             Self::Status { status, .. } => super::limits::is_transient(*status),
@@ -134,7 +134,7 @@ impl DownloadError {
         }
     }
 
-    /// Whether it says that the file there is another one than the one that is locked.
+    /// Returns `true` if the size shows that the file is not the locked one.
     pub(crate) fn is_other_content(&self) -> bool {
         matches!(self, Self::TooSmall { .. } | Self::TooLarge { .. })
     }

@@ -59,7 +59,7 @@ impl Limits {
     }
 }
 
-/// Whether an answer with that status may be another one in a while: overload, maintenance, time-outs of gateways.
+/// Returns `true` for a status that may change in a while: overload, maintenance, time-outs of gateways.
 pub(super) fn is_transient(status: u16) -> bool {
     matches!(status, 408 | 425 | 429 | 500 | 502 | 503 | 504)
 }

@@ -40,10 +40,10 @@ pub use error::{DownloadError, Phase};
 pub use limits::{Limits, UNKNOWN_SIZE_CAP};
 pub(crate) use url::resolve;
 
-/// How soon Ctrl-C is noticed.
+/// Interval at which Ctrl-C and the limits of a transfer are checked.
 const TICK: Duration = Duration::from_millis(100);
 
-/// What is to be transferred.
+/// A file to transfer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Request {
     /// An http or https URL.
@@ -68,13 +68,13 @@ pub enum Size {
 pub struct Received {
     /// SHA-256 of its bytes, taken while they came.
     pub sha256: Digest,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
     /// URL that it came from in the end, after all redirects.
     pub url: String,
-    /// Its media type as the server said, in lower case; empty when it said none.
+    /// Media type as the server declared it, in lower case; empty if it declared none.
     pub content_type: String,
-    /// Whether it came in more than one piece.
+    /// `true` if the file came in more than one piece (HTTP range requests).
     pub resumed: bool,
 }
 

@@ -47,8 +47,8 @@ impl Proxies {
     }
 }
 
-/// Whether an entry of `no_proxy` means a host: `*`, a name with all below it (with or without a dot or `*.` before it),
-/// an address; each with or without a port.
+/// Returns `true` if an entry of `no_proxy` matches a host: `*`, a domain with everything below it (with or without a
+/// dot or `*.` before it), or an address; each with or without a port.
 fn matches(entry: &str, host: &str, port: u16) -> bool {
     let entry = match entry.rsplit_once(':') {
         Some((name, digits)) if !name.contains(':') => match digits.parse::<u16>() {

@@ -1,4 +1,4 @@
-//! Servers on loopback that behave as badly as a test wants.
+//! Faulty servers on loopback, for tests.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-/// What a server does with one connection, once it has read the request.
+/// Handler of one connection, called once its request is read.
 pub(crate) type Step = Box<dyn Fn(&mut Client<'_>) -> std::io::Result<()> + Send + Sync>;
 
 /// A server; it ends when dropped.
@@ -102,7 +102,7 @@ impl Client<'_> {
         }
     }
 
-    /// Whether the test goes on.
+    /// Sleeps for a time; returns `false` once the test has ended.
     pub(crate) fn pause(&self, time: Duration) -> bool {
         std::thread::sleep(time);
         !self.stop.load(Ordering::Relaxed)

@@ -19,10 +19,10 @@ pub(super) struct Transfer<'t> {
     task: &'t dyn Task,
     hasher: Hasher,
     received: u64,
-    /// Bytes that the task was told of: after a restart they are not told again.
+    /// Bytes reported to the task: after a restart they are not reported again.
     told: u64,
     validator: Option<String>,
-    /// Whether the server has refused to go on in the middle.
+    /// `true` once the server has refused to resume.
     from_start: bool,
     resumed: bool,
 }
@@ -40,7 +40,7 @@ pub(super) enum End {
     Again,
 }
 
-/// What a response's header means for a transfer that has `received` bytes.
+/// Meaning of a response's header for a transfer.
 #[derive(Debug, PartialEq, Eq)]
 enum Answer {
     /// The body goes on where we were; the whole file has that many bytes, if it is known.
@@ -180,7 +180,7 @@ impl<'t> Transfer<'t> {
         Ok(())
     }
 
-    /// Whether all bytes are there at the end of a body.
+    /// Checks that all bytes came, at the end of a body; an error when some are missing.
     fn complete(&self, whole: Option<u64>, reason: &str) -> Result<(), DownloadError> {
         let expected = match self.size {
             Size::Locked(size) => Some(size),
@@ -241,7 +241,7 @@ fn answer(head: &Head, asked_from: Option<u64>, validator: Option<&str>) -> Answ
                 if same { Answer::Continues(whole) } else { Answer::Unfit }
             }
             (_, Some(_)) => Answer::Unfit,
-            // A part that nobody has asked for.
+            // A part that was not asked for.
             (_, None) => Answer::Refused {
                 status: head.status,
                 retry_after: None,

@@ -75,8 +75,8 @@ pub(super) fn scheme(url: &str) -> String {
     url.split(':').next().unwrap_or_default().to_ascii_lowercase()
 }
 
-/// Where a redirect leads, if it is one that is followed: to http or https, never from https to http, where anybody on
-/// the way could put in what he likes.
+/// Target of a redirect; an error unless it leads to http or https. From https to http is refused: anybody on the way
+/// could replace the content.
 pub(super) fn redirect(from: &str, location: Option<&str>) -> Result<String, DownloadError> {
     let location = location.unwrap_or_default();
     let to = resolve(from, location).filter(|_| !location.is_empty());

@@ -11,9 +11,9 @@ const FORMS: [&str; 5] = [".tar.gz", ".tar.xz", ".tar.bz2", ".tgz", ".zip"];
 /// A file of a project.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct File {
-    /// Its name.
+    /// File name.
     pub(crate) name: String,
-    /// Its absolute URL.
+    /// Absolute URL.
     pub(crate) url: String,
 }
 

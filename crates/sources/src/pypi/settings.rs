@@ -1,4 +1,4 @@
-//! Which index the machine's pip is set up with.
+//! Python package index that the machine's pip is set up with.
 
 use basalt_process::{Command, tool};
 use camino::Utf8PathBuf;
