@@ -23,6 +23,12 @@ pub(crate) fn fetch(
     if let Some(path) = store.object(&file.sha256) {
         return Ok(path);
     }
+    // Packages share files (GCC's archive is the source of three) and are fetched side by side: one transfer serves all. The
+    // lock follows from the first byte of the digest, so that there are 256 lock files and no more.
+    let _alone = store.lock(&format!("fetch-{:.2}", file.sha256.to_hex()), |_| {})?;
+    if let Some(path) = store.object(&file.sha256) {
+        return Ok(path);
+    }
     let task = reporter.task(&file.file, Unit::Bytes, Some(file.size));
     let mut attempts = Vec::new();
     let mut wrong: Option<(Place, Mismatch)> = None;
@@ -242,9 +248,8 @@ mod tests {
     use crate::download::server::{Server, answer};
     use crate::download::testing;
 
-    fn fetch_from(url: &str, content: &str) -> (tempfile::TempDir, Result<Utf8PathBuf, SourcesError>) {
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Store::open(Utf8Path::from_path(folder.path()).expect("UTF-8")).expect("opens");
+    /// Fetches the file that a lock names into a store.
+    fn fetch_into(store: &Store, url: &str, content: &str) -> Result<Utf8PathBuf, SourcesError> {
         let text = format!(
             "[[file]]\nfile = \"x.tar\"\nsha256 = \"{}\"\nsize = {}\nurl = \"{url}\"\n",
             Digest::of(content),
@@ -252,13 +257,19 @@ mod tests {
         );
         let lock = SourceLock::parse(&text, "sources.toml".into()).expect("valid");
         let set = SourceSet::of_lock("x", "distro/packages/x".into(), lock);
-        let result = fetch(
+        fetch(
             &set,
             &set.lock().files[0],
-            &store,
+            store,
             &testing::downloader(testing::limits()),
             &basalt_progress::Silent,
-        );
+        )
+    }
+
+    fn fetch_from(url: &str, content: &str) -> (tempfile::TempDir, Result<Utf8PathBuf, SourcesError>) {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(Utf8Path::from_path(folder.path()).expect("UTF-8")).expect("opens");
+        let result = fetch_into(&store, url, content);
         let left = std::fs::read_dir(folder.path().join("tmp")).expect("tmp").count();
         assert_eq!(left, 0, "something half-written is left");
         (folder, result)
@@ -269,6 +280,23 @@ mod tests {
         let server = Server::start(vec![answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")]);
         let (_folder, result) = fetch_from(&server.url("x.tar"), "hello");
         assert_eq!(std::fs::read(result.expect("fetched")).expect("read"), b"hello");
+    }
+
+    #[test]
+    fn packages_that_share_a_file_transfer_it_once() {
+        let server = Server::start(vec![Box::new(|client| {
+            client.pause(std::time::Duration::from_millis(200));
+            client.send("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")
+        })]);
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(Utf8Path::from_path(folder.path()).expect("UTF-8")).expect("opens");
+        let url = server.url("x.tar");
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| fetch_into(&store, &url, "hello").expect("fetched"));
+            }
+        });
+        assert_eq!(server.requests().len(), 1);
     }
 
     #[test]
