@@ -162,8 +162,7 @@ impl FromStr for Capability {
 
     fn from_str(text: &str) -> Result<Self, InvalidCapability> {
         let wrong = || InvalidCapability(text.to_owned());
-        // A boolean dependency, `(a if b)`: no package provides a capability of that name, and the solver will report
-        // it.
+        // A boolean dependency, `(a if b)`: no package provides that name, and the solver will report it.
         if text.starts_with('(') && text.ends_with(')') {
             return Ok(Self::any(text));
         }
