@@ -1,4 +1,4 @@
-//! The verbs, one file each.
+//! Verbs of the command, one file each.
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -37,9 +37,9 @@ mod up;
 mod verify;
 mod why;
 
-/// Does what was asked for.
+/// Runs the verb of the arguments, and returns the exit code.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    // These need no checkout and no store.
+    // These verbs need no checkout and no store.
     match &arguments.verb {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
@@ -80,7 +80,8 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     }
 }
 
-/// The exit code of a program that a person ran through us, passed on.
+/// Returns the exit code of a program that was run for the user: its own, or 128 and the number of the signal that
+/// ended it.
 fn passed_on(status: std::process::ExitStatus) -> ExitCode {
     use std::os::unix::process::ExitStatusExt as _;
     let code = status
@@ -90,15 +91,15 @@ fn passed_on(status: std::process::ExitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// Whether an answer could not be written: to a full disk, say.
+/// `true` if output could not be written, for example to a full disk.
 static LOST: AtomicBool = AtomicBool::new(false);
 
-/// Whether all that was to be answered was written.
+/// Returns `true` if all output was written.
 pub fn answers_arrived() -> bool {
     !LOST.load(Ordering::Relaxed)
 }
 
-/// The answer of a verb, on standard output. A reader who has seen enough (`| head`) is no error.
+/// Prints a result on standard output. A closed pipe (`| head`) is no error.
 fn answer(text: impl std::fmt::Display) {
     let written = writeln!(std::io::stdout(), "{text}");
     if let Err(error) = written
@@ -109,7 +110,7 @@ fn answer(text: impl std::fmt::Display) {
     }
 }
 
-/// The same for scripts.
+/// Prints a result as JSON on standard output.
 fn answer_json(value: &impl Serialize) {
     answer(serde_json::to_string_pretty(value).unwrap_or_default());
 }

@@ -1,8 +1,8 @@
 //! `basalt`: builds, ships and runs Basalt Linux.
 //!
-//! The command is thin. [`arguments`] says what can be asked for; each verb has a file in [`commands`], which opens the
-//! [`project`] (store, SDK, packages, images), calls a room of the house, and shows what came of it; [`terminal`] draws
-//! progress. Errors end here, where they are shown with place, cause and remedy.
+//! The command is thin. [`arguments`] defines the arguments; each verb has a file in [`commands`], which opens the
+//! [`project`] (store, SDK, packages, images), calls a crate, and shows the result; [`terminal`] draws progress. Errors
+//! end here, where they are shown with place, cause and help.
 
 mod arguments;
 mod commands;
@@ -17,17 +17,18 @@ use std::sync::OnceLock;
 use basalt_process::interrupt;
 use clap::Parser as _;
 
-/// What exit codes mean; `--help` says the same.
+/// Exit codes; `--help` lists the same.
 mod exit {
-    /// The work failed.
+    /// Failure of the command.
     pub const FAILED: u8 = 1;
-    /// Ctrl-C.
+    /// Interrupt by Ctrl-C.
     pub const INTERRUPTED: u8 = 130;
 }
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    // Modes of folders are part of digests: they may not depend on whose umask it is. What is secret says so itself.
+    // Modes of folders are part of digests: they must not depend on the user's umask. Secret files set their modes
+    // themselves.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     basalt_cluster::supervisor::run_if_asked(supervisor_tools);
     if let Err(error) = interrupt::install() {
@@ -51,7 +52,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the supervisor of a cluster needs of us. Its standard error is its log.
+/// Provides the supervisor of a cluster with its tools. Its standard error is its log.
 fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tools> {
     tracing_subscriber::fmt()
         .with_env_filter("info")
@@ -62,11 +63,11 @@ fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tool
     Box::new(basalt_machine::SdkTools::new(&plan.inputs.sdk))
 }
 
-/// Store of the cluster that this process supervises, open for as long as it lives.
+/// Store of the cluster that this process supervises, open until the process ends.
 static CLUSTER_STORE: OnceLock<basalt_store::Store> = OnceLock::new();
 
-/// Keeps collection from removing what a cluster runs from. `up` found it in the store some time ago, under a lease of its
-/// own; under ours it has to be used once more.
+/// Keeps collection from removing the inputs of a running cluster. `up` found them in the store under a lease of its
+/// own; under this process's lease they have to be used once more.
 fn hold_inputs(plan: &basalt_cluster::Plan) {
     let inputs = &plan.inputs;
     match basalt_store::Store::open(&inputs.cache) {
@@ -78,7 +79,7 @@ fn hold_inputs(plan: &basalt_cluster::Plan) {
             }
             CLUSTER_STORE.get_or_init(|| store);
         }
-        // The cluster runs all the same, and its log says why a collection may take something away from it.
+        // The cluster runs all the same, and its log explains why a collection may remove its inputs.
         Err(error) => tracing::error!(%error, "no lease of the store: `basalt clean` may remove what the cluster uses"),
     }
 }
@@ -94,7 +95,7 @@ fn show_line(text: &str) {
     eprintln!("{text}");
 }
 
-/// Problems of a user's file, each with the lines that it is in.
+/// Shows the problems of a user's file, each with the lines that it is in.
 fn show_problems(problems: &basalt_model::problem::Problems) {
     for problem in problems.iter() {
         show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));

@@ -1,4 +1,4 @@
-//! A checkout of Basalt with all that a command needs to work on it.
+//! A checkout of Basalt, with the store and everything that verbs need to work on it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,32 +16,32 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 use crate::team_cache::{self, TeamCache};
 use crate::terminal::Terminal;
 
-/// A checkout and the user's store.
+/// Checkout, and the user's store.
 pub struct Project {
-    /// The checkout.
+    /// Root folder of the checkout.
     pub root: Utf8PathBuf,
-    /// The store.
+    /// Store of the user.
     pub store: Store,
-    /// The cache that a team shares, beneath the store.
+    /// Shared cache of a team, beneath the store.
     pub cache: Option<Arc<TeamCache>>,
-    /// Where progress goes.
+    /// Receiver of progress.
     pub terminal: Arc<Terminal>,
 }
 
-/// The tools and packages of a checkout, ready to build with.
+/// Tools and packages of a checkout, ready for building.
 pub struct BuildContext {
-    /// The tree of build tools.
+    /// Tree of build tools.
     pub sdk: SdkTree,
-    /// Folders that every build begins with.
+    /// Layers below every build root.
     pub base: BuildBase,
-    /// The packages.
+    /// Packages of the checkout.
     pub distribution: Distribution,
-    /// How sources are fetched.
+    /// Means to fetch sources.
     pub tools: Tools,
 }
 
 impl Project {
-    /// The checkout that the launcher was started from, or the one around the current folder.
+    /// Opens the checkout that the launcher was started from, or the one around the current folder.
     pub fn open(quiet: bool, cache: Option<&str>) -> Result<Self> {
         let root = match std::env::var("BASALT_ROOT") {
             Ok(root) => Utf8PathBuf::from(root),
@@ -61,17 +61,17 @@ impl Project {
         })
     }
 
-    /// The folder of the distribution's content.
+    /// Returns the folder of the distribution's content.
     pub fn distro(&self) -> Utf8PathBuf {
         self.root.join("distro")
     }
 
-    /// The folder of the local cluster's state.
+    /// Returns the folder of the local cluster's state.
     pub fn cluster_state(&self) -> Utf8PathBuf {
         self.store.root().join("cluster")
     }
 
-    /// Makes the SDK if need be, and reads the packages.
+    /// Makes the SDK and the toolchain if need be, and reads the packages.
     pub fn build_context(&self) -> Result<BuildContext> {
         self.sdk_and_files()?;
         let context = self.lookup_context()?;
@@ -79,8 +79,8 @@ impl Project {
         Ok(context)
     }
 
-    /// Reads the packages, against digests of the SDK and of the toolchain where the store or the shared cache knows these.
-    /// The engine makes them when something has to be run; others call [`BuildBase::bring`] first.
+    /// Reads the packages, by digests of the SDK and the toolchain where the store or the shared cache knows these. The
+    /// engine makes them when a program has to be run in them; others call [`BuildBase::bring`] first.
     pub fn lookup_context(&self) -> Result<BuildContext> {
         let (sdk, base) = self.base()?;
         let packages = self.distro().join("packages");
@@ -94,14 +94,14 @@ impl Project {
         })
     }
 
-    /// The tree of build tools and the build base, by digests as far as these are known.
+    /// Returns the tree of build tools and the build base, by digests as far as these are known.
     fn base(&self) -> Result<(SdkTree, BuildBase)> {
         let store = self.store.clone().digests_only();
         let make = |sdk: &SdkTree| BuildBase::make(&self.root, sdk, Arch::X86_64, &store);
         if let Some(sdk) = SdkTree::find(&store, &self.sdk_lock()?)? {
             match make(&sdk) {
                 Ok(base) => return Ok((sdk, base)),
-                // The toolchain is not known, and is made of files of the SDK.
+                // The toolchain is not known, and is made from files of the SDK.
                 Err(error) if !sdk.path.is_dir() => {
                     tracing::debug!(%error, "the toolchain needs the content of the SDK")
                 }
@@ -113,12 +113,13 @@ impl Project {
         Ok((sdk, base))
     }
 
-    /// The tree of build tools.
+    /// Returns the tree of build tools, which is made if need be.
     pub fn sdk(&self) -> Result<SdkTree> {
         self.tree(None)
     }
 
-    /// The tree of build tools. While it is made, plain files among the sources of packages are fetched, which need no SDK.
+    /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
+    /// need no SDK.
     fn sdk_and_files(&self) -> Result<SdkTree> {
         if let Some(sdk) = SdkTree::find(&self.store, &self.sdk_lock()?)? {
             return Ok(sdk);
@@ -137,7 +138,7 @@ impl Project {
         Ok(self.tree_definition("sdk")?.with_extension("lock"))
     }
 
-    /// The definitions of trees: `sdk`, with which everything is built, and those that are beside it.
+    /// Lists the definitions of trees: `sdk`, with which everything is built, and others.
     pub fn trees(&self) -> Result<Vec<Utf8PathBuf>> {
         let folder = self.distro().join("sdk");
         let entries = folder.read_dir_utf8().into_diagnostic()?;
@@ -150,7 +151,7 @@ impl Project {
         Ok(trees)
     }
 
-    /// The definition of the tree of that name.
+    /// Returns the path of the definition of a tree.
     pub fn tree_definition(&self, name: &str) -> Result<Utf8PathBuf> {
         let trees = self.trees()?;
         let known = trees.iter().find(|path| path.file_stem() == Some(name));
@@ -164,25 +165,25 @@ impl Project {
         })
     }
 
-    /// The tree of that name; the one of build tools, unless one is named.
+    /// Returns the tree of a name, which is made if need be; the one of build tools, if no name is given.
     pub fn tree(&self, name: Option<&str>) -> Result<SdkTree> {
         let lock = self.tree_definition(name.unwrap_or("sdk"))?.with_extension("lock");
         Ok(basalt_sdk::ensure(&self.store, &lock, self.terminal.as_ref())?)
     }
 
-    /// What is known about the packages besides what is in them.
+    /// Reads the catalogue: facts about packages that are not in the packages themselves.
     pub fn catalogue(&self) -> Result<Catalogue> {
         Ok(Catalogue::read(&self.distro().join("packages"))?)
     }
 
-    /// Where progress goes.
+    /// Returns the receiver of progress.
     pub fn reporter(&self) -> &dyn Reporter {
         self.terminal.as_ref()
     }
 }
 
 impl BuildContext {
-    /// The engine that builds these packages.
+    /// Returns the engine that builds these packages.
     pub fn engine<'a>(&'a self, project: &'a Project) -> Engine<'a> {
         Engine::new(
             &project.store,
@@ -195,7 +196,7 @@ impl BuildContext {
     }
 }
 
-/// The folder above the current one that holds a checkout.
+/// Returns the nearest folder at or above the current one that holds a checkout.
 fn find_root() -> Result<Utf8PathBuf> {
     let here = std::env::current_dir().into_diagnostic()?;
     let here = Utf8PathBuf::from_path_buf(here).map_err(|path| miette!("`{}` is not UTF-8", path.display()))?;
@@ -210,14 +211,14 @@ fn find_root() -> Result<Utf8PathBuf> {
         })
 }
 
-/// Three quarters of this machine's memory, in MiB.
+/// Returns three quarters of this machine's memory, in MiB.
 fn memory() -> u64 {
     let info = rustix::system::sysinfo();
     let total = info.totalram as u64 * u64::from(info.mem_unit);
     total / 4 * 3 / (1024 * 1024)
 }
 
-/// Reads a text file of the user's.
+/// Reads a text file of the user.
 pub fn read_text(path: &Utf8Path) -> Result<String> {
     fs_err::read_to_string(path)
         .into_diagnostic()

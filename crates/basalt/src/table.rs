@@ -1,22 +1,22 @@
-//! Tables for people: columns as wide as what is in them.
+//! Text tables: columns as wide as their content.
 
 use std::fmt;
 
-/// A table with a line of titles.
+/// Table with a line of titles.
 #[derive(Debug)]
 pub struct Table<const COLUMNS: usize> {
     rows: Vec<[String; COLUMNS]>,
 }
 
 impl<const COLUMNS: usize> Table<COLUMNS> {
-    /// A table with nothing but its titles.
+    /// Returns a table with nothing but its titles.
     pub fn new(titles: [&str; COLUMNS]) -> Self {
         Self {
             rows: vec![titles.map(str::to_uppercase)],
         }
     }
 
-    /// Adds a line.
+    /// Adds a row.
     pub fn row(&mut self, cells: [String; COLUMNS]) {
         self.rows.push(cells);
     }

@@ -1,12 +1,12 @@
-//! The cache that a team shares, as the store beneath a command asks it, and its settings.
+//! Shared cache of a team beneath the store, and its settings.
 //!
 //! ```text
-//! --cache, else $BASALT_CACHE                      where: folders and servers, in their order
-//! $BASALT_CACHE_KEYS, else <config>/cache-keys     whose results are believed: public keys
-//! $BASALT_CACHE_SECRET, else <config>/cache-secret what is written is signed with: a secret key
+//! --cache, else $BASALT_CACHE                      locations: folders and servers, in their order
+//! $BASALT_CACHE_KEYS, else <config>/cache-keys     trusted signers of results: public keys
+//! $BASALT_CACHE_SECRET, else <config>/cache-secret signer of what is written: a secret key
 //! ```
 //!
-//! `<config>` is `basalt` in the folder that the XDG Base Directory Specification has for settings (`~/.config`).
+//! `<config>` is `basalt` in the configuration folder of the XDG Base Directory Specification (`~/.config`).
 
 use std::fs::File;
 use std::sync::Arc;
@@ -18,10 +18,10 @@ use basalt_store::{SharedCache, place};
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result};
 
-/// Variable that names where the cache is.
+/// Variable that names the locations of the cache.
 const LOCATIONS: &str = "BASALT_CACHE";
 
-/// A cache in the store's terms.
+/// Adapter of a cache to the store's interface.
 pub struct TeamCache(pub Cache);
 
 impl std::fmt::Debug for TeamCache {
@@ -41,7 +41,7 @@ impl SharedCache for TeamCache {
     }
 }
 
-/// The cache of the option, or of the environment; none where neither names one.
+/// Opens the cache of the option, or of the environment; none when neither names one.
 ///
 /// # Errors
 /// When a location is malformed, or a key cannot be read.
@@ -59,7 +59,7 @@ pub fn open(option: Option<&str>, reporter: Arc<dyn Reporter>) -> Result<Option<
     Ok(Some(Arc::new(TeamCache(Cache::new(settings, reporter)))))
 }
 
-/// The keys whose results are believed. Whoever signs believes themselves.
+/// Reads the keys of trusted signers. The signer's own key is trusted, too.
 fn trusted() -> Result<TrustedKeys> {
     let named = match keys_path()? {
         Some(path) if path.exists() => TrustedKeys::load(&path)?,
@@ -78,12 +78,12 @@ fn signer() -> Result<Option<SecretKey>> {
     }
 }
 
-/// Path of the list of public keys.
+/// Returns the path of the list of public keys.
 pub fn keys_path() -> Result<Option<Utf8PathBuf>> {
     setting("BASALT_CACHE_KEYS", "basalt/cache-keys")
 }
 
-/// Path of the secret key.
+/// Returns the path of the secret key.
 pub fn secret_path() -> Result<Option<Utf8PathBuf>> {
     setting("BASALT_CACHE_SECRET", "basalt/cache-secret")
 }

@@ -1,4 +1,4 @@
-//! What the person sees: bars on a terminal, plain lines elsewhere. Always on standard error.
+//! Progress for the user: bars on a terminal, plain lines elsewhere. Always on standard error.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// How soon a task is worth a line.
+/// Duration from which on a finished task is worth a line.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
 
-/// The terminal, or what stands in for it.
+/// Terminal, or standard error without one.
 #[derive(Debug)]
 pub struct Terminal {
     bars: MultiProgress,
@@ -28,7 +28,7 @@ struct Bar {
 }
 
 impl Terminal {
-    /// Bars if standard error is a terminal; with `quiet`, only warnings.
+    /// Shows bars if standard error is a terminal; with `quiet`, only warnings.
     pub fn new(quiet: bool) -> Self {
         let live = std::io::stderr().is_terminal() && !quiet;
         let target = if live {
@@ -43,7 +43,7 @@ impl Terminal {
         }
     }
 
-    /// A line above the bars.
+    /// Prints a line above the bars.
     #[expect(clippy::print_stderr, reason = "this is the one place that prints")]
     fn line(&self, text: &str) {
         self.bars.suspend(|| eprintln!("{text}"));

@@ -1,4 +1,4 @@
-//! Folders that every build begins with: build tools, toolchain, macros.
+//! Layers below every build root: build tools, toolchain, macros.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -13,40 +13,40 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::BuildError;
 use crate::environment::BuildEnvironment;
 
-/// Files of a checkout that the folders are made from.
+/// Files of a checkout that the layers are made from.
 const SDK_LOCK: &str = "distro/sdk/sdk.lock";
 const TOOLCHAIN: &str = "distro/toolchain/toolchain.toml";
 const MACROS: &str = "distro/macros";
 
-/// Folders that every build begins with, stacked upon each other.
+/// Layers below every build root, stacked upon each other.
 #[derive(Debug, Clone)]
 pub struct BuildBase {
-    /// The folders, the uppermost first.
+    /// Layers, the uppermost first.
     pub layers: Vec<Layer>,
-    /// The architecture that packages are built for.
+    /// Architecture that packages are built for.
     pub arch: Arch,
-    /// The number of processes that a build may run at once.
+    /// Number of processes that a build may run at once.
     pub jobs: usize,
-    /// Files of the repository that the layers are made from, by their paths, for statements of origin.
+    /// Files of the repository that the layers are made from, by their paths, for provenance statements.
     pub materials: Vec<(String, Blob)>,
     checkout: Utf8PathBuf,
-    /// Held by the thread that makes layers.
+    /// Lock held by the thread that makes layers.
     making: Arc<Mutex<()>>,
 }
 
-/// A folder of the store that a build sees as part of its root.
+/// Folder of the store that is a layer of a build root.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Layer {
-    /// What it is: `sdk`, `toolchain`, `macros`.
+    /// Name of the layer: `sdk`, `toolchain`, `macros`.
     pub name: String,
     /// Digest of its content.
     pub root: Blob,
-    /// Its path.
+    /// Path in the store.
     pub path: Utf8PathBuf,
 }
 
 impl Layer {
-    /// The tree of build tools.
+    /// Returns the layer of the SDK's build tools.
     pub fn of_sdk(sdk: &SdkTree) -> Self {
         Self {
             name: "sdk".to_owned(),
@@ -55,7 +55,7 @@ impl Layer {
         }
     }
 
-    /// The toolchain.
+    /// Returns the layer of the toolchain.
     pub fn of_toolchain(toolchain: &Toolchain) -> Self {
         Self {
             name: "toolchain".to_owned(),
@@ -64,10 +64,10 @@ impl Layer {
         }
     }
 
-    /// The distribution's RPM macros, where rpm looks for them.
+    /// Makes the layer of the distribution's RPM macros, below `etc/rpm`, where rpm looks for them.
     ///
     /// # Errors
-    /// When they cannot be read or kept.
+    /// When the macros cannot be read or stored.
     pub fn of_macros(macros: &Utf8Path, store: &Store) -> Result<(Self, Snapshot), BuildError> {
         let snapshot = Snapshot::take(macros)?;
         let mut placed = Snapshot::default();
@@ -90,8 +90,8 @@ impl Layer {
 }
 
 impl BuildBase {
-    /// The folders of a checkout: its macros, the toolchain, the SDK. Of a store of [digests only](Store::digests_only), the
-    /// toolchain may be known by its digest; [`bring`](Self::bring) makes it then.
+    /// Makes the layers of a checkout: its macros, the toolchain, the SDK. In a store of [digests
+    /// only](Store::digests_only), the toolchain may be known by its digest; [`bring`](Self::bring) makes it then.
     ///
     /// # Errors
     /// When files of the checkout cannot be read, or when the toolchain cannot be made.
@@ -114,8 +114,8 @@ impl BuildBase {
         })
     }
 
-    /// Layers whose digests are known, the uppermost first, without materials; [`bring`](Self::bring) makes them from the
-    /// files of the checkout.
+    /// Returns a base of layers whose digests are known, the uppermost first, without materials; [`bring`](Self::bring)
+    /// makes them from the files of the checkout.
     pub fn of_layers(checkout: &Utf8Path, layers: Vec<Layer>, arch: Arch) -> Self {
         Self {
             layers,
@@ -127,11 +127,10 @@ impl BuildBase {
         }
     }
 
-    /// The layers with their content: made, if digests are all that is known of them. Until then, nothing can be run in
-    /// them.
+    /// Makes the layers that are known by digest only. Nothing can be run in a build root before that.
     ///
     /// # Errors
-    /// When they cannot be made, or come out otherwise.
+    /// When a layer cannot be made, or has another digest than expected.
     pub fn bring(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if self.layers.iter().all(|layer| layer.path.is_dir()) {
@@ -147,13 +146,13 @@ impl BuildBase {
         Ok(())
     }
 
-    /// The layers as inputs of an action, by their place in the stack.
+    /// Returns the layers as inputs of an action, numbered by their position in the stack.
     pub(crate) fn inputs(&self) -> impl Iterator<Item = (String, Node)> {
         let layers = self.layers.iter().enumerate();
         layers.map(|(place, layer)| (format!("layers/base-{place}-{}", layer.name), Node::Tree(layer.root)))
     }
 
-    /// A sandbox on these layers, with those above them that `upper` names, the uppermost first.
+    /// Returns a sandbox on these layers, with the layers of `upper` above them, the uppermost first.
     pub(crate) fn sandbox(
         &self,
         upper: &[Utf8PathBuf],
@@ -181,7 +180,7 @@ impl BuildBase {
 }
 
 impl BuildError {
-    /// For `map_err`: inputs of something that are in each other's way.
+    /// For `map_err`: inputs of an action whose paths collide.
     pub(crate) fn input(what: &str) -> impl FnOnce(basalt_action::DirectoryError) -> Self {
         let what = what.to_owned();
         move |source| Self::Inputs { what, source }

@@ -1,4 +1,4 @@
-//! The build root of one package on the disk, and the command that runs in it.
+//! Build root of one package on the disk, and the command that runs in it.
 
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ pub struct Inputs {
     pub sources: Vec<(String, Utf8PathBuf)>,
 }
 
-/// A build root that is put together and not yet used.
+/// Build root that is prepared and not yet used.
 #[derive(Debug)]
 pub struct BuildRoot {
     workspace: Workspace,
@@ -40,10 +40,10 @@ pub struct BuildRoot {
 }
 
 impl Inputs {
-    /// Brings everything that a build needs into the store: unpacks payloads, fetches sources.
+    /// Brings all inputs of a build into the store: unpacks payloads, fetches sources.
     ///
     /// # Errors
-    /// When something cannot be had.
+    /// When an input cannot be unpacked or fetched; [`BuildError::LostRpms`] names all RPMs without content.
     pub(crate) fn bring(
         build: &ResolvedBuild,
         package: &Package,
@@ -82,7 +82,7 @@ impl Inputs {
         Ok(inputs)
     }
 
-    /// Paths of unpacked RPMs. Those that cannot be had are told all at once.
+    /// Returns the paths of unpacked RPMs. RPMs whose content is missing are reported all at once.
     fn payloads(rpms: &[BuiltRpm], store: &Store) -> Result<Vec<Utf8PathBuf>, BuildError> {
         let (mut paths, mut lost) = (Vec::new(), Vec::new());
         for rpm in rpms {
@@ -101,8 +101,8 @@ impl Inputs {
 }
 
 impl BuildRoot {
-    /// Puts the build root of a package together in a workspace of the store. `upper` are folders that are laid over all
-    /// others, for builds that are to differ in what must not matter.
+    /// Prepares the build root of a package in a workspace of the store. `upper` are folders that are laid over all
+    /// other layers, for builds in a varied environment.
     ///
     /// # Errors
     /// When files cannot be written.
@@ -159,7 +159,7 @@ impl BuildRoot {
         })
     }
 
-    /// Shows a file of the host in the sandbox, for writing, and sets variables.
+    /// Binds the FIFO of a jobserver into the sandbox, for writing, and sets its variables.
     pub(crate) fn with_jobserver(mut self, fifo: &Utf8Path, at: &str, variables: Vec<(String, String)>) -> Self {
         self.sandbox = self.sandbox.mount(Mount::Bind {
             from: fifo.to_owned(),
@@ -172,14 +172,14 @@ impl BuildRoot {
         self
     }
 
-    /// The command that builds the package.
+    /// Returns the command that builds the package.
     pub fn rpmbuild(&self) -> Command {
         let mut words = self.arguments.iter();
         let program = words.next().map_or("rpmbuild", String::as_str);
         self.sandbox.command(program, words)
     }
 
-    /// A shell in the build root, for a person.
+    /// Returns the command of an interactive shell in the build root.
     pub fn shell(&self) -> Command {
         let words: Vec<_> = self.arguments.iter().map(basalt_process::quote).collect();
         let greeting = format!(
@@ -198,15 +198,16 @@ impl BuildRoot {
             .command("bash", ["-c", &greeting])
     }
 
-    /// The report of the build, once it has ended: resources that it used, and a limit that it reached.
+    /// Reads the sandbox's report once the build has ended: resources that it used, and a limit that it reached; none
+    /// when there is no report.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the report cannot be read.
     pub(crate) fn report(&self) -> Result<Option<Report>, BuildError> {
         Ok(Report::read(&self.workspace.path().join(REPORT))?)
     }
 
-    /// The RPMs that were made, sorted by name: regular files only, since a build chooses what it leaves.
+    /// Lists the RPMs that were made, sorted by name: regular files only, since a build may leave anything.
     ///
     /// # Errors
     /// When the folder cannot be read.
@@ -221,7 +222,7 @@ impl BuildRoot {
     }
 }
 
-/// The bounds of a package in the sandbox's terms.
+/// Converts the limits of a package to those of the sandbox.
 fn sandbox_limits(limits: &basalt_action::Limits) -> Limits {
     Limits {
         wall_time: limits.seconds.map(Duration::from_secs),
@@ -231,7 +232,7 @@ fn sandbox_limits(limits: &basalt_action::Limits) -> Limits {
     }
 }
 
-/// The package's folder: the spec in SPECS, everything else in SOURCES.
+/// Writes the package's folder: the spec into SPECS, all other files into SOURCES.
 fn write_folder(package: &Package, top: &Utf8Path, umask: u32) -> Result<(), StoreError> {
     let spec = package.spec_file();
     let mut others = package.files.clone();

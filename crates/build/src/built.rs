@@ -10,36 +10,36 @@ use serde::{Deserialize, Serialize};
 use crate::BuildError;
 use crate::fingerprint::{METADATA, OUTPUT};
 
-/// A package that is built.
+/// Result of a package's build.
 #[derive(Debug, Clone)]
 pub struct Built {
-    /// The source package's name.
+    /// Name of the source package.
     pub name: String,
-    /// The key: the digest of the action that built it.
+    /// Key: the digest of the action that built it.
     pub key: Digest,
-    /// The RPMs, by name.
+    /// RPMs, by name.
     pub rpms: Vec<Rpm>,
-    /// Seconds that the build took, wherever it was.
+    /// Duration of the build in seconds, on whatever machine it ran.
     pub seconds: u64,
-    /// Seconds of processor time that it took.
+    /// Processor time of the build, in seconds.
     pub cpu_seconds: f64,
 }
 
-/// An RPM that a build made.
+/// RPM that a build made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rpm {
-    /// Its header, as far as solving and listing need it.
+    /// Metadata from its header, as far as solving and listing need them.
     pub package: Package,
-    /// The usual name of the file.
+    /// File name: `<name>-<version>-<release>.<arch>.rpm`.
     pub file: String,
-    /// The digest of the file, which is its name in the store.
+    /// SHA-256 digest of the file, which is its name in the store.
     pub digest: Digest,
-    /// The size of the file in bytes.
+    /// Size of the file in bytes.
     pub size: u64,
 }
 
 impl Rpm {
-    /// Name of the file's content.
+    /// Returns the digest and size of the file.
     pub fn blob(&self) -> Blob {
         Blob {
             digest: self.digest,
@@ -47,7 +47,7 @@ impl Rpm {
         }
     }
 
-    /// Brings the file into the store, from the shared cache if it is not there. False when neither has it.
+    /// Brings the file into the store, from the shared cache if it is missing. Returns `false` when neither has it.
     ///
     /// # Errors
     /// When the store cannot be written, and when interrupted.
@@ -55,15 +55,15 @@ impl Rpm {
         Ok(store.object(&self.digest).is_some() || store.obtain(&self.blob())?.is_some())
     }
 
-    /// Path of the file in the store.
+    /// Returns the path of the file in the store.
     pub fn path(&self, store: &Store) -> Utf8PathBuf {
         store.object_path(&self.digest)
     }
 }
 
 impl Built {
-    /// The result of a build that was made before: what the RPMs are, by their metadata. The content of the RPMs may be
-    /// neither in the store nor in the shared cache, since keys need their digests only.
+    /// Looks up the result of an earlier build, with the metadata of its RPMs. The content of the RPMs may be neither
+    /// in the store nor in the shared cache, since keys need their digests only.
     pub(crate) fn recall(name: &str, key: &Blob, store: &Store) -> Result<Option<Self>, BuildError> {
         let Some(result) = store.action_result(key) else {
             return Ok(None);
@@ -87,7 +87,7 @@ impl Built {
         }))
     }
 
-    /// The result as it is kept, with the metadata of the RPMs in an object of its own.
+    /// Encodes the result for the store, with the metadata of the RPMs in an object of its own.
     pub(crate) fn to_result(&self, execution: Execution, store: &Store) -> Result<ActionResult, BuildError> {
         let metadata = serde_json::to_vec(&self.rpms).map_err(BuildError::metadata)?;
         let metadata = OutputFile {

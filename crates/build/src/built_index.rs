@@ -1,4 +1,4 @@
-//! Results of builds, indexed by what their RPMs provide: what BuildRequires and images are solved from.
+//! Index of built RPMs by the capabilities that they provide, for solving BuildRequires and images.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use crate::built::{Built, Rpm};
 use crate::graph::PackageId;
 use crate::plan::BuiltPackages;
 
-/// RPMs of built packages by what they provide.
+/// RPMs of built packages, indexed by the capabilities that they provide.
 #[derive(Debug, Default)]
 pub struct BuiltIndex(PackageIndex<BuiltRpm>);
 
-/// An RPM, shared with the result that it is part of.
+/// RPM, shared with the result that it is part of.
 #[derive(Debug, Clone)]
 pub struct BuiltRpm {
     maker: PackageId,
@@ -37,7 +37,7 @@ impl AsRef<Package> for BuiltRpm {
 }
 
 impl BuiltIndex {
-    /// An index of all results.
+    /// Returns an index of all results.
     pub fn of(built: &BuiltPackages) -> Self {
         let mut index = Self::default();
         built.iter().for_each(|(maker, built)| index.add(*maker, built));
@@ -52,10 +52,10 @@ impl BuiltIndex {
         }
     }
 
-    /// The RPMs that fulfil the requests and all that they require, sorted by file name; only those of packages for which
-    /// `among` holds are there to be chosen.
+    /// Returns the RPMs that fulfil the requests, and all that they require, sorted by file name. Only RPMs of packages
+    /// for which `among` holds are candidates.
     ///
-    /// # Errors
+    /// When there is no such set; the error explains the reason.
     /// When there is no such set; the error explains why.
     pub fn solve(&self, requests: &[String], among: impl Fn(PackageId) -> bool) -> Result<Vec<BuiltRpm>, SolveError> {
         let chosen = self.0.solve(requests, |rpm| among(rpm.maker))?;

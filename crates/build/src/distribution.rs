@@ -1,4 +1,4 @@
-//! The packages of a checkout: their folders, and what their specs say.
+//! Packages of a checkout: their folders, specs, sources and estimates.
 
 use std::sync::Arc;
 
@@ -18,24 +18,24 @@ use crate::resources::ResourceEstimates;
 use crate::spec::{BINARY_FORMAT, Folder, SOURCE_FORMAT, SPECS, SourcePackage};
 use crate::{BuildError, fingerprint};
 
-/// Name of the file with the packages' estimates and limits, beside their folders.
+/// Name of the file with the packages' resource estimates and limits, beside their folders.
 pub(crate) const RESOURCES: &str = "resources.toml";
 
-/// A distribution as its folder describes it.
+/// Packages of a checkout, with their dependency graph.
 #[derive(Debug)]
 pub struct Distribution {
     packages: Vec<Arc<Package>>,
-    /// Needs of the packages among each other.
+    /// Dependencies between the packages.
     pub graph: Graph,
 }
 
 impl Distribution {
-    /// Reads all packages below a folder. Everything in it is read once: later edits do not reach what is built from it.
-    /// Answers of rpmspec are kept in the store under the digest of what it was asked about; `reporter` is told when the build
-    /// base has to be made for asking.
+    /// Reads all packages below a folder. Every file is read once: later edits do not change what is built from it.
+    /// Output of rpmspec is kept in the store under the key of the query; `reporter` shows progress when the build base
+    /// has to be made for a query.
     ///
     /// # Errors
-    /// When a folder or a spec cannot be read, or when they do not fit together.
+    /// When a folder or a spec cannot be read, or when the specs contradict each other.
     pub fn read(
         packages: &Utf8Path,
         base: &BuildBase,
@@ -67,10 +67,10 @@ impl Distribution {
         Self::new(read)
     }
 
-    /// Puts packages together.
+    /// Builds the distribution, with its graph, from packages.
     ///
     /// # Errors
-    /// When they do not fit together.
+    /// When the specs contradict each other.
     pub fn new(packages: Vec<Package>) -> Result<Self, BuildError> {
         let specs = packages.iter().map(|package| package.spec.clone());
         Ok(Self {
@@ -79,20 +79,20 @@ impl Distribution {
         })
     }
 
-    /// A package by its id.
+    /// Returns a package by its id.
     pub fn package(&self, id: PackageId) -> &Package {
         &self.packages[id.index()]
     }
 
-    /// All packages with their ids, by name.
+    /// Iterates over all packages with their ids, by name.
     pub fn packages(&self) -> impl Iterator<Item = (PackageId, &Package)> {
         self.graph.ids().map(|id| (id, self.package(id)))
     }
 
-    /// Id of a package, by the name of its source or of what it makes.
+    /// Returns the id of a package, by the name of the source package or of a package that it makes.
     ///
     /// # Errors
-    /// When there is none.
+    /// When there is no such package.
     pub fn find(&self, name: &str) -> Result<PackageId, BuildError> {
         let known = self.graph.id(name).or_else(|| self.graph.maker(name));
         known.ok_or_else(|| BuildError::NoSuchPackage {
@@ -116,7 +116,7 @@ pub(crate) fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError
     }
 }
 
-/// The folders that hold a package, sorted by name.
+/// Lists the folders that hold a package, sorted by name.
 pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
     let failed = || StoreError::io("cannot list", packages);
     let mut folders = Vec::new();
@@ -143,7 +143,7 @@ pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
     Ok(folders)
 }
 
-/// Names of packages are words of commands and parts of paths: one that begins with `-` would be an option.
+/// Package names become words of commands and parts of paths: one that begins with `-` would be an option.
 fn check_name(folder: &Folder) -> Result<(), BuildError> {
     let ordinary = |letter: char| letter.is_ascii_alphanumeric() || "+-._".contains(letter);
     let begins_well = folder.name.starts_with(|first: char| first.is_ascii_alphanumeric());
@@ -181,7 +181,7 @@ fn read_spec(query: Query<'_>) -> Result<SourcePackage, BuildError> {
     Ok(package)
 }
 
-/// A spec that rpmspec is asked about.
+/// Query of rpmspec about one spec.
 struct Query<'a> {
     folder: &'a Folder,
     files: &'a Snapshot,

@@ -1,4 +1,4 @@
-//! The engine: carries a plan out. Workers resolve, look up and build; others fetch ahead of them.
+//! Executor of build plans. Workers resolve, look up and build; other threads fetch sources ahead of them.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -31,51 +31,51 @@ use crate::plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
 use crate::store_lookup::StoreLookup;
 use crate::{BuildError, latest};
 
-/// Place of the jobserver's FIFO in a sandbox.
+/// Path of the jobserver's FIFO in a sandbox.
 const JOBSERVER: &str = "/run/jobserver";
-/// Jobs in work for each core: while one waits for the disk or for a program that keeps one core busy, another computes. The
-/// jobserver's tokens bound what computes.
+/// Concurrent jobs per core: while one waits for the disk or for a program that uses a single core, another computes.
+/// The jobserver's tokens limit the number of computing processes.
 const JOBS_PER_CORE: usize = 2;
 
-/// All that building needs.
+/// Dependencies and settings of a build run.
 pub struct Engine<'a> {
-    /// Where results are kept.
+    /// Store of results and sources.
     pub store: &'a Store,
-    /// The packages.
+    /// Packages of the checkout.
     pub distribution: &'a Distribution,
-    /// What every build begins with.
+    /// Layers below every build root.
     pub base: &'a BuildBase,
-    /// How sources are fetched.
+    /// Means to fetch sources.
     pub tools: &'a Tools,
-    /// Where progress goes.
+    /// Receiver of progress.
     pub reporter: &'a dyn Reporter,
-    /// The most memory that builds may take together, in MiB.
+    /// Memory that all concurrent builds may take together, in MiB.
     pub memory: u64,
-    /// Whether to go on with what does not depend on a failure.
+    /// `true` to continue with packages that do not depend on a failed one.
     pub keep_going: bool,
     pub(crate) payloads: Payloads,
-    /// Digests of RPMs whose content could not be had when it was needed.
+    /// Digests of RPMs whose content could not be obtained when it was needed.
     pub(crate) lost: Mutex<BTreeSet<Digest>>,
     timings: Mutex<Option<Timings>>,
-    /// One for each package: its sources are fetched by one thread at a time.
+    /// Locks, one for each package: its sources are fetched by one thread at a time.
     pub(crate) fetching: Vec<Mutex<()>>,
 }
 
-/// Why a package is built, or is not.
+/// Comparison of a package's build with the last one in this store.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Explanation {
-    /// The key of its build as it is now.
+    /// Key of the current build.
     pub key: Digest,
-    /// The key of its last build in this store.
+    /// Key of the last build in this store, if there was one.
     pub before: Option<Digest>,
-    /// Whether the result of its build as it is now is known.
+    /// `true` if the result of the current build is known.
     pub is_built: bool,
-    /// The inputs that differ between the two.
+    /// Inputs that differ between the two; none when there was no earlier build, or its messages are gone.
     pub differences: Option<Vec<Difference>>,
 }
 
 impl<'a> Engine<'a> {
-    /// An engine that stops at the first failure.
+    /// Returns an engine that stops at the first failure.
     pub fn new(
         store: &'a Store,
         distribution: &'a Distribution,
@@ -99,12 +99,12 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// The same, that goes on with what does not depend on a failure.
+    /// Sets whether to continue with packages that do not depend on a failed one.
     pub fn keep_going(self, keep_going: bool) -> Self {
         Self { keep_going, ..self }
     }
 
-    /// The results of the packages and of all that they need, whose RPMs may be known by digest only.
+    /// Returns the results of the packages and of their dependencies, whose RPMs may be known by digest only.
     pub(crate) fn build_unknown(&self, targets: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
         let wanted = self.distribution.graph.closure(targets.iter().copied());
         let built = self.known(&wanted)?;
@@ -112,15 +112,15 @@ impl<'a> Engine<'a> {
             return Ok(built);
         }
         let _lock = self.lock()?;
-        // Whoever held the lock may have built some of it.
+        // The process that held the lock may have built some of them.
         let built = self.known(&wanted)?;
         self.carry_out(&wanted, built)
     }
 
-    /// A package with all that goes into its build; what it needs is built.
+    /// Resolves the inputs of a package's build, after building its dependencies.
     ///
     /// # Errors
-    /// When something that it needs fails to build or cannot be had.
+    /// When a dependency fails to build or cannot be obtained.
     pub fn resolve(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
         let needs = self.distribution.graph.needs(package).iter().copied();
         let planner = self.planner();
@@ -131,25 +131,26 @@ impl<'a> Engine<'a> {
         self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
     }
 
-    /// The same, without the content of what it needs: for telling what goes into the build.
+    /// Resolves the inputs without the content of the dependencies' RPMs: for reports about the inputs.
     fn resolve_by_digest(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
         let built = self.build_all(self.distribution.graph.needs(package))?;
         self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
     }
 
-    /// The build root of a package, as its build has it. What it needs is built.
+    /// Prepares the build root of a package, after building its dependencies.
     ///
     /// # Errors
-    /// When something that it needs fails to build or cannot be had.
+    /// When a dependency fails to build or cannot be obtained.
     pub fn build_root(&self, package: PackageId) -> Result<BuildRoot, BuildError> {
         let build = self.resolve(package)?;
         self.root(&build, &BuildEnvironment::ordinary(self.base.jobs), &[])
     }
 
-    /// Builds a package once more, in another environment and with folders laid over all others, and keeps nothing of it.
+    /// Builds a package once more, in another environment and with `upper` laid over all other layers, and keeps no
+    /// result.
     ///
     /// # Errors
-    /// When it fails in this environment.
+    /// When the build fails in this environment.
     pub fn rebuild(
         &self,
         build: &ResolvedBuild,
@@ -161,11 +162,10 @@ impl<'a> Engine<'a> {
         execute::rebuild(package, root, self.store, self.reporter)
     }
 
-    /// The inputs that differ between a package's build as it is now and the last one in this store; none where there was
-    /// none, or where its messages are gone. What it needs is built.
+    /// Compares a package's current inputs with those of its last build in this store, after building its dependencies.
     ///
     /// # Errors
-    /// When something that it needs fails to build or cannot be had.
+    /// When a dependency fails to build or cannot be obtained.
     pub fn explain(&self, package: PackageId) -> Result<Explanation, BuildError> {
         let build = self.resolve_by_digest(package)?;
         let name = self.distribution.package(package).name();
@@ -185,10 +185,10 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// Everything that a package is built from, by name and digest. What it needs is built.
+    /// Returns everything that a package is built from, by name and digest, after building its dependencies.
     ///
     /// # Errors
-    /// When something that it needs fails to build or cannot be had.
+    /// When a dependency fails to build or cannot be obtained.
     pub fn materials(&self, package: PackageId) -> Result<BuildMaterials, BuildError> {
         let build = self.resolve_by_digest(package)?;
         BuildMaterials::of(&build, self.distribution.package(package), self.base, self.tools)
@@ -228,12 +228,12 @@ impl<'a> Engine<'a> {
         StoreLookup::new(self, fetch)
     }
 
-    /// Those of the packages whose results are known, with all that they need.
+    /// Returns the results of those packages whose result is known, and those of all their dependencies, too.
     pub(crate) fn known(&self, wanted: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
         self.planner().known(wanted, &self.lookup(false))
     }
 
-    /// Resolves a package against the results of what it needs; modules are fetched if need be.
+    /// Resolves a package against the results of its dependencies; modules are fetched if need be.
     pub(crate) fn resolve_fetching(
         &self,
         package: PackageId,
@@ -247,7 +247,7 @@ impl<'a> Engine<'a> {
         })
     }
 
-    /// The result of a build that was made before, unless RPMs of it are lost.
+    /// Looks up the result of a build, unless RPMs of it are lost.
     pub(crate) fn recall(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
         self.lookup(false).result(build)
     }
@@ -294,7 +294,7 @@ impl<'a> Engine<'a> {
         Ok(ids.filter_map(|(id, built)| Some((id, built?))).collect())
     }
 
-    /// Remembers where the time of a run went. A run without jobs leaves the timings of the one before.
+    /// Keeps the timings of a run. A run without jobs keeps those of the one before.
     fn keep_timings(&self, plan: &JobGraph, run: &Run<Arc<Built>, BuildError>) {
         let measured = |job: JobId| {
             let built = run.results.get(job.index()).and_then(Option::as_ref);
@@ -310,14 +310,14 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Timings of the latest run in which something was to be built.
+    /// Returns the timings of the latest run in which a package had to be built.
     pub fn timings(&self) -> Option<Timings> {
         self.timings.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Number of processes that a build is told. Clients of the jobserver are told of all cores, and take a token for each
-    /// further process. Go is none: it is told half of the cores, two at least, and holds one token all the same, since
-    /// further tokens would idle while it links and while they are waited for.
+    /// Returns the number of processes for a build. Clients of the jobserver get the number of all cores, and take a
+    /// token for each further process. Go is no client: it gets half of the cores, two at least, and holds one token
+    /// all the same, since further tokens would idle while it links and while it waits for them.
     fn processes(&self, package: &Package) -> usize {
         if package.sources.has_go() {
             self.base.jobs.div_ceil(2).max(2)
@@ -326,7 +326,7 @@ impl<'a> Engine<'a> {
         }
     }
 
-    /// Builds the package of a job, unless it turns out that just this was built before, and adds the result to the index.
+    /// Builds the package of a job, unless a result of the same key is known by now, and adds the result to the index.
     fn one(
         &self,
         context: &JobContext<'_, Arc<Built>>,
@@ -373,7 +373,7 @@ impl<'a> Engine<'a> {
     }
 }
 
-/// Tells how many packages came to their end.
+/// Observer that counts finished packages.
 struct Advance<'a>(&'a dyn Task);
 
 impl Observer for Advance<'_> {
@@ -392,7 +392,7 @@ pub(crate) fn job(package: PackageId) -> JobId {
     JobId::new(package.index())
 }
 
-/// The error of the whole: one failure as itself, several together.
+/// Returns the error of the whole run: one failure as itself, several together.
 fn failure(error: RunError<BuildError>) -> BuildError {
     match error {
         RunError::Failed { first, others } if !others.is_empty() => {

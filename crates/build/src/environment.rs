@@ -1,4 +1,4 @@
-//! Circumstances of a build that are no part of what it is made from.
+//! Environment of a build: properties that are not inputs and must not change the result.
 
 use std::collections::BTreeMap;
 
@@ -7,47 +7,47 @@ use basalt_model::arch::Arch;
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-/// The folder in which rpmbuild works.
+/// Top folder of rpmbuild.
 pub(crate) const TOP: &str = "/build";
-/// The variable that tells a build how many processes it may run at once.
+/// Variable that holds the number of processes that a build may run at once.
 const JOBS: &str = "BASALT_JOBS";
-/// The variable with the flags that make and ninja are given: `-j<jobs>`, or nothing where a jobserver counts for them.
+/// Variable that holds the flags for make and ninja: `-j<jobs>`, or nothing where a jobserver limits the processes.
 const MAKE_FLAGS: &str = "BASALT_MAKE_FLAGS";
 
-/// Circumstances of a build: folder, user, host name, processors and the like. What comes out of a build may not depend on
-/// them: `basalt verify` builds under others and compares. The ordinary ones are part of every action, apart from
-/// `jobs` and `variables`, which are in no key.
+/// Environment of a build: folder, user, host name, processors and the like. The result must not depend on it: `basalt
+/// verify` builds in others and compares. The ordinary one is part of every action, except for `jobs` and `variables`,
+/// which are in no key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildEnvironment {
-    /// The folder in which rpmbuild works.
+    /// Top folder of rpmbuild.
     pub directory: Utf8PathBuf,
-    /// The name of the host.
+    /// Host name.
     pub host_name: String,
-    /// The id of the user and of the user's group.
+    /// Id of the user and of the user's group.
     pub user: u32,
-    /// The permissions that new files do not get; other than 022, those of the checkout's files are narrowed by it, too.
+    /// Umask; one other than 022 restricts the modes of the checkout's files, too.
     pub umask: u32,
-    /// The number of processes that the build may run at once.
+    /// Number of processes that the build may run at once.
     pub jobs: usize,
-    /// Whether the build is a client of a GNU jobserver, which bounds its processes.
+    /// `true` if the build is a client of a GNU jobserver, which limits its processes.
     pub has_jobserver: bool,
-    /// The one processor that it may use, where it is kept to one.
+    /// The only processor that the build may use, if it is pinned to one.
     pub processor: Option<usize>,
-    /// `HOME`.
+    /// Value of `HOME`.
     pub home: Utf8PathBuf,
-    /// `LC_ALL`.
+    /// Value of `LC_ALL`.
     pub locale: String,
-    /// `TZ`.
+    /// Value of `TZ`.
     pub time_zone: String,
-    /// Whether the sources are unpacked and built in memory rather than on the store's disk: another file system, which
-    /// lists folders in another order.
+    /// `true` if sources are unpacked and built in memory rather than on the store's disk: another file system, with
+    /// another order of directory entries.
     pub in_memory: bool,
-    /// Variables besides.
+    /// Further variables.
     pub variables: Vec<(String, String)>,
 }
 
 impl BuildEnvironment {
-    /// That of every build, with so many processes at once.
+    /// Returns the environment of ordinary builds, with so many processes at once.
     pub fn ordinary(jobs: usize) -> Self {
         Self {
             directory: TOP.into(),
@@ -65,7 +65,7 @@ impl BuildEnvironment {
         }
     }
 
-    /// The variables that are part of an action.
+    /// Returns the variables that are part of an action.
     pub fn action_variables(&self, arch: Arch) -> BTreeMap<String, String> {
         let variables = [
             ("PATH", format!("/opt/{}/bin:/usr/bin:/usr/sbin", arch.triple())),
@@ -73,14 +73,15 @@ impl BuildEnvironment {
             ("LC_ALL", self.locale.clone()),
             ("TZ", self.time_zone.clone()),
             ("SOURCE_DATE_EPOCH", BUILD_TIME.to_string()),
-            // Root's tar keeps upstream's permissions, anybody else's applies the umask: packages must not tell who built them.
+            // As root, tar keeps upstream's permissions; as another user, it applies the umask: packages must not show
+            // who built them.
             ("TAR_OPTIONS", "--no-same-permissions".to_owned()),
         ];
         let variables = variables.into_iter();
         variables.map(|(name, value)| (name.to_owned(), value)).collect()
     }
 
-    /// The variables that are not: they tell of the machine that builds.
+    /// Returns the variables that are not part of an action: they describe the build machine.
     pub(crate) fn machine_variables(&self) -> Vec<(String, String)> {
         let jobs = (JOBS.to_owned(), self.jobs.to_string());
         // With a jobserver, make counts by its tokens: a number on its command line would overrule that.
@@ -95,8 +96,8 @@ impl BuildEnvironment {
             .collect()
     }
 
-    /// The arguments that rpm is given besides the macros of the distribution. They are the same for any number of
-    /// processors: that one comes from a variable.
+    /// Returns the arguments of rpm besides the distribution's macros. The arguments do not depend on the number of
+    /// processors, which comes from a variable.
     pub(crate) fn rpm_arguments(&self, arch: Arch) -> Vec<String> {
         let define = |text: String| ["--define".to_owned(), text];
         let mut arguments = vec!["--target".to_owned(), arch.name().to_owned()];

@@ -1,4 +1,4 @@
-//! How building goes wrong.
+//! Errors of planning and building packages.
 
 use basalt_process::ProcessError;
 use basalt_store::{SnapshotError, StoreError};
@@ -13,7 +13,7 @@ use crate::log::Phase;
 /// A package could not be built.
 #[derive(Debug, Error, Diagnostic)]
 pub enum BuildError {
-    /// The spec failed.
+    /// The spec failed in one of its phases.
     #[error("{package} failed in {}\n{}", phase.name(), indented(lines))]
     #[diagnostic(
         code(build::failed),
@@ -23,18 +23,18 @@ pub enum BuildError {
         )
     )]
     Failed {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// Where it was.
+        /// Phase of the failure.
         phase: Phase,
-        /// The lines of the log that tell why.
+        /// Lines of the log that show the reason.
         lines: Vec<String>,
-        /// The whole log.
+        /// Path of the whole log.
         log: Utf8PathBuf,
-        /// How rpmbuild ended. Not shown as a cause: its last lines are those above.
+        /// Exit of rpmbuild. Not shown as a cause: its last lines are those above.
         ended: Option<Box<ProcessError>>,
     },
-    /// A build reached one of its limits.
+    /// A build was ended at one of its limits.
     #[error("{package} was ended in {}: {reached}", phase.name())]
     #[diagnostic(
         code(build::limit),
@@ -44,59 +44,59 @@ pub enum BuildError {
         )
     )]
     Limit {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// Where it was.
+        /// Phase in which the limit was reached.
         phase: Phase,
-        /// The limit.
+        /// The limit, with its value.
         reached: basalt_sandbox::LimitReached,
-        /// The whole log.
+        /// Path of the whole log.
         log: Utf8PathBuf,
     },
-    /// A build ended well and made nothing, or not what its spec says.
+    /// A build succeeded without making the RPMs that its spec declares.
     #[error("{package} was built, but {what}")]
     #[diagnostic(code(build::result), help("the whole log: {log}"))]
     Result {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// What is wrong.
+        /// The difference, as a clause.
         what: String,
-        /// The log.
+        /// Path of the whole log.
         log: Utf8PathBuf,
     },
-    /// A spec cannot be read.
+    /// A spec cannot be read by rpmspec.
     #[error("{path} cannot be read")]
     #[diagnostic(
         code(build::spec),
         help("rpmspec's words are below; line numbers are those of the spec file")
     )]
     Spec {
-        /// The spec file.
+        /// Path of the spec.
         path: Utf8PathBuf,
-        /// What rpmspec said.
+        /// Failure of rpmspec, with its output.
         source: Box<ProcessError>,
     },
-    /// A spec says something that this distribution does not allow.
+    /// A spec breaks a rule of this distribution.
     #[error("{path}: {what}")]
     #[diagnostic(code(build::spec), help("{remedy}"))]
     BadSpec {
-        /// The spec file.
+        /// Path of the spec.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// The violation.
         what: String,
-        /// What to do.
+        /// Advice for the author of the spec.
         remedy: String,
     },
-    /// A name that is no package.
+    /// No package has this name.
     #[error("there is no package `{name}`")]
     #[diagnostic(code(build::unknown), help("{help}"))]
     NoSuchPackage {
         /// The name.
         name: String,
-        /// Which one may be meant.
+        /// Suggestion of a similar name.
         help: String,
     },
-    /// The file of estimates and limits is wrong.
+    /// The file of resource estimates and limits is not valid.
     #[error("{path} cannot be read: {source}")]
     #[diagnostic(
         code(build::resources),
@@ -105,49 +105,49 @@ pub enum BuildError {
         )
     )]
     Resources {
-        /// The file.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// Where and what.
+        /// Position and cause.
         source: Box<toml::de::Error>,
     },
     /// Several packages failed.
     #[error("{} packages failed", others.len())]
     #[diagnostic(code(build::several))]
     Several {
-        /// Each one's failure.
+        /// The failures, one for each package.
         #[related]
         others: Vec<BuildError>,
     },
-    /// The specs do not fit together.
+    /// Specs contradict each other.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Graph(#[from] GraphError),
-    /// What a package needs cannot be put together.
+    /// No set of RPMs fulfils the BuildRequires of a package.
     #[error("the build root of {package} cannot be put together")]
     #[diagnostic(code(build::root))]
     Unsolvable {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// Why.
+        /// Explanation by the solver.
         #[source]
         #[diagnostic_source]
         source: basalt_repo::SolveError,
     },
-    /// Inputs of an action that are in each other's way.
+    /// Inputs of an action whose paths collide.
     #[error("the inputs of {what} cannot be put together")]
     #[diagnostic(code(build::inputs))]
     Inputs {
-        /// A package, or something that every build begins with.
+        /// Name of a package or of a layer.
         what: String,
-        /// Which.
+        /// The collision.
         source: basalt_action::DirectoryError,
     },
     /// A folder of the checkout that cannot be an input.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Snapshot(Box<SnapshotError>),
-    /// RPMs of known digests whose content neither the store nor the shared cache has. The engine builds their packages
-    /// again.
+    /// RPMs of known digests whose content is neither in the store nor in the shared cache. The engine builds their
+    /// packages again.
     #[error("neither the store nor the cache has {}", files(rpms))]
     #[diagnostic(
         code(build::lost_rpms),
@@ -156,22 +156,22 @@ pub enum BuildError {
         )
     )]
     LostRpms {
-        /// The RPMs.
+        /// The RPMs without content.
         rpms: Vec<Rpm>,
     },
-    /// Modules that came otherwise than a result said that the key was made with.
+    /// Fetched modules that differ from the known result with which the key was made.
     #[error("{package}: `{name}` was fetched and is not what the known result of fetching it says")]
     #[diagnostic(
         code(build::other_modules),
         help("what was fetched counts from now on: run the same command again")
     )]
     OtherModules {
-        /// The package.
+        /// Name of the package.
         package: String,
         /// Name of the source.
         name: String,
     },
-    /// A folder that every build begins with, made here from the same locked packages, and not the same.
+    /// Layer of the build base that was made here from the same locked packages and differs from the expected one.
     #[error("the {layer} that was made here differs from the one that results of the shared cache were made with")]
     #[diagnostic(
         code(build::other_base),
@@ -183,33 +183,33 @@ pub enum BuildError {
         /// Name of the layer: `sdk`, `toolchain`.
         layer: String,
     },
-    /// Something that was in the store a moment ago.
+    /// File that disappeared from the store during the run.
     #[error("`{file}` is no longer in the store, or is damaged")]
     #[diagnostic(code(build::lost), help("run the same command again: it is made anew"))]
     Lost {
-        /// What.
+        /// Name of the file.
         file: String,
     },
     /// Metadata of RPMs that cannot be written as JSON.
     #[error("the metadata of the packages cannot be written")]
     #[diagnostic(code(build::metadata), help("this is a bug in basalt"))]
     Metadata {
-        /// Why.
+        /// Cause, from the JSON library.
         source: serde_json::Error,
     },
-    /// Jobs that need one another in a circle.
+    /// Dependency cycle between jobs.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Jobs(#[from] basalt_schedule::GraphError),
-    /// The jobserver failed.
+    /// Failure of the jobserver.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Jobserver(#[from] basalt_schedule::JobserverError),
-    /// A token of the jobserver could not be had.
+    /// A token of the jobserver could not be acquired.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Token(#[from] basalt_schedule::AcquireError),
-    /// A bug of ours in a worker.
+    /// Panic of a worker, which is a bug of basalt.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Panic(#[from] basalt_schedule::Panic),
@@ -217,23 +217,23 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Rpm(#[from] basalt_repo::RepoError),
-    /// Sources could not be had.
+    /// Sources could not be fetched or verified.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sources(#[from] basalt_sources::SourcesError),
-    /// The SDK could not be had.
+    /// The SDK could not be made.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sdk(#[from] basalt_sdk::SdkError),
-    /// The sandbox failed, or what a build left cannot be taken.
+    /// Failure of the sandbox.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sandbox(#[from] basalt_sandbox::SandboxError),
-    /// The store failed.
+    /// Failure of the store.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
-    /// A program failed, or Ctrl-C.
+    /// Failure of a child process, or interrupt.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),
@@ -244,7 +244,7 @@ impl BuildError {
         Self::Metadata { source }
     }
 
-    /// RPMs whose content could not be had, if that is what, or part of what, went wrong.
+    /// Returns the RPMs whose content could not be obtained, if they are the error or part of it.
     pub(crate) fn lost_rpms(&self) -> Vec<&Rpm> {
         match self {
             Self::LostRpms { rpms } => rpms.iter().collect(),
@@ -253,7 +253,7 @@ impl BuildError {
         }
     }
 
-    /// Whether it is only that we were asked to stop.
+    /// Returns `true` if the error is only that the user interrupted the run.
     pub fn is_interrupt(&self) -> bool {
         match self {
             Self::Process(error) | Self::Store(StoreError::Interrupted(error)) => error.is_interrupt(),
@@ -263,7 +263,7 @@ impl BuildError {
     }
 }
 
-/// What to do besides, when it was the disk that failed.
+/// Returns further advice when the log shows that the disk is full.
 fn full_disk(lines: &[String]) -> String {
     let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let full = lines.iter().any(|line| line.contains("No space left on device"));

@@ -1,4 +1,4 @@
-//! One package: its build root, its build, its results.
+//! Execution of one package's build, and collection of its results.
 
 use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +16,7 @@ use crate::package::Package;
 use crate::plan::ResolvedBuild;
 use crate::{BuildError, resources};
 
-/// Runs the build in a root that was put together, and keeps the result.
+/// Runs the build in a prepared root, and keeps the result.
 pub(crate) fn build(
     build: &ResolvedBuild,
     package: &Package,
@@ -50,17 +50,17 @@ pub(crate) fn build(
     Ok(built)
 }
 
-/// A package that was built once more. Its files are gone when it is dropped.
+/// Result of a repeated build. Its files are removed when it is dropped.
 #[derive(Debug)]
 pub struct Rebuilt {
-    /// The RPMs, sorted by name.
+    /// Paths of the RPMs, sorted by name.
     pub rpms: Vec<Utf8PathBuf>,
-    /// Seconds that it took.
+    /// Duration in seconds.
     pub seconds: u64,
     _root: BuildRoot,
 }
 
-/// Runs the build in a root that was put together, and keeps nothing.
+/// Runs the build in a prepared root, and keeps no result.
 pub(crate) fn rebuild(
     package: &Package,
     root: BuildRoot,
@@ -80,13 +80,13 @@ pub(crate) fn rebuild(
     })
 }
 
-/// Seconds since 1970.
+/// Returns the current time in seconds since 1970.
 fn now() -> i64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     i64::try_from(since.as_secs()).unwrap_or(i64::MAX)
 }
 
-/// Runs rpmbuild, with everything that it writes in the log.
+/// Runs rpmbuild, and writes its output to the log.
 fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<(), BuildError> {
     let file = fs_err::File::create(log).map_err(StoreError::io("cannot write the log", log))?;
     let mut writer = std::io::BufWriter::new(file);
@@ -126,7 +126,7 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
     }
 }
 
-/// Takes the RPMs into the store, and sees that they are those that the spec declares.
+/// Stores the RPMs, and checks that they are those that the spec declares.
 fn collect(root: &BuildRoot, store: &Store, expected: &Package, log: &Utf8Path) -> Result<Vec<Rpm>, BuildError> {
     let mut rpms = Vec::new();
     for path in root.rpms()? {

@@ -1,7 +1,7 @@
 //! Fetching of sources, ahead of the builds that need them: plain files by several threads, Go modules and crates by one.
 //!
-//! Plain files need no SDK, so they are fetched while it is made. What cannot be had ahead of time is no failure yet: it may
-//! turn out that nothing needs it, and whoever needs it asks once more.
+//! Plain files need no SDK, so they are fetched while it is made. A failure ahead of time is no error yet: the source
+//! may turn out not to be needed, and the build that needs it fetches it once more.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -20,11 +20,11 @@ use crate::graph::PackageId;
 use crate::plan::BuiltPackages;
 use crate::{BuildError, distribution};
 
-/// Threads that fetch plain files at once: most servers are slower than the connection.
+/// Number of threads that fetch plain files: most servers are slower than the connection.
 const FILE_THREADS: usize = 3;
 
-/// Fetches the plain files among the sources of all packages below a folder until `ended` is set: those of the longest builds
-/// first, since what needs what is not known without the SDK. Returns when the transfers that have begun are over.
+/// Fetches the plain files among the sources of all packages below a folder until `ended` is set: those of the longest
+/// builds first, since dependencies are not known without the SDK. Returns when the transfers that have begun are over.
 pub fn prefetch(packages: &Utf8Path, store: &Store, reporter: &dyn Reporter, ended: &AtomicBool) {
     let listed = distribution::folders(packages).and_then(|folders| {
         Ok((
@@ -44,7 +44,7 @@ pub fn prefetch(packages: &Utf8Path, store: &Store, reporter: &dyn Reporter, end
 }
 
 impl Engine<'_> {
-    /// Those of the packages that are still to be built, the most urgent first.
+    /// Returns those of the packages that are still to be built, the most urgent first.
     pub(crate) fn fetch_order(
         &self,
         wanted: &BTreeSet<PackageId>,
@@ -56,22 +56,23 @@ impl Engine<'_> {
         order
     }
 
-    /// Fetches the plain files of what is to be built, in the order in which they will be needed, until `ended` is set.
+    /// Fetches the plain files of packages, in the order given, until `ended` is set.
     pub(crate) fn fetch_files_ahead(&self, order: &[PackageId], ended: &AtomicBool) {
         in_order(order, FILE_THREADS, ended, |id| note(self.fetch_files(*id)));
     }
 
-    /// The same for Go modules and crates, one package at a time. The build base is made.
+    /// Fetches Go modules and crates of packages, one package at a time, until `ended` is set. The build base must
+    /// exist.
     pub(crate) fn fetch_modules_ahead(&self, order: &[PackageId], ended: &AtomicBool) {
         let has_modules = |id: &PackageId| self.distribution.package(*id).sources.has_modules();
         let order: Vec<_> = order.iter().copied().filter(has_modules).collect();
         in_order(&order, 1, ended, |id| note(self.fetch(*id)));
     }
 
-    /// Brings the sources of a package into the store; their number.
+    /// Brings the sources of a package into the store, and returns their number.
     ///
     /// # Errors
-    /// When one cannot be had.
+    /// When a source cannot be fetched, or has another digest than its lock.
     pub fn fetch(&self, id: PackageId) -> Result<usize, BuildError> {
         self.fetch_files(id)?;
         let sources = &self.distribution.package(id).sources;
@@ -88,7 +89,8 @@ impl Engine<'_> {
         Ok(inputs.len())
     }
 
-    /// The same for plain files only. Where all of them are in the store, it does not wait for whoever fetches modules.
+    /// Brings the plain files of a package into the store. When all of them are there, it does not wait for a thread
+    /// that fetches modules.
     fn fetch_files(&self, id: PackageId) -> Result<(), BuildError> {
         let sources = &self.distribution.package(id).sources;
         let mut files = sources.lock().files.iter();
@@ -99,7 +101,7 @@ impl Engine<'_> {
         Ok(fetch_files(sources, self.store, self.reporter)?)
     }
 
-    /// Keeps other threads from fetching the sources of a package meanwhile.
+    /// Locks out other threads that fetch sources of the package.
     pub(crate) fn fetching_alone(&self, package: PackageId) -> Option<MutexGuard<'_, ()>> {
         let fetching = self.fetching.get(package.index())?;
         Some(fetching.lock().unwrap_or_else(PoisonError::into_inner))
@@ -119,7 +121,7 @@ fn note<T, E: std::fmt::Display>(fetched: Result<T, E>) {
     }
 }
 
-/// Hands the items out to so many threads, the first item first, until none is left, `ended` is set or an interrupt comes.
+/// Distributes items to threads, the first item first, until none is left, `ended` is set or the user interrupts.
 fn in_order<T: Sync>(items: &[T], threads: usize, ended: &AtomicBool, work: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let worker = || {
@@ -149,7 +151,7 @@ mod tests {
 
     use super::*;
 
-    /// URL of a file on a server that answers once.
+    /// Returns the URL of a file on a server that answers once.
     fn serve(content: &'static str) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -171,7 +173,7 @@ mod tests {
         let items: Vec<usize> = (0..12).collect();
         in_order(&items, 3, &AtomicBool::new(false), |item| {
             taken.lock().expect("not poisoned").push(*item);
-            // Fewer threads than three never come past this.
+            // Fewer than three threads would wait here for ever.
             together.wait();
         });
         let mut taken = taken.into_inner().expect("not poisoned");

@@ -1,25 +1,25 @@
-//! The whole recipe of a package's key.
+//! Recipe of a package's key.
 //!
-//! The key is the digest of the [`Action`] that [`package_action`] puts together, and of nothing else. Whatever can change
-//! what a build makes is in it, by content:
+//! The key is the digest of the [`Action`] that [`package_action`] builds, and of nothing else. Every input that can
+//! change the result of a build is in it, by content:
 //!
-//! | part of the action | why it is there |
+//! | part of the action | reason |
 //! | --- | --- |
 //! | arguments | rpmbuild's mode, target and defines decide what is built |
-//! | environment | programs read it; it holds the time that everything is built at, too |
-//! | `layers/tool-*` | build tools that the spec asks for, the compiler first of all, as unpacked |
+//! | environment | programs read it; it holds the build time of all packages, too |
+//! | `layers/tool-*` | build tools that the spec requires, such as the compiler, as unpacked |
 //! | `layers/base-*` | macros, toolchain and SDK, as they are in the store |
-//! | `sysroot/*` | payloads of the RPMs that the spec asks for, with what these require |
+//! | `sysroot/*` | payloads of the RPMs that the spec requires, and of their requirements |
 //! | `build/SPECS`, `build/SOURCES` | the package's folder as it was read, and its sources |
-//! | limits | a build that one of them ends makes nothing |
-//! | platform | what the sandbox is: host name, user, umask, network |
+//! | limits | a build that is ended at a limit has no result |
+//! | platform | properties of the sandbox: host name, user, umask, network |
 //!
-//! The order of layers is part of their names, since of two files of one path the upper one is seen.
+//! The order of layers is part of their names, since of two files of one path the upper one hides the other.
 //!
-//! Left out on purpose: the number of processors and the token server of make (`BASALT_JOBS`, `MAKEFLAGS`), since nothing may
-//! depend on them, which `basalt verify` holds by building with others; and the code of the sandbox, which only takes away.
-//! Payloads are named by the digest of what they contain, not by their RPMs: when a package is built again and its files come
-//! out the same, nothing above it is built again (early cut-off), even where its header differs.
+//! Left out on purpose: the number of processors and make's jobserver (`BASALT_JOBS`, `MAKEFLAGS`), since no result may
+//! depend on them, which `basalt verify` checks by varying them; and the code of the sandbox, which only restricts.
+//! Payloads are named by the digest of their content, not by their RPMs: when a package is built again and its files
+//! are the same, no dependent package is built again (early cut-off), even where its header differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -34,26 +34,26 @@ use crate::package::Package;
 
 /// Path of the folder for RPMs below the input root.
 pub(crate) const OUTPUT: &str = "build/RPMS";
-/// Path of the packages' metadata among the outputs: what headers say, so that they need not be read again.
+/// Path of the RPMs' metadata among the outputs, so that headers need not be read again.
 pub(crate) const METADATA: &str = "packages.json";
 
-/// A folder that a build sees, by what it is for and by its content.
+/// Folder in a build root, by its name and the digest of its content.
 pub(crate) struct Mounted<'a> {
     pub(crate) name: &'a str,
     pub(crate) root: Blob,
 }
 
-/// All that decides a package's build, with digests for what is in the store.
+/// Inputs of a package's build, with digests for what is in the store.
 pub(crate) struct Ingredients<'a> {
     pub(crate) base: &'a BuildBase,
     pub(crate) package: &'a Package,
     pub(crate) tools: Vec<Mounted<'a>>,
     pub(crate) sysroot: Vec<Mounted<'a>>,
-    /// Names in SOURCES with what is there.
+    /// Names in SOURCES with their content.
     pub(crate) sources: Vec<(String, Node)>,
 }
 
-/// The action that builds a package.
+/// Builds the action of a package's build.
 pub(crate) fn package_action(ingredients: &Ingredients<'_>) -> Result<Action, BuildError> {
     let Ingredients { base, package, .. } = ingredients;
     let mut inputs = Directory::new();
@@ -83,7 +83,7 @@ pub(crate) fn package_action(ingredients: &Ingredients<'_>) -> Result<Action, Bu
     Ok(action)
 }
 
-/// The arguments of the command that builds.
+/// Returns the arguments of rpmbuild.
 pub(crate) fn rpmbuild(environment: &BuildEnvironment, arch: Arch, spec: &str) -> Vec<String> {
     let mut arguments = ["rpmbuild", "-bb", "--nodeps"].map(str::to_owned).to_vec();
     arguments.extend(environment.rpm_arguments(arch));
@@ -91,7 +91,7 @@ pub(crate) fn rpmbuild(environment: &BuildEnvironment, arch: Arch, spec: &str) -
     arguments
 }
 
-/// The action that asks rpmspec about a spec.
+/// Builds the action of a query of rpmspec about a spec.
 pub(crate) fn query_action(
     base: &BuildBase,
     name: &str,
@@ -106,7 +106,7 @@ pub(crate) fn query_action(
         add(&path, node)?;
     }
     for (path, node) in files.nodes() {
-        // rpm reads files of the folder, such as lists and included specs, from either place.
+        // rpm reads files of the folder, such as lists and included specs, from either folder.
         add(&format!("build/SPECS/{path}"), node.clone())?;
         add(&format!("build/SOURCES/{path}"), node)?;
     }
@@ -116,7 +116,7 @@ pub(crate) fn query_action(
     Ok(action)
 }
 
-/// The arguments of the command that asks.
+/// Returns the arguments of rpmspec.
 pub(crate) fn rpmspec(environment: &BuildEnvironment, arch: Arch, spec: &str, mode: &str, format: &str) -> Vec<String> {
     let mut arguments = ["rpmspec", "-q", mode, "--qf", format].map(str::to_owned).to_vec();
     arguments.extend(environment.rpm_arguments(arch));
@@ -124,7 +124,7 @@ pub(crate) fn rpmspec(environment: &BuildEnvironment, arch: Arch, spec: &str, mo
     arguments
 }
 
-/// The part that all actions of rpm's programs have in common.
+/// Builds an action with the properties that all actions of rpm's programs have in common.
 fn rpm_action(arch: Arch, inputs: Directory, limits: Limits) -> Action {
     let environment = BuildEnvironment::ordinary(0);
     let platform = [
@@ -144,7 +144,7 @@ fn rpm_action(arch: Arch, inputs: Directory, limits: Limits) -> Action {
     }
 }
 
-/// The package's folder: the spec in one place, the other files beside the sources.
+/// Returns the package's folder as inputs: the spec in SPECS, the other files in SOURCES.
 pub(crate) fn folder_inputs(package: &Package) -> impl Iterator<Item = (String, Node)> {
     let spec = package.spec_file();
     package.files.nodes().map(move |(path, node)| {

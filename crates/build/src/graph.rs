@@ -1,4 +1,4 @@
-//! Which package needs which others to be built first.
+//! Graph of build dependencies between packages.
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -9,79 +9,79 @@ use thiserror::Error;
 
 use crate::spec::{BinaryPackage, SourcePackage};
 
-/// Name of a source package within one [`Graph`], and in whatever is indexed by it.
+/// Id of a source package within one [`Graph`], and in all data indexed by it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PackageId(usize);
 
 impl PackageId {
-    /// Position among the packages of its graph, from 0.
+    /// Returns the position among the packages of its graph, from 0.
     pub fn index(self) -> usize {
         self.0
     }
 }
 
-/// A set of the packages of one [`Graph`]; a bit for each package of the graph.
+/// Set of packages of one [`Graph`]; a bit for each package of the graph.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageSet(FixedBitSet);
 
 impl PackageSet {
-    /// True when the package is in it.
+    /// Returns `true` if the package is in the set.
     pub fn contains(&self, package: PackageId) -> bool {
         self.0.contains(package.0)
     }
 
-    /// Number of packages in it.
+    /// Returns the number of packages in the set.
     pub fn len(&self) -> usize {
         self.0.count_ones(..)
     }
 
-    /// True when no package is in it.
+    /// Returns `true` if the set is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_clear()
     }
 }
 
-/// The packages of a distribution and what each is built from.
+/// Source packages of a distribution and their build dependencies.
 #[derive(Debug, Clone)]
 pub struct Graph {
     packages: Vec<SourcePackage>,
     /// Source packages by name.
     names: HashMap<String, PackageId>,
-    /// For each package, those whose results its build root is solved from, directly.
+    /// For each package, its direct dependencies: packages whose results its build root is solved from.
     needs: Vec<BTreeSet<PackageId>>,
-    /// For each package, those that it is built from, directly or not.
+    /// For each package, its direct and indirect dependencies.
     below: Vec<PackageSet>,
-    /// Source packages by what they make and what that provides.
+    /// Source packages by the names and capabilities that they provide.
     makers: HashMap<String, PackageId>,
 }
 
-/// The specs do not fit together.
+/// Specs contradict each other.
 #[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
 pub enum GraphError {
-    /// Something is asked for that no spec makes.
+    /// A required name that no spec provides.
     #[error("{wanted_by} asks for `{name}`, which no package of this distribution provides")]
     #[diagnostic(code(build::unknown))]
     Unknown {
-        /// What is asked for.
+        /// The required name.
         name: String,
-        /// By whom: a spec's path with the tag, or an image.
+        /// The requirer: a spec's path with the tag, or an image.
         wanted_by: String,
-        /// A package that may be meant.
+        /// Suggestion of a similar name.
         #[help]
         remedy: Option<String>,
     },
-    /// Two specs make the same package.
+    /// Two specs that make the same package.
     #[error("both {first} and {second} make the package `{name}`")]
     #[diagnostic(code(build::twice), help("rename one of them, or leave one of the two specs out"))]
     Twice {
-        /// The package.
+        /// Name of the package.
         name: String,
-        /// One spec.
+        /// Path of one spec.
         first: String,
-        /// The other.
+        /// Path of the other.
         second: String,
     },
-    /// Packages need each other to be built.
+    /// Packages that need each other to be built.
     #[error("these packages need each other to be built: {}", chain.join(" -> "))]
     #[diagnostic(
         code(build::cycle),
@@ -90,16 +90,16 @@ pub enum GraphError {
         )
     )]
     Cycle {
-        /// The circle, with the first package again at its end.
+        /// The cycle, with the first package again at its end.
         chain: Vec<String>,
     },
 }
 
 impl Graph {
-    /// Puts the packages together.
+    /// Builds the graph of packages.
     ///
     /// # Errors
-    /// When a package is made twice or asked for in vain, or when there is a circle.
+    /// When two specs make the same package, a requirement has no provider, or there is a cycle.
     pub fn new(packages: Vec<SourcePackage>) -> Result<Self, GraphError> {
         let makers = makers(&packages)?;
         let names = packages.iter().enumerate();
@@ -121,51 +121,51 @@ impl Graph {
         Ok(graph)
     }
 
-    /// All packages.
+    /// Returns all packages.
     pub fn packages(&self) -> &[SourcePackage] {
         &self.packages
     }
 
-    /// Every package's id, in the order of [`packages`](Self::packages).
+    /// Iterates over the ids of all packages, in the order of [`packages`](Self::packages).
     pub fn ids(&self) -> impl Iterator<Item = PackageId> + use<> {
         (0..self.packages.len()).map(PackageId)
     }
 
-    /// Id of the package at a position among all.
+    /// Returns the id of the package at a position; none when there are fewer packages.
     pub fn at(&self, index: usize) -> Option<PackageId> {
         (index < self.packages.len()).then_some(PackageId(index))
     }
 
-    /// A package by its id.
+    /// Returns a package by its id.
     pub fn package(&self, id: PackageId) -> &SourcePackage {
         &self.packages[id.0]
     }
 
-    /// Id of the source package of that name.
+    /// Returns the id of the source package of a name.
     pub fn id(&self, name: &str) -> Option<PackageId> {
         self.names.get(name).copied()
     }
 
-    /// Id of the source package that makes what the name provides.
+    /// Returns the id of the source package that provides a name.
     pub fn maker(&self, name: &str) -> Option<PackageId> {
         self.makers.get(name).copied()
     }
 
-    /// Every name of a package, of what is made and of what is built.
+    /// Iterates over all names of source packages, binary packages and capabilities.
     pub fn names(&self) -> impl Iterator<Item = &str> {
         let sources = self.packages.iter().map(|package| package.name.as_str());
         sources.chain(self.makers.keys().map(String::as_str))
     }
 
-    /// The packages that a package's build root is solved from, directly.
+    /// Returns the direct dependencies of a package: packages whose results its build root is solved from.
     pub fn needs(&self, package: PackageId) -> &BTreeSet<PackageId> {
         &self.needs[package.0]
     }
 
-    /// The packages that make the named ones, and what those ask for by name.
+    /// Returns the packages that make the named ones, and those that provide what these require by name.
     ///
     /// # Errors
-    /// When no package makes one of them.
+    /// When a name has no provider.
     pub fn makers_of(&self, names: &[String], wanted_by: &str) -> Result<BTreeSet<PackageId>, GraphError> {
         self.makers_wanted_by(names, || wanted_by.to_owned())
     }
@@ -177,7 +177,7 @@ impl Graph {
     ) -> Result<BTreeSet<PackageId>, GraphError> {
         let mut found = BTreeSet::new();
         let mut seen = HashSet::new();
-        // Names, with the package that requires them; none for what is asked for first.
+        // Names, with the package that requires them; none for the requested names.
         let mut rest: Vec<(&str, Option<(&SourcePackage, &BinaryPackage)>)> =
             names.iter().map(|name| (name.as_str(), None)).collect();
         while let Some((name, required_by)) = rest.pop() {
@@ -209,7 +209,7 @@ impl Graph {
         Ok(found)
     }
 
-    /// All packages that a package is built from, directly or not; without itself.
+    /// Returns the direct and indirect dependencies of a package, without itself.
     pub fn below(&self, package: PackageId) -> &PackageSet {
         &self.below[package.0]
     }
@@ -228,7 +228,7 @@ impl Graph {
         Ok(below)
     }
 
-    /// All packages that the given ones are built from, themselves among them.
+    /// Returns the given packages and all their direct and indirect dependencies.
     pub fn closure(&self, from: impl IntoIterator<Item = PackageId>) -> BTreeSet<PackageId> {
         let mut found = BTreeSet::new();
         let mut rest: Vec<_> = from.into_iter().collect();
@@ -240,10 +240,10 @@ impl Graph {
         found
     }
 
-    /// The packages in an order in which each comes after what it needs.
+    /// Returns the packages in topological order: each after its dependencies.
     ///
     /// # Errors
-    /// When there is a circle, which is shown.
+    /// When there is a cycle, which the error shows.
     pub fn order(&self) -> Result<Vec<PackageId>, GraphError> {
         let mut search = DepthFirst::new(self);
         for package in self.ids() {
@@ -265,7 +265,7 @@ impl Graph {
     }
 }
 
-/// A search for an order, deep chains included: without recursion.
+/// Depth-first search for the order, without recursion, so that long chains do not exhaust the stack.
 struct DepthFirst<'g> {
     graph: &'g Graph,
     marks: Vec<Mark>,
@@ -292,7 +292,7 @@ impl<'g> DepthFirst<'g> {
         if self.marks[package.0] == Mark::Done {
             return Ok(());
         }
-        // The packages on the way to the present one, each with those of its needs that are still to be looked at.
+        // Packages on the path to the current one, each with those of its dependencies that are not yet visited.
         let mut path = vec![(package, self.graph.needs(package).iter())];
         self.marks[package.0] = Mark::Open;
         while let Some((current, needs)) = path.last_mut() {
@@ -333,7 +333,7 @@ fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, PackageId>, Grap
             }
         }
     }
-    // Of several that provide the same, the first by name: the order of the packages does not matter.
+    // Of several providers of a name, the first by name: the order of the packages does not matter.
     let mut by_name: Vec<_> = packages.iter().enumerate().collect();
     by_name.sort_by_key(|(_, package)| &package.name);
     for (index, package) in by_name {

@@ -1,4 +1,4 @@
-//! The latest build of each package, to say which input made it be built again.
+//! Record of the latest build of each package, to show which input caused a rebuild.
 
 use basalt_action::{Encoded, proto};
 use basalt_model::arch::Arch;
@@ -10,11 +10,11 @@ use serde::{Deserialize, Serialize};
 /// An input that differs between two builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Difference {
-    /// What it is: an argument, a variable, a property, a limit, or the path of an input.
+    /// Name of the input: an argument, a variable, a property, a limit, or the path of a file or folder.
     pub what: String,
-    /// What it was: text, or the digest of a file or folder; nothing where it is new.
+    /// Earlier value: text, or the digest of a file or folder; none where the input is new.
     pub before: Option<String>,
-    /// What it is now; nothing where it is gone.
+    /// Current value; none where the input was removed.
     pub now: Option<String>,
 }
 
@@ -29,7 +29,7 @@ fn name(package: &str, arch: Arch) -> Digest {
     hasher.finish()
 }
 
-/// Remembers that a package was built by an action.
+/// Records the action that built a package.
 pub(crate) fn remember(package: &str, arch: Arch, action: &Encoded, store: &Store) {
     let latest = Latest {
         action: action.key.digest,
@@ -39,17 +39,17 @@ pub(crate) fn remember(package: &str, arch: Arch, action: &Encoded, store: &Stor
     }
 }
 
-/// The action that built a package the last time in this store.
+/// Returns the key of the action that built a package the last time in this store.
 pub(crate) fn recall(package: &str, arch: Arch, store: &Store) -> Option<Digest> {
     let latest: Latest = store.result(&name(package, arch))?;
     Some(latest.action)
 }
 
-/// Reads messages by their digests; none where one is not kept.
+/// Reader of messages by their digests; none where a message is not kept.
 pub(crate) type Messages<'a> = &'a dyn Fn(&Digest) -> Option<Vec<u8>>;
 
-/// The differences between two actions, part by part. Folders are looked into as far as their messages are known; of others
-/// it is said that they differ.
+/// Returns the differences between two actions, part by part. Folders are compared entry by entry as far as their
+/// messages are known; others are reported as different. None when one of the actions is not kept.
 pub(crate) fn differences(before: &Digest, now: &Digest, messages: Messages<'_>) -> Option<Vec<Difference>> {
     let action = |digest: &Digest| proto::Action::decode(messages(digest)?.as_slice()).ok();
     let (before, now) = (action(before)?, action(now)?);

@@ -1,23 +1,23 @@
-//! From spec files to RPMs.
+//! Building of packages: from spec files to RPMs.
 //!
 //! ```text
 //! distro/packages/*/ ──(read once: Snapshot)──▶ files ──(rpmspec)──▶ spec ──▶ package::Package
-//!     all of them ──(who makes what, who asks for what)──▶ graph::Graph
-//!     a package + results of what it needs ──(plan: BuildRequires solved)──▶ sysroot, tools, sources
+//!     all of them ──(provides and requires)──▶ graph::Graph
+//!     a package + results of its dependencies ──(plan: BuildRequires solved)──▶ sysroot, tools, sources
 //!         ──(fingerprint: one action, by content)──▶ key
-//!     key known ──▶ built::Built, from the store: RPMs by digest ──(provide: content, when it is needed)──▶ RPMs
+//!     key known ──▶ built::Built, from the store: RPMs by digest ──(provide: content, on demand)──▶ RPMs
 //!     key unknown ──(build_root: overlay, no network)──▶ rpmbuild ──(execute)──▶ built::Built, into the store
 //! ```
 //!
-//! The engine runs this for many packages at once, as jobs of [`basalt_schedule`]. The module `fingerprint` is the whole
-//! recipe of a key, with its reasons.
+//! The engine runs this for many packages at once, as jobs of [`basalt_schedule`]. The module `fingerprint` is the
+//! complete recipe of a key, with its rationale.
 //!
-//! What a build asks for becomes its sysroot: headers and libraries of the machine that the package is for. A package that
-//! provides `build-tool` is for the machine that builds instead; the compiler is one. Its files lie over the SDK's, so that
-//! they run, and are in no sysroot.
+//! The BuildRequires of a package become its sysroot: headers and libraries of the target machine. Packages that
+//! provide `build-tool`, such as the compiler, are for the build machine instead: their files are laid over the SDK's,
+//! so that they can be run, and are in no sysroot.
 //!
-//! The [`BuildEnvironment`] surrounds a build without being an input; [`Engine::rebuild`] builds in another one, for the crate
-//! that compares. [`BuildMaterials`] say what went into a package, for statements of where it comes from.
+//! The [`BuildEnvironment`] surrounds a build without being an input; [`Engine::rebuild`] builds in another one, for
+//! the crate that compares. [`BuildMaterials`] list the inputs of a package, for provenance statements.
 
 mod build_base;
 mod build_root;

@@ -1,11 +1,11 @@
-//! What a build wrote, and which of it matters.
+//! Logs of builds: phases, and the lines that show an error.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The phases of rpmbuild, as the log names them.
+/// Phases of rpmbuild, as the log names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Phase {
-    /// Before the first section of the spec.
+    /// Start, before the first section of the spec.
     Start,
     /// `%prep`: sources are unpacked and patched.
     Prep,
@@ -20,7 +20,7 @@ pub enum Phase {
 }
 
 impl Phase {
-    /// The spec's name of it.
+    /// Returns the name of the phase in specs.
     pub fn name(self) -> &'static str {
         match self {
             Self::Start => "start",
@@ -32,7 +32,7 @@ impl Phase {
         }
     }
 
-    /// The phase that a line of the log begins, if it does.
+    /// Returns the phase that begins with a line of the log, if one does.
     pub(crate) fn begun_by(line: &str) -> Option<Self> {
         if line.starts_with("Processing files:") || line.starts_with("Checking for unpackaged file") {
             return Some(Self::Package);
@@ -47,16 +47,16 @@ impl Phase {
     }
 }
 
-/// Follows a log while it grows: the phase it is in, and the lines of the phase that may be needed.
+/// Reader of a growing log: the current phase, and its last lines.
 #[derive(Debug)]
 pub(crate) struct Follower {
     pub(crate) phase: Phase,
     lines: Vec<String>,
 }
 
-/// How many lines of a phase are kept.
+/// Number of lines that are kept of a phase.
 const KEPT: usize = 400;
-/// How many lines an error shows.
+/// Number of lines that an error shows.
 const SHOWN: usize = 24;
 
 impl Follower {
@@ -67,7 +67,7 @@ impl Follower {
         }
     }
 
-    /// Takes the next line; true when a phase begins with it.
+    /// Reads the next line; returns `true` if a phase begins with it.
     pub(crate) fn line(&mut self, line: &str) -> bool {
         let begun = Phase::begun_by(line).filter(|phase| *phase != self.phase);
         if let Some(phase) = begun {
@@ -81,18 +81,18 @@ impl Follower {
         begun.is_some()
     }
 
-    /// The lines that tell why the phase failed.
+    /// Returns the lines that show why the phase failed.
     pub(crate) fn telling(&self) -> Vec<String> {
         telling(&self.lines)
     }
 }
 
-/// Of the last lines of a log: from the first one that speaks of an error on, without rpmbuild's own epilogue.
+/// Selects the last lines of a log: from the first one that mentions an error on, without rpmbuild's own epilogue.
 fn telling(lines: &[String]) -> Vec<String> {
     let epilogue = lines
         .iter()
         .rposition(|line| line.starts_with("RPM build errors:") || line.starts_with("error: Bad exit"));
-    // rpmbuild's own findings (unpackaged files, missing files) stand only in its epilogue.
+    // rpmbuild's own findings (unpackaged files, missing files) are only in its epilogue.
     let own = lines
         .iter()
         .skip(epilogue.unwrap_or(lines.len()))
@@ -130,7 +130,7 @@ fn telling(lines: &[String]) -> Vec<String> {
     body[start..end].iter().map(|line| shorten(line)).collect()
 }
 
-/// Compiler lines go on for pages; what matters is at their beginning.
+/// Shortens a line: command lines of compilers are long, and their beginning matters.
 fn shorten(line: &str) -> String {
     const WIDTH: usize = 240;
     match line.char_indices().nth(WIDTH) {
@@ -139,7 +139,7 @@ fn shorten(line: &str) -> String {
     }
 }
 
-/// Where the whole log of a package's last build is.
+/// Returns the path of the whole log of a package's last build.
 pub fn path(store_root: &Utf8Path, package: &str) -> Utf8PathBuf {
     store_root.join("logs").join(format!("{package}.log"))
 }

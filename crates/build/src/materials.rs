@@ -1,4 +1,4 @@
-//! Materials of a build, by name and digest: for statements of where a package comes from.
+//! Materials of a build, by name and digest, for provenance statements.
 
 use basalt_model::digest::Digest;
 use basalt_sources::{Material, Tools};
@@ -10,51 +10,51 @@ use crate::built::Rpm;
 use crate::package::Package;
 use crate::plan::ResolvedBuild;
 
-/// Everything that went into a package. It follows from the same facts as the package's key.
+/// Materials of a package's build, from the same data as the package's key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildMaterials {
-    /// The source package's name.
+    /// Name of the source package.
     pub name: String,
-    /// Its version and release.
+    /// Version and release.
     pub version: String,
-    /// The architecture that it was built for.
+    /// Architecture that the package was built for.
     pub arch: String,
-    /// The key: the digest of the action.
+    /// Key: the digest of the action.
     pub key: Digest,
-    /// The version of the toolkit.
+    /// Version of basalt.
     pub toolkit: String,
-    /// The folders that every build begins with, by name: digests of their contents.
+    /// Layers below every build root, by name, with the digests of their contents.
     pub base: Vec<(String, Digest)>,
-    /// The files of the repository that these are made from.
+    /// Files of the repository that the layers are made from.
     pub foundation: Vec<Material>,
-    /// The files of the package's folder: spec, lock of sources, patches.
+    /// Files of the package's folder: spec, lock of sources, patches.
     pub folder: Vec<Material>,
-    /// Its sources.
+    /// Upstream sources.
     pub sources: Vec<Material>,
-    /// The RPMs that it was built with.
+    /// RPMs in the build root.
     pub sysroot: Vec<UsedRpm>,
 }
 
-/// An RPM that a package was built with.
+/// An RPM in the build root of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UsedRpm {
-    /// The package's name.
+    /// Name of the package.
     pub name: String,
-    /// Its version and release, with the epoch if there is one.
+    /// Version and release, with the epoch if there is one.
     pub evr: String,
-    /// Its architecture.
+    /// Architecture.
     pub arch: String,
-    /// The name of the file.
+    /// File name.
     pub file: String,
-    /// The digest of the file.
+    /// SHA-256 digest of the file.
     pub sha256: Digest,
 }
 
 impl BuildMaterials {
-    /// The materials of a build.
+    /// Collects the materials of a build.
     ///
     /// # Errors
-    /// When files of the repository that its sources name cannot be read.
+    /// When files of the repository that are sources of the package cannot be read.
     pub(crate) fn of(
         build: &ResolvedBuild,
         package: &Package,

@@ -1,4 +1,4 @@
-//! A package of a distribution: its folder as it was read, and what follows from it.
+//! Package of a distribution: its folder, spec, sources and estimates.
 
 use basalt_action::Limits;
 use basalt_schedule::Estimate;
@@ -7,30 +7,30 @@ use basalt_store::Snapshot;
 
 use crate::spec::{Folder, SourcePackage};
 
-/// A package of a distribution.
+/// Package of a distribution.
 #[derive(Debug, Clone)]
 pub struct Package {
-    /// Its folder.
+    /// Name and path of its folder.
     pub folder: Folder,
-    /// The files of the folder, as they were when the distribution was read: nothing of it is read a second time.
+    /// Files of the folder, as they were when the distribution was read: no file is read a second time.
     pub files: Snapshot,
     /// Declarations of its spec.
     pub spec: SourcePackage,
-    /// Its lock of sources.
+    /// Lock of its upstream sources.
     pub sources: SourceSet,
-    /// Work that it is.
+    /// Estimated duration and memory of its build.
     pub estimate: Estimate,
-    /// Bounds of its build.
+    /// Limits of its build.
     pub limits: Limits,
 }
 
 impl Package {
-    /// The package's name.
+    /// Returns the package's name.
     pub fn name(&self) -> &str {
         &self.folder.name
     }
 
-    /// Name of the spec file.
+    /// Returns the name of the spec file.
     pub fn spec_file(&self) -> String {
         format!("{}.spec", self.folder.name)
     }

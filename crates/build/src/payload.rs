@@ -11,12 +11,12 @@ use camino::Utf8PathBuf;
 use crate::BuildError;
 use crate::built::Rpm;
 
-/// Directories of payloads by the digests of their RPMs, remembered for one run.
+/// Digests of payloads' directories by the digests of their RPMs, cached for one run.
 #[derive(Debug, Default)]
 pub(crate) struct Payloads(Mutex<HashMap<Digest, Blob>>);
 
 impl Payloads {
-    /// Digest of the directory that a payload makes. The RPM is unpacked only where that is not known.
+    /// Returns the digest of the directory of a payload. The RPM is unpacked only where that is not known.
     pub(crate) fn root(&self, rpm: &Rpm, store: &Store) -> Result<Blob, BuildError> {
         if let Some(known) = self.lock().get(&rpm.digest) {
             return Ok(*known);
@@ -35,7 +35,7 @@ impl Payloads {
     }
 }
 
-/// Path of the directory that a payload makes; unpacked if need be.
+/// Returns the path of the directory of a payload; unpacks the RPM if need be.
 pub(crate) fn path(rpm: &Rpm, store: &Store) -> Result<Utf8PathBuf, BuildError> {
     let directory = unpack(rpm, store)?;
     Ok(store.directory_path(&directory.root.digest))

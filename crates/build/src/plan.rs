@@ -1,13 +1,13 @@
-//! Planning: what is built already, with which key the rest is built, and in which order.
+//! Planning: finds the packages that are built already, the keys of the others, and their order.
 //!
 //! ```text
-//! Distribution (specs as rpmspec told them, locks of sources, estimates)
-//!     ──(known: in topological order, BuildRequires solved, key made, Lookup asked)──▶ BuiltPackages
-//!     ──(jobs: what needs what, for how long)──▶ JobGraph
+//! Distribution (specs as rpmspec read them, locks of sources, estimates)
+//!     ──(known: in topological order, BuildRequires solved, key made, result looked up)──▶ BuiltPackages
+//!     ──(jobs: dependencies and estimated durations)──▶ JobGraph
 //! ```
 //!
-//! A plan is a function of the distribution and of what [`Lookup`] answers. The engine looks results up in the store;
-//! tests and `basalt bench plan` do so in memory.
+//! A plan is a function of the distribution and of the results that [`Lookup`] returns. The engine looks results up in
+//! the store; tests and `basalt bench plan` do so in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,69 +30,69 @@ use crate::graph::PackageId;
 /// Results by package.
 pub type BuiltPackages = BTreeMap<PackageId, Arc<Built>>;
 
-/// A build with all that goes into it, by digests: nothing is unpacked or put together for it yet.
+/// Build with all its inputs, by digest: nothing is unpacked or mounted for it yet.
 #[derive(Debug, Clone)]
 pub struct ResolvedBuild {
-    /// The package.
+    /// Id of the package.
     pub package: PackageId,
-    /// The action and its key.
+    /// Action of the build, with its key.
     pub action: Encoded,
     /// RPMs of build tools, laid over the SDK, the uppermost first.
     pub tools: Vec<BuiltRpm>,
-    /// RPMs that the package is compiled against, the uppermost first.
+    /// RPMs of the sysroot, the uppermost first.
     pub sysroot: Vec<BuiltRpm>,
-    /// Files of the repository among the sources, by their names for the spec.
+    /// Files of the repository among the sources, by their names in SOURCES.
     pub repository: Vec<(String, Snapshot)>,
-    /// Folders of modules among the sources, by their names for the spec.
+    /// Folders of Go modules or crates among the sources, by their names in SOURCES.
     pub(crate) modules: Vec<(String, Blob)>,
 }
 
 impl ResolvedBuild {
-    /// The key: the digest of the action.
+    /// Returns the key: the digest of the action.
     pub fn key(&self) -> Digest {
         self.action.key.digest
     }
 
-    /// Whether a folder of modules is the one that went into the key.
+    /// Returns `true` if a folder of modules is the one that went into the key.
     pub(crate) fn is_made_with(&self, name: &str, root: &Blob) -> bool {
         self.modules.iter().any(|(known, made)| known == name && made == root)
     }
 }
 
-/// Results of earlier work, by key or digest: all that a plan is made from besides the distribution.
+/// Source of earlier results, by key or digest: everything that a plan is made from besides the distribution.
 pub trait Lookup {
-    /// Digest of the folder that Go modules or crates make; none where that cannot be told without fetching them.
+    /// Returns the digest of the folder of Go modules or crates; none where it is unknown until they are fetched.
     ///
     /// # Errors
-    /// When they are to be fetched and cannot be had.
+    /// When they have to be fetched and cannot be.
     fn modules(&self, package: PackageId, modules: &Modules<'_>) -> Result<Option<Blob>, BuildError>;
 
-    /// Digest of the directory that the payload of an RPM makes.
+    /// Returns the digest of the directory of an RPM's payload.
     ///
     /// # Errors
-    /// When the RPM is to be unpacked and cannot be.
+    /// When the RPM has to be unpacked and cannot be.
     fn payload(&self, rpm: &Rpm) -> Result<Blob, BuildError>;
 
-    /// Result of a build that was made before.
+    /// Returns the result of an earlier build of the same key.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the result cannot be read.
     fn result(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError>;
 }
 
-/// Parsed data that plans are made from.
+/// Planner of builds: resolves dependencies, makes keys and orders jobs.
 #[derive(Debug, Clone, Copy)]
 pub struct Planner<'a> {
-    /// The packages.
+    /// Packages of the checkout.
     pub distribution: &'a Distribution,
-    /// Folders that every build begins with.
+    /// Layers below every build root.
     pub base: &'a BuildBase,
-    /// Where files of the repository are read from that are sources of packages.
+    /// Reader of repository files that are sources of packages.
     pub tools: &'a Tools,
 }
 
 impl Planner<'_> {
-    /// Those of the packages whose results are known, with all that they need.
+    /// Returns the results of those packages whose result is known, and those of all their dependencies, too.
     ///
     /// # Errors
     /// When the lookup fails, and when interrupted.
@@ -116,10 +116,10 @@ impl Planner<'_> {
         Ok(built)
     }
 
-    /// The packages as jobs; a job's position is its package's.
+    /// Returns all packages as jobs; the position of a job is the index of its package.
     ///
     /// # Errors
-    /// When packages need one another in a cycle.
+    /// When there is a dependency cycle.
     pub fn jobs(&self) -> Result<JobGraph, BuildError> {
         let graph = &self.distribution.graph;
         let jobs = graph.ids().map(|id| {
@@ -133,7 +133,7 @@ impl Planner<'_> {
         Ok(JobGraph::new(jobs.collect())?)
     }
 
-    /// The RPMs that a spec asks for, with all that they require, chosen among the results of what it is built from.
+    /// Solves the BuildRequires of a spec, with all that they require, among the results of its dependencies.
     ///
     /// # Errors
     /// When there is no such set.
@@ -147,11 +147,11 @@ impl Planner<'_> {
         })
     }
 
-    /// A package with the RPMs that its [`build_requires`](Self::build_requires) came to; none where the content of its
-    /// sources is not known.
+    /// Resolves the inputs of a package with the RPMs of its [`build_requires`](Self::build_requires); none where the
+    /// content of its sources is not known.
     ///
     /// # Errors
-    /// When what goes into it cannot be put together.
+    /// When an input cannot be read, or paths of inputs collide.
     pub fn resolve(
         &self,
         id: PackageId,
@@ -184,7 +184,7 @@ impl Planner<'_> {
         }))
     }
 
-    /// Sources of a package as inputs of its action, and those of them that are files of the repository.
+    /// Returns the sources of a package as inputs of its action, and those of them that are files of the repository.
     fn sources(&self, id: PackageId, lookup: &impl Lookup) -> Result<Option<Sources>, BuildError> {
         let package = self.distribution.package(id);
         let (mut nodes, mut repository) = (Vec::new(), Vec::new());
@@ -207,7 +207,7 @@ impl Planner<'_> {
     }
 }
 
-/// Nodes by their names in SOURCES, and files of the repository by theirs.
+/// Inputs by their names in SOURCES, and files of the repository by theirs.
 type Sources = (Vec<(String, Node)>, Vec<(String, Snapshot)>);
 
 fn mounted<'r>(rpms: &'r [BuiltRpm], lookup: &impl Lookup) -> Result<Vec<Mounted<'r>>, BuildError> {

@@ -1,8 +1,8 @@
-//! Content of RPMs that results only name.
+//! Provision of RPMs whose results are known by digest only.
 //!
-//! A result that is known says by digest what a package's RPMs are. Keys need no more, so the content may be neither in the
-//! store nor in the shared cache, which may have been filled with what images install and nothing else. Content is asked for
-//! when something is to be done with it; where it cannot be had, the package that makes it is built again:
+//! A known result lists the digests of a package's RPMs. Keys need no more, so the content may be neither in the store
+//! nor in the shared cache, which may hold only what images install. Content is fetched when it is used; where no store
+//! has it, its package is built again:
 //!
 //! ```text
 //! targets ──▶ results, by digest ──▶ RPMs that are needed ──(store, shared cache)──▶ all there
@@ -10,8 +10,8 @@
 //!                  └────── results with a lost RPM do not count ◀─────┘
 //! ```
 //!
-//! A build whose input is lost fails before it begins, with [`BuildError::LostRpms`], and the run is repeated: what the
-//! run before has built is known by then.
+//! A build whose input is lost fails before it begins, with [`BuildError::LostRpms`], and the run is repeated: results
+//! of the earlier run are known by then.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -26,9 +26,9 @@ use crate::graph::PackageId;
 use crate::plan::{BuiltPackages, ResolvedBuild};
 
 impl Engine<'_> {
-    /// Builds the packages and all that they need, as far as that is not built already, and returns the results of all
-    /// of them by package. The RPMs of the packages themselves are in the store afterwards; of those that they need, the
-    /// store may know the digests only.
+    /// Builds the packages and their dependencies, unless they are built already, and returns all results by package.
+    /// The RPMs of the packages themselves are in the store afterwards; those of dependencies may be known by digest
+    /// only.
     ///
     /// # Errors
     /// When a package fails, and when interrupted.
@@ -40,7 +40,8 @@ impl Engine<'_> {
         })
     }
 
-    /// The same, but only the RPMs that `needed` chooses among the results are in the store afterwards.
+    /// Builds like [`build`](Self::build), but only the RPMs that `needed` selects from the results are in the store
+    /// afterwards.
     ///
     /// # Errors
     /// When a package or the choice fails, and when interrupted.
@@ -60,7 +61,7 @@ impl Engine<'_> {
         }
     }
 
-    /// The results of the packages and of all that they need; what is not known is built.
+    /// Returns the results of the packages and of their dependencies; those that are not known are built.
     pub(crate) fn build_all(&self, targets: &BTreeSet<PackageId>) -> Result<BuiltPackages, BuildError> {
         loop {
             match self.build_unknown(targets) {
@@ -70,11 +71,11 @@ impl Engine<'_> {
         }
     }
 
-    /// Those of the packages, and of what they need, that are built already, with those of their RPMs that are in the
-    /// store. Nothing is built or fetched.
+    /// Returns the results of those packages and dependencies that are built already, with those of their RPMs that are
+    /// in the store. Nothing is built or fetched.
     ///
     /// # Errors
-    /// When what goes into a package cannot be read.
+    /// When an input of a package cannot be read.
     pub fn built(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
         let wanted = self.distribution.graph.closure(targets);
         let known = loop {
@@ -92,7 +93,8 @@ impl Engine<'_> {
         Ok(here.collect())
     }
 
-    /// Those of the RPMs that neither the store nor the shared cache has. The others are in the store afterwards.
+    /// Returns those of the RPMs that neither the store nor the shared cache has. The others are in the store
+    /// afterwards.
     fn missing(&self, rpms: &[Rpm]) -> Result<Vec<Rpm>, BuildError> {
         let mut missing = Vec::new();
         for rpm in rpms {
@@ -103,8 +105,8 @@ impl Engine<'_> {
         Ok(missing)
     }
 
-    /// Remembers RPMs as lost, so that results that hold them do not count. The error itself, when it tells of none that
-    /// was not lost before: their packages were built again in vain.
+    /// Records RPMs as lost, so that results that hold them do not count. Returns the error when all its RPMs were lost
+    /// before: building their packages again did not help.
     fn lose(&self, error: BuildError) -> Result<(), BuildError> {
         let mut lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let mut is_new = false;
@@ -115,15 +117,15 @@ impl Engine<'_> {
         if is_new { Ok(()) } else { Err(error) }
     }
 
-    /// Whether a result holds an RPM that was lost and not made again since.
+    /// Returns `true` if a result holds an RPM that was lost and not made again since.
     pub(crate) fn is_lost(&self, built: &Built) -> bool {
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
         let is_lost = |rpm: &Rpm| lost.contains(&rpm.digest) && self.store.object(&rpm.digest).is_none();
         !lost.is_empty() && built.rpms.iter().any(is_lost)
     }
 
-    /// A package resolved against the results of what it needs, with its result if that is known. If it is not, its modules
-    /// are fetched; where they come otherwise than the known result of fetching them said, the package is resolved anew.
+    /// Resolves a package against the results of its dependencies, and looks up its own result. If that is not known,
+    /// its modules are fetched; where they differ from the known result of fetching them, the package is resolved anew.
     pub(crate) fn look_up(
         &self,
         id: PackageId,
@@ -139,7 +141,7 @@ impl Engine<'_> {
         Ok((build, known))
     }
 
-    /// Fetches the modules of a package; whether they are those that its key was made with.
+    /// Fetches the modules of a package, and returns `true` if they are those that its key was made with.
     fn has_modules_of(&self, build: &ResolvedBuild) -> Result<bool, BuildError> {
         let package = self.distribution.package(build.package);
         let mut same = true;

@@ -1,4 +1,4 @@
-//! Work that each package is, and bounds of it: `distro/packages/resources.toml`, and what this machine measured.
+//! Resource estimates and limits of packages: `distro/packages/resources.toml`, and durations measured on this machine.
 
 use std::collections::BTreeMap;
 
@@ -8,7 +8,7 @@ use basalt_schedule::Estimate;
 use basalt_store::Store;
 use serde::{Deserialize, Serialize};
 
-/// Bounds of a package that does not say otherwise.
+/// Default limits of a package's build.
 const LIMITS: PackageLimits = PackageLimits {
     minutes: 120,
     memory_mib: 8 * 1024,
@@ -16,11 +16,11 @@ const LIMITS: PackageLimits = PackageLimits {
     disk_mib: 8 * 1024,
 };
 
-/// The file: a table for each package that is more than small.
+/// Content of the file: a table for each package that is not small.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 pub struct ResourceEstimates(BTreeMap<String, Resources>);
 
-/// Work that one package is, on two cores.
+/// Resources of one package's build, on two cores.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Resources {
@@ -31,17 +31,17 @@ struct Resources {
     limits: PackageLimits,
 }
 
-/// Bounds of one package's build. Reaching one is an error that names it.
+/// Limits of one package's build. A build that reaches one is ended with an error that names it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct PackageLimits {
-    /// Minutes from start to end.
+    /// Duration from start to end, in minutes.
     minutes: u64,
     /// Memory of all processes together, in MiB.
     memory_mib: u64,
     /// Processes and threads at the same time.
     processes: u64,
-    /// Files that it has written and not removed, in MiB.
+    /// Size of files that the build has written and not removed, in MiB.
     disk_mib: u64,
 }
 
@@ -63,7 +63,7 @@ impl PackageLimits {
     }
 }
 
-/// Work of a small package.
+/// Estimate for a small package.
 const SMALL: Estimate = Estimate {
     seconds: 10,
     memory_mib: 512,
@@ -73,22 +73,23 @@ fn small_memory() -> u64 {
     SMALL.memory_mib
 }
 
-/// Seconds that a build took here, kept in the store.
+/// Measured duration of a build on this machine, in seconds, kept in the store.
 #[derive(Debug, Clone, Copy, Serialize, Deserialize)]
 struct Measured {
     seconds: u64,
 }
 
 impl ResourceEstimates {
-    /// Reads the text of the file.
+    /// Parses the text of the file.
     ///
     /// # Errors
-    /// When it is not as described; the error tells the place.
+    /// When the text is not valid; the error shows the position.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
 
-    /// Work that a package is: seconds as measured here, else as estimated; memory as estimated.
+    /// Returns the estimate for a package: seconds as measured on this machine, else as in the file; memory as in the
+    /// file.
     pub fn of(&self, package: &str, store: &Store) -> Estimate {
         let estimate = self.estimate(package);
         let measured = store.result::<Measured>(&key(package));
@@ -98,7 +99,7 @@ impl ResourceEstimates {
         }
     }
 
-    /// Work that a package is, as the file estimates it.
+    /// Returns the estimate for a package in the file, or that of a small package.
     pub fn estimate(&self, package: &str) -> Estimate {
         self.0.get(package).map_or(SMALL, |resources| Estimate {
             seconds: resources.seconds,
@@ -106,14 +107,14 @@ impl ResourceEstimates {
         })
     }
 
-    /// Bounds of a package's build.
+    /// Returns the limits of a package's build.
     pub fn limits(&self, package: &str) -> Limits {
         let resources = self.0.get(package);
         resources.map_or(LIMITS, |resources| resources.limits).to_limits()
     }
 }
 
-/// Remembers the seconds that a package took.
+/// Records the measured duration of a package's build, in seconds.
 pub(crate) fn remember(package: &str, seconds: u64, store: &Store) {
     if let Err(error) = store.set_result(&key(package), &Measured { seconds }) {
         tracing::debug!(%error, "the next plan goes by the estimate");

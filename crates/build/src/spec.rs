@@ -1,64 +1,64 @@
-//! What a spec file declares, as `rpmspec` reads it.
+//! Declarations of a spec file, as `rpmspec` reads them.
 
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
-/// The macros with which every spec of an architecture is read and built, besides those of `distro/macros`.
+/// Folder of specs in the sandbox.
 pub(crate) const SPECS: &str = "/build/SPECS";
 
-/// A source package: what one spec file makes.
+/// Source package that one spec file defines.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SourcePackage {
-    /// Its name, which is also its folder's.
+    /// Name, which is also its folder's.
     pub name: String,
-    /// The version, without release.
+    /// Version, without release.
     pub version: String,
-    /// The release, with the distribution's tag.
+    /// Release, with the distribution's tag.
     pub release: String,
-    /// The names in its `BuildRequires`, without versions.
+    /// Names in its `BuildRequires`, without versions.
     pub build_requires: Vec<String>,
-    /// The packages that it makes.
+    /// Binary packages that it makes.
     pub binaries: Vec<BinaryPackage>,
 }
 
-/// One of the packages that a spec makes, as far as it can be told before it is built.
+/// Binary package that a spec defines, as far as it is known before the build.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BinaryPackage {
-    /// Its name.
+    /// Name of the binary package.
     pub name: String,
-    /// The names in its `Requires` tags.
+    /// Names in its `Requires` tags.
     pub requires: Vec<String>,
-    /// The names in its `Provides` tags, its own name among them.
+    /// Names in its `Provides` tags, its own name among them.
     pub provides: Vec<String>,
 }
 
-/// A package's folder under `distro/packages`.
+/// Package folder under `distro/packages`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Folder {
-    /// The package's name.
+    /// Name of the package.
     pub name: String,
-    /// The folder.
+    /// Path of the folder.
     pub path: Utf8PathBuf,
 }
 
 impl Folder {
-    /// The spec file.
+    /// Returns the path of the spec file.
     pub fn spec(&self) -> Utf8PathBuf {
         self.path.join(format!("{}.spec", self.name))
     }
 }
 
-/// The format in which `rpmspec` is asked about the source package. One line a fact; a tab stands before the value.
+/// Query format of `rpmspec` for the source package: one line for each field, with a tab before the value.
 pub(crate) const SOURCE_FORMAT: &str =
     r"name\t%{name}\nversion\t%{version}\nrelease\t%{release}\n[buildrequires\t%{requirename}\n]";
-/// The same about the packages that are made.
+/// Query format of `rpmspec` for the binary packages.
 pub(crate) const BINARY_FORMAT: &str = r"binary\t%{name}\n[requires\t%{requirename}\n][provides\t%{providename}\n]";
 
 impl SourcePackage {
-    /// Reads the two answers of `rpmspec`, in [`SOURCE_FORMAT`] and [`BINARY_FORMAT`].
+    /// Parses the output of both queries of `rpmspec`, in [`SOURCE_FORMAT`] and [`BINARY_FORMAT`].
     ///
     /// # Errors
-    /// A text that tells what is missing: a bug of ours or a change in rpm.
+    /// A text that names the missing field: a bug of basalt or a change in rpm.
     pub fn parse(source: &str, binaries: &str) -> Result<Self, String> {
         let fact = |name: &str| {
             facts(source)

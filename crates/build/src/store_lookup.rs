@@ -1,4 +1,4 @@
-//! Results of earlier work as the engine's store and the shared cache have them, for planning.
+//! Lookup of earlier results in the engine's store and the shared cache, for planning.
 
 use basalt_action::Blob;
 use basalt_sources::Modules;
@@ -9,10 +9,10 @@ use crate::engine::Engine;
 use crate::graph::PackageId;
 use crate::plan::{Lookup, ResolvedBuild};
 
-/// Lookup in the engine's store.
+/// Lookup in the engine's store and its shared cache.
 pub(crate) struct StoreLookup<'e> {
     engine: &'e Engine<'e>,
-    /// Modules that are not known are fetched.
+    /// `true` to fetch modules that are not known.
     fetch: bool,
 }
 
@@ -46,7 +46,7 @@ impl Lookup for StoreLookup<'_> {
         self.engine.payloads.root(rpm, self.engine.store)
     }
 
-    /// Result of a build, unless RPMs of it are lost.
+    /// Returns the result of a build, unless RPMs of it are lost.
     fn result(&self, build: &ResolvedBuild) -> Result<Option<Built>, BuildError> {
         let name = self.engine.distribution.package(build.package).name();
         let known = Built::recall(name, &build.action.key, self.engine.store)?;

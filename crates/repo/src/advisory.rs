@@ -1,4 +1,4 @@
-//! Advisories: what was wrong with packages, and which version is not.
+//! Advisories: defects of packages, and the first versions that are free of them.
 //!
 //! One file each, `distro/advisories/<id>.toml`:
 //!
@@ -18,106 +18,107 @@
 //! url = "https://..."
 //! ```
 //!
-//! They go into a repository's `updateinfo.xml`, from which `dnf updateinfo` and scanners tell what an update mends.
+//! Advisories go into a repository's `updateinfo.xml`, from which `dnf updateinfo` and scanners learn what an update
+//! fixes.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 use thiserror::Error;
 
-/// An advisory.
+/// An advisory, as its file has it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Advisory {
-    /// Its name, which its file has too.
+    /// Id, equal to the file's name without `.toml`: `BASALT-2026-0001`.
     pub id: String,
-    /// What it is about, in a line.
+    /// Title, one line.
     pub title: String,
-    /// What kind of change mends it.
+    /// Kind of the change that fixes the defect; `security` when the file gives none.
     #[serde(default)]
     pub kind: Kind,
-    /// How bad it is.
+    /// Severity, on Red Hat's scale.
     pub severity: Severity,
-    /// The day on which it was written: `2026-11-25`.
+    /// Date of issue, `YYYY-MM-DD`: `2026-11-25`.
     pub issued: String,
-    /// More about it.
+    /// Description, free text; may be empty.
     #[serde(default)]
     pub description: String,
-    /// The packages that mend it.
+    /// Packages that fix the defect; at least one.
     #[serde(rename = "package")]
     pub packages: Vec<Fixed>,
-    /// Where others write about it.
+    /// References to other databases: CVE records, reports of upstream.
     #[serde(rename = "reference", default)]
     pub references: Vec<Link>,
 }
 
-/// A package that mends something.
+/// A package that fixes the defect, with its first fixed version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fixed {
-    /// The name of the binary package.
+    /// Name of the binary package.
     pub name: String,
-    /// The first version that is not concerned: `[epoch:]version-release`.
+    /// First version that is not affected: `[epoch:]version-release`.
     pub fixed: String,
 }
 
-/// A place where others write about it.
+/// A reference to another database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Link {
-    /// What it is called there: `CVE-2026-00000`.
+    /// Id in that database: `CVE-2026-00000`.
     pub id: String,
-    /// Where.
+    /// Address of the entry.
     pub url: String,
-    /// In words.
+    /// Title of the entry; the id stands for it when there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
 
-/// What kind of change an advisory tells of.
+/// Kind of the change that an advisory announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// Somebody could have done harm.
+    /// Fix of a vulnerability.
     #[default]
     Security,
-    /// Something did not work.
+    /// Fix of a defect that is no vulnerability.
     Bugfix,
-    /// Something works that did not before.
+    /// New function.
     Enhancement,
 }
 
-/// How bad it is, in the words of Red Hat's scale, which dnf knows.
+/// Severity of a defect, on Red Hat's scale, which dnf knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
-    /// Not about security.
+    /// No vulnerability.
     None,
-    /// Hardly any harm.
+    /// Minimal consequences.
     Low,
-    /// Harm under rare conditions.
+    /// Consequences only under rare conditions.
     Moderate,
-    /// Somebody's data or rights are at stake.
+    /// Confidentiality, integrity or availability can be lost.
     Important,
-    /// Anybody on the network may take the machine.
+    /// Remote code execution without credentials.
     Critical,
 }
 
-/// An advisory that is not right.
+/// An advisory that cannot be read, or breaks a rule of the format.
 #[derive(Debug, Error, Diagnostic)]
 #[error("the advisory {path} is not right: {why}")]
 #[diagnostic(code(repo::advisory), help("{help}"))]
 pub struct AdvisoryError {
-    /// Its file.
+    /// Path of the advisory, or of its folder.
     pub path: Utf8PathBuf,
-    /// What is wrong.
+    /// The violation, or the cause from the system.
     pub why: String,
-    /// What to do.
+    /// Advice for its author.
     pub help: &'static str,
 }
 
 impl Kind {
-    /// As `updateinfo.xml` has it.
+    /// Returns the value of `type` in `updateinfo.xml`.
     pub fn word(self) -> &'static str {
         match self {
             Self::Security => "security",
@@ -128,7 +129,7 @@ impl Kind {
 }
 
 impl Severity {
-    /// As `updateinfo.xml` has it.
+    /// Returns the value of `severity` in `updateinfo.xml`.
     pub fn word(self) -> &'static str {
         match self {
             Self::None => "None",
@@ -141,16 +142,16 @@ impl Severity {
 }
 
 impl Link {
-    /// What `updateinfo.xml` calls such a reference.
+    /// Returns the `type` of the reference in `updateinfo.xml`: `cve` for ids that begin with `CVE-`, else `other`.
     pub fn kind(&self) -> &'static str {
         if self.id.starts_with("CVE-") { "cve" } else { "other" }
     }
 }
 
-/// Reads the text of an advisory; `path` is what it is called in errors, and holds its id.
+/// Parses and checks the text of an advisory. The file stem of `path` must be the advisory's id; errors name `path`.
 ///
 /// # Errors
-/// When it is not as described.
+/// When the text is no TOML of that form, names no package, or has an id, a version or a date that is not valid.
 pub fn parse_advisory(path: &Utf8Path, text: &str) -> Result<Advisory, AdvisoryError> {
     let wrong = |why: String, help| AdvisoryError {
         path: path.to_owned(),
@@ -195,10 +196,10 @@ pub fn parse_advisory(path: &Utf8Path, text: &str) -> Result<Advisory, AdvisoryE
     Ok(advisory)
 }
 
-/// All advisories of a folder, by their ids; none where there is no folder.
+/// Reads all advisories (`*.toml`) of a folder, sorted by id; none when the folder does not exist.
 ///
 /// # Errors
-/// When one is not right, or cannot be read.
+/// When one cannot be read or is not valid.
 pub fn read_advisories(folder: &Utf8Path) -> Result<Vec<Advisory>, AdvisoryError> {
     let failed = |path: &Utf8Path, error: std::io::Error| AdvisoryError {
         path: path.to_owned(),

@@ -1,4 +1,4 @@
-//! What packages provide and require: a name, and for some a version that it must have.
+//! Capabilities that packages provide and require: a name, and optionally a range of versions.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::str::FromStr;
 use rpm::{Dependency, DependencyFlags};
 use serde::{Deserialize, Serialize};
 
-/// How a version is compared.
+/// Comparison of a version in a capability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Operator {
     /// `<`
@@ -46,7 +46,7 @@ impl Operator {
     }
 }
 
-/// Something that a package provides, requires, conflicts with or obsoletes: `zlib`, `libz.so.1()(64bit)`,
+/// A capability that a package provides, requires, conflicts with or obsoletes: `zlib`, `libz.so.1()(64bit)`,
 /// `kernel-modules = 6.12.107-1.bs1`, `/usr/bin/mount`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -94,7 +94,8 @@ impl Capability {
         }
     }
 
-    /// Whether something that provides `self` satisfies `wanted`: the names are the same and the ranges meet.
+    /// Returns `true` if a package that provides `self` satisfies `wanted`: the names are equal and the ranges of
+    /// versions intersect. A side without a version matches every version.
     pub fn satisfies(&self, wanted: &Self) -> bool {
         if self.name != wanted.name {
             return false;
@@ -129,8 +130,8 @@ pub(crate) fn compare(one: &str, other: &str) -> Ordering {
     without(&one).cmp(&without(&other))
 }
 
-/// The path that a path means on a system whose `/bin`, `/sbin`, `/lib` and `/lib64` are links into `/usr`, and whose
-/// `/usr/sbin` and `/usr/lib64` are links to their siblings.
+/// Returns the canonical path on a system with merged `/usr`: `/bin`, `/sbin`, `/lib` and `/lib64` are links into
+/// `/usr`, and `/usr/sbin` and `/usr/lib64` are links to their siblings.
 pub fn usr_merged(path: &str) -> String {
     const LINKS: [(&str, &str); 6] = [
         ("/bin/", "/usr/bin/"),
@@ -161,7 +162,7 @@ impl FromStr for Capability {
 
     fn from_str(text: &str) -> Result<Self, InvalidCapability> {
         let wrong = || InvalidCapability(text.to_owned());
-        // A boolean dependency, `(a if b)`: nothing provides it by that name, and the solver will say so.
+        // A boolean dependency, `(a if b)`: no package provides that name, and the solver will report it.
         if text.starts_with('(') && text.ends_with(')') {
             return Ok(Self::any(text));
         }

@@ -1,8 +1,8 @@
-//! Why packages that are all there cannot be installed together, in words.
+//! Explanation of conflicts: why packages that all exist cannot be installed together.
 //!
-//! What must be installed is followed from the requests: where only packages of one name will do, that name is
-//! unavoidable, and so is what all its versions that will do require. Two unavoidable things that exclude each other
-//! are the reason. Where there is a choice on the way, this finds nothing, and the solver's own account is shown.
+//! Mandatory packages are followed from the requests: where all providers have one name, that name is unavoidable, and
+//! so is what all its fitting versions require. Two unavoidable names that exclude each other are the reason. Where
+//! there is a choice on the way, no reason is found, and the solver's own account is shown.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -10,21 +10,21 @@ use crate::capability::compare;
 use crate::index::Providers;
 use crate::{Capability, Package};
 
-/// A wish, and who has it: from what was asked for, package by package. Empty when it was asked for itself.
+/// A requirement, with the chain of packages that leads to it from the request; the chain of a request is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 struct Wish {
     capability: String,
     chain: Vec<String>,
 }
 
-/// A name that cannot be avoided.
+/// A name of which one package must be installed.
 struct Unavoidable {
-    /// The packages of that name that all wishes leave.
+    /// Packages of that name that fulfil all requirements so far.
     left: BTreeSet<usize>,
     wishes: Vec<Wish>,
 }
 
-/// The contradiction in what must be installed, if there is one.
+/// Returns the explanation of the contradiction among mandatory packages; none when a choice is involved.
 pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, impl AsRef<Package>>) -> Option<String> {
     let mut needed: BTreeMap<&str, Unavoidable> = BTreeMap::new();
     let mut seen = BTreeSet::new();
@@ -68,7 +68,7 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, i
     None
 }
 
-/// What each of some packages requires.
+/// Returns the capabilities that all of some packages require.
 fn required_by_all<'p>(
     packages: &BTreeSet<usize>,
     providers: &Providers<'p, impl AsRef<Package>>,
@@ -82,7 +82,7 @@ fn required_by_all<'p>(
     first.requires.iter().filter(by_all).collect()
 }
 
-/// How all that is left of one excludes all that is left of the other.
+/// Returns the verb of the exclusion when all packages left of one name exclude all that are left of the other.
 fn excludes(
     one: &Unavoidable,
     other: &Unavoidable,

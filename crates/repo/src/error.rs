@@ -1,4 +1,4 @@
-//! How reading an RPM goes wrong.
+//! Errors of reading and unpacking RPMs.
 
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
@@ -16,7 +16,7 @@ pub enum RepoError {
     Header {
         /// The RPM.
         path: Utf8PathBuf,
-        /// What the reader said.
+        /// Cause, from the `rpm` crate or the system.
         source: Box<rpm::Error>,
     },
     /// The payload does not follow its format or its header.
@@ -28,18 +28,18 @@ pub enum RepoError {
     Payload {
         /// The RPM.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// The violation, as a clause that follows `cannot be used:`.
         what: String,
     },
     /// A file could not be read or written.
     #[error("{action} {path}")]
     #[diagnostic(code(repo::io))]
     Io {
-        /// What was being done.
+        /// Operation that failed, with a verb that the path can follow: `cannot open`.
         action: &'static str,
         /// The file.
         path: Utf8PathBuf,
-        /// What the system said.
+        /// Cause, from the system.
         source: std::io::Error,
     },
 }

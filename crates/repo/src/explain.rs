@@ -1,4 +1,4 @@
-//! Why there is no solution, in words.
+//! Explanation of requests without a solution: missing requirements and conflicts.
 
 use std::collections::BTreeSet;
 
@@ -9,12 +9,13 @@ use crate::capability::{InvalidCapability, compare};
 use crate::index::Providers;
 use crate::{Capability, Package};
 
-/// A requirement that nothing fulfils, and how it came about.
+/// A requirement that no package fulfils.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Missing {
-    /// What is required.
+    /// The required capability.
     pub capability: Capability,
-    /// Who requires it: from what was asked for, package by package. Empty when it was asked for itself.
+    /// Packages that lead from the request to the requirement, the requested one first. Empty when the capability
+    /// itself was requested.
     pub chain: Vec<String>,
     /// Packages that have the name but not the version, or a name that is nearly the same.
     pub near: Vec<String>,
@@ -39,35 +40,35 @@ impl std::fmt::Display for Missing {
     }
 }
 
-/// There is no set of packages that fulfils the requests.
+/// No set of packages fulfils the requests.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SolveError {
-    /// A request is not written as one.
+    /// A request does not have the form of a capability.
     #[error(transparent)]
     #[diagnostic(code(repo::request))]
     Request(#[from] InvalidCapability),
-    /// Something is required that nothing provides.
+    /// A required capability is provided by no package.
     #[error("{}", list(missing))]
     #[diagnostic(
         code(repo::missing),
         help("correct the name, or add the package that provides it under distro/packages/")
     )]
     Missing {
-        /// What, and by whom.
+        /// The missing capabilities, each with the chain of packages that requires it.
         missing: Vec<Missing>,
     },
-    /// The solver stopped before it came to a result, which nothing here asks it to.
+    /// The solver was cancelled before it had a result; basalt never cancels it.
     #[error("the solver stopped without a result: a bug of basalt")]
     #[diagnostic(code(repo::cancelled))]
     Cancelled,
-    /// Everything is there, but not together.
+    /// Every required package exists, but some exclude each other.
     #[error("the packages that were asked for cannot be installed together:\n{explanation}")]
     #[diagnostic(
         code(repo::conflict),
         help("look at the Conflicts, Obsoletes and versions of these packages' specs")
     )]
     Conflict {
-        /// Who excludes whom.
+        /// The exclusion, in words: the packages, and the requirements that lead to them.
         explanation: String,
     },
 }
@@ -76,7 +77,7 @@ fn list(missing: &[Missing]) -> String {
     missing.iter().map(Missing::to_string).collect::<Vec<_>>().join("\n")
 }
 
-/// Everything that is required on the way from the requests and provided by nobody.
+/// Returns every capability that is required, directly or indirectly, by the requests and provided by no package.
 pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_, impl AsRef<Package>>) -> Vec<Missing> {
     let mut found: Vec<Missing> = Vec::new();
     let mut seen = BTreeSet::new();
@@ -108,7 +109,7 @@ pub(crate) fn missing(requests: &[Capability], providers: &Providers<'_, impl As
     found
 }
 
-/// What a reader may have meant.
+/// Returns suggestions for a missing capability: other versions of the name, or names that are nearly the same.
 fn near(wanted: &Capability, providers: &Providers<'_, impl AsRef<Package>>) -> Vec<String> {
     let other_versions = providers.of(&Capability::any(wanted.name.as_str()));
     let mut names: Vec<String> = if other_versions.is_empty() {

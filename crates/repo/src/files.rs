@@ -5,40 +5,40 @@ use rpm::FileFlags;
 
 use crate::{RepoError, header};
 
-/// What a file is.
+/// Type of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileKind {
-    /// A folder.
+    /// A directory.
     Directory,
-    /// A file with content; its SHA-256 digest in hexadecimal digits, and how many bytes it has.
+    /// A regular file.
     Regular {
-        /// The digest.
+        /// SHA-256 digest of the content, in hexadecimal digits.
         digest: String,
-        /// The size in bytes.
+        /// Size in bytes.
         size: u64,
     },
-    /// A symbolic link and where it points.
+    /// A symbolic link, with its target.
     Symlink(String),
-    /// A device node, a pipe or a socket, which no package of ours has any business to ship.
+    /// A device node, a pipe or a socket, which Basalt's packages must not ship.
     Special,
 }
 
-/// A file of a package: its place, its owner, its mode.
+/// A file of a package: path, type, owner and mode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FileEntry {
-    /// The absolute path.
+    /// Absolute path.
     pub path: String,
-    /// What it is.
+    /// Type of the file.
     pub kind: FileKind,
-    /// The permissions, with the set-user-ID, set-group-ID and sticky bits.
+    /// Permissions, with the set-user-ID, set-group-ID and sticky bits.
     pub mode: u32,
-    /// The owner's name.
+    /// Name of the owner.
     pub user: String,
-    /// The group's name.
+    /// Name of the group.
     pub group: String,
     /// File capabilities, in the notation of `cap_from_text`; empty when there are none.
     pub capabilities: String,
-    /// The package declares it without shipping it.
+    /// `true` for `%ghost`: the package owns the path, but its payload has no such file.
     pub ghost: bool,
 }
 
@@ -88,7 +88,7 @@ pub fn read_files(path: &Utf8Path) -> Result<Vec<FileEntry>, RepoError> {
         .collect()
 }
 
-/// Whether a path is absolute and has no empty, `.` or `..` component.
+/// Returns `true` if a path is absolute and has no empty, `.` or `..` component.
 pub(crate) fn is_plain(path: &str) -> bool {
     path == "/"
         || path.strip_prefix('/').is_some_and(|rest| {

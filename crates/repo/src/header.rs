@@ -1,4 +1,4 @@
-//! Headers of RPMs, looked through before they are believed.
+//! Headers of RPMs, with their structure checked before they are parsed.
 //!
 //! The `rpm` crate takes offsets and counts of a header as they are, and panics where they lead out of it. So the
 //! structure is checked first, by the rules and limits that rpm itself has (lib/header.c, rpmfiFC): everything that an
@@ -12,20 +12,21 @@ use rpm::PackageMetadata;
 
 use crate::RepoError;
 
-/// The bytes before the headers, of which nothing is used any more.
+/// Size of the lead in bytes: obsolete, only its magic number is checked.
 const LEAD: usize = 96;
 const LEAD_MAGIC: &[u8] = &[0xed, 0xab, 0xee, 0xdb];
-/// Magic number, version, four reserved bytes; then how many entries, how many bytes of data.
+/// Size of a header's introduction in bytes: magic number, version, four reserved bytes; then the number of entries and
+/// the size of the data.
 const INTRODUCTION: usize = 16;
 const MAGIC: &[u8] = &[0x8e, 0xad, 0xe8, 0x01];
-/// Tag, type, offset, count.
+/// Size of an entry in bytes: tag, type, offset, count.
 const ENTRY: usize = 16;
-/// rpm's own limits.
+/// Limits of a header, those of rpm itself: entries, and bytes of data.
 const MOST_ENTRIES: u32 = 0xffff;
 const MOST_DATA: u32 = 256 << 20;
 
-/// The headers of an RPM in a file, whose structure is sound. Every room that reads headers reads them by this or by
-/// [`parse_header`]: the `rpm` crate's own functions panic on hostile ones.
+/// Reads the headers of an RPM file and checks their structure. All code that reads headers uses this function or
+/// [`parse_header`]: the `rpm` crate's own functions panic on malformed ones.
 ///
 /// # Errors
 /// When the file cannot be read or is not an RPM.
@@ -34,7 +35,8 @@ pub fn read_header(path: &Utf8Path) -> Result<PackageMetadata, RepoError> {
     parse_header(path, &mut BufReader::new(file))
 }
 
-/// The headers of an RPM; `name` is for errors. The reader is left where the payload begins.
+/// Reads the headers of an RPM and checks their structure; errors call it `name`. The reader is left where the payload
+/// begins.
 ///
 /// # Errors
 /// When the bytes are not those of an RPM.
@@ -58,7 +60,7 @@ impl From<std::io::Error> for Refused {
     }
 }
 
-/// The lead and both headers as they are in the file, if their structure is sound.
+/// Returns the bytes of the lead and both headers, unchanged, if their structure is sound.
 fn checked(from: &mut impl Read) -> Result<Vec<u8>, Refused> {
     let mut bytes = vec![0; LEAD];
     from.read_exact(&mut bytes)?;
@@ -73,7 +75,7 @@ fn checked(from: &mut impl Read) -> Result<Vec<u8>, Refused> {
     Ok(bytes)
 }
 
-/// Reads one header to the end of the bytes, and checks it; its length.
+/// Reads one header, appends it to the bytes, checks it, and returns its length in bytes.
 fn append_header(from: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize, Refused> {
     let start = bytes.len();
     append(from, bytes, INTRODUCTION)?;
@@ -106,7 +108,7 @@ fn append(from: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> std::io::
     Err(std::io::ErrorKind::UnexpectedEof.into())
 }
 
-/// Whether all that an entry names is there.
+/// Checks that the data of an entry lie inside of the header's data; an error says what is wrong.
 fn check(entry: &[u8], data: &[u8]) -> Result<(), String> {
     let (tag, kind, offset, count) = (
         number(entry, 0),
@@ -141,7 +143,7 @@ fn check(entry: &[u8], data: &[u8]) -> Result<(), String> {
     }
 }
 
-/// A number of four bytes; the callers know that there are as many.
+/// Returns the big-endian number at an offset; callers make sure that four bytes are there.
 fn number(bytes: &[u8], at: usize) -> u32 {
     bytes
         .get(at..at + 4)

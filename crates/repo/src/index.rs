@@ -1,8 +1,8 @@
-//! Index of what packages provide, for solving many requests among the same packages.
+//! Index of provided capabilities, for solving many requests among the same packages.
 //!
 //! ```text
 //! packages --add--> PackageIndex
-//! requests + PackageIndex --solve--> without a choice: a walk along the requirements
+//! requests + PackageIndex --solve--> without a choice: traversal of the requirements
 //!                                --> with a choice, or without a solution: the solver (module solve)
 //! ```
 
@@ -12,13 +12,13 @@ use std::collections::{BTreeSet, HashMap};
 use crate::capability::{compare, usr_merged};
 use crate::{Capability, Package, SolveError, solve};
 
-/// Packages by what they provide.
+/// Packages indexed by the capabilities that they provide.
 #[derive(Debug)]
 pub struct PackageIndex<P> {
     packages: Vec<P>,
     /// Numbers of the names of capabilities, provided or required.
     names: HashMap<String, usize>,
-    /// For each name: positions of packages, and the place of the capability among what each provides.
+    /// For each name: positions of packages, and the index of the capability in that package's `provides`.
     providers: Vec<Vec<(usize, usize)>>,
     /// Numbers of the capabilities that packages require.
     numbers: HashMap<Capability, usize>,
@@ -31,11 +31,11 @@ pub struct PackageIndex<P> {
     files: RefCell<FileIndex>,
 }
 
-/// Packages by the paths of their files; made when a path is asked for first.
+/// Packages by the paths of their files; made at the first lookup of a path.
 #[derive(Debug, Default)]
 struct FileIndex {
     by_path: HashMap<String, Vec<usize>>,
-    /// Number of packages whose files are in it.
+    /// Number of packages whose files are indexed.
     indexed: usize,
 }
 
@@ -101,15 +101,16 @@ impl<P: AsRef<Package>> PackageIndex<P> {
         self.required.len() - 1
     }
 
-    /// The packages that fulfil the requests and all that they require, sorted by name; only those for which `among` holds
-    /// are there to be chosen.
+    /// Returns the packages that fulfil the requests, and all that they require, sorted by name. Only packages for
+    /// which `among` holds are candidates.
     ///
-    /// A request is the name of a package, a capability (`libz.so.1()(64bit)`), the path of a file, or one of these with a
-    /// version (`zlib >= 1.3`). Where several packages would do, the one that has the required name itself comes first,
-    /// then the newest, then the first by name; the order in which packages were added does not matter.
+    /// A request is the name of a package, a capability (`libz.so.1()(64bit)`), the path of a file, or one of these
+    /// with a version (`zlib >= 1.3`). Of several providers, the one that has the required name itself is preferred,
+    /// then the first by name; of several versions of one name, the newest. The order in which packages were added does
+    /// not matter.
     ///
     /// # Errors
-    /// When something is required that nothing provides, or when packages exclude each other.
+    /// When a required capability is provided by no package, or when packages exclude each other.
     pub fn solve(&self, requests: &[String], among: impl Fn(&P) -> bool) -> Result<Vec<&P>, SolveError> {
         let requests: Vec<Capability> = requests.iter().map(|text| text.parse()).collect::<Result<_, _>>()?;
         let providers = Providers {
@@ -138,25 +139,25 @@ impl<P: AsRef<Package>> PackageIndex<P> {
     }
 }
 
-/// Those packages of an index that are there to be chosen.
+/// The packages of an index that are candidates for a solution.
 pub(crate) struct Providers<'a, P> {
     index: &'a PackageIndex<P>,
     among: &'a dyn Fn(&P) -> bool,
 }
 
 impl<'a, P: AsRef<Package>> Providers<'a, P> {
-    /// The package at a position.
+    /// Returns the package at a position.
     pub(crate) fn package(&self, position: usize) -> &'a Package {
         self.index.packages[position].as_ref()
     }
 
-    /// All of them.
+    /// Iterates over all candidates.
     pub(crate) fn packages(&self) -> impl Iterator<Item = &'a Package> {
         let packages = self.index.packages.iter().filter(|package| (self.among)(package));
         packages.map(AsRef::as_ref)
     }
 
-    /// Positions of the packages that provide something, the best first.
+    /// Returns the positions of the candidates that provide a capability, the preferred one first.
     pub(crate) fn of(&self, wanted: &Capability) -> Vec<usize> {
         let mut found = Vec::new();
         let name = self.index.names.get(&wanted.name).copied();
@@ -174,8 +175,8 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
         found
     }
 
-    /// Calls a function with the positions of the packages that provide something, with some more than once. `name` is the
-    /// number of its name.
+    /// Calls a function with the position of each candidate that provides a capability, with some more than once.
+    /// `name` is the number of the capability's name.
     fn each(&self, wanted: &Capability, name: Option<usize>, mut take: impl FnMut(usize)) {
         let is_there = |position: usize| (self.among)(&self.index.packages[position]);
         let listed = name.map_or(&[] as &[_], |name| &self.index.providers[name]);
@@ -190,7 +191,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
         }
     }
 
-    /// The only package that provides something.
+    /// Returns the position of the only candidate that provides a capability; none when there are several, or none.
     fn only(&self, wanted: &Capability, name: Option<usize>) -> Option<usize> {
         let (mut found, mut is_only) = (None, true);
         self.each(wanted, name, |position| {
@@ -200,9 +201,9 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
         found.filter(|_| is_only)
     }
 
-    /// The set that fulfils the requests where there is nothing to choose: everything that is required has one provider,
-    /// and no package excludes or replaces another. A distribution's own packages are nearly always so, and thousands of
-    /// them are resolved at each start; the solver is for the rest.
+    /// Returns the set that fulfils the requests where nothing is to be chosen: every required capability has one
+    /// provider, and no package excludes or replaces another. A distribution's own packages are nearly always so, and
+    /// thousands of them are resolved at each start; all other requests are left to the solver.
     fn only_solution(&self, requests: &[Capability]) -> Option<BTreeSet<usize>> {
         let mut chosen = BTreeSet::new();
         let mut looked_up = vec![false; self.index.required.len()];
@@ -250,7 +251,8 @@ mod tests {
         serde_json::from_value(package).expect("a package")
     }
 
-    /// Packages `p0`, `p1`, ... with one capability of several each, which any of them may require or conflict with.
+    /// Generates packages `p0`, `p1`, ... with one capability of several each, which any of them may require or
+    /// conflict with.
     fn packages() -> impl Strategy<Value = Vec<Package>> {
         let capabilities = |least, most| prop::collection::vec(0..12_usize, least..most);
         let one = (0..12_usize, capabilities(0, 4), capabilities(0, 2), 0..4_usize);
@@ -285,7 +287,7 @@ mod tests {
     }
 
     proptest! {
-        /// Where nothing is to be chosen, the walk and the solver come to the same set.
+        /// Without a choice, the traversal and the solver come to the same set.
         #[test]
         fn the_only_solution_is_the_solvers(packages in packages(), first in 0..10_usize) {
             let requests = vec![Capability::any(packages[first % packages.len()].name.as_str())];
@@ -296,7 +298,8 @@ mod tests {
             }
         }
 
-        /// What is left out by `among` is as if it were not there, and the order of addition does not matter.
+        /// Solutions in a part of the index equal those in an index of that part; the order of addition does not
+        /// matter.
         #[test]
         fn a_part_of_the_index_is_an_index_of_the_part(packages in packages(), first in 0..10_usize, without in 0..10_usize) {
             let requests = vec![packages[first % packages.len()].name.clone()];

@@ -1,13 +1,13 @@
-//! RPM headers and payloads, solving what an image installs, and the metadata of repositories.
+//! RPM headers and payloads, dependency solving for image compositions, and the metadata of repositories.
 //!
 //! ```text
-//! an RPM --read_header---> its tags     looked through before they are believed
-//!        --read_package--> Package      what it is, provides and requires: all that solving needs
+//! an RPM --read_header---> rpm's tags   their structure checked before they are used
+//!        --read_package--> Package      name, version, capabilities, files: all that solving needs
 //!        --read_files----> [FileEntry]  owners, modes, digests: all that composing an image needs
 //!        --Payload-------> bytes        the files themselves, as a stream
-//!        --unpack--------> a folder     for build roots; nobody's privileges are needed
-//!        --describe------> Described    what a repository says of it (metadata: repomd, primary, filelists, other, updateinfo)
-//! [Package] --PackageIndex--> what provides what; requests --solve--> [&Package]
+//!        --unpack--------> a folder     for build roots; no privileges are needed
+//!        --describe------> Described    its entries in a repository (metadata: repomd, primary, filelists, other, updateinfo)
+//! [Package] --PackageIndex--> providers of capabilities; requests --solve--> [&Package]
 //! ```
 //!
 //! Nothing here runs a program: headers are read through the `rpm` crate, payloads by a reader of our own that streams.

@@ -1,15 +1,15 @@
-//! What a repository says of its packages: the files below `repodata/`, as createrepo_c makes them and dnf, zypper and
-//! tdnf read them.
+//! Metadata of RPM repositories: the files below `repodata/`, as createrepo_c writes them and dnf, zypper and tdnf read
+//! them.
 //!
 //! ```text
-//! RPM + where it will lie --describe--> Described     what primary, filelists and other say of it
+//! RPM + its location --describe--> Described          its entries in primary, filelists and other
 //! [Described] + [Advisory] + a time --write--> Metadata   repomd.xml and the files that it names, by their digests
-//! folder --read--> Index                              all of it verified by its digests and looked through
+//! folder --read--> Index                              verified by digests, and checked
 //! ```
 //!
-//! The same packages, advisories and time give the same bytes. There is no specification of the format but what its
-//! programs do; `raw` mirrors it. What is read may come from anybody, so reading
-//! believes nothing: sizes are limited, digests compared, places kept inside of the repository.
+//! The same packages, advisories and time give the same bytes. The format has no specification but the behaviour of the
+//! programs that use it; `raw` mirrors it. Metadata are read from untrusted sources, so reading limits sizes, compares
+//! digests and keeps paths inside of the repository.
 //!
 //! The XML is written and read by `quick-xml` through serde, not by the crate `rpmrepo_metadata`: that one ends the
 //! process on some damaged files, and links compressors in C that nobody needs here.
@@ -27,7 +27,7 @@ pub use read::{
 };
 pub use write::{Metadata, MetadataFile, write};
 
-/// The folder of a repository that the metadata is in.
+/// Folder of the metadata, relative to the repository's.
 pub const FOLDER: &str = "repodata";
-/// The file that names all others.
+/// Name of the file that lists all others.
 pub const REPOMD: &str = "repomd.xml";

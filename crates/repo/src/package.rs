@@ -1,4 +1,4 @@
-//! What an RPM is, provides and requires.
+//! Packages: the part of an RPM header that solving and listing need.
 
 use std::fmt;
 
@@ -8,47 +8,46 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Capability, RepoError, header};
 
-/// What the header of a binary RPM says, as far as solving and listing need it.
+/// Metadata of a binary RPM, as far as solving and listing need them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Package {
-    /// The name of the binary package.
+    /// Name of the binary package.
     pub name: String,
-    /// Raised only when a version scheme goes backwards.
+    /// Epoch: raised only when a version scheme goes backwards.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub epoch: u32,
-    /// The upstream version.
+    /// Upstream version.
     pub version: String,
-    /// The release of our packaging.
+    /// Release of the packaging: `1.bs1`.
     pub release: String,
-    /// The architecture, or `noarch`.
+    /// Architecture, or `noarch`.
     pub arch: String,
-    /// The licence, an SPDX expression.
+    /// Licence, an SPDX expression.
     pub license: String,
-    /// One line about it.
+    /// Summary, one line.
     pub summary: String,
-    /// The file name of the source package that it was built from.
+    /// File name of the source package.
     pub source: String,
-    /// How many bytes its files have.
+    /// Installed size in bytes.
     pub size: u64,
-    /// What it provides; its own name with its version is among that.
+    /// Capabilities that the package provides; among them its own name with its version.
     pub provides: Vec<Capability>,
-    /// What it requires, without what asks something of rpm itself.
+    /// Capabilities that the package requires, without those of rpm itself (`rpmlib(...)`).
     pub requires: Vec<Capability>,
-    /// What it cannot be installed with.
+    /// Capabilities that the package cannot be installed with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Capability>,
-    /// What it replaces.
+    /// Packages that this one replaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obsoletes: Vec<Capability>,
-    /// The paths of its files, folders and links.
+    /// Absolute paths of the files, directories and links.
     pub files: Vec<String>,
-    /// The names of scriptlets, which Basalt's packages must not have: nothing here runs them.
+    /// Names of scriptlets (`%post`), which Basalt's packages must not have: they are never run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scriptlets: Vec<String>,
 }
 
-/// What a package provides that is of use while others are built, and nowhere else: its programs run on the machine that
-/// builds.
+/// Capability of packages that are of use only while others are built: their programs run on the build machine.
 const BUILD_TOOL: &str = "build-tool";
 
 fn is_zero(number: &u32) -> bool {
@@ -69,7 +68,7 @@ impl Package {
         format!("{}-{}.{}", self.name, self.evr(), self.arch)
     }
 
-    /// Whether it holds programs for the machine that builds, which have no place on any other: it provides `build-tool`.
+    /// Returns `true` if the package holds programs for the build machine only: it provides `build-tool`.
     pub fn is_build_tool(&self) -> bool {
         self.provides.iter().any(|capability| capability.name == BUILD_TOOL)
     }
@@ -87,7 +86,7 @@ impl fmt::Display for Package {
     }
 }
 
-/// Reads the header of an RPM. The payload is not touched.
+/// Reads a package's metadata from the header of an RPM. The payload is not read.
 ///
 /// # Errors
 /// When the file cannot be read or is not an RPM.
@@ -99,8 +98,8 @@ pub fn read_package(path: &Utf8Path) -> Result<Package, RepoError> {
         let mut found = Vec::new();
         for dependency in value.map_err(&wrong)? {
             let capability = Capability::from_header(&dependency);
-            // `rpmlib(...)` asks for an ability of the rpm program. The same requirement may be listed once for each
-            // moment in which it counts.
+            // `rpmlib(...)` requires a feature of the rpm program. The same requirement may be listed once for each
+            // phase of the transaction in which it counts.
             if !dependency.flags.contains(DependencyFlags::RPMLIB) && !found.contains(&capability) {
                 found.push(capability);
             }

@@ -1,4 +1,4 @@
-//! Solving by the solver: for requests with a choice, and for those without a solution.
+//! Dependency solving with resolvo, for requests with a choice and for those without a solution.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
@@ -14,7 +14,7 @@ use crate::capability::compare;
 use crate::index::Providers;
 use crate::{Capability, Package, SolveError, contradiction, explain};
 
-/// Positions of the packages that fulfil the requests.
+/// Returns the positions of the packages that fulfil the requests.
 pub(crate) fn solve<P: AsRef<Package>>(
     requests: &[Capability],
     providers: &Providers<'_, P>,
@@ -44,7 +44,7 @@ pub(crate) fn solve<P: AsRef<Package>>(
     }
 }
 
-/// A package in the solver's pool: its place in the list, and its version.
+/// A package in the solver's pool: its position in the index, and its version.
 struct Candidate(usize, String);
 
 impl fmt::Display for Candidate {
@@ -53,7 +53,7 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// Those packages of one name that fulfil a requirement, and how the requirement reads.
+/// Packages of one name that fulfil a requirement, and the text of the requirement.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Fitting {
     packages: Vec<usize>,
@@ -64,17 +64,17 @@ impl VersionSet for Fitting {
     type V = Candidate;
 }
 
-/// Everything that the requests may lead to, in the solver's terms.
+/// Provider of the packages that can be reached from the requests, in the solver's terms.
 struct Universe<'a, P> {
     pool: Pool<Fitting>,
     providers: &'a Providers<'a, P>,
-    /// Packages that provide each capability that is asked for on the way, the best first.
+    /// Packages that provide each capability required on the way, the preferred one first.
     fitting: HashMap<&'a Capability, Vec<usize>>,
     by_name: BTreeMap<NameId, Vec<SolvableId>>,
 }
 
 impl<'a, P: AsRef<Package>> Universe<'a, P> {
-    /// The packages that can be reached from the requests; no other can be part of a solution.
+    /// Collects the packages that can be reached from the requests; no other can be part of a solution.
     fn new(requests: &'a [Capability], providers: &'a Providers<'a, P>) -> Self {
         let mut fitting: HashMap<&Capability, Vec<usize>> = HashMap::new();
         let mut reachable = BTreeMap::new();
@@ -86,7 +86,7 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
             let found = providers.of(wanted);
             for index in &found {
                 let package = providers.package(*index);
-                // By name first: what is chosen does not depend on the order in which packages were indexed.
+                // By name first: the choice does not depend on the order in which packages were indexed.
                 let is_new = reachable.insert((package.name.as_str(), package.evr(), *index), package);
                 if is_new.is_none() {
                     rest.extend(&package.requires);
@@ -109,7 +109,7 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
         }
     }
 
-    /// The packages that provide something that is asked for on the way.
+    /// Returns the positions of the packages that provide a capability required on the way.
     fn fitting(&self, wanted: &Capability) -> &[usize] {
         self.fitting.get(wanted).map_or(&[], Vec::as_slice)
     }
@@ -155,7 +155,7 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
         )
     }
 
-    /// For each package name that a conflict hits: the packages of that name that it does not hit.
+    /// Returns, for each package name that a conflict hits, the packages of that name that it does not hit.
     fn constraints(&self, index: usize) -> Vec<VersionSetId> {
         let package = self.providers.package(index);
         let mut sets = Vec::new();
@@ -163,7 +163,7 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
             .conflicts
             .iter()
             .map(|capability| (capability, self.providers.of(capability)));
-        // An Obsoletes means packages by their own names only.
+        // An Obsoletes matches packages by their own names only.
         let replaced = package.obsoletes.iter().map(|capability| {
             let mut hit = self.providers.of(capability);
             hit.retain(|&other| self.providers.package(other).name == capability.name);

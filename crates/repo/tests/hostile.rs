@@ -1,4 +1,4 @@
-//! RPMs that mean harm, or are damaged: nothing outside of the folder is touched, and nothing panics.
+//! Malicious and damaged RPMs: nothing outside of the target folder is touched, and nothing panics.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -11,7 +11,7 @@ const FILE: u32 = 0o100_644;
 const FOLDER: u32 = 0o040_777;
 const LINK: u32 = 0o120_777;
 
-/// A folder for everything: the RPM lies in it, and `inside` is what it is unpacked into.
+/// Temporary folder of a test: the RPM lies in it, and `inside` is the target of unpacking.
 struct Place {
     _guard: tempfile::TempDir,
     path: Utf8PathBuf,
@@ -31,7 +31,7 @@ impl Place {
         self.path.join("inside")
     }
 
-    /// An honest RPM, not compressed.
+    /// Writes a valid RPM, not compressed.
     fn honest(&self) -> Vec<u8> {
         let config = BuildConfig::default()
             .compression(CompressionType::None)
@@ -47,7 +47,7 @@ impl Place {
         std::fs::read(&path).expect("read")
     }
 
-    /// The header of an honest RPM with a payload of these entries.
+    /// Builds the header of a valid RPM with a payload of these entries.
     fn rpm(&self, entries: &[Vec<u8>]) -> Utf8PathBuf {
         let honest = self.honest();
         let path = self.path.join("demo.rpm");
@@ -62,7 +62,7 @@ impl Place {
         path
     }
 
-    /// Unpacks it, which must fail with these words, and looks whether everything outside is as it was.
+    /// Unpacks the RPM, which must fail with these words, and checks that nothing outside has changed.
     fn refuses(&self, entries: &[Vec<u8>], words: &str) {
         let rpm = self.rpm(entries);
         let error = unpack(&rpm, &self.inside()).expect_err(words);
@@ -265,7 +265,7 @@ fn nobody_becomes_somebody_else_by_what_is_unpacked() {
 
 #[test]
 fn links_that_lead_out_are_only_links() {
-    // What a link leads to is for the system that it is installed on. Nothing here follows it.
+    // The target of a link is resolved on the system that the package is installed on. Unpacking does not follow it.
     let place = Place::new();
     let rpm = place.rpm(&[entry("./etc/way", LINK, 1, 1, b"../../outside/precious")]);
     unpack(&rpm, &place.inside()).expect("unpacks");

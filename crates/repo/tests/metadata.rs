@@ -1,4 +1,4 @@
-//! Metadata of repositories, written, read again, and read where somebody has meddled with it.
+//! Metadata of repositories: written, read back, and rejected when tampered with.
 
 use basalt_model::digest::Digest;
 use basalt_repo::advisory::{Advisory, parse_advisory};
@@ -103,7 +103,7 @@ fn the_header_is_told_as_it_is() {
         .iter()
         .map(|entry| entry.name.as_str())
         .collect();
-    // Once each; not what it brings along; not what it asks of rpm.
+    // Once each; without what the package provides itself, and without requirements on rpm.
     assert_eq!(required, ["glibc"]);
     let entry = &format.requires.entries[0];
     assert_eq!(
@@ -140,7 +140,7 @@ fn the_header_is_told_as_it_is() {
     assert!(all.contains(&("/usr/share/y & z", None)), "{all:?}");
 }
 
-/// Replaces a file of the metadata by another that the index names rightly: what a hostile server can do.
+/// Replaces a file of the metadata and its digests in the index, as a malicious server can do.
 fn forge(folder: &Utf8Path, kind: &str, change: impl Fn(&str) -> String) {
     let index = folder.join(FOLDER).join(REPOMD);
     let repomd = metadata::parse_repomd(&std::fs::read(&index).expect("read")).expect("right");

@@ -1,4 +1,4 @@
-//! Solving, from a user's point of view: requests in, packages or an explanation out.
+//! Solving through the public interface: requests in, packages or an explanation out.
 
 use basalt_repo::{Package, PackageIndex, SolveError};
 

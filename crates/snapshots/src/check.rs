@@ -1,4 +1,4 @@
-//! Looking a snapshot through, as a client would: signatures, digests, places.
+//! Verification of a published snapshot, as a client would do it: signatures, digests, locations.
 
 use basalt_model::digest::Digest;
 use basalt_process::{chain, interrupt};
@@ -12,21 +12,21 @@ use serde::Serialize;
 use crate::snapshot::SIGNATURE;
 use crate::{Snapshot, SnapshotError};
 
-/// What looking through came to.
+/// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Checked {
-    /// How many RPMs were looked at.
+    /// Number of RPMs that were verified.
     pub packages: usize,
-    /// What is wrong; nothing, if all is well.
+    /// Faults that were found; empty if the snapshot is sound.
     pub faults: Vec<Fault>,
 }
 
-/// A file that is not as it should be.
+/// A file of a snapshot that fails verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Fault {
-    /// Which, below the snapshot's folder.
+    /// Path, relative to the snapshot's folder.
     pub file: String,
-    /// What is wrong with it.
+    /// The fault, as a sentence.
     pub why: String,
 }
 
@@ -34,7 +34,7 @@ impl Snapshot {
     /// Verifies the signature of the index, the digests of everything that it names, and the signature of every RPM.
     ///
     /// # Errors
-    /// When interrupted. What is wrong with the snapshot is in the answer.
+    /// When interrupted. Faults of the snapshot are in the result.
     pub fn check(
         &self,
         trusted: &[Certificate],
@@ -95,7 +95,7 @@ fn verify_package(
     if digest != package.digest {
         return Err(format!("its digest is {digest}, {} is expected", package.digest));
     }
-    // Looked through before the whole of it is read: it may be anybody's.
+    // The structure of the header is checked before the whole RPM is parsed: the file is not trusted.
     parse_header(Utf8Path::new(&package.href), &mut bytes.as_slice()).map_err(|error| chain(&error))?;
     let rpm = rpm::Package::parse(&mut bytes.as_slice()).map_err(|error| error.to_string())?;
     rpm.verify_digests().map_err(|error| error.to_string())?;

@@ -1,8 +1,8 @@
-//! Signing elsewhere: what has to be signed goes out as files, signatures come back, and only those that verify count.
+//! Detached signing: files to be signed are exported, signatures are imported, and only those that verify are accepted.
 //!
-//! It takes two rounds, because the index of a repository holds the digests of signed RPMs: first the headers of all RPMs,
-//! then the index. What was signed before is not asked for again. Between the rounds the draft waits in the repository's
-//! folder, invisible to clients.
+//! There are two rounds, because the index of a repository holds the digests of signed RPMs: first the headers of all
+//! RPMs, then the index. Headers that were signed before are not exported again. Between the rounds the draft is kept
+//! in the repository's folder, invisible to clients.
 
 use basalt_model::digest::Digest;
 use basalt_process::interrupt;
@@ -19,10 +19,10 @@ use crate::{Built, Plan, Repository, Snapshot, SnapshotError};
 const DRAFT: &str = "draft";
 const PLAN: &str = "plan.json";
 const ASSEMBLED: &str = "snapshot";
-/// What a signature may be called, beside the file that it is of.
+/// Extensions of a signature's file, beside the file that it signs.
 const ENDINGS: [&str; 3] = ["sig", "asc", "gpg"];
 
-/// What is to be signed next.
+/// The round of signatures that a draft needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
@@ -32,25 +32,25 @@ pub enum Stage {
     Index,
 }
 
-/// A snapshot that waits for signatures.
+/// A snapshot that is not published yet, because signatures are missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Draft {
-    /// What is to be signed next.
+    /// The round of signatures that is next.
     pub stage: Stage,
-    /// The fingerprint of the key that signs.
+    /// Fingerprint of the key that signs.
     pub key: String,
-    /// How many signatures are missing in this round.
+    /// Number of signatures that are missing in this round.
     pub missing: usize,
-    /// How many RPMs it has.
+    /// Number of RPMs in the snapshot.
     pub packages: usize,
 }
 
-/// What came of signatures.
+/// Result of an import of signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Awaited {
-    /// They were taken; the next round is due.
+    /// All signatures were accepted; the next round is due.
     More(Draft),
-    /// It is published.
+    /// All signatures were accepted, and the snapshot is published.
     Published(Snapshot),
 }
 
@@ -72,7 +72,7 @@ struct StoredRpm {
     built: Digest,
 }
 
-/// A file that has to be signed: its name, and its bytes.
+/// A file that has to be signed: name, content, and the RPM that its header is from.
 struct Item<'s> {
     name: String,
     bytes: Vec<u8>,
@@ -80,10 +80,11 @@ struct Item<'s> {
 }
 
 impl Repository {
-    /// Prepares a snapshot that is signed elsewhere by `key`. A draft from before is given up.
+    /// Prepares a snapshot that is signed elsewhere by `key`. An earlier draft is discarded.
     ///
     /// # Errors
-    /// When the key does not count, when an RPM or a file cannot be read or written.
+    /// When the key is not valid at `now`, when the plan is not valid, or when an RPM or a file cannot be read or
+    /// written.
     pub fn prepare(&self, plan: &Plan<'_>, key: &Certificate, now: Moment) -> Result<Draft, SnapshotError> {
         key.ensure_valid(now)?;
         plan.check()?;
@@ -109,7 +110,7 @@ impl Repository {
         fs_err::create_dir_all(&work).map_err(StoreError::io("cannot create", &work))?;
         for Built { path, digest, .. } in plan.rpms {
             interrupt::check()?;
-            // The store may be cleaned while the signatures are on their way.
+            // The store may be cleaned before the signatures are imported.
             let copy = work.join(format!("{digest}.rpm"));
             if fs_err::hard_link(path, &copy).is_err() {
                 fs_err::copy(path, &copy).map_err(StoreError::io("cannot copy to", &copy))?;
@@ -127,10 +128,10 @@ impl Repository {
         self.draft()?.ok_or_else(|| self.no_draft())
     }
 
-    /// The draft that waits, if there is one.
+    /// Returns the draft that needs signatures, if there is one.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the draft cannot be read.
     pub fn draft(&self) -> Result<Option<Draft>, SnapshotError> {
         let Some(stored) = self.stored()? else { return Ok(None) };
         let key = self.key_of(&stored)?;
@@ -147,10 +148,10 @@ impl Repository {
         }))
     }
 
-    /// Writes what has to be signed into a folder, with its digests.
+    /// Writes the files that have to be signed into a folder, with their digests.
     ///
     /// # Errors
-    /// When nothing waits, and when the folder cannot be written to.
+    /// When there is no draft, or when the folder cannot be written to.
     pub fn export(&self, folder: &Utf8Path) -> Result<Draft, SnapshotError> {
         let _lock = self.lock(|_| {})?;
         let stored = self.stored()?.ok_or_else(|| self.no_draft())?;
@@ -174,10 +175,11 @@ impl Repository {
         self.draft()?.ok_or_else(|| self.no_draft())
     }
 
-    /// Takes signatures from a folder. All of them are verified, over what is here, before any of them counts.
+    /// Imports signatures from a folder. All of them are verified, over the repository's own files, before any of them
+    /// is used.
     ///
     /// # Errors
-    /// When one is missing, or is none of the key over exactly what was exported; nothing is changed then.
+    /// When one is missing, or was not made by the key over exactly what was exported; nothing is changed then.
     pub fn import(&self, folder: &Utf8Path, now: Moment) -> Result<Awaited, SnapshotError> {
         let _lock = self.lock(|_| {})?;
         self.sweep_work()?;
@@ -237,7 +239,7 @@ impl Repository {
         Ok(snapshot)
     }
 
-    /// Makes the snapshot, all but the signature of its index, once all RPMs are signed.
+    /// Assembles the snapshot, all but the signature of its index, once all RPMs are signed.
     fn assemble_draft(&self, stored: &Stored, now: Moment) -> Result<(), SnapshotError> {
         let key = self.key_of(stored)?;
         let mut packages = Vec::new();
@@ -268,7 +270,8 @@ impl Repository {
         Ok(())
     }
 
-    /// What has to be signed now: the headers of RPMs, as long as one of them is not; then the index.
+    /// Returns the files that have to be signed in this round: headers of RPMs that are not signed; or the index, when
+    /// all are.
     fn items<'s>(&self, stored: &'s Stored, key: &Certificate) -> Result<Vec<Item<'s>>, SnapshotError> {
         let mut items = Vec::new();
         for rpm in &stored.rpms {
@@ -328,7 +331,7 @@ impl Repository {
     }
 }
 
-/// The signature of a file, beside it.
+/// Reads the signature of a file from a file beside it; none when there is no such file.
 fn find(folder: &Utf8Path, name: &str) -> Result<Option<Vec<u8>>, SnapshotError> {
     for ending in ENDINGS {
         let path = folder.join(format!("{name}.{ending}"));

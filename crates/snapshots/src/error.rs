@@ -1,4 +1,4 @@
-//! How repositories go wrong.
+//! Errors of publishing, verifying and serving repositories.
 
 use basalt_process::ProcessError;
 use basalt_repo::RepoError;
@@ -12,14 +12,14 @@ use thiserror::Error;
 /// A repository could not be published, read or served.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SnapshotError {
-    /// There is no place for repositories.
+    /// No environment variable names a folder for repositories.
     #[error("cannot tell where repositories are kept: neither BASALT_REPOSITORIES, XDG_DATA_HOME nor HOME is set")]
     #[diagnostic(
         code(snapshots::place),
         help("set BASALT_REPOSITORIES to a folder on a disk with some GB free")
     )]
     NoPlace,
-    /// A name that could be a path, or that a URL would have to escape.
+    /// A name that is not plain: it could be a path, or would have to be escaped in a URL.
     #[error("`{name}` cannot be the name of a {what}")]
     #[diagnostic(
         code(snapshots::name),
@@ -31,40 +31,40 @@ pub enum SnapshotError {
     Name {
         /// The name.
         name: String,
-        /// Of what.
+        /// Kind of the thing that cannot have the name: `repository`, `snapshot`.
         what: &'static str,
     },
-    /// Snapshots never change.
+    /// A snapshot of that name exists with other content; snapshots never change.
     #[error("the repository `{repository}` already has a snapshot `{name}`, and with other packages")]
     #[diagnostic(
         code(snapshots::exists),
         help("snapshots never change: choose another name, or none, and the time of publishing is its name")
     )]
     Exists {
-        /// The repository.
+        /// Name of the repository.
         repository: String,
-        /// The snapshot.
+        /// Name of the snapshot.
         name: String,
     },
-    /// No such snapshot.
+    /// There is no snapshot of that name.
     #[error("the repository `{repository}` has no snapshot `{name}`")]
     #[diagnostic(code(snapshots::unknown), help("{help}"))]
     Unknown {
-        /// The repository.
+        /// Name of the repository.
         repository: String,
-        /// What was asked for.
+        /// The requested name.
         name: String,
-        /// What there is.
+        /// Suggestion: the names that exist, or the one that is nearly the same.
         help: String,
     },
-    /// Nothing was published yet.
+    /// No snapshot was published yet.
     #[error("nothing is published in the repository `{repository}`")]
     #[diagnostic(code(snapshots::empty), help("publish something: ./basalt repo publish node"))]
     Empty {
-        /// The repository.
+        /// Name of the repository.
         repository: String,
     },
-    /// Nothing waits for signatures.
+    /// No draft needs signatures.
     #[error("nothing in the repository `{repository}` waits for signatures")]
     #[diagnostic(
         code(snapshots::no_draft),
@@ -74,10 +74,10 @@ pub enum SnapshotError {
         )
     )]
     NoDraft {
-        /// The repository.
+        /// Name of the repository.
         repository: String,
     },
-    /// Some of the signatures are missing.
+    /// Signatures are missing.
     #[error("{} of {total} signatures are not in {folder}: {}", missing.len(), first(missing))]
     #[diagnostic(
         code(snapshots::unsigned),
@@ -87,25 +87,25 @@ pub enum SnapshotError {
         )
     )]
     Unsigned {
-        /// The folder.
+        /// Folder in which they were looked for.
         folder: Utf8PathBuf,
-        /// Which.
+        /// Names of the files whose signatures are missing.
         missing: Vec<String>,
-        /// How many are expected.
+        /// Number of signatures that are expected.
         total: usize,
     },
     /// A signature that is not accepted.
     #[error("the signature of {what} is not accepted")]
     #[diagnostic(code(snapshots::signature), help("nothing was published"))]
     Signature {
-        /// Of what.
+        /// Name of the signed file.
         what: String,
-        /// Why.
+        /// Reason of the refusal.
         #[source]
         #[diagnostic_source]
         source: VerifyError,
     },
-    /// Two RPMs would lie at the same place.
+    /// Two different RPMs have the same file name.
     #[error("two different RPMs have the name {file}")]
     #[diagnostic(
         code(snapshots::twice),
@@ -114,7 +114,7 @@ pub enum SnapshotError {
         )
     )]
     Twice {
-        /// The name.
+        /// The file name.
         file: String,
     },
     /// An RPM that cannot be signed.
@@ -124,51 +124,51 @@ pub enum SnapshotError {
         help("the file is damaged or not an RPM: build its package again")
     )]
     Rpm {
-        /// The RPM.
+        /// Path of the RPM.
         path: Utf8PathBuf,
-        /// What the library said.
+        /// Cause, from the `rpm` crate.
         source: Box<rpm::Error>,
     },
-    /// A file of ours that is not as we wrote it.
+    /// A file of the repository that differs from what was written.
     #[error("{path} is damaged: {why}")]
     #[diagnostic(code(snapshots::damaged), help("{help}"))]
     Damaged {
-        /// The file.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// What is wrong.
+        /// The fault, as a clause.
         why: String,
-        /// What to do.
+        /// Advice for the user.
         help: &'static str,
     },
-    /// The port is taken, or may not be used.
+    /// The address is in use, or may not be used.
     #[error("cannot listen on {address}: {why}")]
     #[diagnostic(
         code(snapshots::listen),
         help("choose another port: ./basalt repo serve --port 0 takes any that is free")
     )]
     Listen {
-        /// Where.
+        /// The address, with the port.
         address: String,
-        /// What the system said.
+        /// Cause, from the system.
         why: String,
     },
-    /// The metadata is not right.
+    /// Error of repository metadata.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Metadata(#[from] MetadataError),
-    /// An RPM is not right.
+    /// Error of an RPM.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Package(#[from] RepoError),
-    /// The key is not right.
+    /// Error of a signing key.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Key(#[from] KeyError),
-    /// Files are not right.
+    /// Error of a file operation or of a lock.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
-    /// Ctrl-C.
+    /// Interrupt, or failure of a child process.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),
@@ -184,7 +184,7 @@ impl SnapshotError {
     }
 }
 
-/// The first few of many names.
+/// Joins the first three of many names.
 fn first(names: &[String]) -> String {
     const SHOWN: usize = 3;
     let more = if names.len() > SHOWN { ", ..." } else { "" };

@@ -5,19 +5,19 @@
 //! pool + advisories --(metadata, signed)--> work/ --rename--> snapshots/<name>/ --symlink--> current
 //! ```
 //!
-//! A repository is a folder of the user's data:
+//! A repository is a folder below the user's data folder:
 //!
 //! ```text
 //! <repositories>/<name>/pool/<sha256>.rpm       signed RPMs, by their digest
-//!                       signed/<sha256>.<key>   which file of the pool a built RPM became when that key signed it
-//!                       snapshots/<name>/       what clients see; its RPMs are hard links into the pool
+//!                       signed/<sha256>.<key>   digest of the signed RPM in the pool, by built RPM and key
+//!                       snapshots/<name>/       the folder that clients see; its RPMs are hard links into the pool
 //!                       current                 a link to one of the snapshots
-//!                       draft/                  what waits for signatures that are made elsewhere
-//!                       work/                   under way; whatever a killed process left there is swept by the next
+//!                       draft/                  a snapshot that needs signatures made elsewhere
+//!                       work/                   temporary files; the next process removes those of a killed one
 //! ```
 //!
-//! A snapshot appears whole or not at all, and never changes afterwards: any web server can serve it, and `current` goes
-//! from one to the next in one step. The built RPMs in the store stay as they are: a signature makes another file.
+//! A snapshot appears whole or not at all, and never changes afterwards: any web server can serve it, and `current` is
+//! switched from one to the next atomically. The built RPMs in the store stay as they are: signing makes another file.
 
 mod check;
 mod draft;

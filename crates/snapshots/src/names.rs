@@ -1,11 +1,11 @@
-//! Names of repositories and snapshots, which become folders and parts of URLs.
+//! Names of repositories and snapshots, which become names of folders and parts of URLs.
 
 use crate::SnapshotError;
 
-/// The longest name.
+/// Limit of a name's length, in bytes.
 const LONGEST: usize = 64;
 
-/// An error unless a name can be a folder and a part of a URL, and nothing else.
+/// Checks that a name can be the name of a folder and a part of a URL; an error otherwise.
 pub(crate) fn check(name: &str, what: &'static str) -> Result<(), SnapshotError> {
     let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit();
     let right = name.len() <= LONGEST

@@ -1,4 +1,4 @@
-//! Signed RPMs, by their digest.
+//! Pool of signed RPMs, named by their digests.
 
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
@@ -9,7 +9,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{Repository, SnapshotError};
 
 impl Repository {
-    /// Where the signed RPM of that digest is.
+    /// Returns the path of the signed RPM of a digest.
     pub(crate) fn pool_path(&self, digest: &Digest) -> Utf8PathBuf {
         self.folder().join("pool").join(format!("{digest}.rpm"))
     }
@@ -18,14 +18,14 @@ impl Repository {
         self.folder().join("signed").join(format!("{built}.{key}"))
     }
 
-    /// The file of the pool that a built RPM became when that key signed it, if it did.
+    /// Returns the digest of the signed RPM that a key made of a built RPM, if that one is in the pool.
     pub(crate) fn signed(&self, built: &Digest, key: &str) -> Option<Digest> {
         let text = fs_err::read_to_string(self.signed_path(built, key)).ok()?;
         let digest = text.trim().parse().ok()?;
         self.pool_path(&digest).is_file().then_some(digest)
     }
 
-    /// Signs a built RPM into the pool. `signature` makes the signature of the bytes that are to be signed: the header,
+    /// Signs a built RPM, puts the result into the pool, and returns its digest. `signature` signs bytes: the header,
     /// which holds the digests of everything else.
     pub(crate) fn sign_into_pool(
         &self,
@@ -34,10 +34,10 @@ impl Repository {
         key: &str,
         signature: impl FnOnce(&[u8]) -> Result<Vec<u8>, SnapshotError>,
     ) -> Result<Digest, SnapshotError> {
-        // Looked through before the whole of it is read.
+        // The structure of the header is checked before the whole RPM is parsed.
         basalt_repo::read_header(rpm)?;
         let mut package = rpm::Package::open(rpm).map_err(SnapshotError::rpm(rpm))?;
-        // What is signed is the header; it answers for the payload by a digest, which has to be right.
+        // The header is signed; it vouches for the payload by a digest, which has to be right.
         package.verify_digests().map_err(SnapshotError::rpm(rpm))?;
         let header = package.header_bytes().map_err(SnapshotError::rpm(rpm))?;
         let signature = signature(&header)?;
@@ -50,7 +50,7 @@ impl Repository {
         Ok(digest)
     }
 
-    /// Removes RPMs that are in no snapshot: those without another name. How many, and how many bytes.
+    /// Removes RPMs that are in no snapshot (their link count is 1); returns their number, and their size in bytes.
     pub(crate) fn sweep_pool(&self) -> Result<(usize, u64), SnapshotError> {
         let mut swept = (0, 0);
         for path in list(&self.folder().join("pool"))? {
@@ -73,7 +73,7 @@ impl Repository {
     }
 }
 
-/// What is in a folder, sorted; nothing where there is none.
+/// Lists the paths in a folder, sorted; none when the folder does not exist.
 pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SnapshotError> {
     let mut paths = Vec::new();
     if folder.is_dir() {
@@ -86,7 +86,7 @@ pub(crate) fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SnapshotError>
     Ok(paths)
 }
 
-/// Takes away the right to write: what is published stays as it is.
+/// Sets the mode of a file or folder, without write permission for published content.
 pub(crate) fn protect(path: &Utf8Path, mode: u32) -> Result<(), StoreError> {
     fs_err::set_permissions(path, std::fs::Permissions::from_mode(mode))
         .map_err(StoreError::io("cannot change the permissions of", path))

@@ -1,4 +1,4 @@
-//! Publishing: from built RPMs to the current snapshot.
+//! Publishing of built RPMs as the current snapshot.
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
@@ -16,45 +16,45 @@ use crate::pool::{list, protect};
 use crate::snapshot::{FILE, KEYS, PACKAGES, SIGNATURE, href};
 use crate::{Repository, Snapshot, SnapshotError, SnapshotPackage, names};
 
-/// Changes when the same inputs make another snapshot.
+/// Version of the recipe for snapshots: raised when the same inputs make another snapshot.
 const RECIPE: &str = "1";
 
-/// An RPM as it was built.
+/// A built RPM, not signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Built<'a> {
-    /// Where it is.
+    /// Path of the file.
     pub path: &'a Utf8Path,
-    /// The usual name of its file.
+    /// File name in the repository: `<name>-<version>-<release>.<arch>.rpm`.
     pub file: &'a str,
-    /// Its digest.
+    /// SHA-256 digest of the file.
     pub digest: Digest,
 }
 
-/// What is to be published.
+/// Content of a snapshot that is to be published.
 #[derive(Debug, Clone, Copy)]
 pub struct Plan<'a> {
-    /// The RPMs.
+    /// RPMs of the snapshot.
     pub rpms: &'a [Built<'a>],
-    /// The advisories; those about other packages are left out.
+    /// Advisories; those about packages that are not in the snapshot are left out.
     pub advisories: &'a [Advisory],
-    /// The public keys that clients are to trust, besides the one that signs.
+    /// Public keys that clients are to trust, besides the one that signs.
     pub trusted: &'a [Certificate],
-    /// The name of the snapshot; the time of publishing, when none is given.
+    /// Name of the snapshot; the time of publishing when none is given.
     pub snapshot: Option<&'a str>,
 }
 
-/// What publishing came to.
+/// Result of publishing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Published {
-    /// The snapshot that is current now.
+    /// The current snapshot.
     pub snapshot: Snapshot,
-    /// How many RPMs had to be signed.
+    /// Number of RPMs that had to be signed.
     pub signed: usize,
-    /// Whether it was current before, with the same content.
+    /// `true` if the snapshot was current before, with the same content.
     pub unchanged: bool,
 }
 
-/// What a snapshot is to be called and made of; the RPMs are in the pool.
+/// Name and content of a snapshot that is to be assembled; its RPMs are in the pool.
 pub(crate) struct Assembly<'a> {
     pub(crate) name: &'a str,
     pub(crate) made: Moment,
@@ -66,11 +66,13 @@ pub(crate) struct Assembly<'a> {
 }
 
 impl Repository {
-    /// Signs what is not signed yet, makes a snapshot of it, and makes that one current. When the current one is made of
-    /// the same already, nothing is done. When it is interrupted or killed, nobody sees anything of it.
+    /// Signs RPMs that are not signed yet, assembles a snapshot of them, and makes it current. Nothing is done when the
+    /// current snapshot has the same content already. Clients see nothing of a snapshot whose publishing was
+    /// interrupted or killed.
     ///
     /// # Errors
-    /// When the key does not count, when an RPM or a file cannot be read or written.
+    /// When the key is not valid at `now`, when the plan is not valid, or when an RPM or a file cannot be read or
+    /// written.
     pub fn publish(
         &self,
         plan: &Plan<'_>,
@@ -129,8 +131,8 @@ impl Repository {
         })
     }
 
-    /// What is published already: the current snapshot, when it was made of the same; or the one that was asked for by
-    /// name, which becomes current.
+    /// Returns a published snapshot of the same content: the current one; or the one of the plan's name, which becomes
+    /// current.
     pub(crate) fn known(&self, plan: &Plan<'_>, content: &Digest) -> Result<Option<Published>, SnapshotError> {
         let known = |snapshot, unchanged| Published {
             snapshot,
@@ -146,7 +148,7 @@ impl Repository {
         let Some(name) = plan.snapshot.filter(|name| self.snapshot_path(name).is_dir()) else {
             return Ok(None);
         };
-        // Somebody may have pulled the plug between the last two steps.
+        // A process may have been killed between the last two steps of publishing.
         let snapshot = self.snapshot(name)?;
         if snapshot.content != *content {
             return Err(SnapshotError::Exists {
@@ -158,7 +160,7 @@ impl Repository {
         Ok(Some(known(snapshot, false)))
     }
 
-    /// The name that was asked for, or the time.
+    /// Returns the name that was asked for, or the time; with a number appended if that name is taken.
     pub(crate) fn fresh_name(&self, wanted: Option<&str>, now: Moment) -> String {
         let base = wanted.map_or_else(|| now.compact(), str::to_owned);
         let mut name = base.clone();
@@ -170,7 +172,7 @@ impl Repository {
         name
     }
 
-    /// What is known about an RPM of the pool.
+    /// Describes an RPM of the pool for `snapshot.json`.
     pub(crate) fn pooled(&self, file: &str, digest: Digest, built: Digest) -> Result<SnapshotPackage, SnapshotError> {
         let path = self.pool_path(&digest);
         let metadata = fs_err::metadata(&path).map_err(StoreError::io("cannot read", &path))?;
@@ -182,7 +184,7 @@ impl Repository {
         })
     }
 
-    /// Makes the folder of a snapshot, all but the signature of its index. The index is returned, for being signed.
+    /// Assembles the folder of a snapshot, all but the signature of its index, and returns the index for signing.
     pub(crate) fn assemble(
         &self,
         folder: &Utf8Path,
@@ -205,7 +207,7 @@ impl Repository {
                 time: 0,
             };
             let mut about = describe(&pooled, placed)?;
-            // When a file was put somewhere tells nothing about it; when it was built does, and stays the same.
+            // The time at which a file was added says nothing about it; the build time does, and is reproducible.
             about.primary.time.file = about.primary.time.build;
             described.push(about);
             step();
@@ -238,10 +240,10 @@ impl Repository {
         Ok(metadata.repomd)
     }
 
-    /// Adds the signature of the index, and lets the snapshot appear.
+    /// Adds the signature of the index, moves the snapshot to its final path, and makes it current.
     pub(crate) fn finish(&self, work: &Utf8Path, name: &str, signature: &str) -> Result<Snapshot, SnapshotError> {
         let repodata = work.join(FOLDER);
-        // Of a draft, an import that was killed may have come this far already.
+        // A killed import may have protected the folder already.
         protect(&repodata, 0o755)?;
         write::with_mode(&repodata.join(SIGNATURE), signature, 0o444)?;
         for folder in list(&work.join(PACKAGES))? {
@@ -261,13 +263,14 @@ impl Repository {
     }
 }
 
-/// Before a name leads to files, they have to be on the disk: else a power cut leaves a name for empty files.
+/// Writes a file system to the disk. Files have to be there before their folder gets its final name: else a power
+/// failure leaves empty files.
 fn sync(folder: &Utf8Path) -> Result<(), StoreError> {
     let file = std::fs::File::open(folder).map_err(StoreError::io("cannot open", folder))?;
     rustix::fs::syncfs(file.as_fd()).map_err(|error| StoreError::io("cannot write out", folder)(error.into()))
 }
 
-/// All public keys in one file, which rpm and dnf take as it is.
+/// Returns all public keys in one armored file, as rpm and dnf read it.
 fn keys_file(trusted: &[Certificate]) -> Result<String, SnapshotError> {
     let mut text = String::new();
     for certificate in trusted {
@@ -278,7 +281,7 @@ fn keys_file(trusted: &[Certificate]) -> Result<String, SnapshotError> {
 }
 
 impl Plan<'_> {
-    /// Two different files of one name cannot be in one repository.
+    /// Checks the snapshot's name, and that no two different files have the same name.
     pub(crate) fn check(&self) -> Result<(), SnapshotError> {
         if let Some(name) = self.snapshot {
             names::check(name, "snapshot")?;
@@ -292,7 +295,7 @@ impl Plan<'_> {
         }
     }
 
-    /// The keys that clients are to trust, with the one that signs, in the order of their fingerprints.
+    /// Returns the keys that clients are to trust, with the one that signs, sorted by fingerprint.
     pub(crate) fn trusted_with(&self, key: &Certificate) -> Vec<Certificate> {
         let mut trusted: Vec<Certificate> = self.trusted.to_vec();
         trusted.retain(|other| other.fingerprint() != key.fingerprint());
@@ -301,7 +304,7 @@ impl Plan<'_> {
         trusted
     }
 
-    /// The digest of all that is published, and of whom it is signed by.
+    /// Returns the digest of everything that is published, and of the keys.
     pub(crate) fn content(&self, key: &Certificate, trusted: &[Certificate]) -> Result<Digest, SnapshotError> {
         let mut hasher = Hasher::new();
         hasher.fact("snapshot recipe", RECIPE).fact("key", key.fingerprint());

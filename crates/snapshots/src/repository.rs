@@ -1,4 +1,4 @@
-//! A repository: its snapshots, and which of them is current.
+//! A repository: its snapshots, and the current one.
 
 use basalt_model::spelling::closest;
 use basalt_store::{Lock, StoreError, place, remove_tree};
@@ -11,7 +11,7 @@ const CURRENT: &str = "current";
 const SNAPSHOTS: &str = "snapshots";
 const WORK: &str = "work";
 
-/// A repository of a name.
+/// A repository below a root folder.
 #[derive(Debug, Clone)]
 pub struct Repository {
     name: String,
@@ -19,19 +19,19 @@ pub struct Repository {
 }
 
 impl Repository {
-    /// Where the user's repositories are: `$BASALT_REPOSITORIES`, or `basalt/repositories` in the user's data folder.
+    /// Returns the default root: `$BASALT_REPOSITORIES`, or `basalt/repositories` in the user's data folder.
     ///
     /// # Errors
-    /// When the environment names no place.
+    /// When no environment variable names a folder.
     pub fn default_root() -> Result<Utf8PathBuf, SnapshotError> {
         let data = ("XDG_DATA_HOME", ".local/share");
         place("BASALT_REPOSITORIES", data, "basalt/repositories")?.ok_or(SnapshotError::NoPlace)
     }
 
-    /// The repository of a name below `root`. It need not be there yet.
+    /// Returns the repository of a name below `root`, which need not exist yet.
     ///
     /// # Errors
-    /// When it cannot have that name.
+    /// When the name is not valid.
     pub fn new(root: &Utf8Path, name: &str) -> Result<Self, SnapshotError> {
         names::check(name, "repository")?;
         Ok(Self {
@@ -40,17 +40,17 @@ impl Repository {
         })
     }
 
-    /// Its name.
+    /// Returns the name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Its folder.
+    /// Returns the folder.
     pub fn folder(&self) -> &Utf8Path {
         &self.folder
     }
 
-    /// All snapshots, the oldest first.
+    /// Reads all snapshots, the oldest first.
     ///
     /// # Errors
     /// When one cannot be read.
@@ -63,10 +63,10 @@ impl Repository {
         Ok(snapshots)
     }
 
-    /// The snapshot of a name.
+    /// Reads the snapshot of a name.
     ///
     /// # Errors
-    /// When there is none.
+    /// When it does not exist or cannot be read.
     pub fn snapshot(&self, name: &str) -> Result<Snapshot, SnapshotError> {
         names::check(name, "snapshot")?;
         let folder = self.snapshot_path(name);
@@ -84,10 +84,10 @@ impl Repository {
         })
     }
 
-    /// The snapshot that clients see, if something was published.
+    /// Reads the current snapshot, which clients see; none when nothing was published.
     ///
     /// # Errors
-    /// When it cannot be read.
+    /// When the snapshot cannot be read.
     pub fn current(&self) -> Result<Option<Snapshot>, SnapshotError> {
         match self.current_name() {
             Some(name) => self.snapshot(&name).map(Some),
@@ -95,10 +95,10 @@ impl Repository {
         }
     }
 
-    /// The same, where there must be one.
+    /// Reads the current snapshot; an error when nothing was published.
     ///
     /// # Errors
-    /// When nothing was published.
+    /// When nothing was published, or the snapshot cannot be read.
     pub fn published(&self) -> Result<Snapshot, SnapshotError> {
         self.current()?.ok_or_else(|| SnapshotError::Empty {
             repository: self.name.clone(),
@@ -110,10 +110,10 @@ impl Repository {
         target.file_name().map(str::to_owned)
     }
 
-    /// Makes another snapshot current, in one step: forth after tests, or back after a mistake.
+    /// Makes another snapshot current, atomically: forward after tests, or back after a mistake.
     ///
     /// # Errors
-    /// When there is none of that name.
+    /// When there is no snapshot of that name.
     pub fn promote(&self, name: &str) -> Result<Snapshot, SnapshotError> {
         let snapshot = self.snapshot(name)?;
         let _lock = self.lock(|_| {})?;
@@ -121,7 +121,8 @@ impl Repository {
         Ok(snapshot)
     }
 
-    /// Removes old snapshots: all but the newest `keep` and the current one. What was removed.
+    /// Removes old snapshots, all but the newest `keep` and the current one; returns them, and the bytes freed in the
+    /// pool.
     ///
     /// # Errors
     /// When something cannot be removed.
@@ -133,7 +134,7 @@ impl Repository {
         snapshots.truncate(snapshots.len().saturating_sub(keep));
         snapshots.retain(|snapshot| Some(&snapshot.name) != current.as_ref());
         for snapshot in &snapshots {
-            // Gone in one step for clients; then piece by piece.
+            // One rename hides the snapshot from clients; its files are removed afterwards.
             let work = self.work(&format!("gone-{}", snapshot.name))?;
             protect(&snapshot.folder, 0o755)?;
             fs_err::rename(&snapshot.folder, &work).map_err(StoreError::io("cannot move", &snapshot.folder))?;
@@ -143,7 +144,7 @@ impl Repository {
         Ok((snapshots, bytes))
     }
 
-    /// Only one process at a time changes a repository.
+    /// Waits for the lock that every process holds while it changes the repository.
     pub(crate) fn lock(&self, blocked: impl FnOnce(Option<u32>)) -> Result<Lock, SnapshotError> {
         for folder in ["pool", "signed", SNAPSHOTS, WORK] {
             let folder = self.folder.join(folder);
@@ -156,14 +157,14 @@ impl Repository {
         self.folder.join(SNAPSHOTS).join(name)
     }
 
-    /// A place for work under way, which is not there yet. For whoever holds the lock.
+    /// Returns a path for temporary files, where nothing is. The caller must hold the lock.
     pub(crate) fn work(&self, name: &str) -> Result<Utf8PathBuf, SnapshotError> {
         let path = self.folder.join(WORK).join(name);
         remove_tree(&path)?;
         Ok(path)
     }
 
-    /// Removes what killed processes left. For whoever holds the lock.
+    /// Removes temporary files of killed processes. The caller must hold the lock.
     pub(crate) fn sweep_work(&self) -> Result<(), SnapshotError> {
         for path in list(&self.folder.join(WORK))? {
             if path.is_dir() && !path.is_symlink() {
@@ -175,7 +176,7 @@ impl Repository {
         Ok(())
     }
 
-    /// Lets `current` lead to a snapshot. A link is renamed over the one before: there is no moment without one.
+    /// Makes `current` a link to a snapshot. The new link is renamed over the old one, so that `current` always exists.
     pub(crate) fn point_to(&self, name: &str) -> Result<(), SnapshotError> {
         let fresh = self.folder.join(WORK).join(CURRENT);
         drop(fs_err::remove_file(&fresh));

@@ -1,7 +1,7 @@
-//! Serving a repository over HTTP: for trying it out, and for clusters on this machine.
+//! HTTP server for a repository: for trials, and for clusters on this machine.
 //!
-//! Snapshots are folders of files that never change, so any web server will do in earnest. This one reads files below
-//! one snapshot, whole or in part (RFC 9110, section 14), and does nothing else.
+//! Snapshots are folders of files that never change, so any web server will do in production. This one reads files
+//! below one snapshot, whole or in part (RFC 9110, section 14), and does nothing else.
 
 use std::fs::File;
 use std::io::{Read, Seek as _, SeekFrom};
@@ -14,44 +14,44 @@ use tiny_http::{Header, Method, Request, Response, StatusCode};
 use crate::snapshot::KEYS;
 use crate::{Repository, SnapshotError};
 
-/// How soon the end is noticed.
+/// Interval at which workers check whether they are to stop.
 const TICK: Duration = Duration::from_millis(100);
-/// How many clients are answered at the same time.
+/// Number of clients that are served at the same time.
 const WORKERS: usize = 8;
-/// A file for `/etc/yum.repos.d`, made for whoever asks.
+/// Name of the file for `/etc/yum.repos.d`, which is generated per request.
 const REPO_FILE: &str = "basalt.repo";
 
-/// What is served.
+/// Content that is served.
 #[derive(Debug, Clone)]
 pub enum Target {
-    /// Whatever is current, also after the next publishing.
+    /// The current snapshot, followed to the next one that is published.
     Current(Repository),
-    /// One snapshot's folder.
+    /// The folder of one snapshot.
     Snapshot(Utf8PathBuf),
 }
 
-/// A server that listens.
+/// A listening server.
 pub struct Server {
     http: tiny_http::Server,
     address: SocketAddr,
     target: Target,
 }
 
-/// Which bytes of a file are asked for.
+/// Range of a file's bytes in a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Part {
     All,
     /// From the first to the last, both included.
     Range(u64, u64),
-    /// None that the file has.
+    /// A range that the file does not have.
     Beyond,
 }
 
 impl Server {
-    /// Listens; port 0 takes any that is free.
+    /// Binds the address; port 0 takes any free port.
     ///
     /// # Errors
-    /// When the address is taken, or may not be used.
+    /// When the address is in use, or may not be used.
     pub fn listen(address: SocketAddr, target: Target) -> Result<Self, SnapshotError> {
         let failed = |why: String| SnapshotError::Listen {
             address: address.to_string(),
@@ -65,17 +65,17 @@ impl Server {
         Ok(Self { http, address, target })
     }
 
-    /// Where it listens.
+    /// Returns the address, with the actual port.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The URL under which clients find the repository.
+    /// Returns the URL of the repository for clients.
     pub fn url(&self) -> String {
         format!("http://{}/", self.address)
     }
 
-    /// Answers requests until `stop` says so. Each answer is told to `log`, in a line.
+    /// Serves requests until `stop` returns `true`; `log` is called with one line for each response.
     pub fn run(&self, stop: &(dyn Fn() -> bool + Sync), log: &(dyn Fn(&str) + Sync)) {
         std::thread::scope(|scope| {
             for _ in 0..WORKERS {
@@ -144,12 +144,13 @@ impl Server {
         }
         let size = usize::try_from(count).ok();
         let response = Response::new(StatusCode(code), about, file.take(count), size, None)
-            // Whoever knows how much there is can show how far it has come.
+            // Clients need the length to show progress.
             .with_chunked_threshold(usize::MAX);
         (code, request.respond(response))
     }
 
-    /// A file of the snapshot: nothing outside of it, no folder, nothing by a link.
+    /// Opens a regular file of the snapshot: nothing outside of it, no folder, no symbolic link; returns its length in
+    /// bytes, too.
     fn open(&self, path: &str) -> Option<(File, u64)> {
         let root = match &self.target {
             Target::Current(repository) => repository.published().ok()?.folder,
@@ -164,7 +165,7 @@ impl Server {
         Some((file, length))
     }
 
-    /// What a client puts into `/etc/yum.repos.d`.
+    /// Returns the content of a `.repo` file for `/etc/yum.repos.d`.
     pub fn repo_file(&self) -> String {
         let url = self.url();
         format!(
@@ -173,7 +174,7 @@ impl Server {
     }
 }
 
-/// The path that a URL means, below the root; none for what leads elsewhere.
+/// Decodes the path of a URL, relative to the root; none for paths that lead out of it.
 fn decode(url: &str) -> Option<String> {
     let path = url.split(['?', '#']).next()?.strip_prefix('/')?;
     let mut bytes = Vec::with_capacity(path.len());
@@ -193,7 +194,7 @@ fn decode(url: &str) -> Option<String> {
     plain.then_some(path)
 }
 
-/// What the header `Range` asks for. What is not understood is ignored, as RFC 9110 wants it; so are several ranges.
+/// Parses the header `Range`. Values that are not understood, and several ranges, are ignored, as RFC 9110 demands.
 fn range(asked: &str, length: u64) -> Part {
     let Some((first, last)) = asked
         .trim()
@@ -209,7 +210,7 @@ fn range(asked: &str, length: u64) -> Part {
         (Ok(first), Err(_)) if last.trim().is_empty() && first < length => Part::Range(first, length - 1),
         (Ok(_), Ok(_)) => Part::Beyond,
         (Ok(_), Err(_)) if last.trim().is_empty() => Part::Beyond,
-        // The last so many bytes.
+        // A suffix range: the last bytes of the file.
         (Err(_), Ok(0)) if first.trim().is_empty() => Part::Beyond,
         (Err(_), Ok(count)) if first.trim().is_empty() && length > 0 => {
             Part::Range(length.saturating_sub(count), length - 1)
@@ -242,7 +243,7 @@ fn plain_with(code: u16, text: &str, more: &[(&str, &str)]) -> Response<std::io:
     Response::new(StatusCode(code), about, std::io::Cursor::new(bytes), Some(size), None)
 }
 
-/// Adds headers of ours. All of them are plain text, which is all that can be refused.
+/// Makes headers from plain text; texts that no header can hold are left out.
 fn headers(all: &[(&str, &str)]) -> Vec<Header> {
     all.iter()
         .filter_map(|(name, value)| Header::from_bytes(*name, *value).ok())

@@ -1,4 +1,4 @@
-//! A published snapshot, and what is known about it: `snapshot.json` in its folder.
+//! A published snapshot and its description: `snapshot.json` in its folder.
 
 use basalt_model::digest::Digest;
 use basalt_signing::Moment;
@@ -7,33 +7,33 @@ use serde::{Deserialize, Serialize};
 
 use crate::SnapshotError;
 
-/// The file with what is known.
+/// Name of the description's file.
 pub(crate) const FILE: &str = "snapshot.json";
-/// The file with the public keys.
+/// Name of the file of public keys.
 pub(crate) const KEYS: &str = "RPM-GPG-KEY-basalt";
-/// The folder of the RPMs.
+/// Name of the folder of RPMs.
 pub(crate) const PACKAGES: &str = "packages";
-/// The signature of `repomd.xml`.
+/// Name of the detached signature of `repomd.xml`.
 pub(crate) const SIGNATURE: &str = "repomd.xml.asc";
 
-/// A snapshot.
+/// A published snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Snapshot {
-    /// Its name.
+    /// Name, which is also its folder's.
     pub name: String,
-    /// When it was published.
+    /// Time of publishing.
     pub made: Moment,
-    /// The revision in its index, which grows from snapshot to snapshot.
+    /// Revision in `repomd.xml`, which grows from snapshot to snapshot.
     pub revision: u64,
-    /// The fingerprint of the key that signed it.
+    /// Fingerprint of the key that signed it.
     pub key: String,
-    /// The digest of all that it was made from, besides the time.
+    /// Digest of everything that it was made from, without the time.
     pub content: Digest,
-    /// How many advisories it has.
+    /// Number of advisories.
     pub advisories: usize,
-    /// Its packages, by name.
+    /// Packages of the snapshot.
     pub packages: Vec<SnapshotPackage>,
-    /// Its folder.
+    /// Path of the folder.
     #[serde(skip)]
     pub folder: Utf8PathBuf,
 }
@@ -41,18 +41,18 @@ pub struct Snapshot {
 /// A package of a snapshot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SnapshotPackage {
-    /// The name of its file.
+    /// File name of the RPM.
     pub file: String,
-    /// The digest of the signed RPM.
+    /// SHA-256 digest of the signed RPM.
     pub digest: Digest,
-    /// The digest of the RPM as it was built, which the store and images know.
+    /// SHA-256 digest of the built RPM before signing, which the store and images know.
     pub built: Digest,
-    /// The size of the signed RPM in bytes.
+    /// Size of the signed RPM in bytes.
     pub size: u64,
 }
 
 impl Snapshot {
-    /// Reads the snapshot in a folder.
+    /// Reads the description of the snapshot in a folder.
     pub(crate) fn open(folder: &Utf8Path) -> Result<Self, SnapshotError> {
         let path = folder.join(FILE);
         let damaged = |why: String| SnapshotError::Damaged {
@@ -68,18 +68,19 @@ impl Snapshot {
         })
     }
 
-    /// The bytes of all its RPMs.
+    /// Returns the size of all its RPMs, in bytes.
     pub fn bytes(&self) -> u64 {
         self.packages.iter().map(|package| package.size).sum()
     }
 
-    /// The file with the public keys that its signatures are verified with.
+    /// Returns the path of the public keys that verify its signatures.
     pub fn keys(&self) -> Utf8PathBuf {
         self.folder.join(KEYS)
     }
 }
 
-/// Where the RPM of that file name lies below a snapshot's folder. Not all in one folder: some clients list it.
+/// Returns the path of an RPM relative to the snapshot's folder, by its file name. RPMs are spread over folders by
+/// their first letter: some clients list folders.
 pub(crate) fn href(file: &str) -> String {
     let first = file.chars().next().unwrap_or('_').to_ascii_lowercase();
     format!("{PACKAGES}/{first}/{file}")

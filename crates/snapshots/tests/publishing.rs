@@ -1,4 +1,4 @@
-//! Publishing, by hand and by keys that are elsewhere, interrupted, changed, served.
+//! Publishing: with a local key, with detached signatures, interrupted, tampered with, and served.
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
@@ -20,7 +20,7 @@ struct Bench {
     key: SigningKey,
 }
 
-/// An RPM with its name, its digest and its place.
+/// An RPM: path, file name, digest.
 type Rpm = (Utf8PathBuf, String, Digest);
 
 impl Bench {
@@ -103,7 +103,7 @@ fn what_is_published_is_signed_and_whole() {
     assert_eq!((published.signed, published.unchanged), (2, false));
     assert_eq!(published.snapshot.name, "20261125-094640");
     assert_eq!(bench.check(), Vec::<String>::new());
-    // What was built is as it was; what is published is another file.
+    // The built RPM is unchanged; the published one is another file.
     assert_eq!(Digest::of(std::fs::read(&rpms[0].0).expect("read")), rpms[0].2);
     assert_ne!(published.snapshot.packages[0].digest, rpms[0].2);
     assert!(published.snapshot.folder.join("packages/o").join(&rpms[0].1).is_file());
@@ -166,7 +166,7 @@ fn a_publishing_that_ends_halfway_is_invisible() {
     bench
         .publish(std::slice::from_ref(&one), Some("v1"), NOW)
         .expect("published");
-    // It ends at a damaged RPM, after others were signed.
+    // Publishing fails at a damaged RPM, after others were signed.
     let (two, three) = (bench.rpm("two", "1"), bench.rpm("three", "1"));
     let whole = std::fs::read(&three.0).expect("read");
     for damage in [
@@ -190,7 +190,7 @@ fn a_publishing_that_ends_halfway_is_invisible() {
             (vec!["v1".to_owned()], "v1".to_owned())
         );
     }
-    // What a killed process leaves: a folder half full, a link that was not moved.
+    // Leftovers of a killed process: an incomplete folder, a link that was not moved.
     let work = bench.repository.folder().join("work");
     std::fs::create_dir_all(work.join("snapshot/repodata")).expect("made");
     std::fs::write(work.join("snapshot/repodata/repomd.xml"), "<repomd>").expect("written");
@@ -216,7 +216,7 @@ fn a_plug_that_was_pulled_at_the_last_step() {
         .publish(std::slice::from_ref(&two), Some("v2"), NOW)
         .expect("published");
     bench.repository.promote("v1").expect("promoted");
-    // The snapshot is there, `current` was not moved: the same command ends what was begun.
+    // The snapshot exists, and `current` was not moved: the same command completes the publishing.
     let again = bench.publish(&[two], Some("v2"), NOW).expect("published");
     assert_eq!((again.signed, bench.current().as_str()), (0, "v2"));
 }
@@ -243,13 +243,13 @@ fn what_was_meddled_with_is_told() {
         replace(&path, &whole);
     }
     assert_eq!(bench.check(), Vec::<String>::new());
-    // An index that lists an RPM as it was built: right in all but that nobody has signed it.
+    // An index that lists an RPM as it was built: valid but for the missing signature.
     let stranger = SigningKey::generate("x", NOW, 730, None).expect("a key");
     let checked = snapshot.check(&[stranger.certificate().clone()], NOW, &Silent);
     assert_eq!(checked.expect("checked").faults.len(), 3);
 }
 
-/// A snapshot is read-only; whoever means harm is not kept by that.
+/// Replaces a file of a snapshot, whose permissions do not stop an attacker.
 fn replace(path: &Utf8Path, bytes: &[u8]) {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = path.parent().expect("a folder");
@@ -294,7 +294,7 @@ fn signatures_come_from_elsewhere() {
         .prepare(&plan(&list, Some("v1")), certificate, NOW)
         .expect("prepared");
     assert_eq!((draft.stage, draft.missing), (Stage::Packages, 2));
-    // The store may have been cleaned by now.
+    // The store may have been cleaned meanwhile.
     for rpm in &rpms {
         std::fs::remove_file(&rpm.0).expect("removed");
     }
@@ -316,7 +316,7 @@ fn signatures_come_from_elsewhere() {
     std::fs::write(format!("{}.sig", headers[1]), "nonsense").expect("written");
     let error = repository.import(&out, NOW).expect_err("nonsense");
     assert!(matches!(error, SnapshotError::Signature { .. }), "{error}");
-    // A file that was changed on its way, and signed in good faith.
+    // A file that was changed in transit, and signed in good faith.
     let whole = std::fs::read(&headers[1]).expect("read");
     std::fs::write(&headers[1], "something else").expect("written");
     sign(&headers[1], &bench.key, NOW);

@@ -11,12 +11,12 @@ impl Store {
         self.root().join("actions").join(key.to_hex())
     }
 
-    /// Result of the action of that key, if the store or the shared cache knows it. That the outputs are in the store is not
-    /// asked.
+    /// Returns the result of an action, if the store or the shared cache has it. The outputs of the action may be
+    /// missing from the store.
     pub fn action_result(&self, key: &Blob) -> Option<ActionResult> {
         let result = self.own_action_result(&key.digest).or_else(|| {
             let shared = self.shared()?.action_result(key)?;
-            // Whoever asks again is answered from here; where that cannot be written, the cache is asked again.
+            // The result is kept in the store; where that cannot be written, the cache is asked again the next time.
             let kept = self.put(&self.action_path(&key.digest), &shared.encode());
             kept.inspect_err(|error| tracing::debug!(%error, "a shared result is not kept"))
                 .ok();
@@ -28,7 +28,7 @@ impl Store {
         result
     }
 
-    /// Result of the action of that key, if the store has it. One that cannot be read counts as unknown.
+    /// Returns the result of an action, if the store has it. A result that cannot be read counts as missing.
     pub fn own_action_result(&self, key: &Digest) -> Option<ActionResult> {
         let path = self.hit(self.action_path(key), Utf8Path::is_file)?;
         let decoded = std::fs::read(&path).map_err(|error| error.to_string());
@@ -38,8 +38,8 @@ impl Store {
             .ok()
     }
 
-    /// Keeps the result of an action, and the messages that the action consists of: they say what it was made from. Its
-    /// outputs must be in the store.
+    /// Keeps the result of an action, and the messages that the action consists of: they record its inputs. Its outputs
+    /// must be in the store.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -52,9 +52,9 @@ impl Store {
         Ok(())
     }
 
-    /// Directory that an action makes: the known one, or what `make` fills an empty folder with.
+    /// Returns the directory that an action makes: the known one, or a folder that `make` fills.
     ///
-    /// Two processes that make it at the same time both succeed: the first one's is kept.
+    /// Two processes that make the same directory at the same time both succeed: the first one's is kept.
     ///
     /// # Errors
     /// When `make` fails or the store cannot be written; nothing is left behind then.
@@ -80,11 +80,11 @@ impl Store {
         Ok(directory)
     }
 
-    /// Directory that the action of that key made, if its content is in the store or can be fetched from the shared cache.
-    /// Of a store of [digests only](Store::digests_only), the content is not asked for.
+    /// Returns the directory that an action made, if its content is in the store or can be fetched from the shared
+    /// cache. In a store of [digests only](Store::digests_only), the content may be missing.
     ///
     /// # Errors
-    /// When it is fetched, and the store cannot be written.
+    /// When it has to be fetched, and the store cannot be written.
     pub fn known_directory(&self, key: &Blob) -> Result<Option<OutputDirectory>, StoreError> {
         let known = self
             .action_result(key)

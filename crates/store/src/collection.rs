@@ -1,10 +1,10 @@
-//! Collection: gives disk space back by removing what was not used for long.
+//! Garbage collection: frees disk space by removing entries that were not used for long.
 //!
-//! [`Store::plan_collection`] measures and decides, [`Store::collect`] removes. Both may run while others use the store. What
-//! a lease protects is told by times alone: whoever uses an entry records it ([`crate::usage`]), so that everything that was
-//! used under a lease has a time from the lease's start on, less the exactness of the record. An entry is taken away while
-//! collection holds the gate exclusively and every hit holds it shared: it was marked before and is kept, or it is gone
-//! before it is found, and is made again.
+//! [`Store::plan_collection`] measures and decides, [`Store::collect`] removes. Both may run while other processes use
+//! the store. Protection by leases is decided by times alone: every use of an entry is recorded ([`crate::usage`]), so
+//! that everything that was used under a lease has a time from the lease's start on, less the record's resolution. An
+//! entry is renamed while collection holds `locks/gate` exclusively, and every lookup holds it shared: an entry was
+//! marked before and is kept, or it is gone before it is found, and is made again.
 
 use std::collections::HashSet;
 use std::io;
@@ -20,12 +20,12 @@ use crate::lease::{self, Other};
 use crate::usage::{EXACTNESS, GATE};
 use crate::{Lock, Store, StoreError, workspace};
 
-/// Entries that are taken away before others may go on. A rename takes some microseconds.
+/// Number of entries that are renamed before other processes may go on. A rename takes some microseconds.
 const BATCH: usize = 64;
 /// Coarsest time stamps of a file system that a store may be on.
 const COARSENESS: Duration = Duration::from_secs(2);
 
-/// Which entries are to go. One goes when either limit says so; without a limit, none does.
+/// Limits of a collection. An entry is removed when either limit says so; without a limit, none is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct GcPolicy {
     /// Longest time without use. [`Duration::ZERO`] stands for everything.
@@ -63,7 +63,8 @@ pub struct GcStats {
     pub removed: u64,
     /// Space that they took on the disk, in bytes.
     pub removed_bytes: u64,
-    /// Number of entries that were to go and are still there, because they came into use after the plan was made.
+    /// Number of entries that were to be removed and are still there, because they came into use after the plan was
+    /// made.
     pub spared: u64,
 }
 
@@ -71,8 +72,8 @@ impl Store {
     /// Decides what a collection removes. Changes nothing.
     ///
     /// # Errors
-    /// When the store cannot be read, or can only be read; [`StoreError::AllIdle`] when everything is older than a limit above zero: that is the
-    /// picture that a wrong clock gives.
+    /// When the store cannot be read, or can only be read; [`StoreError::AllIdle`] when every entry is older than a
+    /// limit above zero, which is a sign of a wrong clock.
     pub fn plan_collection(&self, policy: &GcPolicy, reporter: &dyn Reporter) -> Result<GcPlan, StoreError> {
         self.lease("what is removed")?;
         let task = reporter.task("measuring the store", Unit::Items, None);
@@ -91,10 +92,11 @@ impl Store {
         Ok(plan)
     }
 
-    /// Removes what a plan says, except what came into use meanwhile.
+    /// Removes the entries of a plan, except those that came into use meanwhile.
     ///
     /// # Errors
-    /// [`StoreError::InUse`] when somebody uses the store whose use cannot be seen; others when something cannot be removed.
+    /// [`StoreError::InUse`] when a process uses the store without a record of its use; others when an entry cannot be
+    /// removed.
     pub fn collect(&self, plan: &GcPlan, reporter: &dyn Reporter) -> Result<GcStats, StoreError> {
         self.lease("what is removed")?;
         let _alone = self.lock("collect", |_| reporter.note("waiting for another collection"))?;
@@ -119,7 +121,8 @@ impl Store {
         Ok(stats)
     }
 
-    /// Takes entries away from where they are found, as far as nobody uses them; each with its new path in `tmp`.
+    /// Renames entries into `tmp`, unless they are in use; returns each with its new path, or none if it was spared or
+    /// is gone.
     fn take_batch<'a>(&self, batch: &'a [GcEntry]) -> Result<Vec<(&'a GcEntry, Option<Utf8PathBuf>)>, StoreError> {
         let _unseen = self.exclude_unseen_users()?;
         let _gate = Lock::exclusive(&self.root().join(GATE), |_| {})?;
@@ -136,7 +139,8 @@ impl Store {
         batch.iter().map(take).collect()
     }
 
-    /// Keeps those away who leave no record of their use: versions without a marker, and processes that can only read.
+    /// Locks out processes that leave no record of their use: versions without a marker, and processes that can only
+    /// read.
     fn exclude_unseen_users(&self) -> Result<Lock, StoreError> {
         Lock::try_exclusive(&self.root().join("locks/lease"))?.ok_or_else(|| StoreError::InUse {
             root: self.root().to_owned(),
@@ -168,7 +172,7 @@ impl Store {
         };
         for entry in listed {
             let name = entry.map_err(failed())?.file_name();
-            // A name that is not UTF-8 is not one of ours.
+            // A name that is not UTF-8 is not the store's.
             paths.extend(
                 name.to_str()
                     .filter(|name| is_entry(name))
@@ -203,7 +207,7 @@ fn last_use(path: &Utf8Path) -> Result<Option<SystemTime>, StoreError> {
     }
 }
 
-/// Space that a file or folder takes on the disk, in bytes. Links are not followed; what cannot be read counts nothing.
+/// Space that a file or folder takes on the disk, in bytes. Links are not followed; what cannot be read counts as 0.
 fn disk_usage(path: &Utf8Path) -> u64 {
     let mut linked = HashSet::new();
     let entries = walkdir::WalkDir::new(path).into_iter().flatten();
@@ -217,7 +221,7 @@ fn is_protected(used: SystemTime, since: Option<SystemTime>) -> bool {
     since.is_some_and(|since| used >= since)
 }
 
-/// Decides about entries. Times of the future count as just now: a clock that is wrong makes nothing old.
+/// Decides about entries. Times in the future count as now: a wrong clock makes no entry old.
 fn plan(
     mut entries: Vec<GcEntry>,
     now: SystemTime,

@@ -1,8 +1,8 @@
-//! Folders by the digest of their content, as REAPI's `Directory` has it.
+//! Directories, named by the digest of their content as REAPI's `Directory` message describes it.
 //!
-//! A folder that was made in a workspace is described (names, modes, links, digests of files), its description is kept as
-//! an object, and the folder is moved to `trees/<digest of the root's Directory message>`. So what a folder's name says can
-//! be verified at any time.
+//! A folder that was made in a workspace is described (names, modes, links, digests of files), its description is kept
+//! as an object, and the folder is moved to `trees/<digest of the root's Directory message>`. So the digest in a
+//! folder's name can be verified at any time.
 
 use std::collections::BTreeMap;
 
@@ -16,12 +16,12 @@ use crate::{Store, StoreError, digest_of, write};
 const PERMISSIONS: u32 = 0o7777;
 
 impl Store {
-    /// Path of the directory of that digest, whether it is there or not.
+    /// Returns the path of the directory of a digest, whether it exists or not.
     pub fn directory_path(&self, root: &Digest) -> Utf8PathBuf {
         self.root().join("trees").join(root.to_hex())
     }
 
-    /// Path of the directory, if the store has it. Being asked for counts as use.
+    /// Returns the path of the directory, if the store has it, and records its use.
     pub fn directory(&self, root: &Digest) -> Option<Utf8PathBuf> {
         self.hit(self.directory_path(root), Utf8Path::is_dir)
     }
@@ -51,10 +51,10 @@ impl Store {
     }
 }
 
-/// Description of a folder of ours as it is, with the digests of all files. Sockets, devices and named pipes are errors.
+/// Describes a folder, with the digests of all files. Sockets, devices and named pipes are errors.
 ///
 /// # Errors
-/// When something cannot be read, has a name that is not UTF-8, or is no file, folder or link.
+/// When an entry cannot be read, has a name that is not UTF-8, or is no file, folder or link.
 pub fn read_directory(folder: &Utf8Path) -> Result<Directory, StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut directory = Directory::new();

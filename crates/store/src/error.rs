@@ -43,7 +43,7 @@ impl FileError {
 /// Failed operation of the store.
 #[derive(Debug, Error, Diagnostic)]
 pub enum StoreError {
-    /// No environment variable names a place for the store.
+    /// No environment variable names a folder for the store.
     #[error("cannot tell where the store is: neither BASALT_STORE, XDG_CACHE_HOME nor HOME is set")]
     #[diagnostic(code(store::place), help("set BASALT_STORE to a folder on a disk with 40 GB free"))]
     NoPlace,
@@ -53,7 +53,7 @@ pub enum StoreError {
     Variable {
         /// Name of the variable.
         variable: &'static str,
-        /// Its value, with what is not UTF-8 replaced.
+        /// Value, with bytes that are not UTF-8 replaced.
         value: String,
         /// The reason.
         why: &'static str,
@@ -61,7 +61,7 @@ pub enum StoreError {
         #[help]
         help: String,
     },
-    /// Folder of somebody else: not empty, and no store.
+    /// Folder that is not empty and no store.
     #[error("`{root}` is not a store: it holds `{name}`, and no file `basalt-store` marks it as one")]
     #[diagnostic(
         code(store::foreign),
@@ -97,7 +97,7 @@ pub enum StoreError {
     Owner {
         /// The folder.
         path: Utf8PathBuf,
-        /// Its owner's numeric id.
+        /// Numeric id of its owner.
         owner: u32,
         /// The effective user id of this process.
         user: u32,
@@ -114,10 +114,10 @@ pub enum StoreError {
     ReadOnly {
         /// The store.
         root: Utf8PathBuf,
-        /// The thing that cannot be written.
+        /// The operation or file that needs write access.
         what: &'static str,
     },
-    /// File system on which locks do not keep others out.
+    /// File system on which locks do not exclude others.
     #[error("file locks do not work in `{root}`: {why}")]
     #[diagnostic(
         code(store::locks),
@@ -129,7 +129,7 @@ pub enum StoreError {
         /// The evidence.
         why: String,
     },
-    /// Collection while somebody uses the store who leaves no record of it.
+    /// Collection while a process uses the store without a record of its use.
     #[error(
         "the store `{root}` is in use by an earlier version of basalt, or by one that can only read it: nothing was removed"
     )]
@@ -148,7 +148,7 @@ pub enum StoreError {
         help("if the clock of this machine is right, and this is what you want: ./basalt clean --all")
     )]
     AllIdle {
-        /// Days since the last recorded use of anything.
+        /// Days since the most recent use of any entry.
         days: u64,
     },
     /// Failed file operation.
@@ -186,7 +186,7 @@ impl StoreError {
     }
 }
 
-/// Advice about an error of the file system, for those that a user can do something about.
+/// Returns advice about an error of the file system; none for errors that a user cannot do anything about.
 pub fn help_for(error: &io::Error) -> Option<String> {
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(
@@ -208,7 +208,7 @@ pub fn help_for(error: &io::Error) -> Option<String> {
     }
 }
 
-/// Advice when permission is denied because the path, or the nearest folder above it that exists, is another user's.
+/// Advice when permission is denied because the path, or its nearest existing parent, belongs to another user.
 fn ownership_help(error: &io::Error, path: &Utf8Path) -> Option<String> {
     if error.kind() != io::ErrorKind::PermissionDenied {
         return None;

@@ -1,4 +1,4 @@
-//! Results and what they stand on, for a cache that is filled from this store.
+//! Export of results with all content that they refer to, for filling a shared cache from this store.
 
 use std::collections::{BTreeSet, HashMap};
 use std::io::{self, Cursor, Read, Seek};
@@ -8,12 +8,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{Store, StoreError};
 
-/// Content that can be read from any place.
+/// Content that can be read from any position.
 pub trait Content: Read + Seek {}
 
 impl<T: Read + Seek> Content for T {}
 
-/// Content of every blob that a result stands on.
+/// Content of every blob that a result refers to.
 #[derive(Debug, Default)]
 pub struct Exported {
     /// Files of the store: objects, and files in directories.
@@ -23,10 +23,10 @@ pub struct Exported {
 }
 
 impl Exported {
-    /// Opens one.
+    /// Opens the content of a blob.
     ///
     /// # Errors
-    /// When it is none of them, or cannot be read.
+    /// When the blob is not part of the export, or cannot be read.
     pub fn open(&self, blob: &Blob) -> io::Result<Box<dyn Content>> {
         if let Some(bytes) = self.bytes.get(blob) {
             return Ok(Box::new(Cursor::new(bytes.clone())));
@@ -42,17 +42,18 @@ impl Exported {
 }
 
 impl Store {
-    /// Keys of the actions whose results this process asked for and got, or kept.
+    /// Returns the keys of the actions whose results this process looked up successfully, or kept.
     pub fn used_actions(&self) -> BTreeSet<Blob> {
         self.used().clone()
     }
 
-    /// Names of the program or function and of the arguments of an action that was run here.
+    /// Returns the program or function and the arguments of an action that was run here; none when its messages are not
+    /// kept.
     pub fn action_arguments(&self, key: &Blob) -> Option<Vec<String>> {
         basalt_action::Action::arguments_of(key, |blob| self.read_object(&blob.digest).ok().flatten())
     }
 
-    /// A result with the content of all that it stands on; none where something is not in the store.
+    /// Collects the content of all blobs that a result refers to; none when one of them is not in the store.
     ///
     /// # Errors
     /// When the store cannot be read.

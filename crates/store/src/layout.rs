@@ -1,4 +1,4 @@
-//! Layout of the store's folder: what belongs there, the marker that says so, and what is refused.
+//! Layout of the store's folder: its entries, the marker, and the folders that are refused.
 //!
 //! A store is a folder with the file `basalt-store`, whose first line is `format <n>`. It comes into being only in a folder
 //! that is empty or did not exist; from then on the store touches nothing but names that it can have made itself.
@@ -24,23 +24,23 @@ pub(crate) const FOLDERS: [&str; 8] = [
 /// Folder of objects that verification found to be damaged.
 pub(crate) const DAMAGED: &str = "damaged";
 
-/// File by which backup programs know a folder that need not be kept (bford.info/cachedir).
+/// Tag file by which backup programs skip a cache folder (bford.info/cachedir).
 const CACHE_TAG: (&str, &str) = (
     "CACHEDIR.TAG",
     "Signature: 8a477f597d28d172789f06886806bc55\n\
      # This folder is the store of basalt: all of it can be fetched or built again.\n",
 );
 
-/// Folder of things that are kept until collection, each of them one file or one folder.
+/// Folder whose entries are kept until collection, each of them one file or one folder.
 #[derive(Debug)]
 pub(crate) struct EntryFolder {
     /// Name of the folder.
     pub name: &'static str,
-    /// Name of an entry that the store can have made.
+    /// Returns `true` for names that the store can have given to an entry.
     pub is_entry: fn(&str) -> bool,
 }
 
-/// All folders whose entries are collected. Anything in them under another name is not the store's.
+/// All folders whose entries are collected. Files in them under other names are not the store's.
 pub(crate) const ENTRY_FOLDERS: [EntryFolder; 6] = [
     EntryFolder {
         name: "objects",
@@ -78,7 +78,7 @@ fn is_hex(text: &str, digits: usize) -> bool {
 /// State of a folder that is to be used as a store.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nothing there, or a folder in which a store may be made.
+    /// Folder that is empty or does not exist: a store may be made here.
     Vacant,
     /// Store of a version that wrote no marker.
     Unmarked,
@@ -86,11 +86,11 @@ pub(crate) enum State {
     Marked(u32),
     /// Store whose marker this version does not understand.
     Unknown(String),
-    /// Folder of somebody else, with the name of an entry that shows it.
+    /// Folder that is not empty and no store, with the name of an entry that shows it.
     Foreign(Utf8PathBuf),
 }
 
-/// Looks at a folder without changing anything.
+/// Determines the state of a folder without changing anything.
 pub(crate) fn inspect(root: &Utf8Path) -> Result<State, StoreError> {
     if let Some(state) = marker(root)? {
         return Ok(state);
@@ -108,11 +108,11 @@ pub(crate) fn inspect(root: &Utf8Path) -> Result<State, StoreError> {
         Some(Some(foreign)) => foreign,
         Some(None) => Utf8PathBuf::from(name),
     };
-    // Another process may have made a store here since we looked for its marker.
+    // Another process may have made a store here since the marker was looked for.
     Ok(marker(root)?.unwrap_or(State::Foreign(foreign)))
 }
 
-/// State that the marker tells of, if there is a marker.
+/// Returns the state that the marker describes; none when there is no marker.
 fn marker(root: &Utf8Path) -> Result<Option<State>, StoreError> {
     let path = root.join(MARKER);
     match std::fs::read(&path) {
@@ -131,13 +131,13 @@ fn parse_marker(text: &str) -> State {
     }
 }
 
-/// What the root of a file system has by itself, and the beginning of a marker whose writer was killed.
+/// Returns `true` for names that may be in a vacant folder: `lost+found`, and the incomplete marker of a killed writer.
 fn may_be_in_vacant(name: &str) -> bool {
     name == "lost+found" || write::is_partial(name, MARKER)
 }
 
-/// Of a folder without a marker: `None` when it is a store of an earlier version with nothing foreign in it; the foreign
-/// entry when it is such a store but for that; `Some(None)` when it is no store at all.
+/// Classifies a folder without a marker: `None` when it is a store of an earlier version with nothing foreign in it;
+/// the foreign entry when it is such a store but for that; `Some(None)` when it is no store at all.
 fn foreign_to_unmarked(root: &Utf8Path, names: &[String]) -> Result<Option<Option<Utf8PathBuf>>, StoreError> {
     let is_store = ["objects", "trees", "results"]
         .iter()
@@ -165,7 +165,7 @@ fn foreign_to_unmarked(root: &Utf8Path, names: &[String]) -> Result<Option<Optio
     Ok(None)
 }
 
-/// Names that versions without a marker made in one of their folders.
+/// Returns `true` for names that versions without a marker made in one of their folders.
 fn known_to_unmarked(folder: &str, name: &str) -> bool {
     let entries = ENTRY_FOLDERS.iter().find(|entries| entries.name == folder);
     match folder {
@@ -177,7 +177,7 @@ fn known_to_unmarked(folder: &str, name: &str) -> bool {
     }
 }
 
-/// `<process id>-<number or six letters>`, with `.lock` for the file that its owner held.
+/// Returns `true` for `<process id>-<number or six letters>`, with `.lock` for the file that its owner held.
 pub(crate) fn is_unmarked_work(name: &str) -> bool {
     let name = name.strip_suffix(".lock").unwrap_or(name);
     name.split_once('-').is_some_and(|(process, rest)| {
@@ -186,7 +186,7 @@ pub(crate) fn is_unmarked_work(name: &str) -> bool {
     })
 }
 
-/// Names in a folder, sorted. One that is not UTF-8 is shown with replacements: it is nobody's that we know.
+/// Lists the names in a folder, sorted. Bytes that are not UTF-8 are replaced: such names are never the store's.
 fn list(folder: &Utf8Path) -> Result<Vec<String>, StoreError> {
     let failed = || StoreError::io("cannot list", folder);
     let mut names = Vec::new();
@@ -201,24 +201,24 @@ fn list(folder: &Utf8Path) -> Result<Vec<String>, StoreError> {
 /// Rights of this process to a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Rights {
-    /// Everything.
+    /// Read and write access.
     ReadWrite,
-    /// Hits can be served, and nothing be added.
+    /// Lookups only; nothing can be added.
     ReadOnly,
 }
 
-/// A folder that is a store now.
+/// Folder that was prepared as a store.
 #[derive(Debug)]
 pub(crate) struct Prepared {
     pub rights: Rights,
-    /// Whether the store had no marker until now, so that it may hold work of versions that wrote none.
+    /// `true` if the store had no marker until now, so that it may hold temporary files of versions that wrote none.
     pub adopted: bool,
 }
 
-/// Makes a store of the folder if it may be one, with all folders that it needs.
+/// Makes a store of the folder, with all subfolders that it needs.
 ///
 /// # Errors
-/// When the folder is somebody else's, or of an unknown format: nothing is changed then.
+/// When the folder is not empty and no store, or has an unknown format: nothing is changed then.
 pub(crate) fn prepare(root: &Utf8Path) -> Result<Prepared, StoreError> {
     let state = inspect(root)?;
     match &state {
@@ -247,7 +247,8 @@ pub(crate) fn prepare(root: &Utf8Path) -> Result<Prepared, StoreError> {
     }
     if matches!(state, State::Vacant | State::Unmarked) {
         fs_err::create_dir_all(root).map_err(StoreError::io("cannot create", root))?;
-        // First of all, so that whoever is killed from here on leaves a store and no folder of unknown purpose.
+        // The marker comes first, so that a process killed from here on leaves a store and no folder of unknown
+        // purpose.
         write::durably(&root.join(MARKER), marker_text())?;
     }
     for folder in FOLDERS {
@@ -257,7 +258,7 @@ pub(crate) fn prepare(root: &Utf8Path) -> Result<Prepared, StoreError> {
             return Err(crate::owner::error(&folder, root));
         }
     }
-    // Files that are locked by whoever cannot make them.
+    // Lock files are made here, for processes that may not make them.
     for lock in ["locks/lease", crate::usage::GATE] {
         let lock = root.join(lock);
         let made = std::fs::OpenOptions::new().append(true).create(true).open(&lock);
@@ -280,7 +281,8 @@ fn marker_text() -> String {
     )
 }
 
-/// Whether files can be made in a folder: by its permissions, and because its file system is not mounted read-only.
+/// Returns `true` if files can be made in a folder: by its permissions, and because its file system is not mounted
+/// read-only.
 fn is_writable(folder: &Utf8Path) -> bool {
     let access = Access::WRITE_OK | Access::EXEC_OK;
     rustix::fs::accessat(CWD, folder.as_std_path(), access, AtFlags::EACCESS).is_ok()

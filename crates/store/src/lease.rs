@@ -1,12 +1,12 @@
-//! Leases: who uses the store, and since when.
+//! Leases: records of the processes that use the store, and of the time since when.
 //!
-//! Every open store that may write holds an exclusive lock on a file of its own, `locks/lease-<id>`, whose modification
-//! time is the start of the lease. The kernel ends the lock with the process, whatever it dies of. All that a process makes
-//! in `tmp` bears the id of its lease, so that whoever can have the lock knows that this work is abandoned: process ids,
-//! which mean nothing in another pid namespace or on another machine, play no part.
+//! Every process that opens the store for writing holds an exclusive lock on a file of its own, `locks/lease-<id>`,
+//! whose modification time is the start of the lease. The kernel releases the lock when the process ends for any
+//! reason. All that a process makes in `tmp` bears the id of its lease, so that a lease whose lock is free identifies
+//! abandoned files. Process ids, which mean nothing in another pid namespace or on another machine, are not used.
 //!
-//! A store that can only be read is leased by a shared lock on `locks/lease`, as it was in versions without a marker; it has
-//! no start, so that nothing is collected while it is held.
+//! A store that can only be read is leased by a shared lock on `locks/lease`, as it was in versions without a marker;
+//! such a lease has no start, so that nothing is collected while it is held.
 
 use std::fs::OpenOptions;
 use std::io;
@@ -17,14 +17,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::name::Id;
 use crate::{Lock, StoreError};
 
-/// What the names of lease files begin with.
+/// Prefix of the names of lease files.
 const PREFIX: &str = "lease-";
 
 /// Lease of this process, held until dropped.
 #[derive(Debug)]
 pub(crate) struct Lease {
     pub id: Id,
-    /// Start by the clock of the file system, which is the server's where that is a network's.
+    /// Start by the clock of the file system, which is the server's for a network file system.
     pub since: SystemTime,
     path: Utf8PathBuf,
     _lock: Lock,
@@ -35,15 +35,15 @@ pub(crate) struct Lease {
 pub(crate) enum Other {
     /// Held by a process that uses the store.
     Active { since: SystemTime },
-    /// Of a process that is dead; locked by us, until dropped.
+    /// Lease of a dead process; locked by this one, until dropped.
     Abandoned { id: Id, lock: Lock },
 }
 
 impl Lease {
-    /// A new lease, in the folder `locks` of a store.
+    /// Begins a new lease, in the folder `locks` of a store.
     ///
     /// # Errors
-    /// [`StoreError::NoLocks`] when locks do not keep others out on this file system.
+    /// [`StoreError::NoLocks`] when locks do not exclude others on this file system.
     pub fn begin(locks: &Utf8Path) -> Result<Self, StoreError> {
         loop {
             let id = Id::random();
@@ -55,7 +55,7 @@ impl Lease {
                 Err(error) => return Err(failed()(error)),
             };
             let lock = Lock::try_on(file, &path).map_err(|error| without_locks(locks, error))?;
-            // Whoever sweeps may have found the file before it was locked, and taken it for an abandoned one.
+            // A sweep may have found the file before it was locked, and taken it for an abandoned one.
             let Some(lock) = lock.filter(|lock| lock.is_of(&path)) else {
                 continue;
             };
@@ -69,7 +69,7 @@ impl Lease {
         }
     }
 
-    /// Tries to have the lock a second time, which must fail.
+    /// Tries to take the lock a second time, which must fail.
     fn excludes_others(&self, locks: &Utf8Path) -> Result<(), StoreError> {
         match Lock::try_existing(&self.path)? {
             None => Ok(()),
@@ -83,7 +83,7 @@ impl Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
-        // The name goes before the lock: nobody finds an abandoned lease of a process that ended in order.
+        // The name goes before the lock: no process finds an abandoned lease of a process that ended in order.
         drop(std::fs::remove_file(&self.path));
     }
 }
@@ -109,7 +109,7 @@ fn is_enolck(error: &io::Error) -> bool {
         .any(|errno| code == Some(errno.raw_os_error()))
 }
 
-/// All leases in a folder but the one of the id `own`.
+/// Returns all leases in a folder but the one of the id `own`.
 pub(crate) fn others(locks: &Utf8Path, own: Id) -> Result<Vec<Other>, StoreError> {
     let mut others = Vec::new();
     for entry in locks.read_dir_utf8().map_err(StoreError::io("cannot list", locks))? {
@@ -123,7 +123,7 @@ pub(crate) fn others(locks: &Utf8Path, own: Id) -> Result<Vec<Other>, StoreError
         match Lock::try_existing(entry.path())? {
             Some(lock) => others.push(Other::Abandoned { id, lock }),
             None => {
-                // When it cannot be read any more, its process ended just now.
+                // A file that cannot be read any more: its process ended just now.
                 let since = entry.path().symlink_metadata().and_then(|metadata| metadata.modified());
                 others.extend(since.map(|since| Other::Active { since }));
             }
@@ -132,12 +132,12 @@ pub(crate) fn others(locks: &Utf8Path, own: Id) -> Result<Vec<Other>, StoreError
     Ok(others)
 }
 
-/// Whether a lease of that id exists, dead or alive.
+/// Returns `true` if a lease of that id exists, dead or alive.
 pub(crate) fn exists(locks: &Utf8Path, id: Id) -> bool {
     path(locks, id).symlink_metadata().is_ok()
 }
 
-/// Removes the file of an abandoned lease, whose lock is ours.
+/// Removes the file of an abandoned lease, whose lock this process holds.
 pub(crate) fn forget(locks: &Utf8Path, id: Id, lock: Lock) {
     // If it cannot be removed, it is found again the next time.
     drop(std::fs::remove_file(path(locks, id)));

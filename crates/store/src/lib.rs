@@ -1,22 +1,23 @@
-//! Where everything that is fetched or built is kept, by the digest of what it is or of what went into it.
+//! Content-addressed store of everything that is fetched or built, named by the digest of its content or of its inputs.
 //!
 //! ```text
 //! <store>/basalt-store          marker: this folder is a store, and its format
 //! <store>/objects/<sha256>      files, named by their content: sources, RPMs
 //! <store>/trees/<sha256>/       folders, named by the digest of their root's REAPI `Directory` message
 //! <store>/actions/<sha256>      results of actions, named by the digest of the `Action` message
-//! <store>/results/<sha256>.json small facts, named by the digest of what they follow from
+//! <store>/results/<sha256>.json small JSON files, named by the digest of their inputs
 //! <store>/damaged/<sha256>      objects that verification set aside
-//! <store>/tmp/work-<lease>-<n>/ work under way; a killed process's is swept by the next one
-//! <store>/locks/lease-<lease>   who is at work, and since when
-//! <store>/logs/<name>.log       what builds and tests wrote
+//! <store>/tmp/work-<lease>-<n>/ temporary files; the next process removes a killed one's
+//! <store>/locks/lease-<lease>   leases of the processes that use the store
+//! <store>/logs/<name>.log       output of builds and tests
 //! ```
 //!
-//! Everything appears whole or not at all, also after a loss of power: it is made in `tmp`, written out to the disk, and
-//! renamed into its place. [`Store::open`] takes a lease, which ends with the process; asking for an entry records its use;
-//! and [collection](Store::collect) leaves alone what is used under any lease, so that it may run at any time. Processes of
-//! several containers or machines may share a store, as long as its file system has locks that hold between them. The store
-//! can be deleted at any time, and costs only the time to build again. docs/build/store.md says what is promised.
+//! Every entry appears whole or not at all, also after a loss of power: it is made in `tmp`, written out to the disk,
+//! and renamed to its final path. [`Store::open`] takes a lease, which ends with the process; every lookup records the
+//! use of its entry; and [collection](Store::collect) spares what is used under any lease, so that it may run at any
+//! time. Processes of several containers or machines may share a store, as long as its file system has locks that hold
+//! between them. The store can be deleted at any time, at the cost of building again. docs/build/store.md states the
+//! guarantees.
 
 mod actions;
 mod collection;

@@ -1,10 +1,10 @@
-//! What is in a folder.
+//! Listing of the files below a folder.
 
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::StoreError;
 
-/// All that is below a folder and no folder itself, sorted. Links are listed, and not followed.
+/// Lists all entries below a folder that are not folders themselves, sorted. Links are listed, and not followed.
 ///
 /// # Errors
 /// When a folder cannot be listed.

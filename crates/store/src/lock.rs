@@ -13,7 +13,7 @@ use camino::Utf8Path;
 
 use crate::StoreError;
 
-/// A lock that is held; dropping it lets it go.
+/// Lock that is held until dropped.
 #[derive(Debug)]
 pub struct Lock {
     file: File,
@@ -30,8 +30,8 @@ impl Lock {
             .map_err(StoreError::io("cannot open the lock", path))
     }
 
-    /// Waits for the lock that the file `path` stands for; `blocked` is told once, with the id of the process that has it,
-    /// when there is a wait.
+    /// Waits for the lock on the file `path`. When another process holds it, `blocked` is called once, with the id of
+    /// that process if it is known.
     ///
     /// # Errors
     /// When interrupted, or when the lock cannot be made.
@@ -49,7 +49,7 @@ impl Lock {
         }
     }
 
-    /// The lock if nobody has it.
+    /// Takes the lock, if it is free.
     pub(crate) fn try_exclusive(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
         let Some(lock) = Self::try_on(Self::open(path)?, path)? else {
             return Ok(None);
@@ -60,14 +60,14 @@ impl Lock {
             file.rewind()?;
             writeln!(file, "{}", std::process::id())
         };
-        // Who holds the lock is only for the message to others: a full disk must not keep us from holding it.
+        // The holder's id serves messages to other processes only: a full disk must not prevent the lock.
         if let Err(error) = sign() {
             tracing::debug!(%error, "could not sign the lock");
         }
         Ok(Some(lock))
     }
 
-    /// The lock on an open file, if nobody has it.
+    /// Takes the lock on an open file, if it is free.
     pub(crate) fn try_on(file: File, path: &Utf8Path) -> Result<Option<Self>, StoreError> {
         match file.try_lock() {
             Ok(()) => Ok(Some(Self { file })),
@@ -76,7 +76,8 @@ impl Lock {
         }
     }
 
-    /// The lock on a file that exists, if nobody has it; `None` also when the file is gone, or another has its name by now.
+    /// Takes the lock on a file that exists, if it is free; `None` also when the file is gone or was replaced by
+    /// another.
     pub(crate) fn try_existing(path: &Utf8Path) -> Result<Option<Self>, StoreError> {
         let file = match std::fs::OpenOptions::new().read(true).write(true).open(path) {
             Ok(file) => file,
@@ -87,7 +88,7 @@ impl Lock {
         Ok(lock.filter(|lock| lock.is_of(path)))
     }
 
-    /// Whether the file that is locked is the one of that name. A lock on a file that was removed keeps nobody out.
+    /// Returns `true` if the locked file is the one of that name. A lock on a file that was removed excludes nobody.
     pub(crate) fn is_of(&self, path: &Utf8Path) -> bool {
         match (self.file.metadata(), path.symlink_metadata()) {
             (Ok(locked), Ok(named)) => (locked.dev(), locked.ino()) == (named.dev(), named.ino()),
@@ -95,13 +96,13 @@ impl Lock {
         }
     }
 
-    /// Time of the last change of the locked file.
+    /// Returns the modification time of the locked file.
     pub(crate) fn changed(&self) -> std::io::Result<std::time::SystemTime> {
         self.file.metadata()?.modified()
     }
 
-    /// A lock that many may hold, on a file that exists, and that keeps [`Self::try_exclusive`] out. The file is opened for
-    /// reading only, so that it can be had in a store that cannot be written.
+    /// Takes a shared lock on a file that exists, which excludes [`Self::try_exclusive`]. The file is opened for
+    /// reading only, so that it works in a store that cannot be written.
     pub(crate) fn shared(path: &Utf8Path) -> Result<Self, StoreError> {
         let file = File::open(path).map_err(StoreError::io("cannot open the lock", path))?;
         loop {
@@ -119,7 +120,7 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing the file unlocks it as well; this is only sooner when a child has inherited it.
+        // Closing the file would unlock it as well, but later when a child has inherited it.
         drop(self.file.unlock());
     }
 }

@@ -1,21 +1,21 @@
-//! Mounts whose locks hold on one machine only.
+//! Detection of mounts whose locks hold on one machine only.
 
 use camino::Utf8Path;
 
-/// Reason why locks in `path` do not keep other machines out; `None` when there is none to be seen.
+/// Returns the reason why locks in `path` do not exclude other machines; `None` when there is no sign of one.
 ///
 /// NFS can be mounted so that locks never reach the server. Between processes of one machine, they work all the same.
 pub(crate) fn local_locks(path: &Utf8Path) -> Option<String> {
-    // Without /proc, nothing is known and nothing said.
+    // Without /proc, nothing is known and nothing reported.
     let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
     find(&table, path)
 }
 
-/// [`local_locks`] by a table in the format of proc_pid_mountinfo(5).
+/// Finds the reason by a table in the format of proc_pid_mountinfo(5).
 fn find(table: &str, path: &Utf8Path) -> Option<String> {
     let mounts = table.lines().filter_map(parse);
     let around = mounts.filter(|mount| path.starts_with(&mount.point));
-    // Of mounts on the same folder, the last one covers the others.
+    // Of several mounts on the same folder, the last one hides the others.
     let mount = around.reduce(|one, other| {
         if other.point.len() >= one.point.len() {
             other
@@ -37,7 +37,7 @@ struct Mount<'a> {
     options: &'a str,
 }
 
-/// `36 35 98:0 /root /point rw,noatime master:1 - nfs server:/path rw,nolock`
+/// Parses a line: `36 35 98:0 /root /point rw,noatime master:1 - nfs server:/path rw,nolock`.
 fn parse(line: &str) -> Option<Mount<'_>> {
     let (mount, file_system) = line.split_once(" - ")?;
     let mut fields = file_system.split(' ');
@@ -46,7 +46,7 @@ fn parse(line: &str) -> Option<Mount<'_>> {
     Some(Mount { point, kind, options })
 }
 
-/// White space and backslashes of paths are written as a backslash and three octal digits.
+/// Replaces the escapes of a path: white space and backslashes are written as a backslash and three octal digits.
 fn unescape(field: &str) -> String {
     [("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")]
         .iter()

@@ -1,9 +1,9 @@
-//! Names of work under way in `tmp`: `<kind>-<id of the lease>-<number>`.
+//! Names of temporary files and folders in `tmp`: `<kind>-<id of the lease>-<number>`.
 
 use std::fmt;
 
-/// 128 random bits, written as 26 digits of base 32. (Hexadecimal ones would be 32: the paths of Unix sockets, which some
-/// work needs, end at 107 bytes.)
+/// Lease id: 128 random bits, written as 26 digits of base 32. (Hexadecimal ones would be 32: the paths of Unix
+/// sockets, which some builds need, are limited to 107 bytes.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Id(u128);
 
@@ -11,12 +11,12 @@ const DIGITS: &[u8; 32] = b"abcdefghijklmnopqrstuvwxyz234567";
 const LENGTH: usize = 26;
 
 impl Id {
-    /// A new one, from the random numbers of the operating system.
+    /// Makes a new id, from the random numbers of the operating system.
     pub fn random() -> Self {
         Self(uuid::Uuid::new_v4().as_u128())
     }
 
-    /// The id that is written so; `None` for any other text.
+    /// Parses an id; `None` for any other text.
     pub fn parse(text: &str) -> Option<Self> {
         if text.len() != LENGTH {
             return None;
@@ -44,14 +44,14 @@ impl fmt::Display for Id {
     }
 }
 
-/// Kind of a thing in `tmp`.
+/// Kind of an entry in `tmp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A workspace.
     Work,
-    /// A file on its way to its place.
+    /// A file that is written before it is renamed to its final path.
     File,
-    /// Something that was in use and is being removed.
+    /// An entry that is being removed.
     Trash,
 }
 
@@ -67,18 +67,18 @@ impl Kind {
     }
 }
 
-/// Name of a thing in `tmp`.
+/// Name of an entry in `tmp`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Name {
     pub kind: Kind,
     /// Lease of the process that made it.
     pub lease: Id,
-    /// Different for everything that a process makes.
+    /// Number, different for everything that a process makes.
     pub number: u64,
 }
 
 impl Name {
-    /// The name that is written so; `None` for anything else, which is not the store's.
+    /// Parses a name; `None` for any other text, which is not the store's.
     pub fn parse(text: &str) -> Option<Self> {
         let mut parts = text.splitn(3, '-');
         let (word, id, number) = (parts.next()?, parts.next()?, parts.next()?);

@@ -1,4 +1,4 @@
-//! Files by the digest of their content: the store's blobs.
+//! Objects: files named by the digest of their content.
 
 use std::fs::File;
 use std::io::{self, Read, Write as _};
@@ -11,18 +11,18 @@ use crate::name::Kind;
 use crate::{Store, StoreError, write};
 
 impl Store {
-    /// Path of the object of that digest, whether it is there or not.
+    /// Returns the path of the object of a digest, whether it exists or not.
     pub fn object_path(&self, digest: &Digest) -> Utf8PathBuf {
         self.root().join("objects").join(digest.to_hex())
     }
 
-    /// Path of the object, if the store has it. Being asked for counts as use.
+    /// Returns the path of the object, if the store has it, and records its use.
     pub fn object(&self, digest: &Digest) -> Option<Utf8PathBuf> {
         self.hit(self.object_path(digest), Utf8Path::is_file)
     }
 
-    /// Path of the object, if the store has it and its content is what its name says. One that is damaged is set aside, so
-    /// that it is fetched or made again.
+    /// Returns the path of the object, if the store has it and its content matches its digest. A damaged object is
+    /// moved to `damaged`, so that it is fetched or made again.
     ///
     /// # Errors
     /// When it cannot be read or moved.
@@ -42,7 +42,7 @@ impl Store {
         Ok(None)
     }
 
-    /// Content of an object that is small, if the store has it whole.
+    /// Reads an object into memory; `None` when it is missing or damaged.
     ///
     /// # Errors
     /// When it cannot be read.
@@ -54,7 +54,7 @@ impl Store {
         Ok((Digest::of(&bytes) == *digest).then_some(bytes))
     }
 
-    /// Takes in a piece of memory, unless the store has it.
+    /// Stores bytes as an object, unless the store has it.
     ///
     /// # Errors
     /// When the store cannot be written.
@@ -67,10 +67,10 @@ impl Store {
         Ok(blob)
     }
 
-    /// Takes in all that a reader holds; the object's digest and size in bytes.
+    /// Stores all that a reader yields as an object, and returns its digest and size in bytes.
     ///
     /// # Errors
-    /// When reading or writing fails; nothing is left behind then.
+    /// When reading or writing fails; no file is left behind then.
     pub fn insert(&self, mut content: impl Read) -> Result<(Digest, u64), StoreError> {
         let fresh = self.new_path(Kind::File)?;
         let mut store = || -> io::Result<(Digest, u64)> {
@@ -102,19 +102,19 @@ impl Store {
         Ok(stored)
     }
 
-    /// Takes in a file by copying it.
+    /// Stores a copy of a file as an object, and returns its digest and size in bytes.
     ///
     /// # Errors
-    /// When the file cannot be read, or the store not written.
+    /// When the file cannot be read, or the store cannot be written.
     pub fn insert_file(&self, path: &Utf8Path) -> Result<(Digest, u64), StoreError> {
         let file = File::open(path).map_err(StoreError::io("cannot read", path))?;
         self.insert(file)
     }
 
-    /// Reads an object again and compares it with its name.
+    /// Compares the content of an object with its digest.
     ///
     /// # Errors
-    /// When it cannot be read, or is not what its name says.
+    /// When it cannot be read, or does not match.
     pub fn verify_object(&self, digest: &Digest) -> Result<(), StoreError> {
         let path = self.object_path(digest);
         let (actual, _) = digest_of(&path)?;
@@ -126,7 +126,7 @@ impl Store {
     }
 }
 
-/// The digest of a file, and its size in bytes.
+/// Returns the digest of a file, and its size in bytes.
 ///
 /// # Errors
 /// When it cannot be read.

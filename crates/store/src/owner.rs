@@ -1,4 +1,4 @@
-//! Stores and users: whose a folder is, and what to do when it is another's.
+//! Ownership of a store: checks, and advice when it belongs to another user.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -7,8 +7,8 @@ use camino::Utf8Path;
 use crate::StoreError;
 use crate::error::chown_help;
 
-/// Refuses root's rights, come by with sudo, on the store of the user who called sudo: what root makes there, the user could
-/// neither change nor remove afterwards.
+/// Refuses to run as root by sudo on the store of the user who called sudo: files that root makes there could neither
+/// be changed nor removed by the user afterwards.
 pub(crate) fn check_sudo(root: &Utf8Path) -> Result<(), StoreError> {
     let caller = std::env::var("SUDO_UID").ok().and_then(|id| id.parse::<u32>().ok());
     let user = rustix::process::geteuid().as_raw();
@@ -24,7 +24,7 @@ pub(crate) fn check_sudo(root: &Utf8Path) -> Result<(), StoreError> {
     }
 }
 
-/// Error for a folder within a store that this user may not write to, though the store itself may be written.
+/// Makes the error for a folder within a store that this user may not write to, though the store itself may be written.
 pub(crate) fn error(folder: &Utf8Path, root: &Utf8Path) -> StoreError {
     let user = rustix::process::geteuid().as_raw();
     match folder.metadata() {

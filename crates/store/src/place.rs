@@ -1,4 +1,4 @@
-//! Folders of the user's, as environment variables name them.
+//! Folders of the user, as environment variables name them.
 
 use std::ffi::OsString;
 
@@ -6,14 +6,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::StoreError;
 
-/// Folder of the user's: the value of `variable`; or `name` in the folder that the XDG Base Directory Specification has for
-/// things of the kind, given as its variable and the default below the home folder. `None` when the environment names none.
+/// Returns a folder of the user: the value of `variable`; or `name` in a base directory of the XDG Base Directory
+/// Specification, given as its variable and its default below the home folder. `None` when the environment names none.
 ///
-/// A relative path in `variable` is taken from the current folder. The specification wants a relative path in an XDG
-/// variable to be ignored.
+/// A relative path in `variable` is relative to the current folder. A relative path in an XDG variable is ignored, as
+/// the specification demands.
 ///
 /// # Errors
-/// [`StoreError::Variable`] for a path that is not UTF-8, or begins with `~`, which only shells replace.
+/// [`StoreError::Variable`] for a path that is not UTF-8, or begins with `~`, which only shells expand.
 pub fn place(
     variable: &'static str,
     (xdg, in_home): (&'static str, &str),
@@ -31,7 +31,7 @@ pub fn place(
     )
 }
 
-/// [`place`] as a function of the environment.
+/// Implements [`place`] as a function of the environment.
 fn choose(
     environment: &dyn Fn(&'static str) -> Option<OsString>,
     current: Option<&Utf8Path>,
@@ -53,7 +53,7 @@ fn choose(
     Ok(home.map(|home| home.join(in_home).join(name)))
 }
 
-/// The value of a variable as a path.
+/// Checks the value of a variable, and returns it as a path.
 fn checked(variable: &'static str, value: OsString) -> Result<Utf8PathBuf, StoreError> {
     let wrong = |value: String, why, help: String| StoreError::Variable {
         variable,
@@ -102,7 +102,7 @@ mod tests {
 
     use super::*;
 
-    /// Names and values.
+    /// Names and values of environment variables.
     type Variables = [(&'static str, &'static [u8])];
 
     fn chosen(variables: &Variables) -> Result<Option<Utf8PathBuf>, StoreError> {

@@ -8,10 +8,10 @@ use camino::Utf8Path;
 
 use crate::StoreError;
 
-/// Removes a folder and all in it, also where folders are read-only. No error when it is not there.
+/// Removes a folder and all its content, also where folders are read-only. A folder that does not exist is no error.
 ///
 /// # Errors
-/// When something cannot be removed.
+/// When an entry cannot be removed.
 pub fn remove_tree(path: &Utf8Path) -> Result<(), StoreError> {
     match std::fs::remove_dir_all(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {}

@@ -1,4 +1,4 @@
-//! Small facts by the digest of what they follow from.
+//! Results: small JSON files, named by the digest of their inputs.
 
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -12,7 +12,7 @@ impl Store {
         self.root().join("results").join(format!("{key}.json"))
     }
 
-    /// The result of that key, if it is known. One that cannot be read counts as unknown: it is made again.
+    /// Reads the result of a key, if there is one. A result that cannot be read counts as missing: it is made again.
     pub fn result<T: DeserializeOwned>(&self, key: &Digest) -> Option<T> {
         let path = self.hit(self.result_path(key), Utf8Path::is_file)?;
         let text = std::fs::read(&path).ok()?;
@@ -25,12 +25,12 @@ impl Store {
         }
     }
 
-    /// Whether there is a result of that key. Being asked for counts as use.
+    /// Returns `true` if there is a result of a key, and records its use.
     pub fn has_result(&self, key: &Digest) -> bool {
         self.hit(self.result_path(key), Utf8Path::is_file).is_some()
     }
 
-    /// Keeps a result.
+    /// Writes a result as JSON.
     ///
     /// # Errors
     /// When the store cannot be written.

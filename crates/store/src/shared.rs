@@ -1,7 +1,8 @@
-//! A cache that is shared with others, beneath the store.
+//! Lookup in a cache that is shared with others, for entries that the store does not have.
 //!
-//! What the store does not have is asked of the cache; what comes from there is kept in the store as if it had been made here.
-//! The cache verifies what it gives (digests of content, signatures of results), and fails by having nothing.
+//! Entries that the store does not have are fetched from the cache, and kept in the store as if they had been made
+//! here. The cache verifies what it returns (digests of content, signatures of results), and reports failures as
+//! missing entries.
 
 use std::fmt::Debug;
 use std::fs::File;
@@ -12,19 +13,18 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::name::Kind;
 use crate::{Store, StoreError, write};
 
-/// A cache as the store asks it. It answers with nothing rather than with an error.
+/// Interface of a shared cache. Failures are reported as missing entries, never as errors.
 pub trait SharedCache: Debug + Send + Sync {
-    /// The result of an action, if a trusted one is there.
+    /// Returns the result of an action, if the cache has one that is trusted.
     fn action_result(&self, key: &Blob) -> Option<ActionResult>;
 
-    /// Writes the content of a blob into a file, from its start. False when it cannot be had whole; the file is worth nothing
-    /// then.
+    /// Writes the content of a blob into a file, from its start. Returns `false` when it cannot be fetched completely;
+    /// the file is of no use then.
     fn fetch(&self, blob: &Blob, into: &mut File) -> bool;
 }
 
 impl Store {
-    /// Path of an object whose content is what its name says, fetched from the shared cache if need be; none where neither
-    /// has it.
+    /// Returns the path of an intact object, fetched from the shared cache if need be; none when neither has it.
     ///
     /// # Errors
     /// When the store cannot be read or written, and when interrupted.
@@ -59,7 +59,7 @@ impl Store {
         Ok(place)
     }
 
-    /// Path of a directory, fetched from the shared cache if need be; none where neither has all of it.
+    /// Returns the path of a directory, fetched from the shared cache if need be; none when neither has all of it.
     ///
     /// # Errors
     /// When the store cannot be read or written, and when interrupted.
@@ -83,7 +83,7 @@ impl Store {
             return Ok(None);
         }
         let made = self.adopt_directory(&folder)?;
-        // The message and the digest of its root come from one signed result; they agree unless whoever signed was wrong.
+        // The message and the digest of its root come from one signed result; they agree unless the signer was wrong.
         Ok((made.root == directory.root).then(|| self.directory_path(&made.root.digest)))
     }
 

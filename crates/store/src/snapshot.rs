@@ -1,7 +1,7 @@
-//! Folders of a checkout as they were at one moment.
+//! Snapshots of a checkout's folders, read once into memory.
 //!
-//! Somebody may edit a checkout while it is built. So everything of it that goes into a build is read once, into memory;
-//! its digest and what the build sees are made from that, never from the files again.
+//! A checkout may be edited while it is built. So everything of it that goes into a build is read once, into memory;
+//! its digest and the build's inputs are made from that, never from the files again.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use walkdir::WalkDir;
 
 use crate::StoreError;
 
-/// Mode that a file has in a build, as git knows files: executable or not.
+/// Modes of files in a build, as git knows them: not executable, and executable.
 const MODES: [u32; 2] = [0o644, 0o755];
 
 /// Files of a folder with their contents.
@@ -27,9 +27,9 @@ pub struct Snapshot {
 /// A file of a snapshot.
 #[derive(Debug, Clone)]
 pub struct SnapshotFile {
-    /// Name of the content.
+    /// Digest and size of the content.
     pub blob: Blob,
-    /// The content.
+    /// Content of the file.
     pub bytes: Vec<u8>,
     /// 0644, or 0755 where the file's owner may execute it.
     pub mode: u32,
@@ -47,14 +47,14 @@ pub enum SnapshotError {
     Outside {
         /// The link.
         path: Utf8PathBuf,
-        /// What it says.
+        /// Target of the link.
         target: Utf8PathBuf,
     },
-    /// Something that is no file.
+    /// Entry that is neither a file nor a folder nor a link.
     #[error("`{path}` is neither a file nor a folder nor a link")]
     #[diagnostic(code(store::special), help("take it out of the folder"))]
     Special {
-        /// Its path.
+        /// Path of the entry.
         path: Utf8PathBuf,
     },
     /// A name that is not UTF-8, or has control characters in it.
@@ -64,17 +64,18 @@ pub enum SnapshotError {
         help("rename it: names of inputs are UTF-8 without control characters")
     )]
     Name {
-        /// Its path as far as it can be shown.
+        /// Path of the entry; bytes that are not UTF-8 are replaced.
         path: String,
     },
-    /// It could not be read.
+    /// File operation that failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
 }
 
 impl Snapshot {
-    /// Ordinary files with these paths and contents, as if a folder with them had been read.
+    /// Makes a snapshot of ordinary files (mode 0644) with these paths and contents, as if a folder of them had been
+    /// read.
     pub fn of_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
         let files = files.into_iter().map(|(path, bytes)| {
             let blob = Blob::of(&bytes);
@@ -87,16 +88,17 @@ impl Snapshot {
         }
     }
 
-    /// Reads a folder. Left out are names that begin with a dot or a `#`, that end with `~`, and links that lead nowhere:
-    /// files of editors.
+    /// Reads a folder. Files of editors are left out: names that begin with a dot or a `#` or end with `~`, and
+    /// dangling links.
     ///
     /// # Errors
-    /// When something in it cannot be read or be an input.
+    /// When an entry cannot be read or cannot be an input.
     pub fn take(folder: &Utf8Path) -> Result<Self, SnapshotError> {
         Self::take_where(folder, |_| true)
     }
 
-    /// The same, of a single file or of a folder, with only those entries for which `wanted` holds of their names.
+    /// Reads a single file or a folder like [`take`](Self::take), with only those entries for which `wanted` holds of
+    /// their names.
     ///
     /// # Errors
     /// As for [`take`](Self::take).
@@ -118,7 +120,7 @@ impl Snapshot {
             };
             let path = Utf8Path::from_path(entry.path()).ok_or_else(name)?;
             let below = path.strip_prefix(folder).map_err(|_| name())?;
-            // What is named may be reached by a link: what that leads to is what was meant.
+            // The folder itself may be named through a link, which is followed.
             if entry.depth() == 0 && folder.is_dir() {
                 continue;
             }
@@ -171,7 +173,7 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Adds all of another snapshot below a path.
+    /// Adds all files of another snapshot below a path.
     pub fn extend_below(&mut self, path: &str, other: Self) {
         let below = |name: String| match path {
             "" => name,
@@ -183,22 +185,22 @@ impl Snapshot {
             .extend(other.links.into_iter().map(|(name, link)| (below(name), link)));
     }
 
-    /// Takes a file out.
+    /// Removes a file, and returns it.
     pub fn remove(&mut self, name: &str) -> Option<SnapshotFile> {
         self.files.remove(name)
     }
 
-    /// The files by their paths below the folder.
+    /// Iterates over the files, with their paths relative to the folder.
     pub fn files(&self) -> impl Iterator<Item = (&str, &SnapshotFile)> {
         self.files.iter().map(|(name, file)| (name.as_str(), file))
     }
 
-    /// Content of a file.
+    /// Returns the content of a file.
     pub fn read(&self, name: &str) -> Option<&[u8]> {
         self.files.get(name).map(|file| file.bytes.as_slice())
     }
 
-    /// Entries for a directory, by their paths.
+    /// Iterates over the entries for a directory, with their paths.
     pub fn nodes(&self) -> impl Iterator<Item = (&str, Node)> {
         let files = self.files.iter().map(|(name, file)| {
             let node = Node::File {
@@ -214,10 +216,10 @@ impl Snapshot {
         files.chain(links)
     }
 
-    /// The whole as a directory.
+    /// Builds the directory of all entries.
     ///
     /// # Errors
-    /// When names are in each other's way; of a folder that was read they are not.
+    /// When names collide; those of a folder that was read never do.
     pub fn directory(&self) -> Result<Directory, DirectoryError> {
         let mut directory = Directory::new();
         for (name, node) in self.nodes() {
@@ -226,7 +228,7 @@ impl Snapshot {
         Ok(directory)
     }
 
-    /// Writes everything below a folder, with modes as a checkout has them that was made with `umask`.
+    /// Writes all entries below a folder, with the modes of a checkout that was made with `umask`.
     ///
     /// # Errors
     /// When it cannot be written.
@@ -264,12 +266,12 @@ fn create_parent(path: &Utf8Path) -> Result<(), StoreError> {
     }
 }
 
-/// Files that editors leave beside those that are edited.
+/// Returns `true` for names of files that editors leave behind.
 fn is_left_out(name: &str) -> bool {
     name.starts_with(['.', '#']) || name.ends_with('~')
 }
 
-/// Whether a link at `path` below a folder leads to somewhere in that folder, going by names.
+/// Returns `true` if a link at `path` leads to a path inside of the folder, going by names.
 fn stays_inside(path: &Utf8Path, target: &Utf8Path) -> bool {
     if target.is_absolute() {
         return false;

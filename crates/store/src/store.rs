@@ -12,17 +12,17 @@ use crate::layout::{self, Rights};
 use crate::lease::Lease;
 use crate::{Lock, SharedCache, StoreError, place};
 
-/// A store that is open; clones share its lease.
+/// Open store; clones share its lease.
 #[derive(Debug, Clone)]
 pub struct Store {
     root: Utf8PathBuf,
     session: Arc<Session>,
     shared: Option<Arc<dyn SharedCache>>,
-    /// Directories are known by results alone.
+    /// `true` if directories are known by results alone.
     digests_only: bool,
 }
 
-/// What keeps the store's things from being collected while this process uses them.
+/// Lease and records of this process, shared by all clones.
 #[derive(Debug)]
 struct Session {
     access: Access,
@@ -41,18 +41,18 @@ enum Access {
 }
 
 impl Store {
-    /// The user's store: `$BASALT_STORE`, or `basalt` in the user's cache folder.
+    /// Returns the default path of the store: `$BASALT_STORE`, or `basalt` in the user's cache folder.
     ///
     /// # Errors
-    /// When the environment names no place, or one that cannot be meant.
+    /// When no environment variable names a folder, or one of them has a value that cannot be meant.
     pub fn default_path() -> Result<Utf8PathBuf, StoreError> {
         place("BASALT_STORE", ("XDG_CACHE_HOME", ".cache"), "basalt")?.ok_or(StoreError::NoPlace)
     }
 
-    /// Opens the store at `root`, makes it if need be, and sweeps what killed processes left.
+    /// Opens the store at `root`, makes it if need be, and removes temporary files of killed processes.
     ///
-    /// A store that cannot be written (a read-only mount, another user's) is opened for reading, with a warning in the log:
-    /// hits are served, and what would write fails with [`StoreError::ReadOnly`].
+    /// A store that cannot be written (a read-only mount, another user's) is opened for reading, with a warning in the
+    /// log: lookups work, and operations that write fail with [`StoreError::ReadOnly`].
     ///
     /// # Errors
     /// [`StoreError::Foreign`] when the folder is not empty and no store, [`StoreError::Format`] when it is one of a newer
@@ -90,14 +90,14 @@ impl Store {
         Ok(store)
     }
 
-    /// The same store, which asks a shared cache for what it does not have.
+    /// Returns the same store with a shared cache, in which it looks up entries that it does not have.
     pub fn with_shared(self, cache: Arc<dyn SharedCache>) -> Self {
         let shared = Some(cache);
         Self { shared, ..self }
     }
 
-    /// The same store, which answers [`Store::known_directory`] from results alone: the content of the directory may be
-    /// neither in the store nor in the shared cache. For keys, which need digests only.
+    /// Returns the same store, which answers [`Store::known_directory`] from results alone: the content of the
+    /// directory may be neither in the store nor in the shared cache. For keys, which need digests only.
     pub fn digests_only(self) -> Self {
         Self {
             digests_only: true,
@@ -105,27 +105,28 @@ impl Store {
         }
     }
 
-    /// Whether directories are known by results alone.
+    /// Returns `true` if directories are known by results alone.
     pub(crate) fn is_digests_only(&self) -> bool {
         self.digests_only
     }
 
-    /// The shared cache beneath it.
+    /// Returns the shared cache, if there is one.
     pub(crate) fn shared(&self) -> Option<&dyn SharedCache> {
         self.shared.as_deref()
     }
 
-    /// Its folder, as an absolute path without links.
+    /// Returns the path of the store, absolute and without links.
     pub fn root(&self) -> &Utf8Path {
         &self.root
     }
 
-    /// Whether it was opened for reading only, because it cannot be written.
+    /// Returns `true` if the store was opened for reading only, because it cannot be written.
     pub fn is_read_only(&self) -> bool {
         matches!(self.session.access, Access::ReadOnly(_))
     }
 
-    /// The lease of this process; `what` is to be written, for the error of a store that can only be read.
+    /// Returns the lease of this process. `what` names the thing to be written, for the error of a store that can only
+    /// be read.
     pub(crate) fn lease(&self, what: &'static str) -> Result<&Arc<Lease>, StoreError> {
         match &self.session.access {
             Access::ReadWrite(lease) => Ok(lease),
@@ -136,7 +137,7 @@ impl Store {
         }
     }
 
-    /// Whether an object's content was compared with its name by this process.
+    /// Returns `true` if this process has compared the content of an object with its digest.
     pub(crate) fn is_verified(&self, digest: &Digest) -> bool {
         let verified = &self.session.verified;
         verified.lock().unwrap_or_else(PoisonError::into_inner).contains(digest)
@@ -147,27 +148,27 @@ impl Store {
         verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
     }
 
-    /// Keys of actions whose results this process got or kept.
+    /// Returns the keys of actions whose results this process got or kept.
     pub(crate) fn used(&self) -> MutexGuard<'_, BTreeSet<Blob>> {
         self.session.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A number that this lease has not used yet.
+    /// Returns a number that this lease has not used yet.
     pub(crate) fn next_number(&self) -> u64 {
         self.session.counter.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Waits until nobody else does the thing of that name in this store; `blocked` is told once when there is a wait,
-    /// with the id of the process that is at it.
+    /// Waits for the lock of a name, which excludes all other processes of this store. When another process holds it,
+    /// `blocked` is called once, with the id of that process if it is known.
     ///
     /// # Errors
-    /// When interrupted, or when the lock cannot be made.
+    /// When interrupted, when the store can only be read, or when the lock cannot be made.
     pub fn lock(&self, name: &str, blocked: impl FnOnce(Option<u32>)) -> Result<Lock, StoreError> {
         self.lease("a lock")?;
         Lock::exclusive(&self.root.join("locks").join(name), blocked)
     }
 
-    /// The lock of that name, if nobody has it.
+    /// Takes the lock of a name, if it is free.
     ///
     /// # Errors
     /// When the lock cannot be made.

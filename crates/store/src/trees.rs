@@ -1,4 +1,4 @@
-//! Folders by the digest of what they were made from.
+//! Trees: folders named by the digest of their inputs.
 
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -6,24 +6,25 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{Store, StoreError, write};
 
 impl Store {
-    /// Where the tree of that key is, or would be.
+    /// Returns the path of the tree of a key, whether it exists or not.
     ///
     /// The name is short so that many of them fit into the options of one overlay mount.
     pub fn tree_path(&self, key: &Digest) -> Utf8PathBuf {
         self.root().join("trees").join(key.short())
     }
 
-    /// Where the tree is, if the store has it. Being asked for counts as use, which collection respects.
+    /// Returns the path of the tree, if the store has it, and records its use, which collection respects.
     pub fn tree(&self, key: &Digest) -> Option<Utf8PathBuf> {
         self.hit(self.tree_path(key), Utf8Path::is_dir)
     }
 
-    /// The tree of that key; when it is not there yet, `make` fills an empty folder, which then becomes the tree.
+    /// Returns the path of the tree of a key. When it does not exist, `make` fills an empty folder, which becomes the
+    /// tree.
     ///
     /// Two processes that make the same tree at the same time both succeed: the first one's is kept.
     ///
     /// # Errors
-    /// When `make` fails or the store cannot be written; nothing is left behind then.
+    /// When `make` fails or the store cannot be written; no folder is left behind then.
     pub fn tree_or_make<E: From<StoreError>>(
         &self,
         key: &Digest,
@@ -39,8 +40,8 @@ impl Store {
         Ok(self.adopt_tree(key, &fresh)?)
     }
 
-    /// Makes a finished folder (on the store's own disk, in a [workspace](crate::Workspace)) the tree of that key. All that
-    /// is in it is on the disk before it has its name.
+    /// Moves a finished folder (on the store's own disk, in a [workspace](crate::Workspace)) to the path of the tree of
+    /// a key. Its content is on the disk before it has its name.
     ///
     /// # Errors
     /// When it cannot be moved.

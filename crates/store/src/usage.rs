@@ -1,4 +1,4 @@
-//! Record of use: the modification time of an entry is the last time that somebody asked for it.
+//! Record of use: the modification time of an entry is the time of its last lookup.
 
 use std::fs::{File, FileTimes};
 use std::io::{self, Write as _};
@@ -9,17 +9,19 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::name::Kind;
 use crate::{Lock, Store, StoreError, write};
 
-/// How exact the record is: an entry that was marked within this time is not marked again, so that a hit costs no write.
+/// Resolution of the record: an entry that was marked within this time is not marked again, so that a lookup costs no
+/// write.
 pub(crate) const EXACTNESS: Duration = Duration::from_secs(60 * 60);
 
-/// File whose shared lock every hit holds while it finds and marks an entry; collection holds it exclusively while it
-/// decides and renames. So an entry is either marked before collection looks at it, or gone before it is found.
+/// Path of the file on which every lookup holds a shared lock while it finds and marks an entry; collection holds it
+/// exclusively while it decides and renames. So an entry is either marked before collection looks at it, or gone before
+/// it is found.
 pub(crate) const GATE: &str = "locks/gate";
 
 impl Store {
-    /// The entry of that path if `is_there` says that the store has it, with its use recorded.
+    /// Returns the path if `is_there` says that the store has the entry, and records its use.
     pub(crate) fn hit(&self, path: Utf8PathBuf, is_there: impl FnOnce(&Utf8Path) -> bool) -> Option<Utf8PathBuf> {
-        // In a store that can only be read there may be no gate, and its lease keeps collection away.
+        // A store that can only be read may have no such file, and its lease blocks collection.
         let _gate = Lock::shared(&self.root().join(GATE)).ok();
         is_there(&path).then(|| {
             self.mark_used(&path);
@@ -27,8 +29,8 @@ impl Store {
         })
     }
 
-    /// Records the use of the entry that a path leads into, such as a program in a tree: for work that goes on with
-    /// entries that another process found, and whose own lease began later. Paths outside of the store are none of ours.
+    /// Records the use of the entry that a path leads into, such as a program in a tree: for long operations on entries
+    /// that another process found, and whose own lease began later. Paths outside of the store are ignored.
     ///
     /// Returns whether there is such an entry.
     pub fn touch(&self, path: &Utf8Path) -> bool {
@@ -43,7 +45,7 @@ impl Store {
         self.hit(entry, |path| path.exists()).is_some()
     }
 
-    /// Records that an entry was of use just now.
+    /// Records the use of an entry at the current time.
     pub(crate) fn mark_used(&self, path: &Utf8Path) {
         let Ok(lease) = self.lease("a record of use") else {
             return;
@@ -56,13 +58,13 @@ impl Store {
             // Folders have times too, and can be opened for reading.
             File::open(path)?.set_times(times(now))
         };
-        // It costs no more than time: at worst the entry is collected, and made again.
+        // A failure costs no more than time: at worst the entry is collected, and made again.
         if let Err(error) = mark() {
             tracing::debug!(%path, %error, "use cannot be recorded");
         }
     }
 
-    /// Puts a small file into its place among the entries: whole, on the disk when this returns, and with the time of now.
+    /// Writes a small file as an entry: atomically, on the disk when this returns, and with the current time.
     pub(crate) fn put(&self, path: &Utf8Path, bytes: &[u8]) -> Result<(), StoreError> {
         let fresh = self.new_path(Kind::File)?;
         let write = || -> io::Result<()> {
@@ -80,7 +82,7 @@ impl Store {
         path.parent().map_or(Ok(()), write::sync_folder)
     }
 
-    /// Makes now the time of a file that is to become an entry, whatever time its content brought along.
+    /// Sets the time of a file that is to become an entry to the current time, whatever time its content had.
     pub(crate) fn stamp(&self, file: &File) -> io::Result<()> {
         let now = match self.lease("a record of use") {
             Ok(lease) => time_of_use(SystemTime::now(), lease.since),
@@ -94,14 +96,14 @@ fn times(time: SystemTime) -> FileTimes {
     FileTimes::new().set_accessed(time).set_modified(time)
 }
 
-/// Time that stands for a use now. It is never before the start of the user's lease, even when the clock was set back in
-/// between: what was used under a lease can be told by its time from what was not.
+/// Returns the time that records a use at `now`. It is never before the start of the user's lease, even when the clock
+/// was set back in between: so the use under a lease can be told by its time from earlier ones.
 fn time_of_use(now: SystemTime, since: SystemTime) -> SystemTime {
     now.max(since)
 }
 
-/// Whether an entry that was marked at `marked` has to be marked again at `now`. Times of the future count as no mark: a
-/// clock that was wrong for a while must not make an entry seem new for ever.
+/// Returns `true` if an entry that was marked at `marked` has to be marked again at `now`. Times in the future count as
+/// no mark: a clock that was wrong for a while must not make an entry seem new for ever.
 fn is_due(marked: SystemTime, now: SystemTime) -> bool {
     match now.duration_since(marked) {
         Ok(age) => age >= EXACTNESS,

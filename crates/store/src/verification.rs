@@ -1,4 +1,4 @@
-//! Verification: every object and every directory is read again and compared with its name.
+//! Verification: the content of every object and every directory is compared with its digest.
 
 use std::io;
 
@@ -10,24 +10,24 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::layout::{DAMAGED, ENTRY_FOLDERS};
 use crate::{Store, StoreError, digest_of, read_directory, write};
 
-/// Object or directory whose content is not what its name says, or cannot be read.
+/// Object or directory whose content does not match its digest, or cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedObject {
     /// Digest in its name.
     pub digest: Digest,
-    /// The difference, for people.
+    /// Description of the difference.
     pub why: String,
-    /// Where it is now: in `damaged`, so that it is fetched or built again; in its old place in a store that can only be
-    /// read.
+    /// Current path: in `damaged`, so that the entry is fetched or built again; the old path in a store that can only
+    /// be read.
     pub path: Utf8PathBuf,
 }
 
 impl Store {
-    /// Reads every object and every directory, and sets aside those that are damaged, so that they are fetched or built
-    /// again.
+    /// Compares the content of every object and every directory with its digest, and moves the damaged ones to
+    /// `damaged`, so that they are fetched or built again.
     ///
     /// # Errors
-    /// When the store cannot be listed, or what is damaged cannot be set aside.
+    /// When the store cannot be listed, or a damaged entry cannot be moved.
     pub fn verify(&self, reporter: &dyn Reporter) -> Result<Vec<DamagedObject>, StoreError> {
         let mut damaged = self.verify_entries("objects", reporter, damage)?;
         damaged.extend(self.verify_entries("trees", reporter, directory_damage)?);
@@ -62,7 +62,7 @@ impl Store {
         Ok(damaged)
     }
 
-    /// Moves an object out of the way; where it is then.
+    /// Moves an entry to `damaged`, and returns its new path; in a store that can only be read, the old one.
     pub(crate) fn set_aside(&self, path: &Utf8Path) -> Result<Utf8PathBuf, StoreError> {
         if self.is_read_only() {
             return Ok(path.to_owned());
@@ -74,7 +74,7 @@ impl Store {
     }
 }
 
-/// Reason why a folder is not the directory of a digest.
+/// Returns the reason why a folder is not the directory of a digest.
 fn directory_damage(path: &Utf8Path, digest: &Digest) -> Result<Option<String>, StoreError> {
     match read_directory(path) {
         Ok(directory) => {
@@ -87,7 +87,7 @@ fn directory_damage(path: &Utf8Path, digest: &Digest) -> Result<Option<String>, 
     }
 }
 
-/// Reason why a file is not the object of a digest. One that is gone meanwhile is no longer ours to judge.
+/// Returns the reason why a file is not the object of a digest. A file that was removed meanwhile is no damage.
 fn damage(path: &Utf8Path, digest: &Digest) -> Result<Option<String>, StoreError> {
     match digest_of(path) {
         Ok((actual, _)) if actual == *digest => Ok(None),

@@ -1,4 +1,4 @@
-//! Folders for work under way, and the sweeping of those whose owner died.
+//! Workspaces (temporary folders), and the removal of those whose process died.
 
 use std::io;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use crate::lease::{self, Lease, Other};
 use crate::name::{Kind, Name};
 use crate::{Lock, Store, StoreError, layout, remove_tree};
 
-/// A folder for work under way, on the store's disk, gone when dropped.
+/// Temporary folder on the store's disk, removed when dropped.
 #[derive(Debug)]
 pub struct Workspace {
     path: Utf8PathBuf,
@@ -18,7 +18,7 @@ pub struct Workspace {
 }
 
 impl Workspace {
-    /// The folder.
+    /// Returns the path of the folder.
     pub fn path(&self) -> &Utf8Path {
         &self.path
     }
@@ -33,7 +33,7 @@ impl Drop for Workspace {
 }
 
 impl Store {
-    /// A new empty folder for work under way.
+    /// Makes a new empty folder.
     ///
     /// # Errors
     /// When it cannot be made.
@@ -47,7 +47,7 @@ impl Store {
         })
     }
 
-    /// A path in `tmp` that nobody else uses, and where nothing is.
+    /// Returns a path in `tmp` that is unique to this process, and where nothing is.
     pub(crate) fn new_path(&self, kind: Kind) -> Result<Utf8PathBuf, StoreError> {
         let lease = self.lease("work under way")?;
         let name = Name {
@@ -58,7 +58,8 @@ impl Store {
         Ok(self.root().join("tmp").join(name.to_string()))
     }
 
-    /// Removes a file or folder on the store's disk: it loses its name at once, also when this process is killed in the middle.
+    /// Removes a file or folder on the store's disk. Its name disappears at once, also when this process is killed
+    /// meanwhile.
     pub(crate) fn discard(&self, path: &Utf8Path) -> Result<(), StoreError> {
         match self.take_away(path)? {
             Some(trash) => remove(&trash),
@@ -66,7 +67,8 @@ impl Store {
         }
     }
 
-    /// The first half of [`Self::discard`]: a new path of the thing in `tmp`; `None` when it is gone already.
+    /// Moves a file or folder into `tmp`, the first half of [`Self::discard`], and returns its new path; `None` when it
+    /// is gone already.
     pub(crate) fn take_away(&self, path: &Utf8Path) -> Result<Option<Utf8PathBuf>, StoreError> {
         let trash = self.new_path(Kind::Trash)?;
         let moved = match std::fs::rename(path, &trash) {
@@ -94,7 +96,8 @@ impl Store {
                 lease::forget(&locks, id, lock);
             }
         }
-        // Whoever ends in order removes its lease last, so that something without one was left because removing it failed.
+        // A process that ends in order removes its lease last; an entry without one was left because its removal
+        // failed.
         self.sweep_where(|name| name.lease != own && !lease::exists(&locks, name.lease))
     }
 
@@ -109,7 +112,7 @@ impl Store {
         Ok(())
     }
 
-    /// Removes the work of versions that wrote no marker, in a store that has just got its own.
+    /// Removes temporary files of versions that wrote no marker, in a store that has just got its own.
     pub(crate) fn sweep_unmarked(&self) -> Result<(), StoreError> {
         let Some(_alone) = Lock::try_exclusive(&self.root().join("locks/lease"))? else {
             tracing::debug!("an earlier version is at work in this store");
@@ -125,7 +128,7 @@ impl Store {
         Ok(())
     }
 
-    /// Something that cannot be removed takes space, and keeps nobody from working.
+    /// Discards abandoned files; a failure is logged only, since it costs nothing but space.
     fn sweep_one(&self, path: &Utf8Path) {
         if let Err(error) = self.discard(path) {
             tracing::warn!(%path, %error, "abandoned work cannot be removed");
@@ -133,7 +136,7 @@ impl Store {
     }
 }
 
-/// Removes a file or a folder with all that is in it.
+/// Removes a file, or a folder with all its content.
 pub(crate) fn remove(path: &Utf8Path) -> Result<(), StoreError> {
     match path.symlink_metadata() {
         Ok(metadata) if metadata.is_dir() => remove_tree(path),

@@ -12,7 +12,7 @@ use camino::Utf8Path;
 
 use crate::StoreError;
 
-/// Letters that a file's temporary name has after the dot, its own name and another dot.
+/// Number of random letters in a temporary name, which is a dot, the file's name, another dot and these.
 const RANDOM: usize = 6;
 
 /// Puts `bytes` into the file `path`, in one step: a reader sees the old content or the new, never a part.
@@ -23,7 +23,7 @@ pub fn atomically(path: &Utf8Path, bytes: impl AsRef<[u8]>) -> Result<(), StoreE
     with_mode(path, bytes, 0o644)
 }
 
-/// The same, for a file whose mode matters.
+/// Does the same as [`atomically`], for a file of another mode than 0644.
 ///
 /// # Errors
 /// When the file's folder cannot be written to.
@@ -31,7 +31,7 @@ pub fn with_mode(path: &Utf8Path, bytes: impl AsRef<[u8]>, mode: u32) -> Result<
     replace(path, bytes.as_ref(), mode, false).map_err(StoreError::io("cannot write", path))
 }
 
-/// The same as [`atomically`], and on the disk when it returns: file and folder are synchronized.
+/// Does the same as [`atomically`], and writes file and folder to the disk before it returns.
 ///
 /// # Errors
 /// When the file's folder cannot be written to.
@@ -39,7 +39,7 @@ pub fn durably(path: &Utf8Path, bytes: impl AsRef<[u8]>) -> Result<(), StoreErro
     replace(path, bytes.as_ref(), 0o644, true).map_err(StoreError::io("cannot write", path))
 }
 
-/// Writes the names in a folder to the disk.
+/// Writes the names in a folder to the disk (fsync).
 ///
 /// # Errors
 /// When the folder cannot be opened, or the disk fails.
@@ -48,7 +48,7 @@ pub fn sync_folder(folder: &Utf8Path) -> Result<(), StoreError> {
     sync().map_err(StoreError::io("cannot write out", folder))
 }
 
-/// Writes everything on the file system that holds `folder` to the disk: one call for a tree of any size, where
+/// Writes the whole file system that holds `folder` to the disk (syncfs): one call for a tree of any size, where
 /// synchronizing each of its files would cost a flush of the disk per file.
 ///
 /// # Errors
@@ -58,7 +58,7 @@ pub fn sync_file_system(folder: &Utf8Path) -> Result<(), StoreError> {
     sync().map_err(StoreError::io("cannot write out", folder))
 }
 
-/// The folder of a file; the current one for a bare name.
+/// Returns the folder of a file; the current one for a bare name.
 fn folder_of(path: &Utf8Path) -> &Utf8Path {
     let parent = path.parent().filter(|folder| !folder.as_str().is_empty());
     parent.unwrap_or(Utf8Path::new("."))
@@ -67,7 +67,7 @@ fn folder_of(path: &Utf8Path) -> &Utf8Path {
 fn replace(path: &Utf8Path, bytes: &[u8], mode: u32, durable: bool) -> io::Result<()> {
     let folder = folder_of(path);
     fs_err::create_dir_all(folder)?;
-    // The name says whose part it is, unless it is so long that both together are more than a name may have.
+    // The temporary name contains the file's own, unless both together would be longer than a name may be.
     let name = path.file_name().filter(|name| name.len() <= 200).unwrap_or_default();
     let mut file = tempfile::Builder::new()
         .prefix(&format!(".{name}."))
@@ -86,7 +86,7 @@ fn replace(path: &Utf8Path, bytes: &[u8], mode: u32, durable: bool) -> io::Resul
     Ok(())
 }
 
-/// Whether `name` is what a killed writer of the file `written` leaves.
+/// Returns `true` if `name` is what a killed writer of the file `written` leaves.
 pub(crate) fn is_partial(name: &str, written: &str) -> bool {
     let random = name
         .strip_prefix('.')

@@ -1,4 +1,4 @@
-//! Folders and files that are not the store's: they are never changed.
+//! Folders and files that are not the store's: never changed.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
@@ -8,7 +8,7 @@ use basalt_progress::Silent;
 use basalt_store::{GcPolicy, Store, StoreError, files_below};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Everything below a folder that a change could show in.
+/// Description of everything below a folder in which a change would show.
 fn state(root: &Utf8Path) -> Vec<(Utf8PathBuf, Vec<u8>, u32, SystemTime)> {
     let facts = |path: Utf8PathBuf| {
         let metadata = path.symlink_metadata().expect("there");
@@ -23,7 +23,7 @@ fn state(root: &Utf8Path) -> Vec<(Utf8PathBuf, Vec<u8>, u32, SystemTime)> {
     files_below(root).expect("listed").into_iter().map(facts).collect()
 }
 
-/// Files under names that people use, and under names that look like the store's, a year old.
+/// Makes files under names that people use, and under names that look like the store's, a year old.
 fn foreign_files(root: &Utf8Path) {
     for folder in ["", "objects", "trees", "results", "tmp", "locks", "logs", "trees/notes"] {
         let folder = root.join(folder);
@@ -150,7 +150,7 @@ fn a_newer_format_is_refused_and_stays_as_it_is() {
     }
 }
 
-/// What versions without a marker left.
+/// Makes the leftovers of versions without a marker.
 fn unmarked(root: &Utf8Path) -> Utf8PathBuf {
     for folder in [
         "objects",

@@ -1,38 +1,38 @@
-//! What can be asked of `basalt repo`.
+//! Arguments of `basalt repo`.
 
 use std::net::IpAddr;
 
 use camino::Utf8PathBuf;
 use clap::{Args, Subcommand};
 
-/// What to do about repositories.
+/// Verbs of `basalt repo`.
 #[derive(Debug, Subcommand)]
 pub enum Repo {
-    /// Build what is named, sign it, and make a snapshot of it the current one.
+    /// Build and sign packages, and publish a snapshot of them as the current one.
     Publish(Publish),
-    /// Show the snapshots, and which of them is current.
+    /// Show the snapshots and the current one.
     List {
         #[command(flatten)]
         repository: Repository,
     },
-    /// Look a snapshot through as a client would: signatures, digests, places.
+    /// Verify a snapshot as a client would do it: signatures, digests, locations.
     Check {
-        /// The snapshot; the current one, if none is named.
+        /// Name of the snapshot; the current one, if none is named.
         #[arg(long)]
         snapshot: Option<String>,
         #[command(flatten)]
         repository: Repository,
     },
-    /// Make another snapshot current: forth after tests, or back after a mistake.
+    /// Make another snapshot current: forward after tests, or back after a mistake.
     Promote {
-        /// The snapshot.
+        /// Name of the snapshot.
         snapshot: String,
         #[command(flatten)]
         repository: Repository,
     },
-    /// Remove old snapshots, and the RPMs that are in no other.
+    /// Remove old snapshots, and the RPMs that are in no other snapshot.
     Prune {
-        /// How many of the newest are kept; the current one is kept in any case.
+        /// Number of the newest snapshots that are kept; the current one is always kept.
         #[arg(long, default_value_t = 3)]
         keep: usize,
         #[command(flatten)]
@@ -40,26 +40,26 @@ pub enum Repo {
     },
     /// Serve a repository over HTTP until Ctrl-C.
     Serve(Serve),
-    /// The keys that sign, and those that are trusted.
+    /// Manage the keys that sign, and those that are trusted.
     #[command(subcommand)]
     Keys(Keys),
-    /// Sign where the key is, rather than here: export what is to be signed, import the signatures.
+    /// Sign on another machine: export the files to be signed, import the signatures.
     #[command(subcommand)]
     Sign(Sign),
 }
 
-/// Which repository.
+/// Selection of a repository.
 #[derive(Debug, Clone, Args)]
 pub struct Repository {
-    /// The repository. They lie in ~/.local/share/basalt/repositories, or in $BASALT_REPOSITORIES.
+    /// Name of the repository, a folder in ~/.local/share/basalt/repositories, or in $BASALT_REPOSITORIES.
     #[arg(long, default_value = "basalt")]
     pub name: String,
 }
 
-/// Where a passphrase is.
+/// Source of a passphrase.
 #[derive(Debug, Clone, Args)]
 pub struct Passphrase {
-    /// A file with the passphrase of the secret key. Without it, the variable BASALT_KEY_PASSPHRASE counts.
+    /// File with the passphrase of the secret key. Without it, the variable BASALT_KEY_PASSPHRASE is used.
     #[arg(long)]
     pub passphrase_file: Option<Utf8PathBuf>,
 }
@@ -67,15 +67,16 @@ pub struct Passphrase {
 /// Options of `repo publish`.
 #[derive(Debug, Args)]
 pub struct Publish {
-    /// Packages, with what they require, and images, with what they install; all packages, if none is named.
+    /// Packages, with their requirements, and images, with the packages that they install; all packages, if none is
+    /// named.
     pub names: Vec<String>,
     #[command(flatten)]
     pub repository: Repository,
-    /// What to call the snapshot; the time, if nothing is said.
+    /// Name of the snapshot; the time of publishing, if none is given.
     #[arg(long)]
     pub snapshot: Option<String>,
-    /// The key that signs: a part of its fingerprint (see `repo keys list`), or a file. If only its public half is known,
-    /// what is to be signed elsewhere is prepared (see `repo sign`).
+    /// Key that signs: a part of its fingerprint (see `repo keys list`), or a file. If only its public half is known,
+    /// the files to be signed elsewhere are prepared (see `repo sign`).
     #[arg(long)]
     pub key: Option<String>,
     #[command(flatten)]
@@ -87,42 +88,42 @@ pub struct Publish {
 pub struct Serve {
     #[command(flatten)]
     pub repository: Repository,
-    /// One snapshot, rather than whatever is current.
+    /// Serve one snapshot, rather than the current one.
     #[arg(long)]
     pub snapshot: Option<String>,
-    /// The port; 0 takes any that is free.
+    /// Port to listen on; 0 takes any free port.
     #[arg(long, default_value_t = 8642)]
     pub port: u16,
-    /// The address to listen on. Everybody who reaches it may read.
+    /// Address to listen on. Everybody who reaches it may read.
     #[arg(long, default_value = "127.0.0.1")]
     pub bind: IpAddr,
 }
 
-/// What to do about keys. They lie in ~/.local/share/basalt/keys, or in $BASALT_KEYS.
+/// Verbs of `basalt repo keys`. Keys are kept in ~/.local/share/basalt/keys, or in $BASALT_KEYS.
 #[derive(Debug, Subcommand)]
 pub enum Keys {
-    /// Show the keys, who signs, and when they end.
+    /// Show the keys, the one that signs, and their expiry.
     List,
     /// Make the first key.
     New(NewKey),
-    /// Make the next key, which signs from now on. The one before stays trusted until its end.
+    /// Make the next key, which signs from now on. The previous one stays trusted until it expires.
     Rotate(NewKey),
-    /// Take in a key from a file: a secret one as it is, locked or not, or a public one that signs elsewhere.
+    /// Import a key from a file: a secret one, locked or not, or a public one whose owner signs elsewhere.
     Import {
-        /// What `gpg --export --armor` or `gpg --export-secret-keys --armor` writes.
+        /// File that `gpg --export --armor` or `gpg --export-secret-keys --armor` wrote.
         file: Utf8PathBuf,
-        /// Only trust it; another signs.
+        /// Trust the key without signing with it.
         #[arg(long)]
         trust_only: bool,
     },
-    /// Let another of the keys sign.
+    /// Select the key that signs.
     Use {
-        /// A part of its fingerprint.
+        /// Part of its fingerprint.
         key: String,
     },
-    /// Write the public keys that count to standard output, as /etc/pki/rpm-gpg holds them.
+    /// Write the trusted public keys to standard output, in the format of /etc/pki/rpm-gpg.
     Export {
-        /// A part of the fingerprint of one of them.
+        /// Part of the fingerprint of one of them.
         key: Option<String>,
     },
 }
@@ -130,34 +131,34 @@ pub enum Keys {
 /// Options of `repo keys new` and `rotate`.
 #[derive(Debug, Args)]
 pub struct NewKey {
-    /// Whose key it is.
+    /// Owner of the key, as a user id.
     #[arg(long)]
     pub user: Option<String>,
-    /// After how many days it ends.
+    /// Validity in days.
     #[arg(long, default_value_t = 730, value_parser = clap::value_parser!(u32).range(1..=7300))]
     pub days: u32,
     #[command(flatten)]
     pub passphrase: Passphrase,
 }
 
-/// What to do about signatures that are made elsewhere.
+/// Verbs of `basalt repo sign`.
 #[derive(Debug, Subcommand)]
 pub enum Sign {
-    /// Show what waits for signatures.
+    /// Show which signatures are missing.
     Status {
         #[command(flatten)]
         repository: Repository,
     },
-    /// Write what is to be signed next into a folder, with its digests and how to sign it.
+    /// Write the next files to be signed into a folder, with their digests and instructions.
     Export {
-        /// The folder.
+        /// Path of the folder.
         folder: Utf8PathBuf,
         #[command(flatten)]
         repository: Repository,
     },
-    /// Verify the signatures in a folder and take them in; after the second round, the snapshot is published.
+    /// Verify and import the signatures in a folder; after the second round, the snapshot is published.
     Import {
-        /// The folder.
+        /// Path of the folder.
         folder: Utf8PathBuf,
         #[command(flatten)]
         repository: Repository,

@@ -1,4 +1,4 @@
-//! `basalt audit`: known vulnerabilities of what is in images and packages.
+//! `basalt audit`: known vulnerabilities of images and packages.
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use crate::arguments::Audit;
 use crate::project::{BuildContext, Project, read_text};
 use crate::table::Table;
 
-/// Holds images and packages against a database, and tells what is known about them.
+/// Matches images and packages against a database, and shows the vulnerabilities.
 pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
     let distro = project.distro();
     let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
@@ -62,7 +62,8 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
     })
 }
 
-/// Records that could not be read may be about us: without them, nothing can be called safe.
+/// Reports files that cannot be read, and returns `true` if there are any: an unread record may concern any package, so
+/// that the audit fails.
 fn tell_unreadable(project: &Project, database: &Database) -> bool {
     let statistics = &database.statistics;
     for (file, why) in &statistics.unreadable_files {
@@ -78,7 +79,7 @@ fn tell_unreadable(project: &Project, database: &Database) -> bool {
     statistics.unreadable > 0
 }
 
-/// All that we answer: statements of `distro/vex`, and the patches of the packages.
+/// Collects our VEX statements: those of `distro/vex`, and the patches of the packages.
 fn answers(project: &Project, context: &BuildContext) -> Result<Answers> {
     let mut answers = Answers::default();
     let packages = || context.distribution.packages().map(|(_, package)| package);
@@ -207,7 +208,7 @@ fn row(found: &Match) -> [String; 6] {
     ]
 }
 
-/// `audit.json` for one of several subjects: `audit-node.json`.
+/// Returns the file name for one of several subjects: `audit-node.json` for `audit.json`.
 fn with_name(path: &Utf8PathBuf, name: &str) -> Utf8PathBuf {
     let stem = path.file_stem().unwrap_or("audit");
     let end = path.extension().map_or(String::new(), |end| format!(".{end}"));

@@ -1,4 +1,4 @@
-//! `basalt bench`: Basalt beside others.
+//! `basalt bench`: measurements of Basalt and of other systems.
 
 use std::process::ExitCode;
 
@@ -17,7 +17,7 @@ use crate::arguments::{Bench, BenchBoot, BenchPlan};
 use crate::project::{BuildContext, Project};
 use crate::table::Table;
 
-/// Measures.
+/// Runs a benchmark.
 pub fn run(project: &Project, what: &Bench, json: bool) -> Result<ExitCode> {
     match what {
         Bench::Boot(options) => boot(project, options, json),
@@ -25,7 +25,7 @@ pub fn run(project: &Project, what: &Bench, json: bool) -> Result<ExitCode> {
     }
 }
 
-/// Time and memory of planning a synthetic distribution.
+/// Measures time and memory of planning a synthetic distribution.
 fn plan(options: &BenchPlan, json: bool) -> Result<ExitCode> {
     let synthetic = SyntheticDistribution::new(options.packages as usize, options.seed);
     let report = SyntheticPlan::make(&synthetic)?.report();
@@ -51,7 +51,7 @@ fn plan(options: &BenchPlan, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// From power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
+/// Measures boots from power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
 fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> {
     let context = project.build_context()?;
     let stack = stack(project, &context)?;
@@ -134,7 +134,7 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
     Ok(ExitCode::SUCCESS)
 }
 
-/// The packages of Basalt that the Debian node has, too.
+/// Returns Basalt's packages that the Debian node has, too.
 fn stack(project: &Project, context: &BuildContext) -> Result<Vec<StackPackage>> {
     let names: Vec<String> = STACK.iter().map(|&name| name.to_owned()).collect();
     let targets = context
@@ -186,7 +186,7 @@ fn show(report: &Report) {
     ));
 }
 
-/// The machine that we are on: how many cores of what.
+/// Describes this machine: number and model of its processors.
 fn host() -> String {
     let cores = basalt_schedule::cores();
     let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();

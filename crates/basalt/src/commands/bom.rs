@@ -1,4 +1,4 @@
-//! `basalt bom`: what is inside a package or an image.
+//! `basalt bom`: bill of materials of a package or an image.
 
 use std::process::ExitCode;
 
@@ -27,7 +27,7 @@ pub fn run(project: &Project, options: &Bom, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What is inside the image or the package of that name, which is built if need be.
+/// Returns the inventory of the image or package of a name, which is built if need be.
 pub fn inventory(project: &Project, name: &str) -> Result<Inventory> {
     let context = project.build_context()?;
     let definitions = images::definitions(project)?;
@@ -42,7 +42,7 @@ pub fn inventory(project: &Project, name: &str) -> Result<Inventory> {
     of_package(project, &context, &built[&package])
 }
 
-/// What is inside all that a spec makes.
+/// Returns the inventory of all packages that a spec makes.
 pub fn of_package(project: &Project, context: &BuildContext, built: &Built) -> Result<Inventory> {
     let version = built.rpms.first().map(|rpm| rpm.package.evr());
     let subject = Subject {

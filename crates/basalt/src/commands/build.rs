@@ -1,4 +1,4 @@
-//! `basalt build`: packages and images, by name.
+//! `basalt build`: builds packages and images by name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -16,7 +16,7 @@ use super::{answer, answer_json, images};
 use crate::arguments::Build;
 use crate::project::{BuildContext, Project};
 
-/// What a package came to.
+/// Result of a package's build, for scripts.
 #[derive(Debug, Serialize)]
 struct PackageReport {
     name: String,
@@ -31,7 +31,7 @@ struct RpmReport {
     path: Utf8PathBuf,
 }
 
-/// Builds what is named, or everything.
+/// Builds packages and images; all of them, if none is named.
 pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     if let Some(package) = &options.explain {
         return explain(project, package, json);
@@ -88,7 +88,7 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Says which input makes a package be built again.
+/// Shows which inputs of a package changed since its last build.
 fn explain(project: &Project, name: &str, json: bool) -> Result<ExitCode> {
     let context = project.lookup_context()?;
     let package = package(name, &context, &images::definitions(project)?)?;
@@ -128,7 +128,7 @@ fn changed(difference: &Difference) -> String {
 /// Length of a digest as text.
 const DIGITS: usize = 64;
 
-/// Writes the page of a run's timings, and its numbers beside it.
+/// Writes the page of a run's timings, and a JSON file of the figures beside it.
 fn write_timings(project: &Project, timings: Option<Timings>) -> Result<()> {
     let Some(timings) = timings else {
         project.reporter().note("nothing was built, so there are no timings");
@@ -148,7 +148,7 @@ fn write_timings(project: &Project, timings: Option<Timings>) -> Result<()> {
     Ok(())
 }
 
-/// The package of that name; where there is none, an image may have been meant.
+/// Returns the package of a name; the error for the name of an image says so.
 pub fn package(name: &str, context: &BuildContext, images: &BTreeMap<String, ImageDefinition>) -> Result<PackageId> {
     let found = context.distribution.find(name);
     let Err(BuildError::NoSuchPackage { .. }) = found else {
@@ -182,7 +182,7 @@ fn report(project: &Project, built: &Built) -> PackageReport {
     }
 }
 
-/// A size for people.
+/// Formats a size in bytes with a binary unit.
 pub fn human(bytes: u64) -> String {
     indicatif::BinaryBytes(bytes).to_string()
 }

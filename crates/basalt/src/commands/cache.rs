@@ -1,4 +1,4 @@
-//! `basalt cache`: the cache that a team shares.
+//! `basalt cache`: the shared cache of a team.
 
 use std::collections::BTreeSet;
 use std::process::ExitCode;
@@ -18,7 +18,7 @@ use crate::arguments::CacheVerb;
 use crate::project::{BuildContext, Project};
 use crate::team_cache::{keys_path, secret_path};
 
-/// Fills the cache, fills the store from it, or tells of it.
+/// Fills the cache, fills the store from it, or shows its state.
 pub fn run(project: &Project, what: &CacheVerb, json: bool) -> Result<ExitCode> {
     match what {
         CacheVerb::Key { name } => return key(name, json),
@@ -49,7 +49,7 @@ fn cache(project: &Project) -> Result<&Cache> {
     })
 }
 
-/// Makes a key to sign results with, unless there is one, and tells its public half.
+/// Makes a key that signs results, unless there is one, and shows its public half.
 fn key(name: &str, json: bool) -> Result<ExitCode> {
     let nowhere = || miette!("neither XDG_CONFIG_HOME nor HOME is set: name a file with BASALT_CACHE_SECRET");
     let path = secret_path()?.ok_or_else(nowhere)?;
@@ -76,7 +76,7 @@ fn key(name: &str, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Builds what is wanted, as far as it is not built, and pushes the results of all actions that this took.
+/// Builds the wanted packages, unless they are built already, and pushes the results of all actions of these builds.
 fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
     if !cache.writes() {
         return Err(miette!(
@@ -129,7 +129,7 @@ fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
     Ok(())
 }
 
-/// Brings what is wanted into the store: from the cache, as far as that has it.
+/// Brings the wanted packages into the store: from the cache, as far as it has them.
 fn pull(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
     let context = project.lookup_context()?;
     wanted.build(project, &context)?;
@@ -143,9 +143,9 @@ fn pull(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
     Ok(())
 }
 
-/// What is pushed or pulled.
+/// Selection of packages and images to push or pull.
 enum Wanted<'a> {
-    /// What `up` needs.
+    /// Images of `up`.
     Cluster,
     /// Packages and images by name.
     Named(&'a [String]),
@@ -161,7 +161,7 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// The names of the images.
+    /// Returns the names of the selected images.
     fn images(&self, project: &Project) -> Result<Vec<String>> {
         let all = images::definitions(project)?.into_keys();
         let is_wanted = |name: &String| match self {
@@ -172,7 +172,7 @@ impl<'a> Wanted<'a> {
         Ok(all.filter(is_wanted).collect())
     }
 
-    /// Builds the packages that are wanted by their own names.
+    /// Builds the packages that are selected by their own names.
     fn build(&self, project: &Project, context: &BuildContext) -> Result<()> {
         let definitions = images::definitions(project)?;
         let packages: Vec<PackageId> = match self {
@@ -190,7 +190,7 @@ impl<'a> Wanted<'a> {
         Ok(())
     }
 
-    /// Builds what is wanted, and tells of which RPMs the content is to be shared.
+    /// Builds the selection, and returns the RPMs whose content is to be shared.
     fn content(&self, project: &Project) -> Result<Content> {
         let context = project.lookup_context()?;
         self.build(project, &context)?;
@@ -205,7 +205,7 @@ impl<'a> Wanted<'a> {
     }
 }
 
-/// Outputs of actions whose content is shared.
+/// Selection of outputs whose content is shared.
 enum Content {
     /// RPMs that images install.
     Installed(BTreeSet<Digest>),
@@ -214,9 +214,9 @@ enum Content {
 }
 
 impl Content {
-    /// The part of a result whose content is shared, as far as the store has it: RPMs and their metadata. The content of
-    /// folders is not: apt makes the SDK again, Go and cargo bring modules, and what is unpacked or composed follows from
-    /// RPMs. Their digests are part of the result, and so of keys, all the same.
+    /// Returns the part of a result whose content is shared, as far as the store has it: RPMs and their metadata. The
+    /// content of folders is not shared: apt makes the SDK again, Go and cargo fetch modules, and unpacked or composed
+    /// folders follow from RPMs. Their digests are part of the result, and so of keys, all the same.
     fn of(&self, result: &ActionResult, store: &Store) -> ActionResult {
         let is_shared = |file: &OutputFile| {
             let is_wanted = match self {

@@ -1,4 +1,4 @@
-//! `basalt check`: says what is wrong with a file before anything is built or booted from it.
+//! `basalt check`: validates files before anything is built or booted from them.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -12,7 +12,7 @@ use miette::Result;
 use super::{answer, answer_json};
 use crate::project::read_text;
 
-/// Checks every file; the exit code tells whether all of them are right.
+/// Checks every file; the exit code is 0 if all of them are valid.
 pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
     let mut wrong = Vec::new();
     for path in files {
@@ -37,7 +37,8 @@ pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
     })
 }
 
-/// What kind of file it is is told by its `apiVersion`, which definitions of images do not have.
+/// Checks one file, whose kind is determined by `apiVersion`, which image definitions do not have; returns a
+/// description of the file, or its problems.
 fn check(path: &Utf8Path) -> Result<Result<String, Problems>> {
     let text = read_text(path)?;
     if !text.lines().any(|line| line.starts_with("apiVersion:")) && text.lines().any(|line| line.starts_with("name:")) {

@@ -1,4 +1,4 @@
-//! `basalt clean`: gives disk space back.
+//! `basalt clean`: removes store entries to free disk space.
 
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -16,22 +16,22 @@ use crate::terminal::Terminal;
 
 /// Seconds of a day.
 const DAY: u64 = 24 * 60 * 60;
-/// Days without use after which a thing is removed, when nothing is said.
+/// Default of `--days`: days without use after which an entry is removed.
 const DEFAULT_DAYS: u64 = 14;
 
-/// Answer for scripts. Sizes are bytes on the disk.
+/// Report for scripts. Sizes are bytes on the disk.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
     dry_run: bool,
     /// Number of objects, trees, results and logs that were, or would be, removed.
     removed: u64,
     freed_bytes: u64,
-    /// Number of those that stay.
+    /// Number of entries that stay.
     kept: u64,
     kept_bytes: u64,
-    /// Number of those that stay only because they are in use.
+    /// Number of entries that stay only because they are in use.
     in_use: u64,
-    /// Each of those that would be removed; for a dry run.
+    /// Entries that would be removed; for a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     entries: Vec<EntryReport<'a>>,
 }
@@ -44,7 +44,7 @@ struct EntryReport<'a> {
     unused_seconds: u64,
 }
 
-/// Removes what was not used for so many days, what does not fit, or everything.
+/// Removes entries that were not used for a number of days, that exceed a size, or all of them.
 pub fn run(options: &Clean, quiet: bool, json: bool) -> Result<ExitCode> {
     let terminal = Terminal::new(quiet);
     let store = Store::open(&Store::default_path()?)?;

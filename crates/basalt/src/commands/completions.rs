@@ -1,4 +1,4 @@
-//! `basalt completions`: what a shell needs to complete our words.
+//! `basalt completions`: completion scripts for shells.
 
 use std::process::ExitCode;
 
@@ -6,7 +6,7 @@ use clap::CommandFactory as _;
 
 use crate::arguments::Arguments;
 
-/// Writes the script.
+/// Writes the script to standard output.
 pub fn run(shell: clap_complete::Shell) -> ExitCode {
     clap_complete::generate(shell, &mut Arguments::command(), "basalt", &mut std::io::stdout());
     ExitCode::SUCCESS

@@ -1,4 +1,4 @@
-//! `basalt down`: ends the cluster and leaves nothing behind.
+//! `basalt down`: stops the cluster and removes its state.
 
 use std::process::ExitCode;
 
@@ -8,7 +8,7 @@ use miette::Result;
 use super::{answer, answer_json};
 use crate::project::Project;
 
-/// Ends the cluster, if there is one.
+/// Stops the cluster, if there is one.
 pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
     let ended = Cluster::open(project.cluster_state())?.down(project.reporter())?;
     if json {

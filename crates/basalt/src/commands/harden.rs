@@ -1,4 +1,4 @@
-//! `basalt harden`: what an image has of defences, and what it lacks.
+//! `basalt harden`: checks the hardening of images.
 
 use std::process::ExitCode;
 
@@ -12,9 +12,9 @@ use crate::arguments::Harden;
 use crate::project::{Project, read_text};
 use crate::table::Table;
 
-/// Looks at the images, and tells what is not as it should be.
+/// Inspects the images, and shows the findings.
 pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> {
-    // Before anything is built: they may be wrong.
+    // Rules are read before anything is built: they may be wrong.
     let standard = standard(project)?;
     let context = project.build_context()?;
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
@@ -25,7 +25,7 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
         let task = project
             .reporter()
             .task(&format!("looking at {name}"), Unit::Items, None);
-        // Beside these, a kernel is only told where its root is.
+        // Besides these, the command line of a kernel only names its root.
         let command_line = match &parts.definition.kind {
             ImageKind::Disk(settings) => Some(settings.kernel_arguments.join(" ")),
             _ => None,
@@ -54,7 +54,7 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
     })
 }
 
-/// What the distribution says of its images.
+/// Reads the distribution's rules for images.
 fn standard(project: &Project) -> Result<Standard> {
     let read = |name: &str| read_text(&project.distro().join(name));
     Ok(Standard {

@@ -1,4 +1,4 @@
-//! From names of images to images: what several verbs begin with.
+//! Image definitions by name, and the images that are composed from them: shared by several verbs.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -13,17 +13,17 @@ use miette::{Result, WrapErr as _};
 use super::build::human;
 use crate::project::{BuildContext, Project};
 
-/// The images that the distribution defines, by name.
+/// Reads the image definitions of the distribution, by name.
 pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition>> {
     Ok(basalt_image::definitions(&project.distro().join("images"))?)
 }
 
-/// Builds what the images install, as far as it is not built, and composes them.
+/// Builds the packages that images install, unless they are built already, and composes the images.
 pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>> {
     make_in(project, &project.lookup_context()?, names)
 }
 
-/// The same, where the packages are read already.
+/// Does the same as [`make`], with packages that are read already.
 pub fn make_in(
     project: &Project,
     context: &BuildContext,
@@ -36,23 +36,23 @@ pub fn make_in(
         .collect())
 }
 
-/// What an image is made of.
+/// Definition and packages of an image.
 pub struct Parts {
-    /// Its definition, complete with what it extends.
+    /// Definition, complete with what it extends.
     pub definition: ImageDefinition,
-    /// The packages that it installs, by name.
+    /// RPMs that it installs, by name.
     pub rpms: Vec<Rpm>,
 }
 
-/// An image with all that it was composed from.
+/// Composed image, with its definition and packages.
 pub struct Assembled {
-    /// What it was composed from.
+    /// Definition and packages.
     pub parts: Parts,
-    /// The image.
+    /// The composed image.
     pub image: Image,
 }
 
-/// What composes images into the project's store.
+/// Returns the composer of images for the project's store.
 pub fn composer<'a>(project: &'a Project, context: &'a BuildContext, catalogue: &'a Catalogue) -> Composer<'a> {
     Composer {
         store: &project.store,
@@ -63,7 +63,7 @@ pub fn composer<'a>(project: &'a Project, context: &'a BuildContext, catalogue: 
     }
 }
 
-/// Builds what the images install, as far as it is not built, and composes them.
+/// Builds the packages that images install, unless they are built already, and composes the images.
 pub fn assemble(project: &Project, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Assembled>> {
     let catalogue = project.catalogue()?;
     let composer = composer(project, context, &catalogue);
@@ -81,8 +81,8 @@ pub fn assemble(project: &Project, context: &BuildContext, names: &[impl AsRef<s
     Ok(images)
 }
 
-/// What images are made of, in the order of the names. The packages are built as far as they are not, the RPMs that the
-/// images install are in the store afterwards, and nothing is composed.
+/// Returns the parts of images, in the order of the names. The packages are built unless they are built already, the
+/// RPMs that the images install are in the store afterwards, and no image is composed.
 pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Parts>> {
     let folder = project.distro().join("images");
     let definitions = names
@@ -114,7 +114,7 @@ pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>
     Ok(parts.map(|(definition, rpms)| Parts { definition, rpms }).collect())
 }
 
-/// Does something with packages of the store as payloads.
+/// Calls a function with RPMs of the store as payloads.
 pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
     let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
     let payloads: Vec<_> = rpms
@@ -130,7 +130,8 @@ pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Pay
     work(&payloads)
 }
 
-/// The packages that are asked for, and what they require, out of what their makers and those below were built to.
+/// Returns the requested packages and their requirements, among the results of their makers and of these makers'
+/// dependencies.
 pub fn chosen(
     requests: &[String],
     makers: &BTreeSet<PackageId>,
@@ -142,7 +143,7 @@ pub fn chosen(
     Ok(rpms.iter().map(|rpm| Rpm::clone(rpm)).collect())
 }
 
-/// An image in a line.
+/// Describes an image in one line.
 pub fn describe(image: &Image) -> String {
     let facts = &image.facts;
     let what = match (&facts.disk, &facts.container) {
@@ -163,7 +164,7 @@ pub fn describe(image: &Image) -> String {
     )
 }
 
-/// An image for scripts: where it is, and what is known about it.
+/// Reports an image for scripts: its paths and facts.
 pub fn report(image: &Image) -> serde_json::Value {
     serde_json::json!({ "name": image.name, "key": image.key, "folder": image.folder, "disk": image.disk(), "facts": image.facts })
 }

@@ -1,4 +1,4 @@
-//! `basalt licenses`: what the licences in an image oblige to, and where they are found out.
+//! `basalt licenses`: obligations of the licences in an image, and detection of licences.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -16,10 +16,10 @@ use super::{answer, answer_json};
 use crate::arguments::Licenses;
 use crate::project::{BuildContext, Project};
 
-/// How many names of components are shown beside a licence.
+/// Number of component names that are shown beside a licence.
 const NAMES: usize = 4;
 
-/// Shows, writes texts, or locks.
+/// Shows obligations, writes licence texts, or writes the lock of licences.
 pub fn run(project: &Project, options: &Licenses, json: bool) -> Result<ExitCode> {
     if options.lock {
         return lock(project, json);
@@ -64,7 +64,7 @@ fn asks(duties: &BTreeSet<Duty>) -> String {
     duties.iter().map(|duty| duty.name()).collect::<Vec<_>>().join(", ")
 }
 
-/// How much is under a licence: `2 packages, 1 crate: zlib, libcap, memchr`.
+/// Counts the components under a licence: `2 packages, 1 crate: zlib, libcap, memchr`.
 fn count(group: &Group<'_>) -> String {
     let kinds = [
         (Kind::Package, "package"),
@@ -146,7 +146,7 @@ fn summary(name: &str, groups: &[Group<'_>]) -> String {
     lines.join("\n")
 }
 
-/// Where the sources of all modules and crates are that packages are built from; what is not in the store is fetched.
+/// Returns the paths of the sources of all modules and crates that packages are built from; missing ones are fetched.
 fn module_sources(project: &Project, context: &BuildContext, packages: &BTreeSet<PackageId>) -> Result<ModuleSources> {
     let mut sources = ModuleSources::default();
     for package in packages {
@@ -166,7 +166,7 @@ fn module_sources(project: &Project, context: &BuildContext, packages: &BTreeSet
     Ok(sources)
 }
 
-/// Writes all texts that have to go with an image into one file, each once; how many there are.
+/// Writes all texts that must accompany an image into one file, each once, and returns their number.
 fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Result<usize> {
     let context = project.build_context()?;
     let catalogue = project.catalogue()?;
@@ -219,7 +219,7 @@ fn texts_of_package(project: &Project, component: &Component) -> Result<Vec<Lice
     })?)
 }
 
-/// The texts of SPDX's list, for a component that brings none of its own.
+/// Returns texts of SPDX's list, for a component that has none of its own.
 fn texts_of_licence(component: &Component, catalogue: &Catalogue) -> Result<Vec<LicenceFile>> {
     let Some(licence) = &component.licence else {
         return Ok(Vec::new());
@@ -232,7 +232,7 @@ fn texts_of_licence(component: &Component, catalogue: &Catalogue) -> Result<Vec<
     Ok(texts.collect())
 }
 
-/// Finds out the licences of all modules and crates, and writes the lock.
+/// Detects the licences of all modules and crates, and writes the lock.
 fn lock(project: &Project, json: bool) -> Result<ExitCode> {
     let context = project.build_context()?;
     let catalogue = project.catalogue()?;
@@ -242,7 +242,7 @@ fn lock(project: &Project, json: bool) -> Result<ExitCode> {
     let mut wanted: BTreeMap<String, Component> = BTreeMap::new();
     for package in built.values() {
         for component in bom::of_package(project, &context, package)?.components {
-            // The Go library's is known, and what is from this repository is under the licence of its package.
+            // The licence of the Go library is known, and crates of this repository have that of their package.
             let known = component.kind == Kind::Crate && component.digest.is_none() || component.name == "stdlib";
             if component.kind != Kind::Package && !known {
                 wanted.insert(component.purl.clone(), component);

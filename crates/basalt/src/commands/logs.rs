@@ -1,4 +1,4 @@
-//! `basalt logs`: what was written by a build, a part of the cluster, or a node's console.
+//! `basalt logs`: log of a build, of a component of the cluster, or of a node's console.
 
 use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
@@ -33,7 +33,7 @@ pub fn run(project: &Project, name: &str, follow: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The log of that name: of the cluster first, for its parts have names of packages too.
+/// Returns the path of a log. Logs of the cluster come first, since its components may have names of packages.
 fn find(project: &Project, name: &str) -> Result<Utf8PathBuf> {
     let build = basalt_build::log::path(project.store.root(), name);
     match Cluster::open(project.cluster_state())?.log(name) {

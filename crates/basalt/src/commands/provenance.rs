@@ -1,4 +1,4 @@
-//! `basalt provenance`: what something was made from.
+//! `basalt provenance`: provenance of packages, images and RPM files.
 
 use std::process::ExitCode;
 
@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::{answer_json, build, images};
 use crate::project::{BuildContext, Project};
 
-/// Shows the statement about a package, an image, or an RPM file.
+/// Prints the statement about a package, an image, or an RPM file.
 pub fn run(project: &Project, what: &str) -> Result<ExitCode> {
     let definitions = images::definitions(project)?;
     let context = project.build_context()?;
@@ -29,7 +29,7 @@ pub fn run(project: &Project, what: &str) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The statement about a package, which is built if it is not.
+/// Returns the statement about a package, which is built if need be.
 fn of_package(project: &Project, context: &BuildContext, package: PackageId) -> Result<Statement> {
     let engine = context.engine(project);
     let mut built = engine.build([package])?;
@@ -40,7 +40,7 @@ fn of_package(project: &Project, context: &BuildContext, package: PackageId) -> 
     Ok(basalt_provenance::of_package(&built, &engine.materials(package)?)?)
 }
 
-/// The statement about an RPM file: that of its package, if this very file came out of its build.
+/// Returns the statement about an RPM file: that of its package, if this very file came out of its build.
 fn of_file(project: &Project, context: &BuildContext, path: &Utf8Path) -> Result<Statement> {
     let package = basalt_repo::read_package(path)?;
     let (digest, _) = digest_of(path)?;
@@ -64,14 +64,14 @@ fn of_file(project: &Project, context: &BuildContext, path: &Utf8Path) -> Result
     ))
 }
 
-/// Whether a file is one of the subjects with a signature put onto it: header and payload are the same then.
+/// Returns `true` if a file is one of the subjects with a signature added: header and payload are the same then.
 fn is_signed_copy(project: &Project, path: &Utf8Path, statement: &Statement) -> Result<bool> {
     let header = basalt_repo::read_header_blob(path)?;
     for subject in statement.subject.iter().filter_map(|file| file.sha256()) {
         let Some(original) = project.store.object(&subject) else {
             continue;
         };
-        // The header holds the digest of the payload, which has to be that of this file's payload.
+        // The header holds the digest of the payload, which must match this file's payload.
         if basalt_repo::read_header_blob(&original)? == header && payload(path)? == payload(&original)? {
             return Ok(true);
         }
@@ -79,7 +79,7 @@ fn is_signed_copy(project: &Project, path: &Utf8Path, statement: &Statement) -> 
     Ok(false)
 }
 
-/// The digest of all files in the payload of an RPM.
+/// Returns the digest of all files in the payload of an RPM.
 fn payload(rpm: &Utf8Path) -> Result<Digest> {
     let mut payload = basalt_repo::Payload::open(rpm)?;
     let mut hasher = Hasher::new();
@@ -91,7 +91,7 @@ fn payload(rpm: &Utf8Path) -> Result<Digest> {
     Ok(hasher.finish())
 }
 
-/// The digests of the files of an image, which take a while to add up.
+/// Digests of an image's files, kept because they take time to compute.
 #[derive(Debug, Serialize, Deserialize)]
 struct Digests(Vec<(String, Digest)>);
 
@@ -120,7 +120,8 @@ fn of_image(project: &Project, context: &BuildContext, name: &str) -> Result<Sta
     Ok(basalt_provenance::of_image(image, &files, definition, &[lock])?)
 }
 
-/// Of a disk, the disk and its kernel; of a container, every file of its layout; of a tree, every file.
+/// Returns the digests of an image's files: for a disk, the disk and its kernel; for a container, every file of its
+/// layout; for a tree, every file.
 fn digests(image: &basalt_image::Image) -> Result<Vec<(String, Digest)>> {
     let mut found = Vec::new();
     for path in files_below(&image.folder)? {

@@ -1,4 +1,4 @@
-//! `basalt repo`: repositories of packages, signed, in snapshots.
+//! `basalt repo`: signed repositories of packages, in snapshots.
 
 use std::process::ExitCode;
 
@@ -18,7 +18,7 @@ mod keys;
 mod publish;
 mod sign;
 
-/// Does what was asked for. Only publishing needs a checkout.
+/// Runs the verb. Only publishing needs a checkout.
 pub fn run(what: &Repo, quiet: bool, json: bool) -> Result<ExitCode> {
     let terminal = Terminal::new(quiet);
     match what {
@@ -49,7 +49,7 @@ fn keyring() -> Result<Keyring> {
     Ok(Keyring::new(Keyring::default_path()?))
 }
 
-/// The snapshot of a name, or the current one.
+/// Returns the snapshot of a name, or the current one.
 fn chosen(repository: &repo::Repository, name: Option<&str>) -> Result<Snapshot> {
     let repository = open(repository)?;
     Ok(match name {
@@ -112,7 +112,7 @@ fn list(repository: &Repository, json: bool) -> Result<ExitCode> {
 }
 
 fn check(snapshot: &Snapshot, terminal: &Terminal, json: bool) -> Result<ExitCode> {
-    // What an old key has signed in its time still counts: all keys of the keyring are asked, not only those of today.
+    // Signatures of expired keys are still valid for their time: all keys of the keyring are used.
     let entries = keyring()?.entries()?;
     let trusted: Vec<_> = entries.into_iter().map(|entry| entry.certificate).collect();
     let checked = snapshot.check(&trusted, Moment::now(), terminal)?;
@@ -151,7 +151,7 @@ fn prune(repository: &Repository, keep: usize, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Ctrl-C is how this is meant to end: no failure.
+/// Serves a repository until Ctrl-C, which is no failure here.
 fn serve(options: &Serve, terminal: &Terminal, json: bool) -> Result<ExitCode> {
     let repository = open(&options.repository)?;
     let target = match &options.snapshot {

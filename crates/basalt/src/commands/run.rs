@@ -1,4 +1,4 @@
-//! `basalt run`: one machine with its console on this terminal.
+//! `basalt run`: boots one machine with its console on this terminal.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -13,12 +13,12 @@ use super::images;
 use crate::arguments::Run;
 use crate::project::{Project, read_text};
 
-/// The size of the machine's disk, in MiB: what it writes lies in a sparse file, so that it costs nothing.
+/// Size of the machine's disk, in MiB: its file is sparse, so that it takes no more than what is written.
 const DISK: u64 = 8192;
 
-/// Boots an image, and takes the machine away when the person leaves it or it switches itself off.
+/// Boots an image, and removes the machine when the user leaves it or it powers off.
 pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
-    // Before anything is built: a mistake in the file shall not cost the wait for the image.
+    // Checked before anything is built: a mistake in the file must not cost the wait for the image.
     let config = match checked_config(options)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
@@ -37,7 +37,7 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
     let tools = SdkTools::new(project.sdk()?.path);
     let arch = Arch::X86_64;
     let verdict = Accelerator::choose(&tools, arch, project.store.root())?;
-    // Taken away when dropped; after a kill -9, by the next basalt.
+    // Removed when dropped; after a kill -9, by the next basalt.
     let workspace = project.store.workspace()?;
     let mut machine = Machine::new(options.image.clone(), workspace.path(), arch);
     machine.vcpus = options.cpus;
@@ -73,7 +73,8 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The text of the NodeConfig, if one was given; the exit code when it is wrong, which is then shown.
+/// Returns the text of the NodeConfig, if one was given; the exit code when it is not valid, after showing its
+/// problems.
 fn checked_config(options: &Run) -> Result<Result<Option<String>, ExitCode>> {
     let Some(path) = &options.config else {
         return Ok(Ok(None));

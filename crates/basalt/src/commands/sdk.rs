@@ -1,4 +1,4 @@
-//! `basalt sdk`: the tree of build tools, and the trees beside it.
+//! `basalt sdk`: the tree of build tools, and further trees.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use super::{answer, answer_json, passed_on};
 use crate::arguments::Sdk;
 use crate::project::Project;
 
-/// Makes it, locks it, or steps into it.
+/// Makes a tree, locks its packages, or opens a shell in it.
 pub fn run(project: &Project, what: &Sdk, json: bool) -> Result<ExitCode> {
     match what {
         Sdk::Build { tree } => {

@@ -1,4 +1,4 @@
-//! `basalt shell`: the sandbox in which a package is built, for a person.
+//! `basalt shell`: interactive shell in the sandbox in which a package is built.
 
 use std::process::ExitCode;
 
@@ -7,7 +7,7 @@ use miette::Result;
 use super::passed_on;
 use crate::project::Project;
 
-/// Opens a shell in the build root of a package, with all that it is built from.
+/// Opens a shell in the build root of a package, with all its inputs.
 pub fn run(project: &Project, package: &str) -> Result<ExitCode> {
     let context = project.build_context()?;
     let package = context.distribution.find(package)?;

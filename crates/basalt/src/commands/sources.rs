@@ -1,4 +1,4 @@
-//! `basalt sources`: upstream's source.
+//! `basalt sources`: upstream sources of packages.
 
 use std::process::ExitCode;
 
@@ -9,10 +9,10 @@ use super::{answer, answer_json};
 use crate::arguments::Sources;
 use crate::project::{BuildContext, Project};
 
-/// Where new releases turn up.
+/// Debian suites whose source packages show new upstream releases.
 const SUITES: &[&str] = &["trixie", "trixie-backports", "sid"];
 
-/// Fetches, locks, or checks.
+/// Fetches, locks, or checks sources.
 pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
     match what {
         Sources::Fetch { packages } => {
@@ -58,7 +58,7 @@ fn selected(context: &BuildContext, names: &[String]) -> Result<Vec<PackageId>> 
         .collect::<Result<_, _>>()?)
 }
 
-/// Whether locks are complete and what is in the store is whole, and whether newer releases are out.
+/// Checks that locks are complete and sources in the store are intact, and finds newer releases.
 fn check(project: &Project, names: &[String], json: bool) -> Result<ExitCode> {
     let context = project.build_context()?;
     let suites: Vec<String> = SUITES.iter().map(|suite| (*suite).to_owned()).collect();

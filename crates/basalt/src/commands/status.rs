@@ -1,4 +1,4 @@
-//! `basalt status`: what is running.
+//! `basalt status`: state of the running cluster.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use super::{answer, answer_json};
 use crate::project::Project;
 use crate::table::Table;
 
-/// Shows the cluster; it is no error that there is none.
+/// Shows the cluster; that there is none is no error.
 pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
     let status = Cluster::open(project.cluster_state())?.status()?;
     if json {
@@ -23,7 +23,7 @@ pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A cluster, for people.
+/// Prints the state of a cluster for people.
 pub fn show(status: &Status) {
     answer(format!(
         "API server  {} (process {}, up for {})",

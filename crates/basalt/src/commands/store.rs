@@ -1,4 +1,4 @@
-//! `basalt store`: the store itself.
+//! `basalt store`: verification and path of the store.
 
 use std::process::ExitCode;
 
@@ -9,7 +9,7 @@ use super::{answer, answer_json};
 use crate::arguments::StoreVerb;
 use crate::terminal::Terminal;
 
-/// Verifies it, or says where it is.
+/// Verifies the store, or prints its path.
 pub fn run(what: &StoreVerb, quiet: bool, json: bool) -> Result<ExitCode> {
     let store = Store::open(&Store::default_path()?)?;
     match what {

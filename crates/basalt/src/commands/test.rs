@@ -1,4 +1,4 @@
-//! `basalt test`: everything that decides whether a change is good, in the order of what it costs.
+//! `basalt test`: all tests of a change, the cheapest first.
 
 use std::process::ExitCode;
 
@@ -11,10 +11,10 @@ use serde::Serialize;
 use super::{answer, answer_json, images};
 use crate::project::Project;
 
-/// Cargo finds what the launcher compiled: most of the crates are compiled once for both.
+/// Options of cargo. With the launcher's profile, most crates are compiled once for both.
 const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
 
-/// What came of all tests.
+/// Counts of test results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 struct Tally {
     passed: u64,
@@ -22,10 +22,10 @@ struct Tally {
     skipped: u64,
 }
 
-/// The steps under way.
+/// State of the running steps.
 struct Steps<'a> {
     project: &'a Project,
-    /// How many there are.
+    /// Number of all steps.
     count: usize,
     begun: usize,
     tally: Tally,
@@ -57,7 +57,7 @@ pub fn run(project: &Project, quick: bool, json: bool) -> Result<ExitCode> {
 }
 
 impl Steps<'_> {
-    /// What needs nothing built. Where the SDK is there by chance, what needs it is tested too.
+    /// Runs the steps that need no build. If the SDK happens to be there, tests that need it are run, too.
     fn quick(&mut self) -> Result<()> {
         self.format()?;
         self.lints()?;
@@ -72,7 +72,7 @@ impl Steps<'_> {
 
     fn all(&mut self) -> Result<()> {
         let project = self.project;
-        // The SDK is fetched rather than computed: meanwhile the processors look at the code.
+        // The SDK is downloaded rather than computed: meanwhile the processors check the code.
         let sdk = std::thread::scope(|scope| {
             let sdk = scope.spawn(|| project.sdk());
             let code = self.format().and_then(|()| self.lints());
@@ -122,7 +122,7 @@ impl Steps<'_> {
         self.tests("crates", "crates", &command)
     }
 
-    /// Everything that the real thing is made of.
+    /// Composes all images.
     fn images(&self) -> Result<()> {
         let definitions = images::definitions(self.project)?;
         let names: Vec<_> = definitions.keys().map(String::as_str).collect();
@@ -136,7 +136,7 @@ impl Steps<'_> {
             .current_dir(&self.project.root)
     }
 
-    /// A step that is one test.
+    /// Runs a step that counts as one test.
     fn step<T>(&mut self, title: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
         self.announce(title);
         let result = work(self);
@@ -147,13 +147,13 @@ impl Steps<'_> {
         result
     }
 
-    /// A step of many tests, which say in cargo's manner how they went.
+    /// Runs a step of many tests, whose counts are read from cargo's output.
     fn tests(&mut self, title: &str, log: &str, command: &Command) -> Result<()> {
         self.announce(title);
         let mut tally = Tally::default();
         let result = self.watch(log, command, |line| tally.count(line));
         if result.is_err() {
-            // It may not even have compiled.
+            // The code may not even have compiled.
             tally.failed = tally.failed.max(1);
         }
         self.tally.add(tally);
@@ -167,7 +167,7 @@ impl Steps<'_> {
         self.project.reporter().note(&format!("[{begun}/{count}] {title}"));
     }
 
-    /// Runs a command with all that it writes in a log; when it fails, what matters of that is shown.
+    /// Runs a command with its output in a log; when it fails, the relevant lines are shown.
     fn watch(&self, log: &str, command: &Command, mut line: impl FnMut(&str)) -> Result<()> {
         let reporter = self.project.reporter();
         let log = self.project.store.root().join("logs").join(format!("test-{log}.log"));
@@ -209,7 +209,7 @@ fn failure(command: &Command, log: &Utf8PathBuf, error: &ProcessError) -> Report
     )
 }
 
-/// Of what cargo and tests write, what is not about things that went well.
+/// Returns `true` for lines of cargo and tests that are not about successes.
 fn matters(line: &str) -> bool {
     let words = line.trim_start();
     let progress = [
@@ -229,7 +229,7 @@ fn matters(line: &str) -> bool {
 }
 
 impl Tally {
-    /// Takes what a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...` says.
+    /// Adds the counts of a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
     fn count(&mut self, line: &str) {
         let Some(rest) = line.trim().strip_prefix("test result: ") else {
             return;

@@ -1,4 +1,4 @@
-//! `basalt up`: from upstream source to a pod that answers.
+//! `basalt up`: from upstream source to a running cluster with a pod that answers.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -13,24 +13,24 @@ use crate::arguments::Up;
 use crate::project::Project;
 use crate::table::Table;
 
-/// The image of the nodes.
+/// Name of the image of the nodes.
 const NODE: &str = "node";
-/// The image with the programs of the control plane.
+/// Name of the image with the programs of the control plane.
 const CONTROL_PLANE: &str = "control-plane";
 
-/// The container images that distro/cluster asks for.
+/// Names of the container images that distro/cluster uses.
 const CONTAINERS: &[&str] = &["basalt-web", "coredns", "flannel", "kube-proxy"];
 
-/// What came of it, for scripts.
+/// Report for scripts.
 #[derive(Debug, Serialize)]
 struct Report<'a> {
-    /// How long everything took that had to be built, in seconds.
+    /// Durations of the build's stages, in seconds.
     build: &'a [StageTime],
     #[serde(flatten)]
     cluster: &'a UpReport,
 }
 
-/// Builds what is missing, starts the cluster, and shows its web server's answer.
+/// Builds missing images, starts the cluster, and shows its web server's answer.
 pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
     let cluster = Cluster::open(project.cluster_state())?;
     let mut clock = Clock::start();
@@ -47,7 +47,7 @@ pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
             cluster: &report,
         }),
         Ok(report) => show(&clock, &report),
-        // The one that was asked for is there.
+        // The requested cluster is running already.
         Err(ClusterError::Running { differences, .. }) if differences.is_empty() => {
             let status = cluster.status()?;
             if json {
@@ -62,13 +62,13 @@ pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Names of the images that a cluster is made of.
+/// Returns the names of all images of a cluster.
 pub(super) fn image_names() -> Vec<&'static str> {
     let containers = CONTAINERS.iter().copied();
     [NODE, CONTROL_PLANE].into_iter().chain(containers).collect()
 }
 
-/// Builds everything that a cluster is made of.
+/// Builds all images of a cluster.
 pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
     let sdk = project.sdk()?;
     clock.passed("build tools");
@@ -100,7 +100,7 @@ pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
     })
 }
 
-/// Takes the times of what comes before the cluster.
+/// Clock of the stages before the cluster starts.
 pub(super) struct Clock {
     began: Instant,
     stages: Vec<StageTime>,

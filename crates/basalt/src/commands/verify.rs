@@ -1,4 +1,4 @@
-//! `basalt verify`: packages and images, built again elsewhere and compared bit for bit.
+//! `basalt verify`: rebuilds packages and images in another environment, and compares them bit for bit.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -13,7 +13,7 @@ use crate::arguments::Verify;
 use crate::project::{BuildContext, Project};
 use crate::table::Table;
 
-/// Checks what is named, or everything.
+/// Verifies packages and images; all of them, if none is named.
 pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> {
     let definitions = images::definitions(project)?;
     let context = project.build_context()?;
@@ -53,7 +53,7 @@ pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> 
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// The package whose spec makes an RPM of that name.
+/// Returns the package whose spec makes an RPM of a name.
 fn maker(context: &BuildContext, name: &str) -> Result<PackageId> {
     match context.distribution.graph.maker(name) {
         Some(maker) => Ok(maker),
@@ -101,10 +101,10 @@ fn check_images(
     Ok(checked)
 }
 
-/// How many differences are shown with a verdict; all of them are at the end.
+/// Number of differences that are shown at once with a verdict; all of them are shown at the end.
 const AT_ONCE: usize = 3;
 
-/// A verdict as soon as it is there, unless it is only remembered: the end may be an hour away.
+/// Shows a verdict as soon as it is known, unless it is remembered from an earlier run: the end may be an hour away.
 fn tell(project: &Project, checked: &Checked) {
     if checked.remembered {
         return;
@@ -177,7 +177,7 @@ fn brief(verdict: &Verdict) -> &'static str {
     }
 }
 
-/// What differs, and where both are.
+/// Shows the differences, and the paths of both files.
 fn explain(checked: &Checked) {
     match &checked.verdict {
         Verdict::Identical => {}

@@ -1,4 +1,4 @@
-//! `basalt why`: where a file, a package, a module or a crate comes from, and who needs it.
+//! `basalt why`: origin and dependents of a file, a package, a module or a crate.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -17,14 +17,14 @@ use super::{answer, answer_json, bom, images};
 use crate::arguments::Why;
 use crate::project::{BuildContext, Project};
 
-/// How many of the modules and crates in a program are shown.
+/// Number of modules and crates of a program that are shown.
 const HELD: usize = 12;
 
-/// All that is known about where a package comes from.
+/// Origin of a package.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Origin {
-    /// The file that was asked about.
+    /// Path of the file that was asked about.
     #[serde(skip_serializing_if = "Option::is_none")]
     file: Option<String>,
     package: String,
@@ -34,13 +34,13 @@ struct Origin {
     rpm: Digest,
     source: Source,
     build: Build,
-    /// None when it is not in the image that is looked into.
+    /// Role in the image; none when the package is not in it.
     image: Option<InImage>,
-    /// What is linked into the file, or into the programs of the package.
+    /// Components linked into the file, or into the programs of the package.
     holds: Vec<Component>,
 }
 
-/// What a package is made from.
+/// Source of a package.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Source {
@@ -48,36 +48,36 @@ struct Source {
     upstream: String,
     version: String,
     files: Vec<SourceFile>,
-    /// Whether Go modules or crates are fetched for it, which a go.sum or a Cargo.lock in its folder pins.
+    /// `true` if Go modules or crates are fetched for it, which a go.sum or a Cargo.lock in its folder pins.
     modules: bool,
 }
 
-/// How a package was built.
+/// Build of a package.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Build {
     key: Digest,
     seconds: u64,
     sdk: Digest,
-    /// Its place in the order in which everything is built, from 1, and how many there are.
+    /// Position in the order of all builds, from 1, and the number of all.
     place: usize,
     of: usize,
-    /// The packages that it is built from directly.
+    /// Direct dependencies of the build.
     from: Vec<String>,
     log: camino::Utf8PathBuf,
 }
 
-/// What a package is for in an image.
+/// Role of a package in an image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct InImage {
     name: String,
-    /// From what the image's definition names to the package, through what each requires.
+    /// Chain of requirements from the image's definition to the package.
     way: Vec<String>,
     required_by: Vec<String>,
 }
 
-/// A module or crate, and the programs that it is linked into.
+/// Module or crate, and the programs that it is linked into.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Linked {
@@ -85,14 +85,14 @@ struct Linked {
     packages: Vec<Origin>,
 }
 
-/// What a word was found to mean.
+/// Meaning of the word that was asked about.
 enum Meaning {
     File(String, PackageId, String),
     Package(PackageId, String),
     Linked(Vec<Component>),
 }
 
-/// Finds out what is meant, and tells about it.
+/// Finds the meaning of a word, and shows the origin.
 pub fn run(project: &Project, options: &Why, json: bool) -> Result<ExitCode> {
     let desk = Desk::open(project, &options.image)?;
     match desk.meaning(&options.what)? {
@@ -125,7 +125,7 @@ fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Resu
     Ok(ExitCode::SUCCESS)
 }
 
-/// Everything that is looked into.
+/// Data in which origins are looked up.
 struct Desk<'p> {
     project: &'p Project,
     context: BuildContext,
@@ -136,7 +136,7 @@ struct Desk<'p> {
 }
 
 impl<'p> Desk<'p> {
-    /// Composes the image if need be. Of the other packages, those count that are built.
+    /// Composes the image if need be. Of other packages, only those that are built already are searched.
     fn open(project: &'p Project, image: &str) -> Result<Self> {
         let context = project.build_context()?;
         let definition = basalt_image::definition(&project.distro().join("images"), image)?;
@@ -154,7 +154,7 @@ impl<'p> Desk<'p> {
         })
     }
 
-    /// Every RPM that is built, those of the image first.
+    /// Returns every RPM that is built, those of the image first.
     fn rpms(&self) -> Vec<(PackageId, &Rpm)> {
         let in_image: BTreeSet<Digest> = self.image.facts.packages.iter().map(|package| package.digest).collect();
         let all = self
@@ -211,7 +211,7 @@ impl<'p> Desk<'p> {
             rpms.iter()
                 .flat_map(|(_, rpm)| rpm.package.files.iter().map(String::as_str))
         };
-        // The right name in another folder is nearer than another name.
+        // The same name in another folder is more similar than another name.
         let name = wanted.rsplit('/').next().unwrap_or_default();
         let elsewhere = files().find(|file| file.rsplit('/').next() == Some(name));
         Err(self.unknown(path, elsewhere.or_else(|| closest(&wanted, files()))))
@@ -233,7 +233,7 @@ impl<'p> Desk<'p> {
         )
     }
 
-    /// All modules and crates: of the image, and of what is built besides.
+    /// Returns all modules and crates: of the image, and of other built packages.
     fn all_linked(&self) -> Result<Vec<Component>> {
         let mut all: BTreeMap<String, Component> = BTreeMap::new();
         for built in self.built.values() {
@@ -338,7 +338,7 @@ impl<'p> Desk<'p> {
     }
 }
 
-/// A line: what it tells, and what that is.
+/// Formats a line of a title and a value.
 fn line(title: &str, value: impl std::fmt::Display) -> String {
     format!("  {title:<13} {value}\n")
 }
@@ -451,7 +451,7 @@ fn show_linked(linked: &Linked) -> String {
     text.trim_end().to_owned()
 }
 
-/// Whether a place is in the package that an origin tells about.
+/// Returns `true` if a place is in the package of an origin.
 fn is_of(place: &Place, origin: &Origin) -> bool {
     origin
         .package

@@ -1,4 +1,4 @@
-//! From an RPM's header to what a repository says of it.
+//! Description of an RPM in a repository's metadata, from its header.
 
 use std::collections::HashSet;
 
@@ -12,36 +12,36 @@ use super::raw::{
 };
 use crate::RepoError;
 
-/// How many entries of its changelog are told of a package, as createrepo_c does.
+/// Number of changelog entries per package, the same as createrepo_c's default.
 const CHANGES: usize = 10;
-/// The type of digests.
+/// Type of digests in the metadata.
 pub(crate) const SHA256: &str = "sha256";
 
-/// Where an RPM lies in a repository, and which bytes it is.
+/// Location, digest and times of an RPM in a repository.
 #[derive(Debug, Clone, Copy)]
 pub struct Placed<'a> {
-    /// The place below the repository's folder.
+    /// Path relative to the repository's folder.
     pub href: &'a str,
-    /// The digest of the file.
+    /// SHA-256 digest of the file.
     pub digest: Digest,
-    /// The size of the file in bytes.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// When it was put there, in seconds since 1970.
+    /// Time at which the file was added, in seconds since 1970.
     pub time: u64,
 }
 
-/// What a repository says of an RPM.
+/// Entries of an RPM in the three files of the metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Described {
-    /// In `primary.xml`.
+    /// Entry in `primary.xml`.
     pub primary: PrimaryPackage,
-    /// In `filelists.xml`.
+    /// Entry in `filelists.xml`.
     pub filelists: FilelistsPackage,
-    /// In `other.xml`.
+    /// Entry in `other.xml`.
     pub other: OtherPackage,
 }
 
-/// Describes an RPM. The payload is not read.
+/// Describes an RPM by its header. The payload is not read.
 ///
 /// # Errors
 /// When the file cannot be read or is not an RPM.
@@ -51,7 +51,7 @@ pub fn describe(path: &Utf8Path, placed: Placed<'_>) -> Result<Described, RepoEr
 }
 
 fn describe_header(header: &PackageMetadata, placed: Placed<'_>) -> Result<Described, rpm::Error> {
-    // What is not there is empty, as createrepo_c has it.
+    // Absent tags become empty texts, as with createrepo_c.
     let text = |value: Result<&str, rpm::Error>| clean(value.unwrap_or_default());
     let name = clean(header.get_name()?);
     let arch = if header.is_source_package() {
@@ -173,12 +173,13 @@ fn files(header: &PackageMetadata) -> Result<Vec<File>, rpm::Error> {
     Ok(files.collect())
 }
 
-/// Whether `primary.xml` names a file: solvers look for requirements by path there first.
+/// Returns `true` if `primary.xml` lists a file: solvers look for requirements by path there first.
 fn is_primary(path: &str) -> bool {
     path.starts_with("/etc/") || path.contains("bin/") || path == "/usr/lib/sendmail"
 }
 
-/// What a package requires of others: neither of rpm itself, nor what it brings along, and everything once.
+/// Returns the requirements on other packages: without those on rpm itself and those that the package fulfils, and each
+/// once.
 fn requires(required: Vec<Dependency>, provided: &[Dependency], files: &[File]) -> Entries {
     let provided: HashSet<Entry> = provided.iter().map(entry).collect();
     let mut seen = HashSet::new();
@@ -249,7 +250,7 @@ fn entry(dependency: &Dependency) -> Entry {
     }
 }
 
-/// Text without the characters that XML cannot hold.
+/// Removes the characters that XML cannot hold.
 pub(crate) fn clean(text: &str) -> String {
     let fits = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
     text.chars().filter(|character| fits(*character)).collect()

@@ -1,4 +1,4 @@
-//! How metadata goes wrong.
+//! Errors of writing and reading repository metadata.
 
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
@@ -9,46 +9,46 @@ use crate::RepoError;
 /// A repository's metadata could not be made or read.
 #[derive(Debug, Error, Diagnostic)]
 pub enum MetadataError {
-    /// Not the XML that is expected.
+    /// The file is not XML of the expected form, or has values that are not valid.
     #[error("{file} is not what it should be: {why}")]
     #[diagnostic(
         code(repo::metadata),
         help("the repository is damaged, or was made by somebody who means harm")
     )]
     Malformed {
-        /// Which file.
+        /// Name of the file.
         file: String,
-        /// What is wrong.
+        /// The violation, as a clause.
         why: String,
     },
-    /// Its bytes are others than those that were signed for.
+    /// The bytes of a file differ from those that the signed index names.
     #[error("{file} is not the file that the repository's index names: {why}")]
     #[diagnostic(
         code(repo::digest),
         help("it was changed, or its transfer ended early. A published snapshot never changes: publish another")
     )]
     Changed {
-        /// Which file.
+        /// Path of the file, relative to the repository's folder.
         file: String,
-        /// The difference.
+        /// The difference, as a clause.
         why: String,
     },
-    /// Something cannot be written as XML.
+    /// A value cannot be written as XML, or its file cannot be compressed.
     #[error("{file} cannot be written: {why}")]
     #[diagnostic(code(repo::metadata))]
     Unwritable {
-        /// Which file.
+        /// Name of the file.
         file: String,
-        /// What the library said.
+        /// Cause, from the XML writer or the compressor.
         why: String,
     },
     /// A file could not be read.
     #[error("cannot read {path}")]
     #[diagnostic(code(repo::io))]
     Io {
-        /// Which.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// What the system said.
+        /// Cause, from the system.
         source: std::io::Error,
     },
     /// An RPM could not be read.

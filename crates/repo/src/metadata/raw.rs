@@ -1,54 +1,54 @@
-//! The XML of a repository's metadata, as it is written.
+//! Data model of the XML of a repository's metadata.
 //!
-//! Elements are in the order in which createrepo_c writes them. Reading looks at names without their prefix; hence the
-//! two names of those that are written with one.
+//! Elements are in the order in which createrepo_c writes them. Deserialization sees names without their prefix; hence
+//! the two names of elements that are written with one.
 
 use serde::{Deserialize, Serialize};
 
-/// The namespaces.
+/// XML namespaces of the formats, as createrepo_c declares them.
 pub(crate) const COMMON: &str = "http://linux.duke.edu/metadata/common";
 pub(crate) const RPM: &str = "http://linux.duke.edu/metadata/rpm";
 pub(crate) const REPO: &str = "http://linux.duke.edu/metadata/repo";
 pub(crate) const FILELISTS: &str = "http://linux.duke.edu/metadata/filelists";
 pub(crate) const OTHER: &str = "http://linux.duke.edu/metadata/other";
 
-/// `repomd.xml`: names all others, with their digests.
+/// `repomd.xml`: list of all other files, with their digests.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "repomd")]
 pub struct Repomd {
-    /// The namespace.
+    /// Default namespace.
     #[serde(rename = "@xmlns", default)]
     pub namespace: String,
-    /// The other namespace.
+    /// Namespace of the prefix `rpm`.
     #[serde(rename = "@xmlns:rpm", default)]
     pub rpm_namespace: String,
-    /// Grows with every change.
+    /// Revision, which grows with every change: seconds since 1970 as createrepo_c and Basalt write it.
     #[serde(default)]
     pub revision: String,
-    /// The files.
+    /// Files of the metadata.
     #[serde(default)]
     pub data: Vec<Data>,
 }
 
-/// A file that `repomd.xml` names.
+/// Entry of `repomd.xml` about a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Data {
-    /// `primary`, `filelists`, `other`, `updateinfo`.
+    /// Type of the file: `primary`, `filelists`, `other`, `updateinfo`.
     #[serde(rename = "@type")]
     pub kind: String,
-    /// Of the file as it lies there.
+    /// Digest of the file as it is served.
     pub checksum: Checksum,
-    /// Of what it holds once it is decompressed.
+    /// Digest of the decompressed content.
     #[serde(rename = "open-checksum", default, skip_serializing_if = "Option::is_none")]
     pub open_checksum: Option<Checksum>,
-    /// Where it is, below the repository's folder.
+    /// Path, relative to the repository's folder.
     pub location: Location,
-    /// When it was made, in seconds since 1970.
+    /// Time of creation, in seconds since 1970.
     #[serde(default)]
     pub timestamp: u64,
-    /// The bytes of the file.
+    /// Size of the file in bytes.
     pub size: u64,
-    /// The bytes of what it holds.
+    /// Size of the decompressed content in bytes.
     #[serde(rename = "open-size", default, skip_serializing_if = "Option::is_none")]
     pub open_size: Option<u64>,
 }
@@ -56,39 +56,39 @@ pub struct Data {
 /// A digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Checksum {
-    /// `sha256`.
+    /// Algorithm: `sha256`.
     #[serde(rename = "@type")]
     pub kind: String,
-    /// `YES` where it is the name by which the other files know a package.
+    /// `YES` where the digest is the id of a package in the other files.
     #[serde(rename = "@pkgid", default, skip_serializing_if = "Option::is_none")]
     pub package_id: Option<String>,
-    /// In hexadecimal digits.
+    /// Digest in hexadecimal digits.
     #[serde(rename = "$text", default)]
     pub value: String,
 }
 
-/// A place below the repository's folder.
+/// Location of a file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Location {
-    /// Another root than the repository, which ours never have.
+    /// Base URL other than the repository's, which Basalt never writes and rejects when read.
     #[serde(rename = "@xml:base", default, skip_serializing_if = "Option::is_none")]
     pub base: Option<String>,
-    /// The place.
+    /// Path, relative to the repository's folder.
     #[serde(rename = "@href")]
     pub href: String,
 }
 
-/// `primary.xml`: what is needed to choose packages.
+/// `primary.xml`: the data from which packages are chosen.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "metadata")]
 pub struct Primary {
-    /// The namespace.
+    /// Default namespace.
     #[serde(rename = "@xmlns", default)]
     pub namespace: String,
-    /// The other namespace.
+    /// Namespace of the prefix `rpm`.
     #[serde(rename = "@xmlns:rpm", default)]
     pub rpm_namespace: String,
-    /// How many packages follow.
+    /// Number of the packages that follow.
     #[serde(rename = "@packages")]
     pub count: usize,
     /// The packages.
@@ -99,168 +99,168 @@ pub struct Primary {
 /// A package in `primary.xml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PrimaryPackage {
-    /// `rpm`.
+    /// Type of the package: `rpm`.
     #[serde(rename = "@type", default)]
     pub kind: String,
-    /// Its name.
+    /// Name of the package.
     pub name: String,
-    /// Its architecture.
+    /// Architecture; `src` for source packages.
     pub arch: String,
-    /// Its version.
+    /// Epoch, version and release.
     pub version: Version,
-    /// Of the RPM file.
+    /// Digest of the RPM file.
     pub checksum: Checksum,
-    /// One line about it.
+    /// Summary, one line.
     #[serde(default)]
     pub summary: String,
-    /// More about it.
+    /// Description, several lines.
     #[serde(default)]
     pub description: String,
-    /// Who made it.
+    /// Packager of the RPM, from its header.
     #[serde(default)]
     pub packager: String,
-    /// Where upstream is.
+    /// Home page of upstream.
     #[serde(default)]
     pub url: String,
-    /// When.
+    /// Times of the file and of the build.
     #[serde(default)]
     pub time: Time,
-    /// How large.
+    /// Sizes of the file and of its content.
     pub size: Size,
-    /// Where.
+    /// Path of the RPM, relative to the repository's folder.
     pub location: Location,
-    /// The part about rpm.
+    /// Fields in rpm's own namespace.
     pub format: Format,
 }
 
-/// Epoch, version and release.
+/// Version of a package or capability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Version {
-    /// The epoch.
+    /// Epoch, a number; empty means 0.
     #[serde(rename = "@epoch", default)]
     pub epoch: String,
-    /// The version.
+    /// Upstream version.
     #[serde(rename = "@ver")]
     pub version: String,
-    /// The release.
+    /// Release of the packaging.
     #[serde(rename = "@rel")]
     pub release: String,
 }
 
-/// Times in seconds since 1970.
+/// Times of a package, in seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Time {
-    /// When the file was put there.
+    /// Time at which the file was added to the repository.
     #[serde(rename = "@file", default)]
     pub file: u64,
-    /// When the package was built.
+    /// Build time.
     #[serde(rename = "@build", default)]
     pub build: u64,
 }
 
-/// Sizes in bytes.
+/// Sizes of a package, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Size {
-    /// Of the RPM.
+    /// Size of the RPM file.
     #[serde(rename = "@package")]
     pub package: u64,
-    /// Of what is installed.
+    /// Size of the installed files.
     #[serde(rename = "@installed", default)]
     pub installed: u64,
-    /// Of the payload before it was compressed.
+    /// Size of the decompressed payload.
     #[serde(rename = "@archive", default)]
     pub archive: u64,
 }
 
-/// What rpm's header says.
+/// Fields of the RPM's header that dependency solvers and user interfaces need.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Format {
-    /// The licence.
+    /// Licence.
     #[serde(rename(serialize = "rpm:license", deserialize = "license"), default)]
     pub license: String,
-    /// The vendor.
+    /// Vendor.
     #[serde(rename(serialize = "rpm:vendor", deserialize = "vendor"), default)]
     pub vendor: String,
-    /// The group, which nobody uses any more.
+    /// Group, which is obsolete.
     #[serde(rename(serialize = "rpm:group", deserialize = "group"), default)]
     pub group: String,
-    /// Where it was built.
+    /// Name of the host of the build.
     #[serde(rename(serialize = "rpm:buildhost", deserialize = "buildhost"), default)]
     pub build_host: String,
-    /// The source package.
+    /// File name of the source package; empty for source packages.
     #[serde(rename(serialize = "rpm:sourcerpm", deserialize = "sourcerpm"), default)]
     pub source: String,
-    /// Which bytes of the file its header is.
+    /// Position of the main header in the file.
     #[serde(rename(serialize = "rpm:header-range", deserialize = "header-range"), default)]
     pub header_range: HeaderRange,
-    /// What it provides.
+    /// Capabilities that the package provides.
     #[serde(
         rename(serialize = "rpm:provides", deserialize = "provides"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub provides: Entries,
-    /// What it requires.
+    /// Capabilities that the package requires.
     #[serde(
         rename(serialize = "rpm:requires", deserialize = "requires"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub requires: Entries,
-    /// What it cannot be installed with.
+    /// Capabilities that the package cannot be installed with.
     #[serde(
         rename(serialize = "rpm:conflicts", deserialize = "conflicts"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub conflicts: Entries,
-    /// What it replaces.
+    /// Packages that this one replaces.
     #[serde(
         rename(serialize = "rpm:obsoletes", deserialize = "obsoletes"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub obsoletes: Entries,
-    /// What would go well with it.
+    /// Capabilities that go well with the package (very weak dependency).
     #[serde(
         rename(serialize = "rpm:suggests", deserialize = "suggests"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub suggests: Entries,
-    /// What it would go well with.
+    /// Capabilities with which the package goes well (reverse of `suggests`).
     #[serde(
         rename(serialize = "rpm:enhances", deserialize = "enhances"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub enhances: Entries,
-    /// What is installed with it unless somebody objects.
+    /// Capabilities that are installed with the package by default (weak dependency).
     #[serde(
         rename(serialize = "rpm:recommends", deserialize = "recommends"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub recommends: Entries,
-    /// What it is installed with unless somebody objects.
+    /// Capabilities with which the package is installed by default (reverse of `recommends`).
     #[serde(
         rename(serialize = "rpm:supplements", deserialize = "supplements"),
         default,
         skip_serializing_if = "Entries::is_empty"
     )]
     pub supplements: Entries,
-    /// Those of its files that others are likely to require by path.
+    /// Files that other packages are likely to require by path.
     #[serde(rename = "file", default)]
     pub files: Vec<File>,
 }
 
-/// From where to where the header is.
+/// Range of bytes of the main header in the RPM file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct HeaderRange {
-    /// The first byte.
+    /// Offset of the first byte.
     #[serde(rename = "@start")]
     pub start: u64,
-    /// The first that is not part of it.
+    /// Offset after the last byte.
     #[serde(rename = "@end")]
     pub end: u64,
 }
@@ -268,7 +268,7 @@ pub struct HeaderRange {
 /// A list of capabilities.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Entries {
-    /// The capabilities.
+    /// Capabilities in the order of the header.
     #[serde(rename(serialize = "rpm:entry", deserialize = "entry"), default)]
     pub entries: Vec<Entry>,
 }
@@ -279,25 +279,25 @@ impl Entries {
     }
 }
 
-/// A capability.
+/// A capability, with an optional range of versions.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Entry {
-    /// Its name.
+    /// Name of the capability, or path of a file.
     #[serde(rename = "@name")]
     pub name: String,
-    /// How its version is compared: `EQ`, `LT`, `LE`, `GT`, `GE`.
+    /// Comparison of the version: `EQ`, `LT`, `LE`, `GT`, `GE`; none for any version.
     #[serde(rename = "@flags", default, skip_serializing_if = "Option::is_none")]
     pub flags: Option<String>,
-    /// The epoch.
+    /// Epoch of the version.
     #[serde(rename = "@epoch", default, skip_serializing_if = "Option::is_none")]
     pub epoch: Option<String>,
-    /// The version.
+    /// Version without epoch and release.
     #[serde(rename = "@ver", default, skip_serializing_if = "Option::is_none")]
     pub version: Option<String>,
-    /// The release.
+    /// Release of the version.
     #[serde(rename = "@rel", default, skip_serializing_if = "Option::is_none")]
     pub release: Option<String>,
-    /// `1` where it must be there before scriptlets run.
+    /// `1` where the capability must be installed before scriptlets run.
     #[serde(rename = "@pre", default, skip_serializing_if = "Option::is_none")]
     pub pre: Option<String>,
 }
@@ -305,10 +305,10 @@ pub struct Entry {
 /// A file of a package.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct File {
-    /// `dir` or `ghost`, where it is one.
+    /// Type: `dir` or `ghost`; none for other files.
     #[serde(rename = "@type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// The absolute path.
+    /// Absolute path.
     #[serde(rename = "$text", default)]
     pub path: String,
 }
@@ -317,10 +317,10 @@ pub struct File {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "filelists")]
 pub struct Filelists {
-    /// The namespace.
+    /// Default namespace.
     #[serde(rename = "@xmlns", default)]
     pub namespace: String,
-    /// How many packages follow.
+    /// Number of the packages that follow.
     #[serde(rename = "@packages")]
     pub count: usize,
     /// The packages.
@@ -331,30 +331,30 @@ pub struct Filelists {
 /// A package in `filelists.xml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FilelistsPackage {
-    /// The digest of the RPM.
+    /// Digest of the RPM, which is the package's id in `primary.xml`.
     #[serde(rename = "@pkgid")]
     pub package_id: String,
-    /// Its name.
+    /// Name of the package.
     #[serde(rename = "@name")]
     pub name: String,
-    /// Its architecture.
+    /// Architecture.
     #[serde(rename = "@arch")]
     pub arch: String,
-    /// Its version.
+    /// Epoch, version and release.
     pub version: Version,
-    /// Its files.
+    /// Files of the package.
     #[serde(rename = "file", default)]
     pub files: Vec<File>,
 }
 
-/// `other.xml`: what changed in packages.
+/// `other.xml`: changelogs of all packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename = "otherdata")]
 pub struct Other {
-    /// The namespace.
+    /// Default namespace.
     #[serde(rename = "@xmlns", default)]
     pub namespace: String,
-    /// How many packages follow.
+    /// Number of the packages that follow.
     #[serde(rename = "@packages")]
     pub count: usize,
     /// The packages.
@@ -365,18 +365,18 @@ pub struct Other {
 /// A package in `other.xml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OtherPackage {
-    /// The digest of the RPM.
+    /// Digest of the RPM, which is the package's id in `primary.xml`.
     #[serde(rename = "@pkgid")]
     pub package_id: String,
-    /// Its name.
+    /// Name of the package.
     #[serde(rename = "@name")]
     pub name: String,
-    /// Its architecture.
+    /// Architecture.
     #[serde(rename = "@arch")]
     pub arch: String,
-    /// Its version.
+    /// Epoch, version and release.
     pub version: Version,
-    /// What changed, the oldest first.
+    /// Changelog, the oldest entry first.
     #[serde(rename = "changelog", default)]
     pub changes: Vec<Changelog>,
 }
@@ -384,13 +384,13 @@ pub struct OtherPackage {
 /// An entry of a package's changelog.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changelog {
-    /// Who, and in which version.
+    /// Author and version of the change.
     #[serde(rename = "@author", default)]
     pub author: String,
-    /// When, in seconds since 1970.
+    /// Time of the change, in seconds since 1970.
     #[serde(rename = "@date", default)]
     pub date: u64,
-    /// What.
+    /// Text of the change.
     #[serde(rename = "$text", default)]
     pub text: String,
 }
@@ -407,44 +407,44 @@ pub struct Updateinfo {
 /// An advisory in `updateinfo.xml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Update {
-    /// Who says so.
+    /// Issuer of the advisory.
     #[serde(rename = "@from", default)]
     pub from: String,
-    /// `final`.
+    /// State of the advisory: `final`.
     #[serde(rename = "@status", default)]
     pub status: String,
-    /// `security`, `bugfix`, `enhancement`.
+    /// Kind of the change: `security`, `bugfix`, `enhancement`.
     #[serde(rename = "@type", default)]
     pub kind: String,
-    /// Of the advisory itself.
+    /// Version of the advisory itself.
     #[serde(rename = "@version", default)]
     pub version: String,
-    /// Its name.
+    /// Id of the advisory: `BASALT-2026-0001`.
     pub id: String,
-    /// In a line.
+    /// Title, one line.
     #[serde(default)]
     pub title: String,
-    /// `Critical`, `Important`, `Moderate`, `Low`, `None`.
+    /// Severity: `Critical`, `Important`, `Moderate`, `Low`, `None`.
     #[serde(default)]
     pub severity: String,
-    /// When it was written.
+    /// Date of issue.
     #[serde(default)]
     pub issued: Date,
-    /// More about it.
+    /// Description, free text.
     #[serde(default)]
     pub description: String,
-    /// Where others write about it.
+    /// References to other databases.
     #[serde(default)]
     pub references: References,
-    /// What mends it.
+    /// Packages that fix the defect.
     #[serde(default)]
     pub pkglist: PackageLists,
 }
 
-/// A date: `2026-11-25`.
+/// An element that holds a date.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Date {
-    /// The date.
+    /// Date, `YYYY-MM-DD`: `2026-11-25`.
     #[serde(rename = "@date")]
     pub date: String,
 }
@@ -457,19 +457,19 @@ pub struct References {
     pub references: Vec<Reference>,
 }
 
-/// A reference.
+/// A reference to another database.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reference {
-    /// Where.
+    /// Address of the entry.
     #[serde(rename = "@href")]
     pub href: String,
-    /// What it is called there.
+    /// Id in that database.
     #[serde(rename = "@id", default)]
     pub id: String,
-    /// In words.
+    /// Title of the entry.
     #[serde(rename = "@title", default)]
     pub title: String,
-    /// `cve`, `bugzilla`, `self`, `other`.
+    /// Type of the reference: `cve`, `bugzilla`, `self`, `other`.
     #[serde(rename = "@type", default)]
     pub kind: String,
 }
@@ -485,10 +485,10 @@ pub struct PackageLists {
 /// A list of packages.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Collection {
-    /// A short name.
+    /// Short name of the collection.
     #[serde(rename = "@short", default)]
     pub short: String,
-    /// A name.
+    /// Name of the collection.
     #[serde(default)]
     pub name: String,
     /// The packages.
@@ -496,25 +496,25 @@ pub struct Collection {
     pub packages: Vec<FixedPackage>,
 }
 
-/// A package that mends something.
+/// A package that fixes the defect, with its first fixed version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FixedPackage {
-    /// Its name.
+    /// Name of the package.
     #[serde(rename = "@name")]
     pub name: String,
-    /// Its version.
+    /// Version without epoch and release.
     #[serde(rename = "@version")]
     pub version: String,
-    /// Its release.
+    /// Release of the packaging.
     #[serde(rename = "@release")]
     pub release: String,
-    /// Its epoch.
+    /// Epoch, a number.
     #[serde(rename = "@epoch", default)]
     pub epoch: String,
-    /// Its architecture.
+    /// Architecture.
     #[serde(rename = "@arch")]
     pub arch: String,
-    /// The usual name of its file.
+    /// File name of the RPM, `<name>-<version>-<release>.<arch>.rpm`.
     #[serde(default)]
     pub filename: String,
 }

@@ -1,4 +1,4 @@
-//! Reading a repository's metadata, whoever made it.
+//! Reader of a repository's metadata, which may come from an untrusted server.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
@@ -10,16 +10,15 @@ use serde::de::DeserializeOwned;
 use super::raw::{Checksum, Data, Filelists, Location, Other, Primary, PrimaryPackage, Repomd, Update, Updateinfo};
 use super::{FOLDER, MetadataError, REPOMD};
 
-/// The most that a file of metadata may hold once it is decompressed, in bytes: several times what the largest
-/// distributions have.
+/// Limit of a metadata file's decompressed size, in bytes: several times what the largest distributions have.
 const MOST: u64 = 2 << 30;
-/// The most that `repomd.xml` may have, in bytes.
+/// Limit of the size of `repomd.xml`, in bytes.
 const MOST_INDEX: u64 = 4 << 20;
 
-/// What a repository has, all of it verified by the digests in its index.
+/// Content of a repository, verified by the digests in its `repomd.xml`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Index {
-    /// Its revision.
+    /// Revision from `repomd.xml`.
     pub revision: String,
     /// The packages.
     pub packages: Vec<IndexedPackage>,
@@ -30,56 +29,56 @@ pub struct Index {
 /// A package of a repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IndexedPackage {
-    /// Its name.
+    /// Name of the binary package.
     pub name: String,
-    /// Epoch, unless it is 0, version and release.
+    /// Version: epoch (unless it is 0), version and release.
     pub evr: String,
-    /// Its architecture.
+    /// Architecture, or `noarch`, or `src`.
     pub arch: String,
-    /// Where it is, below the repository's folder.
+    /// Path of the RPM, relative to the repository's folder.
     pub href: String,
-    /// The digest of the RPM.
+    /// SHA-256 digest of the RPM.
     pub digest: Digest,
-    /// The size of the RPM in bytes.
+    /// Size of the RPM in bytes.
     pub size: u64,
 }
 
-/// Reads `repomd.xml`.
+/// Parses `repomd.xml`.
 ///
 /// # Errors
-/// When it is no XML, or not of that form.
+/// When it is not XML of that form.
 pub fn parse_repomd(bytes: &[u8]) -> Result<Repomd, MetadataError> {
     parse(bytes, REPOMD)
 }
 
-/// Reads `primary.xml`, decompressed.
+/// Parses `primary.xml`, decompressed.
 ///
 /// # Errors
-/// When it is no XML, or not of that form.
+/// When it is not XML of that form.
 pub fn parse_primary(bytes: &[u8]) -> Result<Primary, MetadataError> {
     parse(bytes, "primary.xml")
 }
 
-/// Reads `filelists.xml`, decompressed.
+/// Parses `filelists.xml`, decompressed.
 ///
 /// # Errors
-/// When it is no XML, or not of that form.
+/// When it is not XML of that form.
 pub fn parse_filelists(bytes: &[u8]) -> Result<Filelists, MetadataError> {
     parse(bytes, "filelists.xml")
 }
 
-/// Reads `other.xml`, decompressed.
+/// Parses `other.xml`, decompressed.
 ///
 /// # Errors
-/// When it is no XML, or not of that form.
+/// When it is not XML of that form.
 pub fn parse_other(bytes: &[u8]) -> Result<Other, MetadataError> {
     parse(bytes, "other.xml")
 }
 
-/// Reads `updateinfo.xml`, decompressed.
+/// Parses `updateinfo.xml`, decompressed.
 ///
 /// # Errors
-/// When it is no XML, or not of that form.
+/// When it is not XML of that form.
 pub fn parse_updateinfo(bytes: &[u8]) -> Result<Updateinfo, MetadataError> {
     parse(bytes, "updateinfo.xml")
 }
@@ -92,7 +91,7 @@ fn parse<T: DeserializeOwned>(bytes: &[u8], file: &str) -> Result<T, MetadataErr
 /// Reads the metadata of the repository in a folder. The signature of `repomd.xml` is for the caller to verify first.
 ///
 /// # Errors
-/// When a file is missing, is not what the index says, or says what cannot be.
+/// When a file is missing or malformed, differs from what `repomd.xml` says, or contradicts another.
 pub fn read(folder: &Utf8Path) -> Result<Index, MetadataError> {
     let index = folder.join(FOLDER).join(REPOMD);
     let repomd = parse_repomd(&read_file(&index, MOST_INDEX, REPOMD)?)?;
@@ -140,7 +139,7 @@ pub fn read(folder: &Utf8Path) -> Result<Index, MetadataError> {
     })
 }
 
-/// The content of a file that the index names, once it has proved to be that file.
+/// Reads and decompresses a file that `repomd.xml` names; an error when its size or digest differs.
 fn fetch(folder: &Utf8Path, data: &Data) -> Result<Vec<u8>, MetadataError> {
     let href = place(&data.location, REPOMD)?;
     let bytes = read_file(&folder.join(href), data.size.min(MOST), href)?;
@@ -168,7 +167,8 @@ fn fetch(folder: &Utf8Path, data: &Data) -> Result<Vec<u8>, MetadataError> {
     Ok(open)
 }
 
-/// Decompresses what is named like a compressed file, up to a limit: a few bytes may claim to be terabytes.
+/// Decompresses by the extension of the name (`zst`, `gz`, `xml`), up to a limit in bytes: a few bytes may expand to
+/// terabytes.
 fn decompress(bytes: &[u8], limit: u64, name: &str) -> Result<Vec<u8>, MetadataError> {
     let wrong = |error: std::io::Error| MetadataError::malformed(name, error.to_string());
     let extension = Utf8Path::new(name).extension().unwrap_or_default();
@@ -219,7 +219,7 @@ fn digest(checksum: &Checksum, name: &str) -> Result<Digest, MetadataError> {
         .map_err(|_| MetadataError::malformed(name, format!("`{}` is not a digest", checksum.value)))
 }
 
-/// A place below the repository's folder and nowhere else.
+/// Checks that a location is a path inside of the repository's folder, and returns it.
 fn place<'l>(location: &'l Location, file: &str) -> Result<&'l str, MetadataError> {
     let href = location.href.as_str();
     let plain = !href.is_empty()

@@ -1,4 +1,4 @@
-//! Writing a repository's metadata.
+//! Writer of a repository's metadata.
 
 use std::io::Write as _;
 
@@ -13,32 +13,32 @@ use super::raw::{
 use super::{FOLDER, MetadataError};
 use crate::advisory::Advisory;
 
-/// How hard zstd tries. dnf decompresses all levels at the same speed.
+/// Compression level of zstd. dnf decompresses all levels at the same speed.
 const LEVEL: i32 = 19;
 
-/// The metadata of a repository, ready to be put into its folder `repodata`.
+/// Metadata of a repository, ready to be put into its folder `repodata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Metadata {
-    /// `repomd.xml`, of which a signature is made.
+    /// Content of `repomd.xml`, which is signed.
     pub repomd: Vec<u8>,
-    /// The files that it names.
+    /// Files that `repomd.xml` names.
     pub files: Vec<MetadataFile>,
 }
 
 /// A file of the metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MetadataFile {
-    /// Its name, which begins with its digest.
+    /// Name, which begins with the digest of the content: `<sha256>-primary.xml.zst`.
     pub name: String,
-    /// Its content.
+    /// Content, compressed.
     pub bytes: Vec<u8>,
 }
 
-/// Writes what a repository says of its packages, sorted by name, architecture and version; `time` in seconds since
-/// 1970 is its revision, which grows with every change.
+/// Writes the metadata of packages, sorted by name, architecture and version. `time`, in seconds since 1970, becomes
+/// the revision, which must grow with every change.
 ///
 /// # Errors
-/// When something in it cannot be written as XML.
+/// When a value cannot be written as XML.
 pub fn write(packages: &[Described], advisories: &[Advisory], time: u64) -> Result<Metadata, MetadataError> {
     let mut packages: Vec<&Described> = packages.iter().collect();
     packages.sort_by(|one, other| order(one).cmp(&order(other)));
@@ -116,7 +116,7 @@ fn xml(name: &str, value: &impl Serialize) -> Result<Vec<u8>, MetadataError> {
     Ok(text.into_bytes())
 }
 
-/// A file in its compressed form, and what `repomd.xml` says of it.
+/// Writes and compresses a file of the metadata, and makes its entry in `repomd.xml`.
 fn compressed(kind: &str, value: &impl Serialize, time: u64) -> Result<(Data, MetadataFile), MetadataError> {
     let name = format!("{kind}.xml.zst");
     let text = xml(&name, value)?;
@@ -153,7 +153,7 @@ fn compressed(kind: &str, value: &impl Serialize, time: u64) -> Result<(Data, Me
     Ok((data, MetadataFile { name, bytes }))
 }
 
-/// Those advisories that are about packages of the repository.
+/// Selects the advisories about packages of the repository.
 fn updateinfo(advisories: &[Advisory], packages: &[&Described]) -> Updateinfo {
     let arch = |name: &str| {
         let package = packages.iter().find(|package| package.primary.name == name)?;

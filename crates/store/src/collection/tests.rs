@@ -82,7 +82,7 @@ fn what_a_lease_protects_stays_and_counts() {
 fn the_future_is_not_old() {
     let plan = decide(&[(-365, 10), (-1, 10), (30, 10)], Some(14), None, None);
     assert_eq!(numbers(&plan.removed), [2]);
-    // Everything goes when that is what was asked for.
+    // Every entry is removed when that was asked for.
     assert_eq!(decide(&[(-365, 10)], Some(0), None, None).removed.len(), 1);
     assert_eq!(decide(&[(-365, 10)], None, Some(9), None).removed.len(), 1);
 }

@@ -1,4 +1,4 @@
-//! Roles of processes that tests start: what each does to the store in `STORE_ROOT`.
+//! Roles of child processes: what each does to the store in `STORE_ROOT`.
 
 use std::time::{Duration, Instant};
 
@@ -9,12 +9,12 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{collect_all, key, tree, tree_faults};
 
-/// How many different trees and results the roles make.
+/// Number of different trees and results that the roles make.
 pub(crate) const KEYS: u32 = 30;
-/// How long roles with an end of their own go on.
+/// Duration of roles that end by themselves.
 const TURN: Duration = Duration::from_secs(5);
 
-/// The words of a command that runs a role: our own program, asked for [`entry`].
+/// Returns the command line that runs a role: this program, with the test [`entry`].
 pub(crate) fn words() -> Vec<String> {
     let program = std::env::current_exe().expect("a program");
     let program = Utf8PathBuf::try_from(program).expect("UTF-8").into_string();
@@ -22,7 +22,7 @@ pub(crate) fn words() -> Vec<String> {
     std::iter::once(program).chain(options.map(str::to_owned)).collect()
 }
 
-/// The command behind a prefix such as `unshare -r`.
+/// Returns the command that runs a role behind a prefix such as `unshare -r`.
 pub(crate) fn command(prefix: &[&str], role: &str, root: &Utf8Path) -> Command {
     let mut all: Vec<_> = prefix.iter().map(|&word| word.to_owned()).chain(words()).collect();
     let program = all.remove(0);
@@ -49,7 +49,7 @@ fn entry() {
     }
 }
 
-/// Everything that a store does, until the process is killed.
+/// Runs all operations of a store, until the process is killed.
 fn work(root: &Utf8Path) {
     let seed = std::process::id();
     for turn in 0_u32.. {
@@ -73,7 +73,7 @@ fn work(root: &Utf8Path) {
     }
 }
 
-/// Asks for trees that were old, and sees that none vanishes while it is in use; how many were found made.
+/// Looks up old trees, and checks that none vanishes while it is in use; returns how many were found.
 fn find_and_read(root: &Utf8Path) -> u32 {
     let began = Instant::now();
     let mut found = 0;
@@ -102,7 +102,7 @@ fn find_and_read(root: &Utf8Path) -> u32 {
     found
 }
 
-/// Collects all that is not in use, again and again; how many entries that were.
+/// Collects all that is not in use, repeatedly; returns the number of removed entries.
 fn collect(root: &Utf8Path) -> u64 {
     let began = Instant::now();
     let mut removed = 0;
@@ -113,7 +113,7 @@ fn collect(root: &Utf8Path) -> u64 {
     removed
 }
 
-/// Fills the disk, and goes on once there is space again.
+/// Fills the disk, and continues once there is space again.
 fn fill(root: &Utf8Path) {
     let store = Store::open(root).expect("opens");
     let fill = |store: &Store, number: u32| store.insert(format!("{number} ").repeat(50_000).as_bytes());
@@ -144,7 +144,7 @@ fn fill(root: &Utf8Path) {
     tree(&store, 1).expect("space again");
 }
 
-/// What can be had from a store that cannot be written: it has the object "hello", and tree and result of 1.
+/// Checks that lookups work in a store that cannot be written. It has the object "hello", and tree and result of 1.
 fn read_only(root: &Utf8Path) {
     let store = Store::open(root).expect("opens");
     assert!(store.is_read_only());
@@ -166,7 +166,7 @@ fn read_only(root: &Utf8Path) {
     }
 }
 
-/// A store of this user's in which a folder belongs to somebody else.
+/// Checks the error for a store of this user in which a folder belongs to another.
 fn owner(root: &Utf8Path) {
     let error = Store::open(root).expect_err("refused");
     let StoreError::Owner { path, help, .. } = &error else {

@@ -1,4 +1,4 @@
-//! Clocks that were set.
+//! Clocks that were set forward or back.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,7 +9,7 @@ use crate::{key, scratch, tree};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Lets entries seem to have been used that long before or after now.
+/// Shifts the time of use of all entries.
 fn shift(store: &Store, shift: impl Fn(SystemTime) -> SystemTime) {
     for number in 0..3 {
         let path = tree(store, number).expect("a tree");
@@ -33,7 +33,7 @@ fn a_clock_that_was_set_back_a_year_removes_nothing() {
     let plan = store.plan_collection(&two_weeks(), &Silent).expect("a plan");
     assert_eq!(plan.removed, []);
     assert_eq!(plan.kept.len(), 3);
-    // Asked for, an entry has a time that is true again.
+    // After a lookup, the time of an entry is right again.
     assert!(store.tree(&key(1)).is_some());
     let used = store
         .tree_path(&key(1))

@@ -1,4 +1,4 @@
-//! Processes that are killed at any point of their work.
+//! Processes that are killed at any point of their operation.
 
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use basalt_store::Store;
 
 use crate::{child, faults, names, scratch};
 
-/// How often a process is killed.
+/// Number of processes that are killed.
 const KILLS: u32 = 200;
 
 #[test]
@@ -18,7 +18,7 @@ fn a_store_outlives_kills_at_any_point() {
         let mut working = child::command(&[], "work", &root).to_std();
         working.stdout(std::process::Stdio::null());
         let mut working = working.spawn().expect("started");
-        // From before it opens the store until some turns of its loop.
+        // From before it opens the store until some rounds of its loop.
         let micros = 500 + Duration::from_micros(u64::from(number.wrapping_mul(2_654_435_761) % 90_000)).as_micros();
         std::thread::sleep(Duration::from_micros(u64::try_from(micros).expect("small")));
         working.kill().expect("killed");

@@ -1,8 +1,8 @@
-//! The store under everything that goes wrong around it: kills, a full disk, a read-only mount, other users, damaged disks,
-//! wrong clocks, and others who use it at the same time.
+//! Robustness of the store: killed processes, a full disk, a read-only mount, other users, damaged disks, wrong clocks,
+//! and concurrent use.
 //!
-//! What has to happen in another process is a role in [`child`]: the tests start their own program again, where need be in
-//! namespaces of its own.
+//! Child processes run roles of [`child`]: the tests start their own program again, where need be in namespaces of its
+//! own.
 
 mod child;
 mod clock;
@@ -20,11 +20,11 @@ use basalt_process::Command;
 use basalt_store::{GcPolicy, GcStats, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// Files in each of the tests' trees.
+/// Number of files in each of the tests' trees.
 const FILES: u32 = 20;
 
-/// A folder for one test, with a path that is hard on those who split it. On a disk in memory, where there is one: what is
-/// tried here is not how fast disks synchronize.
+/// Makes a folder for one test, with a path that is hard to split: on a file system in memory, if there is one, since
+/// the speed of disks is not tested here.
 fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
     let memory = std::path::Path::new("/dev/shm");
     let guard = if memory.is_dir() {
@@ -39,12 +39,12 @@ fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
     (guard, root)
 }
 
-/// The key of a test's tree or result.
+/// Returns the key of a test's tree or result.
 fn key(number: u32) -> Digest {
     Digest::of(number.to_le_bytes())
 }
 
-/// Makes the tree of a number, unless it is there.
+/// Makes the tree of a number, unless it exists.
 fn tree(store: &Store, number: u32) -> Result<Utf8PathBuf, StoreError> {
     store.tree_or_make(&key(number), |folder| {
         for file in 0..FILES {
@@ -54,7 +54,7 @@ fn tree(store: &Store, number: u32) -> Result<Utf8PathBuf, StoreError> {
     })
 }
 
-/// What is wrong with the tree of a number.
+/// Compares the tree of a number with its expected content; returns the differences.
 fn tree_faults(path: &Utf8Path, number: u32) -> Vec<String> {
     let fault = |file: u32| match std::fs::read_to_string(path.join(file.to_string())) {
         Ok(text) if text == number.to_string() => None,
@@ -74,7 +74,7 @@ fn collect_all(store: &Store) -> Result<GcStats, StoreError> {
     store.collect(&plan, &basalt_progress::Silent)
 }
 
-/// Everything that is wrong with a store, by all that it lists.
+/// Verifies all entries of a store; returns what is wrong.
 fn faults(store: &Store) -> Vec<String> {
     let verified = store.verify(&basalt_progress::Silent).expect("verified");
     let mut faults: Vec<_> = verified.iter().map(|damaged| format!("{damaged:?}")).collect();
@@ -89,7 +89,7 @@ fn faults(store: &Store) -> Vec<String> {
     faults
 }
 
-/// Names in one of the store's folders.
+/// Lists the names in one of the store's folders.
 fn names(store: &Store, folder: &str) -> Vec<String> {
     let entries = store.root().join(folder).read_dir_utf8().expect("a folder");
     entries
@@ -97,12 +97,12 @@ fn names(store: &Store, folder: &str) -> Vec<String> {
         .collect()
 }
 
-/// Whether a program of namespaces or users can do what a test needs; says so when it cannot.
+/// Returns `true` if a command for namespaces or users works here; prints a line SKIPPED when it does not.
 fn able(test: &str, command: &Command) -> bool {
     match command.output() {
         Ok(_) => true,
         Err(error) => {
-            // Written past what the harness keeps of passing tests.
+            // Written directly to standard error: the harness hides the output of passing tests.
             let line = format!("SKIPPED: {test}: {error}\n");
             std::io::stderr().write_all(line.as_bytes()).expect("written");
             false

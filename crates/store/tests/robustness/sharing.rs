@@ -1,4 +1,4 @@
-//! Several processes in one store at the same time.
+//! Several processes that use one store at the same time.
 
 use basalt_process::Command;
 use basalt_store::Store;
@@ -6,10 +6,10 @@ use camino::Utf8Path;
 
 use crate::{able, child, faults, names, scratch};
 
-/// A process id namespace of its own, as each container has.
+/// Prefix of a command in a process id namespace of its own, as each container has.
 const CONTAINER: &[&str] = &["unshare", "-rpf", "--mount-proc"];
 
-/// Starts the roles at once behind a prefix; the number that each of them printed.
+/// Starts the roles at once behind a prefix; returns the number that each of them printed.
 fn together(prefix: &[&str], roles: &[&str], root: &Utf8Path) -> Vec<u64> {
     let commands: Vec<_> = roles.iter().map(|role| child::command(prefix, role, root)).collect();
     let run = |command: &Command| command.output().expect("it succeeds").text();
@@ -89,7 +89,7 @@ fn those_whose_use_leaves_no_record_stop_collection() {
     let (_guard, root) = scratch();
     let store = Store::open(&root).expect("opens");
     store.insert(&b"hello"[..]).expect("stored");
-    // So do versions without a marker, and processes that can only read.
+    // Versions without a marker, and processes that can only read, do the same.
     let lease = std::fs::File::open(root.join("locks/lease")).expect("there");
     lease.lock_shared().expect("locked");
     let error = crate::collect_all(&store).expect_err("in use");
@@ -129,7 +129,7 @@ fn one_at_a_time() {
     assert!(store.try_lock("build").expect("asked").is_some());
 }
 
-/// Whether work on a store waits while a file of the store is locked, and goes on then.
+/// Returns `true` if an operation on a store waits while `locks/gate` is locked, and goes on then.
 fn waits_while(lock: impl FnOnce(&std::fs::File) -> std::io::Result<()>, work: impl FnOnce(&Store) + Send) -> bool {
     let (_guard, root) = scratch();
     let store = Store::open(&root).expect("opens");

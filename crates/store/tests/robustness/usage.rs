@@ -1,4 +1,4 @@
-//! The record of use.
+//! Records of use.
 
 use std::time::{Duration, SystemTime};
 

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 
 use crate::{able, child, key, scratch, tree};
 
-/// A user that is not root, and nobody else, either.
+/// Id of a user that is neither root nor anybody else.
 const USER: u32 = 54_321;
 
 fn as_user() -> [&'static str; 5] {
@@ -22,7 +22,7 @@ fn may_change_user(test: &str) -> bool {
     )
 }
 
-/// Lets everybody come as far as the store.
+/// Gives all users access to the path of the store.
 fn open_up(root: &Utf8Path) {
     let folder = root.parent().expect("a folder");
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("changed");

@@ -1,4 +1,4 @@
-//! `basalt repo keys`: who signs, and who is trusted.
+//! `basalt repo keys`: keys that sign, and keys that are trusted.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use crate::commands::{answer, answer_json};
 use crate::table::Table;
 use crate::terminal::Terminal;
 
-/// Does what was asked for.
+/// Runs the verb.
 pub fn run(what: &Keys, terminal: &Terminal, json: bool) -> Result<ExitCode> {
     let ring = keyring()?;
     let now = Moment::now();
@@ -85,7 +85,7 @@ fn show(certificate: &Certificate, what: &str, json: bool) {
     }
 }
 
-/// Whose a key for development is: that of this user on this machine.
+/// Returns the default user id of a development key: this user on this machine.
 pub fn default_user() -> String {
     let user = std::env::var("USER").unwrap_or_else(|_| "somebody".to_owned());
     let host = rustix::system::uname();

@@ -1,4 +1,4 @@
-//! `basalt repo publish`: builds, signs, publishes.
+//! `basalt repo publish`: builds, signs and publishes packages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
@@ -16,21 +16,21 @@ use crate::arguments::repo::{Passphrase, Publish};
 use crate::commands::{answer, answer_json, build, images};
 use crate::project::{BuildContext, Project};
 
-/// How long a key for development lasts, in days.
+/// Validity of a development key, in days.
 const DAYS: u32 = 730;
 
-/// Who signs: somebody here, or somebody elsewhere.
+/// Signer of a snapshot: a secret key here, or the owner of a public key elsewhere.
 enum Signer {
     Here(Box<SigningKey>),
     Elsewhere(Box<Certificate>),
 }
 
-/// Builds what is named, and publishes it.
+/// Builds packages and images, and publishes their RPMs.
 pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
     let project = Project::open(quiet, None)?;
     let repository = open(&options.repository)?;
     let now = Moment::now();
-    // Before anything is built: a wrong passphrase shall not cost the wait.
+    // Before anything is built: a wrong passphrase must not cost the wait.
     let signer = signer(options, now, project.reporter())?;
     let advisories = read_advisories(&project.distro().join("advisories"))?;
     let rpms = rpms(&project, &options.names)?;
@@ -89,7 +89,7 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The key for development, which is made on first use.
+/// Makes the development key, on first use.
 fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Signer> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
@@ -102,7 +102,7 @@ fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<
     Ok(Signer::Here(Box::new(key)))
 }
 
-/// The key that was asked for, or the one that signs; none, if there is none yet.
+/// Returns the requested signer, or the default one; none, if there is no key yet.
 fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Option<Signer>> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
@@ -137,7 +137,8 @@ fn from_entry(ring: &Keyring, entry: &basalt_signing::Entry, passphrase: Option<
     })
 }
 
-/// A key that is not kept here. Its public half is: what it signs shall be trusted.
+/// Returns the signer of a key file outside of the keyring. Its public half is imported: its signatures must be
+/// trusted.
 fn from_file(ring: &Keyring, path: &Utf8Path, passphrase: Option<&str>) -> Result<Signer> {
     let bytes = fs_err::read(path)
         .into_diagnostic()
@@ -161,7 +162,7 @@ fn from_file(ring: &Keyring, path: &Utf8Path, passphrase: Option<&str>) -> Resul
 
 const SECRET: &str = "PRIVATE KEY BLOCK";
 
-/// The passphrase from the file, or from the variable; one line break at its end does not count.
+/// Reads the passphrase from the file, or from the variable, without one line break at its end.
 pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
     let text = match &options.passphrase_file {
         Some(path) => Some(
@@ -174,7 +175,8 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
     Ok(text.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned()))
 }
 
-/// The RPMs of what is named, built as far as they are not, each once. Build tools are for builds here, not for machines.
+/// Returns the RPMs of packages and images, built unless they are built already, each once. Build tools are left out:
+/// they are for the build machine only.
 fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     let definitions = images::definitions(project)?;
     let context = project.build_context()?;
@@ -191,7 +193,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
         }
         return Ok(found.into_values().collect());
     }
-    // What each name asks for, and which sources make that.
+    // Requests of each name, and the source packages that make them.
     let mut requests = Vec::new();
     let mut targets = BTreeSet::new();
     for name in names {
@@ -219,7 +221,7 @@ fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
     Ok(found.into_values().collect())
 }
 
-/// The names of all packages that a source makes.
+/// Returns the names of all packages that a source package makes.
 fn binaries(context: &BuildContext, package: PackageId) -> Vec<String> {
     let binaries = &context.distribution.package(package).spec.binaries;
     binaries.iter().map(|binary| binary.name.clone()).collect()

@@ -1,4 +1,4 @@
-//! `basalt repo sign`: signatures that are made elsewhere.
+//! `basalt repo sign`: signatures that are made on another machine.
 
 use std::process::ExitCode;
 
@@ -10,7 +10,7 @@ use super::open;
 use crate::arguments::repo::Sign;
 use crate::commands::{answer, answer_json};
 
-/// Does what was asked for.
+/// Runs the verb.
 pub fn run(what: &Sign, json: bool) -> Result<ExitCode> {
     match what {
         Sign::Status { repository } => match open(repository)?.draft()? {
@@ -44,7 +44,7 @@ pub fn run(what: &Sign, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// What waits, and how it goes on.
+/// Shows the missing signatures and the next command.
 pub fn show(draft: &Draft, name: &str, json: bool) {
     if json {
         return answer_json(draft);
