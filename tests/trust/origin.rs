@@ -150,8 +150,8 @@ pub fn the_compiler_is_our_own(place: &Place) -> Result<(), Failed> {
     let ours = [
         "cross-gcc",
         "cross-gcc-build",
-        "golang-std",
         "libgcc-bootstrap",
+        "golang-std",
         "ninja",
     ];
     ensure(tools == ours, || format!("build tools: {tools:?}"))?;
