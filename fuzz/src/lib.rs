@@ -16,7 +16,7 @@ use basalt_bom::Program;
 use basalt_model::digest::Digest;
 use basalt_repo::metadata::{self, Placed};
 use basalt_repo::{Payload, parse_header, read_files, read_package, unpack};
-use basalt_signing::{Certificate, Moment};
+use basalt_signing::{Certificate, Timestamp};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// A parser of untrusted input, under its name in `corpus/`.
@@ -209,7 +209,7 @@ pub fn signature(data: &[u8]) {
     let Ok(certificates) = Certificate::parse(keys, "fuzzed") else {
         return;
     };
-    let _ = basalt_signing::verify(b"nothing", signature, &certificates, Moment::now());
+    let _ = basalt_signing::verify(b"nothing", signature, &certificates, Timestamp::now());
 }
 
 /// A program: what it says about the modules and crates in it.

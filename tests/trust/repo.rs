@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use basalt_repo::metadata::raw::{Entry, FilelistsPackage, PrimaryPackage};
 use basalt_repo::metadata::{parse_filelists, parse_primary, parse_repomd};
-use basalt_signing::{Keyring, Moment};
+use basalt_signing::{Keyring, Timestamp};
 use basalt_tests::{Failed, Place, Started, ensure, has_all, until};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
@@ -429,7 +429,7 @@ pub fn keys_that_do_not_count(place: &Place) -> Result<(), Failed> {
     nothing()?;
     // Its end has passed; or is near.
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let year_ago = Moment::from_secs(u32::try_from(since)? - 365 * 24 * 60 * 60);
+    let year_ago = Timestamp::from_secs(u32::try_from(since)? - 365 * 24 * 60 * 60);
     let ring = Keyring::new(person.folder.join("keys"));
     ring.make("old", year_ago, 300, None)?;
     has_all(&publish(&[], None)?.ended_with(1)?.stderr, &["ended on", "keys rotate"])?;

@@ -35,7 +35,7 @@ pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
             let products: Vec<Value> = purls.iter().map(|purl| json!({ "@id": purl })).collect();
             statements.push(json!({
                 "vulnerability": { "name": patch.id },
-                "timestamp": moment(&newest),
+                "timestamp": timestamp(&newest),
                 "products": products,
                 "status": "fixed",
                 "status_notes": format!("{} is applied when the package is built", patch.file),
@@ -51,7 +51,7 @@ pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": format!("https://github.com/basalt-linux/basalt/vex/{}", hasher.finish().short()),
         "author": "Basalt Linux",
-        "timestamp": moment(&newest),
+        "timestamp": timestamp(&newest),
         "version": 1,
         "tooling": "basalt audit",
         "statements": statements,
@@ -82,7 +82,7 @@ fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) ->
     };
     let mut value = json!({
         "vulnerability": { "name": statement.id },
-        "timestamp": moment(&statement.date),
+        "timestamp": timestamp(&statement.date),
         "products": products.collect::<Vec<_>>(),
         "status": statement.status,
         words: statement.words,
@@ -94,6 +94,6 @@ fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) ->
 }
 
 /// A day as OpenVEX wants it.
-fn moment(date: &str) -> String {
+fn timestamp(date: &str) -> String {
     format!("{date}T00:00:00Z")
 }

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::{malformed, read};
 use crate::secret::read_secret;
-use crate::{Certificate, KeyError, Moment, SigningKey, Validity};
+use crate::{Certificate, KeyError, SigningKey, Timestamp, Validity};
 
 const STATE: &str = "keyring.json";
 const SECRET: &str = ".secret.asc";
@@ -135,7 +135,13 @@ impl Keyring {
     ///
     /// # Errors
     /// When it cannot be made or written.
-    pub fn make(&self, user: &str, now: Moment, days: u32, passphrase: Option<&str>) -> Result<SigningKey, KeyError> {
+    pub fn make(
+        &self,
+        user: &str,
+        now: Timestamp,
+        days: u32,
+        passphrase: Option<&str>,
+    ) -> Result<SigningKey, KeyError> {
         let key = SigningKey::generate(user, now, days, passphrase)?;
         self.keep(key.certificate(), Some(&key.armored()?))?;
         self.choose(key.certificate().fingerprint())?;
@@ -219,7 +225,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When the keyring cannot be read.
-    pub fn trusted(&self, now: Moment) -> Result<Vec<Certificate>, KeyError> {
+    pub fn trusted(&self, now: Timestamp) -> Result<Vec<Certificate>, KeyError> {
         let certificates = self.entries()?.into_iter().map(|entry| entry.certificate);
         Ok(certificates
             .filter(|certificate| matches!(certificate.validity(now), Validity::Valid | Validity::EndsSoon { .. }))

@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity, VerifyError, issuers, verify};
+use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity, VerifyError, issuers, verify};
 use camino::Utf8PathBuf;
 use proptest::prelude::*;
 
-const NOW: Moment = Moment::from_secs(1_795_600_000);
+const NOW: Timestamp = Timestamp::from_secs(1_795_600_000);
 const DATA: &[u8] = b"what is signed";
 
 fn keyring() -> (tempfile::TempDir, Keyring) {
@@ -78,7 +78,7 @@ fn a_key_has_an_end_and_warns_of_it() {
         Validity::EndsSoon { days: 29 }
     );
     assert_eq!(certificate.validity(end), Validity::Expired);
-    assert_eq!(certificate.validity(Moment::from_secs(1)), Validity::FromTheFuture);
+    assert_eq!(certificate.validity(Timestamp::from_secs(1)), Validity::FromTheFuture);
     assert!(matches!(key.sign(DATA, end), Err(KeyError::Expired { .. })));
     assert!(key.sign(DATA, NOW.plus_days(729)).is_ok());
 }

@@ -5,7 +5,7 @@ use basalt_process::{chain, interrupt};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::metadata::{self, FOLDER, IndexedPackage, REPOMD};
 use basalt_repo::parse_header;
-use basalt_signing::{Certificate, Moment, Verified, verify};
+use basalt_signing::{Certificate, Timestamp, Verified, verify};
 use camino::Utf8Path;
 use serde::Serialize;
 
@@ -38,7 +38,7 @@ impl Snapshot {
     pub fn check(
         &self,
         trusted: &[Certificate],
-        now: Moment,
+        now: Timestamp,
         reporter: &dyn Reporter,
     ) -> Result<Checked, SnapshotError> {
         let mut faults = Vec::new();
@@ -76,7 +76,7 @@ impl Snapshot {
     }
 }
 
-fn verify_index(repodata: &Utf8Path, trusted: &[Certificate], now: Moment) -> Result<Verified, String> {
+fn verify_index(repodata: &Utf8Path, trusted: &[Certificate], now: Timestamp) -> Result<Verified, String> {
     let read = |name: &str| fs_err::read(repodata.join(name)).map_err(|error| error.to_string());
     verify(&read(REPOMD)?, &read(SIGNATURE)?, trusted, now).map_err(|error| error.to_string())
 }
@@ -85,7 +85,7 @@ fn verify_package(
     folder: &Utf8Path,
     package: &IndexedPackage,
     trusted: &[Certificate],
-    now: Moment,
+    now: Timestamp,
 ) -> Result<(), String> {
     let bytes = fs_err::read(folder.join(&package.href)).map_err(|error| error.to_string())?;
     if bytes.len() as u64 != package.size {

@@ -8,7 +8,7 @@ use basalt_model::digest::Digest;
 use basalt_process::interrupt;
 use basalt_repo::advisory::Advisory;
 use basalt_repo::metadata::{FOLDER, REPOMD};
-use basalt_signing::{Certificate, Moment, armored, binary, verify};
+use basalt_signing::{Certificate, Timestamp, armored, binary, verify};
 use basalt_store::{StoreError, remove_tree, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,7 @@ impl Repository {
     /// # Errors
     /// When the key is not valid at `now`, when the plan is not valid, or when an RPM or a file cannot be read or
     /// written.
-    pub fn prepare(&self, plan: &Plan<'_>, key: &Certificate, now: Moment) -> Result<Draft, SnapshotError> {
+    pub fn prepare(&self, plan: &Plan<'_>, key: &Certificate, now: Timestamp) -> Result<Draft, SnapshotError> {
         key.ensure_valid(now)?;
         plan.check()?;
         let lock = self.lock(|_| {})?;
@@ -180,7 +180,7 @@ impl Repository {
     ///
     /// # Errors
     /// When one is missing, or was not made by the key over exactly what was exported; nothing is changed then.
-    pub fn import(&self, folder: &Utf8Path, now: Moment) -> Result<Awaited, SnapshotError> {
+    pub fn import(&self, folder: &Utf8Path, now: Timestamp) -> Result<Awaited, SnapshotError> {
         let _lock = self.lock(|_| {})?;
         self.sweep_work()?;
         let stored = self.stored()?.ok_or_else(|| self.no_draft())?;
@@ -240,7 +240,7 @@ impl Repository {
     }
 
     /// Assembles the snapshot, all but the signature of its index, once all RPMs are signed.
-    fn assemble_draft(&self, stored: &Stored, now: Moment) -> Result<(), SnapshotError> {
+    fn assemble_draft(&self, stored: &Stored, now: Timestamp) -> Result<(), SnapshotError> {
         let key = self.key_of(stored)?;
         let mut packages = Vec::new();
         for rpm in &stored.rpms {

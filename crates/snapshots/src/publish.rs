@@ -8,7 +8,7 @@ use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::advisory::Advisory;
 use basalt_repo::metadata::{self, FOLDER, Placed, REPOMD, describe};
-use basalt_signing::{Certificate, Moment, SigningKey};
+use basalt_signing::{Certificate, SigningKey, Timestamp};
 use basalt_store::{StoreError, write};
 use camino::Utf8Path;
 
@@ -57,7 +57,7 @@ pub struct Published {
 /// Name and content of a snapshot that is to be assembled; its RPMs are in the pool.
 pub(crate) struct Assembly<'a> {
     pub(crate) name: &'a str,
-    pub(crate) made: Moment,
+    pub(crate) made: Timestamp,
     pub(crate) key: &'a Certificate,
     pub(crate) trusted: &'a [Certificate],
     pub(crate) advisories: &'a [Advisory],
@@ -77,7 +77,7 @@ impl Repository {
         &self,
         plan: &Plan<'_>,
         key: &SigningKey,
-        now: Moment,
+        now: Timestamp,
         reporter: &dyn Reporter,
     ) -> Result<Published, SnapshotError> {
         let certificate = key.certificate();
@@ -161,7 +161,7 @@ impl Repository {
     }
 
     /// Returns the name that was asked for, or the time; with a number appended if that name is taken.
-    pub(crate) fn fresh_name(&self, wanted: Option<&str>, now: Moment) -> String {
+    pub(crate) fn fresh_name(&self, wanted: Option<&str>, now: Timestamp) -> String {
         let base = wanted.map_or_else(|| now.compact(), str::to_owned);
         let mut name = base.clone();
         let mut number = 2;

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use basalt_model::digest::Digest;
 use basalt_progress::Silent;
-use basalt_signing::{KeyError, Moment, SigningKey};
+use basalt_signing::{KeyError, SigningKey, Timestamp};
 use basalt_snapshots::{Awaited, Built, Plan, Published, Repository, Server, SnapshotError, Stage, Target};
 use camino::{Utf8Path, Utf8PathBuf};
 use rpm::{BuildConfig, FileOptions, PackageBuilder};
 
-const NOW: Moment = Moment::from_secs(1_795_600_000);
+const NOW: Timestamp = Timestamp::from_secs(1_795_600_000);
 
 struct Bench {
     _guard: tempfile::TempDir,
@@ -50,7 +50,7 @@ impl Bench {
         (path, file, digest)
     }
 
-    fn publish(&self, rpms: &[Rpm], name: Option<&str>, now: Moment) -> Result<Published, SnapshotError> {
+    fn publish(&self, rpms: &[Rpm], name: Option<&str>, now: Timestamp) -> Result<Published, SnapshotError> {
         let built = built(rpms);
         self.repository.publish(&plan(&built, name), &self.key, now, &Silent)
     }

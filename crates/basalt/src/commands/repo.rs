@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use basalt_process::interrupt;
 use basalt_progress::Reporter;
-use basalt_signing::{Keyring, Moment};
+use basalt_signing::{Keyring, Timestamp};
 use basalt_snapshots::{Repository, Server, Snapshot, Target};
 use miette::Result;
 
@@ -115,7 +115,7 @@ fn check(snapshot: &Snapshot, terminal: &Terminal, json: bool) -> Result<ExitCod
     // Signatures of expired keys are still valid for their time: all keys of the keyring are used.
     let entries = keyring()?.entries()?;
     let trusted: Vec<_> = entries.into_iter().map(|entry| entry.certificate).collect();
-    let checked = snapshot.check(&trusted, Moment::now(), terminal)?;
+    let checked = snapshot.check(&trusted, Timestamp::now(), terminal)?;
     if json {
         answer_json(&checked);
     } else if checked.faults.is_empty() {

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use basalt_build::{BuiltIndex, BuiltPackages, PackageId, Rpm};
 use basalt_progress::Reporter;
 use basalt_repo::advisory::read_advisories;
-use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity};
+use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
 use basalt_snapshots::{Built, Plan};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _};
@@ -29,7 +29,7 @@ enum Signer {
 pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
     let project = Project::open(quiet, None)?;
     let repository = open(&options.repository)?;
-    let now = Moment::now();
+    let now = Timestamp::now();
     // Before anything is built: a wrong passphrase must not cost the wait.
     let signer = signer(options, now, project.reporter())?;
     let advisories = read_advisories(&project.distro().join("advisories"))?;
@@ -90,7 +90,7 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
 }
 
 /// Makes the development key, on first use.
-fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Signer> {
+fn first_key(options: &Publish, now: Timestamp, reporter: &dyn Reporter) -> Result<Signer> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
     let key = ring.make(&super::keys::default_user(), now, DAYS, passphrase.as_deref())?;
@@ -103,7 +103,7 @@ fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<
 }
 
 /// Returns the requested signer, or the default one; none, if there is no key yet.
-fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Option<Signer>> {
+fn signer(options: &Publish, now: Timestamp, reporter: &dyn Reporter) -> Result<Option<Signer>> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
     let signer = match &options.key {

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_signing::Moment;
+use basalt_signing::Timestamp;
 use basalt_snapshots::{Awaited, Draft, Stage};
 use miette::Result;
 
@@ -29,7 +29,7 @@ pub fn run(what: &Sign, json: bool) -> Result<ExitCode> {
                 ));
             }
         }
-        Sign::Import { folder, repository } => match open(repository)?.import(folder, Moment::now())? {
+        Sign::Import { folder, repository } => match open(repository)?.import(folder, Timestamp::now())? {
             Awaited::More(draft) => show(&draft, &repository.name, json),
             Awaited::Published(snapshot) if json => answer_json(&snapshot),
             Awaited::Published(snapshot) => answer(format!(

@@ -13,9 +13,9 @@ const DAY: u32 = 24 * 60 * 60;
 /// `2026-11-25`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Moment(u32);
+pub struct Timestamp(u32);
 
-impl Moment {
+impl Timestamp {
     /// Returns the current time of the system's clock.
     pub fn now() -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -73,20 +73,20 @@ impl Moment {
     }
 }
 
-impl fmt::Display for Moment {
+impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let time = self.time();
         write!(f, "{:04}-{:02}-{:02}", time.year(), u8::from(time.month()), time.day())
     }
 }
 
-impl From<Moment> for pgp::types::Timestamp {
-    fn from(moment: Moment) -> Self {
-        Self::from_secs(moment.0)
+impl From<Timestamp> for pgp::types::Timestamp {
+    fn from(timestamp: Timestamp) -> Self {
+        Self::from_secs(timestamp.0)
     }
 }
 
-impl From<pgp::types::Timestamp> for Moment {
+impl From<pgp::types::Timestamp> for Timestamp {
     fn from(time: pgp::types::Timestamp) -> Self {
         Self(time.as_secs())
     }
@@ -97,13 +97,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments_are_dates() {
-        let moment = Moment::from_secs(1_795_601_523);
-        assert_eq!(moment.to_string(), "2026-11-25");
-        assert_eq!(moment.compact(), "20261125-101203");
-        assert_eq!(moment.date_and_time(), "2026-11-25 10:12:03");
-        assert_eq!(moment.plus_days(30).to_string(), "2026-12-25");
-        assert_eq!(moment.days_until(moment.plus_days(30)), 30);
-        assert_eq!(moment.plus_days(1).days_until(moment), 0);
+    fn timestamps_are_displayed_as_dates() {
+        let timestamp = Timestamp::from_secs(1_795_601_523);
+        assert_eq!(timestamp.to_string(), "2026-11-25");
+        assert_eq!(timestamp.compact(), "20261125-101203");
+        assert_eq!(timestamp.date_and_time(), "2026-11-25 10:12:03");
+        assert_eq!(timestamp.plus_days(30).to_string(), "2026-12-25");
+        assert_eq!(timestamp.days_until(timestamp.plus_days(30)), 30);
+        assert_eq!(timestamp.plus_days(1).days_until(timestamp), 0);
     }
 }
