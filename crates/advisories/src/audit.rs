@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use basalt_bom::{Component, Inventory, Kind};
 use serde::Serialize;
 
-use crate::carried::Carried;
+use crate::backports::BackportedPatch;
 use crate::database::{Database, Statistics};
 use crate::range::Verdict;
 use crate::record::{Advisory, Affected};
@@ -14,13 +14,13 @@ use crate::upstreams::Upstreams;
 use crate::version::{Scheme, plain};
 use crate::vex::{Statement, Status};
 
-/// Answers of the distribution to vulnerabilities: VEX statements and patches.
+/// Statements of the distribution about vulnerabilities: VEX files and backported patches.
 #[derive(Debug, Clone, Default)]
-pub struct Answers {
+pub struct VexStatements {
     /// VEX statements from `distro/vex`.
     pub statements: Vec<Statement>,
     /// Patches by source package.
-    pub carried: BTreeMap<String, Vec<Carried>>,
+    pub patches: BTreeMap<String, Vec<BackportedPatch>>,
 }
 
 /// Result of an audit.
@@ -63,14 +63,14 @@ pub struct Match {
     pub summary: String,
     /// Reason for which the match is uncertain; `None` when it is certain.
     pub undecided: Option<String>,
-    /// Answer of the distribution, if there is one.
-    pub answer: Option<Answer>,
+    /// Assessment by the distribution, if there is one.
+    pub answer: Option<Assessment>,
 }
 
-/// Answer of the distribution to a vulnerability.
+/// Assessment of a vulnerability by the distribution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "by")]
-pub enum Answer {
+pub enum Assessment {
     /// A patch in the package's folder corrects it.
     Patch {
         /// The file.
@@ -80,7 +80,7 @@ pub enum Answer {
     Statement(Statement),
 }
 
-impl Answer {
+impl Assessment {
     /// Returns the VEX status that the answer amounts to.
     pub fn status(&self) -> Status {
         match self {
@@ -114,12 +114,12 @@ struct Subject<'c> {
 }
 
 /// Audits an inventory: looks up each component in a database.
-pub fn audit(inventory: &Inventory, database: &Database, upstreams: &Upstreams, answers: &Answers) -> Audited {
+pub fn audit(inventory: &Inventory, database: &Database, upstreams: &Upstreams, statements: &VexStatements) -> Audited {
     let mut unmatched = BTreeMap::new();
     let subjects = subjects(inventory, upstreams, &mut unmatched);
     let mut matches = Vec::new();
     for subject in &subjects {
-        matches.extend(subject.matches(database, answers));
+        matches.extend(subject.matches(database, statements));
     }
     let key = |found: &Match| {
         let severity = found.severity.unwrap_or(Severity::of(Level::High));
@@ -223,7 +223,7 @@ fn upstream_version(component: &Component) -> String {
 }
 
 impl Subject<'_> {
-    fn matches(&self, database: &Database, answers: &Answers) -> Vec<Match> {
+    fn matches(&self, database: &Database, statements: &VexStatements) -> Vec<Match> {
         let mut hits: Vec<(&Advisory, &Affected, Verdict)> = Vec::new();
         for (ecosystem, name) in &self.names {
             for (advisory, affected) in database.about(ecosystem, name) {
@@ -238,7 +238,7 @@ impl Subject<'_> {
             let hits: Vec<_> = group.iter().map(|&index| &hits[index]).collect();
             self.packages
                 .iter()
-                .map(|(package, files)| self.merged(&hits, package, files, answers))
+                .map(|(package, files)| self.merged(&hits, package, files, statements))
                 .collect::<Vec<_>>()
         };
         groups.iter().flat_map(of_all).collect()
@@ -250,7 +250,7 @@ impl Subject<'_> {
         hits: &[&(&Advisory, &Affected, Verdict)],
         package: &str,
         files: &BTreeSet<String>,
-        answers: &Answers,
+        statements: &VexStatements,
     ) -> Match {
         let mut ids: BTreeSet<&str> = BTreeSet::new();
         for (advisory, ..) in hits {
@@ -296,7 +296,7 @@ impl Subject<'_> {
             fixed,
             summary: summary.cloned().unwrap_or_default(),
             undecided: doubt.filter(|_| !certain),
-            answer: answers.to(&ids, package, &self.component.name),
+            answer: statements.about(&ids, package, &self.component.name),
         }
     }
 }
@@ -320,15 +320,15 @@ fn groups(hits: &[(&Advisory, &Affected, Verdict)]) -> Vec<Vec<usize>> {
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-impl Answers {
+impl VexStatements {
     /// Returns the answer to a vulnerability with any of these ids. A patch that is applied goes before a statement,
     /// and a statement about the component before one about the whole package.
-    fn to(&self, ids: &BTreeSet<&str>, package: &str, component: &str) -> Option<Answer> {
-        let mut carried = self.carried.get(package).into_iter().flatten();
-        let patch = carried.find(|carried| carried.applied && ids.contains(carried.id.as_str()));
+    fn about(&self, ids: &BTreeSet<&str>, package: &str, component: &str) -> Option<Assessment> {
+        let mut patches = self.patches.get(package).into_iter().flatten();
+        let patch = patches.find(|patch| patch.applied && ids.contains(patch.id.as_str()));
         if let Some(patch) = patch {
             let file = patch.file.clone();
-            return Some(Answer::Patch { file });
+            return Some(Assessment::Patch { file });
         }
         let fitting = self.statements.iter().filter(|statement| {
             let of_component = statement.component.as_deref().is_none_or(|named| named == component);
@@ -337,7 +337,7 @@ impl Answers {
         fitting
             .max_by_key(|statement| statement.component.is_some())
             .cloned()
-            .map(Answer::Statement)
+            .map(Assessment::Statement)
     }
 }
 

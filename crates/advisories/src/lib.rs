@@ -3,7 +3,7 @@
 //! ```text
 //! a folder or an archive of OSV records --(database: limits on sizes)--> record::Advisory, by ecosystem and name
 //! distro/upstreams.toml ----------------(upstreams)-------------------> names of packages in databases
-//! distro/vex/*.toml, CVE-*.patch --------(vex, carried)----------------> VEX status: not affected, fixed, ...
+//! distro/vex/*.toml, CVE-*.patch --------(vex, backports)--------------> VEX status: not affected, fixed, ...
 //! bom::Inventory + all of it ------------(audit)-----------------------> Match: component, id, severity, fix, answer
 //!                                        (openvex, sarif)--------------> documents for other tools
 //! ```
@@ -13,7 +13,7 @@
 
 mod archive;
 mod audit;
-mod carried;
+mod backports;
 mod database;
 mod error;
 mod openvex;
@@ -25,8 +25,8 @@ mod upstreams;
 mod version;
 mod vex;
 
-pub use audit::{Answer, Answers, Audited, Match, audit};
-pub use carried::{Carried, carried};
+pub use audit::{Assessment, Audited, Match, VexStatements, audit};
+pub use backports::{BackportedPatch, backported_patches};
 pub use database::{Database, Limits, Statistics};
 pub use error::AdvisoryError;
 pub use openvex::openvex;

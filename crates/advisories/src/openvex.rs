@@ -4,12 +4,12 @@ use basalt_bom::{Inventory, Kind};
 use basalt_model::digest::Hasher;
 use serde_json::{Value, json};
 
-use crate::audit::Answers;
+use crate::audit::VexStatements;
 use crate::vex::{Statement, Status};
 
 /// Returns the document about an inventory: all statements about its packages, and the patches that they carry.
 /// Statements have dates; patches have none and get the date of the newest statement.
-pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
+pub fn openvex(inventory: &Inventory, given: &VexStatements) -> Value {
     let purls = |package: &str| -> Vec<&str> {
         let packages = inventory.of_kind(Kind::Package);
         let of_source = packages.filter(|component| {
@@ -20,18 +20,18 @@ pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
         });
         of_source.map(|component| component.purl.as_str()).collect()
     };
-    let dates = answers.statements.iter().map(|statement| statement.date.as_str());
+    let dates = given.statements.iter().map(|statement| statement.date.as_str());
     let newest = dates.max().unwrap_or("1970-01-01").to_owned();
     let mut statements = Vec::new();
-    for statement in &answers.statements {
+    for statement in &given.statements {
         let purls = purls(&statement.package);
         if !purls.is_empty() {
             statements.push(of_statement(statement, &purls, inventory));
         }
     }
-    for (package, carried) in &answers.carried {
+    for (package, patches) in &given.patches {
         let purls = purls(package);
-        for patch in carried.iter().filter(|patch| patch.applied && !purls.is_empty()) {
+        for patch in patches.iter().filter(|patch| patch.applied && !purls.is_empty()) {
             let products: Vec<Value> = purls.iter().map(|purl| json!({ "@id": purl })).collect();
             statements.push(json!({
                 "vulnerability": { "name": patch.id },

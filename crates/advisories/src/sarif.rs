@@ -65,8 +65,8 @@ fn result(found: &Match, fail_on: Level) -> Value {
     });
     if let Some(answer) = found.answer.as_ref().filter(|answer| answer.status().answers()) {
         let reason = match answer {
-            crate::Answer::Patch { file } => format!("{file} is applied"),
-            crate::Answer::Statement(statement) => statement.words.clone(),
+            crate::Assessment::Patch { file } => format!("{file} is applied"),
+            crate::Assessment::Statement(statement) => statement.words.clone(),
         };
         result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": reason }]);
     }

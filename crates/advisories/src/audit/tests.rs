@@ -3,7 +3,7 @@
 use basalt_bom::{Origin, Place, Subject as About};
 
 use super::*;
-use crate::carried::carried;
+use crate::backports::backported_patches;
 use crate::vex::parse_statements;
 use crate::{openvex, sarif};
 
@@ -172,8 +172,8 @@ fn database() -> Database {
     Database::of_records(files)
 }
 
-fn answers() -> Answers {
-    let statements = r#"
+fn statements() -> VexStatements {
+    let text = r#"
 [[statement]]
 id = "GO-2026-0002"
 component = "golang.org/x/net"
@@ -188,18 +188,18 @@ status = "under_investigation"
 words = "Upstream was asked on the first day."
 date = 2026-11-21
 "#;
-    Answers {
-        statements: parse_statements("runc", "distro/vex/runc.toml", statements).expect("right"),
-        carried: BTreeMap::from([(
+    VexStatements {
+        statements: parse_statements("runc", "distro/vex/runc.toml", text).expect("right"),
+        patches: BTreeMap::from([(
             "kernel".to_owned(),
-            carried(["CVE-2026-3000-bounds.patch"], "Patch0: CVE-2026-3000-bounds.patch\n"),
+            backported_patches(["CVE-2026-3000-bounds.patch"], "Patch0: CVE-2026-3000-bounds.patch\n"),
         )]),
     }
 }
 
 fn audited() -> Audited {
     let upstreams = Upstreams::parse("upstreams.toml", UPSTREAMS).expect("right");
-    audit(&inventory(), &database(), &upstreams, &answers())
+    audit(&inventory(), &database(), &upstreams, &statements())
 }
 
 fn line(found: &Match) -> String {
@@ -253,7 +253,7 @@ fn what_is_answered_fails_nothing() {
 
 #[test]
 fn the_answers_are_documents_for_others() {
-    let document = openvex(&inventory(), &answers());
+    let document = openvex(&inventory(), &statements());
     insta::assert_snapshot!("openvex", serde_json::to_string_pretty(&document).expect("JSON"));
     let log = sarif(&audited(), Level::High);
     insta::assert_snapshot!("sarif", serde_json::to_string_pretty(&log).expect("JSON"));

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use basalt_advisories::{
-    Answer, Answers, Audited, Database, Level, Match, Upstreams, audit, carried, openvex, parse_statements, sarif,
+    Assessment, Audited, Database, Level, Match, Upstreams, VexStatements, audit, backported_patches, openvex,
+    parse_statements, sarif,
 };
 use basalt_bom::Inventory;
 use basalt_model::spelling::closest;
@@ -21,12 +22,12 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
     let distro = project.distro();
     let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
     let context = project.build_context()?;
-    let answers = answers(project, &context)?;
+    let statements = vex_statements(project, &context)?;
     let database = Database::read(&options.database, Some(&project.store), project.reporter())?;
     let mut audits = Vec::new();
     for name in &options.names {
         let inventory = super::bom::inventory(project, name)?;
-        let audited = audit(&inventory, &database, &upstreams, &answers);
+        let audited = audit(&inventory, &database, &upstreams, &statements);
         audits.push((inventory, audited));
     }
     let failing = audits.iter().flat_map(|(_, audited)| &audited.matches);
@@ -48,7 +49,7 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
             _ => with_name(path, &inventory.subject.name),
         };
         if let Some(path) = &options.vex {
-            write(&place(path), &openvex(inventory, &answers))?;
+            write(&place(path), &openvex(inventory, &statements))?;
         }
         if let Some(path) = &options.sarif {
             write(&place(path), &sarif(audited, options.fail_on))?;
@@ -80,8 +81,8 @@ fn tell_unreadable(project: &Project, database: &Database) -> bool {
 }
 
 /// Collects our VEX statements: those of `distro/vex`, and the patches of the packages.
-fn answers(project: &Project, context: &BuildContext) -> Result<Answers> {
-    let mut answers = Answers::default();
+fn vex_statements(project: &Project, context: &BuildContext) -> Result<VexStatements> {
+    let mut statements = VexStatements::default();
     let packages = || context.distribution.packages().map(|(_, package)| package);
     let names: Vec<&str> = packages().map(|package| package.name()).collect();
     let folder = project.distro().join("vex");
@@ -106,14 +107,14 @@ fn answers(project: &Project, context: &BuildContext) -> Result<Answers> {
             ));
         }
         let name = format!("distro/vex/{package}.toml");
-        answers
+        statements
             .statements
             .extend(parse_statements(package, &name, &read_text(&path)?)?);
     }
     for package in packages() {
         let files = package.files.files().map(|(name, _)| name);
         let spec = package.files.read(&package.spec_file()).unwrap_or_default();
-        let patches = carried(files, &String::from_utf8_lossy(spec));
+        let patches = backported_patches(files, &String::from_utf8_lossy(spec));
         for patch in patches.iter().filter(|patch| !patch.applied) {
             let text = format!(
                 "{} of the package {} is not named in its spec, so it corrects nothing",
@@ -123,10 +124,10 @@ fn answers(project: &Project, context: &BuildContext) -> Result<Answers> {
             project.reporter().warn(&text);
         }
         if !patches.is_empty() {
-            answers.carried.insert(package.name().to_owned(), patches);
+            statements.patches.insert(package.name().to_owned(), patches);
         }
     }
-    Ok(answers)
+    Ok(statements)
 }
 
 fn show(inventory: &Inventory, audited: &Audited, fail_on: Level) {
@@ -193,8 +194,8 @@ fn row(found: &Match) -> [String; 6] {
         [first, rest @ ..] => format!("{} {first} and {} more", found.package, rest.len()),
     };
     let answered = match (&found.answer, &found.undecided) {
-        (Some(Answer::Patch { file }), _) => format!("fixed: {file}"),
-        (Some(Answer::Statement(statement)), _) => format!("{}: {}", statement.status, statement.words),
+        (Some(Assessment::Patch { file }), _) => format!("fixed: {file}"),
+        (Some(Assessment::Statement(statement)), _) => format!("{}: {}", statement.status, statement.words),
         (None, Some(why)) => format!("not certain: {why}"),
         (None, None) => String::new(),
     };

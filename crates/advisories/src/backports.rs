@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 /// Patch of a package, and the vulnerability that it fixes.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Carried {
+pub struct BackportedPatch {
     /// The id: `CVE-2026-1234`.
     pub id: String,
     /// The file in the package's folder.
@@ -15,7 +15,7 @@ pub struct Carried {
 
 /// Returns the patches among the files of a package's folder: `CVE-2026-1234.patch`, `CVE-2026-1234-what.patch`. A
 /// patch that the spec does not name is not applied, and fixes nothing.
-pub fn carried<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<Carried> {
+pub fn backported_patches<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<BackportedPatch> {
     let mut found = BTreeMap::new();
     for file in files {
         let Some(id) = file.strip_suffix(".patch").and_then(cve_of) else {
@@ -24,7 +24,7 @@ pub fn carried<'f>(files: impl IntoIterator<Item = &'f str>, spec: &str) -> Vec<
         let applied = spec.lines().any(|line| names(line, file));
         found.insert(
             file.to_owned(),
-            Carried {
+            BackportedPatch {
                 id: id.to_owned(),
                 file: file.to_owned(),
                 applied,
@@ -69,9 +69,9 @@ mod tests {
             "a.spec",
         ];
         let spec = "Name: a\nPatch0: CVE-2026-1234.patch\n# Patch1: CVE-2026-12345-bounds.patch\n";
-        let found: Vec<_> = carried(files, spec)
+        let found: Vec<_> = backported_patches(files, spec)
             .into_iter()
-            .map(|carried| (carried.id, carried.applied))
+            .map(|patch| (patch.id, patch.applied))
             .collect();
         assert_eq!(
             found,
