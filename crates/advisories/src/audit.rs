@@ -6,19 +6,19 @@ use basalt_bom::{Component, Inventory, Kind};
 use serde::Serialize;
 
 use crate::backports::BackportedPatch;
-use crate::database::{Database, Statistics};
-use crate::range::Verdict;
-use crate::record::{Advisory, Affected};
+use crate::database::{Database, DatabaseStatistics};
+use crate::range::Evaluation;
+use crate::record::{Affected, OsvRecord};
 use crate::severity::{Level, Severity, worst};
 use crate::upstreams::Upstreams;
 use crate::version::{Scheme, plain};
-use crate::vex::{Statement, Status};
+use crate::vex::{VexStatement, VexStatus};
 
 /// Statements of the distribution about vulnerabilities: VEX files and backported patches.
 #[derive(Debug, Clone, Default)]
 pub struct VexStatements {
     /// VEX statements from `distro/vex`.
-    pub statements: Vec<Statement>,
+    pub statements: Vec<VexStatement>,
     /// Patches by source package.
     pub patches: BTreeMap<String, Vec<BackportedPatch>>,
 }
@@ -34,7 +34,7 @@ pub struct Audited {
     /// Packages about which no database was asked, and why.
     pub unmatched: BTreeMap<String, String>,
     /// Statistics of the database.
-    pub statistics: Statistics,
+    pub statistics: DatabaseStatistics,
 }
 
 /// A vulnerability of a component, as one source package has it.
@@ -77,14 +77,14 @@ pub enum Assessment {
         file: String,
     },
     /// A statement in `distro/vex`.
-    Statement(Statement),
+    Statement(VexStatement),
 }
 
 impl Assessment {
     /// Returns the VEX status that the answer amounts to.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> VexStatus {
         match self {
-            Self::Patch { .. } => Status::Fixed,
+            Self::Patch { .. } => VexStatus::Fixed,
             Self::Statement(statement) => statement.status,
         }
     }
@@ -95,7 +95,7 @@ impl Match {
     /// "fixed" nor "not affected". A match that no record rates counts as high.
     pub fn fails(&self, at: Level) -> bool {
         let level = self.severity.map_or(Level::High, |severity| severity.level);
-        level >= at && !self.answer.as_ref().is_some_and(|answer| answer.status().answers())
+        level >= at && !self.answer.as_ref().is_some_and(|answer| answer.status().is_resolved())
     }
 }
 
@@ -224,11 +224,11 @@ fn upstream_version(component: &Component) -> String {
 
 impl Subject<'_> {
     fn matches(&self, database: &Database, statements: &VexStatements) -> Vec<Match> {
-        let mut hits: Vec<(&Advisory, &Affected, Verdict)> = Vec::new();
+        let mut hits: Vec<(&OsvRecord, &Affected, Evaluation)> = Vec::new();
         for (ecosystem, name) in &self.names {
             for (advisory, affected) in database.about(ecosystem, name) {
                 let verdict = affected.verdict(&self.version, &self.tags, self.scheme);
-                if verdict != Verdict::Unaffected {
+                if verdict != Evaluation::Unaffected {
                     hits.push((advisory, affected, verdict));
                 }
             }
@@ -247,7 +247,7 @@ impl Subject<'_> {
     /// Records about the same vulnerability as one match.
     fn merged(
         &self,
-        hits: &[&(&Advisory, &Affected, Verdict)],
+        hits: &[&(&OsvRecord, &Affected, Evaluation)],
         package: &str,
         files: &BTreeSet<String>,
         statements: &VexStatements,
@@ -267,14 +267,14 @@ impl Subject<'_> {
             .iter()
             .flat_map(|(advisory, affected, _)| [affected.severity, advisory.severity]);
         let fixed = hits.iter().find_map(|(.., verdict)| match verdict {
-            Verdict::Affected { fixed } => fixed.clone(),
+            Evaluation::Affected { fixed } => fixed.clone(),
             _ => None,
         });
         let certain = hits
             .iter()
-            .any(|(.., verdict)| matches!(verdict, Verdict::Affected { .. }));
+            .any(|(.., verdict)| matches!(verdict, Evaluation::Affected { .. }));
         let doubt = hits.iter().find_map(|(.., verdict)| match verdict {
-            Verdict::Undecided { why } => Some(why.clone()),
+            Evaluation::Undecided { why } => Some(why.clone()),
             _ => None,
         });
         let summary = hits
@@ -302,7 +302,7 @@ impl Subject<'_> {
 }
 
 /// Groups the hits by vulnerability: records that share an id or an alias are one. Returns indexes into `hits`.
-fn groups(hits: &[(&Advisory, &Affected, Verdict)]) -> Vec<Vec<usize>> {
+fn groups(hits: &[(&OsvRecord, &Affected, Evaluation)]) -> Vec<Vec<usize>> {
     let mut groups: Vec<(BTreeSet<&str>, Vec<usize>)> = Vec::new();
     for (index, (advisory, ..)) in hits.iter().enumerate() {
         let mut ids: BTreeSet<&str> = advisory.aliases.iter().map(String::as_str).collect();

@@ -5,7 +5,7 @@ use basalt_model::digest::Hasher;
 use serde_json::{Value, json};
 
 use crate::audit::VexStatements;
-use crate::vex::{Statement, Status};
+use crate::vex::{VexStatement, VexStatus};
 
 /// Returns the document about an inventory: all statements about its packages, and the patches that they carry.
 /// Statements have dates; patches have none and get the date of the newest statement.
@@ -58,7 +58,7 @@ pub fn openvex(inventory: &Inventory, given: &VexStatements) -> Value {
     })
 }
 
-fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) -> Value {
+fn of_statement(statement: &VexStatement, purls: &[&str], inventory: &Inventory) -> Value {
     let parts: Vec<Value> = statement
         .component
         .iter()
@@ -76,9 +76,9 @@ fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) ->
         false => json!({ "@id": purl, "subcomponents": parts }),
     });
     let words = match statement.status {
-        Status::NotAffected => "impact_statement",
-        Status::Affected => "action_statement",
-        Status::Fixed | Status::UnderInvestigation => "status_notes",
+        VexStatus::NotAffected => "impact_statement",
+        VexStatus::Affected => "action_statement",
+        VexStatus::Fixed | VexStatus::UnderInvestigation => "status_notes",
     };
     let mut value = json!({
         "vulnerability": { "name": statement.id },

@@ -63,7 +63,7 @@ fn result(found: &Match, fail_on: Level) -> Value {
         } } }],
         "partialFingerprints": { "vulnerability/v1": format!("{}:{}:{}", found.id, found.package, found.component) },
     });
-    if let Some(answer) = found.answer.as_ref().filter(|answer| answer.status().answers()) {
+    if let Some(answer) = found.answer.as_ref().filter(|answer| answer.status().is_resolved()) {
         let reason = match answer {
             crate::Assessment::Patch { file } => format!("{file} is applied"),
             crate::Assessment::Statement(statement) => statement.words.clone(),
