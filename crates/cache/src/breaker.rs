@@ -67,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::blob::Mismatch;
+    use crate::blob::BlobMismatch;
     use basalt_action::Blob;
 
     fn cache() -> String {
@@ -83,7 +83,7 @@ mod tests {
         CacheError::Wrong {
             cache: cache(),
             blob: Blob::of("a"),
-            mismatch: Mismatch::TooLong(1),
+            mismatch: BlobMismatch::TooLong(1),
         }
     }
 

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use basalt_action::{ActionResult, Blob, OutputFile};
 use basalt_build::PackageId;
-use basalt_cache::cache::{Contents, LocationStatus};
-use basalt_cache::{Cache, Keep, Pushed, SecretKey, Upload};
+use basalt_cache::cache::{LocationContents, LocationStatus};
+use basalt_cache::{Cache, Pushed, RetentionPolicy, SecretKey, Upload};
 use basalt_model::digest::Digest;
 use basalt_progress::{Outcome, Unit};
 use basalt_store::Store;
@@ -26,7 +26,7 @@ pub fn run(project: &Project, what: &CacheVerb, json: bool) -> Result<ExitCode> 
         CacheVerb::Pull { names } => pull(project, cache(project)?, &Wanted::of(names, false), json)?,
         CacheVerb::Status => status(cache(project)?, json),
         CacheVerb::Gc { keep, days, dry_run } => {
-            let keep = Keep {
+            let keep = RetentionPolicy {
                 bytes: keep.map(|size| size.as_u64()),
                 days: *days,
                 dry_run: *dry_run,
@@ -108,7 +108,7 @@ fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
         };
         let open = |blob: &Blob| {
             let opened = exported.open(blob);
-            opened.map(|content| Box::new(content) as Box<dyn basalt_cache::Source>)
+            opened.map(|content| Box::new(content) as Box<dyn basalt_cache::BlobSource>)
         };
         let pushed = cache.push(&upload, &open)?;
         results += u64::from(pushed.locations > 0);
@@ -240,7 +240,7 @@ fn status(cache: &Cache, json: bool) {
             .iter()
             .map(|status| {
                 let bytes = match &status.contents {
-                    Ok(Contents::Folder(folder)) => Some(folder.bytes),
+                    Ok(LocationContents::Folder(folder)) => Some(folder.bytes),
                     _ => None,
                 };
                 serde_json::json!({
@@ -257,13 +257,13 @@ fn status(cache: &Cache, json: bool) {
 
 fn contents(status: &LocationStatus) -> String {
     match &status.contents {
-        Ok(Contents::Folder(folder)) => format!(
+        Ok(LocationContents::Folder(folder)) => format!(
             "{} results, {} blobs, {} on the disk",
             folder.results,
             folder.blobs,
             human(folder.bytes)
         ),
-        Ok(Contents::Server(features)) => format!(
+        Ok(LocationContents::Server(features)) => format!(
             "a server that {} results; streams {} compressed",
             if features.update { "takes" } else { "takes no" },
             if features.zstd { "are" } else { "are not" }
@@ -272,7 +272,7 @@ fn contents(status: &LocationStatus) -> String {
     }
 }
 
-fn gc(cache: &Cache, keep: &Keep, json: bool) -> Result<()> {
+fn gc(cache: &Cache, keep: &RetentionPolicy, json: bool) -> Result<()> {
     let mut answers = Vec::new();
     for (location, outcome) in cache.gc(keep) {
         let collected = outcome?;

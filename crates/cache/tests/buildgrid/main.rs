@@ -9,25 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use basalt_cache::{
-    Blob, Cache, ContentAddressableStorage as _, Limits, Location, Remote, SecretKey, Settings, Source,
+    Blob, BlobSource, Cache, CallLimits, ContentAddressableStorage as _, Location, Remote, SecretKey, Settings,
 };
-use basalt_cache::{TrustedKeys, Upload, location::Place};
+use basalt_cache::{TrustedKeys, Upload, location::LocationKind};
 use basalt_progress::Silent;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use server::BuildGrid;
 
 fn remote(server: &BuildGrid, instance: &str) -> Remote {
     match Location::parse(&server.location(instance)).expect("a location").place {
-        Place::Server(server) => Remote::new(&server, limits()).expect("a client"),
-        Place::Folder(_) => panic!("a server"),
+        LocationKind::Server(server) => Remote::new(&server, limits()).expect("a client"),
+        LocationKind::Folder(_) => panic!("a server"),
     }
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> CallLimits {
+    CallLimits {
         connect: Duration::from_secs(30),
         call: Duration::from_secs(120),
-        ..Limits::default()
+        ..CallLimits::default()
     }
 }
 
@@ -99,7 +99,7 @@ fn results_come_back(server: &BuildGrid) {
         &SecretKey::generate("x").expect("a name"),
         Some(key),
     );
-    let open = |blob: &Blob| -> io::Result<Box<dyn Source>> {
+    let open = |blob: &Blob| -> io::Result<Box<dyn BlobSource>> {
         let content = blobs.get(blob).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(Cursor::new(content.clone())))
     };

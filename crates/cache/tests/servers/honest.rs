@@ -2,7 +2,7 @@
 
 use std::io::Cursor;
 
-use basalt_cache::{Blob, ContentAddressableStorage as _, Location, Remote, location::Place};
+use basalt_cache::{Blob, ContentAddressableStorage as _, Location, Remote, location::LocationKind};
 
 use crate::fixture::{Built, Team, patient};
 use crate::server::{Fault, Setup, TestServer, lock};
@@ -14,8 +14,8 @@ fn zstd(zstd: bool) -> TestServer {
 
 fn remote(server: &TestServer) -> Remote {
     match Location::parse(&server.location()).expect("a location").place {
-        Place::Server(server) => Remote::new(&server, patient()).expect("a client"),
-        Place::Folder(_) => panic!("a server"),
+        LocationKind::Server(server) => Remote::new(&server, patient()).expect("a client"),
+        LocationKind::Folder(_) => panic!("a server"),
     }
 }
 
