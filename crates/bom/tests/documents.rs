@@ -245,7 +245,7 @@ fn licences_are_grouped_by_what_they_ask_for() {
     let told: Vec<_> = groups
         .iter()
         .map(|group| {
-            let asks: Vec<_> = group.asks.iter().map(|duty| duty.name()).collect();
+            let asks: Vec<_> = group.asks.iter().map(|obligation| obligation.name()).collect();
             (group.licence.unwrap_or("?"), asks.join(" "), group.components.len())
         })
         .collect();

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use basalt_bom::texts::{Detector, LicenceFile, ModuleSources};
-use basalt_bom::{Catalogue, Component, Duty, Group, Inventory, Kind, Rpm, groups, lock_text, terms, texts};
+use basalt_bom::{
+    Catalogue, Component, Inventory, Kind, LicenceGroup, Obligation, Rpm, groups, lock_text, terms, texts,
+};
 use basalt_build::PackageId;
 use basalt_sources::InputContent;
 use basalt_store::write;
@@ -49,7 +51,7 @@ pub fn run(project: &Project, options: &Licenses, json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn licence(group: &Group<'_>) -> String {
+fn licence(group: &LicenceGroup<'_>) -> String {
     match group.licence {
         None => "unknown".to_owned(),
         Some(licence) if group.chosen.join(" AND ") == licence || !licence.contains(" OR ") => licence.to_owned(),
@@ -57,15 +59,19 @@ fn licence(group: &Group<'_>) -> String {
     }
 }
 
-fn asks(duties: &BTreeSet<Duty>) -> String {
-    if duties.is_empty() {
+fn asks(obligations: &BTreeSet<Obligation>) -> String {
+    if obligations.is_empty() {
         return "nothing".to_owned();
     }
-    duties.iter().map(|duty| duty.name()).collect::<Vec<_>>().join(", ")
+    obligations
+        .iter()
+        .map(|obligation| obligation.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Counts the components under a licence: `2 packages, 1 crate: zlib, libcap, memchr`.
-fn count(group: &Group<'_>) -> String {
+fn count(group: &LicenceGroup<'_>) -> String {
     let kinds = [
         (Kind::Package, "package"),
         (Kind::GoModule, "Go module"),
@@ -94,9 +100,9 @@ fn count(group: &Group<'_>) -> String {
     format!("{}: {}{more}", counts.join(", "), names.join(", "))
 }
 
-fn summary(name: &str, groups: &[Group<'_>]) -> String {
-    let count = |duty| {
-        let asking = groups.iter().filter(|group| group.asks.contains(&duty));
+fn summary(name: &str, groups: &[LicenceGroup<'_>]) -> String {
+    let count = |obligation| {
+        let asking = groups.iter().filter(|group| group.asks.contains(&obligation));
         asking.map(|group| group.components.len()).sum::<usize>()
     };
     let unknown: usize = groups
@@ -109,30 +115,30 @@ fn summary(name: &str, groups: &[Group<'_>]) -> String {
         _ => format!("{count} components"),
     };
     let mut lines = Vec::new();
-    for (duty, before, after) in [
+    for (obligation, before, after) in [
         (
-            Duty::Text,
+            Obligation::Text,
             "passes on the licence texts of",
             ", and notices where there are some: --texts FILE writes all of them",
         ),
         (
-            Duty::Source,
+            Obligation::Source,
             "offers the source of",
             ": it is in the store, and `basalt why NAME` names its address and digest",
         ),
         (
-            Duty::Relinking,
+            Obligation::Relinking,
             "lets recipients put changed libraries in the place of",
             "",
         ),
     ] {
-        match count(duty) {
+        match count(obligation) {
             0 => {}
             asking => lines.push(format!("  {before} {}{after}", components(asking))),
         }
     }
     let nothing = if lines.is_empty() {
-        " has no duties by these licences"
+        " has no obligations by these licences"
     } else {
         ""
     };

@@ -24,7 +24,7 @@ const FREE: &[&str] = &[
 /// Obligation of a licence.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Duty {
+pub enum Obligation {
     /// Pass on the licence's text with its copyright notices.
     Text,
     /// Pass on the NOTICE file, if there is one.
@@ -39,7 +39,7 @@ pub enum Duty {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Terms {
     /// Obligations.
-    pub duties: BTreeSet<Duty>,
+    pub obligations: BTreeSet<Obligation>,
     /// The licences that apply; of alternatives, the one that asks for less.
     pub chosen: Vec<String>,
 }
@@ -47,11 +47,11 @@ pub struct Terms {
 /// Components of an inventory that are under the same licence.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Group<'i> {
+pub struct LicenceGroup<'i> {
     /// SPDX expression; `None` for components whose licence is unknown.
     pub licence: Option<&'i str>,
     /// Obligations of the licence.
-    pub asks: BTreeSet<Duty>,
+    pub asks: BTreeSet<Obligation>,
     /// The licences that apply; of alternatives, the one that asks for less.
     pub chosen: Vec<String>,
     /// The components.
@@ -63,7 +63,7 @@ fn purls<S: serde::Serializer>(components: &[&Component], serializer: S) -> Resu
     serializer.collect_seq(components.iter().map(|component| &component.purl))
 }
 
-impl Duty {
+impl Obligation {
     /// Name in one word, as in reports.
     pub fn name(self) -> &'static str {
         match self {
@@ -75,22 +75,22 @@ impl Duty {
     }
 }
 
-fn of_licence(item: &spdx::LicenseItem) -> BTreeSet<Duty> {
+fn of_licence(item: &spdx::LicenseItem) -> BTreeSet<Obligation> {
     let name = item.to_string();
     if FREE.contains(&name.as_str()) {
         return BTreeSet::new();
     }
-    let mut duties = BTreeSet::from([Duty::Text]);
+    let mut obligations = BTreeSet::from([Obligation::Text]);
     if name == "Apache-2.0" {
-        duties.insert(Duty::Notice);
+        obligations.insert(Obligation::Notice);
     }
     if item.id().is_some_and(spdx::LicenseId::is_copyleft) {
-        duties.insert(Duty::Source);
+        obligations.insert(Obligation::Source);
     }
     if name.starts_with("LGPL-") {
-        duties.insert(Duty::Relinking);
+        obligations.insert(Obligation::Relinking);
     }
-    duties
+    obligations
 }
 
 /// Returns the terms of an SPDX expression; `of` names the licensed thing in errors.
@@ -103,14 +103,14 @@ pub fn terms(of: &str, licence: &str) -> Result<Terms, BomError> {
     for node in expression.iter() {
         let next = match node {
             ExprNode::Req(requirement) => Terms {
-                duties: of_licence(&requirement.req.license),
+                obligations: of_licence(&requirement.req.license),
                 chosen: vec![requirement.req.to_string()],
             },
             ExprNode::Op(operator) => {
                 let (second, first) = (stack.pop().unwrap_or_default(), stack.pop().unwrap_or_default());
                 match operator {
                     Operator::And => both(first, second),
-                    Operator::Or if second.duties.len() < first.duties.len() => second,
+                    Operator::Or if second.obligations.len() < first.obligations.len() => second,
                     Operator::Or => first,
                 }
             }
@@ -121,7 +121,7 @@ pub fn terms(of: &str, licence: &str) -> Result<Terms, BomError> {
 }
 
 fn both(mut first: Terms, second: Terms) -> Terms {
-    first.duties.extend(second.duties);
+    first.obligations.extend(second.obligations);
     for licence in second.chosen {
         if !first.chosen.contains(&licence) {
             first.chosen.push(licence);
@@ -134,7 +134,7 @@ fn both(mut first: Terms, second: Terms) -> Terms {
 ///
 /// # Errors
 /// When a licence is no SPDX expression.
-pub fn groups(inventory: &Inventory) -> Result<Vec<Group<'_>>, BomError> {
+pub fn groups(inventory: &Inventory) -> Result<Vec<LicenceGroup<'_>>, BomError> {
     let mut by_licence: BTreeMap<Option<&str>, Vec<&Component>> = BTreeMap::new();
     for component in &inventory.components {
         by_licence
@@ -144,19 +144,19 @@ pub fn groups(inventory: &Inventory) -> Result<Vec<Group<'_>>, BomError> {
     }
     let mut groups = Vec::new();
     for (licence, components) in by_licence {
-        let Terms { duties, chosen } = match (licence, components.first()) {
+        let Terms { obligations, chosen } = match (licence, components.first()) {
             (Some(licence), Some(first)) => terms(&first.purl, licence)?,
             _ => Terms::default(),
         };
-        groups.push(Group {
+        groups.push(LicenceGroup {
             licence,
-            asks: duties,
+            asks: obligations,
             chosen,
             components,
         });
     }
     groups.sort_by_key(|group| {
-        let source = group.asks.contains(&Duty::Source);
+        let source = group.asks.contains(&Obligation::Source);
         (
             group.licence.is_none(),
             !source,
@@ -194,7 +194,7 @@ mod tests {
             ("LicenseRef-Other", "text", "LicenseRef-Other"),
         ] {
             let terms = terms("x", licence).expect(licence);
-            let names: Vec<_> = terms.duties.iter().map(|duty| duty.name()).collect();
+            let names: Vec<_> = terms.obligations.iter().map(|obligation| obligation.name()).collect();
             assert_eq!(names.join(" "), asks, "{licence}");
             assert_eq!(terms.chosen.join(", "), chosen, "{licence}");
         }
