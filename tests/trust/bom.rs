@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use basalt_bom::{Inventory, Kind};
+use basalt_bom::{ComponentKind, Inventory};
 use basalt_image::Facts;
 use basalt_tests::{Failed, Place, ensure, has_all, shown};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -70,7 +70,7 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
     let (_, facts) = node(place)?;
     let inventory = inventory(place, "node")?;
     let packages: BTreeSet<_> = inventory
-        .of_kind(Kind::Package)
+        .of_kind(ComponentKind::Package)
         .filter_map(|component| component.digest)
         .collect();
     let shipped: BTreeSet<_> = facts.packages.iter().map(|package| package.digest).collect();
@@ -100,7 +100,7 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
             let listed = listed_by_go(&said);
             ensure(!listed.is_empty(), || format!("{path}: {said}"))?;
             for (module, version) in listed {
-                let there = inventory.of_kind(Kind::GoModule).any(|component| {
+                let there = inventory.of_kind(ComponentKind::GoModule).any(|component| {
                     component.name == module
                         && component.version == version
                         && component.inside.iter().any(|place| place.file == path)
@@ -116,7 +116,7 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
     })?;
     // Nothing is listed that no program has, but for Go's own library.
     let listed = inventory
-        .of_kind(Kind::GoModule)
+        .of_kind(ComponentKind::GoModule)
         .filter(|component| component.name != "stdlib");
     let listed: BTreeSet<_> = listed
         .map(|component| (component.name.clone(), component.version.clone()))
@@ -127,7 +127,7 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
     })?;
     // The agent's crates are in it, with the digests of their lock.
     let rustix = inventory
-        .of_kind(Kind::Crate)
+        .of_kind(ComponentKind::Crate)
         .find(|component| component.name == "rustix");
     let rustix = rustix.ok_or("the crates of basalt-node are not listed")?;
     ensure(

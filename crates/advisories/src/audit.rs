@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use basalt_bom::{Component, Inventory, Kind};
+use basalt_bom::{Component, ComponentKind, Inventory};
 use serde::Serialize;
 
 use crate::backports::BackportedPatch;
@@ -144,7 +144,7 @@ fn subjects<'i>(
     unmatched: &mut BTreeMap<String, String>,
 ) -> Vec<Subject<'i>> {
     let source_of: BTreeMap<&str, &str> = inventory
-        .of_kind(Kind::Package)
+        .of_kind(ComponentKind::Package)
         .map(|package| (package.name.as_str(), source(package)))
         .collect();
     let mut subjects: Vec<Subject<'i>> = Vec::new();
@@ -164,9 +164,9 @@ fn subjects<'i>(
         };
         let version = plain(&component.version).to_owned();
         let (names, version, tags, scheme) = match component.kind {
-            Kind::GoModule => (linked(&["Go", "Kubernetes"]), version, Vec::new(), Scheme::SemVer),
-            Kind::Crate => (linked(&["crates.io"]), version, Vec::new(), Scheme::SemVer),
-            Kind::Package => {
+            ComponentKind::GoModule => (linked(&["Go", "Kubernetes"]), version, Vec::new(), Scheme::SemVer),
+            ComponentKind::Crate => (linked(&["crates.io"]), version, Vec::new(), Scheme::SemVer),
+            ComponentKind::Package => {
                 // The packages that one source makes are one thing to a database.
                 let source = source(component);
                 if !seen.insert(source) {
@@ -287,7 +287,7 @@ impl Subject<'_> {
             severity: worst(severities.flatten()),
             component: self.component.name.clone(),
             version: match self.component.kind {
-                Kind::Package => self.version.clone(),
+                ComponentKind::Package => self.version.clone(),
                 _ => self.component.version.clone(),
             },
             purl: self.component.purl.clone(),

@@ -1,6 +1,6 @@
 //! Export of the distribution's answers as an OpenVEX 0.2.0 document (github.com/openvex/spec), which scanners read.
 
-use basalt_bom::{Inventory, Kind};
+use basalt_bom::{ComponentKind, Inventory};
 use basalt_model::digest::Hasher;
 use serde_json::{Value, json};
 
@@ -11,7 +11,7 @@ use crate::vex::{VexStatement, VexStatus};
 /// Statements have dates; patches have none and get the date of the newest statement.
 pub fn openvex(inventory: &Inventory, given: &VexStatements) -> Value {
     let purls = |package: &str| -> Vec<&str> {
-        let packages = inventory.of_kind(Kind::Package);
+        let packages = inventory.of_kind(ComponentKind::Package);
         let of_source = packages.filter(|component| {
             component
                 .origin
@@ -68,7 +68,7 @@ fn of_statement(statement: &VexStatement, purls: &[&str], inventory: &Inventory)
                 .iter()
                 .filter(move |component| component.name == *name)
         })
-        .filter(|component| component.kind != Kind::Package)
+        .filter(|component| component.kind != ComponentKind::Package)
         .map(|component| json!({ "@id": component.purl }))
         .collect();
     let products = purls.iter().map(|purl| match parts.is_empty() {

@@ -30,14 +30,14 @@ mod rust_program;
 mod spdx_document;
 pub mod texts;
 
-pub use catalogue::{Catalogue, Project};
-pub use component::{Component, Kind, Origin, Place, SourceFile};
+pub use catalogue::{Catalogue, UpstreamProject};
+pub use component::{Component, ComponentKind, Origin, PackagedFile, SourceFile};
 pub use document::Format;
 pub use error::{BomError, ProgramError};
 pub use go_program::{GoModule, GoProgram};
 pub use identifier::rpm_purl;
 pub use inventory::{Inventory, Relation, RelationKind, Subject};
-pub use licences::{DECISIONS, Decision, LOCK, Licences, Reference, check, lock_text};
+pub use licences::{CustomLicence, DECISIONS, LOCK, LicenceDecision, Licences, check, lock_text};
 pub use obligations::{LicenceGroup, Obligation, Terms, groups, terms};
 pub use program::{Program, Rpm, programs};
 pub use rust_program::{LinkedCrate, RustProgram};

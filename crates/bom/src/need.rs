@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::{Component, Inventory, Kind, RelationKind};
+use crate::{Component, ComponentKind, Inventory, RelationKind};
 
 impl Inventory {
     /// The package of that name.
     pub fn package(&self, name: &str) -> Option<&Component> {
-        self.of_kind(Kind::Package).find(|component| component.name == name)
+        self.of_kind(ComponentKind::Package)
+            .find(|component| component.name == name)
     }
 
     /// The packages that require a package, by name.

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use basalt_bom::{BomError, Catalogue, Format, Inventory, Kind, Rpm, Subject, groups};
+use basalt_bom::{BomError, Catalogue, ComponentKind, Format, Inventory, Rpm, Subject, groups};
 use basalt_model::digest::Digest;
 use basalt_repo::Package;
 use basalt_store::Store;
@@ -199,18 +199,18 @@ fn what_is_inside_is_found() {
             .collect()
     };
     assert_eq!(
-        names(Kind::Package),
+        names(ComponentKind::Package),
         ["lib 1.2-3.bs1", "other 1.2-3.bs1", "tool 1.2-3.bs1"]
     );
     assert_eq!(
-        names(Kind::GoModule),
+        names(ComponentKind::GoModule),
         [
             "example.org/Tool v1.2.3",
             "k8s.io/api v0.37.2+incompatible",
             "stdlib 1.27.1"
         ]
     );
-    assert_eq!(names(Kind::Crate), ["agent 0.1.0", "libc 0.2.191"]);
+    assert_eq!(names(ComponentKind::Crate), ["agent 0.1.0", "libc 0.2.191"]);
     for component in &inventory.components {
         let purl: PackageUrl<'_> = component.purl.parse().expect("a package URL");
         assert_eq!(purl.to_string(), component.purl);

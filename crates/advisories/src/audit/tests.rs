@@ -1,27 +1,27 @@
 //! An inventory against records of ours.
 
-use basalt_bom::{Origin, Place, Subject as About};
+use basalt_bom::{Origin, PackagedFile, Subject as About};
 
 use super::*;
 use crate::backports::backported_patches;
 use crate::vex::parse_statements;
 use crate::{openvex, sarif};
 
-fn component(kind: Kind, name: &str, version: &str, inside: &[(&str, &str)], source: &str) -> Component {
-    let origin = (kind == Kind::Package).then(|| Origin {
+fn component(kind: ComponentKind, name: &str, version: &str, inside: &[(&str, &str)], source: &str) -> Component {
+    let origin = (kind == ComponentKind::Package).then(|| Origin {
         package: source.to_owned(),
         upstream: source.to_owned(),
         version: version.split('-').next().unwrap_or_default().to_owned(),
         sources: Vec::new(),
     });
-    let place = |(package, file): &(&str, &str)| Place {
+    let place = |(package, file): &(&str, &str)| PackagedFile {
         package: (*package).to_owned(),
         file: (*file).to_owned(),
     };
     let scheme = match kind {
-        Kind::Package => "rpm/basalt",
-        Kind::GoModule => "golang",
-        Kind::Crate => "cargo",
+        ComponentKind::Package => "rpm/basalt",
+        ComponentKind::GoModule => "golang",
+        ComponentKind::Crate => "cargo",
     };
     Component {
         kind,
@@ -38,7 +38,7 @@ fn component(kind: Kind, name: &str, version: &str, inside: &[(&str, &str)], sou
 }
 
 fn inventory() -> Inventory {
-    let go = |name, version, inside: &[(&str, &str)]| component(Kind::GoModule, name, version, inside, "");
+    let go = |name, version, inside: &[(&str, &str)]| component(ComponentKind::GoModule, name, version, inside, "");
     Inventory {
         subject: About {
             name: "node".to_owned(),
@@ -47,13 +47,19 @@ fn inventory() -> Inventory {
             image: true,
         },
         components: vec![
-            component(Kind::Package, "kernel", "6.12.107-1.bs1", &[], "kernel"),
-            component(Kind::Package, "kernel-modules", "6.12.107-1.bs1", &[], "kernel"),
-            component(Kind::Package, "expat", "2.8.3-1.bs1", &[], "expat"),
-            component(Kind::Package, "runc", "1.5.2-1.bs1", &[], "runc"),
-            component(Kind::Package, "kubelet", "1.37.2-1.bs1", &[], "kubernetes"),
-            component(Kind::Package, "basalt-node", "0.1.0-1.bs1", &[], "basalt-node"),
-            component(Kind::Package, "strange", "1-1", &[], "strange"),
+            component(ComponentKind::Package, "kernel", "6.12.107-1.bs1", &[], "kernel"),
+            component(
+                ComponentKind::Package,
+                "kernel-modules",
+                "6.12.107-1.bs1",
+                &[],
+                "kernel",
+            ),
+            component(ComponentKind::Package, "expat", "2.8.3-1.bs1", &[], "expat"),
+            component(ComponentKind::Package, "runc", "1.5.2-1.bs1", &[], "runc"),
+            component(ComponentKind::Package, "kubelet", "1.37.2-1.bs1", &[], "kubernetes"),
+            component(ComponentKind::Package, "basalt-node", "0.1.0-1.bs1", &[], "basalt-node"),
+            component(ComponentKind::Package, "strange", "1-1", &[], "strange"),
             go("github.com/opencontainers/runc", "v1.5.2", &[("runc", "/usr/bin/runc")]),
             go(
                 "golang.org/x/net",
@@ -62,7 +68,7 @@ fn inventory() -> Inventory {
             ),
             go("stdlib", "1.27.1", &[("kubelet", "/usr/bin/kubelet")]),
             component(
-                Kind::Crate,
+                ComponentKind::Crate,
                 "serde",
                 "1.0.229",
                 &[("basalt-node", "/usr/bin/basalt-node")],

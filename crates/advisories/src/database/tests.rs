@@ -60,18 +60,18 @@ fn records() -> Vec<(&'static str, &'static [u8])> {
     RECORDS.iter().map(|(name, text)| (*name, text.as_bytes())).collect()
 }
 
-struct Place {
+struct TempPath {
     _guard: tempfile::TempDir,
     path: Utf8PathBuf,
 }
 
-fn place() -> Place {
+fn place() -> TempPath {
     let guard = tempfile::tempdir().expect("a folder");
     let path = Utf8PathBuf::try_from(guard.path().to_owned()).expect("UTF-8");
-    Place { _guard: guard, path }
+    TempPath { _guard: guard, path }
 }
 
-fn read(place: &Place, name: &str, bytes: &[u8]) -> Result<Database, AuditError> {
+fn read(place: &TempPath, name: &str, bytes: &[u8]) -> Result<Database, AuditError> {
     let path = place.path.join(name);
     std::fs::write(&path, bytes).expect("written");
     Database::read(&[path], None, &Silent)

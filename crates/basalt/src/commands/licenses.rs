@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use basalt_bom::texts::{Detector, LicenceFile, ModuleSources};
 use basalt_bom::{
-    Catalogue, Component, Inventory, Kind, LicenceGroup, Obligation, Rpm, groups, lock_text, terms, texts,
+    Catalogue, Component, ComponentKind, Inventory, LicenceGroup, Obligation, Rpm, groups, lock_text, terms, texts,
 };
 use basalt_build::PackageId;
 use basalt_sources::InputContent;
@@ -73,9 +73,9 @@ fn asks(obligations: &BTreeSet<Obligation>) -> String {
 /// Counts the components under a licence: `2 packages, 1 crate: zlib, libcap, memchr`.
 fn count(group: &LicenceGroup<'_>) -> String {
     let kinds = [
-        (Kind::Package, "package"),
-        (Kind::GoModule, "Go module"),
-        (Kind::Crate, "crate"),
+        (ComponentKind::Package, "package"),
+        (ComponentKind::GoModule, "Go module"),
+        (ComponentKind::Crate, "crate"),
     ];
     let counts = kinds.iter().filter_map(|(kind, name)| {
         let of_kind = group.components.iter().filter(|component| component.kind == *kind);
@@ -177,15 +177,15 @@ fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Res
     let context = project.build_context()?;
     let catalogue = project.catalogue()?;
     let mut packages = BTreeSet::new();
-    for component in inventory.of_kind(Kind::Package) {
+    for component in inventory.of_kind(ComponentKind::Package) {
         packages.insert(context.distribution.find(&component.name)?);
     }
     let sources = module_sources(project, &context, &packages)?;
     let mut found: Vec<(String, LicenceFile)> = Vec::new();
     for component in &inventory.components {
         let mut own = match component.kind {
-            Kind::Package => texts_of_package(project, component)?,
-            Kind::GoModule | Kind::Crate => sources.texts(component)?,
+            ComponentKind::Package => texts_of_package(project, component)?,
+            ComponentKind::GoModule | ComponentKind::Crate => sources.texts(component)?,
         };
         if own.is_empty() {
             own = texts_of_licence(component, &catalogue)?;
@@ -249,8 +249,9 @@ fn lock(project: &Project, json: bool) -> Result<ExitCode> {
     for package in built.values() {
         for component in bom::of_package(project, &context, package)?.components {
             // The licence of the Go library is known, and crates of this repository have that of their package.
-            let known = component.kind == Kind::Crate && component.digest.is_none() || component.name == "stdlib";
-            if component.kind != Kind::Package && !known {
+            let known =
+                component.kind == ComponentKind::Crate && component.digest.is_none() || component.name == "stdlib";
+            if component.kind != ComponentKind::Package && !known {
                 wanted.insert(component.purl.clone(), component);
             }
         }

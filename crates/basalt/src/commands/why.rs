@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_bom::{Component, Inventory, Kind, Place, RelationKind, SourceFile};
+use basalt_bom::{Component, ComponentKind, Inventory, PackagedFile, RelationKind, SourceFile};
 use basalt_build::{Built, BuiltPackages, PackageId, Rpm};
 use basalt_image::Image;
 use basalt_model::digest::Digest;
@@ -238,7 +238,7 @@ impl<'p> Desk<'p> {
         let mut all: BTreeMap<String, Component> = BTreeMap::new();
         for built in self.built.values() {
             for component in bom::of_package(self.project, &self.context, built)?.components {
-                if component.kind == Kind::Package {
+                if component.kind == ComponentKind::Package {
                     continue;
                 }
                 match all.get_mut(&component.purl) {
@@ -425,9 +425,9 @@ fn holds(components: &[Component]) -> String {
 fn show_linked(linked: &Linked) -> String {
     let component = &linked.component;
     let kind = match component.kind {
-        Kind::Package => "package",
-        Kind::GoModule => "Go module",
-        Kind::Crate => "crate",
+        ComponentKind::Package => "package",
+        ComponentKind::GoModule => "Go module",
+        ComponentKind::Crate => "crate",
     };
     let mut text = format!("{} {}\n", component.name, component.version);
     text += &line("what it is", format!("a {kind}, {}", component.purl));
@@ -452,7 +452,7 @@ fn show_linked(linked: &Linked) -> String {
 }
 
 /// Returns `true` if a place is in the package of an origin.
-fn is_of(place: &Place, origin: &Origin) -> bool {
+fn is_of(place: &PackagedFile, origin: &Origin) -> bool {
     origin
         .package
         .strip_prefix(place.package.as_str())
