@@ -12,7 +12,7 @@ use crate::{Capability, Package};
 
 /// A requirement, with the chain of packages that leads to it from the request; the chain of a request is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Wish {
+struct ChainedRequirement {
     capability: String,
     chain: Vec<String>,
 }
@@ -21,7 +21,7 @@ struct Wish {
 struct Unavoidable {
     /// Packages of that name that fulfil all requirements so far.
     left: BTreeSet<usize>,
-    wishes: Vec<Wish>,
+    requirements: Vec<ChainedRequirement>,
 }
 
 /// Returns the explanation of the contradiction among mandatory packages; none when a choice is involved.
@@ -31,11 +31,11 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, i
     let mut queue: VecDeque<(Capability, Vec<String>)> =
         requests.iter().map(|request| (request.clone(), Vec::new())).collect();
     while let Some((wanted, chain)) = queue.pop_front() {
-        let wish = Wish {
+        let requirement = ChainedRequirement {
             capability: wanted.to_string(),
             chain,
         };
-        if !seen.insert((wish.capability.clone(), wish.chain.last().cloned())) {
+        if !seen.insert((requirement.capability.clone(), requirement.chain.last().cloned())) {
             continue;
         }
         let fitting: BTreeSet<usize> = providers.of(&wanted).into_iter().collect();
@@ -44,15 +44,15 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, i
         if names.any(|other| other != name) {
             continue;
         }
-        let way: Vec<String> = wish.chain.iter().cloned().chain([name.to_owned()]).collect();
+        let way: Vec<String> = requirement.chain.iter().cloned().chain([name.to_owned()]).collect();
         let known = needed.entry(name).or_insert_with(|| Unavoidable {
             left: fitting.clone(),
-            wishes: Vec::new(),
+            requirements: Vec::new(),
         });
         known.left.retain(|index| fitting.contains(index));
-        known.wishes.push(wish);
+        known.requirements.push(requirement);
         if known.left.is_empty() {
-            return Some(no_version(name, &known.wishes, providers));
+            return Some(no_version(name, &known.requirements, providers));
         }
         for required in required_by_all(&known.left, providers) {
             queue.push_back((required.clone(), way.clone()));
@@ -116,10 +116,14 @@ fn excludes(
     }
 }
 
-fn no_version(name: &str, wishes: &[Wish], providers: &Providers<'_, impl AsRef<Package>>) -> String {
+fn no_version(
+    name: &str,
+    requirements: &[ChainedRequirement],
+    providers: &Providers<'_, impl AsRef<Package>>,
+) -> String {
     let mut text = format!("no version of `{name}` is right for all who want it:\n");
-    for wish in wishes {
-        text += &format!("  `{}`, {}\n", wish.capability, who(&wish.chain));
+    for requirement in requirements {
+        text += &format!("  `{}`, {}\n", requirement.capability, who(&requirement.chain));
     }
     let mut there: Vec<_> = providers.packages().filter(|package| package.name == name).collect();
     there.sort_by(|one, other| compare(&other.evr(), &one.evr()));
@@ -129,9 +133,12 @@ fn no_version(name: &str, wishes: &[Wish], providers: &Providers<'_, impl AsRef<
 
 fn excluded(name: &str, one: &Unavoidable, verb: &str, other_name: &str, other: &Unavoidable) -> String {
     let why = |unavoidable: &Unavoidable| {
-        let shortest = unavoidable.wishes.iter().min_by_key(|wish| wish.chain.len());
-        shortest.map_or(String::new(), |wish| {
-            format!("`{}`, {}", wish.capability, who(&wish.chain))
+        let shortest = unavoidable
+            .requirements
+            .iter()
+            .min_by_key(|requirement| requirement.chain.len());
+        shortest.map_or(String::new(), |requirement| {
+            format!("`{}`, {}", requirement.capability, who(&requirement.chain))
         })
     };
     format!(
