@@ -36,9 +36,9 @@ pub struct Advisory {
     pub title: String,
     /// Kind of the change that fixes the defect; `security` when the file gives none.
     #[serde(default)]
-    pub kind: Kind,
+    pub kind: AdvisoryKind,
     /// Severity, on Red Hat's scale.
-    pub severity: Severity,
+    pub severity: AdvisorySeverity,
     /// Date of issue, `YYYY-MM-DD`: `2026-11-25`.
     pub issued: String,
     /// Description, free text; may be empty.
@@ -78,7 +78,7 @@ pub struct Link {
 /// Kind of the change that an advisory announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum AdvisoryKind {
     /// Fix of a vulnerability.
     #[default]
     Security,
@@ -91,7 +91,7 @@ pub enum Kind {
 /// Severity of a defect, on Red Hat's scale, which dnf knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub enum AdvisorySeverity {
     /// No vulnerability.
     None,
     /// Minimal consequences.
@@ -117,7 +117,7 @@ pub struct AdvisoryError {
     pub help: &'static str,
 }
 
-impl Kind {
+impl AdvisoryKind {
     /// Returns the value of `type` in `updateinfo.xml`.
     pub fn word(self) -> &'static str {
         match self {
@@ -128,7 +128,7 @@ impl Kind {
     }
 }
 
-impl Severity {
+impl AdvisorySeverity {
     /// Returns the value of `severity` in `updateinfo.xml`.
     pub fn word(self) -> &'static str {
         match self {
@@ -232,7 +232,7 @@ mod tests {
     fn advisories_are_checked() {
         let path = Utf8Path::new("distro/advisories/A-1.toml");
         let advisory = parse_advisory(path, RIGHT).expect("right");
-        assert_eq!((advisory.kind, advisory.severity), (Kind::Security, Severity::Low));
+        assert_eq!((advisory.kind, advisory.severity), (AdvisoryKind::Security, AdvisorySeverity::Low));
         for (from, to, why) in [
             ("1.3.1-2.bs1", "1.3.1", "not a version with a release"),
             ("2026-11-25", "yesterday", "is not a day"),
