@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpListener;
 use std::time::Duration;
 
-use basalt_build::{BuildError, log::Phase};
+use basalt_build::{BuildError, log::BuildPhase};
 use basalt_model::digest::Digest;
 use basalt_process::Command;
 use basalt_tests::{Failed, Recorder, Started, ensure, has_all, rendered, shown};
@@ -41,7 +41,7 @@ pub fn a_failing_build_is_told(ground: &Ground) -> Result<(), Failed> {
     else {
         return Err(shown(error));
     };
-    ensure(package == "ruin" && *phase == Phase::Build, || {
+    ensure(package == "ruin" && *phase == BuildPhase::Build, || {
         format!("{package}, {phase:?}")
     })?;
     ensure(

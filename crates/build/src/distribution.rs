@@ -13,9 +13,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::build_base::BuildBase;
 use crate::environment::BuildEnvironment;
 use crate::graph::{Graph, PackageId};
-use crate::package::Package;
+use crate::package::DistributionPackage;
 use crate::resources::ResourceEstimates;
-use crate::spec::{BINARY_FORMAT, Folder, SOURCE_FORMAT, SPECS, SourcePackage};
+use crate::spec::{BINARY_FORMAT, PackageFolder, SOURCE_FORMAT, SPECS, SourcePackage};
 use crate::{BuildError, fingerprint};
 
 /// Name of the file with the packages' resource estimates and limits, beside their folders.
@@ -24,7 +24,7 @@ pub(crate) const RESOURCES: &str = "resources.toml";
 /// Packages of a checkout, with their dependency graph.
 #[derive(Debug)]
 pub struct Distribution {
-    packages: Vec<Arc<Package>>,
+    packages: Vec<Arc<DistributionPackage>>,
     /// Dependencies between the packages.
     pub graph: Graph,
 }
@@ -54,7 +54,7 @@ impl Distribution {
                 store,
                 reporter,
             })?;
-            Ok::<_, BuildError>(Package {
+            Ok::<_, BuildError>(DistributionPackage {
                 sources: SourceSet::of_snapshot(&folder.path, &files)?,
                 estimate: estimates.of(&folder.name, store),
                 limits: estimates.limits(&folder.name),
@@ -71,7 +71,7 @@ impl Distribution {
     ///
     /// # Errors
     /// When the specs contradict each other.
-    pub fn new(packages: Vec<Package>) -> Result<Self, BuildError> {
+    pub fn new(packages: Vec<DistributionPackage>) -> Result<Self, BuildError> {
         let specs = packages.iter().map(|package| package.spec.clone());
         Ok(Self {
             graph: Graph::new(specs.collect())?,
@@ -80,12 +80,12 @@ impl Distribution {
     }
 
     /// Returns a package by its id.
-    pub fn package(&self, id: PackageId) -> &Package {
+    pub fn package(&self, id: PackageId) -> &DistributionPackage {
         &self.packages[id.index()]
     }
 
     /// Iterates over all packages with their ids, by name.
-    pub fn packages(&self) -> impl Iterator<Item = (PackageId, &Package)> {
+    pub fn packages(&self) -> impl Iterator<Item = (PackageId, &DistributionPackage)> {
         self.graph.ids().map(|id| (id, self.package(id)))
     }
 
@@ -117,7 +117,7 @@ pub(crate) fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError
 }
 
 /// Lists the folders that hold a package, sorted by name.
-pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
+pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<PackageFolder>, BuildError> {
     let failed = || StoreError::io("cannot list", packages);
     let mut folders = Vec::new();
     for entry in packages.read_dir_utf8().map_err(failed())? {
@@ -125,7 +125,7 @@ pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
         let Some(name) = path.file_name().filter(|name| path.is_dir() && !name.starts_with('.')) else {
             continue;
         };
-        let folder = Folder {
+        let folder = PackageFolder {
             name: name.to_owned(),
             path: path.clone(),
         };
@@ -144,7 +144,7 @@ pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
 }
 
 /// Package names become words of commands and parts of paths: one that begins with `-` would be an option.
-fn check_name(folder: &Folder) -> Result<(), BuildError> {
+fn check_name(folder: &PackageFolder) -> Result<(), BuildError> {
     let ordinary = |letter: char| letter.is_ascii_alphanumeric() || "+-._".contains(letter);
     let begins_well = folder.name.starts_with(|first: char| first.is_ascii_alphanumeric());
     if begins_well && folder.name.chars().all(ordinary) {
@@ -183,7 +183,7 @@ fn read_spec(query: Query<'_>) -> Result<SourcePackage, BuildError> {
 
 /// Query of rpmspec about one spec.
 struct Query<'a> {
-    folder: &'a Folder,
+    folder: &'a PackageFolder,
     files: &'a Snapshot,
     base: &'a BuildBase,
     store: &'a Store,

@@ -16,16 +16,16 @@ use basalt_store::{Lock, Store};
 use camino::Utf8PathBuf;
 
 use crate::build_base::BuildBase;
-use crate::build_root::{BuildRoot, Inputs};
-use crate::built::{Built, Rpm};
+use crate::build_root::{BuildRoot, InputPaths};
+use crate::built::{Built, BuiltRpm};
 use crate::built_index::BuiltIndex;
 use crate::distribution::Distribution;
 use crate::environment::BuildEnvironment;
 use crate::execute::{self, Rebuilt};
 use crate::graph::PackageId;
-use crate::latest::Difference;
+use crate::latest::InputDifference;
 use crate::materials::BuildMaterials;
-use crate::package::Package;
+use crate::package::DistributionPackage;
 use crate::payload::Payloads;
 use crate::plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
 use crate::store_lookup::StoreLookup;
@@ -71,7 +71,7 @@ pub struct Explanation {
     /// `true` if the result of the current build is known.
     pub is_built: bool,
     /// Inputs that differ between the two; none when there was no earlier build, or its messages are gone.
-    pub differences: Option<Vec<Difference>>,
+    pub differences: Option<Vec<InputDifference>>,
 }
 
 impl<'a> Engine<'a> {
@@ -126,7 +126,7 @@ impl<'a> Engine<'a> {
         let planner = self.planner();
         let built = self.provide(needs, |built| {
             let rpms = planner.build_requires(package, &BuiltIndex::of(built))?;
-            Ok::<_, BuildError>(rpms.iter().map(|rpm| Rpm::clone(rpm)).collect())
+            Ok::<_, BuildError>(rpms.iter().map(|rpm| BuiltRpm::clone(rpm)).collect())
         })?;
         self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
     }
@@ -203,7 +203,7 @@ impl<'a> Engine<'a> {
         let package = self.distribution.package(build.package);
         self.base.bring(self.store, self.reporter)?;
         let _alone = self.fetching_alone(build.package);
-        let inputs = Inputs::bring(build, package, self.store, self.tools, self.reporter)?;
+        let inputs = InputPaths::bring(build, package, self.store, self.tools, self.reporter)?;
         BuildRoot::prepare(build, package, &inputs, self.base, environment, upper, self.store)
     }
 
@@ -318,7 +318,7 @@ impl<'a> Engine<'a> {
     /// Returns the number of processes for a build. Clients of the jobserver get the number of all cores, and take a
     /// token for each further process. Go is no client: it gets half of the cores, two at least, and holds one token
     /// all the same, since further tokens would idle while it links and while it waits for them.
-    fn processes(&self, package: &Package) -> usize {
+    fn processes(&self, package: &DistributionPackage) -> usize {
         if package.sources.has_go() {
             self.base.jobs.div_ceil(2).max(2)
         } else {

@@ -6,9 +6,9 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::built::Rpm;
+use crate::built::BuiltRpm;
 use crate::graph::GraphError;
-use crate::log::Phase;
+use crate::log::BuildPhase;
 
 /// A package could not be built.
 #[derive(Debug, Error, Diagnostic)]
@@ -26,7 +26,7 @@ pub enum BuildError {
         /// Name of the package.
         package: String,
         /// Phase of the failure.
-        phase: Phase,
+        phase: BuildPhase,
         /// Lines of the log that show the reason.
         lines: Vec<String>,
         /// Path of the whole log.
@@ -47,7 +47,7 @@ pub enum BuildError {
         /// Name of the package.
         package: String,
         /// Phase in which the limit was reached.
-        phase: Phase,
+        phase: BuildPhase,
         /// The limit, with its value.
         reached: basalt_sandbox::LimitReached,
         /// Path of the whole log.
@@ -157,7 +157,7 @@ pub enum BuildError {
     )]
     LostRpms {
         /// The RPMs without content.
-        rpms: Vec<Rpm>,
+        rpms: Vec<BuiltRpm>,
     },
     /// Fetched modules that differ from the known result with which the key was made.
     #[error("{package}: `{name}` was fetched and is not what the known result of fetching it says")]
@@ -245,7 +245,7 @@ impl BuildError {
     }
 
     /// Returns the RPMs whose content could not be obtained, if they are the error or part of it.
-    pub(crate) fn lost_rpms(&self) -> Vec<&Rpm> {
+    pub(crate) fn lost_rpms(&self) -> Vec<&BuiltRpm> {
         match self {
             Self::LostRpms { rpms } => rpms.iter().collect(),
             Self::Several { others } => others.iter().flat_map(Self::lost_rpms).collect(),
@@ -271,7 +271,7 @@ fn full_disk(lines: &[String]) -> String {
     remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default()
 }
 
-fn files(rpms: &[Rpm]) -> String {
+fn files(rpms: &[BuiltRpm]) -> String {
     let files: Vec<_> = rpms.iter().map(|rpm| rpm.file.as_str()).collect();
     files.join(", ")
 }

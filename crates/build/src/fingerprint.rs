@@ -30,7 +30,7 @@ use basalt_store::Snapshot;
 use crate::BuildError;
 use crate::build_base::BuildBase;
 use crate::environment::{BuildEnvironment, TOP};
-use crate::package::Package;
+use crate::package::DistributionPackage;
 
 /// Path of the folder for RPMs below the input root.
 pub(crate) const OUTPUT: &str = "build/RPMS";
@@ -46,7 +46,7 @@ pub(crate) struct Mounted<'a> {
 /// Inputs of a package's build, with digests for what is in the store.
 pub(crate) struct Ingredients<'a> {
     pub(crate) base: &'a BuildBase,
-    pub(crate) package: &'a Package,
+    pub(crate) package: &'a DistributionPackage,
     pub(crate) tools: Vec<Mounted<'a>>,
     pub(crate) sysroot: Vec<Mounted<'a>>,
     /// Names in SOURCES with their content.
@@ -145,7 +145,7 @@ fn rpm_action(arch: Arch, inputs: Directory, limits: Limits) -> Action {
 }
 
 /// Returns the package's folder as inputs: the spec in SPECS, the other files in SOURCES.
-pub(crate) fn folder_inputs(package: &Package) -> impl Iterator<Item = (String, Node)> {
+pub(crate) fn folder_inputs(package: &DistributionPackage) -> impl Iterator<Item = (String, Node)> {
     let spec = package.spec_file();
     package.files.nodes().map(move |(path, node)| {
         let folder = if path == spec { "SPECS" } else { "SOURCES" };

@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 /// Phases of rpmbuild, as the log names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum BuildPhase {
     /// Start, before the first section of the spec.
     Start,
     /// `%prep`: sources are unpacked and patched.
@@ -19,7 +19,7 @@ pub enum Phase {
     Package,
 }
 
-impl Phase {
+impl BuildPhase {
     /// Returns the name of the phase in specs.
     pub fn name(self) -> &'static str {
         match self {
@@ -50,7 +50,7 @@ impl Phase {
 /// Reader of a growing log: the current phase, and its last lines.
 #[derive(Debug)]
 pub(crate) struct Follower {
-    pub(crate) phase: Phase,
+    pub(crate) phase: BuildPhase,
     lines: Vec<String>,
 }
 
@@ -62,14 +62,14 @@ const SHOWN: usize = 24;
 impl Follower {
     pub(crate) fn new() -> Self {
         Self {
-            phase: Phase::Start,
+            phase: BuildPhase::Start,
             lines: Vec::new(),
         }
     }
 
     /// Reads the next line; returns `true` if a phase begins with it.
     pub(crate) fn line(&mut self, line: &str) -> bool {
-        let begun = Phase::begun_by(line).filter(|phase| *phase != self.phase);
+        let begun = BuildPhase::begun_by(line).filter(|phase| *phase != self.phase);
         if let Some(phase) = begun {
             self.phase = phase;
             self.lines.clear();
@@ -163,7 +163,7 @@ mod tests {
              gcc -c a.c\na.c:1:1: error: unknown type name 'foo'\nmake: *** [a.o] Error 1\n\
              error: Bad exit status from /var/tmp/b (%build)\n\nRPM build errors:\n    Bad exit status",
         );
-        assert_eq!(follower.phase, Phase::Build);
+        assert_eq!(follower.phase, BuildPhase::Build);
         let telling = follower.telling();
         assert!(
             telling.contains(&"a.c:1:1: error: unknown type name 'foo'".to_owned()),
@@ -178,7 +178,7 @@ mod tests {
             "Processing files: a-1\nerror: File not found: /build/x/usr/bin/a\n\nRPM build errors:\n    File not found: \
              /build/x/usr/bin/a",
         );
-        assert_eq!(follower.phase, Phase::Package);
+        assert_eq!(follower.phase, BuildPhase::Package);
         assert!(follower.telling().iter().any(|line| line.contains("File not found")));
     }
 

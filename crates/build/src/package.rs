@@ -5,13 +5,13 @@ use basalt_schedule::Estimate;
 use basalt_sources::SourceSet;
 use basalt_store::Snapshot;
 
-use crate::spec::{Folder, SourcePackage};
+use crate::spec::{PackageFolder, SourcePackage};
 
 /// Package of a distribution.
 #[derive(Debug, Clone)]
-pub struct Package {
+pub struct DistributionPackage {
     /// Name and path of its folder.
-    pub folder: Folder,
+    pub folder: PackageFolder,
     /// Files of the folder, as they were when the distribution was read: no file is read a second time.
     pub files: Snapshot,
     /// Declarations of its spec.
@@ -24,7 +24,7 @@ pub struct Package {
     pub limits: Limits,
 }
 
-impl Package {
+impl DistributionPackage {
     /// Returns the package's name.
     pub fn name(&self) -> &str {
         &self.folder.name

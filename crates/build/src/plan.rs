@@ -21,8 +21,8 @@ use basalt_store::Snapshot;
 
 use crate::BuildError;
 use crate::build_base::BuildBase;
-use crate::built::{Built, Rpm};
-use crate::built_index::{BuiltIndex, BuiltRpm};
+use crate::built::{Built, BuiltRpm};
+use crate::built_index::{BuiltIndex, IndexedRpm};
 use crate::distribution::Distribution;
 use crate::fingerprint::{self, Ingredients, Mounted};
 use crate::graph::PackageId;
@@ -38,9 +38,9 @@ pub struct ResolvedBuild {
     /// Action of the build, with its key.
     pub action: Encoded,
     /// RPMs of build tools, laid over the SDK, the uppermost first.
-    pub tools: Vec<BuiltRpm>,
+    pub tools: Vec<IndexedRpm>,
     /// RPMs of the sysroot, the uppermost first.
-    pub sysroot: Vec<BuiltRpm>,
+    pub sysroot: Vec<IndexedRpm>,
     /// Files of the repository among the sources, by their names in SOURCES.
     pub repository: Vec<(String, Snapshot)>,
     /// Folders of Go modules or crates among the sources, by their names in SOURCES.
@@ -71,7 +71,7 @@ pub trait Lookup {
     ///
     /// # Errors
     /// When the RPM has to be unpacked and cannot be.
-    fn payload(&self, rpm: &Rpm) -> Result<Blob, BuildError>;
+    fn payload(&self, rpm: &BuiltRpm) -> Result<Blob, BuildError>;
 
     /// Returns the result of an earlier build of the same key.
     ///
@@ -137,7 +137,7 @@ impl Planner<'_> {
     ///
     /// # Errors
     /// When there is no such set.
-    pub fn build_requires(&self, id: PackageId, index: &BuiltIndex) -> Result<Vec<BuiltRpm>, BuildError> {
+    pub fn build_requires(&self, id: PackageId, index: &BuiltIndex) -> Result<Vec<IndexedRpm>, BuildError> {
         let graph = &self.distribution.graph;
         let (package, below) = (graph.package(id), graph.below(id));
         let chosen = index.solve(&package.build_requires, |maker| below.contains(maker));
@@ -155,7 +155,7 @@ impl Planner<'_> {
     pub fn resolve(
         &self,
         id: PackageId,
-        rpms: Vec<BuiltRpm>,
+        rpms: Vec<IndexedRpm>,
         lookup: &impl Lookup,
     ) -> Result<Option<ResolvedBuild>, BuildError> {
         let Some((sources, repository)) = self.sources(id, lookup)? else {
@@ -210,7 +210,7 @@ impl Planner<'_> {
 /// Inputs by their names in SOURCES, and files of the repository by theirs.
 type Sources = (Vec<(String, Node)>, Vec<(String, Snapshot)>);
 
-fn mounted<'r>(rpms: &'r [BuiltRpm], lookup: &impl Lookup) -> Result<Vec<Mounted<'r>>, BuildError> {
+fn mounted<'r>(rpms: &'r [IndexedRpm], lookup: &impl Lookup) -> Result<Vec<Mounted<'r>>, BuildError> {
     let mounted = rpms.iter().map(|rpm| {
         Ok(Mounted {
             name: &rpm.package.name,

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuildError, Built, Difference, PackageId};
+use basalt_build::{BuildError, Built, InputDifference, PackageId};
 use basalt_model::image::ImageDefinition;
 use basalt_model::spelling::closest;
 use basalt_schedule::timings::Timings;
@@ -115,8 +115,8 @@ fn explain(project: &Project, name: &str, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn changed(difference: &Difference) -> String {
-    let Difference { what, before, now } = difference;
+fn changed(difference: &InputDifference) -> String {
+    let InputDifference { what, before, now } = difference;
     match (before, now) {
         (None, _) => format!("{what} is new"),
         (_, None) => format!("{what} is gone"),

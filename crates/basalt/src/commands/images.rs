@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bom::Catalogue;
-use basalt_build::{BuiltIndex, BuiltPackages, PackageId, Rpm};
+use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_image::{Composer, Image, ImageError, Payload};
 
 use basalt_model::image::{ImageDefinition, ImageKind};
@@ -41,7 +41,7 @@ pub struct Parts {
     /// Definition, complete with what it extends.
     pub definition: ImageDefinition,
     /// RPMs that it installs, by name.
-    pub rpms: Vec<Rpm>,
+    pub rpms: Vec<BuiltRpm>,
 }
 
 /// Composed image, with its definition and packages.
@@ -104,7 +104,7 @@ pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>
             chosen(&definition.packages, &sources[&definition.name], &index, context)
                 .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))
         });
-        rpms.collect::<Result<Vec<Vec<Rpm>>>>()
+        rpms.collect::<Result<Vec<Vec<BuiltRpm>>>>()
     };
     let targets: BTreeSet<PackageId> = sources.values().flatten().copied().collect();
     let engine = context.engine(project);
@@ -115,7 +115,7 @@ pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>
 }
 
 /// Calls a function with RPMs of the store as payloads.
-pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
+pub fn with_payloads<T>(project: &Project, rpms: &[BuiltRpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
     let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
     let payloads: Vec<_> = rpms
         .iter()
@@ -137,10 +137,10 @@ pub fn chosen(
     makers: &BTreeSet<PackageId>,
     built: &BuiltIndex,
     context: &BuildContext,
-) -> Result<Vec<Rpm>> {
+) -> Result<Vec<BuiltRpm>> {
     let sources = context.distribution.graph.closure(makers.iter().copied());
     let rpms = built.solve(requests, |maker| sources.contains(&maker))?;
-    Ok(rpms.iter().map(|rpm| Rpm::clone(rpm)).collect())
+    Ok(rpms.iter().map(|rpm| BuiltRpm::clone(rpm)).collect())
 }
 
 /// Describes an image in one line.

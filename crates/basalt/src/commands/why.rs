@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use basalt_bom::{Component, ComponentKind, Inventory, PackagedFile, RelationKind, SourceFile};
-use basalt_build::{Built, BuiltPackages, PackageId, Rpm};
+use basalt_build::{Built, BuiltPackages, BuiltRpm, PackageId};
 use basalt_image::Image;
 use basalt_model::digest::Digest;
 use basalt_model::image::ImageDefinition;
@@ -155,7 +155,7 @@ impl<'p> Desk<'p> {
     }
 
     /// Returns every RPM that is built, those of the image first.
-    fn rpms(&self) -> Vec<(PackageId, &Rpm)> {
+    fn rpms(&self) -> Vec<(PackageId, &BuiltRpm)> {
         let in_image: BTreeSet<Digest> = self.image.facts.packages.iter().map(|package| package.digest).collect();
         let all = self
             .built
@@ -200,7 +200,7 @@ impl<'p> Desk<'p> {
         Err(self.unknown(what, closest(what, known)))
     }
 
-    fn file(&self, path: &str, rpms: &[(PackageId, &Rpm)]) -> Result<Meaning> {
+    fn file(&self, path: &str, rpms: &[(PackageId, &BuiltRpm)]) -> Result<Meaning> {
         let wanted = usr_merged(path);
         for (index, rpm) in rpms {
             if let Some(file) = rpm.package.files.iter().find(|file| usr_merged(file) == wanted) {

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuiltIndex, BuiltPackages, PackageId, Rpm};
+use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_progress::Reporter;
 use basalt_repo::advisory::read_advisories;
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
@@ -177,13 +177,13 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
 
 /// Returns the RPMs of packages and images, built unless they are built already, each once. Build tools are left out:
 /// they are for the build machine only.
-fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
+fn rpms(project: &Project, names: &[String]) -> Result<Vec<BuiltRpm>> {
     let definitions = images::definitions(project)?;
     let context = project.build_context()?;
     let distribution = &context.distribution;
     let engine = context.engine(project);
-    let mut found: BTreeMap<String, Rpm> = BTreeMap::new();
-    let mut take = |rpms: Vec<Rpm>| {
+    let mut found: BTreeMap<String, BuiltRpm> = BTreeMap::new();
+    let mut take = |rpms: Vec<BuiltRpm>| {
         let products = rpms.into_iter().filter(|rpm| !rpm.package.is_build_tool());
         found.extend(products.map(|rpm| (rpm.file.clone(), rpm)));
     };
