@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// Provides the supervisor of a cluster with its tools. Its standard error is its log.
-fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tools> {
+fn supervisor_tools(plan: &basalt_cluster::ClusterPlan) -> Box<dyn basalt_machine::Tools> {
     tracing_subscriber::fmt()
         .with_env_filter("info")
         .with_ansi(false)
@@ -68,7 +68,7 @@ static CLUSTER_STORE: OnceLock<basalt_store::Store> = OnceLock::new();
 
 /// Keeps collection from removing the inputs of a running cluster. `up` found them in the store under a lease of its
 /// own; under this process's lease they have to be used once more.
-fn hold_inputs(plan: &basalt_cluster::Plan) {
+fn hold_inputs(plan: &basalt_cluster::ClusterPlan) {
     let inputs = &plan.inputs;
     match basalt_store::Store::open(&inputs.cache) {
         Ok(store) => {

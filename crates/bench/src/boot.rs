@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use basalt_cluster::api::Api;
 use basalt_cluster::control::{Control, MachineState, Order};
 use basalt_cluster::pki::{self, Pki};
-use basalt_cluster::{Cluster, ClusterError, Inputs, Plan, Size, Variant};
+use basalt_cluster::{ClusterError, ClusterInputs, ClusterPlan, ClusterSize, LocalCluster, Variant};
 use basalt_machine::{Console, Files, Verdict};
 use basalt_model::arch::Arch;
 use basalt_process::interrupt;
@@ -54,11 +54,11 @@ pub struct Contestant {
 /// Set-up of a measurement.
 pub struct Bench<'a> {
     /// Cluster of the measurement, in a folder of its own.
-    pub cluster: Cluster,
+    pub cluster: LocalCluster,
     /// Inputs of the cluster: packages, images and manifests.
-    pub inputs: &'a Inputs,
+    pub inputs: &'a ClusterInputs,
     /// Processors, memory and disk of the machine; `nodes` is ignored.
-    pub size: Size,
+    pub size: ClusterSize,
     /// Receiver of progress reports.
     pub reporter: &'a dyn Reporter,
 }
@@ -70,7 +70,7 @@ impl Bench<'_> {
     /// # Errors
     /// When the cluster does not start, or the machine does not get as far as its first pod.
     pub fn run(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
-        let size = Size { nodes: 0, ..self.size };
+        let size = ClusterSize { nodes: 0, ..self.size };
         self.cluster.up(self.inputs.clone(), size, Arch::X86_64, &Silent)?;
         let measured = self.measure(contestant);
         // No grace for a shutdown, which would only take time. The result is ignored: `down` ends the cluster in any
@@ -86,7 +86,7 @@ impl Bench<'_> {
         let mut control = Control::connect(layout)?;
         // The cluster ends with this process, also when it is killed.
         control.order(&Order::Hold)?;
-        let plan = Plan::read(layout)?.ok_or(ClusterError::Stopped)?;
+        let plan = ClusterPlan::read(layout)?.ok_or(ClusterError::Stopped)?;
         let api = Api::new(&Pki::new(layout.pki()), pki::ADMIN, plan.host_endpoint())?;
         settle()?;
         let node = self.cluster.add_node(contestant.variant.clone())?;

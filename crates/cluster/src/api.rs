@@ -8,7 +8,7 @@ use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
 use crate::ClusterError;
-use crate::pki::{Authority, Pki};
+use crate::pki::{CertificateAuthority, Pki};
 
 /// Time-out of one request.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -43,7 +43,7 @@ impl Api {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::Specific(Arc::new(vec![certificate(
-                Authority::Cluster.name(),
+                CertificateAuthority::Cluster.name(),
             )?])))
             .client_cert(Some(ClientCert::new_with_certs(&[certificate(user)?], key)))
             .build();

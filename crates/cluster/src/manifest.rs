@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
 use time::OffsetDateTime;
 
-use crate::plan::Plan;
+use crate::plan::ClusterPlan;
 use crate::secret::{make_private_folder, write_private};
 use crate::{ClusterError, topology};
 
@@ -20,7 +20,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 pub type Variables = BTreeMap<String, String>;
 
 /// Computes the variables of a cluster. `authority` is the PEM text of its CA certificate.
-pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
+pub fn variables(plan: &ClusterPlan, authority: &str, now: SystemTime) -> Variables {
     let expiration = OffsetDateTime::from(now + TOKEN_LIFE);
     let (date, time) = (expiration.date(), expiration.time());
     let expiration = format!(

@@ -12,7 +12,7 @@
 //! When either of the two ends, however it ends, the kernel ends everything below it.
 
 mod children;
-mod desk;
+mod control_server;
 mod inner;
 mod machines;
 
@@ -30,7 +30,7 @@ use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use crate::layout::Layout;
-use crate::plan::Plan;
+use crate::plan::ClusterPlan;
 use crate::{ClusterError, lock};
 use basalt_process::chain;
 
@@ -44,7 +44,7 @@ const INNER: &str = "__cluster-supervisor-inner";
 ///
 /// `tools` gives QEMU and its firmware from the tree of build tools that the plan names. The supervisor's messages go
 /// to `tracing`; its standard error is its log.
-pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
+pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn Tools>) {
     let mut arguments = std::env::args().skip(1);
     let verb = arguments.next();
     let Some(stage) = verb.filter(|verb| verb == OUTER || verb == INNER) else {
@@ -52,7 +52,7 @@ pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
     };
     let outcome = arguments.next().ok_or(ClusterError::Stopped).and_then(|folder| {
         let layout = Layout::new(Utf8PathBuf::from(folder));
-        let plan = Plan::read(&layout)?.ok_or(ClusterError::Stopped)?;
+        let plan = ClusterPlan::read(&layout)?.ok_or(ClusterError::Stopped)?;
         interrupt::install().map_err(ClusterError::file("listen for signals"))?;
         if stage == OUTER {
             outer(&layout, &plan)
@@ -80,7 +80,7 @@ fn complain(error: &ClusterError) {
 }
 
 /// Runs the outer process: holds the lock and the port on the host, and waits for the inner process.
-fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
+fn outer(layout: &Layout, plan: &ClusterPlan) -> Result<i32, ClusterError> {
     // A session of its own: Ctrl-C in the terminal reaches `up` alone, and the supervisor outlives the terminal.
     // It fails for a process that leads a session already.
     let _ = rustix::process::setsid();

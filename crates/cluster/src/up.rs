@@ -13,9 +13,9 @@ use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::control::{Answer, ComponentState, Control, MachineState, Order, Report};
-use crate::pki::{self, Authority};
-use crate::plan::{Inputs, Plan, Size};
+use crate::control::{ComponentState, Control, MachineState, Order, OrderResponse, SupervisorReport};
+use crate::pki::{self, CertificateAuthority};
+use crate::plan::{ClusterInputs, ClusterPlan, ClusterSize};
 use crate::secret::{make_private_folder, write_private};
 use crate::stage::{self, Seen, Stage, StageTime};
 use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, supervisor};
@@ -48,15 +48,15 @@ pub struct UpReport {
 
 pub(crate) fn run(
     layout: &Layout,
-    inputs: Inputs,
-    size: Size,
+    inputs: ClusterInputs,
+    size: ClusterSize,
     arch: Arch,
     reporter: &dyn Reporter,
     began: Instant,
 ) -> Result<UpReport, ClusterError> {
     let mut clock = StageClock::new(began);
     let port = forward::free_port(USUAL_PORT).map_err(ClusterError::file("find a free port"))?;
-    let plan = Plan::new(inputs, size, arch, port)?;
+    let plan = ClusterPlan::new(inputs, size, arch, port)?;
     let api = prepare(layout, &plan)?;
     clock.passed("keys and plan");
     interrupt::check()?;
@@ -64,7 +64,7 @@ pub(crate) fn run(
     let mut child = start_supervisor(layout)?;
     let mut control = connect(layout, &mut child)?;
     control.order(&Order::Hold)?;
-    let mut ascent = Ascent {
+    let mut bring_up = ClusterBringUp {
         layout,
         plan: &plan,
         api,
@@ -74,21 +74,21 @@ pub(crate) fn run(
         clock,
         supervisor_began: began.elapsed(),
     };
-    let report = ascent.climb(reporter)?;
-    ascent.control.order(&Order::Release)?;
+    let report = bring_up.run(reporter)?;
+    bring_up.control.order(&Order::Release)?;
     Ok(UpReport {
-        answer: ascent.answer,
-        answered: ascent.seen.answered,
+        answer: bring_up.answer,
+        answered: bring_up.seen.answered,
         endpoint: plan.host_endpoint(),
         kubeconfig: layout.kubeconfig(pki::ADMIN),
         accelerator: report.accelerator,
-        stages: ascent.clock.stages,
+        stages: bring_up.clock.stages,
         seconds: began.elapsed().as_secs_f64(),
     })
 }
 
 /// Writes all files that the supervisor and its children read; returns a client of the API server.
-fn prepare(layout: &Layout, plan: &Plan) -> Result<Api, ClusterError> {
+fn prepare(layout: &Layout, plan: &ClusterPlan) -> Result<Api, ClusterError> {
     let now = SystemTime::now();
     for folder in [layout.logs(), layout.etcd(), layout.root().join("kubeconfig")] {
         make_private_folder(&folder)?;
@@ -96,13 +96,13 @@ fn prepare(layout: &Layout, plan: &Plan) -> Result<Api, ClusterError> {
     let pki = pki::make(&layout.pki(), now)?;
     for (user, server) in [
         (pki::ADMIN, plan.host_endpoint()),
-        (pki::CONTROLLER_MANAGER, Plan::local_endpoint()),
-        (pki::SCHEDULER, Plan::local_endpoint()),
+        (pki::CONTROLLER_MANAGER, ClusterPlan::local_endpoint()),
+        (pki::SCHEDULER, ClusterPlan::local_endpoint()),
     ] {
         write_private(&layout.kubeconfig(user), kubeconfig::render(&pki, user, &server)?)?;
     }
     write_private(&layout.registry_config(), component::registry_config(plan))?;
-    let authority = pki.read(&pki.certificate(Authority::Cluster.name()))?;
+    let authority = pki.read(&pki.certificate(CertificateAuthority::Cluster.name()))?;
     let variables = manifest::variables(plan, &authority, now);
     manifest::render_folder(&plan.inputs.manifests, &layout.manifests(), &variables)?;
     plan.write(layout)?;
@@ -162,7 +162,7 @@ pub(crate) fn ask(
         port,
         path: path.to_owned(),
     })? {
-        Answer::Page { status, body } => Ok((status, body)),
+        OrderResponse::Page { status, body } => Ok((status, body)),
         other => Err(ClusterError::Refused {
             answer: format!("{other:?}"),
         }),
@@ -203,9 +203,9 @@ impl StageClock {
 }
 
 /// Start of a cluster, stage by stage.
-struct Ascent<'a> {
+struct ClusterBringUp<'a> {
     layout: &'a Layout,
-    plan: &'a Plan,
+    plan: &'a ClusterPlan,
     api: Api,
     control: Control,
     seen: Seen,
@@ -215,8 +215,8 @@ struct Ascent<'a> {
     supervisor_began: Duration,
 }
 
-impl Ascent<'_> {
-    fn climb(&mut self, reporter: &dyn Reporter) -> Result<Report, ClusterError> {
+impl ClusterBringUp<'_> {
+    fn run(&mut self, reporter: &dyn Reporter) -> Result<SupervisorReport, ClusterError> {
         let nodes = usize::from(self.plan.size.nodes);
         let mut timed = BTreeSet::new();
         while let Some(stage) = stage::current(&self.seen, nodes).filter(|stage| nodes > 0 || *stage <= Stage::Objects)
@@ -299,7 +299,7 @@ impl Ascent<'_> {
     }
 
     /// Records the time from power-on to Ready for each node that became Ready.
-    fn time_nodes(&mut self, report: &Report, timed: &mut BTreeSet<String>) {
+    fn time_nodes(&mut self, report: &SupervisorReport, timed: &mut BTreeSet<String>) {
         for machine in &report.machines {
             let ready = self
                 .seen
@@ -314,13 +314,13 @@ impl Ascent<'_> {
         }
     }
 
-    fn report(&mut self) -> Result<Report, ClusterError> {
+    fn report(&mut self) -> Result<SupervisorReport, ClusterError> {
         let layout = self.layout;
         self.control.report().map_err(|_| supervisor_ended(layout))
     }
 
     /// Checks for a component or a machine that has failed for good; an error with its last output.
-    fn check(&self, report: &Report) -> Result<(), ClusterError> {
+    fn check(&self, report: &SupervisorReport) -> Result<(), ClusterError> {
         for component in &report.components {
             if let ComponentState::Failed { status } = &component.state {
                 let log = self.layout.log(&component.name);

@@ -6,7 +6,7 @@ use basalt_bench::{
     Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage,
     SyntheticDistribution, SyntheticPlan, WATCHED, svg, today,
 };
-use basalt_cluster::{Cluster, Size, Variant};
+use basalt_cluster::{ClusterSize, LocalCluster, Variant};
 use basalt_progress::{Outcome, Unit};
 use basalt_store::write;
 use camino::Utf8Path;
@@ -67,7 +67,7 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
         .get("node")
         .and_then(|image| Some((image.facts.disk.as_ref()?, image.facts.packages.len())))
         .ok_or_else(|| miette!("the image `node` of distro/images is not a disk, which it has to be"))?;
-    let size = Size::default();
+    let size = ClusterSize::default();
     let mut systems = [
         Measured {
             name: "Basalt".to_owned(),
@@ -93,7 +93,7 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
         },
     ];
     let bench = Boots {
-        cluster: Cluster::open(project.store.root().join("bench"))?,
+        cluster: LocalCluster::open(project.store.root().join("bench"))?,
         inputs: &inputs,
         size,
         reporter: project.reporter(),

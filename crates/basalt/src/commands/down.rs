@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_cluster::Cluster;
+use basalt_cluster::LocalCluster;
 use miette::Result;
 
 use super::{answer, answer_json};
@@ -10,7 +10,7 @@ use crate::project::Project;
 
 /// Stops the cluster, if there is one.
 pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
-    let ended = Cluster::open(project.cluster_state())?.down(project.reporter())?;
+    let ended = LocalCluster::open(project.cluster_state())?.down(project.reporter())?;
     if json {
         answer_json(&serde_json::json!({ "ended": ended }));
     } else if ended {

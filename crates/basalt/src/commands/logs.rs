@@ -4,7 +4,7 @@ use std::io::{Read as _, Write as _};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use basalt_cluster::{Cluster, ClusterError};
+use basalt_cluster::{ClusterError, LocalCluster};
 use basalt_process::interrupt;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result};
@@ -36,7 +36,7 @@ pub fn run(project: &Project, name: &str, follow: bool) -> Result<ExitCode> {
 /// Returns the path of a log. Logs of the cluster come first, since its components may have names of packages.
 fn find(project: &Project, name: &str) -> Result<Utf8PathBuf> {
     let build = basalt_build::log::path(project.store.root(), name);
-    match Cluster::open(project.cluster_state())?.log(name) {
+    match LocalCluster::open(project.cluster_state())?.log(name) {
         Ok(path) => Ok(path),
         Err(ClusterError::NoLog { .. } | ClusterError::Stopped) if build.is_file() => Ok(build),
         Err(ClusterError::Stopped) => {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use basalt_cluster::{Cluster, ClusterError, Inputs, Size, StageTime, UpReport};
+use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport};
 use basalt_model::arch::Arch;
 use miette::{Result, miette};
 use serde::Serialize;
@@ -32,14 +32,14 @@ struct Report<'a> {
 
 /// Builds missing images, starts the cluster, and shows its web server's answer.
 pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
-    let cluster = Cluster::open(project.cluster_state())?;
+    let cluster = LocalCluster::open(project.cluster_state())?;
     let mut clock = Clock::start();
     let inputs = inputs(project, &mut clock)?;
-    let size = Size {
+    let size = ClusterSize {
         nodes: u8::try_from(options.nodes).unwrap_or(u8::MAX),
         vcpus: options.cpus,
         memory_mib: u32::try_from(options.memory).unwrap_or(u32::MAX),
-        ..Size::default()
+        ..ClusterSize::default()
     };
     match cluster.up(inputs, size, Arch::X86_64, project.reporter()) {
         Ok(report) if json => answer_json(&Report {
@@ -69,7 +69,7 @@ pub(super) fn image_names() -> Vec<&'static str> {
 }
 
 /// Builds all images of a cluster.
-pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
+pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<ClusterInputs> {
     let sdk = project.sdk()?;
     clock.passed("build tools");
     let mut made = images::make(project, &image_names())?;
@@ -85,7 +85,7 @@ pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
     let containers: Vec<_> = made.into_values().collect();
     let registry = basalt_image::registry(&project.store, &containers, project.reporter())?;
     clock.passed("packages and images");
-    Ok(Inputs {
+    Ok(ClusterInputs {
         sdk: sdk.path,
         node_image,
         node_image_qcow2: false,

@@ -9,8 +9,8 @@ use basalt_machine::{
 use crate::control::{MachineReport, MachineState, Variant};
 use crate::layout::Layout;
 use crate::network::Wire;
-use crate::pki::{Authority, Pki};
-use crate::plan::Plan;
+use crate::pki::{CertificateAuthority, Pki};
+use crate::plan::ClusterPlan;
 use crate::secret::make_private_folder;
 use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, cable, network, node_config};
@@ -19,7 +19,7 @@ use basalt_process::chain;
 /// Machines of all nodes.
 pub(super) struct Machines<'a> {
     layout: &'a Layout,
-    plan: &'a Plan,
+    plan: &'a ClusterPlan,
     tools: &'a dyn Tools,
     pub(super) verdict: Verdict,
     authority: String,
@@ -37,14 +37,14 @@ struct Slot {
 impl<'a> Machines<'a> {
     pub(super) fn new(
         layout: &'a Layout,
-        plan: &'a Plan,
+        plan: &'a ClusterPlan,
         tools: &'a dyn Tools,
         began: Instant,
     ) -> Result<Self, ClusterError> {
         let pki = Pki::new(layout.pki());
         let verdict = Accelerator::choose(tools, plan.arch, &plan.inputs.cache)?;
         tracing::info!(accelerator = ?verdict.accelerator, reason = verdict.reason, "running machines");
-        let authority = pki.read(&pki.certificate(Authority::Cluster.name()))?;
+        let authority = pki.read(&pki.certificate(CertificateAuthority::Cluster.name()))?;
         Ok(Self {
             layout,
             plan,
@@ -105,7 +105,7 @@ impl<'a> Machines<'a> {
     }
 
     fn machine(&self, node: NodeNumber, variant: &Variant) -> Machine {
-        let Plan { inputs, size, arch, .. } = self.plan;
+        let ClusterPlan { inputs, size, arch, .. } = self.plan;
         let mut machine = Machine::new(node.name(), self.layout.node(&node.name()), *arch);
         machine.vcpus = size.vcpus;
         machine.memory_mib = size.memory_mib;

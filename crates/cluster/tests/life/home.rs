@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use basalt_cluster::{Cluster, ClusterError, Inputs, Size};
+use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster};
 use basalt_model::arch::Arch;
 use basalt_process::{chain, interrupt};
 use basalt_progress::Silent;
@@ -73,8 +73,8 @@ impl Home {
         self.path().join("cluster")
     }
 
-    pub fn cluster(&self) -> Result<Cluster, Failed> {
-        Ok(Cluster::open(self.state())?)
+    pub fn cluster(&self) -> Result<LocalCluster, Failed> {
+        Ok(LocalCluster::open(self.state())?)
     }
 
     /// Sets the fault to inject into the fake programs; empty for none.
@@ -87,8 +87,8 @@ impl Home {
         Ok(fs::write(path, word)?)
     }
 
-    fn inputs(&self) -> Inputs {
-        Inputs {
+    fn inputs(&self) -> ClusterInputs {
+        ClusterInputs {
             sdk: self.sdk.clone(),
             node_image: self.path().join("node.raw"),
             node_image_qcow2: false,
@@ -236,11 +236,11 @@ fn be_up(job: &str) -> Result<Value, Box<dyn std::error::Error>> {
     }
     interrupt::install()?;
     let nodes = u8::try_from(job["nodes"].as_u64().unwrap_or(1))?;
-    let size = Size {
+    let size = ClusterSize {
         nodes,
-        ..Size::default()
+        ..ClusterSize::default()
     };
-    let report = Cluster::open(state)?.up(
+    let report = LocalCluster::open(state)?.up(
         serde_json::from_value(job["inputs"].clone())?,
         size,
         Arch::X86_64,

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::ClusterError;
 use crate::api;
-use crate::control::{Answer, Order, Report};
+use crate::control::{Order, OrderResponse, SupervisorReport};
 use crate::layout::Layout;
 
 /// Message to the main thread.
@@ -19,25 +19,25 @@ pub(super) enum Message {
     /// The connection that held the cluster has closed.
     Abandoned,
     /// Order that the main thread carries out, with the channel for its answer.
-    Order(Order, SyncSender<Answer>),
+    Order(Order, SyncSender<OrderResponse>),
 }
 
 /// Last state of all components and machines, published by the main thread.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Board(Arc<Mutex<Report>>);
+pub(super) struct Status(Arc<Mutex<SupervisorReport>>);
 
-impl Board {
-    pub(super) fn show(&self, report: Report) {
+impl Status {
+    pub(super) fn show(&self, report: SupervisorReport) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = report;
     }
 
-    fn read(&self) -> Report {
+    fn read(&self) -> SupervisorReport {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Opens the control socket and serves it until the process ends.
-pub(super) fn open(layout: &Layout, board: Board, messages: Sender<Message>) -> Result<(), ClusterError> {
+pub(super) fn open(layout: &Layout, status: Status, messages: Sender<Message>) -> Result<(), ClusterError> {
     let path = layout.control_socket();
     let failed = || ClusterError::file(format!("open the socket {path}"));
     match fs_err::remove_file(&path) {
@@ -47,21 +47,21 @@ pub(super) fn open(layout: &Layout, board: Board, messages: Sender<Message>) -> 
     let listener = UnixListener::bind(&path).map_err(failed())?;
     std::thread::spawn(move || {
         for connection in listener.incoming().flatten() {
-            let (board, messages) = (board.clone(), messages.clone());
-            std::thread::spawn(move || serve(connection, &board, &messages));
+            let (status, messages) = (status.clone(), messages.clone());
+            std::thread::spawn(move || serve(connection, &status, &messages));
         }
     });
     Ok(())
 }
 
-fn serve(connection: UnixStream, board: &Board, messages: &Sender<Message>) {
+fn serve(connection: UnixStream, status: &Status, messages: &Sender<Message>) {
     let mut holds = false;
     let mut stream = BufReader::new(connection);
     let mut line = String::new();
     while stream.read_line(&mut line).is_ok_and(|length| length > 0) {
         let answer = match serde_json::from_str(&line) {
-            Ok(order) => carry_out(order, &mut holds, board, messages),
-            Err(error) => Answer::Refused {
+            Ok(order) => carry_out(order, &mut holds, status, messages),
+            Err(error) => OrderResponse::Refused {
                 reason: format!("that is no order: {error}"),
             },
         };
@@ -80,39 +80,39 @@ fn serve(connection: UnixStream, board: &Board, messages: &Sender<Message>) {
     }
 }
 
-fn carry_out(order: Order, holds: &mut bool, board: &Board, messages: &Sender<Message>) -> Answer {
-    let tell = |message| match messages.send(message) {
-        Ok(()) => Answer::Done,
+fn carry_out(order: Order, holds: &mut bool, status: &Status, messages: &Sender<Message>) -> OrderResponse {
+    let send = |message| match messages.send(message) {
+        Ok(()) => OrderResponse::Done,
         Err(_) => ending(),
     };
     match order {
-        Order::Status => Answer::Status(board.read()),
+        Order::Status => OrderResponse::Status(status.read()),
         Order::Hold => {
             *holds = true;
-            tell(Message::Held)
+            send(Message::Held)
         }
         Order::Release => {
             *holds = false;
-            tell(Message::Released)
+            send(Message::Released)
         }
         Order::Ask { address, port, path } => match api::page(&format!("http://{address}:{port}{path}")) {
-            Ok((status, body)) => Answer::Page { status, body },
-            Err(error) => Answer::Refused {
+            Ok((status, body)) => OrderResponse::Page { status, body },
+            Err(error) => OrderResponse::Refused {
                 reason: error.to_string(),
             },
         },
         order @ (Order::Stop { .. } | Order::AddNode { .. }) => {
             let (reply, answer) = sync_channel(1);
-            match tell(Message::Order(order, reply)) {
-                Answer::Done => answer.recv().unwrap_or_else(|_| ending()),
+            match send(Message::Order(order, reply)) {
+                OrderResponse::Done => answer.recv().unwrap_or_else(|_| ending()),
                 refusal => refusal,
             }
         }
     }
 }
 
-fn ending() -> Answer {
-    Answer::Refused {
+fn ending() -> OrderResponse {
+    OrderResponse::Refused {
         reason: "the cluster is ending".to_owned(),
     }
 }
