@@ -22,7 +22,7 @@ const UP: &str = "__up";
 pub const INTERRUPTED: &str = "interrupted";
 
 /// Inputs of a test cluster, in a temporary folder. Dropping them ends the cluster.
-pub struct Home {
+pub struct Fixture {
     folder: tempfile::TempDir,
     sdk: Utf8PathBuf,
 }
@@ -36,13 +36,13 @@ pub fn tree_with_ip() -> Option<Utf8PathBuf> {
         .find(|tree: &Utf8PathBuf| tree.join("usr/sbin/ip").exists())
 }
 
-impl Home {
+impl Fixture {
     pub fn new(sdk: Utf8PathBuf) -> Result<Self, Failed> {
-        let home = Self {
+        let fixture = Self {
             folder: tempfile::tempdir()?,
             sdk,
         };
-        let tree = home.path().join("control-plane");
+        let tree = fixture.path().join("control-plane");
         fs::create_dir_all(tree.join("usr/bin"))?;
         let ourselves = crate::ourselves()?;
         for name in fakes::PROGRAMS {
@@ -54,14 +54,14 @@ impl Home {
             fs::copy(&library, &copy)?;
             fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
         }
-        fs::create_dir_all(home.path().join("registry"))?;
-        fs::create_dir_all(home.path().join("manifests"))?;
+        fs::create_dir_all(fixture.path().join("registry"))?;
+        fs::create_dir_all(fixture.path().join("manifests"))?;
         fs::write(
-            home.path().join("manifests/a.yaml"),
+            fixture.path().join("manifests/a.yaml"),
             "nodes: ${nodes}\nimage: ${image_web}\n",
         )?;
-        fs::write(home.path().join("node.raw"), "an image")?;
-        Ok(home)
+        fs::write(fixture.path().join("node.raw"), "an image")?;
+        Ok(fixture)
     }
 
     pub fn path(&self) -> &Utf8Path {
@@ -78,11 +78,11 @@ impl Home {
     }
 
     /// Sets the fault to inject into the fake programs; empty for none.
-    pub fn mood(&self, word: &str) -> Result<(), Failed> {
+    pub fn set_fault(&self, word: &str) -> Result<(), Failed> {
         let path = self
             .path()
             .join("control-plane")
-            .join(fakes::MOODS.trim_start_matches('/'));
+            .join(fakes::FAULTS.trim_start_matches('/'));
         fs::create_dir_all(path.parent().ok_or("no folder")?)?;
         Ok(fs::write(path, word)?)
     }
@@ -159,7 +159,7 @@ impl Home {
     }
 }
 
-impl Drop for Home {
+impl Drop for Fixture {
     fn drop(&mut self) {
         // A test case that failed may have left a cluster.
         drop(self.cluster().map(|cluster| cluster.down(&Silent)));
@@ -201,25 +201,25 @@ impl Up {
 
 /// Runs `up` and exits, if this process was started for it.
 #[expect(clippy::print_stdout, reason = "the test reads it")]
-pub fn be_up_if_asked() {
+pub fn run_up_if_asked() {
     let arguments: Vec<String> = std::env::args().collect();
     if arguments.get(1).is_none_or(|first| first != UP) {
         return;
     }
-    match be_up(&arguments[2]) {
+    match run_up(&arguments[2]) {
         Ok(report) => println!("{report}"),
         Err(error) => {
-            let told = match error.downcast_ref::<ClusterError>() {
+            let message = match error.downcast_ref::<ClusterError>() {
                 Some(error) if error.is_interrupt() => INTERRUPTED.to_owned(),
                 _ => chain(&*error),
             };
-            println!("{told}");
+            println!("{message}");
         }
     }
     std::process::exit(0);
 }
 
-fn be_up(job: &str) -> Result<Value, Box<dyn std::error::Error>> {
+fn run_up(job: &str) -> Result<Value, Box<dyn std::error::Error>> {
     let job: Value = serde_json::from_str(job)?;
     let state = Utf8PathBuf::from(job["state"].as_str().ok_or("no folder")?);
     if let Some(size) = job["disk"].as_u64() {
