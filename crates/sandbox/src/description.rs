@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
-use crate::{Limits, OUTER, Relaxation, Wall};
+use crate::{ConfinementLayer, Limits, OUTER, Relaxation};
 
 /// A description of a sandbox and of the program to run in it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -191,9 +191,9 @@ impl Sandbox {
         self
     }
 
-    /// For tests only: leaves a wall out, to show that what it stops would happen without it.
-    pub fn without(mut self, wall: Wall) -> Self {
-        self.policy.leave_out(wall);
+    /// For tests only: leaves a layer out, to show that what it stops would happen without it.
+    pub fn without(mut self, layer: ConfinementLayer) -> Self {
+        self.policy.leave_out(layer);
         self
     }
 

@@ -13,7 +13,7 @@ use rustix::thread::{CpuSet, UnshareFlags};
 
 use crate::outcome::Sender;
 use crate::report::{Ending, FAILED};
-use crate::{Sandbox, SandboxError, Wall, confinement, inherited, measure, mounts, syscalls};
+use crate::{ConfinementLayer, Sandbox, SandboxError, confinement, inherited, measure, mounts, syscalls};
 
 /// Makes the sandbox's view of the world, runs the program in it, reaps whatever it leaves, and returns its status.
 ///
@@ -21,7 +21,7 @@ use crate::{Sandbox, SandboxError, Wall, confinement, inherited, measure, mounts
 pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let sandbox = inherited::description(arguments.first())?;
     let outer = inherited::descriptor(arguments.get(1))?;
-    if sandbox.policy.stands(Wall::ParentDeath) {
+    if sandbox.policy.is_enforced(ConfinementLayer::ParentDeath) {
         die_with_outer(&outer)?;
     }
     syscalls::unshare(UnshareFlags::NEWNS).map_err(SandboxError::Namespaces)?;
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     if let Some(number) = sandbox.processor {
         keep_to(number)?;
     }
-    if sandbox.policy.stands(Wall::Undumpable) {
+    if sandbox.policy.is_enforced(ConfinementLayer::Undumpable) {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(SandboxError::confine("an undumpable process 1"))?;
     }

@@ -14,7 +14,7 @@
 //!
 //! No privileges are needed: the user is root inside, and only there. When the caller ends, the kernel ends all of it.
 //!
-//! # Walls
+//! # Layers of confinement
 //!
 //! The program is taken to be hostile. Most of what it could try is stopped twice, by parts of the kernel that have little
 //! code in common. In the order in which they are put up:
@@ -33,9 +33,9 @@
 //! 7. *seccomp* (`system_calls.rs`): no mounts, namespaces, tracing, keyrings, BPF, io_uring, device nodes, rare sockets,
 //!    no typing into terminals, no calls of another ABI.
 //!
-//! [`Relaxation`] names the exceptions and who needs them. [`Wall`] names the walls, for the tests in `tests/escape/`,
-//! which try each way out with all walls and once more without those that stop it. `docs/build/sandbox.md` is the same
-//! for reviewers, with kernels, tests, and what is not promised.
+//! [`Relaxation`] names the exceptions and who needs them. [`ConfinementLayer`] names the layers, for the tests in
+//! `tests/escape/`, which try each way out with all layers and once more without those that stop it.
+//! `docs/build/sandbox.md` is the same for reviewers, with kernels, tests, and what is not promised.
 //!
 //! [`outputs`] lists and opens what a program left behind, without following where it leads. [`namespace`] offers
 //! namespaces to a long-lived process of ours, for the local cluster.
@@ -65,7 +65,7 @@ use std::ffi::OsString;
 pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
 pub use limits::{Limit, LimitReached, Limits};
-pub use policy::{Relaxation, Wall};
+pub use policy::{ConfinementLayer, Relaxation};
 pub use report::{Ending, FAILED, Report};
 
 /// The first argument that makes our executable enter a sandbox instead of doing what it is for.

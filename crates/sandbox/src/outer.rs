@@ -15,7 +15,8 @@ use crate::disk::{self, Measured};
 use crate::outcome::Outcome;
 use crate::report::{Ending, FAILED};
 use crate::{
-    INIT, Limit, LimitReached, Mount, Network, Report, Sandbox, SandboxError, Wall, inherited, namespace, syscalls,
+    ConfinementLayer, INIT, Limit, LimitReached, Mount, Network, Report, Sandbox, SandboxError, inherited, namespace,
+    syscalls,
 };
 
 /// Enters the namespaces, runs the second stage, and returns the exit status that tells how it ended.
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
 
 /// Ends with the process that started us, which may have ended already.
 fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
-    if !sandbox.policy.stands(Wall::ParentDeath) {
+    if !sandbox.policy.is_enforced(ConfinementLayer::ParentDeath) {
         return Ok(());
     }
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
@@ -72,8 +73,14 @@ fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
 fn namespaces(sandbox: &Sandbox) -> UnshareFlags {
     let mut flags = UnshareFlags::NEWUTS;
     flags.set(UnshareFlags::NEWNET, sandbox.network == Network::None);
-    flags.set(UnshareFlags::NEWPID, sandbox.policy.stands(Wall::ProcessNamespace));
-    flags.set(UnshareFlags::NEWIPC, sandbox.policy.stands(Wall::IpcNamespace));
+    flags.set(
+        UnshareFlags::NEWPID,
+        sandbox.policy.is_enforced(ConfinementLayer::ProcessNamespace),
+    );
+    flags.set(
+        UnshareFlags::NEWIPC,
+        sandbox.policy.is_enforced(ConfinementLayer::IpcNamespace),
+    );
     flags
 }
 
@@ -87,7 +94,7 @@ fn start(sandbox: &Sandbox, description: &OwnedFd, socket: &OwnedFd) -> Result<C
         .arg(INIT)
         .arg(description.as_raw_fd().to_string())
         .arg(socket.as_raw_fd().to_string());
-    if sandbox.policy.stands(Wall::Environment) {
+    if sandbox.policy.is_enforced(ConfinementLayer::Environment) {
         command.env_clear();
     }
     command.spawn().map_err(start_failed)

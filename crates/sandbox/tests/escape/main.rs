@@ -1,8 +1,9 @@
 //! Attempts to get out of a sandbox, by a program that is as hostile as we could think of.
 //!
 //! The test binary is mounted into its own sandboxes and run there with the name of an attempt. Each attempt is run with
-//! all walls, where it has to fail, and with the walls that stop it left out, where it has to succeed: so that it would
-//! be noticed if it tried nothing. Where several walls stop the same thing, all of them are left out for the second run.
+//! all layers, where it has to fail, and with the layers that stop it left out, where it has to succeed: so that it
+//! would be noticed if it tried nothing. Where several layers stop the same thing, all of them are left out for the
+//! second run.
 #![expect(unsafe_code, reason = "attempts make system calls that no library wraps")]
 
 mod files;
@@ -14,7 +15,7 @@ mod network;
 mod outputs;
 mod processes;
 
-use basalt_sandbox::{Sandbox, Wall};
+use basalt_sandbox::{ConfinementLayer, Sandbox};
 use libtest_mimic::{Arguments, Failed, Trial};
 
 use crate::fixture::{Fixture, Outcome};
@@ -23,11 +24,11 @@ use crate::fixture::{Fixture, Outcome};
 pub struct Attempt {
     /// Name of the attempt.
     pub name: &'static str,
-    /// The walls that stop it.
-    pub walls: &'static [Wall],
+    /// The layers that stop it.
+    pub layers: &'static [ConfinementLayer],
     /// Changes of the usual sandbox for both runs.
     pub prepare: fn(Sandbox, &Fixture) -> Sandbox,
-    /// Further changes for the second run, besides the walls that are left out.
+    /// Further changes for the second run, besides the layers that are left out.
     pub loosen: fn(Sandbox, &Fixture) -> Sandbox,
     /// The attempt itself, which runs inside and returns without an error if it got out.
     pub run: fn(&Target) -> std::io::Result<()>,
@@ -35,10 +36,14 @@ pub struct Attempt {
 
 impl Attempt {
     /// An attempt in the usual sandbox.
-    pub const fn new(name: &'static str, walls: &'static [Wall], run: fn(&Target) -> std::io::Result<()>) -> Self {
+    pub const fn new(
+        name: &'static str,
+        layers: &'static [ConfinementLayer],
+        run: fn(&Target) -> std::io::Result<()>,
+    ) -> Self {
         Self {
             name,
-            walls,
+            layers,
             prepare: |sandbox, _| sandbox,
             loosen: |sandbox, _| sandbox,
             run,
@@ -97,13 +102,13 @@ fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
     }
     let fixture = Fixture::new()?;
     let mut sandbox = (attempt.loosen)((attempt.prepare)(fixture.sandbox(), &fixture), &fixture);
-    for wall in attempt.walls {
-        sandbox = sandbox.without(*wall);
+    for layer in attempt.layers {
+        sandbox = sandbox.without(*layer);
     }
     match fixture.attempt(&sandbox, attempt.name)? {
         Outcome::GotOut => Ok(()),
         Outcome::Skipped(why) => skipped(attempt.name, &why),
-        Outcome::Refused(why) => Err(format!("`{}` fails without the walls, too: {why}", attempt.name).into()),
+        Outcome::Refused(why) => Err(format!("`{}` fails without the layers, too: {why}", attempt.name).into()),
     }
 }
 
