@@ -20,10 +20,10 @@ use basalt_signing::{Certificate, Timestamp};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// A parser of untrusted input, under its name in `corpus/`.
-pub type Target = (&'static str, fn(&[u8]));
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: &[Target] = &[
+pub const TARGETS: &[FuzzTarget] = &[
     ("rpm", rpm),
     ("payload", payload),
     ("repodata", repodata),

@@ -19,4 +19,4 @@ mod policy;
 pub use check::{Checker, Entry, Kind, Step};
 pub use error::{ArchiveError, Violation};
 pub use extract::{Summary, extract};
-pub use policy::{Devices, Limits, Links, Policy};
+pub use policy::{ArchiveLimits, Devices, Links, Policy};

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use basalt_archive::{ArchiveError, Checker, Entry, Kind, Limits, Policy, Step, Summary, Violation, extract};
+use basalt_archive::{ArchiveError, ArchiveLimits, Checker, Entry, Kind, Policy, Step, Summary, Violation, extract};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use tar::EntryType;
@@ -89,10 +89,10 @@ fn names_that_lead_elsewhere_are_refused() {
             assert_eq!(violation(&[(kind, name, "y")], Policy::source()), expected, "{name:?}");
         }
     }
-    let limits = Limits {
+    let limits = ArchiveLimits {
         depth: 4,
         name: 20,
-        ..Limits::SMALL
+        ..ArchiveLimits::SMALL
     };
     let policy = Policy {
         limits,
@@ -208,10 +208,10 @@ fn names_that_differ_by_case_are_refused_with_both() {
 #[test]
 fn amounts_are_bounded() {
     let policy = Policy {
-        limits: Limits {
+        limits: ArchiveLimits {
             entries: 3,
             total: 10,
-            ..Limits::SMALL
+            ..ArchiveLimits::SMALL
         },
         ..Policy::source()
     };

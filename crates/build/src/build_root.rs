@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use basalt_process::Command;
 use basalt_progress::Reporter;
-use basalt_sandbox::{Limits, Mount, Relaxation, Report, Sandbox};
+use basalt_sandbox::{Mount, Relaxation, Sandbox, SandboxLimits, SandboxReport};
 use basalt_sources::{InputContent, Tools};
 use basalt_store::{Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -193,7 +193,7 @@ impl BuildRoot {
         self.sandbox
             .clone()
             .relax(Relaxation::Terminal)
-            .limits(Limits::default())
+            .limits(SandboxLimits::default())
             .env("TERM", terminal)
             .command("bash", ["-c", &greeting])
     }
@@ -203,8 +203,8 @@ impl BuildRoot {
     ///
     /// # Errors
     /// When the report cannot be read.
-    pub(crate) fn report(&self) -> Result<Option<Report>, BuildError> {
-        Ok(Report::read(&self.workspace.path().join(REPORT))?)
+    pub(crate) fn report(&self) -> Result<Option<SandboxReport>, BuildError> {
+        Ok(SandboxReport::read(&self.workspace.path().join(REPORT))?)
     }
 
     /// Lists the RPMs that were made, sorted by name: regular files only, since a build may leave anything.
@@ -223,8 +223,8 @@ impl BuildRoot {
 }
 
 /// Converts the limits of a package to those of the sandbox.
-fn sandbox_limits(limits: &basalt_action::Limits) -> Limits {
-    Limits {
+fn sandbox_limits(limits: &basalt_action::ActionLimits) -> SandboxLimits {
+    SandboxLimits {
         wall_time: limits.seconds.map(Duration::from_secs),
         memory: limits.memory,
         processes: limits.processes,

@@ -23,7 +23,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use basalt_action::{Action, Blob, Directory, Limits, Node};
+use basalt_action::{Action, ActionLimits, Blob, Directory, Node};
 use basalt_model::arch::Arch;
 use basalt_store::Snapshot;
 
@@ -111,7 +111,7 @@ pub(crate) fn query_action(
         add(&format!("build/SOURCES/{path}"), node)?;
     }
     let environment = BuildEnvironment::ordinary(0);
-    let mut action = rpm_action(base.arch, inputs, Limits::default());
+    let mut action = rpm_action(base.arch, inputs, ActionLimits::default());
     action.arguments = rpmspec(&environment, base.arch, &spec, mode, format);
     Ok(action)
 }
@@ -125,7 +125,7 @@ pub(crate) fn rpmspec(environment: &BuildEnvironment, arch: Arch, spec: &str, mo
 }
 
 /// Builds an action with the properties that all actions of rpm's programs have in common.
-fn rpm_action(arch: Arch, inputs: Directory, limits: Limits) -> Action {
+fn rpm_action(arch: Arch, inputs: Directory, limits: ActionLimits) -> Action {
     let environment = BuildEnvironment::ordinary(0);
     let platform = [
         ("arch", arch.name().to_owned()),

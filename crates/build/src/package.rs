@@ -1,6 +1,6 @@
 //! Package of a distribution: its folder, spec, sources and estimates.
 
-use basalt_action::Limits;
+use basalt_action::ActionLimits;
 use basalt_schedule::Estimate;
 use basalt_sources::SourceSet;
 use basalt_store::Snapshot;
@@ -21,7 +21,7 @@ pub struct DistributionPackage {
     /// Estimated duration and memory of its build.
     pub estimate: Estimate,
     /// Limits of its build.
-    pub limits: Limits,
+    pub limits: ActionLimits,
 }
 
 impl DistributionPackage {

@@ -1,7 +1,7 @@
 //! Sandboxes for untrusted programs: the files, system calls and resources that one may use.
 //!
 //! A [`Sandbox`] says what a program shall see: a root stacked from trees, folders bound into it, a network or none, and
-//! how much it may use ([`Limits`]). [`Sandbox::command`] turns it into an ordinary
+//! how much it may use ([`SandboxLimits`]). [`Sandbox::command`] turns it into an ordinary
 //! [`Command`](basalt_process::Command), which starts our own executable again; the description goes along in a sealed
 //! file in memory, never in the arguments. The executable's `main` calls [`enter_if_asked`] first, which recognizes that
 //! call and does the work in three stages, each a process that begins with a single thread:
@@ -64,9 +64,9 @@ use std::ffi::OsString;
 
 pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
-pub use limits::{Limit, LimitReached, Limits};
+pub use limits::{Limit, LimitReached, SandboxLimits};
 pub use policy::{ConfinementLayer, Relaxation};
-pub use report::{Ending, FAILED, Report};
+pub use report::{Ending, FAILED, SandboxReport};
 
 /// The first argument that makes our executable enter a sandbox instead of doing what it is for.
 pub(crate) const OUTER: &str = "__sandbox";

@@ -15,8 +15,8 @@ use crate::disk::{self, Measured};
 use crate::outcome::Outcome;
 use crate::report::{Ending, FAILED};
 use crate::{
-    ConfinementLayer, INIT, Limit, LimitReached, Mount, Network, Report, Sandbox, SandboxError, inherited, namespace,
-    syscalls,
+    ConfinementLayer, INIT, Limit, LimitReached, Mount, Network, Sandbox, SandboxError, SandboxReport, inherited,
+    namespace, syscalls,
 };
 
 /// Enters the namespaces, runs the second stage, and returns the exit status that tells how it ended.
@@ -159,9 +159,9 @@ impl Watched<'_> {
         time.into_iter().chain(disk).min()
     }
 
-    fn report(&self, outcome: Outcome) -> Report {
+    fn report(&self, outcome: Outcome) -> SandboxReport {
         let usage = syscalls::usage_of_children();
-        Report {
+        SandboxReport {
             ended: outcome.ending,
             wall_time: self.began.elapsed(),
             user_time: usage.user,

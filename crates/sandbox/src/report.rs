@@ -9,7 +9,7 @@ use crate::{LimitReached, SandboxError};
 
 /// Outcome and resource use of a sandbox, in the JSON file that [`Sandbox::report`](crate::Sandbox::report) names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct SandboxReport {
     /// End of the sandbox.
     pub ended: Ending,
     /// Time from the start of the sandbox to its end.
@@ -44,7 +44,7 @@ pub enum Ending {
 /// The exit status of the sandbox where it failed or reached a limit.
 pub const FAILED: i32 = 125;
 
-impl Report {
+impl SandboxReport {
     /// Reads the report of a sandbox that has ended. There is none where the sandbox itself was killed.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use basalt_sandbox::{ConfinementLayer, Mount};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::fixture::{VARIABLE, done, nothing, unsupported};
-use crate::{Attempt, Target};
+use crate::{Attempt, AttemptTarget};
 
 /// Layers that keep a program from the memory, descriptors and environment of process 1.
 const PROCESS_1: &[ConfinementLayer] = &[
@@ -163,7 +163,7 @@ pub fn attempts() -> Vec<Attempt> {
 }
 
 /// Opens what only the host's root may write to; other users cannot show what the mask prevents.
-fn open_as_root(path: &str, target: &Target) -> io::Result<()> {
+fn open_as_root(path: &str, target: &AttemptTarget) -> io::Result<()> {
     match fs::OpenOptions::new().write(true).open(path) {
         Err(error) if error.raw_os_error() == Some(libc::EACCES) && target.user != 0 => {
             Err(unsupported(&format!("{path} is open to the host's root only")))
@@ -173,7 +173,7 @@ fn open_as_root(path: &str, target: &Target) -> io::Result<()> {
     }
 }
 
-fn descriptors_of_process_1(_: &Target) -> io::Result<()> {
+fn descriptors_of_process_1(_: &AttemptTarget) -> io::Result<()> {
     for number in 3..64 {
         if fs::read(format!("/proc/1/fd/{number}/../secret")).is_ok() {
             return Ok(());
@@ -182,7 +182,7 @@ fn descriptors_of_process_1(_: &Target) -> io::Result<()> {
     Err(nothing("none leads there"))
 }
 
-fn inherited_descriptor(_: &Target) -> io::Result<()> {
+fn inherited_descriptor(_: &AttemptTarget) -> io::Result<()> {
     for number in 3..64 as RawFd {
         // SAFETY: opening a file relative to a descriptor that may not be open is an error at worst.
         if unsafe { libc::openat(number, c"secret".as_ptr(), libc::O_RDONLY) } >= 0 {
@@ -193,7 +193,7 @@ fn inherited_descriptor(_: &Target) -> io::Result<()> {
 }
 
 /// Opens the root, moves the root below itself, and walks up from the open one.
-fn leave_chroot(_: &Target) -> io::Result<()> {
+fn leave_chroot(_: &AttemptTarget) -> io::Result<()> {
     let root = fs::File::open("/")?;
     fs::create_dir_all("/work/jail")?;
     rustix::process::chroot("/work/jail")?;
@@ -206,7 +206,7 @@ fn leave_chroot(_: &Target) -> io::Result<()> {
     fs::read("/etc/passwd").map(drop)
 }
 
-fn file_handle(_: &Target) -> io::Result<()> {
+fn file_handle(_: &AttemptTarget) -> io::Result<()> {
     #[repr(C)]
     struct Handle {
         bytes: u32,

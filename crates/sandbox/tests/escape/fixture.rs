@@ -8,7 +8,7 @@ use basalt_sandbox::{Mount, Root, Sandbox};
 use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::Failed;
 
-use crate::{Target, attempts};
+use crate::{AttemptTarget, attempts};
 
 /// The exit status of an attempt that was refused.
 const REFUSED: i32 = 42;
@@ -27,7 +27,7 @@ pub struct Fixture {
 }
 
 /// Outcome of an attempt.
-pub enum Outcome {
+pub enum AttemptOutcome {
     GotOut,
     Refused(String),
     Skipped(String),
@@ -88,16 +88,16 @@ impl Fixture {
     }
 
     /// Makes an attempt in a sandbox.
-    pub fn attempt(&self, sandbox: &Sandbox, name: &str) -> Result<Outcome, Failed> {
+    pub fn attempt(&self, sandbox: &Sandbox, name: &str) -> Result<AttemptOutcome, Failed> {
         let command = sandbox
             .command("/attempt", self.words(name))
             .env(VARIABLE, "the caller's");
         match command.output() {
-            Ok(_) => Ok(Outcome::GotOut),
+            Ok(_) => Ok(AttemptOutcome::GotOut),
             Err(ProcessError::Failed { status, tail, .. }) => match status.code() {
-                Some(REFUSED) => Ok(Outcome::Refused(tail.join("\n"))),
-                Some(KILLED_BY_FILTER) => Ok(Outcome::Refused("killed by the seccomp filter".to_owned())),
-                Some(SKIPPED) => Ok(Outcome::Skipped(tail.join("\n"))),
+                Some(REFUSED) => Ok(AttemptOutcome::Refused(tail.join("\n"))),
+                Some(KILLED_BY_FILTER) => Ok(AttemptOutcome::Refused("killed by the seccomp filter".to_owned())),
+                Some(SKIPPED) => Ok(AttemptOutcome::Skipped(tail.join("\n"))),
                 _ => Err(format!("{name} ended with {status}: {}", tail.join("\n")).into()),
             },
             Err(error) => Err(basalt_process::chain(&error).into()),
@@ -127,7 +127,7 @@ pub fn sandbox_of(folder: &Utf8Path, scratch: Option<Utf8PathBuf>) -> Sandbox {
 /// Runs an attempt inside the sandbox and ends the process with [`REFUSED`], [`SKIPPED`], or 0 if it got out.
 #[expect(clippy::print_stdout, reason = "the test outside reads it")]
 pub fn run_inside(words: &[String]) {
-    let target = Target {
+    let target = AttemptTarget {
         folder: words[1].clone(),
         process: words[2].parse().expect("a process id"),
         port: words[3].parse().expect("a port"),

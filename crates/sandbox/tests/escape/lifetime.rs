@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use basalt_sandbox::{ConfinementLayer, Sandbox};
 use libtest_mimic::{Failed, Trial};
 
-use crate::Target;
+use crate::AttemptTarget;
 use crate::fixture::Fixture;
 
 /// After what time they write that they live.
@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
+pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
     match name {
         "lifetime/daemon" => |_| {
             // SAFETY: this process has one thread, and the child goes on alone.

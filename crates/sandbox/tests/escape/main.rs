@@ -18,7 +18,7 @@ mod processes;
 use basalt_sandbox::{ConfinementLayer, Sandbox};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::fixture::{Fixture, Outcome};
+use crate::fixture::{AttemptOutcome, Fixture};
 
 /// One way out.
 pub struct Attempt {
@@ -31,7 +31,7 @@ pub struct Attempt {
     /// Further changes for the second run, besides the layers that are left out.
     pub loosen: fn(Sandbox, &Fixture) -> Sandbox,
     /// The attempt itself, which runs inside and returns without an error if it got out.
-    pub run: fn(&Target) -> std::io::Result<()>,
+    pub run: fn(&AttemptTarget) -> std::io::Result<()>,
 }
 
 impl Attempt {
@@ -39,7 +39,7 @@ impl Attempt {
     pub const fn new(
         name: &'static str,
         layers: &'static [ConfinementLayer],
-        run: fn(&Target) -> std::io::Result<()>,
+        run: fn(&AttemptTarget) -> std::io::Result<()>,
     ) -> Self {
         Self {
             name,
@@ -52,7 +52,7 @@ impl Attempt {
 }
 
 /// Facts about the host that an attempt may use.
-pub struct Target {
+pub struct AttemptTarget {
     /// A folder of the host that no sandbox shows, with a file `secret`.
     pub folder: String,
     /// The test's process id on the host.
@@ -96,9 +96,9 @@ fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let sandbox = (attempt.prepare)(fixture.sandbox(), &fixture);
     match fixture.attempt(&sandbox, attempt.name)? {
-        Outcome::Refused(_) => {}
-        Outcome::Skipped(why) => return skipped(attempt.name, &why),
-        Outcome::GotOut => return Err(format!("`{}` got out", attempt.name).into()),
+        AttemptOutcome::Refused(_) => {}
+        AttemptOutcome::Skipped(why) => return skipped(attempt.name, &why),
+        AttemptOutcome::GotOut => return Err(format!("`{}` got out", attempt.name).into()),
     }
     let fixture = Fixture::new()?;
     let mut sandbox = (attempt.loosen)((attempt.prepare)(fixture.sandbox(), &fixture), &fixture);
@@ -106,9 +106,9 @@ fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
         sandbox = sandbox.without(*layer);
     }
     match fixture.attempt(&sandbox, attempt.name)? {
-        Outcome::GotOut => Ok(()),
-        Outcome::Skipped(why) => skipped(attempt.name, &why),
-        Outcome::Refused(why) => Err(format!("`{}` fails without the layers, too: {why}", attempt.name).into()),
+        AttemptOutcome::GotOut => Ok(()),
+        AttemptOutcome::Skipped(why) => skipped(attempt.name, &why),
+        AttemptOutcome::Refused(why) => Err(format!("`{}` fails without the layers, too: {why}", attempt.name).into()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use basalt_sandbox::{ConfinementLayer, Network};
 
 use crate::fixture::done;
-use crate::{Attempt, Target};
+use crate::{Attempt, AttemptTarget};
 
 /// Layers that keep a program from raw access to a network.
 const RAW: &[ConfinementLayer] = &[
@@ -81,6 +81,6 @@ fn listen() {
     });
 }
 
-fn connect_abstract(target: &Target) -> io::Result<()> {
+fn connect_abstract(target: &AttemptTarget) -> io::Result<()> {
     UnixStream::connect_addr(&address(target.process.unsigned_abs())?).map(drop)
 }

@@ -6,7 +6,7 @@ use basalt_sandbox::outputs;
 use camino::Utf8Path;
 use libtest_mimic::{Failed, Trial};
 
-use crate::Target;
+use crate::AttemptTarget;
 use crate::fixture::{Fixture, nothing};
 
 pub fn trials() -> Vec<Trial> {
@@ -39,7 +39,7 @@ fn is_refused(name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
+pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
     match name {
         "outputs/plain" => |_| std::fs::write("/work/plain", "x"),
         "outputs/link" => |target| std::os::unix::fs::symlink(format!("{}/secret", target.folder), "/work/out"),

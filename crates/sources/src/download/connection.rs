@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, header};
 
-use super::limits::Limits;
+use super::limits::TransferLimits;
 use super::{DownloadError, Phase};
 
 /// Bytes per event.
@@ -59,7 +59,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts an exchange.
-    pub(super) fn open(ask: Ask, agent: ureq::Agent, limits: Limits) -> Result<Self, DownloadError> {
+    pub(super) fn open(ask: Ask, agent: ureq::Agent, limits: TransferLimits) -> Result<Self, DownloadError> {
         let (sender, events) = mpsc::sync_channel(QUEUE);
         let client = agent.clone();
         std::thread::Builder::new()
@@ -93,7 +93,7 @@ impl Drop for Connection {
 }
 
 /// Does the exchange, until its end or until the receiver of events is gone.
-fn exchange(ask: &Ask, agent: &ureq::Agent, limits: &Limits, events: &SyncSender<Event>) {
+fn exchange(ask: &Ask, agent: &ureq::Agent, limits: &TransferLimits, events: &SyncSender<Event>) {
     let mut request = agent.get(&ask.url);
     if let Some(accept) = &ask.accept {
         request = request.header(header::ACCEPT, accept);
@@ -135,7 +135,7 @@ fn exchange(ask: &Ask, agent: &ureq::Agent, limits: &Limits, events: &SyncSender
     }
 }
 
-fn failure(error: ureq::Error, limits: &Limits) -> DownloadError {
+fn failure(error: ureq::Error, limits: &TransferLimits) -> DownloadError {
     use ureq::Timeout;
     let stalled = |phase, time: Duration| DownloadError::Stalled {
         phase,
@@ -153,7 +153,7 @@ fn failure(error: ureq::Error, limits: &Limits) -> DownloadError {
 }
 
 /// An error while the body is read. ureq wraps its own errors in those of I/O.
-fn read_failure(error: &std::io::Error, limits: &Limits) -> DownloadError {
+fn read_failure(error: &std::io::Error, limits: &TransferLimits) -> DownloadError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
     if error.kind() == std::io::ErrorKind::TimedOut || matches!(inner, Some(ureq::Error::Timeout(_))) {
         return failure(ureq::Error::Timeout(ureq::Timeout::PerRead), limits);

@@ -6,9 +6,9 @@
 //!                                └── Range, If-Range ◀── pause ◀── failure that may pass
 //! ```
 //!
-//! A server that stalls is told from one that is slow ([`Limits`]). Errors that may pass (time-outs, resets, 5xx, 429) are
-//! tried again after a growing pause, from the byte that was reached, where the server offers ranges and the file is
-//! still the same one. What was received lives as long as the call: another run begins anew.
+//! A server that stalls is told from one that is slow ([`TransferLimits`]). Errors that may pass (time-outs, resets, 5xx,
+//! 429) are tried again after a growing pause, from the byte that was reached, where the server offers ranges and the
+//! file is still the same one. What was received lives as long as the call: another run begins anew.
 
 mod connection;
 mod error;
@@ -37,7 +37,7 @@ use proxy::Proxies;
 use transfer::Transfer;
 
 pub use error::{DownloadError, Phase};
-pub use limits::{Limits, UNKNOWN_SIZE_CAP};
+pub use limits::{TransferLimits, UNKNOWN_SIZE_CAP};
 pub(crate) use url::resolve;
 
 /// Interval at which Ctrl-C and the limits of a transfer are checked.
@@ -81,20 +81,20 @@ pub struct Received {
 /// Transfers files.
 #[derive(Debug, Clone)]
 pub struct Downloader {
-    limits: Limits,
+    limits: TransferLimits,
     proxies: Proxies,
     stop: fn() -> bool,
 }
 
 impl Default for Downloader {
     fn default() -> Self {
-        Self::new(Limits::default())
+        Self::new(TransferLimits::default())
     }
 }
 
 impl Downloader {
     /// A downloader with the proxies of the environment; Ctrl-C ends its transfers.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: TransferLimits) -> Self {
         Self {
             limits,
             proxies: Proxies::from_environment(),

@@ -144,7 +144,7 @@ fn a_trickle_is_given_up() {
         }
         Ok(())
     })]);
-    let limits = Limits {
+    let limits = TransferLimits {
         total_attempts: 2,
         ..limits()
     };
@@ -262,7 +262,7 @@ fn ctrl_c_ends_a_transfer_that_hangs() {
         Ok(())
     })]);
     let patient = Downloader {
-        limits: Limits::default(),
+        limits: TransferLimits::default(),
         proxies: Proxies::default(),
         stop: || STOP.load(Ordering::Relaxed),
     };

@@ -9,7 +9,7 @@ use basalt_store::StoreError;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::connection::{Connection, Event, Head};
-use super::limits::{Limits, RateWatch};
+use super::limits::{RateWatch, TransferLimits};
 use super::{DownloadError, Phase, Received, Size, TICK};
 
 pub(super) struct Transfer<'t> {
@@ -91,7 +91,7 @@ impl<'t> Transfer<'t> {
     pub(super) fn run(
         &mut self,
         connection: &Connection,
-        limits: &Limits,
+        limits: &TransferLimits,
         check: impl Fn() -> Result<(), DownloadError>,
     ) -> Result<End, DownloadError> {
         let asked_from = self.resume_at().0;
@@ -258,14 +258,14 @@ fn answer(head: &Head, asked_from: Option<u64>, validator: Option<&str>) -> Answ
 
 /// Clock of one exchange.
 struct Watch<'l> {
-    limits: &'l Limits,
+    limits: &'l TransferLimits,
     started: Instant,
     last: Instant,
     rate: RateWatch,
 }
 
 impl<'l> Watch<'l> {
-    fn new(limits: &'l Limits) -> Self {
+    fn new(limits: &'l TransferLimits) -> Self {
         let now = Instant::now();
         Self {
             limits,
