@@ -3,7 +3,9 @@
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use basalt_machine::{Accelerator, Credential, Disk, Machine, Network, Running, SdkTools, mac_address};
+use basalt_machine::{
+    Accelerator, Disk, Machine, NetworkDevice, RunningMachine, SdkTools, SystemdCredential, mac_address,
+};
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use basalt_tests::{Failed, ensure, has_all, shown};
@@ -15,20 +17,20 @@ use crate::plant::Plant;
 const PATIENCE: Duration = Duration::from_secs(240);
 
 /// Starts a machine without a cluster.
-fn start(plant: &Plant, name: &str, disk: &Utf8Path, config: Option<&str>) -> Result<Running, Failed> {
+fn start(plant: &Plant, name: &str, disk: &Utf8Path, config: Option<&str>) -> Result<RunningMachine, Failed> {
     let tools = SdkTools::new(&plant.place.sdk.path);
     let verdict = Accelerator::choose(&tools, Arch::X86_64, plant.place.store.root()).map_err(shown)?;
     let mut machine = Machine::new(name, plant.folder().join(name), Arch::X86_64);
     machine.disks.push(Disk::overlay(disk, 4096));
     let mac = mac_address(name, 0);
-    machine.networks.push(Network::User {
+    machine.networks.push(NetworkDevice::User {
         isolated: true,
         forwards: Vec::new(),
         mac,
     });
     machine
         .credentials
-        .extend(config.map(|text| Credential::new("basalt.node", text)));
+        .extend(config.map(|text| SystemdCredential::new("basalt.node", text)));
     machine.reboots = false;
     machine.start(&tools, verdict.accelerator).map_err(shown)
 }

@@ -2,7 +2,10 @@
 
 use std::io::Write as _;
 
-use basalt_archive::{ArchiveError, ArchiveLimits, Checker, Entry, Kind, Policy, Step, Summary, Violation, extract};
+use basalt_archive::{
+    ArchiveEntry, ArchiveError, ArchiveLimits, Checker, EntryKind, ExtractionStep, ExtractionSummary, Policy,
+    Violation, extract,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use tar::EntryType;
@@ -40,7 +43,7 @@ fn archive(entries: &[Made<'_>]) -> Vec<u8> {
 }
 
 struct Extracted {
-    result: Result<Summary, ArchiveError>,
+    result: Result<ExtractionSummary, ArchiveError>,
     into: Utf8PathBuf,
     folder: tempfile::TempDir,
 }
@@ -297,14 +300,16 @@ proptest! {
         let mut checker = Checker::new(Policy::source());
         let mut others = std::collections::BTreeSet::new();
         for (name, kind, target) in &entries {
-            let kind = [Kind::File, Kind::Folder, Kind::Symlink, Kind::HardLink, Kind::Special("pipe")][usize::from(*kind)];
-            let entry = Entry { name: name.as_bytes(), kind, size: 1, target: target.as_bytes() };
+            let kinds =
+                [EntryKind::File, EntryKind::Folder, EntryKind::Symlink, EntryKind::HardLink, EntryKind::Special("pipe")];
+            let kind = kinds[usize::from(*kind)];
+            let entry = ArchiveEntry { name: name.as_bytes(), kind, size: 1, target: target.as_bytes() };
             let Ok(step) = checker.check(&entry) else { break };
             let (path, folder) = match step {
-                Step::Skip => continue,
-                Step::Folder(path) => (path, true),
-                Step::File(path) | Step::HardLink(path, _) => (path, false),
-                Step::Symlink(path, to) => {
+                ExtractionStep::Skip => continue,
+                ExtractionStep::Folder(path) => (path, true),
+                ExtractionStep::File(path) | ExtractionStep::HardLink(path, _) => (path, false),
+                ExtractionStep::Symlink(path, to) => {
                     let mut depth = path.components().count() as i64 - 1;
                     for part in to.split('/').filter(|part| !part.is_empty() && *part != ".") {
                         depth += if part == ".." { -1 } else { 1 };

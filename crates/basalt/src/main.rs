@@ -53,7 +53,7 @@ fn main() -> ExitCode {
 }
 
 /// Provides the supervisor of a cluster with its tools. Its standard error is its log.
-fn supervisor_tools(plan: &basalt_cluster::ClusterPlan) -> Box<dyn basalt_machine::Tools> {
+fn supervisor_tools(plan: &basalt_cluster::ClusterPlan) -> Box<dyn basalt_machine::QemuTools> {
     tracing_subscriber::fmt()
         .with_env_filter("info")
         .with_ansi(false)

@@ -6,7 +6,7 @@ use basalt_cluster::api::Api;
 use basalt_cluster::control::{Control, MachineState, Order};
 use basalt_cluster::pki::{self, Pki};
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterPlan, ClusterSize, LocalCluster, Variant};
-use basalt_machine::{Console, Files, Verdict};
+use basalt_machine::{AcceleratorChoice, Console, Files};
 use basalt_model::arch::Arch;
 use basalt_process::interrupt;
 use basalt_progress::{Reporter, Silent};
@@ -69,7 +69,7 @@ impl Bench<'_> {
     ///
     /// # Errors
     /// When the cluster does not start, or the machine does not get as far as its first pod.
-    pub fn run(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
+    pub fn run(&self, contestant: &Contestant) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
         let size = ClusterSize { nodes: 0, ..self.size };
         self.cluster.up(self.inputs.clone(), size, Arch::X86_64, &Silent)?;
         let measured = self.measure(contestant);
@@ -81,7 +81,7 @@ impl Bench<'_> {
         measured
     }
 
-    fn measure(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
+    fn measure(&self, contestant: &Contestant) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
         let layout = self.cluster.layout();
         let mut control = Control::connect(layout)?;
         // The cluster ends with this process, also when it is killed.
@@ -129,7 +129,7 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Waits for the supervisor's report of power-on and records its time; returns the accelerator.
-    fn find_beginning(&mut self, node: &str) -> Result<Option<Verdict>, BenchError> {
+    fn find_beginning(&mut self, node: &str) -> Result<Option<AcceleratorChoice>, BenchError> {
         let patience = Instant::now();
         loop {
             let report = self.control.report()?;

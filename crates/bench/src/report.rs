@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use basalt_machine::Verdict;
+use basalt_machine::AcceleratorChoice;
 use serde::Serialize;
 
 use crate::{MILESTONES, Summary, Times, summarize};
@@ -28,7 +28,7 @@ pub struct Report {
     /// Description of the host on which the machines ran.
     pub host: String,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<Verdict>,
+    pub accelerator: Option<AcceleratorChoice>,
     /// Processors of each machine.
     pub vcpus: u32,
     /// Memory of each machine, in MiB.
@@ -106,7 +106,7 @@ pub(crate) fn example() -> Report {
     Report {
         date: "2000-01-01".into(),
         host: "2 cores of a test".into(),
-        accelerator: Some(Verdict {
+        accelerator: Some(AcceleratorChoice {
             accelerator: Accelerator::Tcg,
             reason: "there is no /dev/kvm here".into(),
         }),

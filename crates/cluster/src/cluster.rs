@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant, SystemTime};
 
-use basalt_machine::{Files, Verdict};
+use basalt_machine::{AcceleratorChoice, Files};
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use basalt_progress::{Outcome, Reporter, Unit};
@@ -44,7 +44,7 @@ pub struct ClusterStatus {
     /// Age of the cluster, in seconds.
     pub seconds: u64,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<Verdict>,
+    pub accelerator: Option<AcceleratorChoice>,
     /// Components of the control plane.
     pub components: Vec<ComponentReport>,
     /// Nodes of the cluster.

@@ -100,7 +100,7 @@ pub struct SupervisorReport {
     /// Start of the supervisor, in milliseconds since the Unix epoch.
     pub began: u64,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<basalt_machine::Verdict>,
+    pub accelerator: Option<basalt_machine::AcceleratorChoice>,
     /// Components of the control plane.
     pub components: Vec<ComponentReport>,
     /// Machines of the nodes.

@@ -23,7 +23,7 @@ use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use basalt_machine::Tools;
+use basalt_machine::QemuTools;
 use basalt_process::interrupt;
 use basalt_sandbox::namespace::{self, Kinds};
 use camino::Utf8PathBuf;
@@ -44,7 +44,7 @@ const INNER: &str = "__cluster-supervisor-inner";
 ///
 /// `tools` gives QEMU and its firmware from the tree of build tools that the plan names. The supervisor's messages go
 /// to `tracing`; its standard error is its log.
-pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn Tools>) {
+pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn QemuTools>) {
     let mut arguments = std::env::args().skip(1);
     let verb = arguments.next();
     let Some(stage) = verb.filter(|verb| verb == OUTER || verb == INNER) else {

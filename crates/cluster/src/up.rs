@@ -5,7 +5,7 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use basalt_machine::{Console, Files, Verdict};
+use basalt_machine::{AcceleratorChoice, Console, Files};
 use basalt_model::arch::Arch;
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
@@ -39,7 +39,7 @@ pub struct UpReport {
     /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<Verdict>,
+    pub accelerator: Option<AcceleratorChoice>,
     /// Times of all stages.
     pub stages: Vec<StageTime>,
     /// Total duration, in seconds.

@@ -4,8 +4,8 @@
 use std::time::Duration;
 
 use basalt_machine::{
-    Accelerator, ConfigDisk, Credential, Disk, DiskFormat, Machine, MachineError, Network, RunState, SdkTools, Stopped,
-    mac_address, probe,
+    Accelerator, ConfigDiskImage, Disk, DiskFormat, Machine, MachineError, NetworkDevice, RunState, SdkTools, Stopped,
+    SystemdCredential, mac_address, probe,
 };
 use basalt_model::arch::Arch;
 use camino::Utf8PathBuf;
@@ -77,13 +77,13 @@ fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Fa
     let mut machine = Machine::new("test,1", path.join("machine,1"), Arch::X86_64);
     machine.memory_mib = 256;
     machine.disks.push(Disk::overlay(&image, 64));
-    machine.config_disk = Some(ConfigDisk::with_node_config("kind: NodeConfig\n"));
+    machine.config_disk = Some(ConfigDiskImage::with_node_config("kind: NodeConfig\n"));
     machine
         .credentials
-        .push(Credential::new("basalt.node", vec![b'x'; 20_000]));
+        .push(SystemdCredential::new("basalt.node", vec![b'x'; 20_000]));
     machine.kernel_arguments.push("quiet".into());
     let mac = mac_address(&machine.name, 0);
-    machine.networks.push(Network::User {
+    machine.networks.push(NetworkDevice::User {
         isolated: true,
         forwards: Vec::new(),
         mac,

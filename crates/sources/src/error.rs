@@ -37,7 +37,7 @@ pub enum SourcesError {
         /// Path of the lock.
         lock: Utf8PathBuf,
         /// The difference.
-        what: Mismatch,
+        what: SourceMismatch,
         /// Most likely cause and advice, as a sentence without a full stop.
         blame: String,
     },
@@ -216,7 +216,7 @@ impl From<DownloadError> for SourcesError {
 
 /// Difference between what came and what is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mismatch {
+pub enum SourceMismatch {
     /// Another length.
     Size {
         /// Locked size in bytes.
@@ -235,7 +235,7 @@ pub enum Mismatch {
     },
 }
 
-impl std::fmt::Display for Mismatch {
+impl std::fmt::Display for SourceMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Size { message, .. } => f.write_str(message),

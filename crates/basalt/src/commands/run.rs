@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use basalt_machine::{Accelerator, Credential, Disk, Left, Machine, Network, SdkTools, attach, mac_address};
+use basalt_machine::{
+    Accelerator, Disk, Left, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
+};
 use basalt_model::arch::Arch;
 use basalt_model::node_config::{self, Clock};
 use basalt_process::interrupt;
@@ -44,14 +46,14 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
     machine.memory_mib = u32::try_from(options.memory).unwrap_or(u32::MAX);
     machine.disks.push(Disk::overlay(image, DISK));
     let mac = mac_address(&machine.name, 0);
-    machine.networks.push(Network::User {
+    machine.networks.push(NetworkDevice::User {
         isolated: false,
         forwards: Vec::new(),
         mac,
     });
     machine
         .credentials
-        .extend(config.map(|text| Credential::new("basalt.node", text)));
+        .extend(config.map(|text| SystemdCredential::new("basalt.node", text)));
     project.reporter().note(&format!(
         "{} runs on {} ({}); leave it with Ctrl-]",
         options.image, verdict.accelerator, verdict.reason

@@ -3,7 +3,7 @@
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use basalt_machine::Tools;
+use basalt_machine::QemuTools;
 use basalt_process::interrupt;
 
 use super::children::Children;
@@ -22,7 +22,7 @@ const TICK: Duration = Duration::from_millis(25);
 const UNHELD: Duration = Duration::from_secs(20);
 
 /// Makes the cluster, and runs it until an order or a signal ends it.
-pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn Tools) -> Result<(), ClusterError> {
+pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) -> Result<(), ClusterError> {
     super::die_with_parent()?;
     let began = Instant::now();
     let listener = super::inherited_listener()?;

@@ -3,7 +3,8 @@
 use std::time::{Duration, Instant};
 
 use basalt_machine::{
-    Accelerator, Bus, Credential, Disk, DiskFormat, DiskSource, Machine, Network, Running, Stopped, Tools, Verdict,
+    Accelerator, AcceleratorChoice, Bus, Disk, DiskFormat, DiskSource, Machine, NetworkDevice, QemuTools,
+    RunningMachine, Stopped, SystemdCredential,
 };
 
 use crate::control::{MachineReport, MachineState, Variant};
@@ -20,8 +21,8 @@ use basalt_process::chain;
 pub(super) struct Machines<'a> {
     layout: &'a Layout,
     plan: &'a ClusterPlan,
-    tools: &'a dyn Tools,
-    pub(super) verdict: Verdict,
+    tools: &'a dyn QemuTools,
+    pub(super) verdict: AcceleratorChoice,
     authority: String,
     began: Instant,
     slots: Vec<Slot>,
@@ -29,7 +30,7 @@ pub(super) struct Machines<'a> {
 
 struct Slot {
     node: NodeNumber,
-    running: Option<Running>,
+    running: Option<RunningMachine>,
     state: MachineState,
     power_on: Option<Duration>,
 }
@@ -38,7 +39,7 @@ impl<'a> Machines<'a> {
     pub(super) fn new(
         layout: &'a Layout,
         plan: &'a ClusterPlan,
-        tools: &'a dyn Tools,
+        tools: &'a dyn QemuTools,
         began: Instant,
     ) -> Result<Self, ClusterError> {
         let pki = Pki::new(layout.pki());
@@ -123,18 +124,18 @@ impl<'a> Machines<'a> {
             serial: None,
         });
         machine.networks.push(match self.plan.wire {
-            Wire::Tap => Network::Tap {
+            Wire::Tap => NetworkDevice::Tap {
                 device: node.port(),
                 mac: node.mac(),
             },
-            Wire::Cable => Network::Stream {
+            Wire::Cable => NetworkDevice::Stream {
                 socket: self.layout.cable(&node.name()),
                 listens: false,
                 mac: node.mac(),
             },
         });
         let config = node_config::render(self.plan, &self.authority, node);
-        machine.credentials.push(Credential::new("basalt.node", config));
+        machine.credentials.push(SystemdCredential::new("basalt.node", config));
         machine.kernel_arguments.clone_from(&variant.kernel_arguments);
         machine
     }

@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use basalt_machine::{Call, Firmware, Tools};
+use basalt_machine::{Call, Firmware, QemuTools};
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use camino::Utf8PathBuf;
@@ -189,7 +189,7 @@ pub struct Machines {
     pub variables: Utf8PathBuf,
 }
 
-impl Tools for Machines {
+impl QemuTools for Machines {
     fn command(&self, call: &Call) -> Command {
         Command::new("/proc/self/exe")
             .arg(QEMU)

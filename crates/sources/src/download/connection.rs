@@ -10,7 +10,7 @@ use std::time::Duration;
 use ureq::http::{HeaderMap, header};
 
 use super::limits::TransferLimits;
-use super::{DownloadError, Phase};
+use super::{DownloadError, TransferPhase};
 
 /// Bytes per event.
 const PIECE: usize = 128 * 1024;
@@ -142,9 +142,9 @@ fn failure(error: ureq::Error, limits: &TransferLimits) -> DownloadError {
         seconds: time.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX),
     };
     match error {
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => stalled(Phase::Connect, limits.connect),
-        ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvBody) => stalled(Phase::Body, limits.idle),
-        ureq::Error::Timeout(_) => stalled(Phase::Response, limits.first_byte),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => stalled(TransferPhase::Connect, limits.connect),
+        ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvBody) => stalled(TransferPhase::Body, limits.idle),
+        ureq::Error::Timeout(_) => stalled(TransferPhase::Response, limits.first_byte),
         ureq::Error::BadUri(url) => DownloadError::Url { url },
         ureq::Error::InvalidProxyUrl => DownloadError::Settings("the proxy's URL is not valid".to_owned()),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => DownloadError::Settings(error.to_string()),

@@ -36,7 +36,7 @@ use connection::{Ask, Connection};
 use proxy::Proxies;
 use transfer::Transfer;
 
-pub use error::{DownloadError, Phase};
+pub use error::{DownloadError, TransferPhase};
 pub use limits::{TransferLimits, UNKNOWN_SIZE_CAP};
 pub(crate) use url::resolve;
 
@@ -51,12 +51,12 @@ pub struct Request {
     /// Media types for the header `Accept`, where the server has more than one form of it.
     pub accept: Option<String>,
     /// Size that the file must have.
-    pub size: Size,
+    pub size: ExpectedSize,
 }
 
 /// Size of a file that is to be transferred, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
+pub enum ExpectedSize {
     /// Exactly that: a lock says so.
     Locked(u64),
     /// Not known, and at most that.

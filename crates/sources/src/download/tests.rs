@@ -18,7 +18,7 @@ struct Fetched {
     _folder: tempfile::TempDir,
 }
 
-fn fetch_with(downloader: &Downloader, url: String, size: Size, task: &dyn Task) -> Fetched {
+fn fetch_with(downloader: &Downloader, url: String, size: ExpectedSize, task: &dyn Task) -> Fetched {
     let folder = tempfile::tempdir().expect("a folder");
     let path = Utf8PathBuf::from_path_buf(folder.path().join("file")).expect("UTF-8");
     let request = Request {
@@ -35,12 +35,12 @@ fn fetch_with(downloader: &Downloader, url: String, size: Size, task: &dyn Task)
     }
 }
 
-fn fetch(server: &Server, size: Size) -> Fetched {
+fn fetch(server: &Server, size: ExpectedSize) -> Fetched {
     fetch_with(&downloader(limits()), server.url("file"), size, &Silent)
 }
 
-fn locked() -> Size {
-    Size::Locked(CONTENT.len() as u64)
+fn locked() -> ExpectedSize {
+    ExpectedSize::Locked(CONTENT.len() as u64)
 }
 
 fn whole(fetched: &Fetched) -> &Received {
@@ -110,7 +110,7 @@ fn a_file_that_changed_begins_anew() {
 #[test]
 fn without_lock_and_validator_nothing_is_put_together() {
     let server = Server::start(vec![cut(CONTENT, 10, ""), file(CONTENT, "")]);
-    whole(&fetch(&server, Size::AtMost(1000)));
+    whole(&fetch(&server, ExpectedSize::AtMost(1000)));
     assert!(!server.requests()[1].to_ascii_lowercase().contains("range:"));
 }
 
@@ -151,7 +151,7 @@ fn a_trickle_is_given_up() {
     let fetched = fetch_with(
         &downloader(limits),
         server.url("file"),
-        Size::Locked(1_000_000),
+        ExpectedSize::Locked(1_000_000),
         &Silent,
     );
     let error = fetched.result.expect_err("a trickle").to_string();
@@ -171,7 +171,7 @@ fn an_endless_body_ends_at_the_cap() {
             }
         })
     };
-    for size in [Size::Locked(100_000), Size::AtMost(100_000)] {
+    for size in [ExpectedSize::Locked(100_000), ExpectedSize::AtMost(100_000)] {
         let server = Server::start(vec![endless()]);
         let fetched = fetch(&server, size);
         let error = fetched.result.expect_err("endless").to_string();
