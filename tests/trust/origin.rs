@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::time::Duration;
 
-use basalt_hardening::{ElfKind, Language, Makers, read_elf, unresolved};
+use basalt_hardening::{AllowedCompilers, ElfKind, Language, read_elf, unresolved};
 use basalt_repo::{Package, Payload, read_package, usr_merged};
 use basalt_tests::{Failed, Place, ensure, has_all, shown};
 use camino::Utf8PathBuf;
@@ -85,7 +85,7 @@ impl Seen {
             self.rust += usize::from(elf.language == Language::Rust);
             self.ours += usize::from(elf.makers.iter().any(|maker| maker.starts_with(OURS)));
             let faults = [
-                standard.makers.judge(&elf),
+                standard.makers.check(&elf),
                 unresolved(&elf, path, |path| standard.paths.contains(path)),
             ];
             wrong.extend(faults.into_iter().flatten().map(|fault| format!("{name} {fault}")));
@@ -108,7 +108,7 @@ impl Seen {
 
 /// Rules that code is checked against.
 struct Standard {
-    makers: Makers,
+    makers: AllowedCompilers,
     paths: BTreeSet<String>,
 }
 
@@ -116,7 +116,7 @@ pub fn all_code_is_compiled_here(place: &Place) -> Result<(), Failed> {
     let packages = Packages::of(place)?;
     let makers = World::of(place).text("distro/makers.toml")?;
     let standard = Standard {
-        makers: Makers::parse("distro/makers.toml", &makers).map_err(shown)?,
+        makers: AllowedCompilers::parse("distro/makers.toml", &makers).map_err(shown)?,
         paths: packages.paths(),
     };
     let (mut seen, mut wrong) = (Seen::default(), Vec::new());

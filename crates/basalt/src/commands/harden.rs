@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use basalt_hardening::{Contents, Exceptions, Group, Makers, Report, Rules, Standard, inspect};
+use basalt_hardening::{
+    AllowedCompilers, CheckResult, Exceptions, HardeningReport, HardeningRequirements, ImageContents, Rules, inspect,
+};
 use basalt_model::image::ImageKind;
 use basalt_progress::{Outcome, Unit};
 use miette::Result;
@@ -31,12 +33,12 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
             _ => None,
         };
         let contents = images::with_payloads(project, &parts.rpms, |payloads| {
-            Contents::read(&parts.definition, payloads, command_line.as_deref())
+            ImageContents::read(&parts.definition, payloads, command_line.as_deref())
         })?;
         task.finish(Outcome::Done);
         reports.push(inspect(name, context.base.arch.name(), &contents, &standard));
     }
-    let wrong: usize = reports.iter().map(Report::wrong).sum();
+    let wrong: usize = reports.iter().map(HardeningReport::wrong).sum();
     if json {
         answer_json(&serde_json::json!({ "wrong": wrong, "images": reports }));
     } else {
@@ -55,19 +57,19 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
 }
 
 /// Reads the distribution's rules for images.
-fn standard(project: &Project) -> Result<Standard> {
+fn standard(project: &Project) -> Result<HardeningRequirements> {
     let read = |name: &str| read_text(&project.distro().join(name));
-    Ok(Standard {
-        makers: Makers::parse("distro/makers.toml", &read("makers.toml")?)?,
+    Ok(HardeningRequirements {
+        makers: AllowedCompilers::parse("distro/makers.toml", &read("makers.toml")?)?,
         rules: Rules::parse("distro/kspp.toml", &read("kspp.toml")?)?,
         exceptions: Exceptions::parse("distro/hardening.toml", &read("hardening.toml")?)?,
     })
 }
 
-fn show(report: &Report, all: bool) {
+fn show(report: &HardeningReport, all: bool) {
     let mut table = Table::new([report.image.as_str(), "fine", "excepted", "wrong", ""]);
     for group in &report.groups {
-        let Group {
+        let CheckResult {
             check,
             fine,
             excepted,
