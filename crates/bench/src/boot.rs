@@ -44,7 +44,7 @@ pub type Times = [f64; MILESTONES.len()];
 
 /// System under comparison.
 #[derive(Debug, Clone)]
-pub struct Contestant {
+pub struct ComparedSystem {
     /// Name of the system in the report.
     pub name: String,
     /// Differences from the machines of the cluster's plan: disk image and kernel arguments.
@@ -52,7 +52,7 @@ pub struct Contestant {
 }
 
 /// Set-up of a measurement.
-pub struct Bench<'a> {
+pub struct BootBenchmark<'a> {
     /// Cluster of the measurement, in a folder of its own.
     pub cluster: LocalCluster,
     /// Inputs of the cluster: packages, images and manifests.
@@ -63,16 +63,16 @@ pub struct Bench<'a> {
     pub reporter: &'a dyn Reporter,
 }
 
-impl Bench<'_> {
+impl BootBenchmark<'_> {
     /// Boots one machine in a cluster of its own, measures its milestones and stops the cluster. Returns the times, and
     /// the accelerator of the machine.
     ///
     /// # Errors
     /// When the cluster does not start, or the machine does not get as far as its first pod.
-    pub fn run(&self, contestant: &Contestant) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
+    pub fn run(&self, system: &ComparedSystem) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
         let size = ClusterSize { nodes: 0, ..self.size };
         self.cluster.up(self.inputs.clone(), size, Arch::X86_64, &Silent)?;
-        let measured = self.measure(contestant);
+        let measured = self.measure(system);
         // No grace for a shutdown, which would only take time. The result is ignored: `down` ends the cluster in any
         // case.
         let stop = Order::Stop { grace_seconds: 0 };
@@ -81,7 +81,7 @@ impl Bench<'_> {
         measured
     }
 
-    fn measure(&self, contestant: &Contestant) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
+    fn measure(&self, system: &ComparedSystem) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
         let layout = self.cluster.layout();
         let mut control = Control::connect(layout)?;
         // The cluster ends with this process, also when it is killed.
@@ -89,10 +89,10 @@ impl Bench<'_> {
         let plan = ClusterPlan::read(layout)?.ok_or(ClusterError::Stopped)?;
         let api = Api::new(&Pki::new(layout.pki()), pki::ADMIN, plan.host_endpoint())?;
         settle()?;
-        let node = self.cluster.add_node(contestant.variant.clone())?;
+        let node = self.cluster.add_node(system.variant.clone())?;
         let console_log = Files::new(layout.node(&node)).console_log();
         let mut watch = Watch {
-            system: &contestant.name,
+            system: &system.name,
             control,
             api,
             console: Console::new(&node, console_log.clone()),

@@ -22,7 +22,7 @@ pub struct Measured {
 
 /// Comparison of several systems.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct BenchmarkReport {
     /// Date of the measurement, as 2026-11-25.
     pub date: String,
     /// Description of the host on which the machines ran.
@@ -46,7 +46,7 @@ impl Measured {
     }
 }
 
-impl Report {
+impl BenchmarkReport {
     /// Describes the measurement in one line: shape of the machines, accelerator, host, number of runs, date.
     pub fn setting(&self) -> String {
         let accelerator = match &self.accelerator {
@@ -101,9 +101,9 @@ pub fn today() -> String {
 
 /// Example of a report for tests, with invented figures.
 #[cfg(test)]
-pub(crate) fn example() -> Report {
+pub(crate) fn example() -> BenchmarkReport {
     use basalt_machine::Accelerator;
-    Report {
+    BenchmarkReport {
         date: "2000-01-01".into(),
         host: "2 cores of a test".into(),
         accelerator: Some(AcceleratorChoice {

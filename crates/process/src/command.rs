@@ -227,7 +227,7 @@ impl Command {
             &output.stderr
         };
         let lines = String::from_utf8_lossy(words).lines().map(str::to_owned).collect();
-        running.judge(status, lines)?;
+        running.check_status(status, lines)?;
         Ok(output)
     }
 

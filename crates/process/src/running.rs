@@ -108,11 +108,11 @@ impl Running {
         })?;
         out.finish(&mut take);
         err.finish(&mut take);
-        self.judge(status, tail)
+        self.check_status(status, tail)
     }
 
     /// An error for an exit status other than 0.
-    pub(crate) fn judge(&self, status: ExitStatus, mut lines: Vec<String>) -> Result<(), ProcessError> {
+    pub(crate) fn check_status(&self, status: ExitStatus, mut lines: Vec<String>) -> Result<(), ProcessError> {
         if status.success() {
             return Ok(());
         }

@@ -78,7 +78,7 @@ impl PackageRebuilder<'_> {
             verdict,
         };
         let checked = match self.engine.rebuild(&build, &environment, self.elsewhere.upper()) {
-            Ok(second) => checked(second.seconds, self.judge(first, &second)?),
+            Ok(second) => checked(second.seconds, self.compare(first, &second)?),
             Err(error) if error.is_interrupt() => return Err(error.into()),
             Err(error @ (BuildError::Failed { .. } | BuildError::Result { .. })) => checked(0, failed(&error)),
             Err(error) => return Err(error.into()),
@@ -87,7 +87,7 @@ impl PackageRebuilder<'_> {
         Ok(checked)
     }
 
-    fn judge(&self, first: &Built, second: &Rebuilt) -> Result<Verdict, RebuildError> {
+    fn compare(&self, first: &Built, second: &Rebuilt) -> Result<Verdict, RebuildError> {
         let store = self.engine.store;
         let mut findings = Findings::default();
         let mut kept = Vec::new();

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_bench::{
-    Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage,
+    BenchmarkReport, BootBenchmark, ComparedSystem, Debian, Description, MILESTONES, Measured, STACK, StackPackage,
     SyntheticDistribution, SyntheticPlan, WATCHED, svg, today,
 };
 use basalt_cluster::{ClusterSize, LocalCluster, Variant};
@@ -92,7 +92,7 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
             kernel_arguments: Vec::new(),
         },
     ];
-    let bench = Boots {
+    let bench = BootBenchmark {
         cluster: LocalCluster::open(project.store.root().join("bench"))?,
         inputs: &inputs,
         size,
@@ -104,11 +104,11 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
     for _ in 0..options.runs {
         for (measured, variant) in systems.iter_mut().zip(&variants) {
             task.detail(&measured.name);
-            let contestant = Contestant {
+            let system = ComparedSystem {
                 name: measured.name.clone(),
                 variant: variant.clone(),
             };
-            let (times, verdict) = bench.run(&contestant)?;
+            let (times, verdict) = bench.run(&system)?;
             project.reporter().note(&line(&measured.name, times));
             measured.runs.push(times);
             accelerator = verdict.or(accelerator);
@@ -116,7 +116,7 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
         }
     }
     task.finish(Outcome::Done);
-    let report = Report {
+    let report = BenchmarkReport {
         date: today(),
         host: host(),
         accelerator,
@@ -153,7 +153,7 @@ fn stack(project: &Project, context: &BuildContext) -> Result<Vec<StackPackage>>
         .collect())
 }
 
-fn keep(folder: &Utf8Path, report: &Report) -> Result<()> {
+fn keep(folder: &Utf8Path, report: &BenchmarkReport) -> Result<()> {
     let json = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
     write::atomically(&folder.join("boot.json"), json)?;
     write::atomically(&folder.join("boot.md"), report.markdown())?;
@@ -167,7 +167,7 @@ fn line(name: &str, times: basalt_bench::Times) -> String {
     format!("{name}: {}", parts.join(", "))
 }
 
-fn show(report: &Report) {
+fn show(report: &BenchmarkReport) {
     let [first, second] = [0, 1].map(|index| report.systems.get(index));
     let (Some(first), Some(second)) = (first, second) else {
         return;
