@@ -16,7 +16,7 @@ use basalt_model::arch::Arch;
 use basalt_schedule::JobGraph;
 use basalt_sdk::SdkTree;
 use basalt_sources::{Modules, SourceSet, Tools};
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
@@ -146,7 +146,7 @@ fn parse(package: &SyntheticPackage, estimates: &ResourceEstimates) -> Result<Di
         name: package.name.clone(),
         path: Utf8Path::new(FOLDER).join(&package.name),
     };
-    let files = Snapshot::of_files(package.files.iter().cloned());
+    let files = FolderSnapshot::of_files(package.files.iter().cloned());
     let spec = SourcePackage::parse(&package.source, &package.binaries);
     let spec = spec.map_err(|message| BenchError::Definition {
         path: folder.spec(),

@@ -7,7 +7,7 @@ use basalt_model::arch::Arch;
 use basalt_progress::Reporter;
 use basalt_sandbox::{Root, Sandbox};
 use basalt_sdk::{SdkTree, Toolchain};
-use basalt_store::{Snapshot, SnapshotError, Store, StoreError};
+use basalt_store::{FolderSnapshot, FolderSnapshotError, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::BuildError;
@@ -68,9 +68,9 @@ impl Layer {
     ///
     /// # Errors
     /// When the macros cannot be read or stored.
-    pub fn of_macros(macros: &Utf8Path, store: &Store) -> Result<(Self, Snapshot), BuildError> {
-        let snapshot = Snapshot::take(macros)?;
-        let mut placed = Snapshot::default();
+    pub fn of_macros(macros: &Utf8Path, store: &Store) -> Result<(Self, FolderSnapshot), BuildError> {
+        let snapshot = FolderSnapshot::take(macros)?;
+        let mut placed = FolderSnapshot::default();
         placed.extend_below("etc/rpm", snapshot.clone());
         let root = placed.directory().map_err(BuildError::input("macros"))?.blob();
         let path = match store.directory(&root.digest) {
@@ -187,10 +187,10 @@ impl BuildError {
     }
 }
 
-impl From<SnapshotError> for BuildError {
-    fn from(error: SnapshotError) -> Self {
+impl From<FolderSnapshotError> for BuildError {
+    fn from(error: FolderSnapshotError) -> Self {
         match error {
-            SnapshotError::Store(error) => error.into(),
+            FolderSnapshotError::Store(error) => error.into(),
             error => Self::Snapshot(Box::new(error)),
         }
     }

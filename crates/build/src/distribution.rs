@@ -7,7 +7,7 @@ use basalt_model::spelling::closest;
 use basalt_progress::Reporter;
 use basalt_sandbox::Mount;
 use basalt_sources::SourceSet;
-use basalt_store::{Snapshot, Store, StoreError};
+use basalt_store::{FolderSnapshot, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
@@ -46,7 +46,7 @@ impl Distribution {
         let estimates = estimates(&packages.join(RESOURCES))?;
         let read = basalt_schedule::each(folders.len(), |index| {
             let folder = folders[index].clone();
-            let files = Snapshot::take(&folder.path)?;
+            let files = FolderSnapshot::take(&folder.path)?;
             let spec = read_spec(Query {
                 folder: &folder,
                 files: &files,
@@ -184,7 +184,7 @@ fn read_spec(query: Query<'_>) -> Result<SourcePackage, BuildError> {
 /// Query of rpmspec about one spec.
 struct Query<'a> {
     folder: &'a PackageFolder,
-    files: &'a Snapshot,
+    files: &'a FolderSnapshot,
     base: &'a BuildBase,
     store: &'a Store,
     reporter: &'a dyn Reporter,

@@ -9,7 +9,7 @@ use basalt_model::digest::Digest;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_schedule::timings::{self, Measurement, Timings};
 use basalt_schedule::{
-    Completion, Ended, Event, Executor, JobContext, JobGraph, JobId, Jobserver, Observer, Run, RunError,
+    Completion, Ended, Executor, JobContext, JobEvent, JobGraph, JobId, Jobserver, Observer, RunError, RunResult,
 };
 use basalt_sources::Tools;
 use basalt_store::{Lock, Store};
@@ -295,7 +295,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Keeps the timings of a run. A run without jobs keeps those of the one before.
-    fn keep_timings(&self, plan: &JobGraph, run: &Run<Arc<Built>, BuildError>) {
+    fn keep_timings(&self, plan: &JobGraph, run: &RunResult<Arc<Built>, BuildError>) {
         let measured = |job: JobId| {
             let built = run.results.get(job.index()).and_then(Option::as_ref);
             Measurement {
@@ -377,8 +377,8 @@ impl<'a> Engine<'a> {
 struct Advance<'a>(&'a dyn Task);
 
 impl Observer for Advance<'_> {
-    fn event(&self, _: JobId, event: Event) {
-        if matches!(event, Event::Ended(Ended::Executed | Ended::Cached | Ended::Failed)) {
+    fn event(&self, _: JobId, event: JobEvent) {
+        if matches!(event, JobEvent::Ended(Ended::Executed | Ended::Cached | Ended::Failed)) {
             self.0.advance(1);
         }
     }

@@ -1,7 +1,7 @@
 //! Errors of planning and building packages.
 
 use basalt_process::ProcessError;
-use basalt_store::{SnapshotError, StoreError};
+use basalt_store::{FolderSnapshotError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -145,7 +145,7 @@ pub enum BuildError {
     /// A folder of the checkout that cannot be an input.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Snapshot(Box<SnapshotError>),
+    Snapshot(Box<FolderSnapshotError>),
     /// RPMs of known digests whose content is neither in the store nor in the shared cache. The engine builds their
     /// packages again.
     #[error("neither the store nor the cache has {}", files(rpms))]
@@ -200,7 +200,7 @@ pub enum BuildError {
     /// Dependency cycle between jobs.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Jobs(#[from] basalt_schedule::GraphError),
+    Jobs(#[from] basalt_schedule::JobGraphError),
     /// Failure of the jobserver.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_action::{Action, ActionLimits, Blob, Directory, Node};
 use basalt_model::arch::Arch;
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 
 use crate::BuildError;
 use crate::build_base::BuildBase;
@@ -95,7 +95,7 @@ pub(crate) fn rpmbuild(environment: &BuildEnvironment, arch: Arch, spec: &str) -
 pub(crate) fn query_action(
     base: &BuildBase,
     name: &str,
-    files: &Snapshot,
+    files: &FolderSnapshot,
     mode: &str,
     format: &str,
 ) -> Result<Action, BuildError> {

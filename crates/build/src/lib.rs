@@ -1,7 +1,7 @@
 //! Building of packages: from spec files to RPMs.
 //!
 //! ```text
-//! distro/packages/*/ ──(read once: Snapshot)──▶ files ──(rpmspec)──▶ spec ──▶ package::DistributionPackage
+//! distro/packages/*/ ──(read once)──▶ FolderSnapshot ──(rpmspec)──▶ spec ──▶ package::DistributionPackage
 //!     all of them ──(provides and requires)──▶ graph::Graph
 //!     a package + results of its dependencies ──(plan: BuildRequires solved)──▶ sysroot, tools, sources
 //!         ──(fingerprint: one action, by content)──▶ key

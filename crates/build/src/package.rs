@@ -3,7 +3,7 @@
 use basalt_action::ActionLimits;
 use basalt_schedule::Estimate;
 use basalt_sources::SourceSet;
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 
 use crate::spec::{PackageFolder, SourcePackage};
 
@@ -13,7 +13,7 @@ pub struct DistributionPackage {
     /// Name and path of its folder.
     pub folder: PackageFolder,
     /// Files of the folder, as they were when the distribution was read: no file is read a second time.
-    pub files: Snapshot,
+    pub files: FolderSnapshot,
     /// Declarations of its spec.
     pub spec: SourcePackage,
     /// Lock of its upstream sources.

@@ -17,7 +17,7 @@ use basalt_model::digest::Digest;
 use basalt_process::interrupt;
 use basalt_schedule::{Job, JobGraph, JobId};
 use basalt_sources::{InputContent, Modules, Tools};
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 
 use crate::BuildError;
 use crate::build_base::BuildBase;
@@ -42,7 +42,7 @@ pub struct ResolvedBuild {
     /// RPMs of the sysroot, the uppermost first.
     pub sysroot: Vec<IndexedRpm>,
     /// Files of the repository among the sources, by their names in SOURCES.
-    pub repository: Vec<(String, Snapshot)>,
+    pub repository: Vec<(String, FolderSnapshot)>,
     /// Folders of Go modules or crates among the sources, by their names in SOURCES.
     pub(crate) modules: Vec<(String, Blob)>,
 }
@@ -208,7 +208,7 @@ impl Planner<'_> {
 }
 
 /// Inputs by their names in SOURCES, and files of the repository by theirs.
-type Sources = (Vec<(String, Node)>, Vec<(String, Snapshot)>);
+type Sources = (Vec<(String, Node)>, Vec<(String, FolderSnapshot)>);
 
 fn mounted<'r>(rpms: &'r [IndexedRpm], lookup: &impl Lookup) -> Result<Vec<Mounted<'r>>, BuildError> {
     let mounted = rpms.iter().map(|rpm| {

@@ -53,7 +53,7 @@ pub enum SourcesError {
     /// A folder that cannot be an input.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Snapshot(#[from] basalt_store::SnapshotError),
+    Snapshot(#[from] basalt_store::FolderSnapshotError),
     /// No place had it.
     #[error(
         "{file}, a source of {package} ({lock}), cannot be had from any of its places:{}",
