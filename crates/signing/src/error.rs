@@ -170,7 +170,7 @@ pub enum VerifyError {
     /// Signed by a key that is not trusted.
     #[error("it is signed by the key {issuer}, which is not trusted here")]
     #[diagnostic(code(signing::stranger), help("the keys that are trusted: ./basalt repo keys list"))]
-    Stranger {
+    UnknownSigner {
         /// Issuer that the signature names: a fingerprint or key id.
         issuer: String,
     },

@@ -27,7 +27,7 @@ mod timestamp;
 
 pub use certificate::{Certificate, Validity};
 pub use error::{KeyError, VerifyError};
-pub use keyring::{Entry, Keyring};
+pub use keyring::{Keyring, KeyringEntry};
 pub use secret::SigningKey;
 pub use signature::{Verified, armored, binary, issuers, verify};
 pub use timestamp::Timestamp;

@@ -83,7 +83,7 @@ pub fn verify(data: &[u8], signature: &[u8], trusted: &[Certificate], now: Times
             }
         }
     }
-    Err(VerifyError::Stranger {
+    Err(VerifyError::UnknownSigner {
         issuer: issuers.into_iter().next().unwrap_or_else(|| "of nobody".to_owned()),
     })
 }

@@ -14,7 +14,7 @@ use crate::{Snapshot, SnapshotError};
 
 /// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Checked {
+pub struct SnapshotCheck {
     /// Number of RPMs that were verified.
     pub packages: usize,
     /// Faults that were found; empty if the snapshot is sound.
@@ -40,7 +40,7 @@ impl Snapshot {
         trusted: &[Certificate],
         now: Timestamp,
         reporter: &dyn Reporter,
-    ) -> Result<Checked, SnapshotError> {
+    ) -> Result<SnapshotCheck, SnapshotError> {
         let mut faults = Vec::new();
         let mut fault = |file: &str, why: String| {
             faults.push(Fault {
@@ -69,7 +69,7 @@ impl Snapshot {
             task.advance(1);
         }
         task.finish(Outcome::Done);
-        Ok(Checked {
+        Ok(SnapshotCheck {
             packages: packages.len(),
             faults,
         })

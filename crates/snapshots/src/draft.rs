@@ -14,7 +14,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::publish::Assembly;
-use crate::{Built, Plan, Repository, Snapshot, SnapshotError};
+use crate::{PublishPlan, Repository, Snapshot, SnapshotError, UnsignedRpm};
 
 const DRAFT: &str = "draft";
 const PLAN: &str = "plan.json";
@@ -25,7 +25,7 @@ const ENDINGS: [&str; 3] = ["sig", "asc", "gpg"];
 /// The round of signatures that a draft needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum SigningRound {
     /// The headers of RPMs.
     Packages,
     /// The index of the repository.
@@ -36,7 +36,7 @@ pub enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Draft {
     /// The round of signatures that is next.
-    pub stage: Stage,
+    pub stage: SigningRound,
     /// Fingerprint of the key that signs.
     pub key: String,
     /// Number of signatures that are missing in this round.
@@ -85,7 +85,7 @@ impl Repository {
     /// # Errors
     /// When the key is not valid at `now`, when the plan is not valid, or when an RPM or a file cannot be read or
     /// written.
-    pub fn prepare(&self, plan: &Plan<'_>, key: &Certificate, now: Timestamp) -> Result<Draft, SnapshotError> {
+    pub fn prepare(&self, plan: &PublishPlan<'_>, key: &Certificate, now: Timestamp) -> Result<Draft, SnapshotError> {
         key.ensure_valid(now)?;
         plan.check()?;
         let lock = self.lock(|_| {})?;
@@ -108,7 +108,7 @@ impl Repository {
         };
         let work = self.work("draft")?;
         fs_err::create_dir_all(&work).map_err(StoreError::io("cannot create", &work))?;
-        for Built { path, digest, .. } in plan.rpms {
+        for UnsignedRpm { path, digest, .. } in plan.rpms {
             interrupt::check()?;
             // The store may be cleaned before the signatures are imported.
             let copy = work.join(format!("{digest}.rpm"));
@@ -137,8 +137,8 @@ impl Repository {
         let key = self.key_of(&stored)?;
         let items = self.items(&stored, &key)?;
         let stage = match items.first() {
-            Some(Item { rpm: Some(_), .. }) => Stage::Packages,
-            _ => Stage::Index,
+            Some(Item { rpm: Some(_), .. }) => SigningRound::Packages,
+            _ => SigningRound::Index,
         };
         Ok(Some(Draft {
             stage,

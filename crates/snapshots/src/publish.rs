@@ -21,7 +21,7 @@ const RECIPE: &str = "1";
 
 /// A built RPM, not signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Built<'a> {
+pub struct UnsignedRpm<'a> {
     /// Path of the file.
     pub path: &'a Utf8Path,
     /// File name in the repository: `<name>-<version>-<release>.<arch>.rpm`.
@@ -32,9 +32,9 @@ pub struct Built<'a> {
 
 /// Content of a snapshot that is to be published.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct PublishPlan<'a> {
     /// RPMs of the snapshot.
-    pub rpms: &'a [Built<'a>],
+    pub rpms: &'a [UnsignedRpm<'a>],
     /// Advisories; those about packages that are not in the snapshot are left out.
     pub advisories: &'a [Advisory],
     /// Public keys that clients are to trust, besides the one that signs.
@@ -75,7 +75,7 @@ impl Repository {
     /// written.
     pub fn publish(
         &self,
-        plan: &Plan<'_>,
+        plan: &PublishPlan<'_>,
         key: &SigningKey,
         now: Timestamp,
         reporter: &dyn Reporter,
@@ -133,7 +133,7 @@ impl Repository {
 
     /// Returns a published snapshot of the same content: the current one; or the one of the plan's name, which becomes
     /// current.
-    pub(crate) fn known(&self, plan: &Plan<'_>, content: &Digest) -> Result<Option<Published>, SnapshotError> {
+    pub(crate) fn known(&self, plan: &PublishPlan<'_>, content: &Digest) -> Result<Option<Published>, SnapshotError> {
         let known = |snapshot, unchanged| Published {
             snapshot,
             signed: 0,
@@ -280,7 +280,7 @@ fn keys_file(trusted: &[Certificate]) -> Result<String, SnapshotError> {
     Ok(text)
 }
 
-impl Plan<'_> {
+impl PublishPlan<'_> {
     /// Checks the snapshot's name, and that no two different files have the same name.
     pub(crate) fn check(&self) -> Result<(), SnapshotError> {
         if let Some(name) = self.snapshot {

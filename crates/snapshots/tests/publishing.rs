@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use basalt_model::digest::Digest;
 use basalt_progress::Silent;
 use basalt_signing::{KeyError, SigningKey, Timestamp};
-use basalt_snapshots::{Awaited, Built, Plan, Published, Repository, Server, SnapshotError, Stage, Target};
+use basalt_snapshots::{
+    Awaited, PublishPlan, Published, Repository, RepositoryServer, ServedSnapshot, SigningRound, SnapshotError,
+    UnsignedRpm,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use rpm::{BuildConfig, FileOptions, PackageBuilder};
 
@@ -76,9 +79,9 @@ impl Bench {
     }
 }
 
-fn built(rpms: &[Rpm]) -> Vec<Built<'_>> {
+fn built(rpms: &[Rpm]) -> Vec<UnsignedRpm<'_>> {
     rpms.iter()
-        .map(|(path, file, digest)| Built {
+        .map(|(path, file, digest)| UnsignedRpm {
             path,
             file,
             digest: *digest,
@@ -86,8 +89,8 @@ fn built(rpms: &[Rpm]) -> Vec<Built<'_>> {
         .collect()
 }
 
-fn plan<'a>(rpms: &'a [Built<'a>], snapshot: Option<&'a str>) -> Plan<'a> {
-    Plan {
+fn plan<'a>(rpms: &'a [UnsignedRpm<'a>], snapshot: Option<&'a str>) -> PublishPlan<'a> {
+    PublishPlan {
         rpms,
         advisories: &[],
         trusted: &[],
@@ -293,7 +296,7 @@ fn signatures_come_from_elsewhere() {
     let draft = repository
         .prepare(&plan(&list, Some("v1")), certificate, NOW)
         .expect("prepared");
-    assert_eq!((draft.stage, draft.missing), (Stage::Packages, 2));
+    assert_eq!((draft.stage, draft.missing), (SigningRound::Packages, 2));
     // The store may have been cleaned meanwhile.
     for rpm in &rpms {
         std::fs::remove_file(&rpm.0).expect("removed");
@@ -328,7 +331,7 @@ fn signatures_come_from_elsewhere() {
     let Awaited::More(draft) = repository.import(&out, NOW).expect("taken") else {
         panic!("the index is still to be signed")
     };
-    assert_eq!((draft.stage, draft.missing), (Stage::Index, 1));
+    assert_eq!((draft.stage, draft.missing), (SigningRound::Index, 1));
     assert!(repository.current().expect("read").is_none(), "invisible until the end");
     let out = bench.folder.join("second");
     repository.export(&out).expect("exported");
@@ -345,8 +348,8 @@ fn files_are_served_whole_and_in_part() {
     let bench = Bench::new();
     let rpms = [bench.rpm("one", "1")];
     let snapshot = bench.publish(&rpms, None, NOW).expect("published").snapshot;
-    let target = Target::Current(bench.repository.clone());
-    let server = Server::listen(([127, 0, 0, 1], 0).into(), target).expect("listens");
+    let target = ServedSnapshot::Current(bench.repository.clone());
+    let server = RepositoryServer::listen(([127, 0, 0, 1], 0).into(), target).expect("listens");
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| server.run(&|| stop.load(Ordering::Relaxed), &|_| {}));

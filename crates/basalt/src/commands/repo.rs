@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use basalt_process::interrupt;
 use basalt_progress::Reporter;
 use basalt_signing::{Keyring, Timestamp};
-use basalt_snapshots::{Repository, Server, Snapshot, Target};
+use basalt_snapshots::{Repository, RepositoryServer, ServedSnapshot, Snapshot};
 use miette::Result;
 
 use super::build::human;
@@ -155,13 +155,13 @@ fn prune(repository: &Repository, keep: usize, json: bool) -> Result<ExitCode> {
 fn serve(options: &Serve, terminal: &Terminal, json: bool) -> Result<ExitCode> {
     let repository = open(&options.repository)?;
     let target = match &options.snapshot {
-        Some(name) => Target::Snapshot(repository.snapshot(name)?.folder),
+        Some(name) => ServedSnapshot::Snapshot(repository.snapshot(name)?.folder),
         None => {
             repository.published()?;
-            Target::Current(repository)
+            ServedSnapshot::Current(repository)
         }
     };
-    let server = Server::listen((options.bind, options.port).into(), target)?;
+    let server = RepositoryServer::listen((options.bind, options.port).into(), target)?;
     if json {
         answer_json(&serde_json::json!({ "url": server.url() }));
     } else {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_progress::Reporter as _;
-use basalt_signing::{Certificate, Entry, KeyError, Timestamp, Validity};
+use basalt_signing::{Certificate, KeyError, KeyringEntry, Timestamp, Validity};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::keyring;
@@ -92,7 +92,7 @@ pub fn default_user() -> String {
     format!("Basalt development ({user}@{})", host.nodename().to_string_lossy())
 }
 
-fn list(entries: &[Entry], now: Timestamp, terminal: &Terminal, json: bool) {
+fn list(entries: &[KeyringEntry], now: Timestamp, terminal: &Terminal, json: bool) {
     if json {
         let briefs: Vec<_> = entries
             .iter()
@@ -132,7 +132,7 @@ fn list(entries: &[Entry], now: Timestamp, terminal: &Terminal, json: bool) {
     }
 }
 
-fn state(entry: &Entry, now: Timestamp) -> String {
+fn state(entry: &KeyringEntry, now: Timestamp) -> String {
     let role = if entry.signing { "signs" } else { "trusted" };
     match entry.certificate.validity(now) {
         Validity::Valid => role.to_owned(),

@@ -7,7 +7,7 @@ use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_progress::Reporter;
 use basalt_repo::advisory::read_advisories;
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
-use basalt_snapshots::{Built, Plan};
+use basalt_snapshots::{PublishPlan, UnsignedRpm};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 
@@ -43,13 +43,13 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
     let built: Vec<_> = rpms
         .iter()
         .zip(&paths)
-        .map(|(rpm, path)| Built {
+        .map(|(rpm, path)| UnsignedRpm {
             path,
             file: &rpm.file,
             digest: rpm.digest,
         })
         .collect();
-    let plan = Plan {
+    let plan = PublishPlan {
         rpms: &built,
         advisories: &advisories,
         trusted: &trusted,
@@ -129,7 +129,11 @@ fn signer(options: &Publish, now: Timestamp, reporter: &dyn Reporter) -> Result<
     Ok(Some(signer))
 }
 
-fn from_entry(ring: &Keyring, entry: &basalt_signing::Entry, passphrase: Option<&str>) -> Result<Signer, KeyError> {
+fn from_entry(
+    ring: &Keyring,
+    entry: &basalt_signing::KeyringEntry,
+    passphrase: Option<&str>,
+) -> Result<Signer, KeyError> {
     Ok(if entry.secret {
         Signer::Here(Box::new(ring.unlock(entry, passphrase)?))
     } else {

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_signing::Timestamp;
-use basalt_snapshots::{Awaited, Draft, Stage};
+use basalt_snapshots::{Awaited, Draft, SigningRound};
 use miette::Result;
 
 use super::open;
@@ -50,8 +50,8 @@ pub fn show(draft: &Draft, name: &str, json: bool) {
         return answer_json(draft);
     }
     let what = match draft.stage {
-        Stage::Packages => format!("{} of {} packages wait", draft.missing, draft.packages),
-        Stage::Index => "all packages are signed; the index waits".to_owned(),
+        SigningRound::Packages => format!("{} of {} packages wait", draft.missing, draft.packages),
+        SigningRound::Index => "all packages are signed; the index waits".to_owned(),
     };
     answer(format!(
         "{what} for a signature by {}\nnext: ./basalt repo sign export --name {name} FOLDER",
