@@ -8,7 +8,7 @@ use miette::Result;
 use serde::Serialize;
 
 use crate::arguments::{Arguments, Verb};
-use crate::project::Project;
+use crate::checkout::Checkout;
 
 mod audit;
 mod bench;
@@ -48,29 +48,29 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
     }
-    let project = Project::open(arguments.quiet, arguments.cache.as_deref())?;
+    let checkout = Checkout::open(arguments.quiet, arguments.cache.as_deref())?;
     let json = arguments.json;
     match &arguments.verb {
-        Verb::Up(options) => up::run(&project, options, json),
-        Verb::Down => down::run(&project, json),
-        Verb::Status => status::run(&project, json),
-        Verb::Kubectl { arguments } => kubectl::run(&project, arguments),
-        Verb::Bench(what) => bench::run(&project, what, json),
-        Verb::Build(options) => build::run(&project, options, json),
-        Verb::Cache(what) => cache::run(&project, what, json),
-        Verb::Run(options) => run::run(&project, options),
-        Verb::Bom(options) => bom::run(&project, options, json),
-        Verb::Licenses(options) => licenses::run(&project, options, json),
-        Verb::Why(options) => why::run(&project, options, json),
-        Verb::Logs { name, follow } => logs::run(&project, name, *follow),
-        Verb::Shell { package } => shell::run(&project, package),
-        Verb::Sources(what) => sources::run(&project, what, json),
-        Verb::Sdk(what) => sdk::run(&project, what, json),
-        Verb::Audit(options) => audit::run(&project, options, json),
-        Verb::Harden(options) => harden::run(&project, options, json),
-        Verb::Verify(options) => verify::run(&project, options, json),
-        Verb::Provenance { what } => provenance::run(&project, what),
-        Verb::Test { quick } => test::run(&project, *quick, json),
+        Verb::Up(options) => up::run(&checkout, options, json),
+        Verb::Down => down::run(&checkout, json),
+        Verb::Status => status::run(&checkout, json),
+        Verb::Kubectl { arguments } => kubectl::run(&checkout, arguments),
+        Verb::Bench(what) => bench::run(&checkout, what, json),
+        Verb::Build(options) => build::run(&checkout, options, json),
+        Verb::Cache(what) => cache::run(&checkout, what, json),
+        Verb::Run(options) => run::run(&checkout, options),
+        Verb::Bom(options) => bom::run(&checkout, options, json),
+        Verb::Licenses(options) => licenses::run(&checkout, options, json),
+        Verb::Why(options) => why::run(&checkout, options, json),
+        Verb::Logs { name, follow } => logs::run(&checkout, name, *follow),
+        Verb::Shell { package } => shell::run(&checkout, package),
+        Verb::Sources(what) => sources::run(&checkout, what, json),
+        Verb::Sdk(what) => sdk::run(&checkout, what, json),
+        Verb::Audit(options) => audit::run(&checkout, options, json),
+        Verb::Harden(options) => harden::run(&checkout, options, json),
+        Verb::Verify(options) => verify::run(&checkout, options, json),
+        Verb::Provenance { what } => provenance::run(&checkout, what),
+        Verb::Test { quick } => test::run(&checkout, *quick, json),
         Verb::Completions { .. }
         | Verb::Check { .. }
         | Verb::Clean(_)

@@ -1,12 +1,12 @@
 //! `basalt`: builds, ships and runs Basalt Linux.
 //!
 //! The command is thin. [`arguments`] defines the arguments; each verb has a file in [`commands`], which opens the
-//! [`project`] (store, SDK, packages, images), calls a crate, and shows the result; [`terminal`] draws progress. Errors
-//! end here, where they are shown with place, cause and help.
+//! [`checkout`] (store, SDK, packages, images), calls a crate, and shows the result; [`terminal`] draws progress.
+//! Errors end here, where they are shown with place, cause and help.
 
 mod arguments;
+mod checkout;
 mod commands;
-mod project;
 mod table;
 mod team_cache;
 mod terminal;

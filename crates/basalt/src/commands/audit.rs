@@ -14,19 +14,19 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::Audit;
-use crate::project::{BuildContext, Project, read_text};
+use crate::checkout::{BuildContext, Checkout, read_text};
 use crate::table::Table;
 
 /// Matches images and packages against a database, and shows the vulnerabilities.
-pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
-    let distro = project.distro();
+pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode> {
+    let distro = checkout.distro();
     let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
-    let context = project.build_context()?;
-    let statements = vex_statements(project, &context)?;
-    let database = Database::read(&options.database, Some(&project.store), project.reporter())?;
+    let context = checkout.build_context()?;
+    let statements = vex_statements(checkout, &context)?;
+    let database = Database::read(&options.database, Some(&checkout.store), checkout.reporter())?;
     let mut audits = Vec::new();
     for name in &options.names {
-        let inventory = super::bom::inventory(project, name)?;
+        let inventory = super::bom::inventory(checkout, name)?;
         let audited = audit(&inventory, &database, &upstreams, &statements);
         audits.push((inventory, audited));
     }
@@ -55,7 +55,7 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
             write(&place(path), &sarif(audited, options.fail_on))?;
         }
     }
-    let unreadable = tell_unreadable(project, &database);
+    let unreadable = tell_unreadable(checkout, &database);
     Ok(if failing == 0 && !unreadable {
         ExitCode::SUCCESS
     } else {
@@ -65,27 +65,27 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
 
 /// Reports files that cannot be read, and returns `true` if there are any: an unread record may concern any package, so
 /// that the audit fails.
-fn tell_unreadable(project: &Project, database: &Database) -> bool {
+fn tell_unreadable(checkout: &Checkout, database: &Database) -> bool {
     let statistics = &database.statistics;
     for (file, why) in &statistics.unreadable_files {
-        project.reporter().warn(&format!("{file} is no OSV record: {why}"));
+        checkout.reporter().warn(&format!("{file} is no OSV record: {why}"));
     }
     if statistics.unreadable > 0 {
         let text = format!(
             "{} files of the database could not be read; what they say is not known, so this audit fails",
             statistics.unreadable
         );
-        project.reporter().warn(&text);
+        checkout.reporter().warn(&text);
     }
     statistics.unreadable > 0
 }
 
 /// Collects our VEX statements: those of `distro/vex`, and the patches of the packages.
-fn vex_statements(project: &Project, context: &BuildContext) -> Result<VexStatements> {
+fn vex_statements(checkout: &Checkout, context: &BuildContext) -> Result<VexStatements> {
     let mut statements = VexStatements::default();
     let packages = || context.distribution.packages().map(|(_, package)| package);
     let names: Vec<&str> = packages().map(|package| package.name()).collect();
-    let folder = project.distro().join("vex");
+    let folder = checkout.distro().join("vex");
     let mut files: Vec<Utf8PathBuf> = match folder.read_dir_utf8() {
         Ok(entries) => entries.flatten().map(camino::Utf8DirEntry::into_path).collect(),
         Err(_) => Vec::new(),
@@ -121,7 +121,7 @@ fn vex_statements(project: &Project, context: &BuildContext) -> Result<VexStatem
                 patch.file,
                 package.name()
             );
-            project.reporter().warn(&text);
+            checkout.reporter().warn(&text);
         }
         if !patches.is_empty() {
             statements.patches.insert(package.name().to_owned(), patches);

@@ -11,20 +11,20 @@ use miette::Result;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Harden;
-use crate::project::{Project, read_text};
+use crate::checkout::{Checkout, read_text};
 use crate::table::Table;
 
 /// Inspects the images, and shows the findings.
-pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, options: &Harden, json: bool) -> Result<ExitCode> {
     // Rules are read before anything is built: they may be wrong.
-    let standard = standard(project)?;
-    let context = project.build_context()?;
+    let standard = standard(checkout)?;
+    let context = checkout.build_context()?;
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
-    let all = images::parts(project, &context, &names)?;
+    let all = images::parts(checkout, &context, &names)?;
     let mut reports = Vec::new();
     for parts in &all {
         let name = &parts.definition.name;
-        let task = project
+        let task = checkout
             .reporter()
             .task(&format!("looking at {name}"), Unit::Items, None);
         // Besides these, the command line of a kernel only names its root.
@@ -32,7 +32,7 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
             ImageKind::Disk(settings) => Some(settings.kernel_arguments.join(" ")),
             _ => None,
         };
-        let contents = images::with_payloads(project, &parts.rpms, |payloads| {
+        let contents = images::with_payloads(checkout, &parts.rpms, |payloads| {
             ImageContents::read(&parts.definition, payloads, command_line.as_deref())
         })?;
         task.finish(Outcome::Done);
@@ -57,8 +57,8 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
 }
 
 /// Reads the distribution's rules for images.
-fn standard(project: &Project) -> Result<HardeningRequirements> {
-    let read = |name: &str| read_text(&project.distro().join(name));
+fn standard(checkout: &Checkout) -> Result<HardeningRequirements> {
+    let read = |name: &str| read_text(&checkout.distro().join(name));
     Ok(HardeningRequirements {
         makers: AllowedCompilers::parse("distro/makers.toml", &read("makers.toml")?)?,
         rules: Rules::parse("distro/kspp.toml", &read("kspp.toml")?)?,

@@ -16,20 +16,20 @@ use miette::{Result, miette};
 use super::bom;
 use super::{answer, answer_json};
 use crate::arguments::Licenses;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Number of component names that are shown beside a licence.
 const NAMES: usize = 4;
 
 /// Shows obligations, writes licence texts, or writes the lock of licences.
-pub fn run(project: &Project, options: &Licenses, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, options: &Licenses, json: bool) -> Result<ExitCode> {
     if options.lock {
-        return lock(project, json);
+        return lock(checkout, json);
     }
-    let inventory = bom::inventory(project, &options.name)?;
+    let inventory = bom::inventory(checkout, &options.name)?;
     let groups = groups(&inventory)?;
     let written = match &options.texts {
-        Some(path) => Some(write_texts(project, &inventory, path)?),
+        Some(path) => Some(write_texts(checkout, &inventory, path)?),
         None => None,
     };
     if json {
@@ -153,15 +153,19 @@ fn summary(name: &str, groups: &[LicenceGroup<'_>]) -> String {
 }
 
 /// Returns the paths of the sources of all modules and crates that packages are built from; missing ones are fetched.
-fn module_sources(project: &Project, context: &BuildContext, packages: &BTreeSet<PackageId>) -> Result<ModuleSources> {
+fn module_sources(
+    checkout: &Checkout,
+    context: &BuildContext,
+    packages: &BTreeSet<PackageId>,
+) -> Result<ModuleSources> {
     let mut sources = ModuleSources::default();
     for package in packages {
         for input in context.distribution.package(*package).sources.inputs(&context.tools)? {
             let InputContent::Modules(modules) = input.content else {
                 continue;
             };
-            let directory = modules.fetch(&project.store, &context.tools, project.reporter())?;
-            let path = project.store.directory_path(&directory.root.digest);
+            let directory = modules.fetch(&checkout.store, &context.tools, checkout.reporter())?;
+            let path = checkout.store.directory_path(&directory.root.digest);
             match input.name.as_str() {
                 "gomodcache" => sources.go.push(path),
                 "vendor" => sources.crates.push(path),
@@ -173,18 +177,18 @@ fn module_sources(project: &Project, context: &BuildContext, packages: &BTreeSet
 }
 
 /// Writes all texts that must accompany an image into one file, each once, and returns their number.
-fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Result<usize> {
-    let context = project.build_context()?;
-    let catalogue = project.catalogue()?;
+fn write_texts(checkout: &Checkout, inventory: &Inventory, path: &Utf8Path) -> Result<usize> {
+    let context = checkout.build_context()?;
+    let catalogue = checkout.catalogue()?;
     let mut packages = BTreeSet::new();
     for component in inventory.of_kind(ComponentKind::Package) {
         packages.insert(context.distribution.find(&component.name)?);
     }
-    let sources = module_sources(project, &context, &packages)?;
+    let sources = module_sources(checkout, &context, &packages)?;
     let mut found: Vec<(String, LicenceFile)> = Vec::new();
     for component in &inventory.components {
         let mut own = match component.kind {
-            ComponentKind::Package => texts_of_package(project, component)?,
+            ComponentKind::Package => texts_of_package(checkout, component)?,
             ComponentKind::GoModule | ComponentKind::Crate => sources.texts(component)?,
         };
         if own.is_empty() {
@@ -211,11 +215,11 @@ fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Res
     Ok(merged.len())
 }
 
-fn texts_of_package(project: &Project, component: &Component) -> Result<Vec<LicenceFile>> {
+fn texts_of_package(checkout: &Checkout, component: &Component) -> Result<Vec<LicenceFile>> {
     let Some(digest) = component.digest else {
         return Ok(Vec::new());
     };
-    let path = project.store.object_path(&digest);
+    let path = checkout.store.object_path(&digest);
     let package = basalt_repo::read_package(&path)?;
     Ok(texts::of_rpm(&Rpm {
         package: &package,
@@ -239,15 +243,15 @@ fn texts_of_licence(component: &Component, catalogue: &Catalogue) -> Result<Vec<
 }
 
 /// Detects the licences of all modules and crates, and writes the lock.
-fn lock(project: &Project, json: bool) -> Result<ExitCode> {
-    let context = project.build_context()?;
-    let catalogue = project.catalogue()?;
-    let engine = context.engine(project);
+fn lock(checkout: &Checkout, json: bool) -> Result<ExitCode> {
+    let context = checkout.build_context()?;
+    let catalogue = checkout.catalogue()?;
+    let engine = context.engine(checkout);
     let all: BTreeSet<PackageId> = context.distribution.graph.ids().collect();
     let built = engine.build(all.iter().copied())?;
     let mut wanted: BTreeMap<String, Component> = BTreeMap::new();
     for package in built.values() {
-        for component in bom::of_package(project, &context, package)?.components {
+        for component in bom::of_package(checkout, &context, package)?.components {
             // The licence of the Go library is known, and crates of this repository have that of their package.
             let known =
                 component.kind == ComponentKind::Crate && component.digest.is_none() || component.name == "stdlib";
@@ -256,7 +260,7 @@ fn lock(project: &Project, json: bool) -> Result<ExitCode> {
             }
         }
     }
-    let sources = module_sources(project, &context, &all)?;
+    let sources = module_sources(checkout, &context, &all)?;
     let detector = Detector::load()?;
     let mut found: Vec<(&Component, String)> = Vec::new();
     let mut unknown = Vec::new();
@@ -279,7 +283,7 @@ fn lock(project: &Project, json: bool) -> Result<ExitCode> {
     let lines = found
         .iter()
         .map(|(of, licence)| (of.kind, of.name.as_str(), of.version.as_str(), licence.as_str()));
-    let path = project.distro().join("packages").join(basalt_bom::LOCK);
+    let path = checkout.distro().join("packages").join(basalt_bom::LOCK);
     write::atomically(&path, lock_text(lines))?;
     if json {
         answer_json(&serde_json::json!({ "locked": found.len(), "unknown": unknown }));

@@ -9,11 +9,11 @@ use basalt_process::interrupt;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result};
 
-use crate::project::Project;
+use crate::checkout::Checkout;
 
 /// Copies a log to standard output, and with `follow` goes on until Ctrl-C.
-pub fn run(project: &Project, name: &str, follow: bool) -> Result<ExitCode> {
-    let mut file = fs_err::File::open(find(project, name)?).into_diagnostic()?;
+pub fn run(checkout: &Checkout, name: &str, follow: bool) -> Result<ExitCode> {
+    let mut file = fs_err::File::open(find(checkout, name)?).into_diagnostic()?;
     let mut out = std::io::stdout().lock();
     let mut buffer = vec![0; 64 * 1024];
     loop {
@@ -34,13 +34,13 @@ pub fn run(project: &Project, name: &str, follow: bool) -> Result<ExitCode> {
 }
 
 /// Returns the path of a log. Logs of the cluster come first, since its components may have names of packages.
-fn find(project: &Project, name: &str) -> Result<Utf8PathBuf> {
-    let build = basalt_build::log::path(project.store.root(), name);
-    match LocalCluster::open(project.cluster_state())?.log(name) {
+fn find(checkout: &Checkout, name: &str) -> Result<Utf8PathBuf> {
+    let build = basalt_build::log::path(checkout.store.root(), name);
+    match LocalCluster::open(checkout.cluster_state())?.log(name) {
         Ok(path) => Ok(path),
         Err(ClusterError::NoLog { .. } | ClusterError::Stopped) if build.is_file() => Ok(build),
         Err(ClusterError::Stopped) => {
-            let folder = project.store.root().join("logs");
+            let folder = checkout.store.root().join("logs");
             Err(miette::miette!(
                 help = format!("`ls {folder}` names the builds; `./basalt up` starts a cluster"),
                 "no package `{name}` was built here, and no cluster is running"

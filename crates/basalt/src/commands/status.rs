@@ -6,12 +6,12 @@ use basalt_cluster::{ClusterStatus, LocalCluster};
 use miette::Result;
 
 use super::{answer, answer_json};
-use crate::project::Project;
+use crate::checkout::Checkout;
 use crate::table::Table;
 
 /// Shows the cluster; that there is none is no error.
-pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
-    let status = LocalCluster::open(project.cluster_state())?.status()?;
+pub fn run(checkout: &Checkout, json: bool) -> Result<ExitCode> {
+    let status = LocalCluster::open(checkout.cluster_state())?.status()?;
     if json {
         answer_json(&status);
         return Ok(ExitCode::SUCCESS);

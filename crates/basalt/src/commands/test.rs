@@ -9,7 +9,7 @@ use miette::{IntoDiagnostic as _, Report, Result, miette};
 use serde::Serialize;
 
 use super::{answer, answer_json, images};
-use crate::project::Project;
+use crate::checkout::Checkout;
 
 /// Options of cargo. With the launcher's profile, most crates are compiled once for both.
 const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
@@ -24,7 +24,7 @@ struct Tally {
 
 /// State of the running steps.
 struct Steps<'a> {
-    project: &'a Project,
+    checkout: &'a Checkout,
     /// Number of all steps.
     count: usize,
     begun: usize,
@@ -32,9 +32,9 @@ struct Steps<'a> {
 }
 
 /// Runs the steps, up to the first that fails. The last line that is written is the sum.
-pub fn run(project: &Project, quick: bool, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, quick: bool, json: bool) -> Result<ExitCode> {
     let mut steps = Steps {
-        project,
+        checkout,
         count: if quick { 3 } else { 9 },
         begun: 0,
         tally: Tally::default(),
@@ -61,20 +61,20 @@ impl Steps<'_> {
     fn quick(&mut self) -> Result<()> {
         self.format()?;
         self.lints()?;
-        let lock = self.project.distro().join("sdk/sdk.lock");
-        let sdk = basalt_sdk::SdkTree::find(&self.project.store, &lock)?;
+        let lock = self.checkout.distro().join("sdk/sdk.lock");
+        let sdk = basalt_sdk::SdkTree::find(&self.checkout.store, &lock)?;
         self.units(sdk.map(|sdk| sdk.path))?;
-        self.project
+        self.checkout
             .reporter()
             .note("left out: the engine's tests and the real thing, which `./basalt test` does");
         Ok(())
     }
 
     fn all(&mut self) -> Result<()> {
-        let project = self.project;
+        let checkout = self.checkout;
         // The SDK is downloaded rather than computed: meanwhile the processors check the code.
         let sdk = std::thread::scope(|scope| {
-            let sdk = scope.spawn(|| project.sdk());
+            let sdk = scope.spawn(|| checkout.sdk());
             let code = self.format().and_then(|()| self.lints());
             let sdk = sdk.join().unwrap_or_else(|_| Err(miette!("making the SDK panicked")));
             code.map(|()| sdk)
@@ -86,13 +86,13 @@ impl Steps<'_> {
             let command = command.env("BASALT_PROGRAM", program);
             Ok(command
                 .env("BASALT_SDK", &sdk.path)
-                .env("BASALT_STORE", project.store.root()))
+                .env("BASALT_STORE", checkout.store.root()))
         };
         let engine = surroundings(self.cargo(["test", "--workspace", "--test", "engine"]))?;
         self.tests("the engine on small packages", "engine", &engine)?;
         self.step("packages and images", |steps| steps.images())?;
         self.step("tools of others", |steps| {
-            steps.project.tree(Some("reference")).map(drop)
+            steps.checkout.tree(Some("reference")).map(drop)
         })?;
         let trust = surroundings(self.cargo(["test", "--workspace", "--test", "trust"]))?;
         self.tests("what can be trusted", "trust", &trust)?;
@@ -103,7 +103,7 @@ impl Steps<'_> {
     fn format(&mut self) -> Result<()> {
         let command = Command::tool(tool::CARGO)
             .args(["fmt", "--all", "--check", "--", "--color", "never"])
-            .current_dir(&self.project.root);
+            .current_dir(&self.checkout.root);
         self.step("format", |steps| steps.watch("format", &command, |_| {}))
     }
 
@@ -124,16 +124,16 @@ impl Steps<'_> {
 
     /// Composes all images.
     fn images(&self) -> Result<()> {
-        let definitions = images::definitions(self.project)?;
+        let definitions = images::definitions(self.checkout)?;
         let names: Vec<_> = definitions.keys().map(String::as_str).collect();
-        images::make(self.project, &names).map(drop)
+        images::make(self.checkout, &names).map(drop)
     }
 
     fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
         Command::tool(tool::CARGO)
             .args(arguments)
             .args(PROFILE)
-            .current_dir(&self.project.root)
+            .current_dir(&self.checkout.root)
     }
 
     /// Runs a step that counts as one test.
@@ -157,20 +157,20 @@ impl Steps<'_> {
             tally.failed = tally.failed.max(1);
         }
         self.tally.add(tally);
-        self.project.reporter().note(&format!("  {title}: {tally}"));
+        self.checkout.reporter().note(&format!("  {title}: {tally}"));
         result
     }
 
     fn announce(&mut self, title: &str) {
         self.begun += 1;
         let (begun, count) = (self.begun, self.count);
-        self.project.reporter().note(&format!("[{begun}/{count}] {title}"));
+        self.checkout.reporter().note(&format!("[{begun}/{count}] {title}"));
     }
 
     /// Runs a command with its output in a log; when it fails, the relevant lines are shown.
     fn watch(&self, log: &str, command: &Command, mut line: impl FnMut(&str)) -> Result<()> {
-        let reporter = self.project.reporter();
-        let log = self.project.store.root().join("logs").join(format!("test-{log}.log"));
+        let reporter = self.checkout.reporter();
+        let log = self.checkout.store.root().join("logs").join(format!("test-{log}.log"));
         let task = reporter.task(&command.name(), Unit::Items, None);
         let mut lines = Vec::new();
         let result = command.lines(|text| {

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{answer, answer_json, bom, images};
 use crate::arguments::Why;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Number of modules and crates of a program that are shown.
 const HELD: usize = 12;
@@ -93,8 +93,8 @@ enum Meaning {
 }
 
 /// Finds the meaning of a word, and shows the origin.
-pub fn run(project: &Project, options: &Why, json: bool) -> Result<ExitCode> {
-    let desk = Desk::open(project, &options.image)?;
+pub fn run(checkout: &Checkout, options: &Why, json: bool) -> Result<ExitCode> {
+    let desk = Desk::open(checkout, &options.image)?;
     match desk.meaning(&options.what)? {
         Meaning::File(path, package, name) => {
             let origin = desk.origin(package, &name, Some(path))?;
@@ -127,7 +127,7 @@ fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Resu
 
 /// Data in which origins are looked up.
 struct Desk<'p> {
-    project: &'p Project,
+    checkout: &'p Checkout,
     context: BuildContext,
     definition: ImageDefinition,
     image: Image,
@@ -137,15 +137,15 @@ struct Desk<'p> {
 
 impl<'p> Desk<'p> {
     /// Composes the image if need be. Of other packages, only those that are built already are searched.
-    fn open(project: &'p Project, image: &str) -> Result<Self> {
-        let context = project.build_context()?;
-        let definition = basalt_image::definition(&project.distro().join("images"), image)?;
-        let made = images::make_in(project, &context, &[image])?.remove(image);
+    fn open(checkout: &'p Checkout, image: &str) -> Result<Self> {
+        let context = checkout.build_context()?;
+        let definition = basalt_image::definition(&checkout.distro().join("images"), image)?;
+        let made = images::make_in(checkout, &context, &[image])?.remove(image);
         let image = made.ok_or_else(|| miette!("the image `{image}` was not composed"))?;
         let all: Vec<_> = context.distribution.graph.ids().collect();
-        let built = context.engine(project).built(all)?;
+        let built = context.engine(checkout).built(all)?;
         Ok(Self {
-            project,
+            checkout,
             inventory: image.inventory()?,
             definition,
             image,
@@ -237,7 +237,7 @@ impl<'p> Desk<'p> {
     fn all_linked(&self) -> Result<Vec<Component>> {
         let mut all: BTreeMap<String, Component> = BTreeMap::new();
         for built in self.built.values() {
-            for component in bom::of_package(self.project, &self.context, built)?.components {
+            for component in bom::of_package(self.checkout, &self.context, built)?.components {
                 if component.kind == ComponentKind::Package {
                     continue;
                 }
@@ -252,7 +252,7 @@ impl<'p> Desk<'p> {
 
     fn origin(&self, package: PackageId, name: &str, file: Option<String>) -> Result<Origin> {
         let built = &self.built[&package];
-        let inside = bom::of_package(self.project, &self.context, built)?;
+        let inside = bom::of_package(self.checkout, &self.context, built)?;
         let rpm = built.rpms.iter().find(|rpm| rpm.package.name == name);
         let (Some(rpm), Some(component)) = (rpm, inside.package(name)) else {
             return Err(miette!("the build of {} made no package {name}", built.name));
@@ -302,7 +302,7 @@ impl<'p> Desk<'p> {
             place: order.iter().position(|other| *other == package).unwrap_or(0) + 1,
             of: order.len(),
             from: from.collect(),
-            log: basalt_build::log::path(self.project.store.root(), &built.name),
+            log: basalt_build::log::path(self.checkout.store.root(), &built.name),
         })
     }
 

@@ -13,8 +13,8 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 
 use super::{keyring, open, sign};
 use crate::arguments::repo::{Passphrase, Publish};
+use crate::checkout::{BuildContext, Checkout};
 use crate::commands::{answer, answer_json, build, images};
-use crate::project::{BuildContext, Project};
 
 /// Validity of a development key, in days.
 const DAYS: u32 = 730;
@@ -27,19 +27,19 @@ enum Signer {
 
 /// Builds packages and images, and publishes their RPMs.
 pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
-    let project = Project::open(quiet, None)?;
+    let checkout = Checkout::open(quiet, None)?;
     let repository = open(&options.repository)?;
     let now = Timestamp::now();
     // Before anything is built: a wrong passphrase must not cost the wait.
-    let signer = signer(options, now, project.reporter())?;
-    let advisories = read_advisories(&project.distro().join("advisories"))?;
-    let rpms = rpms(&project, &options.names)?;
+    let signer = signer(options, now, checkout.reporter())?;
+    let advisories = read_advisories(&checkout.distro().join("advisories"))?;
+    let rpms = rpms(&checkout, &options.names)?;
     let signer = match signer {
         Some(signer) => signer,
-        None => first_key(options, now, project.reporter())?,
+        None => first_key(options, now, checkout.reporter())?,
     };
     let trusted = keyring()?.trusted(now)?;
-    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&checkout.store)).collect();
     let built: Vec<_> = rpms
         .iter()
         .zip(&paths)
@@ -63,7 +63,7 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let published = repository.publish(&plan, &key, now, project.reporter())?;
+    let published = repository.publish(&plan, &key, now, checkout.reporter())?;
     let snapshot = &published.snapshot;
     if json {
         answer_json(&serde_json::json!({
@@ -181,11 +181,11 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
 
 /// Returns the RPMs of packages and images, built unless they are built already, each once. Build tools are left out:
 /// they are for the build machine only.
-fn rpms(project: &Project, names: &[String]) -> Result<Vec<BuiltRpm>> {
-    let definitions = images::definitions(project)?;
-    let context = project.build_context()?;
+fn rpms(checkout: &Checkout, names: &[String]) -> Result<Vec<BuiltRpm>> {
+    let definitions = images::definitions(checkout)?;
+    let context = checkout.build_context()?;
     let distribution = &context.distribution;
-    let engine = context.engine(project);
+    let engine = context.engine(checkout);
     let mut found: BTreeMap<String, BuiltRpm> = BTreeMap::new();
     let mut take = |rpms: Vec<BuiltRpm>| {
         let products = rpms.into_iter().filter(|rpm| !rpm.package.is_build_tool());

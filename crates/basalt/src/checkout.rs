@@ -17,7 +17,7 @@ use crate::team_cache::{self, TeamCache};
 use crate::terminal::Terminal;
 
 /// Checkout, and the user's store.
-pub struct Project {
+pub struct Checkout {
     /// Root folder of the checkout.
     pub root: Utf8PathBuf,
     /// Store of the user.
@@ -40,7 +40,7 @@ pub struct BuildContext {
     pub tools: Tools,
 }
 
-impl Project {
+impl Checkout {
     /// Opens the checkout that the launcher was started from, or the one around the current folder.
     pub fn open(quiet: bool, cache: Option<&str>) -> Result<Self> {
         let root = match std::env::var("BASALT_ROOT") {
@@ -184,13 +184,13 @@ impl Project {
 
 impl BuildContext {
     /// Returns the engine that builds these packages.
-    pub fn engine<'a>(&'a self, project: &'a Project) -> Engine<'a> {
+    pub fn engine<'a>(&'a self, checkout: &'a Checkout) -> Engine<'a> {
         Engine::new(
-            &project.store,
+            &checkout.store,
             &self.distribution,
             &self.base,
             &self.tools,
-            project.terminal.as_ref(),
+            checkout.terminal.as_ref(),
             memory(),
         )
     }
