@@ -134,7 +134,7 @@ pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<PackageFolder>, BuildEr
             return Err(BuildError::BadSpec {
                 path: folder.spec(),
                 what: "is not there".to_owned(),
-                remedy: "every folder of distro/packages holds a spec file of its own name".to_owned(),
+                help: "every folder of distro/packages holds a spec file of its own name".to_owned(),
             });
         }
         folders.push(folder);
@@ -153,17 +153,17 @@ fn check_name(folder: &PackageFolder) -> Result<(), BuildError> {
     Err(BuildError::BadSpec {
         path: folder.path.clone(),
         what: format!("`{}` cannot be the name of a package", folder.name.escape_debug()),
-        remedy: "names of packages are letters, digits, `+`, `-`, `.` and `_`, and begin with a letter or a digit"
+        help: "names of packages are letters, digits, `+`, `-`, `.` and `_`, and begin with a letter or a digit"
             .to_owned(),
     })
 }
 
 fn read_spec(query: Query<'_>) -> Result<SourcePackage, BuildError> {
     let folder = query.folder;
-    let bad = |what: String, remedy: &str| BuildError::BadSpec {
+    let bad = |what: String, help: &str| BuildError::BadSpec {
         path: folder.spec(),
         what,
-        remedy: remedy.to_owned(),
+        help: help.to_owned(),
     };
     let (source, binaries) = (
         query.ask("--srpm", SOURCE_FORMAT)?,

@@ -78,14 +78,14 @@ pub enum BuildError {
     },
     /// A spec breaks a rule of this distribution.
     #[error("{path}: {what}")]
-    #[diagnostic(code(build::spec), help("{remedy}"))]
+    #[diagnostic(code(build::spec), help("{help}"))]
     BadSpec {
         /// Path of the spec.
         path: Utf8PathBuf,
         /// The violation.
         what: String,
         /// Advice for the author of the spec.
-        remedy: String,
+        help: String,
     },
     /// No package has this name.
     #[error("there is no package `{name}`")]
@@ -267,8 +267,8 @@ impl BuildError {
 fn full_disk(lines: &[String]) -> String {
     let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let full = lines.iter().any(|line| line.contains("No space left on device"));
-    let remedy = full.then(|| basalt_store::help_for(&error)).flatten();
-    remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default()
+    let help = full.then(|| basalt_store::help_for(&error)).flatten();
+    help.map(|help| format!("\n{help}")).unwrap_or_default()
 }
 
 fn files(rpms: &[BuiltRpm]) -> String {

@@ -253,7 +253,7 @@ impl Command {
         ProcessError::Missing {
             program,
             purpose: tool.map(|tool| tool.purpose),
-            remedy: package.map(|package| format!("on Debian or Ubuntu: apt-get install {package}")),
+            help: package.map(|package| format!("on Debian or Ubuntu: apt-get install {package}")),
         }
     }
 }

@@ -19,7 +19,7 @@ pub enum ProcessError {
         purpose: Option<&'static str>,
         /// Advice on how to install the program.
         #[help]
-        remedy: Option<String>,
+        help: Option<String>,
     },
     /// The program exists but could not be started.
     #[error("could not start `{program}`")]

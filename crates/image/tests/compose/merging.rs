@@ -11,7 +11,7 @@ const TREE: &str = "name: tree\nkind: tree\npackages: [one]\n";
 
 fn refused(fixture: &Fixture, rpms: &[&Rpm]) -> String {
     let error: ImageError = fixture.compose(TREE, rpms).expect_err("refused");
-    assert!(error.help().is_some(), "no remedy for: {error}");
+    assert!(error.help().is_some(), "no help for: {error}");
     error.to_string()
 }
 

@@ -113,7 +113,7 @@ fn results_from_before_open_the_way() {
 
 #[test]
 fn small_jobs_do_not_keep_a_large_one_out_for_ever() {
-    // Two small jobs at a time leave no room for the large and urgent one.
+    // Two small jobs at a time leave no memory for the large and urgent one.
     let mut jobs: Vec<(&[usize], u64, u64)> = vec![(&[], 1000, 9)];
     jobs.extend(std::iter::repeat_n((&[] as &[usize], 1, 2), 100));
     jobs[1].1 = 2000;
