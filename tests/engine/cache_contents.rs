@@ -10,7 +10,7 @@ use basalt_tests::{Cli, Failed, ensure, has_all, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::buildgrid::BuildGrid;
-use crate::distro::{Distro, Ground};
+use crate::distro::{Distro, Fixture};
 use crate::failures::PATIENCE;
 use crate::sharing::{reader_of, rpms, was_built};
 
@@ -39,8 +39,8 @@ struct Filled {
 }
 
 impl Filled {
-    fn new(ground: &Ground, location: Option<&str>, names: &[&str]) -> Result<Self, Failed> {
-        let owner = ground.distro()?;
+    fn new(fixture: &Fixture, location: Option<&str>, names: &[&str]) -> Result<Self, Failed> {
+        let owner = fixture.distro()?;
         extend(&owner)?;
         let folder = owner.root.join("team-cache");
         let location = location.unwrap_or(folder.as_str()).to_owned();
@@ -61,8 +61,8 @@ impl Filled {
     }
 
     /// A checkout of the same content with an empty store, and its command, which has no network.
-    fn reader(&self, ground: &Ground) -> Result<(Distro, Cli), Failed> {
-        let other = ground.distro()?;
+    fn reader(&self, fixture: &Fixture) -> Result<(Distro, Cli), Failed> {
+        let other = fixture.distro()?;
         other.forget_trees()?;
         extend(&other)?;
         let cli = reader_of(&other, &self.location, &self.public)?;
@@ -98,8 +98,8 @@ fn nothing_was_built(distro: &Distro) -> Result<(), Failed> {
     ensure(!has_sdk(distro)?, || "the SDK was made".to_owned())
 }
 
-pub fn what_up_needs_is_pushed_and_no_more(ground: &Ground) -> Result<(), Failed> {
-    let filled = Filled::new(ground, None, &[])?;
+pub fn what_up_needs_is_pushed_and_no_more(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = Filled::new(fixture, None, &[])?;
     ensure(filled.shares("house")?, || {
         "house is installed and not shared".to_owned()
     })?;
@@ -107,7 +107,7 @@ pub fn what_up_needs_is_pushed_and_no_more(ground: &Ground) -> Result<(), Failed
         ensure(!filled.shares(package)?, || format!("{package} is shared"))?;
     }
     let shared = files_below(&filled.owner.root.join("team-cache/cas")).map_err(shown)?;
-    let (other, cli) = filled.reader(ground)?;
+    let (other, cli) = filled.reader(fixture)?;
     let built = cli.json(&["build", "node"], PATIENCE, 0)?;
     let root = built["images"][0]["folder"].as_str().ok_or("no folder")?;
     let walls = Utf8PathBuf::from(root).join("root/usr/share/house/walls");
@@ -122,9 +122,9 @@ pub fn what_up_needs_is_pushed_and_no_more(ground: &Ground) -> Result<(), Failed
     other.nothing_is_left()
 }
 
-pub fn a_package_comes_from_a_cache_without_the_sdk(ground: &Ground) -> Result<(), Failed> {
-    let filled = Filled::new(ground, None, &["house"])?;
-    let (other, cli) = filled.reader(ground)?;
+pub fn a_package_comes_from_a_cache_without_the_sdk(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = Filled::new(fixture, None, &["house"])?;
+    let (other, cli) = filled.reader(fixture)?;
     let expected = rpms(&filled.cli, &filled.owner, "house")?;
     ensure(rpms(&cli, &other, "house")? == expected, || {
         "another RPM came".to_owned()
@@ -136,9 +136,9 @@ pub fn a_package_comes_from_a_cache_without_the_sdk(ground: &Ground) -> Result<(
     has_all(&ran.stderr, &["127.0.0.1:9"])
 }
 
-pub fn what_a_cache_lacks_is_built_again(ground: &Ground) -> Result<(), Failed> {
-    let filled = Filled::new(ground, None, &[])?;
-    let other = ground.distro()?;
+pub fn what_a_cache_lacks_is_built_again(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = Filled::new(fixture, None, &[])?;
+    let other = fixture.distro()?;
     extend(&other)?;
     let cli = reader_of(&other, &filled.location, &filled.public)?;
     let expected = rpms(&filled.cli, &filled.owner, "house")?;
@@ -157,7 +157,7 @@ pub fn what_a_cache_lacks_is_built_again(ground: &Ground) -> Result<(), Failed> 
         format!("only {built:?} were built")
     })?;
     // An RPM that is asked for and nowhere is made, too.
-    let third = ground.distro()?;
+    let third = fixture.distro()?;
     extend(&third)?;
     let cli = reader_of(&third, &filled.location, &filled.public)?;
     let wall = rpms(&filled.cli, &filled.owner, "wall")?;
@@ -171,8 +171,8 @@ pub fn what_a_cache_lacks_is_built_again(ground: &Ground) -> Result<(), Failed> 
 }
 
 /// A known result of fetching modules, without content, that says something else than what comes.
-pub fn modules_that_come_otherwise_than_said_make_another_key(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn modules_that_come_otherwise_than_said_make_another_key(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     extend(&distro)?;
     let distribution = distro.read().map_err(shown)?;
     let tower = distribution.package(distribution.find("tower").map_err(shown)?);
@@ -205,12 +205,12 @@ pub fn modules_that_come_otherwise_than_said_make_another_key(ground: &Ground) -
     })
 }
 
-pub fn the_command_works_with_buildgrid(ground: &Ground) -> Result<(), Failed> {
+pub fn the_command_works_with_buildgrid(fixture: &Fixture) -> Result<(), Failed> {
     let Some(server) = BuildGrid::start() else {
         return Ok(());
     };
-    let filled = Filled::new(ground, Some(&server.location("team/main")), &["house"])?;
-    let (other, cli) = filled.reader(ground)?;
+    let filled = Filled::new(fixture, Some(&server.location("team/main")), &["house"])?;
+    let (other, cli) = filled.reader(fixture)?;
     let pulled = cli.json(&["cache", "pull", "house"], PATIENCE, 0)?;
     ensure(pulled["bytes"].as_u64().is_some_and(|bytes| bytes > 0), || {
         pulled.to_string()
@@ -220,7 +220,7 @@ pub fn the_command_works_with_buildgrid(ground: &Ground) -> Result<(), Failed> {
         "another RPM came".to_owned()
     })?;
     nothing_was_built(&other)?;
-    let (third, cli) = filled.reader(ground)?;
+    let (third, cli) = filled.reader(fixture)?;
     ensure(rpms(&cli, &third, "house")? == expected, || {
         "another RPM came".to_owned()
     })?;

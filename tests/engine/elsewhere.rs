@@ -6,7 +6,7 @@ use basalt_model::digest::Digest;
 use basalt_tests::{Failed, Ran, ensure, has_all, shown};
 use serde_json::Value;
 
-use crate::distro::{Distro, Ground};
+use crate::distro::{Distro, Fixture};
 
 /// Time-out of a command that makes two small builds on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(240);
@@ -72,8 +72,8 @@ fn run(distro: &Distro, arguments: &[&str], code: i32) -> Result<Ran, Failed> {
     distro.cli().run(arguments, PATIENCE)?.ended_with(code)
 }
 
-pub fn what_is_steady_comes_out_the_same(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn what_is_steady_comes_out_the_same(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     // SOURCE_DATE_EPOCH is what its compiler goes by.
     library(&distro, "steady", "")?;
     let (answer, told) = verify(&distro, &["steady", "house"], 0)?;
@@ -104,8 +104,8 @@ pub fn what_is_steady_comes_out_the_same(ground: &Ground) -> Result<(), Failed> 
     distro.nothing_is_left()
 }
 
-pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn what_looks_around_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.write("curious", CURIOUS, LOOKS_AROUND)?;
     fs_err::write(distro.file("curious", "seed"), "seed\n")?;
     let (answer, told) = verify(&distro, &["curious"], 1)?;
@@ -135,16 +135,16 @@ pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
     has_all(&ran.stdout, &["differs", &expected[4], "1 different"])
 }
 
-pub fn a_time_in_a_library_is_told_by_its_section(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_time_in_a_library_is_told_by_its_section(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     library(&distro, "dated", "unset SOURCE_DATE_EPOCH")?;
     let (_, told) = verify(&distro, &["dated"], 1)?;
     let place = "dated-1-1.bs1: /usr/lib/libwhen.a: member when.o: section .rodata";
     has_all(&told, &[place, "`at "])
 }
 
-pub fn what_cannot_be_built_elsewhere_is_told(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn what_cannot_be_built_elsewhere_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let sections = "%build\nif [ $(id -u) != 0 ]; then echo 'error: only for kings'; exit 1; fi\n\n%files";
     distro.write("proud", "", sections)?;
     let (answer, _) = verify(&distro, &["proud"], 1)?;
@@ -160,8 +160,8 @@ pub fn what_cannot_be_built_elsewhere_is_told(ground: &Ground) -> Result<(), Fai
     distro.nothing_is_left()
 }
 
-pub fn a_statement_says_what_went_in(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_statement_says_what_went_in(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let (_, built) = distro.build(&["house"]).map_err(shown)?;
     let ran = run(&distro, &["provenance", "house"], 0)?;
     let statement: Value = serde_json::from_str(&ran.stdout)?;
@@ -212,8 +212,8 @@ pub fn a_statement_says_what_went_in(ground: &Ground) -> Result<(), Failed> {
     has_all(&ran.stderr, &["cannot read the header", copy.as_str()])
 }
 
-pub fn a_statement_can_be_made_later(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_statement_can_be_made_later(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.build(&["stone"]).map_err(shown)?;
     let first = run(&distro, &["provenance", "stone"], 0)?.stdout;
     // As if it had been built when nothing was written down about what goes in: only the notes are taken away.

@@ -10,7 +10,7 @@ use basalt_process::Command;
 use basalt_tests::{Failed, Recorder, Started, ensure, has_all, rendered, shown};
 use camino::Utf8Path;
 
-use crate::distro::{Distro, Ground, built_ones};
+use crate::distro::{Distro, Fixture, built_ones};
 
 /// Time-out of a command that makes a small build on a busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -23,8 +23,8 @@ fn told<T>(result: Result<T, BuildError>) -> Result<String, Failed> {
     }
 }
 
-pub fn a_failing_build_is_told(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_failing_build_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.write(
         "ruin",
         "",
@@ -58,8 +58,8 @@ pub fn a_failing_build_is_told(ground: &Ground) -> Result<(), Failed> {
     distro.nothing_is_left()
 }
 
-pub fn going_on_after_a_failure(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn going_on_after_a_failure(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.edit("stone", "%install", "%build\nexit 1\n\n%install")?;
     let recorder = Recorder::default();
     let error = told(distro.build_with(&["house", "garden"], true, &recorder))?;
@@ -68,8 +68,8 @@ pub fn going_on_after_a_failure(ground: &Ground) -> Result<(), Failed> {
     ensure(built == ["garden"], || format!("built: {built:?}"))
 }
 
-pub fn a_spec_that_makes_nothing(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_spec_that_makes_nothing(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.write("nothing", "", "%build\necho nothing")?;
     let error = told(distro.build(&["nothing"]))?;
     has_all(
@@ -78,8 +78,8 @@ pub fn a_spec_that_makes_nothing(ground: &Ground) -> Result<(), Failed> {
     )
 }
 
-pub fn a_spec_asks_for_an_unknown_package(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_spec_asks_for_an_unknown_package(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.edit("wall", "BuildRequires:  stone", "BuildRequires:  stones")?;
     has_all(
         &told(distro.read())?,
@@ -87,8 +87,8 @@ pub fn a_spec_asks_for_an_unknown_package(ground: &Ground) -> Result<(), Failed>
     )
 }
 
-pub fn packages_need_each_other(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn packages_need_each_other(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.edit(
         "stone",
         "BuildArch:      noarch",
@@ -98,8 +98,8 @@ pub fn packages_need_each_other(ground: &Ground) -> Result<(), Failed> {
     has_all(&error, &["house -> wall -> stone -> house", "BuildRequires"])
 }
 
-pub fn a_spec_that_cannot_be_read(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_spec_that_cannot_be_read(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.edit("stone", "Version:        1", "Versoin:        1")?;
     has_all(&told(distro.read())?, &["distro/packages/stone/stone.spec", "Versoin"])
 }
@@ -125,8 +125,8 @@ fn lock_flowers(distro: &Distro, url: &str, more: &str) -> Result<(), Failed> {
     Ok(fs_err::write(distro.file("garden", "sources.toml"), lock)?)
 }
 
-pub fn a_source_of_another_digest(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_source_of_another_digest(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let url = grow_from(&distro, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nweed\n")?;
     let error = told(distro.build(&["garden"]))?;
     let wrong = Digest::of("weed\n").to_string();
@@ -149,8 +149,8 @@ pub fn a_source_of_another_digest(ground: &Ground) -> Result<(), Failed> {
     grow_again(&distro)
 }
 
-pub fn a_source_that_is_cut_short(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_source_that_is_cut_short(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let url = grow_from(&distro, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nro")?;
     let error = told(distro.build(&["garden"]))?;
     has_all(&error, &["flowers", &url, "cut short at 2 of 5 bytes", "sources.toml"])?;
@@ -170,8 +170,8 @@ fn closed_port() -> Result<String, Failed> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.to_string())
 }
 
-pub fn no_network(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn no_network(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let nobody = closed_port()?;
     let upstream = format!("http://{nobody}/flowers");
     lock_flowers(
@@ -197,8 +197,8 @@ pub fn no_network(ground: &Ground) -> Result<(), Failed> {
     distro.nothing_is_left()
 }
 
-pub fn builds_have_no_network_and_no_host(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn builds_have_no_network_and_no_host(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let outside = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
     let build = format!(
         "%build\ntest \"$(ls /sys/class/net)\" = lo\ntest ! -e {outside}\ntest \"$(hostname)\" = basalt\n\
@@ -209,8 +209,8 @@ pub fn builds_have_no_network_and_no_host(ground: &Ground) -> Result<(), Failed>
 }
 
 /// The store on a disk of a few MiB, in namespaces of its own, where a user may mount one.
-pub fn a_full_disk(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_full_disk(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.write(
         "large",
         "",
@@ -219,8 +219,8 @@ pub fn a_full_disk(ground: &Ground) -> Result<(), Failed> {
     fs_err::write(distro.file("large", "block"), vec![7; 24 << 20])?;
     let disk = distro.root.with_file_name("disk");
     fs_err::create_dir(&disk)?;
-    let trees = ground.shared_trees().map(Utf8Path::as_str).join(" ");
-    let actions = ground.shared_actions().map(camino::Utf8PathBuf::into_string).join(" ");
+    let trees = fixture.shared_trees().map(Utf8Path::as_str).join(" ");
+    let actions = fixture.shared_actions().map(camino::Utf8PathBuf::into_string).join(" ");
     let script = format!(
         "set -eu\nmount -t tmpfs -o size=16m tmpfs {disk}\n{program} store path >/dev/null\n\
          ln -s {trees} {disk}/trees\ncp {actions} {disk}/actions\ncode=0\n{program} build garden large || code=$?\nls -A {disk}/tmp\n{program} build garden\nexit $code",

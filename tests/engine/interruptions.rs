@@ -5,7 +5,7 @@ use std::time::Duration;
 use basalt_tests::{Failed, ensure, has_all, marked_processes, until};
 use rustix::process::Signal;
 
-use crate::distro::{Distro, Ground};
+use crate::distro::{Distro, Fixture};
 use crate::failures::PATIENCE;
 
 /// Time-out for the end of the processes that a killed command leaves.
@@ -28,8 +28,8 @@ fn start(distro: &Distro, seconds: &str) -> Result<basalt_tests::Started, Failed
     Ok(started)
 }
 
-pub fn kill_and_build_again(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn kill_and_build_again(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let seconds = "611.25";
     let started = start(&distro, seconds)?;
     started.signal(Signal::KILL)?;
@@ -48,8 +48,8 @@ pub fn kill_and_build_again(ground: &Ground) -> Result<(), Failed> {
     ensure(!ran.stderr.contains("stone"), || ran.stderr.clone())
 }
 
-pub fn an_interrupt_leaves_nothing(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn an_interrupt_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let seconds = "612.25";
     let started = start(&distro, seconds)?;
     started.signal(Signal::INT)?;
@@ -62,8 +62,8 @@ pub fn an_interrupt_leaves_nothing(ground: &Ground) -> Result<(), Failed> {
     distro.nothing_is_left()
 }
 
-pub fn two_at_the_same_time(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn two_at_the_same_time(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     // Each build of wall leaves a mark in its log, of which there is one per package: the second would write it anew.
     let first = start(&distro, "4.125")?;
     let second = distro.cli().start(&["build", "house", "garden"])?;

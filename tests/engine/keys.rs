@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
 
-use crate::distro::{Distro, Ground};
+use crate::distro::{Distro, Fixture};
 use crate::failures::PATIENCE;
 
 /// A package whose build waits for `seconds` before it takes the file `word` from its sources.
@@ -30,8 +30,8 @@ fn word(distro: &Distro) -> Result<String, Failed> {
     Err("no file in the package".into())
 }
 
-pub fn an_edit_during_a_build_reaches_the_next_one(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn an_edit_during_a_build_reaches_the_next_one(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let seconds = "3.625";
     slow(&distro, seconds)?;
     let started = distro.cli().start(&["build", "slow"])?;
@@ -50,8 +50,8 @@ pub fn an_edit_during_a_build_reaches_the_next_one(ground: &Ground) -> Result<()
     })
 }
 
-pub fn the_input_that_changed_is_named(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn the_input_that_changed_is_named(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let explain = |expected: &[&str]| -> Result<(), Failed> {
         let ran = distro
             .cli()
@@ -90,8 +90,8 @@ pub fn the_input_that_changed_is_named(ground: &Ground) -> Result<(), Failed> {
     distro.nothing_is_left()
 }
 
-pub fn an_executable_bit_counts_and_other_modes_do_not(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn an_executable_bit_counts_and_other_modes_do_not(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.build(&["garden"]).map_err(shown)?;
     let flowers = distro.file("garden", "flowers");
     let set = |mode| fs_err::set_permissions(&flowers, std::fs::Permissions::from_mode(mode));
@@ -103,8 +103,8 @@ pub fn an_executable_bit_counts_and_other_modes_do_not(ground: &Ground) -> Resul
     ensure(built == ["garden"], || format!("built: {built:?}"))
 }
 
-pub fn a_package_is_not_named_like_an_option(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_package_is_not_named_like_an_option(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     for name in ["-rf", "--help", "a b", "a\nb"] {
         let folder = distro.root.join("distro/packages").join(name);
         fs_err::create_dir(&folder)?;
@@ -115,8 +115,8 @@ pub fn a_package_is_not_named_like_an_option(ground: &Ground) -> Result<(), Fail
     distro.read().map(drop).map_err(shown)
 }
 
-pub fn a_spec_sees_nothing_outside_of_its_folder(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_spec_sees_nothing_outside_of_its_folder(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     // By a link.
     let link = distro.file("garden", "secret");
     std::os::unix::fs::symlink("/etc/passwd", &link)?;
@@ -140,8 +140,8 @@ pub fn a_spec_sees_nothing_outside_of_its_folder(ground: &Ground) -> Result<(), 
     })
 }
 
-pub fn a_limit_that_is_reached_is_named(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_limit_that_is_reached_is_named(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let resources = distro.root.join("distro/packages/resources.toml");
     let cases = [
         (
@@ -165,8 +165,8 @@ pub fn a_limit_that_is_reached_is_named(ground: &Ground) -> Result<(), Failed> {
     distro.nothing_is_left()
 }
 
-pub fn timings_are_written(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn timings_are_written(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let ran = distro
         .cli()
         .run(&["build", "--timings", "house"], PATIENCE)?

@@ -15,10 +15,10 @@ mod sharing;
 
 use std::process::ExitCode;
 
-use basalt_tests::Story;
-use distro::Ground;
+use basalt_tests::TestCase;
+use distro::Fixture;
 
-const STORIES: &[Story<Ground>] = &[
+const TESTS: &[TestCase<Fixture>] = &[
     (
         "what_is_built_is_not_built_again",
         rebuilds::what_is_built_is_not_built_again,
@@ -146,5 +146,5 @@ const STORIES: &[Story<Ground>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::tell(STORIES, 2, Ground::prepare)
+    basalt_tests::run_tests(TESTS, 2, Fixture::prepare)
 }

@@ -6,15 +6,15 @@ use basalt_build::Built;
 use basalt_model::digest::Digest;
 use basalt_tests::{Failed, ensure, shown};
 
-use crate::distro::{ALL, Ground};
+use crate::distro::{ALL, Fixture};
 
 fn names_and_digests(built: &BTreeMap<String, Built>) -> Vec<(&str, Digest)> {
     let rpms = built.values().flat_map(|built| &built.rpms);
     rpms.map(|rpm| (rpm.file.as_str(), rpm.digest)).collect()
 }
 
-pub fn what_is_built_is_not_built_again(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn what_is_built_is_not_built_again(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let (built, results) = distro.build(&["house", "garden"]).map_err(shown)?;
     ensure(built == ALL, || format!("built: {built:?}"))?;
     for name in ALL {
@@ -34,8 +34,8 @@ pub fn what_is_built_is_not_built_again(ground: &Ground) -> Result<(), Failed> {
     distro.nothing_is_left()
 }
 
-pub fn a_leaf_is_rebuilt_alone(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_leaf_is_rebuilt_alone(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.build(&["house", "garden"]).map_err(shown)?;
     fs_err::write(distro.file("garden", "flowers"), "tulip\n")?;
     let (built, _) = distro.build(&["house", "garden"]).map_err(shown)?;
@@ -46,8 +46,8 @@ pub fn a_leaf_is_rebuilt_alone(ground: &Ground) -> Result<(), Failed> {
     ensure(built.is_empty(), || format!("built: {built:?}"))
 }
 
-pub fn what_comes_out_the_same_ends_the_rebuild(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn what_comes_out_the_same_ends_the_rebuild(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let (_, before) = distro.build(&["house"]).map_err(shown)?;
     // Its result is another, but what wall makes of it is the same.
     distro.edit("stone", "grey grey", "grey black")?;
@@ -65,16 +65,16 @@ pub fn what_comes_out_the_same_ends_the_rebuild(ground: &Ground) -> Result<(), F
     ensure(built == ["stone"], || format!("built: {built:?}"))
 }
 
-pub fn a_change_reaches_what_is_made_of_it(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_change_reaches_what_is_made_of_it(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     distro.build(&["house", "garden"]).map_err(shown)?;
     distro.edit("stone", "grey grey", "grey grey grey")?;
     let (built, _) = distro.build(&["house", "garden"]).map_err(shown)?;
     ensure(built == ["house", "stone", "wall"], || format!("built: {built:?}"))
 }
 
-pub fn a_build_tool_runs_and_is_in_no_sysroot(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_build_tool_runs_and_is_in_no_sysroot(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let chisel = |word: &str| {
         let install = format!(
             "%install\nmkdir -p %{{buildroot}}/opt/chisel\nprintf '#!/bin/sh\\necho {word}\\n' >%{{buildroot}}/opt/chisel/carve\n\
@@ -102,8 +102,8 @@ pub fn a_build_tool_runs_and_is_in_no_sysroot(ground: &Ground) -> Result<(), Fai
     distro.nothing_is_left()
 }
 
-pub fn a_package_that_is_lost_is_built_again(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_package_that_is_lost_is_built_again(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let (_, results) = distro.build(&["house"]).map_err(shown)?;
     fs_err::remove_file(results["wall"].rpms[0].path(&distro.store))?;
     // What house is made from is known by digests: nobody needs the RPM.

@@ -4,7 +4,7 @@ use basalt_store::files_below;
 use basalt_tests::{Cli, Failed, ensure, has_all};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::distro::{Distro, Ground};
+use crate::distro::{Distro, Fixture};
 use crate::failures::PATIENCE;
 
 /// A cache in a folder, filled with house by a store of its own.
@@ -16,8 +16,8 @@ struct Filled {
     _owner: Distro,
 }
 
-fn fill(ground: &Ground) -> Result<Filled, Failed> {
-    let owner = ground.distro()?;
+fn fill(fixture: &Fixture) -> Result<Filled, Failed> {
+    let owner = fixture.distro()?;
     let cache = owner.root.join("team-cache");
     let secret = owner.root.join("secret");
     let cli = owner
@@ -69,9 +69,9 @@ pub fn was_built(distro: &Distro, package: &str) -> bool {
     distro.store.root().join("logs").join(format!("{package}.log")).exists()
 }
 
-pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
-    let other = ground.distro()?;
+pub fn what_one_has_built_another_need_not(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
     ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
         "other RPMs came".to_owned()
@@ -93,9 +93,9 @@ pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed
     other.nothing_is_left()
 }
 
-pub fn a_result_of_a_stranger_is_not_believed(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
-    let other = ground.distro()?;
+pub fn a_result_of_a_stranger_is_not_believed(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    let other = fixture.distro()?;
     let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
     let key = stranger.json(&["cache", "key", "tests"], PATIENCE, 0)?;
     let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
@@ -105,8 +105,8 @@ pub fn a_result_of_a_stranger_is_not_believed(ground: &Ground) -> Result<(), Fai
     ensure(was_built(&other, "house"), || "a stranger was believed".to_owned())
 }
 
-pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
+pub fn a_damaged_cache_costs_time_only(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
     for path in files_below(&filled.cache.join("cas")).map_err(basalt_tests::shown)? {
         let mut bytes = fs_err::read(&path)?;
         let middle = bytes.len() / 2;
@@ -116,7 +116,7 @@ pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {
         fs_err::remove_file(&path)?;
         fs_err::write(&path, bytes)?;
     }
-    let other = ground.distro()?;
+    let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
     ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
         "a damaged RPM was taken".to_owned()
@@ -124,9 +124,9 @@ pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {
     ensure(was_built(&other, "house"), || "house was not built".to_owned())
 }
 
-pub fn a_cache_that_is_not_there_is_told(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
-    let other = ground.distro()?;
+pub fn a_cache_that_is_not_there_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?.env("BASALT_CACHE", "grpc://127.0.0.1:9?mode=read");
     let ran = cli.run(&["build", "house"], PATIENCE)?.ended_with(0)?;
     has_all(&ran.stderr, &["127.0.0.1:9"])?;

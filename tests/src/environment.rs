@@ -1,4 +1,4 @@
-//! Working directory of the tests of one process.
+//! Environment and working directory of the tests of one process.
 
 use basalt_sdk::SdkTree;
 use basalt_store::{Store, StoreError, Workspace};
@@ -8,7 +8,7 @@ use crate::Cli;
 
 /// Environment of the tests, from variables that `./basalt test` sets.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Surroundings {
+pub struct TestEnvironment {
     /// `BASALT_PROGRAM`: the `basalt` command that is tested.
     pub program: Utf8PathBuf,
     /// `BASALT_SDK`: the tree of build tools.
@@ -20,9 +20,9 @@ pub struct Surroundings {
 /// A folder for the tests of one process, on the disk of the user's store, gone when dropped. What a killed test leaves
 /// there is swept by the next `basalt`.
 #[derive(Debug)]
-pub struct Place {
+pub struct TestDirectory {
     /// Environment of the tests.
-    pub surroundings: Surroundings,
+    pub environment: TestEnvironment,
     /// The user's store.
     pub store: Store,
     /// The tree of build tools, in the user's store.
@@ -30,7 +30,7 @@ pub struct Place {
     workspace: Workspace,
 }
 
-impl Surroundings {
+impl TestEnvironment {
     /// Reads the variables.
     ///
     /// # Errors
@@ -57,15 +57,15 @@ impl Surroundings {
     }
 }
 
-impl Place {
+impl TestDirectory {
     /// Makes the folder.
     ///
     /// # Errors
     /// When the store cannot be opened, and when `BASALT_SDK` is not the tree that the checkout asks for.
-    pub fn make(surroundings: Surroundings) -> Result<Self, miette::Report> {
+    pub fn make(environment: TestEnvironment) -> Result<Self, miette::Report> {
         let store = Store::open(&Store::default_path()?)?;
-        let lock = surroundings.checkout.join("distro/sdk/sdk.lock");
-        let sdk = SdkTree::find(&store, &lock)?.filter(|sdk| sdk.path == surroundings.sdk);
+        let lock = environment.checkout.join("distro/sdk/sdk.lock");
+        let sdk = SdkTree::find(&store, &lock)?.filter(|sdk| sdk.path == environment.sdk);
         let sdk = sdk.ok_or_else(|| {
             miette::miette!(
                 help = "`./basalt sdk build` makes it and shows where it is",
@@ -75,7 +75,7 @@ impl Place {
         })?;
         let workspace = store.workspace()?;
         Ok(Self {
-            surroundings,
+            environment,
             store,
             sdk,
             workspace,

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use basalt_image::{DiskFacts, Facts, PartitionFacts};
 use basalt_store::Store;
-use basalt_tests::{Cli, Failed, Place, Ran, shown};
+use basalt_tests::{Cli, Failed, Ran, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// Time-out of composing an image from packages that are built.
@@ -16,9 +16,9 @@ const COMPOSING: Duration = Duration::from_secs(300);
 const PATIENCE: Duration = Duration::from_secs(900);
 
 /// The image of a node, a store to use it in, and a cluster of it.
-pub struct Plant {
+pub struct Fixture {
     /// Folder, store and SDK of the tests.
-    pub place: Place,
+    pub directory: TestDirectory,
     /// The disk of the node.
     pub disk: Utf8PathBuf,
     /// Facts about the image.
@@ -32,17 +32,17 @@ pub struct Plant {
     nodes: Mutex<u8>,
 }
 
-impl Plant {
+impl Fixture {
     /// Composes the image unless the store has it.
-    pub fn prepare(place: Place) -> Result<Self, Failed> {
-        let store = place.folder("s")?;
+    pub fn prepare(directory: TestDirectory) -> Result<Self, Failed> {
+        let store = directory.folder("s")?;
         // A folder with something in it does not become a store.
         drop(Store::open(&store).map_err(shown)?);
         for part in ["objects", "trees", "actions", "results"] {
             fs_err::remove_dir(store.join(part))?;
-            std::os::unix::fs::symlink(place.store.root().join(part), store.join(part))?;
+            std::os::unix::fs::symlink(directory.store.root().join(part), store.join(part))?;
         }
-        let cli = place.surroundings.cli().env("BASALT_STORE", &store);
+        let cli = directory.environment.cli().env("BASALT_STORE", &store);
         let ran = cli.run(&["--json", "build", "node"], COMPOSING)?.ended_with(0)?;
         let built: serde_json::Value = serde_json::from_str(&ran.stdout)?;
         let image = &built["images"][0];
@@ -54,10 +54,10 @@ impl Plant {
             facts: serde_json::from_value(image["facts"].clone())?,
             cli,
             store,
-            folder: place.folder("node")?,
+            folder: directory.folder("node")?,
             files: OnceLock::new(),
             nodes: Mutex::new(0),
-            place,
+            directory,
         })
     }
 
@@ -103,7 +103,12 @@ impl Plant {
 
     /// Runs a tool of the SDK, which sees the folder.
     pub fn tool(&self, program: &str, arguments: &[&str]) -> Result<String, Failed> {
-        let sandbox = self.place.sdk.sandbox().show(&self.disk).show_writable(&self.folder);
+        let sandbox = self
+            .directory
+            .sdk
+            .sandbox()
+            .show(&self.disk)
+            .show_writable(&self.folder);
         let output = sandbox.command(program, arguments).output().map_err(shown)?;
         Ok(output.text())
     }
@@ -156,7 +161,7 @@ impl Plant {
     }
 }
 
-impl Drop for Plant {
+impl Drop for Fixture {
     fn drop(&mut self) {
         // Whatever the tests came to, no cluster outlives them, and this does not ask whether they were interrupted.
         drop(self.cli.command(&["--quiet", "down"]).to_std().status());
