@@ -12,8 +12,8 @@ use basalt_store::Store;
 use basalt_tests::{Cli, Failed, Recorder, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The packages of tests/fixtures/engine, from the lowest up, and the one beside them.
-pub const ALL: [&str; 4] = ["garden", "house", "stone", "wall"];
+/// The packages of tests/fixtures/engine, sorted.
+pub const ALL: [&str; 4] = ["testapp", "testdata", "testdocs", "testlib"];
 
 /// Fixture of all tests: the trees that every build needs, made once.
 pub struct Fixture {

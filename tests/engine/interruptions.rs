@@ -11,20 +11,20 @@ use crate::failures::PATIENCE;
 /// Time-out for the end of the processes that a killed command leaves.
 const SOON: Duration = Duration::from_secs(5);
 
-/// Makes wall take its time. The number of seconds marks its processes.
-fn slow_wall(distro: &Distro, seconds: &str) -> Result<(), Failed> {
-    distro.edit("wall", "%build\n", &format!("%build\nsleep {seconds}\n"))
+/// Makes testlib take its time. The number of seconds marks its processes.
+fn delay_testlib(distro: &Distro, seconds: &str) -> Result<(), Failed> {
+    distro.edit("testlib", "%build\n", &format!("%build\nsleep {seconds}\n"))
 }
 
 fn is_building(seconds: &str) -> bool {
     !marked_processes(&format!("sleep {seconds}")).is_empty()
 }
 
-/// Starts a build of house, and waits until it is in the midst of wall.
+/// Starts a build of testapp, and waits until it is in the midst of testlib.
 fn start(distro: &Distro, seconds: &str) -> Result<basalt_tests::Started, Failed> {
-    slow_wall(distro, seconds)?;
-    let started = distro.cli().start(&["build", "house"])?;
-    until("wall is being built", PATIENCE, || is_building(seconds))?;
+    delay_testlib(distro, seconds)?;
+    let started = distro.cli().start(&["build", "testapp"])?;
+    until("testlib is being built", PATIENCE, || is_building(seconds))?;
     Ok(started)
 }
 
@@ -37,15 +37,15 @@ pub fn kill_and_build_again(fixture: &Fixture) -> Result<(), Failed> {
     until("the build has ended with its killed master", SOON, || {
         !is_building(seconds)
     })?;
-    distro.edit("wall", &format!("sleep {seconds}\n"), "")?;
+    distro.edit("testlib", &format!("sleep {seconds}\n"), "")?;
     let ran = distro
         .cli()
-        .run(&["--json", "build", "house"], PATIENCE)?
+        .run(&["--json", "build", "testapp"], PATIENCE)?
         .ended_with(0)?;
-    has_all(&ran.stdout, &["house-1-1.bs1.noarch.rpm"])?;
+    has_all(&ran.stdout, &["testapp-1-1.bs1.noarch.rpm"])?;
     distro.nothing_is_left()?;
     // What was finished before the kill was kept.
-    ensure(!ran.stderr.contains("stone"), || ran.stderr.clone())
+    ensure(!ran.stderr.contains("testdata"), || ran.stderr.clone())
 }
 
 pub fn an_interrupt_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
@@ -64,9 +64,10 @@ pub fn an_interrupt_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
 
 pub fn two_at_the_same_time(fixture: &Fixture) -> Result<(), Failed> {
     let distro = fixture.distro()?;
-    // Each build of wall leaves a mark in its log, of which there is one per package: the second would write it anew.
+    // Each build of testlib leaves a mark in its log, of which there is one per package: the second would write it
+    // anew.
     let first = start(&distro, "4.125")?;
-    let second = distro.cli().start(&["build", "house", "garden"])?;
+    let second = distro.cli().start(&["build", "testapp", "testdocs"])?;
     until("the second one waits", PATIENCE, || {
         second.stderr_so_far().contains("waiting for another basalt")
     })?;
@@ -75,15 +76,15 @@ pub fn two_at_the_same_time(fixture: &Fixture) -> Result<(), Failed> {
     })?;
     let first = first.wait(PATIENCE)?.ended_with(0)?;
     let second = second.wait(PATIENCE)?.ended_with(0)?;
-    has_all(&first.stderr, &["wall"])?;
+    has_all(&first.stderr, &["testlib"])?;
     let again = second
         .stderr
         .lines()
-        .any(|line| line.contains("wall") || line.contains("house"));
+        .any(|line| line.contains("testlib") || line.contains("testapp"));
     ensure(!again, || format!("it was built twice:\n{}", second.stderr))?;
     has_all(
         &second.stdout,
-        &["house-1-1.bs1.noarch.rpm", "garden-1-1.bs1.noarch.rpm"],
+        &["testapp-1-1.bs1.noarch.rpm", "testdocs-1-1.bs1.noarch.rpm"],
     )?;
     distro.nothing_is_left()
 }

@@ -1,6 +1,6 @@
-//! The build engine on small packages: what is built again when something changes, how failures are told, and that
-//! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is told when a package, built
-//! again elsewhere, comes out otherwise, and what is said of where it comes from.
+//! The build engine on small packages: what is built again when something changes, how failures are shown, and that
+//! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is reported when a package,
+//! built again elsewhere, comes out otherwise, and what is said of where it comes from.
 
 #[path = "../../crates/cache/tests/buildgrid/server.rs"]
 mod buildgrid;
@@ -122,10 +122,13 @@ const TESTS: &[TestCase<Fixture>] = &[
     ),
     ("two_at_the_same_time", interruptions::two_at_the_same_time),
     (
-        "what_is_steady_comes_out_the_same",
-        elsewhere::what_is_steady_comes_out_the_same,
+        "what_is_pure_comes_out_the_same",
+        elsewhere::what_is_pure_comes_out_the_same,
     ),
-    ("what_looks_around_is_told", elsewhere::what_looks_around_is_told),
+    (
+        "what_depends_on_the_environment_is_told",
+        elsewhere::what_depends_on_the_environment_is_told,
+    ),
     (
         "a_time_in_a_library_is_told_by_its_section",
         elsewhere::a_time_in_a_library_is_told_by_its_section,

@@ -7,11 +7,11 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::distro::{Distro, Fixture};
 use crate::failures::PATIENCE;
 
-/// A cache in a folder, filled with house by a store of its own.
+/// A cache in a folder, filled with testapp by a store of its own.
 struct Filled {
     cache: Utf8PathBuf,
     public: String,
-    /// The digests of the RPM of house, as JSON tells them.
+    /// The digests of the RPM of testapp, as JSON tells them.
     rpms: String,
     _owner: Distro,
 }
@@ -26,14 +26,14 @@ fn fill(fixture: &Fixture) -> Result<Filled, Failed> {
         .env("BASALT_CACHE_SECRET", &secret);
     let key = cli.json(&["cache", "key", "tests"], PATIENCE, 0)?;
     let public = key["public"].as_str().ok_or("no public key")?.to_owned();
-    let pushed = cli.json(&["cache", "push", "house"], PATIENCE, 0)?;
+    let pushed = cli.json(&["cache", "push", "testapp"], PATIENCE, 0)?;
     ensure(pushed["results"].as_u64().is_some_and(|results| results > 3), || {
         pushed.to_string()
     })?;
     Ok(Filled {
         cache,
         public,
-        rpms: rpms(&cli, &owner, "house")?,
+        rpms: rpms(&cli, &owner, "testapp")?,
         _owner: owner,
     })
 }
@@ -73,22 +73,22 @@ pub fn what_one_has_built_another_need_not(fixture: &Fixture) -> Result<(), Fail
     let filled = fill(fixture)?;
     let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
-    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+    ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "other RPMs came".to_owned()
     })?;
-    for package in ["stone", "wall", "house"] {
+    for package in ["testdata", "testlib", "testapp"] {
         ensure(!was_built(&other, package), || format!("{package} was built"))?;
     }
     // It is in the store now: without the cache, nothing is built either.
-    ensure(rpms(&other.cli(), &other, "house")? == filled.rpms, || {
+    ensure(rpms(&other.cli(), &other, "testapp")? == filled.rpms, || {
         "other RPMs are kept".to_owned()
     })?;
-    ensure(!was_built(&other, "house"), || "house was built".to_owned())?;
+    ensure(!was_built(&other, "testapp"), || "testapp was built".to_owned())?;
     // A change here is built here, on what came from there.
-    other.edit("house", "Four walls.", "Four high walls.")?;
-    rpms(&cli, &other, "house")?;
-    ensure(was_built(&other, "house") && !was_built(&other, "wall"), || {
-        "not just house was built".to_owned()
+    other.edit("testapp", "Four counts.", "Four more counts.")?;
+    rpms(&cli, &other, "testapp")?;
+    ensure(was_built(&other, "testapp") && !was_built(&other, "testlib"), || {
+        "not just testapp was built".to_owned()
     })?;
     other.nothing_is_left()
 }
@@ -99,10 +99,10 @@ pub fn a_result_of_a_stranger_is_not_believed(fixture: &Fixture) -> Result<(), F
     let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
     let key = stranger.json(&["cache", "key", "tests"], PATIENCE, 0)?;
     let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
-    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+    ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "it is not the same".to_owned()
     })?;
-    ensure(was_built(&other, "house"), || "a stranger was believed".to_owned())
+    ensure(was_built(&other, "testapp"), || "a stranger was believed".to_owned())
 }
 
 pub fn a_damaged_cache_costs_time_only(fixture: &Fixture) -> Result<(), Failed> {
@@ -118,22 +118,22 @@ pub fn a_damaged_cache_costs_time_only(fixture: &Fixture) -> Result<(), Failed> 
     }
     let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
-    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+    ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "a damaged RPM was taken".to_owned()
     })?;
-    ensure(was_built(&other, "house"), || "house was not built".to_owned())
+    ensure(was_built(&other, "testapp"), || "testapp was not built".to_owned())
 }
 
 pub fn a_cache_that_is_not_there_is_told(fixture: &Fixture) -> Result<(), Failed> {
     let filled = fill(fixture)?;
     let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?.env("BASALT_CACHE", "grpc://127.0.0.1:9?mode=read");
-    let ran = cli.run(&["build", "house"], PATIENCE)?.ended_with(0)?;
+    let ran = cli.run(&["build", "testapp"], PATIENCE)?.ended_with(0)?;
     has_all(&ran.stderr, &["127.0.0.1:9"])?;
-    ensure(was_built(&other, "house"), || "house was not built".to_owned())?;
+    ensure(was_built(&other, "testapp"), || "testapp was not built".to_owned())?;
     let ran = other
         .cli()
-        .run(&["--cache", "ftp://x", "build", "house"], PATIENCE)?
+        .run(&["--cache", "ftp://x", "build", "testapp"], PATIENCE)?
         .ended_with(1)?;
     has_all(&ran.stderr, &["cache"])
 }

@@ -51,8 +51,8 @@ pub fn the_root_is_sound_and_verified(fixture: &Fixture) -> Result<(), Failed> {
     // What the kernel is told is what was verified.
     has_all(&facts.command_line, &["dm-mod.create=", hash, "panic_on_corruption"])?;
     let kernel = fs_err::read(fixture.disk.with_file_name("kernel.efi"))?;
-    let told = kernel.windows(hash.len()).any(|bytes| bytes == hash.as_bytes());
-    ensure(told, || "the root hash is not in the kernel's file".to_owned())
+    let found = kernel.windows(hash.len()).any(|bytes| bytes == hash.as_bytes());
+    ensure(found, || "the root hash is not in the kernel's file".to_owned())
 }
 
 pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {

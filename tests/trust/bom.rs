@@ -221,8 +221,8 @@ pub fn why_traces(directory: &TestDirectory) -> Result<(), Failed> {
             "github.com/opencontainers/runc",
         ],
     )?;
-    let told = Fixture::of(directory).json(&["why", "/usr/bin/containerd"], 0)?;
-    let has = |pointer: &str| told.pointer(pointer).is_some_and(|value| !value.is_null());
+    let report = Fixture::of(directory).json(&["why", "/usr/bin/containerd"], 0)?;
+    let has = |pointer: &str| report.pointer(pointer).is_some_and(|value| !value.is_null());
     for pointer in [
         "/package",
         "/rpm",
@@ -232,7 +232,7 @@ pub fn why_traces(directory: &TestDirectory) -> Result<(), Failed> {
         "/image/way/0",
         "/holds/0/purl",
     ] {
-        ensure(has(pointer), || format!("{pointer} is not in {told:#}"))?;
+        ensure(has(pointer), || format!("{pointer} is not in {report:#}"))?;
     }
     let library = Fixture::of(directory).run(&["why", "/lib64/libc.so.6"], 0)?.stdout;
     has_all(&library, &["glibc-2", "sha256", "LGPL-2.1-or-later", "a repack of it"])?;
