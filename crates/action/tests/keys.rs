@@ -41,9 +41,9 @@ fn limits() -> impl Strategy<Value = ActionLimits> {
 }
 
 fn actions() -> impl Strategy<Value = Action> {
-    let words = || prop::collection::vec("[a-z-]{1,6}", 0..4);
+    let strings = || prop::collection::vec("[a-z-]{1,6}", 0..4);
     let map = || prop::collection::btree_map("[A-Z]{1,4}", "[a-z]{0,4}", 0..4);
-    (words(), map(), "[a-z]{0,4}", files(), words(), limits(), map()).prop_map(
+    (strings(), map(), "[a-z]{0,4}", files(), strings(), limits(), map()).prop_map(
         |(arguments, environment, working_directory, files, outputs, limits, platform)| Action {
             arguments,
             environment,

@@ -22,7 +22,10 @@ pub enum ClusterError {
         source: std::io::Error,
     },
     /// A cluster is running already.
-    #[error("a cluster is running already (process {supervisor}){}", unlike(differences))]
+    #[error(
+        "a cluster is running already (process {supervisor}){}",
+        listed_differences(differences)
+    )]
     #[diagnostic(
         code(cluster::running),
         help(
@@ -105,7 +108,7 @@ pub enum ClusterError {
         known: String,
     },
     /// The supervisor ended unexpectedly.
-    #[error("the cluster's supervisor ended{}", words(last))]
+    #[error("the cluster's supervisor ended{}", indented(last))]
     #[diagnostic(code(cluster::supervisor), help("its log is {log}"))]
     Supervisor {
         /// Last lines of the supervisor's log.
@@ -121,7 +124,7 @@ pub enum ClusterError {
         answer: String,
     },
     /// A component of the control plane ended too often.
-    #[error("{component} does not stay up ({status}){}", words(last))]
+    #[error("{component} does not stay up ({status}){}", indented(last))]
     #[diagnostic(code(cluster::component), help("its log is {log}"))]
     Component {
         /// Name of the component.
@@ -134,7 +137,7 @@ pub enum ClusterError {
         log: Utf8PathBuf,
     },
     /// A node's machine ended by itself, or failed to start.
-    #[error("the machine of {node} ended: {reason}{}", words(last))]
+    #[error("the machine of {node} ended: {reason}{}", indented(last))]
     #[diagnostic(code(cluster::node), help("its console is in {console}"))]
     Node {
         /// Name of the node.
@@ -147,7 +150,7 @@ pub enum ClusterError {
         console: Utf8PathBuf,
     },
     /// A stage of the start exceeded its time-out.
-    #[error("{stage} did not come about within {} s: {seen}{}", waited.as_secs(), words(last))]
+    #[error("{stage} did not come about within {} s: {seen}{}", waited.as_secs(), indented(last))]
     #[diagnostic(code(cluster::slow), help("the logs are in {logs}"))]
     Slow {
         /// Title of the stage.
@@ -210,7 +213,7 @@ impl ClusterError {
     }
 }
 
-fn unlike(differences: &[String]) -> String {
+fn listed_differences(differences: &[String]) -> String {
     if differences.is_empty() {
         return String::new();
     }
@@ -220,6 +223,6 @@ fn unlike(differences: &[String]) -> String {
     )
 }
 
-fn words(last: &[String]) -> String {
+fn indented(last: &[String]) -> String {
     last.iter().fold(String::new(), |text, line| text + "\n  " + line)
 }

@@ -41,7 +41,7 @@ pub fn run(what: &Repo, quiet: bool, json: bool) -> Result<ExitCode> {
     }
 }
 
-fn open(options: &repo::Repository) -> Result<Repository> {
+fn open(options: &repo::RepositoryName) -> Result<Repository> {
     Ok(Repository::new(&Repository::default_root()?, &options.name)?)
 }
 
@@ -50,7 +50,7 @@ fn keyring() -> Result<Keyring> {
 }
 
 /// Returns the snapshot of a name, or the current one.
-fn chosen(repository: &repo::Repository, name: Option<&str>) -> Result<Snapshot> {
+fn chosen(repository: &repo::RepositoryName, name: Option<&str>) -> Result<Snapshot> {
     let repository = open(repository)?;
     Ok(match name {
         Some(name) => repository.snapshot(name)?,

@@ -75,7 +75,7 @@ fn check_packages(
         again,
     };
     let targets: Vec<_> = targets.iter().copied().collect();
-    Ok(rebuilder.check(&targets, &|checked| tell(checkout, checked))?)
+    Ok(rebuilder.check(&targets, &|checked| note_verdict(checkout, checked))?)
 }
 
 fn check_images(
@@ -95,7 +95,7 @@ fn check_images(
         let verdict = images::with_payloads(checkout, rpms, |payloads| {
             rebuilder.check(definition, payloads, &one.image)
         })?;
-        tell(checkout, &verdict);
+        note_verdict(checkout, &verdict);
         checked.push(verdict);
     }
     Ok(checked)
@@ -105,7 +105,7 @@ fn check_images(
 const AT_ONCE: usize = 3;
 
 /// Shows a verdict as soon as it is known, unless it is remembered from an earlier run: the end may be an hour away.
-fn tell(checkout: &Checkout, checked: &Checked) {
+fn note_verdict(checkout: &Checkout, checked: &Checked) {
     if checked.remembered {
         return;
     }

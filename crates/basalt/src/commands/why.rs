@@ -85,38 +85,38 @@ struct Linked {
     packages: Vec<Origin>,
 }
 
-/// Meaning of the word that was asked about.
-enum Meaning {
+/// File, package or linked component that the argument names.
+enum Target {
     File(String, PackageId, String),
     Package(PackageId, String),
     Linked(Vec<Component>),
 }
 
-/// Finds the meaning of a word, and shows the origin.
+/// Resolves the argument, and shows the origin of what it names.
 pub fn run(checkout: &Checkout, options: &Why, json: bool) -> Result<ExitCode> {
-    let desk = Desk::open(checkout, &options.image)?;
-    match desk.meaning(&options.what)? {
-        Meaning::File(path, package, name) => {
-            let origin = desk.origin(package, &name, Some(path))?;
-            tell(&origin, json, show)
+    let lookup = OriginLookup::open(checkout, &options.image)?;
+    match lookup.resolve(&options.what)? {
+        Target::File(path, package, name) => {
+            let origin = lookup.origin(package, &name, Some(path))?;
+            print(&origin, json, show)
         }
-        Meaning::Package(package, name) => {
-            let origin = desk.origin(package, &name, None)?;
-            tell(&origin, json, show)
+        Target::Package(package, name) => {
+            let origin = lookup.origin(package, &name, None)?;
+            print(&origin, json, show)
         }
-        Meaning::Linked(components) => {
+        Target::Linked(components) => {
             let linked = components
                 .into_iter()
-                .map(|component| desk.linked(component))
+                .map(|component| lookup.linked(component))
                 .collect::<Result<Vec<_>>>()?;
-            tell(&linked, json, |linked| {
+            print(&linked, json, |linked| {
                 linked.iter().map(show_linked).collect::<Vec<_>>().join("\n\n")
             })
         }
     }
 }
 
-fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Result<ExitCode> {
+fn print<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Result<ExitCode> {
     if json {
         answer_json(what);
     } else {
@@ -126,7 +126,7 @@ fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Resu
 }
 
 /// Data in which origins are looked up.
-struct Desk<'p> {
+struct OriginLookup<'p> {
     checkout: &'p Checkout,
     context: BuildContext,
     definition: ImageDefinition,
@@ -135,7 +135,7 @@ struct Desk<'p> {
     built: BuiltPackages,
 }
 
-impl<'p> Desk<'p> {
+impl<'p> OriginLookup<'p> {
     /// Composes the image if need be. Of other packages, only those that are built already are searched.
     fn open(checkout: &'p Checkout, image: &str) -> Result<Self> {
         let context = checkout.build_context()?;
@@ -166,18 +166,18 @@ impl<'p> Desk<'p> {
         all
     }
 
-    fn meaning(&self, what: &str) -> Result<Meaning> {
+    fn resolve(&self, what: &str) -> Result<Target> {
         let rpms = self.rpms();
         if what.starts_with('/') {
             return self.file(what, &rpms);
         }
         let named = rpms.iter().find(|(_, rpm)| rpm.package.name == what);
         if let Some((index, rpm)) = named {
-            return Ok(Meaning::Package(*index, rpm.package.name.clone()));
+            return Ok(Target::Package(*index, rpm.package.name.clone()));
         }
         let of_source = rpms.iter().find(|(index, _)| self.built[index].name == what);
         if let Some((index, rpm)) = of_source {
-            return Ok(Meaning::Package(*index, rpm.package.name.clone()));
+            return Ok(Target::Package(*index, rpm.package.name.clone()));
         }
         let linked = self.all_linked()?;
         let (name, version) = match what.rsplit_once('@') {
@@ -193,18 +193,18 @@ impl<'p> Desk<'p> {
             .cloned()
             .collect();
         if !found.is_empty() {
-            return Ok(Meaning::Linked(found));
+            return Ok(Target::Linked(found));
         }
         let names = self.context.distribution.graph.names();
         let known = names.chain(linked.iter().map(|component| component.name.as_str()));
         Err(self.unknown(what, closest(what, known)))
     }
 
-    fn file(&self, path: &str, rpms: &[(PackageId, &BuiltRpm)]) -> Result<Meaning> {
+    fn file(&self, path: &str, rpms: &[(PackageId, &BuiltRpm)]) -> Result<Target> {
         let wanted = usr_merged(path);
         for (index, rpm) in rpms {
             if let Some(file) = rpm.package.files.iter().find(|file| usr_merged(file) == wanted) {
-                return Ok(Meaning::File(file.clone(), *index, rpm.package.name.clone()));
+                return Ok(Target::File(file.clone(), *index, rpm.package.name.clone()));
             }
         }
         let files = || {

@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use basalt_cache::CacheError;
 
-use crate::fixture::{Built, Team, impatient, patient};
+use crate::fixture::{Team, UploadFixture, impatient, patient};
 use crate::server::{Fault, Setup, TestServer};
 
 /// A server that was filled without a fault, and has one from then on.
-fn faulty(fault: Fault, zstd: bool, team: &Team, built: &Built) -> TestServer {
+fn faulty(fault: Fault, zstd: bool, team: &Team, built: &UploadFixture) -> TestServer {
     let setup = Setup {
         fault: Fault::None,
         zstd,
@@ -68,7 +68,7 @@ const READING: [(Fault, bool); 26] = [
 #[test]
 fn every_fault_is_a_miss_with_one_warning_and_ends() {
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     let before = peak_memory();
     for (fault, zstd) in READING {
         let server = faulty(fault, zstd, &team, &built);
@@ -93,7 +93,7 @@ fn every_fault_is_a_miss_with_one_warning_and_ends() {
 #[test]
 fn what_fails_as_a_whole_is_switched_off_and_costs_nothing_any_more() {
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     for fault in [
         Fault::Hangs,
         Fault::HangsLater,
@@ -120,7 +120,7 @@ fn what_fails_as_a_whole_is_switched_off_and_costs_nothing_any_more() {
 #[test]
 fn a_result_of_another_action_is_none() {
     let team = Team::new();
-    let (zlib, attr) = (Built::new("zlib"), Built::new("attr"));
+    let (zlib, attr) = (UploadFixture::new("zlib"), UploadFixture::new("attr"));
     let server = faulty(Fault::AnothersResult, false, &team, &zlib);
     let (cache, warnings) = team.cache(&server.location(), patient());
     assert!(cache.action_result(&attr.upload.action).is_none());
@@ -131,7 +131,7 @@ fn a_result_of_another_action_is_none() {
 #[test]
 fn a_half_full_cache_is_told_before_or_while_it_is_read() {
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     let server = faulty(Fault::None, false, &team, &built);
     crate::server::lock(&server.state.blobs).remove(&built.package);
     let (cache, warnings) = team.cache(&server.location(), patient());
@@ -145,7 +145,7 @@ fn a_half_full_cache_is_told_before_or_while_it_is_read() {
 #[test]
 fn completeness_is_not_believed_either() {
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     for fault in [Fault::ClaimsAll, Fault::MissesUnasked] {
         let server = faulty(fault, false, &team, &built);
         let (cache, _) = team.cache(&server.location(), patient());
@@ -156,7 +156,7 @@ fn completeness_is_not_believed_either() {
 #[test]
 fn batches_are_verified_blob_by_blob() {
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     let small: Vec<_> = built.blobs.keys().copied().filter(|blob| blob.size < 1000).collect();
     for fault in [
         Fault::FlippedBit,
@@ -175,7 +175,7 @@ fn batches_are_verified_blob_by_blob() {
 #[test]
 fn an_honest_cache_behind_a_lying_one_is_used() {
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     let honest = faulty(Fault::None, true, &team, &built);
     for fault in [
         Fault::FlippedBit,
@@ -196,7 +196,7 @@ fn an_honest_cache_behind_a_lying_one_is_used() {
 #[test]
 fn a_server_that_does_not_take_what_it_is_given_costs_a_warning() {
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     for fault in [
         Fault::ReadOnly,
         Fault::TakesHalf,
@@ -218,7 +218,7 @@ fn a_server_that_does_not_take_what_it_is_given_costs_a_warning() {
 #[test]
 fn a_store_that_is_damaged_is_an_error_and_nothing_is_signed() {
     let team = Team::new();
-    let mut built = Built::new("zlib");
+    let mut built = UploadFixture::new("zlib");
     let server = TestServer::start(Fault::None);
     let (cache, _) = team.cache(&server.location(), patient());
     built.blobs.insert(built.package, b"something else".to_vec());

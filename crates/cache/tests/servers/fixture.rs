@@ -82,13 +82,13 @@ impl Team {
 }
 
 /// An action with its outputs: a large file, and a folder with many small ones.
-pub struct Built {
+pub struct UploadFixture {
     pub upload: Upload,
     pub blobs: HashMap<Blob, Vec<u8>>,
     pub package: Blob,
 }
 
-impl Built {
+impl UploadFixture {
     pub fn new(name: &str) -> Self {
         let mut blobs = HashMap::new();
         let mut add = |content: Vec<u8>| {

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use basalt_cache::{Blob, ContentAddressableStorage as _, Location, Remote, location::LocationKind};
 
-use crate::fixture::{Built, Team, patient};
+use crate::fixture::{Team, UploadFixture, patient};
 use crate::server::{Fault, Setup, TestServer, lock};
 
 fn zstd(zstd: bool) -> TestServer {
@@ -33,7 +33,7 @@ fn what_one_has_pushed_another_gets() {
     for compressed in [false, true] {
         let server = zstd(compressed);
         let team = Team::new();
-        let built = Built::new("zlib");
+        let built = UploadFixture::new("zlib");
         let (writer, _) = team.cache(&server.location(), patient());
         assert_eq!(built.package_from(&writer), None, "nothing is there yet");
         let pushed = built.push(&writer).expect("pushes");
@@ -56,7 +56,7 @@ fn what_one_has_pushed_another_gets() {
 fn outputs_without_content_are_known_by_their_digests() {
     let server = zstd(true);
     let team = Team::new();
-    let mut built = Built::new("zlib");
+    let mut built = UploadFixture::new("zlib");
     built.upload.named.output_files.clear();
     let (writer, _) = team.cache(&server.location(), patient());
     let pushed = built.push(&writer).expect("pushes");
@@ -76,7 +76,7 @@ fn outputs_without_content_are_known_by_their_digests() {
 #[test]
 fn the_writer_of_a_result_is_seen_by_strangers_as_nobody() {
     let server = zstd(false);
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     let (writer, _) = Team::new().cache(&server.location(), patient());
     built.push(&writer).expect("pushes");
     let (stranger, warnings) = Team::new().cache(&server.location(), patient());
@@ -117,7 +117,7 @@ fn an_upload_goes_on_where_it_broke_off() {
 #[test]
 fn a_compressed_upload_that_breaks_off_is_sent_anew() {
     let server = zstd(true);
-    let content = Built::new("kernel")
+    let content = UploadFixture::new("kernel")
         .blobs
         .into_values()
         .max_by_key(Vec::len)
@@ -133,7 +133,7 @@ fn several_locations_are_asked_in_their_order_and_filled_together() {
     let folder = tempfile::tempdir().expect("a folder");
     let folder = folder.path().to_str().expect("UTF-8");
     let team = Team::new();
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     let all = format!("{} {folder} {}?mode=read", first.location(), second.location());
     let (cache, _) = team.cache(&all, patient());
     let pushed = built.push(&cache).expect("pushes");
@@ -160,7 +160,7 @@ fn many_threads_use_one_cache() {
         for name in ["a", "b", "c", "d", "e"] {
             let cache = &cache;
             scope.spawn(move || {
-                let built = Built::new(name);
+                let built = UploadFixture::new(name);
                 assert_eq!(built.push(cache).expect("pushes").locations, 1);
                 assert_eq!(built.all_from(cache).expect("complete"), built.outputs());
             });

@@ -73,7 +73,7 @@ impl Supervisor<'_> {
             self.machines.tick()?;
             self.status.show(self.report());
             let ends = match self.inbox.recv_timeout(TICK) {
-                Ok(message) => self.hear(message),
+                Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
@@ -90,7 +90,7 @@ impl Supervisor<'_> {
     }
 
     /// Handles a message; `true` when the cluster has ended.
-    fn hear(&mut self, message: Message) -> bool {
+    fn handle(&mut self, message: Message) -> bool {
         match message {
             Message::Held | Message::Released => self.unheld_since = None,
             Message::Abandoned => {

@@ -6,7 +6,7 @@ use basalt_progress::Silent;
 use libtest_mimic::Failed;
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::fixture::{Fixture, INTERRUPTED, Up};
+use crate::fixture::{Fixture, INTERRUPTED, UpProcess};
 
 /// Time-out for starting several dozen processes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,7 +18,7 @@ fn comes_up(fixture: &Fixture, nodes: u8) -> Result<serde_json::Value, Failed> {
         .map_err(|message| format!("it did not come up: {message}\n{}", logs(fixture)).into())
 }
 
-fn fails(up: Up) -> Result<String, Failed> {
+fn fails(up: UpProcess) -> Result<String, Failed> {
     match up.end()? {
         Err(message) => Ok(message),
         Ok(report) => Err(format!("it came up: {report}").into()),

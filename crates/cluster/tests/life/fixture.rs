@@ -101,12 +101,12 @@ impl Fixture {
     }
 
     /// Starts `up`. With a size in KiB, the cluster's folder is on a disk of that size.
-    pub fn up(&self, nodes: u8, disk: Option<u64>) -> Result<Up, Failed> {
+    pub fn up(&self, nodes: u8, disk: Option<u64>) -> Result<UpProcess, Failed> {
         self.up_with(nodes, disk, "")
     }
 
     /// Starts `up` with a value of `BASALT_WIRE`: the kind of the nodes' connection.
-    pub fn up_with(&self, nodes: u8, disk: Option<u64>, wire: &str) -> Result<Up, Failed> {
+    pub fn up_with(&self, nodes: u8, disk: Option<u64>, wire: &str) -> Result<UpProcess, Failed> {
         let job = json!({ "state": self.state(), "inputs": self.inputs(), "nodes": nodes, "disk": disk });
         let child = Command::new(crate::ourselves()?)
             .args([UP, &job.to_string()])
@@ -114,7 +114,7 @@ impl Fixture {
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;
-        Ok(Up { child })
+        Ok(UpProcess { child })
     }
 
     /// Ids and command lines of the processes that name this folder.
@@ -172,11 +172,11 @@ fn files(folder: &Utf8Path) -> Vec<String> {
 }
 
 /// Running process of `up`.
-pub struct Up {
+pub struct UpProcess {
     child: Child,
 }
 
-impl Up {
+impl UpProcess {
     pub fn id(&self) -> u32 {
         self.child.id()
     }

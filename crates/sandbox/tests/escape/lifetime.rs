@@ -70,7 +70,9 @@ fn daemon_lives(without: &[ConfinementLayer]) -> Result<bool, Failed> {
     let sandbox = without
         .iter()
         .fold(fixture.sandbox(), |sandbox, layer| sandbox.without(*layer));
-    sandbox.command("/attempt", fixture.words("lifetime/daemon")).output()?;
+    sandbox
+        .command("/attempt", fixture.arguments("lifetime/daemon"))
+        .output()?;
     std::thread::sleep(LATE + Duration::from_millis(700));
     Ok(fixture.path().join("work/late").exists())
 }
@@ -98,13 +100,13 @@ fn orphan_lives(without: bool) -> Result<bool, Failed> {
 }
 
 /// A caller that is killed while its sandbox runs.
-pub fn own(words: &[String]) {
-    let folder = camino::Utf8Path::new(&words[0]);
+pub fn own(arguments: &[String]) {
+    let folder = camino::Utf8Path::new(&arguments[0]);
     let mut sandbox: Sandbox = crate::fixture::sandbox_of(folder, None);
-    if words[1] == "without" {
+    if arguments[1] == "without" {
         sandbox = sandbox.without(ConfinementLayer::ParentDeath);
     }
-    let arguments = ["__attempt", "lifetime/orphan", words[0].as_str(), "1", "1", "1"];
-    let ended = sandbox.command("/attempt", arguments).output();
+    let attempt = ["__attempt", "lifetime/orphan", arguments[0].as_str(), "1", "1", "1"];
+    let ended = sandbox.command("/attempt", attempt).output();
     std::process::exit(i32::from(ended.is_err()));
 }

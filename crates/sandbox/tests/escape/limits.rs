@@ -77,30 +77,30 @@ pub fn trials() -> Vec<Trial> {
 fn ends(name: &str, limit: Limit, limits: SandboxLimits) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let name = format!("limits/{name}");
-    let (words, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits), &name)?;
+    let (output, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits), &name)?;
     let reached = report
         .limit()
-        .ok_or_else(|| format!("{name} ended otherwise: {report:?}\n{words}"))?;
+        .ok_or_else(|| format!("{name} ended otherwise: {report:?}\n{output}"))?;
     assert_eq!(reached.limit, limit);
     assert!(reached.measured > reached.value, "{reached}");
-    assert!(words.contains("sandbox: the limit of "), "{words}");
+    assert!(output.contains("sandbox: the limit of "), "{output}");
     let fixture = Fixture::new()?;
-    let (words, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
-    assert_eq!(report.ended, Ending::Exited(0), "{words}");
+    let (output, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
+    assert_eq!(report.ended, Ending::Exited(0), "{output}");
     Ok(())
 }
 
 /// Returns the program's output, or its last lines if it failed, and the report of the sandbox.
 fn run(fixture: &Fixture, sandbox: Sandbox, name: &str) -> Result<(String, SandboxReport), Failed> {
     let path = fixture.path().join("report.json");
-    let command = sandbox.report(&path).command("/attempt", fixture.words(name));
-    let words = match command.output() {
+    let command = sandbox.report(&path).command("/attempt", fixture.arguments(name));
+    let output = match command.output() {
         Ok(output) => output.text(),
         Err(ProcessError::Failed { tail, .. }) => tail.join("\n"),
         Err(error) => return Err(basalt_process::chain(&error).into()),
     };
-    let report = SandboxReport::read(&path)?.ok_or_else(|| format!("there is no report: {words}"))?;
-    Ok((words, report))
+    let report = SandboxReport::read(&path)?.ok_or_else(|| format!("there is no report: {output}"))?;
+    Ok((output, report))
 }
 
 fn report_tells() -> Result<(), Failed> {

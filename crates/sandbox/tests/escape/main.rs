@@ -73,10 +73,10 @@ fn attempts() -> Vec<Attempt> {
 
 fn main() {
     basalt_sandbox::enter_if_asked();
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    match words.first().map(String::as_str) {
-        Some("__attempt") => fixture::run_inside(&words[1..]),
-        Some("__owner") => lifetime::own(&words[1..]),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("__attempt") => fixture::run_inside(&arguments[1..]),
+        Some("__owner") => lifetime::own(&arguments[1..]),
         _ => {}
     }
     let mut trials: Vec<_> = attempts()

@@ -19,11 +19,13 @@ pub fn trials() -> Vec<Trial> {
 fn is_refused(name: &str) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let sandbox = fixture.sandbox();
-    sandbox.command("/attempt", fixture.words("outputs/plain")).output()?;
+    sandbox
+        .command("/attempt", fixture.arguments("outputs/plain"))
+        .output()?;
     let folder = fixture.path().join("work");
     assert_eq!(outputs::list(&folder)?, ["plain"]);
     sandbox
-        .command("/attempt", fixture.words(&format!("outputs/{name}")))
+        .command("/attempt", fixture.arguments(&format!("outputs/{name}")))
         .output()?;
     // Careless code would follow it: what it leads to can be read.
     if name == "link" {
