@@ -14,7 +14,7 @@ use std::sync::LazyLock;
 use basalt_advisories::{Database, Scheme, parse_record};
 use basalt_bom::Program;
 use basalt_model::digest::Digest;
-use basalt_repo::metadata::{self, Placed};
+use basalt_repo::metadata::{self, RpmLocation};
 use basalt_repo::{Payload, parse_header, read_files, read_package, unpack};
 use basalt_signing::{Certificate, Timestamp};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,7 +66,7 @@ pub fn rpm(data: &[u8]) {
     let package = read_package(&file);
     assert!(understood || package.is_err(), "a package without a header");
     let _ = read_files(&file);
-    let placed = Placed {
+    let placed = RpmLocation {
         href: "fuzzed.rpm",
         digest: Digest::of(data),
         size: data.len() as u64,

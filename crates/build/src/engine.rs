@@ -259,7 +259,7 @@ impl<'a> Engine<'a> {
         let total = self.reporter.task("building packages", Unit::Items, Some(left));
         let workspace = self.store.workspace()?;
         let jobserver = Jobserver::create(workspace.path(), self.base.jobs)?;
-        let advance = Advance(total.as_ref());
+        let advance = ProgressObserver(total.as_ref());
         let executor = Executor::new(&plan)
             .only(&only)
             .workers(self.base.jobs.saturating_mul(JOBS_PER_CORE))
@@ -374,9 +374,9 @@ impl<'a> Engine<'a> {
 }
 
 /// Observer that counts finished packages.
-struct Advance<'a>(&'a dyn Task);
+struct ProgressObserver<'a>(&'a dyn Task);
 
-impl Observer for Advance<'_> {
+impl Observer for ProgressObserver<'_> {
     fn event(&self, _: JobId, event: JobEvent) {
         if matches!(event, JobEvent::Ended(Ended::Executed | Ended::Cached | Ended::Failed)) {
             self.0.advance(1);

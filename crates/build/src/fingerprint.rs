@@ -44,7 +44,7 @@ pub(crate) struct Mounted<'a> {
 }
 
 /// Inputs of a package's build, with digests for what is in the store.
-pub(crate) struct Ingredients<'a> {
+pub(crate) struct BuildInputs<'a> {
     pub(crate) base: &'a BuildBase,
     pub(crate) package: &'a DistributionPackage,
     pub(crate) tools: Vec<Mounted<'a>>,
@@ -54,15 +54,18 @@ pub(crate) struct Ingredients<'a> {
 }
 
 /// Builds the action of a package's build.
-pub(crate) fn package_action(ingredients: &Ingredients<'_>) -> Result<Action, BuildError> {
-    let Ingredients { base, package, .. } = ingredients;
+pub(crate) fn package_action(build_inputs: &BuildInputs<'_>) -> Result<Action, BuildError> {
+    let BuildInputs { base, package, .. } = build_inputs;
     let mut inputs = Directory::new();
     let mut add = |path: &str, node: Node| {
         inputs
             .insert(path, node)
             .map_err(BuildError::input(&package.folder.name))
     };
-    for (prefix, folders) in [("layers/tool", &ingredients.tools), ("sysroot/", &ingredients.sysroot)] {
+    for (prefix, folders) in [
+        ("layers/tool", &build_inputs.tools),
+        ("sysroot/", &build_inputs.sysroot),
+    ] {
         for (place, folder) in folders.iter().enumerate() {
             add(&format!("{prefix}{place:03}-{}", folder.name), Node::Tree(folder.root))?;
         }
@@ -73,7 +76,7 @@ pub(crate) fn package_action(ingredients: &Ingredients<'_>) -> Result<Action, Bu
     for (path, node) in folder_inputs(package) {
         add(&path, node)?;
     }
-    for (name, node) in &ingredients.sources {
+    for (name, node) in &build_inputs.sources {
         add(&format!("build/SOURCES/{name}"), node.clone())?;
     }
     let environment = BuildEnvironment::ordinary(0);

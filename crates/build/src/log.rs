@@ -49,7 +49,7 @@ impl BuildPhase {
 
 /// Reader of a growing log: the current phase, and its last lines.
 #[derive(Debug)]
-pub(crate) struct Follower {
+pub(crate) struct LogReader {
     pub(crate) phase: BuildPhase,
     lines: Vec<String>,
 }
@@ -59,7 +59,7 @@ const KEPT: usize = 400;
 /// Number of lines that an error shows.
 const SHOWN: usize = 24;
 
-impl Follower {
+impl LogReader {
     pub(crate) fn new() -> Self {
         Self {
             phase: BuildPhase::Start,
@@ -148,23 +148,23 @@ pub fn path(store_root: &Utf8Path, package: &str) -> Utf8PathBuf {
 mod tests {
     use super::*;
 
-    fn follow(text: &str) -> Follower {
-        let mut follower = Follower::new();
+    fn follow(text: &str) -> LogReader {
+        let mut reader = LogReader::new();
         for line in text.lines() {
-            follower.line(line);
+            reader.line(line);
         }
-        follower
+        reader
     }
 
     #[test]
     fn the_phase_and_the_error_are_found() {
-        let follower = follow(
+        let reader = follow(
             "Executing(%prep): /bin/sh -e /var/tmp/a\nunpacking\nExecuting(%build): /bin/sh -e /var/tmp/b\n\
              gcc -c a.c\na.c:1:1: error: unknown type name 'foo'\nmake: *** [a.o] Error 1\n\
              error: Bad exit status from /var/tmp/b (%build)\n\nRPM build errors:\n    Bad exit status",
         );
-        assert_eq!(follower.phase, BuildPhase::Build);
-        let telling = follower.telling();
+        assert_eq!(reader.phase, BuildPhase::Build);
+        let telling = reader.telling();
         assert!(
             telling.contains(&"a.c:1:1: error: unknown type name 'foo'".to_owned()),
             "{telling:?}"
@@ -174,12 +174,12 @@ mod tests {
 
     #[test]
     fn findings_of_rpmbuild_itself_are_kept() {
-        let follower = follow(
+        let reader = follow(
             "Processing files: a-1\nerror: File not found: /build/x/usr/bin/a\n\nRPM build errors:\n    File not found: \
              /build/x/usr/bin/a",
         );
-        assert_eq!(follower.phase, BuildPhase::Package);
-        assert!(follower.telling().iter().any(|line| line.contains("File not found")));
+        assert_eq!(reader.phase, BuildPhase::Package);
+        assert!(reader.telling().iter().any(|line| line.contains("File not found")));
     }
 
     #[test]

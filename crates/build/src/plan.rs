@@ -24,7 +24,7 @@ use crate::build_base::BuildBase;
 use crate::built::{Built, BuiltRpm};
 use crate::built_index::{BuiltIndex, IndexedRpm};
 use crate::distribution::Distribution;
-use crate::fingerprint::{self, Ingredients, Mounted};
+use crate::fingerprint::{self, BuildInputs, Mounted};
 use crate::graph::PackageId;
 
 /// Results by package.
@@ -167,7 +167,7 @@ impl Planner<'_> {
         });
         let modules = modules.collect();
         let (tools, sysroot): (Vec<_>, Vec<_>) = rpms.into_iter().partition(|rpm| rpm.package.is_build_tool());
-        let action = fingerprint::package_action(&Ingredients {
+        let action = fingerprint::package_action(&BuildInputs {
             base: self.base,
             package: self.distribution.package(id),
             tools: mounted(&tools, lookup)?,

@@ -36,5 +36,5 @@ pub use kconfig::Kconfig;
 pub use linkage::unresolved;
 pub use makers::AllowedCompilers;
 pub use programs::check_elf;
-pub use report::{CheckResult, Excepted, HardeningReport, HardeningRequirements, inspect};
+pub use report::{CheckResult, ExceptedFinding, HardeningReport, HardeningRequirements, inspect};
 pub use rules::Rules;

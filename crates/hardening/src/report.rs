@@ -22,7 +22,7 @@ pub struct HardeningReport {
     pub groups: Vec<CheckResult>,
     /// Number of programs and libraries that declare branch tracking and shadow stacks. The hardware enforces
     /// control-flow integrity only where all of a process declares it; no check demands it.
-    pub marked: Marked,
+    pub marked: ControlFlowIntegrity,
     /// Exceptions that cover no finding; `None` if there are none.
     #[serde(skip)]
     pub unused: Option<Problems>,
@@ -31,7 +31,7 @@ pub struct HardeningReport {
 /// Number of programs and libraries that declare hardware control-flow integrity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Marked {
+pub struct ControlFlowIntegrity {
     /// Number of programs and libraries that were checked.
     pub programs: usize,
     /// Number of those that declare indirect branch tracking (x86) or BTI (AArch64).
@@ -49,7 +49,7 @@ pub struct CheckResult {
     /// Number of subjects that pass.
     pub fine: usize,
     /// Violations that an exception covers.
-    pub excepted: Vec<Excepted>,
+    pub excepted: Vec<ExceptedFinding>,
     /// Violations that no exception covers.
     pub wrong: Vec<HardeningFinding>,
 }
@@ -57,7 +57,7 @@ pub struct CheckResult {
 /// Violation that an exception covers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Excepted {
+pub struct ExceptedFinding {
     /// The violation.
     #[serde(flatten)]
     pub finding: HardeningFinding,
@@ -96,7 +96,7 @@ pub fn inspect(image: &str, arch: &str, contents: &ImageContents, standard: &Har
         exceptions,
         groups: BTreeMap::new(),
     };
-    let mut marked = Marked::default();
+    let mut marked = ControlFlowIntegrity::default();
     for program in &contents.programs {
         let mut verdicts = programs::check_elf(&program.elf);
         if !verdicts.is_empty() {
@@ -177,7 +177,7 @@ impl Groups<'_> {
             return;
         };
         match self.exceptions.reason(&finding).map(str::to_owned) {
-            Some(reason) => group.excepted.push(Excepted { finding, reason }),
+            Some(reason) => group.excepted.push(ExceptedFinding { finding, reason }),
             None => group.wrong.push(finding),
         }
     }

@@ -38,5 +38,5 @@ pub use qmp::{Qmp, QmpEvent, RunState};
 pub use running::{RunningMachine, Stopped};
 pub use sdk::SdkTools;
 pub use smbios::{SystemdCredential, smbios_strings};
-pub use terminal::{ESCAPE, Left, attach};
+pub use terminal::{DetachReason, ESCAPE, attach};
 pub use tools::{Call, Firmware, QemuTools};

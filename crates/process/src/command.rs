@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use command_fds::CommandFdExt as _;
 use rustix::fs::{MemfdFlags, SealFlags};
 
-use crate::interrupt::IntLeftToChild;
+use crate::interrupt::SigintToChild;
 use crate::running::{Reach, Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
@@ -202,7 +202,7 @@ impl Command {
     /// # Errors
     /// When the program is missing or cannot be started, and [`ProcessError::Interrupted`]. How it ended is in the status.
     pub fn interactive(&self) -> Result<std::process::ExitStatus, ProcessError> {
-        let _left = IntLeftToChild::begin();
+        let _left = SigintToChild::begin();
         let child = self.to_std().spawn().map_err(|source| self.start_error(source))?;
         Running::new(child, Reach::Process, self.name(), self.pasteable(), Vec::new()).wait()
     }

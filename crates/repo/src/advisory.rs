@@ -46,7 +46,7 @@ pub struct Advisory {
     pub description: String,
     /// Packages that fix the defect; at least one.
     #[serde(rename = "package")]
-    pub packages: Vec<Fixed>,
+    pub packages: Vec<FixedVersion>,
     /// References to other databases: CVE records, reports of upstream.
     #[serde(rename = "reference", default)]
     pub references: Vec<Link>,
@@ -55,7 +55,7 @@ pub struct Advisory {
 /// A package that fixes the defect, with its first fixed version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fixed {
+pub struct FixedVersion {
     /// Name of the binary package.
     pub name: String,
     /// First version that is not affected: `[epoch:]version-release`.
@@ -232,7 +232,10 @@ mod tests {
     fn advisories_are_checked() {
         let path = Utf8Path::new("distro/advisories/A-1.toml");
         let advisory = parse_advisory(path, RIGHT).expect("right");
-        assert_eq!((advisory.kind, advisory.severity), (AdvisoryKind::Security, AdvisorySeverity::Low));
+        assert_eq!(
+            (advisory.kind, advisory.severity),
+            (AdvisoryKind::Security, AdvisorySeverity::Low)
+        );
         for (from, to, why) in [
             ("1.3.1-2.bs1", "1.3.1", "not a version with a release"),
             ("2026-11-25", "yesterday", "is not a day"),

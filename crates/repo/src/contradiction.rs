@@ -18,7 +18,7 @@ struct ChainedRequirement {
 }
 
 /// A name of which one package must be installed.
-struct Unavoidable {
+struct MandatoryName {
     /// Packages of that name that fulfil all requirements so far.
     left: BTreeSet<usize>,
     requirements: Vec<ChainedRequirement>,
@@ -26,7 +26,7 @@ struct Unavoidable {
 
 /// Returns the explanation of the contradiction among mandatory packages; none when a choice is involved.
 pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, impl AsRef<Package>>) -> Option<String> {
-    let mut needed: BTreeMap<&str, Unavoidable> = BTreeMap::new();
+    let mut needed: BTreeMap<&str, MandatoryName> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut queue: VecDeque<(Capability, Vec<String>)> =
         requests.iter().map(|request| (request.clone(), Vec::new())).collect();
@@ -45,7 +45,7 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, i
             continue;
         }
         let way: Vec<String> = requirement.chain.iter().cloned().chain([name.to_owned()]).collect();
-        let known = needed.entry(name).or_insert_with(|| Unavoidable {
+        let known = needed.entry(name).or_insert_with(|| MandatoryName {
             left: fitting.clone(),
             requirements: Vec::new(),
         });
@@ -84,8 +84,8 @@ fn required_by_all<'p>(
 
 /// Returns the verb of the exclusion when all packages left of one name exclude all that are left of the other.
 fn excludes(
-    one: &Unavoidable,
-    other: &Unavoidable,
+    one: &MandatoryName,
+    other: &MandatoryName,
     providers: &Providers<'_, impl AsRef<Package>>,
 ) -> Option<&'static str> {
     let hits = |capability: &Capability, index: usize, by_name: bool| {
@@ -131,8 +131,8 @@ fn no_version(
     text + &format!("there is {}", there.join(", "))
 }
 
-fn excluded(name: &str, one: &Unavoidable, verb: &str, other_name: &str, other: &Unavoidable) -> String {
-    let why = |unavoidable: &Unavoidable| {
+fn excluded(name: &str, one: &MandatoryName, verb: &str, other_name: &str, other: &MandatoryName) -> String {
+    let why = |unavoidable: &MandatoryName| {
         let shortest = unavoidable
             .requirements
             .iter()

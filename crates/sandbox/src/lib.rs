@@ -66,7 +66,7 @@ pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
 pub use limits::{Limit, LimitReached, SandboxLimits};
 pub use policy::{ConfinementLayer, Relaxation};
-pub use report::{Ending, FAILED, SandboxReport};
+pub use report::{FAILED, SandboxReport, Termination};
 
 /// The first argument that makes our executable enter a sandbox instead of doing what it is for.
 pub(crate) const OUTER: &str = "__sandbox";

@@ -7,7 +7,7 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::outcome::Sender;
-use crate::report::{Ending, FAILED};
+use crate::report::{FAILED, Termination};
 use crate::{Limit, LimitReached, Mount, Sandbox, SandboxLimits};
 
 /// Interval of measurements while more than a quarter of a limit is used.
@@ -41,7 +41,7 @@ pub(crate) fn start(sandbox: &Sandbox, sender: Arc<Sender>) {
             }
             sender.measured(memory, processes);
             if let Some(reached) = reached(&limits, memory, processes) {
-                sender.send(Ending::Limit(reached));
+                sender.send(Termination::Limit(reached));
                 std::process::exit(FAILED);
             }
             std::thread::sleep(pause(&limits, memory, processes));

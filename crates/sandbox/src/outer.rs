@@ -13,7 +13,7 @@ use rustix::thread::UnshareFlags;
 
 use crate::disk::{self, Measured};
 use crate::outcome::Outcome;
-use crate::report::{Ending, FAILED};
+use crate::report::{FAILED, Termination};
 use crate::{
     ConfinementLayer, INIT, Limit, LimitReached, Mount, Network, Sandbox, SandboxError, SandboxReport, inherited,
     namespace, syscalls,
@@ -41,14 +41,14 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let mut init = start(&sandbox, &description, &theirs)?;
     drop((description, theirs));
     let outcome = watched.wait(&socket);
-    if let Ending::Limit(_) = outcome.ending {
+    if let Termination::Limit(_) = outcome.ending {
         // The end of process 1 is the end of all processes of its namespace. Otherwise it is ending by itself, and may
         // still have to say why.
         drop(init.kill());
     }
     init.wait().map_err(start_failed)?;
     let report = watched.report(outcome);
-    if let Ending::Limit(reached) = report.ended {
+    if let Termination::Limit(reached) = report.ended {
         crate::complain(&SandboxError::Limit(reached));
     }
     if let Some(path) = &sandbox.report {
@@ -124,18 +124,18 @@ impl Watched<'_> {
         };
         loop {
             if let Some(reached) = self.limit() {
-                return failed(Ending::Limit(reached));
+                return failed(Termination::Limit(reached));
             }
             let mut polled = [PollFd::new(socket, PollFlags::IN)];
             let pause = self.pause().map(timespec);
             match poll(&mut polled, pause.as_ref()) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 Ok(_) => {}
-                Err(_) => return failed(Ending::Failed),
+                Err(_) => return failed(Termination::Failed),
             }
             let mut text = vec![0; 4096];
             let length = rustix::net::recv(socket, &mut text, RecvFlags::empty()).map_or(0, |(length, _)| length);
-            return serde_json::from_slice(&text[..length]).unwrap_or_else(|_| failed(Ending::Failed));
+            return serde_json::from_slice(&text[..length]).unwrap_or_else(|_| failed(Termination::Failed));
         }
     }
 

@@ -11,7 +11,7 @@ use crate::{LimitReached, SandboxError};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SandboxReport {
     /// End of the sandbox.
-    pub ended: Ending,
+    pub ended: Termination,
     /// Time from the start of the sandbox to its end.
     pub wall_time: Duration,
     /// Processor time in user mode, of all processes.
@@ -30,7 +30,7 @@ pub struct SandboxReport {
 /// End of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum Termination {
     /// The program ended with this exit status.
     Exited(i32),
     /// A signal ended the program.
@@ -66,7 +66,7 @@ impl SandboxReport {
     /// The limit that ended the sandbox, if one did.
     pub fn limit(&self) -> Option<LimitReached> {
         match self.ended {
-            Ending::Limit(reached) => Some(reached),
+            Termination::Limit(reached) => Some(reached),
             _ => None,
         }
     }
@@ -84,7 +84,7 @@ impl SandboxReport {
     }
 }
 
-impl Ending {
+impl Termination {
     /// Exit status of the sandbox, as shells encode it: 128 and the signal's number for a signal.
     pub(crate) fn code(self) -> i32 {
         match self {

@@ -266,7 +266,7 @@ struct Progress<'a, E> {
 
 impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
     fn worker(&self, number: usize, work: &(impl Fn(&JobContext<'_, T>) -> Result<Completion<T>, E> + Sync)) {
-        let _leaving = Leaving(self);
+        let _leaving = WorkerExit(self);
         while let Some(job) = self.take(number) {
             self.carry_out(job, number, work);
         }
@@ -416,9 +416,9 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
 }
 
 /// Signs a worker off, also when it panics outside of a job: then the others stop, and the scope passes the panic on.
-struct Leaving<'s, 'a, T: Send + Sync, E: Send>(&'s Shared<'a, T, E>);
+struct WorkerExit<'s, 'a, T: Send + Sync, E: Send>(&'s Shared<'a, T, E>);
 
-impl<T: Send + Sync, E: Send> Drop for Leaving<'_, '_, T, E> {
+impl<T: Send + Sync, E: Send> Drop for WorkerExit<'_, '_, T, E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.stop.request();

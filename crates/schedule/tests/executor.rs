@@ -135,8 +135,8 @@ fn a_panic_fails_the_whole_and_names_its_job() {
 
 #[test]
 fn a_panic_of_an_observer_fails_the_whole() {
-    struct Clumsy;
-    impl Observer for Clumsy {
+    struct PanickingObserver;
+    impl Observer for PanickingObserver {
         fn event(&self, job: JobId, event: JobEvent) {
             assert!(job.index() != 1 || event == JobEvent::Started, "dropped it");
         }
@@ -144,7 +144,7 @@ fn a_panic_of_an_observer_fails_the_whole() {
     let graph = chain(3);
     let run = Executor::new(&graph)
         .workers(2)
-        .observer(&Clumsy)
+        .observer(&PanickingObserver)
         .run([], |_| Ok::<_, ()>(Completion::Executed(())));
     assert_eq!(run.failures.len(), 1);
     assert!(matches!(&run.failures[0].error, JobError::Panicked(panic) if panic.message == "dropped it"));

@@ -47,7 +47,7 @@ pub struct Draft {
 
 /// Result of an import of signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Awaited {
+pub enum ImportOutcome {
     /// All signatures were accepted; the next round is due.
     More(Draft),
     /// All signatures were accepted, and the snapshot is published.
@@ -180,7 +180,7 @@ impl Repository {
     ///
     /// # Errors
     /// When one is missing, or was not made by the key over exactly what was exported; nothing is changed then.
-    pub fn import(&self, folder: &Utf8Path, now: Timestamp) -> Result<Awaited, SnapshotError> {
+    pub fn import(&self, folder: &Utf8Path, now: Timestamp) -> Result<ImportOutcome, SnapshotError> {
         let _lock = self.lock(|_| {})?;
         self.sweep_work()?;
         let stored = self.stored()?.ok_or_else(|| self.no_draft())?;
@@ -215,14 +215,14 @@ impl Repository {
             };
             let Some(rpm) = item.rpm else {
                 let text = armored(bytes).map_err(signature)?;
-                return self.publish_draft(&text).map(Awaited::Published);
+                return self.publish_draft(&text).map(ImportOutcome::Published);
             };
             let packet = binary(bytes).map_err(signature)?;
             let path = self.draft_folder().join(format!("{}.rpm", rpm.built));
             self.sign_into_pool(&path, &rpm.built, key.fingerprint(), |_| Ok(packet))?;
         }
         self.assemble_draft(&stored, now)?;
-        self.draft()?.map(Awaited::More).ok_or_else(|| self.no_draft())
+        self.draft()?.map(ImportOutcome::More).ok_or_else(|| self.no_draft())
     }
 
     fn publish_draft(&self, signature: &str) -> Result<Snapshot, SnapshotError> {

@@ -30,7 +30,7 @@ mod serve;
 mod snapshot;
 
 pub use check::{Fault, SnapshotCheck};
-pub use draft::{Awaited, Draft, SigningRound};
+pub use draft::{Draft, ImportOutcome, SigningRound};
 pub use error::SnapshotError;
 pub use publish::{PublishPlan, Published, UnsignedRpm};
 pub use repository::Repository;

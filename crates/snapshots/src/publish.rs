@@ -7,7 +7,7 @@ use basalt_model::digest::{Digest, Hasher};
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::advisory::Advisory;
-use basalt_repo::metadata::{self, FOLDER, Placed, REPOMD, describe};
+use basalt_repo::metadata::{self, FOLDER, REPOMD, RpmLocation, describe};
 use basalt_signing::{Certificate, SigningKey, Timestamp};
 use basalt_store::{StoreError, write};
 use camino::Utf8Path;
@@ -200,7 +200,7 @@ impl Repository {
                 fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent))?;
             }
             fs_err::hard_link(&pooled, &place).map_err(StoreError::io("cannot link", &place))?;
-            let placed = Placed {
+            let placed = RpmLocation {
                 href: &href,
                 digest: package.digest,
                 size: package.size,

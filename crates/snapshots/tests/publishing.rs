@@ -8,7 +8,7 @@ use basalt_model::digest::Digest;
 use basalt_progress::Silent;
 use basalt_signing::{KeyError, SigningKey, Timestamp};
 use basalt_snapshots::{
-    Awaited, PublishPlan, Published, Repository, RepositoryServer, ServedSnapshot, SigningRound, SnapshotError,
+    ImportOutcome, PublishPlan, Published, Repository, RepositoryServer, ServedSnapshot, SigningRound, SnapshotError,
     UnsignedRpm,
 };
 use camino::{Utf8Path, Utf8PathBuf};
@@ -328,7 +328,7 @@ fn signatures_come_from_elsewhere() {
     assert_eq!(repository.draft().expect("read").expect("waits").missing, 2);
     std::fs::write(&headers[1], whole).expect("written");
     sign(&headers[1], &bench.key, NOW);
-    let Awaited::More(draft) = repository.import(&out, NOW).expect("taken") else {
+    let ImportOutcome::More(draft) = repository.import(&out, NOW).expect("taken") else {
         panic!("the index is still to be signed")
     };
     assert_eq!((draft.stage, draft.missing), (SigningRound::Index, 1));
@@ -336,7 +336,7 @@ fn signatures_come_from_elsewhere() {
     let out = bench.folder.join("second");
     repository.export(&out).expect("exported");
     sign(&out.join("repomd.xml"), &bench.key, NOW);
-    let Awaited::Published(snapshot) = repository.import(&out, NOW).expect("taken") else {
+    let ImportOutcome::Published(snapshot) = repository.import(&out, NOW).expect("taken") else {
         panic!("nothing more is to be signed")
     };
     assert_eq!((snapshot.name.as_str(), bench.check()), ("v1", Vec::new()));

@@ -7,7 +7,7 @@ use basalt_sdk::archive::{self, ArchiveFile};
 use basalt_store::Store;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::download::{DownloadError, Downloader, ExpectedSize, Received, Request};
+use crate::download::{DownloadError, Downloaded, Downloader, ExpectedSize, Request};
 use crate::error::SourceMismatch;
 use crate::{SourceSet, SourcesError, pypi};
 
@@ -228,7 +228,7 @@ fn transfer(
     compare(file, &received)
 }
 
-fn compare(file: &LockedFile, received: &Received) -> Result<(), Failure> {
+fn compare(file: &LockedFile, received: &Downloaded) -> Result<(), Failure> {
     if received.sha256 == file.sha256 {
         return Ok(());
     }

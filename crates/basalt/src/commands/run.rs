@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use basalt_machine::{
-    Accelerator, Disk, Left, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
+    Accelerator, DetachReason, Disk, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
 };
 use basalt_model::arch::Arch;
 use basalt_model::node_config::{self, Clock};
@@ -60,7 +60,7 @@ pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
     ));
     let mut running = machine.start(&tools, verdict.accelerator)?;
     let left = attach(&running.files().console_socket())?;
-    let switched_off = running.ended()?.is_some() || left == Left::MachineEnded;
+    let switched_off = running.ended()?.is_some() || left == DetachReason::MachineEnded;
     running.kill();
     let last = if switched_off {
         "has switched itself off"

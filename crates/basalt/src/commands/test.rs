@@ -16,7 +16,7 @@ const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
 
 /// Counts of test results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-struct Tally {
+struct TestCounts {
     passed: u64,
     failed: u64,
     skipped: u64,
@@ -28,7 +28,7 @@ struct Steps<'a> {
     /// Number of all steps.
     count: usize,
     begun: usize,
-    tally: Tally,
+    counts: TestCounts,
 }
 
 /// Runs the steps, up to the first that fails. The last line that is written is the sum.
@@ -37,21 +37,21 @@ pub fn run(checkout: &Checkout, quick: bool, json: bool) -> Result<ExitCode> {
         checkout,
         count: if quick { 3 } else { 9 },
         begun: 0,
-        tally: Tally::default(),
+        counts: TestCounts::default(),
     };
     let result = if quick { steps.quick() } else { steps.all() };
     basalt_process::interrupt::check()?;
     let code = match &result {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            steps.tally.failed = steps.tally.failed.max(1);
+            steps.counts.failed = steps.counts.failed.max(1);
             crate::show(report)
         }
     };
     if json {
-        answer_json(&steps.tally);
+        answer_json(&steps.counts);
     } else {
-        answer(steps.tally);
+        answer(steps.counts);
     }
     Ok(code)
 }
@@ -141,8 +141,8 @@ impl Steps<'_> {
         self.announce(title);
         let result = work(self);
         match &result {
-            Ok(_) => self.tally.passed += 1,
-            Err(_) => self.tally.failed += 1,
+            Ok(_) => self.counts.passed += 1,
+            Err(_) => self.counts.failed += 1,
         }
         result
     }
@@ -150,14 +150,14 @@ impl Steps<'_> {
     /// Runs a step of many tests, whose counts are read from cargo's output.
     fn tests(&mut self, title: &str, log: &str, command: &Command) -> Result<()> {
         self.announce(title);
-        let mut tally = Tally::default();
-        let result = self.watch(log, command, |line| tally.count(line));
+        let mut counts = TestCounts::default();
+        let result = self.watch(log, command, |line| counts.count(line));
         if result.is_err() {
             // The code may not even have compiled.
-            tally.failed = tally.failed.max(1);
+            counts.failed = counts.failed.max(1);
         }
-        self.tally.add(tally);
-        self.checkout.reporter().note(&format!("  {title}: {tally}"));
+        self.counts.add(counts);
+        self.checkout.reporter().note(&format!("  {title}: {counts}"));
         result
     }
 
@@ -228,7 +228,7 @@ fn matters(line: &str) -> bool {
         || words.starts_with("test result: ok"))
 }
 
-impl Tally {
+impl TestCounts {
     /// Adds the counts of a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
     fn count(&mut self, line: &str) {
         let Some(rest) = line.trim().strip_prefix("test result: ") else {
@@ -255,7 +255,7 @@ impl Tally {
     }
 }
 
-impl std::fmt::Display for Tally {
+impl std::fmt::Display for TestCounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             passed,
@@ -272,12 +272,12 @@ mod tests {
 
     #[test]
     fn results_are_summed_up() {
-        let mut tally = Tally::default();
-        tally.count("running 3 tests");
-        tally.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        tally
+        let mut counts = TestCounts::default();
+        counts.count("running 3 tests");
+        counts.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        counts
             .count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.50s");
-        assert_eq!(tally.to_string(), "13 passed, 2 failed, 1 skipped");
+        assert_eq!(counts.to_string(), "13 passed, 2 failed, 1 skipped");
     }
 
     #[test]

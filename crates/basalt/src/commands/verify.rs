@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use basalt_build::PackageId;
 use basalt_progress::Reporter as _;
-use basalt_rebuild::{Checked, Elsewhere, ImageRebuilder, Kind, PackageRebuilder, Varied, Verdict};
+use basalt_rebuild::{Checked, ImageRebuilder, Kind, PackageRebuilder, Variations, Varied, Verdict};
 use miette::Result;
 
 use super::{answer, answer_json, build, images};
@@ -38,16 +38,16 @@ pub fn run(checkout: &Checkout, options: &Verify, json: bool) -> Result<ExitCode
     for name in &options.without {
         targets.remove(&package(name)?);
     }
-    let elsewhere = Elsewhere::prepare(&context.base, &context.sdk, &checkout.store)?;
-    let mut checked = check_packages(checkout, &context, &elsewhere, options.again, &targets)?;
+    let variations = Variations::prepare(&context.base, &context.sdk, &checkout.store)?;
+    let mut checked = check_packages(checkout, &context, &variations, options.again, &targets)?;
     checked.extend(check_images(checkout, &context, options.again, &assembled)?);
     if json {
-        let varied = elsewhere.varied();
+        let varied = variations.varied();
         answer_json(
             &serde_json::json!({ "varied": varied, "variedForImages": ImageRebuilder::varied(), "checked": checked }),
         );
     } else {
-        show(&checked, &elsewhere.varied());
+        show(&checked, &variations.varied());
     }
     let sound = checked.iter().all(Checked::is_identical);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -64,14 +64,14 @@ fn maker(context: &BuildContext, name: &str) -> Result<PackageId> {
 fn check_packages(
     checkout: &Checkout,
     context: &BuildContext,
-    elsewhere: &Elsewhere,
+    variations: &Variations,
     again: bool,
     targets: &BTreeSet<PackageId>,
 ) -> Result<Vec<Checked>> {
     let engine = context.engine(checkout);
     let rebuilder = PackageRebuilder {
         engine: &engine,
-        elsewhere,
+        variations,
         again,
     };
     let targets: Vec<_> = targets.iter().copied().collect();

@@ -6,7 +6,7 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use basalt_process::ProcessError;
-use basalt_sandbox::{Ending, Limit, Sandbox, SandboxLimits, SandboxReport};
+use basalt_sandbox::{Limit, Sandbox, SandboxLimits, SandboxReport, Termination};
 use libtest_mimic::{Failed, Trial};
 
 use crate::AttemptTarget;
@@ -86,7 +86,7 @@ fn ends(name: &str, limit: Limit, limits: SandboxLimits) -> Result<(), Failed> {
     assert!(output.contains("sandbox: the limit of "), "{output}");
     let fixture = Fixture::new()?;
     let (output, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
-    assert_eq!(report.ended, Ending::Exited(0), "{output}");
+    assert_eq!(report.ended, Termination::Exited(0), "{output}");
     Ok(())
 }
 
@@ -106,7 +106,7 @@ fn run(fixture: &Fixture, sandbox: Sandbox, name: &str) -> Result<(String, Sandb
 fn report_tells() -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let (_, report) = run(&fixture, fixture.sandbox_on_disk(), "limits/work")?;
-    assert_eq!(report.ended, Ending::Exited(0));
+    assert_eq!(report.ended, Termination::Exited(0));
     assert!(
         report.user_time + report.system_time >= Duration::from_millis(250),
         "{report:?}"

@@ -65,7 +65,7 @@ pub enum ExpectedSize {
 
 /// A file that was transferred.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct Downloaded {
     /// SHA-256 of its bytes, taken while they came.
     pub sha256: Digest,
     /// Size in bytes.
@@ -106,7 +106,7 @@ impl Downloader {
     ///
     /// # Errors
     /// See [`DownloadError`]: of the last attempt, when several were made. What is at `to` then is of no use.
-    pub fn download(&self, request: &Request, to: &Utf8Path, task: &dyn Task) -> Result<Received, DownloadError> {
+    pub fn download(&self, request: &Request, to: &Utf8Path, task: &dyn Task) -> Result<Downloaded, DownloadError> {
         let mut transfer = Transfer::create(to, request.size, task)?;
         let (mut fruitless, mut total) = (0, 0);
         loop {

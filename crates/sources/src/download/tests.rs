@@ -13,7 +13,7 @@ use super::*;
 const CONTENT: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 struct Fetched {
-    result: Result<Received, DownloadError>,
+    result: Result<Downloaded, DownloadError>,
     content: Vec<u8>,
     _folder: tempfile::TempDir,
 }
@@ -43,7 +43,7 @@ fn locked() -> ExpectedSize {
     ExpectedSize::Locked(CONTENT.len() as u64)
 }
 
-fn whole(fetched: &Fetched) -> &Received {
+fn whole(fetched: &Fetched) -> &Downloaded {
     let received = fetched.result.as_ref().expect("fetched");
     assert_eq!(fetched.content, CONTENT);
     assert_eq!(received.sha256, Digest::of(CONTENT));

@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use super::connection::{Connection, Event, Head};
 use super::limits::{RateWatch, TransferLimits};
-use super::{DownloadError, ExpectedSize, Received, TICK, TransferPhase};
+use super::{DownloadError, Downloaded, ExpectedSize, TICK, TransferPhase};
 
 pub(super) struct Transfer<'t> {
     path: Utf8PathBuf,
@@ -219,8 +219,8 @@ impl<'t> Transfer<'t> {
         Ok(())
     }
 
-    pub(super) fn finish(self, url: String, content_type: String) -> Received {
-        Received {
+    pub(super) fn finish(self, url: String, content_type: String) -> Downloaded {
+        Downloaded {
             sha256: self.hasher.finish(),
             size: self.received,
             url,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_signing::Timestamp;
-use basalt_snapshots::{Awaited, Draft, SigningRound};
+use basalt_snapshots::{Draft, ImportOutcome, SigningRound};
 use miette::Result;
 
 use super::open;
@@ -30,9 +30,9 @@ pub fn run(what: &Sign, json: bool) -> Result<ExitCode> {
             }
         }
         Sign::Import { folder, repository } => match open(repository)?.import(folder, Timestamp::now())? {
-            Awaited::More(draft) => show(&draft, &repository.name, json),
-            Awaited::Published(snapshot) if json => answer_json(&snapshot),
-            Awaited::Published(snapshot) => answer(format!(
+            ImportOutcome::More(draft) => show(&draft, &repository.name, json),
+            ImportOutcome::Published(snapshot) if json => answer_json(&snapshot),
+            ImportOutcome::Published(snapshot) => answer(format!(
                 "{} is current: {} packages, signed by {}\n{}",
                 snapshot.name,
                 snapshot.packages.len(),

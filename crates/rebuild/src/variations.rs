@@ -29,14 +29,14 @@ pub struct Varied {
 
 /// A build environment that differs from the ordinary one in all that must not change a result.
 #[derive(Debug)]
-pub struct Elsewhere {
+pub struct Variations {
     upper: Vec<Utf8PathBuf>,
     environment: BuildEnvironment,
     ordinary: BuildEnvironment,
     _workspace: Workspace,
 }
 
-impl Elsewhere {
+impl Variations {
     /// Prepares the environment: the library for the clock, and the user's entries in `/etc/passwd` and `/etc/group`.
     ///
     /// # Errors
