@@ -11,7 +11,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::buildgrid::BuildGrid;
 use crate::distro::{Distro, Fixture};
-use crate::failures::PATIENCE;
+use crate::failures::TIMEOUT;
 use crate::sharing::{reader_of, rpms, was_built};
 
 /// A tree with one package: an image of `up`, by its name.
@@ -54,9 +54,9 @@ impl Filled {
         let location = location.unwrap_or(folder.as_str()).to_owned();
         let cli = owner.cli().env("BASALT_CACHE", &location);
         let cli = cli.env("BASALT_CACHE_SECRET", owner.root.join("secret"));
-        let key = cli.json(&["cache", "key", "tests"], PATIENCE, 0)?;
+        let key = cli.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
         let public = key["public"].as_str().ok_or("no public key")?.to_owned();
-        let pushed = cli.json(&[&["cache", "push"], names].concat(), PATIENCE, 0)?;
+        let pushed = cli.json(&[&["cache", "push"], names].concat(), TIMEOUT, 0)?;
         ensure(pushed["results"].as_u64().is_some_and(|results| results > 8), || {
             pushed.to_string()
         })?;
@@ -116,14 +116,14 @@ pub fn what_up_needs_is_pushed_and_no_more(fixture: &Fixture) -> Result<(), Fail
     }
     let shared = files_below(&filled.owner.root.join("team-cache/cas")).map_err(shown)?;
     let (other, cli) = filled.reader(fixture)?;
-    let built = cli.json(&["build", "node"], PATIENCE, 0)?;
+    let built = cli.json(&["build", "node"], TIMEOUT, 0)?;
     let root = built["images"][0]["folder"].as_str().ok_or("no folder")?;
     let counts = Utf8PathBuf::from(root).join("root/usr/share/testapp/counts");
     ensure(counts.exists(), || format!("{counts} is not there"))?;
     nothing_was_built(&other)?;
     // The content of the cache is metadata of the packages and one RPM.
     ensure(shared.len() < 12, || format!("{shared:?}"))?;
-    let status = filled.cli.json(&["cache", "status"], PATIENCE, 0)?;
+    let status = filled.cli.json(&["cache", "status"], TIMEOUT, 0)?;
     ensure(status[0]["bytes"].as_u64().is_some_and(|bytes| bytes > 0), || {
         status.to_string()
     })?;
@@ -140,7 +140,7 @@ pub fn a_package_comes_from_a_cache_without_the_sdk(fixture: &Fixture) -> Result
     nothing_was_built(&other)?;
     // Where something has to run, the SDK is needed, and cannot be had here.
     other.edit("testapp", "Four counts.", "Four more counts.")?;
-    let ran = cli.run(&["build", "testapp"], PATIENCE)?.ended_with(1)?;
+    let ran = cli.run(&["build", "testapp"], TIMEOUT)?.ended_with(1)?;
     has_all(&ran.stderr, &["127.0.0.1:9"])
 }
 
@@ -221,7 +221,7 @@ pub fn the_command_works_with_buildgrid(fixture: &Fixture) -> Result<(), Failed>
     };
     let filled = Filled::new(fixture, Some(&server.location("team/main")), &["testapp"])?;
     let (other, cli) = filled.reader(fixture)?;
-    let pulled = cli.json(&["cache", "pull", "testapp"], PATIENCE, 0)?;
+    let pulled = cli.json(&["cache", "pull", "testapp"], TIMEOUT, 0)?;
     ensure(pulled["bytes"].as_u64().is_some_and(|bytes| bytes > 0), || {
         pulled.to_string()
     })?;
@@ -235,6 +235,6 @@ pub fn the_command_works_with_buildgrid(fixture: &Fixture) -> Result<(), Failed>
         "another RPM came".to_owned()
     })?;
     nothing_was_built(&third)?;
-    let ran = cli.run(&["cache", "status"], PATIENCE)?.ended_with(0)?;
+    let ran = cli.run(&["cache", "status"], TIMEOUT)?.ended_with(0)?;
     has_all(&ran.stdout, &["a server that takes results"])
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::distro::{Distro, Fixture};
 
 /// Time-out of a command that makes two small builds on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// A package that records its environment in its header and in files.
 const IMPURE: &str = "Provides: impure-%(date +%s)";
@@ -50,7 +50,7 @@ fn library(distro: &Distro, name: &str, build: &str) -> Result<(), Failed> {
 /// Has packages checked; the answer, and one text with all differences.
 fn verify(distro: &Distro, arguments: &[&str], code: i32) -> Result<(Value, String), Failed> {
     let words = [&["--json", "verify"], arguments].concat();
-    let ran = distro.cli().run(&words, PATIENCE)?.ended_with(code)?;
+    let ran = distro.cli().run(&words, TIMEOUT)?.ended_with(code)?;
     let answer: Value = serde_json::from_str(&ran.stdout)?;
     let mut differences = String::new();
     for checked in answer["checked"].as_array().ok_or("nothing was checked")? {
@@ -69,7 +69,7 @@ fn verify(distro: &Distro, arguments: &[&str], code: i32) -> Result<(Value, Stri
 }
 
 fn run(distro: &Distro, arguments: &[&str], code: i32) -> Result<Ran, Failed> {
-    distro.cli().run(arguments, PATIENCE)?.ended_with(code)
+    distro.cli().run(arguments, TIMEOUT)?.ended_with(code)
 }
 
 pub fn what_is_pure_comes_out_the_same(fixture: &Fixture) -> Result<(), Failed> {

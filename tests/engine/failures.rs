@@ -13,7 +13,7 @@ use camino::Utf8Path;
 use crate::distro::{Distro, Fixture, built_ones};
 
 /// Time-out of a command that makes a small build on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const TIMEOUT: Duration = Duration::from_secs(120);
 
 /// The text of an error that has to come.
 fn error_text<T>(result: Result<T, BuildError>) -> Result<String, Failed> {
@@ -185,7 +185,7 @@ pub fn no_network(fixture: &Fixture) -> Result<(), Failed> {
     let cli = distro
         .cli()
         .env("BASALT_DEBIAN_MIRROR", format!("http://{nobody}/debian"));
-    let ran = cli.run(&["build", "testdocs"], PATIENCE)?.ended_with(1)?;
+    let ran = cli.run(&["build", "testdocs"], TIMEOUT)?.ended_with(1)?;
     let text = ran.stderr;
     has_all(
         &text,
@@ -232,7 +232,7 @@ pub fn a_full_disk(fixture: &Fixture) -> Result<(), Failed> {
     );
     let command = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);
     let command = distro.cli().env("BASALT_STORE", &disk).within(command);
-    let ran = Started::new(&command)?.wait(PATIENCE)?.ended_with(1)?;
+    let ran = Started::new(&command)?.wait(TIMEOUT)?.ended_with(1)?;
     has_all(
         &ran.stderr,
         &[

@@ -6,7 +6,7 @@ use basalt_tests::{Failed, ensure, has_all, marked_processes, until};
 use rustix::process::Signal;
 
 use crate::distro::{Distro, Fixture};
-use crate::failures::PATIENCE;
+use crate::failures::TIMEOUT;
 
 /// Time-out for the end of the processes that a killed command leaves.
 const SOON: Duration = Duration::from_secs(5);
@@ -24,7 +24,7 @@ fn is_building(seconds: &str) -> bool {
 fn start(distro: &Distro, seconds: &str) -> Result<basalt_tests::Started, Failed> {
     delay_testlib(distro, seconds)?;
     let started = distro.cli().start(&["build", "testapp"])?;
-    until("testlib is being built", PATIENCE, || is_building(seconds))?;
+    until("testlib is being built", TIMEOUT, || is_building(seconds))?;
     Ok(started)
 }
 
@@ -40,7 +40,7 @@ pub fn kill_and_build_again(fixture: &Fixture) -> Result<(), Failed> {
     distro.edit("testlib", &format!("sleep {seconds}\n"), "")?;
     let ran = distro
         .cli()
-        .run(&["--json", "build", "testapp"], PATIENCE)?
+        .run(&["--json", "build", "testapp"], TIMEOUT)?
         .ended_with(0)?;
     has_all(&ran.stdout, &["testapp-1-1.bs1.noarch.rpm"])?;
     distro.nothing_is_left()?;
@@ -68,14 +68,14 @@ pub fn two_at_the_same_time(fixture: &Fixture) -> Result<(), Failed> {
     // anew.
     let first = start(&distro, "4.125")?;
     let second = distro.cli().start(&["build", "testapp", "testdocs"])?;
-    until("the second one waits", PATIENCE, || {
+    until("the second one waits", TIMEOUT, || {
         second.stderr_so_far().contains("waiting for another basalt")
     })?;
     ensure(is_building("4.125"), || {
         "the second one did not wait for the first".to_owned()
     })?;
-    let first = first.wait(PATIENCE)?.ended_with(0)?;
-    let second = second.wait(PATIENCE)?.ended_with(0)?;
+    let first = first.wait(TIMEOUT)?.ended_with(0)?;
+    let second = second.wait(TIMEOUT)?.ended_with(0)?;
     has_all(&first.stderr, &["testlib"])?;
     let again = second
         .stderr

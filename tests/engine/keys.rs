@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
 
 use crate::distro::{Distro, Fixture};
-use crate::failures::PATIENCE;
+use crate::failures::TIMEOUT;
 
 /// A package whose build waits for `seconds` before it takes the file `word` from its sources.
 fn slow(distro: &Distro, seconds: &str) -> Result<(), Failed> {
@@ -35,11 +35,11 @@ pub fn an_edit_during_a_build_reaches_the_next_one(fixture: &Fixture) -> Result<
     let seconds = "3.625";
     slow(&distro, seconds)?;
     let started = distro.cli().start(&["build", "slow"])?;
-    until("the package is being built", PATIENCE, || {
+    until("the package is being built", TIMEOUT, || {
         !marked_processes(&format!("sleep {seconds}")).is_empty()
     })?;
     fs_err::write(distro.file("slow", "word"), "after\n")?;
-    started.wait(PATIENCE)?.ended_with(0)?;
+    started.wait(TIMEOUT)?.ended_with(0)?;
     // What was built is kept under the key of what it was built from, so the edit is built now.
     ensure(word(&distro)? == "after\n", || "the edit was not built".to_owned())?;
     fs_err::write(distro.file("slow", "word"), "before\n")?;
@@ -55,7 +55,7 @@ pub fn the_input_that_changed_is_named(fixture: &Fixture) -> Result<(), Failed> 
     let explain = |expected: &[&str]| -> Result<(), Failed> {
         let ran = distro
             .cli()
-            .run(&["build", "--explain", "testapp"], PATIENCE)?
+            .run(&["build", "--explain", "testapp"], TIMEOUT)?
             .ended_with(0)?;
         has_all(&ran.stdout, expected)
     };
@@ -172,7 +172,7 @@ pub fn timings_are_written(fixture: &Fixture) -> Result<(), Failed> {
     let distro = fixture.distro()?;
     let ran = distro
         .cli()
-        .run(&["build", "--timings", "testapp"], PATIENCE)?
+        .run(&["build", "--timings", "testapp"], TIMEOUT)?
         .ended_with(0)?;
     has_all(&ran.stderr, &["timings: ", "critical path"])?;
     let logs = distro.store.root().join("logs");

@@ -5,7 +5,7 @@ use basalt_tests::{Cli, Failed, ensure, has_all};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::distro::{Distro, Fixture};
-use crate::failures::PATIENCE;
+use crate::failures::TIMEOUT;
 
 /// A cache in a folder, filled with testapp by a store of its own.
 struct Filled {
@@ -24,9 +24,9 @@ fn fill(fixture: &Fixture) -> Result<Filled, Failed> {
         .cli()
         .env("BASALT_CACHE", &cache)
         .env("BASALT_CACHE_SECRET", &secret);
-    let key = cli.json(&["cache", "key", "tests"], PATIENCE, 0)?;
+    let key = cli.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
     let public = key["public"].as_str().ok_or("no public key")?.to_owned();
-    let pushed = cli.json(&["cache", "push", "testapp"], PATIENCE, 0)?;
+    let pushed = cli.json(&["cache", "push", "testapp"], TIMEOUT, 0)?;
     ensure(pushed["results"].as_u64().is_some_and(|results| results > 3), || {
         pushed.to_string()
     })?;
@@ -40,7 +40,7 @@ fn fill(fixture: &Fixture) -> Result<Filled, Failed> {
 
 /// The digest of the RPM of a package, built by the command if need be.
 pub fn rpms(cli: &Cli, distro: &Distro, package: &str) -> Result<String, Failed> {
-    let built = cli.json(&["build", package], PATIENCE, 0)?;
+    let built = cli.json(&["build", package], TIMEOUT, 0)?;
     let path = built["packages"][0]["rpms"][0]["path"].as_str().ok_or("no RPM")?;
     ensure(path.starts_with(distro.store.root().as_str()), || path.to_owned())?;
     Ok(basalt_store::digest_of(Utf8Path::new(path))
@@ -97,7 +97,7 @@ pub fn a_result_of_a_stranger_is_not_believed(fixture: &Fixture) -> Result<(), F
     let filled = fill(fixture)?;
     let other = fixture.distro()?;
     let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
-    let key = stranger.json(&["cache", "key", "tests"], PATIENCE, 0)?;
+    let key = stranger.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
     let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
     ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "it is not the same".to_owned()
@@ -128,12 +128,12 @@ pub fn a_cache_that_is_not_there_is_told(fixture: &Fixture) -> Result<(), Failed
     let filled = fill(fixture)?;
     let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?.env("BASALT_CACHE", "grpc://127.0.0.1:9?mode=read");
-    let ran = cli.run(&["build", "testapp"], PATIENCE)?.ended_with(0)?;
+    let ran = cli.run(&["build", "testapp"], TIMEOUT)?.ended_with(0)?;
     has_all(&ran.stderr, &["127.0.0.1:9"])?;
     ensure(was_built(&other, "testapp"), || "testapp was not built".to_owned())?;
     let ran = other
         .cli()
-        .run(&["--cache", "ftp://x", "build", "testapp"], PATIENCE)?
+        .run(&["--cache", "ftp://x", "build", "testapp"], TIMEOUT)?
         .ended_with(1)?;
     has_all(&ran.stderr, &["cache"])
 }

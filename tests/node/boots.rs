@@ -14,7 +14,7 @@ use camino::Utf8Path;
 use crate::fixture::Fixture;
 
 /// Time-out of a boot on a busy machine without KVM.
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Starts a machine without a cluster.
 fn start(fixture: &Fixture, name: &str, disk: &Utf8Path, config: Option<&str>) -> Result<RunningMachine, Failed> {
@@ -59,9 +59,7 @@ pub fn a_corrupt_block_ends_the_boot(fixture: &Fixture) -> Result<(), Failed> {
 
     let mut running = start(fixture, "corrupt", &copy, None)?;
     let mut console = running.console();
-    let panic = running
-        .wait_for(&mut console, "Kernel panic", PATIENCE)
-        .map_err(shown)?;
+    let panic = running.wait_for(&mut console, "Kernel panic", TIMEOUT).map_err(shown)?;
     has_all(&panic, &["dm-verity device corrupted"])?;
     let log = fs_err::read(console.log())?;
     let log = basalt_machine::plain_text(&log);
@@ -75,7 +73,7 @@ pub fn a_wrong_config_is_told_on_the_console(fixture: &Fixture) -> Result<(), Fa
     let mut running = start(fixture, "wrong", &fixture.disk, Some(config))?;
     let mut console = running.console();
     for words in ["unknown key `clutser`", "did you mean `cluster`"] {
-        running.wait_for(&mut console, words, PATIENCE).map_err(shown)?;
+        running.wait_for(&mut console, words, TIMEOUT).map_err(shown)?;
     }
     running.kill();
     Ok(())

@@ -13,7 +13,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// Time-out of composing an image from packages that are built.
 const COMPOSING: Duration = Duration::from_secs(300);
 /// Time-out of starting or ending a cluster on a busy machine without KVM.
-const PATIENCE: Duration = Duration::from_secs(900);
+const TIMEOUT: Duration = Duration::from_secs(900);
 
 /// The image of a node, a store to use it in, and a cluster of it.
 pub struct Fixture {
@@ -135,12 +135,12 @@ impl Fixture {
         }
         if *up != 0 {
             *up = 0;
-            self.cli.run(&["down"], PATIENCE)?.ended_with(0)?;
+            self.cli.run(&["down"], TIMEOUT)?.ended_with(0)?;
         }
         let count = nodes.to_string();
         let ran = self
             .cli
-            .run(&["--json", "up", "--nodes", &count], PATIENCE)?
+            .run(&["--json", "up", "--nodes", &count], TIMEOUT)?
             .ended_with(0)?;
         *up = nodes;
         Ok(Some(serde_json::from_str(&ran.stdout)?))
@@ -149,7 +149,7 @@ impl Fixture {
     /// Ends the cluster.
     pub fn down(&self) -> Result<Ran, Failed> {
         *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) = 0;
-        self.cli.run(&["down"], PATIENCE)?.ended_with(0)
+        self.cli.run(&["down"], TIMEOUT)?.ended_with(0)
     }
 
     /// Standard output of kubectl.

@@ -25,18 +25,18 @@ pub fn run_tests<P: Send + Sync + 'static>(
     let environment = match TestEnvironment::read() {
         Ok(environment) => environment,
         Err(reason) => {
-            complain(&format!("SKIPPED: {reason}"));
+            print_error(&format!("SKIPPED: {reason}"));
             return run(&arguments, tests, None);
         }
     };
     if let Err(error) = basalt_process::interrupt::install() {
-        complain(&format!("cannot listen for signals: {error}"));
+        print_error(&format!("cannot listen for signals: {error}"));
         return ExitCode::FAILURE;
     }
     match TestDirectory::make(environment).map_err(shown).and_then(prepare) {
         Ok(fixture) => run(&arguments, tests, Some(Arc::new(fixture))),
         Err(error) => {
-            complain(error.message().unwrap_or("the directory of the tests cannot be made"));
+            print_error(error.message().unwrap_or("the directory of the tests cannot be made"));
             ExitCode::FAILURE
         }
     }
@@ -56,6 +56,6 @@ fn run<P: Send + Sync + 'static>(arguments: &Arguments, tests: &[TestCase<P>], f
 }
 
 #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn complain(text: &str) {
+fn print_error(text: &str) {
     eprintln!("{text}");
 }

@@ -5,7 +5,7 @@ use std::io::Write as _;
 use basalt_tests::{Failed, TestDirectory, ensure, has_all};
 use serde_json::{Value, json};
 
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::{Fixture, TIMEOUT};
 
 /// A record about a version range of a package. They are all made up.
 fn record(id: &str, aliases: &[&str], ecosystem: &str, name: &str, events: &Value, severity: &str) -> String {
@@ -190,7 +190,7 @@ pub fn answers_count(directory: &TestDirectory) -> Result<(), Failed> {
     let fixed = "[[statement]]\nid = \"CVE-2026-90002\"\nstatus = \"fixed\"\nwords = \"The kernel was never broken.\"\ndate = 2026-11-21\n";
     let cli = fixture.checkout("answers", &[("vex/runc.toml", ANSWERS), ("vex/kernel.toml", fixed)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(0)?;
     has_all(
         &ran.stdout,
@@ -202,7 +202,7 @@ pub fn answers_count(directory: &TestDirectory) -> Result<(), Failed> {
         .replace("justification = \"vulnerable_code_not_in_execute_path\"\n", "");
     let cli = fixture.checkout("open", &[("vex/runc.toml", &open), ("vex/kernel.toml", fixed)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(1)?;
     has_all(&ran.stdout, &["under investigation: It was made up", "1 to act on"])
 }
@@ -213,7 +213,7 @@ pub fn a_wrong_answer_is_told(directory: &TestDirectory) -> Result<(), Failed> {
     let text = ANSWERS.replace("vulnerable_code_not_in_execute_path", "trust_us");
     let cli = fixture.checkout("wrong-answer", &[("vex/runc.toml", &text)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(1)?;
     has_all(
         &ran.stderr,
@@ -225,7 +225,7 @@ pub fn a_wrong_answer_is_told(directory: &TestDirectory) -> Result<(), Failed> {
     )?;
     let cli = fixture.checkout("wrong-package", &[("vex/rnuc.toml", ANSWERS)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(1)?;
     has_all(&ran.stderr, &["rnuc.toml", "did you mean `runc.toml`?"])
 }
@@ -288,7 +288,7 @@ pub fn documents_are_written(directory: &TestDirectory) -> Result<(), Failed> {
         "--sarif",
         sarif.as_str(),
     ];
-    cli.run(&arguments, PATIENCE)?.ended_with(1)?;
+    cli.run(&arguments, TIMEOUT)?.ended_with(1)?;
     let vex: Value = serde_json::from_str(&fs_err::read_to_string(&vex)?)?;
     ensure(
         vex["@context"] == "https://openvex.dev/ns/v0.2.0"

@@ -8,7 +8,7 @@ use basalt_sdk::SdkTree;
 use basalt_tests::{Cli, Failed, Ran, Started, TestDirectory, ensure, shown, until};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::fixture::PATIENCE;
+use crate::fixture::TIMEOUT;
 
 /// A user with keys and repositories of their own, and the tree of reference tools.
 pub struct User {
@@ -45,7 +45,7 @@ impl User {
             Some(reference) => reference,
             None => {
                 // `./basalt test` has made it; a test that is run by hand may come before it.
-                cli.run(&["sdk", "build", "reference"], PATIENCE)?.ended_with(0)?;
+                cli.run(&["sdk", "build", "reference"], TIMEOUT)?.ended_with(0)?;
                 SdkTree::find(&directory.store, &lock)?.ok_or("the tree of others' tools is not there")?
             }
         };
@@ -59,12 +59,12 @@ impl User {
 
     /// Runs the command; it must work.
     pub fn run(&self, arguments: &[&str]) -> Result<Ran, Failed> {
-        self.cli.run(arguments, PATIENCE)?.ended_with(0)
+        self.cli.run(arguments, TIMEOUT)?.ended_with(0)
     }
 
     /// Answer of the command with `--json`.
     pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Failed> {
-        self.cli.json(arguments, PATIENCE, 0)
+        self.cli.json(arguments, TIMEOUT, 0)
     }
 
     /// Publishes packages; the snapshot's folder.

@@ -6,7 +6,7 @@ use basalt_tests::{Cli, Failed, Ran, TestDirectory, link_all};
 use camino::Utf8PathBuf;
 
 /// Time-out of a command on a busy machine.
-pub const PATIENCE: Duration = Duration::from_secs(600);
+pub const TIMEOUT: Duration = Duration::from_secs(600);
 
 /// Fixture of the tests: their directory, and the command on the checkout, or on a copy of it.
 pub struct Fixture<'p> {
@@ -25,13 +25,13 @@ impl<'p> Fixture<'p> {
         self.directory
             .environment
             .cli()
-            .run(arguments, PATIENCE)?
+            .run(arguments, TIMEOUT)?
             .ended_with(code)
     }
 
     /// Answer of the command with `--json`.
     pub fn json(&self, arguments: &[&str], code: i32) -> Result<serde_json::Value, Failed> {
-        self.directory.environment.cli().json(arguments, PATIENCE, code)
+        self.directory.environment.cli().json(arguments, TIMEOUT, code)
     }
 
     /// A checkout of its own, which is the same but for some files below `distro`, and the command on it. Of a folder in

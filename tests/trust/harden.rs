@@ -3,7 +3,7 @@
 use basalt_tests::{Failed, TestDirectory, ensure, has_all};
 use serde_json::Value;
 
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::{Fixture, TIMEOUT};
 
 fn group<'r>(report: &'r Value, image: usize, check: &str) -> Result<&'r Value, Failed> {
     let groups = report["images"][image]["groups"]
@@ -90,7 +90,7 @@ pub fn an_exception_without_need_is_told(directory: &TestDirectory) -> Result<()
     let more = "\n[[exception]]\nchecks = [\"setuid\"]\nsubjects = [\"/usr/bin/sudo\"]\nreason = \"Somebody may want to be root.\"\n";
     let text = fixture.text("distro/hardening.toml")? + more;
     let cli = fixture.checkout("unused", &[("hardening.toml", &text)])?;
-    let ran = cli.run(&["harden", "node"], PATIENCE)?.ended_with(1)?;
+    let ran = cli.run(&["harden", "node"], TIMEOUT)?.ended_with(1)?;
     has_all(
         &ran.stderr,
         &[
@@ -106,7 +106,7 @@ pub fn what_lacks_its_exception_fails(directory: &TestDirectory) -> Result<(), F
         .text("distro/hardening.toml")?
         .replacen("language = \"go\"", "language = \"cgo\"", 1);
     let cli = fixture.checkout("lacking", &[("hardening.toml", &text)])?;
-    let ran = cli.run(&["harden", "node"], PATIENCE)?.ended_with(1)?;
+    let ran = cli.run(&["harden", "node"], TIMEOUT)?.ended_with(1)?;
     has_all(
         &ran.stdout,
         &["wrong     pie: /usr/bin/kubelet (of kubelet) is always at the same address"],

@@ -13,10 +13,10 @@ use basalt_tests::{Failed, TestDirectory, ensure, has_all, shown};
 use camino::Utf8PathBuf;
 use object::read::archive::ArchiveFile;
 
-use crate::fixture::{Fixture, PATIENCE as SHORT};
+use crate::fixture::{Fixture, TIMEOUT as SHORT};
 
 /// Building what is not built yet.
-const PATIENCE: Duration = Duration::from_secs(3600 * 2);
+const TIMEOUT: Duration = Duration::from_secs(3600 * 2);
 /// Text by which our compiler signs its output: not read from `distro/makers.toml`, so that no other compiler is added
 /// there unnoticed.
 const OURS: &str = "GCC: (Basalt Linux ";
@@ -28,7 +28,7 @@ struct Packages(Vec<(Package, Utf8PathBuf)>);
 
 impl Packages {
     fn of(directory: &TestDirectory) -> Result<Self, Failed> {
-        let answer = directory.environment.cli().json(&["build"], PATIENCE, 0)?;
+        let answer = directory.environment.cli().json(&["build"], TIMEOUT, 0)?;
         let lists = answer["packages"].as_array().ok_or("the answer lists packages")?;
         let rpms = lists
             .iter()

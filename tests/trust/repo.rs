@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 
 use crate::dnf::User;
-use crate::fixture::{Fixture, PATIENCE};
+use crate::fixture::{Fixture, TIMEOUT};
 
 /// A small package, and one that it requires.
 const PACKAGE: &str = "basalt-release";
@@ -123,7 +123,7 @@ pub fn dnf_refuses_what_was_changed(directory: &TestDirectory) -> Result<(), Fai
         // Our own check says so too.
         let checked = user
             .cli
-            .run(&["repo", "check", "--name", name], PATIENCE)?
+            .run(&["repo", "check", "--name", name], TIMEOUT)?
             .ended_with(1)?;
         ensure(!checked.stdout.is_empty(), || {
             "it does not say what is wrong".to_owned()
@@ -272,7 +272,7 @@ pub fn advisories_reach_dnf(directory: &TestDirectory) -> Result<(), Failed> {
     let cli =
         Fixture::of(directory).checkout("repo-advisories-checkout", &[("advisories/TEST-2026-0001.toml", text)])?;
     user.of(cli)
-        .run(&["repo", "publish", PACKAGE], PATIENCE)?
+        .run(&["repo", "publish", PACKAGE], TIMEOUT)?
         .ended_with(0)?;
     let served = user.serve("basalt")?;
     let client = user.client("a", &served.url, &user.trusted("keys.asc")?)?;
@@ -330,7 +330,7 @@ pub fn signed_elsewhere_by_gpg(directory: &TestDirectory) -> Result<(), Failed> 
         // Before anything is signed, nothing is taken.
         let unsigned = user
             .cli
-            .run(&["repo", "sign", "import", folder.as_str()], PATIENCE)?
+            .run(&["repo", "sign", "import", folder.as_str()], TIMEOUT)?
             .ended_with(1)?;
         has_all(
             &unsigned.stderr,
@@ -363,7 +363,7 @@ pub fn killed_it_is_invisible(directory: &TestDirectory) -> Result<(), Failed> {
     for step in 0..12_u64 {
         // Later and later: before it begins, while it signs, while it writes, when it is done.
         let publishing = Started::new(&user.cli.command(&["repo", "publish", "--snapshot", "second", "node"]))?;
-        until("it has begun", PATIENCE, || {
+        until("it has begun", TIMEOUT, || {
             let pool = fs_err::read_dir(folder.join("pool"))
                 .map(Iterator::count)
                 .unwrap_or_default();
@@ -405,7 +405,7 @@ pub fn keys_that_do_not_count(directory: &TestDirectory) -> Result<(), Failed> {
         }
         let mut words = vec!["repo", "publish", PACKAGE];
         words.extend(more);
-        cli.run(&words, PATIENCE)
+        cli.run(&words, TIMEOUT)
     };
     let nothing = || {
         let current = user.folder.join("repositories/basalt/current");
@@ -466,7 +466,7 @@ pub fn served_until_it_is_interrupted(directory: &TestDirectory) -> Result<(), F
     let user = User::new(directory, "served")?;
     let empty = user
         .cli
-        .run(&["repo", "serve", "--port", "0"], PATIENCE)?
+        .run(&["repo", "serve", "--port", "0"], TIMEOUT)?
         .ended_with(1)?;
     has_all(&empty.stderr, &["nothing is published", "./basalt repo publish"])?;
     user.publish(&[PACKAGE])?;
@@ -480,7 +480,7 @@ pub fn served_until_it_is_interrupted(directory: &TestDirectory) -> Result<(), F
         .to_owned();
     let taken = user
         .cli
-        .run(&["repo", "serve", "--port", &port], PATIENCE)?
+        .run(&["repo", "serve", "--port", &port], TIMEOUT)?
         .ended_with(1)?;
     has_all(&taken.stderr, &["cannot listen on", "--port 0"])?;
     served.process.signal(Signal::INT)?;

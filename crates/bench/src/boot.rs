@@ -33,7 +33,7 @@ const LINES: [&str; 3] = ["BdsDxe: starting", "Linux version ", "Welcome to "];
 /// Interval between two checks of the console and the API server.
 const TICK: Duration = Duration::from_millis(50);
 /// Time-out of each milestone, and of power-on.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 /// Pause between the control plane's readiness and the start of the machine, while the control plane is still busy.
 const SETTLING: Duration = Duration::from_secs(5);
 /// Greatest number of console lines in an error.
@@ -130,7 +130,7 @@ struct Watch<'a> {
 impl Watch<'_> {
     /// Waits for the supervisor's report of power-on and records its time; returns the accelerator.
     fn find_beginning(&mut self, node: &str) -> Result<Option<AcceleratorChoice>, BenchError> {
-        let patience = Instant::now();
+        let waiting = Instant::now();
         loop {
             let report = self.control.report()?;
             let machine = report.machines.iter().find(|machine| machine.name == node);
@@ -138,7 +138,7 @@ impl Watch<'_> {
                 self.began = UNIX_EPOCH + Duration::from_millis(report.began + power_on);
                 return Ok(report.accelerator);
             }
-            if patience.elapsed() > PATIENCE {
+            if waiting.elapsed() > TIMEOUT {
                 return Err(self.slow("power-on"));
             }
             std::thread::sleep(TICK);
@@ -161,7 +161,7 @@ impl Watch<'_> {
                 }
                 interrupt::check()?;
                 self.alive()?;
-                if waiting.elapsed() > PATIENCE {
+                if waiting.elapsed() > TIMEOUT {
                     return Err(self.slow(milestone));
                 }
                 std::thread::sleep(TICK);
@@ -217,7 +217,7 @@ impl Watch<'_> {
         BenchError::Slow {
             system: self.system.to_owned(),
             milestone,
-            waited: PATIENCE,
+            waited: TIMEOUT,
             last: self.last.split_off(start),
             console: self.keep_log(),
         }

@@ -11,7 +11,7 @@ use crate::ClusterError;
 use crate::pki::{CertificateAuthority, Pki};
 
 /// Time-out of one request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of the API server.
 #[derive(Debug, Clone)]
@@ -51,7 +51,7 @@ impl Api {
         let agent = Agent::config_builder()
             .tls_config(tls)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(TIMEOUT))
             .build();
         Ok(Self {
             agent: agent.into(),
@@ -96,7 +96,7 @@ impl Api {
 pub(crate) fn page(url: &str) -> Result<(u16, String), ureq::Error> {
     let agent: Agent = Agent::config_builder()
         .proxy(None)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         // A Service gives each new connection to another pod, and one that is kept always to the same.
         .max_idle_connections(0)

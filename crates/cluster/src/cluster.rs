@@ -278,10 +278,10 @@ impl LocalCluster {
         let released = Control::connect(&self.layout)
             .and_then(|mut control| control.report())
             .is_ok();
-        let patience = if released { Duration::from_secs(2) } else { ENDING };
+        let timeout = if released { Duration::from_secs(2) } else { ENDING };
         let began = Instant::now();
         while lock::is_held(&path) {
-            if began.elapsed() > patience {
+            if began.elapsed() > timeout {
                 let plan = ClusterPlan::read(&self.layout)?;
                 return Err(ClusterError::Running {
                     supervisor: lock::holder(&path),

@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::topology::NodeNumber;
 
 /// Time-out of an answer. Stopping takes the longest.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Order to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -211,7 +211,7 @@ impl Control {
             _ => ClusterError::file("reach the cluster's supervisor")(error),
         })?;
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(TIMEOUT))
             .map_err(ClusterError::file("reach the cluster's supervisor"))?;
         Ok(Self {
             stream: BufReader::new(stream),

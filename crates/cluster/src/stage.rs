@@ -50,7 +50,7 @@ impl Stage {
     }
 
     /// Time-out of the stage. Without KVM and on busy processors everything takes many times longer than usual.
-    pub fn patience(self) -> Duration {
+    pub fn timeout(self) -> Duration {
         Duration::from_secs(match self {
             Self::ControlPlane => 300,
             Self::Objects => 120,

@@ -63,7 +63,7 @@ pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn QemuTools>) {
     match outcome {
         Ok(code) => std::process::exit(code),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             std::process::exit(1);
         }
     }
@@ -71,7 +71,7 @@ pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn QemuTools>) {
 
 /// Prints an error to standard error, the log that `up` reads.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
-fn complain(error: &ClusterError) {
+fn print_error(error: &ClusterError) {
     let mut text = format!("supervisor: {}", chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsupervisor: help: {help}");

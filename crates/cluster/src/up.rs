@@ -227,7 +227,7 @@ impl ClusterBringUp<'_> {
                 interrupt::check()?;
                 let report = self.report()?;
                 self.check(&report)?;
-                if began.elapsed() > stage.patience() {
+                if began.elapsed() > stage.timeout() {
                     return Err(self.slow(stage, nodes));
                 }
                 let moved = self.act(stage)?;
@@ -390,7 +390,7 @@ impl ClusterBringUp<'_> {
         };
         ClusterError::Slow {
             stage: stage.title(),
-            waited: stage.patience(),
+            waited: stage.timeout(),
             seen,
             last,
             logs: self.layout.logs(),

@@ -19,7 +19,7 @@ use crate::{Call, MachineError, QemuTools};
 /// Device node of KVM.
 pub(crate) const DEVICE: &str = "/dev/kvm";
 /// Time-out of the probe's guest, which takes a tenth of a second on working hardware.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Means by which QEMU runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -167,7 +167,7 @@ pub fn probe(
     Ok(match outcome {
         Some(status) if status.code() == Some(guest::SUCCESS) => None,
         Some(status) => Some(format!("failed in it ({status})")),
-        None => Some(format!("did not come to its end within {} s in it", PATIENCE.as_secs())),
+        None => Some(format!("did not come to its end within {} s in it", TIMEOUT.as_secs())),
     })
 }
 
@@ -179,7 +179,7 @@ fn end_of(command: &mut std::process::Command) -> std::io::Result<Option<std::pr
         .stderr(Stdio::null())
         .spawn()?;
     let began = Instant::now();
-    while began.elapsed() < PATIENCE && !interrupt::requested() {
+    while began.elapsed() < TIMEOUT && !interrupt::requested() {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }

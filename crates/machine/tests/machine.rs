@@ -12,7 +12,7 @@ use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Time-out of QEMU on a busy machine without KVM.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn main() {
     basalt_sandbox::enter_if_asked();
@@ -92,7 +92,7 @@ fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Fa
     let mut running = machine.start(sdk, Accelerator::Tcg).map_err(|error| shown(&error))?;
     let mut console = running.console();
     running
-        .wait_for(&mut console, "Shell>", PATIENCE)
+        .wait_for(&mut console, "Shell>", TIMEOUT)
         .map_err(|error| shown(&error))?;
     let state = running
         .control()

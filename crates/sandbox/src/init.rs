@@ -78,7 +78,7 @@ fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxErro
         return Ok((child, failure));
     }
     let error = become_program(sandbox, files);
-    crate::complain(&error);
+    crate::print_error(&error);
     // A failure is ignored: no process is left to report it to.
     let _ = rustix::io::write(&report, b"!");
     std::process::exit(FAILED);

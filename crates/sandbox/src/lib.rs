@@ -86,7 +86,7 @@ pub fn enter_if_asked() {
     match stage(&arguments) {
         Ok(code) => std::process::exit(code),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             std::process::exit(FAILED);
         }
     }
@@ -94,7 +94,7 @@ pub fn enter_if_asked() {
 
 /// Writes the error to standard error, which the caller reads as the program's own output.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
-fn complain(error: &SandboxError) {
+fn print_error(error: &SandboxError) {
     let mut text = format!("sandbox: {}", basalt_process::chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsandbox: help: {help}");

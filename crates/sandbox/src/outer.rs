@@ -49,7 +49,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     init.wait().map_err(start_failed)?;
     let report = watched.report(outcome);
     if let Termination::Limit(reached) = report.ended {
-        crate::complain(&SandboxError::Limit(reached));
+        crate::print_error(&SandboxError::Limit(reached));
     }
     if let Some(path) = &sandbox.report {
         report.write(path)?;

@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use crate::fixture::{Fixture, INTERRUPTED, UpProcess};
 
 /// Time-out for starting several dozen processes on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 fn comes_up(fixture: &Fixture, nodes: u8) -> Result<serde_json::Value, Failed> {
     fixture
@@ -46,8 +46,8 @@ fn logs(fixture: &Fixture) -> String {
 fn wait_for(what: &str, mut seen: impl FnMut() -> bool) -> Result<(), Failed> {
     let began = Instant::now();
     while !seen() {
-        if began.elapsed() > PATIENCE {
-            return Err(format!("{what} did not happen within {} s", PATIENCE.as_secs()).into());
+        if began.elapsed() > TIMEOUT {
+            return Err(format!("{what} did not happen within {} s", TIMEOUT.as_secs()).into());
         }
         std::thread::sleep(Duration::from_millis(10));
     }

@@ -72,9 +72,9 @@ impl Connection {
         })
     }
 
-    /// The next event; None when there was none within `patience`.
-    pub(super) fn next(&self, patience: Duration) -> Option<Event> {
-        match self.events.recv_timeout(patience) {
+    /// The next event; None when there was none within `timeout`.
+    pub(super) fn next(&self, timeout: Duration) -> Option<Event> {
+        match self.events.recv_timeout(timeout) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Event::Failed(DownloadError::Connection(
