@@ -67,8 +67,8 @@ const TESTS: &[TestCase<Fixture>] = &[
         sharing::what_one_has_built_another_need_not,
     ),
     (
-        "a_result_of_a_stranger_is_not_believed",
-        sharing::a_result_of_a_stranger_is_not_believed,
+        "a_result_of_an_unknown_signer_is_not_used",
+        sharing::a_result_of_an_unknown_signer_is_not_used,
     ),
     (
         "a_damaged_cache_costs_time_only",

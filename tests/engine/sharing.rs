@@ -93,16 +93,20 @@ pub fn what_one_has_built_another_need_not(fixture: &Fixture) -> Result<(), Fail
     other.nothing_is_left()
 }
 
-pub fn a_result_of_a_stranger_is_not_believed(fixture: &Fixture) -> Result<(), Failed> {
+pub fn a_result_of_an_unknown_signer_is_not_used(fixture: &Fixture) -> Result<(), Failed> {
     let filled = fill(fixture)?;
     let other = fixture.distro()?;
-    let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
-    let key = stranger.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
+    let unknown_signer = other
+        .cli()
+        .env("BASALT_CACHE_SECRET", other.root.join("unknown-signer"));
+    let key = unknown_signer.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
     let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
     ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "it is not the same".to_owned()
     })?;
-    ensure(was_built(&other, "testapp"), || "a stranger was believed".to_owned())
+    ensure(was_built(&other, "testapp"), || {
+        "a unknown_signer was believed".to_owned()
+    })
 }
 
 pub fn a_damaged_cache_costs_time_only(fixture: &Fixture) -> Result<(), Failed> {

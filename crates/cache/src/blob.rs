@@ -158,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_is_told_from_a_lie() {
+    fn a_full_disk_is_told_from_wrong_content() {
         let mut full = FullDisk;
         let mut verifier = Verifier::new(Blob::of("a"), &mut full);
         assert!(verifier.write_all(b"a").is_err());

@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_lies_now_and_then_is_switched_off_in_the_end() {
+    fn one_that_is_wrong_now_and_then_is_switched_off_in_the_end() {
         let mut breaker = Breaker::default();
         let mut failures = 0;
         while breaker.is_on() {

@@ -214,7 +214,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_strangers_hold_no_escapes() {
+    fn text_of_servers_is_sanitized() {
         assert_eq!(sanitize("a\x1b[2J\nb"), "a [2J b");
         assert_eq!(sanitize(&"x".repeat(1000)).chars().count(), 201);
     }

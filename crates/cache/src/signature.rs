@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn another_actions_result_is_forged_and_a_strangers_is_no_result() {
+    fn another_actions_result_is_forged_and_an_unknown_signers_is_no_result() {
         let (key, trusted) = keys();
         let action = Digest::of("action");
         let signed = sign(&Digest::of("another"), &result(), &result(), &key);
@@ -204,8 +204,8 @@ mod tests {
             verify(&action, &signed, &trusted),
             SignatureVerdict::Forged("team".to_owned())
         );
-        let stranger = SecretKey::generate("mallory").expect("a name");
-        let signed = sign(&action, &result(), &result(), &stranger);
+        let unknown_signer = SecretKey::generate("mallory").expect("a name");
+        let signed = sign(&action, &result(), &result(), &unknown_signer);
         assert_eq!(
             verify(&action, &signed, &trusted),
             SignatureVerdict::UnknownSigner("mallory".to_owned())

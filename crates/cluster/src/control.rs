@@ -287,7 +287,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_survive_the_journey() {
+    fn responses_survive_serialization() {
         let report = SupervisorReport {
             machines: vec![MachineReport {
                 node: NodeNumber::first(1).next().expect("one"),

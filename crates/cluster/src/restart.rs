@@ -45,7 +45,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_doubles_and_then_patience_ends() {
+    fn the_wait_doubles_until_restarts_end() {
         let start = Instant::now();
         let mut history = History::default();
         let waits: Vec<_> = (0..6)

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_named() {
+    fn other_compilers_are_named() {
         let makers = AllowedCompilers::parse("makers.toml", MAKERS).expect("right");
         let check = |names: &[&str], library: &[&str]| makers.check(&elf(names, library));
         let (ours, rustc) = ("GCC: (Example 14) 14.2.0", "rustc version 1.99.0");

@@ -42,10 +42,10 @@ fn what_is_signed_is_verified_and_nothing_else() {
         );
         let changed = verify(b"what is signee", &signature, &trusted(&key), NOW);
         assert!(matches!(changed, Err(VerifyError::Bad { .. })), "{changed:?}");
-        let stranger = verify(DATA, &signature, &trusted(&other), NOW);
+        let unknown_signer = verify(DATA, &signature, &trusted(&other), NOW);
         assert!(
-            matches!(stranger, Err(VerifyError::UnknownSigner { .. })),
-            "{stranger:?}"
+            matches!(unknown_signer, Err(VerifyError::UnknownSigner { .. })),
+            "{unknown_signer:?}"
         );
     }
 }

@@ -247,8 +247,8 @@ fn what_was_meddled_with_is_told() {
     }
     assert_eq!(bench.check(), Vec::<String>::new());
     // An index that lists an RPM as it was built: valid but for the missing signature.
-    let stranger = SigningKey::generate("x", NOW, 730, None).expect("a key");
-    let checked = snapshot.check(&[stranger.certificate().clone()], NOW, &Silent);
+    let unknown_signer = SigningKey::generate("x", NOW, 730, None).expect("a key");
+    let checked = snapshot.check(&[unknown_signer.certificate().clone()], NOW, &Silent);
     assert_eq!(checked.expect("checked").faults.len(), 3);
 }
 
@@ -312,9 +312,9 @@ fn signatures_come_from_elsewhere() {
     sign(&headers[0], &bench.key, NOW);
     let error = repository.import(&out, NOW).expect_err("one is missing");
     assert!(matches!(&error, SnapshotError::Unsigned { missing, total: 2, .. } if missing.len() == 1));
-    let stranger = SigningKey::generate("x", NOW, 730, None).expect("a key");
-    sign(&headers[1], &stranger, NOW);
-    let error = repository.import(&out, NOW).expect_err("a stranger's");
+    let unknown_signer = SigningKey::generate("x", NOW, 730, None).expect("a key");
+    sign(&headers[1], &unknown_signer, NOW);
+    let error = repository.import(&out, NOW).expect_err("a unknown_signer's");
     assert!(matches!(error, SnapshotError::Signature { .. }), "{error}");
     std::fs::write(format!("{}.sig", headers[1]), "nonsense").expect("written");
     let error = repository.import(&out, NOW).expect_err("nonsense");

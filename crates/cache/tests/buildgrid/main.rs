@@ -89,7 +89,7 @@ fn results_come_back(server: &BuildGrid) {
     let key = SecretKey::generate("team").expect("a name");
     let reader = cache(&server.location("team/main"), &key, None);
     assert!(reader.action_result(&upload.action).is_none(), "nothing is there yet");
-    let stranger = cache(
+    let unknown_signer = cache(
         &server.location("team/main"),
         &SecretKey::generate("other").expect("a name"),
         None,
@@ -124,8 +124,8 @@ fn results_come_back(server: &BuildGrid) {
     let small: Vec<Blob> = blobs.keys().copied().filter(|blob| blob.size < 1000).collect();
     assert_eq!(reader.many_bytes(&small).len(), small.len());
     assert_eq!(reader.statistics()[0].1.failures, 0);
-    assert!(stranger.action_result(&upload.action).is_none());
-    assert_eq!(stranger.statistics()[0].1.untrusted, 1);
+    assert!(unknown_signer.action_result(&upload.action).is_none());
+    assert_eq!(unknown_signer.statistics()[0].1.untrusted, 1);
 }
 
 fn large_blobs_come_back(remote: &Remote) {

@@ -143,7 +143,7 @@ fn a_half_full_cache_is_told_before_or_while_it_is_read() {
 }
 
 #[test]
-fn completeness_is_not_believed_either() {
+fn claimed_completeness_is_verified() {
     let team = Team::new();
     let built = UploadFixture::new("zlib");
     for fault in [Fault::ClaimsAll, Fault::MissesUnasked] {

@@ -74,16 +74,16 @@ fn outputs_without_content_are_known_by_their_digests() {
 }
 
 #[test]
-fn the_writer_of_a_result_is_seen_by_strangers_as_nobody() {
+fn the_writer_of_a_result_is_unknown_to_other_teams() {
     let server = zstd(false);
     let built = UploadFixture::new("zlib");
     let (writer, _) = Team::new().cache(&server.location(), patient());
     built.push(&writer).expect("pushes");
-    let (stranger, warnings) = Team::new().cache(&server.location(), patient());
-    assert_eq!(built.package_from(&stranger), None);
+    let (unknown_signer, warnings) = Team::new().cache(&server.location(), patient());
+    assert_eq!(built.package_from(&unknown_signer), None);
     // Another key under the same name: that is a forgery as seen from here, and is said once.
-    assert_eq!(built.package_from(&stranger), None);
-    assert_eq!(stranger.statistics()[0].1.forged, 2);
+    assert_eq!(built.package_from(&unknown_signer), None);
+    assert_eq!(unknown_signer.statistics()[0].1.forged, 2);
     assert_eq!(warnings.all().len(), 1);
 }
 
