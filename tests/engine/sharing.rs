@@ -105,7 +105,7 @@ pub fn a_result_of_an_unknown_signer_is_not_used(fixture: &Fixture) -> Result<()
         "it is not the same".to_owned()
     })?;
     ensure(was_built(&other, "testapp"), || {
-        "a unknown_signer was believed".to_owned()
+        "a result of an unknown signer was used".to_owned()
     })
 }
 

@@ -314,7 +314,7 @@ fn signatures_come_from_elsewhere() {
     assert!(matches!(&error, SnapshotError::Unsigned { missing, total: 2, .. } if missing.len() == 1));
     let unknown_signer = SigningKey::generate("x", NOW, 730, None).expect("a key");
     sign(&headers[1], &unknown_signer, NOW);
-    let error = repository.import(&out, NOW).expect_err("a unknown_signer's");
+    let error = repository.import(&out, NOW).expect_err("signed by another key");
     assert!(matches!(error, SnapshotError::Signature { .. }), "{error}");
     std::fs::write(format!("{}.sig", headers[1]), "nonsense").expect("written");
     let error = repository.import(&out, NOW).expect_err("nonsense");
