@@ -5,12 +5,12 @@ use std::time::{Duration, Instant};
 use basalt_cache::CacheError;
 
 use crate::fixture::{Team, UploadFixture, impatient, patient};
-use crate::server::{Fault, Setup, TestServer};
+use crate::server::{ServerFault, Setup, TestServer};
 
 /// A server that was filled without a fault, and has one from then on.
-fn faulty(fault: Fault, zstd: bool, team: &Team, built: &UploadFixture) -> TestServer {
+fn faulty(fault: ServerFault, zstd: bool, team: &Team, built: &UploadFixture) -> TestServer {
     let setup = Setup {
-        fault: Fault::None,
+        fault: ServerFault::None,
         zstd,
         token: None,
     };
@@ -36,33 +36,33 @@ fn peak_memory() -> u64 {
     kibibytes << 10
 }
 
-const READING: [(Fault, bool); 26] = [
-    (Fault::FlippedBit, false),
-    (Fault::FlippedBit, true),
-    (Fault::TooLong, false),
-    (Fault::Endless, false),
-    (Fault::Endless, true),
-    (Fault::EndlessNothing, false),
-    (Fault::EndsEarly, false),
-    (Fault::EndsEarly, true),
-    (Fault::BreaksAlways, false),
-    (Fault::Hangs, false),
-    (Fault::HangsLater, false),
-    (Fault::HangsMidway, false),
-    (Fault::HangsMidway, true),
-    (Fault::Drips, false),
-    (Fault::HugeMessage, false),
-    (Fault::ZstdNoise, true),
-    (Fault::ZstdBomb, true),
-    (Fault::ZstdNothing, true),
-    (Fault::HalfEmpty, false),
-    (Fault::ClaimsAll, false),
-    (Fault::ChangedResult, false),
-    (Fault::StrippedResult, false),
-    (Fault::HugeResult, false),
-    (Fault::Unavailable, false),
-    (Fault::ControlCharacters, false),
-    (Fault::OtherDigests, false),
+const READING: [(ServerFault, bool); 26] = [
+    (ServerFault::FlippedBit, false),
+    (ServerFault::FlippedBit, true),
+    (ServerFault::TooLong, false),
+    (ServerFault::Endless, false),
+    (ServerFault::Endless, true),
+    (ServerFault::EndlessNothing, false),
+    (ServerFault::EndsEarly, false),
+    (ServerFault::EndsEarly, true),
+    (ServerFault::BreaksAlways, false),
+    (ServerFault::Hangs, false),
+    (ServerFault::HangsLater, false),
+    (ServerFault::HangsMidway, false),
+    (ServerFault::HangsMidway, true),
+    (ServerFault::Drips, false),
+    (ServerFault::HugeMessage, false),
+    (ServerFault::ZstdNoise, true),
+    (ServerFault::ZstdBomb, true),
+    (ServerFault::ZstdNothing, true),
+    (ServerFault::HalfEmpty, false),
+    (ServerFault::ClaimsAll, false),
+    (ServerFault::ChangedResult, false),
+    (ServerFault::StrippedResult, false),
+    (ServerFault::HugeResult, false),
+    (ServerFault::Unavailable, false),
+    (ServerFault::ControlCharacters, false),
+    (ServerFault::OtherDigests, false),
 ];
 
 #[test]
@@ -95,12 +95,12 @@ fn what_fails_as_a_whole_is_switched_off_and_costs_nothing_any_more() {
     let team = Team::new();
     let built = UploadFixture::new("zlib");
     for fault in [
-        Fault::Hangs,
-        Fault::HangsLater,
-        Fault::HangsMidway,
-        Fault::Unavailable,
-        Fault::FlippedBit,
-        Fault::OtherDigests,
+        ServerFault::Hangs,
+        ServerFault::HangsLater,
+        ServerFault::HangsMidway,
+        ServerFault::Unavailable,
+        ServerFault::FlippedBit,
+        ServerFault::OtherDigests,
     ] {
         let server = faulty(fault, false, &team, &built);
         let (cache, warnings) = team.cache(&server.location(), impatient());
@@ -121,7 +121,7 @@ fn what_fails_as_a_whole_is_switched_off_and_costs_nothing_any_more() {
 fn a_result_of_another_action_is_none() {
     let team = Team::new();
     let (zlib, attr) = (UploadFixture::new("zlib"), UploadFixture::new("attr"));
-    let server = faulty(Fault::AnothersResult, false, &team, &zlib);
+    let server = faulty(ServerFault::AnothersResult, false, &team, &zlib);
     let (cache, warnings) = team.cache(&server.location(), patient());
     assert!(cache.action_result(&attr.upload.action).is_none());
     assert_eq!(cache.statistics()[0].1.forged, 1);
@@ -132,7 +132,7 @@ fn a_result_of_another_action_is_none() {
 fn a_half_full_cache_is_told_before_or_while_it_is_read() {
     let team = Team::new();
     let built = UploadFixture::new("zlib");
-    let server = faulty(Fault::None, false, &team, &built);
+    let server = faulty(ServerFault::None, false, &team, &built);
     crate::server::lock(&server.state.blobs).remove(&built.package);
     let (cache, warnings) = team.cache(&server.location(), patient());
     assert!(cache.action_result(&built.upload.action).is_some());
@@ -146,7 +146,7 @@ fn a_half_full_cache_is_told_before_or_while_it_is_read() {
 fn claimed_completeness_is_verified() {
     let team = Team::new();
     let built = UploadFixture::new("zlib");
-    for fault in [Fault::ClaimsAll, Fault::MissesUnasked] {
+    for fault in [ServerFault::ClaimsAll, ServerFault::MissesUnasked] {
         let server = faulty(fault, false, &team, &built);
         let (cache, _) = team.cache(&server.location(), patient());
         assert_eq!(built.all_from(&cache), None, "{fault:?}");
@@ -159,11 +159,11 @@ fn batches_are_verified_blob_by_blob() {
     let built = UploadFixture::new("zlib");
     let small: Vec<_> = built.blobs.keys().copied().filter(|blob| blob.size < 1000).collect();
     for fault in [
-        Fault::FlippedBit,
-        Fault::TooLong,
-        Fault::EndsEarly,
-        Fault::HugeMessage,
-        Fault::MissesUnasked,
+        ServerFault::FlippedBit,
+        ServerFault::TooLong,
+        ServerFault::EndsEarly,
+        ServerFault::HugeMessage,
+        ServerFault::MissesUnasked,
     ] {
         let server = faulty(fault, false, &team, &built);
         let (cache, _) = team.cache(&server.location(), patient());
@@ -176,17 +176,17 @@ fn batches_are_verified_blob_by_blob() {
 fn an_honest_cache_behind_a_lying_one_is_used() {
     let team = Team::new();
     let built = UploadFixture::new("zlib");
-    let honest = faulty(Fault::None, true, &team, &built);
+    let conforming = faulty(ServerFault::None, true, &team, &built);
     for fault in [
-        Fault::FlippedBit,
-        Fault::EndsEarly,
-        Fault::HalfEmpty,
-        Fault::ChangedResult,
-        Fault::Unavailable,
-        Fault::Hangs,
+        ServerFault::FlippedBit,
+        ServerFault::EndsEarly,
+        ServerFault::HalfEmpty,
+        ServerFault::ChangedResult,
+        ServerFault::Unavailable,
+        ServerFault::Hangs,
     ] {
-        let lying = faulty(fault, false, &team, &built);
-        let both = format!("{} {}", lying.location(), honest.location());
+        let faulty_server = faulty(fault, false, &team, &built);
+        let both = format!("{} {}", faulty_server.location(), conforming.location());
         let (cache, _) = team.cache(&both, impatient());
         let package = built.package_from(&cache);
         assert_eq!(package.as_ref(), built.blobs.get(&built.package), "{fault:?}");
@@ -198,12 +198,12 @@ fn a_server_that_does_not_take_what_it_is_given_costs_a_warning() {
     let team = Team::new();
     let built = UploadFixture::new("zlib");
     for fault in [
-        Fault::ReadOnly,
-        Fault::TakesHalf,
-        Fault::UploadHangs,
-        Fault::Unavailable,
-        Fault::Hangs,
-        Fault::ControlCharacters,
+        ServerFault::ReadOnly,
+        ServerFault::TakesHalf,
+        ServerFault::UploadHangs,
+        ServerFault::Unavailable,
+        ServerFault::Hangs,
+        ServerFault::ControlCharacters,
     ] {
         let server = TestServer::start(fault);
         let (cache, warnings) = team.cache(&server.location(), impatient());
@@ -219,7 +219,7 @@ fn a_server_that_does_not_take_what_it_is_given_costs_a_warning() {
 fn a_store_that_is_damaged_is_an_error_and_nothing_is_signed() {
     let team = Team::new();
     let mut built = UploadFixture::new("zlib");
-    let server = TestServer::start(Fault::None);
+    let server = TestServer::start(ServerFault::None);
     let (cache, _) = team.cache(&server.location(), patient());
     built.blobs.insert(built.package, b"something else".to_vec());
     let error = built.push(&cache).expect_err("changed");

@@ -1,4 +1,4 @@
-//! A REAPI v2 cache in memory, on loopback, which is honest or faults in one way.
+//! A REAPI v2 cache in memory, on loopback, which conforms or has one fault.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ mod results;
 
 /// Fault that the test server simulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum ServerFault {
     /// No fault.
     None,
     /// Content of the right size with one bit flipped.
@@ -88,7 +88,7 @@ pub enum Fault {
 /// State of the test server: its content, its fault, and the calls it has received.
 #[derive(Debug)]
 pub struct State {
-    pub fault: Mutex<Fault>,
+    pub fault: Mutex<ServerFault>,
     zstd: bool,
     token: Option<&'static str>,
     pub blobs: Mutex<HashMap<Blob, Vec<u8>>>,
@@ -109,7 +109,7 @@ pub struct TestServer {
 /// Configuration of a test server.
 #[derive(Clone, Copy)]
 pub struct Setup {
-    pub fault: Fault,
+    pub fault: ServerFault,
     pub zstd: bool,
     pub token: Option<&'static str>,
 }
@@ -119,7 +119,7 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TestServer {
-    pub fn start(fault: Fault) -> Self {
+    pub fn start(fault: ServerFault) -> Self {
         let (zstd, token) = (false, None);
         Self::with(Setup { fault, zstd, token }, None)
     }
@@ -175,7 +175,7 @@ impl TestServer {
         blob
     }
 
-    pub fn set(&self, fault: Fault) {
+    pub fn set(&self, fault: ServerFault) {
         *lock(&self.state.fault) = fault;
     }
 
@@ -199,12 +199,12 @@ impl Drop for TestServer {
 pub struct Service(Arc<State>);
 
 impl Service {
-    fn fault(&self) -> Fault {
+    fn fault(&self) -> ServerFault {
         *lock(&self.0.fault)
     }
 
     /// Checks that every call begins with: instance, token, and faults that concern all calls.
-    async fn enter<T>(&self, call: &str, instance: &str, request: &Request<T>) -> Result<Fault, Status> {
+    async fn enter<T>(&self, call: &str, instance: &str, request: &Request<T>) -> Result<ServerFault, Status> {
         lock(&self.0.calls).push(call.to_owned());
         let sent = request
             .metadata()
@@ -221,10 +221,10 @@ impl Service {
         }
         let fault = self.fault();
         match fault {
-            Fault::Hangs => std::future::pending().await,
-            Fault::HangsLater if call != "GetCapabilities" => std::future::pending().await,
-            Fault::Unavailable => return Err(Status::unavailable("gone for lunch")),
-            Fault::ControlCharacters => return Err(Status::internal(format!("\x1b[31m\n{}", "a".repeat(5000)))),
+            ServerFault::Hangs => std::future::pending().await,
+            ServerFault::HangsLater if call != "GetCapabilities" => std::future::pending().await,
+            ServerFault::Unavailable => return Err(Status::unavailable("gone for lunch")),
+            ServerFault::ControlCharacters => return Err(Status::internal(format!("\x1b[31m\n{}", "a".repeat(5000)))),
             _ => {}
         }
         Ok(fault)
@@ -241,7 +241,7 @@ impl Capabilities for Service {
             .enter("GetCapabilities", &request.get_ref().instance_name, &request)
             .await?;
         let digest = match fault {
-            Fault::OtherDigests => reapi::digest_function::Value::Sha512,
+            ServerFault::OtherDigests => reapi::digest_function::Value::Sha512,
             _ => reapi::digest_function::Value::Sha256,
         };
         let compressors = match self.0.zstd {
@@ -252,7 +252,7 @@ impl Capabilities for Service {
             cache_capabilities: Some(reapi::CacheCapabilities {
                 digest_functions: vec![digest as i32],
                 action_cache_update_capabilities: Some(reapi::ActionCacheUpdateCapabilities {
-                    update_enabled: fault != Fault::ReadOnly,
+                    update_enabled: fault != ServerFault::ReadOnly,
                 }),
                 max_batch_total_size_bytes: 1 << 20,
                 supported_compressors: compressors,

@@ -6,7 +6,7 @@ use basalt_process::{Command, interrupt};
 use tonic::transport::Identity;
 
 use crate::fixture::{Team, UploadFixture, impatient, patient};
-use crate::server::{Fault, Setup, TestServer};
+use crate::server::{ServerFault, Setup, TestServer};
 
 /// Variable that tells a test that it was started as a child.
 const CHILD: &str = "BASALT_CACHE_TEST_CHILD";
@@ -56,7 +56,7 @@ fn a_token_opens_and_is_never_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
     let setup = Setup {
-        fault: Fault::None,
+        fault: ServerFault::None,
         zstd: false,
         token: Some("s3cret"),
     };
@@ -82,7 +82,7 @@ fn tls_is_spoken_with_who_can_prove_who_it_is() {
     let pem = certified.cert.pem();
     let identity = Identity::from_pem(&pem, certified.signing_key.serialize_pem());
     let setup = Setup {
-        fault: Fault::None,
+        fault: ServerFault::None,
         zstd: true,
         token: None,
     };
@@ -120,7 +120,7 @@ fn ctrl_c_ends_a_wait() {
 }
 
 fn interrupted() {
-    let server = TestServer::start(Fault::HangsLater);
+    let server = TestServer::start(ServerFault::HangsLater);
     let (cache, warnings) = Team::new().cache(&server.location(), patient());
     let built = UploadFixture::new("zlib");
     std::thread::scope(|scope| {

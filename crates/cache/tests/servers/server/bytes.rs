@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Fault, Service, a_while, lock};
+use super::{ServerFault, Service, a_while, lock};
 
 type Sender = mpsc::Sender<Result<ReadResponse, Status>>;
 
@@ -62,26 +62,26 @@ trait TakeBytes: std::io::Read + Sized {
 
 impl<R: std::io::Read> TakeBytes for R {}
 
-/// Sends a blob as an honest server does, or in another way.
-async fn serve(sender: Sender, fault: Fault, data: Vec<u8>) {
+/// Sends a blob as a conforming server does, or in another way.
+async fn serve(sender: Sender, fault: ServerFault, data: Vec<u8>) {
     let half = data.len() / 2;
     match fault {
-        Fault::Endless => while send(&sender, vec![7; 64 << 10]).await {},
-        Fault::EndlessNothing => while send(&sender, Vec::new()).await {},
-        Fault::ZstdNothing => {
+        ServerFault::Endless => while send(&sender, vec![7; 64 << 10]).await {},
+        ServerFault::EndlessNothing => while send(&sender, Vec::new()).await {},
+        ServerFault::ZstdNothing => {
             let nothing = zstd::stream::encode_all(&[][..], 1).expect("compresses").repeat(1000);
             while send(&sender, nothing.clone()).await {}
         }
-        Fault::EndsEarly => drop(send(&sender, data[..half].to_vec()).await),
-        Fault::BreaksAlways | Fault::BreaksOnce => {
+        ServerFault::EndsEarly => drop(send(&sender, data[..half].to_vec()).await),
+        ServerFault::BreaksAlways | ServerFault::BreaksOnce => {
             send(&sender, data[..half].to_vec()).await;
             let _ = sender.send(Err(Status::unavailable("broke off"))).await;
         }
-        Fault::HangsMidway => {
+        ServerFault::HangsMidway => {
             send(&sender, data[..half].to_vec()).await;
             sender.closed().await;
         }
-        Fault::Drips => {
+        ServerFault::Drips => {
             for byte in data {
                 if !send(&sender, vec![byte]).await {
                     break;
@@ -89,8 +89,8 @@ async fn serve(sender: Sender, fault: Fault, data: Vec<u8>) {
                 a_while().await;
             }
         }
-        Fault::HugeMessage => drop(send(&sender, vec![0; 64 << 20]).await),
-        Fault::TooLong => drop(send(&sender, [data, vec![0]].concat()).await),
+        ServerFault::HugeMessage => drop(send(&sender, vec![0; 64 << 20]).await),
+        ServerFault::TooLong => drop(send(&sender, [data, vec![0]].concat()).await),
         _ => {
             for chunk in data.chunks(100_000) {
                 if !send(&sender, chunk.to_vec()).await {
@@ -110,20 +110,20 @@ impl ByteStream for Service {
         let offset = usize::try_from(request.get_ref().read_offset).unwrap_or_default();
         let call = format!("Read zstd={} offset={offset}", name.zstd);
         let fault = self.enter(&call, &name.instance, &request).await?;
-        if matches!(fault, Fault::HalfEmpty | Fault::ClaimsAll) {
+        if matches!(fault, ServerFault::HalfEmpty | ServerFault::ClaimsAll) {
             return Err(Status::not_found("no blob"));
         }
         let content = lock(&self.0.blobs).get(&name.blob).cloned();
         let mut data = content.ok_or_else(|| Status::not_found("no blob"))?.split_off(offset);
-        if fault == Fault::FlippedBit {
+        if fault == ServerFault::FlippedBit {
             data.iter_mut().take(1).for_each(|byte| *byte ^= 1);
         }
-        if fault == Fault::BreaksOnce {
-            *lock(&self.0.fault) = Fault::None;
+        if fault == ServerFault::BreaksOnce {
+            *lock(&self.0.fault) = ServerFault::None;
         }
         let data = match (name.zstd, fault) {
-            (true, Fault::ZstdNoise) => vec![0xa5; 100_000],
-            (true, Fault::ZstdBomb) => bomb(),
+            (true, ServerFault::ZstdNoise) => vec![0xa5; 100_000],
+            (true, ServerFault::ZstdBomb) => bomb(),
             (true, _) => zstd::stream::encode_all(&*data, 1).expect("compresses"),
             (false, _) => data,
         };
@@ -142,8 +142,8 @@ impl ByteStream for Service {
                 None => self.begin(&message)?,
             };
             self.append(&key, &message)?;
-            if fault == Fault::UploadBreaks {
-                *lock(&self.0.fault) = Fault::None;
+            if fault == ServerFault::UploadBreaks {
+                *lock(&self.0.fault) = ServerFault::None;
                 return Err(Status::unavailable("broke off"));
             }
             if message.finish_write {
@@ -192,8 +192,13 @@ impl Service {
         Ok(())
     }
 
-    async fn finish(&self, fault: Fault, name: &Name, received: Vec<u8>) -> Result<Response<WriteResponse>, Status> {
-        if fault == Fault::UploadHangs {
+    async fn finish(
+        &self,
+        fault: ServerFault,
+        name: &Name,
+        received: Vec<u8>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        if fault == ServerFault::UploadHangs {
             tokio::time::sleep(Duration::from_secs(3600)).await;
         }
         let committed = received.len() as i64;
@@ -206,7 +211,7 @@ impl Service {
         if Blob::of(&content) != name.blob {
             return Err(Status::invalid_argument("the digest differs"));
         }
-        if fault == Fault::TakesHalf {
+        if fault == ServerFault::TakesHalf {
             return Ok(Response::new(WriteResponse {
                 committed_size: committed / 2,
             }));

@@ -7,7 +7,7 @@ use reapi::content_addressable_storage_server::ContentAddressableStorage;
 use tokio_stream::Empty;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::{Fault, Service, lock};
+use super::{ServerFault, Service, lock};
 
 fn status(code: Code) -> Option<rpc::Status> {
     Some(rpc::Status {
@@ -31,8 +31,8 @@ impl ContentAddressableStorage for Service {
         let blobs = lock(&self.0.blobs);
         let absent = |digest: &reapi::Digest| Blob::try_from(digest).is_ok_and(|blob| !blobs.contains_key(&blob));
         let missing_blob_digests = match fault {
-            Fault::ClaimsAll => Vec::new(),
-            Fault::MissesUnasked => vec![Blob::of("unasked").to_proto()],
+            ServerFault::ClaimsAll => Vec::new(),
+            ServerFault::MissesUnasked => vec![Blob::of("unasked").to_proto()],
             _ => request.into_inner().blob_digests.into_iter().filter(absent).collect(),
         };
         Ok(Response::new(reapi::FindMissingBlobsResponse { missing_blob_digests }))
@@ -72,10 +72,10 @@ impl ContentAddressableStorage for Service {
             let content = Blob::try_from(&digest).ok().and_then(|blob| blobs.get(&blob).cloned());
             let mut data = content.clone().unwrap_or_default();
             match fault {
-                Fault::FlippedBit => data.iter_mut().take(1).for_each(|byte| *byte ^= 1),
-                Fault::TooLong => data.push(0),
-                Fault::EndsEarly => data.truncate(data.len() / 2),
-                Fault::HugeMessage => data.resize(3 << 20, 0),
+                ServerFault::FlippedBit => data.iter_mut().take(1).for_each(|byte| *byte ^= 1),
+                ServerFault::TooLong => data.push(0),
+                ServerFault::EndsEarly => data.truncate(data.len() / 2),
+                ServerFault::HugeMessage => data.resize(3 << 20, 0),
                 _ => {}
             }
             reapi::batch_read_blobs_response::Response {
@@ -86,7 +86,7 @@ impl ContentAddressableStorage for Service {
             }
         };
         let mut responses: Vec<_> = request.into_inner().digests.into_iter().map(read).collect();
-        if fault == Fault::MissesUnasked {
+        if fault == ServerFault::MissesUnasked {
             responses.clear();
         }
         Ok(Response::new(reapi::BatchReadBlobsResponse { responses }))

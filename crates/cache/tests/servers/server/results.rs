@@ -5,16 +5,16 @@ use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use reapi::action_cache_server::ActionCache;
 use tonic::{Request, Response, Status};
 
-use super::{Fault, Service, lock};
+use super::{ServerFault, Service, lock};
 
 fn blob(digest: Option<&reapi::Digest>) -> Result<Blob, Status> {
     let digest = digest.ok_or_else(|| Status::invalid_argument("no digest"))?;
     Blob::try_from(digest).map_err(|error| Status::invalid_argument(error.to_string()))
 }
 
-fn changed(fault: Fault, mut result: reapi::ActionResult) -> reapi::ActionResult {
+fn changed(fault: ServerFault, mut result: reapi::ActionResult) -> reapi::ActionResult {
     match fault {
-        Fault::ChangedResult => {
+        ServerFault::ChangedResult => {
             let metadata = result.execution_metadata.get_or_insert_default();
             for any in &mut metadata.auxiliary_metadata {
                 // A path inside of what was signed.
@@ -22,8 +22,8 @@ fn changed(fault: Fault, mut result: reapi::ActionResult) -> reapi::ActionResult
                 any.value[at..at + 3].copy_from_slice(b"exe");
             }
         }
-        Fault::StrippedResult => result.execution_metadata = None,
-        Fault::HugeResult => result.stdout_raw = vec![0; 64 << 20],
+        ServerFault::StrippedResult => result.execution_metadata = None,
+        ServerFault::HugeResult => result.stdout_raw = vec![0; 64 << 20],
         _ => {}
     }
     result
@@ -41,7 +41,7 @@ impl ActionCache for Service {
         let action = blob(request.get_ref().action_digest.as_ref())?;
         let results = lock(&self.0.results);
         let found = match fault {
-            Fault::AnothersResult => results.values().next(),
+            ServerFault::AnothersResult => results.values().next(),
             _ => results.get(&action),
         };
         let mut result = found.cloned().ok_or_else(|| Status::not_found("no result"))?;

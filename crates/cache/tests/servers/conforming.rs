@@ -5,10 +5,10 @@ use std::io::Cursor;
 use basalt_cache::{Blob, ContentAddressableStorage as _, Location, Remote, location::LocationKind};
 
 use crate::fixture::{Team, UploadFixture, patient};
-use crate::server::{Fault, Setup, TestServer, lock};
+use crate::server::{ServerFault, Setup, TestServer, lock};
 
 fn zstd(zstd: bool) -> TestServer {
-    let (fault, token) = (Fault::None, None);
+    let (fault, token) = (ServerFault::None, None);
     TestServer::with(Setup { fault, zstd, token }, None)
 }
 
@@ -22,7 +22,7 @@ fn remote(server: &TestServer) -> Remote {
 /// Uploads content while the server ends the first stream early; it has all of it afterwards.
 fn upload_through_a_break(server: &TestServer, content: &[u8]) {
     let blob = Blob::of(content);
-    server.set(Fault::UploadBreaks);
+    server.set(ServerFault::UploadBreaks);
     remote(server).write(&blob, &mut Cursor::new(content)).expect("writes");
     let kept = lock(&server.state.blobs).get(&blob).cloned();
     assert_eq!(kept.as_deref(), Some(content));
@@ -92,7 +92,7 @@ fn a_download_goes_on_where_it_broke_off() {
     for compressed in [false, true] {
         let server = zstd(compressed);
         let blob = server.add(&b"0123456789".repeat(100_000));
-        server.set(Fault::BreaksOnce);
+        server.set(ServerFault::BreaksOnce);
         let mut content = Vec::new();
         remote(&server).read(&blob, &mut content).expect("reads");
         assert_eq!(Blob::of(&content), blob);
