@@ -75,12 +75,12 @@ impl Checkout {
     pub fn build_context(&self) -> Result<BuildContext> {
         self.sdk_and_files()?;
         let context = self.lookup_context()?;
-        context.base.bring(&self.store, self.reporter())?;
+        context.base.materialize(&self.store, self.reporter())?;
         Ok(context)
     }
 
     /// Reads the packages, by digests of the SDK and the toolchain where the store or the shared cache knows these. The
-    /// engine makes them when a program has to be run in them; others call [`BuildBase::bring`] first.
+    /// engine makes them when a program has to be run in them; others call [`BuildBase::materialize`] first.
     pub fn lookup_context(&self) -> Result<BuildContext> {
         let (sdk, base) = self.base()?;
         let packages = self.distro().join("packages");

@@ -28,7 +28,7 @@ impl Inventory {
 
     /// The shortest way from one of the named packages to a package, through what each requires; the package itself is
     /// its end. None when nothing leads there.
-    pub fn way_to(&self, from: &[String], package: &str) -> Option<Vec<String>> {
+    pub fn requirement_chain(&self, from: &[String], package: &str) -> Option<Vec<String>> {
         let mut requires: HashMap<&str, Vec<&str>> = HashMap::new();
         for relation in self
             .relations

@@ -225,10 +225,10 @@ fn what_is_inside_is_found() {
     assert_eq!(places, [("other", "/usr/bin/other"), ("tool", "/usr/bin/tool")]);
     assert_eq!(inventory.requirers("lib"), ["tool"]);
     assert_eq!(
-        inventory.way_to(&["tool".to_owned()], "lib"),
+        inventory.requirement_chain(&["tool".to_owned()], "lib"),
         Some(vec!["tool".to_owned(), "lib".to_owned()])
     );
-    assert_eq!(inventory.way_to(&["other".to_owned()], "lib"), None);
+    assert_eq!(inventory.requirement_chain(&["other".to_owned()], "lib"), None);
     // What is remembered is the same as what was read, and so is what is read from JSON.
     assert_eq!(fixture.example(), inventory);
     let text = serde_json::to_string(&inventory).expect("JSON");

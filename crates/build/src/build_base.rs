@@ -91,7 +91,7 @@ impl Layer {
 
 impl BuildBase {
     /// Makes the layers of a checkout: its macros, the toolchain, the SDK. In a store of [digests
-    /// only](Store::digests_only), the toolchain may be known by its digest; [`bring`](Self::bring) makes it then.
+    /// only](Store::digests_only), the toolchain may be known by its digest; [`Self::materialize`] makes it then.
     ///
     /// # Errors
     /// When files of the checkout cannot be read, or when the toolchain cannot be made.
@@ -114,7 +114,7 @@ impl BuildBase {
         })
     }
 
-    /// Returns a base of layers whose digests are known, the uppermost first, without materials; [`bring`](Self::bring)
+    /// Returns a base of layers whose digests are known, the uppermost first, without materials; [`Self::materialize`]
     /// makes them from the files of the checkout.
     pub fn of_layers(checkout: &Utf8Path, layers: Vec<Layer>, arch: Arch) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl BuildBase {
     ///
     /// # Errors
     /// When a layer cannot be made, or has another digest than expected.
-    pub fn bring(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
+    pub fn materialize(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if self.layers.iter().all(|layer| layer.path.is_dir()) {
             return Ok(());

@@ -44,7 +44,7 @@ impl InputPaths {
     ///
     /// # Errors
     /// When an input cannot be unpacked or fetched; [`BuildError::LostRpms`] names all RPMs without content.
-    pub(crate) fn bring(
+    pub(crate) fn materialize(
         build: &ResolvedBuild,
         package: &DistributionPackage,
         store: &Store,

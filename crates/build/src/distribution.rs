@@ -197,7 +197,7 @@ impl Query<'_> {
         if let Some(known) = self.store.action_result(&action.key) {
             return Ok(String::from_utf8_lossy(&known.stdout).into_owned());
         }
-        self.base.bring(self.store, self.reporter)?;
+        self.base.materialize(self.store, self.reporter)?;
         let environment = BuildEnvironment::ordinary(self.base.jobs);
         let arguments = fingerprint::rpmspec(&environment, self.base.arch, &format!("{name}.spec"), mode, format);
         let workspace = self.store.workspace()?;

@@ -201,9 +201,9 @@ impl<'a> Engine<'a> {
         upper: &[Utf8PathBuf],
     ) -> Result<BuildRoot, BuildError> {
         let package = self.distribution.package(build.package);
-        self.base.bring(self.store, self.reporter)?;
+        self.base.materialize(self.store, self.reporter)?;
         let _alone = self.fetching_alone(build.package);
-        let inputs = InputPaths::bring(build, package, self.store, self.tools, self.reporter)?;
+        let inputs = InputPaths::materialize(build, package, self.store, self.tools, self.reporter)?;
         BuildRoot::prepare(build, package, &inputs, self.base, environment, upper, self.store)
     }
 
@@ -273,7 +273,7 @@ impl<'a> Engine<'a> {
         let ended = AtomicBool::new(false);
         let run = std::thread::scope(|scope| {
             scope.spawn(|| self.fetch_files_ahead(&order, &ended));
-            let base = self.base.bring(self.store, self.reporter);
+            let base = self.base.materialize(self.store, self.reporter);
             let run = base.map(|()| {
                 scope.spawn(|| self.fetch_modules_ahead(&order, &ended));
                 executor.run(known, |context| self.one(context, &jobserver, &index))

@@ -118,7 +118,7 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
         Err(error @ ProcessError::Failed { .. }) => Err(BuildError::Failed {
             package: name.to_owned(),
             phase: reader.phase,
-            lines: reader.telling(),
+            lines: reader.relevant_lines(),
             log: log.to_owned(),
             ended: Some(Box::new(error)),
         }),

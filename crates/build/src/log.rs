@@ -82,13 +82,13 @@ impl LogReader {
     }
 
     /// Returns the lines that show why the phase failed.
-    pub(crate) fn telling(&self) -> Vec<String> {
-        telling(&self.lines)
+    pub(crate) fn relevant_lines(&self) -> Vec<String> {
+        relevant_lines(&self.lines)
     }
 }
 
 /// Selects the last lines of a log: from the first one that mentions an error on, without rpmbuild's own epilogue.
-fn telling(lines: &[String]) -> Vec<String> {
+fn relevant_lines(lines: &[String]) -> Vec<String> {
     let epilogue = lines
         .iter()
         .rposition(|line| line.starts_with("RPM build errors:") || line.starts_with("error: Bad exit"));
@@ -164,12 +164,12 @@ mod tests {
              error: Bad exit status from /var/tmp/b (%build)\n\nRPM build errors:\n    Bad exit status",
         );
         assert_eq!(reader.phase, BuildPhase::Build);
-        let telling = reader.telling();
+        let relevant_lines = reader.relevant_lines();
         assert!(
-            telling.contains(&"a.c:1:1: error: unknown type name 'foo'".to_owned()),
-            "{telling:?}"
+            relevant_lines.contains(&"a.c:1:1: error: unknown type name 'foo'".to_owned()),
+            "{relevant_lines:?}"
         );
-        assert!(!telling.iter().any(|line| line.contains("RPM build errors")));
+        assert!(!relevant_lines.iter().any(|line| line.contains("RPM build errors")));
     }
 
     #[test]
@@ -179,14 +179,19 @@ mod tests {
              /build/x/usr/bin/a",
         );
         assert_eq!(reader.phase, BuildPhase::Package);
-        assert!(reader.telling().iter().any(|line| line.contains("File not found")));
+        assert!(
+            reader
+                .relevant_lines()
+                .iter()
+                .any(|line| line.contains("File not found"))
+        );
     }
 
     #[test]
     fn a_quiet_failure_shows_the_last_lines() {
         let text: String = (0..100).map(|number| format!("line {number}\n")).collect();
-        let telling = follow(&text).telling();
-        assert_eq!(telling.len(), SHOWN);
-        assert_eq!(telling.last().map(String::as_str), Some("line 99"));
+        let relevant_lines = follow(&text).relevant_lines();
+        assert_eq!(relevant_lines.len(), SHOWN);
+        assert_eq!(relevant_lines.last().map(String::as_str), Some("line 99"));
     }
 }

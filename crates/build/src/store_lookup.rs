@@ -37,7 +37,7 @@ impl Lookup for StoreLookup<'_> {
         if !self.fetch {
             return Ok(None);
         }
-        base.bring(store, *reporter)?;
+        base.materialize(store, *reporter)?;
         let _alone = self.engine.fetching_alone(package);
         Ok(Some(modules.fetch(store, tools, *reporter)?.root))
     }

@@ -123,7 +123,7 @@ fn no_version(
 ) -> String {
     let mut text = format!("no version of `{name}` is right for all who want it:\n");
     for requirement in requirements {
-        text += &format!("  `{}`, {}\n", requirement.capability, who(&requirement.chain));
+        text += &format!("  `{}`, {}\n", requirement.capability, requirer(&requirement.chain));
     }
     let mut there: Vec<_> = providers.packages().filter(|package| package.name == name).collect();
     there.sort_by(|one, other| compare(&other.evr(), &one.evr()));
@@ -138,7 +138,7 @@ fn excluded(name: &str, one: &MandatoryName, verb: &str, other_name: &str, other
             .iter()
             .min_by_key(|requirement| requirement.chain.len());
         shortest.map_or(String::new(), |requirement| {
-            format!("`{}`, {}", requirement.capability, who(&requirement.chain))
+            format!("`{}`, {}", requirement.capability, requirer(&requirement.chain))
         })
     };
     format!(
@@ -148,7 +148,7 @@ fn excluded(name: &str, one: &MandatoryName, verb: &str, other_name: &str, other
     )
 }
 
-fn who(chain: &[String]) -> String {
+fn requirer(chain: &[String]) -> String {
     match chain {
         [] => "which was asked for".to_owned(),
         [one] => format!("which `{one}` needs"),

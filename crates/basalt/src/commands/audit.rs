@@ -55,7 +55,7 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
             write(&place(path), &sarif(audited, options.fail_on))?;
         }
     }
-    let unreadable = tell_unreadable(checkout, &database);
+    let unreadable = warn_unreadable(checkout, &database);
     Ok(if failing == 0 && !unreadable {
         ExitCode::SUCCESS
     } else {
@@ -65,7 +65,7 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
 
 /// Reports files that cannot be read, and returns `true` if there are any: an unread record may concern any package, so
 /// that the audit fails.
-fn tell_unreadable(checkout: &Checkout, database: &Database) -> bool {
+fn warn_unreadable(checkout: &Checkout, database: &Database) -> bool {
     let statistics = &database.statistics;
     for (file, why) in &statistics.unreadable_files {
         checkout.reporter().warn(&format!("{file} is no OSV record: {why}"));

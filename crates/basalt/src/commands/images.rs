@@ -71,7 +71,7 @@ pub fn assemble(checkout: &Checkout, context: &BuildContext, names: &[impl AsRef
     for parts in parts(checkout, context, names)? {
         if matches!(parts.definition.kind, ImageKind::Disk(_)) {
             // File systems of disks are made by programs of the SDK.
-            context.base.bring(&checkout.store, checkout.reporter())?;
+            context.base.materialize(&checkout.store, checkout.reporter())?;
         }
         let image = with_payloads(checkout, &parts.rpms, |payloads| {
             composer.compose(&parts.definition, payloads)

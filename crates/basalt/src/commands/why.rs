@@ -312,7 +312,7 @@ impl<'p> OriginLookup<'p> {
             name: self.image.name.clone(),
             way: self
                 .inventory
-                .way_to(&self.definition.packages, package)
+                .requirement_chain(&self.definition.packages, package)
                 .unwrap_or_default(),
             required_by: self
                 .inventory
@@ -387,14 +387,14 @@ fn show(origin: &Origin) -> String {
             if !image.required_by.is_empty() {
                 text += &line("required by", image.required_by.join(", "));
             }
-            text += &line("because", because(image));
+            text += &line("because", reason_in_image(image));
         }
     }
     text += &holds(&origin.holds);
     text.trim_end().to_owned()
 }
 
-fn because(image: &InImage) -> String {
+fn reason_in_image(image: &InImage) -> String {
     match image.way.split_first() {
         None => format!("it is in the image {}", image.name),
         Some((first, [])) => format!("the image {} names {first}", image.name),
@@ -445,7 +445,7 @@ fn show_linked(linked: &Linked) -> String {
         let why = origin
             .image
             .as_ref()
-            .map_or_else(|| "which is not in the image".to_owned(), because);
+            .map_or_else(|| "which is not in the image".to_owned(), reason_in_image);
         text += &line("", why);
     }
     text.trim_end().to_owned()
