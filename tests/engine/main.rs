@@ -1,6 +1,6 @@
 //! The build engine on small packages: what is built again when something changes, how failures are shown, and that
-//! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is reported when a package,
-//! built again elsewhere, comes out otherwise, and what is said of where it comes from.
+//! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is reported when a
+//! package, built again elsewhere, comes out otherwise, and what is said of where it comes from.
 
 #[path = "../../crates/cache/tests/buildgrid/server.rs"]
 mod buildgrid;

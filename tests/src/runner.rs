@@ -10,8 +10,8 @@ use crate::{Failed, TestDirectory, TestEnvironment, shown};
 /// A test: its name, and the function that it runs on the fixture that all tests share.
 pub type TestCase<P> = (&'static str, fn(&P) -> Result<(), Failed>);
 
-/// Runs the tests on the fixture that `prepare` makes, so many at a time. Without the variables that [`TestEnvironment`]
-/// reads nothing is tested, and said so.
+/// Runs the tests on the fixture that `prepare` makes, so many at a time. Without the variables that
+/// [`TestEnvironment`] reads nothing is tested, and said so.
 pub fn run_tests<P: Send + Sync + 'static>(
     tests: &[TestCase<P>],
     threads: usize,

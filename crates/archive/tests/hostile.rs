@@ -300,9 +300,13 @@ proptest! {
         let mut checker = Checker::new(Policy::source());
         let mut others = std::collections::BTreeSet::new();
         for (name, kind, target) in &entries {
-            let kinds =
-                [EntryKind::File, EntryKind::Folder, EntryKind::Symlink, EntryKind::HardLink, EntryKind::Special("pipe")];
-            let kind = kinds[usize::from(*kind)];
+            let kind = match kind {
+                0 => EntryKind::File,
+                1 => EntryKind::Folder,
+                2 => EntryKind::Symlink,
+                3 => EntryKind::HardLink,
+                _ => EntryKind::Special("pipe"),
+            };
             let entry = ArchiveEntry { name: name.as_bytes(), kind, size: 1, target: target.as_bytes() };
             let Ok(step) = checker.check(&entry) else { break };
             let (path, folder) = match step {

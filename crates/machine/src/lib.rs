@@ -1,11 +1,11 @@
 //! Virtual machines by QEMU: firmware, disks, console, control.
 //!
 //! A [`Machine`] describes a machine: processors, memory, disks, network, credentials. Starting it makes its folder
-//! (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`RunningMachine`], which can be observed by
-//! its [`Console`], controlled over [`Qmp`], and stopped in an orderly way.
+//! (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`RunningMachine`], which can be observed
+//! by its [`Console`], controlled over [`Qmp`], and stopped in an orderly way.
 //!
-//! QEMU itself comes from an implementation of the [`QemuTools`] trait: usually [`SdkTools`], which runs that of the SDK
-//! in a sandbox; tests have their own.
+//! QEMU itself comes from an implementation of the [`QemuTools`] trait: usually [`SdkTools`], which runs that of the
+//! SDK in a sandbox; tests have their own.
 //!
 //! ```text
 //! Machine + QemuTools + Accelerator ── start ──> RunningMachine ── console().wait_for("login:") ── stop() ──> Stopped

@@ -56,8 +56,8 @@ impl JobGraph {
     /// dependencies; nothing recurses, so the depth of the graph is bounded by memory only.
     ///
     /// # Errors
-    /// [`JobGraphError::UnknownJob`] when a job needs one that is not there, [`JobGraphError::Cycle`] when jobs need one
-    /// another in a circle.
+    /// [`JobGraphError::UnknownJob`] when a job needs one that is not there, [`JobGraphError::Cycle`] when jobs need
+    /// one another in a circle.
     pub fn new(mut jobs: Vec<Job>) -> Result<Self, JobGraphError> {
         let count = jobs.len();
         let mut dependents = vec![Vec::new(); count];

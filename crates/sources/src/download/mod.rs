@@ -6,9 +6,9 @@
 //!                                └── Range, If-Range ◀── pause ◀── failure that may pass
 //! ```
 //!
-//! A server that stalls is told from one that is slow ([`TransferLimits`]). Errors that may pass (time-outs, resets, 5xx,
-//! 429) are tried again after a growing pause, from the byte that was reached, where the server offers ranges and the
-//! file is still the same one. What was received lives as long as the call: another run begins anew.
+//! A server that stalls is told from one that is slow ([`TransferLimits`]). Errors that may pass (time-outs, resets,
+//! 5xx, 429) are tried again after a growing pause, from the byte that was reached, where the server offers ranges and
+//! the file is still the same one. What was received lives as long as the call: another run begins anew.
 
 mod connection;
 mod error;
