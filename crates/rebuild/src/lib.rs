@@ -25,4 +25,4 @@ pub use error::RebuildError;
 pub use image::ImageRebuilder;
 pub use package::PackageRebuilder;
 pub use variations::{Variations, Varied};
-pub use verdict::{Checked, Kind, Verdict};
+pub use verdict::{Checked, ProductKind, Verdict};

@@ -8,8 +8,8 @@ use basalt_store::digest_of;
 use camino::Utf8PathBuf;
 
 use crate::compare::{Findings, compare_rpms};
-use crate::verdict::Kept;
-use crate::{Checked, Kind, RebuildError, Variations, Verdict};
+use crate::verdict::DifferingFile;
+use crate::{Checked, ProductKind, RebuildError, Variations, Verdict};
 
 /// Memory for the files of a build that is made in memory, in MiB, beside what its processes need.
 const FILES: u64 = 4096;
@@ -71,7 +71,7 @@ impl PackageRebuilder<'_> {
         let environment = self.variations.environment(worker, in_memory);
         let checked = |seconds, verdict| Checked {
             name: first.name.clone(),
-            kind: Kind::Package,
+            kind: ProductKind::Package,
             files: first.rpms.len(),
             seconds,
             remembered: false,
@@ -108,7 +108,7 @@ impl PackageRebuilder<'_> {
             let path = rpm.path(store);
             findings.within(package, |findings| compare_rpms(findings, &path, other))?;
             let (twin, _) = store.insert_file(other)?;
-            kept.push(Kept {
+            kept.push(DifferingFile {
                 file: rpm.file.clone(),
                 first: path,
                 second: store.object_path(&twin),

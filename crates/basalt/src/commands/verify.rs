@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use basalt_build::PackageId;
 use basalt_progress::Reporter as _;
-use basalt_rebuild::{Checked, ImageRebuilder, Kind, PackageRebuilder, Variations, Varied, Verdict};
+use basalt_rebuild::{Checked, ImageRebuilder, PackageRebuilder, ProductKind, Variations, Varied, Verdict};
 use miette::Result;
 
 use super::{answer, answer_json, build, images};
@@ -142,8 +142,8 @@ fn show(checked: &[Checked], varied: &[Varied]) {
     let mut table = Table::new(["", "kind", "files", "built again in", "verdict"]);
     for one in checked {
         let kind = match one.kind {
-            Kind::Package => "package",
-            Kind::Image => "image",
+            ProductKind::Package => "package",
+            ProductKind::Image => "image",
         };
         let remembered = if one.remembered { ", as is known" } else { "" };
         table.row([
