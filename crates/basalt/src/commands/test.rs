@@ -35,7 +35,7 @@ struct Steps<'a> {
 pub fn run(checkout: &Checkout, quick: bool, json: bool) -> Result<ExitCode> {
     let mut steps = Steps {
         checkout,
-        count: if quick { 3 } else { 9 },
+        count: if quick { 4 } else { 10 },
         begun: 0,
         counts: TestCounts::default(),
     };
@@ -64,6 +64,7 @@ impl Steps<'_> {
         let lock = self.checkout.distro().join("sdk/sdk.lock");
         let sdk = basalt_sdk::SdkTree::find(&self.checkout.store, &lock)?;
         self.units(sdk.map(|sdk| sdk.path))?;
+        self.launcher()?;
         self.checkout
             .reporter()
             .note("left out: the engine's tests and the real thing, which `./basalt test` does");
@@ -81,6 +82,7 @@ impl Steps<'_> {
         })?;
         let sdk = self.step("build tools", |_| sdk)?;
         self.units(Some(sdk.path.clone()))?;
+        self.launcher()?;
         let surroundings = |command: Command| -> Result<Command> {
             let program = std::env::current_exe().into_diagnostic()?;
             let command = command.env("BASALT_PROGRAM", program);
@@ -120,6 +122,12 @@ impl Steps<'_> {
             command = command.env("BASALT_SDK", sdk);
         }
         self.tests("crates", "crates", &command)
+    }
+
+    /// Runs the launcher with fake programs, in environments of many kinds.
+    fn launcher(&mut self) -> Result<()> {
+        let command = self.cargo(["test", "--workspace", "--test", "launcher"]);
+        self.tests("the launcher", "launcher", &command)
     }
 
     /// Composes all images.
