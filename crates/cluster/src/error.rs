@@ -149,16 +149,23 @@ pub enum ClusterError {
         /// Path of the console's log.
         console: Utf8PathBuf,
     },
-    /// A stage of the start exceeded its time-out.
-    #[error("{stage} did not come about within {} s: {seen}{}", waited.as_secs(), indented(last))]
+    /// A stage of the start made no progress for too long.
+    #[error(
+        "{stage}: no progress for {} s, {} s after the stage began: {seen}{}{}",
+        idle.as_secs(), waited.as_secs(), still(unchanged), words(last)
+    )]
     #[diagnostic(code(cluster::slow), help("the logs are in {logs}"))]
     Slow {
         /// Title of the stage.
         stage: &'static str,
-        /// Time-out of the stage.
+        /// Time without progress.
+        idle: Duration,
+        /// Time since the start of the stage.
         waited: Duration,
         /// Observed state of the stage, in words.
         seen: String,
+        /// Names of the quantities that the stage waits for, each with the time since it grew.
+        unchanged: Vec<(String, Duration)>,
         /// Last lines of the log that belongs to the stage, or the pods that are not ready.
         last: Vec<String>,
         /// Folder of the logs.
@@ -223,6 +230,42 @@ fn listed_differences(differences: &[String]) -> String {
     )
 }
 
+fn still(unchanged: &[(String, Duration)]) -> String {
+    let items = unchanged.iter();
+    let items: Vec<_> = items
+        .map(|(name, time)| format!("{name} for {} s", time.as_secs()))
+        .collect();
+    if items.is_empty() {
+        return String::new();
+    }
+    format!(" (unchanged: {})", items.join(", "))
+}
+
 fn indented(last: &[String]) -> String {
     last.iter().fold(String::new(), |text, line| text + "\n  " + line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standstill_names_what_does_not_change() {
+        let seconds = Duration::from_secs;
+        let error = ClusterError::Slow {
+            stage: "nodes Ready",
+            idle: seconds(400),
+            waited: seconds(700),
+            seen: "0 of 1: none has registered".to_owned(),
+            unchanged: vec![
+                ("console of node-1".to_owned(), seconds(690)),
+                ("disk of node-1".to_owned(), seconds(400)),
+            ],
+            last: vec!["the last line".to_owned()],
+            logs: "/logs".into(),
+        };
+        let expected = "nodes Ready: no progress for 400 s, 700 s after the stage began: 0 of 1: none has registered \
+                        (unchanged: console of node-1 for 690 s, disk of node-1 for 400 s)\n  the last line";
+        assert_eq!(error.to_string(), expected);
+    }
 }

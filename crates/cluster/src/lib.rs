@@ -4,6 +4,7 @@
 //! ClusterInputs + ClusterSize --(up)--> ClusterPlan, keys, kubeconfigs and manifests in the folder of the Layout
 //! ClusterPlan --(supervisor, in namespaces of its own)--> components of the control plane, a bridge, QEMU machines
 //! API server --(observe)--> Seen --(stage)--> progress of the start, UpReport
+//! Seen, SupervisorReport, consoles, disks --(progress)--> Measure --(stall)--> Stall, at which `up` gives up
 //! Order --(control socket)--> supervisor --> OrderResponse: status, one more node, stop
 //! ```
 
@@ -23,9 +24,11 @@ pub mod node_config;
 mod observe;
 pub mod pki;
 mod plan;
+mod progress;
 mod restart;
 mod secret;
 mod stage;
+mod stall;
 pub mod supervisor;
 pub mod topology;
 mod up;

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use basalt_machine::{AcceleratorChoice, Console, Files};
 use basalt_model::arch::Arch;
-use basalt_process::interrupt;
+use basalt_process::{Command, interrupt};
 use basalt_progress::{Outcome, Reporter, Unit};
 use camino::Utf8PathBuf;
 use serde::Serialize;
@@ -16,8 +16,10 @@ use crate::api::Api;
 use crate::control::{ComponentState, Control, MachineState, Order, OrderResponse, SupervisorReport};
 use crate::pki::{self, CertificateAuthority};
 use crate::plan::{ClusterInputs, ClusterPlan, ClusterSize};
+use crate::progress::{self, Traces};
 use crate::secret::{make_private_folder, write_private};
 use crate::stage::{self, Seen, Stage, StageTime};
+use crate::stall::{Stall, StallDetector};
 use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, supervisor};
 
 /// Port of the host that leads to the API server, if it is free.
@@ -223,12 +225,14 @@ impl ClusterBringUp<'_> {
         {
             let task = reporter.task(stage.title(), Unit::Items, None);
             let began = Instant::now();
+            let mut detector = StallDetector::new(stage.timeout());
             while stage::current(&self.seen, nodes) == Some(stage) {
                 interrupt::check()?;
                 let report = self.report()?;
                 self.check(&report)?;
-                if began.elapsed() > stage.timeout() {
-                    return Err(self.slow(stage, nodes));
+                let measures = progress::measures(stage, &self.seen, &report, &self.traces());
+                if let Some(stall) = detector.observe(began.elapsed(), &measures) {
+                    return Err(self.slow(stage, nodes, &stall, began.elapsed()));
                 }
                 let moved = self.act(stage)?;
                 self.time_nodes(&report, &mut timed);
@@ -263,10 +267,7 @@ impl ClusterBringUp<'_> {
     }
 
     fn apply(&self) -> Result<(), ClusterError> {
-        let apply = crate::cluster::kubectl(self.layout, self.plan)
-            .env("KUBECONFIG", self.layout.kubeconfig(pki::ADMIN))
-            .args(["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"])
-            .arg(self.layout.manifests());
+        let apply = apply_command(self.layout, self.plan);
         let mut last = None;
         // The namespaces that the objects lie in appear a moment after the API server is ready.
         for _ in 0..5 {
@@ -356,7 +357,18 @@ impl ClusterBringUp<'_> {
         Ok(())
     }
 
-    fn slow(&self, stage: Stage, nodes: usize) -> ClusterError {
+    /// Reads the traces of all machines.
+    fn traces(&self) -> Vec<Traces> {
+        let names = self.plan.nodes().into_iter().map(|node| node.name());
+        names
+            .map(|name| {
+                let files = Files::new(self.layout.node(&name));
+                Traces::read(name, &files)
+            })
+            .collect()
+    }
+
+    fn slow(&self, stage: Stage, nodes: usize, stall: &Stall, waited: Duration) -> ClusterError {
         for node in self.plan.nodes() {
             let console = Files::new(self.layout.node(&node.name())).console_log();
             // A node without a console has no log to keep.
@@ -390,12 +402,24 @@ impl ClusterBringUp<'_> {
         };
         ClusterError::Slow {
             stage: stage.title(),
-            waited: stage.timeout(),
+            idle: stall.idle,
+            waited,
             seen,
+            unchanged: stall.unchanged.clone(),
             last,
             logs: self.layout.logs(),
         }
     }
+}
+
+/// Command that applies the initial objects. It runs in the cluster's folder and names the manifests from there, because
+/// kubectl splits the value of `-f` at commas, which the folder's path may contain.
+fn apply_command(layout: &Layout, plan: &ClusterPlan) -> Command {
+    crate::cluster::kubectl(layout, plan)
+        .env("KUBECONFIG", layout.kubeconfig(pki::ADMIN))
+        .current_dir(layout.root())
+        .args(["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"])
+        .arg(layout.manifests().file_name().unwrap_or_default())
 }
 
 fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
@@ -408,4 +432,16 @@ fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
 fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {
     let mut lines = Console::new(name, path.clone()).lines().unwrap_or_default();
     lines.split_off(lines.len().saturating_sub(SHOWN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_the_path_does_not_reach_kubectl() {
+        let command = apply_command(&Layout::new("/a,b"), &crate::plan::example()).pasteable();
+        assert!(command.starts_with("cd /a,b && "), "{command}");
+        assert!(command.ends_with(" -f manifests"), "{command}");
+    }
 }
