@@ -17,6 +17,7 @@ mod inner;
 mod machines;
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
@@ -45,13 +46,15 @@ const INNER: &str = "__cluster-supervisor-inner";
 /// `tools` gives QEMU and its firmware from the tree of build tools that the plan names. The supervisor's messages go
 /// to `tracing`; its standard error is its log.
 pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn QemuTools>) {
-    let mut arguments = std::env::args().skip(1);
+    let mut arguments = std::env::args_os().skip(1);
     let verb = arguments.next();
     let Some(stage) = verb.filter(|verb| verb == OUTER || verb == INNER) else {
         return;
     };
     let outcome = arguments.next().ok_or(ClusterError::Stopped).and_then(|folder| {
-        let layout = Layout::new(Utf8PathBuf::from(folder));
+        // `up` starts this process with a path in UTF-8.
+        let folder = Utf8PathBuf::from_path_buf(folder.into()).map_err(|_| ClusterError::Stopped)?;
+        let layout = Layout::new(folder);
         let plan = ClusterPlan::read(&layout)?.ok_or(ClusterError::Stopped)?;
         interrupt::install().map_err(ClusterError::file("listen for signals"))?;
         if stage == OUTER {
@@ -70,13 +73,13 @@ pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn QemuTools>) {
 }
 
 /// Prints an error to standard error, the log that `up` reads.
-#[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn print_error(error: &ClusterError) {
     let mut text = format!("supervisor: {}", chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsupervisor: help: {help}");
     }
-    eprintln!("{text}");
+    // The reader of the log may be gone.
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// Runs the outer process: holds the lock and the port on the host, and waits for the inner process.
