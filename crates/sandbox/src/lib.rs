@@ -61,6 +61,7 @@ mod syscalls;
 mod system_calls;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
 pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
@@ -93,11 +94,11 @@ pub fn enter_if_asked() {
 }
 
 /// Writes the error to standard error, which the caller reads as the program's own output.
-#[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn print_error(error: &SandboxError) {
     let mut text = format!("sandbox: {}", basalt_process::chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsandbox: help: {help}");
     }
-    eprintln!("{text}");
+    // The reader may be gone.
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
