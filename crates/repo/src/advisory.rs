@@ -212,7 +212,9 @@ pub fn read_advisories(folder: &Utf8Path) -> Result<Vec<Advisory>, AdvisoryError
     }
     for entry in folder.read_dir_utf8().map_err(|error| failed(folder, error))? {
         let path = entry.map_err(|error| failed(folder, error))?.into_path();
-        if path.extension() == Some("toml") {
+        // Editors keep locks and copies under names with a dot at the front.
+        let is_hidden = path.file_name().is_some_and(|name| name.starts_with('.'));
+        if path.extension() == Some("toml") && !is_hidden {
             let text = fs_err::read_to_string(&path).map_err(|error| failed(&path, error))?;
             advisories.push(parse_advisory(&path, &text)?);
         }
@@ -227,6 +229,16 @@ mod tests {
 
     const RIGHT: &str = "id = 'A-1'\ntitle = 'x'\nseverity = 'low'\nissued = '2026-11-25'\n[[package]]\nname = 'zlib'\n\
                          fixed = '1.3.1-2.bs1'\n";
+
+    #[test]
+    fn files_of_editors_are_no_advisories() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        fs_err::write(path.join("A-1.toml"), RIGHT).expect("written");
+        fs_err::write(path.join(".A-1.toml.swp"), "x").expect("written");
+        std::os::unix::fs::symlink("user@host.1:2", path.join(".#A-1.toml")).expect("linked");
+        assert_eq!(read_advisories(path).expect("read").len(), 1);
+    }
 
     #[test]
     fn advisories_are_checked() {
