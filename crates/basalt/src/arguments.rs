@@ -28,7 +28,8 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it did not, and the error says why; 2 the arguments are wrong; \
-3 this machine lacks something; 130 interrupted. `kubectl` and `shell` pass on the code of what they run.";
+3 this machine lacks something; 130 interrupted; 141 the output's reader has gone. `kubectl` and `shell` pass on the \
+code of what they run.";
 
 /// Verbs of the command.
 #[derive(Debug, Subcommand)]

@@ -13,6 +13,8 @@ use basalt_store::{SharedCache, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
+use crate::environment::variable;
+use crate::memory;
 use crate::team_cache::{self, TeamCache};
 use crate::terminal::Terminal;
 
@@ -43,12 +45,12 @@ pub struct BuildContext {
 impl Checkout {
     /// Opens the checkout that the launcher was started from, or the one around the current folder.
     pub fn open(quiet: bool, cache: Option<&str>) -> Result<Self> {
-        let root = match std::env::var("BASALT_ROOT") {
-            Ok(root) => Utf8PathBuf::from(root),
-            Err(_) => find_root()?,
+        let root = match variable("BASALT_ROOT")? {
+            Some(root) => Utf8PathBuf::from(root),
+            None => find_root()?,
         };
         let terminal = Arc::new(Terminal::new(quiet));
-        let mut store = Store::open(&Store::default_path()?)?;
+        let mut store = open_store(terminal.as_ref())?;
         let cache = team_cache::open(cache, Arc::clone(&terminal) as Arc<dyn Reporter>)?;
         if let Some(cache) = &cache {
             store = store.with_shared(Arc::clone(cache) as Arc<dyn SharedCache>);
@@ -145,7 +147,7 @@ impl Checkout {
         let mut trees: Vec<_> = entries
             .flatten()
             .map(|entry| entry.into_path())
-            .filter(|path| path.extension() == Some("toml"))
+            .filter(|path| path.extension() == Some("toml") && !is_hidden(path))
             .collect();
         trees.sort();
         Ok(trees)
@@ -191,7 +193,7 @@ impl BuildContext {
             &self.base,
             &self.tools,
             checkout.terminal.as_ref(),
-            memory(),
+            memory::for_builds(),
         )
     }
 }
@@ -211,11 +213,22 @@ fn find_root() -> Result<Utf8PathBuf> {
         })
 }
 
-/// Returns three quarters of this machine's memory, in MiB.
-fn memory() -> u64 {
-    let info = rustix::system::sysinfo();
-    let total = info.totalram as u64 * u64::from(info.mem_unit);
-    total / 4 * 3 / (1024 * 1024)
+/// Opens the store of the user, and shows its path where BASALT_STORE leaves that to the current folder.
+pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
+    let store = Store::open(&Store::default_path()?)?;
+    let named = variable("BASALT_STORE")?.unwrap_or_default();
+    if !named.is_empty() && Utf8Path::new(&named).is_relative() {
+        reporter.note(&format!(
+            "BASALT_STORE is a relative path, `{named}`: from this folder, the store is {}",
+            store.root()
+        ));
+    }
+    Ok(store)
+}
+
+/// Returns `true` for names that begin with a dot, such as lock files and swap files of editors.
+pub fn is_hidden(path: &Utf8Path) -> bool {
+    path.file_name().is_some_and(|name| name.starts_with('.'))
 }
 
 /// Reads a text file of the user.

@@ -1,14 +1,13 @@
 //! Verbs of the command, one file each.
 
-use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::Result;
 use serde::Serialize;
 
 use crate::arguments::{Arguments, Verb};
 use crate::checkout::Checkout;
+use crate::output;
 
 mod audit;
 mod bench;
@@ -91,23 +90,9 @@ fn passed_on(status: std::process::ExitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// `true` if output could not be written, for example to a full disk.
-static LOST: AtomicBool = AtomicBool::new(false);
-
-/// Returns `true` if all output was written.
-pub fn answers_arrived() -> bool {
-    !LOST.load(Ordering::Relaxed)
-}
-
-/// Prints a result on standard output. A closed pipe (`| head`) is no error.
+/// Prints a result on standard output.
 fn answer(text: impl std::fmt::Display) {
-    let written = writeln!(std::io::stdout(), "{text}");
-    if let Err(error) = written
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        tracing::error!("cannot write to standard output: {error}");
-        LOST.store(true, Ordering::Relaxed);
-    }
+    output::print(text);
 }
 
 /// Prints a result as JSON on standard output.

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output;
+
 /// Duration from which on a finished task is worth a line.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
 
@@ -44,9 +46,8 @@ impl Terminal {
     }
 
     /// Prints a line above the bars.
-    #[expect(clippy::print_stderr, reason = "this is the one place that prints")]
     fn line(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+        self.bars.suspend(|| output::print_error(text));
     }
 }
 
@@ -91,7 +92,6 @@ impl Reporter for Terminal {
 }
 
 impl Bar {
-    #[expect(clippy::print_stderr, reason = "this is the one place that prints")]
     fn close(&mut self, outcome: Outcome) {
         self.finished = true;
         self.bar.finish_and_clear();
@@ -102,8 +102,8 @@ impl Bar {
             _ => return,
         };
         if !self.quiet {
-            self.bars
-                .suspend(|| eprintln!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64()));
+            let line = format!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64());
+            self.bars.suspend(|| output::print_error(line));
         }
     }
 }

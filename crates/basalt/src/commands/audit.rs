@@ -14,7 +14,7 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::Audit;
-use crate::checkout::{BuildContext, Checkout, read_text};
+use crate::checkout::{BuildContext, Checkout, is_hidden, read_text};
 use crate::table::Table;
 
 /// Matches images and packages against a database, and shows the vulnerabilities.
@@ -87,7 +87,10 @@ fn vex_statements(checkout: &Checkout, context: &BuildContext) -> Result<VexStat
     let names: Vec<&str> = packages().map(|package| package.name()).collect();
     let folder = checkout.distro().join("vex");
     let mut files: Vec<Utf8PathBuf> = match folder.read_dir_utf8() {
-        Ok(entries) => entries.flatten().map(camino::Utf8DirEntry::into_path).collect(),
+        Ok(entries) => {
+            let paths = entries.flatten().map(camino::Utf8DirEntry::into_path);
+            paths.filter(|path| !is_hidden(path)).collect()
+        }
         Err(_) => Vec::new(),
     };
     files.sort();

@@ -10,16 +10,16 @@ use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result};
 
 use crate::checkout::Checkout;
+use crate::output::Stdout;
 
 /// Copies a log to standard output, and with `follow` goes on until Ctrl-C.
 pub fn run(checkout: &Checkout, name: &str, follow: bool) -> Result<ExitCode> {
     let mut file = fs_err::File::open(find(checkout, name)?).into_diagnostic()?;
-    let mut out = std::io::stdout().lock();
     let mut buffer = vec![0; 64 * 1024];
     loop {
         let length = file.read(&mut buffer).into_diagnostic()?;
         if length > 0 {
-            match out.write_all(&buffer[..length]).and_then(|()| out.flush()) {
+            match Stdout.write_all(&buffer[..length]).and_then(|()| Stdout.flush()) {
                 // `basalt logs x | head` is no error.
                 Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => break,
                 written => written.into_diagnostic()?,

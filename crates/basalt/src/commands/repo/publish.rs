@@ -15,6 +15,7 @@ use super::{keyring, open, sign};
 use crate::arguments::repo::{Passphrase, Publish};
 use crate::checkout::{BuildContext, Checkout};
 use crate::commands::{answer, answer_json, build, images};
+use crate::environment::variable;
 
 /// Validity of a development key, in days.
 const DAYS: u32 = 730;
@@ -174,7 +175,7 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
                 .into_diagnostic()
                 .wrap_err_with(|| format!("the file with the passphrase, {path}, cannot be read"))?,
         ),
-        None => std::env::var("BASALT_KEY_PASSPHRASE").ok(),
+        None => variable("BASALT_KEY_PASSPHRASE")?,
     };
     Ok(text.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned()))
 }
