@@ -47,7 +47,17 @@ impl Terminal {
 
     /// Prints a line above the bars.
     fn line(&self, text: &str) {
-        self.bars.suspend(|| output::print_error(text));
+        print_above(&self.bars, text);
+    }
+}
+
+/// Prints a line above the bars, or to standard error where none are drawn.
+fn print_above(bars: &MultiProgress, text: &str) {
+    if bars.is_hidden() {
+        output::print_error(text);
+    } else {
+        // It fails on a terminal that was closed, where `suspend` would panic.
+        let _ = bars.println(text);
     }
 }
 
@@ -103,7 +113,7 @@ impl Bar {
         };
         if !self.quiet {
             let line = format!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64());
-            self.bars.suspend(|| output::print_error(line));
+            print_above(&self.bars, &line);
         }
     }
 }
