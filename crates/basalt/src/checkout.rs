@@ -117,7 +117,23 @@ impl Checkout {
 
     /// Returns the tree of build tools, which is made if need be.
     pub fn sdk(&self) -> Result<SdkTree> {
+        if SdkTree::find(&self.store, &self.sdk_lock()?)?.is_none() {
+            self.check_file_system()?;
+        }
         self.tree(None)
+    }
+
+    /// Checks that builds can have their overlays on the store's file system, before minutes go into the SDK.
+    fn check_file_system(&self) -> Result<()> {
+        let root = self.store.root();
+        if !basalt_sandbox::is_overlayfs(root) {
+            return Ok(());
+        }
+        Err(miette!(
+            code = "store::overlayfs",
+            help = basalt_sandbox::OVERLAYFS_HELP,
+            "nothing can be built in the store `{root}`"
+        ))
     }
 
     /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
@@ -126,6 +142,7 @@ impl Checkout {
         if let Some(sdk) = SdkTree::find(&self.store, &self.sdk_lock()?)? {
             return Ok(sdk);
         }
+        self.check_file_system()?;
         let packages = self.distro().join("packages");
         let ended = AtomicBool::new(false);
         std::thread::scope(|scope| {

@@ -183,6 +183,49 @@ fn what_is_not_utf_8_is_an_error() {
     assert!(!fixture.path().join(".cache").exists(), "another store was used");
 }
 
+/// A container's root is on overlayfs, and a store in it that is not on a volume.
+#[test]
+fn a_store_on_overlayfs_is_an_error_before_anything_is_made() {
+    let fixture = Fixture::new();
+    let mount = "mount -t tmpfs tmpfs . && cd \"$PWD\" && mkdir lower upper work store \
+                 && mount -t overlay overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work store";
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                &format!("{mount} && {script}"),
+            ])
+            .arg(env!("CARGO_BIN_EXE_basalt"))
+            .current_dir(fixture.path())
+            .env("HOME", fixture.path())
+            .env("BASALT_ROOT", concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+            .env("BASALT_STORE", fixture.path().join("store"))
+            .stdin(Stdio::null());
+        run(&mut command)
+    };
+    let possible = unshared("true");
+    if !possible.status.success() {
+        skipped(&stderr(&possible));
+        return;
+    }
+    let output = unshared("exec \"$0\" build zlib");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in ["nothing can be built in the store", "overlayfs", "mount a volume"] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: no overlay can be mounted in a user namespace here: {why}");
+}
+
 #[test]
 fn a_relative_store_is_said() {
     let fixture = Fixture::new();

@@ -66,6 +66,7 @@ use std::io::Write as _;
 pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
 pub use limits::{Limit, LimitReached, SandboxLimits};
+pub use mounts::{OVERLAYFS_HELP, is_overlayfs};
 pub use policy::{ConfinementLayer, Relaxation};
 pub use report::{FAILED, SandboxReport, Termination};
 

@@ -8,6 +8,8 @@ mod overlay;
 mod paths;
 mod proc;
 
+pub use self::overlay::{OVERLAYFS_HELP, is_overlayfs};
+
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
