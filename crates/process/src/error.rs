@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -44,6 +45,17 @@ pub enum ProcessError {
         status: ExitStatus,
         /// The last lines it wrote.
         tail: Vec<String>,
+    },
+    /// The program had not ended after the time that it was given, and was ended.
+    #[error("`{program}` did not end within {} s", limit.as_secs_f64())]
+    #[diagnostic(code(process::timed_out), help("{}", again(command)))]
+    TimedOut {
+        /// The program's name or path.
+        program: String,
+        /// The whole command, for pasting.
+        command: String,
+        /// Time that it was given.
+        limit: Duration,
     },
     /// The output or the exit status could not be read.
     #[error("lost the output of `{program}`")]
