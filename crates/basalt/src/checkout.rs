@@ -45,10 +45,7 @@ pub struct BuildContext {
 impl Checkout {
     /// Opens the checkout that the launcher was started from, or the one around the current folder.
     pub fn open(quiet: bool, cache: Option<&str>) -> Result<Self> {
-        let root = match variable("BASALT_ROOT")? {
-            Some(root) => Utf8PathBuf::from(root),
-            None => find_root()?,
-        };
+        let root = root()?;
         let terminal = Arc::new(Terminal::new(quiet));
         let mut store = open_store(terminal.as_ref())?;
         let cache = team_cache::open(cache, Arc::clone(&terminal) as Arc<dyn Reporter>)?;
@@ -212,6 +209,15 @@ impl BuildContext {
             checkout.terminal.as_ref(),
             memory::for_builds(),
         )
+    }
+}
+
+/// Returns the root folder of the checkout that the launcher was started from, or else of the one around the current
+/// folder.
+pub fn root() -> Result<Utf8PathBuf> {
+    match variable("BASALT_ROOT")? {
+        Some(root) => Ok(Utf8PathBuf::from(root)),
+        None => find_root(),
     }
 }
 

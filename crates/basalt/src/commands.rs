@@ -17,6 +17,7 @@ mod cache;
 mod check;
 mod clean;
 mod completions;
+mod doctor;
 mod down;
 mod harden;
 mod images;
@@ -43,6 +44,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
+        Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
@@ -73,6 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Completions { .. }
         | Verb::Check { .. }
         | Verb::Clean(_)
+        | Verb::Doctor
         | Verb::Store(_)
         | Verb::Repo(_)
         | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),

@@ -8,6 +8,7 @@ mod arguments;
 mod checkout;
 mod color;
 mod commands;
+mod doctor;
 mod environment;
 mod memory;
 mod output;

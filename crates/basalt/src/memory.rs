@@ -5,25 +5,57 @@ use camino::{Utf8Path, Utf8PathBuf};
 /// Mount point of the control groups' file systems (file-hierarchy(7)).
 const MOUNT: &str = "/sys/fs/cgroup";
 
-/// Returns three quarters of the memory that this process may use, in MiB.
-pub fn for_builds() -> u64 {
-    let info = rustix::system::sysinfo();
-    let total = info.totalram as u64 * u64::from(info.mem_unit);
-    let groups = fs_err::read_to_string("/proc/self/cgroup").unwrap_or_default();
-    let limit = limit(&groups, |path| fs_err::read_to_string(path).ok());
-    limit.map_or(total, |limit| limit.min(total)) / 4 * 3 / (1024 * 1024)
+/// Memory of the machine, and the limit of this process's control groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Memory {
+    /// Size of the RAM, in bytes.
+    pub ram: u64,
+    /// Lowest limit of a control group.
+    pub limit: Option<Limit>,
 }
 
-/// Returns the lowest memory limit, in bytes, among the control groups of a process and all groups above them.
+/// Limit of memory that a control group has.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limit {
+    /// Number of bytes.
+    pub bytes: u64,
+    /// File that holds it.
+    pub file: Utf8PathBuf,
+}
+
+impl Memory {
+    /// Reads the memory that this process may use.
+    pub fn read() -> Self {
+        let info = rustix::system::sysinfo();
+        let groups = fs_err::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        Self {
+            ram: info.totalram as u64 * u64::from(info.mem_unit),
+            limit: limit(&groups, |path| fs_err::read_to_string(path).ok()),
+        }
+    }
+
+    /// Returns the number of bytes that may be used.
+    pub fn usable(&self) -> u64 {
+        self.limit.as_ref().map_or(self.ram, |limit| limit.bytes.min(self.ram))
+    }
+}
+
+/// Returns three quarters of the memory that this process may use, in MiB.
+pub fn for_builds() -> u64 {
+    Memory::read().usable() / 4 * 3 / (1024 * 1024)
+}
+
+/// Returns the lowest memory limit among the control groups of a process and all groups above them.
 ///
 /// `groups` is the text of `/proc/self/cgroup` (cgroups(7)): a line `0::/path` for version 2, and for version 1
 /// `4:memory:/path`. In a container, the path may be the host's, of which nothing is mounted; the group at the mount
 /// point is the container's then.
-fn limit(groups: &str, read: impl Fn(&Utf8Path) -> Option<String>) -> Option<u64> {
-    files(groups)
-        .iter()
-        .filter_map(|path| read(path)?.trim().parse::<u64>().ok())
-        .min()
+fn limit(groups: &str, read: impl Fn(&Utf8Path) -> Option<String>) -> Option<Limit> {
+    let limits = files(groups).into_iter().filter_map(|file| {
+        let bytes = read(&file)?.trim().parse().ok()?;
+        Some(Limit { bytes, file })
+    });
+    limits.min_by_key(|limit| limit.bytes)
 }
 
 /// Lists the files with limits. One that says `max` or does not exist sets none.
@@ -63,8 +95,16 @@ mod tests {
             ("0::/\n", &[], None),
             ("0::/\n", &[("memory.max", "max\n")], None),
             ("0::/\n", &[("memory.max", "2147483648\n")], Some(2_147_483_648)),
-            ("0::/a/b\n", &[("a/memory.max", "7\n"), ("a/b/memory.max", "max\n")], Some(7)),
-            ("0::/a/b\n", &[("a/memory.max", "7\n"), ("a/b/memory.max", "5\n")], Some(5)),
+            (
+                "0::/a/b\n",
+                &[("a/memory.max", "7\n"), ("a/b/memory.max", "max\n")],
+                Some(7),
+            ),
+            (
+                "0::/a/b\n",
+                &[("a/memory.max", "7\n"), ("a/b/memory.max", "5\n")],
+                Some(5),
+            ),
             ("0::/a\n", &[("a/memory.max", "7\n"), ("a/memory.high", "6\n")], Some(6)),
             ("0::/docker/1f\n", &[("memory.max", "9\n")], Some(9)),
             (
@@ -80,7 +120,19 @@ mod tests {
                 let found = files.iter().find(|(name, _)| *name == below.as_str());
                 found.map(|(_, text)| (*text).to_owned())
             };
-            assert_eq!(limit(groups, read), expected, "{groups:?} {files:?}");
+            let found = limit(groups, read).map(|limit| limit.bytes);
+            assert_eq!(found, expected, "{groups:?} {files:?}");
+        }
+    }
+
+    #[test]
+    fn a_limit_above_the_ram_changes_nothing() {
+        for (limit, usable) in [(None, 1000), (Some(10), 10), (Some(5000), 1000)] {
+            let limit = limit.map(|bytes| Limit {
+                bytes,
+                file: "memory.max".into(),
+            });
+            assert_eq!(Memory { ram: 1000, limit }.usable(), usable);
         }
     }
 

@@ -48,7 +48,7 @@ pub enum ProcessError {
     },
     /// The program had not ended after the time that it was given, and was ended.
     #[error("`{program}` did not end within {} s", limit.as_secs_f64())]
-    #[diagnostic(code(process::timed_out), help("{}", again(command)))]
+    #[diagnostic(code(process::timed_out), help("{}", rerun_help(command)))]
     TimedOut {
         /// The program's name or path.
         program: String,
