@@ -12,8 +12,10 @@ use super::sandbox::restrictions::Restrictions;
 const NAME: &str = "sub-ids";
 /// Time to make a namespace, which takes milliseconds.
 const LIMIT: Duration = Duration::from_secs(10);
-/// Number of ids that a Debian system uses.
+/// Number of ids that a Debian system uses: the last one, `nobody`, is 65534.
 const RANGE: u64 = 65_536;
+/// Shows the ids that are mapped in the namespace (user_namespaces(7)).
+const PROGRAM: &[&str] = &["--", "cat", "/proc/self/uid_map", "/proc/self/gid_map"];
 /// First sub-id that useradd gives out.
 const FIRST: u64 = 100_000;
 
@@ -46,7 +48,7 @@ struct SubIds {
     newuidmap: Outcome,
     /// `true` if set-user-ID programs do not work for this process.
     no_new_privileges: bool,
-    /// Outcome of a program in the namespace.
+    /// Outcome of the program that shows the mapped ids in the namespace.
     namespace: Outcome,
 }
 
@@ -57,7 +59,7 @@ pub fn examine(context: &Context) -> Vec<Finding> {
         let command = Command::new(program).args(arguments).time_limit(LIMIT);
         Outcome::from(command.output())
     };
-    let unshare = |options: &[&str]| run("unshare", &[options, &["--", "true"]].concat());
+    let unshare = |options: &[&str]| run("unshare", &[options, PROGRAM].concat());
     if rustix::process::geteuid().is_root() {
         return vec![judge_root(&unshare(ROOT), fault)];
     }
@@ -79,7 +81,7 @@ pub fn examine(context: &Context) -> Vec<Finding> {
 
 /// Judges the attempt as root; `fault` is the status of a failure.
 fn judge_root(outcome: &Outcome, fault: Status) -> Finding {
-    let tried = format!("unshare {} -- true", ROOT.join(" "));
+    let tried = tried(ROOT);
     match outcome.failure() {
         None => Finding::passed(NAME, tried, "it works; root needs no sub-ids"),
         Some(failure) => Finding::new(NAME, fault, tried, failure)
@@ -95,14 +97,39 @@ fn judge_root(outcome: &Outcome, fault: Status) -> Finding {
 
 /// Judges the attempt as an ordinary user; `fault` is the status of a failure.
 fn judge_user(found: &SubIds, fault: Status) -> Finding {
-    let tried = format!("unshare {} -- true", USER.join(" "));
-    let Some(failure) = found.namespace.failure() else {
-        return Finding::passed(NAME, tried, "it works");
+    let tried = tried(USER);
+    let (result, help) = match &found.namespace {
+        Outcome::Succeeded(maps) if last_mapped(maps) >= RANGE - 2 => return Finding::passed(NAME, tried, "it works"),
+        Outcome::Succeeded(_) => explain(found, "too few ids are mapped"),
+        failed => explain(found, failed.failure().unwrap_or_default()),
     };
-    let (result, help) = explain(found, failure);
     Finding::new(NAME, fault, tried, result)
         .means(&["sdk", "build", "up"], "mmdebstrap cannot make the SDK without root")
         .help(help)
+}
+
+fn tried(options: &[&str]) -> String {
+    format!("unshare {} {}", options.join(" "), PROGRAM.join(" "))
+}
+
+/// Returns the last id that is mapped in every one of the maps, whose lines are `inside outside count`; 0 if there is none.
+fn last_mapped(maps: &str) -> u64 {
+    let mut ends: Vec<u64> = Vec::new();
+    for line in maps.lines() {
+        let mut numbers = line
+            .split_whitespace()
+            .map(|number| number.parse::<u64>().unwrap_or_default());
+        let (Some(inside), Some(_), Some(count)) = (numbers.next(), numbers.next(), numbers.next()) else {
+            continue;
+        };
+        let end = inside.saturating_add(count);
+        match ends.last_mut() {
+            // Each map begins with root.
+            Some(last) if inside != 0 => *last = end.max(*last),
+            _ => ends.push(end),
+        }
+    }
+    ends.into_iter().min().unwrap_or_default().saturating_sub(1)
 }
 
 /// Finds the cause of a failure, and the command that helps.
@@ -113,47 +140,54 @@ fn explain(found: &SubIds, failure: &str) -> (String, String) {
             "sudo apt-get install uidmap    # Debian, Ubuntu".to_owned(),
         );
     }
-    let name = found.name.clone().unwrap_or_else(|| found.id.to_string());
-    let largest = |text: &str| {
-        let own = ranges(text).filter(|range| range.owner == name || range.owner == found.id.to_string());
-        own.map(|range| range.count).max().unwrap_or_default()
-    };
-    let (users, groups) = (largest(&found.users), largest(&found.groups));
-    if users < RANGE || groups < RANGE {
+    // unshare and mmdebstrap go by the first of several lines.
+    let (users, groups) = (found.first_range(&found.users), found.first_range(&found.groups));
+    let count = |range: &Option<Range<'_>>| range.as_ref().map_or(0, |range| range.count);
+    if count(&users) < RANGE || count(&groups) < RANGE {
         let result = format!(
-            "{name} has {users} sub-ids in one range of /etc/subuid and {groups} of /etc/subgid; {RANGE} are needed"
+            "the first range of /etc/subuid has {} sub-ids, that of /etc/subgid {}; {RANGE} are needed",
+            count(&users),
+            count(&groups)
         );
-        if found.name.is_none() {
-            let help = "give the user an entry in /etc/passwd, then: sudo usermod --add-subuids ...".to_owned();
-            return (result + ", and the id has no entry in /etc/passwd", help);
-        }
-        let first = free(&found.users).max(free(&found.groups));
-        let range = format!("{first}-{}", first + RANGE - 1);
-        return (
-            result,
-            format!("sudo usermod --add-subuids {range} --add-subgids {range} {name}"),
-        );
+        return (result, found.new_ranges(users.or(groups).map(|range| range.owner)));
     }
-    if found.no_new_privileges {
-        return (
-            format!("{failure}\nno_new_privs is set: newuidmap gets no privileges"),
-            "run it outside of this container or service, or without its option no-new-privileges".to_owned(),
-        );
-    }
-    if failure.contains("--map-auto") {
-        return (
-            failure.to_owned(),
-            "install util-linux 2.38 or newer; or, if the SDK fails with \"Permission denied\": chmod o+x ~".to_owned(),
-        );
-    }
-    (
-        failure.to_owned(),
+    let help = if found.no_new_privileges {
+        "no_new_privs is set, so that newuidmap gets no privileges: run it outside of this container or service, or \
+         without its option no-new-privileges"
+    } else if failure.contains("--map-auto") {
+        "install util-linux 2.38 or newer; or, if the SDK fails with \"Permission denied\": chmod o+x ~"
+    } else {
         "ls -l $(command -v newuidmap newgidmap)    # both need set-user-ID or capabilities: reinstall uidmap"
-            .to_owned(),
-    )
+    };
+    (failure.to_owned(), help.to_owned())
+}
+
+impl SubIds {
+    /// Returns the first range of the user in the text of `/etc/subuid` or `/etc/subgid`.
+    fn first_range<'t>(&self, text: &'t str) -> Option<Range<'t>> {
+        let id = self.id.to_string();
+        ranges(text).find(|range| Some(range.owner) == self.name.as_deref() || range.owner == id)
+    }
+
+    /// Returns the command that gives the user a range in both files; `owner` is the user in lines that it replaces.
+    fn new_ranges(&self, owner: Option<&str>) -> String {
+        let Some(name) = &self.name else {
+            let (id, command) = (self.id, "useradd --create-home --uid");
+            return format!("sudo {command} {id} <name>    # the user id {id} has no entry in /etc/passwd");
+        };
+        let first = free(&self.users).max(free(&self.groups));
+        let range = format!("{first}-{}", first + RANGE - 1);
+        let removal = owner.map(|owner| format!("sed -i '/^{owner}:/d' /etc/subuid /etc/subgid; "));
+        let removal = removal.unwrap_or_default();
+        format!(
+            "sudo sh -c \"touch /etc/subuid /etc/subgid; {removal}usermod --add-subuids {range} --add-subgids {range} \
+             {name}\""
+        )
+    }
 }
 
 /// Range of sub-ids: a line `owner:first:count`.
+#[derive(Debug)]
 struct Range<'a> {
     owner: &'a str,
     first: u64,
@@ -203,16 +237,20 @@ mod tests {
 
     #[test]
     fn ranges_that_are_missing_or_small_are_named_with_the_command() {
-        let usermod = |first: u64| {
-            let last = first + 65_535;
-            format!("sudo usermod --add-subuids {first}-{last} --add-subgids {first}-{last} me")
+        let usermod = |first: u64, removal: &str| {
+            let range = format!("{first}-{}", first + 65_535);
+            format!(
+                "sudo sh -c \"touch /etc/subuid /etc/subgid; {removal}usermod --add-subuids {range} --add-subgids \
+                 {range} me\""
+            )
         };
+        let removal = "sed -i '/^me:/d' /etc/subuid /etc/subgid; ";
         for (users, help) in [
-            ("", usermod(100_000)),
-            ("other:100000:65536\n", usermod(165_536)),
-            ("me:100000:10\n", usermod(100_010)),
-            ("me:100000:1000\nme:200000:1000\n", usermod(201_000)),
-            ("nonsense\nme:x:65536\n", usermod(100_000)),
+            ("", usermod(100_000, "")),
+            ("other:100000:65536\n", usermod(165_536, "")),
+            ("me:100000:10\n", usermod(100_010, removal)),
+            ("me:100000:1000\nme:200000:65536\n", usermod(265_536, removal)),
+            ("nonsense\nme:x:65536\n", usermod(100_000, "")),
         ] {
             let finding = judge_user(&failing(users), Status::Failed);
             assert_eq!(finding.help.as_deref(), Some(help.as_str()), "{users}");
@@ -220,6 +258,26 @@ mod tests {
         for users in ["me:100000:65536\n", "1000:100000:65536\n"] {
             let finding = judge_user(&failing(users), Status::Failed);
             assert!(finding.help.is_some_and(|help| help.contains("newgidmap")), "{users}");
+        }
+    }
+
+    #[test]
+    fn the_namespace_has_to_map_all_ids() {
+        let whole = "0 1000 1\n1 100000 65536\n";
+        let few = "0 1000 1\n1 100000 10\n";
+        for (maps, status) in [
+            (format!("{whole}{whole}"), Status::Passed),
+            (format!("{whole}{few}"), Status::Failed),
+            (format!("{few}{whole}"), Status::Failed),
+            ("0 1000 1\n0 1000 1\n".to_owned(), Status::Failed),
+            (String::new(), Status::Failed),
+        ] {
+            let found = SubIds {
+                namespace: Outcome::Succeeded(maps),
+                ..failing("me:100000:10\n")
+            };
+            let finding = judge_user(&found, Status::Failed);
+            assert_eq!(finding.status, status, "{finding}");
         }
     }
 
@@ -255,11 +313,6 @@ mod tests {
                 "{finding}"
             );
         }
-        let works = SubIds {
-            namespace: Outcome::Succeeded(String::new()),
-            ..failing("")
-        };
-        assert_eq!(judge_user(&works, Status::Failed).status, Status::Passed);
     }
 
     #[test]
