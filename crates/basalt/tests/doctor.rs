@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
+/// Path of the command.
+const PROGRAM: &str = env!("CARGO_BIN_EXE_basalt");
 /// Mirror that refuses connections: nobody listens on the port of tcpmux.
 const DEAD_MIRROR: &str = "http://127.0.0.1:1/debian";
 
@@ -27,13 +29,42 @@ impl Fixture {
         Self { _folder: folder, path }
     }
 
-    /// The command with nothing in its environment but these folders, the host's programs, and a mirror that is dead.
+    /// The command with the environment of the test case.
     fn doctor(&self, options: &[&str]) -> Command {
+        let mut command = Command::new(PROGRAM);
+        command.args(options).arg("doctor");
+        self.with_environment(command)
+    }
+
+    /// The command in namespaces in which a script has changed something; `None` if that is not possible here.
+    fn doctor_after(&self, script: &str) -> Option<Command> {
+        let unshared = |last: &str| {
+            let mut command = Command::new("unshare");
+            command
+                .args([
+                    "--user",
+                    "--map-root-user",
+                    "--mount",
+                    "--pid",
+                    "--fork",
+                    "--kill-child",
+                    "--mount-proc",
+                ])
+                .args(["sh", "-c", &format!("set -e\n{script}\n{last}"), PROGRAM]);
+            self.with_environment(command)
+        };
+        let possible = unshared("exit 0").output().expect("started");
+        if !possible.status.success() {
+            skipped(&String::from_utf8_lossy(&possible.stderr));
+            return None;
+        }
+        Some(unshared("exec \"$0\" --json doctor"))
+    }
+
+    /// Sets nothing in the environment but these folders, the host's programs, and a mirror that is dead.
+    fn with_environment(&self, mut command: Command) -> Command {
         let host = std::env::var("PATH").expect("a PATH");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_basalt"));
         command
-            .args(options)
-            .arg("doctor")
             .env_clear()
             .env("PATH", format!("{}:{host}", self.path.join("bin")))
             .env("HOME", self.path.join("home"))
@@ -149,6 +180,49 @@ fn names(folder: &Utf8Path) -> Vec<String> {
     entries
         .map(|entry| entry.expect("an entry").file_name().to_owned())
         .collect()
+}
+
+#[test]
+fn what_a_container_forbids_is_found() {
+    let cases = [
+        (
+            "overlayfs",
+            "mkdir -p disk store && mount -t tmpfs tmpfs disk && mkdir disk/lower disk/upper disk/work
+             mount -t overlay overlay -o userxattr,lowerdir=disk/lower,upperdir=disk/upper,workdir=disk/work store",
+            "mount a volume",
+        ),
+        (
+            "/proc",
+            "for folder in acpi driver scsi; do ! [ -d /proc/$folder ] || mount -t tmpfs tmpfs /proc/$folder; done",
+            "systempaths=unconfined",
+        ),
+        (
+            "user namespaces",
+            "echo 0 >/proc/sys/user/max_user_namespaces",
+            "user.max_user_namespaces",
+        ),
+        (
+            "running programs",
+            "mkdir -p store && mount -t tmpfs -o noexec tmpfs store",
+            "remount,exec",
+        ),
+    ];
+    for (check, script, help) in cases {
+        let fixture = Fixture::new();
+        let Some(mut command) = fixture.doctor_after(script) else {
+            continue;
+        };
+        let report = report(&mut command);
+        assert_status(&report, check, "failed");
+        let found = finding(&report, check);
+        let text = found["help"].as_str().unwrap_or_default();
+        assert!(text.contains(help), "{found:#}");
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a test that does not run must say so")]
+fn skipped(why: &str) {
+    println!("SKIPPED: namespaces cannot be changed here: {why}");
 }
 
 #[test]
