@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! CHECKS ──(probe: I/O, in a thread of its own, within a time limit)──▶ raw findings
-//!        ──(judge: pure, tested by tables)──▶ Finding ──▶ Report: text, JSON
+//!        ──(assess: pure, tested by tables)──▶ CheckFinding ──▶ DoctorReport: text, JSON
 //! ```
 //!
 //! Settings of the kernel are never asked whether something works; they are read only to choose the command that helps
@@ -32,8 +32,8 @@ mod sandbox;
 mod store;
 mod sub_ids;
 
-pub use report::Report;
-use report::{Finding, Status};
+pub use report::DoctorReport;
+use report::{CheckFinding, CheckStatus};
 
 /// Interval at which the end of a probe is looked for.
 const TICK: Duration = Duration::from_millis(20);
@@ -43,7 +43,7 @@ struct Check {
     name: &'static str,
     /// Time after which the probe is left behind. Programs that it runs have shorter limits of their own.
     limit: Duration,
-    run: fn(&Context) -> Vec<Finding>,
+    run: fn(&Context) -> Vec<CheckFinding>,
 }
 
 /// All checks. Later ones use the store that `store` opens.
@@ -62,7 +62,7 @@ const CHECKS: &[Check] = &[
     check("KVM", 30, kvm::examine),
 ];
 
-const fn check(name: &'static str, seconds: u64, run: fn(&Context) -> Vec<Finding>) -> Check {
+const fn check(name: &'static str, seconds: u64, run: fn(&Context) -> Vec<CheckFinding>) -> Check {
     Check {
         name,
         limit: Duration::from_secs(seconds),
@@ -99,11 +99,11 @@ impl Context {
     }
 
     /// Returns the status of a fault that keeps the SDK from being made: a warning once it is made.
-    fn sdk_fault(&self) -> Status {
+    fn sdk_fault(&self) -> CheckStatus {
         if self.sdk().is_some() {
-            Status::Warning
+            CheckStatus::Warning
         } else {
-            Status::Failed
+            CheckStatus::Failed
         }
     }
 }
@@ -112,7 +112,7 @@ impl Context {
 ///
 /// # Errors
 /// [`ProcessError::Interrupted`] after Ctrl-C.
-pub fn examine(checkout: Option<Utf8PathBuf>, reporter: &dyn Reporter) -> Result<Report, ProcessError> {
+pub fn examine(checkout: Option<Utf8PathBuf>, reporter: &dyn Reporter) -> Result<DoctorReport, ProcessError> {
     let context = Arc::new(Context {
         checkout,
         store: OnceLock::new(),
@@ -125,17 +125,17 @@ pub fn examine(checkout: Option<Utf8PathBuf>, reporter: &dyn Reporter) -> Result
         task.advance(1);
     }
     task.finish(Ended::Done);
-    Ok(Report::new(findings))
+    Ok(DoctorReport::new(findings))
 }
 
 /// Runs a check in a thread of its own, and leaves it behind when it takes too long.
-fn bounded(check: &'static Check, context: &Arc<Context>) -> Result<Vec<Finding>, ProcessError> {
+fn bounded(check: &'static Check, context: &Arc<Context>) -> Result<Vec<CheckFinding>, ProcessError> {
     let (sender, receiver) = mpsc::channel();
     let context = Arc::clone(context);
     // Nobody receives the findings of a thread that was left behind.
     std::thread::spawn(move || drop(sender.send((check.run)(&context))));
     let deadline = Instant::now() + check.limit;
-    let failed = |result: String| Finding::new(check.name, Status::Failed, "the check itself", result);
+    let failed = |result: String| CheckFinding::new(check.name, CheckStatus::Failed, "the check itself", result);
     let found = wait::until(Some(deadline), TICK, || {
         Ok::<_, ProcessError>(match receiver.try_recv() {
             Ok(findings) => Some(findings),
@@ -175,21 +175,21 @@ mod tests {
         let findings = bounded(&SLOW, &context()).expect("not interrupted");
         assert!(began.elapsed() < Duration::from_secs(4));
         assert_eq!(findings.len(), 1);
-        assert_eq!((findings[0].check, findings[0].status), ("slow", Status::Failed));
+        assert_eq!((findings[0].check, findings[0].status), ("slow", CheckStatus::Failed));
     }
 
     #[test]
     fn a_probe_that_panics_is_reported_as_our_bug() {
         static BROKEN: Check = check("broken", 60, |_| panic!("on purpose"));
         let findings = bounded(&BROKEN, &context()).expect("not interrupted");
-        assert_eq!(findings[0].status, Status::Failed);
+        assert_eq!(findings[0].status, CheckStatus::Failed);
         assert_eq!(findings[0].help.as_deref(), Some("this is a bug in basalt"));
     }
 
     #[test]
     fn findings_of_a_probe_are_passed_on() {
-        static QUICK: Check = check("quick", 60, |_| vec![Finding::passed("quick", "tried", "result")]);
+        static QUICK: Check = check("quick", 60, |_| vec![CheckFinding::passed("quick", "tried", "result")]);
         let findings = bounded(&QUICK, &context()).expect("not interrupted");
-        assert_eq!(findings, [Finding::passed("quick", "tried", "result")]);
+        assert_eq!(findings, [CheckFinding::passed("quick", "tried", "result")]);
     }
 }

@@ -11,12 +11,12 @@ pub struct Memory {
     /// Size of the RAM, in bytes.
     pub ram: u64,
     /// Lowest limit of a control group.
-    pub limit: Option<Limit>,
+    pub limit: Option<MemoryLimit>,
 }
 
 /// Limit of memory that a control group has.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limit {
+pub struct MemoryLimit {
     /// Number of bytes.
     pub bytes: u64,
     /// File that holds it.
@@ -50,10 +50,10 @@ pub fn for_builds() -> u64 {
 /// `groups` is the text of `/proc/self/cgroup` (cgroups(7)): a line `0::/path` for version 2, and for version 1
 /// `4:memory:/path`. In a container, the path may be the host's, of which nothing is mounted; the group at the mount
 /// point is the container's then.
-fn limit(groups: &str, read: impl Fn(&Utf8Path) -> Option<String>) -> Option<Limit> {
+fn limit(groups: &str, read: impl Fn(&Utf8Path) -> Option<String>) -> Option<MemoryLimit> {
     let limits = files(groups).into_iter().filter_map(|file| {
         let bytes = read(&file)?.trim().parse().ok()?;
-        Some(Limit { bytes, file })
+        Some(MemoryLimit { bytes, file })
     });
     limits.min_by_key(|limit| limit.bytes)
 }
@@ -128,7 +128,7 @@ mod tests {
     #[test]
     fn a_limit_above_the_ram_changes_nothing() {
         for (limit, usable) in [(None, 1000), (Some(10), 10), (Some(5000), 1000)] {
-            let limit = limit.map(|bytes| Limit {
+            let limit = limit.map(|bytes| MemoryLimit {
                 bytes,
                 file: "memory.max".into(),
             });

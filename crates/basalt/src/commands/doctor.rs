@@ -5,14 +5,14 @@ use std::process::ExitCode;
 use miette::Result;
 
 use super::{answer, answer_json};
+use crate::checkout;
 use crate::doctor;
-use crate::project;
 use crate::terminal::Terminal;
 
 /// Makes all checks and shows them; the exit code is 0 if none failed.
 pub fn run(quiet: bool, json: bool) -> Result<ExitCode> {
     // Most checks need no checkout, and it is for the others to say that there is none.
-    let report = doctor::examine(project::root().ok(), &Terminal::new(quiet))?;
+    let report = doctor::examine(checkout::root().ok(), &Terminal::new(quiet))?;
     if json {
         answer_json(&report);
     } else {

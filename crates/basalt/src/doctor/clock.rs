@@ -5,22 +5,22 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use basalt_model::BUILD_TIME;
 
 use super::Context;
-use super::report::{BUILDING, Finding, Status};
+use super::report::{BUILDING, CheckFinding, CheckStatus};
 
 const NAME: &str = "clock";
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Examines the clock.
-pub fn examine(_: &Context) -> Vec<Finding> {
+pub fn examine(_: &Context) -> Vec<CheckFinding> {
     let compiled = std::env::current_exe()
         .and_then(|program| program.metadata())
         .and_then(|metadata| metadata.modified());
-    vec![judge(SystemTime::now(), compiled.ok())]
+    vec![assess(SystemTime::now(), compiled.ok())]
 }
 
-/// Judges the time by times that have passed for certain: that of this release's content, and that at which this program
+/// Assesses the time by times that have passed for certain: that of this release's content, and that at which this program
 /// was compiled. A day is let pass for clocks that were in another time zone.
-fn judge(now: SystemTime, compiled: Option<SystemTime>) -> Finding {
+fn assess(now: SystemTime, compiled: Option<SystemTime>) -> CheckFinding {
     let release = UNIX_EPOCH + Duration::from_secs(BUILD_TIME);
     let past = [
         (release, "this release was made"),
@@ -32,8 +32,8 @@ fn judge(now: SystemTime, compiled: Option<SystemTime>) -> Finding {
     });
     let tried = "compare the clock with times that have passed";
     match late {
-        None => Finding::passed(NAME, tried, "later than all of them"),
-        Some(result) => Finding::new(NAME, Status::Failed, tried, result)
+        None => CheckFinding::passed(NAME, tried, "later than all of them"),
+        Some(result) => CheckFinding::new(NAME, CheckStatus::Failed, tried, result)
             .means(BUILDING, "certificates of servers and of the cluster are not valid yet")
             .help("sudo timedatectl set-ntp true    # or: sudo date --set=<the right time>"),
     }
@@ -47,17 +47,21 @@ mod tests {
     fn a_clock_in_the_past_is_found() {
         let release = UNIX_EPOCH + Duration::from_secs(BUILD_TIME);
         for (now, compiled, status) in [
-            (release + 30 * DAY, None, Status::Passed),
-            (release + 30 * DAY, Some(release + 20 * DAY), Status::Passed),
-            (release + 30 * DAY, Some(release + 30 * DAY + DAY / 2), Status::Passed),
-            (release + 30 * DAY, Some(release + 40 * DAY), Status::Failed),
-            (UNIX_EPOCH, None, Status::Failed),
-            (release - 3 * DAY, Some(release - 4 * DAY), Status::Failed),
+            (release + 30 * DAY, None, CheckStatus::Passed),
+            (release + 30 * DAY, Some(release + 20 * DAY), CheckStatus::Passed),
+            (
+                release + 30 * DAY,
+                Some(release + 30 * DAY + DAY / 2),
+                CheckStatus::Passed,
+            ),
+            (release + 30 * DAY, Some(release + 40 * DAY), CheckStatus::Failed),
+            (UNIX_EPOCH, None, CheckStatus::Failed),
+            (release - 3 * DAY, Some(release - 4 * DAY), CheckStatus::Failed),
         ] {
-            let finding = judge(now, compiled);
+            let finding = assess(now, compiled);
             assert_eq!(finding.status, status, "{now:?} {compiled:?} {finding}");
         }
-        let finding = judge(release + 30 * DAY, Some(release + 40 * DAY));
+        let finding = assess(release + 30 * DAY, Some(release + 40 * DAY));
         assert_eq!(finding.result, "10 days before this program was compiled");
     }
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 use basalt_process::Command;
 
 use super::Context;
-use super::outcome::Outcome;
-use super::report::{BUILDING, Finding, STORING, Status};
+use super::outcome::ProgramOutcome;
+use super::report::{BUILDING, CheckFinding, CheckStatus, STORING};
 
 const HOME: &str = "HOME";
 const TMPDIR: &str = "TMPDIR";
@@ -21,14 +21,14 @@ const TERMINAL: &str = "terminal and locale";
 const SCRIPT: &str = "#!/bin/sh\nexit 0\n";
 
 /// Examines the variables of the environment.
-pub fn examine(_: &Context) -> Vec<Finding> {
+pub fn examine(_: &Context) -> Vec<CheckFinding> {
     let temporary = std::env::temp_dir();
     let (_, executes) = try_folder(&temporary);
     vec![
-        judge_home(&Home::read()),
-        judge_temporary(&temporary.to_string_lossy(), &executes),
-        judge_proxies(&proxies()),
-        judge_terminal(std::io::stderr().is_terminal(), &|name| std::env::var(name).ok()),
+        assess_home(&Home::read()),
+        assess_temporary(&temporary.to_string_lossy(), &executes),
+        assess_proxies(&proxies()),
+        assess_terminal(std::io::stderr().is_terminal(), &|name| std::env::var(name).ok()),
     ]
 }
 
@@ -63,7 +63,7 @@ impl Home {
 }
 
 /// Writes a script into a folder and runs it. Returns the path that was tried.
-pub fn try_folder(folder: &Path) -> (String, Outcome) {
+pub fn try_folder(folder: &Path) -> (String, ProgramOutcome) {
     let shown = folder.display().to_string();
     let written = tempfile::Builder::new()
         .prefix("basalt-doctor-")
@@ -76,16 +76,16 @@ pub fn try_folder(folder: &Path) -> (String, Outcome) {
         });
     let outcome = match written {
         Ok((_place, script)) => run_script(&script),
-        Err(error) => Outcome::Failed(error.to_string()),
+        Err(error) => ProgramOutcome::Failed(error.to_string()),
     };
     (shown, outcome)
 }
 
 /// Runs the script, once more where another thread's child still holds it open for writing (ETXTBSY).
-fn run_script(script: &Path) -> Outcome {
-    let run = || Outcome::from(Command::new(script).time_limit(Duration::from_secs(5)).output());
+fn run_script(script: &Path) -> ProgramOutcome {
+    let run = || ProgramOutcome::from(Command::new(script).time_limit(Duration::from_secs(5)).output());
     match run() {
-        Outcome::Failed(text) if text.contains("busy") => {
+        ProgramOutcome::Failed(text) if text.contains("busy") => {
             std::thread::sleep(Duration::from_millis(100));
             run()
         }
@@ -93,21 +93,21 @@ fn run_script(script: &Path) -> Outcome {
     }
 }
 
-fn judge_home(home: &Home) -> Finding {
+fn assess_home(home: &Home) -> CheckFinding {
     let tried = "make a file in $HOME";
-    let finding = |status, result: String| Finding::new(HOME, status, tried, result);
+    let finding = |status, result: String| CheckFinding::new(HOME, status, tried, result);
     match home {
-        Home::Usable(path) => finding(Status::Passed, format!("{path} can be written")),
-        Home::Unset => finding(Status::Warning, "HOME is not set".to_owned())
+        Home::Usable(path) => finding(CheckStatus::Passed, format!("{path} can be written")),
+        Home::Unset => finding(CheckStatus::Warning, "HOME is not set".to_owned())
             .means(
                 STORING,
                 "the store has no default path, and cargo's folder is not found",
             )
             .help("export HOME=<your home folder>"),
-        Home::Relative(path) => finding(Status::Warning, format!("HOME is `{path}`, a relative path"))
+        Home::Relative(path) => finding(CheckStatus::Warning, format!("HOME is `{path}`, a relative path"))
             .means(STORING, "the store has no default path")
             .help("export HOME=<your home folder, from / on>"),
-        Home::Broken(path, why) => finding(Status::Warning, format!("HOME is `{path}`: {why}"))
+        Home::Broken(path, why) => finding(CheckStatus::Warning, format!("HOME is `{path}`: {why}"))
             .means(
                 STORING,
                 "the store cannot be made at its default path, and cargo keeps nothing",
@@ -116,11 +116,11 @@ fn judge_home(home: &Home) -> Finding {
     }
 }
 
-fn judge_temporary(path: &str, outcome: &Outcome) -> Finding {
+fn assess_temporary(path: &str, outcome: &ProgramOutcome) -> CheckFinding {
     let tried = format!("run a script in {path}");
     match outcome.failure() {
-        None => Finding::passed(TMPDIR, tried, "it runs"),
-        Some(failure) => Finding::new(TMPDIR, Status::Failed, tried, failure)
+        None => CheckFinding::passed(TMPDIR, tried, "it runs"),
+        Some(failure) => CheckFinding::new(TMPDIR, CheckStatus::Failed, tried, failure)
             .means(
                 &["build", "up", "sdk", "test"],
                 "compilers and mmdebstrap write temporary files there and run programs in them",
@@ -142,13 +142,13 @@ fn proxies() -> Vec<(String, String)> {
         .collect()
 }
 
-fn judge_proxies(proxies: &[(String, String)]) -> Finding {
+fn assess_proxies(proxies: &[(String, String)]) -> CheckFinding {
     let tried = "read http_proxy, https_proxy, all_proxy";
     let malformed = proxies.iter().find(|(_, value)| proxy_host(value).is_none());
     if let Some((name, _)) = malformed {
-        return Finding::new(
+        return CheckFinding::new(
             PROXIES,
-            Status::Warning,
+            CheckStatus::Warning,
             tried,
             format!("{name} is not the URL of a proxy"),
         )
@@ -156,14 +156,14 @@ fn judge_proxies(proxies: &[(String, String)]) -> Finding {
         .help(format!("export {name}=http://<host>:<port>    # or: unset {name}"));
     }
     if proxies.is_empty() {
-        return Finding::passed(PROXIES, tried, "none");
+        return CheckFinding::passed(PROXIES, tried, "none");
     }
     // Values may hold passwords: only hosts are shown.
     let shown: Vec<_> = proxies
         .iter()
         .filter_map(|(name, value)| Some(format!("{name}: {}", proxy_host(value)?)))
         .collect();
-    Finding::passed(PROXIES, tried, shown.join(", "))
+    CheckFinding::passed(PROXIES, tried, shown.join(", "))
 }
 
 /// Returns host and port of a proxy: `[scheme://][user[:password]@]host[:port][/...]`.
@@ -188,8 +188,8 @@ fn proxy_host(value: &str) -> Option<&str> {
     }
 }
 
-/// Judges terminal and locale. None of them makes a verb fail; a locale that is not UTF-8 spoils lines of progress.
-fn judge_terminal(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> Finding {
+/// Assesses terminal and locale. None of them makes a verb fail; a locale that is not UTF-8 spoils lines of progress.
+fn assess_terminal(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) -> CheckFinding {
     let set = |name: &&str| variable(name).is_some_and(|value| !value.is_empty());
     let locale = ["LC_ALL", "LC_CTYPE", "LANG"].into_iter().find(set);
     let locale = locale.and_then(|name| Some((name, variable(name)?)));
@@ -201,14 +201,14 @@ fn judge_terminal(is_terminal: bool, variable: &dyn Fn(&str) -> Option<String>) 
     let tried = "read TERM, LC_ALL, LC_CTYPE, LANG";
     let is_utf8 = |value: &str| value.to_ascii_lowercase().replace('-', "").contains("utf8");
     match locale {
-        Some((_, value)) if is_utf8(&value) => Finding::passed(TERMINAL, tried, format!("{terminal}; {value}")),
-        _ if !is_terminal => Finding::passed(TERMINAL, tried, terminal),
+        Some((_, value)) if is_utf8(&value) => CheckFinding::passed(TERMINAL, tried, format!("{terminal}; {value}")),
+        _ if !is_terminal => CheckFinding::passed(TERMINAL, tried, terminal),
         other => {
             let named = other.map_or_else(
                 || "no locale is set".to_owned(),
                 |(name, value)| format!("{name}={value}"),
             );
-            Finding::new(TERMINAL, Status::Warning, tried, format!("{terminal}; {named}"))
+            CheckFinding::new(TERMINAL, CheckStatus::Warning, tried, format!("{terminal}; {named}"))
                 .means(
                     &["build", "up"],
                     "bars and frames of errors may be shown as other characters",
@@ -226,15 +226,15 @@ mod tests {
     fn homes_that_cannot_be_used_are_named() {
         let text = |text: &str| text.to_owned();
         for (home, status) in [
-            (Home::Usable(text("/home/me")), Status::Passed),
-            (Home::Unset, Status::Warning),
-            (Home::Relative(text("me")), Status::Warning),
+            (Home::Usable(text("/home/me")), CheckStatus::Passed),
+            (Home::Unset, CheckStatus::Warning),
+            (Home::Relative(text("me")), CheckStatus::Warning),
             (
                 Home::Broken(text("/nonexistent"), text("No such file")),
-                Status::Warning,
+                CheckStatus::Warning,
             ),
         ] {
-            assert_eq!(judge_home(&home).status, status, "{home:?}");
+            assert_eq!(assess_home(&home).status, status, "{home:?}");
         }
     }
 
@@ -242,15 +242,19 @@ mod tests {
     fn folders_are_tried_with_a_script() {
         let folder = tempfile::tempdir().expect("a folder");
         let (path, outcome) = try_folder(folder.path());
-        assert_eq!(judge_temporary(&path, &outcome).status, Status::Passed, "{outcome:?}");
+        assert_eq!(
+            assess_temporary(&path, &outcome).status,
+            CheckStatus::Passed,
+            "{outcome:?}"
+        );
         assert_eq!(
             std::fs::read_dir(folder.path()).expect("listed").count(),
             0,
             "nothing is left"
         );
         let (path, outcome) = try_folder(&folder.path().join("missing"));
-        let finding = judge_temporary(&path, &outcome);
-        assert_eq!(finding.status, Status::Failed, "{finding}");
+        let finding = assess_temporary(&path, &outcome);
+        assert_eq!(finding.status, CheckStatus::Failed, "{finding}");
     }
 
     #[test]
@@ -273,33 +277,33 @@ mod tests {
             assert_eq!(proxy_host(value), host, "{value}");
         }
         let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
-        let finding = judge_proxies(&[pair("https_proxy", "http://me:secret@proxy:1")]);
-        assert_eq!(finding.status, Status::Passed);
+        let finding = assess_proxies(&[pair("https_proxy", "http://me:secret@proxy:1")]);
+        assert_eq!(finding.status, CheckStatus::Passed);
         assert!(!finding.to_string().contains("secret"), "{finding}");
-        let finding = judge_proxies(&[
+        let finding = assess_proxies(&[
             pair("https_proxy", "http://me:secret@:x"),
             pair("HTTP_PROXY", "proxy:1"),
         ]);
-        assert_eq!(finding.status, Status::Warning);
+        assert_eq!(finding.status, CheckStatus::Warning);
         assert!(!finding.to_string().contains("secret"), "{finding}");
-        assert_eq!(judge_proxies(&[]).result, "none");
+        assert_eq!(assess_proxies(&[]).result, "none");
     }
 
     #[test]
     fn the_first_variable_of_the_locale_counts() {
-        let cases: [(&[(&str, &str)], bool, Status); 5] = [
-            (&[("LANG", "en_US.UTF-8"), ("TERM", "xterm")], true, Status::Passed),
-            (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], true, Status::Warning),
-            (&[("LC_ALL", ""), ("LANG", "C.utf8")], true, Status::Passed),
-            (&[], true, Status::Warning),
-            (&[], false, Status::Passed),
+        let cases: [(&[(&str, &str)], bool, CheckStatus); 5] = [
+            (&[("LANG", "en_US.UTF-8"), ("TERM", "xterm")], true, CheckStatus::Passed),
+            (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], true, CheckStatus::Warning),
+            (&[("LC_ALL", ""), ("LANG", "C.utf8")], true, CheckStatus::Passed),
+            (&[], true, CheckStatus::Warning),
+            (&[], false, CheckStatus::Passed),
         ];
         for (variables, is_terminal, status) in cases {
             let variable = |name: &str| {
                 let found = variables.iter().find(|(known, _)| *known == name);
                 found.map(|(_, value)| (*value).to_owned())
             };
-            let finding = judge_terminal(is_terminal, &variable);
+            let finding = assess_terminal(is_terminal, &variable);
             assert_eq!(finding.status, status, "{variables:?}");
         }
     }

@@ -8,8 +8,8 @@ use camino::Utf8Path;
 
 use super::Context;
 use super::environment::try_folder;
-use super::outcome::Outcome;
-use super::report::{BUILDING, Finding, Status};
+use super::outcome::ProgramOutcome;
+use super::report::{BUILDING, CheckFinding, CheckStatus};
 use super::store;
 
 const KEPT: &str = "file names and modes";
@@ -32,7 +32,7 @@ struct Kept {
 }
 
 /// Examines the file system of the store.
-pub fn examine(context: &Context) -> Vec<Finding> {
+pub fn examine(context: &Context) -> Vec<CheckFinding> {
     let tried = "make files and links in the store";
     let workspace = match store::workspace(context, KEPT, tried) {
         Ok(workspace) => workspace,
@@ -40,8 +40,8 @@ pub fn examine(context: &Context) -> Vec<Finding> {
     };
     let (path, executes) = try_folder(workspace.path().as_std_path());
     vec![
-        judge_kept(tried, &Kept::probe(workspace.path())),
-        judge_execution(&path, &executes),
+        assess_kept(tried, &Kept::probe(workspace.path())),
+        assess_execution(&path, &executes),
     ]
 }
 
@@ -77,11 +77,11 @@ impl Kept {
     }
 }
 
-fn judge_kept(tried: &str, kept: &io::Result<Kept>) -> Finding {
+fn assess_kept(tried: &str, kept: &io::Result<Kept>) -> CheckFinding {
     let kept = match kept {
         Ok(kept) => kept,
         Err(error) => {
-            return Finding::new(KEPT, Status::Failed, tried, error.to_string())
+            return CheckFinding::new(KEPT, CheckStatus::Failed, tried, error.to_string())
                 .means(BUILDING, "the store cannot be used")
                 .help(other_disk());
         }
@@ -96,18 +96,18 @@ fn judge_kept(tried: &str, kept: &io::Result<Kept>) -> Finding {
     .filter_map(|(kept, loss)| (!kept).then_some(loss))
     .collect();
     if lost.is_empty() {
-        return Finding::passed(KEPT, tried, "all are kept");
+        return CheckFinding::passed(KEPT, tried, "all are kept");
     }
-    Finding::new(KEPT, Status::Failed, tried, lost.join(", "))
+    CheckFinding::new(KEPT, CheckStatus::Failed, tried, lost.join(", "))
         .means(BUILDING, "sources and trees differ from what their digests say")
         .help(other_disk())
 }
 
-fn judge_execution(path: &str, outcome: &Outcome) -> Finding {
+fn assess_execution(path: &str, outcome: &ProgramOutcome) -> CheckFinding {
     let tried = format!("run a script in {path}");
     match outcome.failure() {
-        None => Finding::passed(EXECUTION, tried, "it runs"),
-        Some(failure) => Finding::new(EXECUTION, Status::Failed, tried, failure)
+        None => CheckFinding::passed(EXECUTION, tried, "it runs"),
+        Some(failure) => CheckFinding::new(EXECUTION, CheckStatus::Failed, tried, failure)
             .means(
                 &["up", "kubectl", "sdk", "build", "test"],
                 "programs that were built are run from the store",
@@ -141,13 +141,13 @@ mod tests {
             (Kept { links: false, ..all }, "links"),
             (Kept { names: false, ..all }, "restricted"),
         ] {
-            let finding = judge_kept("tried", &Ok(kept));
-            assert_eq!(finding.status, Status::Failed);
+            let finding = assess_kept("tried", &Ok(kept));
+            assert_eq!(finding.status, CheckStatus::Failed);
             assert!(finding.result.contains(named), "{finding}");
         }
-        assert_eq!(judge_kept("tried", &Ok(all)).status, Status::Passed);
-        let error = judge_kept("tried", &Err(io::ErrorKind::StorageFull.into()));
-        assert_eq!(error.status, Status::Failed);
+        assert_eq!(assess_kept("tried", &Ok(all)).status, CheckStatus::Passed);
+        let error = assess_kept("tried", &Err(io::ErrorKind::StorageFull.into()));
+        assert_eq!(error.status, CheckStatus::Failed);
     }
 
     #[test]
@@ -159,11 +159,11 @@ mod tests {
 
     #[test]
     fn noexec_is_a_failure() {
-        let refused = Outcome::Failed("could not start `script`: Permission denied".to_owned());
-        assert_eq!(judge_execution("/store", &refused).status, Status::Failed);
+        let refused = ProgramOutcome::Failed("could not start `script`: Permission denied".to_owned());
+        assert_eq!(assess_execution("/store", &refused).status, CheckStatus::Failed);
         assert_eq!(
-            judge_execution("/store", &Outcome::Succeeded(String::new())).status,
-            Status::Passed
+            assess_execution("/store", &ProgramOutcome::Succeeded(String::new())).status,
+            CheckStatus::Passed
         );
     }
 }

@@ -6,7 +6,7 @@ use basalt_model::arch::Arch;
 use rustix::process::Resource;
 
 use super::Context;
-use super::report::{BUILDING, Finding, RUNNING, Status};
+use super::report::{BUILDING, CheckFinding, CheckStatus, RUNNING};
 use crate::memory::Memory;
 
 const KERNEL: &str = "kernel";
@@ -24,38 +24,38 @@ const LEAST: u64 = 3500;
 const LAYERS: u64 = 1024;
 
 /// Examines version and architecture of the kernel.
-pub fn kernel(_: &Context) -> Vec<Finding> {
+pub fn kernel(_: &Context) -> Vec<CheckFinding> {
     let release = rustix::system::uname().release().to_string_lossy().into_owned();
-    vec![judge_kernel(&release, ARCH)]
+    vec![assess_kernel(&release, ARCH)]
 }
 
 /// Examines processors, memory and open files.
-pub fn capacity(_: &Context) -> Vec<Finding> {
+pub fn capacity(_: &Context) -> Vec<CheckFinding> {
     let files = rustix::process::getrlimit(Resource::Nofile).maximum;
     vec![
-        judge_cores(basalt_schedule::cores()),
-        judge_memory(&Memory::read()),
-        judge_files(files),
+        assess_cores(basalt_schedule::cores()),
+        assess_memory(&Memory::read()),
+        assess_files(files),
     ]
 }
 
-fn judge_kernel(release: &str, architecture: &str) -> Finding {
+fn assess_kernel(release: &str, architecture: &str) -> CheckFinding {
     let tried = "uname";
     let result = format!("Linux {release} on {architecture}");
     let wanted = Arch::X86_64.name();
     if architecture != wanted {
-        return Finding::new(KERNEL, Status::Failed, tried, result)
+        return CheckFinding::new(KERNEL, CheckStatus::Failed, tried, result)
             .means(BUILDING, format!("the build tools are programs for {wanted}"))
             .help(format!("use a machine of {wanted}"));
     }
     match version(release) {
         Some(found) if found < OLDEST => {
             let (major, minor) = OLDEST;
-            Finding::new(KERNEL, Status::Failed, tried, result)
+            CheckFinding::new(KERNEL, CheckStatus::Failed, tried, result)
                 .means(BUILDING, format!("sandboxes need Linux {major}.{minor} or newer"))
                 .help("install a newer kernel, and boot it")
         }
-        _ => Finding::passed(KERNEL, tried, result),
+        _ => CheckFinding::passed(KERNEL, tried, result),
     }
 }
 
@@ -65,13 +65,13 @@ pub fn version(text: &str) -> Option<(u32, u32)> {
     Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
 }
 
-fn judge_cores(cores: usize) -> Finding {
+fn assess_cores(cores: usize) -> CheckFinding {
     let tried = "sched_getaffinity, cpu.max";
-    let finding = |status| Finding::new(CORES, status, tried, format!("{cores} may be used"));
+    let finding = |status| CheckFinding::new(CORES, status, tried, format!("{cores} may be used"));
     if cores >= 2 {
-        return finding(Status::Passed);
+        return finding(CheckStatus::Passed);
     }
-    finding(Status::Warning)
+    finding(CheckStatus::Warning)
         .means(
             RUNNING,
             "a node has two virtual processors, which then share one: some waits may end too early",
@@ -79,7 +79,7 @@ fn judge_cores(cores: usize) -> Finding {
         .help("give this machine or container two processors or more")
 }
 
-fn judge_memory(memory: &Memory) -> Finding {
+fn assess_memory(memory: &Memory) -> CheckFinding {
     let mebi = |bytes: u64| bytes / (1024 * 1024);
     let usable = mebi(memory.usable());
     let (tried, result) = match &memory.limit {
@@ -90,16 +90,16 @@ fn judge_memory(memory: &Memory) -> Finding {
         _ => ("sysinfo, and limits of cgroups".to_owned(), format!("{usable} MiB")),
     };
     if usable >= COMFORTABLE {
-        return Finding::passed(MEMORY, tried, result);
+        return CheckFinding::passed(MEMORY, tried, result);
     }
     let (status, meaning) = if usable >= LEAST {
         (
-            Status::Warning,
+            CheckStatus::Warning,
             format!("the largest packages are built alone and may run out of memory below {COMFORTABLE} MiB"),
         )
     } else {
         (
-            Status::Failed,
+            CheckStatus::Failed,
             format!("a node and its control plane need some {LEAST} MiB, the largest packages {COMFORTABLE} MiB"),
         )
     };
@@ -112,16 +112,16 @@ fn judge_memory(memory: &Memory) -> Finding {
         }
         _ => "use a shared cache that has the packages (docs/build/cache.md), or a machine with more memory".to_owned(),
     };
-    Finding::new(MEMORY, status, tried, result)
+    CheckFinding::new(MEMORY, status, tried, result)
         .means(BUILDING, meaning)
         .help(help)
 }
 
-/// Judges the hard limit of open files; `None` is unlimited.
-fn judge_files(limit: Option<u64>) -> Finding {
+/// Assesses the hard limit of open files; `None` is unlimited.
+fn assess_files(limit: Option<u64>) -> CheckFinding {
     let tried = "ulimit -Hn";
     match limit {
-        Some(limit) if limit < LAYERS => Finding::new(FILES, Status::Failed, tried, limit.to_string())
+        Some(limit) if limit < LAYERS => CheckFinding::new(FILES, CheckStatus::Failed, tried, limit.to_string())
             .means(
                 BUILDING,
                 "each package in a build's root is an open folder while the root is mounted",
@@ -129,7 +129,7 @@ fn judge_files(limit: Option<u64>) -> Finding {
             .help(format!(
                 "raise the hard limit to {LAYERS} or more: `nofile` in /etc/security/limits.conf"
             )),
-        limit => Finding::passed(
+        limit => CheckFinding::passed(
             FILES,
             tried,
             limit.map_or_else(|| "unlimited".to_owned(), |limit| limit.to_string()),
@@ -140,21 +140,21 @@ fn judge_files(limit: Option<u64>) -> Finding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::Limit;
+    use crate::memory::MemoryLimit;
 
     #[test]
-    fn kernels_are_judged_by_version_and_architecture() {
+    fn kernels_are_assessed_by_version_and_architecture() {
         for (release, architecture, status) in [
-            ("6.12.9-amd64", "x86_64", Status::Passed),
-            ("5.15.0-91-generic", "x86_64", Status::Passed),
-            ("5.10.0", "x86_64", Status::Failed),
-            ("4.18.0-553.el8", "x86_64", Status::Failed),
-            ("6.12.9", "aarch64", Status::Failed),
+            ("6.12.9-amd64", "x86_64", CheckStatus::Passed),
+            ("5.15.0-91-generic", "x86_64", CheckStatus::Passed),
+            ("5.10.0", "x86_64", CheckStatus::Failed),
+            ("4.18.0-553.el8", "x86_64", CheckStatus::Failed),
+            ("6.12.9", "aarch64", CheckStatus::Failed),
             // Nothing is concluded from what is not understood: the sandbox is tried anyhow.
-            ("custom", "x86_64", Status::Passed),
+            ("custom", "x86_64", CheckStatus::Passed),
         ] {
             assert_eq!(
-                judge_kernel(release, architecture).status,
+                assess_kernel(release, architecture).status,
                 status,
                 "{release} {architecture}"
             );
@@ -175,32 +175,32 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_judged_by_what_may_be_used() {
+    fn memory_is_assessed_by_what_may_be_used() {
         for (ram, limit, status) in [
-            (16_000, None, Status::Passed),
-            (16_000, Some(6_000), Status::Warning),
-            (16_000, Some(2_000), Status::Failed),
-            (16_000, Some(64_000), Status::Passed),
-            (2_000, None, Status::Failed),
+            (16_000, None, CheckStatus::Passed),
+            (16_000, Some(6_000), CheckStatus::Warning),
+            (16_000, Some(2_000), CheckStatus::Failed),
+            (16_000, Some(64_000), CheckStatus::Passed),
+            (2_000, None, CheckStatus::Failed),
         ] {
             let mebi = 1024 * 1024;
-            let limit = limit.map(|limit: u64| Limit {
+            let limit = limit.map(|limit: u64| MemoryLimit {
                 bytes: limit * mebi,
                 file: "/sys/fs/cgroup/memory.max".into(),
             });
             let memory = Memory { ram: ram * mebi, limit };
-            let finding = judge_memory(&memory);
+            let finding = assess_memory(&memory);
             assert_eq!(finding.status, status, "{memory:?}");
-            assert_eq!(finding.help.is_some(), status != Status::Passed);
+            assert_eq!(finding.help.is_some(), status != CheckStatus::Passed);
         }
     }
 
     #[test]
     fn cores_and_open_files_have_lower_bounds() {
-        assert_eq!(judge_cores(1).status, Status::Warning);
-        assert_eq!(judge_cores(2).status, Status::Passed);
-        assert_eq!(judge_files(Some(256)).status, Status::Failed);
-        assert_eq!(judge_files(Some(4096)).status, Status::Passed);
-        assert_eq!(judge_files(None).status, Status::Passed);
+        assert_eq!(assess_cores(1).status, CheckStatus::Warning);
+        assert_eq!(assess_cores(2).status, CheckStatus::Passed);
+        assert_eq!(assess_files(Some(256)).status, CheckStatus::Failed);
+        assert_eq!(assess_files(Some(4096)).status, CheckStatus::Passed);
+        assert_eq!(assess_files(None).status, CheckStatus::Passed);
     }
 }

@@ -7,7 +7,7 @@ use basalt_model::arch::Arch;
 use basalt_process::chain;
 
 use super::Context;
-use super::report::{Finding, RUNNING, Status};
+use super::report::{CheckFinding, CheckStatus, RUNNING};
 
 const NAME: &str = "KVM";
 /// Device node of KVM.
@@ -27,7 +27,7 @@ enum Kvm {
 }
 
 /// Opens the device and runs the guest.
-pub fn examine(context: &Context) -> Vec<Finding> {
+pub fn examine(context: &Context) -> Vec<CheckFinding> {
     let opened = std::fs::OpenOptions::new().read(true).write(true).open(DEVICE);
     let kvm = match (opened, context.store.get(), context.sdk()) {
         (Err(error), _, _) => Kvm::Closed(error.kind()),
@@ -39,14 +39,14 @@ pub fn examine(context: &Context) -> Vec<Finding> {
         }
         (Ok(_), _, _) => Kvm::Opened,
     };
-    vec![judge(&kvm)]
+    vec![assess(&kvm)]
 }
 
-fn judge(kvm: &Kvm) -> Finding {
+fn assess(kvm: &Kvm) -> CheckFinding {
     let slow = |result: String, help: &str| {
-        Finding::new(
+        CheckFinding::new(
             NAME,
-            Status::Warning,
+            CheckStatus::Warning,
             format!("open {DEVICE}, run a small guest"),
             result,
         )
@@ -65,12 +65,12 @@ fn judge(kvm: &Kvm) -> Finding {
             "sudo usermod -aG kvm $USER    # and log in again",
         ),
         Kvm::Closed(kind) => slow(format!("{DEVICE} cannot be opened: {kind}"), virtualization),
-        Kvm::Opened => Finding::passed(
+        Kvm::Opened => CheckFinding::passed(
             NAME,
             format!("open {DEVICE}"),
             "it opens; a guest is run once the SDK is made (./basalt sdk build)",
         ),
-        Kvm::Probed(Accelerator::Kvm, reason) => Finding::passed(NAME, "run a small guest", reason.as_str()),
+        Kvm::Probed(Accelerator::Kvm, reason) => CheckFinding::passed(NAME, "run a small guest", reason.as_str()),
         Kvm::Probed(Accelerator::Tcg, reason) => slow(reason.clone(), virtualization),
         Kvm::Failed(error) => slow(
             format!("the probe failed: {error}"),
@@ -87,17 +87,17 @@ mod tests {
     fn only_a_guest_that_ran_shows_that_kvm_works() {
         let probed = |accelerator| Kvm::Probed(accelerator, "reason".to_owned());
         for (kvm, status) in [
-            (probed(Accelerator::Kvm), Status::Passed),
-            (probed(Accelerator::Tcg), Status::Warning),
-            (Kvm::Failed("QEMU is missing".to_owned()), Status::Warning),
-            (Kvm::Opened, Status::Passed),
-            (Kvm::Closed(io::ErrorKind::NotFound), Status::Warning),
-            (Kvm::Closed(io::ErrorKind::PermissionDenied), Status::Warning),
-            (Kvm::Closed(io::ErrorKind::Other), Status::Warning),
+            (probed(Accelerator::Kvm), CheckStatus::Passed),
+            (probed(Accelerator::Tcg), CheckStatus::Warning),
+            (Kvm::Failed("QEMU is missing".to_owned()), CheckStatus::Warning),
+            (Kvm::Opened, CheckStatus::Passed),
+            (Kvm::Closed(io::ErrorKind::NotFound), CheckStatus::Warning),
+            (Kvm::Closed(io::ErrorKind::PermissionDenied), CheckStatus::Warning),
+            (Kvm::Closed(io::ErrorKind::Other), CheckStatus::Warning),
         ] {
-            let finding = judge(&kvm);
+            let finding = assess(&kvm);
             assert_eq!(finding.status, status, "{kvm:?}");
-            assert_eq!(finding.help.is_some(), status == Status::Warning);
+            assert_eq!(finding.help.is_some(), status == CheckStatus::Warning);
         }
     }
 }

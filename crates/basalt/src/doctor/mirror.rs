@@ -8,8 +8,8 @@ use basalt_sdk::archive::mirrors;
 use camino::Utf8Path;
 
 use super::Context;
-use super::outcome::Outcome;
-use super::report::{Finding, Status};
+use super::outcome::ProgramOutcome;
+use super::report::{CheckFinding, CheckStatus};
 use super::store;
 
 const NAME: &str = "Debian mirror";
@@ -27,10 +27,10 @@ const PATIENCE: [&str; 3] = [
 ];
 
 /// Mirror with the outcome of the download.
-type Answer = (String, Outcome);
+type Answer = (String, ProgramOutcome);
 
 /// Asks the mirrors.
-pub fn examine(context: &Context) -> Vec<Finding> {
+pub fn examine(context: &Context) -> Vec<CheckFinding> {
     let suite = context.sdk_lock().map_or_else(|| STABLE.to_owned(), |lock| lock.suite);
     let tried = format!("apt-helper download-file <mirror>/dists/{suite}/InRelease");
     let workspace = match store::workspace(context, NAME, &tried) {
@@ -39,7 +39,7 @@ pub fn examine(context: &Context) -> Vec<Finding> {
     };
     let mirrors = mirrors().map_err(|error| chain(&error));
     let answers = mirrors.map(|mirrors| ask(&mirrors, &suite, workspace.path()));
-    vec![judge(&tried, &answers, context.sdk_fault())]
+    vec![assess(&tried, &answers, context.sdk_fault())]
 }
 
 /// Asks one mirror after the other, until one answers.
@@ -51,7 +51,7 @@ fn ask(mirrors: &[String], suite: &str, folder: &Utf8Path) -> Vec<Answer> {
             .arg("download-file")
             .arg(format!("{mirror}/dists/{suite}/InRelease"))
             .arg(folder.join(number.to_string()));
-        let outcome = Outcome::from(command.time_limit(LIMIT).output());
+        let outcome = ProgramOutcome::from(command.time_limit(LIMIT).output());
         let answered = outcome.succeeded();
         answers.push((mirror.clone(), outcome));
         if answered {
@@ -61,12 +61,12 @@ fn ask(mirrors: &[String], suite: &str, folder: &Utf8Path) -> Vec<Answer> {
     answers
 }
 
-/// Judges the answers; `fault` is the status where no mirror answered.
-fn judge(tried: &str, answers: &Result<Vec<Answer>, String>, fault: Status) -> Finding {
+/// Assesses the answers; `fault` is the status where no mirror answered.
+fn assess(tried: &str, answers: &Result<Vec<Answer>, String>, fault: CheckStatus) -> CheckFinding {
     let lines: Vec<String> = match answers {
         Ok(answers) => {
             if let Some((mirror, _)) = answers.iter().find(|(_, outcome)| outcome.succeeded()) {
-                return Finding::passed(NAME, tried, format!("{} answers", without_password(mirror)));
+                return CheckFinding::passed(NAME, tried, format!("{} answers", without_password(mirror)));
             }
             let line =
                 |(mirror, outcome): &Answer| format!("{}: {}", without_password(mirror), reason(mirror, outcome));
@@ -79,7 +79,7 @@ fn judge(tried: &str, answers: &Result<Vec<Answer>, String>, fault: Status) -> F
         [only] => only.clone(),
         _ => format!("none answers\n{}", lines.join("\n")),
     };
-    Finding::new(NAME, fault, tried, result)
+    CheckFinding::new(NAME, fault, tried, result)
         .means(
             &["sdk", "build", "up", "sources"],
             "packages of the SDK and sources that only Debian has are not fetched",
@@ -91,7 +91,7 @@ fn judge(tried: &str, answers: &Result<Vec<Answer>, String>, fault: Status) -> F
 }
 
 /// Returns the error of apt in the output of a failed download.
-fn reason(mirror: &str, outcome: &Outcome) -> String {
+fn reason(mirror: &str, outcome: &ProgramOutcome) -> String {
     let text = outcome.failure().unwrap_or_default();
     let error = text.lines().find_map(|line| line.strip_prefix("E: "));
     let line = error.or_else(|| text.lines().next()).unwrap_or_default();
@@ -114,30 +114,33 @@ fn without_password(url: &str) -> String {
 mod tests {
     use super::*;
 
-    fn answer(mirror: &str, outcome: Outcome) -> Answer {
+    fn answer(mirror: &str, outcome: ProgramOutcome) -> Answer {
         (mirror.to_owned(), outcome)
     }
 
-    fn refused(mirror: &str) -> Outcome {
+    fn refused(mirror: &str) -> ProgramOutcome {
         let text = format!("Err:1 {mirror}\n  Could not connect\nE: Failed to fetch {mirror}/dists/x/InRelease");
-        Outcome::Failed(text)
+        ProgramOutcome::Failed(text)
     }
 
     #[test]
     fn one_mirror_that_answers_is_enough() {
         let answers = vec![
-            answer("http://dead.example/debian", Outcome::TimedOut),
-            answer("https://me:secret@m.example/debian", Outcome::Succeeded(String::new())),
+            answer("http://dead.example/debian", ProgramOutcome::TimedOut),
+            answer(
+                "https://me:secret@m.example/debian",
+                ProgramOutcome::Succeeded(String::new()),
+            ),
         ];
-        let finding = judge("tried", &Ok(answers), Status::Failed);
-        assert_eq!(finding.status, Status::Passed);
+        let finding = assess("tried", &Ok(answers), CheckStatus::Failed);
+        assert_eq!(finding.status, CheckStatus::Passed);
         assert_eq!(finding.result, "https://m.example/debian answers");
     }
 
     #[test]
     fn mirrors_that_do_not_answer_are_named() {
         let dead = vec![
-            answer("http://dead.example/debian", Outcome::TimedOut),
+            answer("http://dead.example/debian", ProgramOutcome::TimedOut),
             answer(
                 "http://me:secret@m.example/debian",
                 refused("http://me:secret@m.example/debian"),
@@ -150,7 +153,7 @@ mod tests {
                 "http://m.example/: 1 http://m.example/debian",
             ),
             (
-                Ok(vec![answer("http://m.example", Outcome::Missing)]),
+                Ok(vec![answer("http://m.example", ProgramOutcome::Missing)]),
                 "there is no such program",
             ),
             (Ok(Vec::new()), "apt names no mirror"),
@@ -159,8 +162,8 @@ mod tests {
                 "BASALT_DEBIAN_MIRROR is `x`",
             ),
         ] {
-            let finding = judge("tried", &answers, Status::Failed);
-            assert_eq!(finding.status, Status::Failed);
+            let finding = assess("tried", &answers, CheckStatus::Failed);
+            assert_eq!(finding.status, CheckStatus::Failed);
             assert!(finding.result.contains(named), "{finding}");
             assert!(
                 finding.help.is_some() && !finding.to_string().contains("secret"),

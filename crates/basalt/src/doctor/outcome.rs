@@ -4,7 +4,7 @@ use basalt_process::{Output, ProcessError, chain};
 
 /// Outcome of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Outcome {
+pub enum ProgramOutcome {
     /// The program succeeded, and wrote this to standard output.
     Succeeded(String),
     /// There is no such program.
@@ -15,7 +15,7 @@ pub enum Outcome {
     Failed(String),
 }
 
-impl Outcome {
+impl ProgramOutcome {
     /// Describes a failure; `None` for success.
     pub fn failure(&self) -> Option<&str> {
         match self {
@@ -32,7 +32,7 @@ impl Outcome {
     }
 }
 
-impl From<Result<Output, ProcessError>> for Outcome {
+impl From<Result<Output, ProcessError>> for ProgramOutcome {
     fn from(result: Result<Output, ProcessError>) -> Self {
         match result {
             Ok(output) => Self::Succeeded(output.text()),
@@ -57,15 +57,15 @@ mod tests {
     fn ends_of_programs_are_told_apart() {
         let run = |script: &str| {
             let command = Command::new("sh").args(["-c", script]);
-            Outcome::from(command.time_limit(Duration::from_secs(2)).output())
+            ProgramOutcome::from(command.time_limit(Duration::from_secs(2)).output())
         };
-        assert_eq!(run("echo 1.2; echo x >&2"), Outcome::Succeeded("1.2".to_owned()));
-        assert_eq!(run("echo no >&2; exit 3"), Outcome::Failed("no".to_owned()));
-        assert!(matches!(run("exit 3"), Outcome::Failed(text) if text.contains('3')));
-        assert_eq!(run("sleep 60"), Outcome::TimedOut);
+        assert_eq!(run("echo 1.2; echo x >&2"), ProgramOutcome::Succeeded("1.2".to_owned()));
+        assert_eq!(run("echo no >&2; exit 3"), ProgramOutcome::Failed("no".to_owned()));
+        assert!(matches!(run("exit 3"), ProgramOutcome::Failed(text) if text.contains('3')));
+        assert_eq!(run("sleep 60"), ProgramOutcome::TimedOut);
         assert_eq!(
-            Outcome::from(Command::new("no-such-program-here").output()),
-            Outcome::Missing
+            ProgramOutcome::from(Command::new("no-such-program-here").output()),
+            ProgramOutcome::Missing
         );
     }
 }

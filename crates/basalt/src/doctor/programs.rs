@@ -6,8 +6,8 @@ use basalt_process::{Command, tool};
 
 use super::Context;
 use super::hardware::version;
-use super::outcome::Outcome;
-use super::report::{BUILDING, Finding, Status};
+use super::outcome::ProgramOutcome;
+use super::report::{BUILDING, CheckFinding, CheckStatus};
 use super::store;
 
 /// Time for a program that only tells its version.
@@ -48,67 +48,72 @@ const fn host(program: &'static str, package: &'static str, purpose: &'static st
 }
 
 /// Runs the programs that build this tool and make the SDK.
-pub fn examine(context: &Context) -> Vec<Finding> {
+pub fn examine(context: &Context) -> Vec<CheckFinding> {
     let ask = |program: &str| {
         let command = Command::new(program).arg("--version").time_limit(LIMIT);
-        Outcome::from(command.output())
+        ProgramOutcome::from(command.output())
     };
     let mut findings: Vec<_> = ["cargo", "rustc"]
         .into_iter()
-        .map(|program| judge_rust(program, &ask(program)))
+        .map(|program| assess_rust(program, &ask(program)))
         .collect();
     let fault = context.sdk_fault();
-    findings.extend(HOST.iter().map(|host| judge_host(host, &ask(host.program), fault)));
-    findings.push(judge_keyring(camino::Utf8Path::new(KEYRING).is_file()));
+    findings.extend(HOST.iter().map(|host| assess_host(host, &ask(host.program), fault)));
+    findings.push(assess_keyring(camino::Utf8Path::new(KEYRING).is_file()));
     findings
 }
 
-fn judge_rust(program: &'static str, outcome: &Outcome) -> Finding {
+fn assess_rust(program: &'static str, outcome: &ProgramOutcome) -> CheckFinding {
     let tried = format!("{program} --version");
     let text = match outcome {
-        Outcome::Succeeded(text) => text,
+        ProgramOutcome::Succeeded(text) => text,
         failed => {
-            return Finding::new(program, Status::Failed, tried, failed.failure().unwrap_or_default())
-                .means(
-                    &["build", "up", "sources", "test"],
-                    "crates that packages need are not fetched, and this tool is not compiled again",
-                )
-                .help(format!(
-                    "install Rust {RUST} or newer: https://www.rust-lang.org/tools/install"
-                ));
+            return CheckFinding::new(
+                program,
+                CheckStatus::Failed,
+                tried,
+                failed.failure().unwrap_or_default(),
+            )
+            .means(
+                &["build", "up", "sources", "test"],
+                "crates that packages need are not fetched, and this tool is not compiled again",
+            )
+            .help(format!(
+                "install Rust {RUST} or newer: https://www.rust-lang.org/tools/install"
+            ));
         }
     };
     let first = text.lines().next().unwrap_or_default();
     let found = first.split_whitespace().nth(1).and_then(version);
     if found.is_some() && found < version(RUST) {
-        return Finding::new(program, Status::Failed, tried, first)
+        return CheckFinding::new(program, CheckStatus::Failed, tried, first)
             .means(
                 &["build", "up", "test"],
                 format!("this tool is compiled by Rust {RUST} or newer"),
             )
             .help("rustup update stable    # or a newer package of the distribution");
     }
-    Finding::passed(program, tried, first)
+    CheckFinding::passed(program, tried, first)
 }
 
-/// Judges a program; `fault` is the status where it does not run.
-fn judge_host(host: &Host, outcome: &Outcome, fault: Status) -> Finding {
+/// Assesses a program; `fault` is the status where it does not run.
+fn assess_host(host: &Host, outcome: &ProgramOutcome, fault: CheckStatus) -> CheckFinding {
     let tried = format!("{} --version", host.program);
     let name = host.program.rsplit('/').next().unwrap_or(host.program);
     match outcome {
-        Outcome::Succeeded(text) => Finding::passed(name, tried, text.lines().next().unwrap_or_default()),
-        failed => Finding::new(name, fault, tried, failed.failure().unwrap_or_default())
+        ProgramOutcome::Succeeded(text) => CheckFinding::passed(name, tried, text.lines().next().unwrap_or_default()),
+        failed => CheckFinding::new(name, fault, tried, failed.failure().unwrap_or_default())
             .means(BUILDING, format!("it {}", host.purpose))
             .help(install(host.package)),
     }
 }
 
-fn judge_keyring(is_there: bool) -> Finding {
+fn assess_keyring(is_there: bool) -> CheckFinding {
     let (name, tried) = ("Debian's keys", format!("test -f {KEYRING}"));
     if is_there {
-        return Finding::passed(name, tried, "they are there");
+        return CheckFinding::passed(name, tried, "they are there");
     }
-    Finding::new(name, Status::Warning, tried, "there is no such file")
+    CheckFinding::new(name, CheckStatus::Warning, tried, "there is no such file")
         .means(
             &["sdk", "sources"],
             "`sdk lock` and `sources check` cannot verify Debian's indexes",
@@ -117,7 +122,7 @@ fn judge_keyring(is_there: bool) -> Finding {
 }
 
 /// Compiles and links a program, as cargo does for crates with C code and for every program.
-pub fn c_compiler(context: &Context) -> Vec<Finding> {
+pub fn c_compiler(context: &Context) -> Vec<CheckFinding> {
     let tried = "cc -x c - (compile and link)";
     let workspace = match store::workspace(context, "C compiler", tried) {
         Ok(workspace) => workspace,
@@ -128,13 +133,13 @@ pub fn c_compiler(context: &Context) -> Vec<Finding> {
         .arg(workspace.path().join("linked"))
         .input("#include <stdio.h>\nint main(void) { return puts(\"linked\") < 0; }\n")
         .time_limit(Duration::from_secs(30));
-    vec![judge_compiler(tried, &Outcome::from(command.output()))]
+    vec![assess_compiler(tried, &ProgramOutcome::from(command.output()))]
 }
 
-fn judge_compiler(tried: &str, outcome: &Outcome) -> Finding {
+fn assess_compiler(tried: &str, outcome: &ProgramOutcome) -> CheckFinding {
     match outcome.failure() {
-        None => Finding::passed("C compiler", tried, "a program was compiled and linked"),
-        Some(failure) => Finding::new("C compiler", Status::Failed, tried, failure)
+        None => CheckFinding::passed("C compiler", tried, "a program was compiled and linked"),
+        Some(failure) => CheckFinding::new("C compiler", CheckStatus::Failed, tried, failure)
             .means(
                 &["test"],
                 "this tool cannot be compiled again, which the launcher does after each change of its source",
@@ -151,38 +156,47 @@ fn install(packages: &str) -> String {
 mod tests {
     use super::*;
 
-    fn said(text: &str) -> Outcome {
-        Outcome::Succeeded(text.to_owned())
+    fn said(text: &str) -> ProgramOutcome {
+        ProgramOutcome::Succeeded(text.to_owned())
     }
 
     #[test]
     fn rust_has_to_be_there_and_new_enough() {
         let (major, minor) = version(RUST).expect("a version");
         for (outcome, status) in [
-            (said(&format!("cargo {RUST}.0 (0123456 2026-01-01)")), Status::Passed),
-            (said(&format!("cargo {major}.{}.0-nightly", minor + 1)), Status::Passed),
-            (said(&format!("cargo {}.0.0", major + 1)), Status::Passed),
-            (said(&format!("cargo {major}.{}.9", minor - 1)), Status::Failed),
-            (said("cargo of our own"), Status::Passed),
-            (Outcome::Missing, Status::Failed),
-            (Outcome::TimedOut, Status::Failed),
             (
-                Outcome::Failed("error: no override and no default toolchain set".to_owned()),
-                Status::Failed,
+                said(&format!("cargo {RUST}.0 (0123456 2026-01-01)")),
+                CheckStatus::Passed,
+            ),
+            (
+                said(&format!("cargo {major}.{}.0-nightly", minor + 1)),
+                CheckStatus::Passed,
+            ),
+            (said(&format!("cargo {}.0.0", major + 1)), CheckStatus::Passed),
+            (said(&format!("cargo {major}.{}.9", minor - 1)), CheckStatus::Failed),
+            (said("cargo of our own"), CheckStatus::Passed),
+            (ProgramOutcome::Missing, CheckStatus::Failed),
+            (ProgramOutcome::TimedOut, CheckStatus::Failed),
+            (
+                ProgramOutcome::Failed("error: no override and no default toolchain set".to_owned()),
+                CheckStatus::Failed,
             ),
         ] {
-            let finding = judge_rust("cargo", &outcome);
+            let finding = assess_rust("cargo", &outcome);
             assert_eq!(finding.status, status, "{finding}");
-            assert_eq!(finding.help.is_some(), status == Status::Failed);
+            assert_eq!(finding.help.is_some(), status == CheckStatus::Failed);
         }
     }
 
     #[test]
     fn a_missing_program_names_its_package() {
         for host in HOST {
-            assert_eq!(judge_host(host, &said("1.0"), Status::Failed).status, Status::Passed);
-            let finding = judge_host(host, &Outcome::Missing, Status::Failed);
-            assert_eq!(finding.status, Status::Failed);
+            assert_eq!(
+                assess_host(host, &said("1.0"), CheckStatus::Failed).status,
+                CheckStatus::Passed
+            );
+            let finding = assess_host(host, &ProgramOutcome::Missing, CheckStatus::Failed);
+            assert_eq!(finding.status, CheckStatus::Failed);
             assert!(
                 finding.help.is_some_and(|help| help.contains(host.package)),
                 "{}",
@@ -194,9 +208,9 @@ mod tests {
     #[test]
     fn a_linker_without_a_c_library_fails() {
         let output = "/usr/bin/ld: cannot find Scrt1.o: No such file or directory";
-        let finding = judge_compiler("cc", &Outcome::Failed(output.to_owned()));
-        assert_eq!((finding.status, finding.result.as_str()), (Status::Failed, output));
+        let finding = assess_compiler("cc", &ProgramOutcome::Failed(output.to_owned()));
+        assert_eq!((finding.status, finding.result.as_str()), (CheckStatus::Failed, output));
         assert!(finding.help.is_some_and(|help| help.contains("libc6-dev")));
-        assert_eq!(judge_compiler("cc", &said("")).status, Status::Passed);
+        assert_eq!(assess_compiler("cc", &said("")).status, CheckStatus::Passed);
     }
 }

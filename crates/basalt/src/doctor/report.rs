@@ -17,7 +17,7 @@ const NAMES: usize = 22;
 /// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Status {
+pub enum CheckStatus {
     /// As it should be.
     Passed,
     /// Something is missing that some uses need, or makes them slow.
@@ -30,11 +30,11 @@ pub enum Status {
 
 /// Result of one check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Finding {
+pub struct CheckFinding {
     /// Name of the check.
     pub check: &'static str,
     /// Outcome.
-    pub status: Status,
+    pub status: CheckStatus,
     /// Operation that was tried.
     pub tried: String,
     /// Result of the operation.
@@ -49,7 +49,7 @@ pub struct Finding {
 
 /// Findings of all checks.
 #[derive(Debug, PartialEq, Eq, Serialize)]
-pub struct Report {
+pub struct DoctorReport {
     /// `true` if no check failed.
     pub passed: bool,
     /// Number of checks that failed.
@@ -57,12 +57,12 @@ pub struct Report {
     /// Number of checks with a warning.
     pub warnings: usize,
     /// Findings, in the order of the checks.
-    pub findings: Vec<Finding>,
+    pub findings: Vec<CheckFinding>,
 }
 
-impl Finding {
+impl CheckFinding {
     /// Makes a finding without consequences.
-    pub fn new(check: &'static str, status: Status, tried: impl Into<String>, result: impl Into<String>) -> Self {
+    pub fn new(check: &'static str, status: CheckStatus, tried: impl Into<String>, result: impl Into<String>) -> Self {
         Self {
             check,
             status,
@@ -76,12 +76,12 @@ impl Finding {
 
     /// Makes the finding of a check that passed.
     pub fn passed(check: &'static str, tried: impl Into<String>, result: impl Into<String>) -> Self {
-        Self::new(check, Status::Passed, tried, result)
+        Self::new(check, CheckStatus::Passed, tried, result)
     }
 
     /// Makes the finding of a check that could not be made.
     pub fn skipped(check: &'static str, tried: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::new(check, Status::Skipped, tried, why)
+        Self::new(check, CheckStatus::Skipped, tried, why)
     }
 
     /// Adds the consequence for some verbs.
@@ -98,11 +98,11 @@ impl Finding {
     }
 }
 
-impl Report {
+impl DoctorReport {
     /// Makes the report of findings.
-    pub fn new(findings: Vec<Finding>) -> Self {
+    pub fn new(findings: Vec<CheckFinding>) -> Self {
         let count = |status| findings.iter().filter(|finding| finding.status == status).count();
-        let (failed, warnings) = (count(Status::Failed), count(Status::Warning));
+        let (failed, warnings) = (count(CheckStatus::Failed), count(CheckStatus::Warning));
         Self {
             passed: failed == 0,
             failed,
@@ -112,7 +112,7 @@ impl Report {
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for CheckStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Passed => "passed",
@@ -123,7 +123,7 @@ impl fmt::Display for Status {
     }
 }
 
-impl fmt::Display for Finding {
+impl fmt::Display for CheckFinding {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut result = self.result.lines();
         let first = result.next().unwrap_or_default();
@@ -144,7 +144,7 @@ impl fmt::Display for Finding {
     }
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for DoctorReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for finding in &self.findings {
             writeln!(f, "{finding}")?;
@@ -171,21 +171,21 @@ mod tests {
 
     #[test]
     fn only_failures_make_a_report_fail() {
-        let finding = |status| Finding::new("x", status, "tried", "result");
-        let cases: [(&[Status], bool); 3] = [
+        let finding = |status| CheckFinding::new("x", status, "tried", "result");
+        let cases: [(&[CheckStatus], bool); 3] = [
             (&[], true),
-            (&[Status::Passed, Status::Warning, Status::Skipped], true),
-            (&[Status::Passed, Status::Failed], false),
+            (&[CheckStatus::Passed, CheckStatus::Warning, CheckStatus::Skipped], true),
+            (&[CheckStatus::Passed, CheckStatus::Failed], false),
         ];
         for (statuses, passed) in cases {
-            let report = Report::new(statuses.iter().copied().map(finding).collect());
+            let report = DoctorReport::new(statuses.iter().copied().map(finding).collect());
             assert_eq!(report.passed, passed, "{statuses:?}");
         }
     }
 
     #[test]
     fn a_finding_names_consequence_and_help() {
-        let finding = Finding::new("sub-ids", Status::Failed, "cat /etc/subuid", "no range\nfor you")
+        let finding = CheckFinding::new("sub-ids", CheckStatus::Failed, "cat /etc/subuid", "no range\nfor you")
             .means(&["build", "up"], "the SDK cannot be made")
             .help("sudo one\nsudo two");
         let text = "\

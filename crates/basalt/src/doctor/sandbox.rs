@@ -13,8 +13,8 @@ use basalt_sandbox::{Root, Sandbox};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::Context;
-use super::outcome::Outcome;
-use super::report::{BUILDING, Finding, Status};
+use super::outcome::ProgramOutcome;
+use super::report::{BUILDING, CheckFinding, CheckStatus};
 use super::store;
 
 pub mod restrictions;
@@ -72,7 +72,7 @@ struct Run {
 }
 
 /// Runs programs in sandboxes.
-pub fn examine(context: &Context) -> Vec<Finding> {
+pub fn examine(context: &Context) -> Vec<CheckFinding> {
     let workspace = match store::workspace(context, "sandbox", "run a program in a sandbox") {
         Ok(workspace) => workspace,
         Err(finding) => return vec![finding],
@@ -88,7 +88,7 @@ pub fn examine(context: &Context) -> Vec<Finding> {
     };
     let in_memory = run(None);
     let in_store = run(Some(workspace.path().join("scratch")));
-    judge(&in_memory, &in_store, &Restrictions::read())
+    assess(&in_memory, &in_store, &Restrictions::read())
 }
 
 /// Describes a sandbox with two layers of ours and the programs of the SDK, or of the host.
@@ -126,13 +126,13 @@ impl Run {
             &result,
             Err(ProcessError::Failed { status, .. }) if status.code() == Some(basalt_sandbox::FAILED)
         );
-        match Outcome::from(result) {
-            Outcome::Succeeded(_) => Self {
+        match ProgramOutcome::from(result) {
+            ProgramOutcome::Succeeded(_) => Self {
                 failed: None,
                 text: "a program ran".to_owned(),
                 help: None,
             },
-            Outcome::Failed(text) if is_sandbox => Self::parse(&text),
+            ProgramOutcome::Failed(text) if is_sandbox => Self::parse(&text),
             failed => Self {
                 failed: Some(Stage::Program),
                 text: failed.failure().unwrap_or_default().to_owned(),
@@ -183,7 +183,7 @@ fn stage(error: &str) -> Stage {
     }
 }
 
-fn judge(in_memory: &Run, in_store: &Run, restrictions: &Restrictions) -> Vec<Finding> {
+fn assess(in_memory: &Run, in_store: &Run, restrictions: &Restrictions) -> Vec<CheckFinding> {
     let namespaces = finding(
         "user namespaces",
         "enter user, PID, mount, network, IPC and UTS namespaces",
@@ -228,38 +228,38 @@ fn judge(in_memory: &Run, in_store: &Run, restrictions: &Restrictions) -> Vec<Fi
         proc,
         confinement,
         program,
-        restrictions.judge(in_memory.failed.is_none() && in_store.failed.is_none()),
+        restrictions.assess(in_memory.failed.is_none() && in_store.failed.is_none()),
     ]
 }
 
-/// Judges one stage; `help` counts where the sandbox gives none.
-fn finding(name: &'static str, tried: &'static str, stage: Stage, run: &Run, help: String) -> Finding {
+/// Assesses one stage; `help` counts where the sandbox gives none.
+fn finding(name: &'static str, tried: &'static str, stage: Stage, run: &Run, help: String) -> CheckFinding {
     // A shell that does not start is a fault of the program, too.
     let passed = match (stage, run.failed) {
         (Stage::Program, Some(Stage::Start)) => Some(false),
         _ => run.passed(stage),
     };
     match passed {
-        Some(true) => Finding::passed(name, tried, "it works"),
-        None => Finding::skipped(name, tried, "not reached, because another part of the sandbox failed"),
-        Some(false) => Finding::new(name, Status::Failed, tried, run.text.as_str())
+        Some(true) => CheckFinding::passed(name, tried, "it works"),
+        None => CheckFinding::skipped(name, tried, "not reached, because another part of the sandbox failed"),
+        Some(false) => CheckFinding::new(name, CheckStatus::Failed, tried, run.text.as_str())
             .means(BUILDING, "every program of a build, and QEMU, runs in such a sandbox")
             .help(run.help.clone().unwrap_or(help)),
     }
 }
 
-/// Judges the overlay whose writable layer is in the store: all that ran in that sandbox used it.
-fn overlay(run: &Run) -> Finding {
+/// Assesses the overlay whose writable layer is in the store: all that ran in that sandbox used it.
+fn overlay(run: &Run) -> CheckFinding {
     let (name, tried) = ("overlayfs", "mount an overlay in the store, and use it");
     match run.failed {
-        None => Finding::passed(name, tried, "files can be written, removed and replaced"),
+        None => CheckFinding::passed(name, tried, "files can be written, removed and replaced"),
         Some(Stage::Namespaces | Stage::Mounts) => {
-            Finding::skipped(name, tried, "not reached, because another part of the sandbox failed")
+            CheckFinding::skipped(name, tried, "not reached, because another part of the sandbox failed")
         }
         Some(Stage::Proc | Stage::Confinement | Stage::Start) => {
-            Finding::passed(name, tried, "it was mounted; nothing ran on it")
+            CheckFinding::passed(name, tried, "it was mounted; nothing ran on it")
         }
-        Some(Stage::Overlay | Stage::Program) => Finding::new(name, Status::Failed, tried, run.text.as_str())
+        Some(Stage::Overlay | Stage::Program) => CheckFinding::new(name, CheckStatus::Failed, tried, run.text.as_str())
             .means(BUILDING, "the roots of builds are overlays of trees in the store")
             .help(run.help.clone().unwrap_or_else(|| {
                 "export BASALT_STORE=<an empty folder on ext4, xfs or btrfs>    # in a container: on a volume"
@@ -324,14 +324,14 @@ mod tests {
         }
     }
 
-    fn statuses(in_memory: Option<Stage>, in_store: Option<Stage>) -> Vec<Status> {
-        let findings = judge(&run(in_memory), &run(in_store), &Restrictions::default());
+    fn statuses(in_memory: Option<Stage>, in_store: Option<Stage>) -> Vec<CheckStatus> {
+        let findings = assess(&run(in_memory), &run(in_store), &Restrictions::default());
         findings.into_iter().map(|finding| finding.status).collect()
     }
 
     #[test]
     fn stages_before_the_failed_one_passed_and_later_ones_are_unknown() {
-        use Status::{Failed, Passed, Skipped};
+        use CheckStatus::{Failed, Passed, Skipped};
         assert_eq!(statuses(None, None), [Passed; 7]);
         let namespaces = statuses(Some(Stage::Namespaces), Some(Stage::Namespaces));
         assert_eq!(namespaces[..6], [Failed, Skipped, Skipped, Skipped, Skipped, Skipped]);

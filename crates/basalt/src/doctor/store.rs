@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use miette::Diagnostic as _;
 
 use super::Context;
-use super::report::{BUILDING, Finding, STORING, Status};
+use super::report::{BUILDING, CheckFinding, CheckStatus, STORING};
 
 const NAME: &str = "store";
 const SPACE: &str = "disk space";
@@ -32,9 +32,9 @@ struct Space {
 }
 
 /// Opens the store, and measures its disk.
-pub fn examine(context: &Context) -> Vec<Finding> {
+pub fn examine(context: &Context) -> Vec<CheckFinding> {
     let opened = Store::default_path().and_then(|path| Store::open(&path));
-    let finding = judge(opened.as_ref().map(|store| (store.root(), store.is_read_only())));
+    let finding = assess(opened.as_ref().map(|store| (store.root(), store.is_read_only())));
     let Ok(store) = opened else {
         return vec![finding];
     };
@@ -43,8 +43,12 @@ pub fn examine(context: &Context) -> Vec<Finding> {
     let _ = context.store.set(store);
     let mut findings = vec![finding];
     findings.extend(match measure(&root, context.sdk().is_some()) {
-        Ok(space) => vec![judge_bytes(&root, space), judge_files(&root, space)],
-        Err(error) => vec![Finding::skipped(SPACE, format!("statvfs {root}"), error.to_string())],
+        Ok(space) => vec![assess_bytes(&root, space), assess_files(&root, space)],
+        Err(error) => vec![CheckFinding::skipped(
+            SPACE,
+            format!("statvfs {root}"),
+            error.to_string(),
+        )],
     });
     findings
 }
@@ -58,21 +62,21 @@ fn measure(root: &Utf8Path, has_sdk: bool) -> rustix::io::Result<Space> {
     })
 }
 
-fn judge(opened: Result<(&Utf8Path, bool), &StoreError>) -> Finding {
+fn assess(opened: Result<(&Utf8Path, bool), &StoreError>) -> CheckFinding {
     let tried = "open the store";
     match opened {
-        Ok((root, false)) => Finding::passed(
+        Ok((root, false)) => CheckFinding::passed(
             NAME,
             tried,
             format!("{root} can be read and written, and its locks work"),
         ),
-        Ok((root, true)) => Finding::new(NAME, Status::Failed, tried, format!("{root} can only be read"))
+        Ok((root, true)) => CheckFinding::new(NAME, CheckStatus::Failed, tried, format!("{root} can only be read"))
             .means(STORING, "what is not in the store cannot be fetched or built")
             .help(format!(
                 "make {root} writable, or: export BASALT_STORE=<a folder that you may write to>"
             )),
         Err(error) => {
-            let finding = Finding::new(NAME, Status::Failed, tried, basalt_process::chain(error));
+            let finding = CheckFinding::new(NAME, CheckStatus::Failed, tried, basalt_process::chain(error));
             let finding = finding.means(STORING, "there is nowhere to keep what is fetched and built");
             match error.help() {
                 Some(help) => finding.help(help.to_string()),
@@ -82,17 +86,17 @@ fn judge(opened: Result<(&Utf8Path, bool), &StoreError>) -> Finding {
     }
 }
 
-fn judge_bytes(root: &Utf8Path, space: Space) -> Finding {
+fn assess_bytes(root: &Utf8Path, space: Space) -> CheckFinding {
     let needed = if space.has_sdk { FURTHER } else { EVERYTHING };
     let status = match space.bytes {
-        bytes if bytes < LEAST => Status::Failed,
-        bytes if bytes < needed => Status::Warning,
-        _ => Status::Passed,
+        bytes if bytes < LEAST => CheckStatus::Failed,
+        bytes if bytes < needed => CheckStatus::Warning,
+        _ => CheckStatus::Passed,
     };
     let giga = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
     let result = format!("{} are free, some {} are needed", giga(space.bytes), giga(needed));
-    let finding = Finding::new(SPACE, status, format!("statvfs {root}"), result);
-    if status == Status::Passed {
+    let finding = CheckFinding::new(SPACE, status, format!("statvfs {root}"), result);
+    if status == CheckStatus::Passed {
         return finding;
     }
     finding
@@ -103,20 +107,20 @@ fn judge_bytes(root: &Utf8Path, space: Space) -> Finding {
         .help(more_space())
 }
 
-fn judge_files(root: &Utf8Path, space: Space) -> Finding {
+fn assess_files(root: &Utf8Path, space: Space) -> CheckFinding {
     let tried = format!("statvfs {root}");
     match space.files {
-        None => Finding::passed(INODES, tried, "their number is not limited"),
+        None => CheckFinding::passed(INODES, tried, "their number is not limited"),
         Some(files) if files >= FILES || space.has_sdk && files >= FILES / 5 => {
-            Finding::passed(INODES, tried, format!("{files} are free"))
+            CheckFinding::passed(INODES, tried, format!("{files} are free"))
         }
         Some(files) => {
             let status = if files < FILES / 50 {
-                Status::Failed
+                CheckStatus::Failed
             } else {
-                Status::Warning
+                CheckStatus::Warning
             };
-            Finding::new(
+            CheckFinding::new(
                 INODES,
                 status,
                 tried,
@@ -137,19 +141,19 @@ fn more_space() -> String {
 }
 
 /// Finding of a check that needs a store, where there is none.
-fn absent(check: &'static str, tried: &str) -> Finding {
-    Finding::skipped(check, tried, "there is no store to try it in")
+fn absent(check: &'static str, tried: &str) -> CheckFinding {
+    CheckFinding::skipped(check, tried, "there is no store to try it in")
 }
 
 /// Makes a folder in the store for the files of a check, which goes with it.
 ///
 /// # Errors
 /// The finding, when there is no store, or when nothing can be made in it.
-pub fn workspace(context: &Context, check: &'static str, tried: &str) -> Result<Workspace, Finding> {
+pub fn workspace(context: &Context, check: &'static str, tried: &str) -> Result<Workspace, CheckFinding> {
     let store = context.store.get().ok_or_else(|| absent(check, tried))?;
     store
         .workspace()
-        .map_err(|error| Finding::skipped(check, tried, basalt_process::chain(&error)))
+        .map_err(|error| CheckFinding::skipped(check, tried, basalt_process::chain(&error)))
 }
 
 #[cfg(test)]
@@ -159,35 +163,35 @@ mod tests {
     const GIGA: u64 = 1_000_000_000;
 
     #[test]
-    fn space_is_judged_by_what_is_left_to_build() {
+    fn space_is_assessed_by_what_is_left_to_build() {
         for (giga, has_sdk, status) in [
-            (100, false, Status::Passed),
-            (19, false, Status::Warning),
-            (19, true, Status::Passed),
-            (4, true, Status::Warning),
-            (0, true, Status::Failed),
-            (0, false, Status::Failed),
+            (100, false, CheckStatus::Passed),
+            (19, false, CheckStatus::Warning),
+            (19, true, CheckStatus::Passed),
+            (4, true, CheckStatus::Warning),
+            (0, true, CheckStatus::Failed),
+            (0, false, CheckStatus::Failed),
         ] {
             let space = Space {
                 bytes: giga * GIGA,
                 files: None,
                 has_sdk,
             };
-            let finding = judge_bytes("/store".into(), space);
+            let finding = assess_bytes("/store".into(), space);
             assert_eq!(finding.status, status, "{giga} GB, {has_sdk}");
-            assert_eq!(finding.help.is_some(), status != Status::Passed);
+            assert_eq!(finding.help.is_some(), status != CheckStatus::Passed);
         }
     }
 
     #[test]
-    fn inodes_are_judged_by_what_is_left_to_build() {
+    fn inodes_are_assessed_by_what_is_left_to_build() {
         for (files, has_sdk, status) in [
-            (None, false, Status::Passed),
-            (Some(1_000_000), false, Status::Passed),
-            (Some(200_000), false, Status::Warning),
-            (Some(200_000), true, Status::Passed),
-            (Some(50_000), true, Status::Warning),
-            (Some(0), true, Status::Failed),
+            (None, false, CheckStatus::Passed),
+            (Some(1_000_000), false, CheckStatus::Passed),
+            (Some(200_000), false, CheckStatus::Warning),
+            (Some(200_000), true, CheckStatus::Passed),
+            (Some(50_000), true, CheckStatus::Warning),
+            (Some(0), true, CheckStatus::Failed),
         ] {
             let space = Space {
                 bytes: GIGA,
@@ -195,7 +199,7 @@ mod tests {
                 has_sdk,
             };
             assert_eq!(
-                judge_files("/store".into(), space).status,
+                assess_files("/store".into(), space).status,
                 status,
                 "{files:?}, {has_sdk}"
             );
@@ -213,11 +217,11 @@ mod tests {
             StoreError::io("cannot create", "/x".into())(std::io::ErrorKind::Other.into()),
         ];
         for error in errors {
-            let finding = judge(Err(&error));
-            assert_eq!(finding.status, Status::Failed, "{error}");
+            let finding = assess(Err(&error));
+            assert_eq!(finding.status, CheckStatus::Failed, "{error}");
             assert!(finding.help.is_some(), "{error}");
         }
-        assert_eq!(judge(Ok(("/s".into(), true))).status, Status::Failed);
-        assert_eq!(judge(Ok(("/s".into(), false))).status, Status::Passed);
+        assert_eq!(assess(Ok(("/s".into(), true))).status, CheckStatus::Failed);
+        assert_eq!(assess(Ok(("/s".into(), false))).status, CheckStatus::Passed);
     }
 }

@@ -5,8 +5,8 @@ use std::time::Duration;
 use basalt_process::{Command, tool};
 
 use super::Context;
-use super::outcome::Outcome;
-use super::report::{Finding, Status};
+use super::outcome::ProgramOutcome;
+use super::report::{CheckFinding, CheckStatus};
 use super::sandbox::restrictions::Restrictions;
 
 const NAME: &str = "sub-ids";
@@ -45,28 +45,28 @@ struct SubIds {
     /// Text of `/etc/subgid`.
     groups: String,
     /// Outcome of `newuidmap` without arguments; missing where there is no such program.
-    newuidmap: Outcome,
+    newuidmap: ProgramOutcome,
     /// `true` if set-user-ID programs do not work for this process.
     no_new_privileges: bool,
     /// Outcome of the program that shows the mapped ids in the namespace.
-    namespace: Outcome,
+    namespace: ProgramOutcome,
 }
 
 /// Makes the namespace.
-pub fn examine(context: &Context) -> Vec<Finding> {
+pub fn examine(context: &Context) -> Vec<CheckFinding> {
     let fault = context.sdk_fault();
     let run = |program: &str, arguments: &[&str]| {
         let command = Command::new(program).args(arguments).time_limit(LIMIT);
-        Outcome::from(command.output())
+        ProgramOutcome::from(command.output())
     };
     let unshare = |options: &[&str]| run("unshare", &[options, PROGRAM].concat());
     if rustix::process::geteuid().is_root() {
-        return vec![judge_root(&unshare(ROOT), fault)];
+        return vec![assess_root(&unshare(ROOT), fault)];
     }
     let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
     let found = SubIds {
         name: match run("id", &["--user", "--name"]) {
-            Outcome::Succeeded(name) => Some(name),
+            ProgramOutcome::Succeeded(name) => Some(name),
             _ => None,
         },
         id: rustix::process::getuid().as_raw(),
@@ -76,15 +76,15 @@ pub fn examine(context: &Context) -> Vec<Finding> {
         no_new_privileges: Restrictions::read().no_new_privileges(),
         namespace: unshare(USER),
     };
-    vec![judge_user(&found, fault)]
+    vec![assess_user(&found, fault)]
 }
 
-/// Judges the attempt as root; `fault` is the status of a failure.
-fn judge_root(outcome: &Outcome, fault: Status) -> Finding {
+/// Assesses the attempt as root; `fault` is the status of a failure.
+fn assess_root(outcome: &ProgramOutcome, fault: CheckStatus) -> CheckFinding {
     let tried = tried(ROOT);
     match outcome.failure() {
-        None => Finding::passed(NAME, tried, "it works; root needs no sub-ids"),
-        Some(failure) => Finding::new(NAME, fault, tried, failure)
+        None => CheckFinding::passed(NAME, tried, "it works; root needs no sub-ids"),
+        Some(failure) => CheckFinding::new(NAME, fault, tried, failure)
             .means(
                 &["sdk", "build", "up"],
                 "root may not mount here, as in a container: mmdebstrap cannot make the SDK",
@@ -95,15 +95,17 @@ fn judge_root(outcome: &Outcome, fault: Status) -> Finding {
     }
 }
 
-/// Judges the attempt as an ordinary user; `fault` is the status of a failure.
-fn judge_user(found: &SubIds, fault: Status) -> Finding {
+/// Assesses the attempt as an ordinary user; `fault` is the status of a failure.
+fn assess_user(found: &SubIds, fault: CheckStatus) -> CheckFinding {
     let tried = tried(USER);
     let (result, help) = match &found.namespace {
-        Outcome::Succeeded(maps) if last_mapped(maps) >= RANGE - 2 => return Finding::passed(NAME, tried, "it works"),
-        Outcome::Succeeded(_) => explain(found, "too few ids are mapped"),
+        ProgramOutcome::Succeeded(maps) if last_mapped(maps) >= RANGE - 2 => {
+            return CheckFinding::passed(NAME, tried, "it works");
+        }
+        ProgramOutcome::Succeeded(_) => explain(found, "too few ids are mapped"),
         failed => explain(found, failed.failure().unwrap_or_default()),
     };
-    Finding::new(NAME, fault, tried, result)
+    CheckFinding::new(NAME, fault, tried, result)
         .means(&["sdk", "build", "up"], "mmdebstrap cannot make the SDK without root")
         .help(help)
 }
@@ -134,7 +136,7 @@ fn last_mapped(maps: &str) -> u64 {
 
 /// Finds the cause of a failure, and the command that helps.
 fn explain(found: &SubIds, failure: &str) -> (String, String) {
-    if found.newuidmap == Outcome::Missing {
+    if found.newuidmap == ProgramOutcome::Missing {
         return (
             "there is no newuidmap".to_owned(),
             "sudo apt-get install uidmap    # Debian, Ubuntu".to_owned(),
@@ -221,9 +223,9 @@ mod tests {
             id: 1000,
             users: users.to_owned(),
             groups: users.to_owned(),
-            newuidmap: Outcome::Failed("usage".to_owned()),
+            newuidmap: ProgramOutcome::Failed("usage".to_owned()),
             no_new_privileges: false,
-            namespace: Outcome::Failed("unshare: failed".to_owned()),
+            namespace: ProgramOutcome::Failed("unshare: failed".to_owned()),
         }
     }
 
@@ -252,11 +254,11 @@ mod tests {
             ("me:100000:1000\nme:200000:65536\n", usermod(265_536, removal)),
             ("nonsense\nme:x:65536\n", usermod(100_000, "")),
         ] {
-            let finding = judge_user(&failing(users), Status::Failed);
+            let finding = assess_user(&failing(users), CheckStatus::Failed);
             assert_eq!(finding.help.as_deref(), Some(help.as_str()), "{users}");
         }
         for users in ["me:100000:65536\n", "1000:100000:65536\n"] {
-            let finding = judge_user(&failing(users), Status::Failed);
+            let finding = assess_user(&failing(users), CheckStatus::Failed);
             assert!(finding.help.is_some_and(|help| help.contains("newgidmap")), "{users}");
         }
     }
@@ -266,17 +268,17 @@ mod tests {
         let whole = "0 1000 1\n1 100000 65536\n";
         let few = "0 1000 1\n1 100000 10\n";
         for (maps, status) in [
-            (format!("{whole}{whole}"), Status::Passed),
-            (format!("{whole}{few}"), Status::Failed),
-            (format!("{few}{whole}"), Status::Failed),
-            ("0 1000 1\n0 1000 1\n".to_owned(), Status::Failed),
-            (String::new(), Status::Failed),
+            (format!("{whole}{whole}"), CheckStatus::Passed),
+            (format!("{whole}{few}"), CheckStatus::Failed),
+            (format!("{few}{whole}"), CheckStatus::Failed),
+            ("0 1000 1\n0 1000 1\n".to_owned(), CheckStatus::Failed),
+            (String::new(), CheckStatus::Failed),
         ] {
             let found = SubIds {
-                namespace: Outcome::Succeeded(maps),
+                namespace: ProgramOutcome::Succeeded(maps),
                 ..failing("me:100000:10\n")
             };
-            let finding = judge_user(&found, Status::Failed);
+            let finding = assess_user(&found, CheckStatus::Failed);
             assert_eq!(finding.status, status, "{finding}");
         }
     }
@@ -285,7 +287,7 @@ mod tests {
     fn other_causes_are_told_apart() {
         let right = failing("me:100000:65536\n");
         let missing = SubIds {
-            newuidmap: Outcome::Missing,
+            newuidmap: ProgramOutcome::Missing,
             ..right.clone()
         };
         let privileges = SubIds {
@@ -293,7 +295,7 @@ mod tests {
             ..right.clone()
         };
         let old = SubIds {
-            namespace: Outcome::Failed("unshare: unrecognized option '--map-auto'".to_owned()),
+            namespace: ProgramOutcome::Failed("unshare: unrecognized option '--map-auto'".to_owned()),
             ..right.clone()
         };
         let nameless = SubIds {
@@ -306,8 +308,8 @@ mod tests {
             (&old, "util-linux"),
             (&nameless, "/etc/passwd"),
         ] {
-            let finding = judge_user(found, Status::Failed);
-            assert_eq!(finding.status, Status::Failed);
+            let finding = assess_user(found, CheckStatus::Failed);
+            assert_eq!(finding.status, CheckStatus::Failed);
             assert!(
                 finding.help.as_ref().is_some_and(|help| help.contains(named)),
                 "{finding}"
@@ -317,12 +319,12 @@ mod tests {
 
     #[test]
     fn root_may_fail_too() {
-        let refused = Outcome::Failed("unshare: unshare failed: Operation not permitted".to_owned());
-        assert_eq!(judge_root(&refused, Status::Failed).status, Status::Failed);
-        assert_eq!(judge_root(&refused, Status::Warning).status, Status::Warning);
+        let refused = ProgramOutcome::Failed("unshare: unshare failed: Operation not permitted".to_owned());
+        assert_eq!(assess_root(&refused, CheckStatus::Failed).status, CheckStatus::Failed);
+        assert_eq!(assess_root(&refused, CheckStatus::Warning).status, CheckStatus::Warning);
         assert_eq!(
-            judge_root(&Outcome::Succeeded(String::new()), Status::Failed).status,
-            Status::Passed
+            assess_root(&ProgramOutcome::Succeeded(String::new()), CheckStatus::Failed).status,
+            CheckStatus::Passed
         );
     }
 }

@@ -1,7 +1,7 @@
 //! Restrictions that this process is under, and settings of the kernel that forbid namespaces: they explain a sandbox that
 //! could not be made, and choose what helps. None of them decides whether one can be made.
 
-use super::super::report::{BUILDING, Finding, Status};
+use super::super::report::{BUILDING, CheckFinding, CheckStatus};
 
 const NAME: &str = "restrictions";
 
@@ -72,8 +72,8 @@ impl Restrictions {
         lines.join("\n")
     }
 
-    /// Judges the restrictions, which matter only where a sandbox failed.
-    pub fn judge(&self, sandboxes_work: bool) -> Finding {
+    /// Assesses the restrictions, which matter only where a sandbox failed.
+    pub fn assess(&self, sandboxes_work: bool) -> CheckFinding {
         let tried = "read /proc/self/status, /proc/self/attr/current, /proc/sys";
         let mut found: Vec<String> = Vec::new();
         found.extend(self.seccomp.then(|| "a seccomp filter".to_owned()));
@@ -87,9 +87,9 @@ impl Restrictions {
             found.join(", ")
         };
         if sandboxes_work || found.is_empty() {
-            return Finding::passed(NAME, tried, result);
+            return CheckFinding::passed(NAME, tried, result);
         }
-        Finding::new(NAME, Status::Warning, tried, result)
+        CheckFinding::new(NAME, CheckStatus::Warning, tried, result)
             .means(BUILDING, "this may be why a sandbox could not be made")
             .help(self.help())
     }
@@ -124,8 +124,8 @@ mod tests {
             seccomp: true,
             ..Restrictions::default()
         };
-        assert_eq!(restricted.judge(true).status, Status::Passed);
-        assert_eq!(restricted.judge(false).status, Status::Warning);
-        assert_eq!(Restrictions::default().judge(false).status, Status::Passed);
+        assert_eq!(restricted.assess(true).status, CheckStatus::Passed);
+        assert_eq!(restricted.assess(false).status, CheckStatus::Warning);
+        assert_eq!(Restrictions::default().assess(false).status, CheckStatus::Passed);
     }
 }
