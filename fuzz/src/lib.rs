@@ -14,16 +14,16 @@ use std::sync::LazyLock;
 use basalt_advisories::{Database, Scheme, parse_record};
 use basalt_bom::Program;
 use basalt_model::digest::Digest;
-use basalt_repo::metadata::{self, Placed};
+use basalt_repo::metadata::{self, RpmLocation};
 use basalt_repo::{Payload, parse_header, read_files, read_package, unpack};
-use basalt_signing::{Certificate, Moment};
+use basalt_signing::{Certificate, Timestamp};
 use camino::{Utf8Path, Utf8PathBuf};
 
 /// A parser of untrusted input, under its name in `corpus/`.
-pub type Target = (&'static str, fn(&[u8]));
+pub type FuzzTarget = (&'static str, fn(&[u8]));
 
 /// All of them.
-pub const TARGETS: &[Target] = &[
+pub const TARGETS: &[FuzzTarget] = &[
     ("rpm", rpm),
     ("payload", payload),
     ("repodata", repodata),
@@ -66,7 +66,7 @@ pub fn rpm(data: &[u8]) {
     let package = read_package(&file);
     assert!(understood || package.is_err(), "a package without a header");
     let _ = read_files(&file);
-    let placed = Placed {
+    let placed = RpmLocation {
         href: "fuzzed.rpm",
         digest: Digest::of(data),
         size: data.len() as u64,
@@ -209,7 +209,7 @@ pub fn signature(data: &[u8]) {
     let Ok(certificates) = Certificate::parse(keys, "fuzzed") else {
         return;
     };
-    let _ = basalt_signing::verify(b"nothing", signature, &certificates, Moment::now());
+    let _ = basalt_signing::verify(b"nothing", signature, &certificates, Timestamp::now());
 }
 
 /// A program: what it says about the modules and crates in it.

@@ -10,24 +10,32 @@ use basalt_tests::{Cli, Failed, ensure, has_all, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::buildgrid::BuildGrid;
-use crate::distro::{Distro, Ground};
-use crate::failures::PATIENCE;
+use crate::distro::{Distro, Fixture};
+use crate::failures::TIMEOUT;
 use crate::sharing::{reader_of, rpms, was_built};
 
 /// A tree with one package: an image of `up`, by its name.
-const NODE: &str = "name: node\nkind: tree\npackages:\n  - house\n";
+const NODE: &str = "name: node\nkind: tree\npackages:\n  - testapp\n";
 
 /// Adds an image, and a package whose source is an action that runs in the SDK: fetching Go modules, of which it has none.
 fn extend(distro: &Distro) -> Result<(), Failed> {
     fs_err::write(distro.root.join("distro/images/node.yaml"), NODE)?;
     distro.write(
-        "tower",
-        "BuildRequires: wall\n",
-        "%install\ntest -d %{_sourcedir}/gomodcache\ninstall -d %{buildroot}%{_datadir}/tower\n\n%files\n%{_datadir}/tower",
+        "testserver",
+        "BuildRequires: testlib\n",
+        "%install\ntest -d %{_sourcedir}/gomodcache\ninstall -d %{buildroot}%{_datadir}/testserver\n\n\
+         %files\n%{_datadir}/testserver",
     )?;
-    fs_err::write(distro.file("tower", "go.mod"), "module example.org/tower\n\ngo 1.26\n")?;
-    fs_err::write(distro.file("tower", "sources.toml"), "[[go]]\ndir = \".\"\n")?;
-    distro.edit("house", "BuildRequires:  wall", "BuildRequires:  tower wall")
+    fs_err::write(
+        distro.file("testserver", "go.mod"),
+        "module example.org/testserver\n\ngo 1.26\n",
+    )?;
+    fs_err::write(distro.file("testserver", "sources.toml"), "[[go]]\ndir = \".\"\n")?;
+    distro.edit(
+        "testapp",
+        "BuildRequires:  testlib",
+        "BuildRequires:  testserver testlib",
+    )
 }
 
 /// A store that has filled a cache by `cache push`.
@@ -39,16 +47,16 @@ struct Filled {
 }
 
 impl Filled {
-    fn new(ground: &Ground, location: Option<&str>, names: &[&str]) -> Result<Self, Failed> {
-        let owner = ground.distro()?;
+    fn new(fixture: &Fixture, location: Option<&str>, names: &[&str]) -> Result<Self, Failed> {
+        let owner = fixture.distro()?;
         extend(&owner)?;
         let folder = owner.root.join("team-cache");
         let location = location.unwrap_or(folder.as_str()).to_owned();
         let cli = owner.cli().env("BASALT_CACHE", &location);
         let cli = cli.env("BASALT_CACHE_SECRET", owner.root.join("secret"));
-        let key = cli.json(&["cache", "key", "tests"], PATIENCE, 0)?;
+        let key = cli.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
         let public = key["public"].as_str().ok_or("no public key")?.to_owned();
-        let pushed = cli.json(&[&["cache", "push"], names].concat(), PATIENCE, 0)?;
+        let pushed = cli.json(&[&["cache", "push"], names].concat(), TIMEOUT, 0)?;
         ensure(pushed["results"].as_u64().is_some_and(|results| results > 8), || {
             pushed.to_string()
         })?;
@@ -61,8 +69,8 @@ impl Filled {
     }
 
     /// A checkout of the same content with an empty store, and its command, which has no network.
-    fn reader(&self, ground: &Ground) -> Result<(Distro, Cli), Failed> {
-        let other = ground.distro()?;
+    fn reader(&self, fixture: &Fixture) -> Result<(Distro, Cli), Failed> {
+        let other = fixture.distro()?;
         other.forget_trees()?;
         extend(&other)?;
         let cli = reader_of(&other, &self.location, &self.public)?;
@@ -92,93 +100,95 @@ fn has_sdk(distro: &Distro) -> Result<bool, Failed> {
 }
 
 fn nothing_was_built(distro: &Distro) -> Result<(), Failed> {
-    for package in ["stone", "wall", "tower", "house"] {
+    for package in ["testdata", "testlib", "testserver", "testapp"] {
         ensure(!was_built(distro, package), || format!("{package} was built"))?;
     }
     ensure(!has_sdk(distro)?, || "the SDK was made".to_owned())
 }
 
-pub fn what_up_needs_is_pushed_and_no_more(ground: &Ground) -> Result<(), Failed> {
-    let filled = Filled::new(ground, None, &[])?;
-    ensure(filled.shares("house")?, || {
-        "house is installed and not shared".to_owned()
+pub fn what_up_needs_is_pushed_and_no_more(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = Filled::new(fixture, None, &[])?;
+    ensure(filled.shares("testapp")?, || {
+        "testapp is installed and not shared".to_owned()
     })?;
-    for package in ["stone", "wall", "tower"] {
+    for package in ["testdata", "testlib", "testserver"] {
         ensure(!filled.shares(package)?, || format!("{package} is shared"))?;
     }
     let shared = files_below(&filled.owner.root.join("team-cache/cas")).map_err(shown)?;
-    let (other, cli) = filled.reader(ground)?;
-    let built = cli.json(&["build", "node"], PATIENCE, 0)?;
+    let (other, cli) = filled.reader(fixture)?;
+    let built = cli.json(&["build", "node"], TIMEOUT, 0)?;
     let root = built["images"][0]["folder"].as_str().ok_or("no folder")?;
-    let walls = Utf8PathBuf::from(root).join("root/usr/share/house/walls");
-    ensure(walls.exists(), || format!("{walls} is not there"))?;
+    let counts = Utf8PathBuf::from(root).join("root/usr/share/testapp/counts");
+    ensure(counts.exists(), || format!("{counts} is not there"))?;
     nothing_was_built(&other)?;
     // The content of the cache is metadata of the packages and one RPM.
     ensure(shared.len() < 12, || format!("{shared:?}"))?;
-    let status = filled.cli.json(&["cache", "status"], PATIENCE, 0)?;
+    let status = filled.cli.json(&["cache", "status"], TIMEOUT, 0)?;
     ensure(status[0]["bytes"].as_u64().is_some_and(|bytes| bytes > 0), || {
         status.to_string()
     })?;
     other.nothing_is_left()
 }
 
-pub fn a_package_comes_from_a_cache_without_the_sdk(ground: &Ground) -> Result<(), Failed> {
-    let filled = Filled::new(ground, None, &["house"])?;
-    let (other, cli) = filled.reader(ground)?;
-    let expected = rpms(&filled.cli, &filled.owner, "house")?;
-    ensure(rpms(&cli, &other, "house")? == expected, || {
+pub fn a_package_comes_from_a_cache_without_the_sdk(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = Filled::new(fixture, None, &["testapp"])?;
+    let (other, cli) = filled.reader(fixture)?;
+    let expected = rpms(&filled.cli, &filled.owner, "testapp")?;
+    ensure(rpms(&cli, &other, "testapp")? == expected, || {
         "another RPM came".to_owned()
     })?;
     nothing_was_built(&other)?;
     // Where something has to run, the SDK is needed, and cannot be had here.
-    other.edit("house", "Four walls.", "Four high walls.")?;
-    let ran = cli.run(&["build", "house"], PATIENCE)?.ended_with(1)?;
+    other.edit("testapp", "Four counts.", "Four more counts.")?;
+    let ran = cli.run(&["build", "testapp"], TIMEOUT)?.ended_with(1)?;
     has_all(&ran.stderr, &["127.0.0.1:9"])
 }
 
-pub fn what_a_cache_lacks_is_built_again(ground: &Ground) -> Result<(), Failed> {
-    let filled = Filled::new(ground, None, &[])?;
-    let other = ground.distro()?;
+pub fn what_a_cache_lacks_is_built_again(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = Filled::new(fixture, None, &[])?;
+    let other = fixture.distro()?;
     extend(&other)?;
     let cli = reader_of(&other, &filled.location, &filled.public)?;
-    let expected = rpms(&filled.cli, &filled.owner, "house")?;
-    ensure(rpms(&cli, &other, "house")? == expected, || {
+    let expected = rpms(&filled.cli, &filled.owner, "testapp")?;
+    ensure(rpms(&cli, &other, "testapp")? == expected, || {
         "another RPM came".to_owned()
     })?;
-    ensure(!was_built(&other, "wall"), || "wall was built".to_owned())?;
-    // The changed package is compiled against wall and tower, of which the cache has the digests only, as of stone.
-    other.edit("house", "Four walls.", "Four high walls.")?;
-    rpms(&cli, &other, "house")?;
-    let built: BTreeSet<_> = ["stone", "wall", "tower", "house"]
+    ensure(!was_built(&other, "testlib"), || "testlib was built".to_owned())?;
+    // The changed package is compiled against testlib and testserver, of which the cache has the digests only, as of
+    // testdata.
+    other.edit("testapp", "Four counts.", "Four more counts.")?;
+    rpms(&cli, &other, "testapp")?;
+    let built: BTreeSet<_> = ["testdata", "testlib", "testserver", "testapp"]
         .into_iter()
         .filter(|package| was_built(&other, package))
         .collect();
-    ensure(built == BTreeSet::from(["stone", "wall", "tower", "house"]), || {
-        format!("only {built:?} were built")
-    })?;
+    ensure(
+        built == BTreeSet::from(["testdata", "testlib", "testserver", "testapp"]),
+        || format!("only {built:?} were built"),
+    )?;
     // An RPM that is asked for and nowhere is made, too.
-    let third = ground.distro()?;
+    let third = fixture.distro()?;
     extend(&third)?;
     let cli = reader_of(&third, &filled.location, &filled.public)?;
-    let wall = rpms(&filled.cli, &filled.owner, "wall")?;
-    ensure(rpms(&cli, &third, "wall")? == wall, || {
-        "wall came out otherwise".to_owned()
+    let testlib = rpms(&filled.cli, &filled.owner, "testlib")?;
+    ensure(rpms(&cli, &third, "testlib")? == testlib, || {
+        "testlib came out otherwise".to_owned()
     })?;
-    ensure(was_built(&third, "wall") && !was_built(&third, "house"), || {
-        "not just wall was built".to_owned()
+    ensure(was_built(&third, "testlib") && !was_built(&third, "testapp"), || {
+        "not just testlib was built".to_owned()
     })?;
     third.nothing_is_left()
 }
 
 /// A known result of fetching modules, without content, that says something else than what comes.
-pub fn modules_that_come_otherwise_than_said_make_another_key(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn modules_that_come_otherwise_than_said_make_another_key(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     extend(&distro)?;
     let distribution = distro.read().map_err(shown)?;
-    let tower = distribution.package(distribution.find("tower").map_err(shown)?);
-    let mut inputs = tower.sources.inputs(&distro.tools).map_err(shown)?;
+    let testserver = distribution.package(distribution.find("testserver").map_err(shown)?);
+    let mut inputs = testserver.sources.inputs(&distro.tools).map_err(shown)?;
     let Some(InputContent::Modules(modules)) = inputs.pop().map(|input| input.content) else {
-        return Err("tower has no modules".into());
+        return Err("testserver has no modules".into());
     };
     let said = OutputDirectory {
         path: String::new(),
@@ -191,40 +201,40 @@ pub fn modules_that_come_otherwise_than_said_make_another_key(ground: &Ground) -
     };
     let action = modules.action.encode();
     distro.store.put_action_result(&action, &result).map_err(shown)?;
-    let (built, first) = distro.build(&["tower"]).map_err(shown)?;
-    ensure(built.contains(&"tower".to_owned()), || {
+    let (built, first) = distro.build(&["testserver"]).map_err(shown)?;
+    ensure(built.contains(&"testserver".to_owned()), || {
         format!("only {built:?} were built")
     })?;
     let came = modules.known(&distro.store).ok_or("nothing was fetched")?;
     ensure(came.root != said.root, || "what was said is believed".to_owned())?;
     // The key is that of what came: the package is known from now on, and known to others who fetch the same.
-    let (built, again) = distro.build(&["tower"]).map_err(shown)?;
+    let (built, again) = distro.build(&["testserver"]).map_err(shown)?;
     ensure(built.is_empty(), || format!("{built:?} were built again"))?;
-    ensure(first["tower"].key == again["tower"].key, || {
+    ensure(first["testserver"].key == again["testserver"].key, || {
         "the key is another".to_owned()
     })
 }
 
-pub fn the_command_works_with_buildgrid(ground: &Ground) -> Result<(), Failed> {
+pub fn the_command_works_with_buildgrid(fixture: &Fixture) -> Result<(), Failed> {
     let Some(server) = BuildGrid::start() else {
         return Ok(());
     };
-    let filled = Filled::new(ground, Some(&server.location("team/main")), &["house"])?;
-    let (other, cli) = filled.reader(ground)?;
-    let pulled = cli.json(&["cache", "pull", "house"], PATIENCE, 0)?;
+    let filled = Filled::new(fixture, Some(&server.location("team/main")), &["testapp"])?;
+    let (other, cli) = filled.reader(fixture)?;
+    let pulled = cli.json(&["cache", "pull", "testapp"], TIMEOUT, 0)?;
     ensure(pulled["bytes"].as_u64().is_some_and(|bytes| bytes > 0), || {
         pulled.to_string()
     })?;
-    let expected = rpms(&filled.cli, &filled.owner, "house")?;
-    ensure(rpms(&cli, &other, "house")? == expected, || {
+    let expected = rpms(&filled.cli, &filled.owner, "testapp")?;
+    ensure(rpms(&cli, &other, "testapp")? == expected, || {
         "another RPM came".to_owned()
     })?;
     nothing_was_built(&other)?;
-    let (third, cli) = filled.reader(ground)?;
-    ensure(rpms(&cli, &third, "house")? == expected, || {
+    let (third, cli) = filled.reader(fixture)?;
+    ensure(rpms(&cli, &third, "testapp")? == expected, || {
         "another RPM came".to_owned()
     })?;
     nothing_was_built(&third)?;
-    let ran = cli.run(&["cache", "status"], PATIENCE)?.ended_with(0)?;
+    let ran = cli.run(&["cache", "status"], TIMEOUT)?.ended_with(0)?;
     has_all(&ran.stdout, &["a server that takes results"])
 }

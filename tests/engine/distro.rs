@@ -9,16 +9,16 @@ use basalt_progress::Outcome;
 use basalt_sdk::Toolchain;
 use basalt_sources::Tools;
 use basalt_store::Store;
-use basalt_tests::{Cli, Failed, Place, Recorder, shown};
+use basalt_tests::{Cli, Failed, Recorder, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 
-/// The packages of tests/fixtures/engine, from the lowest up, and the one beside them.
-pub const ALL: [&str; 4] = ["garden", "house", "stone", "wall"];
+/// The packages of tests/fixtures/engine, sorted.
+pub const ALL: [&str; 4] = ["testapp", "testdata", "testdocs", "testlib"];
 
 /// Fixture of all tests: the trees that every build needs, made once.
-pub struct Ground {
-    place: Place,
-    nursery: Store,
+pub struct Fixture {
+    directory: TestDirectory,
+    toolchain_store: Store,
     toolchain: Toolchain,
     counter: AtomicUsize,
 }
@@ -35,15 +35,16 @@ pub struct Distro {
     program: Utf8PathBuf,
 }
 
-impl Ground {
+impl Fixture {
     /// The toolchain, which the command makes for any build, is made once for all tests.
-    pub fn prepare(place: Place) -> Result<Self, Failed> {
-        let nursery = Store::open(&place.folder("nursery")?).map_err(shown)?;
-        let description = place.surroundings.checkout.join("distro/toolchain/toolchain.toml");
-        let toolchain = basalt_sdk::toolchain(&nursery, &place.sdk, &description, Arch::X86_64).map_err(shown)?;
+    pub fn prepare(directory: TestDirectory) -> Result<Self, Failed> {
+        let toolchain_store = Store::open(&directory.folder("toolchain-store")?).map_err(shown)?;
+        let description = directory.environment.checkout.join("distro/toolchain/toolchain.toml");
+        let toolchain =
+            basalt_sdk::toolchain(&toolchain_store, &directory.sdk, &description, Arch::X86_64).map_err(shown)?;
         Ok(Self {
-            place,
-            nursery,
+            directory,
+            toolchain_store,
             toolchain,
             counter: AtomicUsize::new(0),
         })
@@ -52,8 +53,8 @@ impl Ground {
     /// The packages of tests/fixtures/engine, in a checkout that has everything else from ours.
     pub fn distro(&self) -> Result<Distro, Failed> {
         let number = self.counter.fetch_add(1, Ordering::Relaxed);
-        let folder = self.place.folder(&number.to_string())?;
-        let checkout = &self.place.surroundings.checkout;
+        let folder = self.directory.folder(&number.to_string())?;
+        let checkout = &self.directory.environment.checkout;
         let root = folder.join("checkout");
         fs_err::create_dir_all(root.join("distro/images"))?;
         for part in ["sdk", "toolchain", "macros"] {
@@ -63,13 +64,13 @@ impl Ground {
 
         let store = Store::open(&folder.join("store")).map_err(shown)?;
         self.share_trees(store.root())?;
-        let sdk = &self.place.sdk;
+        let sdk = &self.directory.sdk;
         Ok(Distro {
             base: BuildBase::make(&root, sdk, Arch::X86_64, &store).map_err(shown)?,
             tools: Tools::new(&root, sdk),
             root,
             store,
-            program: self.place.surroundings.program.clone(),
+            program: self.directory.environment.program.clone(),
         })
     }
 
@@ -88,14 +89,14 @@ impl Ground {
 
     /// The results of the actions that made the large trees.
     pub fn shared_actions(&self) -> [Utf8PathBuf; 2] {
-        let (sdk, toolchain) = (self.place.sdk.key, self.toolchain.key);
-        [(&self.place.store, sdk), (&self.nursery, toolchain)]
+        let (sdk, toolchain) = (self.directory.sdk.key, self.toolchain.key);
+        [(&self.directory.store, sdk), (&self.toolchain_store, toolchain)]
             .map(|(store, key)| store.root().join("actions").join(key.digest.to_hex()))
     }
 
     /// The large trees, each in a folder `trees` of some store.
     pub fn shared_trees(&self) -> [&Utf8Path; 2] {
-        [&self.toolchain.path, &self.place.sdk.path]
+        [&self.toolchain.path, &self.directory.sdk.path]
     }
 }
 
@@ -197,11 +198,11 @@ fn copy(from: &Utf8Path, to: &Utf8Path) -> Result<(), Failed> {
     fs_err::create_dir_all(to)?;
     for entry in from.read_dir_utf8()? {
         let entry = entry?;
-        let place = to.join(entry.file_name());
+        let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
-            copy(entry.path(), &place)?;
+            copy(entry.path(), &target)?;
         } else {
-            fs_err::copy(entry.path(), place)?;
+            fs_err::copy(entry.path(), target)?;
         }
     }
     Ok(())

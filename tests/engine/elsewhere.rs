@@ -6,20 +6,20 @@ use basalt_model::digest::Digest;
 use basalt_tests::{Failed, Ran, ensure, has_all, shown};
 use serde_json::Value;
 
-use crate::distro::{Distro, Ground};
+use crate::distro::{Distro, Fixture};
 
 /// Time-out of a command that makes two small builds on a busy machine.
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 
-/// A package that looks at everything around it, and writes down what it sees: in its header, and in files.
-const CURIOUS: &str = "Provides: curious-%(date +%s)";
-const LOOKS_AROUND: &str = r"
+/// A package that records its environment in its header and in files.
+const IMPURE: &str = "Provides: impure-%(date +%s)";
+const RECORDS_ENVIRONMENT: &str = r"
 %build
 pwd >place
 
 %install
-install -D -m 0644 place %{buildroot}%{_datadir}/curious/place
-cd %{buildroot}%{_datadir}/curious
+install -D -m 0644 place %{buildroot}%{_datadir}/impure/place
+cd %{buildroot}%{_datadir}/impure
 date +%s >time
 date +%Z >zone
 uname -n >host
@@ -29,7 +29,7 @@ echo $HOME >home
 cp %{_sourcedir}/seed seed
 
 %files
-%{_datadir}/curious
+%{_datadir}/impure
 ";
 
 /// A package of a static library.
@@ -50,9 +50,9 @@ fn library(distro: &Distro, name: &str, build: &str) -> Result<(), Failed> {
 /// Has packages checked; the answer, and one text with all differences.
 fn verify(distro: &Distro, arguments: &[&str], code: i32) -> Result<(Value, String), Failed> {
     let words = [&["--json", "verify"], arguments].concat();
-    let ran = distro.cli().run(&words, PATIENCE)?.ended_with(code)?;
+    let ran = distro.cli().run(&words, TIMEOUT)?.ended_with(code)?;
     let answer: Value = serde_json::from_str(&ran.stdout)?;
-    let mut told = String::new();
+    let mut differences = String::new();
     for checked in answer["checked"].as_array().ok_or("nothing was checked")? {
         for difference in checked["differences"].as_array().into_iter().flatten() {
             let place: Vec<_> = difference["place"]
@@ -62,22 +62,22 @@ fn verify(distro: &Distro, arguments: &[&str], code: i32) -> Result<(Value, Stri
                 .filter_map(Value::as_str)
                 .collect();
             let what = difference["what"].as_str().unwrap_or_default();
-            told += &format!("{} {what}\n", place.join(": "));
+            differences += &format!("{} {what}\n", place.join(": "));
         }
     }
-    Ok((answer, told))
+    Ok((answer, differences))
 }
 
 fn run(distro: &Distro, arguments: &[&str], code: i32) -> Result<Ran, Failed> {
-    distro.cli().run(arguments, PATIENCE)?.ended_with(code)
+    distro.cli().run(arguments, TIMEOUT)?.ended_with(code)
 }
 
-pub fn what_is_steady_comes_out_the_same(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn what_is_pure_comes_out_the_same(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     // SOURCE_DATE_EPOCH is what its compiler goes by.
-    library(&distro, "steady", "")?;
-    let (answer, told) = verify(&distro, &["steady", "house"], 0)?;
-    ensure(told.is_empty(), || told.clone())?;
+    library(&distro, "pure", "")?;
+    let (answer, differences) = verify(&distro, &["pure", "testapp"], 0)?;
+    ensure(differences.is_empty(), || differences.clone())?;
     let verdicts: Vec<_> = answer["checked"].as_array().into_iter().flatten().collect();
     ensure(verdicts.len() == 2, || answer.to_string())?;
     for checked in verdicts {
@@ -97,23 +97,23 @@ pub fn what_is_steady_comes_out_the_same(ground: &Ground) -> Result<(), Failed> 
         ],
     )?;
     // What is known is not found out again, unless it is asked for.
-    let (known, _) = verify(&distro, &["steady"], 0)?;
+    let (known, _) = verify(&distro, &["pure"], 0)?;
     ensure(known["checked"][0]["remembered"] == true, || known.to_string())?;
-    let (anew, _) = verify(&distro, &["--again", "steady"], 0)?;
+    let (anew, _) = verify(&distro, &["--again", "pure"], 0)?;
     ensure(anew["checked"][0]["remembered"] == false, || anew.to_string())?;
     distro.nothing_is_left()
 }
 
-pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
-    distro.write("curious", CURIOUS, LOOKS_AROUND)?;
-    fs_err::write(distro.file("curious", "seed"), "seed\n")?;
-    let (answer, told) = verify(&distro, &["curious"], 1)?;
+pub fn what_depends_on_the_environment_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    distro.write("impure", IMPURE, RECORDS_ENVIRONMENT)?;
+    fs_err::write(distro.file("impure", "seed"), "seed\n")?;
+    let (answer, differences) = verify(&distro, &["impure"], 1)?;
     ensure(answer["checked"][0]["verdict"] == "different", || answer.to_string())?;
-    let within = "curious-1-1.bs1: ";
-    let file = |name: &str, what: &str| format!("{within}/usr/share/curious/{name}{what}");
+    let within = "impure-1-1.bs1: ";
+    let file = |name: &str, what: &str| format!("{within}/usr/share/impure/{name}{what}");
     let expected = [
-        format!("{within}header PROVIDENAME is `curious-"),
+        format!("{within}header PROVIDENAME is `impure-"),
         file("time", ": line 1 is `"),
         file("place", ": line 1 is `/build/BUILD/"),
         file("zone", ": line 1 is `UTC`, then `ELSE`"),
@@ -123,7 +123,7 @@ pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
         file("home", ": line 1 is `/build`, then `/home/rebuilder`"),
         file("seed", " has mode 0644, then 0600"),
     ];
-    has_all(&told, &expected.each_ref().map(String::as_str))?;
+    has_all(&differences, &expected.each_ref().map(String::as_str))?;
     // Both are there to be looked at.
     let kept = &answer["checked"][0]["kept"][0];
     for which in ["first", "second"] {
@@ -131,41 +131,41 @@ pub fn what_looks_around_is_told(ground: &Ground) -> Result<(), Failed> {
         basalt_repo::read_package(path.into()).map_err(shown)?;
     }
     // For people, too.
-    let ran = run(&distro, &["verify", "curious"], 1)?;
+    let ran = run(&distro, &["verify", "impure"], 1)?;
     has_all(&ran.stdout, &["differs", &expected[4], "1 different"])
 }
 
-pub fn a_time_in_a_library_is_told_by_its_section(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_time_in_a_library_is_told_by_its_section(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     library(&distro, "dated", "unset SOURCE_DATE_EPOCH")?;
-    let (_, told) = verify(&distro, &["dated"], 1)?;
+    let (_, differences) = verify(&distro, &["dated"], 1)?;
     let place = "dated-1-1.bs1: /usr/lib/libwhen.a: member when.o: section .rodata";
-    has_all(&told, &[place, "`at "])
+    has_all(&differences, &[place, "`at "])
 }
 
-pub fn what_cannot_be_built_elsewhere_is_told(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
-    let sections = "%build\nif [ $(id -u) != 0 ]; then echo 'error: only for kings'; exit 1; fi\n\n%files";
-    distro.write("proud", "", sections)?;
-    let (answer, _) = verify(&distro, &["proud"], 1)?;
+pub fn what_cannot_be_built_elsewhere_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    let sections = "%build\nif [ $(id -u) != 0 ]; then echo 'error: needs root'; exit 1; fi\n\n%files";
+    distro.write("rootonly", "", sections)?;
+    let (answer, _) = verify(&distro, &["rootonly"], 1)?;
     let checked = &answer["checked"][0];
     ensure(checked["verdict"] == "failed", || answer.to_string())?;
     has_all(
         &checked.to_string(),
-        &["proud failed in %build", "only for kings", "proud-again.log"],
+        &["rootonly failed in %build", "needs root", "rootonly-again.log"],
     )?;
     // It may have been the machine: that is tried again.
-    let ran = run(&distro, &["verify", "proud"], 1)?;
+    let ran = run(&distro, &["verify", "rootonly"], 1)?;
     has_all(&ran.stdout, &["cannot be built again", "1 not built again"])?;
     distro.nothing_is_left()
 }
 
-pub fn a_statement_says_what_went_in(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
-    let (_, built) = distro.build(&["house"]).map_err(shown)?;
-    let ran = run(&distro, &["provenance", "house"], 0)?;
+pub fn a_statement_says_what_went_in(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    let (_, built) = distro.build(&["testapp"]).map_err(shown)?;
+    let ran = run(&distro, &["provenance", "testapp"], 0)?;
     let statement: Value = serde_json::from_str(&ran.stdout)?;
-    let rpm = &run(&distro, &["--json", "build", "house"], 0)?.stdout;
+    let rpm = &run(&distro, &["--json", "build", "testapp"], 0)?.stdout;
     let rpm: Value = serde_json::from_str(rpm)?;
     let path = rpm["packages"][0]["rpms"][0]["path"].as_str().ok_or("no RPM")?;
     let digest = Digest::of(fs_err::read(path)?);
@@ -180,21 +180,21 @@ pub fn a_statement_says_what_went_in(ground: &Ground) -> Result<(), Failed> {
     })?;
     // The digests are those of files that a reader can add up.
     let dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"].to_string();
-    let spec = Digest::of(fs_err::read(distro.file("house", "house.spec"))?).to_hex();
+    let spec = Digest::of(fs_err::read(distro.file("testapp", "testapp.spec"))?).to_hex();
     let lock = Digest::of(fs_err::read(distro.root.join("distro/sdk/sdk.lock"))?).to_hex();
-    let wall = built["wall"].rpms[0].digest.to_hex();
+    let testlib = built["testlib"].rpms[0].digest.to_hex();
     has_all(
         &dependencies,
         &[
             &spec,
             &lock,
-            &wall,
-            "pkg:rpm/basalt/wall@1-1.bs1?arch=noarch&distro=basalt-1",
+            &testlib,
+            "pkg:rpm/basalt/testlib@1-1.bs1?arch=noarch&distro=basalt-1",
             "distro/macros/",
         ],
     )?;
     // The file itself leads to the same statement; another file of that name does not.
-    let copy = distro.root.join("house-1-1.bs1.noarch.rpm");
+    let copy = distro.root.join("testapp-1-1.bs1.noarch.rpm");
     fs_err::copy(path, &copy)?;
     let ran = run(&distro, &["provenance", copy.as_str()], 0)?;
     ensure(serde_json::from_str::<Value>(&ran.stdout)? == statement, || {
@@ -212,10 +212,10 @@ pub fn a_statement_says_what_went_in(ground: &Ground) -> Result<(), Failed> {
     has_all(&ran.stderr, &["cannot read the header", copy.as_str()])
 }
 
-pub fn a_statement_can_be_made_later(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
-    distro.build(&["stone"]).map_err(shown)?;
-    let first = run(&distro, &["provenance", "stone"], 0)?.stdout;
+pub fn a_statement_can_be_made_later(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    distro.build(&["testdata"]).map_err(shown)?;
+    let first = run(&distro, &["provenance", "testdata"], 0)?.stdout;
     // As if it had been built when nothing was written down about what goes in: only the notes are taken away.
     let results = distro.store.root().join("results");
     for entry in results.read_dir_utf8()? {
@@ -224,8 +224,8 @@ pub fn a_statement_can_be_made_later(ground: &Ground) -> Result<(), Failed> {
             fs_err::remove_file(path)?;
         }
     }
-    let (built, _) = distro.build(&["stone"]).map_err(shown)?;
+    let (built, _) = distro.build(&["testdata"]).map_err(shown)?;
     ensure(built.is_empty(), || format!("built again: {built:?}"))?;
-    let later = run(&distro, &["provenance", "stone"], 0)?.stdout;
+    let later = run(&distro, &["provenance", "testdata"], 0)?.stdout;
     ensure(first == later, || format!("{first}\nis not\n{later}"))
 }

@@ -4,8 +4,8 @@ use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
 
-use crate::distro::{Distro, Ground};
-use crate::failures::PATIENCE;
+use crate::distro::{Distro, Fixture};
+use crate::failures::TIMEOUT;
 
 /// A package whose build waits for `seconds` before it takes the file `word` from its sources.
 fn slow(distro: &Distro, seconds: &str) -> Result<(), Failed> {
@@ -30,16 +30,16 @@ fn word(distro: &Distro) -> Result<String, Failed> {
     Err("no file in the package".into())
 }
 
-pub fn an_edit_during_a_build_reaches_the_next_one(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn an_edit_during_a_build_reaches_the_next_one(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let seconds = "3.625";
     slow(&distro, seconds)?;
     let started = distro.cli().start(&["build", "slow"])?;
-    until("the package is being built", PATIENCE, || {
+    until("the package is being built", TIMEOUT, || {
         !marked_processes(&format!("sleep {seconds}")).is_empty()
     })?;
     fs_err::write(distro.file("slow", "word"), "after\n")?;
-    started.wait(PATIENCE)?.ended_with(0)?;
+    started.wait(TIMEOUT)?.ended_with(0)?;
     // What was built is kept under the key of what it was built from, so the edit is built now.
     ensure(word(&distro)? == "after\n", || "the edit was not built".to_owned())?;
     fs_err::write(distro.file("slow", "word"), "before\n")?;
@@ -50,30 +50,30 @@ pub fn an_edit_during_a_build_reaches_the_next_one(ground: &Ground) -> Result<()
     })
 }
 
-pub fn the_input_that_changed_is_named(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn the_input_that_changed_is_named(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let explain = |expected: &[&str]| -> Result<(), Failed> {
         let ran = distro
             .cli()
-            .run(&["build", "--explain", "house"], PATIENCE)?
+            .run(&["build", "--explain", "testapp"], TIMEOUT)?
             .ended_with(0)?;
         has_all(&ran.stdout, expected)
     };
-    explain(&["house was never built in this store"])?;
-    distro.build(&["house"]).map_err(shown)?;
-    explain(&["house is built: nothing"])?;
+    explain(&["testapp was never built in this store"])?;
+    distro.build(&["testapp"]).map_err(shown)?;
+    explain(&["testapp is built: nothing"])?;
     // Its own folder.
-    distro.edit("house", "Four walls.", "Four high walls.")?;
-    explain(&["house is built again", "build/SPECS/house.spec has changed"])?;
-    distro.edit("house", "Four high walls.", "Four walls.")?;
-    explain(&["house is built: nothing"])?;
+    distro.edit("testapp", "Four counts.", "Four more counts.")?;
+    explain(&["testapp is built again", "build/SPECS/testapp.spec has changed"])?;
+    distro.edit("testapp", "Four more counts.", "Four counts.")?;
+    explain(&["testapp is built: nothing"])?;
     // A package that it is built with.
     distro.edit(
-        "wall",
+        "testlib",
         "%install",
-        "%install\ninstall -D -m 0644 /dev/null %{buildroot}%{_datadir}/wall/more\n",
+        "%install\ninstall -D -m 0644 /dev/null %{buildroot}%{_datadir}/testlib/more\n",
     )?;
-    explain(&["house is built again", "sysroot/000-wall has changed"])?;
+    explain(&["testapp is built again", "sysroot/000-testlib has changed"])?;
     // A macro, which everything begins with.
     let macros = distro.root.join("distro/macros");
     let copy = distro.root.join("distro/macros-of-its-own");
@@ -86,25 +86,25 @@ pub fn the_input_that_changed_is_named(ground: &Ground) -> Result<(), Failed> {
     fs_err::rename(&copy, &macros)?;
     let text = fs_err::read_to_string(macros.join("macros.basalt"))?;
     fs_err::write(macros.join("macros.basalt"), text + "\n%basalt_test 1\n")?;
-    explain(&["house is built again", "layers/base-0-macros"])?;
+    explain(&["testapp is built again", "layers/base-0-macros"])?;
     distro.nothing_is_left()
 }
 
-pub fn an_executable_bit_counts_and_other_modes_do_not(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
-    distro.build(&["garden"]).map_err(shown)?;
-    let flowers = distro.file("garden", "flowers");
-    let set = |mode| fs_err::set_permissions(&flowers, std::fs::Permissions::from_mode(mode));
+pub fn an_executable_bit_counts_and_other_modes_do_not(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    distro.build(&["testdocs"]).map_err(shown)?;
+    let manual = distro.file("testdocs", "manual");
+    let set = |mode| fs_err::set_permissions(&manual, std::fs::Permissions::from_mode(mode));
     set(0o600)?;
-    let (built, _) = distro.build(&["garden"]).map_err(shown)?;
+    let (built, _) = distro.build(&["testdocs"]).map_err(shown)?;
     ensure(built.is_empty(), || format!("built again: {built:?}"))?;
     set(0o755)?;
-    let (built, _) = distro.build(&["garden"]).map_err(shown)?;
-    ensure(built == ["garden"], || format!("built: {built:?}"))
+    let (built, _) = distro.build(&["testdocs"]).map_err(shown)?;
+    ensure(built == ["testdocs"], || format!("built: {built:?}"))
 }
 
-pub fn a_package_is_not_named_like_an_option(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_package_is_not_named_like_an_option(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     for name in ["-rf", "--help", "a b", "a\nb"] {
         let folder = distro.root.join("distro/packages").join(name);
         fs_err::create_dir(&folder)?;
@@ -115,10 +115,10 @@ pub fn a_package_is_not_named_like_an_option(ground: &Ground) -> Result<(), Fail
     distro.read().map(drop).map_err(shown)
 }
 
-pub fn a_spec_sees_nothing_outside_of_its_folder(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_spec_sees_nothing_outside_of_its_folder(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     // By a link.
-    let link = distro.file("garden", "secret");
+    let link = distro.file("testdocs", "secret");
     std::os::unix::fs::symlink("/etc/passwd", &link)?;
     let error = distro.read().err().ok_or("the link was read")?;
     has_all(&error.to_string(), &["leads out of its folder", "/etc/passwd"])?;
@@ -127,21 +127,21 @@ pub fn a_spec_sees_nothing_outside_of_its_folder(ground: &Ground) -> Result<(), 
     let secret = distro.root.join("secret");
     fs_err::write(&secret, "host words")?;
     distro.edit(
-        "garden",
-        "Summary:        Around",
-        &format!("Summary:        %(cat {secret} || echo none) around"),
+        "testdocs",
+        "Summary:        Manual",
+        &format!("Summary:        %(cat {secret} || echo none) manual"),
     )?;
     let read = distro.read().map_err(shown)?;
-    let (_, built) = distro.build(&["garden"]).map_err(shown)?;
+    let (_, built) = distro.build(&["testdocs"]).map_err(shown)?;
     drop(read);
-    let summary = &built["garden"].rpms[0].package.summary;
+    let summary = &built["testdocs"].rpms[0].package.summary;
     ensure(summary.starts_with("none"), || {
         format!("the spec read the host: {summary}")
     })
 }
 
-pub fn a_limit_that_is_reached_is_named(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn a_limit_that_is_reached_is_named(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let resources = distro.root.join("distro/packages/resources.toml");
     let cases = [
         (
@@ -155,26 +155,29 @@ pub fn a_limit_that_is_reached_is_named(ground: &Ground) -> Result<(), Failed> {
             "limit of disk space",
         ),
     ];
-    for (limit, command, told) in cases {
-        fs_err::write(&resources, format!("[greedy]\nseconds = 1\nlimits = {{ {limit} }}\n"))?;
-        distro.write("greedy", "", &format!("%build\n{command}\n\n%files"))?;
-        let error = distro.build(&["greedy"]).err().ok_or("that should have failed")?;
+    for (limit, command, message) in cases {
+        fs_err::write(
+            &resources,
+            format!("[excessive]\nseconds = 1\nlimits = {{ {limit} }}\n"),
+        )?;
+        distro.write("excessive", "", &format!("%build\n{command}\n\n%files"))?;
+        let error = distro.build(&["excessive"]).err().ok_or("that should have failed")?;
         let text = basalt_tests::rendered(&error.into());
-        has_all(&text, &["greedy was ended in %build", told, "resources.toml"])?;
+        has_all(&text, &["excessive was ended in %build", message, "resources.toml"])?;
     }
     distro.nothing_is_left()
 }
 
-pub fn timings_are_written(ground: &Ground) -> Result<(), Failed> {
-    let distro = ground.distro()?;
+pub fn timings_are_written(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
     let ran = distro
         .cli()
-        .run(&["build", "--timings", "house"], PATIENCE)?
+        .run(&["build", "--timings", "testapp"], TIMEOUT)?
         .ended_with(0)?;
     has_all(&ran.stderr, &["timings: ", "critical path"])?;
     let logs = distro.store.root().join("logs");
     let page = fs_err::read_to_string(logs.join("build-timings.html"))?;
-    has_all(&page, &["<svg", "stone", "wall", "house"])?;
+    has_all(&page, &["<svg", "testdata", "testlib", "testapp"])?;
     let numbers: serde_json::Value = serde_json::from_str(&fs_err::read_to_string(logs.join("build-timings.json"))?)?;
     ensure(numbers["jobs"].as_array().is_some_and(|jobs| jobs.len() == 3), || {
         numbers.to_string()

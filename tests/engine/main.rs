@@ -1,6 +1,6 @@
-//! The build engine on small packages: what is built again when something changes, how failures are told, and that
-//! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is told when a package, built
-//! again elsewhere, comes out otherwise, and what is said of where it comes from.
+//! The build engine on small packages: what is built again when something changes, how failures are shown, and that
+//! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is reported when a
+//! package, built again elsewhere, comes out otherwise, and what is said of where it comes from.
 
 #[path = "../../crates/cache/tests/buildgrid/server.rs"]
 mod buildgrid;
@@ -15,10 +15,10 @@ mod sharing;
 
 use std::process::ExitCode;
 
-use basalt_tests::Story;
-use distro::Ground;
+use basalt_tests::TestCase;
+use distro::Fixture;
 
-const STORIES: &[Story<Ground>] = &[
+const TESTS: &[TestCase<Fixture>] = &[
     (
         "what_is_built_is_not_built_again",
         rebuilds::what_is_built_is_not_built_again,
@@ -67,8 +67,8 @@ const STORIES: &[Story<Ground>] = &[
         sharing::what_one_has_built_another_need_not,
     ),
     (
-        "a_result_of_a_stranger_is_not_believed",
-        sharing::a_result_of_a_stranger_is_not_believed,
+        "a_result_of_an_unknown_signer_is_not_used",
+        sharing::a_result_of_an_unknown_signer_is_not_used,
     ),
     (
         "a_damaged_cache_costs_time_only",
@@ -122,10 +122,13 @@ const STORIES: &[Story<Ground>] = &[
     ),
     ("two_at_the_same_time", interruptions::two_at_the_same_time),
     (
-        "what_is_steady_comes_out_the_same",
-        elsewhere::what_is_steady_comes_out_the_same,
+        "what_is_pure_comes_out_the_same",
+        elsewhere::what_is_pure_comes_out_the_same,
     ),
-    ("what_looks_around_is_told", elsewhere::what_looks_around_is_told),
+    (
+        "what_depends_on_the_environment_is_told",
+        elsewhere::what_depends_on_the_environment_is_told,
+    ),
     (
         "a_time_in_a_library_is_told_by_its_section",
         elsewhere::a_time_in_a_library_is_told_by_its_section,
@@ -146,5 +149,5 @@ const STORIES: &[Story<Ground>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::tell(STORIES, 2, Ground::prepare)
+    basalt_tests::run_tests(TESTS, 2, Fixture::prepare)
 }

@@ -4,43 +4,43 @@ use basalt_store::files_below;
 use basalt_tests::{Cli, Failed, ensure, has_all};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::distro::{Distro, Ground};
-use crate::failures::PATIENCE;
+use crate::distro::{Distro, Fixture};
+use crate::failures::TIMEOUT;
 
-/// A cache in a folder, filled with house by a store of its own.
+/// A cache in a folder, filled with testapp by a store of its own.
 struct Filled {
     cache: Utf8PathBuf,
     public: String,
-    /// The digests of the RPM of house, as JSON tells them.
+    /// The digests of the RPM of testapp, as JSON tells them.
     rpms: String,
     _owner: Distro,
 }
 
-fn fill(ground: &Ground) -> Result<Filled, Failed> {
-    let owner = ground.distro()?;
+fn fill(fixture: &Fixture) -> Result<Filled, Failed> {
+    let owner = fixture.distro()?;
     let cache = owner.root.join("team-cache");
     let secret = owner.root.join("secret");
     let cli = owner
         .cli()
         .env("BASALT_CACHE", &cache)
         .env("BASALT_CACHE_SECRET", &secret);
-    let key = cli.json(&["cache", "key", "tests"], PATIENCE, 0)?;
+    let key = cli.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
     let public = key["public"].as_str().ok_or("no public key")?.to_owned();
-    let pushed = cli.json(&["cache", "push", "house"], PATIENCE, 0)?;
+    let pushed = cli.json(&["cache", "push", "testapp"], TIMEOUT, 0)?;
     ensure(pushed["results"].as_u64().is_some_and(|results| results > 3), || {
         pushed.to_string()
     })?;
     Ok(Filled {
         cache,
         public,
-        rpms: rpms(&cli, &owner, "house")?,
+        rpms: rpms(&cli, &owner, "testapp")?,
         _owner: owner,
     })
 }
 
 /// The digest of the RPM of a package, built by the command if need be.
 pub fn rpms(cli: &Cli, distro: &Distro, package: &str) -> Result<String, Failed> {
-    let built = cli.json(&["build", package], PATIENCE, 0)?;
+    let built = cli.json(&["build", package], TIMEOUT, 0)?;
     let path = built["packages"][0]["rpms"][0]["path"].as_str().ok_or("no RPM")?;
     ensure(path.starts_with(distro.store.root().as_str()), || path.to_owned())?;
     Ok(basalt_store::digest_of(Utf8Path::new(path))
@@ -69,44 +69,48 @@ pub fn was_built(distro: &Distro, package: &str) -> bool {
     distro.store.root().join("logs").join(format!("{package}.log")).exists()
 }
 
-pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
-    let other = ground.distro()?;
+pub fn what_one_has_built_another_need_not(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
-    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+    ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "other RPMs came".to_owned()
     })?;
-    for package in ["stone", "wall", "house"] {
+    for package in ["testdata", "testlib", "testapp"] {
         ensure(!was_built(&other, package), || format!("{package} was built"))?;
     }
     // It is in the store now: without the cache, nothing is built either.
-    ensure(rpms(&other.cli(), &other, "house")? == filled.rpms, || {
+    ensure(rpms(&other.cli(), &other, "testapp")? == filled.rpms, || {
         "other RPMs are kept".to_owned()
     })?;
-    ensure(!was_built(&other, "house"), || "house was built".to_owned())?;
+    ensure(!was_built(&other, "testapp"), || "testapp was built".to_owned())?;
     // A change here is built here, on what came from there.
-    other.edit("house", "Four walls.", "Four high walls.")?;
-    rpms(&cli, &other, "house")?;
-    ensure(was_built(&other, "house") && !was_built(&other, "wall"), || {
-        "not just house was built".to_owned()
+    other.edit("testapp", "Four counts.", "Four more counts.")?;
+    rpms(&cli, &other, "testapp")?;
+    ensure(was_built(&other, "testapp") && !was_built(&other, "testlib"), || {
+        "not just testapp was built".to_owned()
     })?;
     other.nothing_is_left()
 }
 
-pub fn a_result_of_a_stranger_is_not_believed(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
-    let other = ground.distro()?;
-    let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
-    let key = stranger.json(&["cache", "key", "tests"], PATIENCE, 0)?;
+pub fn a_result_of_an_unknown_signer_is_not_used(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    let other = fixture.distro()?;
+    let unknown_signer = other
+        .cli()
+        .env("BASALT_CACHE_SECRET", other.root.join("unknown-signer"));
+    let key = unknown_signer.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
     let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
-    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+    ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "it is not the same".to_owned()
     })?;
-    ensure(was_built(&other, "house"), || "a stranger was believed".to_owned())
+    ensure(was_built(&other, "testapp"), || {
+        "a result of an unknown signer was used".to_owned()
+    })
 }
 
-pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
+pub fn a_damaged_cache_costs_time_only(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
     for path in files_below(&filled.cache.join("cas")).map_err(basalt_tests::shown)? {
         let mut bytes = fs_err::read(&path)?;
         let middle = bytes.len() / 2;
@@ -116,24 +120,24 @@ pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {
         fs_err::remove_file(&path)?;
         fs_err::write(&path, bytes)?;
     }
-    let other = ground.distro()?;
+    let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?;
-    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+    ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
         "a damaged RPM was taken".to_owned()
     })?;
-    ensure(was_built(&other, "house"), || "house was not built".to_owned())
+    ensure(was_built(&other, "testapp"), || "testapp was not built".to_owned())
 }
 
-pub fn a_cache_that_is_not_there_is_told(ground: &Ground) -> Result<(), Failed> {
-    let filled = fill(ground)?;
-    let other = ground.distro()?;
+pub fn a_cache_that_is_not_there_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    let other = fixture.distro()?;
     let cli = reader(&other, &filled, &filled.public)?.env("BASALT_CACHE", "grpc://127.0.0.1:9?mode=read");
-    let ran = cli.run(&["build", "house"], PATIENCE)?.ended_with(0)?;
+    let ran = cli.run(&["build", "testapp"], TIMEOUT)?.ended_with(0)?;
     has_all(&ran.stderr, &["127.0.0.1:9"])?;
-    ensure(was_built(&other, "house"), || "house was not built".to_owned())?;
+    ensure(was_built(&other, "testapp"), || "testapp was not built".to_owned())?;
     let ran = other
         .cli()
-        .run(&["--cache", "ftp://x", "build", "house"], PATIENCE)?
+        .run(&["--cache", "ftp://x", "build", "testapp"], TIMEOUT)?
         .ended_with(1)?;
     has_all(&ran.stderr, &["cache"])
 }

@@ -3,40 +3,42 @@
 use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
-use basalt_machine::{Accelerator, Credential, Disk, Machine, Network, Running, SdkTools, mac_address};
+use basalt_machine::{
+    Accelerator, Disk, Machine, NetworkDevice, RunningMachine, SdkTools, SystemdCredential, mac_address,
+};
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use basalt_tests::{Failed, ensure, has_all, shown};
 use camino::Utf8Path;
 
-use crate::plant::Plant;
+use crate::fixture::Fixture;
 
 /// Time-out of a boot on a busy machine without KVM.
-const PATIENCE: Duration = Duration::from_secs(240);
+const TIMEOUT: Duration = Duration::from_secs(240);
 
 /// Starts a machine without a cluster.
-fn start(plant: &Plant, name: &str, disk: &Utf8Path, config: Option<&str>) -> Result<Running, Failed> {
-    let tools = SdkTools::new(&plant.place.sdk.path);
-    let verdict = Accelerator::choose(&tools, Arch::X86_64, plant.place.store.root()).map_err(shown)?;
-    let mut machine = Machine::new(name, plant.folder().join(name), Arch::X86_64);
+fn start(fixture: &Fixture, name: &str, disk: &Utf8Path, config: Option<&str>) -> Result<RunningMachine, Failed> {
+    let tools = SdkTools::new(&fixture.directory.sdk.path);
+    let verdict = Accelerator::choose(&tools, Arch::X86_64, fixture.directory.store.root()).map_err(shown)?;
+    let mut machine = Machine::new(name, fixture.folder().join(name), Arch::X86_64);
     machine.disks.push(Disk::overlay(disk, 4096));
     let mac = mac_address(name, 0);
-    machine.networks.push(Network::User {
+    machine.networks.push(NetworkDevice::User {
         isolated: true,
         forwards: Vec::new(),
         mac,
     });
     machine
         .credentials
-        .extend(config.map(|text| Credential::new("basalt.node", text)));
+        .extend(config.map(|text| SystemdCredential::new("basalt.node", text)));
     machine.reboots = false;
     machine.start(&tools, verdict.accelerator).map_err(shown)
 }
 
 /// Offset in the root file system of the first byte of one of its files.
-fn place_in_root(plant: &Plant, path: &str) -> Result<u64, Failed> {
-    let root = plant.root()?;
-    let extents = plant.tool("dump.erofs", &["-e", &format!("--path={path}"), root.as_str()])?;
+fn place_in_root(fixture: &Fixture, path: &str) -> Result<u64, Failed> {
+    let root = fixture.root()?;
+    let extents = fixture.tool("dump.erofs", &["-e", &format!("--path={path}"), root.as_str()])?;
     // `   0:        0..  144638 |  144638 :       4096..     69632 |   65536`
     let first = extents.lines().find(|line| line.trim_start().starts_with("0:"));
     let physical = first.and_then(|line| line.split('|').nth(1)?.split(':').nth(1)?.split("..").next());
@@ -44,22 +46,20 @@ fn place_in_root(plant: &Plant, path: &str) -> Result<u64, Failed> {
     physical.ok_or_else(|| format!("no place of {path} in:\n{extents}").into())
 }
 
-pub fn a_corrupt_block_ends_the_boot(plant: &Plant) -> Result<(), Failed> {
-    let copy = plant.folder().join("corrupt.raw");
+pub fn a_corrupt_block_ends_the_boot(fixture: &Fixture) -> Result<(), Failed> {
+    let copy = fixture.folder().join("corrupt.raw");
     let cp = Command::new("cp").args(["--reflink=auto", "--sparse=always"]);
-    cp.arg(&plant.disk).arg(&copy).output().map_err(shown)?;
+    cp.arg(&fixture.disk).arg(&copy).output().map_err(shown)?;
     // One bit of the program that is process 1.
-    let place = plant.partition("root-a")?.offset_bytes + place_in_root(plant, "/usr/lib/systemd/systemd")?;
+    let place = fixture.partition("root-a")?.offset_bytes + place_in_root(fixture, "/usr/lib/systemd/systemd")?;
     let disk = std::fs::File::options().read(true).write(true).open(&copy)?;
     let mut byte = [0];
     disk.read_exact_at(&mut byte, place)?;
     disk.write_all_at(&[byte[0] ^ 1], place)?;
 
-    let mut running = start(plant, "corrupt", &copy, None)?;
+    let mut running = start(fixture, "corrupt", &copy, None)?;
     let mut console = running.console();
-    let panic = running
-        .wait_for(&mut console, "Kernel panic", PATIENCE)
-        .map_err(shown)?;
+    let panic = running.wait_for(&mut console, "Kernel panic", TIMEOUT).map_err(shown)?;
     has_all(&panic, &["dm-verity device corrupted"])?;
     let log = fs_err::read(console.log())?;
     let log = basalt_machine::plain_text(&log);
@@ -68,12 +68,12 @@ pub fn a_corrupt_block_ends_the_boot(plant: &Plant) -> Result<(), Failed> {
     Ok(fs_err::remove_file(copy)?)
 }
 
-pub fn a_wrong_config_is_told_on_the_console(plant: &Plant) -> Result<(), Failed> {
+pub fn a_wrong_config_is_told_on_the_console(fixture: &Fixture) -> Result<(), Failed> {
     let config = "apiVersion: basalt.dev/v1\nkind: NodeConfig\nclutser:\n  endpoint: https://10.0.0.1:6443\n";
-    let mut running = start(plant, "wrong", &plant.disk, Some(config))?;
+    let mut running = start(fixture, "wrong", &fixture.disk, Some(config))?;
     let mut console = running.console();
     for words in ["unknown key `clutser`", "did you mean `cluster`"] {
-        running.wait_for(&mut console, words, PATIENCE).map_err(shown)?;
+        running.wait_for(&mut console, words, TIMEOUT).map_err(shown)?;
     }
     running.kill();
     Ok(())

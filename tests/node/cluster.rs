@@ -7,7 +7,7 @@ use std::time::Duration;
 use basalt_tests::{Failed, ensure, has_all, marked_processes, until};
 use rustix::process::Signal;
 
-use crate::plant::Plant;
+use crate::fixture::Fixture;
 
 /// Time-out of operations that need no boot.
 const SOON: Duration = Duration::from_secs(60);
@@ -18,39 +18,42 @@ const BOOTING: Duration = Duration::from_secs(180);
 const ASK: [&str; 3] = ["--", "/usr/bin/basalt-web", "-ask"];
 
 /// Fails when a process of the cluster is there, or one of its mounts or files.
-fn nothing_is_left(plant: &Plant) -> Result<(), Failed> {
-    let mark = plant.store().as_str();
+fn nothing_is_left(fixture: &Fixture) -> Result<(), Failed> {
+    let mark = fixture.store().as_str();
     until("no process is left", SOON, || marked_processes(mark).is_empty())?;
     let mounts = fs_err::read_to_string("/proc/self/mountinfo")?;
     ensure(!mounts.contains(mark), || mounts.clone())
 }
 
-pub fn up_works_after_one_that_was_killed(plant: &Plant) -> Result<(), Failed> {
-    plant.down()?;
-    let started = plant.cli.start(&["up"])?;
-    let console = plant.store().join("cluster/node-1/console.log");
+pub fn up_works_after_one_that_was_killed(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.down()?;
+    let started = fixture.cli.start(&["up"])?;
+    let console = fixture.store().join("cluster/node-1/console.log");
     until("the node boots", BOOTING, || {
         fs_err::metadata(&console).is_ok_and(|file| file.len() > 0)
     })?;
     started.signal(Signal::KILL)?;
     started.wait(SOON)?.ended_with(137)?;
-    nothing_is_left(plant)?;
-    plant.up(1).map(drop)
+    nothing_is_left(fixture)?;
+    fixture.up(1).map(drop)
 }
 
-pub fn a_pod_answers(plant: &Plant) -> Result<(), Failed> {
-    plant.up(1)?;
+pub fn a_pod_answers(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(1)?;
     // A cluster that is there already is not started again.
-    let ran = plant.cli.run(&["up"], SOON)?.ended_with(0)?;
+    let ran = fixture.cli.run(&["up"], SOON)?.ended_with(0)?;
     has_all(&ran.stdout, &["running already"])?;
     let service = ["http://web.default.svc.cluster.local/"];
     let words = [&["exec", "deploy/web"], &ASK[..], &service].concat();
-    has_all(&plant.kubectl(&words)?, &["Hello from Basalt Linux", "node     node-1"])
+    has_all(
+        &fixture.kubectl(&words)?,
+        &["Hello from Basalt Linux", "node     node-1"],
+    )
 }
 
-pub fn the_node_is_ready(plant: &Plant) -> Result<(), Failed> {
-    plant.up(1)?;
-    let nodes: serde_json::Value = serde_json::from_str(&plant.kubectl(&["get", "nodes", "-o", "json"])?)?;
+pub fn the_node_is_ready(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(1)?;
+    let nodes: serde_json::Value = serde_json::from_str(&fixture.kubectl(&["get", "nodes", "-o", "json"])?)?;
     let node = &nodes["items"][0];
     let conditions = node["status"]["conditions"].as_array().ok_or("no conditions")?;
     let ready = conditions
@@ -60,23 +63,23 @@ pub fn the_node_is_ready(plant: &Plant) -> Result<(), Failed> {
     let info = &node["status"]["nodeInfo"];
     let system = info["osImage"].as_str().unwrap_or_default();
     ensure(system.contains("Basalt Linux"), || format!("{info:#}"))?;
-    let status = plant.cli.run(&["--json", "status"], SOON)?.ended_with(0)?;
+    let status = fixture.cli.run(&["--json", "status"], SOON)?.ended_with(0)?;
     let status: serde_json::Value = serde_json::from_str(&status.stdout)?;
     ensure(status["nodes"][0]["ready"] == true, || format!("{status:#}"))
 }
 
-pub fn exec_logs_and_port_forward_work(plant: &Plant) -> Result<(), Failed> {
-    plant.up(1)?;
+pub fn exec_logs_and_port_forward_work(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(1)?;
     let own = ["http://127.0.0.1:8080/healthz"];
     let words = [&["exec", "deploy/web"], &ASK[..], &own].concat();
-    has_all(&plant.kubectl(&words)?, &["ok"])?;
-    has_all(&plant.kubectl(&["logs", "deploy/web"])?, &["answering on :8080"])?;
-    let console = plant.cli.run(&["logs", "node-1"], SOON)?.ended_with(0)?;
+    has_all(&fixture.kubectl(&words)?, &["ok"])?;
+    has_all(&fixture.kubectl(&["logs", "deploy/web"])?, &["answering on :8080"])?;
+    let console = fixture.cli.run(&["logs", "node-1"], SOON)?.ended_with(0)?;
     ensure(!console.stdout.is_empty(), || {
         "the console of the node is silent".to_owned()
     })?;
 
-    let forward = plant.cli.start(&["kubectl", "port-forward", "deploy/web", ":8080"])?;
+    let forward = fixture.cli.start(&["kubectl", "port-forward", "deploy/web", ":8080"])?;
     let port = || {
         let said = forward.stdout_so_far();
         let rest = said.split("Forwarding from 127.0.0.1:").nth(1)?;
@@ -93,22 +96,22 @@ pub fn exec_logs_and_port_forward_work(plant: &Plant) -> Result<(), Failed> {
     forward.wait(SOON).map(drop)
 }
 
-pub fn down_leaves_nothing(plant: &Plant) -> Result<(), Failed> {
-    plant.up(1)?;
-    let ran = plant.down()?;
+pub fn down_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(1)?;
+    let ran = fixture.down()?;
     has_all(&ran.stdout, &["the cluster is gone"])?;
-    nothing_is_left(plant)?;
-    let folder = plant.store().join("cluster");
+    nothing_is_left(fixture)?;
+    let folder = fixture.store().join("cluster");
     ensure(!folder.exists(), || format!("{folder} is left"))?;
-    let tmp: Vec<_> = plant.store().join("tmp").read_dir_utf8()?.flatten().collect();
+    let tmp: Vec<_> = fixture.store().join("tmp").read_dir_utf8()?.flatten().collect();
     ensure(tmp.is_empty(), || format!("{tmp:?}"))?;
     // Twice is no error.
-    has_all(&plant.down()?.stdout, &["there was no cluster"])
+    has_all(&fixture.down()?.stdout, &["there was no cluster"])
 }
 
-pub fn pods_of_two_nodes_reach_each_other(plant: &Plant) -> Result<(), Failed> {
-    plant.up(2)?;
-    let pods = plant.kubectl(&["get", "pods", "-l", "app=web", "-o", "json"])?;
+pub fn pods_of_two_nodes_reach_each_other(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(2)?;
+    let pods = fixture.kubectl(&["get", "pods", "-l", "app=web", "-o", "json"])?;
     let pods: serde_json::Value = serde_json::from_str(&pods)?;
     let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
     let pods: Vec<[String; 3]> = pods["items"]
@@ -130,12 +133,12 @@ pub fn pods_of_two_nodes_reach_each_other(plant: &Plant) -> Result<(), Failed> {
     for (from, to) in [(one, other), (other, one)] {
         let url = format!("http://{}:8080/", to[2]);
         let words = [&["exec", from[0].as_str()], &ASK[..], &[url.as_str()]].concat();
-        let answer = plant.kubectl(&words)?;
+        let answer = fixture.kubectl(&words)?;
         // The other one sees the address of the pod that asks, not that of its node.
         has_all(
             &answer,
             &[&format!("node     {}", to[1]), &format!("client   {}:", from[2])],
         )?;
     }
-    plant.down().map(drop)
+    fixture.down().map(drop)
 }

@@ -9,25 +9,25 @@ use camino::{Utf8Path, Utf8PathBuf};
 use object::read::elf::{Dyn as _, ElfFile64, FileHeader as _, ProgramHeader as _};
 use object::{Endianness, Object as _, ObjectSection as _, elf};
 
-use crate::plant::Plant;
+use crate::fixture::Fixture;
 
 /// The most packages that a node may have.
 const MOST_PACKAGES: usize = 70;
 /// The most that a node may have to download, in bytes.
 const MOST_BYTES: u64 = 200 << 20;
 
-pub fn it_is_small(plant: &Plant) -> Result<(), Failed> {
-    let packages = plant.facts.packages.len();
+pub fn it_is_small(fixture: &Fixture) -> Result<(), Failed> {
+    let packages = fixture.facts.packages.len();
     ensure(packages <= MOST_PACKAGES, || format!("{packages} packages"))?;
-    let compressed = plant.folder().join("disk.zst");
-    plant.tool(
+    let compressed = fixture.folder().join("disk.zst");
+    fixture.tool(
         "zstd",
         &[
             "-q",
             "-3",
             "-T0",
             "--no-check",
-            plant.disk.as_str(),
+            fixture.disk.as_str(),
             "-o",
             compressed.as_str(),
         ],
@@ -37,12 +37,12 @@ pub fn it_is_small(plant: &Plant) -> Result<(), Failed> {
     ensure(bytes <= MOST_BYTES, || format!("{} MiB to download", bytes >> 20))
 }
 
-pub fn scanners_find_its_packages(plant: &Plant) -> Result<(), Failed> {
-    let files = plant.files()?;
+pub fn scanners_find_its_packages(fixture: &Fixture) -> Result<(), Failed> {
+    let files = fixture.files()?;
     let database = format!("--dbpath={files}/usr/lib/sysimage/rpm");
-    let said = plant.tool("rpm", &[&database, "-qa", "--qf", "%{nevra}\\n"])?;
+    let said = fixture.tool("rpm", &[&database, "-qa", "--qf", "%{nevra}\\n"])?;
     let found: BTreeSet<&str> = said.lines().collect();
-    let known: BTreeSet<&str> = plant
+    let known: BTreeSet<&str> = fixture
         .facts
         .packages
         .iter()
@@ -52,19 +52,19 @@ pub fn scanners_find_its_packages(plant: &Plant) -> Result<(), Failed> {
         let (more, fewer): (Vec<_>, Vec<_>) = (found.difference(&known).collect(), known.difference(&found).collect());
         format!("rpm knows {more:?}, which the image has not, and does not know {fewer:?}")
     })?;
-    let listed = plant.tool("rpm", &[&database, "-ql", "basalt-node"])?;
+    let listed = fixture.tool("rpm", &[&database, "-ql", "basalt-node"])?;
     ensure(listed.lines().any(|path| path == "/usr/bin/basalt-node"), || {
         listed.clone()
     })
 }
 
-pub fn nothing_in_it_interprets(plant: &Plant) -> Result<(), Failed> {
+pub fn nothing_in_it_interprets(fixture: &Fixture) -> Result<(), Failed> {
     const NAMES: &[&str] = &[
         "sh", "bash", "dash", "ash", "zsh", "ksh", "busybox", "perl", "awk", "gawk", "mawk", "lua", "tclsh", "ruby",
         "gdb",
     ];
     let mut wrong = Vec::new();
-    for path in files_below(plant.files()?)? {
+    for path in files_below(fixture.files()?)? {
         let name = path.file_name().unwrap_or_default();
         if NAMES.contains(&name) || name.starts_with("python") || name.starts_with("perl5") {
             wrong.push(format!("{path} is an interpreter"));
@@ -152,8 +152,8 @@ fn follow(files: &Utf8Path, path: &str) -> Option<Utf8PathBuf> {
     place.is_file().then_some(place)
 }
 
-pub fn programs_are_of_this_distribution(plant: &Plant) -> Result<(), Failed> {
-    let files = plant.files()?;
+pub fn programs_are_of_this_distribution(fixture: &Fixture) -> Result<(), Failed> {
+    let files = fixture.files()?;
     let mut wrong = Vec::new();
     let mut programs = 0;
     // Modules of the kernel are not linked with anything: they only say which compiler the SDK has.

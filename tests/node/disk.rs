@@ -12,21 +12,21 @@ use basalt_tests::{Failed, ensure, has_all, link_all, marked_processes, shown, u
 use camino::Utf8Path;
 use rustix::process::Signal;
 
-use crate::plant::Plant;
+use crate::fixture::Fixture;
 
 /// Time-out until the file system of an image is being made, and until the image is there.
 const COMPOSING: Duration = Duration::from_secs(300);
 /// Time-out for the end of the processes that a killed command leaves.
 const SOON: Duration = Duration::from_secs(5);
 
-pub fn the_partition_table_is_sound(plant: &Plant) -> Result<(), Failed> {
-    let disk = plant.disk.as_str();
-    has_all(&plant.tool("sfdisk", &["--verify", disk])?, &["No errors detected"])?;
-    let dump = plant.tool("sfdisk", &["--json", disk])?;
+pub fn the_partition_table_is_sound(fixture: &Fixture) -> Result<(), Failed> {
+    let disk = fixture.disk.as_str();
+    has_all(&fixture.tool("sfdisk", &["--verify", disk])?, &["No errors detected"])?;
+    let dump = fixture.tool("sfdisk", &["--json", disk])?;
     let table: serde_json::Value = serde_json::from_str(&dump)?;
     let table = &table["partitiontable"];
     ensure(table["label"] == "gpt", || dump.clone())?;
-    let partitions = &plant.disk_facts()?.partitions;
+    let partitions = &fixture.disk_facts()?.partitions;
     let read = table["partitions"].as_array().ok_or("no partitions")?;
     ensure(read.len() == partitions.len(), || dump.clone())?;
     for (read, known) in read.iter().zip(partitions) {
@@ -41,28 +41,28 @@ pub fn the_partition_table_is_sound(plant: &Plant) -> Result<(), Failed> {
     Ok(())
 }
 
-pub fn the_root_is_sound_and_verified(plant: &Plant) -> Result<(), Failed> {
-    plant.files()?;
-    let facts = plant.disk_facts()?;
-    let hashes = plant.partition("root-a-verity")?;
-    let hashes = plant.part("root.hashes", hashes.offset_bytes, hashes.size_bytes)?;
-    let (root, hash) = (plant.root()?, facts.root_hash.as_str());
-    plant.tool("veritysetup", &["verify", root.as_str(), hashes.as_str(), hash])?;
+pub fn the_root_is_sound_and_verified(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.files()?;
+    let facts = fixture.disk_facts()?;
+    let hashes = fixture.partition("root-a-verity")?;
+    let hashes = fixture.part("root.hashes", hashes.offset_bytes, hashes.size_bytes)?;
+    let (root, hash) = (fixture.root()?, facts.root_hash.as_str());
+    fixture.tool("veritysetup", &["verify", root.as_str(), hashes.as_str(), hash])?;
     // What the kernel is told is what was verified.
     has_all(&facts.command_line, &["dm-mod.create=", hash, "panic_on_corruption"])?;
-    let kernel = fs_err::read(plant.disk.with_file_name("kernel.efi"))?;
-    let told = kernel.windows(hash.len()).any(|bytes| bytes == hash.as_bytes());
-    ensure(told, || "the root hash is not in the kernel's file".to_owned())
+    let kernel = fs_err::read(fixture.disk.with_file_name("kernel.efi"))?;
+    let found = kernel.windows(hash.len()).any(|bytes| bytes == hash.as_bytes());
+    ensure(found, || "the root hash is not in the kernel's file".to_owned())
 }
 
-pub fn composed_again_it_is_the_same(plant: &Plant) -> Result<(), Failed> {
-    let other = plant.folder().join("other-store");
+pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {
+    let other = fixture.folder().join("other-store");
     let store = Store::open(&other).map_err(shown)?;
-    let images = plant.place.surroundings.checkout.join("distro/images");
+    let images = fixture.directory.environment.checkout.join("distro/images");
     let definition = basalt_image::definition(&images, "node").map_err(shown)?;
     let mut rpms = Vec::new();
-    for installed in &plant.facts.packages {
-        let path = plant.place.store.object_path(&installed.digest);
+    for installed in &fixture.facts.packages {
+        let path = fixture.directory.store.object_path(&installed.digest);
         let size = fs_err::metadata(&path)?.len();
         rpms.push((
             basalt_repo::read_package(&path).map_err(shown)?,
@@ -80,10 +80,10 @@ pub fn composed_again_it_is_the_same(plant: &Plant) -> Result<(), Failed> {
             size: *size,
         })
         .collect();
-    let catalogue = Catalogue::read(&plant.place.surroundings.checkout.join("distro/packages")).map_err(shown)?;
+    let catalogue = Catalogue::read(&fixture.directory.environment.checkout.join("distro/packages")).map_err(shown)?;
     let composer = Composer {
         store: &store,
-        sdk: &plant.place.sdk,
+        sdk: &fixture.directory.sdk,
         arch: Arch::X86_64,
         catalogue: &catalogue,
         reporter: &Silent,
@@ -91,9 +91,9 @@ pub fn composed_again_it_is_the_same(plant: &Plant) -> Result<(), Failed> {
     let again = composer.compose(&definition, &payloads).map_err(shown)?;
     let disk = again.disk().ok_or("no disk")?;
     let digest = |path| Ok::<_, Failed>(Digest::of_reader(std::fs::File::open(path)?)?);
-    let (first, second) = (digest(&plant.disk)?, digest(&disk)?);
-    ensure(first == second, || format!("{} and {disk} differ", plant.disk))?;
-    ensure(again.facts == plant.facts, || format!("{:?}", again.facts))?;
+    let (first, second) = (digest(&fixture.disk)?, digest(&disk)?);
+    ensure(first == second, || format!("{} and {disk} differ", fixture.disk))?;
+    ensure(again.facts == fixture.facts, || format!("{:?}", again.facts))?;
     basalt_store::remove_tree(&other).map_err(shown)
 }
 
@@ -107,16 +107,20 @@ fn checkout_with_image(checkout: &Utf8Path, copy: &Utf8Path, name: &str) -> Resu
     Ok(fs_err::write(images.join(format!("{name}.yaml")), text)?)
 }
 
-pub fn an_image_that_was_killed_is_composed_again(plant: &Plant) -> Result<(), Failed> {
-    let folder = plant.folder().join("killed");
+pub fn an_image_that_was_killed_is_composed_again(fixture: &Fixture) -> Result<(), Failed> {
+    let folder = fixture.folder().join("killed");
     let (copy, store) = (folder.join("checkout"), folder.join("store"));
-    checkout_with_image(&plant.place.surroundings.checkout, &copy, "killed")?;
+    checkout_with_image(&fixture.directory.environment.checkout, &copy, "killed")?;
     drop(Store::open(&store).map_err(shown)?);
     // What is made here must not be found by the next run of this test.
     for part in ["objects", "trees", "actions", "results"] {
-        link_all(&plant.place.store.root().join(part), &store.join(part), &[])?;
+        link_all(&fixture.directory.store.root().join(part), &store.join(part), &[])?;
     }
-    let cli = plant.cli.clone().env("BASALT_ROOT", &copy).env("BASALT_STORE", &store);
+    let cli = fixture
+        .cli
+        .clone()
+        .env("BASALT_ROOT", &copy)
+        .env("BASALT_STORE", &store);
     let started = cli.start(&["build", "killed"])?;
     let is_composing = || {
         let composing = marked_processes("mkfs.erofs");
@@ -129,7 +133,7 @@ pub fn an_image_that_was_killed_is_composed_again(plant: &Plant) -> Result<(), F
     let ran = cli.run(&["--json", "build", "killed"], COMPOSING)?.ended_with(0)?;
     let built: serde_json::Value = serde_json::from_str(&ran.stdout)?;
     let disk = Utf8Path::new(built["images"][0]["disk"].as_str().ok_or("no disk")?);
-    let sandbox = plant.place.sdk.sandbox().show(disk);
+    let sandbox = fixture.directory.sdk.sandbox().show(disk);
     let verify = sandbox.command("sfdisk", ["--verify", disk.as_str()]);
     has_all(&verify.output().map_err(shown)?.text(), &["No errors detected"])?;
     let left: Vec<_> = store.join("tmp").read_dir_utf8()?.flatten().collect();

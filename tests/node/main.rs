@@ -6,14 +6,14 @@ mod boots;
 mod cluster;
 mod content;
 mod disk;
-mod plant;
+mod fixture;
 
 use std::process::ExitCode;
 
-use basalt_tests::Story;
-use plant::Plant;
+use basalt_tests::TestCase;
+use fixture::Fixture;
 
-const STORIES: &[Story<Plant>] = &[
+const TESTS: &[TestCase<Fixture>] = &[
     ("the_partition_table_is_sound", disk::the_partition_table_is_sound),
     ("the_root_is_sound_and_verified", disk::the_root_is_sound_and_verified),
     ("composed_again_it_is_the_same", disk::composed_again_it_is_the_same),
@@ -52,5 +52,5 @@ const STORIES: &[Story<Plant>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::tell(STORIES, 1, Plant::prepare)
+    basalt_tests::run_tests(TESTS, 1, Fixture::prepare)
 }

@@ -78,17 +78,17 @@ impl Cli {
     /// Runs it to its end.
     ///
     /// # Errors
-    /// When it takes longer than `patience`, and when we are interrupted.
-    pub fn run(&self, arguments: &[&str], patience: Duration) -> Result<Ran, Failed> {
-        self.start(arguments)?.wait(patience)
+    /// When it takes longer than `timeout`, and when we are interrupted.
+    pub fn run(&self, arguments: &[&str], timeout: Duration) -> Result<Ran, Failed> {
+        self.start(arguments)?.wait(timeout)
     }
 
     /// Runs it to its end; what it answers in JSON.
     ///
     /// # Errors
     /// As of [`Self::run`], when it ends with another code, and when its answer is not JSON.
-    pub fn json(&self, arguments: &[&str], patience: Duration, code: i32) -> Result<serde_json::Value, Failed> {
-        let ran = self.run(&[&["--json"], arguments].concat(), patience)?;
+    pub fn json(&self, arguments: &[&str], timeout: Duration, code: i32) -> Result<serde_json::Value, Failed> {
+        let ran = self.run(&[&["--json"], arguments].concat(), timeout)?;
         Ok(serde_json::from_str(&ran.ended_with(code)?.stdout)?)
     }
 
@@ -129,17 +129,17 @@ impl Started {
     /// Waits for its end.
     ///
     /// # Errors
-    /// When it takes longer than `patience`, and when we are interrupted; it is killed then.
-    pub fn wait(mut self, patience: Duration) -> Result<Ran, Failed> {
+    /// When it takes longer than `timeout`, and when we are interrupted; it is killed then.
+    pub fn wait(mut self, timeout: Duration) -> Result<Ran, Failed> {
         let began = Instant::now();
         loop {
             if let Some(status) = self.child.try_wait()? {
                 return Ok(self.ran(status));
             }
             interrupt::check()?;
-            if began.elapsed() > patience {
+            if began.elapsed() > timeout {
                 let text = format!(
-                    "this took longer than {patience:?}: {}\n{}",
+                    "this took longer than {timeout:?}: {}\n{}",
                     self.call,
                     self.stderr_so_far()
                 );
@@ -224,12 +224,12 @@ impl Ran {
 ///
 /// # Errors
 /// When it does not come about in time, and when we are interrupted.
-pub fn until(what: &str, patience: Duration, mut holds: impl FnMut() -> bool) -> Result<(), Failed> {
+pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) -> Result<(), Failed> {
     let began = Instant::now();
     while !holds() {
         interrupt::check()?;
-        if began.elapsed() > patience {
-            return Err(format!("waited {patience:?} in vain until {what}").into());
+        if began.elapsed() > timeout {
+            return Err(format!("waited {timeout:?} in vain until {what}").into());
         }
         std::thread::sleep(TICK);
     }

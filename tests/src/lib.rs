@@ -2,22 +2,22 @@
 //!
 //! `engine` runs the build engine on the small packages of `fixtures/engine`, in stores of its own that share the SDK's
 //! tree. `node` checks, boots and breaks the images that were built. Both want the machine to themselves and are run by
-//! `./basalt test`, which tells them in variables what they work with: see [`Surroundings`].
+//! `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
 //!
 //! ```text
-//! Surroundings (SDK, basalt, checkout) --> Place (a folder on the store's disk, gone afterwards)
-//!                                             └── Cli: the real command, on a checkout and a store of the test's own
+//! TestEnvironment (SDK, basalt, checkout) --> TestDirectory (a folder on the store's disk, gone afterwards)
+//!                                               └── Cli: the real command, on a checkout and a store of the test's own
 //! ```
 
 mod cli;
-mod place;
+mod environment;
 mod recorder;
-mod stage;
+mod runner;
 
 pub use cli::{Cli, Ran, Started, marked_processes, until};
-pub use place::{Place, Surroundings};
+pub use environment::{TestDirectory, TestEnvironment};
 pub use recorder::Recorder;
-pub use stage::{Story, tell};
+pub use runner::{TestCase, run_tests};
 
 use camino::Utf8Path;
 

@@ -2,10 +2,10 @@
 
 use std::io::Write as _;
 
-use basalt_tests::{Failed, Place, ensure, has_all};
+use basalt_tests::{Failed, TestDirectory, ensure, has_all};
 use serde_json::{Value, json};
 
-use crate::world::{PATIENCE, World};
+use crate::fixture::{Fixture, TIMEOUT};
 
 /// A record about a version range of a package. They are all made up.
 fn record(id: &str, aliases: &[&str], ecosystem: &str, name: &str, events: &Value, severity: &str) -> String {
@@ -73,10 +73,10 @@ fn records() -> Vec<(&'static str, String)> {
     ]
 }
 
-fn database(world: &World<'_>, name: &str) -> Result<camino::Utf8PathBuf, Failed> {
+fn database(fixture: &Fixture<'_>, name: &str) -> Result<camino::Utf8PathBuf, Failed> {
     let records = records();
     let files: Vec<(&str, &str)> = records.iter().map(|(name, text)| (*name, text.as_str())).collect();
-    world.folder(name, &files)
+    fixture.folder(name, &files)
 }
 
 fn found<'r>(report: &'r Value, id: &str) -> Option<&'r Value> {
@@ -84,10 +84,10 @@ fn found<'r>(report: &'r Value, id: &str) -> Option<&'r Value> {
     matches.iter().find(|found| found["id"] == id)
 }
 
-pub fn what_is_known_is_found(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let database = database(world, "osv")?;
-    let report = world.json(&["audit", "node", "--database", database.as_str()], 1)?;
+pub fn what_is_known_is_found(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let database = database(fixture, "osv")?;
+    let report = fixture.json(&["audit", "node", "--database", database.as_str()], 1)?;
     let runc = found(&report, "CVE-2026-90001").ok_or_else(|| format!("{report:#}"))?;
     ensure(
         runc["package"] == "runc"
@@ -116,7 +116,7 @@ pub fn what_is_known_is_found(place: &Place) -> Result<(), Failed> {
         .as_u64()
         .unwrap_or_default();
     ensure(components > 150, || format!("only {components} components"))?;
-    let shown = world
+    let shown = fixture
         .run(&["audit", "node", "--database", database.as_str()], 1)?
         .stdout;
     has_all(
@@ -131,36 +131,36 @@ pub fn what_is_known_is_found(place: &Place) -> Result<(), Failed> {
     )
 }
 
-pub fn levels_decide(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
+pub fn levels_decide(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
     let records = records();
     let low: Vec<(&str, &str)> = records
         .iter()
         .filter(|(name, _)| ["RUSTSEC-2026-90003.json", "GO-2026-90005.json"].contains(name))
         .map(|(name, text)| (*name, text.as_str()))
         .collect();
-    let database = world.folder("low", &low)?;
+    let database = fixture.folder("low", &low)?;
     let database = database.as_str();
-    world.run(&["audit", "--database", database], 0)?;
-    world.run(&["audit", "--database", database, "--fail-on", "medium"], 0)?;
-    world.run(&["audit", "--database", database, "--fail-on", "low"], 1)?;
+    fixture.run(&["audit", "--database", database], 0)?;
+    fixture.run(&["audit", "--database", database, "--fail-on", "medium"], 0)?;
+    fixture.run(&["audit", "--database", database, "--fail-on", "low"], 1)?;
     // A package alone, and one without that component.
-    world.run(&["audit", "basalt-node", "--database", database, "--fail-on", "low"], 1)?;
-    world.run(&["audit", "zlib", "--database", database, "--fail-on", "low"], 0)?;
-    let wrong = world
+    fixture.run(&["audit", "basalt-node", "--database", database, "--fail-on", "low"], 1)?;
+    fixture.run(&["audit", "zlib", "--database", database, "--fail-on", "low"], 0)?;
+    let wrong = fixture
         .run(&["audit", "--database", database, "--fail-on", "dreadful"], 2)?
         .stderr;
     has_all(&wrong, &["dreadful", "is not low, medium, high or critical"])?;
-    let unknown = world.run(&["audit", "nod", "--database", database], 1)?.stderr;
+    let unknown = fixture.run(&["audit", "nod", "--database", database], 1)?.stderr;
     has_all(
         &unknown,
         &["there is no image and no package `nod`", "did you mean `node`?"],
     )
 }
 
-pub fn archives_are_read(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let folder = world.place.folder("archives")?;
+pub fn archives_are_read(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let folder = fixture.directory.folder("archives")?;
     let path = folder.join("all.tar.zst");
     let mut tar = tar::Builder::new(Vec::new());
     for (name, text) in records() {
@@ -170,7 +170,7 @@ pub fn archives_are_read(place: &Place) -> Result<(), Failed> {
     }
     let packed = zstd::encode_all(tar.into_inner()?.as_slice(), 3)?;
     std::fs::File::create(&path)?.write_all(&packed)?;
-    let report = world.json(&["audit", "node", "--database", path.as_str()], 1)?;
+    let report = fixture.json(&["audit", "node", "--database", path.as_str()], 1)?;
     ensure(report["failing"] == 2, || format!("{report:#}"))
 }
 
@@ -184,13 +184,13 @@ words = "It was made up for a test, and is in no path."
 date = 2026-11-21
 "#;
 
-pub fn answers_count(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let database = database(world, "answered")?;
+pub fn answers_count(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let database = database(fixture, "answered")?;
     let fixed = "[[statement]]\nid = \"CVE-2026-90002\"\nstatus = \"fixed\"\nwords = \"The kernel was never broken.\"\ndate = 2026-11-21\n";
-    let cli = world.checkout("answers", &[("vex/runc.toml", ANSWERS), ("vex/kernel.toml", fixed)])?;
+    let cli = fixture.checkout("answers", &[("vex/runc.toml", ANSWERS), ("vex/kernel.toml", fixed)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(0)?;
     has_all(
         &ran.stdout,
@@ -200,20 +200,20 @@ pub fn answers_count(place: &Place) -> Result<(), Failed> {
     let open = ANSWERS
         .replace("not_affected", "under_investigation")
         .replace("justification = \"vulnerable_code_not_in_execute_path\"\n", "");
-    let cli = world.checkout("open", &[("vex/runc.toml", &open), ("vex/kernel.toml", fixed)])?;
+    let cli = fixture.checkout("open", &[("vex/runc.toml", &open), ("vex/kernel.toml", fixed)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(1)?;
     has_all(&ran.stdout, &["under investigation: It was made up", "1 to act on"])
 }
 
-pub fn a_wrong_answer_is_told(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let database = database(world, "wrong")?;
+pub fn a_wrong_answer_is_told(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let database = database(fixture, "wrong")?;
     let text = ANSWERS.replace("vulnerable_code_not_in_execute_path", "trust_us");
-    let cli = world.checkout("wrong-answer", &[("vex/runc.toml", &text)])?;
+    let cli = fixture.checkout("wrong-answer", &[("vex/runc.toml", &text)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(1)?;
     has_all(
         &ran.stderr,
@@ -223,57 +223,61 @@ pub fn a_wrong_answer_is_told(place: &Place) -> Result<(), Failed> {
             "vulnerable_code_not_present",
         ],
     )?;
-    let cli = world.checkout("wrong-package", &[("vex/rnuc.toml", ANSWERS)])?;
+    let cli = fixture.checkout("wrong-package", &[("vex/rnuc.toml", ANSWERS)])?;
     let ran = cli
-        .run(&["audit", "node", "--database", database.as_str()], PATIENCE)?
+        .run(&["audit", "node", "--database", database.as_str()], TIMEOUT)?
         .ended_with(1)?;
     has_all(&ran.stderr, &["rnuc.toml", "did you mean `runc.toml`?"])
 }
 
-pub fn hostile_databases_fail(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
+pub fn hostile_databases_fail(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
     let whole = records()[4].1.clone();
     let cut = &whole[..whole.len() / 2];
     // One truncated record among good ones: the audit ends, and does not call anything safe.
-    let folder = world.folder("hostile", &[("good.json", whole.as_str()), ("cut.json", cut)])?;
-    let ran = world.run(&["audit", "node", "--database", folder.as_str()], 1)?;
+    let folder = fixture.folder("hostile", &[("good.json", whole.as_str()), ("cut.json", cut)])?;
+    let ran = fixture.run(&["audit", "node", "--database", folder.as_str()], 1)?;
     has_all(&ran.stderr, &["cut.json is no OSV record: EOF", "so this audit fails"])?;
     // Control characters do not reach the terminal.
     let escape = whole
         .replace("GO-2026-90005", "GO-2026-\\u001b[2J90005")
         .replace("0.0.1", "99999.0.0");
-    let folder = world.folder("escape", &[("escape.json", escape.as_str())])?;
-    let ran = world.run(&["audit", "node", "--database", folder.as_str()], 1)?;
+    let folder = fixture.folder("escape", &[("escape.json", escape.as_str())])?;
+    let ran = fixture.run(&["audit", "node", "--database", folder.as_str()], 1)?;
     ensure(!ran.stdout.contains('\u{1b}'), || format!("{:?}", ran.stdout))?;
     let deep = format!(r#"{{"id": "X-1", "database_specific": {}"#, r#"{"a":"#.repeat(200_000));
-    let folder = world.folder("deep", &[("deep.json", deep.as_str())])?;
+    let folder = fixture.folder("deep", &[("deep.json", deep.as_str())])?;
     has_all(
-        &world.run(&["audit", "node", "--database", folder.as_str()], 1)?.stderr,
+        &fixture
+            .run(&["audit", "node", "--database", folder.as_str()], 1)?
+            .stderr,
         &["recursion limit"],
     )?;
-    let folder = world.folder("nothing", &[("README", "no record")])?;
+    let folder = fixture.folder("nothing", &[("README", "no record")])?;
     has_all(
-        &world.run(&["audit", "node", "--database", folder.as_str()], 1)?.stderr,
+        &fixture
+            .run(&["audit", "node", "--database", folder.as_str()], 1)?
+            .stderr,
         &[
             "has no OSV record in it",
             "An audit against nothing would say that all is well",
         ],
     )?;
-    let folder = world.folder("cut-archive", &[("all.zip", "PK\u{3}\u{4}and no more")])?;
+    let folder = fixture.folder("cut-archive", &[("all.zip", "PK\u{3}\u{4}and no more")])?;
     has_all(
-        &world
+        &fixture
             .run(&["audit", "node", "--database", folder.join("all.zip").as_str()], 1)?
             .stderr,
         &["cannot be read as a database of OSV records"],
     )
 }
 
-pub fn documents_are_written(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let database = database(world, "documents")?;
-    let folder = world.place.folder("written")?;
+pub fn documents_are_written(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let database = database(fixture, "documents")?;
+    let folder = fixture.directory.folder("written")?;
     let (vex, sarif) = (folder.join("node.openvex.json"), folder.join("node.sarif"));
-    let cli = world.checkout("documents-checkout", &[("vex/runc.toml", ANSWERS)])?;
+    let cli = fixture.checkout("documents-checkout", &[("vex/runc.toml", ANSWERS)])?;
     let arguments = [
         "audit",
         "node",
@@ -284,7 +288,7 @@ pub fn documents_are_written(place: &Place) -> Result<(), Failed> {
         "--sarif",
         sarif.as_str(),
     ];
-    cli.run(&arguments, PATIENCE)?.ended_with(1)?;
+    cli.run(&arguments, TIMEOUT)?.ended_with(1)?;
     let vex: Value = serde_json::from_str(&fs_err::read_to_string(&vex)?)?;
     ensure(
         vex["@context"] == "https://openvex.dev/ns/v0.2.0"
@@ -305,12 +309,12 @@ pub fn documents_are_written(place: &Place) -> Result<(), Failed> {
     ensure(results.len() == 4 && suppressed == 1, || format!("{sarif:#}"))
 }
 
-pub fn every_package_is_listed(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let text = world.text("distro/upstreams.toml")?;
+pub fn every_package_is_listed(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let text = fixture.text("distro/upstreams.toml")?;
     let upstreams = basalt_advisories::Upstreams::parse("distro/upstreams.toml", &text).map_err(basalt_tests::shown)?;
     let listed: std::collections::BTreeSet<&str> = upstreams.packages().collect();
-    let mut missing = world.packages()?;
+    let mut missing = fixture.packages()?;
     missing.retain(|package| !listed.contains(package.as_str()));
     ensure(missing.is_empty(), || {
         format!("distro/upstreams.toml says nothing about {missing:?}")

@@ -3,26 +3,26 @@
 use std::collections::BTreeSet;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
-use basalt_bom::{Inventory, Kind};
+use basalt_bom::{ComponentKind, Inventory};
 use basalt_image::Facts;
-use basalt_tests::{Failed, Place, ensure, has_all, shown};
+use basalt_tests::{Failed, TestDirectory, ensure, has_all, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use packageurl::PackageUrl;
 
-use crate::world::World;
+use crate::fixture::Fixture;
 
 /// Path of Debian's Go in the SDK.
 const GO: &str = "/usr/lib/go-1.27/bin/go";
 /// Maximum size of the bill of materials in an image, in bytes.
 const MOST: usize = 1 << 20;
 
-fn inventory(place: &Place, name: &str) -> Result<Inventory, Failed> {
-    Ok(serde_json::from_value(World::of(place).json(&["bom", name], 0)?)?)
+fn inventory(directory: &TestDirectory, name: &str) -> Result<Inventory, Failed> {
+    Ok(serde_json::from_value(Fixture::of(directory).json(&["bom", name], 0)?)?)
 }
 
 /// The node's disk, and what is known about it.
-fn node(place: &Place) -> Result<(Utf8PathBuf, Facts), Failed> {
-    let built = World::of(place).json(&["build", "node"], 0)?;
+fn node(directory: &TestDirectory) -> Result<(Utf8PathBuf, Facts), Failed> {
+    let built = Fixture::of(directory).json(&["build", "node"], 0)?;
     let image = &built["images"][0];
     let disk = image["disk"].as_str().ok_or("no disk was built")?;
     Ok((disk.into(), serde_json::from_value(image["facts"].clone())?))
@@ -66,11 +66,11 @@ fn listed_by_go(said: &str) -> BTreeSet<(String, String)> {
     modules.into_iter().collect()
 }
 
-pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
-    let (_, facts) = node(place)?;
-    let inventory = inventory(place, "node")?;
+pub fn packages_and_modules_are_listed(directory: &TestDirectory) -> Result<(), Failed> {
+    let (_, facts) = node(directory)?;
+    let inventory = inventory(directory, "node")?;
     let packages: BTreeSet<_> = inventory
-        .of_kind(Kind::Package)
+        .of_kind(ComponentKind::Package)
         .filter_map(|component| component.digest)
         .collect();
     let shipped: BTreeSet<_> = facts.packages.iter().map(|package| package.digest).collect();
@@ -82,11 +82,11 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
     let mut programs = 0;
     let mut modules = BTreeSet::new();
     for package in &facts.packages {
-        let folder = place.folder(&format!("programs-{}", package.digest.short()))?;
-        for (name, path) in go_programs(&place.store.object_path(&package.digest), &folder)? {
+        let folder = directory.folder(&format!("programs-{}", package.digest.short()))?;
+        for (name, path) in go_programs(&directory.store.object_path(&package.digest), &folder)? {
             programs += 1;
             let file = folder.join(name);
-            let sandbox = place
+            let sandbox = directory
                 .sdk
                 .sandbox()
                 .show(&file)
@@ -100,10 +100,10 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
             let listed = listed_by_go(&said);
             ensure(!listed.is_empty(), || format!("{path}: {said}"))?;
             for (module, version) in listed {
-                let there = inventory.of_kind(Kind::GoModule).any(|component| {
+                let there = inventory.of_kind(ComponentKind::GoModule).any(|component| {
                     component.name == module
                         && component.version == version
-                        && component.inside.iter().any(|place| place.file == path)
+                        && component.inside.iter().any(|inside| inside.file == path)
                 });
                 ensure(there, || format!("{module} {version} of {path} is not listed"))?;
                 modules.insert((module, version));
@@ -116,7 +116,7 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
     })?;
     // Nothing is listed that no program has, but for Go's own library.
     let listed = inventory
-        .of_kind(Kind::GoModule)
+        .of_kind(ComponentKind::GoModule)
         .filter(|component| component.name != "stdlib");
     let listed: BTreeSet<_> = listed
         .map(|component| (component.name.clone(), component.version.clone()))
@@ -127,7 +127,7 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
     })?;
     // The agent's crates are in it, with the digests of their lock.
     let rustix = inventory
-        .of_kind(Kind::Crate)
+        .of_kind(ComponentKind::Crate)
         .find(|component| component.name == "rustix");
     let rustix = rustix.ok_or("the crates of basalt-node are not listed")?;
     ensure(
@@ -136,23 +136,25 @@ pub fn packages_and_modules_are_listed(place: &Place) -> Result<(), Failed> {
     )
 }
 
-pub fn the_image_carries_what_the_command_says(place: &Place) -> Result<(), Failed> {
-    let (disk, facts) = node(place)?;
+pub fn the_image_carries_what_the_command_says(directory: &TestDirectory) -> Result<(), Failed> {
+    let (disk, facts) = node(directory)?;
     let known = facts.disk.ok_or("the node is no disk")?;
     let root = known.partitions.iter().find(|partition| partition.label == "root-a");
     let root = root.ok_or("the disk has no root")?;
-    let folder = place.folder("root")?;
+    let folder = directory.folder("root")?;
     let (file, files) = (folder.join("root.erofs"), folder.join("files"));
     let mut reader = fs_err::File::open(&disk)?;
     reader.seek(SeekFrom::Start(root.offset_bytes))?;
     std::io::copy(&mut reader.take(known.root_bytes), &mut fs_err::File::create(&file)?)?;
-    let sandbox = place.sdk.sandbox().show_writable(&folder);
+    let sandbox = directory.sdk.sandbox().show_writable(&folder);
     let extract = format!("--extract={files}");
     let arguments = [extract.as_str(), "--no-preserve-owner", file.as_str()];
     sandbox.command("fsck.erofs", arguments).output().map_err(shown)?;
     for (format, name) in [("spdx", "node.spdx.json"), ("cyclonedx", "node.cdx.json")] {
         let carried = fs_err::read_to_string(files.join("usr/share/sbom").join(name))?;
-        let said = World::of(place).run(&["bom", "node", "--format", format], 0)?.stdout;
+        let said = Fixture::of(directory)
+            .run(&["bom", "node", "--format", format], 0)?
+            .stdout;
         ensure(carried == said, || {
             format!("{name} is not what `basalt bom node --format {format}` says")
         })?;
@@ -160,25 +162,25 @@ pub fn the_image_carries_what_the_command_says(place: &Place) -> Result<(), Fail
     }
     fs_err::remove_dir_all(&folder)?;
     // A package by itself, and a container.
-    let package = World::of(place).run(&["bom", "zstd"], 0)?.stdout;
+    let package = Fixture::of(directory).run(&["bom", "zstd"], 0)?.stdout;
     has_all(
         &package,
         &["SPDX-2.3", "pkg:rpm/basalt/zstd@", "cpe:2.3:a:facebook:zstandard:"],
     )?;
-    let container = World::of(place)
+    let container = Fixture::of(directory)
         .run(&["bom", "coredns", "--format", "cyclonedx"], 0)?
         .stdout;
     has_all(&container, &["CycloneDX", "pkg:golang/github.com/coredns/coredns@"])?;
     has_all(
-        &World::of(place).run(&["bom", "ndoe"], 1)?.stderr,
+        &Fixture::of(directory).run(&["bom", "ndoe"], 1)?.stderr,
         &["did you mean `node`?"],
     )
 }
 
-pub fn licences_are_known(place: &Place) -> Result<(), Failed> {
-    let folder = place.folder("licences")?;
+pub fn licences_are_known(directory: &TestDirectory) -> Result<(), Failed> {
+    let folder = directory.folder("licences")?;
     let texts = folder.join("texts");
-    let said = World::of(place).json(&["licenses", "node", "--texts", texts.as_str()], 0)?;
+    let said = Fixture::of(directory).json(&["licenses", "node", "--texts", texts.as_str()], 0)?;
     let groups = said["licences"].as_array().ok_or("no licences")?;
     for group in groups {
         ensure(group["licence"].is_string(), || {
@@ -198,7 +200,7 @@ pub fn licences_are_known(place: &Place) -> Result<(), Failed> {
     )?;
     fs_err::remove_dir_all(&folder)?;
     has_all(
-        &World::of(place).run(&["licenses", "node"], 0)?.stdout,
+        &Fixture::of(directory).run(&["licenses", "node"], 0)?.stdout,
         &[
             "GPL-2.0-or-later\n    asks for text, source\n",
             "1 package: tzdata",
@@ -207,8 +209,8 @@ pub fn licences_are_known(place: &Place) -> Result<(), Failed> {
     )
 }
 
-pub fn why_traces(place: &Place) -> Result<(), Failed> {
-    let said = World::of(place).run(&["why", "/usr/bin/runc"], 0)?.stdout;
+pub fn why_traces(directory: &TestDirectory) -> Result<(), Failed> {
+    let said = Fixture::of(directory).run(&["why", "/usr/bin/runc"], 0)?.stdout;
     has_all(
         &said,
         &[
@@ -219,8 +221,8 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
             "github.com/opencontainers/runc",
         ],
     )?;
-    let told = World::of(place).json(&["why", "/usr/bin/containerd"], 0)?;
-    let has = |pointer: &str| told.pointer(pointer).is_some_and(|value| !value.is_null());
+    let report = Fixture::of(directory).json(&["why", "/usr/bin/containerd"], 0)?;
+    let has = |pointer: &str| report.pointer(pointer).is_some_and(|value| !value.is_null());
     for pointer in [
         "/package",
         "/rpm",
@@ -230,11 +232,11 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
         "/image/way/0",
         "/holds/0/purl",
     ] {
-        ensure(has(pointer), || format!("{pointer} is not in {told:#}"))?;
+        ensure(has(pointer), || format!("{pointer} is not in {report:#}"))?;
     }
-    let library = World::of(place).run(&["why", "/lib64/libc.so.6"], 0)?.stdout;
+    let library = Fixture::of(directory).run(&["why", "/lib64/libc.so.6"], 0)?.stdout;
     has_all(&library, &["glibc-2", "sha256", "LGPL-2.1-or-later", "a repack of it"])?;
-    let module = World::of(place).run(&["why", "golang.org/x/sys"], 0)?.stdout;
+    let module = Fixture::of(directory).run(&["why", "golang.org/x/sys"], 0)?.stdout;
     has_all(
         &module,
         &[
@@ -245,7 +247,7 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
             "which requires",
         ],
     )?;
-    let krate = World::of(place).run(&["why", "rustix"], 0)?.stdout;
+    let krate = Fixture::of(directory).run(&["why", "rustix"], 0)?.stdout;
     has_all(&krate, &["a crate", "/usr/bin/basalt-node", "sha256"])?;
     for (wrong, meant) in [
         ("/usr/bin/containred", "/usr/bin/containerd"),
@@ -254,7 +256,7 @@ pub fn why_traces(place: &Place) -> Result<(), Failed> {
         ("golang.org/x/syss", "golang.org/x/sys"),
     ] {
         has_all(
-            &World::of(place).run(&["why", wrong], 1)?.stderr,
+            &Fixture::of(directory).run(&["why", wrong], 1)?.stderr,
             &[&format!("did you mean `{meant}`?")],
         )?;
     }

@@ -5,13 +5,13 @@ use std::time::Duration;
 use basalt_process::ProcessError;
 use basalt_sandbox::{Network, Relaxation, Sandbox};
 use basalt_sdk::SdkTree;
-use basalt_tests::{Cli, Failed, Place, Ran, Started, ensure, shown, until};
+use basalt_tests::{Cli, Failed, Ran, Started, TestDirectory, ensure, shown, until};
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::world::PATIENCE;
+use crate::fixture::TIMEOUT;
 
 /// A user with keys and repositories of their own, and the tree of reference tools.
-pub struct Person {
+pub struct User {
     /// Folder with the keys, repositories and clients.
     pub folder: Utf8PathBuf,
     /// The command, which finds these keys and repositories.
@@ -29,24 +29,24 @@ pub struct Served {
 
 /// A client that trusts some keys.
 pub struct Client<'p> {
-    person: &'p Person,
+    user: &'p User,
     folder: Utf8PathBuf,
     /// Options of the repository's section.
     pub options: Vec<&'static str>,
 }
 
-impl Person {
+impl User {
     /// A user whose folder has that name.
-    pub fn new(place: &Place, name: &str) -> Result<Self, Failed> {
-        let folder = place.folder(&format!("repo-{name}"))?;
-        let cli = owned(place.surroundings.cli(), &folder);
-        let lock = place.surroundings.checkout.join("distro/sdk/reference.lock");
-        let reference = match SdkTree::find(&place.store, &lock)? {
+    pub fn new(directory: &TestDirectory, name: &str) -> Result<Self, Failed> {
+        let folder = directory.folder(&format!("repo-{name}"))?;
+        let cli = owned(directory.environment.cli(), &folder);
+        let lock = directory.environment.checkout.join("distro/sdk/reference.lock");
+        let reference = match SdkTree::find(&directory.store, &lock)? {
             Some(reference) => reference,
             None => {
                 // `./basalt test` has made it; a test that is run by hand may come before it.
-                cli.run(&["sdk", "build", "reference"], PATIENCE)?.ended_with(0)?;
-                SdkTree::find(&place.store, &lock)?.ok_or("the tree of others' tools is not there")?
+                cli.run(&["sdk", "build", "reference"], TIMEOUT)?.ended_with(0)?;
+                SdkTree::find(&directory.store, &lock)?.ok_or("the tree of others' tools is not there")?
             }
         };
         Ok(Self { folder, cli, reference })
@@ -59,12 +59,12 @@ impl Person {
 
     /// Runs the command; it must work.
     pub fn run(&self, arguments: &[&str]) -> Result<Ran, Failed> {
-        self.cli.run(arguments, PATIENCE)?.ended_with(0)
+        self.cli.run(arguments, TIMEOUT)?.ended_with(0)
     }
 
     /// Answer of the command with `--json`.
     pub fn json(&self, arguments: &[&str]) -> Result<serde_json::Value, Failed> {
-        self.cli.json(arguments, PATIENCE, 0)
+        self.cli.json(arguments, TIMEOUT, 0)
     }
 
     /// Publishes packages; the snapshot's folder.
@@ -111,7 +111,7 @@ impl Person {
             fs_err::create_dir_all(folder.join(part))?;
         }
         let client = Client {
-            person: self,
+            user: self,
             folder,
             options: vec!["gpgcheck=1", "repo_gpgcheck=1"],
         };
@@ -158,7 +158,7 @@ impl Client<'_> {
         let mut words = vec!["-c", "exec \"$0\" \"$@\" 2>&1", "dnf"];
         words.extend(options.iter().map(String::as_str));
         words.extend(arguments);
-        match self.person.sandbox().command("sh", words).output() {
+        match self.user.sandbox().command("sh", words).output() {
             Ok(output) => Ok(Ok(output.text())),
             Err(ProcessError::Failed { tail, .. }) => Ok(Err(tail.join("\n"))),
             Err(error) => Err(shown(error)),

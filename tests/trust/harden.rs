@@ -1,9 +1,9 @@
 //! `basalt harden` on the real images.
 
-use basalt_tests::{Failed, Place, ensure, has_all};
+use basalt_tests::{Failed, TestDirectory, ensure, has_all};
 use serde_json::Value;
 
-use crate::world::{PATIENCE, World};
+use crate::fixture::{Fixture, TIMEOUT};
 
 fn group<'r>(report: &'r Value, image: usize, check: &str) -> Result<&'r Value, Failed> {
     let groups = report["images"][image]["groups"]
@@ -19,9 +19,9 @@ fn count(value: &Value) -> u64 {
         .unwrap_or_else(|| value.as_array().map_or(0, |list| list.len() as u64))
 }
 
-pub fn the_node_is_defended(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let report = world.json(&["harden", "node"], 0)?;
+pub fn the_node_is_defended(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let report = fixture.json(&["harden", "node"], 0)?;
     ensure(report["wrong"] == 0, || format!("{report:#}"))?;
     // That nothing is wrong means something only where something was looked at.
     for (check, at_least) in [
@@ -53,7 +53,7 @@ pub fn the_node_is_defended(place: &Place) -> Result<(), Failed> {
             ensure(reason.len() > 20, || format!("no reason: {excepted:#}"))?;
         }
     }
-    let shown = world.run(&["harden"], 0)?.stdout;
+    let shown = fixture.run(&["harden"], 0)?.stdout;
     has_all(
         &shown,
         &[
@@ -65,7 +65,7 @@ pub fn the_node_is_defended(place: &Place) -> Result<(), Failed> {
             "are marked for branch tracking",
         ],
     )?;
-    let reasons = world.run(&["harden", "--all", "node"], 0)?.stdout;
+    let reasons = fixture.run(&["harden", "--all", "node"], 0)?.stdout;
     has_all(
         &reasons,
         &[
@@ -75,22 +75,22 @@ pub fn the_node_is_defended(place: &Place) -> Result<(), Failed> {
     )
 }
 
-pub fn other_images_are_looked_at(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let report = world.json(&["harden", "kube-proxy", "flannel", "coredns", "control-plane"], 0)?;
+pub fn other_images_are_looked_at(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let report = fixture.json(&["harden", "kube-proxy", "flannel", "coredns", "control-plane"], 0)?;
     ensure(count(&report["images"]) == 4, || format!("{report:#}"))?;
     // There is no kernel in a container.
     ensure(group(&report, 0, "kernel-config").is_err(), || format!("{report:#}"))?;
-    let debug = world.json(&["harden", "node-debug"], 0)?;
+    let debug = fixture.json(&["harden", "node-debug"], 0)?;
     ensure(debug["wrong"] == 0, || format!("{debug:#}"))
 }
 
-pub fn an_exception_without_need_is_told(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
+pub fn an_exception_without_need_is_told(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
     let more = "\n[[exception]]\nchecks = [\"setuid\"]\nsubjects = [\"/usr/bin/sudo\"]\nreason = \"Somebody may want to be root.\"\n";
-    let text = world.text("distro/hardening.toml")? + more;
-    let cli = world.checkout("unused", &[("hardening.toml", &text)])?;
-    let ran = cli.run(&["harden", "node"], PATIENCE)?.ended_with(1)?;
+    let text = fixture.text("distro/hardening.toml")? + more;
+    let cli = fixture.checkout("unused", &[("hardening.toml", &text)])?;
+    let ran = cli.run(&["harden", "node"], TIMEOUT)?.ended_with(1)?;
     has_all(
         &ran.stderr,
         &[
@@ -100,13 +100,13 @@ pub fn an_exception_without_need_is_told(place: &Place) -> Result<(), Failed> {
     )
 }
 
-pub fn what_lacks_its_exception_fails(place: &Place) -> Result<(), Failed> {
-    let world = &World::of(place);
-    let text = world
+pub fn what_lacks_its_exception_fails(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = &Fixture::of(directory);
+    let text = fixture
         .text("distro/hardening.toml")?
         .replacen("language = \"go\"", "language = \"cgo\"", 1);
-    let cli = world.checkout("lacking", &[("hardening.toml", &text)])?;
-    let ran = cli.run(&["harden", "node"], PATIENCE)?.ended_with(1)?;
+    let cli = fixture.checkout("lacking", &[("hardening.toml", &text)])?;
+    let ran = cli.run(&["harden", "node"], TIMEOUT)?.ended_with(1)?;
     has_all(
         &ran.stdout,
         &["wrong     pie: /usr/bin/kubelet (of kubelet) is always at the same address"],

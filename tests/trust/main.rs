@@ -5,17 +5,17 @@
 mod audit;
 mod bom;
 mod dnf;
+mod fixture;
 mod harden;
 mod origin;
 mod repo;
 mod verify;
-mod world;
 
 use std::process::ExitCode;
 
-use basalt_tests::{Place, Story};
+use basalt_tests::{TestCase, TestDirectory};
 
-const STORIES: &[Story<Place>] = &[
+const TESTS: &[TestCase<TestDirectory>] = &[
     ("origin_all_code_is_compiled_here", origin::all_code_is_compiled_here),
     ("origin_the_compiler_is_our_own", origin::the_compiler_is_our_own),
     (
@@ -90,5 +90,5 @@ const STORIES: &[Story<Place>] = &[
 
 fn main() -> ExitCode {
     basalt_sandbox::enter_if_asked();
-    basalt_tests::tell(STORIES, 2, Ok)
+    basalt_tests::run_tests(TESTS, 2, Ok)
 }

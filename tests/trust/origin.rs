@@ -7,16 +7,16 @@ use std::collections::BTreeSet;
 use std::io::Read as _;
 use std::time::Duration;
 
-use basalt_hardening::{ElfKind, Language, Makers, read_elf, unresolved};
+use basalt_hardening::{AllowedCompilers, ElfKind, Language, read_elf, unresolved};
 use basalt_repo::{Package, Payload, read_package, usr_merged};
-use basalt_tests::{Failed, Place, ensure, has_all, shown};
+use basalt_tests::{Failed, TestDirectory, ensure, has_all, shown};
 use camino::Utf8PathBuf;
 use object::read::archive::ArchiveFile;
 
-use crate::world::{PATIENCE as SHORT, World};
+use crate::fixture::{Fixture, TIMEOUT as SHORT};
 
 /// Building what is not built yet.
-const PATIENCE: Duration = Duration::from_secs(3600 * 2);
+const TIMEOUT: Duration = Duration::from_secs(3600 * 2);
 /// Text by which our compiler signs its output: not read from `distro/makers.toml`, so that no other compiler is added
 /// there unnoticed.
 const OURS: &str = "GCC: (Basalt Linux ";
@@ -27,8 +27,8 @@ const FOREIGN: &[&[u8]] = &[b"GCC: (Debian", b"GCC: (Ubuntu", b"gcc (Debian", b"
 struct Packages(Vec<(Package, Utf8PathBuf)>);
 
 impl Packages {
-    fn of(place: &Place) -> Result<Self, Failed> {
-        let answer = place.surroundings.cli().json(&["build"], PATIENCE, 0)?;
+    fn of(directory: &TestDirectory) -> Result<Self, Failed> {
+        let answer = directory.environment.cli().json(&["build"], TIMEOUT, 0)?;
         let lists = answer["packages"].as_array().ok_or("the answer lists packages")?;
         let rpms = lists
             .iter()
@@ -85,7 +85,7 @@ impl Seen {
             self.rust += usize::from(elf.language == Language::Rust);
             self.ours += usize::from(elf.makers.iter().any(|maker| maker.starts_with(OURS)));
             let faults = [
-                standard.makers.judge(&elf),
+                standard.makers.check(&elf),
                 unresolved(&elf, path, |path| standard.paths.contains(path)),
             ];
             wrong.extend(faults.into_iter().flatten().map(|fault| format!("{name} {fault}")));
@@ -108,15 +108,15 @@ impl Seen {
 
 /// Rules that code is checked against.
 struct Standard {
-    makers: Makers,
+    makers: AllowedCompilers,
     paths: BTreeSet<String>,
 }
 
-pub fn all_code_is_compiled_here(place: &Place) -> Result<(), Failed> {
-    let packages = Packages::of(place)?;
-    let makers = World::of(place).text("distro/makers.toml")?;
+pub fn all_code_is_compiled_here(directory: &TestDirectory) -> Result<(), Failed> {
+    let packages = Packages::of(directory)?;
+    let makers = Fixture::of(directory).text("distro/makers.toml")?;
     let standard = Standard {
-        makers: Makers::parse("distro/makers.toml", &makers).map_err(shown)?,
+        makers: AllowedCompilers::parse("distro/makers.toml", &makers).map_err(shown)?,
         paths: packages.paths(),
     };
     let (mut seen, mut wrong) = (Seen::default(), Vec::new());
@@ -139,8 +139,8 @@ pub fn all_code_is_compiled_here(place: &Place) -> Result<(), Failed> {
     )
 }
 
-pub fn the_compiler_is_our_own(place: &Place) -> Result<(), Failed> {
-    let packages = Packages::of(place)?;
+pub fn the_compiler_is_our_own(directory: &TestDirectory) -> Result<(), Failed> {
+    let packages = Packages::of(directory)?;
     let tools: Vec<&str> = packages
         .0
         .iter()
@@ -180,10 +180,12 @@ pub fn the_compiler_is_our_own(place: &Place) -> Result<(), Failed> {
     Err("the kernel's package has no config".into())
 }
 
-pub fn another_compiler_is_noticed(place: &Place) -> Result<(), Failed> {
-    let world = World::of(place);
-    let makers = world.text("distro/makers.toml")?.replace(OURS, "GCC: (Another Linux ");
-    let cli = world.checkout("another-compiler", &[("makers.toml", &makers)])?;
+pub fn another_compiler_is_noticed(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = Fixture::of(directory);
+    let makers = fixture
+        .text("distro/makers.toml")?
+        .replace(OURS, "GCC: (Another Linux ");
+    let cli = fixture.checkout("another-compiler", &[("makers.toml", &makers)])?;
     let ran = cli.run(&["harden", "node"], SHORT)?.ended_with(1)?;
     has_all(
         &ran.stdout,

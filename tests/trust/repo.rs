@@ -6,26 +6,26 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use basalt_repo::metadata::raw::{Entry, FilelistsPackage, PrimaryPackage};
 use basalt_repo::metadata::{parse_filelists, parse_primary, parse_repomd};
-use basalt_signing::{Keyring, Moment};
-use basalt_tests::{Failed, Place, Started, ensure, has_all, until};
+use basalt_signing::{Keyring, Timestamp};
+use basalt_tests::{Failed, Started, TestDirectory, ensure, has_all, until};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 
-use crate::dnf::Person;
-use crate::world::{PATIENCE, World};
+use crate::dnf::User;
+use crate::fixture::{Fixture, TIMEOUT};
 
 /// A small package, and one that it requires.
 const PACKAGE: &str = "basalt-release";
 
-pub fn dnf_installs_from_it(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "installs")?;
-    person.publish(&["node"])?;
-    let served = person.serve("basalt")?;
-    let client = person.client("a", &served.url, &person.trusted("keys.asc")?)?;
+pub fn dnf_installs_from_it(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "installs")?;
+    user.publish(&["node"])?;
+    let served = user.serve("basalt")?;
+    let client = user.client("a", &served.url, &user.trusted("keys.asc")?)?;
     client.installs(PACKAGE)?;
     let release = fs_err::read_to_string(client.root().join("usr/lib/os-release"))?;
     has_all(&release, &["ID=basalt"])?;
-    let installed = person.tool(
+    let installed = user.tool(
         "rpm",
         &[
             &format!("--root={}", client.root()),
@@ -36,7 +36,7 @@ pub fn dnf_installs_from_it(place: &Place) -> Result<(), Failed> {
         ],
     )?;
     // rpm has kept the signature: EdDSA, with the id of our key.
-    let key = person.json(&["repo", "keys", "list"])?[0]["fingerprint"]
+    let key = user.json(&["repo", "keys", "list"])?[0]["fingerprint"]
         .as_str()
         .unwrap_or_default()
         .to_lowercase();
@@ -44,13 +44,13 @@ pub fn dnf_installs_from_it(place: &Place) -> Result<(), Failed> {
         &installed.to_lowercase(),
         &["eddsa", &key[key.len().saturating_sub(16)..]],
     )?;
-    let checked = person.run(&["repo", "check"])?.stdout;
+    let checked = user.run(&["repo", "check"])?.stdout;
     has_all(&checked, &["is as it was published"])
 }
 
-/// Publishes the small package, and lets `harm` change the folder of the snapshot.
-fn meddle(person: &Person, name: &str, with: impl FnOnce(&Utf8Path) -> Result<(), Failed>) -> Result<(), Failed> {
-    let folder = person.publish(&["--name", name, PACKAGE])?;
+/// Publishes the small package, and lets `manipulation` change the folder of the snapshot.
+fn manipulate(user: &User, name: &str, with: impl FnOnce(&Utf8Path) -> Result<(), Failed>) -> Result<(), Failed> {
+    let folder = user.publish(&["--name", name, PACKAGE])?;
     // What is published is read-only; whoever means harm is not kept by that.
     for folder in [folder.clone(), folder.join("repodata"), folder.join("packages")] {
         fs_err::set_permissions(&folder, std::fs::Permissions::from_mode(0o755))?;
@@ -82,14 +82,14 @@ fn file_with(folder: &Utf8Path, piece: &str) -> Result<Utf8PathBuf, Failed> {
 }
 
 /// Manipulation of a repository's folder.
-type Harm<'a> = &'a dyn Fn(&Utf8Path) -> Result<(), Failed>;
+type Manipulation<'a> = &'a dyn Fn(&Utf8Path) -> Result<(), Failed>;
 
-pub fn dnf_refuses_what_was_changed(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "changed")?;
-    person.publish(&["--name", "right", PACKAGE])?;
-    let keys = person.trusted("keys.asc")?;
+pub fn dnf_refuses_what_was_changed(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "changed")?;
+    user.publish(&["--name", "right", PACKAGE])?;
+    let keys = user.trusted("keys.asc")?;
     let rpm = |folder: &Utf8Path| file_with(&folder.join("packages/b"), PACKAGE);
-    let cases: [(&str, Harm<'_>, &[&str]); 5] = [
+    let cases: [(&str, Manipulation<'_>, &[&str]); 5] = [
         (
             "rpm",
             &|folder| change(&rpm(folder)?),
@@ -116,32 +116,32 @@ pub fn dnf_refuses_what_was_changed(place: &Place) -> Result<(), Failed> {
             &["gpg", "404"],
         ),
     ];
-    for (name, harm, because) in cases {
-        meddle(&person, name, harm)?;
-        let served = person.serve(name)?;
-        person.client(name, &served.url, &keys)?.refuses(PACKAGE, because)?;
+    for (name, manipulation, because) in cases {
+        manipulate(&user, name, manipulation)?;
+        let served = user.serve(name)?;
+        user.client(name, &served.url, &keys)?.refuses(PACKAGE, because)?;
         // Our own check says so too.
-        let checked = person
+        let checked = user
             .cli
-            .run(&["repo", "check", "--name", name], PATIENCE)?
+            .run(&["repo", "check", "--name", name], TIMEOUT)?
             .ended_with(1)?;
         ensure(!checked.stdout.is_empty(), || {
             "it does not say what is wrong".to_owned()
         })?;
     }
     // What nobody touched is installed, so it was not for another reason.
-    let served = person.serve("right")?;
-    person.client("right", &served.url, &keys)?.installs(PACKAGE)
+    let served = user.serve("right")?;
+    user.client("right", &served.url, &keys)?.installs(PACKAGE)
 }
 
-pub fn dnf_refuses_who_is_not_trusted(place: &Place) -> Result<(), Failed> {
-    let (person, other) = (Person::new(place, "trusted")?, Person::new(place, "stranger")?);
-    person.publish(&[PACKAGE])?;
+pub fn dnf_refuses_who_is_not_trusted(directory: &TestDirectory) -> Result<(), Failed> {
+    let (user, other) = (User::new(directory, "trusted")?, User::new(directory, "stranger")?);
+    user.publish(&[PACKAGE])?;
     other.publish(&[PACKAGE])?;
-    let keys = person.trusted("keys.asc")?;
+    let keys = user.trusted("keys.asc")?;
     // A repository that is signed with another key.
     let served = other.serve("basalt")?;
-    let copy = other.folder.join("keys-of-the-person.asc");
+    let copy = other.folder.join("keys-of-the-user.asc");
     fs_err::copy(&keys, &copy)?;
     other
         .client("a", &served.url, &copy)?
@@ -149,13 +149,13 @@ pub fn dnf_refuses_who_is_not_trusted(place: &Place) -> Result<(), Failed> {
     drop(served);
     // Packages of a stranger, and packages of nobody, where the index is not asked for a signature: its server may have
     // made it anew. The signature of each package still counts.
-    let built = person.json(&["build", PACKAGE])?;
+    let built = user.json(&["build", PACKAGE])?;
     let unsigned = built["packages"][0]["rpms"][0]["path"]
         .as_str()
         .ok_or("no RPM was built")?
         .to_owned();
     for (name, source) in [("of-a-stranger", None), ("of-nobody", Some(unsigned))] {
-        meddle(&other, name, |folder| {
+        manipulate(&other, name, |folder| {
             if let Some(source) = source {
                 let path = file_with(&folder.join("packages/b"), PACKAGE)?;
                 fs_err::remove_file(&path)?;
@@ -173,13 +173,13 @@ pub fn dnf_refuses_who_is_not_trusted(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-pub fn keys_change_and_clients_go_on(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "rotation")?;
-    person.publish(&[PACKAGE])?;
-    let before = person.trusted("before.asc")?;
-    person.run(&["repo", "keys", "rotate", "--user", "The next one"])?;
-    let folder = person.publish(&[PACKAGE])?;
-    let keys = person.json(&["repo", "keys", "list"])?;
+pub fn keys_change_and_clients_go_on(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "rotation")?;
+    user.publish(&[PACKAGE])?;
+    let before = user.trusted("before.asc")?;
+    user.run(&["repo", "keys", "rotate", "--user", "The next one"])?;
+    let folder = user.publish(&[PACKAGE])?;
+    let keys = user.json(&["repo", "keys", "list"])?;
     let mut states: Vec<_> = keys
         .as_array()
         .into_iter()
@@ -188,15 +188,13 @@ pub fn keys_change_and_clients_go_on(place: &Place) -> Result<(), Failed> {
         .collect();
     states.sort_unstable();
     ensure(states == ["signs", "trusted"], || format!("{keys:#}"))?;
-    let served = person.serve("basalt")?;
+    let served = user.serve("basalt")?;
     // Who trusts what the repository publishes now goes on; who has only the old key is not talked into the new one.
-    person
-        .client("new", &served.url, &folder.join("RPM-GPG-KEY-basalt"))?
+    user.client("new", &served.url, &folder.join("RPM-GPG-KEY-basalt"))?
         .installs(PACKAGE)?;
-    person
-        .client("old", &served.url, &before)?
+    user.client("old", &served.url, &before)?
         .refuses(PACKAGE, &["signature", "gpg"])?;
-    person.run(&["repo", "check"]).map(drop)
+    user.run(&["repo", "check"]).map(drop)
 }
 
 /// Data that two repositories of the same packages have in common: all but the place of a package and the time when it
@@ -241,16 +239,16 @@ fn facts(folder: &Utf8Path) -> Result<BTreeMap<String, (PrimaryPackage, Filelist
     Ok(facts)
 }
 
-pub fn others_make_the_same_facts(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "facts")?;
-    let folder = person.publish(&["node"])?;
-    let copy = person.folder.join("copy");
+pub fn others_make_the_same_facts(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "facts")?;
+    let folder = user.publish(&["node"])?;
+    let copy = user.folder.join("copy");
     fs_err::create_dir_all(&copy)?;
     std::os::unix::fs::symlink(folder.join("packages"), copy.join("packages"))?;
     let options = ["--quiet", "--general-compress-type=zstd", "--no-database"];
     let mut words: Vec<&str> = options.to_vec();
     words.push(copy.as_str());
-    person.tool("createrepo_c", &words)?;
+    user.tool("createrepo_c", &words)?;
     let (ours, theirs) = (facts(&folder)?, facts(&copy)?);
     ensure(ours.len() > 20, || format!("only {} packages", ours.len()))?;
     for (id, our) in &ours {
@@ -266,27 +264,27 @@ pub fn others_make_the_same_facts(place: &Place) -> Result<(), Failed> {
     })
 }
 
-pub fn advisories_reach_dnf(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "advisories")?;
+pub fn advisories_reach_dnf(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "advisories")?;
     let text = "id = \"TEST-2026-0001\"\ntitle = \"Nothing but a test\"\nseverity = \"important\"\nissued = \"2026-11-25\"\n\
                 [[package]]\nname = \"basalt-release\"\nfixed = \"999-1\"\n\
                 [[reference]]\nid = \"CVE-2026-00000\"\nurl = \"https://example.org/\"\n";
-    let cli = World::of(place).checkout("repo-advisories-checkout", &[("advisories/TEST-2026-0001.toml", text)])?;
-    person
-        .of(cli)
-        .run(&["repo", "publish", PACKAGE], PATIENCE)?
+    let cli =
+        Fixture::of(directory).checkout("repo-advisories-checkout", &[("advisories/TEST-2026-0001.toml", text)])?;
+    user.of(cli)
+        .run(&["repo", "publish", PACKAGE], TIMEOUT)?
         .ended_with(0)?;
-    let served = person.serve("basalt")?;
-    let client = person.client("a", &served.url, &person.trusted("keys.asc")?)?;
+    let served = user.serve("basalt")?;
+    let client = user.client("a", &served.url, &user.trusted("keys.asc")?)?;
     client.installs(PACKAGE)?;
     let said = client.dnf(&["updateinfo", "list", "--all"])?.map_err(Failed::from)?;
     has_all(&said, &["TEST-2026-0001", "Important/Sec"])
 }
 
-pub fn signed_elsewhere_by_gpg(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "elsewhere")?;
+pub fn signed_elsewhere_by_gpg(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "elsewhere")?;
     // The machine with the key: it has gpg, and knows nothing of us.
-    let home = person.folder.join("gpg");
+    let home = user.folder.join("gpg");
     fs_err::create_dir_all(&home)?;
     fs_err::set_permissions(&home, std::fs::Permissions::from_mode(0o700))?;
     let gpg = |arguments: &[&str]| {
@@ -301,7 +299,7 @@ pub fn signed_elsewhere_by_gpg(place: &Place) -> Result<(), Failed> {
             "",
         ];
         words.extend(arguments);
-        person.tool("gpg", &words)
+        user.tool("gpg", &words)
     };
     gpg(&[
         "--quick-generate-key",
@@ -310,7 +308,7 @@ pub fn signed_elsewhere_by_gpg(place: &Place) -> Result<(), Failed> {
         "sign",
         "1y",
     ])?;
-    let public = person.folder.join("releases.asc");
+    let public = user.folder.join("releases.asc");
     gpg(&[
         "--armor",
         "--output",
@@ -318,21 +316,21 @@ pub fn signed_elsewhere_by_gpg(place: &Place) -> Result<(), Failed> {
         "--export",
         "releases@example.org",
     ])?;
-    let imported = person.json(&["repo", "keys", "import", public.as_str()])?;
+    let imported = user.json(&["repo", "keys", "import", public.as_str()])?;
     ensure(imported[0]["secret"] == false && imported[0]["signing"] == true, || {
         format!("{imported:#}")
     })?;
-    let draft = person.json(&["repo", "publish", PACKAGE])?;
+    let draft = user.json(&["repo", "publish", PACKAGE])?;
     ensure(draft["stage"] == "packages", || format!("{draft:#}"))?;
     for round in ["first", "second"] {
-        let folder = person.folder.join(round);
-        person.run(&["repo", "sign", "export", folder.as_str()])?;
+        let folder = user.folder.join(round);
+        user.run(&["repo", "sign", "export", folder.as_str()])?;
         let sums = fs_err::read_to_string(folder.join("SHA256SUMS"))?;
         let files: Vec<&str> = sums.lines().filter_map(|line| line.split("  ").nth(1)).collect();
         // Before anything is signed, nothing is taken.
-        let unsigned = person
+        let unsigned = user
             .cli
-            .run(&["repo", "sign", "import", folder.as_str()], PATIENCE)?
+            .run(&["repo", "sign", "import", folder.as_str()], TIMEOUT)?
             .ended_with(1)?;
         has_all(
             &unsigned.stderr,
@@ -341,32 +339,31 @@ pub fn signed_elsewhere_by_gpg(place: &Place) -> Result<(), Failed> {
         for file in files {
             gpg(&["--detach-sign", folder.join(file).as_str()])?;
         }
-        person.run(&["repo", "sign", "import", folder.as_str()])?;
+        user.run(&["repo", "sign", "import", folder.as_str()])?;
     }
-    person.run(&["repo", "check"])?;
-    let served = person.serve("basalt")?;
-    person
-        .client("a", &served.url, &person.trusted("keys.asc")?)?
+    user.run(&["repo", "check"])?;
+    let served = user.serve("basalt")?;
+    user.client("a", &served.url, &user.trusted("keys.asc")?)?
         .installs(PACKAGE)
 }
 
-pub fn killed_it_is_invisible(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "killed")?;
-    person.publish(&["--snapshot", "first", PACKAGE])?;
+pub fn killed_it_is_invisible(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "killed")?;
+    user.publish(&["--snapshot", "first", PACKAGE])?;
     let names = || -> Result<Vec<String>, Failed> {
-        let listed = person.json(&["repo", "list"])?;
+        let listed = user.json(&["repo", "list"])?;
         let list = listed.as_array().cloned().unwrap_or_default();
         let brief = list
             .iter()
             .map(|snapshot| format!("{} {}", snapshot["name"], snapshot["current"]));
         Ok(brief.collect())
     };
-    let folder = person.folder.join("repositories/basalt");
+    let folder = user.folder.join("repositories/basalt");
     let mut halfway = 0;
     for step in 0..12_u64 {
         // Later and later: before it begins, while it signs, while it writes, when it is done.
-        let publishing = Started::new(&person.cli.command(&["repo", "publish", "--snapshot", "second", "node"]))?;
-        until("it has begun", PATIENCE, || {
+        let publishing = Started::new(&user.cli.command(&["repo", "publish", "--snapshot", "second", "node"]))?;
+        until("it has begun", TIMEOUT, || {
             let pool = fs_err::read_dir(folder.join("pool"))
                 .map(Iterator::count)
                 .unwrap_or_default();
@@ -377,7 +374,7 @@ pub fn killed_it_is_invisible(place: &Place) -> Result<(), Failed> {
         let names = names()?;
         if names == ["\"first\" true"] {
             halfway += 1;
-            person.run(&["repo", "check"])?;
+            user.run(&["repo", "check"])?;
         } else {
             // It was quicker than we were.
             ensure(names.last().is_some_and(|name| name.starts_with("\"second\"")), || {
@@ -387,37 +384,37 @@ pub fn killed_it_is_invisible(place: &Place) -> Result<(), Failed> {
         }
     }
     ensure(halfway > 0, || "it was never interrupted".to_owned())?;
-    person.publish(&["--snapshot", "second", "node"])?;
+    user.publish(&["--snapshot", "second", "node"])?;
     ensure(names()? == ["\"first\" false", "\"second\" true"], || {
         format!("{:?}", names())
     })?;
     let left: Vec<_> = folder.join("work").read_dir_utf8()?.flatten().collect();
     ensure(left.is_empty(), || format!("{left:?}"))?;
-    person.run(&["repo", "check"])?;
+    user.run(&["repo", "check"])?;
     // What is no longer needed goes, and what is current stays.
-    person.run(&["repo", "prune", "--keep", "1"])?;
+    user.run(&["repo", "prune", "--keep", "1"])?;
     ensure(names()? == ["\"second\" true"], || format!("{:?}", names()))
 }
 
-pub fn keys_that_do_not_count(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "keys")?;
+pub fn keys_that_do_not_count(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "keys")?;
     let publish = |more: &[&str], passphrase: Option<&str>| {
-        let mut cli = person.cli.clone();
+        let mut cli = user.cli.clone();
         if let Some(passphrase) = passphrase {
             cli = cli.env("BASALT_KEY_PASSPHRASE", passphrase);
         }
         let mut words = vec!["repo", "publish", PACKAGE];
         words.extend(more);
-        cli.run(&words, PATIENCE)
+        cli.run(&words, TIMEOUT)
     };
     let nothing = || {
-        let current = person.folder.join("repositories/basalt/current");
+        let current = user.folder.join("repositories/basalt/current");
         ensure(!current.exists(), || "something was published".to_owned())
     };
     // Locked: no passphrase, a wrong one, the right one.
-    let file = person.folder.join("passphrase");
+    let file = user.folder.join("passphrase");
     fs_err::write(&file, "open sesame\n")?;
-    person.run(&["repo", "keys", "new", "--passphrase-file", file.as_str()])?;
+    user.run(&["repo", "keys", "new", "--passphrase-file", file.as_str()])?;
     has_all(
         &publish(&[], None)?.ended_with(1)?.stderr,
         &["protected by a passphrase", "--passphrase-file"],
@@ -429,8 +426,8 @@ pub fn keys_that_do_not_count(place: &Place) -> Result<(), Failed> {
     nothing()?;
     // Its end has passed; or is near.
     let since = SystemTime::now().duration_since(UNIX_EPOCH)?.as_secs();
-    let year_ago = Moment::from_secs(u32::try_from(since)? - 365 * 24 * 60 * 60);
-    let ring = Keyring::new(person.folder.join("keys"));
+    let year_ago = Timestamp::from_secs(u32::try_from(since)? - 365 * 24 * 60 * 60);
+    let ring = Keyring::new(user.folder.join("keys"));
     ring.make("old", year_ago, 300, None)?;
     has_all(&publish(&[], None)?.ended_with(1)?.stderr, &["ended on", "keys rotate"])?;
     nothing()?;
@@ -448,7 +445,7 @@ pub fn keys_that_do_not_count(place: &Place) -> Result<(), Failed> {
         &["others may read", "chmod 600"],
     )?;
     // With the right passphrase, and the locked key by a part of its fingerprint.
-    let keys = person.json(&["repo", "keys", "list"])?;
+    let keys = user.json(&["repo", "keys", "list"])?;
     let locked = keys.as_array().into_iter().flatten().find(|key| {
         key["user"]
             .as_str()
@@ -459,21 +456,21 @@ pub fn keys_that_do_not_count(place: &Place) -> Result<(), Failed> {
         .ok_or("the locked key is not listed")?;
     publish(&["--key", &locked[..12], "--passphrase-file", file.as_str()], None)?.ended_with(0)?;
     // What is no key.
-    let junk = person.folder.join("junk.asc");
+    let junk = user.folder.join("junk.asc");
     fs_err::write(&junk, "-----BEGIN PGP PRIVATE KEY BLOCK-----\n\nnonsense\n")?;
     let said = publish(&["--key", junk.as_str()], None)?.ended_with(1)?.stderr;
     has_all(&said, &["is not an OpenPGP key"])
 }
 
-pub fn served_until_it_is_interrupted(place: &Place) -> Result<(), Failed> {
-    let person = Person::new(place, "served")?;
-    let empty = person
+pub fn served_until_it_is_interrupted(directory: &TestDirectory) -> Result<(), Failed> {
+    let user = User::new(directory, "served")?;
+    let empty = user
         .cli
-        .run(&["repo", "serve", "--port", "0"], PATIENCE)?
+        .run(&["repo", "serve", "--port", "0"], TIMEOUT)?
         .ended_with(1)?;
     has_all(&empty.stderr, &["nothing is published", "./basalt repo publish"])?;
-    person.publish(&[PACKAGE])?;
-    let served = person.serve("basalt")?;
+    user.publish(&[PACKAGE])?;
+    let served = user.serve("basalt")?;
     let port = served
         .url
         .trim_end_matches('/')
@@ -481,9 +478,9 @@ pub fn served_until_it_is_interrupted(place: &Place) -> Result<(), Failed> {
         .next()
         .unwrap_or_default()
         .to_owned();
-    let taken = person
+    let taken = user
         .cli
-        .run(&["repo", "serve", "--port", &port], PATIENCE)?
+        .run(&["repo", "serve", "--port", &port], TIMEOUT)?
         .ended_with(1)?;
     has_all(&taken.stderr, &["cannot listen on", "--port 0"])?;
     served.process.signal(Signal::INT)?;

@@ -1,10 +1,10 @@
 //! `basalt verify` and `basalt provenance` on real packages and images.
 
 use basalt_model::digest::Digest;
-use basalt_tests::{Failed, Place, ensure, has_all};
+use basalt_tests::{Failed, TestDirectory, ensure, has_all};
 use serde_json::Value;
 
-use crate::world::World;
+use crate::fixture::Fixture;
 
 fn all_identical(answer: &Value, names: &[&str]) -> Result<(), Failed> {
     let checked = answer["checked"].as_array().ok_or("nothing was checked")?;
@@ -17,15 +17,15 @@ fn all_identical(answer: &Value, names: &[&str]) -> Result<(), Failed> {
 }
 
 /// C with make, C without anything, and files that are only copied.
-pub fn small_packages_come_out_the_same(place: &Place) -> Result<(), Failed> {
+pub fn small_packages_come_out_the_same(directory: &TestDirectory) -> Result<(), Failed> {
     let names = ["basalt-release", "pause", "zlib"];
-    let answer = World::of(place).json(&[&["verify", "--again"], &names[..]].concat(), 0)?;
+    let answer = Fixture::of(directory).json(&[&["verify", "--again"], &names[..]].concat(), 0)?;
     all_identical(&answer, &names)
 }
 
 /// A container image of one Go program, and the program.
-pub fn an_image_comes_out_the_same(place: &Place) -> Result<(), Failed> {
-    let answer = World::of(place).json(&["verify", "--again", "basalt-web"], 0)?;
+pub fn an_image_comes_out_the_same(directory: &TestDirectory) -> Result<(), Failed> {
+    let answer = Fixture::of(directory).json(&["verify", "--again", "basalt-web"], 0)?;
     all_identical(&answer, &["basalt-web"])?;
     let kinds: Vec<_> = answer["checked"]
         .as_array()
@@ -37,21 +37,21 @@ pub fn an_image_comes_out_the_same(place: &Place) -> Result<(), Failed> {
 }
 
 /// A disk, from the packages that are there.
-pub fn the_node_comes_out_the_same(place: &Place) -> Result<(), Failed> {
-    let world = World::of(place);
-    let left_out: Vec<_> = world
+pub fn the_node_comes_out_the_same(directory: &TestDirectory) -> Result<(), Failed> {
+    let fixture = Fixture::of(directory);
+    let left_out: Vec<_> = fixture
         .packages()?
         .iter()
         .map(|package| format!("--without={package}"))
         .collect();
     let mut arguments = vec!["verify", "--again", "node"];
     arguments.extend(left_out.iter().map(String::as_str));
-    all_identical(&world.json(&arguments, 0)?, &["node"])
+    all_identical(&fixture.json(&arguments, 0)?, &["node"])
 }
 
-pub fn a_package_says_what_went_in(place: &Place) -> Result<(), Failed> {
-    let statement = World::of(place).json(&["provenance", "zlib"], 0)?;
-    let packages = place.surroundings.checkout.join("distro/packages/zlib");
+pub fn a_package_says_what_went_in(directory: &TestDirectory) -> Result<(), Failed> {
+    let statement = Fixture::of(directory).json(&["provenance", "zlib"], 0)?;
+    let packages = directory.environment.checkout.join("distro/packages/zlib");
     let lock = fs_err::read_to_string(packages.join("sources.toml"))?;
     let tarball = lock
         .lines()
@@ -67,7 +67,7 @@ pub fn a_package_says_what_went_in(place: &Place) -> Result<(), Failed> {
             "pkg:rpm/basalt/zlib@1.3.1-",
         ],
     )?;
-    let built = World::of(place).json(&["build", "zlib"], 0)?;
+    let built = Fixture::of(directory).json(&["build", "zlib"], 0)?;
     for rpm in built["packages"][0]["rpms"].as_array().ok_or("no RPMs")? {
         let path = rpm["path"].as_str().unwrap_or_default();
         let digest = Digest::of(fs_err::read(path)?).to_hex();
@@ -76,9 +76,9 @@ pub fn a_package_says_what_went_in(place: &Place) -> Result<(), Failed> {
     Ok(())
 }
 
-pub fn an_image_says_what_went_in(place: &Place) -> Result<(), Failed> {
-    let statement = World::of(place).json(&["provenance", "node"], 0)?;
-    let node = World::of(place).json(&["build", "node"], 0)?;
+pub fn an_image_says_what_went_in(directory: &TestDirectory) -> Result<(), Failed> {
+    let statement = Fixture::of(directory).json(&["provenance", "node"], 0)?;
+    let node = Fixture::of(directory).json(&["build", "node"], 0)?;
     let packages = node["images"][0]["facts"]["packages"].as_array().ok_or("no packages")?;
     let dependencies = statement["predicate"]["buildDefinition"]["resolvedDependencies"].to_string();
     for package in packages {

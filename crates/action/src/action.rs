@@ -23,14 +23,14 @@ pub struct Action {
     /// Paths of what it makes, below the working directory.
     pub outputs: BTreeSet<String>,
     /// The bounds within which it must stay.
-    pub limits: Limits,
+    pub limits: ActionLimits,
     /// Platform that the action runs on: REAPI properties by name, such as `arch`.
     pub platform: BTreeMap<String, String>,
 }
 
 /// Bounds of a command; reaching one ends it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Limits {
+pub struct ActionLimits {
     /// Seconds from start to end.
     pub seconds: Option<u64>,
     /// Bytes of memory of all its processes together.
@@ -54,7 +54,7 @@ pub struct Encoded {
     pub messages: HashMap<Blob, Vec<u8>>,
 }
 
-impl Limits {
+impl ActionLimits {
     /// The bounds as platform properties; the time has a field of its own in the message.
     fn properties(&self) -> impl Iterator<Item = (String, String)> {
         [

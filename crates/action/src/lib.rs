@@ -19,7 +19,7 @@ mod blob;
 mod directory;
 mod result;
 
-pub use action::{Action, Encoded, Limits};
+pub use action::{Action, ActionLimits, Encoded};
 pub use blob::{Blob, InvalidBlob};
 pub use directory::{Directory, DirectoryError, MerkleTree, Node};
 pub use result::{ActionResult, Execution, MalformedResult, OutputDirectory, OutputFile};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use basalt_action::{
-    Action, ActionResult, Blob, Directory, Execution, Limits, Node, OutputDirectory, OutputFile, proto,
+    Action, ActionLimits, ActionResult, Blob, Directory, Execution, Node, OutputDirectory, OutputFile, proto,
 };
 use bazel_remote_apis as _;
 use proptest::prelude::*;
@@ -30,9 +30,9 @@ fn files() -> impl Strategy<Value = Files> {
     prop::collection::btree_map(path, ("[a-z]{0,5}", mode), 1..8)
 }
 
-fn limits() -> impl Strategy<Value = Limits> {
+fn limits() -> impl Strategy<Value = ActionLimits> {
     let some = || prop::option::of(1_u64..1_000_000);
-    (some(), some(), some(), some()).prop_map(|(seconds, memory, processes, disk)| Limits {
+    (some(), some(), some(), some()).prop_map(|(seconds, memory, processes, disk)| ActionLimits {
         seconds,
         memory,
         processes,
@@ -41,9 +41,9 @@ fn limits() -> impl Strategy<Value = Limits> {
 }
 
 fn actions() -> impl Strategy<Value = Action> {
-    let words = || prop::collection::vec("[a-z-]{1,6}", 0..4);
+    let strings = || prop::collection::vec("[a-z-]{1,6}", 0..4);
     let map = || prop::collection::btree_map("[A-Z]{1,4}", "[a-z]{0,4}", 0..4);
-    (words(), map(), "[a-z]{0,4}", files(), words(), limits(), map()).prop_map(
+    (strings(), map(), "[a-z]{0,4}", files(), strings(), limits(), map()).prop_map(
         |(arguments, environment, working_directory, files, outputs, limits, platform)| Action {
             arguments,
             environment,
@@ -87,7 +87,7 @@ fn changed(action: &Action) -> Vec<(&'static str, Action)> {
     for (what, limit) in [
         (
             "time",
-            (|limits| &mut limits.seconds) as fn(&mut Limits) -> &mut Option<u64>,
+            (|limits| &mut limits.seconds) as fn(&mut ActionLimits) -> &mut Option<u64>,
         ),
         ("memory", |limits| &mut limits.memory),
         ("processes", |limits| &mut limits.processes),

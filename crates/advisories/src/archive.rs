@@ -5,8 +5,8 @@ use std::io::{self, Read, Seek};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 
-use crate::AdvisoryError;
-use crate::database::Limits;
+use crate::AuditError;
+use crate::database::DatabaseLimits;
 
 /// Callback for each file of a database: its name, and its bytes or the reason for which it cannot be read.
 pub(crate) type Take<'t> = dyn FnMut(&str, Result<&[u8], String>) -> Result<(), Refused> + 't;
@@ -22,10 +22,10 @@ pub(crate) enum Refused {
 
 impl Refused {
     /// The error about an archive of that name.
-    pub(crate) fn about(self, path: &Utf8Path) -> AdvisoryError {
+    pub(crate) fn about(self, path: &Utf8Path) -> AuditError {
         match self {
             Self::Interrupted(error) => error.into(),
-            Self::Archive(source) => AdvisoryError::Database {
+            Self::Archive(source) => AuditError::Database {
                 path: path.to_owned(),
                 source,
             },
@@ -78,7 +78,7 @@ impl Packing {
     }
 
     /// Hands over every file whose name ends in `.json`.
-    pub(crate) fn each(self, path: &Utf8Path, limits: Limits, take: &mut Take<'_>) -> Result<(), Refused> {
+    pub(crate) fn each(self, path: &Utf8Path, limits: DatabaseLimits, take: &mut Take<'_>) -> Result<(), Refused> {
         match self {
             Self::Folder => each_of_folder(path, limits, take),
             Self::Record => each_of_file(path, path.file_name().unwrap_or_default(), limits, take),
@@ -100,7 +100,7 @@ impl Packing {
 }
 
 /// The files below a folder, in the order of their names. Links are not followed.
-fn each_of_folder(path: &Utf8Path, limits: Limits, take: &mut Take<'_>) -> Result<(), Refused> {
+fn each_of_folder(path: &Utf8Path, limits: DatabaseLimits, take: &mut Take<'_>) -> Result<(), Refused> {
     let mut rest = vec![path.to_owned()];
     while let Some(folder) = rest.pop() {
         let mut entries: Vec<Utf8PathBuf> = folder
@@ -124,14 +124,18 @@ fn each_of_folder(path: &Utf8Path, limits: Limits, take: &mut Take<'_>) -> Resul
     Ok(())
 }
 
-fn each_of_file(path: &Utf8Path, name: &str, limits: Limits, take: &mut Take<'_>) -> Result<(), Refused> {
+fn each_of_file(path: &Utf8Path, name: &str, limits: DatabaseLimits, take: &mut Take<'_>) -> Result<(), Refused> {
     let mut bytes = Vec::new();
     let read = limits.read(&mut File::open(path)?, &mut bytes)?;
     take(name, read.then_some(bytes.as_slice()).ok_or_else(|| limits.too_large()))
 }
 
 /// The files of a zip archive.
-pub(crate) fn each_of_zip(archive: impl Read + Seek, limits: Limits, take: &mut Take<'_>) -> Result<(), Refused> {
+pub(crate) fn each_of_zip(
+    archive: impl Read + Seek,
+    limits: DatabaseLimits,
+    take: &mut Take<'_>,
+) -> Result<(), Refused> {
     let mut archive = archive;
     let packed = archive.seek(io::SeekFrom::End(0))?;
     let mut zip = zip::ZipArchive::new(archive)?;
@@ -155,7 +159,7 @@ pub(crate) fn each_of_zip(archive: impl Read + Seek, limits: Limits, take: &mut 
 }
 
 /// The files of a tar archive.
-pub(crate) fn each_of_tar(archive: impl Read, limits: Limits, take: &mut Take<'_>) -> Result<(), Refused> {
+pub(crate) fn each_of_tar(archive: impl Read, limits: DatabaseLimits, take: &mut Take<'_>) -> Result<(), Refused> {
     let mut ended = Ended {
         inner: archive,
         zeros: 0,
@@ -208,7 +212,7 @@ fn is_record(name: &str) -> bool {
     name.ends_with(".json")
 }
 
-fn bomb(limits: Limits) -> io::Error {
+fn bomb(limits: DatabaseLimits) -> io::Error {
     let what = format!(
         "it unpacks to more than {} times its size, as no database does",
         limits.ratio
@@ -234,12 +238,12 @@ impl<R: Read> Read for Counted<R> {
         self.left = self
             .left
             .checked_sub(read as u64)
-            .ok_or_else(|| bomb(Limits::default()))?;
+            .ok_or_else(|| bomb(DatabaseLimits::default()))?;
         Ok(read)
     }
 }
 
-impl Limits {
+impl DatabaseLimits {
     /// Reads what is not larger than a record may be; whether all of it was read.
     fn read(self, from: &mut impl Read, into: &mut Vec<u8>) -> io::Result<bool> {
         from.take(self.record + 1).read_to_end(into)?;

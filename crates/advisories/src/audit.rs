@@ -2,25 +2,25 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use basalt_bom::{Component, Inventory, Kind};
+use basalt_bom::{Component, ComponentKind, Inventory};
 use serde::Serialize;
 
-use crate::carried::Carried;
-use crate::database::{Database, Statistics};
-use crate::range::Verdict;
-use crate::record::{Advisory, Affected};
+use crate::backports::BackportedPatch;
+use crate::database::{Database, DatabaseStatistics};
+use crate::range::Evaluation;
+use crate::record::{Affected, OsvRecord};
 use crate::severity::{Level, Severity, worst};
 use crate::upstreams::Upstreams;
 use crate::version::{Scheme, plain};
-use crate::vex::{Statement, Status};
+use crate::vex::{VexStatement, VexStatus};
 
-/// Answers of the distribution to vulnerabilities: VEX statements and patches.
+/// Statements of the distribution about vulnerabilities: VEX files and backported patches.
 #[derive(Debug, Clone, Default)]
-pub struct Answers {
+pub struct VexStatements {
     /// VEX statements from `distro/vex`.
-    pub statements: Vec<Statement>,
+    pub statements: Vec<VexStatement>,
     /// Patches by source package.
-    pub carried: BTreeMap<String, Vec<Carried>>,
+    pub patches: BTreeMap<String, Vec<BackportedPatch>>,
 }
 
 /// Result of an audit.
@@ -34,7 +34,7 @@ pub struct Audited {
     /// Packages about which no database was asked, and why.
     pub unmatched: BTreeMap<String, String>,
     /// Statistics of the database.
-    pub statistics: Statistics,
+    pub statistics: DatabaseStatistics,
 }
 
 /// A vulnerability of a component, as one source package has it.
@@ -63,28 +63,28 @@ pub struct Match {
     pub summary: String,
     /// Reason for which the match is uncertain; `None` when it is certain.
     pub undecided: Option<String>,
-    /// Answer of the distribution, if there is one.
-    pub answer: Option<Answer>,
+    /// Assessment by the distribution, if there is one.
+    pub answer: Option<Assessment>,
 }
 
-/// Answer of the distribution to a vulnerability.
+/// Assessment of a vulnerability by the distribution.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase", tag = "by")]
-pub enum Answer {
+pub enum Assessment {
     /// A patch in the package's folder corrects it.
     Patch {
         /// The file.
         file: String,
     },
     /// A statement in `distro/vex`.
-    Statement(Statement),
+    Statement(VexStatement),
 }
 
-impl Answer {
+impl Assessment {
     /// Returns the VEX status that the answer amounts to.
-    pub fn status(&self) -> Status {
+    pub fn status(&self) -> VexStatus {
         match self {
-            Self::Patch { .. } => Status::Fixed,
+            Self::Patch { .. } => VexStatus::Fixed,
             Self::Statement(statement) => statement.status,
         }
     }
@@ -95,7 +95,7 @@ impl Match {
     /// "fixed" nor "not affected". A match that no record rates counts as high.
     pub fn fails(&self, at: Level) -> bool {
         let level = self.severity.map_or(Level::High, |severity| severity.level);
-        level >= at && !self.answer.as_ref().is_some_and(|answer| answer.status().answers())
+        level >= at && !self.answer.as_ref().is_some_and(|answer| answer.status().is_resolved())
     }
 }
 
@@ -114,12 +114,12 @@ struct Subject<'c> {
 }
 
 /// Audits an inventory: looks up each component in a database.
-pub fn audit(inventory: &Inventory, database: &Database, upstreams: &Upstreams, answers: &Answers) -> Audited {
+pub fn audit(inventory: &Inventory, database: &Database, upstreams: &Upstreams, statements: &VexStatements) -> Audited {
     let mut unmatched = BTreeMap::new();
     let subjects = subjects(inventory, upstreams, &mut unmatched);
     let mut matches = Vec::new();
     for subject in &subjects {
-        matches.extend(subject.matches(database, answers));
+        matches.extend(subject.matches(database, statements));
     }
     let key = |found: &Match| {
         let severity = found.severity.unwrap_or(Severity::of(Level::High));
@@ -144,7 +144,7 @@ fn subjects<'i>(
     unmatched: &mut BTreeMap<String, String>,
 ) -> Vec<Subject<'i>> {
     let source_of: BTreeMap<&str, &str> = inventory
-        .of_kind(Kind::Package)
+        .of_kind(ComponentKind::Package)
         .map(|package| (package.name.as_str(), source(package)))
         .collect();
     let mut subjects: Vec<Subject<'i>> = Vec::new();
@@ -164,9 +164,9 @@ fn subjects<'i>(
         };
         let version = plain(&component.version).to_owned();
         let (names, version, tags, scheme) = match component.kind {
-            Kind::GoModule => (linked(&["Go", "Kubernetes"]), version, Vec::new(), Scheme::SemVer),
-            Kind::Crate => (linked(&["crates.io"]), version, Vec::new(), Scheme::SemVer),
-            Kind::Package => {
+            ComponentKind::GoModule => (linked(&["Go", "Kubernetes"]), version, Vec::new(), Scheme::SemVer),
+            ComponentKind::Crate => (linked(&["crates.io"]), version, Vec::new(), Scheme::SemVer),
+            ComponentKind::Package => {
                 // The packages that one source makes are one thing to a database.
                 let source = source(component);
                 if !seen.insert(source) {
@@ -223,12 +223,12 @@ fn upstream_version(component: &Component) -> String {
 }
 
 impl Subject<'_> {
-    fn matches(&self, database: &Database, answers: &Answers) -> Vec<Match> {
-        let mut hits: Vec<(&Advisory, &Affected, Verdict)> = Vec::new();
+    fn matches(&self, database: &Database, statements: &VexStatements) -> Vec<Match> {
+        let mut hits: Vec<(&OsvRecord, &Affected, Evaluation)> = Vec::new();
         for (ecosystem, name) in &self.names {
             for (advisory, affected) in database.about(ecosystem, name) {
                 let verdict = affected.verdict(&self.version, &self.tags, self.scheme);
-                if verdict != Verdict::Unaffected {
+                if verdict != Evaluation::Unaffected {
                     hits.push((advisory, affected, verdict));
                 }
             }
@@ -238,7 +238,7 @@ impl Subject<'_> {
             let hits: Vec<_> = group.iter().map(|&index| &hits[index]).collect();
             self.packages
                 .iter()
-                .map(|(package, files)| self.merged(&hits, package, files, answers))
+                .map(|(package, files)| self.merged(&hits, package, files, statements))
                 .collect::<Vec<_>>()
         };
         groups.iter().flat_map(of_all).collect()
@@ -247,10 +247,10 @@ impl Subject<'_> {
     /// Records about the same vulnerability as one match.
     fn merged(
         &self,
-        hits: &[&(&Advisory, &Affected, Verdict)],
+        hits: &[&(&OsvRecord, &Affected, Evaluation)],
         package: &str,
         files: &BTreeSet<String>,
-        answers: &Answers,
+        statements: &VexStatements,
     ) -> Match {
         let mut ids: BTreeSet<&str> = BTreeSet::new();
         for (advisory, ..) in hits {
@@ -267,14 +267,14 @@ impl Subject<'_> {
             .iter()
             .flat_map(|(advisory, affected, _)| [affected.severity, advisory.severity]);
         let fixed = hits.iter().find_map(|(.., verdict)| match verdict {
-            Verdict::Affected { fixed } => fixed.clone(),
+            Evaluation::Affected { fixed } => fixed.clone(),
             _ => None,
         });
         let certain = hits
             .iter()
-            .any(|(.., verdict)| matches!(verdict, Verdict::Affected { .. }));
+            .any(|(.., verdict)| matches!(verdict, Evaluation::Affected { .. }));
         let doubt = hits.iter().find_map(|(.., verdict)| match verdict {
-            Verdict::Undecided { why } => Some(why.clone()),
+            Evaluation::Undecided { why } => Some(why.clone()),
             _ => None,
         });
         let summary = hits
@@ -287,7 +287,7 @@ impl Subject<'_> {
             severity: worst(severities.flatten()),
             component: self.component.name.clone(),
             version: match self.component.kind {
-                Kind::Package => self.version.clone(),
+                ComponentKind::Package => self.version.clone(),
                 _ => self.component.version.clone(),
             },
             purl: self.component.purl.clone(),
@@ -296,13 +296,13 @@ impl Subject<'_> {
             fixed,
             summary: summary.cloned().unwrap_or_default(),
             undecided: doubt.filter(|_| !certain),
-            answer: answers.to(&ids, package, &self.component.name),
+            answer: statements.about(&ids, package, &self.component.name),
         }
     }
 }
 
 /// Groups the hits by vulnerability: records that share an id or an alias are one. Returns indexes into `hits`.
-fn groups(hits: &[(&Advisory, &Affected, Verdict)]) -> Vec<Vec<usize>> {
+fn groups(hits: &[(&OsvRecord, &Affected, Evaluation)]) -> Vec<Vec<usize>> {
     let mut groups: Vec<(BTreeSet<&str>, Vec<usize>)> = Vec::new();
     for (index, (advisory, ..)) in hits.iter().enumerate() {
         let mut ids: BTreeSet<&str> = advisory.aliases.iter().map(String::as_str).collect();
@@ -320,15 +320,15 @@ fn groups(hits: &[(&Advisory, &Affected, Verdict)]) -> Vec<Vec<usize>> {
     groups.into_iter().map(|(_, members)| members).collect()
 }
 
-impl Answers {
+impl VexStatements {
     /// Returns the answer to a vulnerability with any of these ids. A patch that is applied goes before a statement,
     /// and a statement about the component before one about the whole package.
-    fn to(&self, ids: &BTreeSet<&str>, package: &str, component: &str) -> Option<Answer> {
-        let mut carried = self.carried.get(package).into_iter().flatten();
-        let patch = carried.find(|carried| carried.applied && ids.contains(carried.id.as_str()));
+    fn about(&self, ids: &BTreeSet<&str>, package: &str, component: &str) -> Option<Assessment> {
+        let mut patches = self.patches.get(package).into_iter().flatten();
+        let patch = patches.find(|patch| patch.applied && ids.contains(patch.id.as_str()));
         if let Some(patch) = patch {
             let file = patch.file.clone();
-            return Some(Answer::Patch { file });
+            return Some(Assessment::Patch { file });
         }
         let fitting = self.statements.iter().filter(|statement| {
             let of_component = statement.component.as_deref().is_none_or(|named| named == component);
@@ -337,7 +337,7 @@ impl Answers {
         fitting
             .max_by_key(|statement| statement.component.is_some())
             .cloned()
-            .map(Answer::Statement)
+            .map(Assessment::Statement)
     }
 }
 

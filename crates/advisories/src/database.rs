@@ -10,9 +10,9 @@ use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::AdvisoryError;
+use crate::AuditError;
 use crate::archive::{Packing, Refused};
-use crate::record::{Advisory, Affected, GIT, parse_record};
+use crate::record::{Affected, GIT, OsvRecord, parse_record};
 
 /// Changes when something else is kept of records.
 const FORMAT: &str = "1";
@@ -26,7 +26,7 @@ pub(crate) const ECOSYSTEMS: [&str; 7] = ["Go", "crates.io", "Linux", "Kubernete
 
 /// Size limits for reading an untrusted database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct DatabaseLimits {
     /// The largest record, in bytes.
     pub record: u64,
     /// Ratio of unpacked to packed size of an archive, at most.
@@ -35,7 +35,7 @@ pub struct Limits {
     pub floor: u64,
 }
 
-impl Default for Limits {
+impl Default for DatabaseLimits {
     fn default() -> Self {
         Self {
             record: 16 << 20,
@@ -48,17 +48,17 @@ impl Default for Limits {
 /// A database that was read.
 #[derive(Debug, Clone, Default)]
 pub struct Database {
-    advisories: Vec<Advisory>,
+    advisories: Vec<OsvRecord>,
     /// Affected packages by ecosystem and name: indexes of the advisory and of its `affected` entry.
     by_name: BTreeMap<(String, String), Vec<(usize, usize)>>,
     /// Statistics of what was read.
-    pub statistics: Statistics,
+    pub statistics: DatabaseStatistics,
 }
 
 /// Statistics of reading a database: numbers of records, and of those that cannot be matched.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Statistics {
+pub struct DatabaseStatistics {
     /// Number of records.
     pub records: u64,
     /// Number of withdrawn records.
@@ -78,8 +78,8 @@ pub struct Statistics {
 /// Parsed content of an archive, as it is cached in the store.
 #[derive(Serialize, Deserialize)]
 struct Kept {
-    advisories: Vec<Advisory>,
-    statistics: Statistics,
+    advisories: Vec<OsvRecord>,
+    statistics: DatabaseStatistics,
 }
 
 impl Database {
@@ -87,7 +87,7 @@ impl Database {
     ///
     /// # Errors
     /// When one cannot be read, is damaged, is empty, or is larger than a database can be.
-    pub fn read(paths: &[Utf8PathBuf], store: Option<&Store>, reporter: &dyn Reporter) -> Result<Self, AdvisoryError> {
+    pub fn read(paths: &[Utf8PathBuf], store: Option<&Store>, reporter: &dyn Reporter) -> Result<Self, AuditError> {
         let mut all = Gathered::default();
         for path in paths {
             all.join(read_one(path, store, reporter)?);
@@ -108,9 +108,9 @@ impl Database {
     ///
     /// # Errors
     /// When it is damaged, or unpacks to too much.
-    pub fn of_zip(name: &Utf8Path, bytes: &[u8]) -> Result<Self, AdvisoryError> {
+    pub fn of_zip(name: &Utf8Path, bytes: &[u8]) -> Result<Self, AuditError> {
         Self::of_archive(name, |take| {
-            crate::archive::each_of_zip(std::io::Cursor::new(bytes), Limits::default(), take)
+            crate::archive::each_of_zip(std::io::Cursor::new(bytes), DatabaseLimits::default(), take)
         })
     }
 
@@ -118,14 +118,16 @@ impl Database {
     ///
     /// # Errors
     /// When it is damaged.
-    pub fn of_tar(name: &Utf8Path, bytes: &[u8]) -> Result<Self, AdvisoryError> {
-        Self::of_archive(name, |take| crate::archive::each_of_tar(bytes, Limits::default(), take))
+    pub fn of_tar(name: &Utf8Path, bytes: &[u8]) -> Result<Self, AuditError> {
+        Self::of_archive(name, |take| {
+            crate::archive::each_of_tar(bytes, DatabaseLimits::default(), take)
+        })
     }
 
     fn of_archive(
         name: &Utf8Path,
         each: impl FnOnce(&mut crate::archive::Take<'_>) -> Result<(), Refused>,
-    ) -> Result<Self, AdvisoryError> {
+    ) -> Result<Self, AuditError> {
         let mut gathered = Gathered::default();
         let result = each(&mut |name, bytes| {
             gathered.take(name, bytes);
@@ -138,7 +140,7 @@ impl Database {
     }
 
     fn of(gathered: Gathered) -> Self {
-        let advisories: Vec<Advisory> = gathered.advisories.into_values().collect();
+        let advisories: Vec<OsvRecord> = gathered.advisories.into_values().collect();
         let mut by_name: BTreeMap<(String, String), Vec<(usize, usize)>> = BTreeMap::new();
         for (index, advisory) in advisories.iter().enumerate() {
             for (part, affected) in advisory.affected.iter().enumerate() {
@@ -154,7 +156,7 @@ impl Database {
     }
 
     /// Returns the advisories about a package, each with its entry for that package.
-    pub fn about(&self, ecosystem: &str, name: &str) -> impl Iterator<Item = (&Advisory, &Affected)> {
+    pub fn about(&self, ecosystem: &str, name: &str) -> impl Iterator<Item = (&OsvRecord, &Affected)> {
         let key = (ecosystem.to_owned(), name.to_owned());
         let found = self.by_name.get(&key).into_iter().flatten();
         found.filter_map(|&(index, part)| {
@@ -167,8 +169,8 @@ impl Database {
 /// Records and statistics read so far.
 #[derive(Default)]
 struct Gathered {
-    advisories: BTreeMap<String, Advisory>,
-    statistics: Statistics,
+    advisories: BTreeMap<String, OsvRecord>,
+    statistics: DatabaseStatistics,
 }
 
 impl Gathered {
@@ -211,7 +213,7 @@ impl Gathered {
     }
 
     /// Adds a record. Of several records with one id, the one modified last is kept.
-    fn insert(&mut self, advisory: Advisory) {
+    fn insert(&mut self, advisory: OsvRecord) {
         let known = self.advisories.get(&advisory.id);
         if known.is_none_or(|known| known.modified <= advisory.modified) {
             self.advisories.insert(advisory.id.clone(), advisory);
@@ -236,8 +238,8 @@ impl Gathered {
     }
 }
 
-fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> Result<Gathered, AdvisoryError> {
-    let wrong = |source: Box<dyn std::error::Error + Send + Sync>| AdvisoryError::Database {
+fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> Result<Gathered, AuditError> {
+    let wrong = |source: Box<dyn std::error::Error + Send + Sync>| AuditError::Database {
         path: path.to_owned(),
         source,
     };
@@ -257,7 +259,7 @@ fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> 
     let began = Instant::now();
     let task = reporter.task(&format!("reading {path}"), Unit::Items, None);
     let mut gathered = Gathered::default();
-    let result = packing.each(path, Limits::default(), &mut |name, bytes| {
+    let result = packing.each(path, DatabaseLimits::default(), &mut |name, bytes| {
         interrupt::check().map_err(Refused::Interrupted)?;
         gathered.take(name, bytes);
         task.advance(1);
@@ -265,7 +267,7 @@ fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> 
     });
     result.map_err(|refused| refused.about(path))?;
     if gathered.statistics.records == 0 && gathered.statistics.unreadable == 0 {
-        return Err(AdvisoryError::Empty { path: path.to_owned() });
+        return Err(AuditError::Empty { path: path.to_owned() });
     }
     task.finish(Outcome::Done);
     if let (Some(store), Some(key)) = (store, &key)
@@ -278,7 +280,7 @@ fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> 
     Ok(gathered)
 }
 
-fn key(path: &Utf8Path) -> Result<Digest, AdvisoryError> {
+fn key(path: &Utf8Path) -> Result<Digest, AuditError> {
     let read = || Digest::of_reader(std::fs::File::open(path)?);
     let (digest, _) = read().map_err(StoreError::io("cannot read", path))?;
     let mut hasher = Hasher::new();

@@ -9,7 +9,7 @@ use thiserror::Error;
 
 /// An audit could not be made.
 #[derive(Debug, Error, Diagnostic)]
-pub enum AdvisoryError {
+pub enum AuditError {
     /// A database that cannot be read at all.
     #[error("`{path}` cannot be read as a database of OSV records")]
     #[diagnostic(
@@ -48,7 +48,7 @@ pub enum AdvisoryError {
     Process(#[from] ProcessError),
 }
 
-impl From<Problems> for AdvisoryError {
+impl From<Problems> for AuditError {
     fn from(problems: Problems) -> Self {
         Self::Data(Box::new(problems))
     }

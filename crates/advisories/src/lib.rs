@@ -1,9 +1,9 @@
 //! Audit for known vulnerabilities: OSV records about the components of an image, and the answers of the distribution.
 //!
 //! ```text
-//! a folder or an archive of OSV records --(database: limits on sizes)--> record::Advisory, by ecosystem and name
+//! a folder or an archive of OSV records --(database: limits on sizes)--> OsvRecord, by ecosystem and name
 //! distro/upstreams.toml ----------------(upstreams)-------------------> names of packages in databases
-//! distro/vex/*.toml, CVE-*.patch --------(vex, carried)----------------> VEX status: not affected, fixed, ...
+//! distro/vex/*.toml, CVE-*.patch --------(vex, backports)--------------> VEX status: not affected, fixed, ...
 //! bom::Inventory + all of it ------------(audit)-----------------------> Match: component, id, severity, fix, answer
 //!                                        (openvex, sarif)--------------> documents for other tools
 //! ```
@@ -13,7 +13,7 @@
 
 mod archive;
 mod audit;
-mod carried;
+mod backports;
 mod database;
 mod error;
 mod openvex;
@@ -25,15 +25,15 @@ mod upstreams;
 mod version;
 mod vex;
 
-pub use audit::{Answer, Answers, Audited, Match, audit};
-pub use carried::{Carried, carried};
-pub use database::{Database, Limits, Statistics};
-pub use error::AdvisoryError;
+pub use audit::{Assessment, Audited, Match, VexStatements, audit};
+pub use backports::{BackportedPatch, backported_patches};
+pub use database::{Database, DatabaseLimits, DatabaseStatistics};
+pub use error::AuditError;
 pub use openvex::openvex;
-pub use range::Verdict;
-pub use record::{Advisory, Affected, Event, Range, parse_record};
+pub use range::Evaluation;
+pub use record::{Affected, OsvRecord, Range, RangeEvent, parse_record};
 pub use sarif::sarif;
 pub use severity::{Level, Severity};
 pub use upstreams::Upstreams;
 pub use version::{Scheme, compare};
-pub use vex::{Statement, Status, parse_statements};
+pub use vex::{VexStatement, VexStatus, parse_statements};

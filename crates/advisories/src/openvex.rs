@@ -1,17 +1,17 @@
 //! Export of the distribution's answers as an OpenVEX 0.2.0 document (github.com/openvex/spec), which scanners read.
 
-use basalt_bom::{Inventory, Kind};
+use basalt_bom::{ComponentKind, Inventory};
 use basalt_model::digest::Hasher;
 use serde_json::{Value, json};
 
-use crate::audit::Answers;
-use crate::vex::{Statement, Status};
+use crate::audit::VexStatements;
+use crate::vex::{VexStatement, VexStatus};
 
 /// Returns the document about an inventory: all statements about its packages, and the patches that they carry.
 /// Statements have dates; patches have none and get the date of the newest statement.
-pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
+pub fn openvex(inventory: &Inventory, given: &VexStatements) -> Value {
     let purls = |package: &str| -> Vec<&str> {
-        let packages = inventory.of_kind(Kind::Package);
+        let packages = inventory.of_kind(ComponentKind::Package);
         let of_source = packages.filter(|component| {
             component
                 .origin
@@ -20,22 +20,22 @@ pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
         });
         of_source.map(|component| component.purl.as_str()).collect()
     };
-    let dates = answers.statements.iter().map(|statement| statement.date.as_str());
+    let dates = given.statements.iter().map(|statement| statement.date.as_str());
     let newest = dates.max().unwrap_or("1970-01-01").to_owned();
     let mut statements = Vec::new();
-    for statement in &answers.statements {
+    for statement in &given.statements {
         let purls = purls(&statement.package);
         if !purls.is_empty() {
             statements.push(of_statement(statement, &purls, inventory));
         }
     }
-    for (package, carried) in &answers.carried {
+    for (package, patches) in &given.patches {
         let purls = purls(package);
-        for patch in carried.iter().filter(|patch| patch.applied && !purls.is_empty()) {
+        for patch in patches.iter().filter(|patch| patch.applied && !purls.is_empty()) {
             let products: Vec<Value> = purls.iter().map(|purl| json!({ "@id": purl })).collect();
             statements.push(json!({
                 "vulnerability": { "name": patch.id },
-                "timestamp": moment(&newest),
+                "timestamp": timestamp(&newest),
                 "products": products,
                 "status": "fixed",
                 "status_notes": format!("{} is applied when the package is built", patch.file),
@@ -51,14 +51,14 @@ pub fn openvex(inventory: &Inventory, answers: &Answers) -> Value {
         "@context": "https://openvex.dev/ns/v0.2.0",
         "@id": format!("https://github.com/basalt-linux/basalt/vex/{}", hasher.finish().short()),
         "author": "Basalt Linux",
-        "timestamp": moment(&newest),
+        "timestamp": timestamp(&newest),
         "version": 1,
         "tooling": "basalt audit",
         "statements": statements,
     })
 }
 
-fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) -> Value {
+fn of_statement(statement: &VexStatement, purls: &[&str], inventory: &Inventory) -> Value {
     let parts: Vec<Value> = statement
         .component
         .iter()
@@ -68,7 +68,7 @@ fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) ->
                 .iter()
                 .filter(move |component| component.name == *name)
         })
-        .filter(|component| component.kind != Kind::Package)
+        .filter(|component| component.kind != ComponentKind::Package)
         .map(|component| json!({ "@id": component.purl }))
         .collect();
     let products = purls.iter().map(|purl| match parts.is_empty() {
@@ -76,13 +76,13 @@ fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) ->
         false => json!({ "@id": purl, "subcomponents": parts }),
     });
     let words = match statement.status {
-        Status::NotAffected => "impact_statement",
-        Status::Affected => "action_statement",
-        Status::Fixed | Status::UnderInvestigation => "status_notes",
+        VexStatus::NotAffected => "impact_statement",
+        VexStatus::Affected => "action_statement",
+        VexStatus::Fixed | VexStatus::UnderInvestigation => "status_notes",
     };
     let mut value = json!({
         "vulnerability": { "name": statement.id },
-        "timestamp": moment(&statement.date),
+        "timestamp": timestamp(&statement.date),
         "products": products.collect::<Vec<_>>(),
         "status": statement.status,
         words: statement.words,
@@ -94,6 +94,6 @@ fn of_statement(statement: &Statement, purls: &[&str], inventory: &Inventory) ->
 }
 
 /// A day as OpenVEX wants it.
-fn moment(date: &str) -> String {
+fn timestamp(date: &str) -> String {
     format!("{date}T00:00:00Z")
 }

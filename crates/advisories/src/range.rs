@@ -4,13 +4,13 @@ use std::cmp::Ordering;
 
 use serde::{Deserialize, Serialize};
 
-use crate::record::{Affected, Event, Range};
+use crate::record::{Affected, Range, RangeEvent};
 use crate::version::{Scheme, compare, plain};
 
 /// Result of evaluating a version against a record.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub enum Verdict {
+pub enum Evaluation {
     /// The version is not affected.
     Unaffected,
     /// The version is affected.
@@ -27,27 +27,27 @@ pub enum Verdict {
 
 impl Affected {
     /// Evaluates a version. `names` are the names that a list of versions may have it under: the version itself, a tag.
-    pub fn verdict(&self, version: &str, names: &[String], scheme: Scheme) -> Verdict {
+    pub fn verdict(&self, version: &str, names: &[String], scheme: Scheme) -> Evaluation {
         let mut fixed = None;
         let mut affected = false;
         let mut undecided = None;
         for range in &self.ranges {
             match range.verdict(version, scheme) {
-                Verdict::Unaffected => {}
-                Verdict::Affected { fixed: later } => {
+                Evaluation::Unaffected => {}
+                Evaluation::Affected { fixed: later } => {
                     affected = true;
                     fixed = fixed.or(later);
                 }
-                Verdict::Undecided { why } => undecided = Some(why),
+                Evaluation::Undecided { why } => undecided = Some(why),
             }
         }
         affected |= self.lists(version, names);
         match (affected, undecided) {
-            (true, _) => Verdict::Affected {
+            (true, _) => Evaluation::Affected {
                 fixed: fixed.or_else(|| self.fix_after(version, scheme)),
             },
-            (false, Some(why)) => Verdict::Undecided { why },
-            (false, None) => Verdict::Unaffected,
+            (false, Some(why)) => Evaluation::Undecided { why },
+            (false, None) => Evaluation::Unaffected,
         }
     }
 
@@ -64,14 +64,14 @@ impl Affected {
 }
 
 impl Range {
-    fn verdict(&self, version: &str, scheme: Scheme) -> Verdict {
+    fn verdict(&self, version: &str, scheme: Scheme) -> Evaluation {
         let scheme = self.scheme(version, scheme);
         match self.contains(version, scheme) {
-            Some(false) => Verdict::Unaffected,
-            Some(true) => Verdict::Affected {
+            Some(false) => Evaluation::Unaffected,
+            Some(true) => Evaluation::Affected {
                 fixed: self.fix_after(version, scheme),
             },
-            None => Verdict::Undecided {
+            None => Evaluation::Undecided {
                 why: format!("{version} cannot be compared with the versions of the record"),
             },
         }
@@ -80,7 +80,7 @@ impl Range {
     /// Semantic versions are compared as such where ours is one too.
     fn scheme(&self, version: &str, scheme: Scheme) -> Scheme {
         let comparable =
-            |event: &Event| is_extreme(text(event)) || compare(Scheme::SemVer, version, text(event)).is_some();
+            |event: &RangeEvent| is_extreme(text(event)) || compare(Scheme::SemVer, version, text(event)).is_some();
         if self.semantic && self.events.iter().all(comparable) {
             return Scheme::SemVer;
         }
@@ -89,11 +89,11 @@ impl Range {
 
     /// Returns `true` if the range contains the version; `None` if versions cannot be compared.
     fn contains(&self, version: &str, scheme: Scheme) -> Option<bool> {
-        let reached = |event: &Event| order(scheme, version, event).map(Ordering::is_ge);
+        let reached = |event: &RangeEvent| order(scheme, version, event).map(Ordering::is_ge);
         let mut limits = self
             .events
             .iter()
-            .filter(|event| matches!(event, Event::Limit(_)))
+            .filter(|event| matches!(event, RangeEvent::Limit(_)))
             .peekable();
         if limits.peek().is_some() {
             let mut before = false;
@@ -104,10 +104,10 @@ impl Range {
                 return Some(false);
             }
         }
-        let mut timeline: Vec<&Event> = self
+        let mut timeline: Vec<&RangeEvent> = self
             .events
             .iter()
-            .filter(|event| !matches!(event, Event::Limit(_)))
+            .filter(|event| !matches!(event, RangeEvent::Limit(_)))
             .collect();
         // An insertion sort, which keeps what is equal in its order and stops where something cannot be compared.
         for end in 1..timeline.len() {
@@ -118,12 +118,13 @@ impl Range {
             }
         }
         // A range that does not say where it begins begins at the beginning.
-        let mut affected = !timeline.iter().any(|event| matches!(event, Event::Introduced(_))) && !timeline.is_empty();
+        let mut affected =
+            !timeline.iter().any(|event| matches!(event, RangeEvent::Introduced(_))) && !timeline.is_empty();
         for event in timeline {
             match (event, order(scheme, version, event)?) {
-                (Event::Introduced(_), Ordering::Equal | Ordering::Greater) => affected = true,
-                (Event::Fixed(_), Ordering::Equal | Ordering::Greater)
-                | (Event::LastAffected(_), Ordering::Greater) => {
+                (RangeEvent::Introduced(_), Ordering::Equal | Ordering::Greater) => affected = true,
+                (RangeEvent::Fixed(_), Ordering::Equal | Ordering::Greater)
+                | (RangeEvent::LastAffected(_), Ordering::Greater) => {
                     affected = false;
                 }
                 _ => {}
@@ -134,7 +135,7 @@ impl Range {
 
     fn fix_after(&self, version: &str, scheme: Scheme) -> Option<String> {
         let later = self.events.iter().filter_map(|event| match event {
-            Event::Fixed(fixed) if compare(scheme, version, fixed) == Some(Ordering::Less) => Some(fixed),
+            RangeEvent::Fixed(fixed) if compare(scheme, version, fixed) == Some(Ordering::Less) => Some(fixed),
             _ => None,
         });
         later
@@ -143,9 +144,12 @@ impl Range {
     }
 }
 
-fn text(event: &Event) -> &str {
+fn text(event: &RangeEvent) -> &str {
     match event {
-        Event::Introduced(text) | Event::Fixed(text) | Event::LastAffected(text) | Event::Limit(text) => text,
+        RangeEvent::Introduced(text)
+        | RangeEvent::Fixed(text)
+        | RangeEvent::LastAffected(text)
+        | RangeEvent::Limit(text) => text,
     }
 }
 
@@ -154,7 +158,7 @@ fn is_extreme(text: &str) -> bool {
 }
 
 /// Compares a version with an event: `0` is before all versions, `*` after all.
-fn order(scheme: Scheme, version: &str, event: &Event) -> Option<Ordering> {
+fn order(scheme: Scheme, version: &str, event: &RangeEvent) -> Option<Ordering> {
     match text(event) {
         "0" => Some(Ordering::Greater),
         "*" => Some(Ordering::Less),
@@ -162,7 +166,7 @@ fn order(scheme: Scheme, version: &str, event: &Event) -> Option<Ordering> {
     }
 }
 
-fn order_of(scheme: Scheme, one: &Event, other: &Event) -> Option<Ordering> {
+fn order_of(scheme: Scheme, one: &RangeEvent, other: &RangeEvent) -> Option<Ordering> {
     match (text(one), text(other)) {
         (one, other) if one == other => Some(Ordering::Equal),
         ("0", _) | (_, "*") => Some(Ordering::Less),
@@ -177,15 +181,15 @@ mod tests {
 
     use super::*;
 
-    fn events(text: &str) -> Vec<Event> {
+    fn events(text: &str) -> Vec<RangeEvent> {
         let event = |word: &str| {
             let (sign, version) = word.split_at(1);
             let version = version.to_owned();
             match sign {
-                "+" => Event::Introduced(version),
-                "-" => Event::Fixed(version),
-                "=" => Event::LastAffected(version),
-                _ => Event::Limit(version),
+                "+" => RangeEvent::Introduced(version),
+                "-" => RangeEvent::Fixed(version),
+                "=" => RangeEvent::LastAffected(version),
+                _ => RangeEvent::Limit(version),
             }
         };
         text.split_whitespace().map(event).collect()
@@ -205,8 +209,8 @@ mod tests {
         }
     }
 
-    fn fixed(version: &str) -> Verdict {
-        Verdict::Affected {
+    fn fixed(version: &str) -> Evaluation {
+        Evaluation::Affected {
             fixed: (!version.is_empty()).then(|| version.to_owned()),
         }
     }
@@ -214,12 +218,18 @@ mod tests {
     #[test]
     fn ranges_of_each_ecosystem() {
         // + introduced, - fixed, = last affected, < limit.
-        let table: &[(Scheme, bool, &str, &str, Verdict)] = &[
+        let table: &[(Scheme, bool, &str, &str, Evaluation)] = &[
             (Scheme::SemVer, true, "+0", "v1.2.3", fixed("")),
             (Scheme::SemVer, true, "+0 -1.2.4", "v1.2.3", fixed("1.2.4")),
-            (Scheme::SemVer, true, "+0 -1.2.3", "v1.2.3", Verdict::Unaffected),
+            (Scheme::SemVer, true, "+0 -1.2.3", "v1.2.3", Evaluation::Unaffected),
             (Scheme::SemVer, true, "+1.2.3 -1.3.0", "v1.2.3", fixed("1.3.0")),
-            (Scheme::SemVer, true, "+1.2.3-0 -1.3.0", "v1.2.2", Verdict::Unaffected),
+            (
+                Scheme::SemVer,
+                true,
+                "+1.2.3-0 -1.3.0",
+                "v1.2.2",
+                Evaluation::Unaffected,
+            ),
             (
                 Scheme::SemVer,
                 true,
@@ -232,7 +242,7 @@ mod tests {
                 true,
                 "+1.0.0 -1.0.2 +3.0.0 -3.2.5",
                 "2.0.0",
-                Verdict::Unaffected,
+                Evaluation::Unaffected,
             ),
             // Out of order, as some databases write them.
             (
@@ -243,12 +253,12 @@ mod tests {
                 fixed("1.0.2"),
             ),
             (Scheme::SemVer, true, "+0 =1.2.3", "1.2.3", fixed("")),
-            (Scheme::SemVer, true, "+0 =1.2.3", "1.2.4", Verdict::Unaffected),
+            (Scheme::SemVer, true, "+0 =1.2.3", "1.2.4", Evaluation::Unaffected),
             (Scheme::SemVer, true, "+0 <2.0.0", "1.9.9", fixed("")),
-            (Scheme::SemVer, true, "+0 <2.0.0", "2.0.0", Verdict::Unaffected),
+            (Scheme::SemVer, true, "+0 <2.0.0", "2.0.0", Evaluation::Unaffected),
             (Scheme::SemVer, true, "+0 <*", "9.0.0", fixed("")),
             (Scheme::SemVer, true, "-2.0.0", "1.0.0", fixed("2.0.0")),
-            (Scheme::SemVer, true, "", "1.0.0", Verdict::Unaffected),
+            (Scheme::SemVer, true, "", "1.0.0", Evaluation::Unaffected),
             (
                 Scheme::SemVer,
                 true,
@@ -261,7 +271,7 @@ mod tests {
                 true,
                 "+0 -0.0.0-20260101000000-abcdefabcdef",
                 "v0.0.0-20270101000000-abcdefabcdef",
-                Verdict::Unaffected,
+                Evaluation::Unaffected,
             ),
             // Linux: versions of an upstream.
             (
@@ -276,7 +286,7 @@ mod tests {
                 false,
                 "+6.13-rc1 -6.14",
                 "6.12.107",
-                Verdict::Unaffected,
+                Evaluation::Unaffected,
             ),
             // SEMVER of a package whose version is none: as rpm compares.
             (Scheme::Upstream, true, "+0 -2026.2.0", "2026c", fixed("2026.2.0")),
@@ -291,7 +301,7 @@ mod tests {
     fn lists_of_versions_count_too() {
         let listed = affected(true, "+2.0.0 -2.0.1", &["v1.2.3", "openssl-3.5.0"]);
         assert_eq!(listed.verdict("1.2.3", &[], Scheme::SemVer), fixed("2.0.1"));
-        assert_eq!(listed.verdict("3.5.0", &[], Scheme::SemVer), Verdict::Unaffected);
+        assert_eq!(listed.verdict("3.5.0", &[], Scheme::SemVer), Evaluation::Unaffected);
         assert_eq!(
             listed.verdict("3.5.0", &["openssl-3.5.0".to_owned()], Scheme::SemVer),
             fixed("")
@@ -303,7 +313,7 @@ mod tests {
         let range = affected(true, "+0 -not.a.version", &[]);
         assert!(matches!(
             range.verdict("1.2.3", &[], Scheme::SemVer),
-            Verdict::Undecided { .. }
+            Evaluation::Undecided { .. }
         ));
     }
 
@@ -319,9 +329,9 @@ mod tests {
             }
             let bounds: Vec<_> = bounds.into_iter().collect();
             let text = |parts: [u8; 3]| format!("{}.{}.{}", parts[0], parts[1], parts[2]);
-            let mut list: Vec<Event> = bounds.iter().enumerate().map(|(index, bound)| match index % 2 {
-                0 => Event::Introduced(text(*bound)),
-                _ => Event::Fixed(text(*bound)),
+            let mut list: Vec<RangeEvent> = bounds.iter().enumerate().map(|(index, bound)| match index % 2 {
+                0 => RangeEvent::Introduced(text(*bound)),
+                _ => RangeEvent::Fixed(text(*bound)),
             }).collect();
             // The order of the events in the record does not matter.
             let turn = usize::try_from(seed % list.len() as u64).unwrap_or_default();
@@ -331,7 +341,7 @@ mod tests {
             let inside = bounds.chunks(2).any(|pair| pair[0] <= version && version < pair[1]);
             for scheme in [Scheme::SemVer, Scheme::Upstream] {
                 let verdict = range.verdict(&text(version), &[], scheme);
-                prop_assert_eq!(matches!(verdict, Verdict::Affected { .. }), inside);
+                prop_assert_eq!(matches!(verdict, Evaluation::Affected { .. }), inside);
             }
         }
     }

@@ -14,7 +14,7 @@ pub(crate) const GIT: &str = "GIT";
 
 /// Parsed OSV record, reduced to the fields that an audit needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Advisory {
+pub struct OsvRecord {
     /// Id in the database: `GO-2026-1234`.
     pub id: String,
     /// Time of the last modification, in RFC 3339; of two records with one id, the later one is kept.
@@ -55,13 +55,13 @@ pub struct Range {
     /// they are.
     pub semantic: bool,
     /// Events, in the order of the record.
-    pub events: Vec<Event>,
+    pub events: Vec<RangeEvent>,
 }
 
 /// Event of a range, with the version in which it happened.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Event {
+pub enum RangeEvent {
     /// The vulnerability came. `0` is before all versions.
     Introduced(String),
     /// The vulnerability was fixed in this version.
@@ -151,7 +151,7 @@ fn list<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Resu
 ///
 /// # Errors
 /// In words, when it is not JSON, or no record.
-pub fn parse_record(bytes: &[u8]) -> Result<Advisory, String> {
+pub fn parse_record(bytes: &[u8]) -> Result<OsvRecord, String> {
     let raw: RawRecord = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
     let id = clean(&raw.id, LONGEST_ID + 1);
     if id.is_empty() || id.len() > LONGEST_ID {
@@ -166,7 +166,7 @@ pub fn parse_record(bytes: &[u8]) -> Result<Advisory, String> {
         .collect();
     aliases.sort();
     aliases.dedup();
-    Ok(Advisory {
+    Ok(OsvRecord {
         id,
         modified: clean(raw.modified.as_deref().unwrap_or_default(), LONGEST_ID),
         withdrawn: raw.withdrawn.is_some_and(|when| !when.is_empty()),
@@ -224,13 +224,13 @@ fn affected(raw: RawAffected) -> Vec<Affected> {
 }
 
 /// An event says one thing; where one says two, both are meant.
-fn events(raw: RawEvent) -> Vec<Event> {
+fn events(raw: RawEvent) -> Vec<RangeEvent> {
     let version = |text: String| clean(&text, LONGEST_ID);
     [
-        raw.introduced.map(|text| Event::Introduced(version(text))),
-        raw.fixed.map(|text| Event::Fixed(version(text))),
-        raw.last_affected.map(|text| Event::LastAffected(version(text))),
-        raw.limit.map(|text| Event::Limit(version(text))),
+        raw.introduced.map(|text| RangeEvent::Introduced(version(text))),
+        raw.fixed.map(|text| RangeEvent::Fixed(version(text))),
+        raw.last_affected.map(|text| RangeEvent::LastAffected(version(text))),
+        raw.limit.map(|text| RangeEvent::Limit(version(text))),
     ]
     .into_iter()
     .flatten()
@@ -291,7 +291,7 @@ mod tests {
         assert_eq!((module.ecosystem.as_str(), module.commits), ("Go", false));
         assert_eq!(
             module.ranges[0].events,
-            [Event::Introduced("0".into()), Event::Fixed("1.2.3".into())]
+            [RangeEvent::Introduced("0".into()), RangeEvent::Fixed("1.2.3".into())]
         );
         assert_eq!(repository.name, "github.com/o/r");
         assert_eq!((repository.versions.len(), repository.commits), (2, true));

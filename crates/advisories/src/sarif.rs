@@ -63,10 +63,10 @@ fn result(found: &Match, fail_on: Level) -> Value {
         } } }],
         "partialFingerprints": { "vulnerability/v1": format!("{}:{}:{}", found.id, found.package, found.component) },
     });
-    if let Some(answer) = found.answer.as_ref().filter(|answer| answer.status().answers()) {
+    if let Some(answer) = found.answer.as_ref().filter(|answer| answer.status().is_resolved()) {
         let reason = match answer {
-            crate::Answer::Patch { file } => format!("{file} is applied"),
-            crate::Answer::Statement(statement) => statement.words.clone(),
+            crate::Assessment::Patch { file } => format!("{file} is applied"),
+            crate::Assessment::Statement(statement) => statement.words.clone(),
         };
         result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": reason }]);
     }

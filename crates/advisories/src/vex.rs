@@ -14,7 +14,7 @@ use toml::value::Datetime;
 /// Status of a package with regard to a vulnerability.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
-pub enum Status {
+pub enum VexStatus {
     /// The package is not affected; a justification says why.
     NotAffected,
     /// The package is affected; the words say what to do.
@@ -25,14 +25,14 @@ pub enum Status {
     UnderInvestigation,
 }
 
-impl Status {
+impl VexStatus {
     /// Returns `true` if no further action is needed: the package is not affected, or fixed.
-    pub fn answers(self) -> bool {
+    pub fn is_resolved(self) -> bool {
         matches!(self, Self::NotAffected | Self::Fixed)
     }
 }
 
-impl fmt::Display for Status {
+impl fmt::Display for VexStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::NotAffected => "not affected",
@@ -84,7 +84,7 @@ struct RawStatement {
     id: Spanned<String>,
     #[serde(default)]
     component: Option<Spanned<String>>,
-    status: Spanned<Status>,
+    status: Spanned<VexStatus>,
     #[serde(default)]
     justification: Option<Spanned<Justification>>,
     words: Spanned<String>,
@@ -94,7 +94,7 @@ struct RawStatement {
 /// VEX statement: the status of a package with regard to one vulnerability.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Statement {
+pub struct VexStatement {
     /// Source package.
     pub package: String,
     /// Id of the vulnerability, in any database.
@@ -103,7 +103,7 @@ pub struct Statement {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub component: Option<String>,
     /// Status of the package.
-    pub status: Status,
+    pub status: VexStatus,
     /// Justification; present exactly if the status is "not affected".
     #[serde(skip_serializing_if = "Option::is_none")]
     pub justification: Option<Justification>,
@@ -117,11 +117,11 @@ pub struct Statement {
 ///
 /// # Errors
 /// With all places that are wrong.
-pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Statement>, Problems> {
+pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<VexStatement>, Problems> {
     let file = TomlFile::new(name, text);
     let raw: RawFile = file.read()?;
     let mut faults = file.faults();
-    let mut statements: Vec<Statement> = Vec::new();
+    let mut statements: Vec<VexStatement> = Vec::new();
     for raw in raw.statement {
         if !is_id(raw.id.get_ref()) {
             faults.wrong(
@@ -132,12 +132,12 @@ pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Sta
         }
         let status = *raw.status.get_ref();
         match &raw.justification {
-            None if status == Status::NotAffected => {
+            None if status == VexStatus::NotAffected => {
                 let help = "component_not_present, vulnerable_code_not_present, vulnerable_code_not_in_execute_path, \
                             vulnerable_code_cannot_be_controlled_by_adversary or inline_mitigations_already_exist";
                 faults.wrong(&raw.status, "what is not affected needs a `justification`", help);
             }
-            Some(justification) if status != Status::NotAffected => {
+            Some(justification) if status != VexStatus::NotAffected => {
                 let help = "take it out, or set `status = \"not_affected\"`";
                 faults.wrong(justification, "only what is not affected has a justification", help);
             }
@@ -156,7 +156,7 @@ pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Sta
             faults.wrong(&raw.date, "this is no date", "write the day: `date = 2026-11-25`");
         }
         let component = raw.component.map(Spanned::into_inner);
-        let same = |other: &Statement| other.id == *raw.id.get_ref() && other.component == component;
+        let same = |other: &VexStatement| other.id == *raw.id.get_ref() && other.component == component;
         if statements.iter().any(same) {
             faults.wrong(
                 &raw.id,
@@ -164,7 +164,7 @@ pub fn parse_statements(package: &str, name: &str, text: &str) -> Result<Vec<Sta
                 "keep the one that is true now",
             );
         }
-        statements.push(Statement {
+        statements.push(VexStatement {
             package: package.to_owned(),
             id: raw.id.get_ref().clone(),
             component,
@@ -215,7 +215,7 @@ date = 2026-11-25
         let statements = parse_statements("kubernetes", "kubernetes.toml", GOOD).expect("right");
         assert_eq!(statements[0].words, "The kubelet serves no HTML.");
         assert_eq!(statements[0].date, "2026-11-25");
-        assert!(statements[0].status.answers() && !statements[1].status.answers());
+        assert!(statements[0].status.is_resolved() && !statements[1].status.is_resolved());
     }
 
     #[test]

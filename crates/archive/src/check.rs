@@ -11,7 +11,7 @@ const LONGEST_PART: usize = 255;
 
 /// Kind of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kind {
+pub enum EntryKind {
     /// A file with content.
     File,
     /// A folder.
@@ -30,11 +30,11 @@ pub enum Kind {
 
 /// Head of an entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Entry<'e> {
+pub struct ArchiveEntry<'e> {
     /// Name, as it stands.
     pub name: &'e [u8],
     /// Kind.
-    pub kind: Kind,
+    pub kind: EntryKind,
     /// Bytes of content.
     pub size: u64,
     /// Target of a link, as it stands; empty for all others.
@@ -43,7 +43,7 @@ pub struct Entry<'e> {
 
 /// Instruction for one entry. Paths are relative, plain, and below the folder that is extracted into.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Step {
+pub enum ExtractionStep {
     /// Write its content.
     File(Utf8PathBuf),
     /// Make it, unless it is there.
@@ -92,36 +92,36 @@ impl<'p> Checker<'p> {
     ///
     /// # Errors
     /// With the rule that it breaks. Nothing more of the archive should be extracted then.
-    pub fn check(&mut self, entry: &Entry<'_>) -> Result<Step, Violation> {
+    pub fn check(&mut self, entry: &ArchiveEntry<'_>) -> Result<ExtractionStep, Violation> {
         self.count(entry)?;
-        if entry.kind == Kind::Metadata {
-            return Ok(Step::Skip);
+        if entry.kind == EntryKind::Metadata {
+            return Ok(ExtractionStep::Skip);
         }
         let path = self.name(entry.name)?;
         match entry.kind {
-            Kind::Metadata => Ok(Step::Skip),
-            Kind::Unknown(flag) => Err(Violation::UnknownKind(flag)),
-            Kind::Special(what) => match self.policy.devices {
+            EntryKind::Metadata => Ok(ExtractionStep::Skip),
+            EntryKind::Unknown(flag) => Err(Violation::UnknownKind(flag)),
+            EntryKind::Special(what) => match self.policy.devices {
                 Devices::Refuse => Err(Violation::Special(what)),
-                Devices::Skip => Ok(Step::Skip),
+                Devices::Skip => Ok(ExtractionStep::Skip),
             },
             // The folder itself that everything goes into.
-            Kind::Folder if path.as_str().is_empty() => Ok(Step::Skip),
+            EntryKind::Folder if path.as_str().is_empty() => Ok(ExtractionStep::Skip),
             _ if path.as_str().is_empty() => Err(Violation::Empty),
-            Kind::Folder => {
+            EntryKind::Folder => {
                 self.take_folder(&path)?;
-                Ok(Step::Folder(path))
+                Ok(ExtractionStep::Folder(path))
             }
-            Kind::File => {
+            EntryKind::File => {
                 self.take(&path, Taken::File)?;
-                Ok(Step::File(path))
+                Ok(ExtractionStep::File(path))
             }
-            Kind::Symlink => self.symlink(path, entry.target),
-            Kind::HardLink => self.hard_link(path, entry.target),
+            EntryKind::Symlink => self.symlink(path, entry.target),
+            EntryKind::HardLink => self.hard_link(path, entry.target),
         }
     }
 
-    fn count(&mut self, entry: &Entry<'_>) -> Result<(), Violation> {
+    fn count(&mut self, entry: &ArchiveEntry<'_>) -> Result<(), Violation> {
         self.entries += 1;
         if self.entries > self.policy.limits.entries {
             return Err(Violation::TooMany(self.policy.limits.entries));
@@ -149,7 +149,7 @@ impl<'p> Checker<'p> {
         }
     }
 
-    fn symlink(&mut self, path: Utf8PathBuf, target: &[u8]) -> Result<Step, Violation> {
+    fn symlink(&mut self, path: Utf8PathBuf, target: &[u8]) -> Result<ExtractionStep, Violation> {
         let target = std::str::from_utf8(target).map_err(|_| Violation::NotUtf8)?;
         let outside = || Violation::LinkOutside(target.to_owned());
         match self.policy.links {
@@ -159,10 +159,10 @@ impl<'p> Checker<'p> {
             Links::Inside | Links::Any => {}
         }
         self.take(&path, Taken::Link)?;
-        Ok(Step::Symlink(path, target.to_owned()))
+        Ok(ExtractionStep::Symlink(path, target.to_owned()))
     }
 
-    fn hard_link(&mut self, path: Utf8PathBuf, target: &[u8]) -> Result<Step, Violation> {
+    fn hard_link(&mut self, path: Utf8PathBuf, target: &[u8]) -> Result<ExtractionStep, Violation> {
         if !self.policy.hard_links {
             return Err(Violation::Link("hard"));
         }
@@ -172,7 +172,7 @@ impl<'p> Checker<'p> {
             return Err(Violation::HardLink(to.into_string()));
         }
         self.take(&path, Taken::File)?;
-        Ok(Step::HardLink(path, to))
+        Ok(ExtractionStep::HardLink(path, to))
     }
 
     /// Takes a path for something that is no folder.

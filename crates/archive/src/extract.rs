@@ -8,14 +8,14 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::os::unix::fs::OpenOptionsExt as _;
 use tar::EntryType;
 
-use crate::{ArchiveError, Checker, Entry, Kind, Policy, Step};
+use crate::{ArchiveEntry, ArchiveError, Checker, EntryKind, ExtractionStep, Policy};
 
 /// Bytes after the end of an archive that are read to see the end of what it is compressed with.
 const TRAILER: u64 = 1 << 20;
 
 /// An archive that was extracted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Summary {
+pub struct ExtractionSummary {
     /// Files, links and folders that were made.
     pub entries: u64,
     /// Bytes of all files together.
@@ -29,7 +29,12 @@ pub struct Summary {
 /// # Errors
 /// When the archive breaks a rule of the policy or is damaged, and when the folder cannot be written. What was extracted
 /// until then stays: the caller throws the folder away.
-pub fn extract(reader: impl Read, name: &str, into: &Utf8Path, policy: Policy<'_>) -> Result<Summary, ArchiveError> {
+pub fn extract(
+    reader: impl Read,
+    name: &str,
+    into: &Utf8Path,
+    policy: Policy<'_>,
+) -> Result<ExtractionSummary, ArchiveError> {
     let damaged = |source| ArchiveError::Damaged {
         archive: name.to_owned(),
         source,
@@ -40,7 +45,7 @@ pub fn extract(reader: impl Read, name: &str, into: &Utf8Path, policy: Policy<'_
         name,
         into,
         policy,
-        summary: Summary::default(),
+        summary: ExtractionSummary::default(),
         folders: Vec::new(),
         last_parent: Utf8PathBuf::new(),
     };
@@ -55,10 +60,14 @@ pub fn extract(reader: impl Read, name: &str, into: &Utf8Path, policy: Policy<'_
     target.close()
 }
 
-fn check<R: Read>(checker: &mut Checker<'_>, entry: &tar::Entry<'_, R>, archive: &str) -> Result<Step, ArchiveError> {
+fn check<R: Read>(
+    checker: &mut Checker<'_>,
+    entry: &tar::Entry<'_, R>,
+    archive: &str,
+) -> Result<ExtractionStep, ArchiveError> {
     let name = entry.path_bytes();
     let target = entry.link_name_bytes().unwrap_or_default();
-    let head = Entry {
+    let head = ArchiveEntry {
         name: &name,
         kind: kind(entry.header().entry_type()),
         size: entry.size(),
@@ -71,17 +80,17 @@ fn check<R: Read>(checker: &mut Checker<'_>, entry: &tar::Entry<'_, R>, archive:
     })
 }
 
-fn kind(kind: EntryType) -> Kind {
+fn kind(kind: EntryType) -> EntryKind {
     match kind {
-        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => Kind::File,
-        EntryType::Directory => Kind::Folder,
-        EntryType::Symlink => Kind::Symlink,
-        EntryType::Link => Kind::HardLink,
-        EntryType::Char => Kind::Special("character device"),
-        EntryType::Block => Kind::Special("block device"),
-        EntryType::Fifo => Kind::Special("pipe"),
-        EntryType::XGlobalHeader => Kind::Metadata,
-        other => Kind::Unknown(other.as_byte()),
+        EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => EntryKind::File,
+        EntryType::Directory => EntryKind::Folder,
+        EntryType::Symlink => EntryKind::Symlink,
+        EntryType::Link => EntryKind::HardLink,
+        EntryType::Char => EntryKind::Special("character device"),
+        EntryType::Block => EntryKind::Special("block device"),
+        EntryType::Fifo => EntryKind::Special("pipe"),
+        EntryType::XGlobalHeader => EntryKind::Metadata,
+        other => EntryKind::Unknown(other.as_byte()),
     }
 }
 
@@ -90,7 +99,7 @@ struct Target<'a> {
     name: &'a str,
     into: &'a Utf8Path,
     policy: Policy<'a>,
-    summary: Summary,
+    summary: ExtractionSummary,
     /// Folders with the modes that they get in the end: some may not be written to.
     folders: Vec<(Utf8PathBuf, u32)>,
     /// The folder that was made or seen last: most entries are in the same one as those before them.
@@ -98,16 +107,16 @@ struct Target<'a> {
 }
 
 impl Target<'_> {
-    fn make<R: Read>(&mut self, step: Step, entry: &mut tar::Entry<'_, R>) -> Result<(), ArchiveError> {
+    fn make<R: Read>(&mut self, step: ExtractionStep, entry: &mut tar::Entry<'_, R>) -> Result<(), ArchiveError> {
         match step {
-            Step::Skip => return Ok(()),
-            Step::Folder(path) => {
+            ExtractionStep::Skip => return Ok(()),
+            ExtractionStep::Folder(path) => {
                 let path = self.into.join(path);
                 fs_err::create_dir_all(&path).map_err(ArchiveError::write(self.name, "cannot create", &path))?;
                 self.folders.push((path, self.mode(entry, true)?));
             }
-            Step::File(path) => self.file(&path, entry)?,
-            Step::Symlink(path, to) => {
+            ExtractionStep::File(path) => self.file(&path, entry)?,
+            ExtractionStep::Symlink(path, to) => {
                 let path = self.parent(&path)?;
                 fs_err::os::unix::fs::symlink(to, &path).map_err(ArchiveError::write(
                     self.name,
@@ -115,7 +124,7 @@ impl Target<'_> {
                     &path,
                 ))?;
             }
-            Step::HardLink(path, to) => {
+            ExtractionStep::HardLink(path, to) => {
                 let path = self.parent(&path)?;
                 fs_err::hard_link(self.into.join(to), &path).map_err(ArchiveError::write(
                     self.name,
@@ -193,7 +202,7 @@ impl Target<'_> {
         }
     }
 
-    fn close(self) -> Result<Summary, ArchiveError> {
+    fn close(self) -> Result<ExtractionSummary, ArchiveError> {
         for (path, mode) in self.folders.iter().rev() {
             fs_err::set_permissions(path, std::fs::Permissions::from_mode(*mode)).map_err(ArchiveError::write(
                 self.name,

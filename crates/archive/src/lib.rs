@@ -1,7 +1,7 @@
 //! Extraction of untrusted tar archives into a folder, with checks before anything is written.
 //!
 //! ```text
-//! tar --(entries)--> Entry --(Checker: names, kinds, links, sizes)--> Step --(extract)--> files below one folder
+//! tar --(entries)--> ArchiveEntry --(Checker: names, kinds, links, sizes)--> ExtractionStep --(extract)--> files
 //! ```
 //!
 //! [`Checker`] is a pure state machine: it sees the heads of all entries in order and says what to do with each, or which
@@ -16,7 +16,7 @@ mod error;
 mod extract;
 mod policy;
 
-pub use check::{Checker, Entry, Kind, Step};
+pub use check::{ArchiveEntry, Checker, EntryKind, ExtractionStep};
 pub use error::{ArchiveError, Violation};
-pub use extract::{Summary, extract};
-pub use policy::{Devices, Limits, Links, Policy};
+pub use extract::{ExtractionSummary, extract};
+pub use policy::{ArchiveLimits, Devices, Links, Policy};

@@ -2,7 +2,7 @@
 
 /// Limits of the size of an archive's content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct ArchiveLimits {
     /// Entries, folders among them.
     pub entries: u64,
     /// Bytes of all files together, unpacked.
@@ -13,7 +13,7 @@ pub struct Limits {
     pub depth: usize,
 }
 
-impl Limits {
+impl ArchiveLimits {
     /// For source archives and trees of programs: 500,000 entries (Linux has 90,000) and 32 GiB.
     pub const LARGE: Self = Self {
         entries: 500_000,
@@ -67,7 +67,7 @@ pub struct Policy<'p> {
     /// 0755, and times are those of extraction: the tree follows from names and contents alone.
     pub metadata: bool,
     /// Limits of size.
-    pub limits: Limits,
+    pub limits: ArchiveLimits,
 }
 
 impl<'p> Policy<'p> {
@@ -80,7 +80,7 @@ impl<'p> Policy<'p> {
             devices: Devices::Refuse,
             case_pairs: false,
             metadata: false,
-            limits: Limits::SMALL,
+            limits: ArchiveLimits::SMALL,
         }
     }
 
@@ -93,7 +93,7 @@ impl<'p> Policy<'p> {
             devices: Devices::Refuse,
             case_pairs: false,
             metadata: true,
-            limits: Limits::LARGE,
+            limits: ArchiveLimits::LARGE,
         }
     }
 
@@ -106,7 +106,7 @@ impl<'p> Policy<'p> {
             devices: Devices::Skip,
             case_pairs: true,
             metadata: true,
-            limits: Limits::LARGE,
+            limits: ArchiveLimits::LARGE,
         }
     }
 }

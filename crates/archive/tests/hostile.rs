@@ -2,7 +2,10 @@
 
 use std::io::Write as _;
 
-use basalt_archive::{ArchiveError, Checker, Entry, Kind, Limits, Policy, Step, Summary, Violation, extract};
+use basalt_archive::{
+    ArchiveEntry, ArchiveError, ArchiveLimits, Checker, EntryKind, ExtractionStep, ExtractionSummary, Policy,
+    Violation, extract,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use tar::EntryType;
@@ -40,7 +43,7 @@ fn archive(entries: &[Made<'_>]) -> Vec<u8> {
 }
 
 struct Extracted {
-    result: Result<Summary, ArchiveError>,
+    result: Result<ExtractionSummary, ArchiveError>,
     into: Utf8PathBuf,
     folder: tempfile::TempDir,
 }
@@ -89,10 +92,10 @@ fn names_that_lead_elsewhere_are_refused() {
             assert_eq!(violation(&[(kind, name, "y")], Policy::source()), expected, "{name:?}");
         }
     }
-    let limits = Limits {
+    let limits = ArchiveLimits {
         depth: 4,
         name: 20,
-        ..Limits::SMALL
+        ..ArchiveLimits::SMALL
     };
     let policy = Policy {
         limits,
@@ -208,10 +211,10 @@ fn names_that_differ_by_case_are_refused_with_both() {
 #[test]
 fn amounts_are_bounded() {
     let policy = Policy {
-        limits: Limits {
+        limits: ArchiveLimits {
             entries: 3,
             total: 10,
-            ..Limits::SMALL
+            ..ArchiveLimits::SMALL
         },
         ..Policy::source()
     };
@@ -297,14 +300,20 @@ proptest! {
         let mut checker = Checker::new(Policy::source());
         let mut others = std::collections::BTreeSet::new();
         for (name, kind, target) in &entries {
-            let kind = [Kind::File, Kind::Folder, Kind::Symlink, Kind::HardLink, Kind::Special("pipe")][usize::from(*kind)];
-            let entry = Entry { name: name.as_bytes(), kind, size: 1, target: target.as_bytes() };
+            let kind = match kind {
+                0 => EntryKind::File,
+                1 => EntryKind::Folder,
+                2 => EntryKind::Symlink,
+                3 => EntryKind::HardLink,
+                _ => EntryKind::Special("pipe"),
+            };
+            let entry = ArchiveEntry { name: name.as_bytes(), kind, size: 1, target: target.as_bytes() };
             let Ok(step) = checker.check(&entry) else { break };
             let (path, folder) = match step {
-                Step::Skip => continue,
-                Step::Folder(path) => (path, true),
-                Step::File(path) | Step::HardLink(path, _) => (path, false),
-                Step::Symlink(path, to) => {
+                ExtractionStep::Skip => continue,
+                ExtractionStep::Folder(path) => (path, true),
+                ExtractionStep::File(path) | ExtractionStep::HardLink(path, _) => (path, false),
+                ExtractionStep::Symlink(path, to) => {
                     let mut depth = path.components().count() as i64 - 1;
                     for part in to.split('/').filter(|part| !part.is_empty() && *part != ".") {
                         depth += if part == ".." { -1 } else { 1 };

@@ -28,7 +28,8 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it did not, and the error says why; 2 the arguments are wrong; \
-3 this machine lacks something; 130 interrupted. `kubectl` and `shell` pass on the code of what they run.";
+3 this machine lacks something; 130 interrupted; 141 the output's reader has gone. `kubectl` and `shell` pass on the \
+code of what they run.";
 
 /// Verbs of the command.
 #[derive(Debug, Subcommand)]
@@ -221,6 +222,14 @@ Sizes: a number with B, K, M, G, T (powers of 1000) or KiB, MiB, GiB, TiB (power
     /// Verify or locate the store, in which all fetched and built files are kept.
     #[command(subcommand)]
     Store(StoreVerb),
+    /// Check what this machine can do, and name what helps where something is missing.
+    ///
+    /// Each check tries what the other verbs do: namespaces and mounts are made, programs are run, the Debian mirror is
+    /// asked for a file. The store is opened, and made if there is none; nothing else is changed.
+    #[command(after_help = "\
+Exit codes: 0 no check failed; 1 one did: the verbs that it names fail on this machine. Warnings do not count.
+docs/doctor.md lists the checks.")]
+    Doctor,
     /// Write a completion script for a shell to standard output.
     Completions {
         /// Shell to complete for.

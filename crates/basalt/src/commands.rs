@@ -1,14 +1,13 @@
 //! Verbs of the command, one file each.
 
-use std::io::Write as _;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use miette::Result;
 use serde::Serialize;
 
 use crate::arguments::{Arguments, Verb};
-use crate::project::Project;
+use crate::checkout::Checkout;
+use crate::output;
 
 mod audit;
 mod bench;
@@ -18,6 +17,7 @@ mod cache;
 mod check;
 mod clean;
 mod completions;
+mod doctor;
 mod down;
 mod harden;
 mod images;
@@ -44,36 +44,38 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
+        Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
         _ => {}
     }
-    let project = Project::open(arguments.quiet, arguments.cache.as_deref())?;
+    let checkout = Checkout::open(arguments.quiet, arguments.cache.as_deref())?;
     let json = arguments.json;
     match &arguments.verb {
-        Verb::Up(options) => up::run(&project, options, json),
-        Verb::Down => down::run(&project, json),
-        Verb::Status => status::run(&project, json),
-        Verb::Kubectl { arguments } => kubectl::run(&project, arguments),
-        Verb::Bench(what) => bench::run(&project, what, json),
-        Verb::Build(options) => build::run(&project, options, json),
-        Verb::Cache(what) => cache::run(&project, what, json),
-        Verb::Run(options) => run::run(&project, options),
-        Verb::Bom(options) => bom::run(&project, options, json),
-        Verb::Licenses(options) => licenses::run(&project, options, json),
-        Verb::Why(options) => why::run(&project, options, json),
-        Verb::Logs { name, follow } => logs::run(&project, name, *follow),
-        Verb::Shell { package } => shell::run(&project, package),
-        Verb::Sources(what) => sources::run(&project, what, json),
-        Verb::Sdk(what) => sdk::run(&project, what, json),
-        Verb::Audit(options) => audit::run(&project, options, json),
-        Verb::Harden(options) => harden::run(&project, options, json),
-        Verb::Verify(options) => verify::run(&project, options, json),
-        Verb::Provenance { what } => provenance::run(&project, what),
-        Verb::Test { quick } => test::run(&project, *quick, json),
+        Verb::Up(options) => up::run(&checkout, options, json),
+        Verb::Down => down::run(&checkout, json),
+        Verb::Status => status::run(&checkout, json),
+        Verb::Kubectl { arguments } => kubectl::run(&checkout, arguments),
+        Verb::Bench(what) => bench::run(&checkout, what, json),
+        Verb::Build(options) => build::run(&checkout, options, json),
+        Verb::Cache(what) => cache::run(&checkout, what, json),
+        Verb::Run(options) => run::run(&checkout, options),
+        Verb::Bom(options) => bom::run(&checkout, options, json),
+        Verb::Licenses(options) => licenses::run(&checkout, options, json),
+        Verb::Why(options) => why::run(&checkout, options, json),
+        Verb::Logs { name, follow } => logs::run(&checkout, name, *follow),
+        Verb::Shell { package } => shell::run(&checkout, package),
+        Verb::Sources(what) => sources::run(&checkout, what, json),
+        Verb::Sdk(what) => sdk::run(&checkout, what, json),
+        Verb::Audit(options) => audit::run(&checkout, options, json),
+        Verb::Harden(options) => harden::run(&checkout, options, json),
+        Verb::Verify(options) => verify::run(&checkout, options, json),
+        Verb::Provenance { what } => provenance::run(&checkout, what),
+        Verb::Test { quick } => test::run(&checkout, *quick, json),
         Verb::Completions { .. }
         | Verb::Check { .. }
         | Verb::Clean(_)
+        | Verb::Doctor
         | Verb::Store(_)
         | Verb::Repo(_)
         | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
@@ -91,23 +93,9 @@ fn passed_on(status: std::process::ExitStatus) -> ExitCode {
     ExitCode::from(u8::try_from(code).unwrap_or(1))
 }
 
-/// `true` if output could not be written, for example to a full disk.
-static LOST: AtomicBool = AtomicBool::new(false);
-
-/// Returns `true` if all output was written.
-pub fn answers_arrived() -> bool {
-    !LOST.load(Ordering::Relaxed)
-}
-
-/// Prints a result on standard output. A closed pipe (`| head`) is no error.
+/// Prints a result on standard output.
 fn answer(text: impl std::fmt::Display) {
-    let written = writeln!(std::io::stdout(), "{text}");
-    if let Err(error) = written
-        && error.kind() != std::io::ErrorKind::BrokenPipe
-    {
-        tracing::error!("cannot write to standard output: {error}");
-        LOST.store(true, Ordering::Relaxed);
-    }
+    output::print(text);
 }
 
 /// Prints a result as JSON on standard output.

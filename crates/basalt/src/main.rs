@@ -1,12 +1,17 @@
 //! `basalt`: builds, ships and runs Basalt Linux.
 //!
 //! The command is thin. [`arguments`] defines the arguments; each verb has a file in [`commands`], which opens the
-//! [`project`] (store, SDK, packages, images), calls a crate, and shows the result; [`terminal`] draws progress. Errors
-//! end here, where they are shown with place, cause and help.
+//! [`checkout`] (store, SDK, packages, images), calls a crate, and shows the result; [`terminal`] draws progress;
+//! [`output`] is what writes. Errors end here, where they are shown with place, cause and help.
 
 mod arguments;
+mod checkout;
+mod color;
 mod commands;
-mod project;
+mod doctor;
+mod environment;
+mod memory;
+mod output;
 mod table;
 mod team_cache;
 mod terminal;
@@ -31,18 +36,25 @@ fn main() -> ExitCode {
     // themselves.
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(0o022));
     basalt_cluster::supervisor::run_if_asked(supervisor_tools);
+    let color = color::on_stderr();
+    set_report_handler(color);
     if let Err(error) = interrupt::install() {
         return show(&miette::Report::msg(format!("cannot listen for signals: {error}")));
     }
     let filter = tracing_subscriber::EnvFilter::try_from_env("BASALT_LOG").unwrap_or_else(|_| "warn".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+        .with_ansi(color)
+        .with_writer(|| output::Stderr)
         .without_time()
         .init();
     let arguments = arguments::Arguments::parse();
-    match commands::run(&arguments) {
-        Ok(_) if !commands::answers_arrived() => ExitCode::from(exit::FAILED),
+    let result = commands::run(&arguments);
+    if output::is_closed() {
+        return ExitCode::from(output::CLOSED_PIPE);
+    }
+    match result {
+        Ok(_) if !output::is_complete() => ExitCode::from(exit::FAILED),
         Ok(code) => code,
         Err(_) if interrupt::requested() => {
             show_line("interrupted; nothing is left running, and the same command goes on from here");
@@ -53,7 +65,7 @@ fn main() -> ExitCode {
 }
 
 /// Provides the supervisor of a cluster with its tools. Its standard error is its log.
-fn supervisor_tools(plan: &basalt_cluster::Plan) -> Box<dyn basalt_machine::Tools> {
+fn supervisor_tools(plan: &basalt_cluster::ClusterPlan) -> Box<dyn basalt_machine::QemuTools> {
     tracing_subscriber::fmt()
         .with_env_filter("info")
         .with_ansi(false)
@@ -68,7 +80,7 @@ static CLUSTER_STORE: OnceLock<basalt_store::Store> = OnceLock::new();
 
 /// Keeps collection from removing the inputs of a running cluster. `up` found them in the store under a lease of its
 /// own; under this process's lease they have to be used once more.
-fn hold_inputs(plan: &basalt_cluster::Plan) {
+fn hold_inputs(plan: &basalt_cluster::ClusterPlan) {
     let inputs = &plan.inputs;
     match basalt_store::Store::open(&inputs.cache) {
         Ok(store) => {
@@ -84,15 +96,22 @@ fn hold_inputs(plan: &basalt_cluster::Plan) {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "errors are shown here")]
+/// Sets how errors are shown. Lines are never broken: they hold commands and paths, which are pasted.
+fn set_report_handler(color: bool) {
+    let handler = move |_: &(dyn miette::Diagnostic + 'static)| -> Box<dyn miette::ReportHandler> {
+        Box::new(miette::MietteHandlerOpts::new().color(color).wrap_lines(false).build())
+    };
+    // It fails when there is a handler, and this is called once.
+    let _ = miette::set_hook(Box::new(handler));
+}
+
 fn show(report: &miette::Report) -> ExitCode {
-    eprintln!("{report:?}");
+    output::print_error(format_args!("{report:?}"));
     ExitCode::from(exit::FAILED)
 }
 
-#[expect(clippy::print_stderr, reason = "errors are shown here")]
 fn show_line(text: &str) {
-    eprintln!("{text}");
+    output::print_error(text);
 }
 
 /// Shows the problems of a user's file, each with the lines that it is in.

@@ -18,6 +18,8 @@ use basalt_store::{SharedCache, place};
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result};
 
+use crate::environment::variable;
+
 /// Variable that names the locations of the cache.
 const LOCATIONS: &str = "BASALT_CACHE";
 
@@ -46,7 +48,10 @@ impl SharedCache for TeamCache {
 /// # Errors
 /// When a location is malformed, or a key cannot be read.
 pub fn open(option: Option<&str>, reporter: Arc<dyn Reporter>) -> Result<Option<Arc<TeamCache>>> {
-    let text = option.map(str::to_owned).or_else(|| std::env::var(LOCATIONS).ok());
+    let text = match option {
+        Some(option) => Some(option.to_owned()),
+        None => variable(LOCATIONS)?,
+    };
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
         return Ok(None);
     };

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use crate::output;
+
 /// Duration from which on a finished task is worth a line.
 const WORTH_TELLING: Duration = Duration::from_millis(500);
 
@@ -44,9 +46,18 @@ impl Terminal {
     }
 
     /// Prints a line above the bars.
-    #[expect(clippy::print_stderr, reason = "this is the one place that prints")]
     fn line(&self, text: &str) {
-        self.bars.suspend(|| eprintln!("{text}"));
+        print_above(&self.bars, text);
+    }
+}
+
+/// Prints a line above the bars, or to standard error where none are drawn.
+fn print_above(bars: &MultiProgress, text: &str) {
+    if bars.is_hidden() {
+        output::print_error(text);
+    } else {
+        // It fails on a terminal that was closed, where `suspend` would panic.
+        let _ = bars.println(text);
     }
 }
 
@@ -91,7 +102,6 @@ impl Reporter for Terminal {
 }
 
 impl Bar {
-    #[expect(clippy::print_stderr, reason = "this is the one place that prints")]
     fn close(&mut self, outcome: Outcome) {
         self.finished = true;
         self.bar.finish_and_clear();
@@ -102,8 +112,8 @@ impl Bar {
             _ => return,
         };
         if !self.quiet {
-            self.bars
-                .suspend(|| eprintln!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64()));
+            let line = format!("  {mark} {:<40} {:>7.1} s", self.title, took.as_secs_f64());
+            print_above(&self.bars, &line);
         }
     }
 }

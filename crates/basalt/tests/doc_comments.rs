@@ -87,7 +87,7 @@ fn inspect(folder: &Path) -> Inspection {
 }
 
 /// Message for a crate that breaks the rule. `exception` is its number in [`EXCEPTIONS`].
-fn judge(name: &str, exception: Option<usize>, inspection: &Inspection) -> Option<String> {
+fn violation(name: &str, exception: Option<usize>, inspection: &Inspection) -> Option<String> {
     let Inspection { documented, findings } = inspection;
     let permitted = documented * PERMITTED / 100;
     if exception.is_some() && findings.len() <= permitted {
@@ -126,7 +126,7 @@ fn doc_comments_name_the_thing() {
         let exception = exception.map(|position| left.swap_remove(position).1);
         let inspection = inspect(&folder);
         assert!(inspection.documented > 0, "{name} has no doc comments");
-        faults.extend(judge(&name, exception, &inspection));
+        faults.extend(violation(&name, exception, &inspection));
     }
     assert!(faults.is_empty(), "{}", faults.join("\n"));
     assert!(left.is_empty(), "no such crates: {left:?}");
@@ -169,16 +169,16 @@ fn more_than_the_share_is_refused() {
         documented: 100,
         findings: vec!["src/lib.rs:1: What it is.".to_owned(); findings],
     };
-    assert_eq!(judge("a", None, &with(5)), None);
-    let text = judge("a", None, &with(6)).expect("more than 5 %");
+    assert_eq!(violation("a", None, &with(5)), None);
+    let text = violation("a", None, &with(6)).expect("more than 5 %");
     assert!(
         text.contains("a: 6 of 100") && text.contains("src/lib.rs:1: What it is."),
         "{text}"
     );
-    assert_eq!(judge("a", Some(7), &with(7)), None);
-    assert!(judge("a", Some(7), &with(8)).is_some());
+    assert_eq!(violation("a", Some(7), &with(7)), None);
+    assert!(violation("a", Some(7), &with(8)).is_some());
     assert!(
-        judge("a", Some(7), &with(5))
+        violation("a", Some(7), &with(5))
             .expect("not needed")
             .contains("EXCEPTIONS")
     );

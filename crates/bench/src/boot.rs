@@ -5,8 +5,8 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use basalt_cluster::api::Api;
 use basalt_cluster::control::{Control, MachineState, Order};
 use basalt_cluster::pki::{self, Pki};
-use basalt_cluster::{Cluster, ClusterError, Inputs, Plan, Size, Variant};
-use basalt_machine::{Console, Files, Verdict};
+use basalt_cluster::{ClusterError, ClusterInputs, ClusterPlan, ClusterSize, LocalCluster, Variant};
+use basalt_machine::{AcceleratorChoice, Console, Files};
 use basalt_model::arch::Arch;
 use basalt_process::interrupt;
 use basalt_progress::{Reporter, Silent};
@@ -33,7 +33,7 @@ const LINES: [&str; 3] = ["BdsDxe: starting", "Linux version ", "Welcome to "];
 /// Interval between two checks of the console and the API server.
 const TICK: Duration = Duration::from_millis(50);
 /// Time-out of each milestone, and of power-on.
-const PATIENCE: Duration = Duration::from_secs(300);
+const TIMEOUT: Duration = Duration::from_secs(300);
 /// Pause between the control plane's readiness and the start of the machine, while the control plane is still busy.
 const SETTLING: Duration = Duration::from_secs(5);
 /// Greatest number of console lines in an error.
@@ -44,7 +44,7 @@ pub type Times = [f64; MILESTONES.len()];
 
 /// System under comparison.
 #[derive(Debug, Clone)]
-pub struct Contestant {
+pub struct ComparedSystem {
     /// Name of the system in the report.
     pub name: String,
     /// Differences from the machines of the cluster's plan: disk image and kernel arguments.
@@ -52,27 +52,27 @@ pub struct Contestant {
 }
 
 /// Set-up of a measurement.
-pub struct Bench<'a> {
+pub struct BootBenchmark<'a> {
     /// Cluster of the measurement, in a folder of its own.
-    pub cluster: Cluster,
+    pub cluster: LocalCluster,
     /// Inputs of the cluster: packages, images and manifests.
-    pub inputs: &'a Inputs,
+    pub inputs: &'a ClusterInputs,
     /// Processors, memory and disk of the machine; `nodes` is ignored.
-    pub size: Size,
+    pub size: ClusterSize,
     /// Receiver of progress reports.
     pub reporter: &'a dyn Reporter,
 }
 
-impl Bench<'_> {
+impl BootBenchmark<'_> {
     /// Boots one machine in a cluster of its own, measures its milestones and stops the cluster. Returns the times, and
     /// the accelerator of the machine.
     ///
     /// # Errors
     /// When the cluster does not start, or the machine does not get as far as its first pod.
-    pub fn run(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
-        let size = Size { nodes: 0, ..self.size };
+    pub fn run(&self, system: &ComparedSystem) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
+        let size = ClusterSize { nodes: 0, ..self.size };
         self.cluster.up(self.inputs.clone(), size, Arch::X86_64, &Silent)?;
-        let measured = self.measure(contestant);
+        let measured = self.measure(system);
         // No grace for a shutdown, which would only take time. The result is ignored: `down` ends the cluster in any
         // case.
         let stop = Order::Stop { grace_seconds: 0 };
@@ -81,18 +81,18 @@ impl Bench<'_> {
         measured
     }
 
-    fn measure(&self, contestant: &Contestant) -> Result<(Times, Option<Verdict>), BenchError> {
+    fn measure(&self, system: &ComparedSystem) -> Result<(Times, Option<AcceleratorChoice>), BenchError> {
         let layout = self.cluster.layout();
         let mut control = Control::connect(layout)?;
         // The cluster ends with this process, also when it is killed.
         control.order(&Order::Hold)?;
-        let plan = Plan::read(layout)?.ok_or(ClusterError::Stopped)?;
+        let plan = ClusterPlan::read(layout)?.ok_or(ClusterError::Stopped)?;
         let api = Api::new(&Pki::new(layout.pki()), pki::ADMIN, plan.host_endpoint())?;
         settle()?;
-        let node = self.cluster.add_node(contestant.variant.clone())?;
+        let node = self.cluster.add_node(system.variant.clone())?;
         let console_log = Files::new(layout.node(&node)).console_log();
         let mut watch = Watch {
-            system: &contestant.name,
+            system: &system.name,
             control,
             api,
             console: Console::new(&node, console_log.clone()),
@@ -129,8 +129,8 @@ struct Watch<'a> {
 
 impl Watch<'_> {
     /// Waits for the supervisor's report of power-on and records its time; returns the accelerator.
-    fn find_beginning(&mut self, node: &str) -> Result<Option<Verdict>, BenchError> {
-        let patience = Instant::now();
+    fn find_beginning(&mut self, node: &str) -> Result<Option<AcceleratorChoice>, BenchError> {
+        let waiting = Instant::now();
         loop {
             let report = self.control.report()?;
             let machine = report.machines.iter().find(|machine| machine.name == node);
@@ -138,7 +138,7 @@ impl Watch<'_> {
                 self.began = UNIX_EPOCH + Duration::from_millis(report.began + power_on);
                 return Ok(report.accelerator);
             }
-            if patience.elapsed() > PATIENCE {
+            if waiting.elapsed() > TIMEOUT {
                 return Err(self.slow("power-on"));
             }
             std::thread::sleep(TICK);
@@ -161,7 +161,7 @@ impl Watch<'_> {
                 }
                 interrupt::check()?;
                 self.alive()?;
-                if waiting.elapsed() > PATIENCE {
+                if waiting.elapsed() > TIMEOUT {
                     return Err(self.slow(milestone));
                 }
                 std::thread::sleep(TICK);
@@ -217,7 +217,7 @@ impl Watch<'_> {
         BenchError::Slow {
             system: self.system.to_owned(),
             milestone,
-            waited: PATIENCE,
+            waited: TIMEOUT,
             last: self.last.split_off(start),
             console: self.keep_log(),
         }

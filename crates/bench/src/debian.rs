@@ -76,7 +76,7 @@ pub struct Debian {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Facts {
+struct SystemFacts {
     kernel: String,
     packages: SdkLock,
 }
@@ -109,7 +109,7 @@ impl Debian {
         use std::os::unix::fs::MetadataExt as _;
         let (facts, disk) = (folder.join(FACTS), folder.join(DISK));
         let text = fs_err::read(&facts).map_err(BenchError::io("cannot read", &facts))?;
-        let facts: Facts =
+        let facts: SystemFacts =
             serde_json::from_slice(&text).map_err(|error| BenchError::io("cannot understand", &facts)(error.into()))?;
         let metadata = fs_err::metadata(&disk).map_err(BenchError::io("cannot look at", &disk))?;
         Ok(Self {
@@ -186,7 +186,7 @@ impl Work<'_> {
         }
         let kernel = self.esp(workspace.path())?;
         self.disk(&root, &place("esp"))?;
-        let text = serde_json::to_vec_pretty(&Facts { kernel, packages: lock })
+        let text = serde_json::to_vec_pretty(&SystemFacts { kernel, packages: lock })
             .map_err(|error| BenchError::io("cannot write", FACTS)(error.into()))?;
         write::atomically(&self.tree.join(FACTS), text)?;
         task.finish(Outcome::Done);

@@ -20,11 +20,11 @@ mod report;
 mod summary;
 mod synthetic;
 
-pub use boot::{Bench, Contestant, MILESTONES, Times, WATCHED};
+pub use boot::{BootBenchmark, ComparedSystem, MILESTONES, Times, WATCHED};
 pub use debian::{Debian, Description, STACK, StackPackage};
 pub use error::BenchError;
 pub use plan::{PlanReport, SyntheticPlan};
 pub use plot::svg;
-pub use report::{Measured, Report, today};
+pub use report::{BenchmarkReport, Measured, today};
 pub use summary::{Summary, summarize};
 pub use synthetic::{SyntheticDistribution, SyntheticPackage};

@@ -9,14 +9,14 @@ use std::time::{Duration, Instant};
 
 use basalt_action::Blob;
 use basalt_build::{
-    BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, Distribution, Folder, Layer, Lookup, Package, PackageId,
-    Planner, ResolvedBuild, ResourceEstimates, Rpm, SourcePackage,
+    BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Distribution, DistributionPackage, Layer,
+    Lookup, PackageFolder, PackageId, Planner, ResolvedBuild, ResourceEstimates, SourcePackage,
 };
 use basalt_model::arch::Arch;
 use basalt_schedule::JobGraph;
 use basalt_sdk::SdkTree;
 use basalt_sources::{Modules, SourceSet, Tools};
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Serialize;
 
@@ -141,18 +141,18 @@ impl SyntheticPlan {
     }
 }
 
-fn parse(package: &SyntheticPackage, estimates: &ResourceEstimates) -> Result<Package, BenchError> {
-    let folder = Folder {
+fn parse(package: &SyntheticPackage, estimates: &ResourceEstimates) -> Result<DistributionPackage, BenchError> {
+    let folder = PackageFolder {
         name: package.name.clone(),
         path: Utf8Path::new(FOLDER).join(&package.name),
     };
-    let files = Snapshot::of_files(package.files.iter().cloned());
+    let files = FolderSnapshot::of_files(package.files.iter().cloned());
     let spec = SourcePackage::parse(&package.source, &package.binaries);
     let spec = spec.map_err(|message| BenchError::Definition {
         path: folder.spec(),
         message,
     })?;
-    Ok(Package {
+    Ok(DistributionPackage {
         sources: SourceSet::of_snapshot(&folder.path, &files).map_err(BuildError::from)?,
         estimate: estimates.estimate(&folder.name),
         limits: estimates.limits(&folder.name),
@@ -196,7 +196,7 @@ impl Lookup for MemoryLookup<'_> {
         Ok(None)
     }
 
-    fn payload(&self, rpm: &Rpm) -> Result<Blob, BuildError> {
+    fn payload(&self, rpm: &BuiltRpm) -> Result<Blob, BuildError> {
         Ok(rpm.blob())
     }
 

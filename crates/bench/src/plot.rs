@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use crate::{MILESTONES, Report};
+use crate::{BenchmarkReport, MILESTONES};
 
 const WIDTH: f64 = 860.0;
 /// Left edge of the bars, in user units of the SVG; the systems' names stand to its left.
@@ -17,7 +17,7 @@ const COLOURS: [&str; MILESTONES.len()] = ["#1b2a3a", "#33658a", "#86bbd8", "#f6
 const PHASES: [&str; MILESTONES.len()] = ["firmware", "loader", "kernel", "system and kubelet", "first pod"];
 
 /// Renders the chart as a self-contained SVG document, from the medians of all runs.
-pub fn svg(report: &Report) -> String {
+pub fn svg(report: &BenchmarkReport) -> String {
     let longest = report
         .systems
         .iter()

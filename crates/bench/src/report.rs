@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use basalt_machine::Verdict;
+use basalt_machine::AcceleratorChoice;
 use serde::Serialize;
 
 use crate::{MILESTONES, Summary, Times, summarize};
@@ -22,13 +22,13 @@ pub struct Measured {
 
 /// Comparison of several systems.
 #[derive(Debug, Clone, Serialize)]
-pub struct Report {
+pub struct BenchmarkReport {
     /// Date of the measurement, as 2026-11-25.
     pub date: String,
     /// Description of the host on which the machines ran.
     pub host: String,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<Verdict>,
+    pub accelerator: Option<AcceleratorChoice>,
     /// Processors of each machine.
     pub vcpus: u32,
     /// Memory of each machine, in MiB.
@@ -46,7 +46,7 @@ impl Measured {
     }
 }
 
-impl Report {
+impl BenchmarkReport {
     /// Describes the measurement in one line: shape of the machines, accelerator, host, number of runs, date.
     pub fn setting(&self) -> String {
         let accelerator = match &self.accelerator {
@@ -101,12 +101,12 @@ pub fn today() -> String {
 
 /// Example of a report for tests, with invented figures.
 #[cfg(test)]
-pub(crate) fn example() -> Report {
+pub(crate) fn example() -> BenchmarkReport {
     use basalt_machine::Accelerator;
-    Report {
+    BenchmarkReport {
         date: "2000-01-01".into(),
         host: "2 cores of a test".into(),
-        accelerator: Some(Verdict {
+        accelerator: Some(AcceleratorChoice {
             accelerator: Accelerator::Tcg,
             reason: "there is no /dev/kvm here".into(),
         }),

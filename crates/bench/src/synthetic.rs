@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use basalt_action::Blob;
-use basalt_build::Rpm;
+use basalt_build::BuiltRpm;
 use basalt_model::digest::Digest;
 use basalt_repo::{Capability, Package};
 use rand::rngs::StdRng;
@@ -35,7 +35,7 @@ pub struct SyntheticPackage {
     pub source: String,
     /// Output of rpmspec on the binary packages.
     pub binaries: String,
-    /// Metadata of the RPMs that it was built to: a list of [`Rpm`] in JSON, as the store keeps it.
+    /// Metadata of the RPMs that it was built to: a list of [`BuiltRpm`] in JSON, as the store keeps it.
     pub built: Vec<u8>,
 }
 
@@ -218,11 +218,11 @@ impl Draft {
         answer
     }
 
-    fn rpms(&self) -> Vec<Rpm> {
+    fn rpms(&self) -> Vec<BuiltRpm> {
         let rpms = self.binaries().into_iter().map(|package| {
             let file = format!("{}.rpm", package.nevra());
             let Blob { digest, size } = Blob::of(&file);
-            Rpm {
+            BuiltRpm {
                 package,
                 file,
                 digest,

@@ -23,7 +23,7 @@ use crate::{BomError, Licences, SourceFile, identifier};
 /// Data about the distribution's packages that RPMs do not carry.
 #[derive(Debug, Clone, Default)]
 pub struct Catalogue {
-    projects: BTreeMap<String, Project>,
+    projects: BTreeMap<String, UpstreamProject>,
     sources: BTreeMap<String, Vec<SourceFile>>,
     crates: BTreeMap<(String, String), Digest>,
     /// Licences of modules and crates.
@@ -33,7 +33,7 @@ pub struct Catalogue {
 /// Identity of a source package's upstream project in public databases.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Project {
+pub struct UpstreamProject {
     /// The name that upstream's project has in vulnerability databases and with other distributions, where it is not
     /// the package's.
     pub upstream: Option<String>,
@@ -111,7 +111,7 @@ impl Catalogue {
     }
 
     /// Returns the upstream identity of a source package; `None` if `identity.toml` has no entry for it.
-    pub fn project(&self, source: &str) -> Option<&Project> {
+    pub fn project(&self, source: &str) -> Option<&UpstreamProject> {
         self.projects.get(source)
     }
 
@@ -131,8 +131,8 @@ impl Catalogue {
     }
 }
 
-fn identities(path: &Utf8Path, text: &str) -> Result<BTreeMap<String, Project>, BomError> {
-    let projects: BTreeMap<String, Project> = toml::from_str(text).map_err(BomError::catalogue(path, text))?;
+fn identities(path: &Utf8Path, text: &str) -> Result<BTreeMap<String, UpstreamProject>, BomError> {
+    let projects: BTreeMap<String, UpstreamProject> = toml::from_str(text).map_err(BomError::catalogue(path, text))?;
     let wrong = projects
         .values()
         .filter_map(|project| project.cpe.as_ref())

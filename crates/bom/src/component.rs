@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 /// Type of a component.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum ComponentKind {
     /// A binary package of this distribution, an RPM.
     Package,
     /// A module that is linked into a Go program. Go's standard library is the module `stdlib`.
@@ -20,7 +20,7 @@ pub enum Kind {
 #[serde(rename_all = "camelCase")]
 pub struct Component {
     /// Type of the component.
-    pub kind: Kind,
+    pub kind: ComponentKind,
     /// The name of the package, the path of the Go module, the name of the crate.
     pub name: String,
     /// Version: of a package `1.3.1-1.bs1` (with an epoch in front, if there is one), of a module `v1.2.3`, of Go's
@@ -42,7 +42,7 @@ pub struct Component {
     pub go_sum: Option<String>,
     /// The programs that it is linked into, sorted; empty for a package.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub inside: Vec<Place>,
+    pub inside: Vec<PackagedFile>,
     /// Sources of a package; `None` for linked modules and crates.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub origin: Option<Origin>,
@@ -51,7 +51,7 @@ pub struct Component {
 /// A file of a package.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Place {
+pub struct PackagedFile {
     /// The binary package.
     pub package: String,
     /// The absolute path of the file.

@@ -23,7 +23,7 @@ use cyclonedx_bom::models::tool::Tools;
 
 use crate::document::{CREATED, SUPPLIER, TOOL, TOOL_VERSION, uuid};
 use crate::identifier::{RELEASE, VENDOR};
-use crate::{BomError, Component, Inventory, Kind, Origin};
+use crate::{BomError, Component, ComponentKind, Inventory, Origin};
 
 /// The reference of what the document is about.
 const SUBJECT: &str = "subject";
@@ -97,8 +97,8 @@ fn supplier() -> OrganizationalEntity {
 
 fn entry(component: &Component) -> Entry {
     let kind = match component.kind {
-        Kind::Package => Classification::Application,
-        Kind::GoModule | Kind::Crate => Classification::Library,
+        ComponentKind::Package => Classification::Application,
+        ComponentKind::GoModule | ComponentKind::Crate => Classification::Library,
     };
     let occurrences = component.inside.iter().map(|place| Occurrence::new(&place.file));
     let properties = component
@@ -113,7 +113,7 @@ fn entry(component: &Component) -> Entry {
         properties.push(Property::new("basalt:upstream", &origin.upstream));
     }
     Entry {
-        supplier: (component.kind == Kind::Package).then(supplier),
+        supplier: (component.kind == ComponentKind::Package).then(supplier),
         hashes: component.digest.map(|digest| hashes(&digest)),
         licenses: component
             .licence
@@ -157,7 +157,9 @@ fn distribution(origin: &Origin) -> Option<ExternalReferences> {
 
 /// Returns the dependency graph: requirements between packages, and the modules and crates that each package links.
 fn dependencies(inventory: &Inventory) -> Vec<Dependency> {
-    let shipped = inventory.of_kind(Kind::Package).map(|component| component.purl.clone());
+    let shipped = inventory
+        .of_kind(ComponentKind::Package)
+        .map(|component| component.purl.clone());
     let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for component in &inventory.components {
         all.entry(&component.purl).or_default();

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::go_program::GoModule;
 use crate::program::{Program, Rpm, programs};
 use crate::rust_program::LinkedCrate;
-use crate::{BomError, Catalogue, Component, Kind, Origin, Place, identifier, licences};
+use crate::{BomError, Catalogue, Component, ComponentKind, Origin, PackagedFile, identifier, licences};
 
 /// The name under which vulnerability databases and scanners have Go's standard library.
 const GO_LIBRARY: &str = "stdlib";
@@ -111,7 +111,7 @@ impl Inventory {
     }
 
     /// The components of one kind.
-    pub fn of_kind(&self, kind: Kind) -> impl Iterator<Item = &Component> {
+    pub fn of_kind(&self, kind: ComponentKind) -> impl Iterator<Item = &Component> {
         self.components.iter().filter(move |component| component.kind == kind)
     }
 
@@ -182,7 +182,7 @@ impl Collection<'_> {
             .unwrap_or(source);
         let purl = identifier::rpm_purl(&package.name, &package.evr(), &package.arch)?;
         let component = Component {
-            kind: Kind::Package,
+            kind: ComponentKind::Package,
             name: package.name.clone(),
             version: package.evr(),
             purl: purl.clone(),
@@ -203,7 +203,7 @@ impl Collection<'_> {
     }
 
     fn add_program(&mut self, package: &Package, purl: &str, program: &Program) -> Result<(), BomError> {
-        let place = Place {
+        let place = PackagedFile {
             package: package.name.clone(),
             file: program.file.clone(),
         };
@@ -232,12 +232,12 @@ impl Collection<'_> {
         let licence = self
             .catalogue
             .licences
-            .of(Kind::GoModule, &module.path, &module.version);
+            .of(ComponentKind::GoModule, &module.path, &module.version);
         Ok(Component {
             licence: licence.map(str::to_owned),
             go_sum: (!module.sum.is_empty()).then(|| module.sum.clone()),
             ..linked(
-                Kind::GoModule,
+                ComponentKind::GoModule,
                 &module.path,
                 &module.version,
                 identifier::go(&module.path, &module.version)?,
@@ -249,13 +249,16 @@ impl Collection<'_> {
         // What is from this repository is under the licence of the package that it is built for.
         let licence = match krate.local {
             true => Some(package.license.as_str()),
-            false => self.catalogue.licences.of(Kind::Crate, &krate.name, &krate.version),
+            false => self
+                .catalogue
+                .licences
+                .of(ComponentKind::Crate, &krate.name, &krate.version),
         };
         Ok(Component {
             licence: licence.map(str::to_owned),
             digest: self.catalogue.crate_digest(&krate.name, &krate.version),
             ..linked(
-                Kind::Crate,
+                ComponentKind::Crate,
                 &krate.name,
                 &krate.version,
                 identifier::cargo(&krate.name, &krate.version)?,
@@ -268,7 +271,7 @@ fn go_library(version: &str) -> Result<Component, BomError> {
     Ok(Component {
         licence: Some(GO_LICENCE.to_owned()),
         ..linked(
-            Kind::GoModule,
+            ComponentKind::GoModule,
             GO_LIBRARY,
             version,
             identifier::go(GO_LIBRARY, version)?,
@@ -276,7 +279,7 @@ fn go_library(version: &str) -> Result<Component, BomError> {
     })
 }
 
-fn linked(kind: Kind, name: &str, version: &str, purl: String) -> Component {
+fn linked(kind: ComponentKind, name: &str, version: &str, purl: String) -> Component {
     Component {
         kind,
         name: name.to_owned(),

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use crate::{BomError, Kind, catalogue};
+use crate::{BomError, ComponentKind, catalogue};
 
 /// The file that `basalt licenses --lock` writes, in `distro/packages`.
 pub const LOCK: &str = "licences.lock";
@@ -41,16 +41,16 @@ struct Lock {
 struct Decisions {
     /// Decisions by the path of a module, or the name of a crate.
     #[serde(default)]
-    decided: BTreeMap<String, Decision>,
+    decided: BTreeMap<String, LicenceDecision>,
     /// Licences by `LicenseRef-…`.
     #[serde(default)]
-    reference: BTreeMap<String, Reference>,
+    reference: BTreeMap<String, CustomLicence>,
 }
 
 /// Licence of a module or crate as determined by a person.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Decision {
+pub struct LicenceDecision {
     /// The SPDX expression.
     pub licence: String,
     /// Evidence for the decision.
@@ -60,7 +60,7 @@ pub struct Decision {
 /// A licence that is not on SPDX's list.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Reference {
+pub struct CustomLicence {
     /// Name of the licence.
     pub name: String,
     /// Text of the licence, or the statement that stands in for one.
@@ -92,34 +92,34 @@ impl Licences {
     }
 
     /// The licence of a module or crate, if it is locked.
-    pub fn of(&self, kind: Kind, name: &str, version: &str) -> Option<&str> {
+    pub fn of(&self, kind: ComponentKind, name: &str, version: &str) -> Option<&str> {
         let list = match kind {
-            Kind::Package => return None,
-            Kind::GoModule => &self.lock.go,
-            Kind::Crate => &self.lock.crates,
+            ComponentKind::Package => return None,
+            ComponentKind::GoModule => &self.lock.go,
+            ComponentKind::Crate => &self.lock.crates,
         };
         list.get(&format!("{name}@{version}")).map(String::as_str)
     }
 
     /// Returns the decision about a module or crate; it holds for all versions.
-    pub fn decision(&self, name: &str) -> Option<&Decision> {
+    pub fn decision(&self, name: &str) -> Option<&LicenceDecision> {
         self.decisions.decided.get(name)
     }
 
     /// A licence that is not on SPDX's list, by its `LicenseRef-…`.
-    pub fn reference(&self, id: &str) -> Option<&Reference> {
+    pub fn reference(&self, id: &str) -> Option<&CustomLicence> {
         self.decisions.reference.get(id)
     }
 }
 
 /// The text of a lock that says these licences: kind, name, version, SPDX expression.
-pub fn lock_text<'l>(licences: impl IntoIterator<Item = (Kind, &'l str, &'l str, &'l str)>) -> String {
-    let mut sorted: BTreeMap<(Kind, String), &str> = BTreeMap::new();
+pub fn lock_text<'l>(licences: impl IntoIterator<Item = (ComponentKind, &'l str, &'l str, &'l str)>) -> String {
+    let mut sorted: BTreeMap<(ComponentKind, String), &str> = BTreeMap::new();
     for (kind, name, version, licence) in licences {
         sorted.insert((kind, format!("{name}@{version}")), licence);
     }
     let mut text = HEADING.to_owned();
-    for (kind, title) in [(Kind::GoModule, "go"), (Kind::Crate, "crates")] {
+    for (kind, title) in [(ComponentKind::GoModule, "go"), (ComponentKind::Crate, "crates")] {
         let _ = writeln!(text, "\n[{title}]");
         for ((_, name), licence) in sorted.iter().filter(|((of, _), _)| *of == kind) {
             let _ = writeln!(text, "{name:?} = {licence:?}");
@@ -155,19 +155,25 @@ mod tests {
     #[test]
     fn a_lock_reads_as_it_was_written() {
         let text = lock_text([
-            (Kind::Crate, "libc", "0.2.191", "MIT OR Apache-2.0"),
-            (Kind::GoModule, "golang.org/x/net", "v0.50.0", "BSD-3-Clause"),
+            (ComponentKind::Crate, "libc", "0.2.191", "MIT OR Apache-2.0"),
+            (ComponentKind::GoModule, "golang.org/x/net", "v0.50.0", "BSD-3-Clause"),
         ]);
         let folder = tempfile::tempdir().expect("a folder");
         let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
         std::fs::write(folder.join(LOCK), &text).expect("written");
         let licences = Licences::read(folder).expect("understood");
         assert_eq!(
-            licences.of(Kind::GoModule, "golang.org/x/net", "v0.50.0"),
+            licences.of(ComponentKind::GoModule, "golang.org/x/net", "v0.50.0"),
             Some("BSD-3-Clause")
         );
-        assert_eq!(licences.of(Kind::Crate, "libc", "0.2.191"), Some("MIT OR Apache-2.0"));
-        assert_eq!(licences.of(Kind::GoModule, "golang.org/x/net", "v0.51.0"), None);
+        assert_eq!(
+            licences.of(ComponentKind::Crate, "libc", "0.2.191"),
+            Some("MIT OR Apache-2.0")
+        );
+        assert_eq!(
+            licences.of(ComponentKind::GoModule, "golang.org/x/net", "v0.51.0"),
+            None
+        );
 
         std::fs::write(folder.join(LOCK), text.replace("BSD-3-Clause", "BSD-ish")).expect("written");
         let error = Licences::read(folder).expect_err("no licence");

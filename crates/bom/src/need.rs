@@ -2,12 +2,13 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use crate::{Component, Inventory, Kind, RelationKind};
+use crate::{Component, ComponentKind, Inventory, RelationKind};
 
 impl Inventory {
     /// The package of that name.
     pub fn package(&self, name: &str) -> Option<&Component> {
-        self.of_kind(Kind::Package).find(|component| component.name == name)
+        self.of_kind(ComponentKind::Package)
+            .find(|component| component.name == name)
     }
 
     /// The packages that require a package, by name.
@@ -27,7 +28,7 @@ impl Inventory {
 
     /// The shortest way from one of the named packages to a package, through what each requires; the package itself is
     /// its end. None when nothing leads there.
-    pub fn way_to(&self, from: &[String], package: &str) -> Option<Vec<String>> {
+    pub fn requirement_chain(&self, from: &[String], package: &str) -> Option<Vec<String>> {
         let mut requires: HashMap<&str, Vec<&str>> = HashMap::new();
         for relation in self
             .relations

@@ -8,7 +8,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use serde::Serialize;
 
 use crate::document::{CREATED, NO_ASSERTION, SUPPLIER, TOOL, TOOL_VERSION, uuid};
-use crate::{BomError, Component, Inventory, Kind, Licences, Origin, RelationKind, licences};
+use crate::{BomError, Component, ComponentKind, Inventory, Licences, Origin, RelationKind, licences};
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";
 const SUBJECT: &str = "SPDXRef-Subject";
@@ -122,7 +122,7 @@ pub(crate) fn write(inventory: &Inventory, licences: &Licences) -> Result<Vec<u8
         related_spdx_element: to,
     };
     let mut relationships = vec![relationship(DOCUMENT, "DESCRIBES", SUBJECT)];
-    let shipped = inventory.of_kind(Kind::Package);
+    let shipped = inventory.of_kind(ComponentKind::Package);
     relationships.extend(shipped.map(|component| relationship(SUBJECT, "CONTAINS", id(&component.purl))));
     relationships.extend(inventory.relations.iter().map(|relation| {
         let kind = match relation.kind {
@@ -177,8 +177,8 @@ fn package<'i>(component: &'i Component, id: &str) -> Package<'i> {
         id: id.to_owned(),
         version_info: &component.version,
         supplier: match component.kind {
-            Kind::Package => organization(),
-            Kind::GoModule | Kind::Crate => NO_ASSERTION.to_owned(),
+            ComponentKind::Package => organization(),
+            ComponentKind::GoModule | ComponentKind::Crate => NO_ASSERTION.to_owned(),
         },
         download_location: upstream.map_or(NO_ASSERTION, |source| &source.url),
         files_analyzed: false,
@@ -194,7 +194,7 @@ fn package<'i>(component: &'i Component, id: &str) -> Package<'i> {
         license_concluded: NO_ASSERTION,
         license_declared: component.licence.as_deref().unwrap_or(NO_ASSERTION),
         copyright_text: NO_ASSERTION,
-        primary_package_purpose: (component.kind != Kind::Package).then_some("LIBRARY"),
+        primary_package_purpose: (component.kind != ComponentKind::Package).then_some("LIBRARY"),
         external_refs,
     }
 }
@@ -222,9 +222,9 @@ fn identifiers(inventory: &Inventory) -> HashMap<&str, String> {
     let mut identifiers = HashMap::new();
     for component in &inventory.components {
         let kind = match component.kind {
-            Kind::Package => "Package",
-            Kind::GoModule => "Go",
-            Kind::Crate => "Crate",
+            ComponentKind::Package => "Package",
+            ComponentKind::GoModule => "Go",
+            ComponentKind::Crate => "Crate",
         };
         let name = format!("SPDXRef-{kind}-{}-{}", component.name, component.version);
         let plain = |letter: char| {

@@ -12,7 +12,7 @@ use spdx::detection::scan::Scanner;
 use spdx::detection::{Store, TextData};
 
 use crate::program::Rpm;
-use crate::{BomError, Component, Kind, Licences};
+use crate::{BomError, Component, ComponentKind, Licences};
 
 /// Prefixes of names of licence files, in lower case.
 const NAMES: &[&str] = &["license", "licence", "copying", "unlicense", "copyright"];
@@ -47,12 +47,12 @@ impl ModuleSources {
     /// The folder with the source of a module or crate, if it is at hand.
     pub fn folder(&self, component: &Component) -> Option<Utf8PathBuf> {
         let (roots, name) = match component.kind {
-            Kind::Package => return None,
-            Kind::GoModule => {
+            ComponentKind::Package => return None,
+            ComponentKind::GoModule => {
                 let (path, version) = (escaped(&component.name), escaped(&component.version));
                 (&self.go, format!("{path}@{version}"))
             }
-            Kind::Crate => (&self.crates, format!("{}-{}", component.name, component.version)),
+            ComponentKind::Crate => (&self.crates, format!("{}-{}", component.name, component.version)),
         };
         roots.iter().map(|root| root.join(&name)).find(|folder| folder.is_dir())
     }
@@ -175,8 +175,8 @@ impl Detector {
     ///
     /// # Errors
     /// When a file cannot be read.
-    pub fn of_folder(&self, kind: Kind, folder: &Utf8Path) -> Result<Option<String>, BomError> {
-        if kind == Kind::Crate
+    pub fn of_folder(&self, kind: ComponentKind, folder: &Utf8Path) -> Result<Option<String>, BomError> {
+        if kind == ComponentKind::Crate
             && let Some(licence) = of_manifest(&folder.join("Cargo.toml"))?
         {
             return Ok(Some(licence));
@@ -274,7 +274,7 @@ mod tests {
         let detector = Detector::load().expect("the texts");
         let folder = tempfile::tempdir().expect("a folder");
         let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
-        let licence = || detector.of_folder(Kind::GoModule, folder).expect("readable");
+        let licence = || detector.of_folder(ComponentKind::GoModule, folder).expect("readable");
         assert_eq!(licence(), None);
         std::fs::write(folder.join("LICENSE"), ISC).expect("written");
         std::fs::write(folder.join("README"), "not a licence").expect("written");
@@ -300,7 +300,10 @@ mod tests {
         ] {
             std::fs::write(folder.join("Cargo.toml"), manifest).expect("written");
             assert_eq!(
-                detector.of_folder(Kind::Crate, folder).expect("readable").as_deref(),
+                detector
+                    .of_folder(ComponentKind::Crate, folder)
+                    .expect("readable")
+                    .as_deref(),
                 licence
             );
         }

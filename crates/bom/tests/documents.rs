@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use basalt_bom::{BomError, Catalogue, Format, Inventory, Kind, Rpm, Subject, groups};
+use basalt_bom::{BomError, Catalogue, ComponentKind, Format, Inventory, Rpm, Subject, groups};
 use basalt_model::digest::Digest;
 use basalt_repo::Package;
 use basalt_store::Store;
@@ -199,18 +199,18 @@ fn what_is_inside_is_found() {
             .collect()
     };
     assert_eq!(
-        names(Kind::Package),
+        names(ComponentKind::Package),
         ["lib 1.2-3.bs1", "other 1.2-3.bs1", "tool 1.2-3.bs1"]
     );
     assert_eq!(
-        names(Kind::GoModule),
+        names(ComponentKind::GoModule),
         [
             "example.org/Tool v1.2.3",
             "k8s.io/api v0.37.2+incompatible",
             "stdlib 1.27.1"
         ]
     );
-    assert_eq!(names(Kind::Crate), ["agent 0.1.0", "libc 0.2.191"]);
+    assert_eq!(names(ComponentKind::Crate), ["agent 0.1.0", "libc 0.2.191"]);
     for component in &inventory.components {
         let purl: PackageUrl<'_> = component.purl.parse().expect("a package URL");
         assert_eq!(purl.to_string(), component.purl);
@@ -225,10 +225,10 @@ fn what_is_inside_is_found() {
     assert_eq!(places, [("other", "/usr/bin/other"), ("tool", "/usr/bin/tool")]);
     assert_eq!(inventory.requirers("lib"), ["tool"]);
     assert_eq!(
-        inventory.way_to(&["tool".to_owned()], "lib"),
+        inventory.requirement_chain(&["tool".to_owned()], "lib"),
         Some(vec!["tool".to_owned(), "lib".to_owned()])
     );
-    assert_eq!(inventory.way_to(&["other".to_owned()], "lib"), None);
+    assert_eq!(inventory.requirement_chain(&["other".to_owned()], "lib"), None);
     // What is remembered is the same as what was read, and so is what is read from JSON.
     assert_eq!(fixture.example(), inventory);
     let text = serde_json::to_string(&inventory).expect("JSON");
@@ -245,7 +245,7 @@ fn licences_are_grouped_by_what_they_ask_for() {
     let told: Vec<_> = groups
         .iter()
         .map(|group| {
-            let asks: Vec<_> = group.asks.iter().map(|duty| duty.name()).collect();
+            let asks: Vec<_> = group.asks.iter().map(|obligation| obligation.name()).collect();
             (group.licence.unwrap_or("?"), asks.join(" "), group.components.len())
         })
         .collect();

@@ -7,7 +7,7 @@ use basalt_model::arch::Arch;
 use basalt_progress::Reporter;
 use basalt_sandbox::{Root, Sandbox};
 use basalt_sdk::{SdkTree, Toolchain};
-use basalt_store::{Snapshot, SnapshotError, Store, StoreError};
+use basalt_store::{FolderSnapshot, FolderSnapshotError, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::BuildError;
@@ -68,9 +68,9 @@ impl Layer {
     ///
     /// # Errors
     /// When the macros cannot be read or stored.
-    pub fn of_macros(macros: &Utf8Path, store: &Store) -> Result<(Self, Snapshot), BuildError> {
-        let snapshot = Snapshot::take(macros)?;
-        let mut placed = Snapshot::default();
+    pub fn of_macros(macros: &Utf8Path, store: &Store) -> Result<(Self, FolderSnapshot), BuildError> {
+        let snapshot = FolderSnapshot::take(macros)?;
+        let mut placed = FolderSnapshot::default();
         placed.extend_below("etc/rpm", snapshot.clone());
         let root = placed.directory().map_err(BuildError::input("macros"))?.blob();
         let path = match store.directory(&root.digest) {
@@ -91,7 +91,7 @@ impl Layer {
 
 impl BuildBase {
     /// Makes the layers of a checkout: its macros, the toolchain, the SDK. In a store of [digests
-    /// only](Store::digests_only), the toolchain may be known by its digest; [`bring`](Self::bring) makes it then.
+    /// only](Store::digests_only), the toolchain may be known by its digest; [`Self::materialize`] makes it then.
     ///
     /// # Errors
     /// When files of the checkout cannot be read, or when the toolchain cannot be made.
@@ -114,7 +114,7 @@ impl BuildBase {
         })
     }
 
-    /// Returns a base of layers whose digests are known, the uppermost first, without materials; [`bring`](Self::bring)
+    /// Returns a base of layers whose digests are known, the uppermost first, without materials; [`Self::materialize`]
     /// makes them from the files of the checkout.
     pub fn of_layers(checkout: &Utf8Path, layers: Vec<Layer>, arch: Arch) -> Self {
         Self {
@@ -131,7 +131,7 @@ impl BuildBase {
     ///
     /// # Errors
     /// When a layer cannot be made, or has another digest than expected.
-    pub fn bring(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
+    pub fn materialize(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         if self.layers.iter().all(|layer| layer.path.is_dir()) {
             return Ok(());
@@ -187,10 +187,10 @@ impl BuildError {
     }
 }
 
-impl From<SnapshotError> for BuildError {
-    fn from(error: SnapshotError) -> Self {
+impl From<FolderSnapshotError> for BuildError {
+    fn from(error: FolderSnapshotError) -> Self {
         match error {
-            SnapshotError::Store(error) => error.into(),
+            FolderSnapshotError::Store(error) => error.into(),
             error => Self::Snapshot(Box::new(error)),
         }
     }

@@ -4,15 +4,15 @@ use std::time::Duration;
 
 use basalt_process::Command;
 use basalt_progress::Reporter;
-use basalt_sandbox::{Limits, Mount, Relaxation, Report, Sandbox};
+use basalt_sandbox::{Mount, Relaxation, Sandbox, SandboxLimits, SandboxReport};
 use basalt_sources::{InputContent, Tools};
 use basalt_store::{Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
-use crate::built_index::BuiltRpm;
+use crate::built_index::IndexedRpm;
 use crate::environment::BuildEnvironment;
-use crate::package::Package;
+use crate::package::DistributionPackage;
 use crate::plan::ResolvedBuild;
 use crate::{BuildError, fingerprint, payload};
 
@@ -21,7 +21,7 @@ const REPORT: &str = "report.json";
 
 /// Inputs of a build that are in the store, by their paths.
 #[derive(Debug, Clone, Default)]
-pub struct Inputs {
+pub struct InputPaths {
     /// Unpacked build tools, laid over the SDK, the uppermost first.
     pub tools: Vec<Utf8PathBuf>,
     /// Unpacked RPMs that the package is compiled against, the uppermost first.
@@ -39,14 +39,14 @@ pub struct BuildRoot {
     arguments: Vec<String>,
 }
 
-impl Inputs {
+impl InputPaths {
     /// Brings all inputs of a build into the store: unpacks payloads, fetches sources.
     ///
     /// # Errors
     /// When an input cannot be unpacked or fetched; [`BuildError::LostRpms`] names all RPMs without content.
-    pub(crate) fn bring(
+    pub(crate) fn materialize(
         build: &ResolvedBuild,
-        package: &Package,
+        package: &DistributionPackage,
         store: &Store,
         tools: &Tools,
         reporter: &dyn Reporter,
@@ -83,7 +83,7 @@ impl Inputs {
     }
 
     /// Returns the paths of unpacked RPMs. RPMs whose content is missing are reported all at once.
-    fn payloads(rpms: &[BuiltRpm], store: &Store) -> Result<Vec<Utf8PathBuf>, BuildError> {
+    fn payloads(rpms: &[IndexedRpm], store: &Store) -> Result<Vec<Utf8PathBuf>, BuildError> {
         let (mut paths, mut lost) = (Vec::new(), Vec::new());
         for rpm in rpms {
             match payload::path(rpm, store) {
@@ -108,8 +108,8 @@ impl BuildRoot {
     /// When files cannot be written.
     pub(crate) fn prepare(
         build: &ResolvedBuild,
-        package: &Package,
-        inputs: &Inputs,
+        package: &DistributionPackage,
+        inputs: &InputPaths,
         base: &BuildBase,
         environment: &BuildEnvironment,
         upper: &[Utf8PathBuf],
@@ -193,7 +193,7 @@ impl BuildRoot {
         self.sandbox
             .clone()
             .relax(Relaxation::Terminal)
-            .limits(Limits::default())
+            .limits(SandboxLimits::default())
             .env("TERM", terminal)
             .command("bash", ["-c", &greeting])
     }
@@ -203,8 +203,8 @@ impl BuildRoot {
     ///
     /// # Errors
     /// When the report cannot be read.
-    pub(crate) fn report(&self) -> Result<Option<Report>, BuildError> {
-        Ok(Report::read(&self.workspace.path().join(REPORT))?)
+    pub(crate) fn report(&self) -> Result<Option<SandboxReport>, BuildError> {
+        Ok(SandboxReport::read(&self.workspace.path().join(REPORT))?)
     }
 
     /// Lists the RPMs that were made, sorted by name: regular files only, since a build may leave anything.
@@ -223,8 +223,8 @@ impl BuildRoot {
 }
 
 /// Converts the limits of a package to those of the sandbox.
-fn sandbox_limits(limits: &basalt_action::Limits) -> Limits {
-    Limits {
+fn sandbox_limits(limits: &basalt_action::ActionLimits) -> SandboxLimits {
+    SandboxLimits {
         wall_time: limits.seconds.map(Duration::from_secs),
         memory: limits.memory,
         processes: limits.processes,
@@ -233,7 +233,7 @@ fn sandbox_limits(limits: &basalt_action::Limits) -> Limits {
 }
 
 /// Writes the package's folder: the spec into SPECS, all other files into SOURCES.
-fn write_folder(package: &Package, top: &Utf8Path, umask: u32) -> Result<(), StoreError> {
+fn write_folder(package: &DistributionPackage, top: &Utf8Path, umask: u32) -> Result<(), StoreError> {
     let spec = package.spec_file();
     let mut others = package.files.clone();
     if let Some(file) = others.remove(&spec) {

@@ -18,7 +18,7 @@ pub struct Built {
     /// Key: the digest of the action that built it.
     pub key: Digest,
     /// RPMs, by name.
-    pub rpms: Vec<Rpm>,
+    pub rpms: Vec<BuiltRpm>,
     /// Duration of the build in seconds, on whatever machine it ran.
     pub seconds: u64,
     /// Processor time of the build, in seconds.
@@ -27,7 +27,7 @@ pub struct Built {
 
 /// RPM that a build made.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Rpm {
+pub struct BuiltRpm {
     /// Metadata from its header, as far as solving and listing need them.
     pub package: Package,
     /// File name: `<name>-<version>-<release>.<arch>.rpm`.
@@ -38,7 +38,7 @@ pub struct Rpm {
     pub size: u64,
 }
 
-impl Rpm {
+impl BuiltRpm {
     /// Returns the digest and size of the file.
     pub fn blob(&self) -> Blob {
         Blob {
@@ -75,7 +75,7 @@ impl Built {
             return Ok(None);
         };
         let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
-        let Ok(rpms) = serde_json::from_slice::<Vec<Rpm>>(&bytes) else {
+        let Ok(rpms) = serde_json::from_slice::<Vec<BuiltRpm>>(&bytes) else {
             return Ok(None);
         };
         Ok(Some(Self {

@@ -5,32 +5,32 @@ use std::sync::Arc;
 
 use basalt_repo::{Package, PackageIndex, SolveError};
 
-use crate::built::{Built, Rpm};
+use crate::built::{Built, BuiltRpm};
 use crate::graph::PackageId;
 use crate::plan::BuiltPackages;
 
 /// RPMs of built packages, indexed by the capabilities that they provide.
 #[derive(Debug, Default)]
-pub struct BuiltIndex(PackageIndex<BuiltRpm>);
+pub struct BuiltIndex(PackageIndex<IndexedRpm>);
 
 /// RPM, shared with the result that it is part of.
 #[derive(Debug, Clone)]
-pub struct BuiltRpm {
+pub struct IndexedRpm {
     maker: PackageId,
     built: Arc<Built>,
     /// Position among the RPMs of the result.
     place: usize,
 }
 
-impl Deref for BuiltRpm {
-    type Target = Rpm;
+impl Deref for IndexedRpm {
+    type Target = BuiltRpm;
 
-    fn deref(&self) -> &Rpm {
+    fn deref(&self) -> &BuiltRpm {
         &self.built.rpms[self.place]
     }
 }
 
-impl AsRef<Package> for BuiltRpm {
+impl AsRef<Package> for IndexedRpm {
     fn as_ref(&self) -> &Package {
         &self.package
     }
@@ -48,18 +48,18 @@ impl BuiltIndex {
     pub fn add(&mut self, maker: PackageId, built: &Arc<Built>) {
         for place in 0..built.rpms.len() {
             let built = Arc::clone(built);
-            self.0.add(BuiltRpm { maker, built, place });
+            self.0.add(IndexedRpm { maker, built, place });
         }
     }
 
     /// Returns the RPMs that fulfil the requests, and all that they require, sorted by file name. Only RPMs of packages
     /// for which `among` holds are candidates.
     ///
+    /// # Errors
     /// When there is no such set; the error explains the reason.
-    /// When there is no such set; the error explains why.
-    pub fn solve(&self, requests: &[String], among: impl Fn(PackageId) -> bool) -> Result<Vec<BuiltRpm>, SolveError> {
+    pub fn solve(&self, requests: &[String], among: impl Fn(PackageId) -> bool) -> Result<Vec<IndexedRpm>, SolveError> {
         let chosen = self.0.solve(requests, |rpm| among(rpm.maker))?;
-        let mut rpms: Vec<BuiltRpm> = chosen.into_iter().cloned().collect();
+        let mut rpms: Vec<IndexedRpm> = chosen.into_iter().cloned().collect();
         rpms.sort_by(|one, other| one.file.cmp(&other.file));
         Ok(rpms)
     }

@@ -7,15 +7,15 @@ use basalt_model::spelling::closest;
 use basalt_progress::Reporter;
 use basalt_sandbox::Mount;
 use basalt_sources::SourceSet;
-use basalt_store::{Snapshot, Store, StoreError};
+use basalt_store::{FolderSnapshot, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
 use crate::environment::BuildEnvironment;
 use crate::graph::{Graph, PackageId};
-use crate::package::Package;
+use crate::package::DistributionPackage;
 use crate::resources::ResourceEstimates;
-use crate::spec::{BINARY_FORMAT, Folder, SOURCE_FORMAT, SPECS, SourcePackage};
+use crate::spec::{BINARY_FORMAT, PackageFolder, SOURCE_FORMAT, SPECS, SourcePackage};
 use crate::{BuildError, fingerprint};
 
 /// Name of the file with the packages' resource estimates and limits, beside their folders.
@@ -24,7 +24,7 @@ pub(crate) const RESOURCES: &str = "resources.toml";
 /// Packages of a checkout, with their dependency graph.
 #[derive(Debug)]
 pub struct Distribution {
-    packages: Vec<Arc<Package>>,
+    packages: Vec<Arc<DistributionPackage>>,
     /// Dependencies between the packages.
     pub graph: Graph,
 }
@@ -46,7 +46,7 @@ impl Distribution {
         let estimates = estimates(&packages.join(RESOURCES))?;
         let read = basalt_schedule::each(folders.len(), |index| {
             let folder = folders[index].clone();
-            let files = Snapshot::take(&folder.path)?;
+            let files = FolderSnapshot::take(&folder.path)?;
             let spec = read_spec(Query {
                 folder: &folder,
                 files: &files,
@@ -54,7 +54,7 @@ impl Distribution {
                 store,
                 reporter,
             })?;
-            Ok::<_, BuildError>(Package {
+            Ok::<_, BuildError>(DistributionPackage {
                 sources: SourceSet::of_snapshot(&folder.path, &files)?,
                 estimate: estimates.of(&folder.name, store),
                 limits: estimates.limits(&folder.name),
@@ -71,7 +71,7 @@ impl Distribution {
     ///
     /// # Errors
     /// When the specs contradict each other.
-    pub fn new(packages: Vec<Package>) -> Result<Self, BuildError> {
+    pub fn new(packages: Vec<DistributionPackage>) -> Result<Self, BuildError> {
         let specs = packages.iter().map(|package| package.spec.clone());
         Ok(Self {
             graph: Graph::new(specs.collect())?,
@@ -80,12 +80,12 @@ impl Distribution {
     }
 
     /// Returns a package by its id.
-    pub fn package(&self, id: PackageId) -> &Package {
+    pub fn package(&self, id: PackageId) -> &DistributionPackage {
         &self.packages[id.index()]
     }
 
     /// Iterates over all packages with their ids, by name.
-    pub fn packages(&self) -> impl Iterator<Item = (PackageId, &Package)> {
+    pub fn packages(&self) -> impl Iterator<Item = (PackageId, &DistributionPackage)> {
         self.graph.ids().map(|id| (id, self.package(id)))
     }
 
@@ -117,7 +117,7 @@ pub(crate) fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError
 }
 
 /// Lists the folders that hold a package, sorted by name.
-pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
+pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<PackageFolder>, BuildError> {
     let failed = || StoreError::io("cannot list", packages);
     let mut folders = Vec::new();
     for entry in packages.read_dir_utf8().map_err(failed())? {
@@ -125,7 +125,7 @@ pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
         let Some(name) = path.file_name().filter(|name| path.is_dir() && !name.starts_with('.')) else {
             continue;
         };
-        let folder = Folder {
+        let folder = PackageFolder {
             name: name.to_owned(),
             path: path.clone(),
         };
@@ -134,7 +134,7 @@ pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
             return Err(BuildError::BadSpec {
                 path: folder.spec(),
                 what: "is not there".to_owned(),
-                remedy: "every folder of distro/packages holds a spec file of its own name".to_owned(),
+                help: "every folder of distro/packages holds a spec file of its own name".to_owned(),
             });
         }
         folders.push(folder);
@@ -144,7 +144,7 @@ pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<Folder>, BuildError> {
 }
 
 /// Package names become words of commands and parts of paths: one that begins with `-` would be an option.
-fn check_name(folder: &Folder) -> Result<(), BuildError> {
+fn check_name(folder: &PackageFolder) -> Result<(), BuildError> {
     let ordinary = |letter: char| letter.is_ascii_alphanumeric() || "+-._".contains(letter);
     let begins_well = folder.name.starts_with(|first: char| first.is_ascii_alphanumeric());
     if begins_well && folder.name.chars().all(ordinary) {
@@ -153,17 +153,17 @@ fn check_name(folder: &Folder) -> Result<(), BuildError> {
     Err(BuildError::BadSpec {
         path: folder.path.clone(),
         what: format!("`{}` cannot be the name of a package", folder.name.escape_debug()),
-        remedy: "names of packages are letters, digits, `+`, `-`, `.` and `_`, and begin with a letter or a digit"
+        help: "names of packages are letters, digits, `+`, `-`, `.` and `_`, and begin with a letter or a digit"
             .to_owned(),
     })
 }
 
 fn read_spec(query: Query<'_>) -> Result<SourcePackage, BuildError> {
     let folder = query.folder;
-    let bad = |what: String, remedy: &str| BuildError::BadSpec {
+    let bad = |what: String, help: &str| BuildError::BadSpec {
         path: folder.spec(),
         what,
-        remedy: remedy.to_owned(),
+        help: help.to_owned(),
     };
     let (source, binaries) = (
         query.ask("--srpm", SOURCE_FORMAT)?,
@@ -183,8 +183,8 @@ fn read_spec(query: Query<'_>) -> Result<SourcePackage, BuildError> {
 
 /// Query of rpmspec about one spec.
 struct Query<'a> {
-    folder: &'a Folder,
-    files: &'a Snapshot,
+    folder: &'a PackageFolder,
+    files: &'a FolderSnapshot,
     base: &'a BuildBase,
     store: &'a Store,
     reporter: &'a dyn Reporter,
@@ -197,7 +197,7 @@ impl Query<'_> {
         if let Some(known) = self.store.action_result(&action.key) {
             return Ok(String::from_utf8_lossy(&known.stdout).into_owned());
         }
-        self.base.bring(self.store, self.reporter)?;
+        self.base.materialize(self.store, self.reporter)?;
         let environment = BuildEnvironment::ordinary(self.base.jobs);
         let arguments = fingerprint::rpmspec(&environment, self.base.arch, &format!("{name}.spec"), mode, format);
         let workspace = self.store.workspace()?;

@@ -9,23 +9,23 @@ use basalt_model::digest::Digest;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_schedule::timings::{self, Measurement, Timings};
 use basalt_schedule::{
-    Completion, Ended, Event, Executor, JobContext, JobGraph, JobId, Jobserver, Observer, Run, RunError,
+    Completion, Ended, Executor, JobContext, JobEvent, JobGraph, JobId, Jobserver, Observer, RunError, RunResult,
 };
 use basalt_sources::Tools;
 use basalt_store::{Lock, Store};
 use camino::Utf8PathBuf;
 
 use crate::build_base::BuildBase;
-use crate::build_root::{BuildRoot, Inputs};
-use crate::built::{Built, Rpm};
+use crate::build_root::{BuildRoot, InputPaths};
+use crate::built::{Built, BuiltRpm};
 use crate::built_index::BuiltIndex;
 use crate::distribution::Distribution;
 use crate::environment::BuildEnvironment;
 use crate::execute::{self, Rebuilt};
 use crate::graph::PackageId;
-use crate::latest::Difference;
+use crate::latest::InputDifference;
 use crate::materials::BuildMaterials;
-use crate::package::Package;
+use crate::package::DistributionPackage;
 use crate::payload::Payloads;
 use crate::plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
 use crate::store_lookup::StoreLookup;
@@ -71,7 +71,7 @@ pub struct Explanation {
     /// `true` if the result of the current build is known.
     pub is_built: bool,
     /// Inputs that differ between the two; none when there was no earlier build, or its messages are gone.
-    pub differences: Option<Vec<Difference>>,
+    pub differences: Option<Vec<InputDifference>>,
 }
 
 impl<'a> Engine<'a> {
@@ -126,7 +126,7 @@ impl<'a> Engine<'a> {
         let planner = self.planner();
         let built = self.provide(needs, |built| {
             let rpms = planner.build_requires(package, &BuiltIndex::of(built))?;
-            Ok::<_, BuildError>(rpms.iter().map(|rpm| Rpm::clone(rpm)).collect())
+            Ok::<_, BuildError>(rpms.iter().map(|rpm| BuiltRpm::clone(rpm)).collect())
         })?;
         self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
     }
@@ -201,9 +201,9 @@ impl<'a> Engine<'a> {
         upper: &[Utf8PathBuf],
     ) -> Result<BuildRoot, BuildError> {
         let package = self.distribution.package(build.package);
-        self.base.bring(self.store, self.reporter)?;
+        self.base.materialize(self.store, self.reporter)?;
         let _alone = self.fetching_alone(build.package);
-        let inputs = Inputs::bring(build, package, self.store, self.tools, self.reporter)?;
+        let inputs = InputPaths::materialize(build, package, self.store, self.tools, self.reporter)?;
         BuildRoot::prepare(build, package, &inputs, self.base, environment, upper, self.store)
     }
 
@@ -259,7 +259,7 @@ impl<'a> Engine<'a> {
         let total = self.reporter.task("building packages", Unit::Items, Some(left));
         let workspace = self.store.workspace()?;
         let jobserver = Jobserver::create(workspace.path(), self.base.jobs)?;
-        let advance = Advance(total.as_ref());
+        let advance = ProgressObserver(total.as_ref());
         let executor = Executor::new(&plan)
             .only(&only)
             .workers(self.base.jobs.saturating_mul(JOBS_PER_CORE))
@@ -273,7 +273,7 @@ impl<'a> Engine<'a> {
         let ended = AtomicBool::new(false);
         let run = std::thread::scope(|scope| {
             scope.spawn(|| self.fetch_files_ahead(&order, &ended));
-            let base = self.base.bring(self.store, self.reporter);
+            let base = self.base.materialize(self.store, self.reporter);
             let run = base.map(|()| {
                 scope.spawn(|| self.fetch_modules_ahead(&order, &ended));
                 executor.run(known, |context| self.one(context, &jobserver, &index))
@@ -295,7 +295,7 @@ impl<'a> Engine<'a> {
     }
 
     /// Keeps the timings of a run. A run without jobs keeps those of the one before.
-    fn keep_timings(&self, plan: &JobGraph, run: &Run<Arc<Built>, BuildError>) {
+    fn keep_timings(&self, plan: &JobGraph, run: &RunResult<Arc<Built>, BuildError>) {
         let measured = |job: JobId| {
             let built = run.results.get(job.index()).and_then(Option::as_ref);
             Measurement {
@@ -318,7 +318,7 @@ impl<'a> Engine<'a> {
     /// Returns the number of processes for a build. Clients of the jobserver get the number of all cores, and take a
     /// token for each further process. Go is no client: it gets half of the cores, two at least, and holds one token
     /// all the same, since further tokens would idle while it links and while it waits for them.
-    fn processes(&self, package: &Package) -> usize {
+    fn processes(&self, package: &DistributionPackage) -> usize {
         if package.sources.has_go() {
             self.base.jobs.div_ceil(2).max(2)
         } else {
@@ -374,11 +374,11 @@ impl<'a> Engine<'a> {
 }
 
 /// Observer that counts finished packages.
-struct Advance<'a>(&'a dyn Task);
+struct ProgressObserver<'a>(&'a dyn Task);
 
-impl Observer for Advance<'_> {
-    fn event(&self, _: JobId, event: Event) {
-        if matches!(event, Event::Ended(Ended::Executed | Ended::Cached | Ended::Failed)) {
+impl Observer for ProgressObserver<'_> {
+    fn event(&self, _: JobId, event: JobEvent) {
+        if matches!(event, JobEvent::Ended(Ended::Executed | Ended::Cached | Ended::Failed)) {
             self.0.advance(1);
         }
     }

@@ -1,14 +1,14 @@
 //! Errors of planning and building packages.
 
 use basalt_process::ProcessError;
-use basalt_store::{SnapshotError, StoreError};
+use basalt_store::{FolderSnapshotError, StoreError};
 use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::built::Rpm;
+use crate::built::BuiltRpm;
 use crate::graph::GraphError;
-use crate::log::Phase;
+use crate::log::BuildPhase;
 
 /// A package could not be built.
 #[derive(Debug, Error, Diagnostic)]
@@ -26,7 +26,7 @@ pub enum BuildError {
         /// Name of the package.
         package: String,
         /// Phase of the failure.
-        phase: Phase,
+        phase: BuildPhase,
         /// Lines of the log that show the reason.
         lines: Vec<String>,
         /// Path of the whole log.
@@ -47,7 +47,7 @@ pub enum BuildError {
         /// Name of the package.
         package: String,
         /// Phase in which the limit was reached.
-        phase: Phase,
+        phase: BuildPhase,
         /// The limit, with its value.
         reached: basalt_sandbox::LimitReached,
         /// Path of the whole log.
@@ -78,14 +78,14 @@ pub enum BuildError {
     },
     /// A spec breaks a rule of this distribution.
     #[error("{path}: {what}")]
-    #[diagnostic(code(build::spec), help("{remedy}"))]
+    #[diagnostic(code(build::spec), help("{help}"))]
     BadSpec {
         /// Path of the spec.
         path: Utf8PathBuf,
         /// The violation.
         what: String,
         /// Advice for the author of the spec.
-        remedy: String,
+        help: String,
     },
     /// No package has this name.
     #[error("there is no package `{name}`")]
@@ -145,7 +145,7 @@ pub enum BuildError {
     /// A folder of the checkout that cannot be an input.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Snapshot(Box<SnapshotError>),
+    Snapshot(Box<FolderSnapshotError>),
     /// RPMs of known digests whose content is neither in the store nor in the shared cache. The engine builds their
     /// packages again.
     #[error("neither the store nor the cache has {}", files(rpms))]
@@ -157,7 +157,7 @@ pub enum BuildError {
     )]
     LostRpms {
         /// The RPMs without content.
-        rpms: Vec<Rpm>,
+        rpms: Vec<BuiltRpm>,
     },
     /// Fetched modules that differ from the known result with which the key was made.
     #[error("{package}: `{name}` was fetched and is not what the known result of fetching it says")]
@@ -200,7 +200,7 @@ pub enum BuildError {
     /// Dependency cycle between jobs.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Jobs(#[from] basalt_schedule::GraphError),
+    Jobs(#[from] basalt_schedule::JobGraphError),
     /// Failure of the jobserver.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -245,7 +245,7 @@ impl BuildError {
     }
 
     /// Returns the RPMs whose content could not be obtained, if they are the error or part of it.
-    pub(crate) fn lost_rpms(&self) -> Vec<&Rpm> {
+    pub(crate) fn lost_rpms(&self) -> Vec<&BuiltRpm> {
         match self {
             Self::LostRpms { rpms } => rpms.iter().collect(),
             Self::Several { others } => others.iter().flat_map(Self::lost_rpms).collect(),
@@ -267,11 +267,11 @@ impl BuildError {
 fn full_disk(lines: &[String]) -> String {
     let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let full = lines.iter().any(|line| line.contains("No space left on device"));
-    let remedy = full.then(|| basalt_store::help_for(&error)).flatten();
-    remedy.map(|remedy| format!("\n{remedy}")).unwrap_or_default()
+    let help = full.then(|| basalt_store::help_for(&error)).flatten();
+    help.map(|help| format!("\n{help}")).unwrap_or_default()
 }
 
-fn files(rpms: &[Rpm]) -> String {
+fn files(rpms: &[BuiltRpm]) -> String {
     let files: Vec<_> = rpms.iter().map(|rpm| rpm.file.as_str()).collect();
     files.join(", ")
 }

@@ -10,16 +10,16 @@ use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_root::BuildRoot;
-use crate::built::{Built, Rpm};
-use crate::log::{self, Follower};
-use crate::package::Package;
+use crate::built::{Built, BuiltRpm};
+use crate::log::{self, LogReader};
+use crate::package::DistributionPackage;
 use crate::plan::ResolvedBuild;
 use crate::{BuildError, resources};
 
 /// Runs the build in a prepared root, and keeps the result.
 pub(crate) fn build(
     build: &ResolvedBuild,
-    package: &Package,
+    package: &DistributionPackage,
     root: &BuildRoot,
     store: &Store,
     reporter: &dyn Reporter,
@@ -62,7 +62,7 @@ pub struct Rebuilt {
 
 /// Runs the build in a prepared root, and keeps no result.
 pub(crate) fn rebuild(
-    package: &Package,
+    package: &DistributionPackage,
     root: BuildRoot,
     store: &Store,
     reporter: &dyn Reporter,
@@ -90,14 +90,14 @@ fn now() -> i64 {
 fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<(), BuildError> {
     let file = fs_err::File::create(log).map_err(StoreError::io("cannot write the log", log))?;
     let mut writer = std::io::BufWriter::new(file);
-    let mut follower = Follower::new();
+    let mut reader = LogReader::new();
     let mut write_error = None;
     let result = root.rpmbuild().lines(|line| {
         if let Err(error) = writeln!(writer, "{line}") {
             write_error.get_or_insert(error);
         }
-        if follower.line(line) {
-            task.detail(follower.phase.name());
+        if reader.line(line) {
+            task.detail(reader.phase.name());
         }
     });
     let flushed = writer.flush().err();
@@ -110,15 +110,15 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
         Err(ProcessError::Failed { .. }) if let Some(reached) = root.report()?.and_then(|report| report.limit()) => {
             Err(BuildError::Limit {
                 package: name.to_owned(),
-                phase: follower.phase,
+                phase: reader.phase,
                 reached,
                 log: log.to_owned(),
             })
         }
         Err(error @ ProcessError::Failed { .. }) => Err(BuildError::Failed {
             package: name.to_owned(),
-            phase: follower.phase,
-            lines: follower.telling(),
+            phase: reader.phase,
+            lines: reader.relevant_lines(),
             log: log.to_owned(),
             ended: Some(Box::new(error)),
         }),
@@ -127,13 +127,18 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
 }
 
 /// Stores the RPMs, and checks that they are those that the spec declares.
-fn collect(root: &BuildRoot, store: &Store, expected: &Package, log: &Utf8Path) -> Result<Vec<Rpm>, BuildError> {
+fn collect(
+    root: &BuildRoot,
+    store: &Store,
+    expected: &DistributionPackage,
+    log: &Utf8Path,
+) -> Result<Vec<BuiltRpm>, BuildError> {
     let mut rpms = Vec::new();
     for path in root.rpms()? {
         let package = basalt_repo::read_package(&path)?;
         let (digest, size) = store.insert_file(&path)?;
         let file = path.file_name().unwrap_or_default().to_owned();
-        rpms.push(Rpm {
+        rpms.push(BuiltRpm {
             package,
             file,
             digest,

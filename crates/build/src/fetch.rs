@@ -77,7 +77,7 @@ impl Engine<'_> {
         self.fetch_files(id)?;
         let sources = &self.distribution.package(id).sources;
         if sources.has_modules() {
-            self.base.bring(self.store, self.reporter)?;
+            self.base.materialize(self.store, self.reporter)?;
         }
         let inputs = sources.inputs(self.tools)?;
         let _alone = self.fetching_alone(id);

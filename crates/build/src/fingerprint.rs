@@ -23,14 +23,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use basalt_action::{Action, Blob, Directory, Limits, Node};
+use basalt_action::{Action, ActionLimits, Blob, Directory, Node};
 use basalt_model::arch::Arch;
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 
 use crate::BuildError;
 use crate::build_base::BuildBase;
 use crate::environment::{BuildEnvironment, TOP};
-use crate::package::Package;
+use crate::package::DistributionPackage;
 
 /// Path of the folder for RPMs below the input root.
 pub(crate) const OUTPUT: &str = "build/RPMS";
@@ -44,9 +44,9 @@ pub(crate) struct Mounted<'a> {
 }
 
 /// Inputs of a package's build, with digests for what is in the store.
-pub(crate) struct Ingredients<'a> {
+pub(crate) struct BuildInputs<'a> {
     pub(crate) base: &'a BuildBase,
-    pub(crate) package: &'a Package,
+    pub(crate) package: &'a DistributionPackage,
     pub(crate) tools: Vec<Mounted<'a>>,
     pub(crate) sysroot: Vec<Mounted<'a>>,
     /// Names in SOURCES with their content.
@@ -54,15 +54,18 @@ pub(crate) struct Ingredients<'a> {
 }
 
 /// Builds the action of a package's build.
-pub(crate) fn package_action(ingredients: &Ingredients<'_>) -> Result<Action, BuildError> {
-    let Ingredients { base, package, .. } = ingredients;
+pub(crate) fn package_action(build_inputs: &BuildInputs<'_>) -> Result<Action, BuildError> {
+    let BuildInputs { base, package, .. } = build_inputs;
     let mut inputs = Directory::new();
     let mut add = |path: &str, node: Node| {
         inputs
             .insert(path, node)
             .map_err(BuildError::input(&package.folder.name))
     };
-    for (prefix, folders) in [("layers/tool", &ingredients.tools), ("sysroot/", &ingredients.sysroot)] {
+    for (prefix, folders) in [
+        ("layers/tool", &build_inputs.tools),
+        ("sysroot/", &build_inputs.sysroot),
+    ] {
         for (place, folder) in folders.iter().enumerate() {
             add(&format!("{prefix}{place:03}-{}", folder.name), Node::Tree(folder.root))?;
         }
@@ -73,7 +76,7 @@ pub(crate) fn package_action(ingredients: &Ingredients<'_>) -> Result<Action, Bu
     for (path, node) in folder_inputs(package) {
         add(&path, node)?;
     }
-    for (name, node) in &ingredients.sources {
+    for (name, node) in &build_inputs.sources {
         add(&format!("build/SOURCES/{name}"), node.clone())?;
     }
     let environment = BuildEnvironment::ordinary(0);
@@ -95,7 +98,7 @@ pub(crate) fn rpmbuild(environment: &BuildEnvironment, arch: Arch, spec: &str) -
 pub(crate) fn query_action(
     base: &BuildBase,
     name: &str,
-    files: &Snapshot,
+    files: &FolderSnapshot,
     mode: &str,
     format: &str,
 ) -> Result<Action, BuildError> {
@@ -111,7 +114,7 @@ pub(crate) fn query_action(
         add(&format!("build/SOURCES/{path}"), node)?;
     }
     let environment = BuildEnvironment::ordinary(0);
-    let mut action = rpm_action(base.arch, inputs, Limits::default());
+    let mut action = rpm_action(base.arch, inputs, ActionLimits::default());
     action.arguments = rpmspec(&environment, base.arch, &spec, mode, format);
     Ok(action)
 }
@@ -125,7 +128,7 @@ pub(crate) fn rpmspec(environment: &BuildEnvironment, arch: Arch, spec: &str, mo
 }
 
 /// Builds an action with the properties that all actions of rpm's programs have in common.
-fn rpm_action(arch: Arch, inputs: Directory, limits: Limits) -> Action {
+fn rpm_action(arch: Arch, inputs: Directory, limits: ActionLimits) -> Action {
     let environment = BuildEnvironment::ordinary(0);
     let platform = [
         ("arch", arch.name().to_owned()),
@@ -145,7 +148,7 @@ fn rpm_action(arch: Arch, inputs: Directory, limits: Limits) -> Action {
 }
 
 /// Returns the package's folder as inputs: the spec in SPECS, the other files in SOURCES.
-pub(crate) fn folder_inputs(package: &Package) -> impl Iterator<Item = (String, Node)> {
+pub(crate) fn folder_inputs(package: &DistributionPackage) -> impl Iterator<Item = (String, Node)> {
     let spec = package.spec_file();
     package.files.nodes().map(move |(path, node)| {
         let folder = if path == spec { "SPECS" } else { "SOURCES" };

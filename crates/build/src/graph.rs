@@ -68,7 +68,7 @@ pub enum GraphError {
         wanted_by: String,
         /// Suggestion of a similar name.
         #[help]
-        remedy: Option<String>,
+        help: Option<String>,
     },
     /// Two specs that make the same package.
     #[error("both {first} and {second} make the package `{name}`")]
@@ -185,7 +185,7 @@ impl Graph {
                 continue;
             }
             let maker = self.maker(name).ok_or_else(|| GraphError::Unknown {
-                remedy: Some(self.suggestion(name)),
+                help: Some(self.suggestion(name)),
                 name: name.to_owned(),
                 wanted_by: required_by.map_or_else(&wanted_by, |(source, binary)| {
                     format!(
@@ -398,17 +398,12 @@ mod tests {
             package("zlib-devel", &[], &[]),
         ])
         .expect_err("a typing error");
-        let GraphError::Unknown {
-            name,
-            wanted_by,
-            remedy,
-        } = error
-        else {
+        let GraphError::Unknown { name, wanted_by, help } = error else {
             panic!("{error}")
         };
         assert_eq!(name, "zlib-devle");
         assert!(wanted_by.contains("a.spec"));
-        assert!(remedy.is_some_and(|text| text.contains("`zlib-devel`")));
+        assert!(help.is_some_and(|text| text.contains("`zlib-devel`")));
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 /// An input that differs between two builds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Difference {
+pub struct InputDifference {
     /// Name of the input: an argument, a variable, a property, a limit, or the path of a file or folder.
     pub what: String,
     /// Earlier value: text, or the digest of a file or folder; none where the input is new.
@@ -50,7 +50,7 @@ pub(crate) type Messages<'a> = &'a dyn Fn(&Digest) -> Option<Vec<u8>>;
 
 /// Returns the differences between two actions, part by part. Folders are compared entry by entry as far as their
 /// messages are known; others are reported as different. None when one of the actions is not kept.
-pub(crate) fn differences(before: &Digest, now: &Digest, messages: Messages<'_>) -> Option<Vec<Difference>> {
+pub(crate) fn differences(before: &Digest, now: &Digest, messages: Messages<'_>) -> Option<Vec<InputDifference>> {
     let action = |digest: &Digest| proto::Action::decode(messages(digest)?.as_slice()).ok();
     let (before, now) = (action(before)?, action(now)?);
     let mut found = Vec::new();
@@ -66,7 +66,7 @@ pub(crate) fn differences(before: &Digest, now: &Digest, messages: Messages<'_>)
     Some(found)
 }
 
-fn compare_commands(before: &proto::Command, now: &proto::Command, found: &mut Vec<Difference>) {
+fn compare_commands(before: &proto::Command, now: &proto::Command, found: &mut Vec<InputDifference>) {
     let join = |words: &[String]| words.iter().map(basalt_process::quote).collect::<Vec<_>>().join(" ");
     let variables = |command: &proto::Command| {
         let variables = command.environment_variables.iter();
@@ -81,7 +81,7 @@ fn compare_commands(before: &proto::Command, now: &proto::Command, found: &mut V
     compare(&lists.0, &lists.1, found);
 }
 
-fn compare_platforms(before: &proto::Action, now: &proto::Action, found: &mut Vec<Difference>) {
+fn compare_platforms(before: &proto::Action, now: &proto::Action, found: &mut Vec<InputDifference>) {
     let properties = |action: &proto::Action| {
         let properties = action.platform.iter().flat_map(|platform| &platform.properties);
         let mut list =
@@ -100,12 +100,12 @@ fn pairs(items: impl Iterator<Item = (String, String)>) -> Pairs {
     items.collect()
 }
 
-fn compare(before: &Pairs, now: &Pairs, found: &mut Vec<Difference>) {
+fn compare(before: &Pairs, now: &Pairs, found: &mut Vec<InputDifference>) {
     let names: std::collections::BTreeSet<&String> = before.keys().chain(now.keys()).collect();
     for name in names {
         let (one, other) = (before.get(name), now.get(name));
         if one != other {
-            found.push(Difference {
+            found.push(InputDifference {
                 what: name.clone(),
                 before: one.cloned(),
                 now: other.cloned(),
@@ -114,13 +114,19 @@ fn compare(before: &Pairs, now: &Pairs, found: &mut Vec<Difference>) {
     }
 }
 
-fn compare_folders(path: &str, before: &Digest, now: &Digest, messages: Messages<'_>, found: &mut Vec<Difference>) {
+fn compare_folders(
+    path: &str,
+    before: &Digest,
+    now: &Digest,
+    messages: Messages<'_>,
+    found: &mut Vec<InputDifference>,
+) {
     if before == now {
         return;
     }
     let read = |digest: &Digest| proto::Directory::decode(messages(digest)?.as_slice()).ok();
     let (Some(one), Some(other)) = (read(before), read(now)) else {
-        found.push(Difference {
+        found.push(InputDifference {
             what: path.to_owned(),
             before: Some(before.to_string()),
             now: Some(now.to_string()),
@@ -152,7 +158,7 @@ fn compare_folders(path: &str, before: &Digest, now: &Digest, messages: Messages
         let digest = |list: &Pairs| list.get(name).and_then(|hash| hash.parse::<Digest>().ok());
         match (digest(&one), digest(&other)) {
             (Some(before), Some(now)) => compare_folders(&below(name), &before, &now, messages, found),
-            (before, now) => found.push(Difference {
+            (before, now) => found.push(InputDifference {
                 what: below(name),
                 before: before.map(|digest| digest.to_string()),
                 now: now.map(|digest| digest.to_string()),

@@ -1,7 +1,7 @@
 //! Building of packages: from spec files to RPMs.
 //!
 //! ```text
-//! distro/packages/*/ ──(read once: Snapshot)──▶ files ──(rpmspec)──▶ spec ──▶ package::Package
+//! distro/packages/*/ ──(read once)──▶ FolderSnapshot ──(rpmspec)──▶ spec ──▶ package::DistributionPackage
 //!     all of them ──(provides and requires)──▶ graph::Graph
 //!     a package + results of its dependencies ──(plan: BuildRequires solved)──▶ sysroot, tools, sources
 //!         ──(fingerprint: one action, by content)──▶ key
@@ -45,8 +45,8 @@ mod store_lookup;
 pub use basalt_model::BUILD_TIME;
 pub use build_base::{BuildBase, Layer};
 pub use build_root::BuildRoot;
-pub use built::{Built, Rpm};
-pub use built_index::{BuiltIndex, BuiltRpm};
+pub use built::{Built, BuiltRpm};
+pub use built_index::{BuiltIndex, IndexedRpm};
 pub use distribution::Distribution;
 pub use engine::{Engine, Explanation};
 pub use environment::BuildEnvironment;
@@ -54,9 +54,9 @@ pub use error::BuildError;
 pub use execute::Rebuilt;
 pub use fetch::prefetch;
 pub use graph::{Graph, GraphError, PackageId, PackageSet};
-pub use latest::Difference;
+pub use latest::InputDifference;
 pub use materials::{BuildMaterials, UsedRpm};
-pub use package::Package;
+pub use package::DistributionPackage;
 pub use plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
 pub use resources::ResourceEstimates;
-pub use spec::{BinaryPackage, Folder, SourcePackage};
+pub use spec::{BinaryPackage, PackageFolder, SourcePackage};

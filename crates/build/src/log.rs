@@ -4,7 +4,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 /// Phases of rpmbuild, as the log names them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum BuildPhase {
     /// Start, before the first section of the spec.
     Start,
     /// `%prep`: sources are unpacked and patched.
@@ -19,7 +19,7 @@ pub enum Phase {
     Package,
 }
 
-impl Phase {
+impl BuildPhase {
     /// Returns the name of the phase in specs.
     pub fn name(self) -> &'static str {
         match self {
@@ -49,8 +49,8 @@ impl Phase {
 
 /// Reader of a growing log: the current phase, and its last lines.
 #[derive(Debug)]
-pub(crate) struct Follower {
-    pub(crate) phase: Phase,
+pub(crate) struct LogReader {
+    pub(crate) phase: BuildPhase,
     lines: Vec<String>,
 }
 
@@ -59,17 +59,17 @@ const KEPT: usize = 400;
 /// Number of lines that an error shows.
 const SHOWN: usize = 24;
 
-impl Follower {
+impl LogReader {
     pub(crate) fn new() -> Self {
         Self {
-            phase: Phase::Start,
+            phase: BuildPhase::Start,
             lines: Vec::new(),
         }
     }
 
     /// Reads the next line; returns `true` if a phase begins with it.
     pub(crate) fn line(&mut self, line: &str) -> bool {
-        let begun = Phase::begun_by(line).filter(|phase| *phase != self.phase);
+        let begun = BuildPhase::begun_by(line).filter(|phase| *phase != self.phase);
         if let Some(phase) = begun {
             self.phase = phase;
             self.lines.clear();
@@ -82,13 +82,13 @@ impl Follower {
     }
 
     /// Returns the lines that show why the phase failed.
-    pub(crate) fn telling(&self) -> Vec<String> {
-        telling(&self.lines)
+    pub(crate) fn relevant_lines(&self) -> Vec<String> {
+        relevant_lines(&self.lines)
     }
 }
 
 /// Selects the last lines of a log: from the first one that mentions an error on, without rpmbuild's own epilogue.
-fn telling(lines: &[String]) -> Vec<String> {
+fn relevant_lines(lines: &[String]) -> Vec<String> {
     let epilogue = lines
         .iter()
         .rposition(|line| line.starts_with("RPM build errors:") || line.starts_with("error: Bad exit"));
@@ -148,45 +148,50 @@ pub fn path(store_root: &Utf8Path, package: &str) -> Utf8PathBuf {
 mod tests {
     use super::*;
 
-    fn follow(text: &str) -> Follower {
-        let mut follower = Follower::new();
+    fn follow(text: &str) -> LogReader {
+        let mut reader = LogReader::new();
         for line in text.lines() {
-            follower.line(line);
+            reader.line(line);
         }
-        follower
+        reader
     }
 
     #[test]
     fn the_phase_and_the_error_are_found() {
-        let follower = follow(
+        let reader = follow(
             "Executing(%prep): /bin/sh -e /var/tmp/a\nunpacking\nExecuting(%build): /bin/sh -e /var/tmp/b\n\
              gcc -c a.c\na.c:1:1: error: unknown type name 'foo'\nmake: *** [a.o] Error 1\n\
              error: Bad exit status from /var/tmp/b (%build)\n\nRPM build errors:\n    Bad exit status",
         );
-        assert_eq!(follower.phase, Phase::Build);
-        let telling = follower.telling();
+        assert_eq!(reader.phase, BuildPhase::Build);
+        let relevant_lines = reader.relevant_lines();
         assert!(
-            telling.contains(&"a.c:1:1: error: unknown type name 'foo'".to_owned()),
-            "{telling:?}"
+            relevant_lines.contains(&"a.c:1:1: error: unknown type name 'foo'".to_owned()),
+            "{relevant_lines:?}"
         );
-        assert!(!telling.iter().any(|line| line.contains("RPM build errors")));
+        assert!(!relevant_lines.iter().any(|line| line.contains("RPM build errors")));
     }
 
     #[test]
     fn findings_of_rpmbuild_itself_are_kept() {
-        let follower = follow(
+        let reader = follow(
             "Processing files: a-1\nerror: File not found: /build/x/usr/bin/a\n\nRPM build errors:\n    File not found: \
              /build/x/usr/bin/a",
         );
-        assert_eq!(follower.phase, Phase::Package);
-        assert!(follower.telling().iter().any(|line| line.contains("File not found")));
+        assert_eq!(reader.phase, BuildPhase::Package);
+        assert!(
+            reader
+                .relevant_lines()
+                .iter()
+                .any(|line| line.contains("File not found"))
+        );
     }
 
     #[test]
     fn a_quiet_failure_shows_the_last_lines() {
         let text: String = (0..100).map(|number| format!("line {number}\n")).collect();
-        let telling = follow(&text).telling();
-        assert_eq!(telling.len(), SHOWN);
-        assert_eq!(telling.last().map(String::as_str), Some("line 99"));
+        let relevant_lines = follow(&text).relevant_lines();
+        assert_eq!(relevant_lines.len(), SHOWN);
+        assert_eq!(relevant_lines.last().map(String::as_str), Some("line 99"));
     }
 }

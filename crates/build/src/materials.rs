@@ -6,8 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::BuildError;
 use crate::build_base::BuildBase;
-use crate::built::Rpm;
-use crate::package::Package;
+use crate::built::BuiltRpm;
+use crate::package::DistributionPackage;
 use crate::plan::ResolvedBuild;
 
 /// Materials of a package's build, from the same data as the package's key.
@@ -57,7 +57,7 @@ impl BuildMaterials {
     /// When files of the repository that are sources of the package cannot be read.
     pub(crate) fn of(
         build: &ResolvedBuild,
-        package: &Package,
+        package: &DistributionPackage,
         base: &BuildBase,
         tools: &Tools,
     ) -> Result<Self, BuildError> {
@@ -95,7 +95,7 @@ impl BuildMaterials {
 }
 
 impl UsedRpm {
-    fn of(rpm: &Rpm) -> Self {
+    fn of(rpm: &BuiltRpm) -> Self {
         Self {
             name: rpm.package.name.clone(),
             evr: rpm.package.evr(),

@@ -1,19 +1,19 @@
 //! Package of a distribution: its folder, spec, sources and estimates.
 
-use basalt_action::Limits;
+use basalt_action::ActionLimits;
 use basalt_schedule::Estimate;
 use basalt_sources::SourceSet;
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 
-use crate::spec::{Folder, SourcePackage};
+use crate::spec::{PackageFolder, SourcePackage};
 
 /// Package of a distribution.
 #[derive(Debug, Clone)]
-pub struct Package {
+pub struct DistributionPackage {
     /// Name and path of its folder.
-    pub folder: Folder,
+    pub folder: PackageFolder,
     /// Files of the folder, as they were when the distribution was read: no file is read a second time.
-    pub files: Snapshot,
+    pub files: FolderSnapshot,
     /// Declarations of its spec.
     pub spec: SourcePackage,
     /// Lock of its upstream sources.
@@ -21,10 +21,10 @@ pub struct Package {
     /// Estimated duration and memory of its build.
     pub estimate: Estimate,
     /// Limits of its build.
-    pub limits: Limits,
+    pub limits: ActionLimits,
 }
 
-impl Package {
+impl DistributionPackage {
     /// Returns the package's name.
     pub fn name(&self) -> &str {
         &self.folder.name

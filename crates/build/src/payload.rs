@@ -9,7 +9,7 @@ use basalt_store::Store;
 use camino::Utf8PathBuf;
 
 use crate::BuildError;
-use crate::built::Rpm;
+use crate::built::BuiltRpm;
 
 /// Digests of payloads' directories by the digests of their RPMs, cached for one run.
 #[derive(Debug, Default)]
@@ -17,7 +17,7 @@ pub(crate) struct Payloads(Mutex<HashMap<Digest, Blob>>);
 
 impl Payloads {
     /// Returns the digest of the directory of a payload. The RPM is unpacked only where that is not known.
-    pub(crate) fn root(&self, rpm: &Rpm, store: &Store) -> Result<Blob, BuildError> {
+    pub(crate) fn root(&self, rpm: &BuiltRpm, store: &Store) -> Result<Blob, BuildError> {
         if let Some(known) = self.lock().get(&rpm.digest) {
             return Ok(*known);
         }
@@ -36,12 +36,12 @@ impl Payloads {
 }
 
 /// Returns the path of the directory of a payload; unpacks the RPM if need be.
-pub(crate) fn path(rpm: &Rpm, store: &Store) -> Result<Utf8PathBuf, BuildError> {
+pub(crate) fn path(rpm: &BuiltRpm, store: &Store) -> Result<Utf8PathBuf, BuildError> {
     let directory = unpack(rpm, store)?;
     Ok(store.directory_path(&directory.root.digest))
 }
 
-fn unpack(rpm: &Rpm, store: &Store) -> Result<OutputDirectory, BuildError> {
+fn unpack(rpm: &BuiltRpm, store: &Store) -> Result<OutputDirectory, BuildError> {
     store.made_directory(&action(rpm)?, |folder| {
         let path = store.obtain(&rpm.blob())?.ok_or_else(|| BuildError::LostRpms {
             rpms: vec![rpm.clone()],
@@ -50,7 +50,7 @@ fn unpack(rpm: &Rpm, store: &Store) -> Result<OutputDirectory, BuildError> {
     })
 }
 
-fn action(rpm: &Rpm) -> Result<Action, BuildError> {
+fn action(rpm: &BuiltRpm) -> Result<Action, BuildError> {
     let mut inputs = Directory::new();
     let blob = rpm.blob();
     inputs

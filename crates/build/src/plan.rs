@@ -17,14 +17,14 @@ use basalt_model::digest::Digest;
 use basalt_process::interrupt;
 use basalt_schedule::{Job, JobGraph, JobId};
 use basalt_sources::{InputContent, Modules, Tools};
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 
 use crate::BuildError;
 use crate::build_base::BuildBase;
-use crate::built::{Built, Rpm};
-use crate::built_index::{BuiltIndex, BuiltRpm};
+use crate::built::{Built, BuiltRpm};
+use crate::built_index::{BuiltIndex, IndexedRpm};
 use crate::distribution::Distribution;
-use crate::fingerprint::{self, Ingredients, Mounted};
+use crate::fingerprint::{self, BuildInputs, Mounted};
 use crate::graph::PackageId;
 
 /// Results by package.
@@ -38,11 +38,11 @@ pub struct ResolvedBuild {
     /// Action of the build, with its key.
     pub action: Encoded,
     /// RPMs of build tools, laid over the SDK, the uppermost first.
-    pub tools: Vec<BuiltRpm>,
+    pub tools: Vec<IndexedRpm>,
     /// RPMs of the sysroot, the uppermost first.
-    pub sysroot: Vec<BuiltRpm>,
+    pub sysroot: Vec<IndexedRpm>,
     /// Files of the repository among the sources, by their names in SOURCES.
-    pub repository: Vec<(String, Snapshot)>,
+    pub repository: Vec<(String, FolderSnapshot)>,
     /// Folders of Go modules or crates among the sources, by their names in SOURCES.
     pub(crate) modules: Vec<(String, Blob)>,
 }
@@ -71,7 +71,7 @@ pub trait Lookup {
     ///
     /// # Errors
     /// When the RPM has to be unpacked and cannot be.
-    fn payload(&self, rpm: &Rpm) -> Result<Blob, BuildError>;
+    fn payload(&self, rpm: &BuiltRpm) -> Result<Blob, BuildError>;
 
     /// Returns the result of an earlier build of the same key.
     ///
@@ -137,7 +137,7 @@ impl Planner<'_> {
     ///
     /// # Errors
     /// When there is no such set.
-    pub fn build_requires(&self, id: PackageId, index: &BuiltIndex) -> Result<Vec<BuiltRpm>, BuildError> {
+    pub fn build_requires(&self, id: PackageId, index: &BuiltIndex) -> Result<Vec<IndexedRpm>, BuildError> {
         let graph = &self.distribution.graph;
         let (package, below) = (graph.package(id), graph.below(id));
         let chosen = index.solve(&package.build_requires, |maker| below.contains(maker));
@@ -155,7 +155,7 @@ impl Planner<'_> {
     pub fn resolve(
         &self,
         id: PackageId,
-        rpms: Vec<BuiltRpm>,
+        rpms: Vec<IndexedRpm>,
         lookup: &impl Lookup,
     ) -> Result<Option<ResolvedBuild>, BuildError> {
         let Some((sources, repository)) = self.sources(id, lookup)? else {
@@ -167,7 +167,7 @@ impl Planner<'_> {
         });
         let modules = modules.collect();
         let (tools, sysroot): (Vec<_>, Vec<_>) = rpms.into_iter().partition(|rpm| rpm.package.is_build_tool());
-        let action = fingerprint::package_action(&Ingredients {
+        let action = fingerprint::package_action(&BuildInputs {
             base: self.base,
             package: self.distribution.package(id),
             tools: mounted(&tools, lookup)?,
@@ -208,9 +208,9 @@ impl Planner<'_> {
 }
 
 /// Inputs by their names in SOURCES, and files of the repository by theirs.
-type Sources = (Vec<(String, Node)>, Vec<(String, Snapshot)>);
+type Sources = (Vec<(String, Node)>, Vec<(String, FolderSnapshot)>);
 
-fn mounted<'r>(rpms: &'r [BuiltRpm], lookup: &impl Lookup) -> Result<Vec<Mounted<'r>>, BuildError> {
+fn mounted<'r>(rpms: &'r [IndexedRpm], lookup: &impl Lookup) -> Result<Vec<Mounted<'r>>, BuildError> {
     let mounted = rpms.iter().map(|rpm| {
         Ok(Mounted {
             name: &rpm.package.name,

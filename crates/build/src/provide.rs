@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use basalt_sources::InputContent;
 
 use crate::BuildError;
-use crate::built::{Built, Rpm};
+use crate::built::{Built, BuiltRpm};
 use crate::built_index::BuiltIndex;
 use crate::engine::Engine;
 use crate::graph::PackageId;
@@ -48,7 +48,7 @@ impl Engine<'_> {
     pub fn provide<E: From<BuildError>>(
         &self,
         targets: impl IntoIterator<Item = PackageId>,
-        needed: impl Fn(&BuiltPackages) -> Result<Vec<Rpm>, E>,
+        needed: impl Fn(&BuiltPackages) -> Result<Vec<BuiltRpm>, E>,
     ) -> Result<BuiltPackages, E> {
         let targets: BTreeSet<PackageId> = targets.into_iter().collect();
         loop {
@@ -84,7 +84,7 @@ impl Engine<'_> {
                 outcome => break outcome?,
             }
         };
-        let is_here = |rpm: &Rpm| self.store.object(&rpm.digest).is_some();
+        let is_here = |rpm: &BuiltRpm| self.store.object(&rpm.digest).is_some();
         let here = known.into_iter().filter_map(|(id, built)| {
             let mut built = (*built).clone();
             built.rpms.retain(is_here);
@@ -95,7 +95,7 @@ impl Engine<'_> {
 
     /// Returns those of the RPMs that neither the store nor the shared cache has. The others are in the store
     /// afterwards.
-    fn missing(&self, rpms: &[Rpm]) -> Result<Vec<Rpm>, BuildError> {
+    fn missing(&self, rpms: &[BuiltRpm]) -> Result<Vec<BuiltRpm>, BuildError> {
         let mut missing = Vec::new();
         for rpm in rpms {
             if !rpm.obtain(self.store)? {
@@ -120,7 +120,7 @@ impl Engine<'_> {
     /// Returns `true` if a result holds an RPM that was lost and not made again since.
     pub(crate) fn is_lost(&self, built: &Built) -> bool {
         let lost = self.lost.lock().unwrap_or_else(PoisonError::into_inner);
-        let is_lost = |rpm: &Rpm| lost.contains(&rpm.digest) && self.store.object(&rpm.digest).is_none();
+        let is_lost = |rpm: &BuiltRpm| lost.contains(&rpm.digest) && self.store.object(&rpm.digest).is_none();
         !lost.is_empty() && built.rpms.iter().any(is_lost)
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use basalt_action::Limits;
+use basalt_action::ActionLimits;
 use basalt_model::digest::{Digest, Hasher};
 use basalt_schedule::Estimate;
 use basalt_store::Store;
@@ -52,9 +52,9 @@ impl Default for PackageLimits {
 }
 
 impl PackageLimits {
-    fn to_limits(self) -> Limits {
+    fn to_limits(self) -> ActionLimits {
         const MIB: u64 = 1024 * 1024;
-        Limits {
+        ActionLimits {
             seconds: Some(self.minutes.saturating_mul(60)),
             memory: Some(self.memory_mib.saturating_mul(MIB)),
             processes: Some(self.processes),
@@ -108,7 +108,7 @@ impl ResourceEstimates {
     }
 
     /// Returns the limits of a package's build.
-    pub fn limits(&self, package: &str) -> Limits {
+    pub fn limits(&self, package: &str) -> ActionLimits {
         let resources = self.0.get(package);
         resources.map_or(LIMITS, |resources| resources.limits).to_limits()
     }

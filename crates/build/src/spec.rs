@@ -34,14 +34,14 @@ pub struct BinaryPackage {
 
 /// Package folder under `distro/packages`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Folder {
+pub struct PackageFolder {
     /// Name of the package.
     pub name: String,
     /// Path of the folder.
     pub path: Utf8PathBuf,
 }
 
-impl Folder {
+impl PackageFolder {
     /// Returns the path of the spec file.
     pub fn spec(&self) -> Utf8PathBuf {
         self.path.join(format!("{}.spec", self.name))

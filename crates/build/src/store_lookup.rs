@@ -4,7 +4,7 @@ use basalt_action::Blob;
 use basalt_sources::Modules;
 
 use crate::BuildError;
-use crate::built::{Built, Rpm};
+use crate::built::{Built, BuiltRpm};
 use crate::engine::Engine;
 use crate::graph::PackageId;
 use crate::plan::{Lookup, ResolvedBuild};
@@ -37,12 +37,12 @@ impl Lookup for StoreLookup<'_> {
         if !self.fetch {
             return Ok(None);
         }
-        base.bring(store, *reporter)?;
+        base.materialize(store, *reporter)?;
         let _alone = self.engine.fetching_alone(package);
         Ok(Some(modules.fetch(store, tools, *reporter)?.root))
     }
 
-    fn payload(&self, rpm: &Rpm) -> Result<Blob, BuildError> {
+    fn payload(&self, rpm: &BuiltRpm) -> Result<Blob, BuildError> {
         self.engine.payloads.root(rpm, self.engine.store)
     }
 

@@ -9,9 +9,9 @@ use basalt_action::Blob;
 
 /// Content of a blob to upload. Seekable, so that an interrupted upload resumes at the offset that the server has
 /// committed.
-pub trait Source: Read + Seek {}
+pub trait BlobSource: Read + Seek {}
 
-impl<T: Read + Seek> Source for T {}
+impl<T: Read + Seek> BlobSource for T {}
 
 /// Size of a blob that is held in memory, at most, in bytes: `Directory` and `Tree` messages, logs.
 pub const MAX_IN_MEMORY: u64 = 64 << 20;
@@ -37,7 +37,7 @@ pub trait ContentAddressableStorage: Send + Sync {
     ///
     /// # Errors
     /// [`CacheError::SourceChanged`] when `from` is not the blob, and others.
-    fn write(&self, blob: &Blob, from: &mut dyn Source) -> Result<(), CacheError>;
+    fn write(&self, blob: &Blob, from: &mut dyn BlobSource) -> Result<(), CacheError>;
 
     /// Reads several small blobs, in as few round trips as there can be (`BatchReadBlobs`), each with its own outcome.
     ///

@@ -19,7 +19,7 @@ pub struct Verifier<'w> {
 
 /// Difference between the content that was received and the blob that was requested.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum Mismatch {
+pub enum BlobMismatch {
     /// More bytes than the blob has.
     #[error("there are more than its {0} bytes")]
     TooLong(u64),
@@ -71,17 +71,17 @@ impl<'w> Verifier<'w> {
     ///
     /// # Errors
     /// The first difference.
-    pub fn finish(self) -> Result<(), Mismatch> {
+    pub fn finish(self) -> Result<(), BlobMismatch> {
         if self.excess {
-            return Err(Mismatch::TooLong(self.expected.size));
+            return Err(BlobMismatch::TooLong(self.expected.size));
         }
         if self.received < self.expected.size {
             let (received, size) = (self.received, self.expected.size);
-            return Err(Mismatch::TooShort { received, size });
+            return Err(BlobMismatch::TooShort { received, size });
         }
         match self.hasher.finish() {
             digest if digest == self.expected.digest => Ok(()),
-            digest => Err(Mismatch::Content(digest)),
+            digest => Err(BlobMismatch::Content(digest)),
         }
     }
 
@@ -95,7 +95,7 @@ impl Write for Verifier<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if bytes.len() as u64 > self.expected.size - self.received {
             self.excess = true;
-            return Err(io::Error::other(Mismatch::TooLong(self.expected.size)));
+            return Err(io::Error::other(BlobMismatch::TooLong(self.expected.size)));
         }
         if let Err(error) = self.into.write_all(bytes) {
             let kind = error.kind();
@@ -133,7 +133,7 @@ mod tests {
 
     use super::*;
 
-    fn verdict(expected: Blob, chunks: &[&[u8]]) -> Result<(), Mismatch> {
+    fn verdict(expected: Blob, chunks: &[&[u8]]) -> Result<(), BlobMismatch> {
         let mut kept = Vec::new();
         let mut verifier = Verifier::new(expected, &mut kept);
         for chunk in chunks {
@@ -148,17 +148,17 @@ mod tests {
     fn each_difference_is_told_apart() {
         let blob = Blob::of("abcdef");
         assert_eq!(verdict(blob, &[b"abc", b"def"]), Ok(()));
-        assert_eq!(verdict(blob, &[b"abc", b"defg"]), Err(Mismatch::TooLong(6)));
-        assert_eq!(verdict(blob, &[b"abcdef", b"", b"g"]), Err(Mismatch::TooLong(6)));
-        let short = Mismatch::TooShort { received: 3, size: 6 };
+        assert_eq!(verdict(blob, &[b"abc", b"defg"]), Err(BlobMismatch::TooLong(6)));
+        assert_eq!(verdict(blob, &[b"abcdef", b"", b"g"]), Err(BlobMismatch::TooLong(6)));
+        let short = BlobMismatch::TooShort { received: 3, size: 6 };
         assert_eq!(verdict(blob, &[b"abc"]), Err(short));
-        let content = Mismatch::Content(Digest::of("abcdeF"));
+        let content = BlobMismatch::Content(Digest::of("abcdeF"));
         assert_eq!(verdict(blob, &[b"abcdeF"]), Err(content));
         assert_eq!(verdict(Blob::empty(), &[]), Ok(()));
     }
 
     #[test]
-    fn a_full_disk_is_told_from_a_lie() {
+    fn a_full_disk_is_told_from_wrong_content() {
         let mut full = FullDisk;
         let mut verifier = Verifier::new(Blob::of("a"), &mut full);
         assert!(verifier.write_all(b"a").is_err());
@@ -172,7 +172,7 @@ mod tests {
             let blob = Blob::of(&content);
             let bit = at.index(content.len() * 8);
             content[bit / 8] ^= 1 << (bit % 8);
-            prop_assert_eq!(verdict(blob, &[&content]), Err(Mismatch::Content(Digest::of(&content))));
+            prop_assert_eq!(verdict(blob, &[&content]), Err(BlobMismatch::Content(Digest::of(&content))));
         }
     }
 }

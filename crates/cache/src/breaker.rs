@@ -67,7 +67,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::blob::Mismatch;
+    use crate::blob::BlobMismatch;
     use basalt_action::Blob;
 
     fn cache() -> String {
@@ -83,7 +83,7 @@ mod tests {
         CacheError::Wrong {
             cache: cache(),
             blob: Blob::of("a"),
-            mismatch: Mismatch::TooLong(1),
+            mismatch: BlobMismatch::TooLong(1),
         }
     }
 
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_lies_now_and_then_is_switched_off_in_the_end() {
+    fn one_that_is_wrong_now_and_then_is_switched_off_in_the_end() {
         let mut breaker = Breaker::default();
         let mut failures = 0;
         while breaker.is_on() {

@@ -20,17 +20,17 @@ use crate::error::{CacheError, chain};
 use crate::folder::Folder;
 use crate::grpc::Remote;
 use crate::key::{SecretKey, TrustedKeys};
-use crate::location::{Location, Place};
-use crate::retry::Limits;
-use crate::signature::{self, Verdict};
-use crate::statistics::{Counters, Statistics};
+use crate::location::{Location, LocationKind};
+use crate::retry::CallLimits;
+use crate::signature::{self, SignatureVerdict};
+use crate::statistics::{CacheStatistics, Counters};
 use basalt_action::Blob;
 
 mod push;
 mod status;
 
 pub use push::{Pushed, Upload};
-pub use status::{Contents, LocationStatus};
+pub use status::{LocationContents, LocationStatus};
 
 /// Configuration of a [`Cache`].
 #[derive(Debug, Default)]
@@ -42,7 +42,7 @@ pub struct Settings {
     /// Key that signs what is pushed. Without it, nothing is written.
     pub signer: Option<SecretKey>,
     /// Time limits of servers.
-    pub limits: Limits,
+    pub limits: CallLimits,
 }
 
 /// Shared cache over all configured locations.
@@ -50,7 +50,7 @@ pub struct Cache {
     slots: Vec<Slot>,
     trusted: TrustedKeys,
     signer: Option<SecretKey>,
-    limits: Limits,
+    limits: CallLimits,
     reporter: Arc<dyn Reporter>,
 }
 
@@ -219,7 +219,7 @@ impl Cache {
     }
 
     /// Returns the counters of each location in this run, by the location's name.
-    pub fn statistics(&self) -> Vec<(String, Statistics)> {
+    pub fn statistics(&self) -> Vec<(String, CacheStatistics)> {
         let counted = |slot: &Slot| (slot.location.to_string(), slot.counters.now());
         self.slots.iter().map(counted).collect()
     }
@@ -252,12 +252,12 @@ impl Cache {
         };
         let location = slot.location.to_string();
         match signature::verify(&action.digest, &result, &self.trusted) {
-            Verdict::Trusted(result, key) => {
+            SignatureVerdict::Trusted(result, key) => {
                 counters.hits.add(1);
                 let result = *result;
                 return Some(Hit { result, key, location });
             }
-            Verdict::Forged(key) => {
+            SignatureVerdict::Forged(key) => {
                 if counters.forged.add(1) == 0 {
                     self.reporter.warn(&format!(
                         "the cache {location} gave a result with a wrong signature of the trusted key {key}: it is damaged, or \
@@ -265,7 +265,7 @@ impl Cache {
                     ));
                 }
             }
-            Verdict::Unsigned | Verdict::Stranger(_) => {
+            SignatureVerdict::Unsigned | SignatureVerdict::UnknownSigner(_) => {
                 counters.untrusted.add(1);
             }
         }
@@ -381,10 +381,12 @@ impl Slot {
     }
 
     /// Opens the back end. The capabilities of a server are requested at once, so that an unreachable one fails here.
-    fn connect(&self, limits: Limits) -> Result<Opened, CacheError> {
+    fn connect(&self, limits: CallLimits) -> Result<Opened, CacheError> {
         match &self.location.place {
-            Place::Folder(path) => Folder::open_within(path, self.location.mode, limits.call).map(Opened::Folder),
-            Place::Server(server) => {
+            LocationKind::Folder(path) => {
+                Folder::open_within(path, self.location.mode, limits.call).map(Opened::Folder)
+            }
+            LocationKind::Server(server) => {
                 let remote = Remote::new(server, limits)?;
                 remote.features()?;
                 Ok(Opened::Server(Box::new(remote)))

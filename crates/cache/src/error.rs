@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::blob::Mismatch;
+use crate::blob::BlobMismatch;
 use crate::closure::ClosureError;
 use basalt_action::Blob;
 
@@ -105,7 +105,7 @@ pub enum CacheError {
         /// The blob that was asked for.
         blob: Blob,
         /// The difference.
-        mismatch: Mismatch,
+        mismatch: BlobMismatch,
     },
     /// The cache does not have the blob.
     #[error("the cache {cache} does not have {blob}")]
@@ -126,7 +126,7 @@ pub enum CacheError {
         /// The name that it was given.
         blob: Blob,
         /// The difference.
-        mismatch: Mismatch,
+        mismatch: BlobMismatch,
     },
     /// A result of this side that is none, so that nothing was written.
     #[error("the result of the action {action} cannot be written to a cache")]
@@ -197,7 +197,7 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// Sanitizes text from a server for a terminal and a log: one line, no control characters, at most 200 characters.
-pub(crate) fn tame(words: &str) -> String {
+pub(crate) fn sanitize(words: &str) -> String {
     let mut line: String = words
         .chars()
         .map(|c| if c.is_control() { ' ' } else { c })
@@ -214,9 +214,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn words_of_strangers_hold_no_escapes() {
-        assert_eq!(tame("a\x1b[2J\nb"), "a [2J b");
-        assert_eq!(tame(&"x".repeat(1000)).chars().count(), 201);
+    fn text_of_servers_is_sanitized() {
+        assert_eq!(sanitize("a\x1b[2J\nb"), "a [2J b");
+        assert_eq!(sanitize(&"x".repeat(1000)).chars().count(), 201);
     }
 
     #[test]

@@ -21,8 +21,8 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
 use camino::{Utf8Path, Utf8PathBuf};
 use prost::Message as _;
 
-use crate::backend::{ActionCache, ContentAddressableStorage, Source};
-use crate::blob::{Mismatch, Verifier};
+use crate::backend::{ActionCache, BlobSource, ContentAddressableStorage};
+use crate::blob::{BlobMismatch, Verifier};
 use crate::canonical::{self, MAX_RESULT};
 use crate::error::CacheError;
 use crate::location::Mode;
@@ -34,8 +34,8 @@ mod file;
 mod plan;
 mod status;
 
-pub use collect::Collected;
-pub use plan::Keep;
+pub use collect::CacheGcStats;
+pub use plan::RetentionPolicy;
 pub use status::{FolderStatus, Verification};
 
 /// Level of zstd. Nine takes a second for some 60 MB on one core; packages are compressed already, and pass quickly.
@@ -180,7 +180,7 @@ impl Folder {
         }
     }
 
-    fn wrong(&self, blob: &Blob, mismatch: Mismatch) -> CacheError {
+    fn wrong(&self, blob: &Blob, mismatch: BlobMismatch) -> CacheError {
         if !self.discard(&self.blob_path(blob)) {
             self.lock_damaged().insert(*blob);
         }
@@ -214,7 +214,7 @@ impl Folder {
     }
 
     /// Compresses a blob into a file, and verifies it on the way.
-    fn compress(&self, blob: &Blob, from: &mut dyn Source, file: &mut fs_err::File) -> Result<(), CacheError> {
+    fn compress(&self, blob: &Blob, from: &mut dyn BlobSource, file: &mut fs_err::File) -> Result<(), CacheError> {
         let path = self.blob_path(blob);
         let failed = |error| CacheError::io("cannot write", &path)(error);
         let mut encoder = zstd::stream::write::Encoder::new(file, LEVEL).map_err(failed)?;
@@ -226,7 +226,7 @@ impl Folder {
             Ok(()) => {}
             Err(CopyError::Interrupted(error)) => return Err(error.into()),
             Err(CopyError::Read(source)) => return Err(local("read", blob)(source)),
-            Err(CopyError::Write(_)) if verifier.exceeded() => return Err(changed(Mismatch::TooLong(blob.size))),
+            Err(CopyError::Write(_)) if verifier.exceeded() => return Err(changed(BlobMismatch::TooLong(blob.size))),
             Err(CopyError::Write(error)) => return Err(failed(verifier.sink_error().unwrap_or(error))),
         }
         verifier.finish().map_err(changed)?;
@@ -276,12 +276,12 @@ impl ContentAddressableStorage for Folder {
             Err(CopyError::Read(_)) => {
                 return Err(match recorded.error() {
                     Some(error) => CacheError::io("cannot read", &path)(error),
-                    None => self.wrong(blob, Mismatch::Encoding),
+                    None => self.wrong(blob, BlobMismatch::Encoding),
                 });
             }
             Err(CopyError::Write(error)) => {
                 return Err(match verifier.exceeded() {
-                    true => self.wrong(blob, Mismatch::TooLong(blob.size)),
+                    true => self.wrong(blob, BlobMismatch::TooLong(blob.size)),
                     false => local("write", blob)(verifier.sink_error().unwrap_or(error)),
                 });
             }
@@ -290,7 +290,7 @@ impl ContentAddressableStorage for Folder {
         Ok(())
     }
 
-    fn write(&self, blob: &Blob, from: &mut dyn Source) -> Result<(), CacheError> {
+    fn write(&self, blob: &Blob, from: &mut dyn BlobSource) -> Result<(), CacheError> {
         let path = self.blob_path(blob);
         if *blob == Blob::empty() || (!self.is_damaged(blob) && self.touch(&path)?) {
             return Ok(());

@@ -22,9 +22,9 @@ use tonic::{Code, Status};
 
 use crate::backend::ActionCache;
 use crate::canonical::MAX_RESULT;
-use crate::error::{CacheError, chain, tame};
+use crate::error::{CacheError, chain, sanitize};
 use crate::location::Server;
-use crate::retry::{Limits, pause};
+use crate::retry::{CallLimits, pause};
 use basalt_action::Blob;
 
 mod batch;
@@ -47,7 +47,7 @@ const SHA256: i32 = digest_function::Value::Sha256 as i32;
 pub struct Remote {
     name: String,
     instance: String,
-    limits: Limits,
+    limits: CallLimits,
     channel: channel::Authorized,
     features: OnceLock<Features>,
     asking: Mutex<()>,
@@ -66,7 +66,7 @@ impl Remote {
     ///
     /// # Errors
     /// When the token or the certificate authorities cannot be read.
-    pub fn new(server: &Server, limits: Limits) -> Result<Self, CacheError> {
+    pub fn new(server: &Server, limits: CallLimits) -> Result<Self, CacheError> {
         let name = server.to_string();
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -189,12 +189,12 @@ impl Remote {
     /// The error that a gRPC status stands for.
     fn status(&self, call: &'static str, status: &Status) -> CacheError {
         let cache = self.name.clone();
-        let message = tame(status.message());
+        let message = sanitize(status.message());
         let transport = std::error::Error::source(status).filter(|source| source.is::<tonic::transport::Error>());
         match (status.code(), transport) {
             (Code::Unavailable | Code::Unknown, Some(error)) => CacheError::Unreachable {
                 cache,
-                why: tame(&chain(error)),
+                why: sanitize(&chain(error)),
             },
             (Code::Unauthenticated | Code::PermissionDenied, _) => CacheError::Refused { cache, call, message },
             (Code::DeadlineExceeded, _) => self.timed_out(call, self.limits.call),

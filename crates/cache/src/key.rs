@@ -18,7 +18,7 @@ use thiserror::Error;
 
 /// A key cannot be had or used.
 #[derive(Debug, Error, Diagnostic)]
-pub enum KeyError {
+pub enum KeyFileError {
     /// Text that is no key. The text is not repeated, as it may be a secret.
     #[error("this is not a key of a cache: {0}")]
     #[diagnostic(
@@ -60,7 +60,7 @@ pub enum KeyError {
     },
 }
 
-impl KeyError {
+impl KeyFileError {
     fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io { what, path, source }
@@ -89,7 +89,7 @@ impl SecretKey {
     ///
     /// # Errors
     /// When `name` is not 1 to 64 letters, digits, `.`, `-` or `_`.
-    pub fn generate(name: &str) -> Result<Self, KeyError> {
+    pub fn generate(name: &str) -> Result<Self, KeyFileError> {
         let mut seed = [0; 32];
         rand::rngs::OsRng.fill_bytes(&mut seed);
         Ok(Self {
@@ -102,15 +102,15 @@ impl SecretKey {
     ///
     /// # Errors
     /// When it cannot be read, is accessible to other users, or holds no key.
-    pub fn load(path: &Utf8Path) -> Result<Self, KeyError> {
+    pub fn load(path: &Utf8Path) -> Result<Self, KeyFileError> {
         use std::os::unix::fs::MetadataExt as _;
-        let metadata = fs_err::metadata(path).map_err(KeyError::io("cannot read the secret key", path))?;
+        let metadata = fs_err::metadata(path).map_err(KeyFileError::io("cannot read the secret key", path))?;
         let mode = metadata.mode() & 0o777;
         if mode & 0o077 != 0 {
             let path = path.to_owned();
-            return Err(KeyError::Open { path, mode });
+            return Err(KeyFileError::Open { path, mode });
         }
-        let text = fs_err::read_to_string(path).map_err(KeyError::io("cannot read the secret key", path))?;
+        let text = fs_err::read_to_string(path).map_err(KeyFileError::io("cannot read the secret key", path))?;
         text.parse()
     }
 
@@ -118,7 +118,7 @@ impl SecretKey {
     ///
     /// # Errors
     /// When the file exists or cannot be written.
-    pub fn save(&self, path: &Utf8Path) -> Result<(), KeyError> {
+    pub fn save(&self, path: &Utf8Path) -> Result<(), KeyFileError> {
         use std::io::Write as _;
         use std::os::unix::fs::OpenOptionsExt as _;
         let mut options = fs_err::OpenOptions::new();
@@ -128,7 +128,7 @@ impl SecretKey {
             writeln!(file, "{}:{}", self.name, BASE64.encode(self.key.to_keypair_bytes()))?;
             file.sync_all()
         };
-        write().map_err(KeyError::io("cannot write the secret key", path))
+        write().map_err(KeyFileError::io("cannot write the secret key", path))
     }
 
     /// Name that signatures carry.
@@ -157,14 +157,14 @@ impl fmt::Debug for SecretKey {
 }
 
 impl FromStr for SecretKey {
-    type Err = KeyError;
+    type Err = KeyFileError;
 
-    fn from_str(text: &str) -> Result<Self, KeyError> {
+    fn from_str(text: &str) -> Result<Self, KeyFileError> {
         let (name, bytes) = split(text)?;
-        let public = || KeyError::Malformed("a secret key has 64 bytes; a public key has 32 and signs nothing");
+        let public = || KeyFileError::Malformed("a secret key has 64 bytes; a public key has 32 and signs nothing");
         let bytes: [u8; 64] = bytes.try_into().map_err(|_| public())?;
         let key = SigningKey::from_keypair_bytes(&bytes)
-            .map_err(|_| KeyError::Malformed("its public half does not belong to its secret half"))?;
+            .map_err(|_| KeyFileError::Malformed("its public half does not belong to its secret half"))?;
         Ok(Self { name, key })
     }
 }
@@ -183,17 +183,17 @@ impl fmt::Display for PublicKey {
 }
 
 impl FromStr for PublicKey {
-    type Err = KeyError;
+    type Err = KeyFileError;
 
-    fn from_str(text: &str) -> Result<Self, KeyError> {
+    fn from_str(text: &str) -> Result<Self, KeyFileError> {
         let (name, bytes) = split(text)?;
         let secret =
-            || KeyError::Malformed("a public key has 32 bytes; a secret one has 64 and is not to be given away");
+            || KeyFileError::Malformed("a public key has 32 bytes; a secret one has 64 and is not to be given away");
         let bytes: [u8; 32] = bytes.try_into().map_err(|_| secret())?;
         let key = VerifyingKey::from_bytes(&bytes)
             .ok()
             .filter(|key| !key.is_weak())
-            .ok_or(KeyError::Malformed("its bytes are no usable point of the curve"))?;
+            .ok_or(KeyFileError::Malformed("its bytes are no usable point of the curve"))?;
         Ok(Self { name, key })
     }
 }
@@ -203,11 +203,11 @@ impl TrustedKeys {
     ///
     /// # Errors
     /// When two of them have one name.
-    pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, KeyError> {
+    pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, KeyFileError> {
         let mut trusted = Self::default();
         for PublicKey { name, key } in keys {
             match trusted.0.insert(name.clone(), key) {
-                Some(other) if other != key => return Err(KeyError::Ambiguous(name)),
+                Some(other) if other != key => return Err(KeyFileError::Ambiguous(name)),
                 _ => {}
             }
         }
@@ -218,7 +218,7 @@ impl TrustedKeys {
     ///
     /// # Errors
     /// When one is malformed, or two have one name.
-    pub fn parse(text: &str) -> Result<Self, KeyError> {
+    pub fn parse(text: &str) -> Result<Self, KeyFileError> {
         let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
         let keys: Result<Vec<PublicKey>, _> = lines.flat_map(str::split_whitespace).map(str::parse).collect();
         Self::new(keys?)
@@ -228,15 +228,15 @@ impl TrustedKeys {
     ///
     /// # Errors
     /// When it cannot be read, and as [`Self::parse`].
-    pub fn load(path: &Utf8Path) -> Result<Self, KeyError> {
-        Self::parse(&fs_err::read_to_string(path).map_err(KeyError::io("cannot read the trusted keys", path))?)
+    pub fn load(path: &Utf8Path) -> Result<Self, KeyFileError> {
+        Self::parse(&fs_err::read_to_string(path).map_err(KeyFileError::io("cannot read the trusted keys", path))?)
     }
 
     /// Trusts the keys of another list, too.
     ///
     /// # Errors
     /// When two different keys have one name.
-    pub fn merge(self, other: Self) -> Result<Self, KeyError> {
+    pub fn merge(self, other: Self) -> Result<Self, KeyFileError> {
         let keys = self.0.into_iter().chain(other.0);
         Self::new(keys.map(|(name, key)| PublicKey { name, key }))
     }
@@ -254,24 +254,24 @@ impl TrustedKeys {
     }
 }
 
-fn checked_name(name: &str) -> Result<String, KeyError> {
+fn checked_name(name: &str) -> Result<String, KeyFileError> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     match (1..=64).contains(&name.len()) && name.chars().all(plain) {
         true => Ok(name.to_owned()),
-        false => Err(KeyError::Malformed(
+        false => Err(KeyFileError::Malformed(
             "its name is not 1 to 64 letters, digits, `.`, `-` or `_`",
         )),
     }
 }
 
-fn split(text: &str) -> Result<(String, Vec<u8>), KeyError> {
+fn split(text: &str) -> Result<(String, Vec<u8>), KeyFileError> {
     let (name, base64) = text
         .trim()
         .split_once(':')
-        .ok_or(KeyError::Malformed("there is no `:` between name and key"))?;
+        .ok_or(KeyFileError::Malformed("there is no `:` between name and key"))?;
     let bytes = BASE64
         .decode(base64)
-        .map_err(|_| KeyError::Malformed("what follows the `:` is not Base64"))?;
+        .map_err(|_| KeyFileError::Malformed("what follows the `:` is not Base64"))?;
     Ok((checked_name(name)?, bytes))
 }
 
@@ -291,11 +291,14 @@ mod tests {
         let secret = key("team-1");
         secret.save(&path).expect("writes");
         assert_eq!(SecretKey::load(&path).expect("reads").public(), secret.public());
-        assert!(matches!(secret.save(&path), Err(KeyError::Io { .. })), "never replaced");
+        assert!(
+            matches!(secret.save(&path), Err(KeyFileError::Io { .. })),
+            "never replaced"
+        );
         fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("chmod");
         assert!(matches!(
             SecretKey::load(&path),
-            Err(KeyError::Open { mode: 0o640, .. })
+            Err(KeyFileError::Open { mode: 0o640, .. })
         ));
     }
 
@@ -333,7 +336,7 @@ mod tests {
         assert_eq!(trusted.verify("one", b"m", b"short"), Some(false));
         assert_eq!(trusted.verify("three", b"m", &one.sign(b"m")), None);
         let clash = TrustedKeys::new([one.public(), key("one").public()]);
-        assert!(matches!(clash, Err(KeyError::Ambiguous(_))));
+        assert!(matches!(clash, Err(KeyFileError::Ambiguous(_))));
         assert!(TrustedKeys::new([one.public(), one.public()]).is_ok());
     }
 }

@@ -19,7 +19,7 @@
 //! miss. So reading by [`Cache`] has no errors: what goes wrong is counted, warned of once, and the action is run.
 //!
 //! **Time and memory are bounded.** Calls have deadlines, streams a least rate, answers a greatest size, tries a greatest
-//! number ([`Limits`]); a location that fails goes off for the rest of the run (`breaker`). Ctrl-C ends every wait.
+//! number ([`CallLimits`]); a location that fails goes off for the rest of the run (`breaker`). Ctrl-C ends every wait.
 //!
 //! The caller's own faults are errors: text that names no location, a key file that others can read, a store that is
 //! damaged while it is pushed. `docs/build/cache.md` says what a cache promises, for reviewers.
@@ -40,13 +40,13 @@ pub mod signature;
 pub mod statistics;
 mod transfer;
 
-pub use backend::{ActionCache, Backend, ContentAddressableStorage, Source};
+pub use backend::{ActionCache, Backend, BlobSource, ContentAddressableStorage};
 pub use basalt_action::Blob;
 pub use cache::{Cache, Hit, Pushed, Settings, Upload};
 pub use error::CacheError;
-pub use folder::{Folder, Keep};
+pub use folder::{Folder, RetentionPolicy};
 pub use grpc::Remote;
-pub use key::{KeyError, PublicKey, SecretKey, TrustedKeys};
+pub use key::{KeyFileError, PublicKey, SecretKey, TrustedKeys};
 pub use location::{Location, LocationError, Mode};
-pub use retry::Limits;
-pub use statistics::Statistics;
+pub use retry::CallLimits;
+pub use statistics::CacheStatistics;

@@ -35,14 +35,14 @@ pub const VARIABLE: &str = "BASALT_CACHE";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Location {
     /// Folder or server.
-    pub place: Place,
+    pub place: LocationKind,
     /// Access mode.
     pub mode: Mode,
 }
 
 /// A folder or a server.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Place {
+pub enum LocationKind {
     /// A folder, local or on a network file system.
     Folder(Utf8PathBuf),
     /// A REAPI v2 server.
@@ -188,8 +188,8 @@ impl Location {
             None if looks_like_server(rest) => return Err(LocationError::NoScheme(rest.to_owned())),
             None => options.folder(Utf8PathBuf::from(rest))?,
             Some("file") => options.folder(file_path(rest)?)?,
-            Some("grpc") => Place::Server(options.server(false, rest)?),
-            Some("grpcs") => Place::Server(options.server(true, rest)?),
+            Some("grpc") => LocationKind::Server(options.server(false, rest)?),
+            Some("grpcs") => LocationKind::Server(options.server(true, rest)?),
             Some(other) => return Err(LocationError::Scheme(other.chars().take(40).collect())),
         };
         Ok(Self { place, mode })
@@ -208,8 +208,8 @@ impl Location {
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.place {
-            Place::Folder(path) => f.write_str(path.as_str()),
-            Place::Server(server) => server.fmt(f),
+            LocationKind::Folder(path) => f.write_str(path.as_str()),
+            LocationKind::Server(server) => server.fmt(f),
         }
     }
 }
@@ -281,12 +281,12 @@ impl Options {
         Ok(options)
     }
 
-    fn folder(&self, path: Utf8PathBuf) -> Result<Place, LocationError> {
+    fn folder(&self, path: Utf8PathBuf) -> Result<LocationKind, LocationError> {
         if path.as_str().contains('\0') || path == Utf8Path::new("/") {
             return Err(LocationError::Folder(path.into_string()));
         }
         let name = match (&self.token, &self.ca) {
-            (None, None) => return Ok(Place::Folder(path)),
+            (None, None) => return Ok(LocationKind::Folder(path)),
             (Some(TokenSource::File(_)), _) => "token-file",
             (Some(TokenSource::Environment(_)), _) => "token-env",
             (None, Some(_)) => "ca",

@@ -6,7 +6,7 @@ use crate::error::CacheError;
 
 /// Time limits of a location.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct CallLimits {
     /// Time-out of a TCP connection with its TLS handshake.
     pub connect: Duration,
     /// Time-out of a call without a stream, and of each message of a stream.
@@ -17,7 +17,7 @@ pub struct Limits {
     pub attempts: u32,
 }
 
-impl Default for Limits {
+impl Default for CallLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(5),
@@ -28,7 +28,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl CallLimits {
     /// Returns the time-out of the whole stream of a blob with `size` bytes.
     pub(crate) fn stream(&self, size: u64) -> Duration {
         self.call + Duration::from_secs(size / self.bytes_per_second.max(1))
@@ -36,7 +36,7 @@ impl Limits {
 }
 
 /// Pause before the next try of what failed with `error`; `None` when there is to be none. `attempt` counts from 1.
-pub(crate) fn pause(limits: &Limits, attempt: u32, error: &CacheError) -> Option<Duration> {
+pub(crate) fn pause(limits: &CallLimits, attempt: u32, error: &CacheError) -> Option<Duration> {
     use tonic::Code;
     let passing = match error {
         CacheError::Unreachable { .. } => true,
@@ -70,7 +70,7 @@ mod tests {
 
     #[test]
     fn only_what_may_pass_is_tried_again_and_not_for_ever() {
-        let limits = Limits::default();
+        let limits = CallLimits::default();
         let passing = server(tonic::Code::Unavailable);
         let pauses: Vec<_> = (1..=4).map(|attempt| pause(&limits, attempt, &passing)).collect();
         let millis = |millis| Some(Duration::from_millis(millis));
@@ -93,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_large_blob_has_more_time() {
-        let limits = Limits::default();
+        let limits = CallLimits::default();
         assert_eq!(limits.stream(0), Duration::from_secs(20));
         assert_eq!(limits.stream(64 << 20), Duration::from_secs(20 + 1024));
     }

@@ -52,13 +52,13 @@ struct KeySignature {
 
 /// Result of verifying the signature on a result.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Verdict {
+pub enum SignatureVerdict {
     /// Signed for this action by a trusted key: the result as it was signed, and the key's name.
     Trusted(Box<ActionResult>, String),
     /// The result has no signature in this format.
     Unsigned,
     /// Signed by keys that are not trusted only; holds the first one's name, sanitized for display.
-    Stranger(String),
+    UnknownSigner(String),
     /// A signature under the name of a trusted key that is wrong: damaged, of another action, or forged.
     Forged(String),
 }
@@ -84,8 +84,8 @@ pub fn sign(action: &Digest, result: &ActionResult, named: &ActionResult, key: &
 }
 
 /// Verifies the result that a cache has returned for `action`.
-pub fn verify(action: &Digest, result: &ActionResult, trusted: &TrustedKeys) -> Verdict {
-    let mut worst = Verdict::Unsigned;
+pub fn verify(action: &Digest, result: &ActionResult, trusted: &TrustedKeys) -> SignatureVerdict {
+    let mut worst = SignatureVerdict::Unsigned;
     for SignedActionResult { payload, signatures } in envelopes(result) {
         let statement = statement(action, &payload);
         for KeySignature { key, signature } in signatures.into_iter().take(MOST_SIGNATURES) {
@@ -93,9 +93,11 @@ pub fn verify(action: &Digest, result: &ActionResult, trusted: &TrustedKeys) -> 
                 trusted.verify(&key, &statement, &signature),
                 ActionResult::decode(&*payload),
             ) {
-                (Some(true), Ok(result)) => return Verdict::Trusted(Box::new(result), key),
-                (Some(_), _) => worst = Verdict::Forged(key),
-                (None, _) if worst == Verdict::Unsigned => worst = Verdict::Stranger(crate::error::tame(&key)),
+                (Some(true), Ok(result)) => return SignatureVerdict::Trusted(Box::new(result), key),
+                (Some(_), _) => worst = SignatureVerdict::Forged(key),
+                (None, _) if worst == SignatureVerdict::Unsigned => {
+                    worst = SignatureVerdict::UnknownSigner(crate::error::sanitize(&key))
+                }
                 (None, _) => {}
             }
         }
@@ -155,9 +157,9 @@ mod tests {
         (key, trusted)
     }
 
-    fn files(verdict: &Verdict) -> Vec<&str> {
+    fn files(verdict: &SignatureVerdict) -> Vec<&str> {
         match verdict {
-            Verdict::Trusted(result, _) => result.output_files.iter().map(|file| file.path.as_str()).collect(),
+            SignatureVerdict::Trusted(result, _) => result.output_files.iter().map(|file| file.path.as_str()).collect(),
             other => panic!("{other:?}"),
         }
     }
@@ -183,7 +185,7 @@ mod tests {
         signed.execution_metadata.get_or_insert_default().worker = "10.0.0.1".to_owned();
         signed.output_files[0].contents = b"inlined".to_vec();
         signed.output_files[0].digest = Some(Blob::of("malware").to_proto());
-        let Verdict::Trusted(read, name) = verify(&action, &signed, &trusted) else {
+        let SignatureVerdict::Trusted(read, name) = verify(&action, &signed, &trusted) else {
             panic!("trusted")
         };
         assert_eq!(name, "team");
@@ -194,21 +196,27 @@ mod tests {
     }
 
     #[test]
-    fn another_actions_result_is_forged_and_a_strangers_is_no_result() {
+    fn another_actions_result_is_forged_and_an_unknown_signers_is_no_result() {
         let (key, trusted) = keys();
         let action = Digest::of("action");
         let signed = sign(&Digest::of("another"), &result(), &result(), &key);
-        assert_eq!(verify(&action, &signed, &trusted), Verdict::Forged("team".to_owned()));
-        let stranger = SecretKey::generate("mallory").expect("a name");
-        let signed = sign(&action, &result(), &result(), &stranger);
         assert_eq!(
             verify(&action, &signed, &trusted),
-            Verdict::Stranger("mallory".to_owned())
+            SignatureVerdict::Forged("team".to_owned())
+        );
+        let unknown_signer = SecretKey::generate("mallory").expect("a name");
+        let signed = sign(&action, &result(), &result(), &unknown_signer);
+        assert_eq!(
+            verify(&action, &signed, &trusted),
+            SignatureVerdict::UnknownSigner("mallory".to_owned())
         );
         let impostor = SecretKey::generate("team").expect("a name");
         let signed = sign(&action, &result(), &result(), &impostor);
-        assert_eq!(verify(&action, &signed, &trusted), Verdict::Forged("team".to_owned()));
-        assert_eq!(verify(&action, &result(), &trusted), Verdict::Unsigned);
+        assert_eq!(
+            verify(&action, &signed, &trusted),
+            SignatureVerdict::Forged("team".to_owned())
+        );
+        assert_eq!(verify(&action, &result(), &trusted), SignatureVerdict::Unsigned);
     }
 
     #[test]
@@ -218,7 +226,7 @@ mod tests {
         let action = Digest::of("action");
         let signed = sign(&action, &result(), &ActionResult::default(), &key);
         assert!(signed.output_files.is_empty());
-        let Verdict::Trusted(verified, _) = verify(&action, &signed, &trusted) else {
+        let SignatureVerdict::Trusted(verified, _) = verify(&action, &signed, &trusted) else {
             panic!("it is signed")
         };
         assert_eq!(verified.output_files.len(), result().output_files.len());
@@ -236,7 +244,7 @@ mod tests {
             value[at] ^= 1 << bit;
             // Unknown fields may appear beside what was signed; what comes back is what was signed, or nothing.
             let verdict = verify(&action, &signed, &trusted);
-            prop_assert!(verdict == original || !matches!(verdict, Verdict::Trusted(..)));
+            prop_assert!(verdict == original || !matches!(verdict, SignatureVerdict::Trusted(..)));
         }
 
         #[test]
@@ -245,7 +253,7 @@ mod tests {
             let any = Any { type_url: TYPE_URL.to_owned(), value };
             let metadata = ExecutedActionMetadata { auxiliary_metadata: vec![any], ..Default::default() };
             let result = ActionResult { execution_metadata: Some(metadata), ..Default::default() };
-            prop_assert!(!matches!(verify(&Digest::of("a"), &result, &trusted), Verdict::Trusted(..)));
+            prop_assert!(!matches!(verify(&Digest::of("a"), &result, &trusted), SignatureVerdict::Trusted(..)));
         }
     }
 }

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Counts of one location, as they stand now.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Statistics {
+pub struct CacheStatistics {
     /// Results that were there and trusted.
     pub hits: u64,
     /// Results that were not there.
@@ -40,8 +40,8 @@ macro_rules! counters {
         }
 
         impl Counters {
-            pub(crate) fn now(&self) -> Statistics {
-                Statistics { $($field: self.$field.0.load(Ordering::Relaxed)),* }
+            pub(crate) fn now(&self) -> CacheStatistics {
+                CacheStatistics { $($field: self.$field.0.load(Ordering::Relaxed)),* }
             }
         }
     };

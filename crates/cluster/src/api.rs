@@ -8,10 +8,10 @@ use ureq::Agent;
 use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
 
 use crate::ClusterError;
-use crate::pki::{Authority, Pki};
+use crate::pki::{CertificateAuthority, Pki};
 
 /// Time-out of one request.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A client of the API server.
 #[derive(Debug, Clone)]
@@ -43,7 +43,7 @@ impl Api {
         let tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::Specific(Arc::new(vec![certificate(
-                Authority::Cluster.name(),
+                CertificateAuthority::Cluster.name(),
             )?])))
             .client_cert(Some(ClientCert::new_with_certs(&[certificate(user)?], key)))
             .build();
@@ -51,7 +51,7 @@ impl Api {
         let agent = Agent::config_builder()
             .tls_config(tls)
             .proxy(None)
-            .timeout_global(Some(PATIENCE))
+            .timeout_global(Some(TIMEOUT))
             .build();
         Ok(Self {
             agent: agent.into(),
@@ -62,6 +62,15 @@ impl Api {
     /// Checks the readiness of the API server (`/readyz`).
     pub fn is_ready(&self) -> bool {
         self.agent.get(format!("{}/readyz", self.server)).call().is_ok()
+    }
+
+    /// Number of the API server's readiness checks that pass (`/readyz?verbose`); 0 when it does not answer.
+    pub(crate) fn passed_checks(&self) -> usize {
+        let request = self.agent.get(format!("{}/readyz?verbose", self.server));
+        // As long as one of them fails, the status is 500.
+        let request = request.config().http_status_as_error(false).build();
+        let text = request.call().and_then(|mut answer| answer.body_mut().read_to_string());
+        passed(&text.unwrap_or_default())
     }
 
     /// Reads an object, or a list of objects, by its path in the API.
@@ -92,11 +101,16 @@ impl Api {
     }
 }
 
+/// Number of passed checks in the text of `/readyz?verbose`: lines `[+]name ok`, beside `[-]name failed`.
+fn passed(text: &str) -> usize {
+    text.lines().filter(|line| line.starts_with("[+]")).count()
+}
+
 /// Sends a GET request over plain HTTP; returns status and body, whatever the status.
 pub(crate) fn page(url: &str) -> Result<(u16, String), ureq::Error> {
     let agent: Agent = Agent::config_builder()
         .proxy(None)
-        .timeout_global(Some(PATIENCE))
+        .timeout_global(Some(TIMEOUT))
         .http_status_as_error(false)
         // A Service gives each new connection to another pod, and one that is kept always to the same.
         .max_idle_connections(0)
@@ -105,4 +119,23 @@ pub(crate) fn page(url: &str) -> Result<(u16, String), ureq::Error> {
     let mut answer = agent.get(url).call()?;
     let body = answer.body_mut().read_to_string()?;
     Ok((answer.status().as_u16(), body))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::passed;
+
+    #[test]
+    fn passed_checks_are_counted() {
+        for (text, expected) in [
+            ("", 0),
+            ("ok", 0),
+            (
+                "[+]ping ok\n[+]log ok\n[-]etcd failed: reason withheld\nreadyz check failed\n",
+                2,
+            ),
+        ] {
+            assert_eq!(passed(text), expected, "{text:?}");
+        }
+    }
 }

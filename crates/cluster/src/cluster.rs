@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant, SystemTime};
 
-use basalt_machine::{Files, Verdict};
+use basalt_machine::{AcceleratorChoice, Files};
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use basalt_progress::{Outcome, Reporter, Unit};
@@ -16,7 +16,7 @@ use crate::control::{ComponentReport, Control, MachineReport, Order, Variant};
 use crate::lock::{self, Lock};
 use crate::observe::{self, Pod};
 use crate::pki::{self, Pki};
-use crate::plan::{Inputs, Plan, Size, check_path};
+use crate::plan::{ClusterInputs, ClusterPlan, ClusterSize, check_path};
 use crate::up::{self, UpReport};
 use crate::{ClusterError, Layout};
 
@@ -28,13 +28,13 @@ const ENDING: Duration = Duration::from_secs(10);
 
 /// Local cluster in a folder, running or not.
 #[derive(Debug, Clone)]
-pub struct Cluster {
+pub struct LocalCluster {
     layout: Layout,
 }
 
 /// Status of a running cluster.
 #[derive(Debug, Clone, Serialize)]
-pub struct Status {
+pub struct ClusterStatus {
     /// Process id of the supervisor.
     pub supervisor: String,
     /// URL of the API server on the host.
@@ -44,7 +44,7 @@ pub struct Status {
     /// Age of the cluster, in seconds.
     pub seconds: u64,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<Verdict>,
+    pub accelerator: Option<AcceleratorChoice>,
     /// Components of the control plane.
     pub components: Vec<ComponentReport>,
     /// Nodes of the cluster.
@@ -63,7 +63,7 @@ pub struct NodeStatus {
     pub ready: Option<bool>,
 }
 
-impl Cluster {
+impl LocalCluster {
     /// Opens the cluster in a folder, running or not. Nothing is made or changed.
     ///
     /// # Errors
@@ -88,8 +88,8 @@ impl Cluster {
     /// See [`ClusterError`].
     pub fn up(
         &self,
-        inputs: Inputs,
-        size: Size,
+        inputs: ClusterInputs,
+        size: ClusterSize,
         arch: Arch,
         reporter: &dyn Reporter,
     ) -> Result<UpReport, ClusterError> {
@@ -136,8 +136,11 @@ impl Cluster {
     ///
     /// # Errors
     /// When the supervisor does not answer, or a certificate is invalid.
-    pub fn status(&self) -> Result<Option<Status>, ClusterError> {
-        let (Some(plan), true) = (Plan::read(&self.layout)?, lock::is_held(&self.layout.supervisor_lock())) else {
+    pub fn status(&self) -> Result<Option<ClusterStatus>, ClusterError> {
+        let (Some(plan), true) = (
+            ClusterPlan::read(&self.layout)?,
+            lock::is_held(&self.layout.supervisor_lock()),
+        ) else {
             return Ok(None);
         };
         let report = Control::connect(&self.layout)?.report()?;
@@ -163,7 +166,7 @@ impl Cluster {
         let now = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
             .unwrap_or_default();
-        Ok(Some(Status {
+        Ok(Some(ClusterStatus {
             supervisor: lock::holder(&self.layout.supervisor_lock()),
             endpoint: plan.host_endpoint(),
             kubeconfig: self.layout.kubeconfig(pki::ADMIN),
@@ -191,10 +194,10 @@ impl Cluster {
     /// the user's files are.
     ///
     /// # Errors
-    /// As [`Cluster::kubeconfig`].
+    /// As [`LocalCluster::kubeconfig`].
     pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
         let kubeconfig = self.kubeconfig()?;
-        let plan = Plan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
+        let plan = ClusterPlan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
         Ok(kubectl(&self.layout, &plan)
             .env("KUBECONFIG", kubeconfig)
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
@@ -206,7 +209,7 @@ impl Cluster {
     /// When no cluster is running, or the machine cannot be started.
     pub fn add_node(&self, variant: Variant) -> Result<String, ClusterError> {
         match Control::connect(&self.layout)?.order(&Order::AddNode { variant })? {
-            crate::control::Answer::Node { number } => Ok(number.name()),
+            crate::control::OrderResponse::Node { number } => Ok(number.name()),
             other => Err(ClusterError::Refused {
                 answer: format!("{other:?}"),
             }),
@@ -270,16 +273,16 @@ impl Cluster {
     }
 
     /// Waits for the supervisor of an `up` that was killed, which ends by itself; an error when it keeps running.
-    fn await_supervisor_end(&self, inputs: &Inputs, size: Size) -> Result<(), ClusterError> {
+    fn await_supervisor_end(&self, inputs: &ClusterInputs, size: ClusterSize) -> Result<(), ClusterError> {
         let path = self.layout.supervisor_lock();
         let released = Control::connect(&self.layout)
             .and_then(|mut control| control.report())
             .is_ok();
-        let patience = if released { Duration::from_secs(2) } else { ENDING };
+        let timeout = if released { Duration::from_secs(2) } else { ENDING };
         let began = Instant::now();
         while lock::is_held(&path) {
-            if began.elapsed() > patience {
-                let plan = Plan::read(&self.layout)?;
+            if began.elapsed() > timeout {
+                let plan = ClusterPlan::read(&self.layout)?;
                 return Err(ClusterError::Running {
                     supervisor: lock::holder(&path),
                     differences: plan.map(|plan| plan.differences(inputs, size)).unwrap_or_default(),
@@ -345,7 +348,7 @@ impl Cluster {
 }
 
 /// Command that runs kubectl, without a kubeconfig.
-pub(crate) fn kubectl(layout: &Layout, plan: &Plan) -> Command {
+pub(crate) fn kubectl(layout: &Layout, plan: &ClusterPlan) -> Command {
     Command::new(plan.program("kubectl")).env("KUBECACHEDIR", layout.root().join("kubectl"))
 }
 

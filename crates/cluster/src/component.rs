@@ -6,8 +6,8 @@ use basalt_sandbox::{Network, Root, Sandbox};
 use camino::Utf8PathBuf;
 
 use crate::layout::Layout;
-use crate::pki::{self, Authority, Pki};
-use crate::plan::Plan;
+use crate::pki::{self, CertificateAuthority, Pki};
+use crate::plan::ClusterPlan;
 use crate::topology::{
     API_PORT, CONTROL_PLANE, DOMAIN, KUBERNETES_SERVICE, POD_NETWORK, REGISTRY_PORT, SERVICE_NETWORK,
 };
@@ -50,7 +50,7 @@ pub enum Probe {
 
 /// Program of the control plane that the supervisor keeps running.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Component {
+pub struct ControlPlaneComponent {
     /// Name of the component and of its log.
     pub name: &'static str,
     /// File name of the program in the control plane's tree.
@@ -67,9 +67,9 @@ pub struct Component {
     pub probe: Probe,
 }
 
-impl Component {
+impl ControlPlaneComponent {
     /// Command that runs the component, in a sandbox with the control plane's tree and the network of the cluster.
-    pub(crate) fn command(&self, plan: &Plan) -> basalt_process::Command {
+    pub(crate) fn command(&self, plan: &ClusterPlan) -> basalt_process::Command {
         let root = Root {
             layers: vec![plan.inputs.control_plane.clone()],
             scratch: None,
@@ -93,7 +93,7 @@ fn local(port: u16) -> SocketAddr {
 }
 
 /// Lists all components; each stands after the one that it waits for.
-pub fn all(layout: &Layout, plan: &Plan) -> Vec<Component> {
+pub fn all(layout: &Layout, plan: &ClusterPlan) -> Vec<ControlPlaneComponent> {
     let pki = Pki::new(layout.pki());
     vec![
         etcd(layout),
@@ -104,10 +104,10 @@ pub fn all(layout: &Layout, plan: &Plan) -> Vec<Component> {
     ]
 }
 
-fn etcd(layout: &Layout) -> Component {
+fn etcd(layout: &Layout) -> ControlPlaneComponent {
     let url = format!("http://{}", local(ETCD_PORT));
     let peer = format!("http://{}", local(ETCD_PORT + 1));
-    Component {
+    ControlPlaneComponent {
         name: "etcd",
         program: "etcd",
         arguments: vec![
@@ -130,9 +130,9 @@ fn etcd(layout: &Layout) -> Component {
     }
 }
 
-fn api_server(pki: &Pki) -> Component {
-    let authority = pki.certificate(Authority::Cluster.name());
-    Component {
+fn api_server(pki: &Pki) -> ControlPlaneComponent {
+    let authority = pki.certificate(CertificateAuthority::Cluster.name());
+    ControlPlaneComponent {
         name: API_SERVER,
         program: "kube-apiserver",
         arguments: vec![
@@ -158,7 +158,7 @@ fn api_server(pki: &Pki) -> Component {
             format!("--service-account-signing-key-file={}", pki.key(pki::SERVICE_ACCOUNTS)),
             format!(
                 "--requestheader-client-ca-file={}",
-                pki.certificate(Authority::FrontProxy.name())
+                pki.certificate(CertificateAuthority::FrontProxy.name())
             ),
             "--requestheader-allowed-names=front-proxy-client".into(),
             "--requestheader-username-headers=X-Remote-User".into(),
@@ -175,26 +175,29 @@ fn api_server(pki: &Pki) -> Component {
     }
 }
 
-fn controller_manager(layout: &Layout, pki: &Pki) -> Component {
+fn controller_manager(layout: &Layout, pki: &Pki) -> ControlPlaneComponent {
     let kubeconfig = layout.kubeconfig(pki::CONTROLLER_MANAGER);
-    let authority = pki.certificate(Authority::Cluster.name());
+    let authority = pki.certificate(CertificateAuthority::Cluster.name());
     let mut arguments = as_user(&kubeconfig);
     arguments.extend([
         format!("--cluster-cidr={POD_NETWORK}"),
         "--allocate-node-cidrs=true".into(),
         format!("--service-cluster-ip-range={SERVICE_NETWORK}"),
         format!("--cluster-signing-cert-file={authority}"),
-        format!("--cluster-signing-key-file={}", pki.key(Authority::Cluster.name())),
+        format!(
+            "--cluster-signing-key-file={}",
+            pki.key(CertificateAuthority::Cluster.name())
+        ),
         format!("--root-ca-file={authority}"),
         format!("--service-account-private-key-file={}", pki.key(pki::SERVICE_ACCOUNTS)),
         format!(
             "--requestheader-client-ca-file={}",
-            pki.certificate(Authority::FrontProxy.name())
+            pki.certificate(CertificateAuthority::FrontProxy.name())
         ),
         "--use-service-account-credentials=true".into(),
         format!("--secure-port={CONTROLLER_MANAGER_PORT}"),
     ]);
-    Component {
+    ControlPlaneComponent {
         name: "kube-controller-manager",
         program: "kube-controller-manager",
         arguments,
@@ -205,11 +208,11 @@ fn controller_manager(layout: &Layout, pki: &Pki) -> Component {
     }
 }
 
-fn scheduler(layout: &Layout) -> Component {
+fn scheduler(layout: &Layout) -> ControlPlaneComponent {
     let kubeconfig = layout.kubeconfig(pki::SCHEDULER);
     let mut arguments = as_user(&kubeconfig);
     arguments.push(format!("--secure-port={SCHEDULER_PORT}"));
-    Component {
+    ControlPlaneComponent {
         name: "kube-scheduler",
         program: "kube-scheduler",
         arguments,
@@ -233,8 +236,8 @@ fn as_user(kubeconfig: &Utf8PathBuf) -> Vec<String> {
     ]
 }
 
-fn registry(layout: &Layout, plan: &Plan) -> Component {
-    Component {
+fn registry(layout: &Layout, plan: &ClusterPlan) -> ControlPlaneComponent {
+    ControlPlaneComponent {
         name: "registry",
         program: "registry",
         arguments: vec!["serve".into(), layout.registry_config().into_string()],
@@ -246,7 +249,7 @@ fn registry(layout: &Layout, plan: &Plan) -> Component {
 }
 
 /// Renders the registry's configuration: read-only access to the stored images.
-pub fn registry_config(plan: &Plan) -> String {
+pub fn registry_config(plan: &ClusterPlan) -> String {
     let config = serde_json::json!({
         "version": 0.1,
         "log": { "level": "warn", "accesslog": { "disabled": true } },
@@ -267,7 +270,7 @@ const _: () = assert!(KUBERNETES_SERVICE.octets()[3] == 1);
 mod tests {
     use super::*;
 
-    fn table() -> Vec<Component> {
+    fn table() -> Vec<ControlPlaneComponent> {
         all(&Layout::new("/state"), &crate::plan::example())
     }
 

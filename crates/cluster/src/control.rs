@@ -14,7 +14,7 @@ use crate::layout::Layout;
 use crate::topology::NodeNumber;
 
 /// Time-out of an answer. Stopping takes the longest.
-const PATIENCE: Duration = Duration::from_secs(90);
+const TIMEOUT: Duration = Duration::from_secs(90);
 
 /// Order to the supervisor.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -70,11 +70,11 @@ impl Variant {
 /// Answer of the supervisor to an order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "answer", rename_all = "kebab-case")]
-pub enum Answer {
+pub enum OrderResponse {
     /// The order was carried out.
     Done,
     /// State of all components and machines.
-    Status(Report),
+    Status(SupervisorReport),
     /// A node was started.
     Node {
         /// Number of the new node.
@@ -96,11 +96,11 @@ pub enum Answer {
 
 /// State of all components and machines.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct SupervisorReport {
     /// Start of the supervisor, in milliseconds since the Unix epoch.
     pub began: u64,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<basalt_machine::Verdict>,
+    pub accelerator: Option<basalt_machine::AcceleratorChoice>,
     /// Components of the control plane.
     pub components: Vec<ComponentReport>,
     /// Machines of the nodes.
@@ -211,7 +211,7 @@ impl Control {
             _ => ClusterError::file("reach the cluster's supervisor")(error),
         })?;
         stream
-            .set_read_timeout(Some(PATIENCE))
+            .set_read_timeout(Some(TIMEOUT))
             .map_err(ClusterError::file("reach the cluster's supervisor"))?;
         Ok(Self {
             stream: BufReader::new(stream),
@@ -222,8 +222,8 @@ impl Control {
     ///
     /// # Errors
     /// When the connection breaks, no answer comes in time, or the supervisor refuses.
-    pub fn order(&mut self, order: &Order) -> Result<Answer, ClusterError> {
-        let talk = |stream: &mut BufReader<UnixStream>| -> std::io::Result<Answer> {
+    pub fn order(&mut self, order: &Order) -> Result<OrderResponse, ClusterError> {
+        let talk = |stream: &mut BufReader<UnixStream>| -> std::io::Result<OrderResponse> {
             let mut line = serde_json::to_string(order)?;
             line.push('\n');
             stream.get_mut().write_all(line.as_bytes())?;
@@ -234,7 +234,7 @@ impl Control {
             Ok(serde_json::from_str(&answer)?)
         };
         match talk(&mut self.stream).map_err(ClusterError::file("talk to the cluster's supervisor"))? {
-            Answer::Refused { reason } => Err(ClusterError::Refused { answer: reason }),
+            OrderResponse::Refused { reason } => Err(ClusterError::Refused { answer: reason }),
             answer => Ok(answer),
         }
     }
@@ -243,9 +243,9 @@ impl Control {
     ///
     /// # Errors
     /// As [`Control::order`].
-    pub fn report(&mut self) -> Result<Report, ClusterError> {
+    pub fn report(&mut self) -> Result<SupervisorReport, ClusterError> {
         match self.order(&Order::Status)? {
-            Answer::Status(report) => Ok(report),
+            OrderResponse::Status(report) => Ok(report),
             other => Err(ClusterError::Refused {
                 answer: format!("{other:?}"),
             }),
@@ -287,8 +287,8 @@ mod tests {
     }
 
     #[test]
-    fn answers_survive_the_journey() {
-        let report = Report {
+    fn responses_survive_serialization() {
+        let report = SupervisorReport {
             machines: vec![MachineReport {
                 node: NodeNumber::first(1).next().expect("one"),
                 name: "node-1".into(),
@@ -298,10 +298,13 @@ mod tests {
                 },
                 power_on: Some(3),
             }],
-            ..Report::default()
+            ..SupervisorReport::default()
         };
-        let answer = Answer::Status(report);
+        let answer = OrderResponse::Status(report);
         let text = serde_json::to_string(&answer).expect("JSON");
-        assert_eq!(serde_json::from_str::<Answer>(&text).expect("understood"), answer);
+        assert_eq!(
+            serde_json::from_str::<OrderResponse>(&text).expect("understood"),
+            answer
+        );
     }
 }

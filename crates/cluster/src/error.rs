@@ -22,7 +22,10 @@ pub enum ClusterError {
         source: std::io::Error,
     },
     /// A cluster is running already.
-    #[error("a cluster is running already (process {supervisor}){}", unlike(differences))]
+    #[error(
+        "a cluster is running already (process {supervisor}){}",
+        listed_differences(differences)
+    )]
     #[diagnostic(
         code(cluster::running),
         help(
@@ -105,7 +108,7 @@ pub enum ClusterError {
         known: String,
     },
     /// The supervisor ended unexpectedly.
-    #[error("the cluster's supervisor ended{}", words(last))]
+    #[error("the cluster's supervisor ended{}", indented(last))]
     #[diagnostic(code(cluster::supervisor), help("its log is {log}"))]
     Supervisor {
         /// Last lines of the supervisor's log.
@@ -121,7 +124,7 @@ pub enum ClusterError {
         answer: String,
     },
     /// A component of the control plane ended too often.
-    #[error("{component} does not stay up ({status}){}", words(last))]
+    #[error("{component} does not stay up ({status}){}", indented(last))]
     #[diagnostic(code(cluster::component), help("its log is {log}"))]
     Component {
         /// Name of the component.
@@ -134,7 +137,7 @@ pub enum ClusterError {
         log: Utf8PathBuf,
     },
     /// A node's machine ended by itself, or failed to start.
-    #[error("the machine of {node} ended: {reason}{}", words(last))]
+    #[error("the machine of {node} ended: {reason}{}", indented(last))]
     #[diagnostic(code(cluster::node), help("its console is in {console}"))]
     Node {
         /// Name of the node.
@@ -146,16 +149,23 @@ pub enum ClusterError {
         /// Path of the console's log.
         console: Utf8PathBuf,
     },
-    /// A stage of the start exceeded its time-out.
-    #[error("{stage} did not come about within {} s: {seen}{}", waited.as_secs(), words(last))]
+    /// A stage of the start made no progress for too long.
+    #[error(
+        "{stage}: no progress for {} s, {} s after the stage began: {seen}{}{}",
+        idle.as_secs(), waited.as_secs(), still(unchanged), words(last)
+    )]
     #[diagnostic(code(cluster::slow), help("the logs are in {logs}"))]
     Slow {
         /// Title of the stage.
         stage: &'static str,
-        /// Time-out of the stage.
+        /// Time without progress.
+        idle: Duration,
+        /// Time since the start of the stage.
         waited: Duration,
         /// Observed state of the stage, in words.
         seen: String,
+        /// Names of the quantities that the stage waits for, each with the time since it grew.
+        unchanged: Vec<(String, Duration)>,
         /// Last lines of the log that belongs to the stage, or the pods that are not ready.
         last: Vec<String>,
         /// Folder of the logs.
@@ -210,7 +220,7 @@ impl ClusterError {
     }
 }
 
-fn unlike(differences: &[String]) -> String {
+fn listed_differences(differences: &[String]) -> String {
     if differences.is_empty() {
         return String::new();
     }
@@ -220,6 +230,42 @@ fn unlike(differences: &[String]) -> String {
     )
 }
 
-fn words(last: &[String]) -> String {
+fn still(unchanged: &[(String, Duration)]) -> String {
+    let items = unchanged.iter();
+    let items: Vec<_> = items
+        .map(|(name, time)| format!("{name} for {} s", time.as_secs()))
+        .collect();
+    if items.is_empty() {
+        return String::new();
+    }
+    format!(" (unchanged: {})", items.join(", "))
+}
+
+fn indented(last: &[String]) -> String {
     last.iter().fold(String::new(), |text, line| text + "\n  " + line)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_standstill_names_what_does_not_change() {
+        let seconds = Duration::from_secs;
+        let error = ClusterError::Slow {
+            stage: "nodes Ready",
+            idle: seconds(400),
+            waited: seconds(700),
+            seen: "0 of 1: none has registered".to_owned(),
+            unchanged: vec![
+                ("console of node-1".to_owned(), seconds(690)),
+                ("disk of node-1".to_owned(), seconds(400)),
+            ],
+            last: vec!["the last line".to_owned()],
+            logs: "/logs".into(),
+        };
+        let expected = "nodes Ready: no progress for 400 s, 700 s after the stage began: 0 of 1: none has registered \
+                        (unchanged: console of node-1 for 690 s, disk of node-1 for 400 s)\n  the last line";
+        assert_eq!(error.to_string(), expected);
+    }
 }

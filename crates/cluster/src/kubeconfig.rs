@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use serde_json::json;
 
 use crate::ClusterError;
-use crate::pki::{Authority, Pki};
+use crate::pki::{CertificateAuthority, Pki};
 
 /// Name of the cluster and of the context in kubeconfigs.
 pub const CONTEXT: &str = "basalt";
@@ -24,7 +24,7 @@ pub fn render(pki: &Pki, user: &str, server: &str) -> Result<String, ClusterErro
             "name": CONTEXT,
             "cluster": {
                 "server": server,
-                "certificate-authority-data": encoded(pki.certificate(Authority::Cluster.name()))?,
+                "certificate-authority-data": encoded(pki.certificate(CertificateAuthority::Cluster.name()))?,
             },
         }],
         "users": [{

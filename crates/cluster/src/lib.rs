@@ -1,10 +1,11 @@
 //! A local Kubernetes cluster: PKI, control plane, network, up and down.
 //!
 //! ```text
-//! Inputs + Size --(up)--> Plan, keys, kubeconfigs and manifests in the folder of the Layout
-//! Plan --(supervisor, in namespaces of its own)--> components of the control plane and a bridge with QEMU machines
+//! ClusterInputs + ClusterSize --(up)--> ClusterPlan, keys, kubeconfigs and manifests in the folder of the Layout
+//! ClusterPlan --(supervisor, in namespaces of its own)--> components of the control plane, a bridge, QEMU machines
 //! API server --(observe)--> Seen --(stage)--> progress of the start, UpReport
-//! Order --(control socket)--> supervisor --> Answer: status, one more node, stop
+//! Seen, SupervisorReport, consoles, disks --(progress)--> Measure --(stall)--> Stall, at which `up` gives up
+//! Order --(control socket)--> supervisor --> OrderResponse: status, one more node, stop
 //! ```
 
 pub mod api;
@@ -23,19 +24,21 @@ pub mod node_config;
 mod observe;
 pub mod pki;
 mod plan;
+mod progress;
 mod restart;
 mod secret;
 mod stage;
+mod stall;
 pub mod supervisor;
 pub mod topology;
 mod up;
 
-pub use cluster::{Cluster, NodeStatus, Status};
+pub use cluster::{ClusterStatus, LocalCluster, NodeStatus};
 pub use control::Variant;
 pub use error::ClusterError;
 pub use layout::Layout;
 pub use network::Wire;
 pub use observe::Pod;
-pub use plan::{Inputs, Plan, Size};
+pub use plan::{ClusterInputs, ClusterPlan, ClusterSize};
 pub use stage::{Stage, StageTime};
 pub use up::UpReport;

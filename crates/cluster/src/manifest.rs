@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use camino::{Utf8Path, Utf8PathBuf};
 use time::OffsetDateTime;
 
-use crate::plan::Plan;
+use crate::plan::ClusterPlan;
 use crate::secret::{make_private_folder, write_private};
 use crate::{ClusterError, topology};
 
@@ -20,7 +20,7 @@ const TOKEN_LIFE: Duration = Duration::from_secs(7 * 24 * 3600);
 pub type Variables = BTreeMap<String, String>;
 
 /// Computes the variables of a cluster. `authority` is the PEM text of its CA certificate.
-pub fn variables(plan: &Plan, authority: &str, now: SystemTime) -> Variables {
+pub fn variables(plan: &ClusterPlan, authority: &str, now: SystemTime) -> Variables {
     let expiration = OffsetDateTime::from(now + TOKEN_LIFE);
     let (date, time) = (expiration.date(), expiration.time());
     let expiration = format!(
@@ -110,9 +110,10 @@ fn files(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ClusterError> {
     let read = || -> std::io::Result<Vec<Utf8PathBuf>> {
         let mut files = Vec::new();
         for entry in folder.read_dir_utf8()? {
-            let path = entry?.into_path();
-            if path.extension() == Some("yaml") {
-                files.push(path);
+            let entry = entry?;
+            // Editors keep locks and copies under names with a dot at the front.
+            if entry.file_name().ends_with(".yaml") && !entry.file_name().starts_with('.') {
+                files.push(entry.into_path());
             }
         }
         files.sort();
@@ -142,6 +143,17 @@ mod tests {
         ] {
             assert_eq!(rendered(text).expect("known"), expected);
         }
+    }
+
+    #[test]
+    fn files_of_editors_are_no_manifests() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        for name in ["b.yaml", "a.yaml", ".a.yaml.swp", "a.yaml~", "#a.yaml#", ".yaml"] {
+            fs_err::write(path.join(name), "x: 1\n").expect("written");
+        }
+        std::os::unix::fs::symlink("user@host.1:2", path.join(".#a.yaml")).expect("linked");
+        assert_eq!(files(path).expect("listed"), [path.join("a.yaml"), path.join("b.yaml")]);
     }
 
     #[test]

@@ -2,11 +2,11 @@
 
 use serde_json::json;
 
-use crate::plan::Plan;
+use crate::plan::ClusterPlan;
 use crate::topology::{CONTROL_PLANE, DNS_SERVICE, DOMAIN, NodeNumber, REGISTRY, REGISTRY_PORT, endpoint};
 
 /// Renders the NodeConfig of one node as JSON, which is YAML too.
-pub fn render(plan: &Plan, authority: &str, node: NodeNumber) -> String {
+pub fn render(plan: &ClusterPlan, authority: &str, node: NodeNumber) -> String {
     let config = json!({
         "apiVersion": "basalt.dev/v1",
         "kind": "NodeConfig",
@@ -50,7 +50,7 @@ mod tests {
         let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
         let pki = pki::make(folder, SystemTime::now()).expect("made");
         let authority = pki
-            .read(&pki.certificate(pki::Authority::Cluster.name()))
+            .read(&pki.certificate(pki::CertificateAuthority::Cluster.name()))
             .expect("there");
         let plan = crate::plan::example();
         let node = plan.nodes()[1];

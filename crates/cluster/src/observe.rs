@@ -14,7 +14,12 @@ const APPS: &str = "/apis/apps/v1/namespaces";
 /// Updates the observations that the stage depends on.
 pub(crate) fn look(api: &Api, stage: Stage, seen: &mut Seen) -> Result<(), ClusterError> {
     match stage {
-        Stage::ControlPlane => seen.api_ready = api.is_ready(),
+        Stage::ControlPlane => {
+            seen.api_ready = api.is_ready();
+            if !seen.api_ready {
+                seen.api_checks = api.passed_checks();
+            }
+        }
         Stage::Nodes => seen.nodes = nodes(&api.get("/api/v1/nodes")?),
         Stage::Network => {
             seen.system = vec![

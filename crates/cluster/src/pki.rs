@@ -97,14 +97,14 @@ pub enum PkiError {
 
 /// Certificate authority of a cluster.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Authority {
+pub enum CertificateAuthority {
     /// Authority of the API server and of its clients.
     Cluster,
     /// Authority of the API server's calls to extension servers.
     FrontProxy,
 }
 
-impl Authority {
+impl CertificateAuthority {
     /// Base name of the authority's files.
     pub fn name(self) -> &'static str {
         match self {
@@ -135,7 +135,7 @@ enum Role {
 struct Leaf {
     /// Base name of the certificate's files.
     name: &'static str,
-    authority: Authority,
+    authority: CertificateAuthority,
     role: Role,
     /// Common name: the user, in Kubernetes.
     common_name: &'static str,
@@ -147,7 +147,7 @@ impl Leaf {
     const fn client(name: &'static str, common_name: &'static str, organization: Option<&'static str>) -> Self {
         Self {
             name,
-            authority: Authority::Cluster,
+            authority: CertificateAuthority::Cluster,
             role: Role::Client,
             common_name,
             organization,
@@ -173,7 +173,7 @@ pub const SERVICE_ACCOUNTS: &str = "service-accounts";
 const LEAVES: &[Leaf] = &[
     Leaf {
         name: API_SERVER,
-        authority: Authority::Cluster,
+        authority: CertificateAuthority::Cluster,
         role: Role::ApiServer,
         common_name: "kube-apiserver",
         organization: None,
@@ -184,7 +184,7 @@ const LEAVES: &[Leaf] = &[
     Leaf::client(SCHEDULER, "system:kube-scheduler", None),
     Leaf {
         name: FRONT_PROXY_CLIENT,
-        authority: Authority::FrontProxy,
+        authority: CertificateAuthority::FrontProxy,
         role: Role::Client,
         common_name: "front-proxy-client",
         organization: None,
@@ -258,12 +258,12 @@ pub fn api_server_names() -> Vec<String> {
 pub fn make(folder: &Utf8Path, now: SystemTime) -> Result<Pki, ClusterError> {
     make_private_folder(folder)?;
     let pki = Pki::new(folder);
-    let cluster = authority(&pki, Authority::Cluster, now)?;
-    let front_proxy = authority(&pki, Authority::FrontProxy, now)?;
+    let cluster = authority(&pki, CertificateAuthority::Cluster, now)?;
+    let front_proxy = authority(&pki, CertificateAuthority::FrontProxy, now)?;
     for leaf in LEAVES {
         let issuer = match leaf.authority {
-            Authority::Cluster => &cluster,
-            Authority::FrontProxy => &front_proxy,
+            CertificateAuthority::Cluster => &cluster,
+            CertificateAuthority::FrontProxy => &front_proxy,
         };
         issue(&pki, leaf, issuer, now).map_err(PkiFailure::about(leaf.name))?;
     }
@@ -315,7 +315,7 @@ fn parameters(names: Vec<String>, common_name: &str, now: SystemTime) -> Result<
     Ok(parameters)
 }
 
-fn authority(pki: &Pki, authority: Authority, now: SystemTime) -> Result<Issuer, ClusterError> {
+fn authority(pki: &Pki, authority: CertificateAuthority, now: SystemTime) -> Result<Issuer, ClusterError> {
     let make = || -> Result<Issuer, PkiFailure> {
         let mut parameters = parameters(Vec::new(), authority.common_name(), now)?;
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

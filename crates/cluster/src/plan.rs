@@ -11,13 +11,13 @@ use serde::{Deserialize, Serialize};
 
 use crate::layout::Layout;
 use crate::network::Wire;
-use crate::secret::{BootstrapToken, write_private};
+use crate::secret::{GeneratedToken, write_private};
 use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, topology};
 
 /// Paths of all that a cluster is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Inputs {
+pub struct ClusterInputs {
     /// Tree of build tools (SDK), with QEMU and `ip`.
     pub sdk: Utf8PathBuf,
     /// Disk image of the nodes.
@@ -38,7 +38,7 @@ pub struct Inputs {
 
 /// Number and shape of a cluster's nodes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Size {
+pub struct ClusterSize {
     /// Number of nodes.
     pub nodes: u8,
     /// Virtual processors of each node.
@@ -49,7 +49,7 @@ pub struct Size {
     pub disk_mib: u64,
 }
 
-impl Default for Size {
+impl Default for ClusterSize {
     fn default() -> Self {
         Self {
             nodes: 1,
@@ -62,11 +62,11 @@ impl Default for Size {
 
 /// Complete description of a cluster, for its supervisor.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Plan {
+pub struct ClusterPlan {
     /// Paths of all that the cluster is made from.
-    pub inputs: Inputs,
+    pub inputs: ClusterInputs,
     /// Number and shape of the nodes.
-    pub size: Size,
+    pub size: ClusterSize,
     /// The architecture of the nodes.
     pub arch: Arch,
     /// Connection of the nodes to the bridge.
@@ -79,9 +79,9 @@ pub struct Plan {
     pub token_secret: String,
 }
 
-impl Plan {
+impl ClusterPlan {
     /// Makes the plan of a new cluster; an error when there are too many nodes or an input does not exist.
-    pub(crate) fn new(inputs: Inputs, size: Size, arch: Arch, port: u16) -> Result<Self, ClusterError> {
+    pub(crate) fn new(inputs: ClusterInputs, size: ClusterSize, arch: Arch, port: u16) -> Result<Self, ClusterError> {
         if size.nodes > MOST_NODES {
             return Err(ClusterError::Nodes {
                 asked: size.nodes,
@@ -102,7 +102,7 @@ impl Plan {
                 path,
             });
         }
-        let token = BootstrapToken::new()?;
+        let token = GeneratedToken::new()?;
         Ok(Self {
             inputs,
             size,
@@ -136,7 +136,7 @@ impl Plan {
     }
 
     /// Differences between this plan and a requested cluster, in words.
-    pub(crate) fn differences(&self, inputs: &Inputs, size: Size) -> Vec<String> {
+    pub(crate) fn differences(&self, inputs: &ClusterInputs, size: ClusterSize) -> Vec<String> {
         let mut differences = Vec::new();
         let mut tell = |what: &str, has: &dyn Display, wanted: &dyn Display| {
             let (has, wanted) = (has.to_string(), wanted.to_string());
@@ -168,8 +168,8 @@ impl Plan {
         format!("https://{}:{}", Ipv4Addr::LOCALHOST, topology::API_PORT)
     }
 
-    pub(crate) fn token(&self) -> BootstrapToken {
-        BootstrapToken {
+    pub(crate) fn token(&self) -> GeneratedToken {
+        GeneratedToken {
             id: self.token_id.clone(),
             secret: self.token_secret.clone(),
         }
@@ -200,9 +200,9 @@ pub(crate) fn check_path(root: &Utf8Path) -> Result<(), ClusterError> {
 
 /// Example of a plan, for tests.
 #[cfg(test)]
-pub(crate) fn example() -> Plan {
-    Plan {
-        inputs: Inputs {
+pub(crate) fn example() -> ClusterPlan {
+    ClusterPlan {
+        inputs: ClusterInputs {
             sdk: "/sdk".into(),
             node_image: "/node.raw".into(),
             node_image_qcow2: false,
@@ -212,9 +212,9 @@ pub(crate) fn example() -> Plan {
             manifests: "/manifests".into(),
             cache: "/cache".into(),
         },
-        size: Size {
+        size: ClusterSize {
             nodes: 2,
-            ..Size::default()
+            ..ClusterSize::default()
         },
         arch: Arch::X86_64,
         wire: Wire::Tap,
@@ -239,7 +239,7 @@ mod tests {
         let plan = example();
         let mut inputs = plan.inputs.clone();
         inputs.node_image = "/newer.raw".into();
-        let size = Size {
+        let size = ClusterSize {
             nodes: 3,
             memory_mib: 4096,
             ..plan.size

@@ -13,7 +13,7 @@ const LONGEST: Duration = Duration::from_secs(5);
 
 /// Decision about a component that ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Decision {
+pub enum RestartDecision {
     /// Restart at this time.
     RestartAt(Instant),
     /// No restart, because the component has ended too often.
@@ -28,15 +28,15 @@ pub struct History {
 
 impl History {
     /// Records an end and decides about a restart.
-    pub fn ended(&mut self, now: Instant) -> Decision {
+    pub fn ended(&mut self, now: Instant) -> RestartDecision {
         self.ends.retain(|end| now.duration_since(*end) < MEMORY);
         self.ends.push(now);
         if self.ends.len() >= TOO_OFTEN {
-            return Decision::GiveUp;
+            return RestartDecision::GiveUp;
         }
         let doublings = u32::try_from(self.ends.len() - 1).unwrap_or(u32::MAX);
         let wait = FIRST.saturating_mul(2_u32.saturating_pow(doublings)).min(LONGEST);
-        Decision::RestartAt(now + wait)
+        RestartDecision::RestartAt(now + wait)
     }
 }
 
@@ -45,15 +45,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_wait_doubles_and_then_patience_ends() {
+    fn the_wait_doubles_until_restarts_end() {
         let start = Instant::now();
         let mut history = History::default();
         let waits: Vec<_> = (0..6)
             .map(|end| {
                 let now = start + Duration::from_secs(end);
                 match history.ended(now) {
-                    Decision::RestartAt(at) => Some(at.duration_since(now).as_millis()),
-                    Decision::GiveUp => None,
+                    RestartDecision::RestartAt(at) => Some(at.duration_since(now).as_millis()),
+                    RestartDecision::GiveUp => None,
                 }
             })
             .collect();
@@ -66,7 +66,7 @@ mod tests {
         let mut history = History::default();
         for end in 0..20 {
             let now = start + end * Duration::from_secs(30);
-            assert!(matches!(history.ended(now), Decision::RestartAt(_)), "{end}");
+            assert!(matches!(history.ended(now), RestartDecision::RestartAt(_)), "{end}");
         }
     }
 }

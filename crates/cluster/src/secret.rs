@@ -22,14 +22,14 @@ pub(crate) fn random_word(length: usize) -> Result<String, ClusterError> {
 
 /// Bootstrap token of Kubernetes: an id of six characters and a secret of sixteen.
 #[derive(Clone, PartialEq, Eq)]
-pub struct BootstrapToken {
+pub struct GeneratedToken {
     /// Id of the token, which is not secret.
     pub id: String,
     /// Secret of the token.
     pub secret: String,
 }
 
-impl BootstrapToken {
+impl GeneratedToken {
     /// Makes a random token.
     pub(crate) fn new() -> Result<Self, ClusterError> {
         Ok(Self {
@@ -45,9 +45,9 @@ impl BootstrapToken {
 }
 
 /// Debug output without the secret.
-impl std::fmt::Debug for BootstrapToken {
+impl std::fmt::Debug for GeneratedToken {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("BootstrapToken")
+        f.debug_struct("GeneratedToken")
             .field("id", &self.id)
             .finish_non_exhaustive()
     }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn tokens_have_the_form_that_kubernetes_wants_and_hide() {
-        let token = BootstrapToken::new().expect("random bytes");
+        let token = GeneratedToken::new().expect("random bytes");
         assert_eq!((token.id.len(), token.secret.len()), (6, 16));
         assert!(
             token
@@ -93,7 +93,7 @@ mod tests {
                 .all(|byte| byte == b'.' || byte.is_ascii_lowercase() || byte.is_ascii_digit())
         );
         assert!(!format!("{token:?}").contains(&token.secret));
-        assert_ne!(token, BootstrapToken::new().expect("random bytes"));
+        assert_ne!(token, GeneratedToken::new().expect("random bytes"));
     }
 
     #[test]

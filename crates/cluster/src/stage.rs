@@ -49,8 +49,9 @@ impl Stage {
         }
     }
 
-    /// Time-out of the stage. Without KVM and on busy processors everything takes many times longer than usual.
-    pub fn patience(self) -> Duration {
+    /// Time without progress after which the stage is given up. Without KVM and on busy processors everything takes many
+    /// times longer than usual.
+    pub fn timeout(self) -> Duration {
         Duration::from_secs(match self {
             Self::ControlPlane => 300,
             Self::Objects => 120,
@@ -73,7 +74,8 @@ pub struct Workload {
 }
 
 impl Workload {
-    fn is_ready(&self) -> bool {
+    /// Checks that all pods are ready.
+    pub(crate) fn is_ready(&self) -> bool {
         self.wanted.is_some_and(|wanted| self.ready >= wanted)
     }
 }
@@ -83,6 +85,8 @@ impl Workload {
 pub struct Seen {
     /// Readiness of the API server.
     pub api_ready: bool,
+    /// Number of the API server's readiness checks that passed when it was not ready yet.
+    pub api_checks: usize,
     /// `true` once the initial objects were applied.
     pub applied: bool,
     /// Names of the registered nodes, each with its condition Ready.
@@ -183,6 +187,7 @@ mod tests {
     fn complete() -> Seen {
         Seen {
             api_ready: true,
+            api_checks: 0,
             applied: true,
             nodes: vec![("node-1".into(), true), ("node-2".into(), true)],
             system: vec![

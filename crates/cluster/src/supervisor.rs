@@ -12,25 +12,26 @@
 //! When either of the two ends, however it ends, the kernel ends everything below it.
 
 mod children;
-mod desk;
+mod control_server;
 mod inner;
 mod machines;
 
 use std::fs::File;
+use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::process::Command;
 use std::time::Duration;
 
-use basalt_machine::Tools;
+use basalt_machine::QemuTools;
 use basalt_process::interrupt;
 use basalt_sandbox::namespace::{self, Kinds};
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
 
 use crate::layout::Layout;
-use crate::plan::Plan;
+use crate::plan::ClusterPlan;
 use crate::{ClusterError, lock};
 use basalt_process::chain;
 
@@ -44,15 +45,17 @@ const INNER: &str = "__cluster-supervisor-inner";
 ///
 /// `tools` gives QEMU and its firmware from the tree of build tools that the plan names. The supervisor's messages go
 /// to `tracing`; its standard error is its log.
-pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
-    let mut arguments = std::env::args().skip(1);
+pub fn run_if_asked(tools: impl FnOnce(&ClusterPlan) -> Box<dyn QemuTools>) {
+    let mut arguments = std::env::args_os().skip(1);
     let verb = arguments.next();
     let Some(stage) = verb.filter(|verb| verb == OUTER || verb == INNER) else {
         return;
     };
     let outcome = arguments.next().ok_or(ClusterError::Stopped).and_then(|folder| {
-        let layout = Layout::new(Utf8PathBuf::from(folder));
-        let plan = Plan::read(&layout)?.ok_or(ClusterError::Stopped)?;
+        // `up` starts this process with a path in UTF-8.
+        let folder = Utf8PathBuf::from_path_buf(folder.into()).map_err(|_| ClusterError::Stopped)?;
+        let layout = Layout::new(folder);
+        let plan = ClusterPlan::read(&layout)?.ok_or(ClusterError::Stopped)?;
         interrupt::install().map_err(ClusterError::file("listen for signals"))?;
         if stage == OUTER {
             outer(&layout, &plan)
@@ -63,24 +66,24 @@ pub fn run_if_asked(tools: impl FnOnce(&Plan) -> Box<dyn Tools>) {
     match outcome {
         Ok(code) => std::process::exit(code),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             std::process::exit(1);
         }
     }
 }
 
 /// Prints an error to standard error, the log that `up` reads.
-#[expect(clippy::print_stderr, reason = "this process is a program of its own")]
-fn complain(error: &ClusterError) {
+fn print_error(error: &ClusterError) {
     let mut text = format!("supervisor: {}", chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsupervisor: help: {help}");
     }
-    eprintln!("{text}");
+    // The reader of the log may be gone.
+    drop(writeln!(std::io::stderr(), "{text}"));
 }
 
 /// Runs the outer process: holds the lock and the port on the host, and waits for the inner process.
-fn outer(layout: &Layout, plan: &Plan) -> Result<i32, ClusterError> {
+fn outer(layout: &Layout, plan: &ClusterPlan) -> Result<i32, ClusterError> {
     // A session of its own: Ctrl-C in the terminal reaches `up` alone, and the supervisor outlives the terminal.
     // It fails for a process that leads a session already.
     let _ = rustix::process::setsid();

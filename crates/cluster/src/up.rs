@@ -5,19 +5,21 @@ use std::net::Ipv4Addr;
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
-use basalt_machine::{Console, Files, Verdict};
+use basalt_machine::{AcceleratorChoice, Console, Files};
 use basalt_model::arch::Arch;
-use basalt_process::interrupt;
+use basalt_process::{Command, interrupt};
 use basalt_progress::{Outcome, Reporter, Unit};
 use camino::Utf8PathBuf;
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::control::{Answer, ComponentState, Control, MachineState, Order, Report};
-use crate::pki::{self, Authority};
-use crate::plan::{Inputs, Plan, Size};
+use crate::control::{ComponentState, Control, MachineState, Order, OrderResponse, SupervisorReport};
+use crate::pki::{self, CertificateAuthority};
+use crate::plan::{ClusterInputs, ClusterPlan, ClusterSize};
+use crate::progress::{self, Traces};
 use crate::secret::{make_private_folder, write_private};
 use crate::stage::{self, Seen, Stage, StageTime};
+use crate::stall::{Stall, StallDetector};
 use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, supervisor};
 
 /// Port of the host that leads to the API server, if it is free.
@@ -39,7 +41,7 @@ pub struct UpReport {
     /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
     /// Accelerator of the machines, with the reason for its choice.
-    pub accelerator: Option<Verdict>,
+    pub accelerator: Option<AcceleratorChoice>,
     /// Times of all stages.
     pub stages: Vec<StageTime>,
     /// Total duration, in seconds.
@@ -48,15 +50,15 @@ pub struct UpReport {
 
 pub(crate) fn run(
     layout: &Layout,
-    inputs: Inputs,
-    size: Size,
+    inputs: ClusterInputs,
+    size: ClusterSize,
     arch: Arch,
     reporter: &dyn Reporter,
     began: Instant,
 ) -> Result<UpReport, ClusterError> {
     let mut clock = StageClock::new(began);
     let port = forward::free_port(USUAL_PORT).map_err(ClusterError::file("find a free port"))?;
-    let plan = Plan::new(inputs, size, arch, port)?;
+    let plan = ClusterPlan::new(inputs, size, arch, port)?;
     let api = prepare(layout, &plan)?;
     clock.passed("keys and plan");
     interrupt::check()?;
@@ -64,7 +66,7 @@ pub(crate) fn run(
     let mut child = start_supervisor(layout)?;
     let mut control = connect(layout, &mut child)?;
     control.order(&Order::Hold)?;
-    let mut ascent = Ascent {
+    let mut bring_up = ClusterBringUp {
         layout,
         plan: &plan,
         api,
@@ -74,21 +76,21 @@ pub(crate) fn run(
         clock,
         supervisor_began: began.elapsed(),
     };
-    let report = ascent.climb(reporter)?;
-    ascent.control.order(&Order::Release)?;
+    let report = bring_up.run(reporter)?;
+    bring_up.control.order(&Order::Release)?;
     Ok(UpReport {
-        answer: ascent.answer,
-        answered: ascent.seen.answered,
+        answer: bring_up.answer,
+        answered: bring_up.seen.answered,
         endpoint: plan.host_endpoint(),
         kubeconfig: layout.kubeconfig(pki::ADMIN),
         accelerator: report.accelerator,
-        stages: ascent.clock.stages,
+        stages: bring_up.clock.stages,
         seconds: began.elapsed().as_secs_f64(),
     })
 }
 
 /// Writes all files that the supervisor and its children read; returns a client of the API server.
-fn prepare(layout: &Layout, plan: &Plan) -> Result<Api, ClusterError> {
+fn prepare(layout: &Layout, plan: &ClusterPlan) -> Result<Api, ClusterError> {
     let now = SystemTime::now();
     for folder in [layout.logs(), layout.etcd(), layout.root().join("kubeconfig")] {
         make_private_folder(&folder)?;
@@ -96,13 +98,13 @@ fn prepare(layout: &Layout, plan: &Plan) -> Result<Api, ClusterError> {
     let pki = pki::make(&layout.pki(), now)?;
     for (user, server) in [
         (pki::ADMIN, plan.host_endpoint()),
-        (pki::CONTROLLER_MANAGER, Plan::local_endpoint()),
-        (pki::SCHEDULER, Plan::local_endpoint()),
+        (pki::CONTROLLER_MANAGER, ClusterPlan::local_endpoint()),
+        (pki::SCHEDULER, ClusterPlan::local_endpoint()),
     ] {
         write_private(&layout.kubeconfig(user), kubeconfig::render(&pki, user, &server)?)?;
     }
     write_private(&layout.registry_config(), component::registry_config(plan))?;
-    let authority = pki.read(&pki.certificate(Authority::Cluster.name()))?;
+    let authority = pki.read(&pki.certificate(CertificateAuthority::Cluster.name()))?;
     let variables = manifest::variables(plan, &authority, now);
     manifest::render_folder(&plan.inputs.manifests, &layout.manifests(), &variables)?;
     plan.write(layout)?;
@@ -162,7 +164,7 @@ pub(crate) fn ask(
         port,
         path: path.to_owned(),
     })? {
-        Answer::Page { status, body } => Ok((status, body)),
+        OrderResponse::Page { status, body } => Ok((status, body)),
         other => Err(ClusterError::Refused {
             answer: format!("{other:?}"),
         }),
@@ -203,9 +205,9 @@ impl StageClock {
 }
 
 /// Start of a cluster, stage by stage.
-struct Ascent<'a> {
+struct ClusterBringUp<'a> {
     layout: &'a Layout,
-    plan: &'a Plan,
+    plan: &'a ClusterPlan,
     api: Api,
     control: Control,
     seen: Seen,
@@ -215,20 +217,22 @@ struct Ascent<'a> {
     supervisor_began: Duration,
 }
 
-impl Ascent<'_> {
-    fn climb(&mut self, reporter: &dyn Reporter) -> Result<Report, ClusterError> {
+impl ClusterBringUp<'_> {
+    fn run(&mut self, reporter: &dyn Reporter) -> Result<SupervisorReport, ClusterError> {
         let nodes = usize::from(self.plan.size.nodes);
         let mut timed = BTreeSet::new();
         while let Some(stage) = stage::current(&self.seen, nodes).filter(|stage| nodes > 0 || *stage <= Stage::Objects)
         {
             let task = reporter.task(stage.title(), Unit::Items, None);
             let began = Instant::now();
+            let mut detector = StallDetector::new(stage.timeout());
             while stage::current(&self.seen, nodes) == Some(stage) {
                 interrupt::check()?;
                 let report = self.report()?;
                 self.check(&report)?;
-                if began.elapsed() > stage.patience() {
-                    return Err(self.slow(stage, nodes));
+                let measures = progress::measures(stage, &self.seen, &report, &self.traces());
+                if let Some(stall) = detector.observe(began.elapsed(), &measures) {
+                    return Err(self.slow(stage, nodes, &stall, began.elapsed()));
                 }
                 let moved = self.act(stage)?;
                 self.time_nodes(&report, &mut timed);
@@ -263,10 +267,7 @@ impl Ascent<'_> {
     }
 
     fn apply(&self) -> Result<(), ClusterError> {
-        let apply = crate::cluster::kubectl(self.layout, self.plan)
-            .env("KUBECONFIG", self.layout.kubeconfig(pki::ADMIN))
-            .args(["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"])
-            .arg(self.layout.manifests());
+        let apply = apply_command(self.layout, self.plan);
         let mut last = None;
         // The namespaces that the objects lie in appear a moment after the API server is ready.
         for _ in 0..5 {
@@ -299,7 +300,7 @@ impl Ascent<'_> {
     }
 
     /// Records the time from power-on to Ready for each node that became Ready.
-    fn time_nodes(&mut self, report: &Report, timed: &mut BTreeSet<String>) {
+    fn time_nodes(&mut self, report: &SupervisorReport, timed: &mut BTreeSet<String>) {
         for machine in &report.machines {
             let ready = self
                 .seen
@@ -314,13 +315,13 @@ impl Ascent<'_> {
         }
     }
 
-    fn report(&mut self) -> Result<Report, ClusterError> {
+    fn report(&mut self) -> Result<SupervisorReport, ClusterError> {
         let layout = self.layout;
         self.control.report().map_err(|_| supervisor_ended(layout))
     }
 
     /// Checks for a component or a machine that has failed for good; an error with its last output.
-    fn check(&self, report: &Report) -> Result<(), ClusterError> {
+    fn check(&self, report: &SupervisorReport) -> Result<(), ClusterError> {
         for component in &report.components {
             if let ComponentState::Failed { status } = &component.state {
                 let log = self.layout.log(&component.name);
@@ -356,7 +357,18 @@ impl Ascent<'_> {
         Ok(())
     }
 
-    fn slow(&self, stage: Stage, nodes: usize) -> ClusterError {
+    /// Reads the traces of all machines.
+    fn traces(&self) -> Vec<Traces> {
+        let names = self.plan.nodes().into_iter().map(|node| node.name());
+        names
+            .map(|name| {
+                let files = Files::new(self.layout.node(&name));
+                Traces::read(name, &files)
+            })
+            .collect()
+    }
+
+    fn slow(&self, stage: Stage, nodes: usize, stall: &Stall, waited: Duration) -> ClusterError {
         for node in self.plan.nodes() {
             let console = Files::new(self.layout.node(&node.name())).console_log();
             // A node without a console has no log to keep.
@@ -390,12 +402,24 @@ impl Ascent<'_> {
         };
         ClusterError::Slow {
             stage: stage.title(),
-            waited: stage.patience(),
+            idle: stall.idle,
+            waited,
             seen,
+            unchanged: stall.unchanged.clone(),
             last,
             logs: self.layout.logs(),
         }
     }
+}
+
+/// Command that applies the initial objects. It runs in the cluster's folder and names the manifests from there, because
+/// kubectl splits the value of `-f` at commas, which the folder's path may contain.
+fn apply_command(layout: &Layout, plan: &ClusterPlan) -> Command {
+    crate::cluster::kubectl(layout, plan)
+        .env("KUBECONFIG", layout.kubeconfig(pki::ADMIN))
+        .current_dir(layout.root())
+        .args(["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"])
+        .arg(layout.manifests().file_name().unwrap_or_default())
 }
 
 fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
@@ -408,4 +432,16 @@ fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
 fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {
     let mut lines = Console::new(name, path.clone()).lines().unwrap_or_default();
     lines.split_off(lines.len().saturating_sub(SHOWN))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_comma_in_the_path_does_not_reach_kubectl() {
+        let command = apply_command(&Layout::new("/a,b"), &crate::plan::example()).pasteable();
+        assert!(command.starts_with("cd /a,b && "), "{command}");
+        assert!(command.ends_with(" -f manifests"), "{command}");
+    }
 }

@@ -126,7 +126,7 @@ pub enum Language {
 /// Violation of a check.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Finding {
+pub struct HardeningFinding {
     /// Check that is violated.
     pub check: Check,
     /// The file, the option or the setting.

@@ -19,7 +19,7 @@ const LARGEST: u64 = 512 << 20;
 
 /// Contents of an image, read from the payloads of its packages.
 #[derive(Debug, Clone, Default)]
-pub struct Contents {
+pub struct ImageContents {
     /// Files and folders of the image; symbolic links have no permissions of their own and are left out.
     pub(crate) entries: Vec<Entry>,
     /// Paths of the image, symbolic links among them.
@@ -55,14 +55,14 @@ pub(crate) struct Program {
 /// Contents read so far; settings of the kernel are evaluated when all files have been read.
 #[derive(Default)]
 struct Gathered {
-    contents: Contents,
+    contents: ImageContents,
     config: Option<Kconfig>,
     /// Text of each `*.conf` file by its name, and `true` if it is from the first folder of [`SYSCTLS`].
     sysctls: BTreeMap<String, (bool, String)>,
     damaged: Option<HardeningError>,
 }
 
-impl Contents {
+impl ImageContents {
     /// Reads the packages that an image installs. `command_line` is what the kernel of a disk is told.
     ///
     /// # Errors
@@ -152,7 +152,7 @@ impl Gathered {
         Ok(())
     }
 
-    fn finish(self, command_line: Option<&str>) -> Contents {
+    fn finish(self, command_line: Option<&str>) -> ImageContents {
         let mut contents = self.contents;
         contents.entries.sort_by(|one, other| one.path.cmp(&other.path));
         contents.programs.sort_by(|one, other| one.path.cmp(&other.path));

@@ -9,7 +9,7 @@ use glob::{MatchOptions, Pattern};
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::check::{Check, Finding, Language};
+use crate::check::{Check, HardeningFinding, Language};
 
 const OPTIONS: MatchOptions = MatchOptions {
     case_sensitive: true,
@@ -63,7 +63,7 @@ struct Subject {
 }
 
 /// Match of a finding: the exception that covers it, and the first of its patterns that does, if it has patterns.
-struct Excuse<'e> {
+struct ExceptionMatch<'e> {
     exception: &'e Exception,
     subject: Option<&'e Subject>,
 }
@@ -110,19 +110,24 @@ impl Exceptions {
     }
 
     /// The reason for which a finding is excused.
-    pub(crate) fn reason(&self, finding: &Finding) -> Option<&str> {
-        self.excuse(finding).map(|excuse| excuse.exception.reason.as_str())
+    pub(crate) fn reason(&self, finding: &HardeningFinding) -> Option<&str> {
+        self.matching_exception(finding)
+            .map(|found| found.exception.reason.as_str())
     }
 
-    fn excuse(&self, finding: &Finding) -> Option<Excuse<'_>> {
+    fn matching_exception(&self, finding: &HardeningFinding) -> Option<ExceptionMatch<'_>> {
         self.list.iter().find_map(|exception| exception.covers(finding))
     }
 
     /// Reports the checks and patterns of `image`'s exceptions that cover none of its findings; `None` if all are
     /// needed.
-    pub(crate) fn unused<'f>(&self, image: &str, findings: impl Iterator<Item = &'f Finding>) -> Option<Problems> {
-        let excuses: Vec<(Check, Excuse<'_>)> = findings
-            .filter_map(|finding| Some((finding.check, self.excuse(finding)?)))
+    pub(crate) fn unused<'f>(
+        &self,
+        image: &str,
+        findings: impl Iterator<Item = &'f HardeningFinding>,
+    ) -> Option<Problems> {
+        let matches: Vec<(Check, ExceptionMatch<'_>)> = findings
+            .filter_map(|finding| Some((finding.check, self.matching_exception(finding)?)))
             .collect();
         let mut found: Vec<Problem> = Vec::new();
         for exception in self.list.iter().filter(|exception| exception.image == image) {
@@ -130,11 +135,7 @@ impl Exceptions {
                 let help = "it is mended, or never was wrong: take this out";
                 found.push(self.file.at(span, Complaint::error(what, "unused").with_help(help)));
             };
-            let mine = || {
-                excuses
-                    .iter()
-                    .filter(|(_, excuse)| ptr::eq(excuse.exception, exception))
-            };
+            let mine = || matches.iter().filter(|(_, found)| ptr::eq(found.exception, exception));
             for check in &exception.checks {
                 if mine().any(|(used, _)| used == check.get_ref()) {
                     continue;
@@ -146,7 +147,7 @@ impl Exceptions {
                 say(check.span(), what);
             }
             for subject in &exception.subjects {
-                if mine().any(|(_, excuse)| excuse.subject.is_some_and(|used| ptr::eq(used, subject))) {
+                if mine().any(|(_, found)| found.subject.is_some_and(|used| ptr::eq(used, subject))) {
                     continue;
                 }
                 let what = format!(
@@ -161,7 +162,7 @@ impl Exceptions {
 }
 
 impl Exception {
-    fn covers(&self, finding: &Finding) -> Option<Excuse<'_>> {
+    fn covers(&self, finding: &HardeningFinding) -> Option<ExceptionMatch<'_>> {
         if !self.checks.iter().any(|check| *check.get_ref() == finding.check) {
             return None;
         }
@@ -175,7 +176,7 @@ impl Exception {
         if subject.is_none() && !self.subjects.is_empty() {
             return None;
         }
-        Some(Excuse {
+        Some(ExceptionMatch {
             exception: self,
             subject,
         })
@@ -198,8 +199,8 @@ subjects = ["/var/lib/*", "/srv"]
 reason = "Daemons keep their state there."
 "#;
 
-    fn finding(check: Check, subject: &str, language: Option<Language>) -> Finding {
-        Finding {
+    fn finding(check: Check, subject: &str, language: Option<Language>) -> HardeningFinding {
+        HardeningFinding {
             check,
             subject: subject.to_owned(),
             package: "example".to_owned(),

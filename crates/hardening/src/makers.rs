@@ -26,17 +26,17 @@ struct RawMaker {
 
 /// The compilers that may have made what is compiled.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Makers {
-    list: Vec<Maker>,
+pub struct AllowedCompilers {
+    list: Vec<AllowedCompiler>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Maker {
+struct AllowedCompiler {
     note: String,
     library: Option<String>,
 }
 
-impl Makers {
+impl AllowedCompilers {
     /// Reads the text of the file; `name` is for errors.
     ///
     /// # Errors
@@ -60,7 +60,7 @@ impl Makers {
                 faults.wrong(library, "this is no folder", help);
             }
         }
-        let list = raw.maker.into_iter().map(|maker| Maker {
+        let list = raw.maker.into_iter().map(|maker| AllowedCompiler {
             note: maker.note.into_inner(),
             library: maker.library.map(Spanned::into_inner),
         });
@@ -68,7 +68,7 @@ impl Makers {
     }
 
     /// Describes the first compiler or Rust standard library of an ELF file that is not listed; `None` if all are.
-    pub fn judge(&self, elf: &Elf) -> Option<String> {
+    pub fn check(&self, elf: &Elf) -> Option<String> {
         for note in &elf.makers {
             let Some(maker) = self.list.iter().find(|maker| note.starts_with(&maker.note)) else {
                 return Some(format!("was made by {note}"));
@@ -109,30 +109,30 @@ mod tests {
     }
 
     #[test]
-    fn strangers_are_named() {
-        let makers = Makers::parse("makers.toml", MAKERS).expect("right");
-        let judge = |names: &[&str], library: &[&str]| makers.judge(&elf(names, library));
+    fn other_compilers_are_named() {
+        let makers = AllowedCompilers::parse("makers.toml", MAKERS).expect("right");
+        let check = |names: &[&str], library: &[&str]| makers.check(&elf(names, library));
         let (ours, rustc) = ("GCC: (Example 14) 14.2.0", "rustc version 1.99.0");
-        assert_eq!(judge(&[ours], &[]), None);
-        assert_eq!(judge(&[ours, rustc], &["text/usr/src/rust/"]), None);
+        assert_eq!(check(&[ours], &[]), None);
+        assert_eq!(check(&[ours, rustc], &["text/usr/src/rust/"]), None);
         let debian = "GCC: (Debian 14.2.0-19) 14.2.0";
-        assert_eq!(judge(&[ours, debian], &[]), Some(format!("was made by {debian}")));
-        let foreign = judge(&[rustc], &["/usr/src/rust/", "/rustc/abc/"]);
+        assert_eq!(check(&[ours, debian], &[]), Some(format!("was made by {debian}")));
+        let foreign = check(&[rustc], &["/usr/src/rust/", "/rustc/abc/"]);
         assert_eq!(
             foreign.as_deref(),
             Some("has a Rust library in it that was compiled in `/rustc/abc/`")
         );
-        assert!(judge(&[rustc], &[]).is_some_and(|fault| fault.contains("does not tell where")));
-        assert_eq!(judge(&[], &[]).as_deref(), Some("does not tell what made it"));
+        assert!(check(&[rustc], &[]).is_some_and(|fault| fault.contains("does not tell where")));
+        assert_eq!(check(&[], &[]).as_deref(), Some("does not tell what made it"));
         let mut silent = elf(&[], &[]);
         silent.kind = ElfKind::Object;
-        assert_eq!(makers.judge(&silent), None);
+        assert_eq!(makers.check(&silent), None);
     }
 
     #[test]
     fn everything_wrong_is_said_at_its_place() {
         let text = "[[maker]]\nnote = \"GCC\"\nwho = \" \"\nlibrary = \"src/rust\"\n";
-        let problems = Makers::parse("makers.toml", text).expect_err("wrong");
+        let problems = AllowedCompilers::parse("makers.toml", text).expect_err("wrong");
         insta::assert_snapshot!(problems.brief());
     }
 }

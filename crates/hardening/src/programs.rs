@@ -10,7 +10,7 @@ pub(crate) const LIBRARIES: &str = "/usr/lib";
 /// Runs the checks on an ELF file. Each check that applies has an entry: `None` if it passes, else the description of
 /// the violation. Languages without a mitigation are not considered here: `distro/hardening.toml` excepts them, with
 /// the reason.
-pub fn judge(elf: &Elf) -> Vec<(Check, Option<String>)> {
+pub fn check_elf(elf: &Elf) -> Vec<(Check, Option<String>)> {
     if elf.kind == ElfKind::Object {
         return Vec::new();
     }
@@ -91,7 +91,7 @@ pub(crate) mod tests {
     }
 
     fn wrong(elf: &Elf) -> Vec<Check> {
-        let verdicts = judge(elf);
+        let verdicts = check_elf(elf);
         let wrong = verdicts.into_iter().filter(|(_, wrong)| wrong.is_some());
         wrong.map(|(check, _)| check).collect()
     }
@@ -126,13 +126,13 @@ pub(crate) mod tests {
     fn what_is_not_linked_yet_is_not_judged() {
         let mut elf = good();
         elf.kind = ElfKind::Object;
-        assert_eq!(judge(&elf), []);
+        assert_eq!(check_elf(&elf), []);
     }
 
     #[test]
     fn a_library_need_not_be_a_program() {
         let mut elf = good();
         elf.kind = ElfKind::Library;
-        assert!(judge(&elf).iter().all(|(check, _)| *check != Check::Pie));
+        assert!(check_elf(&elf).iter().all(|(check, _)| *check != Check::Pie));
     }
 }

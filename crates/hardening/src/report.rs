@@ -5,24 +5,24 @@ use std::collections::BTreeMap;
 use basalt_model::problem::Problems;
 use serde::Serialize;
 
-use crate::check::{Check, Finding};
-use crate::contents::{Contents, Entry};
+use crate::check::{Check, HardeningFinding};
+use crate::contents::{Entry, ImageContents};
 use crate::exceptions::Exceptions;
-use crate::makers::Makers;
+use crate::makers::AllowedCompilers;
 use crate::rules::Rules;
 use crate::{linkage, programs};
 
 /// Result of all checks on one image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Report {
+pub struct HardeningReport {
     /// The name of the image.
     pub image: String,
     /// Results by check, for the checks that had something to look at.
-    pub groups: Vec<Group>,
+    pub groups: Vec<CheckResult>,
     /// Number of programs and libraries that declare branch tracking and shadow stacks. The hardware enforces
     /// control-flow integrity only where all of a process declares it; no check demands it.
-    pub marked: Marked,
+    pub marked: ControlFlowIntegrity,
     /// Exceptions that cover no finding; `None` if there are none.
     #[serde(skip)]
     pub unused: Option<Problems>,
@@ -31,7 +31,7 @@ pub struct Report {
 /// Number of programs and libraries that declare hardware control-flow integrity.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Marked {
+pub struct ControlFlowIntegrity {
     /// Number of programs and libraries that were checked.
     pub programs: usize,
     /// Number of those that declare indirect branch tracking (x86) or BTI (AArch64).
@@ -43,29 +43,29 @@ pub struct Marked {
 /// Result of one check on an image.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Group {
+pub struct CheckResult {
     /// The check.
     pub check: Check,
     /// Number of subjects that pass.
     pub fine: usize,
     /// Violations that an exception covers.
-    pub excepted: Vec<Excepted>,
+    pub excepted: Vec<ExceptedFinding>,
     /// Violations that no exception covers.
-    pub wrong: Vec<Finding>,
+    pub wrong: Vec<HardeningFinding>,
 }
 
 /// Violation that an exception covers.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Excepted {
+pub struct ExceptedFinding {
     /// The violation.
     #[serde(flatten)]
-    pub finding: Finding,
+    pub finding: HardeningFinding,
     /// Reason of the exception.
     pub reason: String,
 }
 
-impl Report {
+impl HardeningReport {
     /// Returns the number of errors: violations without an exception, and exceptions that cover nothing.
     pub fn wrong(&self) -> usize {
         let unused = self.unused.as_ref().map_or(0, Problems::errors);
@@ -75,9 +75,9 @@ impl Report {
 
 /// Requirements on an image, read from files of its distribution.
 #[derive(Debug)]
-pub struct Standard {
+pub struct HardeningRequirements {
     /// Compilers that may have produced the image's code.
-    pub makers: Makers,
+    pub makers: AllowedCompilers,
     /// Requirements on the kernel.
     pub rules: Rules,
     /// Exceptions from the checks.
@@ -86,8 +86,8 @@ pub struct Standard {
 
 /// Checks an image against a standard. `arch` is the kernel's name of the architecture, to which some rules are
 /// limited.
-pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard) -> Report {
-    let Standard {
+pub fn inspect(image: &str, arch: &str, contents: &ImageContents, standard: &HardeningRequirements) -> HardeningReport {
+    let HardeningRequirements {
         makers,
         rules,
         exceptions,
@@ -96,9 +96,9 @@ pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard
         exceptions,
         groups: BTreeMap::new(),
     };
-    let mut marked = Marked::default();
+    let mut marked = ControlFlowIntegrity::default();
     for program in &contents.programs {
-        let mut verdicts = programs::judge(&program.elf);
+        let mut verdicts = programs::check_elf(&program.elf);
         if !verdicts.is_empty() {
             marked.programs += 1;
             marked.branch_tracking += usize::from(program.elf.branch_tracking);
@@ -110,9 +110,9 @@ pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard
                 linkage::unresolved(&program.elf, &program.path, |path| contents.paths.contains(path)),
             ));
         }
-        verdicts.push((Check::Maker, makers.judge(&program.elf)));
+        verdicts.push((Check::Maker, makers.check(&program.elf)));
         for (check, wrong) in verdicts {
-            let finding = |what| Finding {
+            let finding = |what| HardeningFinding {
                 check,
                 subject: program.path.clone(),
                 package: program.package.clone(),
@@ -124,7 +124,7 @@ pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard
     }
     for entry in &contents.entries {
         for (check, wrong) in rights(entry, contents) {
-            let finding = |what| Finding {
+            let finding = |what| HardeningFinding {
                 check,
                 subject: entry.path.clone(),
                 package: entry.package.clone(),
@@ -138,20 +138,20 @@ pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard
         let fitting = rules.rules.iter();
         for rule in fitting.filter(|rule| rule.arch.as_ref().is_none_or(|wanted| wanted == arch)) {
             let check = rule.want.check();
-            let finding = |what: String| Finding {
+            let finding = |what: String| HardeningFinding {
                 check,
                 subject: rule.want.subject().to_owned(),
                 package: String::new(),
                 language: None,
                 what: format!("{what}: {}", rule.why),
             };
-            groups.add(check, kernel.lacks(rule).map(finding));
+            groups.add(check, kernel.violation(rule).map(finding));
         }
     }
-    let groups: Vec<Group> = groups.groups.into_values().collect();
+    let groups: Vec<CheckResult> = groups.groups.into_values().collect();
     let excused = groups.iter().flat_map(|group| &group.excepted);
     let unused = exceptions.unused(image, excused.map(|excepted| &excepted.finding));
-    Report {
+    HardeningReport {
         image: image.to_owned(),
         groups,
         marked,
@@ -161,12 +161,12 @@ pub fn inspect(image: &str, arch: &str, contents: &Contents, standard: &Standard
 
 struct Groups<'e> {
     exceptions: &'e Exceptions,
-    groups: BTreeMap<Check, Group>,
+    groups: BTreeMap<Check, CheckResult>,
 }
 
 impl Groups<'_> {
-    fn add(&mut self, check: Check, finding: Option<Finding>) {
-        let group = self.groups.entry(check).or_insert_with(|| Group {
+    fn add(&mut self, check: Check, finding: Option<HardeningFinding>) {
+        let group = self.groups.entry(check).or_insert_with(|| CheckResult {
             check,
             fine: 0,
             excepted: Vec::new(),
@@ -177,14 +177,14 @@ impl Groups<'_> {
             return;
         };
         match self.exceptions.reason(&finding).map(str::to_owned) {
-            Some(reason) => group.excepted.push(Excepted { finding, reason }),
+            Some(reason) => group.excepted.push(ExceptedFinding { finding, reason }),
             None => group.wrong.push(finding),
         }
     }
 }
 
 /// Checks the mode and the owner of a file or a folder (`setuid`, `world-writable`, `owner`).
-fn rights(entry: &Entry, contents: &Contents) -> [(Check, Option<String>); 3] {
+fn rights(entry: &Entry, contents: &ImageContents) -> [(Check, Option<String>); 3] {
     let mode = entry.mode;
     let setuid = match mode & 0o6000 {
         0 => None,
@@ -239,9 +239,9 @@ mod tests {
         }
     }
 
-    fn contents() -> Contents {
+    fn contents() -> ImageContents {
         let names = BTreeMap::from([(0, "root".to_owned()), (190, "chrony".to_owned())]);
-        Contents {
+        ImageContents {
             entries: vec![
                 entry("/tmp", true, 0o1777, 0),
                 entry("/usr/bin/su", false, 0o4755, 0),
@@ -258,7 +258,7 @@ mod tests {
             }),
             users: names.clone(),
             groups: names,
-            ..Contents::default()
+            ..ImageContents::default()
         }
     }
 
@@ -271,8 +271,8 @@ mod tests {
         let text =
             "[[exception]]\nchecks = [\"owner\"]\nsubjects = [\"/etc/chrony.*\"]\nreason = \"The keys of chronyd.\"\n";
         let exceptions = Exceptions::parse("hardening.toml", text).expect("right");
-        let standard = Standard {
-            makers: Makers::parse("makers.toml", "").expect("right"),
+        let standard = HardeningRequirements {
+            makers: AllowedCompilers::parse("makers.toml", "").expect("right"),
             rules,
             exceptions,
         };

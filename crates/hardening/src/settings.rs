@@ -78,7 +78,7 @@ impl Kernel {
 
     /// Describes the difference between the kernel and what a rule requires; `None` if the rule or an alternative
     /// holds.
-    pub(crate) fn lacks(&self, rule: &Rule) -> Option<String> {
+    pub(crate) fn violation(&self, rule: &Rule) -> Option<String> {
         let met = self.holds(&rule.want) || rule.or.iter().any(|fact| self.holds(fact));
         (!met).then(|| match &rule.want {
             Fact::Config(option, want) => {
@@ -122,9 +122,9 @@ mod tests {
         kernel
     }
 
-    fn lacks(want: &str, or: &[&str]) -> Option<String> {
+    fn violation(want: &str, or: &[&str]) -> Option<String> {
         let fact = |text: &str| text.parse().expect("a fact");
-        kernel().lacks(&Rule {
+        kernel().violation(&Rule {
             want: fact(want),
             or: or.iter().map(|text| fact(text)).collect(),
             why: String::new(),
@@ -134,15 +134,18 @@ mod tests {
 
     #[test]
     fn facts_hold_or_are_missed() {
-        assert_eq!(lacks("CONFIG_A=y", &[]), None);
-        assert_eq!(lacks("CONFIG_A=n", &[]).as_deref(), Some("is on, should be off"));
-        assert_eq!(lacks("CONFIG_B=y", &[]).as_deref(), Some("is off, should be on"));
-        assert_eq!(lacks("CONFIG_B=y", &["CONFIG_A=y"]), None);
-        assert_eq!(lacks("argument:pti=on", &[]), None);
-        assert!(lacks("argument:nosmt", &["argument:pti"]).is_some());
-        assert_eq!(lacks("sysctl:kernel.a=3", &[]), None);
-        assert_eq!(lacks("sysctl:net.b=1", &[]).as_deref(), Some("is 2, should be 1"));
-        assert_eq!(lacks("sysctl:net.c=1", &[]).as_deref(), Some("is not set, should be 1"));
+        assert_eq!(violation("CONFIG_A=y", &[]), None);
+        assert_eq!(violation("CONFIG_A=n", &[]).as_deref(), Some("is on, should be off"));
+        assert_eq!(violation("CONFIG_B=y", &[]).as_deref(), Some("is off, should be on"));
+        assert_eq!(violation("CONFIG_B=y", &["CONFIG_A=y"]), None);
+        assert_eq!(violation("argument:pti=on", &[]), None);
+        assert!(violation("argument:nosmt", &["argument:pti"]).is_some());
+        assert_eq!(violation("sysctl:kernel.a=3", &[]), None);
+        assert_eq!(violation("sysctl:net.b=1", &[]).as_deref(), Some("is 2, should be 1"));
+        assert_eq!(
+            violation("sysctl:net.c=1", &[]).as_deref(),
+            Some("is not set, should be 1")
+        );
         assert!("A=y".parse::<Fact>().is_err() && "CONFIG_A".parse::<Fact>().is_err());
     }
 }

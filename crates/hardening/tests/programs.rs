@@ -1,6 +1,6 @@
 //! Programs that the SDK's compiler makes, each without one defence: exactly that one is missed.
 
-use basalt_hardening::{Check, Elf, Language, judge, read_elf};
+use basalt_hardening::{Check, Elf, Language, check_elf, read_elf};
 use basalt_sdk::SdkTree;
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -83,7 +83,7 @@ fn compile(sdk: &SdkTree, name: &str, options: &str, text: &str) -> Result<Elf, 
 
 fn case(sdk: &SdkTree, (name, options, text, missed): Case) -> Result<(), Failed> {
     let elf = compile(sdk, name, options, text)?;
-    let verdicts = judge(&elf);
+    let verdicts = check_elf(&elf);
     let wrong: Vec<Check> = verdicts
         .iter()
         .filter(|(_, wrong)| wrong.is_some())

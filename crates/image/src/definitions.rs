@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use basalt_model::image::{self, ImageDefinition};
 use basalt_model::spelling::closest;
-use camino::Utf8Path;
+use camino::{Utf8DirEntry, Utf8Path};
 
 use crate::ImageError;
 
@@ -16,12 +16,19 @@ pub fn definitions(folder: &Utf8Path) -> Result<BTreeMap<String, ImageDefinition
     let mut names = Vec::new();
     for entry in folder.read_dir_utf8().map_err(ImageError::io("cannot list", folder))? {
         let entry = entry.map_err(ImageError::io("cannot list", folder))?;
-        names.extend(entry.file_name().strip_suffix(".yaml").map(str::to_owned));
+        names.extend(image_name(&entry));
     }
     names
         .into_iter()
         .map(|name| Ok((name.clone(), definition(folder, &name)?)))
         .collect()
+}
+
+/// Name of the image that a file defines. Files whose name begins with a dot define none: editors keep locks and copies
+/// there.
+fn image_name(entry: &Utf8DirEntry) -> Option<String> {
+    let name = entry.file_name().strip_suffix(".yaml")?;
+    (!name.starts_with('.') && !name.is_empty()).then(|| name.to_owned())
 }
 
 /// The definition of that name in a folder, complete with what it extends.
@@ -59,7 +66,7 @@ fn unknown(folder: &Utf8Path, name: &str) -> ImageError {
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|entry| entry.file_name().strip_suffix(".yaml").map(str::to_owned))
+        .filter_map(|entry| image_name(&entry))
         .collect();
     names.sort();
     let help = match closest(name, names.iter().map(String::as_str)) {
@@ -97,6 +104,14 @@ mod tests {
         let all = definitions(&folder).expect("read");
         assert_eq!(all["c"].packages, ["x", "y", "z"]);
         assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn files_of_editors_define_nothing() {
+        let (_guard, folder) = folder(&[("a", "name: a\nkind: tree\npackages: [x]\n")]);
+        std::fs::write(folder.join(".a.yaml.swp"), "x").expect("written");
+        std::os::unix::fs::symlink("user@host.1:2", folder.join(".#a.yaml")).expect("linked");
+        assert_eq!(definitions(&folder).expect("read").keys().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]

@@ -14,12 +14,12 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use crate::guest;
-use crate::{Call, MachineError, Tools};
+use crate::{Call, MachineError, QemuTools};
 
 /// Device node of KVM.
 pub(crate) const DEVICE: &str = "/dev/kvm";
 /// Time-out of the probe's guest, which takes a tenth of a second on working hardware.
-const PATIENCE: Duration = Duration::from_secs(3);
+const TIMEOUT: Duration = Duration::from_secs(3);
 
 /// Means by which QEMU runs the guest's instructions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,7 +33,7 @@ pub enum Accelerator {
 
 /// Choice of an accelerator, with its reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Verdict {
+pub struct AcceleratorChoice {
     /// Chosen accelerator.
     pub accelerator: Accelerator,
     /// Reason for the choice, and what would change it, for the user.
@@ -49,7 +49,7 @@ impl std::fmt::Display for Accelerator {
     }
 }
 
-impl Verdict {
+impl AcceleratorChoice {
     fn tcg(reason: impl Into<String>) -> Self {
         Self {
             accelerator: Accelerator::Tcg,
@@ -64,12 +64,14 @@ impl Accelerator {
     ///
     /// # Errors
     /// When the folder cannot be written to, or QEMU not be run.
-    pub fn choose(tools: &dyn Tools, arch: Arch, cache: &Utf8Path) -> Result<Verdict, MachineError> {
+    pub fn choose(tools: &dyn QemuTools, arch: Arch, cache: &Utf8Path) -> Result<AcceleratorChoice, MachineError> {
         if arch.name() != std::env::consts::ARCH {
-            return Ok(Verdict::tcg(format!("{arch} is not the architecture of this machine")));
+            return Ok(AcceleratorChoice::tcg(format!(
+                "{arch} is not the architecture of this machine"
+            )));
         }
         if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(DEVICE) {
-            return Ok(Verdict::tcg(match error.kind() {
+            return Ok(AcceleratorChoice::tcg(match error.kind() {
                 std::io::ErrorKind::NotFound => format!("there is no {DEVICE} here"),
                 std::io::ErrorKind::PermissionDenied => {
                     format!("{DEVICE} may not be opened by this user: `sudo usermod -aG kvm $USER`, and log in again")
@@ -87,11 +89,11 @@ impl Accelerator {
             return Ok(verdict);
         }
         let verdict = match probe(tools, arch, Self::Kvm, cache)? {
-            None => Verdict {
+            None => AcceleratorChoice {
                 accelerator: Self::Kvm,
                 reason: "KVM ran a small guest".to_owned(),
             },
-            Some(failure) => Verdict::tcg(format!("{DEVICE} is there, but a small guest {failure}")),
+            Some(failure) => AcceleratorChoice::tcg(format!("{DEVICE} is there, but a small guest {failure}")),
         };
         let text = serde_json::to_vec(&verdict)
             .map_err(|error| MachineError::file("keep the verdict on KVM")(error.into()))?;
@@ -122,7 +124,7 @@ const TCG_CPU: &str = "max,la57=off";
 /// # Errors
 /// When the guest cannot be written to `folder`, or QEMU not be run.
 pub fn probe(
-    tools: &dyn Tools,
+    tools: &dyn QemuTools,
     arch: Arch,
     accelerator: Accelerator,
     folder: &Utf8Path,
@@ -165,7 +167,7 @@ pub fn probe(
     Ok(match outcome {
         Some(status) if status.code() == Some(guest::SUCCESS) => None,
         Some(status) => Some(format!("failed in it ({status})")),
-        None => Some(format!("did not come to its end within {} s in it", PATIENCE.as_secs())),
+        None => Some(format!("did not come to its end within {} s in it", TIMEOUT.as_secs())),
     })
 }
 
@@ -177,7 +179,7 @@ fn end_of(command: &mut std::process::Command) -> std::io::Result<Option<std::pr
         .stderr(Stdio::null())
         .spawn()?;
     let began = Instant::now();
-    while began.elapsed() < PATIENCE && !interrupt::requested() {
+    while began.elapsed() < TIMEOUT && !interrupt::requested() {
         if let Some(status) = child.try_wait()? {
             return Ok(Some(status));
         }

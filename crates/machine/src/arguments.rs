@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use crate::accelerator::DEVICE;
 use crate::disk::{Bus, Disk, DiskFormat, DiskSource};
-use crate::machine::{Machine, Network, machine_uuid};
+use crate::machine::{Machine, NetworkDevice, machine_uuid};
 use crate::{Accelerator, Call, Firmware, smbios_strings};
 
 /// Builds the call of QEMU for a machine, with the files and devices that it must see.
@@ -166,14 +166,14 @@ impl CommandLine {
         );
     }
 
-    fn network(&mut self, index: usize, network: &Network) {
+    fn network(&mut self, index: usize, network: &NetworkDevice) {
         let backend = match network {
-            Network::Tap { device, .. } => {
+            NetworkDevice::Tap { device, .. } => {
                 self.call.network = true;
                 self.call.devices.push("/dev/net/tun".into());
                 format!("tap,id=net{index},ifname={},script=no,downscript=no", escape(device))
             }
-            Network::User { isolated, forwards, .. } => {
+            NetworkDevice::User { isolated, forwards, .. } => {
                 self.call.network = true;
                 let restrict = if *isolated { "on" } else { "off" };
                 let forwards = forwards
@@ -181,7 +181,7 @@ impl CommandLine {
                     .map(|forward| format!(",hostfwd=tcp:127.0.0.1:{}-:{}", forward.host, forward.guest));
                 format!("user,id=net{index},restrict={restrict}{}", forwards.collect::<String>())
             }
-            Network::Stream { socket, listens, .. } => {
+            NetworkDevice::Stream { socket, listens, .. } => {
                 let folder = socket.parent().unwrap_or(socket);
                 self.call.writes.push(folder.to_owned());
                 let server = if *listens { "on" } else { "off" };
@@ -216,7 +216,7 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConfigDisk, Credential, Forward};
+    use crate::{ConfigDiskImage, Forward, SystemdCredential};
 
     fn firmware() -> Firmware {
         Firmware {
@@ -241,13 +241,13 @@ mod tests {
     fn a_node_of_the_local_cluster() {
         let mut machine = Machine::new("node-1", "/run/m/node-1", Arch::X86_64);
         machine.disks.push(Disk::overlay("/store/objects/abc", 16 * 1024));
-        machine.networks.push(Network::Tap {
+        machine.networks.push(NetworkDevice::Tap {
             device: "tap1".into(),
             mac: "52:54:00:00:00:01".into(),
         });
         machine
             .credentials
-            .push(Credential::new("basalt.node", "kind: NodeConfig"));
+            .push(SystemdCredential::new("basalt.node", "kind: NodeConfig"));
         machine.kernel_arguments.push("quiet".into());
         insta::assert_snapshot!(lines(&machine, Accelerator::Tcg));
     }
@@ -267,15 +267,15 @@ mod tests {
             bus: Bus::Scsi,
             serial: Some("cd".into()),
         });
-        machine.config_disk = Some(ConfigDisk::default());
+        machine.config_disk = Some(ConfigDiskImage::default());
         let mac = "52:54:00:00:00:02".to_owned();
         let forwards = vec![Forward { host: 2222, guest: 22 }, Forward { host: 8080, guest: 80 }];
-        machine.networks.push(Network::User {
+        machine.networks.push(NetworkDevice::User {
             isolated: true,
             forwards,
             mac: mac.clone(),
         });
-        machine.networks.push(Network::Stream {
+        machine.networks.push(NetworkDevice::Stream {
             socket: "/run/lan.sock".into(),
             listens: true,
             mac,

@@ -15,12 +15,12 @@ const SIZE: usize = 4 * 1024 * 1024;
 
 /// Disk with files, written at each start of the machine. The same files give the same bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct ConfigDisk {
+pub struct ConfigDiskImage {
     /// Files of the root folder: names and contents.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-impl ConfigDisk {
+impl ConfigDiskImage {
     /// Makes a disk with the node's configuration as `node.yaml`, where the node agent looks for it.
     pub fn with_node_config(yaml: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_disk_can_be_read_back_and_is_repeatable() {
-        let disk = ConfigDisk::with_node_config("kind: NodeConfig\n");
+        let disk = ConfigDiskImage::with_node_config("kind: NodeConfig\n");
         let mut bytes = disk.image().expect("fits");
         assert_eq!(bytes, disk.image().expect("fits"));
         let filesystem = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new()).expect("is FAT");
@@ -113,6 +113,6 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_is_an_error() {
-        assert!(ConfigDisk::with_node_config(vec![0; SIZE]).image().is_err());
+        assert!(ConfigDiskImage::with_node_config(vec![0; SIZE]).image().is_err());
     }
 }

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_words_of_the_dead_count() {
+    fn output_before_the_end_of_a_process_is_read() {
         let dead = || Err(MachineError::file("live")(std::io::ErrorKind::Other.into()));
         let (_folder, mut console) = console("Power down\n");
         assert!(console.wait_for("Power down", SOON, dead).is_ok());

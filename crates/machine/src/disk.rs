@@ -3,7 +3,7 @@
 use basalt_process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{Call, Machine, MachineError, Tools};
+use crate::{Call, Machine, MachineError, QemuTools};
 
 /// Disk of a machine.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -92,7 +92,7 @@ impl DiskFormat {
 }
 
 /// Makes the copy-on-write files that do not exist yet. An existing one is kept, with all that the machine wrote to it.
-pub(crate) fn make_overlays(machine: &Machine, tools: &dyn Tools) -> Result<(), MachineError> {
+pub(crate) fn make_overlays(machine: &Machine, tools: &dyn QemuTools) -> Result<(), MachineError> {
     for (index, disk) in machine.disks.iter().enumerate() {
         let DiskSource::Overlay {
             image,
@@ -115,7 +115,7 @@ pub(crate) fn make_overlays(machine: &Machine, tools: &dyn Tools) -> Result<(), 
 }
 
 fn create_command(
-    tools: &dyn Tools,
+    tools: &dyn QemuTools,
     machine: &Machine,
     image: &Utf8Path,
     format: DiskFormat,

@@ -39,7 +39,10 @@ pub enum MachineError {
     #[error("QEMU ended ({status}) while {doing}{}", tail(last))]
     #[diagnostic(
         code(machine::ended),
-        help("the machine's console.log and QEMU's own qemu.log are in {folder}; to run it again: {command}")
+        help(
+            "the machine's console.log and QEMU's own qemu.log are in {folder}; {}",
+            basalt_process::rerun_help(command)
+        )
     )]
     Ended {
         /// Operation during which QEMU ended.

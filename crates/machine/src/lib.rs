@@ -1,14 +1,14 @@
 //! Virtual machines by QEMU: firmware, disks, console, control.
 //!
 //! A [`Machine`] describes a machine: processors, memory, disks, network, credentials. Starting it makes its folder
-//! (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`Running`] machine, which can be observed
+//! (variables of the firmware, copy-on-write disks), runs QEMU, and gives a [`RunningMachine`], which can be observed
 //! by its [`Console`], controlled over [`Qmp`], and stopped in an orderly way.
 //!
-//! QEMU itself comes from an implementation of the [`Tools`] trait: usually [`SdkTools`], which runs that of the SDK in
-//! a sandbox; tests have their own.
+//! QEMU itself comes from an implementation of the [`QemuTools`] trait: usually [`SdkTools`], which runs that of the
+//! SDK in a sandbox; tests have their own.
 //!
 //! ```text
-//! Machine + Tools + Accelerator ── start ──> Running ── console().wait_for("login:") ── stop() ──> Stopped
+//! Machine + QemuTools + Accelerator ── start ──> RunningMachine ── console().wait_for("login:") ── stop() ──> Stopped
 //!    └ folder: vars.fd disk0.qcow2 config.img smbios-*.txt qmp.sock console.sock console.log qemu.log
 //! ```
 
@@ -27,16 +27,16 @@ mod smbios;
 mod terminal;
 mod tools;
 
-pub use accelerator::{Accelerator, Verdict, probe};
+pub use accelerator::{Accelerator, AcceleratorChoice, probe};
 pub use arguments::qemu_call;
-pub use config_disk::{CONFIG_LABEL, ConfigDisk};
+pub use config_disk::{CONFIG_LABEL, ConfigDiskImage};
 pub use console::{Console, plain_text};
 pub use disk::{Bus, Disk, DiskFormat, DiskSource};
 pub use error::MachineError;
-pub use machine::{Files, Forward, Machine, Network, mac_address, machine_uuid};
-pub use qmp::{Event, Qmp, RunState};
-pub use running::{Running, Stopped};
+pub use machine::{Files, Forward, Machine, NetworkDevice, mac_address, machine_uuid};
+pub use qmp::{Qmp, QmpEvent, RunState};
+pub use running::{RunningMachine, Stopped};
 pub use sdk::SdkTools;
-pub use smbios::{Credential, smbios_strings};
-pub use terminal::{ESCAPE, Left, attach};
-pub use tools::{Call, Firmware, Tools};
+pub use smbios::{SystemdCredential, smbios_strings};
+pub use terminal::{DetachReason, ESCAPE, attach};
+pub use tools::{Call, Firmware, QemuTools};

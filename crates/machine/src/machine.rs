@@ -3,7 +3,7 @@
 use basalt_model::arch::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{ConfigDisk, Credential, Disk};
+use crate::{ConfigDiskImage, Disk, SystemdCredential};
 
 /// Greatest length of a Unix socket's path, in bytes.
 const SOCKET_PATH: usize = 107;
@@ -24,20 +24,20 @@ pub struct Machine {
     /// Disks, in the order in which the firmware tries to boot from them.
     pub disks: Vec<Disk>,
     /// Network cards.
-    pub networks: Vec<Network>,
+    pub networks: Vec<NetworkDevice>,
     /// Credentials that systemd finds in the machine.
-    pub credentials: Vec<Credential>,
+    pub credentials: Vec<SystemdCredential>,
     /// Arguments that systemd-stub adds to the kernel's command line; ignored by a machine with Secure Boot.
     pub kernel_arguments: Vec<String>,
     /// Small disk with files for the node agent.
-    pub config_disk: Option<ConfigDisk>,
+    pub config_disk: Option<ConfigDiskImage>,
     /// `true` when a reset restarts the machine; otherwise QEMU ends.
     pub reboots: bool,
 }
 
 /// Backend of a network card.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Network {
+pub enum NetworkDevice {
     /// Existing tap device in the network namespace that QEMU runs in.
     Tap {
         /// Name of the device.
@@ -188,7 +188,7 @@ impl Machine {
     }
 }
 
-impl Network {
+impl NetworkDevice {
     /// MAC address of the card.
     pub fn mac(&self) -> &str {
         match self {
@@ -254,7 +254,7 @@ mod tests {
                 .is_some_and(|(reason, help)| reason.contains("too long") && help.is_some())
         );
         let mut wrong = machine;
-        wrong.networks.push(Network::Tap {
+        wrong.networks.push(NetworkDevice::Tap {
             device: "t".into(),
             mac: "01:00:5e:00:00:01".into(),
         });

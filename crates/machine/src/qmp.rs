@@ -16,14 +16,14 @@ pub struct Qmp {
     reader: BufReader<UnixStream>,
     socket: Utf8PathBuf,
     timeout: Duration,
-    events: VecDeque<Event>,
+    events: VecDeque<QmpEvent>,
     /// Beginning of a line whose rest had not come when a read timed out.
     partial: Vec<u8>,
 }
 
 /// Event that QEMU reported.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Event {
+pub struct QmpEvent {
     /// Name of the event, as `SHUTDOWN`.
     pub name: String,
     /// Data of the event; null when it has none.
@@ -165,7 +165,7 @@ impl Qmp {
     ///
     /// # Errors
     /// When QEMU closes the connection.
-    pub fn event(&mut self, timeout: Duration) -> Result<Option<Event>, MachineError> {
+    pub fn event(&mut self, timeout: Duration) -> Result<Option<QmpEvent>, MachineError> {
         let deadline = Instant::now() + timeout;
         while self.events.is_empty() {
             match self.message(deadline)? {
@@ -179,7 +179,7 @@ impl Qmp {
     fn keep_event(&mut self, message: &mut Value) {
         if let Some(name) = message.get("event").and_then(Value::as_str).map(str::to_owned) {
             let data = message.get_mut("data").map(Value::take).unwrap_or_default();
-            self.events.push_back(Event { name, data });
+            self.events.push_back(QmpEvent { name, data });
         }
     }
 

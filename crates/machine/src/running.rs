@@ -8,7 +8,7 @@ use basalt_process::interrupt;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::machine::Files;
-use crate::{Accelerator, Console, Machine, MachineError, Qmp, Tools, disk, plain_text, qemu_call, smbios_strings};
+use crate::{Accelerator, Console, Machine, MachineError, QemuTools, Qmp, disk, plain_text, qemu_call, smbios_strings};
 
 /// Interval of checks for the end of QEMU.
 const TICK: Duration = Duration::from_millis(20);
@@ -19,7 +19,7 @@ const SHOWN: usize = 20;
 
 /// Machine that was started. Dropping it kills QEMU.
 #[derive(Debug)]
-pub struct Running {
+pub struct RunningMachine {
     name: String,
     files: Files,
     child: Child,
@@ -47,7 +47,7 @@ impl Machine {
     ///
     /// # Errors
     /// When the description is invalid, a file cannot be made, or QEMU ends or does not answer.
-    pub fn start(&self, tools: &dyn Tools, accelerator: Accelerator) -> Result<Running, MachineError> {
+    pub fn start(&self, tools: &dyn QemuTools, accelerator: Accelerator) -> Result<RunningMachine, MachineError> {
         if let Some((reason, help)) = self.problem() {
             return Err(MachineError::Description {
                 machine: self.name.clone(),
@@ -71,7 +71,7 @@ impl Machine {
             .process_group(0)
             .spawn()
             .map_err(MachineError::file(format!("start QEMU with: {pasteable}")))?;
-        let mut running = Running {
+        let mut running = RunningMachine {
             name: self.name.clone(),
             files,
             child,
@@ -82,7 +82,7 @@ impl Machine {
         Ok(running)
     }
 
-    fn prepare(&self, tools: &dyn Tools, firmware: &crate::Firmware) -> Result<(), MachineError> {
+    fn prepare(&self, tools: &dyn QemuTools, firmware: &crate::Firmware) -> Result<(), MachineError> {
         let files = self.files();
         fs_err::create_dir_all(&self.folder).map_err(MachineError::file("make the machine's folder"))?;
         disk::make_overlays(self, tools)?;
@@ -110,7 +110,7 @@ impl Machine {
     }
 }
 
-impl Running {
+impl RunningMachine {
     /// Name of the machine.
     pub fn name(&self) -> &str {
         &self.name
@@ -273,7 +273,7 @@ impl Running {
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningMachine {
     fn drop(&mut self) {
         self.kill();
     }

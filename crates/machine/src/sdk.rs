@@ -5,7 +5,7 @@ use basalt_process::Command;
 use basalt_sandbox::{Network, Root, Sandbox};
 use camino::Utf8PathBuf;
 
-use crate::{Call, Firmware, Tools};
+use crate::{Call, Firmware, QemuTools};
 
 /// QEMU with its programs and firmware from the tree of build tools. Each run is in a sandbox that shows nothing of the
 /// host but the files of its machine, so that a guest that breaks out of QEMU reaches no others.
@@ -21,7 +21,7 @@ impl SdkTools {
     }
 }
 
-impl Tools for SdkTools {
+impl QemuTools for SdkTools {
     fn command(&self, call: &Call) -> Command {
         let root = Root {
             layers: vec![self.tree.clone()],

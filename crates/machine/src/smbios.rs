@@ -12,14 +12,14 @@ use crate::Machine;
 
 /// Credential that systemd in a machine passes to the services that ask for it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Credential {
+pub struct SystemdCredential {
     /// Name of the credential, as `basalt.node`.
     pub name: String,
     /// Value of the credential.
     pub value: Vec<u8>,
 }
 
-impl Credential {
+impl SystemdCredential {
     /// Makes a credential.
     pub fn new(name: impl Into<String>, value: impl Into<Vec<u8>>) -> Self {
         Self {
@@ -66,7 +66,9 @@ mod tests {
     fn credentials_and_words_become_strings() {
         let mut machine = Machine::new("a", "/m", Arch::X86_64);
         assert!(smbios_strings(&machine).is_empty());
-        machine.credentials.push(Credential::new("basalt.node", "a: \"b,c\"\n"));
+        machine
+            .credentials
+            .push(SystemdCredential::new("basalt.node", "a: \"b,c\"\n"));
         machine.kernel_arguments = vec!["quiet".into(), "mitigations=off".into()];
         insta::assert_snapshot!(smbios_strings(&machine).join("\n"), @r"
         io.systemd.credential.binary:basalt.node=YTogImIsYyIK
@@ -75,10 +77,10 @@ mod tests {
     }
 
     #[test]
-    fn names_with_traps_are_refused() {
+    fn hostile_names_are_refused() {
         for name in ["", "a b", "a=b", "../x", "a,b"] {
-            assert!(!Credential::new(name, "").has_good_name(), "{name}");
+            assert!(!SystemdCredential::new(name, "").has_good_name(), "{name}");
         }
-        assert!(Credential::new("basalt.node-1_x", "").has_good_name());
+        assert!(SystemdCredential::new("basalt.node-1_x", "").has_good_name());
     }
 }

@@ -16,7 +16,7 @@ pub const ESCAPE: u8 = 0x1d;
 
 /// Reason for which the terminal was given back.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Left {
+pub enum DetachReason {
     /// The user pressed the escape key, or a signal interrupted; the machine runs on.
     ByKey,
     /// The machine closed its console, because it ended.
@@ -29,7 +29,7 @@ pub enum Left {
 ///
 /// # Errors
 /// When the console cannot be connected to, or the terminal not be used.
-pub fn attach(socket: &Utf8Path) -> Result<Left, MachineError> {
+pub fn attach(socket: &Utf8Path) -> Result<DetachReason, MachineError> {
     let mut console = UnixStream::connect(socket).map_err(|source| MachineError::Control {
         doing: "connecting to its console".to_owned(),
         socket: socket.to_owned(),
@@ -47,7 +47,7 @@ fn terminal(source: std::io::Error) -> MachineError {
 }
 
 /// Relays bytes in both directions until the machine closes the console or the user leaves it.
-fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStream) -> std::io::Result<Left> {
+fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStream) -> std::io::Result<DetachReason> {
     let mut buffer = [0_u8; 4096];
     let tick = Timespec {
         tv_sec: 0,
@@ -67,7 +67,7 @@ fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStrea
             (speaks(ends.get(1)), speaks(ends.first()))
         };
         if interrupt::requested() {
-            return Ok(Left::ByKey);
+            return Ok(DetachReason::ByKey);
         }
         if written {
             let length = match console.read(&mut buffer) {
@@ -75,7 +75,7 @@ fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStrea
                 length => length?,
             };
             if length == 0 {
-                return Ok(Left::MachineEnded);
+                return Ok(DetachReason::MachineEnded);
             }
             output.write_all(&buffer[..length])?;
             output.flush()?;
@@ -87,7 +87,7 @@ fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStrea
             match keys.iter().position(|key| *key == ESCAPE) {
                 Some(place) => {
                     console.write_all(&keys[..place])?;
-                    return Ok(Left::ByKey);
+                    return Ok(DetachReason::ByKey);
                 }
                 None => console.write_all(keys)?,
             }
@@ -129,7 +129,7 @@ impl Drop for RawMode<'_> {
 mod tests {
     use super::*;
 
-    fn talk(typed: &[u8]) -> (Left, Vec<u8>, Vec<u8>) {
+    fn talk(typed: &[u8]) -> (DetachReason, Vec<u8>, Vec<u8>) {
         let (mut person, input) = UnixStream::pair().expect("a pair");
         let (mut console, mut machine) = UnixStream::pair().expect("a pair");
         machine.write_all(b"login: ").expect("writable");
@@ -145,7 +145,7 @@ mod tests {
     #[test]
     fn the_escape_key_leaves_and_is_not_passed_on() {
         let (left, screen, received) = talk(b"root\x03\n\x1dmore");
-        assert_eq!(left, Left::ByKey);
+        assert_eq!(left, DetachReason::ByKey);
         assert_eq!(screen, b"login: ");
         assert_eq!(received, b"root\x03\n");
     }
@@ -161,7 +161,7 @@ mod tests {
         let mut screen = Vec::new();
         let left = relay(input.as_fd(), &mut screen, &mut console).expect("works");
         writer.join().expect("ends");
-        assert_eq!((left, screen.as_slice()), (Left::MachineEnded, &b"late"[..]));
+        assert_eq!((left, screen.as_slice()), (DetachReason::MachineEnded, &b"late"[..]));
     }
 
     #[test]
@@ -170,6 +170,6 @@ mod tests {
         let (mut console, machine) = UnixStream::pair().expect("a pair");
         drop(machine);
         let left = relay(input.as_fd(), &mut Vec::new(), &mut console).expect("works");
-        assert_eq!(left, Left::MachineEnded);
+        assert_eq!(left, DetachReason::MachineEnded);
     }
 }

@@ -33,7 +33,7 @@ pub struct Firmware {
 /// Source of QEMU, of the programs that belong to it, and of its firmware.
 ///
 /// A program that is started this way has to die with the process that started it.
-pub trait Tools {
+pub trait QemuTools {
     /// Makes the command for a call.
     fn command(&self, call: &Call) -> Command;
 

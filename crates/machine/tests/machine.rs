@@ -4,15 +4,15 @@
 use std::time::Duration;
 
 use basalt_machine::{
-    Accelerator, ConfigDisk, Credential, Disk, DiskFormat, Machine, MachineError, Network, RunState, SdkTools, Stopped,
-    mac_address, probe,
+    Accelerator, ConfigDiskImage, Disk, DiskFormat, Machine, MachineError, NetworkDevice, RunState, SdkTools, Stopped,
+    SystemdCredential, mac_address, probe,
 };
 use basalt_model::arch::Arch;
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Time-out of QEMU on a busy machine without KVM.
-const PATIENCE: Duration = Duration::from_secs(120);
+const TIMEOUT: Duration = Duration::from_secs(120);
 
 fn main() {
     basalt_sandbox::enter_if_asked();
@@ -77,13 +77,13 @@ fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Fa
     let mut machine = Machine::new("test,1", path.join("machine,1"), Arch::X86_64);
     machine.memory_mib = 256;
     machine.disks.push(Disk::overlay(&image, 64));
-    machine.config_disk = Some(ConfigDisk::with_node_config("kind: NodeConfig\n"));
+    machine.config_disk = Some(ConfigDiskImage::with_node_config("kind: NodeConfig\n"));
     machine
         .credentials
-        .push(Credential::new("basalt.node", vec![b'x'; 20_000]));
+        .push(SystemdCredential::new("basalt.node", vec![b'x'; 20_000]));
     machine.kernel_arguments.push("quiet".into());
     let mac = mac_address(&machine.name, 0);
-    machine.networks.push(Network::User {
+    machine.networks.push(NetworkDevice::User {
         isolated: true,
         forwards: Vec::new(),
         mac,
@@ -92,7 +92,7 @@ fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Fa
     let mut running = machine.start(sdk, Accelerator::Tcg).map_err(|error| shown(&error))?;
     let mut console = running.console();
     running
-        .wait_for(&mut console, "Shell>", PATIENCE)
+        .wait_for(&mut console, "Shell>", TIMEOUT)
         .map_err(|error| shown(&error))?;
     let state = running
         .control()

@@ -4,12 +4,13 @@ use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::path::Path;
 use std::process::Stdio;
+use std::time::Duration;
 
 use camino::Utf8PathBuf;
 use command_fds::CommandFdExt as _;
 use rustix::fs::{MemfdFlags, SealFlags};
 
-use crate::interrupt::IntLeftToChild;
+use crate::interrupt::SigintToChild;
 use crate::running::{Reach, Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
@@ -25,6 +26,7 @@ pub struct Command {
     input: Vec<u8>,
     sealed: Option<Vec<u8>>,
     shown: Option<String>,
+    time_limit: Option<Duration>,
 }
 
 /// Output of a program that has ended.
@@ -55,6 +57,7 @@ impl Command {
             input: Vec::new(),
             sealed: None,
             shown: None,
+            time_limit: None,
         }
     }
 
@@ -117,6 +120,13 @@ impl Command {
     /// Sets the text that errors show for the command, where its arguments would not be informative.
     pub fn shown_as(mut self, text: impl Into<String>) -> Self {
         self.shown = Some(text.into());
+        self
+    }
+
+    /// Ends the program, with [`ProcessError::TimedOut`], when it has run for longer; by default it may run for ever. The
+    /// callers of [`Self::to_std`] and [`Self::interactive`] keep the time themselves.
+    pub fn time_limit(mut self, limit: Duration) -> Self {
+        self.time_limit = Some(limit);
         self
     }
 
@@ -193,7 +203,8 @@ impl Command {
         std::os::unix::process::CommandExt::process_group(&mut command, 0);
         let child = command.spawn().map_err(|source| self.start_error(source))?;
         let input = self.input.clone();
-        Ok(Running::new(child, Reach::Group, self.name(), self.pasteable(), input))
+        let running = Running::new(child, Reach::Group, self.name(), self.pasteable(), input);
+        Ok(running.with_time_limit(self.time_limit))
     }
 
     /// Runs an interactive program to its end on our terminal. Ctrl-C is for the program alone meanwhile;
@@ -202,7 +213,7 @@ impl Command {
     /// # Errors
     /// When the program is missing or cannot be started, and [`ProcessError::Interrupted`]. How it ended is in the status.
     pub fn interactive(&self) -> Result<std::process::ExitStatus, ProcessError> {
-        let _left = IntLeftToChild::begin();
+        let _left = SigintToChild::begin();
         let child = self.to_std().spawn().map_err(|source| self.start_error(source))?;
         Running::new(child, Reach::Process, self.name(), self.pasteable(), Vec::new()).wait()
     }
@@ -227,7 +238,7 @@ impl Command {
             &output.stderr
         };
         let lines = String::from_utf8_lossy(words).lines().map(str::to_owned).collect();
-        running.judge(status, lines)?;
+        running.check_status(status, lines)?;
         Ok(output)
     }
 
@@ -253,7 +264,7 @@ impl Command {
         ProcessError::Missing {
             program,
             purpose: tool.map(|tool| tool.purpose),
-            remedy: package.map(|package| format!("on Debian or Ubuntu: apt-get install {package}")),
+            help: package.map(|package| format!("on Debian or Ubuntu: apt-get install {package}")),
         }
     }
 }
@@ -374,6 +385,26 @@ mod tests {
         let (busy, idle) = (busy.cpu_time().expect("known"), idle.cpu_time().expect("known"));
         assert!(busy > idle && !busy.is_zero(), "{busy:?}, {idle:?}");
         assert!(idle < std::time::Duration::from_millis(200), "{idle:?}");
+    }
+
+    #[test]
+    fn a_program_ends_at_its_time_limit() {
+        let began = std::time::Instant::now();
+        // In silence, with output without end, and without outputs.
+        for script in [
+            "sleep 60",
+            "while :; do echo word; sleep 0.01; done",
+            "exec >&- 2>&-; sleep 60",
+        ] {
+            let command = Command::new("sh")
+                .args(["-c", script])
+                .time_limit(Duration::from_millis(200));
+            let error = command.output().expect_err("out of time");
+            assert!(matches!(error, ProcessError::TimedOut { .. }), "{script}: {error:?}");
+        }
+        assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
+        let quick = Command::new("echo").arg("here").time_limit(Duration::from_secs(60));
+        assert_eq!(quick.output().expect("succeeds").text(), "here");
     }
 
     #[test]

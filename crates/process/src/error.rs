@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::process::ExitStatus;
+use std::time::Duration;
 
 use miette::Diagnostic;
 use thiserror::Error;
@@ -19,11 +20,11 @@ pub enum ProcessError {
         purpose: Option<&'static str>,
         /// Advice on how to install the program.
         #[help]
-        remedy: Option<String>,
+        help: Option<String>,
     },
     /// The program exists but could not be started.
     #[error("could not start `{program}`")]
-    #[diagnostic(code(process::start), help("the command was: {command}"))]
+    #[diagnostic(code(process::start), help("the command was:\n{command}"))]
     Start {
         /// The program's name or path.
         program: String,
@@ -34,7 +35,7 @@ pub enum ProcessError {
     },
     /// The program ended with another exit status than 0, or by a signal.
     #[error("`{program}` failed ({}){}", describe(status), last_words(tail))]
-    #[diagnostic(code(process::failed), help("{}", again(command)))]
+    #[diagnostic(code(process::failed), help("{}", rerun_help(command)))]
     Failed {
         /// The program's name or path.
         program: String,
@@ -44,6 +45,17 @@ pub enum ProcessError {
         status: ExitStatus,
         /// The last lines it wrote.
         tail: Vec<String>,
+    },
+    /// The program had not ended after the time that it was given, and was ended.
+    #[error("`{program}` did not end within {} s", limit.as_secs_f64())]
+    #[diagnostic(code(process::timed_out), help("{}", rerun_help(command)))]
+    TimedOut {
+        /// The program's name or path.
+        program: String,
+        /// The whole command, for pasting.
+        command: String,
+        /// Time that it was given.
+        limit: Duration,
     },
     /// The output or the exit status could not be read.
     #[error("lost the output of `{program}`")]
@@ -76,9 +88,9 @@ fn describe(status: &ExitStatus) -> String {
     }
 }
 
-/// Command of a failed program on a line of its own, and whether it can be run again as it stands: workspaces are gone
-/// soon after a failure.
-fn again(command: &str) -> String {
+/// Advice with the command of a failed program, on a line of its own, and whether it can be run again as it stands:
+/// workspaces are gone soon after a failure.
+pub fn rerun_help(command: &str) -> String {
     match missing_path(command) {
         None => format!("to run it again:\n{command}"),
         Some(path) => format!("the command was (it needs {path}, which is not there any more):\n{command}"),
@@ -114,9 +126,9 @@ mod tests {
     #[test]
     fn what_cannot_be_run_again_is_not_offered() {
         let offered = "cd / && env A=/tmp /bin/sh -c 'exit 1'";
-        assert_eq!(again(offered), format!("to run it again:\n{offered}"));
+        assert_eq!(rerun_help(offered), format!("to run it again:\n{offered}"));
         let gone = "rpmbuild --define=_topdir=/no/such/workspace/7 -bb x.spec";
-        let text = again(gone);
+        let text = rerun_help(gone);
         assert!(text.contains("/no/such/workspace/7, which is not there"), "{text}");
         assert!(text.ends_with(&format!("\n{gone}")), "{text}");
     }

@@ -59,9 +59,9 @@ fn ignored_signals(status: &str) -> u64 {
 
 /// SIGINT left to a program that has the terminal: Ctrl-C is for that program, and does nothing here. Dropping listens
 /// again.
-pub(crate) struct IntLeftToChild(bool);
+pub(crate) struct SigintToChild(bool);
 
-impl IntLeftToChild {
+impl SigintToChild {
     pub(crate) fn begin() -> Self {
         let mut actions = INT_ACTIONS.lock().unwrap_or_else(PoisonError::into_inner);
         let listened = !actions.is_empty();
@@ -72,7 +72,7 @@ impl IntLeftToChild {
     }
 }
 
-impl Drop for IntLeftToChild {
+impl Drop for SigintToChild {
     fn drop(&mut self) {
         if self.0
             && let Ok(again) = listen(SIGINT)

@@ -17,6 +17,6 @@ pub mod tool;
 pub mod wait;
 
 pub use command::{Command, Output};
-pub use error::{ProcessError, chain};
+pub use error::{ProcessError, chain, rerun_help};
 pub use quote::quote;
 pub use running::Running;

@@ -52,6 +52,8 @@ pub struct Running {
     ended: Option<ExitStatus>,
     given_up: bool,
     cpu_time: Option<Duration>,
+    started: Instant,
+    time_limit: Option<Duration>,
 }
 
 impl Running {
@@ -67,7 +69,15 @@ impl Running {
             ended: None,
             given_up: false,
             cpu_time: None,
+            started: Instant::now(),
+            time_limit: None,
         }
+    }
+
+    /// Sets the time after which it is ended.
+    pub(crate) fn with_time_limit(mut self, limit: Option<Duration>) -> Self {
+        self.time_limit = limit;
+        self
     }
 
     /// The command in a form for pasting.
@@ -108,11 +118,11 @@ impl Running {
         })?;
         out.finish(&mut take);
         err.finish(&mut take);
-        self.judge(status, tail)
+        self.check_status(status, tail)
     }
 
     /// An error for an exit status other than 0.
-    pub(crate) fn judge(&self, status: ExitStatus, mut lines: Vec<String>) -> Result<(), ProcessError> {
+    pub(crate) fn check_status(&self, status: ExitStatus, mut lines: Vec<String>) -> Result<(), ProcessError> {
         if status.success() {
             return Ok(());
         }
@@ -140,7 +150,7 @@ impl Running {
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
-            self.obey_interruption()?;
+            self.obey_limits()?;
             if closed {
                 return self.wait();
             }
@@ -164,13 +174,27 @@ impl Running {
             if let Some(status) = self.try_wait()? {
                 return Ok(status);
             }
-            self.obey_interruption()?;
+            self.obey_limits()?;
             self.wait_at_most(TICK);
         }
     }
 
-    fn obey_interruption(&mut self) -> Result<(), ProcessError> {
-        interrupt::check().inspect_err(|_| self.stop())
+    /// Ends it when we were asked to stop, and when it has used up its time.
+    fn obey_limits(&mut self) -> Result<(), ProcessError> {
+        interrupt::check()
+            .and_then(|()| self.check_time())
+            .inspect_err(|_| self.stop())
+    }
+
+    fn check_time(&self) -> Result<(), ProcessError> {
+        match self.time_limit {
+            Some(limit) if self.started.elapsed() > limit => Err(ProcessError::TimedOut {
+                program: self.program.clone(),
+                command: self.command.clone(),
+                limit,
+            }),
+            _ => Ok(()),
+        }
     }
 
     /// Exit status, if it has ended.

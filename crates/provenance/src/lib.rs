@@ -1,7 +1,7 @@
 //! Provenance statements of packages and images, in the formats of in-toto and SLSA.
 //!
 //! ```text
-//! build::Built  + build::Inputs       --(package)--> Statement: its RPMs, and every file that went into them
+//! build::Built  + build::BuildMaterials -(package)--> Statement: its RPMs, and every file that went into them
 //! image::Image  + the digests of files --(image)---> Statement: the image, and the RPMs that it was composed from
 //! Statement --(serde)--> JSON, the payload that a signature (DSSE) is put around
 //! ```

@@ -62,7 +62,7 @@ fn material(file: &Material, role: &str) -> ResourceDescriptor {
 
 #[cfg(test)]
 mod tests {
-    use basalt_build::{Rpm, UsedRpm};
+    use basalt_build::{BuiltRpm, UsedRpm};
     use basalt_model::digest::Digest;
     use basalt_repo::Package;
 
@@ -87,7 +87,7 @@ mod tests {
         let built = Built {
             name: "zlib".to_owned(),
             key: Digest::of("key"),
-            rpms: vec![Rpm {
+            rpms: vec![BuiltRpm {
                 package,
                 file: "zlib-1.3.1-1.bs1.x86_64.rpm".to_owned(),
                 digest: Digest::of("rpm"),

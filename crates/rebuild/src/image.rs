@@ -8,8 +8,8 @@ use camino::Utf8Path;
 use rustix::fs::Mode;
 
 use crate::compare::{Findings, compare_disks, compare_files, compare_trees};
-use crate::verdict::Kept;
-use crate::{Checked, Kind, RebuildError, Varied, Verdict};
+use crate::verdict::DifferingFile;
+use crate::{Checked, ProductKind, RebuildError, Varied, Verdict};
 
 const UMASK: u32 = 0o077;
 /// The folder of a store, with a path of another length than any user's.
@@ -72,17 +72,17 @@ impl ImageRebuilder<'_> {
         };
         let checked = Checked {
             name: first.name.clone(),
-            kind: Kind::Image,
+            kind: ProductKind::Image,
             files: basalt_store::files_below(&first.folder)?.len(),
             seconds: started.elapsed().as_secs(),
             remembered: false,
-            verdict: self.judge(first, &second, &workspace)?,
+            verdict: self.verdict(first, &second, &workspace)?,
         };
         checked.remember(&key, self.composer.store)?;
         Ok(checked)
     }
 
-    fn judge(&self, first: &Image, second: &Image, workspace: &Workspace) -> Result<Verdict, RebuildError> {
+    fn verdict(&self, first: &Image, second: &Image, workspace: &Workspace) -> Result<Verdict, RebuildError> {
         let mut findings = Findings::default();
         findings.within(first.name.clone(), |findings| {
             self.compare(findings, first, second, workspace)
@@ -98,7 +98,7 @@ impl ImageRebuilder<'_> {
         Ok(Verdict::Different {
             differences,
             more,
-            kept: vec![Kept {
+            kept: vec![DifferingFile {
                 file: first.name.clone(),
                 first: first.folder.clone(),
                 second,

@@ -1,7 +1,7 @@
 //! Builds packages and images again, elsewhere, and compares them bit for bit: what a rebuilder does.
 //!
 //! ```text
-//! a package in the store ──(Elsewhere: another folder, clock, host, user, umask, ...)──▶ built again
+//! a package in the store ──(Variations: another folder, clock, host, user, umask, ...)──▶ built again
 //!     first and second RPM ──(compare: header, file, member, section, line)──▶ [Difference]
 //! an image in the store ──(another store, umask, order of packages)──▶ composed again
 //!     first and second ──(compare: partition, file, layer)──▶ [Difference]
@@ -14,15 +14,15 @@
 
 mod clock;
 pub mod compare;
-mod elsewhere;
 mod error;
 mod image;
 mod package;
+mod variations;
 mod verdict;
 
 pub use compare::Difference;
-pub use elsewhere::{Elsewhere, Varied};
 pub use error::RebuildError;
 pub use image::ImageRebuilder;
 pub use package::PackageRebuilder;
-pub use verdict::{Checked, Kind, Verdict};
+pub use variations::{Variations, Varied};
+pub use verdict::{Checked, ProductKind, Verdict};

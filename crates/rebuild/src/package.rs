@@ -8,8 +8,8 @@ use basalt_store::digest_of;
 use camino::Utf8PathBuf;
 
 use crate::compare::{Findings, compare_rpms};
-use crate::verdict::Kept;
-use crate::{Checked, Elsewhere, Kind, RebuildError, Verdict};
+use crate::verdict::DifferingFile;
+use crate::{Checked, ProductKind, RebuildError, Variations, Verdict};
 
 /// Memory for the files of a build that is made in memory, in MiB, beside what its processes need.
 const FILES: u64 = 4096;
@@ -19,7 +19,7 @@ pub struct PackageRebuilder<'a> {
     /// Engine that built the packages the first time.
     pub engine: &'a Engine<'a>,
     /// Environment of the second build.
-    pub elsewhere: &'a Elsewhere,
+    pub variations: &'a Variations,
     /// `true` to build packages again whose verdict is cached.
     pub again: bool,
 }
@@ -63,22 +63,22 @@ impl PackageRebuilder<'_> {
     fn one(&self, package: PackageId, first: &Built, worker: usize, in_memory: bool) -> Result<Checked, RebuildError> {
         let store = self.engine.store;
         let files = first.rpms.iter().map(|rpm| rpm.digest);
-        let key = Checked::key(&first.key, files, &self.elsewhere.digest());
+        let key = Checked::key(&first.key, files, &self.variations.digest());
         if let Some(known) = Checked::recall(&key, store).filter(|_| !self.again) {
             return Ok(known);
         }
         let build = self.engine.resolve(package)?;
-        let environment = self.elsewhere.environment(worker, in_memory);
+        let environment = self.variations.environment(worker, in_memory);
         let checked = |seconds, verdict| Checked {
             name: first.name.clone(),
-            kind: Kind::Package,
+            kind: ProductKind::Package,
             files: first.rpms.len(),
             seconds,
             remembered: false,
             verdict,
         };
-        let checked = match self.engine.rebuild(&build, &environment, self.elsewhere.upper()) {
-            Ok(second) => checked(second.seconds, self.judge(first, &second)?),
+        let checked = match self.engine.rebuild(&build, &environment, self.variations.upper()) {
+            Ok(second) => checked(second.seconds, self.compare(first, &second)?),
             Err(error) if error.is_interrupt() => return Err(error.into()),
             Err(error @ (BuildError::Failed { .. } | BuildError::Result { .. })) => checked(0, failed(&error)),
             Err(error) => return Err(error.into()),
@@ -87,7 +87,7 @@ impl PackageRebuilder<'_> {
         Ok(checked)
     }
 
-    fn judge(&self, first: &Built, second: &Rebuilt) -> Result<Verdict, RebuildError> {
+    fn compare(&self, first: &Built, second: &Rebuilt) -> Result<Verdict, RebuildError> {
         let store = self.engine.store;
         let mut findings = Findings::default();
         let mut kept = Vec::new();
@@ -108,7 +108,7 @@ impl PackageRebuilder<'_> {
             let path = rpm.path(store);
             findings.within(package, |findings| compare_rpms(findings, &path, other))?;
             let (twin, _) = store.insert_file(other)?;
-            kept.push(Kept {
+            kept.push(DifferingFile {
                 file: rpm.file.clone(),
                 first: path,
                 second: store.object_path(&twin),

@@ -25,7 +25,7 @@ const CODE: [&str; 10] = [
 /// Kind of a build product that is checked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum ProductKind {
     /// A package: the RPMs of one spec.
     Package,
     /// An image.
@@ -39,7 +39,7 @@ pub struct Checked {
     /// Name of the package or image.
     pub name: String,
     /// Kind of the product.
-    pub kind: Kind,
+    pub kind: ProductKind,
     /// Number of files that were compared as a whole.
     pub files: usize,
     /// Duration of the second build, in seconds.
@@ -65,7 +65,7 @@ pub enum Verdict {
         /// Number of further differences that were not kept.
         more: usize,
         /// The files of the second build that differ, in the store.
-        kept: Vec<Kept>,
+        kept: Vec<DifferingFile>,
     },
     /// The second build failed.
     Failed {
@@ -79,7 +79,7 @@ pub enum Verdict {
 
 /// A file of the second build that differs from the first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Kept {
+pub struct DifferingFile {
     /// File name of the RPM, or name of the image.
     pub file: String,
     /// Path of the first build's file.
@@ -136,7 +136,7 @@ mod tests {
         let key = Checked::key(&Digest::of("zlib"), [Digest::of("rpm")], &Digest::of("conditions"));
         let mut checked = Checked {
             name: "zlib".to_owned(),
-            kind: Kind::Package,
+            kind: ProductKind::Package,
             files: 2,
             seconds: 7,
             remembered: false,

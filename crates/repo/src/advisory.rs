@@ -36,9 +36,9 @@ pub struct Advisory {
     pub title: String,
     /// Kind of the change that fixes the defect; `security` when the file gives none.
     #[serde(default)]
-    pub kind: Kind,
+    pub kind: AdvisoryKind,
     /// Severity, on Red Hat's scale.
-    pub severity: Severity,
+    pub severity: AdvisorySeverity,
     /// Date of issue, `YYYY-MM-DD`: `2026-11-25`.
     pub issued: String,
     /// Description, free text; may be empty.
@@ -46,7 +46,7 @@ pub struct Advisory {
     pub description: String,
     /// Packages that fix the defect; at least one.
     #[serde(rename = "package")]
-    pub packages: Vec<Fixed>,
+    pub packages: Vec<FixedVersion>,
     /// References to other databases: CVE records, reports of upstream.
     #[serde(rename = "reference", default)]
     pub references: Vec<Link>,
@@ -55,7 +55,7 @@ pub struct Advisory {
 /// A package that fixes the defect, with its first fixed version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Fixed {
+pub struct FixedVersion {
     /// Name of the binary package.
     pub name: String,
     /// First version that is not affected: `[epoch:]version-release`.
@@ -78,7 +78,7 @@ pub struct Link {
 /// Kind of the change that an advisory announces.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Kind {
+pub enum AdvisoryKind {
     /// Fix of a vulnerability.
     #[default]
     Security,
@@ -91,7 +91,7 @@ pub enum Kind {
 /// Severity of a defect, on Red Hat's scale, which dnf knows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Severity {
+pub enum AdvisorySeverity {
     /// No vulnerability.
     None,
     /// Minimal consequences.
@@ -117,7 +117,7 @@ pub struct AdvisoryError {
     pub help: &'static str,
 }
 
-impl Kind {
+impl AdvisoryKind {
     /// Returns the value of `type` in `updateinfo.xml`.
     pub fn word(self) -> &'static str {
         match self {
@@ -128,7 +128,7 @@ impl Kind {
     }
 }
 
-impl Severity {
+impl AdvisorySeverity {
     /// Returns the value of `severity` in `updateinfo.xml`.
     pub fn word(self) -> &'static str {
         match self {
@@ -212,7 +212,9 @@ pub fn read_advisories(folder: &Utf8Path) -> Result<Vec<Advisory>, AdvisoryError
     }
     for entry in folder.read_dir_utf8().map_err(|error| failed(folder, error))? {
         let path = entry.map_err(|error| failed(folder, error))?.into_path();
-        if path.extension() == Some("toml") {
+        // Editors keep locks and copies under names with a dot at the front.
+        let is_hidden = path.file_name().is_some_and(|name| name.starts_with('.'));
+        if path.extension() == Some("toml") && !is_hidden {
             let text = fs_err::read_to_string(&path).map_err(|error| failed(&path, error))?;
             advisories.push(parse_advisory(&path, &text)?);
         }
@@ -229,10 +231,23 @@ mod tests {
                          fixed = '1.3.1-2.bs1'\n";
 
     #[test]
+    fn files_of_editors_are_no_advisories() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        fs_err::write(path.join("A-1.toml"), RIGHT).expect("written");
+        fs_err::write(path.join(".A-1.toml.swp"), "x").expect("written");
+        std::os::unix::fs::symlink("user@host.1:2", path.join(".#A-1.toml")).expect("linked");
+        assert_eq!(read_advisories(path).expect("read").len(), 1);
+    }
+
+    #[test]
     fn advisories_are_checked() {
         let path = Utf8Path::new("distro/advisories/A-1.toml");
         let advisory = parse_advisory(path, RIGHT).expect("right");
-        assert_eq!((advisory.kind, advisory.severity), (Kind::Security, Severity::Low));
+        assert_eq!(
+            (advisory.kind, advisory.severity),
+            (AdvisoryKind::Security, AdvisorySeverity::Low)
+        );
         for (from, to, why) in [
             ("1.3.1-2.bs1", "1.3.1", "not a version with a release"),
             ("2026-11-25", "yesterday", "is not a day"),

@@ -12,30 +12,30 @@ use crate::{Capability, Package};
 
 /// A requirement, with the chain of packages that leads to it from the request; the chain of a request is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-struct Wish {
+struct ChainedRequirement {
     capability: String,
     chain: Vec<String>,
 }
 
 /// A name of which one package must be installed.
-struct Unavoidable {
+struct MandatoryName {
     /// Packages of that name that fulfil all requirements so far.
     left: BTreeSet<usize>,
-    wishes: Vec<Wish>,
+    requirements: Vec<ChainedRequirement>,
 }
 
 /// Returns the explanation of the contradiction among mandatory packages; none when a choice is involved.
 pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, impl AsRef<Package>>) -> Option<String> {
-    let mut needed: BTreeMap<&str, Unavoidable> = BTreeMap::new();
+    let mut needed: BTreeMap<&str, MandatoryName> = BTreeMap::new();
     let mut seen = BTreeSet::new();
     let mut queue: VecDeque<(Capability, Vec<String>)> =
         requests.iter().map(|request| (request.clone(), Vec::new())).collect();
     while let Some((wanted, chain)) = queue.pop_front() {
-        let wish = Wish {
+        let requirement = ChainedRequirement {
             capability: wanted.to_string(),
             chain,
         };
-        if !seen.insert((wish.capability.clone(), wish.chain.last().cloned())) {
+        if !seen.insert((requirement.capability.clone(), requirement.chain.last().cloned())) {
             continue;
         }
         let fitting: BTreeSet<usize> = providers.of(&wanted).into_iter().collect();
@@ -44,15 +44,15 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, i
         if names.any(|other| other != name) {
             continue;
         }
-        let way: Vec<String> = wish.chain.iter().cloned().chain([name.to_owned()]).collect();
-        let known = needed.entry(name).or_insert_with(|| Unavoidable {
+        let way: Vec<String> = requirement.chain.iter().cloned().chain([name.to_owned()]).collect();
+        let known = needed.entry(name).or_insert_with(|| MandatoryName {
             left: fitting.clone(),
-            wishes: Vec::new(),
+            requirements: Vec::new(),
         });
         known.left.retain(|index| fitting.contains(index));
-        known.wishes.push(wish);
+        known.requirements.push(requirement);
         if known.left.is_empty() {
-            return Some(no_version(name, &known.wishes, providers));
+            return Some(no_version(name, &known.requirements, providers));
         }
         for required in required_by_all(&known.left, providers) {
             queue.push_back((required.clone(), way.clone()));
@@ -84,8 +84,8 @@ fn required_by_all<'p>(
 
 /// Returns the verb of the exclusion when all packages left of one name exclude all that are left of the other.
 fn excludes(
-    one: &Unavoidable,
-    other: &Unavoidable,
+    one: &MandatoryName,
+    other: &MandatoryName,
     providers: &Providers<'_, impl AsRef<Package>>,
 ) -> Option<&'static str> {
     let hits = |capability: &Capability, index: usize, by_name: bool| {
@@ -116,10 +116,14 @@ fn excludes(
     }
 }
 
-fn no_version(name: &str, wishes: &[Wish], providers: &Providers<'_, impl AsRef<Package>>) -> String {
+fn no_version(
+    name: &str,
+    requirements: &[ChainedRequirement],
+    providers: &Providers<'_, impl AsRef<Package>>,
+) -> String {
     let mut text = format!("no version of `{name}` is right for all who want it:\n");
-    for wish in wishes {
-        text += &format!("  `{}`, {}\n", wish.capability, who(&wish.chain));
+    for requirement in requirements {
+        text += &format!("  `{}`, {}\n", requirement.capability, requirer(&requirement.chain));
     }
     let mut there: Vec<_> = providers.packages().filter(|package| package.name == name).collect();
     there.sort_by(|one, other| compare(&other.evr(), &one.evr()));
@@ -127,11 +131,14 @@ fn no_version(name: &str, wishes: &[Wish], providers: &Providers<'_, impl AsRef<
     text + &format!("there is {}", there.join(", "))
 }
 
-fn excluded(name: &str, one: &Unavoidable, verb: &str, other_name: &str, other: &Unavoidable) -> String {
-    let why = |unavoidable: &Unavoidable| {
-        let shortest = unavoidable.wishes.iter().min_by_key(|wish| wish.chain.len());
-        shortest.map_or(String::new(), |wish| {
-            format!("`{}`, {}", wish.capability, who(&wish.chain))
+fn excluded(name: &str, one: &MandatoryName, verb: &str, other_name: &str, other: &MandatoryName) -> String {
+    let why = |unavoidable: &MandatoryName| {
+        let shortest = unavoidable
+            .requirements
+            .iter()
+            .min_by_key(|requirement| requirement.chain.len());
+        shortest.map_or(String::new(), |requirement| {
+            format!("`{}`, {}", requirement.capability, requirer(&requirement.chain))
         })
     };
     format!(
@@ -141,7 +148,7 @@ fn excluded(name: &str, one: &Unavoidable, verb: &str, other_name: &str, other: 
     )
 }
 
-fn who(chain: &[String]) -> String {
+fn requirer(chain: &[String]) -> String {
     match chain {
         [] => "which was asked for".to_owned(),
         [one] => format!("which `{one}` needs"),

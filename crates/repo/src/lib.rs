@@ -6,7 +6,7 @@
 //!        --read_files----> [FileEntry]  owners, modes, digests: all that composing an image needs
 //!        --Payload-------> bytes        the files themselves, as a stream
 //!        --unpack--------> a folder     for build roots; no privileges are needed
-//!        --describe------> Described    its entries in a repository (metadata: repomd, primary, filelists, other, updateinfo)
+//!        --describe------> PackageEntries   in a repository (metadata: repomd, primary, filelists, other, updateinfo)
 //! [Package] --PackageIndex--> providers of capabilities; requests --solve--> [&Package]
 //! ```
 //!

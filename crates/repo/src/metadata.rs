@@ -2,8 +2,8 @@
 //! them.
 //!
 //! ```text
-//! RPM + its location --describe--> Described          its entries in primary, filelists and other
-//! [Described] + [Advisory] + a time --write--> Metadata   repomd.xml and the files that it names, by their digests
+//! RPM + RpmLocation --describe--> PackageEntries      its entries in primary, filelists and other
+//! [PackageEntries] + [Advisory] + a time --write--> Metadata   repomd.xml, and the files that it names by digest
 //! folder --read--> Index                              verified by digests, and checked
 //! ```
 //!
@@ -20,7 +20,7 @@ pub mod raw;
 mod read;
 mod write;
 
-pub use describe::{Described, Placed, describe};
+pub use describe::{PackageEntries, RpmLocation, describe};
 pub use error::MetadataError;
 pub use read::{
     Index, IndexedPackage, parse_filelists, parse_other, parse_primary, parse_repomd, parse_updateinfo, read,

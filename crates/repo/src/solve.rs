@@ -19,9 +19,9 @@ pub(crate) fn solve<P: AsRef<Package>>(
     requests: &[Capability],
     providers: &Providers<'_, P>,
 ) -> Result<BTreeSet<usize>, SolveError> {
-    let universe = Universe::new(requests, providers);
-    let requirements = requests.iter().map(|request| universe.requirement(request)).collect();
-    let mut solver = Solver::new(universe);
+    let provider = SolverProvider::new(requests, providers);
+    let requirements = requests.iter().map(|request| provider.requirement(request)).collect();
+    let mut solver = Solver::new(provider);
     let problem = Problem::new().requirements(requirements);
     match solver.solve(problem) {
         Ok(chosen) => {
@@ -55,32 +55,32 @@ impl fmt::Display for Candidate {
 
 /// Packages of one name that fulfil a requirement, and the text of the requirement.
 #[derive(Clone, PartialEq, Eq, Hash)]
-struct Fitting {
+struct ProviderSet {
     packages: Vec<usize>,
     text: String,
 }
 
-impl VersionSet for Fitting {
+impl VersionSet for ProviderSet {
     type V = Candidate;
 }
 
 /// Provider of the packages that can be reached from the requests, in the solver's terms.
-struct Universe<'a, P> {
-    pool: Pool<Fitting>,
+struct SolverProvider<'a, P> {
+    pool: Pool<ProviderSet>,
     providers: &'a Providers<'a, P>,
     /// Packages that provide each capability required on the way, the preferred one first.
-    fitting: HashMap<&'a Capability, Vec<usize>>,
+    provider_indexes: HashMap<&'a Capability, Vec<usize>>,
     by_name: BTreeMap<NameId, Vec<SolvableId>>,
 }
 
-impl<'a, P: AsRef<Package>> Universe<'a, P> {
+impl<'a, P: AsRef<Package>> SolverProvider<'a, P> {
     /// Collects the packages that can be reached from the requests; no other can be part of a solution.
     fn new(requests: &'a [Capability], providers: &'a Providers<'a, P>) -> Self {
-        let mut fitting: HashMap<&Capability, Vec<usize>> = HashMap::new();
+        let mut provider_indexes: HashMap<&Capability, Vec<usize>> = HashMap::new();
         let mut reachable = BTreeMap::new();
         let mut rest: Vec<&Capability> = requests.iter().collect();
         while let Some(wanted) = rest.pop() {
-            if fitting.contains_key(wanted) {
+            if provider_indexes.contains_key(wanted) {
                 continue;
             }
             let found = providers.of(wanted);
@@ -92,7 +92,7 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
                     rest.extend(&package.requires);
                 }
             }
-            fitting.insert(wanted, found);
+            provider_indexes.insert(wanted, found);
         }
         let pool = Pool::default();
         let mut by_name: BTreeMap<NameId, Vec<SolvableId>> = BTreeMap::new();
@@ -104,19 +104,19 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
         Self {
             pool,
             providers,
-            fitting,
+            provider_indexes,
             by_name,
         }
     }
 
     /// Returns the positions of the packages that provide a capability required on the way.
-    fn fitting(&self, wanted: &Capability) -> &[usize] {
-        self.fitting.get(wanted).map_or(&[], Vec::as_slice)
+    fn provider_indexes(&self, wanted: &Capability) -> &[usize] {
+        self.provider_indexes.get(wanted).map_or(&[], Vec::as_slice)
     }
 
     fn requirement(&self, wanted: &Capability) -> ConditionalRequirement {
         let mut names: Vec<(NameId, Vec<usize>)> = Vec::new();
-        for &index in self.fitting(wanted) {
+        for &index in self.provider_indexes(wanted) {
             let package = self.providers.package(index);
             let name = self.pool.intern_package_name(package.name.as_str());
             match names.iter_mut().find(|(known, _)| *known == name) {
@@ -148,7 +148,7 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
     fn set(&self, name: NameId, packages: Vec<usize>, text: &str) -> VersionSetId {
         self.pool.intern_version_set(
             name,
-            Fitting {
+            ProviderSet {
                 packages,
                 text: text.to_owned(),
             },
@@ -188,7 +188,7 @@ impl<'a, P: AsRef<Package>> Universe<'a, P> {
     }
 }
 
-impl<P: AsRef<Package>> Interner for Universe<'_, P> {
+impl<P: AsRef<Package>> Interner for SolverProvider<'_, P> {
     type NameId = NameId;
     type SolvableId = SolvableId;
 
@@ -236,12 +236,12 @@ impl<P: AsRef<Package>> Interner for Universe<'_, P> {
     }
 }
 
-impl<P: AsRef<Package>> DependencyProvider for Universe<'_, P> {
+impl<P: AsRef<Package>> DependencyProvider for SolverProvider<'_, P> {
     async fn filter_candidates(&self, candidates: &[SolvableId], set: VersionSetId, inverse: bool) -> Vec<SolvableId> {
-        let fitting = &self.pool.resolve_version_set(set).packages;
+        let allowed = &self.pool.resolve_version_set(set).packages;
         let fits = |id: &SolvableId| {
             let index = self.pool.resolve_solvable(*id).record.0;
-            fitting.contains(&index) != inverse
+            allowed.contains(&index) != inverse
         };
         candidates.iter().copied().filter(fits).collect()
     }
@@ -264,7 +264,7 @@ impl<P: AsRef<Package>> DependencyProvider for Universe<'_, P> {
     async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
         let index = self.pool.resolve_solvable(solvable).record.0;
         let package = self.providers.package(index);
-        let foreign = |capability: &&Capability| !self.fitting(capability).contains(&index);
+        let foreign = |capability: &&Capability| !self.provider_indexes(capability).contains(&index);
         Dependencies::Known(KnownDependencies {
             requirements: package
                 .requires

@@ -2,7 +2,9 @@
 
 use basalt_model::digest::Digest;
 use basalt_repo::advisory::{Advisory, parse_advisory};
-use basalt_repo::metadata::{self, Described, FOLDER, MetadataError, Placed, REPOMD, describe, parse_primary};
+use basalt_repo::metadata::{
+    self, FOLDER, MetadataError, PackageEntries, REPOMD, RpmLocation, describe, parse_primary,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use rpm::{BuildConfig, CompressionType, Dependency, FileOptions, PackageBuilder};
@@ -13,7 +15,7 @@ fn folder() -> (tempfile::TempDir, Utf8PathBuf) {
     (folder, path)
 }
 
-fn package(folder: &Utf8Path, name: &str) -> Described {
+fn package(folder: &Utf8Path, name: &str) -> PackageEntries {
     let config = BuildConfig::default()
         .compression(CompressionType::Zstd)
         .source_date(1_760_000_000_u32);
@@ -35,7 +37,7 @@ fn package(folder: &Utf8Path, name: &str) -> Described {
     rpm.write_file(&path).expect("written");
     let bytes = std::fs::read(&path).expect("read");
     let href = format!("packages/{name}.rpm");
-    let placed = Placed {
+    let placed = RpmLocation {
         href: &href,
         digest: Digest::of(&bytes),
         size: bytes.len() as u64,

@@ -16,7 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
-use crate::{Relaxation, Sandbox, SandboxError, Wall, namespace, syscalls, system_calls};
+use crate::{ConfinementLayer, Relaxation, Sandbox, SandboxError, namespace, syscalls, system_calls};
 
 /// Bytes that a single file may have beyond the limit of the disk: the limit itself is measured, several times a second,
 /// and named; this bound is for what writes faster than that.
@@ -29,27 +29,27 @@ const OOM_SCORE: &str = "500";
 /// Confines this process for good.
 pub(crate) fn confine(sandbox: &Sandbox) -> Result<(), SandboxError> {
     let policy = &sandbox.policy;
-    if policy.stands(Wall::Session) && !policy.is_relaxed(Relaxation::Terminal) {
+    if policy.is_enforced(ConfinementLayer::Session) && !policy.is_relaxed(Relaxation::Terminal) {
         rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
     }
     limit_resources(sandbox)?;
-    if policy.stands(Wall::UserNamespace) {
+    if policy.is_enforced(ConfinementLayer::UserNamespace) {
         // Our parent is not dumpable, and nor are we by that: then /proc/self/uid_map is not ours. Nobody else runs here yet.
         rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
             .map_err(SandboxError::confine("a user namespace of its own"))?;
         namespace::enter_within(sandbox.user)?;
     }
-    if policy.stands(Wall::Capabilities) {
+    if policy.is_enforced(ConfinementLayer::Capabilities) {
         drop_capabilities(policy.capabilities()).map_err(SandboxError::confine("no capabilities"))?;
     }
     rustix::thread::set_no_new_privs(true).map_err(SandboxError::confine("no_new_privs"))?;
-    if policy.stands(Wall::Landlock) {
+    if policy.is_enforced(ConfinementLayer::Landlock) {
         restrict_paths()?;
     }
-    if policy.stands(Wall::Descriptors) {
+    if policy.is_enforced(ConfinementLayer::Descriptors) {
         syscalls::close_on_exec_from(3).map_err(SandboxError::confine("closed descriptors"))?;
     }
-    if policy.stands(Wall::SystemCalls) {
+    if policy.is_enforced(ConfinementLayer::SystemCalls) {
         system_calls::apply(policy)?;
     }
     Ok(())
@@ -115,12 +115,12 @@ fn drop_capabilities(kept: CapabilitySet) -> Result<(), Errno> {
 /// no abstract sockets to processes outside. The kernel enforces as much of it as it knows, from none at all to ABI 6.
 fn restrict_paths() -> Result<(), SandboxError> {
     let failed = |error: landlock::RulesetError| SandboxError::Confine {
-        wall: "the Landlock domain",
+        layer: "the Landlock domain",
         source: std::io::Error::other(error),
     };
     let path = |path| {
         PathFd::new(path).map_err(|error| SandboxError::Confine {
-            wall: "the Landlock domain",
+            layer: "the Landlock domain",
             source: std::io::Error::other(error),
         })
     };

@@ -5,7 +5,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::policy::Policy;
-use crate::{Limits, OUTER, Relaxation, Wall};
+use crate::{ConfinementLayer, OUTER, Relaxation, SandboxLimits};
 
 /// A description of a sandbox and of the program to run in it.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -23,7 +23,7 @@ pub struct Sandbox {
     pub(crate) devices: Vec<Utf8PathBuf>,
     pub(crate) shown: Option<String>,
     pub(crate) policy: Policy,
-    pub(crate) limits: Limits,
+    pub(crate) limits: SandboxLimits,
     pub(crate) report: Option<Utf8PathBuf>,
     /// The process that starts it, and with which it ends.
     pub(crate) owner: u32,
@@ -92,7 +92,7 @@ impl Sandbox {
             devices: Vec::new(),
             shown: None,
             policy: Policy::default(),
-            limits: Limits::default(),
+            limits: SandboxLimits::default(),
             report: None,
             owner: 0,
         }
@@ -180,20 +180,20 @@ impl Sandbox {
     }
 
     /// Ends the sandbox when it uses more than this.
-    pub fn limits(mut self, limits: Limits) -> Self {
+    pub fn limits(mut self, limits: SandboxLimits) -> Self {
         self.limits = limits;
         self
     }
 
-    /// Writes a [`Report`](crate::Report) to a file of the host when the sandbox ends.
+    /// Writes a [`SandboxReport`](crate::SandboxReport) to a file of the host when the sandbox ends.
     pub fn report(mut self, path: impl Into<Utf8PathBuf>) -> Self {
         self.report = Some(path.into());
         self
     }
 
-    /// For tests only: leaves a wall out, to show that what it stops would happen without it.
-    pub fn without(mut self, wall: Wall) -> Self {
-        self.policy.leave_out(wall);
+    /// For tests only: leaves a layer out, to show that what it stops would happen without it.
+    pub fn without(mut self, layer: ConfinementLayer) -> Self {
+        self.policy.leave_out(layer);
         self
     }
 

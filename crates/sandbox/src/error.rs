@@ -63,8 +63,8 @@ pub enum SandboxError {
         /// The limit of the kernel.
         most: usize,
     },
-    /// A part of the confinement (a [`Wall`](crate::Wall)) could not be set up.
-    #[error("cannot confine the program: {wall}")]
+    /// A part of the confinement (a [`ConfinementLayer`](crate::ConfinementLayer)) could not be set up.
+    #[error("cannot confine the program: {layer}")]
     #[diagnostic(
         code(sandbox::confine),
         help(
@@ -73,7 +73,7 @@ pub enum SandboxError {
     )]
     Confine {
         /// Part of the confinement that failed.
-        wall: &'static str,
+        layer: &'static str,
         /// The system's error.
         source: std::io::Error,
     },
@@ -139,9 +139,9 @@ impl SandboxError {
         move |source| Self::Call { call, source }
     }
 
-    pub(crate) fn confine(wall: &'static str) -> impl FnOnce(Errno) -> Self {
+    pub(crate) fn confine(layer: &'static str) -> impl FnOnce(Errno) -> Self {
         move |source| Self::Confine {
-            wall,
+            layer,
             source: source.into(),
         }
     }

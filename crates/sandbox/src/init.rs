@@ -12,8 +12,8 @@ use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptio
 use rustix::thread::{CpuSet, UnshareFlags};
 
 use crate::outcome::Sender;
-use crate::report::{Ending, FAILED};
-use crate::{Sandbox, SandboxError, Wall, confinement, inherited, measure, mounts, syscalls};
+use crate::report::{FAILED, Termination};
+use crate::{ConfinementLayer, Sandbox, SandboxError, confinement, inherited, measure, mounts, syscalls};
 
 /// Makes the sandbox's view of the world, runs the program in it, reaps whatever it leaves, and returns its status.
 ///
@@ -21,7 +21,7 @@ use crate::{Sandbox, SandboxError, Wall, confinement, inherited, measure, mounts
 pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let sandbox = inherited::description(arguments.first())?;
     let outer = inherited::descriptor(arguments.get(1))?;
-    if sandbox.policy.stands(Wall::ParentDeath) {
+    if sandbox.policy.is_enforced(ConfinementLayer::ParentDeath) {
         die_with_outer(&outer)?;
     }
     syscalls::unshare(UnshareFlags::NEWNS).map_err(SandboxError::Namespaces)?;
@@ -32,7 +32,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     if let Some(number) = sandbox.processor {
         keep_to(number)?;
     }
-    if sandbox.policy.stands(Wall::Undumpable) {
+    if sandbox.policy.is_enforced(ConfinementLayer::Undumpable) {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(SandboxError::confine("an undumpable process 1"))?;
     }
@@ -42,7 +42,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let status = reap(child)?;
     // The program's side of the pipe is closed by execve, and by its end.
     let failed = rustix::io::read(&failure, &mut [0; 1]).is_ok_and(|length| length > 0);
-    let ending = if failed { Ending::Failed } else { ending(status) };
+    let ending = if failed { Termination::Failed } else { ending(status) };
     sender.send(ending);
     Ok(ending.code())
 }
@@ -78,7 +78,7 @@ fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxErro
         return Ok((child, failure));
     }
     let error = become_program(sandbox, files);
-    crate::complain(&error);
+    crate::print_error(&error);
     // A failure is ignored: no process is left to report it to.
     let _ = rustix::io::write(&report, b"!");
     std::process::exit(FAILED);
@@ -128,8 +128,8 @@ fn keep_to(number: usize) -> Result<(), SandboxError> {
     rustix::thread::sched_setaffinity(None, &one).map_err(SandboxError::call("sched_setaffinity"))
 }
 
-fn ending(status: WaitStatus) -> Ending {
-    let exited = status.exit_status().map(Ending::Exited);
-    let signalled = || status.terminating_signal().map(Ending::Signalled);
-    exited.or_else(signalled).unwrap_or(Ending::Failed)
+fn ending(status: WaitStatus) -> Termination {
+    let exited = status.exit_status().map(Termination::Exited);
+    let signalled = || status.terminating_signal().map(Termination::Signalled);
+    exited.or_else(signalled).unwrap_or(Termination::Failed)
 }

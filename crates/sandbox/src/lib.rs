@@ -1,7 +1,7 @@
 //! Sandboxes for untrusted programs: the files, system calls and resources that one may use.
 //!
 //! A [`Sandbox`] says what a program shall see: a root stacked from trees, folders bound into it, a network or none, and
-//! how much it may use ([`Limits`]). [`Sandbox::command`] turns it into an ordinary
+//! how much it may use ([`SandboxLimits`]). [`Sandbox::command`] turns it into an ordinary
 //! [`Command`](basalt_process::Command), which starts our own executable again; the description goes along in a sealed
 //! file in memory, never in the arguments. The executable's `main` calls [`enter_if_asked`] first, which recognizes that
 //! call and does the work in three stages, each a process that begins with a single thread:
@@ -14,7 +14,7 @@
 //!
 //! No privileges are needed: the user is root inside, and only there. When the caller ends, the kernel ends all of it.
 //!
-//! # Walls
+//! # Layers of confinement
 //!
 //! The program is taken to be hostile. Most of what it could try is stopped twice, by parts of the kernel that have little
 //! code in common. In the order in which they are put up:
@@ -33,9 +33,9 @@
 //! 7. *seccomp* (`system_calls.rs`): no mounts, namespaces, tracing, keyrings, BPF, io_uring, device nodes, rare sockets,
 //!    no typing into terminals, no calls of another ABI.
 //!
-//! [`Relaxation`] names the exceptions and who needs them. [`Wall`] names the walls, for the tests in `tests/escape/`,
-//! which try each way out with all walls and once more without those that stop it. `docs/build/sandbox.md` is the same
-//! for reviewers, with kernels, tests, and what is not promised.
+//! [`Relaxation`] names the exceptions and who needs them. [`ConfinementLayer`] names the layers, for the tests in
+//! `tests/escape/`, which try each way out with all layers and once more without those that stop it.
+//! `docs/build/sandbox.md` is the same for reviewers, with kernels, tests, and what is not promised.
 //!
 //! [`outputs`] lists and opens what a program left behind, without following where it leads. [`namespace`] offers
 //! namespaces to a long-lived process of ours, for the local cluster.
@@ -61,12 +61,14 @@ mod syscalls;
 mod system_calls;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 
 pub use description::{Mount, Network, Root, Sandbox};
 pub use error::SandboxError;
-pub use limits::{Limit, LimitReached, Limits};
-pub use policy::{Relaxation, Wall};
-pub use report::{Ending, FAILED, Report};
+pub use limits::{Limit, LimitReached, SandboxLimits};
+pub use mounts::{OVERLAYFS_HELP, is_overlayfs};
+pub use policy::{ConfinementLayer, Relaxation};
+pub use report::{FAILED, SandboxReport, Termination};
 
 /// The first argument that makes our executable enter a sandbox instead of doing what it is for.
 pub(crate) const OUTER: &str = "__sandbox";
@@ -86,18 +88,18 @@ pub fn enter_if_asked() {
     match stage(&arguments) {
         Ok(code) => std::process::exit(code),
         Err(error) => {
-            complain(&error);
+            print_error(&error);
             std::process::exit(FAILED);
         }
     }
 }
 
 /// Writes the error to standard error, which the caller reads as the program's own output.
-#[expect(clippy::print_stderr, reason = "this process is a program of its own")]
-fn complain(error: &SandboxError) {
+fn print_error(error: &SandboxError) {
     let mut text = format!("sandbox: {}", basalt_process::chain(error));
     if let Some(help) = miette::Diagnostic::help(error) {
         text += &format!("\nsandbox: help: {help}");
     }
-    eprintln!("{text}");
+    // The reader may be gone.
+    drop(writeln!(std::io::stderr(), "{text}"));
 }

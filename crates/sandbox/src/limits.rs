@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 ///
 /// They need no privileges and no delegated cgroup: the first two stages of the sandbox measure, and end it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Limits {
+pub struct SandboxLimits {
     /// Time from the start of the sandbox to its end.
     pub wall_time: Option<Duration>,
     /// Bytes of memory of all processes together, with the files in memory (tmpfs).
@@ -20,7 +20,7 @@ pub struct Limits {
     pub disk: Option<u64>,
 }
 
-/// One of the [`Limits`].
+/// One of the [`SandboxLimits`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Limit {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use camino::Utf8PathBuf;
 
 use crate::outcome::Sender;
-use crate::report::{Ending, FAILED};
-use crate::{Limit, LimitReached, Limits, Mount, Sandbox};
+use crate::report::{FAILED, Termination};
+use crate::{Limit, LimitReached, Mount, Sandbox, SandboxLimits};
 
 /// Interval of measurements while more than a quarter of a limit is used.
 const OFTEN: Duration = Duration::from_millis(50);
@@ -41,7 +41,7 @@ pub(crate) fn start(sandbox: &Sandbox, sender: Arc<Sender>) {
             }
             sender.measured(memory, processes);
             if let Some(reached) = reached(&limits, memory, processes) {
-                sender.send(Ending::Limit(reached));
+                sender.send(Termination::Limit(reached));
                 std::process::exit(FAILED);
             }
             std::thread::sleep(pause(&limits, memory, processes));
@@ -49,13 +49,13 @@ pub(crate) fn start(sandbox: &Sandbox, sender: Arc<Sender>) {
     });
 }
 
-fn reached(limits: &Limits, memory: u64, processes: u64) -> Option<LimitReached> {
+fn reached(limits: &SandboxLimits, memory: u64, processes: u64) -> Option<LimitReached> {
     LimitReached::check(Limit::Processes, limits.processes, processes)
         .or_else(|| LimitReached::check(Limit::Memory, limits.memory, memory))
 }
 
 /// Nearer to a limit, less time until the next look.
-fn pause(limits: &Limits, memory: u64, processes: u64) -> Duration {
+fn pause(limits: &SandboxLimits, memory: u64, processes: u64) -> Duration {
     let near = |limit: Option<u64>, used: u64| limit.is_some_and(|limit| used > limit / 4);
     if near(limits.memory, memory) || near(limits.processes, processes) {
         OFTEN
@@ -148,21 +148,21 @@ mod tests {
 
     #[test]
     fn it_looks_more_often_near_a_limit() {
-        let limits = Limits {
+        let limits = SandboxLimits {
             memory: Some(1000),
-            ..Limits::default()
+            ..SandboxLimits::default()
         };
         assert_eq!(pause(&limits, 100, 9), SELDOM);
         assert_eq!(pause(&limits, 600, 9), OFTEN);
-        assert_eq!(pause(&Limits::default(), u64::MAX, u64::MAX), SELDOM);
+        assert_eq!(pause(&SandboxLimits::default(), u64::MAX, u64::MAX), SELDOM);
     }
 
     #[test]
     fn processes_are_named_before_memory() {
-        let limits = Limits {
+        let limits = SandboxLimits {
             memory: Some(1),
             processes: Some(1),
-            ..Limits::default()
+            ..SandboxLimits::default()
         };
         assert_eq!(
             reached(&limits, 2, 2).map(|reached| reached.limit),

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use serde::{Deserialize, Serialize};
 
-use crate::report::Ending;
+use crate::report::Termination;
 
 /// The one message that process 1 sends, as JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
-    pub(crate) ending: Ending,
+    pub(crate) ending: Termination,
     /// In bytes.
     pub(crate) peak_memory: u64,
     pub(crate) peak_processes: u64,
@@ -40,7 +40,7 @@ impl Sender {
     }
 
     /// Sends the ending, unless one was sent. A second sender waits for ever: the first is about to end the process.
-    pub(crate) fn send(&self, ending: Ending) {
+    pub(crate) fn send(&self, ending: Termination) {
         let socket = match self.socket.lock() {
             Ok(mut socket) => socket.take(),
             Err(poisoned) => poisoned.into_inner().take(),

@@ -13,9 +13,10 @@ use rustix::thread::UnshareFlags;
 
 use crate::disk::{self, Measured};
 use crate::outcome::Outcome;
-use crate::report::{Ending, FAILED};
+use crate::report::{FAILED, Termination};
 use crate::{
-    INIT, Limit, LimitReached, Mount, Network, Report, Sandbox, SandboxError, Wall, inherited, namespace, syscalls,
+    ConfinementLayer, INIT, Limit, LimitReached, Mount, Network, Sandbox, SandboxError, SandboxReport, inherited,
+    namespace, syscalls,
 };
 
 /// Enters the namespaces, runs the second stage, and returns the exit status that tells how it ended.
@@ -40,15 +41,15 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let mut init = start(&sandbox, &description, &theirs)?;
     drop((description, theirs));
     let outcome = watched.wait(&socket);
-    if let Ending::Limit(_) = outcome.ending {
+    if let Termination::Limit(_) = outcome.ending {
         // The end of process 1 is the end of all processes of its namespace. Otherwise it is ending by itself, and may
         // still have to say why.
         drop(init.kill());
     }
     init.wait().map_err(start_failed)?;
     let report = watched.report(outcome);
-    if let Ending::Limit(reached) = report.ended {
-        crate::complain(&SandboxError::Limit(reached));
+    if let Termination::Limit(reached) = report.ended {
+        crate::print_error(&SandboxError::Limit(reached));
     }
     if let Some(path) = &sandbox.report {
         report.write(path)?;
@@ -58,7 +59,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
 
 /// Ends with the process that started us, which may have ended already.
 fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
-    if !sandbox.policy.stands(Wall::ParentDeath) {
+    if !sandbox.policy.is_enforced(ConfinementLayer::ParentDeath) {
         return Ok(());
     }
     rustix::process::set_parent_process_death_signal(Some(Signal::KILL)).map_err(SandboxError::call("prctl"))?;
@@ -72,8 +73,14 @@ fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
 fn namespaces(sandbox: &Sandbox) -> UnshareFlags {
     let mut flags = UnshareFlags::NEWUTS;
     flags.set(UnshareFlags::NEWNET, sandbox.network == Network::None);
-    flags.set(UnshareFlags::NEWPID, sandbox.policy.stands(Wall::ProcessNamespace));
-    flags.set(UnshareFlags::NEWIPC, sandbox.policy.stands(Wall::IpcNamespace));
+    flags.set(
+        UnshareFlags::NEWPID,
+        sandbox.policy.is_enforced(ConfinementLayer::ProcessNamespace),
+    );
+    flags.set(
+        UnshareFlags::NEWIPC,
+        sandbox.policy.is_enforced(ConfinementLayer::IpcNamespace),
+    );
     flags
 }
 
@@ -87,7 +94,7 @@ fn start(sandbox: &Sandbox, description: &OwnedFd, socket: &OwnedFd) -> Result<C
         .arg(INIT)
         .arg(description.as_raw_fd().to_string())
         .arg(socket.as_raw_fd().to_string());
-    if sandbox.policy.stands(Wall::Environment) {
+    if sandbox.policy.is_enforced(ConfinementLayer::Environment) {
         command.env_clear();
     }
     command.spawn().map_err(start_failed)
@@ -117,18 +124,18 @@ impl Watched<'_> {
         };
         loop {
             if let Some(reached) = self.limit() {
-                return failed(Ending::Limit(reached));
+                return failed(Termination::Limit(reached));
             }
             let mut polled = [PollFd::new(socket, PollFlags::IN)];
             let pause = self.pause().map(timespec);
             match poll(&mut polled, pause.as_ref()) {
                 Ok(0) | Err(rustix::io::Errno::INTR) => continue,
                 Ok(_) => {}
-                Err(_) => return failed(Ending::Failed),
+                Err(_) => return failed(Termination::Failed),
             }
             let mut text = vec![0; 4096];
             let length = rustix::net::recv(socket, &mut text, RecvFlags::empty()).map_or(0, |(length, _)| length);
-            return serde_json::from_slice(&text[..length]).unwrap_or_else(|_| failed(Ending::Failed));
+            return serde_json::from_slice(&text[..length]).unwrap_or_else(|_| failed(Termination::Failed));
         }
     }
 
@@ -152,9 +159,9 @@ impl Watched<'_> {
         time.into_iter().chain(disk).min()
     }
 
-    fn report(&self, outcome: Outcome) -> Report {
+    fn report(&self, outcome: Outcome) -> SandboxReport {
         let usage = syscalls::usage_of_children();
-        Report {
+        SandboxReport {
             ended: outcome.ending,
             wall_time: self.began.elapsed(),
             user_time: usage.user,

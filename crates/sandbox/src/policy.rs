@@ -1,4 +1,4 @@
-//! Security policy of a sandbox: layers of protection, called walls, and the named exceptions from them.
+//! Security policy of a sandbox: layers of confinement, and the named exceptions from them.
 
 use rustix::thread::CapabilitySet;
 use serde::{Deserialize, Serialize};
@@ -18,7 +18,7 @@ pub enum Relaxation {
 /// A layer of protection between the program and the host. All are in force unless a test leaves one out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Wall {
+pub enum ConfinementLayer {
     /// Descriptors of host folders are closed before the program runs, and all inherited ones but 0, 1 and 2.
     Descriptors,
     /// The host's root is unmounted (`pivot_root`), instead of only hidden (`chroot`).
@@ -53,7 +53,7 @@ pub enum Wall {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Policy {
     relaxations: Vec<Relaxation>,
-    left_out: Vec<Wall>,
+    left_out: Vec<ConfinementLayer>,
 }
 
 impl Policy {
@@ -61,13 +61,13 @@ impl Policy {
         self.relaxations.push(relaxation);
     }
 
-    pub(crate) fn leave_out(&mut self, wall: Wall) {
-        self.left_out.push(wall);
+    pub(crate) fn leave_out(&mut self, layer: ConfinementLayer) {
+        self.left_out.push(layer);
     }
 
-    /// Returns `true` if the wall is in force: no test leaves it out.
-    pub(crate) fn stands(&self, wall: Wall) -> bool {
-        !self.left_out.contains(&wall)
+    /// Returns `true` if the layer is in force: no test leaves it out.
+    pub(crate) fn is_enforced(&self, layer: ConfinementLayer) -> bool {
+        !self.left_out.contains(&layer)
     }
 
     pub(crate) fn is_relaxed(&self, relaxation: Relaxation) -> bool {
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn the_default_policy_is_strict() {
         let policy = Policy::default();
-        assert!(policy.stands(Wall::SystemCalls) && policy.stands(Wall::ParentDeath));
+        assert!(policy.is_enforced(ConfinementLayer::SystemCalls) && policy.is_enforced(ConfinementLayer::ParentDeath));
         assert!(!policy.is_relaxed(Relaxation::PackageManager) && !policy.is_relaxed(Relaxation::Terminal));
         assert_eq!(policy.capabilities(), CapabilitySet::empty());
     }

@@ -9,9 +9,9 @@ use crate::{LimitReached, SandboxError};
 
 /// Outcome and resource use of a sandbox, in the JSON file that [`Sandbox::report`](crate::Sandbox::report) names.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Report {
+pub struct SandboxReport {
     /// End of the sandbox.
-    pub ended: Ending,
+    pub ended: Termination,
     /// Time from the start of the sandbox to its end.
     pub wall_time: Duration,
     /// Processor time in user mode, of all processes.
@@ -30,7 +30,7 @@ pub struct Report {
 /// End of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Ending {
+pub enum Termination {
     /// The program ended with this exit status.
     Exited(i32),
     /// A signal ended the program.
@@ -44,7 +44,7 @@ pub enum Ending {
 /// The exit status of the sandbox where it failed or reached a limit.
 pub const FAILED: i32 = 125;
 
-impl Report {
+impl SandboxReport {
     /// Reads the report of a sandbox that has ended. There is none where the sandbox itself was killed.
     ///
     /// # Errors
@@ -66,7 +66,7 @@ impl Report {
     /// The limit that ended the sandbox, if one did.
     pub fn limit(&self) -> Option<LimitReached> {
         match self.ended {
-            Ending::Limit(reached) => Some(reached),
+            Termination::Limit(reached) => Some(reached),
             _ => None,
         }
     }
@@ -84,7 +84,7 @@ impl Report {
     }
 }
 
-impl Ending {
+impl Termination {
     /// Exit status of the sandbox, as shells encode it: 128 and the signal's number for a signal.
     pub(crate) fn code(self) -> i32 {
         match self {

@@ -111,7 +111,7 @@ type Rules = BTreeMap<i64, Vec<SeccompRule>>;
 /// Refuses these system calls to this process and all that it starts. `no_new_privs` has to be set.
 pub(crate) fn apply(policy: &Policy) -> Result<(), SandboxError> {
     let failed = |error: seccompiler::Error| SandboxError::Confine {
-        wall: "the seccomp filter",
+        layer: "the seccomp filter",
         source: std::io::Error::other(error),
     };
     for program in programs(policy).map_err(|error| failed(error.into()))? {

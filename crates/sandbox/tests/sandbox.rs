@@ -1,17 +1,28 @@
 //! Programs in real sandboxes. The test binary is its own sandbox, so it has a `main`.
 
-use basalt_process::ProcessError;
+use basalt_process::{Command, ProcessError};
 use basalt_sandbox::{Mount, Network, Root, Sandbox};
 use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::{Arguments, Failed, Trial};
 
+/// Variable that names a folder on overlayfs: this program then is the inner half of
+/// [`a_scratch_on_overlayfs_is_an_error_with_help`].
+const OVERLAY: &str = "BASALT_TEST_OVERLAY";
+
 fn main() {
     basalt_sandbox::enter_if_asked();
+    if let Ok(folder) = std::env::var(OVERLAY) {
+        std::process::exit(run_on_overlayfs(Utf8Path::new(&folder)));
+    }
     let trials = vec![
         Trial::test("the_host_cannot_be_seen", the_host_cannot_be_seen),
         Trial::test(
             "layers_stack_and_writes_land_in_the_scratch",
             layers_stack_and_writes_land_in_the_scratch,
+        ),
+        Trial::test(
+            "a_scratch_on_overlayfs_is_an_error_with_help",
+            a_scratch_on_overlayfs_is_an_error_with_help,
         ),
         Trial::test("there_is_no_network", there_is_no_network),
         Trial::test("read_only_means_read_only", read_only_means_read_only),
@@ -109,6 +120,72 @@ fn layers_stack_and_writes_land_in_the_scratch() -> Result<(), Failed> {
     assert_eq!(std::fs::read_to_string(scratch.join("upper/d/file"))?, "new\n");
     assert_eq!(std::fs::read_to_string(path.join("upper/d/file"))?, "from above");
     Ok(())
+}
+
+/// Runs a program with its scratch on overlayfs and prints the error; returns the exit code.
+fn run_on_overlayfs(folder: &Utf8Path) -> i32 {
+    use std::io::Write as _;
+
+    let scratch = folder.join("scratch");
+    std::fs::create_dir(&scratch).expect("made");
+    host_root(folder);
+    let sandbox = Sandbox::new(Root {
+        layers: vec![folder.join("base")],
+        scratch: Some(scratch),
+    })
+    .show("/usr");
+    match sh(&sandbox, "true") {
+        Ok(_) => 0,
+        Err(error) => {
+            writeln!(std::io::stdout(), "{error}").expect("written");
+            9
+        }
+    }
+}
+
+/// A container's root is on overlayfs: so is a store in it that is not on a volume.
+fn a_scratch_on_overlayfs_is_an_error_with_help() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    let mount = "mount -t tmpfs tmpfs \"$0\" && cd \"$0\" && mkdir lower upper work store \
+                 && mount -t overlay overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work store";
+    let unshared = |script: &str| {
+        let script = format!("{mount} && {script}");
+        let words = [
+            "--user",
+            "--map-root-user",
+            "--mount",
+            "sh",
+            "-c",
+            script.as_str(),
+            path.as_str(),
+        ];
+        Command::new("unshare").args(words)
+    };
+    if let Err(error) = unshared("true").output() {
+        skipped(&error);
+        return Ok(());
+    }
+    let test = std::env::current_exe()?;
+    let output = unshared("exec \"$1\"")
+        .arg(test)
+        .env(OVERLAY, path.join("store"))
+        .to_std()
+        .output()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(9), "{text}");
+    for words in [
+        "cannot mount a stack of 1 trees",
+        "the store lies on overlayfs",
+        "mount a volume there",
+    ] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn skipped(error: &ProcessError) {
+    eprintln!("SKIPPED: no overlay can be mounted in a user namespace here: {error}");
 }
 
 fn there_is_no_network() -> Result<(), Failed> {

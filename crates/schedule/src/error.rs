@@ -9,7 +9,7 @@ use crate::{JobId, Panic};
 
 /// Jobs that cannot be planned.
 #[derive(Debug, Error, Diagnostic, Clone, PartialEq, Eq)]
-pub enum GraphError {
+pub enum JobGraphError {
     /// Jobs need one another in a circle.
     #[error("jobs need one another in a cycle: {}", names.join(" → "))]
     #[diagnostic(

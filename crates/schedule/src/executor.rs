@@ -45,7 +45,7 @@ pub enum Ended {
 
 /// Event in the life of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Event {
+pub enum JobEvent {
     /// A worker took the job.
     Started,
     /// The job ended.
@@ -57,16 +57,16 @@ pub enum Event {
 /// Receiver of events; called by worker threads, several at once, without a lock held.
 pub trait Observer: Sync {
     /// Takes an event.
-    fn event(&self, job: JobId, event: Event);
+    fn event(&self, job: JobId, event: JobEvent);
 }
 
 impl Observer for () {
-    fn event(&self, _: JobId, _: Event) {}
+    fn event(&self, _: JobId, _: JobEvent) {}
 }
 
 /// Part of a run in which a job was in work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Span {
+pub struct JobSpan {
     /// The job.
     pub job: JobId,
     /// Number of the worker thread, from 0.
@@ -81,18 +81,18 @@ pub struct Span {
 
 /// All that a run leaves, failed or not.
 #[derive(Debug)]
-pub struct Run<T, E> {
+pub struct RunResult<T, E> {
     /// Results by the job's position: those that were known, and those of jobs that succeeded.
     pub results: Vec<Option<T>>,
     /// Jobs that were in work, in the order of their ends.
-    pub spans: Vec<Span>,
+    pub spans: Vec<JobSpan>,
     /// Jobs that failed, in the order of their ends.
     pub failures: Vec<Failure<E>>,
     /// Ctrl-C or a signal ended the run before everything was done.
     pub interrupted: bool,
 }
 
-impl<T, E> Run<T, E> {
+impl<T, E> RunResult<T, E> {
     /// The results, if the run succeeded as a whole.
     ///
     /// # Errors
@@ -192,7 +192,7 @@ impl<'a> Executor<'a> {
         &self,
         known: impl IntoIterator<Item = (JobId, T)>,
         work: impl Fn(&JobContext<'_, T>) -> Result<Completion<T>, E> + Sync,
-    ) -> Run<T, E>
+    ) -> RunResult<T, E>
     where
         T: Send + Sync,
         E: Send,
@@ -233,7 +233,7 @@ impl<'a> Executor<'a> {
         });
         let progress = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (spans, failures, interrupted) = (progress.spans, progress.failures, progress.cut_short);
-        Run {
+        RunResult {
             results: results.into_iter().map(OnceLock::into_inner).collect(),
             spans,
             failures,
@@ -257,7 +257,7 @@ struct Shared<'a, T, E> {
 
 struct Progress<'a, E> {
     schedule: Schedule<'a>,
-    spans: Vec<Span>,
+    spans: Vec<JobSpan>,
     failures: Vec<Failure<E>>,
     /// An interruption kept a job from being started or finished.
     cut_short: bool,
@@ -266,7 +266,7 @@ struct Progress<'a, E> {
 
 impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
     fn worker(&self, number: usize, work: &(impl Fn(&JobContext<'_, T>) -> Result<Completion<T>, E> + Sync)) {
-        let _leaving = Leaving(self);
+        let _leaving = WorkerExit(self);
         while let Some(job) = self.take(number) {
             self.carry_out(job, number, work);
         }
@@ -313,7 +313,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
         let outcome = panic::catch(
             || name.clone(),
             || {
-                self.executor.observer.event(job, Event::Started);
+                self.executor.observer.event(job, JobEvent::Started);
                 work(&context)
             },
         );
@@ -329,7 +329,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
         {
             jobserver.suspect_loss();
         }
-        let span = Span {
+        let span = JobSpan {
             job,
             worker,
             start,
@@ -340,9 +340,9 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
         let told = panic::catch(
             || name.clone(),
             || {
-                self.executor.observer.event(job, Event::Ended(ended));
+                self.executor.observer.event(job, JobEvent::Ended(ended));
                 for job in skipped {
-                    self.executor.observer.event(job, Event::Skipped);
+                    self.executor.observer.event(job, JobEvent::Skipped);
                 }
             },
         );
@@ -357,7 +357,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
     }
 
     /// Writes the end of a job down and wakes those who wait. Returns the jobs that are skipped for it.
-    fn record(&self, span: Span, failure: Option<JobError<E>>) -> Vec<JobId> {
+    fn record(&self, span: JobSpan, failure: Option<JobError<E>>) -> Vec<JobId> {
         let mut state = self.lock();
         state.spans.push(span);
         let skipped = match failure {
@@ -416,9 +416,9 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
 }
 
 /// Signs a worker off, also when it panics outside of a job: then the others stop, and the scope passes the panic on.
-struct Leaving<'s, 'a, T: Send + Sync, E: Send>(&'s Shared<'a, T, E>);
+struct WorkerExit<'s, 'a, T: Send + Sync, E: Send>(&'s Shared<'a, T, E>);
 
-impl<T: Send + Sync, E: Send> Drop for Leaving<'_, '_, T, E> {
+impl<T: Send + Sync, E: Send> Drop for WorkerExit<'_, '_, T, E> {
     fn drop(&mut self) {
         if std::thread::panicking() {
             self.0.stop.request();

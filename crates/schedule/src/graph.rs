@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::GraphError;
+use crate::JobGraphError;
 
 /// Index of a job in its [`JobGraph`]: the position at which it was given to [`JobGraph::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,20 +56,22 @@ impl JobGraph {
     /// dependencies; nothing recurses, so the depth of the graph is bounded by memory only.
     ///
     /// # Errors
-    /// [`GraphError::UnknownJob`] when a job needs one that is not there, [`GraphError::Cycle`] when jobs need one
-    /// another in a circle.
-    pub fn new(mut jobs: Vec<Job>) -> Result<Self, GraphError> {
+    /// [`JobGraphError::UnknownJob`] when a job needs one that is not there, [`JobGraphError::Cycle`] when jobs need
+    /// one another in a circle.
+    pub fn new(mut jobs: Vec<Job>) -> Result<Self, JobGraphError> {
         let count = jobs.len();
         let mut dependents = vec![Vec::new(); count];
         for (index, job) in jobs.iter_mut().enumerate() {
             job.needs.sort_unstable();
             job.needs.dedup();
             for need in &job.needs {
-                let users = dependents.get_mut(need.index()).ok_or_else(|| GraphError::UnknownJob {
-                    job: job.name.clone(),
-                    index: need.index(),
-                    count,
-                })?;
+                let users = dependents
+                    .get_mut(need.index())
+                    .ok_or_else(|| JobGraphError::UnknownJob {
+                        job: job.name.clone(),
+                        index: need.index(),
+                        count,
+                    })?;
                 users.push(JobId::new(index));
             }
         }
@@ -143,7 +145,7 @@ impl JobGraph {
 }
 
 /// Kahn's algorithm: every job after all that it needs.
-fn topological_order(jobs: &[Job], dependents: &[Vec<JobId>]) -> Result<Vec<JobId>, GraphError> {
+fn topological_order(jobs: &[Job], dependents: &[Vec<JobId>]) -> Result<Vec<JobId>, JobGraphError> {
     let mut missing: Vec<usize> = jobs.iter().map(|job| job.needs.len()).collect();
     let mut order: Vec<JobId> = (0..jobs.len())
         .map(JobId::new)
@@ -162,7 +164,7 @@ fn topological_order(jobs: &[Job], dependents: &[Vec<JobId>]) -> Result<Vec<JobI
     if order.len() == jobs.len() {
         Ok(order)
     } else {
-        Err(GraphError::Cycle {
+        Err(JobGraphError::Cycle {
             names: cycle(jobs, &missing),
         })
     }
@@ -205,7 +207,7 @@ fn longest_chains(jobs: &[Job], dependents: &[Vec<JobId>], order: &[JobId]) -> V
 mod tests {
     use super::*;
 
-    fn graph(needs: &[&[usize]]) -> Result<JobGraph, GraphError> {
+    fn graph(needs: &[&[usize]]) -> Result<JobGraph, JobGraphError> {
         let jobs = needs.iter().enumerate().map(|(index, needs)| Job {
             name: format!("job{index}"),
             needs: needs.iter().copied().map(JobId::new).collect(),
@@ -228,17 +230,17 @@ mod tests {
     #[test]
     fn a_cycle_is_an_error_that_names_it() {
         let error = graph(&[&[], &[0, 3], &[1], &[2], &[3]]).expect_err("1, 3 and 2 need one another");
-        let GraphError::Cycle { names } = error else {
+        let JobGraphError::Cycle { names } = error else {
             panic!("{error:?}")
         };
         assert_eq!(names, ["job1", "job3", "job2", "job1"]);
-        assert!(matches!(graph(&[&[0]]), Err(GraphError::Cycle { .. })));
+        assert!(matches!(graph(&[&[0]]), Err(JobGraphError::Cycle { .. })));
     }
 
     #[test]
     fn an_unknown_need_is_an_error() {
         let error = graph(&[&[], &[7]]).expect_err("there is no job 7");
-        assert!(matches!(error, GraphError::UnknownJob { index: 7, count: 2, .. }));
+        assert!(matches!(error, JobGraphError::UnknownJob { index: 7, count: 2, .. }));
     }
 
     #[test]

@@ -25,8 +25,8 @@ pub mod timings;
 
 pub use context::{AcquireError, JobContext};
 pub use each::{EachError, each};
-pub use error::{Failure, GraphError, JobError, JobserverError, RunError};
-pub use executor::{Completion, Ended, Event, Executor, Observer, Run, Span};
+pub use error::{Failure, JobError, JobGraphError, JobserverError, RunError};
+pub use executor::{Completion, Ended, Executor, JobEvent, JobSpan, Observer, RunResult};
 pub use graph::{Estimate, Job, JobGraph, JobId};
 pub use jobserver::{Jobserver, Token};
 pub use panic::Panic;

@@ -14,7 +14,7 @@ pub const BACKFILL_LIMIT: u32 = 16;
 
 /// State of a job.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum State {
+pub enum JobState {
     /// Needs are missing, or no worker has taken it.
     Waiting,
     /// Returned by [`Schedule::start`], not ended.
@@ -55,7 +55,7 @@ type Rank = (u64, Reverse<JobId>);
 #[derive(Debug)]
 pub struct Schedule<'a> {
     graph: &'a JobGraph,
-    states: Vec<State>,
+    states: Vec<JobState>,
     /// Number of needs of each job that are not done.
     missing: Vec<usize>,
     /// Ready jobs by estimated memory, so that those that fit are found without a look at those that do not.
@@ -71,7 +71,7 @@ impl<'a> Schedule<'a> {
     pub fn new(graph: &'a JobGraph, memory_mib: u64) -> Self {
         let mut schedule = Self {
             graph,
-            states: vec![State::Waiting; graph.len()],
+            states: vec![JobState::Waiting; graph.len()],
             missing: graph.ids().map(|id| graph.job(id).needs.len()).collect(),
             ready: BTreeMap::new(),
             memory_mib,
@@ -86,7 +86,7 @@ impl<'a> Schedule<'a> {
     }
 
     /// State of a job.
-    pub fn state(&self, id: JobId) -> State {
+    pub fn state(&self, id: JobId) -> JobState {
         self.states[id.index()]
     }
 
@@ -102,7 +102,7 @@ impl<'a> Schedule<'a> {
 
     /// Jobs that wait, the most urgent first: the order in which to fetch their sources.
     pub fn pending(&self) -> Vec<JobId> {
-        let waiting = |id: &JobId| self.state(*id) == State::Waiting;
+        let waiting = |id: &JobId| self.state(*id) == JobState::Waiting;
         let mut pending: Vec<_> = self.graph.ids().filter(waiting).collect();
         pending.sort_by_key(|id| (Reverse(self.graph.urgency(*id)), *id));
         pending
@@ -125,7 +125,7 @@ impl<'a> Schedule<'a> {
             return Next::Wait;
         }
         self.dequeue(rank, memory);
-        self.states[id.index()] = State::Running;
+        self.states[id.index()] = JobState::Running;
         self.running += 1;
         self.used_mib = self.used_mib.saturating_add(memory);
         Next::Start(id)
@@ -133,11 +133,11 @@ impl<'a> Schedule<'a> {
 
     /// Marks a job as succeeded, or as known from before; what waited for it may become ready.
     pub fn done(&mut self, id: JobId) {
-        if matches!(self.state(id), State::Waiting | State::Running) {
-            self.end(id, State::Done);
+        if matches!(self.state(id), JobState::Waiting | JobState::Running) {
+            self.end(id, JobState::Done);
             for dependent in self.graph.dependents(id) {
                 self.missing[dependent.index()] -= 1;
-                if self.missing[dependent.index()] == 0 && self.state(*dependent) == State::Waiting {
+                if self.missing[dependent.index()] == 0 && self.state(*dependent) == JobState::Waiting {
                     self.enqueue(*dependent);
                 }
             }
@@ -146,13 +146,13 @@ impl<'a> Schedule<'a> {
 
     /// Marks a job as failed, and returns what is skipped for that: all that needs it, directly or not.
     pub fn failed(&mut self, id: JobId) -> Vec<JobId> {
-        self.end(id, State::Failed);
+        self.end(id, JobState::Failed);
         let mut skipped = Vec::new();
         let mut open = vec![id];
         while let Some(id) = open.pop() {
             for dependent in self.graph.dependents(id) {
-                if self.state(*dependent) == State::Waiting {
-                    self.states[dependent.index()] = State::Skipped;
+                if self.state(*dependent) == JobState::Waiting {
+                    self.states[dependent.index()] = JobState::Skipped;
                     skipped.push(*dependent);
                     open.push(*dependent);
                 }
@@ -161,10 +161,10 @@ impl<'a> Schedule<'a> {
         skipped
     }
 
-    fn end(&mut self, id: JobId, state: State) {
+    fn end(&mut self, id: JobId, state: JobState) {
         let memory = self.graph.job(id).estimate.memory_mib;
         match self.state(id) {
-            State::Running => {
+            JobState::Running => {
                 self.running -= 1;
                 self.used_mib = self.used_mib.saturating_sub(memory);
             }

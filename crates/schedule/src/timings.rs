@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Ended, Estimate, GraphError, Job, JobGraph, JobId, Span};
+use crate::{Ended, Estimate, Job, JobGraph, JobGraphError, JobId, JobSpan};
 
 /// Outcome of a job in the timings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Outcome {
+pub enum JobOutcome {
     /// Built now.
     Built,
     /// Found in the store.
@@ -38,7 +38,7 @@ pub struct TimedJob {
     /// Peak memory of all its processes together, in MiB.
     pub peak_memory_mib: Option<u64>,
     /// Outcome.
-    pub outcome: Outcome,
+    pub outcome: JobOutcome,
     /// Positions, in the list of timed jobs, of the jobs that it needed.
     pub needs: Vec<usize>,
 }
@@ -66,14 +66,14 @@ pub struct Measurement {
 }
 
 /// Timed jobs of a run, in the order of their starts. Jobs that were not in work are left out.
-pub fn jobs(graph: &JobGraph, spans: &[Span], measured: impl Fn(JobId) -> Measurement) -> Vec<TimedJob> {
-    let mut spans: Vec<&Span> = spans.iter().collect();
+pub fn jobs(graph: &JobGraph, spans: &[JobSpan], measured: impl Fn(JobId) -> Measurement) -> Vec<TimedJob> {
+    let mut spans: Vec<&JobSpan> = spans.iter().collect();
     spans.sort_by_key(|span| (span.start, span.job));
     let mut positions = vec![None; graph.len()];
     for (position, span) in spans.iter().enumerate() {
         positions[span.job.index()] = Some(position);
     }
-    let timed = |span: &&Span| {
+    let timed = |span: &&JobSpan| {
         let job = graph.job(span.job);
         let measurement = measured(span.job);
         TimedJob {
@@ -83,9 +83,9 @@ pub fn jobs(graph: &JobGraph, spans: &[Span], measured: impl Fn(JobId) -> Measur
             cpu: measurement.cpu.map(|cpu| cpu.as_secs_f64()),
             peak_memory_mib: measurement.peak_memory_mib,
             outcome: match span.ended {
-                Ended::Executed => Outcome::Built,
-                Ended::Cached => Outcome::Cached,
-                Ended::Failed | Ended::Panicked | Ended::Stopped => Outcome::Failed,
+                Ended::Executed => JobOutcome::Built,
+                Ended::Cached => JobOutcome::Cached,
+                Ended::Failed | Ended::Panicked | Ended::Stopped => JobOutcome::Failed,
             },
             needs: job.needs.iter().filter_map(|need| positions[need.index()]).collect(),
         }
@@ -119,7 +119,7 @@ impl Timings {
     ///
     /// # Errors
     /// When the needs name jobs that are not there, or form a cycle.
-    pub fn new(title: impl Into<String>, cores: usize, jobs: Vec<TimedJob>) -> Result<Self, GraphError> {
+    pub fn new(title: impl Into<String>, cores: usize, jobs: Vec<TimedJob>) -> Result<Self, JobGraphError> {
         let critical_path = critical_path(&jobs)?;
         let wall = jobs.iter().map(|job| job.end).fold(0.0, f64::max);
         let cpu = jobs.iter().filter_map(|job| job.cpu).sum();
@@ -151,7 +151,7 @@ impl Timings {
 }
 
 /// The chain of needs with the most wall time, by the same arithmetic as the scheduler's, in milliseconds.
-fn critical_path(jobs: &[TimedJob]) -> Result<Vec<usize>, GraphError> {
+fn critical_path(jobs: &[TimedJob]) -> Result<Vec<usize>, JobGraphError> {
     let weighted = jobs.iter().map(|job| Job {
         name: job.name.clone(),
         needs: job.needs.iter().copied().map(JobId::new).collect(),

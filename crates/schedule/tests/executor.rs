@@ -6,7 +6,7 @@ use std::sync::{Barrier, Mutex};
 use std::time::Duration;
 
 use basalt_schedule::{
-    Completion, Ended, Estimate, Event, Executor, Job, JobError, JobGraph, JobId, Jobserver, Observer, RunError,
+    Completion, Ended, Estimate, Executor, Job, JobError, JobEvent, JobGraph, JobId, Jobserver, Observer, RunError,
 };
 use proptest::prelude::*;
 
@@ -75,10 +75,10 @@ fn the_first_failure_ends_the_run() {
 
 /// Observer that records the events.
 #[derive(Default)]
-struct Recorder(Mutex<Vec<(usize, Event)>>);
+struct Recorder(Mutex<Vec<(usize, JobEvent)>>);
 
 impl Observer for Recorder {
-    fn event(&self, job: JobId, event: Event) {
+    fn event(&self, job: JobId, event: JobEvent) {
         self.0.lock().expect("no panic").push((job.index(), event));
     }
 }
@@ -97,14 +97,14 @@ fn what_does_not_need_a_failure_is_done_when_asked() {
         });
     assert_eq!(run.results, [None, None, Some(2), Some(3)]);
     let events = recorder.0.into_inner().expect("no panic");
-    let executed = Event::Ended(Ended::Executed);
+    let executed = JobEvent::Ended(Ended::Executed);
     let expected = [
-        (0, Event::Started),
-        (0, Event::Ended(Ended::Failed)),
-        (1, Event::Skipped),
-        (2, Event::Started),
+        (0, JobEvent::Started),
+        (0, JobEvent::Ended(Ended::Failed)),
+        (1, JobEvent::Skipped),
+        (2, JobEvent::Started),
         (2, executed),
-        (3, Event::Started),
+        (3, JobEvent::Started),
         (3, executed),
     ];
     assert_eq!(events, expected);
@@ -135,16 +135,16 @@ fn a_panic_fails_the_whole_and_names_its_job() {
 
 #[test]
 fn a_panic_of_an_observer_fails_the_whole() {
-    struct Clumsy;
-    impl Observer for Clumsy {
-        fn event(&self, job: JobId, event: Event) {
-            assert!(job.index() != 1 || event == Event::Started, "dropped it");
+    struct PanickingObserver;
+    impl Observer for PanickingObserver {
+        fn event(&self, job: JobId, event: JobEvent) {
+            assert!(job.index() != 1 || event == JobEvent::Started, "dropped it");
         }
     }
     let graph = chain(3);
     let run = Executor::new(&graph)
         .workers(2)
-        .observer(&Clumsy)
+        .observer(&PanickingObserver)
         .run([], |_| Ok::<_, ()>(Completion::Executed(())));
     assert_eq!(run.failures.len(), 1);
     assert!(matches!(&run.failures[0].error, JobError::Panicked(panic) if panic.message == "dropped it"));

@@ -8,7 +8,7 @@ use pgp::packet::{PublicKey, PublicSubkey, Signature, SignatureType};
 use pgp::ser::Serialize as _;
 use pgp::types::{KeyDetails as _, KeyVersion, PublicParams, Tag};
 
-use crate::{KeyError, Moment};
+use crate::{KeyError, Timestamp};
 
 /// Number of days before the end of a key from which on it is reported as ending soon.
 pub(crate) const WARNING_DAYS: u32 = 30;
@@ -21,7 +21,7 @@ pub struct Certificate {
     inner: SignedPublicKey,
     fingerprint: String,
     user: String,
-    expires: Option<Moment>,
+    expires: Option<Timestamp>,
     revoked: bool,
 }
 
@@ -109,7 +109,7 @@ impl Certificate {
             .or_else(|| named.clone().next())
             .map_or_else(String::new, |(_, user)| user.to_owned());
         let lifetime = statements[0].0.key_expiration_time();
-        let made = Moment::from(primary.created_at());
+        let made = Timestamp::from(primary.created_at());
         let expires = lifetime
             .map(|lifetime| lifetime.as_secs())
             .filter(|seconds| *seconds > 0)
@@ -142,12 +142,12 @@ impl Certificate {
     }
 
     /// Returns the creation time.
-    pub fn made(&self) -> Moment {
+    pub fn made(&self) -> Timestamp {
         self.inner.primary_key.created_at().into()
     }
 
     /// Returns the expiration time, if there is one.
-    pub fn expires(&self) -> Option<Moment> {
+    pub fn expires(&self) -> Option<Timestamp> {
         self.expires
     }
 
@@ -161,7 +161,7 @@ impl Certificate {
     }
 
     /// Returns the validity of the key at a given time.
-    pub fn validity(&self, now: Moment) -> Validity {
+    pub fn validity(&self, now: Timestamp) -> Validity {
         if self.revoked {
             return Validity::Revoked;
         }
@@ -181,7 +181,7 @@ impl Certificate {
     ///
     /// # Errors
     /// When it has expired, is revoked, or was created in the future.
-    pub fn ensure_valid(&self, now: Moment) -> Result<(), KeyError> {
+    pub fn ensure_valid(&self, now: Timestamp) -> Result<(), KeyError> {
         let key = self.fingerprint.clone();
         match self.validity(now) {
             Validity::Valid | Validity::EndsSoon { .. } => Ok(()),
@@ -232,7 +232,7 @@ impl Certificate {
     }
 
     /// Returns the expiration time of a subkey by its newest binding signature, if it has one.
-    pub(crate) fn subkey_end(&self, key: &PublicSubkey) -> Option<Moment> {
+    pub(crate) fn subkey_end(&self, key: &PublicSubkey) -> Option<Timestamp> {
         let subkey = self.inner.public_subkeys.iter().find(|subkey| subkey.key == *key)?;
         let newest = subkey
             .signatures
@@ -240,7 +240,7 @@ impl Certificate {
             .filter(|signature| signature.typ() == Some(SignatureType::SubkeyBinding))
             .max_by_key(|signature| signature.created())?;
         let seconds = newest.key_expiration_time()?.as_secs();
-        (seconds > 0).then(|| Moment::from(key.created_at()).plus_secs(seconds))
+        (seconds > 0).then(|| Timestamp::from(key.created_at()).plus_secs(seconds))
     }
 }
 

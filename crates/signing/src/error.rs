@@ -5,7 +5,7 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-use crate::Moment;
+use crate::Timestamp;
 
 /// Failure to obtain or use a key.
 #[derive(Debug, Error, Diagnostic)]
@@ -89,7 +89,7 @@ pub enum KeyError {
         /// Fingerprint of the key.
         key: String,
         /// Expiration time.
-        end: Moment,
+        end: Timestamp,
     },
     /// The creation time of the key is in the future.
     #[error("the key {key} was made on {made}, which is still to come")]
@@ -98,7 +98,7 @@ pub enum KeyError {
         /// Fingerprint of the key.
         key: String,
         /// Creation time.
-        made: Moment,
+        made: Timestamp,
     },
     /// The key has been revoked by its owner.
     #[error("the key {key} was revoked by its owner")]
@@ -170,7 +170,7 @@ pub enum VerifyError {
     /// Signed by a key that is not trusted.
     #[error("it is signed by the key {issuer}, which is not trusted here")]
     #[diagnostic(code(signing::stranger), help("the keys that are trusted: ./basalt repo keys list"))]
-    Stranger {
+    UnknownSigner {
         /// Issuer that the signature names: a fingerprint or key id.
         issuer: String,
     },

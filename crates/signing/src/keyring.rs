@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::certificate::{malformed, read};
 use crate::secret::read_secret;
-use crate::{Certificate, KeyError, Moment, SigningKey, Validity};
+use crate::{Certificate, KeyError, SigningKey, Timestamp, Validity};
 
 const STATE: &str = "keyring.json";
 const SECRET: &str = ".secret.asc";
@@ -31,7 +31,7 @@ pub struct Keyring {
 
 /// Key of a keyring.
 #[derive(Debug, Clone)]
-pub struct Entry {
+pub struct KeyringEntry {
     /// Public half of the key.
     pub certificate: Certificate,
     /// `true` if the keyring has the secret half.
@@ -69,7 +69,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When one cannot be read.
-    pub fn entries(&self) -> Result<Vec<Entry>, KeyError> {
+    pub fn entries(&self) -> Result<Vec<KeyringEntry>, KeyError> {
         let signing = self.state()?.signing;
         let mut entries = Vec::new();
         if !self.folder.is_dir() {
@@ -85,7 +85,7 @@ impl Keyring {
             let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
             for certificate in Certificate::parse(&bytes, path.as_str())? {
                 let fingerprint = certificate.fingerprint();
-                entries.push(Entry {
+                entries.push(KeyringEntry {
                     secret: self.secret_path(fingerprint).is_file(),
                     signing: signing.as_deref() == Some(fingerprint),
                     certificate,
@@ -93,7 +93,7 @@ impl Keyring {
             }
         }
         entries.sort_by(|one, other| {
-            let place = |entry: &Entry| (entry.certificate.made(), entry.certificate.fingerprint().to_owned());
+            let place = |entry: &KeyringEntry| (entry.certificate.made(), entry.certificate.fingerprint().to_owned());
             place(one).cmp(&place(other))
         });
         Ok(entries)
@@ -103,7 +103,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When the keyring cannot be read.
-    pub fn signing(&self) -> Result<Option<Entry>, KeyError> {
+    pub fn signing(&self) -> Result<Option<KeyringEntry>, KeyError> {
         Ok(self.entries()?.into_iter().find(|entry| entry.signing))
     }
 
@@ -111,7 +111,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When there is none, or more than one.
-    pub fn find(&self, name: &str) -> Result<Entry, KeyError> {
+    pub fn find(&self, name: &str) -> Result<KeyringEntry, KeyError> {
         let digits = name.trim_start_matches("0x").replace(' ', "").to_uppercase();
         let entries = self.entries()?;
         let mut fitting = entries
@@ -135,7 +135,13 @@ impl Keyring {
     ///
     /// # Errors
     /// When it cannot be made or written.
-    pub fn make(&self, user: &str, now: Moment, days: u32, passphrase: Option<&str>) -> Result<SigningKey, KeyError> {
+    pub fn make(
+        &self,
+        user: &str,
+        now: Timestamp,
+        days: u32,
+        passphrase: Option<&str>,
+    ) -> Result<SigningKey, KeyError> {
         let key = SigningKey::generate(user, now, days, passphrase)?;
         self.keep(key.certificate(), Some(&key.armored()?))?;
         self.choose(key.certificate().fingerprint())?;
@@ -147,7 +153,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When it is no key, or one that cannot sign.
-    pub fn import(&self, bytes: &[u8], what: &str, signs: bool) -> Result<Vec<Entry>, KeyError> {
+    pub fn import(&self, bytes: &[u8], what: &str, signs: bool) -> Result<Vec<KeyringEntry>, KeyError> {
         let mut taken = Vec::new();
         let secret = matches!(
             read(bytes, what)?.first(),
@@ -199,7 +205,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When its secret half is elsewhere or open to others, and when the passphrase is missing or wrong.
-    pub fn unlock(&self, entry: &Entry, passphrase: Option<&str>) -> Result<SigningKey, KeyError> {
+    pub fn unlock(&self, entry: &KeyringEntry, passphrase: Option<&str>) -> Result<SigningKey, KeyError> {
         let key = entry.certificate.fingerprint();
         if !entry.secret {
             return Err(KeyError::NoSecret { key: key.to_owned() });
@@ -219,7 +225,7 @@ impl Keyring {
     ///
     /// # Errors
     /// When the keyring cannot be read.
-    pub fn trusted(&self, now: Moment) -> Result<Vec<Certificate>, KeyError> {
+    pub fn trusted(&self, now: Timestamp) -> Result<Vec<Certificate>, KeyError> {
         let certificates = self.entries()?.into_iter().map(|entry| entry.certificate);
         Ok(certificates
             .filter(|certificate| matches!(certificate.validity(now), Validity::Valid | Validity::EndsSoon { .. }))

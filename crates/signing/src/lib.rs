@@ -14,20 +14,20 @@
 //! OpenPGP is read and written by the `pgp` crate ([RFC 9580]). Keys that are made here are of version 4 with EdDSA, as
 //! in RFC 4880 and its successors' appendix: what rpm, GnuPG and Sequoia have verified for years.
 //!
-//! Nothing here reads the clock, except [`Moment::now`]: callers pass the time as a [`Moment`].
+//! Nothing here reads the clock, except [`Timestamp::now`]: callers pass the time as a [`Timestamp`].
 //!
 //! [RFC 9580]: https://www.rfc-editor.org/rfc/rfc9580
 
 mod certificate;
 mod error;
 mod keyring;
-mod moment;
 mod secret;
 mod signature;
+mod timestamp;
 
 pub use certificate::{Certificate, Validity};
 pub use error::{KeyError, VerifyError};
-pub use keyring::{Entry, Keyring};
-pub use moment::Moment;
+pub use keyring::{Keyring, KeyringEntry};
 pub use secret::SigningKey;
 pub use signature::{Verified, armored, binary, issuers, verify};
+pub use timestamp::Timestamp;

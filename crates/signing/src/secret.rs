@@ -11,7 +11,7 @@ use pgp::types::{Duration, KeyDetails as _, KeyVersion, Password, SignedUser, Ta
 use rand::rngs::OsRng;
 
 use crate::certificate::{is_suitable, malformed, read};
-use crate::{Certificate, KeyError, Moment};
+use crate::{Certificate, KeyError, Timestamp};
 
 /// A key that is unlocked and can sign.
 pub struct SigningKey {
@@ -28,7 +28,7 @@ impl SigningKey {
     ///
     /// # Errors
     /// When the OpenPGP library fails.
-    pub fn generate(user: &str, now: Moment, days: u32, passphrase: Option<&str>) -> Result<Self, KeyError> {
+    pub fn generate(user: &str, now: Timestamp, days: u32, passphrase: Option<&str>) -> Result<Self, KeyError> {
         let password = passphrase.map_or_else(Password::empty, Password::from);
         let make = || -> Result<SignedSecretKey, pgp::errors::Error> {
             let kind = KeyType::Ed25519Legacy;
@@ -128,8 +128,8 @@ impl SigningKey {
     /// Signs bytes; the signature as a bare packet, for the header of an RPM.
     ///
     /// # Errors
-    /// When the key does not count at that moment, and when the library fails.
-    pub fn sign(&self, data: &[u8], now: Moment) -> Result<Vec<u8>, KeyError> {
+    /// When the key does not count at that time, and when the library fails.
+    pub fn sign(&self, data: &[u8], now: Timestamp) -> Result<Vec<u8>, KeyError> {
         self.detached(data, now)?
             .to_bytes()
             .map_err(KeyError::openpgp("writing a signature"))
@@ -138,14 +138,14 @@ impl SigningKey {
     /// Signs bytes; the signature as text in armor, for a file of its own.
     ///
     /// # Errors
-    /// When the key does not count at that moment, and when the library fails.
-    pub fn sign_armored(&self, data: &[u8], now: Moment) -> Result<String, KeyError> {
+    /// When the key does not count at that time, and when the library fails.
+    pub fn sign_armored(&self, data: &[u8], now: Timestamp) -> Result<String, KeyError> {
         self.detached(data, now)?
             .to_armored_string(ArmorOptions::default())
             .map_err(KeyError::openpgp("writing a signature"))
     }
 
-    fn detached(&self, data: &[u8], now: Moment) -> Result<DetachedSignature, KeyError> {
+    fn detached(&self, data: &[u8], now: Timestamp) -> Result<DetachedSignature, KeyError> {
         self.certificate.ensure_valid(now)?;
         let signed = match self.subkey.and_then(|subkey| self.secret.secret_subkeys.get(subkey)) {
             Some(subkey) => self.sign_with(&subkey.key, data, now),
@@ -158,7 +158,7 @@ impl SigningKey {
         &self,
         key: &impl pgp::types::SigningKey,
         data: &[u8],
-        now: Moment,
+        now: Timestamp,
     ) -> Result<DetachedSignature, pgp::errors::Error> {
         let mut config = SignatureConfig::from_key(OsRng, key, SignatureType::Binary)?;
         config.hashed_subpackets = vec![

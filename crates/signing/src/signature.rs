@@ -7,7 +7,7 @@ use pgp::ser::Serialize as _;
 use pgp::types::KeyDetails as _;
 
 use crate::certificate::Signer;
-use crate::{Certificate, Moment, VerifyError};
+use crate::{Certificate, Timestamp, VerifyError};
 
 /// Tolerated difference between clocks, in seconds.
 const SKEW: u32 = 60 * 60;
@@ -18,7 +18,7 @@ pub struct Verified {
     /// The fingerprint of the certificate whose key signed.
     pub key: String,
     /// Creation time, as the signature states it.
-    pub made: Moment,
+    pub made: Timestamp,
 }
 
 /// Reads a detached signature: a packet, or text in armor.
@@ -71,7 +71,7 @@ fn said_issuers(signature: &Signature) -> Vec<String> {
 ///
 /// # Errors
 /// When it is not; the error says why.
-pub fn verify(data: &[u8], signature: &[u8], trusted: &[Certificate], now: Moment) -> Result<Verified, VerifyError> {
+pub fn verify(data: &[u8], signature: &[u8], trusted: &[Certificate], now: Timestamp) -> Result<Verified, VerifyError> {
     let signature = parse(signature)?;
     let issuers = said_issuers(&signature);
     for certificate in trusted {
@@ -83,7 +83,7 @@ pub fn verify(data: &[u8], signature: &[u8], trusted: &[Certificate], now: Momen
             }
         }
     }
-    Err(VerifyError::Stranger {
+    Err(VerifyError::UnknownSigner {
         issuer: issuers.into_iter().next().unwrap_or_else(|| "of nobody".to_owned()),
     })
 }
@@ -93,7 +93,7 @@ fn verify_with(
     signature: &Signature,
     certificate: &Certificate,
     signer: Signer<'_>,
-    now: Moment,
+    now: Timestamp,
 ) -> Result<Verified, VerifyError> {
     let key = certificate.fingerprint().to_owned();
     let invalid = |why: String| VerifyError::Invalid { key: key.clone(), why };
@@ -118,7 +118,7 @@ fn verify_with(
     }
     let made = signature
         .created()
-        .map(Moment::from)
+        .map(Timestamp::from)
         .ok_or_else(|| invalid("it does not say when it was made".to_owned()))?;
     if made > now.plus_secs(SKEW) {
         return Err(invalid(format!(

@@ -2,11 +2,11 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity, VerifyError, issuers, verify};
+use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity, VerifyError, issuers, verify};
 use camino::Utf8PathBuf;
 use proptest::prelude::*;
 
-const NOW: Moment = Moment::from_secs(1_795_600_000);
+const NOW: Timestamp = Timestamp::from_secs(1_795_600_000);
 const DATA: &[u8] = b"what is signed";
 
 fn keyring() -> (tempfile::TempDir, Keyring) {
@@ -42,8 +42,11 @@ fn what_is_signed_is_verified_and_nothing_else() {
         );
         let changed = verify(b"what is signee", &signature, &trusted(&key), NOW);
         assert!(matches!(changed, Err(VerifyError::Bad { .. })), "{changed:?}");
-        let stranger = verify(DATA, &signature, &trusted(&other), NOW);
-        assert!(matches!(stranger, Err(VerifyError::Stranger { .. })), "{stranger:?}");
+        let unknown_signer = verify(DATA, &signature, &trusted(&other), NOW);
+        assert!(
+            matches!(unknown_signer, Err(VerifyError::UnknownSigner { .. })),
+            "{unknown_signer:?}"
+        );
     }
 }
 
@@ -78,7 +81,7 @@ fn a_key_has_an_end_and_warns_of_it() {
         Validity::EndsSoon { days: 29 }
     );
     assert_eq!(certificate.validity(end), Validity::Expired);
-    assert_eq!(certificate.validity(Moment::from_secs(1)), Validity::FromTheFuture);
+    assert_eq!(certificate.validity(Timestamp::from_secs(1)), Validity::FromTheFuture);
     assert!(matches!(key.sign(DATA, end), Err(KeyError::Expired { .. })));
     assert!(key.sign(DATA, NOW.plus_days(729)).is_ok());
 }

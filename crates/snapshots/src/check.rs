@@ -5,7 +5,7 @@ use basalt_process::{chain, interrupt};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::metadata::{self, FOLDER, IndexedPackage, REPOMD};
 use basalt_repo::parse_header;
-use basalt_signing::{Certificate, Moment, Verified, verify};
+use basalt_signing::{Certificate, Timestamp, Verified, verify};
 use camino::Utf8Path;
 use serde::Serialize;
 
@@ -14,7 +14,7 @@ use crate::{Snapshot, SnapshotError};
 
 /// Result of a verification.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Checked {
+pub struct SnapshotCheck {
     /// Number of RPMs that were verified.
     pub packages: usize,
     /// Faults that were found; empty if the snapshot is sound.
@@ -38,9 +38,9 @@ impl Snapshot {
     pub fn check(
         &self,
         trusted: &[Certificate],
-        now: Moment,
+        now: Timestamp,
         reporter: &dyn Reporter,
-    ) -> Result<Checked, SnapshotError> {
+    ) -> Result<SnapshotCheck, SnapshotError> {
         let mut faults = Vec::new();
         let mut fault = |file: &str, why: String| {
             faults.push(Fault {
@@ -69,14 +69,14 @@ impl Snapshot {
             task.advance(1);
         }
         task.finish(Outcome::Done);
-        Ok(Checked {
+        Ok(SnapshotCheck {
             packages: packages.len(),
             faults,
         })
     }
 }
 
-fn verify_index(repodata: &Utf8Path, trusted: &[Certificate], now: Moment) -> Result<Verified, String> {
+fn verify_index(repodata: &Utf8Path, trusted: &[Certificate], now: Timestamp) -> Result<Verified, String> {
     let read = |name: &str| fs_err::read(repodata.join(name)).map_err(|error| error.to_string());
     verify(&read(REPOMD)?, &read(SIGNATURE)?, trusted, now).map_err(|error| error.to_string())
 }
@@ -85,7 +85,7 @@ fn verify_package(
     folder: &Utf8Path,
     package: &IndexedPackage,
     trusted: &[Certificate],
-    now: Moment,
+    now: Timestamp,
 ) -> Result<(), String> {
     let bytes = fs_err::read(folder.join(&package.href)).map_err(|error| error.to_string())?;
     if bytes.len() as u64 != package.size {

@@ -8,13 +8,13 @@ use basalt_model::digest::Digest;
 use basalt_process::interrupt;
 use basalt_repo::advisory::Advisory;
 use basalt_repo::metadata::{FOLDER, REPOMD};
-use basalt_signing::{Certificate, Moment, armored, binary, verify};
+use basalt_signing::{Certificate, Timestamp, armored, binary, verify};
 use basalt_store::{StoreError, remove_tree, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::publish::Assembly;
-use crate::{Built, Plan, Repository, Snapshot, SnapshotError};
+use crate::{PublishPlan, Repository, Snapshot, SnapshotError, UnsignedRpm};
 
 const DRAFT: &str = "draft";
 const PLAN: &str = "plan.json";
@@ -25,7 +25,7 @@ const ENDINGS: [&str; 3] = ["sig", "asc", "gpg"];
 /// The round of signatures that a draft needs next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Stage {
+pub enum SigningRound {
     /// The headers of RPMs.
     Packages,
     /// The index of the repository.
@@ -36,7 +36,7 @@ pub enum Stage {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Draft {
     /// The round of signatures that is next.
-    pub stage: Stage,
+    pub stage: SigningRound,
     /// Fingerprint of the key that signs.
     pub key: String,
     /// Number of signatures that are missing in this round.
@@ -47,7 +47,7 @@ pub struct Draft {
 
 /// Result of an import of signatures.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Awaited {
+pub enum ImportOutcome {
     /// All signatures were accepted; the next round is due.
     More(Draft),
     /// All signatures were accepted, and the snapshot is published.
@@ -85,7 +85,7 @@ impl Repository {
     /// # Errors
     /// When the key is not valid at `now`, when the plan is not valid, or when an RPM or a file cannot be read or
     /// written.
-    pub fn prepare(&self, plan: &Plan<'_>, key: &Certificate, now: Moment) -> Result<Draft, SnapshotError> {
+    pub fn prepare(&self, plan: &PublishPlan<'_>, key: &Certificate, now: Timestamp) -> Result<Draft, SnapshotError> {
         key.ensure_valid(now)?;
         plan.check()?;
         let lock = self.lock(|_| {})?;
@@ -108,7 +108,7 @@ impl Repository {
         };
         let work = self.work("draft")?;
         fs_err::create_dir_all(&work).map_err(StoreError::io("cannot create", &work))?;
-        for Built { path, digest, .. } in plan.rpms {
+        for UnsignedRpm { path, digest, .. } in plan.rpms {
             interrupt::check()?;
             // The store may be cleaned before the signatures are imported.
             let copy = work.join(format!("{digest}.rpm"));
@@ -137,8 +137,8 @@ impl Repository {
         let key = self.key_of(&stored)?;
         let items = self.items(&stored, &key)?;
         let stage = match items.first() {
-            Some(Item { rpm: Some(_), .. }) => Stage::Packages,
-            _ => Stage::Index,
+            Some(Item { rpm: Some(_), .. }) => SigningRound::Packages,
+            _ => SigningRound::Index,
         };
         Ok(Some(Draft {
             stage,
@@ -180,7 +180,7 @@ impl Repository {
     ///
     /// # Errors
     /// When one is missing, or was not made by the key over exactly what was exported; nothing is changed then.
-    pub fn import(&self, folder: &Utf8Path, now: Moment) -> Result<Awaited, SnapshotError> {
+    pub fn import(&self, folder: &Utf8Path, now: Timestamp) -> Result<ImportOutcome, SnapshotError> {
         let _lock = self.lock(|_| {})?;
         self.sweep_work()?;
         let stored = self.stored()?.ok_or_else(|| self.no_draft())?;
@@ -215,14 +215,14 @@ impl Repository {
             };
             let Some(rpm) = item.rpm else {
                 let text = armored(bytes).map_err(signature)?;
-                return self.publish_draft(&text).map(Awaited::Published);
+                return self.publish_draft(&text).map(ImportOutcome::Published);
             };
             let packet = binary(bytes).map_err(signature)?;
             let path = self.draft_folder().join(format!("{}.rpm", rpm.built));
             self.sign_into_pool(&path, &rpm.built, key.fingerprint(), |_| Ok(packet))?;
         }
         self.assemble_draft(&stored, now)?;
-        self.draft()?.map(Awaited::More).ok_or_else(|| self.no_draft())
+        self.draft()?.map(ImportOutcome::More).ok_or_else(|| self.no_draft())
     }
 
     fn publish_draft(&self, signature: &str) -> Result<Snapshot, SnapshotError> {
@@ -240,7 +240,7 @@ impl Repository {
     }
 
     /// Assembles the snapshot, all but the signature of its index, once all RPMs are signed.
-    fn assemble_draft(&self, stored: &Stored, now: Moment) -> Result<(), SnapshotError> {
+    fn assemble_draft(&self, stored: &Stored, now: Timestamp) -> Result<(), SnapshotError> {
         let key = self.key_of(stored)?;
         let mut packages = Vec::new();
         for rpm in &stored.rpms {

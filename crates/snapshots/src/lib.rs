@@ -29,10 +29,10 @@ mod repository;
 mod serve;
 mod snapshot;
 
-pub use check::{Checked, Fault};
-pub use draft::{Awaited, Draft, Stage};
+pub use check::{Fault, SnapshotCheck};
+pub use draft::{Draft, ImportOutcome, SigningRound};
 pub use error::SnapshotError;
-pub use publish::{Built, Plan, Published};
+pub use publish::{PublishPlan, Published, UnsignedRpm};
 pub use repository::Repository;
-pub use serve::{Server, Target};
+pub use serve::{RepositoryServer, ServedSnapshot};
 pub use snapshot::{Snapshot, SnapshotPackage};

@@ -7,8 +7,8 @@ use basalt_model::digest::{Digest, Hasher};
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::advisory::Advisory;
-use basalt_repo::metadata::{self, FOLDER, Placed, REPOMD, describe};
-use basalt_signing::{Certificate, Moment, SigningKey};
+use basalt_repo::metadata::{self, FOLDER, REPOMD, RpmLocation, describe};
+use basalt_signing::{Certificate, SigningKey, Timestamp};
 use basalt_store::{StoreError, write};
 use camino::Utf8Path;
 
@@ -21,7 +21,7 @@ const RECIPE: &str = "1";
 
 /// A built RPM, not signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Built<'a> {
+pub struct UnsignedRpm<'a> {
     /// Path of the file.
     pub path: &'a Utf8Path,
     /// File name in the repository: `<name>-<version>-<release>.<arch>.rpm`.
@@ -32,9 +32,9 @@ pub struct Built<'a> {
 
 /// Content of a snapshot that is to be published.
 #[derive(Debug, Clone, Copy)]
-pub struct Plan<'a> {
+pub struct PublishPlan<'a> {
     /// RPMs of the snapshot.
-    pub rpms: &'a [Built<'a>],
+    pub rpms: &'a [UnsignedRpm<'a>],
     /// Advisories; those about packages that are not in the snapshot are left out.
     pub advisories: &'a [Advisory],
     /// Public keys that clients are to trust, besides the one that signs.
@@ -57,7 +57,7 @@ pub struct Published {
 /// Name and content of a snapshot that is to be assembled; its RPMs are in the pool.
 pub(crate) struct Assembly<'a> {
     pub(crate) name: &'a str,
-    pub(crate) made: Moment,
+    pub(crate) made: Timestamp,
     pub(crate) key: &'a Certificate,
     pub(crate) trusted: &'a [Certificate],
     pub(crate) advisories: &'a [Advisory],
@@ -75,9 +75,9 @@ impl Repository {
     /// written.
     pub fn publish(
         &self,
-        plan: &Plan<'_>,
+        plan: &PublishPlan<'_>,
         key: &SigningKey,
-        now: Moment,
+        now: Timestamp,
         reporter: &dyn Reporter,
     ) -> Result<Published, SnapshotError> {
         let certificate = key.certificate();
@@ -133,7 +133,7 @@ impl Repository {
 
     /// Returns a published snapshot of the same content: the current one; or the one of the plan's name, which becomes
     /// current.
-    pub(crate) fn known(&self, plan: &Plan<'_>, content: &Digest) -> Result<Option<Published>, SnapshotError> {
+    pub(crate) fn known(&self, plan: &PublishPlan<'_>, content: &Digest) -> Result<Option<Published>, SnapshotError> {
         let known = |snapshot, unchanged| Published {
             snapshot,
             signed: 0,
@@ -161,7 +161,7 @@ impl Repository {
     }
 
     /// Returns the name that was asked for, or the time; with a number appended if that name is taken.
-    pub(crate) fn fresh_name(&self, wanted: Option<&str>, now: Moment) -> String {
+    pub(crate) fn fresh_name(&self, wanted: Option<&str>, now: Timestamp) -> String {
         let base = wanted.map_or_else(|| now.compact(), str::to_owned);
         let mut name = base.clone();
         let mut number = 2;
@@ -200,7 +200,7 @@ impl Repository {
                 fs_err::create_dir_all(parent).map_err(StoreError::io("cannot create", parent))?;
             }
             fs_err::hard_link(&pooled, &place).map_err(StoreError::io("cannot link", &place))?;
-            let placed = Placed {
+            let placed = RpmLocation {
                 href: &href,
                 digest: package.digest,
                 size: package.size,
@@ -280,7 +280,7 @@ fn keys_file(trusted: &[Certificate]) -> Result<String, SnapshotError> {
     Ok(text)
 }
 
-impl Plan<'_> {
+impl PublishPlan<'_> {
     /// Checks the snapshot's name, and that no two different files have the same name.
     pub(crate) fn check(&self) -> Result<(), SnapshotError> {
         if let Some(name) = self.snapshot {

@@ -23,7 +23,7 @@ const REPO_FILE: &str = "basalt.repo";
 
 /// Content that is served.
 #[derive(Debug, Clone)]
-pub enum Target {
+pub enum ServedSnapshot {
     /// The current snapshot, followed to the next one that is published.
     Current(Repository),
     /// The folder of one snapshot.
@@ -31,10 +31,10 @@ pub enum Target {
 }
 
 /// A listening server.
-pub struct Server {
+pub struct RepositoryServer {
     http: tiny_http::Server,
     address: SocketAddr,
-    target: Target,
+    target: ServedSnapshot,
 }
 
 /// Range of a file's bytes in a request.
@@ -47,12 +47,12 @@ enum Part {
     Beyond,
 }
 
-impl Server {
+impl RepositoryServer {
     /// Binds the address; port 0 takes any free port.
     ///
     /// # Errors
     /// When the address is in use, or may not be used.
-    pub fn listen(address: SocketAddr, target: Target) -> Result<Self, SnapshotError> {
+    pub fn listen(address: SocketAddr, target: ServedSnapshot) -> Result<Self, SnapshotError> {
         let failed = |why: String| SnapshotError::Listen {
             address: address.to_string(),
             why,
@@ -153,8 +153,8 @@ impl Server {
     /// bytes, too.
     fn open(&self, path: &str) -> Option<(File, u64)> {
         let root = match &self.target {
-            Target::Current(repository) => repository.published().ok()?.folder,
-            Target::Snapshot(folder) => folder.clone(),
+            ServedSnapshot::Current(repository) => repository.published().ok()?.folder,
+            ServedSnapshot::Snapshot(folder) => folder.clone(),
         };
         let path = root.join(path);
         if !path.symlink_metadata().ok()?.is_file() {

@@ -1,7 +1,7 @@
 //! A published snapshot and its description: `snapshot.json` in its folder.
 
 use basalt_model::digest::Digest;
-use basalt_signing::Moment;
+use basalt_signing::Timestamp;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
@@ -22,7 +22,7 @@ pub struct Snapshot {
     /// Name, which is also its folder's.
     pub name: String,
     /// Time of publishing.
-    pub made: Moment,
+    pub made: Timestamp,
     /// Revision in `repomd.xml`, which grows from snapshot to snapshot.
     pub revision: u64,
     /// Fingerprint of the key that signed it.

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use basalt_model::digest::Digest;
 use basalt_progress::Silent;
-use basalt_signing::{KeyError, Moment, SigningKey};
-use basalt_snapshots::{Awaited, Built, Plan, Published, Repository, Server, SnapshotError, Stage, Target};
+use basalt_signing::{KeyError, SigningKey, Timestamp};
+use basalt_snapshots::{
+    ImportOutcome, PublishPlan, Published, Repository, RepositoryServer, ServedSnapshot, SigningRound, SnapshotError,
+    UnsignedRpm,
+};
 use camino::{Utf8Path, Utf8PathBuf};
 use rpm::{BuildConfig, FileOptions, PackageBuilder};
 
-const NOW: Moment = Moment::from_secs(1_795_600_000);
+const NOW: Timestamp = Timestamp::from_secs(1_795_600_000);
 
 struct Bench {
     _guard: tempfile::TempDir,
@@ -50,7 +53,7 @@ impl Bench {
         (path, file, digest)
     }
 
-    fn publish(&self, rpms: &[Rpm], name: Option<&str>, now: Moment) -> Result<Published, SnapshotError> {
+    fn publish(&self, rpms: &[Rpm], name: Option<&str>, now: Timestamp) -> Result<Published, SnapshotError> {
         let built = built(rpms);
         self.repository.publish(&plan(&built, name), &self.key, now, &Silent)
     }
@@ -76,9 +79,9 @@ impl Bench {
     }
 }
 
-fn built(rpms: &[Rpm]) -> Vec<Built<'_>> {
+fn built(rpms: &[Rpm]) -> Vec<UnsignedRpm<'_>> {
     rpms.iter()
-        .map(|(path, file, digest)| Built {
+        .map(|(path, file, digest)| UnsignedRpm {
             path,
             file,
             digest: *digest,
@@ -86,8 +89,8 @@ fn built(rpms: &[Rpm]) -> Vec<Built<'_>> {
         .collect()
 }
 
-fn plan<'a>(rpms: &'a [Built<'a>], snapshot: Option<&'a str>) -> Plan<'a> {
-    Plan {
+fn plan<'a>(rpms: &'a [UnsignedRpm<'a>], snapshot: Option<&'a str>) -> PublishPlan<'a> {
+    PublishPlan {
         rpms,
         advisories: &[],
         trusted: &[],
@@ -244,8 +247,8 @@ fn what_was_meddled_with_is_told() {
     }
     assert_eq!(bench.check(), Vec::<String>::new());
     // An index that lists an RPM as it was built: valid but for the missing signature.
-    let stranger = SigningKey::generate("x", NOW, 730, None).expect("a key");
-    let checked = snapshot.check(&[stranger.certificate().clone()], NOW, &Silent);
+    let unknown_signer = SigningKey::generate("x", NOW, 730, None).expect("a key");
+    let checked = snapshot.check(&[unknown_signer.certificate().clone()], NOW, &Silent);
     assert_eq!(checked.expect("checked").faults.len(), 3);
 }
 
@@ -293,7 +296,7 @@ fn signatures_come_from_elsewhere() {
     let draft = repository
         .prepare(&plan(&list, Some("v1")), certificate, NOW)
         .expect("prepared");
-    assert_eq!((draft.stage, draft.missing), (Stage::Packages, 2));
+    assert_eq!((draft.stage, draft.missing), (SigningRound::Packages, 2));
     // The store may have been cleaned meanwhile.
     for rpm in &rpms {
         std::fs::remove_file(&rpm.0).expect("removed");
@@ -309,9 +312,9 @@ fn signatures_come_from_elsewhere() {
     sign(&headers[0], &bench.key, NOW);
     let error = repository.import(&out, NOW).expect_err("one is missing");
     assert!(matches!(&error, SnapshotError::Unsigned { missing, total: 2, .. } if missing.len() == 1));
-    let stranger = SigningKey::generate("x", NOW, 730, None).expect("a key");
-    sign(&headers[1], &stranger, NOW);
-    let error = repository.import(&out, NOW).expect_err("a stranger's");
+    let unknown_signer = SigningKey::generate("x", NOW, 730, None).expect("a key");
+    sign(&headers[1], &unknown_signer, NOW);
+    let error = repository.import(&out, NOW).expect_err("signed by another key");
     assert!(matches!(error, SnapshotError::Signature { .. }), "{error}");
     std::fs::write(format!("{}.sig", headers[1]), "nonsense").expect("written");
     let error = repository.import(&out, NOW).expect_err("nonsense");
@@ -325,15 +328,15 @@ fn signatures_come_from_elsewhere() {
     assert_eq!(repository.draft().expect("read").expect("waits").missing, 2);
     std::fs::write(&headers[1], whole).expect("written");
     sign(&headers[1], &bench.key, NOW);
-    let Awaited::More(draft) = repository.import(&out, NOW).expect("taken") else {
+    let ImportOutcome::More(draft) = repository.import(&out, NOW).expect("taken") else {
         panic!("the index is still to be signed")
     };
-    assert_eq!((draft.stage, draft.missing), (Stage::Index, 1));
+    assert_eq!((draft.stage, draft.missing), (SigningRound::Index, 1));
     assert!(repository.current().expect("read").is_none(), "invisible until the end");
     let out = bench.folder.join("second");
     repository.export(&out).expect("exported");
     sign(&out.join("repomd.xml"), &bench.key, NOW);
-    let Awaited::Published(snapshot) = repository.import(&out, NOW).expect("taken") else {
+    let ImportOutcome::Published(snapshot) = repository.import(&out, NOW).expect("taken") else {
         panic!("nothing more is to be signed")
     };
     assert_eq!((snapshot.name.as_str(), bench.check()), ("v1", Vec::new()));
@@ -345,8 +348,8 @@ fn files_are_served_whole_and_in_part() {
     let bench = Bench::new();
     let rpms = [bench.rpm("one", "1")];
     let snapshot = bench.publish(&rpms, None, NOW).expect("published").snapshot;
-    let target = Target::Current(bench.repository.clone());
-    let server = Server::listen(([127, 0, 0, 1], 0).into(), target).expect("listens");
+    let target = ServedSnapshot::Current(bench.repository.clone());
+    let server = RepositoryServer::listen(([127, 0, 0, 1], 0).into(), target).expect("listens");
     let stop = AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| server.run(&|| stop.load(Ordering::Relaxed), &|_| {}));

@@ -37,7 +37,7 @@ pub enum SourcesError {
         /// Path of the lock.
         lock: Utf8PathBuf,
         /// The difference.
-        what: Mismatch,
+        what: SourceMismatch,
         /// Most likely cause and advice, as a sentence without a full stop.
         blame: String,
     },
@@ -53,7 +53,7 @@ pub enum SourcesError {
     /// A folder that cannot be an input.
     #[error(transparent)]
     #[diagnostic(transparent)]
-    Snapshot(#[from] basalt_store::SnapshotError),
+    Snapshot(#[from] basalt_store::FolderSnapshotError),
     /// No place had it.
     #[error(
         "{file}, a source of {package} ({lock}), cannot be had from any of its places:{}",
@@ -169,10 +169,7 @@ pub enum SourcesError {
     },
     /// Modules or crates could not be fetched.
     #[error("the {what} of {package} cannot be fetched")]
-    #[diagnostic(
-        code(sources::modules),
-        help("see that this machine reaches its package registries, and run the same command again")
-    )]
+    #[diagnostic(code(sources::modules), help("{}", modules_help(source)))]
     Modules {
         /// Kind of the sources: `Go modules` or `crates`.
         what: &'static str,
@@ -216,7 +213,7 @@ impl From<DownloadError> for SourcesError {
 
 /// Difference between what came and what is locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Mismatch {
+pub enum SourceMismatch {
     /// Another length.
     Size {
         /// Locked size in bytes.
@@ -235,7 +232,7 @@ pub enum Mismatch {
     },
 }
 
-impl std::fmt::Display for Mismatch {
+impl std::fmt::Display for SourceMismatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Size { message, .. } => f.write_str(message),
@@ -249,4 +246,62 @@ fn listed(attempts: &[(String, String)]) -> String {
         .iter()
         .map(|(place, reason)| format!("\n  {place}: {reason}"))
         .collect()
+}
+
+/// Advice on a client of a package registry that failed. Go without a module proxy clones repositories with git.
+fn modules_help(source: &ProcessError) -> &'static str {
+    let lines: &[String] = match source {
+        ProcessError::Failed { tail, .. } => tail,
+        _ => &[],
+    };
+    let says = |words: &str| lines.iter().any(|line| line.contains(words));
+    if says("\"git\": executable file not found") {
+        "GOPROXY says `direct`, in the environment or in `go env`; Go needs git for that, which the tree of build tools \
+         does not have: set GOPROXY to a module proxy"
+    } else if says("disabled by GOPROXY=off") {
+        "GOPROXY is `off`, in the environment or in `go env`: set it to a module proxy"
+    } else {
+        "see that this machine reaches its package registries, and run the same command again"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use miette::Diagnostic as _;
+
+    use super::*;
+
+    #[test]
+    fn a_proxy_that_cannot_work_is_named() {
+        for (line, expected) in [
+            (
+                "go: git init --bare in /cache/vcs/1: exec: \"git\": executable file not found in $PATH",
+                "needs git",
+            ),
+            (
+                "go: example.org/a@v1.0.0: module lookup disabled by GOPROXY=off",
+                "GOPROXY is `off`",
+            ),
+            (
+                "dial tcp: lookup proxy.example.org: no such host",
+                "reaches its package registries",
+            ),
+        ] {
+            let error = SourcesError::Modules {
+                what: "Go modules",
+                package: "runc".to_owned(),
+                source: Box::new(ProcessError::Failed {
+                    program: "go".to_owned(),
+                    command: "go mod download".to_owned(),
+                    status: ExitStatus::from_raw(1 << 8),
+                    tail: vec![line.to_owned()],
+                }),
+            };
+            let help = error.help().expect("help").to_string();
+            assert!(help.contains(expected), "{help}");
+        }
+    }
 }

@@ -7,8 +7,8 @@ use basalt_sdk::archive::{self, ArchiveFile};
 use basalt_store::Store;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::download::{DownloadError, Downloader, Received, Request, Size};
-use crate::error::Mismatch;
+use crate::download::{DownloadError, Downloaded, Downloader, ExpectedSize, Request};
+use crate::error::SourceMismatch;
 use crate::{SourceSet, SourcesError, pypi};
 
 /// Object of a locked file, fetched if need be: from its alternatives in their order, then from upstream. A place that has
@@ -31,7 +31,7 @@ pub(crate) fn fetch(
     }
     let task = reporter.task(&file.file, Unit::Bytes, Some(file.size));
     let mut attempts = Vec::new();
-    let mut wrong: Option<(Place, Mismatch)> = None;
+    let mut wrong: Option<(Place, SourceMismatch)> = None;
     for place in places(file) {
         interrupt::check()?;
         match place.fetch(file, store, downloader, task.as_ref()) {
@@ -99,7 +99,7 @@ fn places(file: &LockedFile) -> Vec<Place> {
 #[derive(Debug)]
 pub(crate) enum Failure {
     /// Content other than the locked one.
-    Content(Mismatch),
+    Content(SourceMismatch),
     /// A place that cannot be reached or does not have the file; the message of the error.
     Place(String),
     /// A failure that another place would not help with: of the disk, or Ctrl-C.
@@ -146,7 +146,7 @@ impl Place {
         let (digest, _) = store.insert_file(&path).map_err(SourcesError::from)?;
         if digest != file.sha256 {
             // Between the transfer and the store, on our own disk.
-            return Err(Failure::Content(Mismatch::Digest {
+            return Err(Failure::Content(SourceMismatch::Digest {
                 expected: file.sha256,
                 actual: digest,
                 page: false,
@@ -156,9 +156,9 @@ impl Place {
     }
 
     /// Most likely cause of a mismatch and advice, as a sentence without a full stop.
-    fn blame(&self, what: &Mismatch) -> &'static str {
+    fn blame(&self, what: &SourceMismatch) -> &'static str {
         match (self, what) {
-            (_, Mismatch::Digest { page: true, .. }) => {
+            (_, SourceMismatch::Digest { page: true, .. }) => {
                 "a page for people came instead of the file: of a network that wants a login, or of a server that has moved \
                  it. See what a browser shows at that address"
             }
@@ -187,7 +187,7 @@ fn debian(package: &str, name: &str, file: &LockedFile, store: &Store) -> Result
     };
     match archive::fetch(&[wanted], "sources.toml", store, &basalt_progress::Silent) {
         Ok(()) => Ok(store.object_path(&file.sha256)),
-        Err(basalt_sdk::SdkError::Digest { actual, .. }) => Err(Failure::Content(Mismatch::Digest {
+        Err(basalt_sdk::SdkError::Digest { actual, .. }) => Err(Failure::Content(SourceMismatch::Digest {
             expected: file.sha256,
             actual: actual.parse().unwrap_or(file.sha256),
             page: false,
@@ -212,10 +212,10 @@ fn transfer(
     let request = Request {
         url: url.to_owned(),
         accept: None,
-        size: Size::Locked(file.size),
+        size: ExpectedSize::Locked(file.size),
     };
     let fetch = |task: &dyn Task| match downloader.download(&request, path, task) {
-        Err(error) if error.is_other_content() => Err(Failure::Content(Mismatch::Size {
+        Err(error) if error.is_other_content() => Err(Failure::Content(SourceMismatch::Size {
             expected: file.size,
             message: error.to_string(),
         })),
@@ -228,11 +228,11 @@ fn transfer(
     compare(file, &received)
 }
 
-fn compare(file: &LockedFile, received: &Received) -> Result<(), Failure> {
+fn compare(file: &LockedFile, received: &Downloaded) -> Result<(), Failure> {
     if received.sha256 == file.sha256 {
         return Ok(());
     }
-    Err(Failure::Content(Mismatch::Digest {
+    Err(Failure::Content(SourceMismatch::Digest {
         expected: file.sha256,
         actual: received.sha256,
         page: received.content_type.starts_with("text/html"),

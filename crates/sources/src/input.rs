@@ -2,7 +2,7 @@
 
 use basalt_action::{Action, Blob, Node, OutputDirectory};
 use basalt_progress::Reporter;
-use basalt_store::{Snapshot, Store};
+use basalt_store::{FolderSnapshot, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::crates::CargoSource;
@@ -30,7 +30,7 @@ pub enum InputContent<'s> {
     /// A folder of modules or crates; an action makes it.
     Modules(Modules<'s>),
     /// Files of this repository, as they were when they were read.
-    Repository(Snapshot),
+    Repository(FolderSnapshot),
 }
 
 /// Go modules or crates that an action brings.

@@ -31,7 +31,7 @@ mod set;
 
 pub use cargo_lock::{CrateFile, crate_files};
 pub use crates::CargoSource;
-pub use error::{Mismatch, SourcesError};
+pub use error::{SourceMismatch, SourcesError};
 pub use finding::SourceFinding;
 pub use go::GoSource;
 pub use input::{Input, InputContent, Modules};

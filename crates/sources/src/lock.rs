@@ -8,7 +8,7 @@ use basalt_store::{Store, StoreError, write};
 use camino::Utf8Path;
 use toml_edit::{DocumentMut, value};
 
-use crate::download::{Downloader, Request, Size, UNKNOWN_SIZE_CAP};
+use crate::download::{Downloader, ExpectedSize, Request, UNKNOWN_SIZE_CAP};
 use crate::file::{Failure, Place};
 use crate::{SourcesError, pypi};
 
@@ -131,7 +131,7 @@ fn from_place(
         let request = Request {
             url,
             accept: None,
-            size: Size::AtMost(UNKNOWN_SIZE_CAP),
+            size: ExpectedSize::AtMost(UNKNOWN_SIZE_CAP),
         };
         match downloader.download(&request, &path, task) {
             Ok(_) => return Ok(store.insert_file(&path).map_err(SourcesError::from)?),

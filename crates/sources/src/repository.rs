@@ -1,13 +1,17 @@
 //! Files of this repository itself, as sources of a package.
 
 use basalt_model::source_lock::RepositoryFiles;
-use basalt_store::Snapshot;
+use basalt_store::FolderSnapshot;
 
 use crate::{SourceSet, SourcesError, Tools};
 
 /// The files that are named, as they are now.
-pub(crate) fn snapshot(set: &SourceSet, files: &RepositoryFiles, tools: &Tools) -> Result<Snapshot, SourcesError> {
-    let mut snapshot = Snapshot::default();
+pub(crate) fn snapshot(
+    set: &SourceSet,
+    files: &RepositoryFiles,
+    tools: &Tools,
+) -> Result<FolderSnapshot, SourcesError> {
+    let mut snapshot = FolderSnapshot::default();
     for path in &files.paths {
         let place = tools.root.join(path);
         if !place.exists() {
@@ -22,7 +26,7 @@ pub(crate) fn snapshot(set: &SourceSet, files: &RepositoryFiles, tools: &Tools) 
             path.parent().unwrap_or(path)
         };
         // Build products are no sources.
-        let found = Snapshot::take_where(&place, |name| name != "target")?;
+        let found = FolderSnapshot::take_where(&place, |name| name != "target")?;
         snapshot.extend_below(below.as_str(), found);
     }
     Ok(snapshot)

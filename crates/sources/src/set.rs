@@ -2,7 +2,7 @@
 
 use basalt_model::source_lock::{SourceLock, check_file_name};
 use basalt_sdk::SdkTree;
-use basalt_store::{Snapshot, StoreError};
+use basalt_store::{FolderSnapshot, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::SourcesError;
@@ -19,7 +19,7 @@ pub struct SourceSet {
     folder: Utf8PathBuf,
     lock: SourceLock,
     /// The package's folder, as it was read.
-    files: Snapshot,
+    files: FolderSnapshot,
     go: Vec<GoSource>,
     cargo: Vec<CargoSource>,
 }
@@ -50,14 +50,14 @@ impl SourceSet {
     /// # Errors
     /// When the folder cannot be read, a lock is wrong or not there, or the folder's name is none that a package may have.
     pub fn load(folder: &Utf8Path) -> Result<Self, SourcesError> {
-        Self::of_snapshot(folder, &Snapshot::take(folder)?)
+        Self::of_snapshot(folder, &FolderSnapshot::take(folder)?)
     }
 
     /// The same, of a folder that was read already.
     ///
     /// # Errors
     /// When a lock is wrong or not there, and when the folder's name is none that a package may have.
-    pub fn of_snapshot(folder: &Utf8Path, files: &Snapshot) -> Result<Self, SourcesError> {
+    pub fn of_snapshot(folder: &Utf8Path, files: &FolderSnapshot) -> Result<Self, SourcesError> {
         let package = folder.file_name().unwrap_or_default();
         check_file_name(package).map_err(|message| SourcesError::PackageName {
             folder: folder.to_owned(),
@@ -87,7 +87,7 @@ impl SourceSet {
             package: package.to_owned(),
             folder: folder.to_owned(),
             lock,
-            files: Snapshot::default(),
+            files: FolderSnapshot::default(),
             go: Vec::new(),
             cargo: Vec::new(),
         }
@@ -182,7 +182,7 @@ mod tests {
     #[test]
     fn a_lock_that_changes_is_read_once() {
         let fixture = fixture(TREE);
-        let files = Snapshot::take(&fixture.folder).expect("read");
+        let files = FolderSnapshot::take(&fixture.folder).expect("read");
         std::fs::write(fixture.folder.join(LOCK), "nonsense").expect("written");
         let set = SourceSet::of_snapshot(&fixture.folder, &files).expect("as it was");
         assert_eq!(set.inputs(&fixture.tools).expect("listed").len(), 1);

@@ -9,9 +9,9 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{Store, StoreError};
 
 /// Content that can be read from any position.
-pub trait Content: Read + Seek {}
+pub trait ExportedContent: Read + Seek {}
 
-impl<T: Read + Seek> Content for T {}
+impl<T: Read + Seek> ExportedContent for T {}
 
 /// Content of every blob that a result refers to.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Exported {
     ///
     /// # Errors
     /// When the blob is not part of the export, or cannot be read.
-    pub fn open(&self, blob: &Blob) -> io::Result<Box<dyn Content>> {
+    pub fn open(&self, blob: &Blob) -> io::Result<Box<dyn ExportedContent>> {
         if let Some(bytes) = self.bytes.get(blob) {
             return Ok(Box::new(Cursor::new(bytes.clone())));
         }

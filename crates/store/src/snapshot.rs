@@ -19,7 +19,7 @@ const MODES: [u32; 2] = [0o644, 0o755];
 
 /// Files of a folder with their contents.
 #[derive(Debug, Clone, Default)]
-pub struct Snapshot {
+pub struct FolderSnapshot {
     files: BTreeMap<String, SnapshotFile>,
     links: BTreeMap<String, String>,
 }
@@ -37,7 +37,7 @@ pub struct SnapshotFile {
 
 /// A folder of a checkout that cannot be an input.
 #[derive(Debug, Error, Diagnostic)]
-pub enum SnapshotError {
+pub enum FolderSnapshotError {
     /// A link that leads out of the folder.
     #[error("`{path}` is a link that leads out of its folder, to `{target}`")]
     #[diagnostic(
@@ -73,7 +73,7 @@ pub enum SnapshotError {
     Store(#[from] StoreError),
 }
 
-impl Snapshot {
+impl FolderSnapshot {
     /// Makes a snapshot of ordinary files (mode 0644) with these paths and contents, as if a folder of them had been
     /// read.
     pub fn of_files(files: impl IntoIterator<Item = (String, Vec<u8>)>) -> Self {
@@ -93,7 +93,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// When an entry cannot be read or cannot be an input.
-    pub fn take(folder: &Utf8Path) -> Result<Self, SnapshotError> {
+    pub fn take(folder: &Utf8Path) -> Result<Self, FolderSnapshotError> {
         Self::take_where(folder, |_| true)
     }
 
@@ -102,7 +102,7 @@ impl Snapshot {
     ///
     /// # Errors
     /// As for [`take`](Self::take).
-    pub fn take_where(folder: &Utf8Path, wanted: impl Fn(&str) -> bool) -> Result<Self, SnapshotError> {
+    pub fn take_where(folder: &Utf8Path, wanted: impl Fn(&str) -> bool) -> Result<Self, FolderSnapshotError> {
         let mut snapshot = Self::default();
         let walk = WalkDir::new(folder).sort_by_file_name().into_iter();
         let kept = walk.filter_entry(|entry| {
@@ -115,7 +115,7 @@ impl Snapshot {
                 let path = error.path().and_then(Utf8Path::from_path).unwrap_or(folder).to_owned();
                 StoreError::io("cannot read", &path)(error.into())
             })?;
-            let name = || SnapshotError::Name {
+            let name = || FolderSnapshotError::Name {
                 path: entry.path().display().to_string(),
             };
             let path = Utf8Path::from_path(entry.path()).ok_or_else(name)?;
@@ -138,13 +138,13 @@ impl Snapshot {
         Ok(snapshot)
     }
 
-    fn add(&mut self, path: &Utf8Path, below: &Utf8Path, kind: std::fs::FileType) -> Result<(), SnapshotError> {
+    fn add(&mut self, path: &Utf8Path, below: &Utf8Path, kind: std::fs::FileType) -> Result<(), FolderSnapshotError> {
         let failed = || StoreError::io("cannot read", path);
         if kind.is_symlink() {
             let target = path.read_link_utf8().map_err(failed())?;
             if path.exists() {
                 if !stays_inside(below, &target) {
-                    return Err(SnapshotError::Outside {
+                    return Err(FolderSnapshotError::Outside {
                         path: path.to_owned(),
                         target,
                     });
@@ -168,7 +168,7 @@ impl Snapshot {
                 },
             );
         } else if !kind.is_dir() {
-            return Err(SnapshotError::Special { path: path.to_owned() });
+            return Err(FolderSnapshotError::Special { path: path.to_owned() });
         }
         Ok(())
     }
@@ -302,7 +302,7 @@ mod tests {
     fn later_edits_do_not_reach_a_snapshot() {
         let (_guard, path) = folder();
         std::fs::write(path.join("x.spec"), "one").expect("written");
-        let snapshot = Snapshot::take(&path).expect("taken");
+        let snapshot = FolderSnapshot::take(&path).expect("taken");
         std::fs::write(path.join("x.spec"), "two").expect("written");
         assert_eq!(snapshot.read("x.spec"), Some(&b"one"[..]));
         let (_guard, copy) = folder();
@@ -318,7 +318,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("nowhere", path.join(".#a")).expect("linked");
         std::os::unix::fs::symlink("nowhere", path.join("dangling")).expect("linked");
-        let snapshot = Snapshot::take(&path).expect("taken");
+        let snapshot = FolderSnapshot::take(&path).expect("taken");
         let names: Vec<_> = snapshot.nodes().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(names, ["a"]);
     }
@@ -326,7 +326,13 @@ mod tests {
     #[test]
     fn an_executable_file_is_another_input() {
         let (_guard, path) = folder();
-        let digest = || Snapshot::take(&path).expect("taken").directory().expect("valid").blob();
+        let digest = || {
+            FolderSnapshot::take(&path)
+                .expect("taken")
+                .directory()
+                .expect("valid")
+                .blob()
+        };
         std::fs::write(path.join("a"), "a").expect("written");
         let before = digest();
         std::fs::set_permissions(path.join("a"), std::fs::Permissions::from_mode(0o600)).expect("set");
@@ -341,11 +347,11 @@ mod tests {
         std::fs::create_dir(path.join("b")).expect("made");
         std::fs::write(path.join("a"), "a").expect("written");
         std::os::unix::fs::symlink("../a", path.join("b/inside")).expect("linked");
-        Snapshot::take(&path).expect("taken");
+        FolderSnapshot::take(&path).expect("taken");
         for target in ["/etc/passwd", "../../../../../../../etc/passwd"] {
             std::os::unix::fs::symlink(target, path.join("b/outside")).expect("linked");
-            let error = Snapshot::take(&path).expect_err("outside");
-            assert!(matches!(error, SnapshotError::Outside { .. }), "{error}");
+            let error = FolderSnapshot::take(&path).expect_err("outside");
+            assert!(matches!(error, FolderSnapshotError::Outside { .. }), "{error}");
             std::fs::remove_file(path.join("b/outside")).expect("removed");
         }
     }
@@ -354,7 +360,7 @@ mod tests {
     fn odd_entries_are_refused_by_name() {
         let (_guard, path) = folder();
         std::fs::write(path.join("two\nlines"), "").expect("written");
-        let error = Snapshot::take(&path).expect_err("a newline").to_string();
+        let error = FolderSnapshot::take(&path).expect_err("a newline").to_string();
         assert!(error.contains("two\\nlines"), "{error}");
         std::fs::remove_file(path.join("two\nlines")).expect("removed");
         rustix::fs::mknodat(
@@ -365,7 +371,7 @@ mod tests {
             0,
         )
         .expect("made");
-        let error = Snapshot::take(&path).expect_err("a pipe");
-        assert!(matches!(error, SnapshotError::Special { .. }), "{error}");
+        let error = FolderSnapshot::take(&path).expect_err("a pipe");
+        assert!(matches!(error, FolderSnapshotError::Special { .. }), "{error}");
     }
 }

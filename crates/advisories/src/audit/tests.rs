@@ -1,27 +1,27 @@
 //! An inventory against records of ours.
 
-use basalt_bom::{Origin, Place, Subject as About};
+use basalt_bom::{Origin, PackagedFile, Subject as About};
 
 use super::*;
-use crate::carried::carried;
+use crate::backports::backported_patches;
 use crate::vex::parse_statements;
 use crate::{openvex, sarif};
 
-fn component(kind: Kind, name: &str, version: &str, inside: &[(&str, &str)], source: &str) -> Component {
-    let origin = (kind == Kind::Package).then(|| Origin {
+fn component(kind: ComponentKind, name: &str, version: &str, inside: &[(&str, &str)], source: &str) -> Component {
+    let origin = (kind == ComponentKind::Package).then(|| Origin {
         package: source.to_owned(),
         upstream: source.to_owned(),
         version: version.split('-').next().unwrap_or_default().to_owned(),
         sources: Vec::new(),
     });
-    let place = |(package, file): &(&str, &str)| Place {
+    let place = |(package, file): &(&str, &str)| PackagedFile {
         package: (*package).to_owned(),
         file: (*file).to_owned(),
     };
     let scheme = match kind {
-        Kind::Package => "rpm/basalt",
-        Kind::GoModule => "golang",
-        Kind::Crate => "cargo",
+        ComponentKind::Package => "rpm/basalt",
+        ComponentKind::GoModule => "golang",
+        ComponentKind::Crate => "cargo",
     };
     Component {
         kind,
@@ -38,7 +38,7 @@ fn component(kind: Kind, name: &str, version: &str, inside: &[(&str, &str)], sou
 }
 
 fn inventory() -> Inventory {
-    let go = |name, version, inside: &[(&str, &str)]| component(Kind::GoModule, name, version, inside, "");
+    let go = |name, version, inside: &[(&str, &str)]| component(ComponentKind::GoModule, name, version, inside, "");
     Inventory {
         subject: About {
             name: "node".to_owned(),
@@ -47,13 +47,19 @@ fn inventory() -> Inventory {
             image: true,
         },
         components: vec![
-            component(Kind::Package, "kernel", "6.12.107-1.bs1", &[], "kernel"),
-            component(Kind::Package, "kernel-modules", "6.12.107-1.bs1", &[], "kernel"),
-            component(Kind::Package, "expat", "2.8.3-1.bs1", &[], "expat"),
-            component(Kind::Package, "runc", "1.5.2-1.bs1", &[], "runc"),
-            component(Kind::Package, "kubelet", "1.37.2-1.bs1", &[], "kubernetes"),
-            component(Kind::Package, "basalt-node", "0.1.0-1.bs1", &[], "basalt-node"),
-            component(Kind::Package, "strange", "1-1", &[], "strange"),
+            component(ComponentKind::Package, "kernel", "6.12.107-1.bs1", &[], "kernel"),
+            component(
+                ComponentKind::Package,
+                "kernel-modules",
+                "6.12.107-1.bs1",
+                &[],
+                "kernel",
+            ),
+            component(ComponentKind::Package, "expat", "2.8.3-1.bs1", &[], "expat"),
+            component(ComponentKind::Package, "runc", "1.5.2-1.bs1", &[], "runc"),
+            component(ComponentKind::Package, "kubelet", "1.37.2-1.bs1", &[], "kubernetes"),
+            component(ComponentKind::Package, "basalt-node", "0.1.0-1.bs1", &[], "basalt-node"),
+            component(ComponentKind::Package, "strange", "1-1", &[], "strange"),
             go("github.com/opencontainers/runc", "v1.5.2", &[("runc", "/usr/bin/runc")]),
             go(
                 "golang.org/x/net",
@@ -62,7 +68,7 @@ fn inventory() -> Inventory {
             ),
             go("stdlib", "1.27.1", &[("kubelet", "/usr/bin/kubelet")]),
             component(
-                Kind::Crate,
+                ComponentKind::Crate,
                 "serde",
                 "1.0.229",
                 &[("basalt-node", "/usr/bin/basalt-node")],
@@ -172,8 +178,8 @@ fn database() -> Database {
     Database::of_records(files)
 }
 
-fn answers() -> Answers {
-    let statements = r#"
+fn statements() -> VexStatements {
+    let text = r#"
 [[statement]]
 id = "GO-2026-0002"
 component = "golang.org/x/net"
@@ -188,18 +194,18 @@ status = "under_investigation"
 words = "Upstream was asked on the first day."
 date = 2026-11-21
 "#;
-    Answers {
-        statements: parse_statements("runc", "distro/vex/runc.toml", statements).expect("right"),
-        carried: BTreeMap::from([(
+    VexStatements {
+        statements: parse_statements("runc", "distro/vex/runc.toml", text).expect("right"),
+        patches: BTreeMap::from([(
             "kernel".to_owned(),
-            carried(["CVE-2026-3000-bounds.patch"], "Patch0: CVE-2026-3000-bounds.patch\n"),
+            backported_patches(["CVE-2026-3000-bounds.patch"], "Patch0: CVE-2026-3000-bounds.patch\n"),
         )]),
     }
 }
 
 fn audited() -> Audited {
     let upstreams = Upstreams::parse("upstreams.toml", UPSTREAMS).expect("right");
-    audit(&inventory(), &database(), &upstreams, &answers())
+    audit(&inventory(), &database(), &upstreams, &statements())
 }
 
 fn line(found: &Match) -> String {
@@ -253,7 +259,7 @@ fn what_is_answered_fails_nothing() {
 
 #[test]
 fn the_answers_are_documents_for_others() {
-    let document = openvex(&inventory(), &answers());
+    let document = openvex(&inventory(), &statements());
     insta::assert_snapshot!("openvex", serde_json::to_string_pretty(&document).expect("JSON"));
     let log = sarif(&audited(), Level::High);
     insta::assert_snapshot!("sarif", serde_json::to_string_pretty(&log).expect("JSON"));

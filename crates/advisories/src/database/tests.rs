@@ -60,18 +60,18 @@ fn records() -> Vec<(&'static str, &'static [u8])> {
     RECORDS.iter().map(|(name, text)| (*name, text.as_bytes())).collect()
 }
 
-struct Place {
+struct TempPath {
     _guard: tempfile::TempDir,
     path: Utf8PathBuf,
 }
 
-fn place() -> Place {
+fn place() -> TempPath {
     let guard = tempfile::tempdir().expect("a folder");
     let path = Utf8PathBuf::try_from(guard.path().to_owned()).expect("UTF-8");
-    Place { _guard: guard, path }
+    TempPath { _guard: guard, path }
 }
 
-fn read(place: &Place, name: &str, bytes: &[u8]) -> Result<Database, AdvisoryError> {
+fn read(place: &TempPath, name: &str, bytes: &[u8]) -> Result<Database, AuditError> {
     let path = place.path.join(name);
     std::fs::write(&path, bytes).expect("written");
     Database::read(&[path], None, &Silent)
@@ -87,7 +87,7 @@ fn every_packing_says_the_same() {
     }
     std::fs::write(folder.join("README.md"), "no record").expect("written");
     std::os::unix::fs::symlink("/etc/passwd", folder.join("link.json")).expect("made");
-    let expected = Statistics {
+    let expected = DatabaseStatistics {
         records: 4,
         withdrawn: 1,
         commits_only: 1,
@@ -151,10 +151,7 @@ fn an_archive_that_is_cut_short_is_refused() {
     for (name, whole) in archives {
         for cut in [1, whole.len() / 3, whole.len() / 2] {
             let error = read(&place, name, &whole[..cut]).expect_err(name);
-            assert!(
-                matches!(error, AdvisoryError::Database { .. }),
-                "{name} at {cut}: {error}"
-            );
+            assert!(matches!(error, AuditError::Database { .. }), "{name} at {cut}: {error}");
         }
     }
 }
@@ -176,7 +173,7 @@ fn what_unpacks_to_far_too_much_is_refused() {
     ] {
         assert!(bytes.len() < 1 << 20, "{name}: {}", bytes.len());
         let error = read(&place, name, &bytes).expect_err(name);
-        let AdvisoryError::Database { source, .. } = error else {
+        let AuditError::Database { source, .. } = error else {
             panic!("{name}: {error}");
         };
         assert!(source.to_string().contains("200 times its size"), "{name}: {source}");
@@ -199,14 +196,14 @@ fn nothing_and_nonsense_are_no_databases() {
     let place = place();
     assert!(matches!(
         read(&place, "empty.zip", &zip(&[("README", b"x")])),
-        Err(AdvisoryError::Empty { .. })
+        Err(AuditError::Empty { .. })
     ));
     assert!(matches!(
         read(&place, "all.rar", b"x"),
-        Err(AdvisoryError::Database { .. })
+        Err(AuditError::Database { .. })
     ));
     let missing = Database::read(&[place.path.join("nowhere.zip")], None, &Silent);
-    assert!(matches!(missing, Err(AdvisoryError::Database { .. })));
+    assert!(matches!(missing, Err(AuditError::Database { .. })));
 }
 
 proptest::proptest! {

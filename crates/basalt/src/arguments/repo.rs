@@ -13,7 +13,7 @@ pub enum Repo {
     /// Show the snapshots and the current one.
     List {
         #[command(flatten)]
-        repository: Repository,
+        repository: RepositoryName,
     },
     /// Verify a snapshot as a client would do it: signatures, digests, locations.
     Check {
@@ -21,14 +21,14 @@ pub enum Repo {
         #[arg(long)]
         snapshot: Option<String>,
         #[command(flatten)]
-        repository: Repository,
+        repository: RepositoryName,
     },
     /// Make another snapshot current: forward after tests, or back after a mistake.
     Promote {
         /// Name of the snapshot.
         snapshot: String,
         #[command(flatten)]
-        repository: Repository,
+        repository: RepositoryName,
     },
     /// Remove old snapshots, and the RPMs that are in no other snapshot.
     Prune {
@@ -36,7 +36,7 @@ pub enum Repo {
         #[arg(long, default_value_t = 3)]
         keep: usize,
         #[command(flatten)]
-        repository: Repository,
+        repository: RepositoryName,
     },
     /// Serve a repository over HTTP until Ctrl-C.
     Serve(Serve),
@@ -50,7 +50,7 @@ pub enum Repo {
 
 /// Selection of a repository.
 #[derive(Debug, Clone, Args)]
-pub struct Repository {
+pub struct RepositoryName {
     /// Name of the repository, a folder in ~/.local/share/basalt/repositories, or in $BASALT_REPOSITORIES.
     #[arg(long, default_value = "basalt")]
     pub name: String,
@@ -71,7 +71,7 @@ pub struct Publish {
     /// named.
     pub names: Vec<String>,
     #[command(flatten)]
-    pub repository: Repository,
+    pub repository: RepositoryName,
     /// Name of the snapshot; the time of publishing, if none is given.
     #[arg(long)]
     pub snapshot: Option<String>,
@@ -87,7 +87,7 @@ pub struct Publish {
 #[derive(Debug, Args)]
 pub struct Serve {
     #[command(flatten)]
-    pub repository: Repository,
+    pub repository: RepositoryName,
     /// Serve one snapshot, rather than the current one.
     #[arg(long)]
     pub snapshot: Option<String>,
@@ -147,20 +147,20 @@ pub enum Sign {
     /// Show which signatures are missing.
     Status {
         #[command(flatten)]
-        repository: Repository,
+        repository: RepositoryName,
     },
     /// Write the next files to be signed into a folder, with their digests and instructions.
     Export {
         /// Path of the folder.
         folder: Utf8PathBuf,
         #[command(flatten)]
-        repository: Repository,
+        repository: RepositoryName,
     },
     /// Verify and import the signatures in a folder; after the second round, the snapshot is published.
     Import {
         /// Path of the folder.
         folder: Utf8PathBuf,
         #[command(flatten)]
-        repository: Repository,
+        repository: RepositoryName,
     },
 }

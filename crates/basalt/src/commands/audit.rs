@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::process::ExitCode;
 
 use basalt_advisories::{
-    Answer, Answers, Audited, Database, Level, Match, Upstreams, audit, carried, openvex, parse_statements, sarif,
+    Assessment, Audited, Database, Level, Match, Upstreams, VexStatements, audit, backported_patches, openvex,
+    parse_statements, sarif,
 };
 use basalt_bom::Inventory;
 use basalt_model::spelling::closest;
@@ -13,20 +14,20 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::Audit;
-use crate::project::{BuildContext, Project, read_text};
+use crate::checkout::{BuildContext, Checkout, is_hidden, read_text};
 use crate::table::Table;
 
 /// Matches images and packages against a database, and shows the vulnerabilities.
-pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
-    let distro = project.distro();
+pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode> {
+    let distro = checkout.distro();
     let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
-    let context = project.build_context()?;
-    let answers = answers(project, &context)?;
-    let database = Database::read(&options.database, Some(&project.store), project.reporter())?;
+    let context = checkout.build_context()?;
+    let statements = vex_statements(checkout, &context)?;
+    let database = Database::read(&options.database, Some(&checkout.store), checkout.reporter())?;
     let mut audits = Vec::new();
     for name in &options.names {
-        let inventory = super::bom::inventory(project, name)?;
-        let audited = audit(&inventory, &database, &upstreams, &answers);
+        let inventory = super::bom::inventory(checkout, name)?;
+        let audited = audit(&inventory, &database, &upstreams, &statements);
         audits.push((inventory, audited));
     }
     let failing = audits.iter().flat_map(|(_, audited)| &audited.matches);
@@ -48,13 +49,13 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
             _ => with_name(path, &inventory.subject.name),
         };
         if let Some(path) = &options.vex {
-            write(&place(path), &openvex(inventory, &answers))?;
+            write(&place(path), &openvex(inventory, &statements))?;
         }
         if let Some(path) = &options.sarif {
             write(&place(path), &sarif(audited, options.fail_on))?;
         }
     }
-    let unreadable = tell_unreadable(project, &database);
+    let unreadable = warn_unreadable(checkout, &database);
     Ok(if failing == 0 && !unreadable {
         ExitCode::SUCCESS
     } else {
@@ -64,29 +65,32 @@ pub fn run(project: &Project, options: &Audit, json: bool) -> Result<ExitCode> {
 
 /// Reports files that cannot be read, and returns `true` if there are any: an unread record may concern any package, so
 /// that the audit fails.
-fn tell_unreadable(project: &Project, database: &Database) -> bool {
+fn warn_unreadable(checkout: &Checkout, database: &Database) -> bool {
     let statistics = &database.statistics;
     for (file, why) in &statistics.unreadable_files {
-        project.reporter().warn(&format!("{file} is no OSV record: {why}"));
+        checkout.reporter().warn(&format!("{file} is no OSV record: {why}"));
     }
     if statistics.unreadable > 0 {
         let text = format!(
             "{} files of the database could not be read; what they say is not known, so this audit fails",
             statistics.unreadable
         );
-        project.reporter().warn(&text);
+        checkout.reporter().warn(&text);
     }
     statistics.unreadable > 0
 }
 
 /// Collects our VEX statements: those of `distro/vex`, and the patches of the packages.
-fn answers(project: &Project, context: &BuildContext) -> Result<Answers> {
-    let mut answers = Answers::default();
+fn vex_statements(checkout: &Checkout, context: &BuildContext) -> Result<VexStatements> {
+    let mut statements = VexStatements::default();
     let packages = || context.distribution.packages().map(|(_, package)| package);
     let names: Vec<&str> = packages().map(|package| package.name()).collect();
-    let folder = project.distro().join("vex");
+    let folder = checkout.distro().join("vex");
     let mut files: Vec<Utf8PathBuf> = match folder.read_dir_utf8() {
-        Ok(entries) => entries.flatten().map(camino::Utf8DirEntry::into_path).collect(),
+        Ok(entries) => {
+            let paths = entries.flatten().map(camino::Utf8DirEntry::into_path);
+            paths.filter(|path| !is_hidden(path)).collect()
+        }
         Err(_) => Vec::new(),
     };
     files.sort();
@@ -106,27 +110,27 @@ fn answers(project: &Project, context: &BuildContext) -> Result<Answers> {
             ));
         }
         let name = format!("distro/vex/{package}.toml");
-        answers
+        statements
             .statements
             .extend(parse_statements(package, &name, &read_text(&path)?)?);
     }
     for package in packages() {
         let files = package.files.files().map(|(name, _)| name);
         let spec = package.files.read(&package.spec_file()).unwrap_or_default();
-        let patches = carried(files, &String::from_utf8_lossy(spec));
+        let patches = backported_patches(files, &String::from_utf8_lossy(spec));
         for patch in patches.iter().filter(|patch| !patch.applied) {
             let text = format!(
                 "{} of the package {} is not named in its spec, so it corrects nothing",
                 patch.file,
                 package.name()
             );
-            project.reporter().warn(&text);
+            checkout.reporter().warn(&text);
         }
         if !patches.is_empty() {
-            answers.carried.insert(package.name().to_owned(), patches);
+            statements.patches.insert(package.name().to_owned(), patches);
         }
     }
-    Ok(answers)
+    Ok(statements)
 }
 
 fn show(inventory: &Inventory, audited: &Audited, fail_on: Level) {
@@ -193,8 +197,8 @@ fn row(found: &Match) -> [String; 6] {
         [first, rest @ ..] => format!("{} {first} and {} more", found.package, rest.len()),
     };
     let answered = match (&found.answer, &found.undecided) {
-        (Some(Answer::Patch { file }), _) => format!("fixed: {file}"),
-        (Some(Answer::Statement(statement)), _) => format!("{}: {}", statement.status, statement.words),
+        (Some(Assessment::Patch { file }), _) => format!("fixed: {file}"),
+        (Some(Assessment::Statement(statement)), _) => format!("{}: {}", statement.status, statement.words),
         (None, Some(why)) => format!("not certain: {why}"),
         (None, None) => String::new(),
     };

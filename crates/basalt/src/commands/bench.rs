@@ -3,10 +3,10 @@
 use std::process::ExitCode;
 
 use basalt_bench::{
-    Bench as Boots, Contestant, Debian, Description, MILESTONES, Measured, Report, STACK, StackPackage,
+    BenchmarkReport, BootBenchmark, ComparedSystem, Debian, Description, MILESTONES, Measured, STACK, StackPackage,
     SyntheticDistribution, SyntheticPlan, WATCHED, svg, today,
 };
-use basalt_cluster::{Cluster, Size, Variant};
+use basalt_cluster::{ClusterSize, LocalCluster, Variant};
 use basalt_progress::{Outcome, Unit};
 use basalt_store::write;
 use camino::Utf8Path;
@@ -14,13 +14,13 @@ use miette::{Result, miette};
 
 use super::{answer, answer_json, images, up};
 use crate::arguments::{Bench, BenchBoot, BenchPlan};
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 use crate::table::Table;
 
 /// Runs a benchmark.
-pub fn run(project: &Project, what: &Bench, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, what: &Bench, json: bool) -> Result<ExitCode> {
     match what {
-        Bench::Boot(options) => boot(project, options, json),
+        Bench::Boot(options) => boot(checkout, options, json),
         Bench::Plan(options) => plan(options, json),
     }
 }
@@ -52,22 +52,24 @@ fn plan(options: &BenchPlan, json: bool) -> Result<ExitCode> {
 }
 
 /// Measures boots from power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
-fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> {
-    let context = project.build_context()?;
-    let stack = stack(project, &context)?;
+fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode> {
+    let context = checkout.build_context()?;
+    let stack = stack(checkout, &context)?;
     let description = Description {
-        folder: &project.root.join("bench/debian"),
-        sysctl: &project.distro().join("packages/basalt-defaults/sysctl-kubernetes.conf"),
+        folder: &checkout.root.join("bench/debian"),
+        sysctl: &checkout
+            .distro()
+            .join("packages/basalt-defaults/sysctl-kubernetes.conf"),
         stack: &stack,
     };
-    let debian = Debian::make(description, &project.store, &context.sdk, project.reporter())?;
-    let inputs = up::inputs(project, &mut up::Clock::start())?;
-    let node = images::make_in(project, &context, &["node"])?;
+    let debian = Debian::make(description, &checkout.store, &context.sdk, checkout.reporter())?;
+    let inputs = up::inputs(checkout, &mut up::Clock::start())?;
+    let node = images::make_in(checkout, &context, &["node"])?;
     let facts = node
         .get("node")
         .and_then(|image| Some((image.facts.disk.as_ref()?, image.facts.packages.len())))
         .ok_or_else(|| miette!("the image `node` of distro/images is not a disk, which it has to be"))?;
-    let size = Size::default();
+    let size = ClusterSize::default();
     let mut systems = [
         Measured {
             name: "Basalt".to_owned(),
@@ -92,31 +94,31 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
             kernel_arguments: Vec::new(),
         },
     ];
-    let bench = Boots {
-        cluster: Cluster::open(project.store.root().join("bench"))?,
+    let bench = BootBenchmark {
+        cluster: LocalCluster::open(checkout.store.root().join("bench"))?,
         inputs: &inputs,
         size,
-        reporter: project.reporter(),
+        reporter: checkout.reporter(),
     };
     let mut accelerator = None;
     let total = u64::from(options.runs) * systems.len() as u64;
-    let task = project.reporter().task("boots", Unit::Items, Some(total));
+    let task = checkout.reporter().task("boots", Unit::Items, Some(total));
     for _ in 0..options.runs {
         for (measured, variant) in systems.iter_mut().zip(&variants) {
             task.detail(&measured.name);
-            let contestant = Contestant {
+            let system = ComparedSystem {
                 name: measured.name.clone(),
                 variant: variant.clone(),
             };
-            let (times, verdict) = bench.run(&contestant)?;
-            project.reporter().note(&line(&measured.name, times));
+            let (times, verdict) = bench.run(&system)?;
+            checkout.reporter().note(&line(&measured.name, times));
             measured.runs.push(times);
             accelerator = verdict.or(accelerator);
             task.advance(1);
         }
     }
     task.finish(Outcome::Done);
-    let report = Report {
+    let report = BenchmarkReport {
         date: today(),
         host: host(),
         accelerator,
@@ -125,7 +127,7 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
         milestones: MILESTONES,
         systems: systems.into(),
     };
-    keep(&project.root.join("bench"), &report)?;
+    keep(&checkout.root.join("bench"), &report)?;
     if json {
         answer_json(&report);
     } else {
@@ -135,25 +137,25 @@ fn boot(project: &Project, options: &BenchBoot, json: bool) -> Result<ExitCode> 
 }
 
 /// Returns Basalt's packages that the Debian node has, too.
-fn stack(project: &Project, context: &BuildContext) -> Result<Vec<StackPackage>> {
+fn stack(checkout: &Checkout, context: &BuildContext) -> Result<Vec<StackPackage>> {
     let names: Vec<String> = STACK.iter().map(|&name| name.to_owned()).collect();
     let targets = context
         .distribution
         .graph
         .makers_of(&names, "basalt bench")
         .map_err(basalt_build::BuildError::from)?;
-    let built = context.engine(project).build(targets)?;
+    let built = context.engine(checkout).build(targets)?;
     let rpms = built.values().flat_map(|built| &built.rpms);
     let wanted = rpms.filter(|rpm| names.contains(&rpm.package.name));
     Ok(wanted
         .map(|rpm| StackPackage {
-            path: rpm.path(&project.store),
+            path: rpm.path(&checkout.store),
             digest: rpm.digest,
         })
         .collect())
 }
 
-fn keep(folder: &Utf8Path, report: &Report) -> Result<()> {
+fn keep(folder: &Utf8Path, report: &BenchmarkReport) -> Result<()> {
     let json = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
     write::atomically(&folder.join("boot.json"), json)?;
     write::atomically(&folder.join("boot.md"), report.markdown())?;
@@ -167,7 +169,7 @@ fn line(name: &str, times: basalt_bench::Times) -> String {
     format!("{name}: {}", parts.join(", "))
 }
 
-fn show(report: &Report) {
+fn show(report: &BenchmarkReport) {
     let [first, second] = [0, 1].map(|index| report.systems.get(index));
     let (Some(first), Some(second)) = (first, second) else {
         return;

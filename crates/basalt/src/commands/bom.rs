@@ -9,11 +9,11 @@ use miette::Result;
 
 use super::{answer, answer_json, build, images};
 use crate::arguments::{Bom, BomFormat};
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Writes the bill of materials to standard output.
-pub fn run(project: &Project, options: &Bom, json: bool) -> Result<ExitCode> {
-    let inventory = inventory(project, &options.name)?;
+pub fn run(checkout: &Checkout, options: &Bom, json: bool) -> Result<ExitCode> {
+    let inventory = inventory(checkout, &options.name)?;
     if json {
         answer_json(&inventory);
         return Ok(ExitCode::SUCCESS);
@@ -22,28 +22,28 @@ pub fn run(project: &Project, options: &Bom, json: bool) -> Result<ExitCode> {
         BomFormat::Spdx => Format::Spdx,
         BomFormat::Cyclonedx => Format::CycloneDx,
     };
-    let document = inventory.document(format, &project.catalogue()?.licences)?;
+    let document = inventory.document(format, &checkout.catalogue()?.licences)?;
     answer(String::from_utf8_lossy(&document).trim_end());
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns the inventory of the image or package of a name, which is built if need be.
-pub fn inventory(project: &Project, name: &str) -> Result<Inventory> {
-    let context = project.build_context()?;
-    let definitions = images::definitions(project)?;
+pub fn inventory(checkout: &Checkout, name: &str) -> Result<Inventory> {
+    let context = checkout.build_context()?;
+    let definitions = images::definitions(checkout)?;
     if definitions.contains_key(name) {
-        let made = images::make_in(project, &context, &[name])?;
+        let made = images::make_in(checkout, &context, &[name])?;
         if let Some(image) = made.get(name) {
             return Ok(image.inventory()?);
         }
     }
     let package = build::package(name, &context, &definitions)?;
-    let built = context.engine(project).build([package])?;
-    of_package(project, &context, &built[&package])
+    let built = context.engine(checkout).build([package])?;
+    of_package(checkout, &context, &built[&package])
 }
 
 /// Returns the inventory of all packages that a spec makes.
-pub fn of_package(project: &Project, context: &BuildContext, built: &Built) -> Result<Inventory> {
+pub fn of_package(checkout: &Checkout, context: &BuildContext, built: &Built) -> Result<Inventory> {
     let version = built.rpms.first().map(|rpm| rpm.package.evr());
     let subject = Subject {
         name: built.name.clone(),
@@ -51,7 +51,7 @@ pub fn of_package(project: &Project, context: &BuildContext, built: &Built) -> R
         arch: context.base.arch.name().to_owned(),
         image: false,
     };
-    let paths: Vec<Utf8PathBuf> = built.rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+    let paths: Vec<Utf8PathBuf> = built.rpms.iter().map(|rpm| rpm.path(&checkout.store)).collect();
     let rpms = built.rpms.iter().zip(&paths).map(|(rpm, path)| Rpm {
         package: &rpm.package,
         path,
@@ -62,7 +62,7 @@ pub fn of_package(project: &Project, context: &BuildContext, built: &Built) -> R
     Ok(Inventory::of_rpms(
         subject,
         &rpms,
-        &project.catalogue()?,
-        &project.store,
+        &checkout.catalogue()?,
+        &checkout.store,
     )?)
 }

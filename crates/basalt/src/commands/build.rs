@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuildError, Built, Difference, PackageId};
+use basalt_build::{BuildError, Built, InputDifference, PackageId};
 use basalt_model::image::ImageDefinition;
 use basalt_model::spelling::closest;
 use basalt_schedule::timings::Timings;
@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Build;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Result of a package's build, for scripts.
 #[derive(Debug, Serialize)]
@@ -32,11 +32,11 @@ struct RpmReport {
 }
 
 /// Builds packages and images; all of them, if none is named.
-pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, options: &Build, json: bool) -> Result<ExitCode> {
     if let Some(package) = &options.explain {
-        return explain(project, package, json);
+        return explain(checkout, package, json);
     }
-    let definitions = images::definitions(project)?;
+    let definitions = images::definitions(checkout)?;
     let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = options
         .names
         .iter()
@@ -47,7 +47,7 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     } else {
         wanted_images
     };
-    let context = project.lookup_context()?;
+    let context = checkout.lookup_context()?;
     let targets: BTreeSet<PackageId> = if options.names.is_empty() {
         context.distribution.graph.ids().collect()
     } else {
@@ -58,19 +58,19 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     };
     let mut packages = Vec::new();
     if !targets.is_empty() {
-        let engine = context.engine(project).keep_going(options.keep_going);
+        let engine = context.engine(checkout).keep_going(options.keep_going);
         let built = engine.build(targets.iter().copied());
         if options.timings {
-            write_timings(project, engine.timings())?;
+            write_timings(checkout, engine.timings())?;
         }
         let built = built?;
         packages = targets
             .iter()
             .filter_map(|target| built.get(target))
-            .map(|built| report(project, built))
+            .map(|built| report(checkout, built))
             .collect();
     }
-    let images = images::make_in(project, &context, &wanted_images)?;
+    let images = images::make_in(checkout, &context, &wanted_images)?;
     if json {
         answer_json(
             &serde_json::json!({ "packages": packages, "images": images.values().map(images::report).collect::<Vec<_>>() }),
@@ -89,10 +89,10 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
 }
 
 /// Shows which inputs of a package changed since its last build.
-fn explain(project: &Project, name: &str, json: bool) -> Result<ExitCode> {
-    let context = project.lookup_context()?;
-    let package = package(name, &context, &images::definitions(project)?)?;
-    let explanation = context.engine(project).explain(package)?;
+fn explain(checkout: &Checkout, name: &str, json: bool) -> Result<ExitCode> {
+    let context = checkout.lookup_context()?;
+    let package = package(name, &context, &images::definitions(checkout)?)?;
+    let explanation = context.engine(checkout).explain(package)?;
     if json {
         answer_json(&explanation);
         return Ok(ExitCode::SUCCESS);
@@ -115,8 +115,8 @@ fn explain(project: &Project, name: &str, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn changed(difference: &Difference) -> String {
-    let Difference { what, before, now } = difference;
+fn changed(difference: &InputDifference) -> String {
+    let InputDifference { what, before, now } = difference;
     match (before, now) {
         (None, _) => format!("{what} is new"),
         (_, None) => format!("{what} is gone"),
@@ -129,16 +129,16 @@ fn changed(difference: &Difference) -> String {
 const DIGITS: usize = 64;
 
 /// Writes the page of a run's timings, and a JSON file of the figures beside it.
-fn write_timings(project: &Project, timings: Option<Timings>) -> Result<()> {
+fn write_timings(checkout: &Checkout, timings: Option<Timings>) -> Result<()> {
     let Some(timings) = timings else {
-        project.reporter().note("nothing was built, so there are no timings");
+        checkout.reporter().note("nothing was built, so there are no timings");
         return Ok(());
     };
-    let logs = project.store.root().join("logs");
+    let logs = checkout.store.root().join("logs");
     let page = logs.join("build-timings.html");
     write::atomically(&page, timings.html())?;
     write::atomically(&logs.join("build-timings.json"), timings.json().into_diagnostic()?)?;
-    project.reporter().note(&format!(
+    checkout.reporter().note(&format!(
         "timings: {page} ({:.0} s, {:.0} % of {} cores, critical path {:.0} s)",
         timings.wall,
         timings.busy * 100.0,
@@ -169,11 +169,11 @@ pub fn package(name: &str, context: &BuildContext, images: &BTreeMap<String, Ima
     ))
 }
 
-fn report(project: &Project, built: &Built) -> PackageReport {
+fn report(checkout: &Checkout, built: &Built) -> PackageReport {
     let rpms = built.rpms.iter().map(|rpm| RpmReport {
         file: rpm.file.clone(),
         size: rpm.size,
-        path: rpm.path(&project.store),
+        path: rpm.path(&checkout.store),
     });
     PackageReport {
         name: built.name.clone(),

@@ -5,8 +5,8 @@ use std::process::ExitCode;
 
 use basalt_action::{ActionResult, Blob, OutputFile};
 use basalt_build::PackageId;
-use basalt_cache::cache::{Contents, LocationStatus};
-use basalt_cache::{Cache, Keep, Pushed, SecretKey, Upload};
+use basalt_cache::cache::{LocationContents, LocationStatus};
+use basalt_cache::{Cache, Pushed, RetentionPolicy, SecretKey, Upload};
 use basalt_model::digest::Digest;
 use basalt_progress::{Outcome, Unit};
 use basalt_store::Store;
@@ -15,30 +15,30 @@ use miette::{Result, miette};
 use super::build::human;
 use super::{answer, answer_json, images, up};
 use crate::arguments::CacheVerb;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 use crate::team_cache::{keys_path, secret_path};
 
 /// Fills the cache, fills the store from it, or shows its state.
-pub fn run(project: &Project, what: &CacheVerb, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, what: &CacheVerb, json: bool) -> Result<ExitCode> {
     match what {
         CacheVerb::Key { name } => return key(name, json),
-        CacheVerb::Push { names, all } => push(project, cache(project)?, &Wanted::of(names, *all), json)?,
-        CacheVerb::Pull { names } => pull(project, cache(project)?, &Wanted::of(names, false), json)?,
-        CacheVerb::Status => status(cache(project)?, json),
+        CacheVerb::Push { names, all } => push(checkout, cache(checkout)?, &Wanted::of(names, *all), json)?,
+        CacheVerb::Pull { names } => pull(checkout, cache(checkout)?, &Wanted::of(names, false), json)?,
+        CacheVerb::Status => status(cache(checkout)?, json),
         CacheVerb::Gc { keep, days, dry_run } => {
-            let keep = Keep {
+            let keep = RetentionPolicy {
                 bytes: keep.map(|size| size.as_u64()),
                 days: *days,
                 dry_run: *dry_run,
             };
-            gc(cache(project)?, &keep, json)?;
+            gc(cache(checkout)?, &keep, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn cache(project: &Project) -> Result<&Cache> {
-    let cache = project.cache.as_deref().map(|cache| &cache.0);
+fn cache(checkout: &Checkout) -> Result<&Cache> {
+    let cache = checkout.cache.as_deref().map(|cache| &cache.0);
     cache.ok_or_else(|| {
         miette!(
             code = "cache::none",
@@ -77,7 +77,7 @@ fn key(name: &str, json: bool) -> Result<ExitCode> {
 }
 
 /// Builds the wanted packages, unless they are built already, and pushes the results of all actions of these builds.
-fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
+fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
     if !cache.writes() {
         return Err(miette!(
             code = "cache::read_only",
@@ -85,19 +85,19 @@ fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
             "nothing can be written to the cache"
         ));
     }
-    let content = wanted.content(project)?;
-    let keys = project.store.used_actions();
-    let reporter = project.reporter();
+    let content = wanted.content(checkout)?;
+    let keys = checkout.store.used_actions();
+    let reporter = checkout.reporter();
     let task = reporter.task("pushing", Unit::Items, Some(keys.len() as u64));
     let mut sum = Pushed::default();
     let mut results = 0_u64;
     for key in &keys {
         task.advance(1);
-        let Some(result) = project.store.own_action_result(&key.digest) else {
+        let Some(result) = checkout.store.own_action_result(&key.digest) else {
             continue;
         };
-        let named = content.of(&result, &project.store);
-        let Some(exported) = project.store.export(&named)? else {
+        let named = content.of(&result, &checkout.store);
+        let Some(exported) = checkout.store.export(&named)? else {
             continue;
         };
         let upload = Upload {
@@ -108,7 +108,7 @@ fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
         };
         let open = |blob: &Blob| {
             let opened = exported.open(blob);
-            opened.map(|content| Box::new(content) as Box<dyn basalt_cache::Source>)
+            opened.map(|content| Box::new(content) as Box<dyn basalt_cache::BlobSource>)
         };
         let pushed = cache.push(&upload, &open)?;
         results += u64::from(pushed.locations > 0);
@@ -130,10 +130,10 @@ fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
 }
 
 /// Brings the wanted packages into the store: from the cache, as far as it has them.
-fn pull(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
-    let context = project.lookup_context()?;
-    wanted.build(project, &context)?;
-    images::make_in(project, &context, &wanted.images(project)?)?;
+fn pull(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
+    let context = checkout.lookup_context()?;
+    wanted.build(checkout, &context)?;
+    images::make_in(checkout, &context, &wanted.images(checkout)?)?;
     let read: u64 = cache.statistics().iter().map(|(_, one)| one.bytes_read).sum();
     if json {
         answer_json(&serde_json::json!({ "bytes": read }));
@@ -162,8 +162,8 @@ impl<'a> Wanted<'a> {
     }
 
     /// Returns the names of the selected images.
-    fn images(&self, project: &Project) -> Result<Vec<String>> {
-        let all = images::definitions(project)?.into_keys();
+    fn images(&self, checkout: &Checkout) -> Result<Vec<String>> {
+        let all = images::definitions(checkout)?.into_keys();
         let is_wanted = |name: &String| match self {
             Self::Cluster => up::image_names().contains(&name.as_str()),
             Self::Named(names) => names.contains(name),
@@ -173,8 +173,8 @@ impl<'a> Wanted<'a> {
     }
 
     /// Builds the packages that are selected by their own names.
-    fn build(&self, project: &Project, context: &BuildContext) -> Result<()> {
-        let definitions = images::definitions(project)?;
+    fn build(&self, checkout: &Checkout, context: &BuildContext) -> Result<()> {
+        let definitions = images::definitions(checkout)?;
         let packages: Vec<PackageId> = match self {
             Self::Cluster => Vec::new(),
             Self::All => context.distribution.graph.ids().collect(),
@@ -185,16 +185,16 @@ impl<'a> Wanted<'a> {
             }
         };
         if !packages.is_empty() {
-            context.engine(project).build(packages)?;
+            context.engine(checkout).build(packages)?;
         }
         Ok(())
     }
 
     /// Builds the selection, and returns the RPMs whose content is to be shared.
-    fn content(&self, project: &Project) -> Result<Content> {
-        let context = project.lookup_context()?;
-        self.build(project, &context)?;
-        let parts = images::parts(project, &context, &self.images(project)?)?;
+    fn content(&self, checkout: &Checkout) -> Result<Content> {
+        let context = checkout.lookup_context()?;
+        self.build(checkout, &context)?;
+        let parts = images::parts(checkout, &context, &self.images(checkout)?)?;
         Ok(match self {
             Self::Cluster => {
                 let installed = parts.iter().flat_map(|parts| &parts.rpms);
@@ -240,7 +240,7 @@ fn status(cache: &Cache, json: bool) {
             .iter()
             .map(|status| {
                 let bytes = match &status.contents {
-                    Ok(Contents::Folder(folder)) => Some(folder.bytes),
+                    Ok(LocationContents::Folder(folder)) => Some(folder.bytes),
                     _ => None,
                 };
                 serde_json::json!({
@@ -257,13 +257,13 @@ fn status(cache: &Cache, json: bool) {
 
 fn contents(status: &LocationStatus) -> String {
     match &status.contents {
-        Ok(Contents::Folder(folder)) => format!(
+        Ok(LocationContents::Folder(folder)) => format!(
             "{} results, {} blobs, {} on the disk",
             folder.results,
             folder.blobs,
             human(folder.bytes)
         ),
-        Ok(Contents::Server(features)) => format!(
+        Ok(LocationContents::Server(features)) => format!(
             "a server that {} results; streams {} compressed",
             if features.update { "takes" } else { "takes no" },
             if features.zstd { "are" } else { "are not" }
@@ -272,7 +272,7 @@ fn contents(status: &LocationStatus) -> String {
     }
 }
 
-fn gc(cache: &Cache, keep: &Keep, json: bool) -> Result<()> {
+fn gc(cache: &Cache, keep: &RetentionPolicy, json: bool) -> Result<()> {
     let mut answers = Vec::new();
     for (location, outcome) in cache.gc(keep) {
         let collected = outcome?;

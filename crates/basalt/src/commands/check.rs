@@ -10,7 +10,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use miette::Result;
 
 use super::{answer, answer_json};
-use crate::project::read_text;
+use crate::checkout::read_text;
 
 /// Checks every file; the exit code is 0 if all of them are valid.
 pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {

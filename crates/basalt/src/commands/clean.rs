@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use basalt_store::{GcEntry, GcPlan, GcPolicy, GcStats, Store};
+use basalt_store::{GcEntry, GcPlan, GcPolicy, GcStats};
 use camino::Utf8Path;
 use miette::Result;
 use serde::Serialize;
@@ -11,6 +11,7 @@ use serde::Serialize;
 use super::build::human;
 use super::{answer, answer_json};
 use crate::arguments::Clean;
+use crate::checkout::open_store;
 use crate::table::Table;
 use crate::terminal::Terminal;
 
@@ -47,7 +48,7 @@ struct EntryReport<'a> {
 /// Removes entries that were not used for a number of days, that exceed a size, or all of them.
 pub fn run(options: &Clean, quiet: bool, json: bool) -> Result<ExitCode> {
     let terminal = Terminal::new(quiet);
-    let store = Store::open(&Store::default_path()?)?;
+    let store = open_store(&terminal)?;
     let plan = store.plan_collection(&policy(options), &terminal)?;
     let stats = if options.dry_run {
         GcStats {

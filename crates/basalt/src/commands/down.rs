@@ -2,15 +2,15 @@
 
 use std::process::ExitCode;
 
-use basalt_cluster::Cluster;
+use basalt_cluster::LocalCluster;
 use miette::Result;
 
 use super::{answer, answer_json};
-use crate::project::Project;
+use crate::checkout::Checkout;
 
 /// Stops the cluster, if there is one.
-pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
-    let ended = Cluster::open(project.cluster_state())?.down(project.reporter())?;
+pub fn run(checkout: &Checkout, json: bool) -> Result<ExitCode> {
+    let ended = LocalCluster::open(checkout.cluster_state())?.down(checkout.reporter())?;
     if json {
         answer_json(&serde_json::json!({ "ended": ended }));
     } else if ended {

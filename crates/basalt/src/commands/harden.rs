@@ -2,27 +2,29 @@
 
 use std::process::ExitCode;
 
-use basalt_hardening::{Contents, Exceptions, Group, Makers, Report, Rules, Standard, inspect};
+use basalt_hardening::{
+    AllowedCompilers, CheckResult, Exceptions, HardeningReport, HardeningRequirements, ImageContents, Rules, inspect,
+};
 use basalt_model::image::ImageKind;
 use basalt_progress::{Outcome, Unit};
 use miette::Result;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Harden;
-use crate::project::{Project, read_text};
+use crate::checkout::{Checkout, read_text};
 use crate::table::Table;
 
 /// Inspects the images, and shows the findings.
-pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, options: &Harden, json: bool) -> Result<ExitCode> {
     // Rules are read before anything is built: they may be wrong.
-    let standard = standard(project)?;
-    let context = project.build_context()?;
+    let standard = standard(checkout)?;
+    let context = checkout.build_context()?;
     let names: Vec<&str> = options.images.iter().map(String::as_str).collect();
-    let all = images::parts(project, &context, &names)?;
+    let all = images::parts(checkout, &context, &names)?;
     let mut reports = Vec::new();
     for parts in &all {
         let name = &parts.definition.name;
-        let task = project
+        let task = checkout
             .reporter()
             .task(&format!("looking at {name}"), Unit::Items, None);
         // Besides these, the command line of a kernel only names its root.
@@ -30,13 +32,13 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
             ImageKind::Disk(settings) => Some(settings.kernel_arguments.join(" ")),
             _ => None,
         };
-        let contents = images::with_payloads(project, &parts.rpms, |payloads| {
-            Contents::read(&parts.definition, payloads, command_line.as_deref())
+        let contents = images::with_payloads(checkout, &parts.rpms, |payloads| {
+            ImageContents::read(&parts.definition, payloads, command_line.as_deref())
         })?;
         task.finish(Outcome::Done);
         reports.push(inspect(name, context.base.arch.name(), &contents, &standard));
     }
-    let wrong: usize = reports.iter().map(Report::wrong).sum();
+    let wrong: usize = reports.iter().map(HardeningReport::wrong).sum();
     if json {
         answer_json(&serde_json::json!({ "wrong": wrong, "images": reports }));
     } else {
@@ -55,19 +57,19 @@ pub fn run(project: &Project, options: &Harden, json: bool) -> Result<ExitCode> 
 }
 
 /// Reads the distribution's rules for images.
-fn standard(project: &Project) -> Result<Standard> {
-    let read = |name: &str| read_text(&project.distro().join(name));
-    Ok(Standard {
-        makers: Makers::parse("distro/makers.toml", &read("makers.toml")?)?,
+fn standard(checkout: &Checkout) -> Result<HardeningRequirements> {
+    let read = |name: &str| read_text(&checkout.distro().join(name));
+    Ok(HardeningRequirements {
+        makers: AllowedCompilers::parse("distro/makers.toml", &read("makers.toml")?)?,
         rules: Rules::parse("distro/kspp.toml", &read("kspp.toml")?)?,
         exceptions: Exceptions::parse("distro/hardening.toml", &read("hardening.toml")?)?,
     })
 }
 
-fn show(report: &Report, all: bool) {
+fn show(report: &HardeningReport, all: bool) {
     let mut table = Table::new([report.image.as_str(), "fine", "excepted", "wrong", ""]);
     for group in &report.groups {
-        let Group {
+        let CheckResult {
             check,
             fine,
             excepted,

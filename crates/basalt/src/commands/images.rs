@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bom::Catalogue;
-use basalt_build::{BuiltIndex, BuiltPackages, PackageId, Rpm};
+use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_image::{Composer, Image, ImageError, Payload};
 
 use basalt_model::image::{ImageDefinition, ImageKind};
@@ -11,25 +11,25 @@ use camino::Utf8PathBuf;
 use miette::{Result, WrapErr as _};
 
 use super::build::human;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Reads the image definitions of the distribution, by name.
-pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition>> {
-    Ok(basalt_image::definitions(&project.distro().join("images"))?)
+pub fn definitions(checkout: &Checkout) -> Result<BTreeMap<String, ImageDefinition>> {
+    Ok(basalt_image::definitions(&checkout.distro().join("images"))?)
 }
 
 /// Builds the packages that images install, unless they are built already, and composes the images.
-pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>> {
-    make_in(project, &project.lookup_context()?, names)
+pub fn make(checkout: &Checkout, names: &[&str]) -> Result<BTreeMap<String, Image>> {
+    make_in(checkout, &checkout.lookup_context()?, names)
 }
 
 /// Does the same as [`make`], with packages that are read already.
 pub fn make_in(
-    project: &Project,
+    checkout: &Checkout,
     context: &BuildContext,
     names: &[impl AsRef<str>],
 ) -> Result<BTreeMap<String, Image>> {
-    let assembled = assemble(project, context, names)?;
+    let assembled = assemble(checkout, context, names)?;
     Ok(assembled
         .into_iter()
         .map(|assembled| (assembled.parts.definition.name, assembled.image))
@@ -41,7 +41,7 @@ pub struct Parts {
     /// Definition, complete with what it extends.
     pub definition: ImageDefinition,
     /// RPMs that it installs, by name.
-    pub rpms: Vec<Rpm>,
+    pub rpms: Vec<BuiltRpm>,
 }
 
 /// Composed image, with its definition and packages.
@@ -52,28 +52,28 @@ pub struct Assembled {
     pub image: Image,
 }
 
-/// Returns the composer of images for the project's store.
-pub fn composer<'a>(project: &'a Project, context: &'a BuildContext, catalogue: &'a Catalogue) -> Composer<'a> {
+/// Returns the composer of images for the checkout's store.
+pub fn composer<'a>(checkout: &'a Checkout, context: &'a BuildContext, catalogue: &'a Catalogue) -> Composer<'a> {
     Composer {
-        store: &project.store,
+        store: &checkout.store,
         sdk: &context.sdk,
         arch: context.base.arch,
         catalogue,
-        reporter: project.reporter(),
+        reporter: checkout.reporter(),
     }
 }
 
 /// Builds the packages that images install, unless they are built already, and composes the images.
-pub fn assemble(project: &Project, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Assembled>> {
-    let catalogue = project.catalogue()?;
-    let composer = composer(project, context, &catalogue);
+pub fn assemble(checkout: &Checkout, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Assembled>> {
+    let catalogue = checkout.catalogue()?;
+    let composer = composer(checkout, context, &catalogue);
     let mut images = Vec::new();
-    for parts in parts(project, context, names)? {
+    for parts in parts(checkout, context, names)? {
         if matches!(parts.definition.kind, ImageKind::Disk(_)) {
             // File systems of disks are made by programs of the SDK.
-            context.base.bring(&project.store, project.reporter())?;
+            context.base.materialize(&checkout.store, checkout.reporter())?;
         }
-        let image = with_payloads(project, &parts.rpms, |payloads| {
+        let image = with_payloads(checkout, &parts.rpms, |payloads| {
             composer.compose(&parts.definition, payloads)
         })?;
         images.push(Assembled { parts, image });
@@ -83,8 +83,8 @@ pub fn assemble(project: &Project, context: &BuildContext, names: &[impl AsRef<s
 
 /// Returns the parts of images, in the order of the names. The packages are built unless they are built already, the
 /// RPMs that the images install are in the store afterwards, and no image is composed.
-pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Parts>> {
-    let folder = project.distro().join("images");
+pub fn parts(checkout: &Checkout, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Parts>> {
+    let folder = checkout.distro().join("images");
     let definitions = names
         .iter()
         .map(|name| basalt_image::definition(&folder, name.as_ref()))
@@ -104,10 +104,10 @@ pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>
             chosen(&definition.packages, &sources[&definition.name], &index, context)
                 .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))
         });
-        rpms.collect::<Result<Vec<Vec<Rpm>>>>()
+        rpms.collect::<Result<Vec<Vec<BuiltRpm>>>>()
     };
     let targets: BTreeSet<PackageId> = sources.values().flatten().copied().collect();
-    let engine = context.engine(project);
+    let engine = context.engine(checkout);
     let built = engine.provide(targets, |built| Ok::<_, miette::Report>(choose(built)?.concat()))?;
     let rpms = choose(&built)?;
     let parts = definitions.into_iter().zip(rpms);
@@ -115,8 +115,8 @@ pub fn parts(project: &Project, context: &BuildContext, names: &[impl AsRef<str>
 }
 
 /// Calls a function with RPMs of the store as payloads.
-pub fn with_payloads<T>(project: &Project, rpms: &[Rpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
-    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+pub fn with_payloads<T>(checkout: &Checkout, rpms: &[BuiltRpm], work: impl FnOnce(&[Payload<'_>]) -> T) -> T {
+    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&checkout.store)).collect();
     let payloads: Vec<_> = rpms
         .iter()
         .zip(&paths)
@@ -137,10 +137,10 @@ pub fn chosen(
     makers: &BTreeSet<PackageId>,
     built: &BuiltIndex,
     context: &BuildContext,
-) -> Result<Vec<Rpm>> {
+) -> Result<Vec<BuiltRpm>> {
     let sources = context.distribution.graph.closure(makers.iter().copied());
     let rpms = built.solve(requests, |maker| sources.contains(&maker))?;
-    Ok(rpms.iter().map(|rpm| Rpm::clone(rpm)).collect())
+    Ok(rpms.iter().map(|rpm| BuiltRpm::clone(rpm)).collect())
 }
 
 /// Describes an image in one line.

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use basalt_bom::texts::{Detector, LicenceFile, ModuleSources};
-use basalt_bom::{Catalogue, Component, Duty, Group, Inventory, Kind, Rpm, groups, lock_text, terms, texts};
+use basalt_bom::{
+    Catalogue, Component, ComponentKind, Inventory, LicenceGroup, Obligation, Rpm, groups, lock_text, terms, texts,
+};
 use basalt_build::PackageId;
 use basalt_sources::InputContent;
 use basalt_store::write;
@@ -14,20 +16,20 @@ use miette::{Result, miette};
 use super::bom;
 use super::{answer, answer_json};
 use crate::arguments::Licenses;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Number of component names that are shown beside a licence.
 const NAMES: usize = 4;
 
 /// Shows obligations, writes licence texts, or writes the lock of licences.
-pub fn run(project: &Project, options: &Licenses, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, options: &Licenses, json: bool) -> Result<ExitCode> {
     if options.lock {
-        return lock(project, json);
+        return lock(checkout, json);
     }
-    let inventory = bom::inventory(project, &options.name)?;
+    let inventory = bom::inventory(checkout, &options.name)?;
     let groups = groups(&inventory)?;
     let written = match &options.texts {
-        Some(path) => Some(write_texts(project, &inventory, path)?),
+        Some(path) => Some(write_texts(checkout, &inventory, path)?),
         None => None,
     };
     if json {
@@ -49,7 +51,7 @@ pub fn run(project: &Project, options: &Licenses, json: bool) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-fn licence(group: &Group<'_>) -> String {
+fn licence(group: &LicenceGroup<'_>) -> String {
     match group.licence {
         None => "unknown".to_owned(),
         Some(licence) if group.chosen.join(" AND ") == licence || !licence.contains(" OR ") => licence.to_owned(),
@@ -57,19 +59,23 @@ fn licence(group: &Group<'_>) -> String {
     }
 }
 
-fn asks(duties: &BTreeSet<Duty>) -> String {
-    if duties.is_empty() {
+fn asks(obligations: &BTreeSet<Obligation>) -> String {
+    if obligations.is_empty() {
         return "nothing".to_owned();
     }
-    duties.iter().map(|duty| duty.name()).collect::<Vec<_>>().join(", ")
+    obligations
+        .iter()
+        .map(|obligation| obligation.name())
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// Counts the components under a licence: `2 packages, 1 crate: zlib, libcap, memchr`.
-fn count(group: &Group<'_>) -> String {
+fn count(group: &LicenceGroup<'_>) -> String {
     let kinds = [
-        (Kind::Package, "package"),
-        (Kind::GoModule, "Go module"),
-        (Kind::Crate, "crate"),
+        (ComponentKind::Package, "package"),
+        (ComponentKind::GoModule, "Go module"),
+        (ComponentKind::Crate, "crate"),
     ];
     let counts = kinds.iter().filter_map(|(kind, name)| {
         let of_kind = group.components.iter().filter(|component| component.kind == *kind);
@@ -94,9 +100,9 @@ fn count(group: &Group<'_>) -> String {
     format!("{}: {}{more}", counts.join(", "), names.join(", "))
 }
 
-fn summary(name: &str, groups: &[Group<'_>]) -> String {
-    let count = |duty| {
-        let asking = groups.iter().filter(|group| group.asks.contains(&duty));
+fn summary(name: &str, groups: &[LicenceGroup<'_>]) -> String {
+    let count = |obligation| {
+        let asking = groups.iter().filter(|group| group.asks.contains(&obligation));
         asking.map(|group| group.components.len()).sum::<usize>()
     };
     let unknown: usize = groups
@@ -109,30 +115,30 @@ fn summary(name: &str, groups: &[Group<'_>]) -> String {
         _ => format!("{count} components"),
     };
     let mut lines = Vec::new();
-    for (duty, before, after) in [
+    for (obligation, before, after) in [
         (
-            Duty::Text,
+            Obligation::Text,
             "passes on the licence texts of",
             ", and notices where there are some: --texts FILE writes all of them",
         ),
         (
-            Duty::Source,
+            Obligation::Source,
             "offers the source of",
             ": it is in the store, and `basalt why NAME` names its address and digest",
         ),
         (
-            Duty::Relinking,
+            Obligation::Relinking,
             "lets recipients put changed libraries in the place of",
             "",
         ),
     ] {
-        match count(duty) {
+        match count(obligation) {
             0 => {}
             asking => lines.push(format!("  {before} {}{after}", components(asking))),
         }
     }
     let nothing = if lines.is_empty() {
-        " has no duties by these licences"
+        " has no obligations by these licences"
     } else {
         ""
     };
@@ -147,15 +153,19 @@ fn summary(name: &str, groups: &[Group<'_>]) -> String {
 }
 
 /// Returns the paths of the sources of all modules and crates that packages are built from; missing ones are fetched.
-fn module_sources(project: &Project, context: &BuildContext, packages: &BTreeSet<PackageId>) -> Result<ModuleSources> {
+fn module_sources(
+    checkout: &Checkout,
+    context: &BuildContext,
+    packages: &BTreeSet<PackageId>,
+) -> Result<ModuleSources> {
     let mut sources = ModuleSources::default();
     for package in packages {
         for input in context.distribution.package(*package).sources.inputs(&context.tools)? {
             let InputContent::Modules(modules) = input.content else {
                 continue;
             };
-            let directory = modules.fetch(&project.store, &context.tools, project.reporter())?;
-            let path = project.store.directory_path(&directory.root.digest);
+            let directory = modules.fetch(&checkout.store, &context.tools, checkout.reporter())?;
+            let path = checkout.store.directory_path(&directory.root.digest);
             match input.name.as_str() {
                 "gomodcache" => sources.go.push(path),
                 "vendor" => sources.crates.push(path),
@@ -167,19 +177,19 @@ fn module_sources(project: &Project, context: &BuildContext, packages: &BTreeSet
 }
 
 /// Writes all texts that must accompany an image into one file, each once, and returns their number.
-fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Result<usize> {
-    let context = project.build_context()?;
-    let catalogue = project.catalogue()?;
+fn write_texts(checkout: &Checkout, inventory: &Inventory, path: &Utf8Path) -> Result<usize> {
+    let context = checkout.build_context()?;
+    let catalogue = checkout.catalogue()?;
     let mut packages = BTreeSet::new();
-    for component in inventory.of_kind(Kind::Package) {
+    for component in inventory.of_kind(ComponentKind::Package) {
         packages.insert(context.distribution.find(&component.name)?);
     }
-    let sources = module_sources(project, &context, &packages)?;
+    let sources = module_sources(checkout, &context, &packages)?;
     let mut found: Vec<(String, LicenceFile)> = Vec::new();
     for component in &inventory.components {
         let mut own = match component.kind {
-            Kind::Package => texts_of_package(project, component)?,
-            Kind::GoModule | Kind::Crate => sources.texts(component)?,
+            ComponentKind::Package => texts_of_package(checkout, component)?,
+            ComponentKind::GoModule | ComponentKind::Crate => sources.texts(component)?,
         };
         if own.is_empty() {
             own = texts_of_licence(component, &catalogue)?;
@@ -205,11 +215,11 @@ fn write_texts(project: &Project, inventory: &Inventory, path: &Utf8Path) -> Res
     Ok(merged.len())
 }
 
-fn texts_of_package(project: &Project, component: &Component) -> Result<Vec<LicenceFile>> {
+fn texts_of_package(checkout: &Checkout, component: &Component) -> Result<Vec<LicenceFile>> {
     let Some(digest) = component.digest else {
         return Ok(Vec::new());
     };
-    let path = project.store.object_path(&digest);
+    let path = checkout.store.object_path(&digest);
     let package = basalt_repo::read_package(&path)?;
     Ok(texts::of_rpm(&Rpm {
         package: &package,
@@ -233,23 +243,24 @@ fn texts_of_licence(component: &Component, catalogue: &Catalogue) -> Result<Vec<
 }
 
 /// Detects the licences of all modules and crates, and writes the lock.
-fn lock(project: &Project, json: bool) -> Result<ExitCode> {
-    let context = project.build_context()?;
-    let catalogue = project.catalogue()?;
-    let engine = context.engine(project);
+fn lock(checkout: &Checkout, json: bool) -> Result<ExitCode> {
+    let context = checkout.build_context()?;
+    let catalogue = checkout.catalogue()?;
+    let engine = context.engine(checkout);
     let all: BTreeSet<PackageId> = context.distribution.graph.ids().collect();
     let built = engine.build(all.iter().copied())?;
     let mut wanted: BTreeMap<String, Component> = BTreeMap::new();
     for package in built.values() {
-        for component in bom::of_package(project, &context, package)?.components {
+        for component in bom::of_package(checkout, &context, package)?.components {
             // The licence of the Go library is known, and crates of this repository have that of their package.
-            let known = component.kind == Kind::Crate && component.digest.is_none() || component.name == "stdlib";
-            if component.kind != Kind::Package && !known {
+            let known =
+                component.kind == ComponentKind::Crate && component.digest.is_none() || component.name == "stdlib";
+            if component.kind != ComponentKind::Package && !known {
                 wanted.insert(component.purl.clone(), component);
             }
         }
     }
-    let sources = module_sources(project, &context, &all)?;
+    let sources = module_sources(checkout, &context, &all)?;
     let detector = Detector::load()?;
     let mut found: Vec<(&Component, String)> = Vec::new();
     let mut unknown = Vec::new();
@@ -272,7 +283,7 @@ fn lock(project: &Project, json: bool) -> Result<ExitCode> {
     let lines = found
         .iter()
         .map(|(of, licence)| (of.kind, of.name.as_str(), of.version.as_str(), licence.as_str()));
-    let path = project.distro().join("packages").join(basalt_bom::LOCK);
+    let path = checkout.distro().join("packages").join(basalt_bom::LOCK);
     write::atomically(&path, lock_text(lines))?;
     if json {
         answer_json(&serde_json::json!({ "locked": found.len(), "unknown": unknown }));

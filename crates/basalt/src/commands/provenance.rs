@@ -12,26 +12,26 @@ use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
 use super::{answer_json, build, images};
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Prints the statement about a package, an image, or an RPM file.
-pub fn run(project: &Project, what: &str) -> Result<ExitCode> {
-    let definitions = images::definitions(project)?;
-    let context = project.build_context()?;
+pub fn run(checkout: &Checkout, what: &str) -> Result<ExitCode> {
+    let definitions = images::definitions(checkout)?;
+    let context = checkout.build_context()?;
     let statement = if what.ends_with(".rpm") || what.contains('/') {
-        of_file(project, &context, Utf8Path::new(what))?
+        of_file(checkout, &context, Utf8Path::new(what))?
     } else if definitions.contains_key(what) {
-        of_image(project, &context, what)?
+        of_image(checkout, &context, what)?
     } else {
-        of_package(project, &context, build::package(what, &context, &definitions)?)?
+        of_package(checkout, &context, build::package(what, &context, &definitions)?)?
     };
     answer_json(&statement);
     Ok(ExitCode::SUCCESS)
 }
 
 /// Returns the statement about a package, which is built if need be.
-fn of_package(project: &Project, context: &BuildContext, package: PackageId) -> Result<Statement> {
-    let engine = context.engine(project);
+fn of_package(checkout: &Checkout, context: &BuildContext, package: PackageId) -> Result<Statement> {
+    let engine = context.engine(checkout);
     let mut built = engine.build([package])?;
     let name = context.distribution.package(package).name();
     let built = built
@@ -41,11 +41,11 @@ fn of_package(project: &Project, context: &BuildContext, package: PackageId) -> 
 }
 
 /// Returns the statement about an RPM file: that of its package, if this very file came out of its build.
-fn of_file(project: &Project, context: &BuildContext, path: &Utf8Path) -> Result<Statement> {
+fn of_file(checkout: &Checkout, context: &BuildContext, path: &Utf8Path) -> Result<Statement> {
     let package = basalt_repo::read_package(path)?;
     let (digest, _) = digest_of(path)?;
-    let statement = of_package(project, context, context.distribution.find(&package.name)?)?;
-    if statement.is_about(&digest) || is_signed_copy(project, path, &statement)? {
+    let statement = of_package(checkout, context, context.distribution.find(&package.name)?)?;
+    if statement.is_about(&digest) || is_signed_copy(checkout, path, &statement)? {
         return Ok(statement);
     }
     let known = statement.subject.iter().find(|file| {
@@ -65,10 +65,10 @@ fn of_file(project: &Project, context: &BuildContext, path: &Utf8Path) -> Result
 }
 
 /// Returns `true` if a file is one of the subjects with a signature added: header and payload are the same then.
-fn is_signed_copy(project: &Project, path: &Utf8Path, statement: &Statement) -> Result<bool> {
+fn is_signed_copy(checkout: &Checkout, path: &Utf8Path, statement: &Statement) -> Result<bool> {
     let header = basalt_repo::read_header_blob(path)?;
     for subject in statement.subject.iter().filter_map(|file| file.sha256()) {
-        let Some(original) = project.store.object(&subject) else {
+        let Some(original) = checkout.store.object(&subject) else {
             continue;
         };
         // The header holds the digest of the payload, which must match this file's payload.
@@ -95,18 +95,18 @@ fn payload(rpm: &Utf8Path) -> Result<Digest> {
 #[derive(Debug, Serialize, Deserialize)]
 struct Digests(Vec<(String, Digest)>);
 
-fn of_image(project: &Project, context: &BuildContext, name: &str) -> Result<Statement> {
-    let assembled = images::assemble(project, context, &[name])?;
+fn of_image(checkout: &Checkout, context: &BuildContext, name: &str) -> Result<Statement> {
+    let assembled = images::assemble(checkout, context, &[name])?;
     let assembled = assembled.first().ok_or_else(|| miette!("`{name}` was not composed"))?;
     let image = &assembled.image;
     let mut hasher = Hasher::new();
     hasher.fact("digests of the files of an image", image.key.as_bytes());
     let key = hasher.finish();
-    let Digests(files) = match project.store.result(&key) {
+    let Digests(files) = match checkout.store.result(&key) {
         Some(known) => known,
         None => {
             let digests = Digests(digests(image)?);
-            project.store.set_result(&key, &digests)?;
+            checkout.store.set_result(&key, &digests)?;
             digests
         }
     };
@@ -115,7 +115,7 @@ fn of_image(project: &Project, context: &BuildContext, name: &str) -> Result<Sta
         .map(|(name, sha256)| ImageFile { name, sha256 })
         .collect();
     let lock = Utf8Path::new("distro/sdk/sdk.lock");
-    let lock = Material::of_repository(&project.root, lock).map_err(StoreError::io("cannot read", lock))?;
+    let lock = Material::of_repository(&checkout.root, lock).map_err(StoreError::io("cannot read", lock))?;
     let definition = serde_json::to_value(&assembled.parts.definition).unwrap_or_default();
     Ok(basalt_provenance::of_image(image, &files, definition, &[lock])?)
 }

@@ -4,8 +4,8 @@ use std::process::ExitCode;
 
 use basalt_process::interrupt;
 use basalt_progress::Reporter;
-use basalt_signing::{Keyring, Moment};
-use basalt_snapshots::{Repository, Server, Snapshot, Target};
+use basalt_signing::{Keyring, Timestamp};
+use basalt_snapshots::{Repository, RepositoryServer, ServedSnapshot, Snapshot};
 use miette::Result;
 
 use super::build::human;
@@ -41,7 +41,7 @@ pub fn run(what: &Repo, quiet: bool, json: bool) -> Result<ExitCode> {
     }
 }
 
-fn open(options: &repo::Repository) -> Result<Repository> {
+fn open(options: &repo::RepositoryName) -> Result<Repository> {
     Ok(Repository::new(&Repository::default_root()?, &options.name)?)
 }
 
@@ -50,7 +50,7 @@ fn keyring() -> Result<Keyring> {
 }
 
 /// Returns the snapshot of a name, or the current one.
-fn chosen(repository: &repo::Repository, name: Option<&str>) -> Result<Snapshot> {
+fn chosen(repository: &repo::RepositoryName, name: Option<&str>) -> Result<Snapshot> {
     let repository = open(repository)?;
     Ok(match name {
         Some(name) => repository.snapshot(name)?,
@@ -115,7 +115,7 @@ fn check(snapshot: &Snapshot, terminal: &Terminal, json: bool) -> Result<ExitCod
     // Signatures of expired keys are still valid for their time: all keys of the keyring are used.
     let entries = keyring()?.entries()?;
     let trusted: Vec<_> = entries.into_iter().map(|entry| entry.certificate).collect();
-    let checked = snapshot.check(&trusted, Moment::now(), terminal)?;
+    let checked = snapshot.check(&trusted, Timestamp::now(), terminal)?;
     if json {
         answer_json(&checked);
     } else if checked.faults.is_empty() {
@@ -155,13 +155,13 @@ fn prune(repository: &Repository, keep: usize, json: bool) -> Result<ExitCode> {
 fn serve(options: &Serve, terminal: &Terminal, json: bool) -> Result<ExitCode> {
     let repository = open(&options.repository)?;
     let target = match &options.snapshot {
-        Some(name) => Target::Snapshot(repository.snapshot(name)?.folder),
+        Some(name) => ServedSnapshot::Snapshot(repository.snapshot(name)?.folder),
         None => {
             repository.published()?;
-            Target::Current(repository)
+            ServedSnapshot::Current(repository)
         }
     };
-    let server = Server::listen((options.bind, options.port).into(), target)?;
+    let server = RepositoryServer::listen((options.bind, options.port).into(), target)?;
     if json {
         answer_json(&serde_json::json!({ "url": server.url() }));
     } else {

@@ -3,7 +3,9 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use basalt_machine::{Accelerator, Credential, Disk, Left, Machine, Network, SdkTools, attach, mac_address};
+use basalt_machine::{
+    Accelerator, DetachReason, Disk, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
+};
 use basalt_model::arch::Arch;
 use basalt_model::node_config::{self, Clock};
 use basalt_process::interrupt;
@@ -11,19 +13,19 @@ use miette::{Result, miette};
 
 use super::images;
 use crate::arguments::Run;
-use crate::project::{Project, read_text};
+use crate::checkout::{Checkout, read_text};
 
 /// Size of the machine's disk, in MiB: its file is sparse, so that it takes no more than what is written.
 const DISK: u64 = 8192;
 
 /// Boots an image, and removes the machine when the user leaves it or it powers off.
-pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
     // Checked before anything is built: a mistake in the file must not cost the wait for the image.
     let config = match checked_config(options)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    let images = images::make(project, &[options.image.as_str()])?;
+    let images = images::make(checkout, &[options.image.as_str()])?;
     let image = images
         .get(&options.image)
         .and_then(|image| image.disk())
@@ -34,38 +36,38 @@ pub fn run(project: &Project, options: &Run) -> Result<ExitCode> {
                 options.image
             )
         })?;
-    let tools = SdkTools::new(project.sdk()?.path);
+    let tools = SdkTools::new(checkout.sdk()?.path);
     let arch = Arch::X86_64;
-    let verdict = Accelerator::choose(&tools, arch, project.store.root())?;
+    let verdict = Accelerator::choose(&tools, arch, checkout.store.root())?;
     // Removed when dropped; after a kill -9, by the next basalt.
-    let workspace = project.store.workspace()?;
+    let workspace = checkout.store.workspace()?;
     let mut machine = Machine::new(options.image.clone(), workspace.path(), arch);
     machine.vcpus = options.cpus;
     machine.memory_mib = u32::try_from(options.memory).unwrap_or(u32::MAX);
     machine.disks.push(Disk::overlay(image, DISK));
     let mac = mac_address(&machine.name, 0);
-    machine.networks.push(Network::User {
+    machine.networks.push(NetworkDevice::User {
         isolated: false,
         forwards: Vec::new(),
         mac,
     });
     machine
         .credentials
-        .extend(config.map(|text| Credential::new("basalt.node", text)));
-    project.reporter().note(&format!(
+        .extend(config.map(|text| SystemdCredential::new("basalt.node", text)));
+    checkout.reporter().note(&format!(
         "{} runs on {} ({}); leave it with Ctrl-]",
         options.image, verdict.accelerator, verdict.reason
     ));
     let mut running = machine.start(&tools, verdict.accelerator)?;
     let left = attach(&running.files().console_socket())?;
-    let switched_off = running.ended()?.is_some() || left == Left::MachineEnded;
+    let switched_off = running.ended()?.is_some() || left == DetachReason::MachineEnded;
     running.kill();
     let last = if switched_off {
         "has switched itself off"
     } else {
         "was switched off"
     };
-    project.reporter().note(&format!(
+    checkout.reporter().note(&format!(
         "\n{} {last}, and is gone with all that it wrote",
         options.image
     ));

@@ -7,19 +7,19 @@ use miette::Result;
 
 use super::{answer, answer_json};
 use crate::arguments::Sources;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Debian suites whose source packages show new upstream releases.
 const SUITES: &[&str] = &["trixie", "trixie-backports", "sid"];
 
 /// Fetches, locks, or checks sources.
-pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, what: &Sources, json: bool) -> Result<ExitCode> {
     match what {
         Sources::Fetch { packages } => {
-            let context = project.build_context()?;
+            let context = checkout.build_context()?;
             let mut fetched = 0;
             for package in selected(&context, packages)? {
-                fetched += context.engine(project).fetch(package)?;
+                fetched += context.engine(checkout).fetch(package)?;
             }
             if json {
                 answer_json(&serde_json::json!({ "sources": fetched }));
@@ -28,8 +28,8 @@ pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
             }
         }
         Sources::Lock { package } => {
-            let folder = project.distro().join("packages").join(package);
-            let changed = basalt_sources::relock(&folder, &project.store, project.reporter())?;
+            let folder = checkout.distro().join("packages").join(package);
+            let changed = basalt_sources::relock(&folder, &checkout.store, checkout.reporter())?;
             if json {
                 answer_json(&changed);
             } else {
@@ -43,7 +43,7 @@ pub fn run(project: &Project, what: &Sources, json: bool) -> Result<ExitCode> {
                 });
             }
         }
-        Sources::Check { packages } => return check(project, packages, json),
+        Sources::Check { packages } => return check(checkout, packages, json),
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -59,14 +59,14 @@ fn selected(context: &BuildContext, names: &[String]) -> Result<Vec<PackageId>> 
 }
 
 /// Checks that locks are complete and sources in the store are intact, and finds newer releases.
-fn check(project: &Project, names: &[String], json: bool) -> Result<ExitCode> {
-    let context = project.build_context()?;
+fn check(checkout: &Checkout, names: &[String], json: bool) -> Result<ExitCode> {
+    let context = checkout.build_context()?;
     let suites: Vec<String> = SUITES.iter().map(|suite| (*suite).to_owned()).collect();
-    let known = basalt_sdk::source_versions(&suites, &project.store, project.reporter())?;
+    let known = basalt_sdk::source_versions(&suites, &checkout.store, checkout.reporter())?;
     let mut findings = Vec::new();
     for package in selected(&context, names)? {
         let set = &context.distribution.package(package).sources;
-        findings.extend(set.check(&project.store)?);
+        findings.extend(set.check(&checkout.store)?);
         findings.extend(set.newer(&known));
     }
     if json {

@@ -2,16 +2,16 @@
 
 use std::process::ExitCode;
 
-use basalt_cluster::{Cluster, Status};
+use basalt_cluster::{ClusterStatus, LocalCluster};
 use miette::Result;
 
 use super::{answer, answer_json};
-use crate::project::Project;
+use crate::checkout::Checkout;
 use crate::table::Table;
 
 /// Shows the cluster; that there is none is no error.
-pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
-    let status = Cluster::open(project.cluster_state())?.status()?;
+pub fn run(checkout: &Checkout, json: bool) -> Result<ExitCode> {
+    let status = LocalCluster::open(checkout.cluster_state())?.status()?;
     if json {
         answer_json(&status);
         return Ok(ExitCode::SUCCESS);
@@ -24,7 +24,7 @@ pub fn run(project: &Project, json: bool) -> Result<ExitCode> {
 }
 
 /// Prints the state of a cluster for people.
-pub fn show(status: &Status) {
+pub fn show(status: &ClusterStatus) {
     answer(format!(
         "API server  {} (process {}, up for {})",
         status.endpoint,

@@ -7,11 +7,12 @@ use miette::Result;
 
 use super::{answer, answer_json};
 use crate::arguments::StoreVerb;
+use crate::checkout::open_store;
 use crate::terminal::Terminal;
 
 /// Verifies the store, or prints its path.
 pub fn run(what: &StoreVerb, quiet: bool, json: bool) -> Result<ExitCode> {
-    let store = Store::open(&Store::default_path()?)?;
+    let store = open_store(&Terminal::new(quiet))?;
     match what {
         StoreVerb::Verify => verify(&store, quiet, json),
         StoreVerb::Path => {

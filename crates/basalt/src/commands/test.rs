@@ -9,14 +9,14 @@ use miette::{IntoDiagnostic as _, Report, Result, miette};
 use serde::Serialize;
 
 use super::{answer, answer_json, images};
-use crate::project::Project;
+use crate::checkout::Checkout;
 
 /// Options of cargo. With the launcher's profile, most crates are compiled once for both.
 const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
 
 /// Counts of test results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-struct Tally {
+struct TestCounts {
     passed: u64,
     failed: u64,
     skipped: u64,
@@ -24,34 +24,34 @@ struct Tally {
 
 /// State of the running steps.
 struct Steps<'a> {
-    project: &'a Project,
+    checkout: &'a Checkout,
     /// Number of all steps.
     count: usize,
     begun: usize,
-    tally: Tally,
+    counts: TestCounts,
 }
 
 /// Runs the steps, up to the first that fails. The last line that is written is the sum.
-pub fn run(project: &Project, quick: bool, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, quick: bool, json: bool) -> Result<ExitCode> {
     let mut steps = Steps {
-        project,
-        count: if quick { 3 } else { 9 },
+        checkout,
+        count: if quick { 4 } else { 10 },
         begun: 0,
-        tally: Tally::default(),
+        counts: TestCounts::default(),
     };
     let result = if quick { steps.quick() } else { steps.all() };
     basalt_process::interrupt::check()?;
     let code = match &result {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            steps.tally.failed = steps.tally.failed.max(1);
+            steps.counts.failed = steps.counts.failed.max(1);
             crate::show(report)
         }
     };
     if json {
-        answer_json(&steps.tally);
+        answer_json(&steps.counts);
     } else {
-        answer(steps.tally);
+        answer(steps.counts);
     }
     Ok(code)
 }
@@ -61,38 +61,40 @@ impl Steps<'_> {
     fn quick(&mut self) -> Result<()> {
         self.format()?;
         self.lints()?;
-        let lock = self.project.distro().join("sdk/sdk.lock");
-        let sdk = basalt_sdk::SdkTree::find(&self.project.store, &lock)?;
+        let lock = self.checkout.distro().join("sdk/sdk.lock");
+        let sdk = basalt_sdk::SdkTree::find(&self.checkout.store, &lock)?;
         self.units(sdk.map(|sdk| sdk.path))?;
-        self.project
+        self.launcher()?;
+        self.checkout
             .reporter()
             .note("left out: the engine's tests and the real thing, which `./basalt test` does");
         Ok(())
     }
 
     fn all(&mut self) -> Result<()> {
-        let project = self.project;
+        let checkout = self.checkout;
         // The SDK is downloaded rather than computed: meanwhile the processors check the code.
         let sdk = std::thread::scope(|scope| {
-            let sdk = scope.spawn(|| project.sdk());
+            let sdk = scope.spawn(|| checkout.sdk());
             let code = self.format().and_then(|()| self.lints());
             let sdk = sdk.join().unwrap_or_else(|_| Err(miette!("making the SDK panicked")));
             code.map(|()| sdk)
         })?;
         let sdk = self.step("build tools", |_| sdk)?;
         self.units(Some(sdk.path.clone()))?;
+        self.launcher()?;
         let surroundings = |command: Command| -> Result<Command> {
             let program = std::env::current_exe().into_diagnostic()?;
             let command = command.env("BASALT_PROGRAM", program);
             Ok(command
                 .env("BASALT_SDK", &sdk.path)
-                .env("BASALT_STORE", project.store.root()))
+                .env("BASALT_STORE", checkout.store.root()))
         };
         let engine = surroundings(self.cargo(["test", "--workspace", "--test", "engine"]))?;
         self.tests("the engine on small packages", "engine", &engine)?;
         self.step("packages and images", |steps| steps.images())?;
         self.step("tools of others", |steps| {
-            steps.project.tree(Some("reference")).map(drop)
+            steps.checkout.tree(Some("reference")).map(drop)
         })?;
         let trust = surroundings(self.cargo(["test", "--workspace", "--test", "trust"]))?;
         self.tests("what can be trusted", "trust", &trust)?;
@@ -103,7 +105,7 @@ impl Steps<'_> {
     fn format(&mut self) -> Result<()> {
         let command = Command::tool(tool::CARGO)
             .args(["fmt", "--all", "--check", "--", "--color", "never"])
-            .current_dir(&self.project.root);
+            .current_dir(&self.checkout.root);
         self.step("format", |steps| steps.watch("format", &command, |_| {}))
     }
 
@@ -122,18 +124,24 @@ impl Steps<'_> {
         self.tests("crates", "crates", &command)
     }
 
+    /// Runs the launcher with fake programs, in environments of many kinds.
+    fn launcher(&mut self) -> Result<()> {
+        let command = self.cargo(["test", "--workspace", "--test", "launcher"]);
+        self.tests("the launcher", "launcher", &command)
+    }
+
     /// Composes all images.
     fn images(&self) -> Result<()> {
-        let definitions = images::definitions(self.project)?;
+        let definitions = images::definitions(self.checkout)?;
         let names: Vec<_> = definitions.keys().map(String::as_str).collect();
-        images::make(self.project, &names).map(drop)
+        images::make(self.checkout, &names).map(drop)
     }
 
     fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
         Command::tool(tool::CARGO)
             .args(arguments)
             .args(PROFILE)
-            .current_dir(&self.project.root)
+            .current_dir(&self.checkout.root)
     }
 
     /// Runs a step that counts as one test.
@@ -141,8 +149,8 @@ impl Steps<'_> {
         self.announce(title);
         let result = work(self);
         match &result {
-            Ok(_) => self.tally.passed += 1,
-            Err(_) => self.tally.failed += 1,
+            Ok(_) => self.counts.passed += 1,
+            Err(_) => self.counts.failed += 1,
         }
         result
     }
@@ -150,27 +158,27 @@ impl Steps<'_> {
     /// Runs a step of many tests, whose counts are read from cargo's output.
     fn tests(&mut self, title: &str, log: &str, command: &Command) -> Result<()> {
         self.announce(title);
-        let mut tally = Tally::default();
-        let result = self.watch(log, command, |line| tally.count(line));
+        let mut counts = TestCounts::default();
+        let result = self.watch(log, command, |line| counts.count(line));
         if result.is_err() {
             // The code may not even have compiled.
-            tally.failed = tally.failed.max(1);
+            counts.failed = counts.failed.max(1);
         }
-        self.tally.add(tally);
-        self.project.reporter().note(&format!("  {title}: {tally}"));
+        self.counts.add(counts);
+        self.checkout.reporter().note(&format!("  {title}: {counts}"));
         result
     }
 
     fn announce(&mut self, title: &str) {
         self.begun += 1;
         let (begun, count) = (self.begun, self.count);
-        self.project.reporter().note(&format!("[{begun}/{count}] {title}"));
+        self.checkout.reporter().note(&format!("[{begun}/{count}] {title}"));
     }
 
     /// Runs a command with its output in a log; when it fails, the relevant lines are shown.
     fn watch(&self, log: &str, command: &Command, mut line: impl FnMut(&str)) -> Result<()> {
-        let reporter = self.project.reporter();
-        let log = self.project.store.root().join("logs").join(format!("test-{log}.log"));
+        let reporter = self.checkout.reporter();
+        let log = self.checkout.store.root().join("logs").join(format!("test-{log}.log"));
         let task = reporter.task(&command.name(), Unit::Items, None);
         let mut lines = Vec::new();
         let result = command.lines(|text| {
@@ -228,7 +236,7 @@ fn matters(line: &str) -> bool {
         || words.starts_with("test result: ok"))
 }
 
-impl Tally {
+impl TestCounts {
     /// Adds the counts of a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
     fn count(&mut self, line: &str) {
         let Some(rest) = line.trim().strip_prefix("test result: ") else {
@@ -255,7 +263,7 @@ impl Tally {
     }
 }
 
-impl std::fmt::Display for Tally {
+impl std::fmt::Display for TestCounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
             passed,
@@ -272,12 +280,12 @@ mod tests {
 
     #[test]
     fn results_are_summed_up() {
-        let mut tally = Tally::default();
-        tally.count("running 3 tests");
-        tally.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        tally
+        let mut counts = TestCounts::default();
+        counts.count("running 3 tests");
+        counts.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        counts
             .count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.50s");
-        assert_eq!(tally.to_string(), "13 passed, 2 failed, 1 skipped");
+        assert_eq!(counts.to_string(), "13 passed, 2 failed, 1 skipped");
     }
 
     #[test]

@@ -3,14 +3,14 @@
 use std::process::ExitCode;
 use std::time::Instant;
 
-use basalt_cluster::{Cluster, ClusterError, Inputs, Size, StageTime, UpReport};
+use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport};
 use basalt_model::arch::Arch;
 use miette::{Result, miette};
 use serde::Serialize;
 
 use super::{answer, answer_json, images, status};
 use crate::arguments::Up;
-use crate::project::Project;
+use crate::checkout::Checkout;
 use crate::table::Table;
 
 /// Name of the image of the nodes.
@@ -31,17 +31,17 @@ struct Report<'a> {
 }
 
 /// Builds missing images, starts the cluster, and shows its web server's answer.
-pub fn run(project: &Project, options: &Up, json: bool) -> Result<ExitCode> {
-    let cluster = Cluster::open(project.cluster_state())?;
+pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
+    let cluster = LocalCluster::open(checkout.cluster_state())?;
     let mut clock = Clock::start();
-    let inputs = inputs(project, &mut clock)?;
-    let size = Size {
+    let inputs = inputs(checkout, &mut clock)?;
+    let size = ClusterSize {
         nodes: u8::try_from(options.nodes).unwrap_or(u8::MAX),
         vcpus: options.cpus,
         memory_mib: u32::try_from(options.memory).unwrap_or(u32::MAX),
-        ..Size::default()
+        ..ClusterSize::default()
     };
-    match cluster.up(inputs, size, Arch::X86_64, project.reporter()) {
+    match cluster.up(inputs, size, Arch::X86_64, checkout.reporter()) {
         Ok(report) if json => answer_json(&Report {
             build: &clock.stages,
             cluster: &report,
@@ -69,10 +69,10 @@ pub(super) fn image_names() -> Vec<&'static str> {
 }
 
 /// Builds all images of a cluster.
-pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
-    let sdk = project.sdk()?;
+pub(super) fn inputs(checkout: &Checkout, clock: &mut Clock) -> Result<ClusterInputs> {
+    let sdk = checkout.sdk()?;
     clock.passed("build tools");
-    let mut made = images::make(project, &image_names())?;
+    let mut made = images::make(checkout, &image_names())?;
     let wrong =
         |name: &str, kind: &str| miette!("the image `{name}` of distro/images is not a {kind}, which it has to be");
     let mut take = |name: &str| made.remove(name);
@@ -83,9 +83,9 @@ pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
         .and_then(|image| image.tree())
         .ok_or_else(|| wrong(CONTROL_PLANE, "tree"))?;
     let containers: Vec<_> = made.into_values().collect();
-    let registry = basalt_image::registry(&project.store, &containers, project.reporter())?;
+    let registry = basalt_image::registry(&checkout.store, &containers, checkout.reporter())?;
     clock.passed("packages and images");
-    Ok(Inputs {
+    Ok(ClusterInputs {
         sdk: sdk.path,
         node_image,
         node_image_qcow2: false,
@@ -95,8 +95,8 @@ pub(super) fn inputs(project: &Project, clock: &mut Clock) -> Result<Inputs> {
             .iter()
             .map(|image| (image.name.clone(), image.reference()))
             .collect(),
-        manifests: project.distro().join("cluster"),
-        cache: project.store.root().to_owned(),
+        manifests: checkout.distro().join("cluster"),
+        cache: checkout.store.root().to_owned(),
     })
 }
 

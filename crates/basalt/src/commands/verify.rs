@@ -5,18 +5,18 @@ use std::process::ExitCode;
 
 use basalt_build::PackageId;
 use basalt_progress::Reporter as _;
-use basalt_rebuild::{Checked, Elsewhere, ImageRebuilder, Kind, PackageRebuilder, Varied, Verdict};
+use basalt_rebuild::{Checked, ImageRebuilder, PackageRebuilder, ProductKind, Variations, Varied, Verdict};
 use miette::Result;
 
 use super::{answer, answer_json, build, images};
 use crate::arguments::Verify;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 use crate::table::Table;
 
 /// Verifies packages and images; all of them, if none is named.
-pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> {
-    let definitions = images::definitions(project)?;
-    let context = project.build_context()?;
+pub fn run(checkout: &Checkout, options: &Verify, json: bool) -> Result<ExitCode> {
+    let definitions = images::definitions(checkout)?;
+    let context = checkout.build_context()?;
     let everything = options.names.is_empty();
     let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = if everything {
         (definitions.keys().map(String::as_str).collect(), Vec::new())
@@ -25,7 +25,7 @@ pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> 
         names.partition(|name| definitions.contains_key(*name))
     };
     let package = |name: &str| build::package(name, &context, &definitions);
-    let assembled = images::assemble(project, &context, &wanted_images)?;
+    let assembled = images::assemble(checkout, &context, &wanted_images)?;
     let mut targets: BTreeSet<PackageId> = wanted_packages.into_iter().map(package).collect::<Result<_>>()?;
     if everything {
         targets.extend(context.distribution.graph.ids());
@@ -38,16 +38,16 @@ pub fn run(project: &Project, options: &Verify, json: bool) -> Result<ExitCode> 
     for name in &options.without {
         targets.remove(&package(name)?);
     }
-    let elsewhere = Elsewhere::prepare(&context.base, &context.sdk, &project.store)?;
-    let mut checked = check_packages(project, &context, &elsewhere, options.again, &targets)?;
-    checked.extend(check_images(project, &context, options.again, &assembled)?);
+    let variations = Variations::prepare(&context.base, &context.sdk, &checkout.store)?;
+    let mut checked = check_packages(checkout, &context, &variations, options.again, &targets)?;
+    checked.extend(check_images(checkout, &context, options.again, &assembled)?);
     if json {
-        let varied = elsewhere.varied();
+        let varied = variations.varied();
         answer_json(
             &serde_json::json!({ "varied": varied, "variedForImages": ImageRebuilder::varied(), "checked": checked }),
         );
     } else {
-        show(&checked, &elsewhere.varied());
+        show(&checked, &variations.varied());
     }
     let sound = checked.iter().all(Checked::is_identical);
     Ok(if sound { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -62,40 +62,40 @@ fn maker(context: &BuildContext, name: &str) -> Result<PackageId> {
 }
 
 fn check_packages(
-    project: &Project,
+    checkout: &Checkout,
     context: &BuildContext,
-    elsewhere: &Elsewhere,
+    variations: &Variations,
     again: bool,
     targets: &BTreeSet<PackageId>,
 ) -> Result<Vec<Checked>> {
-    let engine = context.engine(project);
+    let engine = context.engine(checkout);
     let rebuilder = PackageRebuilder {
         engine: &engine,
-        elsewhere,
+        variations,
         again,
     };
     let targets: Vec<_> = targets.iter().copied().collect();
-    Ok(rebuilder.check(&targets, &|checked| tell(project, checked))?)
+    Ok(rebuilder.check(&targets, &|checked| note_verdict(checkout, checked))?)
 }
 
 fn check_images(
-    project: &Project,
+    checkout: &Checkout,
     context: &BuildContext,
     again: bool,
     assembled: &[images::Assembled],
 ) -> Result<Vec<Checked>> {
-    let catalogue = project.catalogue()?;
+    let catalogue = checkout.catalogue()?;
     let rebuilder = ImageRebuilder {
-        composer: images::composer(project, context, &catalogue),
+        composer: images::composer(checkout, context, &catalogue),
         again,
     };
     let mut checked = Vec::new();
     for one in assembled {
         let images::Parts { definition, rpms } = &one.parts;
-        let verdict = images::with_payloads(project, rpms, |payloads| {
+        let verdict = images::with_payloads(checkout, rpms, |payloads| {
             rebuilder.check(definition, payloads, &one.image)
         })?;
-        tell(project, &verdict);
+        note_verdict(checkout, &verdict);
         checked.push(verdict);
     }
     Ok(checked)
@@ -105,11 +105,11 @@ fn check_images(
 const AT_ONCE: usize = 3;
 
 /// Shows a verdict as soon as it is known, unless it is remembered from an earlier run: the end may be an hour away.
-fn tell(project: &Project, checked: &Checked) {
+fn note_verdict(checkout: &Checkout, checked: &Checked) {
     if checked.remembered {
         return;
     }
-    let note = |text: String| project.terminal.note(&text);
+    let note = |text: String| checkout.terminal.note(&text);
     note(format!("  {:<28} {}", checked.name, word(&checked.verdict)));
     match &checked.verdict {
         Verdict::Identical => {}
@@ -142,8 +142,8 @@ fn show(checked: &[Checked], varied: &[Varied]) {
     let mut table = Table::new(["", "kind", "files", "built again in", "verdict"]);
     for one in checked {
         let kind = match one.kind {
-            Kind::Package => "package",
-            Kind::Image => "image",
+            ProductKind::Package => "package",
+            ProductKind::Image => "image",
         };
         let remembered = if one.remembered { ", as is known" } else { "" };
         table.row([

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_bom::{Component, Inventory, Kind, Place, RelationKind, SourceFile};
-use basalt_build::{Built, BuiltPackages, PackageId, Rpm};
+use basalt_bom::{Component, ComponentKind, Inventory, PackagedFile, RelationKind, SourceFile};
+use basalt_build::{Built, BuiltPackages, BuiltRpm, PackageId};
 use basalt_image::Image;
 use basalt_model::digest::Digest;
 use basalt_model::image::ImageDefinition;
@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::{answer, answer_json, bom, images};
 use crate::arguments::Why;
-use crate::project::{BuildContext, Project};
+use crate::checkout::{BuildContext, Checkout};
 
 /// Number of modules and crates of a program that are shown.
 const HELD: usize = 12;
@@ -85,38 +85,38 @@ struct Linked {
     packages: Vec<Origin>,
 }
 
-/// Meaning of the word that was asked about.
-enum Meaning {
+/// File, package or linked component that the argument names.
+enum Target {
     File(String, PackageId, String),
     Package(PackageId, String),
     Linked(Vec<Component>),
 }
 
-/// Finds the meaning of a word, and shows the origin.
-pub fn run(project: &Project, options: &Why, json: bool) -> Result<ExitCode> {
-    let desk = Desk::open(project, &options.image)?;
-    match desk.meaning(&options.what)? {
-        Meaning::File(path, package, name) => {
-            let origin = desk.origin(package, &name, Some(path))?;
-            tell(&origin, json, show)
+/// Resolves the argument, and shows the origin of what it names.
+pub fn run(checkout: &Checkout, options: &Why, json: bool) -> Result<ExitCode> {
+    let lookup = OriginLookup::open(checkout, &options.image)?;
+    match lookup.resolve(&options.what)? {
+        Target::File(path, package, name) => {
+            let origin = lookup.origin(package, &name, Some(path))?;
+            print(&origin, json, show)
         }
-        Meaning::Package(package, name) => {
-            let origin = desk.origin(package, &name, None)?;
-            tell(&origin, json, show)
+        Target::Package(package, name) => {
+            let origin = lookup.origin(package, &name, None)?;
+            print(&origin, json, show)
         }
-        Meaning::Linked(components) => {
+        Target::Linked(components) => {
             let linked = components
                 .into_iter()
-                .map(|component| desk.linked(component))
+                .map(|component| lookup.linked(component))
                 .collect::<Result<Vec<_>>>()?;
-            tell(&linked, json, |linked| {
+            print(&linked, json, |linked| {
                 linked.iter().map(show_linked).collect::<Vec<_>>().join("\n\n")
             })
         }
     }
 }
 
-fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Result<ExitCode> {
+fn print<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Result<ExitCode> {
     if json {
         answer_json(what);
     } else {
@@ -126,8 +126,8 @@ fn tell<T: Serialize>(what: &T, json: bool, show: impl Fn(&T) -> String) -> Resu
 }
 
 /// Data in which origins are looked up.
-struct Desk<'p> {
-    project: &'p Project,
+struct OriginLookup<'p> {
+    checkout: &'p Checkout,
     context: BuildContext,
     definition: ImageDefinition,
     image: Image,
@@ -135,17 +135,17 @@ struct Desk<'p> {
     built: BuiltPackages,
 }
 
-impl<'p> Desk<'p> {
+impl<'p> OriginLookup<'p> {
     /// Composes the image if need be. Of other packages, only those that are built already are searched.
-    fn open(project: &'p Project, image: &str) -> Result<Self> {
-        let context = project.build_context()?;
-        let definition = basalt_image::definition(&project.distro().join("images"), image)?;
-        let made = images::make_in(project, &context, &[image])?.remove(image);
+    fn open(checkout: &'p Checkout, image: &str) -> Result<Self> {
+        let context = checkout.build_context()?;
+        let definition = basalt_image::definition(&checkout.distro().join("images"), image)?;
+        let made = images::make_in(checkout, &context, &[image])?.remove(image);
         let image = made.ok_or_else(|| miette!("the image `{image}` was not composed"))?;
         let all: Vec<_> = context.distribution.graph.ids().collect();
-        let built = context.engine(project).built(all)?;
+        let built = context.engine(checkout).built(all)?;
         Ok(Self {
-            project,
+            checkout,
             inventory: image.inventory()?,
             definition,
             image,
@@ -155,7 +155,7 @@ impl<'p> Desk<'p> {
     }
 
     /// Returns every RPM that is built, those of the image first.
-    fn rpms(&self) -> Vec<(PackageId, &Rpm)> {
+    fn rpms(&self) -> Vec<(PackageId, &BuiltRpm)> {
         let in_image: BTreeSet<Digest> = self.image.facts.packages.iter().map(|package| package.digest).collect();
         let all = self
             .built
@@ -166,18 +166,18 @@ impl<'p> Desk<'p> {
         all
     }
 
-    fn meaning(&self, what: &str) -> Result<Meaning> {
+    fn resolve(&self, what: &str) -> Result<Target> {
         let rpms = self.rpms();
         if what.starts_with('/') {
             return self.file(what, &rpms);
         }
         let named = rpms.iter().find(|(_, rpm)| rpm.package.name == what);
         if let Some((index, rpm)) = named {
-            return Ok(Meaning::Package(*index, rpm.package.name.clone()));
+            return Ok(Target::Package(*index, rpm.package.name.clone()));
         }
         let of_source = rpms.iter().find(|(index, _)| self.built[index].name == what);
         if let Some((index, rpm)) = of_source {
-            return Ok(Meaning::Package(*index, rpm.package.name.clone()));
+            return Ok(Target::Package(*index, rpm.package.name.clone()));
         }
         let linked = self.all_linked()?;
         let (name, version) = match what.rsplit_once('@') {
@@ -193,18 +193,18 @@ impl<'p> Desk<'p> {
             .cloned()
             .collect();
         if !found.is_empty() {
-            return Ok(Meaning::Linked(found));
+            return Ok(Target::Linked(found));
         }
         let names = self.context.distribution.graph.names();
         let known = names.chain(linked.iter().map(|component| component.name.as_str()));
         Err(self.unknown(what, closest(what, known)))
     }
 
-    fn file(&self, path: &str, rpms: &[(PackageId, &Rpm)]) -> Result<Meaning> {
+    fn file(&self, path: &str, rpms: &[(PackageId, &BuiltRpm)]) -> Result<Target> {
         let wanted = usr_merged(path);
         for (index, rpm) in rpms {
             if let Some(file) = rpm.package.files.iter().find(|file| usr_merged(file) == wanted) {
-                return Ok(Meaning::File(file.clone(), *index, rpm.package.name.clone()));
+                return Ok(Target::File(file.clone(), *index, rpm.package.name.clone()));
             }
         }
         let files = || {
@@ -237,8 +237,8 @@ impl<'p> Desk<'p> {
     fn all_linked(&self) -> Result<Vec<Component>> {
         let mut all: BTreeMap<String, Component> = BTreeMap::new();
         for built in self.built.values() {
-            for component in bom::of_package(self.project, &self.context, built)?.components {
-                if component.kind == Kind::Package {
+            for component in bom::of_package(self.checkout, &self.context, built)?.components {
+                if component.kind == ComponentKind::Package {
                     continue;
                 }
                 match all.get_mut(&component.purl) {
@@ -252,7 +252,7 @@ impl<'p> Desk<'p> {
 
     fn origin(&self, package: PackageId, name: &str, file: Option<String>) -> Result<Origin> {
         let built = &self.built[&package];
-        let inside = bom::of_package(self.project, &self.context, built)?;
+        let inside = bom::of_package(self.checkout, &self.context, built)?;
         let rpm = built.rpms.iter().find(|rpm| rpm.package.name == name);
         let (Some(rpm), Some(component)) = (rpm, inside.package(name)) else {
             return Err(miette!("the build of {} made no package {name}", built.name));
@@ -302,7 +302,7 @@ impl<'p> Desk<'p> {
             place: order.iter().position(|other| *other == package).unwrap_or(0) + 1,
             of: order.len(),
             from: from.collect(),
-            log: basalt_build::log::path(self.project.store.root(), &built.name),
+            log: basalt_build::log::path(self.checkout.store.root(), &built.name),
         })
     }
 
@@ -312,7 +312,7 @@ impl<'p> Desk<'p> {
             name: self.image.name.clone(),
             way: self
                 .inventory
-                .way_to(&self.definition.packages, package)
+                .requirement_chain(&self.definition.packages, package)
                 .unwrap_or_default(),
             required_by: self
                 .inventory
@@ -387,14 +387,14 @@ fn show(origin: &Origin) -> String {
             if !image.required_by.is_empty() {
                 text += &line("required by", image.required_by.join(", "));
             }
-            text += &line("because", because(image));
+            text += &line("because", reason_in_image(image));
         }
     }
     text += &holds(&origin.holds);
     text.trim_end().to_owned()
 }
 
-fn because(image: &InImage) -> String {
+fn reason_in_image(image: &InImage) -> String {
     match image.way.split_first() {
         None => format!("it is in the image {}", image.name),
         Some((first, [])) => format!("the image {} names {first}", image.name),
@@ -425,9 +425,9 @@ fn holds(components: &[Component]) -> String {
 fn show_linked(linked: &Linked) -> String {
     let component = &linked.component;
     let kind = match component.kind {
-        Kind::Package => "package",
-        Kind::GoModule => "Go module",
-        Kind::Crate => "crate",
+        ComponentKind::Package => "package",
+        ComponentKind::GoModule => "Go module",
+        ComponentKind::Crate => "crate",
     };
     let mut text = format!("{} {}\n", component.name, component.version);
     text += &line("what it is", format!("a {kind}, {}", component.purl));
@@ -445,14 +445,14 @@ fn show_linked(linked: &Linked) -> String {
         let why = origin
             .image
             .as_ref()
-            .map_or_else(|| "which is not in the image".to_owned(), because);
+            .map_or_else(|| "which is not in the image".to_owned(), reason_in_image);
         text += &line("", why);
     }
     text.trim_end().to_owned()
 }
 
 /// Returns `true` if a place is in the package of an origin.
-fn is_of(place: &Place, origin: &Origin) -> bool {
+fn is_of(place: &PackagedFile, origin: &Origin) -> bool {
     origin
         .package
         .strip_prefix(place.package.as_str())

@@ -7,7 +7,7 @@ use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
 use prost::Message as _;
 
 use super::{Cache, Direction, Slot};
-use crate::backend::{Backend, Source};
+use crate::backend::{Backend, BlobSource};
 use crate::canonical::MAX_RESULT;
 use crate::error::CacheError;
 use crate::{closure, signature};
@@ -20,7 +20,7 @@ const SMALL: u64 = 64 << 10;
 const BATCH: u64 = 2 << 20;
 
 /// Opens a blob of this side's store.
-pub type Open<'o> = &'o dyn Fn(&Blob) -> io::Result<Box<dyn Source>>;
+pub type Open<'o> = &'o dyn Fn(&Blob) -> io::Result<Box<dyn BlobSource>>;
 
 /// An action with its result, to be written to the cache.
 #[derive(Debug, Clone)]
@@ -150,7 +150,7 @@ fn content(blob: &Blob, open: Open<'_>) -> Result<Vec<u8>, CacheError> {
         true => Ok(content),
         false => Err(CacheError::SourceChanged {
             blob: *blob,
-            mismatch: crate::blob::Mismatch::Content(actual.digest),
+            mismatch: crate::blob::BlobMismatch::Content(actual.digest),
         }),
     }
 }

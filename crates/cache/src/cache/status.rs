@@ -5,9 +5,9 @@ use camino::Utf8Path;
 
 use super::{Cache, Opened, Slot};
 use crate::error::CacheError;
-use crate::folder::{Collected, Folder, FolderStatus, Keep, Verification};
+use crate::folder::{CacheGcStats, Folder, FolderStatus, RetentionPolicy, Verification};
 use crate::grpc::Features;
-use crate::location::{Location, Place};
+use crate::location::{Location, LocationKind};
 
 /// Status of one location.
 #[derive(Debug)]
@@ -15,12 +15,12 @@ pub struct LocationStatus {
     /// The location.
     pub location: Location,
     /// Contents of the location, or the error when it cannot be read.
-    pub contents: Result<Contents, CacheError>,
+    pub contents: Result<LocationContents, CacheError>,
 }
 
 /// Contents of a folder, or capabilities of a server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Contents {
+pub enum LocationContents {
     /// A folder's files.
     Folder(FolderStatus),
     /// A server's capabilities; servers do not tell what they hold.
@@ -33,21 +33,21 @@ impl Cache {
         let status = |slot: &Slot| LocationStatus {
             location: slot.location.clone(),
             contents: slot.connect(self.limits).and_then(|opened| match opened {
-                Opened::Folder(folder) => folder.status().map(Contents::Folder),
-                Opened::Server(remote) => remote.features().copied().map(Contents::Server),
+                Opened::Folder(folder) => folder.status().map(LocationContents::Folder),
+                Opened::Server(remote) => remote.features().copied().map(LocationContents::Server),
             }),
         };
         self.slots.iter().map(status).collect()
     }
 
     /// Collects in each folder that may be written to; of others, only a dry run is made. Servers collect by themselves.
-    pub fn gc(&self, keep: &Keep) -> Vec<(Location, Result<Collected, CacheError>)> {
+    pub fn gc(&self, keep: &RetentionPolicy) -> Vec<(Location, Result<CacheGcStats, CacheError>)> {
         let each = |(slot, path): (&Slot, &Utf8Path)| {
             let dry_run = keep.dry_run || !slot.location.mode.writes();
             let folder = self.folder(slot, path);
             (
                 slot.location.clone(),
-                folder.and_then(|folder| folder.gc(&Keep { dry_run, ..*keep })),
+                folder.and_then(|folder| folder.gc(&RetentionPolicy { dry_run, ..*keep })),
             )
         };
         self.folders().map(each).collect()
@@ -71,8 +71,8 @@ impl Cache {
 
     fn folders(&self) -> impl Iterator<Item = (&Slot, &Utf8Path)> {
         self.slots.iter().filter_map(|slot| match &slot.location.place {
-            Place::Folder(path) => Some((slot, path.as_path())),
-            Place::Server(_) => None,
+            LocationKind::Folder(path) => Some((slot, path.as_path())),
+            LocationKind::Server(_) => None,
         })
     }
 }

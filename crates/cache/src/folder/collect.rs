@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use basalt_model::digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use super::plan::{Entry, Keep, removals};
+use super::plan::{Entry, RetentionPolicy, removals};
 use super::{Folder, file};
 use crate::closure;
 use crate::error::CacheError;
@@ -18,7 +18,7 @@ const LEFT_OVER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Statistics of a garbage collection: what it removed, or would remove in a dry run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Collected {
+pub struct CacheGcStats {
     /// Blobs.
     pub blobs: u64,
     /// Results.
@@ -52,9 +52,9 @@ impl Folder {
     ///
     /// # Errors
     /// When the folder cannot be read, or something in it cannot be removed.
-    pub fn gc(&self, keep: &Keep) -> Result<Collected, CacheError> {
+    pub fn gc(&self, keep: &RetentionPolicy) -> Result<CacheGcStats, CacheError> {
         let now = file::server_time(&self.temporary()).unwrap_or_else(|_| SystemTime::now());
-        let mut collected = Collected::default();
+        let mut collected = CacheGcStats::default();
         let mut stored = self.scan()?;
         let entries: Vec<Entry> = stored.iter().map(|stored| stored.entry).collect();
         let mut removed: HashSet<usize> = removals(&entries, now, keep).into_iter().collect();
@@ -131,7 +131,7 @@ impl Folder {
         }))
     }
 
-    fn sweep(&self, now: SystemTime, dry_run: bool, collected: &mut Collected) -> Result<(), CacheError> {
+    fn sweep(&self, now: SystemTime, dry_run: bool, collected: &mut CacheGcStats) -> Result<(), CacheError> {
         for path in self.list(&self.temporary())? {
             let Some(metadata) = self.metadata(&path)? else {
                 continue;

@@ -7,7 +7,7 @@ const GRACE: Duration = Duration::from_secs(10 * 60);
 
 /// Limits of a garbage collection. Without any, only leftovers and results without their blobs are removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Keep {
+pub struct RetentionPolicy {
     /// Bytes at most; what was used longest ago goes first.
     pub bytes: Option<u64>,
     /// Days since the last use, at most.
@@ -24,7 +24,7 @@ pub(super) struct Entry {
 }
 
 /// Indexes of the entries that are to go.
-pub(super) fn removals(entries: &[Entry], now: SystemTime, keep: &Keep) -> Vec<usize> {
+pub(super) fn removals(entries: &[Entry], now: SystemTime, keep: &RetentionPolicy) -> Vec<usize> {
     let mut by_use: Vec<usize> = (0..entries.len()).collect();
     by_use.sort_by_key(|index| entries[*index].used);
     let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
@@ -62,9 +62,9 @@ mod tests {
         Entry { bytes, used }
     }
 
-    fn keep(bytes: Option<u64>, days: Option<u64>) -> Keep {
+    fn keep(bytes: Option<u64>, days: Option<u64>) -> RetentionPolicy {
         let dry_run = false;
-        Keep { bytes, days, dry_run }
+        RetentionPolicy { bytes, days, dry_run }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::collect::{Kind, Stored};
 use super::{Folder, file};
 use crate::error::CacheError;
 use crate::key::TrustedKeys;
-use crate::signature::{self, Verdict};
+use crate::signature::{self, SignatureVerdict};
 use crate::transfer::{CopyError, copy};
 
 /// Statistics of a folder cache.
@@ -102,7 +102,7 @@ impl Folder {
         match self.load_result(&stored.path) {
             Ok(Some((result, _))) => {
                 let verdict = signature::verify(&stored.digest, &result, trusted);
-                Ok(matches!(verdict, Verdict::Trusted(..)))
+                Ok(matches!(verdict, SignatureVerdict::Trusted(..)))
             }
             Ok(None) => Ok(true),
             Err(CacheError::Protocol { .. }) => {

@@ -275,10 +275,10 @@ fn collection_takes_what_is_unused_and_results_without_their_blobs() {
     let leftover = fixture.folder.temporary().join("leftover");
     fs_err::write(&leftover, "killed").expect("writes");
     age(&leftover, DAY * 2);
-    let keep = |dry_run| Keep {
+    let keep = |dry_run| RetentionPolicy {
         days: Some(5),
         dry_run,
-        ..Keep::default()
+        ..RetentionPolicy::default()
     };
     let would = fixture.folder.gc(&keep(true)).expect("tells");
     assert_eq!((would.blobs, would.results, would.leftovers), (1, 1, 1));
@@ -292,9 +292,9 @@ fn collection_takes_what_is_unused_and_results_without_their_blobs() {
     let days = Some(u64::MAX);
     fixture
         .folder
-        .gc(&Keep {
+        .gc(&RetentionPolicy {
             days,
-            ..Keep::default()
+            ..RetentionPolicy::default()
         })
         .expect("no overflow");
 }
@@ -353,9 +353,9 @@ fn threads_write_read_and_collect_at_once() {
                 let bytes = Some(0);
                 fixture
                     .folder
-                    .gc(&Keep {
+                    .gc(&RetentionPolicy {
                         bytes,
-                        ..Keep::default()
+                        ..RetentionPolicy::default()
                     })
                     .expect("collects");
             }

@@ -12,9 +12,9 @@ use tonic::Code;
 
 use super::channel::Authorized;
 use super::{OVERHEAD, Remote, SHA256};
-use crate::backend::{ContentAddressableStorage, Outcomes, Source};
-use crate::blob::Mismatch;
-use crate::error::{CacheError, tame};
+use crate::backend::{BlobSource, ContentAddressableStorage, Outcomes};
+use crate::blob::BlobMismatch;
+use crate::error::{CacheError, sanitize};
 use basalt_action::Blob;
 
 /// Blobs in one call, at most.
@@ -87,9 +87,9 @@ impl Remote {
         }
         let actual = Blob::of(&response.data);
         match response.compressor == compressor::Value::Identity as i32 {
-            false => Err(self.wrong(blob, Mismatch::Encoding)),
+            false => Err(self.wrong(blob, BlobMismatch::Encoding)),
             true if actual == *blob => Ok(response.data),
-            true => Err(self.wrong(blob, Mismatch::Content(actual.digest))),
+            true => Err(self.wrong(blob, BlobMismatch::Content(actual.digest))),
         }
     }
 
@@ -122,7 +122,7 @@ impl Remote {
             cache: self.name.clone(),
             call,
             code,
-            message: tame(message),
+            message: sanitize(message),
         }
     }
 }
@@ -164,7 +164,7 @@ impl ContentAddressableStorage for Remote {
         }
     }
 
-    fn write(&self, blob: &Blob, from: &mut dyn Source) -> Result<(), CacheError> {
+    fn write(&self, blob: &Blob, from: &mut dyn BlobSource) -> Result<(), CacheError> {
         match *blob == Blob::empty() {
             true => Ok(()),
             false => self.upload(blob, from),

@@ -12,7 +12,7 @@ use tonic::{Request, Status};
 
 use crate::error::{CacheError, chain};
 use crate::location::{Server, TokenSource};
-use crate::retry::Limits;
+use crate::retry::CallLimits;
 
 /// HTTP/2 flow-control window in bytes, of a stream and of the whole connection.
 const WINDOW: u32 = 1 << 20;
@@ -43,7 +43,7 @@ impl Interceptor for Headers {
 }
 
 /// Prepares a channel; it connects when it is first used. To be called inside a tokio runtime.
-pub(super) fn connect(server: &Server, limits: &Limits) -> Result<Authorized, CacheError> {
+pub(super) fn connect(server: &Server, limits: &CallLimits) -> Result<Authorized, CacheError> {
     let cache = server.to_string();
     let unsupported = |error: tonic::transport::Error| CacheError::Unsupported {
         cache: cache.clone(),

@@ -8,7 +8,7 @@ use tonic::Code;
 
 use super::resource::{self, Encoding};
 use super::{OVERHEAD, Remote};
-use crate::blob::{Mismatch, Verifier};
+use crate::blob::{BlobMismatch, Verifier};
 use crate::error::CacheError;
 use crate::folder::WINDOW_LOG;
 use basalt_action::Blob;
@@ -68,7 +68,7 @@ impl Remote {
         }
     }
 
-    pub(super) fn wrong(&self, blob: &Blob, mismatch: Mismatch) -> CacheError {
+    pub(super) fn wrong(&self, blob: &Blob, mismatch: BlobMismatch) -> CacheError {
         CacheError::Wrong {
             cache: self.name.clone(),
             blob: *blob,
@@ -94,23 +94,23 @@ enum Incoming<'v, 'w> {
 
 /// Reason for which received content was rejected.
 enum Rejected {
-    Mismatch(Mismatch),
+    BlobMismatch(BlobMismatch),
     Sink(std::io::Error),
 }
 
 impl Rejected {
     fn explain(self, remote: &Remote, blob: &Blob) -> CacheError {
         match self {
-            Self::Mismatch(mismatch) => remote.wrong(blob, mismatch),
+            Self::BlobMismatch(mismatch) => remote.wrong(blob, mismatch),
             Self::Sink(error) => remote.sink(blob, error),
         }
     }
 
-    fn of(verifier: &mut Verifier<'_>, size: u64, otherwise: Mismatch) -> Self {
+    fn of(verifier: &mut Verifier<'_>, size: u64, otherwise: BlobMismatch) -> Self {
         match verifier.sink_error() {
             Some(error) => Self::Sink(error),
-            None if verifier.exceeded() => Self::Mismatch(Mismatch::TooLong(size)),
-            None => Self::Mismatch(otherwise),
+            None if verifier.exceeded() => Self::BlobMismatch(BlobMismatch::TooLong(size)),
+            None => Self::BlobMismatch(otherwise),
         }
     }
 }
@@ -134,12 +134,12 @@ impl<'v, 'w> Incoming<'v, 'w> {
                 let size = verifier.expected().size;
                 verifier
                     .write_all(data)
-                    .map_err(|_| Rejected::of(verifier, size, Mismatch::TooLong(size)))
+                    .map_err(|_| Rejected::of(verifier, size, BlobMismatch::TooLong(size)))
             }
             Self::Zstd { decoder, left } => {
                 *left = left
                     .checked_sub(data.len() as u64)
-                    .ok_or(Rejected::Mismatch(Mismatch::Encoding))?;
+                    .ok_or(Rejected::BlobMismatch(BlobMismatch::Encoding))?;
                 decoder.write_all(data).map_err(|_| Self::rejected(decoder))
             }
         }
@@ -155,6 +155,6 @@ impl<'v, 'w> Incoming<'v, 'w> {
     fn rejected(decoder: &mut zstd::stream::write::Decoder<'static, &'v mut Verifier<'w>>) -> Rejected {
         let verifier = decoder.get_mut();
         let size = verifier.expected().size;
-        Rejected::of(verifier, size, Mismatch::Encoding)
+        Rejected::of(verifier, size, BlobMismatch::Encoding)
     }
 }

@@ -5,8 +5,8 @@ use std::io::{self, Read};
 use basalt_model::digest::Hasher;
 
 use super::resource::Encoding;
-use crate::backend::Source;
-use crate::blob::Mismatch;
+use crate::backend::BlobSource;
+use crate::blob::BlobMismatch;
 use crate::transfer::fill;
 use basalt_action::Blob;
 
@@ -16,25 +16,25 @@ const CHUNK: usize = 512 << 10;
 /// Level of zstd for what is sent: quick, as it is stored once and anew on the other side.
 const LEVEL: i32 = 3;
 
-/// Reader that gives its end only if what it gave is the blob; else, an error that holds the [`Mismatch`].
+/// Reader that gives its end only if what it gave is the blob; else, an error that holds the [`BlobMismatch`].
 struct Checked<'s> {
-    source: &'s mut dyn Source,
+    source: &'s mut dyn BlobSource,
     blob: Blob,
     hasher: Hasher,
     given: u64,
 }
 
 impl Checked<'_> {
-    fn verdict(&self) -> Option<Mismatch> {
+    fn verdict(&self) -> Option<BlobMismatch> {
         let size = self.blob.size;
         match self.given < size {
-            true => Some(Mismatch::TooShort {
+            true => Some(BlobMismatch::TooShort {
                 received: self.given,
                 size,
             }),
             false => match self.hasher.clone().finish() {
                 digest if digest == self.blob.digest => None,
-                digest => Some(Mismatch::Content(digest)),
+                digest => Some(BlobMismatch::Content(digest)),
             },
         }
     }
@@ -48,7 +48,7 @@ impl Read for Checked<'_> {
         }
         self.given += length as u64;
         if self.given > self.blob.size {
-            return Err(io::Error::other(Mismatch::TooLong(self.blob.size)));
+            return Err(io::Error::other(BlobMismatch::TooLong(self.blob.size)));
         }
         io::copy(&mut &buffer[..length], &mut self.hasher)?;
         Ok(length)
@@ -73,7 +73,12 @@ pub(super) struct Outgoing<'s> {
 
 impl<'s> Outgoing<'s> {
     /// The chunks from `offset` of the stream on. What is before is read all the same, as it is verified, too.
-    pub(super) fn new(source: &'s mut dyn Source, blob: &Blob, encoding: Encoding, offset: u64) -> io::Result<Self> {
+    pub(super) fn new(
+        source: &'s mut dyn BlobSource,
+        blob: &Blob,
+        encoding: Encoding,
+        offset: u64,
+    ) -> io::Result<Self> {
         source.rewind()?;
         let checked = Checked {
             source,
@@ -120,8 +125,8 @@ fn chunk(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
 }
 
 /// The mismatch inside an error of reading, if that is what it is.
-pub(super) fn mismatch(error: &io::Error) -> Option<Mismatch> {
-    error.get_ref()?.downcast_ref::<Mismatch>().copied()
+pub(super) fn mismatch(error: &io::Error) -> Option<BlobMismatch> {
+    error.get_ref()?.downcast_ref::<BlobMismatch>().copied()
 }
 
 #[cfg(test)]

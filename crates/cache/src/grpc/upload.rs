@@ -12,7 +12,7 @@ use tonic::{Code, Status};
 use super::outgoing::{Outgoing, mismatch};
 use super::resource::{self, Encoding};
 use super::{OVERHEAD, Remote};
-use crate::backend::Source;
+use crate::backend::BlobSource;
 use crate::error::CacheError;
 use basalt_action::Blob;
 
@@ -23,7 +23,7 @@ const COMPRESSED_FROM: u64 = 4 << 10;
 
 impl Remote {
     /// Writes a blob. The first try is compressed where the server takes that; later ones can go on in the middle.
-    pub(super) fn upload(&self, blob: &Blob, source: &mut dyn Source) -> Result<(), CacheError> {
+    pub(super) fn upload(&self, blob: &Blob, source: &mut dyn BlobSource) -> Result<(), CacheError> {
         let features = self.features()?;
         if let Some(most) = features.max_blob.filter(|most| blob.size > *most) {
             return Err(self.unsupported(format!("it takes no blob over {most} bytes, and {blob} is larger")));

@@ -4,15 +4,15 @@ use super::*;
 
 fn server(text: &str) -> Server {
     match Location::parse(text).expect(text).place {
-        Place::Server(server) => server,
-        Place::Folder(path) => panic!("{text} is the folder {path}"),
+        LocationKind::Server(server) => server,
+        LocationKind::Folder(path) => panic!("{text} is the folder {path}"),
     }
 }
 
 fn folder(text: &str) -> Utf8PathBuf {
     match Location::parse(text).expect(text).place {
-        Place::Folder(path) => path,
-        Place::Server(server) => panic!("{text} is the server {server}"),
+        LocationKind::Folder(path) => path,
+        LocationKind::Server(server) => panic!("{text} is the server {server}"),
     }
 }
 

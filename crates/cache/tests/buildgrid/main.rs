@@ -9,25 +9,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use basalt_cache::{
-    Blob, Cache, ContentAddressableStorage as _, Limits, Location, Remote, SecretKey, Settings, Source,
+    Blob, BlobSource, Cache, CallLimits, ContentAddressableStorage as _, Location, Remote, SecretKey, Settings,
 };
-use basalt_cache::{TrustedKeys, Upload, location::Place};
+use basalt_cache::{TrustedKeys, Upload, location::LocationKind};
 use basalt_progress::Silent;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
 use server::BuildGrid;
 
 fn remote(server: &BuildGrid, instance: &str) -> Remote {
     match Location::parse(&server.location(instance)).expect("a location").place {
-        Place::Server(server) => Remote::new(&server, limits()).expect("a client"),
-        Place::Folder(_) => panic!("a server"),
+        LocationKind::Server(server) => Remote::new(&server, limits()).expect("a client"),
+        LocationKind::Folder(_) => panic!("a server"),
     }
 }
 
-fn limits() -> Limits {
-    Limits {
+fn limits() -> CallLimits {
+    CallLimits {
         connect: Duration::from_secs(30),
         call: Duration::from_secs(120),
-        ..Limits::default()
+        ..CallLimits::default()
     }
 }
 
@@ -89,7 +89,7 @@ fn results_come_back(server: &BuildGrid) {
     let key = SecretKey::generate("team").expect("a name");
     let reader = cache(&server.location("team/main"), &key, None);
     assert!(reader.action_result(&upload.action).is_none(), "nothing is there yet");
-    let stranger = cache(
+    let unknown_signer = cache(
         &server.location("team/main"),
         &SecretKey::generate("other").expect("a name"),
         None,
@@ -99,7 +99,7 @@ fn results_come_back(server: &BuildGrid) {
         &SecretKey::generate("x").expect("a name"),
         Some(key),
     );
-    let open = |blob: &Blob| -> io::Result<Box<dyn Source>> {
+    let open = |blob: &Blob| -> io::Result<Box<dyn BlobSource>> {
         let content = blobs.get(blob).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(Cursor::new(content.clone())))
     };
@@ -124,8 +124,8 @@ fn results_come_back(server: &BuildGrid) {
     let small: Vec<Blob> = blobs.keys().copied().filter(|blob| blob.size < 1000).collect();
     assert_eq!(reader.many_bytes(&small).len(), small.len());
     assert_eq!(reader.statistics()[0].1.failures, 0);
-    assert!(stranger.action_result(&upload.action).is_none());
-    assert_eq!(stranger.statistics()[0].1.untrusted, 1);
+    assert!(unknown_signer.action_result(&upload.action).is_none());
+    assert_eq!(unknown_signer.statistics()[0].1.untrusted, 1);
 }
 
 fn large_blobs_come_back(remote: &Remote) {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use basalt_cache::{
-    Blob, Cache, CacheError, Limits, Location, Pushed, SecretKey, Settings, Source, TrustedKeys, Upload,
+    Blob, BlobSource, Cache, CacheError, CallLimits, Location, Pushed, SecretKey, Settings, TrustedKeys, Upload,
 };
 use basalt_progress::{Reporter, Silent, Task, Unit};
 use bazel_remote_apis::build::bazel::remote::execution::v2 as reapi;
@@ -35,17 +35,17 @@ impl Warnings {
 }
 
 /// Time limits for servers that answer; the machine may be busy.
-pub fn patient() -> Limits {
-    Limits {
+pub fn patient() -> CallLimits {
+    CallLimits {
         connect: Duration::from_secs(30),
         call: Duration::from_secs(60),
-        ..Limits::default()
+        ..CallLimits::default()
     }
 }
 
 /// Time limits for servers that do not.
-pub fn impatient() -> Limits {
-    Limits {
+pub fn impatient() -> CallLimits {
+    CallLimits {
         connect: Duration::from_secs(5),
         call: Duration::from_secs(2),
         bytes_per_second: 1 << 20,
@@ -69,7 +69,7 @@ impl Team {
         self.0.parse().expect("a key")
     }
 
-    pub fn cache(&self, locations: &str, limits: Limits) -> (Cache, Arc<Warnings>) {
+    pub fn cache(&self, locations: &str, limits: CallLimits) -> (Cache, Arc<Warnings>) {
         let warnings = Arc::new(Warnings::default());
         let settings = Settings {
             locations: Location::parse_list(locations).expect("locations"),
@@ -82,13 +82,13 @@ impl Team {
 }
 
 /// An action with its outputs: a large file, and a folder with many small ones.
-pub struct Built {
+pub struct UploadFixture {
     pub upload: Upload,
     pub blobs: HashMap<Blob, Vec<u8>>,
     pub package: Blob,
 }
 
-impl Built {
+impl UploadFixture {
     pub fn new(name: &str) -> Self {
         let mut blobs = HashMap::new();
         let mut add = |content: Vec<u8>| {
@@ -142,7 +142,7 @@ impl Built {
         cache.push(&self.upload, &|blob| self.open(blob))
     }
 
-    fn open(&self, blob: &Blob) -> io::Result<Box<dyn Source>> {
+    fn open(&self, blob: &Blob) -> io::Result<Box<dyn BlobSource>> {
         let content = self.blobs.get(blob).ok_or(io::ErrorKind::NotFound)?;
         Ok(Box::new(Cursor::new(content.clone())))
     }

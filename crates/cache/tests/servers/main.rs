@@ -1,8 +1,8 @@
-//! The gRPC back end and [`Cache`](basalt_cache::Cache) against servers of the tests' own: one that is honest, and one
-//! for each lie.
+//! The gRPC back end and [`Cache`](basalt_cache::Cache) against servers of the tests' own: one that conforms, and one
+//! for each fault.
 
+mod conforming;
+mod faults;
 mod fixture;
-mod honest;
-mod lies;
 mod server;
 mod transport;

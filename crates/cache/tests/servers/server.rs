@@ -1,4 +1,4 @@
-//! A REAPI v2 cache in memory, on loopback, which is honest or lies in one way.
+//! A REAPI v2 cache in memory, on loopback, which conforms or has one fault.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -22,7 +22,7 @@ mod results;
 
 /// Fault that the test server simulates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Lie {
+pub enum ServerFault {
     /// No fault.
     None,
     /// Content of the right size with one bit flipped.
@@ -72,7 +72,7 @@ pub enum Lie {
     /// `UNAVAILABLE`, whatever is asked.
     Unavailable,
     /// `INTERNAL` with a message full of control characters.
-    Shouts,
+    ControlCharacters,
     /// No SHA-256.
     OtherDigests,
     /// Results may not be written.
@@ -88,7 +88,7 @@ pub enum Lie {
 /// State of the test server: its content, its fault, and the calls it has received.
 #[derive(Debug)]
 pub struct State {
-    pub lie: Mutex<Lie>,
+    pub fault: Mutex<ServerFault>,
     zstd: bool,
     token: Option<&'static str>,
     pub blobs: Mutex<HashMap<Blob, Vec<u8>>>,
@@ -109,7 +109,7 @@ pub struct TestServer {
 /// Configuration of a test server.
 #[derive(Clone, Copy)]
 pub struct Setup {
-    pub lie: Lie,
+    pub fault: ServerFault,
     pub zstd: bool,
     pub token: Option<&'static str>,
 }
@@ -119,14 +119,14 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl TestServer {
-    pub fn start(lie: Lie) -> Self {
+    pub fn start(fault: ServerFault) -> Self {
         let (zstd, token) = (false, None);
-        Self::with(Setup { lie, zstd, token }, None)
+        Self::with(Setup { fault, zstd, token }, None)
     }
 
     pub fn with(setup: Setup, identity: Option<Identity>) -> Self {
         let state = Arc::new(State {
-            lie: Mutex::new(setup.lie),
+            fault: Mutex::new(setup.fault),
             zstd: setup.zstd,
             token: setup.token,
             blobs: Mutex::default(),
@@ -175,8 +175,8 @@ impl TestServer {
         blob
     }
 
-    pub fn set(&self, lie: Lie) {
-        *lock(&self.state.lie) = lie;
+    pub fn set(&self, fault: ServerFault) {
+        *lock(&self.state.fault) = fault;
     }
 
     pub fn calls(&self, name: &str) -> usize {
@@ -199,12 +199,12 @@ impl Drop for TestServer {
 pub struct Service(Arc<State>);
 
 impl Service {
-    fn lie(&self) -> Lie {
-        *lock(&self.0.lie)
+    fn fault(&self) -> ServerFault {
+        *lock(&self.0.fault)
     }
 
     /// Checks that every call begins with: instance, token, and faults that concern all calls.
-    async fn enter<T>(&self, call: &str, instance: &str, request: &Request<T>) -> Result<Lie, Status> {
+    async fn enter<T>(&self, call: &str, instance: &str, request: &Request<T>) -> Result<ServerFault, Status> {
         lock(&self.0.calls).push(call.to_owned());
         let sent = request
             .metadata()
@@ -219,15 +219,15 @@ impl Service {
         if instance != "team" {
             return Err(Status::invalid_argument(format!("no instance `{instance}`")));
         }
-        let lie = self.lie();
-        match lie {
-            Lie::Hangs => std::future::pending().await,
-            Lie::HangsLater if call != "GetCapabilities" => std::future::pending().await,
-            Lie::Unavailable => return Err(Status::unavailable("gone for lunch")),
-            Lie::Shouts => return Err(Status::internal(format!("\x1b[31m\n{}", "a".repeat(5000)))),
+        let fault = self.fault();
+        match fault {
+            ServerFault::Hangs => std::future::pending().await,
+            ServerFault::HangsLater if call != "GetCapabilities" => std::future::pending().await,
+            ServerFault::Unavailable => return Err(Status::unavailable("gone for lunch")),
+            ServerFault::ControlCharacters => return Err(Status::internal(format!("\x1b[31m\n{}", "a".repeat(5000)))),
             _ => {}
         }
-        Ok(lie)
+        Ok(fault)
     }
 }
 
@@ -237,11 +237,11 @@ impl Capabilities for Service {
         &self,
         request: Request<reapi::GetCapabilitiesRequest>,
     ) -> Result<Response<reapi::ServerCapabilities>, Status> {
-        let lie = self
+        let fault = self
             .enter("GetCapabilities", &request.get_ref().instance_name, &request)
             .await?;
-        let digest = match lie {
-            Lie::OtherDigests => reapi::digest_function::Value::Sha512,
+        let digest = match fault {
+            ServerFault::OtherDigests => reapi::digest_function::Value::Sha512,
             _ => reapi::digest_function::Value::Sha256,
         };
         let compressors = match self.0.zstd {
@@ -252,7 +252,7 @@ impl Capabilities for Service {
             cache_capabilities: Some(reapi::CacheCapabilities {
                 digest_functions: vec![digest as i32],
                 action_cache_update_capabilities: Some(reapi::ActionCacheUpdateCapabilities {
-                    update_enabled: lie != Lie::ReadOnly,
+                    update_enabled: fault != ServerFault::ReadOnly,
                 }),
                 max_batch_total_size_bytes: 1 << 20,
                 supported_compressors: compressors,

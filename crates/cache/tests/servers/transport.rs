@@ -5,8 +5,8 @@ use std::time::{Duration, Instant};
 use basalt_process::{Command, interrupt};
 use tonic::transport::Identity;
 
-use crate::fixture::{Built, Team, impatient, patient};
-use crate::server::{Lie, Setup, TestServer};
+use crate::fixture::{Team, UploadFixture, impatient, patient};
+use crate::server::{ServerFault, Setup, TestServer};
 
 /// Variable that tells a test that it was started as a child.
 const CHILD: &str = "BASALT_CACHE_TEST_CHILD";
@@ -17,7 +17,7 @@ fn nobody_there() {
     let address = listener.local_addr().expect("an address");
     drop(listener);
     let (cache, warnings) = Team::new().cache(&format!("grpc://{address}"), patient());
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     let begun = Instant::now();
     for _ in 0..5 {
         assert_eq!(built.package_from(&cache), None);
@@ -45,7 +45,7 @@ fn somebody_who_does_not_speak_http2() {
         });
         let (cache, warnings) = Team::new().cache(&format!("grpc://{address}"), impatient());
         for _ in 0..3 {
-            assert_eq!(Built::new("zlib").package_from(&cache), None);
+            assert_eq!(UploadFixture::new("zlib").package_from(&cache), None);
         }
         assert_eq!(warnings.all().len(), 1, "{words:?}: {:?}", warnings.all());
     }
@@ -56,13 +56,13 @@ fn a_token_opens_and_is_never_shown() {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("token");
     let setup = Setup {
-        lie: Lie::None,
+        fault: ServerFault::None,
         zstd: false,
         token: Some("s3cret"),
     };
     let server = TestServer::with(setup, None);
     let with_token = format!("{}?token-file={}", server.location(), path.display());
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     std::fs::write(&path, "s3cret\n").expect("writes");
     let (cache, warnings) = Team::new().cache(&with_token, patient());
     assert_eq!(built.push(&cache).expect("pushes").locations, 1, "{:?}", warnings.all());
@@ -82,7 +82,7 @@ fn tls_is_spoken_with_who_can_prove_who_it_is() {
     let pem = certified.cert.pem();
     let identity = Identity::from_pem(&pem, certified.signing_key.serialize_pem());
     let setup = Setup {
-        lie: Lie::None,
+        fault: ServerFault::None,
         zstd: true,
         token: None,
     };
@@ -91,7 +91,7 @@ fn tls_is_spoken_with_who_can_prove_who_it_is() {
     let ca = folder.path().join("ca.pem");
     std::fs::write(&ca, pem).expect("writes");
     let (port, ca) = (server.address.port(), ca.display());
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     for (location, works) in [
         (format!("grpcs://localhost:{port}/team?ca={ca}"), true),
         (format!("grpcs://localhost:{port}/team"), false),
@@ -120,9 +120,9 @@ fn ctrl_c_ends_a_wait() {
 }
 
 fn interrupted() {
-    let server = TestServer::start(Lie::HangsLater);
+    let server = TestServer::start(ServerFault::HangsLater);
     let (cache, warnings) = Team::new().cache(&server.location(), patient());
-    let built = Built::new("zlib");
+    let built = UploadFixture::new("zlib");
     std::thread::scope(|scope| {
         scope.spawn(|| {
             while server.calls("GetActionResult") == 0 {

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use x509_parser::pem::parse_x509_pem;
 use x509_parser::time::ASN1Time;
 
-use super::{Authority, LEAVES, Pki, PkiError};
+use super::{CertificateAuthority, LEAVES, Pki, PkiError};
 use crate::ClusterError;
 
 /// Checks that every certificate of the cluster can be read, is valid now, and is signed by its authority.
@@ -15,7 +15,7 @@ use crate::ClusterError;
 pub fn check(pki: &Pki, now: SystemTime) -> Result<(), ClusterError> {
     let seconds = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let now = ASN1Time::from_timestamp(i64::try_from(seconds).unwrap_or(i64::MAX)).unwrap_or_else(|_| ASN1Time::now());
-    for authority in [Authority::Cluster, Authority::FrontProxy] {
+    for authority in [CertificateAuthority::Cluster, CertificateAuthority::FrontProxy] {
         check_one(pki, authority.name(), authority, now)?;
     }
     for leaf in LEAVES {
@@ -24,7 +24,7 @@ pub fn check(pki: &Pki, now: SystemTime) -> Result<(), ClusterError> {
     Ok(())
 }
 
-fn check_one(pki: &Pki, file: &str, authority: Authority, now: ASN1Time) -> Result<(), ClusterError> {
+fn check_one(pki: &Pki, file: &str, authority: CertificateAuthority, now: ASN1Time) -> Result<(), ClusterError> {
     let path = pki.certificate(file);
     let issuer_path = pki.certificate(authority.name());
     let unreadable = |path: &camino::Utf8PathBuf, reason: &dyn std::fmt::Display| PkiError::Unreadable {

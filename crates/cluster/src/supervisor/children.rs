@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use crate::ClusterError;
 use crate::api::Api;
-use crate::component::{self, Component, Probe};
+use crate::component::{self, ControlPlaneComponent, Probe};
 use crate::control::{ComponentReport, ComponentState};
 use crate::layout::Layout;
 use crate::pki::{self, Pki};
-use crate::plan::Plan;
-use crate::restart::{Decision, History};
+use crate::plan::ClusterPlan;
+use crate::restart::{History, RestartDecision};
 
 /// Interval of readiness probes.
 const ASK: Duration = Duration::from_millis(50);
@@ -21,13 +21,13 @@ const ASK: Duration = Duration::from_millis(50);
 /// Processes of all components.
 pub(super) struct Children<'a> {
     layout: &'a Layout,
-    plan: &'a Plan,
+    plan: &'a ClusterPlan,
     slots: Vec<Slot>,
     began: Instant,
 }
 
 struct Slot {
-    component: Component,
+    component: ControlPlaneComponent,
     child: Option<Child>,
     state: ComponentState,
     /// Readiness, set by the probing thread; each start has a flag of its own.
@@ -39,7 +39,7 @@ struct Slot {
 }
 
 impl<'a> Children<'a> {
-    pub(super) fn new(layout: &'a Layout, plan: &'a Plan, began: Instant) -> Self {
+    pub(super) fn new(layout: &'a Layout, plan: &'a ClusterPlan, began: Instant) -> Self {
         let slots = component::all(layout, plan).into_iter().map(Slot::new).collect();
         Self {
             layout,
@@ -91,7 +91,7 @@ impl<'a> Children<'a> {
 }
 
 impl Slot {
-    fn new(component: Component) -> Self {
+    fn new(component: ControlPlaneComponent) -> Self {
         Self {
             component,
             child: None,
@@ -104,7 +104,7 @@ impl Slot {
         }
     }
 
-    fn start(&mut self, layout: &Layout, plan: &Plan) -> Result<(), ClusterError> {
+    fn start(&mut self, layout: &Layout, plan: &ClusterPlan) -> Result<(), ClusterError> {
         if self.restart_at.take().is_some() {
             self.restarts += 1;
         }
@@ -135,12 +135,12 @@ impl Slot {
             self.child = None;
             let status = status.to_string();
             self.state = match self.history.ended(now) {
-                Decision::RestartAt(at) => {
+                RestartDecision::RestartAt(at) => {
                     tracing::warn!(component = name, %status, "ended, will be started again");
                     self.restart_at = Some(at);
                     ComponentState::Ended { status }
                 }
-                Decision::GiveUp => {
+                RestartDecision::GiveUp => {
                     tracing::error!(component = name, %status, "ended too often");
                     ComponentState::Failed { status }
                 }
@@ -174,7 +174,11 @@ impl Slot {
 /// Probes a component in a thread of its own until it is ready, or its flag is dropped.
 fn watch(probe: Probe, layout: &Layout, ready: Weak<AtomicBool>) -> Result<(), ClusterError> {
     let api = match probe {
-        Probe::ApiServer => Some(Api::new(&Pki::new(layout.pki()), pki::ADMIN, Plan::local_endpoint())?),
+        Probe::ApiServer => Some(Api::new(
+            &Pki::new(layout.pki()),
+            pki::ADMIN,
+            ClusterPlan::local_endpoint(),
+        )?),
         Probe::Connect(_) => None,
     };
     std::thread::spawn(move || {

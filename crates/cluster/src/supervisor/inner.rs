@@ -3,15 +3,15 @@
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use basalt_machine::Tools;
+use basalt_machine::QemuTools;
 use basalt_process::interrupt;
 
 use super::children::Children;
-use super::desk::{self, Board, Message};
+use super::control_server::{self, Message, Status};
 use super::machines::Machines;
-use crate::control::{Answer, Order, Report, Variant};
+use crate::control::{Order, OrderResponse, SupervisorReport, Variant};
 use crate::layout::Layout;
-use crate::plan::Plan;
+use crate::plan::ClusterPlan;
 use crate::topology::{API_PORT, CONTROL_PLANE};
 use crate::{ClusterError, forward, network};
 use basalt_process::chain;
@@ -22,13 +22,13 @@ const TICK: Duration = Duration::from_millis(25);
 const UNHELD: Duration = Duration::from_secs(20);
 
 /// Makes the cluster, and runs it until an order or a signal ends it.
-pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(), ClusterError> {
+pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) -> Result<(), ClusterError> {
     super::die_with_parent()?;
     let began = Instant::now();
     let listener = super::inherited_listener()?;
-    let board = Board::default();
+    let status = Status::default();
     let (sender, inbox) = mpsc::channel();
-    desk::open(layout, board.clone(), sender)?;
+    control_server::open(layout, status.clone(), sender)?;
 
     let nodes = plan.nodes();
     let mut commands = network::bridge_commands();
@@ -47,7 +47,7 @@ pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(),
     }
     let mut supervisor = Supervisor {
         began_at: SystemTime::now() - began.elapsed(),
-        board,
+        status,
         inbox,
         children,
         machines,
@@ -58,7 +58,7 @@ pub(super) fn run(layout: &Layout, plan: &Plan, tools: &dyn Tools) -> Result<(),
 
 struct Supervisor<'a> {
     began_at: SystemTime,
-    board: Board,
+    status: Status,
     inbox: Receiver<Message>,
     children: Children<'a>,
     machines: Machines<'a>,
@@ -71,9 +71,9 @@ impl Supervisor<'_> {
         loop {
             self.children.tick()?;
             self.machines.tick()?;
-            self.board.show(self.report());
+            self.status.show(self.report());
             let ends = match self.inbox.recv_timeout(TICK) {
-                Ok(message) => self.hear(message),
+                Ok(message) => self.handle(message),
                 Err(RecvTimeoutError::Timeout) => false,
                 Err(RecvTimeoutError::Disconnected) => true,
             };
@@ -90,7 +90,7 @@ impl Supervisor<'_> {
     }
 
     /// Handles a message; `true` when the cluster has ended.
-    fn hear(&mut self, message: Message) -> bool {
+    fn handle(&mut self, message: Message) -> bool {
         match message {
             Message::Held | Message::Released => self.unheld_since = None,
             Message::Abandoned => {
@@ -102,19 +102,19 @@ impl Supervisor<'_> {
                 tracing::info!(grace_seconds, "asked to end everything");
                 self.stop(Duration::from_secs(grace_seconds));
                 // The client sees the end of the connection, if not the answer.
-                drop(reply.send(Answer::Done));
+                drop(reply.send(OrderResponse::Done));
                 std::thread::sleep(TICK);
                 return true;
             }
             Message::Order(Order::AddNode { variant }, reply) => {
                 let answer = match self.machines.add(&variant) {
-                    Ok(number) => Answer::Node { number },
-                    Err(error) => Answer::Refused { reason: chain(&error) },
+                    Ok(number) => OrderResponse::Node { number },
+                    Err(error) => OrderResponse::Refused { reason: chain(&error) },
                 };
                 drop(reply.send(answer));
             }
             Message::Order(other, reply) => {
-                drop(reply.send(Answer::Refused {
+                drop(reply.send(OrderResponse::Refused {
                     reason: format!("{other:?} came to the wrong place"),
                 }));
             }
@@ -127,9 +127,9 @@ impl Supervisor<'_> {
         self.children.stop();
     }
 
-    fn report(&self) -> Report {
+    fn report(&self) -> SupervisorReport {
         let began = self.began_at.duration_since(UNIX_EPOCH).unwrap_or_default();
-        Report {
+        SupervisorReport {
             began: super::milliseconds(began),
             accelerator: Some(self.machines.verdict.clone()),
             components: self.children.reports(),

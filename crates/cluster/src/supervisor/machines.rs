@@ -3,14 +3,15 @@
 use std::time::{Duration, Instant};
 
 use basalt_machine::{
-    Accelerator, Bus, Credential, Disk, DiskFormat, DiskSource, Machine, Network, Running, Stopped, Tools, Verdict,
+    Accelerator, AcceleratorChoice, Bus, Disk, DiskFormat, DiskSource, Machine, NetworkDevice, QemuTools,
+    RunningMachine, Stopped, SystemdCredential,
 };
 
 use crate::control::{MachineReport, MachineState, Variant};
 use crate::layout::Layout;
 use crate::network::Wire;
-use crate::pki::{Authority, Pki};
-use crate::plan::Plan;
+use crate::pki::{CertificateAuthority, Pki};
+use crate::plan::ClusterPlan;
 use crate::secret::make_private_folder;
 use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, cable, network, node_config};
@@ -19,9 +20,9 @@ use basalt_process::chain;
 /// Machines of all nodes.
 pub(super) struct Machines<'a> {
     layout: &'a Layout,
-    plan: &'a Plan,
-    tools: &'a dyn Tools,
-    pub(super) verdict: Verdict,
+    plan: &'a ClusterPlan,
+    tools: &'a dyn QemuTools,
+    pub(super) verdict: AcceleratorChoice,
     authority: String,
     began: Instant,
     slots: Vec<Slot>,
@@ -29,7 +30,7 @@ pub(super) struct Machines<'a> {
 
 struct Slot {
     node: NodeNumber,
-    running: Option<Running>,
+    running: Option<RunningMachine>,
     state: MachineState,
     power_on: Option<Duration>,
 }
@@ -37,14 +38,14 @@ struct Slot {
 impl<'a> Machines<'a> {
     pub(super) fn new(
         layout: &'a Layout,
-        plan: &'a Plan,
-        tools: &'a dyn Tools,
+        plan: &'a ClusterPlan,
+        tools: &'a dyn QemuTools,
         began: Instant,
     ) -> Result<Self, ClusterError> {
         let pki = Pki::new(layout.pki());
         let verdict = Accelerator::choose(tools, plan.arch, &plan.inputs.cache)?;
         tracing::info!(accelerator = ?verdict.accelerator, reason = verdict.reason, "running machines");
-        let authority = pki.read(&pki.certificate(Authority::Cluster.name()))?;
+        let authority = pki.read(&pki.certificate(CertificateAuthority::Cluster.name()))?;
         Ok(Self {
             layout,
             plan,
@@ -105,7 +106,7 @@ impl<'a> Machines<'a> {
     }
 
     fn machine(&self, node: NodeNumber, variant: &Variant) -> Machine {
-        let Plan { inputs, size, arch, .. } = self.plan;
+        let ClusterPlan { inputs, size, arch, .. } = self.plan;
         let mut machine = Machine::new(node.name(), self.layout.node(&node.name()), *arch);
         machine.vcpus = size.vcpus;
         machine.memory_mib = size.memory_mib;
@@ -123,18 +124,18 @@ impl<'a> Machines<'a> {
             serial: None,
         });
         machine.networks.push(match self.plan.wire {
-            Wire::Tap => Network::Tap {
+            Wire::Tap => NetworkDevice::Tap {
                 device: node.port(),
                 mac: node.mac(),
             },
-            Wire::Cable => Network::Stream {
+            Wire::Cable => NetworkDevice::Stream {
                 socket: self.layout.cable(&node.name()),
                 listens: false,
                 mac: node.mac(),
             },
         });
         let config = node_config::render(self.plan, &self.authority, node);
-        machine.credentials.push(Credential::new("basalt.node", config));
+        machine.credentials.push(SystemdCredential::new("basalt.node", config));
         machine.kernel_arguments.clone_from(&variant.kernel_arguments);
         machine
     }

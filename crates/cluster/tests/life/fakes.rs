@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use basalt_machine::{Call, Firmware, Tools};
+use basalt_machine::{Call, Firmware, QemuTools};
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use camino::Utf8PathBuf;
@@ -26,11 +26,11 @@ pub const PROGRAMS: &[&str] = &[
     "kubectl",
 ];
 /// File of the control plane's tree with the names of the faults to inject.
-pub const MOODS: &str = "/etc/moods";
+pub const FAULTS: &str = "/etc/faults";
 const QEMU: &str = "__fake-qemu";
 
 /// Runs the fake program whose name this process was started with, and exits; returns for any other name.
-pub fn become_one_if_asked() {
+pub fn run_if_asked() {
     let mut arguments = std::env::args();
     let name = arguments.next().unwrap_or_default();
     let name = Path::new(&name)
@@ -38,12 +38,12 @@ pub fn become_one_if_asked() {
         .and_then(|name| name.to_str())
         .unwrap_or_default();
     let arguments: Vec<String> = arguments.collect();
-    let played = match (name, arguments.first().map(String::as_str)) {
+    let outcome = match (name, arguments.first().map(String::as_str)) {
         (_, Some(QEMU)) => machine(&arguments[1..]),
         (name, _) if PROGRAMS.contains(&name) => program(name, &arguments),
         _ => return,
     };
-    std::process::exit(match played {
+    std::process::exit(match outcome {
         Ok(code) => code,
         Err(error) => {
             say(&format!("{name}: {error}"));
@@ -65,8 +65,8 @@ fn stay() -> ! {
 }
 
 fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
-    let moods = std::fs::read_to_string(MOODS).unwrap_or_default();
-    if moods.contains(&format!("{name}-ends")) {
+    let faults = std::fs::read_to_string(FAULTS).unwrap_or_default();
+    if faults.contains(&format!("{name}-ends")) {
         say("the last words");
         return Ok(3);
     }
@@ -84,7 +84,7 @@ fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::
                 0
             });
         }
-        "kube-apiserver" => api_server(value("--tls-cert-file")?, value("--tls-private-key-file")?, &moods)?,
+        "kube-apiserver" => api_server(value("--tls-cert-file")?, value("--tls-private-key-file")?, &faults)?,
         "etcd" => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 2379))?;
             std::thread::spawn(move || listener.incoming().for_each(drop));
@@ -104,7 +104,7 @@ fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::
 }
 
 /// Starts a fake API server, in whose cluster all objects are ready.
-fn api_server(certificate: &str, key: &str, moods: &str) -> Result<(), Box<dyn std::error::Error>> {
+fn api_server(certificate: &str, key: &str, faults: &str) -> Result<(), Box<dyn std::error::Error>> {
     let chain = CertificateDer::pem_file_iter(certificate)?.collect::<Result<Vec<_>, _>>()?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
@@ -112,7 +112,7 @@ fn api_server(certificate: &str, key: &str, moods: &str) -> Result<(), Box<dyn s
         .with_no_client_auth()
         .with_single_cert(chain, PrivateKeyDer::from_pem_file(key)?)?;
     let config = Arc::new(config);
-    let never_ready = moods.contains("never-ready");
+    let never_ready = faults.contains("never-ready");
     let listener = TcpListener::bind((Ipv4Addr::UNSPECIFIED, 6443))?;
     std::thread::spawn(move || {
         for stream in listener.incoming().flatten() {
@@ -189,7 +189,7 @@ pub struct Machines {
     pub variables: Utf8PathBuf,
 }
 
-impl Tools for Machines {
+impl QemuTools for Machines {
     fn command(&self, call: &Call) -> Command {
         Command::new("/proc/self/exe")
             .arg(QEMU)

@@ -4,19 +4,19 @@
 //! The executable has several parts: the test, `up`, the supervisor, the sandboxes, and (see [`fakes`]) the fake
 //! programs. Network devices are real, made by `ip` from the tree that `BASALT_SDK` names, or else from this machine.
 
+mod cases;
 mod fakes;
-mod home;
-mod stories;
+mod fixture;
 
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// Test case, run with a fixture of its own.
-type Story = fn(&home::Home) -> Result<(), Failed>;
+type Case = fn(&fixture::Fixture) -> Result<(), Failed>;
 
 fn main() {
     basalt_sandbox::enter_if_asked();
-    fakes::become_one_if_asked();
+    fakes::run_if_asked();
     basalt_cluster::supervisor::run_if_asked(|plan| {
         tracing_subscriber::fmt()
             .with_env_filter("info")
@@ -26,45 +26,45 @@ fn main() {
             variables: plan.inputs.node_image.clone(),
         })
     });
-    home::be_up_if_asked();
+    fixture::run_up_if_asked();
 
-    let sdk = home::tree_with_ip();
+    let sdk = fixture::tree_with_ip();
     if sdk.is_none() {
         skipped();
     }
-    let stories: [(&str, Story); 10] = [
+    let cases: [(&str, Case); 10] = [
         (
             "a_cluster_comes_up_and_goes_without_a_trace",
-            stories::a_cluster_comes_up_and_goes_without_a_trace,
+            cases::a_cluster_comes_up_and_goes_without_a_trace,
         ),
         (
             "nodes_are_connected_without_tap_devices",
-            stories::nodes_are_connected_without_tap_devices,
+            cases::nodes_are_connected_without_tap_devices,
         ),
-        ("up_is_said_to_be_up", stories::up_is_said_to_be_up),
-        ("an_interrupt_leaves_nothing", stories::an_interrupt_leaves_nothing),
+        ("up_is_said_to_be_up", cases::up_is_said_to_be_up),
+        ("an_interrupt_leaves_nothing", cases::an_interrupt_leaves_nothing),
         (
             "up_that_is_killed_leaves_no_process_and_works_again",
-            stories::up_that_is_killed_leaves_no_process_and_works_again,
+            cases::up_that_is_killed_leaves_no_process_and_works_again,
         ),
         (
             "a_supervisor_that_is_killed_takes_all_with_it",
-            stories::a_supervisor_that_is_killed_takes_all_with_it,
+            cases::a_supervisor_that_is_killed_takes_all_with_it,
         ),
-        ("two_at_the_same_time", stories::two_at_the_same_time),
+        ("two_at_the_same_time", cases::two_at_the_same_time),
         (
             "a_component_that_does_not_stay_up_is_shown",
-            stories::a_component_that_does_not_stay_up_is_shown,
+            cases::a_component_that_does_not_stay_up_is_shown,
         ),
-        ("a_machine_that_ends_is_shown", stories::a_machine_that_ends_is_shown),
+        ("a_machine_that_ends_is_shown", cases::a_machine_that_ends_is_shown),
         (
             "a_full_disk_is_said_and_leaves_no_process",
-            stories::a_full_disk_is_said_and_leaves_no_process,
+            cases::a_full_disk_is_said_and_leaves_no_process,
         ),
     ];
-    let trials = stories.into_iter().map(|(name, story)| {
+    let trials = cases.into_iter().map(|(name, case)| {
         let tree = sdk.clone();
-        let run = move || tree.map_or(Ok(()), |tree| story(&home::Home::new(tree)?));
+        let run = move || tree.map_or(Ok(()), |tree| case(&fixture::Fixture::new(tree)?));
         Trial::test(name, run).with_ignored_flag(sdk.is_none())
     });
     let mut arguments = Arguments::from_args();

@@ -8,18 +8,18 @@ use basalt_progress::Silent;
 use libtest_mimic::Failed;
 use oci_spec::image::{ImageConfiguration, ImageIndex, ImageManifest};
 
-use crate::fixture::{File, Fixture, Rpm};
+use crate::fixture::{Fixture, FixtureFile, FixtureRpm};
 
 const WEB: &str = "name: web\nkind: container\npackages: [web]\nentrypoint: [/usr/bin/web]\nuser: '65532:65532'\n\
                    environment: { B: '2', A: '1' }\n";
 
-fn web(fixture: &Fixture) -> Rpm {
+fn web(fixture: &Fixture) -> FixtureRpm {
     fixture.rpm(
         "web",
         &[
-            File::Folder("/usr/bin"),
-            File::Plain("/usr/bin/web", b"program", "root", 0o755),
-            File::Link("/bin", "usr/bin"),
+            FixtureFile::Folder("/usr/bin"),
+            FixtureFile::Plain("/usr/bin/web", b"program", "root", 0o755),
+            FixtureFile::Link("/bin", "usr/bin"),
         ],
     )
 }

@@ -11,9 +11,9 @@ use libtest_mimic::Failed;
 use object::read::pe::PeFile64;
 use object::read::{Object as _, ObjectSection as _};
 
-use crate::fixture::{Fixture, NODE, Rpm, node};
+use crate::fixture::{Fixture, FixtureRpm, NODE, node};
 
-fn composed(sdk: &Utf8PathBuf) -> Result<(Fixture, Vec<Rpm>, Image), Failed> {
+fn composed(sdk: &Utf8PathBuf) -> Result<(Fixture, Vec<FixtureRpm>, Image), Failed> {
     let fixture = Fixture::new(Some(sdk));
     let rpms = node(&fixture);
     let image = fixture.compose(NODE, &rpms.iter().collect::<Vec<_>>())?;

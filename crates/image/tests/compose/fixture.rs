@@ -15,7 +15,7 @@ use rpm::{BuildConfig, FileOptions, PackageBuilder};
 use crate::efi::efi_program;
 
 /// What a package has: a path, and what lies there.
-pub enum File<'a> {
+pub enum FixtureFile<'a> {
     /// A file with content, owner and mode.
     Plain(&'a str, &'a [u8], &'a str, u16),
     /// A folder.
@@ -25,7 +25,7 @@ pub enum File<'a> {
 }
 
 /// An RPM on a disk.
-pub struct Rpm {
+pub struct FixtureRpm {
     pub package: Package,
     pub path: Utf8PathBuf,
     pub digest: Digest,
@@ -56,27 +56,27 @@ impl Fixture {
         }
     }
 
-    pub fn rpm(&self, name: &str, files: &[File<'_>]) -> Rpm {
+    pub fn rpm(&self, name: &str, files: &[FixtureFile<'_>]) -> FixtureRpm {
         self.rpm_with(name, files, |builder| builder)
     }
 
     pub fn rpm_with(
         &self,
         name: &str,
-        files: &[File<'_>],
+        files: &[FixtureFile<'_>],
         more: impl Fn(&mut PackageBuilder) -> &mut PackageBuilder,
-    ) -> Rpm {
+    ) -> FixtureRpm {
         let config = BuildConfig::default().source_date(1_760_000_000_u32);
         let mut builder = PackageBuilder::new(name, "1.2", "MIT", "x86_64", "An example");
         builder.using_config(config).release("3.bs1");
         for file in files {
             match *file {
-                File::Plain(path, content, owner, mode) => {
+                FixtureFile::Plain(path, content, owner, mode) => {
                     let options = FileOptions::new(path).permissions(mode).user(owner).group(owner);
                     builder.with_file_contents(content, options)
                 }
-                File::Folder(path) => builder.with_dir_entry(FileOptions::dir(path).permissions(0o755)),
-                File::Link(path, to) => builder.with_symlink(FileOptions::symlink(path, to)),
+                FixtureFile::Folder(path) => builder.with_dir_entry(FileOptions::dir(path).permissions(0o755)),
+                FixtureFile::Link(path, to) => builder.with_symlink(FileOptions::symlink(path, to)),
             }
             .expect("a file");
         }
@@ -85,7 +85,7 @@ impl Fixture {
         let path = self.path.join(format!("{name}.rpm"));
         built.write_file(&path).expect("written");
         let digest = Digest::of(std::fs::read(&path).expect("read"));
-        Rpm {
+        FixtureRpm {
             package: basalt_repo::read_package(&path).expect("an RPM"),
             path,
             digest,
@@ -93,7 +93,7 @@ impl Fixture {
     }
 
     /// A package whose bytes somebody changed afterwards, everywhere.
-    pub fn changed(&self, rpm: &Rpm, from: &[u8], to: &[u8]) -> Rpm {
+    pub fn changed(&self, rpm: &FixtureRpm, from: &[u8], to: &[u8]) -> FixtureRpm {
         assert_eq!(from.len(), to.len(), "offsets must stay");
         let mut bytes = std::fs::read(&rpm.path).expect("read");
         let mut found = 0;
@@ -106,14 +106,14 @@ impl Fixture {
         assert!(found > 0, "there is nothing to change");
         let path = self.path.join(format!("{}-changed.rpm", rpm.package.name));
         std::fs::write(&path, &bytes).expect("written");
-        Rpm {
+        FixtureRpm {
             package: basalt_repo::read_package(&path).expect("an RPM"),
             path,
             digest: Digest::of(bytes),
         }
     }
 
-    pub fn compose(&self, text: &str, rpms: &[&Rpm]) -> Result<Image, ImageError> {
+    pub fn compose(&self, text: &str, rpms: &[&FixtureRpm]) -> Result<Image, ImageError> {
         self.composer().compose(&definition(text), &payloads(rpms))
     }
 
@@ -128,7 +128,7 @@ impl Fixture {
     }
 
     /// Composes the same in another store: nothing is known there.
-    pub fn compose_elsewhere(&self, text: &str, rpms: &[&Rpm]) -> (Fixture, Image) {
+    pub fn compose_elsewhere(&self, text: &str, rpms: &[&FixtureRpm]) -> (Fixture, Image) {
         let elsewhere = Fixture::new(Some(&self.sdk.path));
         let image = elsewhere.compose(text, rpms).expect("composed elsewhere");
         (elsewhere, image)
@@ -144,7 +144,7 @@ pub fn definition(text: &str) -> ImageDefinition {
     check(&format!("{name}.yaml"), text).unwrap_or_else(|problems| panic!("{}", problems.brief()))
 }
 
-pub fn payloads<'a>(rpms: &[&'a Rpm]) -> Vec<Payload<'a>> {
+pub fn payloads<'a>(rpms: &[&'a FixtureRpm]) -> Vec<Payload<'a>> {
     rpms.iter()
         .map(|rpm| Payload {
             package: &rpm.package,
@@ -156,25 +156,25 @@ pub fn payloads<'a>(rpms: &[&'a Rpm]) -> Vec<Payload<'a>> {
 }
 
 /// Packages that are enough for a node which never starts.
-pub fn node(fixture: &Fixture) -> Vec<Rpm> {
+pub fn node(fixture: &Fixture) -> Vec<FixtureRpm> {
     let kernel = efi_program(&[7; 300_000]);
     let text: Vec<u8> = (0..200_000_u32).flat_map(|number| (number / 3).to_le_bytes()).collect();
     vec![
         fixture.rpm(
             "filesystem",
             &[
-                File::Folder("/etc"),
-                File::Folder("/usr"),
-                File::Folder("/usr/bin"),
-                File::Folder("/usr/lib"),
-                File::Link("/lib", "usr/lib"),
-                File::Link("/usr/sbin", "bin"),
-                File::Link("/etc/os-release", "../usr/lib/os-release"),
+                FixtureFile::Folder("/etc"),
+                FixtureFile::Folder("/usr"),
+                FixtureFile::Folder("/usr/bin"),
+                FixtureFile::Folder("/usr/lib"),
+                FixtureFile::Link("/lib", "usr/lib"),
+                FixtureFile::Link("/usr/sbin", "bin"),
+                FixtureFile::Link("/etc/os-release", "../usr/lib/os-release"),
             ],
         ),
         fixture.rpm(
             "basalt-release",
-            &[File::Plain(
+            &[FixtureFile::Plain(
                 "/usr/lib/os-release",
                 b"ID=basalt\nNAME=Basalt\n",
                 "root",
@@ -183,7 +183,7 @@ pub fn node(fixture: &Fixture) -> Vec<Rpm> {
         ),
         fixture.rpm(
             "kernel",
-            &[File::Plain(
+            &[FixtureFile::Plain(
                 "/usr/lib/modules/6.12.1-1.bs1/vmlinuz",
                 &kernel,
                 "root",
@@ -193,13 +193,13 @@ pub fn node(fixture: &Fixture) -> Vec<Rpm> {
         fixture.rpm(
             "systemd-boot",
             &[
-                File::Plain(
+                FixtureFile::Plain(
                     "/usr/lib/systemd/boot/efi/linuxx64.efi.stub",
                     &efi_program(b"stub"),
                     "root",
                     0o644,
                 ),
-                File::Plain(
+                FixtureFile::Plain(
                     "/usr/lib/systemd/boot/efi/systemd-bootx64.efi",
                     &efi_program(b"loader"),
                     "root",
@@ -210,14 +210,14 @@ pub fn node(fixture: &Fixture) -> Vec<Rpm> {
         fixture.rpm(
             "chrony",
             &[
-                File::Plain(
+                FixtureFile::Plain(
                     "/usr/lib/sysusers.d/chrony.conf",
                     b"u chrony 190 \"Clock\" /var/lib/chrony\n",
                     "root",
                     0o644,
                 ),
-                File::Plain("/etc/chrony.keys", b"secret", "chrony", 0o640),
-                File::Plain("/usr/sbin/chronyd", &text, "root", 0o755),
+                FixtureFile::Plain("/etc/chrony.keys", b"secret", "chrony", 0o640),
+                FixtureFile::Plain("/usr/sbin/chronyd", &text, "root", 0o755),
             ],
         ),
     ]

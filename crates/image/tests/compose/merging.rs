@@ -5,13 +5,13 @@ use libtest_mimic::Failed;
 use miette::Diagnostic as _;
 use rpm::Dependency;
 
-use crate::fixture::{File, Fixture, Rpm};
+use crate::fixture::{Fixture, FixtureFile, FixtureRpm};
 
 const TREE: &str = "name: tree\nkind: tree\npackages: [one]\n";
 
-fn refused(fixture: &Fixture, rpms: &[&Rpm]) -> String {
+fn refused(fixture: &Fixture, rpms: &[&FixtureRpm]) -> String {
     let error: ImageError = fixture.compose(TREE, rpms).expect_err("refused");
-    assert!(error.help().is_some(), "no remedy for: {error}");
+    assert!(error.help().is_some(), "no help for: {error}");
     error.to_string()
 }
 
@@ -24,17 +24,17 @@ fn expect(said: &str, parts: &[&str]) -> Result<(), Failed> {
 
 pub fn a_conflict_names_both_packages() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
-    let one = fixture.rpm("one", &[File::Plain("/usr/bin/x", b"1", "root", 0o755)]);
-    let other = fixture.rpm("other", &[File::Plain("/usr/bin/x", b"2", "root", 0o755)]);
+    let one = fixture.rpm("one", &[FixtureFile::Plain("/usr/bin/x", b"1", "root", 0o755)]);
+    let other = fixture.rpm("other", &[FixtureFile::Plain("/usr/bin/x", b"2", "root", 0o755)]);
     expect(&refused(&fixture, &[&other, &one]), &["/usr/bin/x", "one", "other"])?;
-    let mode = fixture.rpm("mode", &[File::Plain("/usr/bin/x", b"1", "root", 0o700)]);
+    let mode = fixture.rpm("mode", &[FixtureFile::Plain("/usr/bin/x", b"1", "root", 0o700)]);
     expect(
         &refused(&fixture, &[&one, &mode]),
         &["/usr/bin/x", "mode 700", "mode 755"],
     )?;
-    let folder = fixture.rpm("folder", &[File::Folder("/usr/bin/x")]);
+    let folder = fixture.rpm("folder", &[FixtureFile::Folder("/usr/bin/x")]);
     expect(&refused(&fixture, &[&one, &folder]), &["a folder", "a file"])?;
-    let below = fixture.rpm("below", &[File::Plain("/usr/bin/x/y", b"1", "root", 0o644)]);
+    let below = fixture.rpm("below", &[FixtureFile::Plain("/usr/bin/x/y", b"1", "root", 0o644)]);
     refused(&fixture, &[&one, &below]);
     Ok(())
 }
@@ -43,9 +43,9 @@ pub fn what_is_the_same_may_be_there_twice() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
     let files = || {
         [
-            File::Folder("/usr/bin"),
-            File::Plain("/usr/bin/x", b"1", "root", 0o755),
-            File::Link("/a", "b"),
+            FixtureFile::Folder("/usr/bin"),
+            FixtureFile::Plain("/usr/bin/x", b"1", "root", 0o755),
+            FixtureFile::Link("/a", "b"),
         ]
     };
     let (one, other) = (fixture.rpm("one", &files()), fixture.rpm("other", &files()));
@@ -58,13 +58,16 @@ pub fn files_land_where_links_lead() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
     let links = fixture.rpm(
         "links",
-        &[File::Link("/lib", "usr/lib"), File::Link("/usr/sbin", "bin")],
+        &[
+            FixtureFile::Link("/lib", "usr/lib"),
+            FixtureFile::Link("/usr/sbin", "bin"),
+        ],
     );
     let one = fixture.rpm(
         "one",
         &[
-            File::Plain("/lib/a", b"a", "root", 0o644),
-            File::Plain("/usr/sbin/b", b"b", "root", 0o755),
+            FixtureFile::Plain("/lib/a", b"a", "root", 0o644),
+            FixtureFile::Plain("/usr/sbin/b", b"b", "root", 0o755),
         ],
     );
     let image = fixture.compose(TREE, &[&links, &one])?;
@@ -81,13 +84,13 @@ pub fn what_cannot_be_in_an_image_is_refused() -> Result<(), Failed> {
     expect(&refused(&fixture, &[&script]), &["script", "%post"])?;
     let tool = fixture.rpm_with("tool", &[], |builder| builder.provides(Dependency::any("build-tool")));
     expect(&refused(&fixture, &[&tool]), &["tool", "build tool"])?;
-    let owner = fixture.rpm("owner", &[File::Plain("/etc/x", b"", "stranger", 0o644)]);
+    let owner = fixture.rpm("owner", &[FixtureFile::Plain("/etc/x", b"", "stranger", 0o644)]);
     expect(&refused(&fixture, &[&owner]), &["/etc/x", "stranger"])?;
-    let covered = fixture.rpm("covered", &[File::Plain("/var/lib/x", b"", "root", 0o644)]);
+    let covered = fixture.rpm("covered", &[FixtureFile::Plain("/var/lib/x", b"", "root", 0o644)]);
     let node = "name: node\nkind: disk\npackages: [covered]\n";
     let error = fixture.compose(node, &[&covered]).expect_err("refused");
     expect(&error.to_string(), &["/var/lib/x", "covers"])?;
-    let kernel = fixture.rpm("empty", &[File::Folder("/usr")]);
+    let kernel = fixture.rpm("empty", &[FixtureFile::Folder("/usr")]);
     let error = fixture.compose(node, &[&kernel]).expect_err("refused");
     expect(&error.to_string(), &["`node` has no kernel"])
 }
@@ -97,8 +100,8 @@ pub fn excluded_files_are_not_there() -> Result<(), Failed> {
     let one = fixture.rpm(
         "one",
         &[
-            File::Plain("/usr/include/x.h", b"", "root", 0o644),
-            File::Plain("/usr/bin/x", b"", "root", 0o755),
+            FixtureFile::Plain("/usr/include/x.h", b"", "root", 0o644),
+            FixtureFile::Plain("/usr/bin/x", b"", "root", 0o755),
         ],
     );
     let image = fixture.compose(&format!("{TREE}exclude: [/usr/include]\n"), &[&one])?;
@@ -110,12 +113,12 @@ pub fn excluded_files_are_not_there() -> Result<(), Failed> {
 pub fn nothing_leaves_the_root() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
     // A path in a header.
-    let honest = fixture.rpm("honest", &[File::Plain("/usr/bin/x", b"1", "root", 0o755)]);
+    let honest = fixture.rpm("honest", &[FixtureFile::Plain("/usr/bin/x", b"1", "root", 0o755)]);
     let hostile = fixture.changed(&honest, b"/usr/bin/\0", b"/../../x/\0");
     expect(&refused(&fixture, &[&hostile]), &["/../../x/x", "normal form"])?;
     // A link of one package that a path of another goes through: it stays below the root, however far up it leads.
-    let up = fixture.rpm("up", &[File::Link("/way", "../../../../../../../srv/out")]);
-    let through = fixture.rpm("through", &[File::Plain("/way/file", b"inside", "root", 0o644)]);
+    let up = fixture.rpm("up", &[FixtureFile::Link("/way", "../../../../../../../srv/out")]);
+    let through = fixture.rpm("through", &[FixtureFile::Plain("/way/file", b"inside", "root", 0o644)]);
     let image = fixture.compose(TREE, &[&up, &through])?;
     let tree = image.tree().expect("a tree");
     assert_eq!(std::fs::read(tree.join("srv/out/file"))?, b"inside");
@@ -123,7 +126,10 @@ pub fn nothing_leaves_the_root() -> Result<(), Failed> {
     // A link in place of a folder that the composer itself writes to.
     let away = fixture.rpm(
         "away",
-        &[File::Link("/etc", "/srv"), File::Plain("/usr/x", b"", "root", 0o644)],
+        &[
+            FixtureFile::Link("/etc", "/srv"),
+            FixtureFile::Plain("/usr/x", b"", "root", 0o644),
+        ],
     );
     let container = "name: tree\nkind: container\npackages: [one]\nentrypoint: [/usr/x]\n";
     let error = fixture.compose(container, &[&away]).expect_err("refused");
@@ -145,11 +151,11 @@ pub fn what_is_in_an_image_can_be_looked_at() -> Result<(), Failed> {
     let packages = fixture.rpm(
         "one",
         &[
-            File::Link("/bin", "usr/bin"),
-            File::Plain("/bin/x", b"1234", "root", 0o4755),
-            File::Plain("/usr/include/x.h", b"", "root", 0o644),
-            File::Plain("/usr/lib/sysusers.d/one.conf", b"u keeper 190\n", "root", 0o644),
-            File::Plain("/etc/keys", b"secret", "keeper", 0o640),
+            FixtureFile::Link("/bin", "usr/bin"),
+            FixtureFile::Plain("/bin/x", b"1234", "root", 0o4755),
+            FixtureFile::Plain("/usr/include/x.h", b"", "root", 0o644),
+            FixtureFile::Plain("/usr/lib/sysusers.d/one.conf", b"u keeper 190\n", "root", 0o644),
+            FixtureFile::Plain("/etc/keys", b"secret", "keeper", 0o640),
         ],
     );
     let definition = crate::fixture::definition(&format!("{TREE}exclude: [/usr/include]\n"));

@@ -164,7 +164,7 @@ mod tests {
         bytes
     }
 
-    fn told(first: &[u8], second: &[u8]) -> Vec<String> {
+    fn differences(first: &[u8], second: &[u8]) -> Vec<String> {
         let mut findings = Findings::default();
         findings.within("libx.a", |findings| {
             super::super::compare_bytes(findings, first, second)
@@ -176,18 +176,18 @@ mod tests {
     fn static_libraries_are_told_by_member() {
         let first = archive(&[("a.o", 0, "one"), ("b.o", 0, "two")]);
         assert_eq!(
-            told(&first, &archive(&[("a.o", 7, "one"), ("b.o", 0, "six")])),
+            differences(&first, &archive(&[("a.o", 7, "one"), ("b.o", 0, "six")])),
             [
                 "libx.a: member a.o has time 0, then 7",
                 "libx.a: member b.o: line 1 is `two`, then `six`"
             ]
         );
         assert_eq!(
-            told(&first, &archive(&[("b.o", 0, "two"), ("a.o", 0, "one")])),
+            differences(&first, &archive(&[("b.o", 0, "two"), ("a.o", 0, "one")])),
             ["libx.a has its members in another order: `a.o`, then `b.o`"]
         );
         assert_eq!(
-            told(&first, &archive(&[("a.o", 0, "one")])),
+            differences(&first, &archive(&[("a.o", 0, "one")])),
             ["libx.a: member b.o is only in the first"]
         );
     }
@@ -205,6 +205,9 @@ mod tests {
                 .expect("added");
             builder.into_inner().expect("finished")
         };
-        assert_eq!(told(&tar(1), &tar(2)), ["libx.a: member etc/name has time 1, then 2"]);
+        assert_eq!(
+            differences(&tar(1), &tar(2)),
+            ["libx.a: member etc/name has time 1, then 2"]
+        );
     }
 }

@@ -90,7 +90,7 @@ mod tests {
     use super::super::Difference;
     use super::*;
 
-    fn told(first: &[u8], second: &[u8]) -> Vec<String> {
+    fn differences(first: &[u8], second: &[u8]) -> Vec<String> {
         let mut findings = Findings::default();
         findings.within("file", |findings| compare(findings, first, second));
         findings.finish().0.iter().map(Difference::to_string).collect()
@@ -98,17 +98,17 @@ mod tests {
 
     #[test]
     fn the_same_is_the_same() {
-        assert!(told(b"\x00\x01", b"\x00\x01").is_empty());
+        assert!(differences(b"\x00\x01", b"\x00\x01").is_empty());
     }
 
     #[test]
     fn bytes_are_told_by_their_place() {
         assert_eq!(
-            told(b"\x00\x01\x02", b"\x00\x07\x02"),
+            differences(b"\x00\x01\x02", b"\x00\x07\x02"),
             ["file differs at byte 1: 01 02, then 07 02"]
         );
-        assert_eq!(told(b"\x00\x01", b"\x00"), ["file has 2 bytes, then 1"]);
-        let with_words = told(b"\x00\x01built by host-one\x00", b"\x00\x01built by host-two\x00");
+        assert_eq!(differences(b"\x00\x01", b"\x00"), ["file has 2 bytes, then 1"]);
+        let with_words = differences(b"\x00\x01built by host-one\x00", b"\x00\x01built by host-two\x00");
         assert_eq!(
             with_words,
             ["file differs at byte 16: `built by host-one`, then `built by host-two`"]
@@ -118,14 +118,14 @@ mod tests {
     #[test]
     fn text_is_told_by_its_line() {
         assert_eq!(
-            told(b"one\ntwo\n", b"one\nthree\n"),
+            differences(b"one\ntwo\n", b"one\nthree\n"),
             ["file: line 2 is `two`, then `three`"]
         );
         assert_eq!(
-            told(b"one\n", b"one\ntwo\n"),
+            differences(b"one\n", b"one\ntwo\n"),
             ["file: line 2 is only in the second: `two`"]
         );
-        assert_eq!(told(b"one\n", b"one"), ["file has 4 bytes, then 3"]);
+        assert_eq!(differences(b"one\n", b"one"), ["file has 4 bytes, then 3"]);
     }
 
     #[test]
@@ -133,7 +133,7 @@ mod tests {
         use std::io::Write as _;
         let zstd = |text: &[u8], level| zstd::encode_all(text, level).expect("compressed");
         assert_eq!(
-            told(&zstd(b"one\n", 1), &zstd(b"two\n", 1)),
+            differences(&zstd(b"one\n", 1), &zstd(b"two\n", 1)),
             ["file: uncompressed: line 1 is `one`, then `two`"]
         );
         let gzip = |time| {
@@ -143,9 +143,12 @@ mod tests {
             encoder.write_all(b"one\n").expect("written");
             encoder.finish().expect("finished")
         };
-        let told = told(&gzip(1), &gzip(2));
+        let differences = differences(&gzip(1), &gzip(2));
         let expected = "file holds the same, compressed otherwise: differs at byte 4: 01 00 00 00";
-        assert!(told.len() == 1 && told[0].starts_with(expected), "{told:?}");
+        assert!(
+            differences.len() == 1 && differences[0].starts_with(expected),
+            "{differences:?}"
+        );
     }
 
     proptest::proptest! {
@@ -158,8 +161,8 @@ mod tests {
             second in proptest::collection::vec(proptest::num::u8::ANY, 0..600),
         ) {
             let (first, second) = ([magic, &first].concat(), [magic, &second].concat());
-            let told = told(&first, &second);
-            assert_eq!(told.is_empty(), first == second);
+            let differences = differences(&first, &second);
+            assert_eq!(differences.is_empty(), first == second);
         }
     }
 }

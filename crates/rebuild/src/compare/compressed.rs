@@ -33,8 +33,8 @@ impl Method {
             Self::Gzip => take(flate2::bufread::MultiGzDecoder::new(packed), &mut unpacked)?,
             Self::Zstd => take(zstd::Decoder::with_buffer(packed)?, &mut unpacked)?,
             Self::Xz => {
-                let mut room = Room(&mut unpacked);
-                lzma_rs::xz_decompress(&mut packed, &mut room)
+                let mut buffer = BoundedBuffer(&mut unpacked);
+                lzma_rs::xz_decompress(&mut packed, &mut buffer)
                     .map_err(|error| io::Error::other(format!("{error:?}")))?;
             }
         }
@@ -50,10 +50,10 @@ fn take(reader: impl Read, into: &mut Vec<u8>) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes as much as we are ready to hold.
-struct Room<'v>(&'v mut Vec<u8>);
+/// Buffer with a limit: writing more than [`MOST`] bytes is an error.
+struct BoundedBuffer<'v>(&'v mut Vec<u8>);
 
-impl io::Write for Room<'_> {
+impl io::Write for BoundedBuffer<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         if (self.0.len() + bytes.len()) as u64 > MOST {
             return Err(io::ErrorKind::FileTooLarge.into());

@@ -230,7 +230,7 @@ mod tests {
         }
     }
 
-    fn told(first: &[u8], second: &[u8]) -> Vec<String> {
+    fn differences(first: &[u8], second: &[u8]) -> Vec<String> {
         let folder = tempfile::tempdir().expect("a folder");
         let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
         let store = Store::open(&root.join("store")).expect("a store");
@@ -248,9 +248,9 @@ mod tests {
     #[test]
     fn disks_are_told_by_partition_and_file() {
         let first = disk(b"quiet\n", 1);
-        assert!(told(&first, &first).is_empty());
+        assert!(differences(&first, &first).is_empty());
         assert_eq!(
-            told(&first, &disk(b"noisy\n", 2)),
+            differences(&first, &disk(b"noisy\n", 2)),
             [
                 "partition esp: /EFI/kernel.txt: line 1 is `quiet`, then `noisy`",
                 "partition data: from byte 7 on differs at byte 0: 01 00 00 00 00 00 00 00, then 02 00 00 00 00 00 00 00"
@@ -259,11 +259,11 @@ mod tests {
         let mut table = first.clone();
         table[511] = 0x55;
         table.push(0);
-        let told = told(&first, &table);
-        assert_eq!(told[0], "disk has 4194304 bytes, then 4194305");
+        let differences = differences(&first, &table);
+        assert_eq!(differences[0], "disk has 4194304 bytes, then 4194305");
         assert!(
-            told[1].starts_with("partition table: from byte 511 on differs"),
-            "{told:?}"
+            differences[1].starts_with("partition table: from byte 511 on differs"),
+            "{differences:?}"
         );
     }
 }

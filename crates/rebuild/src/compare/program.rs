@@ -21,15 +21,15 @@ pub(crate) fn compare(findings: &mut Findings, first: &[u8], second: &[u8]) {
     let (Some(one), Some(other)) = (sections(first), sections(second)) else {
         return;
     };
-    let mut told = 0;
+    let mut differences = 0;
     let mut tell = |findings: &mut Findings, name: &str, section: &Section<'_>| {
         let twin = other.iter().find(|(known, _)| known == name).map(|(_, twin)| twin);
         let differs = twin.is_none_or(|twin| section.content != twin.content || section.address != twin.address);
         if !differs {
             return;
         }
-        told += 1;
-        if told > MOST {
+        differences += 1;
+        if differences > MOST {
             return;
         }
         findings.within(format!("section {name}"), |findings| match twin {
@@ -56,8 +56,8 @@ pub(crate) fn compare(findings: &mut Findings, first: &[u8], second: &[u8]) {
     {
         findings.add_in(format!("section {name}"), "is only in the second");
     }
-    if told > MOST {
-        findings.add(format!("has {} more sections that differ", told - MOST));
+    if differences > MOST {
+        findings.add(format!("has {} more sections that differ", differences - MOST));
     }
 }
 
@@ -103,7 +103,7 @@ mod tests {
 
     #[test]
     fn programs_are_told_by_section() {
-        let told = |first: &[u8], second: &[u8]| {
+        let differences = |first: &[u8], second: &[u8]| {
             let mut findings = Findings::default();
             findings.within("x.o", |findings| super::super::compare_bytes(findings, first, second));
             findings
@@ -115,18 +115,18 @@ mod tests {
         };
         let rodata = |words: &[u8]| object_file(words, StandardSection::ReadOnlyData);
         assert_eq!(
-            told(&rodata(b"\0Nov 25 2026\0"), &rodata(b"\0Dec 30 2027\0")),
+            differences(&rodata(b"\0Nov 25 2026\0"), &rodata(b"\0Dec 30 2027\0")),
             ["x.o: section .rodata differs at byte 1: `Nov 25 2026`, then `Dec 30 2027`"]
         );
         let data = object_file(b"1", StandardSection::Data);
-        let told = told(&rodata(b"1"), &data);
+        let differences = differences(&rodata(b"1"), &data);
         assert!(
-            told.contains(&"x.o: section .rodata is only in the first".to_owned()),
-            "{told:?}"
+            differences.contains(&"x.o: section .rodata is only in the first".to_owned()),
+            "{differences:?}"
         );
         assert!(
-            told.contains(&"x.o: section .data is only in the second".to_owned()),
-            "{told:?}"
+            differences.contains(&"x.o: section .data is only in the second".to_owned()),
+            "{differences:?}"
         );
     }
 }

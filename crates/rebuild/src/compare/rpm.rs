@@ -291,7 +291,7 @@ mod tests {
         path
     }
 
-    fn told(first: &Utf8Path, second: &Utf8Path) -> Vec<String> {
+    fn differences(first: &Utf8Path, second: &Utf8Path) -> Vec<String> {
         let mut findings = Findings::default();
         compare(&mut findings, first, second).expect("compared");
         findings.finish().0.iter().map(Difference::to_string).collect()
@@ -302,9 +302,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
         let first = package(root, "1", "a name", 0o644, b"one\n");
-        assert!(told(&first, &package(root, "2", "a name", 0o644, b"one\n")).is_empty());
+        assert!(differences(&first, &package(root, "2", "a name", 0o644, b"one\n")).is_empty());
         assert_eq!(
-            told(&first, &package(root, "3", "another name", 0o600, b"two\n")),
+            differences(&first, &package(root, "3", "another name", 0o600, b"two\n")),
             [
                 "header SUMMARY is `a name`, then `another name`",
                 "/etc/name has mode 0644, then 0600",
@@ -317,10 +317,10 @@ mod tests {
         bytes[last] ^= 1;
         let damaged = root.join("4");
         fs_err::write(&damaged, &bytes).expect("written");
-        let told_of_damage = told(&first, &damaged);
+        let damage = differences(&first, &damaged);
         assert!(
-            told_of_damage[0].starts_with("payload, as it is packed, differs at byte"),
-            "{told_of_damage:?}"
+            damage[0].starts_with("payload, as it is packed, differs at byte"),
+            "{damage:?}"
         );
         fs_err::write(&damaged, &bytes[..200]).expect("written");
         assert!(compare(&mut Findings::default(), &first, &damaged).is_err());

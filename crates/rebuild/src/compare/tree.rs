@@ -125,9 +125,9 @@ mod tests {
         fs_err::set_permissions(second.join("etc/a"), std::fs::Permissions::from_mode(0o600)).expect("changed");
         let mut findings = Findings::default();
         compare(&mut findings, &first, &second, &|_| false).expect("compared");
-        let told: Vec<_> = findings.finish().0.iter().map(Difference::to_string).collect();
+        let differences: Vec<_> = findings.finish().0.iter().map(Difference::to_string).collect();
         assert_eq!(
-            told,
+            differences,
             [
                 "/etc/a has mode 0644, then 0600",
                 "/etc/b: line 1 is `one`, then `two`",

@@ -19,7 +19,7 @@ pub(crate) const SHA256: &str = "sha256";
 
 /// Location, digest and times of an RPM in a repository.
 #[derive(Debug, Clone, Copy)]
-pub struct Placed<'a> {
+pub struct RpmLocation<'a> {
     /// Path relative to the repository's folder.
     pub href: &'a str,
     /// SHA-256 digest of the file.
@@ -32,7 +32,7 @@ pub struct Placed<'a> {
 
 /// Entries of an RPM in the three files of the metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Described {
+pub struct PackageEntries {
     /// Entry in `primary.xml`.
     pub primary: PrimaryPackage,
     /// Entry in `filelists.xml`.
@@ -45,12 +45,12 @@ pub struct Described {
 ///
 /// # Errors
 /// When the file cannot be read or is not an RPM.
-pub fn describe(path: &Utf8Path, placed: Placed<'_>) -> Result<Described, RepoError> {
+pub fn describe(path: &Utf8Path, placed: RpmLocation<'_>) -> Result<PackageEntries, RepoError> {
     let header = crate::read_header(path)?;
     describe_header(&header, placed).map_err(RepoError::header(path))
 }
 
-fn describe_header(header: &PackageMetadata, placed: Placed<'_>) -> Result<Described, rpm::Error> {
+fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<PackageEntries, rpm::Error> {
     // Absent tags become empty texts, as with createrepo_c.
     let text = |value: Result<&str, rpm::Error>| clean(value.unwrap_or_default());
     let name = clean(header.get_name()?);
@@ -138,7 +138,7 @@ fn describe_header(header: &PackageMetadata, placed: Placed<'_>) -> Result<Descr
         })
         .collect();
     changes.reverse();
-    Ok(Described {
+    Ok(PackageEntries {
         primary,
         filelists: FilelistsPackage {
             package_id: package_id.clone(),

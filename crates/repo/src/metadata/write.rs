@@ -5,7 +5,7 @@ use std::io::Write as _;
 use basalt_model::digest::Digest;
 use serde::Serialize;
 
-use super::describe::{Described, SHA256, clean};
+use super::describe::{PackageEntries, SHA256, clean};
 use super::raw::{
     COMMON, Checksum, Collection, Data, Date, FILELISTS, Filelists, FixedPackage, Location, OTHER, Other, PackageLists,
     Primary, REPO, RPM, Reference, References, Repomd, Update, Updateinfo, Version,
@@ -39,8 +39,8 @@ pub struct MetadataFile {
 ///
 /// # Errors
 /// When a value cannot be written as XML.
-pub fn write(packages: &[Described], advisories: &[Advisory], time: u64) -> Result<Metadata, MetadataError> {
-    let mut packages: Vec<&Described> = packages.iter().collect();
+pub fn write(packages: &[PackageEntries], advisories: &[Advisory], time: u64) -> Result<Metadata, MetadataError> {
+    let mut packages: Vec<&PackageEntries> = packages.iter().collect();
     packages.sort_by(|one, other| order(one).cmp(&order(other)));
     let count = packages.len();
     let primary = Primary {
@@ -84,7 +84,7 @@ pub fn write(packages: &[Described], advisories: &[Advisory], time: u64) -> Resu
     })
 }
 
-fn order(package: &Described) -> [&str; 6] {
+fn order(package: &PackageEntries) -> [&str; 6] {
     let primary = &package.primary;
     let Version {
         epoch,
@@ -154,7 +154,7 @@ fn compressed(kind: &str, value: &impl Serialize, time: u64) -> Result<(Data, Me
 }
 
 /// Selects the advisories about packages of the repository.
-fn updateinfo(advisories: &[Advisory], packages: &[&Described]) -> Updateinfo {
+fn updateinfo(advisories: &[Advisory], packages: &[&PackageEntries]) -> Updateinfo {
     let arch = |name: &str| {
         let package = packages.iter().find(|package| package.primary.name == name)?;
         Some(package.primary.arch.clone())

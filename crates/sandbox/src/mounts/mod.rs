@@ -8,6 +8,8 @@ mod overlay;
 mod paths;
 mod proc;
 
+pub use self::overlay::{OVERLAYFS_HELP, is_overlayfs};
+
 use std::ffi::CString;
 use std::fs;
 use std::os::fd::{AsFd as _, AsRawFd as _, IntoRawFd as _, OwnedFd};
@@ -20,7 +22,7 @@ use rustix::mount::{MountFlags, MountPropagationFlags, MoveMountFlags, OpenTreeF
 
 use self::paths::{make_file, make_folder, open_root};
 use crate::syscalls::mount_set_attributes;
-use crate::{Mount, Network, Sandbox, SandboxError, Wall};
+use crate::{ConfinementLayer, Mount, Network, Sandbox, SandboxError};
 
 /// Folder on which the new root is assembled, under a tmpfs; every system has it.
 const STAGE: &str = "/tmp";
@@ -62,7 +64,7 @@ pub(crate) fn enter(sandbox: &Sandbox) -> Result<(), SandboxError> {
         }
     }
     change_root(sandbox, &new_root)?;
-    if !sandbox.policy.stands(Wall::Descriptors) {
+    if !sandbox.policy.is_enforced(ConfinementLayer::Descriptors) {
         opened.leak();
     }
     Ok(())
@@ -70,7 +72,7 @@ pub(crate) fn enter(sandbox: &Sandbox) -> Result<(), SandboxError> {
 
 fn change_root(sandbox: &Sandbox, new_root: &Utf8Path) -> Result<(), SandboxError> {
     rustix::process::chdir(new_root.as_std_path()).map_err(SandboxError::call("chdir"))?;
-    if sandbox.policy.stands(Wall::PivotRoot) {
+    if sandbox.policy.is_enforced(ConfinementLayer::PivotRoot) {
         // With both arguments the same, the old root ends up on top of the new one, from where it is taken away.
         rustix::process::pivot_root(".", ".").map_err(SandboxError::call("pivot_root"))?;
         rustix::mount::unmount(".", UnmountFlags::DETACH).map_err(SandboxError::call("umount"))?;
@@ -99,7 +101,7 @@ enum Source {
 impl Opened {
     fn new(sandbox: &Sandbox) -> Result<Self, SandboxError> {
         let all = |paths: &[Utf8PathBuf]| paths.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>();
-        let read_only = if sandbox.policy.stands(Wall::ReadOnly) {
+        let read_only = if sandbox.policy.is_enforced(ConfinementLayer::ReadOnly) {
             READ_ONLY
         } else {
             0
@@ -199,13 +201,13 @@ fn filesystem(kind: &str, target: &Utf8Path, shown: &Utf8Path, options: &str) ->
 /// `/proc` of the sandbox's own processes, and a read-only `/sys`.
 fn kernel_filesystems(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxError> {
     let place = make_folder(root, Utf8Path::new("/proc"))?;
-    if sandbox.policy.stands(Wall::ProcessNamespace) {
+    if sandbox.policy.is_enforced(ConfinementLayer::ProcessNamespace) {
         proc::mount(&place.path())?;
     } else {
         let tree = clone_tree(Utf8Path::new("/proc"), NO_SUID | NO_DEVICES | NO_EXEC)?;
         attach_at(&tree, &place.path()).map_err(mount_failed("proc", Utf8Path::new("/proc")))?;
     }
-    if sandbox.policy.stands(Wall::ProcMasks) {
+    if sandbox.policy.is_enforced(ConfinementLayer::ProcMasks) {
         proc::mask(root)?;
     }
     let sys = make_folder(root, Utf8Path::new("/sys"))?;

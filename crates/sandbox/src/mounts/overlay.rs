@@ -21,6 +21,14 @@ use crate::SandboxError;
 const MOST: usize = 500;
 /// The type of an overlay filesystem as `statfs` gives it: OVERLAYFS_SUPER_MAGIC.
 const OVERLAYFS: i64 = 0x794c_7630;
+/// Advice for a store on overlayfs.
+pub const OVERLAYFS_HELP: &str = "the store lies on overlayfs, as in a container, which cannot be stacked again: mount a \
+                                  volume there (`docker run -v basalt:/store -e BASALT_STORE=/store`)";
+
+/// Returns `true` if a path lies on overlayfs, where no sandbox can have its scratch.
+pub fn is_overlayfs(path: &Utf8Path) -> bool {
+    rustix::fs::statfs(path.as_std_path()).is_ok_and(|status| status.f_type == OVERLAYFS)
+}
 
 /// Mounts an overlay of `layers`, the uppermost first, with `upper` and `work` in `place`.
 pub(super) fn writable(
@@ -93,9 +101,5 @@ fn overlay(
 fn help(error: Errno, layers: &[OwnedFd], scratch: Option<&OwnedFd>) -> Option<String> {
     let mut descriptors = layers.iter().chain(scratch);
     let stacked = descriptors.any(|layer| rustix::fs::fstatfs(layer).is_ok_and(|status| status.f_type == OVERLAYFS));
-    (matches!(error, Errno::INVAL | Errno::PERM) && stacked).then(|| {
-        "the store lies on overlayfs, as in a container, which cannot be stacked again: mount a volume there (`docker run \
-         -v basalt:/store -e BASALT_STORE=/store`)"
-            .to_owned()
-    })
+    (matches!(error, Errno::INVAL | Errno::PERM) && stacked).then(|| OVERLAYFS_HELP.to_owned())
 }

@@ -6,27 +6,27 @@ use std::io;
 use std::os::fd::RawFd;
 use std::path::Path;
 
-use basalt_sandbox::{Mount, Wall};
+use basalt_sandbox::{ConfinementLayer, Mount};
 use rustix::mount::{MountFlags, UnmountFlags};
 
 use crate::fixture::{VARIABLE, done, nothing, unsupported};
-use crate::{Attempt, Target};
+use crate::{Attempt, AttemptTarget};
 
-/// Walls that keep a program from the memory, descriptors and environment of process 1.
-const PROCESS_1: &[Wall] = &[
-    Wall::Descriptors,
-    Wall::Undumpable,
-    Wall::UserNamespace,
-    Wall::Capabilities,
-    Wall::Landlock,
-    Wall::Environment,
+/// Layers that keep a program from the memory, descriptors and environment of process 1.
+const PROCESS_1: &[ConfinementLayer] = &[
+    ConfinementLayer::Descriptors,
+    ConfinementLayer::Undumpable,
+    ConfinementLayer::UserNamespace,
+    ConfinementLayer::Capabilities,
+    ConfinementLayer::Landlock,
+    ConfinementLayer::Environment,
 ];
-/// Walls that keep a program from changing mounts.
-const MOUNTS: &[Wall] = &[
-    Wall::SystemCalls,
-    Wall::Landlock,
-    Wall::Capabilities,
-    Wall::UserNamespace,
+/// Layers that keep a program from changing mounts.
+const MOUNTS: &[ConfinementLayer] = &[
+    ConfinementLayer::SystemCalls,
+    ConfinementLayer::Landlock,
+    ConfinementLayer::Capabilities,
+    ConfinementLayer::UserNamespace,
 ];
 
 pub fn attempts() -> Vec<Attempt> {
@@ -38,7 +38,7 @@ pub fn attempts() -> Vec<Attempt> {
         ),
         Attempt::new(
             "an_inherited_descriptor_leads_to_the_host",
-            &[Wall::Descriptors, Wall::Landlock],
+            &[ConfinementLayer::Descriptors, ConfinementLayer::Landlock],
             inherited_descriptor,
         ),
         Attempt::new("environment_of_process_1_is_read", PROCESS_1, |_| {
@@ -65,17 +65,19 @@ pub fn attempts() -> Vec<Attempt> {
         Attempt::new(
             "chroot_is_left_by_a_second_one",
             &[
-                Wall::PivotRoot,
-                Wall::SystemCalls,
-                Wall::Capabilities,
-                Wall::Landlock,
-                Wall::UserNamespace,
+                ConfinementLayer::PivotRoot,
+                ConfinementLayer::SystemCalls,
+                ConfinementLayer::Capabilities,
+                ConfinementLayer::Landlock,
+                ConfinementLayer::UserNamespace,
             ],
             leave_chroot,
         ),
-        Attempt::new("a_read_only_folder_is_written_to", &[Wall::ReadOnly], |_| {
-            fs::write("/shown/file", "changed")
-        }),
+        Attempt::new(
+            "a_read_only_folder_is_written_to",
+            &[ConfinementLayer::ReadOnly],
+            |_| fs::write("/shown/file", "changed"),
+        ),
         Attempt::new("a_read_only_folder_is_remounted", MOUNTS, |_| {
             rustix::mount::mount_remount("/shown", MountFlags::BIND, c"")?;
             fs::write("/shown/file", "changed")
@@ -100,19 +102,27 @@ pub fn attempts() -> Vec<Attempt> {
             rustix::process::chdir("/work")?;
             Ok(rustix::process::pivot_root(".", ".")?)
         }),
-        Attempt::new("a_device_node_is_made", &[Wall::SystemCalls, Wall::Landlock], |_| {
-            // The kernel lets anybody make a node of the device 0:0 only.
-            let kind = rustix::fs::FileType::CharacterDevice;
-            let mode = rustix::fs::Mode::from_raw_mode(0o600);
-            Ok(rustix::fs::mknodat(rustix::fs::CWD, "/work/node", kind, mode, 0)?)
-        }),
+        Attempt::new(
+            "a_device_node_is_made",
+            &[ConfinementLayer::SystemCalls, ConfinementLayer::Landlock],
+            |_| {
+                // The kernel lets anybody make a node of the device 0:0 only.
+                let kind = rustix::fs::FileType::CharacterDevice;
+                let mode = rustix::fs::Mode::from_raw_mode(0o600);
+                Ok(rustix::fs::mknodat(rustix::fs::CWD, "/work/node", kind, mode, 0)?)
+            },
+        ),
         Attempt {
             loosen: |sandbox, _| sandbox.device("/dev/kmsg"),
             ..Attempt::new("a_device_of_the_host_is_there", &[], |_| {
                 fs::metadata("/dev/kmsg").map(drop)
             })
         },
-        Attempt::new("a_file_is_named_by_a_handle", &[Wall::SystemCalls], file_handle),
+        Attempt::new(
+            "a_file_is_named_by_a_handle",
+            &[ConfinementLayer::SystemCalls],
+            file_handle,
+        ),
         Attempt {
             loosen: |sandbox, fixture| {
                 sandbox.mount(Mount::Bind {
@@ -132,16 +142,20 @@ pub fn attempts() -> Vec<Attempt> {
                 fs::read(Path::new(&target.folder).join("secret")).map(drop)
             })
         },
-        Attempt::new("a_setting_of_the_network_is_changed", &[Wall::ProcMasks], |target| {
-            open_as_root("/proc/sys/net/ipv4/ip_default_ttl", target)
-        }),
-        Attempt::new("the_handler_of_core_files_is_opened", &[Wall::ProcMasks], |target| {
-            open_as_root("/proc/sys/kernel/core_pattern", target)
-        }),
-        Attempt::new("sysrq_is_opened", &[Wall::ProcMasks], |target| {
+        Attempt::new(
+            "a_setting_of_the_network_is_changed",
+            &[ConfinementLayer::ProcMasks],
+            |target| open_as_root("/proc/sys/net/ipv4/ip_default_ttl", target),
+        ),
+        Attempt::new(
+            "the_handler_of_core_files_is_opened",
+            &[ConfinementLayer::ProcMasks],
+            |target| open_as_root("/proc/sys/kernel/core_pattern", target),
+        ),
+        Attempt::new("sysrq_is_opened", &[ConfinementLayer::ProcMasks], |target| {
             open_as_root("/proc/sysrq-trigger", target)
         }),
-        Attempt::new("symbols_of_the_kernel_are_read", &[Wall::ProcMasks], |_| {
+        Attempt::new("symbols_of_the_kernel_are_read", &[ConfinementLayer::ProcMasks], |_| {
             let text = fs::read("/proc/kallsyms")?;
             (!text.is_empty()).then_some(()).ok_or_else(|| nothing("it is empty"))
         }),
@@ -149,7 +163,7 @@ pub fn attempts() -> Vec<Attempt> {
 }
 
 /// Opens what only the host's root may write to; other users cannot show what the mask prevents.
-fn open_as_root(path: &str, target: &Target) -> io::Result<()> {
+fn open_as_root(path: &str, target: &AttemptTarget) -> io::Result<()> {
     match fs::OpenOptions::new().write(true).open(path) {
         Err(error) if error.raw_os_error() == Some(libc::EACCES) && target.user != 0 => {
             Err(unsupported(&format!("{path} is open to the host's root only")))
@@ -159,7 +173,7 @@ fn open_as_root(path: &str, target: &Target) -> io::Result<()> {
     }
 }
 
-fn descriptors_of_process_1(_: &Target) -> io::Result<()> {
+fn descriptors_of_process_1(_: &AttemptTarget) -> io::Result<()> {
     for number in 3..64 {
         if fs::read(format!("/proc/1/fd/{number}/../secret")).is_ok() {
             return Ok(());
@@ -168,7 +182,7 @@ fn descriptors_of_process_1(_: &Target) -> io::Result<()> {
     Err(nothing("none leads there"))
 }
 
-fn inherited_descriptor(_: &Target) -> io::Result<()> {
+fn inherited_descriptor(_: &AttemptTarget) -> io::Result<()> {
     for number in 3..64 as RawFd {
         // SAFETY: opening a file relative to a descriptor that may not be open is an error at worst.
         if unsafe { libc::openat(number, c"secret".as_ptr(), libc::O_RDONLY) } >= 0 {
@@ -179,7 +193,7 @@ fn inherited_descriptor(_: &Target) -> io::Result<()> {
 }
 
 /// Opens the root, moves the root below itself, and walks up from the open one.
-fn leave_chroot(_: &Target) -> io::Result<()> {
+fn leave_chroot(_: &AttemptTarget) -> io::Result<()> {
     let root = fs::File::open("/")?;
     fs::create_dir_all("/work/jail")?;
     rustix::process::chroot("/work/jail")?;
@@ -192,7 +206,7 @@ fn leave_chroot(_: &Target) -> io::Result<()> {
     fs::read("/etc/passwd").map(drop)
 }
 
-fn file_handle(_: &Target) -> io::Result<()> {
+fn file_handle(_: &AttemptTarget) -> io::Result<()> {
     #[repr(C)]
     struct Handle {
         bytes: u32,

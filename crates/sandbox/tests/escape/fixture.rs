@@ -8,7 +8,7 @@ use basalt_sandbox::{Mount, Root, Sandbox};
 use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::Failed;
 
-use crate::{Target, attempts};
+use crate::{AttemptTarget, attempts};
 
 /// The exit status of an attempt that was refused.
 const REFUSED: i32 = 42;
@@ -27,7 +27,7 @@ pub struct Fixture {
 }
 
 /// Outcome of an attempt.
-pub enum Outcome {
+pub enum AttemptOutcome {
     GotOut,
     Refused(String),
     Skipped(String),
@@ -70,7 +70,7 @@ impl Fixture {
     }
 
     /// The arguments of this binary for an attempt.
-    pub fn words(&self, name: &str) -> Vec<String> {
+    pub fn arguments(&self, name: &str) -> Vec<String> {
         let port = self
             .listener
             .local_addr()
@@ -88,16 +88,16 @@ impl Fixture {
     }
 
     /// Makes an attempt in a sandbox.
-    pub fn attempt(&self, sandbox: &Sandbox, name: &str) -> Result<Outcome, Failed> {
+    pub fn attempt(&self, sandbox: &Sandbox, name: &str) -> Result<AttemptOutcome, Failed> {
         let command = sandbox
-            .command("/attempt", self.words(name))
+            .command("/attempt", self.arguments(name))
             .env(VARIABLE, "the caller's");
         match command.output() {
-            Ok(_) => Ok(Outcome::GotOut),
+            Ok(_) => Ok(AttemptOutcome::GotOut),
             Err(ProcessError::Failed { status, tail, .. }) => match status.code() {
-                Some(REFUSED) => Ok(Outcome::Refused(tail.join("\n"))),
-                Some(KILLED_BY_FILTER) => Ok(Outcome::Refused("killed by the seccomp filter".to_owned())),
-                Some(SKIPPED) => Ok(Outcome::Skipped(tail.join("\n"))),
+                Some(REFUSED) => Ok(AttemptOutcome::Refused(tail.join("\n"))),
+                Some(KILLED_BY_FILTER) => Ok(AttemptOutcome::Refused("killed by the seccomp filter".to_owned())),
+                Some(SKIPPED) => Ok(AttemptOutcome::Skipped(tail.join("\n"))),
                 _ => Err(format!("{name} ended with {status}: {}", tail.join("\n")).into()),
             },
             Err(error) => Err(basalt_process::chain(&error).into()),
@@ -126,20 +126,22 @@ pub fn sandbox_of(folder: &Utf8Path, scratch: Option<Utf8PathBuf>) -> Sandbox {
 
 /// Runs an attempt inside the sandbox and ends the process with [`REFUSED`], [`SKIPPED`], or 0 if it got out.
 #[expect(clippy::print_stdout, reason = "the test outside reads it")]
-pub fn run_inside(words: &[String]) {
-    let target = Target {
-        folder: words[1].clone(),
-        process: words[2].parse().expect("a process id"),
-        port: words[3].parse().expect("a port"),
-        user: words[4].parse().expect("a user id"),
+pub fn run_inside(arguments: &[String]) {
+    let target = AttemptTarget {
+        folder: arguments[1].clone(),
+        process: arguments[2].parse().expect("a process id"),
+        port: arguments[3].parse().expect("a port"),
+        user: arguments[4].parse().expect("a user id"),
     };
-    let found = attempts().into_iter().find(|attempt| attempt.name == words[0]);
-    let run = found.map(|attempt| attempt.run).or_else(|| match words[0].as_str() {
-        name if name.starts_with("limits/") => Some(crate::limits::inside(name)),
-        name if name.starts_with("lifetime/") => Some(crate::lifetime::inside(name)),
-        name if name.starts_with("outputs/") => Some(crate::outputs::inside(name)),
-        _ => None,
-    });
+    let found = attempts().into_iter().find(|attempt| attempt.name == arguments[0]);
+    let run = found
+        .map(|attempt| attempt.run)
+        .or_else(|| match arguments[0].as_str() {
+            name if name.starts_with("limits/") => Some(crate::limits::inside(name)),
+            name if name.starts_with("lifetime/") => Some(crate::lifetime::inside(name)),
+            name if name.starts_with("outputs/") => Some(crate::outputs::inside(name)),
+            _ => None,
+        });
     match run.expect("a known attempt")(&target) {
         Ok(()) => std::process::exit(0),
         Err(error) if error.kind() == std::io::ErrorKind::Unsupported && error.raw_os_error().is_none() => {

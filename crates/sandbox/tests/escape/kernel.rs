@@ -2,12 +2,12 @@
 
 use std::io;
 
-use basalt_sandbox::Wall;
+use basalt_sandbox::ConfinementLayer;
 
 use crate::Attempt;
 use crate::fixture::{done, reached};
 
-const FILTER: &[Wall] = &[Wall::SystemCalls];
+const FILTER: &[ConfinementLayer] = &[ConfinementLayer::SystemCalls];
 
 pub fn attempts() -> Vec<Attempt> {
     let mut attempts = vec![

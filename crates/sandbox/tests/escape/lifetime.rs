@@ -4,10 +4,10 @@ use std::io;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use basalt_sandbox::{Sandbox, Wall};
+use basalt_sandbox::{ConfinementLayer, Sandbox};
 use libtest_mimic::{Failed, Trial};
 
-use crate::Target;
+use crate::AttemptTarget;
 use crate::fixture::Fixture;
 
 /// After what time they write that they live.
@@ -17,7 +17,7 @@ pub fn trials() -> Vec<Trial> {
     vec![
         Trial::test("a_daemon_does_not_outlive_the_program", || {
             assert!(!daemon_lives(&[])?);
-            assert!(daemon_lives(&[Wall::ProcessNamespace])?);
+            assert!(daemon_lives(&[ConfinementLayer::ProcessNamespace])?);
             Ok(())
         }),
         Trial::test("nothing_outlives_the_caller", || {
@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
     ]
 }
 
-pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
+pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
     match name {
         "lifetime/daemon" => |_| {
             // SAFETY: this process has one thread, and the child goes on alone.
@@ -65,12 +65,14 @@ fn late() -> io::Result<()> {
     std::fs::write("/work/late", "")
 }
 
-fn daemon_lives(without: &[Wall]) -> Result<bool, Failed> {
+fn daemon_lives(without: &[ConfinementLayer]) -> Result<bool, Failed> {
     let fixture = Fixture::new()?;
     let sandbox = without
         .iter()
-        .fold(fixture.sandbox(), |sandbox, wall| sandbox.without(*wall));
-    sandbox.command("/attempt", fixture.words("lifetime/daemon")).output()?;
+        .fold(fixture.sandbox(), |sandbox, layer| sandbox.without(*layer));
+    sandbox
+        .command("/attempt", fixture.arguments("lifetime/daemon"))
+        .output()?;
     std::thread::sleep(LATE + Duration::from_millis(700));
     Ok(fixture.path().join("work/late").exists())
 }
@@ -98,13 +100,13 @@ fn orphan_lives(without: bool) -> Result<bool, Failed> {
 }
 
 /// A caller that is killed while its sandbox runs.
-pub fn own(words: &[String]) {
-    let folder = camino::Utf8Path::new(&words[0]);
+pub fn own(arguments: &[String]) {
+    let folder = camino::Utf8Path::new(&arguments[0]);
     let mut sandbox: Sandbox = crate::fixture::sandbox_of(folder, None);
-    if words[1] == "without" {
-        sandbox = sandbox.without(Wall::ParentDeath);
+    if arguments[1] == "without" {
+        sandbox = sandbox.without(ConfinementLayer::ParentDeath);
     }
-    let arguments = ["__attempt", "lifetime/orphan", words[0].as_str(), "1", "1", "1"];
-    let ended = sandbox.command("/attempt", arguments).output();
+    let attempt = ["__attempt", "lifetime/orphan", arguments[0].as_str(), "1", "1", "1"];
+    let ended = sandbox.command("/attempt", attempt).output();
     std::process::exit(i32::from(ended.is_err()));
 }

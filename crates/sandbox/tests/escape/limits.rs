@@ -6,21 +6,21 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use basalt_process::ProcessError;
-use basalt_sandbox::{Ending, Limit, Limits, Report, Sandbox};
+use basalt_sandbox::{Limit, Sandbox, SandboxLimits, SandboxReport, Termination};
 use libtest_mimic::{Failed, Trial};
 
-use crate::Target;
+use crate::AttemptTarget;
 use crate::fixture::{Fixture, done, nothing};
 
 const MIB: u64 = 1 << 20;
 
 pub fn trials() -> Vec<Trial> {
-    let none = Limits::default();
+    let none = SandboxLimits::default();
     let cases = [
         (
             "endless_loop",
             Limit::WallTime,
-            Limits {
+            SandboxLimits {
                 wall_time: Some(Duration::from_millis(700)),
                 ..none
             },
@@ -28,7 +28,7 @@ pub fn trials() -> Vec<Trial> {
         (
             "memory_hog",
             Limit::Memory,
-            Limits {
+            SandboxLimits {
                 memory: Some(64 * MIB),
                 ..none
             },
@@ -36,7 +36,7 @@ pub fn trials() -> Vec<Trial> {
         (
             "files_in_memory",
             Limit::Memory,
-            Limits {
+            SandboxLimits {
                 memory: Some(64 * MIB),
                 ..none
             },
@@ -44,7 +44,7 @@ pub fn trials() -> Vec<Trial> {
         (
             "fork_bomb",
             Limit::Processes,
-            Limits {
+            SandboxLimits {
                 processes: Some(40),
                 ..none
             },
@@ -52,7 +52,7 @@ pub fn trials() -> Vec<Trial> {
         (
             "full_disk",
             Limit::Disk,
-            Limits {
+            SandboxLimits {
                 disk: Some(32 * MIB),
                 ..none
             },
@@ -60,7 +60,7 @@ pub fn trials() -> Vec<Trial> {
         (
             "full_root",
             Limit::Disk,
-            Limits {
+            SandboxLimits {
                 disk: Some(32 * MIB),
                 ..none
             },
@@ -74,39 +74,39 @@ pub fn trials() -> Vec<Trial> {
     trials
 }
 
-fn ends(name: &str, limit: Limit, limits: Limits) -> Result<(), Failed> {
+fn ends(name: &str, limit: Limit, limits: SandboxLimits) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let name = format!("limits/{name}");
-    let (words, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits), &name)?;
+    let (output, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits), &name)?;
     let reached = report
         .limit()
-        .ok_or_else(|| format!("{name} ended otherwise: {report:?}\n{words}"))?;
+        .ok_or_else(|| format!("{name} ended otherwise: {report:?}\n{output}"))?;
     assert_eq!(reached.limit, limit);
     assert!(reached.measured > reached.value, "{reached}");
-    assert!(words.contains("sandbox: the limit of "), "{words}");
+    assert!(output.contains("sandbox: the limit of "), "{output}");
     let fixture = Fixture::new()?;
-    let (words, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
-    assert_eq!(report.ended, Ending::Exited(0), "{words}");
+    let (output, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
+    assert_eq!(report.ended, Termination::Exited(0), "{output}");
     Ok(())
 }
 
 /// Returns the program's output, or its last lines if it failed, and the report of the sandbox.
-fn run(fixture: &Fixture, sandbox: Sandbox, name: &str) -> Result<(String, Report), Failed> {
+fn run(fixture: &Fixture, sandbox: Sandbox, name: &str) -> Result<(String, SandboxReport), Failed> {
     let path = fixture.path().join("report.json");
-    let command = sandbox.report(&path).command("/attempt", fixture.words(name));
-    let words = match command.output() {
+    let command = sandbox.report(&path).command("/attempt", fixture.arguments(name));
+    let output = match command.output() {
         Ok(output) => output.text(),
         Err(ProcessError::Failed { tail, .. }) => tail.join("\n"),
         Err(error) => return Err(basalt_process::chain(&error).into()),
     };
-    let report = Report::read(&path)?.ok_or_else(|| format!("there is no report: {words}"))?;
-    Ok((words, report))
+    let report = SandboxReport::read(&path)?.ok_or_else(|| format!("there is no report: {output}"))?;
+    Ok((output, report))
 }
 
 fn report_tells() -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let (_, report) = run(&fixture, fixture.sandbox_on_disk(), "limits/work")?;
-    assert_eq!(report.ended, Ending::Exited(0));
+    assert_eq!(report.ended, Termination::Exited(0));
     assert!(
         report.user_time + report.system_time >= Duration::from_millis(250),
         "{report:?}"
@@ -116,7 +116,7 @@ fn report_tells() -> Result<(), Failed> {
     Ok(())
 }
 
-pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
+pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
     match name {
         "limits/endless_loop" => |_| {
             spin(Duration::from_secs(3));

@@ -1,8 +1,9 @@
 //! Attempts to get out of a sandbox, by a program that is as hostile as we could think of.
 //!
 //! The test binary is mounted into its own sandboxes and run there with the name of an attempt. Each attempt is run with
-//! all walls, where it has to fail, and with the walls that stop it left out, where it has to succeed: so that it would
-//! be noticed if it tried nothing. Where several walls stop the same thing, all of them are left out for the second run.
+//! all layers, where it has to fail, and with the layers that stop it left out, where it has to succeed: so that it
+//! would be noticed if it tried nothing. Where several layers stop the same thing, all of them are left out for the
+//! second run.
 #![expect(unsafe_code, reason = "attempts make system calls that no library wraps")]
 
 mod files;
@@ -14,31 +15,35 @@ mod network;
 mod outputs;
 mod processes;
 
-use basalt_sandbox::{Sandbox, Wall};
+use basalt_sandbox::{ConfinementLayer, Sandbox};
 use libtest_mimic::{Arguments, Failed, Trial};
 
-use crate::fixture::{Fixture, Outcome};
+use crate::fixture::{AttemptOutcome, Fixture};
 
 /// One way out.
 pub struct Attempt {
     /// Name of the attempt.
     pub name: &'static str,
-    /// The walls that stop it.
-    pub walls: &'static [Wall],
+    /// The layers that stop it.
+    pub layers: &'static [ConfinementLayer],
     /// Changes of the usual sandbox for both runs.
     pub prepare: fn(Sandbox, &Fixture) -> Sandbox,
-    /// Further changes for the second run, besides the walls that are left out.
+    /// Further changes for the second run, besides the layers that are left out.
     pub loosen: fn(Sandbox, &Fixture) -> Sandbox,
     /// The attempt itself, which runs inside and returns without an error if it got out.
-    pub run: fn(&Target) -> std::io::Result<()>,
+    pub run: fn(&AttemptTarget) -> std::io::Result<()>,
 }
 
 impl Attempt {
     /// An attempt in the usual sandbox.
-    pub const fn new(name: &'static str, walls: &'static [Wall], run: fn(&Target) -> std::io::Result<()>) -> Self {
+    pub const fn new(
+        name: &'static str,
+        layers: &'static [ConfinementLayer],
+        run: fn(&AttemptTarget) -> std::io::Result<()>,
+    ) -> Self {
         Self {
             name,
-            walls,
+            layers,
             prepare: |sandbox, _| sandbox,
             loosen: |sandbox, _| sandbox,
             run,
@@ -47,7 +52,7 @@ impl Attempt {
 }
 
 /// Facts about the host that an attempt may use.
-pub struct Target {
+pub struct AttemptTarget {
     /// A folder of the host that no sandbox shows, with a file `secret`.
     pub folder: String,
     /// The test's process id on the host.
@@ -68,10 +73,10 @@ fn attempts() -> Vec<Attempt> {
 
 fn main() {
     basalt_sandbox::enter_if_asked();
-    let words: Vec<String> = std::env::args().skip(1).collect();
-    match words.first().map(String::as_str) {
-        Some("__attempt") => fixture::run_inside(&words[1..]),
-        Some("__owner") => lifetime::own(&words[1..]),
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.first().map(String::as_str) {
+        Some("__attempt") => fixture::run_inside(&arguments[1..]),
+        Some("__owner") => lifetime::own(&arguments[1..]),
         _ => {}
     }
     let mut trials: Vec<_> = attempts()
@@ -91,19 +96,19 @@ fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let sandbox = (attempt.prepare)(fixture.sandbox(), &fixture);
     match fixture.attempt(&sandbox, attempt.name)? {
-        Outcome::Refused(_) => {}
-        Outcome::Skipped(why) => return skipped(attempt.name, &why),
-        Outcome::GotOut => return Err(format!("`{}` got out", attempt.name).into()),
+        AttemptOutcome::Refused(_) => {}
+        AttemptOutcome::Skipped(why) => return skipped(attempt.name, &why),
+        AttemptOutcome::GotOut => return Err(format!("`{}` got out", attempt.name).into()),
     }
     let fixture = Fixture::new()?;
     let mut sandbox = (attempt.loosen)((attempt.prepare)(fixture.sandbox(), &fixture), &fixture);
-    for wall in attempt.walls {
-        sandbox = sandbox.without(*wall);
+    for layer in attempt.layers {
+        sandbox = sandbox.without(*layer);
     }
     match fixture.attempt(&sandbox, attempt.name)? {
-        Outcome::GotOut => Ok(()),
-        Outcome::Skipped(why) => skipped(attempt.name, &why),
-        Outcome::Refused(why) => Err(format!("`{}` fails without the walls, too: {why}", attempt.name).into()),
+        AttemptOutcome::GotOut => Ok(()),
+        AttemptOutcome::Skipped(why) => skipped(attempt.name, &why),
+        AttemptOutcome::Refused(why) => Err(format!("`{}` fails without the layers, too: {why}", attempt.name).into()),
     }
 }
 

@@ -6,13 +6,17 @@ use std::os::linux::net::SocketAddrExt as _;
 use std::os::unix::net::{SocketAddr, UnixListener, UnixStream};
 use std::sync::Mutex;
 
-use basalt_sandbox::{Network, Wall};
+use basalt_sandbox::{ConfinementLayer, Network};
 
 use crate::fixture::done;
-use crate::{Attempt, Target};
+use crate::{Attempt, AttemptTarget};
 
-/// Walls that keep a program from raw access to a network.
-const RAW: &[Wall] = &[Wall::SystemCalls, Wall::Capabilities, Wall::UserNamespace];
+/// Layers that keep a program from raw access to a network.
+const RAW: &[ConfinementLayer] = &[
+    ConfinementLayer::SystemCalls,
+    ConfinementLayer::Capabilities,
+    ConfinementLayer::UserNamespace,
+];
 
 pub fn attempts() -> Vec<Attempt> {
     vec![
@@ -30,7 +34,7 @@ pub fn attempts() -> Vec<Attempt> {
             loosen: |sandbox, _| sandbox.network(Network::Inherited),
             ..Attempt::new(
                 "an_abstract_socket_is_connected_to",
-                &[Wall::Landlock],
+                &[ConfinementLayer::Landlock],
                 connect_abstract,
             )
         },
@@ -41,7 +45,7 @@ pub fn attempts() -> Vec<Attempt> {
             },
             ..Attempt::new(
                 "an_abstract_socket_is_connected_to_by_a_service",
-                &[Wall::Landlock],
+                &[ConfinementLayer::Landlock],
                 connect_abstract,
             )
         },
@@ -51,9 +55,11 @@ pub fn attempts() -> Vec<Attempt> {
         Attempt::new("a_packet_socket_is_opened", RAW, |_| {
             socket(libc::AF_PACKET, libc::SOCK_DGRAM, 0)
         }),
-        Attempt::new("events_of_devices_are_listened_to", &[Wall::SystemCalls], |_| {
-            socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT)
-        }),
+        Attempt::new(
+            "events_of_devices_are_listened_to",
+            &[ConfinementLayer::SystemCalls],
+            |_| socket(libc::AF_NETLINK, libc::SOCK_RAW, libc::NETLINK_KOBJECT_UEVENT),
+        ),
     ]
 }
 
@@ -75,6 +81,6 @@ fn listen() {
     });
 }
 
-fn connect_abstract(target: &Target) -> io::Result<()> {
+fn connect_abstract(target: &AttemptTarget) -> io::Result<()> {
     UnixStream::connect_addr(&address(target.process.unsigned_abs())?).map(drop)
 }

@@ -6,7 +6,7 @@ use basalt_sandbox::outputs;
 use camino::Utf8Path;
 use libtest_mimic::{Failed, Trial};
 
-use crate::Target;
+use crate::AttemptTarget;
 use crate::fixture::{Fixture, nothing};
 
 pub fn trials() -> Vec<Trial> {
@@ -19,11 +19,13 @@ pub fn trials() -> Vec<Trial> {
 fn is_refused(name: &str) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let sandbox = fixture.sandbox();
-    sandbox.command("/attempt", fixture.words("outputs/plain")).output()?;
+    sandbox
+        .command("/attempt", fixture.arguments("outputs/plain"))
+        .output()?;
     let folder = fixture.path().join("work");
     assert_eq!(outputs::list(&folder)?, ["plain"]);
     sandbox
-        .command("/attempt", fixture.words(&format!("outputs/{name}")))
+        .command("/attempt", fixture.arguments(&format!("outputs/{name}")))
         .output()?;
     // Careless code would follow it: what it leads to can be read.
     if name == "link" {
@@ -39,7 +41,7 @@ fn is_refused(name: &str) -> Result<(), Failed> {
     Ok(())
 }
 
-pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
+pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
     match name {
         "outputs/plain" => |_| std::fs::write("/work/plain", "x"),
         "outputs/link" => |target| std::os::unix::fs::symlink(format!("{}/secret", target.folder), "/work/out"),

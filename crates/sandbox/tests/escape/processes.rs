@@ -3,25 +3,25 @@
 use std::fs;
 use std::io;
 
-use basalt_sandbox::Wall;
+use basalt_sandbox::ConfinementLayer;
 use rustix::process::Pid;
 use rustix::thread::UnshareFlags;
 
 use crate::Attempt;
 use crate::fixture::{done, nothing};
 
-const FILTER: &[Wall] = &[Wall::SystemCalls];
+const FILTER: &[ConfinementLayer] = &[ConfinementLayer::SystemCalls];
 
 pub fn attempts() -> Vec<Attempt> {
     vec![
         Attempt::new(
             "process_1_is_traced",
             &[
-                Wall::SystemCalls,
-                Wall::Landlock,
-                Wall::UserNamespace,
-                Wall::Undumpable,
-                Wall::Capabilities,
+                ConfinementLayer::SystemCalls,
+                ConfinementLayer::Landlock,
+                ConfinementLayer::UserNamespace,
+                ConfinementLayer::Undumpable,
+                ConfinementLayer::Capabilities,
             ],
             |_| trace(1),
         ),
@@ -34,13 +34,17 @@ pub fn attempts() -> Vec<Attempt> {
             Ok(())
         }),
         // What has no handler does not end process 1; that a signal may be sent is enough.
-        Attempt::new("process_1_is_sent_a_signal", &[Wall::Landlock], |_| send_nothing(1)),
-        Attempt::new("a_process_of_the_host_is_seen", &[Wall::ProcessNamespace], |target| {
-            fs::metadata(format!("/proc/{}", target.process)).map(drop)
+        Attempt::new("process_1_is_sent_a_signal", &[ConfinementLayer::Landlock], |_| {
+            send_nothing(1)
         }),
         Attempt::new(
+            "a_process_of_the_host_is_seen",
+            &[ConfinementLayer::ProcessNamespace],
+            |target| fs::metadata(format!("/proc/{}", target.process)).map(drop),
+        ),
+        Attempt::new(
             "a_process_of_the_host_is_sent_a_signal",
-            &[Wall::ProcessNamespace, Wall::Landlock],
+            &[ConfinementLayer::ProcessNamespace, ConfinementLayer::Landlock],
             |target| send_nothing(target.process),
         ),
         Attempt::new("a_user_namespace_is_entered", FILTER, |_| {
@@ -48,14 +52,18 @@ pub fn attempts() -> Vec<Attempt> {
         }),
         Attempt::new(
             "a_mount_namespace_is_entered",
-            &[Wall::SystemCalls, Wall::Capabilities],
+            &[ConfinementLayer::SystemCalls, ConfinementLayer::Capabilities],
             |_| unshare(UnshareFlags::NEWNS),
         ),
         Attempt::new("clone_makes_a_namespace", FILTER, |_| clone_user_namespace()),
         Attempt::new("clone3_makes_a_namespace", FILTER, |_| clone3_user_namespace()),
         Attempt::new(
             "a_namespace_is_joined",
-            &[Wall::SystemCalls, Wall::Capabilities, Wall::UserNamespace],
+            &[
+                ConfinementLayer::SystemCalls,
+                ConfinementLayer::Capabilities,
+                ConfinementLayer::UserNamespace,
+            ],
             |_| {
                 let space = fs::File::open("/proc/self/ns/uts")?;
                 let kind = Some(rustix::thread::LinkNameSpaceType::HostNameAndNISDomainName);
@@ -67,16 +75,20 @@ pub fn attempts() -> Vec<Attempt> {
         ),
         Attempt::new(
             "the_host_name_is_changed",
-            &[Wall::SystemCalls, Wall::Capabilities, Wall::UserNamespace],
+            &[
+                ConfinementLayer::SystemCalls,
+                ConfinementLayer::Capabilities,
+                ConfinementLayer::UserNamespace,
+            ],
             |_| Ok(rustix::system::sethostname(b"mine")?),
         ),
-        Attempt::new("root_has_capabilities", &[Wall::Capabilities], |_| {
+        Attempt::new("root_has_capabilities", &[ConfinementLayer::Capabilities], |_| {
             let status = fs::read_to_string("/proc/self/status")?;
             let sets = status.lines().filter(|line| line.starts_with("Cap"));
             let any = sets.into_iter().any(|line| !line.ends_with("0000000000000000"));
             any.then_some(()).ok_or_else(|| nothing("all sets are empty"))
         }),
-        Attempt::new("the_callers_session_is_kept", &[Wall::Session], |_| {
+        Attempt::new("the_callers_session_is_kept", &[ConfinementLayer::Session], |_| {
             // A leader outside of our PID namespace has the number 0.
             // SAFETY: it takes no pointer.
             match unsafe { libc::getsid(0) } {
@@ -89,9 +101,11 @@ pub fn attempts() -> Vec<Attempt> {
                 shared_memory(own_id(), libc::IPC_CREAT).expect("the host has shared memory");
                 sandbox
             },
-            ..Attempt::new("shared_memory_of_the_host_is_found", &[Wall::IpcNamespace], |target| {
-                shared_memory(target.process, 0).map(drop)
-            })
+            ..Attempt::new(
+                "shared_memory_of_the_host_is_found",
+                &[ConfinementLayer::IpcNamespace],
+                |target| shared_memory(target.process, 0).map(drop),
+            )
         },
     ]
 }

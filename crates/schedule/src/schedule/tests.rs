@@ -113,7 +113,7 @@ fn results_from_before_open_the_way() {
 
 #[test]
 fn small_jobs_do_not_keep_a_large_one_out_for_ever() {
-    // Two small jobs at a time leave no room for the large and urgent one.
+    // Two small jobs at a time leave no memory for the large and urgent one.
     let mut jobs: Vec<(&[usize], u64, u64)> = vec![(&[], 1000, 9)];
     jobs.extend(std::iter::repeat_n((&[] as &[usize], 1, 2), 100));
     jobs[1].1 = 2000;
@@ -141,26 +141,26 @@ fn small_jobs_do_not_keep_a_large_one_out_for_ever() {
 /// The scheduler in the plainest form: every question is answered by a look at all jobs.
 struct Model<'a> {
     graph: &'a JobGraph,
-    states: Vec<State>,
+    states: Vec<JobState>,
     memory: u64,
     passed_over: Option<(JobId, u32)>,
 }
 
 impl Model<'_> {
-    fn all(&self, state: State) -> Vec<JobId> {
+    fn all(&self, state: JobState) -> Vec<JobId> {
         let is = |id: &JobId| self.states[id.index()] == state;
         self.graph.ids().filter(is).collect()
     }
 
     fn used(&self) -> u64 {
         let memory = |id: JobId| self.graph.job(id).estimate.memory_mib;
-        self.all(State::Running).into_iter().map(memory).sum()
+        self.all(JobState::Running).into_iter().map(memory).sum()
     }
 
     fn start(&mut self) -> Next {
-        let alone = self.all(State::Running).is_empty();
-        let done = |id: &JobId| self.states[id.index()] == State::Done;
-        let mut ready = self.all(State::Waiting);
+        let alone = self.all(JobState::Running).is_empty();
+        let done = |id: &JobId| self.states[id.index()] == JobState::Done;
+        let mut ready = self.all(JobState::Waiting);
         ready.retain(|id| self.graph.job(*id).needs.iter().all(done));
         ready.sort_by_key(|id| (Reverse(self.graph.urgency(*id)), *id));
         let fits = |id: &&JobId| alone || self.used() + self.graph.job(**id).estimate.memory_mib <= self.memory;
@@ -179,21 +179,21 @@ impl Model<'_> {
             }
             self.passed_over = Some((ready[0], times + 1));
         }
-        self.states[chosen.index()] = State::Running;
+        self.states[chosen.index()] = JobState::Running;
         Next::Start(chosen)
     }
 
     fn failed(&mut self, job: JobId) {
-        self.states[job.index()] = State::Failed;
+        self.states[job.index()] = JobState::Failed;
         loop {
-            let lost = |id: &JobId| matches!(self.states[id.index()], State::Failed | State::Skipped);
-            let mut hit = self.all(State::Waiting);
+            let lost = |id: &JobId| matches!(self.states[id.index()], JobState::Failed | JobState::Skipped);
+            let mut hit = self.all(JobState::Waiting);
             hit.retain(|id| self.graph.job(*id).needs.iter().any(lost));
             if hit.is_empty() {
                 return;
             }
             for id in hit {
-                self.states[id.index()] = State::Skipped;
+                self.states[id.index()] = JobState::Skipped;
             }
         }
     }
@@ -234,7 +234,7 @@ proptest! {
         let mut schedule = Schedule::new(&graph, memory);
         let mut model = Model {
             graph: &graph,
-            states: vec![State::Waiting; JOBS],
+            states: vec![JobState::Waiting; JOBS],
             memory,
             passed_over: None,
         };
@@ -248,14 +248,14 @@ proptest! {
                 Next::Start(_) => {}
                 Next::Wait => {
                     let (which, luck) = ends.next().expect("every job ends once");
-                    let running = model.all(State::Running);
+                    let running = model.all(JobState::Running);
                     let job = *which.get(&running);
                     if luck == 0 {
                         schedule.failed(job);
                         model.failed(job);
                     } else {
                         schedule.done(job);
-                        model.states[job.index()] = State::Done;
+                        model.states[job.index()] = JobState::Done;
                     }
                 }
                 Next::Finished => break,

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::page::{escape, seconds};
-use super::{Outcome, TimedJob, Timings};
+use super::{JobOutcome, TimedJob, Timings};
 
 /// Width of the time axis, in pixels.
 const WIDTH: f64 = 960.0;
@@ -143,7 +143,7 @@ pub(super) fn gantt(timings: &Timings) -> (String, usize) {
         .jobs
         .iter()
         .enumerate()
-        .filter(|(_, job)| job.outcome != Outcome::Cached)
+        .filter(|(_, job)| job.outcome != JobOutcome::Cached)
         .collect();
     rows.sort_by(|one, other| other.1.wall().total_cmp(&one.1.wall()));
     let left_out = rows.len().saturating_sub(ROWS);
@@ -167,7 +167,7 @@ pub(super) fn gantt(timings: &Timings) -> (String, usize) {
 
 fn bar(svg: &mut String, axis: &Axis, top: f64, job: &TimedJob, critical: bool) {
     let class = match (job.outcome, critical) {
-        (Outcome::Failed, _) => "failed",
+        (JobOutcome::Failed, _) => "failed",
         (_, true) => "critical",
         _ => "built",
     };
@@ -212,7 +212,7 @@ mod tests {
             end,
             cpu,
             peak_memory_mib: None,
-            outcome: Outcome::Built,
+            outcome: JobOutcome::Built,
             needs: Vec::new(),
         };
         let jobs = [

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Outcome, TimedJob, Timings, chart};
+use super::{JobOutcome, TimedJob, Timings, chart};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -53,9 +53,9 @@ fn summary(page: &mut String, timings: &Timings) {
             "Jobs",
             format!(
                 "{} built, {} cached, {} failed",
-                count(Outcome::Built),
-                count(Outcome::Cached),
-                count(Outcome::Failed)
+                count(JobOutcome::Built),
+                count(JobOutcome::Cached),
+                count(JobOutcome::Failed)
             ),
         ),
     ];
@@ -90,7 +90,7 @@ fn table(page: &mut String, timings: &Timings) {
         .jobs
         .iter()
         .enumerate()
-        .filter(|(_, job)| job.outcome != Outcome::Cached)
+        .filter(|(_, job)| job.outcome != JobOutcome::Cached)
         .collect();
     let weight = |job: &TimedJob| (job.cpu.unwrap_or(0.0), job.wall());
     rows.sort_by(|one, other| {
@@ -105,7 +105,7 @@ fn table(page: &mut String, timings: &Timings) {
             .filter(|_| timings.cpu > 0.0)
             .map(|cpu| percent(cpu / timings.cpu));
         let outcome = match job.outcome {
-            Outcome::Failed => "failed",
+            JobOutcome::Failed => "failed",
             _ => "built",
         };
         let critical = if timings.critical_path.contains(&index) {

@@ -7,7 +7,7 @@ fn job(name: &str, (start, end): (f64, f64), cpu: Option<f64>, needs: &[usize]) 
         end,
         cpu,
         peak_memory_mib: cpu.map(|_| 128),
-        outcome: Outcome::Built,
+        outcome: JobOutcome::Built,
         needs: needs.to_vec(),
     }
 }
@@ -22,8 +22,8 @@ fn small() -> Timings {
         job("a<b & \"c\"", (181.0, 190.0), Some(8.0), &[2, 3]),
         job("tzdata", (20.5, 20.6), None, &[]),
     ];
-    jobs[4].outcome = Outcome::Failed;
-    jobs[5].outcome = Outcome::Cached;
+    jobs[4].outcome = JobOutcome::Failed;
+    jobs[5].outcome = JobOutcome::Cached;
     Timings::new("basalt build node", 2, jobs).expect("no cycle")
 }
 
@@ -93,7 +93,7 @@ fn spans_become_timed_jobs() {
         },
     ])
     .expect("no cycle");
-    let span = |job, start, end, ended| Span {
+    let span = |job, start, end, ended| JobSpan {
         job: JobId::new(job),
         worker: 0,
         start: Duration::from_secs(start),
@@ -110,5 +110,5 @@ fn spans_become_timed_jobs() {
         .map(|job| (job.name.as_str(), &job.needs[..], job.cpu))
         .collect();
     assert_eq!(names, [("first", &[][..], Some(1.5)), ("second", &[0][..], None)]);
-    assert_eq!(timed[1].outcome, Outcome::Failed);
+    assert_eq!(timed[1].outcome, JobOutcome::Failed);
 }

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use ureq::http::{HeaderMap, header};
 
-use super::limits::Limits;
-use super::{DownloadError, Phase};
+use super::limits::TransferLimits;
+use super::{DownloadError, TransferPhase};
 
 /// Bytes per event.
 const PIECE: usize = 128 * 1024;
@@ -59,7 +59,7 @@ pub(super) struct Connection {
 
 impl Connection {
     /// Starts an exchange.
-    pub(super) fn open(ask: Ask, agent: ureq::Agent, limits: Limits) -> Result<Self, DownloadError> {
+    pub(super) fn open(ask: Ask, agent: ureq::Agent, limits: TransferLimits) -> Result<Self, DownloadError> {
         let (sender, events) = mpsc::sync_channel(QUEUE);
         let client = agent.clone();
         std::thread::Builder::new()
@@ -72,9 +72,9 @@ impl Connection {
         })
     }
 
-    /// The next event; None when there was none within `patience`.
-    pub(super) fn next(&self, patience: Duration) -> Option<Event> {
-        match self.events.recv_timeout(patience) {
+    /// The next event; None when there was none within `timeout`.
+    pub(super) fn next(&self, timeout: Duration) -> Option<Event> {
+        match self.events.recv_timeout(timeout) {
             Ok(event) => Some(event),
             Err(RecvTimeoutError::Timeout) => None,
             Err(RecvTimeoutError::Disconnected) => Some(Event::Failed(DownloadError::Connection(
@@ -93,7 +93,7 @@ impl Drop for Connection {
 }
 
 /// Does the exchange, until its end or until the receiver of events is gone.
-fn exchange(ask: &Ask, agent: &ureq::Agent, limits: &Limits, events: &SyncSender<Event>) {
+fn exchange(ask: &Ask, agent: &ureq::Agent, limits: &TransferLimits, events: &SyncSender<Event>) {
     let mut request = agent.get(&ask.url);
     if let Some(accept) = &ask.accept {
         request = request.header(header::ACCEPT, accept);
@@ -135,16 +135,16 @@ fn exchange(ask: &Ask, agent: &ureq::Agent, limits: &Limits, events: &SyncSender
     }
 }
 
-fn failure(error: ureq::Error, limits: &Limits) -> DownloadError {
+fn failure(error: ureq::Error, limits: &TransferLimits) -> DownloadError {
     use ureq::Timeout;
     let stalled = |phase, time: Duration| DownloadError::Stalled {
         phase,
         seconds: time.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX),
     };
     match error {
-        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => stalled(Phase::Connect, limits.connect),
-        ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvBody) => stalled(Phase::Body, limits.idle),
-        ureq::Error::Timeout(_) => stalled(Phase::Response, limits.first_byte),
+        ureq::Error::Timeout(Timeout::Resolve | Timeout::Connect) => stalled(TransferPhase::Connect, limits.connect),
+        ureq::Error::Timeout(Timeout::PerRead | Timeout::RecvBody) => stalled(TransferPhase::Body, limits.idle),
+        ureq::Error::Timeout(_) => stalled(TransferPhase::Response, limits.first_byte),
         ureq::Error::BadUri(url) => DownloadError::Url { url },
         ureq::Error::InvalidProxyUrl => DownloadError::Settings("the proxy's URL is not valid".to_owned()),
         ureq::Error::Tls(_) | ureq::Error::Rustls(_) => DownloadError::Settings(error.to_string()),
@@ -153,7 +153,7 @@ fn failure(error: ureq::Error, limits: &Limits) -> DownloadError {
 }
 
 /// An error while the body is read. ureq wraps its own errors in those of I/O.
-fn read_failure(error: &std::io::Error, limits: &Limits) -> DownloadError {
+fn read_failure(error: &std::io::Error, limits: &TransferLimits) -> DownloadError {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ureq::Error>());
     if error.kind() == std::io::ErrorKind::TimedOut || matches!(inner, Some(ureq::Error::Timeout(_))) {
         return failure(ureq::Error::Timeout(ureq::Timeout::PerRead), limits);

@@ -60,7 +60,7 @@ pub enum DownloadError {
     #[diagnostic(code(download::stalled))]
     Stalled {
         /// Phase that stalled.
-        phase: Phase,
+        phase: TransferPhase,
         /// Duration without progress, in seconds, rounded up.
         seconds: u64,
     },
@@ -105,7 +105,7 @@ pub enum DownloadError {
 
 /// Phase of a transfer that can stall.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Phase {
+pub enum TransferPhase {
     /// Connection, with name resolution and TLS.
     Connect,
     /// Header of the response.
@@ -114,7 +114,7 @@ pub enum Phase {
     Body,
 }
 
-impl std::fmt::Display for Phase {
+impl std::fmt::Display for TransferPhase {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Connect => "no connection",

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// Limits of every transfer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Limits {
+pub struct TransferLimits {
     /// Time for resolving the host's name and connecting, with TLS.
     pub connect: Duration,
     /// Time from the request to the end of the response's header.
@@ -30,7 +30,7 @@ pub struct Limits {
 /// Largest file that is taken where the lock does not say a size yet: 4 GiB.
 pub const UNKNOWN_SIZE_CAP: u64 = 4 << 30;
 
-impl Default for Limits {
+impl Default for TransferLimits {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(20),
@@ -47,7 +47,7 @@ impl Default for Limits {
     }
 }
 
-impl Limits {
+impl TransferLimits {
     /// Pause before the next attempt after `failures` failed ones: exponential, of which `jitter` (0.0 to 1.0, random)
     /// decides up to a half, so that many machines do not come back at the same moment. What a server wishes for
     /// (Retry-After) is the least.
@@ -74,7 +74,7 @@ pub(super) struct RateWatch {
 }
 
 impl RateWatch {
-    pub(super) fn new(limits: &Limits, now: Instant) -> Self {
+    pub(super) fn new(limits: &TransferLimits, now: Instant) -> Self {
         Self {
             window: limits.rate_window,
             floor: limits.minimum_rate,
@@ -104,7 +104,7 @@ mod tests {
 
     #[test]
     fn pauses_double_up_to_the_longest() {
-        let limits = Limits::default();
+        let limits = TransferLimits::default();
         let seconds = |failures, wish, jitter| limits.pause(failures, wish, jitter).as_secs_f64();
         assert_eq!(seconds(1, None, 1.0), 1.0);
         assert_eq!(seconds(1, None, 0.0), 0.5);
@@ -126,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_trickle_is_told_from_a_slow_line() {
-        let limits = Limits::default();
+        let limits = TransferLimits::default();
         let start = Instant::now();
         let mut watch = RateWatch::new(&limits, start);
         for second in 1..60 {

@@ -6,9 +6,9 @@
 //!                                └── Range, If-Range ◀── pause ◀── failure that may pass
 //! ```
 //!
-//! A server that stalls is told from one that is slow ([`Limits`]). Errors that may pass (time-outs, resets, 5xx, 429) are
-//! tried again after a growing pause, from the byte that was reached, where the server offers ranges and the file is
-//! still the same one. What was received lives as long as the call: another run begins anew.
+//! A server that stalls is told from one that is slow ([`TransferLimits`]). Errors that may pass (time-outs, resets,
+//! 5xx, 429) are tried again after a growing pause, from the byte that was reached, where the server offers ranges and
+//! the file is still the same one. What was received lives as long as the call: another run begins anew.
 
 mod connection;
 mod error;
@@ -36,8 +36,8 @@ use connection::{Ask, Connection};
 use proxy::Proxies;
 use transfer::Transfer;
 
-pub use error::{DownloadError, Phase};
-pub use limits::{Limits, UNKNOWN_SIZE_CAP};
+pub use error::{DownloadError, TransferPhase};
+pub use limits::{TransferLimits, UNKNOWN_SIZE_CAP};
 pub(crate) use url::resolve;
 
 /// Interval at which Ctrl-C and the limits of a transfer are checked.
@@ -51,12 +51,12 @@ pub struct Request {
     /// Media types for the header `Accept`, where the server has more than one form of it.
     pub accept: Option<String>,
     /// Size that the file must have.
-    pub size: Size,
+    pub size: ExpectedSize,
 }
 
 /// Size of a file that is to be transferred, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Size {
+pub enum ExpectedSize {
     /// Exactly that: a lock says so.
     Locked(u64),
     /// Not known, and at most that.
@@ -65,7 +65,7 @@ pub enum Size {
 
 /// A file that was transferred.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Received {
+pub struct Downloaded {
     /// SHA-256 of its bytes, taken while they came.
     pub sha256: Digest,
     /// Size in bytes.
@@ -81,20 +81,20 @@ pub struct Received {
 /// Transfers files.
 #[derive(Debug, Clone)]
 pub struct Downloader {
-    limits: Limits,
+    limits: TransferLimits,
     proxies: Proxies,
     stop: fn() -> bool,
 }
 
 impl Default for Downloader {
     fn default() -> Self {
-        Self::new(Limits::default())
+        Self::new(TransferLimits::default())
     }
 }
 
 impl Downloader {
     /// A downloader with the proxies of the environment; Ctrl-C ends its transfers.
-    pub fn new(limits: Limits) -> Self {
+    pub fn new(limits: TransferLimits) -> Self {
         Self {
             limits,
             proxies: Proxies::from_environment(),
@@ -106,7 +106,7 @@ impl Downloader {
     ///
     /// # Errors
     /// See [`DownloadError`]: of the last attempt, when several were made. What is at `to` then is of no use.
-    pub fn download(&self, request: &Request, to: &Utf8Path, task: &dyn Task) -> Result<Received, DownloadError> {
+    pub fn download(&self, request: &Request, to: &Utf8Path, task: &dyn Task) -> Result<Downloaded, DownloadError> {
         let mut transfer = Transfer::create(to, request.size, task)?;
         let (mut fruitless, mut total) = (0, 0);
         loop {

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Downloader, Limits};
+use super::{Downloader, TransferLimits};
 use crate::download::proxy::Proxies;
 
 /// Limits that let a test end within a second or two.
-pub(crate) fn limits() -> Limits {
-    Limits {
+pub(crate) fn limits() -> TransferLimits {
+    TransferLimits {
         connect: Duration::from_millis(500),
         first_byte: Duration::from_millis(500),
         idle: Duration::from_millis(500),
@@ -25,7 +25,7 @@ fn never() -> bool {
     false
 }
 
-pub(crate) fn downloader(limits: Limits) -> Downloader {
+pub(crate) fn downloader(limits: TransferLimits) -> Downloader {
     Downloader {
         limits,
         proxies: Proxies::default(),

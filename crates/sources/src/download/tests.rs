@@ -13,12 +13,12 @@ use super::*;
 const CONTENT: &[u8] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 struct Fetched {
-    result: Result<Received, DownloadError>,
+    result: Result<Downloaded, DownloadError>,
     content: Vec<u8>,
     _folder: tempfile::TempDir,
 }
 
-fn fetch_with(downloader: &Downloader, url: String, size: Size, task: &dyn Task) -> Fetched {
+fn fetch_with(downloader: &Downloader, url: String, size: ExpectedSize, task: &dyn Task) -> Fetched {
     let folder = tempfile::tempdir().expect("a folder");
     let path = Utf8PathBuf::from_path_buf(folder.path().join("file")).expect("UTF-8");
     let request = Request {
@@ -35,15 +35,15 @@ fn fetch_with(downloader: &Downloader, url: String, size: Size, task: &dyn Task)
     }
 }
 
-fn fetch(server: &Server, size: Size) -> Fetched {
+fn fetch(server: &Server, size: ExpectedSize) -> Fetched {
     fetch_with(&downloader(limits()), server.url("file"), size, &Silent)
 }
 
-fn locked() -> Size {
-    Size::Locked(CONTENT.len() as u64)
+fn locked() -> ExpectedSize {
+    ExpectedSize::Locked(CONTENT.len() as u64)
 }
 
-fn whole(fetched: &Fetched) -> &Received {
+fn whole(fetched: &Fetched) -> &Downloaded {
     let received = fetched.result.as_ref().expect("fetched");
     assert_eq!(fetched.content, CONTENT);
     assert_eq!(received.sha256, Digest::of(CONTENT));
@@ -110,7 +110,7 @@ fn a_file_that_changed_begins_anew() {
 #[test]
 fn without_lock_and_validator_nothing_is_put_together() {
     let server = Server::start(vec![cut(CONTENT, 10, ""), file(CONTENT, "")]);
-    whole(&fetch(&server, Size::AtMost(1000)));
+    whole(&fetch(&server, ExpectedSize::AtMost(1000)));
     assert!(!server.requests()[1].to_ascii_lowercase().contains("range:"));
 }
 
@@ -144,14 +144,14 @@ fn a_trickle_is_given_up() {
         }
         Ok(())
     })]);
-    let limits = Limits {
+    let limits = TransferLimits {
         total_attempts: 2,
         ..limits()
     };
     let fetched = fetch_with(
         &downloader(limits),
         server.url("file"),
-        Size::Locked(1_000_000),
+        ExpectedSize::Locked(1_000_000),
         &Silent,
     );
     let error = fetched.result.expect_err("a trickle").to_string();
@@ -171,7 +171,7 @@ fn an_endless_body_ends_at_the_cap() {
             }
         })
     };
-    for size in [Size::Locked(100_000), Size::AtMost(100_000)] {
+    for size in [ExpectedSize::Locked(100_000), ExpectedSize::AtMost(100_000)] {
         let server = Server::start(vec![endless()]);
         let fetched = fetch(&server, size);
         let error = fetched.result.expect_err("endless").to_string();
@@ -262,7 +262,7 @@ fn ctrl_c_ends_a_transfer_that_hangs() {
         Ok(())
     })]);
     let patient = Downloader {
-        limits: Limits::default(),
+        limits: TransferLimits::default(),
         proxies: Proxies::default(),
         stop: || STOP.load(Ordering::Relaxed),
     };

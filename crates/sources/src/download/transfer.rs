@@ -9,13 +9,13 @@ use basalt_store::StoreError;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::connection::{Connection, Event, Head};
-use super::limits::{Limits, RateWatch};
-use super::{DownloadError, Phase, Received, Size, TICK};
+use super::limits::{RateWatch, TransferLimits};
+use super::{DownloadError, Downloaded, ExpectedSize, TICK, TransferPhase};
 
 pub(super) struct Transfer<'t> {
     path: Utf8PathBuf,
     file: fs_err::File,
-    size: Size,
+    size: ExpectedSize,
     task: &'t dyn Task,
     hasher: Hasher,
     received: u64,
@@ -57,7 +57,7 @@ enum Answer {
 }
 
 impl<'t> Transfer<'t> {
-    pub(super) fn create(path: &Utf8Path, size: Size, task: &'t dyn Task) -> Result<Self, DownloadError> {
+    pub(super) fn create(path: &Utf8Path, size: ExpectedSize, task: &'t dyn Task) -> Result<Self, DownloadError> {
         let file = fs_err::File::create(path).map_err(StoreError::io("cannot write", path))?;
         Ok(Self {
             path: path.to_owned(),
@@ -80,7 +80,7 @@ impl<'t> Transfer<'t> {
     /// First byte to ask for, with the validator that makes a part of it safe. Without one, the lock's digest still tells
     /// a file that changed; where there is no lock, either, everything is asked for again.
     pub(super) fn resume_at(&self) -> (Option<u64>, Option<String>) {
-        let safe = self.validator.is_some() || matches!(self.size, Size::Locked(_));
+        let safe = self.validator.is_some() || matches!(self.size, ExpectedSize::Locked(_));
         if self.received == 0 || self.from_start || !safe {
             return (None, None);
         }
@@ -91,7 +91,7 @@ impl<'t> Transfer<'t> {
     pub(super) fn run(
         &mut self,
         connection: &Connection,
-        limits: &Limits,
+        limits: &TransferLimits,
         check: impl Fn() -> Result<(), DownloadError>,
     ) -> Result<End, DownloadError> {
         let asked_from = self.resume_at().0;
@@ -146,7 +146,7 @@ impl<'t> Transfer<'t> {
     /// Largest size in bytes.
     fn cap(&self) -> u64 {
         match self.size {
-            Size::Locked(size) | Size::AtMost(size) => size,
+            ExpectedSize::Locked(size) | ExpectedSize::AtMost(size) => size,
         }
     }
 
@@ -154,7 +154,9 @@ impl<'t> Transfer<'t> {
     fn admit(&self, whole: Option<u64>) -> Result<(), DownloadError> {
         let Some(announced) = whole else { return Ok(()) };
         match self.size {
-            Size::Locked(expected) if announced < expected => Err(DownloadError::TooSmall { expected, announced }),
+            ExpectedSize::Locked(expected) if announced < expected => {
+                Err(DownloadError::TooSmall { expected, announced })
+            }
             _ if announced > self.cap() => Err(DownloadError::TooLarge {
                 cap: self.cap(),
                 announced: Some(announced),
@@ -183,8 +185,8 @@ impl<'t> Transfer<'t> {
     /// Checks that all bytes came, at the end of a body; an error when some are missing.
     fn complete(&self, whole: Option<u64>, reason: &str) -> Result<(), DownloadError> {
         let expected = match self.size {
-            Size::Locked(size) => Some(size),
-            Size::AtMost(_) => whole,
+            ExpectedSize::Locked(size) => Some(size),
+            ExpectedSize::AtMost(_) => whole,
         };
         match expected {
             Some(expected) if self.received < expected => Err(self.cut(Some(expected), reason.to_owned())),
@@ -194,8 +196,8 @@ impl<'t> Transfer<'t> {
 
     fn cut(&self, whole: Option<u64>, reason: String) -> DownloadError {
         let expected = match self.size {
-            Size::Locked(size) => Some(size),
-            Size::AtMost(_) => whole,
+            ExpectedSize::Locked(size) => Some(size),
+            ExpectedSize::AtMost(_) => whole,
         };
         DownloadError::Truncated {
             received: self.received,
@@ -217,8 +219,8 @@ impl<'t> Transfer<'t> {
         Ok(())
     }
 
-    pub(super) fn finish(self, url: String, content_type: String) -> Received {
-        Received {
+    pub(super) fn finish(self, url: String, content_type: String) -> Downloaded {
+        Downloaded {
             sha256: self.hasher.finish(),
             size: self.received,
             url,
@@ -258,14 +260,14 @@ fn answer(head: &Head, asked_from: Option<u64>, validator: Option<&str>) -> Answ
 
 /// Clock of one exchange.
 struct Watch<'l> {
-    limits: &'l Limits,
+    limits: &'l TransferLimits,
     started: Instant,
     last: Instant,
     rate: RateWatch,
 }
 
 impl<'l> Watch<'l> {
-    fn new(limits: &'l Limits) -> Self {
+    fn new(limits: &'l TransferLimits) -> Self {
         let now = Instant::now();
         Self {
             limits,
@@ -298,12 +300,14 @@ impl<'l> Watch<'l> {
                 self.rate = RateWatch::new(self.limits, now);
                 Ok(())
             }
-            None if in_body && now - self.last >= self.limits.idle => Err(stalled(Phase::Body, self.limits.idle)),
+            None if in_body && now - self.last >= self.limits.idle => {
+                Err(stalled(TransferPhase::Body, self.limits.idle))
+            }
             // The client's own time-outs come first, and know whether it was the connection.
             None if !in_body => {
                 let most = self.limits.connect * 2 + self.limits.first_byte * 2;
                 if now - self.started >= most {
-                    return Err(stalled(Phase::Response, most));
+                    return Err(stalled(TransferPhase::Response, most));
                 }
                 Ok(())
             }

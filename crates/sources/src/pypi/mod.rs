@@ -10,7 +10,7 @@ use basalt_progress::Silent;
 use camino::Utf8Path;
 
 use crate::SourcesError;
-use crate::download::{Downloader, Request, Size};
+use crate::download::{Downloader, ExpectedSize, Request};
 
 pub(crate) use page::File;
 
@@ -44,7 +44,7 @@ fn find_in(index: &str, project: &str, version: &str, downloader: &Downloader) -
     let request = Request {
         url: format!("{}/{}/", index.trim_end_matches('/'), normalized(project)),
         accept: Some(ACCEPT.to_owned()),
-        size: Size::AtMost(LARGEST_PAGE),
+        size: ExpectedSize::AtMost(LARGEST_PAGE),
     };
     let received = downloader.download(&request, path, &Silent)?;
     let text = fs_err::read(path).map_err(basalt_store::StoreError::io("cannot read", path))?;

@@ -15,7 +15,7 @@ pub(crate) const KEYS: u32 = 30;
 const TURN: Duration = Duration::from_secs(5);
 
 /// Returns the command line that runs a role: this program, with the test [`entry`].
-pub(crate) fn words() -> Vec<String> {
+pub(crate) fn program_arguments() -> Vec<String> {
     let program = std::env::current_exe().expect("a program");
     let program = Utf8PathBuf::try_from(program).expect("UTF-8").into_string();
     let options = ["--exact", "child::entry", "--ignored", "--nocapture"];
@@ -24,7 +24,11 @@ pub(crate) fn words() -> Vec<String> {
 
 /// Returns the command that runs a role behind a prefix such as `unshare -r`.
 pub(crate) fn command(prefix: &[&str], role: &str, root: &Utf8Path) -> Command {
-    let mut all: Vec<_> = prefix.iter().map(|&word| word.to_owned()).chain(words()).collect();
+    let mut all: Vec<_> = prefix
+        .iter()
+        .map(|&word| word.to_owned())
+        .chain(program_arguments())
+        .collect();
     let program = all.remove(0);
     Command::new(program)
         .args(all)

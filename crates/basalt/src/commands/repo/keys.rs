@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_progress::Reporter as _;
-use basalt_signing::{Certificate, Entry, KeyError, Moment, Validity};
+use basalt_signing::{Certificate, KeyError, KeyringEntry, Timestamp, Validity};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::keyring;
@@ -16,7 +16,7 @@ use crate::terminal::Terminal;
 /// Runs the verb.
 pub fn run(what: &Keys, terminal: &Terminal, json: bool) -> Result<ExitCode> {
     let ring = keyring()?;
-    let now = Moment::now();
+    let now = Timestamp::now();
     match what {
         Keys::List => list(&ring.entries()?, now, terminal, json),
         Keys::New(options) => {
@@ -67,7 +67,7 @@ pub fn run(what: &Keys, terminal: &Terminal, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn make(options: &NewKey, now: Moment, json: bool) -> Result<()> {
+fn make(options: &NewKey, now: Timestamp, json: bool) -> Result<()> {
     let user = options.user.clone().unwrap_or_else(default_user);
     let passphrase = passphrase(&options.passphrase)?;
     let key = keyring()?.make(&user, now, options.days, passphrase.as_deref())?;
@@ -92,7 +92,7 @@ pub fn default_user() -> String {
     format!("Basalt development ({user}@{})", host.nodename().to_string_lossy())
 }
 
-fn list(entries: &[Entry], now: Moment, terminal: &Terminal, json: bool) {
+fn list(entries: &[KeyringEntry], now: Timestamp, terminal: &Terminal, json: bool) {
     if json {
         let briefs: Vec<_> = entries
             .iter()
@@ -132,7 +132,7 @@ fn list(entries: &[Entry], now: Moment, terminal: &Terminal, json: bool) {
     }
 }
 
-fn state(entry: &Entry, now: Moment) -> String {
+fn state(entry: &KeyringEntry, now: Timestamp) -> String {
     let role = if entry.signing { "signs" } else { "trusted" };
     match entry.certificate.validity(now) {
         Validity::Valid => role.to_owned(),

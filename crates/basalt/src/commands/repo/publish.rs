@@ -3,18 +3,19 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuiltIndex, BuiltPackages, PackageId, Rpm};
+use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_progress::Reporter;
 use basalt_repo::advisory::read_advisories;
-use basalt_signing::{Certificate, KeyError, Keyring, Moment, SigningKey, Validity};
-use basalt_snapshots::{Built, Plan};
+use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
+use basalt_snapshots::{PublishPlan, UnsignedRpm};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 
 use super::{keyring, open, sign};
 use crate::arguments::repo::{Passphrase, Publish};
+use crate::checkout::{BuildContext, Checkout};
 use crate::commands::{answer, answer_json, build, images};
-use crate::project::{BuildContext, Project};
+use crate::environment::variable;
 
 /// Validity of a development key, in days.
 const DAYS: u32 = 730;
@@ -27,29 +28,29 @@ enum Signer {
 
 /// Builds packages and images, and publishes their RPMs.
 pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
-    let project = Project::open(quiet, None)?;
+    let checkout = Checkout::open(quiet, None)?;
     let repository = open(&options.repository)?;
-    let now = Moment::now();
+    let now = Timestamp::now();
     // Before anything is built: a wrong passphrase must not cost the wait.
-    let signer = signer(options, now, project.reporter())?;
-    let advisories = read_advisories(&project.distro().join("advisories"))?;
-    let rpms = rpms(&project, &options.names)?;
+    let signer = signer(options, now, checkout.reporter())?;
+    let advisories = read_advisories(&checkout.distro().join("advisories"))?;
+    let rpms = rpms(&checkout, &options.names)?;
     let signer = match signer {
         Some(signer) => signer,
-        None => first_key(options, now, project.reporter())?,
+        None => first_key(options, now, checkout.reporter())?,
     };
     let trusted = keyring()?.trusted(now)?;
-    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&project.store)).collect();
+    let paths: Vec<Utf8PathBuf> = rpms.iter().map(|rpm| rpm.path(&checkout.store)).collect();
     let built: Vec<_> = rpms
         .iter()
         .zip(&paths)
-        .map(|(rpm, path)| Built {
+        .map(|(rpm, path)| UnsignedRpm {
             path,
             file: &rpm.file,
             digest: rpm.digest,
         })
         .collect();
-    let plan = Plan {
+    let plan = PublishPlan {
         rpms: &built,
         advisories: &advisories,
         trusted: &trusted,
@@ -63,7 +64,7 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
             return Ok(ExitCode::SUCCESS);
         }
     };
-    let published = repository.publish(&plan, &key, now, project.reporter())?;
+    let published = repository.publish(&plan, &key, now, checkout.reporter())?;
     let snapshot = &published.snapshot;
     if json {
         answer_json(&serde_json::json!({
@@ -90,7 +91,7 @@ pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
 }
 
 /// Makes the development key, on first use.
-fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Signer> {
+fn first_key(options: &Publish, now: Timestamp, reporter: &dyn Reporter) -> Result<Signer> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
     let key = ring.make(&super::keys::default_user(), now, DAYS, passphrase.as_deref())?;
@@ -103,7 +104,7 @@ fn first_key(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<
 }
 
 /// Returns the requested signer, or the default one; none, if there is no key yet.
-fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Option<Signer>> {
+fn signer(options: &Publish, now: Timestamp, reporter: &dyn Reporter) -> Result<Option<Signer>> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
     let signer = match &options.key {
@@ -129,7 +130,11 @@ fn signer(options: &Publish, now: Moment, reporter: &dyn Reporter) -> Result<Opt
     Ok(Some(signer))
 }
 
-fn from_entry(ring: &Keyring, entry: &basalt_signing::Entry, passphrase: Option<&str>) -> Result<Signer, KeyError> {
+fn from_entry(
+    ring: &Keyring,
+    entry: &basalt_signing::KeyringEntry,
+    passphrase: Option<&str>,
+) -> Result<Signer, KeyError> {
     Ok(if entry.secret {
         Signer::Here(Box::new(ring.unlock(entry, passphrase)?))
     } else {
@@ -170,20 +175,20 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
                 .into_diagnostic()
                 .wrap_err_with(|| format!("the file with the passphrase, {path}, cannot be read"))?,
         ),
-        None => std::env::var("BASALT_KEY_PASSPHRASE").ok(),
+        None => variable("BASALT_KEY_PASSPHRASE")?,
     };
     Ok(text.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned()))
 }
 
 /// Returns the RPMs of packages and images, built unless they are built already, each once. Build tools are left out:
 /// they are for the build machine only.
-fn rpms(project: &Project, names: &[String]) -> Result<Vec<Rpm>> {
-    let definitions = images::definitions(project)?;
-    let context = project.build_context()?;
+fn rpms(checkout: &Checkout, names: &[String]) -> Result<Vec<BuiltRpm>> {
+    let definitions = images::definitions(checkout)?;
+    let context = checkout.build_context()?;
     let distribution = &context.distribution;
-    let engine = context.engine(project);
-    let mut found: BTreeMap<String, Rpm> = BTreeMap::new();
-    let mut take = |rpms: Vec<Rpm>| {
+    let engine = context.engine(checkout);
+    let mut found: BTreeMap<String, BuiltRpm> = BTreeMap::new();
+    let mut take = |rpms: Vec<BuiltRpm>| {
         let products = rpms.into_iter().filter(|rpm| !rpm.package.is_build_tool());
         found.extend(products.map(|rpm| (rpm.file.clone(), rpm)));
     };

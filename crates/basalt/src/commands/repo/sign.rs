@@ -2,8 +2,8 @@
 
 use std::process::ExitCode;
 
-use basalt_signing::Moment;
-use basalt_snapshots::{Awaited, Draft, Stage};
+use basalt_signing::Timestamp;
+use basalt_snapshots::{Draft, ImportOutcome, SigningRound};
 use miette::Result;
 
 use super::open;
@@ -29,10 +29,10 @@ pub fn run(what: &Sign, json: bool) -> Result<ExitCode> {
                 ));
             }
         }
-        Sign::Import { folder, repository } => match open(repository)?.import(folder, Moment::now())? {
-            Awaited::More(draft) => show(&draft, &repository.name, json),
-            Awaited::Published(snapshot) if json => answer_json(&snapshot),
-            Awaited::Published(snapshot) => answer(format!(
+        Sign::Import { folder, repository } => match open(repository)?.import(folder, Timestamp::now())? {
+            ImportOutcome::More(draft) => show(&draft, &repository.name, json),
+            ImportOutcome::Published(snapshot) if json => answer_json(&snapshot),
+            ImportOutcome::Published(snapshot) => answer(format!(
                 "{} is current: {} packages, signed by {}\n{}",
                 snapshot.name,
                 snapshot.packages.len(),
@@ -50,8 +50,8 @@ pub fn show(draft: &Draft, name: &str, json: bool) {
         return answer_json(draft);
     }
     let what = match draft.stage {
-        Stage::Packages => format!("{} of {} packages wait", draft.missing, draft.packages),
-        Stage::Index => "all packages are signed; the index waits".to_owned(),
+        SigningRound::Packages => format!("{} of {} packages wait", draft.missing, draft.packages),
+        SigningRound::Index => "all packages are signed; the index waits".to_owned(),
     };
     answer(format!(
         "{what} for a signature by {}\nnext: ./basalt repo sign export --name {name} FOLDER",

@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status, Streaming};
 
-use super::{Lie, Service, a_while, lock};
+use super::{ServerFault, Service, a_while, lock};
 
 type Sender = mpsc::Sender<Result<ReadResponse, Status>>;
 
@@ -62,26 +62,26 @@ trait TakeBytes: std::io::Read + Sized {
 
 impl<R: std::io::Read> TakeBytes for R {}
 
-/// Sends a blob as an honest server does, or in another way.
-async fn serve(sender: Sender, lie: Lie, data: Vec<u8>) {
+/// Sends a blob as a conforming server does, or in another way.
+async fn serve(sender: Sender, fault: ServerFault, data: Vec<u8>) {
     let half = data.len() / 2;
-    match lie {
-        Lie::Endless => while send(&sender, vec![7; 64 << 10]).await {},
-        Lie::EndlessNothing => while send(&sender, Vec::new()).await {},
-        Lie::ZstdNothing => {
+    match fault {
+        ServerFault::Endless => while send(&sender, vec![7; 64 << 10]).await {},
+        ServerFault::EndlessNothing => while send(&sender, Vec::new()).await {},
+        ServerFault::ZstdNothing => {
             let nothing = zstd::stream::encode_all(&[][..], 1).expect("compresses").repeat(1000);
             while send(&sender, nothing.clone()).await {}
         }
-        Lie::EndsEarly => drop(send(&sender, data[..half].to_vec()).await),
-        Lie::BreaksAlways | Lie::BreaksOnce => {
+        ServerFault::EndsEarly => drop(send(&sender, data[..half].to_vec()).await),
+        ServerFault::BreaksAlways | ServerFault::BreaksOnce => {
             send(&sender, data[..half].to_vec()).await;
             let _ = sender.send(Err(Status::unavailable("broke off"))).await;
         }
-        Lie::HangsMidway => {
+        ServerFault::HangsMidway => {
             send(&sender, data[..half].to_vec()).await;
             sender.closed().await;
         }
-        Lie::Drips => {
+        ServerFault::Drips => {
             for byte in data {
                 if !send(&sender, vec![byte]).await {
                     break;
@@ -89,8 +89,8 @@ async fn serve(sender: Sender, lie: Lie, data: Vec<u8>) {
                 a_while().await;
             }
         }
-        Lie::HugeMessage => drop(send(&sender, vec![0; 64 << 20]).await),
-        Lie::TooLong => drop(send(&sender, [data, vec![0]].concat()).await),
+        ServerFault::HugeMessage => drop(send(&sender, vec![0; 64 << 20]).await),
+        ServerFault::TooLong => drop(send(&sender, [data, vec![0]].concat()).await),
         _ => {
             for chunk in data.chunks(100_000) {
                 if !send(&sender, chunk.to_vec()).await {
@@ -109,31 +109,31 @@ impl ByteStream for Service {
         let name = parse(&request.get_ref().resource_name)?;
         let offset = usize::try_from(request.get_ref().read_offset).unwrap_or_default();
         let call = format!("Read zstd={} offset={offset}", name.zstd);
-        let lie = self.enter(&call, &name.instance, &request).await?;
-        if matches!(lie, Lie::HalfEmpty | Lie::ClaimsAll) {
+        let fault = self.enter(&call, &name.instance, &request).await?;
+        if matches!(fault, ServerFault::HalfEmpty | ServerFault::ClaimsAll) {
             return Err(Status::not_found("no blob"));
         }
         let content = lock(&self.0.blobs).get(&name.blob).cloned();
         let mut data = content.ok_or_else(|| Status::not_found("no blob"))?.split_off(offset);
-        if lie == Lie::FlippedBit {
+        if fault == ServerFault::FlippedBit {
             data.iter_mut().take(1).for_each(|byte| *byte ^= 1);
         }
-        if lie == Lie::BreaksOnce {
-            *lock(&self.0.lie) = Lie::None;
+        if fault == ServerFault::BreaksOnce {
+            *lock(&self.0.fault) = ServerFault::None;
         }
-        let data = match (name.zstd, lie) {
-            (true, Lie::ZstdNoise) => vec![0xa5; 100_000],
-            (true, Lie::ZstdBomb) => bomb(),
+        let data = match (name.zstd, fault) {
+            (true, ServerFault::ZstdNoise) => vec![0xa5; 100_000],
+            (true, ServerFault::ZstdBomb) => bomb(),
             (true, _) => zstd::stream::encode_all(&*data, 1).expect("compresses"),
             (false, _) => data,
         };
         let (sender, receiver) = mpsc::channel(2);
-        tokio::spawn(serve(sender, lie, data));
+        tokio::spawn(serve(sender, fault, data));
         Ok(Response::new(ReceiverStream::new(receiver)))
     }
 
     async fn write(&self, request: Request<Streaming<WriteRequest>>) -> Result<Response<WriteResponse>, Status> {
-        let lie = self.enter("Write", "team", &request).await?;
+        let fault = self.enter("Write", "team", &request).await?;
         let mut stream = request.into_inner();
         let mut upload: Option<(String, Name)> = None;
         while let Some(message) = stream.message().await? {
@@ -142,13 +142,13 @@ impl ByteStream for Service {
                 None => self.begin(&message)?,
             };
             self.append(&key, &message)?;
-            if lie == Lie::UploadBreaks {
-                *lock(&self.0.lie) = Lie::None;
+            if fault == ServerFault::UploadBreaks {
+                *lock(&self.0.fault) = ServerFault::None;
                 return Err(Status::unavailable("broke off"));
             }
             if message.finish_write {
                 let received = lock(&self.0.uploads).remove(&key).unwrap_or_default();
-                return self.finish(lie, &name, received).await;
+                return self.finish(fault, &name, received).await;
             }
             upload = Some((key, name));
         }
@@ -192,8 +192,13 @@ impl Service {
         Ok(())
     }
 
-    async fn finish(&self, lie: Lie, name: &Name, received: Vec<u8>) -> Result<Response<WriteResponse>, Status> {
-        if lie == Lie::UploadHangs {
+    async fn finish(
+        &self,
+        fault: ServerFault,
+        name: &Name,
+        received: Vec<u8>,
+    ) -> Result<Response<WriteResponse>, Status> {
+        if fault == ServerFault::UploadHangs {
             tokio::time::sleep(Duration::from_secs(3600)).await;
         }
         let committed = received.len() as i64;
@@ -206,7 +211,7 @@ impl Service {
         if Blob::of(&content) != name.blob {
             return Err(Status::invalid_argument("the digest differs"));
         }
-        if lie == Lie::TakesHalf {
+        if fault == ServerFault::TakesHalf {
             return Ok(Response::new(WriteResponse {
                 committed_size: committed / 2,
             }));

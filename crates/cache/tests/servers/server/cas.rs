@@ -7,7 +7,7 @@ use reapi::content_addressable_storage_server::ContentAddressableStorage;
 use tokio_stream::Empty;
 use tonic::{Code, Request, Response, Status, Streaming};
 
-use super::{Lie, Service, lock};
+use super::{ServerFault, Service, lock};
 
 fn status(code: Code) -> Option<rpc::Status> {
     Some(rpc::Status {
@@ -25,14 +25,14 @@ impl ContentAddressableStorage for Service {
         &self,
         request: Request<reapi::FindMissingBlobsRequest>,
     ) -> Result<Response<reapi::FindMissingBlobsResponse>, Status> {
-        let lie = self
+        let fault = self
             .enter("FindMissingBlobs", &request.get_ref().instance_name, &request)
             .await?;
         let blobs = lock(&self.0.blobs);
         let absent = |digest: &reapi::Digest| Blob::try_from(digest).is_ok_and(|blob| !blobs.contains_key(&blob));
-        let missing_blob_digests = match lie {
-            Lie::ClaimsAll => Vec::new(),
-            Lie::MissesUnasked => vec![Blob::of("unasked").to_proto()],
+        let missing_blob_digests = match fault {
+            ServerFault::ClaimsAll => Vec::new(),
+            ServerFault::MissesUnasked => vec![Blob::of("unasked").to_proto()],
             _ => request.into_inner().blob_digests.into_iter().filter(absent).collect(),
         };
         Ok(Response::new(reapi::FindMissingBlobsResponse { missing_blob_digests }))
@@ -64,18 +64,18 @@ impl ContentAddressableStorage for Service {
         &self,
         request: Request<reapi::BatchReadBlobsRequest>,
     ) -> Result<Response<reapi::BatchReadBlobsResponse>, Status> {
-        let lie = self
+        let fault = self
             .enter("BatchReadBlobs", &request.get_ref().instance_name, &request)
             .await?;
         let blobs = lock(&self.0.blobs);
         let read = |digest: reapi::Digest| {
             let content = Blob::try_from(&digest).ok().and_then(|blob| blobs.get(&blob).cloned());
             let mut data = content.clone().unwrap_or_default();
-            match lie {
-                Lie::FlippedBit => data.iter_mut().take(1).for_each(|byte| *byte ^= 1),
-                Lie::TooLong => data.push(0),
-                Lie::EndsEarly => data.truncate(data.len() / 2),
-                Lie::HugeMessage => data.resize(3 << 20, 0),
+            match fault {
+                ServerFault::FlippedBit => data.iter_mut().take(1).for_each(|byte| *byte ^= 1),
+                ServerFault::TooLong => data.push(0),
+                ServerFault::EndsEarly => data.truncate(data.len() / 2),
+                ServerFault::HugeMessage => data.resize(3 << 20, 0),
                 _ => {}
             }
             reapi::batch_read_blobs_response::Response {
@@ -86,7 +86,7 @@ impl ContentAddressableStorage for Service {
             }
         };
         let mut responses: Vec<_> = request.into_inner().digests.into_iter().map(read).collect();
-        if lie == Lie::MissesUnasked {
+        if fault == ServerFault::MissesUnasked {
             responses.clear();
         }
         Ok(Response::new(reapi::BatchReadBlobsResponse { responses }))

@@ -1,0 +1,262 @@
+//! A checkout of Basalt, with the store and everything that verbs need to work on it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use basalt_bom::Catalogue;
+use basalt_build::{BuildBase, Distribution, Engine};
+use basalt_model::arch::Arch;
+use basalt_progress::Reporter;
+use basalt_sdk::SdkTree;
+use basalt_sources::Tools;
+use basalt_store::{SharedCache, Store};
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+
+use crate::environment::variable;
+use crate::memory;
+use crate::team_cache::{self, TeamCache};
+use crate::terminal::Terminal;
+
+/// Checkout, and the user's store.
+pub struct Checkout {
+    /// Root folder of the checkout.
+    pub root: Utf8PathBuf,
+    /// Store of the user.
+    pub store: Store,
+    /// Shared cache of a team, beneath the store.
+    pub cache: Option<Arc<TeamCache>>,
+    /// Receiver of progress.
+    pub terminal: Arc<Terminal>,
+}
+
+/// Tools and packages of a checkout, ready for building.
+pub struct BuildContext {
+    /// Tree of build tools.
+    pub sdk: SdkTree,
+    /// Layers below every build root.
+    pub base: BuildBase,
+    /// Packages of the checkout.
+    pub distribution: Distribution,
+    /// Means to fetch sources.
+    pub tools: Tools,
+}
+
+impl Checkout {
+    /// Opens the checkout that the launcher was started from, or the one around the current folder.
+    pub fn open(quiet: bool, cache: Option<&str>) -> Result<Self> {
+        let root = root()?;
+        let terminal = Arc::new(Terminal::new(quiet));
+        let mut store = open_store(terminal.as_ref())?;
+        let cache = team_cache::open(cache, Arc::clone(&terminal) as Arc<dyn Reporter>)?;
+        if let Some(cache) = &cache {
+            store = store.with_shared(Arc::clone(cache) as Arc<dyn SharedCache>);
+        }
+        Ok(Self {
+            root,
+            store,
+            cache,
+            terminal,
+        })
+    }
+
+    /// Returns the folder of the distribution's content.
+    pub fn distro(&self) -> Utf8PathBuf {
+        self.root.join("distro")
+    }
+
+    /// Returns the folder of the local cluster's state.
+    pub fn cluster_state(&self) -> Utf8PathBuf {
+        self.store.root().join("cluster")
+    }
+
+    /// Makes the SDK and the toolchain if need be, and reads the packages.
+    pub fn build_context(&self) -> Result<BuildContext> {
+        self.sdk_and_files()?;
+        let context = self.lookup_context()?;
+        context.base.materialize(&self.store, self.reporter())?;
+        Ok(context)
+    }
+
+    /// Reads the packages, by digests of the SDK and the toolchain where the store or the shared cache knows these. The
+    /// engine makes them when a program has to be run in them; others call [`BuildBase::materialize`] first.
+    pub fn lookup_context(&self) -> Result<BuildContext> {
+        let (sdk, base) = self.base()?;
+        let packages = self.distro().join("packages");
+        let distribution = Distribution::read(&packages, &base, &self.store, self.reporter())?;
+        let tools = Tools::new(&self.root, &sdk);
+        Ok(BuildContext {
+            sdk,
+            base,
+            distribution,
+            tools,
+        })
+    }
+
+    /// Returns the tree of build tools and the build base, by digests as far as these are known.
+    fn base(&self) -> Result<(SdkTree, BuildBase)> {
+        let store = self.store.clone().digests_only();
+        let make = |sdk: &SdkTree| BuildBase::make(&self.root, sdk, Arch::X86_64, &store);
+        if let Some(sdk) = SdkTree::find(&store, &self.sdk_lock()?)? {
+            match make(&sdk) {
+                Ok(base) => return Ok((sdk, base)),
+                // The toolchain is not known, and is made from files of the SDK.
+                Err(error) if !sdk.path.is_dir() => {
+                    tracing::debug!(%error, "the toolchain needs the content of the SDK")
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let sdk = self.sdk_and_files()?;
+        let base = make(&sdk)?;
+        Ok((sdk, base))
+    }
+
+    /// Returns the tree of build tools, which is made if need be.
+    pub fn sdk(&self) -> Result<SdkTree> {
+        if SdkTree::find(&self.store, &self.sdk_lock()?)?.is_none() {
+            self.check_file_system()?;
+        }
+        self.tree(None)
+    }
+
+    /// Checks that builds can have their overlays on the store's file system, before minutes go into the SDK.
+    fn check_file_system(&self) -> Result<()> {
+        let root = self.store.root();
+        if !basalt_sandbox::is_overlayfs(root) {
+            return Ok(());
+        }
+        Err(miette!(
+            code = "store::overlayfs",
+            help = basalt_sandbox::OVERLAYFS_HELP,
+            "nothing can be built in the store `{root}`"
+        ))
+    }
+
+    /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
+    /// need no SDK.
+    fn sdk_and_files(&self) -> Result<SdkTree> {
+        if let Some(sdk) = SdkTree::find(&self.store, &self.sdk_lock()?)? {
+            return Ok(sdk);
+        }
+        self.check_file_system()?;
+        let packages = self.distro().join("packages");
+        let ended = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| basalt_build::prefetch(&packages, &self.store, self.reporter(), &ended));
+            let sdk = self.sdk();
+            ended.store(true, Ordering::Relaxed);
+            sdk
+        })
+    }
+
+    fn sdk_lock(&self) -> Result<Utf8PathBuf> {
+        Ok(self.tree_definition("sdk")?.with_extension("lock"))
+    }
+
+    /// Lists the definitions of trees: `sdk`, with which everything is built, and others.
+    pub fn trees(&self) -> Result<Vec<Utf8PathBuf>> {
+        let folder = self.distro().join("sdk");
+        let entries = folder.read_dir_utf8().into_diagnostic()?;
+        let mut trees: Vec<_> = entries
+            .flatten()
+            .map(|entry| entry.into_path())
+            .filter(|path| path.extension() == Some("toml") && !is_hidden(path))
+            .collect();
+        trees.sort();
+        Ok(trees)
+    }
+
+    /// Returns the path of the definition of a tree.
+    pub fn tree_definition(&self, name: &str) -> Result<Utf8PathBuf> {
+        let trees = self.trees()?;
+        let known = trees.iter().find(|path| path.file_stem() == Some(name));
+        known.cloned().ok_or_else(|| {
+            let names: Vec<_> = trees.iter().filter_map(|path| path.file_stem()).collect();
+            miette!(
+                code = "sdk::unknown",
+                help = format!("what there is: {}", names.join(", ")),
+                "there is no tree `{name}`"
+            )
+        })
+    }
+
+    /// Returns the tree of a name, which is made if need be; the one of build tools, if no name is given.
+    pub fn tree(&self, name: Option<&str>) -> Result<SdkTree> {
+        let lock = self.tree_definition(name.unwrap_or("sdk"))?.with_extension("lock");
+        Ok(basalt_sdk::ensure(&self.store, &lock, self.terminal.as_ref())?)
+    }
+
+    /// Reads the catalogue: facts about packages that are not in the packages themselves.
+    pub fn catalogue(&self) -> Result<Catalogue> {
+        Ok(Catalogue::read(&self.distro().join("packages"))?)
+    }
+
+    /// Returns the receiver of progress.
+    pub fn reporter(&self) -> &dyn Reporter {
+        self.terminal.as_ref()
+    }
+}
+
+impl BuildContext {
+    /// Returns the engine that builds these packages.
+    pub fn engine<'a>(&'a self, checkout: &'a Checkout) -> Engine<'a> {
+        Engine::new(
+            &checkout.store,
+            &self.distribution,
+            &self.base,
+            &self.tools,
+            checkout.terminal.as_ref(),
+            memory::for_builds(),
+        )
+    }
+}
+
+/// Returns the root folder of the checkout that the launcher was started from, or else of the one around the current
+/// folder.
+pub fn root() -> Result<Utf8PathBuf> {
+    match variable("BASALT_ROOT")? {
+        Some(root) => Ok(Utf8PathBuf::from(root)),
+        None => find_root(),
+    }
+}
+
+/// Returns the nearest folder at or above the current one that holds a checkout.
+fn find_root() -> Result<Utf8PathBuf> {
+    let here = std::env::current_dir().into_diagnostic()?;
+    let here = Utf8PathBuf::from_path_buf(here).map_err(|path| miette!("`{}` is not UTF-8", path.display()))?;
+    here.ancestors()
+        .find(|folder| folder.join("distro/packages").is_dir())
+        .map(Utf8Path::to_owned)
+        .ok_or_else(|| {
+            miette!(
+                help = "run it as ./basalt, from a checkout",
+                "`{here}` is not in a checkout of Basalt"
+            )
+        })
+}
+
+/// Opens the store of the user, and shows its path where BASALT_STORE leaves that to the current folder.
+pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
+    let store = Store::open(&Store::default_path()?)?;
+    let named = variable("BASALT_STORE")?.unwrap_or_default();
+    if !named.is_empty() && Utf8Path::new(&named).is_relative() {
+        reporter.note(&format!(
+            "BASALT_STORE is a relative path, `{named}`: from this folder, the store is {}",
+            store.root()
+        ));
+    }
+    Ok(store)
+}
+
+/// Returns `true` for names that begin with a dot, such as lock files and swap files of editors.
+pub fn is_hidden(path: &Utf8Path) -> bool {
+    path.file_name().is_some_and(|name| name.starts_with('.'))
+}
+
+/// Reads a text file of the user.
+pub fn read_text(path: &Utf8Path) -> Result<String> {
+    fs_err::read_to_string(path)
+        .into_diagnostic()
+        .wrap_err_with(|| format!("`{path}` cannot be read"))
+}

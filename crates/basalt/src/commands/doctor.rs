@@ -1,0 +1,26 @@
+//! `basalt doctor`: checks what this machine can do.
+
+use std::process::ExitCode;
+
+use miette::Result;
+
+use super::{answer, answer_json};
+use crate::checkout;
+use crate::doctor;
+use crate::terminal::Terminal;
+
+/// Makes all checks and shows them; the exit code is 0 if none failed.
+pub fn run(quiet: bool, json: bool) -> Result<ExitCode> {
+    // Most checks need no checkout, and it is for the others to say that there is none.
+    let report = doctor::examine(checkout::root().ok(), &Terminal::new(quiet))?;
+    if json {
+        answer_json(&report);
+    } else {
+        answer(&report);
+    }
+    Ok(if report.passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,195 @@
+//! Checks of this machine: every check tries what the verbs do, and says which of them fail and what helps.
+//!
+//! ```text
+//! CHECKS ──(probe: I/O, in a thread of its own, within a time limit)──▶ raw findings
+//!        ──(assess: pure, tested by tables)──▶ CheckFinding ──▶ DoctorReport: text, JSON
+//! ```
+//!
+//! Settings of the kernel are never asked whether something works; they are read only to choose the command that helps
+//! when it does not. A probe that does not end (a dead network file system) is left behind and reported as such.
+
+use std::sync::mpsc::{self, TryRecvError};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use basalt_model::sdk_lock::SdkLock;
+use basalt_process::{ProcessError, wait};
+use basalt_progress::{Outcome as Ended, Reporter, Unit};
+use basalt_sdk::SdkTree;
+use basalt_store::Store;
+use camino::Utf8PathBuf;
+
+mod clock;
+mod environment;
+mod file_system;
+mod hardware;
+mod kvm;
+mod mirror;
+mod outcome;
+mod programs;
+mod report;
+mod sandbox;
+mod store;
+mod sub_ids;
+
+pub use report::DoctorReport;
+use report::{CheckFinding, CheckStatus};
+
+/// Interval at which the end of a probe is looked for.
+const TICK: Duration = Duration::from_millis(20);
+
+/// Check, or several that one probe answers.
+struct Check {
+    name: &'static str,
+    /// Time after which the probe is left behind. Programs that it runs have shorter limits of their own.
+    limit: Duration,
+    run: fn(&Context) -> Vec<CheckFinding>,
+}
+
+/// All checks. Later ones use the store that `store` opens.
+const CHECKS: &[Check] = &[
+    check("kernel", 5, hardware::kernel),
+    check("processors and memory", 5, hardware::capacity),
+    check("clock", 5, clock::examine),
+    check("environment", 20, environment::examine),
+    check("store", 20, store::examine),
+    check("programs", 120, programs::examine),
+    check("file system", 20, file_system::examine),
+    check("C compiler", 40, programs::c_compiler),
+    check("sandbox", 60, sandbox::examine),
+    check("sub-ids", 40, sub_ids::examine),
+    check("Debian mirror", 90, mirror::examine),
+    check("KVM", 30, kvm::examine),
+];
+
+const fn check(name: &'static str, seconds: u64, run: fn(&Context) -> Vec<CheckFinding>) -> Check {
+    Check {
+        name,
+        limit: Duration::from_secs(seconds),
+        run,
+    }
+}
+
+/// Surroundings that several checks use.
+#[derive(Debug)]
+struct Context {
+    /// Checkout with the lock of the SDK, if there is one.
+    checkout: Option<Utf8PathBuf>,
+    /// Store, once a check has opened it.
+    store: OnceLock<Store>,
+}
+
+impl Context {
+    /// Returns the lock of the SDK's packages; `None` outside of a checkout.
+    fn sdk_lock(&self) -> Option<SdkLock> {
+        let text = fs_err::read_to_string(self.sdk_lock_path()?).ok()?;
+        SdkLock::parse(&text).ok()
+    }
+
+    fn sdk_lock_path(&self) -> Option<Utf8PathBuf> {
+        Some(self.checkout.as_ref()?.join("distro/sdk/sdk.lock"))
+    }
+
+    /// Returns the tree of build tools, if the store has it.
+    fn sdk(&self) -> Option<SdkTree> {
+        let sdk = SdkTree::find(self.store.get()?, &self.sdk_lock_path()?)
+            .ok()
+            .flatten()?;
+        sdk.path.is_dir().then_some(sdk)
+    }
+
+    /// Returns the status of a fault that keeps the SDK from being made: a warning once it is made.
+    fn sdk_fault(&self) -> CheckStatus {
+        if self.sdk().is_some() {
+            CheckStatus::Warning
+        } else {
+            CheckStatus::Failed
+        }
+    }
+}
+
+/// Makes all checks.
+///
+/// # Errors
+/// [`ProcessError::Interrupted`] after Ctrl-C.
+pub fn examine(checkout: Option<Utf8PathBuf>, reporter: &dyn Reporter) -> Result<DoctorReport, ProcessError> {
+    let context = Arc::new(Context {
+        checkout,
+        store: OnceLock::new(),
+    });
+    let task = reporter.task("checking this machine", Unit::Items, Some(CHECKS.len() as u64));
+    let mut findings = Vec::new();
+    for check in CHECKS {
+        task.detail(check.name);
+        findings.extend(bounded(check, &context)?);
+        task.advance(1);
+    }
+    task.finish(Ended::Done);
+    Ok(DoctorReport::new(findings))
+}
+
+/// Runs a check in a thread of its own, and leaves it behind when it takes too long.
+fn bounded(check: &'static Check, context: &Arc<Context>) -> Result<Vec<CheckFinding>, ProcessError> {
+    let (sender, receiver) = mpsc::channel();
+    let context = Arc::clone(context);
+    // Nobody receives the findings of a thread that was left behind.
+    std::thread::spawn(move || drop(sender.send((check.run)(&context))));
+    let deadline = Instant::now() + check.limit;
+    let failed = |result: String| CheckFinding::new(check.name, CheckStatus::Failed, "the check itself", result);
+    let found = wait::until(Some(deadline), TICK, || {
+        Ok::<_, ProcessError>(match receiver.try_recv() {
+            Ok(findings) => Some(findings),
+            Err(TryRecvError::Empty) => None,
+            Err(TryRecvError::Disconnected) => {
+                Some(vec![failed("it panicked".to_owned()).help("this is a bug in basalt")])
+            }
+        })
+    })?;
+    Ok(found.unwrap_or_else(|| {
+        let text = format!("no answer within {} s", check.limit.as_secs());
+        vec![
+            failed(text)
+                .help("does a network file system not answer? `df` and `ls` of your home and of the store tell"),
+        ]
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context() -> Arc<Context> {
+        Arc::new(Context {
+            checkout: None,
+            store: OnceLock::new(),
+        })
+    }
+
+    #[test]
+    fn a_probe_that_does_not_end_is_reported() {
+        static SLOW: Check = check("slow", 0, |_| {
+            std::thread::sleep(Duration::from_secs(5));
+            Vec::new()
+        });
+        let began = Instant::now();
+        let findings = bounded(&SLOW, &context()).expect("not interrupted");
+        assert!(began.elapsed() < Duration::from_secs(4));
+        assert_eq!(findings.len(), 1);
+        assert_eq!((findings[0].check, findings[0].status), ("slow", CheckStatus::Failed));
+    }
+
+    #[test]
+    fn a_probe_that_panics_is_reported_as_our_bug() {
+        static BROKEN: Check = check("broken", 60, |_| panic!("on purpose"));
+        let findings = bounded(&BROKEN, &context()).expect("not interrupted");
+        assert_eq!(findings[0].status, CheckStatus::Failed);
+        assert_eq!(findings[0].help.as_deref(), Some("this is a bug in basalt"));
+    }
+
+    #[test]
+    fn findings_of_a_probe_are_passed_on() {
+        static QUICK: Check = check("quick", 60, |_| vec![CheckFinding::passed("quick", "tried", "result")]);
+        let findings = bounded(&QUICK, &context()).expect("not interrupted");
+        assert_eq!(findings, [CheckFinding::passed("quick", "tried", "result")]);
+    }
+}

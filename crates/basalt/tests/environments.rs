@@ -1,0 +1,242 @@
+//! The command in environments that differ from a developer's terminal: closed pipes, full disks, output in files, values
+//! that are not UTF-8, a relative store.
+
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::unix::ffi::OsStrExt as _;
+use std::process::{Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use camino::{Utf8Path, Utf8PathBuf};
+
+/// Exit code after a write to a closed pipe: 128 + SIGPIPE.
+const CLOSED_PIPE: i32 = 141;
+/// Name that is not UTF-8.
+const NOT_UTF8: &[u8] = b"caf\xe9";
+
+/// Folder of a test case, removed when dropped. It is the home, and holds the store and a checkout without packages.
+struct Fixture(Utf8PathBuf);
+
+impl Fixture {
+    fn new() -> Self {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let temporary = Utf8PathBuf::from_path_buf(std::env::temp_dir()).expect("UTF-8");
+        let folder = temporary.join(format!("basalt-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(folder.join("checkout/distro/packages")).expect("made");
+        Self(folder)
+    }
+
+    fn path(&self) -> &Utf8Path {
+        &self.0
+    }
+
+    /// The command with nothing in its environment but these folders.
+    fn basalt<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_basalt"));
+        command
+            .args(arguments)
+            .env_clear()
+            .env("HOME", self.path())
+            .env("BASALT_ROOT", self.path().join("checkout"))
+            .env("BASALT_STORE", self.path().join("store"))
+            .current_dir(self.path())
+            .stdin(Stdio::null());
+        command
+    }
+}
+
+impl Drop for Fixture {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}
+
+/// Write end of a pipe that nobody reads.
+fn closed_pipe() -> Stdio {
+    let (reader, writer) = std::io::pipe().expect("a pipe");
+    drop(reader);
+    writer.into()
+}
+
+fn run(command: &mut Command) -> Output {
+    command.output().expect("started")
+}
+
+fn stderr(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).expect("UTF-8")
+}
+
+#[test]
+fn a_closed_pipe_ends_the_command_silently() {
+    let fixture = Fixture::new();
+    assert!(run(&mut fixture.basalt(&["store", "path"])).status.success());
+    let log = fixture.path().join("store/logs/zlib.log");
+    std::fs::write(log, "a line\n".repeat(100_000)).expect("written");
+    let cases: [&[&str]; 5] = [
+        &["completions", "bash"],
+        &["store", "path"],
+        &["--json", "clean", "--dry-run"],
+        &["logs", "zlib"],
+        &["logs", "zlib", "--follow"],
+    ];
+    for arguments in cases {
+        let output = run(fixture.basalt(arguments).stdout(closed_pipe()));
+        assert_eq!(stderr(&output), "", "{arguments:?}");
+        assert_eq!(output.status.code(), Some(CLOSED_PIPE), "{arguments:?}");
+        let output = run(fixture.basalt(arguments).stdout(closed_pipe()).stderr(closed_pipe()));
+        assert_eq!(
+            output.status.code(),
+            Some(CLOSED_PIPE),
+            "{arguments:?}, with both pipes closed"
+        );
+    }
+    for arguments in [
+        &["check", "/no/such/file"][..],
+        &["build", "nothing"],
+        &["no-such-verb"],
+    ] {
+        let output = run(fixture.basalt(arguments).stderr(closed_pipe()));
+        let code = output.status.code();
+        assert!(
+            matches!(code, Some(1 | 2 | CLOSED_PIPE)),
+            "{arguments:?}: {}",
+            output.status
+        );
+    }
+}
+
+#[test]
+fn a_full_disk_is_a_failure() {
+    let fixture = Fixture::new();
+    let full = || File::options().write(true).open("/dev/full").expect("opened");
+    for arguments in [&["completions", "bash"][..], &["store", "path"]] {
+        let output = run(fixture.basalt(arguments).stdout(full()));
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        let text = stderr(&output);
+        assert!(
+            text.contains("cannot write to standard output"),
+            "{arguments:?}: {text}"
+        );
+    }
+}
+
+#[test]
+fn colours_follow_the_terminal_and_the_variables() {
+    let fixture = Fixture::new();
+    let full = || File::options().write(true).open("/dev/full").expect("opened");
+    let cases: [(&[(&str, &str)], bool); 4] = [
+        (&[], false),
+        (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], false),
+        (&[("CLICOLOR_FORCE", "1")], true),
+        (&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")], false),
+    ];
+    for (variables, coloured) in cases {
+        let variables = variables.iter().copied();
+        // An error, and a line of the log.
+        let error = run(fixture.basalt(&["check", "/no/such/file"]).envs(variables.clone()));
+        let log = run(fixture
+            .basalt(&["store", "path"])
+            .stdout(full())
+            .envs(variables.clone()));
+        for output in [error, log] {
+            let text = stderr(&output);
+            assert!(!text.is_empty());
+            assert_eq!(
+                text.contains('\x1b'),
+                coloured,
+                "{:?}: {text:?}",
+                variables.clone().collect::<Vec<_>>()
+            );
+        }
+    }
+}
+
+#[test]
+fn a_path_is_not_broken_into_lines() {
+    let fixture = Fixture::new();
+    let path = "/no-such-folder/with-hyphens-and-a-long-name".repeat(6);
+    let output = run(&mut fixture.basalt(&["check", &path]));
+    assert!(stderr(&output).contains(&path), "{}", stderr(&output));
+}
+
+#[test]
+fn what_is_not_utf_8_is_an_error() {
+    let fixture = Fixture::new();
+    let name = OsStr::from_bytes(NOT_UTF8);
+    for arguments in [
+        &[name][..],
+        &[OsStr::new("check"), name],
+        &[OsStr::new("kubectl"), name],
+    ] {
+        let output = run(&mut fixture.basalt(arguments));
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", stderr(&output));
+    }
+    for variable in ["BASALT_STORE", "BASALT_ROOT", "BASALT_CACHE"] {
+        let output = run(fixture.basalt(&["status"]).env(variable, name));
+        let text = stderr(&output);
+        assert_eq!(output.status.code(), Some(1), "{variable}: {text}");
+        for words in [variable, "not UTF-8"] {
+            assert!(text.contains(words), "{variable}: `{words}` is not in: {text}");
+        }
+    }
+    assert!(!fixture.path().join(".cache").exists(), "another store was used");
+}
+
+/// A container's root is on overlayfs, and a store in it that is not on a volume.
+#[test]
+fn a_store_on_overlayfs_is_an_error_before_anything_is_made() {
+    let fixture = Fixture::new();
+    let mount = "mount -t tmpfs tmpfs . && cd \"$PWD\" && mkdir lower upper work store \
+                 && mount -t overlay overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work store";
+    let unshared = |script: &str| {
+        let mut command = Command::new("unshare");
+        command
+            .args([
+                "--user",
+                "--map-root-user",
+                "--mount",
+                "sh",
+                "-c",
+                &format!("{mount} && {script}"),
+            ])
+            .arg(env!("CARGO_BIN_EXE_basalt"))
+            .current_dir(fixture.path())
+            .env("HOME", fixture.path())
+            .env("BASALT_ROOT", concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
+            .env("BASALT_STORE", fixture.path().join("store"))
+            .stdin(Stdio::null());
+        run(&mut command)
+    };
+    let possible = unshared("true");
+    if !possible.status.success() {
+        skipped(&stderr(&possible));
+        return;
+    }
+    let output = unshared("exec \"$0\" build zlib");
+    let text = stderr(&output);
+    assert_eq!(output.status.code(), Some(1), "{text}");
+    for words in ["nothing can be built in the store", "overlayfs", "mount a volume"] {
+        assert!(text.contains(words), "`{words}` is not in: {text}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
+fn skipped(why: &str) {
+    eprintln!("SKIPPED: no overlay can be mounted in a user namespace here: {why}");
+}
+
+#[test]
+fn a_relative_store_is_said() {
+    let fixture = Fixture::new();
+    let output = run(fixture.basalt(&["store", "path"]).env("BASALT_STORE", "here/store"));
+    let store = fixture.path().join("here/store").canonicalize_utf8().expect("made");
+    assert_eq!(output.stdout, format!("{store}\n").as_bytes());
+    let text = stderr(&output);
+    assert!(text.contains("BASALT_STORE is a relative path, `here/store`"), "{text}");
+    assert!(text.contains(store.as_str()), "{text}");
+    let quiet = run(fixture
+        .basalt(&["--quiet", "store", "path"])
+        .env("BASALT_STORE", "here/store"));
+    assert_eq!(stderr(&quiet), "");
+}

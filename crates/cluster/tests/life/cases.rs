@@ -1,0 +1,232 @@
+//! Test cases about the life cycle of a cluster.
+
+use std::time::{Duration, Instant};
+
+use basalt_progress::Silent;
+use libtest_mimic::Failed;
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::fixture::{Fixture, INTERRUPTED, UpProcess};
+
+/// Time-out for starting several dozen processes on a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+fn comes_up(fixture: &Fixture, nodes: u8) -> Result<serde_json::Value, Failed> {
+    fixture
+        .up(nodes, None)?
+        .end()?
+        .map_err(|message| format!("it did not come up: {message}\n{}", logs(fixture)).into())
+}
+
+fn fails(up: UpProcess) -> Result<String, Failed> {
+    match up.end()? {
+        Err(message) => Ok(message),
+        Ok(report) => Err(format!("it came up: {report}").into()),
+    }
+}
+
+fn contains(text: &str, words: &[&str]) -> Result<(), Failed> {
+    match words.iter().find(|word| !text.contains(*word)) {
+        Some(word) => Err(format!("`{word}` is not in: {text}").into()),
+        None => Ok(()),
+    }
+}
+
+fn logs(fixture: &Fixture) -> String {
+    let logs = fixture
+        .cluster()
+        .and_then(|cluster| Ok(cluster.logs()?))
+        .unwrap_or_default();
+    let read = |(name, path): (String, camino::Utf8PathBuf)| {
+        format!("--- {name}\n{}", std::fs::read_to_string(path).unwrap_or_default())
+    };
+    logs.into_iter().map(read).collect()
+}
+
+fn wait_for(what: &str, mut seen: impl FnMut() -> bool) -> Result<(), Failed> {
+    let began = Instant::now();
+    while !seen() {
+        if began.elapsed() > TIMEOUT {
+            return Err(format!("{what} did not happen within {} s", TIMEOUT.as_secs()).into());
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    Ok(())
+}
+
+pub fn a_cluster_comes_up_and_goes_without_a_trace(fixture: &Fixture) -> Result<(), Failed> {
+    let report = comes_up(fixture, 2)?;
+    contains(&report["answer"].to_string(), &["Hello from nowhere"])?;
+    let stages: Vec<_> = report["stages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .map(|stage| stage["stage"].to_string())
+        .collect();
+    contains(
+        &stages.join(", "),
+        &[
+            "keys and plan",
+            "control plane",
+            "nodes Ready",
+            "node-2: power-on to Ready",
+            "answer through the Service",
+        ],
+    )?;
+
+    let cluster = fixture.cluster()?;
+    let status = cluster.status()?.ok_or("it is not running")?;
+    assert_eq!(status.nodes.len(), 2);
+    assert!(
+        status.nodes.iter().all(|node| node.ready == Some(true)),
+        "{:?}",
+        status.nodes
+    );
+    assert!(status.pods.is_some(), "the API server did not answer from outside");
+    contains(&std::fs::read_to_string(cluster.log("node-1")?)?, &["only plays"])?;
+    let no_log = cluster.log("node-9").err().ok_or("there is a log of no node")?;
+    contains(
+        &format!("{:?}", miette::Report::from(no_log)),
+        &["node-9", "kube-apiserver, "],
+    )?;
+    assert_eq!(cluster.kubectl(["fail"])?.to_std().status()?.code(), Some(7));
+    assert_eq!(cluster.add_node(basalt_cluster::control::Variant::default())?, "node-3");
+    assert_eq!(cluster.status()?.map(|status| status.nodes.len()), Some(3));
+    let private = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(fixture.state())?.permissions());
+    assert_eq!(private & 0o077, 0, "others may look at the keys");
+
+    assert!(cluster.down(&Silent)?);
+    fixture.expect_nothing()?;
+    assert!(!cluster.down(&Silent)?);
+    assert!(cluster.status()?.is_none());
+    assert!(cluster.kubectl(["get"]).is_err());
+    Ok(())
+}
+
+pub fn nodes_are_connected_without_tap_devices(fixture: &Fixture) -> Result<(), Failed> {
+    let up = fixture.up_with(2, None, "cable")?.end()?;
+    up.map_err(|message| format!("it did not come up: {message}\n{}", logs(fixture)))?;
+    for node in ["node-1", "node-2"] {
+        contains(
+            &std::fs::read_to_string(fixture.cluster()?.log(node)?)?,
+            &["the bridge answers: true"],
+        )?;
+    }
+    Ok(())
+}
+
+pub fn up_is_said_to_be_up(fixture: &Fixture) -> Result<(), Failed> {
+    comes_up(fixture, 1)?;
+    let message = fails(fixture.up(1, None)?)?;
+    contains(&message, &["running already"])?;
+    assert!(!message.contains("differs"), "{message}");
+    contains(&fails(fixture.up(2, None)?)?, &["running already", "nodes: 1, not 2"])?;
+    assert!(fixture.cluster()?.status()?.is_some(), "the cluster is gone");
+    Ok(())
+}
+
+pub fn an_interrupt_leaves_nothing(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.set_fault("never-ready")?;
+    for wait in [5, 50, 150, 400, 1500] {
+        let up = fixture.up(1, None)?;
+        wait_for("its beginning", || fixture.state().exists())?;
+        std::thread::sleep(Duration::from_millis(wait));
+        up.signal(Signal::INT)?;
+        assert_eq!(fails(up)?.trim(), INTERRUPTED, "after {wait} ms");
+        fixture
+            .expect_nothing()
+            .map_err(|failed| format!("after {wait} ms: {failed:?}"))?;
+    }
+    Ok(())
+}
+
+pub fn up_that_is_killed_leaves_no_process_and_works_again(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.set_fault("never-ready")?;
+    for wait in [20, 200, 1500] {
+        let up = fixture.up(1, None)?;
+        wait_for("its beginning", || fixture.state().exists())?;
+        std::thread::sleep(Duration::from_millis(wait));
+        up.signal(Signal::KILL)?;
+        drop(up.end()?);
+        // `up` may have been killed before it held the cluster, which then ends after a while.
+        fixture.expect_quiet(Duration::from_secs(25))?;
+    }
+    fixture.set_fault("")?;
+    comes_up(fixture, 1)?;
+    assert!(fixture.cluster()?.down(&Silent)?);
+    fixture.expect_nothing()
+}
+
+pub fn a_supervisor_that_is_killed_takes_all_with_it(fixture: &Fixture) -> Result<(), Failed> {
+    comes_up(fixture, 1)?;
+    let cluster = fixture.cluster()?;
+    let supervisor = cluster.status()?.ok_or("it is not running")?.supervisor;
+    let id = supervisor.parse().ok().and_then(Pid::from_raw).ok_or("no process id")?;
+    kill_process(id, Signal::KILL)?;
+    fixture.expect_quiet(Duration::from_secs(5))?;
+    assert!(cluster.status()?.is_none());
+    // Files that are left do not hinder the next start.
+    comes_up(fixture, 1)?;
+    assert!(cluster.down(&Silent)?);
+    fixture.expect_nothing()
+}
+
+pub fn two_at_the_same_time(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.set_fault("never-ready")?;
+    let first = fixture.up(1, None)?;
+    wait_for("its beginning", || fixture.state().join("plan.json").exists())?;
+    let message = fails(fixture.up(1, None)?)?;
+    contains(&message, &["another `basalt`", &first.id().to_string()])?;
+    first.signal(Signal::TERM)?;
+    assert_eq!(fails(first)?.trim(), INTERRUPTED);
+    fixture.expect_nothing()
+}
+
+pub fn a_component_that_does_not_stay_up_is_shown(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.set_fault("etcd-ends")?;
+    let message = fails(fixture.up(1, None)?)?;
+    contains(&message, &["etcd does not stay up", "exit status: 3", "the last words"])?;
+    fixture.expect_quiet(Duration::from_secs(2))?;
+    assert!(fixture.state().join("logs/etcd.log").exists(), "its log is gone");
+    assert!(!fixture.state().join("pki").exists(), "its keys are still there");
+    assert!(fixture.cluster()?.down(&Silent)?, "there was nothing to take away");
+    fixture.expect_nothing()
+}
+
+pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.set_fault("never-ready")?;
+    let up = fixture.up(1, None)?;
+    // Killed once its console has output: earlier there is none to show, and what runs is only the KVM probe.
+    wait_for("the words on its console", || {
+        let console = fixture.state().join("node-1/console.log");
+        std::fs::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
+    })?;
+    let machine = fixture
+        .processes()
+        .into_iter()
+        .find(|line| line.contains("qemu-system"))
+        .ok_or("no machine")?;
+    let id = machine
+        .split(' ')
+        .next()
+        .and_then(|id| id.parse().ok())
+        .and_then(Pid::from_raw)
+        .ok_or("no id")?;
+    kill_process(id, Signal::KILL)?;
+    contains(
+        &fails(up)?,
+        &["the machine of node-1 ended", "signal: 9", "and says so"],
+    )?;
+    fixture.expect_quiet(Duration::from_secs(2))?;
+    assert!(fixture.state().join("logs/node-1.log").exists(), "its console is gone");
+    Ok(())
+}
+
+pub fn a_full_disk_is_said_and_leaves_no_process(fixture: &Fixture) -> Result<(), Failed> {
+    for size in [4, 40, 80] {
+        let message = fails(fixture.up(1, Some(size))?)?;
+        contains(&message, &["No space left on device"]).map_err(|failed| format!("{size} KiB: {failed:?}"))?;
+        fixture.expect_quiet(Duration::from_secs(2))?;
+    }
+    Ok(())
+}

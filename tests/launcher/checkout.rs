@@ -1,0 +1,228 @@
+//! Checkouts: built and not, reached by links, from other folders, read-only, without a network, with other line ends.
+
+use basalt_process::Command;
+use basalt_tests::{Failed, ensure, has_all};
+
+use crate::machine::{Machine, repository};
+
+/// Fails unless nothing was said.
+pub fn silent(stderr: &str) -> Result<(), Failed> {
+    ensure(stderr.is_empty(), || {
+        format!("there was nothing to say, but:\n{stderr}")
+    })
+}
+
+/// Returns `true` for a time of day, `HH:MM:SS`.
+fn is_time(text: &str) -> bool {
+    let fits = |(index, letter): (usize, char)| match index % 3 {
+        2 => letter == ':',
+        _ => letter.is_ascii_digit(),
+    };
+    text.len() == 8 && text.char_indices().all(fits)
+}
+
+/// Times of the lines that the launcher writes with one.
+fn times(stderr: &str) -> Vec<&str> {
+    let lines = stderr
+        .lines()
+        .filter_map(|line| line.strip_prefix("basalt: ")?.get(..8));
+    lines.filter(|time| is_time(time)).collect()
+}
+
+pub fn command_is_built_and_run(machine: &Machine) -> Result<(), Failed> {
+    let first = machine.run(&["build", "zlib", "a b"])?.ended_with(0)?;
+    has_all(
+        &first.stdout,
+        &[
+            "arguments: build zlib a b\n",
+            &format!("checkout: {}\n", machine.checkout),
+        ],
+    )?;
+    // Also without a terminal, a build that takes minutes says when it began, what it does, and when it ended.
+    has_all(
+        &first.stderr,
+        &[
+            "building the basalt command",
+            "Compiling basalt",
+            "the basalt command is built, after ",
+        ],
+    )?;
+    ensure(times(&first.stderr).len() == 2, || {
+        format!("not two times:\n{}", first.stderr)
+    })?;
+    let call = "for default: build --locked --profile tool --package basalt --message-format json-render-diagnostics";
+    has_all(
+        &machine.calls()?,
+        &["cc ", &format!("cargo in {} {call}\n", machine.checkout)],
+    )?;
+
+    let second = machine.run(&["build", "zlib", "a b"])?.ended_with(0)?;
+    silent(&second.stderr)?;
+    ensure(second.stdout == first.stdout, || second.stdout.clone())?;
+    has_all(&machine.calls()?, &["for default: build --quiet --locked"])?;
+
+    machine.change_source()?;
+    let third = machine.run(&[])?.ended_with(0)?;
+    has_all(&third.stderr, &["Compiling basalt"])
+}
+
+pub fn symbolic_links_are_followed(machine: &Machine) -> Result<(), Failed> {
+    let link = machine.root.join("home/bin/basalt");
+    fs_err::create_dir_all(machine.root.join("home/bin"))?;
+    std::os::unix::fs::symlink("../another", &link)?;
+    std::os::unix::fs::symlink("../a checkout/basalt", machine.root.join("home/another"))?;
+    let ran = machine
+        .call()
+        .script(link)
+        .folder("/")
+        .run(&["status"])?
+        .ended_with(0)?;
+    has_all(
+        &ran.stdout,
+        &[
+            "arguments: status\n",
+            "folder: /\n",
+            &format!("checkout: {}\n", machine.checkout),
+        ],
+    )
+}
+
+pub fn current_folder_is_left_alone(machine: &Machine) -> Result<(), Failed> {
+    // rustup and cargo would go by these.
+    machine.file("work/rust-toolchain.toml", "[toolchain]\nchannel = \"1.40\"\n")?;
+    machine.file(
+        "work/.cargo/config.toml",
+        "[build]\ntarget = \"wasm32-unknown-unknown\"\n",
+    )?;
+    let call = machine
+        .call()
+        .set("BASALT_STORE", "a/store")
+        .set("CDPATH", &machine.root);
+    let ran = call.run(&["status"])?.ended_with(0)?;
+    has_all(
+        &machine.calls()?,
+        &[&format!("cargo in {} for default: ", machine.checkout)],
+    )?;
+    // A relative path is relative to the user's folder, which the command has to be in.
+    let folder = format!("folder: {}/work\n", machine.root);
+    has_all(&ran.stdout, &[&folder, "store: a/store\n"])
+}
+
+pub fn unchanged_command_runs_offline(machine: &Machine) -> Result<(), Failed> {
+    machine.run(&[])?.ended_with(0)?;
+    machine.file("cargo-fails", "error: failed to download from the registry\n")?;
+    let ran = machine.run(&["status"])?.ended_with(0)?;
+    has_all(&ran.stdout, &["arguments: status\n"])?;
+    has_all(
+        &ran.stderr,
+        &["failed to download from the registry", "no source was changed"],
+    )?;
+
+    machine.remove("bin/cargo")?;
+    let ran = machine.run(&["status"])?.ended_with(0)?;
+    silent(&ran.stderr)?;
+
+    // A command that is older than its sources is not what was asked for.
+    machine.change_source()?;
+    let ran = machine.run(&["status"])?.ended_with(3)?;
+    has_all(&ran.stderr, &["this machine lacks Rust (cargo)"])?;
+    machine.link("cargo", "bin/cargo")?;
+    let ran = machine.run(&["status"])?.ended_with(3)?;
+    let rust = format!(
+        "It takes Rust {} or newer; this is cargo 1.95.0",
+        env!("CARGO_PKG_RUST_VERSION")
+    );
+    has_all(&ran.stderr, &["failed to download from the registry", &rust])?;
+    ensure(ran.stdout.is_empty(), || ran.stdout.clone())
+}
+
+pub fn read_only_checkout(machine: &Machine) -> Result<(), Failed> {
+    machine.set_mode("", 0o555)?;
+    let ran = machine.run(&["status"])?.ended_with(3)?;
+    let help = format!(
+        "    CARGO_TARGET_DIR=~/.cache/basalt-target '{}/basalt'",
+        machine.checkout
+    );
+    has_all(&ran.stderr, &["this user cannot write ", &help])?;
+    // What the help says.
+    let elsewhere = machine.root.join("home/target");
+    let ran = machine.call().set("CARGO_TARGET_DIR", &elsewhere).run(&["status"])?;
+    has_all(
+        &ran.ended_with(0)?.stdout,
+        &[&format!("command: {elsewhere}/tool/basalt\n")],
+    )?;
+
+    machine.set_mode("", 0o777)?;
+    machine.run(&[])?.ended_with(0)?;
+    machine.set_mode("", 0o555)?;
+    machine.set_mode("target", 0o555)?;
+    machine.file(
+        "cargo-fails",
+        "error: failed to open .cargo-lock: Read-only file system\n",
+    )?;
+    let ran = machine.run(&["status"]);
+    machine.set_mode("", 0o777)?;
+    machine.set_mode("target", 0o777)?;
+    has_all(&ran?.ended_with(0)?.stdout, &["arguments: status\n"])
+}
+
+pub fn ci_script_runs_the_tests(machine: &Machine) -> Result<(), Failed> {
+    machine.file("update-fails", "")?;
+    machine.file("shared/cache/cache-keys", "")?;
+    let script = machine.checkout.join(".ci/run");
+    let call = machine.call().script(script).folder("/").set("CDPATH", &machine.root);
+    let ran = call.run(&[])?.ended_with(0)?;
+    let checkout = &machine.checkout;
+    has_all(
+        &ran.stdout,
+        &[
+            "arguments: test\n",
+            &format!("folder: {checkout}\n"),
+            &format!("cache: {checkout}/../shared/cache?mode=read\n"),
+        ],
+    )?;
+    has_all(&machine.calls()?, &["apt-get update -q\n"])
+}
+
+/// Line ends of a clone, where git is set up to convert them.
+pub fn line_ends_are_kept() -> Result<(), Failed> {
+    let folder = tempfile::tempdir()?;
+    let root = camino::Utf8Path::from_path(folder.path()).ok_or("the folder of temporary files is not UTF-8")?;
+    let git = |arguments: &[&str]| {
+        Command::new("git")
+            .args([
+                "-c",
+                "user.name=test",
+                "-c",
+                "user.email=test@example.org",
+                "-c",
+                "core.autocrlf=true",
+            ])
+            .args(arguments)
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .env("GIT_CONFIG_NOSYSTEM", "1")
+            .current_dir(root)
+            .output()
+    };
+    let attributes = ".gitattributes";
+    for (name, files) in [("plain", &["basalt"][..]), ("ours", &["basalt", attributes][..])] {
+        git(&["init", "--quiet", name])?;
+        for file in files {
+            fs_err::copy(repository().join(file), root.join(name).join(file))?;
+        }
+        git(&["-C", name, "add", "."])?;
+        git(&["-C", name, "commit", "--quiet", "--message=Files"])?;
+        let clone = format!("{name}-clone");
+        git(&["clone", "--quiet", name, clone.as_str()])?;
+    }
+    let has_carriage_returns = |clone: &str| -> Result<bool, Failed> {
+        let launcher = fs_err::read(root.join(clone).join("basalt"))?;
+        Ok(launcher.contains(&b'\r'))
+    };
+    ensure(has_carriage_returns("plain-clone")?, || {
+        "git converted nothing: this tests nothing".to_owned()
+    })?;
+    ensure(!has_carriage_returns("ours-clone")?, || {
+        format!("{attributes} does not keep line ends")
+    })
+}
