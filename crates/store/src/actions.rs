@@ -54,7 +54,9 @@ impl Store {
 
     /// Returns the directory that an action makes: the known one, or a folder that `make` fills.
     ///
-    /// Two processes that make the same directory at the same time both succeed: the first one's is kept.
+    /// Two processes that make the same directory at the same time both succeed: the first one's is kept. When the result
+    /// of the action is known and the content is not to be had, the directory is made, and may differ from the known
+    /// result; it counts from then on. Callers that made a key with the known result must compare.
     ///
     /// # Errors
     /// When `make` fails or the store cannot be written; nothing is left behind then.
@@ -81,7 +83,8 @@ impl Store {
     }
 
     /// Returns the directory that an action made, if its content is in the store or can be fetched from the shared
-    /// cache. In a store of [digests only](Store::digests_only), the content may be missing.
+    /// cache. In a store of [digests only](Store::digests_only), the content may be missing; where it is there, its use
+    /// is recorded all the same.
     ///
     /// # Errors
     /// When it has to be fetched, and the store cannot be written.
@@ -91,6 +94,8 @@ impl Store {
             .and_then(|result| result.directories.into_iter().next());
         let Some(directory) = known else { return Ok(None) };
         if self.is_digests_only() {
+            // Whoever knows it by its digest uses it later without another lookup.
+            self.directory(&directory.root.digest);
             return Ok(Some(directory));
         }
         let path = self.obtain_directory(&directory)?;
