@@ -40,11 +40,16 @@ impl Store {
         let stamp = || self.stamp(&std::fs::File::open(folder)?);
         stamp().map_err(StoreError::io("cannot set the time of", folder))?;
         write::sync_file_system(folder)?;
-        match std::fs::rename(folder, &path) {
+        match self.rename_to_entry(folder, &path) {
             Ok(()) => write::sync_folder(&self.root().join("trees"))?,
+            Err(error) if error.is_interrupt() => return Err(error),
             // Another process has made the same.
-            Err(_) if path.is_dir() => {}
-            Err(source) => return Err(StoreError::io("cannot move a finished folder to", &path)(source)),
+            Err(_) if self.directory(&described.root.digest).is_some() => {}
+            // Collection may have taken it away in between.
+            Err(_) => {
+                self.rename_to_entry(folder, &path)?;
+                write::sync_folder(&self.root().join("trees"))?;
+            }
         }
         Ok(OutputDirectory {
             path: String::new(),
