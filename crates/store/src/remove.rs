@@ -41,10 +41,9 @@ pub fn remove_tree(path: &Utf8Path) -> Result<(), StoreError> {
 }
 
 /// Gives the owner all rights to a folder itself.
-pub(crate) fn make_writable(folder: &Utf8Path) -> Result<(), StoreError> {
+pub(crate) fn make_writable(folder: &Utf8Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
     std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o700))
-        .map_err(StoreError::io("cannot change the permissions of", folder))
 }
 
 /// Folder on the path from the root of the removal to the folder that is open.
