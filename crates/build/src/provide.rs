@@ -41,7 +41,7 @@ impl Engine<'_> {
     }
 
     /// Builds like [`build`](Self::build), but only the RPMs that `needed` selects from the results are in the store
-    /// afterwards.
+    /// afterwards, intact: a damaged one is fetched or built again.
     ///
     /// # Errors
     /// When a package or the choice fails, and when interrupted.
@@ -93,16 +93,17 @@ impl Engine<'_> {
         Ok(here.collect())
     }
 
-    /// Returns those of the RPMs that neither the store nor the shared cache has. The others are in the store
-    /// afterwards.
+    /// Returns those of the RPMs that neither the store nor the shared cache has intact. The others are in the store
+    /// afterwards, compared with their digests. Reading them takes time, so that is done on all cores.
     fn missing(&self, rpms: &[Rpm]) -> Result<Vec<Rpm>, BuildError> {
-        let mut missing = Vec::new();
-        for rpm in rpms {
-            if !rpm.obtain(self.store)? {
-                missing.push(rpm.clone());
-            }
-        }
-        Ok(missing)
+        let is_there = |index: usize| match rpms.get(index) {
+            Some(rpm) => rpm.obtain(self.store),
+            None => Ok(true),
+        };
+        let there = basalt_schedule::each(rpms.len(), |index| is_there(index).map_err(BuildError::from));
+        let there = there.map_err(basalt_schedule::EachError::into_first)?;
+        let missing = rpms.iter().zip(there).filter(|(_, is_there)| !is_there);
+        Ok(missing.map(|(rpm, _)| rpm.clone()).collect())
     }
 
     /// Records RPMs as lost, so that results that hold them do not count. Returns the error when all its RPMs were lost
