@@ -148,7 +148,7 @@ fn stack(project: &Project, context: &BuildContext) -> Result<Vec<StackPackage>>
     Ok(wanted
         .map(|rpm| StackPackage {
             path: rpm.path(&project.store),
-            digest: rpm.digest,
+            blob: rpm.blob(),
         })
         .collect())
 }
