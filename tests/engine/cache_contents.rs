@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use basalt_action::{ActionResult, Blob, OutputDirectory};
+use basalt_action::{Action, ActionResult, Blob, Directory, Node, OutputDirectory};
 use basalt_sources::InputContent;
 use basalt_store::files_below;
 use basalt_tests::{Cli, Failed, ensure, has_all, shown};
@@ -203,6 +203,45 @@ pub fn modules_that_come_otherwise_than_said_make_another_key(ground: &Ground) -
     ensure(first["tower"].key == again["tower"].key, || {
         "the key is another".to_owned()
     })
+}
+
+/// A known result of unpacking an RPM, without content, that says something else than what is in the RPM.
+pub fn a_payload_that_comes_otherwise_than_said_makes_another_key(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let (_, below) = distro.build(&["wall"]).map_err(shown)?;
+    let rpm = &below["wall"].rpms[0];
+    let mut inputs = Directory::new();
+    let blob = rpm.blob();
+    inputs.insert("rpm", Node::File { blob, mode: 0o644 })?;
+    let action = Action::function("unpack-rpm", &basalt_repo::UNPACK_CODE, inputs).encode();
+    ensure(distro.store.action_result(&action.key).is_none(), || {
+        "wall is unpacked already".to_owned()
+    })?;
+    let said = OutputDirectory {
+        path: String::new(),
+        tree: Blob::of("another tree"),
+        root: Blob::of("another root"),
+    };
+    let result = ActionResult {
+        directories: vec![said.clone()],
+        ..ActionResult::default()
+    };
+    distro.store.put_action_result(&action, &result).map_err(shown)?;
+    let (built, first) = distro.build(&["house"]).map_err(shown)?;
+    ensure(built == ["house"], || format!("{built:?} were built"))?;
+    let came = distro.store.action_result(&action.key).ok_or("nothing was unpacked")?;
+    ensure(came.directory().is_some_and(|came| came.root != said.root), || {
+        "what was said is believed".to_owned()
+    })?;
+    // The key is the one that others come to, who were told nothing.
+    let (_, again) = distro.build(&["house"]).map_err(shown)?;
+    let (_, undisturbed) = ground.distro()?.build(&["house"]).map_err(shown)?;
+    for other in [again, undisturbed] {
+        ensure(first["house"].key == other["house"].key, || {
+            "the key was made with what was said".to_owned()
+        })?;
+    }
+    Ok(())
 }
 
 pub fn the_command_works_with_buildgrid(ground: &Ground) -> Result<(), Failed> {

@@ -127,15 +127,18 @@ impl BuildBase {
         }
     }
 
-    /// Makes the layers that are known by digest only, and records the use of all of them, so that no collection removes
-    /// a layer while something runs on it. Nothing can be run in a build root before that.
+    /// Makes the layers that are known by digest only, and records the use of all of them, so that no collection
+    /// removes a layer while something runs on it. Nothing can be run in a build root before that.
     ///
     /// # Errors
     /// When a layer cannot be made, or has another digest than expected.
     pub fn bring(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
         // The use of every layer is recorded, also when one is missing.
-        let missing = self.layers.iter().filter(|layer| store.directory(&layer.root.digest).is_none());
+        let missing = self
+            .layers
+            .iter()
+            .filter(|layer| store.directory(&layer.root.digest).is_none());
         if missing.count() == 0 {
             return Ok(());
         }
@@ -221,7 +224,11 @@ mod tests {
         folder.set_modified(long_ago).expect("set");
         let base = BuildBase::of_layers(root, vec![layer.clone()], Arch::X86_64);
         base.bring(&store, &Silent).expect("everything is there");
-        let used = layer.path.metadata().and_then(|found| found.modified()).expect("a time");
+        let used = layer
+            .path
+            .metadata()
+            .and_then(|found| found.modified())
+            .expect("a time");
         let age = SystemTime::now().duration_since(used).unwrap_or_default();
         assert!(age < Duration::from_secs(60 * 60), "{age:?}");
     }

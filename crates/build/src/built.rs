@@ -47,8 +47,8 @@ impl Rpm {
         }
     }
 
-    /// Brings the file into the store, from the shared cache if it is missing or damaged. Its content is compared with its
-    /// digest, once in each process. Returns `false` when neither has it.
+    /// Brings the file into the store, from the shared cache if it is missing or damaged. Its content is compared with
+    /// its digest, once in each process. Returns `false` when neither has it.
     ///
     /// # Errors
     /// When the store cannot be read or written, and when interrupted.
@@ -56,8 +56,8 @@ impl Rpm {
         Ok(store.obtain(&self.blob())?.is_some())
     }
 
-    /// Returns the path of the file in the store. [`Engine::provide`](crate::Engine::provide) makes sure that it is there
-    /// and intact.
+    /// Returns the path of the file in the store. [`Engine::provide`](crate::Engine::provide) makes sure that it is
+    /// there and intact.
     pub fn path(&self, store: &Store) -> Utf8PathBuf {
         store.object_path(&self.digest)
     }

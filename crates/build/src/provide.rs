@@ -126,7 +126,8 @@ impl Engine<'_> {
     }
 
     /// Resolves a package against the results of its dependencies, and looks up its own result. If that is not known,
-    /// its modules are fetched; where they differ from the known result of fetching them, the package is resolved anew.
+    /// its modules are fetched and the RPMs that it is built with are unpacked; where either differs from the known
+    /// result of doing so, the package is resolved anew.
     pub(crate) fn look_up(
         &self,
         id: PackageId,
@@ -134,8 +135,16 @@ impl Engine<'_> {
     ) -> Result<(ResolvedBuild, Option<Built>), BuildError> {
         let build = self.resolve_fetching(id, index)?;
         let known = self.recall(&build)?;
-        if known.is_some() || self.has_modules_of(&build)? {
+        if known.is_some() {
             return Ok((build, known));
+        }
+        // Both are brought, also when the first one differs.
+        let same = [
+            self.has_modules_of(&build)?,
+            self.payloads.are_those_of(&build, self.store)?,
+        ];
+        if same == [true; 2] {
+            return Ok((build, None));
         }
         let build = self.resolve_fetching(id, index)?;
         let known = self.recall(&build)?;
