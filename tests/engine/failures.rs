@@ -223,7 +223,8 @@ pub fn a_full_disk(ground: &Ground) -> Result<(), Failed> {
     let actions = ground.shared_actions().map(camino::Utf8PathBuf::into_string).join(" ");
     let script = format!(
         "set -eu\nmount -t tmpfs -o size=16m tmpfs {disk}\n{program} store path >/dev/null\n\
-         ln -s {trees} {disk}/trees\ncp {actions} {disk}/actions\ncode=0\n{program} build garden large || code=$?\nls -A {disk}/tmp\n{program} build garden\nexit $code",
+         ln -s {trees} {disk}/trees\ncp {actions} {disk}/actions\ncode=0\n{program} build garden large || code=$?\nls -A {disk}/tmp\n{program} build garden\n\
+         mount -o remount,size=256m {disk}\n{program} build garden large >&2\nexit $code",
         program = distro.cli().program(),
     );
     let command = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);

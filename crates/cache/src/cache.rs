@@ -1,5 +1,5 @@
-//! [`Cache`]: all locations together, as the build engine uses them. Reads never fail by fault of a location: every error of
-//! one is a miss. Only where a blob cannot be written on this side, [`Cache::fetch`] fails.
+//! [`Cache`]: all locations together, as the build engine uses them. Reads never fail by fault of a location: every
+//! error of one is a miss. Only where a blob cannot be written on this side, [`Cache::fetch`] fails.
 //!
 //! Locations are queried in the configured order. A result counts only with the signature of a trusted key, and a blob
 //! only with its digest; everything else is a miss. A location that fails is switched off for the rest of the run by

@@ -33,8 +33,8 @@ pub struct ArchiveFile {
     pub size: u64,
 }
 
-/// Fetches those of the files that the store does not have intact; `lock` names the file that lists them. Each mirror is
-/// asked for what those before it did not have. All of them are compared with their digests.
+/// Fetches those of the files that the store does not have intact; `lock` names the file that lists them. Each mirror
+/// is asked for what those before it did not have. All of them are compared with their digests.
 ///
 /// # Errors
 /// When one cannot be fetched, or is not what it should be: what the first mirror said. What was fetched by then is kept.
@@ -67,8 +67,8 @@ pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Re
     Err(first.unwrap_or(SdkError::NoMirror))
 }
 
-/// Returns those of the files that the store does not have intact, the smallest first, so that a cap of size fits all files
-/// of a batch. A damaged one is set aside.
+/// Returns those of the files that the store does not have intact, the smallest first, so that a cap of size fits all
+/// files of a batch. A damaged one is set aside.
 fn absent<'f>(files: &'f [ArchiveFile], store: &Store) -> Result<Vec<&'f ArchiveFile>, SdkError> {
     let mut absent = Vec::new();
     for file in files {

@@ -11,8 +11,9 @@ use crate::download::{DownloadError, Downloader, Received, Request, Size};
 use crate::error::Mismatch;
 use crate::{SourceSet, SourcesError, pypi};
 
-/// Object of a locked file, compared with its digest, and fetched if it is missing or damaged: from its alternatives in their order, then from upstream. A place that has
-/// other bytes is passed over as one that has none; when no place has the right ones, the error is about the bytes.
+/// Object of a locked file, compared with its digest, and fetched if it is missing or damaged: from its alternatives in
+/// their order, then from upstream. A place that has other bytes is passed over as one that has none; when no place has
+/// the right ones, the error is about the bytes.
 pub(crate) fn fetch(
     set: &SourceSet,
     file: &LockedFile,

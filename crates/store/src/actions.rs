@@ -1,7 +1,8 @@
 //! Results of actions by their keys: the store's action cache.
 //!
-//! The file of a result is the `ActionResult` message with its SHA-256 digest at the end, as a field that the message does
-//! not define. So other readers of the message skip it, and files of earlier versions, which have none, can be read.
+//! The file of a result is the `ActionResult` message with its SHA-256 digest at the end, as a field that the message
+//! does not define. So other readers of the message skip it, and files of earlier versions, which have none, can be
+//! read.
 
 use basalt_action::{Action, ActionResult, Blob, Encoded, OutputDirectory};
 use basalt_model::digest::Digest;
@@ -34,7 +35,7 @@ impl Store {
         result
     }
 
-    /// Returns the result of an action, if the store has it. A result that is damaged or cannot be read counts as missing.
+    /// Returns the result of an action, if the store has it. A result that cannot be read counts as missing.
     pub fn own_action_result(&self, key: &Digest) -> Option<ActionResult> {
         let path = self.hit(self.action_path(key), Utf8Path::is_file)?;
         let decoded = std::fs::read(&path).map_err(|error| error.to_string());
@@ -60,9 +61,9 @@ impl Store {
 
     /// Returns the directory that an action makes: the known one, or a folder that `make` fills.
     ///
-    /// Two processes that make the same directory at the same time both succeed: the first one's is kept. When the result
-    /// of the action is known and the content is not to be had, the directory is made, and may differ from the known
-    /// result; it counts from then on. Callers that made a key with the known result must compare.
+    /// Two processes that make the same directory at the same time both succeed: the first one's is kept. When the
+    /// result of the action is known and the content is not to be had, the directory is made, and may differ from the
+    /// known result; it counts from then on. Callers that made a key with the known result must compare.
     ///
     /// # Errors
     /// When `make` fails or the store cannot be written; nothing is left behind then.

@@ -14,8 +14,8 @@ use crate::{Store, StoreError, digest_of, write};
 
 /// Permission bits that a description keeps.
 const PERMISSIONS: u32 = 0o7777;
-/// Greatest number of folders within each other. Descriptions are read and encoded recursively; what a build leaves must
-/// not exhaust the stack.
+/// Greatest number of folders within each other. Descriptions are read and encoded recursively; what a build leaves
+/// must not exhaust the stack.
 const DEPTH: usize = 256;
 
 impl Store {

@@ -129,8 +129,8 @@ fn unlink(folder: &OwnedFd, name: &CStr, flags: AtFlags) -> rustix::io::Result<(
     }
 }
 
-/// Opens a folder, and gives its owner all rights to it: an overlay's work folder has mode 000, and packages have folders
-/// of mode 555.
+/// Opens a folder, and gives its owner all rights to it: an overlay's work folder has mode 000, and packages have
+/// folders of mode 555.
 fn open_folder(at: BorrowedFd<'_>, name: impl rustix::path::Arg + Copy) -> rustix::io::Result<OwnedFd> {
     let open = || rustix::fs::openat(at, name, FOLDER, Mode::empty());
     let folder = match open() {

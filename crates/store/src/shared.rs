@@ -1,9 +1,9 @@
 //! Lookup in a cache that is shared with others, for entries that the store does not have.
 //!
 //! Entries that the store does not have are fetched from the cache, and kept in the store as if they had been made
-//! here. The cache verifies what it returns (digests of content, signatures of results), and reports its own failures as
-//! missing entries. A failure of the store is an error: what a full disk cannot take is not missing in the cache, and
-//! must not be built again.
+//! here. The cache verifies what it returns (digests of content, signatures of results), and reports its own failures
+//! as missing entries. A failure of the store is an error: what a full disk cannot take is not missing in the cache,
+//! and must not be built again.
 
 use std::fmt::Debug;
 use std::fs::File;

@@ -63,8 +63,8 @@ impl Store {
         Ok(damaged)
     }
 
-    /// Moves an entry to `damaged`, and returns its new path; in a store that can only be read, the old one. An entry of
-    /// the same name that was damaged earlier gives way.
+    /// Moves an entry to `damaged`, and returns its new path; in a store that can only be read, the old one. An entry
+    /// of the same name that was damaged earlier gives way.
     pub(crate) fn set_aside(&self, path: &Utf8Path) -> Result<Utf8PathBuf, StoreError> {
         if self.is_read_only() {
             return Ok(path.to_owned());

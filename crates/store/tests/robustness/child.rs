@@ -166,8 +166,8 @@ fn fill(root: &Utf8Path) {
     tree(&store, 1).expect("space again");
 }
 
-/// Makes trees while the disk has room for nothing, for one block more, and so on, until there is room for all that making
-/// one takes: it is full at every point of it once.
+/// Makes trees while the disk has room for nothing, for one block more, and so on, until there is room for all that
+/// making one takes: it is full at every point of it once.
 fn full(root: &Utf8Path) {
     let ballast = root.with_file_name("ballast");
     let (mut failed, mut number) = (0, 0);
@@ -236,7 +236,9 @@ impl SharedCache for OneBlob {
 fn fetch(root: &Utf8Path) {
     let content = vec![7; 3 << 20];
     let blob = Blob::of(&content);
-    let store = Store::open(root).expect("opens").with_shared(Arc::new(OneBlob(content)));
+    let store = Store::open(root)
+        .expect("opens")
+        .with_shared(Arc::new(OneBlob(content)));
     assert_eq!(store.obtain(&Blob::of("another")).expect("a miss"), None);
     let errors = [
         store.obtain(&blob).expect_err("the disk is full"),

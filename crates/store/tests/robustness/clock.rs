@@ -1,5 +1,5 @@
-//! Clocks that were set forward or back. A store compares the times of its entries with the clock and with nothing else:
-//! so a clock that is set back a year is one whose entries are all of next year.
+//! Clocks that were set forward or back. A store compares the times of its entries with the clock and with nothing
+//! else: so a clock that is set back a year is one whose entries are all of next year.
 
 use std::time::{Duration, SystemTime};
 

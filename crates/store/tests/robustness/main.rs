@@ -55,7 +55,8 @@ fn action(number: u32) -> Action {
     Action::function("make-test-tree", &["1"], inputs)
 }
 
-/// Returns the path of the tree of a number, which is made unless it is known: as the SDK, unpacked RPMs and images are.
+/// Returns the path of the tree of a number, which is made unless it is known: as the SDK, unpacked RPMs and images
+/// are.
 fn tree(store: &Store, number: u32) -> Result<Utf8PathBuf, StoreError> {
     let made = store.made_directory(&action(number), |folder| {
         for file in 0..FILES {

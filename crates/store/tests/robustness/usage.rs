@@ -12,8 +12,8 @@ fn used(path: &Utf8Path) -> SystemTime {
     path.metadata().expect("there").modified().expect("a time")
 }
 
-/// Calls each of the functions when the entry of its path was used a year ago, and when its time is of next year. Its use
-/// has to be recorded, by the current time.
+/// Calls each of the functions when the entry of its path was used a year ago, and when its time is of next year. Its
+/// use has to be recorded, by the current time.
 fn records_use(ways: &[(&str, &Utf8Path, &dyn Fn())]) {
     let (now, hour) = (SystemTime::now(), Duration::from_secs(60 * 60));
     for (way, path, ask) in ways {
