@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use basalt_action::{ActionResult, Blob, OutputDirectory};
+use basalt_action::{Action, ActionResult, Blob, Directory, Node, OutputDirectory};
 use basalt_sources::InputContent;
 use basalt_store::files_below;
 use basalt_tests::{Cli, Failed, ensure, has_all, shown};
@@ -213,6 +213,45 @@ pub fn modules_that_come_otherwise_than_said_make_another_key(fixture: &Fixture)
     ensure(first["testserver"].key == again["testserver"].key, || {
         "the key is another".to_owned()
     })
+}
+
+/// A known result of unpacking an RPM, without content, that says something else than what is in the RPM.
+pub fn a_payload_that_comes_otherwise_than_said_makes_another_key(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    let (_, below) = distro.build(&["testlib"]).map_err(shown)?;
+    let rpm = &below["testlib"].rpms[0];
+    let mut inputs = Directory::new();
+    let blob = rpm.blob();
+    inputs.insert("rpm", Node::File { blob, mode: 0o644 })?;
+    let action = Action::function("unpack-rpm", &basalt_repo::UNPACK_CODE, inputs).encode();
+    ensure(distro.store.action_result(&action.key).is_none(), || {
+        "testlib is unpacked already".to_owned()
+    })?;
+    let said = OutputDirectory {
+        path: String::new(),
+        tree: Blob::of("another tree"),
+        root: Blob::of("another root"),
+    };
+    let result = ActionResult {
+        directories: vec![said.clone()],
+        ..ActionResult::default()
+    };
+    distro.store.put_action_result(&action, &result).map_err(shown)?;
+    let (built, first) = distro.build(&["testapp"]).map_err(shown)?;
+    ensure(built == ["testapp"], || format!("{built:?} were built"))?;
+    let came = distro.store.action_result(&action.key).ok_or("nothing was unpacked")?;
+    ensure(came.directory().is_some_and(|came| came.root != said.root), || {
+        "what was said is believed".to_owned()
+    })?;
+    // The key is the one that others come to, who were told nothing.
+    let (_, again) = distro.build(&["testapp"]).map_err(shown)?;
+    let (_, undisturbed) = fixture.distro()?.build(&["testapp"]).map_err(shown)?;
+    for other in [again, undisturbed] {
+        ensure(first["testapp"].key == other["testapp"].key, || {
+            "the key was made with what was said".to_owned()
+        })?;
+    }
+    Ok(())
 }
 
 pub fn the_command_works_with_buildgrid(fixture: &Fixture) -> Result<(), Failed> {

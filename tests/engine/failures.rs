@@ -226,8 +226,8 @@ pub fn a_full_disk(fixture: &Fixture) -> Result<(), Failed> {
     let actions = fixture.shared_actions().map(camino::Utf8PathBuf::into_string).join(" ");
     let script = format!(
         "set -eu\nmount -t tmpfs -o size=16m tmpfs {disk}\n{program} store path >/dev/null\n\
-         ln -s {trees} {disk}/trees\ncp {actions} {disk}/actions\ncode=0\n\
-         {program} build testdocs large || code=$?\nls -A {disk}/tmp\n{program} build testdocs\nexit $code",
+         ln -s {trees} {disk}/trees\ncp {actions} {disk}/actions\ncode=0\n{program} build testdocs large || code=$?\nls -A {disk}/tmp\n{program} build testdocs\n\
+         mount -o remount,size=256m {disk}\n{program} build testdocs large >&2\nexit $code",
         program = distro.cli().program(),
     );
     let command = Command::new("unshare").args(["--user", "--map-root-user", "--mount", "sh", "-c", &script]);

@@ -11,6 +11,7 @@ mod failures;
 mod interruptions;
 mod keys;
 mod rebuilds;
+mod robustness;
 mod sharing;
 
 use std::process::ExitCode;
@@ -95,6 +96,10 @@ const TESTS: &[TestCase<Fixture>] = &[
         cache_contents::modules_that_come_otherwise_than_said_make_another_key,
     ),
     (
+        "a_payload_that_comes_otherwise_than_said_makes_another_key",
+        cache_contents::a_payload_that_comes_otherwise_than_said_makes_another_key,
+    ),
+    (
         "the_command_works_with_buildgrid",
         cache_contents::the_command_works_with_buildgrid,
     ),
@@ -121,6 +126,34 @@ const TESTS: &[TestCase<Fixture>] = &[
         interruptions::an_interrupt_leaves_nothing,
     ),
     ("two_at_the_same_time", interruptions::two_at_the_same_time),
+    (
+        "a_build_marks_the_trees_that_it_runs_on",
+        robustness::a_build_marks_the_trees_that_it_runs_on,
+    ),
+    (
+        "a_flipped_bit_in_every_file_costs_time_only",
+        robustness::a_flipped_bit_in_every_file_costs_time_only,
+    ),
+    (
+        "an_image_is_composed_of_intact_packages",
+        robustness::an_image_is_composed_of_intact_packages,
+    ),
+    (
+        "kills_at_any_point_of_a_build",
+        robustness::kills_at_any_point_of_a_build,
+    ),
+    (
+        "a_clock_that_was_set_back_a_year",
+        robustness::a_clock_that_was_set_back_a_year,
+    ),
+    (
+        "a_read_only_store_serves_what_is_built",
+        robustness::a_read_only_store_serves_what_is_built,
+    ),
+    (
+        "what_a_full_disk_cannot_take_is_not_built_instead",
+        robustness::what_a_full_disk_cannot_take_is_not_built_instead,
+    ),
     (
         "what_is_pure_comes_out_the_same",
         elsewhere::what_is_pure_comes_out_the_same,

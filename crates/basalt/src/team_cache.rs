@@ -38,7 +38,7 @@ impl SharedCache for TeamCache {
         ActionResult::from_proto(&hit.result).ok()
     }
 
-    fn fetch(&self, blob: &Blob, into: &mut File) -> bool {
+    fn fetch(&self, blob: &Blob, into: &mut File) -> std::io::Result<bool> {
         self.0.fetch(blob, into)
     }
 }

@@ -8,7 +8,7 @@
 //! Debian's own kernel, initramfs, udev and ext4, as on any Debian machine in a cloud; started by systemd-boot, because
 //! GRUB would only be slower. All of it without privileges, and kept in the store under the digest of its inputs.
 
-use basalt_model::digest::{Digest, Hasher};
+use basalt_action::{Action, Blob, Directory, Node};
 use basalt_model::sdk_lock::{SdkDefinition, SdkLock};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sdk::{Changes, SdkTree, bootstrap, resolve_today};
@@ -47,8 +47,8 @@ const DISK: &str = "disk.raw";
 pub struct StackPackage {
     /// Path of the RPM.
     pub path: Utf8PathBuf,
-    /// Digest of the RPM.
-    pub digest: Digest,
+    /// Digest and size of the RPM.
+    pub blob: Blob,
 }
 
 /// Inputs of the Debian system's disk.
@@ -92,7 +92,7 @@ impl Debian {
         sdk: &SdkTree,
         reporter: &dyn Reporter,
     ) -> Result<Self, BenchError> {
-        let folder = store.tree_or_make(&description.key(sdk)?, |tree| {
+        let made = store.made_directory(&description.action(sdk)?, |tree| {
             let work = Work {
                 description,
                 tree,
@@ -102,6 +102,7 @@ impl Debian {
             };
             work.make()
         })?;
+        let folder = store.directory_path(&made.root.digest);
         Self::open(&folder, description.stack.len())
     }
 
@@ -122,29 +123,37 @@ impl Debian {
 }
 
 impl Description<'_> {
-    /// Digest of the description: the disk's key in the store. Debian's own packages are no part of it; their versions
-    /// are those of the day on which the disk is made.
-    fn key(&self, sdk: &SdkTree) -> Result<Digest, BenchError> {
-        let mut hasher = Hasher::new();
-        hasher
-            .fact("debian node", RECIPE)
-            .fact("sdk", sdk.root.digest.as_bytes())
-            .fact("kernel arguments", WATCHED.join(" "));
-        for path in [&self.folder.join("packages.toml"), self.sysctl] {
-            hasher.fact("file", fs_err::read(path).map_err(BenchError::io("cannot read", path))?);
+    /// Returns the action that makes the disk. Debian's own packages are no inputs; their versions are those of the day
+    /// on which the disk is made.
+    fn action(&self, sdk: &SdkTree) -> Result<Action, BenchError> {
+        let mut inputs = Directory::new();
+        let mut add = |path: &str, node: Node| {
+            let added = inputs.insert(path, node);
+            added.map_err(|source| BenchError::Inputs { source })
+        };
+        add("sdk", Node::Tree(sdk.root))?;
+        for (name, path) in [
+            ("packages.toml", &self.folder.join("packages.toml")),
+            ("kubernetes.conf", &self.sysctl.to_owned()),
+        ] {
+            let content = fs_err::read(path).map_err(BenchError::io("cannot read", path))?;
+            let blob = Blob::of(content);
+            add(name, Node::File { blob, mode: 0o644 })?;
         }
-        for path in basalt_store::files_below(&self.folder.join("root"))? {
-            hasher.fact("path", path.as_str());
-            let content = match path.read_link_utf8() {
-                Ok(target) => target.into_string().into_bytes(),
-                Err(_) => fs_err::read(&path).map_err(BenchError::io("cannot read", &path))?,
-            };
-            hasher.fact("content", content);
-        }
+        let root = basalt_store::read_directory(&self.folder.join("root"))?;
+        add("root", Node::Directory(root))?;
         for package in self.stack {
-            hasher.fact("rpm", package.digest.as_bytes());
+            let node = Node::File {
+                blob: package.blob,
+                mode: 0o644,
+            };
+            add(&format!("stack/{}.rpm", package.blob.digest), node)?;
         }
-        Ok(hasher.finish())
+        let mut action = Action::function("install-debian-node", &[RECIPE], inputs);
+        action
+            .arguments
+            .extend(WATCHED.iter().map(|&argument| argument.to_owned()));
+        Ok(action)
     }
 }
 

@@ -39,6 +39,13 @@ pub enum BenchError {
         /// Kind of the missing file: `kernel` or `initramfs`.
         what: &'static str,
     },
+    /// Inputs of the Debian system whose paths collide.
+    #[error("the inputs of the Debian system cannot be put together")]
+    #[diagnostic(code(bench::inputs), help("this is a bug in basalt"))]
+    Inputs {
+        /// Path that cannot be in the input root.
+        source: basalt_action::DirectoryError,
+    },
     /// A machine did not reach a milestone in time.
     #[error("{system}: no {milestone} within {} s; the last lines of its console:{}", waited.as_secs(), lines(last))]
     #[diagnostic(code(bench::slow), help("the whole console: {console}"))]

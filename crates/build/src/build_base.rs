@@ -127,13 +127,19 @@ impl BuildBase {
         }
     }
 
-    /// Makes the layers that are known by digest only. Nothing can be run in a build root before that.
+    /// Makes the layers that are known by digest only, and records the use of all of them, so that no collection
+    /// removes a layer while something runs on it. Nothing can be run in a build root before that.
     ///
     /// # Errors
     /// When a layer cannot be made, or has another digest than expected.
     pub fn materialize(&self, store: &Store, reporter: &dyn Reporter) -> Result<(), BuildError> {
         let _alone = self.making.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.layers.iter().all(|layer| layer.path.is_dir()) {
+        // The use of every layer is recorded, also when one is missing.
+        let missing = self
+            .layers
+            .iter()
+            .filter(|layer| store.directory(&layer.root.digest).is_none());
+        if missing.count() == 0 {
             return Ok(());
         }
         let sdk = basalt_sdk::ensure(store, &self.checkout.join(SDK_LOCK), reporter)?;
@@ -193,5 +199,37 @@ impl From<FolderSnapshotError> for BuildError {
             FolderSnapshotError::Store(error) => error.into(),
             error => Self::Snapshot(Box::new(error)),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use basalt_progress::Silent;
+
+    use super::*;
+
+    #[test]
+    fn layers_that_are_there_are_marked_as_used() {
+        let guard = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
+        let store = Store::open(&root.join("store")).expect("opens");
+        let macros = root.join("macros");
+        std::fs::create_dir(&macros).expect("made");
+        std::fs::write(macros.join("macros.basalt"), "%x 1\n").expect("written");
+        let (layer, _) = Layer::of_macros(&macros, &store).expect("made");
+        let long_ago = SystemTime::now() - Duration::from_secs(20 * 24 * 60 * 60);
+        let folder = std::fs::File::open(&layer.path).expect("there");
+        folder.set_modified(long_ago).expect("set");
+        let base = BuildBase::of_layers(root, vec![layer.clone()], Arch::X86_64);
+        base.bring(&store, &Silent).expect("everything is there");
+        let used = layer
+            .path
+            .metadata()
+            .and_then(|found| found.modified())
+            .expect("a time");
+        let age = SystemTime::now().duration_since(used).unwrap_or_default();
+        assert!(age < Duration::from_secs(60 * 60), "{age:?}");
     }
 }

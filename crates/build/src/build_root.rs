@@ -51,9 +51,11 @@ impl InputPaths {
         tools: &Tools,
         reporter: &dyn Reporter,
     ) -> Result<Self, BuildError> {
+        let mut tools_and_sysroot = Self::unpack(build, package, store)?;
+        let sysroot = tools_and_sysroot.split_off(build.tools.len().min(tools_and_sysroot.len()));
         let mut inputs = Self {
-            tools: Self::payloads(&build.tools, store)?,
-            sysroot: Self::payloads(&build.sysroot, store)?,
+            tools: tools_and_sysroot,
+            sysroot,
             sources: Vec::new(),
         };
         for input in package.sources.inputs(tools)? {
@@ -82,21 +84,22 @@ impl InputPaths {
         Ok(inputs)
     }
 
-    /// Returns the paths of unpacked RPMs. RPMs whose content is missing are reported all at once.
-    fn payloads(rpms: &[IndexedRpm], store: &Store) -> Result<Vec<Utf8PathBuf>, BuildError> {
-        let (mut paths, mut lost) = (Vec::new(), Vec::new());
-        for rpm in rpms {
-            match payload::path(rpm, store) {
-                Ok(path) => paths.push(path),
-                Err(BuildError::LostRpms { rpms }) => lost.extend(rpms),
-                Err(error) => return Err(error),
+    /// Unpacks the RPMs of a build as far as need be, and returns the paths of their directories, tools before sysroot.
+    /// The directories have to be those that the build's key was made with.
+    fn unpack(build: &ResolvedBuild, package: &DistributionPackage, store: &Store) -> Result<Vec<Utf8PathBuf>, BuildError> {
+        let rpms: Vec<&IndexedRpm> = build.rpms().collect();
+        let roots = payload::unpack_all(&rpms, store)?;
+        let mut paths = Vec::new();
+        for (rpm, root) in rpms.into_iter().zip(roots) {
+            if !build.is_made_with_payload(&rpm.digest, &root) {
+                return Err(BuildError::OtherPayload {
+                    package: package.name().to_owned(),
+                    file: rpm.file.clone(),
+                });
             }
+            paths.push(store.directory_path(&root.digest));
         }
-        if lost.is_empty() {
-            Ok(paths)
-        } else {
-            Err(BuildError::LostRpms { rpms: lost })
-        }
+        Ok(paths)
     }
 }
 

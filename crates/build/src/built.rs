@@ -47,15 +47,17 @@ impl BuiltRpm {
         }
     }
 
-    /// Brings the file into the store, from the shared cache if it is missing. Returns `false` when neither has it.
+    /// Brings the file into the store, from the shared cache if it is missing or damaged. Its content is compared with
+    /// its digest, once in each process. Returns `false` when neither has it.
     ///
     /// # Errors
-    /// When the store cannot be written, and when interrupted.
+    /// When the store cannot be read or written, and when interrupted.
     pub(crate) fn obtain(&self, store: &Store) -> Result<bool, StoreError> {
-        Ok(store.object(&self.digest).is_some() || store.obtain(&self.blob())?.is_some())
+        Ok(store.obtain(&self.blob())?.is_some())
     }
 
-    /// Returns the path of the file in the store.
+    /// Returns the path of the file in the store. [`Engine::provide`](crate::Engine::provide) makes sure that it is
+    /// there and intact.
     pub fn path(&self, store: &Store) -> Utf8PathBuf {
         store.object_path(&self.digest)
     }

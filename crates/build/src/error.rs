@@ -171,6 +171,18 @@ pub enum BuildError {
         /// Name of the source.
         name: String,
     },
+    /// RPM whose payload differs, once unpacked, from the known result with which the key was made.
+    #[error("{package}: `{file}` was unpacked and is not what the known result of unpacking it says")]
+    #[diagnostic(
+        code(build::other_payload),
+        help("what was unpacked counts from now on: run the same command again")
+    )]
+    OtherPayload {
+        /// Name of the package that is built.
+        package: String,
+        /// File name of the RPM.
+        file: String,
+    },
     /// Layer of the build base that was made here from the same locked packages and differs from the expected one.
     #[error("the {layer} that was made here differs from the one that results of the shared cache were made with")]
     #[diagnostic(

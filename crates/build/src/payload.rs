@@ -6,10 +6,10 @@ use std::sync::{Mutex, PoisonError};
 use basalt_action::{Action, Blob, Directory, Node, OutputDirectory};
 use basalt_model::digest::Digest;
 use basalt_store::Store;
-use camino::Utf8PathBuf;
 
 use crate::BuildError;
 use crate::built::BuiltRpm;
+use crate::plan::ResolvedBuild;
 
 /// Digests of payloads' directories by the digests of their RPMs, cached for one run.
 #[derive(Debug, Default)]
@@ -30,15 +30,42 @@ impl Payloads {
         Ok(root)
     }
 
+    /// Unpacks RPMs as far as need be, and returns `true` if their directories are those that the key of a build was
+    /// made with. What was unpacked counts from now on: a known result of unpacking whose content is nowhere may be
+    /// wrong.
+    pub(crate) fn are_those_of(&self, build: &ResolvedBuild, store: &Store) -> Result<bool, BuildError> {
+        let rpms: Vec<&IndexedRpm> = build.rpms().collect();
+        let roots = unpack_all(&rpms, store)?;
+        let mut known = self.lock();
+        let mut same = true;
+        for (rpm, root) in rpms.into_iter().zip(roots) {
+            same &= build.is_made_with_payload(&rpm.digest, &root);
+            known.insert(rpm.digest, root);
+        }
+        Ok(same)
+    }
+
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Digest, Blob>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Returns the path of the directory of a payload; unpacks the RPM if need be.
-pub(crate) fn path(rpm: &BuiltRpm, store: &Store) -> Result<Utf8PathBuf, BuildError> {
-    let directory = unpack(rpm, store)?;
-    Ok(store.directory_path(&directory.root.digest))
+/// Unpacks RPMs as far as need be, and returns the digests of their directories. RPMs whose content is missing are
+/// reported all at once.
+pub(crate) fn unpack_all(rpms: &[&IndexedRpm], store: &Store) -> Result<Vec<Blob>, BuildError> {
+    let (mut roots, mut lost) = (Vec::new(), Vec::new());
+    for rpm in rpms {
+        match unpack(rpm, store) {
+            Ok(directory) => roots.push(directory.root),
+            Err(BuildError::LostRpms { rpms }) => lost.extend(rpms),
+            Err(error) => return Err(error),
+        }
+    }
+    if lost.is_empty() {
+        Ok(roots)
+    } else {
+        Err(BuildError::LostRpms { rpms: lost })
+    }
 }
 
 fn unpack(rpm: &BuiltRpm, store: &Store) -> Result<OutputDirectory, BuildError> {

@@ -45,6 +45,8 @@ pub struct ResolvedBuild {
     pub repository: Vec<(String, FolderSnapshot)>,
     /// Folders of Go modules or crates among the sources, by their names in SOURCES.
     pub(crate) modules: Vec<(String, Blob)>,
+    /// Digests of the directories of the RPMs' payloads, by the digests of the RPMs.
+    pub(crate) payloads: BTreeMap<Digest, Blob>,
 }
 
 impl ResolvedBuild {
@@ -56,6 +58,16 @@ impl ResolvedBuild {
     /// Returns `true` if a folder of modules is the one that went into the key.
     pub(crate) fn is_made_with(&self, name: &str, root: &Blob) -> bool {
         self.modules.iter().any(|(known, made)| known == name && made == root)
+    }
+
+    /// Returns `true` if the directory of an RPM's payload is the one that went into the key.
+    pub(crate) fn is_made_with_payload(&self, rpm: &Digest, root: &Blob) -> bool {
+        self.payloads.get(rpm) == Some(root)
+    }
+
+    /// Iterates over the RPMs of build tools and sysroot.
+    pub(crate) fn rpms(&self) -> impl Iterator<Item = &Rpm> {
+        self.tools.iter().chain(&self.sysroot).map(|rpm| &**rpm)
     }
 }
 
@@ -166,21 +178,25 @@ impl Planner<'_> {
             _ => None,
         });
         let modules = modules.collect();
-        let (tools, sysroot): (Vec<_>, Vec<_>) = rpms.into_iter().partition(|rpm| rpm.package.is_build_tool());
+        let payloads = rpms.into_iter().map(|rpm| Ok((lookup.payload(&rpm)?, rpm)));
+        let payloads = payloads.collect::<Result<Vec<_>, BuildError>>()?;
+        let by_rpm = payloads.iter().map(|(root, rpm)| (rpm.digest, *root)).collect();
+        let (tools, sysroot): (Vec<_>, Vec<_>) = payloads.into_iter().partition(|(_, rpm)| rpm.package.is_build_tool());
         let action = fingerprint::package_action(&BuildInputs {
             base: self.base,
             package: self.distribution.package(id),
-            tools: mounted(&tools, lookup)?,
-            sysroot: mounted(&sysroot, lookup)?,
+            tools: mounted(&tools),
+            sysroot: mounted(&sysroot),
             sources,
         })?;
         Ok(Some(ResolvedBuild {
             package: id,
             action: action.encode(),
-            tools,
-            sysroot,
+            tools: tools.into_iter().map(|(_, rpm)| rpm).collect(),
+            sysroot: sysroot.into_iter().map(|(_, rpm)| rpm).collect(),
             repository,
             modules,
+            payloads: by_rpm,
         }))
     }
 
@@ -210,12 +226,10 @@ impl Planner<'_> {
 /// Inputs by their names in SOURCES, and files of the repository by theirs.
 type Sources = (Vec<(String, Node)>, Vec<(String, FolderSnapshot)>);
 
-fn mounted<'r>(rpms: &'r [IndexedRpm], lookup: &impl Lookup) -> Result<Vec<Mounted<'r>>, BuildError> {
-    let mounted = rpms.iter().map(|rpm| {
-        Ok(Mounted {
-            name: &rpm.package.name,
-            root: lookup.payload(rpm)?,
-        })
+fn mounted(payloads: &[(Blob, IndexedRpm)]) -> Vec<Mounted<'_>> {
+    let mounted = payloads.iter().map(|(root, rpm)| Mounted {
+        name: &rpm.package.name,
+        root: *root,
     });
     mounted.collect()
 }

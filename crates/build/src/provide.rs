@@ -41,7 +41,7 @@ impl Engine<'_> {
     }
 
     /// Builds like [`build`](Self::build), but only the RPMs that `needed` selects from the results are in the store
-    /// afterwards.
+    /// afterwards, intact: a damaged one is fetched or built again.
     ///
     /// # Errors
     /// When a package or the choice fails, and when interrupted.
@@ -93,16 +93,17 @@ impl Engine<'_> {
         Ok(here.collect())
     }
 
-    /// Returns those of the RPMs that neither the store nor the shared cache has. The others are in the store
-    /// afterwards.
+    /// Returns those of the RPMs that neither the store nor the shared cache has intact. The others are in the store
+    /// afterwards, compared with their digests. Reading them takes time, so that is done on all cores.
     fn missing(&self, rpms: &[BuiltRpm]) -> Result<Vec<BuiltRpm>, BuildError> {
-        let mut missing = Vec::new();
-        for rpm in rpms {
-            if !rpm.obtain(self.store)? {
-                missing.push(rpm.clone());
-            }
-        }
-        Ok(missing)
+        let is_there = |index: usize| match rpms.get(index) {
+            Some(rpm) => rpm.obtain(self.store),
+            None => Ok(true),
+        };
+        let there = basalt_schedule::each(rpms.len(), |index| is_there(index).map_err(BuildError::from));
+        let there = there.map_err(basalt_schedule::EachError::into_first)?;
+        let missing = rpms.iter().zip(there).filter(|(_, is_there)| !is_there);
+        Ok(missing.map(|(rpm, _)| rpm.clone()).collect())
     }
 
     /// Records RPMs as lost, so that results that hold them do not count. Returns the error when all its RPMs were lost
@@ -125,7 +126,8 @@ impl Engine<'_> {
     }
 
     /// Resolves a package against the results of its dependencies, and looks up its own result. If that is not known,
-    /// its modules are fetched; where they differ from the known result of fetching them, the package is resolved anew.
+    /// its modules are fetched and the RPMs that it is built with are unpacked; where either differs from the known
+    /// result of doing so, the package is resolved anew.
     pub(crate) fn look_up(
         &self,
         id: PackageId,
@@ -133,8 +135,16 @@ impl Engine<'_> {
     ) -> Result<(ResolvedBuild, Option<Built>), BuildError> {
         let build = self.resolve_fetching(id, index)?;
         let known = self.recall(&build)?;
-        if known.is_some() || self.has_modules_of(&build)? {
+        if known.is_some() {
             return Ok((build, known));
+        }
+        // Both are brought, also when the first one differs.
+        let same = [
+            self.has_modules_of(&build)?,
+            self.payloads.are_those_of(&build, self.store)?,
+        ];
+        if same == [true; 2] {
+            return Ok((build, None));
         }
         let build = self.resolve_fetching(id, index)?;
         let known = self.recall(&build)?;

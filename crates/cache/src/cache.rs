@@ -1,4 +1,5 @@
-//! [`Cache`]: all locations together, as the build engine uses them. Reads never fail: every error is a miss.
+//! [`Cache`]: all locations together, as the build engine uses them. Reads never fail by fault of a location: every
+//! error of one is a miss. Only where a blob cannot be written on this side, [`Cache::fetch`] fails.
 //!
 //! Locations are queried in the configured order. A result counts only with the signature of a trusted key, and a blob
 //! only with its digest; everything else is a miss. A location that fails is switched off for the rest of the run by
@@ -7,7 +8,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{Seek as _, Write};
+use std::io::{self, Seek as _, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use basalt_progress::Reporter;
@@ -174,14 +175,22 @@ impl Cache {
     }
 
     /// Reads a blob into a file, from the first location that has it. `false` when none has, and the file is empty then.
-    pub fn fetch(&self, blob: &Blob, into: &mut File) -> bool {
+    ///
+    /// # Errors
+    /// When the file cannot be written, as on a full disk: the blob may be in the cache then.
+    pub fn fetch(&self, blob: &Blob, into: &mut File) -> io::Result<bool> {
         for slot in self.readable() {
-            let read = self.read_from(slot, blob, into);
-            if read || into.set_len(0).and_then(|()| into.rewind()).is_err() {
-                return read;
+            let outcome = match self.open(slot).map(|opened| opened.backend().read(blob, into)) {
+                Some(Err(CacheError::Local { source, .. })) => return Err(source),
+                outcome => outcome,
+            };
+            if outcome.is_some_and(|outcome| self.settle_read(slot, blob, outcome).is_some()) {
+                return Ok(true);
             }
+            into.set_len(0)?;
+            into.rewind()?;
         }
-        false
+        Ok(false)
     }
 
     /// Reads a small blob into memory, from the first location that has it. `None` when none has, and for what is larger

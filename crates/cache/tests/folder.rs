@@ -6,7 +6,9 @@
 use std::io::Cursor;
 use std::time::Duration;
 
-use basalt_cache::{Blob, CacheError, ContentAddressableStorage as _, Folder, Mode};
+use basalt_cache::{
+    Blob, Cache, CacheError, ContentAddressableStorage as _, Folder, Location, Mode, SecretKey, Settings, TrustedKeys,
+};
 use basalt_process::Command;
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -96,4 +98,25 @@ fn a_disk_that_is_full_leaves_nothing_half_written() {
     assert!(output.text().contains("it was full"), "{}", output.text());
     assert_eq!(files_in(&path.join("tmp")), 0);
     assert_eq!(folder(&path).status().expect("counts").blobs, 0);
+}
+
+#[test]
+fn a_file_that_cannot_be_written_is_an_error_and_no_miss() {
+    let (_temporary, path) = temporary();
+    let content = b"content";
+    let blob = Blob::of(content);
+    folder(&path).write(&blob, &mut Cursor::new(content)).expect("written");
+    let key = SecretKey::generate("tests").expect("a name");
+    let settings = Settings {
+        locations: Location::parse_list(path.as_str()).expect("a location"),
+        trusted: TrustedKeys::new([key.public()]).expect("one key"),
+        ..Settings::default()
+    };
+    let cache = Cache::new(settings, std::sync::Arc::new(basalt_progress::Silent));
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    let mut for_reading = std::fs::File::open(file.path()).expect("opened");
+    cache.fetch(&blob, &mut for_reading).expect_err("it cannot be written");
+    let mut for_writing = file.reopen().expect("opened");
+    assert!(cache.fetch(&blob, &mut for_writing).expect("written"));
+    assert!(!cache.fetch(&Blob::of("missing"), &mut for_writing).expect("written"));
 }

@@ -152,7 +152,7 @@ pub enum ClusterError {
     /// A stage of the start made no progress for too long.
     #[error(
         "{stage}: no progress for {} s, {} s after the stage began: {seen}{}{}",
-        idle.as_secs(), waited.as_secs(), still(unchanged), words(last)
+        idle.as_secs(), waited.as_secs(), still(unchanged), indented(last)
     )]
     #[diagnostic(code(cluster::slow), help("the logs are in {logs}"))]
     Slow {

@@ -91,10 +91,10 @@ impl ImageRebuilder<'_> {
             return Ok(Verdict::Identical);
         }
         let (differences, more) = findings.finish();
-        // The second image is kept as a tree of its own.
-        let mut hasher = Hasher::new();
-        hasher.fact("an image that came out otherwise", first.key.as_bytes());
-        let second = self.composer.store.adopt_tree(&hasher.finish(), &second.folder)?;
+        // The second image is kept by its content.
+        let store = self.composer.store;
+        let kept = store.adopt_directory(&second.folder)?;
+        let second = store.directory_path(&kept.root.digest);
         Ok(Verdict::Different {
             differences,
             more,

@@ -33,22 +33,13 @@ pub struct ArchiveFile {
     pub size: u64,
 }
 
-/// Fetches those of the files that the store has not; `lock` names what says what they must be. Each mirror is asked for
-/// what those before it did not have.
+/// Fetches those of the files that the store does not have intact; `lock` names the file that lists them. Each mirror
+/// is asked for what those before it did not have. All of them are compared with their digests.
 ///
 /// # Errors
 /// When one cannot be fetched, or is not what it should be: what the first mirror said. What was fetched by then is kept.
 pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
-    let absent = || -> Vec<&ArchiveFile> {
-        let mut absent: Vec<_> = files
-            .iter()
-            .filter(|file| store.object(&file.sha256).is_none())
-            .collect();
-        // So that a cap of size fits all files of a batch.
-        absent.sort_by_key(|file| file.size);
-        absent
-    };
-    let missing = absent();
+    let missing = absent(files, store)?;
     if missing.is_empty() {
         return Ok(());
     }
@@ -61,7 +52,7 @@ pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Re
             lock,
             store,
         };
-        match source.fetch(&absent(), task.as_ref()) {
+        match source.fetch(&absent(files, store)?, task.as_ref()) {
             Ok(()) => {
                 task.finish(Outcome::Done);
                 return Ok(());
@@ -74,6 +65,20 @@ pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Re
         }
     }
     Err(first.unwrap_or(SdkError::NoMirror))
+}
+
+/// Returns those of the files that the store does not have intact, the smallest first, so that a cap of size fits all
+/// files of a batch. A damaged one is set aside.
+fn absent<'f>(files: &'f [ArchiveFile], store: &Store) -> Result<Vec<&'f ArchiveFile>, SdkError> {
+    let mut absent = Vec::new();
+    for file in files {
+        interrupt::check()?;
+        if store.intact_object(&file.sha256)?.is_none() {
+            absent.push(file);
+        }
+    }
+    absent.sort_by_key(|file| file.size);
+    Ok(absent)
 }
 
 /// One mirror.
@@ -286,5 +291,25 @@ mod tests {
                 .all(|path| path.metadata().expect("there").len() <= 2 * SMALLEST_CAP),
             "{left:?}"
         );
+    }
+
+    #[test]
+    fn a_damaged_package_is_absent_and_set_aside() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
+        let files = [file(b"hello"), file(b"whole")];
+        let store = Store::open(root).expect("opens");
+        for content in [&b"hello"[..], b"whole"] {
+            store.insert(content).expect("stored");
+        }
+        let path = store.object_path(&files[0].sha256);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
+        std::fs::write(&path, b"hallo").expect("damaged");
+        // Each process compares an object once; this is another.
+        let store = Store::open(root).expect("opens");
+        assert_eq!(absent(&files, &store).expect("looked"), [&files[0]]);
+        assert!(store.object(&files[0].sha256).is_none());
+        assert!(store.object(&files[1].sha256).is_some());
     }
 }

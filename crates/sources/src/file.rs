@@ -11,8 +11,9 @@ use crate::download::{DownloadError, Downloaded, Downloader, ExpectedSize, Reque
 use crate::error::SourceMismatch;
 use crate::{SourceSet, SourcesError, pypi};
 
-/// Object of a locked file, fetched if need be: from its alternatives in their order, then from upstream. A place that has
-/// other bytes is passed over as one that has none; when no place has the right ones, the error is about the bytes.
+/// Object of a locked file, compared with its digest, and fetched if it is missing or damaged: from its alternatives in
+/// their order, then from upstream. A place that has other bytes is passed over as one that has none; when no place has
+/// the right ones, the error is about the bytes.
 pub(crate) fn fetch(
     set: &SourceSet,
     file: &LockedFile,
@@ -20,13 +21,13 @@ pub(crate) fn fetch(
     downloader: &Downloader,
     reporter: &dyn Reporter,
 ) -> Result<Utf8PathBuf, SourcesError> {
-    if let Some(path) = store.object(&file.sha256) {
+    if let Some(path) = store.intact_object(&file.sha256)? {
         return Ok(path);
     }
     // Packages share files (GCC's archive is the source of three) and are fetched side by side: one transfer serves all. The
     // lock follows from the first byte of the digest, so that there are 256 lock files and no more.
     let _alone = store.lock(&format!("fetch-{:.2}", file.sha256.to_hex()), |_| {})?;
-    if let Some(path) = store.object(&file.sha256) {
+    if let Some(path) = store.intact_object(&file.sha256)? {
         return Ok(path);
     }
     let task = reporter.task(&file.file, Unit::Bytes, Some(file.size));

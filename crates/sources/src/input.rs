@@ -68,6 +68,10 @@ impl Modules<'_> {
         store.made_directory(&self.action, |folder| match self.kind {
             ModulesKind::Go(modules) => modules.fill(folder, self.set.package(), store, tools, reporter),
             ModulesKind::Crates(crates) => {
+                // A damaged archive is set aside, and fetched like one that is missing.
+                for file in crates.files() {
+                    store.intact_object(&file.sha256)?;
+                }
                 crates.fetch_archives(self.set, store, reporter)?;
                 crates.fill(folder, store)
             }
@@ -151,5 +155,48 @@ pub(crate) fn file_node(content: &[u8]) -> Node {
     Node::File {
         blob: Blob::of(content),
         mode: 0o644,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    use basalt_model::digest::Digest;
+    use basalt_progress::Silent;
+    use basalt_sdk::SdkTree;
+
+    use super::*;
+
+    /// There is no Cargo.toml, so that cargo fails as soon as it is asked for a crate.
+    #[test]
+    fn a_damaged_crate_is_fetched_again() {
+        let guard = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
+        let folder = root.join("x");
+        std::fs::create_dir(&folder).expect("made");
+        let digest = Digest::of("archive");
+        let lock = format!(
+            "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\
+             source = \"registry+https://registry.example/index\"\nchecksum = \"{digest}\"\n"
+        );
+        std::fs::write(folder.join("Cargo.lock"), lock).expect("written");
+        std::fs::write(folder.join("sources.toml"), "[[cargo]]\nlock = \"Cargo.lock\"\n").expect("written");
+        let store = Store::open(&root.join("store")).expect("opens");
+        store.insert(&b"archive"[..]).expect("stored");
+        let path = store.object_path(&digest);
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
+        std::fs::write(&path, "archivf").expect("damaged");
+        let set = SourceSet::load(&folder).expect("loads");
+        let tools = Tools::new(root, &SdkTree::outside(root.to_owned()));
+        let mut inputs = set.inputs(&tools).expect("listed");
+        let Some(InputContent::Modules(modules)) = inputs.pop().map(|input| input.content) else {
+            panic!("there are crates")
+        };
+        let error = modules
+            .fetch(&store, &tools, &Silent)
+            .expect_err("cargo has no manifest");
+        assert!(matches!(error, SourcesError::Modules { .. }), "{error:?}");
+        assert!(store.object(&digest).is_none());
     }
 }

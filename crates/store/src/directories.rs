@@ -14,6 +14,9 @@ use crate::{Store, StoreError, digest_of, write};
 
 /// Permission bits that a description keeps.
 const PERMISSIONS: u32 = 0o7777;
+/// Greatest number of folders within each other. Descriptions are read and encoded recursively; what a build leaves
+/// must not exhaust the stack.
+const DEPTH: usize = 256;
 
 impl Store {
     /// Returns the path of the directory of a digest, whether it exists or not.
@@ -37,11 +40,16 @@ impl Store {
         let stamp = || self.stamp(&std::fs::File::open(folder)?);
         stamp().map_err(StoreError::io("cannot set the time of", folder))?;
         write::sync_file_system(folder)?;
-        match std::fs::rename(folder, &path) {
+        match self.rename_to_entry(folder, &path) {
             Ok(()) => write::sync_folder(&self.root().join("trees"))?,
+            Err(error) if error.is_interrupt() => return Err(error),
             // Another process has made the same.
-            Err(_) if path.is_dir() => {}
-            Err(source) => return Err(StoreError::io("cannot move a finished folder to", &path)(source)),
+            Err(_) if self.directory(&described.root.digest).is_some() => {}
+            // Collection may have taken it away in between.
+            Err(_) => {
+                self.rename_to_entry(folder, &path)?;
+                write::sync_folder(&self.root().join("trees"))?;
+            }
         }
         Ok(OutputDirectory {
             path: String::new(),
@@ -54,8 +62,13 @@ impl Store {
 /// Describes a folder, with the digests of all files. Sockets, devices and named pipes are errors.
 ///
 /// # Errors
-/// When an entry cannot be read, has a name that is not UTF-8, or is no file, folder or link.
+/// When an entry cannot be read, has a name that is not UTF-8, or is no file, folder or link; and when more than 256
+/// folders are nested within each other.
 pub fn read_directory(folder: &Utf8Path) -> Result<Directory, StoreError> {
+    describe(folder, DEPTH)
+}
+
+fn describe(folder: &Utf8Path, depth: usize) -> Result<Directory, StoreError> {
     use std::os::unix::fs::PermissionsExt as _;
     let mut directory = Directory::new();
     let metadata = fs_err::symlink_metadata(folder).map_err(StoreError::io("cannot read", folder))?;
@@ -65,7 +78,11 @@ pub fn read_directory(folder: &Utf8Path) -> Result<Directory, StoreError> {
         let metadata = entry.metadata().map_err(failed())?;
         let kind = metadata.file_type();
         let node = if kind.is_dir() {
-            Node::Directory(read_directory(entry.path())?)
+            let Some(depth) = depth.checked_sub(1) else {
+                let error = format!("more than {DEPTH} folders are nested within each other");
+                return Err(failed()(std::io::Error::other(error)));
+            };
+            Node::Directory(describe(entry.path(), depth)?)
         } else if kind.is_symlink() {
             let target = entry.path().read_link_utf8().map_err(failed())?;
             Node::Symlink {
@@ -96,4 +113,23 @@ fn sorted_entries(folder: &Utf8Path) -> Result<BTreeMap<String, camino::Utf8DirE
         entries.insert(entry.file_name().to_owned(), entry);
     }
     Ok(entries)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn folders_that_are_nested_too_deep_are_an_error() {
+        let guard = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
+        std::fs::create_dir_all(root.join("a/".repeat(DEPTH))).expect("made");
+        read_directory(root).expect("as deep as may be");
+        std::fs::create_dir_all(root.join("a/".repeat(DEPTH + 1))).expect("made");
+        let error = read_directory(root).expect_err("too deep");
+        let StoreError::File(file) = &error else {
+            panic!("{error:?}")
+        };
+        assert!(file.source.to_string().contains("256"), "{file:?}");
+    }
 }

@@ -177,6 +177,11 @@ impl StoreError {
         move |source| Self::File(wrap(source))
     }
 
+    /// Returns `true` if the user interrupted the operation.
+    pub fn is_interrupt(&self) -> bool {
+        matches!(self, Self::Interrupted(error) if error.is_interrupt())
+    }
+
     /// The system's error, when a file operation failed.
     pub fn io_kind(&self) -> Option<io::ErrorKind> {
         match self {

@@ -48,6 +48,7 @@ pub(crate) const ENTRY_FOLDERS: [EntryFolder; 6] = [
     },
     EntryFolder {
         name: "trees",
+        // Earlier versions gave names of 16 digits to some folders.
         is_entry: |name| is_hex(name, 64) || is_hex(name, 16),
     },
     EntryFolder {

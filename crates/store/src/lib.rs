@@ -38,7 +38,6 @@ mod results;
 mod shared;
 mod snapshot;
 mod store;
-mod trees;
 mod usage;
 mod verification;
 mod workspace;

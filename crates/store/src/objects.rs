@@ -54,14 +54,14 @@ impl Store {
         Ok((Digest::of(&bytes) == *digest).then_some(bytes))
     }
 
-    /// Stores bytes as an object, unless the store has it.
+    /// Stores bytes as an object, unless the store has it, intact; its use is recorded then.
     ///
     /// # Errors
     /// When the store cannot be written.
     pub fn insert_bytes(&self, bytes: &[u8]) -> Result<Blob, StoreError> {
         let blob = Blob::of(bytes);
-        let there = fs_err::metadata(self.object_path(&blob.digest)).is_ok_and(|known| known.len() == blob.size);
-        if !there {
+        let is_there = |path: &Utf8Path| std::fs::read(path).is_ok_and(|known| known == bytes);
+        if self.hit(self.object_path(&blob.digest), is_there).is_none() {
             self.insert(bytes)?;
         }
         Ok(blob)
@@ -73,10 +73,8 @@ impl Store {
     /// When reading or writing fails; no file is left behind then.
     pub fn insert(&self, mut content: impl Read) -> Result<(Digest, u64), StoreError> {
         let fresh = self.new_path(Kind::File)?;
-        let mut store = || -> io::Result<(Digest, u64)> {
-            let file = File::create_new(&fresh)?;
-            let path = tempfile::TempPath::try_from_path(&fresh)?;
-            let mut file = tempfile::NamedTempFile::from_parts(file, path);
+        let mut write = || -> io::Result<(Digest, u64)> {
+            let mut file = File::create_new(&fresh)?;
             let mut hasher = Hasher::new();
             let mut buffer = vec![0; 256 * 1024];
             let mut size = 0;
@@ -90,14 +88,20 @@ impl Store {
                 file.write_all(bytes)?;
                 size += length as u64;
             }
-            let digest = hasher.finish();
-            set_read_only(file.as_file())?;
-            self.stamp(file.as_file())?;
-            file.as_file().sync_all()?;
-            file.persist(self.object_path(&digest)).map_err(|error| error.error)?;
-            Ok((digest, size))
+            set_read_only(&file)?;
+            self.stamp(&file)?;
+            file.sync_all()?;
+            Ok((hasher.finish(), size))
         };
-        let stored = store().map_err(StoreError::io("cannot store an object in", &fresh))?;
+        let written = write().map_err(StoreError::io("cannot store an object in", &fresh));
+        let stored = written.and_then(|(digest, size)| {
+            self.rename_to_entry(&fresh, &self.object_path(&digest))?;
+            Ok((digest, size))
+        });
+        if stored.is_err() {
+            drop(std::fs::remove_file(&fresh));
+        }
+        let stored = stored?;
         write::sync_folder(&self.root().join("objects"))?;
         Ok(stored)
     }

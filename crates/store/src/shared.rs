@@ -1,11 +1,13 @@
 //! Lookup in a cache that is shared with others, for entries that the store does not have.
 //!
 //! Entries that the store does not have are fetched from the cache, and kept in the store as if they had been made
-//! here. The cache verifies what it returns (digests of content, signatures of results), and reports failures as
-//! missing entries.
+//! here. The cache verifies what it returns (digests of content, signatures of results), and reports its own failures
+//! as missing entries. A failure of the store is an error: what a full disk cannot take is not missing in the cache,
+//! and must not be built again.
 
 use std::fmt::Debug;
 use std::fs::File;
+use std::io;
 
 use basalt_action::{ActionResult, Blob, Directory, Node, OutputDirectory};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -13,14 +15,17 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::name::Kind;
 use crate::{Store, StoreError, write};
 
-/// Interface of a shared cache. Failures are reported as missing entries, never as errors.
+/// Interface of a shared cache. Failures of the cache are reported as missing entries, never as errors.
 pub trait SharedCache: Debug + Send + Sync {
     /// Returns the result of an action, if the cache has one that is trusted.
     fn action_result(&self, key: &Blob) -> Option<ActionResult>;
 
     /// Writes the content of a blob into a file, from its start. Returns `false` when it cannot be fetched completely;
     /// the file is of no use then.
-    fn fetch(&self, blob: &Blob, into: &mut File) -> bool;
+    ///
+    /// # Errors
+    /// When the file cannot be written.
+    fn fetch(&self, blob: &Blob, into: &mut File) -> io::Result<bool>;
 }
 
 impl Store {
@@ -34,29 +39,38 @@ impl Store {
         }
         let Some(cache) = self.shared() else { return Ok(None) };
         let fresh = self.new_path(Kind::File)?;
-        let failed = || StoreError::io("cannot store an object in", &fresh);
-        let mut file = File::create_new(&fresh).map_err(failed())?;
-        if !cache.fetch(blob, &mut file) {
-            drop(file);
-            fs_err::remove_file(&fresh).map_err(failed())?;
+        let kept = self.fetch_object(cache, blob, &fresh);
+        if !matches!(kept, Ok(Some(_))) {
+            drop(std::fs::remove_file(&fresh));
             basalt_process::interrupt::check()?;
-            return Ok(None);
         }
-        let kept = self.keep_fetched(file, &fresh, blob)?;
-        Ok(Some(kept))
+        kept
     }
 
-    fn keep_fetched(&self, file: File, fresh: &Utf8Path, blob: &Blob) -> Result<Utf8PathBuf, StoreError> {
-        let place = self.object_path(&blob.digest);
-        let keep = || {
+    /// Fetches an object by way of the path `fresh`, and returns its final path; none when the cache does not have it.
+    fn fetch_object(
+        &self,
+        cache: &dyn SharedCache,
+        blob: &Blob,
+        fresh: &Utf8Path,
+    ) -> Result<Option<Utf8PathBuf>, StoreError> {
+        let failed = || StoreError::io("cannot store an object in", fresh);
+        let mut file = File::create_new(fresh).map_err(failed())?;
+        if !cache.fetch(blob, &mut file).map_err(failed())? {
+            return Ok(None);
+        }
+        let finish = || {
             crate::objects::set_read_only(&file)?;
             self.stamp(&file)?;
-            file.sync_all()?;
-            std::fs::rename(fresh, &place)
+            file.sync_all()
         };
-        keep().map_err(StoreError::io("cannot store an object as", &place))?;
+        finish().map_err(failed())?;
+        let path = self.object_path(&blob.digest);
+        self.rename_to_entry(fresh, &path)?;
         write::sync_folder(&self.root().join("objects"))?;
-        Ok(place)
+        // The cache has compared it while it was received.
+        self.set_verified(&blob.digest);
+        Ok(Some(path))
     }
 
     /// Returns the path of a directory, fetched from the shared cache if need be; none when neither has all of it.
@@ -106,7 +120,7 @@ impl Store {
                 }
                 Node::File { blob, mode } => {
                     let mut file = File::create_new(&path).map_err(failed())?;
-                    if !cache.fetch(blob, &mut file) {
+                    if !cache.fetch(blob, &mut file).map_err(failed())? {
                         return Ok(false);
                     }
                     let mode = std::fs::Permissions::from_mode(*mode);

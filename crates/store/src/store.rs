@@ -148,6 +148,11 @@ impl Store {
         verified.lock().unwrap_or_else(PoisonError::into_inner).insert(*digest);
     }
 
+    pub(crate) fn set_unverified(&self, digest: &Digest) {
+        let verified = &self.session.verified;
+        verified.lock().unwrap_or_else(PoisonError::into_inner).remove(digest);
+    }
+
     /// Returns the keys of actions whose results this process got or kept.
     pub(crate) fn used(&self) -> MutexGuard<'_, BTreeSet<Blob>> {
         self.session.used.lock().unwrap_or_else(PoisonError::into_inner)

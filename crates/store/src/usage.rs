@@ -20,13 +20,40 @@ pub(crate) const GATE: &str = "locks/gate";
 
 impl Store {
     /// Returns the path if `is_there` says that the store has the entry, and records its use.
+    ///
+    /// An entry that is found without the gate could be taken away before its use is recorded. So when the gate cannot
+    /// be entered, the entry counts as missing.
     pub(crate) fn hit(&self, path: Utf8PathBuf, is_there: impl FnOnce(&Utf8Path) -> bool) -> Option<Utf8PathBuf> {
-        // A store that can only be read may have no such file, and its lease blocks collection.
-        let _gate = Lock::shared(&self.root().join(GATE)).ok();
+        let entered = self.enter_gate().inspect_err(|error| {
+            if !error.is_interrupt() {
+                tracing::warn!(%path, error = %basalt_process::chain(error), "the entry cannot be looked up");
+            }
+        });
+        let _gate = entered.ok()?;
         is_there(&path).then(|| {
             self.mark_used(&path);
             path
         })
+    }
+
+    /// Excludes collection until the lock is dropped. In a store that can only be read there may be no such lock; its
+    /// lease excludes collection.
+    ///
+    /// # Errors
+    /// When interrupted while a collection holds the gate, or when the lock cannot be taken.
+    pub(crate) fn enter_gate(&self) -> Result<Option<Lock>, StoreError> {
+        let lock = Lock::shared(&self.root().join(GATE));
+        if self.is_read_only() {
+            return Ok(lock.ok());
+        }
+        lock.map(Some)
+    }
+
+    /// Renames a finished file or folder to the path of an entry. Collection, which may be about to take away an older
+    /// entry of that name, does not take the new one instead.
+    pub(crate) fn rename_to_entry(&self, fresh: &Utf8Path, path: &Utf8Path) -> Result<(), StoreError> {
+        let _gate = self.enter_gate()?;
+        std::fs::rename(fresh, path).map_err(StoreError::io("cannot write", path))
     }
 
     /// Records the use of the entry that a path leads into, such as a program in a tree: for long operations on entries
@@ -71,10 +98,10 @@ impl Store {
             let mut file = File::create_new(&fresh)?;
             file.write_all(bytes)?;
             self.stamp(&file)?;
-            file.sync_all()?;
-            std::fs::rename(&fresh, path)
+            file.sync_all()
         };
         let written = write().map_err(StoreError::io("cannot write", path));
+        let written = written.and_then(|()| self.rename_to_entry(&fresh, path));
         if written.is_err() {
             drop(std::fs::remove_file(&fresh));
         }

@@ -8,6 +8,7 @@ use basalt_progress::{Outcome, Reporter, Unit};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::layout::{DAMAGED, ENTRY_FOLDERS};
+use crate::workspace::rename_folder_or_file;
 use crate::{Store, StoreError, digest_of, read_directory, write};
 
 /// Object or directory whose content does not match its digest, or cannot be read.
@@ -48,7 +49,7 @@ impl Store {
         let mut damaged = Vec::new();
         for path in paths {
             interrupt::check()?;
-            // Folders with shorter names are those of comparisons, which are not named by their content.
+            // Folders of earlier versions, with shorter names, are not named by their content.
             let digest = path.file_name().and_then(|name| name.parse::<Digest>().ok());
             if let Some(digest) = digest
                 && let Some(why) = damage(&path, &digest)?
@@ -62,13 +63,23 @@ impl Store {
         Ok(damaged)
     }
 
-    /// Moves an entry to `damaged`, and returns its new path; in a store that can only be read, the old one.
+    /// Moves an entry to `damaged`, and returns its new path; in a store that can only be read, the old one. An entry
+    /// of the same name that was damaged earlier gives way.
     pub(crate) fn set_aside(&self, path: &Utf8Path) -> Result<Utf8PathBuf, StoreError> {
         if self.is_read_only() {
             return Ok(path.to_owned());
         }
-        let place = self.root().join(DAMAGED).join(path.file_name().unwrap_or_default());
-        std::fs::rename(path, &place).map_err(StoreError::io("cannot set aside", path))?;
+        let name = path.file_name().unwrap_or_default();
+        if let Ok(digest) = name.parse::<Digest>() {
+            self.set_unverified(&digest);
+        }
+        let place = self.root().join(DAMAGED).join(name);
+        self.discard(&place)?;
+        match rename_folder_or_file(path, &place) {
+            // Another process has found the damage at the same time.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(place),
+            moved => moved.map_err(StoreError::io("cannot set aside", path))?,
+        }
         path.parent().map_or(Ok(()), write::sync_folder)?;
         Ok(place)
     }

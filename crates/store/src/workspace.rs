@@ -71,18 +71,10 @@ impl Store {
     /// is gone already.
     pub(crate) fn take_away(&self, path: &Utf8Path) -> Result<Option<Utf8PathBuf>, StoreError> {
         let trash = self.new_path(Kind::Trash)?;
-        let moved = match std::fs::rename(path, &trash) {
-            // A folder that may not be written to cannot change its parent.
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied && path.is_dir() => {
-                crate::remove::make_writable(path)
-                    .and_then(|()| std::fs::rename(path, &trash).map_err(StoreError::io("cannot remove", path)))
-            }
-            moved => moved.map_err(StoreError::io("cannot remove", path)),
-        };
-        match moved {
+        match rename_folder_or_file(path, &trash) {
             Ok(()) => Ok(Some(trash)),
-            Err(error) if error.io_kind() == Some(io::ErrorKind::NotFound) => Ok(None),
-            Err(error) => Err(error),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(StoreError::io("cannot remove", path)(error)),
         }
     }
 
@@ -134,6 +126,21 @@ impl Store {
             tracing::warn!(%path, %error, "abandoned work cannot be removed");
         }
     }
+}
+
+/// Renames a file or folder. A folder that may not be written to cannot change its parent, and is made writable.
+pub(crate) fn rename_folder_or_file(from: &Utf8Path, to: &Utf8Path) -> io::Result<()> {
+    match std::fs::rename(from, to) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied && is_folder(from) => {
+            crate::remove::make_writable(from)?;
+            std::fs::rename(from, to)
+        }
+        renamed => renamed,
+    }
+}
+
+fn is_folder(path: &Utf8Path) -> bool {
+    path.symlink_metadata().is_ok_and(|metadata| metadata.is_dir())
 }
 
 /// Removes a file, or a folder with all its content.

@@ -150,7 +150,7 @@ fn stack(checkout: &Checkout, context: &BuildContext) -> Result<Vec<StackPackage
     Ok(wanted
         .map(|rpm| StackPackage {
             path: rpm.path(&checkout.store),
-            digest: rpm.digest,
+            blob: rpm.blob(),
         })
         .collect())
 }

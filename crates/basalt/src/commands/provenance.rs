@@ -68,7 +68,7 @@ fn of_file(checkout: &Checkout, context: &BuildContext, path: &Utf8Path) -> Resu
 fn is_signed_copy(checkout: &Checkout, path: &Utf8Path, statement: &Statement) -> Result<bool> {
     let header = basalt_repo::read_header_blob(path)?;
     for subject in statement.subject.iter().filter_map(|file| file.sha256()) {
-        let Some(original) = checkout.store.object(&subject) else {
+        let Some(original) = checkout.store.intact_object(&subject)? else {
             continue;
         };
         // The header holds the digest of the payload, which must match this file's payload.

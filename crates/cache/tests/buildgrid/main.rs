@@ -115,7 +115,7 @@ fn results_come_back(server: &BuildGrid) {
     assert_eq!(named.len(), blobs.len());
     for blob in named {
         let mut file = tempfile::tempfile().expect("a file");
-        assert!(reader.fetch(&blob, &mut file), "{blob}");
+        assert!(reader.fetch(&blob, &mut file).expect("written"), "{blob}");
         let mut content = Vec::new();
         io::Seek::rewind(&mut file).expect("rewinds");
         file.read_to_end(&mut content).expect("reads");

@@ -53,6 +53,26 @@ fn what_one_has_pushed_another_gets() {
 }
 
 #[test]
+fn a_file_that_cannot_be_written_is_an_error_and_no_miss() {
+    for compressed in [false, true] {
+        let server = zstd(compressed);
+        let team = Team::new();
+        let built = Built::new("zlib");
+        let (cache, warnings) = team.cache(&server.location(), patient());
+        built.push(&cache).expect("pushes");
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        // Opened for reading: writing to it fails.
+        let mut into = std::fs::File::open(file.path()).expect("opened");
+        cache
+            .fetch(&built.package, &mut into)
+            .expect_err("it cannot be written");
+        // The cache is not to blame, and goes on.
+        assert!(warnings.all().is_empty(), "{:?}", warnings.all());
+        assert_eq!(built.package_from(&cache).as_ref(), built.blobs.get(&built.package));
+    }
+}
+
+#[test]
 fn outputs_without_content_are_known_by_their_digests() {
     let server = zstd(true);
     let team = Team::new();

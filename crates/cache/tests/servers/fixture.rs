@@ -155,7 +155,7 @@ impl UploadFixture {
             "a result that is used is the one that was signed"
         );
         let mut file = tempfile::tempfile().expect("a file");
-        let fetched = cache.fetch(&self.package, &mut file);
+        let fetched = cache.fetch(&self.package, &mut file).expect("the file can be written");
         let mut content = Vec::new();
         file.rewind().expect("rewinds");
         file.read_to_end(&mut content).expect("reads");

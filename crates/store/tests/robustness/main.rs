@@ -14,7 +14,9 @@ mod usage;
 mod users;
 
 use std::io::Write as _;
+use std::time::SystemTime;
 
+use basalt_action::{Action, Blob, Directory, Node};
 use basalt_model::digest::Digest;
 use basalt_process::Command;
 use basalt_store::{GcPolicy, GcStats, Store, StoreError};
@@ -39,19 +41,53 @@ fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
     (guard, root)
 }
 
-/// Returns the key of a test's tree or result.
+/// Returns the key of a test's result.
 fn key(number: u32) -> Digest {
     Digest::of(number.to_le_bytes())
 }
 
-/// Makes the tree of a number, unless it exists.
+/// Returns the action that makes the tree of a number.
+fn action(number: u32) -> Action {
+    let mut inputs = Directory::new();
+    let blob = Blob::of(number.to_le_bytes());
+    let node = Node::File { blob, mode: 0o644 };
+    inputs.insert("number", node).expect("the only input");
+    Action::function("make-test-tree", &["1"], inputs)
+}
+
+/// Returns the path of the tree of a number, which is made unless it is known: as the SDK, unpacked RPMs and images
+/// are.
 fn tree(store: &Store, number: u32) -> Result<Utf8PathBuf, StoreError> {
-    store.tree_or_make(&key(number), |folder| {
+    let made = store.made_directory(&action(number), |folder| {
         for file in 0..FILES {
             basalt_store::write::atomically(&folder.join(file.to_string()), number.to_string())?;
         }
-        Ok(())
-    })
+        Ok::<_, StoreError>(())
+    })?;
+    Ok(store.directory_path(&made.root.digest))
+}
+
+/// Returns the path of the tree of a number, if its action is known and its content is there.
+fn known_tree(store: &Store, number: u32) -> Option<Utf8PathBuf> {
+    let known = store.known_directory(&action(number).key()).expect("looked up")?;
+    Some(store.directory_path(&known.root.digest))
+}
+
+/// Sets the time of the last use of an entry.
+fn set_used(path: &Utf8Path, time: SystemTime) {
+    let entry = std::fs::File::open(path).expect("there");
+    entry.set_modified(time).expect("set");
+}
+
+/// Lists the paths of all entries of a store.
+fn entries(store: &Store) -> Vec<Utf8PathBuf> {
+    let folders = ["objects", "trees", "actions", "results", "damaged"];
+    let below = |folder: &str| {
+        let listed = names(store, folder).into_iter();
+        let folder = store.root().join(folder);
+        listed.map(|name| folder.join(name)).collect::<Vec<_>>()
+    };
+    folders.into_iter().flat_map(below).collect()
 }
 
 /// Compares the tree of a number with its expected content; returns the differences.
@@ -79,7 +115,7 @@ fn faults(store: &Store) -> Vec<String> {
     let verified = store.verify(&basalt_progress::Silent).expect("verified");
     let mut faults: Vec<_> = verified.iter().map(|damaged| format!("{damaged:?}")).collect();
     for number in 0..child::KEYS {
-        if let Some(path) = store.tree(&key(number)) {
+        if let Some(path) = known_tree(store, number) {
             faults.extend(tree_faults(&path, number));
         }
         if store.has_result(&key(number)) && store.result::<u32>(&key(number)) != Some(number) {

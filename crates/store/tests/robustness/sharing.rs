@@ -162,3 +162,37 @@ fn hits_and_collection_keep_out_of_each_others_way() {
     );
     assert!(!waits_while(std::fs::File::lock_shared, hit), "a hit during another");
 }
+
+#[test]
+fn new_entries_and_collection_keep_out_of_each_others_way() {
+    let folder = |store: &Store| {
+        let workspace = store.workspace().expect("a workspace");
+        let folder = workspace.path().join("folder");
+        std::fs::create_dir(&folder).expect("made");
+        store.adopt_directory(&folder).expect("kept");
+    };
+    let ways: [(&str, &(dyn Fn(&Store) + Sync)); 5] = [
+        ("an object", &|store| assert!(store.insert(&b"new"[..]).is_ok())),
+        ("bytes", &|store| assert!(store.insert_bytes(b"new").is_ok())),
+        ("known bytes", &|store| assert!(store.insert_bytes(b"hello").is_ok())),
+        ("a result", &|store| store.set_result(&crate::key(1), &1).expect("kept")),
+        ("a folder", &folder),
+    ];
+    for (what, way) in ways {
+        assert!(waits_while(std::fs::File::lock, way), "{what} during a collection");
+        assert!(!waits_while(std::fs::File::lock_shared, way), "{what} during a hit");
+    }
+}
+
+#[test]
+fn nothing_is_found_without_the_gate() {
+    let (_guard, root) = scratch();
+    let store = Store::open(&root).expect("opens");
+    let (hello, _) = store.insert(&b"hello"[..]).expect("stored");
+    assert!(store.object(&hello).is_some());
+    std::fs::remove_file(root.join("locks/gate")).expect("removed");
+    assert!(store.object(&hello).is_none(), "a collection could not be excluded");
+    drop(store);
+    let store = Store::open(&root).expect("opens, and makes the gate again");
+    assert!(store.object(&hello).is_some());
+}
