@@ -116,7 +116,9 @@ pub fn a_flipped_bit_in_every_file_costs_time_only(fixture: &Fixture) -> Result<
     forget_logs(&distro)?;
     let after = rpms(&distro.cli(), &distro, "testapp")?;
     ensure(after == before, || "it came out otherwise".to_owned())?;
-    ensure(was_built(&distro, "testapp"), || "a damaged package was taken".to_owned())?;
+    ensure(was_built(&distro, "testapp"), || {
+        "a damaged package was taken".to_owned()
+    })?;
     // What is there now is whole.
     let (built, _) = distro.build(&["testapp"]).map_err(shown)?;
     ensure(built.is_empty(), || format!("built again: {built:?}"))?;
@@ -141,7 +143,9 @@ pub fn an_image_is_composed_of_intact_packages(fixture: &Fixture) -> Result<(), 
     let (again, after) = image()?;
     ensure((again, after) == (folder, before), || "it is another image".to_owned())?;
     ensure(was_built(&distro, "testapp"), || "the damage was not seen".to_owned())?;
-    ensure(!was_built(&distro, "testlib"), || "more than testapp was built".to_owned())?;
+    ensure(!was_built(&distro, "testlib"), || {
+        "more than testapp was built".to_owned()
+    })?;
     distro.nothing_is_left()
 }
 

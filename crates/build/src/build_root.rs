@@ -10,7 +10,7 @@ use basalt_store::{Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
-use crate::built_index::IndexedRpm;
+use crate::built::BuiltRpm;
 use crate::environment::BuildEnvironment;
 use crate::package::DistributionPackage;
 use crate::plan::ResolvedBuild;
@@ -86,8 +86,12 @@ impl InputPaths {
 
     /// Unpacks the RPMs of a build as far as need be, and returns the paths of their directories, tools before sysroot.
     /// The directories have to be those that the build's key was made with.
-    fn unpack(build: &ResolvedBuild, package: &DistributionPackage, store: &Store) -> Result<Vec<Utf8PathBuf>, BuildError> {
-        let rpms: Vec<&IndexedRpm> = build.rpms().collect();
+    fn unpack(
+        build: &ResolvedBuild,
+        package: &DistributionPackage,
+        store: &Store,
+    ) -> Result<Vec<Utf8PathBuf>, BuildError> {
+        let rpms: Vec<&BuiltRpm> = build.rpms().collect();
         let roots = payload::unpack_all(&rpms, store)?;
         let mut paths = Vec::new();
         for (rpm, root) in rpms.into_iter().zip(roots) {

@@ -34,7 +34,7 @@ impl Payloads {
     /// made with. What was unpacked counts from now on: a known result of unpacking whose content is nowhere may be
     /// wrong.
     pub(crate) fn are_those_of(&self, build: &ResolvedBuild, store: &Store) -> Result<bool, BuildError> {
-        let rpms: Vec<&IndexedRpm> = build.rpms().collect();
+        let rpms: Vec<&BuiltRpm> = build.rpms().collect();
         let roots = unpack_all(&rpms, store)?;
         let mut known = self.lock();
         let mut same = true;
@@ -52,7 +52,7 @@ impl Payloads {
 
 /// Unpacks RPMs as far as need be, and returns the digests of their directories. RPMs whose content is missing are
 /// reported all at once.
-pub(crate) fn unpack_all(rpms: &[&IndexedRpm], store: &Store) -> Result<Vec<Blob>, BuildError> {
+pub(crate) fn unpack_all(rpms: &[&BuiltRpm], store: &Store) -> Result<Vec<Blob>, BuildError> {
     let (mut roots, mut lost) = (Vec::new(), Vec::new());
     for rpm in rpms {
         match unpack(rpm, store) {

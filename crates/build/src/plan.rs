@@ -66,7 +66,7 @@ impl ResolvedBuild {
     }
 
     /// Iterates over the RPMs of build tools and sysroot.
-    pub(crate) fn rpms(&self) -> impl Iterator<Item = &Rpm> {
+    pub(crate) fn rpms(&self) -> impl Iterator<Item = &BuiltRpm> {
         self.tools.iter().chain(&self.sysroot).map(|rpm| &**rpm)
     }
 }

@@ -288,7 +288,7 @@ mod tests {
     #[test]
     fn errors_of_the_sandbox_name_their_stage() {
         let confine = SandboxError::Confine {
-            wall: "the Landlock domain",
+            layer: "the Landlock domain",
             source: io::ErrorKind::Unsupported.into(),
         };
         let ids = SandboxError::Ids {
