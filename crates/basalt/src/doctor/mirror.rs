@@ -149,7 +149,7 @@ mod tests {
         for (answers, named) in [
             (Ok(dead), "http://dead.example/debian: no end within the time limit"),
             (
-                Ok(vec![answer("http://m.example", refused())]),
+                Ok(vec![answer("http://m.example", refused("http://m.example/debian"))]),
                 "http://m.example/: 1 http://m.example/debian",
             ),
             (
