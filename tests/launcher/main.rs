@@ -90,8 +90,11 @@ const CASES: &[Case] = &[
     ),
 ];
 
+/// Name and function of a test that needs no machine.
+type PlainCase = (&'static str, fn() -> Result<(), Failed>);
+
 /// Tests that need no machine.
-const PLAIN: &[(&str, fn() -> Result<(), Failed>)] = &[
+const PLAIN: &[PlainCase] = &[
     ("line_ends_are_kept", checkout::line_ends_are_kept),
     ("packages_are_named_alike", packages::packages_are_named_alike),
 ];

@@ -20,7 +20,7 @@ pub fn missing_packages_are_named(machine: &Machine) -> Result<(), Failed> {
         machine.uninstall(package)?;
         let ran = machine.run(&["status"])?.ended_with(3)?;
         // Without a compiler, nothing is known of what it links with.
-        are_named(&ran.stderr, if *package == "gcc" { "gcc libc6-dev" } else { *package })?;
+        are_named(&ran.stderr, if *package == "gcc" { "gcc libc6-dev" } else { package })?;
         machine.install(package)?;
     }
     for (package, ..) in PACKAGES {

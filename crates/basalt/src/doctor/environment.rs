@@ -291,7 +291,8 @@ mod tests {
 
     #[test]
     fn the_first_variable_of_the_locale_counts() {
-        let cases: [(&[(&str, &str)], bool, CheckStatus); 5] = [
+        type Variables = &'static [(&'static str, &'static str)];
+        let cases: [(Variables, bool, CheckStatus); 5] = [
             (&[("LANG", "en_US.UTF-8"), ("TERM", "xterm")], true, CheckStatus::Passed),
             (&[("LC_ALL", "C"), ("LANG", "en_US.UTF-8")], true, CheckStatus::Warning),
             (&[("LC_ALL", ""), ("LANG", "C.utf8")], true, CheckStatus::Passed),
