@@ -57,7 +57,7 @@ fn a_file_that_cannot_be_written_is_an_error_and_no_miss() {
     for compressed in [false, true] {
         let server = zstd(compressed);
         let team = Team::new();
-        let built = Built::new("zlib");
+        let built = UploadFixture::new("zlib");
         let (cache, warnings) = team.cache(&server.location(), patient());
         built.push(&cache).expect("pushes");
         let file = tempfile::NamedTempFile::new().expect("a file");
