@@ -223,7 +223,7 @@ mod tests {
         let folder = std::fs::File::open(&layer.path).expect("there");
         folder.set_modified(long_ago).expect("set");
         let base = BuildBase::of_layers(root, vec![layer.clone()], Arch::X86_64);
-        base.bring(&store, &Silent).expect("everything is there");
+        base.materialize(&store, &Silent).expect("everything is there");
         let used = layer
             .path
             .metadata()
