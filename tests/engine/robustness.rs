@@ -93,9 +93,9 @@ pub fn a_build_marks_the_trees_that_it_runs_on(fixture: &Fixture) -> Result<(), 
     fs_err::remove_file(&tree)?;
     link_tree(toolchain, &tree)?;
     let began = SystemTime::now();
-    for flowers in ["tulip\n", "lily\n"] {
+    for manual in ["first\n", "second\n"] {
         set_used(&tree, began - 20 * DAY)?;
-        fs_err::write(distro.file("testdocs", "flowers"), flowers)?;
+        fs_err::write(distro.file("testdocs", "manual"), manual)?;
         rpms(&distro.cli(), &distro, "testdocs")?;
         ensure(used(&tree)? >= began - DAY, || {
             "the toolchain counts as unused for 20 days".to_owned()
@@ -131,8 +131,8 @@ pub fn an_image_is_composed_of_intact_packages(fixture: &Fixture) -> Result<(), 
     let image = || -> Result<(Utf8PathBuf, Vec<u8>), Failed> {
         let built = distro.cli().json(&["build", "node"], TIMEOUT, 0)?;
         let folder = Utf8PathBuf::from(built["images"][0]["folder"].as_str().ok_or("no folder")?);
-        let walls = fs_err::read(folder.join("root/usr/share/testapp/walls"))?;
-        Ok((folder, walls))
+        let counts = fs_err::read(folder.join("root/usr/share/testapp/counts"))?;
+        Ok((folder, counts))
     };
     let (folder, before) = image()?;
     let (_, built) = distro.build(&["testapp"]).map_err(shown)?;
@@ -154,9 +154,9 @@ pub fn kills_at_any_point_of_a_build(fixture: &Fixture) -> Result<(), Failed> {
     let mut killed = 0;
     for number in 0..KILLS {
         // In every round there is something to build.
-        fs_err::write(distro.file("testdocs", "flowers"), format!("{number}\n"))?;
+        fs_err::write(distro.file("testdocs", "manual"), format!("{number}\n"))?;
         let started = distro.cli().start(&["build", "testapp", "testdocs"])?;
-        let millis = u64::from(number.wrapping_mul(2_654_435_761) % 3_000);
+        let millis = u64::from(number.wrapping_mul(2_654_435_761) % 1_000);
         std::thread::sleep(Duration::from_millis(millis));
         started.signal(Signal::KILL)?;
         let ran = started.wait(TIMEOUT)?;
@@ -165,8 +165,8 @@ pub fn kills_at_any_point_of_a_build(fixture: &Fixture) -> Result<(), Failed> {
     }
     ensure(killed > KILLS / 4, || format!("only {killed} of them were killed"))?;
     let other = fixture.distro()?;
-    let flowers = fs_err::read(distro.file("testdocs", "flowers"))?;
-    fs_err::write(other.file("testdocs", "flowers"), flowers)?;
+    let manual = fs_err::read(distro.file("testdocs", "manual"))?;
+    fs_err::write(other.file("testdocs", "manual"), manual)?;
     for package in ["testapp", "testdocs"] {
         let after_kills = rpms(&distro.cli(), &distro, package)?;
         let undisturbed = rpms(&other.cli(), &other, package)?;
@@ -214,7 +214,7 @@ pub fn a_read_only_store_serves_what_is_built(fixture: &Fixture) -> Result<(), F
     let ran = Started::new(&command)?.wait(TIMEOUT)?.ended_with(0)?;
     has_all(&ran.stdout, &["testapp-1-1.bs1.noarch.rpm"])?;
     // What is not built is not built there, and is said; where the store can be written, the same command builds it.
-    distro.edit("testapp", "Four walls.", "Four high walls.")?;
+    distro.edit("testapp", "Four counts.", "Four more counts.")?;
     let ran = Started::new(&command)?.wait(TIMEOUT)?.ended_with(1)?;
     has_all(
         &ran.stderr,

@@ -58,9 +58,11 @@ impl Cli {
         self
     }
 
-    /// The command with arguments.
+    /// The command with arguments. Signals have their default actions: a shell has programs in the background ignore
+    /// SIGINT, which would make the command under test ignore it, too.
     pub fn command(&self, arguments: &[&str]) -> Command {
-        self.within(Command::new(&self.program).args(arguments))
+        let command = Command::new("env").args(["--default-signal=HUP,INT,TERM", self.program.as_str()]);
+        self.within(command.args(arguments))
     }
 
     /// Another command that calls ours, with the same variables.
