@@ -78,6 +78,32 @@ pub fn a_spec_that_makes_nothing(ground: &Ground) -> Result<(), Failed> {
     )
 }
 
+/// The build of one package leaves an RPM under the name of another, in a newer version.
+pub fn a_package_of_another_name_is_refused(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let nested = "Name: wall\nVersion: 99\nRelease: 1%{?dist}\nSummary: Not the wall\nLicense: MIT\nBuildArch: noarch\n\
+                  %description\n%{summary}.\n%files\n";
+    distro.write(
+        "guest",
+        "",
+        "%install\nrpmbuild -bb --nodeps --define '_topdir %{_topdir}' %{_sourcedir}/wall.spec\n\n%files",
+    )?;
+    fs_err::write(distro.file("guest", "wall.spec"), nested)?;
+    let error = told(distro.build(&["guest"]))?;
+    has_all(
+        &error,
+        &[
+            "guest was built, but it left `wall-99-1.bs1.noarch.rpm`",
+            "it declares guest",
+            "guest.log",
+        ],
+    )?;
+    distro.nothing_is_left()?;
+    let (_, built) = distro.build(&["wall"]).map_err(shown)?;
+    let wall = &built["wall"].rpms[0].package;
+    ensure(wall.version == "1", || wall.to_string())
+}
+
 pub fn a_spec_asks_for_an_unknown_package(ground: &Ground) -> Result<(), Failed> {
     let distro = ground.distro()?;
     distro.edit("wall", "BuildRequires:  stone", "BuildRequires:  stones")?;

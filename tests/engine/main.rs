@@ -102,6 +102,10 @@ const STORIES: &[Story<Ground>] = &[
     ("going_on_after_a_failure", failures::going_on_after_a_failure),
     ("a_spec_that_makes_nothing", failures::a_spec_that_makes_nothing),
     (
+        "a_package_of_another_name_is_refused",
+        failures::a_package_of_another_name_is_refused,
+    ),
+    (
         "a_spec_asks_for_an_unknown_package",
         failures::a_spec_asks_for_an_unknown_package,
     ),

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use basalt_model::arch::Arch;
 use basalt_process::Command;
 use basalt_progress::Reporter;
 use basalt_sandbox::{Limits, Mount, Relaxation, Report, Sandbox};
@@ -36,6 +37,7 @@ pub struct BuildRoot {
     workspace: Workspace,
     sandbox: Sandbox,
     package: String,
+    arch: Arch,
     arguments: Vec<String>,
 }
 
@@ -155,6 +157,7 @@ impl BuildRoot {
             workspace,
             sandbox,
             package: package.name().to_owned(),
+            arch: base.arch,
             arguments: fingerprint::rpmbuild(environment, base.arch, &package.spec_file()),
         })
     }
@@ -205,6 +208,11 @@ impl BuildRoot {
     /// When the report cannot be read.
     pub(crate) fn report(&self) -> Result<Option<Report>, BuildError> {
         Ok(Report::read(&self.workspace.path().join(REPORT))?)
+    }
+
+    /// Returns the architecture that the package is built for.
+    pub(crate) fn arch(&self) -> Arch {
+        self.arch
     }
 
     /// Lists the RPMs that were made, sorted by name: regular files only, since a build may leave anything.

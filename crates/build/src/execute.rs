@@ -14,7 +14,7 @@ use crate::built::{Built, Rpm};
 use crate::log::{self, Follower};
 use crate::package::Package;
 use crate::plan::ResolvedBuild;
-use crate::{BuildError, resources};
+use crate::{BuildError, declared, resources};
 
 /// Runs the build in a prepared root, and keeps the result.
 pub(crate) fn build(
@@ -126,41 +126,30 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
     }
 }
 
-/// Stores the RPMs, and checks that they are those that the spec declares.
+/// Stores the RPMs, once they are those that the spec declares.
 fn collect(root: &BuildRoot, store: &Store, expected: &Package, log: &Utf8Path) -> Result<Vec<Rpm>, BuildError> {
-    let mut rpms = Vec::new();
+    let mut made = Vec::new();
     for path in root.rpms()? {
         let package = basalt_repo::read_package(&path)?;
+        made.push((path, package));
+    }
+    let named = made
+        .iter()
+        .map(|(path, package)| (path.file_name().unwrap_or_default(), package));
+    declared::check(&expected.spec, root.arch(), named).map_err(|what| BuildError::Result {
+        package: expected.name().to_owned(),
+        what,
+        log: log.to_owned(),
+    })?;
+    let rpms = made.into_iter().map(|(path, package)| {
         let (digest, size) = store.insert_file(&path)?;
         let file = path.file_name().unwrap_or_default().to_owned();
-        rpms.push(Rpm {
+        Ok(Rpm {
             package,
             file,
             digest,
             size,
-        });
-    }
-    let made = |name: &str| rpms.iter().any(|rpm| rpm.package.name == name);
-    let missing: Vec<_> = expected
-        .spec
-        .binaries
-        .iter()
-        .map(|binary| binary.name.as_str())
-        .filter(|name| !made(name))
-        .collect();
-    let what = if rpms.is_empty() {
-        "it made no package (a spec without a %files section makes none)".to_owned()
-    } else if missing.is_empty() {
-        return Ok(rpms);
-    } else {
-        format!(
-            "the packages {} that its spec declares were not made (have they a %files section?)",
-            missing.join(", ")
-        )
-    };
-    Err(BuildError::Result {
-        package: expected.name().to_owned(),
-        what,
-        log: log.to_owned(),
-    })
+        })
+    });
+    rpms.collect()
 }

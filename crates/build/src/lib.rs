@@ -23,6 +23,7 @@ mod build_base;
 mod build_root;
 mod built;
 mod built_index;
+mod declared;
 mod distribution;
 mod engine;
 mod environment;
