@@ -16,6 +16,7 @@ use rustix::io::Errno;
 use rustix::process::{DumpableBehavior, Resource, Rlimit};
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
+use crate::policy::Policy;
 use crate::{Relaxation, Sandbox, SandboxError, Wall, namespace, syscalls, system_calls};
 
 /// Bytes that a single file may have beyond the limit of the disk: the limit itself is measured, several times a second,
@@ -29,7 +30,7 @@ const OOM_SCORE: &str = "500";
 /// Confines this process for good.
 pub(crate) fn confine(sandbox: &Sandbox) -> Result<(), SandboxError> {
     let policy = &sandbox.policy;
-    if policy.stands(Wall::Session) && !policy.is_relaxed(Relaxation::Terminal) {
+    if has_own_session(policy) {
         rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
     }
     limit_resources(sandbox)?;
@@ -53,6 +54,11 @@ pub(crate) fn confine(sandbox: &Sandbox) -> Result<(), SandboxError> {
         system_calls::apply(policy)?;
     }
     Ok(())
+}
+
+/// Returns `true` if process 1 and the program have sessions of their own: all but interactive programs.
+pub(crate) fn has_own_session(policy: &Policy) -> bool {
+    policy.stands(Wall::Session) && !policy.is_relaxed(Relaxation::Terminal)
 }
 
 /// The limits that the kernel keeps for each process. They only stop what grows faster than it is measured: reaching one

@@ -84,6 +84,19 @@ pub enum SandboxError {
         help("everything that ran in the sandbox was ended. A package that needs more says so in its data")
     )]
     Limit(LimitReached),
+    /// Use of resources that process 1 could not measure, so that the limits would not hold.
+    #[error("cannot measure what the sandbox uses")]
+    #[diagnostic(
+        code(sandbox::measure),
+        help(
+            "everything that ran in the sandbox was ended, since its limits would not hold. Either the machine is out of \
+             memory or of open files, or the program tries to escape its limits"
+        )
+    )]
+    Measure {
+        /// The system's error.
+        source: std::io::Error,
+    },
     /// The report is none.
     #[error("`{path}` is not the report of a sandbox")]
     #[diagnostic(code(sandbox::report), help("this is a bug in basalt"))]

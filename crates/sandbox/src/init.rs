@@ -11,9 +11,10 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{CpuSet, UnshareFlags};
 
+use crate::measure::Sampler;
 use crate::outcome::Sender;
 use crate::report::{Ending, FAILED};
-use crate::{Sandbox, SandboxError, Wall, confinement, inherited, measure, mounts, syscalls};
+use crate::{Sandbox, SandboxError, Wall, confinement, inherited, mounts, syscalls};
 
 /// Makes the sandbox's view of the world, runs the program in it, reaps whatever it leaves, and returns its status.
 ///
@@ -36,9 +37,13 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(SandboxError::confine("an undumpable process 1"))?;
     }
+    let sampler = Sampler::new(&sandbox)?;
+    leave_session(&sandbox)?;
     let (child, failure) = start(&sandbox, files)?;
     let sender = Arc::new(Sender::new(outer));
-    measure::start(&sandbox, Arc::clone(&sender));
+    if let Some(sampler) = sampler {
+        sampler.start(Arc::clone(&sender));
+    }
     let status = reap(child)?;
     // The program's side of the pipe is closed by execve, and by its end.
     let failed = rustix::io::read(&failure, &mut [0; 1]).is_ok_and(|length| length > 0);
@@ -69,6 +74,15 @@ fn raise_open_files() -> Result<Rlimit, SandboxError> {
     };
     rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))?;
     Ok(before)
+}
+
+/// Leaves the caller's session: through `/proc/1/autogroup`, the program can lower the priority of the whole session that
+/// process 1 is in.
+fn leave_session(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    if confinement::has_own_session(&sandbox.policy) {
+        rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
+    }
+    Ok(())
 }
 
 /// Starts the program. One byte comes out of the descriptor if it could not be.

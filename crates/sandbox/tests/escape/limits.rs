@@ -6,8 +6,9 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use basalt_process::ProcessError;
-use basalt_sandbox::{Ending, Limit, Limits, Report, Sandbox};
+use basalt_sandbox::{Ending, Limit, Limits, Report, Sandbox, Wall};
 use libtest_mimic::{Failed, Trial};
+use rustix::process::{Pid, Resource, Rlimit};
 
 use crate::Target;
 use crate::fixture::{Fixture, done, nothing};
@@ -30,6 +31,30 @@ pub fn trials() -> Vec<Trial> {
             Limit::Memory,
             Limits {
                 memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "memory_hog_that_blinds_process_1",
+            Limit::Memory,
+            Limits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "memory_hog_of_a_name_that_is_not_utf_8",
+            Limit::Memory,
+            Limits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "fork_bomb_of_a_name_that_is_not_utf_8",
+            Limit::Processes,
+            Limits {
+                processes: Some(40),
                 ..none
             },
         ),
@@ -71,6 +96,10 @@ pub fn trials() -> Vec<Trial> {
         .map(|(name, limit, limits)| Trial::test(format!("limits_end_{name}"), move || ends(name, limit, limits)))
         .collect();
     trials.push(Trial::test("a_report_tells_what_was_used", report_tells));
+    trials.push(Trial::test(
+        "what_cannot_be_measured_is_ended",
+        what_cannot_be_measured_is_ended,
+    ));
     trials
 }
 
@@ -86,6 +115,25 @@ fn ends(name: &str, limit: Limit, limits: Limits) -> Result<(), Failed> {
     assert!(words.contains("sandbox: the limit of "), "{words}");
     let fixture = Fixture::new()?;
     let (words, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
+    assert_eq!(report.ended, Ending::Exited(0), "{words}");
+    Ok(())
+}
+
+/// Without the filter, process 1 can be kept from opening files. The limits do not hold then, so that nothing goes on.
+fn what_cannot_be_measured_is_ended() -> Result<(), Failed> {
+    let name = "limits/memory_hog_that_blinds_process_1";
+    let limits = Limits {
+        memory: Some(64 * MIB),
+        ..Limits::default()
+    };
+    let fixture = Fixture::new()?;
+    let sandbox = fixture.sandbox_on_disk().without(Wall::SystemCalls);
+    let (words, report) = run(&fixture, sandbox.limits(limits), name)?;
+    assert_eq!(report.ended, Ending::Failed, "{words}");
+    assert!(words.contains("sandbox: cannot measure what the sandbox uses"), "{words}");
+    let fixture = Fixture::new()?;
+    let sandbox = fixture.sandbox_on_disk().without(Wall::SystemCalls);
+    let (words, report) = run(&fixture, sandbox, name)?;
     assert_eq!(report.ended, Ending::Exited(0), "{words}");
     Ok(())
 }
@@ -123,14 +171,23 @@ pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
             Ok(())
         },
         "limits/memory_hog" => |_| {
-            let mut held = Vec::new();
-            for _ in 0..24 {
-                held.push(vec![1_u8; 8 << 20]);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            std::thread::sleep(Duration::from_millis(500));
-            std::hint::black_box(&held);
+            memory_hog();
             Ok(())
+        },
+        "limits/memory_hog_that_blinds_process_1" => |_| {
+            // The filter refuses it. That it is refused is for another test.
+            drop(blind_process_1());
+            memory_hog();
+            Ok(())
+        },
+        "limits/memory_hog_of_a_name_that_is_not_utf_8" => |_| {
+            rustix::thread::set_name(c"\xff")?;
+            memory_hog();
+            Ok(())
+        },
+        "limits/fork_bomb_of_a_name_that_is_not_utf_8" => |_| {
+            rustix::thread::set_name(c"\xff")?;
+            fork_bomb()
         },
         "limits/files_in_memory" => |_| fill("/dev/shm", 100),
         "limits/full_disk" => |_| fill("/work", 120),
@@ -144,6 +201,27 @@ pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
         },
         _ => |_| Err(nothing("no such limit")),
     }
+}
+
+/// Takes 192 MiB of memory in half a second.
+fn memory_hog() {
+    let mut held = Vec::new();
+    for _ in 0..24 {
+        held.push(vec![1_u8; 8 << 20]);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    std::hint::black_box(&held);
+}
+
+/// Keeps process 1 from opening files, those of /proc among them.
+fn blind_process_1() -> io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::prlimit(Pid::from_raw(1), Resource::Nofile, none)?;
+    Ok(())
 }
 
 /// Uses as much time of a processor.
