@@ -77,6 +77,21 @@ pub enum SandboxError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A hard limit of the calling process (`setrlimit(2)`) that is below the limit of all sandboxes.
+    #[error("a hard limit of the process that started basalt is too low: {ours} (`{command}` asks for more)")]
+    #[diagnostic(
+        code(sandbox::caller_limit),
+        help(
+            "results depend on this limit, so it is the same in every build. Where basalt is started, `{command}` has to work: \
+             raise the hard limit in /etc/security/limits.conf, or in the settings of the container or service"
+        )
+    )]
+    CallerLimit {
+        /// Command of a shell that sets the limit that is needed.
+        command: &'static str,
+        /// The caller's hard limit, in the unit of `getrlimit(2)`.
+        ours: u64,
+    },
     /// A limit was reached.
     #[error("{0}")]
     #[diagnostic(

@@ -27,7 +27,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     }
     syscalls::unshare(UnshareFlags::NEWNS).map_err(SandboxError::Namespaces)?;
     rustix::system::sethostname(sandbox.hostname.as_bytes()).map_err(SandboxError::call("sethostname"))?;
-    let files = raise_open_files()?;
+    raise_open_files()?;
     mounts::enter(&sandbox)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(sandbox.umask));
     if let Some(number) = sandbox.processor {
@@ -39,7 +39,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     }
     let sampler = Sampler::new(&sandbox)?;
     leave_session(&sandbox)?;
-    let (child, failure) = start(&sandbox, files)?;
+    let (child, failure) = start(&sandbox)?;
     let sender = Arc::new(Sender::new(outer));
     if let Some(sampler) = sampler {
         sampler.start(Arc::clone(&sender));
@@ -65,15 +65,14 @@ fn die_with_outer(outer: &OwnedFd) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Lets us open as many files as we may: each layer of an overlay is one. Returns the limit that the program gets.
-fn raise_open_files() -> Result<Rlimit, SandboxError> {
-    let before = rustix::process::getrlimit(Resource::Nofile);
+/// Lets us open as many files as we may: each layer of an overlay is one. The program gets a limit of its own.
+fn raise_open_files() -> Result<(), SandboxError> {
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
     let raised = Rlimit {
-        current: before.maximum,
-        maximum: before.maximum,
+        current: maximum,
+        maximum,
     };
-    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))?;
-    Ok(before)
+    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))
 }
 
 /// Leaves the caller's session: through `/proc/1/autogroup`, the program can lower the priority of the whole session that
@@ -86,12 +85,12 @@ fn leave_session(sandbox: &Sandbox) -> Result<(), SandboxError> {
 }
 
 /// Starts the program. One byte comes out of the descriptor if it could not be.
-fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxError> {
+fn start(sandbox: &Sandbox) -> Result<(Pid, OwnedFd), SandboxError> {
     let (failure, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(SandboxError::call("pipe"))?;
     if let Some(child) = syscalls::fork().map_err(SandboxError::call("fork"))? {
         return Ok((child, failure));
     }
-    let error = become_program(sandbox, files);
+    let error = become_program(sandbox);
     crate::complain(&error);
     // A failure is ignored: no process is left to report it to.
     let _ = rustix::io::write(&report, b"!");
@@ -99,7 +98,7 @@ fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxErro
 }
 
 /// Confines this process and becomes the program. It returns where that fails.
-fn become_program(sandbox: &Sandbox, files: Rlimit) -> SandboxError {
+fn become_program(sandbox: &Sandbox) -> SandboxError {
     let Some((program, arguments)) = sandbox.arguments.split_first() else {
         return SandboxError::Description("it names no program".to_owned());
     };
@@ -109,8 +108,7 @@ fn become_program(sandbox: &Sandbox, files: Rlimit) -> SandboxError {
         .env_clear()
         .envs(sandbox.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&sandbox.directory);
-    let restored = rustix::process::setrlimit(Resource::Nofile, files).map_err(SandboxError::call("setrlimit"));
-    if let Err(error) = restored.and_then(|()| confinement::confine(sandbox)) {
+    if let Err(error) = confinement::confine(sandbox) {
         return error;
     }
     SandboxError::Start {

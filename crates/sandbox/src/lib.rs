@@ -57,6 +57,7 @@ mod outer;
 pub mod outputs;
 mod policy;
 mod report;
+mod rlimits;
 mod syscalls;
 mod system_calls;
 

@@ -26,6 +26,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let description = inherited::descriptor(arguments.first())?;
     let sandbox = inherited::read(&description)?;
     die_with_owner(&sandbox)?;
+    leave_groups();
     namespace::enter_first(namespaces(&sandbox))?;
     // A change of credentials has taken the signal away again.
     die_with_owner(&sandbox)?;
@@ -67,6 +68,16 @@ fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
         std::process::exit(FAILED);
     }
     Ok(())
+}
+
+/// Leaves the supplementary groups of root, which programs see and by which they may read files of the host. Without the
+/// privilege for it they are kept: an ordinary user's show as the overflow group (65534).
+fn leave_groups() {
+    if rustix::process::geteuid().is_root()
+        && let Err(error) = rustix::thread::set_thread_groups(&[])
+    {
+        tracing::debug!(%error, "the supplementary groups are kept");
+    }
 }
 
 fn namespaces(sandbox: &Sandbox) -> UnshareFlags {
