@@ -226,8 +226,8 @@ impl Command {
         } else {
             &output.stderr
         };
-        let lines = String::from_utf8_lossy(words).lines().map(str::to_owned).collect();
-        running.judge(status, lines)?;
+        let lines: Vec<_> = String::from_utf8_lossy(words).lines().map(str::to_owned).collect();
+        running.judge(status, &lines)?;
         Ok(output)
     }
 
@@ -292,6 +292,23 @@ mod tests {
         assert_eq!(status.code(), Some(3));
         assert_eq!(tail, &["it broke"]);
         assert_eq!(command, "env A='b c' sh -c 'echo first; echo it broke >&2; exit 3'");
+    }
+
+    #[test]
+    fn no_escape_sequence_of_a_program_is_shown() {
+        let script = r"printf '\033]52;c;eA==\007it broke\n' >&2; exit 3";
+        let command = Command::new("sh").args(["-c", script]);
+        let mut seen = Vec::new();
+        for error in [
+            command.output().expect_err("exit status 3"),
+            command.lines(|line| seen.push(line.to_owned())).expect_err("exit status 3"),
+        ] {
+            let ProcessError::Failed { tail, .. } = error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(tail, ["it broke"]);
+        }
+        assert_eq!(seen, ["it broke"]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 
 use crate::lines::Lines;
-use crate::{ProcessError, cpu, interrupt};
+use crate::{ProcessError, cpu, interrupt, plain_text};
 
 /// Interval at which an interruption is looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -86,8 +86,8 @@ impl Running {
         self.cpu_time
     }
 
-    /// Waits for the end, giving each line that is written, on either output, to `line`: without its end, and cut where
-    /// it is longer than 1 MiB.
+    /// Waits for the end, giving each line that is written, on either output, to `line`: as [`plain_text`], without its
+    /// end, and cut where it is longer than 1 MiB.
     ///
     /// # Errors
     /// See [`ProcessError`]; an exit status other than 0 is one, with the last lines.
@@ -108,19 +108,20 @@ impl Running {
         })?;
         out.finish(&mut take);
         err.finish(&mut take);
-        self.judge(status, tail)
+        self.judge(status, &tail)
     }
 
     /// An error for an exit status other than 0.
-    pub(crate) fn judge(&self, status: ExitStatus, mut lines: Vec<String>) -> Result<(), ProcessError> {
+    pub(crate) fn judge(&self, status: ExitStatus, lines: &[String]) -> Result<(), ProcessError> {
         if status.success() {
             return Ok(());
         }
+        let tail = &lines[lines.len().saturating_sub(TAIL)..];
         Err(ProcessError::Failed {
             program: self.program.clone(),
             command: self.command.clone(),
             status,
-            tail: lines.split_off(lines.len().saturating_sub(TAIL)),
+            tail: tail.iter().map(|line| plain_text(line).into_owned()).collect(),
         })
     }
 
