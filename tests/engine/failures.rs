@@ -130,6 +130,28 @@ pub fn a_spec_that_cannot_be_read(ground: &Ground) -> Result<(), Failed> {
     has_all(&told(distro.read())?, &["distro/packages/stone/stone.spec", "Versoin"])
 }
 
+/// In a user namespace that may have none within.
+#[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
+pub fn a_machine_without_namespaces_is_blamed(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    let script = format!(
+        "echo 0 >/proc/sys/user/max_user_namespaces || exit 99\nexec {} build garden",
+        distro.cli().program()
+    );
+    let command = Command::new("unshare").args(["--user", "--map-root-user", "sh", "-c", &script]);
+    let ran = Started::new(&distro.cli().within(command))?.wait(PATIENCE)?;
+    if ran.code == 99 {
+        println!("SKIPPED a_machine_without_namespaces_is_blamed: /proc/sys cannot be written");
+        return Ok(());
+    }
+    let text = ran.ended_with(1)?.stderr;
+    has_all(&text, &["the kernel refuses new namespaces", "user.max_user_namespaces"])?;
+    ensure(!text.contains("garden.spec"), || {
+        format!("the spec is blamed:\n{text}")
+    })?;
+    distro.nothing_is_left()
+}
+
 /// Has garden take its flowers from a server that answers with whatever bytes.
 fn grow_from(distro: &Distro, answer: &'static str) -> Result<String, Failed> {
     let listener = TcpListener::bind("127.0.0.1:0")?;

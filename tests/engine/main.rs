@@ -111,6 +111,10 @@ const STORIES: &[Story<Ground>] = &[
     ),
     ("packages_need_each_other", failures::packages_need_each_other),
     ("a_spec_that_cannot_be_read", failures::a_spec_that_cannot_be_read),
+    (
+        "a_machine_without_namespaces_is_blamed",
+        failures::a_machine_without_namespaces_is_blamed,
+    ),
     ("a_source_of_another_digest", failures::a_source_of_another_digest),
     ("a_source_that_is_cut_short", failures::a_source_that_is_cut_short),
     ("no_network", failures::no_network),

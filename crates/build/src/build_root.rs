@@ -5,7 +5,7 @@ use std::time::Duration;
 use basalt_model::arch::Arch;
 use basalt_process::Command;
 use basalt_progress::Reporter;
-use basalt_sandbox::{Limits, Mount, Relaxation, Report, Sandbox};
+use basalt_sandbox::{Limits, Mount, Relaxation, Report, Sandbox, SandboxError};
 use basalt_sources::{InputContent, Tools};
 use basalt_store::{Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -206,8 +206,8 @@ impl BuildRoot {
     ///
     /// # Errors
     /// When the report cannot be read.
-    pub(crate) fn report(&self) -> Result<Option<Report>, BuildError> {
-        Ok(Report::read(&self.workspace.path().join(REPORT))?)
+    pub(crate) fn report(&self) -> Result<Option<Report>, SandboxError> {
+        Report::read(&self.workspace.path().join(REPORT))
     }
 
     /// Returns the architecture that the package is built for.

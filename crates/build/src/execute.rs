@@ -4,13 +4,13 @@ use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use basalt_action::Execution;
-use basalt_process::ProcessError;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_root::BuildRoot;
 use crate::built::{Built, Rpm};
+use crate::failure::{self, Cause};
 use crate::log::{self, Follower};
 use crate::package::Package;
 use crate::plan::ResolvedBuild;
@@ -101,29 +101,29 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
         }
     });
     let flushed = writer.flush().err();
-    match result {
+    let error = match result {
         Ok(()) => match write_error.or(flushed) {
-            Some(error) => Err(StoreError::io("cannot write the log", log)(error).into()),
-            None => Ok(()),
+            Some(error) => return Err(StoreError::io("cannot write the log", log)(error).into()),
+            None => return Ok(()),
         },
-        Err(error) if error.is_interrupt() => Err(error.into()),
-        Err(ProcessError::Failed { .. }) if let Some(reached) = root.report()?.and_then(|report| report.limit()) => {
-            Err(BuildError::Limit {
-                package: name.to_owned(),
-                phase: follower.phase,
-                reached,
-                log: log.to_owned(),
-            })
-        }
-        Err(error @ ProcessError::Failed { .. }) => Err(BuildError::Failed {
+        Err(error) => error,
+    };
+    Err(match failure::cause(error, root.report()) {
+        Cause::Program(error) => BuildError::Failed {
             package: name.to_owned(),
             phase: follower.phase,
             lines: follower.telling(),
             log: log.to_owned(),
             ended: Some(Box::new(error)),
-        }),
-        Err(error) => Err(error.into()),
-    }
+        },
+        Cause::Limit(reached) => BuildError::Limit {
+            package: name.to_owned(),
+            phase: follower.phase,
+            reached,
+            log: log.to_owned(),
+        },
+        Cause::Other(error) => error,
+    })
 }
 
 /// Stores the RPMs, once they are those that the spec declares.

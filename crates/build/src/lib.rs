@@ -29,6 +29,7 @@ mod engine;
 mod environment;
 mod error;
 mod execute;
+mod failure;
 mod fetch;
 mod fingerprint;
 mod graph;

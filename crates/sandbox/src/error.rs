@@ -112,6 +112,16 @@ pub enum SandboxError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A sandbox that could not be set up, or that was ended from outside, as its stages said it.
+    #[error("the sandbox failed: {words}")]
+    #[diagnostic(code(sandbox::failed))]
+    Failed {
+        /// Message of the stage that failed.
+        words: String,
+        /// Its advice, where it had one.
+        #[help]
+        help: Option<String>,
+    },
     /// The report is none.
     #[error("`{path}` is not the report of a sandbox")]
     #[diagnostic(code(sandbox::report), help("this is a bug in basalt"))]
@@ -162,7 +172,43 @@ pub enum SandboxError {
     },
 }
 
+/// Beginning of each line that a stage of the sandbox writes about its own failure.
+const STAGE: &str = "sandbox: ";
+/// Beginning of the line with its advice.
+const STAGE_HELP: &str = "sandbox: help: ";
+
 impl SandboxError {
+    /// Reads what a stage said of its failure from the last lines of a command's output. The command's program may have
+    /// written any of them: only the [report](crate::Report) tells whether the sandbox failed.
+    pub fn of_stages(lines: &[String]) -> Self {
+        let advice = lines.iter().filter_map(|line| line.strip_prefix(STAGE_HELP));
+        let said = lines.iter().filter(|line| !line.starts_with(STAGE_HELP));
+        let words = said.filter_map(|line| line.strip_prefix(STAGE)).last();
+        match words {
+            Some(words) => Self::Failed {
+                words: words.to_owned(),
+                help: advice.last().map(str::to_owned),
+            },
+            None => Self::Failed {
+                words: "it was ended from outside".to_owned(),
+                help: Some(
+                    "the kernel does so when the machine is out of memory (`dmesg` has the reason). Run the same command \
+                     again"
+                        .to_owned(),
+                ),
+            },
+        }
+    }
+
+    /// Lines by which a stage says its failure: the opposite of [`of_stages`](Self::of_stages).
+    pub(crate) fn said(&self) -> String {
+        let mut text = format!("{STAGE}{}", basalt_process::chain(self));
+        if let Some(help) = self.help() {
+            text += &format!("\n{STAGE_HELP}{help}");
+        }
+        text
+    }
+
     pub(crate) fn call(call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |source| Self::Call { call, source }
     }
@@ -177,5 +223,28 @@ impl SandboxError {
     pub(crate) fn path(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Path { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stage_says_is_read_again() {
+        let error = SandboxError::Namespaces(Errno::PERM);
+        let said: Vec<_> = error.said().lines().map(str::to_owned).collect();
+        let lines = [vec!["make: entering".to_owned()], said].concat();
+        let read = SandboxError::of_stages(&lines);
+        let text = read.to_string();
+        assert!(text.starts_with("the sandbox failed: the kernel refuses new namespaces"), "{text}");
+        let help = read.help().map(|help| help.to_string()).unwrap_or_default();
+        assert!(help.contains("user.max_user_namespaces"), "{help}");
+    }
+
+    #[test]
+    fn a_sandbox_that_says_nothing_was_ended_from_outside() {
+        let read = SandboxError::of_stages(&["gcc -c a.c".to_owned()]);
+        assert!(read.to_string().contains("ended from outside") && read.help().is_some());
     }
 }

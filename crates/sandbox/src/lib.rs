@@ -96,9 +96,5 @@ pub fn enter_if_asked() {
 /// Writes the error to standard error, which the caller reads as the program's own output.
 #[expect(clippy::print_stderr, reason = "this process is a program of its own")]
 fn complain(error: &SandboxError) {
-    let mut text = format!("sandbox: {}", basalt_process::chain(error));
-    if let Some(help) = miette::Diagnostic::help(error) {
-        text += &format!("\nsandbox: help: {help}");
-    }
-    eprintln!("{text}");
+    eprintln!("{}", error.said());
 }
