@@ -130,6 +130,25 @@ pub fn a_spec_that_cannot_be_read(ground: &Ground) -> Result<(), Failed> {
     has_all(&told(distro.read())?, &["distro/packages/stone/stone.spec", "Versoin"])
 }
 
+/// A spec whose macros start processes without end: 400 of them, so that it ends without a limit, too.
+pub fn a_spec_that_takes_too_much_is_told(ground: &Ground) -> Result<(), Failed> {
+    let distro = ground.distro()?;
+    distro.edit(
+        "garden",
+        "Summary:        Around",
+        "Summary:        %(for i in $(seq 400); do sleep 60 & done; wait) around",
+    )?;
+    has_all(
+        &told(distro.read())?,
+        &[
+            "distro/packages/garden/garden.spec cannot be read",
+            "the limit of processes was reached",
+            "`%(...)`",
+        ],
+    )?;
+    distro.nothing_is_left()
+}
+
 /// In a user namespace that may have none within.
 #[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
 pub fn a_machine_without_namespaces_is_blamed(ground: &Ground) -> Result<(), Failed> {

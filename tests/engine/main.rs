@@ -112,6 +112,10 @@ const STORIES: &[Story<Ground>] = &[
     ("packages_need_each_other", failures::packages_need_each_other),
     ("a_spec_that_cannot_be_read", failures::a_spec_that_cannot_be_read),
     (
+        "a_spec_that_takes_too_much_is_told",
+        failures::a_spec_that_takes_too_much_is_told,
+    ),
+    (
         "a_machine_without_namespaces_is_blamed",
         failures::a_machine_without_namespaces_is_blamed,
     ),

@@ -1,12 +1,13 @@
 //! Packages of a checkout: their folders, specs, sources and estimates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use basalt_action::ActionResult;
 use basalt_model::spelling::closest;
 use basalt_process::ProcessError;
 use basalt_progress::Reporter;
-use basalt_sandbox::{Mount, Report};
+use basalt_sandbox::{Limits, Mount, Report};
 use basalt_sources::SourceSet;
 use basalt_store::{Snapshot, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -22,6 +23,15 @@ use crate::{BuildError, fingerprint};
 
 /// Name of the file with the packages' resource estimates and limits, beside their folders.
 pub(crate) const RESOURCES: &str = "resources.toml";
+
+/// Limits of a query: rpmspec runs the programs that a spec names in macros (`%(...)`). They are not part of the action, since
+/// a query that is ended has no result.
+const LIMITS: Limits = Limits {
+    wall_time: Some(Duration::from_secs(300)),
+    memory: Some(1 << 30),
+    processes: Some(256),
+    disk: None,
+};
 
 /// Packages of a checkout, with their dependency graph.
 #[derive(Debug)]
@@ -212,7 +222,7 @@ impl Query<'_> {
             writable: false,
         };
         let report = workspace.path().join("report.json");
-        let sandbox = self.base.sandbox(&[], &environment, None).report(&report);
+        let sandbox = self.base.sandbox(&[], &environment, None).limits(LIMITS).report(&report);
         let sandbox = sandbox.mount(bind(&copy, SPECS)).mount(bind(&copy, "/build/SOURCES"));
         let mut words = arguments.iter();
         let program = words.next().map_or("rpmspec", String::as_str);

@@ -102,9 +102,12 @@ impl Running {
         };
         // A part for each output: what the one has begun is not ended by what the other writes.
         let (mut out, mut err) = (Lines::default(), Lines::default());
-        let status = self.wait_with(|stream, bytes| match stream {
-            Stream::Out => out.push(bytes, &mut take),
-            Stream::Err => err.push(bytes, &mut take),
+        let status = self.wait_with(|stream, bytes| {
+            match stream {
+                Stream::Out => out.push(bytes, &mut take),
+                Stream::Err => err.push(bytes, &mut take),
+            }
+            Ok(())
         })?;
         out.finish(&mut take);
         err.finish(&mut take);
@@ -125,9 +128,12 @@ impl Running {
         })
     }
 
-    /// Waits for the end; what is written meanwhile goes to `take` in pieces. A program that closed its outputs is waited
-    /// for; outputs that a child of an ended program holds are read no longer than [`DRAIN`].
-    pub(crate) fn wait_with(&mut self, mut take: impl FnMut(Stream, &[u8])) -> Result<ExitStatus, ProcessError> {
+    /// Waits for the end; what is written meanwhile goes to `take` in pieces, whose error ends the program. A program that
+    /// closed its outputs is waited for; outputs that a child of an ended program holds are read no longer than [`DRAIN`].
+    pub(crate) fn wait_with(
+        &mut self,
+        mut take: impl FnMut(Stream, &[u8]) -> Result<(), ProcessError>,
+    ) -> Result<ExitStatus, ProcessError> {
         let pieces = self.read_outputs();
         self.write_input();
         let mut read_on_until: Option<Instant> = None;
@@ -135,7 +141,7 @@ impl Running {
         loop {
             let closed = match pieces.recv_timeout(TICK) {
                 Ok((stream, bytes)) => {
-                    take(stream, &bytes);
+                    take(stream, &bytes).inspect_err(|_| self.stop())?;
                     false
                 }
                 Err(RecvTimeoutError::Timeout) => false,
