@@ -175,11 +175,12 @@ impl BuildRoot {
         self
     }
 
-    /// Returns the command that builds the package.
-    pub fn rpmbuild(&self) -> Command {
+    /// Returns the command that builds the package. Its output is written to `log`, which counts against its limit of disk
+    /// space.
+    pub(crate) fn rpmbuild(&self, log: &Utf8Path) -> Command {
         let mut words = self.arguments.iter();
         let program = words.next().map_or("rpmbuild", String::as_str);
-        self.sandbox.command(program, words)
+        self.sandbox.clone().count(log).command(program, words)
     }
 
     /// Returns the command of an interactive shell in the build root.

@@ -92,7 +92,7 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
     let mut writer = std::io::BufWriter::new(file);
     let mut follower = Follower::new();
     let mut write_error = None;
-    let result = root.rpmbuild().lines(|line| {
+    let result = root.rpmbuild(log).lines(|line| {
         if let Err(error) = writeln!(writer, "{line}") {
             write_error.get_or_insert(error);
         }

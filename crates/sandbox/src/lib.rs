@@ -60,6 +60,7 @@ mod report;
 mod rlimits;
 mod syscalls;
 mod system_calls;
+mod walk;
 
 use std::ffi::OsString;
 

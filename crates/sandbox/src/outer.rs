@@ -31,7 +31,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     // A change of credentials has taken the signal away again.
     die_with_owner(&sandbox)?;
     let mut watched = Watched {
-        disk: Measured::new(&sandbox),
+        disk: Measured::new(&sandbox)?,
         sandbox: &sandbox,
         began,
     };
@@ -40,12 +40,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
             .map_err(SandboxError::call("socketpair"))?;
     let mut init = start(&sandbox, &description, &theirs)?;
     drop((description, theirs));
-    let outcome = watched.wait(&socket);
-    if let Ending::Limit(_) = outcome.ending {
-        // The end of process 1 is the end of all processes of its namespace. Otherwise it is ending by itself, and may
-        // still have to say why.
-        drop(init.kill());
-    }
+    let outcome = watched.wait(&socket, &mut init);
     init.wait().map_err(start_failed)?;
     let report = watched.report(outcome);
     if let Ending::Limit(reached) = report.ended {
@@ -120,15 +115,18 @@ struct Watched<'a> {
 
 impl Watched<'_> {
     /// Waits for the message of process 1 or for its end, and for the limits that are measured here.
-    fn wait(&mut self, socket: &OwnedFd) -> Outcome {
+    fn wait(&mut self, socket: &OwnedFd, init: &mut Child) -> Outcome {
         let failed = |ending| Outcome {
             ending,
             peak_memory: 0,
             peak_processes: 0,
         };
         loop {
-            if let Some(reached) = self.limit() {
-                return failed(Ending::Limit(reached));
+            if let Some(ending) = self.ending() {
+                // The end of process 1 is the end of all processes of its namespace. Where it sends a message, it is ending
+                // by itself, and may still have to say why.
+                drop(init.kill());
+                return failed(ending);
             }
             let mut polled = [PollFd::new(socket, PollFlags::IN)];
             let pause = self.pause().map(timespec);
@@ -143,13 +141,21 @@ impl Watched<'_> {
         }
     }
 
-    /// The limit that was reached, if one was.
-    fn limit(&mut self) -> Option<LimitReached> {
+    /// End of the sandbox at a limit: it was reached, or cannot be measured.
+    fn ending(&mut self) -> Option<Ending> {
         let limits = &self.sandbox.limits;
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let time = limits.wall_time.map(milliseconds);
-        LimitReached::check(Limit::WallTime, time, milliseconds(self.began.elapsed()))
-            .or_else(|| LimitReached::check(Limit::Disk, limits.disk, self.disk.used()))
+        if let Some(reached) = LimitReached::check(Limit::WallTime, time, milliseconds(self.began.elapsed())) {
+            return Some(Ending::Limit(reached));
+        }
+        match self.disk.used() {
+            Ok(used) => LimitReached::check(Limit::Disk, limits.disk, used).map(Ending::Limit),
+            Err(source) => {
+                crate::complain(&SandboxError::Measure { source });
+                Some(Ending::Failed)
+            }
+        }
     }
 
     /// Time until the next limit is due to be checked; `None` where there is no limit.
@@ -185,8 +191,8 @@ fn timespec(time: Duration) -> Timespec {
 }
 
 impl Measured {
-    /// The folders of the host that the sandbox writes to.
-    fn new(sandbox: &Sandbox) -> Self {
+    /// The folders of the host that the sandbox writes to, and what its caller writes for it.
+    fn new(sandbox: &Sandbox) -> Result<Self, SandboxError> {
         let scratch = sandbox.root.scratch.iter().map(|scratch| scratch.join("upper"));
         let binds = sandbox.mounts.iter().filter_map(|mount| match mount {
             Mount::Bind {
@@ -194,6 +200,8 @@ impl Measured {
             } => Some(from.clone()),
             _ => None,
         });
-        disk::Measured::of(scratch.chain(binds).collect(), sandbox.limits.disk)
+        let counted = sandbox.counted.iter().cloned();
+        disk::Measured::of(scratch.chain(binds).chain(counted).collect(), sandbox.limits.disk)
+            .map_err(|source| SandboxError::Measure { source })
     }
 }

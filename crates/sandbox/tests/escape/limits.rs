@@ -90,12 +90,29 @@ pub fn trials() -> Vec<Trial> {
                 ..none
             },
         ),
+        (
+            "full_disk_in_a_deep_folder",
+            Limit::Disk,
+            Limits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
+        (
+            "disk_full_of_empty_files",
+            Limit::Disk,
+            Limits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
     ];
     let mut trials: Vec<_> = cases
         .into_iter()
         .map(|(name, limit, limits)| Trial::test(format!("limits_end_{name}"), move || ends(name, limit, limits)))
         .collect();
     trials.push(Trial::test("a_report_tells_what_was_used", report_tells));
+    trials.push(Trial::test("a_file_of_the_caller_counts", a_file_of_the_caller_counts));
     trials.push(Trial::test(
         "what_cannot_be_measured_is_ended",
         what_cannot_be_measured_is_ended,
@@ -116,6 +133,31 @@ fn ends(name: &str, limit: Limit, limits: Limits) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let (words, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
     assert_eq!(report.ended, Ending::Exited(0), "{words}");
+    Ok(())
+}
+
+/// The program only waits, while the caller writes its log.
+fn a_file_of_the_caller_counts() -> Result<(), Failed> {
+    for (is_counted, expected) in [(true, Some(Limit::Disk)), (false, None)] {
+        let fixture = Fixture::new()?;
+        let log = fixture.path().join("log");
+        fs::write(&log, "")?;
+        let limits = Limits {
+            disk: Some(8 * MIB),
+            ..Limits::default()
+        };
+        let mut sandbox = fixture.sandbox_on_disk().limits(limits);
+        if is_counted {
+            sandbox = sandbox.count(&log);
+        }
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(600));
+            fs::write(log, vec![1; 16 << 20])
+        });
+        let (words, report) = run(&fixture, sandbox, "limits/wait")?;
+        writer.join().expect("the writer ends")?;
+        assert_eq!(report.limit().map(|reached| reached.limit), expected, "{words}");
+    }
     Ok(())
 }
 
@@ -192,7 +234,26 @@ pub fn inside(name: &str) -> fn(&Target) -> io::Result<()> {
         "limits/files_in_memory" => |_| fill("/dev/shm", 100),
         "limits/full_disk" => |_| fill("/work", 120),
         "limits/full_root" => |_| fill("/", 120),
+        "limits/full_disk_in_a_deep_folder" => |_| {
+            std::env::set_current_dir("/work")?;
+            for _ in 0..300 {
+                fs::create_dir("deeper")?;
+                std::env::set_current_dir("deeper")?;
+            }
+            fill(".", 120)
+        },
+        "limits/disk_full_of_empty_files" => |_| {
+            for number in 0..12_000 {
+                fs::write(format!("/work/{number}"), "")?;
+            }
+            std::thread::sleep(Duration::from_millis(1500));
+            Ok(())
+        },
         "limits/fork_bomb" => |_| fork_bomb(),
+        "limits/wait" => |_| {
+            std::thread::sleep(Duration::from_secs(3));
+            Ok(())
+        },
         "limits/work" => |_| {
             let held = vec![1_u8; 48 << 20];
             spin(Duration::from_millis(400));
