@@ -175,8 +175,8 @@ impl BuildRoot {
         self
     }
 
-    /// Returns the command that builds the package. Its output is written to `log`, which counts against its limit of disk
-    /// space.
+    /// Returns the command that builds the package. Its output is written to `log`, which counts against its limit of
+    /// disk space.
     pub(crate) fn rpmbuild(&self, log: &Utf8Path) -> Command {
         let mut words = self.arguments.iter();
         let program = words.next().map_or("rpmbuild", String::as_str);

@@ -17,8 +17,8 @@ const NO_ARCH: &str = "noarch";
 /// Checks the RPMs of a build, each with the name of its file.
 ///
 /// # Errors
-/// The first difference, as a clause that follows "the package was built, but": an RPM that the spec does not declare, one
-/// with another identity than the spec's, two of one name, or RPMs that were not made.
+/// The first difference, as a clause that follows "the package was built, but": an RPM that the spec does not declare,
+/// one with another identity than the spec's, two of one name, or RPMs that were not made.
 pub(crate) fn check<'a>(
     spec: &SourcePackage,
     arch: Arch,

@@ -24,8 +24,8 @@ use crate::{BuildError, fingerprint};
 /// Name of the file with the packages' resource estimates and limits, beside their folders.
 pub(crate) const RESOURCES: &str = "resources.toml";
 
-/// Limits of a query: rpmspec runs the programs that a spec names in macros (`%(...)`). They are not part of the action, since
-/// a query that is ended has no result.
+/// Limits of a query: rpmspec runs the programs that a spec names in macros (`%(...)`). They are not part of the
+/// action, since a query that is ended has no result.
 const LIMITS: Limits = Limits {
     wall_time: Some(Duration::from_secs(300)),
     memory: Some(1 << 30),

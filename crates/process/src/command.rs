@@ -14,8 +14,8 @@ use crate::running::{Reach, Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
 
-/// Most bytes that [`Command::output`] keeps, of both outputs together. All outputs that are read whole are far smaller; a
-/// program that writes without end would take all memory.
+/// Most bytes that [`Command::output`] keeps, of both outputs together. All outputs that are read whole are far
+/// smaller; a program that writes without end would take all memory.
 const MOST_OUTPUT: usize = 64 * 1024 * 1024;
 
 /// A program with its arguments, environment and input.

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-/// Text without escape sequences and control characters, of which only tabs stay. A program's output is not the program's
-/// terminal: by an escape sequence it could set the clipboard or the title of ours, have it type an answer, or hide lines.
-/// An escape sequence that does not end hides the rest of its own text.
+/// Text without escape sequences and control characters, of which only tabs stay. A program's output is not the
+/// program's terminal: by an escape sequence it could set the clipboard or the title of ours, have it type an answer,
+/// or hide lines. An escape sequence that does not end hides the rest of its own text.
 pub fn plain_text(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unwanted) {
         return Cow::Borrowed(text);

@@ -128,8 +128,9 @@ impl Running {
         })
     }
 
-    /// Waits for the end; what is written meanwhile goes to `take` in pieces, whose error ends the program. A program that
-    /// closed its outputs is waited for; outputs that a child of an ended program holds are read no longer than [`DRAIN`].
+    /// Waits for the end; what is written meanwhile goes to `take` in pieces, whose error ends the program. A program
+    /// that closed its outputs is waited for; outputs that a child of an ended program holds are read no longer than
+    /// [`DRAIN`].
     pub(crate) fn wait_with(
         &mut self,
         mut take: impl FnMut(Stream, &[u8]) -> Result<(), ProcessError>,

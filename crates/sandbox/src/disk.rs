@@ -1,7 +1,7 @@
 //! The disk space that a sandbox uses, measured by walking over the folders that it may write to.
 //!
-//! A walk takes its time, so that it is made seldom where there is much. In between, the free space of the file systems is
-//! asked for: where it shrinks by more than the program may still take, the next walk does not wait.
+//! A walk takes its time, so that it is made seldom where there is much. In between, the free space of the file
+//! systems is asked for: where it shrinks by more than the program may still take, the next walk does not wait.
 
 use std::io;
 use std::time::{Duration, Instant};

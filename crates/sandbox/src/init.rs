@@ -75,8 +75,8 @@ fn raise_open_files() -> Result<(), SandboxError> {
     rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))
 }
 
-/// Leaves the caller's session: through `/proc/1/autogroup`, the program can lower the priority of the whole session that
-/// process 1 is in.
+/// Leaves the caller's session: through `/proc/1/autogroup`, the program can lower the priority of the whole session
+/// that process 1 is in.
 fn leave_session(sandbox: &Sandbox) -> Result<(), SandboxError> {
     if confinement::has_own_session(&sandbox.policy) {
         rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;

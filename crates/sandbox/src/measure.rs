@@ -25,8 +25,8 @@ struct Process {
     threads: u64,
 }
 
-/// Measurements of a sandbox, whose filesystems in memory are opened before the program starts: it may rename folders on
-/// the way to them.
+/// Measurements of a sandbox, whose filesystems in memory are opened before the program starts: it may rename folders
+/// on the way to them.
 pub(crate) struct Sampler {
     limits: Limits,
     /// Folders, one on each filesystem whose files are in memory.
@@ -51,8 +51,8 @@ impl Sampler {
         }))
     }
 
-    /// Starts a thread that measures. Reaching a limit ends this process and so the sandbox; so does a failure to measure
-    /// where there are limits, which would not hold.
+    /// Starts a thread that measures. Reaching a limit ends this process and so the sandbox; so does a failure to
+    /// measure where there are limits, which would not hold.
     pub(crate) fn start(self, sender: Arc<Sender>) {
         std::thread::spawn(move || {
             loop {
@@ -172,8 +172,8 @@ fn status(id: u32) -> io::Result<Process> {
     Ok(read(id, "status")?.map_or_else(Process::default, |text| parse_status(&text)))
 }
 
-/// Text of a file of a process; none where the process has ended. A program names its processes with any bytes, which are
-/// part of this text.
+/// Text of a file of a process; none where the process has ended. A program names its processes with any bytes, which
+/// are part of this text.
 fn read(id: u32, file: &str) -> io::Result<Option<String>> {
     match fs::read(format!("/proc/{id}/{file}")) {
         Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),

@@ -65,8 +65,8 @@ fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Leaves the supplementary groups of root, which programs see and by which they may read files of the host. Without the
-/// privilege for it they are kept: an ordinary user's show as the overflow group (65534).
+/// Leaves the supplementary groups of root, which programs see and by which they may read files of the host. Without
+/// the privilege for it they are kept: an ordinary user's show as the overflow group (65534).
 fn leave_groups() {
     if rustix::process::geteuid().is_root()
         && let Err(error) = rustix::thread::set_thread_groups(&[])
@@ -123,8 +123,8 @@ impl Watched<'_> {
         };
         loop {
             if let Some(ending) = self.ending() {
-                // The end of process 1 is the end of all processes of its namespace. Where it sends a message, it is ending
-                // by itself, and may still have to say why.
+                // The end of process 1 is the end of all processes of its namespace. Where it sends a message, it is
+                // ending by itself, and may still have to say why.
                 drop(init.kill());
                 return failed(ending);
             }

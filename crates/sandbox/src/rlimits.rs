@@ -1,9 +1,9 @@
 //! Resource limits of the kernel (`setrlimit(2)`) for programs in a sandbox.
 //!
-//! Programs read their limits, and some write into their results what follows from them: `getconf ARG_MAX` is a quarter of
-//! the limit of the stack, and libtool keeps it as the longest command. So the limits are the same whoever the caller is.
-//! A hard limit of the caller can only be lowered: where one is below a limit that results may depend on, there is no
-//! sandbox.
+//! Programs read their limits, and some write into their results what follows from them: `getconf ARG_MAX` is a
+//! quarter of the limit of the stack, and libtool keeps it as the longest command. So the limits are the same whoever
+//! the caller is. A hard limit of the caller can only be lowered: where one is below a limit that results may depend
+//! on, there is no sandbox.
 
 use rustix::process::{Resource, Rlimit};
 
@@ -15,8 +15,8 @@ const GIB: u64 = 1 << 30;
 /// RLIM_INFINITY.
 const INFINITE: u64 = u64::MAX;
 
-/// Bytes that a single file may have beyond the limit of the disk: the limit itself is measured, several times a second,
-/// and named; this bound is for what writes faster than that.
+/// Bytes that a single file may have beyond the limit of the disk: the limit itself is measured, several times a
+/// second, and named; this bound is for what writes faster than that.
 const LARGEST_EXCESS: u64 = 4 * GIB;
 
 /// Limits of one resource, in its unit of `getrlimit(2)`.
@@ -25,8 +25,8 @@ struct Wanted {
     resource: Resource,
     soft: u64,
     hard: u64,
-    /// Command that sets the soft limit in a shell, where results may depend on it: a lower hard limit of the caller is an
-    /// error then.
+    /// Command that sets the soft limit in a shell, where results may depend on it: a lower hard limit of the caller
+    /// is an error then.
     needed: Option<&'static str>,
 }
 
@@ -55,8 +55,8 @@ impl Wanted {
     }
 }
 
-/// Limits that are the same in all sandboxes: what Debian gives to a user's session. The hard limits leave programs what they
-/// raise for themselves: GCC its stack, Go the number of open files.
+/// Limits that are the same in all sandboxes: what Debian gives to a user's session. The hard limits leave programs
+/// what they raise for themselves: GCC its stack, Go the number of open files.
 const FIXED: &[Wanted] = &[
     Wanted {
         needed: Some("ulimit -s 8192"),
@@ -80,8 +80,9 @@ const FIXED: &[Wanted] = &[
     Wanted::new(Resource::Locks, INFINITE, INFINITE),
 ];
 
-/// Sets the limits of this process for good. Those that belong to limits of the sandbox only stop what grows faster than
-/// it is measured: reaching one makes a program fail in words of its own, so that they lie above those that end the sandbox.
+/// Sets the limits of this process for good. Those that belong to limits of the sandbox only stop what grows faster
+/// than it is measured: reaching one makes a program fail in words of its own, so that they lie above those that end
+/// the sandbox.
 pub(crate) fn apply(limits: &Limits) -> Result<(), SandboxError> {
     let processes = limits.processes;
     let processes = processes.map_or(INFINITE, |processes| processes.saturating_add(processes / 4 + 16));

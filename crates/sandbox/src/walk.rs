@@ -9,8 +9,8 @@ use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
-/// Least number of bytes that a file or folder counts for, however small it is: it takes an inode, and file systems have
-/// so many only.
+/// Least number of bytes that a file or folder counts for, however small it is: it takes an inode, and file systems
+/// have so many only.
 const INODE: u64 = 4096;
 /// Longest path, in bytes, from an open folder to one that is still to be looked into: below PATH_MAX.
 const LONGEST_PATH: usize = 2000;
@@ -26,8 +26,8 @@ struct Pending {
 /// several names counts once in all.
 ///
 /// # Errors
-/// When descriptors or memory are exhausted. What cannot be opened for another reason is gone meanwhile, or is closed to the
-/// sandbox, too.
+/// When descriptors or memory are exhausted. What cannot be opened for another reason is gone meanwhile, or is closed
+/// to the sandbox, too.
 pub(crate) fn used_below(path: &Utf8Path, enough: u64) -> rustix::io::Result<u64> {
     let Some(top) = open(CWD, path.as_str(), ResolveFlags::empty())? else {
         return Ok(rustix::fs::lstat(path.as_std_path()).map_or(0, |status| bytes(&status)));
@@ -80,8 +80,8 @@ impl Pending {
     }
 }
 
-/// Opens a folder, unless it is none or is gone. The last part of the path is never followed if it is a link: the confined
-/// program may change the tree during the walk.
+/// Opens a folder, unless it is none or is gone. The last part of the path is never followed if it is a link: the
+/// confined program may change the tree during the walk.
 fn open(at: impl AsFd, path: impl Arg, resolve: ResolveFlags) -> rustix::io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     match rustix::fs::openat2(at, path, flags, Mode::empty(), resolve) {

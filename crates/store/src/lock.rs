@@ -31,7 +31,8 @@ impl Lock {
     }
 
     /// Waits for the lock on the file `path`. When another process holds it, `blocked` is called once, with the id of
-    /// that process if it is known: that of a process on another machine, or in another container, would name one of ours.
+    /// that process if it is known: that of a process on another machine, or in another container, would name one of
+    /// ours.
     ///
     /// # Errors
     /// When interrupted, or when the lock cannot be made.
