@@ -321,10 +321,10 @@ mod tests {
             command.output().expect_err("exit status 3"),
             command.lines(|line| seen.push(line.to_owned())).expect_err("exit status 3"),
         ] {
-            let ProcessError::Failed { tail, .. } = error else {
+            let ProcessError::Failed { tail, .. } = &error else {
                 panic!("{error:?}")
             };
-            assert_eq!(tail, ["it broke"]);
+            assert_eq!(tail, &["it broke"]);
         }
         assert_eq!(seen, ["it broke"]);
     }
