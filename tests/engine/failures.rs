@@ -78,6 +78,32 @@ pub fn a_spec_that_makes_nothing(fixture: &Fixture) -> Result<(), Failed> {
     )
 }
 
+/// The build of one package leaves an RPM under the name of another, in a newer version.
+pub fn a_package_of_another_name_is_refused(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    let nested = "Name: testlib\nVersion: 99\nRelease: 1%{?dist}\nSummary: Another testlib\nLicense: MIT\nBuildArch: noarch\n\
+                  %description\n%{summary}.\n%files\n";
+    distro.write(
+        "intruder",
+        "",
+        "%install\nrpmbuild -bb --nodeps --define '_topdir %{_topdir}' %{_sourcedir}/testlib.spec\n\n%files",
+    )?;
+    fs_err::write(distro.file("intruder", "testlib.spec"), nested)?;
+    let error = error_text(distro.build(&["intruder"]))?;
+    has_all(
+        &error,
+        &[
+            "intruder was built, but it left `testlib-99-1.bs1.noarch.rpm`",
+            "it declares intruder",
+            "intruder.log",
+        ],
+    )?;
+    distro.nothing_is_left()?;
+    let (_, built) = distro.build(&["testlib"]).map_err(shown)?;
+    let testlib = &built["testlib"].rpms[0].package;
+    ensure(testlib.version == "1", || testlib.to_string())
+}
+
 pub fn a_spec_asks_for_an_unknown_package(fixture: &Fixture) -> Result<(), Failed> {
     let distro = fixture.distro()?;
     distro.edit("testlib", "BuildRequires:  testdata", "BuildRequires:  testdatas")?;
@@ -105,6 +131,50 @@ pub fn a_spec_that_cannot_be_read(fixture: &Fixture) -> Result<(), Failed> {
         &error_text(distro.read())?,
         &["distro/packages/testdata/testdata.spec", "Versoin"],
     )
+}
+
+/// A spec whose macros start processes without end: 400 of them, so that it ends without a limit, too.
+pub fn a_spec_that_takes_too_much_is_told(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    distro.edit(
+        "testdocs",
+        "Summary:        Manual",
+        "Summary:        %(for i in $(seq 400); do sleep 60 & done; wait) manual",
+    )?;
+    has_all(
+        &error_text(distro.read())?,
+        &[
+            "distro/packages/testdocs/testdocs.spec cannot be read",
+            "the limit of processes was reached",
+            "`%(...)`",
+        ],
+    )?;
+    distro.nothing_is_left()
+}
+
+/// In a user namespace that may have none within.
+#[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
+pub fn a_machine_without_namespaces_is_blamed(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    let script = format!(
+        "echo 0 >/proc/sys/user/max_user_namespaces || exit 99\nexec {} build testdocs",
+        distro.cli().program()
+    );
+    let command = Command::new("unshare").args(["--user", "--map-root-user", "sh", "-c", &script]);
+    let ran = Started::new(&distro.cli().within(command))?.wait(TIMEOUT)?;
+    if ran.code == 99 {
+        println!("SKIPPED a_machine_without_namespaces_is_blamed: /proc/sys cannot be written");
+        return Ok(());
+    }
+    let text = ran.ended_with(1)?.stderr;
+    has_all(
+        &text,
+        &["the kernel refuses new namespaces", "user.max_user_namespaces"],
+    )?;
+    ensure(!text.contains("testdocs.spec"), || {
+        format!("the spec is blamed:\n{text}")
+    })?;
+    distro.nothing_is_left()
 }
 
 /// Has testdocs take its manual from a server that answers with whatever bytes.

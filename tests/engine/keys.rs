@@ -154,6 +154,12 @@ pub fn a_limit_that_is_reached_is_named(fixture: &Fixture) -> Result<(), Failed>
             "dd if=/dev/zero of=big bs=1M count=200; sync; sleep 60",
             "limit of disk space",
         ),
+        // Into the log.
+        (
+            "disk_mib = 16",
+            "yes 'words without end, which are kept in a log that grows' | head -c 200000000; sleep 60",
+            "limit of disk space",
+        ),
     ];
     for (limit, command, message) in cases {
         fs_err::write(

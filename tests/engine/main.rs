@@ -107,11 +107,23 @@ const TESTS: &[TestCase<Fixture>] = &[
     ("going_on_after_a_failure", failures::going_on_after_a_failure),
     ("a_spec_that_makes_nothing", failures::a_spec_that_makes_nothing),
     (
+        "a_package_of_another_name_is_refused",
+        failures::a_package_of_another_name_is_refused,
+    ),
+    (
         "a_spec_asks_for_an_unknown_package",
         failures::a_spec_asks_for_an_unknown_package,
     ),
     ("packages_need_each_other", failures::packages_need_each_other),
     ("a_spec_that_cannot_be_read", failures::a_spec_that_cannot_be_read),
+    (
+        "a_spec_that_takes_too_much_is_told",
+        failures::a_spec_that_takes_too_much_is_told,
+    ),
+    (
+        "a_machine_without_namespaces_is_blamed",
+        failures::a_machine_without_namespaces_is_blamed,
+    ),
     ("a_source_of_another_digest", failures::a_source_of_another_digest),
     ("a_source_that_is_cut_short", failures::a_source_that_is_cut_short),
     ("no_network", failures::no_network),

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use basalt_model::arch::Arch;
 use basalt_process::Command;
 use basalt_progress::Reporter;
-use basalt_sandbox::{Mount, Relaxation, Sandbox, SandboxLimits, SandboxReport};
+use basalt_sandbox::{Mount, Relaxation, Sandbox, SandboxError, SandboxLimits, SandboxReport};
 use basalt_sources::{InputContent, Tools};
 use basalt_store::{Store, StoreError, Workspace, write_file};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -36,6 +37,7 @@ pub struct BuildRoot {
     workspace: Workspace,
     sandbox: Sandbox,
     package: String,
+    arch: Arch,
     arguments: Vec<String>,
 }
 
@@ -162,6 +164,7 @@ impl BuildRoot {
             workspace,
             sandbox,
             package: package.name().to_owned(),
+            arch: base.arch,
             arguments: fingerprint::rpmbuild(environment, base.arch, &package.spec_file()),
         })
     }
@@ -179,11 +182,12 @@ impl BuildRoot {
         self
     }
 
-    /// Returns the command that builds the package.
-    pub fn rpmbuild(&self) -> Command {
+    /// Returns the command that builds the package. Its output is written to `log`, which counts against its limit of
+    /// disk space.
+    pub(crate) fn rpmbuild(&self, log: &Utf8Path) -> Command {
         let mut words = self.arguments.iter();
         let program = words.next().map_or("rpmbuild", String::as_str);
-        self.sandbox.command(program, words)
+        self.sandbox.clone().count(log).command(program, words)
     }
 
     /// Returns the command of an interactive shell in the build root.
@@ -210,8 +214,13 @@ impl BuildRoot {
     ///
     /// # Errors
     /// When the report cannot be read.
-    pub(crate) fn report(&self) -> Result<Option<SandboxReport>, BuildError> {
-        Ok(SandboxReport::read(&self.workspace.path().join(REPORT))?)
+    pub(crate) fn report(&self) -> Result<Option<SandboxReport>, SandboxError> {
+        SandboxReport::read(&self.workspace.path().join(REPORT))
+    }
+
+    /// Returns the architecture that the package is built for.
+    pub(crate) fn arch(&self) -> Arch {
+        self.arch
     }
 
     /// Lists the RPMs that were made, sorted by name: regular files only, since a build may leave anything.

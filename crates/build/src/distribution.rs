@@ -1,17 +1,20 @@
 //! Packages of a checkout: their folders, specs, sources and estimates.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use basalt_action::ActionResult;
 use basalt_model::spelling::closest;
+use basalt_process::ProcessError;
 use basalt_progress::Reporter;
-use basalt_sandbox::Mount;
+use basalt_sandbox::{Mount, SandboxLimits, SandboxReport};
 use basalt_sources::SourceSet;
 use basalt_store::{FolderSnapshot, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
 use crate::environment::BuildEnvironment;
+use crate::failure::{self, Cause};
 use crate::graph::{Graph, PackageId};
 use crate::package::DistributionPackage;
 use crate::resources::ResourceEstimates;
@@ -20,6 +23,15 @@ use crate::{BuildError, fingerprint};
 
 /// Name of the file with the packages' resource estimates and limits, beside their folders.
 pub(crate) const RESOURCES: &str = "resources.toml";
+
+/// Limits of a query: rpmspec runs the programs that a spec names in macros (`%(...)`). They are not part of the
+/// action, since a query that is ended has no result.
+const LIMITS: SandboxLimits = SandboxLimits {
+    wall_time: Some(Duration::from_secs(300)),
+    memory: Some(1 << 30),
+    processes: Some(256),
+    disk: None,
+};
 
 /// Packages of a checkout, with their dependency graph.
 #[derive(Debug)]
@@ -209,22 +221,35 @@ impl Query<'_> {
             to: Utf8PathBuf::from(to),
             writable: false,
         };
-        let sandbox = self.base.sandbox(&[], &environment, None);
+        let report = workspace.path().join("report.json");
+        let sandbox = self
+            .base
+            .sandbox(&[], &environment, None)
+            .limits(LIMITS)
+            .report(&report);
         let sandbox = sandbox.mount(bind(&copy, SPECS)).mount(bind(&copy, "/build/SOURCES"));
         let mut words = arguments.iter();
         let program = words.next().map_or("rpmspec", String::as_str);
-        let output = sandbox
-            .command(program, words)
-            .output()
-            .map_err(|source| BuildError::Spec {
-                path: self.folder.spec(),
-                source: Box::new(source),
-            })?;
+        let output = sandbox.command(program, words).output();
+        let output = output.map_err(|error| self.failure(error, &report))?;
         let result = ActionResult {
             stdout: output.text().into_bytes(),
             ..ActionResult::default()
         };
         self.store.put_action_result(&action, &result)?;
         Ok(output.text())
+    }
+
+    /// Error of a query that failed.
+    fn failure(&self, error: ProcessError, report: &Utf8Path) -> BuildError {
+        let path = self.folder.spec();
+        match failure::cause(error, SandboxReport::read(report)) {
+            Cause::Program(source) => BuildError::Spec {
+                path,
+                source: Box::new(source),
+            },
+            Cause::Limit(reached) => BuildError::SpecLimit { path, reached },
+            Cause::Other(error) => error,
+        }
     }
 }

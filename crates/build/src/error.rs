@@ -19,7 +19,7 @@ pub enum BuildError {
         code(build::failed),
         help(
             "the whole log:      {log}\nstep into the sandbox: ./basalt shell {package}{}",
-            full_disk(lines)
+            full_disk(lines).map(|help| format!("\n{help}")).unwrap_or_default()
         )
     )]
     Failed {
@@ -75,6 +75,20 @@ pub enum BuildError {
         path: Utf8PathBuf,
         /// Failure of rpmspec, with its output.
         source: Box<ProcessError>,
+    },
+    /// A query of a spec was ended at one of its limits.
+    #[error("{path} cannot be read: {reached}")]
+    #[diagnostic(
+        code(build::spec_limit),
+        help(
+            "rpmspec runs the programs that the spec names in macros, as in `%(...)`: let them end soon and take little"
+        )
+    )]
+    SpecLimit {
+        /// Path of the spec.
+        path: Utf8PathBuf,
+        /// The limit, with its value.
+        reached: basalt_sandbox::LimitReached,
     },
     /// A spec breaks a rule of this distribution.
     #[error("{path}: {what}")]
@@ -275,12 +289,11 @@ impl BuildError {
     }
 }
 
-/// Returns further advice when the log shows that the disk is full.
-fn full_disk(lines: &[String]) -> String {
+/// Returns advice when lines of a program show that the disk is full.
+pub(crate) fn full_disk(lines: &[String]) -> Option<String> {
     let error = std::io::Error::from(std::io::ErrorKind::StorageFull);
     let full = lines.iter().any(|line| line.contains("No space left on device"));
-    let help = full.then(|| basalt_store::help_for(&error)).flatten();
-    help.map(|help| format!("\n{help}")).unwrap_or_default()
+    full.then(|| basalt_store::help_for(&error)).flatten()
 }
 
 fn files(rpms: &[BuiltRpm]) -> String {

@@ -4,17 +4,17 @@ use std::io::Write as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use basalt_action::Execution;
-use basalt_process::ProcessError;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_root::BuildRoot;
 use crate::built::{Built, BuiltRpm};
+use crate::failure::{self, Cause};
 use crate::log::{self, LogReader};
 use crate::package::DistributionPackage;
 use crate::plan::ResolvedBuild;
-use crate::{BuildError, resources};
+use crate::{BuildError, declared, resources};
 
 /// Runs the build in a prepared root, and keeps the result.
 pub(crate) fn build(
@@ -92,7 +92,7 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
     let mut writer = std::io::BufWriter::new(file);
     let mut reader = LogReader::new();
     let mut write_error = None;
-    let result = root.rpmbuild().lines(|line| {
+    let result = root.rpmbuild(log).lines(|line| {
         if let Err(error) = writeln!(writer, "{line}") {
             write_error.get_or_insert(error);
         }
@@ -101,71 +101,60 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
         }
     });
     let flushed = writer.flush().err();
-    match result {
+    let error = match result {
         Ok(()) => match write_error.or(flushed) {
-            Some(error) => Err(StoreError::io("cannot write the log", log)(error).into()),
-            None => Ok(()),
+            Some(error) => return Err(StoreError::io("cannot write the log", log)(error).into()),
+            None => return Ok(()),
         },
-        Err(error) if error.is_interrupt() => Err(error.into()),
-        Err(ProcessError::Failed { .. }) if let Some(reached) = root.report()?.and_then(|report| report.limit()) => {
-            Err(BuildError::Limit {
-                package: name.to_owned(),
-                phase: reader.phase,
-                reached,
-                log: log.to_owned(),
-            })
-        }
-        Err(error @ ProcessError::Failed { .. }) => Err(BuildError::Failed {
+        Err(error) => error,
+    };
+    Err(match failure::cause(error, root.report()) {
+        Cause::Program(error) => BuildError::Failed {
             package: name.to_owned(),
             phase: reader.phase,
             lines: reader.relevant_lines(),
             log: log.to_owned(),
             ended: Some(Box::new(error)),
-        }),
-        Err(error) => Err(error.into()),
-    }
+        },
+        Cause::Limit(reached) => BuildError::Limit {
+            package: name.to_owned(),
+            phase: reader.phase,
+            reached,
+            log: log.to_owned(),
+        },
+        Cause::Other(error) => error,
+    })
 }
 
-/// Stores the RPMs, and checks that they are those that the spec declares.
+/// Stores the RPMs, once they are those that the spec declares.
 fn collect(
     root: &BuildRoot,
     store: &Store,
     expected: &DistributionPackage,
     log: &Utf8Path,
 ) -> Result<Vec<BuiltRpm>, BuildError> {
-    let mut rpms = Vec::new();
+    let mut made = Vec::new();
     for path in root.rpms()? {
         let package = basalt_repo::read_package(&path)?;
+        made.push((path, package));
+    }
+    let named = made
+        .iter()
+        .map(|(path, package)| (path.file_name().unwrap_or_default(), package));
+    declared::check(&expected.spec, root.arch(), named).map_err(|what| BuildError::Result {
+        package: expected.name().to_owned(),
+        what,
+        log: log.to_owned(),
+    })?;
+    let rpms = made.into_iter().map(|(path, package)| {
         let (digest, size) = store.insert_file(&path)?;
         let file = path.file_name().unwrap_or_default().to_owned();
-        rpms.push(BuiltRpm {
+        Ok(BuiltRpm {
             package,
             file,
             digest,
             size,
-        });
-    }
-    let made = |name: &str| rpms.iter().any(|rpm| rpm.package.name == name);
-    let missing: Vec<_> = expected
-        .spec
-        .binaries
-        .iter()
-        .map(|binary| binary.name.as_str())
-        .filter(|name| !made(name))
-        .collect();
-    let what = if rpms.is_empty() {
-        "it made no package (a spec without a %files section makes none)".to_owned()
-    } else if missing.is_empty() {
-        return Ok(rpms);
-    } else {
-        format!(
-            "the packages {} that its spec declares were not made (have they a %files section?)",
-            missing.join(", ")
-        )
-    };
-    Err(BuildError::Result {
-        package: expected.name().to_owned(),
-        what,
-        log: log.to_owned(),
-    })
+        })
+    });
+    rpms.collect()
 }

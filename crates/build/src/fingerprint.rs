@@ -16,10 +16,12 @@
 //!
 //! The order of layers is part of their names, since of two files of one path the upper one hides the other.
 //!
-//! Left out on purpose: the number of processors and make's jobserver (`BASALT_JOBS`, `MAKEFLAGS`), since no result may
-//! depend on them, which `basalt verify` checks by varying them; and the code of the sandbox, which only restricts.
-//! Payloads are named by the digest of their content, not by their RPMs: when a package is built again and its files
-//! are the same, no dependent package is built again (early cut-off), even where its header differs.
+//! Left out on purpose: the number of processors and make's jobserver (`BASALT_JOBS`, `MAKEFLAGS`), since no result
+//! may depend on them, which `basalt verify` checks by varying them; and the code of the sandbox and of `build_root`,
+//! which decide where inputs are mounted and which devices, limits and parts of `/proc` a build sees.
+//! `docs/build/keys.md` lists all that is in no key. Payloads are named by the digest of their content, not by their
+//! RPMs: when a package is built again and its files are the same, no dependent package is built again (early
+//! cut-off), even where its header differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -56,6 +56,8 @@ pub(crate) struct LogReader {
 
 /// Number of lines that are kept of a phase.
 const KEPT: usize = 400;
+/// Most characters that are kept of a line.
+const LONGEST: usize = 4000;
 /// Number of lines that an error shows.
 const SHOWN: usize = 24;
 
@@ -77,7 +79,7 @@ impl LogReader {
         if self.lines.len() == KEPT {
             self.lines.drain(..KEPT / 2);
         }
-        self.lines.push(line.to_owned());
+        self.lines.push(line.chars().take(LONGEST).collect());
         begun.is_some()
     }
 

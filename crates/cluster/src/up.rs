@@ -7,7 +7,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use basalt_machine::{AcceleratorChoice, Console, Files};
 use basalt_model::arch::Arch;
-use basalt_process::{Command, interrupt};
+use basalt_process::{Command, interrupt, plain_text};
 use basalt_progress::{Outcome, Reporter, Unit};
 use camino::Utf8PathBuf;
 use serde::Serialize;
@@ -425,8 +425,9 @@ fn apply_command(layout: &Layout, plan: &ClusterPlan) -> Command {
 fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
     let text = fs_err::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let mut lines: Vec<_> = text.lines().map(str::to_owned).collect();
-    lines.split_off(lines.len().saturating_sub(SHOWN))
+    let lines: Vec<_> = text.lines().collect();
+    let last = &lines[lines.len().saturating_sub(SHOWN)..];
+    last.iter().map(|line| plain_text(line).into_owned()).collect()
 }
 
 fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {

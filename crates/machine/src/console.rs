@@ -158,34 +158,10 @@ impl Console {
 /// Converts terminal output to plain text: without escape sequences, carriage returns and other control characters.
 pub fn plain_text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    let mut plain = String::with_capacity(text.len());
-    let mut letters = text.chars();
-    while let Some(letter) = letters.next() {
-        match letter {
-            '\u{1b}' => skip_escape(&mut letters),
-            '\t' => plain.push(' '),
-            letter if letter.is_control() => {}
-            letter => plain.push(letter),
-        }
-    }
-    plain.trim_end().to_owned()
-}
-
-fn skip_escape(letters: &mut std::str::Chars<'_>) {
-    match letters.next() {
-        // CSI: parameters, then one letter.
-        Some('[') => while letters.next().is_some_and(|letter| !('@'..='~').contains(&letter)) {},
-        // OSC (a title, a mark of systemd's): up to BEL or ESC \.
-        Some(']') => {
-            while letters
-                .next()
-                .is_some_and(|letter| !matches!(letter, '\u{7}' | '\\' | '\u{9c}'))
-            {}
-        }
-        // A character set: one more letter.
-        Some('(' | ')') => drop(letters.next()),
-        _ => {}
-    }
+    basalt_process::plain_text(&text)
+        .replace('\t', " ")
+        .trim_end()
+        .to_owned()
 }
 
 #[cfg(test)]

@@ -15,6 +15,10 @@ use crate::running::{Reach, Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
 
+/// Most bytes that [`Command::output`] keeps, of both outputs together. All outputs that are read whole are far
+/// smaller; a program that writes without end would take all memory.
+const MOST_OUTPUT: usize = 64 * 1024 * 1024;
+
 /// A program with its arguments, environment and input.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -218,16 +222,22 @@ impl Command {
         Running::new(child, Reach::Process, self.name(), self.pasteable(), Vec::new()).wait()
     }
 
-    /// Runs it to its end and keeps what it wrote.
+    /// Runs it to its end and keeps what it wrote. A program that writes more than 64 MiB is ended.
     ///
     /// # Errors
     /// See [`ProcessError`]; an exit status other than 0 is one.
     pub fn output(&self) -> Result<Output, ProcessError> {
         let mut output = Output::default();
         let mut running = self.spawn()?;
-        let status = running.wait_with(|stream, bytes| match stream {
-            Stream::Out => output.stdout.extend_from_slice(bytes),
-            Stream::Err => output.stderr.extend_from_slice(bytes),
+        let status = running.wait_with(|stream, bytes| {
+            if output.stdout.len() + output.stderr.len() + bytes.len() > MOST_OUTPUT {
+                return Err(self.output_too_long());
+            }
+            match stream {
+                Stream::Out => output.stdout.extend_from_slice(bytes),
+                Stream::Err => output.stderr.extend_from_slice(bytes),
+            }
+            Ok(())
         })?;
         if status.success() {
             return Ok(output);
@@ -237,8 +247,8 @@ impl Command {
         } else {
             &output.stderr
         };
-        let lines = String::from_utf8_lossy(words).lines().map(str::to_owned).collect();
-        running.check_status(status, lines)?;
+        let lines: Vec<_> = String::from_utf8_lossy(words).lines().map(str::to_owned).collect();
+        running.check_status(status, &lines)?;
         Ok(output)
     }
 
@@ -248,6 +258,14 @@ impl Command {
     /// See [`ProcessError`]; an exit status other than 0 is one.
     pub fn lines(&self, line: impl FnMut(&str)) -> Result<(), ProcessError> {
         self.spawn()?.lines(line)
+    }
+
+    fn output_too_long(&self) -> ProcessError {
+        ProcessError::OutputTooLong {
+            program: self.name(),
+            command: self.pasteable(),
+            most: MOST_OUTPUT,
+        }
     }
 
     fn start_error(&self, source: std::io::Error) -> ProcessError {
@@ -306,6 +324,25 @@ mod tests {
     }
 
     #[test]
+    fn no_escape_sequence_of_a_program_is_shown() {
+        let script = r"printf '\033]52;c;eA==\007it broke\n' >&2; exit 3";
+        let command = Command::new("sh").args(["-c", script]);
+        let mut seen = Vec::new();
+        for error in [
+            command.output().expect_err("exit status 3"),
+            command
+                .lines(|line| seen.push(line.to_owned()))
+                .expect_err("exit status 3"),
+        ] {
+            let ProcessError::Failed { tail, .. } = &error else {
+                panic!("{error:?}")
+            };
+            assert_eq!(tail, &["it broke"]);
+        }
+        assert_eq!(seen, ["it broke"]);
+    }
+
+    #[test]
     fn a_missing_tool_names_its_package() {
         let missing = Tool {
             program: "no-such-program-here",
@@ -343,6 +380,16 @@ mod tests {
             .output()
             .expect("cat succeeds");
         assert_eq!(output.stdout.len(), input.len());
+    }
+
+    #[test]
+    fn a_program_that_writes_without_end_is_ended() {
+        let began = std::time::Instant::now();
+        for script in ["yes", "yes >&2"] {
+            let error = Command::new("sh").args(["-c", script]).output().expect_err("too much");
+            assert!(matches!(error, ProcessError::OutputTooLong { .. }), "{error}");
+        }
+        assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
     }
 
     #[test]

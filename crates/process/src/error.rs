@@ -66,6 +66,17 @@ pub enum ProcessError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// The program wrote more than is kept of its output, and was ended.
+    #[error("`{program}` was ended: it wrote more than {} MiB", most >> 20)]
+    #[diagnostic(code(process::output_too_long), help("the command was:\n{command}"))]
+    OutputTooLong {
+        /// The program's name or path.
+        program: String,
+        /// The whole command, for pasting.
+        command: String,
+        /// Most bytes that are kept, of both outputs together.
+        most: usize,
+    },
     /// The user pressed Ctrl-C, or the process was asked to end.
     #[error("interrupted")]
     #[diagnostic(code(process::interrupted))]

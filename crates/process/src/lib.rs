@@ -1,16 +1,18 @@
 //! Child processes: every external program is started here.
 //!
-//! A [`Command`] is put together from a program and its arguments, and run to its end. While it runs, its output
-//! goes line by line to the caller; when it fails, the error shows the command in a form that can be
-//! pasted into a shell and run again, with the last lines that it wrote. [`tool`] is the table of every program of
-//! the host that Basalt calls, and how to come by it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is
-//! running is stopped, and the call returns [`ProcessError::Interrupted`]; [`wait`] is for what has to be polled.
+//! A [`Command`] is put together from a program and its arguments, and run to its end. While it runs, its output goes
+//! line by line to the caller; when it fails, the error shows the command in a form that can be pasted into a shell
+//! and run again, with the last lines that it wrote. Lines are given and shown as [`plain_text`], since a program may
+//! write escape sequences. [`tool`] is the table of every program of the host that Basalt calls, and how to come by
+//! it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is running is stopped, and the call returns
+//! [`ProcessError::Interrupted`]; [`wait`] is for what has to be polled.
 
 mod command;
 mod cpu;
 mod error;
 pub mod interrupt;
 mod lines;
+mod plain;
 mod quote;
 mod running;
 pub mod tool;
@@ -18,5 +20,6 @@ pub mod wait;
 
 pub use command::{Command, Output};
 pub use error::{ProcessError, chain, rerun_help};
+pub use plain::plain_text;
 pub use quote::quote;
 pub use running::Running;

@@ -1,5 +1,7 @@
 //! Lines out of the pieces that a pipe gives.
 
+use crate::plain_text;
+
 /// Longest line, in bytes; longer ones are cut into several.
 const LONGEST: usize = 1024 * 1024;
 
@@ -10,7 +12,7 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// Takes a piece, and gives the lines that are whole with it to `line`, without their ends.
+    /// Takes a piece, and gives the lines that are whole with it to `line`: as plain text, without their ends.
     pub(crate) fn push(&mut self, piece: &[u8], line: &mut impl FnMut(&str)) {
         for part in piece.split_inclusive(|byte| *byte == b'\n') {
             self.begun.extend_from_slice(part);
@@ -23,7 +25,7 @@ impl Lines {
     /// Gives what has begun, if anything, as a line.
     pub(crate) fn finish(&mut self, line: &mut impl FnMut(&str)) {
         if !self.begun.is_empty() {
-            line(String::from_utf8_lossy(&self.begun).trim_end_matches(['\n', '\r']));
+            line(&plain_text(&String::from_utf8_lossy(&self.begun)));
             self.begun.clear();
         }
     }
@@ -48,6 +50,7 @@ mod tests {
     fn lines_are_put_together_from_pieces() {
         assert_eq!(lines(&[b"a\nb", b"c\r\n", b"\n", b"d"]), ["a", "bc", "", "d"]);
         assert_eq!(lines(&[b"\xff\n"]), ["\u{fffd}"]);
+        assert_eq!(lines(&[b"\x1b]52;c;", b"eA==\x07a\tb\n"]), ["a\tb"]);
         assert!(lines(&[b"", b""]).is_empty());
     }
 

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, kill_process_group, pidfd_open};
 
 use crate::lines::Lines;
-use crate::{ProcessError, cpu, interrupt};
+use crate::{ProcessError, cpu, interrupt, plain_text};
 
 /// Interval at which an interruption is looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -96,8 +96,8 @@ impl Running {
         self.cpu_time
     }
 
-    /// Waits for the end, giving each line that is written, on either output, to `line`: without its end, and cut where
-    /// it is longer than 1 MiB.
+    /// Waits for the end, giving each line that is written, on either output, to `line`: as [`plain_text`], without its
+    /// end, and cut where it is longer than 1 MiB.
     ///
     /// # Errors
     /// See [`ProcessError`]; an exit status other than 0 is one, with the last lines.
@@ -112,31 +112,39 @@ impl Running {
         };
         // A part for each output: what the one has begun is not ended by what the other writes.
         let (mut out, mut err) = (Lines::default(), Lines::default());
-        let status = self.wait_with(|stream, bytes| match stream {
-            Stream::Out => out.push(bytes, &mut take),
-            Stream::Err => err.push(bytes, &mut take),
+        let status = self.wait_with(|stream, bytes| {
+            match stream {
+                Stream::Out => out.push(bytes, &mut take),
+                Stream::Err => err.push(bytes, &mut take),
+            }
+            Ok(())
         })?;
         out.finish(&mut take);
         err.finish(&mut take);
-        self.check_status(status, tail)
+        self.check_status(status, &tail)
     }
 
     /// An error for an exit status other than 0.
-    pub(crate) fn check_status(&self, status: ExitStatus, mut lines: Vec<String>) -> Result<(), ProcessError> {
+    pub(crate) fn check_status(&self, status: ExitStatus, lines: &[String]) -> Result<(), ProcessError> {
         if status.success() {
             return Ok(());
         }
+        let tail = &lines[lines.len().saturating_sub(TAIL)..];
         Err(ProcessError::Failed {
             program: self.program.clone(),
             command: self.command.clone(),
             status,
-            tail: lines.split_off(lines.len().saturating_sub(TAIL)),
+            tail: tail.iter().map(|line| plain_text(line).into_owned()).collect(),
         })
     }
 
-    /// Waits for the end; what is written meanwhile goes to `take` in pieces. A program that closed its outputs is waited
-    /// for; outputs that a child of an ended program holds are read no longer than [`DRAIN`].
-    pub(crate) fn wait_with(&mut self, mut take: impl FnMut(Stream, &[u8])) -> Result<ExitStatus, ProcessError> {
+    /// Waits for the end; what is written meanwhile goes to `take` in pieces, whose error ends the program. A program
+    /// that closed its outputs is waited for; outputs that a child of an ended program holds are read no longer than
+    /// [`DRAIN`].
+    pub(crate) fn wait_with(
+        &mut self,
+        mut take: impl FnMut(Stream, &[u8]) -> Result<(), ProcessError>,
+    ) -> Result<ExitStatus, ProcessError> {
         let pieces = self.read_outputs();
         self.write_input();
         let mut read_on_until: Option<Instant> = None;
@@ -144,7 +152,7 @@ impl Running {
         loop {
             let closed = match pieces.recv_timeout(TICK) {
                 Ok((stream, bytes)) => {
-                    take(stream, &bytes);
+                    take(stream, &bytes).inspect_err(|_| self.stop())?;
                     false
                 }
                 Err(RecvTimeoutError::Timeout) => false,

@@ -13,14 +13,11 @@ use landlock::{
 };
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use rustix::process::{DumpableBehavior, Resource, Rlimit};
+use rustix::process::DumpableBehavior;
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
-use crate::{ConfinementLayer, Relaxation, Sandbox, SandboxError, namespace, syscalls, system_calls};
-
-/// Bytes that a single file may have beyond the limit of the disk: the limit itself is measured, several times a second,
-/// and named; this bound is for what writes faster than that.
-const LARGEST_EXCESS: u64 = 4 << 30;
+use crate::policy::Policy;
+use crate::{ConfinementLayer, Relaxation, Sandbox, SandboxError, namespace, rlimits, syscalls, system_calls};
 
 /// OOM score adjustment (`/proc/self/oom_score_adj`, -1000 to 1000) of the program: the kernel ends it before the rest
 /// of the host.
@@ -29,10 +26,12 @@ const OOM_SCORE: &str = "500";
 /// Confines this process for good.
 pub(crate) fn confine(sandbox: &Sandbox) -> Result<(), SandboxError> {
     let policy = &sandbox.policy;
-    if policy.is_enforced(ConfinementLayer::Session) && !policy.is_relaxed(Relaxation::Terminal) {
+    if has_own_session(policy) {
         rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
     }
-    limit_resources(sandbox)?;
+    rlimits::apply(&sandbox.limits)?;
+    // Where it is not to be had, the kernel chooses as it would otherwise.
+    drop(fs::write("/proc/self/oom_score_adj", OOM_SCORE));
     if policy.is_enforced(ConfinementLayer::UserNamespace) {
         // Our parent is not dumpable, and nor are we by that: then /proc/self/uid_map is not ours. Nobody else runs here yet.
         rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
@@ -55,29 +54,9 @@ pub(crate) fn confine(sandbox: &Sandbox) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// The limits that the kernel keeps for each process. They only stop what grows faster than it is measured: reaching one
-/// makes a program fail in words of its own, so that they lie above those that end the sandbox.
-fn limit_resources(sandbox: &Sandbox) -> Result<(), SandboxError> {
-    let limit = |resource, most: u64| {
-        // A limit can only be lowered below what we have ourselves.
-        let ours = rustix::process::getrlimit(resource).maximum.unwrap_or(u64::MAX);
-        let most = Some(most.min(ours));
-        let limit = Rlimit {
-            current: most,
-            maximum: most,
-        };
-        rustix::process::setrlimit(resource, limit).map_err(SandboxError::confine("resource limits"))
-    };
-    limit(Resource::Core, 0)?;
-    if let Some(processes) = sandbox.limits.processes {
-        limit(Resource::Nproc, processes.saturating_add(processes / 4 + 16))?;
-    }
-    if let Some(disk) = sandbox.limits.disk {
-        limit(Resource::Fsize, disk.saturating_add(LARGEST_EXCESS))?;
-    }
-    // Where it is not to be had, the kernel chooses as it would otherwise.
-    drop(fs::write("/proc/self/oom_score_adj", OOM_SCORE));
-    Ok(())
+/// Returns `true` if process 1 and the program have sessions of their own: all but interactive programs.
+pub(crate) fn has_own_session(policy: &Policy) -> bool {
+    policy.is_enforced(ConfinementLayer::Session) && !policy.is_relaxed(Relaxation::Terminal)
 }
 
 /// Keeps `kept` of the capabilities, and lets none ever come back: not by being root, not by a file.

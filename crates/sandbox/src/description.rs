@@ -25,6 +25,8 @@ pub struct Sandbox {
     pub(crate) policy: Policy,
     pub(crate) limits: SandboxLimits,
     pub(crate) report: Option<Utf8PathBuf>,
+    /// Files and folders of the host that count against the limit of the disk besides those that the sandbox writes to.
+    pub(crate) counted: Vec<Utf8PathBuf>,
     /// The process that starts it, and with which it ends.
     pub(crate) owner: u32,
 }
@@ -94,6 +96,7 @@ impl Sandbox {
             policy: Policy::default(),
             limits: SandboxLimits::default(),
             report: None,
+            counted: Vec::new(),
             owner: 0,
         }
     }
@@ -188,6 +191,13 @@ impl Sandbox {
     /// Writes a [`SandboxReport`](crate::SandboxReport) to a file of the host when the sandbox ends.
     pub fn report(mut self, path: impl Into<Utf8PathBuf>) -> Self {
         self.report = Some(path.into());
+        self
+    }
+
+    /// Counts a file or folder of the host against the limit of the disk, which the caller writes and the program makes
+    /// large: a log of its output.
+    pub fn count(mut self, path: impl Into<Utf8PathBuf>) -> Self {
+        self.counted.push(path.into());
         self
     }
 

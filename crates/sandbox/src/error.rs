@@ -77,6 +77,21 @@ pub enum SandboxError {
         /// The system's error.
         source: std::io::Error,
     },
+    /// A hard limit of the calling process (`setrlimit(2)`) that is below the limit of all sandboxes.
+    #[error("a hard limit of the process that started basalt is too low: {ours} (`{command}` asks for more)")]
+    #[diagnostic(
+        code(sandbox::caller_limit),
+        help(
+            "results depend on this limit, so it is the same in every build. Where basalt is started, `{command}` has to work: \
+             raise the hard limit in /etc/security/limits.conf, or in the settings of the container or service"
+        )
+    )]
+    CallerLimit {
+        /// Command of a shell that sets the limit that is needed.
+        command: &'static str,
+        /// The caller's hard limit, in the unit of `getrlimit(2)`.
+        ours: u64,
+    },
     /// A limit was reached.
     #[error("{0}")]
     #[diagnostic(
@@ -84,6 +99,29 @@ pub enum SandboxError {
         help("everything that ran in the sandbox was ended. A package that needs more says so in its data")
     )]
     Limit(LimitReached),
+    /// Use of resources that process 1 could not measure, so that the limits would not hold.
+    #[error("cannot measure what the sandbox uses")]
+    #[diagnostic(
+        code(sandbox::measure),
+        help(
+            "everything that ran in the sandbox was ended, since its limits would not hold. Either the machine is out of \
+             memory or of open files, or the program tries to escape its limits"
+        )
+    )]
+    Measure {
+        /// The system's error.
+        source: std::io::Error,
+    },
+    /// A sandbox that could not be set up, or that was ended from outside, as its stages said it.
+    #[error("the sandbox failed: {message}")]
+    #[diagnostic(code(sandbox::failed))]
+    Failed {
+        /// Message of the stage that failed.
+        message: String,
+        /// Its advice, where it had one.
+        #[help]
+        help: Option<String>,
+    },
     /// The report is none.
     #[error("`{path}` is not the report of a sandbox")]
     #[diagnostic(code(sandbox::report), help("this is a bug in basalt"))]
@@ -134,7 +172,43 @@ pub enum SandboxError {
     },
 }
 
+/// Beginning of each line that a stage of the sandbox writes about its own failure.
+const STAGE: &str = "sandbox: ";
+/// Beginning of the line with its advice.
+const STAGE_HELP: &str = "sandbox: help: ";
+
 impl SandboxError {
+    /// Reads what a stage said of its failure from the last lines of a command's output. The command's program may have
+    /// written any of them: only the [report](crate::SandboxReport) tells whether the sandbox failed.
+    pub fn of_stages(lines: &[String]) -> Self {
+        let mut advice = lines.iter().filter_map(|line| line.strip_prefix(STAGE_HELP));
+        let said = lines.iter().filter(|line| !line.starts_with(STAGE_HELP));
+        let message = said.filter_map(|line| line.strip_prefix(STAGE)).next_back();
+        match message {
+            Some(message) => Self::Failed {
+                message: message.to_owned(),
+                help: advice.next_back().map(str::to_owned),
+            },
+            None => Self::Failed {
+                message: "it was ended from outside".to_owned(),
+                help: Some(
+                    "the kernel does so when the machine is out of memory (`dmesg` has the reason). Run the same command \
+                     again"
+                        .to_owned(),
+                ),
+            },
+        }
+    }
+
+    /// Lines by which a stage says its failure: the opposite of [`of_stages`](Self::of_stages).
+    pub(crate) fn said(&self) -> String {
+        let mut text = format!("{STAGE}{}", basalt_process::chain(self));
+        if let Some(help) = self.help() {
+            text += &format!("\n{STAGE_HELP}{help}");
+        }
+        text
+    }
+
     pub(crate) fn call(call: &'static str) -> impl FnOnce(Errno) -> Self {
         move |source| Self::Call { call, source }
     }
@@ -149,5 +223,31 @@ impl SandboxError {
     pub(crate) fn path(path: impl Into<Utf8PathBuf>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.into();
         move |source| Self::Path { path, source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_stage_says_is_read_again() {
+        let error = SandboxError::Namespaces(Errno::PERM);
+        let said: Vec<_> = error.said().lines().map(str::to_owned).collect();
+        let lines = [vec!["make: entering".to_owned()], said].concat();
+        let read = SandboxError::of_stages(&lines);
+        let text = read.to_string();
+        assert!(
+            text.starts_with("the sandbox failed: the kernel refuses new namespaces"),
+            "{text}"
+        );
+        let help = read.help().map(|help| help.to_string()).unwrap_or_default();
+        assert!(help.contains("user.max_user_namespaces"), "{help}");
+    }
+
+    #[test]
+    fn a_sandbox_that_says_nothing_was_ended_from_outside() {
+        let read = SandboxError::of_stages(&["gcc -c a.c".to_owned()]);
+        assert!(read.to_string().contains("ended from outside") && read.help().is_some());
     }
 }

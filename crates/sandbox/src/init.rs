@@ -11,9 +11,10 @@ use rustix::pipe::PipeFlags;
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{CpuSet, UnshareFlags};
 
+use crate::measure::Sampler;
 use crate::outcome::Sender;
 use crate::report::{FAILED, Termination};
-use crate::{ConfinementLayer, Sandbox, SandboxError, confinement, inherited, measure, mounts, syscalls};
+use crate::{ConfinementLayer, Sandbox, SandboxError, confinement, inherited, mounts, syscalls};
 
 /// Makes the sandbox's view of the world, runs the program in it, reaps whatever it leaves, and returns its status.
 ///
@@ -26,7 +27,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     }
     syscalls::unshare(UnshareFlags::NEWNS).map_err(SandboxError::Namespaces)?;
     rustix::system::sethostname(sandbox.hostname.as_bytes()).map_err(SandboxError::call("sethostname"))?;
-    let files = raise_open_files()?;
+    raise_open_files()?;
     mounts::enter(&sandbox)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(sandbox.umask));
     if let Some(number) = sandbox.processor {
@@ -36,9 +37,13 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
         rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)
             .map_err(SandboxError::confine("an undumpable process 1"))?;
     }
-    let (child, failure) = start(&sandbox, files)?;
+    let sampler = Sampler::new(&sandbox)?;
+    leave_session(&sandbox)?;
+    let (child, failure) = start(&sandbox)?;
     let sender = Arc::new(Sender::new(outer));
-    measure::start(&sandbox, Arc::clone(&sender));
+    if let Some(sampler) = sampler {
+        sampler.start(Arc::clone(&sender));
+    }
     let status = reap(child)?;
     // The program's side of the pipe is closed by execve, and by its end.
     let failed = rustix::io::read(&failure, &mut [0; 1]).is_ok_and(|length| length > 0);
@@ -60,24 +65,32 @@ fn die_with_outer(outer: &OwnedFd) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Lets us open as many files as we may: each layer of an overlay is one. Returns the limit that the program gets.
-fn raise_open_files() -> Result<Rlimit, SandboxError> {
-    let before = rustix::process::getrlimit(Resource::Nofile);
+/// Lets us open as many files as we may: each layer of an overlay is one. The program gets a limit of its own.
+fn raise_open_files() -> Result<(), SandboxError> {
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
     let raised = Rlimit {
-        current: before.maximum,
-        maximum: before.maximum,
+        current: maximum,
+        maximum,
     };
-    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))?;
-    Ok(before)
+    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))
+}
+
+/// Leaves the caller's session: through `/proc/1/autogroup`, the program can lower the priority of the whole session
+/// that process 1 is in.
+fn leave_session(sandbox: &Sandbox) -> Result<(), SandboxError> {
+    if confinement::has_own_session(&sandbox.policy) {
+        rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
+    }
+    Ok(())
 }
 
 /// Starts the program. One byte comes out of the descriptor if it could not be.
-fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxError> {
+fn start(sandbox: &Sandbox) -> Result<(Pid, OwnedFd), SandboxError> {
     let (failure, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(SandboxError::call("pipe"))?;
     if let Some(child) = syscalls::fork().map_err(SandboxError::call("fork"))? {
         return Ok((child, failure));
     }
-    let error = become_program(sandbox, files);
+    let error = become_program(sandbox);
     crate::print_error(&error);
     // A failure is ignored: no process is left to report it to.
     let _ = rustix::io::write(&report, b"!");
@@ -85,7 +98,7 @@ fn start(sandbox: &Sandbox, files: Rlimit) -> Result<(Pid, OwnedFd), SandboxErro
 }
 
 /// Confines this process and becomes the program. It returns where that fails.
-fn become_program(sandbox: &Sandbox, files: Rlimit) -> SandboxError {
+fn become_program(sandbox: &Sandbox) -> SandboxError {
     let Some((program, arguments)) = sandbox.arguments.split_first() else {
         return SandboxError::Description("it names no program".to_owned());
     };
@@ -95,8 +108,7 @@ fn become_program(sandbox: &Sandbox, files: Rlimit) -> SandboxError {
         .env_clear()
         .envs(sandbox.environment.iter().map(|(name, value)| (name, value)))
         .current_dir(&sandbox.directory);
-    let restored = rustix::process::setrlimit(Resource::Nofile, files).map_err(SandboxError::call("setrlimit"));
-    if let Err(error) = restored.and_then(|()| confinement::confine(sandbox)) {
+    if let Err(error) = confinement::confine(sandbox) {
         return error;
     }
     SandboxError::Start {

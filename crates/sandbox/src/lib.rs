@@ -57,8 +57,10 @@ mod outer;
 pub mod outputs;
 mod policy;
 mod report;
+mod rlimits;
 mod syscalls;
 mod system_calls;
+mod walk;
 
 use std::ffi::OsString;
 use std::io::Write as _;
@@ -96,10 +98,6 @@ pub fn enter_if_asked() {
 
 /// Writes the error to standard error, which the caller reads as the program's own output.
 fn print_error(error: &SandboxError) {
-    let mut text = format!("sandbox: {}", basalt_process::chain(error));
-    if let Some(help) = miette::Diagnostic::help(error) {
-        text += &format!("\nsandbox: help: {help}");
-    }
     // The reader may be gone.
-    drop(writeln!(std::io::stderr(), "{text}"));
+    drop(writeln!(std::io::stderr(), "{}", error.said()));
 }

@@ -16,7 +16,8 @@ pub struct SandboxLimits {
     pub memory: Option<u64>,
     /// Processes and threads at one time.
     pub processes: Option<u64>,
-    /// Bytes on disk in the folders that are writable: the scratch of the root, and binds.
+    /// Bytes on disk in the folders that are writable, the scratch of the root and binds, and in what is
+    /// [counted](crate::Sandbox::count) besides. A file or folder counts for 4 KiB at least.
     pub disk: Option<u64>,
 }
 

@@ -27,11 +27,12 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let description = inherited::descriptor(arguments.first())?;
     let sandbox = inherited::read(&description)?;
     die_with_owner(&sandbox)?;
+    leave_groups();
     namespace::enter_first(namespaces(&sandbox))?;
     // A change of credentials has taken the signal away again.
     die_with_owner(&sandbox)?;
     let mut watched = Watched {
-        disk: Measured::new(&sandbox),
+        disk: Measured::new(&sandbox)?,
         sandbox: &sandbox,
         began,
     };
@@ -40,12 +41,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
             .map_err(SandboxError::call("socketpair"))?;
     let mut init = start(&sandbox, &description, &theirs)?;
     drop((description, theirs));
-    let outcome = watched.wait(&socket);
-    if let Termination::Limit(_) = outcome.ending {
-        // The end of process 1 is the end of all processes of its namespace. Otherwise it is ending by itself, and may
-        // still have to say why.
-        drop(init.kill());
-    }
+    let outcome = watched.wait(&socket, &mut init);
     init.wait().map_err(start_failed)?;
     let report = watched.report(outcome);
     if let Termination::Limit(reached) = report.ended {
@@ -68,6 +64,16 @@ fn die_with_owner(sandbox: &Sandbox) -> Result<(), SandboxError> {
         std::process::exit(FAILED);
     }
     Ok(())
+}
+
+/// Leaves the supplementary groups of root, which programs see and by which they may read files of the host. Without
+/// the privilege for it they are kept: an ordinary user's show as the overflow group (65534).
+fn leave_groups() {
+    if rustix::process::geteuid().is_root()
+        && let Err(error) = rustix::thread::set_thread_groups(&[])
+    {
+        tracing::debug!(%error, "the supplementary groups are kept");
+    }
 }
 
 fn namespaces(sandbox: &Sandbox) -> UnshareFlags {
@@ -116,15 +122,18 @@ struct Watched<'a> {
 
 impl Watched<'_> {
     /// Waits for the message of process 1 or for its end, and for the limits that are measured here.
-    fn wait(&mut self, socket: &OwnedFd) -> Outcome {
+    fn wait(&mut self, socket: &OwnedFd, init: &mut Child) -> Outcome {
         let failed = |ending| Outcome {
             ending,
             peak_memory: 0,
             peak_processes: 0,
         };
         loop {
-            if let Some(reached) = self.limit() {
-                return failed(Termination::Limit(reached));
+            if let Some(ending) = self.ending() {
+                // The end of process 1 is the end of all processes of its namespace. Where it sends a message, it is
+                // ending by itself, and may still have to say why.
+                drop(init.kill());
+                return failed(ending);
             }
             let mut polled = [PollFd::new(socket, PollFlags::IN)];
             let pause = self.pause().map(timespec);
@@ -139,13 +148,21 @@ impl Watched<'_> {
         }
     }
 
-    /// The limit that was reached, if one was.
-    fn limit(&mut self) -> Option<LimitReached> {
+    /// End of the sandbox at a limit: it was reached, or cannot be measured.
+    fn ending(&mut self) -> Option<Termination> {
         let limits = &self.sandbox.limits;
         let milliseconds = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
         let time = limits.wall_time.map(milliseconds);
-        LimitReached::check(Limit::WallTime, time, milliseconds(self.began.elapsed()))
-            .or_else(|| LimitReached::check(Limit::Disk, limits.disk, self.disk.used()))
+        if let Some(reached) = LimitReached::check(Limit::WallTime, time, milliseconds(self.began.elapsed())) {
+            return Some(Termination::Limit(reached));
+        }
+        match self.disk.used() {
+            Ok(used) => LimitReached::check(Limit::Disk, limits.disk, used).map(Termination::Limit),
+            Err(source) => {
+                crate::print_error(&SandboxError::Measure { source });
+                Some(Termination::Failed)
+            }
+        }
     }
 
     /// Time until the next limit is due to be checked; `None` where there is no limit.
@@ -181,8 +198,8 @@ fn timespec(time: Duration) -> Timespec {
 }
 
 impl Measured {
-    /// The folders of the host that the sandbox writes to.
-    fn new(sandbox: &Sandbox) -> Self {
+    /// The folders of the host that the sandbox writes to, and what its caller writes for it.
+    fn new(sandbox: &Sandbox) -> Result<Self, SandboxError> {
         let scratch = sandbox.root.scratch.iter().map(|scratch| scratch.join("upper"));
         let binds = sandbox.mounts.iter().filter_map(|mount| match mount {
             Mount::Bind {
@@ -190,6 +207,8 @@ impl Measured {
             } => Some(from.clone()),
             _ => None,
         });
-        disk::Measured::of(scratch.chain(binds).collect(), sandbox.limits.disk)
+        let counted = sandbox.counted.iter().cloned();
+        disk::Measured::of(scratch.chain(binds).chain(counted).collect(), sandbox.limits.disk)
+            .map_err(|source| SandboxError::Measure { source })
     }
 }

@@ -103,6 +103,10 @@ const CLONE_NEWTIME: u64 = 0x80;
 const TERMINAL_REQUESTS: &[u64] = &[libc::TIOCSTI, libc::TIOCLINUX, libc::TIOCSETD];
 /// The families of sockets that there are.
 const FAMILIES: &[libc::c_int] = &[libc::AF_UNIX, libc::AF_INET, libc::AF_INET6, libc::AF_NETLINK];
+/// First argument of setpriority(2) for one process.
+const PRIO_PROCESS: u64 = 0;
+/// First argument of ioprio_set(2) for one process.
+const IOPRIO_WHO_PROCESS: u64 = 1;
 /// The arguments of personality(2) that are taken: to ask, Linux, Linux without randomized addresses.
 const PERSONALITIES: &[u64] = &[0xffff_ffff, 0, 0x0004_0000];
 
@@ -165,6 +169,7 @@ fn refused(policy: &Policy) -> Result<Rules, seccompiler::BackendError> {
     let personality = SeccompRule::new(none_of.collect::<Result<_, _>>()?)?;
     rules.insert(libc::SYS_personality, vec![personality]);
     rules.insert(libc::SYS_socket, raw_sockets()?);
+    rules.extend(other_processes()?);
     #[cfg(target_arch = "x86_64")]
     rules.insert(libc::SYS_mknod, devices(1)?);
     rules.insert(libc::SYS_mknodat, devices(2)?);
@@ -183,6 +188,38 @@ fn equal(argument: u8, value: u64) -> Result<SeccompRule, seccompiler::BackendEr
 fn any_bits(argument: u8, bits: impl Iterator<Item = u64>) -> Result<Vec<SeccompRule>, seccompiler::BackendError> {
     bits.map(|bit| SeccompRule::new(vec![condition(argument, SeccompCmpOp::MaskedEq(bit), bit)?]))
         .collect()
+}
+
+/// Calls that change limits, scheduling or priority of a process other than the caller. The kernel allows them between
+/// processes of one user, of which process 1 is one: it would be kept from measuring, and the limits of the sandbox
+/// would not hold. A thread that names itself by its id (`pthread_setaffinity_np`) is refused as well: a filter cannot
+/// tell it apart.
+fn other_processes() -> Result<Rules, seccompiler::BackendError> {
+    // In all of them, 0 is the caller.
+    let another = |argument| condition(argument, SeccompCmpOp::Ne, 0);
+    let new_limit = SeccompCondition::new(2, SeccompCmpArgLen::Qword, SeccompCmpOp::Ne, 0)?;
+    let mut rules = Rules::from([(
+        libc::SYS_prlimit64,
+        vec![SeccompRule::new(vec![another(0)?, new_limit])?],
+    )]);
+    for call in [
+        libc::SYS_sched_setscheduler,
+        libc::SYS_sched_setparam,
+        libc::SYS_sched_setattr,
+        libc::SYS_sched_setaffinity,
+    ] {
+        rules.insert(call, vec![SeccompRule::new(vec![another(0)?])?]);
+    }
+    // They also take the id of a process group or of a user, with 0 for those of the caller.
+    for (call, process) in [
+        (libc::SYS_setpriority, PRIO_PROCESS),
+        (libc::SYS_ioprio_set, IOPRIO_WHO_PROCESS),
+    ] {
+        let group_or_user = condition(0, SeccompCmpOp::Ne, process)?;
+        let refused = [group_or_user, another(1)?].map(|condition| SeccompRule::new(vec![condition]));
+        rules.insert(call, refused.into_iter().collect::<Result<_, _>>()?);
+    }
+    Ok(rules)
 }
 
 /// Nodes of character and block devices.

@@ -14,6 +14,11 @@ fn main() {
     if let Ok(folder) = std::env::var(OVERLAY) {
         std::process::exit(run_on_overlayfs(Utf8Path::new(&folder)));
     }
+    if let [verb, folder] = &std::env::args().skip(1).collect::<Vec<_>>()[..]
+        && verb == SHOW_LIMITS
+    {
+        return show_limits(Utf8Path::new(folder));
+    }
     let trials = vec![
         Trial::test("the_host_cannot_be_seen", the_host_cannot_be_seen),
         Trial::test(
@@ -39,6 +44,12 @@ fn main() {
             "what_the_program_leaves_running_ends",
             what_the_program_leaves_running_ends,
         ),
+        Trial::test("limits_of_the_caller_do_not_matter", limits_of_the_caller_do_not_matter),
+        Trial::test(
+            "a_hard_limit_of_the_caller_that_is_too_low_is_named",
+            a_hard_limit_of_the_caller_that_is_too_low_is_named,
+        ),
+        Trial::test("groups_of_root_are_left", groups_of_root_are_left),
     ];
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
 }
@@ -319,5 +330,62 @@ fn arguments_do_not_hold_the_description() -> Result<(), Failed> {
     for text in [line, environment] {
         assert!(!String::from_utf8_lossy(&text).contains("words-that-are-secret"));
     }
+    Ok(())
+}
+
+/// First argument that makes this program show the limits and groups that a sandbox of it has, and nothing else.
+const SHOW_LIMITS: &str = "__show-limits";
+
+#[expect(clippy::print_stdout, reason = "the test that started this process reads it")]
+fn show_limits(folder: &Utf8Path) {
+    let script = "for which in s n c l v f; do echo $which $(ulimit -S -$which) $(ulimit -H -$which); done; \
+                  getconf ARG_MAX; id -G";
+    let shown = sh(&host_root(folder), script);
+    println!("{}", shown.unwrap_or_else(|error| error.to_string()));
+}
+
+/// The limits in a sandbox whose caller is this program, started by a script that ends with `exec "$@"`.
+fn limits_after(folder: &Utf8Path, script: &str) -> Result<String, Failed> {
+    let ourselves = Utf8PathBuf::from_path_buf(std::env::current_exe()?).expect("UTF-8");
+    let command = basalt_process::Command::new("sh").args(["-c", script, "sh"]);
+    let output = command
+        .args([ourselves.as_str(), SHOW_LIMITS, folder.as_str()])
+        .output()?;
+    Ok(output.text())
+}
+
+fn limits_of_the_caller_do_not_matter() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    // Hard limits stay as they are: an ordinary user could not raise them again.
+    let usual = limits_after(&path, "exec \"$@\"")?;
+    let other = limits_after(
+        &path,
+        "ulimit -S -s 1024; ulimit -S -n 40; ulimit -S -c 0; ulimit -S -v 8000000; exec \"$@\"",
+    )?;
+    assert_eq!(usual, other);
+    for expected in ["s 8192 ", "n 1024 ", "c 0 0", "\n2097152\n"] {
+        assert!(usual.contains(expected), "{usual}");
+    }
+    Ok(())
+}
+
+fn a_hard_limit_of_the_caller_that_is_too_low_is_named() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    let words = limits_after(&path, "ulimit -s 1024; exec \"$@\"")?;
+    for expected in ["too low: 1048576", "`ulimit -s 8192`"] {
+        assert!(words.contains(expected), "{words}");
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
+fn groups_of_root_are_left() -> Result<(), Failed> {
+    let (_keep, path) = folder();
+    if !rustix::process::geteuid().is_root() {
+        println!("SKIPPED groups_of_root_are_left: we are not root, and keep our groups");
+        return Ok(());
+    }
+    let shown = limits_after(&path, "exec setpriv --groups 12,13 -- \"$@\"")?;
+    assert_eq!(shown.lines().last(), Some("0"), "{shown}");
     Ok(())
 }

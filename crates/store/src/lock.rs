@@ -31,7 +31,8 @@ impl Lock {
     }
 
     /// Waits for the lock on the file `path`. When another process holds it, `blocked` is called once, with the id of
-    /// that process if it is known.
+    /// that process if it is known: that of a process on another machine, or in another container, would name one of
+    /// ours.
     ///
     /// # Errors
     /// When interrupted, or when the lock cannot be made.
@@ -58,7 +59,7 @@ impl Lock {
         let mut sign = || {
             file.set_len(0)?;
             file.rewind()?;
-            writeln!(file, "{}", std::process::id())
+            writeln!(file, "{} {}", std::process::id(), namespace())
         };
         // The holder's id serves messages to other processes only: a full disk must not prevent the lock.
         if let Err(error) = sign() {
@@ -125,8 +126,44 @@ impl Drop for Lock {
     }
 }
 
+/// Id of the process that signed the lock, if it is one of our machine and PID namespace.
 fn holder(path: &Utf8Path) -> Option<u32> {
     let mut text = String::new();
     File::open(path).ok()?.read_to_string(&mut text).ok()?;
-    text.trim().parse().ok()
+    signed_by(&text, &namespace())
+}
+
+/// Id in the text of a lock: a process id and the namespace that it belongs to.
+fn signed_by(text: &str, namespace: &str) -> Option<u32> {
+    let (id, signed_in) = text.trim().split_once(' ')?;
+    id.parse().ok().filter(|_| signed_in == namespace)
+}
+
+/// Name of the PID namespace, with that of the boot, which no other machine has.
+fn namespace() -> String {
+    let boot = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default();
+    let namespace = std::fs::read_link("/proc/self/ns/pid").unwrap_or_default();
+    format!("{} {}", boot.trim(), namespace.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_process_of_our_namespace_is_named() {
+        assert_eq!(signed_by("7 boot pid:[1]\n", "boot pid:[1]"), Some(7));
+        for other in ["7 boot pid:[2]\n", "7 another pid:[1]\n", "7\n", "", "x boot pid:[1]"] {
+            assert_eq!(signed_by(other, "boot pid:[1]"), None, "{other:?}");
+        }
+    }
+
+    #[test]
+    fn the_holder_is_named() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("lock");
+        let lock = Lock::try_exclusive(&path).expect("no error").expect("free");
+        assert_eq!(holder(&path), Some(std::process::id()));
+        drop(lock);
+    }
 }

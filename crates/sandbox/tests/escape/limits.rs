@@ -6,8 +6,9 @@ use std::io::Write as _;
 use std::time::Duration;
 
 use basalt_process::ProcessError;
-use basalt_sandbox::{Limit, Sandbox, SandboxLimits, SandboxReport, Termination};
+use basalt_sandbox::{ConfinementLayer, Limit, Sandbox, SandboxLimits, SandboxReport, Termination};
 use libtest_mimic::{Failed, Trial};
+use rustix::process::{Pid, Resource, Rlimit};
 
 use crate::AttemptTarget;
 use crate::fixture::{Fixture, done, nothing};
@@ -30,6 +31,30 @@ pub fn trials() -> Vec<Trial> {
             Limit::Memory,
             SandboxLimits {
                 memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "memory_hog_that_blinds_process_1",
+            Limit::Memory,
+            SandboxLimits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "memory_hog_of_a_name_that_is_not_utf_8",
+            Limit::Memory,
+            SandboxLimits {
+                memory: Some(64 * MIB),
+                ..none
+            },
+        ),
+        (
+            "fork_bomb_of_a_name_that_is_not_utf_8",
+            Limit::Processes,
+            SandboxLimits {
+                processes: Some(40),
                 ..none
             },
         ),
@@ -65,12 +90,33 @@ pub fn trials() -> Vec<Trial> {
                 ..none
             },
         ),
+        (
+            "full_disk_in_a_deep_folder",
+            Limit::Disk,
+            SandboxLimits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
+        (
+            "disk_full_of_empty_files",
+            Limit::Disk,
+            SandboxLimits {
+                disk: Some(32 * MIB),
+                ..none
+            },
+        ),
     ];
     let mut trials: Vec<_> = cases
         .into_iter()
         .map(|(name, limit, limits)| Trial::test(format!("limits_end_{name}"), move || ends(name, limit, limits)))
         .collect();
     trials.push(Trial::test("a_report_tells_what_was_used", report_tells));
+    trials.push(Trial::test("a_file_of_the_caller_counts", a_file_of_the_caller_counts));
+    trials.push(Trial::test(
+        "what_cannot_be_measured_is_ended",
+        what_cannot_be_measured_is_ended,
+    ));
     trials
 }
 
@@ -87,6 +133,53 @@ fn ends(name: &str, limit: Limit, limits: SandboxLimits) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let (output, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
     assert_eq!(report.ended, Termination::Exited(0), "{output}");
+    Ok(())
+}
+
+/// The program only waits, while the caller writes its log.
+fn a_file_of_the_caller_counts() -> Result<(), Failed> {
+    for (is_counted, expected) in [(true, Some(Limit::Disk)), (false, None)] {
+        let fixture = Fixture::new()?;
+        let log = fixture.path().join("log");
+        fs::write(&log, "")?;
+        let limits = SandboxLimits {
+            disk: Some(8 * MIB),
+            ..SandboxLimits::default()
+        };
+        let mut sandbox = fixture.sandbox_on_disk().limits(limits);
+        if is_counted {
+            sandbox = sandbox.count(&log);
+        }
+        let writer = std::thread::spawn(move || {
+            std::thread::sleep(Duration::from_millis(600));
+            fs::write(log, vec![1; 16 << 20])
+        });
+        let (words, report) = run(&fixture, sandbox, "limits/wait")?;
+        writer.join().expect("the writer ends")?;
+        assert_eq!(report.limit().map(|reached| reached.limit), expected, "{words}");
+    }
+    Ok(())
+}
+
+/// Without the filter, process 1 can be kept from opening files. The limits do not hold then, so that nothing goes on.
+fn what_cannot_be_measured_is_ended() -> Result<(), Failed> {
+    let name = "limits/memory_hog_that_blinds_process_1";
+    let limits = SandboxLimits {
+        memory: Some(64 * MIB),
+        ..SandboxLimits::default()
+    };
+    let fixture = Fixture::new()?;
+    let sandbox = fixture.sandbox_on_disk().without(ConfinementLayer::SystemCalls);
+    let (words, report) = run(&fixture, sandbox.limits(limits), name)?;
+    assert_eq!(report.ended, Termination::Failed, "{words}");
+    assert!(
+        words.contains("sandbox: cannot measure what the sandbox uses"),
+        "{words}"
+    );
+    let fixture = Fixture::new()?;
+    let sandbox = fixture.sandbox_on_disk().without(ConfinementLayer::SystemCalls);
+    let (words, report) = run(&fixture, sandbox, name)?;
+    assert_eq!(report.ended, Termination::Exited(0), "{words}");
     Ok(())
 }
 
@@ -123,19 +216,47 @@ pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
             Ok(())
         },
         "limits/memory_hog" => |_| {
-            let mut held = Vec::new();
-            for _ in 0..24 {
-                held.push(vec![1_u8; 8 << 20]);
-                std::thread::sleep(Duration::from_millis(20));
-            }
-            std::thread::sleep(Duration::from_millis(500));
-            std::hint::black_box(&held);
+            memory_hog();
             Ok(())
+        },
+        "limits/memory_hog_that_blinds_process_1" => |_| {
+            // The filter refuses it. That it is refused is for another test.
+            drop(blind_process_1());
+            memory_hog();
+            Ok(())
+        },
+        "limits/memory_hog_of_a_name_that_is_not_utf_8" => |_| {
+            rustix::thread::set_name(c"\xff")?;
+            memory_hog();
+            Ok(())
+        },
+        "limits/fork_bomb_of_a_name_that_is_not_utf_8" => |_| {
+            rustix::thread::set_name(c"\xff")?;
+            fork_bomb()
         },
         "limits/files_in_memory" => |_| fill("/dev/shm", 100),
         "limits/full_disk" => |_| fill("/work", 120),
         "limits/full_root" => |_| fill("/", 120),
+        "limits/full_disk_in_a_deep_folder" => |_| {
+            std::env::set_current_dir("/work")?;
+            for _ in 0..300 {
+                fs::create_dir("deeper")?;
+                std::env::set_current_dir("deeper")?;
+            }
+            fill(".", 120)
+        },
+        "limits/disk_full_of_empty_files" => |_| {
+            for number in 0..12_000 {
+                fs::write(format!("/work/{number}"), "")?;
+            }
+            std::thread::sleep(Duration::from_millis(1500));
+            Ok(())
+        },
         "limits/fork_bomb" => |_| fork_bomb(),
+        "limits/wait" => |_| {
+            std::thread::sleep(Duration::from_secs(3));
+            Ok(())
+        },
         "limits/work" => |_| {
             let held = vec![1_u8; 48 << 20];
             spin(Duration::from_millis(400));
@@ -144,6 +265,27 @@ pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
         },
         _ => |_| Err(nothing("no such limit")),
     }
+}
+
+/// Takes 192 MiB of memory in half a second.
+fn memory_hog() {
+    let mut held = Vec::new();
+    for _ in 0..24 {
+        held.push(vec![1_u8; 8 << 20]);
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    std::thread::sleep(Duration::from_millis(500));
+    std::hint::black_box(&held);
+}
+
+/// Keeps process 1 from opening files, those of /proc among them.
+fn blind_process_1() -> io::Result<()> {
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    rustix::process::prlimit(Pid::from_raw(1), Resource::Nofile, none)?;
+    Ok(())
 }
 
 /// Uses as much time of a processor.

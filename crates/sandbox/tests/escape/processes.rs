@@ -96,6 +96,42 @@ pub fn attempts() -> Vec<Attempt> {
                 id => Err(nothing(&format!("process {id} leads our session"))),
             }
         }),
+        Attempt::new(
+            "process_1_is_in_the_callers_session",
+            &[ConfinementLayer::Session],
+            |_| {
+                // SAFETY: it takes no pointer.
+                match unsafe { libc::getsid(1) } {
+                    0 => Ok(()),
+                    id => Err(nothing(&format!("process {id} leads its session"))),
+                }
+            },
+        ),
+        Attempt::new("limits_of_process_1_are_changed", FILTER, |_| {
+            let files = rustix::process::Resource::Nofile;
+            let own = rustix::process::getrlimit(files);
+            rustix::process::prlimit(Pid::from_raw(1), files, own)?;
+            Ok(())
+        }),
+        Attempt::new("another_scheduler_is_chosen_for_process_1", FILTER, |_| {
+            let parameters = libc::sched_param { sched_priority: 0 };
+            // SAFETY: the pointer is to a structure of ours.
+            done(unsafe { libc::sched_setscheduler(1, libc::SCHED_IDLE, &raw const parameters) })
+        }),
+        Attempt::new("process_1_is_moved_to_another_processor", FILTER, |_| {
+            let own = rustix::thread::sched_getaffinity(None)?;
+            Ok(rustix::thread::sched_setaffinity(Pid::from_raw(1), &own)?)
+        }),
+        Attempt::new("the_priority_of_process_1_is_lowered", FILTER, |_| {
+            set_priority(libc::SYS_setpriority, [0, 1, 19])
+        }),
+        Attempt::new("the_priority_of_all_processes_of_the_user_is_lowered", FILTER, |_| {
+            set_priority(libc::SYS_setpriority, [2, 0, 19])
+        }),
+        Attempt::new("the_disk_priority_of_process_1_is_lowered", FILTER, |_| {
+            // The lowest priority of the class "best effort".
+            set_priority(libc::SYS_ioprio_set, [1, 1, (2 << 13) | 7])
+        }),
         Attempt {
             prepare: |sandbox, _| {
                 shared_memory(own_id(), libc::IPC_CREAT).expect("the host has shared memory");
@@ -139,6 +175,13 @@ fn read_memory(id: i32) -> io::Result<()> {
     };
     // SAFETY: the local vector is a buffer of ours; the child has the same addresses.
     done(unsafe { libc::process_vm_readv(id, &raw const local, 1, &raw const remote, 1, 0) } as i64)
+}
+
+/// A call whose arguments are a kind of id, an id and a priority.
+fn set_priority(call: libc::c_long, arguments: [i64; 3]) -> io::Result<()> {
+    let [kind, id, priority] = arguments;
+    // SAFETY: these calls take no pointers.
+    done(unsafe { libc::syscall(call, kind, id, priority) })
 }
 
 fn send_nothing(id: i32) -> io::Result<()> {
