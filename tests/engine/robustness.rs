@@ -2,7 +2,7 @@
 //! command goes on afterwards, and comes to the same packages.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use basalt_process::Command;
 use basalt_store::remove_tree;
@@ -151,13 +151,19 @@ pub fn an_image_is_composed_of_intact_packages(fixture: &Fixture) -> Result<(), 
 
 pub fn kills_at_any_point_of_a_build(fixture: &Fixture) -> Result<(), Failed> {
     let distro = fixture.distro()?;
+    // In every round there is something to build. The second one, undisturbed, says how long that takes.
+    let start = |number: u32| -> Result<Started, Failed> {
+        fs_err::write(distro.file("testdocs", "manual"), format!("{number}\n"))?;
+        distro.cli().start(&["build", "testapp", "testdocs"])
+    };
+    start(KILLS)?.wait(TIMEOUT)?.ended_with(0)?;
+    let began = Instant::now();
+    start(KILLS + 1)?.wait(TIMEOUT)?.ended_with(0)?;
+    let whole = began.elapsed();
     let mut killed = 0;
     for number in 0..KILLS {
-        // In every round there is something to build.
-        fs_err::write(distro.file("testdocs", "manual"), format!("{number}\n"))?;
-        let started = distro.cli().start(&["build", "testapp", "testdocs"])?;
-        let millis = u64::from(number.wrapping_mul(2_654_435_761) % 1_000);
-        std::thread::sleep(Duration::from_millis(millis));
+        let started = start(number)?;
+        std::thread::sleep(whole * number / KILLS);
         started.signal(Signal::KILL)?;
         let ran = started.wait(TIMEOUT)?;
         ensure([0, 137].contains(&ran.code), || format!("{}\n{}", ran.code, ran.stderr))?;
