@@ -165,13 +165,14 @@ fn hits_and_collection_keep_out_of_each_others_way() {
 
 #[test]
 fn new_entries_and_collection_keep_out_of_each_others_way() {
+    type AddEntry<'a> = &'a (dyn Fn(&Store) + Sync);
     let folder = |store: &Store| {
         let workspace = store.workspace().expect("a workspace");
         let folder = workspace.path().join("folder");
         std::fs::create_dir(&folder).expect("made");
         store.adopt_directory(&folder).expect("kept");
     };
-    let ways: [(&str, &(dyn Fn(&Store) + Sync)); 5] = [
+    let ways: [(&str, AddEntry<'_>); 5] = [
         ("an object", &|store| assert!(store.insert(&b"new"[..]).is_ok())),
         ("bytes", &|store| assert!(store.insert_bytes(b"new").is_ok())),
         ("known bytes", &|store| assert!(store.insert_bytes(b"hello").is_ok())),
