@@ -190,9 +190,9 @@ fn any_bits(argument: u8, bits: impl Iterator<Item = u64>) -> Result<Vec<Seccomp
         .collect()
 }
 
-/// Calls that change limits, scheduling or priority of a process other than the caller. The kernel allows them between
-/// processes of one user, of which process 1 is one: it would be kept from measuring, and the limits of the sandbox
-/// would not hold. A thread that names itself by its id (`pthread_setaffinity_np`) is refused as well: a filter cannot
+/// Calls that change limits, scheduling or priority of a process other than the caller. The kernel allows limits to be
+/// changed between processes of one user, of which process 1 is one, and the others as well where the caller has no fewer
+/// capabilities: process 1 would be kept from measuring, and the limits of the sandbox would not hold. A thread that names itself by its id (`pthread_setaffinity_np`) is refused as well: a filter cannot
 /// tell it apart.
 fn other_processes() -> Result<Rules, seccompiler::BackendError> {
     // In all of them, 0 is the caller.

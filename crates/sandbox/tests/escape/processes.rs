@@ -11,6 +11,8 @@ use crate::Attempt;
 use crate::fixture::{done, nothing};
 
 const FILTER: &[ConfinementLayer] = &[ConfinementLayer::SystemCalls];
+/// The kernel itself refuses to change scheduling and priority of a process that has more capabilities, as process 1 has.
+const SCHEDULING: &[ConfinementLayer] = &[ConfinementLayer::SystemCalls, ConfinementLayer::Capabilities];
 
 pub fn attempts() -> Vec<Attempt> {
     vec![
@@ -113,22 +115,24 @@ pub fn attempts() -> Vec<Attempt> {
             rustix::process::prlimit(Pid::from_raw(1), files, own)?;
             Ok(())
         }),
-        Attempt::new("another_scheduler_is_chosen_for_process_1", FILTER, |_| {
+        Attempt::new("another_scheduler_is_chosen_for_process_1", SCHEDULING, |_| {
             let parameters = libc::sched_param { sched_priority: 0 };
             // SAFETY: the pointer is to a structure of ours.
             done(unsafe { libc::sched_setscheduler(1, libc::SCHED_IDLE, &raw const parameters) })
         }),
-        Attempt::new("process_1_is_moved_to_another_processor", FILTER, |_| {
+        Attempt::new("process_1_is_moved_to_another_processor", SCHEDULING, |_| {
             let own = rustix::thread::sched_getaffinity(None)?;
             Ok(rustix::thread::sched_setaffinity(Pid::from_raw(1), &own)?)
         }),
-        Attempt::new("the_priority_of_process_1_is_lowered", FILTER, |_| {
+        Attempt::new("the_priority_of_process_1_is_lowered", SCHEDULING, |_| {
             set_priority(libc::SYS_setpriority, [0, 1, 19])
         }),
-        Attempt::new("the_priority_of_all_processes_of_the_user_is_lowered", FILTER, |_| {
-            set_priority(libc::SYS_setpriority, [2, 0, 19])
-        }),
-        Attempt::new("the_disk_priority_of_process_1_is_lowered", FILTER, |_| {
+        Attempt::new(
+            "the_priority_of_all_processes_of_the_user_is_lowered",
+            SCHEDULING,
+            |_| set_priority(libc::SYS_setpriority, [2, 0, 19]),
+        ),
+        Attempt::new("the_disk_priority_of_process_1_is_lowered", SCHEDULING, |_| {
             // The lowest priority of the class "best effort".
             set_priority(libc::SYS_ioprio_set, [1, 1, (2 << 13) | 7])
         }),
