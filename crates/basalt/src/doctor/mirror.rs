@@ -150,7 +150,7 @@ mod tests {
             (Ok(dead), "http://dead.example/debian: no end within the time limit"),
             (
                 Ok(vec![answer("http://m.example", refused("http://m.example/debian"))]),
-                "http://m.example/: 1 http://m.example/debian",
+                "http://m.example: Failed to fetch http://m.example/debian/dists/x/InRelease",
             ),
             (
                 Ok(vec![answer("http://m.example", ProgramOutcome::Missing)]),
