@@ -144,7 +144,7 @@ impl Checkout {
         let ended = AtomicBool::new(false);
         std::thread::scope(|scope| {
             scope.spawn(|| basalt_build::prefetch(&packages, &self.store, self.reporter(), &ended));
-            let sdk = self.sdk();
+            let sdk = self.tree(None);
             ended.store(true, Ordering::Relaxed);
             sdk
         })
