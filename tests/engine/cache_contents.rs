@@ -180,6 +180,20 @@ pub fn what_a_cache_lacks_is_built_again(fixture: &Fixture) -> Result<(), Failed
     third.nothing_is_left()
 }
 
+/// A folder that no action makes, and the result that names it.
+fn false_result() -> (OutputDirectory, ActionResult) {
+    let said = OutputDirectory {
+        path: String::new(),
+        tree: Blob::of("another tree"),
+        root: Blob::of("another root"),
+    };
+    let result = ActionResult {
+        directories: vec![said.clone()],
+        ..ActionResult::default()
+    };
+    (said, result)
+}
+
 /// A known result of fetching modules, without content, that says something else than what comes.
 pub fn modules_that_come_otherwise_than_said_make_another_key(fixture: &Fixture) -> Result<(), Failed> {
     let distro = fixture.distro()?;
@@ -190,15 +204,7 @@ pub fn modules_that_come_otherwise_than_said_make_another_key(fixture: &Fixture)
     let Some(InputContent::Modules(modules)) = inputs.pop().map(|input| input.content) else {
         return Err("testserver has no modules".into());
     };
-    let said = OutputDirectory {
-        path: String::new(),
-        tree: Blob::of("another tree"),
-        root: Blob::of("another root"),
-    };
-    let result = ActionResult {
-        directories: vec![said.clone()],
-        ..ActionResult::default()
-    };
+    let (said, result) = false_result();
     let action = modules.action.encode();
     distro.store.put_action_result(&action, &result).map_err(shown)?;
     let (built, first) = distro.build(&["testserver"]).map_err(shown)?;
@@ -227,15 +233,7 @@ pub fn a_payload_that_comes_otherwise_than_said_makes_another_key(fixture: &Fixt
     ensure(distro.store.action_result(&action.key).is_none(), || {
         "testlib is unpacked already".to_owned()
     })?;
-    let said = OutputDirectory {
-        path: String::new(),
-        tree: Blob::of("another tree"),
-        root: Blob::of("another root"),
-    };
-    let result = ActionResult {
-        directories: vec![said.clone()],
-        ..ActionResult::default()
-    };
+    let (said, result) = false_result();
     distro.store.put_action_result(&action, &result).map_err(shown)?;
     let (built, first) = distro.build(&["testapp"]).map_err(shown)?;
     ensure(built == ["testapp"], || format!("{built:?} were built"))?;

@@ -1,34 +1,26 @@
 //! `basalt doctor` in environments that lack something: the check that finds it says so, and nothing hangs.
 
+mod fixture;
+
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde_json::Value;
+
+use fixture::{Fixture, skipped};
 
 /// Path of the command.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_basalt");
 /// Mirror that refuses connections: nobody listens on the port of tcpmux.
 const DEAD_MIRROR: &str = "http://127.0.0.1:1/debian";
 
-/// Folder of a test case, with a home, a store and a checkout without packages.
-struct Fixture {
-    _folder: tempfile::TempDir,
-    path: Utf8PathBuf,
-}
+/// Folders of a test case: its home, temporary files, and programs before those of the host.
+const FOLDERS: &[&str] = &["home", "tmp", "bin"];
 
 impl Fixture {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
-        for name in ["home", "tmp", "bin", "checkout/distro/packages"] {
-            std::fs::create_dir_all(path.join(name)).expect("made");
-        }
-        Self { _folder: folder, path }
-    }
-
     /// The command with the environment of the test case.
     fn doctor(&self, options: &[&str]) -> Command {
         let mut command = Command::new(PROGRAM);
@@ -55,7 +47,10 @@ impl Fixture {
         };
         let possible = unshared("exit 0").output().expect("started");
         if !possible.status.success() {
-            skipped(&String::from_utf8_lossy(&possible.stderr));
+            skipped(
+                "namespaces cannot be changed",
+                &String::from_utf8_lossy(&possible.stderr),
+            );
             return None;
         }
         Some(unshared("exec \"$0\" --json doctor"))
@@ -66,13 +61,13 @@ impl Fixture {
         let host = std::env::var("PATH").expect("a PATH");
         command
             .env_clear()
-            .env("PATH", format!("{}:{host}", self.path.join("bin")))
-            .env("HOME", self.path.join("home"))
-            .env("TMPDIR", self.path.join("tmp"))
-            .env("BASALT_ROOT", self.path.join("checkout"))
-            .env("BASALT_STORE", self.path.join("store"))
+            .env("PATH", format!("{}:{host}", self.path().join("bin")))
+            .env("HOME", self.path().join("home"))
+            .env("TMPDIR", self.path().join("tmp"))
+            .env("BASALT_ROOT", self.path().join("checkout"))
+            .env("BASALT_STORE", self.path().join("store"))
             .env("BASALT_DEBIAN_MIRROR", DEAD_MIRROR)
-            .current_dir(&self.path)
+            .current_dir(self.path())
             .stdin(Stdio::null());
         // Where rustup's cargo finds its toolchains, which is in the home otherwise.
         let home = std::env::var("HOME").unwrap_or_default();
@@ -87,7 +82,7 @@ impl Fixture {
 
     /// Puts a program before those of the host.
     fn program(&self, name: &str, script: &str) {
-        let path = self.path.join("bin").join(name);
+        let path = self.path().join("bin").join(name);
         std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
     }
@@ -121,7 +116,7 @@ fn assert_status(report: &Value, check: &str, status: &str) {
 
 #[test]
 fn a_whole_environment_passes_but_for_the_dead_mirror() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(FOLDERS);
     let report = report(&mut fixture.doctor(&["--json"]));
     for check in [
         "HOME",
@@ -137,20 +132,20 @@ fn a_whole_environment_passes_but_for_the_dead_mirror() {
     // Cargo runs this test.
     assert_status(&report, "cargo", "passed");
     assert_status(&report, "Debian mirror", "failed");
-    let left: Vec<_> = fixture.path.join("tmp").read_dir_utf8().expect("listed").collect();
+    let left: Vec<_> = fixture.path().join("tmp").read_dir_utf8().expect("listed").collect();
     assert!(left.is_empty(), "{left:?}");
 }
 
 #[test]
 fn faults_of_the_environment_are_found() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(FOLDERS);
     fixture.program("cargo", "echo 'cargo 1.60.0 (0123456 2022-04-01)'");
     fixture.program("rustc", "exec sleep 60");
     fixture.program("cc", "echo 'cannot find Scrt1.o' >&2; exit 1");
     let mut command = fixture.doctor(&["--json"]);
     command
         .env("HOME", "/no/such/folder")
-        .env("TMPDIR", fixture.path.join("missing"))
+        .env("TMPDIR", fixture.path().join("missing"))
         .env("https_proxy", "http://user:secret@:port");
     let report = report(&mut command);
     for check in ["TMPDIR", "cargo", "rustc", "C compiler"] {
@@ -164,8 +159,8 @@ fn faults_of_the_environment_are_found() {
 
 #[test]
 fn a_folder_that_is_no_store_is_left_alone() {
-    let fixture = Fixture::new();
-    let disk = fixture.path.join("disk");
+    let fixture = Fixture::new(FOLDERS);
+    let disk = fixture.path().join("disk");
     std::fs::create_dir_all(disk.join("tmp")).expect("made");
     std::fs::write(disk.join("tmp/thesis"), "text").expect("written");
     let report = report(fixture.doctor(&["--json"]).env("BASALT_STORE", &disk));
@@ -208,7 +203,7 @@ fn what_a_container_forbids_is_found() {
         ),
     ];
     for (check, script, help) in cases {
-        let fixture = Fixture::new();
+        let fixture = Fixture::new(FOLDERS);
         let Some(mut command) = fixture.doctor_after(script) else {
             continue;
         };
@@ -220,14 +215,9 @@ fn what_a_container_forbids_is_found() {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a test that does not run must say so")]
-fn skipped(why: &str) {
-    println!("SKIPPED: namespaces cannot be changed here: {why}");
-}
-
 #[test]
 fn a_mirror_that_never_answers_is_given_up() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(FOLDERS);
     // Connections are accepted by the kernel, and nobody answers.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let mirror = format!("http://{}/debian", listener.local_addr().expect("bound"));
@@ -239,7 +229,7 @@ fn a_mirror_that_never_answers_is_given_up() {
 
 #[test]
 fn the_text_has_a_line_for_each_check() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(FOLDERS);
     let report = report(&mut fixture.doctor(&["--json"]));
     let output = fixture.doctor(&[]).output().expect("started");
     let text = String::from_utf8(output.stdout).expect("UTF-8");

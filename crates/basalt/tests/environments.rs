@@ -1,36 +1,22 @@
 //! The command in environments that differ from a developer's terminal: closed pipes, full disks, output in files, values
 //! that are not UTF-8, a relative store.
 
+mod fixture;
+
 use std::ffi::OsStr;
 use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
 
-use camino::{Utf8Path, Utf8PathBuf};
+use fixture::{Fixture, skipped};
 
 /// Exit code after a write to a closed pipe: 128 + SIGPIPE.
 const CLOSED_PIPE: i32 = 141;
 /// Name that is not UTF-8.
 const NOT_UTF8: &[u8] = b"caf\xe9";
 
-/// Folder of a test case, removed when dropped. It is the home, and holds the store and a checkout without packages.
-struct Fixture(Utf8PathBuf);
-
+/// The folder of a test case is the home, and holds the store.
 impl Fixture {
-    fn new() -> Self {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
-        let temporary = Utf8PathBuf::from_path_buf(std::env::temp_dir()).expect("UTF-8");
-        let folder = temporary.join(format!("basalt-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(folder.join("checkout/distro/packages")).expect("made");
-        Self(folder)
-    }
-
-    fn path(&self) -> &Utf8Path {
-        &self.0
-    }
-
     /// The command with nothing in its environment but these folders.
     fn basalt<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_basalt"));
@@ -43,12 +29,6 @@ impl Fixture {
             .current_dir(self.path())
             .stdin(Stdio::null());
         command
-    }
-}
-
-impl Drop for Fixture {
-    fn drop(&mut self) {
-        drop(std::fs::remove_dir_all(&self.0));
     }
 }
 
@@ -69,7 +49,7 @@ fn stderr(output: &Output) -> String {
 
 #[test]
 fn a_closed_pipe_ends_the_command_silently() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(&[]);
     assert!(run(&mut fixture.basalt(&["store", "path"])).status.success());
     let log = fixture.path().join("store/logs/zlib.log");
     std::fs::write(log, "a line\n".repeat(100_000)).expect("written");
@@ -108,7 +88,7 @@ fn a_closed_pipe_ends_the_command_silently() {
 
 #[test]
 fn a_full_disk_is_a_failure() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(&[]);
     let full = || File::options().write(true).open("/dev/full").expect("opened");
     for arguments in [&["completions", "bash"][..], &["store", "path"]] {
         let output = run(fixture.basalt(arguments).stdout(full()));
@@ -123,7 +103,7 @@ fn a_full_disk_is_a_failure() {
 
 #[test]
 fn colours_follow_the_terminal_and_the_variables() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(&[]);
     let full = || File::options().write(true).open("/dev/full").expect("opened");
     let cases: [(&[(&str, &str)], bool); 4] = [
         (&[], false),
@@ -154,7 +134,7 @@ fn colours_follow_the_terminal_and_the_variables() {
 
 #[test]
 fn a_path_is_not_broken_into_lines() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(&[]);
     let path = "/no-such-folder/with-hyphens-and-a-long-name".repeat(6);
     let output = run(&mut fixture.basalt(&["check", &path]));
     assert!(stderr(&output).contains(&path), "{}", stderr(&output));
@@ -162,7 +142,7 @@ fn a_path_is_not_broken_into_lines() {
 
 #[test]
 fn what_is_not_utf_8_is_an_error() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(&[]);
     let name = OsStr::from_bytes(NOT_UTF8);
     for arguments in [
         &[name][..],
@@ -186,7 +166,7 @@ fn what_is_not_utf_8_is_an_error() {
 /// A container's root is on overlayfs, and a store in it that is not on a volume.
 #[test]
 fn a_store_on_overlayfs_is_an_error_before_anything_is_made() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(&[]);
     let mount = "mount -t tmpfs tmpfs . && cd \"$PWD\" && mkdir lower upper work store \
                  && mount -t overlay overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work store";
     let unshared = |script: &str| {
@@ -210,7 +190,7 @@ fn a_store_on_overlayfs_is_an_error_before_anything_is_made() {
     };
     let possible = unshared("true");
     if !possible.status.success() {
-        skipped(&stderr(&possible));
+        skipped("no overlay can be mounted in a user namespace", &stderr(&possible));
         return;
     }
     let output = unshared("exec \"$0\" build zlib");
@@ -221,14 +201,9 @@ fn a_store_on_overlayfs_is_an_error_before_anything_is_made() {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped(why: &str) {
-    eprintln!("SKIPPED: no overlay can be mounted in a user namespace here: {why}");
-}
-
 #[test]
 fn a_relative_store_is_said() {
-    let fixture = Fixture::new();
+    let fixture = Fixture::new(&[]);
     let output = run(fixture.basalt(&["store", "path"]).env("BASALT_STORE", "here/store"));
     let store = fixture.path().join("here/store").canonicalize_utf8().expect("made");
     assert_eq!(output.stdout, format!("{store}\n").as_bytes());

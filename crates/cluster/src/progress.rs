@@ -67,31 +67,26 @@ pub(crate) fn measures(stage: Stage, seen: &Seen, report: &SupervisorReport, tra
     }
 }
 
-fn number(name: &str, value: usize) -> Measure {
+/// Quantity that the stage waits for as long as it lasts.
+fn open_measure(name: String, value: u64, step: u64) -> Measure {
     Measure {
-        name: name.to_owned(),
-        value: u64::try_from(value).unwrap_or(u64::MAX),
-        step: 1,
+        name,
+        value,
+        step,
         is_open: true,
     }
+}
+
+fn number(name: &str, value: usize) -> Measure {
+    open_measure(name.to_owned(), u64::try_from(value).unwrap_or(u64::MAX), 1)
 }
 
 fn console(node: &Traces) -> Measure {
-    Measure {
-        name: format!("console of {}", node.name),
-        value: node.console,
-        step: 1,
-        is_open: true,
-    }
+    open_measure(format!("console of {}", node.name), node.console, 1)
 }
 
 fn disk(node: &Traces) -> Measure {
-    Measure {
-        name: format!("disk of {}", node.name),
-        value: node.disk,
-        step: DISK_STEP,
-        is_open: true,
-    }
+    open_measure(format!("disk of {}", node.name), node.disk, DISK_STEP)
 }
 
 /// Ready pods of each workload; one more when the number of its pods is known.

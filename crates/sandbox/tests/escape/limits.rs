@@ -17,6 +17,18 @@ const MIB: u64 = 1 << 20;
 
 pub fn trials() -> Vec<Trial> {
     let none = SandboxLimits::default();
+    let memory = SandboxLimits {
+        memory: Some(64 * MIB),
+        ..none
+    };
+    let processes = SandboxLimits {
+        processes: Some(40),
+        ..none
+    };
+    let disk = SandboxLimits {
+        disk: Some(32 * MIB),
+        ..none
+    };
     let cases = [
         (
             "endless_loop",
@@ -26,86 +38,16 @@ pub fn trials() -> Vec<Trial> {
                 ..none
             },
         ),
-        (
-            "memory_hog",
-            Limit::Memory,
-            SandboxLimits {
-                memory: Some(64 * MIB),
-                ..none
-            },
-        ),
-        (
-            "memory_hog_that_blinds_process_1",
-            Limit::Memory,
-            SandboxLimits {
-                memory: Some(64 * MIB),
-                ..none
-            },
-        ),
-        (
-            "memory_hog_of_a_name_that_is_not_utf_8",
-            Limit::Memory,
-            SandboxLimits {
-                memory: Some(64 * MIB),
-                ..none
-            },
-        ),
-        (
-            "fork_bomb_of_a_name_that_is_not_utf_8",
-            Limit::Processes,
-            SandboxLimits {
-                processes: Some(40),
-                ..none
-            },
-        ),
-        (
-            "files_in_memory",
-            Limit::Memory,
-            SandboxLimits {
-                memory: Some(64 * MIB),
-                ..none
-            },
-        ),
-        (
-            "fork_bomb",
-            Limit::Processes,
-            SandboxLimits {
-                processes: Some(40),
-                ..none
-            },
-        ),
-        (
-            "full_disk",
-            Limit::Disk,
-            SandboxLimits {
-                disk: Some(32 * MIB),
-                ..none
-            },
-        ),
-        (
-            "full_root",
-            Limit::Disk,
-            SandboxLimits {
-                disk: Some(32 * MIB),
-                ..none
-            },
-        ),
-        (
-            "full_disk_in_a_deep_folder",
-            Limit::Disk,
-            SandboxLimits {
-                disk: Some(32 * MIB),
-                ..none
-            },
-        ),
-        (
-            "disk_full_of_empty_files",
-            Limit::Disk,
-            SandboxLimits {
-                disk: Some(32 * MIB),
-                ..none
-            },
-        ),
+        ("memory_hog", Limit::Memory, memory),
+        ("memory_hog_that_blinds_process_1", Limit::Memory, memory),
+        ("memory_hog_of_a_name_that_is_not_utf_8", Limit::Memory, memory),
+        ("fork_bomb_of_a_name_that_is_not_utf_8", Limit::Processes, processes),
+        ("files_in_memory", Limit::Memory, memory),
+        ("fork_bomb", Limit::Processes, processes),
+        ("full_disk", Limit::Disk, disk),
+        ("full_root", Limit::Disk, disk),
+        ("full_disk_in_a_deep_folder", Limit::Disk, disk),
+        ("disk_full_of_empty_files", Limit::Disk, disk),
     ];
     let mut trials: Vec<_> = cases
         .into_iter()

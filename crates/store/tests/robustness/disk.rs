@@ -14,49 +14,34 @@ fn may_mount(test: &str) -> bool {
     )
 }
 
-#[test]
-fn a_full_disk_is_told_and_leaves_nothing_half_made() {
-    if !may_mount("a full disk") {
+/// Runs a child with its store on a disk of that size, as of `size` in tmpfs(5).
+fn on_small_disk(test: &str, size: &str, work: &str) {
+    if !may_mount(test) {
         return;
     }
     let (guard, _) = scratch();
     let disk = camino::Utf8Path::from_path(guard.path()).expect("UTF-8");
-    let script = "mount -t tmpfs -o size=2m tmpfs \"$0\" && exec \"$@\"";
+    let script = format!("mount -t tmpfs -o size={size} tmpfs \"$0\" && exec \"$@\"");
     let mut prefix = OWN_MOUNTS.to_vec();
-    prefix.extend(["sh", "-c", script, disk.as_str()]);
-    child::command(&prefix, "fill", &disk.join("store"))
+    prefix.extend(["sh", "-c", &script, disk.as_str()]);
+    child::command(&prefix, work, &disk.join("store"))
         .output()
         .expect("it goes well");
+}
+
+#[test]
+fn a_full_disk_is_told_and_leaves_nothing_half_made() {
+    on_small_disk("a full disk", "2m", "fill");
 }
 
 #[test]
 fn a_disk_that_is_full_at_any_point_of_making_a_tree_leaves_nothing_half_made() {
-    if !may_mount("a disk that is full at any point") {
-        return;
-    }
-    let (guard, _) = scratch();
-    let disk = camino::Utf8Path::from_path(guard.path()).expect("UTF-8");
-    let script = "mount -t tmpfs -o size=16m tmpfs \"$0\" && exec \"$@\"";
-    let mut prefix = OWN_MOUNTS.to_vec();
-    prefix.extend(["sh", "-c", script, disk.as_str()]);
-    child::command(&prefix, "full", &disk.join("store"))
-        .output()
-        .expect("it goes well");
+    on_small_disk("a disk that is full at any point", "16m", "full");
 }
 
 #[test]
 fn what_a_full_disk_cannot_take_is_not_missing_in_the_cache() {
-    if !may_mount("a full disk and a cache") {
-        return;
-    }
-    let (guard, _) = scratch();
-    let disk = camino::Utf8Path::from_path(guard.path()).expect("UTF-8");
-    let script = "mount -t tmpfs -o size=2m tmpfs \"$0\" && exec \"$@\"";
-    let mut prefix = OWN_MOUNTS.to_vec();
-    prefix.extend(["sh", "-c", script, disk.as_str()]);
-    child::command(&prefix, "fetch", &disk.join("store"))
-        .output()
-        .expect("it goes well");
+    on_small_disk("a full disk and a cache", "2m", "fetch");
 }
 
 #[test]
