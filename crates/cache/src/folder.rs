@@ -10,7 +10,8 @@
 //! Every file is written into `tmp`, synced and renamed into its place, so that there are no locks: who comes second
 //! writes the same bytes. Names in `tmp` are random and created exclusively, which holds across hosts and containers.
 //! Content is verified on every read: a blob with another digest counts as missing and is removed, where this location
-//! may be written to. The time of a file's last use is its mtime, renewed at most once a day.
+//! may be written to. The time of a file's last use is its mtime: renewed at most once a day by reads, and by a push before
+//! collection could take from it what it has found.
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};
@@ -161,11 +162,11 @@ impl Folder {
         self.damaged.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Records a use; `false` when the file is not there.
+    /// Records that a push relies on the file; `false` when it is not there.
     fn touch(&self, path: &Utf8Path) -> Result<bool, CacheError> {
         match file::open(path) {
             Ok(opened) => {
-                self.used(&opened);
+                self.used(&opened, file::RENEWED_BY_PUSH);
                 Ok(true)
             }
             Err(error) if file::is_absent(&error) => Ok(false),
@@ -173,10 +174,11 @@ impl Folder {
         }
     }
 
-    /// Renews the time of last use. That it may fail (another's file, a read-only mount) costs only an earlier removal.
-    fn used(&self, opened: &fs_err::File) {
+    /// Renews the time of last use, if it is older than `limit`. That it may fail (another's file, a read-only mount)
+    /// costs only an earlier removal.
+    fn used(&self, opened: &fs_err::File, limit: Duration) {
         if self.mode.writes() {
-            file::renew(opened);
+            file::renew(opened, limit);
         }
     }
 
@@ -286,7 +288,7 @@ impl ContentAddressableStorage for Folder {
                 });
             }
         }
-        self.used(&opened);
+        self.used(&opened, file::RENEWED_BY_READ);
         Ok(())
     }
 
@@ -317,7 +319,7 @@ impl ActionCache for Folder {
             }
         })?;
         Ok(loaded.map(|(result, opened)| {
-            self.used(&opened);
+            self.used(&opened, file::RENEWED_BY_READ);
             result
         }))
     }

@@ -8,10 +8,15 @@ use camino::Utf8Path;
 use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW};
 
 use super::WINDOW_LOG;
+use super::plan::GRACE;
 use crate::transfer::CHUNK;
 
-/// Age at which the time of last use is renewed.
-const RENEWED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Age at which a read renews the time of last use.
+pub(super) const RENEWED_BY_READ: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Age at which a push renews the time of last use of a blob that it finds and does not write: half of the grace period of
+/// collection, so that the blob stays for the other half at least, until the result that names it is written.
+pub(super) const RENEWED_BY_PUSH: Duration = Duration::from_secs(GRACE.as_secs() / 2);
 
 /// Opens an ordinary file; links are not followed, and a named pipe does not make anybody wait.
 pub(super) fn open(path: &Utf8Path) -> io::Result<fs_err::File> {
@@ -35,9 +40,9 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || error.kind() == link
 }
 
-/// Sets the mtime to the file server's time, if it is older than a day or in the future.
-pub(super) fn renew(file: &fs_err::File) {
-    let fresh = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age < RENEWED_AFTER);
+/// Sets the mtime to the file server's time, if it is older than `limit` or in the future.
+pub(super) fn renew(file: &fs_err::File, limit: Duration) {
+    let fresh = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age < limit);
     if file
         .metadata()
         .and_then(|metadata| metadata.modified())

@@ -261,6 +261,35 @@ fn the_last_use_is_renewed_once_a_day_by_who_may() {
 }
 
 #[test]
+fn collection_leaves_what_a_push_has_found() {
+    let fixture = Fixture::new();
+    let content = b"content";
+    let blob = fixture.add(content);
+    let path = fixture.path(&blob);
+    let all = Keep {
+        bytes: Some(0),
+        ..Keep::default()
+    };
+    let finds: [&dyn Fn() -> Result<(), CacheError>; 2] = [
+        &|| {
+            let missing = fixture.folder.missing(&[blob])?;
+            assert!(missing.is_empty());
+            Ok(())
+        },
+        &|| fixture.folder.write(&blob, &mut Cursor::new(content)),
+    ];
+    for find in finds {
+        age(&path, Duration::from_secs(2 * 60 * 60));
+        find().expect("finds");
+        fixture.folder.gc(&all).expect("collects");
+        assert!(path.exists());
+    }
+    age(&path, Duration::from_secs(2 * 60 * 60));
+    fixture.folder.gc(&all).expect("collects");
+    assert!(!path.exists());
+}
+
+#[test]
 fn collection_takes_what_is_unused_and_results_without_their_blobs() {
     let fixture = Fixture::new();
     let (old, new) = (fixture.add(b"old"), fixture.add(b"new"));
