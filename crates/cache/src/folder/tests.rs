@@ -209,6 +209,28 @@ fn a_folder_that_cannot_be_written_to_is_an_error_of_the_cache() {
 }
 
 #[test]
+fn modes_follow_from_the_folder_and_not_from_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Utf8Path| fs_err::metadata(path).expect("is there").permissions().mode() & 0o7777;
+    // For one user, for a team, and for one who lets all others read.
+    for (folder_mode, file_mode) in [(0o700, 0o600), (0o2775, 0o664), (0o755, 0o644)] {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(temporary.path()).expect("UTF-8");
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(folder_mode)).expect("chmod");
+        let folder = Folder::open(path, Mode::Both).expect("opens");
+        let blob = Blob::of("content");
+        folder.write(&blob, &mut Cursor::new("content")).expect("writes");
+        folder.put_action_result(&blob, &result(&[blob])).expect("writes");
+        for file in [folder.blob_path(&blob), folder.result_path(&blob)] {
+            assert_eq!(mode(&file), file_mode, "{file}");
+            for made in file.ancestors().skip(1).take(2).chain([&*folder.temporary()]) {
+                assert_eq!(mode(made), folder_mode, "{made}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_folder_that_is_not_there() {
     let temporary = tempfile::tempdir().expect("a folder");
     let path = Utf8PathBuf::from_path_buf(temporary.path().join("mount/cache")).expect("UTF-8");
