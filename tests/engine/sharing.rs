@@ -95,14 +95,22 @@ pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed
 
 pub fn a_result_of_a_stranger_is_not_believed(ground: &Ground) -> Result<(), Failed> {
     let filled = fill(ground)?;
-    let other = ground.distro()?;
-    let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
-    let key = stranger.json(&["cache", "key", "tests"], PATIENCE, 0)?;
-    let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
-    ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
-        "it is not the same".to_owned()
-    })?;
-    ensure(was_built(&other, "house"), || "a stranger was believed".to_owned())
+    // What is trusted is a key of another name than the signer's, and another key of the signer's name.
+    let (unknown, wrong) = ("the key tests, which is not trusted", "a wrong signature of the trusted key tests");
+    for (name, told, untold) in [("colleague", unknown, wrong), ("tests", wrong, unknown)] {
+        let other = ground.distro()?;
+        let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));
+        let key = stranger.json(&["cache", "key", name], PATIENCE, 0)?;
+        let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
+        let ran = cli.run(&["build", "house"], PATIENCE)?.ended_with(0)?;
+        has_all(&ran.stderr, &[told])?;
+        ensure(!ran.stderr.contains(untold), || ran.stderr.clone())?;
+        ensure(was_built(&other, "house"), || "a stranger was believed".to_owned())?;
+        ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+            "it is not the same".to_owned()
+        })?;
+    }
+    Ok(())
 }
 
 pub fn a_damaged_cache_costs_time_only(ground: &Ground) -> Result<(), Failed> {

@@ -260,12 +260,20 @@ impl Cache {
             Verdict::Forged(key) => {
                 if counters.forged.add(1) == 0 {
                     self.reporter.warn(&format!(
-                        "the cache {location} gave a result with a wrong signature of the trusted key {key}: it is damaged, or \
-                         somebody tampers with it; such results are not used"
+                        "the cache {location} gave a result with a wrong signature of the trusted key {key}: another key has \
+                         that name, the result is damaged, or somebody tampers with it; such results are not used"
                     ));
                 }
             }
-            Verdict::Unsigned | Verdict::Stranger(_) => {
+            Verdict::Stranger(key) => {
+                if counters.untrusted.add(1) == 0 {
+                    self.reporter.note(&format!(
+                        "the cache {location} has results that were signed by the key {key}, which is not trusted: they are \
+                         not used"
+                    ));
+                }
+            }
+            Verdict::Unsigned => {
                 counters.untrusted.add(1);
             }
         }
