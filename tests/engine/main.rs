@@ -67,6 +67,10 @@ const STORIES: &[Story<Ground>] = &[
         sharing::what_one_has_built_another_need_not,
     ),
     (
+        "what_is_published_comes_from_the_cache",
+        sharing::what_is_published_comes_from_the_cache,
+    ),
+    (
         "a_result_of_a_stranger_is_not_believed",
         sharing::a_result_of_a_stranger_is_not_believed,
     ),

@@ -93,6 +93,22 @@ pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed
     other.nothing_is_left()
 }
 
+pub fn what_is_published_comes_from_the_cache(ground: &Ground) -> Result<(), Failed> {
+    let filled = fill(ground)?;
+    let other = ground.distro()?;
+    let keys = other.root.join("cache-keys");
+    fs_err::write(&keys, &filled.public)?;
+    let cli = (other.cli())
+        .env("BASALT_CACHE_KEYS", &keys)
+        .env("BASALT_CACHE_SECRET", other.root.join("none"))
+        .env("BASALT_KEYS", other.root.join("keys"))
+        .env("BASALT_REPOSITORIES", other.root.join("repositories"));
+    let location = format!("{}?mode=read", filled.cache);
+    let ran = cli.run(&["--cache", &location, "repo", "publish", "house"], PATIENCE)?;
+    has_all(&ran.ended_with(0)?.stdout, &["1 packages"])?;
+    ensure(!was_built(&other, "house"), || "house was built".to_owned())
+}
+
 pub fn a_result_of_a_stranger_is_not_believed(ground: &Ground) -> Result<(), Failed> {
     let filled = fill(ground)?;
     // What is trusted is a key of another name than the signer's, and another key of the signer's name.

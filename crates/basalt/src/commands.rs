@@ -45,7 +45,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Check { files } => return check::run(files, arguments.json),
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
-        Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
+        Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.cache.as_deref(), arguments.json),
         _ => {}
     }
     let project = Project::open(arguments.quiet, arguments.cache.as_deref())?;
