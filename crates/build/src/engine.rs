@@ -358,15 +358,19 @@ impl<'a> Engine<'a> {
         jobserver: &Jobserver,
     ) -> Result<Built, BuildError> {
         let package = self.distribution.package(build.package);
-        let _token = context.acquire()?;
         let environment = BuildEnvironment {
             has_jobserver: true,
             ..BuildEnvironment::ordinary(self.processes(package))
         };
         let root = self.root(build, &environment, &[])?;
+        // Not before the inputs are there: a job that waits for a server must not keep others from computing.
+        let token = context.acquire()?;
         let variables = jobserver.environment(JOBSERVER.into());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let root = root.with_jobserver(jobserver.path(), JOBSERVER, variables);
+        let root = match token.fifo() {
+            Some(fifo) => root.with_jobserver(fifo, JOBSERVER, variables),
+            None => root,
+        };
         let built = execute::build(build, package, &root, self.store, self.reporter)?;
         latest::remember(package.name(), self.base.arch, &build.action, self.store);
         Ok(built)

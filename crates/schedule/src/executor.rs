@@ -1,8 +1,7 @@
 //! The executor: worker threads that carry a [`JobGraph`] out.
 //!
 //! Worker threads take jobs from one [`Schedule`] under a lock and wait on a condition variable, which the end of every
-//! job signals. The thread that called [`Executor::run`] watches for Ctrl-C and keeps the jobserver's tokens complete;
-//! it alone wakes on a clock. Whatever happens in a job, a panic too, its end is recorded and signalled, so that nobody
+//! job signals. The thread that called [`Executor::run`] watches for Ctrl-C; it alone wakes on a clock. Whatever happens in a job, a panic too, its end is recorded and signalled, so that nobody
 //! waits for ever.
 
 use std::collections::BTreeSet;
@@ -324,11 +323,6 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
             Ok(Err(error)) => (Ended::Failed, Some(JobError::Failed(error))),
             Err(panic) => (Ended::Panicked, Some(JobError::Panicked(panic))),
         };
-        if matches!(ended, Ended::Failed | Ended::Panicked | Ended::Stopped)
-            && let Some(jobserver) = self.executor.jobserver
-        {
-            jobserver.suspect_loss();
-        }
         let span = Span {
             job,
             worker,
@@ -390,7 +384,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
         self.changed.notify_all();
     }
 
-    /// Waits for the last worker. Meanwhile, passes an interruption on to those who wait, and mends the jobserver.
+    /// Waits for the last worker. Meanwhile, passes an interruption on to those who wait.
     fn watch(&self) {
         let mut state = self.lock();
         while state.workers > 0 {
@@ -402,11 +396,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
                 self.stop.request();
                 self.changed.notify_all();
             }
-            drop(guard);
-            if let Some(jobserver) = self.executor.jobserver {
-                jobserver.reconcile(Instant::now());
-            }
-            state = self.lock();
+            state = guard;
         }
     }
 
