@@ -12,6 +12,7 @@ mod interruptions;
 mod keys;
 mod rebuilds;
 mod sharing;
+mod slow_servers;
 
 use std::process::ExitCode;
 
@@ -123,6 +124,14 @@ const STORIES: &[Story<Ground>] = &[
     (
         "an_interrupt_leaves_nothing",
         interruptions::an_interrupt_leaves_nothing,
+    ),
+    (
+        "a_late_source_keeps_no_processor_idle",
+        slow_servers::a_late_source_keeps_no_processor_idle,
+    ),
+    (
+        "a_failure_waits_for_no_source",
+        slow_servers::a_failure_waits_for_no_source,
     ),
     ("two_at_the_same_time", interruptions::two_at_the_same_time),
     (

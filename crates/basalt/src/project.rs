@@ -1,11 +1,11 @@
 //! A checkout of Basalt, with the store and everything that verbs need to work on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
 use basalt_model::arch::Arch;
+use basalt_process::Cancellation;
 use basalt_progress::Reporter;
 use basalt_sdk::SdkTree;
 use basalt_sources::Tools;
@@ -38,6 +38,27 @@ pub struct BuildContext {
     pub distribution: Distribution,
     /// Means to fetch sources.
     pub tools: Tools,
+}
+
+/// Selection of packages whose plain source files are fetched while the SDK is made.
+#[derive(Debug, Clone, Copy)]
+pub enum Ahead<'a> {
+    /// None: it is not certain that anything is built.
+    Nothing,
+    /// These packages. Their dependencies are not known without the SDK.
+    Packages(&'a [&'a str]),
+    /// All packages.
+    All,
+}
+
+impl Ahead<'_> {
+    fn wants(self, package: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Packages(names) => names.contains(&package),
+            Self::All => true,
+        }
+    }
 }
 
 impl Project {
@@ -73,16 +94,17 @@ impl Project {
 
     /// Makes the SDK and the toolchain if need be, and reads the packages.
     pub fn build_context(&self) -> Result<BuildContext> {
-        self.sdk_and_files()?;
-        let context = self.lookup_context()?;
+        self.sdk()?;
+        let context = self.lookup_context(Ahead::Nothing)?;
         context.base.bring(&self.store, self.reporter())?;
         Ok(context)
     }
 
     /// Reads the packages, by digests of the SDK and the toolchain where the store or the shared cache knows these. The
-    /// engine makes them when a program has to be run in them; others call [`BuildBase::bring`] first.
-    pub fn lookup_context(&self) -> Result<BuildContext> {
-        let (sdk, base) = self.base()?;
+    /// engine makes them when a program has to be run in them; others call [`BuildBase::bring`] first. Where the SDK has to
+    /// be made, sources are fetched meanwhile.
+    pub fn lookup_context(&self, ahead: Ahead<'_>) -> Result<BuildContext> {
+        let (sdk, base) = self.base(ahead)?;
         let packages = self.distro().join("packages");
         let distribution = Distribution::read(&packages, &base, &self.store, self.reporter())?;
         let tools = Tools::new(&self.root, &sdk);
@@ -95,7 +117,7 @@ impl Project {
     }
 
     /// Returns the tree of build tools and the build base, by digests as far as these are known.
-    fn base(&self) -> Result<(SdkTree, BuildBase)> {
+    fn base(&self, ahead: Ahead<'_>) -> Result<(SdkTree, BuildBase)> {
         let store = self.store.clone().digests_only();
         let make = |sdk: &SdkTree| BuildBase::make(&self.root, sdk, Arch::X86_64, &store);
         if let Some(sdk) = SdkTree::find(&store, &self.sdk_lock()?)? {
@@ -108,7 +130,7 @@ impl Project {
                 Err(error) => return Err(error.into()),
             }
         }
-        let sdk = self.sdk_and_files()?;
+        let sdk = self.sdk_and_files(ahead)?;
         let base = make(&sdk)?;
         Ok((sdk, base))
     }
@@ -120,16 +142,17 @@ impl Project {
 
     /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
     /// need no SDK.
-    fn sdk_and_files(&self) -> Result<SdkTree> {
+    fn sdk_and_files(&self, ahead: Ahead<'_>) -> Result<SdkTree> {
         if let Some(sdk) = SdkTree::find(&self.store, &self.sdk_lock()?)? {
             return Ok(sdk);
         }
         let packages = self.distro().join("packages");
-        let ended = AtomicBool::new(false);
+        let ended = Cancellation::default();
+        let wanted = |name: &str| ahead.wants(name);
         std::thread::scope(|scope| {
-            scope.spawn(|| basalt_build::prefetch(&packages, &self.store, self.reporter(), &ended));
+            scope.spawn(|| basalt_build::prefetch(&packages, wanted, &self.store, self.reporter(), &ended));
             let sdk = self.sdk();
-            ended.store(true, Ordering::Relaxed);
+            ended.request();
             sdk
         })
     }

@@ -8,9 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use basalt_process::interrupt;
+use basalt_process::{Cancellation, interrupt};
 
-use crate::context::{JobContext, Stop};
+use crate::context::JobContext;
 use crate::panic;
 use crate::schedule::{End, Next, Schedule};
 use crate::{Failure, JobError, JobGraph, JobId, Jobserver, RunError, cores};
@@ -120,6 +120,7 @@ pub struct Executor<'a> {
     keep_going: bool,
     both_ends: bool,
     jobserver: Option<&'a Jobserver>,
+    cancellation: Option<&'a Cancellation>,
     observer: &'a dyn Observer,
 }
 
@@ -134,6 +135,7 @@ impl<'a> Executor<'a> {
             keep_going: false,
             both_ends: false,
             jobserver: None,
+            cancellation: None,
             observer: &(),
         }
     }
@@ -179,6 +181,14 @@ impl<'a> Executor<'a> {
         }
     }
 
+    /// Cancellation that the run requests when it is ending because of a failure or Ctrl-C, so that work beside it ends, too.
+    pub fn cancellation(self, cancellation: &'a Cancellation) -> Self {
+        Self {
+            cancellation: Some(cancellation),
+            ..self
+        }
+    }
+
     /// Receiver of events.
     pub fn observer(self, observer: &'a dyn Observer) -> Self {
         Self { observer, ..self }
@@ -212,7 +222,7 @@ impl<'a> Executor<'a> {
             executor: self,
             results: &results,
             began: Instant::now(),
-            stop: Stop::default(),
+            stop: self.cancellation.cloned().unwrap_or_default(),
             state: Mutex::new(Progress {
                 schedule,
                 spans: Vec::new(),
@@ -246,7 +256,7 @@ struct Shared<'a, T, E> {
     executor: &'a Executor<'a>,
     results: &'a [OnceLock<T>],
     began: Instant,
-    stop: Stop,
+    stop: Cancellation,
     state: Mutex<Progress<'a, E>>,
     /// A job ended, or the run is to stop.
     changed: Condvar,

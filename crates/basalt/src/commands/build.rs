@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Build;
-use crate::project::{BuildContext, Project};
+use crate::project::{Ahead, BuildContext, Project};
 
 /// Result of a package's build, for scripts.
 #[derive(Debug, Serialize)]
@@ -47,7 +47,13 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
     } else {
         wanted_images
     };
-    let context = project.lookup_context()?;
+    // What an image installs is not known by names alone.
+    let ahead = if wanted_images.is_empty() {
+        Ahead::Packages(&wanted_packages)
+    } else {
+        Ahead::All
+    };
+    let context = project.lookup_context(ahead)?;
     let targets: BTreeSet<PackageId> = if options.names.is_empty() {
         context.distribution.graph.ids().collect()
     } else {
@@ -90,7 +96,7 @@ pub fn run(project: &Project, options: &Build, json: bool) -> Result<ExitCode> {
 
 /// Shows which inputs of a package changed since its last build.
 fn explain(project: &Project, name: &str, json: bool) -> Result<ExitCode> {
-    let context = project.lookup_context()?;
+    let context = project.lookup_context(Ahead::Nothing)?;
     let package = package(name, &context, &images::definitions(project)?)?;
     let explanation = context.engine(project).explain(package)?;
     if json {

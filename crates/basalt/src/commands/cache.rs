@@ -15,7 +15,7 @@ use miette::{Result, miette};
 use super::build::human;
 use super::{answer, answer_json, images, up};
 use crate::arguments::CacheVerb;
-use crate::project::{BuildContext, Project};
+use crate::project::{Ahead, BuildContext, Project};
 use crate::team_cache::{keys_path, secret_path};
 
 /// Fills the cache, fills the store from it, or shows its state.
@@ -131,7 +131,7 @@ fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
 
 /// Brings the wanted packages into the store: from the cache, as far as it has them.
 fn pull(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
-    let context = project.lookup_context()?;
+    let context = project.lookup_context(Ahead::All)?;
     wanted.build(project, &context)?;
     images::make_in(project, &context, &wanted.images(project)?)?;
     let read: u64 = cache.statistics().iter().map(|(_, one)| one.bytes_read).sum();
@@ -192,7 +192,7 @@ impl<'a> Wanted<'a> {
 
     /// Builds the selection, and returns the RPMs whose content is to be shared.
     fn content(&self, project: &Project) -> Result<Content> {
-        let context = project.lookup_context()?;
+        let context = project.lookup_context(Ahead::All)?;
         self.build(project, &context)?;
         let parts = images::parts(project, &context, &self.images(project)?)?;
         Ok(match self {

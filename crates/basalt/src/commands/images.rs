@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use miette::{Result, WrapErr as _};
 
 use super::build::human;
-use crate::project::{BuildContext, Project};
+use crate::project::{Ahead, BuildContext, Project};
 
 /// Reads the image definitions of the distribution, by name.
 pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition>> {
@@ -20,7 +20,7 @@ pub fn definitions(project: &Project) -> Result<BTreeMap<String, ImageDefinition
 
 /// Builds the packages that images install, unless they are built already, and composes the images.
 pub fn make(project: &Project, names: &[&str]) -> Result<BTreeMap<String, Image>> {
-    make_in(project, &project.lookup_context()?, names)
+    make_in(project, &project.lookup_context(Ahead::All)?, names)
 }
 
 /// Does the same as [`make`], with packages that are read already.
