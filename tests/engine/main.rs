@@ -68,6 +68,10 @@ const STORIES: &[Story<Ground>] = &[
         sharing::what_one_has_built_another_need_not,
     ),
     (
+        "a_key_that_is_no_longer_trusted_vouches_for_nothing",
+        sharing::a_key_that_is_no_longer_trusted_vouches_for_nothing,
+    ),
+    (
         "what_is_published_comes_from_the_cache",
         sharing::what_is_published_comes_from_the_cache,
     ),

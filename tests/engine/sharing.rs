@@ -80,7 +80,8 @@ pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed
         ensure(!was_built(&other, package), || format!("{package} was built"))?;
     }
     // It is in the store now: without the cache, nothing is built either.
-    ensure(rpms(&other.cli(), &other, "house")? == filled.rpms, || {
+    let without = other.cli().env("BASALT_CACHE_KEYS", other.root.join("cache-keys"));
+    ensure(rpms(&without, &other, "house")? == filled.rpms, || {
         "other RPMs are kept".to_owned()
     })?;
     ensure(!was_built(&other, "house"), || "house was built".to_owned())?;
@@ -91,6 +92,26 @@ pub fn what_one_has_built_another_need_not(ground: &Ground) -> Result<(), Failed
         "not just house was built".to_owned()
     })?;
     other.nothing_is_left()
+}
+
+pub fn a_key_that_is_no_longer_trusted_vouches_for_nothing(ground: &Ground) -> Result<(), Failed> {
+    let filled = fill(ground)?;
+    // The cache is named or not, when the key is taken from the list.
+    for is_named in [true, false] {
+        let other = ground.distro()?;
+        let cli = reader(&other, &filled, &filled.public)?;
+        rpms(&cli, &other, "house")?;
+        ensure(!was_built(&other, "house"), || "house was built".to_owned())?;
+        fs_err::write(other.root.join("cache-keys"), "")?;
+        let cli = if is_named { cli } else { cli.env("BASALT_CACHE", "") };
+        ensure(rpms(&cli, &other, "house")? == filled.rpms, || {
+            "it is not the same".to_owned()
+        })?;
+        ensure(was_built(&other, "house"), || {
+            "the result of a revoked key was used".to_owned()
+        })?;
+    }
+    Ok(())
 }
 
 pub fn what_is_published_comes_from_the_cache(ground: &Ground) -> Result<(), Failed> {

@@ -69,7 +69,10 @@ impl Project {
             Err(_) => find_root()?,
         };
         let terminal = Arc::new(Terminal::new(quiet));
-        let mut store = Store::open(&Store::default_path()?)?;
+        // Also where no cache is named: results of an earlier time count no longer than their signers are trusted.
+        let trusted = team_cache::trusted()?;
+        let store = Store::open(&Store::default_path()?)?;
+        let mut store = store.with_trusted_signers(trusted.iter().map(|key| key.to_string()));
         let cache = team_cache::open(cache, Arc::clone(&terminal) as Arc<dyn Reporter>)?;
         if let Some(cache) = &cache {
             store = store.with_shared(Arc::clone(cache) as Arc<dyn SharedCache>);

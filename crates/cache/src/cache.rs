@@ -19,7 +19,7 @@ use crate::closure;
 use crate::error::{CacheError, chain};
 use crate::folder::Folder;
 use crate::grpc::Remote;
-use crate::key::{SecretKey, TrustedKeys};
+use crate::key::{PublicKey, SecretKey, TrustedKeys};
 use crate::location::{Location, Place};
 use crate::retry::Limits;
 use crate::signature::{self, Verdict};
@@ -91,8 +91,8 @@ impl Opened {
 pub struct Hit {
     /// The result, as it was signed.
     pub result: ActionResult,
-    /// Name of the key that vouches for it.
-    pub key: String,
+    /// Key that vouches for it.
+    pub key: PublicKey,
     /// Location that the result was read from, without its options.
     pub location: String,
 }

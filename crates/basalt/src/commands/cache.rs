@@ -100,10 +100,12 @@ fn push(project: &Project, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Re
         let Some(exported) = project.store.export(&named)? else {
             continue;
         };
+        // Whoever pushes vouches for the result, whoever has signed it before.
+        let unsigned = |result: ActionResult| ActionResult { signer: None, ..result }.to_proto();
         let upload = Upload {
             action: *key,
-            result: result.to_proto(),
-            named: named.to_proto(),
+            result: unsigned(result),
+            named: unsigned(named),
             also: Vec::new(),
         };
         let open = |blob: &Blob| {
