@@ -178,6 +178,12 @@ impl Store {
         self.session.counter.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Returns `true` if a folder of the store can be the writable layer of an overlay. A network file system and FUSE
+    /// cannot: the kernel refuses them.
+    pub fn takes_overlays(&self) -> bool {
+        crate::mounts::takes_overlays(&self.root)
+    }
+
     /// Waits for the lock of a name, which excludes all other processes of this store. When another process holds it,
     /// `blocked` is called once, with the id of that process if it is known.
     ///
