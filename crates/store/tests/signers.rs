@@ -23,7 +23,8 @@ fn a_result_counts_while_its_signer_is_trusted() {
     assert_eq!(store.action_result(&theirs), Some(their_result.clone()));
     let trusting = |keys: &[&str]| store.clone().with_trusted_signers(keys.iter().map(|key| (*key).to_owned()));
     // Another key of the same name is another key.
-    for (keys, counts) in [(["team:AAAA"].as_slice(), true), (&["team:BBBB"], false), (&[], false)] {
+    let cases: [(&[&str], bool); 3] = [(&["team:AAAA"], true), (&["team:BBBB"], false), (&[], false)];
+    for (keys, counts) in cases {
         let store = trusting(keys);
         assert_eq!(store.action_result(&ours), Some(our_result.clone()), "{keys:?}");
         let expected = counts.then(|| their_result.clone());
