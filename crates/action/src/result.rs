@@ -24,8 +24,8 @@ pub struct ActionResult {
     pub stdout: Vec<u8>,
     /// Circumstances of the run. They are no part of what the action's key decides.
     pub execution: Execution,
-    /// Public key that has signed the result, in the text form of the cache's keys, `NAME:BASE64`; none of a result that was
-    /// made here.
+    /// Public key that has signed the result, in the text form of the cache's keys, `NAME:BASE64`; none of a result
+    /// that was made here.
     pub signer: Option<String>,
 }
 

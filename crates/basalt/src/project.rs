@@ -104,8 +104,8 @@ impl Project {
     }
 
     /// Reads the packages, by digests of the SDK and the toolchain where the store or the shared cache knows these. The
-    /// engine makes them when a program has to be run in them; others call [`BuildBase::bring`] first. Where the SDK has to
-    /// be made, sources are fetched meanwhile.
+    /// engine makes them when a program has to be run in them; others call [`BuildBase::bring`] first. Where the SDK
+    /// has to be made, sources are fetched meanwhile.
     pub fn lookup_context(&self, ahead: Ahead<'_>) -> Result<BuildContext> {
         let (sdk, base) = self.base(ahead)?;
         let packages = self.distro().join("packages");

@@ -24,8 +24,8 @@ use crate::{BuildError, distribution};
 const FILE_THREADS: usize = 3;
 
 /// Fetches the plain files among the sources of those packages below a folder that are wanted by name, until `ended` is
-/// requested, which ends transfers, too: those of the longest builds first, since dependencies are not known without the
-/// SDK.
+/// requested, which ends transfers, too: those of the longest builds first, since dependencies are not known without
+/// the SDK.
 pub fn prefetch(
     packages: &Utf8Path,
     wanted: impl Fn(&str) -> bool,

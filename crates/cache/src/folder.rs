@@ -12,8 +12,8 @@
 //! Content is verified on every read: a blob with another digest counts as missing and is removed, where this location
 //! may be written to. Folders and files get the permissions of the cache's own folder, whatever the umask is.
 //!
-//! The time of a file's last use is its mtime: renewed at most once a day by reads, and by a push before collection could
-//! take from it what it has found.
+//! The time of a file's last use is its mtime: renewed at most once a day by reads, and by a push before collection
+//! could take from it what it has found.
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};

@@ -24,8 +24,8 @@ impl Cancellation {
         self.0.load(Ordering::SeqCst)
     }
 
-    /// Does work that is to end when this is requested: on this thread, everything that looks for an interruption finds one
-    /// then, programs that run included. Threads that the work starts are not in the scope.
+    /// Does work that is to end when this is requested: on this thread, everything that looks for an interruption finds
+    /// one then, programs that run included. Threads that the work starts are not in the scope.
     pub fn scope<T>(&self, work: impl FnOnce() -> T) -> T {
         CURRENT.with_borrow_mut(|current| current.push(self.clone()));
         let _leave = Leave;

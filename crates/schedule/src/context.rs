@@ -84,9 +84,9 @@ impl<'a, T> JobContext<'a, T> {
         outcome
     }
 
-    /// Waits for the job's token of the jobserver and holds it until the value is dropped, with the job's FIFO. To be called
-    /// once per job and right before what computes, not for what looks up or fetches. Without a jobserver it returns at
-    /// once.
+    /// Waits for the job's token of the jobserver and holds it until the value is dropped, with the job's FIFO. To be
+    /// called once per job and right before what computes, not for what looks up or fetches. Without a jobserver it
+    /// returns at once.
     ///
     /// # Errors
     /// [`AcquireError::Stopped`] when the run ends meanwhile.

@@ -1,8 +1,8 @@
 //! The executor: worker threads that carry a [`JobGraph`] out.
 //!
 //! Worker threads take jobs from one [`Schedule`] under a lock and wait on a condition variable, which the end of every
-//! job signals. The thread that called [`Executor::run`] watches for Ctrl-C; it alone wakes on a clock. Whatever happens in a job, a panic too, its end is recorded and signalled, so that nobody
-//! waits for ever.
+//! job signals. The thread that called [`Executor::run`] watches for Ctrl-C; it alone wakes on a clock. Whatever
+//! happens in a job, a panic too, its end is recorded and signalled, so that nobody waits for ever.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -181,7 +181,8 @@ impl<'a> Executor<'a> {
         }
     }
 
-    /// Cancellation that the run requests when it is ending because of a failure or Ctrl-C, so that work beside it ends, too.
+    /// Cancellation that the run requests when it is ending because of a failure or Ctrl-C, so that work beside it
+    /// ends, too.
     pub fn cancellation(self, cancellation: &'a Cancellation) -> Self {
         Self {
             cancellation: Some(cancellation),

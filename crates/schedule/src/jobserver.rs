@@ -9,19 +9,20 @@
 //!                          relay thread: count ──▶ Ledger: who gets, who gives back ──▶ put into, take out of the FIFOs
 //! ```
 //!
-//! **Accounting.** There are as many tokens as cores. A client has one process for nothing, its implicit token, and takes
-//! another token for each further one. [`Jobserver::acquire`] takes that implicit token out of the same number for each
-//! job in work, so that all processes of all jobs together never exceed the tokens.
+//! **Accounting.** There are as many tokens as cores. A client has one process for nothing, its implicit token, and
+//! takes another token for each further one. [`Jobserver::acquire`] takes that implicit token out of the same number
+//! for each job in work, so that all processes of all jobs together never exceed the tokens.
 //!
-//! **One FIFO per job.** A build is code of others, and a client may write and read as it likes. In a FIFO of its own it
-//! reaches nobody: bytes that it makes up are taken out, mode and content of the FIFO are its own affair, and what it took
-//! and lost is free again when its job ends. [`Ledger`] says how tokens are shared, and what becomes of those that a job
-//! keeps while others wait.
+//! **One FIFO per job.** A build is code of others, and a client may write and read as it likes. In a FIFO of its own
+//! it reaches nobody: bytes that it makes up are taken out, mode and content of the FIFO are its own affair, and what
+//! it took and lost is free again when its job ends. [`Ledger`] says how tokens are shared, and what becomes of those
+//! that a job keeps while others wait.
 //!
-//! **Clock.** A FIFO tells nobody that it was read, so the relay looks every [`IDLE`] at how many tokens each job has left,
-//! as long as there are jobs. Clients take and give back among themselves without it. What a job with more than its share
-//! gives back while others want tokens is waited for with `poll`, and the relay competes with the job's own processes for
-//! it. Make, cargo and rustc wait for tokens; ninja asks only when one of its processes ends, and so gets fewer beside them.
+//! **Clock.** A FIFO tells nobody that it was read, so the relay looks every [`IDLE`] at how many tokens each job has
+//! left, as long as there are jobs. Clients take and give back among themselves without it. What a job with more than
+//! its share gives back while others want tokens is waited for with `poll`, and the relay competes with the job's own
+//! processes for it. Make, cargo and rustc wait for tokens; ninja asks only when one of its processes ends, and so gets
+//! fewer beside them.
 //!
 //! **In a sandbox.** Bind-mount the FIFO itself, writable: through an overlay it would be another FIFO of the same name.
 //! The path inside must have no white space. A command line that says `-jN` overrules the jobserver in make, so
@@ -92,8 +93,8 @@ impl Drop for Token<'_> {
 }
 
 impl Jobserver {
-    /// Makes a server of so many tokens (at least one), whose FIFOs will be in a folder of the caller's. The folder must not
-    /// be shared with another jobserver.
+    /// Makes a server of so many tokens (at least one), whose FIFOs will be in a folder of the caller's. The folder
+    /// must not be shared with another jobserver.
     ///
     /// # Errors
     /// When the thread that hands tokens out cannot be started.
@@ -131,8 +132,8 @@ impl Jobserver {
         [("MAKEFLAGS", flags.clone()), ("CARGO_MAKEFLAGS", flags)]
     }
 
-    /// Waits for a job's implicit token, and makes the job's FIFO. Returns nothing when `stop` says so first, which is asked
-    /// ten times per second.
+    /// Waits for a job's implicit token, and makes the job's FIFO. Returns nothing when `stop` says so first, which is
+    /// asked ten times per second.
     ///
     /// # Errors
     /// When the FIFO cannot be made.

@@ -1,6 +1,6 @@
-//! Real clients of the jobserver in sandboxes, as builds have them: GNU make and cargo of the SDK (`BASALT_SDK`), ninja of
-//! the SDK or of `BASALT_NINJA`. Each client has more work than there are tokens, and every piece of work counts how many
-//! there are at once.
+//! Real clients of the jobserver in sandboxes, as builds have them: GNU make and cargo of the SDK (`BASALT_SDK`), ninja
+//! of the SDK or of `BASALT_NINJA`. Each client has more work than there are tokens, and every piece of work counts how
+//! many there are at once.
 
 use std::os::unix::fs::PermissionsExt as _;
 
@@ -101,9 +101,9 @@ impl Bench {
         Ok((counts.iter().copied().max().unwrap_or(0), counts.len() / 2))
     }
 
-    /// Runs two clients at once, each in a job of its own, and judges what they did: all of the work, more than two pieces
-    /// at once (a client that does not know the jobserver has one each, or as many as there are pieces), never more than
-    /// there are tokens; and all tokens are there afterwards.
+    /// Runs two clients at once, each in a job of its own, and judges what they did: all of the work, more than two
+    /// pieces at once (a client that does not know the jobserver has one each, or as many as there are pieces), never
+    /// more than there are tokens; and all tokens are there afterwards.
     fn run_two(&self, client: impl Fn(usize, Sandbox) -> Command + Sync) -> Result<(), Failed> {
         let tokens = [self.job()?, self.job()?];
         std::thread::scope(|scope| {

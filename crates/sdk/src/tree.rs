@@ -147,7 +147,8 @@ fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &d
     Ok(())
 }
 
-/// Unpacks the tarball as whoever we are: owners are not kept, device nodes are left out. `check` is asked before each entry.
+/// Unpacks the tarball as whoever we are: owners are not kept, device nodes are left out. `check` is asked before each
+/// entry.
 fn unpack(
     tarball: &Utf8Path,
     tree: &Utf8Path,
@@ -178,8 +179,8 @@ fn unpack(
     Ok(finish().map_err(failed())?)
 }
 
-/// Unpacks one entry. Returns the path and the mode of a folder: modes of folders come last, since some may not be written
-/// to.
+/// Unpacks one entry. Returns the path and the mode of a folder: modes of folders come last, since some may not be
+/// written to.
 fn unpack_entry(mut entry: tar::Entry<'_, impl Read>, tree: &Utf8Path) -> std::io::Result<Option<(PathBuf, u32)>> {
     let path = entry.path()?.into_owned();
     let kind = entry.header().entry_type();

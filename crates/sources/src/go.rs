@@ -114,8 +114,8 @@ fn clean(path: &Utf8Path) -> Utf8PathBuf {
 
 /// Without the archives, a module cache is half the size. Their digests and `.mod` files stay: Go asks for them.
 ///
-/// No link is followed, neither on the way to the archives nor among them: the program that filled the tree had the network,
-/// and its links may lead to files of the host.
+/// No link is followed, neither on the way to the archives nor among them: the program that filled the tree had the
+/// network, and its links may lead to files of the host.
 fn trim(tree: &Utf8Path) -> Result<(), StoreError> {
     let cache = tree.join("cache");
     let archives = cache.join("download");

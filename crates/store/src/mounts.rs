@@ -2,8 +2,8 @@
 
 use camino::Utf8Path;
 
-/// File systems besides FUSE that look every name up anew, as those of a network do: overlayfs takes them as lower layers
-/// only (`ovl_dentry_remote` in Linux).
+/// File systems besides FUSE that look every name up anew, as those of a network do: overlayfs takes them as lower
+/// layers only (`ovl_dentry_remote` in Linux).
 const REMOTE: &[&str] = &[
     "9p", "afs", "ceph", "cifs", "coda", "gfs2", "lustre", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "virtiofs",
 ];

@@ -99,8 +99,8 @@ impl Store {
         Self { shared, ..self }
     }
 
-    /// Returns the same store, in which results that came from a shared cache count as missing unless one of these keys has
-    /// signed them; each is in the text form `NAME:BASE64`. Results that were made here count always.
+    /// Returns the same store, in which results that came from a shared cache count as missing unless one of these keys
+    /// has signed them; each is in the text form `NAME:BASE64`. Results that were made here count always.
     pub fn with_trusted_signers(self, signers: impl IntoIterator<Item = String>) -> Self {
         Self {
             trusted: Some(Arc::new(signers.into_iter().collect())),

@@ -15,8 +15,8 @@ use crate::transfer::CHUNK;
 /// Age at which a read renews the time of last use.
 pub(super) const RENEWED_BY_READ: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Age at which a push renews the time of last use of a blob that it finds and does not write: half of the grace period of
-/// collection, so that the blob stays for the other half at least, until the result that names it is written.
+/// Age at which a push renews the time of last use of a blob that it finds and does not write: half of the grace period
+/// of collection, so that the blob stays for the other half at least, until the result that names it is written.
 pub(super) const RENEWED_BY_PUSH: Duration = Duration::from_secs(GRACE.as_secs() / 2);
 
 /// Opens an ordinary file; links are not followed, and a named pipe does not make anybody wait.
@@ -64,8 +64,8 @@ pub(super) fn renew(file: &fs_err::File, limit: Duration) {
     }
 }
 
-/// Modes of what is made in a cache. They follow from the cache's own folder and not from the umask: who may write to that
-/// folder may write to all of it.
+/// Modes of what is made in a cache. They follow from the cache's own folder and not from the umask: who may write to
+/// that folder may write to all of it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Modes {
     folder: u32,
@@ -73,8 +73,8 @@ pub(super) struct Modes {
 }
 
 impl Modes {
-    /// Modes that follow from the metadata of the cache's folder: all of its bits for folders, for files those to read and
-    /// to write.
+    /// Modes that follow from the metadata of the cache's folder: all of its bits for folders, for files those to read
+    /// and to write.
     pub(super) fn of(metadata: &Metadata) -> Self {
         let mode = metadata.permissions().mode();
         Self {

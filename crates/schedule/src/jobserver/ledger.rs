@@ -64,17 +64,17 @@ impl Account {
 
 /// Tokens in all, and who has them.
 ///
-/// Every token is free, or a job's: its implicit one, or one that it was given. So `free` and the holdings of all jobs are
-/// `total` together. A job's FIFO is its own; whatever it does there concerns its own account only.
+/// Every token is free, or a job's: its implicit one, or one that it was given. So `free` and the holdings of all jobs
+/// are `total` together. A job's FIFO is its own; whatever it does there concerns its own account only.
 ///
-/// **Fairness.** Nobody can see whether a job would take another token: a FIFO that is empty is the only sign. Free tokens
-/// go to jobs that wait to be begun, then to those that want some, the fewest holdings first; what is left is offered to
-/// all. Unread tokens are taken back when another job wants some and has at least two fewer, or when they were unread for
-/// [`IDLE`]; such a job counts as one that wants none for [`SATED`].
+/// **Fairness.** Nobody can see whether a job would take another token: a FIFO that is empty is the only sign. Free
+/// tokens go to jobs that wait to be begun, then to those that want some, the fewest holdings first; what is left is
+/// offered to all. Unread tokens are taken back when another job wants some and has at least two fewer, or when they
+/// were unread for [`IDLE`]; such a job counts as one that wants none for [`SATED`].
 ///
-/// **Losses.** When a job ends, its tokens are free, wherever they are. When none is free for a job that waits to be begun,
-/// and none comes back for the time of [`PATIENCE`], one that another job keeps is written off: one process too many may
-/// run then, until that job gives it back.
+/// **Losses.** When a job ends, its tokens are free, wherever they are. When none is free for a job that waits to be
+/// begun, and none comes back for the time of [`PATIENCE`], one that another job keeps is written off: one process too
+/// many may run then, until that job gives it back.
 #[derive(Debug)]
 pub struct Ledger {
     total: usize,
@@ -148,8 +148,8 @@ impl Ledger {
         }
     }
 
-    /// Notes how many bytes are in a job's FIFO. Returns how many of them are no tokens that it was given: these are to be
-    /// taken out, see [`Self::discarded`].
+    /// Notes how many bytes are in a job's FIFO. Returns how many of them are no tokens that it was given: these are to
+    /// be taken out, see [`Self::discarded`].
     pub fn observe(&mut self, job: JobNumber, now: Instant, in_fifo: usize) -> usize {
         let Some(account) = self.accounts.get_mut(&job) else {
             return 0;
@@ -173,8 +173,8 @@ impl Ledger {
         surplus
     }
 
-    /// Notes that so many bytes were taken out of a job's FIFO that were no given tokens: ones that were written off, or
-    /// made up.
+    /// Notes that so many bytes were taken out of a job's FIFO that were no given tokens: ones that were written off,
+    /// or made up.
     pub fn discarded(&mut self, job: JobNumber, count: usize) {
         if let Some(account) = self.accounts.get_mut(&job) {
             account.debt = account.debt.saturating_sub(count);

@@ -48,7 +48,8 @@ impl Relay {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Begins a job as soon as there is a token for it; none when `stop`, which is asked at that interval, says so first.
+    /// Begins a job as soon as there is a token for it; none when `stop`, which is asked at that interval, says so
+    /// first.
     pub(super) fn begin(&self, fifo: &Arc<Fifo>, stop: &dyn Fn() -> bool, interval: Duration) -> Option<JobNumber> {
         let mut state = self.lock();
         state.ledger.wait();
@@ -103,8 +104,8 @@ impl Relay {
         }
     }
 
-    /// Shares the tokens once. Returns the FIFOs in which something to be taken back may appear, and the time after which to
-    /// look again in any case; nothing when the relay is closed.
+    /// Shares the tokens once. Returns the FIFOs in which something to be taken back may appear, and the time after
+    /// which to look again in any case; nothing when the relay is closed.
     fn turn(&self) -> Option<(Vec<Arc<Fifo>>, Option<Duration>)> {
         let mut state = self.lock();
         if state.is_closed {
@@ -121,7 +122,8 @@ impl Relay {
         Some((watched.collect(), timeout))
     }
 
-    /// Waits until something is in one of the FIFOs, for which it returns `true`, until the relay is woken, or for a time.
+    /// Waits until something is in one of the FIFOs, for which it returns `true`, until the relay is woken, or for a
+    /// time.
     fn sleep(&self, watched: &[Arc<Fifo>], timeout: Option<Duration>) -> bool {
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
         let wake = std::iter::once(PollFd::new(&self.wake, PollFlags::IN));

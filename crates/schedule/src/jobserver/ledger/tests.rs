@@ -216,8 +216,8 @@ fn nothing_is_written_off_where_every_job_has_one_token() {
 }
 
 proptest! {
-    /// Property: whatever jobs do with their FIFOs, every token is accounted for, no job is given more than there are, and
-    /// when all have ended, all are free.
+    /// Property: whatever jobs do with their FIFOs, every token is accounted for, no job is given more than there are,
+    /// and when all have ended, all are free.
     #[test]
     fn every_token_is_accounted_for(
         total in 1usize..9,
