@@ -133,7 +133,10 @@ pub fn what_is_published_comes_from_the_cache(ground: &Ground) -> Result<(), Fai
 pub fn a_result_of_a_stranger_is_not_believed(ground: &Ground) -> Result<(), Failed> {
     let filled = fill(ground)?;
     // What is trusted is a key of another name than the signer's, and another key of the signer's name.
-    let (unknown, wrong) = ("the key tests, which is not trusted", "a wrong signature of the trusted key tests");
+    let (unknown, wrong) = (
+        "the key tests, which is not trusted",
+        "a wrong signature of the trusted key tests",
+    );
     for (name, told, untold) in [("colleague", unknown, wrong), ("tests", wrong, unknown)] {
         let other = ground.distro()?;
         let stranger = other.cli().env("BASALT_CACHE_SECRET", other.root.join("stranger"));

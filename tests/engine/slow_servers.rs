@@ -74,7 +74,10 @@ pub fn a_failure_waits_for_no_source(ground: &Ground) -> Result<(), Failed> {
     answer_late(&distro, &Arc::new(AtomicBool::new(false)))?;
     distro.edit("stone", "%install", "%build\nexit 1\n\n%install")?;
     let began = Instant::now();
-    let ran = distro.cli().run(&["build", "garden", "house"], PATIENCE)?.ended_with(1)?;
+    let ran = distro
+        .cli()
+        .run(&["build", "garden", "house"], PATIENCE)?
+        .ended_with(1)?;
     has_all(&ran.stderr, &["stone failed in %build"])?;
     // The server would have held its answer for longer than its client waits for a byte: 30 s, four times.
     ensure(began.elapsed() < Duration::from_secs(25), || {

@@ -256,7 +256,11 @@ mod tests {
             let asked = std::time::Instant::now();
             ended.request();
             fetching.join().expect("no panic");
-            assert!(asked.elapsed() < std::time::Duration::from_secs(5), "{:?}", asked.elapsed());
+            assert!(
+                asked.elapsed() < std::time::Duration::from_secs(5),
+                "{:?}",
+                asked.elapsed()
+            );
         });
     }
 }

@@ -149,11 +149,7 @@ fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &d
 
 /// Unpacks the tarball as whoever we are: owners are not kept, device nodes are left out. `check` is asked before each
 /// entry.
-fn unpack(
-    tarball: &Utf8Path,
-    tree: &Utf8Path,
-    check: impl Fn() -> Result<(), ProcessError>,
-) -> Result<(), SdkError> {
+fn unpack(tarball: &Utf8Path, tree: &Utf8Path, check: impl Fn() -> Result<(), ProcessError>) -> Result<(), SdkError> {
     let failed = || StoreError::io("cannot unpack", tarball);
     let file = std::fs::File::open(tarball).map_err(StoreError::io("cannot read", tarball))?;
     let mut archive = tar::Archive::new(std::io::BufReader::with_capacity(1 << 20, file));

@@ -128,7 +128,9 @@ fn trim(tree: &Utf8Path) -> Result<(), StoreError> {
         let Ok(entries) = folder.read_dir_utf8() else { continue };
         for entry in entries {
             let entry = entry.map_err(StoreError::io("cannot list", &folder))?;
-            let kind = entry.file_type().map_err(StoreError::io("cannot look at", entry.path()))?;
+            let kind = entry
+                .file_type()
+                .map_err(StoreError::io("cannot look at", entry.path()))?;
             if kind.is_dir() {
                 rest.push(entry.path().to_owned());
             } else if matches!(entry.path().extension(), Some("zip" | "lock")) {
@@ -195,7 +197,10 @@ mod tests {
         trim(&tree).expect("trimmed");
         assert_eq!(names(&inside), ["link", "v1.mod"]);
         // The folders above the archives are the sandbox's as well.
-        for (number, (link, to)) in [("cache", root.join("host")), ("cache/download", host.clone())].iter().enumerate() {
+        for (number, (link, to)) in [("cache", root.join("host")), ("cache/download", host.clone())]
+            .iter()
+            .enumerate()
+        {
             let tree = root.join(format!("tree{number}"));
             let link = tree.join(link);
             std::fs::create_dir_all(link.parent().expect("a parent")).expect("made");

@@ -21,7 +21,11 @@ fn a_result_counts_while_its_signer_is_trusted() {
     let [(ours, our_result), (theirs, their_result)] = results;
     // Whoever names no keys, such as a library, takes everything.
     assert_eq!(store.action_result(&theirs), Some(their_result.clone()));
-    let trusting = |keys: &[&str]| store.clone().with_trusted_signers(keys.iter().map(|key| (*key).to_owned()));
+    let trusting = |keys: &[&str]| {
+        store
+            .clone()
+            .with_trusted_signers(keys.iter().map(|key| (*key).to_owned()))
+    };
     // Another key of the same name is another key.
     let cases: [(&[&str], bool); 3] = [(&["team:AAAA"], true), (&["team:BBBB"], false), (&[], false)];
     for (keys, counts) in cases {

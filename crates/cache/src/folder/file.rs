@@ -107,7 +107,10 @@ pub(super) fn replace(
     for folder in parent.parent().into_iter().chain([parent]) {
         modes.create_folder(folder)?;
     }
-    let made = tempfile::Builder::new().prefix("").rand_bytes(24).tempfile_in(temporary)?;
+    let made = tempfile::Builder::new()
+        .prefix("")
+        .rand_bytes(24)
+        .tempfile_in(temporary)?;
     let (made, name) = made.into_parts();
     let mut file = fs_err::File::from_parts(made, name.to_path_buf());
     file.set_permissions(Permissions::from_mode(modes.file))?;

@@ -184,6 +184,7 @@ impl State {
 
 /// Number of bytes that a system call moved; none where it failed. What a job does to its FIFO harms that job alone.
 fn moved(fifo: &Fifo, outcome: io::Result<usize>) -> usize {
-    let outcome = outcome.inspect_err(|error| tracing::debug!(fifo = %fifo.path(), %error, "a FIFO of the jobserver fails"));
+    let outcome =
+        outcome.inspect_err(|error| tracing::debug!(fifo = %fifo.path(), %error, "a FIFO of the jobserver fails"));
     outcome.unwrap_or(0)
 }

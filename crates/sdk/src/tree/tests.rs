@@ -56,6 +56,9 @@ fn an_interruption_ends_unpacking_at_the_next_entry() {
         Ok(())
     };
     let error = unpack(&tarball(folder), &tree, check).expect_err("interrupted");
-    assert!(matches!(error, SdkError::Process(ProcessError::Interrupted)), "{error:?}");
+    assert!(
+        matches!(error, SdkError::Process(ProcessError::Interrupted)),
+        "{error:?}"
+    );
     assert!(tree.join("a/file").exists() && !tree.join("b").exists());
 }
