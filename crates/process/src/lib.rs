@@ -4,8 +4,10 @@
 //! goes line by line to the caller; when it fails, the error shows the command in a form that can be
 //! pasted into a shell and run again, with the last lines that it wrote. [`tool`] is the table of every program of
 //! the host that Basalt calls, and how to come by it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is
-//! running is stopped, and the call returns [`ProcessError::Interrupted`]; [`wait`] is for what has to be polled.
+//! running is stopped, and the call returns [`ProcessError::Interrupted`]; a [`Cancellation`] does the
+//! same for the work of some threads. [`wait`] is for what has to be polled.
 
+mod cancellation;
 mod command;
 mod cpu;
 mod error;
@@ -16,6 +18,7 @@ mod running;
 pub mod tool;
 pub mod wait;
 
+pub use cancellation::Cancellation;
 pub use command::{Command, Output};
 pub use error::{ProcessError, chain, rerun_help};
 pub use quote::quote;
