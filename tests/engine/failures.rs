@@ -191,7 +191,8 @@ fn serve_manual(distro: &Distro, answer: &'static str) -> Result<String, Failed>
     Ok(url)
 }
 
-fn lock_manual(distro: &Distro, url: &str, more: &str) -> Result<(), Failed> {
+/// Locks the manual of testdocs, five bytes that are to come from this address.
+pub fn lock_manual(distro: &Distro, url: &str, more: &str) -> Result<(), Failed> {
     fs_err::remove_file(distro.file("testdocs", "manual"))?;
     let digest = Digest::of("text\n");
     let lock = format!("[[file]]\nfile = \"manual\"\nsha256 = \"{digest}\"\nsize = 5\nurl = \"{url}\"\n{more}");

@@ -13,6 +13,7 @@ mod keys;
 mod rebuilds;
 mod robustness;
 mod sharing;
+mod slow_servers;
 
 use std::process::ExitCode;
 
@@ -66,6 +67,14 @@ const TESTS: &[TestCase<Fixture>] = &[
     (
         "what_one_has_built_another_need_not",
         sharing::what_one_has_built_another_need_not,
+    ),
+    (
+        "a_key_that_is_no_longer_trusted_vouches_for_nothing",
+        sharing::a_key_that_is_no_longer_trusted_vouches_for_nothing,
+    ),
+    (
+        "what_is_published_comes_from_the_cache",
+        sharing::what_is_published_comes_from_the_cache,
     ),
     (
         "a_result_of_an_unknown_signer_is_not_used",
@@ -136,6 +145,14 @@ const TESTS: &[TestCase<Fixture>] = &[
     (
         "an_interrupt_leaves_nothing",
         interruptions::an_interrupt_leaves_nothing,
+    ),
+    (
+        "a_late_source_keeps_no_processor_idle",
+        slow_servers::a_late_source_keeps_no_processor_idle,
+    ),
+    (
+        "a_failure_waits_for_no_source",
+        slow_servers::a_failure_waits_for_no_source,
     ),
     ("two_at_the_same_time", interruptions::two_at_the_same_time),
     (

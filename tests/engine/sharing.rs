@@ -80,7 +80,8 @@ pub fn what_one_has_built_another_need_not(fixture: &Fixture) -> Result<(), Fail
         ensure(!was_built(&other, package), || format!("{package} was built"))?;
     }
     // It is in the store now: without the cache, nothing is built either.
-    ensure(rpms(&other.cli(), &other, "testapp")? == filled.rpms, || {
+    let without = other.cli().env("BASALT_CACHE_KEYS", other.root.join("cache-keys"));
+    ensure(rpms(&without, &other, "testapp")? == filled.rpms, || {
         "other RPMs are kept".to_owned()
     })?;
     ensure(!was_built(&other, "testapp"), || "testapp was built".to_owned())?;
@@ -93,20 +94,67 @@ pub fn what_one_has_built_another_need_not(fixture: &Fixture) -> Result<(), Fail
     other.nothing_is_left()
 }
 
-pub fn a_result_of_an_unknown_signer_is_not_used(fixture: &Fixture) -> Result<(), Failed> {
+pub fn a_key_that_is_no_longer_trusted_vouches_for_nothing(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    // The cache is named or not, when the key is taken from the list.
+    for is_named in [true, false] {
+        let other = fixture.distro()?;
+        let cli = reader(&other, &filled, &filled.public)?;
+        rpms(&cli, &other, "testapp")?;
+        ensure(!was_built(&other, "testapp"), || "testapp was built".to_owned())?;
+        fs_err::write(other.root.join("cache-keys"), "")?;
+        let cli = if is_named { cli } else { cli.env("BASALT_CACHE", "") };
+        ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
+            "it is not the same".to_owned()
+        })?;
+        ensure(was_built(&other, "testapp"), || {
+            "the result of a revoked key was used".to_owned()
+        })?;
+    }
+    Ok(())
+}
+
+pub fn what_is_published_comes_from_the_cache(fixture: &Fixture) -> Result<(), Failed> {
     let filled = fill(fixture)?;
     let other = fixture.distro()?;
-    let unknown_signer = other
-        .cli()
-        .env("BASALT_CACHE_SECRET", other.root.join("unknown-signer"));
-    let key = unknown_signer.json(&["cache", "key", "tests"], TIMEOUT, 0)?;
-    let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
-    ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
-        "it is not the same".to_owned()
-    })?;
-    ensure(was_built(&other, "testapp"), || {
-        "a result of an unknown signer was used".to_owned()
-    })
+    let keys = other.root.join("cache-keys");
+    fs_err::write(&keys, &filled.public)?;
+    let cli = (other.cli())
+        .env("BASALT_CACHE_KEYS", &keys)
+        .env("BASALT_CACHE_SECRET", other.root.join("none"))
+        .env("BASALT_KEYS", other.root.join("keys"))
+        .env("BASALT_REPOSITORIES", other.root.join("repositories"));
+    let location = format!("{}?mode=read", filled.cache);
+    let ran = cli.run(&["--cache", &location, "repo", "publish", "testapp"], TIMEOUT)?;
+    has_all(&ran.ended_with(0)?.stdout, &["1 packages"])?;
+    ensure(!was_built(&other, "testapp"), || "testapp was built".to_owned())
+}
+
+pub fn a_result_of_an_unknown_signer_is_not_used(fixture: &Fixture) -> Result<(), Failed> {
+    let filled = fill(fixture)?;
+    // What is trusted is a key of another name than the signer's, and another key of the signer's name.
+    let (unknown, wrong) = (
+        "the key tests, which is not trusted",
+        "a wrong signature of the trusted key tests",
+    );
+    for (name, shown, hidden) in [("colleague", unknown, wrong), ("tests", wrong, unknown)] {
+        let other = fixture.distro()?;
+        let unknown_signer = other
+            .cli()
+            .env("BASALT_CACHE_SECRET", other.root.join("unknown-signer"));
+        let key = unknown_signer.json(&["cache", "key", name], TIMEOUT, 0)?;
+        let cli = reader(&other, &filled, key["public"].as_str().unwrap_or_default())?;
+        let ran = cli.run(&["build", "testapp"], TIMEOUT)?.ended_with(0)?;
+        has_all(&ran.stderr, &[shown])?;
+        ensure(!ran.stderr.contains(hidden), || ran.stderr.clone())?;
+        ensure(was_built(&other, "testapp"), || {
+            "a result of an unknown signer was used".to_owned()
+        })?;
+        ensure(rpms(&cli, &other, "testapp")? == filled.rpms, || {
+            "it is not the same".to_owned()
+        })?;
+    }
+    Ok(())
 }
 
 pub fn a_damaged_cache_costs_time_only(fixture: &Fixture) -> Result<(), Failed> {

@@ -10,6 +10,9 @@ use crate::{Blob, proto};
 /// Type of the auxiliary metadata that holds an [`Execution`]'s resources.
 const USAGE: &str = "type.basalt-linux.org/basalt.action.v1.ResourceUsage";
 
+/// Type of the auxiliary metadata that holds a result's signer.
+const SIGNER: &str = "type.basalt-linux.org/basalt.action.v1.Signer";
+
 /// Outputs of an action that succeeded.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ActionResult {
@@ -21,6 +24,9 @@ pub struct ActionResult {
     pub stdout: Vec<u8>,
     /// Circumstances of the run. They are no part of what the action's key decides.
     pub execution: Execution,
+    /// Public key that has signed the result, in the text form of the cache's keys, `NAME:BASE64`; none of a result
+    /// that was made here.
+    pub signer: Option<String>,
 }
 
 /// A file that an action made.
@@ -73,6 +79,13 @@ struct ResourceUsage {
     peak_memory_bytes: u64,
 }
 
+/// Signer as it is written.
+#[derive(Clone, PartialEq, ::prost::Message)]
+struct Signer {
+    #[prost(string, tag = "1")]
+    key: String,
+}
+
 impl Execution {
     /// Seconds from start to end.
     pub fn seconds(&self) -> u64 {
@@ -107,6 +120,12 @@ impl Execution {
             peak_memory: usage.map_or(0, |usage| usage.peak_memory_bytes),
         }
     }
+}
+
+/// Reads the signer of a result. One that cannot be read is a key that nobody trusts.
+fn signer(message: &proto::ExecutedActionMetadata) -> Option<String> {
+    let any = message.auxiliary_metadata.iter().find(|any| any.type_url == SIGNER)?;
+    Some(Signer::decode(any.value.as_slice()).unwrap_or_default().key)
 }
 
 fn timestamp(seconds: i64) -> Timestamp {
@@ -153,11 +172,18 @@ impl ActionResult {
             is_topologically_sorted: false,
             root_directory_digest: Some(directory.root.to_proto()),
         };
+        let mut execution = self.execution.to_proto();
+        if let Some(key) = self.signer.clone() {
+            execution.auxiliary_metadata.push(Any {
+                type_url: SIGNER.to_owned(),
+                value: Signer { key }.encode_to_vec(),
+            });
+        }
         proto::ActionResult {
             output_files: files.into_iter().map(file).collect(),
             output_directories: directories.into_iter().map(directory).collect(),
             stdout_raw: self.stdout.clone(),
-            execution_metadata: Some(self.execution.to_proto()),
+            execution_metadata: Some(execution),
             ..Default::default()
         }
     }
@@ -207,6 +233,7 @@ impl ActionResult {
                 .collect::<Result<_, _>>()?,
             stdout: message.stdout_raw.clone(),
             execution: execution.map(Execution::from_proto).unwrap_or_default(),
+            signer: execution.and_then(signer),
         })
     }
 }

@@ -248,8 +248,14 @@ fn a_result_survives_its_message() {
             cpu_seconds: 90.5,
             peak_memory: 1 << 30,
         },
+        signer: Some("team:cvIScA+F".to_owned()),
     };
     assert_eq!(ActionResult::decode(&result.encode()).expect("read"), result);
+    let unsigned = ActionResult {
+        signer: None,
+        ..result.clone()
+    };
+    assert_eq!(ActionResult::decode(&unsigned.encode()).expect("read"), unsigned);
     assert_eq!(result.execution.seconds(), 60);
     let failed = proto::ActionResult {
         exit_code: 1,

@@ -1,11 +1,11 @@
 //! A checkout of Basalt, with the store and everything that verbs need to work on it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
 use basalt_model::arch::Arch;
+use basalt_process::Cancellation;
 use basalt_progress::Reporter;
 use basalt_sdk::SdkTree;
 use basalt_sources::Tools;
@@ -42,12 +42,36 @@ pub struct BuildContext {
     pub tools: Tools,
 }
 
+/// Selection of packages whose plain source files are fetched while the SDK is made.
+#[derive(Debug, Clone, Copy)]
+pub enum Ahead<'a> {
+    /// None: it is not certain that anything is built.
+    Nothing,
+    /// These packages. Their dependencies are not known without the SDK.
+    Packages(&'a [&'a str]),
+    /// All packages.
+    All,
+}
+
+impl Ahead<'_> {
+    fn wants(self, package: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Packages(names) => names.contains(&package),
+            Self::All => true,
+        }
+    }
+}
+
 impl Checkout {
     /// Opens the checkout that the launcher was started from, or the one around the current folder.
     pub fn open(quiet: bool, cache: Option<&str>) -> Result<Self> {
         let root = root()?;
         let terminal = Arc::new(Terminal::new(quiet));
-        let mut store = open_store(terminal.as_ref())?;
+        // Also where no cache is named: results of an earlier time count no longer than their signers are trusted.
+        let trusted = team_cache::trusted()?;
+        let store = open_store(terminal.as_ref())?;
+        let mut store = store.with_trusted_signers(trusted.iter().map(|key| key.to_string()));
         let cache = team_cache::open(cache, Arc::clone(&terminal) as Arc<dyn Reporter>)?;
         if let Some(cache) = &cache {
             store = store.with_shared(Arc::clone(cache) as Arc<dyn SharedCache>);
@@ -72,16 +96,17 @@ impl Checkout {
 
     /// Makes the SDK and the toolchain if need be, and reads the packages.
     pub fn build_context(&self) -> Result<BuildContext> {
-        self.sdk_and_files()?;
-        let context = self.lookup_context()?;
+        self.sdk()?;
+        let context = self.lookup_context(Ahead::Nothing)?;
         context.base.materialize(&self.store, self.reporter())?;
         Ok(context)
     }
 
     /// Reads the packages, by digests of the SDK and the toolchain where the store or the shared cache knows these. The
-    /// engine makes them when a program has to be run in them; others call [`BuildBase::materialize`] first.
-    pub fn lookup_context(&self) -> Result<BuildContext> {
-        let (sdk, base) = self.base()?;
+    /// engine makes them when a program has to be run in them; others call [`BuildBase::materialize`] first. Where the SDK
+    /// has to be made, sources are fetched meanwhile.
+    pub fn lookup_context(&self, ahead: Ahead<'_>) -> Result<BuildContext> {
+        let (sdk, base) = self.base(ahead)?;
         let packages = self.distro().join("packages");
         let distribution = Distribution::read(&packages, &base, &self.store, self.reporter())?;
         let tools = Tools::new(&self.root, &sdk);
@@ -94,7 +119,7 @@ impl Checkout {
     }
 
     /// Returns the tree of build tools and the build base, by digests as far as these are known.
-    fn base(&self) -> Result<(SdkTree, BuildBase)> {
+    fn base(&self, ahead: Ahead<'_>) -> Result<(SdkTree, BuildBase)> {
         let store = self.store.clone().digests_only();
         let make = |sdk: &SdkTree| BuildBase::make(&self.root, sdk, Arch::X86_64, &store);
         if let Some(sdk) = SdkTree::find(&store, &self.sdk_lock()?)? {
@@ -107,7 +132,7 @@ impl Checkout {
                 Err(error) => return Err(error.into()),
             }
         }
-        let sdk = self.sdk_and_files()?;
+        let sdk = self.sdk_and_files(ahead)?;
         let base = make(&sdk)?;
         Ok((sdk, base))
     }
@@ -135,17 +160,18 @@ impl Checkout {
 
     /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
     /// need no SDK.
-    fn sdk_and_files(&self) -> Result<SdkTree> {
+    fn sdk_and_files(&self, ahead: Ahead<'_>) -> Result<SdkTree> {
         if let Some(sdk) = SdkTree::find(&self.store, &self.sdk_lock()?)? {
             return Ok(sdk);
         }
         self.check_file_system()?;
         let packages = self.distro().join("packages");
-        let ended = AtomicBool::new(false);
+        let ended = Cancellation::default();
+        let wanted = |name: &str| ahead.wants(name);
         std::thread::scope(|scope| {
-            scope.spawn(|| basalt_build::prefetch(&packages, &self.store, self.reporter(), &ended));
+            scope.spawn(|| basalt_build::prefetch(&packages, wanted, &self.store, self.reporter(), &ended));
             let sdk = self.tree(None);
-            ended.store(true, Ordering::Relaxed);
+            ended.request();
             sdk
         })
     }

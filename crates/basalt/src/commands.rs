@@ -46,7 +46,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
         Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
-        Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.json),
+        Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.cache.as_deref(), arguments.json),
         _ => {}
     }
     let checkout = Checkout::open(arguments.quiet, arguments.cache.as_deref())?;

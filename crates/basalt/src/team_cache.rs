@@ -35,7 +35,11 @@ impl std::fmt::Debug for TeamCache {
 impl SharedCache for TeamCache {
     fn action_result(&self, key: &Blob) -> Option<ActionResult> {
         let hit = self.0.action_result(key)?;
-        ActionResult::from_proto(&hit.result).ok()
+        let result = ActionResult::from_proto(&hit.result).ok()?;
+        Some(ActionResult {
+            signer: Some(hit.key.to_string()),
+            ..result
+        })
     }
 
     fn fetch(&self, blob: &Blob, into: &mut File) -> std::io::Result<bool> {
@@ -65,7 +69,10 @@ pub fn open(option: Option<&str>, reporter: Arc<dyn Reporter>) -> Result<Option<
 }
 
 /// Reads the keys of trusted signers. The signer's own key is trusted, too.
-fn trusted() -> Result<TrustedKeys> {
+///
+/// # Errors
+/// When a key cannot be read, or two different ones have one name.
+pub fn trusted() -> Result<TrustedKeys> {
     let named = match keys_path()? {
         Some(path) if path.exists() => TrustedKeys::load(&path)?,
         _ => TrustedKeys::default(),

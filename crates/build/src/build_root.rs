@@ -134,9 +134,11 @@ impl BuildRoot {
         for (name, snapshot) in &build.repository {
             snapshot.write_to(&top.join("SOURCES").join(name), environment.umask)?;
         }
+        // What a build writes outside of its own folder, such as /tmp, is in memory where the store cannot take it.
+        let scratch = store.takes_overlays().then_some(scratch);
         let layers: Vec<_> = upper.iter().chain(&inputs.tools).cloned().collect();
         let mut sandbox = base
-            .sandbox(&layers, environment, Some(scratch))
+            .sandbox(&layers, environment, scratch)
             .limits(sandbox_limits(&package.limits))
             .report(workspace.path().join(REPORT))
             .mount(Mount::Bind {

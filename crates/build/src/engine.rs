@@ -1,11 +1,11 @@
 //! Executor of build plans. Workers resolve, look up and build; other threads fetch sources ahead of them.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use basalt_model::digest::Digest;
+use basalt_process::Cancellation;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
 use basalt_schedule::timings::{self, Measurement, Timings};
 use basalt_schedule::{
@@ -260,17 +260,18 @@ impl<'a> Engine<'a> {
         let workspace = self.store.workspace()?;
         let jobserver = Jobserver::create(workspace.path(), self.base.jobs)?;
         let advance = ProgressObserver(total.as_ref());
+        let ended = Cancellation::default();
         let executor = Executor::new(&plan)
             .only(&only)
             .workers(self.base.jobs.saturating_mul(JOBS_PER_CORE))
             .memory_mib(self.memory)
             .keep_going(self.keep_going)
             .jobserver(&jobserver)
+            .cancellation(&ended)
             .observer(&advance);
         let order = self.fetch_order(wanted, &built, &plan);
         let index = Mutex::new(BuiltIndex::of(&built));
         let known = built.into_iter().map(|(package, built)| (job(package), built));
-        let ended = AtomicBool::new(false);
         let run = std::thread::scope(|scope| {
             scope.spawn(|| self.fetch_files_ahead(&order, &ended));
             let base = self.base.materialize(self.store, self.reporter);
@@ -278,7 +279,7 @@ impl<'a> Engine<'a> {
                 scope.spawn(|| self.fetch_modules_ahead(&order, &ended));
                 executor.run(known, |context| self.one(context, &jobserver, &index))
             });
-            ended.store(true, Ordering::Relaxed);
+            ended.request();
             run
         });
         let results = run.and_then(|run| {
@@ -337,7 +338,7 @@ impl<'a> Engine<'a> {
         let id = id.ok_or_else(|| BuildError::Lost {
             file: "a job's package".to_owned(),
         })?;
-        let (build, known) = self.look_up(id, index)?;
+        let (build, known) = context.until_stopping(|| self.look_up(id, index))?;
         let completion = match known {
             Some(known) => {
                 let task = self.reporter.task(&known.name, Unit::Items, None);
@@ -358,15 +359,19 @@ impl<'a> Engine<'a> {
         jobserver: &Jobserver,
     ) -> Result<Built, BuildError> {
         let package = self.distribution.package(build.package);
-        let _token = context.acquire()?;
         let environment = BuildEnvironment {
             has_jobserver: true,
             ..BuildEnvironment::ordinary(self.processes(package))
         };
-        let root = self.root(build, &environment, &[])?;
+        let root = context.until_stopping(|| self.root(build, &environment, &[]))?;
+        // Not before the inputs are there: a job that waits for a server must not keep others from computing.
+        let token = context.acquire()?;
         let variables = jobserver.environment(JOBSERVER.into());
         let variables = variables.map(|(name, value)| (name.to_owned(), value)).to_vec();
-        let root = root.with_jobserver(jobserver.path(), JOBSERVER, variables);
+        let root = match token.fifo() {
+            Some(fifo) => root.with_jobserver(fifo, JOBSERVER, variables),
+            None => root,
+        };
         let built = execute::build(build, package, &root, self.store, self.reporter)?;
         latest::remember(package.name(), self.base.arch, &build.action, self.store);
         Ok(built)

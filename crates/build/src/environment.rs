@@ -15,8 +15,8 @@ const JOBS: &str = "BASALT_JOBS";
 const MAKE_FLAGS: &str = "BASALT_MAKE_FLAGS";
 
 /// Environment of a build: folder, user, host name, processors and the like. The result must not depend on it: `basalt
-/// verify` builds in others and compares. The ordinary one is part of every action, except for `jobs` and `variables`,
-/// which are in no key.
+/// verify` builds in others and compares. The ordinary one is part of every action, except for `jobs`, `has_jobserver`,
+/// `processor`, `in_memory` and `variables`, which are in no key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BuildEnvironment {
     /// Top folder of rpmbuild.

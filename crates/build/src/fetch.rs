@@ -5,10 +5,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
-use basalt_process::interrupt;
+use basalt_process::{Cancellation, interrupt};
 use basalt_progress::Reporter;
 use basalt_schedule::JobGraph;
 use basalt_sources::{InputContent, SourceSet, SourcesError};
@@ -23,9 +23,16 @@ use crate::{BuildError, distribution};
 /// Number of threads that fetch plain files: most servers are slower than the connection.
 const FILE_THREADS: usize = 3;
 
-/// Fetches the plain files among the sources of all packages below a folder until `ended` is set: those of the longest
-/// builds first, since dependencies are not known without the SDK. Returns when the transfers that have begun are over.
-pub fn prefetch(packages: &Utf8Path, store: &Store, reporter: &dyn Reporter, ended: &AtomicBool) {
+/// Fetches the plain files among the sources of those packages below a folder that are wanted by name, until `ended` is
+/// requested, which ends transfers, too: those of the longest builds first, since dependencies are not known without
+/// the SDK.
+pub fn prefetch(
+    packages: &Utf8Path,
+    wanted: impl Fn(&str) -> bool,
+    store: &Store,
+    reporter: &dyn Reporter,
+    ended: &Cancellation,
+) {
     let listed = distribution::folders(packages).and_then(|folders| {
         Ok((
             folders,
@@ -36,6 +43,7 @@ pub fn prefetch(packages: &Utf8Path, store: &Store, reporter: &dyn Reporter, end
         Ok(listed) => listed,
         Err(error) => return tracing::debug!(%error, "sources are not fetched ahead"),
     };
+    folders.retain(|folder| wanted(&folder.name));
     folders.sort_by_cached_key(|folder| Reverse(estimates.of(&folder.name, store).seconds));
     in_order(&folders, FILE_THREADS, ended, |folder| {
         let sources = SourceSet::load(&folder.path);
@@ -56,14 +64,14 @@ impl Engine<'_> {
         order
     }
 
-    /// Fetches the plain files of packages, in the order given, until `ended` is set.
-    pub(crate) fn fetch_files_ahead(&self, order: &[PackageId], ended: &AtomicBool) {
+    /// Fetches the plain files of packages, in the order given, until `ended` is requested.
+    pub(crate) fn fetch_files_ahead(&self, order: &[PackageId], ended: &Cancellation) {
         in_order(order, FILE_THREADS, ended, |id| note(self.fetch_files(*id)));
     }
 
-    /// Fetches Go modules and crates of packages, one package at a time, until `ended` is set. The build base must
-    /// exist.
-    pub(crate) fn fetch_modules_ahead(&self, order: &[PackageId], ended: &AtomicBool) {
+    /// Fetches Go modules and crates of packages, one package at a time, until `ended` is
+    /// requested. The build base must exist.
+    pub(crate) fn fetch_modules_ahead(&self, order: &[PackageId], ended: &Cancellation) {
         let has_modules = |id: &PackageId| self.distribution.package(*id).sources.has_modules();
         let order: Vec<_> = order.iter().copied().filter(has_modules).collect();
         in_order(&order, 1, ended, |id| note(self.fetch(*id)));
@@ -121,11 +129,12 @@ fn note<T, E: std::fmt::Display>(fetched: Result<T, E>) {
     }
 }
 
-/// Distributes items to threads, the first item first, until none is left, `ended` is set or the user interrupts.
-fn in_order<T: Sync>(items: &[T], threads: usize, ended: &AtomicBool, work: impl Fn(&T) + Sync) {
+/// Distributes items to threads, the first item first, until none is left, `ended` is requested or the user interrupts;
+/// either ends work that has begun, too.
+fn in_order<T: Sync>(items: &[T], threads: usize, ended: &Cancellation, work: impl Fn(&T) + Sync) {
     let next = AtomicUsize::new(0);
     let worker = || {
-        while !interrupt::requested() && !ended.load(Ordering::Relaxed) {
+        while !interrupt::requested() {
             let Some(item) = items.get(next.fetch_add(1, Ordering::Relaxed)) else {
                 return;
             };
@@ -134,7 +143,7 @@ fn in_order<T: Sync>(items: &[T], threads: usize, ended: &AtomicBool, work: impl
     };
     std::thread::scope(|scope| {
         for _ in 0..threads.min(items.len()) {
-            scope.spawn(worker);
+            scope.spawn(|| ended.scope(worker));
         }
     });
 }
@@ -171,7 +180,7 @@ mod tests {
     fn items_are_taken_in_their_order_by_all_threads_at_once() {
         let (taken, together) = (Mutex::new(Vec::new()), Barrier::new(3));
         let items: Vec<usize> = (0..12).collect();
-        in_order(&items, 3, &AtomicBool::new(false), |item| {
+        in_order(&items, 3, &Cancellation::default(), |item| {
             taken.lock().expect("not poisoned").push(*item);
             // Fewer than three threads would wait here for ever.
             together.wait();
@@ -184,13 +193,26 @@ mod tests {
 
     #[test]
     fn nothing_is_begun_after_the_end() {
-        let (ended, taken) = (AtomicBool::new(false), AtomicUsize::new(0));
+        let (ended, taken) = (Cancellation::default(), AtomicUsize::new(0));
         in_order(&[(); 9], 1, &ended, |()| {
             if taken.fetch_add(1, Ordering::Relaxed) == 3 {
-                ended.store(true, Ordering::Relaxed);
+                ended.request();
             }
         });
         assert_eq!(taken.into_inner(), 4);
+    }
+
+    /// Makes a package with this lock below `packages`.
+    fn package(packages: &Utf8Path, name: &str, lock: &str) {
+        let folder = packages.join(name);
+        std::fs::create_dir_all(&folder).expect("made");
+        std::fs::write(folder.join(format!("{name}.spec")), "").expect("written");
+        std::fs::write(folder.join("sources.toml"), lock).expect("written");
+    }
+
+    fn lock(content: &str, url: &str, size: usize) -> String {
+        let digest = Digest::of(content);
+        format!("[[file]]\nfile = \"file.txt\"\nurl = \"{url}\"\nsha256 = \"{digest}\"\nsize = {size}\n")
     }
 
     #[test]
@@ -198,19 +220,47 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
         let store = Store::open(&root.join("store")).expect("a store");
-        let (content, url) = ("content", serve("content"));
-        let digest = Digest::of(content);
-        let lock = format!(
-            "[[file]]\nfile = \"file.txt\"\nurl = \"{url}\"\nsha256 = \"{digest}\"\nsize = {}\n",
-            content.len()
-        );
-        for (name, lock) in [("a", "nonsense"), ("b", lock.as_str())] {
-            let package = root.join("packages").join(name);
-            std::fs::create_dir_all(&package).expect("made");
-            std::fs::write(package.join(format!("{name}.spec")), "").expect("written");
-            std::fs::write(package.join("sources.toml"), lock).expect("written");
-        }
-        prefetch(&root.join("packages"), &store, &Silent, &AtomicBool::new(false));
-        assert!(store.object(&digest).is_some());
+        let (content, packages) = ("content", root.join("packages"));
+        package(&packages, "a", "nonsense");
+        package(&packages, "b", &lock(content, &serve(content), content.len()));
+        // What is not wanted is not fetched.
+        package(&packages, "c", &lock("other", &serve("other"), "other".len()));
+        let ended = Cancellation::default();
+        prefetch(&packages, |name| name != "c", &store, &Silent, &ended);
+        assert!(store.object(&Digest::of(content)).is_some());
+        assert!(store.object(&Digest::of("other")).is_none());
+    }
+
+    #[test]
+    fn a_transfer_that_has_begun_ends_with_the_run() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+        let store = Store::open(&root.join("store")).expect("a store");
+        // More is announced than comes; the connection stays open.
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let url = format!("http://{}/file.txt", listener.local_addr().expect("bound"));
+        let packages = root.join("packages");
+        package(&packages, "a", &lock("content", &url, 1 << 20));
+        let (ended, began) = (Cancellation::default(), Barrier::new(2));
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let (mut stream, _) = listener.accept().expect("a client");
+                let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\nslow", 1 << 20);
+                stream.write_all(head.as_bytes()).expect("answered");
+                began.wait();
+                // Until the client closes it.
+                BufReader::new(&stream).lines().map_while(Result::ok).for_each(drop);
+            });
+            let fetching = scope.spawn(|| prefetch(&packages, |_| true, &store, &Silent, &ended));
+            began.wait();
+            let asked = std::time::Instant::now();
+            ended.request();
+            fetching.join().expect("no panic");
+            assert!(
+                asked.elapsed() < std::time::Duration::from_secs(5),
+                "{:?}",
+                asked.elapsed()
+            );
+        });
     }
 }

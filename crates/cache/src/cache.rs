@@ -20,7 +20,7 @@ use crate::closure;
 use crate::error::{CacheError, chain};
 use crate::folder::Folder;
 use crate::grpc::Remote;
-use crate::key::{SecretKey, TrustedKeys};
+use crate::key::{PublicKey, SecretKey, TrustedKeys};
 use crate::location::{Location, LocationKind};
 use crate::retry::CallLimits;
 use crate::signature::{self, SignatureVerdict};
@@ -92,8 +92,8 @@ impl Opened {
 pub struct Hit {
     /// The result, as it was signed.
     pub result: ActionResult,
-    /// Name of the key that vouches for it.
-    pub key: String,
+    /// Key that vouches for it.
+    pub key: PublicKey,
     /// Location that the result was read from, without its options.
     pub location: String,
 }
@@ -269,12 +269,20 @@ impl Cache {
             SignatureVerdict::Forged(key) => {
                 if counters.forged.add(1) == 0 {
                     self.reporter.warn(&format!(
-                        "the cache {location} gave a result with a wrong signature of the trusted key {key}: it is damaged, or \
-                         somebody tampers with it; such results are not used"
+                        "the cache {location} gave a result with a wrong signature of the trusted key {key}: another key has \
+                         that name, the result is damaged, or somebody tampers with it; such results are not used"
                     ));
                 }
             }
-            SignatureVerdict::Unsigned | SignatureVerdict::UnknownSigner(_) => {
+            SignatureVerdict::UnknownSigner(key) => {
+                if counters.untrusted.add(1) == 0 {
+                    self.reporter.note(&format!(
+                        "the cache {location} has results that were signed by the key {key}, which is not trusted: they are \
+                         not used"
+                    ));
+                }
+            }
+            SignatureVerdict::Unsigned => {
                 counters.untrusted.add(1);
             }
         }

@@ -10,7 +10,10 @@
 //! Every file is written into `tmp`, synced and renamed into its place, so that there are no locks: who comes second
 //! writes the same bytes. Names in `tmp` are random and created exclusively, which holds across hosts and containers.
 //! Content is verified on every read: a blob with another digest counts as missing and is removed, where this location
-//! may be written to. The time of a file's last use is its mtime, renewed at most once a day.
+//! may be written to. Folders and files get the permissions of the cache's own folder, whatever the umask is.
+//!
+//! The time of a file's last use is its mtime: renewed at most once a day by reads, and by a push before collection
+//! could take from it what it has found.
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};
@@ -44,11 +47,16 @@ const LEVEL: i32 = 9;
 /// Largest window of a zstd frame, as a power of two: decoding takes up to 128 MiB of memory.
 pub(crate) const WINDOW_LOG: u32 = 27;
 
+/// Content of `CACHEDIR.TAG`, by which backups leave the folder out.
+const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# A build cache of Basalt Linux.\n";
+
 /// A cache in a folder.
 #[derive(Debug)]
 pub struct Folder {
     path: Utf8PathBuf,
     mode: Mode,
+    /// Modes of what is made in it.
+    modes: file::Modes,
     /// Blobs that were found damaged and could not be removed: they are missing, and a write replaces them.
     damaged: Mutex<HashSet<Blob>>,
 }
@@ -60,20 +68,23 @@ impl Folder {
     /// # Errors
     /// When it is not there, or cannot be created.
     pub fn open(path: &Utf8Path, mode: Mode) -> Result<Self, CacheError> {
+        let (metadata, is_new) = match fs_err::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && mode.writes() => (create(path), true),
+            metadata => (metadata, false),
+        };
+        let metadata = metadata.map_err(CacheError::io("cannot open the folder", path))?;
+        if !metadata.is_dir() {
+            let error = io::ErrorKind::NotADirectory.into();
+            return Err(CacheError::io("cannot use, as it is not a folder,", path)(error));
+        }
         let folder = Self {
             path: path.to_owned(),
             mode,
+            modes: file::Modes::of(&metadata),
             damaged: Mutex::default(),
         };
-        match fs_err::metadata(path) {
-            Ok(metadata) if metadata.is_dir() => {}
-            Ok(_) => {
-                return Err(CacheError::io("cannot use, as it is not a folder,", path)(
-                    io::ErrorKind::NotADirectory.into(),
-                ));
-            }
-            Err(error) if error.kind() == io::ErrorKind::NotFound && mode.writes() => folder.create()?,
-            Err(error) => return Err(CacheError::io("cannot open the folder", path)(error)),
+        if is_new {
+            folder.put(&path.join("CACHEDIR.TAG"), |file| file.write_all(TAG.as_bytes()))?;
         }
         Ok(folder)
     }
@@ -109,18 +120,6 @@ impl Folder {
         &self.path
     }
 
-    fn create(&self) -> Result<(), CacheError> {
-        match fs_err::create_dir(&self.path) {
-            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
-                Err(CacheError::io("cannot create the folder", &self.path)(error))
-            }
-            _ => {
-                let tag = "Signature: 8a477f597d28d172789f06886806bc55\n# A build cache of Basalt Linux.\n";
-                self.put(&self.path.join("CACHEDIR.TAG"), |file| file.write_all(tag.as_bytes()))
-            }
-        }
-    }
-
     fn blob_path(&self, blob: &Blob) -> Utf8PathBuf {
         let hex = blob.digest.to_hex();
         self.path.join("cas").join(&hex[..2]).join(hex + ".zst")
@@ -138,7 +137,7 @@ impl Folder {
     /// Writes a file whole or not at all.
     fn put(&self, path: &Utf8Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>) -> Result<(), CacheError> {
         let mut failed = None;
-        file::replace(&self.temporary(), path, |file| {
+        file::replace(&self.temporary(), path, self.modes, |file| {
             write(file).map_err(|error| {
                 let kind = error.kind();
                 failed = Some(error);
@@ -161,11 +160,11 @@ impl Folder {
         self.damaged.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Records a use; `false` when the file is not there.
+    /// Records that a push relies on the file; `false` when it is not there.
     fn touch(&self, path: &Utf8Path) -> Result<bool, CacheError> {
         match file::open(path) {
             Ok(opened) => {
-                self.used(&opened);
+                self.used(&opened, file::RENEWED_BY_PUSH);
                 Ok(true)
             }
             Err(error) if file::is_absent(&error) => Ok(false),
@@ -173,10 +172,11 @@ impl Folder {
         }
     }
 
-    /// Renews the time of last use. That it may fail (another's file, a read-only mount) costs only an earlier removal.
-    fn used(&self, opened: &fs_err::File) {
+    /// Renews the time of last use, if it is older than `limit`. That it may fail (another's file, a read-only mount)
+    /// costs only an earlier removal.
+    fn used(&self, opened: &fs_err::File, limit: Duration) {
         if self.mode.writes() {
-            file::renew(opened);
+            file::renew(opened, limit);
         }
     }
 
@@ -234,6 +234,14 @@ impl Folder {
     }
 }
 
+/// Creates the folder of a cache, unless another process has done so meanwhile.
+fn create(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
+    match fs_err::create_dir(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        _ => fs_err::metadata(path),
+    }
+}
+
 fn local(what: &'static str, blob: &Blob) -> impl FnOnce(io::Error) -> CacheError {
     let blob = *blob;
     move |source| CacheError::Local { what, blob, source }
@@ -286,7 +294,7 @@ impl ContentAddressableStorage for Folder {
                 });
             }
         }
-        self.used(&opened);
+        self.used(&opened, file::RENEWED_BY_READ);
         Ok(())
     }
 
@@ -296,7 +304,7 @@ impl ContentAddressableStorage for Folder {
             return Ok(());
         }
         let mut failed = None;
-        let written = file::replace(&self.temporary(), &path, |file| {
+        let written = file::replace(&self.temporary(), &path, self.modes, |file| {
             self.compress(blob, from, file).map_err(|error| {
                 failed = Some(error);
                 io::ErrorKind::Other.into()
@@ -317,7 +325,7 @@ impl ActionCache for Folder {
             }
         })?;
         Ok(loaded.map(|(result, opened)| {
-            self.used(&opened);
+            self.used(&opened, file::RENEWED_BY_READ);
             result
         }))
     }

@@ -174,6 +174,12 @@ impl PublicKey {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Returns `true` if the key has made this signature (Ed25519, RFC 8032) of a message.
+    pub(crate) fn verify(&self, message: &[u8], signature: &[u8]) -> bool {
+        let signature = Signature::from_slice(signature);
+        signature.is_ok_and(|signature| self.key.verify_strict(message, &signature).is_ok())
+    }
 }
 
 impl fmt::Display for PublicKey {
@@ -246,11 +252,18 @@ impl TrustedKeys {
         self.0.is_empty()
     }
 
-    /// Verdict on a signature by the key of that name; `None` when the key is not trusted.
-    pub(crate) fn verify(&self, name: &str, message: &[u8], signature: &[u8]) -> Option<bool> {
-        let key = self.0.get(name)?;
-        let signature = Signature::from_slice(signature);
-        Some(signature.is_ok_and(|signature| key.verify_strict(message, &signature).is_ok()))
+    /// The key of that name; `None` when it is not trusted.
+    pub fn get(&self, name: &str) -> Option<PublicKey> {
+        let key = *self.0.get(name)?;
+        Some(PublicKey {
+            name: name.to_owned(),
+            key,
+        })
+    }
+
+    /// The keys, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = PublicKey> {
+        self.0.keys().filter_map(|name| self.get(name))
     }
 }
 
@@ -330,11 +343,16 @@ mod tests {
         let (one, two) = (key("one"), key("two"));
         let list = format!("# the team\n{}\n\n{} # CI\n", one.public(), two.public());
         let trusted = TrustedKeys::parse(&list).expect("parses");
-        assert_eq!(trusted.verify("one", b"m", &one.sign(b"m")), Some(true));
-        assert_eq!(trusted.verify("one", b"m", &two.sign(b"m")), Some(false));
-        assert_eq!(trusted.verify("one", b"n", &one.sign(b"m")), Some(false));
-        assert_eq!(trusted.verify("one", b"m", b"short"), Some(false));
-        assert_eq!(trusted.verify("three", b"m", &one.sign(b"m")), None);
+        let verify = |name: &str, message: &[u8], signature: &[u8]| {
+            let key = trusted.get(name);
+            key.map(|key| key.verify(message, signature))
+        };
+        assert_eq!(verify("one", b"m", &one.sign(b"m")), Some(true));
+        assert_eq!(verify("one", b"m", &two.sign(b"m")), Some(false));
+        assert_eq!(verify("one", b"n", &one.sign(b"m")), Some(false));
+        assert_eq!(verify("one", b"m", b"short"), Some(false));
+        assert_eq!(verify("three", b"m", &one.sign(b"m")), None);
+        assert_eq!(trusted.iter().collect::<Vec<_>>(), [one.public(), two.public()]);
         let clash = TrustedKeys::new([one.public(), key("one").public()]);
         assert!(matches!(clash, Err(KeyFileError::Ambiguous(_))));
         assert!(TrustedKeys::new([one.public(), one.public()]).is_ok());

@@ -25,7 +25,7 @@ use bazel_remote_apis::google::protobuf::Any;
 use prost::Message;
 
 use crate::canonical;
-use crate::key::{SecretKey, TrustedKeys};
+use crate::key::{PublicKey, SecretKey, TrustedKeys};
 
 /// Type of the `Any` in `auxiliary_metadata`.
 pub const TYPE_URL: &str = "type.googleapis.com/basalt.cache.v1.SignedActionResult";
@@ -53,8 +53,8 @@ struct KeySignature {
 /// Result of verifying the signature on a result.
 #[derive(Debug, Clone, PartialEq)]
 pub enum SignatureVerdict {
-    /// Signed for this action by a trusted key: the result as it was signed, and the key's name.
-    Trusted(Box<ActionResult>, String),
+    /// Signed for this action by a trusted key: the result as it was signed, and the key.
+    Trusted(Box<ActionResult>, PublicKey),
     /// The result has no signature in this format.
     Unsigned,
     /// Signed by keys that are not trusted only; holds the first one's name, sanitized for display.
@@ -89,16 +89,17 @@ pub fn verify(action: &Digest, result: &ActionResult, trusted: &TrustedKeys) -> 
     for SignedActionResult { payload, signatures } in envelopes(result) {
         let statement = statement(action, &payload);
         for KeySignature { key, signature } in signatures.into_iter().take(MOST_SIGNATURES) {
-            match (
-                trusted.verify(&key, &statement, &signature),
-                ActionResult::decode(&*payload),
-            ) {
-                (Some(true), Ok(result)) => return SignatureVerdict::Trusted(Box::new(result), key),
-                (Some(_), _) => worst = SignatureVerdict::Forged(key),
-                (None, _) if worst == SignatureVerdict::Unsigned => {
-                    worst = SignatureVerdict::UnknownSigner(crate::error::sanitize(&key))
+            let Some(public) = trusted.get(&key) else {
+                if worst == SignatureVerdict::Unsigned {
+                    worst = SignatureVerdict::UnknownSigner(crate::error::sanitize(&key));
                 }
-                (None, _) => {}
+                continue;
+            };
+            match ActionResult::decode(&*payload) {
+                Ok(result) if public.verify(&statement, &signature) => {
+                    return SignatureVerdict::Trusted(Box::new(result), public);
+                }
+                _ => worst = SignatureVerdict::Forged(key),
             }
         }
     }
@@ -188,7 +189,7 @@ mod tests {
         let SignatureVerdict::Trusted(read, name) = verify(&action, &signed, &trusted) else {
             panic!("trusted")
         };
-        assert_eq!(name, "team");
+        assert_eq!(name, key.public());
         assert_eq!(
             *read,
             ActionResult::decode(&*canonical::encode(&result())).expect("decodes")

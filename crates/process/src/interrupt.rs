@@ -13,7 +13,7 @@ use signal_hook::SigId;
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::low_level::unregister;
 
-use crate::ProcessError;
+use crate::{ProcessError, cancellation};
 
 static FLAG: OnceLock<Arc<AtomicBool>> = OnceLock::new();
 /// Actions of SIGINT; empty when it is not listened to.
@@ -82,9 +82,9 @@ impl Drop for SigintToChild {
     }
 }
 
-/// True once we were asked to stop.
+/// True once we were asked to stop: all of us or, in the scope of a [`Cancellation`](crate::Cancellation), this thread.
 pub fn requested() -> bool {
-    flag().load(Ordering::Relaxed)
+    flag().load(Ordering::Relaxed) || cancellation::requested()
 }
 
 /// Asks everything that runs to stop, as Ctrl-C would.

@@ -5,8 +5,10 @@
 //! and run again, with the last lines that it wrote. Lines are given and shown as [`plain_text`], since a program may
 //! write escape sequences. [`tool`] is the table of every program of the host that Basalt calls, and how to come by
 //! it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is running is stopped, and the call returns
-//! [`ProcessError::Interrupted`]; [`wait`] is for what has to be polled.
+//! [`ProcessError::Interrupted`]; a [`Cancellation`] does the same for the work of some threads. [`wait`] is for what
+//! has to be polled.
 
+mod cancellation;
 mod command;
 mod cpu;
 mod error;
@@ -18,6 +20,7 @@ mod running;
 pub mod tool;
 pub mod wait;
 
+pub use cancellation::Cancellation;
 pub use command::{Command, Output};
 pub use error::{ProcessError, chain, rerun_help};
 pub use plain::plain_text;

@@ -1,5 +1,6 @@
 //! Errors of reading and unpacking RPMs.
 
+use basalt_process::ProcessError;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -42,6 +43,10 @@ pub enum RepoError {
         /// Cause, from the system.
         source: std::io::Error,
     },
+    /// Ctrl-C.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Interrupted(#[from] ProcessError),
 }
 
 impl RepoError {

@@ -3,6 +3,7 @@
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt as _;
 
+use basalt_process::interrupt;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err as fs;
 use fs_err::os::unix::fs::OpenOptionsExt as _;
@@ -32,12 +33,13 @@ const LONGEST_TARGET: u64 = 4096;
 ///
 /// # Errors
 /// When the RPM is damaged; when a path leads out of the folder or through a link; when something is there twice; when
-/// something cannot be written.
+/// something cannot be written. [`RepoError::Interrupted`] on Ctrl-C, which is looked for at each file.
 pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RepoError> {
     fs::create_dir_all(into).map_err(RepoError::io("cannot create", into))?;
     let mut payload = Payload::open(rpm)?;
     let mut directories = Vec::new();
     while let Some(file) = payload.next()? {
+        interrupt::check()?;
         let Some((first, others)) = file.paths.split_first() else {
             continue;
         };

@@ -1,7 +1,8 @@
 //! Safe access to the files that a sandboxed program leaves behind.
 //!
 //! A program chooses the names and kinds of its outputs: a symbolic link may lead to a file of the host, a FIFO makes its
-//! reader wait for ever, a newline in a name makes two lines of one. Outputs are therefore listed and opened here only.
+//! reader wait for ever, a newline in a name makes two lines of one. Outputs are therefore listed here only. What [`list`] returns
+//! may be opened by its path, once the sandbox has ended and nobody else writes to the folder; else [`open`] is for it.
 
 use std::fs::File;
 use std::os::fd::OwnedFd;

@@ -3,25 +3,12 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use basalt_process::Cancellation;
 use miette::Diagnostic;
 use thiserror::Error;
 
 use crate::jobserver::{Jobserver, Token};
 use crate::{JobId, JobserverError};
-
-/// Flag that ends a run.
-#[derive(Debug, Default)]
-pub(crate) struct Stop(AtomicBool);
-
-impl Stop {
-    pub(crate) fn request(&self) {
-        self.0.store(true, Ordering::SeqCst);
-    }
-
-    pub(crate) fn requested(&self) -> bool {
-        self.0.load(Ordering::SeqCst)
-    }
-}
 
 /// A job did not get its token.
 #[derive(Debug, Error, Diagnostic)]
@@ -42,7 +29,7 @@ pub struct JobContext<'a, T> {
     worker: usize,
     results: &'a [OnceLock<T>],
     jobserver: Option<&'a Jobserver>,
-    stop: &'a Stop,
+    stop: &'a Cancellation,
     stopped: AtomicBool,
 }
 
@@ -52,7 +39,7 @@ impl<'a, T> JobContext<'a, T> {
         worker: usize,
         results: &'a [OnceLock<T>],
         jobserver: Option<&'a Jobserver>,
-        stop: &'a Stop,
+        stop: &'a Cancellation,
     ) -> Self {
         Self {
             job,
@@ -84,8 +71,22 @@ impl<'a, T> JobContext<'a, T> {
         self.stop.requested()
     }
 
-    /// Waits for a token of the jobserver and holds it until the value is dropped. To be called once per job and right
-    /// before what computes, not for what looks up or fetches. Without a jobserver it returns at once.
+    /// Does work that is given up when the run is ending: whatever it waits for then ends with an interruption, as on
+    /// Ctrl-C. For what looks up and fetches: what computes is not to be lost because another job failed.
+    ///
+    /// # Errors
+    /// Those of the work. The executor does not count them as failures when the run is ending.
+    pub fn until_stopping<R, E>(&self, work: impl FnOnce() -> Result<R, E>) -> Result<R, E> {
+        let outcome = self.stop.scope(work);
+        if outcome.is_err() && self.stop.requested() {
+            self.stopped.store(true, Ordering::SeqCst);
+        }
+        outcome
+    }
+
+    /// Waits for the job's token of the jobserver and holds it until the value is dropped, with the job's FIFO. To be
+    /// called once per job and right before what computes, not for what looks up or fetches. Without a jobserver it
+    /// returns at once.
     ///
     /// # Errors
     /// [`AcquireError::Stopped`] when the run ends meanwhile.

@@ -95,9 +95,9 @@ impl<E: From<Panic> + From<ProcessError>> RunError<E> {
     help("the folder must be writable and on a file system that has FIFOs; is the disk full?")
 )]
 pub struct JobserverError {
-    /// System call in words: `create`, `open`, `read`, `write`.
+    /// Operation in words: `create`, `open`, `watch`.
     pub action: &'static str,
-    /// Path on the host.
+    /// Path on the host; that of the folder, where all FIFOs are meant.
     pub path: Utf8PathBuf,
     /// Error of the system.
     pub source: std::io::Error,

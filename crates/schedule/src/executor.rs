@@ -1,17 +1,16 @@
 //! The executor: worker threads that carry a [`JobGraph`] out.
 //!
 //! Worker threads take jobs from one [`Schedule`] under a lock and wait on a condition variable, which the end of every
-//! job signals. The thread that called [`Executor::run`] watches for Ctrl-C and keeps the jobserver's tokens complete;
-//! it alone wakes on a clock. Whatever happens in a job, a panic too, its end is recorded and signalled, so that nobody
-//! waits for ever.
+//! job signals. The thread that called [`Executor::run`] watches for Ctrl-C; it alone wakes on a clock. Whatever
+//! happens in a job, a panic too, its end is recorded and signalled, so that nobody waits for ever.
 
 use std::collections::BTreeSet;
 use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use basalt_process::interrupt;
+use basalt_process::{Cancellation, interrupt};
 
-use crate::context::{JobContext, Stop};
+use crate::context::JobContext;
 use crate::panic;
 use crate::schedule::{End, Next, Schedule};
 use crate::{Failure, JobError, JobGraph, JobId, Jobserver, RunError, cores};
@@ -121,6 +120,7 @@ pub struct Executor<'a> {
     keep_going: bool,
     both_ends: bool,
     jobserver: Option<&'a Jobserver>,
+    cancellation: Option<&'a Cancellation>,
     observer: &'a dyn Observer,
 }
 
@@ -135,6 +135,7 @@ impl<'a> Executor<'a> {
             keep_going: false,
             both_ends: false,
             jobserver: None,
+            cancellation: None,
             observer: &(),
         }
     }
@@ -180,6 +181,15 @@ impl<'a> Executor<'a> {
         }
     }
 
+    /// Cancellation that the run requests when it is ending because of a failure or Ctrl-C, so that work beside it
+    /// ends, too.
+    pub fn cancellation(self, cancellation: &'a Cancellation) -> Self {
+        Self {
+            cancellation: Some(cancellation),
+            ..self
+        }
+    }
+
     /// Receiver of events.
     pub fn observer(self, observer: &'a dyn Observer) -> Self {
         Self { observer, ..self }
@@ -213,7 +223,7 @@ impl<'a> Executor<'a> {
             executor: self,
             results: &results,
             began: Instant::now(),
-            stop: Stop::default(),
+            stop: self.cancellation.cloned().unwrap_or_default(),
             state: Mutex::new(Progress {
                 schedule,
                 spans: Vec::new(),
@@ -247,7 +257,7 @@ struct Shared<'a, T, E> {
     executor: &'a Executor<'a>,
     results: &'a [OnceLock<T>],
     began: Instant,
-    stop: Stop,
+    stop: Cancellation,
     state: Mutex<Progress<'a, E>>,
     /// A job ended, or the run is to stop.
     changed: Condvar,
@@ -324,11 +334,6 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
             Ok(Err(error)) => (Ended::Failed, Some(JobError::Failed(error))),
             Err(panic) => (Ended::Panicked, Some(JobError::Panicked(panic))),
         };
-        if matches!(ended, Ended::Failed | Ended::Panicked | Ended::Stopped)
-            && let Some(jobserver) = self.executor.jobserver
-        {
-            jobserver.suspect_loss();
-        }
         let span = JobSpan {
             job,
             worker,
@@ -390,7 +395,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
         self.changed.notify_all();
     }
 
-    /// Waits for the last worker. Meanwhile, passes an interruption on to those who wait, and mends the jobserver.
+    /// Waits for the last worker. Meanwhile, passes an interruption on to those who wait.
     fn watch(&self) {
         let mut state = self.lock();
         while state.workers > 0 {
@@ -402,11 +407,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
                 self.stop.request();
                 self.changed.notify_all();
             }
-            drop(guard);
-            if let Some(jobserver) = self.executor.jobserver {
-                jobserver.reconcile(Instant::now());
-            }
-            state = self.lock();
+            state = guard;
         }
     }
 

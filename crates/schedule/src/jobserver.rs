@@ -1,114 +1,128 @@
-//! GNU jobserver over all jobs: a named FIFO of tokens, one for each process that may compute.
+//! GNU jobserver over all jobs: tokens, one for each process that may compute, in one named FIFO per job.
 //!
 //! Protocol: GNU make's manual, "POSIX Jobserver Interaction", in the style `--jobserver-auth=fifo:PATH` (GNU make 4.4,
 //! ninja 1.13, cargo and rustc). Written by hand because the crate `jobserver` makes anonymous pipes only, which do not reach
-//! into a sandbox.
+//! into a sandbox, and because it serves one FIFO that all share.
 //!
-//! **Accounting.** The FIFO holds as many tokens as there are cores. A client has one process for nothing, its implicit
-//! token, and takes another token for each further one. [`Jobserver::acquire`] takes that implicit token out of the same
-//! FIFO for each job in work, so that all processes of all jobs together never exceed the tokens.
+//! ```text
+//! Jobserver::acquire ──▶ Token: the job's implicit token, its FIFO ──(bind mount)──▶ make, ninja, cargo, rustc of that job
+//!                          relay thread: count ──▶ Ledger: who gets, who gives back ──▶ put into, take out of the FIFOs
+//! ```
 //!
-//! **Losses.** A client that is killed takes its tokens with it, and nobody can tell which tokens a client holds. No job
-//! stops for that: the implicit token is counted in this process. What is lost comes back in two ways, see [`Ledger`]:
-//! at once when no job is in work, since nobody can hold anything then; and some time after a job ended badly, as far as
-//! tokens were missing all that time. Should these have been in use after all, one process too many runs until more
-//! tokens are seen than there should be, and the surplus is taken out.
+//! **Accounting.** There are as many tokens as cores. A client has one process for nothing, its implicit token, and
+//! takes another token for each further one. [`Jobserver::acquire`] takes that implicit token out of the same number
+//! for each job in work, so that all processes of all jobs together never exceed the tokens.
+//!
+//! **One FIFO per job.** A build is code of others, and a client may write and read as it likes. In a FIFO of its own
+//! it reaches nobody: bytes that it makes up are taken out, mode and content of the FIFO are its own affair, and what
+//! it took and lost is free again when its job ends. [`Ledger`] says how tokens are shared, and what becomes of those
+//! that a job keeps while others wait.
+//!
+//! **Clock.** A FIFO tells nobody that it was read, so the relay looks every [`IDLE`] at how many tokens each job has
+//! left, as long as there are jobs. Clients take and give back among themselves without it. What a job with more than
+//! its share gives back while others want tokens is waited for with `poll`, and the relay competes with the job's own
+//! processes for it. Make, cargo and rustc wait for tokens; ninja asks only when one of its processes ends, and so gets
+//! fewer beside them.
 //!
 //! **In a sandbox.** Bind-mount the FIFO itself, writable: through an overlay it would be another FIFO of the same name.
 //! The path inside must have no white space. A command line that says `-jN` overrules the jobserver in make, so
 //! `%{_smp_mflags}` is to be empty; ninja 1.13 does the same.
 
+mod fifo;
 mod ledger;
+mod relay;
 
-use std::fs::File;
-use std::io::{ErrorKind, Read, Write};
-use std::os::unix::fs::OpenOptionsExt as _;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
 
 use camino::{Utf8Path, Utf8PathBuf};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
-use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 
 use crate::JobserverError;
-pub use ledger::{Correction, LOSS_PATIENCE, Ledger};
+use fifo::Fifo;
+pub use ledger::{IDLE, JobNumber, Ledger, PATIENCE, SATED};
+use relay::Relay;
 
-/// Name of the FIFO in its folder.
-const FILE: &str = "jobserver";
-/// Byte of a token; GNU make's own choice.
-const TOKEN: u8 = b'+';
 /// Interval at which a wait for a token looks whether to give up.
 const TICK: Duration = Duration::from_millis(100);
 
-/// The server's side: owner of the FIFO and of the count of its tokens.
+/// The server's side: owner of the FIFOs and of the count of all tokens.
 #[derive(Debug)]
 pub struct Jobserver {
-    path: Utf8PathBuf,
-    /// Open for reading and writing, so that tokens stay while no client is there.
-    fifo: File,
-    ledger: Mutex<Ledger>,
+    folder: Utf8PathBuf,
+    /// Number of the next FIFO.
+    next: AtomicU64,
+    relay: Arc<Relay>,
+    thread: Option<JoinHandle<()>>,
 }
 
-/// A job's token; dropping gives it back. To be dropped after the job's processes have ended.
+/// A job's implicit token and its FIFO; dropping gives back all of the job's tokens. To be dropped after the job's
+/// processes have ended.
 #[derive(Debug)]
 pub struct Token<'a> {
     /// None for runs without a jobserver.
-    jobserver: Option<&'a Jobserver>,
+    held: Option<Held<'a>>,
+}
+
+#[derive(Debug)]
+struct Held<'a> {
+    jobserver: &'a Jobserver,
+    job: JobNumber,
+    fifo: Arc<Fifo>,
 }
 
 impl Token<'_> {
     /// The token of a run without a jobserver.
     pub(crate) fn none() -> Self {
-        Self { jobserver: None }
+        Self { held: None }
+    }
+
+    /// The job's FIFO on the host; none in a run without a jobserver.
+    pub fn fifo(&self) -> Option<&Utf8Path> {
+        self.held.as_ref().map(|held| held.fifo.path())
     }
 }
 
 impl Drop for Token<'_> {
     fn drop(&mut self) {
-        if let Some(jobserver) = self.jobserver {
-            jobserver.release();
+        if let Some(held) = &self.held {
+            held.jobserver.relay.end(held.job);
         }
     }
 }
 
 impl Jobserver {
-    /// Makes the FIFO in a folder of the caller's, mode 0600, with so many tokens (at least one). The folder must not be
-    /// shared with another jobserver. Dropping takes the FIFO away.
+    /// Makes a server of so many tokens (at least one), whose FIFOs will be in a folder of the caller's. The folder
+    /// must not be shared with another jobserver.
     ///
     /// # Errors
-    /// When the FIFO cannot be made or filled.
+    /// When the thread that hands tokens out cannot be started.
     pub fn create(folder: &Utf8Path, tokens: usize) -> Result<Self, JobserverError> {
-        let path = folder.join(FILE);
-        let error = |action, source| JobserverError {
-            action,
-            path: path.clone(),
-            source,
-        };
-        mkfifoat(CWD, path.as_std_path(), Mode::RUSR | Mode::WUSR).map_err(|source| error("create", source.into()))?;
-        let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let fifo = File::options()
-            .read(true)
-            .write(true)
-            .custom_flags(nonblocking)
-            .open(&path)
-            .map_err(|source| error("open", source))?;
-        let jobserver = Self {
-            path: path.clone(),
-            fifo,
-            ledger: Mutex::new(Ledger::new(tokens.max(1))),
-        };
-        jobserver.put(tokens.max(1)).map_err(|source| error("write", source))?;
-        Ok(jobserver)
+        Self::with_patience(folder, tokens, PATIENCE)
     }
 
-    /// The FIFO on the host.
-    pub fn path(&self) -> &Utf8Path {
-        &self.path
+    fn with_patience(folder: &Utf8Path, tokens: usize, patience: Duration) -> Result<Self, JobserverError> {
+        let error = |source| JobserverError {
+            action: "watch",
+            path: folder.to_owned(),
+            source,
+        };
+        let relay = Arc::new(Relay::new(Ledger::new(tokens.max(1), patience)).map_err(error)?);
+        let shared = Arc::clone(&relay);
+        let thread = std::thread::Builder::new().name("jobserver".to_owned());
+        let thread = thread.spawn(move || shared.run()).map_err(error)?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            next: AtomicU64::new(0),
+            relay,
+            thread: Some(thread),
+        })
     }
 
     /// Number of tokens in all.
     pub fn total(&self) -> usize {
-        self.lock().total()
+        self.relay.lock().ledger.total()
     }
 
     /// Variables for clients, with the FIFO's path as they see it: `MAKEFLAGS` for make and ninja, `CARGO_MAKEFLAGS` for
@@ -118,114 +132,37 @@ impl Jobserver {
         [("MAKEFLAGS", flags.clone()), ("CARGO_MAKEFLAGS", flags)]
     }
 
-    /// Waits for a token. Returns nothing when `stop` says so first, which is asked ten times per second.
+    /// Waits for a job's implicit token, and makes the job's FIFO. Returns nothing when `stop` says so first, which is
+    /// asked ten times per second.
     ///
     /// # Errors
-    /// When the FIFO fails.
+    /// When the FIFO cannot be made.
     pub fn acquire(&self, stop: impl Fn() -> bool) -> Result<Option<Token<'_>>, JobserverError> {
-        while !stop() {
-            if let Some(token) = self.try_acquire().map_err(|source| self.error("read", source))? {
-                return Ok(Some(token));
-            }
-            self.wait_readable().map_err(|source| self.error("read", source))?;
-        }
-        Ok(None)
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let fifo = Arc::new(Fifo::create(self.folder.join(format!("jobserver-{number}")))?);
+        let job = self.relay.begin(&fifo, &stop, TICK);
+        Ok(job.map(|job| Token {
+            held: Some(Held {
+                jobserver: self,
+                job,
+                fifo,
+            }),
+        }))
     }
 
-    fn try_acquire(&self) -> std::io::Result<Option<Token<'_>>> {
-        let mut ledger = self.lock();
-        if self.take(1)? == 0 {
-            return Ok(None);
-        }
-        ledger.begin_job();
-        Ok(Some(Token { jobserver: Some(self) }))
-    }
-
-    /// Notes that a job ended badly, so that its clients may have been killed with tokens in their hands.
-    pub fn suspect_loss(&self) {
-        self.lock().suspect(Instant::now());
-    }
-
-    /// Puts tokens back that are lost and takes out those that are too many. The executor calls it ten times per second.
-    pub fn reconcile(&self, now: Instant) {
-        self.correct(&mut self.lock(), now);
-    }
-
-    /// Number of tokens in the FIFO: those that are free.
-    ///
-    /// # Errors
-    /// When the system call fails.
-    pub fn free(&self) -> std::io::Result<usize> {
-        let bytes = rustix::io::ioctl_fionread(&self.fifo)?;
-        Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
-    }
-
-    fn release(&self) {
-        let mut ledger = self.lock();
-        ledger.end_job();
-        // What could not be put back is missing, and comes back as what is lost does.
-        if let Err(error) = self.put(1) {
-            tracing::warn!(%error, fifo = %self.path, "a token could not be given back");
-        }
-        self.correct(&mut ledger, Instant::now());
-    }
-
-    fn correct(&self, ledger: &mut Ledger, now: Instant) {
-        let corrected = self.free().and_then(|free| match ledger.observe(now, free) {
-            Correction::None => Ok(()),
-            Correction::Add(count) => {
-                tracing::debug!(count, "tokens of the jobserver were lost; putting others in");
-                self.put(count)
-            }
-            Correction::Remove(count) => self.take(count).map(drop),
-        });
-        if let Err(error) = corrected {
-            tracing::warn!(%error, fifo = %self.path, "the jobserver's tokens could not be counted");
-        }
-    }
-
-    /// Reads up to so many tokens without waiting; returns how many there were.
-    fn take(&self, count: usize) -> std::io::Result<usize> {
-        let mut bytes = vec![0; count];
-        loop {
-            match (&self.fifo).read(&mut bytes) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(0),
-                outcome => return outcome,
-            }
-        }
-    }
-
-    fn put(&self, count: usize) -> std::io::Result<()> {
-        (&self.fifo).write_all(&vec![TOKEN; count])
-    }
-
-    fn wait_readable(&self) -> std::io::Result<()> {
-        let timeout = Timespec::try_from(TICK).ok();
-        let mut descriptors = [PollFd::new(&self.fifo, PollFlags::IN)];
-        match poll(&mut descriptors, timeout.as_ref()) {
-            Ok(_) | Err(rustix::io::Errno::INTR) => Ok(()),
-            Err(error) => Err(error.into()),
-        }
-    }
-
-    fn error(&self, action: &'static str, source: std::io::Error) -> JobserverError {
-        JobserverError {
-            action,
-            path: self.path.clone(),
-            source,
-        }
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Ledger> {
-        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Number of tokens that nobody uses: those that are free, and those that jobs have not taken out of their FIFOs.
+    pub fn unused(&self) -> usize {
+        self.relay.unused()
     }
 }
 
 impl Drop for Jobserver {
     fn drop(&mut self) {
-        // The folder goes away with the run anyhow.
-        drop(fs_err::remove_file(&self.path));
+        self.relay.close();
+        // A panic of the thread was reported by its hook; nobody waits for tokens any more.
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 //! [Job] ──(JobGraph::new: cycles, critical path)──▶ JobGraph
 //!     JobGraph + results from before + memory ──(Executor::run)──▶ Run: results, failures, spans
 //!         worker threads ◀──(Schedule: the most urgent ready job that fits)── one queue
-//!         JobContext::acquire ──▶ Token ◀───(one FIFO)──▶ make, ninja, cargo, rustc in the sandboxes
+//!         JobContext::acquire ──▶ Token ◀───(its FIFO)──▶ make, ninja, cargo, rustc in the sandboxes
 //!     spans + CPU time ──(timings)──▶ an HTML page and JSON
 //! ```
 //!

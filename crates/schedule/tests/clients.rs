@@ -1,11 +1,11 @@
-//! Real clients of the jobserver: GNU make of the SDK (`BASALT_SDK`), ninja of the SDK or of `BASALT_NINJA`, and the cargo
-//! that runs this test. Each client has more work than there are tokens, and every piece of work counts how many there
-//! are at once.
+//! Real clients of the jobserver in sandboxes, as builds have them: GNU make and cargo of the SDK (`BASALT_SDK`), ninja
+//! of the SDK or of `BASALT_NINJA`. Each client has more work than there are tokens, and every piece of work counts how
+//! many there are at once.
 
 use std::os::unix::fs::PermissionsExt as _;
-use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 
+use basalt_process::Command;
+use basalt_sandbox::{Mount, Root, Sandbox};
 use basalt_schedule::{Jobserver, Token};
 use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::{Arguments, Failed, Trial};
@@ -14,26 +14,42 @@ use libtest_mimic::{Arguments, Failed, Trial};
 const TOKENS: usize = 3;
 /// Pieces of work of each client.
 const PIECES: usize = 12;
+/// The FIFO, the folder of the work and a ninja of this machine in a sandbox.
+const FIFO: &str = "/run/jobserver";
+const BENCH: &str = "/bench";
+const NINJA: &str = "/opt/ninja";
+/// Piece of work: while it is done, a file of its own says so; at its beginning and end it writes how many there are.
+const PIECE: &str = "#!/bin/sh\ncd /bench || exit 1\nmark=$(mktemp work/XXXXXX)\nls work | wc -l >> seen\n\
+                     sleep ${PAUSE:-0.15}\nls work | wc -l >> seen\nrm $mark\n";
 
-/// A folder with a jobserver and a script that is a piece of work.
+/// Programs that the clients are.
+#[derive(Clone)]
+struct Tools {
+    sdk: Utf8PathBuf,
+    /// A ninja beside that of the SDK.
+    ninja: Option<Utf8PathBuf>,
+}
+
+/// A jobserver, and a folder with work that all sandboxes see.
 struct Bench {
     server: Jobserver,
     path: Utf8PathBuf,
+    tools: Tools,
     _folder: tempfile::TempDir,
 }
 
 impl Bench {
-    fn new() -> Result<Self, Failed> {
+    fn new(tools: &Tools) -> Result<Self, Failed> {
         let folder = tempfile::tempdir()?;
-        let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).map_err(|_| "not UTF-8")?;
-        // While it works, a file of its own says so; afterwards it writes how many there were.
-        let script = "#!/bin/sh\ncd \"$(dirname \"$0\")\" || exit 1\n: > work/$$\nls work | wc -l >> seen\nsleep ${PAUSE:-0.15}\n\
-                      ls work | wc -l >> seen\nrm work/$$\n";
-        fs_err::create_dir(path.join("work"))?;
-        fs_err::write(path.join("piece"), script)?;
+        let top = Utf8PathBuf::from_path_buf(folder.path().to_owned()).map_err(|_| "not UTF-8")?;
+        let (path, fifos) = (top.join("bench"), top.join("fifos"));
+        fs_err::create_dir_all(path.join("work"))?;
+        fs_err::create_dir(&fifos)?;
+        fs_err::write(path.join("piece"), PIECE)?;
         Ok(Self {
-            server: Jobserver::create(&path, TOKENS)?,
+            server: Jobserver::create(&fifos, TOKENS)?,
             path,
+            tools: tools.clone(),
             _folder: folder,
         })
     }
@@ -50,99 +66,151 @@ impl Bench {
         Ok(self.server.acquire(|| false)?.ok_or("stopped")?)
     }
 
-    /// A command in the folder that knows the jobserver, and nothing of the one that cargo may have given this test.
-    fn command(&self, program: &str) -> Command {
-        let mut command = Command::new(program);
-        command.current_dir(&self.path).env_remove("MFLAGS");
-        command.envs(self.server.environment(self.server.path()));
-        command
+    /// A sandbox of a job: the SDK, the work, and the job's FIFO.
+    fn sandbox(&self, token: &Token<'_>) -> Result<Sandbox, Failed> {
+        let bind = |from: &Utf8Path, to: &str, writable| Mount::Bind {
+            from: from.to_owned(),
+            to: to.into(),
+            writable,
+        };
+        let root = Root {
+            layers: vec![self.tools.sdk.clone()],
+            scratch: None,
+        };
+        let mut sandbox = Sandbox::new(root)
+            .mount(bind(&self.path, BENCH, true))
+            .mount(bind(token.fifo().ok_or("no FIFO")?, FIFO, true))
+            .env("PATH", "/usr/bin:/usr/sbin")
+            .env("HOME", BENCH)
+            .env("LC_ALL", "C.UTF-8")
+            .current_dir(BENCH);
+        for (name, value) in self.server.environment(FIFO.into()) {
+            sandbox = sandbox.env(name, value);
+        }
+        if let Some(ninja) = &self.tools.ninja {
+            sandbox = sandbox.mount(bind(ninja, NINJA, false));
+        }
+        Ok(sandbox)
     }
 
     /// The most pieces of work at once, and how many there were in all.
     fn seen(&self) -> Result<(usize, usize), Failed> {
-        let text = fs_err::read_to_string(self.path.join("seen"))?;
+        let text = fs_err::read_to_string(self.path.join("seen")).unwrap_or_default();
         let counts: Result<Vec<usize>, _> = text.lines().map(|line| line.trim().parse()).collect();
         let counts = counts?;
         Ok((counts.iter().copied().max().unwrap_or(0), counts.len() / 2))
     }
 
-    /// Runs two clients at once, each with a token of its own, and judges what they did: all of the work, more than two
-    /// pieces at once (a client that does not know the jobserver has one each, or as many as there are pieces), never more
-    /// than there are tokens; and all tokens are there afterwards.
-    fn run_two(&self, client: impl Fn(usize) -> Command) -> Result<(), Failed> {
+    /// Runs two clients at once, each in a job of its own, and judges what they did: all of the work, more than two
+    /// pieces at once (a client that does not know the jobserver has one each, or as many as there are pieces), never
+    /// more than there are tokens; and all tokens are there afterwards.
+    fn run_two(&self, client: impl Fn(usize, Sandbox) -> Command + Sync) -> Result<(), Failed> {
         let tokens = [self.job()?, self.job()?];
-        let children: Result<Vec<_>, _> = (0..2).map(|number| client(number).spawn()).collect();
-        for mut child in children? {
-            let status = child.wait()?;
-            if !status.success() {
-                return Err(format!("a client ended with {status}").into());
-            }
-        }
-        let free = self.server.free()?;
-        if free != TOKENS - 2 {
-            return Err(format!("{free} tokens are left, not {}", TOKENS - 2).into());
-        }
+        std::thread::scope(|scope| {
+            let run = |number: usize| -> Result<(), Failed> {
+                client(number, self.sandbox(&tokens[number])?).output()?;
+                Ok(())
+            };
+            let other = scope.spawn(move || run(1));
+            run(0)?;
+            other.join().map_err(|_| "a client panicked")?
+        })?;
+        self.all_come_back(TOKENS - tokens.len())?;
         drop(tokens);
+        self.all_come_back(TOKENS)?;
         match self.seen()? {
             (TOKENS, pieces) if pieces == 2 * PIECES => Ok(()),
             (most, pieces) => Err(format!("{pieces} pieces of work, at most {most} at once").into()),
         }
     }
-}
 
-/// A program of the SDK's tree, started by the tree's own dynamic linker.
-fn of_tree(bench: &Bench, tree: &Utf8Path, program: &Utf8Path) -> Command {
-    let mut command = bench.command(tree.join("lib64/ld-linux-x86-64.so.2").as_str());
-    let libraries = format!("{tree}/usr/lib/x86_64-linux-gnu:{tree}/lib/x86_64-linux-gnu");
-    command.args(["--library-path", &libraries]).arg(program);
-    command.arg0(program);
-    command
-}
+    fn all_come_back(&self, expected: usize) -> Result<(), Failed> {
+        match self.server.unused() {
+            unused if unused == expected => Ok(()),
+            unused => Err(format!("{unused} tokens are unused, not {expected}").into()),
+        }
+    }
 
-fn make_shares_the_tokens(tree: &Utf8Path) -> Result<(), Failed> {
-    let bench = Bench::new()?;
-    for number in 0..2 {
-        let targets: Vec<_> = (0..PIECES).map(|piece| format!("{number}-{piece}")).collect();
+    fn makefile(&self, number: usize, pieces: usize) -> Result<(), Failed> {
+        let targets: Vec<_> = (0..pieces).map(|piece| format!("{number}-{piece}")).collect();
         let targets = targets.join(" ");
         let text = format!("all: {targets}\n{targets}:\n\t@sh ./piece\n");
-        bench.file(&format!("Makefile{number}"), &text)?;
+        self.file(&format!("Makefile{number}"), &text)
     }
-    let make = tree.join("usr/bin/make");
-    bench.run_two(|number| {
-        let mut command = of_tree(&bench, tree, &make);
-        command.arg("-f").arg(format!("Makefile{number}"));
-        command
+}
+
+fn make(number: usize, sandbox: Sandbox) -> Command {
+    sandbox.command("make", ["-f".to_owned(), format!("Makefile{number}")])
+}
+
+fn make_shares_the_tokens(tools: &Tools) -> Result<(), Failed> {
+    let bench = Bench::new(tools)?;
+    bench.makefile(0, PIECES)?;
+    bench.makefile(1, PIECES)?;
+    bench.run_two(make)
+}
+
+/// A make that has all tokens gives one up as soon as another job is to be begun.
+fn make_gives_way_to_another_job(tools: &Tools) -> Result<(), Failed> {
+    let bench = Bench::new(tools)?;
+    bench.makefile(0, 10 * PIECES)?;
+    let token = bench.job()?;
+    let command = make(0, bench.sandbox(&token)?);
+    std::thread::scope(|scope| {
+        let client = scope.spawn(|| command.output().map(drop));
+        while bench.seen()?.0 < TOKENS && !client.is_finished() {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        let other = bench.job()?;
+        let is_finished = client.is_finished();
+        drop(other);
+        client.join().map_err(|_| "the client panicked")??;
+        if is_finished {
+            return Err("the other job was begun after the end of the first".into());
+        }
+        Ok(())
     })
 }
 
-/// A make that is killed with tokens in its hands: they come back when its job gives its own back.
-fn make_is_killed(tree: &Utf8Path) -> Result<(), Failed> {
-    let bench = Bench::new()?;
-    bench.file("Makefile", "all: a b c d\na b c d:\n\t@sleep 3; true\n")?;
-    let tokens = bench.job()?;
-    let mut child = of_tree(&bench, tree, &tree.join("usr/bin/make"))
-        .process_group(0)
-        .spawn()?;
-    let began = std::time::Instant::now();
-    while bench.server.free()? > 0 {
-        if began.elapsed().as_secs() > 30 {
-            return Err("make took no tokens".into());
-        }
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
-    let group = rustix::process::Pid::from_raw(i32::try_from(child.id())?).ok_or("no process id")?;
-    rustix::process::kill_process_group(group, rustix::process::Signal::KILL)?;
-    child.wait()?;
-    let lost = bench.server.free()?;
-    drop(tokens);
-    match (lost, bench.server.free()?) {
-        (0, TOKENS) => Ok(()),
-        (before, after) => Err(format!("{before} tokens were free after the kill, {after} after the job").into()),
+/// A job that ends well, but has killed a make with tokens in its hands: they come back with its own.
+fn make_is_killed(tools: &Tools) -> Result<(), Failed> {
+    let bench = Bench::new(tools)?;
+    bench.file("Makefile", "all: a b c\na b c:\n\t@: > began-$@; sleep 60\n")?;
+    let token = bench.job()?;
+    let script = "make & while [ ! -e began-c ]; do sleep 0.05; done; kill -KILL $!; wait; exit 0";
+    bench.sandbox(&token)?.command("sh", ["-c", script]).output()?;
+    bench.all_come_back(0)?;
+    drop(token);
+    bench.all_come_back(TOKENS)
+}
+
+/// A job that does to its FIFO what it can: another one goes on as if it were not there.
+fn a_hostile_job_harms_itself(tools: &Tools) -> Result<(), Failed> {
+    let bench = Bench::new(tools)?;
+    bench.makefile(0, PIECES)?;
+    let (hostile, honest) = (bench.job()?, bench.job()?);
+    let script = "exec 3<> /run/jobserver\nchmod 0 /run/jobserver\ncat <&3 > /dev/null &\n\
+                  while [ ! -e end ]; do echo xxxxxxxx >&3; done";
+    let attack = bench.sandbox(&hostile)?.command("sh", ["-c", script]);
+    let work = make(0, bench.sandbox(&honest)?);
+    std::thread::scope(|scope| {
+        let attacker = scope.spawn(|| attack.output().map(drop));
+        let worked = work.output();
+        bench.file("end", "")?;
+        attacker.join().map_err(|_| "the attacker panicked")??;
+        worked?;
+        Ok::<_, Failed>(())
+    })?;
+    drop((hostile, honest));
+    bench.all_come_back(TOKENS)?;
+    match bench.seen()? {
+        (most, PIECES) if most < TOKENS => Ok(()),
+        (most, pieces) => Err(format!("{pieces} pieces of work, at most {most} at once").into()),
     }
 }
 
-fn ninja_shares_the_tokens(start: &dyn Fn(&Bench) -> Command) -> Result<(), Failed> {
-    let bench = Bench::new()?;
+fn ninja_shares_the_tokens(tools: &Tools) -> Result<(), Failed> {
+    let bench = Bench::new(tools)?;
     for number in 0..2 {
         let mut text = "rule piece\n  command = sh ./piece\n".to_owned();
         for piece in 0..PIECES {
@@ -150,22 +218,20 @@ fn ninja_shares_the_tokens(start: &dyn Fn(&Bench) -> Command) -> Result<(), Fail
         }
         bench.file(&format!("{number}.ninja"), &text)?;
     }
-    bench.run_two(|number| {
-        let mut command = start(&bench);
-        command.args(["--quiet", "-f"]).arg(format!("{number}.ninja"));
-        command
+    let program = program(tools);
+    bench.run_two(|number, sandbox| {
+        let file = format!("{number}.ninja");
+        sandbox.command(program, ["--quiet", "-f", &file])
     })
 }
 
 /// Crates that need nothing of one another, checked by a compiler that works before it compiles.
-fn cargo_shares_the_tokens() -> Result<(), Failed> {
-    let bench = Bench::new()?;
-    let piece = bench.path.join("piece");
-    let compiler = bench.path.join("compiler");
+fn cargo_shares_the_tokens(tools: &Tools) -> Result<(), Failed> {
+    let bench = Bench::new(tools)?;
     // Cargo also asks the compiler what it is; that is no work.
-    let script = format!("#!/bin/sh\ncase \"$*\" in *'--crate-name piece'*) sh {piece};; esac\nexec \"$@\"\n");
-    fs_err::write(&compiler, script)?;
-    fs_err::set_permissions(&compiler, std::fs::Permissions::from_mode(0o755))?;
+    let script = "#!/bin/sh\ncase \"$*\" in *'--crate-name piece'*) sh /bench/piece;; esac\nexec \"$@\"\n";
+    bench.file("compiler", script)?;
+    fs_err::set_permissions(bench.path.join("compiler"), std::fs::Permissions::from_mode(0o755))?;
     for number in 0..2 {
         bench.file(
             &format!("{number}/Cargo.toml"),
@@ -178,60 +244,62 @@ fn cargo_shares_the_tokens() -> Result<(), Failed> {
             bench.file(&format!("{folder}/src/lib.rs"), "")?;
         }
     }
-    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
-    bench.run_two(|number| {
-        let mut command = bench.command(&cargo);
-        command.args(["check", "--offline", "--quiet"]);
-        command.env("RUSTC_WRAPPER", &compiler).env("PAUSE", "0.5");
-        command
-            .env_remove("CARGO_BUILD_JOBS")
-            .env_remove("CARGO_TARGET_DIR")
-            .current_dir(bench.path.join(number.to_string()));
-        command
+    bench.run_two(|number, sandbox| {
+        sandbox
+            .env("RUSTC_WRAPPER", format!("{BENCH}/compiler"))
+            .env("CARGO_HOME", format!("{BENCH}/home{number}"))
+            .env("PAUSE", "0.5")
+            .current_dir(format!("{BENCH}/{number}"))
+            .command("cargo", ["check", "--offline", "--quiet"])
     })
 }
 
-/// True for a ninja that is a client of the jobserver: 1.13 and later.
-fn is_client(mut ninja: Command) -> bool {
-    let Ok(output) = ninja.arg("--version").output() else {
-        return false;
-    };
-    let version = String::from_utf8_lossy(&output.stdout).into_owned();
-    let mut parts = version.trim().split('.').map_while(|part| part.parse::<u32>().ok());
-    (parts.next(), parts.next()) >= (Some(1), Some(13))
+/// Path of ninja in a sandbox.
+fn program(tools: &Tools) -> &'static str {
+    if tools.ninja.is_some() { NINJA } else { "ninja" }
 }
 
-fn folder_of(variable: &str) -> Option<Utf8PathBuf> {
-    std::env::var(variable).ok().map(Utf8PathBuf::from)
+/// True for a ninja that is a client of the jobserver: 1.13 and later.
+fn has_client_ninja(tools: &Tools) -> Result<bool, Failed> {
+    let bench = Bench::new(tools)?;
+    let token = bench.job()?;
+    let command = bench.sandbox(&token)?.command(program(tools), ["--version"]);
+    let Ok(output) = command.output() else {
+        return Ok(false);
+    };
+    let version = output.text();
+    let mut parts = version.trim().split('.').map_while(|part| part.parse::<u32>().ok());
+    Ok((parts.next(), parts.next()) >= (Some(1), Some(13)))
 }
 
 fn main() -> Result<(), Failed> {
-    let sdk = folder_of("BASALT_SDK").filter(|tree| tree.is_dir());
-    let ninja = folder_of("BASALT_NINJA");
-    let bench = Bench::new()?;
-    let (tree, path) = (sdk.clone(), ninja.clone());
-    let start = move |bench: &Bench| match (&path, &tree) {
-        (Some(path), _) => bench.command(path.as_str()),
-        (None, Some(tree)) => of_tree(bench, tree, &tree.join("usr/bin/ninja")),
-        (None, None) => bench.command("ninja"),
+    basalt_sandbox::enter_if_asked();
+    let path_of = |variable: &str| std::env::var(variable).ok().map(Utf8PathBuf::from);
+    let sdk = path_of("BASALT_SDK").filter(|tree| tree.is_dir());
+    let has_sdk = sdk.is_some();
+    let tools = Tools {
+        sdk: sdk.unwrap_or_default(),
+        ninja: path_of("BASALT_NINJA"),
     };
-    let has_ninja = (ninja.is_some() || sdk.is_some()) && is_client(start(&bench));
-    let tree = sdk.clone().unwrap_or_default();
-    let (one, other) = (tree.clone(), tree);
+    let has_ninja = has_sdk && has_client_ninja(&tools)?;
+    let trial = |name: &str, test: fn(&Tools) -> Result<(), Failed>| {
+        let tools = tools.clone();
+        Trial::test(name, move || test(&tools)).with_ignored_flag(!has_sdk)
+    };
     let trials = vec![
-        Trial::test("cargo_shares_the_tokens", cargo_shares_the_tokens),
-        Trial::test("make_shares_the_tokens", move || make_shares_the_tokens(&one)).with_ignored_flag(sdk.is_none()),
-        Trial::test("make_is_killed", move || make_is_killed(&other)).with_ignored_flag(sdk.is_none()),
-        Trial::test("ninja_shares_the_tokens", move || ninja_shares_the_tokens(&start)).with_ignored_flag(!has_ninja),
+        trial("cargo_shares_the_tokens", cargo_shares_the_tokens),
+        trial("make_shares_the_tokens", make_shares_the_tokens),
+        trial("make_gives_way_to_another_job", make_gives_way_to_another_job),
+        trial("make_is_killed", make_is_killed),
+        trial("a_hostile_job_harms_itself", a_hostile_job_harms_itself),
+        trial("ninja_shares_the_tokens", ninja_shares_the_tokens).with_ignored_flag(!has_ninja),
     ];
-    if sdk.is_none() {
-        skipped("make is not tried, because BASALT_SDK does not name the tree of an SDK");
-    }
-    // What was asked for by name must not be left out.
-    if let Some(path) = ninja.filter(|_| !has_ninja) {
+    if !has_sdk {
+        skipped("no client is tried, because BASALT_SDK does not name the tree of an SDK");
+    } else if let Some(path) = tools.ninja.as_ref().filter(|_| !has_ninja) {
+        // What was asked for by name must not be left out.
         return Err(format!("{path}, which BASALT_NINJA names, is no ninja of version 1.13 or later").into());
-    }
-    if !has_ninja {
+    } else if !has_ninja {
         skipped("ninja is not tried, because neither BASALT_NINJA nor the SDK has version 1.13");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();

@@ -176,7 +176,7 @@ fn the_first_of_several_workers_takes_the_longest_and_the_others_the_quickest() 
 fn the_jobserver_bounds_what_computes_but_not_what_waits() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = camino::Utf8Path::from_path(folder.path()).expect("UTF-8");
-    let server = Jobserver::create(path, 3).expect("a FIFO can be made");
+    let server = Jobserver::create(path, 3).expect("a jobserver");
     let jobs: Vec<(&[usize], u64, u64)> = vec![(&[], 1, 1); 24];
     let graph = graph(&jobs);
     let (working, computing, most) = (Barrier::new(6), AtomicUsize::new(0), AtomicUsize::new(0));
@@ -192,14 +192,14 @@ fn the_jobserver_bounds_what_computes_but_not_what_waits() {
     });
     assert!(run.into_results().is_ok());
     assert_eq!(most.into_inner(), 3);
-    assert_eq!(server.free().expect("counted"), 3);
+    assert_eq!(server.unused(), 3);
 }
 
 #[test]
 fn a_job_that_waits_for_tokens_gives_up_when_another_fails() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = camino::Utf8Path::from_path(folder.path()).expect("UTF-8");
-    let server = Jobserver::create(path, 1).expect("a FIFO can be made");
+    let server = Jobserver::create(path, 1).expect("a jobserver");
     let graph = graph(&[(&[], 9, 1), (&[], 1, 1)]);
     let both = Barrier::new(2);
     let run = Executor::new(&graph).workers(2).jobserver(&server).run([], |job| {
@@ -217,7 +217,7 @@ fn a_job_that_waits_for_tokens_gives_up_when_another_fails() {
     let failed: Vec<_> = run.failures.iter().map(|failure| failure.name.as_str()).collect();
     assert_eq!(failed, ["job0"]);
     assert!(!run.interrupted);
-    assert_eq!(server.free().expect("counted"), 1);
+    assert_eq!(server.unused(), 1);
 }
 
 #[test]

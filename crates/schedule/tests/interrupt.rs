@@ -9,7 +9,7 @@ use basalt_schedule::{Completion, EachError, Executor, Job, JobGraph, JobId, Job
 fn an_interruption_ends_those_who_work_and_those_who_wait() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = camino::Utf8Path::from_path(folder.path()).expect("UTF-8");
-    let server = Jobserver::create(path, 1).expect("a FIFO can be made");
+    let server = Jobserver::create(path, 1).expect("a jobserver");
     // The first works for long, the second waits for its token, and a third worker for the first to end.
     let needs: [&[usize]; 3] = [&[], &[], &[0]];
     let jobs = needs.iter().map(|needs| Job {
@@ -34,6 +34,6 @@ fn an_interruption_ends_those_who_work_and_those_who_wait() {
     assert!(noticed < Duration::from_millis(500), "{noticed:?}");
     assert!(run.failures.is_empty(), "{:?}", run.failures);
     assert!(matches!(run.into_results(), Err(RunError::Interrupted)));
-    assert_eq!(server.free().expect("counted"), 1);
+    assert_eq!(server.unused(), 1);
     assert_eq!(each(3, |_| Ok::<_, ()>(())), Err(EachError::Interrupted));
 }

@@ -3,9 +3,13 @@
 //! A tree is known by the digest of what is in it, not only of what it was made from. So nothing of the machine that makes it
 //! may be in it: [`clean`] takes away what the installation leaves of host, time and place.
 
+use std::io::Read;
+use std::path::PathBuf;
+
 use basalt_action::{Action, Blob, Directory, Node, OutputDirectory};
 use basalt_model::BUILD_TIME;
 use basalt_model::sdk_lock::SdkLock;
+use basalt_process::{ProcessError, interrupt};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sandbox::{Root, Sandbox};
 use basalt_store::{Store, StoreError};
@@ -137,41 +141,29 @@ fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &d
         .env("SOURCE_DATE_EPOCH", BUILD_TIME.to_string())
         .output()?;
     task.detail("unpack");
-    unpack(&tarball, tree)?;
+    unpack(&tarball, tree, interrupt::check)?;
     clean::clean(tree)?;
     task.finish(Outcome::Done);
     Ok(())
 }
 
-/// Unpacks the tarball as whoever we are: owners are not kept, device nodes are left out.
-fn unpack(tarball: &Utf8Path, tree: &Utf8Path) -> Result<(), StoreError> {
+/// Unpacks the tarball as whoever we are: owners are not kept, device nodes are left out. `check` is asked before each
+/// entry.
+fn unpack(tarball: &Utf8Path, tree: &Utf8Path, check: impl Fn() -> Result<(), ProcessError>) -> Result<(), SdkError> {
+    let failed = || StoreError::io("cannot unpack", tarball);
     let file = std::fs::File::open(tarball).map_err(StoreError::io("cannot read", tarball))?;
     let mut archive = tar::Archive::new(std::io::BufReader::with_capacity(1 << 20, file));
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(false);
     archive.set_unpack_xattrs(false);
     archive.set_overwrite(false);
-    let unpack = || -> std::io::Result<()> {
-        let mut folders = Vec::new();
-        for entry in archive.entries()? {
-            let mut entry = entry?;
-            let path = entry.path()?.into_owned();
-            let kind = entry.header().entry_type();
-            if path.starts_with("./dev")
-                || path.starts_with("dev")
-                || kind.is_block_special()
-                || kind.is_character_special()
-            {
-                continue;
-            }
-            if kind.is_dir() {
-                // Modes of folders come last: some may not be written to.
-                folders.push((path.clone(), entry.header().mode()?));
-                std::fs::create_dir_all(tree.as_std_path().join(&path))?;
-                continue;
-            }
-            entry.unpack_in(tree)?;
-        }
+    let mut folders = Vec::new();
+    for entry in archive.entries().map_err(failed())? {
+        check()?;
+        let folder = entry.and_then(|entry| unpack_entry(entry, tree));
+        folders.extend(folder.map_err(failed())?);
+    }
+    let finish = || -> std::io::Result<()> {
         for (path, mode) in folders {
             use std::os::unix::fs::PermissionsExt as _;
             // Owners may do all: it is they who will remove the tree.
@@ -180,6 +172,24 @@ fn unpack(tarball: &Utf8Path, tree: &Utf8Path) -> Result<(), StoreError> {
         }
         std::fs::create_dir_all(tree.join("dev"))
     };
-    let mut unpack = unpack;
-    unpack().map_err(StoreError::io("cannot unpack", tarball))
+    Ok(finish().map_err(failed())?)
 }
+
+/// Unpacks one entry. Returns the path and the mode of a folder: modes of folders come last, since some may not be
+/// written to.
+fn unpack_entry(mut entry: tar::Entry<'_, impl Read>, tree: &Utf8Path) -> std::io::Result<Option<(PathBuf, u32)>> {
+    let path = entry.path()?.into_owned();
+    let kind = entry.header().entry_type();
+    if path.starts_with("./dev") || path.starts_with("dev") || kind.is_block_special() || kind.is_character_special() {
+        return Ok(None);
+    }
+    if kind.is_dir() {
+        std::fs::create_dir_all(tree.as_std_path().join(&path))?;
+        return Ok(Some((path, entry.header().mode()?)));
+    }
+    entry.unpack_in(tree)?;
+    Ok(None)
+}
+
+#[cfg(test)]
+mod tests;

@@ -113,13 +113,25 @@ fn clean(path: &Utf8Path) -> Utf8PathBuf {
 }
 
 /// Without the archives, a module cache is half the size. Their digests and `.mod` files stay: Go asks for them.
+///
+/// No link is followed, neither on the way to the archives nor among them: the program that filled the tree had the
+/// network, and its links may lead to files of the host.
 fn trim(tree: &Utf8Path) -> Result<(), StoreError> {
-    let mut rest = vec![tree.join("cache/download")];
+    let cache = tree.join("cache");
+    let archives = cache.join("download");
+    let is_folder = |path: &Utf8PathBuf| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+    let mut rest = Vec::new();
+    if [&cache, &archives].into_iter().all(is_folder) {
+        rest.push(archives);
+    }
     while let Some(folder) = rest.pop() {
         let Ok(entries) = folder.read_dir_utf8() else { continue };
         for entry in entries {
             let entry = entry.map_err(StoreError::io("cannot list", &folder))?;
-            if entry.path().is_dir() {
+            let kind = entry
+                .file_type()
+                .map_err(StoreError::io("cannot look at", entry.path()))?;
+            if kind.is_dir() {
                 rest.push(entry.path().to_owned());
             } else if matches!(entry.path().extension(), Some("zip" | "lock")) {
                 fs_err::remove_file(entry.path()).map_err(StoreError::io("cannot remove", entry.path()))?;
@@ -156,6 +168,47 @@ fn proxies(variable: impl Fn(&str) -> Option<String>) -> Vec<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Makes a folder `download` with the archive of a module and its `.mod` file.
+    fn download(in_folder: &Utf8Path) -> Utf8PathBuf {
+        let folder = in_folder.join("download");
+        std::fs::create_dir_all(&folder).expect("made");
+        for name in ["v1.zip", "v1.mod", "list.lock"] {
+            std::fs::write(folder.join(name), "").expect("written");
+        }
+        folder
+    }
+
+    fn names(folder: &Utf8Path) -> Vec<String> {
+        let entries = folder.read_dir_utf8().expect("listed");
+        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_owned()).collect();
+        names.sort();
+        names
+    }
+
+    #[test]
+    fn archives_are_removed_and_links_not_followed() {
+        let guard = tempfile::tempdir().expect("a folder");
+        let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
+        let host = download(&root.join("host"));
+        let tree = root.join("tree");
+        let inside = download(&tree.join("cache"));
+        std::os::unix::fs::symlink(&host, inside.join("link")).expect("linked");
+        trim(&tree).expect("trimmed");
+        assert_eq!(names(&inside), ["link", "v1.mod"]);
+        // The folders above the archives are the sandbox's as well.
+        for (number, (link, to)) in [("cache", root.join("host")), ("cache/download", host.clone())]
+            .iter()
+            .enumerate()
+        {
+            let tree = root.join(format!("tree{number}"));
+            let link = tree.join(link);
+            std::fs::create_dir_all(link.parent().expect("a parent")).expect("made");
+            std::os::unix::fs::symlink(to, &link).expect("linked");
+            trim(&tree).expect("trimmed");
+        }
+        assert_eq!(names(&host), ["list.lock", "v1.mod", "v1.zip"]);
+    }
 
     #[test]
     fn proxies_are_given_in_both_spellings() {

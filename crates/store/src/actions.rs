@@ -35,7 +35,8 @@ impl Store {
         result
     }
 
-    /// Returns the result of an action, if the store has it. A result that cannot be read counts as missing.
+    /// Returns the result of an action, if the store has it, unless a key has signed it that is [not
+    /// trusted](Store::with_trusted_signers). A result that cannot be read counts as missing.
     pub fn own_action_result(&self, key: &Digest) -> Option<ActionResult> {
         let path = self.hit(self.action_path(key), Utf8Path::is_file)?;
         let decoded = std::fs::read(&path).map_err(|error| error.to_string());
@@ -43,6 +44,7 @@ impl Store {
         decoded
             .inspect_err(|error| tracing::warn!(%path, %error, "an action result cannot be read"))
             .ok()
+            .filter(|result| self.trusts(result.signer.as_deref()))
     }
 
     /// Keeps the result of an action, and the messages that the action consists of: they record its inputs. Its outputs

@@ -1,6 +1,12 @@
-//! Detection of mounts whose locks hold on one machine only.
+//! Properties of the mount that a store lies on: locks that hold on one machine only, overlays that the kernel refuses.
 
 use camino::Utf8Path;
+
+/// File systems besides FUSE that look every name up anew, as those of a network do: overlayfs takes them as lower
+/// layers only (`ovl_dentry_remote` in Linux).
+const REMOTE: &[&str] = &[
+    "9p", "afs", "ceph", "cifs", "coda", "gfs2", "lustre", "nfs", "nfs4", "ocfs2", "orangefs", "smb3", "virtiofs",
+];
 
 /// Returns the reason why locks in `path` do not exclude other machines; `None` when there is no sign of one.
 ///
@@ -8,21 +14,36 @@ use camino::Utf8Path;
 pub(crate) fn local_locks(path: &Utf8Path) -> Option<String> {
     // Without /proc, nothing is known and nothing reported.
     let table = std::fs::read_to_string("/proc/self/mountinfo").ok()?;
-    find(&table, path)
+    without_locks(&table, path)
 }
 
-/// Finds the reason by a table in the format of proc_pid_mountinfo(5).
-fn find(table: &str, path: &Utf8Path) -> Option<String> {
+/// Returns `true` if overlayfs takes folders in `path` as the writable layer.
+pub(crate) fn takes_overlays(path: &Utf8Path) -> bool {
+    // Without /proc, the kernel says so in an error.
+    let table = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    !is_remote(&table, path)
+}
+
+fn is_remote(table: &str, path: &Utf8Path) -> bool {
+    find(table, path).is_some_and(|mount| mount.kind.starts_with("fuse") || REMOTE.contains(&mount.kind))
+}
+
+/// Finds the mount of a path by a table in the format of proc_pid_mountinfo(5).
+fn find<'a>(table: &'a str, path: &Utf8Path) -> Option<Mount<'a>> {
     let mounts = table.lines().filter_map(parse);
     let around = mounts.filter(|mount| path.starts_with(&mount.point));
     // Of several mounts on the same folder, the last one hides the others.
-    let mount = around.reduce(|one, other| {
+    around.reduce(|one, other| {
         if other.point.len() >= one.point.len() {
             other
         } else {
             one
         }
-    })?;
+    })
+}
+
+fn without_locks(table: &str, path: &Utf8Path) -> Option<String> {
+    let mount = find(table, path)?;
     let is_nfs = matches!(mount.kind, "nfs" | "nfs4");
     let local = ["nolock", "local_lock=flock", "local_lock=all"];
     let option = mount.options.split(',').find(|option| local.contains(option));
@@ -65,6 +86,7 @@ mod tests {
 33 22 0:42 / /with\\040space rw,relatime - nfs server:/a rw,local_lock=flock
 34 22 0:43 / /twice rw,relatime - nfs server:/a rw,nolock
 35 34 0:44 / /twice rw,relatime - tmpfs tmpfs rw,nolock
+36 22 0:45 / /mnt/ssh rw,relatime - fuse.sshfs host:/a rw,user_id=0
 ";
 
     #[test]
@@ -79,10 +101,24 @@ mod tests {
             ("/with space/store", true),
             ("/twice/store", false),
         ] {
-            assert_eq!(find(TABLE, Utf8Path::new(path)).is_some(), named, "{path}");
+            assert_eq!(without_locks(TABLE, Utf8Path::new(path)).is_some(), named, "{path}");
         }
-        let reason = find(TABLE, Utf8Path::new("/old/store")).expect("named");
+        let reason = without_locks(TABLE, Utf8Path::new("/old/store")).expect("named");
         assert_eq!(reason, "`/old` is mounted with the option nolock");
-        assert_eq!(find("nonsense\n1 2 3 - nfs", Utf8Path::new("/old")), None);
+        assert_eq!(without_locks("nonsense\n1 2 3 - nfs", Utf8Path::new("/old")), None);
+    }
+
+    #[test]
+    fn network_mounts_are_no_writable_layers() {
+        for (path, remote) in [
+            ("/home/user/.cache/basalt", false),
+            ("/net/store", true),
+            ("/old/disk/store", false),
+            ("/mnt/ssh/store", true),
+            ("/twice/store", false),
+        ] {
+            assert_eq!(is_remote(TABLE, Utf8Path::new(path)), remote, "{path}");
+        }
+        assert!(!is_remote("", Utf8Path::new("/")));
     }
 }

@@ -20,6 +20,8 @@ pub struct Store {
     shared: Option<Arc<dyn SharedCache>>,
     /// `true` if directories are known by results alone.
     digests_only: bool,
+    /// Keys whose results count; all of them where none are set.
+    trusted: Option<Arc<BTreeSet<String>>>,
 }
 
 /// Lease and records of this process, shared by all clones.
@@ -80,6 +82,7 @@ impl Store {
             }),
             shared: None,
             digests_only: false,
+            trusted: None,
         };
         if prepared.rights == Rights::ReadWrite {
             store.sweep()?;
@@ -94,6 +97,23 @@ impl Store {
     pub fn with_shared(self, cache: Arc<dyn SharedCache>) -> Self {
         let shared = Some(cache);
         Self { shared, ..self }
+    }
+
+    /// Returns the same store, in which results that came from a shared cache count as missing unless one of these keys
+    /// has signed them; each is in the text form `NAME:BASE64`. Results that were made here count always.
+    pub fn with_trusted_signers(self, signers: impl IntoIterator<Item = String>) -> Self {
+        Self {
+            trusted: Some(Arc::new(signers.into_iter().collect())),
+            ..self
+        }
+    }
+
+    /// Returns `true` if a result of this signer counts; without one, it was made here.
+    pub(crate) fn trusts(&self, signer: Option<&str>) -> bool {
+        match (&self.trusted, signer) {
+            (Some(trusted), Some(signer)) => trusted.contains(signer),
+            _ => true,
+        }
     }
 
     /// Returns the same store, which answers [`Store::known_directory`] from results alone: the content of the
@@ -161,6 +181,12 @@ impl Store {
     /// Returns a number that this lease has not used yet.
     pub(crate) fn next_number(&self) -> u64 {
         self.session.counter.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns `true` if a folder of the store can be the writable layer of an overlay. A network file system and FUSE
+    /// cannot: the kernel refuses them.
+    pub fn takes_overlays(&self) -> bool {
+        crate::mounts::takes_overlays(&self.root)
     }
 
     /// Waits for the lock of a name, which excludes all other processes of this store. When another process holds it,

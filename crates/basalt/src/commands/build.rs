@@ -14,7 +14,7 @@ use serde::Serialize;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Build;
-use crate::checkout::{BuildContext, Checkout};
+use crate::checkout::{Ahead, BuildContext, Checkout};
 
 /// Result of a package's build, for scripts.
 #[derive(Debug, Serialize)]
@@ -47,7 +47,13 @@ pub fn run(checkout: &Checkout, options: &Build, json: bool) -> Result<ExitCode>
     } else {
         wanted_images
     };
-    let context = checkout.lookup_context()?;
+    // What an image installs is not known by names alone.
+    let ahead = if wanted_images.is_empty() {
+        Ahead::Packages(&wanted_packages)
+    } else {
+        Ahead::All
+    };
+    let context = checkout.lookup_context(ahead)?;
     let targets: BTreeSet<PackageId> = if options.names.is_empty() {
         context.distribution.graph.ids().collect()
     } else {
@@ -90,7 +96,7 @@ pub fn run(checkout: &Checkout, options: &Build, json: bool) -> Result<ExitCode>
 
 /// Shows which inputs of a package changed since its last build.
 fn explain(checkout: &Checkout, name: &str, json: bool) -> Result<ExitCode> {
-    let context = checkout.lookup_context()?;
+    let context = checkout.lookup_context(Ahead::Nothing)?;
     let package = package(name, &context, &images::definitions(checkout)?)?;
     let explanation = context.engine(checkout).explain(package)?;
     if json {

@@ -15,7 +15,7 @@ use miette::{Result, miette};
 use super::build::human;
 use super::{answer, answer_json, images, up};
 use crate::arguments::CacheVerb;
-use crate::checkout::{BuildContext, Checkout};
+use crate::checkout::{Ahead, BuildContext, Checkout};
 use crate::team_cache::{keys_path, secret_path};
 
 /// Fills the cache, fills the store from it, or shows its state.
@@ -100,10 +100,12 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
         let Some(exported) = checkout.store.export(&named)? else {
             continue;
         };
+        // Whoever pushes vouches for the result, whoever has signed it before.
+        let unsigned = |result: ActionResult| ActionResult { signer: None, ..result }.to_proto();
         let upload = Upload {
             action: *key,
-            result: result.to_proto(),
-            named: named.to_proto(),
+            result: unsigned(result),
+            named: unsigned(named),
             also: Vec::new(),
         };
         let open = |blob: &Blob| {
@@ -131,7 +133,7 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
 
 /// Brings the wanted packages into the store: from the cache, as far as it has them.
 fn pull(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
-    let context = checkout.lookup_context()?;
+    let context = checkout.lookup_context(Ahead::All)?;
     wanted.build(checkout, &context)?;
     images::make_in(checkout, &context, &wanted.images(checkout)?)?;
     let read: u64 = cache.statistics().iter().map(|(_, one)| one.bytes_read).sum();
@@ -192,7 +194,7 @@ impl<'a> Wanted<'a> {
 
     /// Builds the selection, and returns the RPMs whose content is to be shared.
     fn content(&self, checkout: &Checkout) -> Result<Content> {
-        let context = checkout.lookup_context()?;
+        let context = checkout.lookup_context(Ahead::All)?;
         self.build(checkout, &context)?;
         let parts = images::parts(checkout, &context, &self.images(checkout)?)?;
         Ok(match self {

@@ -11,7 +11,7 @@ use camino::Utf8PathBuf;
 use miette::{Result, WrapErr as _};
 
 use super::build::human;
-use crate::checkout::{BuildContext, Checkout};
+use crate::checkout::{Ahead, BuildContext, Checkout};
 
 /// Reads the image definitions of the distribution, by name.
 pub fn definitions(checkout: &Checkout) -> Result<BTreeMap<String, ImageDefinition>> {
@@ -20,7 +20,7 @@ pub fn definitions(checkout: &Checkout) -> Result<BTreeMap<String, ImageDefiniti
 
 /// Builds the packages that images install, unless they are built already, and composes the images.
 pub fn make(checkout: &Checkout, names: &[&str]) -> Result<BTreeMap<String, Image>> {
-    make_in(checkout, &checkout.lookup_context()?, names)
+    make_in(checkout, &checkout.lookup_context(Ahead::All)?, names)
 }
 
 /// Does the same as [`make`], with packages that are read already.

@@ -18,11 +18,11 @@ mod keys;
 mod publish;
 mod sign;
 
-/// Runs the verb. Only publishing needs a checkout.
-pub fn run(what: &Repo, quiet: bool, json: bool) -> Result<ExitCode> {
+/// Runs the verb. Only publishing needs a checkout, and builds what is not in the store or the shared cache.
+pub fn run(what: &Repo, quiet: bool, cache: Option<&str>, json: bool) -> Result<ExitCode> {
     let terminal = Terminal::new(quiet);
     match what {
-        Repo::Publish(options) => publish::run(options, quiet, json),
+        Repo::Publish(options) => publish::run(options, quiet, cache, json),
         Repo::List { repository } => list(&open(repository)?, json),
         Repo::Check { snapshot, repository } => check(&chosen(repository, snapshot.as_deref())?, &terminal, json),
         Repo::Promote { snapshot, repository } => {

@@ -1,5 +1,6 @@
 //! Files of a folder cache: opened with suspicion, written whole or not at all.
 
+use std::fs::{Metadata, Permissions};
 use std::io::{self, Read};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::time::{Duration, SystemTime};
@@ -8,10 +9,15 @@ use camino::Utf8Path;
 use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW};
 
 use super::WINDOW_LOG;
+use super::plan::GRACE;
 use crate::transfer::CHUNK;
 
-/// Age at which the time of last use is renewed.
-const RENEWED_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Age at which a read renews the time of last use.
+pub(super) const RENEWED_BY_READ: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Age at which a push renews the time of last use of a blob that it finds and does not write: half of the grace period
+/// of collection, so that the blob stays for the other half at least, until the result that names it is written.
+pub(super) const RENEWED_BY_PUSH: Duration = Duration::from_secs(GRACE.as_secs() / 2);
 
 /// Opens an ordinary file; links are not followed, and a named pipe does not make anybody wait.
 pub(super) fn open(path: &Utf8Path) -> io::Result<fs_err::File> {
@@ -35,9 +41,9 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) || error.kind() == link
 }
 
-/// Sets the mtime to the file server's time, if it is older than a day or in the future.
-pub(super) fn renew(file: &fs_err::File) {
-    let fresh = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age < RENEWED_AFTER);
+/// Sets the mtime to the file server's time, if it is older than `limit` or in the future.
+pub(super) fn renew(file: &fs_err::File, limit: Duration) {
+    let fresh = |modified: SystemTime| modified.elapsed().is_ok_and(|age| age < limit);
     if file
         .metadata()
         .and_then(|metadata| metadata.modified())
@@ -58,25 +64,56 @@ pub(super) fn renew(file: &fs_err::File) {
     }
 }
 
+/// Modes of what is made in a cache. They follow from the cache's own folder and not from the umask: who may write to
+/// that folder may write to all of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Modes {
+    folder: u32,
+    file: u32,
+}
+
+impl Modes {
+    /// Modes that follow from the metadata of the cache's folder: all of its bits for folders, for files those to read
+    /// and to write.
+    pub(super) fn of(metadata: &Metadata) -> Self {
+        let mode = metadata.permissions().mode();
+        Self {
+            folder: mode & 0o7777,
+            file: mode & 0o666,
+        }
+    }
+
+    /// Makes a folder in one that exists. What is there already keeps its mode.
+    fn create_folder(self, path: &Utf8Path) -> io::Result<()> {
+        match fs_err::create_dir(path) {
+            Ok(()) => fs_err::set_permissions(path, Permissions::from_mode(self.folder)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Writes a file whole or not at all: into `temporary`, synced, renamed. By hand beside `basalt_store::write`, which
 /// knows neither streams nor `fsync`, and makes its temporary files in the folder that readers list.
 pub(super) fn replace(
     temporary: &Utf8Path,
     path: &Utf8Path,
+    modes: Modes,
     write: impl FnOnce(&mut fs_err::File) -> io::Result<()>,
 ) -> io::Result<()> {
     let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    fs_err::create_dir_all(temporary)?;
-    fs_err::create_dir_all(parent)?;
-    // The umask decides who else of the team may read and renew it.
-    let permissions = std::fs::Permissions::from_mode(0o664);
+    modes.create_folder(temporary)?;
+    // `cas` or `ac`, and the shard in it.
+    for folder in parent.parent().into_iter().chain([parent]) {
+        modes.create_folder(folder)?;
+    }
     let made = tempfile::Builder::new()
         .prefix("")
         .rand_bytes(24)
-        .permissions(permissions)
         .tempfile_in(temporary)?;
     let (made, name) = made.into_parts();
     let mut file = fs_err::File::from_parts(made, name.to_path_buf());
+    file.set_permissions(Permissions::from_mode(modes.file))?;
     write(&mut file)?;
     file.sync_all()?;
     drop(file);
@@ -126,7 +163,7 @@ impl Read for Recorded<'_> {
 }
 
 /// Time as the file server has it, by a file that is made for it: the clocks of those who share a folder may differ.
-pub(super) fn server_time(temporary: &Utf8Path) -> io::Result<SystemTime> {
-    fs_err::create_dir_all(temporary)?;
+pub(super) fn server_time(temporary: &Utf8Path, modes: Modes) -> io::Result<SystemTime> {
+    modes.create_folder(temporary)?;
     tempfile::tempfile_in(temporary)?.metadata()?.modified()
 }

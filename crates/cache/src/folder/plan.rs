@@ -3,7 +3,7 @@
 use std::time::{Duration, SystemTime};
 
 /// Time for which what was used is never removed: somebody may be between asking for a blob and naming it in a result.
-const GRACE: Duration = Duration::from_secs(10 * 60);
+pub(super) const GRACE: Duration = Duration::from_secs(10 * 60);
 
 /// Limits of a garbage collection. Without any, only leftovers and results without their blobs are removed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -209,6 +209,28 @@ fn a_folder_that_cannot_be_written_to_is_an_error_of_the_cache() {
 }
 
 #[test]
+fn modes_follow_from_the_folder_and_not_from_the_umask() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let mode = |path: &Utf8Path| fs_err::metadata(path).expect("is there").permissions().mode() & 0o7777;
+    // For one user, for a team, and for one who lets all others read.
+    for (folder_mode, file_mode) in [(0o700, 0o600), (0o2775, 0o664), (0o755, 0o644)] {
+        let temporary = tempfile::tempdir().expect("a folder");
+        let path = Utf8Path::from_path(temporary.path()).expect("UTF-8");
+        fs_err::set_permissions(path, std::fs::Permissions::from_mode(folder_mode)).expect("chmod");
+        let folder = Folder::open(path, Mode::Both).expect("opens");
+        let blob = Blob::of("content");
+        folder.write(&blob, &mut Cursor::new("content")).expect("writes");
+        folder.put_action_result(&blob, &result(&[blob])).expect("writes");
+        for file in [folder.blob_path(&blob), folder.result_path(&blob)] {
+            assert_eq!(mode(&file), file_mode, "{file}");
+            for made in file.ancestors().skip(1).take(2).chain([&*folder.temporary()]) {
+                assert_eq!(mode(made), folder_mode, "{made}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_folder_that_is_not_there() {
     let temporary = tempfile::tempdir().expect("a folder");
     let path = Utf8PathBuf::from_path_buf(temporary.path().join("mount/cache")).expect("UTF-8");
@@ -258,6 +280,35 @@ fn the_last_use_is_renewed_once_a_day_by_who_may() {
     let before = modified(&path);
     fixture.folder.missing(&[blob]).expect("asks");
     assert!(modified(&path) > before, "FindMissingBlobs is a use");
+}
+
+#[test]
+fn collection_leaves_what_a_push_has_found() {
+    let fixture = Fixture::new();
+    let content = b"content";
+    let blob = fixture.add(content);
+    let path = fixture.path(&blob);
+    let all = RetentionPolicy {
+        bytes: Some(0),
+        ..RetentionPolicy::default()
+    };
+    let finds: [&dyn Fn() -> Result<(), CacheError>; 2] = [
+        &|| {
+            let missing = fixture.folder.missing(&[blob])?;
+            assert!(missing.is_empty());
+            Ok(())
+        },
+        &|| fixture.folder.write(&blob, &mut Cursor::new(content)),
+    ];
+    for find in finds {
+        age(&path, Duration::from_secs(2 * 60 * 60));
+        find().expect("finds");
+        fixture.folder.gc(&all).expect("collects");
+        assert!(path.exists());
+    }
+    age(&path, Duration::from_secs(2 * 60 * 60));
+    fixture.folder.gc(&all).expect("collects");
+    assert!(!path.exists());
 }
 
 #[test]

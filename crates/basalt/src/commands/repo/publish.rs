@@ -27,8 +27,8 @@ enum Signer {
 }
 
 /// Builds packages and images, and publishes their RPMs.
-pub fn run(options: &Publish, quiet: bool, json: bool) -> Result<ExitCode> {
-    let checkout = Checkout::open(quiet, None)?;
+pub fn run(options: &Publish, quiet: bool, cache: Option<&str>, json: bool) -> Result<ExitCode> {
+    let checkout = Checkout::open(quiet, cache)?;
     let repository = open(&options.repository)?;
     let now = Timestamp::now();
     // Before anything is built: a wrong passphrase must not cost the wait.

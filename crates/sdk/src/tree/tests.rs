@@ -1,0 +1,64 @@
+use std::cell::Cell;
+
+use super::*;
+
+/// Writes a tar archive of three folders with a file in each.
+fn tarball(folder: &Utf8Path) -> Utf8PathBuf {
+    let path = folder.join("tree.tar");
+    let mut builder = tar::Builder::new(std::fs::File::create(&path).expect("created"));
+    for name in ["./a", "./b", "./dev"] {
+        let mut header = tar::Header::new_gnu();
+        header.set_entry_type(tar::EntryType::Directory);
+        header.set_mode(0o555);
+        header.set_size(0);
+        builder
+            .append_data(&mut header, format!("{name}/"), std::io::empty())
+            .expect("appended");
+        let mut header = tar::Header::new_gnu();
+        header.set_mode(0o644);
+        header.set_size(4);
+        builder
+            .append_data(&mut header, format!("{name}/file"), "text".as_bytes())
+            .expect("appended");
+    }
+    builder.finish().expect("finished");
+    path
+}
+
+#[test]
+fn folders_may_be_read_only_and_devices_are_left_out() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let guard = tempfile::tempdir().expect("a folder");
+    let folder = Utf8Path::from_path(guard.path()).expect("UTF-8");
+    let tree = folder.join("tree");
+    std::fs::create_dir(&tree).expect("made");
+    unpack(&tarball(folder), &tree, || Ok(())).expect("unpacks");
+    for name in ["a", "b"] {
+        let metadata = std::fs::metadata(tree.join(name)).expect("is there");
+        assert_eq!(metadata.permissions().mode() & 0o777, 0o755);
+        assert_eq!(std::fs::read(tree.join(name).join("file")).expect("read"), b"text");
+    }
+    assert!(tree.join("dev").is_dir() && !tree.join("dev/file").exists());
+}
+
+#[test]
+fn an_interruption_ends_unpacking_at_the_next_entry() {
+    let guard = tempfile::tempdir().expect("a folder");
+    let folder = Utf8Path::from_path(guard.path()).expect("UTF-8");
+    let tree = folder.join("tree");
+    std::fs::create_dir(&tree).expect("made");
+    let asked = Cell::new(0);
+    let check = || {
+        asked.set(asked.get() + 1);
+        if asked.get() > 2 {
+            return Err(ProcessError::Interrupted);
+        }
+        Ok(())
+    };
+    let error = unpack(&tarball(folder), &tree, check).expect_err("interrupted");
+    assert!(
+        matches!(error, SdkError::Process(ProcessError::Interrupted)),
+        "{error:?}"
+    );
+    assert!(tree.join("a/file").exists() && !tree.join("b").exists());
+}
