@@ -30,23 +30,57 @@ pub struct TestDirectory {
     workspace: Workspace,
 }
 
+/// Reasons for which there is no environment of the tests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnvironmentError {
+    /// A variable is not set: the tests were started without `./basalt test`.
+    Unset {
+        /// Name of the variable.
+        name: &'static str,
+        /// What it names.
+        what: &'static str,
+    },
+    /// A variable names a file that is not there.
+    Missing {
+        /// Name of the variable.
+        name: &'static str,
+        /// Its value.
+        path: Utf8PathBuf,
+    },
+}
+
+impl std::fmt::Display for EnvironmentError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unset { name, what } => {
+                write!(f, "{name} does not say where {what} is; ./basalt test does")
+            }
+            Self::Missing { name, path } => write!(f, "{name} is {path}, which is not there"),
+        }
+    }
+}
+
 impl TestEnvironment {
     /// Reads the variables.
     ///
     /// # Errors
-    /// Text that names the variable that is missing.
-    pub fn read() -> Result<Self, String> {
-        let variable = |name: &str, what: &str| {
-            std::env::var(name)
-                .ok()
-                .map(Utf8PathBuf::from)
-                .filter(|path| path.exists())
-                .ok_or_else(|| format!("{name} does not say where {what} is; ./basalt test does"))
+    /// When a variable is not set, or names nothing.
+    pub fn read() -> Result<Self, EnvironmentError> {
+        Self::from_variables(|name| std::env::var(name).ok())
+    }
+
+    fn from_variables(value: impl Fn(&str) -> Option<String>) -> Result<Self, EnvironmentError> {
+        let file = |name: &'static str, what: &'static str| {
+            let path = value(name).map(Utf8PathBuf::from);
+            match path.ok_or(EnvironmentError::Unset { name, what })? {
+                path if path.exists() => Ok(path),
+                path => Err(EnvironmentError::Missing { name, path }),
+            }
         };
         let checkout = Utf8Path::new(env!("CARGO_MANIFEST_DIR"));
         Ok(Self {
-            program: variable("BASALT_PROGRAM", "the basalt command")?,
-            sdk: variable("BASALT_SDK", "the tree of the SDK")?,
+            program: file("BASALT_PROGRAM", "the basalt command")?,
+            sdk: file("BASALT_SDK", "the tree of the SDK")?,
             checkout: checkout.parent().unwrap_or(checkout).to_owned(),
         })
     }
@@ -90,5 +124,34 @@ impl TestDirectory {
         let path = self.workspace.path().join(name);
         fs_err::create_dir_all(&path).map_err(StoreError::io("cannot create", &path))?;
         Ok(path)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_variable_that_names_nothing_is_no_reason_to_skip() {
+        let read = |program: Option<&str>| {
+            TestEnvironment::from_variables(|name| match name {
+                "BASALT_PROGRAM" => program.map(str::to_owned),
+                _ => Some("/".to_owned()),
+            })
+        };
+        assert!(read(Some("/")).is_ok());
+        let unset = read(None).unwrap_err();
+        assert!(matches!(
+            unset,
+            EnvironmentError::Unset {
+                name: "BASALT_PROGRAM",
+                ..
+            }
+        ));
+        let deleted = read(Some("/proc/basalt (deleted)")).unwrap_err();
+        assert_eq!(
+            deleted.to_string(),
+            "BASALT_PROGRAM is /proc/basalt (deleted), which is not there"
+        );
     }
 }

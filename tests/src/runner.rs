@@ -5,13 +5,13 @@ use std::sync::Arc;
 
 use libtest_mimic::{Arguments, Trial};
 
-use crate::{Failed, TestDirectory, TestEnvironment, shown};
+use crate::{EnvironmentError, Failed, TestDirectory, TestEnvironment, shown};
 
 /// A test: its name, and the function that it runs on the fixture that all tests share.
 pub type TestCase<P> = (&'static str, fn(&P) -> Result<(), Failed>);
 
-/// Runs the tests on the fixture that `prepare` makes, so many at a time. Without the variables that
-/// [`TestEnvironment`] reads nothing is tested, and said so.
+/// Runs the tests on the fixture that `prepare` makes, so many at a time. Where the variables
+/// that [`TestEnvironment`] reads are not set nothing is tested, and said so.
 pub fn run_tests<P: Send + Sync + 'static>(
     tests: &[TestCase<P>],
     threads: usize,
@@ -24,9 +24,13 @@ pub fn run_tests<P: Send + Sync + 'static>(
     }
     let environment = match TestEnvironment::read() {
         Ok(environment) => environment,
-        Err(reason) => {
+        Err(reason @ EnvironmentError::Unset { .. }) => {
             print_error(&format!("SKIPPED: {reason}"));
             return run(&arguments, tests, None);
+        }
+        Err(error) => {
+            print_error(&error.to_string());
+            return ExitCode::FAILURE;
         }
     };
     if let Err(error) = basalt_process::interrupt::install() {

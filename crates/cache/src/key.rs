@@ -13,7 +13,6 @@ use base64::engine::general_purpose::STANDARD as BASE64;
 use camino::{Utf8Path, Utf8PathBuf};
 use ed25519_dalek::{Signature, Signer as _, SigningKey, VerifyingKey};
 use miette::Diagnostic;
-use rand::RngCore as _;
 use thiserror::Error;
 
 /// A key cannot be had or used.
@@ -47,6 +46,10 @@ pub enum KeyFileError {
         /// Permission bits of the file (`st_mode & 0o777`).
         mode: u32,
     },
+    /// The kernel gives no random numbers.
+    #[error("no key can be made without random numbers from the kernel")]
+    #[diagnostic(code(cache::random))]
+    Random(#[source] std::io::Error),
     /// A key file could not be read or written.
     #[error("{what} `{path}`")]
     #[diagnostic(code(cache::key_file))]
@@ -88,10 +91,10 @@ impl SecretKey {
     /// Makes a key from the system's random numbers.
     ///
     /// # Errors
-    /// When `name` is not 1 to 64 letters, digits, `.`, `-` or `_`.
+    /// When `name` is not 1 to 64 letters, digits, `.`, `-` or `_`, and when the kernel gives no random numbers.
     pub fn generate(name: &str) -> Result<Self, KeyFileError> {
         let mut seed = [0; 32];
-        rand::rngs::OsRng.fill_bytes(&mut seed);
+        getrandom::fill(&mut seed).map_err(|error| KeyFileError::Random(error.into()))?;
         Ok(Self {
             name: checked_name(name)?,
             key: SigningKey::from_bytes(&seed),

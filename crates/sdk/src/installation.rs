@@ -108,8 +108,9 @@ enum View {
     },
 }
 
-/// For an ordinary user: sub-ids besides the own id, and what mounting /proc takes.
-const USER: &[&str] = &[
+/// Options of unshare(1) for mmdebstrap's namespace, as an ordinary user: sub-ids besides the own id, and what mounting
+/// /proc takes.
+pub const NAMESPACE_OF_USER: &[&str] = &[
     "--user",
     "--map-root-user",
     "--map-auto",
@@ -119,8 +120,9 @@ const USER: &[&str] = &[
     "--kill-child",
     "--mount-proc",
 ];
-/// For root: mounts of its own, so that nothing of them is left when it is killed.
-const ROOT: &[&str] = &["--mount"];
+/// Options of unshare(1) for mmdebstrap's namespace, as root: mounts of its own, so that nothing of them is left when it
+/// is killed.
+pub const NAMESPACE_OF_ROOT: &[&str] = &["--mount"];
 /// Folders that every system has and that nothing of what runs there looks into.
 const PLACES: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
 
@@ -128,9 +130,9 @@ impl View {
     /// What this machine can do.
     fn choose(repository: &Utf8Path, archive: &Utf8Path) -> Self {
         let options = if rustix::process::geteuid().is_root() {
-            ROOT
+            NAMESPACE_OF_ROOT
         } else {
-            USER
+            NAMESPACE_OF_USER
         };
         let probe = Command::new("unshare").args(options).args(["--", "true"]).output();
         if let Err(error) = &probe {
@@ -193,7 +195,7 @@ mod tests {
 
     #[test]
     fn the_place_that_is_mounted_on_hides_nothing() {
-        let of = |repository: &str, archive: &str| View::of(Some(USER), repository.into(), archive.into());
+        let of = |repository: &str, archive: &str| View::of(Some(NAMESPACE_OF_USER), repository.into(), archive.into());
         let home = of("/home/me/a store/tmp/1/repository", "/home/me/a store/tmp/1/sdk.tar");
         assert_eq!(home.repository(), "/mnt/repository");
         let words = home.command().pasteable();

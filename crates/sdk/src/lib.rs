@@ -27,6 +27,7 @@ mod tree;
 
 pub use bootstrap::{Changes, bootstrap, resolve_today};
 pub use error::SdkError;
+pub use installation::{NAMESPACE_OF_ROOT, NAMESPACE_OF_USER};
 pub use releases::source_versions;
 pub use resolve::{Change, lock};
 pub use toolchain::{Toolchain, toolchain};

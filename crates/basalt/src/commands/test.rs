@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use basalt_process::{Command, ProcessError, tool};
 use basalt_progress::{Outcome, Unit};
+use basalt_sdk::SdkTree;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Report, Result, miette};
 use serde::Serialize;
@@ -22,119 +23,197 @@ struct TestCounts {
     skipped: u64,
 }
 
-/// State of the running steps.
-struct Steps<'a> {
+/// A step of the tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Step {
+    Format,
+    Lints,
+    BuildTools,
+    Crates,
+    Node,
+    Launcher,
+    Engine,
+    Packages,
+    ReferenceTools,
+    Trust,
+    Boots,
+}
+
+/// Steps that need no build.
+const QUICK: [Step; 5] = [Step::Format, Step::Lints, Step::Crates, Step::Node, Step::Launcher];
+
+/// All steps, the cheapest first.
+const ALL: [Step; 11] = [
+    Step::Format,
+    Step::Lints,
+    Step::BuildTools,
+    Step::Crates,
+    Step::Node,
+    Step::Launcher,
+    Step::Engine,
+    Step::Packages,
+    Step::ReferenceTools,
+    Step::Trust,
+    Step::Boots,
+];
+
+/// What the steps share.
+struct TestRun<'a> {
     checkout: &'a Checkout,
-    /// Number of all steps.
-    count: usize,
-    begun: usize,
+    /// This command. It is looked up before cargo runs, which may put another file in its place.
+    program: Utf8PathBuf,
+    /// Tree of build tools, for the tests that need one.
+    sdk: Option<Utf8PathBuf>,
     counts: TestCounts,
 }
 
 /// Runs the steps, up to the first that fails. The last line that is written is the sum.
 pub fn run(checkout: &Checkout, quick: bool, json: bool) -> Result<ExitCode> {
-    let mut steps = Steps {
+    let mut tests = TestRun {
         checkout,
-        count: if quick { 4 } else { 10 },
-        begun: 0,
+        program: program()?,
+        sdk: None,
         counts: TestCounts::default(),
     };
-    let result = if quick { steps.quick() } else { steps.all() };
+    let result = if quick { tests.quick() } else { tests.steps(&ALL) };
     basalt_process::interrupt::check()?;
     let code = match &result {
         Ok(()) => ExitCode::SUCCESS,
         Err(report) => {
-            steps.counts.failed = steps.counts.failed.max(1);
+            tests.counts.failed = tests.counts.failed.max(1);
             crate::show(report)
         }
     };
     if json {
-        answer_json(&steps.counts);
+        answer_json(&tests.counts);
     } else {
-        answer(steps.counts);
+        answer(tests.counts);
     }
     Ok(code)
 }
 
-impl Steps<'_> {
-    /// Runs the steps that need no build. If the SDK happens to be there, tests that need it are run, too.
+/// Returns the path of this command.
+fn program() -> Result<Utf8PathBuf> {
+    let path = std::env::current_exe().into_diagnostic()?;
+    Utf8PathBuf::from_path_buf(path).map_err(|path| {
+        miette!(
+            help = "move the checkout to a folder with a name in UTF-8",
+            "the path of this command, {}, is not UTF-8",
+            path.display()
+        )
+    })
+}
+
+/// Returns what a thread has made.
+fn joined(thread: std::thread::ScopedJoinHandle<'_, Result<SdkTree>>) -> Result<SdkTree> {
+    thread
+        .join()
+        .unwrap_or_else(|_| Err(miette!("making the SDK panicked")))
+}
+
+impl Step {
+    fn title(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Lints => "lints",
+            Self::BuildTools => "build tools",
+            Self::Crates => "crates",
+            Self::Node => "the agent of nodes",
+            Self::Launcher => "the launcher",
+            Self::Engine => "the engine on small packages",
+            Self::Packages => "packages and images",
+            Self::ReferenceTools => "tools of others",
+            Self::Trust => "what can be trusted",
+            Self::Boots => "the real thing",
+        }
+    }
+}
+
+impl TestRun<'_> {
+    /// If the SDK happens to be there, tests that need it are run, too.
     fn quick(&mut self) -> Result<()> {
-        self.format()?;
-        self.lints()?;
         let lock = self.checkout.distro().join("sdk/sdk.lock");
-        let sdk = basalt_sdk::SdkTree::find(&self.checkout.store, &lock)?;
-        self.units(sdk.map(|sdk| sdk.path))?;
-        self.launcher()?;
+        self.sdk = SdkTree::find(&self.checkout.store, &lock)?.map(|sdk| sdk.path);
+        self.steps(&QUICK)?;
         self.checkout
             .reporter()
             .note("left out: the engine's tests and the real thing, which `./basalt test` does");
         Ok(())
     }
 
-    fn all(&mut self) -> Result<()> {
+    /// Runs steps. The SDK is downloaded rather than computed: meanwhile the processors check the code.
+    fn steps(&mut self, steps: &[Step]) -> Result<()> {
         let checkout = self.checkout;
-        // The SDK is downloaded rather than computed: meanwhile the processors check the code.
-        let sdk = std::thread::scope(|scope| {
-            let sdk = scope.spawn(|| checkout.sdk());
-            let code = self.format().and_then(|()| self.lints());
-            let sdk = sdk.join().unwrap_or_else(|_| Err(miette!("making the SDK panicked")));
-            code.map(|()| sdk)
-        })?;
-        let sdk = self.step("build tools", |_| sdk)?;
-        self.units(Some(sdk.path.clone()))?;
-        self.launcher()?;
-        let surroundings = |command: Command| -> Result<Command> {
-            let program = std::env::current_exe().into_diagnostic()?;
-            let command = command.env("BASALT_PROGRAM", program);
-            Ok(command
-                .env("BASALT_SDK", &sdk.path)
-                .env("BASALT_STORE", checkout.store.root()))
-        };
-        let engine = surroundings(self.cargo(["test", "--workspace", "--test", "engine"]))?;
-        self.tests("the engine on small packages", "engine", &engine)?;
-        self.step("packages and images", |steps| steps.images())?;
-        self.step("tools of others", |steps| {
-            steps.checkout.tree(Some("reference")).map(drop)
-        })?;
-        let trust = surroundings(self.cargo(["test", "--workspace", "--test", "trust"]))?;
-        self.tests("what can be trusted", "trust", &trust)?;
-        let node = surroundings(self.cargo(["test", "--workspace", "--test", "node"]))?;
-        self.tests("the real thing", "node", &node)
+        std::thread::scope(|scope| {
+            let mut sdk = steps
+                .contains(&Step::BuildTools)
+                .then(|| scope.spawn(|| checkout.sdk()));
+            for (index, &step) in steps.iter().enumerate() {
+                let line = format!("[{}/{}] {}", index + 1, steps.len(), step.title());
+                checkout.reporter().note(&line);
+                if step == Step::BuildTools {
+                    let made = sdk.take().map_or_else(|| checkout.sdk(), joined);
+                    self.sdk = Some(self.check(made)?.path);
+                } else {
+                    self.step(step)?;
+                }
+            }
+            Ok(())
+        })
     }
 
-    fn format(&mut self) -> Result<()> {
-        let command = Command::tool(tool::CARGO)
-            .args(["fmt", "--all", "--check", "--", "--color", "never"])
-            .current_dir(&self.checkout.root);
-        self.step("format", |steps| steps.watch("format", &command, |_| {}))
-    }
-
-    fn lints(&mut self) -> Result<()> {
-        let command = self
-            .cargo(["clippy", "--workspace", "--all-targets"])
-            .args(["--", "--deny", "warnings"]);
-        self.step("lints", |steps| steps.watch("lints", &command, |_| {}))
-    }
-
-    fn units(&mut self, sdk: Option<Utf8PathBuf>) -> Result<()> {
-        let mut command = self.cargo(["test", "--no-fail-fast", "--workspace", "--exclude", "basalt-tests"]);
-        if let Some(sdk) = sdk {
-            command = command.env("BASALT_SDK", sdk);
+    fn step(&mut self, step: Step) -> Result<()> {
+        let checkout = self.checkout;
+        match step {
+            Step::BuildTools => self.check(checkout.sdk()).map(drop),
+            Step::Format => {
+                let command = Command::tool(tool::CARGO)
+                    .args(["fmt", "--all", "--check", "--", "--color", "never"])
+                    .current_dir(&checkout.root);
+                let result = self.watch("format", &command, |_| {});
+                self.check(result)
+            }
+            Step::Lints => {
+                let command = self
+                    .cargo(["clippy", "--workspace", "--all-targets"])
+                    .args(["--", "--deny", "warnings"]);
+                let result = self.watch("lints", &command, |_| {});
+                self.check(result)
+            }
+            Step::Crates => {
+                // Cargo unites the features that are asked of a crate in one run: the agent's are its own.
+                let command = self.cargo(["test", "--no-fail-fast", "--workspace"]).args([
+                    "--exclude",
+                    "basalt-tests",
+                    "--exclude",
+                    "basalt-node",
+                ]);
+                self.tests(step, "crates", command)
+            }
+            Step::Node => {
+                let command = self.cargo(["test", "--no-fail-fast", "--package", "basalt-node"]);
+                self.tests(step, "node", command)
+            }
+            Step::Launcher => self.target(step, "launcher"),
+            Step::Engine => self.target(step, "engine"),
+            Step::Packages => {
+                let result = images::definitions(checkout).and_then(|definitions| {
+                    let names: Vec<_> = definitions.keys().map(String::as_str).collect();
+                    images::make(checkout, &names)
+                });
+                self.check(result).map(drop)
+            }
+            Step::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
+            Step::Trust => self.target(step, "trust"),
+            Step::Boots => self.target(step, "node"),
         }
-        self.tests("crates", "crates", &command)
     }
 
-    /// Runs the launcher with fake programs, in environments of many kinds.
-    fn launcher(&mut self) -> Result<()> {
-        let command = self.cargo(["test", "--workspace", "--test", "launcher"]);
-        self.tests("the launcher", "launcher", &command)
-    }
-
-    /// Composes all images.
-    fn images(&self) -> Result<()> {
-        let definitions = images::definitions(self.checkout)?;
-        let names: Vec<_> = definitions.keys().map(String::as_str).collect();
-        images::make(self.checkout, &names).map(drop)
+    /// Runs a target of the tests of the whole.
+    fn target(&mut self, step: Step, name: &str) -> Result<()> {
+        // With the features that the crates' own tests were compiled with.
+        let command = self.cargo(["test", "--workspace", "--exclude", "basalt-node", "--test", name]);
+        self.tests(step, &format!("whole-{name}"), command)
     }
 
     fn cargo<const N: usize>(&self, arguments: [&str; N]) -> Command {
@@ -144,10 +223,8 @@ impl Steps<'_> {
             .current_dir(&self.checkout.root)
     }
 
-    /// Runs a step that counts as one test.
-    fn step<T>(&mut self, title: &str, work: impl FnOnce(&mut Self) -> Result<T>) -> Result<T> {
-        self.announce(title);
-        let result = work(self);
+    /// Counts a step without tests of its own as one test.
+    fn check<T>(&mut self, result: Result<T>) -> Result<T> {
         match &result {
             Ok(_) => self.counts.passed += 1,
             Err(_) => self.counts.failed += 1,
@@ -155,24 +232,29 @@ impl Steps<'_> {
         result
     }
 
-    /// Runs a step of many tests, whose counts are read from cargo's output.
-    fn tests(&mut self, title: &str, log: &str, command: &Command) -> Result<()> {
-        self.announce(title);
+    /// Runs a step of many tests, whose counts are read from cargo's output. One in which every test is skipped fails.
+    fn tests(&mut self, step: Step, log: &str, mut command: Command) -> Result<()> {
+        command = command.env("BASALT_STORE", self.checkout.store.root());
+        if let Some(sdk) = &self.sdk {
+            command = command.env("BASALT_PROGRAM", &self.program).env("BASALT_SDK", sdk);
+        }
         let mut counts = TestCounts::default();
-        let result = self.watch(log, command, |line| counts.count(line));
+        let result = self.watch(log, &command, |line| counts.count(line));
         if result.is_err() {
             // The code may not even have compiled.
             counts.failed = counts.failed.max(1);
         }
         self.counts.add(counts);
-        self.checkout.reporter().note(&format!("  {title}: {counts}"));
-        result
-    }
-
-    fn announce(&mut self, title: &str) {
-        self.begun += 1;
-        let (begun, count) = (self.begun, self.count);
-        self.checkout.reporter().note(&format!("[{begun}/{count}] {title}"));
+        self.checkout.reporter().note(&format!("  {}: {counts}", step.title()));
+        result?;
+        if counts.passed == 0 {
+            return Err(miette!(
+                help = format!("run it to see why:\n  {}", command.pasteable()),
+                "no test of the step \"{}\" has run: {counts}",
+                step.title()
+            ));
+        }
+        Ok(())
     }
 
     /// Runs a command with its output in a log; when it fails, the relevant lines are shown.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use basalt_process::{Command, tool};
+use basalt_sdk::{NAMESPACE_OF_ROOT as ROOT, NAMESPACE_OF_USER as USER};
 
 use super::Context;
 use super::outcome::ProgramOutcome;
@@ -18,20 +19,6 @@ const RANGE: u64 = 65_536;
 const PROGRAM: &[&str] = &["--", "cat", "/proc/self/uid_map", "/proc/self/gid_map"];
 /// First sub-id that useradd gives out.
 const FIRST: u64 = 100_000;
-
-/// Options of unshare(1) for an ordinary user, as the SDK's installation uses them.
-const USER: &[&str] = &[
-    "--user",
-    "--map-root-user",
-    "--map-auto",
-    "--mount",
-    "--pid",
-    "--fork",
-    "--kill-child",
-    "--mount-proc",
-];
-/// Options for root.
-const ROOT: &[&str] = &["--mount"];
 
 /// Findings about an ordinary user's sub-ids.
 #[derive(Debug, Clone, PartialEq, Eq)]

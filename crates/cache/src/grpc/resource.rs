@@ -1,8 +1,7 @@
 //! Resource names of `ByteStream`, as REAPI defines them.
 
-use rand::RngCore as _;
-
 use basalt_action::Blob;
+use uuid::Uuid;
 
 /// Encoding of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +25,7 @@ pub(super) fn download(instance: &str, encoding: Encoding, blob: &Blob) -> Strin
 }
 
 /// Name of a blob to be written. `uuid` tells uploads of the same blob apart.
-pub(super) fn upload(instance: &str, encoding: Encoding, blob: &Blob, uuid: &str) -> String {
+pub(super) fn upload(instance: &str, encoding: Encoding, blob: &Blob, uuid: Uuid) -> String {
     format!("{}uploads/{uuid}/{}/{blob}", prefix(instance), encoding.path())
 }
 
@@ -35,16 +34,6 @@ fn prefix(instance: &str) -> String {
         "" => String::new(),
         instance => format!("{instance}/"),
     }
-}
-
-/// Random UUID, version 4 (RFC 9562, 5.4). By hand: six lines.
-pub(super) fn uuid() -> String {
-    let mut bytes = [0; 16];
-    rand::rngs::OsRng.fill_bytes(&mut bytes);
-    bytes[6] = bytes[6] & 0x0f | 0x40;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex = format!("{:032x}", u128::from_be_bytes(bytes));
-    [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]].join("-")
 }
 
 #[cfg(test)]
@@ -56,15 +45,8 @@ mod tests {
         let blob = Blob::of("");
         let hash = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
         assert_eq!(download("", Encoding::Identity, &blob), format!("blobs/{hash}/0"));
-        let name = upload("a/b", Encoding::Zstd, &blob, "u");
-        assert_eq!(name, format!("a/b/uploads/u/compressed-blobs/zstd/{hash}/0"));
-    }
-
-    #[test]
-    fn uuids_are_of_version_4_and_differ() {
-        let one = uuid();
-        assert_eq!((one.len(), &one[14..15]), (36, "4"));
-        assert!(matches!(&one[19..20], "8" | "9" | "a" | "b"), "{one}");
-        assert_ne!(one, uuid());
+        let name = upload("a/b", Encoding::Zstd, &blob, Uuid::nil());
+        let uuid = "00000000-0000-0000-0000-000000000000";
+        assert_eq!(name, format!("a/b/uploads/{uuid}/compressed-blobs/zstd/{hash}/0"));
     }
 }

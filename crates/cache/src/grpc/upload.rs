@@ -29,14 +29,14 @@ impl Remote {
             return Err(self.unsupported(format!("it takes no blob over {most} bytes, and {blob} is larger")));
         }
         let zstd = features.zstd && blob.size >= COMPRESSED_FROM;
-        let uuid = resource::uuid();
-        let plain = resource::upload(&self.instance, Encoding::Identity, blob, &uuid);
+        let uuid = uuid::Uuid::new_v4();
+        let plain = resource::upload(&self.instance, Encoding::Identity, blob, uuid);
         let mut sent_plain = false;
         self.retried(|attempt| {
             let (encoding, name, offset) = match zstd && attempt == 1 {
                 true => (
                     Encoding::Zstd,
-                    resource::upload(&self.instance, Encoding::Zstd, blob, &uuid),
+                    resource::upload(&self.instance, Encoding::Zstd, blob, uuid),
                     0,
                 ),
                 false if sent_plain => (Encoding::Identity, plain.clone(), self.committed(&plain, blob)?),
