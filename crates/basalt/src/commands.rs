@@ -28,6 +28,7 @@ mod provenance;
 mod repo;
 mod run;
 mod sdk;
+mod selection;
 mod shell;
 mod sources;
 mod status;
@@ -101,4 +102,9 @@ fn answer(text: impl std::fmt::Display) {
 /// Prints a result as JSON on standard output.
 fn answer_json(value: &impl Serialize) {
     answer(serde_json::to_string_pretty(value).unwrap_or_default());
+}
+
+/// Formats a size in bytes with a binary unit.
+pub fn human(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
 }

@@ -17,7 +17,7 @@ use camino::Utf8PathBuf;
 
 use crate::build_base::BuildBase;
 use crate::build_root::{BuildRoot, InputPaths};
-use crate::built::{Built, BuiltRpm};
+use crate::built::Built;
 use crate::built_index::BuiltIndex;
 use crate::distribution::Distribution;
 use crate::environment::BuildEnvironment;
@@ -124,11 +124,9 @@ impl<'a> Engine<'a> {
     pub fn resolve(&self, package: PackageId) -> Result<ResolvedBuild, BuildError> {
         let needs = self.distribution.graph.needs(package).iter().copied();
         let planner = self.planner();
-        let built = self.provide(needs, |built| {
-            let rpms = planner.build_requires(package, &BuiltIndex::of(built))?;
-            Ok::<_, BuildError>(rpms.iter().map(|rpm| BuiltRpm::clone(rpm)).collect())
-        })?;
-        self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&built)))
+        let requires = |built: &BuiltPackages| planner.build_requires(package, &BuiltIndex::of(built));
+        let provided = self.provide(needs, requires, |rpms| rpms.iter().map(|rpm| &**rpm).collect())?;
+        self.resolve_fetching(package, &Mutex::new(BuiltIndex::of(&provided.built)))
     }
 
     /// Resolves the inputs without the content of the dependencies' RPMs: for reports about the inputs.

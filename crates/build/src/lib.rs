@@ -60,5 +60,6 @@ pub use latest::InputDifference;
 pub use materials::{BuildMaterials, UsedRpm};
 pub use package::DistributionPackage;
 pub use plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
+pub use provide::Provided;
 pub use resources::ResourceEstimates;
 pub use spec::{BinaryPackage, PackageFolder, SourcePackage};

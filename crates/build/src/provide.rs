@@ -25,6 +25,15 @@ use crate::engine::Engine;
 use crate::graph::PackageId;
 use crate::plan::{BuiltPackages, ResolvedBuild};
 
+/// Results of packages, and a choice of their RPMs that are in the store.
+#[derive(Debug, Clone)]
+pub struct Provided<T> {
+    /// Results of the packages and of their dependencies.
+    pub built: BuiltPackages,
+    /// The choice that was made from them.
+    pub chosen: T,
+}
+
 impl Engine<'_> {
     /// Builds the packages and their dependencies, unless they are built already, and returns all results by package.
     /// The RPMs of the packages themselves are in the store afterwards; those of dependencies may be known by digest
@@ -34,28 +43,32 @@ impl Engine<'_> {
     /// When a package fails, and when interrupted.
     pub fn build(&self, targets: impl IntoIterator<Item = PackageId>) -> Result<BuiltPackages, BuildError> {
         let targets: BTreeSet<PackageId> = targets.into_iter().collect();
-        self.provide(targets.iter().copied(), |built| {
-            let of_targets = targets.iter().filter_map(|target| built.get(target));
-            Ok(of_targets.flat_map(|built| built.rpms.clone()).collect())
-        })
+        let of_targets = |built: &BuiltPackages| {
+            let results = targets.iter().filter_map(|target| built.get(target));
+            Ok::<Vec<BuiltRpm>, BuildError>(results.flat_map(|built| built.rpms.clone()).collect())
+        };
+        let provided = self.provide(targets.iter().copied(), of_targets, |rpms| rpms.iter().collect())?;
+        Ok(provided.built)
     }
 
-    /// Builds like [`build`](Self::build), but only the RPMs that `needed` selects from the results are in the store
-    /// afterwards, intact: a damaged one is fetched or built again.
+    /// Builds like [`build`](Self::build), but only the RPMs of the choice that `choose` makes from the results are in
+    /// the store afterwards, intact: a damaged one is fetched or built again. `rpms` lists those of a choice.
     ///
     /// # Errors
     /// When a package or the choice fails, and when interrupted.
-    pub fn provide<E: From<BuildError>>(
+    pub fn provide<T, E: From<BuildError>>(
         &self,
         targets: impl IntoIterator<Item = PackageId>,
-        needed: impl Fn(&BuiltPackages) -> Result<Vec<BuiltRpm>, E>,
-    ) -> Result<BuiltPackages, E> {
+        choose: impl Fn(&BuiltPackages) -> Result<T, E>,
+        rpms: impl Fn(&T) -> Vec<&BuiltRpm>,
+    ) -> Result<Provided<T>, E> {
         let targets: BTreeSet<PackageId> = targets.into_iter().collect();
         loop {
             let built = self.build_all(&targets)?;
-            let lost = self.missing(&needed(&built)?)?;
+            let chosen = choose(&built)?;
+            let lost = self.missing(&rpms(&chosen))?;
             if lost.is_empty() {
-                return Ok(built);
+                return Ok(Provided { built, chosen });
             }
             self.lose(BuildError::LostRpms { rpms: lost })?;
         }
@@ -95,7 +108,7 @@ impl Engine<'_> {
 
     /// Returns those of the RPMs that neither the store nor the shared cache has intact. The others are in the store
     /// afterwards, compared with their digests. Reading them takes time, so that is done on all cores.
-    fn missing(&self, rpms: &[BuiltRpm]) -> Result<Vec<BuiltRpm>, BuildError> {
+    fn missing(&self, rpms: &[&BuiltRpm]) -> Result<Vec<BuiltRpm>, BuildError> {
         let is_there = |index: usize| match rpms.get(index) {
             Some(rpm) => rpm.obtain(self.store),
             None => Ok(true),
@@ -103,7 +116,7 @@ impl Engine<'_> {
         let there = basalt_schedule::each(rpms.len(), |index| is_there(index).map_err(BuildError::from));
         let there = there.map_err(basalt_schedule::EachError::into_first)?;
         let missing = rpms.iter().zip(there).filter(|(_, is_there)| !is_there);
-        Ok(missing.map(|(rpm, _)| rpm.clone()).collect())
+        Ok(missing.map(|(rpm, _)| BuiltRpm::clone(rpm)).collect())
     }
 
     /// Records RPMs as lost, so that results that hold them do not count. Returns the error when all its RPMs were lost

@@ -7,7 +7,7 @@ use basalt_build::Built;
 use camino::Utf8PathBuf;
 use miette::Result;
 
-use super::{answer, answer_json, build, images};
+use super::{answer, answer_json, images, selection};
 use crate::arguments::{Bom, BomFormat};
 use crate::checkout::{BuildContext, Checkout};
 
@@ -37,7 +37,7 @@ pub fn inventory(checkout: &Checkout, name: &str) -> Result<Inventory> {
             return Ok(image.inventory()?);
         }
     }
-    let package = build::package(name, &context, &definitions)?;
+    let package = selection::package(name, &context, &definitions)?;
     let built = context.engine(checkout).build([package])?;
     of_package(checkout, &context, &built[&package])
 }

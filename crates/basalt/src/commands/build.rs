@@ -1,20 +1,18 @@
 //! `basalt build`: builds packages and images by name.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
-use basalt_build::{BuildError, Built, InputDifference, PackageId};
-use basalt_model::image::ImageDefinition;
-use basalt_model::spelling::closest;
+use basalt_build::{Built, InputDifference, Provided};
 use basalt_schedule::timings::Timings;
 use basalt_store::write;
 use camino::Utf8PathBuf;
-use miette::{IntoDiagnostic as _, Result, miette};
+use miette::{IntoDiagnostic as _, Result};
 use serde::Serialize;
 
-use super::{answer, answer_json, images};
+use super::selection::{Selection, package};
+use super::{answer, answer_json, human, images};
 use crate::arguments::Build;
-use crate::checkout::{Ahead, BuildContext, Checkout};
+use crate::checkout::{Ahead, Checkout};
 
 /// Result of a package's build, for scripts.
 #[derive(Debug, Serialize)]
@@ -37,46 +35,29 @@ pub fn run(checkout: &Checkout, options: &Build, json: bool) -> Result<ExitCode>
         return explain(checkout, package, json);
     }
     let definitions = images::definitions(checkout)?;
-    let (wanted_images, wanted_packages): (Vec<&str>, Vec<&str>) = options
-        .names
-        .iter()
-        .map(String::as_str)
-        .partition(|name| definitions.contains_key(*name));
-    let wanted_images = if options.names.is_empty() {
-        definitions.keys().map(String::as_str).collect()
-    } else {
-        wanted_images
-    };
+    let is_image = |name: &String| definitions.contains_key(name);
+    let names: Vec<&str> = options.names.iter().map(String::as_str).collect();
     // What an image installs is not known by names alone.
-    let ahead = if wanted_images.is_empty() {
-        Ahead::Packages(&wanted_packages)
-    } else {
+    let ahead = if names.is_empty() || options.names.iter().any(is_image) {
         Ahead::All
+    } else {
+        Ahead::Packages(&names)
     };
     let context = checkout.lookup_context(ahead)?;
-    let targets: BTreeSet<PackageId> = if options.names.is_empty() {
-        context.distribution.graph.ids().collect()
+    let selection = if names.is_empty() {
+        Selection::all(&context, &definitions)
     } else {
-        wanted_packages
-            .iter()
-            .map(|name| package(name, &context, &definitions))
-            .collect::<Result<_>>()?
+        Selection::named(&options.names, &context, &definitions)?
     };
-    let mut packages = Vec::new();
-    if !targets.is_empty() {
-        let engine = context.engine(checkout).keep_going(options.keep_going);
-        let built = engine.build(targets.iter().copied());
-        if options.timings {
-            write_timings(checkout, engine.timings())?;
-        }
-        let built = built?;
-        packages = targets
-            .iter()
-            .filter_map(|target| built.get(target))
-            .map(|built| report(checkout, built))
-            .collect();
+    let engine = context.engine(checkout).keep_going(options.keep_going);
+    let provided = selection.provide(checkout, &context, &engine);
+    if options.timings {
+        write_timings(checkout, engine.timings())?;
     }
-    let images = images::make_in(checkout, &context, &wanted_images)?;
+    let Provided { built, chosen } = provided?;
+    let targets = selection.packages.iter().filter_map(|target| built.get(target));
+    let packages: Vec<PackageReport> = targets.map(|built| report(checkout, built)).collect();
+    let images = images::by_name(images::compose(checkout, &context, chosen.images)?);
     if json {
         answer_json(
             &serde_json::json!({ "packages": packages, "images": images.values().map(images::report).collect::<Vec<_>>() }),
@@ -154,27 +135,6 @@ fn write_timings(checkout: &Checkout, timings: Option<Timings>) -> Result<()> {
     Ok(())
 }
 
-/// Returns the package of a name; the error for the name of an image says so.
-pub fn package(name: &str, context: &BuildContext, images: &BTreeMap<String, ImageDefinition>) -> Result<PackageId> {
-    let found = context.distribution.find(name);
-    let Err(BuildError::NoSuchPackage { .. }) = found else {
-        return Ok(found?);
-    };
-    let names = images
-        .keys()
-        .map(String::as_str)
-        .chain(context.distribution.graph.names());
-    let help = match closest(name, names) {
-        Some(guess) => format!("did you mean `{guess}`?"),
-        None => "what there is: `ls distro/images distro/packages`".to_owned(),
-    };
-    Err(miette!(
-        code = "build::unknown",
-        help = help,
-        "there is no image and no package `{name}`"
-    ))
-}
-
 fn report(checkout: &Checkout, built: &Built) -> PackageReport {
     let rpms = built.rpms.iter().map(|rpm| RpmReport {
         file: rpm.file.clone(),
@@ -186,9 +146,4 @@ fn report(checkout: &Checkout, built: &Built) -> PackageReport {
         seconds: built.seconds,
         rpms: rpms.collect(),
     }
-}
-
-/// Formats a size in bytes with a binary unit.
-pub fn human(bytes: u64) -> String {
-    indicatif::BinaryBytes(bytes).to_string()
 }

@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use basalt_action::{ActionResult, Blob, OutputFile};
-use basalt_build::PackageId;
 use basalt_cache::cache::{LocationContents, LocationStatus};
 use basalt_cache::{Cache, Pushed, RetentionPolicy, SecretKey, Upload};
 use basalt_model::digest::Digest;
@@ -12,8 +11,8 @@ use basalt_progress::{Outcome, Unit};
 use basalt_store::Store;
 use miette::{Result, miette};
 
-use super::build::human;
-use super::{answer, answer_json, images, up};
+use super::selection::Selection;
+use super::{answer, answer_json, human, images, up};
 use crate::arguments::CacheVerb;
 use crate::checkout::{Ahead, BuildContext, Checkout};
 use crate::team_cache::{keys_path, secret_path};
@@ -134,8 +133,9 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
 /// Brings the wanted packages into the store: from the cache, as far as it has them.
 fn pull(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> Result<()> {
     let context = checkout.lookup_context(Ahead::All)?;
-    wanted.build(checkout, &context)?;
-    images::make_in(checkout, &context, &wanted.images(checkout)?)?;
+    let selection = wanted.selection(checkout, &context)?;
+    let provided = selection.provide(checkout, &context, &context.engine(checkout))?;
+    images::compose(checkout, &context, provided.chosen.images)?;
     let read: u64 = cache.statistics().iter().map(|(_, one)| one.bytes_read).sum();
     if json {
         answer_json(&serde_json::json!({ "bytes": read }));
@@ -163,43 +163,27 @@ impl<'a> Wanted<'a> {
         }
     }
 
-    /// Returns the names of the selected images.
-    fn images(&self, checkout: &Checkout) -> Result<Vec<String>> {
-        let all = images::definitions(checkout)?.into_keys();
-        let is_wanted = |name: &String| match self {
-            Self::Cluster => up::image_names().contains(&name.as_str()),
-            Self::Named(names) => names.contains(name),
-            Self::All => true,
-        };
-        Ok(all.filter(is_wanted).collect())
-    }
-
-    /// Builds the packages that are selected by their own names.
-    fn build(&self, checkout: &Checkout, context: &BuildContext) -> Result<()> {
+    /// Returns the images and packages that are meant.
+    fn selection(&self, checkout: &Checkout, context: &BuildContext) -> Result<Selection> {
         let definitions = images::definitions(checkout)?;
-        let packages: Vec<PackageId> = match self {
-            Self::Cluster => Vec::new(),
-            Self::All => context.distribution.graph.ids().collect(),
-            Self::Named(names) => {
-                let packages = names.iter().filter(|name| !definitions.contains_key(*name));
-                let ids = packages.map(|name| super::build::package(name, context, &definitions));
-                ids.collect::<Result<_>>()?
-            }
-        };
-        if !packages.is_empty() {
-            context.engine(checkout).build(packages)?;
+        match self {
+            Self::Cluster => Ok(Selection {
+                images: up::image_names().iter().map(|&name| name.to_owned()).collect(),
+                packages: BTreeSet::new(),
+            }),
+            Self::Named(names) => Selection::named(names, context, &definitions),
+            Self::All => Ok(Selection::all(context, &definitions)),
         }
-        Ok(())
     }
 
     /// Builds the selection, and returns the RPMs whose content is to be shared.
     fn content(&self, checkout: &Checkout) -> Result<Content> {
         let context = checkout.lookup_context(Ahead::All)?;
-        self.build(checkout, &context)?;
-        let parts = images::parts(checkout, &context, &self.images(checkout)?)?;
+        let selection = self.selection(checkout, &context)?;
+        let provided = selection.provide(checkout, &context, &context.engine(checkout))?;
         Ok(match self {
             Self::Cluster => {
-                let installed = parts.iter().flat_map(|parts| &parts.rpms);
+                let installed = provided.chosen.images.iter().flat_map(|parts| &parts.rpms);
                 Content::Installed(installed.map(|rpm| rpm.digest).collect())
             }
             Self::Named(_) | Self::All => Content::AllRpms,

@@ -8,8 +8,7 @@ use camino::Utf8Path;
 use miette::Result;
 use serde::Serialize;
 
-use super::build::human;
-use super::{answer, answer_json};
+use super::{answer, answer_json, human};
 use crate::arguments::Clean;
 use crate::checkout::open_store;
 use crate::table::Table;

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bom::Catalogue;
-use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
-use basalt_image::{Composer, Image, ImageError, Payload};
-
+use basalt_build::BuiltRpm;
+use basalt_image::{Composer, Image, Payload};
 use basalt_model::image::{ImageDefinition, ImageKind};
 use camino::Utf8PathBuf;
-use miette::{Result, WrapErr as _};
+use miette::Result;
 
-use super::build::human;
+use super::human;
+use super::selection::{Parts, Selection};
 use crate::checkout::{Ahead, BuildContext, Checkout};
 
 /// Reads the image definitions of the distribution, by name.
@@ -29,19 +29,7 @@ pub fn make_in(
     context: &BuildContext,
     names: &[impl AsRef<str>],
 ) -> Result<BTreeMap<String, Image>> {
-    let assembled = assemble(checkout, context, names)?;
-    Ok(assembled
-        .into_iter()
-        .map(|assembled| (assembled.parts.definition.name, assembled.image))
-        .collect())
-}
-
-/// Definition and packages of an image.
-pub struct Parts {
-    /// Definition, complete with what it extends.
-    pub definition: ImageDefinition,
-    /// RPMs that it installs, by name.
-    pub rpms: Vec<BuiltRpm>,
+    Ok(by_name(assemble(checkout, context, names)?))
 }
 
 /// Composed image, with its definition and packages.
@@ -65,10 +53,15 @@ pub fn composer<'a>(checkout: &'a Checkout, context: &'a BuildContext, catalogue
 
 /// Builds the packages that images install, unless they are built already, and composes the images.
 pub fn assemble(checkout: &Checkout, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Assembled>> {
+    compose(checkout, context, parts(checkout, context, names)?)
+}
+
+/// Composes images whose RPMs are in the store.
+pub fn compose(checkout: &Checkout, context: &BuildContext, parts: Vec<Parts>) -> Result<Vec<Assembled>> {
     let catalogue = checkout.catalogue()?;
     let composer = composer(checkout, context, &catalogue);
     let mut images = Vec::new();
-    for parts in parts(checkout, context, names)? {
+    for parts in parts {
         if matches!(parts.definition.kind, ImageKind::Disk(_)) {
             // File systems of disks are made by programs of the SDK.
             context.base.materialize(&checkout.store, checkout.reporter())?;
@@ -81,37 +74,24 @@ pub fn assemble(checkout: &Checkout, context: &BuildContext, names: &[impl AsRef
     Ok(images)
 }
 
+/// Returns composed images by name.
+pub fn by_name(assembled: Vec<Assembled>) -> BTreeMap<String, Image> {
+    assembled
+        .into_iter()
+        .map(|assembled| (assembled.parts.definition.name, assembled.image))
+        .collect()
+}
+
 /// Returns the parts of images, in the order of the names. The packages are built unless they are built already, the
 /// RPMs that the images install are in the store afterwards, and no image is composed.
 pub fn parts(checkout: &Checkout, context: &BuildContext, names: &[impl AsRef<str>]) -> Result<Vec<Parts>> {
-    let folder = checkout.distro().join("images");
-    let definitions = names
-        .iter()
-        .map(|name| basalt_image::definition(&folder, name.as_ref()))
-        .collect::<Result<Vec<_>, ImageError>>()?;
-    let graph = &context.distribution.graph;
-    let mut sources = BTreeMap::new();
-    for definition in &definitions {
-        let wanted_by = format!("distro/images/{}.yaml", definition.name);
-        let makers = graph
-            .makers_of(&definition.packages, &wanted_by)
-            .map_err(basalt_build::BuildError::from)?;
-        sources.insert(definition.name.clone(), makers);
-    }
-    let choose = |built: &BuiltPackages| {
-        let index = BuiltIndex::of(built);
-        let rpms = definitions.iter().map(|definition| {
-            chosen(&definition.packages, &sources[&definition.name], &index, context)
-                .wrap_err_with(|| format!("the packages of the image `{}` cannot be put together", definition.name))
-        });
-        rpms.collect::<Result<Vec<Vec<BuiltRpm>>>>()
+    let names = names.iter().map(|name| name.as_ref().to_owned()).collect();
+    let selection = Selection {
+        images: names,
+        packages: BTreeSet::new(),
     };
-    let targets: BTreeSet<PackageId> = sources.values().flatten().copied().collect();
-    let engine = context.engine(checkout);
-    let built = engine.provide(targets, |built| Ok::<_, miette::Report>(choose(built)?.concat()))?;
-    let rpms = choose(&built)?;
-    let parts = definitions.into_iter().zip(rpms);
-    Ok(parts.map(|(definition, rpms)| Parts { definition, rpms }).collect())
+    let provided = selection.provide(checkout, context, &context.engine(checkout))?;
+    Ok(provided.chosen.images)
 }
 
 /// Calls a function with RPMs of the store as payloads.
@@ -128,19 +108,6 @@ pub fn with_payloads<T>(checkout: &Checkout, rpms: &[BuiltRpm], work: impl FnOnc
         })
         .collect();
     work(&payloads)
-}
-
-/// Returns the requested packages and their requirements, among the results of their makers and of these makers'
-/// dependencies.
-pub fn chosen(
-    requests: &[String],
-    makers: &BTreeSet<PackageId>,
-    built: &BuiltIndex,
-    context: &BuildContext,
-) -> Result<Vec<BuiltRpm>> {
-    let sources = context.distribution.graph.closure(makers.iter().copied());
-    let rpms = built.solve(requests, |maker| sources.contains(&maker))?;
-    Ok(rpms.iter().map(|rpm| BuiltRpm::clone(rpm)).collect())
 }
 
 /// Describes an image in one line.

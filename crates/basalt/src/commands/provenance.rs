@@ -11,7 +11,7 @@ use camino::Utf8Path;
 use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
-use super::{answer_json, build, images};
+use super::{answer_json, images, selection};
 use crate::checkout::{BuildContext, Checkout};
 
 /// Prints the statement about a package, an image, or an RPM file.
@@ -23,7 +23,7 @@ pub fn run(checkout: &Checkout, what: &str) -> Result<ExitCode> {
     } else if definitions.contains_key(what) {
         of_image(checkout, &context, what)?
     } else {
-        of_package(checkout, &context, build::package(what, &context, &definitions)?)?
+        of_package(checkout, &context, selection::package(what, &context, &definitions)?)?
     };
     answer_json(&statement);
     Ok(ExitCode::SUCCESS)

@@ -8,8 +8,7 @@ use basalt_signing::{Keyring, Timestamp};
 use basalt_snapshots::{Repository, RepositoryServer, ServedSnapshot, Snapshot};
 use miette::Result;
 
-use super::build::human;
-use super::{answer, answer_json};
+use super::{answer, answer_json, human};
 use crate::arguments::repo::{self, Repo, Serve};
 use crate::table::Table;
 use crate::terminal::Terminal;

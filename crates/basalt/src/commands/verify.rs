@@ -8,7 +8,7 @@ use basalt_progress::Reporter as _;
 use basalt_rebuild::{Checked, ImageRebuilder, PackageRebuilder, ProductKind, Variations, Varied, Verdict};
 use miette::Result;
 
-use super::{answer, answer_json, build, images};
+use super::{answer, answer_json, images, selection};
 use crate::arguments::Verify;
 use crate::checkout::{BuildContext, Checkout};
 use crate::table::Table;
@@ -24,7 +24,7 @@ pub fn run(checkout: &Checkout, options: &Verify, json: bool) -> Result<ExitCode
         let names = options.names.iter().map(String::as_str);
         names.partition(|name| definitions.contains_key(*name))
     };
-    let package = |name: &str| build::package(name, &context, &definitions);
+    let package = |name: &str| selection::package(name, &context, &definitions);
     let assembled = images::assemble(checkout, &context, &wanted_images)?;
     let mut targets: BTreeSet<PackageId> = wanted_packages.into_iter().map(package).collect::<Result<_>>()?;
     if everything {
@@ -91,7 +91,7 @@ fn check_images(
     };
     let mut checked = Vec::new();
     for one in assembled {
-        let images::Parts { definition, rpms } = &one.parts;
+        let selection::Parts { definition, rpms } = &one.parts;
         let verdict = images::with_payloads(checkout, rpms, |payloads| {
             rebuilder.check(definition, payloads, &one.image)
         })?;

@@ -14,7 +14,7 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 use super::{keyring, open, sign};
 use crate::arguments::repo::{Passphrase, Publish};
 use crate::checkout::{BuildContext, Checkout};
-use crate::commands::{answer, answer_json, build, images};
+use crate::commands::{answer, answer_json, human, images, selection};
 use crate::environment::variable;
 
 /// Validity of a development key, in days.
@@ -83,7 +83,7 @@ pub fn run(options: &Publish, quiet: bool, cache: Option<&str>, json: bool) -> R
             snapshot.name,
             snapshot.packages.len(),
             published.signed,
-            build::human(snapshot.bytes()),
+            human(snapshot.bytes()),
             snapshot.folder
         ));
     }
@@ -204,7 +204,7 @@ fn rpms(checkout: &Checkout, names: &[String]) -> Result<Vec<BuiltRpm>> {
     for name in names {
         let wanted = match definitions.get(name) {
             Some(definition) => definition.packages.clone(),
-            None => binaries(&context, build::package(name, &context, &definitions)?),
+            None => binaries(&context, selection::package(name, &context, &definitions)?),
         };
         let makers = distribution
             .graph
@@ -216,13 +216,13 @@ fn rpms(checkout: &Checkout, names: &[String]) -> Result<Vec<BuiltRpm>> {
     let choose = |built: &BuiltPackages| {
         let index = BuiltIndex::of(built);
         let rpms = requests.iter().map(|(name, wanted, makers)| {
-            images::chosen(wanted, makers, &index, &context)
+            selection::chosen(wanted, makers, &index, &context)
                 .wrap_err_with(|| format!("the packages of `{name}` cannot be put together"))
         });
         Ok::<_, miette::Report>(rpms.collect::<Result<Vec<_>>>()?.concat())
     };
-    let built = engine.provide(targets, choose)?;
-    take(choose(&built)?);
+    let provided = engine.provide(targets, choose, |rpms: &Vec<BuiltRpm>| rpms.iter().collect())?;
+    take(provided.chosen);
     Ok(found.into_values().collect())
 }
 
