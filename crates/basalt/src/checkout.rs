@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
-use basalt_model::arch::Arch;
 use basalt_process::Cancellation;
 use basalt_progress::Reporter;
+use basalt_release::Arch;
 use basalt_sdk::SdkTree;
 use basalt_sources::Tools;
 use basalt_store::{SharedCache, Store};

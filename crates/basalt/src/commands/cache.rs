@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use basalt_action::{ActionResult, Blob, OutputFile};
 use basalt_cache::cache::{LocationContents, LocationStatus};
 use basalt_cache::{Cache, Pushed, RetentionPolicy, SecretKey, Upload};
-use basalt_model::digest::Digest;
+use basalt_digest::Digest;
 use basalt_progress::{Outcome, Unit};
 use basalt_store::Store;
 use miette::{Result, miette};

@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_build::{BuildError, BuiltIndex, BuiltPackages, BuiltRpm, Engine, PackageId, Provided};
-use basalt_model::image::ImageDefinition;
-use basalt_model::spelling::closest;
+use basalt_document::spelling::closest;
+use basalt_image::definition::ImageDefinition;
 use miette::{Result, WrapErr as _, miette};
 
 use crate::checkout::{BuildContext, Checkout};

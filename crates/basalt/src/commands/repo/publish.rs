@@ -5,9 +5,9 @@ use std::process::ExitCode;
 
 use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_progress::Reporter;
-use basalt_repo::advisory::read_advisories;
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
 use basalt_snapshots::{PublishPlan, UnsignedRpm};
+use basalt_updateinfo::read_advisories;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 

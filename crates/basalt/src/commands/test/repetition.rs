@@ -223,11 +223,11 @@ mod tests {
 
     #[test]
     fn test_programs_are_read_from_what_cargo_says() {
-        let line = r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/process/Cargo.toml",
+        let line = r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/2-execution/process/Cargo.toml",
             "target":{"name":"interruption"},"profile":{"test":true},"executable":"/w/target/interruption-1"}"#;
         let program = test_program(line).expect("a program");
         assert_eq!(program.name, "interruption");
-        assert_eq!(program.folder, "/w/crates/process");
+        assert_eq!(program.folder, "/w/crates/2-execution/process");
         let library = line.replace("true", "false");
         assert_eq!(test_program(&library), None);
         assert_eq!(test_program(r#"{"reason":"build-finished","success":true}"#), None);
