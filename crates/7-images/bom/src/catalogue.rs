@@ -18,6 +18,7 @@ use basalt_sources::source_lock::SourceLock;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::Deserialize;
 
+use crate::licences::text;
 use crate::{BomError, Licences, SourceFile, identifier};
 
 /// Data about the distribution's packages that RPMs do not carry.
@@ -145,15 +146,6 @@ fn identities(path: &Utf8Path, text: &str) -> Result<BTreeMap<String, UpstreamPr
             message: "`part:vendor:product` is expected, in lower case: `a:gnu:glibc`".to_owned(),
             place: text.find(product.as_str()).map(|start| (start, product.len()).into()),
         }),
-    }
-}
-
-/// The text of a file, if it is there.
-pub(crate) fn text(path: &Utf8PathBuf) -> Result<Option<String>, BomError> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(BomError::io("cannot read", path)(error)),
     }
 }
 

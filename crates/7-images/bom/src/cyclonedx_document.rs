@@ -21,7 +21,7 @@ use cyclonedx_bom::models::organization::OrganizationalEntity;
 use cyclonedx_bom::models::property::{Properties, Property};
 use cyclonedx_bom::models::tool::Tools;
 
-use crate::document::{CREATED, SUPPLIER, TOOL, TOOL_VERSION, uuid};
+use crate::creation::{CREATED, SUPPLIER, TOOL, TOOL_VERSION, uuid};
 use crate::identifier::{RELEASE, VENDOR};
 use crate::{BomError, Component, ComponentKind, Inventory, Origin};
 

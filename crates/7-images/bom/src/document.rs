@@ -1,20 +1,6 @@
-//! Fields that both formats of a bill of materials share: creation time, supplier, tool, and identifiers derived from
-//! content.
+//! Bills of materials in their formats.
 
-use basalt_digest::Digest;
-
-use crate::{BomError, Inventory};
-
-/// Creation time of every bill of materials: the time that packages and images are built with, so that the same content
-/// gives the same document. It is `basalt_image::BUILD_TIME` (Unix time 1760000000) in RFC 3339.
-pub(crate) const CREATED: &str = "2025-10-09T08:53:20Z";
-/// Supplier of all packages and images.
-pub(crate) const SUPPLIER: &str = "Basalt Linux";
-/// Tool that writes the documents.
-pub(crate) const TOOL: &str = "basalt";
-pub(crate) const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
-/// Value of unknown fields in SPDX documents.
-pub(crate) const NO_ASSERTION: &str = "NOASSERTION";
+use crate::{BomError, Inventory, Licences, cyclonedx_document, spdx_document};
 
 /// The form of a bill of materials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -38,26 +24,15 @@ impl Format {
     }
 }
 
-/// Returns a UUID that is derived from a digest (RFC 9562, version 8).
-pub(crate) fn uuid(digest: &Digest) -> String {
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.as_bytes()[..16]);
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
-}
-
 impl Inventory {
     /// The bill of materials in a format: JSON on one line, the same bytes for the same inventory.
     ///
     /// # Errors
     /// When it cannot be written, which is a bug.
-    pub fn document(&self, format: Format, licences: &crate::Licences) -> Result<Vec<u8>, BomError> {
+    pub fn document(&self, format: Format, licences: &Licences) -> Result<Vec<u8>, BomError> {
         let mut text = match format {
-            Format::Spdx => crate::spdx_document::write(self, licences)?,
-            Format::CycloneDx => crate::cyclonedx_document::write(self)?,
+            Format::Spdx => spdx_document::write(self, licences)?,
+            Format::CycloneDx => cyclonedx_document::write(self)?,
         };
         text.push(b'\n');
         Ok(text)

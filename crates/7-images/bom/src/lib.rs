@@ -16,6 +16,7 @@
 
 mod catalogue;
 mod component;
+mod creation;
 mod cyclonedx_document;
 mod document;
 mod error;

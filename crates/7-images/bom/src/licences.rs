@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use camino::Utf8Path;
 use serde::Deserialize;
 
-use crate::{BomError, ComponentKind, catalogue};
+use crate::{BomError, ComponentKind};
 
 /// The file that `basalt licenses --lock` writes, in `distro/packages`.
 pub const LOCK: &str = "licences.lock";
@@ -75,11 +75,11 @@ impl Licences {
     pub fn read(packages: &Utf8Path) -> Result<Self, BomError> {
         let mut licences = Self::default();
         let path = packages.join(LOCK);
-        if let Some(text) = catalogue::text(&path)? {
+        if let Some(text) = text(&path)? {
             licences.lock = toml::from_str(&text).map_err(BomError::catalogue(&path, &text))?;
         }
         let path = packages.join(DECISIONS);
-        if let Some(text) = catalogue::text(&path)? {
+        if let Some(text) = text(&path)? {
             licences.decisions = toml::from_str(&text).map_err(BomError::catalogue(&path, &text))?;
         }
         let locked = licences.lock.go.iter().chain(&licences.lock.crates);
@@ -146,6 +146,15 @@ pub(crate) fn expression(of: &str, licence: &str) -> Result<spdx::Expression, Bo
 /// When it is none; the error says why, with `of` as the licensed thing.
 pub fn check(of: &str, licence: &str) -> Result<(), BomError> {
     expression(of, licence).map(drop)
+}
+
+/// Reads a text file; returns `None` if it does not exist.
+pub(crate) fn text(path: &Utf8PathBuf) -> Result<Option<String>, BomError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(BomError::io("cannot read", path)(error)),
+    }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 
 use serde::Serialize;
 
-use crate::document::{CREATED, NO_ASSERTION, SUPPLIER, TOOL, TOOL_VERSION, uuid};
+use crate::creation::{CREATED, NO_ASSERTION, SUPPLIER, TOOL, TOOL_VERSION, uuid};
 use crate::{BomError, Component, ComponentKind, Inventory, Licences, Origin, RelationKind, licences};
 
 const DOCUMENT: &str = "SPDXRef-DOCUMENT";

@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 
 use crate::AuditError;
-use crate::database::DatabaseLimits;
+use crate::limits::DatabaseLimits;
 
 /// Callback for each file of a database: its name, and its bytes or the reason for which it cannot be read.
 pub(crate) type Take<'t> = dyn FnMut(&str, Result<&[u8], String>) -> Result<(), Refused> + 't;
@@ -240,22 +240,5 @@ impl<R: Read> Read for Counted<R> {
             .checked_sub(read as u64)
             .ok_or_else(|| bomb(DatabaseLimits::default()))?;
         Ok(read)
-    }
-}
-
-impl DatabaseLimits {
-    /// Reads what is not larger than a record may be; whether all of it was read.
-    fn read(self, from: &mut impl Read, into: &mut Vec<u8>) -> io::Result<bool> {
-        from.take(self.record + 1).read_to_end(into)?;
-        Ok(into.len() as u64 <= self.record)
-    }
-
-    /// Returns the size in bytes that an archive of `packed` bytes may unpack to.
-    fn unpacked(self, packed: u64) -> u64 {
-        self.floor.saturating_add(packed.saturating_mul(self.ratio))
-    }
-
-    fn too_large(self) -> String {
-        format!("it is larger than {} MiB", self.record >> 20)
     }
 }

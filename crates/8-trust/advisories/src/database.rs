@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::AuditError;
 use crate::archive::{Packing, Refused};
+use crate::limits::DatabaseLimits;
 use crate::record::{Affected, GIT, OsvRecord, parse_record};
 
 /// Changes when something else is kept of records.
@@ -23,27 +24,6 @@ const MOST_NAMED: usize = 20;
 /// The ecosystems whose entries are about upstream's versions, which ours are. What distributions write is about their
 /// own versions, with corrections that a version does not show, and says nothing about ours.
 pub(crate) const ECOSYSTEMS: [&str; 7] = ["Go", "crates.io", "Linux", "Kubernetes", "OSS-Fuzz", "Bitnami", GIT];
-
-/// Size limits for reading an untrusted database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DatabaseLimits {
-    /// The largest record, in bytes.
-    pub record: u64,
-    /// Ratio of unpacked to packed size of an archive, at most.
-    pub ratio: u64,
-    /// Unpacked size in bytes that every archive may have, whatever its packed size.
-    pub floor: u64,
-}
-
-impl Default for DatabaseLimits {
-    fn default() -> Self {
-        Self {
-            record: 16 << 20,
-            ratio: 200,
-            floor: 64 << 20,
-        }
-    }
-}
 
 /// A database that was read.
 #[derive(Debug, Clone, Default)]

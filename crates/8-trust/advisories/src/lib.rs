@@ -16,6 +16,7 @@ mod audit;
 mod backports;
 mod database;
 mod error;
+mod limits;
 mod openvex;
 mod range;
 mod record;
@@ -27,7 +28,8 @@ mod vex;
 
 pub use audit::{Assessment, Audited, Match, VexStatements, audit};
 pub use backports::{BackportedPatch, backported_patches};
-pub use database::{Database, DatabaseLimits, DatabaseStatistics};
+pub use database::{Database, DatabaseStatistics};
+pub use limits::DatabaseLimits;
 pub use error::AuditError;
 pub use openvex::openvex;
 pub use range::Evaluation;

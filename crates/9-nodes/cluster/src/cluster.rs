@@ -198,7 +198,7 @@ impl LocalCluster {
     pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
         let kubeconfig = self.kubeconfig()?;
         let plan = ClusterPlan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
-        Ok(kubectl(&self.layout, &plan)
+        Ok(plan.kubectl(&self.layout)
             .env("KUBECONFIG", kubeconfig)
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
     }
@@ -345,11 +345,6 @@ impl LocalCluster {
     fn remove_folder(&self) -> Result<(), ClusterError> {
         fs_err::remove_dir_all(self.layout.root()).map_err(ClusterError::file("remove the cluster's folder"))
     }
-}
-
-/// Command that runs kubectl, without a kubeconfig.
-pub(crate) fn kubectl(layout: &Layout, plan: &ClusterPlan) -> Command {
-    Command::new(plan.program("kubectl")).env("KUBECACHEDIR", layout.root().join("kubectl"))
 }
 
 fn entries(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, ClusterError> {

@@ -12,16 +12,6 @@ use crate::topology::{
     API_PORT, CONTROL_PLANE, DOMAIN, KUBERNETES_SERVICE, POD_NETWORK, REGISTRY_PORT, SERVICE_NETWORK,
 };
 
-/// Programs that the control plane's tree must have in `usr/bin`.
-pub const PROGRAMS: &[&str] = &[
-    "etcd",
-    "kube-apiserver",
-    "kube-controller-manager",
-    "kube-scheduler",
-    "registry",
-    "kubectl",
-];
-
 /// Name of the API server in the table.
 pub const API_SERVER: &str = "kube-apiserver";
 /// Client port of etcd. It is bound to the namespace's loopback device, which only the control plane shares, and
@@ -280,7 +270,7 @@ mod tests {
         for (place, component) in table.iter().enumerate() {
             let before = |name| table[..place].iter().any(|earlier| earlier.name == name);
             assert!(component.after.is_none_or(before), "{}", component.name);
-            assert!(PROGRAMS.contains(&component.program), "{}", component.name);
+            assert!(crate::plan::PROGRAMS.contains(&component.program), "{}", component.name);
         }
     }
 

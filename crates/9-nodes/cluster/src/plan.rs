@@ -5,6 +5,7 @@ use std::fmt::Display;
 use std::net::Ipv4Addr;
 
 use basalt_machine::DiskFormat;
+use basalt_process::Command;
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,16 @@ use crate::network::Wire;
 use crate::secret::{GeneratedToken, write_private};
 use crate::topology::{MOST_NODES, NodeNumber};
 use crate::{ClusterError, topology};
+
+/// Programs that the control plane's tree must have in `usr/bin`.
+pub(crate) const PROGRAMS: &[&str] = &[
+    "etcd",
+    "kube-apiserver",
+    "kube-controller-manager",
+    "kube-scheduler",
+    "registry",
+    "kubectl",
+];
 
 /// Paths of all that a cluster is made from.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,7 +106,7 @@ impl ClusterPlan {
             ("the registry's storage", inputs.registry.clone()),
             ("the folder of manifests", inputs.manifests.clone()),
         ];
-        wanted.extend(crate::component::PROGRAMS.iter().map(|name| (*name, program(name))));
+        wanted.extend(PROGRAMS.iter().map(|name| (*name, program(name))));
         if let Some((what, path)) = wanted.into_iter().find(|(_, path)| !path.exists()) {
             return Err(ClusterError::Missing {
                 what: what.to_owned(),
@@ -181,6 +192,11 @@ impl ClusterPlan {
         } else {
             DiskFormat::Raw
         }
+    }
+
+    /// Command that runs kubectl, without a kubeconfig.
+    pub(crate) fn kubectl(&self, layout: &Layout) -> Command {
+        Command::new(self.program("kubectl")).env("KUBECACHEDIR", layout.root().join("kubectl"))
     }
 
     /// Path of a program of the control plane's tree, to be run on the host; the programs are linked statically.

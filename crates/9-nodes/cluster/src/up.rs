@@ -415,7 +415,7 @@ impl ClusterBringUp<'_> {
 /// Command that applies the initial objects. It runs in the cluster's folder and names the manifests from there, because
 /// kubectl splits the value of `-f` at commas, which the folder's path may contain.
 fn apply_command(layout: &Layout, plan: &ClusterPlan) -> Command {
-    crate::cluster::kubectl(layout, plan)
+    plan.kubectl(layout)
         .env("KUBECONFIG", layout.kubeconfig(pki::ADMIN))
         .current_dir(layout.root())
         .args(["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"])
