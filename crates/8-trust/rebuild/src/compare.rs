@@ -9,6 +9,7 @@ mod bytes;
 mod compressed;
 mod disk;
 mod findings;
+mod position;
 mod program;
 mod rpm;
 mod text;
@@ -19,3 +20,6 @@ pub use disk::compare as compare_disks;
 pub use findings::{Difference, Findings};
 pub use rpm::compare as compare_rpms;
 pub use tree::{compare as compare_trees, contents as compare_files};
+
+/// Comparison of the contents of two files: adds what differs.
+type Comparison = fn(&mut Findings, &[u8], &[u8]);

@@ -5,7 +5,7 @@ use std::io::Read as _;
 
 use object::read::archive::ArchiveFile;
 
-use super::{Findings, bytes};
+use super::{Comparison, Findings};
 
 /// Metadata of an archive's member, as far as it can differ, and its content.
 struct Member<'a> {
@@ -16,17 +16,18 @@ struct Member<'a> {
 /// Members by name; of several with one name, each by its number.
 type Members<'a> = Vec<(String, Member<'a>)>;
 
-/// Adds what differs between two archives of `ar`: static libraries.
-pub(crate) fn compare_ar(findings: &mut Findings, first: &[u8], second: &[u8]) {
+/// Adds what differs between two archives of `ar`: static libraries. `members` compares the content of members.
+pub(crate) fn compare_ar(findings: &mut Findings, first: &[u8], second: &[u8], members: Comparison) {
     if let (Some(one), Some(other)) = (ar(first), ar(second)) {
-        members(findings, one, other);
+        compare_members(findings, one, other, members);
     }
 }
 
-/// Adds what differs between two archives of `tar`: layers of container images.
-pub(crate) fn compare_tar(findings: &mut Findings, first: &[u8], second: &[u8]) {
+/// Adds what differs between two archives of `tar`: layers of container images. `members` compares the content of
+/// members.
+pub(crate) fn compare_tar(findings: &mut Findings, first: &[u8], second: &[u8], members: Comparison) {
     if let (Some(one), Some(other)) = (tarball(first), tarball(second)) {
-        members(findings, one, other);
+        compare_members(findings, one, other, members);
     }
 }
 
@@ -87,7 +88,7 @@ fn tarball(archive: &[u8]) -> Option<Members<'_>> {
     Some(members)
 }
 
-fn members(findings: &mut Findings, one: Members<'_>, other: Members<'_>) {
+fn compare_members(findings: &mut Findings, one: Members<'_>, other: Members<'_>, compare: Comparison) {
     let names = |members: &Members<'_>| members.iter().map(|(name, _)| name.clone()).collect::<Vec<_>>();
     let (order, other_order) = (names(&one), names(&other));
     let (one, other) = (numbered(one), numbered(other));
@@ -98,7 +99,7 @@ fn members(findings: &mut Findings, one: Members<'_>, other: Members<'_>) {
             None => findings.add_in(place, "is only in the first"),
             Some(twin) => findings.within(place, |findings| {
                 facts(findings, &member.facts, &twin.facts);
-                bytes::compare(findings, &member.content, &twin.content);
+                compare(findings, &member.content, &twin.content);
             }),
         }
     }

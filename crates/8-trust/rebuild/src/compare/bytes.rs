@@ -1,6 +1,6 @@
 //! Any two files, by what they are.
 
-use super::{Findings, archive, compressed, program, text};
+use super::{Findings, archive, compressed, position, program, text};
 
 /// Files within files within files: deeper than this nobody packs, unless to do harm.
 const DEEPEST: usize = 12;
@@ -45,44 +45,16 @@ pub fn compare(findings: &mut Findings, first: &[u8], second: &[u8]) {
     if kind == Kind::of(second) && findings.depth() < DEEPEST {
         match kind {
             Kind::Program => program::compare(findings, first, second),
-            Kind::Archive => archive::compare_ar(findings, first, second),
-            Kind::Tar => archive::compare_tar(findings, first, second),
-            Kind::Compressed(method) => compressed::compare(findings, method, first, second),
+            Kind::Archive => archive::compare_ar(findings, first, second, compare),
+            Kind::Tar => archive::compare_tar(findings, first, second, compare),
+            Kind::Compressed(method) => compressed::compare(findings, method, first, second, compare),
             Kind::Text => text::compare(findings, first, second),
             Kind::Other => {}
         }
     }
     if findings.count() == before {
-        raw(findings, first, second);
+        position::compare(findings, first, second);
     }
-}
-
-/// Adds where two pieces of memory begin to differ.
-pub(crate) fn raw(findings: &mut Findings, first: &[u8], second: &[u8]) {
-    let same = first.iter().zip(second).take_while(|(one, other)| one == other).count();
-    if same == first.len().min(second.len()) {
-        findings.add(format!("has {} bytes, then {}", first.len(), second.len()));
-        return;
-    }
-    let sizes = if first.len() == second.len() {
-        String::new()
-    } else {
-        format!(" ({} bytes, then {})", first.len(), second.len())
-    };
-    let words = match (text::around(first, same), text::around(second, same)) {
-        (Some(one), Some(other)) if one != other => format!(": `{one}`, then `{other}`"),
-        _ => format!(": {}, then {}", hex(first, same), hex(second, same)),
-    };
-    findings.add(format!("differs at byte {same}{sizes}{words}"));
-}
-
-/// Some bytes in hexadecimal digits.
-fn hex(bytes: &[u8], at: usize) -> String {
-    let part = &bytes[at..bytes.len().min(at + 8)];
-    part.iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>()
-        .join(" ")
 }
 
 #[cfg(test)]

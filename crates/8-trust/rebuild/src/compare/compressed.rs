@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 
-use super::{Findings, bytes};
+use super::{Comparison, Findings, position};
 
 /// More than this is not unpacked: a file of a few bytes can hold any amount of zeros.
 const MOST: u64 = 1 << 30;
@@ -67,16 +67,17 @@ impl io::Write for BoundedBuffer<'_> {
     }
 }
 
-/// Adds what differs in what two compressed files hold. What cannot be unpacked is left to whoever compares bytes.
-pub(crate) fn compare(findings: &mut Findings, method: Method, first: &[u8], second: &[u8]) {
+/// Adds what differs in what two compressed files hold. `unpacked` compares that; what cannot be
+/// unpacked is left to whoever compares bytes.
+pub(crate) fn compare(findings: &mut Findings, method: Method, first: &[u8], second: &[u8], unpacked: Comparison) {
     let (Ok(one), Ok(other)) = (method.unpack(first), method.unpack(second)) else {
         return;
     };
     if one != other {
-        return findings.within("uncompressed", |findings| bytes::compare(findings, &one, &other));
+        return findings.within("uncompressed", |findings| unpacked(findings, &one, &other));
     }
     let mut apart = Findings::default();
-    bytes::raw(&mut apart, first, second);
+    position::compare(&mut apart, first, second);
     let (found, _) = apart.finish();
     let how = found
         .first()

@@ -9,7 +9,7 @@ use basalt_store::{StoreError, Workspace};
 use camino::Utf8Path;
 use fatfs::{FileSystem, FsOptions};
 
-use super::{Findings, bytes, compare_trees};
+use super::{Findings, compare_trees, position};
 use crate::RebuildError;
 
 /// Size of the blocks that are compared, in bytes.
@@ -68,7 +68,7 @@ pub fn compare(
                         .and_then(|()| read(&mut other, &mut others))
                         .map_err(StoreError::io("cannot read", first))?;
                     findings.within(format!("from byte {at} on"), |findings| {
-                        bytes::raw(findings, &some, &others)
+                        position::compare(findings, &some, &others)
                     });
                 }
                 Ok::<_, RebuildError>(())

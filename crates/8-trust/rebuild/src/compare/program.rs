@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use object::read::{File, Object as _, ObjectSection as _};
 
-use super::{Findings, bytes};
+use super::{Findings, position};
 
 /// Maximum number of sections that are reported. Where code moves, everything after it differs as well.
 const MOST: usize = 12;
@@ -40,7 +40,7 @@ pub(crate) fn compare(findings: &mut Findings, first: &[u8], second: &[u8]) {
                     section.address, twin.address
                 ));
             }
-            Some(twin) => bytes::raw(findings, section.content, twin.content),
+            Some(twin) => position::compare(findings, section.content, twin.content),
         });
     };
     let derived = |name: &str| DERIVED.contains(&name);

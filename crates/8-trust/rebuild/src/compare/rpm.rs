@@ -9,7 +9,7 @@ use num_traits::FromPrimitive as _;
 use rpm::{IndexData, IndexTag, PackageMetadata};
 
 use super::archive::facts;
-use super::{Findings, bytes};
+use super::{Findings, bytes, position};
 
 /// Larger files are compared by digest alone.
 const LARGEST: u64 = 512 << 20;
@@ -268,7 +268,7 @@ fn around(
     } else {
         "payload, as it is packed,"
     };
-    findings.within(part, |findings| bytes::raw(findings, &one, &other));
+    findings.within(part, |findings| position::compare(findings, &one, &other));
     Ok(())
 }
 
