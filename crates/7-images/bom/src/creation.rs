@@ -2,6 +2,7 @@
 //! content.
 
 use basalt_digest::Digest;
+use uuid::Uuid;
 
 /// Creation time of every bill of materials: the time that packages and images are built with, so that the same content
 /// gives the same document. It is `basalt_image::BUILD_TIME` (Unix time 1760000000) in RFC 3339.
@@ -18,9 +19,5 @@ pub(crate) const NO_ASSERTION: &str = "NOASSERTION";
 pub(crate) fn uuid(digest: &Digest) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
+    Uuid::new_v8(bytes).to_string()
 }
