@@ -213,7 +213,7 @@ checksum = "3333333333333333333333333333333333333333333333333333333333333333"
 
     #[test]
     fn the_agent_s_own_lock_is_understood() {
-        let lock = include_str!("../../../distro/packages/basalt-node/Cargo.lock");
+        let lock = include_str!("../../../../distro/packages/basalt-node/Cargo.lock");
         let files = crate_files(lock, None).expect("a lock");
         assert!(files.len() > 100 && files.iter().any(|file| file.name == "serde"));
         assert!(crate_files(lock, Some("basalt-node")).expect("a lock").len() <= files.len());

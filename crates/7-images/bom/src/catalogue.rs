@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 use basalt_digest::Digest;
 use basalt_sources::source_lock::SourceLock;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8Path;
 use serde::Deserialize;
 
 use crate::licences::text;
