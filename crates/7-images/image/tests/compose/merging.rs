@@ -114,8 +114,8 @@ pub fn nothing_leaves_the_root() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
     // A path in a header.
     let honest = fixture.rpm("honest", &[FixtureFile::Plain("/usr/bin/x", b"1", "root", 0o755)]);
-    let hostile = fixture.changed(&honest, b"/usr/bin/\0", b"/../../../x/\0");
-    expect(&refused(&fixture, &[&hostile]), &["/../../../x/x", "normal form"])?;
+    let hostile = fixture.changed(&honest, b"/usr/bin/\0", b"/../../x/\0");
+    expect(&refused(&fixture, &[&hostile]), &["/../../x/x", "normal form"])?;
     // A link of one package that a path of another goes through: it stays below the root, however far up it leads.
     let up = fixture.rpm("up", &[FixtureFile::Link("/way", "../../../../../../../srv/out")]);
     let through = fixture.rpm("through", &[FixtureFile::Plain("/way/file", b"inside", "root", 0o644)]);
