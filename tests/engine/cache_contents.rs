@@ -253,7 +253,7 @@ pub fn a_payload_that_comes_otherwise_than_said_makes_another_key(fixture: &Fixt
 }
 
 pub fn the_command_works_with_buildgrid(fixture: &Fixture) -> Result<(), Failed> {
-    let Some(server) = BuildGrid::start() else {
+    let Some(server) = BuildGrid::start("the_command_works_with_buildgrid") else {
         return Ok(());
     };
     let filled = Filled::new(fixture, Some(&server.location("team/main")), &["testapp"])?;

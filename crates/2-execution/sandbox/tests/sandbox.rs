@@ -173,7 +173,7 @@ fn a_scratch_on_overlayfs_is_an_error_with_help() -> Result<(), Failed> {
         Command::new("unshare").args(words)
     };
     if let Err(error) = unshared("true").output() {
-        skipped(&error);
+        skipped("a_scratch_on_overlayfs_is_an_error_with_help", &error);
         return Ok(());
     }
     let test = std::env::current_exe()?;
@@ -195,8 +195,8 @@ fn a_scratch_on_overlayfs_is_an_error_with_help() -> Result<(), Failed> {
 }
 
 #[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped(error: &ProcessError) {
-    eprintln!("SKIPPED: no overlay can be mounted in a user namespace here: {error}");
+fn skipped(test: &str, error: &ProcessError) {
+    eprintln!("SKIPPED {test}: no overlay can be mounted in a user namespace here: {error}");
 }
 
 fn there_is_no_network() -> Result<(), Failed> {

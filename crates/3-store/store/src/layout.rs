@@ -17,9 +17,10 @@ pub(crate) const MARKER: &str = "basalt-store";
 pub(crate) const FORMAT: u32 = 1;
 
 /// Folders of a store.
-pub(crate) const FOLDERS: [&str; 8] = [
-    "objects", "trees", "actions", "results", DAMAGED, "tmp", "locks", "logs",
-];
+pub(crate) const FOLDERS: [&str; 8] = ["objects", "trees", "actions", "results", DAMAGED, "tmp", "locks", LOGS];
+
+/// Folder of the outputs of builds and tests.
+pub(crate) const LOGS: &str = "logs";
 
 /// Folder of objects that verification found to be damaged.
 pub(crate) const DAMAGED: &str = "damaged";
@@ -64,7 +65,7 @@ pub(crate) const ENTRY_FOLDERS: [EntryFolder; 6] = [
         is_entry: |name| is_hex(name, 64),
     },
     EntryFolder {
-        name: "logs",
+        name: LOGS,
         is_entry: |name| {
             let is_log = name.strip_suffix(".log").is_some_and(|stem| !stem.is_empty());
             is_log || ["build-timings.html", "build-timings.json"].contains(&name)

@@ -140,6 +140,11 @@ impl Store {
         &self.root
     }
 
+    /// Returns the folder of the outputs of builds and tests.
+    pub fn logs(&self) -> Utf8PathBuf {
+        self.root.join(layout::LOGS)
+    }
+
     /// Returns `true` if the store was opened for reading only, because it cannot be written.
     pub fn is_read_only(&self) -> bool {
         matches!(self.session.access, Access::ReadOnly(_))

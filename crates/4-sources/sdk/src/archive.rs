@@ -252,8 +252,12 @@ mod tests {
         let here = Utf8Path::new(tool::APT_HELPER.program).exists();
         if !here {
             // Not by println!, which the test program captures.
-            let line = b"SKIPPED: this machine has no apt\n";
-            std::io::Write::write_all(&mut std::io::stdout(), line).expect("written");
+            let thread = std::thread::current();
+            let line = format!(
+                "SKIPPED {}: this machine has no apt\n",
+                thread.name().unwrap_or("a test")
+            );
+            std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).expect("written");
         }
         here
     }

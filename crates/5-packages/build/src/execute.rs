@@ -27,7 +27,7 @@ pub(crate) fn build(
     let name = package.name();
     let task = reporter.task(name, Unit::Items, None);
     let started = now();
-    let log = log::path(store.root(), name);
+    let log = log::path(&store.logs(), name);
     run(root, name, &log, task.as_ref())?;
     let report = root.report()?;
     let used = report.as_ref().map(|report| report.user_time + report.system_time);
@@ -70,7 +70,7 @@ pub(crate) fn rebuild(
     let name = package.name();
     let task = reporter.task(&format!("{name} again"), Unit::Items, None);
     let started = now();
-    let log = log::path(store.root(), &format!("{name}-again"));
+    let log = log::path(&store.logs(), &format!("{name}-again"));
     run(&root, name, &log, task.as_ref())?;
     task.finish(Outcome::Done);
     Ok(Rebuilt {

@@ -141,9 +141,9 @@ fn shorten(line: &str) -> String {
     }
 }
 
-/// Returns the path of the whole log of a package's last build.
-pub fn path(store_root: &Utf8Path, package: &str) -> Utf8PathBuf {
-    store_root.join("logs").join(format!("{package}.log"))
+/// Returns the path of the whole log of a package's last build, in the store's folder of logs.
+pub fn path(logs: &Utf8Path, package: &str) -> Utf8PathBuf {
+    logs.join(format!("{package}.log"))
 }
 
 #[cfg(test)]

@@ -120,7 +120,7 @@ fn write_timings(checkout: &Checkout, timings: Option<Timings>) -> Result<()> {
         checkout.reporter().note("nothing was built, so there are no timings");
         return Ok(());
     };
-    let logs = checkout.store.root().join("logs");
+    let logs = checkout.store.logs();
     let page = logs.join("build-timings.html");
     write::atomically(&page, timings.html())?;
     write::atomically(&logs.join("build-timings.json"), timings.json().into_diagnostic()?)?;

@@ -63,12 +63,12 @@ fn plain_lines(bytes: &[u8]) -> String {
 
 /// Returns the path of a log. Logs of the cluster come first, since its components may have names of packages.
 fn find(checkout: &Checkout, name: &str) -> Result<Utf8PathBuf> {
-    let build = basalt_build::log::path(checkout.store.root(), name);
+    let build = basalt_build::log::path(&checkout.store.logs(), name);
     match LocalCluster::open(checkout.cluster_state())?.log(name) {
         Ok(path) => Ok(path),
         Err(ClusterError::NoLog { .. } | ClusterError::Stopped) if build.is_file() => Ok(build),
         Err(ClusterError::Stopped) => {
-            let folder = checkout.store.root().join("logs");
+            let folder = checkout.store.logs();
             Err(miette::miette!(
                 help = format!("`ls {folder}` names the builds; `./basalt up` starts a cluster"),
                 "no package `{name}` was built here, and no cluster is running"

@@ -293,7 +293,7 @@ impl TestRun<'_> {
 
     /// Writes the output of tests to a log of the store, and returns its path.
     fn keep_log(&self, name: &str, lines: &[String]) -> Result<Utf8PathBuf> {
-        let path = self.checkout.store.root().join("logs").join(format!("test-{name}.log"));
+        let path = self.checkout.store.logs().join(format!("test-{name}.log"));
         basalt_store::write::atomically(&path, lines.join("\n") + "\n")?;
         Ok(path)
     }

@@ -302,7 +302,7 @@ impl<'p> OriginLookup<'p> {
             place: order.iter().position(|other| *other == package).unwrap_or(0) + 1,
             of: order.len(),
             from: from.collect(),
-            log: basalt_build::log::path(self.checkout.store.root(), &built.name),
+            log: basalt_build::log::path(&self.checkout.store.logs(), &built.name),
         })
     }
 

@@ -72,7 +72,9 @@ fn built() -> (Upload, HashMap<Blob, Vec<u8>>) {
 
 #[test]
 fn buildgrid_keeps_results_with_their_signatures() {
-    let Some(server) = BuildGrid::start() else { return };
+    let Some(server) = BuildGrid::start("buildgrid_keeps_results_with_their_signatures") else {
+        return;
+    };
     let features = *remote(&server, "team/main").features().expect("it is there");
     eprintln!("BuildGrid offers {features:?}");
     results_come_back(&server);

@@ -139,7 +139,7 @@ fn able(test: &str, command: &Command) -> bool {
         Ok(_) => true,
         Err(error) => {
             // Written directly to standard error: the harness hides the output of passing tests.
-            let line = format!("SKIPPED: {test}: {error}\n");
+            let line = format!("SKIPPED {test}: {error}\n");
             std::io::stderr().write_all(line.as_bytes()).expect("written");
             false
         }

@@ -11,11 +11,20 @@ pub(super) struct TestCounts {
     pub(super) failed: u64,
     /// Tests that did not run.
     pub(super) skipped: u64,
+    /// Tests of the program at hand that found out by themselves that they cannot run here, and returned: it counts
+    /// them as passed.
+    #[serde(skip)]
+    returned: u64,
 }
 
 impl TestCounts {
-    /// Adds the counts of a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
+    /// Adds the counts of a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`. A test that cannot run on
+    /// this machine writes a line `SKIPPED name: reason` before it returns, and is counted as skipped.
     pub(super) fn count(&mut self, line: &str) {
+        if skipped_test(line).is_some() {
+            self.returned += 1;
+            return;
+        }
         let Some(rest) = line.trim().strip_prefix("test result: ") else {
             return;
         };
@@ -25,7 +34,11 @@ impl TestCounts {
                 continue;
             };
             match what {
-                "passed" => self.passed += number,
+                "passed" => {
+                    let returned = std::mem::take(&mut self.returned).min(number);
+                    self.passed += number - returned;
+                    self.skipped += returned;
+                }
                 "failed" => self.failed += number,
                 "ignored" => self.skipped += number,
                 _ => {}
@@ -39,6 +52,7 @@ impl TestCounts {
             passed: self.passed.saturating_sub(before.passed),
             failed: self.failed.saturating_sub(before.failed),
             skipped: self.skipped.saturating_sub(before.skipped),
+            returned: 0,
         }
     }
 
@@ -55,9 +69,18 @@ impl std::fmt::Display for TestCounts {
             passed,
             failed,
             skipped,
+            returned: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
+}
+
+/// Returns the name of a test that says it cannot run here.
+fn skipped_test(line: &str) -> Option<&str> {
+    let (before, rest) = line.split_once("SKIPPED ")?;
+    // With one thread, the name of the running test stands before what it writes: `test NAME ... `.
+    (before.is_empty() || before.ends_with("... ")).then_some(())?;
+    rest.split_once(": ").map(|(name, _)| name)
 }
 
 #[cfg(test)]
@@ -72,5 +95,18 @@ mod tests {
         counts
             .count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.50s");
         assert_eq!(counts.to_string(), "13 passed, 2 failed, 1 skipped");
+    }
+
+    #[test]
+    fn a_test_that_returns_early_is_skipped() {
+        let mut counts = TestCounts::default();
+        counts.count("SKIPPED mounts::a_full_disk: unshare: not permitted");
+        counts.count("test groups ... SKIPPED groups: not root");
+        counts.count("SKIPPED: no machine is started");
+        counts.count("a line about SKIPPED tests: two");
+        counts.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        assert_eq!(counts.to_string(), "10 passed, 0 failed, 3 skipped");
+        counts.count("test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        assert_eq!(counts.to_string(), "12 passed, 0 failed, 3 skipped");
     }
 }

@@ -67,6 +67,8 @@ struct ProgramReport {
     rounds: u32,
     /// Rounds that failed.
     failed: u32,
+    /// Number of the program's tests that the filters select.
+    selected: u64,
     /// Duration of the slowest round.
     slowest_seconds: f64,
     /// Number of failures by name of a test.
@@ -98,11 +100,25 @@ pub(super) fn run(tests: &TestRun<'_>, rounds: u32, options: &Test, json: bool) 
                 task.detail(&format!("{} {round}/{rounds}", program.name));
                 report.round(tests, program, &options.filters, round)?;
                 task.advance(1);
+                if report.selected == 0 {
+                    task.advance(u64::from(rounds.saturating_sub(round)));
+                    break;
+                }
             }
-            reports.push(report);
+            if report.selected > 0 {
+                reports.push(report);
+            }
         }
         Ok::<_, miette::Report>(reports)
     })?;
+    if reports.is_empty() {
+        task.finish(Outcome::Failed);
+        return Err(miette!(
+            help = "A filter is a part of a test's name, as `cargo test` takes it",
+            "no test has a name that contains {}",
+            options.filters.join(" or ")
+        ));
+    }
     task.finish(Outcome::Done);
     let failed = reports.iter().any(|report| report.failed > 0);
     if json {
@@ -161,6 +177,11 @@ fn test_program(line: &str) -> Option<TestProgram> {
     })
 }
 
+/// Returns the number of tests that a test program is about to run, if the line says so.
+fn selected_tests(line: &str) -> Option<u64> {
+    line.strip_prefix("running ")?.split_once(" test")?.0.parse().ok()
+}
+
 /// Returns the name of a test that failed, if a line of a test program says so.
 fn failed_test(line: &str) -> Option<&str> {
     line.strip_prefix("test ")?.strip_suffix("... FAILED").map(str::trim)
@@ -173,6 +194,7 @@ impl ProgramReport {
         let mut lines = Vec::new();
         let start = Instant::now();
         let result = tests.surroundings(command).lines(|line| lines.push(line.to_owned()));
+        self.selected = lines.iter().filter_map(|line| selected_tests(line)).sum();
         self.slowest_seconds = self.slowest_seconds.max(seconds(start.elapsed()));
         match result {
             Ok(()) => Ok(()),
