@@ -145,7 +145,7 @@ pub fn inspect(image: &str, arch: &str, contents: &ImageContents, standard: &Har
                 language: None,
                 what: format!("{what}: {}", rule.why),
             };
-            groups.add(check, kernel.violation(rule).map(finding));
+            groups.add(check, rule.violation(kernel).map(finding));
         }
     }
     let groups: Vec<CheckResult> = groups.groups.into_values().collect();

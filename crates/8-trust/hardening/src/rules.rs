@@ -5,7 +5,7 @@ use basalt_document::toml_file::TomlFile;
 use serde::Deserialize;
 use toml::Spanned;
 
-use crate::settings::Fact;
+use crate::settings::{Fact, Kernel};
 
 /// The rules as they are written.
 #[derive(Debug, Deserialize)]
@@ -131,9 +131,35 @@ impl Rules {
 
 const FACTS: &str = "write `CONFIG_X=y`, `sysctl:key=value` or `argument:name=value`";
 
+impl Rule {
+    /// Describes the difference between a kernel and the requirement; `None` if the kernel has the setting or an
+    /// alternative to it.
+    pub(crate) fn violation(&self, kernel: &Kernel) -> Option<String> {
+        let met = kernel.holds(&self.want) || self.or.iter().any(|fact| kernel.holds(fact));
+        (!met).then(|| match &self.want {
+            Fact::Config(option, want) => {
+                let is = kernel.config.get(option);
+                let word = |value: &str| match value {
+                    "n" => "off".to_owned(),
+                    "y" => "on".to_owned(),
+                    "m" => "a module".to_owned(),
+                    other => format!("`{other}`"),
+                };
+                format!("is {}, should be {}", word(is), word(want))
+            }
+            Fact::Argument(word) => format!("should be `{word}` on the command line"),
+            Fact::Sysctl(key, want) => match kernel.sysctls.get(key) {
+                Some(value) => format!("is {value}, should be {want}"),
+                None => format!("is not set, should be {want}"),
+            },
+        })
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Kconfig;
 
     #[test]
     fn everything_wrong_is_said_at_its_place() {
@@ -147,5 +173,43 @@ mod tests {
             "{}",
             problems.brief()
         );
+    }
+
+    fn kernel() -> Kernel {
+        let mut kernel = Kernel {
+            config: Kconfig::parse("CONFIG_A=y\n"),
+            command_line: "quiet pti=on".to_owned(),
+            ..Kernel::default()
+        };
+        kernel.read_sysctl("# one\nkernel.a = 1\n-net/b=2\n; other\nkernel.a=3\nnonsense\n");
+        kernel
+    }
+
+    fn violation(want: &str, or: &[&str]) -> Option<String> {
+        let fact = |text: &str| text.parse().expect("a fact");
+        Rule {
+            want: fact(want),
+            or: or.iter().map(|text| fact(text)).collect(),
+            why: String::new(),
+            arch: None,
+        }
+        .violation(&kernel())
+    }
+
+    #[test]
+    fn facts_hold_or_are_missed() {
+        assert_eq!(violation("CONFIG_A=y", &[]), None);
+        assert_eq!(violation("CONFIG_A=n", &[]).as_deref(), Some("is on, should be off"));
+        assert_eq!(violation("CONFIG_B=y", &[]).as_deref(), Some("is off, should be on"));
+        assert_eq!(violation("CONFIG_B=y", &["CONFIG_A=y"]), None);
+        assert_eq!(violation("argument:pti=on", &[]), None);
+        assert!(violation("argument:nosmt", &["argument:pti"]).is_some());
+        assert_eq!(violation("sysctl:kernel.a=3", &[]), None);
+        assert_eq!(violation("sysctl:net.b=1", &[]).as_deref(), Some("is 2, should be 1"));
+        assert_eq!(
+            violation("sysctl:net.c=1", &[]).as_deref(),
+            Some("is not set, should be 1")
+        );
+        assert!("A=y".parse::<Fact>().is_err() && "CONFIG_A".parse::<Fact>().is_err());
     }
 }

@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use crate::Kconfig;
 use crate::check::Check;
-use crate::rules::Rule;
 
 /// Setting of a kernel that a rule asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,76 +75,12 @@ impl Kernel {
         }
     }
 
-    /// Describes the difference between the kernel and what a rule requires; `None` if the rule or an alternative
-    /// holds.
-    pub(crate) fn violation(&self, rule: &Rule) -> Option<String> {
-        let met = self.holds(&rule.want) || rule.or.iter().any(|fact| self.holds(fact));
-        (!met).then(|| match &rule.want {
-            Fact::Config(option, want) => {
-                let is = self.config.get(option);
-                let word = |value: &str| match value {
-                    "n" => "off".to_owned(),
-                    "y" => "on".to_owned(),
-                    "m" => "a module".to_owned(),
-                    other => format!("`{other}`"),
-                };
-                format!("is {}, should be {}", word(is), word(want))
-            }
-            Fact::Argument(word) => format!("should be `{word}` on the command line"),
-            Fact::Sysctl(key, want) => match self.sysctls.get(key) {
-                Some(value) => format!("is {value}, should be {want}"),
-                None => format!("is not set, should be {want}"),
-            },
-        })
-    }
-
-    fn holds(&self, fact: &Fact) -> bool {
+    /// Returns `true` if the kernel has the setting.
+    pub(crate) fn holds(&self, fact: &Fact) -> bool {
         match fact {
             Fact::Config(option, want) => self.config.get(option) == want,
             Fact::Argument(word) => self.command_line.split_whitespace().any(|other| other == word),
             Fact::Sysctl(key, want) => self.sysctls.get(key) == Some(want),
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn kernel() -> Kernel {
-        let mut kernel = Kernel {
-            config: Kconfig::parse("CONFIG_A=y\n"),
-            command_line: "quiet pti=on".to_owned(),
-            ..Kernel::default()
-        };
-        kernel.read_sysctl("# one\nkernel.a = 1\n-net/b=2\n; other\nkernel.a=3\nnonsense\n");
-        kernel
-    }
-
-    fn violation(want: &str, or: &[&str]) -> Option<String> {
-        let fact = |text: &str| text.parse().expect("a fact");
-        kernel().violation(&Rule {
-            want: fact(want),
-            or: or.iter().map(|text| fact(text)).collect(),
-            why: String::new(),
-            arch: None,
-        })
-    }
-
-    #[test]
-    fn facts_hold_or_are_missed() {
-        assert_eq!(violation("CONFIG_A=y", &[]), None);
-        assert_eq!(violation("CONFIG_A=n", &[]).as_deref(), Some("is on, should be off"));
-        assert_eq!(violation("CONFIG_B=y", &[]).as_deref(), Some("is off, should be on"));
-        assert_eq!(violation("CONFIG_B=y", &["CONFIG_A=y"]), None);
-        assert_eq!(violation("argument:pti=on", &[]), None);
-        assert!(violation("argument:nosmt", &["argument:pti"]).is_some());
-        assert_eq!(violation("sysctl:kernel.a=3", &[]), None);
-        assert_eq!(violation("sysctl:net.b=1", &[]).as_deref(), Some("is 2, should be 1"));
-        assert_eq!(
-            violation("sysctl:net.c=1", &[]).as_deref(),
-            Some("is not set, should be 1")
-        );
-        assert!("A=y".parse::<Fact>().is_err() && "CONFIG_A".parse::<Fact>().is_err());
     }
 }
