@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use basalt_build::{BuildBase, BuildError, Built, Distribution, Engine};
+use basalt_content::Content;
 use basalt_progress::Outcome;
 use basalt_release::Arch;
 use basalt_sdk::Toolchain;
@@ -66,7 +67,7 @@ impl Fixture {
         self.share_trees(store.root())?;
         let sdk = &self.directory.sdk;
         Ok(Distro {
-            base: BuildBase::make(&root, sdk, Arch::X86_64, &store).map_err(shown)?,
+            base: BuildBase::make(&Content::of_checkout(&root), sdk, Arch::X86_64, &store).map_err(shown)?,
             tools: Tools::new(&root, sdk),
             root,
             store,
@@ -143,8 +144,12 @@ impl Distro {
 
     /// Reads the specs.
     pub fn read(&self) -> Result<Distribution, BuildError> {
-        let packages = self.root.join("distro/packages");
-        Distribution::read(&packages, &self.base, &self.store, &basalt_progress::Silent)
+        Distribution::read(
+            &Content::of_checkout(&self.root),
+            &self.base,
+            &self.store,
+            &basalt_progress::Silent,
+        )
     }
 
     /// Builds packages, and says which were built rather than known, in the order in which they were.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use basalt_bom::Catalogue;
+use basalt_content::{Content, ContentFolder};
 use basalt_digest::Digest;
 use basalt_image::{Composer, Payload};
 use basalt_progress::Silent;
@@ -58,8 +59,8 @@ pub fn the_root_is_sound_and_verified(fixture: &Fixture) -> Result<(), Failed> {
 pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {
     let other = fixture.folder().join("other-store");
     let store = Store::open(&other).map_err(shown)?;
-    let images = fixture.directory.environment.checkout.join("distro/images");
-    let definition = basalt_image::definition(&images, "node").map_err(shown)?;
+    let content = Content::of_checkout(&fixture.directory.environment.checkout);
+    let definition = basalt_image::definition(&content, "node").map_err(shown)?;
     let mut rpms = Vec::new();
     for installed in &fixture.facts.packages {
         let path = fixture.directory.store.object_path(&installed.digest);
@@ -80,7 +81,7 @@ pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {
             size: *size,
         })
         .collect();
-    let catalogue = Catalogue::read(&fixture.directory.environment.checkout.join("distro/packages")).map_err(shown)?;
+    let catalogue = Catalogue::read([content.own_folder(ContentFolder::Packages).path.as_path()]).map_err(shown)?;
     let composer = Composer {
         store: &store,
         sdk: &fixture.directory.sdk,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
+use basalt_content::{Content, ContentFolder, ContentPath};
 use basalt_process::Cancellation;
 use basalt_progress::Reporter;
 use basalt_release::Arch;
@@ -84,9 +85,9 @@ impl Checkout {
         })
     }
 
-    /// Returns the folder of the distribution's content.
-    pub fn distro(&self) -> Utf8PathBuf {
-        self.root.join("distro")
+    /// Returns the distribution's content.
+    pub fn content(&self) -> Content {
+        Content::of_checkout(&self.root)
     }
 
     /// Returns the folder of the local cluster's state.
@@ -107,8 +108,7 @@ impl Checkout {
     /// has to be made, sources are fetched meanwhile.
     pub fn lookup_context(&self, ahead: Ahead<'_>) -> Result<BuildContext> {
         let (sdk, base) = self.base(ahead)?;
-        let packages = self.distro().join("packages");
-        let distribution = Distribution::read(&packages, &base, &self.store, self.reporter())?;
+        let distribution = Distribution::read(&self.content(), &base, &self.store, self.reporter())?;
         let tools = Tools::new(&self.root, &sdk);
         Ok(BuildContext {
             sdk,
@@ -121,7 +121,7 @@ impl Checkout {
     /// Returns the tree of build tools and the build base, by digests as far as these are known.
     fn base(&self, ahead: Ahead<'_>) -> Result<(SdkTree, BuildBase)> {
         let store = self.store.clone().digests_only();
-        let make = |sdk: &SdkTree| BuildBase::make(&self.root, sdk, Arch::X86_64, &store);
+        let make = |sdk: &SdkTree| BuildBase::make(&self.content(), sdk, Arch::X86_64, &store);
         if let Some(sdk) = self.known_sdk(&store)? {
             match make(&sdk) {
                 Ok(base) => return Ok((sdk, base)),
@@ -165,11 +165,11 @@ impl Checkout {
             return Ok(sdk);
         }
         self.check_file_system()?;
-        let packages = self.distro().join("packages");
+        let content = self.content();
         let ended = Cancellation::default();
         let wanted = |name: &str| ahead.wants(name);
         std::thread::scope(|scope| {
-            scope.spawn(|| basalt_build::prefetch(&packages, wanted, &self.store, self.reporter(), &ended));
+            scope.spawn(|| basalt_build::prefetch(&content, wanted, &self.store, self.reporter(), &ended));
             let sdk = self.tree(None);
             ended.request();
             sdk
@@ -184,15 +184,8 @@ impl Checkout {
 
     /// Lists the definitions of trees: `sdk`, with which everything is built, and others.
     pub fn trees(&self) -> Result<Vec<Utf8PathBuf>> {
-        let folder = self.distro().join("sdk");
-        let entries = folder.read_dir_utf8().into_diagnostic()?;
-        let mut trees: Vec<_> = entries
-            .flatten()
-            .map(|entry| entry.into_path())
-            .filter(|path| path.extension() == Some("toml") && !is_hidden(path))
-            .collect();
-        trees.sort();
-        Ok(trees)
+        let definitions = self.content().files(ContentFolder::Sdk, "toml")?;
+        Ok(definitions.into_values().map(|file| file.path).collect())
     }
 
     /// Returns the path of the definition of a tree.
@@ -217,7 +210,8 @@ impl Checkout {
 
     /// Reads the catalogue: facts about packages that are not in the packages themselves.
     pub fn catalogue(&self) -> Result<Catalogue> {
-        Ok(Catalogue::read(&self.distro().join("packages"))?)
+        let folders = self.content().folders(ContentFolder::Packages);
+        Ok(Catalogue::read(folders.iter().map(|folder| folder.path.as_path()))?)
     }
 
     /// Returns the receiver of progress.
@@ -254,7 +248,7 @@ fn find_root() -> Result<Utf8PathBuf> {
     let here = std::env::current_dir().into_diagnostic()?;
     let here = Utf8PathBuf::from_path_buf(here).map_err(|path| miette!("`{}` is not UTF-8", path.display()))?;
     here.ancestors()
-        .find(|folder| folder.join("distro/packages").is_dir())
+        .find(|folder| Content::is_checkout(folder))
         .map(Utf8Path::to_owned)
         .ok_or_else(|| {
             miette!(
@@ -277,9 +271,9 @@ pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
     Ok(store)
 }
 
-/// Returns `true` for names that begin with a dot, such as lock files and swap files of editors.
-pub fn is_hidden(path: &Utf8Path) -> bool {
-    path.file_name().is_some_and(|name| name.starts_with('.'))
+/// Reads a text file of the distribution's content.
+pub fn read_content(place: &ContentPath) -> Result<String> {
+    read_text(&place.path)
 }
 
 /// Reads a text file of the user.

@@ -12,6 +12,7 @@ use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
+use basalt_content::{Content, ContentFile};
 use basalt_process::{ProcessError, wait};
 use basalt_progress::{Outcome as Ended, Reporter, Unit};
 use basalt_sdk::SdkTree;
@@ -87,7 +88,8 @@ impl Context {
     }
 
     fn sdk_lock_path(&self) -> Option<Utf8PathBuf> {
-        Some(self.checkout.as_ref()?.join("distro/sdk/sdk.lock"))
+        let content = Content::of_checkout(self.checkout.as_ref()?);
+        Some(content.file(ContentFile::SdkLock).path)
     }
 
     /// Returns the tree of build tools, if the store has it.

@@ -24,14 +24,6 @@ pub struct Material {
 }
 
 impl Material {
-    /// A file of the repository.
-    ///
-    /// # Errors
-    /// When it cannot be read.
-    pub fn of_repository(root: &Utf8Path, path: &Utf8Path) -> std::io::Result<Self> {
-        Ok(Self::named(path.to_string(), &std::fs::read(root.join(path))?))
-    }
-
     /// Material that nobody publishes by itself: `content` under a name.
     pub fn named(name: String, content: &[u8]) -> Self {
         Self {

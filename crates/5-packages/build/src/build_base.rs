@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use basalt_action::{Blob, Node};
+use basalt_content::{Content, ContentFile, ContentFolder, ContentPath};
 use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sandbox::{Root, Sandbox};
@@ -12,11 +13,6 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::BuildError;
 use crate::environment::BuildEnvironment;
-
-/// Files of a checkout that the layers are made from.
-const SDK_LOCK: &str = "distro/sdk/sdk.lock";
-const TOOLCHAIN: &str = "distro/toolchain/toolchain.toml";
-const MACROS: &str = "distro/macros";
 
 /// Layers below every build root, stacked upon each other.
 #[derive(Debug, Clone)]
@@ -29,7 +25,7 @@ pub struct BuildBase {
     pub jobs: usize,
     /// Files of the repository that the layers are made from, by their paths, for provenance statements.
     pub materials: Vec<(String, Blob)>,
-    checkout: Utf8PathBuf,
+    content: Content,
     /// Lock held by the thread that makes layers.
     making: Arc<Mutex<()>>,
 }
@@ -90,39 +86,39 @@ impl Layer {
 }
 
 impl BuildBase {
-    /// Makes the layers of a checkout: its macros, the toolchain, the SDK. In a store of [digests
+    /// Makes the layers of a distribution: its macros, the toolchain, the SDK. In a store of [digests
     /// only](Store::digests_only), the toolchain may be known by its digest; [`Self::materialize`] makes it then.
     ///
     /// # Errors
-    /// When files of the checkout cannot be read, or when the toolchain cannot be made.
-    pub fn make(checkout: &Utf8Path, sdk: &SdkTree, arch: Arch, store: &Store) -> Result<Self, BuildError> {
-        let description = checkout.join(TOOLCHAIN);
-        let toolchain = basalt_sdk::toolchain(store, sdk, &description, arch)?;
-        let (macros, files) = Layer::of_macros(&checkout.join(MACROS), store)?;
+    /// When files of the content cannot be read, or when the toolchain cannot be made.
+    pub fn make(content: &Content, sdk: &SdkTree, arch: Arch, store: &Store) -> Result<Self, BuildError> {
+        let toolchain = basalt_sdk::toolchain(store, sdk, &content.file(ContentFile::Toolchain).path, arch)?;
+        let folder = content.own_folder(ContentFolder::Macros);
+        let (macros, files) = Layer::of_macros(&folder.path, store)?;
         let mut materials = Vec::new();
-        for path in [SDK_LOCK, TOOLCHAIN] {
-            let content =
-                fs_err::read(checkout.join(path)).map_err(StoreError::io("cannot read", &checkout.join(path)))?;
-            materials.push((path.to_owned(), Blob::of(content)));
+        for file in [ContentFile::SdkLock, ContentFile::Toolchain] {
+            let ContentPath { path, name } = content.file(file);
+            let bytes = fs_err::read(&path).map_err(StoreError::io("cannot read", &path))?;
+            materials.push((name.into_string(), Blob::of(bytes)));
         }
         let files = files.files();
-        materials.extend(files.map(|(name, file)| (format!("{MACROS}/{name}"), file.blob)));
+        materials.extend(files.map(|(name, file)| (folder.join(name).name.into_string(), file.blob)));
         let layers = vec![macros, Layer::of_toolchain(&toolchain), Layer::of_sdk(sdk)];
         Ok(Self {
             materials,
-            ..Self::of_layers(checkout, layers, arch)
+            ..Self::of_layers(content.clone(), layers, arch)
         })
     }
 
     /// Returns a base of layers whose digests are known, the uppermost first, without materials; [`Self::materialize`]
-    /// makes them from the files of the checkout.
-    pub fn of_layers(checkout: &Utf8Path, layers: Vec<Layer>, arch: Arch) -> Self {
+    /// makes them from the files of the content.
+    pub fn of_layers(content: Content, layers: Vec<Layer>, arch: Arch) -> Self {
         Self {
             layers,
             arch,
             jobs: basalt_schedule::cores(),
             materials: Vec::new(),
-            checkout: checkout.to_owned(),
+            content,
             making: Arc::default(),
         }
     }
@@ -142,8 +138,8 @@ impl BuildBase {
         if missing.count() == 0 {
             return Ok(());
         }
-        let sdk = basalt_sdk::ensure(store, &self.checkout.join(SDK_LOCK), reporter)?;
-        let toolchain = basalt_sdk::toolchain(store, &sdk, &self.checkout.join(TOOLCHAIN), self.arch)?;
+        let sdk = basalt_sdk::ensure(store, &self.content.file(ContentFile::SdkLock).path, reporter)?;
+        let toolchain = basalt_sdk::toolchain(store, &sdk, &self.content.file(ContentFile::Toolchain).path, self.arch)?;
         for made in [Layer::of_sdk(&sdk), Layer::of_toolchain(&toolchain)] {
             if !self.layers.contains(&made) {
                 return Err(BuildError::OtherBase { layer: made.name });
@@ -222,7 +218,7 @@ mod tests {
         let long_ago = SystemTime::now() - Duration::from_secs(20 * 24 * 60 * 60);
         let folder = std::fs::File::open(&layer.path).expect("there");
         folder.set_modified(long_ago).expect("set");
-        let base = BuildBase::of_layers(root, vec![layer.clone()], Arch::X86_64);
+        let base = BuildBase::of_layers(Content::of_checkout(root), vec![layer.clone()], Arch::X86_64);
         base.materialize(&store, &Silent).expect("everything is there");
         let used = layer
             .path

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use basalt_action::ActionResult;
+use basalt_content::{Content, ContentFile, ContentFolder};
 use basalt_document::spelling::closest;
 use basalt_process::ProcessError;
 use basalt_progress::Reporter;
@@ -20,9 +21,6 @@ use crate::package::DistributionPackage;
 use crate::resources::ResourceEstimates;
 use crate::spec::{BINARY_FORMAT, PackageFolder, SOURCE_FORMAT, SPECS, SourcePackage};
 use crate::{BuildError, fingerprint};
-
-/// Name of the file with the packages' resource estimates and limits, beside their folders.
-pub(crate) const RESOURCES: &str = "resources.toml";
 
 /// Limits of a query: rpmspec runs the programs that a spec names in macros (`%(...)`). They are not part of the
 /// action, since a query that is ended has no result.
@@ -42,20 +40,20 @@ pub struct Distribution {
 }
 
 impl Distribution {
-    /// Reads all packages below a folder. Every file is read once: later edits do not change what is built from it.
+    /// Reads all packages of the content. Every file is read once: later edits do not change what is built from it.
     /// Output of rpmspec is kept in the store under the key of the query; `reporter` shows progress when the build base
     /// has to be made for a query.
     ///
     /// # Errors
     /// When a folder or a spec cannot be read, or when the specs contradict each other.
     pub fn read(
-        packages: &Utf8Path,
+        content: &Content,
         base: &BuildBase,
         store: &Store,
         reporter: &dyn Reporter,
     ) -> Result<Self, BuildError> {
-        let folders = folders(packages)?;
-        let estimates = estimates(&packages.join(RESOURCES))?;
+        let folders = folders(content)?;
+        let estimates = estimates(content)?;
         let read = basalt_schedule::each(folders.len(), |index| {
             let folder = folders[index].clone();
             let files = FolderSnapshot::take(&folder.path)?;
@@ -117,7 +115,9 @@ impl Distribution {
     }
 }
 
-pub(crate) fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError> {
+/// Reads the estimates and limits of the packages.
+pub(crate) fn estimates(content: &Content) -> Result<ResourceEstimates, BuildError> {
+    let path = &content.file(ContentFile::Resources).path;
     match std::fs::read_to_string(path) {
         Ok(text) => ResourceEstimates::parse(&text).map_err(|source| BuildError::Resources {
             path: path.to_owned(),
@@ -129,29 +129,27 @@ pub(crate) fn estimates(path: &Utf8Path) -> Result<ResourceEstimates, BuildError
 }
 
 /// Lists the folders that hold a package, sorted by name.
-pub(crate) fn folders(packages: &Utf8Path) -> Result<Vec<PackageFolder>, BuildError> {
-    let failed = || StoreError::io("cannot list", packages);
+pub(crate) fn folders(content: &Content) -> Result<Vec<PackageFolder>, BuildError> {
     let mut folders = Vec::new();
-    for entry in packages.read_dir_utf8().map_err(failed())? {
-        let path = entry.map_err(failed())?.into_path();
-        let Some(name) = path.file_name().filter(|name| path.is_dir() && !name.starts_with('.')) else {
+    for entry in content.entries(ContentFolder::Packages)? {
+        if !entry.path.is_dir() {
             continue;
-        };
+        }
         let folder = PackageFolder {
-            name: name.to_owned(),
-            path: path.clone(),
+            name: entry.file_name().to_owned(),
+            path: entry.path,
+            place: entry.name,
         };
         check_name(&folder)?;
         if !folder.spec().is_file() {
             return Err(BuildError::BadSpec {
                 path: folder.spec(),
                 what: "is not there".to_owned(),
-                help: "every folder of distro/packages holds a spec file of its own name".to_owned(),
+                help: "every folder of packages holds a spec file of its own name".to_owned(),
             });
         }
         folders.push(folder);
     }
-    folders.sort_by(|one, other| one.name.cmp(&other.name));
     Ok(folders)
 }
 

@@ -1,5 +1,6 @@
 //! Errors of planning and building packages.
 
+use basalt_content::ContentError;
 use basalt_process::ProcessError;
 use basalt_store::{FolderSnapshotError, StoreError};
 use camino::Utf8PathBuf;
@@ -255,6 +256,10 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Sandbox(#[from] basalt_sandbox::SandboxError),
+    /// Content trees that cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Content(#[from] ContentError),
     /// Failure of the store.
     #[error(transparent)]
     #[diagnostic(transparent)]

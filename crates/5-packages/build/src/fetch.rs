@@ -8,12 +8,12 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
+use basalt_content::Content;
 use basalt_process::{Cancellation, interrupt};
 use basalt_progress::Reporter;
 use basalt_schedule::JobGraph;
 use basalt_sources::{InputContent, SourceSet, SourcesError};
 use basalt_store::Store;
-use camino::Utf8Path;
 
 use crate::engine::{Engine, job};
 use crate::graph::PackageId;
@@ -27,18 +27,13 @@ const FILE_THREADS: usize = 3;
 /// requested, which ends transfers, too: those of the longest builds first, since dependencies are not known without
 /// the SDK.
 pub fn prefetch(
-    packages: &Utf8Path,
+    content: &Content,
     wanted: impl Fn(&str) -> bool,
     store: &Store,
     reporter: &dyn Reporter,
     ended: &Cancellation,
 ) {
-    let listed = distribution::folders(packages).and_then(|folders| {
-        Ok((
-            folders,
-            distribution::estimates(&packages.join(distribution::RESOURCES))?,
-        ))
-    });
+    let listed = distribution::folders(content).and_then(|folders| Ok((folders, distribution::estimates(content)?)));
     let (mut folders, estimates) = match listed {
         Ok(listed) => listed,
         Err(error) => return tracing::debug!(%error, "sources are not fetched ahead"),

@@ -68,7 +68,7 @@ impl BuildMaterials {
             sha256,
         };
         let folder = package.files.files().map(|(name, file)| {
-            let name = format!("distro/packages/{}/{name}", package.name());
+            let name = package.folder.place.join(name).into_string();
             material(name, file.blob.digest)
         });
         let foundation = base.materials.iter();

@@ -32,13 +32,15 @@ pub struct BinaryPackage {
     pub provides: Vec<String>,
 }
 
-/// Package folder under `distro/packages`.
+/// Folder of a package in a content tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PackageFolder {
     /// Name of the package.
     pub name: String,
     /// Path of the folder.
     pub path: Utf8PathBuf,
+    /// Path for messages and provenance statements, the same in every checkout: `distro/packages/zlib`.
+    pub place: Utf8PathBuf,
 }
 
 impl PackageFolder {

@@ -8,6 +8,7 @@ use basalt_build::{
     BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Distribution, DistributionPackage, Layer,
     Lookup, PackageFolder, PackageId, Planner, ResolvedBuild, SourcePackage,
 };
+use basalt_content::Content;
 use basalt_digest::Digest;
 use basalt_release::Arch;
 use basalt_schedule::Estimate;
@@ -117,7 +118,7 @@ impl Inputs {
             root: Blob::of(content),
             path: Utf8PathBuf::from("/store").join(name),
         });
-        let mut base = BuildBase::of_layers(Utf8Path::new("/checkout"), layers.collect(), self.arch);
+        let mut base = BuildBase::of_layers(Content::of_checkout("/checkout".into()), layers.collect(), self.arch);
         base.jobs = self.jobs;
         base
     }
@@ -202,6 +203,7 @@ fn package(
         sources: SourceSet::of_snapshot(&path, &files).expect("a lock"),
         folder: PackageFolder {
             name: name.to_owned(),
+            place: Utf8PathBuf::from("distro/packages").join(name),
             path,
         },
         files,

@@ -196,28 +196,19 @@ pub fn parse_advisory(path: &Utf8Path, text: &str) -> Result<Advisory, AdvisoryE
     Ok(advisory)
 }
 
-/// Reads all advisories (`*.toml`) of a folder, sorted by id; none when the folder does not exist.
+/// Reads advisories from TOML files, sorted by id.
 ///
 /// # Errors
 /// When one cannot be read or is not valid.
-pub fn read_advisories(folder: &Utf8Path) -> Result<Vec<Advisory>, AdvisoryError> {
-    let failed = |path: &Utf8Path, error: std::io::Error| AdvisoryError {
-        path: path.to_owned(),
-        why: error.to_string(),
-        help: "see that it can be read",
-    };
+pub fn read_advisories(files: impl IntoIterator<Item = Utf8PathBuf>) -> Result<Vec<Advisory>, AdvisoryError> {
     let mut advisories = Vec::new();
-    if !folder.is_dir() {
-        return Ok(advisories);
-    }
-    for entry in folder.read_dir_utf8().map_err(|error| failed(folder, error))? {
-        let path = entry.map_err(|error| failed(folder, error))?.into_path();
-        // Editors keep locks and copies under names with a dot at the front.
-        let is_hidden = path.file_name().is_some_and(|name| name.starts_with('.'));
-        if path.extension() == Some("toml") && !is_hidden {
-            let text = fs_err::read_to_string(&path).map_err(|error| failed(&path, error))?;
-            advisories.push(parse_advisory(&path, &text)?);
-        }
+    for path in files {
+        let text = fs_err::read_to_string(&path).map_err(|error| AdvisoryError {
+            path: path.clone(),
+            why: error.to_string(),
+            help: "see that it can be read",
+        })?;
+        advisories.push(parse_advisory(&path, &text)?);
     }
     advisories.sort_by(|one, other| one.id.cmp(&other.id));
     Ok(advisories)
@@ -231,13 +222,13 @@ mod tests {
                          fixed = '1.3.1-2.bs1'\n";
 
     #[test]
-    fn files_of_editors_are_no_advisories() {
+    fn advisories_are_sorted_by_their_ids() {
         let folder = tempfile::tempdir().expect("a folder");
-        let path = Utf8Path::from_path(folder.path()).expect("UTF-8");
-        fs_err::write(path.join("A-1.toml"), RIGHT).expect("written");
-        fs_err::write(path.join(".A-1.toml.swp"), "x").expect("written");
-        std::os::unix::fs::symlink("user@host.1:2", path.join(".#A-1.toml")).expect("linked");
-        assert_eq!(read_advisories(path).expect("read").len(), 1);
+        let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("A-1.toml");
+        fs_err::write(&path, RIGHT).expect("written");
+        assert_eq!(read_advisories([path.clone()]).expect("read").len(), 1);
+        let error = read_advisories([path.with_file_name("A-2.toml")]).expect_err("missing");
+        assert!(error.path.ends_with("A-2.toml"), "{}", error.path);
     }
 
     #[test]

@@ -60,18 +60,24 @@ struct LockedCrate {
 }
 
 impl Catalogue {
-    /// Reads what the folder `distro/packages` says; files that are not there say nothing.
+    /// Reads the files above in folders of packages, one of each content tree. Each file may be missing; what a later
+    /// folder states replaces an earlier statement about the same package, module or crate.
     ///
     /// # Errors
     /// When a file is not as described.
-    pub fn read(packages: &Utf8Path) -> Result<Self, BomError> {
-        let mut catalogue = Self {
-            licences: Licences::read(packages)?,
-            ..Self::default()
-        };
+    pub fn read<'p>(folders: impl IntoIterator<Item = &'p Utf8Path>) -> Result<Self, BomError> {
+        let mut catalogue = Self::default();
+        for folder in folders {
+            catalogue.add(folder)?;
+        }
+        Ok(catalogue)
+    }
+
+    fn add(&mut self, packages: &Utf8Path) -> Result<(), BomError> {
+        self.licences.extend(Licences::read(packages)?);
         let path = packages.join("identity.toml");
         if let Some(text) = text(&path)? {
-            catalogue.projects = identities(&path, &text)?;
+            self.projects.extend(identities(&path, &text)?);
         }
         let entries = packages
             .read_dir_utf8()
@@ -79,10 +85,10 @@ impl Catalogue {
         for entry in entries {
             let folder = entry.map_err(BomError::io("cannot list", packages))?.into_path();
             if let (true, Some(name)) = (folder.is_dir(), folder.file_name().map(str::to_owned)) {
-                catalogue.read_sources(&name, &folder)?;
+                self.read_sources(&name, &folder)?;
             }
         }
-        Ok(catalogue)
+        Ok(())
     }
 
     fn read_sources(&mut self, name: &str, folder: &Utf8Path) -> Result<(), BomError> {

@@ -91,6 +91,14 @@ impl Licences {
         Ok(licences)
     }
 
+    /// Adds the licences of another folder, which replace those of the same modules and crates.
+    pub(crate) fn extend(&mut self, other: Self) {
+        self.lock.go.extend(other.lock.go);
+        self.lock.crates.extend(other.lock.crates);
+        self.decisions.decided.extend(other.decisions.decided);
+        self.decisions.reference.extend(other.decisions.reference);
+    }
+
     /// The licence of a module or crate, if it is locked.
     pub fn of(&self, kind: ComponentKind, name: &str, version: &str) -> Option<&str> {
         let list = match kind {

@@ -98,7 +98,7 @@ impl Fixture {
         );
         Self {
             store: Store::open(&path.join("store")).expect("opens"),
-            catalogue: Catalogue::read(&packages).expect("understood"),
+            catalogue: Catalogue::read([packages.as_path()]).expect("understood"),
             _folder: folder,
             path,
         }
@@ -282,7 +282,7 @@ fn a_damaged_program_is_named() {
 #[test]
 fn every_package_of_the_distribution_is_known() {
     let packages = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages");
-    let catalogue = Catalogue::read(&packages).expect("understood");
+    let catalogue = Catalogue::read([packages.as_path()]).expect("understood");
     let mut wrong = Vec::new();
     let mut licences = 0;
     for entry in packages

@@ -2,6 +2,7 @@
 
 use crate::definition::KindMismatch;
 use basalt_bom::BomError;
+use basalt_content::ContentError;
 use basalt_document::problem::Problems;
 use basalt_process::ProcessError;
 use basalt_rpm::RpmError;
@@ -203,6 +204,10 @@ pub enum ImageError {
         /// Cause, with the path of the input.
         source: basalt_action::DirectoryError,
     },
+    /// Content trees that cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Content(#[from] ContentError),
     /// An operation of the store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]

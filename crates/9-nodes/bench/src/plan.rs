@@ -12,6 +12,7 @@ use basalt_build::{
     BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Distribution, DistributionPackage, Layer,
     Lookup, PackageFolder, PackageId, Planner, ResolvedBuild, ResourceEstimates, SourcePackage,
 };
+use basalt_content::Content;
 use basalt_release::Arch;
 use basalt_schedule::JobGraph;
 use basalt_sdk::SdkTree;
@@ -145,6 +146,7 @@ fn parse(package: &SyntheticPackage, estimates: &ResourceEstimates) -> Result<Di
     let folder = PackageFolder {
         name: package.name.clone(),
         path: Utf8Path::new(FOLDER).join(&package.name),
+        place: Utf8Path::new(FOLDER).join(&package.name),
     };
     let files = FolderSnapshot::of_files(package.files.iter().cloned());
     let spec = SourcePackage::parse(&package.source, &package.binaries);
@@ -169,7 +171,7 @@ fn base() -> BuildBase {
         path: Utf8PathBuf::from("/synthetic").join(name),
     };
     let layers = ["macros", "toolchain", "sdk"].map(layer);
-    BuildBase::of_layers("/synthetic".into(), layers.into(), Arch::X86_64)
+    BuildBase::of_layers(Content::of_checkout("/synthetic".into()), layers.into(), Arch::X86_64)
 }
 
 /// Results of all packages, in memory; the key is not compared.

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use basalt_content::ContentFile;
 use basalt_document::spelling::closest;
 use basalt_hardening::{
     AddOnReport, AddOnTable, Kconfig, Need, OptionReport, OptionState, PackagedKernel, compare_addons, find_kernel,
@@ -12,7 +13,7 @@ use miette::{Result, miette};
 
 use super::{answer, answer_json, images};
 use crate::arguments::Addons;
-use crate::checkout::{Ahead, Checkout, read_text};
+use crate::checkout::{Ahead, Checkout, read_content, read_text};
 use crate::table::Table;
 
 /// Width of the lists of options, in characters.
@@ -29,8 +30,8 @@ struct Kernel {
 /// Compares the kernel with the table, and shows the add-ons.
 pub fn run(checkout: &Checkout, options: &Addons, json: bool) -> Result<ExitCode> {
     // The table and the names are checked before anything is built: they may be wrong.
-    let path = checkout.distro().join("kernel-requirements.toml");
-    let table = AddOnTable::parse("distro/kernel-requirements.toml", &read_text(&path)?)?;
+    let file = checkout.content().file(ContentFile::KernelRequirements);
+    let table = AddOnTable::parse(file.name.as_str(), &read_content(&file)?)?;
     check_names(&table, &options.names)?;
     let kernel = match &options.config {
         Some(path) => of_file(path)?,
@@ -72,10 +73,7 @@ fn check_names(table: &AddOnTable, names: &[String]) -> Result<()> {
         }
         let help = match closest(name, known()) {
             Some(guess) => format!("did you mean `{guess}`?"),
-            None => format!(
-                "distro/kernel-requirements.toml has: {}",
-                known().collect::<Vec<_>>().join("; ")
-            ),
+            None => format!("the add-ons are: {}", known().collect::<Vec<_>>().join("; ")),
         };
         return Err(miette!(
             code = "addons::unknown",

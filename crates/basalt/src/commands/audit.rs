@@ -8,19 +8,20 @@ use basalt_advisories::{
     parse_statements, sarif,
 };
 use basalt_bom::Inventory;
+use basalt_content::{ContentFile, ContentFolder};
 use basalt_document::spelling::closest;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::Audit;
-use crate::checkout::{BuildContext, Checkout, is_hidden, read_text};
+use crate::checkout::{BuildContext, Checkout, read_content};
 use crate::table::Table;
 
 /// Matches images and packages against a database, and shows the vulnerabilities.
 pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode> {
-    let distro = checkout.distro();
-    let upstreams = Upstreams::parse("distro/upstreams.toml", &read_text(&distro.join("upstreams.toml"))?)?;
+    let upstreams = checkout.content().file(ContentFile::Upstreams);
+    let upstreams = Upstreams::parse(upstreams.name.as_str(), &read_content(&upstreams)?)?;
     let context = checkout.build_context()?;
     let statements = vex_statements(checkout, &context)?;
     let database = Database::read(&options.database, Some(&checkout.store), checkout.reporter())?;
@@ -80,39 +81,28 @@ fn warn_unreadable(checkout: &Checkout, database: &Database) -> bool {
     statistics.unreadable > 0
 }
 
-/// Collects our VEX statements: those of `distro/vex`, and the patches of the packages.
+/// Collects our VEX statements: those of the content's folder `vex`, and the patches of the packages.
 fn vex_statements(checkout: &Checkout, context: &BuildContext) -> Result<VexStatements> {
     let mut statements = VexStatements::default();
     let packages = || context.distribution.packages().map(|(_, package)| package);
     let names: Vec<&str> = packages().map(|package| package.name()).collect();
-    let folder = checkout.distro().join("vex");
-    let mut files: Vec<Utf8PathBuf> = match folder.read_dir_utf8() {
-        Ok(entries) => {
-            let paths = entries.flatten().map(camino::Utf8DirEntry::into_path);
-            paths.filter(|path| !is_hidden(path)).collect()
-        }
-        Err(_) => Vec::new(),
-    };
-    files.sort();
-    for path in files {
-        let Some(package) = path.file_name().and_then(|name| name.strip_suffix(".toml")) else {
-            continue;
-        };
-        if !names.contains(&package) {
+    for (package, file) in &checkout.content().files(ContentFolder::Vex, "toml")? {
+        if !names.contains(&package.as_str()) {
             let help = match closest(package, names.iter().copied()) {
                 Some(guess) => format!("rename it: did you mean `{guess}.toml`?"),
-                None => "a file is named like a folder of distro/packages".to_owned(),
+                None => "a file is named like the folder of a package".to_owned(),
             };
             return Err(miette!(
                 code = "advisories::vex",
                 help = help,
-                "`distro/vex/{package}.toml` is about a package that there is not"
+                "`{}` is about a package that there is not",
+                file.name
             ));
         }
-        let name = format!("distro/vex/{package}.toml");
+        let text = read_content(file)?;
         statements
             .statements
-            .extend(parse_statements(package, &name, &read_text(&path)?)?);
+            .extend(parse_statements(package, file.name.as_str(), &text)?);
     }
     for package in packages() {
         let files = package.files.files().map(|(name, _)| name);

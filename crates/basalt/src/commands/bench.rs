@@ -7,6 +7,7 @@ use basalt_bench::{
     SyntheticDistribution, SyntheticPlan, WATCHED, svg, today,
 };
 use basalt_cluster::{ClusterSize, LocalCluster, Variant};
+use basalt_content::ContentFolder;
 use basalt_progress::{Outcome, Unit};
 use basalt_store::write;
 use camino::Utf8Path;
@@ -58,8 +59,11 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
     let description = Description {
         folder: &checkout.root.join("bench/debian"),
         sysctl: &checkout
-            .distro()
-            .join("packages/basalt-defaults/sysctl-kubernetes.conf"),
+            .content()
+            .own_folder(ContentFolder::Packages)
+            .join("basalt-defaults")
+            .join("sysctl-kubernetes.conf")
+            .path,
         stack: &stack,
     };
     let debian = Debian::make(description, &checkout.store, &context.sdk, checkout.reporter())?;
@@ -68,7 +72,7 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
     let facts = node
         .get("node")
         .and_then(|image| Some((image.facts.disk.as_ref()?, image.facts.packages.len())))
-        .ok_or_else(|| miette!("the image `node` of distro/images is not a disk, which it has to be"))?;
+        .ok_or_else(|| miette!("the image `node` is not a disk, which it has to be"))?;
     let size = ClusterSize::default();
     let mut systems = [
         Measured {

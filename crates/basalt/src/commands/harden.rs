@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use basalt_content::ContentFile;
 use basalt_hardening::{
     AllowedCompilers, CheckResult, Exceptions, HardeningReport, HardeningRequirements, ImageContents, Rules, inspect,
 };
@@ -11,7 +12,7 @@ use miette::Result;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Harden;
-use crate::checkout::{Checkout, read_text};
+use crate::checkout::{Checkout, read_content};
 use crate::table::Table;
 
 /// Inspects the images, and shows the findings.
@@ -58,11 +59,17 @@ pub fn run(checkout: &Checkout, options: &Harden, json: bool) -> Result<ExitCode
 
 /// Reads the distribution's rules for images.
 fn standard(checkout: &Checkout) -> Result<HardeningRequirements> {
-    let read = |name: &str| read_text(&checkout.distro().join(name));
+    let content = checkout.content();
+    let [makers, rules, exceptions] = [
+        ContentFile::Compilers,
+        ContentFile::KernelHardening,
+        ContentFile::HardeningExceptions,
+    ]
+    .map(|file| content.file(file));
     Ok(HardeningRequirements {
-        makers: AllowedCompilers::parse("distro/makers.toml", &read("makers.toml")?)?,
-        rules: Rules::parse("distro/kspp.toml", &read("kspp.toml")?)?,
-        exceptions: Exceptions::parse("distro/hardening.toml", &read("hardening.toml")?)?,
+        makers: AllowedCompilers::parse(makers.name.as_str(), &read_content(&makers)?)?,
+        rules: Rules::parse(rules.name.as_str(), &read_content(&rules)?)?,
+        exceptions: Exceptions::parse(exceptions.name.as_str(), &read_content(&exceptions)?)?,
     })
 }
 

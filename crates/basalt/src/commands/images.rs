@@ -15,7 +15,7 @@ use crate::checkout::{Ahead, BuildContext, Checkout};
 
 /// Reads the image definitions of the distribution, by name.
 pub fn definitions(checkout: &Checkout) -> Result<BTreeMap<String, ImageDefinition>> {
-    Ok(basalt_image::definitions(&checkout.distro().join("images"))?)
+    Ok(basalt_image::definitions(&checkout.content())?)
 }
 
 /// Builds the packages that images install, unless they are built already, and composes the images.

@@ -8,6 +8,7 @@ use basalt_bom::{
     Catalogue, Component, ComponentKind, Inventory, LicenceGroup, Obligation, Rpm, groups, lock_text, terms, texts,
 };
 use basalt_build::PackageId;
+use basalt_content::ContentFile;
 use basalt_sources::InputContent;
 use basalt_store::write;
 use camino::Utf8Path;
@@ -283,7 +284,7 @@ fn lock(checkout: &Checkout, json: bool) -> Result<ExitCode> {
     let lines = found
         .iter()
         .map(|(of, licence)| (of.kind, of.name.as_str(), of.version.as_str(), licence.as_str()));
-    let path = checkout.distro().join("packages").join(basalt_bom::LOCK);
+    let path = checkout.content().file(ContentFile::Licences).path;
     write::atomically(&path, lock_text(lines))?;
     if json {
         answer_json(&serde_json::json!({ "locked": found.len(), "unknown": unknown }));

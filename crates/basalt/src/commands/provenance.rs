@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_build::PackageId;
+use basalt_content::ContentFile;
 use basalt_digest::{Digest, Hasher};
 use basalt_provenance::{ImageFile, Statement};
 use basalt_sources::Material;
@@ -114,8 +115,9 @@ fn of_image(checkout: &Checkout, context: &BuildContext, name: &str) -> Result<S
         .into_iter()
         .map(|(name, sha256)| ImageFile { name, sha256 })
         .collect();
-    let lock = Utf8Path::new("distro/sdk/sdk.lock");
-    let lock = Material::of_repository(&checkout.root, lock).map_err(StoreError::io("cannot read", lock))?;
+    let lock = checkout.content().file(ContentFile::SdkLock);
+    let text = fs_err::read(&lock.path).map_err(StoreError::io("cannot read", &lock.path))?;
+    let lock = Material::named(lock.name.into_string(), &text);
     let definition = serde_json::to_value(&assembled.parts.definition).unwrap_or_default();
     Ok(basalt_provenance::of_image(image, &files, definition, &[lock])?)
 }

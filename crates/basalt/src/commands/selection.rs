@@ -66,13 +66,13 @@ impl Selection {
         context: &BuildContext,
         engine: &Engine<'_>,
     ) -> Result<Provided<SelectedRpms>> {
-        let folder = checkout.distro().join("images");
+        let content = checkout.content();
         let graph = &context.distribution.graph;
         let mut targets = self.packages.clone();
         let mut images = Vec::new();
         for name in &self.images {
-            let definition = basalt_image::definition(&folder, name)?;
-            let wanted_by = format!("distro/images/{}.yaml", definition.name);
+            let definition = basalt_image::definition(&content, name)?;
+            let wanted_by = format!("the image {}", definition.name);
             let makers = graph
                 .makers_of(&definition.packages, &wanted_by)
                 .map_err(BuildError::from)?;

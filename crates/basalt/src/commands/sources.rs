@@ -3,6 +3,8 @@
 use std::process::ExitCode;
 
 use basalt_build::PackageId;
+use basalt_content::ContentFolder;
+use camino::Utf8PathBuf;
 use miette::Result;
 
 use super::{answer, answer_json};
@@ -28,7 +30,7 @@ pub fn run(checkout: &Checkout, what: &Sources, json: bool) -> Result<ExitCode> 
             }
         }
         Sources::Lock { package } => {
-            let folder = checkout.distro().join("packages").join(package);
+            let folder = package_folder(checkout, package)?;
             let changed = basalt_sources::relock(&folder, &checkout.store, checkout.reporter())?;
             if json {
                 answer_json(&changed);
@@ -46,6 +48,15 @@ pub fn run(checkout: &Checkout, what: &Sources, json: bool) -> Result<ExitCode> 
         Sources::Check { packages } => return check(checkout, packages, json),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns the folder of a package, also of one whose spec cannot be read yet.
+fn package_folder(checkout: &Checkout, package: &str) -> Result<Utf8PathBuf> {
+    let content = checkout.content();
+    let entries = content.entries(ContentFolder::Packages)?;
+    let found = entries.into_iter().find(|entry| entry.file_name() == package);
+    let place = found.unwrap_or_else(|| content.own_folder(ContentFolder::Packages).join(package));
+    Ok(place.path)
 }
 
 fn selected(context: &BuildContext, names: &[String]) -> Result<Vec<PackageId>> {

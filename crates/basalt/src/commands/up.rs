@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport};
+use basalt_content::ContentFolder;
 use basalt_release::Arch;
 use miette::{Result, miette};
 use serde::Serialize;
@@ -18,7 +19,7 @@ const NODE: &str = "node";
 /// Name of the image with the programs of the control plane.
 const CONTROL_PLANE: &str = "control-plane";
 
-/// Names of the container images that distro/cluster uses.
+/// Names of the container images that the objects of the local cluster use.
 const CONTAINERS: &[&str] = &["basalt-web", "coredns", "flannel", "kube-proxy"];
 
 /// Report for scripts.
@@ -73,8 +74,7 @@ pub(super) fn inputs(checkout: &Checkout, clock: &mut Clock) -> Result<ClusterIn
     let sdk = checkout.sdk()?;
     clock.passed("build tools");
     let mut made = images::make(checkout, &image_names())?;
-    let wrong =
-        |name: &str, kind: &str| miette!("the image `{name}` of distro/images is not a {kind}, which it has to be");
+    let wrong = |name: &str, kind: &str| miette!("the image `{name}` is not a {kind}, which it has to be");
     let mut take = |name: &str| made.remove(name);
     let node_image = take(NODE)
         .and_then(|image| image.disk())
@@ -95,7 +95,7 @@ pub(super) fn inputs(checkout: &Checkout, clock: &mut Clock) -> Result<ClusterIn
             .iter()
             .map(|image| (image.name.clone(), image.reference()))
             .collect(),
-        manifests: checkout.distro().join("cluster"),
+        manifests: checkout.content().own_folder(ContentFolder::Cluster).path,
         cache: checkout.store.root().to_owned(),
     })
 }

@@ -139,7 +139,7 @@ impl<'p> OriginLookup<'p> {
     /// Composes the image if need be. Of other packages, only those that are built already are searched.
     fn open(checkout: &'p Checkout, image: &str) -> Result<Self> {
         let context = checkout.build_context()?;
-        let definition = basalt_image::definition(&checkout.distro().join("images"), image)?;
+        let definition = basalt_image::definition(&checkout.content(), image)?;
         let made = images::make_in(checkout, &context, &[image])?.remove(image);
         let image = made.ok_or_else(|| miette!("the image `{image}` was not composed"))?;
         let all: Vec<_> = context.distribution.graph.ids().collect();
@@ -272,7 +272,7 @@ impl<'p> OriginLookup<'p> {
             licence: rpm.package.license.clone(),
             rpm: rpm.digest,
             source: Source {
-                folder: format!("distro/packages/{}", source.name()),
+                folder: source.folder.place.to_string(),
                 upstream: origin
                     .as_ref()
                     .map(|origin| origin.upstream.clone())

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::process::ExitCode;
 
 use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
+use basalt_content::ContentFolder;
 use basalt_progress::Reporter;
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
 use basalt_snapshots::{PublishPlan, UnsignedRpm};
@@ -33,7 +34,8 @@ pub fn run(options: &Publish, quiet: bool, cache: Option<&str>, json: bool) -> R
     let now = Timestamp::now();
     // Before anything is built: a wrong passphrase must not cost the wait.
     let signer = signer(options, now, checkout.reporter())?;
-    let advisories = read_advisories(&checkout.distro().join("advisories"))?;
+    let advisories = checkout.content().files(ContentFolder::Advisories, "toml")?;
+    let advisories = read_advisories(advisories.into_values().map(|file| file.path))?;
     let rpms = rpms(&checkout, &options.names)?;
     let signer = match signer {
         Some(signer) => signer,

@@ -14,7 +14,7 @@ pub(super) struct TestCounts {
     /// Tests of the program at hand that found out by themselves that they cannot run here, and returned: it counts
     /// them as passed.
     #[serde(skip)]
-    returned: u64,
+    pub(super) returned: u64,
 }
 
 impl TestCounts {
