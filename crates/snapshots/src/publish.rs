@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use basalt_model::digest::{Digest, Hasher};
-use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repo::advisory::Advisory;
 use basalt_repo::metadata::{self, FOLDER, REPOMD, RpmLocation, describe};
@@ -92,23 +92,21 @@ impl Repository {
         }
         let name = self.fresh_name(plan.snapshot, now);
         let task = reporter.task("signing packages", Unit::Items, Some(plan.rpms.len() as u64));
-        let mut packages = Vec::new();
-        let mut signed = 0;
-        for rpm in plan.rpms {
-            interrupt::check()?;
+        let signed = AtomicUsize::new(0);
+        let packages = each(plan.rpms, |rpm| {
             task.detail(rpm.file);
             let digest = match self.signed(&rpm.digest, certificate.fingerprint()) {
                 Some(digest) => digest,
                 None => {
-                    signed += 1;
+                    signed.fetch_add(1, Ordering::Relaxed);
                     self.sign_into_pool(rpm.path, &rpm.digest, certificate.fingerprint(), |header| {
                         Ok(key.sign(header, now)?)
                     })?
                 }
             };
-            packages.push(self.pooled(rpm.file, digest, rpm.digest)?);
             task.advance(1);
-        }
+            self.pooled(rpm.file, digest, rpm.digest)
+        })?;
         task.finish(Outcome::Done);
         let work = self.work("snapshot")?;
         let task = reporter.task("publishing", Unit::Items, Some(packages.len() as u64));
@@ -126,7 +124,7 @@ impl Repository {
         task.finish(Outcome::Done);
         Ok(Published {
             snapshot,
-            signed,
+            signed: signed.into_inner(),
             unchanged: false,
         })
     }
@@ -189,11 +187,9 @@ impl Repository {
         &self,
         folder: &Utf8Path,
         assembly: Assembly<'_>,
-        step: &dyn Fn(),
+        step: &(dyn Fn() + Sync),
     ) -> Result<Vec<u8>, SnapshotError> {
-        let mut described = Vec::new();
-        for package in &assembly.packages {
-            interrupt::check()?;
+        let described = each(&assembly.packages, |package| {
             let (pooled, href) = (self.pool_path(&package.digest), href(&package.file));
             let place = folder.join(&href);
             if let Some(parent) = place.parent() {
@@ -209,9 +205,9 @@ impl Repository {
             let mut about = describe(&pooled, placed)?;
             // The time at which a file was added says nothing about it; the build time does, and is reproducible.
             about.primary.time.file = about.primary.time.build;
-            described.push(about);
             step();
-        }
+            Ok(about)
+        })?;
         let last = self.snapshots()?.last().map(|snapshot| snapshot.revision);
         let revision = u64::from(assembly.made.as_secs()).max(last.map_or(0, |last| last + 1));
         let metadata = metadata::write(&described, assembly.advisories, revision)?;
@@ -261,6 +257,15 @@ impl Repository {
         self.point_to(name)?;
         Snapshot::open(&place)
     }
+}
+
+/// Calls a function with every item, on all cores: hashing takes most of the time. Results are in the order of the items.
+pub(crate) fn each<I: Sync, T: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, SnapshotError> + Sync,
+) -> Result<Vec<T>, SnapshotError> {
+    let done = basalt_schedule::each(items.len(), |index| work(&items[index]));
+    done.map_err(basalt_schedule::EachError::into_first)
 }
 
 /// Writes a file system to the disk. Files have to be there before their folder gets its final name: else a power
