@@ -128,7 +128,10 @@ pub fn all_code_is_compiled_here(directory: &TestDirectory) -> Result<(), Failed
             }
             let mut content = Vec::new();
             payload.read_to_end(&mut content)?;
-            let path = file.paths.first().map_or_else(String::new, |path| usr_merged(path));
+            let path = file
+                .paths
+                .first()
+                .map_or_else(String::new, |path| usr_merged(path).into_owned());
             seen.look((&package.name, &path), &content, &standard, &mut wrong)?;
         }
     }

@@ -14,10 +14,10 @@
 
 pub mod advisory;
 mod capability;
-mod contradiction;
 mod cpio;
+mod dependency;
 mod error;
-mod explain;
+mod file_index;
 mod files;
 mod header;
 mod index;
@@ -27,12 +27,13 @@ mod payload;
 mod solve;
 mod unpack;
 
-pub use capability::{Capability, Operator, usr_merged};
+pub use capability::{Capability, InvalidCapability, Operator, compare_provided, usr_merged};
+pub use dependency::{Conditional, Dependency};
 pub use error::RepoError;
-pub use explain::{Missing, SolveError};
 pub use files::{FileEntry, FileKind, read_files};
 pub use header::{parse_header, read_header};
 pub use index::PackageIndex;
 pub use package::{Package, read_package};
 pub use payload::{Payload, PayloadFile, read_header_blob};
+pub use solve::{Missing, SolveError};
 pub use unpack::{UNPACK_CODE, unpack};

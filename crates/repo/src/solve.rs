@@ -1,278 +1,304 @@
-//! Dependency solving with resolvo, for requests with a choice and for those without a solution.
+//! Dependency solving: the set of packages that fulfils requests.
+//!
+//! Every package is a variable, true when it is installed; dependencies become clauses (module `formula`) once a package
+//! that has them is chosen, and module `sat` draws the conclusions. This module decides, by the policy that
+//! docs/decisions/0016 states:
+//!
+//! 1. Only what is required is installed. Requirements are looked at breadth first, from the requests.
+//! 2. A requirement whose providers have one name gets the newest version that the others allow.
+//! 3. When only requirements with providers of several names are left, the first one gets the first provider in the
+//!    order of [`PackageIndex::solve`](crate::PackageIndex::solve).
+//! 4. A package that the result does not need is taken out again: no subset of a solution is a solution.
+//!
+//! A decision is given up only when it contradicts the clauses and the decisions before it. So the result does not depend
+//! on the way of the search.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+mod contradiction;
+mod explain;
+mod formula;
+mod reason;
+mod sat;
 
-use resolvo::utils::{Pool, VersionSet};
-use resolvo::{
-    Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider,
-    HintDependenciesAvailable, Interner, KnownDependencies, NameId, Problem, Requirement, SolvableId, Solver,
-    SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
-};
+use std::collections::{BTreeSet, HashMap};
 
-use crate::capability::compare;
+pub use explain::{Missing, SolveError};
+use formula::{DependencyClause, TooComplex, clauses, clauses_against};
+pub(crate) use reason::{Reason, Request};
+use sat::{ClauseId, Literal, Sat, Unsatisfiable};
+
 use crate::index::Providers;
-use crate::{Capability, Package, SolveError, contradiction, explain};
+use crate::{Dependency, Package};
+
+/// Variable that stands for the requests: it is true, and its dependencies are the requests.
+const ROOT: usize = 0;
 
 /// Returns the positions of the packages that fulfil the requests.
 pub(crate) fn solve<P: AsRef<Package>>(
-    requests: &[Capability],
+    requests: &[Request],
     providers: &Providers<'_, P>,
 ) -> Result<BTreeSet<usize>, SolveError> {
-    let provider = SolverProvider::new(requests, providers);
-    let requirements = requests.iter().map(|request| provider.requirement(request)).collect();
-    let mut solver = Solver::new(provider);
-    let problem = Problem::new().requirements(requirements);
-    match solver.solve(problem) {
-        Ok(chosen) => {
-            let pool = &solver.provider().pool;
-            let positions = chosen.into_iter().map(|id| pool.resolve_solvable(id).record.0);
-            Ok(positions.collect())
+    let mut search = Search::new(requests, providers, None);
+    match search.run() {
+        Ok(()) => Ok(minimal(search.forced_and_chosen(), requests, providers)),
+        Err(Failure::Unsatisfiable(Unsatisfiable(core))) => {
+            let reasons = core.iter().map(|id| search.reasons[*id]).collect();
+            Err(explain::failure(requests, &reasons, providers))
         }
-        Err(UnsolvableOrCancelled::Cancelled(_)) => Err(SolveError::Cancelled),
-        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
-            let missing = explain::missing(requests, providers);
-            if !missing.is_empty() {
-                return Err(SolveError::Missing { missing });
-            }
-            let known = contradiction::contradiction(requests, providers);
-            let explanation = known.unwrap_or_else(|| conflict.display_user_friendly(&solver).to_string());
-            Err(SolveError::Conflict {
-                explanation: explanation.trim_end().to_owned(),
-            })
-        }
+        Err(Failure::TooComplex(dependency)) => Err(SolveError::TooComplex { dependency }),
     }
 }
 
-/// A package in the solver's pool: its position in the index, and its version.
-struct Candidate(usize, String);
+/// Takes packages out of a solution, the last chosen one first, as long as what is left is a solution.
+fn minimal<P: AsRef<Package>>(
+    solution: Vec<usize>,
+    requests: &[Request],
+    providers: &Providers<'_, P>,
+) -> BTreeSet<usize> {
+    let mut left: BTreeSet<usize> = solution.iter().copied().collect();
+    let mut needed = needed_within(&left, requests, providers);
+    for package in solution.into_iter().rev() {
+        if !left.contains(&package) || needed.contains(&package) {
+            continue;
+        }
+        let mut without = left.clone();
+        without.remove(&package);
+        let mut search = Search::new(requests, providers, Some(&without));
+        if search.run().is_ok() {
+            left = search.forced_and_chosen().into_iter().collect();
+            needed = needed_within(&left, requests, providers);
+        }
+    }
+    left
+}
 
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.1)
+/// Returns the packages that every solution within a set has, as far as unit propagation shows.
+fn needed_within<P: AsRef<Package>>(
+    set: &BTreeSet<usize>,
+    requests: &[Request],
+    providers: &Providers<'_, P>,
+) -> BTreeSet<usize> {
+    let mut search = Search::new(requests, providers, Some(set));
+    match search.conclude() {
+        Ok(()) => search.forced_and_chosen().into_iter().collect(),
+        Err(_) => BTreeSet::new(),
     }
 }
 
-/// Packages of one name that fulfil a requirement, and the text of the requirement.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct ProviderSet {
-    packages: Vec<usize>,
-    text: String,
+/// End of a search without a solution.
+enum Failure {
+    Unsatisfiable(Unsatisfiable),
+    TooComplex(Dependency),
 }
 
-impl VersionSet for ProviderSet {
-    type V = Candidate;
+impl From<Unsatisfiable> for Failure {
+    fn from(error: Unsatisfiable) -> Self {
+        Self::Unsatisfiable(error)
+    }
 }
 
-/// Provider of the packages that can be reached from the requests, in the solver's terms.
-struct SolverProvider<'a, P> {
-    pool: Pool<ProviderSet>,
+/// Clause that is to be fulfilled by a decision.
+struct Requirement {
+    /// Variables that must all be true for the clause to count.
+    conditions: Vec<usize>,
+    /// Variables of which one has to be true, the preferred one first.
+    candidates: Vec<usize>,
+}
+
+struct Search<'a, P> {
     providers: &'a Providers<'a, P>,
-    /// Packages that provide each capability required on the way, the preferred one first.
-    provider_indexes: HashMap<&'a Capability, Vec<usize>>,
-    by_name: BTreeMap<NameId, Vec<SolvableId>>,
+    requests: &'a [Request],
+    /// Packages that may be installed; none means all.
+    within: Option<&'a BTreeSet<usize>>,
+    sat: Sat,
+    /// Variables by positions of packages, and positions by variables; the variable [`ROOT`] has none.
+    variables: HashMap<usize, usize>,
+    positions: Vec<usize>,
+    /// For each variable with known clauses, its requirements.
+    requirements: Vec<Option<Vec<Requirement>>>,
+    /// Reasons of the clauses.
+    reasons: Vec<Reason>,
 }
 
-impl<'a, P: AsRef<Package>> SolverProvider<'a, P> {
-    /// Collects the packages that can be reached from the requests; no other can be part of a solution.
-    fn new(requests: &'a [Capability], providers: &'a Providers<'a, P>) -> Self {
-        let mut provider_indexes: HashMap<&Capability, Vec<usize>> = HashMap::new();
-        let mut reachable = BTreeMap::new();
-        let mut rest: Vec<&Capability> = requests.iter().collect();
-        while let Some(wanted) = rest.pop() {
-            if provider_indexes.contains_key(wanted) {
-                continue;
-            }
-            let found = providers.of(wanted);
-            for index in &found {
-                let package = providers.package(*index);
-                // By name first: the choice does not depend on the order in which packages were indexed.
-                let is_new = reachable.insert((package.name.as_str(), package.evr(), *index), package);
-                if is_new.is_none() {
-                    rest.extend(&package.requires);
-                }
-            }
-            provider_indexes.insert(wanted, found);
-        }
-        let pool = Pool::default();
-        let mut by_name: BTreeMap<NameId, Vec<SolvableId>> = BTreeMap::new();
-        for (name, evr, index) in reachable.into_keys() {
-            let name = pool.intern_package_name(name);
-            let id = pool.intern_solvable(name, Candidate(index, evr));
-            by_name.entry(name).or_default().push(id);
-        }
-        Self {
-            pool,
+impl<'a, P: AsRef<Package>> Search<'a, P> {
+    fn new(requests: &'a [Request], providers: &'a Providers<'a, P>, within: Option<&'a BTreeSet<usize>>) -> Self {
+        let mut search = Self {
             providers,
-            provider_indexes,
-            by_name,
-        }
-    }
-
-    /// Returns the positions of the packages that provide a capability required on the way.
-    fn provider_indexes(&self, wanted: &Capability) -> &[usize] {
-        self.provider_indexes.get(wanted).map_or(&[], Vec::as_slice)
-    }
-
-    fn requirement(&self, wanted: &Capability) -> ConditionalRequirement {
-        let mut names: Vec<(NameId, Vec<usize>)> = Vec::new();
-        for &index in self.provider_indexes(wanted) {
-            let package = self.providers.package(index);
-            let name = self.pool.intern_package_name(package.name.as_str());
-            match names.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, packages)) => packages.push(index),
-                None => names.push((name, vec![index])),
-            }
-        }
-        if names.is_empty() {
-            // A name that no package has: the solver finds no candidates for it.
-            names.push((self.pool.intern_package_name(wanted.to_string()), Vec::new()));
-        }
-        let sets: Vec<_> = names
-            .into_iter()
-            .map(|(name, packages)| self.set(name, packages, &wanted.to_string()))
-            .collect();
-        let requirement = match sets.as_slice() {
-            [one] => Requirement::Single(*one),
-            [first, others @ ..] => {
-                Requirement::Union(self.pool.intern_version_set_union(*first, others.iter().copied()))
-            }
-            [] => unreachable!("there is one name at least"),
+            requests,
+            within,
+            sat: Sat::default(),
+            variables: HashMap::new(),
+            positions: Vec::new(),
+            requirements: Vec::new(),
+            reasons: Vec::new(),
         };
-        ConditionalRequirement {
-            condition: None,
-            requirement,
+        search.add_variable(usize::MAX);
+        search
+    }
+
+    fn add_variable(&mut self, position: usize) -> usize {
+        self.positions.push(position);
+        self.requirements.push(None);
+        self.sat.variable()
+    }
+
+    fn variable(&mut self, position: usize) -> usize {
+        if let Some(known) = self.variables.get(&position) {
+            return *known;
         }
+        let variable = self.add_variable(position);
+        self.variables.insert(position, variable);
+        variable
     }
 
-    fn set(&self, name: NameId, packages: Vec<usize>, text: &str) -> VersionSetId {
-        self.pool.intern_version_set(
-            name,
-            ProviderSet {
-                packages,
-                text: text.to_owned(),
-            },
-        )
+    /// Returns the positions of the installed packages, in the order in which they became so.
+    fn forced_and_chosen(&self) -> Vec<usize> {
+        let truths = self.sat.truths().filter(|variable| *variable != ROOT);
+        truths.map(|variable| self.positions[variable]).collect()
     }
 
-    /// Returns, for each package name that a conflict hits, the packages of that name that it does not hit.
-    fn constraints(&self, index: usize) -> Vec<VersionSetId> {
-        let package = self.providers.package(index);
-        let mut sets = Vec::new();
-        let excluded = package
-            .conflicts
-            .iter()
-            .map(|capability| (capability, self.providers.of(capability)));
-        // An Obsoletes matches packages by their own names only.
-        let replaced = package.obsoletes.iter().map(|capability| {
-            let mut hit = self.providers.of(capability);
-            hit.retain(|&other| self.providers.package(other).name == capability.name);
-            (capability, hit)
-        });
-        for (capability, mut hit) in excluded.chain(replaced) {
-            hit.retain(|&other| other != index);
-            let mut names: Vec<_> = hit
-                .iter()
-                .map(|&other| self.providers.package(other).name.as_str())
-                .collect();
-            names.dedup();
-            for name in names {
-                let id = self.pool.intern_package_name(name);
-                let all = self.by_name.get(&id).into_iter().flatten();
-                let allowed = all.map(|solvable| self.pool.resolve_solvable(*solvable).record.0);
-                let allowed = allowed.filter(|other| !hit.contains(other)).collect();
-                sets.push(self.set(id, allowed, &format!("not {capability}")));
+    fn run(&mut self) -> Result<(), Failure> {
+        self.conclude()?;
+        while let Some(variable) = self.decision() {
+            self.sat.decide(variable);
+            self.conclude()?;
+        }
+        Ok(())
+    }
+
+    /// Adds the clauses of the packages that became true, and draws the conclusions, until there are none.
+    fn conclude(&mut self) -> Result<(), Failure> {
+        if self.requirements[ROOT].is_none() {
+            self.add(vec![Literal::is(ROOT)], Reason::Root);
+        }
+        loop {
+            self.sat.propagate()?;
+            let is_new = |variable: &usize| self.requirements[*variable].is_none();
+            let new: Vec<usize> = self.sat.truths().filter(is_new).collect();
+            if new.is_empty() {
+                return Ok(());
+            }
+            for variable in new {
+                self.expand(variable)?;
             }
         }
-        sets
+    }
+
+    fn add(&mut self, literals: Vec<Literal>, reason: Reason) -> ClauseId {
+        self.reasons.push(reason);
+        self.sat.add(literals)
+    }
+
+    /// Adds the clauses of a package, or of the requests.
+    fn expand(&mut self, variable: usize) -> Result<(), Failure> {
+        self.requirements[variable] = Some(Vec::new());
+        if variable == ROOT {
+            return self.expand_requests();
+        }
+        let position = self.positions[variable];
+        let package = self.providers.package(position);
+        for (index, required) in package.requires.iter().enumerate() {
+            let clauses = clauses(required, self.providers).map_err(too_complex(required))?;
+            for clause in clauses {
+                self.require(variable, clause, Reason::Requires(position, index));
+            }
+        }
+        for (index, excluded) in package.conflicts.iter().enumerate() {
+            let clauses = clauses_against(excluded, self.providers).map_err(too_complex(excluded))?;
+            // A package does not conflict with itself alone.
+            let is_own = |clause: &DependencyClause| {
+                let mut absent = clause.absent.iter();
+                clause.candidates.is_empty() && !clause.absent.is_empty() && absent.all(|other| *other == position)
+            };
+            for clause in clauses.into_iter().filter(|clause| !is_own(clause)) {
+                self.require(variable, clause, Reason::Conflicts(position, index));
+            }
+        }
+        for other in self.providers.obsoleted_by(position) {
+            self.exclude(variable, other, Reason::Obsoletes(position, other));
+        }
+        for other in self.providers.namesakes(position) {
+            self.exclude(variable, other, Reason::SameName(position, other));
+        }
+        Ok(())
+    }
+
+    fn expand_requests(&mut self) -> Result<(), Failure> {
+        for (index, request) in self.requests.iter().enumerate() {
+            let dependency = &request.dependency;
+            let mut clauses = clauses(dependency, self.providers).map_err(too_complex(dependency))?;
+            if let [clause] = clauses.as_mut_slice() {
+                clause.candidates = self.providers.with_replacements(request, &clause.candidates);
+            }
+            for clause in clauses {
+                self.require(ROOT, clause, Reason::Request(index));
+            }
+        }
+        Ok(())
+    }
+
+    fn exclude(&mut self, variable: usize, other: usize, reason: Reason) {
+        let clause = DependencyClause {
+            candidates: Vec::new(),
+            absent: vec![other],
+        };
+        self.require(variable, clause, reason);
+    }
+
+    /// Adds a clause that counts when a variable is true.
+    fn require(&mut self, variable: usize, clause: DependencyClause, reason: Reason) {
+        let position = self.positions[variable];
+        let is_allowed = |package: &usize| self.within.is_none_or(|within| within.contains(package));
+        if clause.candidates.contains(&position) || !clause.absent.iter().all(is_allowed) {
+            return;
+        }
+        let candidates: Vec<usize> = clause.candidates.into_iter().filter(is_allowed).collect();
+        let candidates = self.providers.newest_first(candidates);
+        let candidates: Vec<usize> = candidates.into_iter().map(|package| self.variable(package)).collect();
+        let absent = clause.absent.into_iter().map(|package| self.variable(package));
+        let conditions: Vec<usize> = std::iter::once(variable).chain(absent.collect::<Vec<_>>()).collect();
+        let literals = conditions.iter().map(|condition| Literal::not(*condition));
+        let literals = literals.chain(candidates.iter().map(|candidate| Literal::is(*candidate)));
+        let literals = literals.collect();
+        self.add(literals, reason);
+        if !candidates.is_empty()
+            && let Some(requirements) = &mut self.requirements[variable]
+        {
+            requirements.push(Requirement { conditions, candidates });
+        }
+    }
+
+    /// Returns the package to choose next; none when everything is fulfilled.
+    fn decision(&self) -> Option<usize> {
+        let mut choice = None;
+        for variable in self.sat.truths() {
+            for requirement in self.requirements[variable].iter().flatten() {
+                let Some(open) = self.open(requirement) else { continue };
+                let mut names = open.iter().map(|variable| self.name(*variable));
+                let first = names.next();
+                if names.all(|name| Some(name) == first) {
+                    return open.first().copied();
+                }
+                choice = choice.or_else(|| open.first().copied());
+            }
+        }
+        choice
+    }
+
+    /// Returns the candidates of a requirement that is not fulfilled; none if it is, or does not count.
+    fn open(&self, requirement: &Requirement) -> Option<Vec<usize>> {
+        let is_true = |variable: &usize| self.sat.value(*variable) == Some(true);
+        if requirement.candidates.iter().any(is_true) || !requirement.conditions.iter().all(is_true) {
+            return None;
+        }
+        let is_open = |variable: &usize| self.sat.value(*variable).is_none();
+        Some(requirement.candidates.iter().copied().filter(is_open).collect())
+    }
+
+    fn name(&self, variable: usize) -> &'a str {
+        self.providers.package(self.positions[variable]).name.as_str()
     }
 }
 
-impl<P: AsRef<Package>> Interner for SolverProvider<'_, P> {
-    type NameId = NameId;
-    type SolvableId = SolvableId;
-
-    fn display_solvable(&self, solvable: SolvableId) -> impl fmt::Display + '_ {
-        let solvable = self.pool.resolve_solvable(solvable);
-        format!("{}-{}", self.pool.resolve_package_name(solvable.name), solvable.record)
-    }
-
-    fn display_merged_solvables(&self, solvables: &[SolvableId]) -> impl fmt::Display + '_ {
-        let mut texts: Vec<_> = solvables
-            .iter()
-            .map(|id| self.display_solvable(*id).to_string())
-            .collect();
-        texts.sort();
-        texts.join(" | ")
-    }
-
-    fn display_name(&self, name: NameId) -> impl fmt::Display + '_ {
-        self.pool.resolve_package_name(name).clone()
-    }
-
-    fn display_version_set(&self, version_set: VersionSetId) -> impl fmt::Display + '_ {
-        let text = &self.pool.resolve_version_set(version_set).text;
-        format!("(for {text})")
-    }
-
-    fn display_string(&self, string_id: StringId) -> impl fmt::Display + '_ {
-        self.pool.resolve_string(string_id).to_owned()
-    }
-
-    fn version_set_name(&self, version_set: VersionSetId) -> NameId {
-        self.pool.resolve_version_set_package_name(version_set)
-    }
-
-    fn solvable_name(&self, solvable: SolvableId) -> NameId {
-        self.pool.resolve_solvable(solvable).name
-    }
-
-    fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
-        self.pool.resolve_version_set_union(union)
-    }
-
-    fn resolve_condition(&self, condition: ConditionId) -> Condition {
-        self.pool.resolve_condition(condition).clone()
-    }
-}
-
-impl<P: AsRef<Package>> DependencyProvider for SolverProvider<'_, P> {
-    async fn filter_candidates(&self, candidates: &[SolvableId], set: VersionSetId, inverse: bool) -> Vec<SolvableId> {
-        let allowed = &self.pool.resolve_version_set(set).packages;
-        let fits = |id: &SolvableId| {
-            let index = self.pool.resolve_solvable(*id).record.0;
-            allowed.contains(&index) != inverse
-        };
-        candidates.iter().copied().filter(fits).collect()
-    }
-
-    async fn get_candidates(&self, name: NameId) -> Option<Candidates> {
-        Some(Candidates {
-            candidates: self.by_name.get(&name).cloned().unwrap_or_default(),
-            hint_dependencies_available: HintDependenciesAvailable::All,
-            ..Candidates::default()
-        })
-    }
-
-    async fn sort_candidates(&self, _: &SolverCache<Self>, solvables: &mut [SolvableId]) {
-        solvables.sort_by(|one, other| {
-            let evr = |id: &SolvableId| self.pool.resolve_solvable(*id).record.1.clone();
-            compare(&evr(other), &evr(one)).then_with(|| one.cmp(other))
-        });
-    }
-
-    async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
-        let index = self.pool.resolve_solvable(solvable).record.0;
-        let package = self.providers.package(index);
-        let foreign = |capability: &&Capability| !self.provider_indexes(capability).contains(&index);
-        Dependencies::Known(KnownDependencies {
-            requirements: package
-                .requires
-                .iter()
-                .filter(foreign)
-                .map(|it| self.requirement(it))
-                .collect(),
-            constrains: self.constraints(index),
-        })
-    }
+fn too_complex(dependency: &Dependency) -> impl FnOnce(TooComplex) -> Failure + '_ {
+    |TooComplex| Failure::TooComplex(dependency.clone())
 }
