@@ -6,7 +6,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use basalt_process::Command;
 use basalt_store::remove_tree;
-use basalt_tests::{Cli, Failed, Started, ensure, has_all, shown};
+use basalt_tests::{Cli, Failed, Started, ensure, has_all, is_long, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::Signal;
 
@@ -14,8 +14,8 @@ use crate::distro::{Distro, Fixture};
 use crate::failures::TIMEOUT;
 use crate::sharing::{reader_of, rpms, was_built};
 
-/// Number of builds that are killed.
-const KILLS: u32 = 30;
+/// Number of builds that are killed, and that in the long tests.
+const KILLS: [u32; 2] = [30, 200];
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A tree with one package, as an image.
@@ -150,26 +150,27 @@ pub fn an_image_is_composed_of_intact_packages(fixture: &Fixture) -> Result<(), 
 }
 
 pub fn kills_at_any_point_of_a_build(fixture: &Fixture) -> Result<(), Failed> {
+    let kills = KILLS[usize::from(is_long())];
     let distro = fixture.distro()?;
     // In every round there is something to build. The second one, undisturbed, says how long that takes.
     let start = |number: u32| -> Result<Started, Failed> {
         fs_err::write(distro.file("testdocs", "manual"), format!("{number}\n"))?;
         distro.cli().start(&["build", "testapp", "testdocs"])
     };
-    start(KILLS)?.wait(TIMEOUT)?.ended_with(0)?;
+    start(kills)?.wait(TIMEOUT)?.ended_with(0)?;
     let began = Instant::now();
-    start(KILLS + 1)?.wait(TIMEOUT)?.ended_with(0)?;
+    start(kills + 1)?.wait(TIMEOUT)?.ended_with(0)?;
     let whole = began.elapsed();
     let mut killed = 0;
-    for number in 0..KILLS {
+    for number in 0..kills {
         let started = start(number)?;
-        std::thread::sleep(whole * number / KILLS);
+        std::thread::sleep(whole * number / kills);
         started.signal(Signal::KILL)?;
         let ran = started.wait(TIMEOUT)?;
         ensure([0, 137].contains(&ran.code), || format!("{}\n{}", ran.code, ran.stderr))?;
         killed += u32::from(ran.code == 137);
     }
-    ensure(killed > KILLS / 4, || format!("only {killed} of them were killed"))?;
+    ensure(killed > kills / 4, || format!("only {killed} of them were killed"))?;
     let other = fixture.distro()?;
     let manual = fs_err::read(distro.file("testdocs", "manual"))?;
     fs_err::write(other.file("testdocs", "manual"), manual)?;

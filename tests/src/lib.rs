@@ -21,6 +21,11 @@ pub use runner::{TestCase, run_tests};
 
 use camino::Utf8Path;
 
+/// Returns `true` in `./basalt test --long`, where tests that count cases have more of them.
+pub fn is_long() -> bool {
+    std::env::var_os("BASALT_TEST_LONG").is_some()
+}
+
 /// Failure of a test: its message.
 pub type Failed = libtest_mimic::Failed;
 

@@ -186,11 +186,15 @@ Examples:
   basalt harden --all node coredns    what is excepted too, with the reasons")]
     Harden(Harden),
     /// Run all tests: code, engine, and images that are built, booted and broken.
-    Test {
-        /// Run only tests that need no build: format, lints, tests of the crates.
-        #[arg(long)]
-        quick: bool,
-    },
+    ///
+    /// The steps are run from the cheapest on, up to the first that fails; the last line is the sum of their tests. A step
+    /// that does not run any of its tests fails. The output of each step is in the store's folder `logs`.
+    #[command(after_help = "\
+Examples:
+  basalt test --quick
+  basalt test --repeat 50 --load          tests that wait for something, 50 times beside four busy loops
+  basalt test --repeat 200 interrupted    those with `interrupted` in their names, 200 times")]
+    Test(Test),
     /// Compare Basalt with other systems by measurement.
     #[command(subcommand)]
     Bench(Bench),
@@ -523,4 +527,26 @@ pub enum Sdk {
         #[arg(long)]
         network: bool,
     },
+}
+
+/// Options of `basalt test`.
+#[derive(Debug, Args)]
+pub struct Test {
+    /// Run only tests that need no build: format, lints, tests of the crates.
+    #[arg(long, conflicts_with_all = ["long", "repeat"])]
+    pub quick: bool,
+    /// Run also what takes more than 45 minutes, and write the results to docs/long-tests.md.
+    #[arg(long, conflicts_with = "repeat")]
+    pub long: bool,
+    /// Run tests of the crates N times, all rounds whatever fails, and show how often each one failed.
+    ///
+    /// Without FILTER, all tests of the crates that wait for processes, files, servers or the clock.
+    #[arg(long, value_name = "N")]
+    pub repeat: Option<std::num::NonZeroU32>,
+    /// Repeat beside so many busy loops.
+    #[arg(long, value_name = "LOOPS", num_args = 0..=1, default_missing_value = "4", require_equals = true, requires = "repeat")]
+    pub load: Option<u16>,
+    /// Parts of the names of the tests to be repeated.
+    #[arg(value_name = "FILTER", requires = "repeat")]
+    pub filters: Vec<String>,
 }

@@ -72,7 +72,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Harden(options) => harden::run(&checkout, options, json),
         Verb::Verify(options) => verify::run(&checkout, options, json),
         Verb::Provenance { what } => provenance::run(&checkout, what),
-        Verb::Test { quick } => test::run(&checkout, *quick, json),
+        Verb::Test(options) => test::run(&checkout, options, json),
         Verb::Completions { .. }
         | Verb::Check { .. }
         | Verb::Clean(_)

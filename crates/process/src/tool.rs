@@ -25,6 +25,13 @@ pub const CARGO: Tool = Tool {
     purpose: "builds this tool, and fetches the crates that packages need",
 };
 
+/// Names the commit of the checkout.
+pub const GIT: Tool = Tool {
+    program: "git",
+    package: Some("git"),
+    purpose: "names the commit that results are about",
+};
+
 /// Asks which Debian mirror the machine uses, and resolves the SDK's packages.
 pub const APT_GET: Tool = Tool {
     program: "apt-get",
@@ -68,7 +75,9 @@ pub const PIP: Tool = Tool {
 };
 
 /// Every tool of the table.
-pub const ALL: &[Tool] = &[MMDEBSTRAP, CARGO, APT_GET, APT_CONFIG, APT_HELPER, NEWUIDMAP, GO, PIP];
+pub const ALL: &[Tool] = &[
+    MMDEBSTRAP, CARGO, APT_GET, APT_CONFIG, APT_HELPER, NEWUIDMAP, GO, PIP, GIT,
+];
 
 /// The tool of that program name, where the table has it.
 pub fn find(program: &str) -> Option<Tool> {

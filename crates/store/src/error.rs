@@ -45,7 +45,7 @@ impl FileError {
 pub enum StoreError {
     /// No environment variable names a folder for the store.
     #[error("cannot tell where the store is: neither BASALT_STORE, XDG_CACHE_HOME nor HOME is set")]
-    #[diagnostic(code(store::place), help("set BASALT_STORE to a folder on a disk with 40 GB free"))]
+    #[diagnostic(code(store::place), help("set BASALT_STORE to a folder on a disk with 20 GB free"))]
     NoPlace,
     /// Environment variable that does not name a usable path.
     #[error("{variable} is `{value}`, {why}")]

@@ -1,27 +1,26 @@
 //! `basalt test`: all tests of a change, the cheapest first.
 
+mod counts;
+mod record;
+mod repetition;
+
 use std::process::ExitCode;
+use std::time::Instant;
 
 use basalt_process::{Command, ProcessError, tool};
 use basalt_progress::{Outcome, Unit};
 use basalt_sdk::SdkTree;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Report, Result, miette};
-use serde::Serialize;
 
+use self::counts::TestCounts;
+use self::record::StepRecord;
 use super::{answer, answer_json, images};
+use crate::arguments::Test;
 use crate::checkout::Checkout;
 
 /// Options of cargo. With the launcher's profile, most crates are compiled once for both.
 const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
-
-/// Counts of test results.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
-struct TestCounts {
-    passed: u64,
-    failed: u64,
-    skipped: u64,
-}
 
 /// A step of the tests.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,6 +56,9 @@ const ALL: [Step; 11] = [
     Step::Boots,
 ];
 
+/// Environment variable under which tests do what takes long, too.
+const LONG: &str = "BASALT_TEST_LONG";
+
 /// What the steps share.
 struct TestRun<'a> {
     checkout: &'a Checkout,
@@ -64,18 +66,32 @@ struct TestRun<'a> {
     program: Utf8PathBuf,
     /// Tree of build tools, for the tests that need one.
     sdk: Option<Utf8PathBuf>,
+    /// `true` if tests do what takes long, too.
+    long: bool,
     counts: TestCounts,
+    /// Steps that have ended.
+    records: Vec<StepRecord>,
 }
 
-/// Runs the steps, up to the first that fails. The last line that is written is the sum.
-pub fn run(checkout: &Checkout, quick: bool, json: bool) -> Result<ExitCode> {
+/// Runs the steps, up to the first that fails, or repeats tests. The last line that is written is the sum.
+pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> {
     let mut tests = TestRun {
         checkout,
         program: program()?,
         sdk: None,
+        long: options.long,
         counts: TestCounts::default(),
+        records: Vec::new(),
     };
-    let result = if quick { tests.quick() } else { tests.steps(&ALL) };
+    if let Some(rounds) = options.repeat {
+        tests.find_sdk()?;
+        return repetition::run(&tests, rounds.get(), options, json);
+    }
+    let result = if options.quick {
+        tests.quick()
+    } else {
+        tests.steps(&ALL)
+    };
     basalt_process::interrupt::check()?;
     let code = match &result {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,6 +100,10 @@ pub fn run(checkout: &Checkout, quick: bool, json: bool) -> Result<ExitCode> {
             crate::show(report)
         }
     };
+    if options.long {
+        let path = record::write(checkout, &tests.records)?;
+        checkout.reporter().note(&format!("the results are in {path}"));
+    }
     if json {
         answer_json(&tests.counts);
     } else {
@@ -132,12 +152,18 @@ impl Step {
 impl TestRun<'_> {
     /// If the SDK happens to be there, tests that need it are run, too.
     fn quick(&mut self) -> Result<()> {
-        let lock = self.checkout.distro().join("sdk/sdk.lock");
-        self.sdk = SdkTree::find(&self.checkout.store, &lock)?.map(|sdk| sdk.path);
+        self.find_sdk()?;
         self.steps(&QUICK)?;
         self.checkout
             .reporter()
             .note("left out: the engine's tests and the real thing, which `./basalt test` does");
+        Ok(())
+    }
+
+    /// Looks for the SDK's tree in the store, and makes none.
+    fn find_sdk(&mut self) -> Result<()> {
+        let lock = self.checkout.distro().join("sdk/sdk.lock");
+        self.sdk = SdkTree::find(&self.checkout.store, &lock)?.map(|sdk| sdk.path);
         Ok(())
     }
 
@@ -151,12 +177,19 @@ impl TestRun<'_> {
             for (index, &step) in steps.iter().enumerate() {
                 let line = format!("[{}/{}] {}", index + 1, steps.len(), step.title());
                 checkout.reporter().note(&line);
-                if step == Step::BuildTools {
+                let (before, start) = (self.counts, Instant::now());
+                let result = if step == Step::BuildTools {
                     let made = sdk.take().map_or_else(|| checkout.sdk(), joined);
-                    self.sdk = Some(self.check(made)?.path);
+                    self.check(made).map(|tree| self.sdk = Some(tree.path))
                 } else {
-                    self.step(step)?;
-                }
+                    self.step(step)
+                };
+                self.records.push(StepRecord {
+                    title: step.title(),
+                    counts: self.counts.since(before),
+                    seconds: start.elapsed().as_secs(),
+                });
+                result?;
             }
             Ok(())
         })
@@ -223,6 +256,18 @@ impl TestRun<'_> {
             .current_dir(&self.checkout.root)
     }
 
+    /// Adds what tests need to know of this run, as environment variables.
+    fn surroundings(&self, command: Command) -> Command {
+        let mut command = command.env("BASALT_STORE", self.checkout.store.root());
+        if let Some(sdk) = &self.sdk {
+            command = command.env("BASALT_PROGRAM", &self.program).env("BASALT_SDK", sdk);
+        }
+        if self.long {
+            command = command.env(LONG, "1");
+        }
+        command
+    }
+
     /// Counts a step without tests of its own as one test.
     fn check<T>(&mut self, result: Result<T>) -> Result<T> {
         match &result {
@@ -234,10 +279,7 @@ impl TestRun<'_> {
 
     /// Runs a step of many tests, whose counts are read from cargo's output. One in which every test is skipped fails.
     fn tests(&mut self, step: Step, log: &str, mut command: Command) -> Result<()> {
-        command = command.env("BASALT_STORE", self.checkout.store.root());
-        if let Some(sdk) = &self.sdk {
-            command = command.env("BASALT_PROGRAM", &self.program).env("BASALT_SDK", sdk);
-        }
+        command = self.surroundings(command);
         let mut counts = TestCounts::default();
         let result = self.watch(log, &command, |line| counts.count(line));
         if result.is_err() {
@@ -318,57 +360,9 @@ fn matters(line: &str) -> bool {
         || words.starts_with("test result: ok"))
 }
 
-impl TestCounts {
-    /// Adds the counts of a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`.
-    fn count(&mut self, line: &str) {
-        let Some(rest) = line.trim().strip_prefix("test result: ") else {
-            return;
-        };
-        for part in rest.split(['.', ';']) {
-            let mut words = part.split_whitespace();
-            let (Some(Ok(number)), Some(what)) = (words.next().map(str::parse::<u64>), words.next()) else {
-                continue;
-            };
-            match what {
-                "passed" => self.passed += number,
-                "failed" => self.failed += number,
-                "ignored" => self.skipped += number,
-                _ => {}
-            }
-        }
-    }
-
-    fn add(&mut self, other: Self) {
-        self.passed += other.passed;
-        self.failed += other.failed;
-        self.skipped += other.skipped;
-    }
-}
-
-impl std::fmt::Display for TestCounts {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            passed,
-            failed,
-            skipped,
-        } = self;
-        write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn results_are_summed_up() {
-        let mut counts = TestCounts::default();
-        counts.count("running 3 tests");
-        counts.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        counts
-            .count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.50s");
-        assert_eq!(counts.to_string(), "13 passed, 2 failed, 1 skipped");
-    }
 
     #[test]
     fn what_went_well_is_not_shown_after_a_failure() {

@@ -217,14 +217,6 @@ mod tests {
     }
 
     #[test]
-    fn options_are_those_of_the_installation() {
-        let source = include_str!("../../../sdk/src/installation.rs");
-        for option in USER.iter().chain(ROOT) {
-            assert!(source.contains(&format!("\"{option}\"")), "{option}");
-        }
-    }
-
-    #[test]
     fn ranges_that_are_missing_or_small_are_named_with_the_command() {
         let usermod = |first: u64, removal: &str| {
             let range = format!("{first}-{}", first + 65_535);

@@ -1,0 +1,243 @@
+//! Repetition of tests, to find those that fail now and then.
+//!
+//! ```text
+//! cargo test --no-run ──▶ test programs ──▶ N rounds of each, beside busy loops ──▶ failures by test
+//! ```
+
+use std::collections::BTreeMap;
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use basalt_process::{Command, ProcessError};
+use basalt_progress::{Outcome, Unit};
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::{Result, miette};
+use serde::{Deserialize, Serialize};
+
+use super::TestRun;
+use crate::arguments::Test;
+use crate::commands::{answer, answer_json};
+use crate::table::Table;
+
+/// Crates whose tests wait for processes, files, servers or the clock.
+const WAITING: [&str; 8] = [
+    "basalt-process",
+    "basalt-schedule",
+    "basalt-store",
+    "basalt-cache",
+    "basalt-sandbox",
+    "basalt-machine",
+    "basalt-cluster",
+    "basalt",
+];
+
+/// Line of `cargo test --message-format json`, as far as it is read here.
+#[derive(Debug, Deserialize)]
+struct CargoMessage {
+    executable: Option<Utf8PathBuf>,
+    manifest_path: Option<Utf8PathBuf>,
+    target: Option<CargoTarget>,
+    profile: Option<CargoProfile>,
+}
+
+#[derive(Debug, Deserialize)]
+struct CargoTarget {
+    name: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct CargoProfile {
+    test: bool,
+}
+
+/// Compiled test program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct TestProgram {
+    /// Name of the target.
+    name: String,
+    path: Utf8PathBuf,
+    /// Folder of its crate, where cargo runs it.
+    folder: Utf8PathBuf,
+}
+
+/// What the rounds of a test program came to.
+#[derive(Debug, Default, Serialize)]
+struct ProgramReport {
+    program: String,
+    rounds: u32,
+    /// Rounds that failed.
+    failed: u32,
+    /// Duration of the slowest round.
+    slowest_seconds: f64,
+    /// Number of failures by name of a test.
+    tests: BTreeMap<String, u32>,
+    /// Outputs of the rounds that failed.
+    logs: Vec<Utf8PathBuf>,
+}
+
+/// Repeats tests, and shows how often each one failed.
+pub(super) fn run(tests: &TestRun<'_>, rounds: u32, options: &Test, json: bool) -> Result<ExitCode> {
+    let programs = programs(tests, options.filters.is_empty())?;
+    let reporter = tests.checkout.reporter();
+    let total = u64::from(rounds).saturating_mul(programs.len() as u64);
+    let task = reporter.task("repeating tests", Unit::Items, Some(total));
+    let stop = AtomicBool::new(false);
+    let reports = std::thread::scope(|scope| {
+        for _ in 0..options.load.unwrap_or(0) {
+            scope.spawn(|| burn(&stop));
+        }
+        let mut reports = Vec::new();
+        let result = programs.iter().try_for_each(|program| {
+            let mut report = ProgramReport {
+                program: program.name.clone(),
+                rounds,
+                ..ProgramReport::default()
+            };
+            for round in 1..=rounds {
+                task.detail(&format!("{} {round}/{rounds}", program.name));
+                report.round(tests, program, &options.filters, round)?;
+                task.advance(1);
+            }
+            reports.push(report);
+            Ok::<_, miette::Report>(())
+        });
+        stop.store(true, Ordering::Relaxed);
+        result.map(|()| reports)
+    })?;
+    task.finish(Outcome::Done);
+    let failed = reports.iter().any(|report| report.failed > 0);
+    if json {
+        answer_json(&reports);
+    } else {
+        show(&reports);
+    }
+    Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+/// Computes until `stop`. A thread competes for processors as a process of this session would.
+fn burn(stop: &AtomicBool) {
+    let mut number = 0_u64;
+    while !stop.load(Ordering::Relaxed) {
+        for _ in 0..10_000 {
+            number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
+        }
+    }
+}
+
+/// Compiles the test programs, and returns them.
+fn programs(tests: &TestRun<'_>, waiting: bool) -> Result<Vec<TestProgram>> {
+    let mut command = tests.cargo(["test", "--no-run", "--message-format", "json-render-diagnostics"]);
+    command = if waiting {
+        command.args(WAITING.iter().flat_map(|name| ["--package", name]))
+    } else {
+        command.args(["--workspace", "--exclude", "basalt-tests", "--exclude", "basalt-node"])
+    };
+    let output = command.output()?;
+    let programs: Vec<TestProgram> = output.text().lines().filter_map(test_program).collect();
+    if programs.is_empty() {
+        return Err(miette!("cargo names no test program: {}", command.pasteable()));
+    }
+    Ok(programs)
+}
+
+/// Returns the test program of a line of cargo's, if it is about one.
+fn test_program(line: &str) -> Option<TestProgram> {
+    let message: CargoMessage = serde_json::from_str(line).ok()?;
+    if !message.profile?.test {
+        return None;
+    }
+    Some(TestProgram {
+        name: message.target?.name,
+        path: message.executable?,
+        folder: message.manifest_path?.parent()?.to_owned(),
+    })
+}
+
+/// Returns the name of a test that failed, if a line of a test program says so.
+fn failed_test(line: &str) -> Option<&str> {
+    line.strip_prefix("test ")?.strip_suffix("... FAILED").map(str::trim)
+}
+
+impl ProgramReport {
+    /// Runs the program once.
+    fn round(&mut self, tests: &TestRun<'_>, program: &TestProgram, filters: &[String], round: u32) -> Result<()> {
+        let command = Command::new(&program.path).args(filters).current_dir(&program.folder);
+        let mut lines = Vec::new();
+        let start = Instant::now();
+        let result = tests.surroundings(command).lines(|line| lines.push(line.to_owned()));
+        self.slowest_seconds = self.slowest_seconds.max(seconds(start.elapsed()));
+        match result {
+            Ok(()) => Ok(()),
+            Err(ProcessError::Failed { .. }) => {
+                self.failed += 1;
+                for name in lines.iter().filter_map(|line| failed_test(line)) {
+                    *self.tests.entry(name.to_owned()).or_default() += 1;
+                }
+                let logs = tests.checkout.store.root().join("logs");
+                self.keep(&logs, round, &lines)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// Writes the output of a round that failed to a log.
+    fn keep(&mut self, logs: &Utf8Path, round: u32, lines: &[String]) -> Result<()> {
+        let path = logs.join(format!("test-repeat-{}-{round}.log", self.program));
+        basalt_store::write::atomically(&path, lines.join("\n") + "\n")?;
+        self.logs.push(path);
+        Ok(())
+    }
+}
+
+/// Returns a duration in seconds, with tenths.
+fn seconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 10.0).round() / 10.0
+}
+
+fn show(reports: &[ProgramReport]) {
+    let mut table = Table::new(["test program", "rounds", "failed", "slowest"]);
+    for report in reports {
+        table.row([
+            report.program.clone(),
+            report.rounds.to_string(),
+            report.failed.to_string(),
+            format!("{:.1} s", report.slowest_seconds),
+        ]);
+    }
+    answer(table);
+    for report in reports.iter().filter(|report| report.failed > 0) {
+        answer(format!("{}:", report.program));
+        for (name, count) in &report.tests {
+            answer(format!("  {count} of {} failed: {name}", report.rounds));
+        }
+        for log in &report.logs {
+            answer(format!("  {log}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn test_programs_are_read_from_what_cargo_says() {
+        let line = r#"{"reason":"compiler-artifact","manifest_path":"/w/crates/process/Cargo.toml",
+            "target":{"name":"interruption"},"profile":{"test":true},"executable":"/w/target/interruption-1"}"#;
+        let program = test_program(line).expect("a program");
+        assert_eq!(program.name, "interruption");
+        assert_eq!(program.folder, "/w/crates/process");
+        let library = line.replace("true", "false");
+        assert_eq!(test_program(&library), None);
+        assert_eq!(test_program(r#"{"reason":"build-finished","success":true}"#), None);
+        assert_eq!(test_program("warning: something"), None);
+    }
+
+    #[test]
+    fn failed_tests_are_read_from_what_programs_write() {
+        assert_eq!(failed_test("test wait::ends ... FAILED"), Some("wait::ends"));
+        assert_eq!(failed_test("test long_name  ... FAILED"), Some("long_name"));
+        assert_eq!(failed_test("test wait::ends ... ok"), None);
+    }
+}
