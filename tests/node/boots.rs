@@ -6,8 +6,8 @@ use std::time::Duration;
 use basalt_machine::{
     Accelerator, Disk, Machine, NetworkDevice, RunningMachine, SdkTools, SystemdCredential, mac_address,
 };
-use basalt_model::arch::Arch;
 use basalt_process::Command;
+use basalt_release::Arch;
 use basalt_tests::{Failed, ensure, has_all, shown};
 use camino::Utf8Path;
 

@@ -14,8 +14,9 @@ mod generate;
 
 use std::time::Duration;
 
-use basalt_repo::{Dependency, Package, PackageIndex, SolveError};
-use basalt_tests::{Failed, TestDirectory, ensure, shown};
+use basalt_rpm::{Dependency, Package};
+use basalt_solver::{PackageIndex, SolveError};
+use basalt_tests::{Failed, TestDirectory, ensure, is_long, shown};
 use enumerate::Enumeration;
 use generate::{REQUEST, primary, repository};
 
@@ -23,9 +24,8 @@ use crate::dnf::User;
 
 /// Number of repositories of every run.
 const CASES: u64 = 2_000;
-/// Number of repositories that the long mode adds, and the variable that asks for it.
+/// Number of repositories that `./basalt test --long` adds.
 const LONG_CASES: u64 = 20_000;
-const LONG: &str = "BASALT_LONG_TESTS";
 /// The program that asks libsolv.
 const ASK: &str = include_str!("../fixtures/trust/libsolv.py");
 
@@ -49,12 +49,7 @@ struct Counts {
 /// The verdict is the same for every repository, and the set, too, where the policy leaves one only.
 pub fn agrees_with_libsolv(directory: &TestDirectory) -> Result<(), Failed> {
     let user = User::new(directory, "solver")?;
-    let cases = CASES
-        + if std::env::var_os(LONG).is_some() {
-            LONG_CASES
-        } else {
-            0
-        };
+    let cases = if is_long() { CASES + LONG_CASES } else { CASES };
     let repositories: Vec<Vec<Package>> = (0..cases).map(repository).collect();
     let answers = libsolv(&user, &repositories)?;
     let mut counts = Counts::default();

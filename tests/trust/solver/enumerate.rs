@@ -4,7 +4,7 @@
 
 use std::cmp::Ordering;
 
-use basalt_repo::{Capability, Dependency, Operator, Package};
+use basalt_rpm::{Capability, Dependency, Operator, Package};
 
 /// Set of packages; bit n is the package at position n.
 type Set = u32;
@@ -184,7 +184,7 @@ fn set_of(packages: &[Package], holds: impl Fn(&Package) -> bool) -> Set {
 
 fn meaning(dependency: &Dependency, packages: &[Package]) -> Meaning {
     let of = |operand: &Dependency| meaning(operand, packages);
-    let conditional = |operands: &basalt_repo::Conditional, without: bool| {
+    let conditional = |operands: &basalt_rpm::Conditional, without: bool| {
         let otherwise = match &operands.otherwise {
             Some(otherwise) => of(otherwise),
             // An empty `and` holds, an empty `or` does not.

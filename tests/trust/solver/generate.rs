@@ -1,9 +1,9 @@
 //! Random repositories: a few packages that provide, require, exclude and replace each other.
 
-use basalt_repo::metadata::raw::{
+use basalt_repodata::raw::{
     Checksum, Entries, Entry, File, Format, Location, Primary, PrimaryPackage, Size, Time, Version,
 };
-use basalt_repo::{Capability, Conditional, Dependency, Operator, Package};
+use basalt_rpm::{Capability, Conditional, Dependency, Operator, Package};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};

@@ -6,9 +6,9 @@ use std::time::SystemTime;
 use basalt_machine::{
     Accelerator, DetachReason, Disk, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
 };
-use basalt_model::arch::Arch;
-use basalt_model::node_config::{self, Clock};
+use basalt_node_config::Clock;
 use basalt_process::interrupt;
+use basalt_release::Arch;
 use miette::{Result, miette};
 
 use super::images;
@@ -82,7 +82,7 @@ fn checked_config(options: &Run) -> Result<Result<Option<String>, ExitCode>> {
         return Ok(Ok(None));
     };
     let text = read_text(path)?;
-    match node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
+    match basalt_node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
         Ok((_, warnings)) => {
             if !warnings.is_empty() {
                 crate::show_problems(&warnings);

@@ -1,0 +1,53 @@
+//! Disk and container images, composed from the payloads of packages.
+//!
+//! ```text
+//! definition + RPMs --(accounts: sysusers.d)--> who owns what
+//!                   --(merge)-----------------> one tree of entries, or which two packages are at odds
+//!                   --(rpmdb)-----------------> the database that scanners read
+//!                   --(bom)-------------------> /usr/share/sbom/: bills of materials; inventory.json beside the image
+//!   disk:      tree --(archive)--> tar --(erofs)--> root --(verity)--> hash tree, root hash
+//!              kernel + stub + root hash --(uki)--> one EFI program --(esp)--> EFI system partition
+//!              all of it --(disk)--> a GPT disk
+//!   container: tree --(archive)--> layer --(container)--> OCI image;  images --(registry)--> a registry's storage
+//!   tree:      tree --(folder)--> files
+//! ```
+//!
+//! Nobody's privileges are needed, nothing of a package is ever run, and the same inputs give the same bytes: times
+//! are [`BUILD_TIME`], identifiers follow from digests. An image is kept in the store under the digest of all that it
+//! is made from.
+
+mod accounts;
+mod archive;
+mod composer;
+mod container;
+mod contents;
+pub mod definition;
+mod definitions;
+mod disk;
+#[cfg(test)]
+#[path = "../tests/compose/efi.rs"]
+mod efi;
+mod erofs;
+mod error;
+mod esp;
+mod facts;
+mod folder;
+mod guid;
+mod merge;
+mod payload;
+mod registry;
+mod root;
+mod rpmdb;
+mod uki;
+mod verity;
+
+pub use composer::Composer;
+pub use contents::{Content, ContentKind, Look, contents};
+pub use definitions::{definition, definitions};
+pub use error::ImageError;
+pub use esp::Window;
+pub use facts::{ContainerFacts, DiskFacts, Facts, Image, InstalledPackage, PartitionFacts};
+pub use payload::Payload;
+pub use registry::registry;
+
+pub use basalt_release::BUILD_TIME;
