@@ -1,4 +1,4 @@
-//! The unified kernel image: systemd's EFI stub with the kernel, its command line and its name in further sections.
+//! Unified kernel images: systemd's EFI stub with the kernel, its command line and its release in further sections.
 
 use object::LittleEndian as LE;
 use object::pe;
@@ -6,22 +6,25 @@ use object::read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, PeFile64};
 
 use crate::ImageError;
 
-/// What goes into a unified kernel image.
+/// Parts of a unified kernel image.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts<'a> {
-    /// systemd's stub.
+    /// EFI stub of systemd.
     pub(crate) stub: &'a [u8],
-    /// The kernel, itself an EFI program.
+    /// Kernel, itself an EFI program.
     pub(crate) kernel: &'a [u8],
-    /// What `uname -r` will say.
+    /// Release of the kernel, as printed by `uname -r`.
     pub(crate) release: &'a str,
-    /// What the kernel is told.
+    /// Kernel command line.
     pub(crate) command_line: &'a str,
-    /// /etc/os-release: the boot loader shows a name from it.
+    /// Content of /etc/os-release: the boot loader shows a name from it.
     pub(crate) os_release: &'a [u8],
 }
 
-/// Puts them together.
+/// Assembles a unified kernel image.
+///
+/// # Errors
+/// When the stub or the kernel is no EFI program, or the stub's header has no space for further sections.
 pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Vec<u8>, ImageError> {
     let kernel = PeFile64::parse(parts.kernel).map_err(unusable("the kernel"))?;
     let in_memory = kernel.nt_headers().optional_header().size_of_image();
@@ -30,26 +33,26 @@ pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Vec<u8>, ImageError> {
     image.add(b".osrel", parts.os_release, None, data)?;
     image.add(b".cmdline", parts.command_line.as_bytes(), None, data)?;
     image.add(b".uname", parts.release.as_bytes(), None, data)?;
-    // The last one, with room for the kernel as it unfolds in memory.
+    // The last section, with the size that the kernel needs in memory.
     image.add(b".linux", parts.kernel, Some(in_memory), pe::IMAGE_SCN_CNT_CODE)?;
     Ok(image.bytes)
 }
 
-/// An EFI program that sections are added to.
+/// EFI program to which sections are added.
 struct Program {
     bytes: Vec<u8>,
     file_header: usize,
     optional_header: usize,
-    /// Where the header of the next section goes.
+    /// Offset of the next section header in bytes.
     next_header: usize,
     headers_end: usize,
     file_alignment: usize,
     section_alignment: u32,
-    /// Where the last section ends in memory.
+    /// End of the last section in memory, as a relative virtual address.
     end: u32,
 }
 
-/// Offsets in the file header and the optional header; they are part of the format.
+/// Offsets of fields in the file header and the optional header, and size of a section header (PE format).
 const NUMBER_OF_SECTIONS: usize = 2;
 const SIZE_OF_INITIALIZED_DATA: usize = 8;
 const SIZE_OF_IMAGE: usize = 56;
@@ -137,7 +140,7 @@ impl Program {
         let data = self.number(SIZE_OF_INITIALIZED_DATA).wrapping_add(in_memory);
         self.set_number(SIZE_OF_INITIALIZED_DATA, data);
         self.set_number(SIZE_OF_IMAGE, self.end.next_multiple_of(self.section_alignment));
-        // Firmware does not look at it; a wrong one would be worse than none.
+        // Firmware does not check it; 0 means that there is none.
         self.set_number(CHECKSUM, 0);
         Ok(())
     }
