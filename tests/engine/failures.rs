@@ -104,6 +104,71 @@ pub fn a_package_of_another_name_is_refused(fixture: &Fixture) -> Result<(), Fai
     ensure(testlib.version == "1", || testlib.to_string())
 }
 
+/// Every kind of scriptlet and trigger, also those without a body, is refused at its line before anything is built.
+pub fn scriptlets_are_refused_at_their_lines(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    let sections = [
+        "%pre -p /bin/true",
+        "%post -p /sbin/ldconfig",
+        "%preun -p <lua>",
+        "%postun",
+        "%pretrans -p <lua>",
+        "%posttrans",
+        "%preuntrans",
+        "%postuntrans",
+        "%verifyscript",
+        "%triggerin -- testlib",
+        "%filetriggerin -- /usr/lib",
+        "%transfiletriggerpostun -- /usr/share",
+    ];
+    distro.write("scripted", "", &format!("%files\n\n{}\n", sections.join("\n\n")))?;
+    // Its spec is read, and other packages can be built.
+    distro.build(&["testdata"]).map_err(shown)?;
+    let error = error_text(distro.build(&["scripted"]))?;
+    has_all(&error, &["scripted.spec", "sysusers.d"])?;
+    has_all(&error, &sections)?;
+    for section in sections {
+        let word = section.split(' ').next().unwrap_or_default();
+        let kind = word
+            .find("trigger")
+            .map_or(word, |place| &word[..place + "trigger".len()]);
+        has_all(&error, &[&format!("{kind} of scripted")])?;
+    }
+    distro.nothing_is_left()
+}
+
+/// A build can add sections to its spec; scriptlets among them are seen in the RPM.
+pub fn scriptlets_of_generated_sections_are_refused(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    distro.write(
+        "generated",
+        "",
+        "%build\nprintf '%%%%post -p /bin/true\\n' > %{specpartsdir}/x.specpart\n\n%files",
+    )?;
+    let error = error_text(distro.build(&["generated"]))?;
+    has_all(&error, &["scriptlets, which nothing would run: %post of generated"])?;
+    distro.nothing_is_left()
+}
+
+pub fn versions_of_build_requires_count(fixture: &Fixture) -> Result<(), Failed> {
+    let distro = fixture.distro()?;
+    distro.edit(
+        "testlib",
+        "BuildRequires:  testdata",
+        "BuildRequires:  (testdata >= 99 or testdata)",
+    )?;
+    distro.build(&["testlib"]).map_err(shown)?;
+    distro.edit("testlib", "(testdata >= 99 or testdata)", "testdata >= 99")?;
+    has_all(
+        &error_text(distro.read())?,
+        &[
+            "`testdata >= 99`",
+            "distro/packages/testlib/testlib.spec",
+            "there is `testdata = ",
+        ],
+    )
+}
+
 pub fn a_spec_asks_for_an_unknown_package(fixture: &Fixture) -> Result<(), Failed> {
     let distro = fixture.distro()?;
     distro.edit("testlib", "BuildRequires:  testdata", "BuildRequires:  testdatas")?;

@@ -123,6 +123,18 @@ const TESTS: &[TestCase<Fixture>] = &[
         "a_spec_asks_for_an_unknown_package",
         failures::a_spec_asks_for_an_unknown_package,
     ),
+    (
+        "scriptlets_are_refused_at_their_lines",
+        failures::scriptlets_are_refused_at_their_lines,
+    ),
+    (
+        "scriptlets_of_generated_sections_are_refused",
+        failures::scriptlets_of_generated_sections_are_refused,
+    ),
+    (
+        "versions_of_build_requires_count",
+        failures::versions_of_build_requires_count,
+    ),
     ("packages_need_each_other", failures::packages_need_each_other),
     ("a_spec_that_cannot_be_read", failures::a_spec_that_cannot_be_read),
     (

@@ -10,6 +10,7 @@ mod fixture;
 mod harden;
 mod origin;
 mod repo;
+mod solver;
 mod verify;
 
 use std::process::ExitCode;
@@ -77,6 +78,7 @@ const TESTS: &[TestCase<TestDirectory>] = &[
     ),
     ("bom_licences_are_known", bom::licences_are_known),
     ("bom_why_traces", bom::why_traces),
+    ("solver_agrees_with_libsolv", solver::agrees_with_libsolv),
     (
         "verify_small_packages_come_out_the_same",
         verify::small_packages_come_out_the_same,

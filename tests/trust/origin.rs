@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use basalt_hardening::{AllowedCompilers, ElfKind, Language, read_elf, unresolved};
-use basalt_rpm::{Package, Payload, read_package, usr_merged};
+use basalt_rpm::{Dependency, Package, Payload, read_package, usr_merged};
 use basalt_tests::{Failed, TestDirectory, ensure, has_all, shown};
 use camino::Utf8PathBuf;
 use object::read::archive::ArchiveFile;
@@ -50,7 +50,7 @@ impl Packages {
     fn paths(&self) -> BTreeSet<String> {
         self.products()
             .flat_map(|(package, _)| &package.files)
-            .map(|path| usr_merged(path))
+            .map(|path| usr_merged(path).into_owned())
             .collect()
     }
 }
@@ -128,7 +128,10 @@ pub fn all_code_is_compiled_here(directory: &TestDirectory) -> Result<(), Failed
             }
             let mut content = Vec::new();
             payload.read_to_end(&mut content)?;
-            let path = file.paths.first().map_or_else(String::new, |path| usr_merged(path));
+            let path = file
+                .paths
+                .first()
+                .map_or_else(String::new, |path| usr_merged(path).into_owned());
             seen.look((&package.name, &path), &content, &standard, &mut wrong)?;
         }
     }
@@ -157,9 +160,9 @@ pub fn the_compiler_is_our_own(directory: &TestDirectory) -> Result<(), Failed> 
     ensure(tools == ours, || format!("build tools: {tools:?}"))?;
     // What would bring the SDK's libraries with it is asked for by nothing that a machine may have.
     for (package, _) in packages.products() {
-        let asked = package
-            .requires
-            .iter()
+        let requires = package.requires.iter();
+        let asked = requires
+            .flat_map(Dependency::capabilities)
             .find(|wanted| tools.contains(&wanted.name.as_str()));
         ensure(asked.is_none(), || format!("{} requires {asked:?}", package.name))?;
     }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use basalt_rpm::Package;
+use basalt_rpm::{Dependency, Package};
 use basalt_solver::{PackageIndex, SolveError};
 
 use crate::built::{Built, BuiltRpm};
@@ -53,15 +53,36 @@ impl BuiltIndex {
         }
     }
 
-    /// Returns the RPMs that fulfil the requests, and all that they require, sorted by file name. Only RPMs of packages
-    /// for which `among` holds are candidates.
+    /// Returns the RPMs that fulfil dependencies, and all that they require, sorted by file name. Only RPMs of packages for
+    /// which `among` holds are candidates.
     ///
     /// # Errors
     /// When there is no such set; the error explains the reason.
-    pub fn solve(&self, requests: &[String], among: impl Fn(PackageId) -> bool) -> Result<Vec<IndexedRpm>, SolveError> {
-        let chosen = self.0.solve(requests, |rpm| among(rpm.maker))?;
-        let mut rpms: Vec<IndexedRpm> = chosen.into_iter().cloned().collect();
-        rpms.sort_by(|one, other| one.file.cmp(&other.file));
-        Ok(rpms)
+    pub fn solve(
+        &self,
+        wanted: &[Dependency],
+        among: impl Fn(PackageId) -> bool,
+    ) -> Result<Vec<IndexedRpm>, SolveError> {
+        let chosen = self.0.solve(wanted, |rpm| among(rpm.maker))?;
+        Ok(sorted(chosen))
     }
+
+    /// Returns the RPMs to install for requests, as [`PackageIndex::install`] does, sorted by file name.
+    ///
+    /// # Errors
+    /// When there is no such set; the error explains the reason.
+    pub fn install(
+        &self,
+        requests: &[String],
+        among: impl Fn(PackageId) -> bool,
+    ) -> Result<Vec<IndexedRpm>, SolveError> {
+        let chosen = self.0.install(requests, |rpm| among(rpm.maker))?;
+        Ok(sorted(chosen))
+    }
+}
+
+fn sorted(chosen: Vec<&IndexedRpm>) -> Vec<IndexedRpm> {
+    let mut rpms: Vec<IndexedRpm> = chosen.into_iter().cloned().collect();
+    rpms.sort_by(|one, other| one.file.cmp(&other.file));
+    rpms
 }

@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::built::BuiltRpm;
 use crate::graph::GraphError;
 use crate::log::BuildPhase;
+use crate::scriptlets::ScriptletsRefused;
 
 /// A package could not be built.
 #[derive(Debug, Error, Diagnostic)]
@@ -102,6 +103,10 @@ pub enum BuildError {
         /// Advice for the author of the spec.
         help: String,
     },
+    /// A package has scriptlets or triggers.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Scriptlets(#[from] Box<ScriptletsRefused>),
     /// No package has this name.
     #[error("there is no package `{name}`")]
     #[diagnostic(code(build::unknown), help("{help}"))]

@@ -14,7 +14,7 @@ use crate::failure::{self, Cause};
 use crate::log::{self, LogReader};
 use crate::package::DistributionPackage;
 use crate::plan::ResolvedBuild;
-use crate::{BuildError, declared, resources};
+use crate::{BuildError, declared, resources, scriptlets};
 
 /// Runs the build in a prepared root, and keeps the result.
 pub(crate) fn build(
@@ -136,6 +136,7 @@ fn collect(
     let mut made = Vec::new();
     for path in root.rpms()? {
         let package = basalt_rpm::read_package(&path)?;
+        scriptlets::check_rpm(expected, &package)?;
         made.push((path, package));
     }
     let named = made

@@ -1,12 +1,14 @@
 //! Graph of build dependencies between packages.
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 
 use basalt_document::spelling::closest;
+use basalt_rpm::{Capability, Dependency, InvalidCapability, capability::compare_provided};
 use fixedbitset::FixedBitSet;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use crate::requirements;
 use crate::spec::{BinaryPackage, SourcePackage};
 
 /// Id of a source package within one [`Graph`], and in all data indexed by it.
@@ -51,8 +53,16 @@ pub struct Graph {
     needs: Vec<BTreeSet<PackageId>>,
     /// For each package, its direct and indirect dependencies.
     below: Vec<PackageSet>,
-    /// Source packages by the names and capabilities that they provide.
-    makers: HashMap<String, PackageId>,
+    /// Binary packages by the names that they provide, the preferred one first.
+    makers: HashMap<String, Vec<MadeBinary>>,
+}
+
+/// Binary package of a source package.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct MadeBinary {
+    pub(crate) source: PackageId,
+    /// Index among the binary packages of the source package.
+    index: usize,
 }
 
 /// Specs contradict each other.
@@ -69,6 +79,15 @@ pub enum GraphError {
         /// Suggestion of a similar name.
         #[help]
         help: Option<String>,
+    },
+    /// A request of an image is not a dependency.
+    #[error("{wanted_by}: {what}")]
+    #[diagnostic(code(build::request))]
+    Request {
+        /// The image.
+        wanted_by: String,
+        /// The violation, as a sentence.
+        what: String,
     },
     /// Two specs that make the same package.
     #[error("both {first} and {second} make the package `{name}`")]
@@ -115,7 +134,9 @@ impl Graph {
         };
         for package in &graph.packages {
             let by = || format!("distro/packages/{0}/{0}.spec (BuildRequires)", package.name);
-            graph.needs.push(graph.makers_wanted_by(&package.build_requires, by)?);
+            graph
+                .needs
+                .push(requirements::makers(&graph, &package.build_requires, &by)?);
         }
         graph.below = graph.closures()?;
         Ok(graph)
@@ -148,7 +169,8 @@ impl Graph {
 
     /// Returns the id of the source package that provides a name.
     pub fn maker(&self, name: &str) -> Option<PackageId> {
-        self.makers.get(name).copied()
+        let preferred = self.makers.get(name).and_then(|makers| makers.first());
+        preferred.map(|made| made.source)
     }
 
     /// Iterates over all names of source packages, binary packages and capabilities.
@@ -167,46 +189,26 @@ impl Graph {
     /// # Errors
     /// When a name has no provider.
     pub fn makers_of(&self, names: &[String], wanted_by: &str) -> Result<BTreeSet<PackageId>, GraphError> {
-        self.makers_wanted_by(names, || wanted_by.to_owned())
+        let wanted: Result<Vec<Dependency>, _> = names.iter().map(|name| name.parse()).collect();
+        let wanted = wanted.map_err(|error: InvalidCapability| GraphError::Request {
+            wanted_by: wanted_by.to_owned(),
+            what: error.to_string(),
+        })?;
+        requirements::makers(self, &wanted, &|| wanted_by.to_owned())
     }
 
-    fn makers_wanted_by(
-        &self,
-        names: &[String],
-        wanted_by: impl Fn() -> String,
-    ) -> Result<BTreeSet<PackageId>, GraphError> {
-        let mut found = BTreeSet::new();
-        let mut seen = HashSet::new();
-        // Names, with the package that requires them; none for the requested names.
-        let mut rest: Vec<(&str, Option<(&SourcePackage, &BinaryPackage)>)> =
-            names.iter().map(|name| (name.as_str(), None)).collect();
-        while let Some((name, required_by)) = rest.pop() {
-            if !seen.insert(name) {
-                continue;
-            }
-            let maker = self.maker(name).ok_or_else(|| GraphError::Unknown {
-                help: Some(self.suggestion(name)),
-                name: name.to_owned(),
-                wanted_by: required_by.map_or_else(&wanted_by, |(source, binary)| {
-                    format!(
-                        "distro/packages/{0}/{0}.spec (Requires of {1})",
-                        source.name, binary.name
-                    )
-                }),
-            })?;
-            found.insert(maker);
-            let source = self.package(maker);
-            let provides = |binary: &&BinaryPackage| binary.provides.iter().any(|provided| provided == name);
-            for binary in source.binaries.iter().filter(provides) {
-                rest.extend(
-                    binary
-                        .requires
-                        .iter()
-                        .map(|name| (name.as_str(), Some((source, binary)))),
-                );
-            }
-        }
-        Ok(found)
+    /// Returns the binary package of a source package.
+    pub(crate) fn binary(&self, made: MadeBinary) -> &BinaryPackage {
+        &self.package(made.source).binaries[made.index]
+    }
+
+    /// Returns the preferred binary package that fulfils a dependency by itself.
+    pub(crate) fn provider(&self, wanted: &Dependency) -> Option<MadeBinary> {
+        let capabilities = wanted.capabilities().into_iter();
+        let mut providers = capabilities
+            .filter_map(|capability| self.makers.get(&capability.name))
+            .flatten();
+        providers.find(|made| self.binary(**made).fulfils(wanted)).copied()
     }
 
     /// Returns the direct and indirect dependencies of a package, without itself.
@@ -252,7 +254,25 @@ impl Graph {
         Ok(search.order)
     }
 
-    fn suggestion(&self, name: &str) -> String {
+    /// Returns advice on a dependency that no package fulfils: other versions, or a similar name.
+    pub(crate) fn suggestion(&self, wanted: &Dependency) -> String {
+        let Some(Capability { name, .. }) = wanted.as_capability() else {
+            return "at least one of the names has to be that of a package in distro/packages".to_owned();
+        };
+        if let Some(makers) = self.makers.get(name) {
+            let named = |made: &MadeBinary| {
+                let provides = &self.binary(*made).provides;
+                let provided = provides.iter().find(|provided| provided.name == *name);
+                provided.map(|provided| format!("`{provided}`"))
+            };
+            let there: Vec<_> = makers.iter().filter_map(named).collect();
+            return format!("there is {}", there.join(", "));
+        }
+        if name.starts_with('/') {
+            return "which files a package has is known once it is built: require the package by its name, or add \
+                    `Provides:` with the path to its spec"
+                .to_owned();
+        }
         let known = self.makers.keys().map(String::as_str);
         match closest(name, known) {
             Some(known) => format!("a package of a similar name is there: `{known}`"),
@@ -320,26 +340,39 @@ impl<'g> DepthFirst<'g> {
     }
 }
 
-fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, PackageId>, GraphError> {
-    let mut makers: HashMap<String, PackageId> = HashMap::new();
-    for (index, package) in packages.iter().enumerate() {
-        for binary in &package.binaries {
-            if let Some(other) = makers.insert(binary.name.clone(), PackageId(index)) {
+/// Returns the binary packages by the names that they provide, each list in the order in which the solver prefers
+/// providers ([`PackageIndex::solve`](basalt_solver::PackageIndex::solve)).
+fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, Vec<MadeBinary>>, GraphError> {
+    let mut named: HashMap<&str, &SourcePackage> = HashMap::new();
+    let mut makers: HashMap<String, Vec<MadeBinary>> = HashMap::new();
+    for (source, package) in packages.iter().enumerate() {
+        for (index, binary) in package.binaries.iter().enumerate() {
+            if let Some(other) = named.insert(&binary.name, package) {
                 return Err(GraphError::Twice {
                     name: binary.name.clone(),
-                    first: packages[other.0].name.clone(),
+                    first: other.name.clone(),
                     second: package.name.clone(),
                 });
             }
+            let source = PackageId(source);
+            for provided in &binary.provides {
+                let known = makers.entry(provided.name.clone()).or_default();
+                if !known.contains(&MadeBinary { source, index }) {
+                    known.push(MadeBinary { source, index });
+                }
+            }
         }
     }
-    // Of several providers of a name, the first by name: the order of the packages does not matter.
-    let mut by_name: Vec<_> = packages.iter().enumerate().collect();
-    by_name.sort_by_key(|(_, package)| &package.name);
-    for (index, package) in by_name {
-        for name in package.binaries.iter().flat_map(|binary| &binary.provides) {
-            makers.entry(name.clone()).or_insert(PackageId(index));
-        }
+    for (name, made) in makers.iter_mut().filter(|(_, made)| made.len() > 1) {
+        let binary = |made: &MadeBinary| &packages[made.source.0].binaries[made.index];
+        made.sort_by(|one, other| {
+            let (one, other) = (binary(one), binary(other));
+            let has_the_name = |binary: &BinaryPackage| binary.name == *name;
+            let by_name = has_the_name(other).cmp(&has_the_name(one));
+            by_name
+                .then_with(|| compare_provided(name, &other.provides, &one.provides))
+                .then_with(|| one.name.cmp(&other.name))
+        });
     }
     Ok(makers)
 }
@@ -349,16 +382,19 @@ mod tests {
     use super::*;
 
     fn package(name: &str, build_requires: &[&str], requires: &[&str]) -> SourcePackage {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let dependencies = |texts: &[&str]| texts.iter().map(|text| text.parse().expect("a dependency")).collect();
         SourcePackage {
             name: name.to_owned(),
             version: "1".to_owned(),
             release: "1".to_owned(),
-            build_requires: names(build_requires),
+            build_requires: dependencies(build_requires),
             binaries: vec![BinaryPackage {
                 name: name.to_owned(),
-                requires: names(requires),
-                provides: vec![name.to_owned(), format!("{name}-api")],
+                requires: dependencies(requires),
+                provides: [format!("{name} = 1-1"), format!("{name}-api")]
+                    .map(|text| text.parse().expect("a capability"))
+                    .into(),
+                scriptlets: Vec::new(),
             }],
         }
     }

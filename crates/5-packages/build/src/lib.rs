@@ -40,7 +40,9 @@ mod package;
 mod payload;
 mod plan;
 mod provide;
+mod requirements;
 mod resources;
+mod scriptlets;
 mod spec;
 mod store_lookup;
 
@@ -62,4 +64,5 @@ pub use package::DistributionPackage;
 pub use plan::{BuiltPackages, Lookup, Planner, ResolvedBuild};
 pub use provide::Provided;
 pub use resources::ResourceEstimates;
+pub use scriptlets::ScriptletsRefused;
 pub use spec::{BinaryPackage, PackageFolder, SourcePackage};

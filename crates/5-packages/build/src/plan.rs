@@ -26,6 +26,7 @@ use crate::built_index::{BuiltIndex, IndexedRpm};
 use crate::distribution::Distribution;
 use crate::fingerprint::{self, BuildInputs, Mounted};
 use crate::graph::PackageId;
+use crate::scriptlets;
 
 /// Results by package.
 pub type BuiltPackages = BTreeMap<PackageId, Arc<Built>>;
@@ -163,13 +164,14 @@ impl Planner<'_> {
     /// content of its sources is not known.
     ///
     /// # Errors
-    /// When an input cannot be read, or paths of inputs collide.
+    /// When the package has scriptlets, an input cannot be read, or paths of inputs collide.
     pub fn resolve(
         &self,
         id: PackageId,
         rpms: Vec<IndexedRpm>,
         lookup: &impl Lookup,
     ) -> Result<Option<ResolvedBuild>, BuildError> {
+        scriptlets::check_spec(self.distribution.package(id))?;
         let Some((sources, repository)) = self.sources(id, lookup)? else {
             return Ok(None);
         };

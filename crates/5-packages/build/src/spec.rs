@@ -1,5 +1,9 @@
 //! Declarations of a spec file, as `rpmspec` reads them.
 
+use std::fmt::Display;
+use std::str::FromStr;
+
+use basalt_rpm::{Capability, Dependency, Operator};
 use camino::Utf8PathBuf;
 use serde::{Deserialize, Serialize};
 
@@ -15,8 +19,8 @@ pub struct SourcePackage {
     pub version: String,
     /// Release, with the distribution's tag.
     pub release: String,
-    /// Names in its `BuildRequires`, without versions.
-    pub build_requires: Vec<String>,
+    /// Dependencies in its `BuildRequires`.
+    pub build_requires: Vec<Dependency>,
     /// Binary packages that it makes.
     pub binaries: Vec<BinaryPackage>,
 }
@@ -26,10 +30,12 @@ pub struct SourcePackage {
 pub struct BinaryPackage {
     /// Name of the binary package.
     pub name: String,
-    /// Names in its `Requires` tags.
-    pub requires: Vec<String>,
-    /// Names in its `Provides` tags, its own name among them.
-    pub provides: Vec<String>,
+    /// Dependencies in its `Requires` tags.
+    pub requires: Vec<Dependency>,
+    /// Capabilities in its `Provides` tags, its own name with its version among them.
+    pub provides: Vec<Capability>,
+    /// Names of its scriptlets and triggers: `%post`.
+    pub scriptlets: Vec<String>,
 }
 
 /// Folder of a package in a content tree.
@@ -51,50 +57,136 @@ impl PackageFolder {
 }
 
 /// Query format of `rpmspec` for the source package: one line for each field, with a tab before the value.
-pub(crate) const SOURCE_FORMAT: &str =
-    r"name\t%{name}\nversion\t%{version}\nrelease\t%{release}\n[buildrequires\t%{requirename}\n]";
-/// Query format of `rpmspec` for the binary packages.
-pub(crate) const BINARY_FORMAT: &str = r"binary\t%{name}\n[requires\t%{requirename}\n][provides\t%{providename}\n]";
+pub(crate) const SOURCE_FORMAT: &str = r"name\t%{name}\nversion\t%{version}\nrelease\t%{release}\n[buildrequires\t%{requirenevrs}\n][buildconflicts\t%{conflictnevrs}\n]";
+
+/// Query format of `rpmspec` for the binary packages. `%|tag?{...}|` writes a line where the header has the tag: a scriptlet
+/// with `-p` and no body has only the tag of its program.
+pub(crate) const BINARY_FORMAT: &str = concat!(
+    r"binary\t%{name}\n[requires\t%{requirenevrs}\n][provides\t%{providenevrs}\n]",
+    r"%|prein?{scriptlet\t%%pre\n}|%|preinprog?{scriptlet\t%%pre\n}|",
+    r"%|postin?{scriptlet\t%%post\n}|%|postinprog?{scriptlet\t%%post\n}|",
+    r"%|preun?{scriptlet\t%%preun\n}|%|preunprog?{scriptlet\t%%preun\n}|",
+    r"%|postun?{scriptlet\t%%postun\n}|%|postunprog?{scriptlet\t%%postun\n}|",
+    r"%|pretrans?{scriptlet\t%%pretrans\n}|%|pretransprog?{scriptlet\t%%pretrans\n}|",
+    r"%|posttrans?{scriptlet\t%%posttrans\n}|%|posttransprog?{scriptlet\t%%posttrans\n}|",
+    r"%|preuntrans?{scriptlet\t%%preuntrans\n}|%|preuntransprog?{scriptlet\t%%preuntrans\n}|",
+    r"%|postuntrans?{scriptlet\t%%postuntrans\n}|%|postuntransprog?{scriptlet\t%%postuntrans\n}|",
+    r"%|verifyscript?{scriptlet\t%%verifyscript\n}|%|verifyscriptprog?{scriptlet\t%%verifyscript\n}|",
+    r"%|triggername?{scriptlet\t%%trigger\n}|",
+    r"%|filetriggername?{scriptlet\t%%filetrigger\n}|",
+    r"%|transfiletriggername?{scriptlet\t%%transfiletrigger\n}|",
+);
 
 impl SourcePackage {
     /// Parses the output of both queries of `rpmspec`, in [`SOURCE_FORMAT`] and [`BINARY_FORMAT`].
     ///
     /// # Errors
-    /// A text that names the missing field: a bug of basalt or a change in rpm.
+    /// A clause about the spec that cannot be used: a missing field is a bug of basalt or a change in rpm.
     pub fn parse(source: &str, binaries: &str) -> Result<Self, String> {
         let fact = |name: &str| {
             facts(source)
                 .find_map(|(key, value)| (key == name).then(|| value.to_owned()))
                 .ok_or_else(|| format!("rpmspec did not tell the {name}"))
         };
+        if let Some((_, excluded)) = facts(source).find(|(key, _)| *key == "buildconflicts") {
+            return Err(format!(
+                "it has `BuildConflicts: {excluded}`, which are not needed here: a build sees only what it requires"
+            ));
+        }
         let mut package = Self {
             name: fact("name")?,
             version: fact("version")?,
             release: fact("release")?,
-            build_requires: named(source, "buildrequires"),
+            build_requires: build_requires(source)?,
             binaries: Vec::new(),
         };
         for (key, value) in facts(binaries) {
             if key == "binary" {
-                let binary = BinaryPackage {
-                    name: value.to_owned(),
-                    requires: Vec::new(),
-                    provides: vec![value.to_owned()],
-                };
-                package.binaries.push(binary);
+                package.binaries.push(BinaryPackage::new(value));
                 continue;
             }
             let binary = package.binaries.last_mut().ok_or("rpmspec told of no package")?;
-            let list = if key == "requires" {
-                &mut binary.requires
-            } else {
-                &mut binary.provides
-            };
-            if !value.starts_with("rpmlib(") && !list.iter().any(|known| known == value) {
-                list.push(value.to_owned());
+            binary.take(key, value)?;
+        }
+        let evr = format!("{}-{}", package.version, package.release);
+        for binary in &mut package.binaries {
+            binary.provide_itself(&evr);
+            // rpm adds the interpreters of scriptlets. Such a package is refused when it is built, for its scriptlets.
+            if !binary.scriptlets.is_empty() {
+                let is_interpreter = |required: &Dependency| {
+                    required
+                        .as_capability()
+                        .is_some_and(|capability| capability.name.starts_with('/'))
+                };
+                binary.requires.retain(|required| !is_interpreter(required));
             }
         }
         Ok(package)
+    }
+}
+
+impl BinaryPackage {
+    fn new(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            requires: Vec::new(),
+            provides: Vec::new(),
+            scriptlets: Vec::new(),
+        }
+    }
+
+    /// Takes in a line of rpmspec's output.
+    fn take(&mut self, key: &str, value: &str) -> Result<(), String> {
+        match key {
+            "requires" if !value.starts_with(RPMLIB) => add(&mut self.requires, parsed(value)?),
+            "provides" => add(&mut self.provides, parsed(value)?),
+            "scriptlet" => add(&mut self.scriptlets, value.to_owned()),
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Adds the capability of its own name, if rpmspec did not list it.
+    fn provide_itself(&mut self, evr: &str) {
+        if !self.provides.iter().any(|provided| provided.name == self.name) {
+            self.provides.push(Capability {
+                name: self.name.clone(),
+                version: Some((Operator::Equal, evr.to_owned())),
+            });
+        }
+    }
+
+    /// Returns `true` if the binary package by itself fulfils a dependency; `false` for expressions about several.
+    pub(crate) fn fulfils(&self, wanted: &Dependency) -> bool {
+        match wanted {
+            Dependency::Capability(wanted) => self.provides.iter().any(|provided| provided.satisfies(wanted)),
+            Dependency::With(operands) => operands.iter().all(|operand| self.fulfils(operand)),
+            Dependency::Without(operands) => self.fulfils(&operands[0]) && !self.fulfils(&operands[1]),
+            Dependency::Or(operands) => operands.iter().any(|operand| self.fulfils(operand)),
+            Dependency::And(_) | Dependency::If(_) | Dependency::Unless(_) => false,
+        }
+    }
+}
+
+/// Prefix of requirements on rpm itself.
+const RPMLIB: &str = "rpmlib(";
+
+fn build_requires(text: &str) -> Result<Vec<Dependency>, String> {
+    let values = facts(text).filter(|(key, value)| *key == "buildrequires" && !value.starts_with(RPMLIB));
+    let mut values: Vec<_> = values.map(|(_, value)| value).collect();
+    values.sort_unstable();
+    values.dedup();
+    values.into_iter().map(parsed).collect()
+}
+
+fn parsed<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|error| format!("rpmspec told a dependency in an unknown form: {error}"))
+}
+
+fn add<T: PartialEq>(list: &mut Vec<T>, value: T) {
+    if !list.contains(&value) {
+        list.push(value);
     }
 }
 
@@ -104,31 +196,35 @@ fn facts(text: &str) -> impl Iterator<Item = (&str, &str)> {
         .filter(|(_, value)| !value.is_empty() && *value != "(none)")
 }
 
-fn named(text: &str, name: &str) -> Vec<String> {
-    let mut values: Vec<_> = facts(text)
-        .filter(|(key, value)| *key == name && !value.starts_with("rpmlib("))
-        .map(|(_, value)| value.to_owned())
-        .collect();
-    values.sort();
-    values.dedup();
-    values
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn texts<T: ToString>(found: &[T]) -> Vec<String> {
+        found.iter().map(T::to_string).collect()
+    }
+
     #[test]
     fn answers_of_rpmspec_are_understood() {
-        let source =
-            "name\tzlib\nversion\t1.3.1\nrelease\t1.bs1\nbuildrequires\tglibc-devel\nbuildrequires\trpmlib(X)\n";
-        let binaries = "binary\tzlib\nrequires\t(none)\nbinary\tzlib-devel\nrequires\tzlib\nprovides\tzlib-devel\n";
+        let source = "name\tzlib\nversion\t1.3.1\nrelease\t1.bs1\nbuildrequires\tglibc-devel >= 2.41\n\
+                      buildrequires\t(a or b)\nbuildrequires\trpmlib(X) <= 3\nbuildconflicts\t(none)\n";
+        let binaries = "binary\tzlib\nrequires\t(none)\nbinary\tzlib-devel\nrequires\tzlib = 1.3.1-1.bs1\n\
+                        provides\tzlib-devel = 1.3.1-1.bs1\nscriptlet\t%post\nscriptlet\t%post\n";
         let package = SourcePackage::parse(source, binaries).expect("understood");
         assert_eq!(package.name, "zlib");
-        assert_eq!(package.build_requires, ["glibc-devel"]);
+        assert_eq!(texts(&package.build_requires), ["(a or b)", "glibc-devel >= 2.41"]);
         assert_eq!(package.binaries.len(), 2);
-        assert_eq!(package.binaries[1].requires, ["zlib"]);
-        assert_eq!(package.binaries[1].provides, ["zlib-devel"]);
+        assert_eq!(texts(&package.binaries[0].provides), ["zlib = 1.3.1-1.bs1"]);
+        assert_eq!(texts(&package.binaries[1].requires), ["zlib = 1.3.1-1.bs1"]);
+        assert_eq!(texts(&package.binaries[1].provides), ["zlib-devel = 1.3.1-1.bs1"]);
+        assert_eq!(package.binaries[1].scriptlets, ["%post"]);
         assert!(SourcePackage::parse("name\tx\n", "").is_err());
+    }
+
+    #[test]
+    fn conflicts_of_builds_are_refused() {
+        let source = "name\tx\nversion\t1\nrelease\t1\nbuildconflicts\ty < 2\n";
+        let error = SourcePackage::parse(source, "").expect_err("refused");
+        assert!(error.contains("`BuildConflicts: y < 2`"), "{error}");
     }
 }

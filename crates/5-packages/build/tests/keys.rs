@@ -140,7 +140,7 @@ impl Inputs {
         let lib = distribution.find("lib").expect("there");
         let built = BuiltPackages::from([(lib, Arc::new(self.built()))]);
         let names: Vec<_> = self.rpms.iter().map(|(name, _)| (*name).to_owned()).collect();
-        let mut rpms = BuiltIndex::of(&built).solve(&names, |_| true).expect("solvable");
+        let mut rpms = BuiltIndex::of(&built).install(&names, |_| true).expect("solvable");
         rpms.sort_by_key(|rpm| names.iter().position(|name| *name == rpm.package.name));
         let app = distribution.find("app").expect("there");
         let resolved = planner.resolve(app, rpms, self).expect("resolved");

@@ -1,10 +1,11 @@
 //! Capabilities that packages provide and require: a name, and optionally a range of versions.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use rpm::{Dependency, DependencyFlags};
+use rpm::DependencyFlags;
 use serde::{Deserialize, Serialize};
 
 /// Comparison of a version in a capability.
@@ -30,6 +31,18 @@ impl Operator {
             Self::Equal => "=",
             Self::GreaterOrEqual => ">=",
             Self::Greater => ">",
+        }
+    }
+
+    /// Returns the operator of a sign, as rpm reads it.
+    pub(crate) fn of_sign(sign: &str) -> Option<Self> {
+        match sign {
+            "<" => Some(Self::Less),
+            "<=" | "=<" => Some(Self::LessOrEqual),
+            "=" | "==" => Some(Self::Equal),
+            ">=" | "=>" => Some(Self::GreaterOrEqual),
+            ">" => Some(Self::Greater),
+            _ => None,
         }
     }
 
@@ -59,8 +72,8 @@ pub struct Capability {
 
 /// Text that is not a capability.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{0}` is not a package or capability: `name` or `name >= version` is expected")]
-pub struct InvalidCapability(pub String);
+#[error("`{0}` is not a package or capability: `name`, `name >= version` or an expression, `(a or b)`, is expected")]
+pub struct InvalidCapability(pub(crate) String);
 
 impl Capability {
     /// A name without a version.
@@ -71,7 +84,7 @@ impl Capability {
         }
     }
 
-    pub(crate) fn from_header(dependency: &Dependency) -> Self {
+    pub(crate) fn from_header(dependency: &rpm::Dependency) -> Self {
         let has = |flag| dependency.flags.contains(flag);
         let operator = match (
             has(DependencyFlags::LESS),
@@ -108,11 +121,21 @@ impl Capability {
                 (have.includes_equal() && want.includes_equal())
                     || (have.reaches_up() && want.reaches_up())
                     || (have.reaches_down() && want.reaches_down())
+                    // A version without a release stands for all its releases (rpmverOverlap in rpm's source).
+                    || match (has_release(have_version), has_release(want_version)) {
+                        (true, false) => want.includes_equal(),
+                        (false, true) => have.includes_equal(),
+                        _ => false,
+                    }
             }
             Ordering::Less => have.reaches_up() || want.reaches_down(),
             Ordering::Greater => have.reaches_down() || want.reaches_up(),
         }
     }
+}
+
+fn has_release(version: &str) -> bool {
+    !rpm_version::Evr::parse(version).release().is_empty()
 }
 
 /// Compares versions as rpm does: where one side has no release, releases do not count.
@@ -130,9 +153,22 @@ pub fn compare(one: &str, other: &str) -> Ordering {
     without(&one).cmp(&without(&other))
 }
 
+/// Compares the highest versions in which two lists of capabilities provide a name; no version comes first.
+pub fn compare_provided(name: &str, one: &[Capability], other: &[Capability]) -> Ordering {
+    let highest = |provides: &[Capability]| {
+        let named = provides.iter().filter(|provided| provided.name == name);
+        let versions = named.filter_map(|provided| provided.version.as_ref().map(|(_, version)| version.clone()));
+        versions.max_by(|one, other| compare(one, other))
+    };
+    match (highest(one), highest(other)) {
+        (Some(one), Some(other)) => compare(&one, &other),
+        (one, other) => one.is_some().cmp(&other.is_some()),
+    }
+}
+
 /// Returns the canonical path on a system with merged `/usr`: `/bin`, `/sbin`, `/lib` and `/lib64` are links into
 /// `/usr`, and `/usr/sbin` and `/usr/lib64` are links to their siblings.
-pub fn usr_merged(path: &str) -> String {
+pub fn usr_merged(path: &str) -> Cow<'_, str> {
     const LINKS: [(&str, &str); 6] = [
         ("/bin/", "/usr/bin/"),
         ("/sbin/", "/usr/bin/"),
@@ -144,7 +180,7 @@ pub fn usr_merged(path: &str) -> String {
     let moved = LINKS
         .iter()
         .find_map(|(from, to)| path.strip_prefix(from).map(|rest| format!("{to}{rest}")));
-    moved.unwrap_or_else(|| path.to_owned())
+    moved.map_or(Cow::Borrowed(path), Cow::Owned)
 }
 
 impl fmt::Display for Capability {
@@ -162,22 +198,13 @@ impl FromStr for Capability {
 
     fn from_str(text: &str) -> Result<Self, InvalidCapability> {
         let wrong = || InvalidCapability(text.to_owned());
-        // A boolean dependency, `(a if b)`: no package provides that name, and the solver will report it.
-        if text.starts_with('(') && text.ends_with(')') {
-            return Ok(Self::any(text));
-        }
         let words: Vec<_> = text.split_whitespace().collect();
         match words.as_slice() {
+            // Names do not begin with a parenthesis: that is an expression, which is no capability.
+            [name, ..] if name.starts_with('(') => Err(wrong()),
             [name] => Ok(Self::any(*name)),
             [name, sign, version] => {
-                let operator = match *sign {
-                    "<" => Operator::Less,
-                    "<=" => Operator::LessOrEqual,
-                    "=" | "==" => Operator::Equal,
-                    ">=" => Operator::GreaterOrEqual,
-                    ">" => Operator::Greater,
-                    _ => return Err(wrong()),
-                };
+                let operator = Operator::of_sign(sign).ok_or_else(wrong)?;
                 Ok(Self {
                     name: (*name).to_owned(),
                     version: Some((operator, (*version).to_owned())),
@@ -223,6 +250,35 @@ mod tests {
         assert!(!satisfies("b = 1", "a"));
         assert!(satisfies("a >= 2", "a < 3"));
         assert!(!satisfies("a >= 3", "a < 3"));
+        assert!(satisfies("a = 1", "a < 1-2") && satisfies("a > 1-1", "a = 1"));
+        assert!(!satisfies("a = 1-1", "a < 1") && !satisfies("a < 1", "a = 1-1"));
+    }
+
+    #[test]
+    fn versions_are_ordered_as_in_rpm() {
+        for (one, order, other) in [
+            ("1.0~rc1", Ordering::Less, "1.0"),
+            ("1.0", Ordering::Less, "1.0^git1"),
+            ("1.0^git1", Ordering::Less, "1.0.1"),
+            ("1.0^", Ordering::Greater, "1.0"),
+            ("1.0~~", Ordering::Less, "1.0~"),
+            ("1.0~^", Ordering::Less, "1.0"),
+            ("2.0.0~alpha", Ordering::Less, "2.0.0"),
+            ("1.010", Ordering::Equal, "1.10"),
+            ("1..0", Ordering::Equal, "1.0"),
+            ("1.a", Ordering::Less, "1.1"),
+            ("10xyz", Ordering::Less, "10.1xyz"),
+            ("0:1.0", Ordering::Equal, "1.0"),
+            ("1:0.1", Ordering::Greater, "9.9"),
+            (":1.0", Ordering::Equal, "1.0"),
+        ] {
+            assert_eq!(compare(one, other), order, "{one} {other}");
+            assert_eq!(compare(other, one), order.reverse(), "{other} {one}");
+        }
+        // Malformed versions have some order, and no panic.
+        for malformed in ["1.0-", "-1", "1:", "18446744073709551616:1", "", "é:~-^"] {
+            let _ = compare(malformed, "1.0-1");
+        }
     }
 
     #[test]
@@ -232,12 +288,12 @@ mod tests {
             "libc.so.6(GLIBC_2.34)(64bit)",
             "kernel = 6.12.107-1.bs1",
             "/usr/bin/mount",
-            "(a if b)",
         ] {
             assert_eq!(text.parse::<Capability>().expect("a capability").to_string(), text);
         }
         assert!("a ~ 3".parse::<Capability>().is_err());
         assert!("".parse::<Capability>().is_err());
+        assert!("(a if b)".parse::<Capability>().is_err());
     }
 
     #[test]

@@ -20,6 +20,18 @@ pub enum RpmError {
         /// Cause, from the `rpm` crate or the system.
         source: Box<rpm::Error>,
     },
+    /// The header is intact, and says what cannot be.
+    #[error("the header of {path} cannot be used: {what}")]
+    #[diagnostic(
+        code(rpm::malformed),
+        help("build the package of this RPM again; its spec may need a correction first")
+    )]
+    Malformed {
+        /// The RPM.
+        path: Utf8PathBuf,
+        /// The violation, as a clause that follows `cannot be used:`.
+        what: String,
+    },
     /// The payload does not follow its format or its header.
     #[error("the payload of {path} cannot be used: {what}")]
     #[diagnostic(
@@ -55,6 +67,14 @@ impl RpmError {
         |source| Self::Header {
             path: path.to_owned(),
             source: Box::new(source),
+        }
+    }
+
+    /// Returns the error of a header that is intact and cannot be used, with the violation.
+    pub fn malformed(path: &Utf8Path, what: impl Into<String>) -> Self {
+        Self::Malformed {
+            path: path.to_owned(),
+            what: what.into(),
         }
     }
 

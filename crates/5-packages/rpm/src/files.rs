@@ -5,6 +5,9 @@ use rpm::FileFlags;
 
 use crate::{RpmError, header};
 
+/// Size in bytes of the largest file in a payload of the cpio format "newc"; rpm has another format for larger ones.
+const MOST_IN_CPIO: u64 = u32::MAX as u64;
+
 /// Type of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FileKind {
@@ -63,7 +66,20 @@ pub fn read_files(path: &Utf8Path) -> Result<Vec<FileEntry>, RpmError> {
                     format!("`{full}` is not an absolute path in normal form"),
                 ));
             }
+            // The list of names is read with this character in the place of bytes that are not UTF-8.
+            if full.contains(char::REPLACEMENT_CHARACTER) {
+                return Err(RpmError::malformed(
+                    path,
+                    format!("the name of the file `{full}` is not UTF-8"),
+                ));
+            }
             let kind = match entry.file_type() {
+                rpm::FileType::Regular if entry.size() as u64 > MOST_IN_CPIO => {
+                    return Err(RpmError::malformed(
+                        path,
+                        format!("`{full}` is larger than 4 GiB, which the payloads that are read here cannot hold"),
+                    ));
+                }
                 rpm::FileType::Dir => FileKind::Directory,
                 rpm::FileType::SymbolicLink => FileKind::Symlink(entry.linkto().unwrap_or_default().to_owned()),
                 rpm::FileType::Regular => FileKind::Regular {

@@ -12,6 +12,7 @@
 
 pub mod capability;
 mod cpio;
+mod dependency;
 mod error;
 mod files;
 mod header;
@@ -19,7 +20,8 @@ mod package;
 mod payload;
 mod unpack;
 
-pub use capability::{Capability, Operator, usr_merged};
+pub use capability::{Capability, InvalidCapability, Operator, usr_merged};
+pub use dependency::{Conditional, Dependency};
 pub use error::RpmError;
 pub use files::{FileEntry, FileKind, read_files};
 pub use header::{parse_header, read_header};

@@ -3,10 +3,10 @@
 use std::fmt;
 
 use camino::Utf8Path;
-use rpm::{DependencyFlags, PackageMetadata};
+use rpm::{DependencyFlags, IndexTag, PackageMetadata};
 use serde::{Deserialize, Serialize};
 
-use crate::{Capability, RpmError, header};
+use crate::{Capability, Dependency, Operator, RpmError, header};
 
 /// Metadata of a binary RPM, as far as solving and listing need them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,11 +32,11 @@ pub struct Package {
     pub size: u64,
     /// Capabilities that the package provides; among them its own name with its version.
     pub provides: Vec<Capability>,
-    /// Capabilities that the package requires, without those of rpm itself (`rpmlib(...)`).
-    pub requires: Vec<Capability>,
+    /// Dependencies of the package, without those of rpm itself (`rpmlib(...)`).
+    pub requires: Vec<Dependency>,
     /// Capabilities that the package cannot be installed with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub conflicts: Vec<Capability>,
+    pub conflicts: Vec<Dependency>,
     /// Packages that this one replaces.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub obsoletes: Vec<Capability>,
@@ -60,6 +60,14 @@ impl Package {
         match self.epoch {
             0 => format!("{}-{}", self.version, self.release),
             epoch => format!("{epoch}:{}-{}", self.version, self.release),
+        }
+    }
+
+    /// The package itself as a capability: `name = epoch:version-release`.
+    pub fn capability(&self) -> Capability {
+        Capability {
+            name: self.name.clone(),
+            version: Some((Operator::Equal, self.evr())),
         }
     }
 
@@ -94,17 +102,35 @@ pub fn read_package(path: &Utf8Path) -> Result<Package, RpmError> {
     let wrong = RpmError::header(path);
     let header = header::read_header(path)?;
     let text = |value: Result<&str, rpm::Error>| value.map(str::to_owned).map_err(&wrong);
-    let capabilities = |value: Result<Vec<rpm::Dependency>, rpm::Error>| -> Result<Vec<Capability>, RpmError> {
+    let dependencies = |value: Result<Vec<rpm::Dependency>, rpm::Error>| {
         let mut found = Vec::new();
         for dependency in value.map_err(&wrong)? {
-            let capability = Capability::from_header(&dependency);
             // `rpmlib(...)` requires a feature of the rpm program. The same requirement may be listed once for each
             // phase of the transaction in which it counts.
-            if !dependency.flags.contains(DependencyFlags::RPMLIB) && !found.contains(&capability) {
-                found.push(capability);
+            if dependency.flags.contains(DependencyFlags::RPMLIB) {
+                continue;
+            }
+            let parsed =
+                Dependency::from_header(&dependency).map_err(|error| RpmError::malformed(path, error.to_string()))?;
+            if !found.contains(&parsed) {
+                found.push(parsed);
             }
         }
-        Ok(found)
+        Ok::<_, RpmError>(found)
+    };
+    // Expressions are for dependencies: nothing can provide or obsolete one.
+    let capabilities = |value: Result<Vec<rpm::Dependency>, rpm::Error>| {
+        let capability = |dependency| match dependency {
+            Dependency::Capability(capability) => Ok(capability),
+            other => Err(RpmError::malformed(
+                path,
+                format!("it provides or obsoletes the expression `{other}`"),
+            )),
+        };
+        dependencies(value)?
+            .into_iter()
+            .map(capability)
+            .collect::<Result<Vec<_>, _>>()
     };
     let files = header.get_file_paths().map_err(&wrong)?;
     Ok(Package {
@@ -118,8 +144,8 @@ pub fn read_package(path: &Utf8Path) -> Result<Package, RpmError> {
         source: header.get_source_rpm().unwrap_or_default().to_owned(),
         size: header.get_installed_size().map_err(&wrong)?,
         provides: capabilities(header.get_provides())?,
-        requires: capabilities(header.get_requires())?,
-        conflicts: capabilities(header.get_conflicts())?,
+        requires: dependencies(header.get_requires())?,
+        conflicts: dependencies(header.get_conflicts())?,
         obsoletes: capabilities(header.get_obsoletes())?,
         files: files
             .into_iter()
@@ -129,29 +155,58 @@ pub fn read_package(path: &Utf8Path) -> Result<Package, RpmError> {
     })
 }
 
+/// Scriptlets and triggers, with the tags of the header that show them. A scriptlet with `-p` and no body has only the tag
+/// of its program.
+const SCRIPTLETS: [(&str, &[IndexTag]); 12] = [
+    ("%pre", &[IndexTag::RPMTAG_PREIN, IndexTag::RPMTAG_PREINPROG]),
+    ("%post", &[IndexTag::RPMTAG_POSTIN, IndexTag::RPMTAG_POSTINPROG]),
+    ("%preun", &[IndexTag::RPMTAG_PREUN, IndexTag::RPMTAG_PREUNPROG]),
+    ("%postun", &[IndexTag::RPMTAG_POSTUN, IndexTag::RPMTAG_POSTUNPROG]),
+    ("%pretrans", &[IndexTag::RPMTAG_PRETRANS, IndexTag::RPMTAG_PRETRANSPROG]),
+    (
+        "%posttrans",
+        &[IndexTag::RPMTAG_POSTTRANS, IndexTag::RPMTAG_POSTTRANSPROG],
+    ),
+    (
+        "%preuntrans",
+        &[IndexTag::RPMTAG_PREUNTRANS, IndexTag::RPMTAG_PREUNTRANSPROG],
+    ),
+    (
+        "%postuntrans",
+        &[IndexTag::RPMTAG_POSTUNTRANS, IndexTag::RPMTAG_POSTUNTRANSPROG],
+    ),
+    (
+        "%verifyscript",
+        &[IndexTag::RPMTAG_VERIFYSCRIPT, IndexTag::RPMTAG_VERIFYSCRIPTPROG],
+    ),
+    (
+        "%trigger",
+        &[
+            IndexTag::RPMTAG_TRIGGERNAME,
+            IndexTag::RPMTAG_TRIGGERSCRIPTS,
+            IndexTag::RPMTAG_TRIGGERSCRIPTPROG,
+        ],
+    ),
+    (
+        "%filetrigger",
+        &[
+            IndexTag::RPMTAG_FILETRIGGERNAME,
+            IndexTag::RPMTAG_FILETRIGGERSCRIPTS,
+            IndexTag::RPMTAG_FILETRIGGERSCRIPTPROG,
+        ],
+    ),
+    (
+        "%transfiletrigger",
+        &[
+            IndexTag::RPMTAG_TRANSFILETRIGGERNAME,
+            IndexTag::RPMTAG_TRANSFILETRIGGERSCRIPTS,
+            IndexTag::RPMTAG_TRANSFILETRIGGERSCRIPTPROG,
+        ],
+    ),
+];
+
 fn scriptlets(header: &PackageMetadata) -> Vec<String> {
-    let mut found: Vec<String> = [
-        ("%pre", header.get_pre_install_script().is_ok()),
-        ("%post", header.get_post_install_script().is_ok()),
-        ("%preun", header.get_pre_uninstall_script().is_ok()),
-        ("%postun", header.get_post_uninstall_script().is_ok()),
-        ("%pretrans", header.get_pre_trans_script().is_ok()),
-        ("%posttrans", header.get_post_trans_script().is_ok()),
-    ]
-    .into_iter()
-    .filter(|(_, present)| *present)
-    .map(|(name, _)| name.to_owned())
-    .collect();
-    let triggers = [
-        header.get_triggers(),
-        header.get_file_triggers(),
-        header.get_trans_file_triggers(),
-    ];
-    if triggers
-        .iter()
-        .any(|kind| kind.as_ref().is_ok_and(|list| !list.is_empty()))
-    {
-        found.push("a trigger".to_owned());
-    }
-    found
+    let is_there = |tags: &[IndexTag]| tags.iter().any(|tag| header.header.entry_is_present(*tag));
+    let found = SCRIPTLETS.iter().filter(|(_, tags)| is_there(tags));
+    found.map(|(name, _)| (*name).to_owned()).collect()
 }

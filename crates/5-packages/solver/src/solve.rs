@@ -1,279 +1,240 @@
-//! Dependency solving with resolvo, for requests with a choice and for those without a solution.
+//! Dependency solving: the set of packages that fulfils requests.
+//!
+//! Every package is a variable, true when it is installed; dependencies become clauses (module `formula`) once a package
+//! that has them is chosen, and module `sat` draws the conclusions. Module `search` decides, by the policy that
+//! docs/decisions/0018 states:
+//!
+//! 1. Only what is required is installed. Requirements are looked at breadth first, from the requests.
+//! 2. A requirement whose providers have one name gets the newest version that the others allow.
+//! 3. When only requirements with providers of several names are left, the first one gets the first provider in the
+//!    order of [`PackageIndex::solve`].
+//! 4. A package that the result does not need is taken out again: no subset of a solution is a solution.
+//!
+//! A decision is given up only when it contradicts the clauses and the decisions before it. So the result does not depend
+//! on the way of the search.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fmt;
+mod contradiction;
+mod explain;
+mod formula;
+mod reason;
+mod sat;
+mod search;
 
-use resolvo::utils::{Pool, VersionSet};
-use resolvo::{
-    Candidates, Condition, ConditionId, ConditionalRequirement, Dependencies, DependencyProvider,
-    HintDependenciesAvailable, Interner, KnownDependencies, NameId, Problem, Requirement, SolvableId, Solver,
-    SolverCache, StringId, UnsolvableOrCancelled, VersionSetId, VersionSetUnionId,
-};
+use std::collections::BTreeSet;
 
-use crate::index::Providers;
-use crate::{SolveError, contradiction, explain};
-use basalt_rpm::capability::compare;
-use basalt_rpm::{Capability, Package};
+use basalt_rpm::{Dependency, Package};
+
+pub use explain::{Missing, SolveError};
+use sat::Unsatisfiable;
+use search::{Failure, Search};
+
+use crate::index::PackageIndex;
+use crate::providers::Providers;
+use crate::request::Request;
+
+impl<P: AsRef<Package>> PackageIndex<P> {
+    /// Returns the packages that fulfil dependencies, and all that they require, sorted by name. Only packages for which
+    /// `among` holds are candidates.
+    ///
+    /// Of several providers, a package that is needed anyhow is preferred, whatever its name. Otherwise the order is:
+    ///
+    /// 1. those that no other provider obsoletes;
+    /// 2. those that have the required name themselves;
+    /// 3. those that provide a higher version of the capability;
+    /// 4. by name, in the order of the alphabet; of one name, the newest first.
+    ///
+    /// The operands of `or` come in the order in which they are written. Weak dependencies (Recommends, Suggests,
+    /// Supplements, Enhances) are never followed. The order in which packages were added does not matter.
+    ///
+    /// # Errors
+    /// When a required capability is provided by no package, or when packages exclude each other.
+    pub fn solve(&self, wanted: &[Dependency], among: impl Fn(&P) -> bool) -> Result<Vec<&P>, SolveError> {
+        let requests = wanted.iter().cloned().map(Request::from);
+        self.solve_requests(&requests.collect::<Vec<_>>(), &Providers::new(self, &among))
+    }
+
+    /// Returns the packages to install for requests, like [`solve`](Self::solve). A package that is requested by its name
+    /// alone, and that another one obsoletes, is replaced by that one, as dnf does it.
+    ///
+    /// A request is the name of a package, a capability (`libz.so.1()(64bit)`), the path of a file, one of these with a
+    /// version (`zlib >= 1.3`), or an expression of them (`(a or b)`).
+    ///
+    /// # Errors
+    /// When a request is none of these, a required capability is provided by no package, or packages exclude each other.
+    pub fn install(&self, requests: &[String], among: impl Fn(&P) -> bool) -> Result<Vec<&P>, SolveError> {
+        let providers = Providers::new(self, &among);
+        let requests = requests.iter().map(|text| {
+            let dependency: Dependency = text.parse()?;
+            let replacements = providers.replacements(&dependency);
+            Ok::<_, SolveError>(Request {
+                dependency,
+                replacements,
+            })
+        });
+        self.solve_requests(&requests.collect::<Result<Vec<_>, _>>()?, &providers)
+    }
+
+    fn solve_requests(&self, requests: &[Request], providers: &Providers<'_, P>) -> Result<Vec<&P>, SolveError> {
+        let chosen = match providers.only_solution(requests) {
+            Some(chosen) => chosen,
+            None => solution(requests, providers)?,
+        };
+        let mut chosen: Vec<&P> = chosen.into_iter().map(|position| &self.packages[position]).collect();
+        chosen.sort_by(|one, other| one.as_ref().name.cmp(&other.as_ref().name));
+        Ok(chosen)
+    }
+}
 
 /// Returns the positions of the packages that fulfil the requests.
-pub(crate) fn solve<P: AsRef<Package>>(
-    requests: &[Capability],
+fn solution<P: AsRef<Package>>(
+    requests: &[Request],
     providers: &Providers<'_, P>,
 ) -> Result<BTreeSet<usize>, SolveError> {
-    let provider = SolverProvider::new(requests, providers);
-    let requirements = requests.iter().map(|request| provider.requirement(request)).collect();
-    let mut solver = Solver::new(provider);
-    let problem = Problem::new().requirements(requirements);
-    match solver.solve(problem) {
-        Ok(chosen) => {
-            let pool = &solver.provider().pool;
-            let positions = chosen.into_iter().map(|id| pool.resolve_solvable(id).record.0);
-            Ok(positions.collect())
+    let mut search = Search::new(requests, providers, None);
+    match search.run() {
+        Ok(()) => Ok(minimal(search.forced_and_chosen(), requests, providers)),
+        Err(Failure::Unsatisfiable(Unsatisfiable(core))) => {
+            let reasons = core.iter().map(|id| search.reasons[*id]).collect();
+            Err(explain::failure(requests, &reasons, providers))
         }
-        Err(UnsolvableOrCancelled::Cancelled(_)) => Err(SolveError::Cancelled),
-        Err(UnsolvableOrCancelled::Unsolvable(conflict)) => {
-            let missing = explain::missing(requests, providers);
-            if !missing.is_empty() {
-                return Err(SolveError::Missing { missing });
-            }
-            let known = contradiction::contradiction(requests, providers);
-            let explanation = known.unwrap_or_else(|| conflict.display_user_friendly(&solver).to_string());
-            Err(SolveError::Conflict {
-                explanation: explanation.trim_end().to_owned(),
-            })
-        }
+        Err(Failure::TooComplex(dependency)) => Err(SolveError::TooComplex { dependency }),
     }
 }
 
-/// A package in the solver's pool: its position in the index, and its version.
-struct Candidate(usize, String);
+/// Takes packages out of a solution, the last chosen one first, as long as what is left is a solution.
+fn minimal<P: AsRef<Package>>(
+    solution: Vec<usize>,
+    requests: &[Request],
+    providers: &Providers<'_, P>,
+) -> BTreeSet<usize> {
+    let mut left: BTreeSet<usize> = solution.iter().copied().collect();
+    let mut needed = needed_within(&left, requests, providers);
+    for package in solution.into_iter().rev() {
+        if !left.contains(&package) || needed.contains(&package) {
+            continue;
+        }
+        let mut without = left.clone();
+        without.remove(&package);
+        let mut search = Search::new(requests, providers, Some(&without));
+        if search.run().is_ok() {
+            left = search.forced_and_chosen().into_iter().collect();
+            needed = needed_within(&left, requests, providers);
+        }
+    }
+    left
+}
 
-impl fmt::Display for Candidate {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.1)
+/// Returns the packages that every solution within a set has, as far as unit propagation shows.
+fn needed_within<P: AsRef<Package>>(
+    set: &BTreeSet<usize>,
+    requests: &[Request],
+    providers: &Providers<'_, P>,
+) -> BTreeSet<usize> {
+    let mut search = Search::new(requests, providers, Some(set));
+    match search.conclude() {
+        Ok(()) => search.forced_and_chosen().into_iter().collect(),
+        Err(_) => BTreeSet::new(),
     }
 }
 
-/// Packages of one name that fulfil a requirement, and the text of the requirement.
-#[derive(Clone, PartialEq, Eq, Hash)]
-struct ProviderSet {
-    packages: Vec<usize>,
-    text: String,
-}
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
 
-impl VersionSet for ProviderSet {
-    type V = Candidate;
-}
+    use super::*;
 
-/// Provider of the packages that can be reached from the requests, in the solver's terms.
-struct SolverProvider<'a, P> {
-    pool: Pool<ProviderSet>,
-    providers: &'a Providers<'a, P>,
-    /// Packages that provide each capability required on the way, the preferred one first.
-    provider_indexes: HashMap<&'a Capability, Vec<usize>>,
-    by_name: BTreeMap<NameId, Vec<SolvableId>>,
-}
-
-impl<'a, P: AsRef<Package>> SolverProvider<'a, P> {
-    /// Collects the packages that can be reached from the requests; no other can be part of a solution.
-    fn new(requests: &'a [Capability], providers: &'a Providers<'a, P>) -> Self {
-        let mut provider_indexes: HashMap<&Capability, Vec<usize>> = HashMap::new();
-        let mut reachable = BTreeMap::new();
-        let mut rest: Vec<&Capability> = requests.iter().collect();
-        while let Some(wanted) = rest.pop() {
-            if provider_indexes.contains_key(wanted) {
-                continue;
-            }
-            let found = providers.of(wanted);
-            for index in &found {
-                let package = providers.package(*index);
-                // By name first: the choice does not depend on the order in which packages were indexed.
-                let is_new = reachable.insert((package.name.as_str(), package.evr(), *index), package);
-                if is_new.is_none() {
-                    rest.extend(&package.requires);
-                }
-            }
-            provider_indexes.insert(wanted, found);
-        }
-        let pool = Pool::default();
-        let mut by_name: BTreeMap<NameId, Vec<SolvableId>> = BTreeMap::new();
-        for (name, evr, index) in reachable.into_keys() {
-            let name = pool.intern_package_name(name);
-            let id = pool.intern_solvable(name, Candidate(index, evr));
-            by_name.entry(name).or_default().push(id);
-        }
-        Self {
-            pool,
-            providers,
-            provider_indexes,
-            by_name,
-        }
-    }
-
-    /// Returns the positions of the packages that provide a capability required on the way.
-    fn provider_indexes(&self, wanted: &Capability) -> &[usize] {
-        self.provider_indexes.get(wanted).map_or(&[], Vec::as_slice)
-    }
-
-    fn requirement(&self, wanted: &Capability) -> ConditionalRequirement {
-        let mut names: Vec<(NameId, Vec<usize>)> = Vec::new();
-        for &index in self.provider_indexes(wanted) {
-            let package = self.providers.package(index);
-            let name = self.pool.intern_package_name(package.name.as_str());
-            match names.iter_mut().find(|(known, _)| *known == name) {
-                Some((_, packages)) => packages.push(index),
-                None => names.push((name, vec![index])),
-            }
-        }
-        if names.is_empty() {
-            // A name that no package has: the solver finds no candidates for it.
-            names.push((self.pool.intern_package_name(wanted.to_string()), Vec::new()));
-        }
-        let sets: Vec<_> = names
-            .into_iter()
-            .map(|(name, packages)| self.set(name, packages, &wanted.to_string()))
-            .collect();
-        let requirement = match sets.as_slice() {
-            [one] => Requirement::Single(*one),
-            [first, others @ ..] => {
-                Requirement::Union(self.pool.intern_version_set_union(*first, others.iter().copied()))
-            }
-            [] => unreachable!("there is one name at least"),
-        };
-        ConditionalRequirement {
-            condition: None,
-            requirement,
-        }
-    }
-
-    fn set(&self, name: NameId, packages: Vec<usize>, text: &str) -> VersionSetId {
-        self.pool.intern_version_set(
-            name,
-            ProviderSet {
-                packages,
-                text: text.to_owned(),
-            },
-        )
-    }
-
-    /// Returns, for each package name that a conflict hits, the packages of that name that it does not hit.
-    fn constraints(&self, index: usize) -> Vec<VersionSetId> {
-        let package = self.providers.package(index);
-        let mut sets = Vec::new();
-        let excluded = package
-            .conflicts
-            .iter()
-            .map(|capability| (capability, self.providers.of(capability)));
-        // An Obsoletes matches packages by their own names only.
-        let replaced = package.obsoletes.iter().map(|capability| {
-            let mut hit = self.providers.of(capability);
-            hit.retain(|&other| self.providers.package(other).name == capability.name);
-            (capability, hit)
+    fn package(name: &str, provides: &[String], requires: &[String], conflicts: &[String]) -> Package {
+        let package = serde_json::json!({
+            "name": name, "version": "1", "release": "1", "arch": "noarch", "license": "MIT", "summary": "",
+            "source": "", "size": 0, "files": [],
+            "provides": provides, "requires": requires, "conflicts": conflicts,
         });
-        for (capability, mut hit) in excluded.chain(replaced) {
-            hit.retain(|&other| other != index);
-            let mut names: Vec<_> = hit
-                .iter()
-                .map(|&other| self.providers.package(other).name.as_str())
-                .collect();
-            names.dedup();
-            for name in names {
-                let id = self.pool.intern_package_name(name);
-                let all = self.by_name.get(&id).into_iter().flatten();
-                let allowed = all.map(|solvable| self.pool.resolve_solvable(*solvable).record.0);
-                let allowed = allowed.filter(|other| !hit.contains(other)).collect();
-                sets.push(self.set(id, allowed, &format!("not {capability}")));
-            }
-        }
-        sets
-    }
-}
-
-impl<P: AsRef<Package>> Interner for SolverProvider<'_, P> {
-    type NameId = NameId;
-    type SolvableId = SolvableId;
-
-    fn display_solvable(&self, solvable: SolvableId) -> impl fmt::Display + '_ {
-        let solvable = self.pool.resolve_solvable(solvable);
-        format!("{}-{}", self.pool.resolve_package_name(solvable.name), solvable.record)
+        serde_json::from_value(package).expect("a package")
     }
 
-    fn display_merged_solvables(&self, solvables: &[SolvableId]) -> impl fmt::Display + '_ {
-        let mut texts: Vec<_> = solvables
-            .iter()
-            .map(|id| self.display_solvable(*id).to_string())
-            .collect();
-        texts.sort();
-        texts.join(" | ")
-    }
-
-    fn display_name(&self, name: NameId) -> impl fmt::Display + '_ {
-        self.pool.resolve_package_name(name).clone()
-    }
-
-    fn display_version_set(&self, version_set: VersionSetId) -> impl fmt::Display + '_ {
-        let text = &self.pool.resolve_version_set(version_set).text;
-        format!("(for {text})")
-    }
-
-    fn display_string(&self, string_id: StringId) -> impl fmt::Display + '_ {
-        self.pool.resolve_string(string_id).to_owned()
-    }
-
-    fn version_set_name(&self, version_set: VersionSetId) -> NameId {
-        self.pool.resolve_version_set_package_name(version_set)
-    }
-
-    fn solvable_name(&self, solvable: SolvableId) -> NameId {
-        self.pool.resolve_solvable(solvable).name
-    }
-
-    fn version_sets_in_union(&self, union: VersionSetUnionId) -> impl Iterator<Item = VersionSetId> {
-        self.pool.resolve_version_set_union(union)
-    }
-
-    fn resolve_condition(&self, condition: ConditionId) -> Condition {
-        self.pool.resolve_condition(condition).clone()
-    }
-}
-
-impl<P: AsRef<Package>> DependencyProvider for SolverProvider<'_, P> {
-    async fn filter_candidates(&self, candidates: &[SolvableId], set: VersionSetId, inverse: bool) -> Vec<SolvableId> {
-        let allowed = &self.pool.resolve_version_set(set).packages;
-        let fits = |id: &SolvableId| {
-            let index = self.pool.resolve_solvable(*id).record.0;
-            allowed.contains(&index) != inverse
-        };
-        candidates.iter().copied().filter(fits).collect()
-    }
-
-    async fn get_candidates(&self, name: NameId) -> Option<Candidates> {
-        Some(Candidates {
-            candidates: self.by_name.get(&name).cloned().unwrap_or_default(),
-            hint_dependencies_available: HintDependenciesAvailable::All,
-            ..Candidates::default()
+    /// Generates packages `p0`, `p1`, ... with one capability of several each, which any of them may require or
+    /// conflict with.
+    fn packages() -> impl Strategy<Value = Vec<Package>> {
+        let capabilities = |least, most| prop::collection::vec(0..12_usize, least..most);
+        let one = (0..12_usize, capabilities(0, 4), capabilities(0, 2), 0..4_usize);
+        prop::collection::vec(one, 1..10).prop_map(|packages| {
+            let names = |numbers: Vec<usize>| {
+                numbers
+                    .into_iter()
+                    .map(|number| format!("c{number}"))
+                    .collect::<Vec<_>>()
+            };
+            let made = packages
+                .into_iter()
+                .enumerate()
+                .map(|(index, (provided, required, excluded, named))| {
+                    // Some share a name, as versions of one package do.
+                    let name = format!("p{}", index - index.min(usize::from(named == 0)));
+                    let provided = [name.clone(), format!("c{provided}")];
+                    Package {
+                        version: index.to_string(),
+                        ..package(&name, &provided, &names(required), &names(excluded))
+                    }
+                });
+            made.collect()
         })
     }
 
-    async fn sort_candidates(&self, _: &SolverCache<Self>, solvables: &mut [SolvableId]) {
-        solvables.sort_by(|one, other| {
-            let evr = |id: &SolvableId| self.pool.resolve_solvable(*id).record.1.clone();
-            compare(&evr(other), &evr(one)).then_with(|| one.cmp(other))
-        });
+    fn providers(index: &PackageIndex<Package>) -> Providers<'_, Package> {
+        Providers::new(index, &|_| true)
     }
 
-    async fn get_dependencies(&self, solvable: SolvableId) -> Dependencies {
-        let index = self.pool.resolve_solvable(solvable).record.0;
-        let package = self.providers.package(index);
-        let foreign = |capability: &&Capability| !self.provider_indexes(capability).contains(&index);
-        Dependencies::Known(KnownDependencies {
-            requirements: package
-                .requires
-                .iter()
-                .filter(foreign)
-                .map(|it| self.requirement(it))
-                .collect(),
-            constrains: self.constraints(index),
-        })
+    fn request(name: &str) -> Request {
+        Dependency::any(name).into()
+    }
+
+    proptest! {
+        /// Without a choice, the traversal and the solver come to the same set.
+        #[test]
+        fn the_only_solution_is_the_solvers(packages in packages(), first in 0..10_usize) {
+            let requests = vec![request(&packages[first % packages.len()].name)];
+            let index: PackageIndex<Package> = packages.into_iter().collect();
+            if let Some(only) = providers(&index).only_solution(&requests) {
+                let solved = solution(&requests, &providers(&index)).expect("there is a set");
+                prop_assert_eq!(only, solved);
+            }
+        }
+
+        /// Solutions in a part of the index equal those in an index of that part; the order of addition does not
+        /// matter.
+        #[test]
+        fn a_part_of_the_index_is_an_index_of_the_part(packages in packages(), first in 0..10_usize, without in 0..10_usize) {
+            let requests = vec![packages[first % packages.len()].name.clone()];
+            let left_out = format!("p{without}");
+            let part = packages.iter().rev().filter(|package| package.name != left_out);
+            let part: PackageIndex<&Package> = part.collect();
+            let whole: PackageIndex<&Package> = packages.iter().collect();
+            let text = |solution: Result<Vec<&&Package>, SolveError>| {
+                let names = |packages: Vec<&&Package>| packages.iter().map(|it| it.name.clone()).collect::<Vec<_>>();
+                solution.map(names).map_err(|_| ())
+            };
+            prop_assert_eq!(
+                text(whole.install(&requests, |package| package.name != left_out)),
+                text(part.install(&requests, |_| true))
+            );
+        }
+    }
+
+    #[test]
+    fn choices_and_exclusions_are_left_to_the_solver() {
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let index: PackageIndex<Package> = [
+            package("a", &words(&["a"]), &words(&["c"]), &[]),
+            package("b", &words(&["b", "c"]), &[], &words(&["e"])),
+            package("d", &words(&["d", "c"]), &[], &[]),
+            package("e", &words(&["e"]), &words(&["b"]), &[]),
+        ]
+        .into_iter()
+        .collect();
+        let only = |name: &str| providers(&index).only_solution(&[request(name)]);
+        assert!(only("a").is_none(), "b or d");
+        assert_eq!(only("b"), Some(BTreeSet::from([1])));
+        assert!(only("e").is_none(), "b excludes it");
+        assert!(only("x").is_none(), "there is none");
     }
 }

@@ -1,31 +1,34 @@
 //! Solving through the public interface: requests in, packages or an explanation out.
 
+use std::fmt::Debug;
+use std::str::FromStr;
+
 use basalt_rpm::Package;
 use basalt_solver::{PackageIndex, SolveError};
 
+fn list<T: FromStr<Err: Debug>>(lines: &[&str], key: &str) -> Vec<T> {
+    let found = lines.iter().filter_map(|line| line.strip_prefix(key));
+    found.map(|text| text.trim().parse().expect("a dependency")).collect()
+}
+
 fn package(name: &str, version: &str, lines: &[&str]) -> Package {
-    let list = |key: &str| {
-        let found = lines.iter().filter_map(|line| line.strip_prefix(key));
-        found
-            .map(|text| text.trim().parse().expect("a capability"))
-            .collect::<Vec<_>>()
-    };
-    let mut provides = list("P:");
+    let (epoch, rest) = version.split_once(':').unwrap_or(("0", version));
+    let mut provides = list(lines, "P:");
     provides.push(format!("{name} = {version}").parse().expect("a capability"));
     Package {
         name: name.into(),
-        epoch: 0,
-        version: version.split('-').next().unwrap_or_default().into(),
-        release: version.split('-').nth(1).unwrap_or_default().into(),
+        epoch: epoch.parse().expect("a number"),
+        version: rest.split('-').next().unwrap_or_default().into(),
+        release: rest.split('-').nth(1).unwrap_or_default().into(),
         arch: "x86_64".into(),
         license: "MIT".into(),
         summary: String::new(),
         source: String::new(),
         size: 0,
         provides,
-        requires: list("R:"),
-        conflicts: list("C:"),
-        obsoletes: list("O:"),
+        requires: list(lines, "R:"),
+        conflicts: list(lines, "C:"),
+        obsoletes: list(lines, "O:"),
         files: lines
             .iter()
             .filter_map(|line| line.strip_prefix("F:"))
@@ -39,7 +42,7 @@ fn names(requests: &[&str], available: &[Package]) -> Vec<String> {
     let requests: Vec<String> = requests.iter().map(|text| (*text).to_owned()).collect();
     let index: PackageIndex<&Package> = available.iter().collect();
     let solution = index
-        .solve(&requests, |_| true)
+        .install(&requests, |_| true)
         .unwrap_or_else(|error| panic!("{error}"));
     solution.into_iter().map(ToString::to_string).collect()
 }
@@ -47,7 +50,7 @@ fn names(requests: &[&str], available: &[Package]) -> Vec<String> {
 fn error(requests: &[&str], available: &[Package]) -> SolveError {
     let requests: Vec<String> = requests.iter().map(|text| (*text).to_owned()).collect();
     let index: PackageIndex<&Package> = available.iter().collect();
-    index.solve(&requests, |_| true).map(drop).expect_err("no solution")
+    index.install(&requests, |_| true).map(drop).expect_err("no solution")
 }
 
 fn distribution() -> Vec<Package> {
@@ -232,4 +235,116 @@ fn the_order_of_what_is_available_does_not_matter() {
     let forwards = names(&["zlib-devel", "mounter"], &all);
     all.reverse();
     assert_eq!(names(&["mounter", "zlib-devel"], &all), forwards);
+}
+
+#[test]
+fn expressions_are_solved() {
+    let all = [
+        package("y", "1-1", &[]),
+        package("w", "1-1", &["R: (x or y)"]),
+        package("v", "1-1", &["R: (x if z)"]),
+        package("u", "1-1", &["R: (y and y >= 1)"]),
+        package("t", "1-1", &["R: (y if v)", "R: v"]),
+        package("s", "1-1", &["R: (w unless v else y)", "R: v"]),
+        package("r", "1-1", &["R: (lib >= 2 with lib < 3)"]),
+        package("q", "1-1", &["R: (lib without lib = 4)"]),
+        package("lib2", "1-1", &["P: lib = 2"]),
+        package("lib4", "1-1", &["P: lib = 4"]),
+        package("p", "1-1", &["C: (y and v)"]),
+    ];
+    assert_eq!(names(&["w"], &all), ["w-1-1", "y-1-1"]);
+    assert_eq!(names(&["v"], &all), ["v-1-1"]);
+    assert_eq!(names(&["u"], &all), ["u-1-1", "y-1-1"]);
+    assert_eq!(names(&["t"], &all), ["t-1-1", "v-1-1", "y-1-1"]);
+    assert_eq!(names(&["s"], &all), ["s-1-1", "v-1-1", "y-1-1"]);
+    assert_eq!(names(&["r"], &all), ["lib2-1-1", "r-1-1"]);
+    assert_eq!(names(&["q"], &all), ["lib2-1-1", "q-1-1"]);
+    assert_eq!(names(&["(lib4 or y)"], &all), ["lib4-1-1"]);
+    assert_eq!(names(&["p", "y"], &all), ["p-1-1", "y-1-1"]);
+    let text = lines(&["p", "y", "v"], &all).join("\n");
+    assert!(text.contains("`p-1-1` conflicts with `(y and v)`"), "{text}");
+    let missing = error(&["(a or b)"], &all);
+    assert_eq!(
+        missing.to_string(),
+        "no package provides `(a or b)`, which was asked for"
+    );
+}
+
+#[test]
+fn paths_that_packages_provide_by_name_count() {
+    let all = [
+        package("p", "1-1", &["P: /bin/sh"]),
+        package("q", "1-1", &["R: /bin/sh"]),
+        package("r", "1-1", &["P: /usr/sbin/sendmail", "F: /usr/bin/sendmail"]),
+        package("s", "1-1", &["R: /usr/sbin/sendmail"]),
+        package("t", "1-1", &["R: /usr/bin/sh"]),
+    ];
+    assert_eq!(names(&["q"], &all), ["p-1-1", "q-1-1"]);
+    assert_eq!(names(&["s"], &all), ["r-1-1", "s-1-1"]);
+    assert_eq!(names(&["t"], &all), ["p-1-1", "t-1-1"]);
+}
+
+#[test]
+fn nothing_needless_is_installed() {
+    let all = [
+        package("a", "1-1", &["R: v", "R: m"]),
+        package("b", "1-1", &["P: v", "R: b2"]),
+        package("z", "1-1", &["P: v"]),
+        package("b2", "1-1", &[]),
+        package("m", "1-1", &["R: z"]),
+        package("m", "2-1", &["R: z"]),
+    ];
+    assert_eq!(names(&["a"], &all), ["a-1-1", "m-2-1", "z-1-1"]);
+}
+
+#[test]
+fn providers_have_an_order() {
+    let mut all = vec![
+        package("b", "1-1", &["P: mta = 1"]),
+        package("c", "1-1", &["P: mta = 1"]),
+    ];
+    assert_eq!(names(&["mta"], &all), ["b-1-1"], "by name");
+    all.push(package("d", "1-1", &["P: mta = 2"]));
+    assert_eq!(names(&["mta"], &all), ["d-1-1"], "a higher version");
+    all.push(package("mta", "0.1-1", &[]));
+    assert_eq!(names(&["mta"], &all), ["mta-0.1-1"], "the name itself");
+    all.push(package("e", "1-1", &["P: mta", "O: mta"]));
+    assert_eq!(names(&["mta"], &all), ["d-1-1"], "not what another replaces");
+}
+
+#[test]
+fn what_is_replaced_gives_way_when_it_is_asked_for_by_name() {
+    let all = [
+        package("x", "1-1", &[]),
+        package("y", "1-1", &[]),
+        package("y", "2-1", &["O: x"]),
+        package("new", "1-1", &["O: old < 3"]),
+    ];
+    assert_eq!(names(&["x", "y"], &all), ["y-2-1"]);
+    assert_eq!(names(&["old"], &all), ["new-1-1"]);
+}
+
+#[test]
+fn epochs_tildes_and_carets_count() {
+    let all = [
+        package("a", "1.0~rc1-1", &[]),
+        package("b", "1:1.0-1", &[]),
+        package("c", "1.0^git1-1", &[]),
+    ];
+    for (request, is_there) in [
+        ("a >= 1.0", false),
+        ("a < 1.0", true),
+        ("b = 1.0", false),
+        ("b = 1:1.0", true),
+        ("b > 99", true),
+        ("c > 1.0", true),
+        ("c < 1.0.1", true),
+    ] {
+        let index: PackageIndex<&Package> = all.iter().collect();
+        assert_eq!(
+            index.install(&[request.to_owned()], |_| true).is_ok(),
+            is_there,
+            "{request}"
+        );
+    }
 }

@@ -47,7 +47,47 @@ pub struct PackageEntries {
 /// When the file cannot be read or is not an RPM.
 pub fn describe(path: &Utf8Path, placed: RpmLocation<'_>) -> Result<PackageEntries, RpmError> {
     let header = basalt_rpm::read_header(path)?;
+    check_characters(&header, path)?;
     describe_header(&header, placed).map_err(RpmError::header(path))
+}
+
+/// Checks that XML can hold the names of capabilities and the paths of files: without a character, they would be others.
+/// Texts that people read lose such characters instead.
+fn check_characters(header: &PackageMetadata, path: &Utf8Path) -> Result<(), RpmError> {
+    let wrong = RpmError::header(path);
+    let lists = [
+        header.get_provides(),
+        header.get_requires(),
+        header.get_conflicts(),
+        header.get_obsoletes(),
+        header.get_recommends(),
+        header.get_suggests(),
+        header.get_supplements(),
+        header.get_enhances(),
+    ];
+    let mut names = Vec::new();
+    for list in lists {
+        let list = list.map_err(&wrong)?;
+        names.extend(
+            list.into_iter()
+                .flat_map(|dependency| [dependency.name, dependency.version]),
+        );
+    }
+    let files = files(header, |path| path).map_err(&wrong)?;
+    names.extend(files.into_iter().map(|file| file.path));
+    match names
+        .iter()
+        .find(|name| clean(name) != **name || name.contains(char::REPLACEMENT_CHARACTER))
+    {
+        None => Ok(()),
+        Some(name) => Err(RpmError::malformed(
+            path,
+            format!(
+                "`{}` has a character that repository metadata cannot hold",
+                name.escape_debug()
+            ),
+        )),
+    }
 }
 
 fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<PackageEntries, rpm::Error> {
@@ -64,7 +104,7 @@ fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<
         version: clean(header.get_version()?),
         release: clean(header.get_release()?),
     };
-    let files = files(header)?;
+    let files = files(header, |path| clean(&path))?;
     let provides = header.get_provides()?;
     let requires = requires(header.get_requires()?, &provides, &files);
     let offsets = header.get_package_segment_offsets();
@@ -157,7 +197,7 @@ fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<
     })
 }
 
-fn files(header: &PackageMetadata) -> Result<Vec<File>, rpm::Error> {
+fn files(header: &PackageMetadata, path: impl Fn(String) -> String) -> Result<Vec<File>, rpm::Error> {
     let entries = match header.get_file_entries() {
         Err(rpm::Error::TagNotFound(_)) => return Ok(Vec::new()),
         other => other?,
@@ -168,7 +208,7 @@ fn files(header: &PackageMetadata) -> Result<Vec<File>, rpm::Error> {
             _ if entry.flags().contains(FileFlags::GHOST) => Some("ghost".to_owned()),
             _ => None,
         },
-        path: clean(&entry.path().to_string_lossy()),
+        path: path(entry.path().to_string_lossy().into_owned()),
     });
     Ok(files.collect())
 }

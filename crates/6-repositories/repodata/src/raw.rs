@@ -3,7 +3,8 @@
 //! Elements are in the order in which createrepo_c writes them. Deserialization sees names without their prefix; hence
 //! the two names of elements that are written with one.
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// XML namespaces of the formats, as createrepo_c declares them.
 pub(crate) const COMMON: &str = "http://linux.duke.edu/metadata/common";
@@ -44,13 +45,25 @@ pub struct Data {
     /// Path, relative to the repository's folder.
     pub location: Location,
     /// Time of creation, in seconds since 1970.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "seconds")]
     pub timestamp: u64,
-    /// Size of the file in bytes.
-    pub size: u64,
+    /// Size of the file in bytes; some writers leave it out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
     /// Size of the decompressed content in bytes.
     #[serde(rename = "open-size", default, skip_serializing_if = "Option::is_none")]
     pub open_size: Option<u64>,
+}
+
+/// Reads a time as older writers have it: with a fraction (createrepo), or negative where there was none. Both are rounded
+/// to seconds since 1970.
+fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {
+    let text = String::deserialize(deserializer)?;
+    let whole = text.trim().split('.').next().unwrap_or_default();
+    let number: i64 = whole
+        .parse()
+        .map_err(|_| D::Error::custom(format!("`{text}` is not a time in seconds")))?;
+    Ok(u64::try_from(number).unwrap_or_default())
 }
 
 /// A digest.
@@ -151,10 +164,10 @@ pub struct Version {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Time {
     /// Time at which the file was added to the repository.
-    #[serde(rename = "@file", default)]
+    #[serde(rename = "@file", default, deserialize_with = "seconds")]
     pub file: u64,
     /// Build time.
-    #[serde(rename = "@build", default)]
+    #[serde(rename = "@build", default, deserialize_with = "seconds")]
     pub build: u64,
 }
 

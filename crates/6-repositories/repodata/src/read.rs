@@ -110,7 +110,9 @@ pub fn read(folder: &Utf8Path) -> Result<Index, MetadataError> {
     let packages = check_primary(&primary)?;
     let known: BTreeSet<String> = packages.iter().map(|package| package.digest.to_hex()).collect();
     let same = |file: &str, count: usize, ids: Vec<&str>| {
-        if count == ids.len() && ids.len() == known.len() && ids.iter().all(|id| known.contains(*id)) {
+        // A package that is listed under two places may have one entry here, or two.
+        let distinct: BTreeSet<&str> = ids.iter().copied().collect();
+        if count == ids.len() && distinct.len() == known.len() && distinct.iter().all(|id| known.contains(*id)) {
             return Ok(());
         }
         Err(MetadataError::malformed(
@@ -142,11 +144,12 @@ pub fn read(folder: &Utf8Path) -> Result<Index, MetadataError> {
 /// Reads and decompresses a file that `repomd.xml` names; an error when its size or digest differs.
 fn fetch(folder: &Utf8Path, data: &Data) -> Result<Vec<u8>, MetadataError> {
     let href = place(&data.location, REPOMD)?;
-    let bytes = read_file(&folder.join(href), data.size.min(MOST), href)?;
-    if bytes.len() as u64 != data.size {
+    let href = href.as_str();
+    let bytes = read_file(&folder.join(href), data.size.map_or(MOST, |size| size.min(MOST)), href)?;
+    if let Some(size) = data.size.filter(|size| bytes.len() as u64 != *size) {
         return Err(MetadataError::changed(
             href,
-            format!("it has {} bytes, {} are expected", bytes.len(), data.size),
+            format!("it has {} bytes, {size} are expected", bytes.len()),
         ));
     }
     compare(&bytes, &data.checksum, href)?;
@@ -210,7 +213,10 @@ fn digest(checksum: &Checksum, name: &str) -> Result<Digest, MetadataError> {
     if checksum.kind != "sha256" {
         return Err(MetadataError::malformed(
             name,
-            format!("its digest is of the kind `{}`, not sha256", checksum.kind),
+            format!(
+                "its digest is of the kind `{}`, and sha256 is the only one by which files and packages are identified here",
+                checksum.kind
+            ),
         ));
     }
     checksum
@@ -219,16 +225,18 @@ fn digest(checksum: &Checksum, name: &str) -> Result<Digest, MetadataError> {
         .map_err(|_| MetadataError::malformed(name, format!("`{}` is not a digest", checksum.value)))
 }
 
-/// Checks that a location is a path inside of the repository's folder, and returns it.
-fn place<'l>(location: &'l Location, file: &str) -> Result<&'l str, MetadataError> {
+/// Checks that a location is a path inside of the repository's folder, and returns it in normal form: without the `.` and
+/// the empty components that some writers put in.
+fn place(location: &Location, file: &str) -> Result<String, MetadataError> {
     let href = location.href.as_str();
-    let plain = !href.is_empty()
-        && !href.contains(['\\', '\0', ':'])
-        && href
-            .split('/')
-            .all(|part| !part.is_empty() && part != "." && part != "..");
-    if plain && location.base.is_none() {
-        return Ok(href);
+    // A colon is part of file names with an epoch; with two slashes it makes an address of another place.
+    let plain = !href.starts_with('/') && !href.contains(['\\', '\0']) && !href.contains("://");
+    let parts: Vec<&str> = href
+        .split('/')
+        .filter(|part| !part.is_empty() && *part != ".")
+        .collect();
+    if plain && location.base.is_none() && !parts.is_empty() && !parts.contains(&"..") && !href.ends_with('/') {
+        return Ok(parts.join("/"));
     }
     Err(MetadataError::malformed(
         file,
@@ -261,18 +269,21 @@ fn check_primary(primary: &Primary) -> Result<Vec<IndexedPackage>, MetadataError
             format!("it announces {said} packages and has {are}"),
         ));
     }
-    let mut seen = BTreeSet::new();
-    let mut places = BTreeSet::new();
+    let mut places: BTreeMap<String, Digest> = BTreeMap::new();
     let mut packages = Vec::new();
     for package in &primary.packages {
         let indexed = check_package(package, FILE)?;
-        if !seen.insert(indexed.digest.to_hex()) || !places.insert(indexed.href.clone()) {
-            return Err(MetadataError::malformed(
-                FILE,
-                format!("`{}` is there more than once", indexed.href),
-            ));
+        match places.insert(indexed.href.clone(), indexed.digest) {
+            None => packages.push(indexed),
+            // The same file, listed twice.
+            Some(known) if known == indexed.digest => {}
+            Some(_) => {
+                return Err(MetadataError::malformed(
+                    FILE,
+                    format!("`{}` is there more than once, with different digests", indexed.href),
+                ));
+            }
         }
-        packages.push(indexed);
     }
     Ok(packages)
 }
@@ -299,7 +310,7 @@ fn check_package(package: &PrimaryPackage, file: &str) -> Result<IndexedPackage,
             epoch => format!("{epoch}:{ver}-{rel}"),
         },
         arch: package.arch.clone(),
-        href: href.to_owned(),
+        href,
         digest: digest(&package.checksum, file)?,
         size: package.size.package,
     })

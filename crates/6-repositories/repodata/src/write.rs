@@ -147,7 +147,7 @@ fn compressed(kind: &str, value: &impl Serialize, time: u64) -> Result<(Data, Me
         checksum: closed,
         open_checksum: Some(checksum(&text)),
         timestamp: time,
-        size: bytes.len() as u64,
+        size: Some(bytes.len() as u64),
         open_size: Some(text.len() as u64),
     };
     Ok((data, MetadataFile { name, bytes }))

@@ -152,7 +152,7 @@ fn forge(folder: &Utf8Path, kind: &str, change: impl Fn(&str) -> String) {
     assert_ne!(changed, text, "the change does nothing");
     let bytes = zstd::encode_all(changed.as_bytes(), 3).expect("zstd");
     data.checksum.value = Digest::of(&bytes).to_hex();
-    data.size = bytes.len() as u64;
+    data.size = Some(bytes.len() as u64);
     data.open_checksum = None;
     data.open_size = None;
     std::fs::write(folder.join(&data.location.href), bytes).expect("written");
@@ -196,7 +196,7 @@ fn lies_of_a_server_are_noticed() {
         ("primary", "packages=\"2\"", "packages=\"3\"", "announces 3 packages"),
         ("primary", "packages=\"2\"", "packages=\"-2\"", "primary.xml"),
         ("primary", "packages=\"2\"", "", "primary.xml"),
-        ("primary", "type=\"sha256\"", "type=\"md5\"", "not sha256"),
+        ("primary", "type=\"sha256\"", "type=\"md5\"", "sha256 is the only one"),
         ("primary", "<name>one</name>", "<name>../one</name>", "no proper name"),
         ("primary", "<name>one</name>", "<name>one", "primary.xml"),
         ("primary", "<name>one</name>", "<name>&one;</name>", "primary.xml"),
@@ -215,6 +215,56 @@ fn lies_of_a_server_are_noticed() {
         let error = basalt_repodata::read(&folder).expect_err(why);
         assert!(error.to_string().contains(why), "{from} -> {to}: {error}");
     }
+}
+
+#[test]
+fn what_other_writers_make_is_read() {
+    let primary = |from: &'static str, to: &'static str| ("primary", from, to);
+    for (kind, from, to) in [
+        primary("href=\"packages/one.rpm\"", "href=\"./packages//one-1:2.rpm\""),
+        primary("<time file=\"", "<time file=\"1700000000.25\" other=\""),
+        primary("<time file=\"", "<time file=\"-1\" other=\""),
+    ] {
+        let (_guard, folder) = folder();
+        repository(&folder);
+        forge(&folder, kind, |text| text.replacen(from, to, 1));
+        let index = basalt_repodata::read(&folder).unwrap_or_else(|error| panic!("{to}: {error}"));
+        assert_eq!(index.packages.len(), 2, "{to}");
+    }
+    for (from, to) in [
+        (
+            "<timestamp>1795600000</timestamp>",
+            "<timestamp>1700000000.25</timestamp>",
+        ),
+        ("<timestamp>1795600000</timestamp>", "<timestamp>-1</timestamp>"),
+        ("<size>", "<other>"),
+    ] {
+        let (_guard, folder) = folder();
+        let repomd = String::from_utf8(repository(&folder).repomd).expect("UTF-8");
+        let changed = repomd
+            .replace(from, to)
+            .replace("</size>", if to == "<other>" { "</other>" } else { "</size>" });
+        assert_ne!(changed, repomd, "the change does nothing");
+        std::fs::write(folder.join(FOLDER).join(REPOMD), changed).expect("written");
+        basalt_repodata::read(&folder).unwrap_or_else(|error| panic!("{to}: {error}"));
+    }
+}
+
+/// createrepo_c lists an RPM that lies in two places twice.
+#[test]
+fn a_package_under_two_places_is_read() {
+    let (_guard, folder) = folder();
+    repository(&folder);
+    forge(&folder, "primary", |text| {
+        let (start, end) = (
+            text.find("<package ").expect("one"),
+            text.find("</package>").expect("its end") + 10,
+        );
+        let again = text[start..end].replace("packages/", "others/");
+        let text = format!("{}{again}{}", &text[..end], &text[end..]);
+        text.replacen("packages=\"2\"", "packages=\"3\"", 1)
+    });
+    assert_eq!(basalt_repodata::read(&folder).expect("read").packages.len(), 3);
 }
 
 #[test]
@@ -259,7 +309,7 @@ fn a_few_bytes_do_not_become_gigabytes() {
     let data = &mut repomd.data[0];
     let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(b' '), 64 << 20), 1).expect("zstd");
     data.checksum.value = Digest::of(&bomb).to_hex();
-    data.size = bomb.len() as u64;
+    data.size = Some(bomb.len() as u64);
     data.open_size = Some(1000);
     std::fs::write(folder.join(&data.location.href), &bomb).expect("written");
     std::fs::write(index, quick_xml::se::to_string(&repomd).expect("XML")).expect("written");

@@ -1,7 +1,7 @@
 //! Verification of a published snapshot, as a client would do it: signatures, digests, locations.
 
 use basalt_digest::Digest;
-use basalt_process::{chain, interrupt};
+use basalt_process::chain;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repodata::{FOLDER, IndexedPackage, REPOMD};
 use basalt_rpm::parse_header;
@@ -9,6 +9,7 @@ use basalt_signing::{Certificate, Timestamp, Verified, verify};
 use camino::Utf8Path;
 use serde::Serialize;
 
+use crate::parallel::each;
 use crate::snapshot::SIGNATURE;
 use crate::{Snapshot, SnapshotError};
 
@@ -61,12 +62,15 @@ impl Snapshot {
             }
         };
         let task = reporter.task("checking packages", Unit::Items, Some(packages.len() as u64));
-        for package in &packages {
-            interrupt::check()?;
-            if let Err(why) = verify_package(&self.folder, package, trusted, now) {
+        let checked = each(&packages, |package| {
+            let checked = verify_package(&self.folder, package, trusted, now);
+            task.advance(1);
+            Ok(checked)
+        })?;
+        for (package, checked) in packages.iter().zip(checked) {
+            if let Err(why) = checked {
                 fault(&package.href, why);
             }
-            task.advance(1);
         }
         task.finish(Outcome::Done);
         Ok(SnapshotCheck {

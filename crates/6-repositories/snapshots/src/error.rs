@@ -172,6 +172,10 @@ pub enum SnapshotError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),
+    /// Panic of a worker, which is a bug of basalt.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Panic(#[from] basalt_schedule::Panic),
 }
 
 impl SnapshotError {

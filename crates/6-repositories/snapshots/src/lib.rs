@@ -23,6 +23,7 @@ mod check;
 mod draft;
 mod error;
 mod names;
+mod parallel;
 mod pool;
 mod publish;
 mod repository;

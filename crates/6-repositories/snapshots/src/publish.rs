@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::os::fd::AsFd as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use basalt_digest::{Digest, Hasher};
-use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_repodata::{FOLDER, REPOMD, RpmLocation, describe};
 use basalt_signing::{Certificate, SigningKey, Timestamp};
@@ -12,6 +12,7 @@ use basalt_store::{StoreError, write};
 use basalt_updateinfo::Advisory;
 use camino::Utf8Path;
 
+use crate::parallel::each;
 use crate::pool::{list, protect};
 use crate::snapshot::{FILE, KEYS, PACKAGES, SIGNATURE, href};
 use crate::{Repository, Snapshot, SnapshotError, SnapshotPackage, names};
@@ -92,23 +93,21 @@ impl Repository {
         }
         let name = self.fresh_name(plan.snapshot, now);
         let task = reporter.task("signing packages", Unit::Items, Some(plan.rpms.len() as u64));
-        let mut packages = Vec::new();
-        let mut signed = 0;
-        for rpm in plan.rpms {
-            interrupt::check()?;
+        let signed = AtomicUsize::new(0);
+        let packages = each(plan.rpms, |rpm| {
             task.detail(rpm.file);
             let digest = match self.signed(&rpm.digest, certificate.fingerprint()) {
                 Some(digest) => digest,
                 None => {
-                    signed += 1;
+                    signed.fetch_add(1, Ordering::Relaxed);
                     self.sign_into_pool(rpm.path, &rpm.digest, certificate.fingerprint(), |header| {
                         Ok(key.sign(header, now)?)
                     })?
                 }
             };
-            packages.push(self.pooled(rpm.file, digest, rpm.digest)?);
             task.advance(1);
-        }
+            self.pooled(rpm.file, digest, rpm.digest)
+        })?;
         task.finish(Outcome::Done);
         let work = self.work("snapshot")?;
         let task = reporter.task("publishing", Unit::Items, Some(packages.len() as u64));
@@ -126,7 +125,7 @@ impl Repository {
         task.finish(Outcome::Done);
         Ok(Published {
             snapshot,
-            signed,
+            signed: signed.into_inner(),
             unchanged: false,
         })
     }
@@ -189,11 +188,9 @@ impl Repository {
         &self,
         folder: &Utf8Path,
         assembly: Assembly<'_>,
-        step: &dyn Fn(),
+        step: &(dyn Fn() + Sync),
     ) -> Result<Vec<u8>, SnapshotError> {
-        let mut described = Vec::new();
-        for package in &assembly.packages {
-            interrupt::check()?;
+        let described = each(&assembly.packages, |package| {
             let (pooled, href) = (self.pool_path(&package.digest), href(&package.file));
             let place = folder.join(&href);
             if let Some(parent) = place.parent() {
@@ -209,9 +206,9 @@ impl Repository {
             let mut about = describe(&pooled, placed)?;
             // The time at which a file was added says nothing about it; the build time does, and is reproducible.
             about.primary.time.file = about.primary.time.build;
-            described.push(about);
             step();
-        }
+            Ok(about)
+        })?;
         let last = self.snapshots()?.last().map(|snapshot| snapshot.revision);
         let revision = u64::from(assembly.made.as_secs()).max(last.map_or(0, |last| last + 1));
         let metadata = basalt_repodata::write(&described, assembly.advisories, revision)?;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_digest::Digest;
-use basalt_rpm::{Capability, Package};
+use basalt_rpm::{Dependency, Package};
 use basalt_store::Store;
 use serde::{Deserialize, Serialize};
 
@@ -129,10 +129,10 @@ impl Inventory {
     }
 }
 
-/// Returns indexes of all RPMs that provide one of the requirements, or have a required file path.
-fn providers(requires: &[Capability], rpms: &[Rpm<'_>]) -> BTreeSet<usize> {
+/// Returns indexes of all RPMs that provide a capability of the requirements, or have a required file path.
+fn providers(requires: &[Dependency], rpms: &[Rpm<'_>]) -> BTreeSet<usize> {
     let mut found = BTreeSet::new();
-    for wanted in requires {
+    for wanted in requires.iter().flat_map(Dependency::capabilities) {
         let path = wanted
             .name
             .starts_with('/')

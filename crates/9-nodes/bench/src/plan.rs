@@ -102,7 +102,7 @@ impl SyntheticPlan {
                 .makers_of(requests, image)
                 .map_err(BuildError::from)?;
             let sources = distribution.graph.closure(makers);
-            let rpms = index.solve(requests, |maker| sources.contains(&maker));
+            let rpms = index.install(requests, |maker| sources.contains(&maker));
             let rpms = rpms.map_err(|source| BuildError::Unsolvable {
                 package: image.clone(),
                 source,

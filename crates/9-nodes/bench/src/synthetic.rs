@@ -10,7 +10,7 @@ use std::fmt::Write as _;
 use basalt_action::Blob;
 use basalt_build::BuiltRpm;
 use basalt_digest::Digest;
-use basalt_rpm::{Capability, Package};
+use basalt_rpm::{Capability, Dependency, Package};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
@@ -204,11 +204,12 @@ impl Draft {
         let mut answer = String::new();
         for package in self.binaries() {
             let _ = writeln!(answer, "binary\t{}", package.name);
-            for required in package.requires.iter().filter(|required| !is_found(&required.name)) {
-                let _ = writeln!(answer, "requires\t{}", required.name);
+            let named = package.requires.iter().filter_map(Dependency::as_capability);
+            for required in named.filter(|required| !is_found(&required.name)) {
+                let _ = writeln!(answer, "requires\t{required}");
             }
             for provided in package.provides.iter().filter(|provided| !is_found(&provided.name)) {
-                let _ = writeln!(answer, "provides\t{}", provided.name);
+                let _ = writeln!(answer, "provides\t{provided}");
             }
             // Specs name what others ask for by it.
             if package.name.ends_with("-devel") {
@@ -238,9 +239,9 @@ impl Draft {
             return vec![compiler];
         }
         let exact = |name: &str| self.capability(name, &self.evr());
-        let sonames = self.libraries.iter().map(|library| Capability::any(soname(*library)));
+        let sonames = self.libraries.iter().map(|library| Dependency::any(soname(*library)));
         let mut requires: Vec<_> = sonames.collect();
-        requires.extend(self.has_scripts.then(|| Capability::any(SHELL)));
+        requires.extend(self.has_scripts.then(|| Dependency::any(SHELL)));
         let mut provides = vec![Capability::any(soname(self.index))];
         provides.extend(self.shared.iter().map(|name| Capability::any(name.as_str())));
         let mut main = self.package("", provides, requires, 15);
@@ -250,18 +251,18 @@ impl Draft {
         if self.obsoletes {
             main.obsoletes.push(self.capability(&format!("{}-old", self.name), "1"));
         }
-        let mut requires = vec![exact(&self.name)];
+        let mut requires = vec![Dependency::from(exact(&self.name))];
         requires.extend(
             self.libraries
                 .iter()
                 .take(2)
-                .map(|library| Capability::any(pkgconfig(*library))),
+                .map(|library| Dependency::any(pkgconfig(*library))),
         );
         let provides = vec![self.capability(&pkgconfig(self.index), &self.version)];
         let devel = self.package("-devel", provides, requires, 25);
         let mut all = vec![main, devel];
         if self.index.is_multiple_of(4) {
-            all.push(self.package("-tools", Vec::new(), vec![exact(&self.name)], 10));
+            all.push(self.package("-tools", Vec::new(), vec![exact(&self.name).into()], 10));
         }
         all
     }
@@ -273,7 +274,7 @@ impl Draft {
         }
     }
 
-    fn package(&self, suffix: &str, provides: Vec<Capability>, requires: Vec<Capability>, files: usize) -> Package {
+    fn package(&self, suffix: &str, provides: Vec<Capability>, requires: Vec<Dependency>, files: usize) -> Package {
         let name = format!("{}{suffix}", self.name);
         let own = self.capability(&name, &self.evr());
         Package {

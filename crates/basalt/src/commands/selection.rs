@@ -132,6 +132,6 @@ pub fn chosen(
     context: &BuildContext,
 ) -> Result<Vec<BuiltRpm>> {
     let sources = context.distribution.graph.closure(makers.iter().copied());
-    let rpms = built.solve(requests, |maker| sources.contains(&maker))?;
+    let rpms = built.install(requests, |maker| sources.contains(&maker))?;
     Ok(rpms.iter().map(|rpm| BuiltRpm::clone(rpm)).collect())
 }

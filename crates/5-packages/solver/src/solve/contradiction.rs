@@ -6,9 +6,10 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use crate::index::Providers;
+use crate::providers::Providers;
+use crate::request::Request;
 use basalt_rpm::capability::compare;
-use basalt_rpm::{Capability, Package};
+use basalt_rpm::{Dependency, Package};
 
 /// A requirement, with the chain of packages that leads to it from the request; the chain of a request is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -25,11 +26,13 @@ struct MandatoryName {
 }
 
 /// Returns the explanation of the contradiction among mandatory packages; none when a choice is involved.
-pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, impl AsRef<Package>>) -> Option<String> {
+pub(crate) fn contradiction(requests: &[Request], providers: &Providers<'_, impl AsRef<Package>>) -> Option<String> {
     let mut needed: BTreeMap<&str, MandatoryName> = BTreeMap::new();
     let mut seen = BTreeSet::new();
-    let mut queue: VecDeque<(Capability, Vec<String>)> =
-        requests.iter().map(|request| (request.clone(), Vec::new())).collect();
+    let certain = requests.iter().filter(|request| request.replacements.is_empty());
+    let mut queue: VecDeque<(Dependency, Vec<String>)> = certain
+        .map(|request| (request.dependency.clone(), Vec::new()))
+        .collect();
     while let Some((wanted, chain)) = queue.pop_front() {
         let requirement = ChainedRequirement {
             capability: wanted.to_string(),
@@ -72,13 +75,13 @@ pub(crate) fn contradiction(requests: &[Capability], providers: &Providers<'_, i
 fn required_by_all<'p>(
     packages: &BTreeSet<usize>,
     providers: &Providers<'p, impl AsRef<Package>>,
-) -> Vec<&'p Capability> {
+) -> Vec<&'p Dependency> {
     let mut packages = packages.iter().map(|&index| providers.package(index));
     let Some(first) = packages.next() else {
         return Vec::new();
     };
     let rest: Vec<_> = packages.collect();
-    let by_all = |required: &&Capability| rest.iter().all(|package| package.requires.contains(required));
+    let by_all = |required: &&Dependency| rest.iter().all(|package| package.requires.contains(required));
     first.requires.iter().filter(by_all).collect()
 }
 
@@ -88,28 +91,23 @@ fn excludes(
     other: &MandatoryName,
     providers: &Providers<'_, impl AsRef<Package>>,
 ) -> Option<&'static str> {
-    let hits = |capability: &Capability, index: usize, by_name: bool| {
-        let mut hit: BTreeSet<usize> = providers.of(capability).into_iter().collect();
-        hit.remove(&index);
-        if by_name {
-            hit.retain(|&hit| providers.package(hit).name == capability.name);
-        }
+    let covers = |hit: Vec<usize>, index: usize| {
+        let hit: BTreeSet<usize> = hit.into_iter().filter(|hit| *hit != index).collect();
         !other.left.is_empty() && other.left.iter().all(|index| hit.contains(index))
     };
-    let all = |by_name: bool| {
-        one.left.iter().all(|&index| {
-            let package = providers.package(index);
-            let list = if by_name {
-                &package.obsoletes
-            } else {
-                &package.conflicts
-            };
-            list.iter().any(|capability| hits(capability, index, by_name))
-        })
+    let conflicts = |index: &usize| {
+        let excluded = providers.package(*index).conflicts.iter();
+        excluded
+            .map(|excluded| providers.of(excluded))
+            .any(|hit| covers(hit, *index))
     };
-    if all(false) {
+    if one.left.iter().all(conflicts) {
         Some("conflicts with")
-    } else if all(true) {
+    } else if one
+        .left
+        .iter()
+        .all(|index| covers(providers.obsoleted_by(*index), *index))
+    {
         Some("replaces")
     } else {
         None
