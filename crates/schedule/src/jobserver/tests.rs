@@ -142,7 +142,7 @@ fn what_a_job_does_to_its_fifo_reaches_no_other_job() {
     let (hostile, other) = (acquire(&server), acquire(&server));
     let (mut writer, mut reader) = (client(&hostile), client(&other));
     let path = hostile.fifo().expect("a FIFO");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o0)).expect("closed");
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o0)).expect("closed");
     for _ in 0..20 {
         // As much as goes in.
         while writer.write(&[b'x'; 4096]).is_ok() {}
