@@ -43,7 +43,7 @@ impl Source for Credential {
 
     fn look(&mut self) -> Result<Option<Found>, SourceError> {
         for folder in &self.folders {
-            match std::fs::File::open(folder.join(NAME)) {
+            match fs_err::File::open(folder.join(NAME)) {
                 Ok(file) => return read_text(file, format!("credential {NAME}")).map(Some),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(source) => {

@@ -42,7 +42,7 @@ impl ConfigDisk {
 
     /// The devices that were not looked at yet. The kernel makes their nodes itself (devtmpfs), before udev runs.
     fn new_devices(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(&self.list) else {
+        let Ok(entries) = fs_err::read_dir(&self.list) else {
             return Vec::new();
         };
         let mut names: Vec<_> = entries
@@ -83,7 +83,7 @@ impl Source for ConfigDisk {
 /// What file system a device has, if it has the label. A device that cannot be read (an empty CD drive) has none.
 fn labelled(device: &Path) -> Option<FileSystem> {
     let mut start = Vec::with_capacity(label::NEEDED);
-    File::open(device)
+    fs_err::File::open(device)
         .ok()?
         .take(label::NEEDED as u64)
         .read_to_end(&mut start)
