@@ -1,5 +1,7 @@
 //! Everything that the fuzzer found worth keeping, by an ordinary compiler: one test for each target.
 
+#![cfg(test)]
+
 use std::panic::catch_unwind;
 
 use basalt_fuzz::TARGETS;

@@ -40,7 +40,7 @@ impl Fixture {
         drop(Store::open(&store).map_err(shown)?);
         for part in ["objects", "trees", "actions", "results"] {
             fs_err::remove_dir(store.join(part))?;
-            std::os::unix::fs::symlink(directory.store.root().join(part), store.join(part))?;
+            fs_err::os::unix::fs::symlink(directory.store.root().join(part), store.join(part))?;
         }
         let cli = directory.environment.cli().env("BASALT_STORE", &store);
         let ran = cli.run(&["--json", "build", "node"], COMPOSING)?.ended_with(0)?;

@@ -169,7 +169,7 @@ pub fn archives_are_read(directory: &TestDirectory) -> Result<(), Failed> {
         tar.append_data(&mut header, name, text.as_bytes())?;
     }
     let packed = zstd::encode_all(tar.into_inner()?.as_slice(), 3)?;
-    std::fs::File::create(&path)?.write_all(&packed)?;
+    fs_err::File::create(&path)?.write_all(&packed)?;
     let report = fixture.json(&["audit", "node", "--database", path.as_str()], 1)?;
     ensure(report["failing"] == 2, || format!("{report:#}"))
 }

@@ -244,7 +244,7 @@ pub fn others_make_the_same_facts(directory: &TestDirectory) -> Result<(), Faile
     let folder = user.publish(&["node"])?;
     let copy = user.folder.join("copy");
     fs_err::create_dir_all(&copy)?;
-    std::os::unix::fs::symlink(folder.join("packages"), copy.join("packages"))?;
+    fs_err::os::unix::fs::symlink(folder.join("packages"), copy.join("packages"))?;
     let options = ["--quiet", "--general-compress-type=zstd", "--no-database"];
     let mut words: Vec<&str> = options.to_vec();
     words.push(copy.as_str());

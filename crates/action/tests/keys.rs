@@ -1,5 +1,7 @@
 //! Keys: any change of an action is another key, and the encoding is REAPI's canonical one.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 
 use basalt_action::{

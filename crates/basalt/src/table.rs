@@ -27,7 +27,8 @@ impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
         let width = |column: usize| {
             self.rows
                 .iter()
-                .map(|row| row[column].chars().count())
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count())
                 .max()
                 .unwrap_or_default()
         };

@@ -1,6 +1,8 @@
 //! The command in environments that differ from a developer's terminal: closed pipes, full disks, output in files, values
 //! that are not UTF-8, a relative store.
 
+#![cfg(test)]
+
 mod fixture;
 
 use std::ffi::OsStr;
@@ -52,7 +54,7 @@ fn a_closed_pipe_ends_the_command_silently() {
     let fixture = Fixture::new(&[]);
     assert!(run(&mut fixture.basalt(&["store", "path"])).status.success());
     let log = fixture.path().join("store/logs/zlib.log");
-    std::fs::write(log, "a line\n".repeat(100_000)).expect("written");
+    fs_err::write(log, "a line\n".repeat(100_000)).expect("written");
     let cases: [&[&str]; 5] = [
         &["completions", "bash"],
         &["store", "path"],

@@ -3,6 +3,8 @@
 //! The sources are read as text: a public type is declared by a line that begins with `pub struct`, `pub enum`, `pub
 //! trait` or `pub type`. Modules `raw` are left out: their types mirror a format, and have the names that it has.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -37,7 +39,7 @@ fn crates_by_type() -> BTreeMap<String, BTreeSet<String>> {
         if folder != "src" || !file.ends_with(".rs") || file == "raw.rs" {
             continue;
         }
-        let source = std::fs::read_to_string(&path).expect("a source text");
+        let source = fs_err::read_to_string(&path).expect("a source text");
         for name in source.lines().filter_map(public_type) {
             found.entry(name.to_owned()).or_default().insert(krate.to_string());
         }

@@ -150,7 +150,7 @@ fn identities(path: &Utf8Path, text: &str) -> Result<BTreeMap<String, UpstreamPr
 
 /// The text of a file, if it is there.
 pub(crate) fn text(path: &Utf8PathBuf) -> Result<Option<String>, BomError> {
-    match std::fs::read_to_string(path) {
+    match fs_err::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(BomError::io("cannot read", path)(error)),

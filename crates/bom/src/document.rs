@@ -2,14 +2,15 @@
 //! content.
 
 use basalt_model::digest::Digest;
+use basalt_model::release;
 
 use crate::{BomError, Inventory};
 
 /// Creation time of every bill of materials: the time that packages and images are built with, so that the same content
-/// gives the same document. It is `basalt_image::BUILD_TIME` (Unix time 1760000000) in RFC 3339.
-pub(crate) const CREATED: &str = "2025-10-09T08:53:20Z";
+/// gives the same document.
+pub(crate) const CREATED: &str = release::BUILD_TIME_RFC3339;
 /// Supplier of all packages and images.
-pub(crate) const SUPPLIER: &str = "Basalt Linux";
+pub(crate) const SUPPLIER: &str = release::NAME;
 /// Tool that writes the documents.
 pub(crate) const TOOL: &str = "basalt";
 pub(crate) const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -42,11 +43,7 @@ impl Format {
 pub(crate) fn uuid(digest: &Digest) -> String {
     let mut bytes = [0; 16];
     bytes.copy_from_slice(&digest.as_bytes()[..16]);
-    bytes[6] = bytes[6] & 0x0f | 0x80;
-    bytes[8] = bytes[8] & 0x3f | 0x80;
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let parts = [&hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]];
-    parts.join("-")
+    uuid::Builder::from_custom_bytes(bytes).into_uuid().to_string()
 }
 
 impl Inventory {

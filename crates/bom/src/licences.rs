@@ -160,7 +160,7 @@ mod tests {
         ]);
         let folder = tempfile::tempdir().expect("a folder");
         let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
-        std::fs::write(folder.join(LOCK), &text).expect("written");
+        fs_err::write(folder.join(LOCK), &text).expect("written");
         let licences = Licences::read(folder).expect("understood");
         assert_eq!(
             licences.of(ComponentKind::GoModule, "golang.org/x/net", "v0.50.0"),
@@ -175,10 +175,10 @@ mod tests {
             None
         );
 
-        std::fs::write(folder.join(LOCK), text.replace("BSD-3-Clause", "BSD-ish")).expect("written");
+        fs_err::write(folder.join(LOCK), text.replace("BSD-3-Clause", "BSD-ish")).expect("written");
         let error = Licences::read(folder).expect_err("no licence");
         assert!(error.to_string().contains("golang.org/x/net"), "{error}");
-        std::fs::write(folder.join(LOCK), "[og]\n").expect("written");
+        fs_err::write(folder.join(LOCK), "[og]\n").expect("written");
         assert!(matches!(Licences::read(folder), Err(BomError::Catalogue { .. })));
     }
 }

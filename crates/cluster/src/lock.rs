@@ -51,14 +51,14 @@ pub(crate) fn is_held(path: &Utf8Path) -> bool {
 
 /// Process id of the last process that took the lock, or `unknown`.
 pub(crate) fn holder(path: &Utf8Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = fs_err::read_to_string(path).unwrap_or_default();
     if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 fn is_at(file: &File, path: &Utf8Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), std::fs::metadata(path)) {
+    match (file.metadata(), fs_err::metadata(path)) {
         (Ok(ours), Ok(there)) => identity(ours) == identity(there),
         _ => false,
     }
@@ -66,7 +66,7 @@ fn is_at(file: &File, path: &Utf8Path) -> bool {
 
 fn open(path: &Utf8Path) -> std::io::Result<File> {
     use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
+    fs_err::OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)

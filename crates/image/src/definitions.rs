@@ -89,7 +89,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
         for (name, text) in files {
-            std::fs::write(path.join(format!("{name}.yaml")), text).expect("written");
+            fs_err::write(path.join(format!("{name}.yaml")), text).expect("written");
         }
         (folder, path)
     }
@@ -109,8 +109,8 @@ mod tests {
     #[test]
     fn files_of_editors_define_nothing() {
         let (_guard, folder) = folder(&[("a", "name: a\nkind: tree\npackages: [x]\n")]);
-        std::fs::write(folder.join(".a.yaml.swp"), "x").expect("written");
-        std::os::unix::fs::symlink("user@host.1:2", folder.join(".#a.yaml")).expect("linked");
+        fs_err::write(folder.join(".a.yaml.swp"), "x").expect("written");
+        fs_err::os::unix::fs::symlink("user@host.1:2", folder.join(".#a.yaml")).expect("linked");
         assert_eq!(definitions(&folder).expect("read").keys().collect::<Vec<_>>(), ["a"]);
     }
 

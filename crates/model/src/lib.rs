@@ -10,11 +10,11 @@ pub mod document;
 pub mod image;
 pub mod node_config;
 pub mod problem;
+pub mod release;
 pub mod schema;
 pub mod sdk_lock;
 pub mod source_lock;
 pub mod spelling;
 pub mod toml_file;
 
-/// The time that everything is built at: SOURCE_DATE_EPOCH, in seconds since 1970. 2025-10-09 08:53:20 UTC.
-pub const BUILD_TIME: u64 = 1_760_000_000;
+pub use release::BUILD_TIME;

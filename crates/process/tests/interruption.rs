@@ -3,6 +3,8 @@
 //! Called with `BASALT_CASE` set, this program is that process: it listens for signals, writes `ready`, runs the case, and
 //! ends with 130 when it came back with [`ProcessError::Interrupted`].
 
+#![cfg(test)]
+
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};

@@ -12,6 +12,13 @@
 //!
 //! Nothing here runs a program: headers are read through the `rpm` crate, payloads by a reader of our own that streams.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::indexing_slicing,
+    clippy::unreachable,
+    reason = "RepoError names the path; positions are those that the index gave, or checked before"
+)]
+
 pub mod advisory;
 mod capability;
 mod contradiction;

@@ -1,5 +1,8 @@
 //! Metadata of repositories: written, read back, and rejected when tampered with.
 
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "std::fs: a panic names the line")]
+
 use basalt_model::digest::Digest;
 use basalt_repo::advisory::{Advisory, parse_advisory};
 use basalt_repo::metadata::{

@@ -1,5 +1,7 @@
 //! Solving through the public interface: requests in, packages or an explanation out.
 
+#![cfg(test)]
+
 use basalt_repo::{Package, PackageIndex, SolveError};
 
 fn package(name: &str, version: &str, lines: &[&str]) -> Package {

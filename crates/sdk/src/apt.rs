@@ -7,7 +7,7 @@ use camino::Utf8Path;
 use crate::{SdkError, archive};
 
 /// Debian's keys, with which the archive's indexes are verified.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// An apt that knows some suites of the archive.
 #[derive(Debug)]

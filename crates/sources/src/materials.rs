@@ -29,7 +29,7 @@ impl Material {
     /// # Errors
     /// When it cannot be read.
     pub fn of_repository(root: &Utf8Path, path: &Utf8Path) -> std::io::Result<Self> {
-        Ok(Self::named(path.to_string(), &std::fs::read(root.join(path))?))
+        Ok(Self::named(path.to_string(), &fs_err::read(root.join(path))?))
     }
 
     /// Material that nobody publishes by itself: `content` under a name.

@@ -163,7 +163,7 @@ fn what_is_no_ordinary_file_is_not_there() {
     }
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mkfifoat(rustix::fs::CWD, fixture.path(&pipe).as_std_path(), mode).expect("a named pipe");
-    std::os::unix::fs::symlink("/dev/zero", fixture.path(&link)).expect("a link");
+    fs_err::os::unix::fs::symlink("/dev/zero", fixture.path(&link)).expect("a link");
     for blob in [&pipe, &link] {
         assert!(matches!(read(&fixture.folder, blob), Err(CacheError::Missing { .. })));
     }

@@ -1,6 +1,8 @@
 //! Whole images of small packages. What needs the SDK's tools is tested where `BASALT_SDK` says where its tree is;
 //! elsewhere that is left out, and said so.
 
+#![cfg(test)]
+
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 

@@ -3,10 +3,12 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use basalt_model::node_config::defaults;
+
 use super::{Found, Source, SourceError, read_text};
 
 /// The name of the credential.
-const NAME: &str = "basalt.node";
+const NAME: &str = defaults::CREDENTIAL;
 
 /// The credential `basalt.node`, which firmware (SMBIOS), the boot loader or a container manager hand to systemd.
 ///

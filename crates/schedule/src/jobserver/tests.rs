@@ -1,8 +1,9 @@
-use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
+use fs_err::File;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
 use super::fifo::TOKEN;
@@ -28,7 +29,7 @@ fn acquire(server: &Jobserver) -> Token<'_> {
 
 /// A client's end of a job's FIFO, opened by its path as another process would. It does not wait.
 fn client(token: &Token<'_>) -> File {
-    File::options()
+    fs_err::OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())

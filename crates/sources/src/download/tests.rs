@@ -27,7 +27,7 @@ fn fetch_with(downloader: &Downloader, url: String, size: ExpectedSize, task: &d
         size,
     };
     let result = downloader.download(&request, &path, task);
-    let content = std::fs::read(&path).unwrap_or_default();
+    let content = fs_err::read(&path).unwrap_or_default();
     Fetched {
         result,
         content,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use super::authorities;
 use crate::document::{Finding, Path};
 use crate::node_config::checked::{Mirror, Registry, RegistryHost};
+use crate::node_config::defaults::IMAGES_HOST;
 use crate::node_config::finder::Finder;
 use crate::node_config::raw;
 
@@ -32,8 +33,8 @@ fn registry(finder: &mut Finder<'_>, path: &Path, raw: raw::Registry) -> Option<
     let host = match raw.host.as_str() {
         "*" => Some(RegistryHost::Others),
         // The node's own registry of baked images; see `basalt-node serve-image`.
-        "basalt.local" => {
-            let finding = Finding::error("`basalt.local` is the node's own registry", "taken");
+        IMAGES_HOST => {
+            let finding = Finding::error(format!("`{IMAGES_HOST}` is the node's own registry"), "taken");
             finder.say(
                 &path.key("host"),
                 finding.with_help("remove this entry, or choose another name"),
