@@ -13,9 +13,9 @@ use std::sync::LazyLock;
 
 use basalt_advisories::{Database, Scheme, parse_record};
 use basalt_bom::Program;
-use basalt_model::digest::Digest;
-use basalt_repo::metadata::{self, RpmLocation};
-use basalt_repo::{Payload, parse_header, read_files, read_package, unpack};
+use basalt_digest::Digest;
+use basalt_repodata::RpmLocation;
+use basalt_rpm::{Payload, parse_header, read_files, read_package, unpack};
 use basalt_signing::{Certificate, Timestamp};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -72,9 +72,9 @@ pub fn rpm(data: &[u8]) {
         size: data.len() as u64,
         time: 0,
     };
-    if let Ok(described) = metadata::describe(&file, placed) {
+    if let Ok(described) = basalt_repodata::describe(&file, placed) {
         // What is said of any package must be XML that can be read again.
-        let written = metadata::write(&[described], &[], 0);
+        let written = basalt_repodata::write(&[described], &[], 0);
         assert!(written.is_ok(), "{:?}", written.err());
     }
 }
@@ -151,11 +151,11 @@ pub fn payload(data: &[u8]) {
 pub fn repodata(data: &[u8]) {
     let Some((part, rest)) = data.split_first() else { return };
     match part % 5 {
-        0 => drop(metadata::parse_repomd(rest)),
-        1 => drop(metadata::parse_primary(rest)),
-        2 => drop(metadata::parse_filelists(rest)),
-        3 => drop(metadata::parse_other(rest)),
-        _ => drop(metadata::parse_updateinfo(rest)),
+        0 => drop(basalt_repodata::parse_repomd(rest)),
+        1 => drop(basalt_repodata::parse_primary(rest)),
+        2 => drop(basalt_repodata::parse_filelists(rest)),
+        3 => drop(basalt_repodata::parse_other(rest)),
+        _ => drop(basalt_repodata::parse_updateinfo(rest)),
     }
 }
 

@@ -229,7 +229,7 @@ pub fn a_payload_that_comes_otherwise_than_said_makes_another_key(fixture: &Fixt
     let mut inputs = Directory::new();
     let blob = rpm.blob();
     inputs.insert("rpm", Node::File { blob, mode: 0o644 })?;
-    let action = Action::function("unpack-rpm", &basalt_repo::UNPACK_CODE, inputs).encode();
+    let action = Action::function("unpack-rpm", &basalt_rpm::UNPACK_CODE, inputs).encode();
     ensure(distro.store.action_result(&action.key).is_none(), || {
         "testlib is unpacked already".to_owned()
     })?;

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use basalt_build::{BuildBase, BuildError, Built, Distribution, Engine};
-use basalt_model::arch::Arch;
 use basalt_progress::Outcome;
+use basalt_release::Arch;
 use basalt_sdk::Toolchain;
 use basalt_sources::Tools;
 use basalt_store::Store;

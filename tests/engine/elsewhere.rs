@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use basalt_model::digest::Digest;
+use basalt_digest::Digest;
 use basalt_tests::{Failed, Ran, ensure, has_all, shown};
 use serde_json::Value;
 
@@ -128,7 +128,7 @@ pub fn what_depends_on_the_environment_is_told(fixture: &Fixture) -> Result<(), 
     let kept = &answer["checked"][0]["kept"][0];
     for which in ["first", "second"] {
         let path = kept[which].as_str().unwrap_or_default();
-        basalt_repo::read_package(path.into()).map_err(shown)?;
+        basalt_rpm::read_package(path.into()).map_err(shown)?;
     }
     // For people, too.
     let ran = run(&distro, &["verify", "impure"], 1)?;

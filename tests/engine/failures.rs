@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use std::time::Duration;
 
 use basalt_build::{BuildError, log::BuildPhase};
-use basalt_model::digest::Digest;
+use basalt_digest::Digest;
 use basalt_process::Command;
 use basalt_tests::{Failed, Recorder, Started, ensure, has_all, rendered, shown};
 use camino::Utf8Path;

@@ -21,7 +21,7 @@ fn slow(distro: &Distro, seconds: &str) -> Result<(), Failed> {
 fn word(distro: &Distro) -> Result<String, Failed> {
     let (_, built) = distro.build(&["slow"]).map_err(shown)?;
     let rpm = built["slow"].rpms[0].path(&distro.store);
-    let mut payload = basalt_repo::Payload::open(&rpm).map_err(shown)?;
+    let mut payload = basalt_rpm::Payload::open(&rpm).map_err(shown)?;
     while let Some(file) = payload.next().map_err(shown)? {
         if file.is_regular() {
             return Ok(std::io::read_to_string(&mut payload)?);

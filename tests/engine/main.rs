@@ -4,7 +4,7 @@
 
 #![cfg(test)]
 
-#[path = "../../crates/cache/tests/buildgrid/server.rs"]
+#[path = "../../crates/3-store/cache/tests/buildgrid/server.rs"]
 mod buildgrid;
 mod cache_contents;
 mod distro;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use basalt_build::Built;
-use basalt_model::digest::Digest;
+use basalt_digest::Digest;
 use basalt_tests::{Failed, ensure, shown};
 
 use crate::distro::{ALL, Fixture};

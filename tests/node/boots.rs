@@ -1,16 +1,16 @@
 //! Boots that must not go well.
 
-use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use basalt_machine::{
     Accelerator, Disk, Machine, NetworkDevice, RunningMachine, SdkTools, SystemdCredential, mac_address,
 };
-use basalt_model::arch::Arch;
-use basalt_model::node_config::defaults::CREDENTIAL;
+use basalt_node_config::defaults::CREDENTIAL;
 use basalt_process::Command;
+use basalt_release::Arch;
 use basalt_tests::{Failed, ensure, has_all, shown};
 use camino::Utf8Path;
+use fs_err::os::unix::fs::FileExt as _;
 
 use crate::fixture::Fixture;
 

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use basalt_bom::Catalogue;
+use basalt_digest::Digest;
 use basalt_image::{Composer, Payload};
-use basalt_model::arch::Arch;
-use basalt_model::digest::Digest;
 use basalt_progress::Silent;
+use basalt_release::Arch;
 use basalt_store::Store;
 use basalt_tests::{Failed, ensure, has_all, link_all, marked_processes, shown, until};
 use camino::Utf8Path;
@@ -65,7 +65,7 @@ pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {
         let path = fixture.directory.store.object_path(&installed.digest);
         let size = fs_err::metadata(&path)?.len();
         rpms.push((
-            basalt_repo::read_package(&path).map_err(shown)?,
+            basalt_rpm::read_package(&path).map_err(shown)?,
             path,
             installed.digest,
             size,

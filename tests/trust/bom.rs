@@ -31,7 +31,7 @@ fn node(directory: &TestDirectory) -> Result<(Utf8PathBuf, Facts), Failed> {
 /// Puts the ELF files of an RPM that have build information of Go into a folder; their names there, and their paths.
 fn go_programs(rpm: &Utf8Path, folder: &Utf8Path) -> Result<Vec<(String, String)>, Failed> {
     let mut found = Vec::new();
-    let mut payload = basalt_repo::Payload::open(rpm).map_err(shown)?;
+    let mut payload = basalt_rpm::Payload::open(rpm).map_err(shown)?;
     while let Some(file) = payload.next().map_err(shown)? {
         if !file.is_regular() || file.mode & 0o111 == 0 {
             continue;

@@ -8,7 +8,7 @@ use std::io::Read as _;
 use std::time::Duration;
 
 use basalt_hardening::{AllowedCompilers, ElfKind, Language, read_elf, unresolved};
-use basalt_repo::{Package, Payload, read_package, usr_merged};
+use basalt_rpm::{Package, Payload, read_package, usr_merged};
 use basalt_tests::{Failed, TestDirectory, ensure, has_all, shown};
 use camino::Utf8PathBuf;
 use object::read::archive::ArchiveFile;

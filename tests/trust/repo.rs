@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use basalt_repo::metadata::raw::{Entry, FilelistsPackage, PrimaryPackage};
-use basalt_repo::metadata::{parse_filelists, parse_primary, parse_repomd};
+use basalt_repodata::raw::{Entry, FilelistsPackage, PrimaryPackage};
+use basalt_repodata::{parse_filelists, parse_primary, parse_repomd};
 use basalt_signing::{Keyring, Timestamp};
 use basalt_tests::{Failed, Started, TestDirectory, ensure, has_all, until};
 use camino::{Utf8Path, Utf8PathBuf};

@@ -1,6 +1,6 @@
 //! `basalt verify` and `basalt provenance` on real packages and images.
 
-use basalt_model::digest::Digest;
+use basalt_digest::Digest;
 use basalt_tests::{Failed, TestDirectory, ensure, has_all};
 use serde_json::Value;
 

@@ -12,10 +12,10 @@ use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use basalt_model::sdk_lock::SdkLock;
 use basalt_process::{ProcessError, wait};
 use basalt_progress::{Outcome as Ended, Reporter, Unit};
 use basalt_sdk::SdkTree;
+use basalt_sdk::sdk_lock::SdkLock;
 use basalt_store::Store;
 use camino::Utf8PathBuf;
 

@@ -115,7 +115,7 @@ fn show_line(text: &str) {
 }
 
 /// Shows the problems of a user's file, each with the lines that it is in.
-fn show_problems(problems: &basalt_model::problem::Problems) {
+fn show_problems(problems: &basalt_document::problem::Problems) {
     for problem in problems.iter() {
         show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
     }

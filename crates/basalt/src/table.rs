@@ -1,6 +1,9 @@
-//! Text tables: columns as wide as their content.
+//! Text tables: columns as wide as their content. By hand: there are no lines, colours or wrapping to draw; how wide a text
+//! is on a terminal, the crate `unicode-width` knows.
 
 use std::fmt;
+
+use unicode_width::UnicodeWidthStr as _;
 
 /// Table with a line of titles.
 #[derive(Debug)]
@@ -28,7 +31,7 @@ impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
             self.rows
                 .iter()
                 .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count())
+                .map(|cell| cell.width())
                 .max()
                 .unwrap_or_default()
         };
@@ -36,7 +39,8 @@ impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
         for row in &self.rows {
             let mut line = String::new();
             for (cell, width) in row.iter().zip(widths) {
-                line += &format!("{cell:width$}  ");
+                line += cell;
+                line.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.width()) + 2));
             }
             writeln!(f, "{}", line.trim_end())?;
         }
@@ -54,5 +58,12 @@ mod tests {
         table.row(["node-1".into(), "Ready".into()]);
         table.row(["a".into(), String::new()]);
         assert_eq!(table.to_string(), "NODE    STATE\nnode-1  Ready\na\n");
+    }
+
+    #[test]
+    fn wide_characters_take_two_columns() {
+        let mut table = Table::new(["node", "state"]);
+        table.row(["\u{7bc0}\u{70b9}".into(), "Ready".into()]);
+        assert_eq!(table.to_string(), "NODE  STATE\n\u{7bc0}\u{70b9}  Ready\n");
     }
 }

@@ -33,10 +33,13 @@ fn crates_by_type() -> BTreeMap<String, BTreeSet<String>> {
         let path = entry.expect("a readable folder").into_path();
         let below = path.strip_prefix(&root).expect("a path below the root");
         let parts: Vec<_> = below.iter().map(|part| part.to_string_lossy()).collect();
-        let [krate, folder, .., file] = parts.as_slice() else {
+        let Some(source_folder) = parts.iter().position(|part| part == "src") else {
             continue;
         };
-        if folder != "src" || !file.ends_with(".rs") || file == "raw.rs" {
+        let (Some(krate), Some(file)) = (parts[..source_folder].last(), parts.last()) else {
+            continue;
+        };
+        if !file.ends_with(".rs") || file == "raw.rs" {
             continue;
         }
         let source = fs_err::read_to_string(&path).expect("a source text");

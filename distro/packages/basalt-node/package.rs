@@ -1,1 +1,1 @@
-//! Nothing: the program is in crates/node.
+//! Nothing: the program is in crates/9-nodes/node.

@@ -8,7 +8,7 @@ use basalt_advisories::{
     parse_statements, sarif,
 };
 use basalt_bom::Inventory;
-use basalt_model::spelling::closest;
+use basalt_document::spelling::closest;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 

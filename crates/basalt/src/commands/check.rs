@@ -3,9 +3,8 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use basalt_model::image;
-use basalt_model::node_config::{self, Clock};
-use basalt_model::problem::Problems;
+use basalt_document::problem::Problems;
+use basalt_node_config::Clock;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Result;
 
@@ -42,11 +41,11 @@ pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
 fn check(path: &Utf8Path) -> Result<Result<String, Problems>> {
     let text = read_text(path)?;
     if !text.lines().any(|line| line.starts_with("apiVersion:")) && text.lines().any(|line| line.starts_with("name:")) {
-        let checked = image::check(path.as_str(), &text);
+        let checked = basalt_image::definition::check(path.as_str(), &text);
         return Ok(checked.map(|definition| format!("the definition of the image {}", definition.name)));
     }
     Ok(
-        node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now()))
+        basalt_node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now()))
             .map(|(config, _)| format!("a NodeConfig for {}", config.cluster.endpoint)),
     )
 }

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use basalt_hardening::{
     AllowedCompilers, CheckResult, Exceptions, HardeningReport, HardeningRequirements, ImageContents, Rules, inspect,
 };
-use basalt_model::image::ImageKind;
+use basalt_image::definition::ImageKind;
 use basalt_progress::{Outcome, Unit};
 use miette::Result;
 

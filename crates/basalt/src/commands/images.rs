@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bom::Catalogue;
 use basalt_build::BuiltRpm;
+use basalt_image::definition::{ImageDefinition, ImageKind};
 use basalt_image::{Composer, Image, Payload};
-use basalt_model::image::{ImageDefinition, ImageKind};
 use camino::Utf8PathBuf;
 use miette::Result;
 

@@ -220,7 +220,7 @@ fn texts_of_package(checkout: &Checkout, component: &Component) -> Result<Vec<Li
         return Ok(Vec::new());
     };
     let path = checkout.store.object_path(&digest);
-    let package = basalt_repo::read_package(&path)?;
+    let package = basalt_rpm::read_package(&path)?;
     Ok(texts::of_rpm(&Rpm {
         package: &package,
         path: &path,

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_build::PackageId;
-use basalt_model::digest::{Digest, Hasher};
+use basalt_digest::{Digest, Hasher};
 use basalt_provenance::{ImageFile, Statement};
 use basalt_sources::Material;
 use basalt_store::{StoreError, digest_of, files_below};
@@ -42,7 +42,7 @@ fn of_package(checkout: &Checkout, context: &BuildContext, package: PackageId) -
 
 /// Returns the statement about an RPM file: that of its package, if this very file came out of its build.
 fn of_file(checkout: &Checkout, context: &BuildContext, path: &Utf8Path) -> Result<Statement> {
-    let package = basalt_repo::read_package(path)?;
+    let package = basalt_rpm::read_package(path)?;
     let (digest, _) = digest_of(path)?;
     let statement = of_package(checkout, context, context.distribution.find(&package.name)?)?;
     if statement.is_about(&digest) || is_signed_copy(checkout, path, &statement)? {
@@ -66,13 +66,13 @@ fn of_file(checkout: &Checkout, context: &BuildContext, path: &Utf8Path) -> Resu
 
 /// Returns `true` if a file is one of the subjects with a signature added: header and payload are the same then.
 fn is_signed_copy(checkout: &Checkout, path: &Utf8Path, statement: &Statement) -> Result<bool> {
-    let header = basalt_repo::read_header_blob(path)?;
+    let header = basalt_rpm::read_header_blob(path)?;
     for subject in statement.subject.iter().filter_map(|file| file.sha256()) {
         let Some(original) = checkout.store.intact_object(&subject)? else {
             continue;
         };
         // The header holds the digest of the payload, which must match this file's payload.
-        if basalt_repo::read_header_blob(&original)? == header && payload(path)? == payload(&original)? {
+        if basalt_rpm::read_header_blob(&original)? == header && payload(path)? == payload(&original)? {
             return Ok(true);
         }
     }
@@ -81,7 +81,7 @@ fn is_signed_copy(checkout: &Checkout, path: &Utf8Path, statement: &Statement) -
 
 /// Returns the digest of all files in the payload of an RPM.
 fn payload(rpm: &Utf8Path) -> Result<Digest> {
-    let mut payload = basalt_repo::Payload::open(rpm)?;
+    let mut payload = basalt_rpm::Payload::open(rpm)?;
     let mut hasher = Hasher::new();
     while let Some(file) = payload.next()? {
         hasher.fact("file", file.paths.join("\n"));

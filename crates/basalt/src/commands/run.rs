@@ -7,10 +7,10 @@ use basalt_cluster::ClusterSize;
 use basalt_machine::{
     Accelerator, DetachReason, Disk, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
 };
-use basalt_model::arch::Arch;
-use basalt_model::node_config::defaults::CREDENTIAL;
-use basalt_model::node_config::{self, Clock};
+use basalt_node_config::Clock;
+use basalt_node_config::defaults::CREDENTIAL;
 use basalt_process::interrupt;
+use basalt_release::Arch;
 use miette::{Result, miette};
 
 use super::images;
@@ -81,7 +81,7 @@ fn checked_config(options: &Run) -> Result<Result<Option<String>, ExitCode>> {
         return Ok(Ok(None));
     };
     let text = read_text(path)?;
-    match node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
+    match basalt_node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
         Ok((_, warnings)) => {
             if !warnings.is_empty() {
                 crate::show_problems(&warnings);

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport};
-use basalt_model::arch::Arch;
+use basalt_release::Arch;
 use miette::{Result, miette};
 use serde::Serialize;
 

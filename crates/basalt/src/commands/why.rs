@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use basalt_bom::{Component, ComponentKind, Inventory, PackagedFile, RelationKind, SourceFile};
 use basalt_build::{Built, BuiltPackages, BuiltRpm, PackageId};
+use basalt_digest::Digest;
+use basalt_document::spelling::closest;
 use basalt_image::Image;
-use basalt_model::digest::Digest;
-use basalt_model::image::ImageDefinition;
-use basalt_model::spelling::closest;
-use basalt_repo::usr_merged;
+use basalt_image::definition::ImageDefinition;
+use basalt_rpm::usr_merged;
 use miette::{Result, miette};
 use serde::Serialize;
 

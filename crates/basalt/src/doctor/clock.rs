@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use basalt_model::BUILD_TIME;
+use basalt_release::BUILD_TIME;
 
 use super::Context;
 use super::report::{BUILDING, CheckFinding, CheckStatus};

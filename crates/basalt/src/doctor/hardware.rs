@@ -2,7 +2,7 @@
 
 use std::env::consts::ARCH;
 
-use basalt_model::arch::Arch;
+use basalt_release::Arch;
 use rustix::process::Resource;
 
 use super::Context;

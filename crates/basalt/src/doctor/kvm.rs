@@ -3,8 +3,8 @@
 use std::io;
 
 use basalt_machine::{Accelerator, KVM as DEVICE, SdkTools};
-use basalt_model::arch::Arch;
 use basalt_process::chain;
+use basalt_release::Arch;
 
 use super::Context;
 use super::report::{CheckFinding, CheckStatus, RUNNING};

@@ -7,9 +7,9 @@ use basalt_signing::{Certificate, KeyError, KeyringEntry, Timestamp, Validity};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::keyring;
-use super::publish::passphrase;
-use crate::arguments::repo::{Keys, NewKey};
+use crate::arguments::repo::{Keys, NewKey, Passphrase};
 use crate::commands::{answer, answer_json};
+use crate::environment::variable;
 use crate::table::Table;
 use crate::terminal::Terminal;
 
@@ -141,4 +141,17 @@ fn state(entry: &KeyringEntry, now: Timestamp) -> String {
         Validity::FromTheFuture => "not yet made".to_owned(),
         Validity::Revoked => "revoked".to_owned(),
     }
+}
+
+/// Reads the passphrase from the file, or from the variable, without one line break at its end.
+pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
+    let text = match &options.passphrase_file {
+        Some(path) => Some(
+            fs_err::read_to_string(path)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("the file with the passphrase, {path}, cannot be read"))?,
+        ),
+        None => variable("BASALT_KEY_PASSPHRASE")?,
+    };
+    Ok(text.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned()))
 }

@@ -5,17 +5,17 @@ use std::process::ExitCode;
 
 use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_progress::Reporter;
-use basalt_repo::advisory::read_advisories;
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
 use basalt_snapshots::{PublishPlan, UnsignedRpm};
+use basalt_updateinfo::read_advisories;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _};
 
+use super::keys::{default_user, passphrase};
 use super::{keyring, open, sign};
-use crate::arguments::repo::{Passphrase, Publish};
+use crate::arguments::repo::Publish;
 use crate::checkout::{BuildContext, Checkout};
 use crate::commands::{answer, answer_json, human, images, selection};
-use crate::environment::variable;
 
 /// Validity of a development key, in days.
 const DAYS: u32 = 730;
@@ -94,7 +94,7 @@ pub fn run(options: &Publish, quiet: bool, cache: Option<&str>, json: bool) -> R
 fn first_key(options: &Publish, now: Timestamp, reporter: &dyn Reporter) -> Result<Signer> {
     let ring = keyring()?;
     let passphrase = passphrase(&options.passphrase)?;
-    let key = ring.make(&super::keys::default_user(), now, DAYS, passphrase.as_deref())?;
+    let key = ring.make(&default_user(), now, DAYS, passphrase.as_deref())?;
     reporter.note(&format!(
         "made a key for development, {}, in {}",
         key.certificate().key_id(),
@@ -166,19 +166,6 @@ fn from_file(ring: &Keyring, path: &Utf8Path, passphrase: Option<&str>) -> Resul
 }
 
 const SECRET: &str = "PRIVATE KEY BLOCK";
-
-/// Reads the passphrase from the file, or from the variable, without one line break at its end.
-pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
-    let text = match &options.passphrase_file {
-        Some(path) => Some(
-            fs_err::read_to_string(path)
-                .into_diagnostic()
-                .wrap_err_with(|| format!("the file with the passphrase, {path}, cannot be read"))?,
-        ),
-        None => variable("BASALT_KEY_PASSPHRASE")?,
-    };
-    Ok(text.map(|text| text.strip_suffix('\n').unwrap_or(&text).to_owned()))
-}
 
 /// Returns the RPMs of packages and images, built unless they are built already, each once. Build tools are left out:
 /// they are for the build machine only.

@@ -1,0 +1,18 @@
+//! Documents that people write, in YAML and TOML, with the place of each value, and the problems that are found in them.
+//!
+//! ```text
+//! YAML --Document::parse--> Document  nodes with their places
+//!      --schema-----------> raw types of a caller, and findings: keys that are unknown, values of a wrong type
+//! TOML --toml_file--------> the same for files of the distribution
+//! findings --> Problems: a report with the lines of the document, for people and as JSON
+//! ```
+//!
+//! No I/O: text comes in, types or [`problem::Problems`] come out.
+
+mod document;
+pub mod problem;
+pub mod schema;
+pub mod spelling;
+pub mod toml_file;
+
+pub use document::{Document, Entry, Finding, Kind, Node, Path, Span, Step};

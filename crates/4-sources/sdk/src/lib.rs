@@ -1,0 +1,44 @@
+//! The tree of build tools, and the toolchain that is made from it.
+//!
+//! ```text
+//! sdk.toml --(resolve, by the machine's apt)--> sdk.lock: every package, with its digest
+//! sdk.lock --(archive: fetch, verify)--> packages in the store
+//!          --(tree: mmdebstrap, offline)--> the SDK: one tree, named by the lock
+//! SDK + toolchain.toml --(toolchain: copy)--> /opt/<triple>: a compiler that sees the sysroot only
+//! ```
+//!
+//! [`SdkTree::sandbox`] runs any tool of the tree.
+//!
+//! Beside the SDK there are other trees of the same kind, made only when something asks for them: `reference` holds the
+//! tools of others that tests compare with. They have a definition and a lock of their own, so that a change of them
+//! changes nothing of what is built.
+
+mod apt;
+pub mod archive;
+mod bootstrap;
+mod clean;
+mod error;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "StoreError names the path; the text of the module is part of keys"
+)]
+mod installation;
+mod mirror;
+mod releases;
+mod resolve;
+pub mod sdk_lock;
+mod toolchain;
+#[expect(
+    clippy::disallowed_methods,
+    reason = "StoreError names the path; the text of the module is part of keys"
+)]
+mod tree;
+
+pub use apt::KEYRING as DEBIAN_KEYRING;
+pub use bootstrap::{Changes, bootstrap, resolve_today};
+pub use error::SdkError;
+pub use installation::{NAMESPACE_OF_ROOT, NAMESPACE_OF_USER};
+pub use releases::source_versions;
+pub use resolve::{Change, lock};
+pub use toolchain::{Toolchain, toolchain};
+pub use tree::{SdkTree, ensure};

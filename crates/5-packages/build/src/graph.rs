@@ -1,0 +1,437 @@
+//! Graph of build dependencies between packages.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use basalt_document::spelling::closest;
+use basalt_schedule::{Idx, IndexVec};
+use fixedbitset::FixedBitSet;
+use miette::Diagnostic;
+use thiserror::Error;
+
+use crate::spec::{BinaryPackage, SourcePackage};
+
+/// Id of a source package within one [`Graph`], and in all data indexed by it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PackageId(usize);
+
+impl PackageId {
+    /// Returns the position among the packages of its graph, from 0.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl Idx for PackageId {
+    fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// Set of packages of one [`Graph`]; a bit for each package of the graph.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageSet(FixedBitSet);
+
+impl PackageSet {
+    /// Returns `true` if the package is in the set.
+    pub fn contains(&self, package: PackageId) -> bool {
+        self.0.contains(package.0)
+    }
+
+    /// Returns the number of packages in the set.
+    pub fn len(&self) -> usize {
+        self.0.count_ones(..)
+    }
+
+    /// Returns `true` if the set is empty.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_clear()
+    }
+}
+
+/// Source packages of a distribution and their build dependencies.
+#[derive(Debug, Clone)]
+pub struct Graph {
+    packages: IndexVec<PackageId, SourcePackage>,
+    /// Source packages by name.
+    names: HashMap<String, PackageId>,
+    /// For each package, its direct dependencies: packages whose results its build root is solved from.
+    needs: IndexVec<PackageId, BTreeSet<PackageId>>,
+    /// For each package, its direct and indirect dependencies.
+    below: IndexVec<PackageId, PackageSet>,
+    /// Source packages by the names and capabilities that they provide.
+    makers: HashMap<String, PackageId>,
+}
+
+/// Specs contradict each other.
+#[derive(Debug, Error, Diagnostic, PartialEq, Eq)]
+pub enum GraphError {
+    /// A required name that no spec provides.
+    #[error("{wanted_by} asks for `{name}`, which no package of this distribution provides")]
+    #[diagnostic(code(build::unknown))]
+    Unknown {
+        /// The required name.
+        name: String,
+        /// The requirer: a spec's path with the tag, or an image.
+        wanted_by: String,
+        /// Suggestion of a similar name.
+        #[help]
+        help: Option<String>,
+    },
+    /// Two specs that make the same package.
+    #[error("both {first} and {second} make the package `{name}`")]
+    #[diagnostic(code(build::twice), help("rename one of them, or leave one of the two specs out"))]
+    Twice {
+        /// Name of the package.
+        name: String,
+        /// Path of one spec.
+        first: String,
+        /// Path of the other.
+        second: String,
+    },
+    /// Packages that need each other to be built.
+    #[error("these packages need each other to be built: {}", chain.join(" -> "))]
+    #[diagnostic(
+        code(build::cycle),
+        help(
+            "break the circle: take one of these BuildRequires (or a Requires that it pulls in) away, or split a package"
+        )
+    )]
+    Cycle {
+        /// The cycle, with the first package again at its end.
+        chain: Vec<String>,
+    },
+}
+
+impl Graph {
+    /// Builds the graph of packages.
+    ///
+    /// # Errors
+    /// When two specs make the same package, a requirement has no provider, or there is a cycle.
+    pub fn new(packages: Vec<SourcePackage>) -> Result<Self, GraphError> {
+        let packages = IndexVec::from(packages);
+        let makers = makers(&packages)?;
+        let names = packages.iter().enumerate();
+        let names = names
+            .map(|(index, package)| (package.name.clone(), PackageId(index)))
+            .collect();
+        let mut graph = Self {
+            needs: Vec::new().into(),
+            below: Vec::new().into(),
+            packages,
+            names,
+            makers,
+        };
+        let needs = graph.packages.iter().map(|package| {
+            let by = || format!("distro/packages/{0}/{0}.spec (BuildRequires)", package.name);
+            graph.makers_wanted_by(&package.build_requires, by)
+        });
+        graph.needs = needs.collect::<Result<_, _>>()?;
+        graph.below = graph.closures()?;
+        Ok(graph)
+    }
+
+    /// Returns all packages.
+    pub fn packages(&self) -> &[SourcePackage] {
+        self.packages.as_slice()
+    }
+
+    /// Iterates over the ids of all packages, in the order of [`packages`](Self::packages).
+    pub fn ids(&self) -> impl Iterator<Item = PackageId> + use<> {
+        (0..self.packages.len()).map(PackageId)
+    }
+
+    /// Returns the id of the package at a position; none when there are fewer packages.
+    pub fn at(&self, index: usize) -> Option<PackageId> {
+        (index < self.packages.len()).then_some(PackageId(index))
+    }
+
+    /// Returns a package by its id.
+    pub fn package(&self, id: PackageId) -> &SourcePackage {
+        &self.packages[id]
+    }
+
+    /// Returns the id of the source package of a name.
+    pub fn id(&self, name: &str) -> Option<PackageId> {
+        self.names.get(name).copied()
+    }
+
+    /// Returns the id of the source package that provides a name.
+    pub fn maker(&self, name: &str) -> Option<PackageId> {
+        self.makers.get(name).copied()
+    }
+
+    /// Iterates over all names of source packages, binary packages and capabilities.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        let sources = self.packages.iter().map(|package| package.name.as_str());
+        sources.chain(self.makers.keys().map(String::as_str))
+    }
+
+    /// Returns the direct dependencies of a package: packages whose results its build root is solved from.
+    pub fn needs(&self, package: PackageId) -> &BTreeSet<PackageId> {
+        &self.needs[package]
+    }
+
+    /// Returns the packages that make the named ones, and those that provide what these require by name.
+    ///
+    /// # Errors
+    /// When a name has no provider.
+    pub fn makers_of(&self, names: &[String], wanted_by: &str) -> Result<BTreeSet<PackageId>, GraphError> {
+        self.makers_wanted_by(names, || wanted_by.to_owned())
+    }
+
+    fn makers_wanted_by(
+        &self,
+        names: &[String],
+        wanted_by: impl Fn() -> String,
+    ) -> Result<BTreeSet<PackageId>, GraphError> {
+        let mut found = BTreeSet::new();
+        let mut seen = HashSet::new();
+        // Names, with the package that requires them; none for the requested names.
+        let mut rest: Vec<(&str, Option<(&SourcePackage, &BinaryPackage)>)> =
+            names.iter().map(|name| (name.as_str(), None)).collect();
+        while let Some((name, required_by)) = rest.pop() {
+            if !seen.insert(name) {
+                continue;
+            }
+            let maker = self.maker(name).ok_or_else(|| GraphError::Unknown {
+                help: Some(self.suggestion(name)),
+                name: name.to_owned(),
+                wanted_by: required_by.map_or_else(&wanted_by, |(source, binary)| {
+                    format!(
+                        "distro/packages/{0}/{0}.spec (Requires of {1})",
+                        source.name, binary.name
+                    )
+                }),
+            })?;
+            found.insert(maker);
+            let source = self.package(maker);
+            let provides = |binary: &&BinaryPackage| binary.provides.iter().any(|provided| provided == name);
+            for binary in source.binaries.iter().filter(provides) {
+                rest.extend(
+                    binary
+                        .requires
+                        .iter()
+                        .map(|name| (name.as_str(), Some((source, binary)))),
+                );
+            }
+        }
+        Ok(found)
+    }
+
+    /// Returns the direct and indirect dependencies of a package, without itself.
+    pub fn below(&self, package: PackageId) -> &PackageSet {
+        &self.below[package]
+    }
+
+    fn closures(&self) -> Result<IndexVec<PackageId, PackageSet>, GraphError> {
+        let none = PackageSet(FixedBitSet::with_capacity(self.packages.len()));
+        let mut below = IndexVec::filled(none.clone(), self.packages.len());
+        for package in self.order()? {
+            let mut all = none.clone();
+            for need in self.needs(package) {
+                all.0.insert(need.0);
+                all.0.union_with(&below[*need].0);
+            }
+            below[package] = all;
+        }
+        Ok(below)
+    }
+
+    /// Returns the given packages and all their direct and indirect dependencies.
+    pub fn closure(&self, from: impl IntoIterator<Item = PackageId>) -> BTreeSet<PackageId> {
+        let mut found = BTreeSet::new();
+        let mut rest: Vec<_> = from.into_iter().collect();
+        while let Some(package) = rest.pop() {
+            if found.insert(package) {
+                rest.extend(self.needs(package));
+            }
+        }
+        found
+    }
+
+    /// Returns the packages in topological order: each after its dependencies.
+    ///
+    /// # Errors
+    /// When there is a cycle, which the error shows.
+    pub fn order(&self) -> Result<Vec<PackageId>, GraphError> {
+        let mut search = DepthFirst::new(self);
+        for package in self.ids() {
+            search.visit(package)?;
+        }
+        Ok(search.order)
+    }
+
+    fn suggestion(&self, name: &str) -> String {
+        let known = self.makers.keys().map(String::as_str);
+        match closest(name, known) {
+            Some(known) => format!("a package of a similar name is there: `{known}`"),
+            None => {
+                "the packages that are there: `ls distro/packages`; tools of the SDK (make, python, ...) are always \
+                     present and are not named in BuildRequires"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// Depth-first search for the order, without recursion, so that long chains do not exhaust the stack.
+struct DepthFirst<'g> {
+    graph: &'g Graph,
+    marks: IndexVec<PackageId, Mark>,
+    order: Vec<PackageId>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    New,
+    Open,
+    Done,
+}
+
+impl<'g> DepthFirst<'g> {
+    fn new(graph: &'g Graph) -> Self {
+        Self {
+            graph,
+            marks: IndexVec::filled(Mark::New, graph.packages.len()),
+            order: Vec::new(),
+        }
+    }
+
+    fn visit(&mut self, package: PackageId) -> Result<(), GraphError> {
+        if self.marks[package] == Mark::Done {
+            return Ok(());
+        }
+        // Packages on the path to the current one, each with those of its dependencies that are not yet visited.
+        let mut path = vec![(package, self.graph.needs(package).iter())];
+        self.marks[package] = Mark::Open;
+        while let Some((current, needs)) = path.last_mut() {
+            let Some(need) = needs.next() else {
+                self.marks[*current] = Mark::Done;
+                self.order.push(*current);
+                path.pop();
+                continue;
+            };
+            match self.marks[*need] {
+                Mark::Done => {}
+                Mark::New => {
+                    self.marks[*need] = Mark::Open;
+                    path.push((*need, self.graph.needs(*need).iter()));
+                }
+                Mark::Open => {
+                    let start = path.iter().position(|(on_path, _)| on_path == need).unwrap_or(0);
+                    let circle = path.iter().skip(start).map(|(package, _)| package).chain([need]);
+                    let chain = circle.map(|id| self.graph.package(*id).name.clone()).collect();
+                    return Err(GraphError::Cycle { chain });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+fn makers(packages: &IndexVec<PackageId, SourcePackage>) -> Result<HashMap<String, PackageId>, GraphError> {
+    let mut makers: HashMap<String, PackageId> = HashMap::new();
+    for (index, package) in packages.iter().enumerate() {
+        for binary in &package.binaries {
+            if let Some(other) = makers.insert(binary.name.clone(), PackageId(index)) {
+                return Err(GraphError::Twice {
+                    name: binary.name.clone(),
+                    first: packages[other].name.clone(),
+                    second: package.name.clone(),
+                });
+            }
+        }
+    }
+    // Of several providers of a name, the first by name: the order of the packages does not matter.
+    let mut by_name: Vec<_> = packages.iter().enumerate().collect();
+    by_name.sort_by_key(|(_, package)| &package.name);
+    for (index, package) in by_name {
+        for name in package.binaries.iter().flat_map(|binary| &binary.provides) {
+            makers.entry(name.clone()).or_insert(PackageId(index));
+        }
+    }
+    Ok(makers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, build_requires: &[&str], requires: &[&str]) -> SourcePackage {
+        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        SourcePackage {
+            name: name.to_owned(),
+            version: "1".to_owned(),
+            release: "1".to_owned(),
+            build_requires: names(build_requires),
+            binaries: vec![BinaryPackage {
+                name: name.to_owned(),
+                requires: names(requires),
+                provides: vec![name.to_owned(), format!("{name}-api")],
+            }],
+        }
+    }
+
+    #[test]
+    fn order_follows_needs_and_what_they_require() {
+        let graph = Graph::new(vec![
+            package("app", &["lib-api"], &[]),
+            package("lib", &[], &["data"]),
+            package("data", &[], &[]),
+        ])
+        .expect("fits");
+        assert_eq!(graph.needs(PackageId(0)), &BTreeSet::from([PackageId(1), PackageId(2)]));
+        let order = graph.order().expect("no circle");
+        let place = |index| order.iter().position(|package| *package == PackageId(index));
+        assert!(place(0) > place(1) && place(0) > place(2));
+    }
+
+    #[test]
+    fn a_circle_is_shown_whole() {
+        let error = Graph::new(vec![
+            package("a", &["b"], &[]),
+            package("b", &["c"], &[]),
+            package("c", &["a"], &[]),
+        ])
+        .expect_err("a circle");
+        assert_eq!(
+            error.to_string(),
+            "these packages need each other to be built: a -> b -> c -> a"
+        );
+    }
+
+    #[test]
+    fn what_nobody_makes_is_named_with_a_suggestion() {
+        let error = Graph::new(vec![
+            package("a", &["zlib-devle"], &[]),
+            package("zlib-devel", &[], &[]),
+        ])
+        .expect_err("a typing error");
+        let GraphError::Unknown { name, wanted_by, help } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(name, "zlib-devle");
+        assert!(wanted_by.contains("a.spec"));
+        assert!(help.is_some_and(|text| text.contains("`zlib-devel`")));
+    }
+
+    #[test]
+    fn nothing_is_made_twice() {
+        let error = Graph::new(vec![package("a", &[], &[]), package("a", &[], &[])]).expect_err("twice");
+        assert!(matches!(error, GraphError::Twice { .. }));
+    }
+
+    #[test]
+    fn a_chain_of_thousands_is_put_in_order() {
+        let count = 20_000;
+        let name = |number: usize| format!("p{number}");
+        let packages = (0..count).map(|number| {
+            let below = name(number + 1);
+            let needs: &[&str] = if number + 1 < count { &[&below] } else { &[] };
+            package(&name(number), needs, &[])
+        });
+        let graph = Graph::new(packages.collect()).expect("fits");
+        let order = graph.order().expect("no circle");
+        assert_eq!(order.first().map(|id| id.index()), Some(count - 1));
+    }
+}

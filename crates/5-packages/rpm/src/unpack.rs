@@ -1,0 +1,158 @@
+//! Unpacking a payload into a folder, as whoever we are.
+
+use std::io::{self, Read};
+use std::os::unix::fs::PermissionsExt as _;
+
+use basalt_process::interrupt;
+use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
+use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
+
+use crate::{Payload, PayloadFile, RpmError};
+
+/// Source text of the modules that decide what unpacking makes of an RPM.
+pub const UNPACK_CODE: [&str; 3] = [
+    include_str!("unpack.rs"),
+    include_str!("payload.rs"),
+    include_str!("cpio.rs"),
+];
+
+/// Permissions without set-user-ID and set-group-ID.
+const RIGHTS: u32 = 0o1777;
+/// The longest target of a link that Linux takes (`PATH_MAX`).
+const LONGEST_TARGET: u64 = 4096;
+
+/// Unpacks an RPM into a folder, which is made when it is not there.
+///
+/// Owners are ignored, so that nobody's privileges are needed: everything belongs to the caller. Modes, times, links
+/// and hard links are kept, but for two things. Folders are open to their owner at least, so that they can be filled and
+/// removed. The set-user-ID and set-group-ID bits are dropped: they would lend the caller's identity, not root's.
+///
+/// Nothing outside of the folder is touched, whatever the RPM has in it.
+///
+/// # Errors
+/// When the RPM is damaged; when a path leads out of the folder or through a link; when something is there twice; when
+/// something cannot be written. [`RpmError::Interrupted`] on Ctrl-C, which is looked for at each file.
+pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RpmError> {
+    fs::create_dir_all(into).map_err(RpmError::io("cannot create", into))?;
+    let mut payload = Payload::open(rpm)?;
+    let mut directories = Vec::new();
+    while let Some(file) = payload.next()? {
+        interrupt::check()?;
+        let Some((first, others)) = file.paths.split_first() else {
+            continue;
+        };
+        let target = place(rpm, into, first)?;
+        write(rpm, &target, &file, &mut payload)?;
+        for other in others {
+            let name = place(rpm, into, other)?;
+            fs::hard_link(&target, &name).map_err(RpmError::io("cannot link", &name))?;
+        }
+        if file.is_directory() {
+            directories.push((target, file.mode, file.modified));
+        }
+    }
+    // From the inside out: what is made in a folder changes its time, and its mode may forbid that.
+    directories.sort();
+    for (directory, mode, modified) in directories.iter().rev() {
+        let permissions = std::fs::Permissions::from_mode(mode & RIGHTS | 0o700);
+        fs::set_permissions(directory, permissions)
+            .map_err(RpmError::io("cannot change the permissions of", directory))?;
+        set_time(directory, *modified)?;
+    }
+    Ok(())
+}
+
+/// Where a path of the payload goes. Folders that the package does not declare are made.
+fn place(rpm: &Utf8Path, into: &Utf8Path, path: &str) -> Result<Utf8PathBuf, RpmError> {
+    let relative = Utf8Path::new(path.trim_start_matches('/'));
+    let mut parent = into.to_owned();
+    for part in relative.parent().into_iter().flat_map(Utf8Path::components) {
+        parent.push(part);
+        match fs::symlink_metadata(&parent) {
+            Ok(found) if found.is_dir() => {}
+            Ok(_) => {
+                let through = parent.strip_prefix(into).unwrap_or(&parent);
+                return Err(RpmError::payload(
+                    rpm,
+                    format!("`{path}` leads through `/{through}`, which is not a folder"),
+                ));
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                fs::create_dir(&parent).map_err(RpmError::io("cannot create", &parent))?;
+            }
+            Err(error) => return Err(RpmError::io("cannot look at", &parent)(error)),
+        }
+    }
+    Ok(into.join(relative))
+}
+
+fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Payload) -> Result<(), RpmError> {
+    if file.is_directory() {
+        // Open for now; its own mode comes when it is full.
+        return match fs::create_dir(target) {
+            // A package may declare a folder that was made for something in it. A link to a folder is not one: what
+            // follows would change what it leads to.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_folder(target) => Ok(()),
+            result => result.map_err(RpmError::io("cannot create", target)),
+        };
+    }
+    if file.is_symlink() {
+        if file.size > LONGEST_TARGET {
+            let path = file.paths.join("`, `");
+            return Err(RpmError::payload(
+                rpm,
+                format!("the link `{path}` has an impossible length"),
+            ));
+        }
+        let mut to = String::new();
+        payload
+            .read_to_string(&mut to)
+            .map_err(|source| RpmError::payload(rpm, source.to_string()))?;
+        fs::os::unix::fs::symlink(to, target).map_err(RpmError::io("cannot create", target))?;
+        return set_time(target, file.modified);
+    }
+    if !file.is_regular() {
+        return Err(RpmError::payload(
+            rpm,
+            format!(
+                "`{}` is a device, pipe or socket, which packages must not ship",
+                file.paths.join("`, `")
+            ),
+        ));
+    }
+    let mut written = fs::OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(target)
+        .map_err(RpmError::io("cannot create", target))?;
+    io::copy(payload, &mut written).map_err(|error| match error.kind() {
+        // Of the payload, not of our disk.
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => RpmError::payload(rpm, error.to_string()),
+        _ => RpmError::io("cannot write", target)(error),
+    })?;
+    written
+        .set_permissions(std::fs::Permissions::from_mode(file.mode & RIGHTS))
+        .map_err(RpmError::io("cannot change the permissions of", target))?;
+    drop(written);
+    set_time(target, file.modified)
+}
+
+fn is_folder(path: &Utf8Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|found| found.is_dir())
+}
+
+fn set_time(path: &Utf8Path, modified: u32) -> Result<(), RpmError> {
+    let time = Timespec {
+        tv_sec: i64::from(modified),
+        tv_nsec: 0,
+    };
+    let times = Timestamps {
+        last_access: time,
+        last_modification: time,
+    };
+    rustix::fs::utimensat(CWD, path.as_str(), &times, AtFlags::SYMLINK_NOFOLLOW)
+        .map_err(|error| RpmError::io("cannot set the time of", path)(error.into()))
+}

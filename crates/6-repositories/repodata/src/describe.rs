@@ -1,0 +1,267 @@
+//! Description of an RPM in a repository's metadata, from its header.
+
+use std::collections::HashSet;
+
+use basalt_digest::Digest;
+use camino::Utf8Path;
+use rpm::{Dependency, DependencyFlags, FileFlags, FileType, IndexSignatureTag, PackageMetadata};
+
+use super::raw::{
+    Changelog, Checksum, Entries, Entry, File, FilelistsPackage, Format, HeaderRange, Location, OtherPackage,
+    PrimaryPackage, Size, Time, Version,
+};
+use basalt_rpm::RpmError;
+
+/// Number of changelog entries per package, the same as createrepo_c's default.
+const CHANGES: usize = 10;
+/// Type of digests in the metadata.
+pub(crate) const SHA256: &str = "sha256";
+
+/// Location, digest and times of an RPM in a repository.
+#[derive(Debug, Clone, Copy)]
+pub struct RpmLocation<'a> {
+    /// Path relative to the repository's folder.
+    pub href: &'a str,
+    /// SHA-256 digest of the file.
+    pub digest: Digest,
+    /// Size of the file in bytes.
+    pub size: u64,
+    /// Time at which the file was added, in seconds since 1970.
+    pub time: u64,
+}
+
+/// Entries of an RPM in the three files of the metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PackageEntries {
+    /// Entry in `primary.xml`.
+    pub primary: PrimaryPackage,
+    /// Entry in `filelists.xml`.
+    pub filelists: FilelistsPackage,
+    /// Entry in `other.xml`.
+    pub other: OtherPackage,
+}
+
+/// Describes an RPM by its header. The payload is not read.
+///
+/// # Errors
+/// When the file cannot be read or is not an RPM.
+pub fn describe(path: &Utf8Path, placed: RpmLocation<'_>) -> Result<PackageEntries, RpmError> {
+    let header = basalt_rpm::read_header(path)?;
+    describe_header(&header, placed).map_err(RpmError::header(path))
+}
+
+fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<PackageEntries, rpm::Error> {
+    // Absent tags become empty texts, as with createrepo_c.
+    let text = |value: Result<&str, rpm::Error>| clean(value.unwrap_or_default());
+    let name = clean(header.get_name()?);
+    let arch = if header.is_source_package() {
+        "src".to_owned()
+    } else {
+        clean(header.get_arch()?)
+    };
+    let version = Version {
+        epoch: header.get_epoch().unwrap_or_default().to_string(),
+        version: clean(header.get_version()?),
+        release: clean(header.get_release()?),
+    };
+    let files = files(header)?;
+    let provides = header.get_provides()?;
+    let requires = requires(header.get_requires()?, &provides, &files);
+    let offsets = header.get_package_segment_offsets();
+    let archive = header
+        .signature
+        .get_entry_data_as_u64(IndexSignatureTag::RPMSIGTAG_LONGARCHIVESIZE)
+        .or_else(|_| {
+            header
+                .signature
+                .get_entry_data_as_u32(IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE)
+                .map(u64::from)
+        })
+        .unwrap_or_default();
+    let package_id = placed.digest.to_hex();
+    let primary = PrimaryPackage {
+        kind: "rpm".to_owned(),
+        name: name.clone(),
+        arch: arch.clone(),
+        version: version.clone(),
+        checksum: Checksum {
+            kind: SHA256.to_owned(),
+            package_id: Some("YES".to_owned()),
+            value: package_id.clone(),
+        },
+        summary: text(header.get_summary()),
+        description: text(header.get_description()),
+        packager: text(header.get_packager()),
+        url: text(header.get_url()),
+        time: Time {
+            file: placed.time,
+            build: header.get_build_time().unwrap_or_default(),
+        },
+        size: Size {
+            package: placed.size,
+            installed: header.get_installed_size()?,
+            archive,
+        },
+        location: Location {
+            base: None,
+            href: placed.href.to_owned(),
+        },
+        format: Format {
+            license: text(header.get_license()),
+            vendor: text(header.get_vendor()),
+            group: text(header.get_group()),
+            build_host: text(header.get_build_host()),
+            source: text(header.get_source_rpm()),
+            header_range: HeaderRange {
+                start: offsets.header,
+                end: offsets.payload,
+            },
+            provides: entries(provides),
+            requires,
+            conflicts: entries(header.get_conflicts()?),
+            obsoletes: entries(header.get_obsoletes()?),
+            suggests: entries(header.get_suggests()?),
+            enhances: entries(header.get_enhances()?),
+            recommends: entries(header.get_recommends()?),
+            supplements: entries(header.get_supplements()?),
+            files: files.iter().filter(|file| is_primary(&file.path)).cloned().collect(),
+        },
+    };
+    let mut changes: Vec<_> = header
+        .get_changelog_entries()?
+        .into_iter()
+        .take(CHANGES)
+        .map(|entry| Changelog {
+            author: clean(entry.name.trim()),
+            date: entry.timestamp,
+            text: clean(&entry.description),
+        })
+        .collect();
+    changes.reverse();
+    Ok(PackageEntries {
+        primary,
+        filelists: FilelistsPackage {
+            package_id: package_id.clone(),
+            name: name.clone(),
+            arch: arch.clone(),
+            version: version.clone(),
+            files,
+        },
+        other: OtherPackage {
+            package_id,
+            name,
+            arch,
+            version,
+            changes,
+        },
+    })
+}
+
+fn files(header: &PackageMetadata) -> Result<Vec<File>, rpm::Error> {
+    let entries = match header.get_file_entries() {
+        Err(rpm::Error::TagNotFound(_)) => return Ok(Vec::new()),
+        other => other?,
+    };
+    let files = entries.iter().map(|entry| File {
+        kind: match entry.file_type() {
+            FileType::Dir => Some("dir".to_owned()),
+            _ if entry.flags().contains(FileFlags::GHOST) => Some("ghost".to_owned()),
+            _ => None,
+        },
+        path: clean(&entry.path().to_string_lossy()),
+    });
+    Ok(files.collect())
+}
+
+/// Returns `true` if `primary.xml` lists a file: solvers look for requirements by path there first.
+fn is_primary(path: &str) -> bool {
+    path.starts_with("/etc/") || path.contains("bin/") || path == "/usr/lib/sendmail"
+}
+
+/// Returns the requirements on other packages: without those on rpm itself and those that the package fulfils, and each
+/// once.
+fn requires(required: Vec<Dependency>, provided: &[Dependency], files: &[File]) -> Entries {
+    let provided: HashSet<Entry> = provided.iter().map(entry).collect();
+    let mut seen = HashSet::new();
+    let entries = required.iter().filter(|dependency| {
+        !dependency.flags.contains(DependencyFlags::RPMLIB)
+            && !dependency.name.starts_with("rpmlib(")
+            && !files
+                .iter()
+                .any(|file| file.path == dependency.name && is_primary(&file.path))
+            && !provided.contains(&entry(dependency))
+    });
+    let entries = entries
+        .map(|dependency| {
+            let first = dependency.flags.intersects(
+                DependencyFlags::PREREQ
+                    | DependencyFlags::SCRIPT_PRE
+                    | DependencyFlags::SCRIPT_POST
+                    | DependencyFlags::PRETRANS
+                    | DependencyFlags::POSTTRANS,
+            );
+            Entry {
+                pre: first.then(|| "1".to_owned()),
+                ..entry(dependency)
+            }
+        })
+        .filter(|entry| seen.insert(entry.clone()));
+    Entries {
+        entries: entries.collect(),
+    }
+}
+
+fn entries(dependencies: Vec<Dependency>) -> Entries {
+    Entries {
+        entries: dependencies.iter().map(entry).collect(),
+    }
+}
+
+fn entry(dependency: &Dependency) -> Entry {
+    let has = |flag| dependency.flags.contains(flag);
+    let flags = match (
+        has(DependencyFlags::LESS),
+        has(DependencyFlags::EQUAL),
+        has(DependencyFlags::GREATER),
+    ) {
+        (true, false, false) => Some("LT"),
+        (true, true, false) => Some("LE"),
+        (false, true, false) => Some("EQ"),
+        (false, true, true) => Some("GE"),
+        (false, false, true) => Some("GT"),
+        _ => None,
+    };
+    let (epoch, version, release) = match dependency.version.as_str() {
+        "" => (None, None, None),
+        version => {
+            let evr = rpm_version::Evr::parse(version);
+            let some = |part: &str| (!part.is_empty()).then(|| clean(part));
+            let epoch = some(evr.epoch()).unwrap_or_else(|| "0".to_owned());
+            (Some(epoch), some(evr.version()), some(evr.release()))
+        }
+    };
+    Entry {
+        name: clean(&dependency.name),
+        flags: flags.map(str::to_owned),
+        epoch,
+        version,
+        release,
+        pre: None,
+    }
+}
+
+/// Removes the characters that XML cannot hold.
+pub(crate) fn clean(text: &str) -> String {
+    let fits = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    text.chars().filter(|character| fits(*character)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_xml_cannot_hold_is_left_out() {
+        assert_eq!(clean("a\u{7}b\tc\nd\u{0}\u{ffff}\u{1f600}é"), "ab\tc\nd\u{1f600}é");
+    }
+}

@@ -1,0 +1,191 @@
+//! Container images: one layer, a configuration, a manifest, in the layout that OCI describes.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::str::FromStr as _;
+
+use crate::definition::ContainerSettings;
+use basalt_digest::{Digest, Hasher};
+use basalt_release::Arch;
+use basalt_store::write;
+use camino::Utf8Path;
+use oci_spec::image::{
+    ConfigBuilder, Descriptor, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder, MediaType,
+    OciLayoutBuilder, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
+};
+use serde::Serialize;
+
+use crate::facts::ContainerFacts;
+use crate::root::Root;
+use crate::{ImageError, Payload, archive};
+
+/// [`crate::BUILD_TIME`] as a date.
+const CREATED: &str = "2025-10-09T08:53:20Z";
+/// How hard zstd tries. Nodes unpack every level at the same speed.
+const LEVEL: i32 = 9;
+
+/// Where blobs are in a layout.
+pub(crate) fn blob_path(digest: &Digest) -> String {
+    format!("blobs/sha256/{digest}")
+}
+
+/// Writes the image into an empty folder.
+pub(crate) fn write(
+    folder: &Utf8Path,
+    arch: Arch,
+    settings: &ContainerSettings,
+    root: &Root,
+    payloads: &[Payload<'_>],
+) -> Result<ContainerFacts, ImageError> {
+    let blobs = folder.join("blobs/sha256");
+    fs_err::create_dir_all(&blobs).map_err(ImageError::io("cannot create", &blobs))?;
+    let layer = write_layer(folder, root, payloads)?;
+
+    let mut config = ConfigBuilder::default();
+    let mut environment = vec!["PATH=/usr/bin".to_owned()];
+    environment.retain(|_| !settings.environment.contains_key("PATH"));
+    environment.extend(
+        settings
+            .environment
+            .iter()
+            .map(|(name, value)| format!("{name}={value}")),
+    );
+    config = config.env(environment);
+    if let Some(entrypoint) = &settings.entrypoint {
+        config = config.entrypoint(entrypoint.clone());
+    }
+    if let Some(command) = &settings.command {
+        config = config.cmd(command.clone());
+    }
+    if let Some(user) = &settings.user {
+        config = config.user(user.clone());
+    }
+    let wrong = ImageError::document("the configuration of the container image");
+    let rootfs = RootFsBuilder::default()
+        .diff_ids(vec![format!("sha256:{}", layer.plain)])
+        .build();
+    let image = rootfs.and_then(|rootfs| {
+        ImageConfigurationBuilder::default()
+            .created(CREATED)
+            .architecture(arch.goarch())
+            .os(Os::Linux)
+            .config(config.build()?)
+            .rootfs(rootfs)
+            .build()
+    });
+    let image = image.map_err(wrong)?;
+    let config = write_blob(folder, &image)?;
+
+    let wrong = ImageError::document("the manifest of the container image");
+    let manifest = ImageManifestBuilder::default()
+        .schema_version(SCHEMA_VERSION)
+        .media_type(MediaType::ImageManifest)
+        .config(descriptor(MediaType::ImageConfig, &config)?)
+        .layers(vec![descriptor(
+            MediaType::ImageLayerZstd,
+            &(layer.packed, layer.size),
+        )?])
+        .build()
+        .map_err(wrong)?;
+    let manifest = write_blob(folder, &manifest)?;
+
+    let wrong = ImageError::document("the index of the container image");
+    let index = ImageIndexBuilder::default()
+        .schema_version(SCHEMA_VERSION)
+        .media_type(MediaType::ImageIndex)
+        .manifests(vec![descriptor(MediaType::ImageManifest, &manifest)?])
+        .build()
+        .map_err(wrong)?;
+    write::atomically(&folder.join("index.json"), json(&index)?)?;
+    let wrong = ImageError::document("the layout of the container image");
+    let layout = OciLayoutBuilder::default()
+        .image_layout_version("1.0.0")
+        .build()
+        .map_err(wrong)?;
+    write::atomically(&folder.join("oci-layout"), json(&layout)?)?;
+    Ok(ContainerFacts {
+        manifest: manifest.0,
+        config: config.0,
+        layer: layer.packed,
+        download_bytes: manifest.1 + config.1 + layer.size,
+    })
+}
+
+struct Layer {
+    /// The digest of the archive.
+    plain: Digest,
+    /// The digest of the archive when compressed, and how many bytes that has.
+    packed: Digest,
+    size: u64,
+}
+
+fn write_layer(folder: &Utf8Path, root: &Root, payloads: &[Payload<'_>]) -> Result<Layer, ImageError> {
+    let path = folder.join("layer");
+    let failed = || ImageError::io("cannot write", &path);
+    let file = BufWriter::with_capacity(1 << 20, File::create(&path).map_err(failed())?);
+    let packed = zstd::Encoder::new(Hashing::new(file), LEVEL).map_err(failed())?;
+    let mut plain = Hashing::new(packed);
+    archive::write(root, payloads, &mut plain)?;
+    let (plain_digest, packed, _) = plain.finish();
+    let (digest, mut file, size) = packed.finish().map_err(failed())?.finish();
+    file.flush().map_err(failed())?;
+    fs_err::rename(&path, folder.join(blob_path(&digest))).map_err(failed())?;
+    Ok(Layer {
+        plain: plain_digest,
+        packed: digest,
+        size,
+    })
+}
+
+/// Hashes what passes through it.
+struct Hashing<W> {
+    inner: W,
+    hasher: Hasher,
+    size: u64,
+}
+
+impl<W: Write> Hashing<W> {
+    fn new(inner: W) -> Self {
+        Self {
+            inner,
+            hasher: Hasher::new(),
+            size: 0,
+        }
+    }
+
+    fn finish(self) -> (Digest, W, u64) {
+        (self.hasher.finish(), self.inner, self.size)
+    }
+}
+
+impl<W: Write> Write for Hashing<W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(buffer)?;
+        self.hasher.write_all(&buffer[..written])?;
+        self.size += written as u64;
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
+
+fn json(document: &impl Serialize) -> Result<Vec<u8>, ImageError> {
+    // By way of a value, whose keys are sorted.
+    serde_json::to_value(document)
+        .and_then(|value| serde_json::to_vec(&value))
+        .map_err(ImageError::document("the container image"))
+}
+
+fn write_blob(folder: &Utf8Path, document: &impl Serialize) -> Result<(Digest, u64), ImageError> {
+    let bytes = json(document)?;
+    let digest = Digest::of(&bytes);
+    write::atomically(&folder.join(blob_path(&digest)), &bytes)?;
+    Ok((digest, bytes.len() as u64))
+}
+
+fn descriptor(kind: MediaType, (digest, size): &(Digest, u64)) -> Result<Descriptor, ImageError> {
+    let digest = Sha256Digest::from_str(&digest.to_hex()).map_err(ImageError::document("a descriptor"))?;
+    Ok(Descriptor::new(kind, *size, digest))
+}

@@ -1,0 +1,186 @@
+//! The disk: a partition table with the EFI system partition and two slots for roots. What a real disk has beyond that
+//! becomes the state partition, made by systemd-repart at the first boot.
+
+use std::fs::File;
+use std::io::{self, Seek as _, SeekFrom, Write as _};
+
+use crate::definition::DiskSettings;
+use basalt_digest::Digest;
+use basalt_release::Arch;
+use camino::Utf8Path;
+use gptman::{GPT, GPTPartitionEntry};
+
+use crate::esp::{self, Window};
+use crate::facts::PartitionFacts;
+use crate::guid::Guid;
+use crate::verity::HashTree;
+use crate::{ImageError, composer};
+
+const SECTOR: u64 = 512;
+const MIB: u64 = 1 << 20;
+/// A label that nobody looks for: an update may write there.
+const EMPTY: &str = "_empty";
+const ESP_TYPE: Guid = Guid::known(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b);
+
+/// What goes onto a disk.
+pub(crate) struct Contents<'a> {
+    /// The image's name.
+    pub(crate) image: &'a str,
+    /// The digest of all inputs.
+    pub(crate) key: &'a Digest,
+    /// The architecture.
+    pub(crate) arch: Arch,
+    /// The sizes of partitions.
+    pub(crate) settings: &'a DiskSettings,
+    /// The file with the root file system.
+    pub(crate) root: &'a Utf8Path,
+    /// Its hash tree.
+    pub(crate) tree: &'a HashTree,
+    /// The files of the EFI system partition.
+    pub(crate) esp: &'a [(&'a str, &'a [u8])],
+}
+
+/// A partition that is going to be made.
+struct Partition {
+    label: &'static str,
+    kind: Guid,
+    guid: Guid,
+    size: u64,
+}
+
+/// The types of the partitions with a root and with its hash tree: Discoverable Partitions Specification.
+fn root_types(arch: Arch) -> (Guid, Guid) {
+    match arch {
+        Arch::X86_64 => (
+            Guid::known(0x4f68_bce3_e8cd_4db1_96e7_fbca_f984_b709),
+            Guid::known(0x2c73_57ed_ebd2_46d9_aec1_23d4_37ec_2bf5),
+        ),
+        Arch::Aarch64 => (
+            Guid::known(0xb921_b045_1df0_41c3_af44_4c6f_280d_3fae),
+            Guid::known(0xdf33_00ce_d69f_4c92_978c_9bfb_0f38_d820),
+        ),
+    }
+}
+
+/// Writes the disk, with holes where nothing is. Returns its size and its partitions.
+pub(crate) fn write(path: &Utf8Path, contents: &Contents<'_>) -> Result<(u64, Vec<PartitionFacts>), ImageError> {
+    let root_bytes = fs_err::metadata(contents.root)
+        .map_err(ImageError::io("cannot look at", contents.root))?
+        .len();
+    check_room(contents, root_bytes)?;
+    let partitions = plan(contents);
+    let mut facts: Vec<PartitionFacts> = Vec::new();
+    let mut offset = MIB;
+    for partition in &partitions {
+        facts.push(PartitionFacts {
+            label: partition.label.to_owned(),
+            type_guid: partition.kind.to_string(),
+            guid: partition.guid.to_string(),
+            offset_bytes: offset,
+            size_bytes: partition.size,
+        });
+        offset += partition.size;
+    }
+    // The second partition table is at the end.
+    let size = offset + MIB;
+    let write = || -> io::Result<()> {
+        let mut disk = File::options().read(true).write(true).create_new(true).open(path)?;
+        disk.set_len(size)?;
+        write_table(&mut disk, contents.key, &partitions, &facts)?;
+        let place = |index: usize| (facts[index].offset_bytes, facts[index].size_bytes);
+        let (start, length) = place(0);
+        let volume_id = u32::from_be_bytes(composer::four_bytes(contents.key, "esp volume"));
+        esp::make(Window::new(&disk, start, length), volume_id, contents.esp)?;
+        disk.seek(SeekFrom::Start(place(1).0))?;
+        io::copy(&mut File::open(contents.root)?, &mut disk)?;
+        disk.seek(SeekFrom::Start(place(2).0))?;
+        disk.write_all(&contents.tree.bytes)
+    };
+    write().map_err(ImageError::io("cannot write", path))?;
+    Ok((size, facts))
+}
+
+fn check_room(contents: &Contents<'_>, root_bytes: u64) -> Result<(), ImageError> {
+    let mib = |bytes: u64| format!("{} MiB", bytes.div_ceil(MIB));
+    let too_large = |what, bytes, room, key| ImageError::Room {
+        image: contents.image.to_owned(),
+        what,
+        size: mib(bytes),
+        room: mib(room),
+        key,
+    };
+    let root_room = u64::from(contents.settings.root_mib()) * MIB;
+    if root_bytes > root_room {
+        return Err(too_large("the root file system", root_bytes, root_room, "rootMib"));
+    }
+    // Three kernels during an update: the old one, the new one, and one that is being written.
+    let esp_bytes = 3 * contents
+        .esp
+        .iter()
+        .map(|(_, content)| content.len() as u64)
+        .sum::<u64>();
+    let esp_room = u64::from(contents.settings.esp_mib()) * MIB;
+    if esp_bytes > esp_room {
+        return Err(too_large("three times the kernel", esp_bytes, esp_room, "espMib"));
+    }
+    Ok(())
+}
+
+fn plan(contents: &Contents<'_>) -> Vec<Partition> {
+    let esp = u64::from(contents.settings.esp_mib()) * MIB;
+    let root = u64::from(contents.settings.root_mib()) * MIB;
+    let tree = HashTree::size_for(root).next_multiple_of(MIB);
+    let (data_type, tree_type) = root_types(contents.arch);
+    let (data, hashes) = Guid::of_root_hash(&contents.tree.root_hash);
+    let derived = |purpose| Guid::derived(contents.key, purpose);
+    vec![
+        Partition {
+            label: "esp",
+            kind: ESP_TYPE,
+            guid: derived("esp"),
+            size: esp,
+        },
+        Partition {
+            label: "root-a",
+            kind: data_type,
+            guid: data,
+            size: root,
+        },
+        Partition {
+            label: "root-a-verity",
+            kind: tree_type,
+            guid: hashes,
+            size: tree,
+        },
+        Partition {
+            label: EMPTY,
+            kind: data_type,
+            guid: derived("root-b"),
+            size: root,
+        },
+        Partition {
+            label: EMPTY,
+            kind: tree_type,
+            guid: derived("root-b-verity"),
+            size: tree,
+        },
+    ]
+}
+
+fn write_table(disk: &mut File, key: &Digest, partitions: &[Partition], facts: &[PartitionFacts]) -> io::Result<()> {
+    let guid = Guid::derived(key, "disk").on_disk();
+    let mut table = GPT::new_from(disk, SECTOR, guid).map_err(io::Error::other)?;
+    for (number, (partition, place)) in (1..).zip(partitions.iter().zip(facts)) {
+        table[number] = GPTPartitionEntry {
+            partition_type_guid: partition.kind.on_disk(),
+            unique_partition_guid: partition.guid.on_disk(),
+            starting_lba: place.offset_bytes / SECTOR,
+            ending_lba: (place.offset_bytes + place.size_bytes) / SECTOR - 1,
+            attribute_bits: 0,
+            partition_name: partition.label.into(),
+        };
+    }
+    GPT::write_protective_mbr_into(disk, SECTOR).map_err(io::Error::other)?;
+    table.write_into(disk).map_err(io::Error::other)?;
+    Ok(())
+}

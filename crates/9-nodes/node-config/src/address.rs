@@ -1,0 +1,355 @@
+//! Addresses: of hosts, networks, interfaces, API servers and registries.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+use std::str::FromStr;
+
+use super::defaults::API_PORT;
+use super::name::{checked_text, domain};
+use basalt_document::Finding;
+
+/// An IP address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Address(pub IpAddr);
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for Address {
+    type Err = Finding;
+
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        text.parse().map(Self).map_err(|_| {
+            let help = match text.split_once('/') {
+                Some((address, _)) if address.parse::<IpAddr>().is_ok() => format!("write `{address}`, without `/`"),
+                _ => "write an address such as `10.0.0.1` or `fd00::1`".to_owned(),
+            };
+            Finding::error(format!("`{text}` is not an IP address"), "not an address").with_help(help)
+        })
+    }
+}
+
+/// An address with the length of its network: `10.0.0.11/24`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cidr {
+    /// The address.
+    pub address: IpAddr,
+    /// How many of its bits name the network.
+    pub prefix: u8,
+}
+
+impl Cidr {
+    /// Whether an address is in this network.
+    pub fn contains(&self, other: IpAddr) -> bool {
+        let bits = |address: IpAddr| match address {
+            IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, 32),
+            IpAddr::V6(v6) => (u128::from(v6), 128),
+        };
+        let ((own, own_width), (other, other_width)) = (bits(self.address), bits(other));
+        let mask = u128::MAX.checked_shl(128 - u32::from(self.prefix)).unwrap_or(0);
+        own_width == other_width && own & mask == other & mask
+    }
+}
+
+impl fmt::Display for Cidr {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.address, self.prefix)
+    }
+}
+
+impl FromStr for Cidr {
+    type Err = Finding;
+
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let wrong = |message: String, help: String| Err(Finding::error(message, "not a network").with_help(help));
+        let Some((address, prefix)) = text.split_once('/') else {
+            let help = match text.parse::<IpAddr>() {
+                Ok(IpAddr::V4(_)) => format!("add the length of its network: `{text}/24`, say"),
+                Ok(IpAddr::V6(_)) => format!("add the length of its network: `{text}/64`, say"),
+                Err(_) => "write an address and the length of its network: `10.0.0.11/24`".to_owned(),
+            };
+            return wrong(format!("`{text}` has no network length"), help);
+        };
+        let Ok(address) = address.parse::<IpAddr>() else {
+            let help = "write an address such as `10.0.0.11` before the `/`".to_owned();
+            return wrong(format!("`{address}` is not an IP address"), help);
+        };
+        let most = if address.is_ipv4() { 32 } else { 128 };
+        match prefix.parse::<u8>() {
+            Ok(prefix) if prefix <= most => Ok(Self { address, prefix }),
+            _ => wrong(
+                format!("`{prefix}` is not the length of a network"),
+                format!("write a number from 0 to {most}"),
+            ),
+        }
+    }
+}
+
+/// The hardware address of an interface.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct MacAddress(pub [u8; 6]);
+
+impl fmt::Display for MacAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [a, b, c, d, e, g] = self.0;
+        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
+    }
+}
+
+impl FromStr for MacAddress {
+    type Err = Finding;
+
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let mut bytes = [0; 6];
+        let mut parts = text.split([':', '-']);
+        let complete = bytes.iter_mut().all(|byte| match parts.next() {
+            Some(part) if part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
+                u8::from_str_radix(part, 16).map(|value| *byte = value).is_ok()
+            }
+            _ => false,
+        });
+        if complete && parts.next().is_none() {
+            return Ok(Self(bytes));
+        }
+        let finding = Finding::error(format!("`{text}` is not a hardware address"), "not a hardware address");
+        Err(finding.with_help("write six pairs of hexadecimal digits: `52:54:00:12:34:56`"))
+    }
+}
+
+checked_text! {
+    /// Which interfaces: a name with the wildcards of networkd.
+    InterfacePattern, |text| {
+        let good = !text.is_empty()
+            && text.len() < 64
+            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.*?[]!@".contains(c));
+        if good {
+            return Ok(());
+        }
+        let finding = Finding::error(format!("`{text}` is not the name of an interface"), "not a name");
+        Err(finding.with_help("write a name such as `eth0`, or a pattern such as `en*`"))
+    }
+}
+
+checked_text! {
+    /// A registry as image names write it: a name or address, with a port if it is not 443.
+    RegistryName, |text| {
+        let wrong = |help: String| {
+            Err(Finding::error(format!("`{text}` is not the name of a registry"), "not a registry").with_help(help))
+        };
+        if let Some((_, rest)) = text.split_once("://") {
+            return wrong(format!("leave the scheme out: `{}`", rest.trim_end_matches('/')));
+        }
+        if let Some((host, path)) = text.split_once('/') {
+            return wrong(format!("leave out `/{path}`: `{host}`"));
+        }
+        authority(text).map(|_| ())
+    }
+}
+
+/// The address of an API server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Endpoint {
+    /// Its name or address; IPv6 addresses without brackets.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.host.parse::<Ipv6Addr>() {
+            Ok(address) => write!(f, "https://[{address}]:{}", self.port),
+            Err(_) => write!(f, "https://{}:{}", self.host, self.port),
+        }
+    }
+}
+
+impl FromStr for Endpoint {
+    type Err = Finding;
+
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let wrong = |message: &str, help: String| {
+            Err(Finding::error(format!("the endpoint {message}"), "not an endpoint").with_help(help))
+        };
+        let Some(rest) = text.strip_prefix("https://") else {
+            let bare = text.split_once("://").map_or(text, |(_, rest)| rest);
+            return wrong("does not begin with `https://`", format!("write `https://{bare}`"));
+        };
+        let rest = rest.strip_suffix('/').unwrap_or(rest);
+        if rest.contains(['/', '?', '#']) {
+            let bare = rest.split(['/', '?', '#']).next().unwrap_or_default();
+            return wrong("has something after its port", format!("write `https://{bare}`"));
+        }
+        if rest.contains('@') {
+            return wrong(
+                "contains a name or password",
+                "leave out everything up to the `@`".to_owned(),
+            );
+        }
+        match authority(rest)? {
+            (host, Some(port)) => Ok(Self { host, port }),
+            (_, None) => wrong(
+                "has no port",
+                format!("write `https://{rest}:{API_PORT}`, if it is the usual one"),
+            ),
+        }
+    }
+}
+
+checked_text! {
+    /// The address of a mirror.
+    MirrorUrl, |text| {
+        let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+        let Some(rest) = rest else {
+            let finding = Finding::error(format!("`{text}` does not begin with `https://` or `http://`"), "no scheme");
+            return Err(finding.with_help(format!("write `https://{text}`")));
+        };
+        if rest.chars().any(|c| c.is_whitespace() || c.is_control() || "\"'\\?#@".contains(c)) {
+            let finding = Finding::error("the address contains a character that it must not", "not an address");
+            return Err(finding.with_help("write scheme, host, port and path only"));
+        }
+        authority(rest.split('/').next().unwrap_or_default()).map(|_| ())
+    }
+}
+
+/// A host and the port after it.
+fn authority(text: &str) -> Result<(String, Option<u16>), Finding> {
+    let (host, port) = match text.strip_prefix('[').and_then(|rest| rest.split_once(']')) {
+        Some((address, rest)) => {
+            if address.parse::<Ipv6Addr>().is_err() {
+                let finding = Finding::error(format!("`{address}` is not an IPv6 address"), "not an address");
+                return Err(finding.with_help(format!("write `[fd00::1]:{API_PORT}`")));
+            }
+            (address, rest.strip_prefix(':'))
+        }
+        None => match text.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (text, None),
+        },
+    };
+    if host.parse::<IpAddr>().is_err() {
+        let number = host
+            .rsplit('.')
+            .next()
+            .is_some_and(|last| last.bytes().all(|digit| digit.is_ascii_digit()));
+        if number && !host.is_empty() {
+            let finding = Finding::error(format!("`{host}` is not an IP address"), "not an address");
+            return Err(finding.with_help("write four numbers from 0 to 255, or a name"));
+        }
+        domain(&host.to_lowercase(), "the host")?;
+    }
+    let port = match port.map(|port| (port, port.parse::<u16>())) {
+        None => None,
+        Some((_, Ok(port))) if port > 0 => Some(port),
+        Some((port, _)) => {
+            let finding = Finding::error(format!("`{port}` is not a port"), "not a port");
+            return Err(finding.with_help("write a number from 1 to 65535"));
+        }
+    };
+    Ok((host.to_owned(), port))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn endpoints() {
+        for good in [
+            "https://10.0.0.1:6443",
+            "https://api.example.com:443/",
+            "https://[fd00::1]:6443",
+        ] {
+            let endpoint: Endpoint = good.parse().unwrap();
+            assert_eq!(endpoint.to_string(), good.trim_end_matches('/'));
+        }
+        for bad in [
+            "",
+            "10.0.0.1:6443",
+            "http://a:1",
+            "https://",
+            "https://a",
+            "https://a:0",
+            "https://a:99999",
+            "https://a:1/x",
+            "https://256.0.0.1:1",
+            "https://u:p@a:1",
+            "https://[::z]:1",
+            "https://a b:1",
+        ] {
+            assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
+        }
+        let help = |text: &str| text.parse::<Endpoint>().unwrap_err().help.unwrap();
+        assert_eq!(help("http://api:6443"), "write `https://api:6443`");
+        assert!(help("https://api").contains("https://api:6443"));
+    }
+
+    #[test]
+    fn networks() {
+        let cidr: Cidr = "10.87.0.11/24".parse().unwrap();
+        assert!(cidr.contains("10.87.0.1".parse().unwrap()));
+        assert!(!cidr.contains("10.88.0.1".parse().unwrap()));
+        assert!(!cidr.contains("fd00::1".parse().unwrap()));
+        assert!(
+            "0.0.0.0/0"
+                .parse::<Cidr>()
+                .unwrap()
+                .contains("1.2.3.4".parse().unwrap())
+        );
+        for bad in [
+            "",
+            "10.0.0.1",
+            "10.0.0.1/33",
+            "10.0.0/8",
+            "fd00::1/129",
+            "a/1",
+            "10.0.0.1/",
+        ] {
+            assert!(bad.parse::<Cidr>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn registries_and_mirrors() {
+        for good in ["docker.io", "registry:5000", "10.0.0.1:5000"] {
+            assert!(good.parse::<RegistryName>().is_ok(), "{good}");
+        }
+        for bad in ["", "https://docker.io", "docker.io/library", "a:b"] {
+            assert!(bad.parse::<RegistryName>().is_err(), "{bad}");
+        }
+        for good in ["http://10.87.0.1:5000", "https://m.example/v2/proxy"] {
+            assert!(good.parse::<MirrorUrl>().is_ok(), "{good}");
+        }
+        for bad in ["m.example", "ftp://m", "http://", "http://a\"b", "https://a b"] {
+            assert!(bad.parse::<MirrorUrl>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_come_back_whole(bytes: [u8; 6], address: IpAddr, port in 1u16..) {
+            let mac = MacAddress(bytes);
+            prop_assert_eq!(mac.to_string().parse::<MacAddress>(), Ok(mac));
+            let endpoint = Endpoint { host: address.to_string(), port };
+            prop_assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));
+            let cidr = Cidr { address, prefix: 24 };
+            prop_assert_eq!(cidr.to_string().parse::<Cidr>(), Ok(cidr));
+            prop_assert!(cidr.contains(address));
+        }
+
+        #[test]
+        fn nothing_panics(text in any::<String>()) {
+            let _ = text.parse::<Endpoint>();
+            let _ = text.parse::<Cidr>();
+            let _ = text.parse::<MacAddress>();
+            let _ = text.parse::<RegistryName>();
+            let _ = text.parse::<MirrorUrl>();
+            let _ = format!("https://{text}").parse::<Endpoint>();
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Collects what is wrong while raw values are turned into checked ones.
+
+use std::str::FromStr;
+use std::time::SystemTime;
+
+use miette::Severity;
+
+use super::Clock;
+use basalt_document::problem::Problem;
+use basalt_document::{Document, Finding, Path};
+
+/// Where the findings about one document gather.
+pub(super) struct Finder<'d> {
+    document: &'d Document,
+    clock: Clock,
+    found: Vec<Problem>,
+}
+
+impl<'d> Finder<'d> {
+    pub(super) fn new(document: &'d Document, clock: Clock) -> Self {
+        Self {
+            document,
+            clock,
+            found: Vec::new(),
+        }
+    }
+
+    pub(super) fn into_found(self) -> Vec<Problem> {
+        self.found
+    }
+
+    pub(super) fn now(&self) -> SystemTime {
+        match self.clock {
+            Clock::Right(now) | Clock::Unsure(now) => now,
+        }
+    }
+
+    pub(super) fn say(&mut self, path: &Path, finding: Finding) {
+        self.found.push(self.document.at(path, finding));
+    }
+
+    /// Something that only the clock speaks for.
+    pub(super) fn say_by_clock(&mut self, path: &Path, mut finding: Finding) {
+        if matches!(self.clock, Clock::Unsure(_)) {
+            finding.severity = Severity::Warning;
+            finding.message.push_str(", if the clock of this machine is right");
+        }
+        self.say(path, finding);
+    }
+
+    /// The checked form of a value.
+    pub(super) fn parse<T: FromStr<Err = Finding>>(&mut self, path: &Path, text: &str) -> Option<T> {
+        text.parse().map_err(|finding| self.say(path, finding)).ok()
+    }
+
+    /// The checked form of a value that need not be there.
+    pub(super) fn parse_given<T: FromStr<Err = Finding>>(&mut self, path: &Path, text: Option<&String>) -> Option<T> {
+        text.and_then(|text| self.parse(path, text))
+    }
+
+    /// The checked form of every item of a list.
+    pub(super) fn parse_all<T: FromStr<Err = Finding>>(&mut self, path: &Path, texts: &[String]) -> Vec<T> {
+        texts
+            .iter()
+            .enumerate()
+            .filter_map(|(index, text)| self.parse(&path.index(index), text))
+            .collect()
+    }
+}

@@ -1,0 +1,60 @@
+//! NodeConfig: what a machine has to know to become a node.
+//!
+//! [`check`] is the one way from text to a [`NodeConfig`]; `basalt-node check`, the agent at boot and `basalt` all
+//! call it. What comes out cannot be wrong in itself; what is wrong is told completely, with places and remedies.
+
+use std::time::SystemTime;
+
+use basalt_document::Document;
+use basalt_document::problem::Problems;
+use basalt_document::schema;
+
+use finder::Finder;
+
+pub mod address;
+pub mod amount;
+pub mod certificate;
+mod checked;
+pub mod defaults;
+mod finder;
+pub mod name;
+pub mod raw;
+mod rules;
+pub mod sysctl;
+pub mod token;
+
+pub use checked::{
+    Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig, Registry, RegistryHost,
+    Reserved, Route, Taint,
+};
+pub use raw::{CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
+
+/// How far the clock of the machine that checks can be believed.
+#[derive(Debug, Clone, Copy)]
+pub enum Clock {
+    /// The clock is right: a certificate that is not valid now is an error.
+    Right(SystemTime),
+    /// The clock may be wrong, as at boot before any time server answered: such a certificate is worth a warning.
+    Unsure(SystemTime),
+}
+
+/// Checks the text of a NodeConfig; `name` is what errors call the file.
+///
+/// What comes with a NodeConfig that can be used are warnings, often none.
+pub fn check(name: &str, text: &str, clock: Clock) -> Result<(NodeConfig, Problems), Problems> {
+    let document = Document::parse(name, text)?;
+    let (raw, mut found) = schema::decode_what_fits::<raw::NodeConfig>(&document);
+    let mut finder = Finder::new(&document, clock);
+    let config = raw.and_then(|raw| rules::node_config(&mut finder, raw));
+    found.append(&mut finder.into_found());
+    let problems = document.problems(found);
+    match config {
+        Some(config) if problems.errors() == 0 => Ok((config, problems)),
+        _ => Err(problems),
+    }
+}
+
+/// The JSON schema of NodeConfig.
+pub fn json_schema() -> String {
+    schema::published::<raw::NodeConfig>()
+}

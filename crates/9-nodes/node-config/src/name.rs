@@ -1,0 +1,256 @@
+//! Names: of hosts, domains, labels and taints.
+
+use std::fmt;
+use std::str::FromStr;
+
+use basalt_document::Finding;
+
+/// Text that follows some rule, with access to it.
+macro_rules! checked_text {
+    ($(#[$doc:meta])* $name:ident, $check:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+        pub struct $name(String);
+
+        impl $name {
+            /// The text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Finding;
+
+            fn from_str(text: &str) -> Result<Self, Finding> {
+                let check: fn(&str) -> Result<(), Finding> = $check;
+                check(text)?;
+                Ok(Self(text.to_owned()))
+            }
+        }
+    };
+}
+pub(super) use checked_text;
+
+checked_text! {
+    /// The name of a node: an RFC 1123 domain name of at most 63 characters, as Kubernetes and the kernel take it.
+    HostName, |text| {
+        if text.len() > 63 {
+            let message = format!("the host name has {} characters, and 63 are allowed", text.len());
+            return Err(Finding::error(message, "too long").with_help("shorten it"));
+        }
+        domain(text, "the host name")
+    }
+}
+
+checked_text! {
+    /// A DNS domain: `cluster.local`.
+    Domain, |text| domain(text, "the domain")
+}
+
+checked_text! {
+    /// What a time server is called: a domain name or an address.
+    ServerName, |text| match text.parse::<std::net::IpAddr>() {
+        Ok(_) => Ok(()),
+        Err(_) => domain(text, "the server"),
+    }
+}
+
+checked_text! {
+    /// The key of a label or taint: `example.com/tier`.
+    LabelKey, |text| {
+        let (prefix, name) = match text.split_once('/') {
+            Some((prefix, name)) => (Some(prefix), name),
+            None => (None, text),
+        };
+        if let Some(prefix) = prefix {
+            domain(prefix, "the part of the key before `/`")?;
+        }
+        if name.is_empty() {
+            let finding = Finding::error("the key has no name", "nothing after the `/`");
+            return Err(finding.with_help("write it as `tier` or `example.com/tier`"));
+        }
+        label_text(name, "the key")
+    }
+}
+
+checked_text! {
+    /// The value of a label or taint.
+    LabelValue, |text| if text.is_empty() { Ok(()) } else { label_text(text, "the value") }
+}
+
+impl LabelKey {
+    /// Whether the kubelet may put a label with this key on its own node.
+    ///
+    /// The kubelet refuses to start with any other label in Kubernetes' own namespaces, and the API server's
+    /// NodeRestriction would refuse the node.
+    pub fn kubelet_may_set(&self) -> bool {
+        let Some((prefix, _)) = self.0.split_once('/') else {
+            return true;
+        };
+        let within = |domain: &str| prefix == domain || prefix.ends_with(&format!(".{domain}"));
+        if within("node-restriction.kubernetes.io") {
+            return false;
+        }
+        if !within("kubernetes.io") && !within("k8s.io") {
+            return true;
+        }
+        let known = [
+            "kubernetes.io/hostname",
+            "kubernetes.io/os",
+            "kubernetes.io/arch",
+            "topology.kubernetes.io/zone",
+            "topology.kubernetes.io/region",
+            "node.kubernetes.io/instance-type",
+        ];
+        known.contains(&self.as_str()) || within("kubelet.kubernetes.io") || within("node.kubernetes.io")
+    }
+}
+
+/// RFC 1123: parts of letters, digits and `-`, joined by dots.
+pub(super) fn domain(text: &str, what: &str) -> Result<(), Finding> {
+    let wrong = |message: String, help: String| Err(Finding::error(message, "not a name").with_help(help));
+    if text.is_empty() {
+        return wrong(
+            format!("{what} is empty"),
+            "write a name such as `worker-1.example.com`".to_owned(),
+        );
+    }
+    if text.len() > 253 {
+        return wrong(format!("{what} is longer than 253 characters"), "shorten it".to_owned());
+    }
+    let allowed = |c: &char| matches!(c, 'a'..='z' | '0'..='9' | '-' | '.');
+    if let Some(bad) = text.chars().find(|c| !allowed(c)) {
+        let help = match text.to_lowercase().replace(['_', ' '], "-") {
+            fixed if fixed.chars().all(|c| allowed(&c)) && domain(&fixed, what).is_ok() => format!("write `{fixed}`"),
+            _ => "use lower-case letters, digits, `-` and `.`".to_owned(),
+        };
+        return wrong(format!("{what} `{text}` contains `{bad}`"), help);
+    }
+    for part in text.split('.') {
+        if part.is_empty() {
+            return wrong(
+                format!("{what} `{text}` has an empty part"),
+                "put exactly one dot between parts".to_owned(),
+            );
+        }
+        if part.len() > 63 {
+            return wrong(
+                format!("a part of {what} is longer than 63 characters"),
+                format!("shorten `{part}`"),
+            );
+        }
+        if part.starts_with('-') || part.ends_with('-') {
+            let help = format!("let `{part}` begin and end with a letter or digit");
+            return wrong(format!("a part of {what} `{text}` begins or ends with `-`"), help);
+        }
+    }
+    Ok(())
+}
+
+/// The names and values of labels.
+fn label_text(text: &str, what: &str) -> Result<(), Finding> {
+    let wrong = |message: String, help: &str| Err(Finding::error(message, "not a label").with_help(help));
+    if text.len() > 63 {
+        return wrong(format!("{what} is longer than 63 characters"), "shorten it");
+    }
+    if let Some(bad) = text
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !matches!(c, '-' | '_' | '.'))
+    {
+        return wrong(
+            format!("{what} `{text}` contains `{bad}`"),
+            "use letters, digits, `-`, `_` and `.`",
+        );
+    }
+    let ends = |c: Option<char>| c.is_some_and(|c| c.is_ascii_alphanumeric());
+    if !ends(text.chars().next()) || !ends(text.chars().last()) {
+        return wrong(
+            format!("{what} `{text}` must begin and end with a letter or digit"),
+            "change its first or last character",
+        );
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn host_names() {
+        for good in ["a", "worker-1", "w1.example.com", "0"] {
+            assert!(good.parse::<HostName>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "Worker",
+            "a_b",
+            "-a",
+            "a-",
+            "a..b",
+            ".a",
+            "a.",
+            "a b",
+            &"a".repeat(64),
+            "é",
+        ] {
+            assert!(bad.parse::<HostName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_fixable_host_name_comes_with_the_fix() {
+        let finding = "Worker_1".parse::<HostName>().unwrap_err();
+        assert_eq!(finding.help.as_deref(), Some("write `worker-1`"));
+    }
+
+    #[test]
+    fn labels_that_the_kubelet_refuses() {
+        let may = |key: &str| key.parse::<LabelKey>().unwrap().kubelet_may_set();
+        for good in [
+            "tier",
+            "example.com/tier",
+            "node.kubernetes.io/pool",
+            "topology.kubernetes.io/zone",
+            "kubernetes.io/os",
+        ] {
+            assert!(may(good), "{good}");
+        }
+        for bad in [
+            "node-role.kubernetes.io/worker",
+            "kubernetes.io/tier",
+            "a.k8s.io/b",
+            "x.node-restriction.kubernetes.io/a",
+        ] {
+            assert!(!may(bad), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_accepted_is_kept(text in "[ -~]{0,70}") {
+            if let Ok(name) = text.parse::<HostName>() {
+                prop_assert_eq!(name.as_str(), &text);
+                prop_assert!(text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || b == b'.'));
+            }
+            let _ = text.parse::<LabelKey>();
+            let _ = text.parse::<LabelValue>();
+        }
+
+        #[test]
+        fn nothing_panics(text in any::<String>()) {
+            let _ = text.parse::<HostName>();
+            let _ = text.parse::<LabelKey>();
+            let _ = text.parse::<ServerName>();
+        }
+    }
+}

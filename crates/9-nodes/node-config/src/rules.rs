@@ -1,0 +1,167 @@
+//! From the raw NodeConfig to the checked one.
+//!
+//! Each function looks at everything in its part even when something is wrong, so that a person sees all of it; the
+//! value only comes out when nothing was.
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::IpAddr;
+
+use super::certificate::Authorities;
+use super::finder::Finder;
+use super::name::{LabelKey, LabelValue};
+use super::sysctl::SysctlName;
+use super::{checked, defaults, raw};
+use basalt_document::{Finding, Path};
+
+mod kubelet;
+mod network;
+mod registries;
+
+pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {
+    let root = Path::root();
+    let hostname = finder.parse_given(&root.key("hostname"), raw.hostname.as_ref());
+    let cluster = cluster(finder, &root.key("cluster"), &raw.cluster);
+    let network = raw
+        .network
+        .as_ref()
+        .map(|network| network::network(finder, &root.key("network"), network));
+    let servers = raw.time.map(|time| time.servers).unwrap_or_default();
+    let time_servers = finder.parse_all(&Path::from("time.servers"), &servers);
+    let registries = registries::registries(finder, &root.key("registries"), raw.registries);
+    let kubelet = kubelet::kubelet(finder, &root.key("kubelet"), raw.kubelet.unwrap_or_default());
+    let labels = labels(finder, &root.key("labels"), &raw.labels);
+    let taints = taints(finder, &root.key("taints"), &raw.taints);
+    let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
+    let ca_certificates = authorities(finder, &root.key("caCertificates"), raw.ca_certificates.as_ref());
+    Some(checked::NodeConfig {
+        hostname,
+        cluster: cluster?,
+        network,
+        time_servers,
+        registries,
+        kubelet,
+        labels,
+        taints,
+        sysctls,
+        ca_certificates,
+    })
+}
+
+/// Certificates, and whether they are valid now.
+fn authorities(finder: &mut Finder<'_>, path: &Path, text: Option<&String>) -> Option<Authorities> {
+    let authorities: Authorities = finder.parse_given(path, text)?;
+    if let Some(finding) = authorities.at(finder.now()) {
+        finder.say_by_clock(path, finding);
+    }
+    Some(authorities)
+}
+
+fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> Option<checked::Cluster> {
+    let endpoint = finder.parse(&path.key("endpoint"), &raw.endpoint);
+    let ca = authorities(finder, &path.key("ca"), Some(&raw.ca));
+    let bootstrap_token = finder.parse(&path.key("bootstrapToken"), &raw.bootstrap_token);
+    let dns = path.key("dns");
+    let domain = raw
+        .dns
+        .as_ref()
+        .and_then(|dns| dns.domain.as_deref())
+        .unwrap_or(defaults::DOMAIN);
+    let domain = finder.parse(&dns.key("domain"), domain);
+    let usual = || vec![defaults::NAME_SERVICE.to_string()];
+    let addresses = raw
+        .dns
+        .as_ref()
+        .and_then(|dns| dns.addresses.clone())
+        .unwrap_or_else(usual);
+    let addresses = finder.parse_all(&dns.key("addresses"), &addresses);
+    Some(checked::Cluster {
+        endpoint: endpoint?,
+        ca: ca?,
+        bootstrap_token: bootstrap_token?,
+        domain: domain?,
+        dns: addresses,
+    })
+}
+
+fn labels(finder: &mut Finder<'_>, path: &Path, raw: &BTreeMap<String, String>) -> BTreeMap<LabelKey, LabelValue> {
+    let mut checked = BTreeMap::new();
+    for (key, value) in raw {
+        let place = path.key(key);
+        let (parsed, value) = (finder.parse::<LabelKey>(&place, key), finder.parse(&place, value));
+        let Some((parsed, value)) = parsed.zip(value) else {
+            continue;
+        };
+        if !parsed.kubelet_may_set() {
+            let finding = Finding::error(
+                format!("no node may give itself the label `{key}`"),
+                "the kubelet refuses this",
+            );
+            let help = format!(
+                "use `node.kubernetes.io/…` or a domain of your own, or set it in the cluster: `kubectl label node NAME {key}={value}`"
+            );
+            finder.say(&place, finding.with_help(help));
+        }
+        checked.insert(parsed, value);
+    }
+    checked
+}
+
+fn taints(finder: &mut Finder<'_>, path: &Path, raw: &[raw::Taint]) -> Vec<checked::Taint> {
+    let (mut checked, mut seen) = (Vec::new(), HashSet::new());
+    for (index, taint) in raw.iter().enumerate() {
+        let place = path.index(index);
+        let key = finder.parse(&place.key("key"), &taint.key);
+        let value = finder.parse_given(&place.key("value"), taint.value.as_ref());
+        if !seen.insert((&taint.key, taint.effect.name())) {
+            let message = format!("the taint `{}:{}` is there twice", taint.key, taint.effect.name());
+            finder.say(
+                &place.key("key"),
+                Finding::error(message, "given again here").with_help("keep one of them"),
+            );
+        }
+        checked.extend(key.map(|key| checked::Taint {
+            key,
+            value,
+            effect: taint.effect,
+        }));
+    }
+    checked
+}
+
+fn sysctls(
+    finder: &mut Finder<'_>,
+    path: &Path,
+    raw: BTreeMap<String, raw::SysctlValue>,
+) -> BTreeMap<SysctlName, String> {
+    let mut checked = BTreeMap::new();
+    for (name, value) in raw {
+        let place = path.key(&name);
+        let value = match value {
+            raw::SysctlValue::Number(number) => number.to_string(),
+            raw::SysctlValue::Text(text) => text.trim().to_owned(),
+        };
+        let Some(parsed) = finder.parse::<SysctlName>(&place, &name) else {
+            continue;
+        };
+        if value.is_empty() || value.chars().any(char::is_control) {
+            let finding = Finding::error(format!("the value of `{name}` must be one line"), "not a value");
+            finder.say(
+                &place,
+                finding.with_help("write a number, or several with spaces between them"),
+            );
+        } else if let Some(harm) = parsed.harm(&value) {
+            let finding = Finding::error(
+                format!("`{name}` must not be `{value}` on a node: {harm}"),
+                "breaks the node",
+            );
+            finder.say(&place, finding.with_help("remove this line"));
+        }
+        checked.insert(parsed, value);
+    }
+    checked
+}
+
+/// Whether two addresses are of the same kind.
+fn same_family(one: IpAddr, other: IpAddr) -> bool {
+    one.is_ipv4() == other.is_ipv4()
+}

@@ -1,0 +1,135 @@
+//! The network part.
+
+use super::same_family;
+use crate::address::{Address, Cidr};
+use crate::checked::{HostDns, Interface, InterfaceMatch, Network, Route};
+use crate::finder::Finder;
+use crate::raw;
+use basalt_document::{Finding, Path};
+
+pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> Network {
+    let place = path.key("interfaces");
+    let interfaces = raw.interfaces.iter().enumerate();
+    let interfaces = interfaces
+        .filter_map(|(index, raw)| interface(finder, &place.index(index), raw))
+        .collect();
+    let place = path.key("dns");
+    let dns = raw.dns.as_ref().map(|dns| HostDns {
+        servers: finder.parse_all(&place.key("servers"), &dns.servers),
+        search: finder.parse_all(&place.key("search"), &dns.search),
+    });
+    Network {
+        interfaces,
+        dns: dns.unwrap_or_default(),
+    }
+}
+
+fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Option<Interface> {
+    let matches = match (&raw.name, &raw.mac) {
+        (Some(name), None) => finder.parse(&path.key("name"), name).map(InterfaceMatch::Name),
+        (None, Some(mac)) => finder.parse(&path.key("mac"), mac).map(InterfaceMatch::Mac),
+        (Some(_), Some(_)) => {
+            let finding = Finding::error("the interface is named twice, by `name` and by `mac`", "one too many");
+            finder.say(&path.key("mac"), finding.with_help("keep one of them"));
+            None
+        }
+        (None, None) => {
+            let finding = Finding::error("it is not said which interface is meant", "this interface");
+            finder.say(
+                path,
+                finding.with_help("add `name: en*`, or `mac:` with its hardware address"),
+            );
+            None
+        }
+    };
+    let addresses: Vec<Cidr> = finder.parse_all(&path.key("addresses"), &raw.addresses);
+    let dhcp = raw.dhcp.unwrap_or(raw.addresses.is_empty());
+    if !dhcp && raw.addresses.is_empty() {
+        let finding = Finding::error(
+            "the interface has neither addresses nor DHCP",
+            "this leaves it without an address",
+        );
+        finder.say(
+            &path.key("dhcp"),
+            finding.with_help("add `addresses:`, or set `dhcp: true`"),
+        );
+    }
+    for (index, address) in addresses.iter().enumerate() {
+        if is_network_itself(address) {
+            let finding = Finding::error(
+                format!("`{address}` is the network, not an address in it"),
+                "not a host",
+            );
+            finder.say(
+                &path.key("addresses").index(index),
+                finding.with_help("write the node's own address"),
+            );
+        }
+    }
+    let gateway: Option<Address> = finder.parse_given(&path.key("gateway"), raw.gateway.as_ref());
+    if let Some(gateway) = gateway {
+        reachable(finder, &path.key("gateway"), gateway, &addresses, dhcp);
+    }
+    let place = path.key("routes");
+    let routes = raw.routes.iter().enumerate();
+    let routes = routes
+        .filter_map(|(index, raw)| route(finder, &place.index(index), raw, &addresses, dhcp))
+        .collect();
+    Some(Interface {
+        matches: matches?,
+        dhcp,
+        addresses,
+        gateway,
+        routes,
+        mtu: raw.mtu,
+    })
+}
+
+fn route(finder: &mut Finder<'_>, path: &Path, raw: &raw::Route, own: &[Cidr], dhcp: bool) -> Option<Route> {
+    let to: Option<Cidr> = finder.parse(&path.key("to"), &raw.to);
+    let via: Option<Address> = finder.parse(&path.key("via"), &raw.via);
+    let (to, via) = to.zip(via)?;
+    if !same_family(to.address, via.0) {
+        let finding = Finding::error(
+            format!("`{to}` cannot be reached by way of `{via}`"),
+            "not of the same kind",
+        );
+        finder.say(&path.key("via"), finding.with_help("IPv4 goes by IPv4, IPv6 by IPv6"));
+    }
+    reachable(finder, &path.key("via"), via, own, dhcp);
+    Some(Route {
+        to,
+        via,
+        metric: raw.metric,
+    })
+}
+
+/// A router that is in none of the node's networks cannot be reached, and networkd would drop the route in silence.
+fn reachable(finder: &mut Finder<'_>, path: &Path, router: Address, own: &[Cidr], dhcp: bool) {
+    let link_local = matches!(router.0, std::net::IpAddr::V6(address) if address.is_unicast_link_local());
+    if dhcp || own.is_empty() || link_local || own.iter().any(|network| network.contains(router.0)) {
+        return;
+    }
+    let networks: Vec<_> = own.iter().map(|network| format!("`{network}`")).collect();
+    let finding = Finding::error(
+        format!("`{router}` is in none of the interface's networks"),
+        "out of reach",
+    );
+    let help = format!(
+        "the interface is in {}: write a router there, or correct the length",
+        networks.join(" and ")
+    );
+    finder.say(path, finding.with_help(help));
+}
+
+/// All bits of the host are zero, in a network that is large enough for that to matter.
+fn is_network_itself(cidr: &Cidr) -> bool {
+    match cidr.address {
+        std::net::IpAddr::V4(address) => {
+            cidr.prefix < 31 && u32::from(address).trailing_zeros() >= 32 - u32::from(cidr.prefix)
+        }
+        std::net::IpAddr::V6(address) => {
+            cidr.prefix < 127 && u128::from(address).trailing_zeros() >= 128 - u32::from(cidr.prefix)
+        }
+    }
+}

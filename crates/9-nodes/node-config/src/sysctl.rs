@@ -1,0 +1,173 @@
+//! Kernel settings, and those that a node cannot live with.
+
+use std::fmt;
+use std::str::FromStr;
+
+use basalt_document::Finding;
+
+/// The name of a kernel setting, in dots: `net.core.somaxconn`.
+///
+/// A part that itself contains a dot, such as the name of a VLAN interface, is written with `/` between the parts as
+/// `sysctl` allows: `net/ipv4/conf/eth0.1/rp_filter`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct SysctlName(String);
+
+impl SysctlName {
+    /// The path below `/proc/sys`.
+    pub fn path(&self) -> String {
+        match self.0.chars().find(|c| matches!(c, '.' | '/')) {
+            Some('/') => self.0.clone(),
+            // With dots between the parts, a slash stands for a dot in a part.
+            _ => self
+                .0
+                .chars()
+                .map(|c| {
+                    if c == '.' {
+                        '/'
+                    } else if c == '/' {
+                        '.'
+                    } else {
+                        c
+                    }
+                })
+                .collect(),
+        }
+    }
+
+    /// The name with dots and its value for comparison.
+    fn dotted(&self) -> String {
+        self.path().replace('/', ".")
+    }
+
+    /// Why this value must not be set on a node, if so.
+    pub fn harm(&self, value: &str) -> Option<&'static str> {
+        let value = value.trim();
+        let name = self.dotted();
+        let always = |reason| Some(reason);
+        let unless = |good: &[&str], reason| (!good.contains(&value)).then_some(reason);
+        match name.as_str() {
+            "net.ipv4.ip_forward" | "net.ipv4.conf.all.forwarding" => {
+                unless(&["1"], "pods reach nothing without forwarding")
+            }
+            "net.bridge.bridge-nf-call-iptables" | "net.bridge.bridge-nf-call-ip6tables" => {
+                unless(&["1"], "services are unreachable from pods of the same node without it")
+            }
+            "vm.overcommit_memory" => unless(&["1"], "the kubelet needs 1 and sets it"),
+            "vm.panic_on_oom" => unless(&["0"], "a pod that takes too much memory would stop the node"),
+            "kernel.panic" | "kernel.panic_on_oops" | "kernel.keys.root_maxkeys" | "kernel.keys.root_maxbytes" => {
+                always("the kubelet sets it to what it needs")
+            }
+            "kernel.modules_disabled" => unless(&["0"], "network add-ons load modules"),
+            "kernel.core_pattern" => value
+                .starts_with('|')
+                .then_some("it would run a program as root for every crash"),
+            "kernel.modprobe" | "kernel.hotplug" => always("it names a program that the kernel runs as root"),
+            "kernel.hostname" | "kernel.domainname" => always("the host name is set by `hostname`"),
+            "user.max_user_namespaces"
+            | "user.max_pid_namespaces"
+            | "user.max_net_namespaces"
+            | "user.max_mnt_namespaces" => unless_zero(value, "containers are made of namespaces"),
+            "kernel.pid_max" | "kernel.threads-max" | "fs.file-max" | "fs.nr_open" => {
+                let small = value.parse::<u64>().is_ok_and(|number| number < 32768);
+                small.then_some("this is too little for a node's own programs and its pods")
+            }
+            _ => None,
+        }
+    }
+}
+
+fn unless_zero(value: &str, reason: &'static str) -> Option<&'static str> {
+    (value == "0").then_some(reason)
+}
+
+impl fmt::Display for SysctlName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for SysctlName {
+    type Err = Finding;
+
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let wrong = |message: String, help: String| Err(Finding::error(message, "not a setting").with_help(help));
+        if let Some(bad) = text
+            .chars()
+            .find(|c| !c.is_ascii_alphanumeric() && !"._-/:@".contains(*c))
+        {
+            let help = "write it as `sysctl -a` shows it: `net.core.somaxconn`".to_owned();
+            return wrong(format!("the name `{text}` contains `{bad}`"), help);
+        }
+        let name = Self(text.to_owned());
+        let path = name.path();
+        if path
+            .split('/')
+            .any(|part| part.is_empty() || part == "." || part == "..")
+        {
+            let help = "write it as `sysctl -a` shows it: `net.core.somaxconn`".to_owned();
+            return wrong(format!("`{text}` is not the name of a kernel setting"), help);
+        }
+        let areas = [
+            "abi", "crypto", "debug", "dev", "fs", "kernel", "net", "sunrpc", "user", "vm",
+        ];
+        let area = path.split('/').next().unwrap_or_default();
+        if !areas.contains(&area) || !path.contains('/') {
+            let help = format!("names begin with one of {} and a dot", areas.join(", "));
+            return wrong(format!("`{text}` is not the name of a kernel setting"), help);
+        }
+        Ok(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn paths() {
+        let path = |name: &str| name.parse::<SysctlName>().unwrap().path();
+        assert_eq!(path("net.core.somaxconn"), "net/core/somaxconn");
+        assert_eq!(path("net/ipv4/conf/eth0.1/rp_filter"), "net/ipv4/conf/eth0.1/rp_filter");
+        assert_eq!(path("net.ipv4.conf.eth0/1.rp_filter"), "net/ipv4/conf/eth0.1/rp_filter");
+    }
+
+    #[test]
+    fn harm() {
+        let harm = |name: &str, value: &str| name.parse::<SysctlName>().unwrap().harm(value).is_some();
+        assert!(harm("net.ipv4.ip_forward", "0"));
+        assert!(harm("net/ipv4/ip_forward", "0"));
+        assert!(!harm("net.ipv4.ip_forward", "1"));
+        assert!(harm("kernel.core_pattern", "|/bin/x"));
+        assert!(harm("fs.file-max", "10"));
+        assert!(!harm("net.core.somaxconn", "4096"));
+    }
+
+    #[test]
+    fn names_that_leave_proc_sys_are_refused() {
+        for bad in [
+            "",
+            "net",
+            "..",
+            "net/../../x/y",
+            "net..core",
+            "../etc/passwd",
+            "/etc/passwd",
+            "net.core x",
+            "sys.x",
+        ] {
+            assert!(bad.parse::<SysctlName>().is_err(), "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_path_leaves_proc_sys(text in "[a-z./-]{0,30}") {
+            if let Ok(name) = text.parse::<SysctlName>() {
+                let path = name.path();
+                prop_assert!(!path.starts_with('/') && path.split('/').all(|part| part != ".." && !part.is_empty()));
+            }
+        }
+    }
+}

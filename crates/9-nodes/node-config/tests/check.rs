@@ -1,0 +1,199 @@
+//! What NodeConfig accepts, and what it says about files that are wrong.
+
+#![cfg(test)]
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use basalt_document::problem::Problems;
+use basalt_node_config::{Clock, NodeConfig, check, json_schema};
+
+const CA: &str = include_str!("certificates/ca.pem");
+const NO_CA: &str = include_str!("certificates/leaf.pem");
+
+/// 2030, when the certificates of these tests are valid.
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000)
+}
+
+fn try_check(text: &str) -> Result<(NodeConfig, Problems), Problems> {
+    check("node.yaml", text, Clock::Right(now()))
+}
+
+/// What is said about a file.
+fn said(text: &str) -> String {
+    try_check(text)
+        .map_or_else(|problems| problems, |(_, warnings)| warnings)
+        .brief()
+}
+
+fn indented(pem: &str) -> String {
+    pem.lines().map(|line| format!("    {line}\n")).collect()
+}
+
+/// The least that a NodeConfig can be, with something more at its end.
+fn least(more: &str) -> String {
+    format!(
+        "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
+         bootstrapToken: abcdef.0123456789abcdef\n  ca: |\n{}{more}",
+        indented(CA)
+    )
+}
+
+#[test]
+fn the_example_is_right() {
+    let text = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/examples/node.yaml"));
+    let (config, warnings) = try_check(&text.unwrap()).unwrap_or_else(|problems| panic!("{}", problems.brief()));
+    assert!(warnings.is_empty(), "{}", warnings.brief());
+    assert_eq!(config.hostname.unwrap().as_str(), "worker-1");
+    assert_eq!(config.registries.len(), 3);
+}
+
+#[test]
+fn the_published_schema_is_current() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../schemas/node-config.json");
+    if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, json_schema()).unwrap();
+    }
+    let published = fs_err::read_to_string(&path).unwrap_or_default();
+    assert!(
+        published == json_schema(),
+        "{} is out of date: run the tests with UPDATE_SCHEMAS=1",
+        path.display()
+    );
+}
+
+#[test]
+fn the_least_is_enough() {
+    let (config, warnings) = try_check(&least("")).unwrap();
+    assert!(warnings.is_empty());
+    assert_eq!(config.cluster.domain.as_str(), "cluster.local");
+    assert_eq!(config.cluster.dns[0].to_string(), "10.96.0.10");
+    assert!(config.kubelet.seccomp_default);
+}
+
+#[test]
+fn everything_wrong_is_said_at_once() {
+    let text = "\
+apiVersion: basalt.dev/v2
+kind: NodeConfig
+hostname: Worker_1
+colour: green
+cluster:
+  endpoint: http://10.87.0.1:6443
+  bootstrapToken: abcdef.0123456789abcde
+  ca: nothing
+  dns: { addresses: [10.96.0.10/12] }
+network:
+  interfaces:
+    - addresses: [10.87.0.11]
+    - { name: eth0, addresses: [10.87.0.0/24], gateway: 10.88.0.1, mtu: large }
+registries:
+  - host: https://docker.io/
+    mirror: [a]
+  - { host: docker.io, mirrors: [{ url: mirror.example }], mirrorsOnly: yes }
+kubelet:
+  maxPods: 0
+  max-pods: 12
+  imageGcHighThresholdPercent: 3
+  systemReserved: { cpu: 1 }
+  evictionHard: { memory.availble: 10% }
+labels: { tier: 1, node-role.kubernetes.io/worker: '' }
+taints: [{ key: a, effect: noschedule }, { effect: NoSchedule }]
+sysctls: { net.ipv4.ip_forward: 0, kernel.nothing at all: 1 }
+";
+    insta::assert_snapshot!(said(text));
+}
+
+#[test]
+fn rules_are_checked_beside_the_schema() {
+    // Nothing required is missing here, so what only the rules know is said together with what the schema knows.
+    insta::assert_snapshot!(said(&least(
+        "hostname: Worker_1\nlables: {}\n\
+         network: { interfaces: [{ addresses: [10.87.0.0/24], gateway: 10.88.0.1 }, { name: eth0, dhcp: maybe }] }\n\
+         labels: { node-role.kubernetes.io/worker: '', 'a b': c }\n\
+         taints: [{ key: a, effect: NoSchedule }, { key: a, effect: NoSchedule }]\n\
+         sysctls: { net.ipv4.ip_forward: 0, ../../etc/passwd: 1 }\n\
+         registries: [{ host: docker.io/x }, { host: '*', mirrorsOnly: true }, { host: basalt.local }]\n\
+         kubelet: { evictionSoft: { memory.available: 200Mi }, cpuManagerPolicy: static, shutdownGracePeriod: 30 }\n"
+    )));
+}
+
+#[test]
+fn duplicated_keys() {
+    insta::assert_snapshot!(said(&least("hostname: a\nlabels: { x: a, x: b }\nhostname: b\n")));
+}
+
+#[test]
+fn what_is_not_yaml() {
+    let texts = [
+        "",
+        "# only a comment\n",
+        "a: [1, 2\nb: 3\n",
+        "a:\n\tb: 1\n",
+        "a: b: c\n",
+        "a: &x 1\nb: *x\n",
+        "a: !!str 1\n",
+        "a: 1\n---\nb: 2\n",
+        "- a\n",
+        "[a, b]: c\n",
+    ];
+    let all: String = texts.iter().map(|text| format!("{text:?}\n{}\n", said(text))).collect();
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn certificates() {
+    let with = |ca: &str| least("").replace(&indented(CA), &indented(ca));
+    let key = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----";
+    let damaged = CA.replacen("A", "B", 40);
+    let cut = &CA[..CA.len() / 2];
+    let all = [NO_CA, key, &damaged, cut, "text"].map(|ca| said(&with(ca))).join("\n");
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn times_of_certificates() {
+    let at = |seconds: u64| SystemTime::UNIX_EPOCH + Duration::from_secs(seconds);
+    let text = least("");
+    let expired = check("node.yaml", &text, Clock::Right(at(2_800_000_000)))
+        .unwrap_err()
+        .brief();
+    let early = check("node.yaml", &text, Clock::Right(at(1_000_000_000)))
+        .unwrap_err()
+        .brief();
+    let (_, soon) = check("node.yaml", &text, Clock::Right(at(2_741_000_000))).unwrap();
+    // At boot, the clock is not believed.
+    let (_, unsure) = check("node.yaml", &text, Clock::Unsure(at(0))).unwrap();
+    insta::assert_snapshot!([expired, early, soon.brief(), unsure.brief()].join("\n"));
+}
+
+#[test]
+fn secrets_are_not_repeated() {
+    let text = least("registries: [{ host: a, auth: { username: a, password: 'p4ssw0rd' } }]\n");
+    let (config, _) = try_check(&text).unwrap();
+    let shown = format!("{config:?}");
+    assert!(
+        !shown.contains("p4ssw0rd") && !shown.contains("0123456789abcdef"),
+        "{shown}"
+    );
+    let wrong = said(&text.replace("abcdef.0123456789abcdef", "abcdefSECRETVALUE"));
+    assert!(!wrong.contains("SECRETVALUE"), "{wrong}");
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_text_makes_it_panic(text in proptest::prelude::any::<String>()) {
+        let _ = said(&text);
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic(at in 0usize..1500, put in "[\\-:{}\\[\\]\n\t&*'\" a0é#|>]{0,4}", take in 0usize..8) {
+        let mut text: Vec<char> = least("labels: {a: b}\nsysctls: {vm.swappiness: 1}\n").chars().collect();
+        let at = at.min(text.len());
+        let end = (at + take).min(text.len());
+        text.splice(at..end, put.chars());
+        let _ = said(&text.into_iter().collect::<String>());
+    }
+}

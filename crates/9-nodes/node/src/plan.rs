@@ -1,0 +1,110 @@
+//! From a NodeConfig to what is written where: a pure function.
+
+use basalt_node_config::NodeConfig;
+
+use crate::facts::Facts;
+use crate::paths;
+
+mod containerd;
+mod kubelet;
+mod network;
+
+pub use network::preferred_address;
+
+/// A file to write.
+#[derive(Clone, PartialEq, Eq)]
+pub struct PlannedFile {
+    /// Where: an absolute path.
+    pub path: String,
+    /// Who may read it.
+    pub mode: u32,
+    /// What is in it.
+    pub content: String,
+}
+
+impl PlannedFile {
+    /// A file that everyone may read.
+    fn public(path: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            mode: 0o644,
+            content: content.into(),
+        }
+    }
+
+    /// A file with a secret in it.
+    fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
+        Self {
+            path: path.into(),
+            mode: 0o600,
+            content: content.into(),
+        }
+    }
+}
+
+/// Shows what is in public files only.
+impl std::fmt::Debug for PlannedFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let content = if self.mode & 0o077 == 0 { "…" } else { &self.content };
+        write!(f, "{:o} {} {content:?}", self.mode, self.path)
+    }
+}
+
+/// All that a NodeConfig means for a machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The name of the machine.
+    pub hostname: String,
+    /// Where the API server is.
+    pub endpoint: String,
+    /// Kernel settings: a path below `/proc/sys` and the value.
+    pub sysctls: Vec<(String, String)>,
+    /// Files.
+    pub files: Vec<PlannedFile>,
+}
+
+/// What a NodeConfig means for a machine with these facts.
+pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
+    let hostname = match &config.hostname {
+        Some(name) => name.to_string(),
+        None => facts.default_hostname(),
+    };
+    let mut files = network::files(config);
+    files.extend(containerd::files(config));
+    files.extend(kubelet::files(config, &hostname));
+    files.extend(config.ca_certificates.as_ref().map(|authorities| {
+        PlannedFile::public(format!("{}/node-config.pem", paths::CA_CERTIFICATES), authorities.pem())
+    }));
+    if !config.time_servers.is_empty() {
+        let lines = config
+            .time_servers
+            .iter()
+            .map(|server| format!("server {server} iburst\n"));
+        files.push(PlannedFile::public(
+            "/run/chrony.d/node-config.sources",
+            lines.collect::<String>(),
+        ));
+    }
+    if !config.sysctls.is_empty() {
+        // systemd-sysctl runs after the agent, and again for every network interface that comes: it has to know too.
+        let lines = config
+            .sysctls
+            .iter()
+            .map(|(name, value)| format!("{} = {value}\n", name.path()));
+        files.push(PlannedFile::public(
+            "/run/sysctl.d/95-node-config.conf",
+            lines.collect::<String>(),
+        ));
+    }
+    let sysctls = config
+        .sysctls
+        .iter()
+        .map(|(name, value)| (name.path(), value.clone()))
+        .collect();
+    Plan {
+        hostname,
+        endpoint: config.cluster.endpoint.to_string(),
+        sysctls,
+        files,
+    }
+}
