@@ -8,7 +8,12 @@
 
 mod contradiction;
 mod explain;
+#[expect(
+    clippy::indexing_slicing,
+    reason = "positions and numbers are those that the same index gave out"
+)]
 mod index;
+#[expect(clippy::unreachable, reason = "the list of names is never empty there")]
 mod solve;
 
 pub use explain::{Missing, SolveError};

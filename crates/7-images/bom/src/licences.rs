@@ -150,7 +150,7 @@ pub fn check(of: &str, licence: &str) -> Result<(), BomError> {
 
 /// Reads a text file; returns `None` if it does not exist.
 pub(crate) fn text(path: &Utf8Path) -> Result<Option<String>, BomError> {
-    match std::fs::read_to_string(path) {
+    match fs_err::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(BomError::io("cannot read", path)(error)),
