@@ -19,10 +19,10 @@ const WORDS: &[&str] = &[
 /// Share of a crate's documented items that may open with one of the words, in per cent.
 const PERMITTED: usize = 5;
 
-/// Crates that exceed the share, with the number of items that they may have at most. Their source text is part of the
-/// keys of packages and images, so that a changed comment builds them again: lower a number with a change that does so
-/// anyhow.
-const EXCEPTIONS: &[(&str, usize)] = &[("image", 88), ("model", 129), ("node", 66), ("sdk", 29)];
+/// Crates that exceed the share, with the number of items that they may have at most. They are sources of the package
+/// basalt-node, so that a changed comment builds it and the images with it again: lower a number with a change that
+/// does so anyhow.
+const EXCEPTIONS: &[(&str, usize)] = &[("node", 66), ("node-config", 74)];
 
 /// Doc comments of one crate.
 #[derive(Debug, Default)]

@@ -1,9 +1,9 @@
-//! A YAML file as a tree in which every key and value knows its place.
+//! YAML files as trees in which every key and value has its place in the text.
 //!
-//! `serde` stops at the first thing that it does not like, and what it decodes no longer knows where it stood.
-//! Whoever fixes a file wants all of it at once, with lines and columns. So a file is read into this tree first, held
-//! against the JSON schema of its type ([`crate::schema`]), and only then decoded; rules that no schema can express
-//! report their findings by [`Path`], and the tree turns a path back into a place.
+//! `serde` stops at the first error, and decoded values have no places. To report all problems at once, with lines and
+//! columns, a file is parsed into this tree first, validated against the JSON schema of its type ([`crate::schema`]),
+//! and only then decoded. Rules that no schema can express report their findings by [`Path`], and the tree maps a path
+//! back to a place.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,26 +15,26 @@ use crate::problem::{Problem, Problems};
 
 mod parse;
 
-/// A range of bytes.
+/// Range of bytes in a text.
 pub type Span = std::ops::Range<usize>;
 
-/// A value of the tree and where it stands.
+/// Value of the tree, with its place.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Node {
-    /// The bytes of the value.
+    /// Bytes of the value in the text.
     pub span: Span,
-    /// The value.
+    /// Type and content of the value.
     pub kind: Kind,
 }
 
-/// What a value can be. Plain scalars mean what YAML 1.2 says: `no` is a word, `0o17` is 15.
+/// Type and content of a value. Plain scalars follow the core schema of YAML 1.2: `no` is text, `0o17` is 15.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Kind {
     /// Nothing, `~` or `null`.
     Null,
     /// `true` or `false`.
     Bool(bool),
-    /// A number, and how it was written.
+    /// Number, and its text in the file.
     Number(serde_json::Number, String),
     /// Text.
     Text(String),
@@ -44,19 +44,19 @@ pub enum Kind {
     Object(Vec<Entry>),
 }
 
-/// A key with its value.
+/// Key with its value.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Entry {
-    /// The key.
+    /// Name of the key.
     pub key: String,
-    /// The bytes of the key.
+    /// Bytes of the key in the text.
     pub key_span: Span,
-    /// The value.
+    /// Value of the key.
     pub value: Node,
 }
 
 impl Kind {
-    /// A word for what it is, with its article.
+    /// Returns the name of the type for messages, with its article: `a number`.
     pub fn describe(&self) -> &'static str {
         match self {
             Self::Null => "nothing",
@@ -70,7 +70,7 @@ impl Kind {
 }
 
 impl Node {
-    /// The value under a key.
+    /// Returns the entry of a key; `None` if the value is no object or does not have the key.
     pub fn get(&self, key: &str) -> Option<&Entry> {
         match &self.kind {
             Kind::Object(entries) => entries.iter().find(|entry| entry.key == key),
@@ -78,7 +78,7 @@ impl Node {
         }
     }
 
-    /// The same as JSON.
+    /// Returns the value as JSON.
     pub fn to_json(&self) -> Value {
         match &self.kind {
             Kind::Null => Value::Null,
@@ -97,36 +97,36 @@ impl Node {
     }
 }
 
-/// The way from the root of a document to a value: `cluster.dns.addresses[0]`.
+/// Path from the root of a document to a value: `cluster.dns.addresses[0]`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Path(Vec<Step>);
 
-/// One step of a [`Path`].
+/// Step of a [`Path`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
-    /// Into the value of a key.
+    /// Value of a key.
     Key(String),
-    /// Into an item of a list, counted from 0.
+    /// Item of a list, counted from 0.
     Index(usize),
 }
 
 impl Path {
-    /// The document itself.
+    /// Returns the path of the document itself.
     pub fn root() -> Self {
         Self::default()
     }
 
-    /// One step further, to a key.
+    /// Returns this path with a key appended.
     pub fn key(&self, key: impl Into<String>) -> Self {
         self.step(Step::Key(key.into()))
     }
 
-    /// One step further, to an item.
+    /// Returns this path with the index of a list item appended.
     pub fn index(&self, index: usize) -> Self {
         self.step(Step::Index(index))
     }
 
-    /// This path up to its last key, without the list items after that.
+    /// Returns this path up to its last key, without list items after it.
     pub fn nearest_key(&self) -> Self {
         let keep = self
             .0
@@ -143,7 +143,7 @@ impl Path {
     }
 }
 
-/// Keys only: `"cluster.dns"`.
+/// Converts keys that are separated by dots: `"cluster.dns"`.
 impl From<&str> for Path {
     fn from(keys: &str) -> Self {
         Self(
@@ -168,21 +168,21 @@ impl fmt::Display for Path {
     }
 }
 
-/// What is wrong, before it is known where that is.
+/// Problem without its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finding {
-    /// How bad it is.
+    /// Severity: an error forbids the use of the file, a warning does not.
     pub severity: Severity,
-    /// What is wrong.
+    /// Message, one sentence without a full stop.
     pub message: String,
-    /// What to write under the place.
+    /// Text under the marked place.
     pub label: String,
-    /// What to do about it.
+    /// Instruction that resolves the problem.
     pub help: Option<String>,
 }
 
 impl Finding {
-    /// Something that forbids the use of the file.
+    /// Returns an error, which forbids the use of the file.
     pub fn error(message: impl Into<String>, label: impl Into<String>) -> Self {
         Self {
             severity: Severity::Error,
@@ -192,7 +192,7 @@ impl Finding {
         }
     }
 
-    /// Something that is worth a word.
+    /// Returns a warning.
     pub fn warning(message: impl Into<String>, label: impl Into<String>) -> Self {
         Self {
             severity: Severity::Warning,
@@ -200,7 +200,7 @@ impl Finding {
         }
     }
 
-    /// The same with a remedy.
+    /// Returns the finding with a help text.
     pub fn with_help(self, help: impl Into<String>) -> Self {
         Self {
             help: Some(help.into()),
@@ -209,7 +209,7 @@ impl Finding {
     }
 }
 
-/// A YAML file that was read.
+/// Parsed YAML file.
 #[derive(Debug, Clone)]
 pub struct Document {
     source: NamedSource<Arc<str>>,
@@ -218,9 +218,12 @@ pub struct Document {
 }
 
 impl Document {
-    /// Reads a file's text; `name` is what errors call the file.
+    /// Parses a file's text; `name` is the file's name in errors.
     ///
-    /// Anchors, aliases and tags are refused: a file that people review says what it means where it means it.
+    /// Anchors, aliases and tags are refused, so that reviewers see each value where it applies.
+    ///
+    /// # Errors
+    /// All problems of the syntax, and the refused features.
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let text: Arc<str> = text.into();
         let source = NamedSource::new(name, text.clone()).with_language("yaml");
@@ -237,17 +240,17 @@ impl Document {
         }
     }
 
-    /// What errors call the file.
+    /// Returns the file's name in errors.
     pub fn name(&self) -> &str {
         self.source.name()
     }
 
-    /// The tree.
+    /// Returns the root of the tree.
     pub fn root(&self) -> &Node {
         &self.root
     }
 
-    /// The document as JSON, without the keys that some paths end in.
+    /// Returns the document as JSON, without the keys at the ends of these paths.
     pub fn json_without(&self, unfit: &[Path]) -> Value {
         let mut json = self.root.to_json();
         for path in unfit {
@@ -265,9 +268,7 @@ impl Document {
         json
     }
 
-    /// The problem that a finding is, at the value of a path.
-    ///
-    /// Where there is no such value, the nearest one around it is meant.
+    /// Places a finding at the value of a path; if there is no such value, at the nearest one around it.
     pub fn at(&self, path: &Path, finding: Finding) -> Problem {
         let (mut node, mut span) = (&self.root, self.root.span.start..self.root.span.start);
         for step in &path.0 {
@@ -283,7 +284,7 @@ impl Document {
                 _ => break,
             };
             node = next;
-            // What runs over several lines, or is nothing at all, is better shown by its key.
+            // Values that are empty or have several lines are marked at their key.
             let clear = !node.span.is_empty() && !self.spanned(&node.span).trim_end().contains('\n');
             span = if clear {
                 node.span.clone()
@@ -294,12 +295,12 @@ impl Document {
         self.at_span(span, finding)
     }
 
-    /// The problem that a finding is, at a place.
+    /// Places a finding at a range of bytes.
     pub fn at_span(&self, span: Span, finding: Finding) -> Problem {
         place(&self.text, span, finding)
     }
 
-    /// All the problems of this document.
+    /// Returns a report of problems of this document.
     pub fn problems(&self, found: Vec<Problem>) -> Problems {
         Problems::new(self.source.clone(), found)
     }
@@ -315,7 +316,7 @@ impl Document {
     }
 }
 
-/// The problem that a finding is, at some bytes of a text.
+/// Places a finding at a range of bytes in a text.
 pub(crate) fn place(text: &str, span: Span, finding: Finding) -> Problem {
     let start = text.floor_char_boundary(span.start);
     let (before, _) = text.split_at(start);

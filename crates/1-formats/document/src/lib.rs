@@ -1,4 +1,5 @@
-//! Documents that people write, in YAML and TOML, with the place of each value, and the problems that are found in them.
+//! Documents that people write, in YAML and TOML, with the place of each value, and the problems that are found in
+//! them.
 //!
 //! ```text
 //! YAML --Document::parse--> Document  nodes with their places
@@ -7,7 +8,7 @@
 //! findings --> Problems: a report with the lines of the document, for people and as JSON
 //! ```
 //!
-//! No I/O: text comes in, types or [`problem::Problems`] come out.
+//! No I/O: input is text, output are types or [`problem::Problems`].
 
 mod document;
 pub mod problem;

@@ -1,26 +1,26 @@
-//! What is wrong with a file that a person wrote: every place at once, each with its remedy.
+//! Problems of files that people write: all problems of a file at once, each with its place and a help text.
 
 use std::fmt;
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode, SourceSpan};
 
-/// One thing that is wrong in one place of a file.
+/// Problem at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Whether the file can be used all the same.
+    /// Severity: an error forbids the use of the file, a warning does not.
     pub severity: Severity,
-    /// What is wrong, in one sentence without a full stop.
+    /// Message, one sentence without a full stop.
     pub message: String,
-    /// What to write under the marked place.
+    /// Text under the marked place.
     pub label: String,
-    /// What to do about it.
+    /// Instruction that resolves the problem.
     pub help: Option<String>,
-    /// The bytes of the file that are meant.
+    /// Bytes of the file that are marked.
     pub span: SourceSpan,
-    /// The line of the place, counted from 1.
+    /// Line of the place, counted from 1.
     pub line: usize,
-    /// The column of the place in characters, counted from 1.
+    /// Column of the place in characters, counted from 1.
     pub column: usize,
 }
 
@@ -47,10 +47,10 @@ impl Diagnostic for Problem {
     }
 }
 
-/// All that is wrong with one file, in the order of its lines.
+/// All problems of one file, in the order of their places.
 ///
-/// As a [`Diagnostic`], it shows each place with the lines around it. [`Problems::brief`] gives one line each, for
-/// logs and for editors that jump to `file:line:column`.
+/// As a [`Diagnostic`], they are shown with the lines around each place. [`Problems::brief`] returns one or two lines
+/// for each, for logs and for editors that jump to `file:line:column`.
 #[derive(Debug, Clone)]
 pub struct Problems {
     source: NamedSource<Arc<str>>,
@@ -58,33 +58,33 @@ pub struct Problems {
 }
 
 impl Problems {
-    /// Problems of a file with this name and text.
+    /// Returns the problems of a file with this name and text, sorted by their places.
     pub fn new(source: NamedSource<Arc<str>>, mut found: Vec<Problem>) -> Self {
         found.sort_by_key(|problem| problem.span.offset());
         Self { source, found }
     }
 
-    /// The name of the file.
+    /// Returns the name of the file.
     pub fn name(&self) -> &str {
         self.source.name()
     }
 
-    /// The text of the file.
+    /// Returns the name and the text of the file.
     pub fn source(&self) -> &NamedSource<Arc<str>> {
         &self.source
     }
 
-    /// Each problem, first lines first.
+    /// Iterates over the problems in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.found.iter()
     }
 
-    /// Whether nothing is wrong at all.
+    /// Returns `true` if there are no problems.
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
     }
 
-    /// How many problems forbid the use of the file.
+    /// Returns the number of errors, which forbid the use of the file.
     pub fn errors(&self) -> usize {
         self.found
             .iter()
@@ -92,12 +92,12 @@ impl Problems {
             .count()
     }
 
-    /// How many problems are only worth a warning.
+    /// Returns the number of warnings.
     pub fn warnings(&self) -> usize {
         self.found.len() - self.errors()
     }
 
-    /// One or two lines for each problem: `file:line:column: error: message`, and the remedy.
+    /// Returns one or two lines for each problem: `file:line:column: error: message`, and the help text.
     pub fn brief(&self) -> String {
         let mut text = String::new();
         for problem in &self.found {

@@ -1,7 +1,7 @@
-//! Holds a document against the JSON schema of its type, and decodes it.
+//! Validation of documents against the JSON schema of their type, and decoding.
 //!
-//! The schema is the one that `schemars` makes from the raw type and that is published for editors, so what an editor
-//! marks and what is said here cannot differ. Unlike `serde`, this does not stop at the first finding.
+//! `schemars` generates the schema from the raw type. The same schema is published for editors, so that editors and
+//! this module report the same problems. Unlike `serde`, validation does not stop at the first one.
 
 use schemars::{JsonSchema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use crate::document::{Document, Finding, Kind, Node, Path};
 use crate::problem::{Problem, Problems};
 use crate::spelling::closest;
 
-/// The JSON schema of a type as published: pretty-printed, ending in a newline.
+/// Returns the JSON schema of a type as published: pretty-printed, ending in a newline.
 pub fn published<T: JsonSchema>() -> String {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>();
     let mut text = serde_json::to_string_pretty(&schema).unwrap_or_default();
@@ -19,7 +19,10 @@ pub fn published<T: JsonSchema>() -> String {
     text
 }
 
-/// Decodes a document, or says everything in it that its type does not allow.
+/// Decodes a document.
+///
+/// # Errors
+/// Everything in the document that its type does not allow.
 pub fn decode<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T, Problems> {
     match decode_what_fits(document) {
         (Some(decoded), found) if found.is_empty() => Ok(decoded),
@@ -27,9 +30,9 @@ pub fn decode<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T
     }
 }
 
-/// Decodes what its type allows of a document, and says everything else.
+/// Decodes those parts of a document that its type allows, and returns problems for all others.
 ///
-/// This is for going on to the next check in spite of problems, so that a person sees the findings of both.
+/// Callers continue with checks of their own in spite of problems, so that the findings of both are reported together.
 pub fn decode_what_fits<T: DeserializeOwned + JsonSchema>(document: &Document) -> (Option<T>, Vec<Problem>) {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
     let mut walk = Walk {
@@ -56,7 +59,7 @@ struct Walk<'a> {
     document: &'a Document,
     root: &'a Value,
     found: Vec<Problem>,
-    /// The keys whose values the type does not take.
+    /// Paths of the keys whose values the type does not allow.
     unfit: Vec<Path>,
 }
 
@@ -88,7 +91,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// One of several schemas: the only one that is not `null`, or whichever takes the value.
+    /// Checks a value against several schemas: against the only one that is not `null`, or until one accepts the value.
     fn choice(&mut self, choices: &'a [Value], node: &Node, path: &Path) {
         let is_null = |schema: &&Value| schema.get("type").and_then(Value::as_str) == Some("null");
         if node.kind == Kind::Null && choices.iter().any(|schema| is_null(&schema)) {
@@ -268,7 +271,7 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// What JSON Schema calls a kind of value.
+/// Returns the name of a value's type in JSON Schema.
 fn json_type(kind: &Kind) -> &'static str {
     match kind {
         Kind::Null => "null",
@@ -280,7 +283,7 @@ fn json_type(kind: &Kind) -> &'static str {
     }
 }
 
-/// What a schema asks for, in words, with an article.
+/// Returns a description of the values that a schema accepts, with an article: `a list`.
 fn expected(schema: &Value) -> String {
     let words = words_of(schema);
     if !words.is_empty() {
@@ -311,7 +314,7 @@ fn expected(schema: &Value) -> String {
     .to_owned()
 }
 
-/// The only words that a schema takes; none where it takes any.
+/// Returns the strings that a schema accepts (`const` or `enum`); none if it accepts others as well.
 fn words_of(schema: &Value) -> Vec<&str> {
     if let Some(word) = schema.get("const").and_then(Value::as_str) {
         return vec![word];

@@ -1,7 +1,7 @@
-//! What somebody meant who wrote a word that there is not.
+//! Suggestions for misspelled names.
 
-/// The candidate that a person most likely meant, if one is near: a few letters away (two that changed places are one),
-/// without regard to case and hyphens, or a longer or shorter form of the same word.
+/// Returns the candidate that was most likely meant, if one is close: within a small edit distance (a transposition is
+/// one edit), regardless of case, hyphens and underscores, or if one name is the beginning of the other.
 pub fn closest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Option<&'w str> {
     let plain = |word: &str| word.to_lowercase().replace(['-', '_'], "");
     let meant = plain(word);

@@ -1,8 +1,8 @@
-//! TOML files that people write: read into a type, and findings put back to their places.
+//! TOML files that people write: decoding into a type, and findings with their places.
 //!
-//! Decoding stops at the first thing that does not fit the type. What a type cannot say (names that must exist, dates,
-//! text that must not be empty) is checked afterwards: fields that such findings may be about are [`toml::Spanned`],
-//! and [`Faults`] gathers what is wrong with them, with line and column.
+//! Decoding stops at the first value that does not fit the type. Rules that a type cannot express (names that must
+//! exist, dates, text that must not be empty) are checked afterwards: the fields that they concern are
+//! [`toml::Spanned`], and [`Faults`] collects the violations, with line and column.
 
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use toml::Spanned;
 use crate::document::{Finding, Span, place};
 use crate::problem::{Problem, Problems};
 
-/// The text of a TOML file, and what errors call the file.
+/// Text of a TOML file, and the file's name in errors.
 #[derive(Debug, Clone)]
 pub struct TomlFile {
     source: NamedSource<Arc<str>>,
@@ -21,7 +21,7 @@ pub struct TomlFile {
 }
 
 impl TomlFile {
-    /// A file of that name with that text.
+    /// Returns a file with this name and text.
     pub fn new(name: &str, text: &str) -> Self {
         let text: Arc<str> = text.into();
         Self {
@@ -30,10 +30,10 @@ impl TomlFile {
         }
     }
 
-    /// Reads the text into a type.
+    /// Decodes the text into a type.
     ///
     /// # Errors
-    /// With the place of the first thing that does not fit.
+    /// The first problem, with its place.
     pub fn read<T: DeserializeOwned>(&self) -> Result<T, Problems> {
         toml::from_str(&self.text).map_err(|error| {
             let message = error.message().trim().replace('\n', ", ");
@@ -42,12 +42,12 @@ impl TomlFile {
         })
     }
 
-    /// The problem that a finding is, at a place.
+    /// Places a finding at a range of bytes.
     pub fn at(&self, span: Span, finding: Finding) -> Problem {
         place(&self.text, span, finding)
     }
 
-    /// A list for what is wrong with this file.
+    /// Returns an empty collection of violations for this file.
     pub fn faults(&self) -> Faults<'_> {
         Faults {
             file: self,
@@ -55,13 +55,13 @@ impl TomlFile {
         }
     }
 
-    /// All the problems of this file.
+    /// Returns a report of problems of this file.
     pub fn problems(&self, found: Vec<Problem>) -> Problems {
         Problems::new(self.source.clone(), found)
     }
 }
 
-/// What is wrong with a file, gathered while it is checked.
+/// Violations in a file, collected while it is checked.
 #[derive(Debug)]
 pub struct Faults<'f> {
     file: &'f TomlFile,
@@ -69,16 +69,16 @@ pub struct Faults<'f> {
 }
 
 impl Faults<'_> {
-    /// Something is wrong with a value: what, and what to do.
+    /// Adds a violation at the place of a value, with the message and the help text.
     pub fn wrong<T>(&mut self, value: &Spanned<T>, message: impl Into<String>, help: &str) {
         let finding = Finding::error(message.into(), "here").with_help(help);
         self.found.push(self.file.at(value.span(), finding));
     }
 
-    /// What was made of the file.
+    /// Returns `made` if there are no violations.
     ///
     /// # Errors
-    /// With all that is wrong.
+    /// All violations.
     pub fn or<T>(self, made: T) -> Result<T, Problems> {
         if self.found.is_empty() {
             return Ok(made);

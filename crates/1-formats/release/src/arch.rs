@@ -1,10 +1,10 @@
-//! The processor architectures that Basalt is built for.
+//! Processor architectures that Basalt is built for.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// A processor architecture.
+/// Processor architecture.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, schemars::JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Arch {
@@ -16,7 +16,7 @@ pub enum Arch {
 }
 
 impl Arch {
-    /// The name that rpm and the kernel's `uname -m` use.
+    /// Returns the name in rpm and in the kernel's `uname -m`: `x86_64`, `aarch64`.
     pub fn name(self) -> &'static str {
         match self {
             Self::X86_64 => "x86_64",
@@ -24,12 +24,12 @@ impl Arch {
         }
     }
 
-    /// The GNU triple of the distribution on this architecture.
+    /// Returns the GNU triple of the distribution on this architecture: `x86_64-basalt-linux-gnu`.
     pub fn triple(self) -> String {
         format!("{}-basalt-linux-gnu", self.name())
     }
 
-    /// What Go and OCI image indexes call it.
+    /// Returns the name in Go (`GOARCH`) and in OCI images: `amd64`, `arm64`.
     pub fn goarch(self) -> &'static str {
         match self {
             Self::X86_64 => "amd64",

@@ -1,7 +1,7 @@
 //! Facts that all parts of a release of the distribution share: its architectures, its identity as os-release, packages,
-//! repositories and documents about them have it, and the time that it is built at.
+//! repositories and documents about them have it, and the time of its build.
 //!
-//! Facts only: nothing is read, nothing is computed.
+//! Constants and types only, without I/O.
 
 mod arch;
 
@@ -19,7 +19,7 @@ pub const VERSION: &str = "1";
 /// Address of the project: `HOME_URL` of os-release, and `repository` of the workspace's Cargo.toml.
 pub const HOME: &str = env!("CARGO_PKG_REPOSITORY");
 
-/// The time that everything is built at: SOURCE_DATE_EPOCH, in seconds since 1970.
+/// Build time of everything in a release: SOURCE_DATE_EPOCH, in seconds since 1970.
 pub const BUILD_TIME: u64 = 1_760_000_000;
 
 /// [`BUILD_TIME`] in RFC 3339.

@@ -1,4 +1,5 @@
-//! apt in a folder of its own: the machine's settings and mirror, but neither its package lists nor its installed packages.
+//! apt with a state of its own: with the settings and mirrors of the machine's apt, without its package lists and
+//! installed packages.
 
 use basalt_process::{Command, tool::Tool};
 use basalt_store::{Store, StoreError, Workspace, write};
@@ -6,26 +7,26 @@ use camino::Utf8Path;
 
 use crate::{SdkError, archive};
 
-/// Debian's keys, with which the archive's indexes are verified.
+/// Keyring with Debian's keys, which verify the archive's indexes.
 pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
-/// An apt that knows some suites of the archive.
+/// Instance of apt for some suites of the archive, in a workspace of its own.
 #[derive(Debug)]
 pub(crate) struct PrivateApt {
     workspace: Workspace,
     index: Index,
     suites: Vec<String>,
     mirrors: Vec<String>,
-    /// The mirror that is in use: the first, until [`Self::update`] has found one that has the lists.
+    /// URL of the mirror in use: the first, until [`Self::update`] has found one that has the lists.
     pub(crate) mirror: String,
 }
 
-/// What apt is to know about a suite.
+/// Index of a suite that apt fetches.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Index {
-    /// Its binary packages.
+    /// Index of the binary packages (`deb`).
     Packages,
-    /// Its source packages.
+    /// Index of the source packages (`deb-src`).
     Sources,
 }
 
@@ -39,7 +40,7 @@ impl Index {
 }
 
 impl PrivateApt {
-    /// Sets it up; [`Self::update`] fetches the lists.
+    /// Writes configuration and state into a workspace; [`Self::update`] fetches the lists.
     pub(crate) fn new(store: &Store, index: Index, suites: &[String]) -> Result<Self, SdkError> {
         let mirrors = archive::mirrors()?;
         let apt = Self {
@@ -71,7 +72,7 @@ impl PrivateApt {
         )?)
     }
 
-    /// A program of apt with these settings.
+    /// Returns the command of a program of apt, with the settings of this instance.
     pub(crate) fn command(&self, tool: Tool) -> Command {
         let root = self.workspace.path();
         let path = |name: &str| root.join(name).into_string();
@@ -88,7 +89,7 @@ impl PrivateApt {
             option("APT::Architectures", "amd64".to_owned()),
             option("APT::Sandbox::User", String::new()),
             option("Acquire::Languages", "none".to_owned()),
-            // Many containers keep their lists compressed; ours are read.
+            // Many containers configure compressed lists; these are read as text.
             option("Acquire::GzipIndexes", "false".to_owned()),
             option("Acquire::ForceHash", "SHA256".to_owned()),
             option("Debug::NoLocking", "true".to_owned()),
@@ -102,7 +103,7 @@ impl PrivateApt {
             self.mirror = mirror;
             self.write_sources()?;
             let update = self.command(basalt_process::tool::APT_GET);
-            // Otherwise a list that is missing is only a warning.
+            // By default, a missing list is only a warning.
             match update.args(["-oAPT::Update::Error-Mode=any", "update"]).output() {
                 Ok(_) => return Ok(()),
                 Err(error) if error.is_interrupt() => return Err(error.into()),
@@ -115,7 +116,7 @@ impl PrivateApt {
         Err(first.map_or(SdkError::NoMirror, SdkError::from))
     }
 
-    /// The folder of the lists.
+    /// Returns the folder of the lists.
     pub(crate) fn lists(&self) -> camino::Utf8PathBuf {
         Utf8Path::join(self.workspace.path(), "state/lists")
     }

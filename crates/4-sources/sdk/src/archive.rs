@@ -1,4 +1,4 @@
-//! Debian's archive, by the mirror and the settings of the machine's apt.
+//! Downloads from Debian's archive, with the mirrors and settings of the machine's apt.
 
 use basalt_digest::Digest;
 use basalt_process::{Command, ProcessError, interrupt, tool};
@@ -10,11 +10,11 @@ use crate::SdkError;
 
 pub use crate::mirror::mirrors;
 
-/// How many files one call of the downloader is given.
+/// Number of files per call of the downloader.
 const BATCH: usize = 16;
-/// The least that a file may grow to, in bytes: apt writes a few small ones of its own.
+/// Minimum of the limit for the size of files, in bytes: apt writes a few small files of its own.
 const SMALLEST_CAP: u64 = 1 << 20;
-/// How long apt waits for a server (seconds), and how often it tries again; its own settings count where they are less.
+/// Options of apt: time-outs in seconds, number of retries, redirects.
 const PATIENCE: [&str; 4] = [
     "-oAcquire::http::Timeout=30",
     "-oAcquire::https::Timeout=30",
@@ -22,22 +22,24 @@ const PATIENCE: [&str; 4] = [
     "-oAcquire::http::AllowRedirect=true",
 ];
 
-/// A file of the archive.
+/// File of the archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ArchiveFile {
-    /// Below the archive's root: `pool/main/...`.
+    /// Path below the archive's root: `pool/main/...`.
     pub path: String,
-    /// Its SHA-256.
+    /// SHA-256 digest of the content.
     pub sha256: Digest,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
-/// Fetches those of the files that the store does not have intact; `lock` names the file that lists them. Each mirror
-/// is asked for what those before it did not have. All of them are compared with their digests.
+/// Fetches those of the files that are not intact in the store; `lock` is the name of the file that lists them, for
+/// errors. Each mirror is tried for the files that those before it did not have. All files are compared with their
+/// digests.
 ///
 /// # Errors
-/// When one cannot be fetched, or is not what it should be: what the first mirror said. What was fetched by then is kept.
+/// When a file cannot be fetched or has another digest: the error of the first mirror. Files that were fetched before
+/// it stay in the store.
 pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
     let missing = absent(files, store)?;
     if missing.is_empty() {
@@ -67,8 +69,8 @@ pub fn fetch(files: &[ArchiveFile], lock: &str, store: &Store, reporter: &dyn Re
     Err(first.unwrap_or(SdkError::NoMirror))
 }
 
-/// Returns those of the files that the store does not have intact, the smallest first, so that a cap of size fits all
-/// files of a batch. A damaged one is set aside.
+/// Returns those of the files that are not intact in the store, the smallest first, so that one size limit fits all
+/// files of a batch. Damaged objects of the store are set aside.
 fn absent<'f>(files: &'f [ArchiveFile], store: &Store) -> Result<Vec<&'f ArchiveFile>, SdkError> {
     let mut absent = Vec::new();
     for file in files {
@@ -81,7 +83,7 @@ fn absent<'f>(files: &'f [ArchiveFile], store: &Store) -> Result<Vec<&'f Archive
     Ok(absent)
 }
 
-/// One mirror.
+/// Mirror to fetch from, with the store to fetch into.
 struct Source<'s> {
     mirror: &'s str,
     lock: &'s str,
@@ -109,14 +111,16 @@ impl Source<'_> {
     }
 }
 
-/// apt's own downloader, with the settings of the machine's apt, for the files of a batch; file N goes to `folder`/N.
+/// Returns the command of apt's own downloader for a batch, with the settings of the machine's apt; file N is written
+/// to `folder`/N.
 ///
-/// No file may grow larger than the largest of the batch: the kernel ends the transfer. Time-outs and retries are apt's.
+/// The size of each file is limited to that of the largest in the batch: the kernel ends the transfer. Time-outs and
+/// retries are apt's.
 fn download(mirror: &str, batch: &[&ArchiveFile], folder: &Utf8Path) -> Command {
     let largest = batch.iter().map(|file| file.size).max().unwrap_or_default();
     let helper = tool::APT_HELPER;
     let mut command = if Utf8Path::new(helper.program).exists() {
-        // POSIX counts blocks of 512 bytes. What apt writes besides the files is small.
+        // `ulimit -f` counts blocks of 512 bytes (POSIX). Other files that apt writes are small.
         let blocks = (largest.max(SMALLEST_CAP)).div_ceil(512);
         let script = "ulimit -f \"$1\" && shift && exec \"$@\"";
         Command::new("sh").args(["-c", script, "sh", &blocks.to_string(), helper.program])
@@ -148,7 +152,8 @@ fn take(path: &Utf8Path, file: &ArchiveFile, lock: &str, store: &Store) -> Resul
     Ok(())
 }
 
-/// Blames rightly: the network, the archive that moved on, or the mirror.
+/// Returns the error for a file that could not be fetched, with its cause: the network, a version that the archive no
+/// longer has, or the mirror.
 fn explain(file: &ArchiveFile, mirror: &str, error: Option<ProcessError>) -> SdkError {
     let words = match &error {
         Some(ProcessError::Failed { tail, .. }) => tail.join(" "),
@@ -157,7 +162,7 @@ fn explain(file: &ArchiveFile, mirror: &str, error: Option<ProcessError>) -> Sdk
         None => "the downloader left no file".to_owned(),
     };
     let (reason, remedy) = if words.contains("received signal 25") {
-        // SIGXFSZ: the limit of `download`.
+        // SIGXFSZ: the size limit of `download`.
         (
             "the server sent more than the file has".to_owned(),
             "the mirror is broken or was tampered with; nothing of it was kept",
@@ -214,7 +219,7 @@ mod tests {
 
     use super::*;
 
-    /// A server on loopback that answers every request with these bytes, at most ten times.
+    /// Starts a server on loopback that answers every request with these bytes, at most ten times. Returns its URL.
     fn server(answer: Vec<u8>) -> String {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let address = listener.local_addr().expect("bound");
@@ -307,7 +312,7 @@ mod tests {
         let path = store.object_path(&files[0].sha256);
         fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
         fs_err::write(&path, b"hallo").expect("damaged");
-        // Each process compares an object once; this is another.
+        // A store verifies each object once: open another one.
         let store = Store::open(root).expect("opens");
         assert_eq!(absent(&files, &store).expect("looked"), [&files[0]]);
         assert!(store.object(&files[0].sha256).is_none());

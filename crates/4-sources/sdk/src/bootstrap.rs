@@ -1,7 +1,7 @@
-//! A Debian system as an archive, from the newest packages of its suites: what Basalt is compared with.
+//! Debian systems as archives, from the newest packages of their suites, for comparisons with Basalt.
 //!
-//! The tree of build tools is made from a lock, so that it is the same everywhere. A comparison is to be made with what
-//! Debian is today; so here the packages are resolved each time, and whoever calls keeps the list.
+//! The SDK is made from a lock, so that it is the same everywhere. A comparison needs the current state of Debian, so
+//! the packages are resolved each time, and the caller keeps the list.
 
 use crate::sdk_lock::{SdkDefinition, SdkLock};
 use basalt_process::{quote, tool};
@@ -12,21 +12,21 @@ use camino::Utf8Path;
 use crate::apt::{Index, PrivateApt};
 use crate::{SdkError, installation, resolve};
 
-/// What is to become of a system before it is packed.
+/// Changes to an installed system before it is packed.
 #[derive(Debug, Clone, Copy)]
 pub struct Changes<'a> {
-    /// An archive whose files are put into it, owners and all.
+    /// Tar archive that is unpacked into the system, with owners and modes.
     pub add: &'a Utf8Path,
-    /// Folders of it that are to be packed by themselves, too, and into which archives.
+    /// Folders of the system that are packed into archives of their own as well: folder, and path of the archive.
     pub extract: &'a [(&'a str, &'a Utf8Path)],
-    /// Programs of it to run once everything is there.
+    /// Commands that are run in the system (chroot) after `add` was unpacked.
     pub run: &'a [&'a str],
 }
 
-/// The packages that a definition comes to today.
+/// Resolves the packages of a definition to the newest versions in the archive.
 ///
 /// # Errors
-/// When the archive cannot be reached or cannot fulfil what is wanted.
+/// When the archive cannot be reached, or its packages do not satisfy the definition.
 pub fn resolve_today(definition: &SdkDefinition, store: &Store, reporter: &dyn Reporter) -> Result<SdkLock, SdkError> {
     let task = reporter.task("resolving Debian's packages", Unit::Items, None);
     let mut apt = PrivateApt::new(store, Index::Packages, &definition.suites)?;
@@ -44,11 +44,11 @@ pub fn resolve_today(definition: &SdkDefinition, store: &Store, reporter: &dyn R
     Ok(lock)
 }
 
-/// Installs the packages of a lock into an empty system and packs it, with owners and modes, into `archive`. The
-/// packages' own scripts run, as in any Debian installation.
+/// Installs the packages of a lock into an empty system and packs it into the tar file `archive`, with owners and
+/// modes. Maintainer scripts are run, as in any installation of Debian.
 ///
 /// # Errors
-/// When a package cannot be fetched, and when installing fails.
+/// When a package cannot be fetched, and when the installation fails.
 pub fn bootstrap(
     lock: &SdkLock,
     changes: Changes<'_>,

@@ -1,12 +1,12 @@
-//! Traces of the machine and the moment in a freshly installed Debian tree, and their removal.
+//! Removal of what depends on machine and time from a freshly installed Debian tree.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_store::{StoreError, remove_tree, write};
 use camino::Utf8Path;
 
-/// Files and folders that tell of the machine: its name and name servers, where its packages came from, settings and logs of
-/// the installation, caches that are made again, copies of what was changed, locks.
+/// Files and folders that depend on machine and time: host name and name servers, sources of packages, settings and
+/// logs of the installation, caches, backup copies, locks.
 const TRACES: &[&str] = &[
     "etc/.pwd.lock",
     "etc/apt",
@@ -35,7 +35,7 @@ const TRACES: &[&str] = &[
     "var/log",
     "var/tmp",
 ];
-/// Folders among them that programs expect, with their modes.
+/// Folders of [`TRACES`] that programs expect, with their modes; they are created empty.
 const EMPTY: &[(&str, u32)] = &[
     ("proc", 0o755),
     ("root", 0o700),
@@ -46,10 +46,10 @@ const EMPTY: &[(&str, u32)] = &[
     ("var/log", 0o755),
     ("var/tmp", 0o1777),
 ];
-/// What stands in place of the machine's own /etc/hosts.
+/// Content of /etc/hosts in the tree, in place of the machine's.
 const HOSTS: &str = "127.0.0.1 localhost\n::1 localhost\n";
 
-/// Takes away what depends on the machine and the moment of the installation.
+/// Removes the files that depend on the machine and on the time of the installation.
 pub(crate) fn clean(tree: &Utf8Path) -> Result<(), StoreError> {
     for name in TRACES {
         remove(&tree.join(name))?;

@@ -1,4 +1,4 @@
-//! How the SDK goes wrong.
+//! Errors of fetching, installing and using the SDK.
 
 use basalt_process::ProcessError;
 use basalt_store::StoreError;
@@ -6,7 +6,7 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
-/// The SDK could not be had.
+/// The SDK or a file of Debian's archive cannot be provided.
 #[derive(Debug, Error, Diagnostic)]
 pub enum SdkError {
     /// No mirror of Debian is known.
@@ -18,7 +18,7 @@ pub enum SdkError {
         )
     )]
     NoMirror,
-    /// The variable that names a mirror holds something else.
+    /// The environment variable that names a mirror is not a URL.
     #[error("{variable} is `{value}`, which is not a URL")]
     #[diagnostic(
         code(sdk::mirror),
@@ -27,76 +27,76 @@ pub enum SdkError {
         )
     )]
     Mirror {
-        /// The variable.
+        /// Name of the variable.
         variable: &'static str,
-        /// Its value, with control characters escaped.
+        /// Value of the variable, with control characters escaped.
         value: String,
     },
     /// A file could not be fetched.
     #[error("`{path}` cannot be fetched from the Debian mirror {mirror}: {reason}")]
     #[diagnostic(code(sdk::fetch), help("{remedy}"))]
     Fetch {
-        /// Below the archive's root.
+        /// Path below the archive's root.
         path: String,
-        /// The mirror.
+        /// URL of the mirror.
         mirror: String,
-        /// What went wrong.
+        /// Cause, as a clause that follows the colon.
         reason: String,
-        /// What to do.
+        /// Instruction for the user, shown as help.
         remedy: &'static str,
     },
-    /// What was fetched is not what the lock says.
+    /// A fetched file does not have the digest in the lock.
     #[error("`{path}` is not what {lock} says: its digest is {actual}, {expected} was expected")]
     #[diagnostic(
         code(sdk::digest),
         help("the mirror is broken or was tampered with; nothing of it was kept")
     )]
     Digest {
-        /// Below the archive's root.
+        /// Path below the archive's root.
         path: String,
-        /// The lock.
+        /// Name of the lock.
         lock: String,
-        /// What it is.
+        /// Digest of the fetched file, in hexadecimal digits.
         actual: String,
-        /// What it should be.
+        /// Digest in the lock, in hexadecimal digits.
         expected: String,
     },
-    /// A file of ours cannot be understood.
+    /// A definition, a lock or `toolchain.toml` cannot be parsed.
     #[error("{path} cannot be read: {message}")]
     #[diagnostic(code(sdk::file), help("{remedy}"))]
     File {
-        /// The file.
+        /// Path of the file.
         path: Utf8PathBuf,
-        /// What is wrong, and where.
+        /// Error of the parser, with the place.
         message: String,
-        /// What to do.
+        /// Instruction for the user, shown as help.
         remedy: &'static str,
     },
-    /// What the toolchain should be made from is not in the SDK.
+    /// A file that the toolchain is made from is not in the SDK.
     #[error("the SDK does not hold `{path}`, which the toolchain is made from")]
     #[diagnostic(
         code(sdk::toolchain),
         help("see distro/toolchain/toolchain.toml and distro/sdk/sdk.toml")
     )]
     ToolchainPart {
-        /// The path in the SDK.
+        /// Path in the SDK.
         path: String,
     },
-    /// Inputs that are in each other's way.
+    /// Two packages of a lock have the same name, or a name is not valid.
     #[error("the inputs of a tree cannot be put together")]
     #[diagnostic(
         code(sdk::inputs),
         help("a name stands twice in the lock: write it anew with ./basalt sdk lock")
     )]
     Inputs {
-        /// Which.
+        /// Cause, with the path of the input.
         source: basalt_action::DirectoryError,
     },
-    /// The store failed.
+    /// An operation of the store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
-    /// A program failed, or Ctrl-C.
+    /// A program failed, or Ctrl-C was pressed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),

@@ -1,5 +1,5 @@
-//! What every installation of locked packages begins with: they are fetched, made into a repository that holds them and
-//! no others, and handed to mmdebstrap.
+//! Installation of locked packages: they are fetched, put into a repository that holds no others, and installed by
+//! mmdebstrap.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::SdkError;
 use crate::archive::{self, ArchiveFile};
 
-/// Fetches the packages of a lock; `name` is what says which they must be.
+/// Fetches the packages of a lock; `name` is the name of the file or index that lists them, for errors.
 pub(crate) fn fetch(lock: &SdkLock, name: &str, store: &Store, reporter: &dyn Reporter) -> Result<(), SdkError> {
     let files: Vec<_> = lock
         .packages
@@ -26,8 +26,8 @@ pub(crate) fn fetch(lock: &SdkLock, name: &str, store: &Store, reporter: &dyn Re
     archive::fetch(&files, name, store, reporter)
 }
 
-/// Makes a repository of the locked packages and no others, with a folder beside it for what mmdebstrap and dpkg write
-/// meanwhile: their usual place, /tmp, may be small, or may not run programs.
+/// Creates a repository of exactly the locked packages, and beside it a folder for temporary files of mmdebstrap and
+/// dpkg: /tmp may be too small, or mounted with `noexec`.
 pub(crate) fn index(lock: &SdkLock, repository: &Utf8Path, store: &Store) -> Result<(), SdkError> {
     let scratch = scratch(repository);
     for folder in [repository, &scratch] {
@@ -56,8 +56,8 @@ pub(crate) fn index(lock: &SdkLock, repository: &Utf8Path, store: &Store) -> Res
     Ok(write::atomically(&repository.join("Packages"), packages)?)
 }
 
-/// The command that installs all packages of a lock from such a repository and packs the system into `archive`; with
-/// these `options` as well.
+/// Returns the command that installs all packages of a lock from such a repository and packs the system into the tar
+/// file `archive`. `options` are appended to the options of mmdebstrap.
 pub(crate) fn mmdebstrap(
     lock: &SdkLock,
     repository: &Utf8Path,
@@ -71,7 +71,7 @@ pub(crate) fn mmdebstrap(
         .arg(format!("--include={}", names.join(",")))
         .arg("--aptopt=APT::Install-Recommends \"false\"")
         .arg("--aptopt=Acquire::Languages \"none\"")
-        // apt's own user can read the store no more than anybody else.
+        // apt's user `_apt` may not read the store.
         .arg("--aptopt=APT::Sandbox::User \"root\"")
         .args(options)
         .arg("--")
@@ -80,26 +80,27 @@ pub(crate) fn mmdebstrap(
         .arg(format!("deb [trusted=yes] copy:{} ./", uri_path(&view.repository())))
 }
 
-/// Folder beside a repository.
+/// Returns the folder for temporary files beside a repository.
 fn scratch(repository: &Utf8Path) -> Utf8PathBuf {
     repository.with_file_name("scratch")
 }
 
-/// A path for apt's list of sources, whose words are separated by spaces.
+/// Encodes a path for a line of sources.list, whose fields are separated by spaces.
 fn uri_path(path: &Utf8Path) -> String {
     path.as_str().replace('%', "%25").replace(' ', "%20")
 }
 
-/// How mmdebstrap sees the repository.
+/// Access of mmdebstrap to the repository.
 ///
-/// Left alone, it makes a user namespace whose root is one of the caller's sub-ids, who may not enter a home folder of mode
-/// 0700, where the store is. So it runs as root of a namespace whose root is the caller, and the sub-ids are all other users.
-/// There the workspace is mounted at a place without spaces, which apt and dpkg could not cope with.
+/// By default, mmdebstrap creates a user namespace whose root is one of the caller's subordinate IDs. That ID may not
+/// enter a home folder of mode 0700, where the store is. So mmdebstrap is run as root of a namespace that maps root to
+/// the caller and all other users to subordinate IDs. The workspace is mounted there at a path without spaces: apt and
+/// dpkg cannot handle spaces.
 #[derive(Debug, PartialEq, Eq)]
 enum View {
-    /// As it is, by mmdebstrap's own means.
+    /// At its own path; mmdebstrap creates its namespace itself.
     Plain { repository: Utf8PathBuf },
-    /// In a namespace of ours, at `at`.
+    /// At the mount point `at`, in a namespace that unshare(1) creates.
     Mounted {
         options: &'static [&'static str],
         workspace: Utf8PathBuf,
@@ -108,8 +109,8 @@ enum View {
     },
 }
 
-/// Options of unshare(1) for mmdebstrap's namespace, as an ordinary user: sub-ids besides the own id, and what mounting
-/// /proc takes.
+/// Options of unshare(1) for mmdebstrap's namespace, as an ordinary user: subordinate IDs besides the caller's, and
+/// mount and PID namespaces, which mounting /proc needs.
 pub const NAMESPACE_OF_USER: &[&str] = &[
     "--user",
     "--map-root-user",
@@ -120,14 +121,14 @@ pub const NAMESPACE_OF_USER: &[&str] = &[
     "--kill-child",
     "--mount-proc",
 ];
-/// Options of unshare(1) for mmdebstrap's namespace, as root: mounts of its own, so that nothing of them is left when it
-/// is killed.
+/// Options of unshare(1) for mmdebstrap's namespace, as root: a mount namespace, so that no mounts are left when
+/// mmdebstrap is killed.
 pub const NAMESPACE_OF_ROOT: &[&str] = &["--mount"];
-/// Folders that every system has and that nothing of what runs there looks into.
+/// Mount points for the workspace: folders that every system has and that no program of an installation uses.
 const PLACES: [&str; 4] = ["/mnt", "/media", "/srv", "/opt"];
 
 impl View {
-    /// What this machine can do.
+    /// Chooses the kind of access that this machine supports, by creating a namespace on trial.
     fn choose(repository: &Utf8Path, archive: &Utf8Path) -> Self {
         let options = if rustix::process::geteuid().is_root() {
             NAMESPACE_OF_ROOT
@@ -168,7 +169,7 @@ impl View {
         }
     }
 
-    /// mmdebstrap without its arguments.
+    /// Returns the command of mmdebstrap without its arguments.
     fn command(&self) -> Command {
         match self {
             Self::Plain { .. } => Command::tool(tool::MMDEBSTRAP),

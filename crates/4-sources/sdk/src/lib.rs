@@ -1,4 +1,4 @@
-//! The tree of build tools, and the toolchain that is made from it.
+//! Tree of the build tools (SDK), and the toolchain that is made from it.
 //!
 //! ```text
 //! sdk.toml --(resolve, by the machine's apt)--> sdk.lock: every package, with its digest
@@ -9,9 +9,9 @@
 //!
 //! [`SdkTree::sandbox`] runs any tool of the tree.
 //!
-//! Beside the SDK there are other trees of the same kind, made only when something asks for them: `reference` holds the
-//! tools of others that tests compare with. They have a definition and a lock of their own, so that a change of them
-//! changes nothing of what is built.
+//! Besides the SDK there are other trees of the same kind, which are made only when they are needed: `reference` holds
+//! tools of other projects for comparisons in tests. They have definitions and locks of their own, so that changing
+//! them does not change any build.
 
 mod apt;
 pub mod archive;

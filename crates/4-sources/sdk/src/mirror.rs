@@ -1,8 +1,7 @@
 //! Mirrors of Debian's archive that this machine can use.
 //!
-//! Digests of everything that is fetched are locked, and indexes are signed by Debian: a wrong guess costs an error
-//! message of a server, and never correctness. So all that apt is set up with and that may be Debian's archive is tried,
-//! and the public name of the archive after it.
+//! Digests of all fetched files are locked, and indexes are signed by Debian: a wrong guess results in an error message
+//! of a server, never in wrong content. So all sites of the machine's apt that may be Debian's archive are tried.
 
 use std::sync::OnceLock;
 
@@ -10,9 +9,9 @@ use basalt_process::{Command, tool};
 
 use crate::SdkError;
 
-/// The variable that names a mirror. One that is named is used alone.
+/// Environment variable that names a mirror. If it is set, no other mirror is used.
 const VARIABLE: &str = "BASALT_DEBIAN_MIRROR";
-/// Names of suites as they stand in URLs.
+/// Names of suites in URLs of the archive.
 const SUITES: [&str; 13] = [
     "oldstable",
     "stable",
@@ -28,11 +27,11 @@ const SUITES: [&str; 13] = [
     "rc-buggy",
     "proposed-updates",
 ];
-/// The most mirrors of a list that are tried.
+/// Maximum number of mirrors that are tried from one list.
 const MOST: usize = 4;
 
-/// URLs of the archive's root, the most promising one first: what `$BASALT_DEBIAN_MIRROR` says; else what the machine's
-/// apt is set up with, and the archive's public name.
+/// Returns URLs of the archive's root, the most promising first: `$BASALT_DEBIAN_MIRROR` if it is set, else the sites
+/// that the machine's apt is configured with.
 ///
 /// # Errors
 /// When `$BASALT_DEBIAN_MIRROR` is not a URL.
@@ -60,7 +59,7 @@ fn named_mirror(named: &str) -> Result<String, SdkError> {
 }
 
 fn find() -> Vec<String> {
-    // It reads apt's configuration and nothing else: neither package lists nor the network.
+    // This command reads only apt's configuration, neither package lists nor the network.
     let told = Command::tool(tool::APT_GET).args(["update", "--print-uris"]).output();
     let told = told.map(|output| output.text()).unwrap_or_else(|error| {
         tracing::debug!(%error, "apt does not tell its mirrors");
@@ -82,8 +81,9 @@ fn find() -> Vec<String> {
     found
 }
 
-/// Sites of Debian's suites in what `apt-get update --print-uris` prints: lines of the form `'URL' file size`. Those whose
-/// path ends as the archive's own come first; security updates and others' suites are left out.
+/// Returns the sites of Debian's suites in the output of `apt-get update --print-uris`: lines of the form `'URL' file
+/// size`. Sites whose path ends like that of the archive (`debian`) come first; security updates and suites of other
+/// projects are left out.
 fn sites(told: &str) -> Vec<String> {
     let mut sites: Vec<String> = Vec::new();
     for line in told.lines() {
@@ -111,21 +111,21 @@ fn is_named_debian(site: &str) -> bool {
     site.trim_end_matches(".list").rsplit('/').next() == Some("debian")
 }
 
-/// URLs that a site of apt's stands for: itself, or what its list of mirrors has (apt-transport-mirror(1)).
+/// Returns the URLs of a site of apt's: the site itself, or those in its list of mirrors (apt-transport-mirror(1)).
 fn resolve(site: &str) -> Vec<String> {
     if let Some(list) = site.strip_prefix("mirror+file:") {
         return fs_err::read_to_string(list)
             .map(|text| listed(&text))
             .unwrap_or_default();
     }
-    // Others are lists of mirrors on servers, CDs, transports of packages that we do not know.
+    // Others are lists of mirrors on servers, CDs, and unknown transports of packages.
     let usable = ["http://", "https://", "file:/", "copy:/"]
         .iter()
         .any(|scheme| site.starts_with(scheme));
     usable.then(|| site.to_owned()).into_iter().collect()
 }
 
-/// Mirrors of a list: one line each, with facts after a tab, those with the lowest `priority:` first.
+/// Parses a list of mirrors: one line each, with attributes after a tab. Those with the lowest `priority:` come first.
 fn listed(text: &str) -> Vec<String> {
     let mut mirrors: Vec<(u64, String)> = text
         .lines()

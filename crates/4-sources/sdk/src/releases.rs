@@ -1,4 +1,4 @@
-//! Which versions of a source package the archive has.
+//! Versions of source packages in Debian's archive.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufReader;
@@ -9,7 +9,7 @@ use basalt_store::{Store, StoreError};
 use crate::SdkError;
 use crate::apt::{Index, PrivateApt};
 
-/// The upstream versions that suites of the archive hold, by source package. All packages of the suites are in it.
+/// Returns the upstream versions of all source packages in suites of the archive, by package.
 ///
 /// # Errors
 /// When the archive cannot be reached.
@@ -51,7 +51,7 @@ fn read(index: impl std::io::BufRead, versions: &mut BTreeMap<String, BTreeSet<S
     Ok(())
 }
 
-/// The upstream part of a Debian version: without epoch and revision (Debian Policy 5.6.12).
+/// Returns the upstream part of a Debian version: without epoch and revision (Debian Policy 5.6.12).
 fn upstream(version: &str) -> &str {
     let version = version.split_once(':').map_or(version, |(_, rest)| rest);
     version.rsplit_once('-').map_or(version, |(upstream, _)| upstream)

@@ -1,4 +1,4 @@
-//! From the packages that are wanted to a lock of all that they need, by apt in a folder of its own.
+//! Resolution of wanted packages to a lock of all that they need, by apt with a state of its own.
 
 use std::collections::BTreeMap;
 
@@ -12,22 +12,21 @@ use camino::Utf8Path;
 use crate::SdkError;
 use crate::apt::{Index, PrivateApt};
 
-/// How one package differs between an old lock and a new one.
+/// Difference between two locks in one package.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Change {
-    /// The package.
+    /// Name of the package.
     pub name: String,
-    /// Its version before, if it was there.
+    /// Version in the old lock, if it has the package.
     pub before: Option<String>,
-    /// Its version now, if it still is.
+    /// Version in the new lock, if it has the package.
     pub now: Option<String>,
 }
 
-/// Resolves the packages that a definition (`sdk.toml`) wants, writes the lock beside it (`sdk.lock`), and says what
-/// changed.
+/// Resolves the packages of a definition (`sdk.toml`), writes the lock beside it (`sdk.lock`), and returns the changes.
 ///
 /// # Errors
-/// When the archive cannot be reached or cannot fulfil what is wanted.
+/// When the archive cannot be reached, or its packages do not satisfy the definition.
 pub fn lock(definition_path: &Utf8Path, store: &Store, reporter: &dyn Reporter) -> Result<Vec<Change>, SdkError> {
     let lock_path = definition_path.with_extension("lock");
     let name = definition_path.file_stem().unwrap_or_default();
@@ -56,7 +55,7 @@ pub fn lock(definition_path: &Utf8Path, store: &Store, reporter: &dyn Reporter) 
     Ok(changes(old.as_ref(), &new))
 }
 
-/// Reads lines of the form `'URL' file size SHA256:digest`.
+/// Parses lines of the form `'URL' file size SHA256:digest`; others are skipped.
 pub(crate) fn parse_uris(text: &str, mirror: &str) -> Vec<LockedPackage> {
     let mut packages: BTreeMap<String, LockedPackage> = BTreeMap::new();
     for line in text.lines() {

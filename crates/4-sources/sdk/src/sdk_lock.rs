@@ -1,4 +1,4 @@
-//! `sdk.toml` and `sdk.lock`: the packages of the SDK, as wanted and as locked.
+//! Definition (`sdk.toml`) and lock (`sdk.lock`) of the SDK's packages.
 
 use std::fmt::Write as _;
 
@@ -6,68 +6,68 @@ use serde::{Deserialize, Serialize};
 
 use basalt_digest::Digest;
 
-/// What the SDK is made from, as a person writes it.
+/// Definition of the SDK: content of `sdk.toml`, which people write.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SdkDefinition {
-    /// The suites of the archive, the base first.
+    /// Suites of the archive, the base suite first.
     pub suites: Vec<String>,
-    /// The packages that are wanted, in groups that say what for. A package may name its suite: `name/suite`.
+    /// Packages to install, in groups by purpose. A package may name its suite: `name/suite`.
     pub packages: std::collections::BTreeMap<String, Vec<String>>,
 }
 
-/// Every package of the SDK, exactly.
+/// Lock of the SDK: content of `sdk.lock`, with every package and its digest.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SdkLock {
-    /// The base suite.
+    /// Base suite.
     pub suite: String,
-    /// The packages, sorted by name.
+    /// Packages, sorted by name.
     #[serde(rename = "package")]
     pub packages: Vec<LockedPackage>,
 }
 
-/// One package of the SDK.
+/// Package of the SDK.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LockedPackage {
-    /// Its name.
+    /// Name of the binary package.
     pub name: String,
-    /// Its version.
+    /// Debian version: `1:4.4-1`.
     pub version: String,
-    /// Where it is below the archive's root.
+    /// Path below the archive's root: `pool/main/...`.
     pub path: String,
-    /// Its SHA-256.
+    /// SHA-256 digest of the package.
     pub sha256: Digest,
-    /// Its size in bytes.
+    /// Size in bytes.
     pub size: u64,
 }
 
 impl SdkDefinition {
-    /// Reads the text of `sdk.toml`.
+    /// Parses the text of `sdk.toml`.
     ///
     /// # Errors
-    /// With the place, when it is not as described.
+    /// When the text is not TOML or has other fields, with the place.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
 
-    /// All packages that are wanted.
+    /// Returns the packages of all groups.
     pub fn wanted(&self) -> Vec<&str> {
         self.packages.values().flatten().map(String::as_str).collect()
     }
 }
 
 impl SdkLock {
-    /// Reads the text of `sdk.lock`.
+    /// Parses the text of `sdk.lock`.
     ///
     /// # Errors
-    /// With the place, when it is not as described.
+    /// When the text is not TOML or has other fields, with the place.
     pub fn parse(text: &str) -> Result<Self, toml::de::Error> {
         toml::from_str(text)
     }
 
-    /// The text of the lock of a tree: of `sdk`, or of one beside it.
+    /// Returns the text of the lock; `tree` is the name of its tree: `sdk`, or another one.
     pub fn render(&self, tree: &str) -> String {
         let what = match tree {
             "sdk" => "SDK".to_owned(),

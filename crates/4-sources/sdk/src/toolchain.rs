@@ -1,4 +1,4 @@
-//! The cross toolchain: files of the SDK under a prefix of their own.
+//! Cross toolchains: files of the SDK below a prefix of their own.
 
 use std::collections::BTreeMap;
 
@@ -11,24 +11,24 @@ use serde::Deserialize;
 
 use crate::{SdkError, SdkTree};
 
-/// The tree that holds `/opt/<triple>`.
+/// Tree with `/opt/<triple>`.
 #[derive(Debug, Clone)]
 pub struct Toolchain {
-    /// Its folder in the store.
+    /// Folder in the store.
     pub path: Utf8PathBuf,
-    /// The digest of its content.
+    /// Digest of the content: of the root's `Directory` message.
     pub root: Blob,
-    /// The key of the action that made it.
+    /// Key of the action that made the toolchain.
     pub key: Blob,
 }
 
-/// Source text of what makes a toolchain.
+/// Source text of the module that makes a toolchain; part of the action's key.
 const CODE: [&str; 1] = [include_str!("toolchain.rs")];
 
-/// `toolchain.toml`. Whatever is not `file` must be the name of an architecture.
+/// Content of `toolchain.toml`: the list `file`, and a table for each architecture.
 #[derive(Debug, Deserialize)]
 struct Description {
-    /// Files that are written as they stand.
+    /// Files to write for every architecture. `@TRIPLE@` and `@ARCH@` in paths and texts are replaced.
     file: Vec<Written>,
     #[serde(flatten)]
     architectures: BTreeMap<String, Architecture>,
@@ -55,10 +55,10 @@ struct Written {
     text: String,
 }
 
-/// The toolchain for an architecture; made if the store does not have it.
+/// Returns the toolchain for an architecture; makes it if it is not in the store.
 ///
 /// # Errors
-/// When the description is wrong, or names what the SDK does not hold.
+/// When the description cannot be parsed, or names a file that is not in the SDK.
 pub fn toolchain(store: &Store, sdk: &SdkTree, description: &Utf8Path, arch: Arch) -> Result<Toolchain, SdkError> {
     let text = fs_err::read_to_string(description).map_err(StoreError::io("cannot read", description))?;
     let wrong = |message: String| SdkError::File {
@@ -110,7 +110,7 @@ fn make(parts: &Architecture, files: &[Written], tree: &Utf8Path, sdk: &Utf8Path
     Ok(())
 }
 
-/// The file of the SDK that a path means, with its links followed inside the SDK.
+/// Returns a file of the SDK, with its links followed inside the SDK; `None` if it does not exist.
 fn follow(sdk: &Utf8Path, path: &str) -> Option<Utf8PathBuf> {
     let mut path = Utf8PathBuf::from(path);
     for _ in 0..16 {

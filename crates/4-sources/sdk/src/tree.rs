@@ -1,7 +1,8 @@
-//! Trees of tools: the SDK's, and those that tests compare with. Made from exactly the locked packages, offline.
+//! Trees of tools: the SDK, and those for comparisons in tests. They are made from exactly the locked packages,
+//! offline.
 //!
-//! A tree is known by the digest of what is in it, not only of what it was made from. So nothing of the machine that makes it
-//! may be in it: [`clean`] takes away what the installation leaves of host, time and place.
+//! A tree is identified by the digest of its content, not only by that of its inputs. So it must not depend on the
+//! machine that makes it: [`clean`] removes what the installation leaves of host, time and paths.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -17,33 +18,33 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::{SdkError, clean, installation};
 
-/// Files of packages that nobody reads in a tree of tools.
+/// Files of packages that a tree of tools does not need.
 const LEFT_OUT: &[&str] = &[
     "/usr/share/man/*",
     "/usr/share/doc/*",
     "/usr/share/info/*",
     "/usr/share/locale/*",
 ];
-/// Source text of what makes a tree.
+/// Source text of the modules that make a tree; part of the action's key.
 const CODE: [&str; 3] = [
     include_str!("tree.rs"),
     include_str!("clean.rs"),
     include_str!("installation.rs"),
 ];
 
-/// A tree of tools: those that build, or others that have a lock of their own.
+/// Tree of tools: the SDK, or another tree with a lock of its own.
 #[derive(Debug, Clone)]
 pub struct SdkTree {
-    /// Its folder in the store.
+    /// Folder in the store.
     pub path: Utf8PathBuf,
-    /// The digest of its content: of the root's `Directory` message.
+    /// Digest of the content: of the root's `Directory` message.
     pub root: Blob,
-    /// The key of the action that made it.
+    /// Key of the action that made the tree.
     pub key: Blob,
 }
 
 impl SdkTree {
-    /// The tree that the lock describes, if the store has it.
+    /// Returns the tree of a lock if it is in the store.
     ///
     /// # Errors
     /// When the lock cannot be read.
@@ -61,14 +62,14 @@ impl SdkTree {
         }
     }
 
-    /// A tree outside of any store, whose tools are run; it is known by its path only, so nothing that is kept may follow
-    /// from it.
+    /// Returns a tree outside of any store, to run its tools. Its digest is that of its path, not of its content, so
+    /// nothing that is made with it may be cached.
     pub fn outside(path: Utf8PathBuf) -> Self {
         let root = Blob::of(path.as_str());
         Self { key: root, root, path }
     }
 
-    /// A sandbox with the tree as its root and the usual variables, in which a tool of it can be run.
+    /// Returns a sandbox with the tree as its root and the usual environment variables, to run a tool of the tree.
     pub fn sandbox(&self) -> Sandbox {
         Sandbox::new(Root {
             layers: vec![self.path.clone()],
@@ -81,10 +82,10 @@ impl SdkTree {
     }
 }
 
-/// The tree that the lock describes; made if the store does not have it.
+/// Returns the tree of a lock; makes it if it is not in the store.
 ///
 /// # Errors
-/// When a package cannot be had any more, and when making the tree fails.
+/// When a package can no longer be fetched, and when the installation fails.
 pub fn ensure(store: &Store, lock_path: &Utf8Path, reporter: &dyn Reporter) -> Result<SdkTree, SdkError> {
     if let Some(sdk) = SdkTree::find(store, lock_path)? {
         return Ok(sdk);
@@ -108,7 +109,7 @@ fn read_lock(path: &Utf8Path) -> Result<SdkLock, SdkError> {
     })
 }
 
-/// The action that makes a tree: its inputs are the packages, by their digests.
+/// Returns the action that makes a tree; its inputs are the packages, by their digests.
 fn action(lock: &SdkLock) -> Result<Action, SdkError> {
     let mut inputs = Directory::new();
     for package in &lock.packages {
@@ -147,8 +148,8 @@ fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &d
     Ok(())
 }
 
-/// Unpacks the tarball as whoever we are: owners are not kept, device nodes are left out. `check` is asked before each
-/// entry.
+/// Unpacks the tarball without privileges: owners are not kept, device nodes are left out. `check` is called before
+/// each entry; an error ends unpacking.
 fn unpack(tarball: &Utf8Path, tree: &Utf8Path, check: impl Fn() -> Result<(), ProcessError>) -> Result<(), SdkError> {
     let failed = || StoreError::io("cannot unpack", tarball);
     let file = std::fs::File::open(tarball).map_err(StoreError::io("cannot read", tarball))?;
@@ -166,7 +167,7 @@ fn unpack(tarball: &Utf8Path, tree: &Utf8Path, check: impl Fn() -> Result<(), Pr
     let finish = || -> std::io::Result<()> {
         for (path, mode) in folders {
             use std::os::unix::fs::PermissionsExt as _;
-            // Owners may do all: it is they who will remove the tree.
+            // The owner keeps all permissions, to be able to remove the tree.
             let mode = std::fs::Permissions::from_mode(mode | 0o700);
             std::fs::set_permissions(tree.as_std_path().join(path), mode)?;
         }
@@ -175,8 +176,8 @@ fn unpack(tarball: &Utf8Path, tree: &Utf8Path, check: impl Fn() -> Result<(), Pr
     Ok(finish().map_err(failed())?)
 }
 
-/// Unpacks one entry. Returns the path and the mode of a folder: modes of folders come last, since some may not be
-/// written to.
+/// Unpacks one entry. Returns the path and the mode of a folder: the caller sets modes of folders last, since some
+/// forbid writing.
 fn unpack_entry(mut entry: tar::Entry<'_, impl Read>, tree: &Utf8Path) -> std::io::Result<Option<(PathBuf, u32)>> {
     let path = entry.path()?.into_owned();
     let kind = entry.header().entry_type();

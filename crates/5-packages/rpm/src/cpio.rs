@@ -1,14 +1,14 @@
-//! The archive format of RPM payloads: cpio, "new ASCII".
+//! Reader of cpio archives in the "new ASCII" format (`070701`), which RPM payloads have.
 
 use std::io::{self, Read};
 
 const HEADER: usize = 110;
 const MAGIC: &[u8] = b"070701";
 const TRAILER: &str = "TRAILER!!!";
-/// Longer names are nonsense, and must not make us allocate.
+/// Maximum length of a name in bytes; longer ones are refused before memory is allocated.
 const LONGEST_NAME: u64 = 64 * 1024;
 
-/// The head of an entry.
+/// Header of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Head {
     pub(crate) name: String,
@@ -19,7 +19,7 @@ pub(crate) struct Head {
     pub(crate) size: u64,
 }
 
-/// Reads an archive entry by entry; as a [`Read`], it gives the data of the current entry.
+/// Reader of an archive, entry by entry; as a [`Read`], it returns the data of the current entry.
 pub(crate) struct Archive<R> {
     inner: R,
     left: u64,
@@ -35,7 +35,7 @@ impl<R: Read> Archive<R> {
         }
     }
 
-    /// Goes on to the next entry, over what is left of the current one. None at the end.
+    /// Skips the rest of the current entry and returns the header of the next one; `None` at the end.
     pub(crate) fn next(&mut self) -> io::Result<Option<Head>> {
         self.skip()?;
         let mut header = [0; HEADER];

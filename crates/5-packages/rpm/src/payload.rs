@@ -1,4 +1,4 @@
-//! The payload of an RPM as a stream of files.
+//! Payload of an RPM as a stream of files.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
@@ -11,48 +11,48 @@ use crate::cpio::{Archive, Head};
 use crate::files::is_plain;
 use crate::{RpmError, header};
 
-/// The bits of a mode that say what a file is.
+/// Mask of the file type in a mode (`S_IFMT`).
 const KIND: u32 = 0o170_000;
 const DIRECTORY: u32 = 0o040_000;
 const REGULAR: u32 = 0o100_000;
 const SYMLINK: u32 = 0o120_000;
 
-/// A file in a payload, under all its names.
+/// File in a payload, under all its names.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PayloadFile {
-    /// The absolute paths; more than one where the package has hard links.
+    /// Absolute paths; several for a file with hard links.
     pub paths: Vec<String>,
-    /// The permissions, without the kind.
+    /// Permissions, with the set-user-ID, set-group-ID and sticky bits, without the file type.
     pub mode: u32,
-    /// When it was changed last, in seconds since 1970.
+    /// Modification time, in seconds since 1970.
     pub modified: u32,
-    /// How many bytes follow.
+    /// Size of the data in bytes.
     pub size: u64,
     kind: u32,
 }
 
 impl PayloadFile {
-    /// Whether it is a folder.
+    /// Returns `true` for a directory.
     pub fn is_directory(&self) -> bool {
         self.kind == DIRECTORY
     }
 
-    /// Whether it is a file with content.
+    /// Returns `true` for a regular file.
     pub fn is_regular(&self) -> bool {
         self.kind == REGULAR
     }
 
-    /// Whether it is a symbolic link; its data is where it points.
+    /// Returns `true` for a symbolic link; the data is its target.
     pub fn is_symlink(&self) -> bool {
         self.kind == SYMLINK
     }
 }
 
-/// Reads the files of an RPM one after the other; as a [`Read`], it gives the data of the current file.
+/// Reader of an RPM's files, one after the other; as a [`Read`], it returns the data of the current file.
 pub struct Payload {
     path: Utf8PathBuf,
     archive: Archive<Box<dyn Read + Send>>,
-    /// Names of hard links whose data comes with a later one of them.
+    /// Names of hard links whose data follows with the last of them, by inode number.
     waiting: BTreeMap<u32, Vec<String>>,
 }
 
@@ -60,7 +60,7 @@ impl Payload {
     /// Opens the payload of an RPM.
     ///
     /// # Errors
-    /// When the file is not an RPM, or its payload is packed in a way that Basalt does not use.
+    /// When the file cannot be read or is not an RPM, or its payload has a compression that Basalt does not use.
     pub fn open(path: &Utf8Path) -> Result<Self, RpmError> {
         let header = header::read_header(path)?;
         let mut file = File::open(path).map_err(RpmError::io("cannot open", path))?;
@@ -69,10 +69,10 @@ impl Payload {
         Self::after(&header, path, BufReader::with_capacity(256 * 1024, file))
     }
 
-    /// The payload of an RPM that is in memory; `name` is for errors.
+    /// Opens the payload of an RPM in memory; `name` is its name in errors.
     ///
     /// # Errors
-    /// As when a file is opened.
+    /// When the bytes are not those of an RPM, or its payload has a compression that Basalt does not use.
     pub fn of_bytes(name: &Utf8Path, bytes: &[u8]) -> Result<Self, RpmError> {
         let header = header::parse_header(name, &mut &bytes[..])?;
         let start = usize::try_from(header.get_package_segment_offsets().payload).ok();
@@ -81,7 +81,7 @@ impl Payload {
         Self::after(&header, name, std::io::Cursor::new(payload.to_vec()))
     }
 
-    /// What follows a header.
+    /// Opens the payload that follows a header, with the compression that the header names.
     fn after(
         header: &PackageMetadata,
         path: &Utf8Path,
@@ -90,7 +90,7 @@ impl Payload {
         let compressor = header
             .header
             .get_entry_data_as_string(rpm::IndexTag::RPMTAG_PAYLOADCOMPRESSOR);
-        // Where nothing is said it is gzip, if it is compressed at all.
+        // Without the tag, the compression is gzip, if there is any.
         let plain = packed.fill_buf().is_ok_and(|bytes| bytes.starts_with(b"0707"));
         let compressor = compressor.unwrap_or(if plain { "none" } else { "gzip" });
         let plain: Box<dyn Read + Send> = match compressor {
@@ -111,10 +111,10 @@ impl Payload {
         })
     }
 
-    /// Goes on to the next file. None at the end.
+    /// Returns the next file; `None` at the end.
     ///
     /// # Errors
-    /// When the payload is damaged, or a path in it is not plain.
+    /// When the payload is damaged, or a path in it leads out of the package's tree.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator could not lend the data of the current file"
@@ -132,7 +132,7 @@ impl Payload {
             if hard_link {
                 let names = self.waiting.entry(head.inode).or_default();
                 names.append(&mut paths);
-                // Only the last of several names comes with the data.
+                // Only the last of several names has the data.
                 if head.size == 0 && (names.len() as u64) < u64::from(head.links) {
                     continue;
                 }
@@ -181,12 +181,13 @@ impl Read for Payload {
     }
 }
 
-/// The main header of an RPM as the rpm database keeps it: without the magic number at its beginning.
+/// Reads the main header of an RPM as the rpm database stores it: without the first eight bytes (magic number, version,
+/// reserved).
 ///
 /// # Errors
 /// When the file cannot be read or is not an RPM.
 pub fn read_header_blob(path: &Utf8Path) -> Result<Vec<u8>, RpmError> {
-    /// Magic number, version and four reserved bytes.
+    /// Size of the magic number, the version and four reserved bytes.
     const MAGIC: u64 = 8;
     let header = header::read_header(path)?;
     let offsets = header.get_package_segment_offsets();

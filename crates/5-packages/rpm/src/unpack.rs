@@ -1,4 +1,4 @@
-//! Unpacking a payload into a folder, as whoever we are.
+//! Unpacking of RPMs into folders, without privileges.
 
 use std::io::{self, Read};
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,29 +11,29 @@ use rustix::fs::{AtFlags, CWD, Timespec, Timestamps};
 
 use crate::{Payload, PayloadFile, RpmError};
 
-/// Source text of the modules that decide what unpacking makes of an RPM.
+/// Source text of the modules that determine the result of unpacking, for the keys of actions.
 pub const UNPACK_CODE: [&str; 3] = [
     include_str!("unpack.rs"),
     include_str!("payload.rs"),
     include_str!("cpio.rs"),
 ];
 
-/// Permissions without set-user-ID and set-group-ID.
+/// Mask of a mode without the set-user-ID and set-group-ID bits.
 const RIGHTS: u32 = 0o1777;
-/// The longest target of a link that Linux takes (`PATH_MAX`).
+/// Maximum length of a symbolic link's target in bytes (`PATH_MAX` of Linux).
 const LONGEST_TARGET: u64 = 4096;
 
-/// Unpacks an RPM into a folder, which is made when it is not there.
+/// Unpacks an RPM into a folder, which is created if it does not exist.
 ///
-/// Owners are ignored, so that nobody's privileges are needed: everything belongs to the caller. Modes, times, links
-/// and hard links are kept, but for two things. Folders are open to their owner at least, so that they can be filled and
-/// removed. The set-user-ID and set-group-ID bits are dropped: they would lend the caller's identity, not root's.
+/// Owners are ignored, so that no privileges are needed: everything belongs to the caller. Modes, times, links and hard
+/// links are kept, with two exceptions. Folders are accessible to their owner, so that they can be filled and removed.
+/// The set-user-ID and set-group-ID bits are dropped: they would grant the caller's identity, not root's.
 ///
-/// Nothing outside of the folder is touched, whatever the RPM has in it.
+/// Nothing outside of the folder is changed, whatever the RPM contains.
 ///
 /// # Errors
-/// When the RPM is damaged; when a path leads out of the folder or through a link; when something is there twice; when
-/// something cannot be written. [`RpmError::Interrupted`] on Ctrl-C, which is looked for at each file.
+/// When the RPM is damaged; when a path leads out of the folder or through a link; when a path exists already; when a
+/// file cannot be written. [`RpmError::Interrupted`] after Ctrl-C, which is checked before each file.
 pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RpmError> {
     fs::create_dir_all(into).map_err(RpmError::io("cannot create", into))?;
     let mut payload = Payload::open(rpm)?;
@@ -53,7 +53,7 @@ pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RpmError> {
             directories.push((target, file.mode, file.modified));
         }
     }
-    // From the inside out: what is made in a folder changes its time, and its mode may forbid that.
+    // Innermost folders first: creating an entry changes the time of its folder, and the folder's mode may forbid it.
     directories.sort();
     for (directory, mode, modified) in directories.iter().rev() {
         let permissions = std::fs::Permissions::from_mode(mode & RIGHTS | 0o700);
@@ -64,7 +64,8 @@ pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RpmError> {
     Ok(())
 }
 
-/// Where a path of the payload goes. Folders that the package does not declare are made.
+/// Returns the target of a path of the payload. Missing parent folders are created; a parent that is no folder is an
+/// error.
 fn place(rpm: &Utf8Path, into: &Utf8Path, path: &str) -> Result<Utf8PathBuf, RpmError> {
     let relative = Utf8Path::new(path.trim_start_matches('/'));
     let mut parent = into.to_owned();
@@ -90,10 +91,10 @@ fn place(rpm: &Utf8Path, into: &Utf8Path, path: &str) -> Result<Utf8PathBuf, Rpm
 
 fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Payload) -> Result<(), RpmError> {
     if file.is_directory() {
-        // Open for now; its own mode comes when it is full.
+        // Accessible for now; its own mode is set once all files are written.
         return match fs::create_dir(target) {
-            // A package may declare a folder that was made for something in it. A link to a folder is not one: what
-            // follows would change what it leads to.
+            // A package may declare a folder that was created as a parent before. A link to a folder is an error:
+            // setting mode and time would change the folder that it leads to.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && is_folder(target) => Ok(()),
             result => result.map_err(RpmError::io("cannot create", target)),
         };
@@ -129,7 +130,7 @@ fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Pa
         .open(target)
         .map_err(RpmError::io("cannot create", target))?;
     io::copy(payload, &mut written).map_err(|error| match error.kind() {
-        // Of the payload, not of our disk.
+        // Errors of the payload, not of the disk.
         io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => RpmError::payload(rpm, error.to_string()),
         _ => RpmError::io("cannot write", target)(error),
     })?;

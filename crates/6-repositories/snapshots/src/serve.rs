@@ -161,7 +161,7 @@ impl RepositoryServer {
         if !path.symlink_metadata().ok()?.is_file() {
             return None;
         }
-        let file = File::open(path).ok()?;
+        let file = fs_err::File::open(path).ok()?.into_file();
         let length = file.metadata().ok()?.len();
         Some((file, length))
     }

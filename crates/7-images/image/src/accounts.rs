@@ -1,8 +1,8 @@
-//! The users and groups of an image, from the sysusers.d of its packages.
+//! Users and groups of an image, from the sysusers.d(5) files of its packages.
 //!
-//! systemd-sysusers would make them at boot, and write to /etc. Here they are known before: files of packages can
-//! belong to them, and /etc/passwd and /etc/group are part of the verified root. Nobody logs in, so there are no
-//! passwords and no /etc/shadow.
+//! systemd-sysusers would create them at boot and write to /etc. Here they are created when the image is composed:
+//! files of packages can belong to them, and /etc/passwd and /etc/group are part of the verified root. Nobody logs in,
+//! so there are no passwords and no /etc/shadow.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -10,9 +10,9 @@ use std::fmt::Write as _;
 use crate::ImageError;
 use crate::payload::Extracted;
 
-/// Where packages declare users.
+/// Folder in which packages declare users and groups.
 pub(crate) const FOLDER: &str = "/usr/lib/sysusers.d/";
-/// The highest number that is given to those who ask for any; the following ones go downward from it.
+/// Highest UID or GID that is assigned to an account without a fixed one; further ones count down from it.
 const FIRST_FREE: u32 = 999;
 const NOLOGIN: &str = "/usr/bin/nologin";
 
@@ -38,7 +38,7 @@ struct Group {
     members: BTreeSet<String>,
 }
 
-/// What the lines ask for, before numbers are given.
+/// Accounts as sysusers.d declares them, before UIDs and GIDs are assigned.
 #[derive(Default)]
 struct Wishes {
     users: BTreeMap<String, Wish>,
@@ -61,7 +61,8 @@ enum PrimaryGroup {
 }
 
 impl Accounts {
-    /// The accounts that packages declare. root and nobody are always there.
+    /// Creates the accounts that packages declare, and root and nobody. Of several declarations of a name, the first
+    /// counts.
     pub(crate) fn from_sysusers(files: &[Extracted]) -> Result<Self, ImageError> {
         let mut wishes = Wishes::default();
         wishes.user("root", Some(0), PrimaryGroup::OfItsName, "Super User", "/root");
@@ -94,7 +95,7 @@ impl Accounts {
         self.groups.get(name).map(|group| group.id)
     }
 
-    /// The text of /etc/passwd.
+    /// Returns the text of /etc/passwd.
     pub(crate) fn passwd(&self) -> String {
         let mut users: Vec<_> = self.users.iter().collect();
         users.sort_by_key(|(name, user)| (user.id, *name));
@@ -112,7 +113,7 @@ impl Accounts {
         })
     }
 
-    /// The text of /etc/group.
+    /// Returns the text of /etc/group.
     pub(crate) fn group_file(&self) -> String {
         let mut groups: Vec<_> = self.groups.iter().collect();
         groups.sort_by_key(|(name, group)| (group.id, *name));
@@ -137,7 +138,7 @@ impl Wishes {
         self.users.insert(name.to_owned(), wish);
     }
 
-    /// One line of sysusers.d. What was declared before stays: the first one counts, as for systemd.
+    /// Parses one line of sysusers.d. Earlier declarations of a name are kept, as systemd does.
     fn line(&mut self, line: &str) -> Result<(), String> {
         let fields = fields(line)?;
         let field = |index: usize| fields.get(index).map(String::as_str).filter(|field| *field != "-");
@@ -174,7 +175,7 @@ impl Wishes {
         Ok(())
     }
 
-    /// Gives numbers: those that were asked for first, then free ones, in the order of names.
+    /// Assigns UIDs and GIDs: declared ones first, then free ones in the order of names.
     fn grant(mut self) -> Accounts {
         for group in self.members.keys() {
             self.groups.entry(group.clone()).or_insert(None);
@@ -199,7 +200,7 @@ impl Wishes {
             taken.insert(next);
             next
         };
-        // A user and the group of its name share a number.
+        // A user and the group of the same name share a number.
         let mut groups = BTreeMap::new();
         for (name, id) in &self.groups {
             let id = id.unwrap_or_else(&mut free);
@@ -239,7 +240,7 @@ fn number(text: &str) -> Result<u32, String> {
     text.parse().map_err(|_| format!("`{text}` is not a number"))
 }
 
-/// `-`, `UID`, `UID:GID` or `UID:GROUP`, where the first may be `-`.
+/// Parses `-`, `UID`, `UID:GID` or `UID:GROUP`, where UID may be `-`.
 fn ids(field: Option<&str>) -> Result<(Option<u32>, PrimaryGroup), String> {
     let Some(field) = field else {
         return Ok((None, PrimaryGroup::OfItsName));
@@ -255,7 +256,7 @@ fn ids(field: Option<&str>) -> Result<(Option<u32>, PrimaryGroup), String> {
     Ok((id, group))
 }
 
-/// The fields of a line: separated by white space, in quotes where they contain some.
+/// Splits a line into fields: separated by white space, in quotes if they contain some. Comments have no fields.
 fn fields(line: &str) -> Result<Vec<String>, String> {
     let mut fields = Vec::new();
     let mut rest = line.trim();

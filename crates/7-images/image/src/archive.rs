@@ -1,4 +1,4 @@
-//! The tree as a tar archive: what mkfs.erofs reads, and what a layer of a container image is.
+//! Tar archives of an image's tree: the input of mkfs.erofs, and the layer of a container image.
 
 use std::io::{Read, Write};
 
@@ -7,10 +7,10 @@ use tar::{Builder, EntryType, Header};
 use crate::root::{Entry, Root, Sink};
 use crate::{BUILD_TIME, ImageError, Payload};
 
-/// Writes the whole tree as an archive.
+/// Writes the whole tree as a tar archive.
 pub(crate) fn write(root: &Root, payloads: &[Payload<'_>], to: impl Write) -> Result<(), ImageError> {
     let mut archive = Archive(Builder::new(to));
-    // Without an entry of its own, mkfs.erofs lets everybody write to the root.
+    // Without this entry, mkfs.erofs makes the root folder writable for everybody.
     archive.directory("./", &Entry::folder())?;
     root.hand_over(payloads, &mut archive)?;
     archive.0.into_inner().and_then(|mut to| to.flush()).map_err(failed)
@@ -43,7 +43,7 @@ impl<W: Write> Sink for Archive<W> {
     }
 }
 
-/// Names in an archive do not begin at the root.
+/// Returns a path as archives have it: relative to the root, without a leading slash.
 fn inside(path: &str) -> &str {
     path.trim_start_matches('/')
 }

@@ -1,4 +1,4 @@
-//! From a definition and RPMs to an image in the store.
+//! Composition of images: from a definition and RPMs to an image in the store.
 
 use crate::definition::{DiskSettings, ImageDefinition, ImageKind};
 use basalt_action::{Action, Blob, Directory, Node};
@@ -21,7 +21,7 @@ use crate::uki::Parts;
 use crate::verity::{BLOCK, HashTree};
 use crate::{BUILD_TIME, ImageError, Payload, archive, container, erofs, folder, rpmdb, uki};
 
-/// Source text of the modules that decide what an image is.
+/// Source text of the modules that determine the bytes of an image; part of the key of its action.
 const CODE: [&str; 19] = [
     include_str!("accounts.rs"),
     include_str!("archive.rs"),
@@ -43,37 +43,38 @@ const CODE: [&str; 19] = [
     basalt_rpm::UNPACK_CODE[1],
     basalt_rpm::UNPACK_CODE[2],
 ];
-/// Where systemd-boot and the stub are, in their package.
+/// Folder of systemd-boot and of the EFI stub in the package systemd-boot.
 const BOOT_FOLDER: &str = "/usr/lib/systemd/boot/efi/";
 const OS_RELEASE: &str = "/usr/lib/os-release";
-/// Where scanners find what is in an image.
+/// Folder of the bills of materials in an image; scanners look there.
 const BOM_FOLDER: &str = "/usr/share/sbom";
-/// What the boot loader is told: do not ask, do not let anybody edit, look for nothing else.
+/// Configuration of systemd-boot (loader.conf(5)): no menu, no editor for the command line, no entries for other
+/// systems or for the firmware's settings.
 const LOADER_CONF: &str = "timeout 0\neditor no\nauto-entries no\nauto-firmware no\n";
-/// How often a boot may fail before the boot loader falls back.
+/// Number of boot attempts before systemd-boot falls back to another kernel (boot counting).
 const TRIES: u32 = 3;
 
-/// Composes images.
+/// Composer of images for one architecture.
 #[derive(Clone, Copy)]
 pub struct Composer<'a> {
-    /// Where images are kept.
+    /// Store for images.
     pub store: &'a Store,
-    /// The tools.
+    /// SDK with the tools: mkfs.erofs.
     pub sdk: &'a SdkTree,
-    /// The architecture that images are for.
+    /// Architecture of the images.
     pub arch: Arch,
-    /// What is known about packages besides what is in them, for the bill of materials.
+    /// Data about packages that RPMs do not contain, for the bills of materials.
     pub catalogue: &'a Catalogue,
-    /// Where progress goes.
+    /// Receiver of progress reports.
     pub reporter: &'a dyn Reporter,
 }
 
 impl Composer<'_> {
-    /// The image of a definition, from all packages that it installs: those that it names, and what they require. One
-    /// that was composed before of the same inputs is returned at once.
+    /// Composes the image of a definition from all packages that it installs: those that it names, and their
+    /// requirements. An image of the same inputs that is in the store is returned without composing it again.
     ///
     /// # Errors
-    /// When packages are at odds, when something that the image needs is in none of them, when a program fails.
+    /// When packages conflict, when none of them has a file that the image needs, when a program fails.
     pub fn compose(&self, definition: &ImageDefinition, rpms: &[Payload<'_>]) -> Result<Image, ImageError> {
         let mut payloads = rpms.to_vec();
         payloads.sort_by(|one, other| (&one.package.name, one.digest).cmp(&(&other.package.name, other.digest)));
@@ -107,7 +108,8 @@ impl Composer<'_> {
         Image::open(&action, &made, self.store)
     }
 
-    /// The action that composes an image: its definition, its packages, the bills of materials, the tools.
+    /// Returns the action that composes an image. Its inputs are the definition, the packages, the bills of materials
+    /// and, for disks, the SDK.
     fn action(
         &self,
         definition: &ImageDefinition,
@@ -147,10 +149,10 @@ impl Composer<'_> {
     }
 }
 
-/// What is inside an image.
+/// Inventory of an image, and the bills of materials that describe it.
 struct Inside {
     inventory: Inventory,
-    /// Its bills of materials, by the path that they have in the image. A tree, which nobody ships, has none.
+    /// Bills of materials: path in the image, and content. Trees have none, since they are not shipped.
     documents: Vec<(String, Vec<u8>)>,
 }
 
@@ -181,21 +183,21 @@ impl Inside {
     }
 }
 
-/// The version of an image: that of its first package.
+/// Returns the version of an image: that of the first package in its definition.
 fn version(definition: &ImageDefinition, payloads: &[Payload<'_>]) -> String {
     let main = definition.packages.first();
     let main = payloads.iter().find(|payload| Some(&payload.package.name) == main);
     main.map_or_else(|| "0".to_owned(), |payload| payload.package.version.clone())
 }
 
-/// One image that is being composed.
+/// Composition of one image.
 struct Work<'w> {
     composer: &'w Composer<'w>,
     definition: &'w ImageDefinition,
-    /// By name.
+    /// Packages, sorted by name.
     payloads: &'w [Payload<'w>],
     inside: &'w Inside,
-    /// The digest of the inputs, which identifiers of disks and file systems follow from.
+    /// Digest of the action's inputs; identifiers of disks and file systems are derived from it.
     key: Digest,
     step: &'w dyn Fn(&str),
 }
@@ -335,7 +337,7 @@ impl Work<'_> {
     }
 }
 
-/// What boots a disk.
+/// Files of the packages that booting a disk needs, and the release of the kernel.
 struct Boot<'e> {
     stub: &'e [u8],
     loader: &'e [u8],
@@ -351,7 +353,7 @@ fn efi_suffix(arch: Arch) -> &'static str {
     }
 }
 
-/// The release in `/usr/lib/modules/<release>/vmlinuz`.
+/// Returns the kernel's release in `/usr/lib/modules/<release>/vmlinuz`; `None` for other paths.
 fn kernel_release(path: &str) -> Option<&str> {
     path.strip_prefix("/usr/lib/modules/")?
         .strip_suffix("/vmlinuz")
@@ -392,7 +394,8 @@ impl<'e> Boot<'e> {
     }
 }
 
-/// What the kernel is told: how to find and verify the root, and what the definition adds.
+/// Returns the kernel command line: the dm-verity device of the root (`dm-mod.create=`), its mount options, and the
+/// arguments of the definition.
 fn command_line(tree: &HashTree, more: &[String]) -> String {
     let (data, hashes) = Guid::of_root_hash(&tree.root_hash);
     let blocks = tree.data_blocks;
@@ -411,7 +414,7 @@ fn command_line(tree: &HashTree, more: &[String]) -> String {
     line
 }
 
-/// Four bytes for a purpose, that follow from the key of an image.
+/// Derives four bytes from the key of an image, different for each purpose.
 pub(crate) fn four_bytes(key: &Digest, purpose: &str) -> [u8; 4] {
     let bytes = Guid::derived(key, purpose).0;
     [bytes[0], bytes[1], bytes[2], bytes[3]]

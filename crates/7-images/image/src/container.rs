@@ -1,4 +1,4 @@
-//! Container images: one layer, a configuration, a manifest, in the layout that OCI describes.
+//! Container images: one layer, a configuration and a manifest in an OCI image layout.
 
 use std::io::{self, BufWriter, Write};
 use std::str::FromStr as _;
@@ -19,17 +19,17 @@ use crate::facts::ContainerFacts;
 use crate::root::Root;
 use crate::{ImageError, Payload, archive};
 
-/// [`crate::BUILD_TIME`] as a date.
+/// [`crate::BUILD_TIME`] in the format of RFC 3339.
 const CREATED: &str = "2025-10-09T08:53:20Z";
-/// How hard zstd tries. Nodes unpack every level at the same speed.
+/// zstd level of layers. The speed of decompression does not depend on it.
 const LEVEL: i32 = 9;
 
-/// Where blobs are in a layout.
+/// Returns the path of a blob in an OCI image layout.
 pub(crate) fn blob_path(digest: &Digest) -> String {
     format!("blobs/sha256/{digest}")
 }
 
-/// Writes the image into an empty folder.
+/// Writes the image into an empty folder, as an OCI image layout.
 pub(crate) fn write(
     folder: &Utf8Path,
     arch: Arch,
@@ -112,10 +112,11 @@ pub(crate) fn write(
 }
 
 struct Layer {
-    /// The digest of the archive.
+    /// Digest of the uncompressed archive (`diff_id`).
     plain: Digest,
-    /// The digest of the archive when compressed, and how many bytes that has.
+    /// Digest of the compressed archive.
     packed: Digest,
+    /// Size of the compressed archive in bytes.
     size: u64,
 }
 
@@ -137,7 +138,7 @@ fn write_layer(folder: &Utf8Path, root: &Root, payloads: &[Payload<'_>]) -> Resu
     })
 }
 
-/// Hashes what passes through it.
+/// Writer that hashes and counts the bytes that pass through it.
 struct Hashing<W> {
     inner: W,
     hasher: Hasher,
@@ -172,7 +173,7 @@ impl<W: Write> Write for Hashing<W> {
 }
 
 fn json(document: &impl Serialize) -> Result<Vec<u8>, ImageError> {
-    // By way of a value, whose keys are sorted.
+    // `Value` sorts keys, so that the same document always has the same bytes.
     serde_json::to_value(document)
         .and_then(|value| serde_json::to_vec(&value))
         .map_err(ImageError::document("the container image"))

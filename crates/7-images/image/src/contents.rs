@@ -1,4 +1,4 @@
-//! What is in an image, file by file, without composing it.
+//! Listing of the entries of an image with their contents, without composing it.
 
 use std::io::Read;
 
@@ -10,44 +10,45 @@ use crate::payload::extract;
 use crate::root::{Entry, Sink};
 use crate::{ImageError, Payload};
 
-/// One entry of an image, at its real place.
+/// Entry of an image, at its path after resolving links.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Content<'c> {
-    /// The absolute path.
+    /// Absolute path.
     pub path: &'c str,
-    /// What it is.
+    /// Type of the entry.
     pub kind: ContentKind<'c>,
-    /// The permissions, with the set-user-ID, set-group-ID and sticky bits.
+    /// Permissions, with the set-user-ID, set-group-ID and sticky bits.
     pub mode: u32,
-    /// The number of the owner.
+    /// UID of the owner.
     pub user: u32,
-    /// The number of the group.
+    /// GID of the group.
     pub group: u32,
-    /// The package that it is from; `the composer` for what is from none.
+    /// Name of the package that contains the entry; `the composer` if no package does.
     pub package: &'c str,
 }
 
-/// What an entry of an image is. File capabilities, devices, pipes and sockets are in no image: composing refuses them.
+/// Type of an entry. Composing refuses devices, pipes, sockets and file capabilities, so that images have none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ContentKind<'c> {
-    /// A folder.
+    /// Directory.
     Directory,
-    /// A symbolic link, and where it leads.
+    /// Symbolic link, with its target.
     Symlink(&'c str),
-    /// A file, and how many bytes it has.
+    /// Regular file, with its size in bytes.
     File(u64),
-    /// Another name of a file that came before.
+    /// Hard link, with the path of the same file that was listed before.
     HardLink(&'c str),
 }
 
-/// Who looks at the contents: at each entry once, with a reader of the bytes where it is a file.
+/// Callback that is called once for each entry, with a reader of the content for regular files and an empty reader for
+/// others.
 pub type Look<'l> = dyn FnMut(&Content<'_>, &mut dyn Read) -> std::io::Result<()> + 'l;
 
-/// Shows all that an image of this definition has in its root, from the packages that it installs. Left out are the
-/// rpm database and bills of materials, which describe the packages, and the boot loader's partition.
+/// Calls `look` for each entry in the root of an image of this definition, composed of these packages. The rpm database
+/// and the bills of materials, which describe the packages, are left out, and so is the EFI system partition.
 ///
 /// # Errors
-/// When packages are at odds, when one is damaged, when `look` fails.
+/// When packages conflict, when one is damaged, when `look` fails.
 pub fn contents(definition: &ImageDefinition, rpms: &[Payload<'_>], look: &mut Look<'_>) -> Result<(), ImageError> {
     let mut payloads = rpms.to_vec();
     payloads.sort_by(|one, other| (&one.package.name, one.digest).cmp(&(&other.package.name, other.digest)));

@@ -1,7 +1,7 @@
-//! Definitions of images: what is in a node's disk, in a container image, in a tree of programs.
+//! Definitions of images: the packages and settings of a node's disk, a container image or a tree of programs.
 //!
-//! A definition is a file `distro/images/<name>.yaml`. [`check`] is the one way from its text to an
-//! [`ImageDefinition`]; one that extends another is completed by [`ImageDefinition::extending`].
+//! A definition is a file `distro/images/<name>.yaml`. [`check`] parses and checks its text;
+//! [`ImageDefinition::extending`] completes a definition that extends another one.
 
 use basalt_document::Document;
 use basalt_document::problem::Problems;
@@ -13,10 +13,11 @@ mod rules;
 
 pub use checked::{ContainerSettings, DiskSettings, ImageDefinition, ImageKind, KindMismatch, PathPattern};
 
-/// Checks the text of a definition. `file` is what errors call the file; the image has its name, without the ending.
+/// Parses and checks the text of a definition. `file` is the file's name in errors; the image must have the same name,
+/// without `.yaml`.
 ///
 /// # Errors
-/// All that is wrong with it, with places and remedies.
+/// All problems of the text, with places and help.
 pub fn check(file: &str, text: &str) -> Result<ImageDefinition, Problems> {
     let document = Document::parse(file, text)?;
     let (raw, mut found) = schema::decode_what_fits::<raw::ImageDefinition>(&document);
@@ -27,7 +28,7 @@ pub fn check(file: &str, text: &str) -> Result<ImageDefinition, Problems> {
     }
 }
 
-/// The JSON schema of a definition.
+/// Returns the JSON schema of definitions, as published.
 pub fn json_schema() -> String {
     schema::published::<raw::ImageDefinition>()
 }

@@ -1,4 +1,4 @@
-//! The definitions of a checkout.
+//! Definitions of images in a folder of a checkout.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use camino::{Utf8DirEntry, Utf8Path};
 
 use crate::ImageError;
 
-/// All definitions of a folder, by name; each is complete, with what it extends.
+/// Reads all definitions in a folder, by name. Each is merged with those that it extends.
 ///
 /// # Errors
-/// When a file cannot be read, or is wrong.
+/// When a file cannot be read or has problems.
 pub fn definitions(folder: &Utf8Path) -> Result<BTreeMap<String, ImageDefinition>, ImageError> {
     let mut names = Vec::new();
     for entry in folder.read_dir_utf8().map_err(ImageError::io("cannot list", folder))? {
@@ -24,17 +24,18 @@ pub fn definitions(folder: &Utf8Path) -> Result<BTreeMap<String, ImageDefinition
         .collect()
 }
 
-/// Name of the image that a file defines. Files whose name begins with a dot define none: editors keep locks and copies
-/// there.
+/// Returns the name of the image that a file defines. Files whose name begins with a dot define none: editors keep
+/// locks and copies there.
 fn image_name(entry: &Utf8DirEntry) -> Option<String> {
     let name = entry.file_name().strip_suffix(".yaml")?;
     (!name.starts_with('.') && !name.is_empty()).then(|| name.to_owned())
 }
 
-/// The definition of that name in a folder, complete with what it extends.
+/// Reads the definition of an image in a folder and merges it with those that it extends.
 ///
 /// # Errors
-/// When there is none, when it cannot be read, or is wrong.
+/// When there is no such definition, when a file cannot be read or has problems, when definitions extend each other in
+/// a cycle.
 pub fn definition(folder: &Utf8Path, name: &str) -> Result<ImageDefinition, ImageError> {
     read(folder, name, &mut Vec::new())
 }

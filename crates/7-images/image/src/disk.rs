@@ -1,5 +1,5 @@
-//! The disk: a partition table with the EFI system partition and two slots for roots. What a real disk has beyond that
-//! becomes the state partition, made by systemd-repart at the first boot.
+//! Disk images: a GUID partition table with the EFI system partition and two slots for root file systems. On a real
+//! disk, systemd-repart creates the state partition behind them at the first boot.
 
 use std::fs::File;
 use std::io::{self, Seek as _, SeekFrom, Write as _};
@@ -18,29 +18,29 @@ use crate::{ImageError, composer};
 
 const SECTOR: u64 = 512;
 const MIB: u64 = 1 << 20;
-/// A label that nobody looks for: an update may write there.
+/// Label of a slot without a root file system, which an update may write to.
 const EMPTY: &str = "_empty";
 const ESP_TYPE: Guid = Guid::known(0xc12a_7328_f81f_11d2_ba4b_00a0_c93e_c93b);
 
-/// What goes onto a disk.
+/// Contents of a disk.
 pub(crate) struct Contents<'a> {
-    /// The image's name.
+    /// Name of the image.
     pub(crate) image: &'a str,
-    /// The digest of all inputs.
+    /// Digest of all inputs; GUIDs are derived from it.
     pub(crate) key: &'a Digest,
-    /// The architecture.
+    /// Architecture, which determines the types of the root partitions.
     pub(crate) arch: Arch,
-    /// The sizes of partitions.
+    /// Settings of the definition, with the sizes of the partitions.
     pub(crate) settings: &'a DiskSettings,
-    /// The file with the root file system.
+    /// File with the root file system.
     pub(crate) root: &'a Utf8Path,
-    /// Its hash tree.
+    /// Hash tree of the root file system.
     pub(crate) tree: &'a HashTree,
-    /// The files of the EFI system partition.
+    /// Files of the EFI system partition: path and content.
     pub(crate) esp: &'a [(&'a str, &'a [u8])],
 }
 
-/// A partition that is going to be made.
+/// Partition to create.
 struct Partition {
     label: &'static str,
     kind: Guid,
@@ -48,7 +48,7 @@ struct Partition {
     size: u64,
 }
 
-/// The types of the partitions with a root and with its hash tree: Discoverable Partitions Specification.
+/// Returns the types of the partitions with a root and with its hash tree (Discoverable Partitions Specification).
 fn root_types(arch: Arch) -> (Guid, Guid) {
     match arch {
         Arch::X86_64 => (
@@ -62,7 +62,7 @@ fn root_types(arch: Arch) -> (Guid, Guid) {
     }
 }
 
-/// Writes the disk, with holes where nothing is. Returns its size and its partitions.
+/// Writes the disk as a sparse file. Returns its size in bytes and its partitions.
 pub(crate) fn write(path: &Utf8Path, contents: &Contents<'_>) -> Result<(u64, Vec<PartitionFacts>), ImageError> {
     let root_bytes = fs_err::metadata(contents.root)
         .map_err(ImageError::io("cannot look at", contents.root))?
@@ -81,7 +81,7 @@ pub(crate) fn write(path: &Utf8Path, contents: &Contents<'_>) -> Result<(u64, Ve
             size_bytes: partition.size,
         }
     });
-    // The second partition table is at the end.
+    // The backup partition table is at the end.
     let size = offset + MIB;
     let write = || -> io::Result<()> {
         let mut options = fs_err::OpenOptions::new();

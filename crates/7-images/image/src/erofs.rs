@@ -1,7 +1,7 @@
-//! The root file system: erofs, compressed, made by the SDK's mkfs.erofs from an archive.
+//! Root file systems: erofs, compressed, made by the SDK's mkfs.erofs from a tar archive.
 //!
-//! How it is compressed was chosen by measurement: mkfs.erofs 1.8.6 with two workers, on 244 MiB of what a node has
-//! most of (programs written in Go, C libraries), processor time as it is what repeats on a busy machine:
+//! The compression was chosen by measurement: mkfs.erofs 1.8.6 with two workers, on 244 MiB of typical files of a node
+//! (programs written in Go, C libraries). Processor time is given, since it is reproducible on a busy machine:
 //!
 //! | compression | cluster | processor time | size   |
 //! |-------------|---------|----------------|--------|
@@ -16,20 +16,21 @@
 //! | zstd 9      | 64 KiB  | 43.9 s         | 73 MiB |
 //! | zstd 12     | 64 KiB  | 143.7 s        | 73 MiB |
 //!
-//! lz4 is read several times as fast as zstd, which counts at every boot and most of all under an emulator; zstd would
-//! save a sixth of a download that is small already. From level 9 on, lz4hc only takes longer.
+//! lz4 is decompressed several times as fast as zstd, which matters at every boot and most of all under an emulator;
+//! zstd would save a sixth of a download that is small already. From level 9 on, lz4hc takes longer without saving
+//! more.
 
 use basalt_sdk::SdkTree;
 use camino::Utf8Path;
 
 use crate::{BUILD_TIME, ImageError};
 
-/// The compression, as mkfs.erofs takes it.
+/// Compression algorithm and level, in the syntax of mkfs.erofs.
 const COMPRESSION: &str = "lz4hc,level=9";
-/// The largest unit of compression in bytes: larger ones compress better, and cost more to read a page of.
+/// Maximum size of a compressed cluster in bytes: larger ones compress better, but reading one page costs more.
 const CLUSTER: &str = "65536";
 
-/// Makes a file system of an archive. `uuid` is its identity, in text.
+/// Makes a file system of a tar archive. `uuid` is the UUID of the file system as text.
 pub(crate) fn make(sdk: &SdkTree, archive: &Utf8Path, image: &Utf8Path, uuid: &str) -> Result<(), ImageError> {
     let folder = image.parent().unwrap_or(Utf8Path::new("/"));
     let workers = std::thread::available_parallelism().map_or(1, usize::from);
@@ -50,7 +51,7 @@ pub(crate) fn make(sdk: &SdkTree, archive: &Utf8Path, image: &Utf8Path, uuid: &s
     if !archive.starts_with(folder) {
         sandbox = sandbox.show(archive);
     }
-    // mkfs.erofs keeps what it read in a temporary file.
+    // mkfs.erofs keeps the content of the archive in a temporary file.
     sandbox
         .env("TMPDIR", folder.as_str())
         .command("mkfs.erofs", arguments)

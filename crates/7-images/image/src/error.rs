@@ -1,4 +1,4 @@
-//! How composing an image goes wrong.
+//! Errors of reading definitions and composing images.
 
 use crate::definition::KindMismatch;
 use basalt_bom::BomError;
@@ -13,45 +13,45 @@ use thiserror::Error;
 /// An image could not be composed.
 #[derive(Debug, Error, Diagnostic)]
 pub enum ImageError {
-    /// A definition is wrong.
+    /// A definition has problems.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Definition(Box<Problems>),
-    /// There is no such definition.
+    /// There is no definition of that name.
     #[error("there is no image `{name}`")]
     #[diagnostic(code(image::unknown), help("{help}"))]
     Unknown {
-        /// What was asked for.
+        /// Requested name.
         name: String,
-        /// What there is.
+        /// Similar name, or the names of all images, as help for the user.
         help: String,
     },
-    /// Definitions extend each other in a circle.
+    /// Definitions extend each other in a cycle.
     #[error("the image `{name}` extends itself: {way}")]
     #[diagnostic(code(image::circle), help("take one `extends` out of distro/images/"))]
     Circle {
-        /// Where it was noticed.
+        /// Name of the image at which the cycle was found.
         name: String,
-        /// The circle.
+        /// Names of the images on the way, separated by arrows.
         way: String,
     },
-    /// It extends something else than it is.
+    /// An image extends one of another kind.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Extends(#[from] KindMismatch),
-    /// A package counts on a script.
+    /// A package has scriptlets or triggers, which are never run.
     #[error("the package {package} has scripts, which nothing runs: {scripts}")]
     #[diagnostic(
         code(image::script),
         help("declare what they do: users in sysusers.d, folders in tmpfiles.d, units by links in *.wants")
     )]
     Script {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// The names of its scripts.
+        /// Names of the scriptlets: `%post`.
         scripts: String,
     },
-    /// A package is for builds, not for machines.
+    /// A package is a build tool: its programs run on the build machine.
     #[error(
         "the package {package} is a build tool: its programs run in the SDK, not on a machine of this distribution"
     )]
@@ -60,10 +60,10 @@ pub enum ImageError {
         help("take out of the image what requires it: a `-devel` package, most likely")
     )]
     Tool {
-        /// The package.
+        /// Name of the package.
         package: String,
     },
-    /// Two packages are at odds about a path.
+    /// Two packages have different entries at the same path.
     #[error("`{path}` is in two packages: {first} has {first_what}, {second} has {second_what}")]
     #[diagnostic(
         code(image::conflict),
@@ -72,117 +72,117 @@ pub enum ImageError {
         )
     )]
     Conflict {
-        /// The path.
+        /// Absolute path in the image.
         path: String,
-        /// One package.
+        /// Name of the first package.
         first: String,
-        /// What it has there.
+        /// Description of the first package's entry.
         first_what: String,
-        /// The other.
+        /// Name of the second package.
         second: String,
-        /// What that has there.
+        /// Description of the second package's entry.
         second_what: String,
     },
-    /// A path cannot be where a package puts it.
+    /// A package has an entry that an image cannot have at that path.
     #[error("the package {package} cannot have `{path}`: {why}")]
     #[diagnostic(code(image::place), help("{remedy}"))]
     Place {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// The path.
+        /// Path of the entry.
         path: String,
-        /// What is in the way.
+        /// Reason, as a clause that follows the colon.
         why: String,
-        /// What to do.
+        /// Instruction for the packager, shown as help.
         remedy: &'static str,
     },
-    /// Nobody declares the owner of a file.
+    /// A file belongs to a user or group that no package declares.
     #[error("`{path}` of the package {package} belongs to the {what} `{name}`, which no package declares")]
     #[diagnostic(
         code(image::owner),
         help("add a file to /usr/lib/sysusers.d in the package, with a line `u {name} - \"What it is for\"`")
     )]
     Owner {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// The file.
+        /// Path of the file.
         path: String,
-        /// User or group.
+        /// `user` or `group`.
         what: &'static str,
-        /// The name.
+        /// Name of the user or group.
         name: String,
     },
-    /// A line of sysusers.d is not understood.
+    /// A line of sysusers.d cannot be parsed.
     #[error("{file} of the package {package}, line {line}: {why}")]
     #[diagnostic(
         code(image::sysusers),
         help("see sysusers.d(5); the lines `u`, `g`, `m` and `r` are known")
     )]
     Accounts {
-        /// The package.
+        /// Name of the package.
         package: String,
-        /// The file.
+        /// Path of the file.
         file: String,
-        /// The line, from 1.
+        /// Number of the line, from 1.
         line: usize,
-        /// What is wrong.
+        /// Reason, as a clause that follows the colon.
         why: String,
     },
-    /// What an image needs is in none of its packages.
+    /// None of the packages has a file that the image needs.
     #[error("the image `{image}` has no {what}")]
     #[diagnostic(
         code(image::missing),
         help("add the package `{package}` to distro/images/{image}.yaml")
     )]
     Missing {
-        /// The image.
+        /// Name of the image.
         image: String,
-        /// What is missing.
+        /// Name of the missing file: `boot loader`.
         what: &'static str,
-        /// The package that has it.
+        /// Name of the package that contains the file.
         package: &'static str,
     },
     /// An EFI program cannot be used.
     #[error("{what} cannot be used: {why}")]
     #[diagnostic(code(image::efi), help("the packages systemd-boot and kernel hold it"))]
     Efi {
-        /// Which program.
+        /// Name of the program: `systemd's EFI stub`.
         what: &'static str,
-        /// What is wrong.
+        /// Reason, as a clause that follows the colon.
         why: String,
     },
-    /// Something does not fit.
+    /// The content of a partition is larger than the partition.
     #[error("{what} has {size} and does not fit into its partition of {room}")]
     #[diagnostic(
         code(image::room),
         help("give it more in distro/images/{image}.yaml: `partitions: {{ {key}: … }}`")
     )]
     Room {
-        /// The image.
+        /// Name of the image.
         image: String,
-        /// What.
+        /// Name of the content: `the root file system`.
         what: &'static str,
-        /// Its size, in MiB.
+        /// Size of the content: `401 MiB`.
         size: String,
-        /// The room, in MiB.
+        /// Size of the partition: `400 MiB`.
         room: String,
-        /// The key of the definition.
+        /// Key of the definition that sets the size of the partition.
         key: &'static str,
     },
     /// The rpm database could not be written.
     #[error("the rpm database of the image cannot be written")]
     #[diagnostic(code(image::rpmdb))]
     Database(#[from] rusqlite::Error),
-    /// A document in JSON could not be made.
+    /// A JSON document could not be serialized.
     #[error("{what} cannot be written")]
     #[diagnostic(code(image::json), help("this is a bug in basalt"))]
     Document {
-        /// Which.
+        /// Name of the document.
         what: &'static str,
-        /// Why.
+        /// Cause, from the serializer.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// An image that is not a container was to go into a registry.
+    /// An image for a registry's storage is not a container image; with its name.
     #[error("the image `{0}` is not a container: a registry has no place for it")]
     #[diagnostic(code(image::registry))]
     NoContainer(String),
@@ -190,31 +190,31 @@ pub enum ImageError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Repo(#[from] RpmError),
-    /// What is inside could not be found out.
+    /// The inventory or a bill of materials could not be made.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Bom(#[from] BomError),
-    /// Inputs that are in each other's way.
+    /// Two inputs of an action have the same path, or a path is not valid.
     #[error("the inputs of the image `{image}` cannot be put together")]
     #[diagnostic(code(image::inputs))]
     Inputs {
-        /// The image.
+        /// Name of the image.
         image: String,
-        /// Which.
+        /// Cause, with the path of the input.
         source: basalt_action::DirectoryError,
     },
-    /// The store failed.
+    /// An operation of the store failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Store(#[from] StoreError),
-    /// A program failed, or Ctrl-C.
+    /// A program failed, or Ctrl-C was pressed.
     #[error(transparent)]
     #[diagnostic(transparent)]
     Process(#[from] ProcessError),
 }
 
 impl ImageError {
-    /// For `map_err`: a failed file operation on a path, with the remedies that the store knows.
+    /// Returns the conversion of an I/O error for `map_err`, with the help texts of the store. The path follows `what`.
     pub(crate) fn io(what: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path: Utf8PathBuf = path.as_ref().to_owned();
         move |error| Self::Store(StoreError::io(what, &path)(error))

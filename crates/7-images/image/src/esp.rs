@@ -1,15 +1,15 @@
-//! The EFI system partition: a FAT32 file system with the boot loader and the kernel.
+//! EFI system partitions: FAT32 file systems with the boot loader and the kernel.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 
 use fatfs::{Date, DateTime, FatType, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 
-/// FAT32 takes a volume with fewer clusters than that for FAT16.
+/// Cluster size in bytes. With larger clusters, the smallest partition would have too few of them for FAT32.
 const CLUSTER: u32 = 4096;
 
-/// [`crate::BUILD_TIME`] as FAT has it. It must be a real date: firmware refuses to rename a file from a day 0, and
-/// systemd-boot counts the tries of a boot by renaming.
+/// [`crate::BUILD_TIME`] for the entries of the file system. It must be a valid date: firmware refuses to rename a file
+/// whose day is 0, and systemd-boot counts boot attempts by renaming.
 #[derive(Debug)]
 struct BuildTime;
 
@@ -37,7 +37,7 @@ impl TimeProvider for BuildTime {
     }
 }
 
-/// A part of a file as if it were one of its own: a partition of a disk. Nothing is read or written beyond its end.
+/// Range of a file, with a position of its own: a partition of a disk image. Reading and writing end at its end.
 pub struct Window<'f> {
     file: &'f File,
     start: u64,
@@ -46,7 +46,7 @@ pub struct Window<'f> {
 }
 
 impl<'f> Window<'f> {
-    /// The part that begins at `start` and has `length` bytes.
+    /// Returns the range of `length` bytes that begins at the offset `start`.
     pub fn new(file: &'f File, start: u64, length: u64) -> Self {
         Self {
             file,
@@ -56,7 +56,7 @@ impl<'f> Window<'f> {
         }
     }
 
-    /// How much of a buffer fits before the end.
+    /// Limits the length of a buffer to the bytes before the end of the range.
     fn fitting(&self, length: usize) -> usize {
         usize::try_from(self.length.saturating_sub(self.position))
             .unwrap_or(usize::MAX)
@@ -98,7 +98,7 @@ impl Seek for Window<'_> {
     }
 }
 
-/// Makes the file system and puts files into it: their paths, with `/`, and what they hold.
+/// Creates the file system and writes files into it: path, with `/` as separator, and content.
 pub(crate) fn make(mut place: Window<'_>, volume_id: u32, files: &[(&str, &[u8])]) -> io::Result<()> {
     let options = FormatVolumeOptions::new()
         .fat_type(FatType::Fat32)
@@ -126,7 +126,7 @@ pub(crate) fn make(mut place: Window<'_>, volume_id: u32, files: &[(&str, &[u8])
         file.write_all(content)?;
         file.flush()?;
     }
-    // Counts what is free, for the next one who mounts it.
+    // Counts the free clusters, so that their number is stored in the file system.
     volume.stats()?;
     volume.unmount()
 }
@@ -136,9 +136,9 @@ fn mount<'p, 'f>(place: &'p mut Window<'f>) -> io::Result<FileSystem<&'p mut Win
     FileSystem::new(place, FsOptions::new().time_provider(&BUILD_TIME))
 }
 
-/// The `fatfs` crate gives the entries `.` and `..` long names, which the specification forbids and fsck complains of;
-/// and it has `..` say the number of the root folder where it should say 0. So the first entries of each folder are
-/// written again.
+/// Rewrites the first entries of each folder. The `fatfs` crate gives the entries `.` and `..` long names, which the
+/// specification forbids and fsck reports; and its `..` holds the cluster of the root folder where the specification
+/// demands 0.
 fn mend_folders(place: &mut Window<'_>, count: usize) -> io::Result<()> {
     const ENTRY: usize = 32;
     const ROOT: [u8; 2] = [2, 0];
@@ -149,7 +149,7 @@ fn mend_folders(place: &mut Window<'_>, count: usize) -> io::Result<()> {
     let reserved = u64::from(u16::from_le_bytes([boot[14], boot[15]]));
     let table = u64::from(u32::from_le_bytes([boot[36], boot[37], boot[38], boot[39]]));
     let data = (reserved + u64::from(boot[16]) * table) * 512;
-    // The clusters after that of the root folder, in the order in which the folders were made.
+    // The folders have the clusters after that of the root folder, in the order of their creation.
     for index in 1..=count as u64 {
         let start = data + index * u64::from(CLUSTER);
         let mut entries = [0; 4 * ENTRY];
@@ -163,7 +163,7 @@ fn mend_folders(place: &mut Window<'_>, count: usize) -> io::Result<()> {
         let mut mended = [0; 4 * ENTRY];
         mended[..ENTRY].copy_from_slice(&entries[ENTRY..2 * ENTRY]);
         mended[ENTRY..2 * ENTRY].copy_from_slice(&entries[3 * ENTRY..]);
-        // Not the end of the folder: there may be folders in it.
+        // Marked as deleted, not as the end of the folder: further folders may follow.
         mended[2 * ENTRY] = DELETED;
         mended[3 * ENTRY] = DELETED;
         let parent = &mut mended[ENTRY + 26..ENTRY + 28];

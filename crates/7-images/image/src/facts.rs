@@ -1,4 +1,4 @@
-//! What is known about a finished image: `image.json` in its folder.
+//! Facts about a finished image: `image.json` in its folder.
 
 use crate::definition::raw::Kind;
 use basalt_action::{Action, Blob, OutputDirectory};
@@ -11,124 +11,124 @@ use serde::{Deserialize, Serialize};
 
 use crate::ImageError;
 
-/// The file with the facts.
+/// Name of the file with the facts.
 const FILE: &str = "image.json";
-/// The file with what is inside.
+/// Name of the file with the inventory.
 const INVENTORY: &str = "inventory.json";
-/// The disk in the folder of an image.
+/// Name of the file with the disk.
 pub(crate) const DISK: &str = "disk.raw";
-/// The kernel of a disk, as it lies in its EFI system partition.
+/// Name of the file with the unified kernel image, as in the EFI system partition.
 pub(crate) const UKI: &str = "kernel.efi";
-/// The files of a tree.
+/// Name of the folder with the files of a tree.
 pub(crate) const TREE: &str = "root";
 
-/// A finished image in the store.
+/// Finished image in the store.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Image {
-    /// Its name.
+    /// Name of the image.
     pub name: String,
-    /// What it is.
+    /// Kind of the image.
     pub kind: Kind,
-    /// The key: the digest of the action that composed it.
+    /// Key: digest of the action that composed the image.
     pub key: Digest,
-    /// The digest of its folder's content.
+    /// Digest of the folder's content.
     pub root: Blob,
-    /// Its folder.
+    /// Folder in the store.
     pub folder: Utf8PathBuf,
-    /// What is known about it.
+    /// Facts from `image.json`.
     pub facts: Facts,
 }
 
-/// What is known about an image.
+/// Facts about an image: packages, sizes, digests.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Facts {
-    /// Its name.
+    /// Name of the image.
     pub name: String,
-    /// What it is.
+    /// Kind of the image.
     pub kind: Kind,
-    /// The architecture that it is for.
+    /// Architecture of the image.
     pub arch: Arch,
-    /// The version of its first package.
+    /// Version of the image: that of the first package in its definition.
     pub version: String,
-    /// The packages in it, by name.
+    /// Packages, sorted by name.
     pub packages: Vec<InstalledPackage>,
-    /// How many bytes the files in it have.
+    /// Total size of the files in bytes.
     pub content_bytes: u64,
-    /// Of a disk.
+    /// Facts about the disk; only for images of that kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disk: Option<DiskFacts>,
-    /// Of a container.
+    /// Facts about the container image; only for images of that kind.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub container: Option<ContainerFacts>,
 }
 
-/// A package in an image.
+/// Package in an image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct InstalledPackage {
-    /// Name, version, release, architecture.
+    /// Name, version, release and architecture: `zlib-1.3.1-1.bs1.x86_64`.
     pub nevra: String,
-    /// The source package.
+    /// File name of the source package.
     pub source: String,
-    /// The licence.
+    /// Licence, an SPDX expression.
     pub license: String,
-    /// The digest of the RPM.
+    /// Digest of the RPM.
     pub digest: Digest,
 }
 
-/// What is known about a disk.
+/// Facts about a disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskFacts {
-    /// How many bytes the disk has; most of them are holes.
+    /// Size of the disk in bytes; the file is sparse.
     pub size_bytes: u64,
-    /// The release of the kernel, as `uname -r` says it.
+    /// Release of the kernel, as printed by `uname -r`.
     pub kernel: String,
-    /// What the kernel is told.
+    /// Kernel command line.
     pub command_line: String,
-    /// The root of the hash tree, in hexadecimal digits.
+    /// Root hash of the hash tree (dm-verity), in hexadecimal digits.
     pub root_hash: String,
-    /// The bytes of the compressed root file system.
+    /// Size of the compressed root file system in bytes.
     pub root_bytes: u64,
-    /// The bytes of the kernel with its stub.
+    /// Size of the unified kernel image in bytes.
     pub kernel_bytes: u64,
-    /// The partitions, in their order.
+    /// Partitions, in the order of the partition table.
     pub partitions: Vec<PartitionFacts>,
 }
 
-/// A partition of a disk.
+/// Partition of a disk.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PartitionFacts {
-    /// Its label.
+    /// Label (partition name): `root-a`.
     pub label: String,
-    /// Its type: a GUID of the Discoverable Partitions Specification.
+    /// Type GUID, from the Discoverable Partitions Specification.
     pub type_guid: String,
-    /// Its own GUID.
+    /// GUID of the partition (PARTUUID).
     pub guid: String,
-    /// Where it begins, in bytes.
+    /// Offset on the disk in bytes.
     pub offset_bytes: u64,
-    /// How many bytes it has.
+    /// Size in bytes.
     pub size_bytes: u64,
 }
 
-/// What is known about a container image.
+/// Facts about a container image.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ContainerFacts {
-    /// The digest of its manifest.
+    /// Digest of the manifest.
     pub manifest: Digest,
-    /// The digest of its configuration.
+    /// Digest of the configuration.
     pub config: Digest,
-    /// The digest of its one layer.
+    /// Digest of the only layer, compressed.
     pub layer: Digest,
-    /// How many bytes a node fetches.
+    /// Size of the download of a node in bytes: manifest, configuration and layer.
     pub download_bytes: u64,
 }
 
 impl Image {
-    /// The image in a folder of the store.
+    /// Returns the image that an action composed, with the facts from its folder.
     pub(crate) fn open(action: &Action, made: &OutputDirectory, store: &Store) -> Result<Self, ImageError> {
         let folder = store.directory_path(&made.root.digest);
         let path = folder.join(FILE);
@@ -145,37 +145,37 @@ impl Image {
         })
     }
 
-    /// The raw disk, of an image that is one. It is sparse.
+    /// Returns the path of the raw disk, a sparse file; `None` if the image is no disk.
     pub fn disk(&self) -> Option<Utf8PathBuf> {
         (self.kind == Kind::Disk).then(|| self.folder.join(DISK))
     }
 
-    /// The kernel as it lies in the EFI system partition, of an image that is a disk.
+    /// Returns the path of the unified kernel image, as in the EFI system partition; `None` if the image is no disk.
     pub fn uki(&self) -> Option<Utf8PathBuf> {
         (self.kind == Kind::Disk).then(|| self.folder.join(UKI))
     }
 
-    /// The folder with the files, of an image that is a tree.
+    /// Returns the folder with the files; `None` if the image is no tree.
     pub fn tree(&self) -> Option<Utf8PathBuf> {
         (self.kind == Kind::Tree).then(|| self.folder.join(TREE))
     }
 
-    /// The OCI layout, of an image that is a container.
+    /// Returns the folder with the OCI image layout; `None` if the image is no container image.
     pub fn oci_layout(&self) -> Option<&Utf8Path> {
         (self.kind == Kind::Container).then_some(&*self.folder)
     }
 
-    /// What is inside it: packages, modules, crates.
+    /// Reads the inventory: packages, modules, crates.
     ///
     /// # Errors
-    /// When the file that says it cannot be read.
+    /// When its file cannot be read or decoded.
     pub fn inventory(&self) -> Result<Inventory, ImageError> {
         let path = self.folder.join(INVENTORY);
         let text = fs_err::read(&path).map_err(ImageError::io("cannot read", &path))?;
         serde_json::from_slice(&text).map_err(|error| ImageError::io("cannot understand", &path)(error.into()))
     }
 
-    /// What containers call it, without a registry: `coredns:1.15.0`.
+    /// Returns the name of the container image with its tag, without a registry: `coredns:1.15.0`.
     pub fn reference(&self) -> String {
         format!("{}:{}", self.name, self.facts.version)
     }

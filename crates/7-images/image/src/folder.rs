@@ -1,4 +1,4 @@
-//! The tree as files in a folder, which all belong to whoever composes it.
+//! Trees as files in a folder, which belong to the user who composes them.
 
 use std::io::Read;
 use std::os::unix::fs::PermissionsExt as _;
@@ -26,7 +26,7 @@ impl Folder {
 impl Sink for Folder {
     fn directory(&mut self, path: &str, entry: &Entry) -> Result<(), ImageError> {
         let place = self.place(path);
-        // Open to its owner whatever its mode is: it has to be filled, and removed some day.
+        // Accessible to its owner, whatever its mode: it has to be filled, and to be removed later.
         let mode = std::fs::Permissions::from_mode(entry.mode & 0o777 | 0o700);
         fs_err::create_dir(&place)
             .and_then(|()| fs_err::set_permissions(&place, mode))

@@ -1,20 +1,20 @@
-//! GUIDs: of disks, partitions, file systems. All of them follow from digests, so that nothing is left to chance.
+//! GUIDs of disks, partitions and file systems. They are derived from digests, so that images are reproducible.
 
 use std::fmt;
 
 use basalt_digest::{Digest, Hasher};
 
-/// A GUID; the bytes are in the order in which it is written.
+/// GUID, with the bytes in the order of its text.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Guid(pub(crate) [u8; 16]);
 
 impl Guid {
-    /// A known one.
+    /// Returns the GUID with these digits.
     pub(crate) const fn known(number: u128) -> Self {
         Self(number.to_be_bytes())
     }
 
-    /// One for a purpose, that follows from the key of an image.
+    /// Derives a GUID from the key of an image, different for each purpose.
     pub(crate) fn derived(key: &Digest, purpose: &str) -> Self {
         let mut hasher = Hasher::new();
         hasher.fact("guid", purpose).fact("key", key.as_bytes());
@@ -26,8 +26,8 @@ impl Guid {
         Self(bytes)
     }
 
-    /// The GUIDs of the partitions with a root file system and with its hash tree: the two halves of the root hash, as
-    /// the Discoverable Partitions Specification has it. So a kernel finds its root in whichever slot it lies.
+    /// Returns the GUIDs of the partitions with a root file system and with its hash tree: the two halves of the root
+    /// hash, as the Discoverable Partitions Specification demands. So a kernel finds its root in either slot.
     pub(crate) fn of_root_hash(hash: &[u8; 32]) -> (Self, Self) {
         let (mut data, mut tree) = ([0; 16], [0; 16]);
         data.copy_from_slice(&hash[..16]);
@@ -35,7 +35,7 @@ impl Guid {
         (Self(data), Self(tree))
     }
 
-    /// The order of the bytes on a disk: the first three groups are little-endian numbers.
+    /// Returns the bytes in the order on a disk: the first three groups are little-endian numbers.
     pub(crate) fn on_disk(self) -> [u8; 16] {
         let mut bytes = self.0;
         bytes[..4].reverse();

@@ -1,8 +1,8 @@
 //! Disk and container images, composed from the payloads of packages.
 //!
 //! ```text
-//! definition + RPMs --(accounts: sysusers.d)--> who owns what
-//!                   --(merge)-----------------> one tree of entries, or which two packages are at odds
+//! definition + RPMs --(accounts: sysusers.d)--> users and groups
+//!                   --(merge)-----------------> one tree of entries, or a conflict of two packages
 //!                   --(rpmdb)-----------------> the database that scanners read
 //!                   --(bom)-------------------> /usr/share/sbom/: bills of materials; inventory.json beside the image
 //!   disk:      tree --(archive)--> tar --(erofs)--> root --(verity)--> hash tree, root hash
@@ -12,9 +12,9 @@
 //!   tree:      tree --(folder)--> files
 //! ```
 //!
-//! Nobody's privileges are needed, nothing of a package is ever run, and the same inputs give the same bytes: times
-//! are [`BUILD_TIME`], identifiers follow from digests. An image is kept in the store under the digest of all that it
-//! is made from.
+//! No privileges are needed, no code of a package is run, and the same inputs give the same bytes: times are
+//! [`BUILD_TIME`], identifiers are derived from digests. An image is kept in the store under the digest of all its
+//! inputs.
 
 mod accounts;
 mod archive;

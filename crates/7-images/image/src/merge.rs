@@ -1,4 +1,4 @@
-//! Many packages become one tree, or it is said which two of them are at odds.
+//! Merge of the packages' files into one tree; conflicts between packages are errors.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,24 +8,25 @@ use crate::accounts::Accounts;
 use crate::root::{COMPOSER, Entry, Root, What};
 use crate::{ImageError, Payload};
 
-/// A longer way through links leads in a circle.
+/// Maximum number of links that are followed in one path; more are a cycle.
 const MOST_LINKS: usize = 40;
-/// What the state partition or memory covers on a running node, so that nobody would ever see it.
+/// Folders that the state partition or a file system in memory covers on a running node: files of packages in them
+/// would never be visible.
 const COVERED: &[&str] = &["/var/", "/run/", "/tmp/", "/dev/", "/proc/", "/sys/"];
 
-/// Where each file of a package, in the order of its header, really is; none for what is only declared.
+/// Resolved paths of a package's files, in the order of its header; `None` for `%ghost` files and the root folder.
 pub(crate) type Places = Vec<Option<String>>;
 
-/// The packages as one tree.
+/// Files of all packages as one tree.
 #[derive(Debug)]
 pub(crate) struct Merged {
-    /// The tree.
+    /// Tree of the entries.
     pub(crate) root: Root,
-    /// The places of each package's files.
+    /// Resolved paths of each package's files, in the order of the packages.
     pub(crate) places: Vec<Places>,
 }
 
-/// Merges the files of all packages. On a `node`, no package may put a file where it would be covered.
+/// Merges the files of all packages. For a `node`, files in folders that are covered at run time are an error.
 pub(crate) fn merge(payloads: &[Payload<'_>], accounts: &Accounts, node: bool) -> Result<Merged, ImageError> {
     let mut headers = Vec::with_capacity(payloads.len());
     for payload in payloads {
@@ -118,7 +119,7 @@ fn add(root: &mut Root, path: String, entry: Entry) -> Result<(), ImageError> {
         root.entries.insert(path, entry);
         return Ok(());
     };
-    // A folder that was only made because something lies in it is now declared.
+    // This package declares a folder that was added only as the parent of an entry.
     if there.package == COMPOSER && there.what == What::Directory && entry.what == What::Directory {
         root.entries.insert(path, entry);
         return Ok(());
@@ -135,7 +136,7 @@ fn add(root: &mut Root, path: String, entry: Entry) -> Result<(), ImageError> {
     })
 }
 
-/// Whether two packages mean the same, so that one is as good as the other.
+/// Returns `true` if two entries are the same: type and content, and for all but links mode, owner and group.
 fn same(one: &Entry, other: &Entry) -> bool {
     let content = match (&one.what, &other.what) {
         (What::Directory, What::Directory) => true,
@@ -146,7 +147,7 @@ fn same(one: &Entry, other: &Entry) -> bool {
     content && (one.mode, one.user, one.group) == (other.mode, other.user, other.group)
 }
 
-/// What an entry is, as far as it differs from another.
+/// Returns a description of an entry: its type and content, and owner and mode if they differ from those of the other.
 fn describe(entry: &Entry, other: &Entry) -> String {
     let what = match &entry.what {
         What::Directory => "a folder".to_owned(),
@@ -161,7 +162,7 @@ fn describe(entry: &Entry, other: &Entry) -> String {
     }
 }
 
-/// Nothing lies in what is not a folder.
+/// Checks that the parents of all entries are folders.
 fn check_parents(root: &Root) -> Result<(), ImageError> {
     for (path, entry) in &root.entries {
         let Some((parent, _)) = path.rsplit_once('/').filter(|(parent, _)| !parent.is_empty()) else {
@@ -180,7 +181,7 @@ fn check_parents(root: &Root) -> Result<(), ImageError> {
     Ok(())
 }
 
-/// The symbolic links of all packages, which paths of other packages may lead through.
+/// Symbolic links of all packages, which paths of other packages may lead through.
 struct Links {
     targets: BTreeMap<String, String>,
 }
@@ -196,12 +197,15 @@ impl Links {
                 _ => {}
             }
         }
-        // Where one package has a folder and another a link, that is for the merge to say.
+        // A folder of one package at the place of another's link is a conflict that the merge reports.
         targets.retain(|path, _| !folders.contains(path));
         Self { targets }
     }
 
-    /// Where a path of a package really is: the folders above it may be links, the entry itself is not followed.
+    /// Resolves the links in the folders above a path of a package; the last component is not followed.
+    ///
+    /// # Errors
+    /// When the links form a cycle.
     fn real_place(&self, package: &str, path: &str) -> Result<String, ImageError> {
         let mut left: Vec<String> = path
             .split('/')

@@ -1,4 +1,4 @@
-//! The packages that go into an image.
+//! Packages of an image, and files that are read from them.
 
 use std::io::Read as _;
 
@@ -8,35 +8,35 @@ use camino::Utf8Path;
 
 use crate::ImageError;
 
-/// A package that is installed, and where its RPM is.
+/// Package to install, with its RPM.
 #[derive(Debug, Clone, Copy)]
 pub struct Payload<'a> {
-    /// What its header says.
+    /// Metadata from the RPM's header.
     pub package: &'a Package,
-    /// The RPM.
+    /// Path of the RPM.
     pub path: &'a Utf8Path,
-    /// The digest of the RPM.
+    /// Digest of the RPM.
     pub digest: Digest,
-    /// The size of the RPM in bytes.
+    /// Size of the RPM in bytes.
     pub size: u64,
 }
 
-/// A file that was read out of a package.
+/// File that was read from a package.
 #[derive(Debug, Clone)]
 pub(crate) struct Extracted {
-    /// The name of the package.
+    /// Name of the package.
     pub(crate) package: String,
-    /// The file's path.
+    /// Absolute path of the file.
     pub(crate) path: String,
-    /// Its content.
+    /// Content of the file.
     pub(crate) content: Vec<u8>,
 }
 
-/// What is read into memory (a kernel, the largest, has 10 MiB) is not larger than this.
+/// Maximum size in bytes of a file that is read into memory; the largest, a kernel, has 10 MiB.
 const LARGEST: u64 = 256 << 20;
 
-/// Reads the regular files that `wanted` asks for, in the order of the packages and of their paths. Packages without
-/// such a file are not opened.
+/// Reads the regular files for whose path `wanted` returns `true`, in the order of the packages and of the paths.
+/// Packages without such a file are not opened.
 pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -> Result<Vec<Extracted>, ImageError> {
     let mut found = Vec::new();
     for payload in payloads {

@@ -1,4 +1,4 @@
-//! The storage of a registry: the layout of the CNCF's `distribution`, which then serves the images without a push.
+//! Storage of a container registry, in the layout of the CNCF's `distribution`, which serves the images without a push.
 
 use basalt_action::{Action, Directory, Node};
 use basalt_digest::Digest;
@@ -10,10 +10,11 @@ use crate::container::blob_path;
 use crate::facts::ContainerFacts;
 use crate::{Image, ImageError};
 
-/// A folder with container images, each under its name and version, for the registry to serve read-only.
+/// Returns a folder with container images as a registry's storage, each under its name and version, to be served
+/// read-only.
 ///
 /// # Errors
-/// When an image is not a container, and when the store cannot be written.
+/// When an image is no container image, and when the store cannot be written.
 pub fn registry(store: &Store, images: &[Image], reporter: &dyn Reporter) -> Result<Utf8PathBuf, ImageError> {
     let mut inputs = Directory::new();
     for image in images {
@@ -49,7 +50,7 @@ fn add(folder: &Utf8Path, image: &Image) -> Result<(), ImageError> {
         let parent = blob.parent().unwrap_or(&registry);
         fs_err::create_dir_all(parent).map_err(ImageError::io("cannot create", parent))?;
         if !blob.exists() {
-            // The same file under a second name: images and registry are in one store.
+            // Hard links save space: images and registry are in one store.
             let from = image.folder.join(blob_path(digest));
             fs_err::hard_link(&from, &blob)
                 .or_else(|_| fs_err::copy(&from, &blob).map(drop))

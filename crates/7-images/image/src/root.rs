@@ -1,4 +1,4 @@
-//! The files of an image as one tree, and how they are handed on.
+//! Entries of an image as one tree, and their transfer to archives, folders and callbacks.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
@@ -8,29 +8,29 @@ use basalt_process::interrupt;
 
 use crate::{ImageError, Payload};
 
-/// Who an entry is from that is from no package.
+/// Package name of entries that are from no package.
 pub(crate) const COMPOSER: &str = "the composer";
 
-/// All entries of an image, by their real absolute path. Folders come before what is in them.
+/// All entries of an image, by resolved absolute path. Folders come before the entries in them.
 #[derive(Debug, Default)]
 pub(crate) struct Root {
     pub(crate) entries: BTreeMap<String, Entry>,
 }
 
-/// One entry.
+/// Entry of an image.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Entry {
     pub(crate) what: What,
-    /// The permissions, with set-user-ID and the like.
+    /// Permissions, with the set-user-ID, set-group-ID and sticky bits.
     pub(crate) mode: u32,
     pub(crate) user: u32,
     pub(crate) group: u32,
-    /// The name of the package that it is from.
+    /// Name of the package that contains the entry, or [`COMPOSER`].
     pub(crate) package: String,
 }
 
 impl Entry {
-    /// A folder that no package declares.
+    /// Returns a folder that no package declares.
     pub(crate) fn folder() -> Self {
         Self {
             what: What::Directory,
@@ -42,39 +42,43 @@ impl Entry {
     }
 }
 
-/// What an entry is.
+/// Type and content of an entry.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum What {
     Directory,
     Symlink(String),
-    /// Content that is in the payload of a package: its position in the list, and the path that it has there.
+    /// Content in the payload of a package: index of the package, path in its header, SHA-256 digest in hexadecimal
+    /// digits, and size in bytes.
     Packaged {
         payload: usize,
         path: String,
         digest: String,
         size: u64,
     },
-    /// Content that was made for this image.
+    /// Content that the composer made.
     Made(Vec<u8>),
 }
 
-/// Who takes the files of an image.
+/// Receiver of the entries of an image.
 pub(crate) trait Sink {
     fn directory(&mut self, path: &str, entry: &Entry) -> Result<(), ImageError>;
     fn symlink(&mut self, path: &str, entry: &Entry, target: &str) -> Result<(), ImageError>;
     fn file(&mut self, path: &str, entry: &Entry, size: u64, content: &mut dyn Read) -> Result<(), ImageError>;
-    /// Another name of a file that was handed over before.
+    /// Receives a hard link to the file `first`, which was received before.
     fn hard_link(&mut self, path: &str, entry: &Entry, first: &str) -> Result<(), ImageError>;
 }
 
 impl Root {
-    /// Takes out what patterns cover.
+    /// Removes the entries that patterns match.
     pub(crate) fn exclude(&mut self, patterns: &[PathPattern]) {
         self.entries
             .retain(|path, _| !patterns.iter().any(|pattern| pattern.covers(path)));
     }
 
-    /// Adds a file that was made for this image.
+    /// Adds a file that the composer made.
+    ///
+    /// # Errors
+    /// When a package has an entry at its path, or one that is no folder above it.
     pub(crate) fn add_made(&mut self, path: &str, content: Vec<u8>) -> Result<(), ImageError> {
         let above = path.match_indices('/').filter_map(|(slash, _)| path.get(..slash));
         let mut above = above.filter_map(|folder| self.entries.get_key_value(folder));
@@ -107,7 +111,7 @@ impl Root {
         }
     }
 
-    /// Adds the folders above a path that no package declares.
+    /// Adds the missing folders above a path.
     pub(crate) fn add_parents(&mut self, path: &str) {
         let above = path.match_indices('/').filter_map(|(slash, _)| path.get(..slash));
         for folder in above.filter(|folder| !folder.is_empty()) {
@@ -121,7 +125,7 @@ impl Root {
         }
     }
 
-    /// How many bytes the files have.
+    /// Returns the total size of the files in bytes.
     pub(crate) fn content_bytes(&self) -> u64 {
         let size = |entry: &Entry| match &entry.what {
             What::Packaged { size, .. } => *size,
@@ -131,8 +135,8 @@ impl Root {
         self.entries.values().map(size).sum()
     }
 
-    /// Hands everything over, in an order that only the content decides: what has no payload first, folders before what
-    /// is in them, and then package by package in the order of its payload.
+    /// Transfers all entries to a sink, in an order that depends only on the content: entries without a payload first,
+    /// folders before the entries in them, then the files package by package in the order of the payload.
     pub(crate) fn hand_over(&self, payloads: &[Payload<'_>], sink: &mut dyn Sink) -> Result<(), ImageError> {
         let mut packaged: HashMap<usize, HashMap<&str, (&str, &Entry)>> = HashMap::new();
         for (path, entry) in &self.entries {

@@ -1,7 +1,7 @@
-//! The rpm database, as rpm's own SQLite backend has it: scanners read from it what is installed.
+//! The rpm database, in the format of rpm's SQLite backend, from which scanners read the installed packages.
 //!
-//! Each package is kept as its header, with what rpm adds when it installs: when that was, and the state of each file.
-//! Tables beside it map names to packages. The bytes depend on the packages only.
+//! Each package is stored as its header, with the tags that rpm adds at installation: the time, and the state of each
+//! file. Index tables map names to packages. The bytes depend on the packages only.
 
 use camino::Utf8Path;
 use rpm::{IndexTag, PackageMetadata};
@@ -11,10 +11,10 @@ use crate::merge::Places;
 use crate::root::Root;
 use crate::{BUILD_TIME, ImageError, Payload};
 
-/// Where an image has it.
+/// Path of the database in an image.
 pub(crate) const PATH: &str = "/usr/lib/sysimage/rpm/rpmdb.sqlite";
 
-/// The tables of rpm 4.20 that are keyed by text, and the tag whose values are the keys.
+/// Index tables of rpm 4.20 with text keys, and the tag whose values are the keys; tables without a tag stay empty.
 const BY_TEXT: &[(&str, Option<IndexTag>)] = &[
     ("Name", Some(IndexTag::RPMTAG_NAME)),
     ("Basenames", Some(IndexTag::RPMTAG_BASENAMES)),
@@ -33,10 +33,10 @@ const BY_TEXT: &[(&str, Option<IndexTag>)] = &[
     ("Supplementname", Some(IndexTag::RPMTAG_SUPPLEMENTNAME)),
     ("Enhancename", Some(IndexTag::RPMTAG_ENHANCENAME)),
 ];
-/// Those that are keyed by bytes.
+/// Index tables with binary keys.
 const BY_BYTES: &[&str] = &["Installtid", "Sigmd5"];
 
-/// The states of a file, and the tags that rpm adds.
+/// States of files, tags that rpm adds at installation, and types of tags.
 const NORMAL: u8 = 0;
 const NOT_INSTALLED: u8 = 2;
 const INSTALLTIME: u32 = 1008;
@@ -46,7 +46,7 @@ const INSTALLTID: u32 = 1128;
 const CHAR: u32 = 1;
 const INT32: u32 = 4;
 
-/// Makes the database in a new file.
+/// Writes the database into a new file.
 pub(crate) fn make(
     path: &Utf8Path,
     root: &Root,
@@ -92,7 +92,7 @@ pub(crate) fn make(
     Ok(())
 }
 
-/// All packages were installed in one go.
+/// Returns the ID of the transaction that installed all packages, which is its time.
 fn transaction_id() -> u32 {
     u32::try_from(BUILD_TIME).unwrap_or(u32::MAX)
 }
@@ -117,7 +117,7 @@ fn create_tables(database: &Connection) -> Result<(), rusqlite::Error> {
     Ok(())
 }
 
-/// The values of a tag that is text or a list of texts; none where the header does not have it.
+/// Returns the values of a tag of the type string or list of strings; none if the header does not have it.
 fn values(header: &PackageMetadata, tag: IndexTag) -> Vec<String> {
     let header = &header.header;
     if let Ok(values) = header.get_entry_data_as_string_array(tag) {
@@ -129,9 +129,9 @@ fn values(header: &PackageMetadata, tag: IndexTag) -> Vec<String> {
     one.into_iter().map(str::to_owned).collect()
 }
 
-/// A header with what rpm adds at installation.
+/// Returns a header with the tags that rpm adds at installation; `None` if it is damaged.
 ///
-/// The header is a region that must not change: what is added comes after it, in its list of entries as in its data.
+/// The header is a region that must not change: added tags follow it, in the index and in the data.
 fn installed(blob: &[u8], states: &[u8]) -> Option<Vec<u8>> {
     let number = |place: usize| Some(u32::from_be_bytes(blob.get(place..place + 4)?.try_into().ok()?));
     let (entries, size) = (number(0)?, number(4)?);

@@ -1,6 +1,6 @@
-//! The hash tree of dm-verity, in the format of veritysetup: a superblock, then the levels from the top down.
+//! Hash trees of dm-verity, in the format of veritysetup: a superblock, then the levels from the top down.
 //!
-//! The kernel's driver reads only the levels; the superblock is there for the tools.
+//! The kernel's driver reads only the levels; the superblock is for tools.
 
 use camino::Utf8Path;
 use fs_err::File;
@@ -9,32 +9,35 @@ use sha2::{Digest as _, Sha256};
 
 use crate::ImageError;
 
-/// The size of data blocks and of hash blocks.
+/// Size of data blocks and of hash blocks in bytes.
 pub(crate) const BLOCK: u64 = 4096;
 const BLOCK_BYTES: usize = 4096;
-/// How many hashes fit into a block.
+/// Number of hashes in a block.
 const FANOUT: u64 = 128;
-/// How much of the data one thread takes at a time.
+/// Number of bytes that a thread reads at a time.
 const PIECE: u64 = 256 * BLOCK;
 
-/// A hash tree.
+/// Hash tree of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HashTree {
-    /// How many blocks of data it vouches for.
+    /// Number of data blocks.
     pub(crate) data_blocks: u64,
-    /// The hash that vouches for all of them.
+    /// Root hash, which authenticates all data blocks.
     pub(crate) root_hash: [u8; 32],
-    /// The salt before every block.
+    /// Salt that is hashed before every block.
     pub(crate) salt: [u8; 32],
     /// Superblock and levels.
     pub(crate) bytes: Vec<u8>,
 }
 
 impl HashTree {
-    /// The first block of the levels, after the superblock.
+    /// Number of the first block of the levels, after the superblock.
     pub(crate) const START: u64 = 1;
 
-    /// The hash tree of a file whose size is a multiple of the block.
+    /// Computes the hash tree of a file.
+    ///
+    /// # Errors
+    /// When the file cannot be read, is empty, or has a size that is not a multiple of [`BLOCK`].
     pub(crate) fn of_file(path: &Utf8Path, salt: [u8; 32], uuid: [u8; 16]) -> Result<Self, ImageError> {
         let make = || {
             let file = File::open(path)?;
@@ -54,7 +57,7 @@ impl HashTree {
             levels.push(hash_level(below, &salted));
         }
         let top = levels.last().map(Vec::as_slice).unwrap_or_default();
-        // A single block of data is vouched for by its hash alone; there are no levels.
+        // A single data block is authenticated by its hash alone; there are no levels.
         let root_hash = match data_blocks {
             1 => top.first_chunk().copied().unwrap_or_default(),
             _ => hash(&salted, top),
@@ -71,7 +74,7 @@ impl HashTree {
         })
     }
 
-    /// How many bytes the tree of so much data has.
+    /// Returns the size in bytes of the tree of a file of that size.
     pub(crate) fn size_for(data_bytes: u64) -> u64 {
         let mut blocks = data_bytes.div_ceil(BLOCK);
         let mut total = Self::START;
@@ -89,7 +92,7 @@ fn hash(salted: &Sha256, block: &[u8]) -> [u8; 32] {
     hasher.finalize().into()
 }
 
-/// The lowest level: the hash of every block of data. All processors share the work.
+/// Computes the lowest level: the hash of every data block. All processors share the work.
 fn hash_file(file: &File, data_blocks: u64, salted: &Sha256) -> std::io::Result<Vec<u8>> {
     let threads = std::thread::available_parallelism().map_or(1, |count| count.get() as u64);
     let share = data_blocks.div_ceil(threads);
@@ -134,7 +137,7 @@ fn hash_level(below: &[u8], salted: &Sha256) -> Vec<u8> {
     )
 }
 
-/// A level is made of whole blocks.
+/// Pads a level with zeros to whole blocks.
 fn padded(mut hashes: Vec<u8>) -> Vec<u8> {
     hashes.resize(hashes.len().next_multiple_of(BLOCK_BYTES), 0);
     hashes

@@ -1,4 +1,4 @@
-//! What definitions of images may say, and what is said about those that are wrong.
+//! Checks of image definitions, and the messages for those that are wrong.
 
 #![cfg(test)]
 

@@ -39,7 +39,7 @@ pub(crate) fn take(path: &Utf8Path) -> Result<Option<Lock>, ClusterError> {
 
 /// Checks for a process that holds the lock.
 pub(crate) fn is_held(path: &Utf8Path) -> bool {
-    let Ok(file) = File::open(path) else {
+    let Ok(file) = fs_err::File::open(path) else {
         return false;
     };
     // It is given back at once when the file is closed.

@@ -69,6 +69,10 @@ pub(crate) fn write_private(path: &Utf8Path, contents: impl AsRef<[u8]>) -> Resu
 }
 
 /// Makes a folder with mode 0700, and its missing parents.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "fs_err has no DirBuilder; ClusterError::file names the path"
+)]
 pub(crate) fn make_private_folder(path: &Utf8Path) -> Result<(), ClusterError> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let mut builder = std::fs::DirBuilder::new();

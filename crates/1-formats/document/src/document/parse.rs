@@ -1,10 +1,10 @@
-//! From the events of the YAML parser to the tree.
+//! Construction of the tree from the events of the YAML parser.
 
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
 use super::{Entry, Finding, Kind, Node, Span};
 
-/// The tree of a text, and what is wrong with it.
+/// Parses a text. Returns the tree, which is missing after a syntax error, and all findings.
 pub(super) fn tree(text: &str) -> (Option<Node>, Vec<(Span, Finding)>) {
     let mut builder = Builder::default();
     let mut options = Options::default();
@@ -40,7 +40,7 @@ fn syntax_help(text: &str, at: usize) -> &'static str {
     }
 }
 
-/// A list or object that is not closed yet.
+/// List or object that is not closed yet.
 enum Open {
     List(Vec<Node>),
     Object {
@@ -110,7 +110,7 @@ impl Builder {
             Open::Object { entries, .. } => Kind::Object(entries),
         };
         let end = end.clamp(start, text.len());
-        // The parser closes a block where the next one starts; what counts ends with its last character.
+        // The parser ends a block where the next one starts; the value ends with its last character.
         let end = start + text.get(start..end).map_or(0, |inside| inside.trim_end().len());
         self.value(text, Node { span: start..end, kind });
     }
@@ -157,7 +157,7 @@ impl Builder {
     }
 }
 
-/// What an unquoted scalar means in YAML 1.2's core schema.
+/// Returns the value of an unquoted scalar by the core schema of YAML 1.2.
 fn plain(text: &str) -> Kind {
     let number = |number: serde_json::Number| Kind::Number(number, text.to_owned());
     match text {

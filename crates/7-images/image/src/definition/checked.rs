@@ -1,4 +1,4 @@
-//! A definition as it can be relied on.
+//! Definitions of images after all checks.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,64 +9,65 @@ use thiserror::Error;
 
 use super::raw::Kind;
 
-/// Room for three kernels of 12 MiB many times over; the least with which FAT32 has clusters of 4 KiB.
+/// Default size of the EFI system partition in MiB: far more than three kernels of 12 MiB, and the minimum for FAT32
+/// with clusters of 4 KiB.
 const ESP_MIB: u32 = 260;
-/// Twice what a node needs today.
+/// Default size of a root partition in MiB: twice the size of a node's root file system today.
 const ROOT_MIB: u32 = 400;
 
-/// What an image is made of.
+/// Definition of an image.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ImageDefinition {
-    /// Its name.
+    /// Name of the image.
     pub name: String,
-    /// The image that it begins with.
+    /// Name of the image that this one extends; `None` once the two are merged.
     pub extends: Option<String>,
-    /// The packages to install, without what they require.
+    /// Names of the packages to install, without their requirements.
     pub packages: Vec<String>,
-    /// What of the packages it goes without.
+    /// Patterns of the packages' paths that are left out of the image.
     pub exclude: Vec<PathPattern>,
-    /// What it is, and what only that kind has.
+    /// Kind of the image, with the settings of that kind.
     pub kind: ImageKind,
 }
 
-/// What an image is.
+/// Kind of an image, with its settings.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub enum ImageKind {
-    /// A disk that a machine boots from.
+    /// Disk that a machine boots from.
     Disk(DiskSettings),
-    /// A container image.
+    /// Container image.
     Container(ContainerSettings),
-    /// A folder of files.
+    /// Folder of files.
     Tree,
 }
 
-/// What only disks have.
+/// Settings that only disks have.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct DiskSettings {
-    /// What the kernel is told.
+    /// Arguments that the composer appends to the kernel command line.
     pub kernel_arguments: Vec<String>,
     pub(super) esp_mib: Option<u32>,
     pub(super) root_mib: Option<u32>,
 }
 
-/// What only containers have.
+/// Settings that only container images have.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
 pub struct ContainerSettings {
-    /// The program.
+    /// Program to run, with its first arguments (`Entrypoint` of OCI).
     pub entrypoint: Option<Vec<String>>,
-    /// Arguments that can be replaced.
+    /// Default arguments, replaced by those given at run time (`Cmd` of OCI).
     pub command: Option<Vec<String>>,
-    /// User and group.
+    /// UID, or UID and GID: `65532:65532` (`User` of OCI).
     pub user: Option<String>,
-    /// Environment variables.
+    /// Environment variables by name.
     pub environment: BTreeMap<String, String>,
 }
 
-/// Something that matches paths, with all that is below them.
+/// Glob pattern of absolute paths; everything below a matching path matches as well.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PathPattern(pub(super) glob::Pattern);
 
-/// An image cannot extend one of another kind.
+/// Error of an image that extends one of another kind.
 #[derive(Debug, Clone, PartialEq, Eq, Error, Diagnostic)]
 #[error("the image `{name}` is a {kind} and cannot extend `{base}`, which is a {base_kind}")]
 #[diagnostic(
@@ -81,7 +82,8 @@ pub struct KindMismatch {
 }
 
 impl ImageDefinition {
-    /// This definition on top of the one that it extends.
+    /// Merges this definition with the one that it extends: packages, patterns, kernel arguments and environment
+    /// variables are added to those of `base`, other settings replace them.
     ///
     /// # Errors
     /// When the two are of different kinds.
@@ -109,7 +111,7 @@ impl ImageDefinition {
     }
 }
 
-/// A list with what another one has more.
+/// Returns `base`, followed by the items of `own` that it does not have.
 fn with<T: Clone + PartialEq>(base: &[T], own: Vec<T>) -> Vec<T> {
     let mut all = base.to_vec();
     all.extend(own.into_iter().filter(|item| !base.contains(item)));
@@ -117,7 +119,7 @@ fn with<T: Clone + PartialEq>(base: &[T], own: Vec<T>) -> Vec<T> {
 }
 
 impl ImageKind {
-    /// A word for it.
+    /// Returns the name of the kind: `disk`, `container` or `tree`.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Disk(_) => "disk",
@@ -126,7 +128,7 @@ impl ImageKind {
         }
     }
 
-    /// The kind alone.
+    /// Returns the kind without its settings.
     pub fn plain(&self) -> Kind {
         match self {
             Self::Disk(_) => Kind::Disk,
@@ -137,12 +139,12 @@ impl ImageKind {
 }
 
 impl DiskSettings {
-    /// The size of the EFI system partition in MiB.
+    /// Returns the size of the EFI system partition in MiB.
     pub fn esp_mib(&self) -> u32 {
         self.esp_mib.unwrap_or(ESP_MIB)
     }
 
-    /// The size of each root partition in MiB.
+    /// Returns the size of each root partition in MiB.
     pub fn root_mib(&self) -> u32 {
         self.root_mib.unwrap_or(ROOT_MIB)
     }
@@ -170,7 +172,7 @@ impl ContainerSettings {
 }
 
 impl PathPattern {
-    /// Whether it means an absolute path, or a folder that the path is in.
+    /// Returns `true` if the pattern matches an absolute path or one of the folders above it.
     pub fn covers(&self, path: &str) -> bool {
         const OPTIONS: glob::MatchOptions = glob::MatchOptions {
             case_sensitive: true,

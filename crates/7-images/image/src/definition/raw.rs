@@ -1,66 +1,67 @@
-//! A definition as it is written: the shape of the file, without judgement.
+//! Definitions of images as they are written, unchecked.
 //!
-//! The published JSON schema is made from these types, so their comments are documentation for whoever writes one.
+//! The published JSON schema is generated from these types: their doc comments document the format.
 
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// What an image is made of.
+/// Definition of an image: its packages and settings.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ImageDefinition {
-    /// The image's name: that of the file, without `.yaml`.
+    /// Name of the image: that of the file, without `.yaml`.
     pub name: String,
-    /// What kind of image it is.
+    /// Kind of the image.
     pub kind: Kind,
-    /// An image of the same kind that this one begins with: lists are added to its lists, other keys replace its keys.
+    /// Name of an image of the same kind to extend: packages, exclusions, kernel arguments and environment variables
+    /// are added to those of that image, other keys replace its keys.
     pub extends: Option<String>,
-    /// The packages to install; what they require comes with them. The version of a container image is that of the
-    /// first one.
+    /// Names of the packages to install; the packages that they require are installed as well. A container image has
+    /// the version of the first one.
     #[serde(default)]
     pub packages: Vec<String>,
-    /// Paths of packages that the image goes without, with all below them: `/usr/include`. `*` stands for a part of a
-    /// name, `**` for any number of folders.
+    /// Paths of packages to leave out, with everything below them: `/usr/include`. `*` stands for a part of a name,
+    /// `**` for any number of folders.
     #[serde(default)]
     pub exclude: Vec<String>,
-    /// Of a disk: what the kernel is told besides where its root is.
+    /// For disks: arguments to append to the kernel command line, which already has those that locate the root.
     #[serde(default)]
     pub kernel_arguments: Vec<String>,
-    /// Of a disk: how large its partitions are.
+    /// For disks: sizes of the partitions.
     pub partitions: Option<Partitions>,
-    /// Of a container: the program that it runs, with its first arguments.
+    /// For containers: program to run, with its first arguments.
     pub entrypoint: Option<Vec<String>>,
-    /// Of a container: more arguments, which whoever runs it may replace.
+    /// For containers: default arguments, replaced by those given at run time.
     pub command: Option<Vec<String>>,
-    /// Of a container: the user and group that it runs as, in numbers: `65532:65532`.
+    /// For containers: numeric user and group to run as: `65532:65532`.
     pub user: Option<String>,
-    /// Of a container: environment variables.
+    /// For containers: environment variables.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
 }
 
-/// The kind of an image.
+/// Kind of an image.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Kind {
-    /// A disk that a machine boots from.
+    /// Disk that a machine boots from.
     Disk,
-    /// A container image.
+    /// Container image.
     Container,
-    /// A folder with the files of the packages, for programs that run without an image.
+    /// Folder with the files of the packages, for programs that run without an image.
     Tree,
 }
 
-/// How large the partitions of a disk are. What the disk has beyond them becomes the state partition, at first boot.
+/// Sizes of a disk's partitions. The state partition, which is created at first boot, takes the rest of the disk.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Partitions {
-    /// The EFI system partition, in MiB. It holds three kernels during an update.
+    /// Size of the EFI system partition in MiB. It holds three kernels during an update.
     #[schemars(range(min = 260, max = 4096))]
     pub esp_mib: Option<u32>,
-    /// Each of the two root partitions, in MiB, with room for the versions to come.
+    /// Size of each of the two root partitions in MiB, with a reserve for later versions.
     #[schemars(range(min = 16, max = 16384))]
     pub root_mib: Option<u32>,
 }

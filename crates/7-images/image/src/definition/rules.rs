@@ -1,11 +1,11 @@
-//! From the raw definition to the checked one.
+//! Checks of definitions, from the raw types to the checked ones.
 
 use super::checked::{ContainerSettings, DiskSettings, ImageDefinition, ImageKind, PathPattern};
 use super::raw::{self, Kind};
 use basalt_document::problem::Problem;
 use basalt_document::{Document, Finding, Path};
 
-/// What the composer itself tells the kernel.
+/// Kernel arguments that only the composer sets: those that end in `=` with any value, others exactly.
 const OURS: &[&str] = &[
     "root=",
     "rootfstype=",
@@ -16,7 +16,7 @@ const OURS: &[&str] = &[
     "init=",
 ];
 
-/// The checked definition; it is only to be used when nothing was found.
+/// Checks a definition and adds its problems to `found`. The result is valid only if none were found.
 pub(super) fn image(document: &Document, found: &mut Vec<Problem>, raw: raw::ImageDefinition) -> ImageDefinition {
     let mut say = |path: Path, finding: Finding| found.push(document.at(&path, finding));
     let root = Path::root();
@@ -106,7 +106,7 @@ fn name(say: &mut impl FnMut(Path, Finding), document: &Document, name: &str) {
     }
 }
 
-/// The names that rpm takes.
+/// Returns `true` for names that rpm accepts for packages.
 fn is_package_name(name: &str) -> bool {
     name.bytes().next().is_some_and(|first| first.is_ascii_alphanumeric())
         && name

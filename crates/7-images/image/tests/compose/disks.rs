@@ -1,4 +1,4 @@
-//! Disks, held against the SDK's own tools.
+//! Disks, checked with the SDK's own tools.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
@@ -20,7 +20,7 @@ fn composed(sdk: &Utf8PathBuf) -> Result<(Fixture, Vec<FixtureRpm>, Image), Fail
     Ok((fixture, rpms, image))
 }
 
-/// A partition as a file of its own.
+/// Copies a partition into a file.
 fn partition(image: &Image, label: &str, to: &Utf8Path) -> Result<Utf8PathBuf, Failed> {
     let facts = facts(image, label);
     let mut disk = File::open(image.disk().expect("a disk"))?;
@@ -152,7 +152,8 @@ pub fn the_firmware_finds_loader_and_kernel(sdk: &Utf8PathBuf) -> Result<(), Fai
     ] {
         assert!(listing.lines().any(|line| line == file), "{file} is not in:\n{listing}");
     }
-    // Its name follows from what the image is made of, with the number of tries that the boot loader counts down.
+    // The name is derived from the digest of the image's inputs, with the number of boot attempts that the boot loader
+    // counts down.
     let names = listing.lines().filter_map(|line| {
         let name = line.strip_prefix("::/EFI/Linux/basalt_")?;
         name.strip_suffix("+3.efi")

@@ -3,7 +3,7 @@
 use object::pe;
 use object::write::pe::{NtHeaders, Writer};
 
-/// A small EFI program with room for more sections.
+/// Returns a small EFI program with space for more section headers.
 pub fn efi_program(text: &[u8]) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut writer = Writer::new(true, 4096, 4096, &mut bytes);

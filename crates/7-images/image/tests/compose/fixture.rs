@@ -1,4 +1,4 @@
-//! Small packages, and a store of their own.
+//! Test fixture: small packages, and a store of their own.
 
 use basalt_bom::Catalogue;
 use basalt_digest::Digest;
@@ -14,24 +14,24 @@ use rpm::{BuildConfig, FileOptions, PackageBuilder};
 
 use crate::efi::efi_program;
 
-/// What a package has: a path, and what lies there.
+/// Entry of a test package.
 pub enum FixtureFile<'a> {
-    /// A file with content, owner and mode.
+    /// Regular file: path, content, owner and group, mode.
     Plain(&'a str, &'a [u8], &'a str, u16),
-    /// A folder.
+    /// Folder: path.
     Folder(&'a str),
-    /// A link and where it leads.
+    /// Symbolic link: path and target.
     Link(&'a str, &'a str),
 }
 
-/// An RPM on a disk.
+/// RPM of a test package.
 pub struct FixtureRpm {
     pub package: Package,
     pub path: Utf8PathBuf,
     pub digest: Digest,
 }
 
-/// A store, and a folder with RPMs.
+/// Store, and folder with RPMs.
 pub struct Fixture {
     _folder: tempfile::TempDir,
     path: Utf8PathBuf,
@@ -92,7 +92,7 @@ impl Fixture {
         }
     }
 
-    /// A package whose bytes somebody changed afterwards, everywhere.
+    /// Writes a copy of a package in which all occurrences of `from` are replaced.
     pub fn changed(&self, rpm: &FixtureRpm, from: &[u8], to: &[u8]) -> FixtureRpm {
         assert_eq!(from.len(), to.len(), "offsets must stay");
         let mut bytes = std::fs::read(&rpm.path).expect("read");
@@ -127,7 +127,7 @@ impl Fixture {
         }
     }
 
-    /// Composes the same in another store: nothing is known there.
+    /// Composes the same image in another store, which is empty.
     pub fn compose_elsewhere(&self, text: &str, rpms: &[&FixtureRpm]) -> (Fixture, Image) {
         let elsewhere = Fixture::new(Some(&self.sdk.path));
         let image = elsewhere.compose(text, rpms).expect("composed elsewhere");
@@ -155,7 +155,7 @@ pub fn payloads<'a>(rpms: &[&'a FixtureRpm]) -> Vec<Payload<'a>> {
         .collect()
 }
 
-/// Packages that are enough for a node which never starts.
+/// Returns packages that suffice for composing a node's disk, which is never booted.
 pub fn node(fixture: &Fixture) -> Vec<FixtureRpm> {
     let kernel = efi_program(&[7; 300_000]);
     let text: Vec<u8> = (0..200_000_u32).flat_map(|number| (number / 3).to_le_bytes()).collect();

@@ -1,5 +1,5 @@
-//! Whole images of small packages. What needs the SDK's tools is tested where `BASALT_SDK` says where its tree is;
-//! elsewhere that is left out, and said so.
+//! Composition of whole images of small packages. Tests that need tools of the SDK use the tree that `BASALT_SDK`
+//! names; without it, they are skipped with a message.
 
 #![cfg(test)]
 

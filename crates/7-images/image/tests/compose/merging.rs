@@ -1,4 +1,4 @@
-//! What becomes of packages that are at odds.
+//! Merge of packages, and conflicts between them.
 
 use basalt_image::ImageError;
 use libtest_mimic::Failed;
@@ -112,18 +112,19 @@ pub fn excluded_files_are_not_there() -> Result<(), Failed> {
 
 pub fn nothing_leaves_the_root() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
-    // A path in a header.
+    // A path in a header leads out of the root.
     let honest = fixture.rpm("honest", &[FixtureFile::Plain("/usr/bin/x", b"1", "root", 0o755)]);
     let hostile = fixture.changed(&honest, b"/usr/bin/\0", b"/../../x/\0");
     expect(&refused(&fixture, &[&hostile]), &["/../../x/x", "normal form"])?;
-    // A link of one package that a path of another goes through: it stays below the root, however far up it leads.
+    // A link of one package leads out of the root, and a path of another leads through it: the file stays below the
+    // root.
     let up = fixture.rpm("up", &[FixtureFile::Link("/way", "../../../../../../../srv/out")]);
     let through = fixture.rpm("through", &[FixtureFile::Plain("/way/file", b"inside", "root", 0o644)]);
     let image = fixture.compose(TREE, &[&up, &through])?;
     let tree = image.tree().expect("a tree");
     assert_eq!(std::fs::read(tree.join("srv/out/file"))?, b"inside");
     assert!(std::fs::symlink_metadata(tree.join("way"))?.is_symlink());
-    // A link in place of a folder that the composer itself writes to.
+    // A link replaces a folder that the composer itself writes to.
     let away = fixture.rpm(
         "away",
         &[
