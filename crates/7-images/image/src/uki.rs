@@ -152,7 +152,9 @@ impl Program {
     /// Overwrites the bytes at an offset.
     fn put(&mut self, offset: usize, bytes: &[u8]) -> Result<(), ImageError> {
         let rest = self.bytes.get_mut(offset..);
-        let place = rest.and_then(|rest| rest.get_mut(..bytes.len())).ok_or_else(truncated)?;
+        let place = rest
+            .and_then(|rest| rest.get_mut(..bytes.len()))
+            .ok_or_else(truncated)?;
         place.copy_from_slice(bytes);
         Ok(())
     }
