@@ -233,6 +233,6 @@ mod tests {
         assert!(matches!(assemble(&parts(b"no program")), Err(ImageError::Efi { .. })));
         let mut program = Program::parse(&efi_program(b"stub")).expect("a program");
         program.headers_end = program.next_header;
-        assert!(program.add(b".x", b"y", None, pe::IMAGE_SCN_CNT_CODE).is_err());
+        assert!(program.add(".x", b"y", None, pe::IMAGE_SCN_CNT_CODE).is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Disks: by partition, and by the files in those.
 
+use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 
 use basalt_image::{PartitionFacts, Window};
@@ -27,7 +28,7 @@ pub fn compare(
     sdk: &SdkTree,
     workspace: &Workspace,
 ) -> Result<(), RebuildError> {
-    let open = |path: &Utf8Path| File::open(path).map_err(StoreError::io("cannot read", path));
+    let open = |path: &Utf8Path| fs_err::File::open(path).map_err(StoreError::io("cannot read", path));
     let size = |file: &File, path| {
         file.metadata()
             .map(|it| it.len())
