@@ -28,7 +28,10 @@ pub fn compare(
     sdk: &SdkTree,
     workspace: &Workspace,
 ) -> Result<(), RebuildError> {
-    let open = |path: &Utf8Path| fs_err::File::open(path).map_err(StoreError::io("cannot read", path));
+    let open = |path: &Utf8Path| {
+        let opened = fs_err::File::open(path).map_err(StoreError::io("cannot read", path))?;
+        Ok::<File, StoreError>(opened.into_file())
+    };
     let size = |file: &File, path| {
         file.metadata()
             .map(|it| it.len())
