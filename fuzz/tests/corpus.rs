@@ -1,5 +1,7 @@
 //! Everything that the fuzzer found worth keeping, by an ordinary compiler: one test for each target.
 
+#![cfg(test)]
+
 use std::panic::catch_unwind;
 
 use basalt_fuzz::TARGETS;
@@ -10,9 +12,9 @@ fn main() {
         Trial::test(name, move || {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/").to_owned() + name;
             let mut count = 0;
-            for entry in std::fs::read_dir(&folder)? {
+            for entry in fs_err::read_dir(&folder)? {
                 let path = entry?.path();
-                let data = std::fs::read(&path)?;
+                let data = fs_err::read(&path)?;
                 if catch_unwind(|| target(&data)).is_err() {
                     return Err(Failed::from(format!("it panics with {}", path.display())));
                 }

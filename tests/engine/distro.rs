@@ -59,7 +59,7 @@ impl Fixture {
         let root = folder.join("checkout");
         fs_err::create_dir_all(root.join("distro/images"))?;
         for part in ["sdk", "toolchain", "macros"] {
-            std::os::unix::fs::symlink(checkout.join("distro").join(part), root.join("distro").join(part))?;
+            fs_err::os::unix::fs::symlink(checkout.join("distro").join(part), root.join("distro").join(part))?;
         }
         copy(&checkout.join("tests/fixtures/engine"), &root.join("distro/packages"))?;
 
@@ -79,7 +79,7 @@ impl Fixture {
     fn share_trees(&self, store: &Utf8Path) -> Result<(), Failed> {
         for tree in self.shared_trees() {
             let name = tree.file_name().unwrap_or_default();
-            std::os::unix::fs::symlink(tree, store.join("trees").join(name))?;
+            fs_err::os::unix::fs::symlink(tree, store.join("trees").join(name))?;
         }
         for result in self.shared_actions() {
             let name = result.file_name().unwrap_or_default();

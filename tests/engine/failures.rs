@@ -163,7 +163,7 @@ pub fn versions_of_build_requires_count(fixture: &Fixture) -> Result<(), Failed>
         &error_text(distro.read())?,
         &[
             "`testdata >= 99`",
-            "distro/packages/testlib/testlib.spec",
+            "testlib.spec",
             "there is `testdata = ",
         ],
     )
@@ -174,7 +174,7 @@ pub fn a_spec_asks_for_an_unknown_package(fixture: &Fixture) -> Result<(), Faile
     distro.edit("testlib", "BuildRequires:  testdata", "BuildRequires:  testdatas")?;
     has_all(
         &error_text(distro.read())?,
-        &["`testdatas`", "distro/packages/testlib/testlib.spec", "`testdata`"],
+        &["`testdatas`", "testlib.spec", "`testdata`"],
     )
 }
 

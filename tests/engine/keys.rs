@@ -119,7 +119,7 @@ pub fn a_spec_sees_nothing_outside_of_its_folder(fixture: &Fixture) -> Result<()
     let distro = fixture.distro()?;
     // By a link.
     let link = distro.file("testdocs", "secret");
-    std::os::unix::fs::symlink("/etc/passwd", &link)?;
+    fs_err::os::unix::fs::symlink("/etc/passwd", &link)?;
     let error = distro.read().err().ok_or("the link was read")?;
     has_all(&error.to_string(), &["leads out of its folder", "/etc/passwd"])?;
     fs_err::remove_file(&link)?;

@@ -2,6 +2,8 @@
 //! nothing is lost or left when a build is interrupted, killed, or finds its disk full; what is reported when a
 //! package, built again elsewhere, comes out otherwise, and what is said of where it comes from.
 
+#![cfg(test)]
+
 #[path = "../../crates/3-store/cache/tests/buildgrid/server.rs"]
 mod buildgrid;
 mod cache_contents;

@@ -82,7 +82,7 @@ fn used(path: &Utf8Path) -> Result<SystemTime, Failed> {
 }
 
 fn set_used(path: &Utf8Path, time: SystemTime) -> Result<(), Failed> {
-    Ok(std::fs::File::open(path)?.set_modified(time)?)
+    Ok(fs_err::File::open(path)?.set_modified(time)?)
 }
 
 pub fn a_build_marks_the_trees_that_it_runs_on(fixture: &Fixture) -> Result<(), Failed> {

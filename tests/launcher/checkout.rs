@@ -69,8 +69,8 @@ pub fn command_is_built_and_run(machine: &Machine) -> Result<(), Failed> {
 pub fn symbolic_links_are_followed(machine: &Machine) -> Result<(), Failed> {
     let link = machine.root.join("home/bin/basalt");
     fs_err::create_dir_all(machine.root.join("home/bin"))?;
-    std::os::unix::fs::symlink("../another", &link)?;
-    std::os::unix::fs::symlink("../a checkout/basalt", machine.root.join("home/another"))?;
+    fs_err::os::unix::fs::symlink("../another", &link)?;
+    fs_err::os::unix::fs::symlink("../a checkout/basalt", machine.root.join("home/another"))?;
     let ran = machine
         .call()
         .script(link)

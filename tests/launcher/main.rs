@@ -9,6 +9,8 @@
 //! how they were called. Where the tests run as root, an ordinary user is `nobody`, by setpriv; elsewhere root is who
 //! `id` says.
 
+#![cfg(test)]
+
 mod checkout;
 mod machine;
 mod packages;

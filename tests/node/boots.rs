@@ -1,15 +1,16 @@
 //! Boots that must not go well.
 
-use std::os::unix::fs::FileExt as _;
 use std::time::Duration;
 
 use basalt_machine::{
     Accelerator, Disk, Machine, NetworkDevice, RunningMachine, SdkTools, SystemdCredential, mac_address,
 };
+use basalt_node_config::defaults::CREDENTIAL;
 use basalt_process::Command;
 use basalt_release::Arch;
 use basalt_tests::{Failed, ensure, has_all, shown};
 use camino::Utf8Path;
+use fs_err::os::unix::fs::FileExt as _;
 
 use crate::fixture::Fixture;
 
@@ -30,7 +31,7 @@ fn start(fixture: &Fixture, name: &str, disk: &Utf8Path, config: Option<&str>) -
     });
     machine
         .credentials
-        .extend(config.map(|text| SystemdCredential::new("basalt.node", text)));
+        .extend(config.map(|text| SystemdCredential::new(CREDENTIAL, text)));
     machine.reboots = false;
     machine.start(&tools, verdict.accelerator).map_err(shown)
 }
@@ -52,7 +53,7 @@ pub fn a_corrupt_block_ends_the_boot(fixture: &Fixture) -> Result<(), Failed> {
     cp.arg(&fixture.disk).arg(&copy).output().map_err(shown)?;
     // One bit of the program that is process 1.
     let place = fixture.partition("root-a")?.offset_bytes + place_in_root(fixture, "/usr/lib/systemd/systemd")?;
-    let disk = std::fs::File::options().read(true).write(true).open(&copy)?;
+    let disk = fs_err::File::options().read(true).write(true).open(&copy)?;
     let mut byte = [0];
     disk.read_exact_at(&mut byte, place)?;
     disk.write_all_at(&[byte[0] ^ 1], place)?;

@@ -91,7 +91,7 @@ pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {
     };
     let again = composer.compose(&definition, &payloads).map_err(shown)?;
     let disk = again.disk().ok_or("no disk")?;
-    let digest = |path| Ok::<_, Failed>(Digest::of_reader(std::fs::File::open(path)?)?);
+    let digest = |path| Ok::<_, Failed>(Digest::of_reader(fs_err::File::open(path)?)?);
     let (first, second) = (digest(&fixture.disk)?, digest(&disk)?);
     ensure(first == second, || format!("{} and {disk} differ", fixture.disk))?;
     ensure(again.facts == fixture.facts, || format!("{:?}", again.facts))?;

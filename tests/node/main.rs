@@ -2,6 +2,8 @@
 //!
 //! The order matters for the time it takes, not for the result: each test brings about what it needs.
 
+#![cfg(test)]
+
 mod boots;
 mod cluster;
 mod content;

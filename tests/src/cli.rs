@@ -1,11 +1,11 @@
 //! The `basalt` command as a child process.
 
-use std::fs::File;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use basalt_process::{Command, interrupt};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::File;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Failed;
@@ -116,8 +116,8 @@ impl Started {
         std::os::unix::process::CommandExt::process_group(&mut std, 0);
         let child = std
             .stdin(Stdio::null())
-            .stdout(File::create(&stdout)?)
-            .stderr(File::create(&stderr)?)
+            .stdout(File::create(&stdout)?.into_file())
+            .stderr(File::create(&stderr)?.into_file())
             .spawn()?;
         Ok(Self {
             child,
@@ -240,7 +240,7 @@ pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) -> 
 
 /// The processes of this machine whose command line has this text in it, our own left out.
 pub fn marked_processes(mark: &str) -> Vec<String> {
-    let Ok(processes) = std::fs::read_dir("/proc") else {
+    let Ok(processes) = fs_err::read_dir("/proc") else {
         return Vec::new();
     };
     let own = std::process::id().to_string();
@@ -248,7 +248,7 @@ pub fn marked_processes(mark: &str) -> Vec<String> {
         .flatten()
         .filter(|entry| entry.file_name() != *own)
         .filter_map(|entry| {
-            let line = std::fs::read(entry.path().join("cmdline")).ok()?;
+            let line = fs_err::read(entry.path().join("cmdline")).ok()?;
             let line = String::from_utf8_lossy(&line).replace('\0', " ");
             line.contains(mark)
                 .then(|| format!("{} {line}", entry.file_name().to_string_lossy()))

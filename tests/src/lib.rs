@@ -65,7 +65,7 @@ pub fn link_all(folder: &Utf8Path, copy: &Utf8Path, left_out: &[&str]) -> Result
     for entry in folder.read_dir_utf8()? {
         let entry = entry?;
         if !left_out.contains(&entry.file_name()) {
-            std::os::unix::fs::symlink(entry.path(), copy.join(entry.file_name()))?;
+            fs_err::os::unix::fs::symlink(entry.path(), copy.join(entry.file_name()))?;
         }
     }
     Ok(())

@@ -2,6 +2,8 @@
 //!
 //! A module for each question. They share the user's store, where everything is built, and change nothing in it.
 
+#![cfg(test)]
+
 mod addons;
 mod audit;
 mod bom;

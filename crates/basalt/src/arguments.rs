@@ -1,5 +1,7 @@
 //! Command-line arguments, whose doc comments are the text of `--help`.
 
+use basalt_cluster::ClusterSize;
+use basalt_cluster::topology::MOST_FIRST_NODES;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
@@ -267,13 +269,21 @@ docs/doctor.md lists the checks.")]
 #[derive(Debug, Args)]
 pub struct Up {
     /// Number of nodes.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    pub nodes: u32,
+    #[arg(
+        long,
+        default_value_t = ClusterSize::DEFAULT.nodes,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_FIRST_NODES))
+    )]
+    pub nodes: u8,
     /// Memory of each node, in MiB.
-    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u64).range(1024..))]
-    pub memory: u64,
+    #[arg(
+        long,
+        default_value_t = ClusterSize::DEFAULT.memory_mib,
+        value_parser = clap::value_parser!(u32).range(1024..)
+    )]
+    pub memory: u32,
     /// Virtual processors of each node.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cpus: u32,
 }
 
@@ -317,10 +327,10 @@ pub struct Run {
     #[arg(long)]
     pub config: Option<Utf8PathBuf>,
     /// Memory of the machine, in MiB.
-    #[arg(long, default_value_t = 2048)]
-    pub memory: u64,
+    #[arg(long, default_value_t = ClusterSize::DEFAULT.memory_mib)]
+    pub memory: u32,
     /// Number of virtual processors.
-    #[arg(long, default_value_t = 2)]
+    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus)]
     pub cpus: u32,
 }
 

@@ -30,7 +30,8 @@ impl<const COLUMNS: usize> fmt::Display for Table<COLUMNS> {
         let width = |column: usize| {
             self.rows
                 .iter()
-                .map(|row| row[column].width())
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.width())
                 .max()
                 .unwrap_or_default()
         };

@@ -12,6 +12,7 @@ use std::fs::File;
 use std::sync::Arc;
 
 use basalt_action::{ActionResult, Blob};
+use basalt_cache::location::VARIABLE;
 use basalt_cache::{Cache, Location, SecretKey, Settings, TrustedKeys};
 use basalt_progress::Reporter;
 use basalt_store::{SharedCache, place};
@@ -19,9 +20,6 @@ use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result};
 
 use crate::environment::variable;
-
-/// Variable that names the locations of the cache.
-const LOCATIONS: &str = "BASALT_CACHE";
 
 /// Adapter of a cache to the store's interface.
 pub struct TeamCache(pub Cache);
@@ -54,7 +52,7 @@ impl SharedCache for TeamCache {
 pub fn open(option: Option<&str>, reporter: Arc<dyn Reporter>) -> Result<Option<Arc<TeamCache>>> {
     let text = match option {
         Some(option) => Some(option.to_owned()),
-        None => variable(LOCATIONS)?,
+        None => variable(VARIABLE)?,
     };
     let Some(text) = text.filter(|text| !text.trim().is_empty()) else {
         return Ok(None);

@@ -3,6 +3,8 @@
 //! The sources are read as text. Each block of `///` or `//!` lines counts as one documented item, whose first line
 //! decides.
 
+#![cfg(test)]
+
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;

@@ -1,5 +1,7 @@
 //! `basalt doctor` in environments that lack something: the check that finds it says so, and nothing hangs.
 
+#![cfg(test)]
+
 mod fixture;
 
 use std::net::TcpListener;
@@ -23,7 +25,7 @@ const FOLDERS: &[&str] = &["home", "tmp", "bin"];
 impl Fixture {
     /// The command with the environment of the test case.
     fn doctor(&self, options: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = basalt_process::Command::new(PROGRAM).to_std();
         command.args(options).arg("doctor");
         self.with_environment(command)
     }
@@ -31,7 +33,7 @@ impl Fixture {
     /// The command in namespaces in which a script has changed something; `None` if that is not possible here.
     fn doctor_after(&self, script: &str) -> Option<Command> {
         let unshared = |last: &str| {
-            let mut command = Command::new("unshare");
+            let mut command = basalt_process::Command::new("unshare").to_std();
             command
                 .args([
                     "--user",
@@ -83,8 +85,8 @@ impl Fixture {
     /// Puts a program before those of the host.
     fn program(&self, name: &str, script: &str) {
         let path = self.path().join("bin").join(name);
-        std::fs::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
+        fs_err::write(&path, format!("#!/bin/sh\n{script}\n")).expect("written");
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o755)).expect("set");
     }
 }
 
@@ -161,8 +163,8 @@ fn faults_of_the_environment_are_found() {
 fn a_folder_that_is_no_store_is_left_alone() {
     let fixture = Fixture::new(FOLDERS);
     let disk = fixture.path().join("disk");
-    std::fs::create_dir_all(disk.join("tmp")).expect("made");
-    std::fs::write(disk.join("tmp/thesis"), "text").expect("written");
+    fs_err::create_dir_all(disk.join("tmp")).expect("made");
+    fs_err::write(disk.join("tmp/thesis"), "text").expect("written");
     let report = report(fixture.doctor(&["--json"]).env("BASALT_STORE", &disk));
     assert_status(&report, "store", "failed");
     assert_status(&report, "file names and modes", "skipped");

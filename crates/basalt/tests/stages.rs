@@ -1,17 +1,19 @@
 //! Crates stand in folders by stage (ARCHITECTURE.md): each one depends on its own stage and on those before it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
-use std::process::Command;
+#![cfg(test)]
 
+use std::collections::{BTreeMap, BTreeSet};
+
+use basalt_process::Command;
+use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::Value;
 
 /// Dependencies between the workspace's crates, by folder of a crate, relative to the root: `crates/3-store/action`.
 type Dependencies = BTreeMap<String, BTreeSet<String>>;
 
-fn root() -> std::path::PathBuf {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    root.canonicalize().expect("the checkout")
+fn root() -> Utf8PathBuf {
+    let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    root.canonicalize_utf8().expect("the checkout")
 }
 
 /// What cargo knows of the workspace. Dependencies of tests do not count.
@@ -28,7 +30,6 @@ fn dependencies() -> Dependencies {
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let packages = metadata["packages"].as_array().expect("a list");
     let folders: BTreeMap<&str, String> = packages
@@ -51,10 +52,10 @@ fn name(package: &Value) -> &str {
 }
 
 fn folder(package: &Value) -> String {
-    let manifest = Path::new(package["manifest_path"].as_str().expect("a path"));
+    let manifest = Utf8Path::new(package["manifest_path"].as_str().expect("a path"));
     let folder = manifest.parent().expect("a folder");
     let folder = folder.strip_prefix(root()).expect("below the root");
-    folder.to_str().expect("UTF-8").to_owned()
+    folder.as_str().to_owned()
 }
 
 /// Stage of a crate; the command uses all others. Neither tests nor fuzz targets have one.
@@ -97,7 +98,7 @@ fn a_dependency_on_a_later_stage_is_noticed() {
 
 #[test]
 fn the_table_of_crates_is_right() {
-    let text = std::fs::read_to_string(root().join("ARCHITECTURE.md")).expect("read");
+    let text = fs_err::read_to_string(root().join("ARCHITECTURE.md")).expect("read");
     let short = |folder: &String| folder.rsplit('/').next().expect("a name").to_owned();
     for (folder, needs) in dependencies() {
         if stage(&folder).is_none() {

@@ -3,6 +3,8 @@
 //! The sources are read as text: a public type is declared by a line that begins with `pub struct`, `pub enum`, `pub
 //! trait` or `pub type`. Modules `raw` are left out: their types mirror a format, and have the names that it has.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -20,7 +22,7 @@ fn public_type(line: &str) -> Option<&str> {
         .into_iter()
         .find_map(|keyword| declaration.strip_prefix(keyword))?;
     let end = name.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    Some(&name[..end.unwrap_or(name.len())])
+    name.get(..end.unwrap_or(name.len()))
 }
 
 /// Crates that declare a public type, by its name.
@@ -40,7 +42,7 @@ fn crates_by_type() -> BTreeMap<String, BTreeSet<String>> {
         if !file.ends_with(".rs") || file == "raw.rs" {
             continue;
         }
-        let source = std::fs::read_to_string(&path).expect("a source text");
+        let source = fs_err::read_to_string(&path).expect("a source text");
         for name in source.lines().filter_map(public_type) {
             found.entry(name.to_owned()).or_default().insert(krate.to_string());
         }

@@ -52,7 +52,9 @@ impl Digest {
 
     /// The first 16 digits: short enough to read, long enough to name a folder.
     pub fn short(&self) -> String {
-        self.to_hex()[..16].to_owned()
+        let mut digits = self.to_hex();
+        digits.truncate(16);
+        digits
     }
 }
 

@@ -133,7 +133,7 @@ impl Path {
             .iter()
             .rposition(|step| matches!(step, Step::Key(_)))
             .map_or(0, |last| last + 1);
-        Self(self.0[..keep].to_vec())
+        Self(self.0.iter().take(keep).cloned().collect())
     }
 
     fn step(&self, step: Step) -> Self {
@@ -285,7 +285,7 @@ impl Document {
             };
             node = next;
             // Values that are empty or have several lines are marked at their key.
-            let clear = !node.span.is_empty() && !self.text[node.span.clone()].trim_end().contains('\n');
+            let clear = !node.span.is_empty() && !self.spanned(&node.span).trim_end().contains('\n');
             span = if clear {
                 node.span.clone()
             } else {
@@ -305,8 +305,13 @@ impl Document {
         Problems::new(self.source.clone(), found)
     }
 
+    /// The text of a node of this document.
+    fn spanned(&self, span: &Span) -> &str {
+        self.text.get(span.clone()).unwrap_or_default()
+    }
+
     fn first_line(&self, span: &Span) -> Span {
-        let length = self.text[span.clone()].find('\n').unwrap_or(span.len());
+        let length = self.spanned(span).find('\n').unwrap_or(span.len());
         span.start..span.start + length
     }
 }
@@ -314,15 +319,15 @@ impl Document {
 /// Places a finding at a range of bytes in a text.
 pub(crate) fn place(text: &str, span: Span, finding: Finding) -> Problem {
     let start = text.floor_char_boundary(span.start);
-    let before = &text[..start];
-    let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    let (before, _) = text.split_at(start);
+    let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
     Problem {
         severity: finding.severity,
         message: finding.message,
         label: finding.label,
         help: finding.help,
         line: before.matches('\n').count() + 1,
-        column: before[line_start..].chars().count() + 1,
+        column: line.chars().count() + 1,
         span: (start, text.floor_char_boundary(span.end.max(start)) - start).into(),
     }
 }

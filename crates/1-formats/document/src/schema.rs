@@ -157,8 +157,10 @@ impl<'a> Walk<'a> {
                 format!("{} must be {expected}, not `{value}` as a truth value", named(path)),
                 format!("put it in quotes: \"{value}\""),
             ),
-            Kind::Text(text) if allowed.contains(&"boolean") && matches!(&text[..], "yes" | "no" | "on" | "off") => {
-                let value = matches!(&text[..], "yes" | "on");
+            Kind::Text(text)
+                if allowed.contains(&"boolean") && matches!(text.as_str(), "yes" | "no" | "on" | "off") =>
+            {
+                let value = matches!(text.as_str(), "yes" | "on");
                 (
                     format!("{} must be {expected}, not text", named(path)),
                     format!("write `{value}` without quotes"),

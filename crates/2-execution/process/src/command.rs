@@ -167,6 +167,7 @@ impl Command {
     }
 
     /// The same as the standard library's type, for callers that manage the process themselves.
+    #[expect(clippy::disallowed_methods, reason = "all child processes are made here")]
     pub fn to_std(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
         command.args(&self.arguments);
@@ -294,7 +295,7 @@ fn sealed(bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
     let mut offset = 0;
     while !rest.is_empty() {
         let written = rustix::io::pwrite(&file, rest, offset)?;
-        rest = &rest[written..];
+        rest = rest.get(written..).unwrap_or_default();
         offset += u64::try_from(written).unwrap_or_default();
     }
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;

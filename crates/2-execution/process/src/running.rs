@@ -1,6 +1,6 @@
 //! A program while it runs.
 
-use std::io::{Read, Write};
+use std::io::{BufRead as _, BufReader, Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, ExitStatus};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -129,12 +129,12 @@ impl Running {
         if status.success() {
             return Ok(());
         }
-        let tail = &lines[lines.len().saturating_sub(TAIL)..];
+        let tail = lines.iter().skip(lines.len().saturating_sub(TAIL));
         Err(ProcessError::Failed {
             program: self.program.clone(),
             command: self.command.clone(),
             status,
-            tail: tail.iter().map(|line| plain_text(line).into_owned()).collect(),
+            tail: tail.map(|line| plain_text(line).into_owned()).collect(),
         })
     }
 
@@ -326,11 +326,12 @@ fn pid(child: &Child) -> Option<Pid> {
 }
 
 /// Reads in a thread that ends with the pipe, or when the receiver is gone.
-fn read(mut from: impl Read + Send + 'static, stream: Stream, to: mpsc::SyncSender<(Stream, Vec<u8>)>) {
+fn read(from: impl Read + Send + 'static, stream: Stream, to: mpsc::SyncSender<(Stream, Vec<u8>)>) {
+    let mut from = BufReader::with_capacity(64 * 1024, from);
     std::thread::spawn(move || {
-        let mut buffer = vec![0; 64 * 1024];
-        while let Ok(length) = from.read(&mut buffer) {
-            if length == 0 || to.send((stream, buffer[..length].to_vec())).is_err() {
+        while let Ok(bytes) = from.fill_buf().map(<[u8]>::to_vec) {
+            from.consume(bytes.len());
+            if bytes.is_empty() || to.send((stream, bytes)).is_err() {
                 return;
             }
         }

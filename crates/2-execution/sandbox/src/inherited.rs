@@ -11,11 +11,11 @@ use crate::{Sandbox, SandboxError};
 pub(crate) fn descriptor(argument: Option<&OsString>) -> Result<OwnedFd, SandboxError> {
     let number = number(argument)?;
     let copy = || {
-        // SAFETY: it is only borrowed for these calls, which fail where it is not open.
         #[expect(
             unsafe_code,
             reason = "the number of an inherited descriptor cannot be turned into one otherwise"
         )]
+        // SAFETY: it is only borrowed for these calls, which fail where it is not open.
         let inherited = unsafe { BorrowedFd::borrow_raw(number) };
         rustix::io::fcntl_setfd(inherited, FdFlags::CLOEXEC)?;
         rustix::io::fcntl_dupfd_cloexec(inherited, 3)
@@ -42,15 +42,17 @@ pub(crate) fn read(file: &OwnedFd) -> Result<Sandbox, SandboxError> {
         .map_err(|error| unreadable(error.to_string()))?
         .st_size;
     let mut text = vec![0; usize::try_from(size).unwrap_or_default()];
-    let mut done = 0;
-    while done < text.len() {
-        let offset = u64::try_from(done).unwrap_or_default();
-        match rustix::io::pread(file, &mut text[done..], offset).map_err(|error| unreadable(error.to_string()))? {
-            0 => break,
-            length => done += length,
+    let mut rest = text.as_mut_slice();
+    let mut offset = 0;
+    while !rest.is_empty() {
+        let length = rustix::io::pread(file, &mut *rest, offset).map_err(|error| unreadable(error.to_string()))?;
+        if length == 0 {
+            break;
         }
+        rest = rest.get_mut(length..).unwrap_or_default();
+        offset += u64::try_from(length).unwrap_or_default();
     }
-    serde_json::from_slice(&text[..done]).map_err(|error| unreadable(error.to_string()))
+    serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
 }
 
 fn number(argument: Option<&OsString>) -> Result<RawFd, SandboxError> {

@@ -3,9 +3,9 @@
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt as _;
-use std::process::Command;
 use std::sync::Arc;
 
+use basalt_process::Command;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::PipeFlags;
 use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
@@ -102,18 +102,18 @@ fn become_program(sandbox: &Sandbox) -> SandboxError {
     let Some((program, arguments)) = sandbox.arguments.split_first() else {
         return SandboxError::Description("it names no program".to_owned());
     };
-    let mut command = Command::new(program);
-    command
-        .args(arguments)
-        .env_clear()
-        .envs(sandbox.environment.iter().map(|(name, value)| (name, value)))
-        .current_dir(&sandbox.directory);
+    let command = Command::new(program).args(arguments).env_clear();
+    let command = sandbox
+        .environment
+        .iter()
+        .fold(command, |command, (name, value)| command.env(name, value));
+    let command = command.current_dir(&sandbox.directory);
     if let Err(error) = confinement::confine(sandbox) {
         return error;
     }
     SandboxError::Start {
         program: program.clone(),
-        source: command.exec(),
+        source: command.to_std().exec(),
     }
 }
 

@@ -42,6 +42,12 @@
 //!
 //! This is the one crate that may hold `unsafe` code, for the system calls that the standard library does not know.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "std::fs, because fs_err's errors have no error number, which tells a process that ended from a failure; \
+              SandboxError::path names paths"
+)]
+
 mod confinement;
 mod description;
 mod disk;

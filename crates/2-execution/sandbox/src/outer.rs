@@ -2,9 +2,10 @@
 
 use std::ffi::OsString;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::process::{Child, Command};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
+use basalt_process::Command;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::FdFlags;
 use rustix::net::{AddressFamily, RecvFlags, SocketFlags, SocketType};
@@ -95,15 +96,14 @@ fn start(sandbox: &Sandbox, description: &OwnedFd, socket: &OwnedFd) -> Result<C
     for descriptor in [description, socket] {
         rustix::io::fcntl_setfd(descriptor, FdFlags::empty()).map_err(SandboxError::call("fcntl"))?;
     }
-    let mut command = Command::new("/proc/self/exe");
-    command
+    let mut command = Command::new("/proc/self/exe")
         .arg(INIT)
         .arg(description.as_raw_fd().to_string())
         .arg(socket.as_raw_fd().to_string());
     if sandbox.policy.is_enforced(ConfinementLayer::Environment) {
-        command.env_clear();
+        command = command.env_clear();
     }
-    command.spawn().map_err(start_failed)
+    command.to_std().spawn().map_err(start_failed)
 }
 
 fn start_failed(source: std::io::Error) -> SandboxError {
@@ -144,7 +144,8 @@ impl Watched<'_> {
             }
             let mut text = vec![0; 4096];
             let length = rustix::net::recv(socket, &mut text, RecvFlags::empty()).map_or(0, |(length, _)| length);
-            return serde_json::from_slice(&text[..length]).unwrap_or_else(|_| failed(Termination::Failed));
+            text.truncate(length);
+            return serde_json::from_slice(&text).unwrap_or_else(|_| failed(Termination::Failed));
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) fn unshare(flags: UnshareFlags) -> rustix::io::Result<()> {
 /// Marks all descriptors but 0, 1 and 2 to be closed by `execve`.
 pub(crate) fn close_on_exec_from(first: u32) -> rustix::io::Result<()> {
     // SAFETY: nothing is closed before exec, which ends all Rust objects that own descriptors.
-    let status = unsafe { libc::close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as libc::c_int) };
+    let status = unsafe { libc::close_range(first, u32::MAX, libc::CLOSE_RANGE_CLOEXEC.cast_signed()) };
     if status == 0 { Ok(()) } else { Err(last_error()) }
 }
 

@@ -1,5 +1,8 @@
 //! Programs in real sandboxes. The test binary is its own sandbox, so it has a `main`.
 
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "std::fs: tests look at the number of an error")]
+
 use basalt_process::{Command, ProcessError};
 use basalt_sandbox::{Mount, Network, Root, Sandbox};
 use camino::{Utf8Path, Utf8PathBuf};

@@ -32,18 +32,18 @@ impl<E> EachError<E> {
     }
 }
 
-/// Calls `work` with every number below `count`, on all cores, and returns the results in order. The first error, panic
+/// Calls `work` with each item, on all cores, and returns the results in the order of the items. The first error, panic
 /// or interruption ends it; work that has begun is finished.
 ///
 /// # Errors
 /// See [`EachError`].
-pub fn each<T: Send, E: Send>(
-    count: usize,
-    work: impl Fn(usize) -> Result<T, E> + Sync,
+pub fn each<I: Sync, T: Send, E: Send>(
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, EachError<E>> {
     let next = AtomicUsize::new(0);
     let ended = AtomicBool::new(false);
-    let outcomes: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(count));
+    let outcomes: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(items.len()));
     let failure: Mutex<Option<EachError<E>>> = Mutex::new(None);
     let fail = |error| {
         ended.store(true, Ordering::SeqCst);
@@ -53,13 +53,11 @@ pub fn each<T: Send, E: Send>(
     let worker = || {
         while !ended.load(Ordering::SeqCst) {
             let index = next.fetch_add(1, Ordering::Relaxed);
-            if index >= count {
-                return;
-            }
+            let Some(item) = items.get(index) else { return };
             if interrupt::requested() {
                 return fail(EachError::Interrupted);
             }
-            match panic::catch(|| format!("item {index}"), || work(index)) {
+            match panic::catch(|| format!("item {index}"), || work(item)) {
                 Ok(Ok(result)) => {
                     let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
                     outcomes.push((index, result));
@@ -70,7 +68,7 @@ pub fn each<T: Send, E: Send>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..cores().min(count) {
+        for _ in 0..cores().min(items.len()) {
             scope.spawn(worker);
         }
     });
@@ -88,17 +86,17 @@ mod tests {
 
     #[test]
     fn results_come_in_order() {
-        let squares = each(1000, |index| Ok::<_, ()>(index * index)).expect("nothing fails");
+        let squares = each(&Vec::from_iter(0..1000), |index| Ok::<_, ()>(index * index)).expect("nothing fails");
         assert_eq!(squares, (0..1000).map(|index| index * index).collect::<Vec<_>>());
-        assert_eq!(each(0, |_| Err::<(), _>(())), Ok(Vec::new()));
+        assert_eq!(each(&[(); 0], |()| Err::<(), _>(())), Ok(Vec::new()));
     }
 
     #[test]
     fn the_first_error_ends_it() {
         let begun = AtomicUsize::new(0);
-        let outcome = each(100_000, |index| {
+        let outcome = each(&Vec::from_iter(0..100_000), |index| {
             begun.fetch_add(1, Ordering::SeqCst);
-            if index == 7 { Err(index) } else { Ok(()) }
+            if *index == 7 { Err(*index) } else { Ok(()) }
         });
         assert_eq!(outcome, Err(EachError::Failed(7)));
         assert!(begun.into_inner() < 100_000);
@@ -106,8 +104,8 @@ mod tests {
 
     #[test]
     fn a_panic_is_an_error() {
-        let outcome = each(4, |index| {
-            assert_ne!(index, 2, "two is too many");
+        let outcome = each(&[0, 1, 2, 3], |index| {
+            assert_ne!(*index, 2, "two is too many");
             Ok::<_, ()>(())
         });
         let Err(EachError::Panicked(panic)) = outcome else {

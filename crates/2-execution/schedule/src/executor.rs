@@ -13,7 +13,7 @@ use basalt_process::{Cancellation, interrupt};
 use crate::context::JobContext;
 use crate::panic;
 use crate::schedule::{End, Next, Schedule};
-use crate::{Failure, JobError, JobGraph, JobId, Jobserver, RunError, cores};
+use crate::{Failure, IndexVec, JobError, JobGraph, JobId, Jobserver, RunError, cores};
 
 /// Interval at which an interruption is looked for.
 const TICK: Duration = Duration::from_millis(100);
@@ -207,10 +207,10 @@ impl<'a> Executor<'a> {
         T: Send + Sync,
         E: Send,
     {
-        let results: Vec<OnceLock<T>> = self.graph.ids().map(|_| OnceLock::new()).collect();
+        let results: IndexVec<JobId, OnceLock<T>> = self.graph.ids().map(|_| OnceLock::new()).collect();
         let mut schedule = Schedule::new(self.graph, self.memory_mib);
         for (job, result) in known {
-            drop(results[job.index()].set(result));
+            drop(results[job].set(result));
             schedule.done(job);
         }
         if let Some(only) = self.only {
@@ -244,7 +244,7 @@ impl<'a> Executor<'a> {
         let progress = shared.state.into_inner().unwrap_or_else(PoisonError::into_inner);
         let (spans, failures, interrupted) = (progress.spans, progress.failures, progress.cut_short);
         RunResult {
-            results: results.into_iter().map(OnceLock::into_inner).collect(),
+            results: results.into_vec().into_iter().map(OnceLock::into_inner).collect(),
             spans,
             failures,
             interrupted,
@@ -255,7 +255,7 @@ impl<'a> Executor<'a> {
 /// All that the threads of a run share.
 struct Shared<'a, T, E> {
     executor: &'a Executor<'a>,
-    results: &'a [OnceLock<T>],
+    results: &'a IndexVec<JobId, OnceLock<T>>,
     began: Instant,
     stop: Cancellation,
     state: Mutex<Progress<'a, E>>,
@@ -318,7 +318,13 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
         work: &(impl Fn(&JobContext<'_, T>) -> Result<Completion<T>, E> + Sync),
     ) {
         let name = &self.executor.graph.job(job).name;
-        let context = JobContext::new(job, worker, self.results, self.executor.jobserver, &self.stop);
+        let context = JobContext::new(
+            job,
+            worker,
+            self.results.as_slice(),
+            self.executor.jobserver,
+            &self.stop,
+        );
         let start = self.began.elapsed();
         let outcome = panic::catch(
             || name.clone(),
@@ -357,7 +363,7 @@ impl<'a, T: Send + Sync, E: Send> Shared<'a, T, E> {
     }
 
     fn keep(&self, job: JobId, result: T) -> Option<JobError<E>> {
-        drop(self.results[job.index()].set(result));
+        drop(self.results[job].set(result));
         None
     }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::JobGraphError;
+use crate::{Idx, IndexVec, JobGraphError};
 
 /// Index of a job in its [`JobGraph`]: the position at which it was given to [`JobGraph::new`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -16,9 +16,15 @@ impl JobId {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }
 
-    /// The position, for vectors that run parallel to the jobs.
+    /// The position, from 0.
     pub fn index(self) -> usize {
         self.0 as usize
+    }
+}
+
+impl Idx for JobId {
+    fn index(self) -> usize {
+        Self::index(self)
     }
 }
 
@@ -45,10 +51,10 @@ pub struct Job {
 /// Jobs and their dependencies, known to be free of cycles.
 #[derive(Debug, Clone)]
 pub struct JobGraph {
-    jobs: Vec<Job>,
-    dependents: Vec<Vec<JobId>>,
+    jobs: IndexVec<JobId, Job>,
+    dependents: IndexVec<JobId, Vec<JobId>>,
     /// Seconds of the longest chain of jobs that begins with each job, itself included.
-    urgency: Vec<u64>,
+    urgency: IndexVec<JobId, u64>,
 }
 
 impl JobGraph {
@@ -75,6 +81,7 @@ impl JobGraph {
                 users.push(JobId::new(index));
             }
         }
+        let (jobs, dependents) = (jobs.into(), dependents.into());
         let order = topological_order(&jobs, &dependents)?;
         let urgency = longest_chains(&jobs, &dependents, &order);
         Ok(Self {
@@ -86,7 +93,7 @@ impl JobGraph {
 
     /// Jobs that need nothing of one another.
     pub fn independent(jobs: impl IntoIterator<Item = (String, Estimate)>) -> Self {
-        let jobs: Vec<_> = jobs
+        let jobs: IndexVec<JobId, _> = jobs
             .into_iter()
             .map(|(name, estimate)| Job {
                 name,
@@ -95,7 +102,7 @@ impl JobGraph {
             })
             .collect();
         Self {
-            dependents: vec![Vec::new(); jobs.len()],
+            dependents: IndexVec::filled(Vec::new(), jobs.len()),
             urgency: jobs.iter().map(|job| job.estimate.seconds.max(1)).collect(),
             jobs,
         }
@@ -113,22 +120,22 @@ impl JobGraph {
 
     /// Ids of all jobs, in order.
     pub fn ids(&self) -> impl Iterator<Item = JobId> + use<> {
-        (0..self.jobs.len()).map(JobId::new)
+        ids(self.jobs.len())
     }
 
     /// The job of an id of this graph.
     pub fn job(&self, id: JobId) -> &Job {
-        &self.jobs[id.index()]
+        &self.jobs[id]
     }
 
     /// Jobs that need this one directly.
     pub fn dependents(&self, id: JobId) -> &[JobId] {
-        &self.dependents[id.index()]
+        &self.dependents[id]
     }
 
     /// Seconds of the longest chain of jobs that begins with this one: the job's priority.
     pub fn urgency(&self, id: JobId) -> u64 {
-        self.urgency[id.index()]
+        self.urgency[id]
     }
 
     /// The targets and all that they need, directly or not.
@@ -144,19 +151,23 @@ impl JobGraph {
     }
 }
 
+fn ids(count: usize) -> impl Iterator<Item = JobId> + use<> {
+    (0..count).map(JobId::new)
+}
+
 /// Kahn's algorithm: every job after all that it needs.
-fn topological_order(jobs: &[Job], dependents: &[Vec<JobId>]) -> Result<Vec<JobId>, JobGraphError> {
-    let mut missing: Vec<usize> = jobs.iter().map(|job| job.needs.len()).collect();
-    let mut order: Vec<JobId> = (0..jobs.len())
-        .map(JobId::new)
-        .filter(|id| missing[id.index()] == 0)
-        .collect();
+fn topological_order(
+    jobs: &IndexVec<JobId, Job>,
+    dependents: &IndexVec<JobId, Vec<JobId>>,
+) -> Result<Vec<JobId>, JobGraphError> {
+    let mut missing: IndexVec<JobId, usize> = jobs.iter().map(|job| job.needs.len()).collect();
+    let mut order: Vec<JobId> = ids(jobs.len()).filter(|id| missing[*id] == 0).collect();
     let mut next = 0;
     while let Some(id) = order.get(next).copied() {
         next += 1;
-        for dependent in &dependents[id.index()] {
-            missing[dependent.index()] -= 1;
-            if missing[dependent.index()] == 0 {
+        for dependent in &dependents[id] {
+            missing[*dependent] -= 1;
+            if missing[*dependent] == 0 {
                 order.push(*dependent);
             }
         }
@@ -172,33 +183,33 @@ fn topological_order(jobs: &[Job], dependents: &[Vec<JobId>]) -> Result<Vec<JobI
 
 /// Names along one cycle, each needing the next, the first repeated at the end. Jobs with `missing` needs are in a cycle
 /// or need something that is, so that going from need to need comes round.
-fn cycle(jobs: &[Job], missing: &[usize]) -> Vec<String> {
-    let stuck = |id: &usize| missing[*id] > 0;
-    let mut path: Vec<usize> = Vec::new();
-    let mut position = vec![None; jobs.len()];
-    let mut current = (0..jobs.len()).find(stuck);
+fn cycle(jobs: &IndexVec<JobId, Job>, missing: &IndexVec<JobId, usize>) -> Vec<String> {
+    let stuck = |id: &JobId| missing[*id] > 0;
+    let mut path: Vec<JobId> = Vec::new();
+    let mut position = IndexVec::<JobId, _>::filled(None, jobs.len());
+    let mut current = ids(jobs.len()).find(stuck);
     while let Some(id) = current {
         if let Some(start) = position[id] {
             path.push(id);
-            return path[start..].iter().map(|id| jobs[*id].name.clone()).collect();
+            return path.iter().skip(start).map(|id| jobs[*id].name.clone()).collect();
         }
         position[id] = Some(path.len());
         path.push(id);
-        current = jobs[id].needs.iter().map(|need| need.index()).find(stuck);
+        current = jobs[id].needs.iter().copied().find(stuck);
     }
     Vec::new()
 }
 
-fn longest_chains(jobs: &[Job], dependents: &[Vec<JobId>], order: &[JobId]) -> Vec<u64> {
-    let mut chains = vec![0_u64; jobs.len()];
-    for id in order.iter().rev() {
-        let above = dependents[id.index()]
-            .iter()
-            .map(|dependent| chains[dependent.index()])
-            .max()
-            .unwrap_or(0);
+fn longest_chains(
+    jobs: &IndexVec<JobId, Job>,
+    dependents: &IndexVec<JobId, Vec<JobId>>,
+    order: &[JobId],
+) -> IndexVec<JobId, u64> {
+    let mut chains = IndexVec::<JobId, u64>::filled(0, jobs.len());
+    for &id in order.iter().rev() {
+        let above = dependents[id].iter().map(|dependent| chains[*dependent]).max();
         // A job of no time still is one: among equals, the longer chain goes first.
-        chains[id.index()] = above.saturating_add(jobs[id.index()].estimate.seconds.max(1));
+        chains[id] = above.unwrap_or(0).saturating_add(jobs[id].estimate.seconds.max(1));
     }
     chains
 }

@@ -7,7 +7,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::{JobGraph, JobId};
+use crate::{IndexVec, JobGraph, JobId};
 
 /// Number of jobs that may be started before a more urgent one that waits for memory.
 pub const BACKFILL_LIMIT: u32 = 16;
@@ -55,9 +55,9 @@ type Rank = (u64, Reverse<JobId>);
 #[derive(Debug)]
 pub struct Schedule<'a> {
     graph: &'a JobGraph,
-    states: Vec<JobState>,
+    states: IndexVec<JobId, JobState>,
     /// Number of needs of each job that are not done.
-    missing: Vec<usize>,
+    missing: IndexVec<JobId, usize>,
     /// Ready jobs by estimated memory, so that those that fit are found without a look at those that do not.
     ready: BTreeMap<u64, BTreeSet<Rank>>,
     memory_mib: u64,
@@ -71,7 +71,7 @@ impl<'a> Schedule<'a> {
     pub fn new(graph: &'a JobGraph, memory_mib: u64) -> Self {
         let mut schedule = Self {
             graph,
-            states: vec![JobState::Waiting; graph.len()],
+            states: IndexVec::filled(JobState::Waiting, graph.len()),
             missing: graph.ids().map(|id| graph.job(id).needs.len()).collect(),
             ready: BTreeMap::new(),
             memory_mib,
@@ -87,7 +87,7 @@ impl<'a> Schedule<'a> {
 
     /// State of a job.
     pub fn state(&self, id: JobId) -> JobState {
-        self.states[id.index()]
+        self.states[id]
     }
 
     /// Number of running jobs.
@@ -125,7 +125,7 @@ impl<'a> Schedule<'a> {
             return Next::Wait;
         }
         self.dequeue(rank, memory);
-        self.states[id.index()] = JobState::Running;
+        self.states[id] = JobState::Running;
         self.running += 1;
         self.used_mib = self.used_mib.saturating_add(memory);
         Next::Start(id)
@@ -136,8 +136,8 @@ impl<'a> Schedule<'a> {
         if matches!(self.state(id), JobState::Waiting | JobState::Running) {
             self.end(id, JobState::Done);
             for dependent in self.graph.dependents(id) {
-                self.missing[dependent.index()] -= 1;
-                if self.missing[dependent.index()] == 0 && self.state(*dependent) == JobState::Waiting {
+                self.missing[*dependent] -= 1;
+                if self.missing[*dependent] == 0 && self.state(*dependent) == JobState::Waiting {
                     self.enqueue(*dependent);
                 }
             }
@@ -152,7 +152,7 @@ impl<'a> Schedule<'a> {
         while let Some(id) = open.pop() {
             for dependent in self.graph.dependents(id) {
                 if self.state(*dependent) == JobState::Waiting {
-                    self.states[dependent.index()] = JobState::Skipped;
+                    self.states[*dependent] = JobState::Skipped;
                     skipped.push(*dependent);
                     open.push(*dependent);
                 }
@@ -170,7 +170,7 @@ impl<'a> Schedule<'a> {
             }
             _ => self.dequeue(self.rank(id), memory),
         }
-        self.states[id.index()] = state;
+        self.states[id] = state;
     }
 
     /// The ready job at one end of the queue whose memory fits, and that memory.

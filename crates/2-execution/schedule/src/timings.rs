@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::{Ended, Estimate, Job, JobGraph, JobGraphError, JobId, JobSpan};
+use crate::{Ended, Estimate, IndexVec, Job, JobGraph, JobGraphError, JobId, JobSpan};
 
 /// Outcome of a job in the timings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -69,9 +69,9 @@ pub struct Measurement {
 pub fn jobs(graph: &JobGraph, spans: &[JobSpan], measured: impl Fn(JobId) -> Measurement) -> Vec<TimedJob> {
     let mut spans: Vec<&JobSpan> = spans.iter().collect();
     spans.sort_by_key(|span| (span.start, span.job));
-    let mut positions = vec![None; graph.len()];
+    let mut positions = IndexVec::filled(None, graph.len());
     for (position, span) in spans.iter().enumerate() {
-        positions[span.job.index()] = Some(position);
+        positions[span.job] = Some(position);
     }
     let timed = |span: &&JobSpan| {
         let job = graph.job(span.job);
@@ -87,7 +87,7 @@ pub fn jobs(graph: &JobGraph, spans: &[JobSpan], measured: impl Fn(JobId) -> Mea
                 Ended::Cached => JobOutcome::Cached,
                 Ended::Failed | Ended::Panicked | Ended::Stopped => JobOutcome::Failed,
             },
-            needs: job.needs.iter().filter_map(|need| positions[need.index()]).collect(),
+            needs: job.needs.iter().filter_map(|need| positions[*need]).collect(),
         }
     };
     spans.iter().map(timed).collect()
@@ -123,14 +123,18 @@ impl Timings {
         let critical_path = critical_path(&jobs)?;
         let wall = jobs.iter().map(|job| job.end).fold(0.0, f64::max);
         let cpu = jobs.iter().filter_map(|job| job.cpu).sum();
-        let available = wall * cores as f64;
+        let available = wall * float(cores);
         Ok(Self {
             title: title.into(),
             cores,
             wall,
             cpu,
             busy: if available > 0.0 { cpu / available } else { 0.0 },
-            critical_wall: critical_path.iter().map(|index| jobs[*index].wall()).sum(),
+            critical_wall: critical_path
+                .iter()
+                .filter_map(|index| jobs.get(*index))
+                .map(TimedJob::wall)
+                .sum(),
             critical_path,
             jobs,
         })
@@ -148,6 +152,11 @@ impl Timings {
     pub fn json(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string_pretty(self)
     }
+}
+
+/// A count of jobs, cores or letters for the arithmetic of charts.
+fn float(count: usize) -> f64 {
+    f64::from(u32::try_from(count).unwrap_or(u32::MAX))
 }
 
 /// The chain of needs with the most wall time, by the same arithmetic as the scheduler's, in milliseconds.

@@ -2,6 +2,8 @@
 //! of the SDK or of `BASALT_NINJA`. Each client has more work than there are tokens, and every piece of work counts how
 //! many there are at once.
 
+#![cfg(test)]
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_process::Command;

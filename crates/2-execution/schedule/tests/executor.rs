@@ -1,5 +1,7 @@
 //! Runs of the executor in threads.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Barrier, Mutex};

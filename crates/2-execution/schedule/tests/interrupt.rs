@@ -1,5 +1,7 @@
 //! An interruption of a run. A process of its own, because there is no way back from an interruption.
 
+#![cfg(test)]
+
 use std::time::{Duration, Instant};
 
 use basalt_process::interrupt;
@@ -35,5 +37,5 @@ fn an_interruption_ends_those_who_work_and_those_who_wait() {
     assert!(run.failures.is_empty(), "{:?}", run.failures);
     assert!(matches!(run.into_results(), Err(RunError::Interrupted)));
     assert_eq!(server.unused(), 1);
-    assert_eq!(each(3, |_| Ok::<_, ()>(())), Err(EachError::Interrupted));
+    assert_eq!(each(&[1, 2, 3], |_| Ok::<_, ()>(())), Err(EachError::Interrupted));
 }

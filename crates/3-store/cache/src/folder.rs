@@ -122,12 +122,12 @@ impl Folder {
 
     fn blob_path(&self, blob: &Blob) -> Utf8PathBuf {
         let hex = blob.digest.to_hex();
-        self.path.join("cas").join(&hex[..2]).join(hex + ".zst")
+        self.path.join("cas").join(fan_out(&hex)).join(hex + ".zst")
     }
 
     fn result_path(&self, action: &Blob) -> Utf8PathBuf {
         let hex = action.digest.to_hex();
-        self.path.join("ac").join(&hex[..2]).join(hex)
+        self.path.join("ac").join(fan_out(&hex)).join(hex)
     }
 
     fn temporary(&self) -> Utf8PathBuf {
@@ -334,6 +334,11 @@ impl ActionCache for Folder {
         let bytes = canonical::encode(result);
         self.put(&self.result_path(action), |file| file.write_all(&bytes))
     }
+}
+
+/// Folder of a file with this digest: 256 of them, by its first two digits.
+fn fan_out(hex: &str) -> &str {
+    hex.get(..2).unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -40,6 +40,9 @@ pub use capabilities::Features;
 /// Bytes of an answer that may be larger than what it carries.
 const OVERHEAD: usize = 64 << 10;
 
+/// Size below which compression is not worth a frame.
+const COMPRESSED_FROM: u64 = 4 << 10;
+
 /// SHA-256, as messages name it.
 const SHA256: i32 = digest_function::Value::Sha256 as i32;
 

@@ -1,6 +1,6 @@
 //! Copying between a reader and a writer: in chunks, ended by Ctrl-C, and with the failing side named.
 
-use std::io::{self, Read, Write};
+use std::io::{self, BufRead as _, BufReader, Read, Write};
 
 use basalt_process::{ProcessError, interrupt};
 
@@ -17,22 +17,18 @@ pub(crate) enum CopyError {
 
 /// Copies all that `from` still holds.
 pub(crate) fn copy(from: &mut dyn Read, into: &mut dyn Write) -> Result<(), CopyError> {
-    let mut buffer = vec![0; CHUNK];
+    let mut from = BufReader::with_capacity(CHUNK, from);
     loop {
         interrupt::check().map_err(CopyError::Interrupted)?;
-        match fill(from, &mut buffer).map_err(CopyError::Read)? {
-            0 => return into.flush().map_err(CopyError::Write),
-            length => into.write_all(&buffer[..length]).map_err(CopyError::Write)?,
+        let bytes = match from.fill_buf() {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            bytes => bytes.map_err(CopyError::Read)?,
+        };
+        let length = bytes.len();
+        if length == 0 {
+            return into.flush().map_err(CopyError::Write);
         }
-    }
-}
-
-/// Reads once, whatever signals come in between; 0 is the end.
-pub(crate) fn fill(from: &mut dyn Read, buffer: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match from.read(buffer) {
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
+        into.write_all(bytes).map_err(CopyError::Write)?;
+        from.consume(length);
     }
 }

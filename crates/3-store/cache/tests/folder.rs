@@ -1,6 +1,7 @@
 //! A folder cache that several processes use at once, and one on a disk that is full.
 //!
 //! The processes are this test program, started again with one test and a variable.
+#![cfg(test)]
 #![expect(clippy::print_stdout, reason = "a child tells its parent what it saw")]
 
 use std::io::Cursor;
@@ -46,7 +47,7 @@ fn given_folder() -> Option<Folder> {
 }
 
 fn files_in(path: &Utf8Path) -> usize {
-    std::fs::read_dir(path).expect("a folder").count()
+    fs_err::read_dir(path).expect("a folder").count()
 }
 
 #[test]
@@ -114,7 +115,7 @@ fn a_file_that_cannot_be_written_is_an_error_and_no_miss() {
     };
     let cache = Cache::new(settings, std::sync::Arc::new(basalt_progress::Silent));
     let file = tempfile::NamedTempFile::new().expect("a file");
-    let mut for_reading = std::fs::File::open(file.path()).expect("opened");
+    let mut for_reading = fs_err::File::open(file.path()).expect("opened").into_file();
     cache.fetch(&blob, &mut for_reading).expect_err("it cannot be written");
     let mut for_writing = file.reopen().expect("opened");
     assert!(cache.fetch(&blob, &mut for_writing).expect("written"));

@@ -19,6 +19,11 @@
 //! between them. The store can be deleted at any time, at the cost of building again. docs/build/store.md states the
 //! guarantees.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "std::fs: StoreError names the path, and the numbers of errors tell what fs_err's errors do not"
+)]
+
 mod actions;
 mod collection;
 mod directories;

@@ -1,6 +1,6 @@
 //! Names of temporary files and folders in `tmp`: `<kind>-<id of the lease>-<number>`.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// Lease id: 128 random bits, written as 26 digits of base 32. (Hexadecimal ones would be 32: the paths of Unix
 /// sockets, which some builds need, are limited to 107 bytes.)
@@ -36,11 +36,11 @@ impl Id {
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for index in (0..LENGTH).rev() {
-            let digit = (self.0 >> (5 * index)) & 31;
-            write!(f, "{}", char::from(DIGITS[digit as usize]))?;
-        }
-        Ok(())
+        let digit = |index| DIGITS.get(((self.0 >> (5 * index)) & 31) as usize).copied();
+        (0..LENGTH)
+            .rev()
+            .filter_map(digit)
+            .try_for_each(|digit| f.write_char(char::from(digit)))
     }
 }
 

@@ -164,7 +164,7 @@ impl FolderSnapshot {
                 SnapshotFile {
                     blob: Blob::of(&bytes),
                     bytes,
-                    mode: MODES[usize::from(executable)],
+                    mode: if executable { MODES[1] } else { MODES[0] },
                 },
             );
         } else if !kind.is_dir() {
@@ -239,7 +239,7 @@ impl FolderSnapshot {
         for (name, target) in &self.links {
             let path = folder.join(name);
             create_parent(&path)?;
-            std::os::unix::fs::symlink(target, &path).map_err(StoreError::io("cannot link", &path))?;
+            fs_err::os::unix::fs::symlink(target, &path).map_err(StoreError::io("cannot link", &path))?;
         }
         Ok(())
     }
@@ -301,23 +301,23 @@ mod tests {
     #[test]
     fn later_edits_do_not_reach_a_snapshot() {
         let (_guard, path) = folder();
-        std::fs::write(path.join("x.spec"), "one").expect("written");
+        fs_err::write(path.join("x.spec"), "one").expect("written");
         let snapshot = FolderSnapshot::take(&path).expect("taken");
-        std::fs::write(path.join("x.spec"), "two").expect("written");
+        fs_err::write(path.join("x.spec"), "two").expect("written");
         assert_eq!(snapshot.read("x.spec"), Some(&b"one"[..]));
         let (_guard, copy) = folder();
         snapshot.write_to(&copy, 0o022).expect("written");
-        assert_eq!(std::fs::read(copy.join("x.spec")).expect("read"), b"one");
+        assert_eq!(fs_err::read(copy.join("x.spec")).expect("read"), b"one");
     }
 
     #[test]
     fn editors_files_are_no_inputs() {
         let (_guard, path) = folder();
         for name in ["a", ".a.swp", "a~", "#a#"] {
-            std::fs::write(path.join(name), name).expect("written");
+            fs_err::write(path.join(name), name).expect("written");
         }
-        std::os::unix::fs::symlink("nowhere", path.join(".#a")).expect("linked");
-        std::os::unix::fs::symlink("nowhere", path.join("dangling")).expect("linked");
+        fs_err::os::unix::fs::symlink("nowhere", path.join(".#a")).expect("linked");
+        fs_err::os::unix::fs::symlink("nowhere", path.join("dangling")).expect("linked");
         let snapshot = FolderSnapshot::take(&path).expect("taken");
         let names: Vec<_> = snapshot.nodes().map(|(name, _)| name.to_owned()).collect();
         assert_eq!(names, ["a"]);
@@ -333,36 +333,36 @@ mod tests {
                 .expect("valid")
                 .blob()
         };
-        std::fs::write(path.join("a"), "a").expect("written");
+        fs_err::write(path.join("a"), "a").expect("written");
         let before = digest();
-        std::fs::set_permissions(path.join("a"), std::fs::Permissions::from_mode(0o600)).expect("set");
+        fs_err::set_permissions(path.join("a"), std::fs::Permissions::from_mode(0o600)).expect("set");
         assert_eq!(digest(), before);
-        std::fs::set_permissions(path.join("a"), std::fs::Permissions::from_mode(0o700)).expect("set");
+        fs_err::set_permissions(path.join("a"), std::fs::Permissions::from_mode(0o700)).expect("set");
         assert_ne!(digest(), before);
     }
 
     #[test]
     fn links_lead_nowhere_outside() {
         let (_guard, path) = folder();
-        std::fs::create_dir(path.join("b")).expect("made");
-        std::fs::write(path.join("a"), "a").expect("written");
-        std::os::unix::fs::symlink("../a", path.join("b/inside")).expect("linked");
+        fs_err::create_dir(path.join("b")).expect("made");
+        fs_err::write(path.join("a"), "a").expect("written");
+        fs_err::os::unix::fs::symlink("../a", path.join("b/inside")).expect("linked");
         FolderSnapshot::take(&path).expect("taken");
         for target in ["/etc/passwd", "../../../../../../../etc/passwd"] {
-            std::os::unix::fs::symlink(target, path.join("b/outside")).expect("linked");
+            fs_err::os::unix::fs::symlink(target, path.join("b/outside")).expect("linked");
             let error = FolderSnapshot::take(&path).expect_err("outside");
             assert!(matches!(error, FolderSnapshotError::Outside { .. }), "{error}");
-            std::fs::remove_file(path.join("b/outside")).expect("removed");
+            fs_err::remove_file(path.join("b/outside")).expect("removed");
         }
     }
 
     #[test]
     fn odd_entries_are_refused_by_name() {
         let (_guard, path) = folder();
-        std::fs::write(path.join("two\nlines"), "").expect("written");
+        fs_err::write(path.join("two\nlines"), "").expect("written");
         let error = FolderSnapshot::take(&path).expect_err("a newline").to_string();
         assert!(error.contains("two\\nlines"), "{error}");
-        std::fs::remove_file(path.join("two\nlines")).expect("removed");
+        fs_err::remove_file(path.join("two\nlines")).expect("removed");
         rustix::fs::mknodat(
             rustix::fs::CWD,
             path.join("pipe").as_std_path(),

@@ -1,5 +1,7 @@
 //! Folders and files that are not the store's: never changed.
 
+#![cfg(test)]
+
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::{Duration, SystemTime};
 
@@ -16,7 +18,7 @@ fn state(root: &Utf8Path) -> Vec<(Utf8PathBuf, Vec<u8>, u32, SystemTime)> {
         let modified = metadata.modified().expect("a time");
         (
             path.clone(),
-            std::fs::read(path).expect("read"),
+            fs_err::read(path).expect("read"),
             metadata.permissions().mode(),
             modified,
         )
@@ -28,7 +30,7 @@ fn state(root: &Utf8Path) -> Vec<(Utf8PathBuf, Vec<u8>, u32, SystemTime)> {
 fn foreign_files(root: &Utf8Path) {
     for folder in ["", "objects", "trees", "results", "tmp", "locks", "logs", "trees/notes"] {
         let folder = root.join(folder);
-        std::fs::create_dir_all(&folder).expect("made");
+        fs_err::create_dir_all(&folder).expect("made");
         let lease = format!("lease-{}", "a".repeat(25));
         let work = format!("work-{}-07", "a".repeat(26));
         for name in [
@@ -41,7 +43,7 @@ fn foreign_files(root: &Utf8Path) {
             &lease,
             &work,
         ] {
-            let file = std::fs::File::create(folder.join(name)).expect("made");
+            let file = fs_err::File::create(folder.join(name)).expect("made");
             let year = Duration::from_secs(365 * 24 * 60 * 60);
             file.set_modified(SystemTime::now() - year).expect("set");
         }
@@ -53,7 +55,7 @@ fn scratch() -> (tempfile::TempDir, Utf8PathBuf) {
     let root = Utf8Path::from_path(guard.path())
         .expect("UTF-8")
         .join("would be, a store");
-    std::fs::create_dir(&root).expect("made");
+    fs_err::create_dir(&root).expect("made");
     (guard, root)
 }
 
@@ -71,7 +73,7 @@ fn a_folder_of_somebody_else_is_refused_and_stays_as_it_is() {
 fn one_file_is_enough_to_refuse() {
     for name in ["notes", "objects", "tmp", ".git", "locks", "CACHEDIR.TAG"] {
         let (_guard, root) = scratch();
-        std::fs::write(root.join(name), "mine").expect("written");
+        fs_err::write(root.join(name), "mine").expect("written");
         let error = Store::open(&root).expect_err("refused");
         assert!(error.to_string().contains(name), "{error}");
         assert_eq!(state(&root).len(), 1, "{name}");
@@ -96,7 +98,7 @@ fn foreign_files_in_a_store_survive_everything() {
         store.set_result(&key, &1).expect("kept");
         let action = Action::function("make-test-tree", &["1"], Directory::new());
         let made = store.made_directory(&action, |tree| {
-            std::fs::write(tree.join("file"), "x").expect("written");
+            fs_err::write(tree.join("file"), "x").expect("written");
             Ok::<_, StoreError>(())
         });
         made.expect("made");
@@ -130,15 +132,15 @@ fn collect_all(root: &Utf8Path) {
 #[test]
 fn the_root_of_a_disk_becomes_a_store() {
     let (_guard, root) = scratch();
-    std::fs::create_dir(root.join("lost+found")).expect("made");
+    fs_err::create_dir(root.join("lost+found")).expect("made");
     drop(Store::open(&root).expect("opens"));
     assert!(root.join("lost+found").is_dir());
     assert!(
-        std::fs::read_to_string(root.join("basalt-store"))
+        fs_err::read_to_string(root.join("basalt-store"))
             .expect("a marker")
             .starts_with("format 1\n")
     );
-    let tag = std::fs::read_to_string(root.join("CACHEDIR.TAG")).expect("a tag for backups");
+    let tag = fs_err::read_to_string(root.join("CACHEDIR.TAG")).expect("a tag for backups");
     assert!(tag.starts_with("Signature: 8a477f597d28d172789f06886806bc55"));
 }
 
@@ -146,7 +148,7 @@ fn the_root_of_a_disk_becomes_a_store() {
 fn a_newer_format_is_refused_and_stays_as_it_is() {
     for text in ["format 2\n", "format 99", "something else", ""] {
         let (_guard, root) = scratch();
-        std::fs::write(root.join("basalt-store"), text).expect("written");
+        fs_err::write(root.join("basalt-store"), text).expect("written");
         let before = state(&root);
         let error = Store::open(&root).expect_err("refused");
         assert!(matches!(error, StoreError::Format { .. }), "{error:?}");
@@ -166,10 +168,10 @@ fn unmarked(root: &Utf8Path) -> Utf8PathBuf {
         "bench",
         "trees/0123456789abcdef",
     ] {
-        std::fs::create_dir_all(root.join(folder)).expect("made");
+        fs_err::create_dir_all(root.join(folder)).expect("made");
     }
     let object = root.join("objects").join(Digest::of("hello").to_hex());
-    std::fs::write(&object, "hello").expect("written");
+    fs_err::write(&object, "hello").expect("written");
     for file in [
         "tmp/7-7.lock",
         "tmp/9-aBcDeF",
@@ -179,7 +181,7 @@ fn unmarked(root: &Utf8Path) -> Utf8PathBuf {
         "results/.aBcDeF",
         "kvm-1.json",
     ] {
-        std::fs::write(root.join(file), "").expect("written");
+        fs_err::write(root.join(file), "").expect("written");
     }
     object
 }
@@ -203,7 +205,7 @@ fn a_store_of_an_earlier_version_goes_on() {
 fn an_earlier_version_at_work_keeps_its_workspaces() {
     let (_guard, root) = scratch();
     unmarked(&root);
-    let lease = std::fs::File::open(root.join("locks/lease")).expect("opened");
+    let lease = fs_err::File::open(root.join("locks/lease")).expect("opened");
     lease.lock_shared().expect("locked");
     drop(Store::open(&root).expect("opens"));
     assert!(root.join("tmp/7-7").is_dir());
@@ -222,7 +224,7 @@ fn a_store_of_an_earlier_version_with_something_else_in_it_is_refused() {
     ] {
         let (_guard, root) = scratch();
         unmarked(&root);
-        std::fs::write(root.join(name), "mine").expect("written");
+        fs_err::write(root.join(name), "mine").expect("written");
         let before = state(&root);
         let error = Store::open(&root).expect_err("refused");
         assert!(error.to_string().contains(name), "{error}");

@@ -1,5 +1,7 @@
 //! Results that came from a shared cache count as long as the key that signed them is trusted.
 
+#![cfg(test)]
+
 use basalt_action::{Action, ActionResult, Directory};
 use basalt_store::Store;
 use camino::Utf8Path;

@@ -8,7 +8,7 @@ use camino::Utf8Path;
 use crate::{SdkError, archive};
 
 /// Keyring with Debian's keys, which verify the archive's indexes.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
+pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Instance of apt for some suites of the archive, in a workspace of its own.
 #[derive(Debug)]

@@ -314,8 +314,8 @@ mod tests {
             store.insert(content).expect("stored");
         }
         let path = store.object_path(&files[0].sha256);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
-        std::fs::write(&path, b"hallo").expect("damaged");
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
+        fs_err::write(&path, b"hallo").expect("damaged");
         // A store verifies each object once: open another one.
         let store = Store::open(root).expect("opens");
         assert_eq!(absent(&files, &store).expect("looked"), [&files[0]]);

@@ -26,6 +26,7 @@ pub mod sdk_lock;
 mod toolchain;
 mod tree;
 
+pub use apt::KEYRING as DEBIAN_KEYRING;
 pub use bootstrap::{Changes, bootstrap, resolve_today};
 pub use error::SdkError;
 pub use installation::{NAMESPACE_OF_ROOT, NAMESPACE_OF_USER};

@@ -114,7 +114,7 @@ fn is_named_debian(site: &str) -> bool {
 /// Returns the URLs of a site of apt's: the site itself, or those in its list of mirrors (apt-transport-mirror(1)).
 fn resolve(site: &str) -> Vec<String> {
     if let Some(list) = site.strip_prefix("mirror+file:") {
-        return std::fs::read_to_string(list)
+        return fs_err::read_to_string(list)
             .map(|text| listed(&text))
             .unwrap_or_default();
     }
@@ -185,7 +185,7 @@ E: something else
         assert_eq!(listed(text), mirrors);
         let folder = tempfile::tempdir().expect("a folder");
         let list = folder.path().join("debian.list");
-        std::fs::write(&list, text).expect("written");
+        fs_err::write(&list, text).expect("written");
         assert_eq!(resolve(&format!("mirror+file:{}", list.display())), mirrors);
         assert!(resolve("mirror+file:/nowhere/at/all").is_empty());
         assert!(resolve("cdrom:[Debian]").is_empty());

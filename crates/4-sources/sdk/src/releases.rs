@@ -26,7 +26,7 @@ pub fn source_versions(
     for entry in lists.read_dir_utf8().map_err(StoreError::io("cannot list", &lists))? {
         let path = entry.map_err(StoreError::io("cannot list", &lists))?.into_path();
         if path.file_name().is_some_and(|name| name.ends_with("_Sources")) {
-            let file = std::fs::File::open(&path).map_err(StoreError::io("cannot read", &path))?;
+            let file = fs_err::File::open(&path).map_err(StoreError::io("cannot read", &path))?;
             read(BufReader::new(file), &mut versions).map_err(StoreError::io("cannot read", &path))?;
         }
     }

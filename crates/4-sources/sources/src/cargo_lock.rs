@@ -63,8 +63,8 @@ pub fn crate_files(text: &str, only: Option<&str>) -> Result<Vec<CrateFile>, Str
         None => (0..lock.package.len()).collect(),
     };
     let mut files = BTreeMap::new();
-    for number in needed {
-        let Some(file) = file(&lock.package[number])? else {
+    for package in needed.into_iter().filter_map(|number| lock.package.get(number)) {
+        let Some(file) = file(package)? else {
             continue;
         };
         let folder = file.folder();
@@ -120,16 +120,20 @@ fn closure(lock: &Lock, name: &str) -> Result<BTreeSet<usize>, String> {
         return Err(format!("it has no package `{name}`"));
     }
     while let Some(number) = rest.pop() {
-        if !needed.insert(number) {
+        let Some(package) = lock.package.get(number).filter(|_| needed.insert(number)) else {
             continue;
-        }
-        for dependency in &lock.package[number].dependencies {
+        };
+        for dependency in &package.dependencies {
             // `name`, or `name version`, or `name version (source)`, as far as it takes to be one of several.
             let mut words = dependency.split(' ');
             let (name, version) = (words.next().unwrap_or_default(), words.next());
-            let found = by_name.get(name).into_iter().flatten();
+            let found = by_name.get(name).into_iter().flatten().copied();
+            let is_meant = |number: &usize| {
+                let package = lock.package.get(*number);
+                package.is_some_and(|package| version.is_none_or(|version| package.version == version))
+            };
             let before = rest.len();
-            rest.extend(found.filter(|number| version.is_none_or(|version| lock.package[**number].version == version)));
+            rest.extend(found.filter(is_meant));
             if rest.len() == before {
                 return Err(format!("it has no package `{dependency}`, which it says is needed"));
             }

@@ -271,7 +271,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let store = Store::open(Utf8Path::from_path(folder.path()).expect("UTF-8")).expect("opens");
         let result = fetch_into(&store, url, content);
-        let left = std::fs::read_dir(folder.path().join("tmp")).expect("tmp").count();
+        let left = fs_err::read_dir(folder.path().join("tmp")).expect("tmp").count();
         assert_eq!(left, 0, "something half-written is left");
         (folder, result)
     }
@@ -280,7 +280,7 @@ mod tests {
     fn what_is_locked_is_kept() {
         let server = Server::start(vec![answer("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello")]);
         let (_folder, result) = fetch_from(&server.url("x.tar"), "hello");
-        assert_eq!(std::fs::read(result.expect("fetched")).expect("read"), b"hello");
+        assert_eq!(fs_err::read(result.expect("fetched")).expect("read"), b"hello");
     }
 
     #[test]
@@ -319,7 +319,7 @@ mod tests {
             assert!(text.contains(words), "{text}");
             assert!(text.contains("distro/packages/x/sources.toml"), "{text}");
             assert!(text.contains("./basalt sources lock x"), "{text}");
-            let objects = std::fs::read_dir(folder.path().join("objects"))
+            let objects = fs_err::read_dir(folder.path().join("objects"))
                 .expect("objects")
                 .count();
             assert_eq!(objects, 0);
@@ -354,7 +354,7 @@ mod tests {
             step("HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"),
         ]);
         let (_folder, result) = fetch_from(&server.url("x.tar"), "hello");
-        assert_eq!(std::fs::read(result.expect("fetched")).expect("read"), b"hello");
+        assert_eq!(fs_err::read(result.expect("fetched")).expect("read"), b"hello");
         assert_eq!(server.requests().len(), 3);
     }
 }

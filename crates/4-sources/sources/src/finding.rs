@@ -119,8 +119,8 @@ impl SourceSet {
 /// `1.3.1` of `zlib_1.3.1.orig.tar.gz`.
 fn locked_version(package: &str, file: &str) -> Option<String> {
     let rest = file.strip_prefix(package)?.strip_prefix('_')?;
-    let end = rest.find(".orig").or_else(|| rest.find(".tar"))?;
-    Some(rest[..end].to_owned())
+    let (version, _) = rest.split_once(".orig").or_else(|| rest.split_once(".tar"))?;
+    Some(version.to_owned())
 }
 
 /// The first two numbers of a version.

@@ -174,19 +174,19 @@ mod tests {
         let guard = tempfile::tempdir().expect("a folder");
         let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
         let folder = root.join("x");
-        std::fs::create_dir(&folder).expect("made");
+        fs_err::create_dir(&folder).expect("made");
         let digest = Digest::of("archive");
         let lock = format!(
             "version = 4\n\n[[package]]\nname = \"a\"\nversion = \"1.0.0\"\n\
              source = \"registry+https://registry.example/index\"\nchecksum = \"{digest}\"\n"
         );
-        std::fs::write(folder.join("Cargo.lock"), lock).expect("written");
-        std::fs::write(folder.join("sources.toml"), "[[cargo]]\nlock = \"Cargo.lock\"\n").expect("written");
+        fs_err::write(folder.join("Cargo.lock"), lock).expect("written");
+        fs_err::write(folder.join("sources.toml"), "[[cargo]]\nlock = \"Cargo.lock\"\n").expect("written");
         let store = Store::open(&root.join("store")).expect("opens");
         store.insert(&b"archive"[..]).expect("stored");
         let path = store.object_path(&digest);
-        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
-        std::fs::write(&path, "archivf").expect("damaged");
+        fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
+        fs_err::write(&path, "archivf").expect("damaged");
         let set = SourceSet::load(&folder).expect("loads");
         let tools = Tools::new(root, &SdkTree::outside(root.to_owned()));
         let mut inputs = set.inputs(&tools).expect("listed");

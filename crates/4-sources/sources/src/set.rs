@@ -139,7 +139,7 @@ impl SourceSet {
         if let Some(bytes) = inside.and_then(|name| self.files.read(name.as_str())) {
             return Ok(bytes.to_vec());
         }
-        std::fs::read(path).map_err(|error| match error.kind() {
+        fs_err::read(path).map_err(|error| match error.kind() {
             std::io::ErrorKind::NotFound => SourcesError::NoSuchFile {
                 lock: self.lock_path(),
                 path: path.to_owned(),
@@ -165,10 +165,10 @@ mod tests {
         let guard = tempfile::tempdir().expect("a folder");
         let root = Utf8PathBuf::from_path_buf(guard.path().join("repository")).expect("UTF-8");
         let folder = root.join("distro/packages/x");
-        std::fs::create_dir_all(&folder).expect("made");
-        std::fs::create_dir_all(root.join("crates/a")).expect("made");
-        std::fs::write(folder.join(LOCK), lock).expect("written");
-        std::fs::write(root.join("crates/a/one"), "1").expect("written");
+        fs_err::create_dir_all(&folder).expect("made");
+        fs_err::create_dir_all(root.join("crates/a")).expect("made");
+        fs_err::write(folder.join(LOCK), lock).expect("written");
+        fs_err::write(root.join("crates/a/one"), "1").expect("written");
         Fixture {
             tools: Tools::new(&root, &SdkTree::outside(root.clone())),
             _guard: guard,
@@ -183,7 +183,7 @@ mod tests {
     fn a_lock_that_changes_is_read_once() {
         let fixture = fixture(TREE);
         let files = FolderSnapshot::take(&fixture.folder).expect("read");
-        std::fs::write(fixture.folder.join(LOCK), "nonsense").expect("written");
+        fs_err::write(fixture.folder.join(LOCK), "nonsense").expect("written");
         let set = SourceSet::of_snapshot(&fixture.folder, &files).expect("as it was");
         assert_eq!(set.inputs(&fixture.tools).expect("listed").len(), 1);
     }
@@ -193,7 +193,7 @@ mod tests {
         let fixture = fixture("");
         for name in ["-rf", "--help", "a\nb", ".x"] {
             let folder = fixture.folder.with_file_name(name);
-            std::fs::create_dir_all(&folder).expect("made");
+            fs_err::create_dir_all(&folder).expect("made");
             let error = SourceSet::load(&folder).expect_err(name);
             assert!(matches!(error, SourcesError::PackageName { .. }), "{error}");
         }
@@ -203,7 +203,7 @@ mod tests {
     fn ten_thousand_files_in_one_folder() {
         let fixture = fixture(TREE);
         for number in 0..10_000 {
-            std::fs::write(fixture.root.join(format!("crates/a/{number}")), "").expect("written");
+            fs_err::write(fixture.root.join(format!("crates/a/{number}")), "").expect("written");
         }
         let set = SourceSet::load(&fixture.folder).expect("loads");
         let inputs = set.inputs(&fixture.tools).expect("listed");

@@ -212,11 +212,11 @@ mod tests {
         let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
         let store = Store::open(&root.join("store")).expect("opens");
         let macros = root.join("macros");
-        std::fs::create_dir(&macros).expect("made");
-        std::fs::write(macros.join("macros.basalt"), "%x 1\n").expect("written");
+        fs_err::create_dir(&macros).expect("made");
+        fs_err::write(macros.join("macros.basalt"), "%x 1\n").expect("written");
         let (layer, _) = Layer::of_macros(&macros, &store).expect("made");
         let long_ago = SystemTime::now() - Duration::from_secs(20 * 24 * 60 * 60);
-        let folder = std::fs::File::open(&layer.path).expect("there");
+        let folder = fs_err::File::open(&layer.path).expect("there");
         folder.set_modified(long_ago).expect("set");
         let base = BuildBase::of_layers(Content::of_checkout(root), vec![layer.clone()], Arch::X86_64);
         base.materialize(&store, &Silent).expect("everything is there");

@@ -26,6 +26,10 @@ pub struct IndexedRpm {
 impl Deref for IndexedRpm {
     type Target = BuiltRpm;
 
+    #[expect(
+        clippy::indexing_slicing,
+        reason = "BuiltIndex::add takes the place from the same result"
+    )]
     fn deref(&self) -> &BuiltRpm {
         &self.built.rpms[self.place]
     }

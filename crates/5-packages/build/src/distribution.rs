@@ -9,6 +9,7 @@ use basalt_document::spelling::closest;
 use basalt_process::ProcessError;
 use basalt_progress::Reporter;
 use basalt_sandbox::{Mount, SandboxLimits, SandboxReport};
+use basalt_schedule::IndexVec;
 use basalt_sources::SourceSet;
 use basalt_store::{FolderSnapshot, Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -34,7 +35,7 @@ const LIMITS: SandboxLimits = SandboxLimits {
 /// Packages of a checkout, with their dependency graph.
 #[derive(Debug)]
 pub struct Distribution {
-    packages: Vec<Arc<DistributionPackage>>,
+    packages: IndexVec<PackageId, Arc<DistributionPackage>>,
     /// Dependencies between the packages.
     pub graph: Graph,
 }
@@ -54,8 +55,8 @@ impl Distribution {
     ) -> Result<Self, BuildError> {
         let folders = folders(content)?;
         let estimates = estimates(content)?;
-        let read = basalt_schedule::each(folders.len(), |index| {
-            let folder = folders[index].clone();
+        let read = basalt_schedule::each(&folders, |folder| {
+            let folder = folder.clone();
             let files = FolderSnapshot::take(&folder.path)?;
             let spec = read_spec(Query {
                 folder: &folder,
@@ -91,7 +92,7 @@ impl Distribution {
 
     /// Returns a package by its id.
     pub fn package(&self, id: PackageId) -> &DistributionPackage {
-        &self.packages[id.index()]
+        &self.packages[id]
     }
 
     /// Iterates over all packages with their ids, by name.
@@ -118,7 +119,7 @@ impl Distribution {
 /// Reads the estimates and limits of the packages.
 pub(crate) fn estimates(content: &Content) -> Result<ResourceEstimates, BuildError> {
     let path = &content.file(ContentFile::Resources).path;
-    match std::fs::read_to_string(path) {
+    match fs_err::read_to_string(path) {
         Ok(text) => ResourceEstimates::parse(&text).map_err(|source| BuildError::Resources {
             path: path.to_owned(),
             source: Box::new(source),

@@ -200,9 +200,9 @@ mod tests {
     /// Makes a package with this lock below `packages`.
     fn package(packages: &Utf8Path, name: &str, lock: &str) {
         let folder = packages.join(name);
-        std::fs::create_dir_all(&folder).expect("made");
-        std::fs::write(folder.join(format!("{name}.spec")), "").expect("written");
-        std::fs::write(folder.join("sources.toml"), lock).expect("written");
+        fs_err::create_dir_all(&folder).expect("made");
+        fs_err::write(folder.join(format!("{name}.spec")), "").expect("written");
+        fs_err::write(folder.join("sources.toml"), lock).expect("written");
     }
 
     fn lock(content: &str, url: &str, size: usize) -> String {

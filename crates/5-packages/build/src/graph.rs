@@ -4,6 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use basalt_document::spelling::closest;
 use basalt_rpm::{Capability, Dependency, InvalidCapability, capability::compare_provided};
+use basalt_schedule::{Idx, IndexVec};
 use fixedbitset::FixedBitSet;
 use miette::Diagnostic;
 use thiserror::Error;
@@ -18,6 +19,12 @@ pub struct PackageId(usize);
 impl PackageId {
     /// Returns the position among the packages of its graph, from 0.
     pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+impl Idx for PackageId {
+    fn index(self) -> usize {
         self.0
     }
 }
@@ -46,13 +53,13 @@ impl PackageSet {
 /// Source packages of a distribution and their build dependencies.
 #[derive(Debug, Clone)]
 pub struct Graph {
-    packages: Vec<SourcePackage>,
+    packages: IndexVec<PackageId, SourcePackage>,
     /// Source packages by name.
     names: HashMap<String, PackageId>,
     /// For each package, its direct dependencies: packages whose results its build root is solved from.
-    needs: Vec<BTreeSet<PackageId>>,
+    needs: IndexVec<PackageId, BTreeSet<PackageId>>,
     /// For each package, its direct and indirect dependencies.
-    below: Vec<PackageSet>,
+    below: IndexVec<PackageId, PackageSet>,
     /// Binary packages by the names that they provide, the preferred one first.
     makers: HashMap<String, Vec<MadeBinary>>,
 }
@@ -120,31 +127,31 @@ impl Graph {
     /// # Errors
     /// When two specs make the same package, a requirement has no provider, or there is a cycle.
     pub fn new(packages: Vec<SourcePackage>) -> Result<Self, GraphError> {
+        let packages = IndexVec::from(packages);
         let makers = makers(&packages)?;
         let names = packages.iter().enumerate();
         let names = names
             .map(|(index, package)| (package.name.clone(), PackageId(index)))
             .collect();
         let mut graph = Self {
-            needs: Vec::new(),
-            below: Vec::new(),
+            needs: Vec::new().into(),
+            below: Vec::new().into(),
             packages,
             names,
             makers,
         };
-        for package in &graph.packages {
-            let by = || format!("distro/packages/{0}/{0}.spec (BuildRequires)", package.name);
-            graph
-                .needs
-                .push(requirements::makers(&graph, &package.build_requires, &by)?);
-        }
+        let needs = graph.packages.iter().map(|package| {
+            let by = || format!("{0}.spec (BuildRequires)", package.name);
+            requirements::makers(&graph, &package.build_requires, &by)
+        });
+        graph.needs = needs.collect::<Result<_, _>>()?;
         graph.below = graph.closures()?;
         Ok(graph)
     }
 
     /// Returns all packages.
     pub fn packages(&self) -> &[SourcePackage] {
-        &self.packages
+        self.packages.as_slice()
     }
 
     /// Iterates over the ids of all packages, in the order of [`packages`](Self::packages).
@@ -159,7 +166,7 @@ impl Graph {
 
     /// Returns a package by its id.
     pub fn package(&self, id: PackageId) -> &SourcePackage {
-        &self.packages[id.0]
+        &self.packages[id]
     }
 
     /// Returns the id of the source package of a name.
@@ -181,7 +188,7 @@ impl Graph {
 
     /// Returns the direct dependencies of a package: packages whose results its build root is solved from.
     pub fn needs(&self, package: PackageId) -> &BTreeSet<PackageId> {
-        &self.needs[package.0]
+        &self.needs[package]
     }
 
     /// Returns the packages that make the named ones, and those that provide what these require by name.
@@ -213,19 +220,19 @@ impl Graph {
 
     /// Returns the direct and indirect dependencies of a package, without itself.
     pub fn below(&self, package: PackageId) -> &PackageSet {
-        &self.below[package.0]
+        &self.below[package]
     }
 
-    fn closures(&self) -> Result<Vec<PackageSet>, GraphError> {
+    fn closures(&self) -> Result<IndexVec<PackageId, PackageSet>, GraphError> {
         let none = PackageSet(FixedBitSet::with_capacity(self.packages.len()));
-        let mut below = vec![none.clone(); self.packages.len()];
+        let mut below = IndexVec::filled(none.clone(), self.packages.len());
         for package in self.order()? {
             let mut all = none.clone();
             for need in self.needs(package) {
                 all.0.insert(need.0);
-                all.0.union_with(&below[need.0].0);
+                all.0.union_with(&below[*need].0);
             }
-            below[package.0] = all;
+            below[package] = all;
         }
         Ok(below)
     }
@@ -288,7 +295,7 @@ impl Graph {
 /// Depth-first search for the order, without recursion, so that long chains do not exhaust the stack.
 struct DepthFirst<'g> {
     graph: &'g Graph,
-    marks: Vec<Mark>,
+    marks: IndexVec<PackageId, Mark>,
     order: Vec<PackageId>,
 }
 
@@ -303,34 +310,34 @@ impl<'g> DepthFirst<'g> {
     fn new(graph: &'g Graph) -> Self {
         Self {
             graph,
-            marks: vec![Mark::New; graph.packages.len()],
+            marks: IndexVec::filled(Mark::New, graph.packages.len()),
             order: Vec::new(),
         }
     }
 
     fn visit(&mut self, package: PackageId) -> Result<(), GraphError> {
-        if self.marks[package.0] == Mark::Done {
+        if self.marks[package] == Mark::Done {
             return Ok(());
         }
         // Packages on the path to the current one, each with those of its dependencies that are not yet visited.
         let mut path = vec![(package, self.graph.needs(package).iter())];
-        self.marks[package.0] = Mark::Open;
+        self.marks[package] = Mark::Open;
         while let Some((current, needs)) = path.last_mut() {
             let Some(need) = needs.next() else {
-                self.marks[current.0] = Mark::Done;
+                self.marks[*current] = Mark::Done;
                 self.order.push(*current);
                 path.pop();
                 continue;
             };
-            match self.marks[need.0] {
+            match self.marks[*need] {
                 Mark::Done => {}
                 Mark::New => {
-                    self.marks[need.0] = Mark::Open;
+                    self.marks[*need] = Mark::Open;
                     path.push((*need, self.graph.needs(*need).iter()));
                 }
                 Mark::Open => {
                     let start = path.iter().position(|(on_path, _)| on_path == need).unwrap_or(0);
-                    let circle = path[start..].iter().map(|(package, _)| package).chain([need]);
+                    let circle = path.iter().skip(start).map(|(package, _)| package).chain([need]);
                     let chain = circle.map(|id| self.graph.package(*id).name.clone()).collect();
                     return Err(GraphError::Cycle { chain });
                 }
@@ -342,7 +349,7 @@ impl<'g> DepthFirst<'g> {
 
 /// Returns the binary packages by the names that they provide, each list in the order in which the solver prefers
 /// providers ([`PackageIndex::solve`](basalt_solver::PackageIndex::solve)).
-fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, Vec<MadeBinary>>, GraphError> {
+fn makers(packages: &IndexVec<PackageId, SourcePackage>) -> Result<HashMap<String, Vec<MadeBinary>>, GraphError> {
     let mut named: HashMap<&str, &SourcePackage> = HashMap::new();
     let mut makers: HashMap<String, Vec<MadeBinary>> = HashMap::new();
     for (source, package) in packages.iter().enumerate() {
@@ -364,7 +371,7 @@ fn makers(packages: &[SourcePackage]) -> Result<HashMap<String, Vec<MadeBinary>>
         }
     }
     for (name, made) in makers.iter_mut().filter(|(_, made)| made.len() > 1) {
-        let binary = |made: &MadeBinary| &packages[made.source.0].binaries[made.index];
+        let binary = |made: &MadeBinary| &packages[made.source].binaries[made.index];
         made.sort_by(|one, other| {
             let (one, other) = (binary(one), binary(other));
             let has_the_name = |binary: &BinaryPackage| binary.name == *name;

@@ -102,7 +102,7 @@ fn relevant_lines(lines: &[String]) -> Vec<String> {
     let body = if own {
         lines
     } else {
-        &lines[..epilogue.unwrap_or(lines.len())]
+        epilogue.and_then(|epilogue| lines.get(..epilogue)).unwrap_or(lines)
     };
     let loud = |line: &String| {
         let line = line.to_ascii_lowercase();
@@ -123,20 +123,22 @@ fn relevant_lines(lines: &[String]) -> Vec<String> {
         .iter()
         .rposition(loud)
         .map_or(body.len(), |last| (last + 3).min(body.len()));
-    let start = body[..end]
+    let start = body
         .iter()
+        .take(end)
         .position(loud)
         .unwrap_or(0)
         .saturating_sub(2)
         .max(end.saturating_sub(SHOWN));
-    body[start..end].iter().map(|line| shorten(line)).collect()
+    body.iter().take(end).skip(start).map(|line| shorten(line)).collect()
 }
 
 /// Shortens a line: command lines of compilers are long, and their beginning matters.
 fn shorten(line: &str) -> String {
     const WIDTH: usize = 240;
-    match line.char_indices().nth(WIDTH) {
-        Some((end, _)) => format!("{} ...", &line[..end]),
+    let cut = line.char_indices().nth(WIDTH);
+    match cut.and_then(|(end, _)| line.get(..end)) {
+        Some(beginning) => format!("{beginning} ..."),
         None => line.to_owned(),
     }
 }

@@ -111,11 +111,7 @@ impl Engine<'_> {
     /// Returns those of the RPMs that neither the store nor the shared cache has intact. The others are in the store
     /// afterwards, compared with their digests. Reading them takes time, so that is done on all cores.
     fn missing(&self, rpms: &[&BuiltRpm]) -> Result<Vec<BuiltRpm>, BuildError> {
-        let is_there = |index: usize| match rpms.get(index) {
-            Some(rpm) => rpm.obtain(self.store),
-            None => Ok(true),
-        };
-        let there = basalt_schedule::each(rpms.len(), |index| is_there(index).map_err(BuildError::from));
+        let there = basalt_schedule::each(rpms, |rpm| rpm.obtain(self.store).map_err(BuildError::from));
         let there = there.map_err(basalt_schedule::EachError::into_first)?;
         let missing = rpms.iter().zip(there).filter(|(_, is_there)| !is_there);
         Ok(missing.map(|(rpm, _)| BuiltRpm::clone(rpm)).collect())

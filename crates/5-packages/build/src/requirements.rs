@@ -163,7 +163,7 @@ impl<'g> Walk<'g> {
             wanted_by: by.map_or_else(self.wanted_by, |made| {
                 let (source, binary) = (self.graph.package(made.source), self.graph.binary(made));
                 format!(
-                    "distro/packages/{0}/{0}.spec (Requires of {1})",
+                    "{0}.spec (Requires of {1})",
                     source.name, binary.name
                 )
             }),

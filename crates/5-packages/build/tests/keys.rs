@@ -1,5 +1,7 @@
 //! Keys of packages: every input of a build reaches its key, by way of the planner that makes all keys.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -127,8 +129,8 @@ impl Inputs {
     fn key(&self) -> Digest {
         let guard = tempfile::tempdir().expect("a folder");
         let root = Utf8PathBuf::from_path_buf(guard.path().to_owned()).expect("UTF-8");
-        std::fs::create_dir_all(root.join("crates/a")).expect("made");
-        std::fs::write(root.join("crates/a/main.rs"), self.repository).expect("written");
+        fs_err::create_dir_all(root.join("crates/a")).expect("made");
+        fs_err::write(root.join("crates/a/main.rs"), self.repository).expect("written");
         // Known by its path, which is the same for all.
         let tools = Tools::new(&root, &SdkTree::outside("/sdk".into()));
         let (distribution, base) = (self.distribution(), self.base());

@@ -79,9 +79,8 @@ impl<R: Read> Archive<R> {
 
 impl<R: Read> Read for Archive<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).unwrap_or(usize::MAX).min(buffer.len());
-        let read = self.inner.read(&mut buffer[..most])?;
-        if read == 0 && most > 0 {
+        let read = self.inner.by_ref().take(self.left).read(buffer)?;
+        if read == 0 && self.left > 0 && !buffer.is_empty() {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.left -= read as u64;
@@ -90,9 +89,10 @@ impl<R: Read> Read for Archive<R> {
 }
 
 fn number_at(header: &[u8; HEADER], field: usize) -> io::Result<u32> {
-    let start = 6 + field * 8;
-    std::str::from_utf8(&header[start..start + 8])
-        .ok()
+    let start = MAGIC.len() + field * 8;
+    let digits = header.get(start..start + 8);
+    digits
+        .and_then(|digits| std::str::from_utf8(digits).ok())
         .and_then(|digits| u32::from_str_radix(digits, 16).ok())
         .ok_or_else(|| invalid("a number in an entry's head is not one"))
 }

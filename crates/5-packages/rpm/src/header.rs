@@ -77,9 +77,7 @@ fn checked(from: &mut impl Read) -> Result<Vec<u8>, Refused> {
 
 /// Reads one header, appends it to the bytes, checks it, and returns its length in bytes.
 fn append_header(from: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize, Refused> {
-    let start = bytes.len();
-    append(from, bytes, INTRODUCTION)?;
-    let introduction = &bytes[start..];
+    let introduction = append(from, bytes, INTRODUCTION)?;
     if !introduction.starts_with(MAGIC) {
         return Err(Refused::Structure(
             "a header does not begin with its magic number".to_owned(),
@@ -92,20 +90,21 @@ fn append_header(from: &mut impl Read, bytes: &mut Vec<u8>) -> Result<usize, Ref
         )));
     }
     let (entries, data) = (entries as usize * ENTRY, data as usize);
-    append(from, bytes, entries + data)?;
-    let (index, data) = bytes[start + INTRODUCTION..].split_at(entries);
+    let (index, data) = append(from, bytes, entries + data)?.split_at(entries);
     for entry in index.chunks_exact(ENTRY) {
         check(entry, data).map_err(Refused::Structure)?;
     }
     Ok(INTRODUCTION + index.len() + data.len())
 }
 
-fn append(from: &mut impl Read, bytes: &mut Vec<u8>, length: usize) -> std::io::Result<()> {
+/// Reads exactly so many bytes, appends them to `bytes`, and returns what was appended.
+fn append<'a>(from: &mut impl Read, bytes: &'a mut Vec<u8>, length: usize) -> std::io::Result<&'a [u8]> {
+    let start = bytes.len();
     let read = from.take(length as u64).read_to_end(bytes)?;
-    if read == length {
-        return Ok(());
+    match bytes.get(start..) {
+        Some(appended) if read == length => Ok(appended),
+        _ => Err(std::io::ErrorKind::UnexpectedEof.into()),
     }
-    Err(std::io::ErrorKind::UnexpectedEof.into())
 }
 
 /// Checks that the data of an entry lie inside of the header's data; an error says what is wrong.

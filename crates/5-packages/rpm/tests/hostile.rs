@@ -1,5 +1,8 @@
 //! Malicious and damaged RPMs: nothing outside of the target folder is touched, and nothing panics.
 
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "std::fs: a panic names the line")]
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_rpm::{Payload, RpmError, read_files, read_header_blob, read_package, unpack};

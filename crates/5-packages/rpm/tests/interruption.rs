@@ -1,5 +1,7 @@
 //! Unpacking after Ctrl-C. A program of its own, since an interruption is one of the whole process.
 
+#![cfg(test)]
+
 use basalt_process::interrupt;
 use basalt_rpm::{RpmError, unpack};
 use camino::Utf8Path;

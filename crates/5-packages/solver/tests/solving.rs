@@ -1,5 +1,7 @@
 //! Solving through the public interface: requests in, packages or an explanation out.
 
+#![cfg(test)]
+
 use std::fmt::Debug;
 use std::str::FromStr;
 

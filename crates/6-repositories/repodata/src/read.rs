@@ -247,7 +247,7 @@ fn place(location: &Location, file: &str) -> Result<String, MetadataError> {
 fn read_file(path: &Utf8Path, limit: u64, name: &str) -> Result<Vec<u8>, MetadataError> {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut bytes = Vec::new();
-        std::fs::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+        fs_err::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
     let bytes = read().map_err(|source| MetadataError::Io {

@@ -1,5 +1,8 @@
 //! Metadata of repositories: written, read back, and rejected when tampered with.
 
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "std::fs: a panic names the line")]
+
 use basalt_digest::Digest;
 use basalt_repodata::{self, FOLDER, MetadataError, PackageEntries, REPOMD, RpmLocation, describe, parse_primary};
 use basalt_updateinfo::{Advisory, parse_advisory};

@@ -93,13 +93,13 @@ impl Certificate {
                 }
             }
         }
-        if statements.is_empty() {
+        statements.sort_by_key(|(signature, _)| Reverse(signature.created()));
+        let Some((newest, _)) = statements.first() else {
             return Err(malformed(
                 &fingerprint,
                 "nothing in it is signed by its owner, so it may be anybody's",
             ));
-        }
-        statements.sort_by_key(|(signature, _)| Reverse(signature.created()));
+        };
         let named = statements
             .iter()
             .filter_map(|(signature, user)| Some((signature, (*user)?)));
@@ -108,7 +108,7 @@ impl Certificate {
             .find(|(signature, _)| signature.is_primary())
             .or_else(|| named.clone().next())
             .map_or_else(String::new, |(_, user)| user.to_owned());
-        let lifetime = statements[0].0.key_expiration_time();
+        let lifetime = newest.key_expiration_time();
         let made = Timestamp::from(primary.created_at());
         let expires = lifetime
             .map(|lifetime| lifetime.as_secs())
@@ -131,9 +131,9 @@ impl Certificate {
         &self.fingerprint
     }
 
-    /// Returns the key id: the last sixteen digits of the fingerprint. rpm and dnf show it in lower case.
+    /// Returns the key id, as [`key_id`] does.
     pub fn key_id(&self) -> &str {
-        &self.fingerprint[self.fingerprint.len().saturating_sub(16)..]
+        key_id(&self.fingerprint)
     }
 
     /// Returns the primary user id, such as `Name <address>`; empty if the key has none.
@@ -308,6 +308,12 @@ fn algorithm(params: &PublicParams) -> String {
     }
 }
 
+/// Returns the key id of a fingerprint: its last sixteen digits. rpm and dnf show it in lower case.
+pub fn key_id(fingerprint: &str) -> &str {
+    let start = fingerprint.len().saturating_sub(16);
+    fingerprint.get(start..).unwrap_or(fingerprint)
+}
+
 /// Reads all keys of a file: one or several blocks in ASCII armor, or binary packets.
 pub(crate) fn read(bytes: &[u8], what: &str) -> Result<Vec<PublicOrSecret>, KeyError> {
     let mut keys = Vec::new();
@@ -323,9 +329,9 @@ pub(crate) fn read(bytes: &[u8], what: &str) -> Result<Vec<PublicOrSecret>, KeyE
     if begins.is_empty() {
         return Err(malformed(what, "it has no line `-----BEGIN PGP ... KEY BLOCK-----`"));
     }
-    for (number, begin) in begins.iter().enumerate() {
-        let end = begins.get(number + 1).copied().unwrap_or(text.len());
-        let block = &text.as_bytes()[*begin..end];
+    let ends = begins.iter().skip(1).copied().chain([text.len()]);
+    for (begin, end) in begins.iter().zip(ends) {
+        let block = bytes.get(*begin..end).unwrap_or_default();
         let (found, _) = PublicOrSecret::from_armor_many_buf(block).map_err(wrong)?;
         for key in found {
             keys.push(key.map_err(wrong)?);

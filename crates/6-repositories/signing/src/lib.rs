@@ -25,7 +25,7 @@ mod secret;
 mod signature;
 mod timestamp;
 
-pub use certificate::{Certificate, Validity};
+pub use certificate::{Certificate, Validity, key_id};
 pub use error::{KeyError, VerifyError};
 pub use keyring::{Keyring, KeyringEntry};
 pub use secret::SigningKey;

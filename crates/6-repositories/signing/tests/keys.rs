@@ -1,5 +1,7 @@
 //! Keys and signatures, with keys that are made here.
 
+#![cfg(test)]
+
 use std::os::unix::fs::PermissionsExt as _;
 
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity, VerifyError, issuers, verify};
@@ -127,9 +129,9 @@ fn secrets_are_for_their_owner() {
     let path = ring
         .folder()
         .join(format!("{}.secret.asc", key.certificate().fingerprint()));
-    let mode = |path: &Utf8PathBuf| std::fs::metadata(path).expect("there").permissions().mode() & 0o777;
+    let mode = |path: &Utf8PathBuf| fs_err::metadata(path).expect("there").permissions().mode() & 0o777;
     assert_eq!((mode(&path), mode(&ring.folder().to_owned())), (0o600, 0o700));
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("changed");
+    fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).expect("changed");
     let entry = ring.signing().expect("read").expect("one");
     assert!(matches!(
         ring.unlock(&entry, None),

@@ -192,5 +192,5 @@ impl SnapshotError {
 fn first(names: &[String]) -> String {
     const SHOWN: usize = 3;
     let more = if names.len() > SHOWN { ", ..." } else { "" };
-    format!("{}{more}", names[..names.len().min(SHOWN)].join(", "))
+    format!("{}{more}", names.get(..SHOWN).unwrap_or(names).join(", "))
 }

@@ -263,7 +263,7 @@ impl Repository {
 /// Writes a file system to the disk. Files have to be there before their folder gets its final name: else a power
 /// failure leaves empty files.
 fn sync(folder: &Utf8Path) -> Result<(), StoreError> {
-    let file = std::fs::File::open(folder).map_err(StoreError::io("cannot open", folder))?;
+    let file = fs_err::File::open(folder).map_err(StoreError::io("cannot open", folder))?;
     rustix::fs::syncfs(file.as_fd()).map_err(|error| StoreError::io("cannot write out", folder)(error.into()))
 }
 

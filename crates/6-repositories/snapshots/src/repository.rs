@@ -180,7 +180,7 @@ impl Repository {
     pub(crate) fn point_to(&self, name: &str) -> Result<(), SnapshotError> {
         let fresh = self.folder.join(WORK).join(CURRENT);
         drop(fs_err::remove_file(&fresh));
-        std::os::unix::fs::symlink(Utf8Path::new(SNAPSHOTS).join(name), &fresh)
+        fs_err::os::unix::fs::symlink(Utf8Path::new(SNAPSHOTS).join(name), &fresh)
             .map_err(StoreError::io("cannot link", &fresh))?;
         let current = self.folder.join(CURRENT);
         fs_err::rename(&fresh, &current).map_err(StoreError::io("cannot move a link to", &current))?;

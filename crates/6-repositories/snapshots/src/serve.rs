@@ -8,6 +8,7 @@ use std::io::{Read, Seek as _, SeekFrom};
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use basalt_release::{ID, NAME};
 use camino::{Utf8Path, Utf8PathBuf};
 use tiny_http::{Header, Method, Request, Response, StatusCode};
 
@@ -160,7 +161,7 @@ impl RepositoryServer {
         if !path.symlink_metadata().ok()?.is_file() {
             return None;
         }
-        let file = File::open(path).ok()?;
+        let file = fs_err::File::open(path).ok()?.into_file();
         let length = file.metadata().ok()?.len();
         Some((file, length))
     }
@@ -168,9 +169,7 @@ impl RepositoryServer {
     /// Returns the content of a `.repo` file for `/etc/yum.repos.d`.
     pub fn repo_file(&self) -> String {
         let url = self.url();
-        format!(
-            "[basalt]\nname=Basalt Linux\nbaseurl={url}\ngpgkey={url}{KEYS}\ngpgcheck=1\nrepo_gpgcheck=1\nenabled=1\n"
-        )
+        format!("[{ID}]\nname={NAME}\nbaseurl={url}\ngpgkey={url}{KEYS}\ngpgcheck=1\nrepo_gpgcheck=1\nenabled=1\n")
     }
 }
 

@@ -1,5 +1,7 @@
 //! Publishing: with a local key, with detached signatures, interrupted, tampered with, and served.
 
+#![cfg(test)]
+
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -49,7 +51,7 @@ impl Bench {
         let file = format!("{name}-{version}-1.bs1.x86_64.rpm");
         let path = self.folder.join(&file);
         package.write_file(&path).expect("written");
-        let digest = Digest::of(std::fs::read(&path).expect("read"));
+        let digest = Digest::of(fs_err::read(&path).expect("read"));
         (path, file, digest)
     }
 
@@ -107,7 +109,7 @@ fn what_is_published_is_signed_and_whole() {
     assert_eq!(published.snapshot.name, "20261125-094640");
     assert_eq!(bench.check(), Vec::<String>::new());
     // The built RPM is unchanged; the published one is another file.
-    assert_eq!(Digest::of(std::fs::read(&rpms[0].0).expect("read")), rpms[0].2);
+    assert_eq!(Digest::of(fs_err::read(&rpms[0].0).expect("read")), rpms[0].2);
     assert_ne!(published.snapshot.packages[0].digest, rpms[0].2);
     assert!(published.snapshot.folder.join("packages/o").join(&rpms[0].1).is_file());
 }
@@ -158,7 +160,7 @@ fn current_goes_back_and_forth_and_old_ones_are_pruned() {
     assert!(bytes > 0);
     assert_eq!(bench.names(), ["v1", "v4"]);
     assert_eq!(bench.check(), Vec::<String>::new());
-    let pool = std::fs::read_dir(bench.repository.folder().join("pool")).expect("read");
+    let pool = fs_err::read_dir(bench.repository.folder().join("pool")).expect("read");
     assert_eq!(pool.count(), 2);
 }
 
@@ -171,7 +173,7 @@ fn a_publishing_that_ends_halfway_is_invisible() {
         .expect("published");
     // Publishing fails at a damaged RPM, after others were signed.
     let (two, three) = (bench.rpm("two", "1"), bench.rpm("three", "1"));
-    let whole = std::fs::read(&three.0).expect("read");
+    let whole = fs_err::read(&three.0).expect("read");
     for damage in [
         whole[..whole.len() / 2].to_vec(),
         whole[..50].to_vec(),
@@ -184,7 +186,7 @@ fn a_publishing_that_ends_halfway_is_invisible() {
             bytes
         },
     ] {
-        std::fs::write(&three.0, damage).expect("written");
+        fs_err::write(&three.0, damage).expect("written");
         let error = bench.publish(&[one.clone(), two.clone(), three.clone()], Some("v2"), NOW);
         let damaged = matches!(error, Err(SnapshotError::Rpm { .. } | SnapshotError::Package(_)));
         assert!(damaged, "{error:?}");
@@ -195,15 +197,15 @@ fn a_publishing_that_ends_halfway_is_invisible() {
     }
     // Leftovers of a killed process: an incomplete folder, a link that was not moved.
     let work = bench.repository.folder().join("work");
-    std::fs::create_dir_all(work.join("snapshot/repodata")).expect("made");
-    std::fs::write(work.join("snapshot/repodata/repomd.xml"), "<repomd>").expect("written");
-    std::os::unix::fs::symlink("snapshots/v9", work.join("current")).expect("linked");
-    std::fs::write(bench.repository.folder().join("pool/.tmpx"), "half").expect("written");
+    fs_err::create_dir_all(work.join("snapshot/repodata")).expect("made");
+    fs_err::write(work.join("snapshot/repodata/repomd.xml"), "<repomd>").expect("written");
+    fs_err::os::unix::fs::symlink("snapshots/v9", work.join("current")).expect("linked");
+    fs_err::write(bench.repository.folder().join("pool/.tmpx"), "half").expect("written");
     assert_eq!(bench.names(), ["v1"]);
-    std::fs::write(&three.0, whole).expect("written");
+    fs_err::write(&three.0, whole).expect("written");
     bench.publish(&[one, two, three], Some("v2"), NOW).expect("published");
     assert_eq!((bench.current().as_str(), bench.check()), ("v2", Vec::new()));
-    assert_eq!(std::fs::read_dir(work).expect("read").count(), 0);
+    assert_eq!(fs_err::read_dir(work).expect("read").count(), 0);
     bench.repository.prune(9).expect("pruned");
     assert!(!bench.repository.folder().join("pool/.tmpx").exists());
 }
@@ -236,7 +238,7 @@ fn what_was_meddled_with_is_told() {
     ];
     for file in files {
         let path = snapshot.folder.join(file);
-        let whole = std::fs::read(&path).expect("read");
+        let whole = fs_err::read(&path).expect("read");
         let mut bytes = whole.clone();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
@@ -256,9 +258,9 @@ fn what_was_meddled_with_is_told() {
 fn replace(path: &Utf8Path, bytes: &[u8]) {
     use std::os::unix::fs::PermissionsExt as _;
     let folder = path.parent().expect("a folder");
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("changed");
-    std::fs::remove_file(path).expect("removed");
-    std::fs::write(path, bytes).expect("written");
+    fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("changed");
+    fs_err::remove_file(path).expect("removed");
+    fs_err::write(path, bytes).expect("written");
 }
 
 #[test]
@@ -299,15 +301,15 @@ fn signatures_come_from_elsewhere() {
     assert_eq!((draft.stage, draft.missing), (SigningRound::Packages, 2));
     // The store may have been cleaned meanwhile.
     for rpm in &rpms {
-        std::fs::remove_file(&rpm.0).expect("removed");
+        fs_err::remove_file(&rpm.0).expect("removed");
     }
     let out = bench.folder.join("out");
     repository.export(&out).expect("exported");
     let headers: Vec<_> = rpms.iter().map(|rpm| out.join(format!("{}.header", rpm.1))).collect();
     let sign = |path: &Utf8Path, key: &SigningKey, now| {
-        let bytes = std::fs::read(path).expect("read");
+        let bytes = fs_err::read(path).expect("read");
         let signature = key.sign(&bytes, now).expect("signed");
-        std::fs::write(format!("{path}.sig"), signature).expect("written");
+        fs_err::write(format!("{path}.sig"), signature).expect("written");
     };
     sign(&headers[0], &bench.key, NOW);
     let error = repository.import(&out, NOW).expect_err("one is missing");
@@ -316,17 +318,17 @@ fn signatures_come_from_elsewhere() {
     sign(&headers[1], &unknown_signer, NOW);
     let error = repository.import(&out, NOW).expect_err("signed by another key");
     assert!(matches!(error, SnapshotError::Signature { .. }), "{error}");
-    std::fs::write(format!("{}.sig", headers[1]), "nonsense").expect("written");
+    fs_err::write(format!("{}.sig", headers[1]), "nonsense").expect("written");
     let error = repository.import(&out, NOW).expect_err("nonsense");
     assert!(matches!(error, SnapshotError::Signature { .. }), "{error}");
     // A file that was changed in transit, and signed in good faith.
-    let whole = std::fs::read(&headers[1]).expect("read");
-    std::fs::write(&headers[1], "something else").expect("written");
+    let whole = fs_err::read(&headers[1]).expect("read");
+    fs_err::write(&headers[1], "something else").expect("written");
     sign(&headers[1], &bench.key, NOW);
     let error = repository.import(&out, NOW).expect_err("something else");
     assert!(matches!(error, SnapshotError::Signature { .. }), "{error}");
     assert_eq!(repository.draft().expect("read").expect("waits").missing, 2);
-    std::fs::write(&headers[1], whole).expect("written");
+    fs_err::write(&headers[1], whole).expect("written");
     sign(&headers[1], &bench.key, NOW);
     let ImportOutcome::More(draft) = repository.import(&out, NOW).expect("taken") else {
         panic!("the index is still to be signed")
@@ -366,7 +368,7 @@ fn files_are_served_whole_and_in_part() {
             let head = String::from_utf8(answer[..end].to_vec()).expect("text");
             (head, answer[end..].to_vec())
         };
-        let index = std::fs::read(snapshot.folder.join("repodata/repomd.xml")).expect("read");
+        let index = fs_err::read(snapshot.folder.join("repodata/repomd.xml")).expect("read");
         let (head, body) = ask("GET /repodata/repomd.xml", "");
         assert!(head.starts_with("HTTP/1.1 200"), "{head}");
         assert!(head.contains(&format!("Content-Length: {}", index.len())), "{head}");

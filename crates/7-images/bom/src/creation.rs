@@ -5,10 +5,10 @@ use basalt_digest::Digest;
 use uuid::Uuid;
 
 /// Creation time of every bill of materials: the time that packages and images are built with, so that the same content
-/// gives the same document. It is `basalt_image::BUILD_TIME` (Unix time 1760000000) in RFC 3339.
-pub(crate) const CREATED: &str = "2025-10-09T08:53:20Z";
+/// gives the same document.
+pub(crate) const CREATED: &str = basalt_release::BUILD_TIME_RFC3339;
 /// Supplier of all packages and images.
-pub(crate) const SUPPLIER: &str = "Basalt Linux";
+pub(crate) const SUPPLIER: &str = basalt_release::NAME;
 /// Tool that writes the documents.
 pub(crate) const TOOL: &str = "basalt";
 pub(crate) const TOOL_VERSION: &str = env!("CARGO_PKG_VERSION");

@@ -68,13 +68,11 @@ impl GoProgram {
         // The linker aligns the header to 16 bytes in its section.
         let start = section.chunks(16).position(|chunk| chunk.starts_with(MAGIC));
         let start = start.ok_or_else(|| wrong("has no build information in it"))? * 16;
-        let header = section
-            .get(start..start + HEADER)
-            .ok_or_else(|| wrong("is cut short"))?;
+        let header = section.get(start..).and_then(<[u8]>::split_first_chunk::<HEADER>);
+        let (header, mut rest) = header.ok_or_else(|| wrong("is cut short"))?;
         if header[FLAGS] & INLINE == 0 {
             return Err(wrong("is of a Go before 1.18, which says it in another form"));
         }
-        let mut rest = &section[start + HEADER..];
         let go = text(&mut rest)?;
         let lines = text(&mut rest)?;
         let go = std::str::from_utf8(go).map_err(|_| wrong("names a version of Go that is not text"))?;
@@ -92,13 +90,13 @@ impl GoProgram {
             ..Self::default()
         };
         // A program may be built without modules.
-        let Some(inner) = lines.len().checked_sub(2 * SENTINEL).filter(|length| *length > 0) else {
+        let inner = lines.get(SENTINEL..lines.len().saturating_sub(SENTINEL));
+        let Some(inner) = inner.filter(|inner| !inner.is_empty()) else {
             return match lines.is_empty() {
                 true => Ok(program),
                 false => Err(wrong("has a list of modules without beginning and end")),
             };
         };
-        let inner = &lines[SENTINEL..SENTINEL + inner];
         let inner = std::str::from_utf8(inner).map_err(|_| wrong("has a list of modules that is not text"))?;
         program.read_lines(inner)?;
         Ok(program)

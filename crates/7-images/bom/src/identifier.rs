@@ -1,13 +1,9 @@
 //! Identifiers by which scanners know a component: package URLs and CPE names.
 
+pub(crate) use basalt_release::{ID as VENDOR, VERSION as RELEASE};
 use packageurl::PackageUrl;
 
 use crate::BomError;
-
-/// Vendor in the package URLs of this distribution's RPMs: the `ID` of `/usr/lib/os-release`.
-pub(crate) const VENDOR: &str = "basalt";
-/// Release of the distribution: `VERSION_ID` of `/usr/lib/os-release`.
-pub(crate) const RELEASE: &str = "1";
 
 /// Returns the package URL of an RPM of this distribution:
 /// `pkg:rpm/basalt/zlib@1.3.1-1.bs1?arch=x86_64&distro=basalt-1`. `evr` is its version and release, with the epoch if

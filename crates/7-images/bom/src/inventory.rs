@@ -84,9 +84,10 @@ impl Inventory {
             for program in programs(rpm, store)? {
                 collection.add_program(rpm.package, purl, &program)?;
             }
-            for required in providers(&rpm.package.requires, rpms) {
-                if &purls[required] != purl {
-                    collection.relate(purl, RelationKind::DependsOn, &purls[required]);
+            let required = providers(&rpm.package.requires, rpms);
+            for required in required.into_iter().filter_map(|index| purls.get(index)) {
+                if required != purl {
+                    collection.relate(purl, RelationKind::DependsOn, required);
                 }
             }
         }

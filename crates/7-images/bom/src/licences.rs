@@ -158,7 +158,7 @@ pub fn check(of: &str, licence: &str) -> Result<(), BomError> {
 
 /// Reads a text file; returns `None` if it does not exist.
 pub(crate) fn text(path: &Utf8Path) -> Result<Option<String>, BomError> {
-    match std::fs::read_to_string(path) {
+    match fs_err::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
         Err(error) => Err(BomError::io("cannot read", path)(error)),
@@ -177,7 +177,7 @@ mod tests {
         ]);
         let folder = tempfile::tempdir().expect("a folder");
         let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
-        std::fs::write(folder.join(LOCK), &text).expect("written");
+        fs_err::write(folder.join(LOCK), &text).expect("written");
         let licences = Licences::read(folder).expect("understood");
         assert_eq!(
             licences.of(ComponentKind::GoModule, "golang.org/x/net", "v0.50.0"),
@@ -192,10 +192,10 @@ mod tests {
             None
         );
 
-        std::fs::write(folder.join(LOCK), text.replace("BSD-3-Clause", "BSD-ish")).expect("written");
+        fs_err::write(folder.join(LOCK), text.replace("BSD-3-Clause", "BSD-ish")).expect("written");
         let error = Licences::read(folder).expect_err("no licence");
         assert!(error.to_string().contains("golang.org/x/net"), "{error}");
-        std::fs::write(folder.join(LOCK), "[og]\n").expect("written");
+        fs_err::write(folder.join(LOCK), "[og]\n").expect("written");
         assert!(matches!(Licences::read(folder), Err(BomError::Catalogue { .. })));
     }
 }

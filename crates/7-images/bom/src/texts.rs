@@ -276,15 +276,15 @@ mod tests {
         let folder = Utf8Path::from_path(folder.path()).expect("UTF-8");
         let licence = || detector.of_folder(ComponentKind::GoModule, folder).expect("readable");
         assert_eq!(licence(), None);
-        std::fs::write(folder.join("LICENSE"), ISC).expect("written");
-        std::fs::write(folder.join("README"), "not a licence").expect("written");
+        fs_err::write(folder.join("LICENSE"), ISC).expect("written");
+        fs_err::write(folder.join("README"), "not a licence").expect("written");
         assert_eq!(licence().as_deref(), Some("ISC"));
         let apache = spdx::license_id("Apache-2.0").expect("on the list").text();
-        std::fs::write(folder.join("COPYING"), apache).expect("written");
+        fs_err::write(folder.join("COPYING"), apache).expect("written");
         assert_eq!(licence().as_deref(), Some("Apache-2.0 AND ISC"));
-        std::fs::write(folder.join("COPYING"), format!("{apache}\n\n{ISC}")).expect("written");
+        fs_err::write(folder.join("COPYING"), format!("{apache}\n\n{ISC}")).expect("written");
         assert_eq!(licence().as_deref(), Some("Apache-2.0 AND ISC"));
-        std::fs::write(folder.join("LICENCE.txt"), "You may not.").expect("written");
+        fs_err::write(folder.join("LICENCE.txt"), "You may not.").expect("written");
         assert_eq!(licence(), None);
     }
 
@@ -298,7 +298,7 @@ mod tests {
             ("[package]\nlicense = \"MIT\"\n", Some("MIT")),
             ("[package]\nlicense-file = \"x\"\n", None),
         ] {
-            std::fs::write(folder.join("Cargo.toml"), manifest).expect("written");
+            fs_err::write(folder.join("Cargo.toml"), manifest).expect("written");
             assert_eq!(
                 detector
                     .of_folder(ComponentKind::Crate, folder)

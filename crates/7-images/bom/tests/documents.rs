@@ -1,5 +1,7 @@
 //! Bills of materials of small packages, as they are written.
 
+#![cfg(test)]
+
 use std::io::Write as _;
 
 use basalt_bom::{BomError, Catalogue, ComponentKind, Format, Inventory, Rpm, Subject, groups};
@@ -67,8 +69,8 @@ impl Fixture {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
         let packages = path.join("packages");
-        std::fs::create_dir_all(packages.join("tool")).expect("a folder");
-        let write = |name: &str, text: &str| std::fs::write(packages.join(name), text).expect("written");
+        fs_err::create_dir_all(packages.join("tool")).expect("a folder");
+        let write = |name: &str, text: &str| fs_err::write(packages.join(name), text).expect("written");
         write(
             "identity.toml",
             "[tool]\nupstream = \"the-tool\"\ncpe = \"a:example:tool\"\n",
@@ -298,7 +300,7 @@ fn every_package_of_the_distribution_is_known() {
             ));
         }
         let spec = entry.path().join(format!("{name}.spec"));
-        let text = std::fs::read_to_string(&spec).expect("a spec");
+        let text = fs_err::read_to_string(&spec).expect("a spec");
         for licence in text.lines().filter_map(|line| line.strip_prefix("License:")) {
             licences += 1;
             let licence = licence.trim();

@@ -264,12 +264,13 @@ fn fields(line: &str) -> Result<Vec<String>, String> {
         return Ok(fields);
     }
     while !rest.is_empty() {
-        let quote = rest.chars().next().filter(|first| matches!(first, '"' | '\''));
-        let (field, after) = match quote {
-            Some(quote) => rest[1..]
+        let mut letters = rest.chars();
+        let (field, after) = match letters.next() {
+            Some(quote @ ('"' | '\'')) => letters
+                .as_str()
                 .split_once(quote)
                 .ok_or_else(|| format!("a {quote} is missing at the end of a field"))?,
-            None => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
+            _ => rest.split_once(char::is_whitespace).unwrap_or((rest, "")),
         };
         fields.push(field.to_owned());
         rest = after.trim_start();

@@ -278,7 +278,7 @@ impl Work<'_> {
         let boot = Boot::find(&self.definition.name, self.composer.arch, extracted)?;
         (self.step)("archive");
         let tar = folder.join("root.tar");
-        let file = std::fs::File::create_new(&tar).map_err(ImageError::io("cannot create", &tar))?;
+        let file = fs_err::File::create_new(&tar).map_err(ImageError::io("cannot create", &tar))?;
         archive::write(root, self.payloads, std::io::BufWriter::with_capacity(1 << 20, file))?;
         (self.step)("root file system");
         let erofs = folder.join("root.erofs");

@@ -1,6 +1,5 @@
 //! Container images: one layer, a configuration and a manifest in an OCI image layout.
 
-use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::str::FromStr as _;
 
@@ -9,6 +8,7 @@ use basalt_digest::{Digest, Hasher};
 use basalt_release::Arch;
 use basalt_store::write;
 use camino::Utf8Path;
+use fs_err::File;
 use oci_spec::image::{
     ConfigBuilder, Descriptor, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder, MediaType,
     OciLayoutBuilder, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
@@ -162,7 +162,7 @@ impl<W: Write> Hashing<W> {
 impl<W: Write> Write for Hashing<W> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let written = self.inner.write(buffer)?;
-        self.hasher.write_all(&buffer[..written])?;
+        self.hasher.write_all(buffer.get(..written).unwrap_or_default())?;
         self.size += written as u64;
         Ok(written)
     }

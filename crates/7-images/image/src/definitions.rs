@@ -76,9 +76,9 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let content = Content::of_checkout(Utf8Path::from_path(folder.path()).expect("UTF-8"));
         let images = content.own_folder(ContentFolder::Images).path;
-        std::fs::create_dir_all(&images).expect("created");
+        fs_err::create_dir_all(&images).expect("created");
         for (name, text) in files {
-            std::fs::write(images.join(format!("{name}.yaml")), text).expect("written");
+            fs_err::write(images.join(format!("{name}.yaml")), text).expect("written");
         }
         (folder, content)
     }
@@ -99,8 +99,8 @@ mod tests {
     fn files_of_editors_define_nothing() {
         let (_guard, content) = content(&[("a", "name: a\nkind: tree\npackages: [x]\n")]);
         let images = content.own_folder(ContentFolder::Images).path;
-        std::fs::write(images.join(".a.yaml.swp"), "x").expect("written");
-        std::os::unix::fs::symlink("user@host.1:2", images.join(".#a.yaml")).expect("linked");
+        fs_err::write(images.join(".a.yaml.swp"), "x").expect("written");
+        fs_err::os::unix::fs::symlink("user@host.1:2", images.join(".#a.yaml")).expect("linked");
         assert_eq!(definitions(&content).expect("read").keys().collect::<Vec<_>>(), ["a"]);
     }
 

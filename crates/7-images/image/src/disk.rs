@@ -69,35 +69,39 @@ pub(crate) fn write(path: &Utf8Path, contents: &Contents<'_>) -> Result<(u64, Ve
         .len();
     check_room(contents, root_bytes)?;
     let partitions = plan(contents);
-    let mut facts: Vec<PartitionFacts> = Vec::new();
     let mut offset = MIB;
-    for partition in &partitions {
-        facts.push(PartitionFacts {
+    let facts = partitions.each_ref().map(|partition| {
+        let start = offset;
+        offset += partition.size;
+        PartitionFacts {
             label: partition.label.to_owned(),
             type_guid: partition.kind.to_string(),
             guid: partition.guid.to_string(),
-            offset_bytes: offset,
+            offset_bytes: start,
             size_bytes: partition.size,
-        });
-        offset += partition.size;
-    }
+        }
+    });
     // The backup partition table is at the end.
     let size = offset + MIB;
     let write = || -> io::Result<()> {
-        let mut disk = File::options().read(true).write(true).create_new(true).open(path)?;
+        let mut options = fs_err::OpenOptions::new();
+        let mut disk = options.read(true).write(true).create_new(true).open(path)?.into_file();
         disk.set_len(size)?;
         write_table(&mut disk, contents.key, &partitions, &facts)?;
-        let place = |index: usize| (facts[index].offset_bytes, facts[index].size_bytes);
-        let (start, length) = place(0);
+        let [esp, root, tree, ..] = &facts;
         let volume_id = u32::from_be_bytes(composer::four_bytes(contents.key, "esp volume"));
-        esp::make(Window::new(&disk, start, length), volume_id, contents.esp)?;
-        disk.seek(SeekFrom::Start(place(1).0))?;
-        io::copy(&mut File::open(contents.root)?, &mut disk)?;
-        disk.seek(SeekFrom::Start(place(2).0))?;
+        esp::make(
+            Window::new(&disk, esp.offset_bytes, esp.size_bytes),
+            volume_id,
+            contents.esp,
+        )?;
+        disk.seek(SeekFrom::Start(root.offset_bytes))?;
+        io::copy(&mut fs_err::File::open(contents.root)?, &mut disk)?;
+        disk.seek(SeekFrom::Start(tree.offset_bytes))?;
         disk.write_all(&contents.tree.bytes)
     };
     write().map_err(ImageError::io("cannot write", path))?;
-    Ok((size, facts))
+    Ok((size, facts.into()))
 }
 
 fn check_room(contents: &Contents<'_>, root_bytes: u64) -> Result<(), ImageError> {
@@ -126,14 +130,15 @@ fn check_room(contents: &Contents<'_>, root_bytes: u64) -> Result<(), ImageError
     Ok(())
 }
 
-fn plan(contents: &Contents<'_>) -> Vec<Partition> {
+/// The partitions: the EFI system partition, a root and its hash tree, and the same again, empty.
+fn plan(contents: &Contents<'_>) -> [Partition; 5] {
     let esp = u64::from(contents.settings.esp_mib()) * MIB;
     let root = u64::from(contents.settings.root_mib()) * MIB;
     let tree = HashTree::size_for(root).next_multiple_of(MIB);
     let (data_type, tree_type) = root_types(contents.arch);
     let (data, hashes) = Guid::of_root_hash(&contents.tree.root_hash);
     let derived = |purpose| Guid::derived(contents.key, purpose);
-    vec![
+    [
         Partition {
             label: "esp",
             kind: ESP_TYPE,

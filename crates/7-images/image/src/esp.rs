@@ -67,7 +67,11 @@ impl<'f> Window<'f> {
 impl Read for Window<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.fitting(buffer.len());
-        let read = std::os::unix::fs::FileExt::read_at(self.file, &mut buffer[..length], self.start + self.position)?;
+        let read = std::os::unix::fs::FileExt::read_at(
+            self.file,
+            buffer.get_mut(..length).unwrap_or_default(),
+            self.start + self.position,
+        )?;
         self.position += read as u64;
         Ok(read)
     }
@@ -76,7 +80,11 @@ impl Read for Window<'_> {
 impl Write for Window<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let length = self.fitting(buffer.len());
-        let written = std::os::unix::fs::FileExt::write_at(self.file, &buffer[..length], self.start + self.position)?;
+        let written = std::os::unix::fs::FileExt::write_at(
+            self.file,
+            buffer.get(..length).unwrap_or_default(),
+            self.start + self.position,
+        )?;
         self.position += written as u64;
         Ok(written)
     }
@@ -108,9 +116,9 @@ pub(crate) fn make(mut place: Window<'_>, volume_id: u32, files: &[(&str, &[u8])
     fatfs::format_volume(&mut place, options)?;
     let mut folders: Vec<&str> = Vec::new();
     for (path, _) in files {
-        for (slash, _) in path.match_indices('/') {
-            if !folders.contains(&&path[..slash]) {
-                folders.push(&path[..slash]);
+        for folder in path.match_indices('/').filter_map(|(slash, _)| path.get(..slash)) {
+            if !folders.contains(&folder) {
+                folders.push(folder);
             }
         }
     }
@@ -166,9 +174,9 @@ fn mend_folders(place: &mut Window<'_>, count: usize) -> io::Result<()> {
         // Marked as deleted, not as the end of the folder: further folders may follow.
         mended[2 * ENTRY] = DELETED;
         mended[3 * ENTRY] = DELETED;
-        let parent = ENTRY + 26..ENTRY + 28;
-        if mended[parent.clone()] == ROOT {
-            mended[parent].fill(0);
+        let parent = &mut mended[ENTRY + 26..ENTRY + 28];
+        if parent == ROOT {
+            parent.fill(0);
         }
         place.seek(SeekFrom::Start(start))?;
         place.write_all(&mended)?;

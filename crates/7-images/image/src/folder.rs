@@ -1,9 +1,10 @@
 //! Trees as files in a folder, which belong to the user who composes them.
 
 use std::io::Read;
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::{OpenOptionsExt as _, symlink};
 
 use crate::root::{Entry, Root, Sink};
 use crate::{ImageError, Payload};
@@ -27,8 +28,8 @@ impl Sink for Folder {
         let place = self.place(path);
         // Accessible to its owner, whatever its mode: it has to be filled, and to be removed later.
         let mode = std::fs::Permissions::from_mode(entry.mode & 0o777 | 0o700);
-        std::fs::create_dir(&place)
-            .and_then(|()| std::fs::set_permissions(&place, mode))
+        fs_err::create_dir(&place)
+            .and_then(|()| fs_err::set_permissions(&place, mode))
             .map_err(ImageError::io("cannot create", &place))
     }
 
@@ -39,7 +40,7 @@ impl Sink for Folder {
 
     fn file(&mut self, path: &str, entry: &Entry, _: u64, content: &mut dyn Read) -> Result<(), ImageError> {
         let place = self.place(path);
-        let mut options = std::fs::OpenOptions::new();
+        let mut options = fs_err::OpenOptions::new();
         let mut write = || {
             let mut file = options.write(true).create_new(true).mode(0o600).open(&place)?;
             std::io::copy(content, &mut file)?;
@@ -50,6 +51,6 @@ impl Sink for Folder {
 
     fn hard_link(&mut self, path: &str, _: &Entry, first: &str) -> Result<(), ImageError> {
         let place = self.place(path);
-        std::fs::hard_link(self.place(first), &place).map_err(ImageError::io("cannot create", &place))
+        fs_err::hard_link(self.place(first), &place).map_err(ImageError::io("cannot create", &place))
     }
 }

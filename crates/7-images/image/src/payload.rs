@@ -44,7 +44,7 @@ pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -
             continue;
         }
         let mut files = basalt_rpm::Payload::open(payload.path)?;
-        let first = found.len();
+        let mut own = Vec::new();
         while let Some(file) = files.next()? {
             let Some(path) = file.paths.iter().find(|path| file.is_regular() && wanted(path)) else {
                 continue;
@@ -61,13 +61,14 @@ pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -
             files
                 .read_to_end(&mut content)
                 .map_err(ImageError::io("cannot read", payload.path))?;
-            found.push(Extracted {
+            own.push(Extracted {
                 package: payload.package.name.clone(),
                 path: path.clone(),
                 content,
             });
         }
-        found[first..].sort_by(|one, other| one.path.cmp(&other.path));
+        own.sort_by(|one, other| one.path.cmp(&other.path));
+        found.append(&mut own);
     }
     Ok(found)
 }

@@ -46,14 +46,14 @@ fn add(folder: &Utf8Path, image: &Image) -> Result<(), ImageError> {
     } = facts;
     let registry = folder.join("docker/registry/v2");
     for digest in [manifest, config, layer] {
-        let blob = registry.join(format!("blobs/sha256/{}/{digest}/data", &digest.to_hex()[..2]));
+        let blob = registry.join(format!("blobs/sha256/{:.2}/{digest}/data", digest.to_hex()));
         let parent = blob.parent().unwrap_or(&registry);
         fs_err::create_dir_all(parent).map_err(ImageError::io("cannot create", parent))?;
         if !blob.exists() {
             // Hard links save space: images and registry are in one store.
             let from = image.folder.join(blob_path(digest));
-            std::fs::hard_link(&from, &blob)
-                .or_else(|_| std::fs::copy(&from, &blob).map(drop))
+            fs_err::hard_link(&from, &blob)
+                .or_else(|_| fs_err::copy(&from, &blob).map(drop))
                 .map_err(ImageError::io("cannot link", &blob))?;
         }
     }

@@ -80,7 +80,7 @@ impl Root {
     /// # Errors
     /// When a package has an entry at its path, or one that is no folder above it.
     pub(crate) fn add_made(&mut self, path: &str, content: Vec<u8>) -> Result<(), ImageError> {
-        let above = path.match_indices('/').map(|(slash, _)| &path[..slash]);
+        let above = path.match_indices('/').filter_map(|(slash, _)| path.get(..slash));
         let mut above = above.filter_map(|folder| self.entries.get_key_value(folder));
         if let Some((folder, other)) = above.find(|(_, entry)| entry.what != What::Directory) {
             return Err(ImageError::Place {
@@ -113,8 +113,9 @@ impl Root {
 
     /// Adds the missing folders above a path.
     pub(crate) fn add_parents(&mut self, path: &str) {
-        for (slash, _) in path.match_indices('/').filter(|(slash, _)| *slash > 0) {
-            self.entries.entry(path[..slash].to_owned()).or_insert_with(|| Entry {
+        let above = path.match_indices('/').filter_map(|(slash, _)| path.get(..slash));
+        for folder in above.filter(|folder| !folder.is_empty()) {
+            self.entries.entry(folder.to_owned()).or_insert_with(|| Entry {
                 what: What::Directory,
                 mode: 0o755,
                 user: 0,
@@ -137,7 +138,7 @@ impl Root {
     /// Transfers all entries to a sink, in an order that depends only on the content: entries without a payload first,
     /// folders before the entries in them, then the files package by package in the order of the payload.
     pub(crate) fn hand_over(&self, payloads: &[Payload<'_>], sink: &mut dyn Sink) -> Result<(), ImageError> {
-        let mut packaged: Vec<HashMap<&str, (&str, &Entry)>> = vec![HashMap::new(); payloads.len()];
+        let mut packaged: HashMap<usize, HashMap<&str, (&str, &Entry)>> = HashMap::new();
         for (path, entry) in &self.entries {
             match &entry.what {
                 What::Directory => sink.directory(path, entry)?,
@@ -146,11 +147,12 @@ impl Root {
                 What::Packaged {
                     payload, path: inside, ..
                 } => {
-                    packaged[*payload].insert(inside, (path, entry));
+                    packaged.entry(*payload).or_default().insert(inside, (path, entry));
                 }
             }
         }
-        for (payload, mut wanted) in payloads.iter().zip(packaged) {
+        for (index, payload) in payloads.iter().enumerate() {
+            let mut wanted = packaged.remove(&index).unwrap_or_default();
             if !wanted.is_empty() {
                 hand_over_files(payload, &mut wanted, sink)?;
             }

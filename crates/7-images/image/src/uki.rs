@@ -2,6 +2,7 @@
 
 use object::LittleEndian as LE;
 use object::pe;
+use object::pod::bytes_of;
 use object::read::pe::{ImageNtHeaders as _, ImageOptionalHeader as _, PeFile64};
 
 use crate::ImageError;
@@ -30,11 +31,11 @@ pub(crate) fn assemble(parts: &Parts<'_>) -> Result<Vec<u8>, ImageError> {
     let in_memory = kernel.nt_headers().optional_header().size_of_image();
     let mut image = Program::parse(parts.stub)?;
     let data = pe::IMAGE_SCN_CNT_INITIALIZED_DATA;
-    image.add(b".osrel", parts.os_release, None, data)?;
-    image.add(b".cmdline", parts.command_line.as_bytes(), None, data)?;
-    image.add(b".uname", parts.release.as_bytes(), None, data)?;
+    image.add(".osrel", parts.os_release, None, data)?;
+    image.add(".cmdline", parts.command_line.as_bytes(), None, data)?;
+    image.add(".uname", parts.release.as_bytes(), None, data)?;
     // The last section, with the size that the kernel needs in memory.
-    image.add(b".linux", parts.kernel, Some(in_memory), pe::IMAGE_SCN_CNT_CODE)?;
+    image.add(".linux", parts.kernel, Some(in_memory), pe::IMAGE_SCN_CNT_CODE)?;
     Ok(image.bytes)
 }
 
@@ -57,15 +58,14 @@ const NUMBER_OF_SECTIONS: usize = 2;
 const SIZE_OF_INITIALIZED_DATA: usize = 8;
 const SIZE_OF_IMAGE: usize = 56;
 const CHECKSUM: usize = 64;
-const SECTION_HEADER: usize = 40;
+const SECTION_HEADER: usize = pe::IMAGE_SIZEOF_SECTION_HEADER;
+
+/// Name of the stub in errors.
+const STUB: &str = "systemd's EFI stub";
 
 impl Program {
     fn parse(stub: &[u8]) -> Result<Self, ImageError> {
-        let wrong = |why: &str| ImageError::Efi {
-            what: "systemd's EFI stub",
-            why: why.to_owned(),
-        };
-        let file = PeFile64::parse(stub).map_err(unusable("systemd's EFI stub"))?;
+        let file = PeFile64::parse(stub).map_err(unusable(STUB))?;
         let optional = file.nt_headers().optional_header();
         let file_header = file.dos_header().nt_headers_offset() as usize + 4;
         let optional_header = file_header + size_of::<pe::ImageFileHeader>();
@@ -93,20 +93,15 @@ impl Program {
 
     fn add(
         &mut self,
-        name: &[u8],
+        name: &str,
         content: &[u8],
         in_memory: Option<u32>,
         kind: pe::SectionFlags,
     ) -> Result<(), ImageError> {
-        let wrong = |why: String| ImageError::Efi {
-            what: "systemd's EFI stub",
-            why,
-        };
-        let shown = String::from_utf8_lossy(name);
         if self.next_header + SECTION_HEADER > self.headers_end {
-            return Err(wrong(format!("its header has no room for the section {shown}")));
+            return Err(wrong(format!("its header has no room for the section {name}")));
         }
-        let too_large = |_| wrong(format!("the section {shown} is too large"));
+        let too_large = |_| wrong(format!("the section {name} is too large"));
         let size = u32::try_from(content.len()).map_err(too_large)?;
         let in_memory = in_memory.unwrap_or(size).max(size);
         let address = self.end.next_multiple_of(self.section_alignment);
@@ -118,47 +113,62 @@ impl Program {
             .resize(self.bytes.len().next_multiple_of(self.file_alignment), 0);
         let stored = u32::try_from(self.bytes.len()).map_err(too_large)? - offset;
 
-        let mut header = [0; SECTION_HEADER];
-        header[..name.len()].copy_from_slice(name);
-        let numbers = [
-            (8, in_memory),
-            (12, address),
-            (16, stored),
-            (20, offset),
-            (36, (kind | pe::IMAGE_SCN_MEM_READ).0),
-        ];
-        for (place, number) in numbers {
-            header[place..place + 4].copy_from_slice(&number.to_le_bytes());
-        }
-        self.bytes[self.next_header..self.next_header + SECTION_HEADER].copy_from_slice(&header);
+        let mut padded = [0; pe::IMAGE_SIZEOF_SHORT_NAME];
+        padded.iter_mut().zip(name.bytes()).for_each(|(to, byte)| *to = byte);
+        let header = pe::ImageSectionHeader {
+            name: padded,
+            virtual_size: in_memory.into(),
+            virtual_address: address.into(),
+            size_of_raw_data: stored.into(),
+            pointer_to_raw_data: offset.into(),
+            pointer_to_relocations: 0.into(),
+            pointer_to_linenumbers: 0.into(),
+            number_of_relocations: 0.into(),
+            number_of_linenumbers: 0.into(),
+            characteristics: (kind | pe::IMAGE_SCN_MEM_READ).into(),
+        };
+        self.put(self.next_header, bytes_of(&header))?;
         self.next_header += SECTION_HEADER;
         self.end = address + in_memory;
 
         let count = self.file_header + NUMBER_OF_SECTIONS;
-        let sections = u16::from_le_bytes([self.bytes[count], self.bytes[count + 1]]) + 1;
-        self.bytes[count..count + 2].copy_from_slice(&sections.to_le_bytes());
-        let data = self.number(SIZE_OF_INITIALIZED_DATA).wrapping_add(in_memory);
-        self.set_number(SIZE_OF_INITIALIZED_DATA, data);
-        self.set_number(SIZE_OF_IMAGE, self.end.next_multiple_of(self.section_alignment));
+        let sections = u16::from_le_bytes(self.take(count)?) + 1;
+        self.put(count, &sections.to_le_bytes())?;
+        let data = self.optional_header + SIZE_OF_INITIALIZED_DATA;
+        let size = u32::from_le_bytes(self.take(data)?).wrapping_add(in_memory);
+        self.put(data, &size.to_le_bytes())?;
+        let size = self.end.next_multiple_of(self.section_alignment);
+        self.put(self.optional_header + SIZE_OF_IMAGE, &size.to_le_bytes())?;
         // Firmware does not check it; 0 means that there is none.
-        self.set_number(CHECKSUM, 0);
+        self.put(self.optional_header + CHECKSUM, &[0; 4])
+    }
+
+    /// The bytes at an offset.
+    fn take<const LENGTH: usize>(&self, offset: usize) -> Result<[u8; LENGTH], ImageError> {
+        let bytes = self.bytes.get(offset..).and_then(|rest| rest.first_chunk());
+        bytes.copied().ok_or_else(truncated)
+    }
+
+    /// Overwrites the bytes at an offset.
+    fn put(&mut self, offset: usize, bytes: &[u8]) -> Result<(), ImageError> {
+        let rest = self.bytes.get_mut(offset..);
+        let place = rest
+            .and_then(|rest| rest.get_mut(..bytes.len()))
+            .ok_or_else(truncated)?;
+        place.copy_from_slice(bytes);
         Ok(())
     }
+}
 
-    fn number(&self, place: usize) -> u32 {
-        let place = self.optional_header + place;
-        u32::from_le_bytes([
-            self.bytes[place],
-            self.bytes[place + 1],
-            self.bytes[place + 2],
-            self.bytes[place + 3],
-        ])
+fn wrong(why: impl Into<String>) -> ImageError {
+    ImageError::Efi {
+        what: STUB,
+        why: why.into(),
     }
+}
 
-    fn set_number(&mut self, place: usize, number: u32) {
-        let place = self.optional_header + place;
-        self.bytes[place..place + 4].copy_from_slice(&number.to_le_bytes());
-    }
+fn truncated() -> ImageError {
+    wrong("it ends within its headers")
 }
 
 fn unusable(what: &'static str) -> impl FnOnce(object::read::Error) -> ImageError {
@@ -223,6 +233,6 @@ mod tests {
         assert!(matches!(assemble(&parts(b"no program")), Err(ImageError::Efi { .. })));
         let mut program = Program::parse(&efi_program(b"stub")).expect("a program");
         program.headers_end = program.next_header;
-        assert!(program.add(b".x", b"y", None, pe::IMAGE_SCN_CNT_CODE).is_err());
+        assert!(program.add(".x", b"y", None, pe::IMAGE_SCN_CNT_CODE).is_err());
     }
 }

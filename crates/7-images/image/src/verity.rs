@@ -2,10 +2,9 @@
 //!
 //! The kernel's driver reads only the levels; the superblock is for tools.
 
-use std::fs::File;
-use std::os::unix::fs::FileExt as _;
-
 use camino::Utf8Path;
+use fs_err::File;
+use fs_err::os::unix::fs::FileExt as _;
 use sha2::{Digest as _, Sha256};
 
 use crate::ImageError;
@@ -60,7 +59,7 @@ impl HashTree {
         let top = levels.last().map(Vec::as_slice).unwrap_or_default();
         // A single data block is authenticated by its hash alone; there are no levels.
         let root_hash = match data_blocks {
-            1 => top[..32].try_into().unwrap_or_default(),
+            1 => top.first_chunk().copied().unwrap_or_default(),
             _ => hash(&salted, top),
         };
         let mut bytes = superblock(data_blocks, &salt, &uuid);
@@ -116,11 +115,11 @@ fn hash_file(file: &File, data_blocks: u64, salted: &Sha256) -> std::io::Result<
 
 fn hash_blocks(file: &File, first: u64, count: u64, salted: &Sha256) -> std::io::Result<Vec<u8>> {
     let mut hashes = Vec::with_capacity(usize::try_from(count * 32).unwrap_or(0));
-    let mut buffer = vec![0; usize::try_from(PIECE).unwrap_or(BLOCK_BYTES)];
+    let mut piece = Vec::new();
     let (mut offset, end) = (first * BLOCK, (first + count) * BLOCK);
     while offset < end {
-        let piece = &mut buffer[..usize::try_from(PIECE.min(end - offset)).unwrap_or(BLOCK_BYTES)];
-        file.read_exact_at(piece, offset)?;
+        piece.resize(usize::try_from(PIECE.min(end - offset)).unwrap_or(BLOCK_BYTES), 0);
+        file.read_exact_at(&mut piece, offset)?;
         for block in piece.chunks_exact(BLOCK_BYTES) {
             hashes.extend_from_slice(&hash(salted, block));
         }
@@ -167,11 +166,19 @@ fn superblock(data_blocks: u64, salt: &[u8; 32], uuid: &[u8; 16]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// Blocks of the bytes from 0 to 250, each of them seven times.
+    fn data(blocks: usize) -> Vec<u8> {
+        (0..251_u8)
+            .cycle()
+            .flat_map(|byte| [byte; 7])
+            .take(blocks * BLOCK_BYTES)
+            .collect()
+    }
+
     fn tree(blocks: usize) -> HashTree {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("data");
-        let data: Vec<u8> = (0..blocks * BLOCK_BYTES).map(|index| (index / 7 % 251) as u8).collect();
-        std::fs::write(&path, data).expect("written");
+        fs_err::write(&path, data(blocks)).expect("written");
         HashTree::of_file(&path, [7; 32], [9; 16]).expect("made")
     }
 
@@ -188,11 +195,7 @@ mod tests {
     #[test]
     fn one_block_is_vouched_for_by_its_own_hash() {
         let mut hasher = Sha256::new_with_prefix([7; 32]);
-        hasher.update(
-            (0..BLOCK_BYTES)
-                .map(|index| (index / 7 % 251) as u8)
-                .collect::<Vec<_>>(),
-        );
+        hasher.update(data(1));
         assert_eq!(tree(1).root_hash, <[u8; 32]>::from(hasher.finalize()));
     }
 
@@ -200,7 +203,7 @@ mod tests {
     fn a_file_that_is_not_made_of_blocks_is_refused() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("data");
-        std::fs::write(&path, [0; 5000]).expect("written");
+        fs_err::write(&path, [0; 5000]).expect("written");
         assert!(HashTree::of_file(&path, [0; 32], [0; 16]).is_err());
     }
 }

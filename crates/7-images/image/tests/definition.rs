@@ -1,5 +1,7 @@
 //! Checks of image definitions, and the messages for those that are wrong.
 
+#![cfg(test)]
+
 use std::path::Path;
 
 use basalt_image::definition::{ImageKind, check, json_schema};
@@ -12,10 +14,10 @@ fn said(text: &str) -> String {
 fn the_published_schema_is_current() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../schemas/image.json");
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
-        std::fs::write(&path, json_schema()).unwrap();
+        fs_err::create_dir_all(path.parent().unwrap()).unwrap();
+        fs_err::write(&path, json_schema()).unwrap();
     }
-    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    let published = fs_err::read_to_string(&path).unwrap_or_default();
     assert!(
         published == json_schema(),
         "{} is out of date: run the tests with UPDATE_SCHEMAS=1",
@@ -27,9 +29,9 @@ fn the_published_schema_is_current() {
 fn every_definition_of_the_distribution_is_right() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/images");
     let mut seen = 0;
-    for entry in std::fs::read_dir(folder).unwrap() {
+    for entry in fs_err::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        let text = std::fs::read_to_string(&path).unwrap();
+        let text = fs_err::read_to_string(&path).unwrap();
         check(path.to_str().unwrap(), &text).unwrap_or_else(|problems| panic!("{}", problems.brief()));
         seen += 1;
     }

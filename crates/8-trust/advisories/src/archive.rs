@@ -198,7 +198,7 @@ struct Ended<R> {
 impl<R: Read> Read for Ended<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let read = self.inner.read(buffer)?;
-        let zeros = buffer[..read].iter().rev().take_while(|byte| **byte == 0).count();
+        let zeros = buffer.iter().take(read).rev().take_while(|byte| **byte == 0).count();
         self.zeros = if zeros == read {
             self.zeros + zeros as u64
         } else {

@@ -235,7 +235,7 @@ impl Subject<'_> {
         }
         let groups = groups(&hits);
         let of_all = |group: &Vec<usize>| {
-            let hits: Vec<_> = group.iter().map(|&index| &hits[index]).collect();
+            let hits: Vec<_> = group.iter().filter_map(|&index| hits.get(index)).collect();
             self.packages
                 .iter()
                 .map(|(package, files)| self.merged(&hits, package, files, statements))

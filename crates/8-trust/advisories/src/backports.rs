@@ -48,9 +48,10 @@ fn cve_of(name: &str) -> Option<&str> {
     let rest = name.strip_prefix("CVE-")?;
     let (year, rest) = rest.split_once('-')?;
     let digits = rest.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(rest.len());
-    let ends = rest[digits..].is_empty() || rest[digits..].starts_with(['-', '_', '.']);
+    let (_, after) = rest.split_at(digits);
+    let ends = after.is_empty() || after.starts_with(['-', '_', '.']);
     let right = year.len() == 4 && year.bytes().all(|digit| digit.is_ascii_digit()) && digits >= 4 && ends;
-    right.then(|| &name[.."CVE-".len() + year.len() + 1 + digits])
+    name.strip_suffix(after).filter(|_| right)
 }
 
 #[cfg(test)]

@@ -261,7 +261,7 @@ fn read_one(path: &Utf8Path, store: Option<&Store>, reporter: &dyn Reporter) -> 
 }
 
 fn key(path: &Utf8Path) -> Result<Digest, AuditError> {
-    let read = || Digest::of_reader(std::fs::File::open(path)?);
+    let read = || Digest::of_reader(fs_err::File::open(path)?);
     let (digest, _) = read().map_err(StoreError::io("cannot read", path))?;
     let mut hasher = Hasher::new();
     hasher

@@ -2,6 +2,7 @@
 
 use basalt_bom::{ComponentKind, Inventory};
 use basalt_digest::Hasher;
+use basalt_release::{HOME, NAME};
 use serde_json::{Value, json};
 
 use crate::audit::VexStatements;
@@ -49,8 +50,8 @@ pub fn openvex(inventory: &Inventory, given: &VexStatements) -> Value {
     }
     json!({
         "@context": "https://openvex.dev/ns/v0.2.0",
-        "@id": format!("https://github.com/basalt-linux/basalt/vex/{}", hasher.finish().short()),
-        "author": "Basalt Linux",
+        "@id": format!("{HOME}/vex/{}", hasher.finish().short()),
+        "author": NAME,
         "timestamp": timestamp(&newest),
         "version": 1,
         "tooling": "basalt audit",

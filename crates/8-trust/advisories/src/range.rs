@@ -112,9 +112,12 @@ impl Range {
         // An insertion sort, which keeps what is equal in its order and stops where something cannot be compared.
         for end in 1..timeline.len() {
             let mut place = end;
-            while place > 0 && order_of(scheme, timeline[place], timeline[place - 1])? == Ordering::Less {
-                timeline.swap(place, place - 1);
-                place -= 1;
+            while let Some(before) = place.checked_sub(1)
+                && let Some([earlier, event]) = timeline.get(before..=place)
+                && order_of(scheme, event, earlier)? == Ordering::Less
+            {
+                timeline.swap(before, place);
+                place = before;
             }
         }
         // A range that does not say where it begins begins at the beginning.

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Value, json};
+use basalt_release::HOME;
+use serde_json::{Map, Value, json};
 
 use crate::audit::{Audited, Match};
 use crate::severity::Level;
@@ -13,10 +14,10 @@ pub fn sarif(audited: &Audited, fail_on: Level) -> Value {
     let mut rules: BTreeMap<&str, Value> = BTreeMap::new();
     for found in &audited.matches {
         rules.entry(&found.id).or_insert_with(|| {
-            let mut properties = json!({ "tags": ["security"] });
-            if let Some(score) = found.severity.and_then(|severity| severity.score) {
-                properties["security-severity"] = json!(format!("{score:.1}"));
-            }
+            let score = found.severity.and_then(|severity| severity.score);
+            let score = score.map(|score| ("security-severity".to_owned(), json!(format!("{score:.1}"))));
+            let tags = ("tags".to_owned(), json!(["security"]));
+            let properties: Map<String, Value> = score.into_iter().chain([tags]).collect();
             let summary = match found.summary.as_str() {
                 "" => &found.id,
                 summary => summary,
@@ -36,7 +37,7 @@ pub fn sarif(audited: &Audited, fail_on: Level) -> Value {
         "runs": [{
             "tool": { "driver": {
                 "name": "basalt audit",
-                "informationUri": "https://github.com/basalt-linux/basalt",
+                "informationUri": HOME,
                 "version": env!("CARGO_PKG_VERSION"),
                 "rules": rules.into_values().collect::<Vec<_>>(),
             } },
@@ -54,6 +55,14 @@ fn result(found: &Match, fail_on: Level) -> Value {
         "{} {} of the package {}: {fix}",
         found.component, found.version, found.package
     );
+    let answer = found.answer.as_ref().filter(|answer| answer.status().is_resolved());
+    let suppression = answer.map(|answer| {
+        let reason = match answer {
+            crate::Assessment::Patch { file } => format!("{file} is applied"),
+            crate::Assessment::Statement(statement) => statement.words.clone(),
+        };
+        json!([{ "kind": "external", "status": "accepted", "justification": reason }])
+    });
     let mut result = json!({
         "ruleId": found.id,
         "level": if found.fails(fail_on) { "error" } else { "note" },
@@ -63,12 +72,8 @@ fn result(found: &Match, fail_on: Level) -> Value {
         } } }],
         "partialFingerprints": { "vulnerability/v1": format!("{}:{}:{}", found.id, found.package, found.component) },
     });
-    if let Some(answer) = found.answer.as_ref().filter(|answer| answer.status().is_resolved()) {
-        let reason = match answer {
-            crate::Assessment::Patch { file } => format!("{file} is applied"),
-            crate::Assessment::Statement(statement) => statement.words.clone(),
-        };
-        result["suppressions"] = json!([{ "kind": "external", "status": "accepted", "justification": reason }]);
+    if let (Some(suppression), Some(result)) = (suppression, result.as_object_mut()) {
+        result.insert("suppressions".to_owned(), suppression);
     }
     result
 }

@@ -60,10 +60,17 @@ fn upstream(text: &str) -> Option<String> {
         return None;
     }
     // To rpm, what follows a tilde comes before what has none.
-    let candidate = ["-rc", "_rc", ".rc", "-alpha", "-beta", "-pre"];
+    let candidates = [
+        ("-rc", "~rc"),
+        ("_rc", "~rc"),
+        (".rc", "~rc"),
+        ("-alpha", "~alpha"),
+        ("-beta", "~beta"),
+        ("-pre", "~pre"),
+    ];
     let mut text = text.to_owned();
-    for mark in candidate {
-        text = text.replace(mark, &format!("~{}", &mark[1..]));
+    for (mark, lower) in candidates {
+        text = text.replace(mark, lower);
     }
     Some(text)
 }

@@ -18,6 +18,14 @@ const SYSCTLS: [&str; 2] = ["/etc/sysctl.d/", "/usr/lib/sysctl.d/"];
 /// Bytes of an ELF file that are read at most; a larger file is judged by its beginning.
 const LARGEST: u64 = 512 << 20;
 
+/// Name of a file with settings of the kernel, and `true` if it is in the first of [`SYSCTLS`].
+fn sysctl_file(path: &str) -> Option<(&str, bool)> {
+    let [first, second] = SYSCTLS;
+    let first = path.strip_prefix(first).map(|name| (name, true));
+    let found = first.or_else(|| Some((path.strip_prefix(second)?, false)));
+    found.filter(|(name, _)| name.ends_with(".conf"))
+}
+
 /// Contents of an image, read from the payloads of its packages.
 #[derive(Debug, Clone, Default)]
 pub struct ImageContents {
@@ -112,12 +120,11 @@ impl Gathered {
             "/etc/passwd" => self.contents.users = numbers(&text()?),
             "/etc/group" => self.contents.groups = numbers(&text()?),
             _ if release_of_config(path).is_some() => self.config = Some(Kconfig::parse(&text()?)),
-            _ => match SYSCTLS.iter().position(|folder| path.starts_with(folder)) {
-                Some(folder) if path.ends_with(".conf") => {
-                    let name = path[SYSCTLS[folder].len()..].to_owned();
+            _ => match sysctl_file(path) {
+                Some((name, overrides)) => {
                     let text = text()?;
-                    let kept = self.sysctls.entry(name).or_insert((folder == 0, text.clone()));
-                    if folder == 0 {
+                    let kept = self.sysctls.entry(name.to_owned()).or_insert((overrides, text.clone()));
+                    if overrides {
                         *kept = (true, text);
                     }
                 }

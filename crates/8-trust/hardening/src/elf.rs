@@ -240,9 +240,9 @@ fn rust_library(file: &ElfFile64<'_, Endianness>, bytes: &[u8]) -> BTreeSet<Stri
     let constants = constants.unwrap_or(bytes);
     let places = RUST.iter().flat_map(|path| memchr::memmem::find_iter(constants, path));
     let before = places.map(|place| {
-        let window = &constants[place.saturating_sub(FOLDER)..place];
-        let start = window.iter().rposition(|byte| !byte.is_ascii_graphic());
-        String::from_utf8_lossy(&window[start.map_or(0, |start| start + 1)..]).into_owned()
+        let window = constants.get(place.saturating_sub(FOLDER)..place).unwrap_or_default();
+        let folder = window.rsplit(|byte| !byte.is_ascii_graphic()).next();
+        String::from_utf8_lossy(folder.unwrap_or_default()).into_owned()
     });
     before.collect()
 }

@@ -4,6 +4,8 @@
 //! is written. Options that other options select are in no fragment. Those can only be seen in the configuration of a
 //! built kernel, which `tests/trust/addons.rs` compares.
 
+#![cfg(test)]
+
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -20,7 +22,7 @@ fn root() -> PathBuf {
 }
 
 fn read(path: &str) -> String {
-    std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
+    fs_err::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{error}"))
 }
 
 fn table() -> AddOnTable {
@@ -106,7 +108,7 @@ fn the_page_has_the_table() {
     let (_, after) = rest.split_once(END).expect("the place ends");
     let current = format!("{before}{BEGIN}{}{END}{after}", tables(&table()));
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, &current).expect("written");
+        fs_err::write(&path, &current).expect("written");
         return;
     }
     assert!(

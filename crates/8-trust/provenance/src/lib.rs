@@ -21,9 +21,13 @@ pub use statement::{
     BuildDefinition, Builder, PAYLOAD_TYPE, PREDICATE_TYPE, Provenance, ResourceDescriptor, RunDetails, Statement,
 };
 
-/// Id of the builder, and site of the documentation of its build types.
-const HOME: &str = "https://github.com/basalt-linux/basalt";
 /// Build type of packages: URI of the documentation of its parameters.
-pub const PACKAGE_BUILD: &str = "https://github.com/basalt-linux/basalt/blob/main/docs/trust/provenance.md#package-v1";
+pub const PACKAGE_BUILD: &str = concat!(
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/trust/provenance.md#package-v1"
+);
 /// Build type of images: URI of the documentation of its parameters.
-pub const IMAGE_BUILD: &str = "https://github.com/basalt-linux/basalt/blob/main/docs/trust/provenance.md#image-v1";
+pub const IMAGE_BUILD: &str = concat!(
+    env!("CARGO_PKG_REPOSITORY"),
+    "/blob/main/docs/trust/provenance.md#image-v1"
+);

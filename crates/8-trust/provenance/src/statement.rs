@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use basalt_digest::Digest;
+use basalt_release::HOME;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -129,7 +130,7 @@ impl Statement {
                 build_definition: definition,
                 run_details: RunDetails {
                     builder: Builder {
-                        id: crate::HOME.to_owned(),
+                        id: HOME.to_owned(),
                         version: BTreeMap::from([("basalt".to_owned(), toolkit.to_owned())]),
                     },
                 },

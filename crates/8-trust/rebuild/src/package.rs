@@ -44,8 +44,9 @@ impl PackageRebuilder<'_> {
             .memory_mib(self.engine.memory)
             .both_ends(true)
             .run([], |job| {
-                let package = targets[job.job().index()];
-                let Some(first) = built.get(&package) else {
+                let package = targets.get(job.job().index()).copied();
+                let first = package.and_then(|package| Some((package, built.get(&package)?)));
+                let Some((package, first)) = first else {
                     return Ok(Completion::Cached(None));
                 };
                 let in_memory = (estimate(package).memory_mib + FILES) * workers as u64 <= self.engine.memory;

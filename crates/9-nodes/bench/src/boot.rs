@@ -147,8 +147,7 @@ impl Watch<'_> {
 
     fn times(&mut self) -> Result<Times, BenchError> {
         let mut times = [0.0; MILESTONES.len()];
-        for (index, time) in times.iter_mut().enumerate() {
-            let milestone = MILESTONES[index];
+        for (index, (time, milestone)) in times.iter_mut().zip(MILESTONES).enumerate() {
             let waiting = Instant::now();
             loop {
                 let reached = match LINES.get(index) {
@@ -224,25 +223,34 @@ impl Watch<'_> {
     }
 }
 
+/// The array at a JSON pointer; empty where there is none.
+fn array<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
+    let array = value.pointer(pointer).and_then(Value::as_array);
+    array.map(Vec::as_slice).unwrap_or_default()
+}
+
+/// The text at a JSON pointer; empty where there is none.
+fn text<'v>(value: &'v Value, pointer: &str) -> &'v str {
+    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+}
+
 fn items(list: &Value) -> &[Value] {
-    list["items"].as_array().map(Vec::as_slice).unwrap_or_default()
+    array(list, "/items")
 }
 
 fn any_ready(nodes: &Value) -> bool {
     items(nodes).iter().any(|node| {
-        let conditions = node["status"]["conditions"].as_array().map(Vec::as_slice);
-        conditions
-            .unwrap_or_default()
+        array(node, "/status/conditions")
             .iter()
-            .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+            .any(|condition| text(condition, "/type") == "Ready" && text(condition, "/status") == "True")
     })
 }
 
 /// Checks for a running pod of the pod network; pods with the node's own network run before the node is Ready.
 fn any_pod(pods: &Value) -> bool {
-    items(pods)
-        .iter()
-        .any(|pod| pod["status"]["phase"] == "Running" && pod["spec"]["hostNetwork"] != true)
+    items(pods).iter().any(|pod| {
+        text(pod, "/status/phase") == "Running" && pod.pointer("/spec/hostNetwork") != Some(&Value::Bool(true))
+    })
 }
 
 #[cfg(test)]

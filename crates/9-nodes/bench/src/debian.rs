@@ -188,7 +188,7 @@ impl Work<'_> {
         bootstrap(&lock, changes, &root, self.store, self.reporter)?;
         let task = self.reporter.task("the Debian node's disk", Unit::Items, None);
         for archive in [&boot, &loader] {
-            let file = std::fs::File::open(archive).map_err(BenchError::io("cannot read", archive))?;
+            let file = fs_err::File::open(archive).map_err(BenchError::io("cannot read", archive))?;
             tar::Archive::new(file)
                 .unpack(workspace.path())
                 .map_err(BenchError::io("cannot unpack", archive))?;
@@ -221,7 +221,7 @@ impl Work<'_> {
             fs_err::read(self.description.sysctl).map_err(BenchError::io("cannot read", self.description.sysctl))?;
         write::atomically(&sysctl, text)?;
         let pack = || -> std::io::Result<()> {
-            let mut builder = tar::Builder::new(std::fs::File::create(archive)?);
+            let mut builder = tar::Builder::new(fs_err::File::create(archive)?);
             builder.mode(tar::HeaderMode::Deterministic);
             builder.follow_symlinks(false);
             builder.append_dir_all(".", folder)?;
@@ -267,7 +267,7 @@ impl Work<'_> {
     fn disk(&self, root: &Utf8Path, esp: &Utf8Path) -> Result<(), BenchError> {
         const MIB: u64 = 1 << 20;
         let disk = self.tree.join(DISK);
-        std::fs::File::create_new(&disk)
+        fs_err::File::create_new(&disk)
             .and_then(|file| file.set_len(DISK_MIB * MIB))
             .map_err(BenchError::io("cannot write", &disk))?;
         let sandbox = self.sdk.sandbox().show_writable(self.tree).show(root).show(esp);

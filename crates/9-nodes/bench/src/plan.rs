@@ -74,10 +74,8 @@ impl SyntheticPlan {
             path: FOLDER.into(),
             message: error.to_string(),
         })?;
-        let packages = basalt_schedule::each(synthetic.packages.len(), |index| {
-            parse(&synthetic.packages[index], &estimates)
-        })
-        .map_err(basalt_schedule::EachError::into_first)?;
+        let packages = basalt_schedule::each(&synthetic.packages, |package| parse(package, &estimates))
+            .map_err(basalt_schedule::EachError::into_first)?;
         stages.passed("texts parsed");
         let distribution = Distribution::new(packages)?;
         stages.passed("graph made");

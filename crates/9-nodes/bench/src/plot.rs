@@ -25,8 +25,8 @@ pub fn svg(report: &BenchmarkReport) -> String {
         .fold(1.0, f64::max);
     let step = tick(longest);
     let scale = (WIDTH - LEFT - RIGHT) / longest;
-    let bars = report.systems.len() as f64;
-    let bottom = TOP + bars * (BAR + GAP) - GAP + 14.0;
+    let bars: f64 = report.systems.iter().map(|_| BAR + GAP).sum();
+    let bottom = TOP + bars - GAP + 14.0;
     let height = bottom + 64.0;
     let mut svg = format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {height}\" font-family=\"system-ui, sans-serif\" \
@@ -53,18 +53,17 @@ pub fn svg(report: &BenchmarkReport) -> String {
         text(&mut svg, x, bottom + 18.0, "middle", "12", &format!("{second:.0}"));
         second += step;
     }
-    for (row, system) in report.systems.iter().enumerate() {
-        let y = TOP + row as f64 * (BAR + GAP);
+    let mut y = TOP;
+    for system in &report.systems {
         text(&mut svg, LEFT - 12.0, y + BAR / 2.0 + 5.0, "end", "15", &system.name);
         let mut before = 0.0;
-        for (index, colour) in COLOURS.iter().enumerate() {
+        for (index, (phase, colour)) in PHASES.iter().zip(COLOURS).enumerate() {
             let at = system.summary(index).median;
             let _ = writeln!(
                 svg,
-                "<rect x=\"{:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{colour}\"><title>{}: {:.1} s</title></rect>",
+                "<rect x=\"{:.1}\" y=\"{y:.1}\" width=\"{:.1}\" height=\"{BAR}\" fill=\"{colour}\"><title>{phase}: {:.1} s</title></rect>",
                 LEFT + before * scale,
                 ((at - before) * scale).max(0.0),
-                PHASES[index],
                 at - before
             );
             before = at;
@@ -72,6 +71,7 @@ pub fn svg(report: &BenchmarkReport) -> String {
         let ready = system.summary(3).median;
         let label = format!("Ready {ready:.1} s, first pod {before:.1} s");
         text(&mut svg, LEFT, y + BAR + 16.0, "start", "13", &label);
+        y += BAR + GAP;
     }
     text(&mut svg, LEFT, height - 14.0, "start", "11", &report.setting());
     svg.push_str("</svg>\n");
@@ -86,7 +86,7 @@ fn legend(svg: &mut String) {
             "<rect x=\"{x:.1}\" y=\"48\" width=\"12\" height=\"12\" fill=\"{colour}\"/>"
         );
         text(svg, x + 18.0, 59.0, "start", "13", phase);
-        x += 42.0 + 7.2 * phase.len() as f64;
+        x += 42.0 + phase.chars().map(|_| 7.2).sum::<f64>();
     }
 }
 

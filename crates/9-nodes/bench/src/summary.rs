@@ -17,14 +17,10 @@ pub struct Summary {
 pub fn summarize(values: impl IntoIterator<Item = f64>) -> Summary {
     let mut values: Vec<f64> = values.into_iter().collect();
     values.sort_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    let median = match (values.get(middle), values.len() % 2) {
-        (None, _) => 0.0,
-        (Some(value), 1) => *value,
-        (Some(value), _) => f64::midpoint(values[middle - 1], *value),
-    };
+    let at = |index: usize| values.get(index).copied().unwrap_or_default();
     Summary {
-        median,
+        // Of an odd number of values, both are the one in the middle.
+        median: f64::midpoint(at(values.len().saturating_sub(1) / 2), at(values.len() / 2)),
         least: values.first().copied().unwrap_or_default(),
         most: values.last().copied().unwrap_or_default(),
     }

@@ -1,5 +1,7 @@
 //! Plans of synthetic distributions: complete, in order, the same for the same packages in any order.
 
+#![cfg(test)]
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use basalt_bench::{SyntheticDistribution, SyntheticPlan};

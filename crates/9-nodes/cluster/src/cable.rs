@@ -65,9 +65,9 @@ fn to_machine(mut card: &File, mut machine: UnixStream) -> io::Result<()> {
     loop {
         let (head, frame) = buffer.split_at_mut(4);
         let length = card.read(frame)?;
-        finish(&mut frame[..length]);
+        finish(frame.get_mut(..length).ok_or(io::ErrorKind::InvalidData)?);
         head.copy_from_slice(&u32::try_from(length).unwrap_or_default().to_be_bytes());
-        machine.write_all(&buffer[..4 + length])?;
+        machine.write_all(buffer.get(..4 + length).ok_or(io::ErrorKind::InvalidData)?)?;
     }
 }
 
@@ -96,9 +96,9 @@ fn finish(frame: &mut [u8]) {
     let Some(fixed) = packet.first_chunk::<20>().copied() else {
         return;
     };
-    let number = |place: usize| u16::from_be_bytes([fixed[place], fixed[place + 1]]);
-    let is_fragment = number(6) & 0x3fff != 0;
-    if ethernet[12..] != [8, 0] || fixed[0] >> 4 != 4 || is_fragment {
+    let length = u16::from_be_bytes([fixed[2], fixed[3]]);
+    let is_fragment = u16::from_be_bytes([fixed[6], fixed[7]]) & 0x3fff != 0;
+    if !ethernet.ends_with(&[8, 0]) || fixed[0] >> 4 != 4 || is_fragment {
         return;
     }
     let protocol = fixed[9];
@@ -107,11 +107,14 @@ fn finish(frame: &mut [u8]) {
         17 => 6,
         _ => return,
     };
-    let bounds = usize::from(fixed[0] & 15) * 4..usize::from(number(2));
-    let Some(segment) = packet.get_mut(bounds).filter(|segment| segment.len() >= place + 2) else {
+    let bounds = usize::from(fixed[0] & 15) * 4..usize::from(length);
+    let Some(segment) = packet.get_mut(bounds) else {
         return;
     };
-    segment[place..place + 2].fill(0);
+    let Some(field) = segment.get_mut(place..place + 2) else {
+        return;
+    };
+    field.fill(0);
     let mut sum = Checksum::new();
     sum.add_bytes(&fixed[12..20]);
     sum.add_bytes(&[0, protocol]);
@@ -122,7 +125,9 @@ fn finish(frame: &mut [u8]) {
         // For UDP, nothing means that there is no checksum.
         sum = [0xff, 0xff];
     }
-    segment[place..place + 2].copy_from_slice(&sum);
+    if let Some(field) = segment.get_mut(place..place + 2) {
+        field.copy_from_slice(&sum);
+    }
 }
 
 #[cfg(test)]

@@ -39,7 +39,7 @@ pub(crate) fn take(path: &Utf8Path) -> Result<Option<Lock>, ClusterError> {
 
 /// Checks for a process that holds the lock.
 pub(crate) fn is_held(path: &Utf8Path) -> bool {
-    let Ok(file) = File::open(path) else {
+    let Ok(file) = fs_err::File::open(path) else {
         return false;
     };
     // It is given back at once when the file is closed.
@@ -51,28 +51,29 @@ pub(crate) fn is_held(path: &Utf8Path) -> bool {
 
 /// Process id of the last process that took the lock, or `unknown`.
 pub(crate) fn holder(path: &Utf8Path) -> String {
-    let text = std::fs::read_to_string(path).unwrap_or_default();
+    let text = fs_err::read_to_string(path).unwrap_or_default();
     if text.is_empty() { "unknown".to_owned() } else { text }
 }
 
 fn is_at(file: &File, path: &Utf8Path) -> bool {
     use std::os::unix::fs::MetadataExt as _;
     let identity = |metadata: std::fs::Metadata| (metadata.dev(), metadata.ino());
-    match (file.metadata(), std::fs::metadata(path)) {
+    match (file.metadata(), fs_err::metadata(path)) {
         (Ok(ours), Ok(there)) => identity(ours) == identity(there),
         _ => false,
     }
 }
 
 fn open(path: &Utf8Path) -> std::io::Result<File> {
-    use std::os::unix::fs::OpenOptionsExt as _;
-    std::fs::OpenOptions::new()
+    use fs_err::os::unix::fs::OpenOptionsExt as _;
+    fs_err::OpenOptions::new()
         .read(true)
         .write(true)
         .create(true)
         .truncate(false)
         .mode(0o600)
         .open(path)
+        .map(fs_err::File::into_file)
 }
 
 #[cfg(test)]

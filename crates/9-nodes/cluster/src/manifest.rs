@@ -66,22 +66,20 @@ pub fn variables(plan: &ClusterPlan, authority: &str, now: SystemTime) -> Variab
 pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<String, ClusterError> {
     let mut rendered = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(place) = rest.find("${") {
-        let (before, after) = rest.split_at(place);
+    while let Some((before, inside)) = rest.split_once("${") {
         if let Some(before) = before.strip_suffix('$') {
             rendered += before;
             rendered += "${";
-            rest = &after[2..];
+            rest = inside;
             continue;
         }
         rendered += before;
-        let inside = &after[2..];
         let (name, remainder) = inside.split_once('}').unwrap_or((inside, ""));
         let known = variables.get(name).filter(|_| name.len() < inside.len());
         let Some(value) = known else {
             return Err(ClusterError::Variable {
                 file: file.to_owned(),
-                line: 1 + text[..text.len() - after.len()].matches('\n').count(),
+                line: 1 + text.matches('\n').count() - inside.matches('\n').count(),
                 name: name.lines().next().unwrap_or_default().to_owned(),
                 known: variables.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
             });
@@ -152,7 +150,7 @@ mod tests {
         for name in ["b.yaml", "a.yaml", ".a.yaml.swp", "a.yaml~", "#a.yaml#", ".yaml"] {
             fs_err::write(path.join(name), "x: 1\n").expect("written");
         }
-        std::os::unix::fs::symlink("user@host.1:2", path.join(".#a.yaml")).expect("linked");
+        fs_err::os::unix::fs::symlink("user@host.1:2", path.join(".#a.yaml")).expect("linked");
         assert_eq!(files(path).expect("listed"), [path.join("a.yaml"), path.join("b.yaml")]);
     }
 

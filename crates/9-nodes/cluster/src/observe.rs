@@ -48,25 +48,20 @@ pub(crate) fn look(api: &Api, stage: Stage, seen: &mut Seen) -> Result<(), Clust
 
 /// Names of the nodes in a list, each with its condition Ready.
 pub(crate) fn nodes(list: &Value) -> Vec<(String, bool)> {
-    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    items
+    array(list, "/items")
         .iter()
-        .map(|node| (text(&node["metadata"]["name"]), is_ready(node)))
+        .map(|node| (text(node, "/metadata/name"), is_ready(node)))
         .collect()
 }
 
 fn is_ready(object: &Value) -> bool {
-    let conditions = object["status"]["conditions"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    conditions
+    array(object, "/status/conditions")
         .iter()
-        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True")
+        .any(|condition| text(condition, "/type") == "Ready" && text(condition, "/status") == "True")
 }
 
 fn daemon_set(name: &str, object: Option<&Value>) -> Workload {
-    let status = |field: &str| object.map(|object| object["status"][field].as_u64().unwrap_or_default());
+    let status = |field: &str| object.map(|object| number(object, &format!("/status/{field}")).unwrap_or_default());
     // As long as no node was counted, none is wanted, which would look like all being there.
     Workload {
         name: name.to_owned(),
@@ -78,9 +73,9 @@ fn daemon_set(name: &str, object: Option<&Value>) -> Workload {
 fn deployment(name: &str, object: Option<&Value>) -> Workload {
     Workload {
         name: name.to_owned(),
-        wanted: object.and_then(|object| object["spec"]["replicas"].as_u64()),
+        wanted: object.and_then(|object| number(object, "/spec/replicas")),
         ready: object
-            .and_then(|object| object["status"]["readyReplicas"].as_u64())
+            .and_then(|object| number(object, "/status/readyReplicas"))
             .unwrap_or_default(),
     }
 }
@@ -88,11 +83,7 @@ fn deployment(name: &str, object: Option<&Value>) -> Workload {
 /// Cluster IP of a Service in the namespace `default`; `None` when it does not exist yet.
 pub(crate) fn service_address(api: &Api, name: &str) -> Result<Option<std::net::Ipv4Addr>, ClusterError> {
     let service = api.find(&format!("/api/v1/namespaces/default/services/{name}"))?;
-    Ok(service.and_then(|service| {
-        service["spec"]["clusterIP"]
-            .as_str()
-            .and_then(|address| address.parse().ok())
-    }))
+    Ok(service.and_then(|service| text(&service, "/spec/clusterIP").parse().ok()))
 }
 
 /// Summary of one pod.
@@ -114,27 +105,25 @@ pub struct Pod {
 
 /// Summaries of the pods in a list.
 pub(crate) fn pods(list: &Value) -> Vec<Pod> {
-    let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-    items
+    array(list, "/items")
         .iter()
         .map(|pod| Pod {
-            namespace: text(&pod["metadata"]["namespace"]),
-            name: text(&pod["metadata"]["name"]),
-            node: text(&pod["spec"]["nodeName"]),
-            address: text(&pod["status"]["podIP"]),
-            state: why_waiting(pod).unwrap_or_else(|| text(&pod["status"]["phase"])),
+            namespace: text(pod, "/metadata/namespace"),
+            name: text(pod, "/metadata/name"),
+            node: text(pod, "/spec/nodeName"),
+            address: text(pod, "/status/podIP"),
+            state: why_waiting(pod).unwrap_or_else(|| text(pod, "/status/phase")),
             ready: is_ready(pod),
         })
         .collect()
 }
 
 fn why_waiting(pod: &Value) -> Option<String> {
-    let statuses = pod["status"]["containerStatuses"].as_array()?;
-    let waiting = statuses
+    let waiting = array(pod, "/status/containerStatuses")
         .iter()
-        .map(|status| &status["state"]["waiting"])
+        .filter_map(|status| status.pointer("/state/waiting"))
         .find(|waiting| waiting.is_object())?;
-    let (reason, message) = (text(&waiting["reason"]), text(&waiting["message"]));
+    let (reason, message) = (text(waiting, "/reason"), text(waiting, "/message"));
     Some(if message.is_empty() {
         reason
     } else {
@@ -147,8 +136,21 @@ pub(crate) fn answering_node(body: &str) -> Option<&str> {
     body.lines().find_map(|line| line.strip_prefix("node ")).map(str::trim)
 }
 
-fn text(value: &Value) -> String {
-    value.as_str().unwrap_or_default().to_owned()
+/// The text at a JSON pointer; empty where there is none.
+fn text(value: &Value, pointer: &str) -> String {
+    let text = value.pointer(pointer).and_then(Value::as_str);
+    text.unwrap_or_default().to_owned()
+}
+
+/// The number at a JSON pointer.
+fn number(value: &Value, pointer: &str) -> Option<u64> {
+    value.pointer(pointer).and_then(Value::as_u64)
+}
+
+/// The array at a JSON pointer; empty where there is none.
+fn array<'v>(value: &'v Value, pointer: &str) -> &'v [Value] {
+    let array = value.pointer(pointer).and_then(Value::as_array);
+    array.map(Vec::as_slice).unwrap_or_default()
 }
 
 #[cfg(test)]

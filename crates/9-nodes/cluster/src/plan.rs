@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 
-use basalt_machine::DiskFormat;
+use basalt_machine::{DiskFormat, SOCKET_PATH};
 use basalt_process::Command;
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -60,14 +60,19 @@ pub struct ClusterSize {
     pub disk_mib: u64,
 }
 
+impl ClusterSize {
+    /// One node that runs some small pods.
+    pub const DEFAULT: Self = Self {
+        nodes: 1,
+        vcpus: 2,
+        memory_mib: 2048,
+        disk_mib: 8192,
+    };
+}
+
 impl Default for ClusterSize {
     fn default() -> Self {
-        Self {
-            nodes: 1,
-            vcpus: 2,
-            memory_mib: 2048,
-            disk_mib: 8192,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -207,8 +212,8 @@ impl ClusterPlan {
 
 /// Checks that the paths of sockets in the cluster's folder fit into socket addresses.
 pub(crate) fn check_path(root: &Utf8Path) -> Result<(), ClusterError> {
-    // 107 bytes for the address of a socket, of which `/node-100/console.sock` is the longest end.
-    if root.as_str().len() + "/node-100/console.sock".len() > 107 {
+    let longest = root.join(format!("node-{MOST_NODES}/console.sock"));
+    if longest.as_str().len() > SOCKET_PATH {
         return Err(ClusterError::LongPath { path: root.to_owned() });
     }
     Ok(())

@@ -16,7 +16,8 @@ pub(crate) fn random_word(length: usize) -> Result<String, ClusterError> {
         .map_err(ClusterError::file("read random bytes"))?;
     Ok(bytes
         .iter()
-        .map(|byte| char::from(LETTERS[usize::from(byte % 32)]))
+        .filter_map(|byte| LETTERS.get(usize::from(byte % 32)).copied())
+        .map(char::from)
         .collect())
 }
 
@@ -68,13 +69,17 @@ pub(crate) fn write_private(path: &Utf8Path, contents: impl AsRef<[u8]>) -> Resu
 }
 
 /// Makes a folder with mode 0700, and its missing parents.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "fs_err has no DirBuilder; ClusterError::file names the path"
+)]
 pub(crate) fn make_private_folder(path: &Utf8Path) -> Result<(), ClusterError> {
     use std::os::unix::fs::{DirBuilderExt as _, PermissionsExt as _};
     let mut builder = std::fs::DirBuilder::new();
     builder.recursive(true).mode(0o700);
     builder
         .create(path)
-        .and_then(|()| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)))
+        .and_then(|()| fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700)))
         .map_err(ClusterError::file(format!("make the folder {path}")))
 }
 
@@ -103,9 +108,9 @@ mod tests {
         let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("key");
         write_private(&path, "first, which is longer").expect("written");
         write_private(&path, "second").expect("written");
-        assert_eq!(std::fs::read_to_string(&path).expect("readable"), "second");
+        assert_eq!(fs_err::read_to_string(&path).expect("readable"), "second");
         assert_eq!(
-            std::fs::metadata(&path).expect("there").permissions().mode() & 0o777,
+            fs_err::metadata(&path).expect("there").permissions().mode() & 0o777,
             0o600
         );
     }

@@ -21,11 +21,10 @@ use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::Command;
 use std::time::Duration;
 
 use basalt_machine::QemuTools;
-use basalt_process::interrupt;
+use basalt_process::{Command, interrupt};
 use basalt_sandbox::namespace::{self, Kinds};
 use camino::Utf8PathBuf;
 use rustix::process::{Pid, Signal, kill_process, set_parent_process_death_signal};
@@ -103,6 +102,7 @@ fn outer(layout: &Layout, plan: &ClusterPlan) -> Result<i32, ClusterError> {
     // Standard input passes an open file on without its number being an argument.
     let mut inner = Command::new("/proc/self/exe")
         .args([INNER, layout.root().as_str()])
+        .to_std()
         .stdin(OwnedFd::from(listener))
         .spawn()
         .map_err(ClusterError::file("start the supervisor's inner process"))?;

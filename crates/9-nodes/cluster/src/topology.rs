@@ -2,6 +2,7 @@
 
 use std::net::Ipv4Addr;
 
+pub use basalt_node_config::defaults::{API_PORT, DOMAIN, NAME_SERVICE as DNS_SERVICE};
 use serde::{Deserialize, Serialize};
 
 /// Name of the bridge that connects the nodes.
@@ -16,18 +17,14 @@ pub const POD_NETWORK: &str = "10.244.0.0/16";
 pub const SERVICE_NETWORK: &str = "10.96.0.0/16";
 /// Address of the API server's Service: always the first of the network.
 pub const KUBERNETES_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
-/// Address of the name service's Service.
-pub const DNS_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 10);
-/// DNS domain of the cluster.
-pub const DOMAIN: &str = "cluster.local";
-/// Port of the API server.
-pub const API_PORT: u16 = 6443;
 /// Port of the registry.
 pub const REGISTRY_PORT: u16 = 5000;
 /// Host and port of the registry in image names.
 pub const REGISTRY: &str = "registry.basalt.local:5000";
 /// Greatest number of nodes.
 pub const MOST_NODES: u8 = 100;
+/// Greatest number of nodes that a cluster is started with; more may join it later.
+pub const MOST_FIRST_NODES: u8 = 16;
 
 /// Number of a node, from 1; its name and addresses follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

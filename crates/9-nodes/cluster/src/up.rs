@@ -117,8 +117,9 @@ fn start_supervisor(layout: &Layout) -> Result<Child, ClusterError> {
         .map_err(failed())?
         .into_file();
     let log_too = log.try_clone().map_err(failed())?;
-    std::process::Command::new("/proc/self/exe")
+    Command::new("/proc/self/exe")
         .args([supervisor::OUTER, layout.root().as_str()])
+        .to_std()
         .stdin(Stdio::null())
         .stdout(log)
         .stderr(log_too)
@@ -425,9 +426,9 @@ fn apply_command(layout: &Layout, plan: &ClusterPlan) -> Command {
 fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
     let text = fs_err::read(path).unwrap_or_default();
     let text = String::from_utf8_lossy(&text);
-    let lines: Vec<_> = text.lines().collect();
-    let last = &lines[lines.len().saturating_sub(SHOWN)..];
-    last.iter().map(|line| plain_text(line).into_owned()).collect()
+    let first = text.lines().count().saturating_sub(SHOWN);
+    let last = text.lines().skip(first);
+    last.map(|line| plain_text(line).into_owned()).collect()
 }
 
 fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {

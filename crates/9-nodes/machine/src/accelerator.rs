@@ -17,7 +17,7 @@ use crate::guest;
 use crate::{Call, MachineError, QemuTools};
 
 /// Device node of KVM.
-pub(crate) const DEVICE: &str = "/dev/kvm";
+pub const DEVICE: &str = "/dev/kvm";
 /// Time-out of the probe's guest, which takes a tenth of a second on working hardware.
 const TIMEOUT: Duration = Duration::from_secs(3);
 
@@ -70,7 +70,7 @@ impl Accelerator {
                 "{arch} is not the architecture of this machine"
             )));
         }
-        if let Err(error) = std::fs::OpenOptions::new().read(true).write(true).open(DEVICE) {
+        if let Err(error) = fs_err::OpenOptions::new().read(true).write(true).open(DEVICE) {
             return Ok(AcceleratorChoice::tcg(match error.kind() {
                 std::io::ErrorKind::NotFound => format!("there is no {DEVICE} here"),
                 std::io::ErrorKind::PermissionDenied => {

@@ -2,13 +2,11 @@
 
 use std::io::{Cursor, Write as _};
 
+use basalt_node_config::defaults::{DISK_FILE, DISK_LABEL};
 use camino::Utf8Path;
 use fatfs::{Date, DateTime, FileSystem, FormatVolumeOptions, FsOptions, Time, TimeProvider};
 
 use crate::MachineError;
-
-/// Volume label by which the node agent finds the disk.
-pub const CONFIG_LABEL: &str = "BASALT-CFG";
 
 /// Size of the disk in bytes: large enough for any configuration.
 const SIZE: usize = 4 * 1024 * 1024;
@@ -21,10 +19,10 @@ pub struct ConfigDiskImage {
 }
 
 impl ConfigDiskImage {
-    /// Makes a disk with the node's configuration as `node.yaml`, where the node agent looks for it.
+    /// Makes a disk with the node's configuration as [`DISK_FILE`], where the node agent looks for it.
     pub fn with_node_config(yaml: impl Into<Vec<u8>>) -> Self {
         Self {
-            files: vec![("node.yaml".to_owned(), yaml.into())],
+            files: vec![(DISK_FILE.to_owned(), yaml.into())],
         }
     }
 
@@ -35,7 +33,7 @@ impl ConfigDiskImage {
     pub fn image(&self) -> Result<Vec<u8>, std::io::Error> {
         let mut bytes = vec![0_u8; SIZE];
         let mut label = [b' '; 11];
-        for (place, letter) in label.iter_mut().zip(CONFIG_LABEL.bytes()) {
+        for (place, letter) in label.iter_mut().zip(DISK_LABEL.bytes()) {
             *place = letter;
         }
         let options = FormatVolumeOptions::new().volume_label(label).volume_id(0xBA5A_17C0);
@@ -100,7 +98,7 @@ mod tests {
         let mut bytes = disk.image().expect("fits");
         assert_eq!(bytes, disk.image().expect("fits"));
         let filesystem = FileSystem::new(Cursor::new(&mut bytes[..]), FsOptions::new()).expect("is FAT");
-        assert_eq!(filesystem.volume_label(), CONFIG_LABEL);
+        assert_eq!(filesystem.volume_label(), DISK_LABEL);
         let mut text = String::new();
         filesystem
             .root_dir()

@@ -110,14 +110,11 @@ impl Console {
     /// Removes a line with the pattern, and all before it, from the pending bytes.
     fn find(&mut self, pattern: &str) -> Option<String> {
         let mut start = 0;
-        while start < self.pending.len() {
-            let rest = &self.pending[start..];
-            let length = rest
-                .iter()
-                .position(|byte| *byte == b'\n')
-                .map_or(rest.len(), |end| end + 1);
-            let whole = rest[..length].ends_with(b"\n");
-            let line = plain_text(&rest[..length]);
+        let next = |pending: &[u8], start: usize| -> Option<(usize, bool, String)> {
+            let line = pending.get(start..)?.split_inclusive(|byte| *byte == b'\n').next()?;
+            Some((line.len(), line.ends_with(b"\n"), plain_text(line)))
+        };
+        while let Some((length, whole, line)) = next(&self.pending, start) {
             let found = line.contains(pattern);
             if whole && !line.is_empty() {
                 self.remember(line.clone());

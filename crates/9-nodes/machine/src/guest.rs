@@ -28,8 +28,9 @@ pub(crate) const PORT: &str = "0xf4";
 
 /// Builds the firmware image that QEMU starts: the code at its beginning, and a jump to it at the reset vector.
 pub(crate) fn firmware() -> Vec<u8> {
-    let mut image = vec![0_u8; 0x10000];
-    image[..CODE.len()].copy_from_slice(&CODE);
-    image[0xfff0..0xfff5].copy_from_slice(&[0xea, 0x00, 0x00, 0x00, 0xf0]);
+    let mut image = CODE.to_vec();
+    image.resize(0xfff0, 0);
+    image.extend([0xea, 0x00, 0x00, 0x00, 0xf0]);
+    image.resize(0x10000, 0);
     image
 }

@@ -27,13 +27,13 @@ mod smbios;
 mod terminal;
 mod tools;
 
-pub use accelerator::{Accelerator, AcceleratorChoice, probe};
+pub use accelerator::{Accelerator, AcceleratorChoice, DEVICE as KVM, probe};
 pub use arguments::qemu_call;
-pub use config_disk::{CONFIG_LABEL, ConfigDiskImage};
+pub use config_disk::ConfigDiskImage;
 pub use console::{Console, plain_text};
 pub use disk::{Bus, Disk, DiskFormat, DiskSource};
 pub use error::MachineError;
-pub use machine::{Files, Forward, Machine, NetworkDevice, mac_address, machine_uuid};
+pub use machine::{Files, Forward, Machine, NetworkDevice, SOCKET_PATH, mac_address, machine_uuid};
 pub use qmp::{Qmp, QmpEvent, RunState};
 pub use running::{RunningMachine, Stopped};
 pub use sdk::SdkTools;

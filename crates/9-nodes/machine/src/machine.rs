@@ -6,7 +6,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 use crate::{ConfigDiskImage, Disk, SystemdCredential};
 
 /// Greatest length of a Unix socket's path, in bytes.
-const SOCKET_PATH: usize = 107;
+pub const SOCKET_PATH: usize = 107;
 
 /// Description of a virtual machine.
 #[derive(Debug, Clone)]

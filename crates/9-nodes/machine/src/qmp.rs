@@ -85,10 +85,10 @@ impl Qmp {
     /// # Errors
     /// When QEMU refuses, closes the connection, or does not answer in time.
     pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value, MachineError> {
-        let mut request = json!({ "execute": command });
-        if !arguments.is_null() {
-            request["arguments"] = arguments;
-        }
+        let request = match arguments {
+            Value::Null => json!({ "execute": command }),
+            arguments => json!({ "execute": command, "arguments": arguments }),
+        };
         let line = format!("{request}\n");
         let error = |error| failed(&format!("sending `{command}`"), &self.socket, error);
         self.reader.get_mut().write_all(line.as_bytes()).map_err(error)?;

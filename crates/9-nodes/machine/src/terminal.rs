@@ -77,19 +77,17 @@ fn relay(input: BorrowedFd<'_>, output: &mut impl Write, console: &mut UnixStrea
             if length == 0 {
                 return Ok(DetachReason::MachineEnded);
             }
-            output.write_all(&buffer[..length])?;
+            output.write_all(buffer.get(..length).unwrap_or_default())?;
             output.flush()?;
         }
         if typed {
             let length = rustix::io::read(input, &mut buffer)?;
-            let keys = &buffer[..length];
+            let keys = buffer.get(..length).unwrap_or_default();
             listening = length > 0;
-            match keys.iter().position(|key| *key == ESCAPE) {
-                Some(place) => {
-                    console.write_all(&keys[..place])?;
-                    return Ok(DetachReason::ByKey);
-                }
-                None => console.write_all(keys)?,
+            let mut parts = keys.splitn(2, |key| *key == ESCAPE);
+            console.write_all(parts.next().unwrap_or_default())?;
+            if parts.next().is_some() {
+                return Ok(DetachReason::ByKey);
             }
         }
     }

@@ -1,6 +1,8 @@
 //! Tests on real machines, by the QEMU of the SDK tree that `BASALT_SDK` names. Without one they are skipped, with a
 //! message.
 
+#![cfg(test)]
+
 use std::time::Duration;
 
 use basalt_machine::{
@@ -73,7 +75,7 @@ fn the_guest_of_the_probe_comes_to_its_end(sdk: &SdkTools) -> Result<(), Failed>
 fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Failed> {
     let (_folder, path) = folder()?;
     let image = path.join("image");
-    std::fs::write(&image, vec![0; 1 << 20])?;
+    fs_err::write(&image, vec![0; 1 << 20])?;
     let mut machine = Machine::new("test,1", path.join("machine,1"), Arch::X86_64);
     machine.memory_mib = 256;
     machine.disks.push(Disk::overlay(&image, 64));
@@ -105,7 +107,7 @@ fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Fa
         .map_err(|error| shown(&error))?;
     assert_eq!(stopped, Stopped::Unplugged);
 
-    let read_back = std::fs::read(&image)?;
+    let read_back = fs_err::read(&image)?;
     assert!(read_back.iter().all(|byte| *byte == 0), "the image was written to");
     Ok(())
 }
@@ -113,7 +115,7 @@ fn firmware_boots_and_the_machine_is_controlled(sdk: &SdkTools) -> Result<(), Fa
 fn what_qemu_refuses_is_told_in_its_words(sdk: &SdkTools) -> Result<(), Failed> {
     let (_folder, path) = folder()?;
     let image = path.join("broken.qcow2");
-    std::fs::write(&image, "this is no disk")?;
+    fs_err::write(&image, "this is no disk")?;
     let mut machine = Machine::new("refused", path.join("machine"), Arch::X86_64);
     machine.disks.push(Disk {
         source: basalt_machine::DiskSource::File {

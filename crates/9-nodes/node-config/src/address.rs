@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 use std::str::FromStr;
 
+use super::defaults::API_PORT;
 use super::name::{checked_text, domain};
 use basalt_document::Finding;
 
@@ -192,7 +193,7 @@ impl FromStr for Endpoint {
             (host, Some(port)) => Ok(Self { host, port }),
             (_, None) => wrong(
                 "has no port",
-                format!("write `https://{rest}:6443`, if it is the usual one"),
+                format!("write `https://{rest}:{API_PORT}`, if it is the usual one"),
             ),
         }
     }
@@ -220,7 +221,7 @@ fn authority(text: &str) -> Result<(String, Option<u16>), Finding> {
         Some((address, rest)) => {
             if address.parse::<Ipv6Addr>().is_err() {
                 let finding = Finding::error(format!("`{address}` is not an IPv6 address"), "not an address");
-                return Err(finding.with_help("write `[fd00::1]:6443`"));
+                return Err(finding.with_help(format!("write `[fd00::1]:{API_PORT}`")));
             }
             (address, rest.strip_prefix(':'))
         }

@@ -58,18 +58,14 @@ fn is_duration(text: &str) -> bool {
     }
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest
-            .find(|c: char| !c.is_ascii_digit() && c != '.')
-            .unwrap_or(rest.len());
-        if !is_decimal(&rest[..digits]) {
+        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
+        let (number, after) = rest.split_at(digits.unwrap_or(rest.len()));
+        let unit = after.find(|c: char| c.is_ascii_digit());
+        let (unit, after) = after.split_at(unit.unwrap_or(after.len()));
+        if !is_decimal(number) || !["h", "m", "s", "ms", "us", "µs", "ns"].contains(&unit) {
             return false;
         }
-        rest = &rest[digits..];
-        let unit = rest.find(|c: char| c.is_ascii_digit()).unwrap_or(rest.len());
-        if !["h", "m", "s", "ms", "us", "µs", "ns"].contains(&&rest[..unit]) {
-            return false;
-        }
-        rest = &rest[unit..];
+        rest = after;
     }
     !text.is_empty()
 }

@@ -96,8 +96,8 @@ impl FromStr for Authorities {
             certificates: Vec::new(),
         };
         let mut rest = text;
-        while let Some(start) = rest.find(BEGIN) {
-            let (block, after) = block(&rest[start + BEGIN.len()..], found.certificates.len() + 1)?;
+        while let Some((_, begun)) = rest.split_once(BEGIN) {
+            let (block, after) = block(begun, found.certificates.len() + 1)?;
             found
                 .certificates
                 .push(authority(&block, found.certificates.len() + 1)?);

@@ -155,7 +155,7 @@ pub struct Taint {
 
 /// Settings of the kubelet; see [`super::raw::Kubelet`] for what each means.
 #[derive(Debug, Clone, Default, PartialEq)]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the raw form has the documentation of each setting")]
 pub struct Kubelet {
     pub max_pods: Option<u32>,
     pub pod_pids_limit: Option<u64>,
@@ -185,7 +185,7 @@ pub struct Kubelet {
 
 /// Resources kept back.
 #[derive(Debug, Clone, Default, PartialEq)]
-#[allow(missing_docs)]
+#[expect(missing_docs, reason = "the raw form has the documentation of each setting")]
 pub struct Reserved {
     pub cpu: Option<Quantity>,
     pub memory: Option<Quantity>,

@@ -15,6 +15,7 @@ pub mod address;
 pub mod amount;
 pub mod certificate;
 mod checked;
+pub mod defaults;
 mod finder;
 pub mod name;
 pub mod raw;

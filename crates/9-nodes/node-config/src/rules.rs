@@ -10,7 +10,7 @@ use super::certificate::Authorities;
 use super::finder::Finder;
 use super::name::{LabelKey, LabelValue};
 use super::sysctl::SysctlName;
-use super::{checked, raw};
+use super::{checked, defaults, raw};
 use basalt_document::{Finding, Path};
 
 mod kubelet;
@@ -65,9 +65,9 @@ fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> Option<c
         .dns
         .as_ref()
         .and_then(|dns| dns.domain.as_deref())
-        .unwrap_or("cluster.local");
+        .unwrap_or(defaults::DOMAIN);
     let domain = finder.parse(&dns.key("domain"), domain);
-    let usual = || vec!["10.96.0.10".to_owned()];
+    let usual = || vec![defaults::NAME_SERVICE.to_string()];
     let addresses = raw
         .dns
         .as_ref()

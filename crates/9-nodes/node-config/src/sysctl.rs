@@ -15,8 +15,8 @@ pub struct SysctlName(String);
 impl SysctlName {
     /// The path below `/proc/sys`.
     pub fn path(&self) -> String {
-        match self.0.find(['.', '/']).map(|at| &self.0[at..=at]) {
-            Some("/") => self.0.clone(),
+        match self.0.chars().find(|c| matches!(c, '.' | '/')) {
+            Some('/') => self.0.clone(),
             // With dots between the parts, a slash stands for a dot in a part.
             _ => self
                 .0

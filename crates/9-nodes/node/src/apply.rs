@@ -1,9 +1,10 @@
 //! Carries a plan out.
 
 use std::io::Write;
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+use fs_err::os::unix::fs::OpenOptionsExt;
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 
@@ -61,7 +62,7 @@ pub fn write_files(root: &Path, plan: &Plan, mut applied: Applied) -> Result<App
     applied.files = plan.files.iter().map(|file| file.path.clone()).collect();
     for path in earlier.iter().filter(|path| !applied.files.contains(path)) {
         // What is gone is gone; what cannot be removed would only matter if it were written again.
-        let _ = std::fs::remove_file(below(root, path));
+        let _ = fs_err::remove_file(below(root, path));
     }
     for file in &plan.files {
         write(root, file)?;
@@ -86,7 +87,7 @@ pub fn set_sysctls(root: &Path, plan: &Plan) -> Vec<String> {
     let mut warnings = Vec::new();
     for (path, value) in &plan.sysctls {
         let file = below(root, "/proc/sys").join(path);
-        let result = std::fs::OpenOptions::new()
+        let result = fs_err::OpenOptions::new()
             .write(true)
             .open(file)
             .and_then(|mut file| file.write_all(value.as_bytes()));
@@ -107,7 +108,7 @@ pub fn set_hostname(plan: &Plan) -> Result<(), ApplyError> {
 
 /// What was written down the last time.
 pub fn read_applied(root: &Path) -> Option<Applied> {
-    serde_json::from_slice(&std::fs::read(below(root, paths::APPLIED)).ok()?).ok()
+    serde_json::from_slice(&fs_err::read(below(root, paths::APPLIED)).ok()?).ok()
 }
 
 /// Writes a file so that a reader sees the old one or the new one, and never with wider permissions than it shall have.
@@ -115,19 +116,19 @@ pub fn write(root: &Path, file: &PlannedFile) -> Result<(), ApplyError> {
     let path = below(root, &file.path);
     let written = || {
         let folder = path.parent().unwrap_or(root);
-        std::fs::create_dir_all(folder)?;
+        fs_err::create_dir_all(folder)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let new = folder.join(format!(".{name}.new"));
         // One that an interrupted run left may have other permissions.
-        let _ = std::fs::remove_file(&new);
-        let mut opened = std::fs::OpenOptions::new()
+        let _ = fs_err::remove_file(&new);
+        let mut opened = fs_err::OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(file.mode)
             .open(&new)?;
         opened.set_permissions(std::fs::Permissions::from_mode(file.mode))?;
         opened.write_all(file.content.as_bytes())?;
-        std::fs::rename(&new, &path)
+        fs_err::rename(&new, &path)
     };
     written().map_err(|source| ApplyError::Write {
         path: path.clone(),
@@ -190,7 +191,7 @@ mod tests {
         assert!(!below(root.path(), "/run/a/two").exists());
         assert_eq!(read_applied(root.path()).unwrap().files, ["/run/a/one"]);
         // Nothing half-written is left.
-        assert_eq!(std::fs::read_dir(below(root.path(), "/run/a")).unwrap().count(), 1);
+        assert_eq!(fs_err::read_dir(below(root.path(), "/run/a")).unwrap().count(), 1);
     }
 
     #[test]

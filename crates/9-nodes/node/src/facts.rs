@@ -33,7 +33,7 @@ impl Facts {
     /// What the node is called when its NodeConfig does not say.
     pub fn default_hostname(&self) -> String {
         match &self.machine_id {
-            Some(id) => format!("basalt-{}", &id[..12]),
+            Some(id) => format!("basalt-{}", id.chars().take(12).collect::<String>()),
             None => "basalt".to_owned(),
         }
     }

@@ -107,7 +107,7 @@ fn certificate_is_there() -> bool {
 }
 
 fn has_pod_network(folder: &Path) -> bool {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let entries = fs_err::read_dir(folder).into_iter().flatten().flatten();
     let kinds = ["conf", "conflist", "json"];
     entries.into_iter().any(|entry| {
         entry

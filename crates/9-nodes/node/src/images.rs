@@ -9,7 +9,6 @@
 //!
 //! Only what a pull needs is spoken: `GET` and `HEAD` of manifests and blobs.
 
-use std::fs::File;
 use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -56,7 +55,7 @@ struct Blob<'a> {
 impl Images {
     /// Opens every archive of a folder. One that cannot be read is left out: the others may be what is asked for.
     pub fn open(folder: &Path, host: &str) -> Self {
-        let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+        let entries = fs_err::read_dir(folder).into_iter().flatten().flatten();
         let mut paths: Vec<PathBuf> = entries.map(|entry| entry.path()).collect();
         paths.retain(|path| path.extension().is_some_and(|extension| extension == "tar"));
         paths.sort();
@@ -101,7 +100,7 @@ impl Images {
             .with_length(blob.size)
             .write(output)?;
         if request.with_body {
-            let mut file: &File = blob.archive.file();
+            let mut file = blob.archive.file();
             file.seek(SeekFrom::Start(blob.offset))?;
             io::copy(&mut file.take(blob.size), output)?;
         }

@@ -29,12 +29,12 @@ pub fn forget_other_clusters(root: &Path, applied: &Applied) -> Result<bool, App
         hostname: applied.hostname.clone(),
         endpoint: applied.endpoint.clone(),
     };
-    let recorded = std::fs::read(below(root, paths::JOINED)).ok();
+    let recorded = fs_err::read(below(root, paths::JOINED)).ok();
     let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Joined>(&bytes).ok());
     if recorded.as_ref() == Some(&now) {
         return Ok(false);
     }
-    let remove = |path: std::path::PathBuf| match std::fs::remove_file(&path) {
+    let remove = |path: std::path::PathBuf| match fs_err::remove_file(&path) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ApplyError::Write { path, source: error }),
         _ => Ok(()),
     };
@@ -44,7 +44,7 @@ pub fn forget_other_clusters(root: &Path, applied: &Applied) -> Result<bool, App
         .as_ref()
         .is_some_and(|joined| (&joined.authority, &joined.hostname) == (&now.authority, &now.hostname));
     if !moved {
-        let entries = std::fs::read_dir(below(root, paths::KUBELET_PKI))
+        let entries = fs_err::read_dir(below(root, paths::KUBELET_PKI))
             .into_iter()
             .flatten()
             .flatten();

@@ -1,5 +1,9 @@
 //! The command of the agent.
-#![allow(clippy::print_stdout, clippy::print_stderr)]
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program of its own in the image"
+)]
 
 use std::io::IsTerminal;
 use std::path::Path;
@@ -109,7 +113,7 @@ fn check_file(path: &str) -> Result<(), Failure> {
             "standard input",
             std::io::read_to_string(std::io::stdin()).map_err(failed)?,
         ),
-        _ => (path, std::fs::read_to_string(path).map_err(failed)?),
+        _ => (path, fs_err::read_to_string(path).map_err(failed)?),
     };
     let (config, warnings) = check(name, &text, Clock::Right(SystemTime::now()))?;
     if !warnings.is_empty() {

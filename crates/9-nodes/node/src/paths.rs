@@ -61,8 +61,7 @@ pub const CONTAINERD_SOCKET: &str = "/run/containerd/containerd.sock";
 /// OCI archives that are part of the image.
 pub const IMAGES: &str = "/usr/share/basalt/images";
 
-/// The registry whose images they are.
-pub const IMAGES_HOST: &str = "basalt.local";
+pub use basalt_node_config::defaults::IMAGES_HOST;
 
 /// Where that registry listens (`basalt-images.socket`): on loopback, away from the ports of Kubernetes.
 pub const IMAGES_ADDRESS: &str = "127.0.0.1:10239";

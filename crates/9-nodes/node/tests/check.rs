@@ -1,5 +1,7 @@
 //! `basalt-node check`, as a person sees it.
 
+#![cfg(test)]
+
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
@@ -9,6 +11,10 @@ fn example() -> PathBuf {
 }
 
 fn basalt_node(arguments: &[&str], input: &str) -> Output {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the agent's crate stands apart from the toolkit's"
+    )]
     let mut command = Command::new(env!("CARGO_BIN_EXE_basalt-node"));
     command
         .args(arguments)
@@ -34,7 +40,7 @@ fn shown(output: &Output) -> String {
 
 #[test]
 fn a_right_one() {
-    let text = std::fs::read_to_string(example()).unwrap();
+    let text = fs_err::read_to_string(example()).unwrap();
     insta::assert_snapshot!(shown(&basalt_node(&["check", "-"], &text)));
     assert!(
         basalt_node(&["check", example().to_str().unwrap()], "")
@@ -45,7 +51,7 @@ fn a_right_one() {
 
 #[test]
 fn a_wrong_one() {
-    let text = std::fs::read_to_string(example()).unwrap();
+    let text = fs_err::read_to_string(example()).unwrap();
     let text = text
         .replace("abcdef.0123456789abcdef\n", "abcdef.0123\n")
         .replace("https://10.87.0.1:6443", "10.87.0.1:6443")

@@ -1,5 +1,7 @@
 //! What is written on a node for a NodeConfig: golden files.
 
+#![cfg(test)]
+
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
@@ -59,8 +61,7 @@ fn short(content: &str) -> String {
 
 #[test]
 fn of_the_example() {
-    let text =
-        std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/examples/node.yaml"));
+    let text = fs_err::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/examples/node.yaml"));
     insta::assert_snapshot!(planned(&checked(&text.unwrap())));
 }
 

@@ -1,5 +1,7 @@
 //! The units of a node name the same places as the agent (`distro/packages/kubernetes-node`).
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::path::Path;
 
@@ -8,14 +10,14 @@ use basalt_node::paths;
 /// The units by name.
 fn units() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/kubernetes-node");
-    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let units = entries.filter(|path| {
         path.extension()
             .is_some_and(|kind| kind == "service" || kind == "socket")
     });
     let named = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
-        (name, std::fs::read_to_string(path).unwrap())
+        (name, fs_err::read_to_string(path).unwrap())
     };
     units.map(named).collect()
 }

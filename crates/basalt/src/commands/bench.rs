@@ -195,7 +195,7 @@ fn show(report: &BenchmarkReport) {
 /// Describes this machine: number and model of its processors.
 fn host() -> String {
     let cores = basalt_schedule::cores();
-    let text = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let text = fs_err::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let model = text
         .lines()
         .find_map(|line| line.strip_prefix("model name"))

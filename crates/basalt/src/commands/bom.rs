@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use basalt_bom::{Format, Inventory, Rpm, Subject};
 use basalt_build::Built;
 use camino::Utf8PathBuf;
-use miette::Result;
+use miette::{Result, miette};
 
 use super::{answer, answer_json, images, selection};
 use crate::arguments::{Bom, BomFormat};
@@ -39,7 +39,10 @@ pub fn inventory(checkout: &Checkout, name: &str) -> Result<Inventory> {
     }
     let package = selection::package(name, &context, &definitions)?;
     let built = context.engine(checkout).build([package])?;
-    of_package(checkout, &context, &built[&package])
+    let built = built
+        .get(&package)
+        .ok_or_else(|| miette!("the build of {name} has no result: a bug of basalt"))?;
+    of_package(checkout, &context, built)
 }
 
 /// Returns the inventory of all packages that a spec makes.

@@ -15,14 +15,15 @@ use crate::output::Stdout;
 /// Longest part of a line that waits for the rest of it, in bytes.
 const LONGEST: usize = 1024 * 1024;
 
+/// Bytes that are read at once.
+const PIECE: u64 = 64 * 1024;
+
 /// Copies a log to standard output as plain text, and with `follow` goes on until Ctrl-C.
 pub fn run(checkout: &Checkout, name: &str, follow: bool) -> Result<ExitCode> {
     let mut file = fs_err::File::open(find(checkout, name)?).into_diagnostic()?;
-    let mut buffer = vec![0; 64 * 1024];
     let mut begun = Vec::new();
     loop {
-        let length = file.read(&mut buffer).into_diagnostic()?;
-        begun.extend_from_slice(&buffer[..length]);
+        let length = (&mut file).take(PIECE).read_to_end(&mut begun).into_diagnostic()?;
         let is_last = length == 0 && (!follow || interrupt::requested());
         let text = plain_lines(&take_lines(&mut begun, is_last));
         match Stdout.write_all(text.as_bytes()).and_then(|()| Stdout.flush()) {

@@ -103,7 +103,7 @@ fn list(repository: &Repository, json: bool) -> Result<ExitCode> {
             snapshot.packages.len().to_string(),
             human(snapshot.bytes()),
             snapshot.advisories.to_string(),
-            snapshot.key[snapshot.key.len().saturating_sub(16)..].to_owned(),
+            basalt_signing::key_id(&snapshot.key).to_owned(),
         ]);
     }
     answer(table);

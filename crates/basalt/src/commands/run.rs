@@ -3,10 +3,12 @@
 use std::process::ExitCode;
 use std::time::SystemTime;
 
+use basalt_cluster::ClusterSize;
 use basalt_machine::{
     Accelerator, DetachReason, Disk, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
 };
 use basalt_node_config::Clock;
+use basalt_node_config::defaults::CREDENTIAL;
 use basalt_process::interrupt;
 use basalt_release::Arch;
 use miette::{Result, miette};
@@ -14,9 +16,6 @@ use miette::{Result, miette};
 use super::images;
 use crate::arguments::Run;
 use crate::checkout::{Checkout, read_text};
-
-/// Size of the machine's disk, in MiB: its file is sparse, so that it takes no more than what is written.
-const DISK: u64 = 8192;
 
 /// Boots an image, and removes the machine when the user leaves it or it powers off.
 pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
@@ -43,8 +42,8 @@ pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
     let workspace = checkout.store.workspace()?;
     let mut machine = Machine::new(options.image.clone(), workspace.path(), arch);
     machine.vcpus = options.cpus;
-    machine.memory_mib = u32::try_from(options.memory).unwrap_or(u32::MAX);
-    machine.disks.push(Disk::overlay(image, DISK));
+    machine.memory_mib = options.memory;
+    machine.disks.push(Disk::overlay(image, ClusterSize::DEFAULT.disk_mib));
     let mac = mac_address(&machine.name, 0);
     machine.networks.push(NetworkDevice::User {
         isolated: false,
@@ -53,7 +52,7 @@ pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
     });
     machine
         .credentials
-        .extend(config.map(|text| SystemdCredential::new("basalt.node", text)));
+        .extend(config.map(|text| SystemdCredential::new(CREDENTIAL, text)));
     checkout.reporter().note(&format!(
         "{} runs on {} ({}); leave it with Ctrl-]",
         options.image, verdict.accelerator, verdict.reason

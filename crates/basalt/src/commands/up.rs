@@ -37,9 +37,9 @@ pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
     let mut clock = Clock::start();
     let inputs = inputs(checkout, &mut clock)?;
     let size = ClusterSize {
-        nodes: u8::try_from(options.nodes).unwrap_or(u8::MAX),
+        nodes: options.nodes,
         vcpus: options.cpus,
-        memory_mib: u32::try_from(options.memory).unwrap_or(u32::MAX),
+        memory_mib: options.memory,
         ..ClusterSize::default()
     };
     match cluster.up(inputs, size, Arch::X86_64, checkout.reporter()) {

@@ -175,7 +175,9 @@ impl<'p> OriginLookup<'p> {
         if let Some((index, rpm)) = named {
             return Ok(Target::Package(*index, rpm.package.name.clone()));
         }
-        let of_source = rpms.iter().find(|(index, _)| self.built[index].name == what);
+        let of_source = rpms
+            .iter()
+            .find(|(package, _)| self.built.get(package).is_some_and(|built| built.name == what));
         if let Some((index, rpm)) = of_source {
             return Ok(Target::Package(*index, rpm.package.name.clone()));
         }
@@ -251,7 +253,8 @@ impl<'p> OriginLookup<'p> {
     }
 
     fn origin(&self, package: PackageId, name: &str, file: Option<String>) -> Result<Origin> {
-        let built = &self.built[&package];
+        let built = self.built.get(&package);
+        let built = built.ok_or_else(|| miette!("the build of {name} has no result: a bug of basalt"))?;
         let inside = bom::of_package(self.checkout, &self.context, built)?;
         let rpm = built.rpms.iter().find(|rpm| rpm.package.name == name);
         let (Some(rpm), Some(component)) = (rpm, inside.package(name)) else {
@@ -407,7 +410,7 @@ fn reason_in_image(image: &InImage) -> String {
 }
 
 fn holds(components: &[Component]) -> String {
-    let shown = &components[..components.len().min(HELD)];
+    let shown = components.get(..HELD).unwrap_or(components);
     let Some(widest) = shown.iter().map(|component| component.name.len()).max() else {
         return String::new();
     };
@@ -453,8 +456,8 @@ fn show_linked(linked: &Linked) -> String {
 
 /// Returns `true` if a place is in the package of an origin.
 fn is_of(place: &PackagedFile, origin: &Origin) -> bool {
-    origin
-        .package
-        .strip_prefix(place.package.as_str())
-        .is_some_and(|rest| rest.starts_with('-') && rest[1..].starts_with(|letter: char| letter.is_ascii_digit()))
+    origin.package.strip_prefix(place.package.as_str()).is_some_and(|rest| {
+        rest.strip_prefix('-')
+            .is_some_and(|version| version.starts_with(|letter: char| letter.is_ascii_digit()))
+    })
 }

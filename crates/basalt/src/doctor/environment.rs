@@ -70,8 +70,8 @@ pub fn try_folder(folder: &Path) -> (String, ProgramOutcome) {
         .tempdir_in(folder)
         .and_then(|place| {
             let script = place.path().join("script");
-            std::fs::write(&script, SCRIPT)?;
-            std::fs::set_permissions(&script, Permissions::from_mode(0o755))?;
+            fs_err::write(&script, SCRIPT)?;
+            fs_err::set_permissions(&script, Permissions::from_mode(0o755))?;
             Ok((place, script))
         });
     let outcome = match written {
@@ -248,7 +248,7 @@ mod tests {
             "{outcome:?}"
         );
         assert_eq!(
-            std::fs::read_dir(folder.path()).expect("listed").count(),
+            fs_err::read_dir(folder.path()).expect("listed").count(),
             0,
             "nothing is left"
         );

@@ -2,9 +2,10 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
+use fs_err::os::unix::fs::symlink;
 
 use super::Context;
 use super::environment::try_folder;
@@ -51,24 +52,24 @@ impl Kept {
             cases: Self::keeps_cases(folder)?,
             modes: Self::keeps_modes(folder)?,
             links: symlink("no/such/file", folder.join("link")).is_ok()
-                && std::fs::read_link(folder.join("link")).is_ok_and(|target| target.as_os_str() == "no/such/file"),
-            names: std::fs::write(folder.join("n".repeat(LONGEST)), "").is_ok()
-                && std::fs::write(folder.join("a:b*c?d\"e\\f "), "").is_ok(),
+                && fs_err::read_link(folder.join("link")).is_ok_and(|target| target.as_os_str() == "no/such/file"),
+            names: fs_err::write(folder.join("n".repeat(LONGEST)), "").is_ok()
+                && fs_err::write(folder.join("a:b*c?d\"e\\f "), "").is_ok(),
         })
     }
 
     fn keeps_cases(folder: &Utf8Path) -> io::Result<bool> {
-        std::fs::write(folder.join("Name"), "first")?;
-        std::fs::write(folder.join("name"), "second")?;
-        Ok(std::fs::read(folder.join("Name"))? == b"first")
+        fs_err::write(folder.join("Name"), "first")?;
+        fs_err::write(folder.join("name"), "second")?;
+        Ok(fs_err::read(folder.join("Name"))? == b"first")
     }
 
     fn keeps_modes(folder: &Utf8Path) -> io::Result<bool> {
         let path = folder.join("mode");
-        std::fs::write(&path, "")?;
+        fs_err::write(&path, "")?;
         for mode in [0o644, 0o755, 0o400] {
             // Some file systems refuse other modes than theirs, others ignore them.
-            let set = std::fs::set_permissions(&path, Permissions::from_mode(mode));
+            let set = fs_err::set_permissions(&path, Permissions::from_mode(mode));
             if set.is_err() || path.metadata()?.permissions().mode() & 0o7777 != mode {
                 return Ok(false);
             }

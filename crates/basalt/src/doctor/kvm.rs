@@ -2,7 +2,7 @@
 
 use std::io;
 
-use basalt_machine::{Accelerator, SdkTools};
+use basalt_machine::{Accelerator, KVM as DEVICE, SdkTools};
 use basalt_process::chain;
 use basalt_release::Arch;
 
@@ -10,8 +10,6 @@ use super::Context;
 use super::report::{CheckFinding, CheckStatus, RUNNING};
 
 const NAME: &str = "KVM";
-/// Device node of KVM.
-const DEVICE: &str = "/dev/kvm";
 
 /// Usability of KVM, as far as it could be tried.
 #[derive(Debug)]
@@ -28,7 +26,7 @@ enum Kvm {
 
 /// Opens the device and runs the guest.
 pub fn examine(context: &Context) -> Vec<CheckFinding> {
-    let opened = std::fs::OpenOptions::new().read(true).write(true).open(DEVICE);
+    let opened = fs_err::OpenOptions::new().read(true).write(true).open(DEVICE);
     let kvm = match (opened, context.store.get(), context.sdk()) {
         (Err(error), _, _) => Kvm::Closed(error.kind()),
         (Ok(_), Some(store), Some(sdk)) => {

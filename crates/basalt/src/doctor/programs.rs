@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use basalt_process::{Command, tool};
+use basalt_sdk::DEBIAN_KEYRING as KEYRING;
 
 use super::Context;
 use super::hardware::version;
@@ -14,8 +15,6 @@ use super::store;
 const LIMIT: Duration = Duration::from_secs(10);
 /// Oldest Rust that compiles this program.
 const RUST: &str = env!("CARGO_PKG_RUST_VERSION");
-/// Keys that Debian signs its indexes with.
-const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
 /// Program of the host that makes the SDK.
 struct Host {

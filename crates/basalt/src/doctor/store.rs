@@ -93,7 +93,10 @@ fn assess_bytes(root: &Utf8Path, space: Space) -> CheckFinding {
         bytes if bytes < needed => CheckStatus::Warning,
         _ => CheckStatus::Passed,
     };
-    let giga = |bytes: u64| format!("{:.1} GB", bytes as f64 / 1e9);
+    let giga = |bytes: u64| {
+        let tenths = bytes.saturating_add(50_000_000) / 100_000_000;
+        format!("{}.{} GB", tenths / 10, tenths % 10)
+    };
     let result = format!("{} are free, some {} are needed", giga(space.bytes), giga(needed));
     let finding = CheckFinding::new(SPACE, status, format!("statvfs {root}"), result);
     if status == CheckStatus::Passed {

@@ -50,7 +50,7 @@ pub fn examine(context: &Context) -> Vec<CheckFinding> {
     if rustix::process::geteuid().is_root() {
         return vec![assess_root(&unshare(ROOT), fault)];
     }
-    let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+    let read = |path: &str| fs_err::read_to_string(path).unwrap_or_default();
     let found = SubIds {
         name: match run("id", &["--user", "--name"]) {
             ProgramOutcome::Succeeded(name) => Some(name),

@@ -30,10 +30,9 @@ pub(super) fn tree(text: &str) -> (Option<Node>, Vec<(Span, Finding)>) {
 }
 
 fn syntax_help(text: &str, at: usize) -> &'static str {
-    let start = text[..text.floor_char_boundary(at)]
-        .rfind('\n')
-        .map_or(0, |newline| newline + 1);
-    let line = text[start..].lines().next().unwrap_or_default();
+    let (before, after) = text.split_at(text.floor_char_boundary(at));
+    let start = before.rsplit_once('\n').map_or(before, |(_, start)| start);
+    let line = format!("{start}{}", after.lines().next().unwrap_or_default());
     if line.starts_with('\t') || line.trim_start_matches(' ').starts_with('\t') {
         "indent with spaces: YAML does not allow tabs there"
     } else {
@@ -128,7 +127,8 @@ impl Builder {
             Some((Open::Object { entries, key }, _)) => match key.take() {
                 Some((name, key_span)) => {
                     if let Some(first) = entries.iter().find(|entry| entry.key == name) {
-                        let line = text[..first.key_span.start].matches('\n').count() + 1;
+                        let before = text.bytes().take(first.key_span.start);
+                        let line = before.filter(|byte| *byte == b'\n').count() + 1;
                         let finding = Finding::error(format!("`{name}` is there twice"), "given again here");
                         let help = format!("the first one is in line {line}; keep one of them");
                         self.found.push((key_span.clone(), finding.with_help(help)));

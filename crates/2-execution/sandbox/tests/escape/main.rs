@@ -4,6 +4,8 @@
 //! all layers, where it has to fail, and with the layers that stop it left out, where it has to succeed: so that it
 //! would be noticed if it tried nothing. Where several layers stop the same thing, all of them are left out for the
 //! second run.
+#![cfg(test)]
+#![expect(clippy::disallowed_methods, reason = "std::fs: tests look at the number of an error")]
 #![expect(unsafe_code, reason = "attempts make system calls that no library wraps")]
 
 mod files;

@@ -3,9 +3,10 @@
 use std::fs::File;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
 
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::OpenOptions;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::{CWD, Mode, OFlags, mkfifoat};
 
 use crate::JobserverError;
@@ -31,12 +32,13 @@ impl Fifo {
         };
         mkfifoat(CWD, path.as_std_path(), Mode::RUSR | Mode::WUSR).map_err(|source| error("create", source.into()))?;
         let nonblocking = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or_default();
-        let file = File::options()
+        let file = OpenOptions::new()
             .read(true)
             .write(true)
             .custom_flags(nonblocking)
             .open(&path)
-            .map_err(|source| error("open", source))?;
+            .map_err(|source| error("open", source))?
+            .into_file();
         Ok(Self { path, file })
     }
 

@@ -1,8 +1,9 @@
-use std::fs::File;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 
+use fs_err::File;
+use fs_err::os::unix::fs::OpenOptionsExt as _;
 use rustix::fs::OFlags;
 
 use super::fifo::TOKEN;
@@ -28,7 +29,7 @@ fn acquire(server: &Jobserver) -> Token<'_> {
 
 /// A client's end of a job's FIFO, opened by its path as another process would. It does not wait.
 fn client(token: &Token<'_>) -> File {
-    File::options()
+    fs_err::OpenOptions::new()
         .read(true)
         .write(true)
         .custom_flags(OFlags::NONBLOCK.bits().cast_signed())
@@ -142,7 +143,7 @@ fn what_a_job_does_to_its_fifo_reaches_no_other_job() {
     let (hostile, other) = (acquire(&server), acquire(&server));
     let (mut writer, mut reader) = (client(&hostile), client(&other));
     let path = hostile.fifo().expect("a FIFO");
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o0)).expect("closed");
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o0)).expect("closed");
     for _ in 0..20 {
         // As much as goes in.
         while writer.write(&[b'x'; 4096]).is_ok() {}

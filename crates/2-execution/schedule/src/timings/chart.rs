@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::page::{escape, seconds};
-use super::{JobOutcome, TimedJob, Timings};
+use super::{JobOutcome, TimedJob, Timings, float};
 
 /// Width of the time axis, in pixels.
 const WIDTH: f64 = 960.0;
@@ -106,8 +106,8 @@ pub(super) fn cores(timings: &Timings) -> String {
     let steps = steps(&timings.jobs);
     let most = steps
         .iter()
-        .map(|step| step.cores.max(step.jobs as f64))
-        .fold(timings.cores as f64, f64::max)
+        .map(|step| step.cores.max(float(step.jobs)))
+        .fold(float(timings.cores), f64::max)
         .max(1.0);
     let y = |value: f64| HEIGHT - value / most * (HEIGHT - 10.0);
     let mut svg = open(HEIGHT, "cores in use and jobs in work over time");
@@ -125,9 +125,9 @@ pub(super) fn cores(timings: &Timings) -> String {
     _ = writeln!(
         svg,
         r#"<polyline class="jobs" points="{}"/>"#,
-        line(&|step| step.jobs as f64)
+        line(&|step| float(step.jobs))
     );
-    let (left, right, limit) = (axis.x(0.0), axis.x(timings.wall), y(timings.cores as f64));
+    let (left, right, limit) = (axis.x(0.0), axis.x(timings.wall), y(float(timings.cores)));
     _ = writeln!(
         svg,
         r#"<line class="limit" x1="{left}" y1="{limit:.1}" x2="{right}" y2="{limit:.1}"/><text class="label" x="2" y="{:.1}">{}</text>"#,
@@ -149,7 +149,7 @@ pub(super) fn gantt(timings: &Timings) -> (String, usize) {
     let left_out = rows.len().saturating_sub(ROWS);
     rows.truncate(ROWS);
     rows.sort_by(|one, other| one.1.start.total_cmp(&other.1.start));
-    let height = rows.len() as f64 * ROW;
+    let height = float(rows.len()) * ROW;
     let axis = Axis { wall: timings.wall };
     let mut svg = open(height, "jobs over time");
     axis.grid(&mut svg, height);
@@ -157,7 +157,7 @@ pub(super) fn gantt(timings: &Timings) -> (String, usize) {
         bar(
             &mut svg,
             &axis,
-            row as f64 * ROW,
+            float(row) * ROW,
             job,
             timings.critical_path.contains(&index),
         );
@@ -180,7 +180,7 @@ fn bar(svg: &mut String, axis: &Axis, top: f64, job: &TimedJob, critical: bool) 
     let tip = format!("{name}: {}{used}, from {}", seconds(job.wall()), seconds(job.start));
     let label = format!("{name} {}", seconds(job.wall()));
     // Beside the bar where there is space, before it at the right end.
-    let fits = x + width + job.name.chars().count() as f64 * LETTER + 60.0 < WIDTH + 2.0 * MARGIN;
+    let fits = x + width + float(job.name.chars().count()) * LETTER + 60.0 < WIDTH + 2.0 * MARGIN;
     let (at, anchor) = if fits {
         (x + width + 4.0, "start")
     } else {

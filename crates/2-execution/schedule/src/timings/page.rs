@@ -69,9 +69,13 @@ fn summary(page: &mut String, timings: &Timings) {
 fn critical_path(page: &mut String, timings: &Timings) {
     *page += "<h2>Critical path</h2>\n<p>The chain of needs with the most wall time. Waited is the time between the end of \
               the last need and the start.</p>\n<table>\n<tr><th>Job</th><th>Start</th><th>Waited</th><th>Wall</th></tr>\n";
-    for index in &timings.critical_path {
-        let job = &timings.jobs[*index];
-        let needed = job.needs.iter().map(|need| timings.jobs[*need].end).fold(0.0, f64::max);
+    for job in timings
+        .critical_path
+        .iter()
+        .filter_map(|index| timings.jobs.get(*index))
+    {
+        let needs = job.needs.iter().filter_map(|need| timings.jobs.get(*need));
+        let needed = needs.map(|need| need.end).fold(0.0, f64::max);
         _ = writeln!(
             page,
             "<tr><td>{}</td><td>{}</td><td>{}</td><td>{}</td></tr>",

@@ -25,12 +25,11 @@ pub(super) struct Entry {
 
 /// Indexes of the entries that are to go.
 pub(super) fn removals(entries: &[Entry], now: SystemTime, keep: &RetentionPolicy) -> Vec<usize> {
-    let mut by_use: Vec<usize> = (0..entries.len()).collect();
-    by_use.sort_by_key(|index| entries[*index].used);
+    let mut by_use: Vec<(usize, &Entry)> = entries.iter().enumerate().collect();
+    by_use.sort_by_key(|(_, entry)| entry.used);
     let mut total: u64 = entries.iter().map(|entry| entry.bytes).sum();
     let mut removed = Vec::new();
-    for index in by_use {
-        let Entry { bytes, used } = entries[index];
+    for (index, &Entry { bytes, used }) in by_use {
         // A use that lies in the future, by another machine's clock, is one of just now.
         let age = now.duration_since(used).unwrap_or_default();
         let unused = keep

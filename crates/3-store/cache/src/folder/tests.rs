@@ -86,7 +86,7 @@ fn blobs_and_results_come_back_from_where_the_documentation_says() {
         .folder
         .path()
         .join("cas")
-        .join(&hex[..2])
+        .join(format!("{hex:.2}"))
         .join(format!("{hex}.zst"));
     assert!(fs_err::metadata(&path).expect("is there").len() < 1000, "compressed");
     let action = Blob::of("action");
@@ -163,7 +163,7 @@ fn what_is_no_ordinary_file_is_not_there() {
     }
     let mode = rustix::fs::Mode::from_raw_mode(0o600);
     rustix::fs::mkfifoat(rustix::fs::CWD, fixture.path(&pipe).as_std_path(), mode).expect("a named pipe");
-    std::os::unix::fs::symlink("/dev/zero", fixture.path(&link)).expect("a link");
+    fs_err::os::unix::fs::symlink("/dev/zero", fixture.path(&link)).expect("a link");
     for blob in [&pipe, &link] {
         assert!(matches!(read(&fixture.folder, blob), Err(CacheError::Missing { .. })));
     }

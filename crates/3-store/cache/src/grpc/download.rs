@@ -7,7 +7,7 @@ use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
 use tonic::Code;
 
 use super::resource::{self, Encoding};
-use super::{OVERHEAD, Remote};
+use super::{COMPRESSED_FROM, OVERHEAD, Remote};
 use crate::blob::{BlobMismatch, Verifier};
 use crate::error::CacheError;
 use crate::folder::WINDOW_LOG;
@@ -17,9 +17,6 @@ const CALL: &str = "ByteStream.Read";
 
 /// Bytes of a message in a stream, at most: gRPC's usual limit.
 const MAX_MESSAGE: usize = 4 << 20;
-
-/// Size below which compression is not worth a frame.
-const COMPRESSED_FROM: u64 = 4 << 10;
 
 impl Remote {
     /// Reads a blob; a stream that breaks off is continued where it was, uncompressed.

@@ -7,7 +7,6 @@ use basalt_digest::Hasher;
 use super::resource::Encoding;
 use crate::backend::BlobSource;
 use crate::blob::BlobMismatch;
-use crate::transfer::fill;
 use basalt_action::Blob;
 
 /// Bytes of a chunk.
@@ -50,7 +49,8 @@ impl Read for Checked<'_> {
         if self.given > self.blob.size {
             return Err(io::Error::other(BlobMismatch::TooLong(self.blob.size)));
         }
-        io::copy(&mut &buffer[..length], &mut self.hasher)?;
+        let mut received = buffer.get(..length).ok_or(io::ErrorKind::InvalidData)?;
+        io::copy(&mut received, &mut self.hasher)?;
         Ok(length)
     }
 }
@@ -112,15 +112,8 @@ impl<'s> Outgoing<'s> {
 }
 
 fn chunk(reader: &mut dyn Read) -> io::Result<Vec<u8>> {
-    let mut data = vec![0; CHUNK];
-    let mut length = 0;
-    while length < CHUNK {
-        match fill(reader, &mut data[length..])? {
-            0 => break,
-            more => length += more,
-        }
-    }
-    data.truncate(length);
+    let mut data = Vec::with_capacity(CHUNK);
+    reader.take(CHUNK as u64).read_to_end(&mut data)?;
     Ok(data)
 }
 
@@ -146,7 +139,9 @@ mod tests {
     }
 
     fn content(size: usize) -> Vec<u8> {
-        (0..size).map(|index| (index.wrapping_mul(31) >> 3) as u8).collect()
+        (0..size)
+            .map(|index| (index.wrapping_mul(31) >> 3).to_le_bytes()[0])
+            .collect()
     }
 
     proptest! {

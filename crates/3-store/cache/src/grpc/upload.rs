@@ -11,15 +11,12 @@ use tonic::{Code, Status};
 
 use super::outgoing::{Outgoing, mismatch};
 use super::resource::{self, Encoding};
-use super::{OVERHEAD, Remote};
+use super::{COMPRESSED_FROM, OVERHEAD, Remote};
 use crate::backend::BlobSource;
 use crate::error::CacheError;
 use basalt_action::Blob;
 
 const CALL: &str = "ByteStream.Write";
-
-/// Size below which compression is not worth a frame.
-const COMPRESSED_FROM: u64 = 4 << 10;
 
 impl Remote {
     /// Writes a blob. The first try is compressed where the server takes that; later ones can go on in the middle.

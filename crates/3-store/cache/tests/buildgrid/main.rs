@@ -1,4 +1,5 @@
 //! The gRPC back end against BuildGrid, a server of others.
+#![cfg(test)]
 #![expect(clippy::print_stderr, reason = "what the server offers is told")]
 
 mod server;

@@ -43,7 +43,7 @@ impl BuildGrid {
         let address = listener.local_addr().expect("an address");
         drop(listener);
         let file = format!("{path}/server.yml");
-        std::fs::write(&file, configuration(address, path)).expect("writes");
+        fs_err::write(&file, configuration(address, path)).expect("writes");
         let command = Command::new(format!("{environment}/bin/bgd")).args(["server", "start", &file]);
         let child = command
             .to_std()

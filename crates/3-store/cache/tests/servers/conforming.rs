@@ -62,7 +62,7 @@ fn a_file_that_cannot_be_written_is_an_error_and_no_miss() {
         built.push(&cache).expect("pushes");
         let file = tempfile::NamedTempFile::new().expect("a file");
         // Opened for reading: writing to it fails.
-        let mut into = std::fs::File::open(file.path()).expect("opened");
+        let mut into = fs_err::File::open(file.path()).expect("opened").into_file();
         cache
             .fetch(&built.package, &mut into)
             .expect_err("it cannot be written");

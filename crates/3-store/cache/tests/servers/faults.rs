@@ -23,7 +23,7 @@ fn faulty(fault: ServerFault, zstd: bool, team: &Team, built: &UploadFixture) ->
 
 /// The most memory that this process ever had, in bytes.
 fn peak_memory() -> u64 {
-    let status = std::fs::read_to_string("/proc/self/status").expect("is there");
+    let status = fs_err::read_to_string("/proc/self/status").expect("is there");
     let line = status
         .lines()
         .find(|line| line.starts_with("VmHWM:"))

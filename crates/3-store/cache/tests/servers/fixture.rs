@@ -62,7 +62,7 @@ impl Team {
         let folder = tempfile::tempdir().expect("a folder");
         let path = camino::Utf8PathBuf::from_path_buf(folder.path().join("key")).expect("UTF-8");
         key.save(&path).expect("writes");
-        Self(std::fs::read_to_string(path).expect("reads"))
+        Self(fs_err::read_to_string(path).expect("reads"))
     }
 
     fn key(&self) -> SecretKey {

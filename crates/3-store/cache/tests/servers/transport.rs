@@ -63,10 +63,10 @@ fn a_token_opens_and_is_never_shown() {
     let server = TestServer::with(setup, None);
     let with_token = format!("{}?token-file={}", server.location(), path.display());
     let built = UploadFixture::new("zlib");
-    std::fs::write(&path, "s3cret\n").expect("writes");
+    fs_err::write(&path, "s3cret\n").expect("writes");
     let (cache, warnings) = Team::new().cache(&with_token, patient());
     assert_eq!(built.push(&cache).expect("pushes").locations, 1, "{:?}", warnings.all());
-    std::fs::write(&path, "wr0ng\n").expect("writes");
+    fs_err::write(&path, "wr0ng\n").expect("writes");
     for location in [with_token, server.location()] {
         let (cache, warnings) = Team::new().cache(&location, patient());
         assert_eq!(built.package_from(&cache), None);
@@ -89,7 +89,7 @@ fn tls_is_spoken_with_who_can_prove_who_it_is() {
     let server = TestServer::with(setup, Some(identity));
     let folder = tempfile::tempdir().expect("a folder");
     let ca = folder.path().join("ca.pem");
-    std::fs::write(&ca, pem).expect("writes");
+    fs_err::write(&ca, pem).expect("writes");
     let (port, ca) = (server.address.port(), ca.display());
     let built = UploadFixture::new("zlib");
     for (location, works) in [

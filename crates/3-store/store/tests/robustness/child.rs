@@ -73,7 +73,7 @@ fn work(root: &Utf8Path) {
         assert_eq!(tree_faults(&path, number), [""; 0]);
         store.set_result(&key(number), &number).expect("kept");
         let workspace = store.workspace().expect("a workspace");
-        std::fs::write(workspace.path().join("file"), content).expect("written");
+        fs_err::write(workspace.path().join("file"), content).expect("written");
         let policy = GcPolicy {
             max_idle: None,
             max_bytes: Some(600_000),
@@ -92,7 +92,7 @@ fn find_and_read(root: &Utf8Path) -> u32 {
         for folder in ["actions", "objects", "trees"] {
             for entry in root.join(folder).read_dir_utf8().expect("entries").flatten() {
                 // Collection may be quicker.
-                drop(File::open(entry.path()).map(|entry| entry.set_modified(year)));
+                drop(fs_err::File::open(entry.path()).map(|entry| entry.file().set_modified(year)));
             }
         }
         let store = Store::open(root).expect("opens");
@@ -109,7 +109,7 @@ fn find_and_read(root: &Utf8Path) -> u32 {
             assert_eq!(tree_faults(&path, number), [""; 0]);
             messages_are_there(&store, number);
         }
-        let text = std::fs::read_to_string(&mark).expect("our own workspace");
+        let text = fs_err::read_to_string(&mark).expect("our own workspace");
         assert_eq!(text, workspace.path().as_str());
     }
     found
@@ -189,7 +189,7 @@ fn full(root: &Utf8Path) {
         assert_eq!(known.map_or_else(Vec::new, |path| tree_faults(&path, number)), [""; 0]);
         assert_eq!(store.verify(&Silent).expect("verified"), []);
         assert_eq!(crate::names(&store, "tmp"), [""; 0], "something half-made is left");
-        std::fs::remove_file(&ballast).expect("removed");
+        fs_err::remove_file(&ballast).expect("removed");
         let again = tree(&store, number).expect("there is space again");
         assert_eq!(tree_faults(&again, number), [""; 0]);
         if made.is_ok() {
@@ -207,7 +207,7 @@ fn leave_free(ballast: &Utf8Path, blocks: u64) {
     let bytes = status.f_bavail.saturating_sub(blocks) * status.f_frsize;
     let content = vec![0; usize::try_from(bytes).expect("a small disk")];
     // Where that is too much by a few blocks, the disk is full.
-    drop(std::fs::write(ballast, content));
+    drop(fs_err::write(ballast, content));
 }
 
 /// Shared cache of one blob, larger than the disk.

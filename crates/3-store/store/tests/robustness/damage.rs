@@ -12,8 +12,8 @@ use crate::{collect_all, scratch};
 
 /// Writes other bytes into an object, as only a failing disk does.
 fn overwrite(path: &Utf8Path, bytes: &[u8]) {
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
-    std::fs::write(path, bytes).expect("written");
+    fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o644)).expect("opened up");
+    fs_err::write(path, bytes).expect("written");
 }
 
 proptest! {
@@ -33,7 +33,7 @@ proptest! {
         prop_assert!(is_damaged);
         let damaged = store.verify(&Silent).expect("verified");
         prop_assert_eq!(damaged.iter().map(|damaged| damaged.digest).collect::<Vec<_>>(), [digest]);
-        prop_assert_eq!(std::fs::read(&damaged[0].path).expect("set aside"), changed);
+        prop_assert_eq!(fs_err::read(&damaged[0].path).expect("set aside"), changed);
         prop_assert!(store.object(&digest).is_none());
         prop_assert_eq!(store.insert(&content[..]).expect("stored again").0, digest);
         prop_assert_eq!(store.verify(&Silent).expect("verified"), []);
@@ -57,8 +57,8 @@ fn what_is_set_aside_is_collected() {
 fn folder(store: &Store, content: &str) -> Utf8PathBuf {
     let workspace = store.workspace().expect("a workspace");
     let folder = workspace.path().join("folder");
-    std::fs::create_dir(&folder).expect("made");
-    std::fs::write(folder.join("file"), content).expect("written");
+    fs_err::create_dir(&folder).expect("made");
+    fs_err::write(folder.join("file"), content).expect("written");
     let kept = store.adopt_directory(&folder).expect("kept");
     store.directory_path(&kept.root.digest)
 }
@@ -69,10 +69,10 @@ fn a_folder_that_is_damaged_again_is_set_aside_again() {
     let store = Store::open(&root).expect("opens");
     for content in ["first", "second"] {
         let path = folder(&store, "whole");
-        std::fs::write(path.join("file"), content).expect("damaged");
+        fs_err::write(path.join("file"), content).expect("damaged");
         let damaged = store.verify(&Silent).expect("verified");
         assert_eq!(damaged.len(), 1, "{damaged:?}");
-        let found = std::fs::read_to_string(damaged[0].path.join("file")).expect("set aside");
+        let found = fs_err::read_to_string(damaged[0].path.join("file")).expect("set aside");
         assert_eq!(found, content);
         assert!(store.directory(&damaged[0].digest).is_none());
     }
@@ -84,8 +84,8 @@ fn a_damaged_folder_that_nobody_may_write_to_is_set_aside() {
     let (_guard, root) = scratch();
     let store = Store::open(&root).expect("opens");
     let path = folder(&store, "whole");
-    std::fs::write(path.join("file"), "damaged").expect("damaged");
-    std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o555)).expect("closed");
+    fs_err::write(path.join("file"), "damaged").expect("damaged");
+    fs_err::set_permissions(&path, std::fs::Permissions::from_mode(0o555)).expect("closed");
     assert_eq!(store.verify(&Silent).expect("verified").len(), 1);
     assert_eq!(store.verify(&Silent).expect("verified"), []);
 }

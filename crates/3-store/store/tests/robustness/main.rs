@@ -4,6 +4,8 @@
 //! Child processes run roles of [`child`]: the tests start their own program again, where need be in namespaces of its
 //! own.
 
+#![cfg(test)]
+
 mod child;
 mod clock;
 mod damage;
@@ -75,7 +77,7 @@ fn known_tree(store: &Store, number: u32) -> Option<Utf8PathBuf> {
 
 /// Sets the time of the last use of an entry.
 fn set_used(path: &Utf8Path, time: SystemTime) {
-    let entry = std::fs::File::open(path).expect("there");
+    let entry = fs_err::File::open(path).expect("there");
     entry.set_modified(time).expect("set");
 }
 
@@ -92,7 +94,7 @@ fn entries(store: &Store) -> Vec<Utf8PathBuf> {
 
 /// Compares the tree of a number with its expected content; returns the differences.
 fn tree_faults(path: &Utf8Path, number: u32) -> Vec<String> {
-    let fault = |file: u32| match std::fs::read_to_string(path.join(file.to_string())) {
+    let fault = |file: u32| match fs_err::read_to_string(path.join(file.to_string())) {
         Ok(text) if text == number.to_string() => None,
         Ok(text) => Some(format!("{path}/{file}: {text}")),
         Err(error) => Some(format!("{path}/{file}: {error}")),

@@ -63,7 +63,7 @@ fn what_was_used_under_a_lease_stays() {
     let (_guard, root) = scratch();
     let year = std::time::SystemTime::now() - std::time::Duration::from_secs(365 * 24 * 60 * 60);
     let age = |path: &Utf8Path| {
-        std::fs::File::open(path)
+        fs_err::File::open(path)
             .expect("there")
             .set_modified(year)
             .expect("aged")
@@ -90,7 +90,7 @@ fn those_whose_use_leaves_no_record_stop_collection() {
     let store = Store::open(&root).expect("opens");
     store.insert(&b"hello"[..]).expect("stored");
     // Versions without a marker, and processes that can only read, do the same.
-    let lease = std::fs::File::open(root.join("locks/lease")).expect("there");
+    let lease = fs_err::File::open(root.join("locks/lease")).expect("there");
     lease.lock_shared().expect("locked");
     let error = crate::collect_all(&store).expect_err("in use");
     assert!(matches!(error, basalt_store::StoreError::InUse { .. }), "{error:?}");
@@ -104,7 +104,7 @@ fn what_came_into_use_after_the_plan_is_spared() {
     let store = Store::open(&root).expect("opens");
     let (digest, _) = store.insert(&b"hello"[..]).expect("stored");
     let year = std::time::SystemTime::now() - std::time::Duration::from_secs(365 * 24 * 60 * 60);
-    let file = std::fs::File::open(store.object_path(&digest)).expect("there");
+    let file = fs_err::File::open(store.object_path(&digest)).expect("there");
     file.set_modified(year).expect("aged");
     let policy = basalt_store::GcPolicy {
         max_idle: None,
@@ -130,11 +130,11 @@ fn one_at_a_time() {
 }
 
 /// Returns `true` if an operation on a store waits while `locks/gate` is locked, and goes on then.
-fn waits_while(lock: impl FnOnce(&std::fs::File) -> std::io::Result<()>, work: impl FnOnce(&Store) + Send) -> bool {
+fn waits_while(lock: impl FnOnce(&fs_err::File) -> std::io::Result<()>, work: impl FnOnce(&Store) + Send) -> bool {
     let (_guard, root) = scratch();
     let store = Store::open(&root).expect("opens");
     store.insert(&b"hello"[..]).expect("stored");
-    let gate = std::fs::OpenOptions::new()
+    let gate = fs_err::OpenOptions::new()
         .read(true)
         .write(true)
         .open(root.join("locks/gate"))
@@ -155,12 +155,12 @@ fn hits_and_collection_keep_out_of_each_others_way() {
     let hello = basalt_digest::Digest::of("hello");
     let hit = |store: &Store| assert!(store.object(&hello).is_some());
     let collect = |store: &Store| assert_eq!(crate::collect_all(store).expect("collected").removed, 1);
-    assert!(waits_while(std::fs::File::lock, hit), "a hit during a collection");
+    assert!(waits_while(fs_err::File::lock, hit), "a hit during a collection");
     assert!(
-        waits_while(std::fs::File::lock_shared, collect),
+        waits_while(fs_err::File::lock_shared, collect),
         "a collection during a hit"
     );
-    assert!(!waits_while(std::fs::File::lock_shared, hit), "a hit during another");
+    assert!(!waits_while(fs_err::File::lock_shared, hit), "a hit during another");
 }
 
 #[test]
@@ -169,7 +169,7 @@ fn new_entries_and_collection_keep_out_of_each_others_way() {
     let folder = |store: &Store| {
         let workspace = store.workspace().expect("a workspace");
         let folder = workspace.path().join("folder");
-        std::fs::create_dir(&folder).expect("made");
+        fs_err::create_dir(&folder).expect("made");
         store.adopt_directory(&folder).expect("kept");
     };
     let ways: [Way<'_>; 5] = [
@@ -180,8 +180,8 @@ fn new_entries_and_collection_keep_out_of_each_others_way() {
         ("a folder", &folder),
     ];
     for (what, way) in ways {
-        assert!(waits_while(std::fs::File::lock, way), "{what} during a collection");
-        assert!(!waits_while(std::fs::File::lock_shared, way), "{what} during a hit");
+        assert!(waits_while(fs_err::File::lock, way), "{what} during a collection");
+        assert!(!waits_while(fs_err::File::lock_shared, way), "{what} during a hit");
     }
 }
 
@@ -191,7 +191,7 @@ fn nothing_is_found_without_the_gate() {
     let store = Store::open(&root).expect("opens");
     let (hello, _) = store.insert(&b"hello"[..]).expect("stored");
     assert!(store.object(&hello).is_some());
-    std::fs::remove_file(root.join("locks/gate")).expect("removed");
+    fs_err::remove_file(root.join("locks/gate")).expect("removed");
     assert!(store.object(&hello).is_none(), "a collection could not be excluded");
     drop(store);
     let store = Store::open(&root).expect("opens, and makes the gate again");

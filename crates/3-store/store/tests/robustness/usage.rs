@@ -103,8 +103,8 @@ fn what_is_made_again_is_in_use() {
     let make = || -> Utf8PathBuf {
         let workspace = store.workspace().expect("a workspace");
         let folder = workspace.path().join("folder");
-        std::fs::create_dir(&folder).expect("made");
-        std::fs::write(folder.join("file"), "content").expect("written");
+        fs_err::create_dir(&folder).expect("made");
+        fs_err::write(folder.join("file"), "content").expect("written");
         let kept = store.adopt_directory(&folder).expect("kept");
         store.directory_path(&kept.root.digest)
     };

@@ -25,7 +25,7 @@ fn may_change_user(test: &str) -> bool {
 /// Gives all users access to the path of the store.
 fn open_up(root: &Utf8Path) {
     let folder = root.parent().expect("a folder");
-    std::fs::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("changed");
+    fs_err::set_permissions(folder, std::fs::Permissions::from_mode(0o755)).expect("changed");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::*;
 /// Writes a tar archive of three folders with a file in each.
 fn tarball(folder: &Utf8Path) -> Utf8PathBuf {
     let path = folder.join("tree.tar");
-    let mut builder = tar::Builder::new(std::fs::File::create(&path).expect("created"));
+    let mut builder = tar::Builder::new(fs_err::File::create(&path).expect("created"));
     for name in ["./a", "./b", "./dev"] {
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(tar::EntryType::Directory);
@@ -31,12 +31,12 @@ fn folders_may_be_read_only_and_devices_are_left_out() {
     let guard = tempfile::tempdir().expect("a folder");
     let folder = Utf8Path::from_path(guard.path()).expect("UTF-8");
     let tree = folder.join("tree");
-    std::fs::create_dir(&tree).expect("made");
+    fs_err::create_dir(&tree).expect("made");
     unpack(&tarball(folder), &tree, || Ok(())).expect("unpacks");
     for name in ["a", "b"] {
-        let metadata = std::fs::metadata(tree.join(name)).expect("is there");
+        let metadata = fs_err::metadata(tree.join(name)).expect("is there");
         assert_eq!(metadata.permissions().mode() & 0o777, 0o755);
-        assert_eq!(std::fs::read(tree.join(name).join("file")).expect("read"), b"text");
+        assert_eq!(fs_err::read(tree.join(name).join("file")).expect("read"), b"text");
     }
     assert!(tree.join("dev").is_dir() && !tree.join("dev/file").exists());
 }
@@ -46,7 +46,7 @@ fn an_interruption_ends_unpacking_at_the_next_entry() {
     let guard = tempfile::tempdir().expect("a folder");
     let folder = Utf8Path::from_path(guard.path()).expect("UTF-8");
     let tree = folder.join("tree");
-    std::fs::create_dir(&tree).expect("made");
+    fs_err::create_dir(&tree).expect("made");
     let asked = Cell::new(0);
     let check = || {
         asked.set(asked.get() + 1);

@@ -27,7 +27,7 @@ fn fetch_with(downloader: &Downloader, url: String, size: ExpectedSize, task: &d
         size,
     };
     let result = downloader.download(&request, &path, task);
-    let content = std::fs::read(&path).unwrap_or_default();
+    let content = fs_err::read(&path).unwrap_or_default();
     Fetched {
         result,
         content,
@@ -232,7 +232,7 @@ fn what_will_not_change_is_asked_once() {
     for status in ["404 Not Found", "403 Forbidden", "410 Gone"] {
         let server = Server::start(vec![answer(format!("HTTP/1.1 {status}\r\nContent-Length: 0\r\n\r\n"))]);
         let error = fetch(&server, locked()).result.expect_err(status).to_string();
-        assert!(error.contains(&status[..3]), "{error}");
+        assert!(error.contains(&format!("{status:.3}")), "{error}");
         assert_eq!(server.requests().len(), 1);
     }
 }

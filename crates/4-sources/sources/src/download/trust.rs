@@ -25,7 +25,7 @@ fn authorities() -> RootCerts {
     let named = std::env::var("SSL_CERT_FILE").ok().filter(|path| !path.is_empty());
     let places = named.iter().map(String::as_str).chain(BUNDLES);
     for place in places {
-        let Ok(bundle) = std::fs::read(place) else { continue };
+        let Ok(bundle) = fs_err::read(place) else { continue };
         let found: Vec<_> = parse_pem(&bundle)
             .filter_map(|item| match item {
                 Ok(PemItem::Certificate(certificate)) => Some(certificate),

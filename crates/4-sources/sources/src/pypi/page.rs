@@ -67,8 +67,8 @@ fn json(text: &[u8]) -> Result<Vec<Listed>, String> {
 fn anchors(page: &str) -> Vec<Listed> {
     let mut found = Vec::new();
     let mut rest = page;
-    while let Some(start) = rest.find('<') {
-        rest = &rest[start + 1..];
+    while let Some((_, begun)) = rest.split_once('<') {
+        rest = begun;
         let Some(tag) = rest
             .strip_prefix(['a', 'A'])
             .filter(|tag| tag.starts_with(char::is_whitespace))
@@ -96,12 +96,13 @@ fn href(tag: &str) -> Option<(String, &str)> {
             return Some((url?, after));
         }
         let end = rest.find(|letter: char| letter == '=' || letter == '>' || letter.is_whitespace())?;
-        let name = &rest[..end];
-        rest = rest[end..].trim_start();
+        let (name, after) = rest.split_at(end);
+        rest = after.trim_start();
         let Some(value) = rest.strip_prefix('=') else { continue };
         let value = value.trim_start();
-        let (text, after) = match value.chars().next()? {
-            quote @ ('"' | '\'') => value[1..].split_once(quote)?,
+        let mut letters = value.chars();
+        let (text, after) = match letters.next()? {
+            quote @ ('"' | '\'') => letters.as_str().split_once(quote)?,
             _ => value.split_at(value.find(|letter: char| letter == '>' || letter.is_whitespace())?),
         };
         if name.eq_ignore_ascii_case("href") {

@@ -42,7 +42,7 @@ fn files(variable: impl Fn(&str) -> Option<String>) -> Vec<Utf8PathBuf> {
 fn from_files(files: &[Utf8PathBuf]) -> Option<String> {
     files
         .iter()
-        .find_map(|file| index_url(&std::fs::read_to_string(file).ok()?))
+        .find_map(|file| index_url(&fs_err::read_to_string(file).ok()?))
 }
 
 /// `index-url` of the section `global` of a configuration file, which is an INI file as Python reads it.
@@ -80,8 +80,8 @@ mod tests {
         }
         let folder = tempfile::tempdir().expect("a folder");
         let home = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
-        std::fs::create_dir_all(home.join(".config/pip")).expect("made");
-        std::fs::write(
+        fs_err::create_dir_all(home.join(".config/pip")).expect("made");
+        fs_err::write(
             home.join(".config/pip/pip.conf"),
             "[global]\nindex-url = https://home.example\n",
         )

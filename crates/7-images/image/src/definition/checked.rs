@@ -179,12 +179,9 @@ impl PathPattern {
             require_literal_separator: true,
             require_literal_leading_dot: false,
         };
-        let ends = path
-            .match_indices('/')
-            .map(|(slash, _)| slash)
-            .filter(|slash| *slash > 0);
-        ends.chain([path.len()])
-            .any(|end| self.0.matches_with(&path[..end], OPTIONS))
+        let folders = path.match_indices('/').filter_map(|(slash, _)| path.get(..slash));
+        let folders = folders.filter(|folder| !folder.is_empty());
+        folders.chain([path]).any(|path| self.0.matches_with(path, OPTIONS))
     }
 }
 

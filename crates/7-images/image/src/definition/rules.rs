@@ -47,7 +47,7 @@ pub(super) fn image(document: &Document, found: &mut Vec<Problem>, raw: raw::Ima
                 place,
                 finding.with_help("write the name of a package of distro/packages, as its spec has it"),
             );
-        } else if raw.packages[..index].contains(package) {
+        } else if raw.packages.iter().take(index).any(|earlier| earlier == package) {
             say(
                 place,
                 Finding::error(format!("`{package}` is there twice"), "again").with_help("keep one of them"),

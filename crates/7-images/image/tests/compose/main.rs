@@ -1,6 +1,8 @@
 //! Composition of whole images of small packages. Tests that need tools of the SDK use the tree that `BASALT_SDK`
 //! names; without it, they are skipped with a message.
 
+#![cfg(test)]
+
 use camino::Utf8PathBuf;
 use libtest_mimic::{Arguments, Failed, Trial};
 

@@ -73,7 +73,7 @@ fn place() -> TempPath {
 
 fn read(place: &TempPath, name: &str, bytes: &[u8]) -> Result<Database, AuditError> {
     let path = place.path.join(name);
-    std::fs::write(&path, bytes).expect("written");
+    fs_err::write(&path, bytes).expect("written");
     Database::read(&[path], None, &Silent)
 }
 
@@ -81,12 +81,12 @@ fn read(place: &TempPath, name: &str, bytes: &[u8]) -> Result<Database, AuditErr
 fn every_packing_says_the_same() {
     let place = place();
     let folder = place.path.join("osv");
-    std::fs::create_dir_all(folder.join("below")).expect("made");
+    fs_err::create_dir_all(folder.join("below")).expect("made");
     for (name, text) in RECORDS {
-        std::fs::write(folder.join("below").join(name), text).expect("written");
+        fs_err::write(folder.join("below").join(name), text).expect("written");
     }
-    std::fs::write(folder.join("README.md"), "no record").expect("written");
-    std::os::unix::fs::symlink("/etc/passwd", folder.join("link.json")).expect("made");
+    fs_err::write(folder.join("README.md"), "no record").expect("written");
+    fs_err::os::unix::fs::symlink("/etc/passwd", folder.join("link.json")).expect("made");
     let expected = DatabaseStatistics {
         records: 4,
         withdrawn: 1,

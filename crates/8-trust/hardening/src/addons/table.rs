@@ -208,6 +208,9 @@ impl RawTable {
     }
 }
 
+/// List of options that have to be on, with the architecture that it is limited to.
+type Request<'a> = (&'a [Spanned<String>], Need, Option<Arch>);
+
 impl RawAddOn {
     /// Lists of options that are off.
     fn declined(&self) -> [(&[Spanned<String>], DeclineKind); 3] {
@@ -219,7 +222,7 @@ impl RawAddOn {
     }
 
     /// Lists of options that have to be on.
-    fn requests(&self) -> [(&[Spanned<String>], Need, Option<Arch>); 6] {
+    fn requests(&self) -> [Request<'_>; 6] {
         let (x86_64, aarch64) = (Some(Arch::X86_64), Some(Arch::Aarch64));
         [
             (&self.required, Need::Required, None),

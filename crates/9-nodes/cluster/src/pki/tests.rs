@@ -23,7 +23,7 @@ fn error(result: Result<(), ClusterError>) -> PkiError {
 fn what_is_made_passes_and_is_private() {
     let (folder, pki) = made(SystemTime::now());
     check(&pki, SystemTime::now()).expect("all is well");
-    for entry in std::fs::read_dir(folder.path().join("pki")).expect("there") {
+    for entry in fs_err::read_dir(folder.path().join("pki")).expect("there") {
         let entry = entry.expect("readable");
         let mode = entry.metadata().expect("there").permissions().mode() & 0o777;
         assert_eq!(mode, 0o600, "{:?}", entry.file_name());
@@ -117,7 +117,7 @@ fn a_clock_that_is_behind_is_explained() {
 fn a_certificate_of_another_cluster_is_found() {
     let (_one, pki) = made(SystemTime::now());
     let (_two, other) = made(SystemTime::now());
-    std::fs::copy(other.certificate(ADMIN), pki.certificate(ADMIN)).expect("copied");
+    fs_err::copy(other.certificate(ADMIN), pki.certificate(ADMIN)).expect("copied");
     let error = error(check(&pki, SystemTime::now()));
     assert!(
         matches!(&error, PkiError::WrongAuthority { path, .. } if path.ends_with("admin.crt")),
@@ -128,7 +128,7 @@ fn a_certificate_of_another_cluster_is_found() {
 #[test]
 fn rubbish_is_named() {
     let (_folder, pki) = made(SystemTime::now());
-    std::fs::write(pki.certificate(SCHEDULER), "hello").expect("written");
+    fs_err::write(pki.certificate(SCHEDULER), "hello").expect("written");
     assert!(matches!(
         error(check(&pki, SystemTime::now())),
         PkiError::Unreadable { .. }

@@ -54,22 +54,24 @@ impl<'a> Children<'a> {
     /// The kernel ends a sandbox when the thread that started it ends: this is to be called by the main thread only.
     pub(super) fn tick(&mut self) -> Result<(), ClusterError> {
         let now = Instant::now();
-        for index in 0..self.slots.len() {
-            let slot = &mut self.slots[index];
+        for slot in &mut self.slots {
             slot.look(now, self.began)?;
-            let due = match slot.state {
-                ComponentState::Waiting => {
-                    let after = slot.component.after;
-                    after.is_none_or(|name| self.is_ready(name))
-                }
-                ComponentState::Ended { .. } => slot.restart_at.is_some_and(|at| at <= now),
-                _ => false,
-            };
+        }
+        let due: Vec<bool> = self.slots.iter().map(|slot| self.is_due(slot, now)).collect();
+        for (slot, due) in self.slots.iter_mut().zip(due) {
             if due {
-                self.slots[index].start(self.layout, self.plan)?;
+                slot.start(self.layout, self.plan)?;
             }
         }
         Ok(())
+    }
+
+    fn is_due(&self, slot: &Slot, now: Instant) -> bool {
+        match slot.state {
+            ComponentState::Waiting => slot.component.after.is_none_or(|name| self.is_ready(name)),
+            ComponentState::Ended { .. } => slot.restart_at.is_some_and(|at| at <= now),
+            _ => false,
+        }
     }
 
     fn is_ready(&self, name: &str) -> bool {

@@ -7,6 +7,8 @@ use basalt_machine::{
     RunningMachine, Stopped, SystemdCredential,
 };
 
+use basalt_node_config::defaults::CREDENTIAL;
+
 use crate::control::{MachineReport, MachineState, Variant};
 use crate::layout::Layout;
 use crate::network::Wire;
@@ -135,7 +137,7 @@ impl<'a> Machines<'a> {
             },
         });
         let config = node_config::render(self.plan, &self.authority, node);
-        machine.credentials.push(SystemdCredential::new("basalt.node", config));
+        machine.credentials.push(SystemdCredential::new(CREDENTIAL, config));
         machine.kernel_arguments.clone_from(&variant.kernel_arguments);
         machine
     }

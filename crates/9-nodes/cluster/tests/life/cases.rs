@@ -38,7 +38,7 @@ fn logs(fixture: &Fixture) -> String {
         .and_then(|cluster| Ok(cluster.logs()?))
         .unwrap_or_default();
     let read = |(name, path): (String, camino::Utf8PathBuf)| {
-        format!("--- {name}\n{}", std::fs::read_to_string(path).unwrap_or_default())
+        format!("--- {name}\n{}", fs_err::read_to_string(path).unwrap_or_default())
     };
     logs.into_iter().map(read).collect()
 }
@@ -83,7 +83,7 @@ pub fn a_cluster_comes_up_and_goes_without_a_trace(fixture: &Fixture) -> Result<
         status.nodes
     );
     assert!(status.pods.is_some(), "the API server did not answer from outside");
-    contains(&std::fs::read_to_string(cluster.log("node-1")?)?, &["only plays"])?;
+    contains(&fs_err::read_to_string(cluster.log("node-1")?)?, &["only plays"])?;
     let no_log = cluster.log("node-9").err().ok_or("there is a log of no node")?;
     contains(
         &format!("{:?}", miette::Report::from(no_log)),
@@ -92,7 +92,7 @@ pub fn a_cluster_comes_up_and_goes_without_a_trace(fixture: &Fixture) -> Result<
     assert_eq!(cluster.kubectl(["fail"])?.to_std().status()?.code(), Some(7));
     assert_eq!(cluster.add_node(basalt_cluster::control::Variant::default())?, "node-3");
     assert_eq!(cluster.status()?.map(|status| status.nodes.len()), Some(3));
-    let private = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(fixture.state())?.permissions());
+    let private = std::os::unix::fs::PermissionsExt::mode(&fs_err::metadata(fixture.state())?.permissions());
     assert_eq!(private & 0o077, 0, "others may look at the keys");
 
     assert!(cluster.down(&Silent)?);
@@ -108,7 +108,7 @@ pub fn nodes_are_connected_without_tap_devices(fixture: &Fixture) -> Result<(), 
     up.map_err(|message| format!("it did not come up: {message}\n{}", logs(fixture)))?;
     for node in ["node-1", "node-2"] {
         contains(
-            &std::fs::read_to_string(fixture.cluster()?.log(node)?)?,
+            &fs_err::read_to_string(fixture.cluster()?.log(node)?)?,
             &["the bridge answers: true"],
         )?;
     }
@@ -199,7 +199,7 @@ pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
     // Killed once its console has output: earlier there is none to show, and what runs is only the KVM probe.
     wait_for("the words on its console", || {
         let console = fixture.state().join("node-1/console.log");
-        std::fs::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
+        fs_err::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
     })?;
     let machine = fixture
         .processes()

@@ -65,7 +65,7 @@ fn stay() -> ! {
 }
 
 fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
-    let faults = std::fs::read_to_string(FAULTS).unwrap_or_default();
+    let faults = fs_err::read_to_string(FAULTS).unwrap_or_default();
     if faults.contains(&format!("{name}-ends")) {
         say("the last words");
         return Ok(3);
@@ -90,7 +90,7 @@ fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::
             std::thread::spawn(move || listener.incoming().for_each(drop));
         }
         "registry" => {
-            let config: Value = serde_json::from_str(&std::fs::read_to_string(&arguments[1])?)?;
+            let config: Value = serde_json::from_str(&fs_err::read_to_string(&arguments[1])?)?;
             let address = config["http"]["addr"].as_str().ok_or("no address")?.to_owned();
             let listener = TcpListener::bind(address)?;
             std::thread::spawn(move || listener.incoming().for_each(drop));
@@ -147,11 +147,11 @@ fn answer<S: Read + Write>(stream: S, page: impl Fn(&str) -> Option<String>) {
     let mut stream = BufReader::new(stream);
     let mut request = String::new();
     loop {
-        let before = request.len();
-        match stream.read_line(&mut request) {
+        let mut line = String::new();
+        match stream.read_line(&mut line) {
             Ok(0) | Err(_) => return,
-            Ok(_) if request[before..].trim().is_empty() => break,
-            Ok(_) => {}
+            Ok(_) if line.trim().is_empty() => break,
+            Ok(_) => request += &line,
         }
     }
     let path = request.split_whitespace().nth(1).unwrap_or_default();
@@ -235,7 +235,7 @@ fn machine(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
             .iter()
             .find(|argument| argument.ends_with(".new"))
             .ok_or("no disk")?;
-        std::fs::write(overlay, "a disk")?;
+        fs_err::write(overlay, "a disk")?;
         return Ok(0);
     }
     let option = |kind: &str, name: &str| {
@@ -250,11 +250,11 @@ fn machine(arguments: &[String]) -> Result<i32, Box<dyn std::error::Error>> {
         })
     };
     let log = option("id=console", "logfile").ok_or("no console")?;
-    std::fs::write(log, "a machine that only plays\nand says so\n")?;
+    fs_err::write(log, "a machine that only plays\nand says so\n")?;
     web_server();
     if let Some(cable) = option("stream,id=net0", "addr.path") {
         let answers = the_bridge_answers(UnixStream::connect(cable)?)?;
-        std::fs::write(log, format!("the bridge answers: {answers}\n"))?;
+        fs_err::write(log, format!("the bridge answers: {answers}\n"))?;
     }
     let control = UnixListener::bind(option("id=control", "path").ok_or("no control")?)?;
     for stream in control.incoming() {

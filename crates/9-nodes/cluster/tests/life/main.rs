@@ -4,6 +4,8 @@
 //! The executable has several parts: the test, `up`, the supervisor, the sandboxes, and (see [`fakes`]) the fake
 //! programs. Network devices are real, made by `ip` from the tree that `BASALT_SDK` names, or else from this machine.
 
+#![cfg(test)]
+
 mod cases;
 mod fakes;
 mod fixture;

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use super::authorities;
 use crate::checked::{Mirror, Registry, RegistryHost};
+use crate::defaults::IMAGES_HOST;
 use crate::finder::Finder;
 use crate::raw;
 use basalt_document::{Finding, Path};
@@ -32,8 +33,8 @@ fn registry(finder: &mut Finder<'_>, path: &Path, raw: raw::Registry) -> Option<
     let host = match raw.host.as_str() {
         "*" => Some(RegistryHost::Others),
         // The node's own registry of baked images; see `basalt-node serve-image`.
-        "basalt.local" => {
-            let finding = Finding::error("`basalt.local` is the node's own registry", "taken");
+        IMAGES_HOST => {
+            let finding = Finding::error(format!("`{IMAGES_HOST}` is the node's own registry"), "taken");
             finder.say(
                 &path.key("host"),
                 finding.with_help("remove this entry, or choose another name"),

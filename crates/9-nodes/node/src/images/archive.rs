@@ -1,12 +1,16 @@
 //! OCI archives: a tar file with an image layout in it.
 
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
+use fs_err::File;
+
 /// The largest file that is taken into memory: indexes and manifests.
 const LARGEST: u64 = 4 << 20;
+
+/// Offset of the byte for the type of an entry; an ordinary file's is `0` or, in old archives, NUL.
+const TYPE: usize = 156;
 
 /// A tar file and where each of its files is.
 #[derive(Debug)]
@@ -28,7 +32,7 @@ impl Archive {
             file.read_exact(&mut header)?;
             let Some((name, size)) = entry(&header) else { break };
             at += 512;
-            if header[156] == b'0' || header[156] == 0 {
+            if matches!(header.get(TYPE), Some(b'0' | 0)) {
                 entries.insert(name, (at, size));
             }
             at = at.saturating_add(size.div_ceil(512) * 512);
@@ -59,9 +63,8 @@ impl Archive {
 /// Name and size of a file from its header; nothing at the end of the archive.
 fn entry(header: &[u8; 512]) -> Option<(String, u64)> {
     let text = |range: std::ops::Range<usize>| {
-        let field = &header[range];
-        let end = field.iter().position(|byte| *byte == 0).unwrap_or(field.len());
-        std::str::from_utf8(&field[..end]).ok()
+        let field = header.get(range)?;
+        std::str::from_utf8(field.split(|byte| *byte == 0).next()?).ok()
     };
     let name = text(0..100).filter(|name| !name.is_empty())?;
     let size = u64::from_str_radix(text(124..136)?.trim(), 8).ok()?;

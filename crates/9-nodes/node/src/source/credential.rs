@@ -3,10 +3,12 @@
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use basalt_node_config::defaults;
+
 use super::{Found, Source, SourceError, read_text};
 
 /// The name of the credential.
-const NAME: &str = "basalt.node";
+const NAME: &str = defaults::CREDENTIAL;
 
 /// The credential `basalt.node`, which firmware (SMBIOS), the boot loader or a container manager hand to systemd.
 ///
@@ -43,7 +45,7 @@ impl Source for Credential {
 
     fn look(&mut self) -> Result<Option<Found>, SourceError> {
         for folder in &self.folders {
-            match std::fs::File::open(folder.join(NAME)) {
+            match fs_err::File::open(folder.join(NAME)) {
                 Ok(file) => return read_text(file, format!("credential {NAME}")).map(Some),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(source) => {

@@ -5,6 +5,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
+use basalt_node_config::defaults::{DISK_FILE, DISK_LABEL};
 use rustix::fs::{Mode, OFlags, openat};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
@@ -12,12 +13,6 @@ use rustix::mount::{
 
 use super::label::{self, FileSystem};
 use super::{Found, Source, SourceError, read_text};
-
-/// The label of the file system.
-const LABEL: &str = "BASALT-CFG";
-
-/// The file in it.
-const FILE: &str = "node.yaml";
 
 /// A block device with a FAT, ext4 or ISO 9660 file system that is labelled `BASALT-CFG` and has a `node.yaml`.
 #[derive(Debug)]
@@ -42,7 +37,7 @@ impl ConfigDisk {
 
     /// The devices that were not looked at yet. The kernel makes their nodes itself (devtmpfs), before udev runs.
     fn new_devices(&self) -> Vec<String> {
-        let Ok(entries) = std::fs::read_dir(&self.list) else {
+        let Ok(entries) = fs_err::read_dir(&self.list) else {
             return Vec::new();
         };
         let mut names: Vec<_> = entries
@@ -61,7 +56,7 @@ impl ConfigDisk {
 
 impl Source for ConfigDisk {
     fn name(&self) -> String {
-        format!("disk labelled {LABEL}")
+        format!("disk labelled {DISK_LABEL}")
     }
 
     fn look(&mut self) -> Result<Option<Found>, SourceError> {
@@ -83,19 +78,19 @@ impl Source for ConfigDisk {
 /// What file system a device has, if it has the label. A device that cannot be read (an empty CD drive) has none.
 fn labelled(device: &Path) -> Option<FileSystem> {
     let mut start = Vec::with_capacity(label::NEEDED);
-    File::open(device)
+    fs_err::File::open(device)
         .ok()?
         .take(label::NEEDED as u64)
         .read_to_end(&mut start)
         .ok()?;
     label::read(&start)
-        .filter(|(_, label)| label == LABEL)
+        .filter(|(_, label)| label == DISK_LABEL)
         .map(|(kind, _)| kind)
 }
 
 /// Reads the file from a mount that is attached nowhere: nobody else sees it, and it is gone with its descriptor.
 fn read_config(device: &Path, kind: FileSystem) -> Result<Found, SourceError> {
-    let place = format!("{} on {}", FILE, device.display());
+    let place = format!("{DISK_FILE} on {}", device.display());
     let failed = |error: rustix::io::Errno| SourceError::Read {
         place: place.clone(),
         source: error.into(),
@@ -114,11 +109,11 @@ fn read_config(device: &Path, kind: FileSystem) -> Result<Found, SourceError> {
     let mount = mount().map_err(failed)?;
     // No link on the disk may lead to a file of the machine.
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match openat(&mount, FILE, flags, Mode::empty()) {
+    match openat(&mount, DISK_FILE, flags, Mode::empty()) {
         Ok(file) => read_text(File::from(file), place),
         Err(rustix::io::Errno::NOENT) => Err(SourceError::NoFile {
             place: device.display().to_string(),
-            file: FILE,
+            file: DISK_FILE,
         }),
         Err(error) => Err(failed(error)),
     }

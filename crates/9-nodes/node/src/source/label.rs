@@ -31,8 +31,8 @@ pub const NEEDED: usize = 32768 + 2048;
 pub fn read(start: &[u8]) -> Option<(FileSystem, String)> {
     let field = |at: usize, length: usize| start.get(at..at + length);
     let text = |bytes: &[u8]| {
-        let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
-        String::from_utf8_lossy(&bytes[..end]).trim_end().to_owned()
+        let text = bytes.split(|byte| *byte == 0).next().unwrap_or_default();
+        String::from_utf8_lossy(text).trim_end().to_owned()
     };
     if field(32769, 5) == Some(b"CD001") {
         return Some((FileSystem::Iso9660, text(field(32808, 32)?)));

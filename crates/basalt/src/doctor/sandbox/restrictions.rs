@@ -31,7 +31,7 @@ pub struct Restrictions {
 impl Restrictions {
     /// Reads the restrictions; what cannot be read counts as none.
     pub fn read() -> Self {
-        let read = |path: &str| std::fs::read_to_string(path).unwrap_or_default();
+        let read = |path: &str| fs_err::read_to_string(path).unwrap_or_default();
         let setting = |name: &str| read(&format!("/proc/sys/{}", name.replace('.', "/")));
         Self::parse(&read("/proc/self/status"), &read("/proc/self/attr/current"), setting)
     }
