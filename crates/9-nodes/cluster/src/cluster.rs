@@ -39,6 +39,8 @@ pub struct ClusterStatus {
     pub supervisor: String,
     /// URL of the API server on the host.
     pub endpoint: String,
+    /// Host and port of the registry on the host.
+    pub registry: String,
     /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
     /// Age of the cluster, in seconds.
@@ -169,6 +171,7 @@ impl LocalCluster {
         Ok(Some(ClusterStatus {
             supervisor: lock::holder(&self.layout.supervisor_lock()),
             endpoint: plan.host_endpoint(),
+            registry: plan.host_registry(),
             kubeconfig: self.layout.kubeconfig(pki::ADMIN),
             seconds: now.saturating_sub(Duration::from_millis(report.began)).as_secs(),
             accelerator: report.accelerator,

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::plan::ClusterPlan;
-use crate::topology::{CONTROL_PLANE, DNS_SERVICE, DOMAIN, NodeNumber, REGISTRY, REGISTRY_PORT, endpoint};
+use crate::topology::{CONTROL_PLANE, DNS_SERVICE, DOMAIN, NodeNumber, REGISTRY_PORT, endpoint};
 
 /// Renders the NodeConfig of one node as JSON, which is YAML too.
 pub fn render(plan: &ClusterPlan, authority: &str, node: NodeNumber) -> String {
@@ -25,7 +25,8 @@ pub fn render(plan: &ClusterPlan, authority: &str, node: NodeNumber) -> String {
             }],
         },
         "registries": [{
-            "host": REGISTRY,
+            // Images of every name: there is no way out of this network.
+            "host": "*",
             "mirrors": [{ "url": format!("http://{CONTROL_PLANE}:{REGISTRY_PORT}") }],
             "mirrorsOnly": true,
         }],

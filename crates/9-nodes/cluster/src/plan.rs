@@ -84,6 +84,8 @@ pub struct ClusterPlan {
     pub wire: Wire,
     /// Port of the host's loopback device that leads to the API server.
     pub port: u16,
+    /// Port of the host's loopback device that leads to the registry.
+    pub registry_port: u16,
     /// Id of the bootstrap token: six characters.
     pub token_id: String,
     /// Secret of the bootstrap token: sixteen characters.
@@ -91,8 +93,14 @@ pub struct ClusterPlan {
 }
 
 impl ClusterPlan {
-    /// Makes the plan of a new cluster; an error when there are too many nodes or an input does not exist.
-    pub(crate) fn new(inputs: ClusterInputs, size: ClusterSize, arch: Arch, port: u16) -> Result<Self, ClusterError> {
+    /// Makes the plan of a new cluster, with the ports of the host for the API server and the registry; an error when there are too many nodes or an input does not exist.
+    pub(crate) fn new(
+        inputs: ClusterInputs,
+        size: ClusterSize,
+        arch: Arch,
+        ports: [u16; 2],
+    ) -> Result<Self, ClusterError> {
+        let [port, registry_port] = ports;
         if size.nodes > MOST_NODES {
             return Err(ClusterError::Nodes {
                 asked: size.nodes,
@@ -120,6 +128,7 @@ impl ClusterPlan {
             arch,
             wire: Wire::choose(),
             port,
+            registry_port,
             token_id: token.id,
             token_secret: token.secret,
         })
@@ -172,6 +181,11 @@ impl ClusterPlan {
     /// URL of the API server on the host.
     pub fn host_endpoint(&self) -> String {
         format!("https://{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// Host and port of the registry on the host, as in the names of images that are pushed.
+    pub fn host_registry(&self) -> String {
+        format!("localhost:{}", self.registry_port)
     }
 
     /// URL of the API server on the namespace's loopback device, for the other components.
@@ -235,6 +249,7 @@ pub(crate) fn example() -> ClusterPlan {
         arch: Arch::X86_64,
         wire: Wire::Tap,
         port: 16443,
+        registry_port: 15000,
         token_id: "abcdef".into(),
         token_secret: "0123456789abcdef".into(),
     }

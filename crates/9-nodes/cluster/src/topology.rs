@@ -1,6 +1,6 @@
 //! Addresses and names in the cluster's network, all of it inside the cluster's own network namespace.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 use serde::{Deserialize, Serialize};
 
@@ -24,6 +24,8 @@ pub const DOMAIN: &str = "cluster.local";
 pub const API_PORT: u16 = 6443;
 /// Port of the registry.
 pub const REGISTRY_PORT: u16 = 5000;
+/// Address of the registry inside the namespace. Nodes do not reach it: theirs is the mirror, at [`CONTROL_PLANE`].
+pub const REGISTRY_LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, REGISTRY_PORT);
 /// Host and port of the registry in image names.
 pub const REGISTRY: &str = "registry.basalt.local:5000";
 /// Greatest number of nodes.

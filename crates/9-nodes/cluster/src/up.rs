@@ -20,10 +20,10 @@ use crate::progress::{self, Traces};
 use crate::secret::{make_private_folder, write_private};
 use crate::stage::{self, Seen, Stage, StageTime};
 use crate::stall::{Stall, StallDetector};
-use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, supervisor};
+use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, registry, supervisor};
 
-/// Port of the host that leads to the API server, if it is free.
-const USUAL_PORT: u16 = 16443;
+/// Ports of the host that lead to the API server and to the registry, if they are free.
+const USUAL_PORTS: [u16; 2] = [16443, 15000];
 /// Interval of observations.
 const TICK: Duration = Duration::from_millis(150);
 /// Greatest number of log lines in an error.
@@ -38,6 +38,8 @@ pub struct UpReport {
     pub answered: BTreeSet<String>,
     /// URL of the API server on the host.
     pub endpoint: String,
+    /// Host and port of the registry on the host.
+    pub registry: String,
     /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
     /// Accelerator of the machines, with the reason for its choice.
@@ -57,8 +59,8 @@ pub(crate) fn run(
     began: Instant,
 ) -> Result<UpReport, ClusterError> {
     let mut clock = StageClock::new(began);
-    let port = forward::free_port(USUAL_PORT).map_err(ClusterError::file("find a free port"))?;
-    let plan = ClusterPlan::new(inputs, size, arch, port)?;
+    let ports = forward::free_ports(USUAL_PORTS).map_err(ClusterError::file("find free ports"))?;
+    let plan = ClusterPlan::new(inputs, size, arch, ports)?;
     let api = prepare(layout, &plan)?;
     clock.passed("keys and plan");
     interrupt::check()?;
@@ -82,6 +84,7 @@ pub(crate) fn run(
         answer: bring_up.answer,
         answered: bring_up.seen.answered,
         endpoint: plan.host_endpoint(),
+        registry: plan.host_registry(),
         kubeconfig: layout.kubeconfig(pki::ADMIN),
         accelerator: report.accelerator,
         stages: bring_up.clock.stages,
@@ -103,7 +106,8 @@ fn prepare(layout: &Layout, plan: &ClusterPlan) -> Result<Api, ClusterError> {
     ] {
         write_private(&layout.kubeconfig(user), kubeconfig::render(&pki, user, &server)?)?;
     }
-    write_private(&layout.registry_config(), component::registry_config(plan))?;
+    registry::seed(&plan.inputs.registry, &layout.registry())?;
+    write_private(&layout.registry_config(), registry::config(layout))?;
     let authority = pki.read(&pki.certificate(CertificateAuthority::Cluster.name()))?;
     let variables = manifest::variables(plan, &authority, now);
     manifest::render_folder(&plan.inputs.manifests, &layout.manifests(), &variables)?;

@@ -1,5 +1,6 @@
 //! Inner process of the supervisor: process 1 of the cluster's namespaces.
 
+use std::net::TcpListener;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -12,8 +13,8 @@ use super::machines::Machines;
 use crate::control::{Order, OrderResponse, SupervisorReport, Variant};
 use crate::layout::Layout;
 use crate::plan::ClusterPlan;
-use crate::topology::{API_PORT, CONTROL_PLANE};
-use crate::{ClusterError, forward, network};
+use crate::topology::{API_PORT, CONTROL_PLANE, REGISTRY_LISTEN, REGISTRY_PORT};
+use crate::{ClusterError, forward, mirror, network};
 use basalt_process::chain;
 
 /// Interval of the main loop.
@@ -25,7 +26,7 @@ const UNHELD: Duration = Duration::from_secs(20);
 pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) -> Result<(), ClusterError> {
     super::die_with_parent()?;
     let began = Instant::now();
-    let listener = super::inherited_listener()?;
+    let [api_server, registry] = super::inherited_listeners()?;
     let status = Status::default();
     let (sender, inbox) = mpsc::channel();
     control_server::open(layout, status.clone(), sender)?;
@@ -35,7 +36,11 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     commands.extend(nodes.iter().flat_map(|node| network::node_commands(*node, plan.wire)));
     commands.extend(nodes.first().copied().into_iter().flat_map(network::service_route));
     network::ip(&plan.inputs.sdk, &commands)?;
-    forward::serve(listener, (CONTROL_PLANE, API_PORT).into());
+    forward::serve(api_server, (CONTROL_PLANE, API_PORT).into());
+    forward::serve(registry, REGISTRY_LISTEN.into());
+    let nodes_side = TcpListener::bind((CONTROL_PLANE, REGISTRY_PORT))
+        .map_err(ClusterError::file("listen for pulls of the nodes"))?;
+    mirror::serve(nodes_side, REGISTRY_LISTEN.into());
 
     let mut children = Children::new(layout, plan, began);
     // Components that wait for no other start now, while the machines are prepared.
