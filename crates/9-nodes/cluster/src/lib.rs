@@ -28,6 +28,7 @@ mod plan;
 mod progress;
 pub mod registry;
 mod restart;
+mod routes;
 mod secret;
 mod stage;
 mod stall;

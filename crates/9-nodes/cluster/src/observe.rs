@@ -55,7 +55,8 @@ pub(crate) fn nodes(list: &Value) -> Vec<(String, bool)> {
         .collect()
 }
 
-fn is_ready(object: &Value) -> bool {
+/// Condition Ready of a node or a pod.
+pub(crate) fn is_ready(object: &Value) -> bool {
     let conditions = object["status"]["conditions"]
         .as_array()
         .map(Vec::as_slice)

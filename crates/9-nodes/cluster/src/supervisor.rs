@@ -15,6 +15,7 @@ mod children;
 mod control_server;
 mod inner;
 mod machines;
+mod router;
 
 use std::fs::File;
 use std::io::Write as _;

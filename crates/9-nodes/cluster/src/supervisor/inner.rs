@@ -10,9 +10,11 @@ use basalt_process::interrupt;
 use super::children::Children;
 use super::control_server::{self, Message, Status};
 use super::machines::Machines;
+use super::router;
 use crate::control::{Order, OrderResponse, SupervisorReport, Variant};
 use crate::layout::Layout;
 use crate::plan::ClusterPlan;
+use crate::routes::{self, Routes};
 use crate::topology::{API_PORT, CONTROL_PLANE, REGISTRY_LISTEN, REGISTRY_PORT};
 use crate::{ClusterError, forward, mirror, network};
 use basalt_process::chain;
@@ -34,13 +36,14 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     let nodes = plan.nodes();
     let mut commands = network::bridge_commands();
     commands.extend(nodes.iter().flat_map(|node| network::node_commands(*node, plan.wire)));
-    commands.extend(nodes.first().copied().into_iter().flat_map(network::service_route));
+    commands.extend(routes::changes(&Routes::new(), &routes::initial(nodes.first().copied())));
     network::ip(&plan.inputs.sdk, &commands)?;
     forward::serve(api_server, (CONTROL_PLANE, API_PORT).into());
     forward::serve(registry, REGISTRY_LISTEN.into());
     let nodes_side = TcpListener::bind((CONTROL_PLANE, REGISTRY_PORT))
         .map_err(ClusterError::file("listen for pulls of the nodes"))?;
     mirror::serve(nodes_side, REGISTRY_LISTEN.into());
+    router::start(layout, plan)?;
 
     let mut children = Children::new(layout, plan, began);
     // Components that wait for no other start now, while the machines are prepared.
