@@ -48,6 +48,23 @@ Examples:
     Down,
     /// Show the running cluster.
     Status,
+    /// Bring container images into the running cluster.
+    ///
+    /// An image is a folder with an OCI layout, an archive of `docker save`, `podman save` or `ctr images export`
+    /// (compressed with gzip or zstd, if at all), or the name of an image that docker, podman or containerd has on this
+    /// machine. Its content is compared with its digests, and goes to the cluster's registry under the image's own name:
+    /// a pod with `image: docker.io/library/nginx:1.27`, or `nginx:1.27` for short, gets what was loaded under it.
+    ///
+    /// The registry takes pushes, too, under the same names: `basalt status` shows its address, and docs/cluster/images.md
+    /// how docker, podman, crane, ko and skaffold use it. What was loaded or pushed is gone after `basalt down`.
+    #[command(after_help = "\
+Examples:
+  basalt load app.tar                         what `docker save --output app.tar myapp:dev` wrote
+  basalt load myapp:dev                       the image that docker, podman or containerd has, in this order
+  basalt load --from podman myapp:dev         that of podman
+  basalt load --name myapp:dev build/image    an OCI layout, which has no name of its own
+Nodes ask for an image again when its tag is `latest`, or a pod says `imagePullPolicy: Always`; give a new build a new tag.")]
+    Load(Load),
     /// Run Basalt's kubectl against the running cluster.
     #[command(disable_help_flag = true)]
     Kubectl {
@@ -259,6 +276,20 @@ pub struct Up {
     /// Virtual processors of each node.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cpus: u32,
+}
+
+/// Options of `load`.
+#[derive(Debug, Args)]
+pub struct Load {
+    /// Folders, archives, or names of images.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Engine whose images the names are of: docker, podman or containerd; the first that has one, unless given.
+    #[arg(long, value_name = "ENGINE")]
+    pub from: Option<basalt_oci::Engine>,
+    /// Name of the image in the cluster, in place of its own. For one image.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
 }
 
 /// Options of `build`.

@@ -23,6 +23,7 @@ mod harden;
 mod images;
 mod kubectl;
 mod licenses;
+mod load;
 mod logs;
 mod provenance;
 mod repo;
@@ -56,6 +57,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Up(options) => up::run(&checkout, options, json),
         Verb::Down => down::run(&checkout, json),
         Verb::Status => status::run(&checkout, json),
+        Verb::Load(options) => load::run(&checkout, options, json),
         Verb::Kubectl { arguments } => kubectl::run(&checkout, arguments),
         Verb::Bench(what) => bench::run(&checkout, what, json),
         Verb::Build(options) => build::run(&checkout, options, json),

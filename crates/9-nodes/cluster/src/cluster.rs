@@ -181,6 +181,16 @@ impl LocalCluster {
         }))
     }
 
+    /// URL of the running cluster's registry on the host, without a path. [`crate::registry::repository`] defines the
+    /// names in it.
+    ///
+    /// # Errors
+    /// When no cluster is running.
+    pub fn registry(&self) -> Result<String, ClusterError> {
+        let plan = self.running_plan()?;
+        Ok(format!("http://{}:{}", Ipv4Addr::LOCALHOST, plan.registry_port))
+    }
+
     /// Returns the path of the administrator's kubeconfig of the running cluster.
     ///
     /// # Errors
@@ -200,7 +210,7 @@ impl LocalCluster {
     /// As [`LocalCluster::kubeconfig`].
     pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
         let kubeconfig = self.kubeconfig()?;
-        let plan = ClusterPlan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
+        let plan = self.running_plan()?;
         Ok(plan.kubectl(&self.layout)
             .env("KUBECONFIG", kubeconfig)
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
@@ -265,6 +275,14 @@ impl LocalCluster {
             name: name.to_owned(),
             known,
         })
+    }
+
+    /// Plan of the running cluster; an error when none is running.
+    fn running_plan(&self) -> Result<ClusterPlan, ClusterError> {
+        if !lock::is_held(&self.layout.supervisor_lock()) {
+            return Err(ClusterError::Stopped);
+        }
+        ClusterPlan::read(&self.layout)?.ok_or(ClusterError::Stopped)
     }
 
     fn lock(&self) -> Result<Lock, ClusterError> {

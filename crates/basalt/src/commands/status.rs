@@ -31,6 +31,7 @@ pub fn show(status: &ClusterStatus) {
         status.supervisor,
         age(status.seconds)
     ));
+    answer(format!("registry    {}", status.registry));
     answer(format!("kubeconfig  {}", status.kubeconfig));
     if let Some(verdict) = &status.accelerator {
         answer(format!("processors  {}: {}", verdict.accelerator, verdict.reason));
