@@ -65,6 +65,19 @@ Examples:
   basalt load --name myapp:dev build/image    an OCI layout, which has no name of its own
 Nodes ask for an image again when its tag is `latest`, or a pod says `imagePullPolicy: Always`; give a new build a new tag.")]
     Load(Load),
+    /// Print the kubeconfig of the running cluster, or merge it into your own.
+    ///
+    /// It holds the administrator's key: who reads it rules the cluster, until `basalt down`.
+    #[command(after_help = "\
+Examples:
+  basalt kubeconfig > basalt.json              a file of its own, for --kubeconfig and KUBECONFIG
+  basalt kubeconfig --merge                    the context `basalt` in ~/.kube/config (or the file of KUBECONFIG)
+Of your file, everything else stays as it is, but for comments; `basalt kubectl` needs neither.")]
+    Kubeconfig {
+        /// Merge into the file of KUBECONFIG or ~/.kube/config, and make it the current context.
+        #[arg(long)]
+        merge: bool,
+    },
     /// Run Basalt's kubectl against the running cluster.
     #[command(disable_help_flag = true)]
     Kubectl {

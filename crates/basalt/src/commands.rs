@@ -21,6 +21,7 @@ mod doctor;
 mod down;
 mod harden;
 mod images;
+mod kubeconfig;
 mod kubectl;
 mod licenses;
 mod load;
@@ -58,6 +59,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Down => down::run(&checkout, json),
         Verb::Status => status::run(&checkout, json),
         Verb::Load(options) => load::run(&checkout, options, json),
+        Verb::Kubeconfig { merge } => kubeconfig::run(&checkout, *merge, json),
         Verb::Kubectl { arguments } => kubectl::run(&checkout, arguments),
         Verb::Bench(what) => bench::run(&checkout, what, json),
         Verb::Build(options) => build::run(&checkout, options, json),
