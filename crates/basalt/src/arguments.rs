@@ -42,6 +42,8 @@ pub enum Verb {
 Examples:
   basalt up                          a cluster with one node
   basalt up --nodes 2 --memory 3072  two larger ones, whose pods reach each other
+  basalt up --load app.tar           one that has your image; more later with `basalt load`
+  basalt up --config labels.yaml     nodes with labels, taints, sysctls or kubelet settings of yours
   basalt --json up                   addresses, the kubeconfig's path and how long each stage took, for scripts")]
     Up(Up),
     /// Stop the cluster and remove its state.
@@ -284,11 +286,23 @@ pub struct Up {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
     pub nodes: u32,
     /// Memory of each node, in MiB.
-    #[arg(long, default_value_t = 2048, value_parser = clap::value_parser!(u64).range(1024..))]
-    pub memory: u64,
+    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1024..))]
+    pub memory: u32,
     /// Virtual processors of each node.
     #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
     pub cpus: u32,
+    /// Disk of each node, in MiB; it takes no more of this machine than is written to it.
+    #[arg(long, value_name = "MIB", default_value_t = 8192, value_parser = clap::value_parser!(u64).range(4096..=16_777_216))]
+    pub disk: u64,
+    /// Image of the nodes: a name in distro/images, or the path of a disk image (raw or QCOW2).
+    #[arg(long, value_name = "IMAGE", default_value = "node")]
+    pub image: String,
+    /// NodeConfig of all nodes, without `hostname`, `cluster` and `network`, which the cluster gives to each.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<Utf8PathBuf>,
+    /// Container images to load once the cluster answers: folders, archives or names, as of `basalt load`.
+    #[arg(long, value_name = "IMAGE", num_args = 1..)]
+    pub load: Vec<String>,
 }
 
 /// Options of `load`.

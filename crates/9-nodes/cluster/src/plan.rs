@@ -35,6 +35,9 @@ pub struct ClusterInputs {
     pub node_image: Utf8PathBuf,
     /// `true` for a QCOW2 image, `false` for a raw one.
     pub node_image_qcow2: bool,
+    /// NodeConfig of all nodes, without the parts that differ: see [`crate::node_config::check`].
+    #[serde(default)]
+    pub node_config: Option<serde_json::Value>,
     /// Unpacked tree of Basalt's packages with the programs of the control plane, the registry and kubectl.
     pub control_plane: Utf8PathBuf,
     /// Storage folder of the registry, with the container images in it.
@@ -167,7 +170,13 @@ impl ClusterPlan {
         tell("nodes:", &self.size.nodes, &size.nodes);
         tell("processors of each:", &self.size.vcpus, &size.vcpus);
         tell("MiB of memory of each:", &self.size.memory_mib, &size.memory_mib);
-        if self.inputs != *inputs {
+        tell("MiB of disk of each:", &self.size.disk_mib, &size.disk_mib);
+        let mut inputs = inputs.clone();
+        if self.inputs.node_config != inputs.node_config {
+            differences.push("its nodes have another NodeConfig".to_owned());
+            inputs.node_config.clone_from(&self.inputs.node_config);
+        }
+        if self.inputs != inputs {
             differences.push("it was made from other packages or images than there are now".to_owned());
         }
         differences
@@ -236,6 +245,7 @@ pub(crate) fn example() -> ClusterPlan {
             sdk: "/sdk".into(),
             node_image: "/node.raw".into(),
             node_image_qcow2: false,
+            node_config: None,
             control_plane: "/control-plane".into(),
             registry: "/images".into(),
             images: BTreeMap::from([("coredns".into(), "coredns:1.15.0".into())]),
@@ -270,15 +280,19 @@ mod tests {
         let plan = example();
         let mut inputs = plan.inputs.clone();
         inputs.node_image = "/newer.raw".into();
+        inputs.node_config = Some(serde_json::json!({ "labels": {} }));
         let size = ClusterSize {
             nodes: 3,
             memory_mib: 4096,
+            disk_mib: 16384,
             ..plan.size
         };
         let told = plan.differences(&inputs, size).join("\n");
         insta::assert_snapshot!(told, @r"
         nodes: 2, not 3
         MiB of memory of each: 2048, not 4096
+        MiB of disk of each: 8192, not 16384
+        its nodes have another NodeConfig
         it was made from other packages or images than there are now
         ");
     }

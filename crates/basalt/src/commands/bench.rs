@@ -63,7 +63,7 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
         stack: &stack,
     };
     let debian = Debian::make(description, &checkout.store, &context.sdk, checkout.reporter())?;
-    let inputs = up::inputs(checkout, &mut up::Clock::start())?;
+    let inputs = up::inputs(checkout, &mut up::Clock::start(), &up::NodeChoice::default())?;
     let node = images::make_in(checkout, &context, &["node"])?;
     let facts = node
         .get("node")
