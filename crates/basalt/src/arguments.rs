@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub mod cluster;
 pub mod repo;
 
 /// Builds, ships and runs Basalt Linux.
@@ -45,7 +46,7 @@ Examples:
   basalt up --load app.tar           one that has your image; more later with `basalt load`
   basalt up --config labels.yaml     nodes with labels, taints, sysctls or kubelet settings of yours
   basalt --json up                   addresses, the kubeconfig's path and how long each stage took, for scripts")]
-    Up(Up),
+    Up(cluster::Up),
     /// Stop the cluster and remove its state.
     Down,
     /// Show the running cluster.
@@ -66,7 +67,19 @@ Examples:
   basalt load --from podman myapp:dev         that of podman
   basalt load --name myapp:dev build/image    an OCI layout, which has no name of its own
 Nodes ask for an image again when its tag is `latest`, or a pod says `imagePullPolicy: Always`; give a new build a new tag.")]
-    Load(Load),
+    Load(cluster::Load),
+    /// Add, list, remove, reboot or cut off nodes of the running cluster.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  basalt node add --count 2       two more, like those of `up`
+  basalt node reboot node-1       an orderly shutdown, and a boot from the same disk
+  basalt node cut-power node-2    what a power cut does; `basalt node reboot node-2` switches it on again
+  basalt kubectl drain node-2 --ignore-daemonsets; basalt node remove node-2
+docs/cluster/nodes.md shows what to expect of each."
+    )]
+    Node(cluster::NodeVerb),
     /// Print the kubeconfig of the running cluster, or merge it into your own.
     ///
     /// It holds the administrator's key: who reads it rules the cluster, until `basalt down`.
@@ -277,46 +290,6 @@ docs/doctor.md lists the checks.")]
         /// Folder of the cluster's state.
         state: Utf8PathBuf,
     },
-}
-
-/// Options of `up`.
-#[derive(Debug, Args)]
-pub struct Up {
-    /// Number of nodes.
-    #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=16))]
-    pub nodes: u32,
-    /// Memory of each node, in MiB.
-    #[arg(long, value_name = "MIB", default_value_t = 2048, value_parser = clap::value_parser!(u32).range(1024..))]
-    pub memory: u32,
-    /// Virtual processors of each node.
-    #[arg(long, default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub cpus: u32,
-    /// Disk of each node, in MiB; it takes no more of this machine than is written to it.
-    #[arg(long, value_name = "MIB", default_value_t = 8192, value_parser = clap::value_parser!(u64).range(4096..=16_777_216))]
-    pub disk: u64,
-    /// Image of the nodes: a name in distro/images, or the path of a disk image (raw or QCOW2).
-    #[arg(long, value_name = "IMAGE", default_value = "node")]
-    pub image: String,
-    /// NodeConfig of all nodes, without `hostname`, `cluster` and `network`, which the cluster gives to each.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<Utf8PathBuf>,
-    /// Container images to load once the cluster answers: folders, archives or names, as of `basalt load`.
-    #[arg(long, value_name = "IMAGE", num_args = 1..)]
-    pub load: Vec<String>,
-}
-
-/// Options of `load`.
-#[derive(Debug, Args)]
-pub struct Load {
-    /// Folders, archives, or names of images.
-    #[arg(required = true, value_name = "IMAGE")]
-    pub images: Vec<String>,
-    /// Engine whose images the names are of: docker, podman or containerd; the first that has one, unless given.
-    #[arg(long, value_name = "ENGINE")]
-    pub from: Option<basalt_oci::Engine>,
-    /// Name of the image in the cluster, in place of its own. For one image.
-    #[arg(long, value_name = "NAME")]
-    pub name: Option<String>,
 }
 
 /// Options of `build`.

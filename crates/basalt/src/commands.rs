@@ -26,6 +26,7 @@ mod kubectl;
 mod licenses;
 mod load;
 mod logs;
+mod node;
 mod provenance;
 mod repo;
 mod run;
@@ -59,6 +60,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Down => down::run(&checkout, json),
         Verb::Status => status::run(&checkout, json),
         Verb::Load(options) => load::run(&checkout, options, json),
+        Verb::Node(verb) => node::run(&checkout, verb, json),
         Verb::Kubeconfig { merge } => kubeconfig::run(&checkout, *merge, json),
         Verb::Kubectl { arguments } => kubectl::run(&checkout, arguments),
         Verb::Bench(what) => bench::run(&checkout, what, json),

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::control::{ComponentReport, Control, MachineReport, Order, Variant};
+use crate::control::{ComponentReport, Control, MachineReport, Order};
 use crate::lock::{self, Lock};
 use crate::observe::{self, Pod};
 use crate::pki::{self, Pki};
@@ -146,9 +146,7 @@ impl LocalCluster {
             return Ok(None);
         };
         let report = Control::connect(&self.layout)?.report()?;
-        let pki = Pki::new(self.layout.pki());
-        pki::check(&pki, SystemTime::now())?;
-        let api = Api::new(&pki, pki::ADMIN, plan.host_endpoint())?;
+        let api = self.api()?;
         // An API server that does not answer is part of the status, not an error.
         let registered = api
             .get("/api/v1/nodes")
@@ -216,19 +214,6 @@ impl LocalCluster {
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
     }
 
-    /// Starts one more node and returns its name.
-    ///
-    /// # Errors
-    /// When no cluster is running, or the machine cannot be started.
-    pub fn add_node(&self, variant: Variant) -> Result<String, ClusterError> {
-        match Control::connect(&self.layout)?.order(&Order::AddNode { variant })? {
-            crate::control::OrderResponse::Node { number } => Ok(number.name()),
-            other => Err(ClusterError::Refused {
-                answer: format!("{other:?}"),
-            }),
-        }
-    }
-
     /// Sends an HTTP request to a web server inside the cluster, by the address of a Service or a node. Returns the
     /// status and the body.
     ///
@@ -275,6 +260,14 @@ impl LocalCluster {
             name: name.to_owned(),
             known,
         })
+    }
+
+    /// Client of the running cluster's API server, as its administrator.
+    pub(crate) fn api(&self) -> Result<Api, ClusterError> {
+        let plan = self.running_plan()?;
+        let pki = Pki::new(self.layout.pki());
+        pki::check(&pki, SystemTime::now())?;
+        Api::new(&pki, pki::ADMIN, plan.host_endpoint())
     }
 
     /// Plan of the running cluster; an error when none is running.

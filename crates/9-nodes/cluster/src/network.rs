@@ -72,6 +72,12 @@ pub(crate) fn node_commands(node: NodeNumber, wire: Wire) -> Vec<String> {
     commands
 }
 
+/// Command of `ip` that disconnects a node, which must have no machine any more.
+pub(crate) fn disconnect_command(node: NodeNumber) -> String {
+    // The other end of a veth pair goes with it.
+    format!("link delete {}", node.port())
+}
+
 /// Runs the SDK's `ip` on a list of commands, in the network namespace of this process.
 ///
 /// Unlike other tools, `ip` cannot run in a sandbox: a sandbox is a user namespace of its own, without privileges in

@@ -42,6 +42,11 @@ impl NodeNumber {
         (1..=count).map(Self)
     }
 
+    /// Number of the node with a name; `None` when no node of a cluster has it.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::first(MOST_NODES).find(|node| node.name() == name)
+    }
+
     /// Name of the node.
     pub fn name(self) -> String {
         format!("node-{}", self.0)
@@ -89,6 +94,16 @@ mod tests {
                 ("node-2".into(), "10.87.0.12".into(), "port2".into())
             ]
         );
+    }
+
+    #[test]
+    fn names_lead_back_to_numbers() {
+        for node in NodeNumber::first(MOST_NODES) {
+            assert_eq!(NodeNumber::of_name(&node.name()), Some(node));
+        }
+        for name in ["node-0", "node-101", "node-01", "node-+1", "node-", "node-1 ", "web", ""] {
+            assert_eq!(NodeNumber::of_name(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -434,7 +434,8 @@ fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
     last.iter().map(|line| plain_text(line).into_owned()).collect()
 }
 
-fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {
+/// Last lines of a node's console.
+pub(crate) fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {
     let mut lines = Console::new(name, path.clone()).lines().unwrap_or_default();
     lines.split_off(lines.len().saturating_sub(SHOWN))
 }

@@ -11,7 +11,7 @@ use miette::{IntoDiagnostic as _, Result, miette};
 use serde::Serialize;
 
 use super::{answer, answer_json, human};
-use crate::arguments::Load;
+use crate::arguments::cluster::Load;
 use crate::checkout::Checkout;
 use crate::table::Table;
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::load::LoadedImage;
 use super::{answer, answer_json, images, load, status};
-use crate::arguments::{Load, Up};
+use crate::arguments::cluster::{Load, Up};
 use crate::checkout::{Checkout, read_text};
 use crate::table::Table;
 

@@ -9,7 +9,7 @@ use basalt_process::interrupt;
 
 use super::children::Children;
 use super::control_server::{self, Message, Status};
-use super::machines::Machines;
+use super::machines::{AfterShutdown, Machines};
 use super::router;
 use crate::control::{Order, OrderResponse, SupervisorReport, Variant};
 use crate::layout::Layout;
@@ -50,7 +50,7 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     children.tick()?;
     let mut machines = Machines::new(layout, plan, tools, began)?;
     for node in nodes {
-        machines.start(node, &Variant::default())?;
+        machines.start(node, Variant::default())?;
         children.tick()?;
     }
     let mut supervisor = Supervisor {
@@ -114,20 +114,30 @@ impl Supervisor<'_> {
                 std::thread::sleep(TICK);
                 return true;
             }
-            Message::Order(Order::AddNode { variant }, reply) => {
-                let answer = match self.machines.add(&variant) {
-                    Ok(number) => OrderResponse::Node { number },
-                    Err(error) => OrderResponse::Refused { reason: chain(&error) },
-                };
-                drop(reply.send(answer));
-            }
-            Message::Order(other, reply) => {
-                drop(reply.send(OrderResponse::Refused {
-                    reason: format!("{other:?} came to the wrong place"),
-                }));
-            }
+            Message::Order(order, reply) => drop(reply.send(self.carry_out(order))),
         }
         false
+    }
+
+    /// Carries out an order about one node.
+    fn carry_out(&mut self, order: Order) -> OrderResponse {
+        tracing::info!(?order, "order");
+        let done = |()| OrderResponse::Done;
+        let outcome = match order {
+            Order::AddNode { variant } => self
+                .machines
+                .add(variant)
+                .map(|number| OrderResponse::Node { number }),
+            Order::Reboot { node } => self.machines.shut_down(node, AfterShutdown::Start).map(done),
+            Order::RemoveNode { node } => self.machines.shut_down(node, AfterShutdown::Remove).map(done),
+            Order::CutPower { node } => self.machines.cut_power(node).map(done),
+            other => {
+                return OrderResponse::Refused {
+                    reason: format!("{other:?} came to the wrong place"),
+                };
+            }
+        };
+        outcome.unwrap_or_else(|error| OrderResponse::Refused { reason: chain(&error) })
     }
 
     fn stop(&mut self, grace: Duration) {
