@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::compression::{self, Compression, Limited};
 use crate::folder::ImageFolder;
-use crate::image::{Blob, ContainerImage, Manifest};
+use crate::image::{ImageBlob, ContainerImage, Manifest};
 use crate::layout::{Configuration, wanted};
 use crate::{OciError, Platform};
 
@@ -75,7 +75,7 @@ fn image(folder: &ImageFolder, entry: &Entry, wanted: &Platform) -> Result<Resul
         let problem = format!("lists {} layers, but `{}` {}", layers.len(), entry.config, identities.len());
         return Err(folder.invalid(MANIFEST, problem));
     }
-    let config = Blob {
+    let config = ImageBlob {
         digest,
         size: config.len() as u64,
         path: folder.file(&entry.config)?,
@@ -109,7 +109,7 @@ fn image(folder: &ImageFolder, entry: &Entry, wanted: &Platform) -> Result<Resul
 }
 
 /// Reads a layer, whose uncompressed archive has to have the digest `identity`.
-fn layer(folder: &ImageFolder, name: &str, identity: Digest) -> Result<(MediaType, Blob), OciError> {
+fn layer(folder: &ImageFolder, name: &str, identity: Digest) -> Result<(MediaType, ImageBlob), OciError> {
     let (digest, size) = folder.digest(name)?;
     let path = folder.file(name)?;
     let (compression, reader) = compression::open(&path)?;
@@ -132,10 +132,10 @@ fn layer(folder: &ImageFolder, name: &str, identity: Digest) -> Result<(MediaTyp
         let problem = format!("is a layer with the digest sha256:{plain}, but the image's configuration has sha256:{identity}");
         return Err(folder.content(name, problem));
     }
-    Ok((kind, Blob { digest, size, path }))
+    Ok((kind, ImageBlob { digest, size, path }))
 }
 
-fn descriptor(folder: &ImageFolder, kind: MediaType, blob: &Blob) -> Result<Descriptor, OciError> {
+fn descriptor(folder: &ImageFolder, kind: MediaType, blob: &ImageBlob) -> Result<Descriptor, OciError> {
     let digest = Sha256Digest::from_str(&blob.digest.to_hex())
         .map_err(|error| folder.invalid(MANIFEST, format!("makes no manifest: {error}")))?;
     Ok(Descriptor::new(kind, blob.size, digest))

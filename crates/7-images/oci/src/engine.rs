@@ -7,7 +7,7 @@ use basalt_process::tool::{self, Tool};
 use basalt_process::{Command, ProcessError, chain};
 use camino::Utf8Path;
 
-use crate::{OciError, Reference};
+use crate::{ImageReference, OciError};
 
 /// Time-out of a question whether an image is there.
 const ANSWER: Duration = Duration::from_secs(60);
@@ -16,7 +16,7 @@ const EXPORT: Duration = Duration::from_secs(30 * 60);
 
 /// Container engine with images of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Engine {
+pub enum ContainerEngine {
     /// Docker, by `docker`.
     Docker,
     /// Podman, by `podman`.
@@ -25,7 +25,7 @@ pub enum Engine {
     Containerd,
 }
 
-impl Engine {
+impl ContainerEngine {
     /// All engines, in the order in which they are asked.
     pub const ALL: [Self; 3] = [Self::Docker, Self::Podman, Self::Containerd];
 
@@ -39,7 +39,7 @@ impl Engine {
     }
 }
 
-impl FromStr for Engine {
+impl FromStr for ContainerEngine {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -58,11 +58,11 @@ enum Client {
 }
 
 impl Client {
-    fn of(engine: Engine) -> &'static [Self] {
+    fn of(engine: ContainerEngine) -> &'static [Self] {
         match engine {
-            Engine::Docker => &[Self::Docker],
-            Engine::Podman => &[Self::Podman],
-            Engine::Containerd => &[Self::Nerdctl, Self::Ctr],
+            ContainerEngine::Docker => &[Self::Docker],
+            ContainerEngine::Podman => &[Self::Podman],
+            ContainerEngine::Containerd => &[Self::Nerdctl, Self::Ctr],
         }
     }
 
@@ -99,15 +99,15 @@ impl Client {
 ///
 /// # Errors
 /// [`OciError::Missing`], with the answers of all engines, when none has it.
-pub(crate) fn export(word: &str, engine: Option<Engine>, archive: &Utf8Path) -> Result<(), OciError> {
-    let full = word.parse::<Reference>().map(|reference| reference.to_string());
+pub(crate) fn export(word: &str, engine: Option<ContainerEngine>, archive: &Utf8Path) -> Result<(), OciError> {
+    let full = word.parse::<ImageReference>().map(|reference| reference.to_string());
     let full = match full {
         Ok(full) => full,
         // The id of an image, which its engine knows.
         Err(_) if is_id(word) => word.to_owned(),
         Err(error) => return Err(error),
     };
-    let engines = engine.map_or(Engine::ALL.to_vec(), |engine| vec![engine]);
+    let engines = engine.map_or(ContainerEngine::ALL.to_vec(), |engine| vec![engine]);
     let clients = engines.into_iter().flat_map(|engine| Client::of(engine).iter().copied());
     let mut tried = Vec::new();
     for client in clients {
@@ -142,7 +142,7 @@ fn answer(client: Client, error: &ProcessError) -> String {
 }
 
 /// Checks for the id of an image: 12 to 64 hexadecimal digits, or `sha256:` with all of them.
-fn is_id(word: &str) -> bool {
+pub(crate) fn is_id(word: &str) -> bool {
     let digits = word.strip_prefix("sha256:").unwrap_or(word);
     (12..=64).contains(&digits.len()) && digits.bytes().all(|digit| digit.is_ascii_hexdigit())
 }
@@ -159,7 +159,7 @@ mod tests {
             let program = client.tool().program;
             format!("{program} {question}; {program} {export}")
         };
-        let engines = Engine::ALL.into_iter().flat_map(|engine| Client::of(engine).iter().copied());
+        let engines = ContainerEngine::ALL.into_iter().flat_map(|engine| Client::of(engine).iter().copied());
         assert_eq!(
             engines.map(shown).collect::<Vec<_>>(),
             [
@@ -174,7 +174,7 @@ mod tests {
     #[test]
     fn words_that_are_options_reach_no_client() {
         for word in ["--output=/etc/passwd", "-h", "app 1", "../x", ""] {
-            let error = export(word, Some(Engine::Docker), Utf8Path::new("/nowhere")).expect_err("refused");
+            let error = export(word, Some(ContainerEngine::Docker), Utf8Path::new("/nowhere")).expect_err("refused");
             assert!(matches!(error, OciError::Reference { .. }), "{word}: {error}");
         }
         assert!(is_id("0123456789ab") && is_id(&format!("sha256:{}", "a".repeat(64))));

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use crate::folder::ImageFolder;
 use crate::image::ContainerImage;
-use crate::{Engine, OciError, Reference, docker, engine, layout, unpack};
+use crate::{ContainerEngine, ImageReference, OciError, docker, engine, layout, unpack};
 
 /// Endings of archives.
 const ENDINGS: [&str; 4] = [".tar", ".tar.gz", ".tgz", ".tar.zst"];
@@ -26,7 +26,7 @@ enum WordKind {
 /// See [`OciError`].
 pub fn find(
     word: &str,
-    engine: Option<Engine>,
+    engine: Option<ContainerEngine>,
     scratch: &Utf8Path,
     arch: Arch,
 ) -> Result<Vec<ContainerImage>, OciError> {
@@ -38,7 +38,8 @@ pub fn find(
             engine::export(word, engine, &exported)?;
             let mut images = archive(&exported, word, scratch, arch)?;
             // podman has short names under `localhost`, which pods do not look for.
-            if let ([image], Ok(name)) = (&mut images[..], word.parse::<Reference>())
+            if !engine::is_id(word)
+                && let ([image], Ok(name)) = (&mut images[..], word.parse::<ImageReference>())
                 && !image.names.contains(&name)
             {
                 image.names.push(name);
@@ -48,7 +49,7 @@ pub fn find(
     }
 }
 
-fn kind(word: &str, engine: Option<Engine>) -> WordKind {
+fn kind(word: &str, engine: Option<ContainerEngine>) -> WordKind {
     let path = Utf8Path::new(word);
     let is_path = word.starts_with(['/', '.']) || ENDINGS.iter().any(|ending| word.ends_with(ending));
     if engine.is_some() {
@@ -164,7 +165,7 @@ mod tests {
             ("missing.tar", None, WordKind::Archive),
             ("./missing", None, WordKind::Archive),
             ("missing-image", None, WordKind::Name),
-            ("missing-image:1.tar", Some(Engine::Podman), WordKind::Name),
+            ("missing-image:1.tar", Some(ContainerEngine::Podman), WordKind::Name),
             ("quay.io/a/b:1", None, WordKind::Name),
         ] {
             assert_eq!(kind(word, engine), expected, "{word}");

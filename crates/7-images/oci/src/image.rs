@@ -3,17 +3,17 @@
 use basalt_digest::Digest;
 use camino::Utf8PathBuf;
 
-use crate::Reference;
+use crate::ImageReference;
 
 /// Image for one platform, whose files are what its documents say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ContainerImage {
     /// Names of the image, where its archive has some.
-    pub names: Vec<Reference>,
+    pub names: Vec<ImageReference>,
     /// Manifest.
     pub manifest: Manifest,
     /// Configuration and layers, each once.
-    pub blobs: Vec<Blob>,
+    pub blobs: Vec<ImageBlob>,
 }
 
 /// Manifest of an image, byte for byte.
@@ -29,7 +29,7 @@ pub struct Manifest {
 
 /// File of an image, named by its digest.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blob {
+pub struct ImageBlob {
     /// Digest of the content.
     pub digest: Digest,
     /// Size in bytes.

@@ -11,8 +11,8 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde::Deserialize;
 
 use crate::folder::ImageFolder;
-use crate::image::{Blob, ContainerImage, Manifest};
-use crate::{OciError, Platform, Reference};
+use crate::image::{ImageBlob, ContainerImage, Manifest};
+use crate::{ImageReference, OciError, Platform};
 
 /// File that makes a folder a layout.
 pub(crate) const INDEX: &str = "index.json";
@@ -101,7 +101,7 @@ pub(crate) fn read(folder: &ImageFolder, arch: Arch) -> Result<Vec<ContainerImag
 }
 
 /// Name in the annotations of an index's entry; none where only a tag is written.
-fn names(descriptor: &Descriptor) -> Vec<Reference> {
+fn names(descriptor: &Descriptor) -> Vec<ImageReference> {
     let annotations = descriptor.annotations().as_ref();
     let annotation = |key: &str| annotations.and_then(|annotations| annotations.get(key));
     let full = annotation(FULL_NAME);
@@ -197,7 +197,7 @@ impl LayoutReader<'_> {
     }
 
     /// Configuration and layers of a manifest, each compared with its descriptor.
-    fn blobs(&self, document: &ImageManifest) -> Result<Vec<Blob>, OciError> {
+    fn blobs(&self, document: &ImageManifest) -> Result<Vec<ImageBlob>, OciError> {
         let mut blobs = BTreeMap::new();
         for descriptor in std::iter::once(document.config()).chain(document.layers()) {
             let digest = self.digest(descriptor)?;
@@ -213,7 +213,7 @@ impl LayoutReader<'_> {
             let (actual, size) = self.folder.digest(&name)?;
             self.compare(&name, descriptor, actual, size)?;
             let path = self.folder.file(&name)?;
-            blobs.insert(digest, Blob { digest, size, path });
+            blobs.insert(digest, ImageBlob { digest, size, path });
         }
         Ok(blobs.into_values().collect())
     }
@@ -324,7 +324,7 @@ mod tests {
         ]);
         let images = fixture.read().expect("read");
         assert_eq!(images.len(), 1);
-        let names: Vec<_> = images[0].names.iter().map(Reference::to_string).collect();
+        let names: Vec<_> = images[0].names.iter().map(ImageReference::to_string).collect();
         assert_eq!(names, ["docker.io/library/app:1", "localhost/app:2"]);
         assert_eq!(images[0].blobs.len(), 2);
         assert_eq!(images[0].manifest.media_type, OCI_MANIFEST);

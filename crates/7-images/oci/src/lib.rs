@@ -21,9 +21,9 @@ mod push;
 mod reference;
 mod unpack;
 
-pub use engine::Engine;
+pub use engine::ContainerEngine;
 pub use error::{OciError, Platform};
 pub use find::find;
-pub use image::{Blob, ContainerImage, Manifest};
-pub use push::Registry;
-pub use reference::Reference;
+pub use image::{ImageBlob, ContainerImage, Manifest};
+pub use push::RegistryClient;
+pub use reference::ImageReference;

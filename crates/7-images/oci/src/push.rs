@@ -13,7 +13,7 @@ use ureq::{Agent, Body, SendBody};
 
 use crate::OciError;
 use crate::folder::Interruptible;
-use crate::image::{Blob, ContainerImage};
+use crate::image::{ImageBlob, ContainerImage};
 
 /// Time-out of connecting.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -24,13 +24,13 @@ const LONGEST_MESSAGE: usize = 300;
 
 /// Client of a registry.
 #[derive(Debug, Clone)]
-pub struct Registry {
+pub struct RegistryClient {
     agent: Agent,
     /// URL without a path: `http://127.0.0.1:15000`.
     base: String,
 }
 
-impl Registry {
+impl RegistryClient {
     /// Makes a client of the registry at a URL without a path.
     pub fn new(base: impl Into<String>) -> Self {
         // A proxy that the user set up for the internet cannot lead to a registry on this machine.
@@ -67,13 +67,13 @@ impl Registry {
         accepted(&request, sent, &[201]).map(drop)
     }
 
-    fn has(&self, repository: &str, blob: &Blob) -> Result<bool, OciError> {
+    fn has(&self, repository: &str, blob: &ImageBlob) -> Result<bool, OciError> {
         let request = format!("HEAD {}/v2/{repository}/blobs/sha256:{}", self.base, blob.digest);
         let answer = accepted(&request, self.agent.head(url_of(&request)).call(), &[200, 404])?;
         Ok(answer.status().as_u16() == 200)
     }
 
-    fn push_blob(&self, repository: &str, blob: &Blob, task: &dyn Task) -> Result<(), OciError> {
+    fn push_blob(&self, repository: &str, blob: &ImageBlob, task: &dyn Task) -> Result<(), OciError> {
         let request = format!("POST {}/v2/{repository}/blobs/uploads/", self.base);
         let answer = accepted(&request, self.agent.post(url_of(&request)).send_empty(), &[202])?;
         let location = answer.headers().get("location").and_then(|value| value.to_str().ok());
@@ -167,7 +167,7 @@ mod tests {
     type Answer = fn(&str) -> &'static str;
 
     /// Registry that answers as a test wants, and tells the requests that it got, with their bodies.
-    fn registry(answer: Answer) -> (Registry, Receiver<String>) {
+    fn registry(answer: Answer) -> (RegistryClient, Receiver<String>) {
         let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
         let address = listener.local_addr().expect("known");
         let (sender, requests) = channel();
@@ -180,7 +180,7 @@ mod tests {
                 drop((&stream).write_all(text.as_bytes()));
             }
         });
-        (Registry::new(format!("http://{address}")), requests)
+        (RegistryClient::new(format!("http://{address}")), requests)
     }
 
     /// Method and target of a request, and its body.
@@ -210,7 +210,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::try_from(folder.path().join("blob")).expect("UTF-8");
         fs_err::write(&path, "a blob").expect("written");
-        let blob = Blob {
+        let blob = ImageBlob {
             digest: Digest::of("a blob"),
             size: 6,
             path,
@@ -285,7 +285,7 @@ mod tests {
         let (_folder, image) = image();
         let error = registry.push(&image, "app", "1", &Silent).expect_err("refused").to_string();
         assert!(error.contains("without a place"), "{error}");
-        let registry = Registry::new("http://127.0.0.1:1500");
+        let registry = RegistryClient::new("http://127.0.0.1:1500");
         assert_eq!(registry.on_this_registry("//192.0.2.1/x"), None);
         assert_eq!(registry.on_this_registry("http://127.0.0.1:15000/x"), None);
         let own = "http://127.0.0.1:1500/x?y=z";

@@ -17,7 +17,7 @@ const LONGEST_TAG: usize = 128;
 
 /// Complete name of an image.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Reference {
+pub struct ImageReference {
     /// Host of the registry, with its port if there is one: `docker.io`.
     pub host: String,
     /// Path of the repository: `library/nginx`.
@@ -26,13 +26,13 @@ pub struct Reference {
     pub tag: String,
 }
 
-impl fmt::Display for Reference {
+impl fmt::Display for ImageReference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}:{}", self.host, self.path, self.tag)
     }
 }
 
-impl FromStr for Reference {
+impl FromStr for ImageReference {
     type Err = OciError;
 
     fn from_str(text: &str) -> Result<Self, OciError> {
@@ -43,7 +43,7 @@ impl FromStr for Reference {
     }
 }
 
-fn parse(text: &str) -> Result<Reference, &'static str> {
+fn parse(text: &str) -> Result<ImageReference, &'static str> {
     if text.contains('@') {
         return Err("it has a digest, which a tag has to stand for here");
     }
@@ -74,7 +74,7 @@ fn parse(text: &str) -> Result<Reference, &'static str> {
     if host.len() + 1 + path.len() > LONGEST_NAME {
         return Err("it is longer than 255 characters");
     }
-    Ok(Reference {
+    Ok(ImageReference {
         host: host.to_owned(),
         path,
         tag: tag.to_owned(),
@@ -137,7 +137,7 @@ mod tests {
             ("quay.io/a/b_c/d__e/f--g.h:x", "quay.io/a/b_c/d__e/f--g.h:x"),
             ("REGISTRY/app", "REGISTRY/app:latest"),
         ] {
-            assert_eq!(text.parse::<Reference>().expect("a name").to_string(), expected);
+            assert_eq!(text.parse::<ImageReference>().expect("a name").to_string(), expected);
         }
     }
 
@@ -165,15 +165,15 @@ mod tests {
             "[::1]:5000/a",
             long.as_str(),
         ] {
-            assert!(text.parse::<Reference>().is_err(), "{text}");
+            assert!(text.parse::<ImageReference>().is_err(), "{text}");
         }
     }
 
     proptest! {
         #[test]
         fn a_complete_name_stays_as_it_is(text in "[a-z0-9.:/_A-Z-]{0,40}") {
-            if let Ok(reference) = text.parse::<Reference>() {
-                prop_assert_eq!(reference.to_string().parse::<Reference>().expect("a name"), reference);
+            if let Ok(reference) = text.parse::<ImageReference>() {
+                prop_assert_eq!(reference.to_string().parse::<ImageReference>().expect("a name"), reference);
             }
         }
     }

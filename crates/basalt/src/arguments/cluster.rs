@@ -37,7 +37,7 @@ pub struct Load {
     pub images: Vec<String>,
     /// Engine whose images the names are of: docker, podman or containerd; the first that has one, unless given.
     #[arg(long, value_name = "ENGINE")]
-    pub from: Option<basalt_oci::Engine>,
+    pub from: Option<basalt_oci::ContainerEngine>,
     /// Name of the image in the cluster, in place of its own. For one image.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
