@@ -314,10 +314,11 @@ impl LocalCluster {
             return Ok(());
         }
         if let Ok(mut control) = Control::connect(&self.layout) {
-            // The answer is not needed: the lock shows the end of the supervisor.
-            drop(control.order(&Order::Stop {
+            let stop = Order::Stop {
                 grace_seconds: grace.as_secs(),
-            }));
+            };
+            // The answer is not needed: the lock shows the end of the supervisor. One that is busy starting a machine is killed.
+            drop(control.order_within(&stop, grace + ENDING));
         }
         let began = Instant::now();
         while lock::is_held(&path) {

@@ -257,6 +257,18 @@ impl Control {
         }
     }
 
+    /// Does the same as [`Control::order`], with another time-out of the answer.
+    ///
+    /// # Errors
+    /// As [`Control::order`].
+    pub fn order_within(&mut self, order: &Order, timeout: Duration) -> Result<OrderResponse, ClusterError> {
+        self.stream
+            .get_ref()
+            .set_read_timeout(Some(timeout))
+            .map_err(ClusterError::file("reach the cluster's supervisor"))?;
+        self.order(order)
+    }
+
     /// Asks for the state of all components and machines.
     ///
     /// # Errors

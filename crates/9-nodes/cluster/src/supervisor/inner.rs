@@ -114,7 +114,12 @@ impl Supervisor<'_> {
                 std::thread::sleep(TICK);
                 return true;
             }
-            Message::Order(order, reply) => drop(reply.send(self.carry_out(order))),
+            Message::Order(order, reply) => {
+                let answer = self.carry_out(order);
+                // Whoever asks next sees what was done.
+                self.status.show(self.report());
+                drop(reply.send(answer));
+            }
         }
         false
     }
