@@ -205,7 +205,7 @@ impl LayoutReader<'_> {
                 continue;
             }
             let name = self.blob_name(descriptor)?;
-            let kind = descriptor.media_type().as_ref();
+            let kind: &str = descriptor.media_type().as_ref();
             if kind.contains("nondistributable") || kind.contains(".foreign.") {
                 let problem = "is a layer that is not passed on with the image, but fetched from elsewhere";
                 return Err(self.folder.unsupported(&name, problem));

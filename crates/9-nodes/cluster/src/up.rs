@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use basalt_machine::{AcceleratorChoice, Console, Files};
-use basalt_process::{Command, interrupt, plain_text};
+use basalt_process::{Command, interrupt, plain_text, wait};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_release::Arch;
 use camino::Utf8PathBuf;
@@ -26,6 +26,8 @@ use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, obse
 const USUAL_PORTS: [u16; 2] = [16443, 15000];
 /// Interval of observations.
 const TICK: Duration = Duration::from_millis(150);
+/// Time for applying the initial objects, again and again. What is wrong with a manifest stays wrong, and is shown then.
+const APPLYING: Duration = Duration::from_secs(20);
 /// Greatest number of log lines in an error.
 const SHOWN: usize = 12;
 
@@ -273,16 +275,19 @@ impl ClusterBringUp<'_> {
     fn apply(&self) -> Result<(), ClusterError> {
         let apply = apply_command(self.layout, self.plan);
         let mut last = None;
-        // The namespaces that the objects lie in appear a moment after the API server is ready.
-        for _ in 0..5 {
-            match apply.output() {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_interrupt() => return Err(error.into()),
-                Err(error) => last = Some(error),
+        // The namespaces that the objects lie in appear a moment after the API server is ready, later on a loaded machine.
+        let applied = wait::until(Some(Instant::now() + APPLYING), TICK, || match apply.output() {
+            Ok(_) => Ok(Some(())),
+            Err(error) if error.is_interrupt() => Err(error),
+            Err(error) => {
+                last = Some(error);
+                Ok(None)
             }
-            std::thread::sleep(TICK);
+        })?;
+        match (applied, last) {
+            (None, Some(error)) => Err(error.into()),
+            _ => Ok(()),
         }
-        last.map_or(Ok(()), |error| Err(error.into()))
     }
 
     fn ask_web(&mut self) -> Result<bool, ClusterError> {
