@@ -42,7 +42,10 @@ fn answers(fixture: &Fixture, pod: &str, image: &str) -> Result<(), Failed> {
     fixture.kubectl(&["run", pod, &image, "--image-pull-policy=Always", "--port=8080"])?;
     fixture.kubectl(&["wait", "--for=condition=Ready", "--timeout=100s", &format!("pod/{pod}")])?;
     let path = format!("/api/v1/namespaces/default/pods/{pod}:8080/proxy/");
-    has_all(&fixture.kubectl(&["get", "--raw", &path])?, &["Hello from Basalt Linux"])?;
+    has_all(
+        &fixture.kubectl(&["get", "--raw", &path])?,
+        &["Hello from Basalt Linux"],
+    )?;
     fixture.kubectl(&["delete", "pod", pod, "--now"]).map(drop)
 }
 
@@ -59,7 +62,9 @@ pub fn a_loaded_image_runs_under_the_name_of_its_upstream(fixture: &Fixture) -> 
     // An image of the same path at another registry is another image.
     fixture.kubectl(&["run", "other", "--image=quay.io/library/loaded:1"])?;
     until("the pull fails", SOON, || {
-        let pod = fixture.kubectl(&["get", "pod", "other", "-o", "json"]).unwrap_or_default();
+        let pod = fixture
+            .kubectl(&["get", "pod", "other", "-o", "json"])
+            .unwrap_or_default();
         pod.contains("ErrImagePull") || pod.contains("ImagePullBackOff")
     })?;
     fixture.kubectl(&["delete", "pod", "other", "--now"]).map(drop)
@@ -89,11 +94,22 @@ fn up_with_options(fixture: &Fixture) -> Result<(), Failed> {
     let config = fixture.folder().join("all.yaml");
     let text = "apiVersion: basalt.dev/v1\nkind: NodeConfig\nhostname: a\n";
     fs_err::write(&config, text)?;
-    let wrong = fixture.cli.run(&["up", "--config", config.as_str()], SOON)?.ended_with(1)?;
+    let wrong = fixture
+        .cli
+        .run(&["up", "--config", config.as_str()], SOON)?
+        .ended_with(1)?;
     has_all(&wrong.stderr, &["all.yaml", "line 3", "gives this to each"])?;
     fs_err::write(&config, text.replace("hostname: a", "labels: {example.org/zone: z}"))?;
     let image = archive(fixture, "registry.example/web:2")?;
-    let words = ["up", "--disk", "6144", "--config", config.as_str(), "--load", image.as_str()];
+    let words = [
+        "up",
+        "--disk",
+        "6144",
+        "--config",
+        config.as_str(),
+        "--load",
+        image.as_str(),
+    ];
     let report = fixture.cli.json(&words, BOOT, 0)?;
     let loaded = &report["loaded"][0]["name"];
     ensure(loaded == "registry.example/web:2", || format!("{report:#}"))?;
@@ -142,7 +158,13 @@ pub fn the_kubeconfig_is_merged(fixture: &Fixture) -> Result<(), Failed> {
     cli.run(&["kubeconfig", "--merge"], SOON)?.ended_with(0)?;
     let twice = fs_err::read_to_string(&path)?;
     ensure(once == twice, || format!("{once}\n{twice}"))?;
-    let words = ["current-context: basalt", "name: other", "https://192.0.2.1", "token: t", "basalt-admin"];
+    let words = [
+        "current-context: basalt",
+        "name: other",
+        "https://192.0.2.1",
+        "token: t",
+        "basalt-admin",
+    ];
     has_all(&once, &words)?;
     let own = cli.run(&["kubeconfig"], SOON)?.ended_with(0)?;
     has_all(&own.stdout, &["\"current-context\": \"basalt\"", "client-key-data"])
@@ -163,5 +185,8 @@ pub fn the_api_server_reaches_pods_of_every_node(fixture: &Fixture) -> Result<()
     nodes.dedup();
     ensure(nodes.len() == 2, || format!("answers of two nodes: {nodes:?}"))?;
     let service = "/api/v1/namespaces/default/services/web:80/proxy/";
-    has_all(&fixture.kubectl(&["get", "--raw", service])?, &["Hello from Basalt Linux"])
+    has_all(
+        &fixture.kubectl(&["get", "--raw", service])?,
+        &["Hello from Basalt Linux"],
+    )
 }

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::compression::{self, Compression, Limited};
 use crate::folder::ImageFolder;
-use crate::image::{ImageBlob, ContainerImage, Manifest};
+use crate::image::{ContainerImage, ImageBlob, Manifest};
 use crate::layout::{Configuration, wanted};
 use crate::{OciError, Platform};
 
@@ -72,7 +72,12 @@ fn image(folder: &ImageFolder, entry: &Entry, wanted: &Platform) -> Result<Resul
     let layers = entry.layers.as_deref().unwrap_or_default();
     let identities = &configuration.rootfs.diff_ids;
     if layers.len() != identities.len() {
-        let problem = format!("lists {} layers, but `{}` {}", layers.len(), entry.config, identities.len());
+        let problem = format!(
+            "lists {} layers, but `{}` {}",
+            layers.len(),
+            entry.config,
+            identities.len()
+        );
         return Err(folder.invalid(MANIFEST, problem));
     }
     let config = ImageBlob {
@@ -129,7 +134,8 @@ fn layer(folder: &ImageFolder, name: &str, identity: Digest) -> Result<(MediaTyp
         Compression::None | Compression::Unread(_) => (MediaType::ImageLayer, digest),
     };
     if plain != identity {
-        let problem = format!("is a layer with the digest sha256:{plain}, but the image's configuration has sha256:{identity}");
+        let problem =
+            format!("is a layer with the digest sha256:{plain}, but the image's configuration has sha256:{identity}");
         return Err(folder.content(name, problem));
     }
     Ok((kind, ImageBlob { digest, size, path }))
@@ -236,7 +242,10 @@ mod tests {
             let right = fs_err::read(&path).expect("read");
             fs_err::write(&path, content).expect("written");
             let error = fixture.fails();
-            assert!(error.starts_with(&format!("app.tar: `{file}` is a layer with the digest")), "{error}");
+            assert!(
+                error.starts_with(&format!("app.tar: `{file}` is a layer with the digest")),
+                "{error}"
+            );
             fs_err::write(&path, right).expect("written");
         }
         fixture.read().expect("whole again");
@@ -258,7 +267,11 @@ mod tests {
             assert!(fixture.fails().contains(expected), "{layers:?}: {}", fixture.fails());
         }
         fs_err::write(fixture.path().join(MANIFEST), "[]").expect("written");
-        assert!(fixture.fails().contains("no image for linux/amd64"), "{}", fixture.fails());
+        assert!(
+            fixture.fails().contains("no image for linux/amd64"),
+            "{}",
+            fixture.fails()
+        );
         fs_err::write(fixture.path().join(MANIFEST), "{}").expect("written");
         assert!(fixture.fails().contains("cannot be understood"), "{}", fixture.fails());
     }
@@ -270,6 +283,10 @@ mod tests {
         let other = format!("{}.json", Digest::of("other"));
         fs_err::rename(fixture.path().join(&config), fixture.path().join(&other)).expect("renamed");
         fixture.list(&other, &["one/layer.tar", "two.tar.gz"]);
-        assert!(fixture.fails().contains("has the digest sha256:"), "{}", fixture.fails());
+        assert!(
+            fixture.fails().contains("has the digest sha256:"),
+            "{}",
+            fixture.fails()
+        );
     }
 }

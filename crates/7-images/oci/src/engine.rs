@@ -108,7 +108,9 @@ pub(crate) fn export(word: &str, engine: Option<ContainerEngine>, archive: &Utf8
         Err(error) => return Err(error),
     };
     let engines = engine.map_or(ContainerEngine::ALL.to_vec(), |engine| vec![engine]);
-    let clients = engines.into_iter().flat_map(|engine| Client::of(engine).iter().copied());
+    let clients = engines
+        .into_iter()
+        .flat_map(|engine| Client::of(engine).iter().copied());
     let mut tried = Vec::new();
     for client in clients {
         let command = |arguments: Vec<&str>| Command::tool(client.tool()).args(arguments);
@@ -159,7 +161,9 @@ mod tests {
             let program = client.tool().program;
             format!("{program} {question}; {program} {export}")
         };
-        let engines = ContainerEngine::ALL.into_iter().flat_map(|engine| Client::of(engine).iter().copied());
+        let engines = ContainerEngine::ALL
+            .into_iter()
+            .flat_map(|engine| Client::of(engine).iter().copied());
         assert_eq!(
             engines.map(shown).collect::<Vec<_>>(),
             [

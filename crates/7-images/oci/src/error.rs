@@ -43,7 +43,10 @@ pub enum OciError {
     Archive(#[from] ArchiveError),
     /// An archive is compressed in a way that is not read.
     #[error("{path} is compressed with {method}, which is not read here")]
-    #[diagnostic(code(oci::compression), help("uncompress it first: {method} --decompress --keep {path}"))]
+    #[diagnostic(
+        code(oci::compression),
+        help("uncompress it first: {method} --decompress --keep {path}")
+    )]
     Compression {
         /// Path of the archive.
         path: Utf8PathBuf,
@@ -62,7 +65,10 @@ pub enum OciError {
     },
     /// A document of the image does not parse, or contradicts itself.
     #[error("{place}: `{file}` {problem}")]
-    #[diagnostic(code(oci::document), help("the image is damaged, or was made by hand: save or build it again"))]
+    #[diagnostic(
+        code(oci::document),
+        help("the image is damaged, or was made by hand: save or build it again")
+    )]
     Document {
         /// The folder or the archive.
         place: String,
@@ -100,7 +106,9 @@ pub enum OciError {
     #[error("{place} has no image for {wanted}, but for {}", joined(there))]
     #[diagnostic(
         code(oci::platform),
-        help("build or pull it for this platform: docker build --platform {wanted} ...; docker pull --platform {wanted} ...")
+        help(
+            "build or pull it for this platform: docker build --platform {wanted} ...; docker pull --platform {wanted} ..."
+        )
     )]
     Platform {
         /// The folder or the archive.
@@ -122,7 +130,10 @@ pub enum OciError {
     },
     /// A text is not the name of an image.
     #[error("`{name}` is not the name of an image: {reason}")]
-    #[diagnostic(code(oci::reference), help("write it as [HOST[:PORT]/]PATH[:TAG], for example docker.io/library/nginx:1.27"))]
+    #[diagnostic(
+        code(oci::reference),
+        help("write it as [HOST[:PORT]/]PATH[:TAG], for example docker.io/library/nginx:1.27")
+    )]
     Reference {
         /// The text.
         name: String,
@@ -133,7 +144,9 @@ pub enum OciError {
     #[error("there is no image `{word}`{}", listed(tried))]
     #[diagnostic(
         code(oci::missing),
-        help("name a folder with an OCI layout, an archive of `docker save`, or an image that docker, podman or containerd has")
+        help(
+            "name a folder with an OCI layout, an archive of `docker save`, or an image that docker, podman or containerd has"
+        )
     )]
     Missing {
         /// Word of the user.
@@ -147,7 +160,10 @@ pub enum OciError {
     Process(#[from] ProcessError),
     /// The registry did not answer.
     #[error("the registry did not answer: {request}")]
-    #[diagnostic(code(oci::registry), help("`./basalt status` shows whether it runs, `./basalt logs registry` what it says"))]
+    #[diagnostic(
+        code(oci::registry),
+        help("`./basalt status` shows whether it runs, `./basalt logs registry` what it says")
+    )]
     Request {
         /// Method and URL of the request.
         request: String,

@@ -145,7 +145,12 @@ mod tests {
             assert!(error.to_string().contains(&format!("entry `{name}`")), "{error}");
         }
         let twice = tar(|builder| append(builder, "manifest.json", b"[]"));
-        assert!(found(&twice).expect_err("refused").to_string().contains("is there twice"));
+        assert!(
+            found(&twice)
+                .expect_err("refused")
+                .to_string()
+                .contains("is there twice")
+        );
         let whole = tar(|_| {});
         let cut = &whole[..700];
         assert!(found(cut).is_err(), "a truncated archive");

@@ -48,7 +48,10 @@ impl ImageFolder {
         if !path.is_file() {
             return Err(self.content(name, "is named, but is not there"));
         }
-        let root = self.path.canonicalize_utf8().map_err(OciError::file("read", &self.path))?;
+        let root = self
+            .path
+            .canonicalize_utf8()
+            .map_err(OciError::file("read", &self.path))?;
         let real = path.canonicalize_utf8().map_err(OciError::file("read", &path))?;
         if !real.starts_with(&root) {
             return Err(self.content(name, "is a link that leads out of the image"));

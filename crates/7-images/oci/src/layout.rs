@@ -11,7 +11,7 @@ use oci_spec::image::{Descriptor, ImageIndex, ImageManifest};
 use serde::Deserialize;
 
 use crate::folder::ImageFolder;
-use crate::image::{ImageBlob, ContainerImage, Manifest};
+use crate::image::{ContainerImage, ImageBlob, Manifest};
 use crate::{ImageReference, OciError, Platform};
 
 /// File that makes a folder a layout.
@@ -106,7 +106,10 @@ fn names(descriptor: &Descriptor) -> Vec<ImageReference> {
     let annotation = |key: &str| annotations.and_then(|annotations| annotations.get(key));
     let full = annotation(FULL_NAME);
     let partial = annotation(REF_NAME).filter(|text| text.contains(['/', ':']));
-    full.or(partial).and_then(|text| text.parse().ok()).into_iter().collect()
+    full.or(partial)
+        .and_then(|text| text.parse().ok())
+        .into_iter()
+        .collect()
 }
 
 /// Manifest with its content, or the platforms that there are instead.
@@ -159,8 +162,7 @@ impl LayoutReader<'_> {
             return Err(self.folder.unsupported(name, problem));
         }
         let config_name = self.blob_name(config)?;
-        let configuration: Configuration =
-            self.folder.parse(&config_name, &self.verified(&config_name, config)?)?;
+        let configuration: Configuration = self.folder.parse(&config_name, &self.verified(&config_name, config)?)?;
         if configuration.platform() != self.wanted {
             return Ok(Err(known(configuration.platform())));
         }
@@ -343,7 +345,11 @@ mod tests {
             let index = json!({ "schemaVersion": 2, "manifests": children });
             fixture.index(&[fixture.blob(OCI_INDEX, index.to_string())]);
         };
-        index(vec![attestation.clone(), entry("arm64", "linux"), entry("amd64", "linux")]);
+        index(vec![
+            attestation.clone(),
+            entry("arm64", "linux"),
+            entry("amd64", "linux"),
+        ]);
         assert_eq!(fixture.read().expect("read").len(), 1);
         index(vec![attestation, entry("arm64", "linux")]);
         assert_eq!(
@@ -367,7 +373,11 @@ mod tests {
         fixture.index(std::slice::from_ref(&manifest));
         let layer = fixture.blob("", "a layer");
         fixture.change(&layer, "b layer");
-        assert!(fixture.fails().contains("has the digest sha256:"), "{}", fixture.fails());
+        assert!(
+            fixture.fails().contains("has the digest sha256:"),
+            "{}",
+            fixture.fails()
+        );
         fixture.change(&layer, "a layer, longer");
         assert!(fixture.fails().contains("has 15 bytes, not 7"), "{}", fixture.fails());
         fixture.change(&layer, "a layer");
@@ -390,7 +400,11 @@ mod tests {
         let outside = tempfile::NamedTempFile::new().expect("a file");
         fs_err::write(outside.path(), "a layer").expect("written");
         fs_err::os::unix::fs::symlink(outside.path(), &path).expect("linked");
-        assert!(fixture.fails().contains("leads out of the image"), "{}", fixture.fails());
+        assert!(
+            fixture.fails().contains("leads out of the image"),
+            "{}",
+            fixture.fails()
+        );
     }
 
     #[test]
@@ -412,7 +426,11 @@ mod tests {
             assert!(fixture.fails().contains(expected), "{index}: {}", fixture.fails());
         }
         fixture.index(&[fixture.blob("text/plain", "x")]);
-        assert!(fixture.fails().contains("media type `text/plain`"), "{}", fixture.fails());
+        assert!(
+            fixture.fails().contains("media type `text/plain`"),
+            "{}",
+            fixture.fails()
+        );
         // An index that holds itself cannot be made; a deep one can.
         let mut entry = fixture.image("amd64");
         for _ in 0..6 {
@@ -429,15 +447,24 @@ mod tests {
     #[test]
     fn layers_from_elsewhere_and_artifacts_are_unsupported() {
         let fixture = Fixture::new();
-        let config = json!({ "os": "linux", "architecture": "amd64", "rootfs": { "diff_ids": [Digest::of("a layer")] } });
+        let config =
+            json!({ "os": "linux", "architecture": "amd64", "rootfs": { "diff_ids": [Digest::of("a layer")] } });
         let config = fixture.blob(DOCKER_CONFIG, config.to_string());
         let layer = fixture.blob("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "a layer");
         let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
         fixture.index(&[fixture.blob(DOCKER_MANIFEST, manifest.to_string())]);
-        assert!(fixture.fails().contains("fetched from elsewhere"), "{}", fixture.fails());
+        assert!(
+            fixture.fails().contains("fetched from elsewhere"),
+            "{}",
+            fixture.fails()
+        );
         let config = fixture.blob("application/vnd.cncf.helm.config.v1+json", "{}");
         let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [] });
         fixture.index(&[fixture.blob(OCI_MANIFEST, manifest.to_string())]);
-        assert!(fixture.fails().contains("something else than an image"), "{}", fixture.fails());
+        assert!(
+            fixture.fails().contains("something else than an image"),
+            "{}",
+            fixture.fails()
+        );
     }
 }

@@ -24,6 +24,6 @@ mod unpack;
 pub use engine::ContainerEngine;
 pub use error::{OciError, Platform};
 pub use find::find;
-pub use image::{ImageBlob, ContainerImage, Manifest};
+pub use image::{ContainerImage, ImageBlob, Manifest};
 pub use push::RegistryClient;
 pub use reference::ImageReference;

@@ -13,7 +13,7 @@ use ureq::{Agent, Body, SendBody};
 
 use crate::OciError;
 use crate::folder::Interruptible;
-use crate::image::{ImageBlob, ContainerImage};
+use crate::image::{ContainerImage, ImageBlob};
 
 /// Time-out of connecting.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -272,8 +272,14 @@ mod tests {
             _ => "400 Bad Request",
         });
         let (_folder, image) = image();
-        let error = registry.push(&image, "app", "1", &Silent).expect_err("refused").to_string();
-        assert!(error.contains("PUT http://127.0.0.1:") && error.contains("/v2/app/manifests/1: 400"), "{error}");
+        let error = registry
+            .push(&image, "app", "1", &Silent)
+            .expect_err("refused")
+            .to_string();
+        assert!(
+            error.contains("PUT http://127.0.0.1:") && error.contains("/v2/app/manifests/1: 400"),
+            "{error}"
+        );
     }
 
     #[test]
@@ -283,7 +289,10 @@ mod tests {
             _ => "202 Accepted\r\nLocation: http://192.0.2.1/v2/app/blobs/uploads/1",
         });
         let (_folder, image) = image();
-        let error = registry.push(&image, "app", "1", &Silent).expect_err("refused").to_string();
+        let error = registry
+            .push(&image, "app", "1", &Silent)
+            .expect_err("refused")
+            .to_string();
         assert!(error.contains("without a place"), "{error}");
         let registry = RegistryClient::new("http://127.0.0.1:1500");
         assert_eq!(registry.on_this_registry("//192.0.2.1/x"), None);

@@ -68,8 +68,10 @@ fn parse(text: &str) -> Result<ImageReference, &'static str> {
         return Err("its host is none");
     }
     if !path.split('/').all(is_component) {
-        return Err("a part of its path is empty, or has other characters than lower-case letters, digits and \
-                    separators (`.`, `_`, `-`) between them");
+        return Err(
+            "a part of its path is empty, or has other characters than lower-case letters, digits and \
+                    separators (`.`, `_`, `-`) between them",
+        );
     }
     if host.len() + 1 + path.len() > LONGEST_NAME {
         return Err("it is longer than 255 characters");
@@ -103,7 +105,9 @@ fn is_tag(text: &str) -> bool {
     let first = text.bytes().next().is_some_and(is_letter);
     first
         && text.len() <= LONGEST_TAG
-        && text.bytes().all(|letter| is_letter(letter) || matches!(letter, b'.' | b'-'))
+        && text
+            .bytes()
+            .all(|letter| is_letter(letter) || matches!(letter, b'.' | b'-'))
 }
 
 /// Checks a part of the path: lower-case letters and digits, with `.`, `_`, `__` or dashes between them.
@@ -114,7 +118,8 @@ fn is_component(text: &str) -> bool {
         return false;
     };
     let mut separators = bytes.split(|letter| is_letter(*letter));
-    let is_separator = |run: &[u8]| matches!(run, b"" | b"." | b"_" | b"__") || run.iter().all(|letter| *letter == b'-');
+    let is_separator =
+        |run: &[u8]| matches!(run, b"" | b"." | b"_" | b"__") || run.iter().all(|letter| *letter == b'-');
     is_letter(*first) && is_letter(*last) && separators.all(is_separator)
 }
 

@@ -3,8 +3,8 @@
 use basalt_archive::{ArchiveLimits, Devices, Links, Policy, extract};
 use camino::Utf8Path;
 
-use crate::compression::{self, Limited};
 use crate::OciError;
+use crate::compression::{self, Limited};
 
 /// Rules for archives of images. Old versions of docker link layers that several images have in common.
 const POLICY: Policy<'_> = Policy {

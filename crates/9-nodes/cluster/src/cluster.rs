@@ -209,7 +209,8 @@ impl LocalCluster {
     pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
         let kubeconfig = self.kubeconfig()?;
         let plan = self.running_plan()?;
-        Ok(plan.kubectl(&self.layout)
+        Ok(plan
+            .kubectl(&self.layout)
             .env("KUBECONFIG", kubeconfig)
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
     }

@@ -151,7 +151,10 @@ pub enum ClusterError {
     },
     /// The machine of a node that was added or rebooted could not be started, or ended.
     #[error("the machine of {node} does not run: {reason}")]
-    #[diagnostic(code(cluster::machine), help("`./basalt logs {node}` shows its console, if it had one"))]
+    #[diagnostic(
+        code(cluster::machine),
+        help("`./basalt logs {node}` shows its console, if it had one")
+    )]
     Start {
         /// Name of the node.
         node: String,

@@ -155,7 +155,10 @@ mod tests {
                 "/v2/coredns/manifests/1?ns=registry.basalt.local%3A5000",
                 "/v2/coredns/manifests/1",
             ),
-            ("/v2/app/blobs/sha256:ab?ns=localhost%3A15000", "/v2/app/blobs/sha256:ab"),
+            (
+                "/v2/app/blobs/sha256:ab?ns=localhost%3A15000",
+                "/v2/app/blobs/sha256:ab",
+            ),
             (
                 "/v2/a/tags/list?n=3&ns=quay.example:5000&last=x",
                 "/v2/quay.example_5000/a/tags/list?n=3&last=x",

@@ -84,7 +84,10 @@ pub fn check(name: &str, text: &str, now: SystemTime) -> Result<Result<(Value, P
     // What the node's own check wants, with certificate and token of nobody.
     let cluster = cluster(&pki::authority_of_nobody(now)?, "abcdef.0123456789abcdef");
     let whole = if text.trim_start().starts_with('{') {
-        format!("{:#}\n", merged(config.clone(), json!({ "hostname": "node-1", "cluster": cluster })))
+        format!(
+            "{:#}\n",
+            merged(config.clone(), json!({ "hostname": "node-1", "cluster": cluster }))
+        )
     } else {
         // At the end, so that problems are shown at the lines of the user's file.
         format!("{text}\nhostname: node-1\ncluster: {cluster}\n")
@@ -109,7 +112,10 @@ fn taken(document: &Document, config: &Value) -> Vec<Problem> {
     paths.extend(others.map(|index| root.key("registries").index(index).key("host")));
     let problem = |path: &Path| {
         let finding = Finding::error("the local cluster gives this to each of its nodes", "not here");
-        document.at(path, finding.with_help("remove it: what holds for all nodes stays in this file"))
+        document.at(
+            path,
+            finding.with_help("remove it: what holds for all nodes stays in this file"),
+        )
     };
     paths.iter().map(problem).collect()
 }
@@ -170,7 +176,11 @@ registries:
 
     #[test]
     fn what_the_cluster_gives_is_refused_with_its_line() {
-        for added in ["hostname: a\n", "cluster: {endpoint: 'https://a:6443'}\n", "network: {}\n"] {
+        for added in [
+            "hostname: a\n",
+            "cluster: {endpoint: 'https://a:6443'}\n",
+            "network: {}\n",
+        ] {
             let problems = checked(&format!("{GIVEN}{added}")).expect_err("refused");
             assert!(problems.starts_with("all.yaml:8:"), "{problems}");
             assert!(problems.contains("gives this to each"), "{problems}");

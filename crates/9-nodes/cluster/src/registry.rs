@@ -107,7 +107,19 @@ mod tests {
         for host in ["docker.io", "localhost", "127.0.0.1:5000", "A-b.example:65535"] {
             assert!(is_host(host), "{host}");
         }
-        for text in ["", ".", "a..b", "-a", "a:", "a:65536", "a/b", "a_b", "[::1]:5000", "a b", "ä"] {
+        for text in [
+            "",
+            ".",
+            "a..b",
+            "-a",
+            "a:",
+            "a:65536",
+            "a/b",
+            "a_b",
+            "[::1]:5000",
+            "a b",
+            "ä",
+        ] {
             assert!(!is_host(text), "{text}");
         }
     }

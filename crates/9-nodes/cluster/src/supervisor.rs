@@ -160,9 +160,10 @@ fn inherited_listeners() -> Result<[TcpListener; 2], ClusterError> {
     let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
     let api_server = stdin.as_fd().try_clone_to_owned();
     let registry = stdout.as_fd().try_clone_to_owned();
-    let listeners =
-        api_server.and_then(|api_server| Ok([TcpListener::from(api_server), TcpListener::from(registry?)]));
-    listeners.map_err(ClusterError::file("take over the ports of the API server and the registry"))
+    let listeners = api_server.and_then(|api_server| Ok([TcpListener::from(api_server), TcpListener::from(registry?)]));
+    listeners.map_err(ClusterError::file(
+        "take over the ports of the API server and the registry",
+    ))
 }
 
 /// Opens a log for appending, so that the output of earlier starts stays.

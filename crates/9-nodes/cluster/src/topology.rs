@@ -101,7 +101,9 @@ mod tests {
         for node in NodeNumber::first(MOST_NODES) {
             assert_eq!(NodeNumber::of_name(&node.name()), Some(node));
         }
-        for name in ["node-0", "node-101", "node-01", "node-+1", "node-", "node-1 ", "web", ""] {
+        for name in [
+            "node-0", "node-101", "node-01", "node-+1", "node-", "node-1 ", "web", "",
+        ] {
             assert_eq!(NodeNumber::of_name(name), None, "{name}");
         }
     }

@@ -88,7 +88,8 @@ impl Accelerator {
         {
             return Ok(verdict);
         }
-        let failed = |failure: String| AcceleratorChoice::tcg(format!("{DEVICE} is there, but a small guest {failure}"));
+        let failed =
+            |failure: String| AcceleratorChoice::tcg(format!("{DEVICE} is there, but a small guest {failure}"));
         let verdict = match run_probe(tools, arch, Self::Kvm, cache)? {
             ProbeOutcome::Passed => AcceleratorChoice {
                 accelerator: Self::Kvm,

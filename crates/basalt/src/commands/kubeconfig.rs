@@ -38,7 +38,11 @@ pub fn run(checkout: &Checkout, merge: bool, json: bool) -> Result<ExitCode> {
 /// ~/.kube/config.
 fn target(listed: Option<String>, home: Option<String>) -> Result<Utf8PathBuf> {
     let listed = listed.unwrap_or_default();
-    let paths: Vec<_> = listed.split(':').filter(|path| !path.is_empty()).map(Utf8PathBuf::from).collect();
+    let paths: Vec<_> = listed
+        .split(':')
+        .filter(|path| !path.is_empty())
+        .map(Utf8PathBuf::from)
+        .collect();
     let existing = paths.iter().find(|path| path.exists());
     if let Some(path) = existing.or(paths.last()) {
         return Ok(path.clone());
@@ -94,7 +98,9 @@ impl FileLock {
                 help = "try again; if no kubectl is running, remove that file",
                 "another program changes {config} at this moment: there is `{path}`"
             )),
-            Err(error) => Err(error).into_diagnostic().wrap_err_with(|| format!("cannot lock {config}")),
+            Err(error) => Err(error)
+                .into_diagnostic()
+                .wrap_err_with(|| format!("cannot lock {config}")),
         }
     }
 }

@@ -51,7 +51,11 @@ pub fn run(checkout: &Checkout, options: &Load, json: bool) -> Result<ExitCode> 
 
 /// Reads images and checks them; the first problem of any is an error.
 pub(super) fn read(checkout: &Checkout, options: &Load) -> Result<Images> {
-    let name = options.name.as_ref().map(|name| name.parse::<ImageReference>()).transpose()?;
+    let name = options
+        .name
+        .as_ref()
+        .map(|name| name.parse::<ImageReference>())
+        .transpose()?;
     let workspace = checkout.store.workspace()?;
     let mut images = Vec::new();
     let total = u64::try_from(options.images.len()).ok();
@@ -88,8 +92,13 @@ pub(super) fn read(checkout: &Checkout, options: &Load) -> Result<Images> {
 /// Pushes images to the registry of the running cluster, under each of their names.
 pub(super) fn push(checkout: &Checkout, cluster: &LocalCluster, images: &Images) -> Result<Vec<LoadedImage>> {
     let client = RegistryClient::new(cluster.registry()?);
-    let sizes = images.images.iter().map(|image| image.size() * image.names.len() as u64);
-    let task = checkout.reporter().task("loading images", Unit::Bytes, Some(sizes.sum()));
+    let sizes = images
+        .images
+        .iter()
+        .map(|image| image.size() * image.names.len() as u64);
+    let task = checkout
+        .reporter()
+        .task("loading images", Unit::Bytes, Some(sizes.sum()));
     let mut loaded = Vec::new();
     for image in &images.images {
         for name in &image.names {

@@ -50,10 +50,7 @@ enum NodeImage {
     /// Image of the distribution, by its name.
     Named(String),
     /// Disk image in a file.
-    File {
-        path: Utf8PathBuf,
-        is_qcow2: bool,
-    },
+    File { path: Utf8PathBuf, is_qcow2: bool },
 }
 
 impl Default for NodeImage {
@@ -73,7 +70,10 @@ impl NodeImage {
         let path = path.canonicalize_utf8().into_diagnostic().wrap_err_with(failed)?;
         let mut magic = Vec::new();
         let file = fs_err::File::open(&path).into_diagnostic()?;
-        file.take(4).read_to_end(&mut magic).into_diagnostic().wrap_err_with(failed)?;
+        file.take(4)
+            .read_to_end(&mut magic)
+            .into_diagnostic()
+            .wrap_err_with(failed)?;
         Ok(Self::File {
             path,
             is_qcow2: magic == b"QFI\xfb",
@@ -278,7 +278,10 @@ mod tests {
             NodeImage::Named(name) => panic!("a name: {name}"),
         };
         assert_eq!([kind("a.raw"), kind("b"), kind("c.raw")], [false, true, false]);
-        assert_eq!(NodeImage::find("node-debug").expect("a name"), NodeImage::Named("node-debug".into()));
+        assert_eq!(
+            NodeImage::find("node-debug").expect("a name"),
+            NodeImage::Named("node-debug".into())
+        );
         for missing in ["missing.qcow2", "./missing"] {
             let error = NodeImage::find(missing).expect_err("not there");
             assert!(error.to_string().contains(missing), "{error}");

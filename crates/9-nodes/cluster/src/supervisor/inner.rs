@@ -36,7 +36,10 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     let nodes = plan.nodes();
     let mut commands = network::bridge_commands();
     commands.extend(nodes.iter().flat_map(|node| network::node_commands(*node, plan.wire)));
-    commands.extend(routes::changes(&Routes::new(), &routes::initial(nodes.first().copied())));
+    commands.extend(routes::changes(
+        &Routes::new(),
+        &routes::initial(nodes.first().copied()),
+    ));
     network::ip(&plan.inputs.sdk, &commands)?;
     forward::serve(api_server, (CONTROL_PLANE, API_PORT).into());
     forward::serve(registry, REGISTRY_LISTEN.into());
@@ -50,6 +53,10 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     children.tick()?;
     let mut machines = Machines::new(layout, plan, tools, began)?;
     for node in nodes {
+        // A start takes long on a loaded machine, and Ctrl-C must not wait for all of them.
+        if interrupt::requested() {
+            break;
+        }
         machines.start(node, Variant::default())?;
         children.tick()?;
     }
@@ -129,10 +136,7 @@ impl Supervisor<'_> {
         tracing::info!(?order, "order");
         let done = |()| OrderResponse::Done;
         let outcome = match order {
-            Order::AddNode { variant } => self
-                .machines
-                .add(variant)
-                .map(|number| OrderResponse::Node { number }),
+            Order::AddNode { variant } => self.machines.add(variant).map(|number| OrderResponse::Node { number }),
             Order::Reboot { node } => self.machines.shut_down(node, AfterShutdown::Start).map(done),
             Order::RemoveNode { node } => self.machines.shut_down(node, AfterShutdown::Remove).map(done),
             Order::CutPower { node } => self.machines.cut_power(node).map(done),

@@ -67,7 +67,10 @@ impl Slot {
         match self.shutdown {
             Some(Shutdown { then, deadline }) if has_ended || Instant::now() >= deadline => {
                 if !has_ended {
-                    tracing::warn!(node = self.node.name(), "did not shut down in time, and is switched off");
+                    tracing::warn!(
+                        node = self.node.name(),
+                        "did not shut down in time, and is switched off"
+                    );
                     running.kill();
                 }
                 self.running = None;
@@ -135,9 +138,7 @@ impl<'a> Machines<'a> {
     fn power_on(&mut self, index: usize) {
         let power_on = self.began.elapsed();
         let Slot { node, variant, .. } = &self.slots[index];
-        let started = self
-            .machine(*node, variant)
-            .start(self.tools, self.verdict.accelerator);
+        let started = self.machine(*node, variant).start(self.tools, self.verdict.accelerator);
         let slot = &mut self.slots[index];
         slot.power_on = Some(power_on);
         match started {
@@ -209,7 +210,11 @@ impl<'a> Machines<'a> {
             Ok(()) => GRACE,
             // It does not answer: all that is left is to switch it off.
             Err(error) => {
-                tracing::warn!(error = chain(&error), node = node.name(), "the power button does not work");
+                tracing::warn!(
+                    error = chain(&error),
+                    node = node.name(),
+                    "the power button does not work"
+                );
                 Duration::ZERO
             }
         };

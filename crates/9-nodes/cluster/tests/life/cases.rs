@@ -155,14 +155,22 @@ pub fn images_are_pushed_from_the_host_and_pulled_under_their_names(fixture: &Fi
 
 /// Routes of the namespace that the cluster runs in: network and gateway, as /proc/net/route has them.
 fn routes(fixture: &Fixture) -> Vec<(String, String)> {
-    let inner = fixture.processes().into_iter().find(|line| line.contains("supervisor-inner"));
-    let id = inner.and_then(|line| line.split(' ').next().map(str::to_owned)).unwrap_or_default();
+    let inner = fixture
+        .processes()
+        .into_iter()
+        .find(|line| line.contains("supervisor-inner"));
+    let id = inner
+        .and_then(|line| line.split(' ').next().map(str::to_owned))
+        .unwrap_or_default();
     let table = std::fs::read_to_string(format!("/proc/{id}/net/route")).unwrap_or_default();
     let address = |digits: &str| {
         let bits = u32::from_str_radix(digits, 16).unwrap_or_default();
         std::net::Ipv4Addr::from(bits.to_le_bytes()).to_string()
     };
-    let lines = table.lines().skip(1).map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let lines = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
     lines
         .filter(|words| words.len() > 2)
         .map(|words| (address(words[1]), address(words[2])))
@@ -178,9 +186,11 @@ pub fn the_control_plane_has_routes_to_pods(fixture: &Fixture) -> Result<(), Fai
     ];
     wait_for("the routes", || {
         let routes = routes(fixture);
-        expected
-            .iter()
-            .all(|(network, gateway)| routes.iter().any(|route| (&*route.0, &*route.1) == (*network, *gateway)))
+        expected.iter().all(|(network, gateway)| {
+            routes
+                .iter()
+                .any(|route| (&*route.0, &*route.1) == (*network, *gateway))
+        })
     })
 }
 
@@ -206,7 +216,13 @@ pub fn nodes_come_and_go(fixture: &Fixture) -> Result<(), Failed> {
 
     let disk = fixture.state().join("node-2/disk0.qcow2");
     std::fs::write(&disk, "what the node wrote")?;
-    let machines = || fixture.processes().into_iter().filter(|line| line.contains("qemu-system")).count();
+    let machines = || {
+        fixture
+            .processes()
+            .into_iter()
+            .filter(|line| line.contains("qemu-system"))
+            .count()
+    };
     assert_eq!(machines(), 2);
     let first = power_on();
     cluster.reboot_node("node-2", &Silent)?;

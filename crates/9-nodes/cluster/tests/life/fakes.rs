@@ -93,7 +93,9 @@ fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::
         "registry" => {
             let config: Value = serde_json::from_str(&std::fs::read_to_string(&arguments[1])?)?;
             let address = config["http"]["addr"].as_str().ok_or("no address")?.to_owned();
-            let storage = config["storage"]["filesystem"]["rootdirectory"].as_str().ok_or("no folder")?;
+            let storage = config["storage"]["filesystem"]["rootdirectory"]
+                .as_str()
+                .ok_or("no folder")?;
             let storage = Utf8PathBuf::from(storage).join("pushed");
             std::fs::create_dir_all(&storage)?;
             let listener = TcpListener::bind(address)?;
