@@ -213,7 +213,11 @@ pub fn image_archive(data: &[u8]) {
     for blob in images.iter().flat_map(|image| &image.blobs) {
         let content = std::fs::read(&blob.path).unwrap_or_default();
         assert_eq!((Digest::of(&content), content.len() as u64), (blob.digest, blob.size));
-        assert!(blob.path.canonicalize_utf8().is_ok_and(|path| path.starts_with(canonical(&scratch))));
+        assert!(
+            blob.path
+                .canonicalize_utf8()
+                .is_ok_and(|path| path.starts_with(canonical(&scratch)))
+        );
     }
     let entries = path.read_dir_utf8().into_iter().flatten().flatten();
     assert_eq!(entries.count(), 2, "something beside the scratch folder");

@@ -91,15 +91,46 @@ pub(crate) fn wanted(list: &Value, current: &Routes) -> Routes {
     routes
 }
 
-/// Commands of `ip` that lead from routes to others.
-pub(crate) fn changes(current: &Routes, wanted: &Routes) -> Vec<String> {
+/// Change of one route, whose text is a command of `ip`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RouteChange {
+    /// Route a network by a gateway, whatever route there was.
+    Set(Ipv4Network, Ipv4Addr),
+    /// Remove the route of a network.
+    Remove(Ipv4Network),
+}
+
+impl RouteChange {
+    /// Records the change.
+    pub fn record(self, routes: &mut Routes) {
+        match self {
+            Self::Set(network, gateway) => {
+                routes.insert(network, gateway);
+            }
+            Self::Remove(network) => {
+                routes.remove(&network);
+            }
+        }
+    }
+}
+
+impl fmt::Display for RouteChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Set(network, gateway) => write!(f, "route replace {network} via {gateway}"),
+            Self::Remove(network) => write!(f, "route del {network}"),
+        }
+    }
+}
+
+/// Changes that lead from routes to others.
+pub(crate) fn changes(current: &Routes, wanted: &Routes) -> Vec<RouteChange> {
     let gone = current.keys().filter(|network| !wanted.contains_key(*network));
-    let gone = gone.map(|network| format!("route del {network}"));
     let fresh = wanted
         .iter()
         .filter(|(network, gateway)| current.get(*network) != Some(*gateway))
-        .map(|(network, gateway)| format!("route replace {network} via {gateway}"));
-    gone.chain(fresh).collect()
+        .map(|(network, gateway)| RouteChange::Set(*network, *gateway));
+    gone.map(|network| RouteChange::Remove(*network)).chain(fresh).collect()
 }
 
 fn internal_address(node: &Value) -> Option<Ipv4Addr> {
@@ -133,8 +164,17 @@ mod tests {
         })
     }
 
+    /// Changes as commands; recording them leads to the wanted routes.
+    fn commands(current: &Routes, wanted: &Routes) -> Vec<String> {
+        let mut recorded = current.clone();
+        let changes = changes(current, wanted);
+        changes.iter().for_each(|change| change.record(&mut recorded));
+        assert_eq!(&recorded, wanted);
+        changes.iter().map(RouteChange::to_string).collect()
+    }
+
     fn shown(routes: &Routes) -> Vec<String> {
-        changes(&Routes::new(), routes)
+        commands(&Routes::new(), routes)
     }
 
     fn first() -> Routes {
@@ -180,17 +220,17 @@ mod tests {
     fn only_what_differs_is_changed() {
         let list = json!({ "items": [node("10.87.0.11", "10.244.0.0/24", true)] });
         let current = wanted(&list, &first());
-        assert!(changes(&current, &wanted(&list, &current)).is_empty());
+        assert!(commands(&current, &wanted(&list, &current)).is_empty());
         let other = json!({ "items": [node("10.87.0.12", "10.244.0.0/24", true)] });
         assert_eq!(
-            changes(&current, &wanted(&other, &current)),
+            commands(&current, &wanted(&other, &current)),
             [
                 "route replace 10.96.0.0/16 via 10.87.0.12",
                 "route replace 10.244.0.0/24 via 10.87.0.12",
             ]
         );
         let none = wanted(&json!({ "items": [] }), &current);
-        assert_eq!(changes(&current, &none), ["route del 10.244.0.0/24"]);
+        assert_eq!(commands(&current, &none), ["route del 10.244.0.0/24"]);
     }
 
     #[test]

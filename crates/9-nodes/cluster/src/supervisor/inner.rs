@@ -14,7 +14,7 @@ use super::router;
 use crate::control::{Order, OrderResponse, SupervisorReport, Variant};
 use crate::layout::Layout;
 use crate::plan::ClusterPlan;
-use crate::routes::{self, Routes};
+use crate::routes::{self, RouteChange, Routes};
 use crate::topology::{API_PORT, CONTROL_PLANE, REGISTRY_LISTEN, REGISTRY_PORT};
 use crate::{ClusterError, forward, mirror, network};
 use basalt_process::chain;
@@ -36,10 +36,8 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     let nodes = plan.nodes();
     let mut commands = network::bridge_commands();
     commands.extend(nodes.iter().flat_map(|node| network::node_commands(*node, plan.wire)));
-    commands.extend(routes::changes(
-        &Routes::new(),
-        &routes::initial(nodes.first().copied()),
-    ));
+    let routes = routes::changes(&Routes::new(), &routes::initial(nodes.first().copied()));
+    commands.extend(routes.iter().map(RouteChange::to_string));
     network::ip(&plan.inputs.sdk, &commands)?;
     forward::serve(api_server, (CONTROL_PLANE, API_PORT).into());
     forward::serve(registry, REGISTRY_LISTEN.into());

@@ -10,7 +10,7 @@ use crate::layout::Layout;
 use crate::network;
 use crate::pki::{self, Pki};
 use crate::plan::ClusterPlan;
-use crate::routes::{self, Routes};
+use crate::routes::{self, RouteChange, Routes};
 use basalt_process::chain;
 
 /// Interval of looks at the nodes. A pod runs many seconds after its node has got its network.
@@ -28,7 +28,7 @@ pub(super) fn start(layout: &Layout, plan: &ClusterPlan) -> Result<(), ClusterEr
             // As long as the API server does not answer, the routes stay.
             if let Ok(list) = api.get(NODES) {
                 let wanted = routes::wanted(&list, &current);
-                update(&sdk, &mut current, wanted);
+                update(&sdk, &mut current, &wanted);
             }
             std::thread::sleep(INTERVAL);
         }
@@ -36,17 +36,18 @@ pub(super) fn start(layout: &Layout, plan: &ClusterPlan) -> Result<(), ClusterEr
     Ok(())
 }
 
-fn update(sdk: &Utf8Path, current: &mut Routes, wanted: Routes) {
-    let commands = routes::changes(current, &wanted);
-    if commands.is_empty() {
-        return;
-    }
-    match network::ip(sdk, &commands) {
-        Ok(()) => {
-            tracing::info!(?commands, "routes");
-            *current = wanted;
+fn update(sdk: &Utf8Path, current: &mut Routes, wanted: &Routes) {
+    for change in routes::changes(current, wanted) {
+        match (network::ip(sdk, &[change.to_string()]), change) {
+            (Ok(()), _) => tracing::info!(%change, "routing"),
+            // It is not there, which is what was wanted.
+            (Err(error), RouteChange::Remove(_)) => tracing::warn!(error = chain(&error), %change, "no such route"),
+            (Err(error), RouteChange::Set(..)) => {
+                // Tried again at the next look.
+                tracing::warn!(error = chain(&error), %change, "the route could not be set");
+                continue;
+            }
         }
-        // Tried again at the next look.
-        Err(error) => tracing::warn!(error = chain(&error), ?commands, "routes could not be set"),
+        change.record(current);
     }
 }
