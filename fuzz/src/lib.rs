@@ -14,6 +14,7 @@ use std::sync::LazyLock;
 use basalt_advisories::{Database, Scheme, parse_record};
 use basalt_bom::Program;
 use basalt_digest::Digest;
+use basalt_release::Arch;
 use basalt_repodata::RpmLocation;
 use basalt_rpm::{Payload, parse_header, read_files, read_package, unpack};
 use basalt_signing::{Certificate, Timestamp};
@@ -29,6 +30,7 @@ pub const TARGETS: &[FuzzTarget] = &[
     ("repodata", repodata),
     ("osv", osv),
     ("osv_archive", osv_archive),
+    ("image_archive", image_archive),
     ("signature", signature),
     ("program", program),
 ];
@@ -194,6 +196,35 @@ pub fn osv_archive(data: &[u8]) {
     } else {
         drop(Database::of_tar(nobody(), rest));
     }
+}
+
+/// An archive of container images.
+///
+/// # Panics
+/// When something outside of the scratch folder was touched, or a blob of an image is not what it says.
+pub fn image_archive(data: &[u8]) {
+    let Some((_guard, path)) = folder() else { return };
+    let (file, scratch) = (path.join("fuzzed.tar"), path.join("scratch"));
+    let written = std::fs::write(&file, data).and_then(|()| std::fs::create_dir(&scratch));
+    if written.is_err() {
+        return;
+    }
+    let images = basalt_oci::find(file.as_str(), None, &scratch, Arch::X86_64).unwrap_or_default();
+    for blob in images.iter().flat_map(|image| &image.blobs) {
+        let content = std::fs::read(&blob.path).unwrap_or_default();
+        assert_eq!((Digest::of(&content), content.len() as u64), (blob.digest, blob.size));
+        assert!(
+            blob.path
+                .canonicalize_utf8()
+                .is_ok_and(|path| path.starts_with(canonical(&scratch)))
+        );
+    }
+    let entries = path.read_dir_utf8().into_iter().flatten().flatten();
+    assert_eq!(entries.count(), 2, "something beside the scratch folder");
+}
+
+fn canonical(path: &Utf8Path) -> Utf8PathBuf {
+    path.canonicalize_utf8().unwrap_or_else(|_| path.to_owned())
 }
 
 /// OpenPGP: the first two bytes say how long the certificates are; a signature follows, over nothing.

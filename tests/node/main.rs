@@ -9,6 +9,7 @@ mod cluster;
 mod content;
 mod disk;
 mod fixture;
+mod images;
 
 use std::process::ExitCode;
 
@@ -45,7 +46,28 @@ const TESTS: &[TestCase<Fixture>] = &[
         "exec_logs_and_port_forward_work",
         cluster::exec_logs_and_port_forward_work,
     ),
+    (
+        "a_loaded_image_runs_under_the_name_of_its_upstream",
+        images::a_loaded_image_runs_under_the_name_of_its_upstream,
+    ),
+    (
+        "an_archive_that_was_changed_is_refused",
+        images::an_archive_that_was_changed_is_refused,
+    ),
+    ("the_kubeconfig_is_merged", images::the_kubeconfig_is_merged),
+    (
+        "nodes_are_added_rebooted_cut_off_and_removed",
+        images::nodes_are_added_rebooted_cut_off_and_removed,
+    ),
     ("down_leaves_nothing", cluster::down_leaves_nothing),
+    (
+        "up_takes_a_node_config_and_images",
+        images::up_takes_a_node_config_and_images,
+    ),
+    (
+        "the_api_server_reaches_pods_of_every_node",
+        images::the_api_server_reaches_pods_of_every_node,
+    ),
     (
         "pods_of_two_nodes_reach_each_other",
         cluster::pods_of_two_nodes_reach_each_other,

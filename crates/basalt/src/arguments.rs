@@ -1,10 +1,11 @@
 //! Command-line arguments, whose doc comments are the text of `--help`.
 
 use basalt_cluster::ClusterSize;
-use basalt_cluster::topology::MOST_FIRST_NODES;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub mod bench;
+pub mod cluster;
 pub mod repo;
 
 /// Builds, ships and runs Basalt Linux.
@@ -44,12 +45,56 @@ pub enum Verb {
 Examples:
   basalt up                          a cluster with one node
   basalt up --nodes 2 --memory 3072  two larger ones, whose pods reach each other
+  basalt up --load app.tar           one that has your image; more later with `basalt load`
+  basalt up --config labels.yaml     nodes with labels, taints, sysctls or kubelet settings of yours
   basalt --json up                   addresses, the kubeconfig's path and how long each stage took, for scripts")]
-    Up(Up),
+    Up(cluster::Up),
     /// Stop the cluster and remove its state.
     Down,
     /// Show the running cluster.
     Status,
+    /// Bring container images into the running cluster.
+    ///
+    /// An image is a folder with an OCI layout, an archive of `docker save`, `podman save` or `ctr images export`
+    /// (compressed with gzip or zstd, if at all), or the name of an image that docker, podman or containerd has on this
+    /// machine. Its content is compared with its digests, and goes to the cluster's registry under the image's own name:
+    /// a pod with `image: docker.io/library/nginx:1.27`, or `nginx:1.27` for short, gets what was loaded under it.
+    ///
+    /// The registry takes pushes, too, under the same names: `basalt status` shows its address, and docs/cluster/images.md
+    /// how docker, podman, crane, ko and skaffold use it. What was loaded or pushed is gone after `basalt down`.
+    #[command(after_help = "\
+Examples:
+  basalt load app.tar                         what `docker save --output app.tar myapp:dev` wrote
+  basalt load myapp:dev                       the image that docker, podman or containerd has, in this order
+  basalt load --from podman myapp:dev         that of podman
+  basalt load --name myapp:dev build/image    an OCI layout, which has no name of its own
+Nodes ask for an image again when its tag is `latest`, or a pod says `imagePullPolicy: Always`; give a new build a new tag.")]
+    Load(cluster::Load),
+    /// Add, list, remove, reboot or cut off nodes of the running cluster.
+    #[command(
+        subcommand,
+        after_help = "\
+Examples:
+  basalt node add --count 2       two more, like those of `up`
+  basalt node reboot node-1       an orderly shutdown, and a boot from the same disk
+  basalt node cut-power node-2    what a power cut does; `basalt node reboot node-2` switches it on again
+  basalt kubectl drain node-2 --ignore-daemonsets; basalt node remove node-2
+docs/cluster/nodes.md shows what to expect of each."
+    )]
+    Node(cluster::NodeVerb),
+    /// Print the kubeconfig of the running cluster, or merge it into your own.
+    ///
+    /// It holds the administrator's key: who reads it rules the cluster, until `basalt down`.
+    #[command(after_help = "\
+Examples:
+  basalt kubeconfig > basalt.json              a file of its own, for --kubeconfig and KUBECONFIG
+  basalt kubeconfig --merge                    the context `basalt` in ~/.kube/config (or the file of KUBECONFIG)
+Of your file, everything else stays as it is, but for comments; `basalt kubectl` needs neither.")]
+    Kubeconfig {
+        /// Merge into the file of KUBECONFIG or ~/.kube/config, and make it the current context.
+        #[arg(long)]
+        merge: bool,
+    },
     /// Run Basalt's kubectl against the running cluster.
     #[command(disable_help_flag = true)]
     Kubectl {
@@ -215,7 +260,7 @@ Examples:
     Test(Test),
     /// Compare Basalt with other systems by measurement.
     #[command(subcommand)]
-    Bench(Bench),
+    Bench(bench::Bench),
     /// Check configuration files: a NodeConfig, an image definition.
     Check {
         /// Paths of the files.
@@ -263,28 +308,6 @@ docs/doctor.md lists the checks.")]
         /// Folder of the cluster's state.
         state: Utf8PathBuf,
     },
-}
-
-/// Options of `up`.
-#[derive(Debug, Args)]
-pub struct Up {
-    /// Number of nodes.
-    #[arg(
-        long,
-        default_value_t = ClusterSize::DEFAULT.nodes,
-        value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_FIRST_NODES))
-    )]
-    pub nodes: u8,
-    /// Memory of each node, in MiB.
-    #[arg(
-        long,
-        default_value_t = ClusterSize::DEFAULT.memory_mib,
-        value_parser = clap::value_parser!(u32).range(1024..)
-    )]
-    pub memory: u32,
-    /// Virtual processors of each node.
-    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus, value_parser = clap::value_parser!(u32).range(1..=64))]
-    pub cpus: u32,
 }
 
 /// Options of `build`.
@@ -493,36 +516,6 @@ pub struct Why {
     /// Image in which it is looked up first.
     #[arg(long, default_value = "node")]
     pub image: String,
-}
-
-/// Verbs of `basalt bench`.
-#[derive(Debug, Subcommand)]
-pub enum Bench {
-    /// Measure the boot from power-on to the first pod: a Basalt node and a Debian 13 node, by turns. Writes
-    /// bench/boot.*.
-    Boot(BenchBoot),
-    /// Measure time and peak memory of planning a synthetic distribution, from the answers of rpmspec to the list of
-    /// jobs.
-    Plan(BenchPlan),
-}
-
-/// Options of `bench plan`.
-#[derive(Debug, Args)]
-pub struct BenchPlan {
-    /// Number of packages.
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
-    pub packages: u32,
-    /// Seed of the distribution: the same packages for the same seed.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-}
-
-/// Options of `bench boot`.
-#[derive(Debug, Args)]
-pub struct BenchBoot {
-    /// Number of boots of each node.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub runs: u32,
 }
 
 /// Verbs of `basalt sources`.

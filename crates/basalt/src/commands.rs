@@ -22,9 +22,12 @@ mod doctor;
 mod down;
 mod harden;
 mod images;
+mod kubeconfig;
 mod kubectl;
 mod licenses;
+mod load;
 mod logs;
+mod node;
 mod provenance;
 mod repo;
 mod run;
@@ -57,6 +60,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Up(options) => up::run(&checkout, options, json),
         Verb::Down => down::run(&checkout, json),
         Verb::Status => status::run(&checkout, json),
+        Verb::Load(options) => load::run(&checkout, options, json),
+        Verb::Node(verb) => node::run(&checkout, verb, json),
+        Verb::Kubeconfig { merge } => kubeconfig::run(&checkout, *merge, json),
         Verb::Kubectl { arguments } => kubectl::run(&checkout, arguments),
         Verb::Bench(what) => bench::run(&checkout, what, json),
         Verb::Build(options) => build::run(&checkout, options, json),

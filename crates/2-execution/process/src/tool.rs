@@ -74,9 +74,37 @@ pub const PIP: Tool = Tool {
     purpose: "tells which Python package index this machine uses",
 };
 
+/// Exports images that docker has.
+pub const DOCKER: Tool = Tool {
+    program: "docker",
+    package: None,
+    purpose: "exports images that docker has, for `basalt load`",
+};
+
+/// Exports images that podman has.
+pub const PODMAN: Tool = Tool {
+    program: "podman",
+    package: Some("podman"),
+    purpose: "exports images that podman has, for `basalt load`",
+};
+
+/// Exports images that containerd has.
+pub const NERDCTL: Tool = Tool {
+    program: "nerdctl",
+    package: None,
+    purpose: "exports images that containerd has, for `basalt load`",
+};
+
+/// Exports images that containerd has, where there is no nerdctl.
+pub const CTR: Tool = Tool {
+    program: "ctr",
+    package: Some("containerd"),
+    purpose: "exports images that containerd has, for `basalt load`",
+};
+
 /// Every tool of the table.
 pub const ALL: &[Tool] = &[
-    MMDEBSTRAP, CARGO, APT_GET, APT_CONFIG, APT_HELPER, NEWUIDMAP, GO, PIP, GIT,
+    MMDEBSTRAP, CARGO, APT_GET, APT_CONFIG, APT_HELPER, NEWUIDMAP, GO, PIP, GIT, DOCKER, PODMAN, NERDCTL, CTR,
 ];
 
 /// The tool of that program name, where the table has it.

@@ -12,7 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde::Serialize;
 
 use crate::api::Api;
-use crate::control::{ComponentReport, Control, MachineReport, Order, Variant};
+use crate::control::{ComponentReport, Control, MachineReport, Order};
 use crate::lock::{self, Lock};
 use crate::observe::{self, Pod};
 use crate::pki::{self, Pki};
@@ -39,6 +39,8 @@ pub struct ClusterStatus {
     pub supervisor: String,
     /// URL of the API server on the host.
     pub endpoint: String,
+    /// Host and port of the registry on the host.
+    pub registry: String,
     /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
     /// Age of the cluster, in seconds.
@@ -144,9 +146,7 @@ impl LocalCluster {
             return Ok(None);
         };
         let report = Control::connect(&self.layout)?.report()?;
-        let pki = Pki::new(self.layout.pki());
-        pki::check(&pki, SystemTime::now())?;
-        let api = Api::new(&pki, pki::ADMIN, plan.host_endpoint())?;
+        let api = self.api()?;
         // An API server that does not answer is part of the status, not an error.
         let registered = api
             .get("/api/v1/nodes")
@@ -169,6 +169,7 @@ impl LocalCluster {
         Ok(Some(ClusterStatus {
             supervisor: lock::holder(&self.layout.supervisor_lock()),
             endpoint: plan.host_endpoint(),
+            registry: plan.host_registry(),
             kubeconfig: self.layout.kubeconfig(pki::ADMIN),
             seconds: now.saturating_sub(Duration::from_millis(report.began)).as_secs(),
             accelerator: report.accelerator,
@@ -176,6 +177,24 @@ impl LocalCluster {
             nodes: nodes.collect(),
             pods,
         }))
+    }
+
+    /// URL of the running cluster's registry on the host, without a path. [`crate::registry::repository`] defines the
+    /// names in it.
+    ///
+    /// # Errors
+    /// When no cluster is running.
+    pub fn registry(&self) -> Result<String, ClusterError> {
+        let plan = self.running_plan()?;
+        Ok(format!("http://{}:{}", Ipv4Addr::LOCALHOST, plan.registry_port))
+    }
+
+    /// Checks for an image that the running cluster's own pods run, by its repository and tag in the registry.
+    ///
+    /// # Errors
+    /// When no cluster is running.
+    pub fn runs_image(&self, repository: &str, tag: &str) -> Result<bool, ClusterError> {
+        Ok(self.running_plan()?.runs_image(repository, tag))
     }
 
     /// Returns the path of the administrator's kubeconfig of the running cluster.
@@ -197,24 +216,11 @@ impl LocalCluster {
     /// As [`LocalCluster::kubeconfig`].
     pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
         let kubeconfig = self.kubeconfig()?;
-        let plan = ClusterPlan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
+        let plan = self.running_plan()?;
         Ok(plan
             .kubectl(&self.layout)
             .env("KUBECONFIG", kubeconfig)
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
-    }
-
-    /// Starts one more node and returns its name.
-    ///
-    /// # Errors
-    /// When no cluster is running, or the machine cannot be started.
-    pub fn add_node(&self, variant: Variant) -> Result<String, ClusterError> {
-        match Control::connect(&self.layout)?.order(&Order::AddNode { variant })? {
-            crate::control::OrderResponse::Node { number } => Ok(number.name()),
-            other => Err(ClusterError::Refused {
-                answer: format!("{other:?}"),
-            }),
-        }
     }
 
     /// Sends an HTTP request to a web server inside the cluster, by the address of a Service or a node. Returns the
@@ -265,6 +271,22 @@ impl LocalCluster {
         })
     }
 
+    /// Client of the running cluster's API server, as its administrator.
+    pub(crate) fn api(&self) -> Result<Api, ClusterError> {
+        let plan = self.running_plan()?;
+        let pki = Pki::new(self.layout.pki());
+        pki::check(&pki, SystemTime::now())?;
+        Api::new(&pki, pki::ADMIN, plan.host_endpoint())
+    }
+
+    /// Plan of the running cluster; an error when none is running.
+    fn running_plan(&self) -> Result<ClusterPlan, ClusterError> {
+        if !lock::is_held(&self.layout.supervisor_lock()) {
+            return Err(ClusterError::Stopped);
+        }
+        ClusterPlan::read(&self.layout)?.ok_or(ClusterError::Stopped)
+    }
+
     fn lock(&self) -> Result<Lock, ClusterError> {
         crate::secret::make_private_folder(self.layout.root())?;
         let path = self.layout.change_lock();
@@ -301,10 +323,11 @@ impl LocalCluster {
             return Ok(());
         }
         if let Ok(mut control) = Control::connect(&self.layout) {
-            // The answer is not needed: the lock shows the end of the supervisor.
-            drop(control.order(&Order::Stop {
+            let stop = Order::Stop {
                 grace_seconds: grace.as_secs(),
-            }));
+            };
+            // The answer is not needed: the lock shows the end of the supervisor. One that is busy starting a machine is killed.
+            drop(control.order_within(&stop, grace + ENDING));
         }
         let began = Instant::now();
         while lock::is_held(&path) {

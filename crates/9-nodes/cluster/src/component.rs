@@ -9,7 +9,7 @@ use crate::layout::Layout;
 use crate::pki::{self, CertificateAuthority, Pki};
 use crate::plan::ClusterPlan;
 use crate::topology::{
-    API_PORT, CONTROL_PLANE, DOMAIN, KUBERNETES_SERVICE, POD_NETWORK, REGISTRY_PORT, SERVICE_NETWORK,
+    API_PORT, CONTROL_PLANE, DOMAIN, KUBERNETES_SERVICE, POD_NETWORK, REGISTRY_LISTEN, SERVICE_NETWORK,
 };
 
 /// Name of the API server in the table.
@@ -83,14 +83,14 @@ fn local(port: u16) -> SocketAddr {
 }
 
 /// Lists all components; each stands after the one that it waits for.
-pub fn all(layout: &Layout, plan: &ClusterPlan) -> Vec<ControlPlaneComponent> {
+pub fn all(layout: &Layout) -> Vec<ControlPlaneComponent> {
     let pki = Pki::new(layout.pki());
     vec![
         etcd(layout),
         api_server(&pki),
         controller_manager(layout, &pki),
         scheduler(layout),
-        registry(layout, plan),
+        registry(layout),
     ]
 }
 
@@ -226,31 +226,16 @@ fn as_user(kubeconfig: &Utf8PathBuf) -> Vec<String> {
     ]
 }
 
-fn registry(layout: &Layout, plan: &ClusterPlan) -> ControlPlaneComponent {
+fn registry(layout: &Layout) -> ControlPlaneComponent {
     ControlPlaneComponent {
         name: "registry",
         program: "registry",
         arguments: vec!["serve".into(), layout.registry_config().into_string()],
-        reads: vec![layout.registry_config(), plan.inputs.registry.clone()],
-        writes: Vec::new(),
+        reads: vec![layout.registry_config()],
+        writes: vec![layout.registry()],
         after: None,
-        probe: Probe::Connect((CONTROL_PLANE, REGISTRY_PORT).into()),
+        probe: Probe::Connect(REGISTRY_LISTEN.into()),
     }
-}
-
-/// Renders the registry's configuration: read-only access to the stored images.
-pub fn registry_config(plan: &ClusterPlan) -> String {
-    let config = serde_json::json!({
-        "version": 0.1,
-        "log": { "level": "warn", "accesslog": { "disabled": true } },
-        "storage": {
-            "filesystem": { "rootdirectory": plan.inputs.registry },
-            "maintenance": { "uploadpurging": { "enabled": false }, "readonly": { "enabled": true } },
-            "cache": { "blobdescriptor": "inmemory" },
-        },
-        "http": { "addr": format!("{CONTROL_PLANE}:{REGISTRY_PORT}") },
-    });
-    format!("{config:#}\n")
 }
 
 /// The API server's certificate names the first address of the Service network, which Kubernetes gives to its Service.
@@ -261,7 +246,7 @@ mod tests {
     use super::*;
 
     fn table() -> Vec<ControlPlaneComponent> {
-        all(&Layout::new("/state"), &crate::plan::example())
+        all(&Layout::new("/state"))
     }
 
     #[test]

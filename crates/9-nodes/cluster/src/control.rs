@@ -37,6 +37,21 @@ pub enum Order {
         #[serde(default, skip_serializing_if = "Variant::is_plain")]
         variant: Variant,
     },
+    /// Shut a node's machine down and start it again; start it, where it is off or has ended. The answer comes before.
+    Reboot {
+        /// Number of the node.
+        node: NodeNumber,
+    },
+    /// Switch a node's machine off at once, as a power cut does. Its disk stays.
+    CutPower {
+        /// Number of the node.
+        node: NodeNumber,
+    },
+    /// Shut a node's machine down, and remove it with its disk and its port on the bridge. The answer comes before.
+    RemoveNode {
+        /// Number of the node.
+        node: NodeNumber,
+    },
     /// Send an HTTP request to a web server inside the cluster.
     Ask {
         /// Address of a Service, a pod or a node.
@@ -173,8 +188,10 @@ pub struct MachineReport {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MachineState {
-    /// Not switched on yet.
+    /// Not switched on, or switched off.
     Off,
+    /// Shutting down, to be started again or removed.
+    ShuttingDown,
     /// Running.
     Running,
     /// Ended, or failed to start.
@@ -188,6 +205,7 @@ impl fmt::Display for MachineState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Off => f.write_str("off"),
+            Self::ShuttingDown => f.write_str("shutting down"),
             Self::Running => f.write_str("running"),
             Self::Ended { reason } => write!(f, "ended: {reason}"),
         }
@@ -239,6 +257,18 @@ impl Control {
         }
     }
 
+    /// Does the same as [`Control::order`], with another time-out of the answer.
+    ///
+    /// # Errors
+    /// As [`Control::order`].
+    pub fn order_within(&mut self, order: &Order, timeout: Duration) -> Result<OrderResponse, ClusterError> {
+        self.stream
+            .get_ref()
+            .set_read_timeout(Some(timeout))
+            .map_err(ClusterError::file("reach the cluster's supervisor"))?;
+        self.order(order)
+    }
+
     /// Asks for the state of all components and machines.
     ///
     /// # Errors
@@ -266,6 +296,12 @@ mod tests {
                     variant: Variant::default(),
                 },
                 r#"{"order":"add-node"}"#,
+            ),
+            (
+                Order::Reboot {
+                    node: NodeNumber::first(1).next().expect("one"),
+                },
+                r#"{"order":"reboot","node":1}"#,
             ),
             (
                 Order::Stop { grace_seconds: 5 },

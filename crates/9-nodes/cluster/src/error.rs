@@ -149,6 +149,27 @@ pub enum ClusterError {
         /// Path of the console's log.
         console: Utf8PathBuf,
     },
+    /// The machine of a node that was added or rebooted could not be started, or ended.
+    #[error("the machine of {node} does not run: {reason}")]
+    #[diagnostic(
+        code(cluster::machine),
+        help("`./basalt logs {node}` shows its console, if it had one")
+    )]
+    Start {
+        /// Name of the node.
+        node: String,
+        /// Reason, as the supervisor reports it.
+        reason: String,
+    },
+    /// The cluster has no node of that name.
+    #[error("there is no node `{name}`")]
+    #[diagnostic(code(cluster::no_node), help("there are: {known}"))]
+    NoNode {
+        /// Requested name.
+        name: String,
+        /// Names of all nodes, separated by commas.
+        known: String,
+    },
     /// A stage of the start made no progress for too long.
     #[error(
         "{stage}: no progress for {} s, {} s after the stage began: {seen}{}{}",

@@ -1,19 +1,27 @@
-//! Port forwarding into the namespace: a listener that was bound outside passes each connection on to the API server
-//! inside.
+//! Port forwarding into the namespace: a listener that was bound outside passes each connection on to a server inside.
 
 use std::io;
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 
 /// Forwards connections until the process ends.
 pub(crate) fn serve(listener: TcpListener, target: SocketAddr) {
+    serve_with(listener, move |client| pass_on(client, target));
+}
+
+/// Calls a function with each connection, in a thread of its own, until the process ends.
+pub(crate) fn serve_with(
+    listener: TcpListener,
+    serve_one: impl Fn(&TcpStream) -> io::Result<()> + Clone + Send + 'static,
+) {
     std::thread::spawn(move || {
         for connection in listener.incoming() {
             match connection {
                 Ok(client) => {
+                    let serve_one = serve_one.clone();
                     std::thread::spawn(move || {
                         // The client notices the end of its connection.
-                        if let Err(error) = pass_on(&client, target) {
-                            tracing::debug!(%error, "a connection to the API server ended");
+                        if let Err(error) = serve_one(&client) {
+                            tracing::debug!(%error, "a connection ended");
                         }
                     });
                 }
@@ -39,7 +47,8 @@ fn pass_on(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
     })
 }
 
-fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+/// Copies bytes to the end, and passes the end on.
+pub(crate) fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     let result = io::copy(&mut from, &mut to).map(drop);
     // One side may be done while the other still sends. After a failure both directions are closed.
     let how = if result.is_ok() {
@@ -54,10 +63,12 @@ fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     result
 }
 
-/// Finds a free port on the host's loopback device: the usual one if possible, any other if not.
-pub(crate) fn free_port(usual: u16) -> io::Result<u16> {
-    let bound = TcpListener::bind(("127.0.0.1", usual)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)))?;
-    bound.local_addr().map(|address| address.port())
+/// Finds two free ports on the host's loopback device: the usual ones if possible, any others if not.
+pub(crate) fn free_ports(usual: [u16; 2]) -> io::Result<[u16; 2]> {
+    let bind = |port: u16| TcpListener::bind(("127.0.0.1", port)).or_else(|_| TcpListener::bind(("127.0.0.1", 0)));
+    // Bound at the same time, so that they differ.
+    let (one, other) = (bind(usual[0])?, bind(usual[1])?);
+    Ok([one.local_addr()?.port(), other.local_addr()?.port()])
 }
 
 #[cfg(test)]
@@ -108,6 +119,7 @@ mod tests {
     fn a_taken_port_is_avoided() {
         let taken = TcpListener::bind("127.0.0.1:0").expect("bound");
         let usual = taken.local_addr().expect("known").port();
-        assert_ne!(free_port(usual).expect("another"), usual);
+        let [one, other] = free_ports([usual, usual]).expect("others");
+        assert!(one != usual && other != usual && one != other, "{one}, {other}");
     }
 }

@@ -16,6 +16,8 @@ pub const CONTEXT: &str = "basalt";
 /// # Errors
 /// When the certificate or the key of that name cannot be read.
 pub fn render(pki: &Pki, user: &str, server: &str) -> Result<String, ClusterError> {
+    // A name that no other cluster's administrator has, for files that several clusters are merged into.
+    let name = format!("{CONTEXT}-{user}");
     let encoded = |path: Utf8PathBuf| -> Result<String, ClusterError> { Ok(base64(pki.read(&path)?.as_bytes())) };
     let config = json!({
         "apiVersion": "v1",
@@ -28,13 +30,13 @@ pub fn render(pki: &Pki, user: &str, server: &str) -> Result<String, ClusterErro
             },
         }],
         "users": [{
-            "name": user,
+            "name": name,
             "user": {
                 "client-certificate-data": encoded(pki.certificate(user))?,
                 "client-key-data": encoded(pki.key(user))?,
             },
         }],
-        "contexts": [{ "name": CONTEXT, "context": { "cluster": CONTEXT, "user": user } }],
+        "contexts": [{ "name": CONTEXT, "context": { "cluster": CONTEXT, "user": name } }],
         "current-context": CONTEXT,
     });
     Ok(format!("{config:#}\n"))
@@ -61,7 +63,8 @@ mod tests {
         let text = render(&pki, crate::pki::ADMIN, "https://127.0.0.1:16443").expect("rendered");
         let config: serde_json::Value = serde_json::from_str(&text).expect("JSON");
         assert_eq!(config["clusters"][0]["cluster"]["server"], "https://127.0.0.1:16443");
-        assert_eq!(config["contexts"][0]["context"]["user"], "admin");
+        assert_eq!(config["contexts"][0]["context"]["user"], "basalt-admin");
+        assert_eq!(config["users"][0]["name"], "basalt-admin");
         let data = config["users"][0]["user"]["client-certificate-data"]
             .as_str()
             .expect("text");

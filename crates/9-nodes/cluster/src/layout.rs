@@ -46,6 +46,10 @@ impl Layout {
     pub fn registry_config(&self) -> Utf8PathBuf {
         self.root.join("registry.yaml")
     }
+    /// Storage of the registry.
+    pub fn registry(&self) -> Utf8PathBuf {
+        self.root.join("registry")
+    }
     /// Folder of the rendered manifests of the initial objects.
     pub fn manifests(&self) -> Utf8PathBuf {
         self.root.join("manifests")

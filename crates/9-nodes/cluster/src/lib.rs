@@ -5,7 +5,9 @@
 //! ClusterPlan --(supervisor, in namespaces of its own)--> components of the control plane, a bridge, QEMU machines
 //! API server --(observe)--> Seen --(stage)--> progress of the start, UpReport
 //! Seen, SupervisorReport, consoles, disks --(progress)--> Measure --(stall)--> Stall, at which `up` gives up
-//! Order --(control socket)--> supervisor --> OrderResponse: status, one more node, stop
+//! Order --(control socket)--> supervisor --> OrderResponse: status, nodes one by one, stop
+//! list of nodes --(routes)--> commands of `ip`: the API server reaches pods and Services
+//! pushes --(host's port)--> registry <--(mirror: every image name)-- pulls of the nodes
 //! ```
 
 pub mod api;
@@ -19,13 +21,17 @@ pub mod kubeconfig;
 mod layout;
 mod lock;
 pub mod manifest;
+mod mirror;
 mod network;
 pub mod node_config;
+mod nodes;
 mod observe;
 pub mod pki;
 mod plan;
 mod progress;
+pub mod registry;
 mod restart;
+mod routes;
 mod secret;
 mod stage;
 mod stall;

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 use serde::{Deserialize, Serialize};
 
 use crate::ClusterError;
-use crate::topology::{BRIDGE, CONTROL_PLANE, NodeNumber, SERVICE_NETWORK};
+use crate::topology::{BRIDGE, CONTROL_PLANE, NodeNumber};
 
 /// Device node that makes tap devices.
 const TUN: &str = "/dev/net/tun";
@@ -72,10 +72,10 @@ pub(crate) fn node_commands(node: NodeNumber, wire: Wire) -> Vec<String> {
     commands
 }
 
-/// Commands of `ip` that route the addresses of Services from the control plane to a node, whose kube-proxy finds the
-/// pods behind them.
-pub(crate) fn service_route(by: NodeNumber) -> Vec<String> {
-    vec![format!("route add {SERVICE_NETWORK} via {}", by.address())]
+/// Command of `ip` that disconnects a node, which must have no machine any more.
+pub(crate) fn disconnect_command(node: NodeNumber) -> String {
+    // The other end of a veth pair goes with it.
+    format!("link delete {}", node.port())
 }
 
 /// Runs the SDK's `ip` on a list of commands, in the network namespace of this process.
@@ -121,6 +121,5 @@ mod tests {
             node_commands(node, Wire::Cable)[0],
             "link add port1 type veth peer name card1"
         );
-        assert_eq!(service_route(node), ["route add 10.96.0.0/16 via 10.87.0.11"]);
     }
 }

@@ -54,7 +54,8 @@ pub(crate) fn nodes(list: &Value) -> Vec<(String, bool)> {
         .collect()
 }
 
-fn is_ready(object: &Value) -> bool {
+/// Condition Ready of a node or a pod.
+pub(crate) fn is_ready(object: &Value) -> bool {
     array(object, "/status/conditions")
         .iter()
         .any(|condition| text(condition, "/type") == "Ready" && text(condition, "/status") == "True")

@@ -315,16 +315,27 @@ fn parameters(names: Vec<String>, common_name: &str, now: SystemTime) -> Result<
     Ok(parameters)
 }
 
+/// Certificate of an authority, in PEM, whose key is thrown away: for checks of documents that have to have one.
+pub(crate) fn authority_of_nobody(now: SystemTime) -> Result<String, ClusterError> {
+    let authority = CertificateAuthority::Cluster;
+    let issuer = self_signed(authority, now).map_err(|error| PkiFailure::about(authority.name())(error.into()))?;
+    Ok(issuer.pem())
+}
+
+fn self_signed(authority: CertificateAuthority, now: SystemTime) -> Result<Issuer, rcgen::Error> {
+    let mut parameters = parameters(Vec::new(), authority.common_name(), now)?;
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    parameters.key_usages = vec![
+        KeyUsagePurpose::KeyCertSign,
+        KeyUsagePurpose::CrlSign,
+        KeyUsagePurpose::DigitalSignature,
+    ];
+    CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)
+}
+
 fn authority(pki: &Pki, authority: CertificateAuthority, now: SystemTime) -> Result<Issuer, ClusterError> {
     let make = || -> Result<Issuer, PkiFailure> {
-        let mut parameters = parameters(Vec::new(), authority.common_name(), now)?;
-        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        parameters.key_usages = vec![
-            KeyUsagePurpose::KeyCertSign,
-            KeyUsagePurpose::CrlSign,
-            KeyUsagePurpose::DigitalSignature,
-        ];
-        let issuer = CertifiedIssuer::self_signed(parameters, KeyPair::generate()?)?;
+        let issuer = self_signed(authority, now)?;
         write_private(&pki.certificate(authority.name()), issuer.pem())?;
         write_private(&pki.key(authority.name()), issuer.key().serialize_pem())?;
         Ok(issuer)

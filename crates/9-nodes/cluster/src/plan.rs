@@ -35,6 +35,9 @@ pub struct ClusterInputs {
     pub node_image: Utf8PathBuf,
     /// `true` for a QCOW2 image, `false` for a raw one.
     pub node_image_qcow2: bool,
+    /// NodeConfig of all nodes, without the parts that differ: see [`crate::node_config::check`].
+    #[serde(default)]
+    pub node_config: Option<serde_json::Value>,
     /// Unpacked tree of Basalt's packages with the programs of the control plane, the registry and kubectl.
     pub control_plane: Utf8PathBuf,
     /// Storage folder of the registry, with the container images in it.
@@ -89,6 +92,8 @@ pub struct ClusterPlan {
     pub wire: Wire,
     /// Port of the host's loopback device that leads to the API server.
     pub port: u16,
+    /// Port of the host's loopback device that leads to the registry.
+    pub registry_port: u16,
     /// Id of the bootstrap token: six characters.
     pub token_id: String,
     /// Secret of the bootstrap token: sixteen characters.
@@ -96,8 +101,15 @@ pub struct ClusterPlan {
 }
 
 impl ClusterPlan {
-    /// Makes the plan of a new cluster; an error when there are too many nodes or an input does not exist.
-    pub(crate) fn new(inputs: ClusterInputs, size: ClusterSize, arch: Arch, port: u16) -> Result<Self, ClusterError> {
+    /// Makes the plan of a new cluster, with the ports of the host for the API server and the registry; an error when there
+    /// are too many nodes or an input does not exist.
+    pub(crate) fn new(
+        inputs: ClusterInputs,
+        size: ClusterSize,
+        arch: Arch,
+        ports: [u16; 2],
+    ) -> Result<Self, ClusterError> {
+        let [port, registry_port] = ports;
         if size.nodes > MOST_NODES {
             return Err(ClusterError::Nodes {
                 asked: size.nodes,
@@ -125,6 +137,7 @@ impl ClusterPlan {
             arch,
             wire: Wire::choose(),
             port,
+            registry_port,
             token_id: token.id,
             token_secret: token.secret,
         })
@@ -163,7 +176,13 @@ impl ClusterPlan {
         tell("nodes:", &self.size.nodes, &size.nodes);
         tell("processors of each:", &self.size.vcpus, &size.vcpus);
         tell("MiB of memory of each:", &self.size.memory_mib, &size.memory_mib);
-        if self.inputs != *inputs {
+        tell("MiB of disk of each:", &self.size.disk_mib, &size.disk_mib);
+        let mut inputs = inputs.clone();
+        if self.inputs.node_config != inputs.node_config {
+            differences.push("its nodes have another NodeConfig".to_owned());
+            inputs.node_config.clone_from(&self.inputs.node_config);
+        }
+        if self.inputs != inputs {
             differences.push("it was made from other packages or images than there are now".to_owned());
         }
         differences
@@ -177,6 +196,17 @@ impl ClusterPlan {
     /// URL of the API server on the host.
     pub fn host_endpoint(&self) -> String {
         format!("https://{}:{}", Ipv4Addr::LOCALHOST, self.port)
+    }
+
+    /// Host and port of the registry on the host, as in the names of images that are pushed.
+    pub fn host_registry(&self) -> String {
+        format!("localhost:{}", self.registry_port)
+    }
+
+    /// Checks for an image that the cluster's own pods run, by its repository and tag in the registry.
+    pub fn runs_image(&self, repository: &str, tag: &str) -> bool {
+        let name = format!("{repository}:{tag}");
+        self.inputs.images.values().any(|reference| *reference == name)
     }
 
     /// URL of the API server on the namespace's loopback device, for the other components.
@@ -227,6 +257,7 @@ pub(crate) fn example() -> ClusterPlan {
             sdk: "/sdk".into(),
             node_image: "/node.raw".into(),
             node_image_qcow2: false,
+            node_config: None,
             control_plane: "/control-plane".into(),
             registry: "/images".into(),
             images: BTreeMap::from([("coredns".into(), "coredns:1.15.0".into())]),
@@ -240,6 +271,7 @@ pub(crate) fn example() -> ClusterPlan {
         arch: Arch::X86_64,
         wire: Wire::Tap,
         port: 16443,
+        registry_port: 15000,
         token_id: "abcdef".into(),
         token_secret: "0123456789abcdef".into(),
     }
@@ -256,19 +288,35 @@ mod tests {
     }
 
     #[test]
+    fn images_of_the_clusters_own_pods_are_known() {
+        let plan = example();
+        for (repository, tag, expected) in [
+            ("coredns", "1.15.0", true),
+            ("coredns", "dev", false),
+            ("docker.io/library/coredns", "1.15.0", false),
+        ] {
+            assert_eq!(plan.runs_image(repository, tag), expected, "{repository}:{tag}");
+        }
+    }
+
+    #[test]
     fn every_difference_is_told() {
         let plan = example();
         let mut inputs = plan.inputs.clone();
         inputs.node_image = "/newer.raw".into();
+        inputs.node_config = Some(serde_json::json!({ "labels": {} }));
         let size = ClusterSize {
             nodes: 3,
             memory_mib: 4096,
+            disk_mib: 16384,
             ..plan.size
         };
         let told = plan.differences(&inputs, size).join("\n");
         insta::assert_snapshot!(told, @r"
         nodes: 2, not 3
         MiB of memory of each: 2048, not 4096
+        MiB of disk of each: 8192, not 16384
+        its nodes have another NodeConfig
         it was made from other packages or images than there are now
         ");
     }

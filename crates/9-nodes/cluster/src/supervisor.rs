@@ -3,7 +3,7 @@
 //! `up` starts its own executable again, detached, as two processes:
 //!
 //! ```text
-//! basalt __cluster-supervisor FOLDER         holds the cluster's lock, binds the port on the host, enters the namespaces
+//! basalt __cluster-supervisor FOLDER         holds the cluster's lock, binds the ports on the host, enters the namespaces
 //! └── basalt __cluster-supervisor-inner FOLDER      process 1 of the namespaces: bridge, control plane, machines
 //!     ├── etcd, kube-apiserver, ...  each in a sandbox
 //!     └── QEMU                       each in a sandbox
@@ -15,6 +15,7 @@ mod children;
 mod control_server;
 mod inner;
 mod machines;
+mod router;
 
 use std::fs::File;
 use std::io::Write as _;
@@ -81,7 +82,7 @@ fn print_error(error: &ClusterError) {
     drop(writeln!(std::io::stderr(), "{text}"));
 }
 
-/// Runs the outer process: holds the lock and the port on the host, and waits for the inner process.
+/// Runs the outer process: holds the lock and the ports on the host, and waits for the inner process.
 fn outer(layout: &Layout, plan: &ClusterPlan) -> Result<i32, ClusterError> {
     // A session of its own: Ctrl-C in the terminal reaches `up` alone, and the supervisor outlives the terminal.
     // It fails for a process that leads a session already.
@@ -93,17 +94,19 @@ fn outer(layout: &Layout, plan: &ClusterPlan) -> Result<i32, ClusterError> {
             differences: Vec::new(),
         });
     };
-    let listener = bind(plan.port)?;
+    let (api_server, registry) = (bind(plan.port)?, bind(plan.registry_port)?);
     namespace::enter_new(Kinds {
         network: true,
         processes: true,
         identity: false,
     })?;
-    // Standard input passes an open file on without its number being an argument.
+    // Standard input and output pass open files on without their numbers being arguments. Nothing is written to either:
+    // messages go to standard error.
     let mut inner = Command::new("/proc/self/exe")
         .args([INNER, layout.root().as_str()])
         .to_std()
-        .stdin(OwnedFd::from(listener))
+        .stdin(OwnedFd::from(api_server))
+        .stdout(OwnedFd::from(registry))
         .spawn()
         .map_err(ClusterError::file("start the supervisor's inner process"))?;
     let id = i32::try_from(inner.id()).ok().and_then(Pid::from_raw);
@@ -151,14 +154,16 @@ fn die_with_parent() -> Result<(), ClusterError> {
         .map_err(|error| ClusterError::file("ask to end with the outer process")(error.into()))
 }
 
-/// Listener that the outer process passed on as standard input.
-fn inherited_listener() -> Result<TcpListener, ClusterError> {
+/// Listeners that the outer process passed on: the API server's as standard input, the registry's as standard output.
+fn inherited_listeners() -> Result<[TcpListener; 2], ClusterError> {
     use std::os::fd::AsFd as _;
-    std::io::stdin()
-        .as_fd()
-        .try_clone_to_owned()
-        .map(TcpListener::from)
-        .map_err(ClusterError::file("take over the port of the API server"))
+    let (stdin, stdout) = (std::io::stdin(), std::io::stdout());
+    let api_server = stdin.as_fd().try_clone_to_owned();
+    let registry = stdout.as_fd().try_clone_to_owned();
+    let listeners = api_server.and_then(|api_server| Ok([TcpListener::from(api_server), TcpListener::from(registry?)]));
+    listeners.map_err(ClusterError::file(
+        "take over the ports of the API server and the registry",
+    ))
 }
 
 /// Opens a log for appending, so that the output of earlier starts stays.

@@ -1,6 +1,6 @@
 //! Addresses and names in the cluster's network, all of it inside the cluster's own network namespace.
 
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddrV4};
 
 pub use basalt_node_config::defaults::{API_PORT, DOMAIN, NAME_SERVICE as DNS_SERVICE};
 use serde::{Deserialize, Serialize};
@@ -19,6 +19,8 @@ pub const SERVICE_NETWORK: &str = "10.96.0.0/16";
 pub const KUBERNETES_SERVICE: Ipv4Addr = Ipv4Addr::new(10, 96, 0, 1);
 /// Port of the registry.
 pub const REGISTRY_PORT: u16 = 5000;
+/// Address of the registry inside the namespace. Nodes do not reach it: theirs is the mirror, at [`CONTROL_PLANE`].
+pub const REGISTRY_LISTEN: SocketAddrV4 = SocketAddrV4::new(Ipv4Addr::LOCALHOST, REGISTRY_PORT);
 /// Host and port of the registry in image names.
 pub const REGISTRY: &str = "registry.basalt.local:5000";
 /// Greatest number of nodes.
@@ -35,6 +37,11 @@ impl NodeNumber {
     /// Numbers of the nodes of a cluster with so many of them.
     pub fn first(count: u8) -> impl Iterator<Item = Self> {
         (1..=count).map(Self)
+    }
+
+    /// Number of the node with a name; `None` when no node of a cluster has it.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::first(MOST_NODES).find(|node| node.name() == name)
     }
 
     /// Name of the node.
@@ -84,6 +91,18 @@ mod tests {
                 ("node-2".into(), "10.87.0.12".into(), "port2".into())
             ]
         );
+    }
+
+    #[test]
+    fn names_lead_back_to_numbers() {
+        for node in NodeNumber::first(MOST_NODES) {
+            assert_eq!(NodeNumber::of_name(&node.name()), Some(node));
+        }
+        for name in [
+            "node-0", "node-101", "node-01", "node-+1", "node-", "node-1 ", "web", "",
+        ] {
+            assert_eq!(NodeNumber::of_name(name), None, "{name}");
+        }
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::process::{Child, Stdio};
 use std::time::{Duration, Instant, SystemTime};
 
 use basalt_machine::{AcceleratorChoice, Console, Files};
-use basalt_process::{Command, interrupt, plain_text};
+use basalt_process::{Command, interrupt, plain_text, wait};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_release::Arch;
 use camino::Utf8PathBuf;
@@ -20,12 +20,15 @@ use crate::progress::{self, Traces};
 use crate::secret::{make_private_folder, write_private};
 use crate::stage::{self, Seen, Stage, StageTime};
 use crate::stall::{Stall, StallDetector};
-use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, supervisor};
+use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, observe, registry, supervisor};
 
-/// Port of the host that leads to the API server, if it is free.
-const USUAL_PORT: u16 = 16443;
+/// Ports of the host that lead to the API server and to the registry, if they are free.
+const USUAL_PORTS: [u16; 2] = [16443, 15000];
 /// Interval of observations.
 const TICK: Duration = Duration::from_millis(150);
+/// Least time and least number of tries of applying the initial objects. What is wrong with a manifest stays wrong, and is
+/// shown then.
+const APPLYING: (Duration, u32) = (Duration::from_secs(20), 5);
 /// Greatest number of log lines in an error.
 const SHOWN: usize = 12;
 
@@ -38,6 +41,8 @@ pub struct UpReport {
     pub answered: BTreeSet<String>,
     /// URL of the API server on the host.
     pub endpoint: String,
+    /// Host and port of the registry on the host.
+    pub registry: String,
     /// Path of the administrator's kubeconfig.
     pub kubeconfig: Utf8PathBuf,
     /// Accelerator of the machines, with the reason for its choice.
@@ -57,8 +62,8 @@ pub(crate) fn run(
     began: Instant,
 ) -> Result<UpReport, ClusterError> {
     let mut clock = StageClock::new(began);
-    let port = forward::free_port(USUAL_PORT).map_err(ClusterError::file("find a free port"))?;
-    let plan = ClusterPlan::new(inputs, size, arch, port)?;
+    let ports = forward::free_ports(USUAL_PORTS).map_err(ClusterError::file("find free ports"))?;
+    let plan = ClusterPlan::new(inputs, size, arch, ports)?;
     let api = prepare(layout, &plan)?;
     clock.passed("keys and plan");
     interrupt::check()?;
@@ -82,6 +87,7 @@ pub(crate) fn run(
         answer: bring_up.answer,
         answered: bring_up.seen.answered,
         endpoint: plan.host_endpoint(),
+        registry: plan.host_registry(),
         kubeconfig: layout.kubeconfig(pki::ADMIN),
         accelerator: report.accelerator,
         stages: bring_up.clock.stages,
@@ -103,7 +109,8 @@ fn prepare(layout: &Layout, plan: &ClusterPlan) -> Result<Api, ClusterError> {
     ] {
         write_private(&layout.kubeconfig(user), kubeconfig::render(&pki, user, &server)?)?;
     }
-    write_private(&layout.registry_config(), component::registry_config(plan))?;
+    registry::seed(&plan.inputs.registry, &layout.registry())?;
+    write_private(&layout.registry_config(), registry::config(layout))?;
     let authority = pki.read(&pki.certificate(CertificateAuthority::Cluster.name()))?;
     let variables = manifest::variables(plan, &authority, now);
     manifest::render_folder(&plan.inputs.manifests, &layout.manifests(), &variables)?;
@@ -269,17 +276,19 @@ impl ClusterBringUp<'_> {
 
     fn apply(&self) -> Result<(), ClusterError> {
         let apply = apply_command(self.layout, self.plan);
-        let mut last = None;
-        // The namespaces that the objects lie in appear a moment after the API server is ready.
-        for _ in 0..5 {
+        let (began, (time, tries)) = (Instant::now(), APPLYING);
+        // The namespaces that the objects lie in appear a moment after the API server is ready, later on a loaded machine,
+        // where kubectl alone may take longer than the time.
+        for tried in 1.. {
             match apply.output() {
-                Ok(_) => return Ok(()),
-                Err(error) if error.is_interrupt() => return Err(error.into()),
-                Err(error) => last = Some(error),
+                Ok(_) => break,
+                Err(error) if error.is_interrupt() || (tried >= tries && began.elapsed() >= time) => {
+                    return Err(error.into());
+                }
+                Err(_) => wait::sleep(TICK)?,
             }
-            std::thread::sleep(TICK);
         }
-        last.map_or(Ok(()), |error| Err(error.into()))
+        Ok(())
     }
 
     fn ask_web(&mut self) -> Result<bool, ClusterError> {
@@ -431,7 +440,8 @@ fn last_lines(path: &Utf8PathBuf) -> Vec<String> {
     last.map(|line| plain_text(line).into_owned()).collect()
 }
 
-fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {
+/// Last lines of a node's console.
+pub(crate) fn console_lines(name: &str, path: &Utf8PathBuf) -> Vec<String> {
     let mut lines = Console::new(name, path.clone()).lines().unwrap_or_default();
     lines.split_off(lines.len().saturating_sub(SHOWN))
 }

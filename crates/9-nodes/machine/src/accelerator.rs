@@ -88,12 +88,16 @@ impl Accelerator {
         {
             return Ok(verdict);
         }
-        let verdict = match probe(tools, arch, Self::Kvm, cache)? {
-            None => AcceleratorChoice {
+        let failed =
+            |failure: String| AcceleratorChoice::tcg(format!("{DEVICE} is there, but a small guest {failure}"));
+        let verdict = match run_probe(tools, arch, Self::Kvm, cache)? {
+            ProbeOutcome::Passed => AcceleratorChoice {
                 accelerator: Self::Kvm,
                 reason: "KVM ran a small guest".to_owned(),
             },
-            Some(failure) => AcceleratorChoice::tcg(format!("{DEVICE} is there, but a small guest {failure}")),
+            ProbeOutcome::Failed(failure) => failed(failure),
+            // A loaded machine, perhaps: the next one asks again.
+            ProbeOutcome::TimedOut(failure) => return Ok(failed(failure)),
         };
         let text = serde_json::to_vec(&verdict)
             .map_err(|error| MachineError::file("keep the verdict on KVM")(error.into()))?;
@@ -118,6 +122,13 @@ impl Accelerator {
 /// CPU model of TCG, without features that cost the translator more than they save the guest.
 const TCG_CPU: &str = "max,la57=off";
 
+/// Outcome of a probe; failures as a clause about the guest.
+enum ProbeOutcome {
+    Passed,
+    Failed(String),
+    TimedOut(String),
+}
+
 /// Runs the guest of the probe with an accelerator. Returns `None` when it succeeds, and otherwise a description of the
 /// failure.
 ///
@@ -129,9 +140,21 @@ pub fn probe(
     accelerator: Accelerator,
     folder: &Utf8Path,
 ) -> Result<Option<String>, MachineError> {
+    Ok(match run_probe(tools, arch, accelerator, folder)? {
+        ProbeOutcome::Passed => None,
+        ProbeOutcome::Failed(failure) | ProbeOutcome::TimedOut(failure) => Some(failure),
+    })
+}
+
+fn run_probe(
+    tools: &dyn QemuTools,
+    arch: Arch,
+    accelerator: Accelerator,
+    folder: &Utf8Path,
+) -> Result<ProbeOutcome, MachineError> {
     if arch == Arch::Aarch64 {
         // The probe is written for x86; where KVM for arm is offered, it has been real so far.
-        return Ok(None);
+        return Ok(ProbeOutcome::Passed);
     }
     fs_err::create_dir_all(folder).map_err(MachineError::file("make a folder for the KVM probe"))?;
     let image = folder.join(format!("kvm-probe-{}.bin", std::process::id()));
@@ -165,9 +188,9 @@ pub fn probe(
     let outcome = outcome.map_err(MachineError::file("run the KVM probe"))?;
     interrupt::check()?;
     Ok(match outcome {
-        Some(status) if status.code() == Some(guest::SUCCESS) => None,
-        Some(status) => Some(format!("failed in it ({status})")),
-        None => Some(format!("did not come to its end within {} s in it", TIMEOUT.as_secs())),
+        Some(status) if status.code() == Some(guest::SUCCESS) => ProbeOutcome::Passed,
+        Some(status) => ProbeOutcome::Failed(format!("failed in it ({status})")),
+        None => ProbeOutcome::TimedOut(format!("did not come to its end within {} s in it", TIMEOUT.as_secs())),
     })
 }
 

@@ -14,6 +14,9 @@ use crate::{Accelerator, Console, Machine, MachineError, QemuTools, Qmp, disk, p
 const TICK: Duration = Duration::from_millis(20);
 /// Time-out of QEMU's answers.
 const ANSWER: Duration = Duration::from_secs(10);
+/// Time-out of QEMU's first answer. On a loaded machine its start takes many times longer than usual; its end is noticed at
+/// once.
+const STARTING: Duration = Duration::from_secs(120);
 /// Greatest number of lines of QEMU's log in an error.
 const SHOWN: usize = 20;
 
@@ -258,12 +261,13 @@ impl RunningMachine {
 
     fn wait_until_it_answers(&mut self) -> Result<(), MachineError> {
         let began = Instant::now();
-        while !self.files.control_socket().exists() && began.elapsed() < ANSWER {
+        while !self.files.control_socket().exists() && began.elapsed() < STARTING {
             self.check("starting")?;
             interrupt::check()?;
             std::thread::sleep(TICK / 4);
         }
-        let answer = self.control().and_then(|mut control| control.status());
+        let left = STARTING.saturating_sub(began.elapsed()).max(ANSWER);
+        let answer = Qmp::connect(&self.files.control_socket(), left).and_then(|mut control| control.status());
         if answer.is_err() {
             // If QEMU did not answer because it is ending, its end is the error to report.
             self.gone_within(Duration::from_secs(1))?;

@@ -14,7 +14,7 @@ use camino::Utf8Path;
 use miette::{Result, miette};
 
 use super::{answer, answer_json, images, up};
-use crate::arguments::{Bench, BenchBoot, BenchPlan};
+use crate::arguments::bench::{Bench, BenchBoot, BenchPlan};
 use crate::checkout::{BuildContext, Checkout};
 use crate::table::Table;
 
@@ -67,7 +67,7 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
         stack: &stack,
     };
     let debian = Debian::make(description, &checkout.store, &context.sdk, checkout.reporter())?;
-    let inputs = up::inputs(checkout, &mut up::Clock::start())?;
+    let inputs = up::inputs(checkout, &mut up::Clock::start(), &up::NodeChoice::default())?;
     let node = images::make_in(checkout, &context, &["node"])?;
     let facts = node
         .get("node")

@@ -31,6 +31,7 @@ pub fn show(status: &ClusterStatus) {
         status.supervisor,
         age(status.seconds)
     ));
+    answer(format!("registry    {}", status.registry));
     answer(format!("kubeconfig  {}", status.kubeconfig));
     if let Some(verdict) = &status.accelerator {
         answer(format!("processors  {}: {}", verdict.accelerator, verdict.reason));
@@ -44,22 +45,7 @@ pub fn show(status: &ClusterStatus) {
         ]);
     }
     answer(format!("\n{table}"));
-    let mut table = Table::new(["node", "address", "machine", "in the cluster"]);
-    for node in &status.nodes {
-        let ready = match node.ready {
-            Some(true) => "Ready",
-            Some(false) => "not Ready",
-            None => "not registered",
-        };
-        let machine = &node.machine;
-        table.row([
-            machine.name.clone(),
-            machine.address.to_string(),
-            machine.state.to_string(),
-            ready.to_owned(),
-        ]);
-    }
-    answer(table);
+    answer(nodes(status));
     let Some(pods) = &status.pods else {
         return answer("the API server does not answer: ./basalt logs kube-apiserver");
     };
@@ -79,6 +65,26 @@ pub fn show(status: &ClusterStatus) {
         ]);
     }
     answer(table);
+}
+
+/// Table of a cluster's nodes.
+pub fn nodes(status: &ClusterStatus) -> impl std::fmt::Display {
+    let mut table = Table::new(["node", "address", "machine", "in the cluster"]);
+    for node in &status.nodes {
+        let ready = match node.ready {
+            Some(true) => "Ready",
+            Some(false) => "not Ready",
+            None => "not registered",
+        };
+        let machine = &node.machine;
+        table.row([
+            machine.name.clone(),
+            machine.address.to_string(),
+            machine.state.to_string(),
+            ready.to_owned(),
+        ]);
+    }
+    table
 }
 
 fn age(seconds: u64) -> String {

@@ -1,17 +1,21 @@
 //! `basalt up`: from upstream source to a running cluster with a pod that answers.
 
+use std::io::Read as _;
 use std::process::ExitCode;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport};
 use basalt_content::ContentFolder;
 use basalt_release::Arch;
-use miette::{Result, miette};
+use camino::{Utf8Path, Utf8PathBuf};
+use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 use serde::Serialize;
+use serde_json::Value;
 
-use super::{answer, answer_json, images, status};
-use crate::arguments::Up;
-use crate::checkout::Checkout;
+use super::load::LoadedImage;
+use super::{answer, answer_json, images, load, status};
+use crate::arguments::cluster::{Load, Up};
+use crate::checkout::{Checkout, read_text};
 use crate::table::Table;
 
 /// Name of the image of the nodes.
@@ -29,38 +33,136 @@ struct Report<'a> {
     build: &'a [StageTime],
     #[serde(flatten)]
     cluster: &'a UpReport,
+    /// Images that were loaded.
+    loaded: &'a [LoadedImage],
+}
+
+/// Image and settings of the nodes.
+#[derive(Debug, Default)]
+pub(super) struct NodeChoice {
+    image: NodeImage,
+    /// NodeConfig of all nodes, checked.
+    config: Option<Value>,
+}
+
+/// Image of the nodes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum NodeImage {
+    /// Image of the distribution, by its name.
+    Named(String),
+    /// Disk image in a file.
+    File { path: Utf8PathBuf, is_qcow2: bool },
+}
+
+impl Default for NodeImage {
+    fn default() -> Self {
+        Self::Named(NODE.to_owned())
+    }
+}
+
+impl NodeImage {
+    /// Takes a word with a slash or an ending for the path of a file, and any other one for a name.
+    fn find(word: &str) -> Result<Self> {
+        let path = Utf8Path::new(word);
+        if !word.contains('/') && path.extension().is_none() {
+            return Ok(Self::Named(word.to_owned()));
+        }
+        let failed = || format!("the image of the nodes, `{path}`, cannot be read");
+        let path = path.canonicalize_utf8().into_diagnostic().wrap_err_with(failed)?;
+        let mut magic = Vec::new();
+        let file = fs_err::File::open(&path).into_diagnostic()?;
+        file.take(4)
+            .read_to_end(&mut magic)
+            .into_diagnostic()
+            .wrap_err_with(failed)?;
+        Ok(Self::File {
+            path,
+            is_qcow2: magic == b"QFI\xfb",
+        })
+    }
 }
 
 /// Builds missing images, starts the cluster, and shows its web server's answer.
 pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
     let cluster = LocalCluster::open(checkout.cluster_state())?;
+    // Checked before anything is built: a mistake must not cost the wait for it.
+    let config = match checked_config(options.config.as_deref())? {
+        Ok(config) => config,
+        Err(code) => return Ok(code),
+    };
+    let nodes = NodeChoice {
+        image: NodeImage::find(&options.image)?,
+        config,
+    };
+    let images = images_to_load(checkout, options)?;
     let mut clock = Clock::start();
-    let inputs = inputs(checkout, &mut clock)?;
+    let inputs = inputs(checkout, &mut clock, &nodes)?;
     let size = ClusterSize {
         nodes: options.nodes,
         vcpus: options.cpus,
         memory_mib: options.memory,
-        ..ClusterSize::default()
+        disk_mib: options.disk,
     };
-    match cluster.up(inputs, size, Arch::X86_64, checkout.reporter()) {
-        Ok(report) if json => answer_json(&Report {
+    let report = match cluster.up(inputs, size, Arch::X86_64, checkout.reporter()) {
+        Ok(report) => Some(report),
+        // The requested cluster is running already.
+        Err(ClusterError::Running { differences, .. }) if differences.is_empty() => None,
+        Err(error) => return Err(error.into()),
+    };
+    let loaded = match &images {
+        Some(images) => load::push(checkout, &cluster, images)?,
+        None => Vec::new(),
+    };
+    match report {
+        Some(report) if json => answer_json(&Report {
             build: &clock.stages,
             cluster: &report,
+            loaded: &loaded,
         }),
-        Ok(report) => show(&clock, &report),
-        // The requested cluster is running already.
-        Err(ClusterError::Running { differences, .. }) if differences.is_empty() => {
-            let status = cluster.status()?;
-            if json {
-                answer_json(&status);
-            } else {
-                answer("this cluster is running already, made from the same packages and images\n");
-                status.as_ref().map(status::show).unwrap_or_default();
+        Some(report) => show(&clock, &report, &loaded),
+        None if json => answer_json(&cluster.status()?),
+        None => {
+            answer("this cluster is running already, made from the same packages and images\n");
+            cluster.status()?.as_ref().map(status::show).unwrap_or_default();
+            if !loaded.is_empty() {
+                load::show(&loaded);
             }
         }
-        Err(error) => return Err(error.into()),
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the images that are to be loaded, if any are.
+fn images_to_load(checkout: &Checkout, options: &Up) -> Result<Option<load::Images>> {
+    if options.load.is_empty() {
+        return Ok(None);
+    }
+    let options = Load {
+        images: options.load.clone(),
+        from: None,
+        name: None,
+    };
+    load::read(checkout, &options).map(Some)
+}
+
+/// Returns the NodeConfig of all nodes, if one was given; the exit code when it is not valid, after showing its problems.
+fn checked_config(path: Option<&Utf8Path>) -> Result<Result<Option<Value>, ExitCode>> {
+    let Some(path) = path else {
+        return Ok(Ok(None));
+    };
+    let text = read_text(path)?;
+    match basalt_cluster::node_config::check(path.as_str(), &text, SystemTime::now())? {
+        Ok((config, warnings)) => {
+            if !warnings.is_empty() {
+                crate::show_problems(&warnings);
+            }
+            Ok(Ok(Some(config)))
+        }
+        Err(problems) => {
+            crate::show_problems(&problems);
+            Ok(Err(ExitCode::FAILURE))
+        }
+    }
 }
 
 /// Returns the names of all images of a cluster.
@@ -70,15 +172,25 @@ pub(super) fn image_names() -> Vec<&'static str> {
 }
 
 /// Builds all images of a cluster.
-pub(super) fn inputs(checkout: &Checkout, clock: &mut Clock) -> Result<ClusterInputs> {
+pub(super) fn inputs(checkout: &Checkout, clock: &mut Clock, nodes: &NodeChoice) -> Result<ClusterInputs> {
     let sdk = checkout.sdk()?;
     clock.passed("build tools");
-    let mut made = images::make(checkout, &image_names())?;
-    let wrong = |name: &str, kind: &str| miette!("the image `{name}` is not a {kind}, which it has to be");
+    let containers = CONTAINERS.iter().copied();
+    let mut names: Vec<&str> = std::iter::once(CONTROL_PLANE).chain(containers).collect();
+    if let NodeImage::Named(name) = &nodes.image {
+        names.push(name);
+    }
+    let mut made = images::make(checkout, &names)?;
+    let wrong =
+        |name: &str, kind: &str| miette!("the image `{name}` is not a {kind}, which it has to be");
     let mut take = |name: &str| made.remove(name);
-    let node_image = take(NODE)
-        .and_then(|image| image.disk())
-        .ok_or_else(|| wrong(NODE, "disk"))?;
+    let (node_image, node_image_qcow2) = match &nodes.image {
+        NodeImage::Named(name) => {
+            let disk = take(name).and_then(|image| image.disk());
+            (disk.ok_or_else(|| wrong(name, "disk"))?, false)
+        }
+        NodeImage::File { path, is_qcow2 } => (path.clone(), *is_qcow2),
+    };
     let control_plane = take(CONTROL_PLANE)
         .and_then(|image| image.tree())
         .ok_or_else(|| wrong(CONTROL_PLANE, "tree"))?;
@@ -88,7 +200,8 @@ pub(super) fn inputs(checkout: &Checkout, clock: &mut Clock) -> Result<ClusterIn
     Ok(ClusterInputs {
         sdk: sdk.path,
         node_image,
-        node_image_qcow2: false,
+        node_image_qcow2,
+        node_config: nodes.config.clone(),
         control_plane,
         registry,
         images: containers
@@ -125,7 +238,7 @@ impl Clock {
     }
 }
 
-fn show(clock: &Clock, report: &UpReport) {
+fn show(clock: &Clock, report: &UpReport, loaded: &[LoadedImage]) {
     answer(format!("\n{}", report.answer));
     let seconds = |seconds: f64| format!("{seconds:>7.1} s");
     let mut table = Table::new(["stage", "took"]);
@@ -140,5 +253,39 @@ fn show(clock: &Clock, report: &UpReport) {
             verdict.accelerator, verdict.reason
         ));
     }
-    answer("./basalt kubectl get pods -A   talks to the cluster\n./basalt down                  ends it");
+    if !loaded.is_empty() {
+        load::show(loaded);
+    }
+    answer(
+        "./basalt kubectl get pods -A   talks to the cluster\n\
+         ./basalt load IMAGE            brings an image of yours into it\n\
+         ./basalt down                  ends it",
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn images_of_nodes_are_names_or_files() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| Utf8PathBuf::try_from(folder.path().join(name)).expect("UTF-8");
+        fs_err::write(path("a.raw"), "EFI PART").expect("written");
+        fs_err::write(path("b"), b"QFI\xfb\0\0\0\x03").expect("written");
+        fs_err::write(path("c.raw"), "").expect("written");
+        let kind = |name: &str| match NodeImage::find(path(name).as_str()).expect("read") {
+            NodeImage::File { is_qcow2, .. } => is_qcow2,
+            NodeImage::Named(name) => panic!("a name: {name}"),
+        };
+        assert_eq!([kind("a.raw"), kind("b"), kind("c.raw")], [false, true, false]);
+        assert_eq!(
+            NodeImage::find("node-debug").expect("a name"),
+            NodeImage::Named("node-debug".into())
+        );
+        for missing in ["missing.qcow2", "./missing"] {
+            let error = NodeImage::find(missing).expect_err("not there");
+            assert!(error.to_string().contains(missing), "{error}");
+        }
+    }
 }

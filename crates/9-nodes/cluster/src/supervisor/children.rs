@@ -40,7 +40,7 @@ struct Slot {
 
 impl<'a> Children<'a> {
     pub(super) fn new(layout: &'a Layout, plan: &'a ClusterPlan, began: Instant) -> Self {
-        let slots = component::all(layout, plan).into_iter().map(Slot::new).collect();
+        let slots = component::all(layout).into_iter().map(Slot::new).collect();
         Self {
             layout,
             plan,

@@ -101,7 +101,11 @@ fn carry_out(order: Order, holds: &mut bool, status: &Status, messages: &Sender<
                 reason: error.to_string(),
             },
         },
-        order @ (Order::Stop { .. } | Order::AddNode { .. }) => {
+        order @ (Order::Stop { .. }
+        | Order::AddNode { .. }
+        | Order::Reboot { .. }
+        | Order::CutPower { .. }
+        | Order::RemoveNode { .. }) => {
             let (reply, answer) = sync_channel(1);
             match send(Message::Order(order, reply)) {
                 OrderResponse::Done => answer.recv().unwrap_or_else(|_| ending()),

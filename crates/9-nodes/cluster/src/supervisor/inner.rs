@@ -1,5 +1,6 @@
 //! Inner process of the supervisor: process 1 of the cluster's namespaces.
 
+use std::net::TcpListener;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
@@ -8,12 +9,14 @@ use basalt_process::interrupt;
 
 use super::children::Children;
 use super::control_server::{self, Message, Status};
-use super::machines::Machines;
+use super::machines::{AfterShutdown, Machines};
+use super::router;
 use crate::control::{Order, OrderResponse, SupervisorReport, Variant};
 use crate::layout::Layout;
 use crate::plan::ClusterPlan;
-use crate::topology::{API_PORT, CONTROL_PLANE};
-use crate::{ClusterError, forward, network};
+use crate::routes::{self, RouteChange, Routes};
+use crate::topology::{API_PORT, CONTROL_PLANE, REGISTRY_LISTEN, REGISTRY_PORT};
+use crate::{ClusterError, forward, mirror, network};
 use basalt_process::chain;
 
 /// Interval of the main loop.
@@ -25,7 +28,7 @@ const UNHELD: Duration = Duration::from_secs(20);
 pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) -> Result<(), ClusterError> {
     super::die_with_parent()?;
     let began = Instant::now();
-    let listener = super::inherited_listener()?;
+    let [api_server, registry] = super::inherited_listeners()?;
     let status = Status::default();
     let (sender, inbox) = mpsc::channel();
     control_server::open(layout, status.clone(), sender)?;
@@ -33,16 +36,26 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     let nodes = plan.nodes();
     let mut commands = network::bridge_commands();
     commands.extend(nodes.iter().flat_map(|node| network::node_commands(*node, plan.wire)));
-    commands.extend(nodes.first().copied().into_iter().flat_map(network::service_route));
+    let routes = routes::changes(&Routes::new(), &routes::initial(nodes.first().copied()));
+    commands.extend(routes.iter().map(RouteChange::to_string));
     network::ip(&plan.inputs.sdk, &commands)?;
-    forward::serve(listener, (CONTROL_PLANE, API_PORT).into());
+    forward::serve(api_server, (CONTROL_PLANE, API_PORT).into());
+    forward::serve(registry, REGISTRY_LISTEN.into());
+    let nodes_side = TcpListener::bind((CONTROL_PLANE, REGISTRY_PORT))
+        .map_err(ClusterError::file("listen for pulls of the nodes"))?;
+    mirror::serve(nodes_side, REGISTRY_LISTEN.into());
+    router::start(layout, plan)?;
 
     let mut children = Children::new(layout, plan, began);
     // Components that wait for no other start now, while the machines are prepared.
     children.tick()?;
     let mut machines = Machines::new(layout, plan, tools, began)?;
     for node in nodes {
-        machines.start(node, &Variant::default())?;
+        // A start takes long on a loaded machine, and Ctrl-C must not wait for all of them.
+        if interrupt::requested() {
+            break;
+        }
+        machines.start(node, Variant::default())?;
         children.tick()?;
     }
     let mut supervisor = Supervisor {
@@ -106,20 +119,32 @@ impl Supervisor<'_> {
                 std::thread::sleep(TICK);
                 return true;
             }
-            Message::Order(Order::AddNode { variant }, reply) => {
-                let answer = match self.machines.add(&variant) {
-                    Ok(number) => OrderResponse::Node { number },
-                    Err(error) => OrderResponse::Refused { reason: chain(&error) },
-                };
+            Message::Order(order, reply) => {
+                let answer = self.carry_out(order);
+                // Whoever asks next sees what was done.
+                self.status.show(self.report());
                 drop(reply.send(answer));
-            }
-            Message::Order(other, reply) => {
-                drop(reply.send(OrderResponse::Refused {
-                    reason: format!("{other:?} came to the wrong place"),
-                }));
             }
         }
         false
+    }
+
+    /// Carries out an order about one node.
+    fn carry_out(&mut self, order: Order) -> OrderResponse {
+        tracing::info!(?order, "order");
+        let done = |()| OrderResponse::Done;
+        let outcome = match order {
+            Order::AddNode { variant } => self.machines.add(variant).map(|number| OrderResponse::Node { number }),
+            Order::Reboot { node } => self.machines.shut_down(node, AfterShutdown::Start).map(done),
+            Order::RemoveNode { node } => self.machines.shut_down(node, AfterShutdown::Remove).map(done),
+            Order::CutPower { node } => self.machines.cut_power(node).map(done),
+            other => {
+                return OrderResponse::Refused {
+                    reason: format!("{other:?} came to the wrong place"),
+                };
+            }
+        };
+        outcome.unwrap_or_else(|error| OrderResponse::Refused { reason: chain(&error) })
     }
 
     fn stop(&mut self, grace: Duration) {

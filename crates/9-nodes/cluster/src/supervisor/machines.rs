@@ -1,4 +1,4 @@
-//! Machines of the nodes, while they run.
+//! Machines of the nodes: started, shut down, started again, removed.
 
 use std::time::{Duration, Instant};
 
@@ -32,9 +32,67 @@ pub(super) struct Machines<'a> {
 
 struct Slot {
     node: NodeNumber,
+    variant: Variant,
     running: Option<RunningMachine>,
     state: MachineState,
     power_on: Option<Duration>,
+    shutdown: Option<Shutdown>,
+}
+
+/// Shutdown under way.
+#[derive(Debug, Clone, Copy)]
+struct Shutdown {
+    then: AfterShutdown,
+    /// Time at which the machine is switched off if it still runs.
+    deadline: Instant,
+}
+
+/// Fate of a machine after its shutdown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum AfterShutdown {
+    /// A start from the same disk.
+    Start,
+    /// Removal, with its disk.
+    Remove,
+}
+
+/// Time for an ordered shutdown, which the kubelet delays until its pods have ended.
+const GRACE: Duration = Duration::from_secs(120);
+
+impl Slot {
+    /// Records the end of the machine; returns what comes next when that was its shutdown.
+    fn look(&mut self) -> Result<Option<AfterShutdown>, ClusterError> {
+        let Some(running) = &mut self.running else {
+            return Ok(None);
+        };
+        let has_ended = running.ended()?.is_some();
+        match self.shutdown {
+            Some(Shutdown { then, deadline }) if has_ended || Instant::now() >= deadline => {
+                if !has_ended {
+                    tracing::warn!(
+                        node = self.node.name(),
+                        "did not shut down in time, and is switched off"
+                    );
+                    running.kill();
+                }
+                self.running = None;
+                self.shutdown = None;
+                self.state = MachineState::Off;
+                return Ok(Some(then));
+            }
+            None if has_ended => {
+                let reason = match running.check("running it") {
+                    Err(error) => chain(&error),
+                    Ok(()) => "it ended".to_owned(),
+                };
+                tracing::warn!(node = self.node.name(), reason, "a machine ended");
+                self.state = MachineState::Ended { reason };
+                self.running = None;
+            }
+            _ => {}
+        }
+        Ok(None)
+    }
 }
 
 impl<'a> Machines<'a> {
@@ -59,21 +117,32 @@ impl<'a> Machines<'a> {
         })
     }
 
-    /// Switches a node's machine on. Its port on the bridge must exist.
-    pub(super) fn start(&mut self, node: NodeNumber, variant: &Variant) -> Result<(), ClusterError> {
-        let machine = self.machine(node, variant);
-        let power_on = self.began.elapsed();
-        let mut slot = Slot {
+    /// Switches a new node's machine on. Its port on the bridge must exist. A machine that does not start is reported as
+    /// ended.
+    pub(super) fn start(&mut self, node: NodeNumber, variant: Variant) -> Result<(), ClusterError> {
+        if self.plan.wire == Wire::Cable {
+            make_private_folder(&self.layout.node(&node.name()))?;
+            cable::carry(&node.card(), &self.layout.cable(&node.name()))?;
+        }
+        self.slots.push(Slot {
             node,
+            variant,
             running: None,
             state: MachineState::Off,
             power_on: None,
-        };
-        if self.plan.wire == Wire::Cable {
-            make_private_folder(&machine.folder)?;
-            cable::carry(&node.card(), &self.layout.cable(&node.name()))?;
-        }
-        let started = machine.start(self.tools, self.verdict.accelerator);
+            shutdown: None,
+        });
+        self.power_on(self.slots.len() - 1);
+        Ok(())
+    }
+
+    /// Switches the machine of a slot on.
+    fn power_on(&mut self, index: usize) {
+        let power_on = self.began.elapsed();
+        let Slot { node, variant, .. } = &self.slots[index];
+        let started = self.machine(*node, variant).start(self.tools, self.verdict.accelerator);
+        let slot = &mut self.slots[index];
+        slot.power_on = Some(power_on);
         match started {
             Ok(running) => {
                 slot.state = MachineState::Running;
@@ -81,30 +150,117 @@ impl<'a> Machines<'a> {
             }
             Err(error) => {
                 let reason = chain(&error);
-                tracing::error!(reason, node = node.name(), "could not be started");
+                tracing::error!(reason, node = slot.node.name(), "could not be started");
                 slot.state = MachineState::Ended { reason };
             }
         }
-        slot.power_on = Some(power_on);
-        self.slots.push(slot);
+    }
+
+    /// Connects one more node to the bridge and switches it on. It gets the lowest number that is free; nothing of it is
+    /// left when its machine does not start.
+    pub(super) fn add(&mut self, variant: Variant) -> Result<NodeNumber, ClusterError> {
+        let is_free = |node: &NodeNumber| !self.slots.iter().any(|slot| slot.node == *node);
+        let node = NodeNumber::first(MOST_NODES).find(is_free).ok_or(ClusterError::Nodes {
+            asked: MOST_NODES + 1,
+            most: MOST_NODES,
+        })?;
+        network::ip(&self.plan.inputs.sdk, &network::node_commands(node, self.plan.wire))?;
+        let outcome = self.start(node, variant).and_then(|()| self.started(node));
+        if outcome.is_err() {
+            self.remove(node);
+        }
+        outcome.map(|()| node)
+    }
+
+    fn started(&self, node: NodeNumber) -> Result<(), ClusterError> {
+        match self.slots.iter().find(|slot| slot.node == node).map(|slot| &slot.state) {
+            Some(MachineState::Ended { reason }) => Err(ClusterError::Start {
+                node: node.name(),
+                reason: reason.clone(),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes a node whose machine does not run: its slot, its files, its port. What is not there is left out.
+    fn remove(&mut self, node: NodeNumber) {
+        self.slots.retain(|slot| slot.node != node);
+        let folder = self.layout.node(&node.name());
+        match fs_err::remove_dir_all(&folder) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                tracing::warn!(%error, "a machine's files stay");
+            }
+            _ => {}
+        }
+        if let Err(error) = network::ip(&self.plan.inputs.sdk, &[network::disconnect_command(node)]) {
+            tracing::warn!(error = chain(&error), "a port stays on the bridge");
+        }
+    }
+
+    /// Presses the power button of a machine; [`Self::tick`] goes on when it has shut down. A machine that does not run is
+    /// started or removed at once.
+    pub(super) fn shut_down(&mut self, node: NodeNumber, then: AfterShutdown) -> Result<(), ClusterError> {
+        let index = self.index(node)?;
+        let slot = &mut self.slots[index];
+        let Some(running) = &slot.running else {
+            slot.shutdown = None;
+            self.finish(node, then);
+            return self.started(node);
+        };
+        let pressed = running.control().and_then(|mut control| control.power_down());
+        let grace = match pressed {
+            Ok(()) => GRACE,
+            // It does not answer: all that is left is to switch it off.
+            Err(error) => {
+                tracing::warn!(
+                    error = chain(&error),
+                    node = node.name(),
+                    "the power button does not work"
+                );
+                Duration::ZERO
+            }
+        };
+        slot.state = MachineState::ShuttingDown;
+        slot.shutdown = Some(Shutdown {
+            then,
+            deadline: Instant::now() + grace,
+        });
         Ok(())
     }
 
-    /// Connects one more node to the bridge and switches it on.
-    pub(super) fn add(&mut self, variant: &Variant) -> Result<NodeNumber, ClusterError> {
-        let count = u8::try_from(self.slots.len()).unwrap_or(u8::MAX);
-        let node = NodeNumber::first(count.saturating_add(1))
-            .last()
-            .filter(|_| count < MOST_NODES);
-        let Some(node) = node else {
-            return Err(ClusterError::Nodes {
-                asked: count.saturating_add(1),
-                most: MOST_NODES,
-            });
-        };
-        network::ip(&self.plan.inputs.sdk, &network::node_commands(node, self.plan.wire))?;
-        self.start(node, variant)?;
-        Ok(node)
+    /// Switches a machine off at once.
+    pub(super) fn cut_power(&mut self, node: NodeNumber) -> Result<(), ClusterError> {
+        let index = self.index(node)?;
+        let slot = &mut self.slots[index];
+        if let Some(mut running) = slot.running.take() {
+            running.kill();
+        }
+        slot.shutdown = None;
+        slot.state = MachineState::Off;
+        Ok(())
+    }
+
+    fn index(&self, node: NodeNumber) -> Result<usize, ClusterError> {
+        let found = self.slots.iter().position(|slot| slot.node == node);
+        found.ok_or_else(|| {
+            let known: Vec<_> = self.slots.iter().map(|slot| slot.node.name()).collect();
+            ClusterError::NoNode {
+                name: node.name(),
+                known: known.join(", "),
+            }
+        })
+    }
+
+    /// Does what was to come after a shutdown.
+    fn finish(&mut self, node: NodeNumber, then: AfterShutdown) {
+        match then {
+            AfterShutdown::Remove => self.remove(node),
+            AfterShutdown::Start => {
+                if let Ok(index) = self.index(node) {
+                    self.power_on(index);
+                }
+            }
+        }
     }
 
     fn machine(&self, node: NodeNumber, variant: &Variant) -> Machine {
@@ -142,21 +298,14 @@ impl<'a> Machines<'a> {
         machine
     }
 
-    /// Records machines that ended.
+    /// Records machines that ended, and goes on where one was to be shut down.
     pub(super) fn tick(&mut self) -> Result<(), ClusterError> {
+        let mut shut_down = Vec::new();
         for slot in &mut self.slots {
-            let Some(running) = &mut slot.running else {
-                continue;
-            };
-            if running.ended()?.is_some() {
-                let reason = match running.check("running it") {
-                    Err(error) => chain(&error),
-                    Ok(()) => "it ended".to_owned(),
-                };
-                tracing::warn!(node = slot.node.name(), reason, "a machine ended");
-                slot.state = MachineState::Ended { reason };
-                slot.running = None;
-            }
+            shut_down.extend(slot.look()?.map(|then| (slot.node, then)));
+        }
+        for (node, then) in shut_down {
+            self.finish(node, then);
         }
         Ok(())
     }

@@ -1,7 +1,12 @@
 //! Test cases about the life cycle of a cluster.
 
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use basalt_cluster::Variant;
+use basalt_cluster::control::MachineState;
+use basalt_cluster::topology::{CONTROL_PLANE, REGISTRY_PORT};
 use basalt_progress::Silent;
 use libtest_mimic::Failed;
 use rustix::process::{Pid, Signal, kill_process};
@@ -90,7 +95,7 @@ pub fn a_cluster_comes_up_and_goes_without_a_trace(fixture: &Fixture) -> Result<
         &["node-9", "kube-apiserver, "],
     )?;
     assert_eq!(cluster.kubectl(["fail"])?.to_std().status()?.code(), Some(7));
-    assert_eq!(cluster.add_node(basalt_cluster::control::Variant::default())?, "node-3");
+    assert_eq!(cluster.add_node(Variant::default())?, "node-3");
     assert_eq!(cluster.status()?.map(|status| status.nodes.len()), Some(3));
     let private = std::os::unix::fs::PermissionsExt::mode(&fs_err::metadata(fixture.state())?.permissions());
     assert_eq!(private & 0o077, 0, "others may look at the keys");
@@ -100,6 +105,179 @@ pub fn a_cluster_comes_up_and_goes_without_a_trace(fixture: &Fixture) -> Result<
     assert!(!cluster.down(&Silent)?);
     assert!(cluster.status()?.is_none());
     assert!(cluster.kubectl(["get"]).is_err());
+    Ok(())
+}
+
+/// Sends a request to the registry on the host's port; returns the head of the answer.
+fn push(address: &str, method: &str, path: &str, body: &str) -> Result<String, Failed> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: r\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+pub fn images_are_pushed_from_the_host_and_pulled_under_their_names(fixture: &Fixture) -> Result<(), Failed> {
+    std::fs::write(fixture.path().join("registry/seed"), "an image of the cluster")?;
+    comes_up(fixture, 1)?;
+    let cluster = fixture.cluster()?;
+    let url = cluster.registry()?;
+    let address = url.strip_prefix("http://").ok_or("no URL")?;
+    for (path, body) in [
+        ("/v2/docker.io/library/app/manifests/1", "docker's"),
+        ("/v2/quay.io/library/app/manifests/1", "quay's"),
+        ("/v2/app/manifests/1", "our own"),
+    ] {
+        contains(&push(address, "PUT", path, body)?, &["201 Created"])?;
+    }
+    let pulled = |path: &str| cluster.ask(CONTROL_PLANE, REGISTRY_PORT, path);
+    for (path, expected) in [
+        ("/v2/library/app/manifests/1?ns=docker.io", (200, "docker's")),
+        ("/v2/library/app/manifests/1?ns=quay.io", (200, "quay's")),
+        ("/v2/app/manifests/1?ns=registry.basalt.local%3A5000", (200, "our own")),
+        ("/v2/app/manifests/1?ns=localhost%3A15000", (200, "our own")),
+        ("/v2/app/manifests/1?ns=ghcr.io", (404, "")),
+    ] {
+        let (status, body) = pulled(path)?;
+        assert_eq!((status, body.as_str()), expected, "{path}");
+    }
+    // Pushes do not reach what the cluster was made from.
+    let seed = fixture.state().join("registry/seed");
+    assert_eq!(std::fs::read_to_string(seed)?, "an image of the cluster");
+    assert!(!fixture.path().join("registry/pushed").exists());
+    Ok(())
+}
+
+pub fn a_cluster_that_ends_breaks_off_a_push(fixture: &Fixture) -> Result<(), Failed> {
+    comes_up(fixture, 1)?;
+    let cluster = fixture.cluster()?;
+    assert!(cluster.runs_image("web", "1")? && !cluster.runs_image("web", "2")?);
+    let url = cluster.registry()?;
+    let address: SocketAddr = url.strip_prefix("http://").ok_or("no URL")?.parse()?;
+    let listening = listeners(address.port())?;
+    assert_eq!(listening, [Ipv4Addr::LOCALHOST], "others reach the registry");
+
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    let head = "PUT /v2/app/blobs/uploads/1?digest=sha256:ab HTTP/1.1\r\nHost: r\r\nContent-Length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&[0; 1000])?;
+    assert!(cluster.down(&Silent)?);
+    let mut answer = Vec::new();
+    let end = stream.read_to_end(&mut answer);
+    assert!(
+        end.is_ok() || end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset),
+        "it still waits"
+    );
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    assert!(!fixture.state().exists(), "what was pushed is left");
+    Ok(())
+}
+
+/// IPv4 addresses of this machine that something listens on at a port, as /proc/net/tcp has them.
+fn listeners(port: u16) -> Result<Vec<Ipv4Addr>, Failed> {
+    let table = std::fs::read_to_string("/proc/self/net/tcp")?;
+    let found = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        // 0A: LISTEN.
+        let (address, at) = words.get(1)?.split_once(':').filter(|_| words.get(3) == Some(&"0A"))?;
+        let bits = u32::from_str_radix(address, 16).ok()?;
+        (u16::from_str_radix(at, 16) == Ok(port)).then(|| Ipv4Addr::from(bits.to_le_bytes()))
+    });
+    Ok(found.collect())
+}
+
+/// Routes of the namespace that the cluster runs in: network and gateway, as /proc/net/route has them.
+fn routes(fixture: &Fixture) -> Vec<(String, String)> {
+    let inner = fixture
+        .processes()
+        .into_iter()
+        .find(|line| line.contains("supervisor-inner"));
+    let id = inner
+        .and_then(|line| line.split(' ').next().map(str::to_owned))
+        .unwrap_or_default();
+    let table = std::fs::read_to_string(format!("/proc/{id}/net/route")).unwrap_or_default();
+    let address = |digits: &str| {
+        let bits = u32::from_str_radix(digits, 16).unwrap_or_default();
+        Ipv4Addr::from(bits.to_le_bytes()).to_string()
+    };
+    let lines = table
+        .lines()
+        .skip(1)
+        .map(|line| line.split_whitespace().collect::<Vec<_>>());
+    lines
+        .filter(|words| words.len() > 2)
+        .map(|words| (address(words[1]), address(words[2])))
+        .collect()
+}
+
+pub fn the_control_plane_has_routes_to_pods(fixture: &Fixture) -> Result<(), Failed> {
+    comes_up(fixture, 2)?;
+    let expected = [
+        ("10.244.1.0", "10.87.0.11"),
+        ("10.244.2.0", "10.87.0.12"),
+        ("10.96.0.0", "10.87.0.11"),
+    ];
+    wait_for("the routes", || {
+        let routes = routes(fixture);
+        expected.iter().all(|(network, gateway)| {
+            routes
+                .iter()
+                .any(|route| (&*route.0, &*route.1) == (*network, *gateway))
+        })
+    })
+}
+
+/// State of a node's machine, and the time of its power-on.
+fn machine(fixture: &Fixture, name: &str) -> Option<(MachineState, Option<u64>)> {
+    let status = fixture.cluster().ok()?.status().ok()??;
+    let node = status.nodes.into_iter().find(|node| node.machine.name == name)?;
+    Some((node.machine.state, node.machine.power_on))
+}
+
+pub fn nodes_come_and_go(fixture: &Fixture) -> Result<(), Failed> {
+    comes_up(fixture, 1)?;
+    let cluster = fixture.cluster()?;
+    let state = |name: &str| machine(fixture, name).map(|(state, _)| state);
+    let power_on = || machine(fixture, "node-2").and_then(|(_, power_on)| power_on);
+    assert_eq!(cluster.add_node(Variant::default())?, "node-2");
+    cluster.await_node("node-2", None, &Silent)?;
+
+    cluster.cut_power("node-2")?;
+    assert_eq!(state("node-2"), Some(MachineState::Off));
+    cluster.reboot_node("node-2", &Silent)?;
+    assert_eq!(state("node-2"), Some(MachineState::Running));
+
+    let disk = fixture.state().join("node-2/disk0.qcow2");
+    std::fs::write(&disk, "what the node wrote")?;
+    let machines = || {
+        fixture
+            .processes()
+            .into_iter()
+            .filter(|line| line.contains("qemu-system"))
+            .count()
+    };
+    assert_eq!(machines(), 2);
+    let first = power_on();
+    cluster.reboot_node("node-2", &Silent)?;
+    wait_for("the second boot", || {
+        state("node-2") == Some(MachineState::Running) && power_on() > first && machines() == 2
+    })?;
+    assert_eq!(std::fs::read_to_string(&disk)?, "what the node wrote");
+
+    cluster.remove_node("node-2", &Silent)?;
+    assert_eq!(state("node-2"), None);
+    assert!(!fixture.state().join("node-2").exists(), "its files are left");
+    let gone = cluster.cut_power("node-2").err().ok_or("there is no such node")?;
+    contains(&format!("{:?}", miette::Report::from(gone)), &["node-2", "node-1"])?;
+    // Its number and its port are free.
+    assert_eq!(cluster.add_node(Variant::default())?, "node-2");
+    assert_eq!(state("node-2"), Some(MachineState::Running));
     Ok(())
 }
 

@@ -5,12 +5,13 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use basalt_machine::{Call, Firmware, QemuTools};
 use basalt_process::Command;
 use basalt_release::Arch;
-use camino::Utf8PathBuf;
+use camino::{Utf8Path, Utf8PathBuf};
 use rustix::process::{Signal, set_parent_process_death_signal};
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -92,8 +93,18 @@ fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::
         "registry" => {
             let config: Value = serde_json::from_str(&fs_err::read_to_string(&arguments[1])?)?;
             let address = config["http"]["addr"].as_str().ok_or("no address")?.to_owned();
+            let storage = config["storage"]["filesystem"]["rootdirectory"]
+                .as_str()
+                .ok_or("no folder")?;
+            let storage = Utf8PathBuf::from(storage).join("pushed");
+            std::fs::create_dir_all(&storage)?;
             let listener = TcpListener::bind(address)?;
-            std::thread::spawn(move || listener.incoming().for_each(drop));
+            std::thread::spawn(move || {
+                for stream in listener.incoming().flatten() {
+                    // A client that breaks off has its own error.
+                    drop(registry_request(&stream, &storage));
+                }
+            });
         }
         _ => {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, value("--secure-port")?.parse()?))?;
@@ -126,6 +137,51 @@ fn api_server(certificate: &str, key: &str, faults: &str) -> Result<(), Box<dyn 
         }
     });
     Ok(())
+}
+
+/// Answers one request of the registry's API: what is put is kept in a folder, and served from there.
+fn registry_request(mut stream: &TcpStream, storage: &Utf8Path) -> std::io::Result<()> {
+    let mut reader = BufReader::new(stream);
+    let mut head = String::new();
+    while !head.ends_with("\r\n\r\n") {
+        if reader.read_line(&mut head)? == 0 {
+            return Ok(());
+        }
+    }
+    let mut words = head.split_whitespace();
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let (path, query) = target.split_once('?').unwrap_or((target, ""));
+    let fields = head.to_ascii_lowercase();
+    let length = fields
+        .lines()
+        .find_map(|line| line.strip_prefix("content-length:")?.trim().parse().ok());
+    let mut body = vec![0; length.unwrap_or_default()];
+    reader.read_exact(&mut body)?;
+    let file = |path: &str| storage.join(path.trim_start_matches('/').replace('/', "%"));
+    let (status, content) = match method {
+        "GET" | "HEAD" => match std::fs::read(file(path)) {
+            Ok(content) => ("200 OK".to_owned(), content),
+            Err(_) => ("404 Not Found".to_owned(), Vec::new()),
+        },
+        "POST" => (format!("202 Accepted\r\nLocation: {path}1"), Vec::new()),
+        _ => {
+            // An upload becomes the blob that its digest names.
+            let blob = query.strip_prefix("digest=");
+            let name = match (path.split_once("uploads/"), blob) {
+                (Some((before, _)), Some(digest)) => format!("{before}{digest}"),
+                _ => path.to_owned(),
+            };
+            std::fs::write(file(&name), &body)?;
+            ("201 Created".to_owned(), Vec::new())
+        }
+    };
+    let length = content.len();
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n");
+    stream.write_all(head.as_bytes())?;
+    if method == "HEAD" {
+        return Ok(());
+    }
+    stream.write_all(&content)
 }
 
 /// Starts the fake web server. It runs in the process of the first machine, because programs in sandboxes may not bind
@@ -167,11 +223,27 @@ fn answer<S: Read + Write>(stream: S, page: impl Fn(&str) -> Option<String>) {
     );
 }
 
+/// Node with a pod network of its own. Each time it is asked for, it has booted once more.
+fn node(number: u8) -> Value {
+    static BOOTS: AtomicU32 = AtomicU32::new(0);
+    let boot = BOOTS.fetch_add(1, Ordering::Relaxed);
+    json!({
+        "metadata": {"name": format!("node-{number}")},
+        "spec": {"podCIDR": format!("10.244.{number}.0/24")},
+        "status": {
+            "conditions": [{"type": "Ready", "status": "True"}],
+            "addresses": [{"type": "InternalIP", "address": format!("10.87.0.{}", 10 + number)}],
+            "nodeInfo": {"bootID": boot.to_string()},
+        },
+    })
+}
+
 fn object(path: &str, never_ready: bool) -> Option<String> {
-    let node = |name: &str| json!({"metadata": {"name": name}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}});
+    let path = path.split('?').next().unwrap_or_default();
     let object = match path.rsplit('/').next().unwrap_or_default() {
         "readyz" => return (!never_ready).then(|| "ok".to_owned()),
-        "nodes" => json!({"items": [node("node-1"), node("node-2")]}),
+        "nodes" => json!({"items": [node(1), node(2)]}),
+        name if path.contains("/nodes/") => node(name.strip_prefix("node-")?.parse().ok()?),
         "pods" => json!({"items": []}),
         "flannel" | "kube-proxy" => json!({"status": {"desiredNumberScheduled": 1, "numberReady": 1}}),
         "coredns" | "web" if path.contains("deployments") => {

@@ -92,6 +92,7 @@ impl Fixture {
             sdk: self.sdk.clone(),
             node_image: self.path().join("node.raw"),
             node_image_qcow2: false,
+            node_config: None,
             control_plane: self.path().join("control-plane"),
             registry: self.path().join("registry"),
             images: [("web".to_owned(), "web:1".to_owned())].into(),

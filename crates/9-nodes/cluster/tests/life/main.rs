@@ -34,11 +34,24 @@ fn main() {
     if sdk.is_none() {
         skipped();
     }
-    let cases: [(&str, Case); 10] = [
+    let cases: [(&str, Case); 14] = [
         (
             "a_cluster_comes_up_and_goes_without_a_trace",
             cases::a_cluster_comes_up_and_goes_without_a_trace,
         ),
+        (
+            "images_are_pushed_from_the_host_and_pulled_under_their_names",
+            cases::images_are_pushed_from_the_host_and_pulled_under_their_names,
+        ),
+        (
+            "a_cluster_that_ends_breaks_off_a_push",
+            cases::a_cluster_that_ends_breaks_off_a_push,
+        ),
+        (
+            "the_control_plane_has_routes_to_pods",
+            cases::the_control_plane_has_routes_to_pods,
+        ),
+        ("nodes_come_and_go", cases::nodes_come_and_go),
         (
             "nodes_are_connected_without_tap_devices",
             cases::nodes_are_connected_without_tap_devices,

@@ -1,0 +1,94 @@
+//! Arguments of the verbs about the local cluster.
+
+use basalt_cluster::ClusterSize;
+use basalt_cluster::topology::MOST_FIRST_NODES;
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+/// Options of `up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// Number of nodes.
+    #[arg(
+        long,
+        default_value_t = ClusterSize::DEFAULT.nodes,
+        value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_FIRST_NODES))
+    )]
+    pub nodes: u8,
+    /// Memory of each node, in MiB.
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = ClusterSize::DEFAULT.memory_mib,
+        value_parser = clap::value_parser!(u32).range(1024..)
+    )]
+    pub memory: u32,
+    /// Virtual processors of each node.
+    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus, value_parser = clap::value_parser!(u32).range(1..=64))]
+    pub cpus: u32,
+    /// Disk of each node, in MiB; it takes no more of this machine than is written to it.
+    #[arg(
+        long,
+        value_name = "MIB",
+        default_value_t = ClusterSize::DEFAULT.disk_mib,
+        value_parser = clap::value_parser!(u64).range(4096..=16_777_216)
+    )]
+    pub disk: u64,
+    /// Image of the nodes: a name in distro/images, or the path of a disk image (raw or QCOW2).
+    #[arg(long, value_name = "IMAGE", default_value = "node")]
+    pub image: String,
+    /// NodeConfig of all nodes, without `hostname`, `cluster` and `network`, which the cluster gives to each.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<Utf8PathBuf>,
+    /// Container images to load once the cluster answers: folders, archives or names, as of `basalt load`.
+    #[arg(long, value_name = "IMAGE", num_args = 1..)]
+    pub load: Vec<String>,
+}
+
+/// Options of `load`.
+#[derive(Debug, Args)]
+pub struct Load {
+    /// Folders, archives, or names of images.
+    #[arg(required = true, value_name = "IMAGE")]
+    pub images: Vec<String>,
+    /// Engine whose images the names are of: docker, podman or containerd; the first that has one, unless given.
+    #[arg(long, value_name = "ENGINE")]
+    pub from: Option<basalt_oci::ContainerEngine>,
+    /// Name of the image in the cluster, in place of its own. For one image.
+    #[arg(long, value_name = "NAME")]
+    pub name: Option<String>,
+}
+
+/// Verbs of `basalt node`.
+#[derive(Debug, Subcommand)]
+pub enum NodeVerb {
+    /// Start more nodes, with the image and the size of the others, and wait until they are Ready.
+    Add {
+        /// Number of new nodes.
+        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
+        count: u8,
+        /// Return when their machines run.
+        #[arg(long)]
+        no_wait: bool,
+    },
+    /// List the nodes with the states of their machines.
+    List,
+    /// Shut nodes down, and remove them with their disks. Pods are not moved before: `kubectl drain` does that.
+    Remove {
+        /// Names of the nodes.
+        #[arg(required = true, value_name = "NODE")]
+        nodes: Vec<String>,
+    },
+    /// Shut nodes down and start them again, one after the other; start those that are off. Waits until each is Ready.
+    Reboot {
+        /// Names of the nodes.
+        #[arg(required = true, value_name = "NODE")]
+        nodes: Vec<String>,
+    },
+    /// Switch nodes off at once, as a power cut does: what they did not flush to their disks is lost.
+    CutPower {
+        /// Names of the nodes.
+        #[arg(required = true, value_name = "NODE")]
+        nodes: Vec<String>,
+    },
+}
