@@ -10,6 +10,7 @@
 //! doing.
 
 pub mod apply;
+pub mod block;
 pub mod facts;
 pub mod health;
 pub mod images;

@@ -33,8 +33,9 @@ Units of the image call these:
 Exit codes: 0 all is well, 1 something is wrong with the NodeConfig or the node, 2 wrong usage.
 ";
 
-/// How long a config disk may take to turn up. Its controller has already shown the root disk.
-const PATIENCE_FOR_DISKS: Duration = Duration::from_secs(3);
+/// Deadline for a config disk. Virtual media of a management controller is a USB drive, which takes up to 20 s to be
+/// found after the kernel has started. The time-out of `basalt-node.service` is longer.
+const PATIENCE_FOR_DISKS: Duration = Duration::from_secs(60);
 
 /// How long an address is waited for before the kubelet starts without one.
 const PATIENCE_FOR_ADDRESS: Duration = Duration::from_secs(120);
@@ -126,7 +127,11 @@ fn check_file(path: &str) -> Result<(), Failure> {
 fn apply_config() -> Result<(), Failure> {
     let root = Path::new("/");
     let mut sources = source::sources();
-    let Some(Found { origin, text }) = source::find(&mut sources, PATIENCE_FOR_DISKS)? else {
+    let found = source::find(&mut sources, PATIENCE_FOR_DISKS);
+    for refused in sources.iter().flat_map(|source| source.refused()) {
+        eprintln!("{refused}");
+    }
+    let Some(Found { origin, text }) = found? else {
         // Not an error: an image can be looked at without a cluster.
         let looked: Vec<_> = sources.iter().map(|source| source.name()).collect();
         println!(

@@ -37,6 +37,11 @@ pub trait Source {
 
     /// Whether it may still turn up: devices need a moment after the kernel has started.
     fn may_come_late(&self) -> bool;
+
+    /// What looked like a NodeConfig and is not trusted, in words for the console.
+    fn refused(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A source that has a NodeConfig which cannot be read.
@@ -96,7 +101,7 @@ pub fn find(sources: &mut [Box<dyn Source>], patience: Duration) -> Result<Optio
         if start.elapsed() >= patience || !sources.iter().any(|source| source.may_come_late()) {
             return Ok(None);
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
