@@ -61,6 +61,56 @@ fn they_read_what_the_agent_writes() {
 }
 
 #[test]
+fn the_runtime_and_the_kubelet_are_started_for_ever() {
+    for unit in ["containerd.service", "kubelet.service"] {
+        has(unit, "Restart=always");
+        has(unit, "StartLimitIntervalSec=0");
+        has(unit, "RestartMaxDelaySec=1min");
+        has(unit, "TimeoutStartSec=3min");
+        has(unit, "LimitCORE=0:infinity");
+    }
+    let kubelet = &units()["kubelet.service"];
+    let binds = ["Requires=", "BindsTo=", "Requisite=", "PartOf="];
+    for line in kubelet.lines() {
+        assert!(!binds.iter().any(|kind| line.starts_with(kind)), "a failed start elsewhere ends it: {line}");
+    }
+}
+
+#[test]
+fn no_unit_waits_without_end() {
+    let defaults = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults");
+    let mut units: Vec<_> = units().into_iter().collect();
+    for entry in std::fs::read_dir(defaults).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|kind| kind == "service" || kind == "mount" || kind == "conf") {
+            units.push((path.display().to_string(), std::fs::read_to_string(path).unwrap()));
+        }
+    }
+    for (name, text) in units {
+        for line in text.lines() {
+            let endless = line.starts_with("Timeout") && line.ends_with("=infinity");
+            assert!(!endless, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn disks_are_found_by_where_the_root_is() {
+    let defaults = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults");
+    for (unit, device) in [("var.mount", "state"), ("boot.mount", "esp")] {
+        let text = std::fs::read_to_string(defaults.join(unit)).unwrap();
+        let what = format!("What=/dev/basalt/{device}");
+        assert!(text.lines().any(|line| line == what), "{unit} has no line {what}");
+    }
+    for entry in std::fs::read_dir(&defaults).unwrap() {
+        let path = entry.unwrap().path();
+        let text = std::fs::read_to_string(&path).unwrap();
+        let named = text.lines().find(|line| !line.starts_with('#') && line.contains("by-partlabel"));
+        assert_eq!(named, None, "{}: any disk can have that label", path.display());
+    }
+}
+
+#[test]
 fn there_is_no_shell_to_call() {
     for (name, text) in units() {
         for line in text.lines().filter(|line| line.starts_with("Exec")) {
