@@ -22,8 +22,6 @@ pub struct Applied {
     pub endpoint: String,
     /// The address that the node shall register with, if its NodeConfig says so.
     pub address: Option<std::net::IpAddr>,
-    /// The digest of the cluster's certificate authority: what the cluster is known by.
-    pub authority: String,
     /// The files that were written.
     pub files: Vec<String>,
     /// What did not work, but does not keep the node from joining.
@@ -35,7 +33,7 @@ pub struct Applied {
 pub enum ApplyError {
     /// A file could not be written.
     #[error("cannot write {path}")]
-    #[diagnostic(help("/run has to be writable and must not be full; `basalt-node apply` runs as root"))]
+    #[diagnostic(help("its folder has to be writable and must not be full; `basalt-node` runs as root"))]
     Write {
         /// The file.
         path: PathBuf,
@@ -127,7 +125,10 @@ pub fn write(root: &Path, file: &PlannedFile) -> Result<(), ApplyError> {
             .open(&new)?;
         opened.set_permissions(std::fs::Permissions::from_mode(file.mode))?;
         opened.write_all(file.content.as_bytes())?;
-        std::fs::rename(&new, &path)
+        // Some of these files are on the state partition, and power may fail at any moment.
+        opened.sync_all()?;
+        std::fs::rename(&new, &path)?;
+        std::fs::File::open(folder)?.sync_all()
     };
     written().map_err(|source| ApplyError::Write {
         path: path.clone(),
@@ -167,7 +168,6 @@ mod tests {
             hostname: "worker-1".to_owned(),
             endpoint: "https://a:1".to_owned(),
             address: None,
-            authority: "0".to_owned(),
             files: Vec::new(),
             warnings: Vec::new(),
         }

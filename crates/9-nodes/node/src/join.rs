@@ -1,67 +1,104 @@
 //! What has to happen right before the kubelet starts, when `/var` is there and the network comes up.
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-use serde::{Deserialize, Serialize};
-
 use crate::apply::{self, Applied, ApplyError, below};
+use crate::identity::{self, Authority, ClientCertificate, Membership};
 use crate::paths;
 use crate::plan::PlannedFile;
 
-/// Whose certificates the kubelet keeps on the state partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Joined {
-    authority: String,
-    hostname: String,
-    endpoint: String,
-}
+/// Files of the kubelet that say which processors and memory containers have. It refuses to start when its policy, the
+/// reserved processors or the machine's processors are others than when they were written.
+const ALLOCATIONS: [&str; 2] = ["cpu_manager_state", "memory_manager_state"];
 
-/// Takes away what the kubelet must not use any more.
+/// Takes away what the kubelet must not use any more, and returns what that was, in words.
 ///
-/// The kubelet goes on with a client certificate as long as it has not expired. If the machine was given to another
-/// cluster or another name, it would knock with the old one for ever and never use its token.
-pub fn forget_other_clusters(root: &Path, applied: &Applied) -> Result<bool, ApplyError> {
-    let now = Joined {
-        authority: applied.authority.clone(),
-        hostname: applied.hostname.clone(),
-        endpoint: applied.endpoint.clone(),
-    };
+/// Nothing on a full or damaged `/var` keeps the kubelet from being started: what cannot be done is told.
+pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, ApplyError> {
+    let pem = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    let authorities = Authority::read_all(&pem(&below(root, paths::CLUSTER_CA)));
+    let wanted = Membership::new(&applied.hostname, &applied.endpoint, &authorities);
     let recorded = std::fs::read(below(root, paths::JOINED)).ok();
-    let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Joined>(&bytes).ok());
-    if recorded.as_ref() == Some(&now) {
-        return Ok(false);
+    let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Membership>(&bytes).ok());
+    let certificate = ClientCertificate::read(&pem(&below(root, paths::CLIENT_CERTIFICATE)));
+    let misfit = certificate
+        .and_then(|certificate| identity::misfit(&certificate, &wanted, &authorities, recorded.as_ref()));
+    let mut told = Vec::new();
+    if let Some(misfit) = &misfit {
+        set_aside(root)?;
+        told.push(format!("{misfit}: it is set aside, and the node joins anew"));
     }
-    let remove = |path: std::path::PathBuf| match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ApplyError::Write { path, source: error }),
-        _ => Ok(()),
-    };
-    // The kubelet makes its kubeconfig anew from the one for the first contact.
-    remove(below(root, paths::KUBECONFIG))?;
-    let moved = recorded
-        .as_ref()
-        .is_some_and(|joined| (&joined.authority, &joined.hostname) == (&now.authority, &now.hostname));
-    if !moved {
-        let entries = std::fs::read_dir(below(root, paths::KUBELET_PKI))
-            .into_iter()
-            .flatten()
-            .flatten();
-        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("kubelet-")) {
-            remove(entry.path())?;
+    if misfit.is_some() || recorded.as_ref() != Some(&wanted) {
+        // The kubelet makes its kubeconfig anew, from the one for the first contact and the certificate that it has.
+        remove(below(root, paths::KUBECONFIG))?;
+        let content = serde_json::to_string_pretty(&wanted).unwrap_or_default() + "\n";
+        let path = paths::JOINED.to_owned();
+        let record = apply::write(
+            root,
+            &PlannedFile {
+                path,
+                mode: 0o600,
+                content,
+            },
+        );
+        if let Err(ApplyError::Write { path, source }) = record {
+            told.push(format!("cannot write {}: {source}", path.display()));
         }
     }
-    let content = serde_json::to_string_pretty(&now).unwrap_or_default() + "\n";
+    Ok(told)
+}
+
+/// Moves the kubelet's certificates to a folder beside them, where the ones that were set aside before are replaced.
+pub fn set_aside(root: &Path) -> Result<(), ApplyError> {
+    let folder = below(root, paths::KUBELET_PKI);
+    let aside = folder.join("set-aside");
+    let failed = |path: &Path, source| ApplyError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    match std::fs::remove_dir_all(&aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&aside, error)),
+        _ => {}
+    }
+    std::fs::create_dir_all(&aside).map_err(|error| failed(&aside, error))?;
+    for entry in std::fs::read_dir(&folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("kubelet-") {
+            std::fs::rename(entry.path(), aside.join(&name)).map_err(|error| failed(&entry.path(), error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes away the kubelet's record of allocations to containers of an earlier boot, once in each boot.
+///
+/// Those containers are gone; what the kubelet would do with the record is to refuse to start when the NodeConfig or the
+/// machine has changed. Later in the same boot, the record is of containers that run.
+pub fn forget_allocations(root: &Path) -> Result<(), ApplyError> {
+    let done = below(root, paths::ALLOCATIONS_FORGOTTEN);
+    if done.exists() {
+        return Ok(());
+    }
+    for name in ALLOCATIONS {
+        remove(below(root, paths::KUBELET_STATE).join(name))?;
+    }
     apply::write(
         root,
         &PlannedFile {
-            path: paths::JOINED.to_owned(),
-            mode: 0o600,
-            content,
+            path: paths::ALLOCATIONS_FORGOTTEN.to_owned(),
+            mode: 0o644,
+            content: String::new(),
         },
-    )?;
-    Ok(recorded.is_some())
+    )
+}
+
+fn remove(path: PathBuf) -> Result<(), ApplyError> {
+    match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ApplyError::Write { path, source: error }),
+        _ => Ok(()),
+    }
 }
 
 /// Waits until the node has the address that it shall register with, and returns it.
@@ -124,41 +161,107 @@ pub fn write_address(root: &Path, address: Option<IpAddr>) -> Result<(), ApplyEr
 mod tests {
     use super::*;
 
-    fn applied(authority: &str, hostname: &str, endpoint: &str) -> Applied {
+    fn applied(hostname: &str, endpoint: &str) -> Applied {
         Applied {
             origin: "test".to_owned(),
             hostname: hostname.to_owned(),
             endpoint: endpoint.to_owned(),
             address: None,
-            authority: authority.to_owned(),
             files: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
+    /// The fixture of the checks of NodeConfigs: a certificate that names no node.
+    const LEAF: &str = include_str!("../../node-config/tests/certificates/leaf.pem");
+
+    struct Node(tempfile::TempDir);
+
+    impl Node {
+        /// A node that has joined, with a kubeconfig and a certificate and what the kubelet calls it by.
+        fn new(certificate: &str) -> Self {
+            let root = tempfile::tempdir().unwrap();
+            let pki = below(root.path(), paths::KUBELET_PKI);
+            fs_err::create_dir_all(&pki).unwrap();
+            fs_err::write(pki.join("kubelet-client-2026.pem"), certificate).unwrap();
+            let current = below(root.path(), paths::CLIENT_CERTIFICATE);
+            std::os::unix::fs::symlink("kubelet-client-2026.pem", current).unwrap();
+            fs_err::write(below(root.path(), paths::KUBECONFIG), "").unwrap();
+            Self(root)
+        }
+
+        fn settle(&self, applied: &Applied) -> Vec<String> {
+            settle_identity(self.0.path(), applied).unwrap()
+        }
+
+        /// Whether the certificate and the kubeconfig are there.
+        fn left(&self) -> (bool, bool) {
+            let there = |path| below(self.0.path(), path).exists();
+            (there(paths::CLIENT_CERTIFICATE), there(paths::KUBECONFIG))
+        }
+    }
+
     #[test]
-    fn certificates_of_another_cluster_go() {
-        let root = tempfile::tempdir().unwrap();
-        let certificate = below(root.path(), paths::KUBELET_PKI).join("kubelet-client-current.pem");
-        let kubeconfig = below(root.path(), paths::KUBECONFIG);
-        let there = || {
-            fs_err::create_dir_all(certificate.parent().unwrap()).unwrap();
-            fs_err::write(&certificate, "").unwrap();
+    fn a_certificate_that_cannot_be_read_is_left_to_the_kubelet() {
+        let node = Node::new("not a certificate");
+        assert_eq!(node.settle(&applied("n", "e")), Vec::<String>::new());
+        assert_eq!(node.left(), (true, false));
+    }
+
+    #[test]
+    fn a_certificate_of_another_node_is_set_aside_and_not_deleted() {
+        let node = Node::new(LEAF);
+        let told = node.settle(&applied("n", "e"));
+        assert!(matches!(&told[..], [line] if line.contains("of no node")), "{told:?}");
+        assert_eq!(node.left(), (false, false));
+        let aside = below(node.0.path(), paths::KUBELET_PKI).join("set-aside/kubelet-client-2026.pem");
+        assert_eq!(fs_err::read_to_string(aside).unwrap(), LEAF);
+        // And again, with one set aside already.
+        set_aside(node.0.path()).unwrap();
+    }
+
+    #[test]
+    fn the_kubeconfig_follows_the_endpoint() {
+        let node = Node::new("");
+        node.settle(&applied("n", "e"));
+        let kubeconfig = below(node.0.path(), paths::KUBECONFIG);
+        for (endpoint, stays) in [("e", true), ("f", false), ("f", true)] {
             fs_err::write(&kubeconfig, "").unwrap();
+            node.settle(&applied("n", endpoint));
+            assert_eq!(node.left(), (true, stays), "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn a_lost_record_costs_the_kubeconfig_only() {
+        let node = Node::new("");
+        node.settle(&applied("n", "e"));
+        fs_err::write(below(node.0.path(), paths::JOINED), "{ torn").unwrap();
+        fs_err::write(below(node.0.path(), paths::KUBECONFIG), "").unwrap();
+        node.settle(&applied("n", "e"));
+        assert_eq!(node.left(), (true, false));
+    }
+
+    #[test]
+    fn allocations_are_forgotten_once_in_a_boot() {
+        let root = tempfile::tempdir().unwrap();
+        let state = below(root.path(), paths::KUBELET_STATE);
+        fs_err::create_dir_all(&state).unwrap();
+        let left = || ALLOCATIONS.map(|name| state.join(name).exists());
+        let write = || {
+            for name in ALLOCATIONS {
+                fs_err::write(state.join(name), "{}").unwrap();
+            }
         };
-        let left = |applied: &Applied| {
-            there();
-            forget_other_clusters(root.path(), applied).unwrap();
-            (certificate.exists(), kubeconfig.exists())
-        };
-        // Of the first contact nothing is known: what is there is of no use.
-        assert_eq!(left(&applied("a", "n", "e")), (false, false));
-        assert_eq!(left(&applied("a", "n", "e")), (true, true));
-        // The same cluster under another address: the certificate is still good.
-        assert_eq!(left(&applied("a", "n", "other")), (true, false));
-        assert_eq!(left(&applied("a", "other", "other")), (false, false));
-        assert_eq!(left(&applied("b", "other", "other")), (false, false));
-        assert_eq!(left(&applied("b", "other", "other")), (true, true));
+        for boot in 0..2 {
+            let _ = fs_err::remove_dir_all(below(root.path(), "/run"));
+            write();
+            forget_allocations(root.path()).unwrap();
+            assert_eq!(left(), [false, false], "boot {boot}");
+            write();
+            forget_allocations(root.path()).unwrap();
+            assert_eq!(left(), [true, true], "boot {boot}");
+        }
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod apply;
 pub mod block;
 pub mod facts;
 pub mod health;
+pub mod identity;
 pub mod images;
 pub mod join;
 pub mod paths;

@@ -6,7 +6,6 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use basalt_digest::Digest;
 use basalt_document::problem::Problems;
 use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
@@ -15,7 +14,7 @@ use basalt_node::images::Images;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::{join, paths, plan};
-use basalt_node_config::{Clock, NodeConfig, check};
+use basalt_node_config::{Clock, check};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 const USAGE: &str = "\
@@ -26,7 +25,7 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
-  basalt-node join             before the kubelet: forget other clusters, wait for the node's address
+  basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's address
   basalt-node ready            wait until the node is ready
   basalt-node serve-image      answer one connection of containerd with a baked image
 
@@ -156,7 +155,6 @@ fn apply_config() -> Result<(), Failure> {
         hostname: plan.hostname.clone(),
         endpoint: plan.endpoint.clone(),
         address: plan::preferred_address(&config),
-        authority: authority(&config),
         files: Vec::new(),
         warnings: not_taken,
     };
@@ -168,16 +166,16 @@ fn apply_config() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a cluster is known by.
-fn authority(config: &NodeConfig) -> String {
-    Digest::of(config.cluster.ca.pem()).to_hex()
-}
-
 fn join_cluster() -> Result<(), Failure> {
     let root = Path::new("/");
     let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
-    if join::forget_other_clusters(root, &applied)? {
-        println!("this machine was a node of another cluster or had another name: it joins anew");
+    // What the kubelet cannot start with goes; what cannot be taken away does not keep it from being tried.
+    match join::settle_identity(root, &applied) {
+        Ok(told) => told.iter().for_each(|line| println!("{line}")),
+        Err(error) => report(&error),
+    }
+    if let Err(error) = join::forget_allocations(root) {
+        report(&error);
     }
     let address = join::wait_for_address(applied.address, PATIENCE_FOR_ADDRESS);
     if address.is_none() {

@@ -39,6 +39,15 @@ pub const KUBECONFIG: &str = "/var/lib/kubelet/kubeconfig";
 /// The kubelet's own certificates.
 pub const KUBELET_PKI: &str = "/var/lib/kubelet/pki";
 
+/// The kubelet's present client certificate and its key.
+pub const CLIENT_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
+
+/// The kubelet's folder.
+pub const KUBELET_STATE: &str = "/var/lib/kubelet";
+
+/// Mark that allocations of earlier boots were taken away in this one.
+pub const ALLOCATIONS_FORGOTTEN: &str = "/run/basalt/kubelet/allocations-forgotten";
+
 /// Which cluster those certificates are of.
 pub const JOINED: &str = "/var/lib/kubelet/basalt-cluster.json";
 
