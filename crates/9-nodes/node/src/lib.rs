@@ -20,3 +20,4 @@ pub mod paths;
 pub mod plan;
 pub mod serving;
 pub mod source;
+pub mod state;

@@ -13,6 +13,7 @@ use basalt_node::health::Health;
 use basalt_node::images::Images;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
+use basalt_node::state::{self, StateError};
 use basalt_node::{join, paths, plan};
 use basalt_node_config::{Clock, check};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -25,6 +26,7 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
+  basalt-node check-state      before /var is mounted: check and repair its file system
   basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's address
   basalt-node ready            wait until the node is ready
   basalt-node serve-image      answer one connection of containerd with a baked image
@@ -53,6 +55,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Serving(#[from] ServingError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    State(#[from] StateError),
     #[error("cannot read {path}")]
     #[diagnostic(help("give the path of a NodeConfig"))]
     Read { path: String, source: std::io::Error },
@@ -73,6 +78,7 @@ fn main() -> ExitCode {
         ["status"] => status(false),
         ["status", "--json"] => status(true),
         ["apply"] => apply_config(),
+        ["check-state"] => check_state(),
         ["join"] => join_cluster(),
         ["ready"] => wait_until_ready(),
         ["serve-image"] => serve_image(),
@@ -163,6 +169,13 @@ fn apply_config() -> Result<(), Failure> {
         "{} joins {} (from {})",
         applied.hostname, applied.endpoint, applied.origin
     );
+    Ok(())
+}
+
+fn check_state() -> Result<(), Failure> {
+    if let Some(treatment) = state::prepare(Path::new("/"), paths::STATE_DEVICE)? {
+        println!("{treatment}");
+    }
     Ok(())
 }
 

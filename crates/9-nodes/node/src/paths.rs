@@ -3,6 +3,12 @@
 /// What the agent did; the kubelet and containerd start only when it is there.
 pub const APPLIED: &str = "/run/basalt/applied.json";
 
+/// The state partition; the link is made for the partition on the root's disk only (61-basalt-root-disk.rules).
+pub const STATE_DEVICE: &str = "/dev/basalt/state";
+
+/// What was done to the file system of the state partition at this boot; absent when nothing was.
+pub const STATE_REPORT: &str = "/run/basalt/state.json";
+
 /// containerd's configuration.
 pub const CONTAINERD_CONFIG: &str = "/run/basalt/containerd/config.toml";
 

@@ -34,6 +34,9 @@ disabled_plugins = [
 
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = 'overlayfs'
+  # Files of an image are on the disk before its record is: else a power cut leaves an image that containerd believes to
+  # be whole and whose files are empty, and the kubelet never pulls it again.
+  image_pull_with_sync_fs = true
 
   # Part of the root file system, and served on loopback when it is asked for; the kubelet never removes it.
   [plugins.'io.containerd.cri.v1.images'.pinned_images]
