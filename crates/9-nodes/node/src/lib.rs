@@ -9,8 +9,10 @@
 //! kubelet starts, [`images`] for the images that are baked into the root, [`health`] for whoever asks how the node is
 //! doing.
 
+pub mod api;
 pub mod apply;
 pub mod block;
+pub mod boot;
 pub mod facts;
 pub mod health;
 pub mod identity;
@@ -18,6 +20,7 @@ pub mod images;
 pub mod join;
 pub mod paths;
 pub mod plan;
+pub mod readiness;
 pub mod serving;
 pub mod source;
 pub mod state;

@@ -14,7 +14,7 @@ use basalt_node::images::Images;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{join, paths, plan};
+use basalt_node::{boot, join, paths, plan};
 use basalt_node_config::{Clock, check};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
@@ -28,7 +28,8 @@ Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
   basalt-node check-state      before /var is mounted: check and repair its file system
   basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's address
-  basalt-node ready            wait until the node is ready
+  basalt-node ready            wait until the boot is good: the API server holds the node Ready
+  basalt-node deadline         fail when the boot is not good and its time is over
   basalt-node serve-image      answer one connection of containerd with a baked image
 
 Exit codes: 0 all is well, 1 something is wrong with the NodeConfig or the node, 2 wrong usage.
@@ -81,6 +82,7 @@ fn main() -> ExitCode {
         ["check-state"] => check_state(),
         ["join"] => join_cluster(),
         ["ready"] => wait_until_ready(),
+        ["deadline"] => check_deadline(),
         ["serve-image"] => serve_image(),
         ["--version" | "-V"] => {
             println!("basalt-node {}", env!("CARGO_PKG_VERSION"));
@@ -203,7 +205,7 @@ fn join_cluster() -> Result<(), Failure> {
 }
 
 fn status(json: bool) -> Result<(), Failure> {
-    let health = Health::look();
+    let health = Health::look_everywhere();
     if json {
         println!("{}", serde_json::to_string_pretty(&health).unwrap_or_default());
     } else {
@@ -217,11 +219,21 @@ fn status(json: bool) -> Result<(), Failure> {
 }
 
 fn wait_until_ready() -> Result<(), Failure> {
-    while !(Health::is_near() && Health::look().is_ready()) {
-        std::thread::sleep(Duration::from_millis(250));
-    }
-    println!("the node is ready");
+    let goodness = boot::wait_until_good(Path::new("/"), |line| println!("{line}"))?;
+    println!("{goodness}");
     Ok(())
+}
+
+fn check_deadline() -> Result<(), Failure> {
+    let Some(uptime) = boot::over(Path::new("/")) else {
+        return Ok(());
+    };
+    println!(
+        "this machine is no ready node {} minutes after it was switched on, and starts again:\n{}",
+        uptime.as_secs() / 60,
+        Health::look_everywhere()
+    );
+    Err(Failure::NotReady)
 }
 
 fn serve_image() -> Result<(), Failure> {

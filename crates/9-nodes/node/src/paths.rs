@@ -3,6 +3,20 @@
 /// What the agent did; the kubelet and containerd start only when it is there.
 pub const APPLIED: &str = "/run/basalt/applied.json";
 
+/// That this boot is good, and in which way.
+pub const BOOT_GOOD: &str = "/run/basalt/boot-good";
+
+/// The number of boots in a row that missed their deadline.
+pub const MISSED_DEADLINES: &str = "/var/lib/basalt/missed-deadlines";
+
+/// EFI variable that is there while the boot loader counts the tries of this boot's slot (systemd-boot's
+/// `LoaderBootCountPath`).
+pub const BOOT_ON_TRIAL: &str =
+    "/sys/firmware/efi/efivars/LoaderBootCountPath-4a67b082-0a4c-41cf-b6c7-440b29bb8c4f";
+
+/// Processes of the kubelet's unit.
+pub const KUBELET_PROCESSES: &str = "/sys/fs/cgroup/system.slice/kubelet.service/cgroup.procs";
+
 /// The state partition; the link is made for the partition on the root's disk only (61-basalt-root-disk.rules).
 pub const STATE_DEVICE: &str = "/dev/basalt/state";
 

@@ -11,7 +11,7 @@ fn units() -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let units = entries.filter(|path| {
         path.extension()
-            .is_some_and(|kind| kind == "service" || kind == "socket")
+            .is_some_and(|kind| kind == "service" || kind == "socket" || kind == "timer")
     });
     let named = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -74,6 +74,25 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
     for line in kubelet.lines() {
         assert!(!binds.iter().any(|kind| line.starts_with(kind)), "a failed start elsewhere ends it: {line}");
     }
+}
+
+#[test]
+fn a_boot_that_is_not_good_ends() {
+    has("basalt-deadline.service", "ExecStart=/usr/bin/basalt-node deadline");
+    has("basalt-deadline.service", "FailureAction=reboot");
+    has(
+        "basalt-deadline.service",
+        &format!("ConditionPathExists=!{}", paths::BOOT_GOOD),
+    );
+    // Neither waits for anything: what a boot hangs in does not keep them from running.
+    for unit in ["basalt-deadline.service", "basalt-deadline.timer"] {
+        has(unit, "DefaultDependencies=no");
+        let after = units()[unit].lines().any(|line| line.starts_with("After="));
+        assert!(!after, "{unit} waits for another unit");
+    }
+    // The wait for a good boot is not cut off before its deadline.
+    has("basalt-ready.service", "TimeoutStartSec=9h");
+    assert!(basalt_node::readiness::LAST_DEADLINE.as_secs() < 9 * 3600);
 }
 
 #[test]
