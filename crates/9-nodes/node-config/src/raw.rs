@@ -17,7 +17,7 @@ pub struct NodeConfig {
     /// What kind of file this is.
     pub kind: ConfigKind,
     /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called `basalt-` and
-    /// the first digits of its machine id.
+    /// twelve digits that follow from its machine id.
     pub hostname: Option<String>,
     /// The cluster that the node joins.
     pub cluster: Cluster,

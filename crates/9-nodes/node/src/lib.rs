@@ -18,6 +18,7 @@ pub mod health;
 pub mod identity;
 pub mod images;
 pub mod join;
+pub mod machine_id;
 pub mod paths;
 pub mod plan;
 pub mod readiness;

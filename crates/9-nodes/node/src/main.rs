@@ -11,6 +11,8 @@ use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
+use basalt_node::machine_id::{MachineId, Origin};
+use basalt_node::plan::PlannedFile;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::state::{self, StateError};
@@ -38,6 +40,9 @@ Exit codes: 0 all is well, 1 something is wrong with the NodeConfig or the node,
 /// Deadline for a config disk. Virtual media of a management controller is a USB drive, which takes up to 20 s to be
 /// found after the kernel has started. The time-out of `basalt-node.service` is longer.
 const PATIENCE_FOR_DISKS: Duration = Duration::from_secs(60);
+
+/// Deadline for a network card, where the machine's identity has to follow from one.
+const PATIENCE_FOR_CARDS: Duration = Duration::from_secs(10);
 
 /// How long an address is waited for before the kubelet starts without one.
 const PATIENCE_FOR_ADDRESS: Duration = Duration::from_secs(120);
@@ -152,7 +157,12 @@ fn apply_config() -> Result<(), Failure> {
     if !warnings.is_empty() {
         report(&warnings);
     }
-    let plan = plan::plan(&config, &Facts::read(root));
+    let id = MachineId::find(root, PATIENCE_FOR_CARDS);
+    if let Some(id) = &id {
+        write_machine_id(root, id);
+    }
+    let machine_id = id.map(|id| id.digits);
+    let plan = plan::plan(&config, &Facts { machine_id });
     apply::set_hostname(&plan)?;
     let not_taken = apply::set_sysctls(root, &plan);
     for warning in &not_taken {
@@ -172,6 +182,28 @@ fn apply_config() -> Result<(), Failure> {
         applied.hostname, applied.endpoint, applied.origin
     );
     Ok(())
+}
+
+/// Makes a machine id that is not the firmware's that of this boot, for whoever starts from now on; else says that it will
+/// be another one at the next boot.
+fn write_machine_id(root: &Path, id: &MachineId) {
+    match id.origin {
+        Origin::Firmware => {}
+        Origin::ThisBoot => eprintln!(
+            "neither the firmware nor a network card gives this machine an identity: without `hostname` in its \
+             NodeConfig it is another node at each boot"
+        ),
+        Origin::HardwareAddress => {
+            let file = PlannedFile {
+                path: paths::MACHINE_ID.to_owned(),
+                mode: 0o444,
+                content: format!("{}\n", id.digits),
+            };
+            if let Err(error) = apply::write(root, &file) {
+                report(&error);
+            }
+        }
+    }
 }
 
 fn check_state() -> Result<(), Failure> {

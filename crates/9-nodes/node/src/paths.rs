@@ -3,6 +3,9 @@
 /// What the agent did; the kubelet and containerd start only when it is there.
 pub const APPLIED: &str = "/run/basalt/applied.json";
 
+/// The machine id; `/etc/machine-id` is a link to it.
+pub const MACHINE_ID: &str = "/run/machine-id";
+
 /// That this boot is good, and in which way.
 pub const BOOT_GOOD: &str = "/run/basalt/boot-good";
 

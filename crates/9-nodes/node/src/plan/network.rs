@@ -60,7 +60,7 @@ fn unit(interface: &Interface, dns: &HostDns) -> String {
         }
     }
     if interface.dhcp {
-        text.push_str("\n[DHCPv4]\nUseHostname=no\nUseDomains=yes\nUseNTP=no\n");
+        text.push_str("\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\nUseDomains=yes\nUseNTP=no\n");
         let _ = writeln!(text, "UseMTU={}", if interface.mtu.is_some() { "no" } else { "yes" });
         text.push_str("\n[DHCPv6]\nUseHostname=no\nUseDomains=yes\nUseNTP=no\n\n[IPv6AcceptRA]\nUseDomains=yes\n");
     }
