@@ -72,7 +72,8 @@ fn configuration(authorities: &[u8], client: &[u8]) -> Result<ClientConfig, Box<
     Ok(config)
 }
 
-/// The answer to a GET of a path, with its head. HTTP/1.0, so that it comes in one piece and the connection ends with it.
+/// The answer to a GET of a path, with its head. HTTP/1.0, so that it comes in one piece and the connection ends with
+/// it.
 fn fetch(config: ClientConfig, endpoint: &str, path: &str) -> io::Result<Vec<u8>> {
     let endpoint: Endpoint = endpoint
         .parse()

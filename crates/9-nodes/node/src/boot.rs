@@ -65,7 +65,8 @@ pub fn wait_until_good(root: &Path, mut tell: impl FnMut(&str)) -> Result<Goodne
 }
 
 fn write_goodness(root: &Path, goodness: Goodness) -> Result<(), ApplyError> {
-    // The deadline of the next bad boot is the first one again. On a damaged /var this cannot be done, nor does it matter.
+    // The deadline of the next bad boot is the first one again. On a damaged /var this cannot be done, nor does it
+    // matter.
     let _ = std::fs::remove_file(below(root, paths::MISSED_DEADLINES));
     apply::write(
         root,

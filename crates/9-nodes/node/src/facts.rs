@@ -12,8 +12,8 @@ pub struct Facts {
 impl Facts {
     /// What the node is called when its NodeConfig does not say.
     ///
-    /// A digest of the id, not its first digits: those are the maker's name on Dell's servers, the number of the model on
-    /// HPE's, and zero on some of Supermicro's.
+    /// A digest of the id, not its first digits: those are the maker's name on Dell's servers, the number of the model
+    /// on HPE's, and zero on some of Supermicro's.
     pub fn default_hostname(&self) -> String {
         match &self.machine_id {
             Some(id) => format!("basalt-{}", &Digest::of(id).to_hex()[..12]),

@@ -13,7 +13,7 @@ use crate::api::{self, ApiAnswer};
 use crate::apply::{Applied, below, read_applied};
 use crate::readiness::Goodness;
 use crate::state::{self, Treatment};
-use crate::{join, paths};
+use crate::{join, panics, paths};
 
 /// Where the kubelet says how it is doing.
 const KUBELET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10248);
@@ -40,6 +40,8 @@ pub struct Health {
     pub api: Option<ApiAnswer>,
     /// The way in which this boot was good, if it was.
     pub boot: Option<Goodness>,
+    /// The number of records of dead kernels, and what happened the last time.
+    pub panics: Option<(usize, String)>,
 }
 
 impl Health {
@@ -56,12 +58,14 @@ impl Health {
             pod_network: has_pod_network(Path::new(paths::CNI_CONFIG)),
             api: None,
             boot: read_goodness(root),
+            panics: None,
         }
     }
 
     /// Looks around, and asks the API server.
     pub fn look_everywhere() -> Self {
         let mut health = Self::look();
+        health.panics = panics::last(Path::new("/"));
         health.api = health.applied.as_ref().map(|applied| api::ask(Path::new("/"), applied));
         health
     }
@@ -147,6 +151,9 @@ impl fmt::Display for Health {
         if let Some(goodness) = self.boot {
             writeln!(f, "boot         good: {goodness}")?;
         }
+        if let Some((count, last)) = &self.panics {
+            writeln!(f, "panics       {count}, the last: {last}; see `basalt-node panics`")?;
+        }
         writeln!(f, "ready        {}", yes(self.is_ready(), "no"))
     }
 }
@@ -216,6 +223,7 @@ mod tests {
             pod_network: false,
             api: None,
             boot: None,
+            panics: None,
         }
     }
 

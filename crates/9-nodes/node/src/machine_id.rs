@@ -1,8 +1,8 @@
 //! The machine id: one that no other machine has, and the same at every boot.
 //!
-//! systemd takes it from the firmware (`systemd.machine_id=firmware`): the UUID in SMBIOS. Some boards all have the same
-//! one, and some have none, for which systemd takes random numbers at each boot: every boot would be a new node that
-//! needs a bootstrap token. There the id follows from the hardware address of the machine's first network card.
+//! systemd takes it from the firmware (`systemd.machine_id=firmware`): the UUID in SMBIOS. Some boards all have the
+//! same one, and some have none, for which systemd takes random numbers at each boot: every boot would be a new node
+//! that needs a bootstrap token. There the id follows from the hardware address of the machine's first network card.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -45,8 +45,8 @@ pub struct MachineId {
 }
 
 impl MachineId {
-    /// The id of the machine whose root is here. Where it has to follow from a network card, one is waited for: its driver
-    /// may be a module that is only just being loaded.
+    /// The id of the machine whose root is here. Where it has to follow from a network card, one is waited for: its
+    /// driver may be a module that is only just being loaded.
     pub fn find(root: &Path, patience: Duration) -> Option<Self> {
         let start = Instant::now();
         loop {
@@ -96,8 +96,8 @@ fn digits(root: &Path, path: &str) -> Option<String> {
     (digits.len() == 32 && digits.bytes().all(|digit| digit.is_ascii_hexdigit())).then_some(digits)
 }
 
-/// The permanent hardware address of the first Ethernet card, in the order of where the cards are plugged in. Cards that
-/// may be pulled out, on USB, do not count.
+/// The permanent hardware address of the first Ethernet card, in the order of where the cards are plugged in. Cards
+/// that may be pulled out, on USB, do not count.
 fn hardware_address(root: &Path) -> Option<String> {
     let entries = std::fs::read_dir(below(root, "/sys/class/net")).ok()?;
     let mut cards: Vec<(PathBuf, String)> = entries
@@ -190,7 +190,8 @@ mod tests {
     #[test]
     fn the_first_card_counts() {
         let root = tempfile::tempdir().unwrap();
-        let attributes = |kind, assigned, address| [("type", kind), ("addr_assign_type", assigned), ("address", address)];
+        let attributes =
+            |kind, assigned, address| [("type", kind), ("addr_assign_type", assigned), ("address", address)];
         assert_eq!(hardware_address(root.path()), None);
         card(root.path(), "pci/0/net/rnd0", attributes("1", "1", "aa:00:00:00:00:01"));
         card(root.path(), "pci/0/net/ib0", attributes("32", "0", "aa:00:00:00:00:02"));

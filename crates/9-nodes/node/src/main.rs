@@ -16,7 +16,7 @@ use basalt_node::plan::PlannedFile;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{boot, join, paths, plan};
+use basalt_node::{boot, housekeeping, join, panics, paths, plan};
 use basalt_node_config::{Clock, check};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
@@ -25,12 +25,14 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 
   basalt-node check FILE       say what is wrong with a NodeConfig; `-` reads standard input
   basalt-node status [--json]  say how this node is doing
+  basalt-node panics           show the last messages of kernels that died
 
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
   basalt-node check-state      before /var is mounted: check and repair its file system
   basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's address
   basalt-node ready            wait until the boot is good: the API server holds the node Ready
+  basalt-node housekeeping     collect records of dead kernels, bound journals, tend the reserve of space
   basalt-node deadline         fail when the boot is not good and its time is over
   basalt-node serve-image      answer one connection of containerd with a baked image
 
@@ -88,6 +90,13 @@ fn main() -> ExitCode {
         ["join"] => join_cluster(),
         ["ready"] => wait_until_ready(),
         ["deadline"] => check_deadline(),
+        ["housekeeping"] => {
+            for line in housekeeping::run(Path::new("/")) {
+                println!("{line}");
+            }
+            Ok(())
+        }
+        ["panics"] => show_panics(),
         ["serve-image"] => serve_image(),
         ["--version" | "-V"] => {
             println!("basalt-node {}", env!("CARGO_PKG_VERSION"));
@@ -184,8 +193,8 @@ fn apply_config() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes a machine id that is not the firmware's that of this boot, for whoever starts from now on; else says that it will
-/// be another one at the next boot.
+/// Makes a machine id that is not the firmware's that of this boot, for whoever starts from now on; else says that it
+/// will be another one at the next boot.
 fn write_machine_id(root: &Path, id: &MachineId) {
     match id.origin {
         Origin::Firmware => {}
@@ -248,6 +257,18 @@ fn status(json: bool) -> Result<(), Failure> {
     } else {
         Err(Failure::NotReady)
     }
+}
+
+fn show_panics() -> Result<(), Failure> {
+    for path in panics::stored(Path::new("/")) {
+        let name = path.display().to_string();
+        let text = std::fs::read_to_string(&path).map_err(|source| Failure::Read {
+            path: name.clone(),
+            source,
+        })?;
+        println!("=== {name}\n{text}");
+    }
+    Ok(())
 }
 
 fn wait_until_ready() -> Result<(), Failure> {

@@ -12,6 +12,15 @@ pub const BOOT_GOOD: &str = "/run/basalt/boot-good";
 /// The number of boots in a row that missed their deadline.
 pub const MISSED_DEADLINES: &str = "/var/lib/basalt/missed-deadlines";
 
+/// Records that the kernel's firmware backend kept over the reset.
+pub const PSTORE: &str = "/sys/fs/pstore";
+
+/// Records of kernels that died.
+pub const PANICS: &str = "/var/lib/basalt/panics";
+
+/// A file that takes space, to be given up when the state partition is full.
+pub const RESERVE: &str = "/var/lib/basalt/reserve";
+
 /// EFI variable that is there while the boot loader counts the tries of this boot's slot (systemd-boot's
 /// `LoaderBootCountPath`).
 pub const BOOT_ON_TRIAL: &str =

@@ -1,9 +1,9 @@
 //! When a boot is good, and when it has lasted too long: pure functions of what is seen and of time.
 //!
 //! A boot is good when the API server holds the node Ready in this boot. Where the API server cannot be reached, that
-//! says little about this machine: when everything on it works for [`CONTROL_PLANE_AWAY`], the boot is good as well, and
-//! it is said which of the two it was. A boot that does not become good ends in a restart, at [`deadline`], after which
-//! the boot loader may take the other slot.
+//! says little about this machine: when everything on it works for [`CONTROL_PLANE_AWAY`], the boot is good as well,
+//! and it is said which of the two it was. A boot that does not become good ends in a restart, at [`deadline`], after
+//! which the boot loader may take the other slot.
 
 use std::fmt;
 use std::time::Duration;
@@ -69,7 +69,8 @@ pub struct Readiness {
 }
 
 impl Readiness {
-    /// Takes in what is seen at a time: what is missing on the machine itself, if anything, and the API server's answer.
+    /// Takes in what is seen at a time: what is missing on the machine itself, if anything, and the API server's
+    /// answer.
     pub fn observe(&mut self, now: Duration, missing: Option<String>, answer: &ApiAnswer) -> Verdict {
         let lasts = |since: &mut Option<Duration>, holds: bool, long: Duration| {
             *since = holds.then(|| since.unwrap_or(now));

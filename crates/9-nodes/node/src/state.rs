@@ -1,5 +1,5 @@
-//! The file system of the state partition, before it is mounted: checked, repaired, and made anew when nothing of it can
-//! be saved.
+//! The file system of the state partition, before it is mounted: checked, repaired, and made anew when nothing of it
+//! can be saved.
 //!
 //! Nobody can log in to a node to repair its `/var`, so each way this can go has an end that was decided beforehand. A
 //! file system that was unmounted in order is not looked at any further. Else `fsck.ext4` replays the journal and
@@ -87,8 +87,8 @@ impl Step {
     /// Step after a program of this one ended with an exit code; none when a signal ended it. `readable` tells whether
     /// the disk gives its blocks.
     ///
-    /// Exit codes of e2fsck(8) are bits: 1 and 2 errors corrected, 4 errors left, 8 it could not work, from 16 on it was
-    /// called wrongly or interrupted.
+    /// Exit codes of e2fsck(8) are bits: 1 and 2 errors corrected, 4 errors left, 8 it could not work, from 16 on it
+    /// was called wrongly or interrupted.
     pub fn next(self, code: Option<i32>, readable: bool) -> Self {
         match (self, code) {
             (Self::Preen, Some(0..=3)) | (Self::Repair, Some(0..=3)) | (Self::Reset, Some(0)) => Self::Mount,
@@ -211,8 +211,8 @@ fn follow<E>(
 
 /// Runs the program of a step. Its output goes to the console; the unit of this command has its time limit.
 ///
-/// Not through `basalt-process`, which is made for programs that a person waits for: it would bring interrupts, terminals
-/// and ten more crates into the image.
+/// Not through `basalt-process`, which is made for programs that a person waits for: it would bring interrupts,
+/// terminals and ten more crates into the image.
 fn run(step: Step, device: &str) -> Result<ExitStatus, StateError> {
     let (program, arguments): (&'static str, &[&str]) = match step {
         Step::Preen => ("/usr/bin/fsck.ext4", &["-p"]),
