@@ -68,6 +68,15 @@ pub fn the_node_is_ready(fixture: &Fixture) -> Result<(), Failed> {
     ensure(status["nodes"][0]["ready"] == true, || format!("{status:#}"))
 }
 
+pub fn the_node_knows_that_it_is_ready(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(1)?;
+    // basalt-ready.service asks the API server with the kubelet's certificate before it tells that.
+    let console = fixture.store().join("cluster/node-1/console.log");
+    until("the node tells that it is ready", SOON, || {
+        fs_err::read(&console).is_ok_and(|log| basalt_machine::plain_text(&log).contains("the node is ready"))
+    })
+}
+
 pub fn exec_logs_and_port_forward_work(fixture: &Fixture) -> Result<(), Failed> {
     fixture.up(1)?;
     let own = ["http://127.0.0.1:8080/healthz"];
