@@ -1,5 +1,7 @@
 //! Whether this boot is good: waiting for it, and the deadline for it. The decisions are in [`crate::readiness`].
 
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -91,7 +93,9 @@ fn end_kubelet(root: &Path) {
 }
 
 /// Whether the deadline of this boot has passed; then it is counted, and the time since power-on is returned.
-pub fn over(root: &Path) -> Option<Duration> {
+///
+/// A container runtime that does not answer at the second deadline in a row is started from nothing at the next boot.
+pub fn over(root: &Path, runtime_answers: impl FnOnce() -> bool) -> Option<Duration> {
     if below(root, paths::BOOT_GOOD).exists() {
         return None;
     }
@@ -110,7 +114,44 @@ pub fn over(root: &Path) -> Option<Duration> {
     };
     // When it cannot be counted, the next deadline is as long as this one.
     let _ = apply::write(root, &count);
+    if missed > 0 && !runtime_answers() {
+        let mark = PlannedFile {
+            path: paths::RESET_RUNTIME.to_owned(),
+            mode: 0o644,
+            content: String::new(),
+        };
+        let _ = apply::write(root, &mark);
+    }
     Some(uptime)
+}
+
+/// Moves what containerd keeps out of its way. What is in there can be had again: images are pulled, and no container
+/// runs before containerd does. [`crate::housekeeping`] removes it.
+pub fn reset_runtime(root: &Path) -> Result<(), ApplyError> {
+    let state = below(root, paths::CONTAINERD_STATE);
+    let discarded = below(root, paths::DISCARDED_RUNTIME);
+    let reset = || -> io::Result<()> {
+        if state.exists() {
+            // One that an earlier boot has not removed yet.
+            if_there(std::fs::remove_dir_all(&discarded))?;
+            std::fs::rename(&state, &discarded)?;
+        }
+        // As tmpfiles.d makes it: users of other user namespaces have to get through.
+        std::fs::DirBuilder::new().mode(0o711).create(&state)?;
+        if_there(std::fs::remove_file(below(root, paths::RESET_RUNTIME)))
+    };
+    reset().map_err(|source| ApplyError::Write {
+        path: state.clone(),
+        source,
+    })
+}
+
+/// A removal that is done when there was nothing.
+fn if_there(removed: io::Result<()>) -> io::Result<()> {
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
 }
 
 #[cfg(test)]
@@ -129,7 +170,7 @@ mod tests {
         fn over_after(&self, minutes: u64) -> bool {
             let uptime = format!("{}.17 4.00\n", minutes * 60);
             fs_err::write(self.0.path().join("proc/uptime"), uptime).unwrap();
-            over(self.0.path()).is_some()
+            over(self.0.path(), || true).is_some()
         }
     }
 
@@ -160,6 +201,28 @@ mod tests {
     #[test]
     fn a_machine_without_a_clock_is_left_alone() {
         let root = tempfile::tempdir().unwrap();
-        assert_eq!(over(root.path()), None);
+        assert_eq!(over(root.path(), || true), None);
+    }
+
+    #[test]
+    fn a_runtime_that_does_not_answer_twice_is_reset() {
+        let machine = Machine::new();
+        let root = machine.0.path();
+        let (state, mark) = (below(root, paths::CONTAINERD_STATE), below(root, paths::RESET_RUNTIME));
+        fs_err::create_dir_all(&state).unwrap();
+        fs_err::write(state.join("meta.db"), "torn").unwrap();
+        fs_err::write(root.join("proc/uptime"), "100000.0 0.0\n").unwrap();
+        for (answers, expected) in [(false, false), (true, false), (false, true)] {
+            assert!(over(root, || answers).is_some());
+            assert_eq!(mark.exists(), expected);
+        }
+        reset_runtime(root).unwrap();
+        assert!(!mark.exists() && !state.join("meta.db").exists());
+        let discarded = below(root, paths::DISCARDED_RUNTIME);
+        assert!(discarded.join("meta.db").exists());
+        // And once more, before the first one was removed.
+        fs_err::write(state.join("meta.db"), "torn again").unwrap();
+        reset_runtime(root).unwrap();
+        assert_eq!(fs_err::read_to_string(discarded.join("meta.db")).unwrap(), "torn again");
     }
 }

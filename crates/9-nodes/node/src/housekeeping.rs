@@ -1,5 +1,5 @@
-//! Housekeeping on the state partition, once at each boot: records of dead kernels, journals that nobody bounds, and a
-//! reserve of space for the day on which it is full.
+//! Housekeeping on the state partition, once at each boot: records of dead kernels, journals that nobody bounds, what a
+//! runtime left that was reset, and a reserve of space for the day on which it is full.
 
 use std::fs::File;
 use std::io;
@@ -58,7 +58,9 @@ pub fn run(root: &Path) -> Vec<String> {
         })),
         Err(error) => told.push(format!("records of the kernel stay where they are: {error}")),
     }
-    for folder in stale_journals(journals(root)) {
+    let discarded = below(root, paths::DISCARDED_RUNTIME);
+    let discarded = discarded.exists().then_some(discarded);
+    for folder in stale_journals(journals(root)).into_iter().chain(discarded) {
         if let Err(error) = std::fs::remove_dir_all(&folder) {
             told.push(format!("cannot remove {}: {error}", folder.display()));
         }

@@ -32,6 +32,7 @@ Units of the image call these:
   basalt-node check-state      before /var is mounted: check and repair its file system
   basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's address
   basalt-node ready            wait until the boot is good: the API server holds the node Ready
+  basalt-node reset-runtime    move what containerd keeps out of its way
   basalt-node housekeeping     collect records of dead kernels, bound journals, tend the reserve of space
   basalt-node deadline         fail when the boot is not good and its time is over
   basalt-node serve-image      answer one connection of containerd with a baked image
@@ -90,6 +91,7 @@ fn main() -> ExitCode {
         ["join"] => join_cluster(),
         ["ready"] => wait_until_ready(),
         ["deadline"] => check_deadline(),
+        ["reset-runtime"] => reset_runtime(),
         ["housekeeping"] => {
             for line in housekeeping::run(Path::new("/")) {
                 println!("{line}");
@@ -259,6 +261,12 @@ fn status(json: bool) -> Result<(), Failure> {
     }
 }
 
+fn reset_runtime() -> Result<(), Failure> {
+    boot::reset_runtime(Path::new("/"))?;
+    println!("containerd did not start in two boots: it starts from nothing, and images are pulled again");
+    Ok(())
+}
+
 fn show_panics() -> Result<(), Failure> {
     for path in panics::stored(Path::new("/")) {
         let name = path.display().to_string();
@@ -278,7 +286,12 @@ fn wait_until_ready() -> Result<(), Failure> {
 }
 
 fn check_deadline() -> Result<(), Failure> {
-    let Some(uptime) = boot::over(Path::new("/")) else {
+    // Without a NodeConfig, containerd is not started.
+    let runtime_answers = || {
+        let health = Health::look();
+        health.containerd || health.applied.is_none()
+    };
+    let Some(uptime) = boot::over(Path::new("/"), runtime_answers) else {
         return Ok(());
     };
     println!(

@@ -21,6 +21,15 @@ pub const PANICS: &str = "/var/lib/basalt/panics";
 /// A file that takes space, to be given up when the state partition is full.
 pub const RESERVE: &str = "/var/lib/basalt/reserve";
 
+/// What containerd keeps.
+pub const CONTAINERD_STATE: &str = "/var/lib/containerd";
+
+/// Mark that containerd shall start from nothing at the next boot.
+pub const RESET_RUNTIME: &str = "/var/lib/basalt/reset-containerd";
+
+/// What containerd kept before that, until it is removed.
+pub const DISCARDED_RUNTIME: &str = "/var/lib/basalt/discarded-containerd";
+
 /// EFI variable that is there while the boot loader counts the tries of this boot's slot (systemd-boot's
 /// `LoaderBootCountPath`).
 pub const BOOT_ON_TRIAL: &str =

@@ -89,17 +89,22 @@ pub fn sources() -> Vec<Box<dyn Source>> {
     ]
 }
 
-/// Looks everywhere, and for a while at what may come late.
+/// Looks everywhere, and for a while at what may come late. A device that cannot be read is tried again until then: a
+/// drive that is only just being found gives its blocks a moment later.
 pub fn find(sources: &mut [Box<dyn Source>], patience: Duration) -> Result<Option<Found>, SourceError> {
     let start = Instant::now();
     loop {
+        let mut failed = None;
         for source in sources.iter_mut() {
-            if let Some(found) = source.look()? {
-                return Ok(Some(found));
+            match source.look() {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error @ SourceError::Read { .. }) if source.may_come_late() => failed = Some(error),
+                Err(error) => return Err(error),
             }
         }
         if start.elapsed() >= patience || !sources.iter().any(|source| source.may_come_late()) {
-            return Ok(None);
+            return failed.map_or(Ok(None), Err);
         }
         std::thread::sleep(Duration::from_millis(100));
     }
@@ -123,5 +128,55 @@ fn read_text(reader: impl Read, place: String) -> Result<Found, SourceError> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Found { origin: place, text }),
         Err(_) => Err(SourceError::NotText { place }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A drive that cannot be read the first so many times, and has something after that.
+    struct Drive {
+        failures: usize,
+        then: Option<&'static str>,
+    }
+
+    impl Source for Drive {
+        fn name(&self) -> String {
+            "drive".to_owned()
+        }
+
+        fn look(&mut self) -> Result<Option<Found>, SourceError> {
+            if self.failures > 0 {
+                self.failures -= 1;
+                return Err(SourceError::Read {
+                    place: "drive".to_owned(),
+                    source: std::io::Error::other("not ready"),
+                });
+            }
+            let found = |text: &str| Found {
+                origin: "drive".to_owned(),
+                text: text.to_owned(),
+            };
+            Ok(self.then.map(found))
+        }
+
+        fn may_come_late(&self) -> bool {
+            true
+        }
+    }
+
+    fn found(failures: usize, then: Option<&'static str>, patience: Duration) -> Result<Option<String>, SourceError> {
+        let mut sources: Vec<Box<dyn Source>> = vec![Box::new(Drive { failures, then })];
+        Ok(find(&mut sources, patience)?.map(|found| found.text))
+    }
+
+    #[test]
+    fn a_drive_that_is_not_ready_is_read_again() {
+        let long = Duration::from_secs(60);
+        assert_eq!(found(2, Some("config"), long).unwrap().as_deref(), Some("config"));
+        // Until patience is over; then the error is told.
+        assert!(matches!(found(9, Some("config"), Duration::ZERO), Err(SourceError::Read { .. })));
+        assert_eq!(found(0, None, Duration::ZERO).unwrap(), None);
     }
 }

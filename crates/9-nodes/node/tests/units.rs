@@ -77,6 +77,14 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
 }
 
 #[test]
+fn the_runtime_is_reset_before_it_starts() {
+    let unit = "basalt-reset-runtime.service";
+    has(unit, &format!("ConditionPathExists={}", paths::RESET_RUNTIME));
+    has(unit, "Before=containerd.service");
+    has(unit, "ExecStart=/usr/bin/basalt-node reset-runtime");
+}
+
+#[test]
 fn a_boot_that_is_not_good_ends() {
     has("basalt-deadline.service", "ExecStart=/usr/bin/basalt-node deadline");
     has("basalt-deadline.service", "FailureAction=reboot");
