@@ -11,6 +11,8 @@ use std::collections::BTreeSet;
 use std::fmt;
 
 use basalt_digest::Digest;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
 use x509_cert::Certificate;
 use x509_cert::der::{DecodePem as _, Encode as _};
@@ -91,6 +93,11 @@ impl Authority {
     }
 }
 
+/// Whether a PEM file has both a certificate and a private key.
+pub fn is_whole(pem: &str) -> bool {
+    !certificates(pem).is_empty() && PrivateKeyDer::from_pem_slice(pem.as_bytes()).is_ok()
+}
+
 /// The certificates of a PEM file; other blocks and what cannot be read are passed over.
 fn certificates(pem: &str) -> Vec<Certificate> {
     const END: &str = "-----END CERTIFICATE-----";
@@ -131,6 +138,8 @@ impl Membership {
 /// Reason to set a certificate aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {
+    /// Its file is not whole: the kubelet does not sync it to the disk, and refuses to start with what a power cut leaves.
+    Torn,
     /// It is for a node of another name, or for none.
     OtherNode(Option<String>),
     /// It was signed by none of the cluster's authorities, and the machine was in a cluster that shares none with it.
@@ -140,6 +149,7 @@ pub enum Misfit {
 impl fmt::Display for Misfit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Torn => f.write_str("the certificate's file was cut short, by a power cut perhaps"),
             Self::OtherNode(Some(name)) => write!(f, "the certificate is that of node {name}"),
             Self::OtherNode(None) => f.write_str("the certificate is that of no node"),
             Self::OtherCluster(endpoint) => write!(f, "the certificate is of the cluster at {endpoint}"),
@@ -291,7 +301,13 @@ mod tests {
         let key = KeyPair::generate().unwrap();
         let leaf = parameters.signed_by(&key, &one).unwrap();
         // The kubelet keeps both in one file, the key last.
-        let certificate = ClientCertificate::read(&(leaf.pem() + &key.serialize_pem())).unwrap();
+        let file = leaf.pem() + &key.serialize_pem();
+        assert!(is_whole(&file));
+        // Cut off at the end of the certificate, in it, and at once.
+        for length in [leaf.pem().len(), 100, 0] {
+            assert!(!is_whole(&file[..length]), "{length}");
+        }
+        let certificate = ClientCertificate::read(&file).unwrap();
         assert_eq!(certificate.node.as_deref(), Some("worker-1"));
 
         let bundle = Authority::read_all(&(other.pem() + &one.pem()));

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::apply::{self, Applied, ApplyError, below};
-use crate::identity::{self, Authority, ClientCertificate, Membership};
+use crate::identity::{self, Authority, ClientCertificate, Membership, Misfit};
 use crate::paths;
 use crate::plan::PlannedFile;
 
@@ -22,9 +22,14 @@ pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, Ap
     let wanted = Membership::new(&applied.hostname, &applied.endpoint, &authorities);
     let recorded = std::fs::read(below(root, paths::JOINED)).ok();
     let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Membership>(&bytes).ok());
-    let certificate = ClientCertificate::read(&pem(&below(root, paths::CLIENT_CERTIFICATE)));
-    let misfit = certificate
-        .and_then(|certificate| identity::misfit(&certificate, &wanted, &authorities, recorded.as_ref()));
+    let files = [paths::CLIENT_CERTIFICATE, paths::SERVER_CERTIFICATE].map(|path| below(root, path));
+    let is_torn = files.iter().any(|path| path.exists() && !identity::is_whole(&pem(path)));
+    let certificate = ClientCertificate::read(&pem(&files[0]));
+    let misfit = match certificate {
+        _ if is_torn => Some(Misfit::Torn),
+        Some(certificate) => identity::misfit(&certificate, &wanted, &authorities, recorded.as_ref()),
+        None => None,
+    };
     let mut told = Vec::new();
     if let Some(misfit) = &misfit {
         set_aside(root)?;
@@ -172,22 +177,39 @@ mod tests {
         }
     }
 
-    /// The fixture of the checks of NodeConfigs: a certificate that names no node.
-    const LEAF: &str = include_str!("../../node-config/tests/certificates/leaf.pem");
+    /// Two certificates of the checks of NodeConfigs; here each stands for the authority of a cluster.
+    const CA: &str = include_str!("../../node-config/tests/certificates/ca.pem");
+    const OTHER_CA: &str = include_str!("../../node-config/tests/certificates/leaf.pem");
+
+    /// A certificate for a node, signed by nobody that is known here, and its key.
+    fn certificate(node: &str) -> String {
+        let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        let name = format!("system:node:{node}");
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        parameters.self_signed(&key).unwrap().pem() + &key.serialize_pem()
+    }
 
     struct Node(tempfile::TempDir);
 
     impl Node {
         /// A node that has joined, with a kubeconfig and a certificate and what the kubelet calls it by.
         fn new(certificate: &str) -> Self {
-            let root = tempfile::tempdir().unwrap();
-            let pki = below(root.path(), paths::KUBELET_PKI);
+            let node = Self(tempfile::tempdir().unwrap());
+            let pki = node.path(paths::KUBELET_PKI);
             fs_err::create_dir_all(&pki).unwrap();
             fs_err::write(pki.join("kubelet-client-2026.pem"), certificate).unwrap();
-            let current = below(root.path(), paths::CLIENT_CERTIFICATE);
+            let current = node.path(paths::CLIENT_CERTIFICATE);
             std::os::unix::fs::symlink("kubelet-client-2026.pem", current).unwrap();
-            fs_err::write(below(root.path(), paths::KUBECONFIG), "").unwrap();
-            Self(root)
+            fs_err::write(node.path(paths::KUBECONFIG), "").unwrap();
+            fs_err::create_dir_all(node.path(paths::CLUSTER_CA).parent().unwrap()).unwrap();
+            fs_err::write(node.path(paths::CLUSTER_CA), CA).unwrap();
+            node
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            below(self.0.path(), path)
         }
 
         fn settle(&self, applied: &Applied) -> Vec<String> {
@@ -196,48 +218,66 @@ mod tests {
 
         /// Whether the certificate and the kubeconfig are there.
         fn left(&self) -> (bool, bool) {
-            let there = |path| below(self.0.path(), path).exists();
+            let there = |path| self.path(path).exists();
             (there(paths::CLIENT_CERTIFICATE), there(paths::KUBECONFIG))
         }
     }
 
     #[test]
-    fn a_certificate_that_cannot_be_read_is_left_to_the_kubelet() {
-        let node = Node::new("not a certificate");
-        assert_eq!(node.settle(&applied("n", "e")), Vec::<String>::new());
-        assert_eq!(node.left(), (true, false));
+    fn a_torn_certificate_is_set_aside() {
+        let whole = certificate("n");
+        for length in [0, 40, whole.len() - 40] {
+            let node = Node::new(&whole[..length]);
+            let told = node.settle(&applied("n", "e"));
+            assert!(matches!(&told[..], [line] if line.contains("cut short")), "{told:?}");
+            assert_eq!(node.left(), (false, false));
+        }
+        // The one that it serves with, as well.
+        let node = Node::new(&whole);
+        fs_err::write(node.path(paths::SERVER_CERTIFICATE), "").unwrap();
+        assert_eq!(node.settle(&applied("n", "e")).len(), 1);
     }
 
     #[test]
     fn a_certificate_of_another_node_is_set_aside_and_not_deleted() {
-        let node = Node::new(LEAF);
+        let content = certificate("m");
+        let node = Node::new(&content);
         let told = node.settle(&applied("n", "e"));
-        assert!(matches!(&told[..], [line] if line.contains("of no node")), "{told:?}");
+        assert!(matches!(&told[..], [line] if line.contains("of node m")), "{told:?}");
         assert_eq!(node.left(), (false, false));
-        let aside = below(node.0.path(), paths::KUBELET_PKI).join("set-aside/kubelet-client-2026.pem");
-        assert_eq!(fs_err::read_to_string(aside).unwrap(), LEAF);
+        let aside = node.path(paths::KUBELET_PKI).join("set-aside/kubelet-client-2026.pem");
+        assert_eq!(fs_err::read_to_string(aside).unwrap(), content);
         // And again, with one set aside already.
         set_aside(node.0.path()).unwrap();
     }
 
     #[test]
-    fn the_kubeconfig_follows_the_endpoint() {
-        let node = Node::new("");
+    fn the_kubeconfig_follows_the_endpoint_and_the_certificate_the_cluster() {
+        let node = Node::new(&certificate("n"));
         node.settle(&applied("n", "e"));
-        let kubeconfig = below(node.0.path(), paths::KUBECONFIG);
-        for (endpoint, stays) in [("e", true), ("f", false), ("f", true)] {
-            fs_err::write(&kubeconfig, "").unwrap();
+        for (endpoint, kubeconfig) in [("e", true), ("f", false), ("f", true)] {
+            fs_err::write(node.path(paths::KUBECONFIG), "").unwrap();
+            assert!(node.settle(&applied("n", endpoint)).is_empty());
+            assert_eq!(node.left(), (true, kubeconfig), "{endpoint}");
+        }
+        // Another authority besides, then instead, then at another place.
+        for (authorities, endpoint, certificate) in [
+            ([CA, OTHER_CA].concat(), "f", true),
+            (OTHER_CA.to_owned(), "g", true),
+            (CA.to_owned(), "h", false),
+        ] {
+            fs_err::write(node.path(paths::CLUSTER_CA), authorities).unwrap();
             node.settle(&applied("n", endpoint));
-            assert_eq!(node.left(), (true, stays), "{endpoint}");
+            assert_eq!(node.left().0, certificate, "{endpoint}");
         }
     }
 
     #[test]
     fn a_lost_record_costs_the_kubeconfig_only() {
-        let node = Node::new("");
+        let node = Node::new(&certificate("n"));
         node.settle(&applied("n", "e"));
-        fs_err::write(below(node.0.path(), paths::JOINED), "{ torn").unwrap();
-        fs_err::write(below(node.0.path(), paths::KUBECONFIG), "").unwrap();
+        fs_err::write(node.path(paths::JOINED), "{ torn").unwrap();
+        fs_err::write(node.path(paths::KUBECONFIG), "").unwrap();
         node.settle(&applied("n", "e"));
         assert_eq!(node.left(), (true, false));
     }

@@ -83,6 +83,9 @@ pub const KUBELET_PKI: &str = "/var/lib/kubelet/pki";
 /// The kubelet's present client certificate and its key.
 pub const CLIENT_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-client-current.pem";
 
+/// The certificate that the kubelet serves with when its cluster gives it one (`serverTLSBootstrap`).
+pub const SERVER_CERTIFICATE: &str = "/var/lib/kubelet/pki/kubelet-server-current.pem";
+
 /// The kubelet's folder.
 pub const KUBELET_STATE: &str = "/var/lib/kubelet";
 
