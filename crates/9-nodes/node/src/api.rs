@@ -84,7 +84,9 @@ fn fetch(config: ClientConfig, endpoint: &str, path: &str) -> io::Result<Vec<u8>
     socket.set_read_timeout(Some(TIMEOUT))?;
     socket.set_write_timeout(Some(TIMEOUT))?;
     let mut stream = StreamOwned::new(connection, socket);
-    let host = &endpoint.host;
+    // With its port, and brackets around an IPv6 address.
+    let host = endpoint.to_string();
+    let host = host.trim_start_matches("https://");
     let request = format!(
         "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n\r\n"
     );
@@ -274,6 +276,7 @@ mod tests {
         let config = configuration(authority.pem().as_bytes(), pem.as_bytes()).unwrap();
         let answer = fetch(config, &format!("https://127.0.0.1:{port}"), "/api/v1/nodes/n").unwrap();
         assert_eq!(judge(&answer, "b1"), ApiAnswer::Ready);
-        assert!(served.join().unwrap().starts_with("GET /api/v1/nodes/n HTTP/1.0\r\n"));
+        let expected = format!("GET /api/v1/nodes/n HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n");
+        assert!(served.join().unwrap().starts_with(&expected));
     }
 }
