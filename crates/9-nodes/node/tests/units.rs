@@ -69,7 +69,8 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
         has(unit, "TimeoutStartSec=3min");
         has(unit, "LimitCORE=0:infinity");
     }
-    let kubelet = &units()["kubelet.service"];
+    let units = units();
+    let kubelet = &units["kubelet.service"];
     let binds = ["Requires=", "BindsTo=", "Requisite=", "PartOf="];
     for line in kubelet.lines() {
         assert!(!binds.iter().any(|kind| line.starts_with(kind)), "a failed start elsewhere ends it: {line}");
