@@ -35,6 +35,9 @@ pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, Ap
         set_aside(root)?;
         told.push(format!("{misfit}: it is set aside, and the node joins anew"));
     }
+    if let Some(Misfit::OtherCluster(_)) = misfit {
+        forget_add_ons(root)?;
+    }
     if misfit.is_some() || recorded.as_ref() != Some(&wanted) {
         // The kubelet makes its kubeconfig anew, from the one for the first contact and the certificate that it has.
         remove(below(root, paths::KUBECONFIG))?;
@@ -72,6 +75,19 @@ pub fn set_aside(root: &Path) -> Result<(), ApplyError> {
         let name = entry.file_name();
         if name.to_string_lossy().starts_with("kubelet-") {
             std::fs::rename(entry.path(), aside.join(&name)).map_err(|error| failed(&entry.path(), error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what add-ons of another cluster have left: the configuration of its pod network, with which this node would
+/// be Ready and its pods nowhere, and pods that run without a cluster.
+fn forget_add_ons(root: &Path) -> Result<(), ApplyError> {
+    for folder in [paths::CNI_CONFIG, paths::STATIC_PODS] {
+        for entry in std::fs::read_dir(below(root, folder)).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
+                remove(entry.path())?;
+            }
         }
     }
     Ok(())
@@ -260,6 +276,9 @@ mod tests {
             assert!(node.settle(&applied("n", endpoint)).is_empty());
             assert_eq!(node.left(), (true, kubeconfig), "{endpoint}");
         }
+        let pod_network = node.path(paths::CNI_CONFIG).join("10-flannel.conflist");
+        fs_err::create_dir_all(pod_network.parent().unwrap()).unwrap();
+        fs_err::write(&pod_network, "{}").unwrap();
         // Another authority besides, then instead, then at another place.
         for (authorities, endpoint, certificate) in [
             ([CA, OTHER_CA].concat(), "f", true),
@@ -268,7 +287,7 @@ mod tests {
         ] {
             fs_err::write(node.path(paths::CLUSTER_CA), authorities).unwrap();
             node.settle(&applied("n", endpoint));
-            assert_eq!(node.left().0, certificate, "{endpoint}");
+            assert_eq!((node.left().0, pod_network.exists()), (certificate, certificate), "{endpoint}");
         }
     }
 
