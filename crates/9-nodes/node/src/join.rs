@@ -80,8 +80,8 @@ pub fn set_aside(root: &Path) -> Result<(), ApplyError> {
     Ok(())
 }
 
-/// Takes away what add-ons of another cluster have left: the configuration of its pod network, with which this node would
-/// be Ready and its pods nowhere, and pods that run without a cluster.
+/// Takes away what add-ons of another cluster have left: the configuration of its pod network, with which this node
+/// would be Ready and its pods nowhere, and pods that run without a cluster.
 fn forget_add_ons(root: &Path) -> Result<(), ApplyError> {
     for folder in [paths::CNI_CONFIG, paths::STATIC_PODS] {
         for entry in std::fs::read_dir(below(root, folder)).into_iter().flatten().flatten() {

@@ -1,18 +1,18 @@
 //! The agent inside an image: from a NodeConfig to a node of a Kubernetes cluster.
 //!
 //! It runs once at boot, before the network and before containerd, and is gone: it finds the NodeConfig ([`source`], on
-//! devices that [`block`] trusts), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and networkd
-//! have to be told ([`plan`], a pure function) and writes that down ([`apply`]). All of that is in `/run`: nothing of an
-//! earlier NodeConfig is left in it, and the bootstrap token never reaches a disk.
+//! devices that [`block`] trusts), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
+//! networkd have to be told ([`plan`], a pure function) and writes that down ([`apply`]). All of that is in `/run`:
+//! nothing of an earlier NodeConfig is left in it, and the bootstrap token never reaches a disk.
 //!
 //! The rest are small jobs that units of the image hand to the same program, in the order of a boot:
 //!
 //! - [`state`] checks and repairs the file system of `/var` before it is mounted;
-//! - [`join`] settles, right before the kubelet starts, whose certificate it has ([`identity`]), and [`serving`] makes the
-//!   one that it serves with;
+//! - [`join`] settles, right before the kubelet starts, whose certificate it has ([`identity`]), and [`serving`] makes
+//!   the one that it serves with;
 //! - [`images`] serves the images that are baked into the root;
-//! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what [`health`]
-//!   sees on the machine and [`api`] hears from the API server;
+//! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
+//!   [`health`] sees on the machine and [`api`] hears from the API server;
 //! - [`housekeeping`] collects [`panics`] and bounds what nobody else does.
 
 pub mod api;
