@@ -69,6 +69,7 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
         has(unit, "TimeoutStartSec=3min");
         has(unit, "LimitCORE=0:infinity");
     }
+    has("kubelet.service", "WatchdogSec=5min");
     let units = units();
     let kubelet = &units["kubelet.service"];
     let binds = ["Requires=", "BindsTo=", "Requisite=", "PartOf="];
