@@ -68,6 +68,10 @@ const TESTS: &[TestCase<Fixture>] = &[
         "exec_logs_and_port_forward_work",
         cluster::exec_logs_and_port_forward_work,
     ),
+    (
+        "a_node_comes_back_after_a_reset",
+        cluster::a_node_comes_back_after_a_reset,
+    ),
     ("down_leaves_nothing", cluster::down_leaves_nothing),
     (
         "pods_of_two_nodes_reach_each_other",
