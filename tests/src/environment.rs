@@ -37,7 +37,7 @@ pub enum EnvironmentError {
     Unset {
         /// Name of the variable.
         name: &'static str,
-        /// What it names.
+        /// Description of the file that it names.
         what: &'static str,
     },
     /// A variable names a file that is not there.

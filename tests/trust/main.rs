@@ -2,6 +2,7 @@
 //!
 //! A module for each question. They share the user's store, where everything is built, and change nothing in it.
 
+mod addons;
 mod audit;
 mod bom;
 mod dnf;
@@ -59,6 +60,16 @@ const TESTS: &[TestCase<TestDirectory>] = &[
         "harden_what_lacks_its_exception_fails",
         harden::what_lacks_its_exception_fails,
     ),
+    (
+        "addons_the_kernel_has_what_is_listed",
+        addons::the_kernel_has_what_is_listed,
+    ),
+    (
+        "addons_are_shown_in_short_and_in_full",
+        addons::it_is_shown_in_short_and_in_full,
+    ),
+    ("addons_what_is_off_fails", addons::what_is_off_fails),
+    ("addons_a_wrong_table_is_told", addons::a_wrong_table_is_told),
     ("bom_lists_packages_and_modules", bom::packages_and_modules_are_listed),
     (
         "bom_in_the_image_is_the_commands",

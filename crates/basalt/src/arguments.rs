@@ -185,6 +185,22 @@ Examples:
   basalt harden node
   basalt harden --all node coredns    what is excepted too, with the reasons")]
     Harden(Harden),
+    /// Compare an image's kernel with the options that Kubernetes add-ons document.
+    ///
+    /// distro/kernel-requirements.toml lists, for each add-on (Cilium, Longhorn, KubeVirt, kubeadm's preflight, ...), the
+    /// kernel options that its documentation names, with the source. They are looked up in the configuration that the
+    /// image's kernel was built with.
+    ///
+    /// Status of an add-on: `complete`, all options are on; `reduced`, optional ones are off, for a stated reason or
+    /// without one; `contradicted`, one is on that the table says is off; `lacking`, a required one is off. The exit code
+    /// is 1 for the last two.
+    #[command(after_help = "\
+Examples:
+  basalt addons                        all add-ons, one line each
+  basalt addons cilium longhorn        every option of these, with sources and reasons
+  basalt addons --config /boot/config-6.12.107    another kernel
+docs/node/add-ons.md lists what is refused, and why.")]
+    Addons(Addons),
     /// Run all tests: code, engine, and images that are built, booted and broken.
     ///
     /// The steps are run from the cheapest on, up to the first that fails; the last line is the sum of their tests. A step
@@ -408,6 +424,19 @@ pub struct Harden {
     /// Show exceptions, too, with their reasons.
     #[arg(long, short)]
     pub all: bool,
+}
+
+/// Options of `addons`.
+#[derive(Debug, Args)]
+pub struct Addons {
+    /// Names of add-ons, or parts of them, in any case; all of them in short if none is given.
+    pub names: Vec<String>,
+    /// Name of the image.
+    #[arg(long, default_value = "node")]
+    pub image: String,
+    /// Read this kernel configuration (a `.config`) instead of an image's.
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
+    pub config: Option<Utf8PathBuf>,
 }
 
 /// Options of `bom`.

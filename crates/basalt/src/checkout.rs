@@ -122,7 +122,7 @@ impl Checkout {
     fn base(&self, ahead: Ahead<'_>) -> Result<(SdkTree, BuildBase)> {
         let store = self.store.clone().digests_only();
         let make = |sdk: &SdkTree| BuildBase::make(&self.root, sdk, Arch::X86_64, &store);
-        if let Some(sdk) = SdkTree::find(&store, &self.sdk_lock()?)? {
+        if let Some(sdk) = self.known_sdk(&store)? {
             match make(&sdk) {
                 Ok(base) => return Ok((sdk, base)),
                 // The toolchain is not known, and is made from files of the SDK.
@@ -139,7 +139,7 @@ impl Checkout {
 
     /// Returns the tree of build tools, which is made if need be.
     pub fn sdk(&self) -> Result<SdkTree> {
-        if SdkTree::find(&self.store, &self.sdk_lock()?)?.is_none() {
+        if self.known_sdk(&self.store)?.is_none() {
             self.check_file_system()?;
         }
         self.tree(None)
@@ -161,7 +161,7 @@ impl Checkout {
     /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
     /// need no SDK.
     fn sdk_and_files(&self, ahead: Ahead<'_>) -> Result<SdkTree> {
-        if let Some(sdk) = SdkTree::find(&self.store, &self.sdk_lock()?)? {
+        if let Some(sdk) = self.known_sdk(&self.store)? {
             return Ok(sdk);
         }
         self.check_file_system()?;
@@ -176,8 +176,10 @@ impl Checkout {
         })
     }
 
-    fn sdk_lock(&self) -> Result<Utf8PathBuf> {
-        Ok(self.tree_definition("sdk")?.with_extension("lock"))
+    /// Returns the tree of build tools if a store has it.
+    pub fn known_sdk(&self, store: &Store) -> Result<Option<SdkTree>> {
+        let lock = self.tree_definition("sdk")?.with_extension("lock");
+        Ok(SdkTree::find(store, &lock)?)
     }
 
     /// Lists the definitions of trees: `sdk`, with which everything is built, and others.

@@ -9,6 +9,7 @@ use crate::arguments::{Arguments, Verb};
 use crate::checkout::Checkout;
 use crate::output;
 
+mod addons;
 mod audit;
 mod bench;
 mod bom;
@@ -69,6 +70,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Sources(what) => sources::run(&checkout, what, json),
         Verb::Sdk(what) => sdk::run(&checkout, what, json),
         Verb::Audit(options) => audit::run(&checkout, options, json),
+        Verb::Addons(options) => addons::run(&checkout, options, json),
         Verb::Harden(options) => harden::run(&checkout, options, json),
         Verb::Verify(options) => verify::run(&checkout, options, json),
         Verb::Provenance { what } => provenance::run(&checkout, what),

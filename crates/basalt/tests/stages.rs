@@ -17,20 +17,33 @@ fn root() -> std::path::PathBuf {
 /// What cargo knows of the workspace. Dependencies of tests do not count.
 fn dependencies() -> Dependencies {
     let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--no-deps", "--locked", "--offline", "--format-version", "1"])
+        .args([
+            "metadata",
+            "--no-deps",
+            "--locked",
+            "--offline",
+            "--format-version",
+            "1",
+        ])
         .current_dir(root())
         .output()
         .expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let packages = metadata["packages"].as_array().expect("a list");
-    let folders: BTreeMap<&str, String> = packages.iter().map(|package| (name(package), folder(package))).collect();
+    let folders: BTreeMap<&str, String> = packages
+        .iter()
+        .map(|package| (name(package), folder(package)))
+        .collect();
     let needs = |package: &Value| {
         let needs = package["dependencies"].as_array().expect("a list").iter();
         let needs = needs.filter(|need| need["kind"] != "dev" && !need["path"].is_null());
         needs.filter_map(|need| folders.get(name(need)).cloned()).collect()
     };
-    packages.iter().map(|package| (folder(package), needs(package))).collect()
+    packages
+        .iter()
+        .map(|package| (folder(package), needs(package)))
+        .collect()
 }
 
 fn name(package: &Value) -> &str {
@@ -94,7 +107,11 @@ fn the_table_of_crates_is_right() {
         let row = text.lines().find(|line| line.contains(&link));
         let row = row.unwrap_or_else(|| panic!("ARCHITECTURE.md does not list {folder}"));
         let column = row.trim_end_matches('|').rsplit('|').next().expect("a column").trim();
-        let listed: BTreeSet<String> = column.split(", ").filter(|name| !name.is_empty()).map(str::to_owned).collect();
+        let listed: BTreeSet<String> = column
+            .split(", ")
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
         let needs: BTreeSet<String> = needs.iter().map(short).collect();
         assert_eq!(listed, needs, "dependencies of {folder}");
     }

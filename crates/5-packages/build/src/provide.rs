@@ -45,9 +45,11 @@ impl Engine<'_> {
         let targets: BTreeSet<PackageId> = targets.into_iter().collect();
         let of_targets = |built: &BuiltPackages| {
             let results = targets.iter().filter_map(|target| built.get(target));
-            Ok::<Vec<BuiltRpm>, BuildError>(results.flat_map(|built| built.rpms.clone()).collect())
+            Ok::<Vec<Arc<Built>>, BuildError>(results.cloned().collect())
         };
-        let provided = self.provide(targets.iter().copied(), of_targets, |rpms| rpms.iter().collect())?;
+        let provided = self.provide(targets.iter().copied(), of_targets, |results| {
+            results.iter().flat_map(|built| &built.rpms).collect()
+        })?;
         Ok(provided.built)
     }
 

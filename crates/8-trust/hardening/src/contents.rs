@@ -9,6 +9,7 @@ use basalt_image::definition::ImageDefinition;
 use basalt_image::{Content, ContentKind, Payload};
 
 use crate::elf::{Elf, read_elf};
+use crate::kernel_package::release_of_config;
 use crate::settings::Kernel;
 use crate::{HardeningError, Kconfig};
 
@@ -110,7 +111,7 @@ impl Gathered {
         match path {
             "/etc/passwd" => self.contents.users = numbers(&text()?),
             "/etc/group" => self.contents.groups = numbers(&text()?),
-            _ if is_config(path) => self.config = Some(Kconfig::parse(&text()?)),
+            _ if release_of_config(path).is_some() => self.config = Some(Kconfig::parse(&text()?)),
             _ => match SYSCTLS.iter().position(|folder| path.starts_with(folder)) {
                 Some(folder) if path.ends_with(".conf") => {
                     let name = path[SYSCTLS[folder].len()..].to_owned();
@@ -170,13 +171,6 @@ impl Gathered {
         });
         contents
     }
-}
-
-/// The configuration beside the modules.
-fn is_config(path: &str) -> bool {
-    path.strip_prefix("/usr/lib/modules/")
-        .and_then(|rest| rest.strip_suffix("/config"))
-        .is_some_and(|release| !release.contains('/'))
 }
 
 /// Numbers and names of /etc/passwd or /etc/group.

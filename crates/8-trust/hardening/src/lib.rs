@@ -10,9 +10,18 @@
 //!                  all of it --(report)-------> per check: number of passes, exceptions, violations
 //! ```
 //!
+//! Beside that, the kernel's configuration is compared with the options that add-ons of Kubernetes document:
+//!
+//! ```text
+//! distro/kernel-requirements.toml -(addons::table)-----> AddOnTable
+//! the kernel's RPM ----------------(kernel_package)----> Kconfig
+//!                 both of them ----(addons::comparison)-> AddOnReport: per add-on, options that are on, missing, refused
+//! ```
+//!
 //! Nothing is run and nothing is unpacked: payloads are read as streams. An exception that excepts nothing is itself
 //! wrong, so that the list of them stays as short as it can be.
 
+mod addons;
 mod check;
 mod contents;
 mod elf;
@@ -20,6 +29,7 @@ mod error;
 mod exceptions;
 mod fortify;
 mod kconfig;
+mod kernel_package;
 mod linkage;
 mod makers;
 mod programs;
@@ -27,12 +37,17 @@ mod report;
 mod rules;
 mod settings;
 
+pub use addons::{
+    AddOn, AddOnReport, AddOnStatus, AddOnTable, DeclineKind, DeclinedOption, DeclinedReport, Need, OptionReport,
+    RequestedOption, compare_addons,
+};
 pub use check::{Check, HardeningFinding, Language};
 pub use contents::ImageContents;
 pub use elf::{Elf, ElfKind, Relro, StackMark, read_elf};
 pub use error::HardeningError;
 pub use exceptions::Exceptions;
-pub use kconfig::Kconfig;
+pub use kconfig::{Kconfig, OptionState};
+pub use kernel_package::{PackagedKernel, find_kernel};
 pub use linkage::unresolved;
 pub use makers::AllowedCompilers;
 pub use programs::check_elf;

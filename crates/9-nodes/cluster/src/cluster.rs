@@ -198,7 +198,8 @@ impl LocalCluster {
     pub fn kubectl<A: AsRef<str>>(&self, arguments: impl IntoIterator<Item = A>) -> Result<Command, ClusterError> {
         let kubeconfig = self.kubeconfig()?;
         let plan = ClusterPlan::read(&self.layout)?.ok_or(ClusterError::Stopped)?;
-        Ok(plan.kubectl(&self.layout)
+        Ok(plan
+            .kubectl(&self.layout)
             .env("KUBECONFIG", kubeconfig)
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
     }

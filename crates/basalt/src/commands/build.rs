@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_build::{Built, InputDifference, Provided};
+use basalt_build::{Built, InputDifference};
 use basalt_schedule::timings::Timings;
 use basalt_store::write;
 use camino::Utf8PathBuf;
@@ -54,9 +54,8 @@ pub fn run(checkout: &Checkout, options: &Build, json: bool) -> Result<ExitCode>
     if options.timings {
         write_timings(checkout, engine.timings())?;
     }
-    let Provided { built, chosen } = provided?;
-    let targets = selection.packages.iter().filter_map(|target| built.get(target));
-    let packages: Vec<PackageReport> = targets.map(|built| report(checkout, built)).collect();
+    let chosen = provided?.chosen;
+    let packages: Vec<PackageReport> = chosen.packages.iter().map(|built| report(checkout, built)).collect();
     let images = images::by_name(images::compose(checkout, &context, chosen.images)?);
     if json {
         answer_json(

@@ -167,10 +167,14 @@ impl<'a> Wanted<'a> {
     fn selection(&self, checkout: &Checkout, context: &BuildContext) -> Result<Selection> {
         let definitions = images::definitions(checkout)?;
         match self {
-            Self::Cluster => Ok(Selection {
-                images: up::image_names().iter().map(|&name| name.to_owned()).collect(),
-                packages: BTreeSet::new(),
-            }),
+            Self::Cluster => {
+                let of_cluster = up::image_names();
+                let images = definitions.into_keys();
+                Ok(Selection {
+                    images: images.filter(|name| of_cluster.contains(&name.as_str())).collect(),
+                    packages: BTreeSet::new(),
+                })
+            }
             Self::Named(names) => Selection::named(names, context, &definitions),
             Self::All => Ok(Selection::all(context, &definitions)),
         }

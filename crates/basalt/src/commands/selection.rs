@@ -1,8 +1,9 @@
 //! Images and packages that a user names, and the RPMs that belong to them.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use basalt_build::{BuildError, BuiltIndex, BuiltPackages, BuiltRpm, Engine, PackageId, Provided};
+use basalt_build::{BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Engine, PackageId, Provided};
 use basalt_document::spelling::closest;
 use basalt_image::definition::ImageDefinition;
 use miette::{Result, WrapErr as _, miette};
@@ -29,8 +30,8 @@ pub struct Parts {
 pub struct SelectedRpms {
     /// Parts of the images, in the order of their names.
     pub images: Vec<Parts>,
-    /// All RPMs of the packages.
-    pub packages: Vec<BuiltRpm>,
+    /// Results of the packages, in the order of their ids.
+    pub packages: Vec<Arc<Built>>,
 }
 
 impl Selection {
@@ -90,12 +91,13 @@ impl Selection {
             let packages = self.packages.iter().filter_map(|package| built.get(package));
             Ok(SelectedRpms {
                 images: parts.collect::<Result<_>>()?,
-                packages: packages.flat_map(|built| built.rpms.clone()).collect(),
+                packages: packages.cloned().collect(),
             })
         };
         engine.provide(targets, choose, |selected| {
             let of_images = selected.images.iter().flat_map(|parts| &parts.rpms);
-            of_images.chain(&selected.packages).collect()
+            let of_packages = selected.packages.iter().flat_map(|built| &built.rpms);
+            of_images.chain(of_packages).collect()
         })
     }
 }

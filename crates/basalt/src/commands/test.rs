@@ -19,6 +19,9 @@ use super::{answer, answer_json, images};
 use crate::arguments::Test;
 use crate::checkout::Checkout;
 
+/// Crates that are tested together. Cargo unites the features that are asked of a crate in one run, and the agent's are its
+/// own: with it, all others would be compiled once more.
+const CRATES: [&str; 3] = ["--workspace", "--exclude", "basalt-node"];
 /// Options of cargo. With the launcher's profile, most crates are compiled once for both.
 const PROFILE: [&str; 3] = ["--locked", "--profile", "tool"];
 
@@ -59,7 +62,7 @@ const ALL: [Step; 11] = [
 /// Environment variable under which tests do what takes long, too.
 const LONG: &str = "BASALT_TEST_LONG";
 
-/// What the steps share.
+/// State that the steps share.
 struct TestRun<'a> {
     checkout: &'a Checkout,
     /// This command. It is looked up before cargo runs, which may put another file in its place.
@@ -162,8 +165,8 @@ impl TestRun<'_> {
 
     /// Looks for the SDK's tree in the store, and makes none.
     fn find_sdk(&mut self) -> Result<()> {
-        let lock = self.checkout.distro().join("sdk/sdk.lock");
-        self.sdk = SdkTree::find(&self.checkout.store, &lock)?.map(|sdk| sdk.path);
+        let store = &self.checkout.store;
+        self.sdk = self.checkout.known_sdk(store)?.map(|sdk| sdk.path);
         Ok(())
     }
 
@@ -178,12 +181,7 @@ impl TestRun<'_> {
                 let line = format!("[{}/{}] {}", index + 1, steps.len(), step.title());
                 checkout.reporter().note(&line);
                 let (before, start) = (self.counts, Instant::now());
-                let result = if step == Step::BuildTools {
-                    let made = sdk.take().map_or_else(|| checkout.sdk(), joined);
-                    self.check(made).map(|tree| self.sdk = Some(tree.path))
-                } else {
-                    self.step(step)
-                };
+                let result = self.step(step, || sdk.take().map_or_else(|| checkout.sdk(), joined));
                 self.records.push(StepRecord {
                     title: step.title(),
                     counts: self.counts.since(before),
@@ -195,10 +193,11 @@ impl TestRun<'_> {
         })
     }
 
-    fn step(&mut self, step: Step) -> Result<()> {
+    /// Runs a step. `sdk` returns the SDK's tree once it is made.
+    fn step(&mut self, step: Step, sdk: impl FnOnce() -> Result<SdkTree>) -> Result<()> {
         let checkout = self.checkout;
         match step {
-            Step::BuildTools => self.check(checkout.sdk()).map(drop),
+            Step::BuildTools => self.check(sdk()).map(|tree| self.sdk = Some(tree.path)),
             Step::Format => {
                 let command = Command::tool(tool::CARGO)
                     .args(["fmt", "--all", "--check", "--", "--color", "never"])
@@ -214,14 +213,8 @@ impl TestRun<'_> {
                 self.check(result)
             }
             Step::Crates => {
-                // Cargo unites the features that are asked of a crate in one run: the agent's are its own.
-                let command = self.cargo(["test", "--no-fail-fast", "--workspace"]).args([
-                    "--exclude",
-                    "basalt-tests",
-                    "--exclude",
-                    "basalt-node",
-                ]);
-                self.tests(step, "crates", command)
+                let command = self.cargo(["test", "--no-fail-fast"]).args(CRATES);
+                self.tests(step, "crates", command.args(["--exclude", "basalt-tests"]))
             }
             Step::Node => {
                 let command = self.cargo(["test", "--no-fail-fast", "--package", "basalt-node"]);
@@ -244,8 +237,7 @@ impl TestRun<'_> {
 
     /// Runs a target of the tests of the whole.
     fn target(&mut self, step: Step, name: &str) -> Result<()> {
-        // With the features that the crates' own tests were compiled with.
-        let command = self.cargo(["test", "--workspace", "--exclude", "basalt-node", "--test", name]);
+        let command = self.cargo(["test", "--test", name]).args(CRATES);
         self.tests(step, &format!("whole-{name}"), command)
     }
 
@@ -299,10 +291,16 @@ impl TestRun<'_> {
         Ok(())
     }
 
+    /// Writes the output of tests to a log of the store, and returns its path.
+    fn keep_log(&self, name: &str, lines: &[String]) -> Result<Utf8PathBuf> {
+        let path = self.checkout.store.root().join("logs").join(format!("test-{name}.log"));
+        basalt_store::write::atomically(&path, lines.join("\n") + "\n")?;
+        Ok(path)
+    }
+
     /// Runs a command with its output in a log; when it fails, the relevant lines are shown.
     fn watch(&self, log: &str, command: &Command, mut line: impl FnMut(&str)) -> Result<()> {
         let reporter = self.checkout.reporter();
-        let log = self.checkout.store.root().join("logs").join(format!("test-{log}.log"));
         let task = reporter.task(&command.name(), Unit::Items, None);
         let mut lines = Vec::new();
         let result = command.lines(|text| {
@@ -313,7 +311,7 @@ impl TestRun<'_> {
             line(text);
             lines.push(text.to_owned());
         });
-        basalt_store::write::atomically(&log, lines.join("\n") + "\n")?;
+        let log = self.keep_log(log, &lines)?;
         match result {
             Ok(()) => {
                 task.finish(Outcome::Done);

@@ -40,7 +40,7 @@ fn page(records: &[StepRecord], commit: Option<&str>, time: &str) -> String {
     let commit = commit.map(|commit| format!(", commit {commit}")).unwrap_or_default();
     let mut page = format!(
         "# Last run of the long tests\n\n\
-         `./basalt test --long` wrote this page at {time} UTC{commit}. It runs what `./basalt test` runs, with more cases where a \n\
+         `./basalt test --long` wrote this page at {time} UTC{commit}. It runs what `./basalt test` runs, with more cases where a\n\
          test counts them.\n\n\
          | step | passed | failed | skipped | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
     );

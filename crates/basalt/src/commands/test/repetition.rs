@@ -6,16 +6,15 @@
 
 use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use basalt_process::{Command, ProcessError};
+use basalt_process::{Cancellation, Command, ProcessError};
 use basalt_progress::{Outcome, Unit};
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
-use super::TestRun;
+use super::{CRATES, TestRun};
 use crate::arguments::Test;
 use crate::commands::{answer, answer_json};
 use crate::table::Table;
@@ -61,7 +60,7 @@ struct TestProgram {
     folder: Utf8PathBuf,
 }
 
-/// What the rounds of a test program came to.
+/// Outcome of the rounds of a test program.
 #[derive(Debug, Default, Serialize)]
 struct ProgramReport {
     program: String,
@@ -82,13 +81,14 @@ pub(super) fn run(tests: &TestRun<'_>, rounds: u32, options: &Test, json: bool) 
     let reporter = tests.checkout.reporter();
     let total = u64::from(rounds).saturating_mul(programs.len() as u64);
     let task = reporter.task("repeating tests", Unit::Items, Some(total));
-    let stop = AtomicBool::new(false);
+    let ended = Cancellation::default();
     let reports = std::thread::scope(|scope| {
         for _ in 0..options.load.unwrap_or(0) {
-            scope.spawn(|| burn(&stop));
+            scope.spawn(|| burn(&ended));
         }
+        let _end = EndOnDrop(&ended);
         let mut reports = Vec::new();
-        let result = programs.iter().try_for_each(|program| {
+        for program in &programs {
             let mut report = ProgramReport {
                 program: program.name.clone(),
                 rounds,
@@ -100,10 +100,8 @@ pub(super) fn run(tests: &TestRun<'_>, rounds: u32, options: &Test, json: bool) 
                 task.advance(1);
             }
             reports.push(report);
-            Ok::<_, miette::Report>(())
-        });
-        stop.store(true, Ordering::Relaxed);
-        result.map(|()| reports)
+        }
+        Ok::<_, miette::Report>(reports)
     })?;
     task.finish(Outcome::Done);
     let failed = reports.iter().any(|report| report.failed > 0);
@@ -115,10 +113,19 @@ pub(super) fn run(tests: &TestRun<'_>, rounds: u32, options: &Test, json: bool) 
     Ok(if failed { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-/// Computes until `stop`. A thread competes for processors as a process of this session would.
-fn burn(stop: &AtomicBool) {
+/// Requests the end of the busy loops when it is dropped, also after a panic: the scope waits for their threads.
+struct EndOnDrop<'a>(&'a Cancellation);
+
+impl Drop for EndOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.request();
+    }
+}
+
+/// Computes until the end is requested. A thread competes for processors as a process of this session would.
+fn burn(ended: &Cancellation) {
     let mut number = 0_u64;
-    while !stop.load(Ordering::Relaxed) {
+    while !ended.requested() {
         for _ in 0..10_000 {
             number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1));
         }
@@ -131,7 +138,7 @@ fn programs(tests: &TestRun<'_>, waiting: bool) -> Result<Vec<TestProgram>> {
     command = if waiting {
         command.args(WAITING.iter().flat_map(|name| ["--package", name]))
     } else {
-        command.args(["--workspace", "--exclude", "basalt-tests", "--exclude", "basalt-node"])
+        command.args(CRATES).args(["--exclude", "basalt-tests"])
     };
     let output = command.output()?;
     let programs: Vec<TestProgram> = output.text().lines().filter_map(test_program).collect();
@@ -174,19 +181,12 @@ impl ProgramReport {
                 for name in lines.iter().filter_map(|line| failed_test(line)) {
                     *self.tests.entry(name.to_owned()).or_default() += 1;
                 }
-                let logs = tests.checkout.store.root().join("logs");
-                self.keep(&logs, round, &lines)
+                let log = format!("repeat-{}-{round}", self.program);
+                self.logs.push(tests.keep_log(&log, &lines)?);
+                Ok(())
             }
             Err(error) => Err(error.into()),
         }
-    }
-
-    /// Writes the output of a round that failed to a log.
-    fn keep(&mut self, logs: &Utf8Path, round: u32, lines: &[String]) -> Result<()> {
-        let path = logs.join(format!("test-repeat-{}-{round}.log", self.program));
-        basalt_store::write::atomically(&path, lines.join("\n") + "\n")?;
-        self.logs.push(path);
-        Ok(())
     }
 }
 
