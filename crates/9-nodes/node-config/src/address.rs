@@ -31,6 +31,56 @@ impl FromStr for Address {
     }
 }
 
+/// The addresses that a node registers with: one, or one of each family, in the form of the kubelet's `--node-ip`.
+///
+/// `0.0.0.0` and `::` ask the kubelet for whichever address of that family leads out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeAddresses(Vec<IpAddr>);
+
+impl NodeAddresses {
+    /// The addresses, the one of the primary family first.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl FromStr for NodeAddresses {
+    type Err = Finding;
+
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let refused = "the kubelet refuses this";
+        let wrong = |message: String, help: &str| Err(Finding::error(message, refused).with_help(help));
+        let parsed: Result<Vec<Address>, Finding> = text.split(',').map(|part| part.trim().parse()).collect();
+        let addresses: Vec<IpAddr> = parsed?.into_iter().map(|address| address.0).collect();
+        for address in &addresses {
+            let link_local = match address {
+                IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+                IpAddr::V6(v6) => v6.is_unicast_link_local(),
+            };
+            if address.is_loopback() || address.is_multicast() || link_local {
+                let help = "write an address of the node that other nodes reach";
+                return wrong(format!("`{address}` cannot be the address of a node"), help);
+            }
+        }
+        match &addresses[..] {
+            [_] => Ok(Self(addresses)),
+            [one, other] if one.is_ipv4() == other.is_ipv4() => {
+                let help = "write one address of IPv4 and one of IPv6";
+                wrong(format!("`{one}` and `{other}` are of the same family"), help)
+            }
+            [one, other] if one.is_unspecified() || other.is_unspecified() => {
+                let help = "write both addresses, or neither: the node finds those of each family itself";
+                wrong("`0.0.0.0` and `::` stand alone".to_owned(), help)
+            }
+            [_, _] => Ok(Self(addresses)),
+            _ => wrong(
+                format!("a node has at most two addresses, and these are {}", addresses.len()),
+                "write one address of IPv4 and one of IPv6",
+            ),
+        }
+    }
+}
+
 /// An address with the length of its network: `10.0.0.11/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cidr {
@@ -310,6 +360,26 @@ mod tests {
             "10.0.0.1/",
         ] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn addresses_of_a_node() {
+        for good in ["10.0.0.1", "::", "0.0.0.0", "10.0.0.1,fd00::1", "fd00::1, 10.0.0.1"] {
+            assert!(good.parse::<NodeAddresses>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "10.0.0.1,",
+            "10.0.0.1,10.0.0.2",
+            "10.0.0.1,::",
+            "127.0.0.1",
+            "fe80::1",
+            "224.0.0.1",
+            "10.0.0.1,fd00::1,fd00::2",
+            "node-1",
+        ] {
+            assert!(bad.parse::<NodeAddresses>().is_err(), "{bad}");
         }
     }
 

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::address::{Address, Cidr, Endpoint, InterfacePattern, MacAddress, MirrorUrl, RegistryName};
+use serde_json::Value;
+
+use super::address::{Address, Cidr, Endpoint, InterfacePattern, MacAddress, MirrorUrl, NodeAddresses, RegistryName};
 use super::amount::{GoDuration, Quantity, Threshold};
 use super::certificate::Authorities;
 use super::name::{Domain, HostName, LabelKey, LabelValue, ServerName};
-use super::raw::{CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
+use super::raw::{CloudProvider, CpuManagerPolicy, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy};
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
 
@@ -159,10 +161,13 @@ pub struct Taint {
 pub struct Kubelet {
     pub max_pods: Option<u32>,
     pub pod_pids_limit: Option<u64>,
-    pub node_ip: Option<Address>,
+    pub node_ip: Option<NodeAddresses>,
+    pub cloud_provider: Option<CloudProvider>,
     pub provider_id: Option<String>,
     pub system_reserved: Reserved,
     pub kube_reserved: Reserved,
+    pub swap_behavior: Option<SwapBehavior>,
+    pub fail_swap_on: bool,
     pub eviction_hard: BTreeMap<String, Threshold>,
     pub eviction_soft: BTreeMap<String, Threshold>,
     pub eviction_soft_grace_period: BTreeMap<String, GoDuration>,
@@ -181,6 +186,8 @@ pub struct Kubelet {
     pub seccomp_default: bool,
     pub server_tls_bootstrap: bool,
     pub verbosity: Option<u32>,
+    /// Fields of KubeletConfiguration that are checked as far as their names and types.
+    pub extra_config: BTreeMap<String, Value>,
 }
 
 /// Resources kept back.

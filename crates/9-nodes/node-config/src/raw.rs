@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 
 /// What a machine has to know to become a node of a Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
@@ -252,19 +253,27 @@ pub struct Kubelet {
     /// How many pods the node takes.
     #[schemars(range(min = 1, max = 2500))]
     pub max_pods: Option<u32>,
-    /// How many processes a pod may have.
+    /// How many processes and threads a pod may have; 16384 unless given.
     #[schemars(range(min = 16))]
     pub pod_pids_limit: Option<u64>,
-    /// The address that the node registers with; otherwise that of the interface with the default route.
+    /// The address that the node registers with, or one of each family with a comma between them:
+    /// `10.0.0.11,fd00::11`. Otherwise the address from which the API server is reached.
     #[serde(rename = "nodeIP")]
     pub node_ip: Option<String>,
+    /// Who gives the node its addresses and removes the taint of a new node: `external`, a cloud controller manager.
+    pub cloud_provider: Option<CloudProvider>,
     /// The name of the machine at its cloud: `azure:///subscriptions/...`.
     #[serde(rename = "providerID")]
     pub provider_id: Option<String>,
     /// What the operating system keeps for itself.
     pub system_reserved: Option<Reserved>,
-    /// What the kubelet and containerd keep for themselves.
+    /// What the kubelet and containerd keep for themselves. Where neither this nor `systemReserved` names memory or
+    /// processor time, the node computes how much of it is kept from the size of the machine.
     pub kube_reserved: Option<Reserved>,
+    /// How containers use swap, where there is any.
+    pub memory_swap: Option<MemorySwap>,
+    /// Whether the kubelet refuses to start on a machine with swap; `true` unless `memorySwap` is given.
+    pub fail_swap_on: Option<bool>,
     /// When pods are stopped at once, by signal: `memory.available: 100Mi`, `nodefs.available: 10%`.
     #[serde(default)]
     pub eviction_hard: BTreeMap<String, String>,
@@ -315,6 +324,45 @@ pub struct Kubelet {
     /// How much the kubelet logs, from 0 to 10.
     #[schemars(range(min = 0, max = 10))]
     pub verbosity: Option<u32>,
+    /// Other fields of KubeletConfiguration (`kubelet.config.k8s.io/v1beta1`), as Kubernetes documents them. What is
+    /// given here comes on top of what the node would write.
+    #[serde(default)]
+    pub extra_config: BTreeMap<String, Value>,
+}
+
+/// Who knows the addresses of the node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+pub enum CloudProvider {
+    /// A cloud controller manager in the cluster.
+    External,
+}
+
+/// How containers use swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct MemorySwap {
+    /// Which containers may swap.
+    pub swap_behavior: SwapBehavior,
+}
+
+/// Which containers may swap.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum SwapBehavior {
+    /// None; the system itself may.
+    NoSwap,
+    /// Burstable ones, in proportion to the memory that they request.
+    LimitedSwap,
+}
+
+impl SwapBehavior {
+    /// The word that Kubernetes uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoSwap => "NoSwap",
+            Self::LimitedSwap => "LimitedSwap",
+        }
+    }
 }
 
 /// Resources that are kept back.

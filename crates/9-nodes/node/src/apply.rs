@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 
+use crate::address::Wanted;
 use crate::paths;
 use crate::plan::{Plan, PlannedFile};
 
@@ -20,8 +21,8 @@ pub struct Applied {
     pub hostname: String,
     /// Where its API server is.
     pub endpoint: String,
-    /// The address that the node shall register with, if its NodeConfig says so.
-    pub address: Option<std::net::IpAddr>,
+    /// The addresses that the node shall register with.
+    pub wanted: Wanted,
     /// The digest of the cluster's certificate authority: what the cluster is known by.
     pub authority: String,
     /// The files that were written.
@@ -166,7 +167,7 @@ mod tests {
             origin: "test".to_owned(),
             hostname: "worker-1".to_owned(),
             endpoint: "https://a:1".to_owned(),
-            address: None,
+            wanted: Wanted::default(),
             authority: "0".to_owned(),
             files: Vec::new(),
             warnings: Vec::new(),

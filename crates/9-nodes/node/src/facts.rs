@@ -2,11 +2,15 @@
 
 use std::path::Path;
 
+use crate::size::Size;
+
 /// Facts that a plan depends on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facts {
     /// The machine id: 32 hexadecimal digits.
     pub machine_id: Option<String>,
+    /// Processors and memory.
+    pub size: Option<Size>,
 }
 
 impl Facts {
@@ -27,6 +31,7 @@ impl Facts {
             machine_id: ["run/machine-id", "etc/machine-id", "sys/class/dmi/id/product_uuid"]
                 .into_iter()
                 .find_map(id),
+            size: Size::read(root),
         }
     }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use basalt_digest::Digest;
 use basalt_document::problem::Problems;
+use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
@@ -150,7 +151,7 @@ fn apply_config() -> Result<(), Failure> {
         origin,
         hostname: plan.hostname.clone(),
         endpoint: plan.endpoint.clone(),
-        address: plan::preferred_address(&config),
+        wanted: Wanted::of(&config),
         authority: authority(&config),
         files: Vec::new(),
         warnings: not_taken,
@@ -174,15 +175,14 @@ fn join_cluster() -> Result<(), Failure> {
     if join::forget_other_clusters(root, &applied)? {
         println!("this machine was a node of another cluster or had another name: it joins anew");
     }
-    let address = join::wait_for_address(applied.address, PATIENCE_FOR_ADDRESS);
-    if address.is_none() {
-        let what = applied
-            .address
-            .map_or("an address".to_owned(), |address| address.to_string());
-        eprintln!("the network has not given this machine {what}: the kubelet starts without it");
+    let addresses = address::wait(&applied.wanted, PATIENCE_FOR_ADDRESS);
+    if addresses.is_empty() {
+        eprintln!("the network has not given this machine an address: the kubelet starts without one");
+    } else if addresses.len() < applied.wanted.choices.len() {
+        eprintln!("this node registers with {addresses:?} only: the network has not given it the other address");
     }
-    join::write_address(root, address)?;
-    serving::write(root, &applied.hostname, address)?;
+    address::write(root, &addresses)?;
+    serving::write(root, &applied.hostname, &addresses)?;
     Ok(())
 }
 

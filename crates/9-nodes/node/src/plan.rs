@@ -9,8 +9,6 @@ mod containerd;
 mod kubelet;
 mod network;
 
-pub use network::preferred_address;
-
 /// A file to write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlannedFile {
@@ -32,7 +30,7 @@ impl PlannedFile {
         }
     }
 
-    /// A file with a secret in it.
+    /// A file of which the CIS benchmark asks that only root reads it, or one with a secret in it.
     fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -71,7 +69,7 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
     };
     let mut files = network::files(config);
     files.extend(containerd::files(config));
-    files.extend(kubelet::files(config, &hostname));
+    files.extend(kubelet::files(config, &hostname, facts));
     files.extend(config.ca_certificates.as_ref().map(|authorities| {
         PlannedFile::public(format!("{}/node-config.pem", paths::CA_CERTIFICATES), authorities.pem())
     }));

@@ -6,7 +6,9 @@ use std::time::{Duration, SystemTime};
 
 use basalt_node::facts::Facts;
 use basalt_node::plan::plan;
+use basalt_node::size::Size;
 use basalt_node_config::{Clock, NodeConfig, check};
+use serde_json::json;
 
 const CA: &str = include_str!("../../node-config/tests/certificates/ca.pem");
 
@@ -28,10 +30,31 @@ fn least(more: &str) -> NodeConfig {
     ))
 }
 
+/// A machine of which nothing is known.
+const UNKNOWN: Facts = Facts {
+    machine_id: None,
+    size: None,
+};
+
+/// What the kubelet is told on a machine with two processors and 4 GiB.
+fn kubelet(more: &str) -> serde_json::Value {
+    let size = Some(Size {
+        processors: 2,
+        memory: 4 << 30,
+    });
+    let plan = plan(&least(more), &Facts { size, ..UNKNOWN });
+    let file = plan.files.iter().find(|file| file.path.ends_with("kubelet/config.json"));
+    serde_json::from_str(&file.unwrap().content).unwrap()
+}
+
 /// All that is planned, certificates apart: those are the same everywhere.
 fn planned(config: &NodeConfig) -> String {
     let facts = Facts {
         machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
+        size: Some(Size {
+            processors: 2,
+            memory: 4 << 30,
+        }),
     };
     let plan = plan(config, &facts);
     let mut text = format!("{} joins {}\n", plan.hostname, plan.endpoint);
@@ -78,7 +101,7 @@ registries:
   - { host: 'c.example:5000', plainHttp: true, auth: { username: u, password: p } }
   - { host: '*', mirrors: [{ url: 'https://m3.example' }] }
 ";
-    let plan = plan(&least(text), &Facts { machine_id: None });
+    let plan = plan(&least(text), &UNKNOWN);
     let mut shown = String::new();
     for file in plan.files.iter().filter(|file| file.path.ends_with("hosts.toml")) {
         let _ = writeln!(shown, "=== {} {:04o}\n{}", file.path, file.mode, file.content);
@@ -88,16 +111,7 @@ registries:
 
 #[test]
 fn one_image_at_a_time() {
-    let plan = plan(
-        &least("kubelet: { maxParallelImagePulls: 1 }\n"),
-        &Facts { machine_id: None },
-    );
-    let file = plan
-        .files
-        .iter()
-        .find(|file| file.path.ends_with("kubelet/config.json"))
-        .unwrap();
-    let config: serde_json::Value = serde_json::from_str(&file.content).unwrap();
+    let config = kubelet("kubelet: { maxParallelImagePulls: 1 }\n");
     assert_eq!(
         (&config["serializeImagePulls"], &config["maxParallelImagePulls"]),
         (&true.into(), &1.into())
@@ -105,14 +119,80 @@ fn one_image_at_a_time() {
 }
 
 #[test]
+fn what_the_node_keeps_for_itself() {
+    let kept = |more: &str| kubelet(more)["kubeReserved"].clone();
+    assert_eq!(kept(""), json!({ "cpu": "70m", "memory": "1024Mi" }));
+    // A resource that the NodeConfig reserves is not reserved once more.
+    assert_eq!(kept("kubelet: { systemReserved: { memory: 1Gi } }\n"), json!({ "cpu": "70m" }));
+    assert_eq!(
+        kept("kubelet: { kubeReserved: { cpu: 100m, ephemeralStorage: 1Gi } }\n"),
+        json!({ "cpu": "100m", "ephemeral-storage": "1Gi", "memory": "1024Mi" })
+    );
+}
+
+#[test]
+fn grace_periods_fit_each_other() {
+    let cases = [
+        ("", "30s", "10s"),
+        ("shutdownGracePeriod: 0s", "0s", "0s"),
+        ("shutdownGracePeriod: 1s", "1s", "1s"),
+        ("shutdownGracePeriod: 15s", "15s", "5s"),
+        ("shutdownGracePeriod: 10m", "10m", "10s"),
+        ("shutdownGracePeriodCriticalPods: 20s", "30s", "20s"),
+    ];
+    for (given, total, critical) in cases {
+        let config = kubelet(&format!("kubelet: {{ {given} }}\n"));
+        assert_eq!(config["shutdownGracePeriod"], total, "{given}");
+        assert_eq!(config["shutdownGracePeriodCriticalPods"], critical, "{given}");
+    }
+    let by_priority = kubelet("kubelet: { extraConfig: { shutdownGracePeriodByPodPriority: [{ priority: 0 }] } }\n");
+    assert_eq!(by_priority["shutdownGracePeriod"], json!(null));
+}
+
+#[test]
+fn other_fields_come_on_top() {
+    let more = "\
+kubelet:
+  memorySwap: { swapBehavior: LimitedSwap }
+  extraConfig:
+    authentication: { webhook: { cacheTTL: 1m } }
+    tlsCipherSuites: [TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256]
+    enableSystemLogHandler: false
+    registryPullQPS: 0
+";
+    let config = kubelet(more);
+    assert_eq!(
+        config["authentication"]["webhook"],
+        json!({ "enabled": true, "cacheTTL": "1m" })
+    );
+    assert_eq!(config["tlsCipherSuites"], json!(["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]));
+    assert_eq!(config["enableSystemLogQuery"], false);
+    assert_eq!(config["registryPullQPS"], 0);
+    assert_eq!(config["failSwapOn"], false);
+    assert_eq!(config["memorySwap"], json!({ "swapBehavior": "LimitedSwap" }));
+}
+
+#[test]
+fn an_external_cloud() {
+    let has = |more: &str| {
+        let plan = plan(&least(more), &UNKNOWN);
+        let file = plan.files.iter().find(|file| file.path.ends_with("kubelet/arguments"));
+        file.unwrap().content.contains(" --cloud-provider=external")
+    };
+    assert!(has("kubelet: { cloudProvider: external }\n") && !has(""));
+}
+
+#[test]
 fn secrets_are_for_root_only() {
     let config = least("registries: [{ host: a.example, auth: { username: u, password: p4ssw0rd } }]\n");
-    let plan = plan(&config, &Facts { machine_id: None });
+    let plan = plan(&config, &UNKNOWN);
     let encoded = "dTpwNHNzdzByZA==";
     for file in &plan.files {
         let secret = ["0123456789abcdef", "p4ssw0rd", encoded]
             .iter()
             .any(|word| file.content.contains(word));
-        assert_eq!(file.mode & 0o077 == 0, secret, "{}", file.path);
+        // CIS Kubernetes benchmark, 4.1: the kubelet's files are root's as well.
+        let of_kubelet = ["kubelet/ca.crt", "kubelet/config.json"].iter().any(|name| file.path.ends_with(name));
+        assert_eq!(file.mode & 0o077 == 0, secret || of_kubelet, "{}", file.path);
     }
 }

@@ -1,7 +1,6 @@
 //! The network, in networkd's format.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
 use basalt_node_config::{HostDns, Interface, InterfaceMatch, NodeConfig};
 
@@ -75,17 +74,4 @@ fn name_servers(text: &mut String, dns: &HostDns) {
         let domains: Vec<_> = dns.search.iter().map(|domain| domain.as_str()).collect();
         let _ = writeln!(text, "Domains={}", domains.join(" "));
     }
-}
-
-/// The address that the node registers with, as far as the NodeConfig says: the kubelet's own setting, or the first
-/// address of the interface that leads out, or of any.
-pub fn preferred_address(config: &NodeConfig) -> Option<IpAddr> {
-    let of_interfaces = || {
-        let interfaces = &config.network.as_ref()?.interfaces;
-        let leading_out = interfaces.iter().filter(|interface| interface.gateway.is_some());
-        leading_out
-            .chain(interfaces)
-            .find_map(|interface| Some(interface.addresses.first()?.address))
-    };
-    config.kubelet.node_ip.map(|address| address.0).or_else(of_interfaces)
 }

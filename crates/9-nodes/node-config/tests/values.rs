@@ -1,0 +1,175 @@
+//! Values of a NodeConfig against those that the agent and the kubelet put beside them.
+
+use std::time::{Duration, SystemTime};
+
+use basalt_node_config::{Clock, check};
+
+const CA: &str = include_str!("certificates/ca.pem");
+
+/// What is said about a NodeConfig that ends like this, and whether it can be used.
+fn said(more: &str) -> (bool, String) {
+    let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
+    let text = format!(
+        "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
+         bootstrapToken: abcdef.0123456789abcdef\n  ca: |\n{ca}{more}\n"
+    );
+    // 2030, when the certificate of these tests is valid.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+    match check("node.yaml", &text, Clock::Right(now)) {
+        Ok((_, warnings)) => (true, warnings.brief()),
+        Err(problems) => (false, problems.brief()),
+    }
+}
+
+#[track_caller]
+fn accepted(cases: &[&str]) {
+    for case in cases {
+        let (good, said) = said(case);
+        assert!(good && said.is_empty(), "{case}: {said}");
+    }
+}
+
+#[track_caller]
+fn refused(cases: &[(&str, &str)]) {
+    for (case, words) in cases {
+        let (good, said) = said(case);
+        assert!(!good && said.contains(words), "{case}: {said}");
+    }
+}
+
+#[track_caller]
+fn warned(cases: &[(&str, &str)]) {
+    for (case, words) in cases {
+        let (good, said) = said(case);
+        assert!(good && said.contains(words), "{case}: {said}");
+    }
+}
+
+#[test]
+fn the_kubelet_starts_with_what_is_accepted() {
+    accepted(&[
+        "kubelet: { shutdownGracePeriod: 5s }",
+        "kubelet: { shutdownGracePeriod: 0s }",
+        "kubelet: { shutdownGracePeriod: 0s, shutdownGracePeriodCriticalPods: 0s }",
+        "kubelet: { shutdownGracePeriodCriticalPods: 30s }",
+        "kubelet: { imageGCHighThresholdPercent: 81 }",
+        "kubelet: { imageGCHighThresholdPercent: 75, imageGCLowThresholdPercent: 70 }",
+        "kubelet: { imageGCLowThresholdPercent: 84 }",
+        "kubelet: { cpuManagerPolicy: static }",
+        "kubelet: { cpuManagerPolicy: static, systemReserved: { cpu: '0' }, kubeReserved: { cpu: 100m } }",
+        "kubelet: { evictionHard: { memory.available: 5%, nodefs.available: 0% } }",
+        "kubelet: { allowedUnsafeSysctls: ['net.*', kernel.sem, 'kernel.shm*', net/core/somaxconn] }",
+        "kubelet: { nodeIP: '10.0.0.1,fd00::1' }",
+    ]);
+    refused(&[
+        ("kubelet: { shutdownGracePeriod: 500ms }", "less than a second"),
+        ("kubelet: { shutdownGracePeriodCriticalPods: 31s }", "more than the whole shutdown with its 30s"),
+        (
+            "kubelet: { shutdownGracePeriod: 10s, shutdownGracePeriodCriticalPods: 20s }",
+            "more than the whole shutdown with its 10s",
+        ),
+        (
+            "kubelet: { imageGCHighThresholdPercent: 75 }",
+            "the kubelet's low threshold, 80, is not below the high one 75",
+        ),
+        (
+            "kubelet: { imageGCLowThresholdPercent: 85 }",
+            "the low threshold 85 is not below the kubelet's high one, 85",
+        ),
+        (
+            "kubelet: { imageGCHighThresholdPercent: 60, imageGCLowThresholdPercent: 60 }",
+            "the low threshold 60 is not below the high one 60",
+        ),
+        (
+            "kubelet: { cpuManagerPolicy: static, systemReserved: { cpu: '0' } }",
+            "needs processors that are kept back",
+        ),
+        ("kubelet: { evictionHard: { memory.available: '0' } }", "the threshold `0` is zero"),
+        ("kubelet: { allowedUnsafeSysctls: [vm.swappiness] }", "`vm.swappiness` is not of a namespace"),
+        ("kubelet: { nodeIP: '10.0.0.1,10.0.0.2' }", "are of the same family"),
+        ("kubelet: { nodeIP: 'fe80::1' }", "cannot be the address of a node"),
+    ]);
+    warned(&[(
+        "kubelet: { evictionHard: { containerfs.available: 10% } }",
+        "the kubelet does not use `containerfs.available`",
+    )]);
+}
+
+#[test]
+fn swap() {
+    accepted(&[
+        "kubelet: { memorySwap: { swapBehavior: LimitedSwap } }",
+        "kubelet: { memorySwap: { swapBehavior: LimitedSwap }, failSwapOn: false }",
+        "kubelet: { memorySwap: { swapBehavior: NoSwap }, failSwapOn: true }",
+        "kubelet: { failSwapOn: false }",
+    ]);
+    refused(&[
+        (
+            "kubelet: { memorySwap: { swapBehavior: LimitedSwap }, failSwapOn: true }",
+            "the kubelet refuses to start with swap",
+        ),
+        ("kubelet: { memorySwap: { swapBehavior: Unlimited } }", "`Unlimited`"),
+    ]);
+}
+
+#[test]
+fn cloud_controllers() {
+    accepted(&["kubelet: { cloudProvider: external, providerID: 'aws:///eu-central-1a/i-0abc' }"]);
+    refused(&[("kubelet: { cloudProvider: aws }", "`aws`")]);
+    let taint = "taints: [{ key: node.cloudprovider.kubernetes.io/uninitialized, value: 'true', effect: NoSchedule }]";
+    warned(&[(taint, "write `cloudProvider: external` below `kubelet` instead")]);
+}
+
+#[test]
+fn other_fields_of_the_kubelet() {
+    accepted(&[
+        "kubelet: { extraConfig: { registryPullQPS: 10, imageMaximumGCAge: 24h, topologyManagerScope: pod } }",
+        "kubelet: { extraConfig: { cpuManagerPolicyOptions: { full-pcpus-only: 'true' } } }",
+        "kubelet: { extraConfig: { enforceNodeAllocatable: [pods, system-reserved], systemReservedCgroup: /system } }",
+        "kubelet: { extraConfig: { shutdownGracePeriodByPodPriority: [{ priority: 0 }] } }",
+        "kubelet: { extraConfig: { memoryThrottlingFactor: 0.8 } }",
+    ]);
+    refused(&[
+        ("kubelet: { extraConfig: { registryPullQps: 10 } }", "did you mean `registryPullQPS`?"),
+        ("kubelet: { extraConfig: { registryPullQPS: -1 } }", "-1 is out of range"),
+        ("kubelet: { extraConfig: { registryPullQPS: many } }", "must be a whole number"),
+        ("kubelet: { extraConfig: { syncFrequency: 60 } }", "must be a time span"),
+        ("kubelet: { extraConfig: { syncFrequency: 1d } }", "`1d` is not a time span"),
+        ("kubelet: { extraConfig: { tlsMinVersion: VersionTLS10 } }", "is not a word for `tlsMinVersion`"),
+        ("kubelet: { extraConfig: { maxPods: 10 } }", "write it as `kubelet.maxPods`"),
+        ("kubelet: { extraConfig: { clusterDNS: [] } }", "write it as `cluster.dns.addresses`"),
+        ("kubelet: { extraConfig: { cgroupDriver: cgroupfs } }", "is decided by the node's image"),
+        ("kubelet: { extraConfig: { containerLogMonitorInterval: 1s } }", "shorter than 3 s"),
+        ("kubelet: { extraConfig: { imageMaximumGCAge: 2m } }", "before `imageMinimumGCAge`"),
+        ("kubelet: { extraConfig: { systemCgroups: /system } }", "needs `cgroupRoot`"),
+        ("kubelet: { extraConfig: { enforceNodeAllocatable: [kube-reserved] } }", "needs `kubeReservedCgroup`"),
+        (
+            "kubelet: { reservedSystemCPUs: '0', extraConfig: { kubeReservedCgroup: /kube } }",
+            "do not go with `reservedSystemCPUs`",
+        ),
+        (
+            "kubelet: { shutdownGracePeriod: 30s, extraConfig: { shutdownGracePeriodByPodPriority: [] } }",
+            "by priority and as `shutdownGracePeriod`",
+        ),
+    ]);
+    warned(&[
+        ("kubelet: { extraConfig: { authentication: { anonymous: { enabled: true } } } }", "anybody may speak"),
+        ("kubelet: { extraConfig: { authorization: { mode: AlwaysAllow } } }", "may do everything"),
+        ("kubelet: { extraConfig: { readOnlyPort: 10255 } }", "tells everybody"),
+    ]);
+}
+
+#[test]
+fn kernel_settings_with_a_risk() {
+    accepted(&["sysctls: { net.ipv4.conf.all.rp_filter: 2, net.ipv4.ip_local_port_range: 32768 60999 }"]);
+    warned(&[
+        ("sysctls: { net.ipv4.conf.all.rp_filter: 1 }", "strict filtering"),
+        ("sysctls: { net.ipv6.conf.all.disable_ipv6: 1 }", "`::1`"),
+        ("sysctls: { net.ipv4.ip_local_port_range: 1024 65535 }", "ports of services"),
+    ]);
+    refused(&[
+        ("sysctls: { fs.inotify.max_user_instances: 0 }", "watch files themselves"),
+        ("sysctls: { vm.nr_hugepages: 100000000 }", "take all of it"),
+        ("sysctls: { vm.overcommit_memory: 0 }", "the kubelet needs 1"),
+    ]);
+}
