@@ -198,6 +198,16 @@ checked_text! {
     }
 }
 
+impl RegistryName {
+    /// The host that serves this registry: that of `docker.io` has another name.
+    pub fn server(&self) -> &str {
+        match self.as_str() {
+            "docker.io" => "registry-1.docker.io",
+            name => name,
+        }
+    }
+}
+
 /// The address of an API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
@@ -261,6 +271,56 @@ checked_text! {
             return Err(finding.with_help("write scheme, host, port and path only"));
         }
         authority(rest.split('/').next().unwrap_or_default()).map(|_| ())
+    }
+}
+
+impl MirrorUrl {
+    /// Host and port as they stand in the address: what containerd knows credentials by.
+    pub fn authority(&self) -> &str {
+        let text = self.as_str();
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+}
+
+/// The address of a proxy, which may contain a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(String);
+
+impl ProxyUrl {
+    /// The whole address, with the password.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Never shows the password.
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.0.rsplit('@').next().unwrap_or_default();
+        write!(f, "ProxyUrl({host})")
+    }
+}
+
+impl FromStr for ProxyUrl {
+    type Err = Finding;
+
+    // No message repeats the address: it may contain a password.
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let help = "write `http://proxy.example:3128`, or `http://name:password@proxy.example:3128`";
+        let wrong = |message: &str| Err(Finding::error(message, "not the address of a proxy").with_help(help));
+        let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
+            return wrong("the address of a proxy begins with `http://` or `https://`");
+        };
+        let bad = |c: char| c.is_whitespace() || c.is_control() || "\"'\\`$#".contains(c);
+        if rest.contains(bad) {
+            return wrong("the address of the proxy contains a character that has to be written as `%` and two digits");
+        }
+        let host = rest.trim_end_matches('/').rsplit('@').next().unwrap_or_default();
+        if host.contains('/') || authority(host).is_err() {
+            return wrong("the address of the proxy has no host, or something after its port");
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -399,6 +459,25 @@ mod tests {
         }
     }
 
+    #[test]
+    fn proxies() {
+        for good in [
+            "http://proxy.example:3128",
+            "https://10.0.0.1",
+            "http://u:p%40ss@proxy.example:3128/",
+            "http://[fd00::1]:3128",
+        ] {
+            assert!(good.parse::<ProxyUrl>().is_ok(), "{good}");
+        }
+        for bad in ["", "proxy:3128", "socks5://proxy:1080", "http://", "http://a b", "http://p:1/path"] {
+            assert!(bad.parse::<ProxyUrl>().is_err(), "{bad}");
+        }
+        let proxy: ProxyUrl = "http://u:s3cret@proxy.example:3128".parse().unwrap();
+        assert_eq!(format!("{proxy:?}"), "ProxyUrl(proxy.example:3128)");
+        let finding = "http://u:s3cret@pro xy".parse::<ProxyUrl>().unwrap_err();
+        assert!(!format!("{finding:?}").contains("s3cret"));
+    }
+
     proptest! {
         #[test]
         fn addresses_come_back_whole(bytes: [u8; 6], address: IpAddr, port in 1u16..) {
@@ -417,7 +496,8 @@ mod tests {
             let _ = text.parse::<Cidr>();
             let _ = text.parse::<MacAddress>();
             let _ = text.parse::<RegistryName>();
-            let _ = text.parse::<MirrorUrl>();
+            let _ = text.parse::<MirrorUrl>().map(|url| url.authority().len());
+            let _ = text.parse::<ProxyUrl>();
             let _ = format!("https://{text}").parse::<Endpoint>();
         }
     }

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use super::address::{Address, Cidr, Endpoint, InterfacePattern, MacAddress, MirrorUrl, NodeAddresses, RegistryName};
+use super::address::{
+    Address, Cidr, Endpoint, InterfacePattern, MacAddress, MirrorUrl, NodeAddresses, ProxyUrl, RegistryName,
+};
 use super::amount::{GoDuration, Quantity, Threshold};
-use super::certificate::Authorities;
+use super::certificate::{Authorities, ClientCertificate};
 use super::name::{Domain, HostName, LabelKey, LabelValue, ServerName};
-use super::raw::{CloudProvider, CpuManagerPolicy, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy};
+use super::raw::{
+    CloudProvider, CpuManagerPolicy, CredentialProvider, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy,
+};
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
 
@@ -35,6 +39,19 @@ pub struct NodeConfig {
     pub sysctls: BTreeMap<SysctlName, String>,
     /// More certificate authorities for image pulls.
     pub ca_certificates: Option<Authorities>,
+    /// The proxy of image pulls.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proxy {
+    /// The proxy for `http://`.
+    pub http: Option<ProxyUrl>,
+    /// The proxy for `https://`.
+    pub https: Option<ProxyUrl>,
+    /// Domains, addresses and networks that are reached without it.
+    pub direct: Vec<String>,
 }
 
 /// The cluster to join.
@@ -118,9 +135,35 @@ pub struct Registry {
     pub mirrors_only: bool,
     /// Whether it speaks plain HTTP.
     pub plain_http: bool,
+    /// How it is spoken to.
+    pub access: Access,
+}
+
+impl Registry {
+    /// The hosts that this entry has credentials for, as containerd names them: host and port of an address.
+    pub fn credentials(&self) -> Vec<(String, &RegistryAuth)> {
+        let of_registry = match &self.host {
+            RegistryHost::Named(name) => self.access.auth.as_ref().map(|auth| (name.server().to_owned(), auth)),
+            RegistryHost::Others => None,
+        };
+        let of_mirrors = self.mirrors.iter().filter_map(|mirror| {
+            let auth = mirror.access.auth.as_ref()?;
+            Some((mirror.url.authority().to_owned(), auth))
+        });
+        of_registry.into_iter().chain(of_mirrors).collect()
+    }
+}
+
+/// How a registry or a mirror is spoken to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
     /// Who vouches for it.
     pub ca: Option<Authorities>,
-    /// Name and password.
+    /// Whether nobody has to vouch for it.
+    pub skip_verify: bool,
+    /// The certificate that the node shows.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Credentials.
     pub auth: Option<RegistryAuth>,
 }
 
@@ -138,8 +181,8 @@ pub enum RegistryHost {
 pub struct Mirror {
     /// Its address.
     pub url: MirrorUrl,
-    /// Who vouches for it.
-    pub ca: Option<Authorities>,
+    /// How it is spoken to.
+    pub access: Access,
     /// Whether the address contains the path of the API.
     pub override_path: bool,
 }
@@ -186,6 +229,7 @@ pub struct Kubelet {
     pub seccomp_default: bool,
     pub server_tls_bootstrap: bool,
     pub verbosity: Option<u32>,
+    pub credential_providers: Vec<CredentialProvider>,
     /// Fields of KubeletConfiguration that are checked as far as their names and types.
     pub extra_config: BTreeMap<String, Value>,
 }

@@ -42,6 +42,29 @@ pub struct NodeConfig {
     pub sysctls: BTreeMap<String, SysctlValue>,
     /// Certificate authorities, in PEM, that image pulls trust besides those of the image.
     pub ca_certificates: Option<String>,
+    /// The HTTP proxy of image pulls and of credential providers.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy.
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Proxy {
+    /// The proxy for `http://`: `http://proxy.example:3128`, with name and password before an `@` if it asks for them.
+    pub http: Option<String>,
+    /// The proxy for `https://`; that for `http://` unless given.
+    pub https: Option<String>,
+    /// Domains, addresses and networks that are reached directly, besides those that the node knows of itself: the
+    /// loopback, its own networks, the API server, and the domain of the cluster.
+    #[serde(default)]
+    pub no_proxy: Vec<String>,
+}
+
+/// A proxy's password is never shown.
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy").field("no_proxy", &self.no_proxy).finish_non_exhaustive()
+    }
 }
 
 /// The version of the format.
@@ -155,9 +178,8 @@ pub struct Time {
 pub struct Registry {
     /// The registry as image names write it, `registry.example:5000`; `*` means every registry that has no entry.
     pub host: String,
-    /// Places to ask first, in this order.
-    #[serde(default)]
-    pub mirrors: Vec<Mirror>,
+    /// Places to ask first, in this order. `[]` says that this registry has none, not even those of `*`.
+    pub mirrors: Option<Vec<Mirror>>,
     /// Whether only the mirrors are asked, never the registry itself.
     #[serde(default)]
     pub mirrors_only: bool,
@@ -166,7 +188,12 @@ pub struct Registry {
     pub plain_http: bool,
     /// The certificate authority of the registry, in PEM.
     pub ca: Option<String>,
-    /// Name and password.
+    /// Whether the registry's certificate is not looked at.
+    #[serde(default)]
+    pub skip_verify: bool,
+    /// The certificate that the node shows to the registry.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Name and password, or a token, for the registry and the token server that it names.
     pub auth: Option<RegistryAuth>,
 }
 
@@ -178,19 +205,45 @@ pub struct Mirror {
     pub url: String,
     /// The certificate authority of the mirror, in PEM.
     pub ca: Option<String>,
+    /// Whether the mirror's certificate is not looked at.
+    #[serde(default)]
+    pub skip_verify: bool,
+    /// The certificate that the node shows to the mirror.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Name and password, or a token, for the mirror and the token server that it names.
+    pub auth: Option<RegistryAuth>,
     /// Whether the address already contains the path of the API and `/v2` must not be added.
     #[serde(default)]
     pub override_path: bool,
 }
 
-/// Name and password for a registry.
+/// A certificate that a node shows, and its key.
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct ClientCertificate {
+    /// The certificate, with those between it and its authority, in PEM.
+    pub certificate: String,
+    /// Its private key, in PEM.
+    pub key: String,
+}
+
+/// A key is never shown.
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
+}
+
+/// Credentials for a registry: `username` and `password`, or `identityToken`.
 #[derive(Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RegistryAuth {
     /// The name.
-    pub username: String,
-    /// The password.
-    pub password: String,
+    pub username: Option<String>,
+    /// The password, or an access token in its place.
+    pub password: Option<String>,
+    /// A refresh token that the registry's token server trades for access tokens, as Azure's does.
+    pub identity_token: Option<String>,
 }
 
 /// A password is never shown, not even in a debugging aid.
@@ -324,10 +377,55 @@ pub struct Kubelet {
     /// How much the kubelet logs, from 0 to 10.
     #[schemars(range(min = 0, max = 10))]
     pub verbosity: Option<u32>,
+    /// Programs of the image that the kubelet asks for credentials of registries.
+    #[serde(default)]
+    pub credential_providers: Vec<CredentialProvider>,
     /// Other fields of KubeletConfiguration (`kubelet.config.k8s.io/v1beta1`), as Kubernetes documents them. What is
     /// given here comes on top of what the node would write.
     #[serde(default)]
     pub extra_config: BTreeMap<String, Value>,
+}
+
+/// A program that knows credentials of registries (kubelet image credential provider).
+#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct CredentialProvider {
+    /// Its file name in `/usr/libexec/credential-providers`, where a package of the image puts it.
+    pub name: String,
+    /// The images that it is asked for: `*.dkr.ecr.*.amazonaws.com`, `registry.example:5000/team`.
+    pub match_images: Vec<String>,
+    /// How long its answers are kept if they do not say: `12h`.
+    pub default_cache_duration: String,
+    /// The version of its protocol.
+    pub api_version: Option<CredentialProviderVersion>,
+    /// Arguments of the program.
+    #[serde(default)]
+    pub args: Vec<String>,
+    /// Environment variables of the program.
+    #[serde(default)]
+    pub env: BTreeMap<String, String>,
+}
+
+/// The version of the protocol between the kubelet and a credential provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+pub enum CredentialProviderVersion {
+    /// The stable one.
+    #[default]
+    #[serde(rename = "credentialprovider.kubelet.k8s.io/v1")]
+    V1,
+    /// The one before.
+    #[serde(rename = "credentialprovider.kubelet.k8s.io/v1beta1")]
+    V1Beta1,
+}
+
+impl CredentialProviderVersion {
+    /// The name that Kubernetes uses.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::V1 => "credentialprovider.kubelet.k8s.io/v1",
+            Self::V1Beta1 => "credentialprovider.kubelet.k8s.io/v1beta1",
+        }
+    }
 }
 
 /// Who knows the addresses of the node.

@@ -13,9 +13,11 @@ use super::sysctl::SysctlName;
 use super::{checked, raw};
 use basalt_document::{Finding, Path};
 
+mod credential_providers;
 mod extra_config;
 mod kubelet;
 mod network;
+mod proxy;
 mod registries;
 
 pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {
@@ -35,6 +37,7 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     external_cloud(finder, &root.key("taints"), &taints, &kubelet);
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
     let ca_certificates = authorities(finder, &root.key("caCertificates"), raw.ca_certificates.as_ref());
+    let proxy = raw.proxy.as_ref().map(|raw| proxy::proxy(finder, &root.key("proxy"), raw));
     Some(checked::NodeConfig {
         hostname,
         cluster: cluster?,
@@ -46,6 +49,7 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
         taints,
         sysctls,
         ca_certificates,
+        proxy,
     })
 }
 

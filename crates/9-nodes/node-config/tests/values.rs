@@ -173,3 +173,90 @@ fn kernel_settings_with_a_risk() {
         ("sysctls: { vm.overcommit_memory: 0 }", "the kubelet needs 1"),
     ]);
 }
+
+#[test]
+fn registries() {
+    let mirrored = "registries: [{ host: '*', mirrors: [{ url: 'http://10.0.0.5:5000' }], mirrorsOnly: true }, ";
+    accepted(&[
+        "registries: [{ host: docker.io, mirrors: [{ url: 'https://h.example/v2/hub', overridePath: true, \
+         auth: { username: robot$puller, password: secret } }] }]",
+        "registries: [{ host: a.azurecr.io, auth: { identityToken: token } }]",
+        &format!("{mirrored} {{ host: a.example, mirrors: [], auth: {{ username: a, password: b }} }}]"),
+        "registries: [{ host: a.example, auth: { username: a, password: b } }]",
+    ]);
+    refused(&[
+        ("registries: [{ host: a, auth: { username: a } }]", "a name and a password, or a token"),
+        (
+            "registries: [{ host: a, auth: { username: a, password: b, identityToken: c } }]",
+            "a name and a password, or a token",
+        ),
+        ("registries: [{ host: a, auth: { identityToken: '' } }]", "the token is empty"),
+        (
+            "registries: [{ host: a, mirrorsOnly: true, mirrors: [{ url: 'https://m' }], \
+             auth: { username: a, password: b } }]",
+            "only mirrors are asked",
+        ),
+        ("registries: [{ host: '*', skipVerify: true, mirrors: [{ url: 'https://m' }] }]", "`*` can only have mirrors"),
+        ("registries: [{ host: a, mirrors: [{ url: 'http://m', skipVerify: true }] }]", "without TLS, `skipVerify`"),
+        (
+            "registries: [{ host: a, clientCertificate: { certificate: a, key: b } }]",
+            "there is no certificate in PEM here",
+        ),
+        (
+            "registries: [{ host: a, mirrors: [{ url: 'https://m', auth: { username: a, password: b } }] }, \
+             { host: b, mirrors: [{ url: 'https://m/v2/b', auth: { username: a, password: c } }] }]",
+            "`m` is given two different passwords",
+        ),
+    ]);
+    warned(&[
+        (
+            &format!("{mirrored} {{ host: a.example, auth: {{ username: a, password: b }} }}]"),
+            "`a.example` has an entry of its own: this node asks the registry itself",
+        ),
+        (
+            "registries: [{ host: '*', mirrors: [{ url: 'https://m' }] }, { host: a, plainHttp: true }]",
+            "the mirrors of `*` are not asked for it",
+        ),
+        ("registries: [{ host: a, skipVerify: true }]", "whoever is between may answer"),
+    ]);
+}
+
+#[test]
+fn a_client_certificate() {
+    let with = |certificate: &str, key: &str| {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('\n', "\\n"));
+        let (certificate, key) = (quoted(certificate), quoted(key));
+        format!("registries: [{{ host: a, clientCertificate: {{ certificate: {certificate}, key: {key} }} }}]")
+    };
+    let key = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+    accepted(&[&with(CA, key)]);
+    let encrypted = key.replace("EC PRIVATE", "ENCRYPTED PRIVATE");
+    refused(&[
+        (&with(CA, CA), "not a private key"),
+        (&with(CA, &encrypted), "without a password"),
+        (&with(key, key), "no certificate in PEM"),
+    ]);
+}
+
+#[test]
+fn a_proxy() {
+    accepted(&["proxy: { https: 'http://u:p@proxy.example:3128', noProxy: [.example.com, 10.0.0.0/8, 'h:8443'] }"]);
+    refused(&[
+        ("proxy: {}", "no proxy is named"),
+        ("proxy: { http: 'proxy.example:3128' }", "begins with `http://`"),
+        ("proxy: { http: 'http://p:1', noProxy: ['a, b'] }", "`a, b` is neither"),
+    ]);
+    let (_, said) = said("proxy: { http: 'http://u:s3cret@pro xy' }");
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn credential_providers() {
+    let with = |rest: &str| format!("kubelet: {{ credentialProviders: [{{ defaultCacheDuration: 12h, {rest} }}] }}");
+    accepted(&[&with("name: acr-credential-provider, matchImages: ['*.azurecr.io', 'a.example:5000/team']")]);
+    refused(&[
+        (&with("name: ../sh, matchImages: [a]"), "is not the name of a program"),
+        (&with("name: a, matchImages: []"), "is asked for no image"),
+        (&with("name: a, matchImages: ['https://a']"), "does not match images"),
+    ]);
+}

@@ -159,6 +159,7 @@ mod tests {
                 ("net/none".to_owned(), "1".to_owned()),
             ],
             files: files.iter().map(file).collect(),
+            warnings: Vec::new(),
         }
     }
 

@@ -2,6 +2,8 @@
 
 use std::path::Path;
 
+use crate::apply::below;
+use crate::paths;
 use crate::size::Size;
 
 /// Facts that a plan depends on.
@@ -11,6 +13,8 @@ pub struct Facts {
     pub machine_id: Option<String>,
     /// Processors and memory.
     pub size: Option<Size>,
+    /// File names of the credential providers in the image.
+    pub credential_providers: Vec<String>,
 }
 
 impl Facts {
@@ -32,6 +36,7 @@ impl Facts {
                 .into_iter()
                 .find_map(id),
             size: Size::read(root),
+            credential_providers: file_names(&below(root, paths::CREDENTIAL_PROVIDERS)),
         }
     }
 
@@ -42,6 +47,14 @@ impl Facts {
             None => "basalt".to_owned(),
         }
     }
+}
+
+/// The names of what is in a folder; none where there is no folder.
+fn file_names(folder: &Path) -> Vec<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().into_string().ok())
+        .collect()
 }
 
 #[cfg(test)]

@@ -143,8 +143,9 @@ fn apply_config() -> Result<(), Failure> {
     }
     let plan = plan::plan(&config, &Facts::read(root));
     apply::set_hostname(&plan)?;
-    let not_taken = apply::set_sysctls(root, &plan);
-    for warning in &not_taken {
+    let mut not_done = apply::set_sysctls(root, &plan);
+    not_done.extend_from_slice(&plan.warnings);
+    for warning in &not_done {
         eprintln!("{warning}");
     }
     let applied = Applied {
@@ -154,7 +155,7 @@ fn apply_config() -> Result<(), Failure> {
         wanted: Wanted::of(&config),
         authority: authority(&config),
         files: Vec::new(),
-        warnings: not_taken,
+        warnings: not_done,
     };
     let applied = apply::write_files(root, &plan, applied)?;
     println!(

@@ -6,6 +6,9 @@ pub const APPLIED: &str = "/run/basalt/applied.json";
 /// containerd's configuration.
 pub const CONTAINERD_CONFIG: &str = "/run/basalt/containerd/config.toml";
 
+/// Environment variables of containerd, as an environment file.
+pub const CONTAINERD_ENVIRONMENT: &str = "/run/basalt/containerd/environment";
+
 /// How images of each registry are fetched, in containerd's format.
 pub const REGISTRIES: &str = "/run/basalt/containerd/certs.d";
 
@@ -17,6 +20,15 @@ pub const KUBELET_CONFIG: &str = "/run/basalt/kubelet/config.json";
 
 /// What the kubelet takes as arguments only, as an environment file.
 pub const KUBELET_ARGUMENTS: &str = "/run/basalt/kubelet/arguments";
+
+/// Environment variables of the kubelet, as an environment file.
+pub const KUBELET_ENVIRONMENT: &str = "/run/basalt/kubelet/environment";
+
+/// Programs that the kubelet asks for credentials of registries.
+pub const CREDENTIAL_PROVIDERS: &str = "/usr/libexec/credential-providers";
+
+/// Which of them it asks for which images.
+pub const CREDENTIAL_PROVIDERS_CONFIG: &str = "/run/basalt/kubelet/credential-providers.json";
 
 /// The address that the kubelet registers with, as an environment file.
 pub const KUBELET_ADDRESS: &str = "/run/basalt/kubelet/address";

@@ -8,6 +8,8 @@ use crate::paths;
 mod containerd;
 mod kubelet;
 mod network;
+mod proxy;
+mod registries;
 
 /// A file to write.
 #[derive(Clone, PartialEq, Eq)]
@@ -59,6 +61,8 @@ pub struct Plan {
     pub sysctls: Vec<(String, String)>,
     /// Files.
     pub files: Vec<PlannedFile>,
+    /// What the NodeConfig asks for and this machine cannot do.
+    pub warnings: Vec<String>,
 }
 
 /// What a NodeConfig means for a machine with these facts.
@@ -69,6 +73,7 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
     };
     let mut files = network::files(config);
     files.extend(containerd::files(config));
+    files.extend(registries::files(config));
     files.extend(kubelet::files(config, &hostname, facts));
     files.extend(config.ca_certificates.as_ref().map(|authorities| {
         PlannedFile::public(format!("{}/node-config.pem", paths::CA_CERTIFICATES), authorities.pem())
@@ -104,5 +109,6 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
         endpoint: config.cluster.endpoint.to_string(),
         sysctls,
         files,
+        warnings: kubelet::missing_providers(config, facts),
     }
 }

@@ -34,6 +34,7 @@ fn least(more: &str) -> NodeConfig {
 const UNKNOWN: Facts = Facts {
     machine_id: None,
     size: None,
+    credential_providers: Vec::new(),
 };
 
 /// What the kubelet is told on a machine with two processors and 4 GiB.
@@ -55,6 +56,7 @@ fn planned(config: &NodeConfig) -> String {
             processors: 2,
             memory: 4 << 30,
         }),
+        credential_providers: Vec::new(),
     };
     let plan = plan(config, &facts);
     let mut text = format!("{} joins {}\n", plan.hostname, plan.endpoint);
@@ -94,19 +96,93 @@ fn of_the_least() {
 
 #[test]
 fn of_registries() {
-    let text = "\
+    // JSON is YAML as well.
+    let certificate = serde_json::Value::from(CA);
+    let key = "-----BEGIN PRIVATE KEY-----\\nAAAA\\n-----END PRIVATE KEY-----\\n";
+    let text = format!(
+        "\
 registries:
-  - { host: a.example, mirrors: [{ url: 'https://m1.example' }, { url: 'http://m2.example/v2/p', overridePath: true }] }
-  - { host: b.example, mirrors: [{ url: 'https://m1.example' }, { url: 'https://m2.example' }], mirrorsOnly: true }
-  - { host: 'c.example:5000', plainHttp: true, auth: { username: u, password: p } }
-  - { host: '*', mirrors: [{ url: 'https://m3.example' }] }
+  - host: a.example
+    mirrors: [{{ url: 'https://m1.example' }}, {{ url: 'http://m2.example/v2/p', overridePath: true }}]
+  - host: b.example
+    mirrors: [{{ url: 'https://m1.example' }}, {{ url: 'https://m2.example' }}]
+    mirrorsOnly: true
+  - {{ host: 'c.example:5000', plainHttp: true, mirrors: [], auth: {{ username: u, password: 'p \"\\q' }} }}
+  - host: docker.io
+    auth: {{ identityToken: t }}
+    mirrors:
+      - url: https://harbor.example:8443/v2/hub
+        overridePath: true
+        skipVerify: true
+        auth: {{ username: robot$puller, password: secret }}
+        clientCertificate: {{ certificate: {certificate}, key: \"{key}\" }}
+  - {{ host: '*', mirrors: [{{ url: 'https://m3.example' }}] }}
+"
+    );
+    let plan = plan(&least(&text), &UNKNOWN);
+    let mut shown = String::new();
+    for file in plan.files.iter().filter(|file| file.path.contains("/certs.d/")) {
+        let _ = writeln!(shown, "=== {} {:04o}\n{}\n", file.path, file.mode, short(&file.content));
+    }
+    let mut files = plan.files.iter();
+    let config = files.find(|file| file.path.ends_with("containerd/config.toml")).unwrap();
+    let (_, credentials) = config.content.split_once("/run/nri/nri.sock'\n").unwrap();
+    let _ = writeln!(shown, "=== {} {:04o}{credentials}", config.path, config.mode);
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn of_a_proxy() {
+    let text = "\
+network: { interfaces: [{ name: eth0, addresses: [10.87.0.11/24], gateway: 10.87.0.1 }] }
+proxy: { http: 'http://u:p@proxy.example:3128', noProxy: [.example.com, 10.87.0.11/24] }
 ";
     let plan = plan(&least(text), &UNKNOWN);
-    let mut shown = String::new();
-    for file in plan.files.iter().filter(|file| file.path.ends_with("hosts.toml")) {
-        let _ = writeln!(shown, "=== {} {:04o}\n{}", file.path, file.mode, file.content);
+    let files: Vec<_> = plan.files.iter().filter(|file| file.path.ends_with("/environment")).collect();
+    let direct = [
+        "localhost,127.0.0.0/8,::1,169.254.0.0/16,fe80::/10",
+        "10.87.0.1,.svc,.cluster.local,10.96.0.10,10.87.0.11/24,.example.com",
+    ];
+    let proxy = "http://u:p@proxy.example:3128";
+    let expected = format!("HTTP_PROXY={proxy}\nHTTPS_PROXY={proxy}\nNO_PROXY={}\n", direct.join(","));
+    assert_eq!(files.len(), 2);
+    for file in files {
+        assert_eq!((&file.content, file.mode), (&expected, 0o600), "{}", file.path);
     }
-    insta::assert_snapshot!(shown);
+}
+
+#[test]
+fn credential_providers() {
+    let more = "kubelet:
+  credentialProviders:
+    - name: here
+      matchImages: ['*.azurecr.io']
+      defaultCacheDuration: 12h
+      args: [get-credentials]
+      env: { REGION: west }
+    - { name: missing, matchImages: [gcr.io], defaultCacheDuration: 1h }
+";
+    let facts = Facts {
+        credential_providers: vec!["here".to_owned()],
+        ..UNKNOWN
+    };
+    let plan = plan(&least(more), &facts);
+    let content = |end: &str| &plan.files.iter().find(|file| file.path.ends_with(end)).unwrap().content;
+    let providers: serde_json::Value = serde_json::from_str(content("credential-providers.json")).unwrap();
+    assert_eq!(
+        providers["providers"],
+        json!([{
+            "name": "here",
+            "matchImages": ["*.azurecr.io"],
+            "defaultCacheDuration": "12h",
+            "apiVersion": "credentialprovider.kubelet.k8s.io/v1",
+            "args": ["get-credentials"],
+            "env": [{ "name": "REGION", "value": "west" }],
+        }])
+    );
+    let folder = " --image-credential-provider-bin-dir=/usr/libexec/credential-providers";
+    assert!(content("kubelet/arguments").contains(folder));
+    assert!(plan.warnings.len() == 1 && plan.warnings[0].contains("missing"), "{:?}", plan.warnings);
 }
 
 #[test]
@@ -186,9 +262,8 @@ fn an_external_cloud() {
 fn secrets_are_for_root_only() {
     let config = least("registries: [{ host: a.example, auth: { username: u, password: p4ssw0rd } }]\n");
     let plan = plan(&config, &UNKNOWN);
-    let encoded = "dTpwNHNzdzByZA==";
     for file in &plan.files {
-        let secret = ["0123456789abcdef", "p4ssw0rd", encoded]
+        let secret = ["0123456789abcdef", "p4ssw0rd"]
             .iter()
             .any(|word| file.content.contains(word));
         // CIS Kubernetes benchmark, 4.1: the kubelet's files are root's as well.

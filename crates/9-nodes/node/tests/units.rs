@@ -41,6 +41,10 @@ fn they_read_what_the_agent_writes() {
         "containerd.service",
         &format!("Environment=SSL_CERT_DIR={}", paths::CA_CERTIFICATES),
     );
+    has(
+        "containerd.service",
+        &format!("EnvironmentFile=-{}", paths::CONTAINERD_ENVIRONMENT),
+    );
     has("kubelet.service", &format!("ConditionPathExists={}", paths::APPLIED));
     has(
         "kubelet.service",
@@ -49,6 +53,10 @@ fn they_read_what_the_agent_writes() {
     has(
         "kubelet.service",
         &format!("EnvironmentFile=-{}", paths::KUBELET_ADDRESS),
+    );
+    has(
+        "kubelet.service",
+        &format!("EnvironmentFile=-{}", paths::KUBELET_ENVIRONMENT),
     );
     has(
         "basalt-ready.service",

@@ -30,12 +30,67 @@ pub(super) fn files(config: &NodeConfig, hostname: &str, facts: &Facts) -> Vec<P
     for (key, value) in &config.kubelet.extra_config {
         merge(&mut configuration[key.as_str()], value);
     }
-    vec![
+    let providers = providers(config, facts);
+    let mut files = vec![
         PlannedFile::secret(paths::CLUSTER_CA, config.cluster.ca.pem()),
         PlannedFile::secret(paths::KUBELET_CONFIG, pretty(&configuration)),
-        PlannedFile::public(paths::KUBELET_ARGUMENTS, arguments(config, hostname)),
+        PlannedFile::public(paths::KUBELET_ARGUMENTS, arguments(config, hostname, providers.is_some())),
         PlannedFile::secret(paths::BOOTSTRAP_KUBECONFIG, pretty(&bootstrap(config))),
-    ]
+    ];
+    let providers = providers.map(|providers| pretty(&providers));
+    files.extend(providers.map(|text| PlannedFile::secret(paths::CREDENTIAL_PROVIDERS_CONFIG, text)));
+    // Credential providers ask their clouds by way of the proxy; the API server is reached without it.
+    let environment = super::proxy::environment(config);
+    files.extend(environment.map(|text| PlannedFile::secret(paths::KUBELET_ENVIRONMENT, text)));
+    files
+}
+
+/// Credential providers in the kubelet's format. Those that the image does not have are left out: the kubelet would not
+/// start with them.
+fn providers(config: &NodeConfig, facts: &Facts) -> Option<Value> {
+    let known = config
+        .kubelet
+        .credential_providers
+        .iter()
+        .filter(|provider| facts.credential_providers.contains(&provider.name));
+    let providers: Vec<Value> = known
+        .map(|provider| {
+            let variables = provider.env.iter();
+            let env: Vec<_> = variables
+                .map(|(name, value)| json!({ "name": name, "value": value }))
+                .collect();
+            json!({
+                "name": provider.name,
+                "matchImages": provider.match_images,
+                "defaultCacheDuration": provider.default_cache_duration,
+                "apiVersion": provider.api_version.unwrap_or_default().name(),
+                "args": provider.args,
+                "env": env,
+            })
+        })
+        .collect();
+    (!providers.is_empty()).then(|| {
+        json!({
+            "apiVersion": "kubelet.config.k8s.io/v1",
+            "kind": "CredentialProviderConfig",
+            "providers": providers,
+        })
+    })
+}
+
+/// Credential providers that a NodeConfig names and the image does not have.
+pub(super) fn missing_providers(config: &NodeConfig, facts: &Facts) -> Vec<String> {
+    let providers = config.kubelet.credential_providers.iter();
+    providers
+        .filter(|provider| !facts.credential_providers.contains(&provider.name))
+        .map(|provider| {
+            format!(
+                "the image has no credential provider {}/{}: the kubelet starts without it",
+                paths::CREDENTIAL_PROVIDERS,
+                provider.name
+            )
+        })
+        .collect()
 }
 
 /// JSON is YAML as well: the kubelet reads it.
@@ -263,7 +318,7 @@ fn topology_policy(policy: TopologyManagerPolicy) -> &'static str {
 }
 
 /// An environment file. No value here can contain a space, so systemd splits it at the right places.
-fn arguments(config: &NodeConfig, hostname: &str) -> String {
+fn arguments(config: &NodeConfig, hostname: &str, providers: bool) -> String {
     let mut arguments = vec![
         format!("--config={}", paths::KUBELET_CONFIG),
         format!("--bootstrap-kubeconfig={}", paths::BOOTSTRAP_KUBECONFIG),
@@ -272,6 +327,16 @@ fn arguments(config: &NodeConfig, hostname: &str) -> String {
     ];
     if let Some(CloudProvider::External) = config.kubelet.cloud_provider {
         arguments.push("--cloud-provider=external".to_owned());
+    }
+    if providers {
+        arguments.push(format!(
+            "--image-credential-provider-config={}",
+            paths::CREDENTIAL_PROVIDERS_CONFIG
+        ));
+        arguments.push(format!(
+            "--image-credential-provider-bin-dir={}",
+            paths::CREDENTIAL_PROVIDERS
+        ));
     }
     if !config.labels.is_empty() {
         let labels: Vec<_> = config
