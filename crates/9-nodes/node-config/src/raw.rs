@@ -168,7 +168,7 @@ pub struct HostDns {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Time {
-    /// NTP servers, by name or address.
+    /// NTP servers, by name or address; they take the place of the public pool.
     pub servers: Vec<String>,
 }
 

@@ -5,14 +5,15 @@
 //! ([`plan`], a pure function) and writes that down ([`apply`]). Everything it writes is in `/run`: a machine that is
 //! started with another NodeConfig has nothing left of the one before, and the bootstrap token never reaches a disk.
 //!
-//! The rest are small jobs that units of the image hand to the same program: [`join`], [`address`] and [`serving`] right
-//! before the kubelet starts, [`images`] for the images that are baked into the root, [`health`] for whoever asks how
-//! the node is doing.
+//! The rest are small jobs that units of the image hand to the same program: [`join`], [`address`], [`serving`] and
+//! [`host_paths`] right before the kubelet starts, [`images`] for the images that are baked into the root, [`health`]
+//! for whoever asks how the node is doing.
 
 pub mod address;
 pub mod apply;
 pub mod facts;
 pub mod health;
+pub mod host_paths;
 pub mod images;
 pub mod join;
 pub mod paths;

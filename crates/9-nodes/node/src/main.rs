@@ -12,6 +12,7 @@ use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
+use basalt_node::host_paths;
 use basalt_node::images::Images;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
@@ -175,6 +176,9 @@ fn join_cluster() -> Result<(), Failure> {
     let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
     if join::forget_other_clusters(root, &applied)? {
         println!("this machine was a node of another cluster or had another name: it joins anew");
+    }
+    for warning in host_paths::provide(root) {
+        eprintln!("{warning}");
     }
     let addresses = address::wait(&applied.wanted, PATIENCE_FOR_ADDRESS);
     if addresses.is_empty() {

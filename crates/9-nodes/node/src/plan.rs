@@ -83,8 +83,9 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
             .time_servers
             .iter()
             .map(|server| format!("server {server} iburst\n"));
+        // In the place of the image's pool, which has this name as well (chrony.conf).
         files.push(PlannedFile::public(
-            "/run/chrony.d/node-config.sources",
+            "/run/chrony.d/default.sources",
             lines.collect::<String>(),
         ));
     }

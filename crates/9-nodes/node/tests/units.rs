@@ -69,6 +69,16 @@ fn they_read_what_the_agent_writes() {
 }
 
 #[test]
+fn time_servers_take_the_place_of_the_pool() {
+    let chrony = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/chrony");
+    let conf = std::fs::read_to_string(chrony.join("chrony.conf")).unwrap();
+    assert!(conf.lines().any(|line| line == "sourcedir /run/chrony.d /usr/lib/chrony/sources.d"));
+    assert!(!conf.lines().any(|line| line.starts_with("pool") || line.starts_with("server")));
+    // The name of the file that the agent writes; see the golden file of the example.
+    assert!(chrony.join("default.sources").exists());
+}
+
+#[test]
 fn there_is_no_shell_to_call() {
     for (name, text) in units() {
         for line in text.lines().filter(|line| line.starts_with("Exec")) {

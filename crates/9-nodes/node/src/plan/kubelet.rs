@@ -151,8 +151,6 @@ fn configuration(config: &NodeConfig, facts: &Facts) -> Value {
         "staticPodPath": paths::STATIC_PODS,
         "tlsCipherSuites": CIPHER_SUITES,
         "tlsMinVersion": "VersionTLS12",
-        // The default is below /usr, which is read-only.
-        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
     });
     if let Value::Object(keys) = &mut value {
         optional(keys, config, facts);
