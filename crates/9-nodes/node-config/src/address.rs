@@ -183,6 +183,18 @@ checked_text! {
 }
 
 checked_text! {
+    /// The name of one interface, as the kernel takes it: at most 15 characters (`IFNAMSIZ`).
+    InterfaceName, |text| {
+        let good = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        if good && (1..=15).contains(&text.len()) && text != "." && text != ".." {
+            return Ok(());
+        }
+        let finding = Finding::error(format!("`{text}` is not the name of one interface"), "not a name");
+        Err(finding.with_help("write at most 15 letters, digits, `-`, `_` and `.`: `bond0`, `vlan10`"))
+    }
+}
+
+checked_text! {
     /// A registry as image names write it: a name or address, with a port if it is not 443.
     RegistryName, |text| {
         let wrong = |help: String| {

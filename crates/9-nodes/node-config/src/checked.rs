@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::address::{
-    Address, Cidr, Endpoint, InterfacePattern, MacAddress, MirrorUrl, NodeAddresses, ProxyUrl, RegistryName,
+    Address, Cidr, Endpoint, InterfaceName, InterfacePattern, MacAddress, MirrorUrl, NodeAddresses, ProxyUrl,
+    RegistryName,
 };
 use super::amount::{GoDuration, Quantity, Threshold};
 use super::certificate::{Authorities, ClientCertificate};
 use super::name::{Domain, HostName, LabelKey, LabelValue, ServerName};
 use super::raw::{
-    CloudProvider, CpuManagerPolicy, CredentialProvider, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy,
+    BondMode, CloudProvider, CpuManagerPolicy, CredentialProvider, HashPolicy, LacpRate, RegistryAuth, SwapBehavior,
+    TaintEffect, TopologyManagerPolicy,
 };
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
@@ -74,8 +76,38 @@ pub struct Cluster {
 pub struct Network {
     /// Interfaces.
     pub interfaces: Vec<Interface>,
+    /// Bonds.
+    pub bonds: Vec<Bond>,
+    /// VLANs.
+    pub vlans: Vec<Vlan>,
     /// Name servers.
     pub dns: HostDns,
+}
+
+/// Several interfaces as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bond {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Its members.
+    pub members: Vec<InterfaceMatch>,
+    /// How packets are spread.
+    pub mode: BondMode,
+    /// How often LACP packets are asked for.
+    pub lacp_rate: Option<LacpRate>,
+    /// What decides which member a packet goes by.
+    pub transmit_hash_policy: Option<HashPolicy>,
+}
+
+/// A VLAN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vlan {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Its number.
+    pub id: u32,
+    /// The interface that it is on.
+    pub link: InterfaceName,
 }
 
 /// Name servers.
@@ -92,12 +124,20 @@ pub struct HostDns {
 pub struct Interface {
     /// Which ones.
     pub matches: InterfaceMatch,
+    /// Whether the node leaves them alone.
+    pub unmanaged: bool,
+    /// Whether the node counts as connected without them.
+    pub optional: bool,
     /// Whether DHCP is asked.
     pub dhcp: bool,
     /// Addresses.
     pub addresses: Vec<Cidr>,
     /// The default router.
     pub gateway: Option<Address>,
+    /// Whether the router is reached without a network in common.
+    pub gateway_on_link: bool,
+    /// The preference of ways out; lower is preferred.
+    pub metric: Option<u32>,
     /// More routes.
     pub routes: Vec<Route>,
     /// The largest packet.
@@ -120,6 +160,8 @@ pub struct Route {
     pub to: Cidr,
     /// By which router.
     pub via: Address,
+    /// Whether the router is reached without a network in common.
+    pub on_link: bool,
     /// Lower is preferred.
     pub metric: Option<u32>,
 }

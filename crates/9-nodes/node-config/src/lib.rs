@@ -23,8 +23,8 @@ pub mod sysctl;
 pub mod token;
 
 pub use checked::{
-    Access, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig, Proxy, Registry,
-    RegistryHost, Reserved, Route, Taint,
+    Access, Bond, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig, Proxy, Registry,
+    RegistryHost, Reserved, Route, Taint, Vlan,
 };
 pub use raw::{
     CloudProvider, CpuManagerPolicy, CredentialProvider, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy,

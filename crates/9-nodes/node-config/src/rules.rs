@@ -16,6 +16,7 @@ use basalt_document::{Finding, Path};
 mod credential_providers;
 mod extra_config;
 mod kubelet;
+mod links;
 mod network;
 mod proxy;
 mod registries;

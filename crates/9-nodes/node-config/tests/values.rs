@@ -260,3 +260,41 @@ fn credential_providers() {
         (&with("name: a, matchImages: ['https://a']"), "does not match images"),
     ]);
 }
+
+#[test]
+fn interfaces() {
+    let one = |rest: &str| format!("network: {{ interfaces: [{{ name: eth0, {rest} }}] }}");
+    accepted(&[
+        &one("unmanaged: true"),
+        &one("addresses: [10.0.0.11/32], gateway: 10.0.0.1, gatewayOnLink: true"),
+        &one("addresses: [10.0.0.11/24], routes: [{ to: 0.0.0.0/0, via: 172.16.0.1, onLink: true }]"),
+        &one("metric: 100, optional: true"),
+        "network: { bonds: [{ name: bond0, members: [eno1, '52:54:00:12:34:56'] }] }",
+        "network: { bonds: [{ name: b, members: ['en*'], mode: 802.3ad, lacpRate: fast }], \
+         vlans: [{ name: v, id: 10, link: b }, { name: w, id: 11, link: v }] }",
+    ]);
+    refused(&[
+        (&one("unmanaged: true, addresses: [10.0.0.11/24]"), "left alone, and set up as well"),
+        (&one("dhcp: false"), "`unmanaged: true` leaves the interface alone"),
+        (&one("addresses: [10.0.0.11/32], gateway: 10.0.0.1"), "is in none of the interface's networks"),
+        (&one("gatewayOnLink: true"), "there is no `gateway`"),
+        ("network: { bonds: [{ name: bond0, members: [] }] }", "has no members"),
+        ("network: { bonds: [{ name: bond0, members: [a], lacpRate: fast }] }", "`active-backup` has no LACP"),
+        (
+            "network: { bonds: [{ name: bond0, members: [a], transmitHashPolicy: layer2 }] }",
+            "`active-backup` uses no hash",
+        ),
+        ("network: { bonds: [{ name: 'bond*', members: [a] }] }", "is not the name of one interface"),
+        ("network: { vlans: [{ name: a-name-of-16-chars, id: 1, link: eth0 }] }", "is not the name of one interface"),
+        ("network: { vlans: [{ name: v, id: 4095, link: eth0 }] }", "4095 is out of range"),
+        ("network: { vlans: [{ name: v, id: 1, link: v }] }", "`v` is on `v`, which is made later"),
+        (
+            "network: { bonds: [{ name: x, members: [a] }], vlans: [{ name: x, id: 1, link: eth0 }] }",
+            "two interfaces are made with the name `x`",
+        ),
+    ]);
+    warned(&[(
+        "network: { dns: { servers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4] } }",
+        "the first three name servers only",
+    )]);
+}

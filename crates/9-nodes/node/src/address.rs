@@ -227,7 +227,7 @@ fn source(family: Family, to: IpAddr) -> Option<IpAddr> {
 
 /// Whether other nodes may reach this address: while an IPv6 address is still being checked for duplicates, packets
 /// would have a link-local one, which the kubelet refuses.
-fn is_usable(address: IpAddr) -> bool {
+pub fn is_usable(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(v4) => v4.is_link_local(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),

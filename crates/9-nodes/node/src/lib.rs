@@ -6,12 +6,13 @@
 //! started with another NodeConfig has nothing left of the one before, and the bootstrap token never reaches a disk.
 //!
 //! The rest are small jobs that units of the image hand to the same program: [`join`], [`address`], [`serving`] and
-//! [`host_paths`] right before the kubelet starts, [`images`] for the images that are baked into the root, [`health`]
-//! for whoever asks how the node is doing.
+//! [`host_paths`] right before the kubelet starts, [`follow`] beside it, [`images`] for the images that are baked into
+//! the root, [`health`] for whoever asks how the node is doing.
 
 pub mod address;
 pub mod apply;
 pub mod facts;
+pub mod follow;
 pub mod health;
 pub mod host_paths;
 pub mod images;

@@ -12,11 +12,10 @@ use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
-use basalt_node::host_paths;
 use basalt_node::images::Images;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
-use basalt_node::{join, paths, plan};
+use basalt_node::{follow, host_paths, join, paths, plan};
 use basalt_node_config::{Clock, NodeConfig, check};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
@@ -29,6 +28,7 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
   basalt-node join             before the kubelet: forget other clusters, wait for the node's address
+  basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
   basalt-node ready            wait until the node is ready
   basalt-node serve-image      answer one connection of containerd with a baked image
 
@@ -76,6 +76,7 @@ fn main() -> ExitCode {
         ["status", "--json"] => status(true),
         ["apply"] => apply_config(),
         ["join"] => join_cluster(),
+        ["follow"] => follow_network(),
         ["ready"] => wait_until_ready(),
         ["serve-image"] => serve_image(),
         ["--version" | "-V"] => {
@@ -181,6 +182,7 @@ fn join_cluster() -> Result<(), Failure> {
         eprintln!("{warning}");
     }
     let addresses = address::wait(&applied.wanted, PATIENCE_FOR_ADDRESS);
+    follow::refresh(root)?;
     if addresses.is_empty() {
         eprintln!("the network has not given this machine an address: the kubelet starts without one");
     } else if addresses.len() < applied.wanted.choices.len() {
@@ -188,6 +190,14 @@ fn join_cluster() -> Result<(), Failure> {
     }
     address::write(root, &addresses)?;
     serving::write(root, &applied.hostname, &addresses)?;
+    Ok(())
+}
+
+fn follow_network() -> Result<(), Failure> {
+    let root = Path::new("/");
+    let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    let addresses = follow::until_change(root, &applied.wanted)?;
+    println!("the network has given this machine other addresses, {addresses:?}: the kubelet starts again");
     Ok(())
 }
 

@@ -33,6 +33,21 @@ pub const CREDENTIAL_PROVIDERS_CONFIG: &str = "/run/basalt/kubelet/credential-pr
 /// The address that the kubelet registers with, as an environment file.
 pub const KUBELET_ADDRESS: &str = "/run/basalt/kubelet/address";
 
+/// The name servers that pods are given.
+pub const KUBELET_RESOLV_CONF: &str = "/run/basalt/kubelet/resolv.conf";
+
+/// The name servers of the network, as resolved writes them.
+pub const RESOLV_CONF: &str = "/run/systemd/resolve/resolv.conf";
+
+/// What networkd knows of the network.
+pub const NETWORK_STATE: &str = "/run/systemd/netif/state";
+
+/// Time servers that the NodeConfig names, in the place of the image's pool: chrony.conf knows it by this name.
+pub const TIME_SERVERS: &str = "/run/chrony.d/default.sources";
+
+/// Time servers that DHCP names.
+pub const TIME_SERVERS_OF_DHCP: &str = "/run/chrony.d/dhcp.sources";
+
 /// How the kubelet first speaks to its cluster.
 pub const BOOTSTRAP_KUBECONFIG: &str = "/run/basalt/kubelet/bootstrap.kubeconfig";
 

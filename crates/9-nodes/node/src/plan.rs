@@ -83,11 +83,7 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
             .time_servers
             .iter()
             .map(|server| format!("server {server} iburst\n"));
-        // In the place of the image's pool, which has this name as well (chrony.conf).
-        files.push(PlannedFile::public(
-            "/run/chrony.d/default.sources",
-            lines.collect::<String>(),
-        ));
+        files.push(PlannedFile::public(paths::TIME_SERVERS, lines.collect::<String>()));
     }
     if !config.sysctls.is_empty() {
         // systemd-sysctl runs after the agent, and again for every network interface that comes: it has to know too.

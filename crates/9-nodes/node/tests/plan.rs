@@ -132,6 +132,33 @@ registries:
 }
 
 #[test]
+fn of_bonds_and_vlans() {
+    let text = "\
+network:
+  bonds:
+    - name: bond0
+      members: [eno1, '52:54:00:12:34:56']
+      mode: 802.3ad
+      lacpRate: fast
+      transmitHashPolicy: layer3+4
+  vlans:
+    - { name: vlan10, id: 10, link: bond0 }
+    - { name: storage, id: 20, link: bond0 }
+    - { name: old, id: 30, link: eno4 }
+  interfaces:
+    - { name: vlan10, addresses: [10.0.0.11/32], gateway: 10.0.0.1, gatewayOnLink: true, metric: 100 }
+    - { name: eno3, optional: true, metric: 2048 }
+    - { name: 'enp*', unmanaged: true }
+";
+    let plan = plan(&least(text), &UNKNOWN);
+    let mut shown = String::new();
+    for file in plan.files.iter().filter(|file| file.path.starts_with("/run/systemd/network/")) {
+        let _ = writeln!(shown, "=== {}\n{}", file.path, file.content);
+    }
+    insta::assert_snapshot!(shown);
+}
+
+#[test]
 fn of_a_proxy() {
     let text = "\
 network: { interfaces: [{ name: eth0, addresses: [10.87.0.11/24], gateway: 10.87.0.1 }] }

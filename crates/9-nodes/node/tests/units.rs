@@ -11,7 +11,7 @@ fn units() -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let units = entries.filter(|path| {
         path.extension()
-            .is_some_and(|kind| kind == "service" || kind == "socket")
+            .is_some_and(|kind| kind == "path" || kind == "service" || kind == "socket")
     });
     let named = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -61,6 +61,15 @@ fn they_read_what_the_agent_writes() {
     has(
         "basalt-ready.service",
         &format!("ConditionPathExists={}", paths::APPLIED),
+    );
+    has(
+        "basalt-time-servers.path",
+        &format!("PathChanged={}", paths::TIME_SERVERS_OF_DHCP),
+    );
+    has("basalt-follow.service", "OnSuccess=basalt-address-change.service");
+    has(
+        "kubelet.service",
+        "Wants=basalt-follow.service systemd-resolved.service",
     );
     has(
         "basalt-images.socket",

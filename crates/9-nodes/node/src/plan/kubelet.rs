@@ -142,8 +142,8 @@ fn configuration(config: &NodeConfig, facts: &Facts) -> Value {
         "podPidsLimit": pod_pids_limit.unwrap_or(POD_PIDS),
         // What the kubelet needs of the kernel is set at boot (sysctl.d); it shall say so when somebody changed it.
         "protectKernelDefaults": true,
-        // The servers themselves: a pod cannot reach the stub of systemd-resolved on the node's loopback.
-        "resolvConf": "/run/systemd/resolve/resolv.conf",
+        // The servers themselves, as far as pods reach them: see `crate::follow`.
+        "resolvConf": paths::KUBELET_RESOLV_CONF,
         "rotateCertificates": true,
         "seccompDefault": seccomp_default,
         "serializeImagePulls": false,
