@@ -73,7 +73,7 @@ impl GoDuration {
 }
 
 /// The units of Go's `time.ParseDuration`, in seconds.
-const DURATION_UNITS: [(&str, f64); 7] = [
+const DURATION_UNITS: &[(&str, f64)] = &[
     ("h", 3600.0),
     ("m", 60.0),
     ("s", 1.0),
@@ -84,7 +84,7 @@ const DURATION_UNITS: [(&str, f64); 7] = [
 ];
 
 /// The units of Kubernetes' `resource.Quantity`, and what each stands for.
-const QUANTITY_UNITS: [(&str, f64); 16] = [
+const QUANTITY_UNITS: &[(&str, f64)] = &[
     ("", 1.0),
     ("n", 1e-9),
     ("u", 1e-6),

@@ -146,12 +146,6 @@ pub fn wait(wanted: &Wanted, patience: Duration) -> Vec<IpAddr> {
     }
 }
 
-/// The addresses that the machine has at this moment.
-pub fn now(wanted: &Wanted) -> Vec<IpAddr> {
-    let found = Network::new(wanted).look(OTHER_FAMILY);
-    found.into_iter().flatten().collect()
-}
-
 /// Whether the addresses that were found after some time are those to go on with.
 fn is_enough(found: &[Option<IpAddr>], elapsed: Duration) -> bool {
     let first = found.first().is_some_and(Option::is_some);
@@ -161,19 +155,26 @@ fn is_enough(found: &[Option<IpAddr>], elapsed: Duration) -> bool {
 }
 
 /// The network of this machine, as far as the addresses of its node go.
-struct Network<'w> {
+#[derive(Debug)]
+pub struct Network<'w> {
     wanted: &'w Wanted,
     /// The addresses of the API server, once they were looked up.
     api_server: Option<Vec<IpAddr>>,
 }
 
 impl<'w> Network<'w> {
-    fn new(wanted: &'w Wanted) -> Self {
+    /// A network in which a node wants addresses. Nothing is looked up yet.
+    pub fn new(wanted: &'w Wanted) -> Self {
         let address = wanted.api_server.parse::<IpAddr>().ok();
         Self {
             wanted,
             api_server: address.map(|address| vec![address]),
         }
+    }
+
+    /// The addresses to register with at this moment.
+    pub fn addresses(&mut self) -> Vec<IpAddr> {
+        self.look(OTHER_FAMILY).into_iter().flatten().collect()
     }
 
     /// Each address that is wanted, as far as it is there.

@@ -8,16 +8,16 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::address::{self, Choice, Family, Wanted};
+use crate::address::{self, Choice, Family, Network, Wanted};
 use crate::apply::{self, ApplyError, below};
 use crate::paths;
 use crate::plan::PlannedFile;
 
 /// How often the files are read.
-const INTERVAL: Duration = Duration::from_secs(5);
+const INTERVAL: Duration = Duration::from_secs(2);
 
 /// How many times in a row other addresses have to be there before they are believed.
-const TIMES: u32 = 2;
+const TIMES: u32 = 5;
 
 /// How many name servers a C library asks (`MAXNS` of glibc); the kubelet warns of more at every pod.
 const NAME_SERVERS: usize = 3;
@@ -53,15 +53,16 @@ fn update(root: &Path, path: &str, content: String) -> Result<(), ApplyError> {
 
 /// Follows the network until the kubelet has to start with other addresses, and returns them.
 pub fn until_change(root: &Path, wanted: &Wanted) -> Result<Vec<IpAddr>, ApplyError> {
+    let mut network = Network::new(wanted);
     let mut seen = 0;
     loop {
-        std::thread::sleep(INTERVAL);
         refresh(root)?;
-        let (old, new) = (address::written(root), address::now(wanted));
+        let (old, new) = (address::written(root), network.addresses());
         seen = if is_change(wanted, &old, &new, address::is_own) { seen + 1 } else { 0 };
         if seen >= TIMES {
             return Ok(new);
         }
+        std::thread::sleep(INTERVAL);
     }
 }
 

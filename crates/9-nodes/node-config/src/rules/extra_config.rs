@@ -32,7 +32,7 @@ enum Kind {
 }
 
 /// Fields of KubeletConfiguration of Kubernetes 1.37 (`staging/src/k8s.io/kubelet/config/v1beta1/types.go`), sorted.
-const FIELDS: [(&str, Kind); 128] = [
+const FIELDS: &[(&str, Kind)] = &[
     ("address", Kind::Text),
     ("allowedUnsafeSysctls", Kind::Elsewhere("kubelet.allowedUnsafeSysctls")),
     ("apiVersion", Kind::Agent),
@@ -164,7 +164,7 @@ const FIELDS: [(&str, Kind); 128] = [
 ];
 
 /// Whole numbers with a least value and a greatest one, as the kubelet's validation has them.
-const RANGES: [(&str, i64, i64); 17] = [
+const RANGES: &[(&str, i64, i64)] = &[
     ("containerLogMaxWorkers", 1, i32::MAX as i64),
     ("eventBurst", 0, i32::MAX as i64),
     ("eventRecordQPS", 0, i32::MAX as i64),
@@ -185,7 +185,7 @@ const RANGES: [(&str, i64, i64); 17] = [
 ];
 
 /// Fields with a choice of words.
-const WORDS: [(&str, &[&str]); 7] = [
+const WORDS: &[(&str, &[&str])] = &[
     ("configMapAndSecretChangeDetectionStrategy", &["Get", "Cache", "Watch"]),
     ("hairpinMode", &["promiscuous-bridge", "hairpin-veth", "none"]),
     (
