@@ -1,8 +1,9 @@
 //! Values of a NodeConfig against those that the agent and the kubelet put beside them.
 
+use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use basalt_node_config::{Clock, check};
+use basalt_node_config::{Clock, check, json_schema};
 
 const CA: &str = include_str!("certificates/ca.pem");
 
@@ -297,4 +298,22 @@ fn interfaces() {
         "network: { dns: { servers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4] } }",
         "the first three name servers only",
     )]);
+}
+
+/// Keys of a definition in the JSON schema.
+fn keys(pointer: &str) -> Vec<String> {
+    let schema: serde_json::Value = serde_json::from_str(&json_schema()).unwrap();
+    let properties = schema.pointer(pointer).and_then(serde_json::Value::as_object).unwrap();
+    properties.keys().cloned().collect()
+}
+
+#[test]
+fn each_key_says_when_a_change_takes_effect() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/node/changes.md");
+    let table = std::fs::read_to_string(path).unwrap();
+    let of_cluster = keys("/$defs/Cluster/properties").into_iter().map(|key| format!("cluster.{key}"));
+    let top = keys("/properties").into_iter().filter(|key| key != "cluster");
+    for key in top.chain(of_cluster) {
+        assert!(table.contains(&format!("`{key}`")), "docs/node/changes.md says nothing of `{key}`");
+    }
 }
