@@ -17,6 +17,7 @@ mod credential_providers;
 mod extra_config;
 mod kubelet;
 mod links;
+mod memory_manager;
 mod network;
 mod proxy;
 mod registries;

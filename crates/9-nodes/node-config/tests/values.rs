@@ -161,6 +161,24 @@ fn other_fields_of_the_kubelet() {
 }
 
 #[test]
+fn memory_by_numa_node() {
+    let with = |reserved: &str, kept: &str| {
+        format!("kubelet: {{ {kept} extraConfig: {{ memoryManagerPolicy: Static, {reserved} }} }}")
+    };
+    let two = "reservedMemory: [{ numaNode: 0, limits: { memory: 1Gi } }, { numaNode: 1, limits: { memory: 100Mi } }]";
+    let kept = "kubeReserved: { memory: 768Mi }, systemReserved: { memory: 256Mi },";
+    accepted(&[&with(two, kept), "kubelet: { extraConfig: { memoryManagerPolicy: None } }"]);
+    refused(&[
+        (&with("", kept), "needs `reservedMemory`"),
+        (&with(two, ""), "depends on the machine"),
+        (
+            &with(two, "kubeReserved: { memory: 1Gi }, evictionHard: { memory.available: 200Mi },"),
+            "`reservedMemory` is 1124Mi, and 1224Mi are reserved otherwise",
+        ),
+    ]);
+}
+
+#[test]
 fn kernel_settings_with_a_risk() {
     accepted(&["sysctls: { net.ipv4.conf.all.rp_filter: 2, net.ipv4.ip_local_port_range: 32768 60999 }"]);
     warned(&[

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{credential_providers, extra_config};
+use super::{credential_providers, extra_config, memory_manager};
 use crate::amount::{GoDuration, Quantity};
 use crate::checked::{Kubelet, Reserved};
 use crate::finder::Finder;
@@ -65,6 +65,7 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
     unsafe_sysctls(finder, &path.key("allowedUnsafeSysctls"), &raw.allowed_unsafe_sysctls);
     credential_providers::check(finder, &path.key("credentialProviders"), &raw.credential_providers);
     extra_config::check(finder, &path.key("extraConfig"), &raw);
+    memory_manager::check(finder, &path.key("extraConfig"), &raw);
     let checked = Kubelet {
         node_ip: finder.parse_given(&path.key("nodeIP"), raw.node_ip.as_ref()),
         cloud_provider: raw.cloud_provider,
