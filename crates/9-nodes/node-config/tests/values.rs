@@ -163,9 +163,9 @@ fn other_fields_of_the_kubelet() {
 #[test]
 fn memory_by_numa_node() {
     let with = |reserved: &str, kept: &str| {
-        format!("kubelet: {{ {kept} extraConfig: {{ memoryManagerPolicy: Static, {reserved} }} }}")
+        format!("kubelet: {{ {kept} extraConfig: {{ {reserved} memoryManagerPolicy: Static }} }}")
     };
-    let two = "reservedMemory: [{ numaNode: 0, limits: { memory: 1Gi } }, { numaNode: 1, limits: { memory: 100Mi } }]";
+    let two = "reservedMemory: [{ numaNode: 0, limits: { memory: 1Gi } }, { numaNode: 1, limits: { memory: 100Mi } }],";
     let kept = "kubeReserved: { memory: 768Mi }, systemReserved: { memory: 256Mi },";
     accepted(&[&with(two, kept), "kubelet: { extraConfig: { memoryManagerPolicy: None } }"]);
     refused(&[

@@ -1,5 +1,5 @@
-//! The memory manager with the policy `Static`: the kubelet starts only when the memory that is reserved by NUMA node is
-//! exactly what is reserved otherwise.
+//! The memory manager with the policy `Static`: the kubelet starts only when the memory that is reserved by NUMA node
+//! is exactly what is reserved otherwise.
 
 use serde_json::Value;
 
