@@ -68,13 +68,20 @@ fn they_read_what_the_agent_writes() {
     );
     has("basalt-follow.service", "OnSuccess=basalt-address-change.service");
     has(
-        "kubelet.service",
-        "Wants=basalt-follow.service systemd-resolved.service",
-    );
-    has(
         "basalt-images.socket",
         &format!("ListenStream={}", paths::IMAGES_ADDRESS),
     );
+}
+
+#[test]
+fn the_network_is_followed_beside_the_kubelet() {
+    let units = units();
+    let mut wants = units["kubelet.service"].lines().filter_map(|line| line.strip_prefix("Wants="));
+    assert!(wants.any(|wants| wants.split_whitespace().any(|unit| unit == "basalt-follow.service")));
+    // Interfaces that come later belong to whoever attached them.
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults/network.rules");
+    let rules = std::fs::read_to_string(rules).unwrap();
+    assert!(rules.contains(&format!("TEST==\"{}\"", paths::KUBELET_ADDRESS)));
 }
 
 #[test]
