@@ -12,19 +12,25 @@ use serde_json::json;
 
 const CA: &str = include_str!("../../node-config/tests/certificates/ca.pem");
 
-fn checked(text: &str) -> NodeConfig {
+fn try_checked(text: &str) -> Result<NodeConfig, String> {
     // 2030, when the certificates of these tests are valid.
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-    match check("node.yaml", text, Clock::Right(now)) {
-        Ok((config, _)) => config,
-        Err(problems) => panic!("{}", problems.brief()),
-    }
+    let result = check("node.yaml", text, Clock::Right(now));
+    result.map(|(config, _)| config).map_err(|problems| problems.brief())
+}
+
+fn checked(text: &str) -> NodeConfig {
+    try_checked(text).unwrap_or_else(|problems| panic!("{problems}"))
 }
 
 /// The least that a NodeConfig can be, with something more at its end.
 fn least(more: &str) -> NodeConfig {
+    try_least(more).unwrap_or_else(|problems| panic!("{problems}"))
+}
+
+fn try_least(more: &str) -> Result<NodeConfig, String> {
     let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
-    checked(&format!(
+    try_checked(&format!(
         "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
          bootstrapToken: abcdef.0123456789abcdef\n  ca: |\n{ca}{more}"
     ))
@@ -39,11 +45,15 @@ const UNKNOWN: Facts = Facts {
 
 /// What the kubelet is told on a machine with two processors and 4 GiB.
 fn kubelet(more: &str) -> serde_json::Value {
+    kubelet_of(&least(more))
+}
+
+fn kubelet_of(config: &NodeConfig) -> serde_json::Value {
     let size = Some(Size {
         processors: 2,
         memory: 4 << 30,
     });
-    let plan = plan(&least(more), &Facts { size, ..UNKNOWN });
+    let plan = plan(config, &Facts { size, ..UNKNOWN });
     let file = plan.files.iter().find(|file| file.path.ends_with("kubelet/config.json"));
     serde_json::from_str(&file.unwrap().content).unwrap()
 }
@@ -296,5 +306,36 @@ fn secrets_are_for_root_only() {
         // CIS Kubernetes benchmark, 4.1: the kubelet's files are root's as well.
         let of_kubelet = ["kubelet/ca.crt", "kubelet/config.json"].iter().any(|name| file.path.ends_with(name));
         assert_eq!(file.mode & 0o077 == 0, secret || of_kubelet, "{}", file.path);
+    }
+}
+
+/// Seconds of a duration that is written in whole seconds.
+fn seconds(value: &serde_json::Value) -> u64 {
+    let text = value.as_str().unwrap();
+    text.strip_suffix('s').unwrap_or(text).parse().unwrap()
+}
+
+proptest::proptest! {
+    /// The conditions of the kubelet's validation between two values, for whatever is accepted of them.
+    #[test]
+    fn pairs_of_values_fit(
+        total in proptest::option::of(0_u64..90),
+        critical in proptest::option::of(0_u64..90),
+        high in proptest::option::of(0_u32..=100),
+        low in proptest::option::of(0_u32..=100),
+    ) {
+        let mut given = Vec::new();
+        given.extend(total.map(|time| format!("shutdownGracePeriod: {time}s")));
+        given.extend(critical.map(|time| format!("shutdownGracePeriodCriticalPods: {time}s")));
+        given.extend(high.map(|percent| format!("imageGCHighThresholdPercent: {percent}")));
+        given.extend(low.map(|percent| format!("imageGCLowThresholdPercent: {percent}")));
+        if let Ok(config) = try_least(&format!("kubelet: {{ {} }}\n", given.join(", "))) {
+            let config = kubelet_of(&config);
+            let times = (seconds(&config["shutdownGracePeriod"]), seconds(&config["shutdownGracePeriodCriticalPods"]));
+            proptest::prop_assert!(times.1 <= times.0, "{given:?}");
+            let percent = |key: &str, usual: u64| config[key].as_u64().unwrap_or(usual);
+            let (low, high) = (percent("imageGCLowThresholdPercent", 80), percent("imageGCHighThresholdPercent", 85));
+            proptest::prop_assert!(low < high, "{given:?}");
+        }
     }
 }
