@@ -10,7 +10,7 @@ use super::address::{
 };
 use super::amount::{GoDuration, Quantity, Threshold};
 use super::certificate::{Authorities, ClientCertificate};
-use super::name::{Domain, HostName, LabelKey, LabelValue, ServerName};
+use super::name::{Domain, HostName, ImageName, LabelKey, LabelValue, ServerName};
 use super::raw::{
     BondMode, CloudProvider, CpuManagerPolicy, CredentialProvider, HashPolicy, LacpRate, RegistryAuth, SwapBehavior,
     TaintEffect, TopologyManagerPolicy,
@@ -41,6 +41,8 @@ pub struct NodeConfig {
     pub sysctls: BTreeMap<SysctlName, String>,
     /// More certificate authorities for image pulls.
     pub ca_certificates: Option<Authorities>,
+    /// Images to pull before a pod asks for them.
+    pub prepull: Vec<ImageName>,
     /// The proxy of image pulls.
     pub proxy: Option<Proxy>,
 }

@@ -52,6 +52,9 @@ pub struct NodeConfig {
     pub sysctls: BTreeMap<String, SysctlValue>,
     /// Certificate authorities, in PEM, that image pulls trust besides those of the image.
     pub ca_certificates: Option<String>,
+    /// Images to pull as soon as containerd runs, whatever pods there will be: `registry.example/app:1`.
+    #[serde(default)]
+    pub prepull: Vec<String>,
     /// The HTTP proxy of image pulls and of credential providers.
     pub proxy: Option<Proxy>,
 }

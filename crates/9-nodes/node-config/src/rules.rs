@@ -39,6 +39,7 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     external_cloud(finder, &root.key("taints"), &taints, &kubelet);
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
     let ca_certificates = authorities(finder, &root.key("caCertificates"), raw.ca_certificates.as_ref());
+    let prepull = finder.parse_all(&root.key("prepull"), &raw.prepull);
     let proxy = raw.proxy.as_ref().map(|raw| proxy::proxy(finder, &root.key("proxy"), raw));
     Some(checked::NodeConfig {
         hostname,
@@ -51,6 +52,7 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
         taints,
         sysctls,
         ca_certificates,
+        prepull,
         proxy,
     })
 }

@@ -241,6 +241,12 @@ fn registries() {
 }
 
 #[test]
+fn images_to_pull_early() {
+    accepted(&["prepull: [registry.example/app:1, 'a.example:5000/b@sha256:0123abcd']"]);
+    refused(&[("prepull: ['https://registry.example/app']", "is not the name of an image")]);
+}
+
+#[test]
 fn a_client_certificate() {
     let with = |certificate: &str, key: &str| {
         let quoted = |text: &str| format!("\"{}\"", text.replace('\n', "\\n"));

@@ -9,6 +9,9 @@ pub const CONTAINERD_CONFIG: &str = "/run/basalt/containerd/config.toml";
 /// Environment variables of containerd, as an environment file.
 pub const CONTAINERD_ENVIRONMENT: &str = "/run/basalt/containerd/environment";
 
+/// Images to pull early: an environment file for each, by number, and `units` with the units that pull them.
+pub const PREPULL: &str = "/run/basalt/prepull";
+
 /// How images of each registry are fetched, in containerd's format.
 pub const REGISTRIES: &str = "/run/basalt/containerd/certs.d";
 

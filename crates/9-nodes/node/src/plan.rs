@@ -8,6 +8,7 @@ use crate::paths;
 mod containerd;
 mod kubelet;
 mod network;
+mod prepull;
 mod proxy;
 mod registries;
 
@@ -74,6 +75,7 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
     let mut files = network::files(config);
     files.extend(containerd::files(config));
     files.extend(registries::files(config));
+    files.extend(prepull::files(config));
     files.extend(kubelet::files(config, &hostname, facts));
     files.extend(config.ca_certificates.as_ref().map(|authorities| {
         PlannedFile::public(format!("{}/node-config.pem", paths::CA_CERTIFICATES), authorities.pem())

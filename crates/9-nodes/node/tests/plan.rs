@@ -189,6 +189,21 @@ proxy: { http: 'http://u:p@proxy.example:3128', noProxy: [.example.com, 10.87.0.
 }
 
 #[test]
+fn images_to_pull_early() {
+    let plan = plan(&least("prepull: [registry.example/a:1, registry.example/b:2]\n"), &UNKNOWN);
+    let files = plan.files.iter().filter(|file| file.path.starts_with("/run/basalt/prepull/"));
+    let files: Vec<_> = files.map(|file| (file.path.as_str(), file.content.as_str())).collect();
+    assert_eq!(
+        files,
+        [
+            ("/run/basalt/prepull/0", "IMAGE=registry.example/a:1\n"),
+            ("/run/basalt/prepull/1", "IMAGE=registry.example/b:2\n"),
+            ("/run/basalt/prepull/units", "UNITS=basalt-prepull@0.service basalt-prepull@1.service\n"),
+        ]
+    );
+}
+
+#[test]
 fn credential_providers() {
     let more = "kubelet:
   credentialProviders:

@@ -63,6 +63,14 @@ fn they_read_what_the_agent_writes() {
         &format!("ConditionPathExists={}", paths::APPLIED),
     );
     has(
+        "basalt-prepull.service",
+        &format!("EnvironmentFile={}/units", paths::PREPULL),
+    );
+    has(
+        "basalt-prepull@.service",
+        &format!("EnvironmentFile={}/%i", paths::PREPULL),
+    );
+    has(
         "basalt-time-servers.path",
         &format!("PathChanged={}", paths::TIME_SERVERS_OF_DHCP),
     );
