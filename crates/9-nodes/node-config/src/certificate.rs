@@ -87,6 +87,53 @@ impl Authorities {
     }
 }
 
+/// A certificate that the node shows, and its key, both in PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and its authority.
+    pub certificate: String,
+    /// The private key.
+    key: String,
+}
+
+impl ClientCertificate {
+    /// A pair of which the certificate can be read, and the key is one.
+    pub(super) fn new(certificate: &str, key: &str) -> Result<Self, ClientFault> {
+        match X509::load_pem_chain(certificate.as_bytes()) {
+            Ok(chain) if !chain.is_empty() => {}
+            _ => return Err(ClientFault::Certificate),
+        }
+        let begins = key.trim_start().starts_with(BEGIN) && key.contains("PRIVATE KEY-----");
+        if !begins || key.contains("ENCRYPTED") || !key.trim_end().ends_with("PRIVATE KEY-----") {
+            return Err(ClientFault::Key);
+        }
+        let line = |text: &str| format!("{}\n", text.trim());
+        Ok(Self {
+            certificate: line(certificate),
+            key: line(key),
+        })
+    }
+
+    /// The key in PEM.
+    pub fn reveal_key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Never shows the key.
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
+}
+
+/// The half of a client certificate that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientFault {
+    Certificate,
+    Key,
+}
+
 impl FromStr for Authorities {
     type Err = Finding;
 

@@ -2,11 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use super::address::{Address, Cidr, Endpoint, InterfacePattern, MacAddress, MirrorUrl, RegistryName};
+use serde_json::Value;
+
+use super::address::{
+    Address, Cidr, Endpoint, InterfaceName, InterfacePattern, MacAddress, MirrorUrl, NodeAddresses, ProxyUrl,
+    RegistryName,
+};
 use super::amount::{GoDuration, Quantity, Threshold};
-use super::certificate::Authorities;
-use super::name::{Domain, HostName, LabelKey, LabelValue, ServerName};
-use super::raw::{CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
+use super::certificate::{Authorities, ClientCertificate};
+use super::name::{Domain, HostName, ImageName, LabelKey, LabelValue, ServerName};
+use super::raw::{
+    BondMode, CloudProvider, CpuManagerPolicy, CredentialProvider, HashPolicy, LacpRate, RegistryAuth, SwapBehavior,
+    TaintEffect, TopologyManagerPolicy,
+};
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
 
@@ -33,6 +41,21 @@ pub struct NodeConfig {
     pub sysctls: BTreeMap<SysctlName, String>,
     /// More certificate authorities for image pulls.
     pub ca_certificates: Option<Authorities>,
+    /// Images to pull before a pod asks for them.
+    pub prepull: Vec<ImageName>,
+    /// The proxy of image pulls.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proxy {
+    /// The proxy for `http://`.
+    pub http: Option<ProxyUrl>,
+    /// The proxy for `https://`.
+    pub https: Option<ProxyUrl>,
+    /// Domains, addresses and networks that are reached without it.
+    pub direct: Vec<String>,
 }
 
 /// The cluster to join.
@@ -55,8 +78,38 @@ pub struct Cluster {
 pub struct Network {
     /// Interfaces.
     pub interfaces: Vec<Interface>,
+    /// Bonds.
+    pub bonds: Vec<Bond>,
+    /// VLANs.
+    pub vlans: Vec<Vlan>,
     /// Name servers.
     pub dns: HostDns,
+}
+
+/// Several interfaces as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bond {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Its members.
+    pub members: Vec<InterfaceMatch>,
+    /// How packets are spread.
+    pub mode: BondMode,
+    /// How often LACP packets are asked for.
+    pub lacp_rate: Option<LacpRate>,
+    /// What decides which member a packet goes by.
+    pub transmit_hash_policy: Option<HashPolicy>,
+}
+
+/// A VLAN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vlan {
+    /// Its name.
+    pub name: InterfaceName,
+    /// Its number.
+    pub id: u32,
+    /// The interface that it is on.
+    pub link: InterfaceName,
 }
 
 /// Name servers.
@@ -73,12 +126,20 @@ pub struct HostDns {
 pub struct Interface {
     /// Which ones.
     pub matches: InterfaceMatch,
+    /// Whether the node leaves them alone.
+    pub unmanaged: bool,
+    /// Whether the node counts as connected without them.
+    pub optional: bool,
     /// Whether DHCP is asked.
     pub dhcp: bool,
     /// Addresses.
     pub addresses: Vec<Cidr>,
     /// The default router.
     pub gateway: Option<Address>,
+    /// Whether the router is reached without a network in common.
+    pub gateway_on_link: bool,
+    /// The preference of ways out; lower is preferred.
+    pub metric: Option<u32>,
     /// More routes.
     pub routes: Vec<Route>,
     /// The largest packet.
@@ -101,6 +162,8 @@ pub struct Route {
     pub to: Cidr,
     /// By which router.
     pub via: Address,
+    /// Whether the router is reached without a network in common.
+    pub on_link: bool,
     /// Lower is preferred.
     pub metric: Option<u32>,
 }
@@ -116,9 +179,35 @@ pub struct Registry {
     pub mirrors_only: bool,
     /// Whether it speaks plain HTTP.
     pub plain_http: bool,
+    /// How it is spoken to.
+    pub access: Access,
+}
+
+impl Registry {
+    /// The hosts that this entry has credentials for, as containerd names them: host and port of an address.
+    pub fn credentials(&self) -> Vec<(String, &RegistryAuth)> {
+        let of_registry = match &self.host {
+            RegistryHost::Named(name) => self.access.auth.as_ref().map(|auth| (name.server().to_owned(), auth)),
+            RegistryHost::Others => None,
+        };
+        let of_mirrors = self.mirrors.iter().filter_map(|mirror| {
+            let auth = mirror.access.auth.as_ref()?;
+            Some((mirror.url.authority().to_owned(), auth))
+        });
+        of_registry.into_iter().chain(of_mirrors).collect()
+    }
+}
+
+/// How a registry or a mirror is spoken to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
     /// Who vouches for it.
     pub ca: Option<Authorities>,
-    /// Name and password.
+    /// Whether nobody has to vouch for it.
+    pub skip_verify: bool,
+    /// The certificate that the node shows.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Credentials.
     pub auth: Option<RegistryAuth>,
 }
 
@@ -136,8 +225,8 @@ pub enum RegistryHost {
 pub struct Mirror {
     /// Its address.
     pub url: MirrorUrl,
-    /// Who vouches for it.
-    pub ca: Option<Authorities>,
+    /// How it is spoken to.
+    pub access: Access,
     /// Whether the address contains the path of the API.
     pub override_path: bool,
 }
@@ -159,10 +248,13 @@ pub struct Taint {
 pub struct Kubelet {
     pub max_pods: Option<u32>,
     pub pod_pids_limit: Option<u64>,
-    pub node_ip: Option<Address>,
+    pub node_ip: Option<NodeAddresses>,
+    pub cloud_provider: Option<CloudProvider>,
     pub provider_id: Option<String>,
     pub system_reserved: Reserved,
     pub kube_reserved: Reserved,
+    pub swap_behavior: Option<SwapBehavior>,
+    pub fail_swap_on: bool,
     pub eviction_hard: BTreeMap<String, Threshold>,
     pub eviction_soft: BTreeMap<String, Threshold>,
     pub eviction_soft_grace_period: BTreeMap<String, GoDuration>,
@@ -181,6 +273,9 @@ pub struct Kubelet {
     pub seccomp_default: bool,
     pub server_tls_bootstrap: bool,
     pub verbosity: Option<u32>,
+    pub credential_providers: Vec<CredentialProvider>,
+    /// Fields of KubeletConfiguration that are checked as far as their names and types.
+    pub extra_config: BTreeMap<String, Value>,
 }
 
 /// Resources kept back.

@@ -174,6 +174,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::address::Wanted;
 
     fn answer(status: &str, body: &str) -> Vec<u8> {
         format!("HTTP/1.0 {status}\r\nContent-Type: application/json\r\n\r\n{body}").into_bytes()
@@ -224,7 +225,7 @@ mod tests {
             origin: "test".to_owned(),
             hostname: "n".to_owned(),
             endpoint: "https://127.0.0.1:1".to_owned(),
-            address: None,
+            wanted: Wanted::default(),
             files: Vec::new(),
             warnings: Vec::new(),
         };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 
+use crate::address::Wanted;
 use crate::paths;
 use crate::plan::{Plan, PlannedFile};
 
@@ -20,8 +21,8 @@ pub struct Applied {
     pub hostname: String,
     /// Where its API server is.
     pub endpoint: String,
-    /// The address that the node shall register with, if its NodeConfig says so.
-    pub address: Option<std::net::IpAddr>,
+    /// The addresses that the node shall register with.
+    pub wanted: Wanted,
     /// The files that were written.
     pub files: Vec<String>,
     /// What did not work, but does not keep the node from joining.
@@ -136,6 +137,14 @@ pub fn write(root: &Path, file: &PlannedFile) -> Result<(), ApplyError> {
     })
 }
 
+/// Removes a file; one that is not there is no error.
+pub fn remove(path: PathBuf) -> Result<(), ApplyError> {
+    match std::fs::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(ApplyError::Write { path, source }),
+        _ => Ok(()),
+    }
+}
+
 /// An absolute path of the node, below a root.
 pub fn below(root: &Path, path: &str) -> PathBuf {
     root.join(path.trim_start_matches('/'))
@@ -159,6 +168,7 @@ mod tests {
                 ("net/none".to_owned(), "1".to_owned()),
             ],
             files: files.iter().map(file).collect(),
+            warnings: Vec::new(),
         }
     }
 
@@ -167,7 +177,7 @@ mod tests {
             origin: "test".to_owned(),
             hostname: "worker-1".to_owned(),
             endpoint: "https://a:1".to_owned(),
-            address: None,
+            wanted: Wanted::default(),
             files: Vec::new(),
             warnings: Vec::new(),
         }

@@ -1,8 +1,6 @@
 //! What has to happen right before the kubelet starts, when `/var` is there and the network comes up.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::path::Path;
 
 use crate::apply::{self, Applied, ApplyError, below};
 use crate::identity::{self, Authority, ClientCertificate, Membership, Misfit};
@@ -40,7 +38,7 @@ pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, Ap
     }
     if misfit.is_some() || recorded.as_ref() != Some(&wanted) {
         // The kubelet makes its kubeconfig anew, from the one for the first contact and the certificate that it has.
-        remove(below(root, paths::KUBECONFIG))?;
+        apply::remove(below(root, paths::KUBECONFIG))?;
         let content = serde_json::to_string_pretty(&wanted).unwrap_or_default() + "\n";
         let path = paths::JOINED.to_owned();
         let record = apply::write(
@@ -86,7 +84,7 @@ fn forget_add_ons(root: &Path) -> Result<(), ApplyError> {
     for folder in [paths::CNI_CONFIG, paths::STATIC_PODS] {
         for entry in std::fs::read_dir(below(root, folder)).into_iter().flatten().flatten() {
             if entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
-                remove(entry.path())?;
+                apply::remove(entry.path())?;
             }
         }
     }
@@ -103,7 +101,7 @@ pub fn forget_allocations(root: &Path) -> Result<(), ApplyError> {
         return Ok(());
     }
     for name in ALLOCATIONS {
-        remove(below(root, paths::KUBELET_STATE).join(name))?;
+        apply::remove(below(root, paths::KUBELET_STATE).join(name))?;
     }
     apply::write(
         root,
@@ -115,79 +113,19 @@ pub fn forget_allocations(root: &Path) -> Result<(), ApplyError> {
     )
 }
 
-fn remove(path: PathBuf) -> Result<(), ApplyError> {
-    match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ApplyError::Write { path, source: error }),
-        _ => Ok(()),
-    }
-}
-
-/// Waits until the node has the address that it shall register with, and returns it.
-///
-/// A kubelet that is not told an address looks its own name up, first of all at name servers that may be silent for
-/// seconds. One that is told an address too early registers a node without any, and corrects that much later.
-pub fn wait_for_address(wanted: Option<IpAddr>, patience: Duration) -> Option<IpAddr> {
-    let start = Instant::now();
-    loop {
-        let address = match wanted {
-            Some(address) => is_own(address).then_some(address),
-            None => outgoing(),
-        };
-        if address.is_some() || start.elapsed() >= patience {
-            return address;
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
-}
-
-/// Whether an interface has this address by now.
-fn is_own(address: IpAddr) -> bool {
-    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
-}
-
-/// The address that packets to far away would have. Connecting a UDP socket asks the routes; it sends nothing.
-fn outgoing() -> Option<IpAddr> {
-    // Addresses for documentation: nothing but the default route leads there.
-    let (near, far) = (
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    );
-    let (near6, far6) = ("::".parse().ok()?, "2001:db8::1".parse().ok()?);
-    [(near, far), (near6, far6)]
-        .into_iter()
-        .find_map(|(near, far): (IpAddr, IpAddr)| {
-            let socket = UdpSocket::bind(SocketAddr::new(near, 0)).ok()?;
-            socket.connect(SocketAddr::new(far, 9)).ok()?;
-            let address = socket.local_addr().ok()?.ip();
-            (!address.is_unspecified() && !address.is_loopback()).then_some(address)
-        })
-}
-
-/// Writes the address down for the kubelet's unit.
-pub fn write_address(root: &Path, address: Option<IpAddr>) -> Result<(), ApplyError> {
-    let content = address
-        .map(|address| format!("KUBELET_ADDRESS=--node-ip={address}\n"))
-        .unwrap_or_default();
-    apply::write(
-        root,
-        &PlannedFile {
-            path: paths::KUBELET_ADDRESS.to_owned(),
-            mode: 0o644,
-            content,
-        },
-    )
-}
-
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use super::*;
+    use crate::address::Wanted;
 
     fn applied(hostname: &str, endpoint: &str) -> Applied {
         Applied {
             origin: "test".to_owned(),
             hostname: hostname.to_owned(),
             endpoint: endpoint.to_owned(),
-            address: None,
+            wanted: Wanted::default(),
             files: Vec::new(),
             warnings: Vec::new(),
         }
@@ -321,13 +259,5 @@ mod tests {
             forget_allocations(root.path()).unwrap();
             assert_eq!(left(), [true, true], "boot {boot}");
         }
-    }
-
-    #[test]
-    fn addresses_are_waited_for() {
-        let loopback = "127.0.0.1".parse().unwrap();
-        assert_eq!(wait_for_address(Some(loopback), Duration::ZERO), Some(loopback));
-        let foreign = "192.0.2.77".parse().unwrap();
-        assert_eq!(wait_for_address(Some(foreign), Duration::from_millis(30)), None);
     }
 }

@@ -8,19 +8,24 @@
 //! The rest are small jobs that units of the image hand to the same program, in the order of a boot:
 //!
 //! - [`state`] checks and repairs the file system of `/var` before it is mounted;
-//! - [`join`] settles, right before the kubelet starts, whose certificate it has ([`identity`]), and [`serving`] makes
-//!   the one that it serves with;
+//! - right before the kubelet starts, [`join`] settles whose certificate it has ([`identity`]), [`host_paths`] mounts
+//!   folders that pods write to, [`address`] finds the addresses that the node registers with, and [`serving`] makes the
+//!   certificate that the kubelet serves with;
+//! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
 //!   [`health`] sees on the machine and [`api`] hears from the API server;
 //! - [`housekeeping`] collects [`panics`] and bounds what nobody else does.
 
+pub mod address;
 pub mod api;
 pub mod apply;
 pub mod block;
 pub mod boot;
 pub mod facts;
+pub mod follow;
 pub mod health;
+pub mod host_paths;
 pub mod housekeeping;
 pub mod identity;
 pub mod images;
@@ -31,5 +36,6 @@ pub mod paths;
 pub mod plan;
 pub mod readiness;
 pub mod serving;
+pub mod size;
 pub mod source;
 pub mod state;

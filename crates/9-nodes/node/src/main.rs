@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use basalt_document::problem::Problems;
+use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
@@ -16,7 +17,7 @@ use basalt_node::plan::PlannedFile;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{boot, housekeeping, join, panics, paths, plan};
+use basalt_node::{boot, follow, host_paths, housekeeping, join, panics, paths, plan};
 use basalt_node_config::{Clock, check};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
@@ -30,7 +31,8 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
   basalt-node check-state      before /var is mounted: check and repair its file system
-  basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's address
+  basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's addresses
+  basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
   basalt-node ready            wait until the boot is good: the API server holds the node Ready
   basalt-node reset-runtime    move what containerd keeps out of its way
   basalt-node housekeeping     collect records of dead kernels, bound journals, tend the reserve of space
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
         ["apply"] => apply_config(),
         ["check-state"] => check_state(),
         ["join"] => join_cluster(),
+        ["follow"] => follow_network(),
         ["ready"] => wait_until_ready(),
         ["deadline"] => check_deadline(),
         ["reset-runtime"] => reset_runtime(),
@@ -172,20 +175,21 @@ fn apply_config() -> Result<(), Failure> {
     if let Some(id) = &id {
         write_machine_id(root, id);
     }
-    let machine_id = id.map(|id| id.digits);
-    let plan = plan::plan(&config, &Facts { machine_id });
+    let facts = Facts::read(root, id.map(|id| id.digits));
+    let plan = plan::plan(&config, &facts);
     apply::set_hostname(&plan)?;
-    let not_taken = apply::set_sysctls(root, &plan);
-    for warning in &not_taken {
+    let mut not_done = apply::set_sysctls(root, &plan);
+    not_done.extend_from_slice(&plan.warnings);
+    for warning in &not_done {
         eprintln!("{warning}");
     }
     let applied = Applied {
         origin,
         hostname: plan.hostname.clone(),
         endpoint: plan.endpoint.clone(),
-        address: plan::preferred_address(&config),
+        wanted: Wanted::of(&config),
         files: Vec::new(),
-        warnings: not_taken,
+        warnings: not_done,
     };
     let applied = apply::write_files(root, &plan, applied)?;
     println!(
@@ -235,15 +239,26 @@ fn join_cluster() -> Result<(), Failure> {
     if let Err(error) = join::forget_allocations(root) {
         report(&error);
     }
-    let address = join::wait_for_address(applied.address, PATIENCE_FOR_ADDRESS);
-    if address.is_none() {
-        let what = applied
-            .address
-            .map_or("an address".to_owned(), |address| address.to_string());
-        eprintln!("the network has not given this machine {what}: the kubelet starts without it");
+    for warning in host_paths::provide(root) {
+        eprintln!("{warning}");
     }
-    join::write_address(root, address)?;
-    serving::write(root, &applied.hostname, address)?;
+    let addresses = address::wait(&applied.wanted, PATIENCE_FOR_ADDRESS);
+    follow::refresh(root)?;
+    if addresses.is_empty() {
+        eprintln!("the network has not given this machine an address: the kubelet starts without one");
+    } else if addresses.len() < applied.wanted.choices.len() {
+        eprintln!("this node registers with {addresses:?} only: the network has not given it the other address");
+    }
+    address::write(root, &addresses)?;
+    serving::write(root, &applied.hostname, &addresses)?;
+    Ok(())
+}
+
+fn follow_network() -> Result<(), Failure> {
+    let root = Path::new("/");
+    let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    let addresses = follow::until_change(root, &applied.wanted)?;
+    println!("the network has given this machine other addresses, {addresses:?}: the kubelet starts again");
     Ok(())
 }
 

@@ -6,7 +6,6 @@
 //! from starting. So a record is removed as soon as it is safe on the disk.
 
 use std::collections::BTreeMap;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -125,12 +124,12 @@ pub fn collect(root: &Path) -> Result<Vec<Record>, ApplyError> {
     }
     for name in read {
         let path = folder.join(name);
-        remove(&path)?;
+        apply::remove(path)?;
     }
     let mut kept = stored(root);
     kept.truncate(kept.len().saturating_sub(KEPT));
     for path in kept {
-        remove(&path)?;
+        apply::remove(path)?;
     }
     Ok(records)
 }
@@ -153,16 +152,6 @@ pub fn last(root: &Path) -> Option<(usize, String)> {
 fn folder_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
-}
-
-fn remove(path: &Path) -> Result<(), ApplyError> {
-    match std::fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(ApplyError::Write {
-            path: path.to_owned(),
-            source,
-        }),
-        _ => Ok(()),
-    }
 }
 
 /// The last so many bytes of a text, from a whole character on.

@@ -47,6 +47,12 @@ pub const STATE_REPORT: &str = "/run/basalt/state.json";
 /// containerd's configuration.
 pub const CONTAINERD_CONFIG: &str = "/run/basalt/containerd/config.toml";
 
+/// Environment variables of containerd, as an environment file.
+pub const CONTAINERD_ENVIRONMENT: &str = "/run/basalt/containerd/environment";
+
+/// Images to pull early: an environment file for each, by number, and `units` with the units that pull them.
+pub const PREPULL: &str = "/run/basalt/prepull";
+
 /// How images of each registry are fetched, in containerd's format.
 pub const REGISTRIES: &str = "/run/basalt/containerd/certs.d";
 
@@ -59,8 +65,32 @@ pub const KUBELET_CONFIG: &str = "/run/basalt/kubelet/config.json";
 /// What the kubelet takes as arguments only, as an environment file.
 pub const KUBELET_ARGUMENTS: &str = "/run/basalt/kubelet/arguments";
 
+/// Environment variables of the kubelet, as an environment file.
+pub const KUBELET_ENVIRONMENT: &str = "/run/basalt/kubelet/environment";
+
+/// Programs that the kubelet asks for credentials of registries.
+pub const CREDENTIAL_PROVIDERS: &str = "/usr/libexec/credential-providers";
+
+/// Which of them it asks for which images.
+pub const CREDENTIAL_PROVIDERS_CONFIG: &str = "/run/basalt/kubelet/credential-providers.json";
+
 /// The address that the kubelet registers with, as an environment file.
 pub const KUBELET_ADDRESS: &str = "/run/basalt/kubelet/address";
+
+/// The name servers that pods are given.
+pub const KUBELET_RESOLV_CONF: &str = "/run/basalt/kubelet/resolv.conf";
+
+/// The name servers of the network, as resolved writes them.
+pub const RESOLV_CONF: &str = "/run/systemd/resolve/resolv.conf";
+
+/// What networkd knows of the network.
+pub const NETWORK_STATE: &str = "/run/systemd/netif/state";
+
+/// Time servers that the NodeConfig names, in the place of the image's pool: chrony.conf knows it by this name.
+pub const TIME_SERVERS: &str = "/run/chrony.d/default.sources";
+
+/// Time servers that DHCP names.
+pub const TIME_SERVERS_OF_DHCP: &str = "/run/chrony.d/dhcp.sources";
 
 /// How the kubelet first speaks to its cluster.
 pub const BOOTSTRAP_KUBECONFIG: &str = "/run/basalt/kubelet/bootstrap.kubeconfig";

@@ -8,8 +8,9 @@ use crate::paths;
 mod containerd;
 mod kubelet;
 mod network;
-
-pub use network::preferred_address;
+mod prepull;
+mod proxy;
+mod registries;
 
 /// A file to write.
 #[derive(Clone, PartialEq, Eq)]
@@ -32,7 +33,7 @@ impl PlannedFile {
         }
     }
 
-    /// A file with a secret in it.
+    /// A file of which the CIS benchmark asks that only root reads it, or one with a secret in it.
     fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -61,6 +62,8 @@ pub struct Plan {
     pub sysctls: Vec<(String, String)>,
     /// Files.
     pub files: Vec<PlannedFile>,
+    /// What the NodeConfig asks for and this machine cannot do.
+    pub warnings: Vec<String>,
 }
 
 /// What a NodeConfig means for a machine with these facts.
@@ -71,7 +74,9 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
     };
     let mut files = network::files(config);
     files.extend(containerd::files(config));
-    files.extend(kubelet::files(config, &hostname));
+    files.extend(registries::files(config));
+    files.extend(prepull::files(config));
+    files.extend(kubelet::files(config, &hostname, facts));
     files.extend(config.ca_certificates.as_ref().map(|authorities| {
         PlannedFile::public(format!("{}/node-config.pem", paths::CA_CERTIFICATES), authorities.pem())
     }));
@@ -80,10 +85,7 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
             .time_servers
             .iter()
             .map(|server| format!("server {server} iburst\n"));
-        files.push(PlannedFile::public(
-            "/run/chrony.d/node-config.sources",
-            lines.collect::<String>(),
-        ));
+        files.push(PlannedFile::public(paths::TIME_SERVERS, lines.collect::<String>()));
     }
     if !config.sysctls.is_empty() {
         // systemd-sysctl runs after the agent, and again for every network interface that comes: it has to know too.
@@ -106,5 +108,6 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
         endpoint: config.cluster.endpoint.to_string(),
         sysctls,
         files,
+        warnings: kubelet::missing_providers(config, facts),
     }
 }

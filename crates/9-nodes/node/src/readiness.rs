@@ -154,7 +154,7 @@ mod tests {
 
     #[test]
     fn deadlines() {
-        let minutes = |minutes| Duration::from_secs(60 * minutes);
+        let minutes = |minutes: u64| Duration::from_secs(60 * minutes);
         let expected = [30, 60, 120, 240, 480, 480, 480].map(minutes);
         assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|missed| deadline(false, missed)), expected);
         assert_eq!(deadline(false, u32::MAX), LAST_DEADLINE);

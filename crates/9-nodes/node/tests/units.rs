@@ -11,7 +11,7 @@ fn units() -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let units = entries.filter(|path| {
         path.extension()
-            .is_some_and(|kind| kind == "service" || kind == "socket" || kind == "timer")
+            .is_some_and(|kind| ["path", "service", "socket", "timer"].iter().any(|known| kind == *known))
     });
     let named = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -41,6 +41,10 @@ fn they_read_what_the_agent_writes() {
         "containerd.service",
         &format!("Environment=SSL_CERT_DIR={}", paths::CA_CERTIFICATES),
     );
+    has(
+        "containerd.service",
+        &format!("EnvironmentFile=-{}", paths::CONTAINERD_ENVIRONMENT),
+    );
     has("kubelet.service", &format!("ConditionPathExists={}", paths::APPLIED));
     has(
         "kubelet.service",
@@ -51,9 +55,26 @@ fn they_read_what_the_agent_writes() {
         &format!("EnvironmentFile=-{}", paths::KUBELET_ADDRESS),
     );
     has(
+        "kubelet.service",
+        &format!("EnvironmentFile=-{}", paths::KUBELET_ENVIRONMENT),
+    );
+    has(
         "basalt-ready.service",
         &format!("ConditionPathExists={}", paths::APPLIED),
     );
+    has(
+        "basalt-prepull.service",
+        &format!("EnvironmentFile={}/units", paths::PREPULL),
+    );
+    has(
+        "basalt-prepull@.service",
+        &format!("EnvironmentFile={}/%i", paths::PREPULL),
+    );
+    has(
+        "basalt-time-servers.path",
+        &format!("PathChanged={}", paths::TIME_SERVERS_OF_DHCP),
+    );
+    has("basalt-follow.service", "OnSuccess=basalt-address-change.service");
     has(
         "basalt-images.socket",
         &format!("ListenStream={}", paths::IMAGES_ADDRESS),
@@ -137,6 +158,27 @@ fn disks_are_found_by_where_the_root_is() {
         let named = text.lines().find(|line| !line.starts_with('#') && line.contains("by-partlabel"));
         assert_eq!(named, None, "{}: any disk can have that label", path.display());
     }
+}
+
+#[test]
+fn the_network_is_followed_beside_the_kubelet() {
+    let units = units();
+    let mut wants = units["kubelet.service"].lines().filter_map(|line| line.strip_prefix("Wants="));
+    assert!(wants.any(|wants| wants.split_whitespace().any(|unit| unit == "basalt-follow.service")));
+    // Interfaces that come later belong to whoever attached them.
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults/network.rules");
+    let rules = std::fs::read_to_string(rules).unwrap();
+    assert!(rules.contains(&format!("TEST==\"{}\"", paths::KUBELET_ADDRESS)));
+}
+
+#[test]
+fn time_servers_take_the_place_of_the_pool() {
+    let chrony = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/chrony");
+    let conf = std::fs::read_to_string(chrony.join("chrony.conf")).unwrap();
+    assert!(conf.lines().any(|line| line == "sourcedir /run/chrony.d /usr/lib/chrony/sources.d"));
+    assert!(!conf.lines().any(|line| line.starts_with("pool") || line.starts_with("server")));
+    // The name of the file that the agent writes; see the golden file of the example.
+    assert!(chrony.join("default.sources").exists());
 }
 
 #[test]
