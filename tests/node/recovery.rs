@@ -84,7 +84,10 @@ pub fn a_label_on_another_disk_is_no_config_disk(fixture: &Fixture) -> Result<()
     let mut machine = machine(fixture, "tenant", Disk::overlay(&fixture.disk, SIZE));
     fs_err::create_dir_all(fixture.folder().join("tenant"))?;
     let path = fixture.folder().join("tenant/volume.raw");
-    fs_err::write(&path, ConfigDiskImage::with_node_config(config("https://192.0.2.66:6443")).image()?)?;
+    fs_err::write(
+        &path,
+        ConfigDiskImage::with_node_config(config("https://192.0.2.66:6443")).image()?,
+    )?;
     // Before the config disk by name.
     machine.disks.push(Disk {
         source: DiskSource::File {
@@ -105,7 +108,9 @@ pub fn a_label_on_another_disk_is_no_config_disk(fixture: &Fixture) -> Result<()
 fn state_partition(fixture: &Fixture, disk: &Utf8Path) -> Result<(u64, u64), Failed> {
     let dump = fixture.tool("sfdisk", &["--json", disk.as_str()])?;
     let table: serde_json::Value = serde_json::from_str(&dump)?;
-    let partitions = table["partitiontable"]["partitions"].as_array().ok_or("no partitions")?;
+    let partitions = table["partitiontable"]["partitions"]
+        .as_array()
+        .ok_or("no partitions")?;
     let state = partitions.iter().find(|partition| partition["name"] == "state");
     let number = |key: &str| state?[key].as_u64();
     match (number("start"), number("size")) {

@@ -86,12 +86,12 @@ impl FromStr for NodeAddresses {
 pub struct Cidr {
     /// The address.
     pub address: IpAddr,
-    /// How many of its bits name the network.
+    /// Number of bits that name the network.
     pub prefix: u8,
 }
 
 impl Cidr {
-    /// Whether an address is in this network.
+    /// Returns `true` if an address is in this network.
     pub fn contains(&self, other: IpAddr) -> bool {
         let bits = |address: IpAddr| match address {
             IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, 32),
@@ -169,7 +169,7 @@ impl FromStr for MacAddress {
 }
 
 checked_text! {
-    /// Which interfaces: a name with the wildcards of networkd.
+    /// Pattern of interface names, with the wildcards of networkd.
     InterfacePattern, |text| {
         let good = !text.is_empty()
             && text.len() < 64
@@ -223,9 +223,9 @@ impl RegistryName {
 /// The address of an API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its name or address; IPv6 addresses without brackets.
+    /// Name or address of the host; IPv6 addresses without brackets.
     pub host: String,
-    /// Its port.
+    /// Port of the host.
     pub port: u16,
 }
 
@@ -481,7 +481,14 @@ mod tests {
         ] {
             assert!(good.parse::<ProxyUrl>().is_ok(), "{good}");
         }
-        for bad in ["", "proxy:3128", "socks5://proxy:1080", "http://", "http://a b", "http://p:1/path"] {
+        for bad in [
+            "",
+            "proxy:3128",
+            "socks5://proxy:1080",
+            "http://",
+            "http://a b",
+            "http://p:1/path",
+        ] {
             assert!(bad.parse::<ProxyUrl>().is_err(), "{bad}");
         }
         let proxy: ProxyUrl = "http://u:s3cret@proxy.example:3128".parse().unwrap();

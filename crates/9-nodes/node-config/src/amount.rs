@@ -30,7 +30,8 @@ checked_text! {
 }
 
 checked_text! {
-    /// When there is too little of something: a positive amount, or a percentage. `0%` and `100%` switch it off.
+    /// Threshold below which there is too little of something: a positive amount, or a percentage. `0%` and `100%`
+    /// switch it off.
     Threshold, |text| {
         let percentage = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
         if percentage.is_some_and(|number| (0.0..=100.0).contains(&number)) {
@@ -64,7 +65,10 @@ impl GoDuration {
         while !rest.is_empty() {
             let (number, after) = rest.split_at(end_of_number(rest));
             let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
-            let of_unit = DURATION_UNITS.iter().find(|(name, _)| *name == unit).map_or(0.0, |(_, length)| *length);
+            let of_unit = DURATION_UNITS
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .map_or(0.0, |(_, length)| *length);
             seconds += number.parse::<f64>().unwrap_or_default() * of_unit;
             rest = after;
         }
@@ -103,7 +107,7 @@ const QUANTITY_UNITS: &[(&str, f64)] = &[
     ("Ei", 1_152_921_504_606_846_976.0),
 ];
 
-/// Where the digits at the start of a text end.
+/// Length of the digits at the start of a text.
 fn end_of_number(text: &str) -> usize {
     text.find(|c: char| !c.is_ascii_digit() && c != '.')
         .unwrap_or(text.len())
@@ -116,7 +120,7 @@ fn amount(text: &str) -> f64 {
     number.parse::<f64>().unwrap_or_default() * of_unit.map_or(0.0, |(_, size)| *size)
 }
 
-/// Whether text is a decimal number of units that Kubernetes knows.
+/// Returns `true` if text is a decimal number of units that Kubernetes knows.
 fn is_quantity(text: &str) -> bool {
     let (number, unit) = text.split_at(end_of_number(text));
     is_decimal(number) && QUANTITY_UNITS.iter().any(|(name, _)| *name == unit)
@@ -177,7 +181,13 @@ mod tests {
     #[test]
     fn amounts_and_lengths() {
         let amount = |text: &str| text.parse::<Quantity>().unwrap().amount();
-        for (text, expected) in [("100m", 0.1), ("1.5", 1.5), ("256Mi", 268_435_456.0), ("0", 0.0), ("2k", 2000.0)] {
+        for (text, expected) in [
+            ("100m", 0.1),
+            ("1.5", 1.5),
+            ("256Mi", 268_435_456.0),
+            ("0", 0.0),
+            ("2k", 2000.0),
+        ] {
             assert!((amount(text) - expected).abs() < 1e-9, "{text}");
         }
         let length = |text: &str| text.parse::<GoDuration>().unwrap().duration();

@@ -21,14 +21,14 @@ pub struct Authorities {
     certificates: Vec<Authority>,
 }
 
-/// What counts of one certificate.
+/// Facts of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
-    /// Whom it names: `CN=kubernetes`.
+    /// Subject: `CN=kubernetes`.
     pub subject: String,
-    /// When it begins to be valid.
+    /// Begin of its validity.
     pub not_before: SystemTime,
-    /// When it ceases to be valid.
+    /// End of its validity.
     pub not_after: SystemTime,
     /// Both, as people write them.
     from: String,
@@ -46,7 +46,7 @@ impl Authorities {
         self.certificates.iter()
     }
 
-    /// What speaks against these certificates at a time: errors by the clock, and warnings of what comes soon.
+    /// Findings on these certificates at a time: errors by the clock, and warnings of what comes soon.
     ///
     /// While a new authority takes over, an old one may be expired; only when none is valid, nothing can be trusted.
     pub(super) fn at(&self, now: SystemTime) -> Option<Finding> {

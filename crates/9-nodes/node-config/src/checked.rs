@@ -18,7 +18,7 @@ use super::raw::{
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
 
-/// What a machine has to know to become a node.
+/// Configuration of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeConfig {
     /// The node's name, if it is given one.
@@ -29,7 +29,7 @@ pub struct NodeConfig {
     pub network: Option<Network>,
     /// Time servers.
     pub time_servers: Vec<ServerName>,
-    /// Where images come from.
+    /// Registries of container images.
     pub registries: Vec<Registry>,
     /// The kubelet.
     pub kubelet: Kubelet,
@@ -61,9 +61,9 @@ pub struct Proxy {
 /// The cluster to join.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
-    /// Its API server.
+    /// Address of the API server.
     pub endpoint: Endpoint,
-    /// Who vouches for the API server.
+    /// Certificate authorities of the API server.
     pub ca: Authorities,
     /// The token of the first contact.
     pub bootstrap_token: BootstrapToken,
@@ -89,24 +89,24 @@ pub struct Network {
 /// Several interfaces as one.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Bond {
-    /// Its name.
+    /// Name of the interface.
     pub name: InterfaceName,
-    /// Its members.
+    /// Members of the bond.
     pub members: Vec<InterfaceMatch>,
-    /// How packets are spread.
+    /// Mode in which packets are spread.
     pub mode: BondMode,
-    /// How often LACP packets are asked for.
+    /// Rate at which LACP packets are asked for.
     pub lacp_rate: Option<LacpRate>,
-    /// What decides which member a packet goes by.
+    /// Fields of a packet that decide which member it goes by.
     pub transmit_hash_policy: Option<HashPolicy>,
 }
 
 /// A VLAN.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Vlan {
-    /// Its name.
+    /// Name of the interface.
     pub name: InterfaceName,
-    /// Its number.
+    /// Number of the VLAN.
     pub id: u32,
     /// The interface that it is on.
     pub link: InterfaceName,
@@ -115,28 +115,28 @@ pub struct Vlan {
 /// Name servers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HostDns {
-    /// Their addresses.
+    /// Addresses of the name servers.
     pub servers: Vec<Address>,
     /// Search domains.
     pub search: Vec<Domain>,
 }
 
-/// How interfaces are set up.
+/// Settings of interfaces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interface {
-    /// Which ones.
+    /// Interfaces that are meant.
     pub matches: InterfaceMatch,
-    /// Whether the node leaves them alone.
+    /// The node leaves them alone.
     pub unmanaged: bool,
-    /// Whether the node counts as connected without them.
+    /// The node counts as connected without them.
     pub optional: bool,
-    /// Whether DHCP is asked.
+    /// DHCP is asked.
     pub dhcp: bool,
     /// Addresses.
     pub addresses: Vec<Cidr>,
     /// The default router.
     pub gateway: Option<Address>,
-    /// Whether the router is reached without a network in common.
+    /// The router is reached without a network in common.
     pub gateway_on_link: bool,
     /// The preference of ways out; lower is preferred.
     pub metric: Option<u32>,
@@ -146,7 +146,7 @@ pub struct Interface {
     pub mtu: Option<u32>,
 }
 
-/// Which interfaces are meant.
+/// Interfaces that are meant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InterfaceMatch {
     /// By name.
@@ -158,28 +158,28 @@ pub enum InterfaceMatch {
 /// A route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// Where to.
+    /// Destination.
     pub to: Cidr,
     /// By which router.
     pub via: Address,
-    /// Whether the router is reached without a network in common.
+    /// The router is reached without a network in common.
     pub on_link: bool,
     /// Lower is preferred.
     pub metric: Option<u32>,
 }
 
-/// How images of a registry are fetched.
+/// Access to a registry and its mirrors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registry {
-    /// Which registry.
+    /// Registry that is meant.
     pub host: RegistryHost,
-    /// Where to ask first.
+    /// Mirrors, which are asked first.
     pub mirrors: Vec<Mirror>,
-    /// Whether only mirrors are asked.
+    /// Only mirrors are asked.
     pub mirrors_only: bool,
-    /// Whether it speaks plain HTTP.
+    /// The registry speaks plain HTTP.
     pub plain_http: bool,
-    /// How it is spoken to.
+    /// Credentials and certificates.
     pub access: Access,
 }
 
@@ -198,12 +198,12 @@ impl Registry {
     }
 }
 
-/// How a registry or a mirror is spoken to.
+/// Credentials and certificates of a registry or a mirror.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Access {
-    /// Who vouches for it.
+    /// Certificate authorities of the server.
     pub ca: Option<Authorities>,
-    /// Whether nobody has to vouch for it.
+    /// The server's certificate is not verified.
     pub skip_verify: bool,
     /// The certificate that the node shows.
     pub client_certificate: Option<ClientCertificate>,
@@ -223,11 +223,11 @@ pub enum RegistryHost {
 /// A mirror.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mirror {
-    /// Its address.
+    /// Address of the mirror.
     pub url: MirrorUrl,
-    /// How it is spoken to.
+    /// Credentials and certificates.
     pub access: Access,
-    /// Whether the address contains the path of the API.
+    /// The address contains the path of the API.
     pub override_path: bool,
 }
 

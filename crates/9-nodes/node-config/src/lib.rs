@@ -30,7 +30,7 @@ pub use raw::{
     CloudProvider, CpuManagerPolicy, CredentialProvider, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy,
 };
 
-/// How far the clock of the machine that checks can be believed.
+/// Trust in the clock of the machine that checks.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
     /// The clock is right: a certificate that is not valid now is an error.

@@ -55,7 +55,7 @@ checked_text! {
 }
 
 checked_text! {
-    /// What a time server is called: a domain name or an address.
+    /// Name of a time server: a domain name or an address.
     ServerName, |text| match text.parse::<std::net::IpAddr>() {
         Ok(_) => Ok(()),
         Err(_) => domain(text, "the server"),
@@ -104,7 +104,7 @@ checked_text! {
 }
 
 impl LabelKey {
-    /// Whether the kubelet may put a label with this key on its own node.
+    /// Returns `true` if the kubelet may put a label with this key on its own node.
     ///
     /// The kubelet refuses to start with any other label in Kubernetes' own namespaces, and the API server's
     /// NodeRestriction would refuse the node.
@@ -227,7 +227,11 @@ mod tests {
 
     #[test]
     fn images() {
-        for good in ["busybox", "registry.example:5000/team/app:1.0", "a.example/b@sha256:0123abcd"] {
+        for good in [
+            "busybox",
+            "registry.example:5000/team/app:1.0",
+            "a.example/b@sha256:0123abcd",
+        ] {
             assert!(good.parse::<ImageName>().is_ok(), "{good}");
         }
         for bad in ["", "https://a.example/b", "a b", "a//b", "a/", "-a", "a;b", "a:"] {

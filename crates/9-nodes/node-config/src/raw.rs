@@ -19,13 +19,13 @@ pub use kubelet::{
 pub use network::{Bond, BondMode, HashPolicy, HostDns, Interface, LacpRate, Network, Route, Vlan};
 pub use registries::{ClientCertificate, Mirror, Registry, RegistryAuth};
 
-/// What a machine has to know to become a node of a Kubernetes cluster.
+/// Configuration that makes a machine a node of a Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NodeConfig {
     /// The version of this format.
     pub api_version: ApiVersion,
-    /// What kind of file this is.
+    /// Kind of this file.
     pub kind: ConfigKind,
     /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called `basalt-` and
     /// twelve digits that follow from its machine id.
@@ -36,7 +36,7 @@ pub struct NodeConfig {
     pub network: Option<Network>,
     /// Time servers.
     pub time: Option<Time>,
-    /// Where container images come from, by registry.
+    /// Registries of container images.
     #[serde(default)]
     pub registries: Vec<Registry>,
     /// Settings of the kubelet.
@@ -76,7 +76,9 @@ pub struct Proxy {
 /// A proxy's password is never shown.
 impl std::fmt::Debug for Proxy {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Proxy").field("no_proxy", &self.no_proxy).finish_non_exhaustive()
+        f.debug_struct("Proxy")
+            .field("no_proxy", &self.no_proxy)
+            .finish_non_exhaustive()
     }
 }
 
@@ -135,11 +137,11 @@ pub struct Taint {
     pub key: String,
     /// The value.
     pub value: Option<String>,
-    /// What happens to pods that do not tolerate it.
+    /// Effect on pods that do not tolerate it.
     pub effect: TaintEffect,
 }
 
-/// What a taint does.
+/// Effect of a taint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// New pods stay away.

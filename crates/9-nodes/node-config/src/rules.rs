@@ -40,7 +40,10 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
     let ca_certificates = authorities(finder, &root.key("caCertificates"), raw.ca_certificates.as_ref());
     let prepull = finder.parse_all(&root.key("prepull"), &raw.prepull);
-    let proxy = raw.proxy.as_ref().map(|raw| proxy::proxy(finder, &root.key("proxy"), raw));
+    let proxy = raw
+        .proxy
+        .as_ref()
+        .map(|raw| proxy::proxy(finder, &root.key("proxy"), raw));
     Some(checked::NodeConfig {
         hostname,
         cluster: cluster?,
@@ -181,14 +184,17 @@ fn sysctls(
             finder.say(&place, finding.with_help("remove this line"));
         } else if let Some(risk) = parsed.risk(&value) {
             let finding = Finding::warning(format!("`{name}` is `{value}`: {risk}"), "may break pods");
-            finder.say(&place, finding.with_help("remove this line unless this cluster's add-ons ask for it"));
+            finder.say(
+                &place,
+                finding.with_help("remove this line unless this cluster's add-ons ask for it"),
+            );
         }
         checked.insert(parsed, value);
     }
     checked
 }
 
-/// Whether two addresses are of the same kind.
+/// Returns `true` if two addresses are of the same kind.
 fn same_family(one: IpAddr, other: IpAddr) -> bool {
     one.is_ipv4() == other.is_ipv4()
 }

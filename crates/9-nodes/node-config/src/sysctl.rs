@@ -39,7 +39,7 @@ impl SysctlName {
         self.path().replace('/', ".")
     }
 
-    /// Why this value must not be set on a node, if so.
+    /// Reason against setting this value on a node, if there is one.
     pub fn harm(&self, value: &str) -> Option<&'static str> {
         let value = value.trim();
         let name = self.dotted();
@@ -84,7 +84,7 @@ impl SysctlName {
         }
     }
 
-    /// What this value does to pods of many clusters, though not of all.
+    /// Effect of this value on pods of many clusters, though not of all.
     pub fn risk(&self, value: &str) -> Option<&'static str> {
         let value = value.trim();
         let name = self.dotted();
@@ -99,7 +99,9 @@ impl SysctlName {
                 Some("pods and programs that listen on `::1` fail, and the cluster cannot use IPv6")
             }
             "ip_local_port_range" => {
-                let mut ends = value.split_whitespace().map(|end| end.parse::<u32>().unwrap_or_default());
+                let mut ends = value
+                    .split_whitespace()
+                    .map(|end| end.parse::<u32>().unwrap_or_default());
                 let (first, last) = (ends.next().unwrap_or_default(), ends.next().unwrap_or_default());
                 (first <= 32767 && last >= 30000)
                     .then_some("connections that leave the node may take ports of services (30000 to 32767)")

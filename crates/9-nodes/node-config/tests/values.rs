@@ -7,7 +7,7 @@ use basalt_node_config::{Clock, check, json_schema};
 
 const CA: &str = include_str!("certificates/ca.pem");
 
-/// What is said about a NodeConfig that ends like this, and whether it can be used.
+/// Findings about a NodeConfig that ends like this, and `true` if it can be used.
 fn said(more: &str) -> (bool, String) {
     let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
     let text = format!(
@@ -64,7 +64,10 @@ fn the_kubelet_starts_with_what_is_accepted() {
     ]);
     refused(&[
         ("kubelet: { shutdownGracePeriod: 500ms }", "less than a second"),
-        ("kubelet: { shutdownGracePeriodCriticalPods: 31s }", "more than the whole shutdown with its 30s"),
+        (
+            "kubelet: { shutdownGracePeriodCriticalPods: 31s }",
+            "more than the whole shutdown with its 30s",
+        ),
         (
             "kubelet: { shutdownGracePeriod: 10s, shutdownGracePeriodCriticalPods: 20s }",
             "more than the whole shutdown with its 10s",
@@ -85,8 +88,14 @@ fn the_kubelet_starts_with_what_is_accepted() {
             "kubelet: { cpuManagerPolicy: static, systemReserved: { cpu: '0' } }",
             "needs processors that are kept back",
         ),
-        ("kubelet: { evictionHard: { memory.available: '0' } }", "the threshold `0` is zero"),
-        ("kubelet: { allowedUnsafeSysctls: [vm.swappiness] }", "`vm.swappiness` is not of a namespace"),
+        (
+            "kubelet: { evictionHard: { memory.available: '0' } }",
+            "the threshold `0` is zero",
+        ),
+        (
+            "kubelet: { allowedUnsafeSysctls: [vm.swappiness] }",
+            "`vm.swappiness` is not of a namespace",
+        ),
         ("kubelet: { nodeIP: '10.0.0.1,10.0.0.2' }", "are of the same family"),
         ("kubelet: { nodeIP: 'fe80::1' }", "cannot be the address of a node"),
     ]);
@@ -131,19 +140,55 @@ fn other_fields_of_the_kubelet() {
         "kubelet: { extraConfig: { memoryThrottlingFactor: 0.8 } }",
     ]);
     refused(&[
-        ("kubelet: { extraConfig: { registryPullQps: 10 } }", "did you mean `registryPullQPS`?"),
-        ("kubelet: { extraConfig: { registryPullQPS: -1 } }", "-1 is out of range"),
-        ("kubelet: { extraConfig: { registryPullQPS: many } }", "must be a whole number"),
+        (
+            "kubelet: { extraConfig: { registryPullQps: 10 } }",
+            "did you mean `registryPullQPS`?",
+        ),
+        (
+            "kubelet: { extraConfig: { registryPullQPS: -1 } }",
+            "-1 is out of range",
+        ),
+        (
+            "kubelet: { extraConfig: { registryPullQPS: many } }",
+            "must be a whole number",
+        ),
         ("kubelet: { extraConfig: { syncFrequency: 60 } }", "must be a time span"),
-        ("kubelet: { extraConfig: { syncFrequency: 1d } }", "`1d` is not a time span"),
-        ("kubelet: { extraConfig: { tlsMinVersion: VersionTLS10 } }", "is not a word for `tlsMinVersion`"),
-        ("kubelet: { extraConfig: { maxPods: 10 } }", "write it as `kubelet.maxPods`"),
-        ("kubelet: { extraConfig: { clusterDNS: [] } }", "write it as `cluster.dns.addresses`"),
-        ("kubelet: { extraConfig: { cgroupDriver: cgroupfs } }", "is decided by the node's image"),
-        ("kubelet: { extraConfig: { containerLogMonitorInterval: 1s } }", "shorter than 3 s"),
-        ("kubelet: { extraConfig: { imageMaximumGCAge: 2m } }", "before `imageMinimumGCAge`"),
-        ("kubelet: { extraConfig: { systemCgroups: /system } }", "needs `cgroupRoot`"),
-        ("kubelet: { extraConfig: { enforceNodeAllocatable: [kube-reserved] } }", "needs `kubeReservedCgroup`"),
+        (
+            "kubelet: { extraConfig: { syncFrequency: 1d } }",
+            "`1d` is not a time span",
+        ),
+        (
+            "kubelet: { extraConfig: { tlsMinVersion: VersionTLS10 } }",
+            "is not a word for `tlsMinVersion`",
+        ),
+        (
+            "kubelet: { extraConfig: { maxPods: 10 } }",
+            "write it as `kubelet.maxPods`",
+        ),
+        (
+            "kubelet: { extraConfig: { clusterDNS: [] } }",
+            "write it as `cluster.dns.addresses`",
+        ),
+        (
+            "kubelet: { extraConfig: { cgroupDriver: cgroupfs } }",
+            "is decided by the node's image",
+        ),
+        (
+            "kubelet: { extraConfig: { containerLogMonitorInterval: 1s } }",
+            "shorter than 3 s",
+        ),
+        (
+            "kubelet: { extraConfig: { imageMaximumGCAge: 2m } }",
+            "before `imageMinimumGCAge`",
+        ),
+        (
+            "kubelet: { extraConfig: { systemCgroups: /system } }",
+            "needs `cgroupRoot`",
+        ),
+        (
+            "kubelet: { extraConfig: { enforceNodeAllocatable: [kube-reserved] } }",
+            "needs `kubeReservedCgroup`",
+        ),
         (
             "kubelet: { reservedSystemCPUs: '0', extraConfig: { kubeReservedCgroup: /kube } }",
             "do not go with `reservedSystemCPUs`",
@@ -154,8 +199,14 @@ fn other_fields_of_the_kubelet() {
         ),
     ]);
     warned(&[
-        ("kubelet: { extraConfig: { authentication: { anonymous: { enabled: true } } } }", "anybody may speak"),
-        ("kubelet: { extraConfig: { authorization: { mode: AlwaysAllow } } }", "may do everything"),
+        (
+            "kubelet: { extraConfig: { authentication: { anonymous: { enabled: true } } } }",
+            "anybody may speak",
+        ),
+        (
+            "kubelet: { extraConfig: { authorization: { mode: AlwaysAllow } } }",
+            "may do everything",
+        ),
         ("kubelet: { extraConfig: { readOnlyPort: 10255 } }", "tells everybody"),
     ]);
 }
@@ -167,12 +218,18 @@ fn memory_by_numa_node() {
     };
     let two = "reservedMemory: [{ numaNode: 0, limits: { memory: 1Gi } }, { numaNode: 1, limits: { memory: 100Mi } }],";
     let kept = "kubeReserved: { memory: 768Mi }, systemReserved: { memory: 256Mi },";
-    accepted(&[&with(two, kept), "kubelet: { extraConfig: { memoryManagerPolicy: None } }"]);
+    accepted(&[
+        &with(two, kept),
+        "kubelet: { extraConfig: { memoryManagerPolicy: None } }",
+    ]);
     refused(&[
         (&with("", kept), "needs `reservedMemory`"),
         (&with(two, ""), "depends on the machine"),
         (
-            &with(two, "kubeReserved: { memory: 1Gi }, evictionHard: { memory.available: 200Mi },"),
+            &with(
+                two,
+                "kubeReserved: { memory: 1Gi }, evictionHard: { memory.available: 200Mi },",
+            ),
             "`reservedMemory` is 1124Mi, and 1224Mi are reserved otherwise",
         ),
     ]);
@@ -184,10 +241,16 @@ fn kernel_settings_with_a_risk() {
     warned(&[
         ("sysctls: { net.ipv4.conf.all.rp_filter: 1 }", "strict filtering"),
         ("sysctls: { net.ipv6.conf.all.disable_ipv6: 1 }", "`::1`"),
-        ("sysctls: { net.ipv4.ip_local_port_range: 1024 65535 }", "ports of services"),
+        (
+            "sysctls: { net.ipv4.ip_local_port_range: 1024 65535 }",
+            "ports of services",
+        ),
     ]);
     refused(&[
-        ("sysctls: { fs.inotify.max_user_instances: 0 }", "watch files themselves"),
+        (
+            "sysctls: { fs.inotify.max_user_instances: 0 }",
+            "watch files themselves",
+        ),
         ("sysctls: { vm.nr_hugepages: 100000000 }", "take all of it"),
         ("sysctls: { vm.overcommit_memory: 0 }", "the kubelet needs 1"),
     ]);
@@ -204,19 +267,31 @@ fn registries() {
         "registries: [{ host: a.example, auth: { username: a, password: b } }]",
     ]);
     refused(&[
-        ("registries: [{ host: a, auth: { username: a } }]", "a name and a password, or a token"),
+        (
+            "registries: [{ host: a, auth: { username: a } }]",
+            "a name and a password, or a token",
+        ),
         (
             "registries: [{ host: a, auth: { username: a, password: b, identityToken: c } }]",
             "a name and a password, or a token",
         ),
-        ("registries: [{ host: a, auth: { identityToken: '' } }]", "the token is empty"),
+        (
+            "registries: [{ host: a, auth: { identityToken: '' } }]",
+            "the token is empty",
+        ),
         (
             "registries: [{ host: a, mirrorsOnly: true, mirrors: [{ url: 'https://m' }], \
              auth: { username: a, password: b } }]",
             "only mirrors are asked",
         ),
-        ("registries: [{ host: '*', skipVerify: true, mirrors: [{ url: 'https://m' }] }]", "`*` can only have mirrors"),
-        ("registries: [{ host: a, mirrors: [{ url: 'http://m', skipVerify: true }] }]", "without TLS, `skipVerify`"),
+        (
+            "registries: [{ host: '*', skipVerify: true, mirrors: [{ url: 'https://m' }] }]",
+            "`*` can only have mirrors",
+        ),
+        (
+            "registries: [{ host: a, mirrors: [{ url: 'http://m', skipVerify: true }] }]",
+            "without TLS, `skipVerify`",
+        ),
         (
             "registries: [{ host: a, clientCertificate: { certificate: a, key: b } }]",
             "there is no certificate in PEM here",
@@ -236,14 +311,20 @@ fn registries() {
             "registries: [{ host: '*', mirrors: [{ url: 'https://m' }] }, { host: a, plainHttp: true }]",
             "the mirrors of `*` are not asked for it",
         ),
-        ("registries: [{ host: a, skipVerify: true }]", "whoever is between may answer"),
+        (
+            "registries: [{ host: a, skipVerify: true }]",
+            "whoever is between may answer",
+        ),
     ]);
 }
 
 #[test]
 fn images_to_pull_early() {
     accepted(&["prepull: [registry.example/app:1, 'a.example:5000/b@sha256:0123abcd']"]);
-    refused(&[("prepull: ['https://registry.example/app']", "is not the name of an image")]);
+    refused(&[(
+        "prepull: ['https://registry.example/app']",
+        "is not the name of an image",
+    )]);
 }
 
 #[test]
@@ -278,7 +359,9 @@ fn a_proxy() {
 #[test]
 fn credential_providers() {
     let with = |rest: &str| format!("kubelet: {{ credentialProviders: [{{ defaultCacheDuration: 12h, {rest} }}] }}");
-    accepted(&[&with("name: acr-credential-provider, matchImages: ['*.azurecr.io', 'a.example:5000/team']")]);
+    accepted(&[&with(
+        "name: acr-credential-provider, matchImages: ['*.azurecr.io', 'a.example:5000/team']",
+    )]);
     refused(&[
         (&with("name: ../sh, matchImages: [a]"), "is not the name of a program"),
         (&with("name: a, matchImages: []"), "is asked for no image"),
@@ -299,20 +382,41 @@ fn interfaces() {
          vlans: [{ name: v, id: 10, link: b }, { name: w, id: 11, link: v }] }",
     ]);
     refused(&[
-        (&one("unmanaged: true, addresses: [10.0.0.11/24]"), "left alone, and set up as well"),
+        (
+            &one("unmanaged: true, addresses: [10.0.0.11/24]"),
+            "left alone, and set up as well",
+        ),
         (&one("dhcp: false"), "`unmanaged: true` leaves the interface alone"),
-        (&one("addresses: [10.0.0.11/32], gateway: 10.0.0.1"), "is in none of the interface's networks"),
+        (
+            &one("addresses: [10.0.0.11/32], gateway: 10.0.0.1"),
+            "is in none of the interface's networks",
+        ),
         (&one("gatewayOnLink: true"), "there is no `gateway`"),
         ("network: { bonds: [{ name: bond0, members: [] }] }", "has no members"),
-        ("network: { bonds: [{ name: bond0, members: [a], lacpRate: fast }] }", "`active-backup` has no LACP"),
+        (
+            "network: { bonds: [{ name: bond0, members: [a], lacpRate: fast }] }",
+            "`active-backup` has no LACP",
+        ),
         (
             "network: { bonds: [{ name: bond0, members: [a], transmitHashPolicy: layer2 }] }",
             "`active-backup` uses no hash",
         ),
-        ("network: { bonds: [{ name: 'bond*', members: [a] }] }", "is not the name of one interface"),
-        ("network: { vlans: [{ name: a-name-of-16-chars, id: 1, link: eth0 }] }", "is not the name of one interface"),
-        ("network: { vlans: [{ name: v, id: 4095, link: eth0 }] }", "4095 is out of range"),
-        ("network: { vlans: [{ name: v, id: 1, link: v }] }", "`v` is on `v`, which is made later"),
+        (
+            "network: { bonds: [{ name: 'bond*', members: [a] }] }",
+            "is not the name of one interface",
+        ),
+        (
+            "network: { vlans: [{ name: a-name-of-16-chars, id: 1, link: eth0 }] }",
+            "is not the name of one interface",
+        ),
+        (
+            "network: { vlans: [{ name: v, id: 4095, link: eth0 }] }",
+            "4095 is out of range",
+        ),
+        (
+            "network: { vlans: [{ name: v, id: 1, link: v }] }",
+            "`v` is on `v`, which is made later",
+        ),
         (
             "network: { bonds: [{ name: x, members: [a] }], vlans: [{ name: x, id: 1, link: eth0 }] }",
             "two interfaces are made with the name `x`",
@@ -335,9 +439,14 @@ fn keys(pointer: &str) -> Vec<String> {
 fn each_key_says_when_a_change_takes_effect() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/node/changes.md");
     let table = std::fs::read_to_string(path).unwrap();
-    let of_cluster = keys("/$defs/Cluster/properties").into_iter().map(|key| format!("cluster.{key}"));
+    let of_cluster = keys("/$defs/Cluster/properties")
+        .into_iter()
+        .map(|key| format!("cluster.{key}"));
     let top = keys("/properties").into_iter().filter(|key| key != "cluster");
     for key in top.chain(of_cluster) {
-        assert!(table.contains(&format!("`{key}`")), "docs/node/changes.md says nothing of `{key}`");
+        assert!(
+            table.contains(&format!("`{key}`")),
+            "docs/node/changes.md says nothing of `{key}`"
+        );
     }
 }

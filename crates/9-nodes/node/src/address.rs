@@ -11,16 +11,16 @@ use basalt_node_config::{Interface, NodeConfig};
 use serde::{Deserialize, Serialize};
 
 use crate::apply::{self, ApplyError, below};
-use crate::paths;
 use crate::plan::PlannedFile;
+use crate::{cards, paths};
 
-/// How long an address of the second family is waited for once there is one of the first.
+/// Time for which an address of the second family is waited for once there is one of the first.
 const SECOND_FAMILY: Duration = Duration::from_secs(10);
 
-/// How long an address of the cluster's families is waited for before one of the other family is taken.
+/// Time for which an address of the cluster's families is waited for before one of the other family is taken.
 const OTHER_FAMILY: Duration = Duration::from_secs(30);
 
-/// How often the network is asked while an address is waited for.
+/// Pause between looks at the network while an address is waited for.
 const INTERVAL: Duration = Duration::from_millis(20);
 
 /// A family of addresses.
@@ -83,12 +83,15 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    /// What a NodeConfig says.
+    /// The addresses that a NodeConfig asks for.
     pub fn of(config: &NodeConfig) -> Self {
         let named = config.kubelet.node_ip.as_ref();
         let choices = match named {
             Some(addresses) => addresses.iter().map(Choice::Named).collect(),
-            None => families(config).into_iter().map(|family| choice(config, family)).collect(),
+            None => families(config)
+                .into_iter()
+                .map(|family| choice(config, family))
+                .collect(),
         };
         Self {
             choices,
@@ -117,7 +120,11 @@ fn families(config: &NodeConfig) -> Vec<Family> {
 
 /// A fixed address of the interface that leads out, or of any; otherwise whatever is found.
 fn choice(config: &NodeConfig, family: Family) -> Choice {
-    let interfaces = config.network.as_ref().map(|network| &network.interfaces[..]).unwrap_or_default();
+    let interfaces = config
+        .network
+        .as_ref()
+        .map(|network| &network.interfaces[..])
+        .unwrap_or_default();
     let fixed = |interface: &Interface| {
         let mut addresses = interface.addresses.iter().map(|cidr| cidr.address);
         addresses.find(|address| Family::of(*address) == family && is_usable(*address))
@@ -213,14 +220,14 @@ fn look_up(name: &str, port: u16) -> Vec<IpAddr> {
     addresses.map(|address| address.ip()).collect()
 }
 
-/// Whether this machine has an address, of either family, with a default route.
+/// Returns `true` if the machine has an address, of either family, with a default route.
 pub fn leads_out() -> bool {
     [Family::V4, Family::V6]
         .into_iter()
         .any(|family| source(family, family.far_away()).is_some())
 }
 
-/// Whether an interface has this address by now.
+/// Returns `true` if an interface has this address by now.
 pub fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
 }
@@ -251,6 +258,7 @@ pub fn write(root: &Path, addresses: &[IpAddr]) -> Result<(), ApplyError> {
     if addresses.is_empty() {
         return apply::remove(below(root, paths::KUBELET_ADDRESS));
     }
+    cards::record(root)?;
     let list: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     let file = PlannedFile {
         path: paths::KUBELET_ADDRESS.to_owned(),
@@ -263,7 +271,10 @@ pub fn write(root: &Path, addresses: &[IpAddr]) -> Result<(), ApplyError> {
 /// The addresses that were written down for the kubelet.
 pub fn written(root: &Path) -> Vec<IpAddr> {
     let text = std::fs::read_to_string(below(root, paths::KUBELET_ADDRESS)).unwrap_or_default();
-    let list = text.trim().strip_prefix("KUBELET_ADDRESS=--node-ip=").unwrap_or_default();
+    let list = text
+        .trim()
+        .strip_prefix("KUBELET_ADDRESS=--node-ip=")
+        .unwrap_or_default();
     list.split(',').filter_map(|address| address.parse().ok()).collect()
 }
 
@@ -277,7 +288,7 @@ mod tests {
 
     const CA: &str = include_str!("../../node-config/tests/certificates/ca.pem");
 
-    /// What a NodeConfig with this endpoint and these other parts wants.
+    /// Choices of a NodeConfig with this endpoint and these other parts.
     fn wanted(endpoint: &str, dns: &str, more: &str) -> Vec<Choice> {
         let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
         let text = format!(
@@ -315,7 +326,10 @@ mod tests {
                           - { name: eth1, addresses: ['fd00::11/64', 10.0.0.11/24], gateway: 10.0.0.1 }\n";
         assert_eq!(wanted(endpoint, "", interfaces), [named("10.0.0.11")]);
         let dual = "  dns: { addresses: [10.96.0.10, 'fd01::a'] }\n";
-        assert_eq!(wanted(endpoint, dual, interfaces), [named("10.0.0.11"), named("fd00::11")]);
+        assert_eq!(
+            wanted(endpoint, dual, interfaces),
+            [named("10.0.0.11"), named("fd00::11")]
+        );
     }
 
     #[test]

@@ -29,15 +29,15 @@ const LARGEST: u64 = 4 << 20;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub enum ApiAnswer {
-    /// It was not asked: the kubelet has no client certificate yet.
+    /// No question: the kubelet has no client certificate yet.
     NoCertificate,
     /// The node is Ready, in this boot.
     Ready,
-    /// It is not, or the record is of an earlier boot; in words.
+    /// The node is not Ready, or the record is of an earlier boot; in words.
     NotReady(String),
-    /// It does not accept the certificate (HTTP 401).
+    /// The certificate is refused (HTTP 401).
     Rejected,
-    /// It gave no answer, or not one that can be relied on; in words.
+    /// No answer, or none that can be relied on; in words.
     Unreachable(String),
 }
 
@@ -50,7 +50,11 @@ pub fn ask(root: &Path, applied: &Applied) -> ApiAnswer {
     let asked = || -> io::Result<Vec<u8>> {
         let authorities = std::fs::read(below(root, paths::CLUSTER_CA))?;
         let config = configuration(&authorities, &client).map_err(io::Error::other)?;
-        fetch(config, &applied.endpoint, &format!("/api/v1/nodes/{}", applied.hostname))
+        fetch(
+            config,
+            &applied.endpoint,
+            &format!("/api/v1/nodes/{}", applied.hostname),
+        )
     };
     match asked() {
         Ok(answer) => judge(&answer, boot.trim()),
@@ -87,9 +91,8 @@ fn fetch(config: ClientConfig, endpoint: &str, path: &str) -> io::Result<Vec<u8>
     // With its port, and brackets around an IPv6 address.
     let host = endpoint.to_string();
     let host = host.trim_start_matches("https://");
-    let request = format!(
-        "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n\r\n"
-    );
+    let request =
+        format!("GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n\r\n");
     stream.write_all(request.as_bytes())?;
     stream.flush()?;
     let mut answer = Vec::new();
@@ -141,7 +144,7 @@ struct NodeInfo {
     boot_id: String,
 }
 
-/// What an HTTP answer says about a node, in a boot with this id.
+/// Reading of an HTTP answer about a node, in a boot with this id.
 fn judge(answer: &[u8], boot: &str) -> ApiAnswer {
     let text = String::from_utf8_lossy(answer);
     let (head, body) = text.split_once("\r\n\r\n").unwrap_or((&*text, ""));
@@ -162,7 +165,12 @@ fn judge(answer: &[u8], boot: &str) -> ApiAnswer {
     if node.status.node_info.boot_id != boot {
         return ApiAnswer::NotReady("the kubelet has not reported since this boot".to_owned());
     }
-    match node.status.conditions.iter().find(|condition| condition.kind == "Ready") {
+    match node
+        .status
+        .conditions
+        .iter()
+        .find(|condition| condition.kind == "Ready")
+    {
         Some(ready) if ready.status == "True" => ApiAnswer::Ready,
         Some(ready) => ApiAnswer::NotReady(ready.message.clone()),
         None => ApiAnswer::NotReady("the node has no condition Ready yet".to_owned()),
@@ -201,13 +209,22 @@ mod tests {
         );
         assert_eq!(judge(&answer("401 Unauthorized", "{}"), "b1"), ApiAnswer::Rejected);
         for (status, body) in [("404 Not Found", ""), ("403 Forbidden", ""), ("200 OK", "{}")] {
-            assert!(matches!(judge(&answer(status, body), "b1"), ApiAnswer::NotReady(_)), "{status}");
+            assert!(
+                matches!(judge(&answer(status, body), "b1"), ApiAnswer::NotReady(_)),
+                "{status}"
+            );
         }
         for (status, body) in [("500 Internal Server Error", ""), ("200 OK", "null"), ("200 OK", "")] {
-            assert!(matches!(judge(&answer(status, body), "b1"), ApiAnswer::Unreachable(_)), "{status} {body}");
+            assert!(
+                matches!(judge(&answer(status, body), "b1"), ApiAnswer::Unreachable(_)),
+                "{status} {body}"
+            );
         }
         assert!(matches!(judge(b"", "b1"), ApiAnswer::Unreachable(_)));
-        assert!(matches!(judge(b"SSH-2.0 200\r\n\r\n{}", "b1"), ApiAnswer::Unreachable(_)));
+        assert!(matches!(
+            judge(b"SSH-2.0 200\r\n\r\n{}", "b1"),
+            ApiAnswer::Unreachable(_)
+        ));
     }
 
     proptest! {
@@ -242,7 +259,10 @@ mod tests {
         let authority = CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap();
         let leaf = |names: Vec<String>| {
             let key = KeyPair::generate().unwrap();
-            let certificate = CertificateParams::new(names).unwrap().signed_by(&key, &authority).unwrap();
+            let certificate = CertificateParams::new(names)
+                .unwrap()
+                .signed_by(&key, &authority)
+                .unwrap();
             (certificate, key)
         };
         let (server, server_key) = leaf(vec!["127.0.0.1".to_owned()]);

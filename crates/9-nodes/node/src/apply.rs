@@ -11,21 +11,21 @@ use crate::address::Wanted;
 use crate::paths;
 use crate::plan::{Plan, PlannedFile};
 
-/// What was done, as it is written down for `basalt-node status` and for the next time.
+/// Record of what was done, for `basalt-node status` and for the next time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// Where the NodeConfig came from.
+    /// Origin of the NodeConfig, in words.
     pub origin: String,
     /// The name of the node.
     pub hostname: String,
-    /// Where its API server is.
+    /// URL of the API server.
     pub endpoint: String,
     /// The addresses that the node shall register with.
     pub wanted: Wanted,
     /// The files that were written.
     pub files: Vec<String>,
-    /// What did not work, but does not keep the node from joining.
+    /// Failures that do not keep the node from joining, in words.
     pub warnings: Vec<String>,
 }
 
@@ -38,7 +38,7 @@ pub enum ApplyError {
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The host name could not be set.
@@ -47,7 +47,7 @@ pub enum ApplyError {
     Hostname {
         /// The name.
         hostname: String,
-        /// Why not.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
@@ -104,7 +104,7 @@ pub fn set_hostname(plan: &Plan) -> Result<(), ApplyError> {
     })
 }
 
-/// What was written down the last time.
+/// The record of the last time.
 pub fn read_applied(root: &Path) -> Option<Applied> {
     serde_json::from_slice(&std::fs::read(below(root, paths::APPLIED)).ok()?).ok()
 }

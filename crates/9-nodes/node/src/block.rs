@@ -26,7 +26,7 @@ pub enum Attachment {
 }
 
 impl Attachment {
-    /// Whether no workload of a cluster can bring such a device about.
+    /// Returns `true` if no workload of a cluster can bring such a device about.
     pub fn is_the_owners(self) -> bool {
         self != Self::Other
     }
@@ -78,7 +78,11 @@ impl BlockDevices {
     pub fn names(&self) -> Vec<String> {
         let mut names: Vec<_> = entries(&self.sys.join("class/block"))
             .filter_map(|path| Some(path.file_name()?.to_str()?.to_owned()))
-            .filter(|name| !["dm-", "loop", "ram", "zram", "md", "nbd"].iter().any(|kind| name.starts_with(kind)))
+            .filter(|name| {
+                !["dm-", "loop", "ram", "zram", "md", "nbd"]
+                    .iter()
+                    .any(|kind| name.starts_with(kind))
+            })
             .collect();
         names.sort();
         names
@@ -237,9 +241,21 @@ mod tests {
             ("ata1/host0/block/sr0", &[], Attachment::Optical),
             ("pci/usb2/2-1/host4/block/sr1", &[], Attachment::Optical),
             ("pci/usb2/2-2/host5/block/sdc", &[], Attachment::Usb),
-            ("pci/virtio3/block/vdc", &[("serial", b"basalt-config")], Attachment::ConfigSerial),
-            ("nvme/nvme0/nvme0n1", &[("device/serial", b"basalt-config       \n")], Attachment::ConfigSerial),
-            ("host1/block/sdd", &[("device/vpd_pg80", &vpd)], Attachment::ConfigSerial),
+            (
+                "pci/virtio3/block/vdc",
+                &[("serial", b"basalt-config")],
+                Attachment::ConfigSerial,
+            ),
+            (
+                "nvme/nvme0/nvme0n1",
+                &[("device/serial", b"basalt-config       \n")],
+                Attachment::ConfigSerial,
+            ),
+            (
+                "host1/block/sdd",
+                &[("device/vpd_pg80", &vpd)],
+                Attachment::ConfigSerial,
+            ),
             ("host1/block/sde", &[("device/vpd_pg80", &vpd[..8])], Attachment::Other),
             ("pci/usbish/block/sdf", &[("serial", b"pvc-1")], Attachment::Other),
         ];

@@ -1,4 +1,4 @@
-//! Whether this boot is good: waiting for it, and the deadline for it. The decisions are in [`crate::readiness`].
+//! The wait for a good boot, and the deadline for it. The decisions are in [`crate::readiness`].
 
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
@@ -11,7 +11,7 @@ use crate::api;
 use crate::apply::{self, ApplyError, below, read_applied};
 use crate::health::Health;
 use crate::plan::PlannedFile;
-use crate::readiness::{Goodness, Readiness, Verdict, deadline};
+use crate::readiness::{BootVerdict, Goodness, Readiness, deadline};
 use crate::{join, paths};
 
 /// Pause between looks at this machine.
@@ -46,17 +46,19 @@ pub fn wait_until_good(root: &Path, mut tell: impl FnMut(&str)) -> Result<Goodne
             None => api::ApiAnswer::NoCertificate,
         };
         match readiness.observe(start.elapsed(), missing, &answer) {
-            Verdict::Good(goodness) => {
+            BootVerdict::Good(goodness) => {
                 write_goodness(root, goodness)?;
                 return Ok(goodness);
             }
-            Verdict::SetCertificateAside => {
+            BootVerdict::SetCertificateAside => {
                 tell("the API server refuses the node's certificate: it is set aside, and the node joins anew");
                 join::set_aside(root)?;
                 end_kubelet(root);
             }
-            Verdict::NotYet(why) => {
-                let is_news = told.as_ref().is_none_or(|(at, last)| at.elapsed() >= TELL && *last != why);
+            BootVerdict::NotYet(why) => {
+                let is_news = told
+                    .as_ref()
+                    .is_none_or(|(at, last)| at.elapsed() >= TELL && *last != why);
                 if is_news && start.elapsed() >= TELL {
                     tell(&format!("not ready yet: {why}"));
                     told = Some((Instant::now(), why));
@@ -92,7 +94,7 @@ fn end_kubelet(root: &Path) {
     }
 }
 
-/// Whether the deadline of this boot has passed; then it is counted, and the time since power-on is returned.
+/// Counts the deadline of this boot as missed if it has passed, and returns the time since power-on then.
 ///
 /// A container runtime that does not answer at the second deadline in a row is started from nothing at the next boot.
 pub fn over(root: &Path, runtime_answers: impl FnOnce() -> bool) -> Option<Duration> {
@@ -177,7 +179,14 @@ mod tests {
     #[test]
     fn deadlines_that_are_missed_are_counted() {
         let machine = Machine::new();
-        for (minutes, expected) in [(29, false), (30, true), (59, false), (60, true), (119, false), (120, true)] {
+        for (minutes, expected) in [
+            (29, false),
+            (30, true),
+            (59, false),
+            (60, true),
+            (119, false),
+            (120, true),
+        ] {
             assert_eq!(machine.over_after(minutes), expected, "{minutes}");
         }
         write_goodness(machine.0.path(), Goodness::Ready).unwrap();

@@ -1,4 +1,4 @@
-//! What the agent takes from the machine itself.
+//! Facts that the agent takes from the machine itself.
 
 use std::path::Path;
 
@@ -29,7 +29,7 @@ impl Facts {
         }
     }
 
-    /// What the node is called when its NodeConfig does not say.
+    /// Name of a node whose NodeConfig gives none.
     ///
     /// A digest of the id, not its first digits: those are the maker's name on Dell's servers, the number of the model
     /// on HPE's, and zero on some of Supermicro's.

@@ -1,4 +1,4 @@
-//! What the network says after the node has joined: other addresses, name servers, time servers.
+//! Changes of the network after the node has joined: other addresses, name servers, time servers.
 //!
 //! networkd and resolved write what they know to files in `/run`. Name servers that pods can use go to the kubelet's
 //! file, time servers to chronyd's. When an address that the node registered with is gone and there is another, the
@@ -13,19 +13,23 @@ use crate::apply::{self, ApplyError, below};
 use crate::paths;
 use crate::plan::PlannedFile;
 
-/// How often the files are read.
+/// Pause between looks at the files.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// How many times in a row other addresses have to be there before they are believed.
+/// Number of looks in a row that have to see other addresses before these are believed.
 const TIMES: u32 = 5;
 
-/// How many name servers a C library asks (`MAXNS` of glibc); the kubelet warns of more at every pod.
+/// Number of name servers that a C library asks (`MAXNS` of glibc); the kubelet warns of more at every pod.
 const NAME_SERVERS: usize = 3;
 
 /// Brings the files of the kubelet and of chronyd up to date.
 pub fn refresh(root: &Path) -> Result<(), ApplyError> {
     let read = |path: &str| std::fs::read_to_string(below(root, path)).unwrap_or_default();
-    update(root, paths::KUBELET_RESOLV_CONF, name_servers(&read(paths::RESOLV_CONF)))?;
+    update(
+        root,
+        paths::KUBELET_RESOLV_CONF,
+        name_servers(&read(paths::RESOLV_CONF)),
+    )?;
     // A NodeConfig that names time servers means these and no others.
     if below(root, paths::TIME_SERVERS).exists() {
         return Ok(());
@@ -58,7 +62,11 @@ pub fn until_change(root: &Path, wanted: &Wanted) -> Result<Vec<IpAddr>, ApplyEr
     loop {
         refresh(root)?;
         let (old, new) = (address::written(root), network.addresses());
-        seen = if is_change(wanted, &old, &new, address::is_own) { seen + 1 } else { 0 };
+        seen = if is_change(wanted, &old, &new, address::is_own) {
+            seen + 1
+        } else {
+            0
+        };
         if seen >= TIMES {
             return Ok(new);
         }
@@ -81,7 +89,7 @@ fn is_change(wanted: &Wanted, old: &[IpAddr], new: &[IpAddr], is_own: fn(IpAddr)
     new.len() > old.len() || better || old.iter().any(|address| !is_own(*address))
 }
 
-/// What pods are told of a `resolv.conf`: at most three name servers, and none that only this machine reaches. A
+/// The part of a `resolv.conf` that pods get: at most three name servers, and none that only this machine reaches. A
 /// link-local one has a meaning together with an interface, which a pod does not have.
 fn name_servers(resolv_conf: &str) -> String {
     let mut count = 0;
@@ -99,7 +107,10 @@ fn name_servers(resolv_conf: &str) -> String {
 
 /// The time servers of networkd's state (`NTP=` of `/run/systemd/netif/state`), in chrony's format.
 fn time_servers(state: &str) -> String {
-    let servers = state.lines().find_map(|line| line.strip_prefix("NTP=")).unwrap_or_default();
+    let servers = state
+        .lines()
+        .find_map(|line| line.strip_prefix("NTP="))
+        .unwrap_or_default();
     let plain = |c: char| c.is_ascii_alphanumeric() || ".-:".contains(c);
     let servers = servers.split_whitespace().filter(|server| server.chars().all(plain));
     servers.map(|server| format!("server {server} iburst\n")).collect()
@@ -172,7 +183,11 @@ mod tests {
             (vec!["fd00::1"], vec!["10.0.0.1"], here, true),
         ];
         for (old, new, is_own, expected) in cases {
-            assert_eq!(is_change(&wanted, &all(&old), &all(&new), is_own), expected, "{old:?} {new:?}");
+            assert_eq!(
+                is_change(&wanted, &all(&old), &all(&new), is_own),
+                expected,
+                "{old:?} {new:?}"
+            );
         }
     }
 }

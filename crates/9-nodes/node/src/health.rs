@@ -1,4 +1,4 @@
-//! How the node is doing, seen from the node itself.
+//! State of the node, seen from the node itself.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -15,16 +15,16 @@ use crate::readiness::Goodness;
 use crate::state::{self, Treatment};
 use crate::{address, panics, paths};
 
-/// Where the kubelet says how it is doing.
+/// Address at which the kubelet answers `/healthz`.
 const KUBELET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10248);
 
-/// What can be seen.
+/// State of the node, part by part.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// What was applied, if anything was.
+    /// Record of the NodeConfig that was applied, if one was.
     pub applied: Option<Applied>,
-    /// What was done to the file system of `/var` at this boot, if anything was.
+    /// Treatment of the file system of `/var` at this boot, if there was any.
     pub state: Option<Treatment>,
     /// The machine has an address that leads out.
     pub network: bool,
@@ -36,7 +36,7 @@ pub struct Health {
     pub joined: bool,
     /// A network add-on has left its configuration.
     pub pod_network: bool,
-    /// What the API server says about the node, if it was asked.
+    /// Answer of the API server about the node, if it was asked.
     pub api: Option<ApiAnswer>,
     /// The way in which this boot was good, if it was.
     pub boot: Option<Goodness>,
@@ -70,8 +70,8 @@ impl Health {
         health
     }
 
-    /// Whether a closer look is worth its while: the last things that a node waits for are files. A machine that is
-    /// just starting has better things to do than to answer the questions of [`Health::look`].
+    /// Returns `true` if a closer look is worth its while: the last things that a node waits for are files. A machine
+    /// that is just starting has better things to do than to answer the questions of [`Health::look`].
     pub fn is_near() -> bool {
         certificate_is_there() && has_pod_network(Path::new(paths::CNI_CONFIG))
     }
@@ -85,11 +85,14 @@ impl Health {
             (self.joined, "the cluster gave no certificate yet"),
             (self.pod_network, "no network add-on has configured this node yet"),
         ];
-        let missing = parts.iter().find(|(there, _)| !there).map(|(_, words)| (*words).to_owned());
+        let missing = parts
+            .iter()
+            .find(|(there, _)| !there)
+            .map(|(_, words)| (*words).to_owned());
         missing.or_else(|| self.kubelet.as_ref().err().map(|why| format!("the kubelet: {why}")))
     }
 
-    /// Whether the API server holds the node Ready.
+    /// Returns `true` if the API server holds the node Ready.
     pub fn is_ready(&self) -> bool {
         self.api == Some(ApiAnswer::Ready)
     }
@@ -158,7 +161,7 @@ impl fmt::Display for Health {
     }
 }
 
-/// Whether the cluster has given the kubelet a certificate of its own.
+/// Returns `true` if the cluster has given the kubelet a certificate of its own.
 fn certificate_is_there() -> bool {
     Path::new(paths::CLIENT_CERTIFICATE).exists()
 }

@@ -37,7 +37,7 @@ fn make(folder: &Path, mode: u32) -> std::io::Result<()> {
     }
 }
 
-/// Whether two paths lead to one folder.
+/// Returns `true` if two paths lead to one folder.
 fn is_same(one: &Path, other: &Path) -> bool {
     let identity = |path: &Path| path.metadata().map(|facts| (facts.dev(), facts.ino())).ok();
     identity(one).is_some_and(|identity_of_one| identity(other) == Some(identity_of_one))
@@ -67,6 +67,9 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let said = provide(root.path());
         assert_eq!(said.len(), FOLDERS.len());
-        assert!(said[1].starts_with("/mnt cannot be written to: /var/mnt was not mounted there"), "{said:?}");
+        assert!(
+            said[1].starts_with("/mnt cannot be written to: /var/mnt was not mounted there"),
+            "{said:?}"
+        );
     }
 }

@@ -18,7 +18,7 @@ const FULL: u64 = 32 << 20;
 /// Journals of other machine ids that are kept, besides this boot's.
 const OTHER_JOURNALS: usize = 1;
 
-/// What to do about the reserve.
+/// Action on the reserve.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ReserveAction {
     /// Leave it as it is.
@@ -30,8 +30,8 @@ pub enum ReserveAction {
 }
 
 impl ReserveAction {
-    /// What a file system asks for with so many bytes free and in all. It is laid by only far from the threshold at
-    /// which the kubelet evicts pods (10 % by default), which counts the reserve as used.
+    /// Action for a file system with so many bytes free and in all. The reserve is laid by only far from the threshold
+    /// at which the kubelet evicts pods (10 % by default), which counts the reserve as used.
     pub fn choose(free: u64, total: u64, there: bool) -> Self {
         match there {
             true if free < FULL => Self::Release,
@@ -54,7 +54,11 @@ pub fn run(root: &Path) -> Vec<String> {
     match panics::collect(root) {
         Ok(records) => told.extend(records.iter().map(|record| {
             let summary = record.summary();
-            format!("the kernel died at an earlier boot ({}): {summary}; see {}", record.reason, paths::PANICS)
+            format!(
+                "the kernel died at an earlier boot ({}): {summary}; see {}",
+                record.reason,
+                paths::PANICS
+            )
         })),
         Err(error) => told.push(format!("records of the kernel stay where they are: {error}")),
     }
@@ -88,7 +92,10 @@ fn tend_reserve(root: &Path) -> io::Result<ReserveAction> {
 
 /// Folders of journals, one for each machine id that this disk has seen, with the time of their last change.
 fn journals(root: &Path) -> Vec<(SystemTime, PathBuf)> {
-    let entries = std::fs::read_dir(below(root, "/var/log/journal")).into_iter().flatten().flatten();
+    let entries = std::fs::read_dir(below(root, "/var/log/journal"))
+        .into_iter()
+        .flatten()
+        .flatten();
     let is_id = |name: &str| name.len() == 32 && name.bytes().all(|digit| digit.is_ascii_hexdigit());
     let folders = entries.filter(|entry| entry.file_name().to_str().is_some_and(is_id));
     let dated = folders.filter_map(|entry| Some((entry.metadata().ok()?.modified().ok()?, entry.path())));
@@ -99,7 +106,11 @@ fn journals(root: &Path) -> Vec<(SystemTime, PathBuf)> {
 fn stale_journals(mut journals: Vec<(SystemTime, PathBuf)>) -> Vec<PathBuf> {
     journals.sort();
     journals.reverse();
-    journals.into_iter().skip(1 + OTHER_JOURNALS).map(|(_, path)| path).collect()
+    journals
+        .into_iter()
+        .skip(1 + OTHER_JOURNALS)
+        .map(|(_, path)| path)
+        .collect()
 }
 
 #[cfg(test)]
@@ -125,7 +136,11 @@ mod tests {
             (3 * GIB, 10 * GIB, false, Create),
         ];
         for (free, total, there, expected) in cases {
-            assert_eq!(ReserveAction::choose(free, total, there), expected, "{free} {total} {there}");
+            assert_eq!(
+                ReserveAction::choose(free, total, there),
+                expected,
+                "{free} {total} {there}"
+            );
         }
     }
 
@@ -145,7 +160,12 @@ mod tests {
     #[test]
     fn journals_of_many_ids_are_bounded() {
         let at = |second| SystemTime::UNIX_EPOCH + Duration::from_secs(second);
-        let journals = vec![(at(3), "c".into()), (at(1), "a".into()), (at(4), "d".into()), (at(2), "b".into())];
+        let journals = vec![
+            (at(3), "c".into()),
+            (at(1), "a".into()),
+            (at(4), "d".into()),
+            (at(2), "b".into()),
+        ];
         assert_eq!(stale_journals(journals), [PathBuf::from("b"), PathBuf::from("a")]);
         assert!(stale_journals(vec![(at(1), "a".into()), (at(2), "b".into())]).is_empty());
     }

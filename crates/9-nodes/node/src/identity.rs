@@ -1,4 +1,4 @@
-//! Whose the kubelet's client certificate is, and what becomes of it when the NodeConfig has changed.
+//! Owner of the kubelet's client certificate, and its fate when the NodeConfig has changed.
 //!
 //! The kubelet goes on with a client certificate until it expires. A machine that was given to another cluster, or has
 //! another name, would knock with the old one for ever and never use its bootstrap token. But a bootstrap token lives
@@ -40,16 +40,16 @@ impl Signer {
     }
 }
 
-/// What counts of a kubelet's client certificate.
+/// Facts of a kubelet's client certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ClientCertificate {
+pub struct NodeCertificate {
     /// Name of the node that it is for; none when the subject names no node.
     pub node: Option<String>,
     /// Key that signed it.
     pub signer: Signer,
 }
 
-impl ClientCertificate {
+impl NodeCertificate {
     /// Reads the first certificate of a PEM file, which may have a private key, too.
     pub fn read(pem: &str) -> Option<Self> {
         let certificate = certificates(pem).into_iter().next()?;
@@ -69,13 +69,13 @@ impl ClientCertificate {
 
 /// A certificate authority of a cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Authority {
+pub struct ClusterAuthority {
     /// SHA-256 digest of its certificate in DER, in hexadecimal.
     digest: String,
     signer: Signer,
 }
 
-impl Authority {
+impl ClusterAuthority {
     /// Reads all certificates of a PEM file.
     pub fn read_all(pem: &str) -> Vec<Self> {
         let authority = |certificate: &Certificate| {
@@ -93,7 +93,7 @@ impl Authority {
     }
 }
 
-/// Whether a PEM file has both a certificate and a private key.
+/// Returns `true` if a PEM file has both a certificate and a private key.
 pub fn is_whole(pem: &str) -> bool {
     !certificates(pem).is_empty() && PrivateKeyDer::from_pem_slice(pem.as_bytes()).is_ok()
 }
@@ -121,7 +121,7 @@ pub struct Membership {
 
 impl Membership {
     /// Membership that a NodeConfig asks for.
-    pub fn new(hostname: &str, endpoint: &str, authorities: &[Authority]) -> Self {
+    pub fn new(hostname: &str, endpoint: &str, authorities: &[ClusterAuthority]) -> Self {
         Self {
             hostname: hostname.to_owned(),
             endpoint: endpoint.to_owned(),
@@ -129,7 +129,7 @@ impl Membership {
         }
     }
 
-    /// Whether both are of one cluster: one authority in common, as each step of a rotation has it, or one endpoint.
+    /// Returns `true` if both have one authority in common, as each step of a rotation has it, or one endpoint.
     fn is_same_cluster(&self, other: &Self) -> bool {
         self.endpoint == other.endpoint || !self.authorities.is_disjoint(&other.authorities)
     }
@@ -138,11 +138,11 @@ impl Membership {
 /// Reason to set a certificate aside.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Misfit {
-    /// Its file is not whole: the kubelet does not sync it to the disk, and refuses to start with what a power cut leaves.
+    /// Torn file: the kubelet does not sync it to the disk, and refuses to start with what a power cut leaves.
     Torn,
-    /// It is for a node of another name, or for none.
+    /// Certificate for a node of another name, or for none.
     OtherNode(Option<String>),
-    /// It was signed by none of the cluster's authorities, and the machine was in a cluster that shares none with it.
+    /// Signed by none of the cluster's authorities, while the machine was in a cluster that shares none with it.
     OtherCluster(String),
 }
 
@@ -159,15 +159,18 @@ impl fmt::Display for Misfit {
 
 /// Reason against using a client certificate in a cluster; none when it is, or may be, that node's there.
 pub fn misfit(
-    certificate: &ClientCertificate,
+    certificate: &NodeCertificate,
     wanted: &Membership,
-    authorities: &[Authority],
+    authorities: &[ClusterAuthority],
     recorded: Option<&Membership>,
 ) -> Option<Misfit> {
     if certificate.node.as_ref() != Some(&wanted.hostname) {
         return Some(Misfit::OtherNode(certificate.node.clone()));
     }
-    if authorities.iter().any(|authority| certificate.signer.is(&authority.signer)) {
+    if authorities
+        .iter()
+        .any(|authority| certificate.signer.is(&authority.signer))
+    {
         return None;
     }
     // Many clusters sign clients with another key than servers: the certificate shows no more.
@@ -183,8 +186,8 @@ mod tests {
     use super::*;
 
     /// An authority with a key of this number.
-    fn authority(number: u8) -> Authority {
-        Authority {
+    fn authority(number: u8) -> ClusterAuthority {
+        ClusterAuthority {
             digest: format!("{number:064x}"),
             signer: signer(number),
         }
@@ -197,14 +200,14 @@ mod tests {
         }
     }
 
-    fn certificate(node: &str, number: u8) -> ClientCertificate {
-        ClientCertificate {
+    fn certificate(node: &str, number: u8) -> NodeCertificate {
+        NodeCertificate {
             node: Some(node.to_owned()),
             signer: signer(number),
         }
     }
 
-    fn authorities(numbers: &[u8]) -> Vec<Authority> {
+    fn authorities(numbers: &[u8]) -> Vec<ClusterAuthority> {
         numbers.iter().map(|number| authority(*number)).collect()
     }
 
@@ -236,18 +239,24 @@ mod tests {
         // Without the record nothing but the name speaks against a certificate.
         let wanted = membership("n", "f", &[2]);
         assert_eq!(misfit(&certificate("n", 1), &wanted, &authorities(&[2]), None), None);
-        let nobody = ClientCertificate {
+        let nobody = NodeCertificate {
             node: None,
             signer: signer(1),
         };
-        assert_eq!(misfit(&nobody, &wanted, &authorities(&[1]), None), Some(Misfit::OtherNode(None)));
+        assert_eq!(
+            misfit(&nobody, &wanted, &authorities(&[1]), None),
+            Some(Misfit::OtherNode(None))
+        );
     }
 
     #[test]
     fn a_separate_authority_of_clients_is_no_other_cluster() {
         let recorded = membership("n", "e", &[1]);
         let wanted = membership("n", "moved", &[1, 2]);
-        assert_eq!(misfit(&certificate("n", 9), &wanted, &authorities(&[1, 2]), Some(&recorded)), None);
+        assert_eq!(
+            misfit(&certificate("n", 9), &wanted, &authorities(&[1, 2]), Some(&recorded)),
+            None
+        );
     }
 
     proptest! {
@@ -277,9 +286,9 @@ mod tests {
 
         #[test]
         fn nothing_panics(text in ".{0,400}") {
-            let _ = ClientCertificate::read(&text);
-            let _ = ClientCertificate::read(&format!("-----BEGIN CERTIFICATE-----{text}-----END CERTIFICATE-----"));
-            let _ = Authority::read_all(&text);
+            let _ = NodeCertificate::read(&text);
+            let _ = NodeCertificate::read(&format!("-----BEGIN CERTIFICATE-----{text}-----END CERTIFICATE-----"));
+            let _ = ClusterAuthority::read_all(&text);
         }
     }
 
@@ -295,8 +304,12 @@ mod tests {
         let (one, other) = (issuer("kubernetes"), issuer("kubernetes"));
         let mut parameters = CertificateParams::new(Vec::<String>::new()).unwrap();
         parameters.distinguished_name = rcgen::DistinguishedName::new();
-        parameters.distinguished_name.push(DnType::OrganizationName, "system:nodes");
-        parameters.distinguished_name.push(DnType::CommonName, "system:node:worker-1");
+        parameters
+            .distinguished_name
+            .push(DnType::OrganizationName, "system:nodes");
+        parameters
+            .distinguished_name
+            .push(DnType::CommonName, "system:node:worker-1");
         parameters.use_authority_key_identifier_extension = true;
         let key = KeyPair::generate().unwrap();
         let leaf = parameters.signed_by(&key, &one).unwrap();
@@ -307,10 +320,10 @@ mod tests {
         for length in [leaf.pem().len(), 100, 0] {
             assert!(!is_whole(&file[..length]), "{length}");
         }
-        let certificate = ClientCertificate::read(&file).unwrap();
+        let certificate = NodeCertificate::read(&file).unwrap();
         assert_eq!(certificate.node.as_deref(), Some("worker-1"));
 
-        let bundle = Authority::read_all(&(other.pem() + &one.pem()));
+        let bundle = ClusterAuthority::read_all(&(other.pem() + &one.pem()));
         assert_eq!(bundle.len(), 2);
         assert_eq!(bundle[0].signer.name, bundle[1].signer.name);
         assert!(!certificate.signer.is(&bundle[0].signer));

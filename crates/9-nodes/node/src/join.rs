@@ -1,9 +1,9 @@
-//! What has to happen right before the kubelet starts, when `/var` is there and the network comes up.
+//! Work right before the kubelet starts, when `/var` is there and the network comes up.
 
 use std::path::Path;
 
 use crate::apply::{self, Applied, ApplyError, below};
-use crate::identity::{self, Authority, ClientCertificate, Membership, Misfit};
+use crate::identity::{self, ClusterAuthority, Membership, Misfit, NodeCertificate};
 use crate::paths;
 use crate::plan::PlannedFile;
 
@@ -16,13 +16,15 @@ const ALLOCATIONS: [&str; 2] = ["cpu_manager_state", "memory_manager_state"];
 /// Nothing on a full or damaged `/var` keeps the kubelet from being started: what cannot be done is told.
 pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, ApplyError> {
     let pem = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
-    let authorities = Authority::read_all(&pem(&below(root, paths::CLUSTER_CA)));
+    let authorities = ClusterAuthority::read_all(&pem(&below(root, paths::CLUSTER_CA)));
     let wanted = Membership::new(&applied.hostname, &applied.endpoint, &authorities);
     let recorded = std::fs::read(below(root, paths::JOINED)).ok();
     let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Membership>(&bytes).ok());
     let files = [paths::CLIENT_CERTIFICATE, paths::SERVER_CERTIFICATE].map(|path| below(root, path));
-    let is_torn = files.iter().any(|path| path.exists() && !identity::is_whole(&pem(path)));
-    let certificate = ClientCertificate::read(&pem(&files[0]));
+    let is_torn = files
+        .iter()
+        .any(|path| path.exists() && !identity::is_whole(&pem(path)));
+    let certificate = NodeCertificate::read(&pem(&files[0]));
     let misfit = match certificate {
         _ if is_torn => Some(Misfit::Torn),
         Some(certificate) => identity::misfit(&certificate, &wanted, &authorities, recorded.as_ref()),
@@ -170,7 +172,7 @@ mod tests {
             settle_identity(self.0.path(), applied).unwrap()
         }
 
-        /// Whether the certificate and the kubeconfig are there.
+        /// Presence of the certificate and of the kubeconfig.
         fn left(&self) -> (bool, bool) {
             let there = |path| self.path(path).exists();
             (there(paths::CLIENT_CERTIFICATE), there(paths::KUBECONFIG))
@@ -225,7 +227,11 @@ mod tests {
         ] {
             fs_err::write(node.path(paths::CLUSTER_CA), authorities).unwrap();
             node.settle(&applied("n", endpoint));
-            assert_eq!((node.left().0, pod_network.exists()), (certificate, certificate), "{endpoint}");
+            assert_eq!(
+                (node.left().0, pod_network.exists()),
+                (certificate, certificate),
+                "{endpoint}"
+            );
         }
     }
 

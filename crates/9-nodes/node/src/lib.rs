@@ -9,8 +9,8 @@
 //!
 //! - [`state`] checks and repairs the file system of `/var` before it is mounted;
 //! - right before the kubelet starts, [`join`] settles whose certificate it has ([`identity`]), [`host_paths`] mounts
-//!   folders that pods write to, [`address`] finds the addresses that the node registers with, and [`serving`] makes the
-//!   certificate that the kubelet serves with;
+//!   folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
+//!   and [`serving`] makes the certificate that the kubelet serves with;
 //! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
@@ -22,6 +22,7 @@ pub mod api;
 pub mod apply;
 pub mod block;
 pub mod boot;
+pub mod cards;
 pub mod facts;
 pub mod follow;
 pub mod health;

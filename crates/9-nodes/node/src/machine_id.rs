@@ -4,13 +4,13 @@
 //! same one, and some have none, for which systemd takes random numbers at each boot: every boot would be a new node
 //! that needs a bootstrap token. There the id follows from the hardware address of the machine's first network card.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use basalt_digest::Digest;
 
 use crate::apply::below;
-use crate::paths;
+use crate::{cards, paths};
 
 /// UUIDs that makers of boards and of virtual machines have given to more than one.
 const SHARED: [&str; 7] = [
@@ -26,12 +26,12 @@ const SHARED: [&str; 7] = [
 
 /// Origin of a machine id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
+pub enum IdOrigin {
     /// UUID in SMBIOS, which systemd takes, too.
     Firmware,
     /// Hardware address of a network card: the UUID is missing, or many machines have it.
     HardwareAddress,
-    /// What systemd has for this boot; another at the next one, perhaps.
+    /// The id that systemd has for this boot; another at the next one, perhaps.
     ThisBoot,
 }
 
@@ -40,8 +40,8 @@ pub enum Origin {
 pub struct MachineId {
     /// The digits.
     pub digits: String,
-    /// Where they are from.
-    pub origin: Origin,
+    /// Origin of the digits.
+    pub origin: IdOrigin,
 }
 
 impl MachineId {
@@ -55,7 +55,7 @@ impl MachineId {
                 hardware_address(root).as_deref(),
                 digits(root, paths::MACHINE_ID).as_deref(),
             );
-            let is_stable = found.as_ref().is_some_and(|id| id.origin != Origin::ThisBoot);
+            let is_stable = found.as_ref().is_some_and(|id| id.origin != IdOrigin::ThisBoot);
             if is_stable || start.elapsed() >= patience {
                 return found;
             }
@@ -68,16 +68,16 @@ impl MachineId {
 fn choose(uuid: Option<&str>, hardware_address: Option<&str>, of_this_boot: Option<&str>) -> Option<MachineId> {
     let id = |digits: String, origin| MachineId { digits, origin };
     if let Some(uuid) = uuid.filter(|uuid| is_unique(uuid)) {
-        return Some(id(uuid.to_owned(), Origin::Firmware));
+        return Some(id(uuid.to_owned(), IdOrigin::Firmware));
     }
     if let Some(address) = hardware_address {
         let digest = Digest::of(format!("basalt machine id\n{address}\n")).to_hex();
-        return Some(id(digest[..32].to_owned(), Origin::HardwareAddress));
+        return Some(id(digest[..32].to_owned(), IdOrigin::HardwareAddress));
     }
-    of_this_boot.map(|digits| id(digits.to_owned(), Origin::ThisBoot))
+    of_this_boot.map(|digits| id(digits.to_owned(), IdOrigin::ThisBoot))
 }
 
-/// Whether a UUID, as 32 digits, can be believed to be of one machine only.
+/// Returns `true` if a UUID, as 32 digits, can be believed to be of one machine only.
 fn is_unique(uuid: &str) -> bool {
     // 00000000-0000-0000-0000-<hardware address> is unique: its address decides.
     let zeros = uuid.trim_start_matches('0').len() <= 12;
@@ -99,21 +99,10 @@ fn digits(root: &Path, path: &str) -> Option<String> {
 /// The permanent hardware address of the first Ethernet card, in the order of where the cards are plugged in. Cards
 /// that may be pulled out, on USB, do not count.
 fn hardware_address(root: &Path) -> Option<String> {
-    let entries = std::fs::read_dir(below(root, "/sys/class/net")).ok()?;
-    let mut cards: Vec<(PathBuf, String)> = entries
-        .flatten()
-        .filter_map(|entry| {
-            let card = entry.path().canonicalize().ok()?;
-            let read = |name: &str| Some(std::fs::read_to_string(card.join(name)).ok()?.trim().to_owned());
-            let is_usb = card.iter().any(|part| part.to_string_lossy().starts_with("usb"));
-            // Ethernet (ARPHRD_ETHER), with the address that it was made with (NET_ADDR_PERM), and hardware.
-            let counts = read("type")? == "1" && read("addr_assign_type")? == "0" && card.join("device").exists();
-            let address = read("address")?;
-            (counts && !is_usb && address != "00:00:00:00:00:00").then_some((card, address))
-        })
-        .collect();
-    cards.sort();
-    cards.into_iter().next().map(|(_, address)| address)
+    let mut cards = cards::all(root).into_iter();
+    cards
+        .find(|card| card.is_permanent && !card.is_usb())
+        .map(|card| card.address)
 }
 
 #[cfg(test)]
@@ -154,10 +143,10 @@ mod tests {
         let (uuid, none) = ("0123abcd89abcdef0123456789abcdef", "00000000000000000000000000000000");
         let origin = |uuid, address, boot| choose(uuid, address, boot).map(|id: MachineId| id.origin);
         let (address, boot) = (Some("52:54:00:12:34:56"), Some("b"));
-        assert_eq!(origin(Some(uuid), address, boot), Some(Origin::Firmware));
-        assert_eq!(origin(Some(none), address, boot), Some(Origin::HardwareAddress));
-        assert_eq!(origin(None, address, boot), Some(Origin::HardwareAddress));
-        assert_eq!(origin(Some(none), None, boot), Some(Origin::ThisBoot));
+        assert_eq!(origin(Some(uuid), address, boot), Some(IdOrigin::Firmware));
+        assert_eq!(origin(Some(none), address, boot), Some(IdOrigin::HardwareAddress));
+        assert_eq!(origin(None, address, boot), Some(IdOrigin::HardwareAddress));
+        assert_eq!(origin(Some(none), None, boot), Some(IdOrigin::ThisBoot));
         assert_eq!(origin(Some(none), None, None), None);
     }
 
@@ -170,7 +159,7 @@ mod tests {
             prop_assert!(a.digits.len() == 32 && a.digits.bytes().all(|digit| digit.is_ascii_hexdigit()));
             // What systemd has for this boot plays no part where there is something that lasts.
             prop_assert_eq!(&a, &id(&address(first), &"c".repeat(32)));
-            if a.origin == Origin::HardwareAddress {
+            if a.origin == IdOrigin::HardwareAddress {
                 prop_assert_eq!(a == b, first == second);
             }
         }
@@ -195,8 +184,16 @@ mod tests {
         assert_eq!(hardware_address(root.path()), None);
         card(root.path(), "pci/0/net/rnd0", attributes("1", "1", "aa:00:00:00:00:01"));
         card(root.path(), "pci/0/net/ib0", attributes("32", "0", "aa:00:00:00:00:02"));
-        card(root.path(), "pci/0/usb1/net/usb0", attributes("1", "0", "aa:00:00:00:00:03"));
-        card(root.path(), "pci/0/net/zero0", attributes("1", "0", "00:00:00:00:00:00"));
+        card(
+            root.path(),
+            "pci/0/usb1/net/usb0",
+            attributes("1", "0", "aa:00:00:00:00:03"),
+        );
+        card(
+            root.path(),
+            "pci/0/net/zero0",
+            attributes("1", "0", "00:00:00:00:00:00"),
+        );
         assert_eq!(hardware_address(root.path()), None);
         card(root.path(), "pci/2/net/eth0", attributes("1", "0", "52:54:00:00:00:01"));
         card(root.path(), "pci/1/net/eth1", attributes("1", "0", "52:54:00:00:00:02"));

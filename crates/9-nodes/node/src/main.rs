@@ -12,7 +12,7 @@ use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
-use basalt_node::machine_id::{MachineId, Origin};
+use basalt_node::machine_id::{IdOrigin, MachineId};
 use basalt_node::plan::PlannedFile;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
@@ -49,7 +49,7 @@ const PATIENCE_FOR_DISKS: Duration = Duration::from_secs(60);
 /// Deadline for a network card, where the machine's identity has to follow from one.
 const PATIENCE_FOR_CARDS: Duration = Duration::from_secs(10);
 
-/// How long an address is waited for before the kubelet starts without one.
+/// Deadline for an address; the kubelet starts without one after that.
 const PATIENCE_FOR_ADDRESS: Duration = Duration::from_secs(120);
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -203,12 +203,12 @@ fn apply_config() -> Result<(), Failure> {
 /// will be another one at the next boot.
 fn write_machine_id(root: &Path, id: &MachineId) {
     match id.origin {
-        Origin::Firmware => {}
-        Origin::ThisBoot => eprintln!(
+        IdOrigin::Firmware => {}
+        IdOrigin::ThisBoot => eprintln!(
             "neither the firmware nor a network card gives this machine an identity: without `hostname` in its \
              NodeConfig it is another node at each boot"
         ),
-        Origin::HardwareAddress => {
+        IdOrigin::HardwareAddress => {
             let file = PlannedFile {
                 path: paths::MACHINE_ID.to_owned(),
                 mode: 0o444,

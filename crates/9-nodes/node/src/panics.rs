@@ -31,7 +31,7 @@ pub struct Part {
 /// The messages of a kernel that died.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Record {
-    /// Why it was written, as the kernel has it: `Panic#1`, `Oops#1`; or the kind of file.
+    /// Reason as the kernel has it: `Panic#1`, `Oops#1`; or the kind of file.
     pub reason: String,
     /// The messages, the last one at the end.
     pub text: String,
@@ -47,7 +47,9 @@ impl Record {
 /// The line of kernel messages that says what happened.
 fn summary(text: &str) -> &str {
     let marks = ["Kernel panic", "BUG:", "Oops:", "watchdog:", "general protection"];
-    let said = marks.iter().find_map(|mark| text.lines().find(|line| line.contains(mark)));
+    let said = marks
+        .iter()
+        .find_map(|mark| text.lines().find(|line| line.contains(mark)));
     said.or_else(|| text.lines().next_back()).unwrap_or_default().trim()
 }
 
@@ -63,7 +65,10 @@ pub fn assemble(mut parts: Vec<Part>) -> Vec<Record> {
     for part in parts {
         let Some((reason, number, text)) = header(&part.text) else {
             let reason = part.name.split('-').next().unwrap_or_default().to_owned();
-            others.push(Record { reason, text: part.text });
+            others.push(Record {
+                reason,
+                text: part.text,
+            });
             continue;
         };
         let fits = |(known, numbers): &&mut (String, BTreeMap<u32, String>)| {
@@ -110,7 +115,10 @@ pub fn collect(root: &Path) -> Result<Vec<Record>, ApplyError> {
     }
     let read: Vec<String> = parts.iter().map(|part| part.name.clone()).collect();
     let records = assemble(parts);
-    let seconds = newest.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds = newest
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs();
     for (index, record) in records.iter().enumerate() {
         let reason: String = record.reason.chars().filter(char::is_ascii_alphanumeric).collect();
         apply::write(
@@ -151,7 +159,10 @@ pub fn last(root: &Path) -> Option<(usize, String)> {
 
 fn folder_files(folder: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.map(|entry| entry.path()).filter(|path| path.is_file()).collect()
+    entries
+        .map(|entry| entry.path())
+        .filter(|path| path.is_file())
+        .collect()
 }
 
 /// The last so many bytes of a text, from a whole character on.
@@ -179,19 +190,31 @@ mod tests {
     #[test]
     fn parts_are_put_together_backwards() {
         let records = assemble(vec![
-            part("dmesg-efi_pstore-173287000001001", "Panic#1 Part1\n<0>[ 9.1] Kernel panic - not syncing: test\n"),
+            part(
+                "dmesg-efi_pstore-173287000001001",
+                "Panic#1 Part1\n<0>[ 9.1] Kernel panic - not syncing: test\n",
+            ),
             part("dmesg-efi_pstore-173287000002001", "Panic#1 Part2\n<6>[ 9.0] before\n"),
             part("dmesg-efi_pstore-173287000010001", "Panic#1 Part10\n<6>[ 1.0] first\n"),
             part("console-ramoops-0", "all of it\n"),
             // Another death, which left the same numbers.
-            part("dmesg-efi_pstore-173287999901001", "Panic#1 Part1\n<0>[ 3.0] BUG: again\n"),
+            part(
+                "dmesg-efi_pstore-173287999901001",
+                "Panic#1 Part1\n<0>[ 3.0] BUG: again\n",
+            ),
         ]);
         let [one, other, console] = &records[..] else {
             panic!("{records:?}")
         };
-        assert_eq!(one.text, "<6>[ 1.0] first\n<6>[ 9.0] before\n<0>[ 9.1] Kernel panic - not syncing: test\n");
+        assert_eq!(
+            one.text,
+            "<6>[ 1.0] first\n<6>[ 9.0] before\n<0>[ 9.1] Kernel panic - not syncing: test\n"
+        );
         assert_eq!(one.summary(), "<0>[ 9.1] Kernel panic - not syncing: test");
-        assert_eq!((other.reason.as_str(), other.summary()), ("Panic#1", "<0>[ 3.0] BUG: again"));
+        assert_eq!(
+            (other.reason.as_str(), other.summary()),
+            ("Panic#1", "<0>[ 3.0] BUG: again")
+        );
         assert_eq!((console.reason.as_str(), console.summary()), ("console", "all of it"));
     }
 
@@ -205,7 +228,12 @@ mod tests {
             let file = pstore.join(format!("dmesg-efi-{death}"));
             fs_err::write(&file, format!("Panic#1 Part1\nKernel panic {death}\n")).unwrap();
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 + death as u64);
-            std::fs::File::options().append(true).open(&file).unwrap().set_modified(time).unwrap();
+            std::fs::File::options()
+                .append(true)
+                .open(&file)
+                .unwrap()
+                .set_modified(time)
+                .unwrap();
             assert_eq!(collect(root.path()).unwrap().len(), 1);
             assert!(!file.exists());
         }

@@ -15,11 +15,11 @@ mod registries;
 /// A file to write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlannedFile {
-    /// Where: an absolute path.
+    /// Absolute path.
     pub path: String,
-    /// Who may read it.
+    /// Permissions, as in `chmod`.
     pub mode: u32,
-    /// What is in it.
+    /// Text of the file.
     pub content: String,
 }
 
@@ -56,17 +56,17 @@ impl std::fmt::Debug for PlannedFile {
 pub struct Plan {
     /// The name of the machine.
     pub hostname: String,
-    /// Where the API server is.
+    /// URL of the API server.
     pub endpoint: String,
     /// Kernel settings: a path below `/proc/sys` and the value.
     pub sysctls: Vec<(String, String)>,
     /// Files.
     pub files: Vec<PlannedFile>,
-    /// What the NodeConfig asks for and this machine cannot do.
+    /// Parts of the NodeConfig that this machine cannot do, in words.
     pub warnings: Vec<String>,
 }
 
-/// What a NodeConfig means for a machine with these facts.
+/// Plan of a NodeConfig for a machine with these facts.
 pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
     let hostname = match &config.hostname {
         Some(name) => name.to_string(),

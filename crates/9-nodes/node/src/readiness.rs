@@ -1,4 +1,4 @@
-//! When a boot is good, and when it has lasted too long: pure functions of what is seen and of time.
+//! Rules for a good boot and for one that has lasted too long: pure functions of what is seen and of time.
 //!
 //! A boot is good when the API server holds the node Ready in this boot. Where the API server cannot be reached, that
 //! says little about this machine: when everything on it works for [`CONTROL_PLANE_AWAY`], the boot is good as well,
@@ -48,9 +48,9 @@ impl fmt::Display for Goodness {
     }
 }
 
-/// What an observation comes to.
+/// Outcome of an observation.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum BootVerdict {
     /// The boot is good.
     Good(Goodness),
     /// The API server refuses the certificate: it has to be set aside, and the kubelet to be started again.
@@ -71,7 +71,7 @@ pub struct Readiness {
 impl Readiness {
     /// Takes in what is seen at a time: what is missing on the machine itself, if anything, and the API server's
     /// answer.
-    pub fn observe(&mut self, now: Duration, missing: Option<String>, answer: &ApiAnswer) -> Verdict {
+    pub fn observe(&mut self, now: Duration, missing: Option<String>, answer: &ApiAnswer) -> BootVerdict {
         let lasts = |since: &mut Option<Duration>, holds: bool, long: Duration| {
             *since = holds.then(|| since.unwrap_or(now));
             since.is_some_and(|since| now.saturating_sub(since) >= long)
@@ -80,14 +80,14 @@ impl Readiness {
         let alone = lasts(&mut self.alone_since, alone, CONTROL_PLANE_AWAY);
         let rejected = lasts(&mut self.rejected_since, *answer == ApiAnswer::Rejected, REJECTION);
         match answer {
-            ApiAnswer::Ready => Verdict::Good(Goodness::Ready),
-            ApiAnswer::Unreachable(_) if alone => Verdict::Good(Goodness::WithoutControlPlane),
-            ApiAnswer::Rejected if rejected => Verdict::SetCertificateAside,
-            _ if missing.is_some() => Verdict::NotYet(missing.unwrap_or_default()),
-            ApiAnswer::NoCertificate => Verdict::NotYet("the cluster gave no certificate yet".to_owned()),
-            ApiAnswer::NotReady(why) => Verdict::NotYet(why.clone()),
-            ApiAnswer::Unreachable(why) => Verdict::NotYet(format!("the API server cannot be reached: {why}")),
-            ApiAnswer::Rejected => Verdict::NotYet("the API server refuses the node's certificate".to_owned()),
+            ApiAnswer::Ready => BootVerdict::Good(Goodness::Ready),
+            ApiAnswer::Unreachable(_) if alone => BootVerdict::Good(Goodness::WithoutControlPlane),
+            ApiAnswer::Rejected if rejected => BootVerdict::SetCertificateAside,
+            _ if missing.is_some() => BootVerdict::NotYet(missing.unwrap_or_default()),
+            ApiAnswer::NoCertificate => BootVerdict::NotYet("the cluster gave no certificate yet".to_owned()),
+            ApiAnswer::NotReady(why) => BootVerdict::NotYet(why.clone()),
+            ApiAnswer::Unreachable(why) => BootVerdict::NotYet(format!("the API server cannot be reached: {why}")),
+            ApiAnswer::Rejected => BootVerdict::NotYet("the API server refuses the node's certificate".to_owned()),
         }
     }
 }
@@ -118,7 +118,7 @@ mod tests {
     }
 
     /// Verdicts of observations: second, whether the machine works, answer.
-    fn verdicts(seen: &[(u64, bool, ApiAnswer)]) -> Vec<Verdict> {
+    fn verdicts(seen: &[(u64, bool, ApiAnswer)]) -> Vec<BootVerdict> {
         let mut readiness = Readiness::default();
         let observe = |(second, works, answer): &(u64, bool, ApiAnswer)| {
             let missing = (!works).then(|| "containerd".to_owned());
@@ -127,29 +127,44 @@ mod tests {
         seen.iter().map(observe).collect()
     }
 
-    fn last(seen: &[(u64, bool, ApiAnswer)]) -> Verdict {
+    fn last(seen: &[(u64, bool, ApiAnswer)]) -> BootVerdict {
         verdicts(seen).pop().unwrap()
     }
 
     #[test]
     fn table() {
-        let alone = Verdict::Good(Goodness::WithoutControlPlane);
-        let is_waiting = |verdict: &Verdict| matches!(verdict, Verdict::NotYet(_));
-        assert_eq!(last(&[(1, true, ApiAnswer::Ready)]), Verdict::Good(Goodness::Ready));
+        let alone = BootVerdict::Good(Goodness::WithoutControlPlane);
+        let is_waiting = |verdict: &BootVerdict| matches!(verdict, BootVerdict::NotYet(_));
+        assert_eq!(last(&[(1, true, ApiAnswer::Ready)]), BootVerdict::Good(Goodness::Ready));
         // Alone for long enough, and for not quite as long.
         assert_eq!(last(&[(9, true, unreachable()), (309, true, unreachable())]), alone);
-        assert!(is_waiting(&last(&[(9, true, unreachable()), (308, true, unreachable())])));
+        assert!(is_waiting(&last(&[
+            (9, true, unreachable()),
+            (308, true, unreachable())
+        ])));
         // An answer in between, or a machine that did not work, begin anew.
         for between in [(200, true, not_ready()), (200, false, unreachable())] {
-            let seen = [(9, true, unreachable()), between, (320, true, unreachable()), (500, true, unreachable())];
+            let seen = [
+                (9, true, unreachable()),
+                between,
+                (320, true, unreachable()),
+                (500, true, unreachable()),
+            ];
             assert!(verdicts(&seen).iter().all(is_waiting));
         }
         // Refused for two minutes, whatever the machine does meanwhile.
         let refused = [(5, true, ApiAnswer::Rejected), (125, false, ApiAnswer::Rejected)];
-        assert_eq!(last(&refused), Verdict::SetCertificateAside);
-        let once = [(5, true, ApiAnswer::Rejected), (60, true, unreachable()), (125, true, ApiAnswer::Rejected)];
+        assert_eq!(last(&refused), BootVerdict::SetCertificateAside);
+        let once = [
+            (5, true, ApiAnswer::Rejected),
+            (60, true, unreachable()),
+            (125, true, ApiAnswer::Rejected),
+        ];
         assert!(is_waiting(&last(&once)));
-        assert_eq!(last(&[(5, false, not_ready())]), Verdict::NotYet("containerd".to_owned()));
+        assert_eq!(
+            last(&[(5, false, not_ready())]),
+            BootVerdict::NotYet("containerd".to_owned())
+        );
     }
 
     #[test]
@@ -189,14 +204,14 @@ mod tests {
                     begin <= index && at - timed[begin].0 >= long.as_secs()
                 };
                 match verdict {
-                    Verdict::Good(Goodness::Ready) => prop_assert_eq!(answer, &ApiAnswer::Ready),
-                    Verdict::Good(Goodness::WithoutControlPlane) => {
+                    BootVerdict::Good(Goodness::Ready) => prop_assert_eq!(answer, &ApiAnswer::Ready),
+                    BootVerdict::Good(Goodness::WithoutControlPlane) => {
                         prop_assert!(all_of_the_last(CONTROL_PLANE_AWAY, &|one| one.1 && one.2 == unreachable()));
                     }
-                    Verdict::SetCertificateAside => {
+                    BootVerdict::SetCertificateAside => {
                         prop_assert!(all_of_the_last(REJECTION, &|one| one.2 == ApiAnswer::Rejected));
                     }
-                    Verdict::NotYet(_) => prop_assert_ne!(answer, &ApiAnswer::Ready),
+                    BootVerdict::NotYet(_) => prop_assert_ne!(answer, &ApiAnswer::Ready),
                 }
             }
         }

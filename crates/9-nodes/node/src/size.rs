@@ -11,7 +11,7 @@ pub struct Size {
     pub memory: u64,
 }
 
-/// What a node keeps of a machine for the system, the kubelet and containerd.
+/// Resources that a node keeps for the system, the kubelet and containerd.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Kept {
     /// Processor time in thousandths of a processor.
@@ -35,7 +35,7 @@ const MEMORY: [(u64, u64); 5] = [
 /// Shares of processors by tier: how many processors, and how much of each in hundredths of a thousandth.
 const PROCESSORS: [(u64, u64); 4] = [(1, 6000), (1, 1000), (2, 500), (u64::MAX, 250)];
 
-/// What machines of less than 1 GiB keep, in MiB.
+/// Memory that machines of less than 1 GiB keep, in MiB.
 const SMALLEST_MEMORY: u64 = 255;
 
 impl Size {
@@ -49,7 +49,7 @@ impl Size {
         })
     }
 
-    /// What a node keeps of a machine of this size: the table of Google Kubernetes Engine for allocatable resources
+    /// Resources that a node of this size keeps: the table of Google Kubernetes Engine for allocatable resources
     /// (<https://cloud.google.com/kubernetes-engine/docs/concepts/plan-node-sizes>). OpenShift's automatic reservation
     /// has the same table, and Amazon's EKS images have it for processors.
     pub fn kept(self) -> Kept {
@@ -85,7 +85,7 @@ fn total(meminfo: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// How many processors a list of the kernel names: `0-3,8`.
+/// Number of processors that a list of the kernel names: `0-3,8`.
 fn count(list: &str) -> Option<u64> {
     let mut sum = 0_u64;
     for part in list.split(',') {
@@ -110,7 +110,10 @@ mod tests {
             fs_err::create_dir_all(root.path().join(path).parent().unwrap()).unwrap();
             fs_err::write(root.path().join(path), text).unwrap();
         };
-        write("proc/meminfo", "MemTotal:        2014216 kB\nMemFree:         1500000 kB\n");
+        write(
+            "proc/meminfo",
+            "MemTotal:        2014216 kB\nMemFree:         1500000 kB\n",
+        );
         write("sys/devices/system/cpu/online", "0-3,8\n");
         let size = Size::read(root.path()).unwrap();
         assert_eq!((size.processors, size.memory), (5, 2_014_216 * 1024));
@@ -121,7 +124,11 @@ mod tests {
     #[test]
     fn the_published_table() {
         let kept = |processors, gibibytes| {
-            let Kept { millicores, mebibytes } = Size { processors, memory: gibibytes * GIB }.kept();
+            let Kept { millicores, mebibytes } = Size {
+                processors,
+                memory: gibibytes * GIB,
+            }
+            .kept();
             (millicores, mebibytes)
         };
         assert_eq!(kept(1, 0), (60, 255));

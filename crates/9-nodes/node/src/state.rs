@@ -24,9 +24,9 @@ use crate::plan::PlannedFile;
 /// Condition of the file system, as its first superblock has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
-    /// It was unmounted in order and has no known error.
+    /// Unmounted in order, and without a known error.
     Clean,
-    /// Its journal has to be replayed, or the kernel has noted an error.
+    /// With a journal to be replayed, or with an error that the kernel has noted.
     Unclean,
     /// There is no superblock of ext4.
     Unrecognized,
@@ -58,9 +58,9 @@ impl Condition {
     }
 }
 
-/// What to do next.
+/// Step of the treatment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Step {
+pub enum CheckStep {
     /// Mount it.
     Mount,
     /// `fsck.ext4 -p`: replay the journal, correct what loses nothing.
@@ -73,7 +73,7 @@ pub enum Step {
     GiveUp,
 }
 
-impl Step {
+impl CheckStep {
     /// First step for a file system.
     pub fn first(condition: Condition) -> Self {
         match condition {
@@ -99,7 +99,7 @@ impl Step {
     }
 }
 
-/// What was done to the state partition at this boot, when it was more than to mount it.
+/// Treatment of the state partition at this boot, when it was more than to mount it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Treatment {
@@ -107,7 +107,7 @@ pub enum Treatment {
     Preened,
     /// Errors were corrected at the cost of files.
     Repaired,
-    /// It was made anew: what the node had is gone.
+    /// Made anew: what the node had is gone.
     Reset,
 }
 
@@ -130,7 +130,7 @@ pub enum StateError {
     Open {
         /// Path of the device.
         device: String,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// A program could not be started.
@@ -139,7 +139,7 @@ pub enum StateError {
     Run {
         /// The program.
         program: &'static str,
-        /// Why not.
+        /// Error of the operating system.
         source: io::Error,
     },
     /// Nothing more can be done.
@@ -163,10 +163,13 @@ pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateErro
         device: device.to_owned(),
         source,
     })?;
-    let treatment = follow(Step::first(Condition::read(&opened)), |step| -> Result<_, StateError> {
-        let code = run(step, device)?.code();
-        Ok((code, is_readable(&opened)))
-    })?;
+    let treatment = follow(
+        CheckStep::first(Condition::read(&opened)),
+        |step| -> Result<_, StateError> {
+            let code = run(step, device)?.code();
+            Ok((code, is_readable(&opened)))
+        },
+    )?;
     let treatment = treatment.ok_or_else(|| StateError::Disk {
         device: device.to_owned(),
     })?;
@@ -185,24 +188,24 @@ pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateErro
     Ok(treatment)
 }
 
-/// What [`prepare`] did at this boot.
+/// Treatment by [`prepare`] at this boot.
 pub fn report(root: &Path) -> Option<Treatment> {
     serde_json::from_slice(&std::fs::read(apply::below(root, paths::STATE_REPORT)).ok()?).ok()
 }
 
 /// Carries out steps until the file system can be mounted; none when it cannot.
 fn follow<E>(
-    first: Step,
-    mut run: impl FnMut(Step) -> Result<(Option<i32>, bool), E>,
+    first: CheckStep,
+    mut run: impl FnMut(CheckStep) -> Result<(Option<i32>, bool), E>,
 ) -> Result<Option<Option<Treatment>>, E> {
     let (mut step, mut done) = (first, None);
     loop {
         done = match step {
-            Step::Mount => return Ok(Some(done)),
-            Step::GiveUp => return Ok(None),
-            Step::Preen => Some(Treatment::Preened),
-            Step::Repair => Some(Treatment::Repaired),
-            Step::Reset => Some(Treatment::Reset),
+            CheckStep::Mount => return Ok(Some(done)),
+            CheckStep::GiveUp => return Ok(None),
+            CheckStep::Preen => Some(Treatment::Preened),
+            CheckStep::Repair => Some(Treatment::Repaired),
+            CheckStep::Reset => Some(Treatment::Reset),
         };
         let (code, readable) = run(step)?;
         step = step.next(code, readable);
@@ -213,21 +216,30 @@ fn follow<E>(
 ///
 /// Not through `basalt-process`, which is made for programs that a person waits for: it would bring interrupts,
 /// terminals and ten more crates into the image.
-fn run(step: Step, device: &str) -> Result<ExitStatus, StateError> {
+fn run(step: CheckStep, device: &str) -> Result<ExitStatus, StateError> {
     let (program, arguments): (&'static str, &[&str]) = match step {
-        Step::Preen => ("/usr/bin/fsck.ext4", &["-p"]),
-        Step::Repair => ("/usr/bin/fsck.ext4", &["-f", "-y"]),
+        CheckStep::Preen => ("/usr/bin/fsck.ext4", &["-p"]),
+        CheckStep::Repair => ("/usr/bin/fsck.ext4", &["-f", "-y"]),
         // As systemd-repart does it at the first boot (its 50-basalt.conf).
         _ => (
             "/usr/bin/mkfs.ext4",
-            &["-q", "-F", "-L", "state", "-E", "nodiscard,lazy_itable_init=1", "-J", "size=128"],
+            &[
+                "-q",
+                "-F",
+                "-L",
+                "state",
+                "-E",
+                "nodiscard,lazy_itable_init=1",
+                "-J",
+                "size=128",
+            ],
         ),
     };
     let status = Command::new(program).args(arguments).arg(device).status();
     status.map_err(|source| StateError::Run { program, source })
 }
 
-/// Whether a device gives its blocks, by a sample of them.
+/// Returns `true` if a device gives its blocks, by a sample of them.
 fn is_readable(device: &File) -> bool {
     const SAMPLES: u64 = 64;
     let size = rustix::fs::seek(device, rustix::fs::SeekFrom::End(0)).unwrap_or_default();
@@ -256,8 +268,14 @@ mod tests {
     fn superblocks() {
         let magic: (usize, &[u8]) = (0x38, &[0x53, 0xef]);
         assert_eq!(condition(&[magic, (0x3a, &[1, 0])]), Condition::Clean);
-        assert_eq!(condition(&[magic, (0x3a, &[1, 0]), (0x60, &[0xc6, 2])]), Condition::Unclean);
-        assert_eq!(condition(&[magic, (0x3a, &[1, 0]), (0x60, &[0xc2, 2])]), Condition::Clean);
+        assert_eq!(
+            condition(&[magic, (0x3a, &[1, 0]), (0x60, &[0xc6, 2])]),
+            Condition::Unclean
+        );
+        assert_eq!(
+            condition(&[magic, (0x3a, &[1, 0]), (0x60, &[0xc2, 2])]),
+            Condition::Clean
+        );
         assert_eq!(condition(&[magic, (0x3a, &[3, 0])]), Condition::Unclean);
         assert_eq!(condition(&[magic]), Condition::Unclean);
         assert_eq!(condition(&[]), Condition::Unrecognized);
@@ -267,7 +285,7 @@ mod tests {
 
     #[test]
     fn table() {
-        use Step::{GiveUp, Mount, Preen, Repair, Reset};
+        use CheckStep::{GiveUp, Mount, Preen, Repair, Reset};
         let cases = [
             (Preen, Some(0), true, Mount),
             (Preen, Some(1), true, Mount),
@@ -288,7 +306,7 @@ mod tests {
         }
     }
 
-    fn outcome(first: Step, codes: &[i32], readable: bool) -> Option<Option<Treatment>> {
+    fn outcome(first: CheckStep, codes: &[i32], readable: bool) -> Option<Option<Treatment>> {
         let mut codes = codes.iter();
         let run = |_| Ok::<_, std::convert::Infallible>((codes.next().copied(), readable));
         match follow(first, run) {
@@ -299,21 +317,24 @@ mod tests {
 
     #[test]
     fn what_is_told_is_the_last_thing_done() {
-        assert_eq!(outcome(Step::Mount, &[], true), Some(None));
-        assert_eq!(outcome(Step::Preen, &[0], true), Some(Some(Treatment::Preened)));
-        assert_eq!(outcome(Step::Preen, &[4, 1], true), Some(Some(Treatment::Repaired)));
-        assert_eq!(outcome(Step::Repair, &[8, 0], true), Some(Some(Treatment::Reset)));
-        assert_eq!(outcome(Step::Repair, &[8, 0], false), None);
+        assert_eq!(outcome(CheckStep::Mount, &[], true), Some(None));
+        assert_eq!(outcome(CheckStep::Preen, &[0], true), Some(Some(Treatment::Preened)));
+        assert_eq!(
+            outcome(CheckStep::Preen, &[4, 1], true),
+            Some(Some(Treatment::Repaired))
+        );
+        assert_eq!(outcome(CheckStep::Repair, &[8, 0], true), Some(Some(Treatment::Reset)));
+        assert_eq!(outcome(CheckStep::Repair, &[8, 0], false), None);
     }
 
     proptest! {
         /// Whatever the programs say, it ends after three of them, and a disk that cannot be read is never formatted.
         #[test]
         fn it_ends(first in 0usize..4, codes in proptest::collection::vec(0i32..64, 3), readable: bool) {
-            let first = [Step::Mount, Step::Preen, Step::Repair, Step::GiveUp][first];
+            let first = [CheckStep::Mount, CheckStep::Preen, CheckStep::Repair, CheckStep::GiveUp][first];
             let (mut ran, mut formatted) = (0, false);
             let _ = follow(first, |step| {
-                formatted |= step == Step::Reset;
+                formatted |= step == CheckStep::Reset;
                 let code = codes.get(ran).copied();
                 ran += 1;
                 Ok::<_, std::convert::Infallible>((code, readable))

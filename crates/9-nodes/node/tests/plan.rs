@@ -1,4 +1,4 @@
-//! What is written on a node for a NodeConfig: golden files.
+//! Golden files of what is written on a node for a NodeConfig.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -43,7 +43,7 @@ const UNKNOWN: Facts = Facts {
     credential_providers: Vec::new(),
 };
 
-/// What the kubelet is told on a machine with two processors and 4 GiB.
+/// Configuration of the kubelet on a machine with two processors and 4 GiB.
 fn kubelet(more: &str) -> serde_json::Value {
     kubelet_of(&least(more))
 }
@@ -54,7 +54,10 @@ fn kubelet_of(config: &NodeConfig) -> serde_json::Value {
         memory: 4 << 30,
     });
     let plan = plan(config, &Facts { size, ..UNKNOWN });
-    let file = plan.files.iter().find(|file| file.path.ends_with("kubelet/config.json"));
+    let file = plan
+        .files
+        .iter()
+        .find(|file| file.path.ends_with("kubelet/config.json"));
     serde_json::from_str(&file.unwrap().content).unwrap()
 }
 
@@ -135,7 +138,9 @@ registries:
         let _ = writeln!(shown, "=== {} {:04o}\n{}\n", file.path, file.mode, short(&file.content));
     }
     let mut files = plan.files.iter();
-    let config = files.find(|file| file.path.ends_with("containerd/config.toml")).unwrap();
+    let config = files
+        .find(|file| file.path.ends_with("containerd/config.toml"))
+        .unwrap();
     let (_, credentials) = config.content.split_once("/run/nri/nri.sock'\n").unwrap();
     let _ = writeln!(shown, "=== {} {:04o}{credentials}", config.path, config.mode);
     insta::assert_snapshot!(shown);
@@ -162,7 +167,11 @@ network:
 ";
     let plan = plan(&least(text), &UNKNOWN);
     let mut shown = String::new();
-    for file in plan.files.iter().filter(|file| file.path.starts_with("/run/systemd/network/")) {
+    for file in plan
+        .files
+        .iter()
+        .filter(|file| file.path.starts_with("/run/systemd/network/"))
+    {
         let _ = writeln!(shown, "=== {}\n{}", file.path, file.content);
     }
     insta::assert_snapshot!(shown);
@@ -175,13 +184,20 @@ network: { interfaces: [{ name: eth0, addresses: [10.87.0.11/24], gateway: 10.87
 proxy: { http: 'http://u:p@proxy.example:3128', noProxy: [.example.com, 10.87.0.11/24] }
 ";
     let plan = plan(&least(text), &UNKNOWN);
-    let files: Vec<_> = plan.files.iter().filter(|file| file.path.ends_with("/environment")).collect();
+    let files: Vec<_> = plan
+        .files
+        .iter()
+        .filter(|file| file.path.ends_with("/environment"))
+        .collect();
     let direct = [
         "localhost,127.0.0.0/8,::1,169.254.0.0/16,fe80::/10",
         "10.87.0.1,.svc,.cluster.local,10.96.0.10,10.87.0.11/24,.example.com",
     ];
     let proxy = "http://u:p@proxy.example:3128";
-    let expected = format!("HTTP_PROXY={proxy}\nHTTPS_PROXY={proxy}\nNO_PROXY={}\n", direct.join(","));
+    let expected = format!(
+        "HTTP_PROXY={proxy}\nHTTPS_PROXY={proxy}\nNO_PROXY={}\n",
+        direct.join(",")
+    );
     assert_eq!(files.len(), 2);
     for file in files {
         assert_eq!((&file.content, file.mode), (&expected, 0o600), "{}", file.path);
@@ -190,15 +206,24 @@ proxy: { http: 'http://u:p@proxy.example:3128', noProxy: [.example.com, 10.87.0.
 
 #[test]
 fn images_to_pull_early() {
-    let plan = plan(&least("prepull: [registry.example/a:1, registry.example/b:2]\n"), &UNKNOWN);
-    let files = plan.files.iter().filter(|file| file.path.starts_with("/run/basalt/prepull/"));
+    let plan = plan(
+        &least("prepull: [registry.example/a:1, registry.example/b:2]\n"),
+        &UNKNOWN,
+    );
+    let files = plan
+        .files
+        .iter()
+        .filter(|file| file.path.starts_with("/run/basalt/prepull/"));
     let files: Vec<_> = files.map(|file| (file.path.as_str(), file.content.as_str())).collect();
     assert_eq!(
         files,
         [
             ("/run/basalt/prepull/0", "IMAGE=registry.example/a:1\n"),
             ("/run/basalt/prepull/1", "IMAGE=registry.example/b:2\n"),
-            ("/run/basalt/prepull/units", "UNITS=basalt-prepull@0.service basalt-prepull@1.service\n"),
+            (
+                "/run/basalt/prepull/units",
+                "UNITS=basalt-prepull@0.service basalt-prepull@1.service\n"
+            ),
         ]
     );
 }
@@ -234,7 +259,11 @@ fn credential_providers() {
     );
     let folder = " --image-credential-provider-bin-dir=/usr/libexec/credential-providers";
     assert!(content("kubelet/arguments").contains(folder));
-    assert!(plan.warnings.len() == 1 && plan.warnings[0].contains("missing"), "{:?}", plan.warnings);
+    assert!(
+        plan.warnings.len() == 1 && plan.warnings[0].contains("missing"),
+        "{:?}",
+        plan.warnings
+    );
 }
 
 #[test]
@@ -251,7 +280,10 @@ fn what_the_node_keeps_for_itself() {
     let kept = |more: &str| kubelet(more)["kubeReserved"].clone();
     assert_eq!(kept(""), json!({ "cpu": "70m", "memory": "1024Mi" }));
     // A resource that the NodeConfig reserves is not reserved once more.
-    assert_eq!(kept("kubelet: { systemReserved: { memory: 1Gi } }\n"), json!({ "cpu": "70m" }));
+    assert_eq!(
+        kept("kubelet: { systemReserved: { memory: 1Gi } }\n"),
+        json!({ "cpu": "70m" })
+    );
     assert_eq!(
         kept("kubelet: { kubeReserved: { cpu: 100m, ephemeralStorage: 1Gi } }\n"),
         json!({ "cpu": "100m", "ephemeral-storage": "1Gi", "memory": "1024Mi" })
@@ -293,7 +325,10 @@ kubelet:
         config["authentication"]["webhook"],
         json!({ "enabled": true, "cacheTTL": "1m" })
     );
-    assert_eq!(config["tlsCipherSuites"], json!(["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"]));
+    assert_eq!(
+        config["tlsCipherSuites"],
+        json!(["TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"])
+    );
     assert_eq!(config["enableSystemLogQuery"], false);
     assert_eq!(config["registryPullQPS"], 0);
     assert_eq!(config["failSwapOn"], false);
@@ -319,7 +354,9 @@ fn secrets_are_for_root_only() {
             .iter()
             .any(|word| file.content.contains(word));
         // CIS Kubernetes benchmark, 4.1: the kubelet's files are root's as well.
-        let of_kubelet = ["kubelet/ca.crt", "kubelet/config.json"].iter().any(|name| file.path.ends_with(name));
+        let of_kubelet = ["kubelet/ca.crt", "kubelet/config.json"]
+            .iter()
+            .any(|name| file.path.ends_with(name));
         assert_eq!(file.mode & 0o077 == 0, secret || of_kubelet, "{}", file.path);
     }
 }

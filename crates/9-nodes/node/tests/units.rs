@@ -10,8 +10,11 @@ fn units() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/kubernetes-node");
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let units = entries.filter(|path| {
-        path.extension()
-            .is_some_and(|kind| ["path", "service", "socket", "timer"].iter().any(|known| kind == *known))
+        path.extension().is_some_and(|kind| {
+            ["path", "service", "socket", "timer"]
+                .iter()
+                .any(|known| kind == *known)
+        })
     });
     let named = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -95,7 +98,10 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
     let kubelet = &units["kubelet.service"];
     let binds = ["Requires=", "BindsTo=", "Requisite=", "PartOf="];
     for line in kubelet.lines() {
-        assert!(!binds.iter().any(|kind| line.starts_with(kind)), "a failed start elsewhere ends it: {line}");
+        assert!(
+            !binds.iter().any(|kind| line.starts_with(kind)),
+            "a failed start elsewhere ends it: {line}"
+        );
     }
 }
 
@@ -132,7 +138,10 @@ fn no_unit_waits_without_end() {
     let mut units: Vec<_> = units().into_iter().collect();
     for entry in std::fs::read_dir(defaults).unwrap() {
         let path = entry.unwrap().path();
-        if path.extension().is_some_and(|kind| kind == "service" || kind == "mount" || kind == "conf") {
+        if path
+            .extension()
+            .is_some_and(|kind| kind == "service" || kind == "mount" || kind == "conf")
+        {
             units.push((path.display().to_string(), std::fs::read_to_string(path).unwrap()));
         }
     }
@@ -155,7 +164,9 @@ fn disks_are_found_by_where_the_root_is() {
     for entry in std::fs::read_dir(&defaults).unwrap() {
         let path = entry.unwrap().path();
         let text = std::fs::read_to_string(&path).unwrap();
-        let named = text.lines().find(|line| !line.starts_with('#') && line.contains("by-partlabel"));
+        let named = text
+            .lines()
+            .find(|line| !line.starts_with('#') && line.contains("by-partlabel"));
         assert_eq!(named, None, "{}: any disk can have that label", path.display());
     }
 }
@@ -163,20 +174,30 @@ fn disks_are_found_by_where_the_root_is() {
 #[test]
 fn the_network_is_followed_beside_the_kubelet() {
     let units = units();
-    let mut wants = units["kubelet.service"].lines().filter_map(|line| line.strip_prefix("Wants="));
+    let mut wants = units["kubelet.service"]
+        .lines()
+        .filter_map(|line| line.strip_prefix("Wants="));
     assert!(wants.any(|wants| wants.split_whitespace().any(|unit| unit == "basalt-follow.service")));
     // Interfaces that come later belong to whoever attached them.
     let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults/network.rules");
     let rules = std::fs::read_to_string(rules).unwrap();
     assert!(rules.contains(&format!("TEST==\"{}\"", paths::KUBELET_ADDRESS)));
+    assert!(rules.contains(&format!("TEST!=\"{}/$attr{{address}}\"", paths::CARDS)));
 }
 
 #[test]
 fn time_servers_take_the_place_of_the_pool() {
     let chrony = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/chrony");
     let conf = std::fs::read_to_string(chrony.join("chrony.conf")).unwrap();
-    assert!(conf.lines().any(|line| line == "sourcedir /run/chrony.d /usr/lib/chrony/sources.d"));
-    assert!(!conf.lines().any(|line| line.starts_with("pool") || line.starts_with("server")));
+    assert!(
+        conf.lines()
+            .any(|line| line == "sourcedir /run/chrony.d /usr/lib/chrony/sources.d")
+    );
+    assert!(
+        !conf
+            .lines()
+            .any(|line| line.starts_with("pool") || line.starts_with("server"))
+    );
     // The name of the file that the agent writes; see the golden file of the example.
     assert!(chrony.join("default.sources").exists());
 }

@@ -10,37 +10,38 @@ use serde_json::Value;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Kubelet {
-    /// How many pods the node takes.
+    /// Number of pods that the node takes.
     #[schemars(range(min = 1, max = 2500))]
     pub max_pods: Option<u32>,
-    /// How many processes and threads a pod may have; 16384 unless given.
+    /// Number of processes and threads that a pod may have; 16384 unless given.
     #[schemars(range(min = 16))]
     pub pod_pids_limit: Option<u64>,
     /// The address that the node registers with, or one of each family with a comma between them:
     /// `10.0.0.11,fd00::11`. Otherwise the address from which the API server is reached.
     #[serde(rename = "nodeIP")]
     pub node_ip: Option<String>,
-    /// Who gives the node its addresses and removes the taint of a new node: `external`, a cloud controller manager.
+    /// Component that gives the node its addresses and removes the taint of a new node: `external`, a cloud controller
+    /// manager.
     pub cloud_provider: Option<CloudProvider>,
     /// The name of the machine at its cloud: `azure:///subscriptions/...`.
     #[serde(rename = "providerID")]
     pub provider_id: Option<String>,
-    /// What the operating system keeps for itself.
+    /// Resources that the operating system keeps for itself.
     pub system_reserved: Option<Reserved>,
-    /// What the kubelet and containerd keep for themselves. Where neither this nor `systemReserved` names memory or
-    /// processor time, the node computes how much of it is kept from the size of the machine.
+    /// Resources that the kubelet and containerd keep for themselves. Where neither this nor `systemReserved` names
+    /// memory or processor time, the node computes how much of it is kept from the size of the machine.
     pub kube_reserved: Option<Reserved>,
-    /// How containers use swap, where there is any.
+    /// Use of swap by containers, where there is any.
     pub memory_swap: Option<MemorySwap>,
-    /// Whether the kubelet refuses to start on a machine with swap; `true` unless `memorySwap` is given.
+    /// The kubelet refuses to start on a machine with swap; `true` unless `memorySwap` is given.
     pub fail_swap_on: Option<bool>,
-    /// When pods are stopped at once, by signal: `memory.available: 100Mi`, `nodefs.available: 10%`.
+    /// Thresholds at which pods are stopped at once, by signal: `memory.available: 100Mi`, `nodefs.available: 10%`.
     #[serde(default)]
     pub eviction_hard: BTreeMap<String, String>,
-    /// When pods are stopped after a time.
+    /// Thresholds at which pods are stopped after a time.
     #[serde(default)]
     pub eviction_soft: BTreeMap<String, String>,
-    /// That time, for each signal of `evictionSoft`: `memory.available: 1m30s`.
+    /// Times for the signals of `evictionSoft`: `memory.available: 1m30s`.
     #[serde(default)]
     pub eviction_soft_grace_period: BTreeMap<String, String>,
     /// From which use of the disk on, in percent, unused images are removed.
@@ -51,24 +52,24 @@ pub struct Kubelet {
     #[schemars(range(min = 0, max = 100))]
     #[serde(rename = "imageGCLowThresholdPercent")]
     pub image_gc_low_threshold_percent: Option<u32>,
-    /// How many images are pulled at the same time; 4 unless given.
+    /// Number of images that are pulled at the same time; 4 unless given.
     #[schemars(range(min = 1))]
     pub max_parallel_image_pulls: Option<u32>,
     /// The size at which a container's log is rotated: `10Mi`.
     pub container_log_max_size: Option<String>,
-    /// How many rotated logs of a container are kept.
+    /// Number of rotated logs of a container that are kept.
     #[schemars(range(min = 2))]
     pub container_log_max_files: Option<u32>,
-    /// How whole processors are given to pods.
+    /// Policy by which whole processors are given to pods.
     pub cpu_manager_policy: Option<CpuManagerPolicy>,
     /// Processors that are never given to pods alone: `0-1,8`.
     #[serde(rename = "reservedSystemCPUs")]
     pub reserved_system_cpus: Option<String>,
-    /// How near to each other a pod's processors, memory and devices are.
+    /// Policy on how near to each other a pod's processors, memory and devices are.
     pub topology_manager_policy: Option<TopologyManagerPolicy>,
-    /// How long a shutdown of the node waits for pods: `30s`.
+    /// Time for which a shutdown of the node waits for pods: `30s`.
     pub shutdown_grace_period: Option<String>,
-    /// How much of that is kept for critical pods.
+    /// Part of that time that is kept for critical pods.
     pub shutdown_grace_period_critical_pods: Option<String>,
     /// Sysctls that pods may set although Kubernetes counts them unsafe: `net.core.*`.
     #[serde(default)]
@@ -76,12 +77,12 @@ pub struct Kubelet {
     /// Feature gates.
     #[serde(default)]
     pub feature_gates: BTreeMap<String, bool>,
-    /// Whether pods without a seccomp profile get the runtime's; `true` unless given.
+    /// Pods without a seccomp profile get the runtime's; `true` unless given.
     pub seccomp_default: Option<bool>,
-    /// Whether the kubelet's serving certificate is asked from the cluster, which somebody there has to approve.
+    /// The kubelet's serving certificate is asked from the cluster, which somebody there has to approve.
     #[serde(default, rename = "serverTLSBootstrap")]
     pub server_tls_bootstrap: bool,
-    /// How much the kubelet logs, from 0 to 10.
+    /// Verbosity of the kubelet's log, from 0 to 10.
     #[schemars(range(min = 0, max = 10))]
     pub verbosity: Option<u32>,
     /// Programs of the image that the kubelet asks for credentials of registries.
@@ -97,11 +98,11 @@ pub struct Kubelet {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct CredentialProvider {
-    /// Its file name in `/usr/libexec/credential-providers`, where a package of the image puts it.
+    /// File name in `/usr/libexec/credential-providers`, where a package of the image puts the program.
     pub name: String,
     /// The images that it is asked for: `*.dkr.ecr.*.amazonaws.com`, `registry.example:5000/team`.
     pub match_images: Vec<String>,
-    /// How long its answers are kept if they do not say: `12h`.
+    /// Time for which answers are kept if they do not say: `12h`.
     pub default_cache_duration: String,
     /// The version of its protocol.
     pub api_version: Option<CredentialProviderVersion>,
@@ -135,7 +136,7 @@ impl CredentialProviderVersion {
     }
 }
 
-/// Who knows the addresses of the node.
+/// Source of the node's addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CloudProvider {
@@ -143,15 +144,15 @@ pub enum CloudProvider {
     External,
 }
 
-/// How containers use swap.
+/// Use of swap by containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct MemorySwap {
-    /// Which containers may swap.
+    /// Containers that may swap.
     pub swap_behavior: SwapBehavior,
 }
 
-/// Which containers may swap.
+/// Containers that may swap.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum SwapBehavior {
     /// None; the system itself may.
@@ -184,21 +185,21 @@ pub struct Reserved {
     pub pid: Option<u64>,
 }
 
-/// How whole processors are given to pods.
+/// Policy by which whole processors are given to pods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum CpuManagerPolicy {
-    /// They are not.
+    /// No pod gets whole processors.
     None,
     /// Guaranteed pods that ask for whole processors get them alone.
     Static,
 }
 
-/// How near a pod's resources are to each other.
+/// Policy on how near a pod's resources are to each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum TopologyManagerPolicy {
-    /// It does not matter.
+    /// No preference.
     None,
     /// As near as they can be.
     BestEffort,

@@ -24,19 +24,19 @@ pub struct Network {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Bond {
-    /// Its name: `bond0`. Addresses are given in an entry of `interfaces` with that name; without one, it asks DHCP.
+    /// Name: `bond0`. Addresses are given in an entry of `interfaces` with that name; without one, it asks DHCP.
     pub name: String,
-    /// Its members: names with wildcards, or hardware addresses.
+    /// Members: names with wildcards, or hardware addresses.
     pub members: Vec<String>,
-    /// How packets are spread over the members; `active-backup` unless given.
+    /// Mode in which packets are spread over the members; `active-backup` unless given.
     pub mode: Option<BondMode>,
-    /// How often LACP packets are asked for, with the mode `802.3ad`.
+    /// Rate at which LACP packets are asked for, with the mode `802.3ad`.
     pub lacp_rate: Option<LacpRate>,
-    /// What decides which member a packet goes by.
+    /// Fields of a packet that decide which member it goes by.
     pub transmit_hash_policy: Option<HashPolicy>,
 }
 
-/// How packets are spread over the members of a bond.
+/// Mode in which packets are spread over the members of a bond.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum BondMode {
     /// One member at a time.
@@ -62,7 +62,7 @@ pub enum BondMode {
     Load,
 }
 
-/// How often LACP packets are asked for.
+/// Rate at which LACP packets are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum LacpRate {
@@ -72,7 +72,7 @@ pub enum LacpRate {
     Fast,
 }
 
-/// What decides which member of a bond a packet goes by.
+/// Fields of a packet that decide which member of a bond it goes by.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum HashPolicy {
     /// Hardware addresses.
@@ -96,9 +96,9 @@ pub enum HashPolicy {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Vlan {
-    /// Its name: `vlan10`. Addresses are given in an entry of `interfaces` with that name; without one, it asks DHCP.
+    /// Name: `vlan10`. Addresses are given in an entry of `interfaces` with that name; without one, it asks DHCP.
     pub name: String,
-    /// Its number.
+    /// Number of the VLAN.
     #[schemars(range(min = 1, max = 4094))]
     pub id: u32,
     /// The interface that it is on: a bond, another VLAN, or the name of hardware. Without an entry of its own in
@@ -106,28 +106,28 @@ pub struct Vlan {
     pub link: String,
 }
 
-/// How interfaces are set up.
+/// Settings of interfaces.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Interface {
-    /// Which interfaces: a name with wildcards, `en*`.
+    /// Name of the interfaces, with wildcards: `en*`.
     pub name: Option<String>,
-    /// Which interface: its hardware address, `52:54:00:12:34:56`.
+    /// Hardware address of the interface: `52:54:00:12:34:56`.
     pub mac: Option<String>,
-    /// Whether the node leaves the interface alone, for a network add-on or a pod.
+    /// The node leaves the interface alone, for a network add-on or a pod.
     #[serde(default)]
     pub unmanaged: bool,
-    /// Whether the node counts as connected without this interface.
+    /// The node counts as connected without this interface.
     #[serde(default)]
     pub optional: bool,
-    /// Whether DHCP is asked; without it, it is where no addresses are given.
+    /// DHCP is asked; `true` unless addresses are given.
     pub dhcp: Option<bool>,
     /// Addresses with the length of their network: `10.0.0.11/24`.
     #[serde(default)]
     pub addresses: Vec<String>,
     /// The way out: the address of a router. For a second family, add a route to `::/0` or `0.0.0.0/0`.
     pub gateway: Option<String>,
-    /// Whether the router is reached although it is in none of the networks of `addresses`, as on hosts with a `/32`.
+    /// The router is reached although it is in none of the networks of `addresses`, as on hosts with a `/32`.
     #[serde(default)]
     pub gateway_on_link: bool,
     /// The preference of the ways out by this interface, from DHCP or by `gateway`; lower is preferred.
@@ -148,7 +148,7 @@ pub struct Route {
     pub to: String,
     /// The router.
     pub via: String,
-    /// Whether the router is reached although it is in none of the networks of `addresses`.
+    /// The router is reached although it is in none of the networks of `addresses`.
     #[serde(default)]
     pub on_link: bool,
     /// Lower is preferred.
@@ -159,7 +159,7 @@ pub struct Route {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct HostDns {
-    /// Their addresses.
+    /// Addresses of the name servers.
     #[serde(default)]
     pub servers: Vec<String>,
     /// Domains to look short names up in.

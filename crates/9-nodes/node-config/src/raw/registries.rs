@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// How images of one registry are fetched.
+/// Access to one registry and its mirrors.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Registry {
@@ -11,15 +11,15 @@ pub struct Registry {
     pub host: String,
     /// Places to ask first, in this order. `[]` says that this registry has none, not even those of `*`.
     pub mirrors: Option<Vec<Mirror>>,
-    /// Whether only the mirrors are asked, never the registry itself.
+    /// Only the mirrors are asked, never the registry itself.
     #[serde(default)]
     pub mirrors_only: bool,
-    /// Whether the registry speaks HTTP without TLS.
+    /// The registry speaks HTTP without TLS.
     #[serde(default)]
     pub plain_http: bool,
     /// The certificate authority of the registry, in PEM.
     pub ca: Option<String>,
-    /// Whether the registry's certificate is not looked at.
+    /// The registry's certificate is not looked at.
     #[serde(default)]
     pub skip_verify: bool,
     /// The certificate that the node shows to the registry.
@@ -32,18 +32,18 @@ pub struct Registry {
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Mirror {
-    /// Its address: `https://mirror.example` or `http://10.0.0.1:5000`.
+    /// Address: `https://mirror.example` or `http://10.0.0.1:5000`.
     pub url: String,
     /// The certificate authority of the mirror, in PEM.
     pub ca: Option<String>,
-    /// Whether the mirror's certificate is not looked at.
+    /// The mirror's certificate is not looked at.
     #[serde(default)]
     pub skip_verify: bool,
     /// The certificate that the node shows to the mirror.
     pub client_certificate: Option<ClientCertificate>,
     /// Name and password, or a token, for the mirror and the token server that it names.
     pub auth: Option<RegistryAuth>,
-    /// Whether the address already contains the path of the API and `/v2` must not be added.
+    /// The address already contains the path of the API, and `/v2` must not be added.
     #[serde(default)]
     pub override_path: bool,
 }
@@ -54,7 +54,7 @@ pub struct Mirror {
 pub struct ClientCertificate {
     /// The certificate, with those between it and its authority, in PEM.
     pub certificate: String,
-    /// Its private key, in PEM.
+    /// Private key of the certificate, in PEM.
     pub key: String,
 }
 

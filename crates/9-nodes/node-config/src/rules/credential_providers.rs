@@ -21,11 +21,17 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, providers: &[raw::Cred
             );
         } else if !names.insert(name) {
             let finding = Finding::error(format!("the provider `{name}` is there twice"), "given again here");
-            finder.say(&place.key("name"), finding.with_help("put all its images into one entry"));
+            finder.say(
+                &place.key("name"),
+                finding.with_help("put all its images into one entry"),
+            );
         }
         if provider.match_images.is_empty() {
             let finding = Finding::error(format!("`{name}` is asked for no image"), "the kubelet would not start");
-            finder.say(&place.key("matchImages"), finding.with_help("add a pattern: `*.azurecr.io`"));
+            finder.say(
+                &place.key("matchImages"),
+                finding.with_help("add a pattern: `*.azurecr.io`"),
+            );
         }
         for (index, pattern) in provider.match_images.iter().enumerate() {
             if !is_pattern(pattern) {

@@ -73,7 +73,10 @@ const FIELDS: &[(&str, Kind)] = &[
     ("evictionMinimumReclaim", Kind::Map),
     ("evictionPressureTransitionPeriod", Kind::Duration),
     ("evictionSoft", Kind::Elsewhere("kubelet.evictionSoft")),
-    ("evictionSoftGracePeriod", Kind::Elsewhere("kubelet.evictionSoftGracePeriod")),
+    (
+        "evictionSoftGracePeriod",
+        Kind::Elsewhere("kubelet.evictionSoftGracePeriod"),
+    ),
     ("failCgroupV1", Kind::Bool),
     ("failSwapOn", Kind::Elsewhere("kubelet.failSwapOn")),
     ("featureGates", Kind::Elsewhere("kubelet.featureGates")),
@@ -82,8 +85,14 @@ const FIELDS: &[(&str, Kind)] = &[
     ("healthzBindAddress", Kind::Agent),
     ("healthzPort", Kind::Agent),
     ("httpCheckFrequency", Kind::Duration),
-    ("imageGCHighThresholdPercent", Kind::Elsewhere("kubelet.imageGCHighThresholdPercent")),
-    ("imageGCLowThresholdPercent", Kind::Elsewhere("kubelet.imageGCLowThresholdPercent")),
+    (
+        "imageGCHighThresholdPercent",
+        Kind::Elsewhere("kubelet.imageGCHighThresholdPercent"),
+    ),
+    (
+        "imageGCLowThresholdPercent",
+        Kind::Elsewhere("kubelet.imageGCLowThresholdPercent"),
+    ),
     ("imageMaximumGCAge", Kind::Duration),
     ("imageMinimumGCAge", Kind::Duration),
     ("imagePullCredentialsVerificationPolicy", Kind::Text),
@@ -101,7 +110,10 @@ const FIELDS: &[(&str, Kind)] = &[
     ("logging", Kind::Map),
     ("makeIPTablesUtilChains", Kind::Bool),
     ("maxOpenFiles", Kind::Whole),
-    ("maxParallelImagePulls", Kind::Elsewhere("kubelet.maxParallelImagePulls")),
+    (
+        "maxParallelImagePulls",
+        Kind::Elsewhere("kubelet.maxParallelImagePulls"),
+    ),
     ("maxPods", Kind::Elsewhere("kubelet.maxPods")),
     ("memoryManagerPolicy", Kind::Text),
     ("memoryReservationPolicy", Kind::Text),
@@ -139,7 +151,10 @@ const FIELDS: &[(&str, Kind)] = &[
     ("showHiddenMetricsForVersion", Kind::Text),
     ("shutdownGracePeriod", Kind::Elsewhere("kubelet.shutdownGracePeriod")),
     ("shutdownGracePeriodByPodPriority", Kind::List),
-    ("shutdownGracePeriodCriticalPods", Kind::Elsewhere("kubelet.shutdownGracePeriodCriticalPods")),
+    (
+        "shutdownGracePeriodCriticalPods",
+        Kind::Elsewhere("kubelet.shutdownGracePeriodCriticalPods"),
+    ),
     ("singleProcessOOMKill", Kind::Bool),
     ("staticPodPath", Kind::Agent),
     ("staticPodURL", Kind::Text),
@@ -154,7 +169,10 @@ const FIELDS: &[(&str, Kind)] = &[
     ("tlsCurvePreferences", Kind::List),
     ("tlsMinVersion", Kind::Text),
     ("tlsPrivateKeyFile", Kind::Agent),
-    ("topologyManagerPolicy", Kind::Elsewhere("kubelet.topologyManagerPolicy")),
+    (
+        "topologyManagerPolicy",
+        Kind::Elsewhere("kubelet.topologyManagerPolicy"),
+    ),
     ("topologyManagerPolicyOptions", Kind::Map),
     ("topologyManagerScope", Kind::Text),
     ("tracing", Kind::Map),
@@ -190,7 +208,12 @@ const WORDS: &[(&str, &[&str])] = &[
     ("hairpinMode", &["promiscuous-bridge", "hairpin-veth", "none"]),
     (
         "imagePullCredentialsVerificationPolicy",
-        &["NeverVerify", "NeverVerifyPreloadedImages", "NeverVerifyAllowlistedImages", "AlwaysVerify"],
+        &[
+            "NeverVerify",
+            "NeverVerifyPreloadedImages",
+            "NeverVerifyAllowlistedImages",
+            "AlwaysVerify",
+        ],
     ),
     ("memoryManagerPolicy", &["None", "Static"]),
     ("memoryReservationPolicy", &["None", "TieredReservation"]),
@@ -211,13 +234,18 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet
             finder.say(&place, finding.with_help(help));
             continue;
         };
-        let found = of_kind(name, *kind, value).or_else(|| in_range(name, value)).or_else(|| word(name, value));
+        let found = of_kind(name, *kind, value)
+            .or_else(|| in_range(name, value))
+            .or_else(|| word(name, value));
         if let Some(finding) = found {
             finder.say(&place, finding);
         }
     }
     for (key, message, help) in conditions(kubelet) {
-        finder.say(&path.key(key), Finding::error(message, "the kubelet would not start").with_help(help));
+        finder.say(
+            &path.key(key),
+            Finding::error(message, "the kubelet would not start").with_help(help),
+        );
     }
     open_doors(finder, path, fields);
 }
@@ -232,7 +260,10 @@ fn conditions(kubelet: &raw::Kubelet) -> Vec<(&'static str, &'static str, &'stat
     };
     let enforced = |word: &str| {
         let list = fields.get("enforceNodeAllocatable").and_then(Value::as_array);
-        list.is_some_and(|list| list.iter().any(|item| item.as_str().is_some_and(|item| item.starts_with(word))))
+        list.is_some_and(|list| {
+            list.iter()
+                .any(|item| item.as_str().is_some_and(|item| item.starts_with(word)))
+        })
     };
     let newest = time("imageMinimumGCAge").unwrap_or(Duration::from_secs(120));
     let by_priority = has("shutdownGracePeriodByPodPriority");
@@ -241,7 +272,11 @@ fn conditions(kubelet: &raw::Kubelet) -> Vec<(&'static str, &'static str, &'stat
     let all = [
         (
             time("containerLogMonitorInterval").is_some_and(|time| time < Duration::from_secs(3)),
-            ("containerLogMonitorInterval", "the interval is shorter than 3 s", "write `3s` or more"),
+            (
+                "containerLogMonitorInterval",
+                "the interval is shorter than 3 s",
+                "write `3s` or more",
+            ),
         ),
         (
             time("imageMaximumGCAge").is_some_and(|oldest| !oldest.is_zero() && oldest <= newest),
@@ -254,11 +289,19 @@ fn conditions(kubelet: &raw::Kubelet) -> Vec<(&'static str, &'static str, &'stat
         (
             time("cpuCFSQuotaPeriod")
                 .is_some_and(|time| time < Duration::from_millis(1) || time > Duration::from_secs(1)),
-            ("cpuCFSQuotaPeriod", "the period is not from 1 ms to 1 s", "write `100ms`, say"),
+            (
+                "cpuCFSQuotaPeriod",
+                "the period is not from 1 ms to 1 s",
+                "write `100ms`, say",
+            ),
         ),
         (
             has("systemCgroups") && !has("cgroupRoot"),
-            ("systemCgroups", "`systemCgroups` needs `cgroupRoot`", "add `cgroupRoot: /`"),
+            (
+                "systemCgroups",
+                "`systemCgroups` needs `cgroupRoot`",
+                "add `cgroupRoot: /`",
+            ),
         ),
         (
             enforced("system-reserved") && !has("systemReservedCgroup"),
@@ -279,7 +322,11 @@ fn conditions(kubelet: &raw::Kubelet) -> Vec<(&'static str, &'static str, &'stat
         (
             cgroups && kubelet.reserved_system_cpus.is_some(),
             (
-                if has("systemReservedCgroup") { "systemReservedCgroup" } else { "kubeReservedCgroup" },
+                if has("systemReservedCgroup") {
+                    "systemReservedCgroup"
+                } else {
+                    "kubeReservedCgroup"
+                },
                 "control groups of reserved resources do not go with `reservedSystemCPUs`",
                 "remove one of them",
             ),
@@ -293,7 +340,10 @@ fn conditions(kubelet: &raw::Kubelet) -> Vec<(&'static str, &'static str, &'stat
             ),
         ),
     ];
-    all.into_iter().filter(|(broken, _)| *broken).map(|(_, condition)| condition).collect()
+    all.into_iter()
+        .filter(|(broken, _)| *broken)
+        .map(|(_, condition)| condition)
+        .collect()
 }
 
 /// A value of another type than the field has, or a field that is not to be written here.
@@ -370,18 +420,29 @@ fn open_doors(finder: &mut Finder<'_>, path: &Path, fields: &BTreeMap<String, Va
     let mode = fields.get("authorization").and_then(|value| value.get("mode"));
     let read_only = fields.get("readOnlyPort").and_then(Value::as_i64).unwrap_or_default();
     let doors = [
-        ("authentication", anonymous == Some(&Value::Bool(true)), "anybody may speak to the kubelet"),
+        (
+            "authentication",
+            anonymous == Some(&Value::Bool(true)),
+            "anybody may speak to the kubelet",
+        ),
         (
             "authorization",
             mode.and_then(Value::as_str) == Some("AlwaysAllow"),
             "whoever is let in may do everything on this node",
         ),
-        ("readOnlyPort", read_only != 0, "the kubelet tells everybody about the pods of this node"),
+        (
+            "readOnlyPort",
+            read_only != 0,
+            "the kubelet tells everybody about the pods of this node",
+        ),
     ];
     for (key, open, consequence) in doors {
         if open {
             let finding = Finding::warning(format!("with this, {consequence}"), "an open door");
-            finder.say(&path.key(key), finding.with_help("remove this unless the network keeps others out"));
+            finder.say(
+                &path.key(key),
+                finding.with_help("remove this unless the network keeps others out"),
+            );
         }
     }
 }

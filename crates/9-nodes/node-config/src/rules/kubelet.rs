@@ -28,7 +28,7 @@ const SIGNALS: [&str; 8] = [
 const IMAGE_GC_HIGH: u32 = 85;
 const IMAGE_GC_LOW: u32 = 80;
 
-/// How long a shutdown waits for pods unless a NodeConfig says otherwise.
+/// Time for which a shutdown waits for pods unless a NodeConfig says otherwise.
 const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
 pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -> Kubelet {
@@ -131,9 +131,15 @@ fn image_gc(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
     };
     let (key, help) = match given_low {
         Some(_) => ("imageGCLowThresholdPercent", "write a lower number"),
-        None => ("imageGCHighThresholdPercent", "add `imageGCLowThresholdPercent` with a lower number"),
+        None => (
+            "imageGCHighThresholdPercent",
+            "add `imageGCLowThresholdPercent` with a lower number",
+        ),
     };
-    finder.say(&path.key(key), Finding::error(message, "the kubelet would not start").with_help(help));
+    finder.say(
+        &path.key(key),
+        Finding::error(message, "the kubelet would not start").with_help(help),
+    );
 }
 
 /// Swap for containers on a node that refuses to start where there is swap.
@@ -142,7 +148,10 @@ fn swap(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
         .memory_swap
         .is_some_and(|swap| swap.swap_behavior == raw::SwapBehavior::LimitedSwap);
     if limited && raw.fail_swap_on == Some(true) {
-        let finding = Finding::error("containers may swap, but the kubelet refuses to start with swap", "contradicts");
+        let finding = Finding::error(
+            "containers may swap, but the kubelet refuses to start with swap",
+            "contradicts",
+        );
         finder.say(
             &path.key("failSwapOn"),
             finding.with_help("remove this line, or write `swapBehavior: NoSwap`"),
@@ -173,7 +182,10 @@ fn static_cpus(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
 fn shutdown(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
     let given = [
         ("shutdownGracePeriod", &kubelet.shutdown_grace_period),
-        ("shutdownGracePeriodCriticalPods", &kubelet.shutdown_grace_period_critical_pods),
+        (
+            "shutdownGracePeriodCriticalPods",
+            &kubelet.shutdown_grace_period_critical_pods,
+        ),
     ];
     for (key, time) in given {
         let Some(time) = time else { continue };

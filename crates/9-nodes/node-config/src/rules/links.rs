@@ -25,7 +25,10 @@ fn bond(finder: &mut Finder<'_>, path: &Path, raw: &raw::Bond) -> Option<Bond> {
     let place = path.key("members");
     if raw.members.is_empty() {
         let finding = Finding::error(format!("the bond `{}` has no members", raw.name), "nobody to bond");
-        finder.say(&place, finding.with_help("add names or hardware addresses: `[eno1, eno2]`"));
+        finder.say(
+            &place,
+            finding.with_help("add names or hardware addresses: `[eno1, eno2]`"),
+        );
     }
     let mut members = Vec::new();
     for (index, member) in raw.members.iter().enumerate() {
@@ -44,7 +47,10 @@ fn bond(finder: &mut Finder<'_>, path: &Path, raw: &raw::Bond) -> Option<Bond> {
             finding.with_help("write `mode: 802.3ad`, or remove this line"),
         );
     }
-    let spreads = matches!(mode, raw::BondMode::Lacp | raw::BondMode::Xor | raw::BondMode::TransmitLoad);
+    let spreads = matches!(
+        mode,
+        raw::BondMode::Lacp | raw::BondMode::Xor | raw::BondMode::TransmitLoad
+    );
     if raw.transmit_hash_policy.is_some() && !spreads {
         let finding = Finding::error(format!("the mode `{}` uses no hash", mode.name()), "without effect");
         finder.say(
@@ -82,16 +88,15 @@ pub(super) fn vlans(finder: &mut Finder<'_>, path: &Path, network: &raw::Network
         }
         let name = finder.parse(&place.key("name"), &raw.name);
         let link = finder.parse(&place.key("link"), &raw.link);
-        checked.extend(name.zip(link).map(|(name, link)| Vlan {
-            name,
-            id: raw.id,
-            link,
-        }));
+        checked.extend(name.zip(link).map(|(name, link)| Vlan { name, id: raw.id, link }));
     }
     checked
 }
 
 fn twice(finder: &mut Finder<'_>, path: &Path, name: &str) {
-    let finding = Finding::error(format!("two interfaces are made with the name `{name}`"), "given again here");
+    let finding = Finding::error(
+        format!("two interfaces are made with the name `{name}`"),
+        "given again here",
+    );
     finder.say(&path.key("name"), finding.with_help("give each a name of its own"));
 }

@@ -8,7 +8,7 @@ use crate::finder::Finder;
 use crate::raw;
 use basalt_document::{Finding, Path};
 
-/// What the kubelet keeps from pods as long as no threshold is given.
+/// Memory that the kubelet keeps from pods as long as no threshold is given.
 const EVICTION: &str = "100Mi";
 
 pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet) {
@@ -40,8 +40,13 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet
         );
         return;
     }
-    let by_node = list.iter().filter_map(|entry| entry.pointer("/limits/memory").and_then(Value::as_str));
-    let eviction = kubelet.eviction_hard.get("memory.available").map_or(EVICTION, String::as_str);
+    let by_node = list
+        .iter()
+        .filter_map(|entry| entry.pointer("/limits/memory").and_then(Value::as_str));
+    let eviction = kubelet
+        .eviction_hard
+        .get("memory.available")
+        .map_or(EVICTION, String::as_str);
     let otherwise = given.into_iter().map(String::as_str).chain([eviction]);
     // A percentage, or what is no amount: that is said elsewhere, or known to the kubelet only.
     let (Some(by_node), Some(otherwise)) = (sum(by_node), sum(otherwise)) else {

@@ -15,7 +15,10 @@ pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) 
         .collect();
     let place = path.key("dns");
     if raw.dns.as_ref().is_some_and(|dns| dns.servers.len() > 3) {
-        let finding = Finding::warning("pods and programs ask the first three name servers only", "more than three");
+        let finding = Finding::warning(
+            "pods and programs ask the first three name servers only",
+            "more than three",
+        );
         finder.say(&place.key("servers").index(3), finding.with_help("keep three"));
     }
     let dns = raw.dns.as_ref().map(|dns| HostDns {
@@ -157,7 +160,10 @@ fn left_alone(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) {
         || raw.mtu.is_some()
         || raw.metric.is_some();
     if set {
-        let finding = Finding::error("the interface is left alone, and set up as well", "contradicts the rest");
+        let finding = Finding::error(
+            "the interface is left alone, and set up as well",
+            "contradicts the rest",
+        );
         finder.say(
             &path.key("unmanaged"),
             finding.with_help("remove this line, or everything else but the name"),

@@ -8,7 +8,10 @@ use basalt_document::{Finding, Path};
 pub(super) fn proxy(finder: &mut Finder<'_>, path: &Path, raw: &raw::Proxy) -> Proxy {
     if raw.http.is_none() && raw.https.is_none() {
         let finding = Finding::error("no proxy is named", "without effect");
-        finder.say(path, finding.with_help("add `http: http://proxy.example:3128`, or remove `proxy`"));
+        finder.say(
+            path,
+            finding.with_help("add `http: http://proxy.example:3128`, or remove `proxy`"),
+        );
     }
     for (index, entry) in raw.no_proxy.iter().enumerate() {
         let good = |c: char| c.is_ascii_alphanumeric() || ".-:*/[]_".contains(c);

@@ -9,7 +9,7 @@ use crate::finder::Finder;
 use crate::raw;
 use basalt_document::{Finding, Path};
 
-/// How a registry or mirror is spoken to, as written.
+/// Credentials and certificates of a registry or mirror, as written.
 struct RawAccess<'r> {
     ca: Option<&'r String>,
     skip_verify: bool,
@@ -72,7 +72,10 @@ fn two_credentials(finder: &mut Finder<'_>, path: &Path, registries: &[Registry]
         for (host, auth) in registry.credentials() {
             if known.insert(host.clone(), auth).is_some_and(|other| other != auth) {
                 let finding = Finding::error(format!("`{host}` is given two different passwords"), "one too many");
-                finder.say(path, finding.with_help("write the same `auth` wherever this host stands"));
+                finder.say(
+                    path,
+                    finding.with_help("write the same `auth` wherever this host stands"),
+                );
             }
         }
     }
@@ -206,11 +209,7 @@ fn access(finder: &mut Finder<'_>, path: &Path, raw: &RawAccess<'_>) -> Access {
     }
 }
 
-fn client_certificate(
-    finder: &mut Finder<'_>,
-    path: &Path,
-    raw: &raw::ClientCertificate,
-) -> Option<ClientCertificate> {
+fn client_certificate(finder: &mut Finder<'_>, path: &Path, raw: &raw::ClientCertificate) -> Option<ClientCertificate> {
     match ClientCertificate::new(&raw.certificate, &raw.key) {
         Ok(pair) => Some(pair),
         Err(ClientFault::Certificate) => {
@@ -238,7 +237,10 @@ fn credentials(finder: &mut Finder<'_>, path: &Path, auth: &raw::RegistryAuth) {
     match (&auth.username, &auth.password, &auth.identity_token) {
         (Some(_), Some(_), None) | (None, None, Some(_)) => {}
         _ => {
-            let finding = Finding::error("credentials are a name and a password, or a token", "not both, not half");
+            let finding = Finding::error(
+                "credentials are a name and a password, or a token",
+                "not both, not half",
+            );
             finder.say(
                 path,
                 finding.with_help("write `username` and `password`, or `identityToken` alone"),
@@ -257,7 +259,10 @@ fn credentials(finder: &mut Finder<'_>, path: &Path, auth: &raw::RegistryAuth) {
             finding.with_help("write the name that the registry knows"),
         );
     }
-    let secrets = [("password", "password", &auth.password), ("identityToken", "token", &auth.identity_token)];
+    let secrets = [
+        ("password", "password", &auth.password),
+        ("identityToken", "token", &auth.identity_token),
+    ];
     for (key, what, secret) in secrets {
         if secret.as_ref().is_some_and(control) {
             let finding = Finding::error(

@@ -1,4 +1,4 @@
-//! What the kubelet is told: its configuration, its arguments, and how it first speaks to its cluster.
+//! Files of the kubelet: its configuration, its arguments, and the kubeconfig of its first contact with the cluster.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -34,7 +34,10 @@ pub(super) fn files(config: &NodeConfig, hostname: &str, facts: &Facts) -> Vec<P
     let mut files = vec![
         PlannedFile::secret(paths::CLUSTER_CA, config.cluster.ca.pem()),
         PlannedFile::secret(paths::KUBELET_CONFIG, pretty(&configuration)),
-        PlannedFile::public(paths::KUBELET_ARGUMENTS, arguments(config, hostname, providers.is_some())),
+        PlannedFile::public(
+            paths::KUBELET_ARGUMENTS,
+            arguments(config, hostname, providers.is_some()),
+        ),
         PlannedFile::secret(paths::BOOTSTRAP_KUBECONFIG, pretty(&bootstrap(config))),
     ];
     let providers = providers.map(|providers| pretty(&providers));
@@ -158,12 +161,12 @@ fn configuration(config: &NodeConfig, facts: &Facts) -> Value {
     value
 }
 
-/// Whether the kubelet answers queries of logs; it does not start when its handler of logs is off.
+/// Value of `enableSystemLogQuery`; the kubelet does not start with it when its handler of logs is off.
 fn log_query(kubelet: &Kubelet) -> bool {
     kubelet.extra_config.get("enableSystemLogHandler") != Some(&Value::Bool(false))
 }
 
-/// How long a shutdown waits for all pods, and how much of that is for critical ones.
+/// Time for which a shutdown waits for all pods, and the part of it that is for critical ones.
 ///
 /// logind holds a shutdown back that long, so that pods end before their node does. The kubelet refuses more for
 /// critical pods than for all, and times of less than a second.
@@ -178,7 +181,7 @@ fn shutdown(kubelet: &Kubelet) -> (String, String) {
     (total.map_or_else(|| "30s".to_owned(), ToString::to_string), critical)
 }
 
-/// What is only there when the NodeConfig says it, so that the kubelet's defaults are the kubelet's.
+/// Fields that are only there when the NodeConfig has them, so that the kubelet's defaults are the kubelet's.
 fn optional(keys: &mut Map<String, Value>, config: &NodeConfig, facts: &Facts) {
     let kubelet = &config.kubelet;
     let mut put = |key: &str, value: Option<Value>| keys.extend(value.map(|value| (key.to_owned(), value)));

@@ -77,7 +77,7 @@ fn implied(network: &Network) -> Vec<PlannedFile> {
     implied.collect()
 }
 
-/// Whether an entry is of the one interface with this name.
+/// Returns `true` if an entry is of the one interface with this name.
 fn names(interface: &Interface, name: &str) -> bool {
     matches!(&interface.matches, InterfaceMatch::Name(pattern) if pattern.as_str() == name)
 }
@@ -192,10 +192,12 @@ fn routes(text: &mut String, interface: &Interface) {
     }
 }
 
-/// What is taken of an answer of DHCP, and the identifier to ask with (see `dhcp.network` of the package
+/// Parts that are taken of an answer of DHCP, and the identifier to ask with (see `dhcp.network` of the package
 /// basalt-defaults). Time servers reach chronyd by way of [`crate::follow`].
 fn dhcp(text: &mut String, mtu: Option<u32>, metric: Option<u32>) {
-    let metric = metric.map(|metric| format!("RouteMetric={metric}\n")).unwrap_or_default();
+    let metric = metric
+        .map(|metric| format!("RouteMetric={metric}\n"))
+        .unwrap_or_default();
     let use_mtu = if mtu.is_some() { "no" } else { "yes" };
     let _ = write!(
         text,

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use basalt_node_config::NodeConfig;
 
-/// What is never asked through a proxy: this machine, and the metadata services of clouds.
+/// Addresses that are never asked through a proxy: this machine, and the metadata services of clouds.
 const NEAR: [&str; 5] = ["localhost", "127.0.0.0/8", "::1", "169.254.0.0/16", "fe80::/10"];
 
 /// The lines of an environment file. No value can contain a space or a quote, so systemd takes them as they are.
@@ -20,8 +20,8 @@ pub(super) fn environment(config: &NodeConfig) -> Option<String> {
     Some(text)
 }
 
-/// What is reached without the proxy: this machine, its networks, the API server, names and name servers of the
-/// cluster, and what the NodeConfig adds. Networks are in the notation of Go's `httpproxy`.
+/// Addresses that are reached without the proxy: this machine, its networks, the API server, names and name servers of
+/// the cluster, and what the NodeConfig adds. Networks are in the notation of Go's `httpproxy`.
 fn direct(config: &NodeConfig) -> Vec<String> {
     let mut direct: Vec<String> = NEAR.map(str::to_owned).to_vec();
     direct.push(config.cluster.endpoint.host.clone());

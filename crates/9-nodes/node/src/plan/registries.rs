@@ -1,4 +1,4 @@
-//! Where containerd fetches images from: a `hosts.toml` for each registry, with the certificates that it names.
+//! Sources of container images: a `hosts.toml` for each registry, with the certificates that it names.
 
 use std::fmt::Write as _;
 
@@ -87,7 +87,10 @@ fn access(files: &mut Vec<PlannedFile>, folder: &str, name: &str, access: &Acces
         let _ = writeln!(text, "{indent}skip_verify = true");
     }
     if let Some(pair) = &access.client_certificate {
-        let (certificate, key) = (format!("{folder}/{name}-client.crt"), format!("{folder}/{name}-client.key"));
+        let (certificate, key) = (
+            format!("{folder}/{name}-client.crt"),
+            format!("{folder}/{name}-client.key"),
+        );
         let _ = writeln!(text, "{indent}client = [[\"{certificate}\", \"{key}\"]]");
         files.push(PlannedFile::public(certificate, pair.certificate.as_str()));
         files.push(PlannedFile::secret(key, pair.reveal_key()));

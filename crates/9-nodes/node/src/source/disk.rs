@@ -27,9 +27,9 @@ const FILE: &str = "node.yaml";
 #[derive(Debug)]
 pub struct ConfigDisk {
     block: BlockDevices,
-    /// Where the nodes of devices are.
+    /// Folder of the device nodes.
     devices: PathBuf,
-    /// What was looked at and is no config disk.
+    /// Devices that were looked at and are no config disks.
     seen: HashSet<String>,
     /// Devices with the label that are not trusted, each told of once.
     refused: Vec<String>,
@@ -106,9 +106,7 @@ impl Source for ConfigDisk {
 /// The kind of file system of a device that has the label. An empty CD drive cannot be read.
 fn labelled(device: &Path) -> std::io::Result<Option<FileSystem>> {
     let mut start = Vec::with_capacity(label::NEEDED);
-    File::open(device)?
-        .take(label::NEEDED as u64)
-        .read_to_end(&mut start)?;
+    File::open(device)?.take(label::NEEDED as u64).read_to_end(&mut start)?;
     let found = label::read(&start).filter(|(_, label)| label == LABEL);
     Ok(found.map(|(kind, _)| kind))
 }
@@ -190,7 +188,11 @@ mod tests {
         disk[32818..32840].fill(b' ');
         fs_err::write(root.path().join("dev/vdb"), disk).unwrap();
         assert_eq!(source.look().unwrap(), None);
-        assert!(matches!(&source.refused()[..], [told] if told.contains("/dev/vdb")), "{:?}", source.refused());
+        assert!(
+            matches!(&source.refused()[..], [told] if told.contains("/dev/vdb")),
+            "{:?}",
+            source.refused()
+        );
         assert_eq!(source.look().unwrap(), None);
         assert_eq!(source.refused().len(), 1);
     }
