@@ -364,13 +364,13 @@ impl Runs {
         let path = folder.join("config.json");
         std::fs::write(&path, value.to_string()).unwrap();
         let said = self.run(&folder, &path);
-        let is_taken = said.contains(TAKEN);
-        (!is_taken).then(|| {
-            said.lines()
-                .rfind(|line| !line.starts_with('\t'))
-                .unwrap_or_default()
-                .to_owned()
-        })
+        if said.contains(TAKEN) {
+            return None;
+        }
+        // It panics where it does not know a feature gate.
+        let marks = ["command failed", "panic:"];
+        let reason = said.lines().find(|line| marks.iter().any(|mark| line.contains(mark)));
+        Some(reason.unwrap_or(&said).to_owned())
     }
 
     fn run(&self, folder: &Path, config: &Path) -> String {
