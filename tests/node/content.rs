@@ -3,9 +3,8 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_process::Command;
 use basalt_store::files_below;
-use basalt_tests::{Failed, ensure, shown};
+use basalt_tests::{Failed, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
 use object::read::elf::{Dyn as _, ElfFile64, FileHeader as _, ProgramHeader as _};
 use object::{Endianness, Object as _, ObjectSection as _, elf};
@@ -87,17 +86,6 @@ pub fn nothing_in_it_interprets(fixture: &Fixture) -> Result<(), Failed> {
 const AUTOMATIC: std::ops::RangeInclusive<u32> = 900..=999;
 /// Groups of device nodes, which are made anew at each boot.
 const OF_DEVICES: &[&str] = &["clock"];
-
-pub fn the_kubelet_takes_what_is_accepted(fixture: &Fixture) -> Result<(), Failed> {
-    // The crate of the agent has the test, which needs the image's kubelet. `basalt test` has compiled it by then.
-    let kubelet = fixture.files()?.join("usr/bin/kubelet");
-    let test = ["--locked", "--profile=tool", "--package=basalt-node", "--test=kubelet"];
-    let cargo = Command::new("cargo").arg("test").args(test);
-    let cargo = cargo.args(["--", "--nocapture"]).env("BASALT_KUBELET", &kubelet);
-    let output = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).output().map_err(shown)?;
-    let said = output.text();
-    ensure(said.contains("1 passed") && !said.contains("SKIPPED"), || said.clone())
-}
 
 pub fn accounts_have_numbers_that_stay(fixture: &Fixture) -> Result<(), Failed> {
     let mut wrong = Vec::new();

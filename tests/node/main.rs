@@ -30,10 +30,6 @@ const TESTS: &[TestCase<Fixture>] = &[
         content::accounts_have_numbers_that_stay,
     ),
     (
-        "the_kubelet_takes_what_is_accepted",
-        content::the_kubelet_takes_what_is_accepted,
-    ),
-    (
         "programs_are_of_this_distribution",
         content::programs_are_of_this_distribution,
     ),

@@ -379,6 +379,7 @@ impl Runs {
         let output = Command::new(&self.program)
             .arg(argument("config", config))
             .arg(argument("root-dir", folder))
+            .arg(argument("cert-dir", folder))
             .arg(argument("bootstrap-kubeconfig", nothing))
             .arg(argument("kubeconfig", nothing))
             .arg("--hostname-override=node")
