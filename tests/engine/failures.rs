@@ -161,11 +161,7 @@ pub fn versions_of_build_requires_count(fixture: &Fixture) -> Result<(), Failed>
     distro.edit("testlib", "(testdata >= 99 or testdata)", "testdata >= 99")?;
     has_all(
         &error_text(distro.read())?,
-        &[
-            "`testdata >= 99`",
-            "testlib.spec",
-            "there is `testdata = ",
-        ],
+        &["`testdata >= 99`", "testlib.spec", "there is `testdata = "],
     )
 }
 

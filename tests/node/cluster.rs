@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
-use basalt_tests::{Failed, ensure, has_all, marked_processes, until};
+use basalt_machine::Qmp;
+use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
 use rustix::process::Signal;
 
 use crate::fixture::Fixture;
@@ -13,6 +14,9 @@ use crate::fixture::Fixture;
 const SOON: Duration = Duration::from_secs(60);
 /// Time-out until a machine that was started writes to its console.
 const BOOTING: Duration = Duration::from_secs(180);
+
+/// Time-out of a reset until the node is Ready again, on a busy machine without KVM.
+const SECOND_BOOT: Duration = Duration::from_secs(400);
 
 /// Arguments of `kubectl exec` after the pod's name: the web server as a client.
 const ASK: [&str; 3] = ["--", "/usr/bin/basalt-web", "-ask"];
@@ -66,6 +70,33 @@ pub fn the_node_is_ready(fixture: &Fixture) -> Result<(), Failed> {
     let status = fixture.cli.run(&["--json", "status"], SOON)?.ended_with(0)?;
     let status: serde_json::Value = serde_json::from_str(&status.stdout)?;
     ensure(status["nodes"][0]["ready"] == true, || format!("{status:#}"))
+}
+
+pub fn the_node_knows_that_it_is_ready(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(1)?;
+    // basalt-ready.service asks the API server with the kubelet's certificate before it tells that.
+    let console = fixture.store().join("cluster/node-1/console.log");
+    until("the node tells that it is ready", SOON, || {
+        fs_err::read(&console).is_ok_and(|log| basalt_machine::plain_text(&log).contains("the node is ready"))
+    })
+}
+
+pub fn a_node_comes_back_after_a_reset(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.up(1)?;
+    let files = basalt_machine::Files::new(fixture.store().join("cluster/node-1"));
+    let times_ready = || {
+        let log = fs_err::read(files.console_log()).unwrap_or_default();
+        basalt_machine::plain_text(&log).matches("the node is ready").count()
+    };
+    until("the node tells that it is ready", SOON, || times_ready() > 0)?;
+    let before = times_ready();
+    // As the button on the machine: nothing is unmounted, and for the API server the node is still Ready.
+    Qmp::connect(&files.control_socket(), SOON)
+        .and_then(|mut control| control.reset())
+        .map_err(shown)?;
+    until("the node tells it again, in its second boot", SECOND_BOOT, || {
+        times_ready() > before
+    })
 }
 
 pub fn exec_logs_and_port_forward_work(fixture: &Fixture) -> Result<(), Failed> {

@@ -81,6 +81,33 @@ pub fn nothing_in_it_interprets(fixture: &Fixture) -> Result<(), Failed> {
     ensure(wrong.is_empty(), || wrong.join("\n"))
 }
 
+/// Numbers from which accounts are given that ask for any, downward: another package would shift them, and what they own
+/// on the state partition of a node would be somebody else's.
+const AUTOMATIC: std::ops::RangeInclusive<u32> = 900..=999;
+/// Groups of device nodes, which are made anew at each boot.
+const OF_DEVICES: &[&str] = &["clock"];
+
+pub fn accounts_have_numbers_that_stay(fixture: &Fixture) -> Result<(), Failed> {
+    let mut wrong = Vec::new();
+    for file in ["passwd", "group"] {
+        let text = fs_err::read_to_string(fixture.files()?.join("etc").join(file))?;
+        let mut holders = std::collections::BTreeMap::new();
+        for line in text.lines() {
+            let mut fields = line.split(':');
+            let name = fields.next().unwrap_or_default();
+            let number: u32 = fields.nth(1).unwrap_or_default().parse()?;
+            if AUTOMATIC.contains(&number) && !OF_DEVICES.contains(&name) {
+                wrong.push(format!("{file}: {name} asks for any number and got {number}"));
+            }
+            if let Some(other) = holders.insert(number, name) {
+                wrong.push(format!("{file}: {name} and {other} are both {number}"));
+            }
+        }
+        ensure(!holders.is_empty(), || format!("etc/{file} is empty"))?;
+    }
+    ensure(wrong.is_empty(), || wrong.join("\n"))
+}
+
 /// Dynamic dependencies of an ELF file, and the compiler that made it.
 #[derive(Debug, Default)]
 struct Needs {

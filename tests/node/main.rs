@@ -10,6 +10,7 @@ mod content;
 mod disk;
 mod fixture;
 mod images;
+mod recovery;
 
 use std::process::ExitCode;
 
@@ -28,6 +29,10 @@ const TESTS: &[TestCase<Fixture>] = &[
     ("scanners_find_its_packages", content::scanners_find_its_packages),
     ("nothing_in_it_interprets", content::nothing_in_it_interprets),
     (
+        "accounts_have_numbers_that_stay",
+        content::accounts_have_numbers_that_stay,
+    ),
+    (
         "programs_are_of_this_distribution",
         content::programs_are_of_this_distribution,
     ),
@@ -37,14 +42,38 @@ const TESTS: &[TestCase<Fixture>] = &[
         boots::a_wrong_config_is_told_on_the_console,
     ),
     (
+        "a_copy_of_the_disk_beside_changes_nothing",
+        recovery::a_copy_of_the_disk_beside_changes_nothing,
+    ),
+    (
+        "a_label_on_another_disk_is_no_config_disk",
+        recovery::a_label_on_another_disk_is_no_config_disk,
+    ),
+    (
+        "a_damaged_state_is_repaired_and_a_lost_one_made_anew",
+        recovery::a_damaged_state_is_repaired_and_a_lost_one_made_anew,
+    ),
+    (
+        "a_panic_is_told_at_the_next_boot",
+        recovery::a_panic_is_told_at_the_next_boot,
+    ),
+    (
         "up_works_after_one_that_was_killed",
         cluster::up_works_after_one_that_was_killed,
     ),
     ("a_pod_answers", cluster::a_pod_answers),
     ("the_node_is_ready", cluster::the_node_is_ready),
     (
+        "the_node_knows_that_it_is_ready",
+        cluster::the_node_knows_that_it_is_ready,
+    ),
+    (
         "exec_logs_and_port_forward_work",
         cluster::exec_logs_and_port_forward_work,
+    ),
+    (
+        "a_node_comes_back_after_a_reset",
+        cluster::a_node_comes_back_after_a_reset,
     ),
     (
         "a_loaded_image_runs_under_the_name_of_its_upstream",

@@ -174,8 +174,8 @@ mod tests {
         let write = |tree: &str, files: &[&str]| {
             for file in files {
                 let path = root.join(tree).join(file);
-                std::fs::create_dir_all(path.parent().expect("a folder")).expect("created");
-                std::fs::write(path, "").expect("written");
+                fs_err::create_dir_all(path.parent().expect("a folder")).expect("created");
+                fs_err::write(path, "").expect("written");
             }
         };
         write("distro", own);

@@ -162,10 +162,7 @@ impl<'g> Walk<'g> {
             name: wanted.to_string(),
             wanted_by: by.map_or_else(self.wanted_by, |made| {
                 let (source, binary) = (self.graph.package(made.source), self.graph.binary(made));
-                format!(
-                    "{0}.spec (Requires of {1})",
-                    source.name, binary.name
-                )
+                format!("{0}.spec (Requires of {1})", source.name, binary.name)
             }),
         }
     }

@@ -24,9 +24,9 @@ impl Place {
     fn new() -> Self {
         let guard = tempfile::tempdir().expect("a folder");
         let path = Utf8PathBuf::try_from(guard.path().to_owned()).expect("UTF-8");
-        std::fs::create_dir(path.join("outside")).expect("made");
-        std::fs::write(path.join("outside/precious"), "untouched").expect("written");
-        std::fs::set_permissions(path.join("outside"), std::fs::Permissions::from_mode(0o750)).expect("changed");
+        fs_err::create_dir(path.join("outside")).expect("made");
+        fs_err::write(path.join("outside/precious"), "untouched").expect("written");
+        fs_err::set_permissions(path.join("outside"), std::fs::Permissions::from_mode(0o750)).expect("changed");
         Self { _guard: guard, path }
     }
 
@@ -47,7 +47,7 @@ impl Place {
             .expect("an RPM");
         let path = self.path.join("demo.rpm");
         package.write_file(&path).expect("written");
-        std::fs::read(&path).expect("read")
+        fs_err::read(&path).expect("read")
     }
 
     /// Builds the header of a valid RPM with a payload of these entries.
@@ -61,7 +61,7 @@ impl Place {
         let mut bytes = honest[..usize::try_from(payload).expect("small")].to_vec();
         bytes.extend(entries.concat());
         bytes.extend(entry("TRAILER!!!", 0, 1, 1, b""));
-        std::fs::write(&path, bytes).expect("written");
+        fs_err::write(&path, bytes).expect("written");
         path
     }
 
@@ -89,15 +89,15 @@ impl Place {
             .collect();
         assert_eq!(names, ["precious"]);
         assert_eq!(
-            std::fs::read_to_string(outside.join("precious")).expect("read"),
+            fs_err::read_to_string(outside.join("precious")).expect("read"),
             "untouched"
         );
         assert_eq!(
-            std::fs::metadata(&outside).expect("there").permissions().mode() & 0o7777,
+            fs_err::metadata(&outside).expect("there").permissions().mode() & 0o7777,
             0o750
         );
         assert_eq!(
-            std::fs::metadata(outside.join("precious"))
+            fs_err::metadata(outside.join("precious"))
                 .expect("there")
                 .permissions()
                 .mode()
@@ -257,7 +257,7 @@ fn nobody_becomes_somebody_else_by_what_is_unpacked() {
     ]);
     unpack(&rpm, &place.inside()).expect("unpacks");
     let mode = |path: &str| {
-        std::fs::metadata(place.inside().join(path))
+        fs_err::metadata(place.inside().join(path))
             .expect("there")
             .permissions()
             .mode()
@@ -273,7 +273,7 @@ fn links_that_lead_out_are_only_links() {
     let rpm = place.rpm(&[entry("./etc/way", LINK, 1, 1, b"../../outside/precious")]);
     unpack(&rpm, &place.inside()).expect("unpacks");
     assert_eq!(
-        std::fs::read_link(place.inside().join("etc/way")).expect("a link"),
+        fs_err::read_link(place.inside().join("etc/way")).expect("a link"),
         Utf8Path::new("../../outside/precious")
     );
     place.is_untouched();
@@ -290,7 +290,7 @@ fn headers_with_paths_that_lead_out_are_refused() {
         .expect("a folder");
     bytes[at..at + folder.len()].copy_from_slice(b"/../../../x/\0");
     let path = place.path.join("demo.rpm");
-    std::fs::write(&path, bytes).expect("written");
+    fs_err::write(&path, bytes).expect("written");
     let error = read_files(&path).expect_err("refused").to_string();
     assert!(error.contains("is not an absolute path in normal form"), "{error}");
 }
@@ -306,7 +306,7 @@ fn what_is_no_rpm_is_an_error() {
         b"#!/bin/sh\n",
     ] {
         let path = place.path.join("none.rpm");
-        std::fs::write(&path, bytes).expect("written");
+        fs_err::write(&path, bytes).expect("written");
         let refused =
             |result: Result<(), RpmError>| matches!(result, Err(RpmError::Header { .. } | RpmError::Payload { .. }));
         assert!(refused(read_package(&path).map(drop)));
@@ -330,7 +330,7 @@ fn headers_whose_entries_lead_out_of_them_are_refused() {
         let mut bytes = place.honest();
         bytes[at..at + 4].copy_from_slice(&value.to_be_bytes());
         let path = place.path.join("led.rpm");
-        std::fs::write(&path, &bytes).expect("written");
+        fs_err::write(&path, &bytes).expect("written");
         let error = read_package(&path).expect_err(why).to_string();
         assert!(error.contains(why), "{error}");
         assert!(Payload::of_bytes(&path, &bytes).is_err());
@@ -348,7 +348,7 @@ proptest! {
         }
         bytes.truncate(cut);
         let path = place.path.join("damaged.rpm");
-        std::fs::write(&path, bytes).expect("written");
+        fs_err::write(&path, bytes).expect("written");
         let _ = read_package(&path);
         let _ = read_files(&path);
         let _ = read_header_blob(&path);

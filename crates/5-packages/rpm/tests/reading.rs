@@ -80,13 +80,13 @@ fn a_payload_is_unpacked_whatever_its_compression() {
         let (_guard, folder) = folder();
         let into = folder.join("tree");
         unpack(&build(&folder, compression), &into).expect("unpacks");
-        let program = std::fs::metadata(into.join("usr/bin/demo")).expect("there");
+        let program = fs_err::metadata(into.join("usr/bin/demo")).expect("there");
         assert_eq!(program.permissions().mode() & 0o7777, 0o755);
         assert_eq!(
-            std::fs::read_to_string(into.join("usr/bin/other")).expect("the link leads to it"),
+            fs_err::read_to_string(into.join("usr/bin/other")).expect("the link leads to it"),
             "hello\n"
         );
-        let config = std::fs::metadata(into.join("etc/demo.conf")).expect("there");
+        let config = fs_err::metadata(into.join("etc/demo.conf")).expect("there");
         assert_eq!(config.permissions().mode() & 0o7777, 0o440);
         assert!(into.join("var/lib/demo").is_dir());
         assert_eq!(config.mtime(), program.mtime());
@@ -119,9 +119,9 @@ fn a_payload_is_a_stream() {
 fn an_rpm_that_is_cut_short_is_refused() {
     let (_guard, folder) = folder();
     let path = build(&folder, CompressionType::Zstd);
-    let whole = std::fs::read(&path).expect("reads");
+    let whole = fs_err::read(&path).expect("reads");
     for cut in [10, 200, whole.len() - 12] {
-        std::fs::write(&path, &whole[..cut]).expect("writes");
+        fs_err::write(&path, &whole[..cut]).expect("writes");
         let error = unpack(&path, &folder.join(format!("tree-{cut}"))).expect_err("it is cut short");
         assert!(error.to_string().contains(path.as_str()), "{error}");
     }

@@ -36,7 +36,7 @@ fn package(folder: &Utf8Path, name: &str) -> PackageEntries {
         .expect("an RPM");
     let path = folder.join(format!("{name}.rpm"));
     rpm.write_file(&path).expect("written");
-    let bytes = std::fs::read(&path).expect("read");
+    let bytes = fs_err::read(&path).expect("read");
     let href = format!("packages/{name}.rpm");
     let placed = RpmLocation {
         href: &href,
@@ -58,10 +58,10 @@ fn advisory() -> Advisory {
 fn repository(folder: &Utf8Path) -> basalt_repodata::Metadata {
     let packages = [package(folder, "two"), package(folder, "one")];
     let metadata = basalt_repodata::write(&packages, &[advisory()], 1_795_600_000).expect("written");
-    std::fs::create_dir_all(folder.join(FOLDER)).expect("made");
-    std::fs::write(folder.join(FOLDER).join(REPOMD), &metadata.repomd).expect("written");
+    fs_err::create_dir_all(folder.join(FOLDER)).expect("made");
+    fs_err::write(folder.join(FOLDER).join(REPOMD), &metadata.repomd).expect("written");
     for file in &metadata.files {
-        std::fs::write(folder.join(FOLDER).join(&file.name), &file.bytes).expect("written");
+        fs_err::write(folder.join(FOLDER).join(&file.name), &file.bytes).expect("written");
     }
     metadata
 }
@@ -146,10 +146,10 @@ fn the_header_is_told_as_it_is() {
 /// Replaces a file of the metadata and its digests in the index, as a malicious server can do.
 fn forge(folder: &Utf8Path, kind: &str, change: impl Fn(&str) -> String) {
     let index = folder.join(FOLDER).join(REPOMD);
-    let repomd = basalt_repodata::parse_repomd(&std::fs::read(&index).expect("read")).expect("right");
+    let repomd = basalt_repodata::parse_repomd(&fs_err::read(&index).expect("read")).expect("right");
     let mut repomd = repomd;
     let data = repomd.data.iter_mut().find(|data| data.kind == kind).expect("there");
-    let bytes = std::fs::read(folder.join(&data.location.href)).expect("read");
+    let bytes = fs_err::read(folder.join(&data.location.href)).expect("read");
     let text = String::from_utf8(zstd::decode_all(bytes.as_slice()).expect("zstd")).expect("UTF-8");
     let changed = change(&text);
     assert_ne!(changed, text, "the change does nothing");
@@ -158,9 +158,9 @@ fn forge(folder: &Utf8Path, kind: &str, change: impl Fn(&str) -> String) {
     data.size = Some(bytes.len() as u64);
     data.open_checksum = None;
     data.open_size = None;
-    std::fs::write(folder.join(&data.location.href), bytes).expect("written");
+    fs_err::write(folder.join(&data.location.href), bytes).expect("written");
     let text = quick_xml::se::to_string(&repomd).expect("XML");
-    std::fs::write(index, text).expect("written");
+    fs_err::write(index, text).expect("written");
 }
 
 #[test]
@@ -248,7 +248,7 @@ fn what_other_writers_make_is_read() {
             .replace(from, to)
             .replace("</size>", if to == "<other>" { "</other>" } else { "</size>" });
         assert_ne!(changed, repomd, "the change does nothing");
-        std::fs::write(folder.join(FOLDER).join(REPOMD), changed).expect("written");
+        fs_err::write(folder.join(FOLDER).join(REPOMD), changed).expect("written");
         basalt_repodata::read(&folder).unwrap_or_else(|error| panic!("{to}: {error}"));
     }
 }
@@ -279,16 +279,16 @@ fn a_changed_byte_is_noticed() {
         let mut bytes = file.bytes.clone();
         let middle = bytes.len() / 2;
         bytes[middle] ^= 1;
-        std::fs::write(&path, &bytes).expect("written");
+        fs_err::write(&path, &bytes).expect("written");
         let error = basalt_repodata::read(&folder).expect_err("changed");
         assert!(matches!(error, MetadataError::Changed { .. }), "{error}");
-        std::fs::write(&path, &file.bytes[..middle]).expect("written");
+        fs_err::write(&path, &file.bytes[..middle]).expect("written");
         let error = basalt_repodata::read(&folder).expect_err("cut short");
         assert!(matches!(error, MetadataError::Changed { .. }), "{error}");
-        std::fs::remove_file(&path).expect("removed");
+        fs_err::remove_file(&path).expect("removed");
         let error = basalt_repodata::read(&folder).expect_err("missing");
         assert!(matches!(error, MetadataError::Io { .. }), "{error}");
-        std::fs::write(&path, &file.bytes).expect("written");
+        fs_err::write(&path, &file.bytes).expect("written");
     }
     assert!(basalt_repodata::read(&folder).is_ok());
 }
@@ -298,7 +298,7 @@ fn an_index_that_is_cut_short_is_refused() {
     let (_guard, folder) = folder();
     let whole = repository(&folder).repomd;
     for cut in (0..whole.len() - 10).step_by(11) {
-        std::fs::write(folder.join(FOLDER).join(REPOMD), &whole[..cut]).expect("written");
+        fs_err::write(folder.join(FOLDER).join(REPOMD), &whole[..cut]).expect("written");
         assert!(basalt_repodata::read(&folder).is_err(), "cut after {cut} bytes");
     }
 }
@@ -308,14 +308,14 @@ fn a_few_bytes_do_not_become_gigabytes() {
     let (_guard, folder) = folder();
     repository(&folder);
     let index = folder.join(FOLDER).join(REPOMD);
-    let mut repomd = basalt_repodata::parse_repomd(&std::fs::read(&index).expect("read")).expect("right");
+    let mut repomd = basalt_repodata::parse_repomd(&fs_err::read(&index).expect("read")).expect("right");
     let data = &mut repomd.data[0];
     let bomb = zstd::encode_all(std::io::Read::take(std::io::repeat(b' '), 64 << 20), 1).expect("zstd");
     data.checksum.value = Digest::of(&bomb).to_hex();
     data.size = Some(bomb.len() as u64);
     data.open_size = Some(1000);
-    std::fs::write(folder.join(&data.location.href), &bomb).expect("written");
-    std::fs::write(index, quick_xml::se::to_string(&repomd).expect("XML")).expect("written");
+    fs_err::write(folder.join(&data.location.href), &bomb).expect("written");
+    fs_err::write(index, quick_xml::se::to_string(&repomd).expect("XML")).expect("written");
     let error = basalt_repodata::read(&folder).expect_err("a bomb");
     assert!(error.to_string().contains("more than 1000 bytes"), "{error}");
 }

@@ -58,6 +58,10 @@ impl CommandLine {
                 Arch::Aarch64 => "virt,gic-version=3",
             },
         );
+        if machine.arch == Arch::X86_64 {
+            // The chipset's watchdog resets the machine, as it does on hardware.
+            self.add("-global", "ICH9-LPC.noreboot=off");
+        }
         self.call
             .arguments
             .extend(accelerator.arguments(machine.arch, machine.vcpus));

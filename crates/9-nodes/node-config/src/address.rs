@@ -32,17 +32,67 @@ impl FromStr for Address {
     }
 }
 
+/// The addresses that a node registers with: one, or one of each family, in the form of the kubelet's `--node-ip`.
+///
+/// `0.0.0.0` and `::` ask the kubelet for whichever address of that family leads out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NodeAddresses(Vec<IpAddr>);
+
+impl NodeAddresses {
+    /// The addresses, the one of the primary family first.
+    pub fn iter(&self) -> impl Iterator<Item = IpAddr> + '_ {
+        self.0.iter().copied()
+    }
+}
+
+impl FromStr for NodeAddresses {
+    type Err = Finding;
+
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let refused = "the kubelet refuses this";
+        let wrong = |message: String, help: &str| Err(Finding::error(message, refused).with_help(help));
+        let parsed: Result<Vec<Address>, Finding> = text.split(',').map(|part| part.trim().parse()).collect();
+        let addresses: Vec<IpAddr> = parsed?.into_iter().map(|address| address.0).collect();
+        for address in &addresses {
+            let link_local = match address {
+                IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
+                IpAddr::V6(v6) => v6.is_unicast_link_local(),
+            };
+            if address.is_loopback() || address.is_multicast() || link_local {
+                let help = "write an address of the node that other nodes reach";
+                return wrong(format!("`{address}` cannot be the address of a node"), help);
+            }
+        }
+        match &addresses[..] {
+            [_] => Ok(Self(addresses)),
+            [one, other] if one.is_ipv4() == other.is_ipv4() => {
+                let help = "write one address of IPv4 and one of IPv6";
+                wrong(format!("`{one}` and `{other}` are of the same family"), help)
+            }
+            [one, other] if one.is_unspecified() || other.is_unspecified() => {
+                let help = "write both addresses, or neither: the node finds those of each family itself";
+                wrong("`0.0.0.0` and `::` stand alone".to_owned(), help)
+            }
+            [_, _] => Ok(Self(addresses)),
+            _ => wrong(
+                format!("a node has at most two addresses, and these are {}", addresses.len()),
+                "write one address of IPv4 and one of IPv6",
+            ),
+        }
+    }
+}
+
 /// An address with the length of its network: `10.0.0.11/24`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Cidr {
     /// The address.
     pub address: IpAddr,
-    /// How many of its bits name the network.
+    /// Number of bits that name the network.
     pub prefix: u8,
 }
 
 impl Cidr {
-    /// Whether an address is in this network.
+    /// Returns `true` if an address is in this network.
     pub fn contains(&self, other: IpAddr) -> bool {
         let bits = |address: IpAddr| match address {
             IpAddr::V4(v4) => (u128::from(u32::from(v4)) << 96, 32),
@@ -120,7 +170,7 @@ impl FromStr for MacAddress {
 }
 
 checked_text! {
-    /// Which interfaces: a name with the wildcards of networkd.
+    /// Pattern of interface names, with the wildcards of networkd.
     InterfacePattern, |text| {
         let good = !text.is_empty()
             && text.len() < 64
@@ -130,6 +180,18 @@ checked_text! {
         }
         let finding = Finding::error(format!("`{text}` is not the name of an interface"), "not a name");
         Err(finding.with_help("write a name such as `eth0`, or a pattern such as `en*`"))
+    }
+}
+
+checked_text! {
+    /// The name of one interface, as the kernel takes it: at most 15 characters (`IFNAMSIZ`).
+    InterfaceName, |text| {
+        let good = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
+        if good && (1..=15).contains(&text.len()) && text != "." && text != ".." {
+            return Ok(());
+        }
+        let finding = Finding::error(format!("`{text}` is not the name of one interface"), "not a name");
+        Err(finding.with_help("write at most 15 letters, digits, `-`, `_` and `.`: `bond0`, `vlan10`"))
     }
 }
 
@@ -149,12 +211,22 @@ checked_text! {
     }
 }
 
+impl RegistryName {
+    /// The host that serves this registry: that of `docker.io` has another name.
+    pub fn server(&self) -> &str {
+        match self.as_str() {
+            "docker.io" => "registry-1.docker.io",
+            name => name,
+        }
+    }
+}
+
 /// The address of an API server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
-    /// Its name or address; IPv6 addresses without brackets.
+    /// Name or address of the host; IPv6 addresses without brackets.
     pub host: String,
-    /// Its port.
+    /// Port of the host.
     pub port: u16,
 }
 
@@ -212,6 +284,56 @@ checked_text! {
             return Err(finding.with_help("write scheme, host, port and path only"));
         }
         authority(rest.split('/').next().unwrap_or_default()).map(|_| ())
+    }
+}
+
+impl MirrorUrl {
+    /// Host and port as they stand in the address: what containerd knows credentials by.
+    pub fn authority(&self) -> &str {
+        let text = self.as_str();
+        let rest = text.split_once("://").map_or(text, |(_, rest)| rest);
+        rest.split('/').next().unwrap_or_default()
+    }
+}
+
+/// The address of a proxy, which may contain a password.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ProxyUrl(String);
+
+impl ProxyUrl {
+    /// The whole address, with the password.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Never shows the password.
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.0.rsplit('@').next().unwrap_or_default();
+        write!(f, "ProxyUrl({host})")
+    }
+}
+
+impl FromStr for ProxyUrl {
+    type Err = Finding;
+
+    // No message repeats the address: it may contain a password.
+    fn from_str(text: &str) -> Result<Self, Finding> {
+        let help = "write `http://proxy.example:3128`, or `http://name:password@proxy.example:3128`";
+        let wrong = |message: &str| Err(Finding::error(message, "not the address of a proxy").with_help(help));
+        let Some(rest) = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://")) else {
+            return wrong("the address of a proxy begins with `http://` or `https://`");
+        };
+        let bad = |c: char| c.is_whitespace() || c.is_control() || "\"'\\`$#".contains(c);
+        if rest.contains(bad) {
+            return wrong("the address of the proxy contains a character that has to be written as `%` and two digits");
+        }
+        let host = rest.trim_end_matches('/').rsplit('@').next().unwrap_or_default();
+        if host.contains('/') || authority(host).is_err() {
+            return wrong("the address of the proxy has no host, or something after its port");
+        }
+        Ok(Self(text.to_owned()))
     }
 }
 
@@ -315,6 +437,26 @@ mod tests {
     }
 
     #[test]
+    fn addresses_of_a_node() {
+        for good in ["10.0.0.1", "::", "0.0.0.0", "10.0.0.1,fd00::1", "fd00::1, 10.0.0.1"] {
+            assert!(good.parse::<NodeAddresses>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "10.0.0.1,",
+            "10.0.0.1,10.0.0.2",
+            "10.0.0.1,::",
+            "127.0.0.1",
+            "fe80::1",
+            "224.0.0.1",
+            "10.0.0.1,fd00::1,fd00::2",
+            "node-1",
+        ] {
+            assert!(bad.parse::<NodeAddresses>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn registries_and_mirrors() {
         for good in ["docker.io", "registry:5000", "10.0.0.1:5000"] {
             assert!(good.parse::<RegistryName>().is_ok(), "{good}");
@@ -328,6 +470,32 @@ mod tests {
         for bad in ["m.example", "ftp://m", "http://", "http://a\"b", "https://a b"] {
             assert!(bad.parse::<MirrorUrl>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn proxies() {
+        for good in [
+            "http://proxy.example:3128",
+            "https://10.0.0.1",
+            "http://u:p%40ss@proxy.example:3128/",
+            "http://[fd00::1]:3128",
+        ] {
+            assert!(good.parse::<ProxyUrl>().is_ok(), "{good}");
+        }
+        for bad in [
+            "",
+            "proxy:3128",
+            "socks5://proxy:1080",
+            "http://",
+            "http://a b",
+            "http://p:1/path",
+        ] {
+            assert!(bad.parse::<ProxyUrl>().is_err(), "{bad}");
+        }
+        let proxy: ProxyUrl = "http://u:s3cret@proxy.example:3128".parse().unwrap();
+        assert_eq!(format!("{proxy:?}"), "ProxyUrl(proxy.example:3128)");
+        let finding = "http://u:s3cret@pro xy".parse::<ProxyUrl>().unwrap_err();
+        assert!(!format!("{finding:?}").contains("s3cret"));
     }
 
     proptest! {
@@ -348,7 +516,8 @@ mod tests {
             let _ = text.parse::<Cidr>();
             let _ = text.parse::<MacAddress>();
             let _ = text.parse::<RegistryName>();
-            let _ = text.parse::<MirrorUrl>();
+            let _ = text.parse::<MirrorUrl>().map(|url| url.authority().len());
+            let _ = text.parse::<ProxyUrl>();
             let _ = format!("https://{text}").parse::<Endpoint>();
         }
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use super::name::checked_text;
 use basalt_document::Finding;
@@ -29,27 +30,100 @@ checked_text! {
 }
 
 checked_text! {
-    /// When there is too little of something: an amount, or a percentage.
+    /// Threshold below which there is too little of something: a positive amount, or a percentage. `0%` and `100%`
+    /// switch it off.
     Threshold, |text| {
         let percentage = text.strip_suffix('%').and_then(|number| number.parse::<f64>().ok());
-        if percentage.is_some_and(|number| (0.0..=100.0).contains(&number)) || is_quantity(text) {
+        if percentage.is_some_and(|number| (0.0..=100.0).contains(&number)) {
             return Ok(());
+        }
+        if is_quantity(text) {
+            if amount(text) > 0.0 {
+                return Ok(());
+            }
+            // The kubelet: "eviction threshold value must be positive".
+            let finding = Finding::error(format!("the threshold `{text}` is zero"), "the kubelet would not start");
+            return Err(finding.with_help("write `0%` to switch this threshold off"));
         }
         let finding = Finding::error(format!("`{text}` is neither an amount nor a percentage"), "not a threshold");
         Err(finding.with_help("write `100Mi` or `10%`"))
     }
 }
 
-/// Whether text is a decimal number of units that Kubernetes knows.
+impl Quantity {
+    /// The amount in units of the resource: processors, bytes.
+    pub fn amount(&self) -> f64 {
+        amount(&self.0)
+    }
+}
+
+impl GoDuration {
+    /// The time span; `Duration::MAX` where it is longer than that.
+    pub fn duration(&self) -> Duration {
+        let mut seconds = 0.0;
+        let mut rest = self.0.as_str();
+        while !rest.is_empty() {
+            let (number, after) = rest.split_at(end_of_number(rest));
+            let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+            let of_unit = DURATION_UNITS
+                .iter()
+                .find(|(name, _)| *name == unit)
+                .map_or(0.0, |(_, length)| *length);
+            seconds += number.parse::<f64>().unwrap_or_default() * of_unit;
+            rest = after;
+        }
+        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+    }
+}
+
+/// The units of Go's `time.ParseDuration`, in seconds.
+const DURATION_UNITS: &[(&str, f64)] = &[
+    ("h", 3600.0),
+    ("m", 60.0),
+    ("s", 1.0),
+    ("ms", 1e-3),
+    ("us", 1e-6),
+    ("µs", 1e-6),
+    ("ns", 1e-9),
+];
+
+/// The units of Kubernetes' `resource.Quantity`, and what each stands for.
+const QUANTITY_UNITS: &[(&str, f64)] = &[
+    ("", 1.0),
+    ("n", 1e-9),
+    ("u", 1e-6),
+    ("m", 1e-3),
+    ("k", 1e3),
+    ("M", 1e6),
+    ("G", 1e9),
+    ("T", 1e12),
+    ("P", 1e15),
+    ("E", 1e18),
+    ("Ki", 1024.0),
+    ("Mi", 1_048_576.0),
+    ("Gi", 1_073_741_824.0),
+    ("Ti", 1_099_511_627_776.0),
+    ("Pi", 1_125_899_906_842_624.0),
+    ("Ei", 1_152_921_504_606_846_976.0),
+];
+
+/// Length of the digits at the start of a text.
+fn end_of_number(text: &str) -> usize {
+    text.find(|c: char| !c.is_ascii_digit() && c != '.')
+        .unwrap_or(text.len())
+}
+
+/// The amount that a quantity stands for; 0 for what is none.
+fn amount(text: &str) -> f64 {
+    let (number, unit) = text.split_at(end_of_number(text));
+    let of_unit = QUANTITY_UNITS.iter().find(|(name, _)| *name == unit);
+    number.parse::<f64>().unwrap_or_default() * of_unit.map_or(0.0, |(_, size)| *size)
+}
+
+/// Returns `true` if text is a decimal number of units that Kubernetes knows.
 fn is_quantity(text: &str) -> bool {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit() && c != '.')
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at(digits);
-    let units = [
-        "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei",
-    ];
-    is_decimal(number) && units.contains(&unit)
+    let (number, unit) = text.split_at(end_of_number(text));
+    is_decimal(number) && QUANTITY_UNITS.iter().any(|(name, _)| *name == unit)
 }
 
 fn is_duration(text: &str) -> bool {
@@ -58,11 +132,10 @@ fn is_duration(text: &str) -> bool {
     }
     let mut rest = text;
     while !rest.is_empty() {
-        let digits = rest.find(|c: char| !c.is_ascii_digit() && c != '.');
-        let (number, after) = rest.split_at(digits.unwrap_or(rest.len()));
+        let (number, after) = rest.split_at(end_of_number(rest));
         let unit = after.find(|c: char| c.is_ascii_digit());
         let (unit, after) = after.split_at(unit.unwrap_or(after.len()));
-        if !is_decimal(number) || !["h", "m", "s", "ms", "us", "µs", "ns"].contains(&unit) {
+        if !is_decimal(number) || !DURATION_UNITS.iter().any(|(name, _)| *name == unit) {
             return false;
         }
         rest = after;
@@ -97,16 +170,36 @@ mod tests {
         for good in ["10%", "100Mi", "0%", "100%"] {
             assert!(good.parse::<Threshold>().is_ok(), "{good}");
         }
-        for bad in ["101%", "%", "ten", "NaN%"] {
+        for bad in ["101%", "%", "ten", "NaN%", "0", "0Mi"] {
             assert!(bad.parse::<Threshold>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn amounts_and_lengths() {
+        let amount = |text: &str| text.parse::<Quantity>().unwrap().amount();
+        for (text, expected) in [
+            ("100m", 0.1),
+            ("1.5", 1.5),
+            ("256Mi", 268_435_456.0),
+            ("0", 0.0),
+            ("2k", 2000.0),
+        ] {
+            assert!((amount(text) - expected).abs() < 1e-9, "{text}");
+        }
+        let length = |text: &str| text.parse::<GoDuration>().unwrap().duration();
+        assert_eq!(length("1m30s"), Duration::from_secs(90));
+        assert_eq!(length("1.5h"), Duration::from_secs(5400));
+        assert_eq!(length("100ms"), Duration::from_millis(100));
+        assert_eq!(length("0"), Duration::ZERO);
+        assert_eq!(length("9999999999999999999999999h"), Duration::MAX);
     }
 
     proptest! {
         #[test]
         fn nothing_panics(text in any::<String>()) {
             let _ = text.parse::<Quantity>();
-            let _ = text.parse::<GoDuration>();
+            let _ = text.parse::<GoDuration>().map(|time| time.duration());
             let _ = text.parse::<Threshold>();
         }
     }

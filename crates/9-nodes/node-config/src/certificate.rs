@@ -21,14 +21,14 @@ pub struct Authorities {
     certificates: Vec<Authority>,
 }
 
-/// What counts of one certificate.
+/// Facts of one certificate.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Authority {
-    /// Whom it names: `CN=kubernetes`.
+    /// Subject: `CN=kubernetes`.
     pub subject: String,
-    /// When it begins to be valid.
+    /// Begin of its validity.
     pub not_before: SystemTime,
-    /// When it ceases to be valid.
+    /// End of its validity.
     pub not_after: SystemTime,
     /// Both, as people write them.
     from: String,
@@ -46,7 +46,7 @@ impl Authorities {
         self.certificates.iter()
     }
 
-    /// What speaks against these certificates at a time: errors by the clock, and warnings of what comes soon.
+    /// Findings on these certificates at a time: errors by the clock, and warnings of what comes soon.
     ///
     /// While a new authority takes over, an old one may be expired; only when none is valid, nothing can be trusted.
     pub(super) fn at(&self, now: SystemTime) -> Option<Finding> {
@@ -85,6 +85,53 @@ impl Authorities {
             .with_help(renew)
         })
     }
+}
+
+/// A certificate that the node shows, and its key, both in PEM.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// The certificate, and those between it and its authority.
+    pub certificate: String,
+    /// The private key.
+    key: String,
+}
+
+impl ClientCertificate {
+    /// A pair of which the certificate can be read, and the key is one.
+    pub(super) fn new(certificate: &str, key: &str) -> Result<Self, ClientFault> {
+        match X509::load_pem_chain(certificate.as_bytes()) {
+            Ok(chain) if !chain.is_empty() => {}
+            _ => return Err(ClientFault::Certificate),
+        }
+        let begins = key.trim_start().starts_with(BEGIN) && key.contains("PRIVATE KEY-----");
+        if !begins || key.contains("ENCRYPTED") || !key.trim_end().ends_with("PRIVATE KEY-----") {
+            return Err(ClientFault::Key);
+        }
+        let line = |text: &str| format!("{}\n", text.trim());
+        Ok(Self {
+            certificate: line(certificate),
+            key: line(key),
+        })
+    }
+
+    /// The key in PEM.
+    pub fn reveal_key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// Never shows the key.
+impl std::fmt::Debug for ClientCertificate {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ClientCertificate").finish_non_exhaustive()
+    }
+}
+
+/// The half of a client certificate that is wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ClientFault {
+    Certificate,
+    Key,
 }
 
 impl FromStr for Authorities {

@@ -2,15 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use super::address::{Address, Cidr, Endpoint, InterfacePattern, MacAddress, MirrorUrl, RegistryName};
+use serde_json::Value;
+
+use super::address::{
+    Address, Cidr, Endpoint, InterfaceName, InterfacePattern, MacAddress, MirrorUrl, NodeAddresses, ProxyUrl,
+    RegistryName,
+};
 use super::amount::{GoDuration, Quantity, Threshold};
-use super::certificate::Authorities;
-use super::name::{Domain, HostName, LabelKey, LabelValue, ServerName};
-use super::raw::{CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
+use super::certificate::{Authorities, ClientCertificate};
+use super::name::{Domain, HostName, ImageName, LabelKey, LabelValue, ServerName};
+use super::raw::{
+    BondMode, CloudProvider, CpuManagerPolicy, CredentialProvider, HashPolicy, LacpRate, RegistryAuth, SwapBehavior,
+    TaintEffect, TopologyManagerPolicy,
+};
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
 
-/// What a machine has to know to become a node.
+/// Configuration of a node.
 #[derive(Debug, Clone, PartialEq)]
 pub struct NodeConfig {
     /// The node's name, if it is given one.
@@ -21,7 +29,7 @@ pub struct NodeConfig {
     pub network: Option<Network>,
     /// Time servers.
     pub time_servers: Vec<ServerName>,
-    /// Where images come from.
+    /// Registries of container images.
     pub registries: Vec<Registry>,
     /// The kubelet.
     pub kubelet: Kubelet,
@@ -33,14 +41,29 @@ pub struct NodeConfig {
     pub sysctls: BTreeMap<SysctlName, String>,
     /// More certificate authorities for image pulls.
     pub ca_certificates: Option<Authorities>,
+    /// Images to pull before a pod asks for them.
+    pub prepull: Vec<ImageName>,
+    /// The proxy of image pulls.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proxy {
+    /// The proxy for `http://`.
+    pub http: Option<ProxyUrl>,
+    /// The proxy for `https://`.
+    pub https: Option<ProxyUrl>,
+    /// Domains, addresses and networks that are reached without it.
+    pub direct: Vec<String>,
 }
 
 /// The cluster to join.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Cluster {
-    /// Its API server.
+    /// Address of the API server.
     pub endpoint: Endpoint,
-    /// Who vouches for the API server.
+    /// Certificate authorities of the API server.
     pub ca: Authorities,
     /// The token of the first contact.
     pub bootstrap_token: BootstrapToken,
@@ -55,37 +78,75 @@ pub struct Cluster {
 pub struct Network {
     /// Interfaces.
     pub interfaces: Vec<Interface>,
+    /// Bonds.
+    pub bonds: Vec<Bond>,
+    /// VLANs.
+    pub vlans: Vec<Vlan>,
     /// Name servers.
     pub dns: HostDns,
+}
+
+/// Several interfaces as one.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bond {
+    /// Name of the interface.
+    pub name: InterfaceName,
+    /// Members of the bond.
+    pub members: Vec<InterfaceMatch>,
+    /// Mode in which packets are spread.
+    pub mode: BondMode,
+    /// Rate at which LACP packets are asked for.
+    pub lacp_rate: Option<LacpRate>,
+    /// Fields of a packet that decide which member it goes by.
+    pub transmit_hash_policy: Option<HashPolicy>,
+}
+
+/// A VLAN.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Vlan {
+    /// Name of the interface.
+    pub name: InterfaceName,
+    /// Number of the VLAN.
+    pub id: u32,
+    /// The interface that it is on.
+    pub link: InterfaceName,
 }
 
 /// Name servers.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct HostDns {
-    /// Their addresses.
+    /// Addresses of the name servers.
     pub servers: Vec<Address>,
     /// Search domains.
     pub search: Vec<Domain>,
 }
 
-/// How interfaces are set up.
+/// Settings of interfaces.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Interface {
-    /// Which ones.
+    /// Interfaces that are meant.
     pub matches: InterfaceMatch,
-    /// Whether DHCP is asked.
+    /// The node leaves them alone.
+    pub unmanaged: bool,
+    /// The node counts as connected without them.
+    pub optional: bool,
+    /// DHCP is asked.
     pub dhcp: bool,
     /// Addresses.
     pub addresses: Vec<Cidr>,
     /// The default router.
     pub gateway: Option<Address>,
+    /// The router is reached without a network in common.
+    pub gateway_on_link: bool,
+    /// The preference of ways out; lower is preferred.
+    pub metric: Option<u32>,
     /// More routes.
     pub routes: Vec<Route>,
     /// The largest packet.
     pub mtu: Option<u32>,
 }
 
-/// Which interfaces are meant.
+/// Interfaces that are meant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InterfaceMatch {
     /// By name.
@@ -97,28 +158,56 @@ pub enum InterfaceMatch {
 /// A route.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Route {
-    /// Where to.
+    /// Destination.
     pub to: Cidr,
     /// By which router.
     pub via: Address,
+    /// The router is reached without a network in common.
+    pub on_link: bool,
     /// Lower is preferred.
     pub metric: Option<u32>,
 }
 
-/// How images of a registry are fetched.
+/// Access to a registry and its mirrors.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Registry {
-    /// Which registry.
+    /// Registry that is meant.
     pub host: RegistryHost,
-    /// Where to ask first.
+    /// Mirrors, which are asked first.
     pub mirrors: Vec<Mirror>,
-    /// Whether only mirrors are asked.
+    /// Only mirrors are asked.
     pub mirrors_only: bool,
-    /// Whether it speaks plain HTTP.
+    /// The registry speaks plain HTTP.
     pub plain_http: bool,
-    /// Who vouches for it.
+    /// Credentials and certificates.
+    pub access: Access,
+}
+
+impl Registry {
+    /// The hosts that this entry has credentials for, as containerd names them: host and port of an address.
+    pub fn credentials(&self) -> Vec<(String, &RegistryAuth)> {
+        let of_registry = match &self.host {
+            RegistryHost::Named(name) => self.access.auth.as_ref().map(|auth| (name.server().to_owned(), auth)),
+            RegistryHost::Others => None,
+        };
+        let of_mirrors = self.mirrors.iter().filter_map(|mirror| {
+            let auth = mirror.access.auth.as_ref()?;
+            Some((mirror.url.authority().to_owned(), auth))
+        });
+        of_registry.into_iter().chain(of_mirrors).collect()
+    }
+}
+
+/// Credentials and certificates of a registry or a mirror.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Access {
+    /// Certificate authorities of the server.
     pub ca: Option<Authorities>,
-    /// Name and password.
+    /// The server's certificate is not verified.
+    pub skip_verify: bool,
+    /// The certificate that the node shows.
+    pub client_certificate: Option<ClientCertificate>,
+    /// Credentials.
     pub auth: Option<RegistryAuth>,
 }
 
@@ -134,11 +223,11 @@ pub enum RegistryHost {
 /// A mirror.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mirror {
-    /// Its address.
+    /// Address of the mirror.
     pub url: MirrorUrl,
-    /// Who vouches for it.
-    pub ca: Option<Authorities>,
-    /// Whether the address contains the path of the API.
+    /// Credentials and certificates.
+    pub access: Access,
+    /// The address contains the path of the API.
     pub override_path: bool,
 }
 
@@ -159,10 +248,13 @@ pub struct Taint {
 pub struct Kubelet {
     pub max_pods: Option<u32>,
     pub pod_pids_limit: Option<u64>,
-    pub node_ip: Option<Address>,
+    pub node_ip: Option<NodeAddresses>,
+    pub cloud_provider: Option<CloudProvider>,
     pub provider_id: Option<String>,
     pub system_reserved: Reserved,
     pub kube_reserved: Reserved,
+    pub swap_behavior: Option<SwapBehavior>,
+    pub fail_swap_on: bool,
     pub eviction_hard: BTreeMap<String, Threshold>,
     pub eviction_soft: BTreeMap<String, Threshold>,
     pub eviction_soft_grace_period: BTreeMap<String, GoDuration>,
@@ -181,6 +273,9 @@ pub struct Kubelet {
     pub seccomp_default: bool,
     pub server_tls_bootstrap: bool,
     pub verbosity: Option<u32>,
+    pub credential_providers: Vec<CredentialProvider>,
+    /// Fields of KubeletConfiguration that are checked as far as their names and types.
+    pub extra_config: BTreeMap<String, Value>,
 }
 
 /// Resources kept back.

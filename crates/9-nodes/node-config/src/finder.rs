@@ -9,7 +9,7 @@ use super::Clock;
 use basalt_document::problem::Problem;
 use basalt_document::{Document, Finding, Path};
 
-/// Where the findings about one document gather.
+/// Collector of the findings about one document.
 pub(super) struct Finder<'d> {
     document: &'d Document,
     clock: Clock,

@@ -24,12 +24,14 @@ pub mod sysctl;
 pub mod token;
 
 pub use checked::{
-    Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig, Registry, RegistryHost,
-    Reserved, Route, Taint,
+    Access, Bond, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig, Proxy, Registry,
+    RegistryHost, Reserved, Route, Taint, Vlan,
 };
-pub use raw::{CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
+pub use raw::{
+    CloudProvider, CpuManagerPolicy, CredentialProvider, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy,
+};
 
-/// How far the clock of the machine that checks can be believed.
+/// Trust in the clock of the machine that checks.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
     /// The clock is right: a certificate that is not valid now is an error.

@@ -55,10 +55,28 @@ checked_text! {
 }
 
 checked_text! {
-    /// What a time server is called: a domain name or an address.
+    /// Name of a time server: a domain name or an address.
     ServerName, |text| match text.parse::<std::net::IpAddr>() {
         Ok(_) => Ok(()),
         Err(_) => domain(text, "the server"),
+    }
+}
+
+checked_text! {
+    /// The name of a container image, with a tag or a digest if need be.
+    ImageName, |text| {
+        let wrong = |help: &str| {
+            Err(Finding::error(format!("`{text}` is not the name of an image"), "not an image").with_help(help))
+        };
+        let good = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
+        if text.contains("://") {
+            return wrong("leave the scheme out: `registry.example/app:1`");
+        }
+        let letter = |c: char| c.is_ascii_alphanumeric();
+        if !text.starts_with(letter) || !text.ends_with(letter) || !text.chars().all(good) || text.contains("//") {
+            return wrong("write registry, path and tag: `registry.example/app:1`");
+        }
+        Ok(())
     }
 }
 
@@ -86,7 +104,7 @@ checked_text! {
 }
 
 impl LabelKey {
-    /// Whether the kubelet may put a label with this key on its own node.
+    /// Returns `true` if the kubelet may put a label with this key on its own node.
     ///
     /// The kubelet refuses to start with any other label in Kubernetes' own namespaces, and the API server's
     /// NodeRestriction would refuse the node.
@@ -208,6 +226,20 @@ mod tests {
     }
 
     #[test]
+    fn images() {
+        for good in [
+            "busybox",
+            "registry.example:5000/team/app:1.0",
+            "a.example/b@sha256:0123abcd",
+        ] {
+            assert!(good.parse::<ImageName>().is_ok(), "{good}");
+        }
+        for bad in ["", "https://a.example/b", "a b", "a//b", "a/", "-a", "a;b", "a:"] {
+            assert!(bad.parse::<ImageName>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn a_fixable_host_name_comes_with_the_fix() {
         let finding = "Worker_1".parse::<HostName>().unwrap_err();
         assert_eq!(finding.help.as_deref(), Some("write `worker-1`"));
@@ -251,6 +283,7 @@ mod tests {
             let _ = text.parse::<HostName>();
             let _ = text.parse::<LabelKey>();
             let _ = text.parse::<ServerName>();
+            let _ = text.parse::<ImageName>();
         }
     }
 }

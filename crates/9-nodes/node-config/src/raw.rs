@@ -8,16 +8,27 @@ use std::collections::BTreeMap;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-/// What a machine has to know to become a node of a Kubernetes cluster.
+mod kubelet;
+mod network;
+mod registries;
+
+pub use kubelet::{
+    CloudProvider, CpuManagerPolicy, CredentialProvider, CredentialProviderVersion, Kubelet, MemorySwap, Reserved,
+    SwapBehavior, TopologyManagerPolicy,
+};
+pub use network::{Bond, BondMode, HashPolicy, HostDns, Interface, LacpRate, Network, Route, Vlan};
+pub use registries::{ClientCertificate, Mirror, Registry, RegistryAuth};
+
+/// Configuration that makes a machine a node of a Kubernetes cluster.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NodeConfig {
     /// The version of this format.
     pub api_version: ApiVersion,
-    /// What kind of file this is.
+    /// Kind of this file.
     pub kind: ConfigKind,
     /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called `basalt-` and
-    /// the first digits of its machine id.
+    /// twelve digits that follow from its machine id.
     pub hostname: Option<String>,
     /// The cluster that the node joins.
     pub cluster: Cluster,
@@ -25,7 +36,7 @@ pub struct NodeConfig {
     pub network: Option<Network>,
     /// Time servers.
     pub time: Option<Time>,
-    /// Where container images come from, by registry.
+    /// Registries of container images.
     #[serde(default)]
     pub registries: Vec<Registry>,
     /// Settings of the kubelet.
@@ -41,6 +52,34 @@ pub struct NodeConfig {
     pub sysctls: BTreeMap<String, SysctlValue>,
     /// Certificate authorities, in PEM, that image pulls trust besides those of the image.
     pub ca_certificates: Option<String>,
+    /// Images to pull as soon as containerd runs, whatever pods there will be: `registry.example/app:1`.
+    #[serde(default)]
+    pub prepull: Vec<String>,
+    /// The HTTP proxy of image pulls and of credential providers.
+    pub proxy: Option<Proxy>,
+}
+
+/// An HTTP proxy.
+#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub struct Proxy {
+    /// The proxy for `http://`: `http://proxy.example:3128`, with name and password before an `@` if it asks for them.
+    pub http: Option<String>,
+    /// The proxy for `https://`; that for `http://` unless given.
+    pub https: Option<String>,
+    /// Domains, addresses and networks that are reached directly, besides those that the node knows of itself: the
+    /// loopback, its own networks, the API server, and the domain of the cluster.
+    #[serde(default)]
+    pub no_proxy: Vec<String>,
+}
+
+/// A proxy's password is never shown.
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy")
+            .field("no_proxy", &self.no_proxy)
+            .finish_non_exhaustive()
+    }
 }
 
 /// The version of the format.
@@ -82,123 +121,12 @@ pub struct ClusterDns {
     pub addresses: Option<Vec<String>>,
 }
 
-/// The network of the node.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Network {
-    /// The interfaces, by name or hardware address. The first entry that fits an interface counts.
-    #[serde(default)]
-    pub interfaces: Vec<Interface>,
-    /// Name servers of the node itself, for interfaces that DHCP gives none.
-    pub dns: Option<HostDns>,
-}
-
-/// How interfaces are set up.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Interface {
-    /// Which interfaces: a name with wildcards, `en*`.
-    pub name: Option<String>,
-    /// Which interface: its hardware address, `52:54:00:12:34:56`.
-    pub mac: Option<String>,
-    /// Whether DHCP is asked; without it, it is where no addresses are given.
-    pub dhcp: Option<bool>,
-    /// Addresses with the length of their network: `10.0.0.11/24`.
-    #[serde(default)]
-    pub addresses: Vec<String>,
-    /// The way out: the address of a router.
-    pub gateway: Option<String>,
-    /// More ways.
-    #[serde(default)]
-    pub routes: Vec<Route>,
-    /// The largest packet, in bytes.
-    #[schemars(range(min = 576, max = 65535))]
-    pub mtu: Option<u32>,
-}
-
-/// A way to a network.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Route {
-    /// The network: `192.168.0.0/16`.
-    pub to: String,
-    /// The router.
-    pub via: String,
-    /// Lower is preferred.
-    pub metric: Option<u32>,
-}
-
-/// Name servers of the node.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct HostDns {
-    /// Their addresses.
-    #[serde(default)]
-    pub servers: Vec<String>,
-    /// Domains to look short names up in.
-    #[serde(default)]
-    pub search: Vec<String>,
-}
-
 /// Time.
 #[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Time {
-    /// NTP servers, by name or address.
+    /// NTP servers, by name or address; they take the place of the public pool.
     pub servers: Vec<String>,
-}
-
-/// How images of one registry are fetched.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Registry {
-    /// The registry as image names write it, `registry.example:5000`; `*` means every registry that has no entry.
-    pub host: String,
-    /// Places to ask first, in this order.
-    #[serde(default)]
-    pub mirrors: Vec<Mirror>,
-    /// Whether only the mirrors are asked, never the registry itself.
-    #[serde(default)]
-    pub mirrors_only: bool,
-    /// Whether the registry speaks HTTP without TLS.
-    #[serde(default)]
-    pub plain_http: bool,
-    /// The certificate authority of the registry, in PEM.
-    pub ca: Option<String>,
-    /// Name and password.
-    pub auth: Option<RegistryAuth>,
-}
-
-/// A place that holds the same images as a registry.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Mirror {
-    /// Its address: `https://mirror.example` or `http://10.0.0.1:5000`.
-    pub url: String,
-    /// The certificate authority of the mirror, in PEM.
-    pub ca: Option<String>,
-    /// Whether the address already contains the path of the API and `/v2` must not be added.
-    #[serde(default)]
-    pub override_path: bool,
-}
-
-/// Name and password for a registry.
-#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct RegistryAuth {
-    /// The name.
-    pub username: String,
-    /// The password.
-    pub password: String,
-}
-
-/// A password is never shown, not even in a debugging aid.
-impl std::fmt::Debug for RegistryAuth {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RegistryAuth")
-            .field("username", &self.username)
-            .finish_non_exhaustive()
-    }
 }
 
 /// A taint: keeps away pods that do not tolerate it.
@@ -209,11 +137,11 @@ pub struct Taint {
     pub key: String,
     /// The value.
     pub value: Option<String>,
-    /// What happens to pods that do not tolerate it.
+    /// Effect on pods that do not tolerate it.
     pub effect: TaintEffect,
 }
 
-/// What a taint does.
+/// Effect of a taint.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 pub enum TaintEffect {
     /// New pods stay away.
@@ -243,114 +171,4 @@ pub enum SysctlValue {
     Number(i64),
     /// Several numbers, or words.
     Text(String),
-}
-
-/// Settings of the kubelet. What is not given here, and has no default of its own, has the kubelet's.
-#[derive(Debug, Clone, Default, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Kubelet {
-    /// How many pods the node takes.
-    #[schemars(range(min = 1, max = 2500))]
-    pub max_pods: Option<u32>,
-    /// How many processes a pod may have.
-    #[schemars(range(min = 16))]
-    pub pod_pids_limit: Option<u64>,
-    /// The address that the node registers with; otherwise that of the interface with the default route.
-    #[serde(rename = "nodeIP")]
-    pub node_ip: Option<String>,
-    /// The name of the machine at its cloud: `azure:///subscriptions/...`.
-    #[serde(rename = "providerID")]
-    pub provider_id: Option<String>,
-    /// What the operating system keeps for itself.
-    pub system_reserved: Option<Reserved>,
-    /// What the kubelet and containerd keep for themselves.
-    pub kube_reserved: Option<Reserved>,
-    /// When pods are stopped at once, by signal: `memory.available: 100Mi`, `nodefs.available: 10%`.
-    #[serde(default)]
-    pub eviction_hard: BTreeMap<String, String>,
-    /// When pods are stopped after a time.
-    #[serde(default)]
-    pub eviction_soft: BTreeMap<String, String>,
-    /// That time, for each signal of `evictionSoft`: `memory.available: 1m30s`.
-    #[serde(default)]
-    pub eviction_soft_grace_period: BTreeMap<String, String>,
-    /// From which use of the disk on, in percent, unused images are removed.
-    #[schemars(range(min = 0, max = 100))]
-    #[serde(rename = "imageGCHighThresholdPercent")]
-    pub image_gc_high_threshold_percent: Option<u32>,
-    /// Down to which use they are removed.
-    #[schemars(range(min = 0, max = 100))]
-    #[serde(rename = "imageGCLowThresholdPercent")]
-    pub image_gc_low_threshold_percent: Option<u32>,
-    /// How many images are pulled at the same time; 4 unless given.
-    #[schemars(range(min = 1))]
-    pub max_parallel_image_pulls: Option<u32>,
-    /// The size at which a container's log is rotated: `10Mi`.
-    pub container_log_max_size: Option<String>,
-    /// How many rotated logs of a container are kept.
-    #[schemars(range(min = 2))]
-    pub container_log_max_files: Option<u32>,
-    /// How whole processors are given to pods.
-    pub cpu_manager_policy: Option<CpuManagerPolicy>,
-    /// Processors that are never given to pods alone: `0-1,8`.
-    #[serde(rename = "reservedSystemCPUs")]
-    pub reserved_system_cpus: Option<String>,
-    /// How near to each other a pod's processors, memory and devices are.
-    pub topology_manager_policy: Option<TopologyManagerPolicy>,
-    /// How long a shutdown of the node waits for pods: `30s`.
-    pub shutdown_grace_period: Option<String>,
-    /// How much of that is kept for critical pods.
-    pub shutdown_grace_period_critical_pods: Option<String>,
-    /// Sysctls that pods may set although Kubernetes counts them unsafe: `net.core.*`.
-    #[serde(default)]
-    pub allowed_unsafe_sysctls: Vec<String>,
-    /// Feature gates.
-    #[serde(default)]
-    pub feature_gates: BTreeMap<String, bool>,
-    /// Whether pods without a seccomp profile get the runtime's; `true` unless given.
-    pub seccomp_default: Option<bool>,
-    /// Whether the kubelet's serving certificate is asked from the cluster, which somebody there has to approve.
-    #[serde(default, rename = "serverTLSBootstrap")]
-    pub server_tls_bootstrap: bool,
-    /// How much the kubelet logs, from 0 to 10.
-    #[schemars(range(min = 0, max = 10))]
-    pub verbosity: Option<u32>,
-}
-
-/// Resources that are kept back.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
-pub struct Reserved {
-    /// Processor time: `100m` is a tenth of a processor.
-    pub cpu: Option<String>,
-    /// Memory: `256Mi`.
-    pub memory: Option<String>,
-    /// Disk: `1Gi`.
-    pub ephemeral_storage: Option<String>,
-    /// Process ids.
-    pub pid: Option<u64>,
-}
-
-/// How whole processors are given to pods.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "lowercase")]
-pub enum CpuManagerPolicy {
-    /// They are not.
-    None,
-    /// Guaranteed pods that ask for whole processors get them alone.
-    Static,
-}
-
-/// How near a pod's resources are to each other.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "kebab-case")]
-pub enum TopologyManagerPolicy {
-    /// It does not matter.
-    None,
-    /// As near as they can be.
-    BestEffort,
-    /// Near, or the pod is refused.
-    Restricted,
-    /// All on one NUMA node, or the pod is refused.
-    SingleNumaNode,
 }

@@ -13,8 +13,13 @@ use super::sysctl::SysctlName;
 use super::{checked, defaults, raw};
 use basalt_document::{Finding, Path};
 
+mod credential_providers;
+mod extra_config;
 mod kubelet;
+mod links;
+mod memory_manager;
 mod network;
+mod proxy;
 mod registries;
 
 pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {
@@ -31,8 +36,14 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     let kubelet = kubelet::kubelet(finder, &root.key("kubelet"), raw.kubelet.unwrap_or_default());
     let labels = labels(finder, &root.key("labels"), &raw.labels);
     let taints = taints(finder, &root.key("taints"), &raw.taints);
+    external_cloud(finder, &root.key("taints"), &taints, &kubelet);
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
     let ca_certificates = authorities(finder, &root.key("caCertificates"), raw.ca_certificates.as_ref());
+    let prepull = finder.parse_all(&root.key("prepull"), &raw.prepull);
+    let proxy = raw
+        .proxy
+        .as_ref()
+        .map(|raw| proxy::proxy(finder, &root.key("proxy"), raw));
     Some(checked::NodeConfig {
         hostname,
         cluster: cluster?,
@@ -44,6 +55,8 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
         taints,
         sysctls,
         ca_certificates,
+        prepull,
+        proxy,
     })
 }
 
@@ -128,6 +141,20 @@ fn taints(finder: &mut Finder<'_>, path: &Path, raw: &[raw::Taint]) -> Vec<check
     checked
 }
 
+/// The taint of nodes that wait for a cloud controller manager, which the kubelet sets itself when it is told of one.
+fn external_cloud(finder: &mut Finder<'_>, path: &Path, taints: &[checked::Taint], kubelet: &checked::Kubelet) {
+    let uninitialized = |taint: &checked::Taint| taint.key.as_str() == "node.cloudprovider.kubernetes.io/uninitialized";
+    let Some(index) = taints.iter().position(uninitialized) else {
+        return;
+    };
+    let finding = Finding::warning("this taint is the kubelet's to set", "not enough, or too much");
+    let help = match kubelet.cloud_provider {
+        Some(_) => "remove it: `cloudProvider: external` sets it",
+        None => "write `cloudProvider: external` below `kubelet` instead: it tells the controller the address, too",
+    };
+    finder.say(&path.index(index).key("key"), finding.with_help(help));
+}
+
 fn sysctls(
     finder: &mut Finder<'_>,
     path: &Path,
@@ -155,13 +182,19 @@ fn sysctls(
                 "breaks the node",
             );
             finder.say(&place, finding.with_help("remove this line"));
+        } else if let Some(risk) = parsed.risk(&value) {
+            let finding = Finding::warning(format!("`{name}` is `{value}`: {risk}"), "may break pods");
+            finder.say(
+                &place,
+                finding.with_help("remove this line unless this cluster's add-ons ask for it"),
+            );
         }
         checked.insert(parsed, value);
     }
     checked
 }
 
-/// Whether two addresses are of the same kind.
+/// Returns `true` if two addresses are of the same kind.
 fn same_family(one: IpAddr, other: IpAddr) -> bool {
     one.is_ipv4() == other.is_ipv4()
 }

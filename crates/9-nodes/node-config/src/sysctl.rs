@@ -39,7 +39,7 @@ impl SysctlName {
         self.path().replace('/', ".")
     }
 
-    /// Why this value must not be set on a node, if so.
+    /// Reason against setting this value on a node, if there is one.
     pub fn harm(&self, value: &str) -> Option<&'static str> {
         let value = value.trim();
         let name = self.dotted();
@@ -70,6 +70,41 @@ impl SysctlName {
             "kernel.pid_max" | "kernel.threads-max" | "fs.file-max" | "fs.nr_open" => {
                 let small = value.parse::<u64>().is_ok_and(|number| number < 32768);
                 small.then_some("this is too little for a node's own programs and its pods")
+            }
+            "fs.inotify.max_user_instances" | "fs.inotify.max_user_watches" => {
+                let small = value.parse::<u64>().is_ok_and(|number| number < 128);
+                small.then_some("the kubelet and containerd watch files themselves")
+            }
+            "vm.nr_hugepages" => {
+                // 4 TiB in pages of 2 MiB: the kernel takes as much as there is and leaves nothing to processes.
+                let large = value.parse::<u64>().is_ok_and(|number| number > 1 << 21);
+                large.then_some("this is more memory than machines have, and the kernel would take all of it")
+            }
+            _ => None,
+        }
+    }
+
+    /// Effect of this value on pods of many clusters, though not of all.
+    pub fn risk(&self, value: &str) -> Option<&'static str> {
+        let value = value.trim();
+        let name = self.dotted();
+        let part = name.rsplit('.').next().unwrap_or_default();
+        let interface = name.starts_with("net.ipv4.conf.") || name.starts_with("net.ipv6.conf.");
+        let on_all = name.contains(".conf.all.") || name.contains(".conf.default.");
+        match part {
+            "rp_filter" if interface && on_all && value == "1" => {
+                Some("strict filtering drops packets of pods with Calico, Cilium and other network add-ons")
+            }
+            "disable_ipv6" if interface && on_all && value == "1" => {
+                Some("pods and programs that listen on `::1` fail, and the cluster cannot use IPv6")
+            }
+            "ip_local_port_range" => {
+                let mut ends = value
+                    .split_whitespace()
+                    .map(|end| end.parse::<u32>().unwrap_or_default());
+                let (first, last) = (ends.next().unwrap_or_default(), ends.next().unwrap_or_default());
+                (first <= 32767 && last >= 30000)
+                    .then_some("connections that leave the node may take ports of services (30000 to 32767)")
             }
             _ => None,
         }
@@ -141,7 +176,22 @@ mod tests {
         assert!(!harm("net.ipv4.ip_forward", "1"));
         assert!(harm("kernel.core_pattern", "|/bin/x"));
         assert!(harm("fs.file-max", "10"));
+        assert!(harm("fs.inotify.max_user_instances", "0"));
+        assert!(harm("vm.nr_hugepages", "100000000"));
+        assert!(!harm("vm.nr_hugepages", "1024"));
         assert!(!harm("net.core.somaxconn", "4096"));
+    }
+
+    #[test]
+    fn risk() {
+        let risk = |name: &str, value: &str| name.parse::<SysctlName>().unwrap().risk(value).is_some();
+        assert!(risk("net.ipv4.conf.all.rp_filter", "1"));
+        assert!(!risk("net.ipv4.conf.all.rp_filter", "2"));
+        assert!(!risk("net.ipv4.conf.eth0.rp_filter", "1"));
+        assert!(risk("net.ipv6.conf.default.disable_ipv6", "1"));
+        assert!(risk("net.ipv4.ip_local_port_range", "1024 65535"));
+        assert!(!risk("net.ipv4.ip_local_port_range", "32768 60999"));
+        assert!(!risk("net.core.somaxconn", "1"));
     }
 
     #[test]

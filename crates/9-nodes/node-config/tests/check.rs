@@ -1,4 +1,4 @@
-//! What NodeConfig accepts, and what it says about files that are wrong.
+//! Files that are accepted as a NodeConfig, and what is said about files that are wrong.
 
 #![cfg(test)]
 
@@ -20,7 +20,7 @@ fn try_check(text: &str) -> Result<(NodeConfig, Problems), Problems> {
     check("node.yaml", text, Clock::Right(now()))
 }
 
-/// What is said about a file.
+/// Findings about a file.
 fn said(text: &str) -> String {
     try_check(text)
         .map_or_else(|problems| problems, |(_, warnings)| warnings)

@@ -8,26 +8,25 @@ use fs_err::os::unix::fs::OpenOptionsExt;
 use miette::Diagnostic;
 use serde::{Deserialize, Serialize};
 
+use crate::address::Wanted;
 use crate::paths;
 use crate::plan::{Plan, PlannedFile};
 
-/// What was done, as it is written down for `basalt-node status` and for the next time.
+/// Record of what was done, for `basalt-node status` and for the next time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
-    /// Where the NodeConfig came from.
+    /// Origin of the NodeConfig, in words.
     pub origin: String,
     /// The name of the node.
     pub hostname: String,
-    /// Where its API server is.
+    /// URL of the API server.
     pub endpoint: String,
-    /// The address that the node shall register with, if its NodeConfig says so.
-    pub address: Option<std::net::IpAddr>,
-    /// The digest of the cluster's certificate authority: what the cluster is known by.
-    pub authority: String,
+    /// The addresses that the node shall register with.
+    pub wanted: Wanted,
     /// The files that were written.
     pub files: Vec<String>,
-    /// What did not work, but does not keep the node from joining.
+    /// Failures that do not keep the node from joining, in words.
     pub warnings: Vec<String>,
 }
 
@@ -36,11 +35,11 @@ pub struct Applied {
 pub enum ApplyError {
     /// A file could not be written.
     #[error("cannot write {path}")]
-    #[diagnostic(help("/run has to be writable and must not be full; `basalt-node apply` runs as root"))]
+    #[diagnostic(help("its folder has to be writable and must not be full; `basalt-node` runs as root"))]
     Write {
         /// The file.
         path: PathBuf,
-        /// Why not.
+        /// Error of the operating system.
         source: std::io::Error,
     },
     /// The host name could not be set.
@@ -49,7 +48,7 @@ pub enum ApplyError {
     Hostname {
         /// The name.
         hostname: String,
-        /// Why not.
+        /// Error of the operating system.
         source: std::io::Error,
     },
 }
@@ -106,7 +105,7 @@ pub fn set_hostname(plan: &Plan) -> Result<(), ApplyError> {
     })
 }
 
-/// What was written down the last time.
+/// The record of the last time.
 pub fn read_applied(root: &Path) -> Option<Applied> {
     serde_json::from_slice(&fs_err::read(below(root, paths::APPLIED)).ok()?).ok()
 }
@@ -128,12 +127,23 @@ pub fn write(root: &Path, file: &PlannedFile) -> Result<(), ApplyError> {
             .open(&new)?;
         opened.set_permissions(std::fs::Permissions::from_mode(file.mode))?;
         opened.write_all(file.content.as_bytes())?;
-        fs_err::rename(&new, &path)
+        // Some of these files are on the state partition, and power may fail at any moment.
+        opened.sync_all()?;
+        fs_err::rename(&new, &path)?;
+        fs_err::File::open(folder)?.sync_all()
     };
     written().map_err(|source| ApplyError::Write {
         path: path.clone(),
         source,
     })
+}
+
+/// Removes a file; one that is not there is no error.
+pub fn remove(path: PathBuf) -> Result<(), ApplyError> {
+    match fs_err::remove_file(&path) {
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Err(ApplyError::Write { path, source }),
+        _ => Ok(()),
+    }
 }
 
 /// An absolute path of the node, below a root.
@@ -159,6 +169,7 @@ mod tests {
                 ("net/none".to_owned(), "1".to_owned()),
             ],
             files: files.iter().map(file).collect(),
+            warnings: Vec::new(),
         }
     }
 
@@ -167,8 +178,7 @@ mod tests {
             origin: "test".to_owned(),
             hostname: "worker-1".to_owned(),
             endpoint: "https://a:1".to_owned(),
-            address: None,
-            authority: "0".to_owned(),
+            wanted: Wanted::default(),
             files: Vec::new(),
             warnings: Vec::new(),
         }

@@ -1,4 +1,4 @@
-//! How the node is doing, seen from the node itself.
+//! State of the node, seen from the node itself.
 
 use std::fmt;
 use std::io::{Read, Write};
@@ -9,18 +9,25 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::api::{self, ApiAnswer};
 use crate::apply::{Applied, below, read_applied};
-use crate::paths;
+use crate::readiness::Goodness;
+use crate::state::{self, Treatment};
+use crate::{address, panics, paths};
 
-/// Where the kubelet says how it is doing.
+/// Address at which the kubelet answers `/healthz`.
 const KUBELET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10248);
 
-/// What can be seen.
+/// State of the node, part by part.
 #[derive(Debug, Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Health {
-    /// What was applied, if anything was.
+    /// Record of the NodeConfig that was applied, if one was.
     pub applied: Option<Applied>,
+    /// Treatment of the file system of `/var` at this boot, if there was any.
+    pub state: Option<Treatment>,
+    /// The machine has an address that leads out.
+    pub network: bool,
     /// containerd takes connections.
     pub containerd: bool,
     /// The kubelet says that it is well, or what it says instead.
@@ -29,34 +36,71 @@ pub struct Health {
     pub joined: bool,
     /// A network add-on has left its configuration.
     pub pod_network: bool,
+    /// Answer of the API server about the node, if it was asked.
+    pub api: Option<ApiAnswer>,
+    /// The way in which this boot was good, if it was.
+    pub boot: Option<Goodness>,
+    /// The number of records of dead kernels, and what happened the last time.
+    pub panics: Option<(usize, String)>,
 }
 
 impl Health {
-    /// Looks around.
+    /// Looks around on this machine, without asking the API server.
     pub fn look() -> Self {
         let root = Path::new("/");
         Self {
             applied: read_applied(root),
+            state: state::report(root),
+            network: address::leads_out(),
             containerd: UnixStream::connect(paths::CONTAINERD_SOCKET).is_ok(),
             kubelet: ask_kubelet(),
             joined: certificate_is_there(),
             pod_network: has_pod_network(Path::new(paths::CNI_CONFIG)),
+            api: None,
+            boot: read_goodness(root),
+            panics: None,
         }
     }
 
-    /// Whether a closer look is worth its while: the last things that a node waits for are files. A machine that is
-    /// just starting has better things to do than to answer the questions of [`Health::look`].
+    /// Looks around, and asks the API server.
+    pub fn look_everywhere() -> Self {
+        let mut health = Self::look();
+        health.panics = panics::last(Path::new("/"));
+        health.api = health.applied.as_ref().map(|applied| api::ask(Path::new("/"), applied));
+        health
+    }
+
+    /// Returns `true` if a closer look is worth its while: the last things that a node waits for are files. A machine
+    /// that is just starting has better things to do than to answer the questions of [`Health::look`].
     pub fn is_near() -> bool {
         certificate_is_there() && has_pod_network(Path::new(paths::CNI_CONFIG))
     }
 
-    /// Whether everything is there that a Ready node needs.
-    ///
-    /// The kubelet reports its node Ready when it and its runtime are well and the runtime has a pod network; that it
-    /// could say so to the cluster is what its certificate shows.
-    pub fn is_ready(&self) -> bool {
-        self.applied.is_some() && self.containerd && self.kubelet.is_ok() && self.joined && self.pod_network
+    /// The first thing on this machine that a Ready node needs and that is not there, in words.
+    pub fn missing(&self) -> Option<String> {
+        let parts: [(bool, &str); 5] = [
+            (self.applied.is_some(), "no NodeConfig was applied"),
+            (self.network, "the machine has no address that leads out"),
+            (self.containerd, "containerd does not answer"),
+            (self.joined, "the cluster gave no certificate yet"),
+            (self.pod_network, "no network add-on has configured this node yet"),
+        ];
+        let missing = parts
+            .iter()
+            .find(|(there, _)| !there)
+            .map(|(_, words)| (*words).to_owned());
+        missing.or_else(|| self.kubelet.as_ref().err().map(|why| format!("the kubelet: {why}")))
     }
+
+    /// Returns `true` if the API server holds the node Ready.
+    pub fn is_ready(&self) -> bool {
+        self.api == Some(ApiAnswer::Ready)
+    }
+}
+
+/// The way in which this boot was found good, if it was by now.
+fn read_goodness(root: &Path) -> Option<Goodness> {
+    serde_json::from_slice(&fs_err::read(below(root, paths::BOOT_GOOD)).ok()?).ok()
 }
 
 /// For people.
@@ -79,6 +123,11 @@ impl fmt::Display for Health {
             }
             None => writeln!(f, "config       none applied: see `journalctl -u basalt-node`")?,
         }
+        if let Some(treatment) = self.state {
+            writeln!(f, "state        {treatment}")?;
+        }
+        let why = "no: no interface has an address that leads out; see `networkctl`";
+        writeln!(f, "network      {}", yes(self.network, why))?;
         writeln!(
             f,
             "containerd   {}",
@@ -95,15 +144,26 @@ impl fmt::Display for Health {
             "pod network  {}",
             yes(self.pod_network, "no: no network add-on has configured this node yet")
         )?;
+        match &self.api {
+            None | Some(ApiAnswer::NoCertificate) => writeln!(f, "api server   not asked")?,
+            Some(ApiAnswer::Ready) => writeln!(f, "api server   holds this node Ready")?,
+            Some(ApiAnswer::NotReady(why)) => writeln!(f, "api server   does not hold this node Ready: {why}")?,
+            Some(ApiAnswer::Rejected) => writeln!(f, "api server   refuses this node's certificate")?,
+            Some(ApiAnswer::Unreachable(why)) => writeln!(f, "api server   cannot be reached: {why}")?,
+        }
+        if let Some(goodness) = self.boot {
+            writeln!(f, "boot         good: {goodness}")?;
+        }
+        if let Some((count, last)) = &self.panics {
+            writeln!(f, "panics       {count}, the last: {last}; see `basalt-node panics`")?;
+        }
         writeln!(f, "ready        {}", yes(self.is_ready(), "no"))
     }
 }
 
-/// Whether the cluster has given the kubelet a certificate of its own.
+/// Returns `true` if the cluster has given the kubelet a certificate of its own.
 fn certificate_is_there() -> bool {
-    below(Path::new("/"), paths::KUBELET_PKI)
-        .join("kubelet-client-current.pem")
-        .exists()
+    Path::new(paths::CLIENT_CERTIFICATE).exists()
 }
 
 fn has_pod_network(folder: &Path) -> bool {
@@ -144,6 +204,7 @@ fn ask_kubelet() -> Result<(), String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::Wanted;
 
     #[test]
     fn a_pod_network_is_a_configuration_file() {
@@ -155,15 +216,49 @@ mod tests {
         assert!(has_pod_network(folder.path()));
     }
 
-    #[test]
-    fn each_line_says_what_to_do() {
-        let health = Health {
+    fn nothing() -> Health {
+        Health {
             applied: None,
+            state: None,
+            network: false,
             containerd: false,
             kubelet: Err("no answer (Connection refused)".to_owned()),
             joined: false,
             pod_network: false,
-        };
-        insta::assert_snapshot!(health.to_string());
+            api: None,
+            boot: None,
+            panics: None,
+        }
+    }
+
+    #[test]
+    fn each_line_says_what_to_do() {
+        insta::assert_snapshot!(nothing().to_string());
+    }
+
+    #[test]
+    fn the_first_thing_that_is_missing_is_named() {
+        let mut health = nothing();
+        let missing = |health: &Health| health.missing().unwrap_or_default();
+        assert_eq!(missing(&health), "no NodeConfig was applied");
+        health.applied = Some(Applied {
+            origin: "test".to_owned(),
+            hostname: "n".to_owned(),
+            endpoint: "https://a:1".to_owned(),
+            wanted: Wanted::default(),
+            files: Vec::new(),
+            warnings: Vec::new(),
+        });
+        assert!(missing(&health).contains("address"));
+        (health.network, health.containerd, health.joined) = (true, true, true);
+        assert!(missing(&health).contains("network add-on"));
+        health.pod_network = true;
+        assert!(missing(&health).contains("Connection refused"));
+        health.kubelet = Ok(());
+        assert_eq!(health.missing(), None);
+        // All of that is no proof that the cluster knows of it.
+        assert!(!health.is_ready());
+        health.api = Some(ApiAnswer::Ready);
+        assert!(health.is_ready());
     }
 }

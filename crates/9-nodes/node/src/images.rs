@@ -148,7 +148,7 @@ impl Images {
 }
 
 impl Blob<'_> {
-    /// What a manifest says that it is.
+    /// Media type that a manifest names for itself.
     fn own_media_type(&self) -> Option<String> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]

@@ -1,171 +1,269 @@
-//! What has to happen right before the kubelet starts, when `/var` is there and the network comes up.
+//! Work right before the kubelet starts, when `/var` is there and the network comes up.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::Path;
-use std::time::{Duration, Instant};
-
-use serde::{Deserialize, Serialize};
 
 use crate::apply::{self, Applied, ApplyError, below};
+use crate::identity::{self, ClusterAuthority, Membership, Misfit, NodeCertificate};
 use crate::paths;
 use crate::plan::PlannedFile;
 
-/// Whose certificates the kubelet keeps on the state partition.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Joined {
-    authority: String,
-    hostname: String,
-    endpoint: String,
-}
+/// Files of the kubelet that say which processors and memory containers have. It refuses to start when its policy, the
+/// reserved processors or the machine's processors are others than when they were written.
+const ALLOCATIONS: [&str; 2] = ["cpu_manager_state", "memory_manager_state"];
 
-/// Takes away what the kubelet must not use any more.
+/// Takes away what the kubelet must not use any more, and returns what that was, in words.
 ///
-/// The kubelet goes on with a client certificate as long as it has not expired. If the machine was given to another
-/// cluster or another name, it would knock with the old one for ever and never use its token.
-pub fn forget_other_clusters(root: &Path, applied: &Applied) -> Result<bool, ApplyError> {
-    let now = Joined {
-        authority: applied.authority.clone(),
-        hostname: applied.hostname.clone(),
-        endpoint: applied.endpoint.clone(),
-    };
+/// Nothing on a full or damaged `/var` keeps the kubelet from being started: what cannot be done is told.
+pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, ApplyError> {
+    let pem = |path: &Path| fs_err::read_to_string(path).unwrap_or_default();
+    let authorities = ClusterAuthority::read_all(&pem(&below(root, paths::CLUSTER_CA)));
+    let wanted = Membership::new(&applied.hostname, &applied.endpoint, &authorities);
     let recorded = fs_err::read(below(root, paths::JOINED)).ok();
-    let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Joined>(&bytes).ok());
-    if recorded.as_ref() == Some(&now) {
-        return Ok(false);
-    }
-    let remove = |path: std::path::PathBuf| match fs_err::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(ApplyError::Write { path, source: error }),
-        _ => Ok(()),
+    let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Membership>(&bytes).ok());
+    let files = [paths::CLIENT_CERTIFICATE, paths::SERVER_CERTIFICATE].map(|path| below(root, path));
+    let is_torn = files
+        .iter()
+        .any(|path| path.exists() && !identity::is_whole(&pem(path)));
+    let certificate = NodeCertificate::read(&pem(&files[0]));
+    let misfit = match certificate {
+        _ if is_torn => Some(Misfit::Torn),
+        Some(certificate) => identity::misfit(&certificate, &wanted, &authorities, recorded.as_ref()),
+        None => None,
     };
-    // The kubelet makes its kubeconfig anew from the one for the first contact.
-    remove(below(root, paths::KUBECONFIG))?;
-    let moved = recorded
-        .as_ref()
-        .is_some_and(|joined| (&joined.authority, &joined.hostname) == (&now.authority, &now.hostname));
-    if !moved {
-        let entries = fs_err::read_dir(below(root, paths::KUBELET_PKI))
-            .into_iter()
-            .flatten()
-            .flatten();
-        for entry in entries.filter(|entry| entry.file_name().to_string_lossy().starts_with("kubelet-")) {
-            remove(entry.path())?;
+    let mut told = Vec::new();
+    if let Some(misfit) = &misfit {
+        set_aside(root)?;
+        told.push(format!("{misfit}: it is set aside, and the node joins anew"));
+    }
+    if let Some(Misfit::OtherCluster(_)) = misfit {
+        forget_add_ons(root)?;
+    }
+    if misfit.is_some() || recorded.as_ref() != Some(&wanted) {
+        // The kubelet makes its kubeconfig anew, from the one for the first contact and the certificate that it has.
+        apply::remove(below(root, paths::KUBECONFIG))?;
+        let content = serde_json::to_string_pretty(&wanted).unwrap_or_default() + "\n";
+        let path = paths::JOINED.to_owned();
+        let record = apply::write(
+            root,
+            &PlannedFile {
+                path,
+                mode: 0o600,
+                content,
+            },
+        );
+        if let Err(ApplyError::Write { path, source }) = record {
+            told.push(format!("cannot write {}: {source}", path.display()));
         }
     }
-    let content = serde_json::to_string_pretty(&now).unwrap_or_default() + "\n";
-    apply::write(
-        root,
-        &PlannedFile {
-            path: paths::JOINED.to_owned(),
-            mode: 0o600,
-            content,
-        },
-    )?;
-    Ok(recorded.is_some())
+    Ok(told)
 }
 
-/// Waits until the node has the address that it shall register with, and returns it.
+/// Moves the kubelet's certificates to a folder beside them, where the ones that were set aside before are replaced.
+pub fn set_aside(root: &Path) -> Result<(), ApplyError> {
+    let folder = below(root, paths::KUBELET_PKI);
+    let aside = folder.join("set-aside");
+    let failed = |path: &Path, source| ApplyError::Write {
+        path: path.to_owned(),
+        source,
+    };
+    match fs_err::remove_dir_all(&aside) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed(&aside, error)),
+        _ => {}
+    }
+    fs_err::create_dir_all(&aside).map_err(|error| failed(&aside, error))?;
+    for entry in fs_err::read_dir(&folder).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        if name.to_string_lossy().starts_with("kubelet-") {
+            fs_err::rename(entry.path(), aside.join(&name)).map_err(|error| failed(&entry.path(), error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes away what add-ons of another cluster have left: the configuration of its pod network, with which this node
+/// would be Ready and its pods nowhere, and pods that run without a cluster.
+fn forget_add_ons(root: &Path) -> Result<(), ApplyError> {
+    for folder in [paths::CNI_CONFIG, paths::STATIC_PODS] {
+        for entry in fs_err::read_dir(below(root, folder)).into_iter().flatten().flatten() {
+            if entry.file_type().is_ok_and(|kind| !kind.is_dir()) {
+                apply::remove(entry.path())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Takes away the kubelet's record of allocations to containers of an earlier boot, once in each boot.
 ///
-/// A kubelet that is not told an address looks its own name up, first of all at name servers that may be silent for
-/// seconds. One that is told an address too early registers a node without any, and corrects that much later.
-pub fn wait_for_address(wanted: Option<IpAddr>, patience: Duration) -> Option<IpAddr> {
-    let start = Instant::now();
-    loop {
-        let address = match wanted {
-            Some(address) => is_own(address).then_some(address),
-            None => outgoing(),
-        };
-        if address.is_some() || start.elapsed() >= patience {
-            return address;
-        }
-        std::thread::sleep(Duration::from_millis(20));
+/// Those containers are gone; what the kubelet would do with the record is to refuse to start when the NodeConfig or
+/// the machine has changed. Later in the same boot, the record is of containers that run.
+pub fn forget_allocations(root: &Path) -> Result<(), ApplyError> {
+    let done = below(root, paths::ALLOCATIONS_FORGOTTEN);
+    if done.exists() {
+        return Ok(());
     }
-}
-
-/// Whether an interface has this address by now.
-fn is_own(address: IpAddr) -> bool {
-    UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()
-}
-
-/// The address that packets to far away would have. Connecting a UDP socket asks the routes; it sends nothing.
-fn outgoing() -> Option<IpAddr> {
-    // Addresses for documentation: nothing but the default route leads there.
-    let (near, far) = (
-        IpAddr::V4(Ipv4Addr::UNSPECIFIED),
-        IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1)),
-    );
-    let (near6, far6) = ("::".parse().ok()?, "2001:db8::1".parse().ok()?);
-    [(near, far), (near6, far6)]
-        .into_iter()
-        .find_map(|(near, far): (IpAddr, IpAddr)| {
-            let socket = UdpSocket::bind(SocketAddr::new(near, 0)).ok()?;
-            socket.connect(SocketAddr::new(far, 9)).ok()?;
-            let address = socket.local_addr().ok()?.ip();
-            (!address.is_unspecified() && !address.is_loopback()).then_some(address)
-        })
-}
-
-/// Writes the address down for the kubelet's unit.
-pub fn write_address(root: &Path, address: Option<IpAddr>) -> Result<(), ApplyError> {
-    let content = address
-        .map(|address| format!("KUBELET_ADDRESS=--node-ip={address}\n"))
-        .unwrap_or_default();
+    for name in ALLOCATIONS {
+        apply::remove(below(root, paths::KUBELET_STATE).join(name))?;
+    }
     apply::write(
         root,
         &PlannedFile {
-            path: paths::KUBELET_ADDRESS.to_owned(),
+            path: paths::ALLOCATIONS_FORGOTTEN.to_owned(),
             mode: 0o644,
-            content,
+            content: String::new(),
         },
     )
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::path::PathBuf;
 
-    fn applied(authority: &str, hostname: &str, endpoint: &str) -> Applied {
+    use super::*;
+    use crate::address::Wanted;
+
+    fn applied(hostname: &str, endpoint: &str) -> Applied {
         Applied {
             origin: "test".to_owned(),
             hostname: hostname.to_owned(),
             endpoint: endpoint.to_owned(),
-            address: None,
-            authority: authority.to_owned(),
+            wanted: Wanted::default(),
             files: Vec::new(),
             warnings: Vec::new(),
         }
     }
 
-    #[test]
-    fn certificates_of_another_cluster_go() {
-        let root = tempfile::tempdir().unwrap();
-        let certificate = below(root.path(), paths::KUBELET_PKI).join("kubelet-client-current.pem");
-        let kubeconfig = below(root.path(), paths::KUBECONFIG);
-        let there = || {
-            fs_err::create_dir_all(certificate.parent().unwrap()).unwrap();
-            fs_err::write(&certificate, "").unwrap();
-            fs_err::write(&kubeconfig, "").unwrap();
-        };
-        let left = |applied: &Applied| {
-            there();
-            forget_other_clusters(root.path(), applied).unwrap();
-            (certificate.exists(), kubeconfig.exists())
-        };
-        // Of the first contact nothing is known: what is there is of no use.
-        assert_eq!(left(&applied("a", "n", "e")), (false, false));
-        assert_eq!(left(&applied("a", "n", "e")), (true, true));
-        // The same cluster under another address: the certificate is still good.
-        assert_eq!(left(&applied("a", "n", "other")), (true, false));
-        assert_eq!(left(&applied("a", "other", "other")), (false, false));
-        assert_eq!(left(&applied("b", "other", "other")), (false, false));
-        assert_eq!(left(&applied("b", "other", "other")), (true, true));
+    /// Two certificates of the checks of NodeConfigs; here each stands for the authority of a cluster.
+    const CA: &str = include_str!("../../node-config/tests/certificates/ca.pem");
+    const OTHER_CA: &str = include_str!("../../node-config/tests/certificates/leaf.pem");
+
+    /// A certificate for a node, signed by nobody that is known here, and its key.
+    fn certificate(node: &str) -> String {
+        let mut parameters = rcgen::CertificateParams::new(Vec::<String>::new()).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        let name = format!("system:node:{node}");
+        parameters.distinguished_name.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        parameters.self_signed(&key).unwrap().pem() + &key.serialize_pem()
+    }
+
+    struct Node(tempfile::TempDir);
+
+    impl Node {
+        /// A node that has joined, with a kubeconfig and a certificate and what the kubelet calls it by.
+        fn new(certificate: &str) -> Self {
+            let node = Self(tempfile::tempdir().unwrap());
+            let pki = node.path(paths::KUBELET_PKI);
+            fs_err::create_dir_all(&pki).unwrap();
+            fs_err::write(pki.join("kubelet-client-2026.pem"), certificate).unwrap();
+            let current = node.path(paths::CLIENT_CERTIFICATE);
+            fs_err::os::unix::fs::symlink("kubelet-client-2026.pem", current).unwrap();
+            fs_err::write(node.path(paths::KUBECONFIG), "").unwrap();
+            fs_err::create_dir_all(node.path(paths::CLUSTER_CA).parent().unwrap()).unwrap();
+            fs_err::write(node.path(paths::CLUSTER_CA), CA).unwrap();
+            node
+        }
+
+        fn path(&self, path: &str) -> PathBuf {
+            below(self.0.path(), path)
+        }
+
+        fn settle(&self, applied: &Applied) -> Vec<String> {
+            settle_identity(self.0.path(), applied).unwrap()
+        }
+
+        /// Presence of the certificate and of the kubeconfig.
+        fn left(&self) -> (bool, bool) {
+            let there = |path| self.path(path).exists();
+            (there(paths::CLIENT_CERTIFICATE), there(paths::KUBECONFIG))
+        }
     }
 
     #[test]
-    fn addresses_are_waited_for() {
-        let loopback = "127.0.0.1".parse().unwrap();
-        assert_eq!(wait_for_address(Some(loopback), Duration::ZERO), Some(loopback));
-        let foreign = "192.0.2.77".parse().unwrap();
-        assert_eq!(wait_for_address(Some(foreign), Duration::from_millis(30)), None);
+    fn a_torn_certificate_is_set_aside() {
+        let whole = certificate("n");
+        for length in [0, 40, whole.len() - 40] {
+            let node = Node::new(&whole[..length]);
+            let told = node.settle(&applied("n", "e"));
+            assert!(matches!(&told[..], [line] if line.contains("cut short")), "{told:?}");
+            assert_eq!(node.left(), (false, false));
+        }
+        // The one that it serves with, as well.
+        let node = Node::new(&whole);
+        fs_err::write(node.path(paths::SERVER_CERTIFICATE), "").unwrap();
+        assert_eq!(node.settle(&applied("n", "e")).len(), 1);
+    }
+
+    #[test]
+    fn a_certificate_of_another_node_is_set_aside_and_not_deleted() {
+        let content = certificate("m");
+        let node = Node::new(&content);
+        let told = node.settle(&applied("n", "e"));
+        assert!(matches!(&told[..], [line] if line.contains("of node m")), "{told:?}");
+        assert_eq!(node.left(), (false, false));
+        let aside = node.path(paths::KUBELET_PKI).join("set-aside/kubelet-client-2026.pem");
+        assert_eq!(fs_err::read_to_string(aside).unwrap(), content);
+        // And again, with one set aside already.
+        set_aside(node.0.path()).unwrap();
+    }
+
+    #[test]
+    fn the_kubeconfig_follows_the_endpoint_and_the_certificate_the_cluster() {
+        let node = Node::new(&certificate("n"));
+        node.settle(&applied("n", "e"));
+        for (endpoint, kubeconfig) in [("e", true), ("f", false), ("f", true)] {
+            fs_err::write(node.path(paths::KUBECONFIG), "").unwrap();
+            assert!(node.settle(&applied("n", endpoint)).is_empty());
+            assert_eq!(node.left(), (true, kubeconfig), "{endpoint}");
+        }
+        let pod_network = node.path(paths::CNI_CONFIG).join("10-flannel.conflist");
+        fs_err::create_dir_all(pod_network.parent().unwrap()).unwrap();
+        fs_err::write(&pod_network, "{}").unwrap();
+        // Another authority besides, then instead, then at another place.
+        for (authorities, endpoint, certificate) in [
+            ([CA, OTHER_CA].concat(), "f", true),
+            (OTHER_CA.to_owned(), "g", true),
+            (CA.to_owned(), "h", false),
+        ] {
+            fs_err::write(node.path(paths::CLUSTER_CA), authorities).unwrap();
+            node.settle(&applied("n", endpoint));
+            assert_eq!(
+                (node.left().0, pod_network.exists()),
+                (certificate, certificate),
+                "{endpoint}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_lost_record_costs_the_kubeconfig_only() {
+        let node = Node::new(&certificate("n"));
+        node.settle(&applied("n", "e"));
+        fs_err::write(node.path(paths::JOINED), "{ torn").unwrap();
+        fs_err::write(node.path(paths::KUBECONFIG), "").unwrap();
+        node.settle(&applied("n", "e"));
+        assert_eq!(node.left(), (true, false));
+    }
+
+    #[test]
+    fn allocations_are_forgotten_once_in_a_boot() {
+        let root = tempfile::tempdir().unwrap();
+        let state = below(root.path(), paths::KUBELET_STATE);
+        fs_err::create_dir_all(&state).unwrap();
+        let left = || ALLOCATIONS.map(|name| state.join(name).exists());
+        let write = || {
+            for name in ALLOCATIONS {
+                fs_err::write(state.join(name), "{}").unwrap();
+            }
+        };
+        for boot in 0..2 {
+            let _ = fs_err::remove_dir_all(below(root.path(), "/run"));
+            write();
+            forget_allocations(root.path()).unwrap();
+            assert_eq!(left(), [false, false], "boot {boot}");
+            write();
+            forget_allocations(root.path()).unwrap();
+            assert_eq!(left(), [true, true], "boot {boot}");
+        }
     }
 }

@@ -1,20 +1,42 @@
 //! The agent inside an image: from a NodeConfig to a node of a Kubernetes cluster.
 //!
-//! It runs once at boot, before the network and before containerd, and is gone: it finds the NodeConfig ([`source`]),
-//! checks it ([`basalt_node_config`]), decides what containerd, the kubelet and networkd have to be told
-//! ([`plan`], a pure function) and writes that down ([`apply`]). Everything it writes is in `/run`: a machine that is
-//! started with another NodeConfig has nothing left of the one before, and the bootstrap token never reaches a disk.
+//! It runs once at boot, before the network and before containerd, and is gone: it finds the NodeConfig ([`source`], on
+//! devices that [`block`] trusts), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
+//! networkd have to be told ([`plan`], a pure function) and writes that down ([`apply`]). All of that is in `/run`:
+//! nothing of an earlier NodeConfig is left in it, and the bootstrap token never reaches a disk.
 //!
-//! The rest are small jobs that units of the image hand to the same program: [`join`] and [`serving`] right before the
-//! kubelet starts, [`images`] for the images that are baked into the root, [`health`] for whoever asks how the node is
-//! doing.
+//! The rest are small jobs that units of the image hand to the same program, in the order of a boot:
+//!
+//! - [`state`] checks and repairs the file system of `/var` before it is mounted;
+//! - right before the kubelet starts, [`join`] settles whose certificate it has ([`identity`]), [`host_paths`] mounts
+//!   folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
+//!   and [`serving`] makes the certificate that the kubelet serves with;
+//! - [`follow`] watches the network beside the kubelet;
+//! - [`images`] serves the images that are baked into the root;
+//! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
+//!   [`health`] sees on the machine and [`api`] hears from the API server;
+//! - [`housekeeping`] collects [`panics`] and bounds what nobody else does.
 
+pub mod address;
+pub mod api;
 pub mod apply;
+pub mod block;
+pub mod boot;
+pub mod cards;
 pub mod facts;
+pub mod follow;
 pub mod health;
+pub mod host_paths;
+pub mod housekeeping;
+pub mod identity;
 pub mod images;
 pub mod join;
+pub mod machine_id;
+pub mod panics;
 pub mod paths;
 pub mod plan;
+pub mod readiness;
 pub mod serving;
+pub mod size;
 pub mod source;
+pub mod state;

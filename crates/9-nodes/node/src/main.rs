@@ -10,16 +10,19 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use basalt_digest::Digest;
 use basalt_document::problem::Problems;
+use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
+use basalt_node::machine_id::{IdOrigin, MachineId};
+use basalt_node::plan::PlannedFile;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
-use basalt_node::{join, paths, plan};
-use basalt_node_config::{Clock, NodeConfig, check};
+use basalt_node::state::{self, StateError};
+use basalt_node::{boot, follow, host_paths, housekeeping, join, panics, paths, plan};
+use basalt_node_config::{Clock, check};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 const USAGE: &str = "\
@@ -27,20 +30,30 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 
   basalt-node check FILE       say what is wrong with a NodeConfig; `-` reads standard input
   basalt-node status [--json]  say how this node is doing
+  basalt-node panics           show the last messages of kernels that died
 
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
-  basalt-node join             before the kubelet: forget other clusters, wait for the node's address
-  basalt-node ready            wait until the node is ready
+  basalt-node check-state      before /var is mounted: check and repair its file system
+  basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's addresses
+  basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
+  basalt-node ready            wait until the boot is good: the API server holds the node Ready
+  basalt-node reset-runtime    move what containerd keeps out of its way
+  basalt-node housekeeping     collect records of dead kernels, bound journals, tend the reserve of space
+  basalt-node deadline         fail when the boot is not good and its time is over
   basalt-node serve-image      answer one connection of containerd with a baked image
 
 Exit codes: 0 all is well, 1 something is wrong with the NodeConfig or the node, 2 wrong usage.
 ";
 
-/// How long a config disk may take to turn up. Its controller has already shown the root disk.
-const PATIENCE_FOR_DISKS: Duration = Duration::from_secs(3);
+/// Deadline for a config disk. Virtual media of a management controller is a USB drive, which takes up to 20 s to be
+/// found after the kernel has started. The time-out of `basalt-node.service` is longer.
+const PATIENCE_FOR_DISKS: Duration = Duration::from_secs(60);
 
-/// How long an address is waited for before the kubelet starts without one.
+/// Deadline for a network card, where the machine's identity has to follow from one.
+const PATIENCE_FOR_CARDS: Duration = Duration::from_secs(10);
+
+/// Deadline for an address; the kubelet starts without one after that.
 const PATIENCE_FOR_ADDRESS: Duration = Duration::from_secs(120);
 
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -57,6 +70,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Serving(#[from] ServingError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    State(#[from] StateError),
     #[error("cannot read {path}")]
     #[diagnostic(help("give the path of a NodeConfig"))]
     Read { path: String, source: std::io::Error },
@@ -77,8 +93,19 @@ fn main() -> ExitCode {
         ["status"] => status(false),
         ["status", "--json"] => status(true),
         ["apply"] => apply_config(),
+        ["check-state"] => check_state(),
         ["join"] => join_cluster(),
+        ["follow"] => follow_network(),
         ["ready"] => wait_until_ready(),
+        ["deadline"] => check_deadline(),
+        ["reset-runtime"] => reset_runtime(),
+        ["housekeeping"] => {
+            for line in housekeeping::run(Path::new("/")) {
+                println!("{line}");
+            }
+            Ok(())
+        }
+        ["panics"] => show_panics(),
         ["serve-image"] => serve_image(),
         ["--version" | "-V"] => {
             println!("basalt-node {}", env!("CARGO_PKG_VERSION"));
@@ -130,7 +157,11 @@ fn check_file(path: &str) -> Result<(), Failure> {
 fn apply_config() -> Result<(), Failure> {
     let root = Path::new("/");
     let mut sources = source::sources();
-    let Some(Found { origin, text }) = source::find(&mut sources, PATIENCE_FOR_DISKS)? else {
+    let found = source::find(&mut sources, PATIENCE_FOR_DISKS);
+    for refused in sources.iter().flat_map(|source| source.refused()) {
+        eprintln!("{refused}");
+    }
+    let Some(Found { origin, text }) = found? else {
         // Not an error: an image can be looked at without a cluster.
         let looked: Vec<_> = sources.iter().map(|source| source.name()).collect();
         println!(
@@ -144,20 +175,25 @@ fn apply_config() -> Result<(), Failure> {
     if !warnings.is_empty() {
         report(&warnings);
     }
-    let plan = plan::plan(&config, &Facts::read(root));
+    let id = MachineId::find(root, PATIENCE_FOR_CARDS);
+    if let Some(id) = &id {
+        write_machine_id(root, id);
+    }
+    let facts = Facts::read(root, id.map(|id| id.digits));
+    let plan = plan::plan(&config, &facts);
     apply::set_hostname(&plan)?;
-    let not_taken = apply::set_sysctls(root, &plan);
-    for warning in &not_taken {
+    let mut not_done = apply::set_sysctls(root, &plan);
+    not_done.extend_from_slice(&plan.warnings);
+    for warning in &not_done {
         eprintln!("{warning}");
     }
     let applied = Applied {
         origin,
         hostname: plan.hostname.clone(),
         endpoint: plan.endpoint.clone(),
-        address: plan::preferred_address(&config),
-        authority: authority(&config),
+        wanted: Wanted::of(&config),
         files: Vec::new(),
-        warnings: not_taken,
+        warnings: not_done,
     };
     let applied = apply::write_files(root, &plan, applied)?;
     println!(
@@ -167,31 +203,71 @@ fn apply_config() -> Result<(), Failure> {
     Ok(())
 }
 
-/// What a cluster is known by.
-fn authority(config: &NodeConfig) -> String {
-    Digest::of(config.cluster.ca.pem()).to_hex()
+/// Makes a machine id that is not the firmware's that of this boot, for whoever starts from now on; else says that it
+/// will be another one at the next boot.
+fn write_machine_id(root: &Path, id: &MachineId) {
+    match id.origin {
+        IdOrigin::Firmware => {}
+        IdOrigin::ThisBoot => eprintln!(
+            "neither the firmware nor a network card gives this machine an identity: without `hostname` in its \
+             NodeConfig it is another node at each boot"
+        ),
+        IdOrigin::HardwareAddress => {
+            let file = PlannedFile {
+                path: paths::MACHINE_ID.to_owned(),
+                mode: 0o444,
+                content: format!("{}\n", id.digits),
+            };
+            if let Err(error) = apply::write(root, &file) {
+                report(&error);
+            }
+        }
+    }
+}
+
+fn check_state() -> Result<(), Failure> {
+    if let Some(treatment) = state::prepare(Path::new("/"), paths::STATE_DEVICE)? {
+        println!("{treatment}");
+    }
+    Ok(())
 }
 
 fn join_cluster() -> Result<(), Failure> {
     let root = Path::new("/");
     let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
-    if join::forget_other_clusters(root, &applied)? {
-        println!("this machine was a node of another cluster or had another name: it joins anew");
+    // What the kubelet cannot start with goes; what cannot be taken away does not keep it from being tried.
+    match join::settle_identity(root, &applied) {
+        Ok(told) => told.iter().for_each(|line| println!("{line}")),
+        Err(error) => report(&error),
     }
-    let address = join::wait_for_address(applied.address, PATIENCE_FOR_ADDRESS);
-    if address.is_none() {
-        let what = applied
-            .address
-            .map_or("an address".to_owned(), |address| address.to_string());
-        eprintln!("the network has not given this machine {what}: the kubelet starts without it");
+    if let Err(error) = join::forget_allocations(root) {
+        report(&error);
     }
-    join::write_address(root, address)?;
-    serving::write(root, &applied.hostname, address)?;
+    for warning in host_paths::provide(root) {
+        eprintln!("{warning}");
+    }
+    let addresses = address::wait(&applied.wanted, PATIENCE_FOR_ADDRESS);
+    follow::refresh(root)?;
+    if addresses.is_empty() {
+        eprintln!("the network has not given this machine an address: the kubelet starts without one");
+    } else if addresses.len() < applied.wanted.choices.len() {
+        eprintln!("this node registers with {addresses:?} only: the network has not given it the other address");
+    }
+    address::write(root, &addresses)?;
+    serving::write(root, &applied.hostname, &addresses)?;
+    Ok(())
+}
+
+fn follow_network() -> Result<(), Failure> {
+    let root = Path::new("/");
+    let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    let addresses = follow::until_change(root, &applied.wanted)?;
+    println!("the network has given this machine other addresses, {addresses:?}: the kubelet starts again");
     Ok(())
 }
 
 fn status(json: bool) -> Result<(), Failure> {
-    let health = Health::look();
+    let health = Health::look_everywhere();
     if json {
         println!("{}", serde_json::to_string_pretty(&health).unwrap_or_default());
     } else {
@@ -204,12 +280,45 @@ fn status(json: bool) -> Result<(), Failure> {
     }
 }
 
-fn wait_until_ready() -> Result<(), Failure> {
-    while !(Health::is_near() && Health::look().is_ready()) {
-        std::thread::sleep(Duration::from_millis(250));
-    }
-    println!("the node is ready");
+fn reset_runtime() -> Result<(), Failure> {
+    boot::reset_runtime(Path::new("/"))?;
+    println!("containerd did not start in two boots: it starts from nothing, and images are pulled again");
     Ok(())
+}
+
+fn show_panics() -> Result<(), Failure> {
+    for path in panics::stored(Path::new("/")) {
+        let name = path.display().to_string();
+        let text = fs_err::read_to_string(&path).map_err(|source| Failure::Read {
+            path: name.clone(),
+            source,
+        })?;
+        println!("=== {name}\n{text}");
+    }
+    Ok(())
+}
+
+fn wait_until_ready() -> Result<(), Failure> {
+    let goodness = boot::wait_until_good(Path::new("/"), |line| println!("{line}"))?;
+    println!("{goodness}");
+    Ok(())
+}
+
+fn check_deadline() -> Result<(), Failure> {
+    // Without a NodeConfig, containerd is not started.
+    let runtime_answers = || {
+        let health = Health::look();
+        health.containerd || health.applied.is_none()
+    };
+    let Some(uptime) = boot::over(Path::new("/"), runtime_answers) else {
+        return Ok(());
+    };
+    println!(
+        "this machine is no ready node {} minutes after it was switched on, and starts again:\n{}",
+        uptime.as_secs() / 60,
+        Health::look_everywhere()
+    );
+    Err(Failure::NotReady)
 }
 
 fn serve_image() -> Result<(), Failure> {

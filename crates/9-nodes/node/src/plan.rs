@@ -8,17 +8,18 @@ use crate::paths;
 mod containerd;
 mod kubelet;
 mod network;
-
-pub use network::preferred_address;
+mod prepull;
+mod proxy;
+mod registries;
 
 /// A file to write.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PlannedFile {
-    /// Where: an absolute path.
+    /// Absolute path.
     pub path: String,
-    /// Who may read it.
+    /// Permissions, as in `chmod`.
     pub mode: u32,
-    /// What is in it.
+    /// Text of the file.
     pub content: String,
 }
 
@@ -32,7 +33,7 @@ impl PlannedFile {
         }
     }
 
-    /// A file with a secret in it.
+    /// A file of which the CIS benchmark asks that only root reads it, or one with a secret in it.
     fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             path: path.into(),
@@ -55,15 +56,17 @@ impl std::fmt::Debug for PlannedFile {
 pub struct Plan {
     /// The name of the machine.
     pub hostname: String,
-    /// Where the API server is.
+    /// URL of the API server.
     pub endpoint: String,
     /// Kernel settings: a path below `/proc/sys` and the value.
     pub sysctls: Vec<(String, String)>,
     /// Files.
     pub files: Vec<PlannedFile>,
+    /// Parts of the NodeConfig that this machine cannot do, in words.
+    pub warnings: Vec<String>,
 }
 
-/// What a NodeConfig means for a machine with these facts.
+/// Plan of a NodeConfig for a machine with these facts.
 pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
     let hostname = match &config.hostname {
         Some(name) => name.to_string(),
@@ -71,7 +74,9 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
     };
     let mut files = network::files(config);
     files.extend(containerd::files(config));
-    files.extend(kubelet::files(config, &hostname));
+    files.extend(registries::files(config));
+    files.extend(prepull::files(config));
+    files.extend(kubelet::files(config, &hostname, facts));
     files.extend(config.ca_certificates.as_ref().map(|authorities| {
         PlannedFile::public(format!("{}/node-config.pem", paths::CA_CERTIFICATES), authorities.pem())
     }));
@@ -80,10 +85,7 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
             .time_servers
             .iter()
             .map(|server| format!("server {server} iburst\n"));
-        files.push(PlannedFile::public(
-            "/run/chrony.d/node-config.sources",
-            lines.collect::<String>(),
-        ));
+        files.push(PlannedFile::public(paths::TIME_SERVERS, lines.collect::<String>()));
     }
     if !config.sysctls.is_empty() {
         // systemd-sysctl runs after the agent, and again for every network interface that comes: it has to know too.
@@ -106,5 +108,6 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
         endpoint: config.cluster.endpoint.to_string(),
         sysctls,
         files,
+        warnings: kubelet::missing_providers(config, facts),
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Where nobody gives it one, the kubelet makes its own, signed by nobody that others know: two RSA keys, which take it
 //! seconds on an emulated machine, before it does anything else. The agent does the same with an elliptic curve in next
-//! to no time, and with the node's address in it. It is made anew at every start of the kubelet: the API server does not
+//! to no time, and with the node's addresses in it. It is made anew at every start of the kubelet: the API server does not
 //! check it, and who wants it checked has `serverTLSBootstrap`.
 
 use std::net::IpAddr;
@@ -49,8 +49,8 @@ pub enum ServingError {
 }
 
 /// Makes a key and a certificate for a node, and writes them where the kubelet's configuration names them.
-pub fn write(root: &Path, hostname: &str, address: Option<IpAddr>) -> Result<(), ServingError> {
-    let (certificate, key) = make(hostname, address)?;
+pub fn write(root: &Path, hostname: &str, addresses: &[IpAddr]) -> Result<(), ServingError> {
+    let (certificate, key) = make(hostname, addresses)?;
     let file = |path: &str, mode, content| PlannedFile {
         path: path.to_owned(),
         mode,
@@ -62,7 +62,7 @@ pub fn write(root: &Path, hostname: &str, address: Option<IpAddr>) -> Result<(),
 }
 
 /// A certificate and its key, both in PEM.
-fn make(hostname: &str, address: Option<IpAddr>) -> Result<(String, String), ServingError> {
+fn make(hostname: &str, addresses: &[IpAddr]) -> Result<(String, String), ServingError> {
     let key = SigningKey::try_generate().map_err(|_| ServingError::Random)?;
     let serial = <[u8; 16]>::try_generate().map_err(|_| ServingError::Random)?;
     let made = || -> Result<_, x509_cert::builder::Error> {
@@ -75,7 +75,7 @@ fn make(hostname: &str, address: Option<IpAddr>) -> Result<(String, String), Ser
         let serial = SerialNumber::new(&[&[1], &serial[..]].concat())?;
         let mut builder = CertificateBuilder::new(profile, serial, validity, public)?;
         let mut names = vec![GeneralName::DnsName(Ia5String::new(hostname)?)];
-        names.extend(address.map(GeneralName::from));
+        names.extend(addresses.iter().copied().map(GeneralName::from));
         builder.add_extension(&SubjectAltName(names))?;
         builder.add_extension(&KeyUsage(KeyUsages::DigitalSignature.into()))?;
         builder.add_extension(&ExtendedKeyUsage(vec![ID_KP_SERVER_AUTH]))?;
@@ -124,14 +124,15 @@ mod tests {
     #[test]
     fn a_pair_is_written() {
         let root = tempfile::tempdir().unwrap();
-        write(root.path(), "node-1.example", Some("10.87.0.11".parse().unwrap())).unwrap();
+        let addresses: [IpAddr; 2] = ["10.87.0.11", "fd00::11"].map(|address| address.parse().unwrap());
+        write(root.path(), "node-1.example", &addresses).unwrap();
         let pem = fs_err::read(below(root.path(), paths::SERVING_CERTIFICATE)).unwrap();
         let certificate = Certificate::from_pem(pem).unwrap();
         let facts = certificate.tbs_certificate();
         assert_eq!(facts.subject().to_string(), "CN=node-1.example");
         assert_eq!(facts.subject(), facts.issuer());
         let (_, names) = facts.get_extension::<SubjectAltName>().unwrap().unwrap();
-        assert_eq!(names.0.len(), 2, "{names:?}");
+        assert_eq!(names.0.len(), 3, "{names:?}");
         let key = below(root.path(), paths::SERVING_KEY);
         assert_eq!(key.metadata().unwrap().permissions().mode() & 0o777, 0o600);
         assert!(
@@ -143,6 +144,6 @@ mod tests {
 
     #[test]
     fn each_start_has_its_own() {
-        assert_ne!(make("a", None).unwrap().0, make("a", None).unwrap().0);
+        assert_ne!(make("a", &[]).unwrap().0, make("a", &[]).unwrap().0);
     }
 }

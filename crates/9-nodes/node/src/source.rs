@@ -1,4 +1,4 @@
-//! Where a NodeConfig comes from.
+//! Sources of a NodeConfig.
 //!
 //! Each platform has its own way of handing a machine its first words; each is a [`Source`]. More of them (Azure, EC2,
 //! Hyper-V KVP) are more implementations in the list of [`sources`].
@@ -15,54 +15,59 @@ pub mod label;
 pub use credential::Credential;
 pub use disk::ConfigDisk;
 
-/// How large a NodeConfig may be.
+/// Largest size of a NodeConfig, in bytes.
 const LARGEST: u64 = 1 << 20;
 
 /// A NodeConfig that was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Found {
-    /// Where, in words that errors and `basalt-node status` show.
+    /// Place, in words that errors and `basalt-node status` show.
     pub origin: String,
-    /// Its text.
+    /// Text of the NodeConfig.
     pub text: String,
 }
 
 /// Something that can hold a NodeConfig.
 pub trait Source {
-    /// What it is, for people.
+    /// Name of the source, for people.
     fn name(&self) -> String;
 
     /// The NodeConfig, if it is there by now.
     fn look(&mut self) -> Result<Option<Found>, SourceError>;
 
-    /// Whether it may still turn up: devices need a moment after the kernel has started.
+    /// Returns `true` if a NodeConfig may still turn up: devices need a moment after the kernel has started.
     fn may_come_late(&self) -> bool;
+
+    /// Devices that look like a NodeConfig's and are not trusted, in words for the console.
+    fn refused(&self) -> Vec<String> {
+        Vec::new()
+    }
 }
 
 /// A source that has a NodeConfig which cannot be read.
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum SourceError {
-    /// It could not be opened or read.
+    /// Failure to open or read a source.
     #[error("cannot read the NodeConfig in {place}")]
     #[diagnostic(help("look at the device or credential that the machine was given, and start it again"))]
     Read {
-        /// Where it is.
+        /// Place of the NodeConfig.
         place: String,
-        /// Why not.
+        /// Error of the operating system.
         source: std::io::Error,
     },
-    /// It is not text.
+    /// Bytes that are not text.
     #[error("the NodeConfig in {place} is not UTF-8 text")]
     #[diagnostic(help("give it as it is: neither compressed nor, in `io.systemd.credential:`, in base64"))]
     NotText {
-        /// Where it is.
+        /// Place of the NodeConfig.
         place: String,
     },
-    /// It is too large.
+    /// NodeConfig that is too large.
     #[error("the NodeConfig in {place} is larger than 1 MiB")]
     #[diagnostic(help("check that it is a NodeConfig and not something else of the same name"))]
     TooLarge {
-        /// Where it is.
+        /// Place of the NodeConfig.
         place: String,
     },
     /// A disk has the label, but no NodeConfig.
@@ -84,19 +89,24 @@ pub fn sources() -> Vec<Box<dyn Source>> {
     ]
 }
 
-/// Looks everywhere, and for a while at what may come late.
+/// Looks everywhere, and for a while at what may come late. A device that cannot be read is tried again until then: a
+/// drive that is only just being found gives its blocks a moment later.
 pub fn find(sources: &mut [Box<dyn Source>], patience: Duration) -> Result<Option<Found>, SourceError> {
     let start = Instant::now();
     loop {
+        let mut failed = None;
         for source in sources.iter_mut() {
-            if let Some(found) = source.look()? {
-                return Ok(Some(found));
+            match source.look() {
+                Ok(Some(found)) => return Ok(Some(found)),
+                Ok(None) => {}
+                Err(error @ SourceError::Read { .. }) if source.may_come_late() => failed = Some(error),
+                Err(error) => return Err(error),
             }
         }
         if start.elapsed() >= patience || !sources.iter().any(|source| source.may_come_late()) {
-            return Ok(None);
+            return failed.map_or(Ok(None), Err);
         }
-        std::thread::sleep(Duration::from_millis(50));
+        std::thread::sleep(Duration::from_millis(100));
     }
 }
 
@@ -118,5 +128,58 @@ fn read_text(reader: impl Read, place: String) -> Result<Found, SourceError> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(Found { origin: place, text }),
         Err(_) => Err(SourceError::NotText { place }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A drive that cannot be read the first so many times, and has something after that.
+    struct Drive {
+        failures: usize,
+        then: Option<&'static str>,
+    }
+
+    impl Source for Drive {
+        fn name(&self) -> String {
+            "drive".to_owned()
+        }
+
+        fn look(&mut self) -> Result<Option<Found>, SourceError> {
+            if self.failures > 0 {
+                self.failures -= 1;
+                return Err(SourceError::Read {
+                    place: "drive".to_owned(),
+                    source: std::io::Error::other("not ready"),
+                });
+            }
+            let found = |text: &str| Found {
+                origin: "drive".to_owned(),
+                text: text.to_owned(),
+            };
+            Ok(self.then.map(found))
+        }
+
+        fn may_come_late(&self) -> bool {
+            true
+        }
+    }
+
+    fn found(failures: usize, then: Option<&'static str>, patience: Duration) -> Result<Option<String>, SourceError> {
+        let mut sources: Vec<Box<dyn Source>> = vec![Box::new(Drive { failures, then })];
+        Ok(find(&mut sources, patience)?.map(|found| found.text))
+    }
+
+    #[test]
+    fn a_drive_that_is_not_ready_is_read_again() {
+        let long = Duration::from_secs(60);
+        assert_eq!(found(2, Some("config"), long).unwrap().as_deref(), Some("config"));
+        // Until patience is over; then the error is told.
+        assert!(matches!(
+            found(9, Some("config"), Duration::ZERO),
+            Err(SourceError::Read { .. })
+        ));
+        assert_eq!(found(0, None, Duration::ZERO).unwrap(), None);
     }
 }

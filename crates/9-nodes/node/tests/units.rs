@@ -12,8 +12,11 @@ fn units() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/kubernetes-node");
     let entries = fs_err::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
     let units = entries.filter(|path| {
-        path.extension()
-            .is_some_and(|kind| kind == "service" || kind == "socket")
+        path.extension().is_some_and(|kind| {
+            ["path", "service", "socket", "timer"]
+                .iter()
+                .any(|known| kind == *known)
+        })
     });
     let named = |path: std::path::PathBuf| {
         let name = path.file_name().unwrap().to_str().unwrap().to_owned();
@@ -43,6 +46,10 @@ fn they_read_what_the_agent_writes() {
         "containerd.service",
         &format!("Environment=SSL_CERT_DIR={}", paths::CA_CERTIFICATES),
     );
+    has(
+        "containerd.service",
+        &format!("EnvironmentFile=-{}", paths::CONTAINERD_ENVIRONMENT),
+    );
     has("kubelet.service", &format!("ConditionPathExists={}", paths::APPLIED));
     has(
         "kubelet.service",
@@ -53,13 +60,148 @@ fn they_read_what_the_agent_writes() {
         &format!("EnvironmentFile=-{}", paths::KUBELET_ADDRESS),
     );
     has(
+        "kubelet.service",
+        &format!("EnvironmentFile=-{}", paths::KUBELET_ENVIRONMENT),
+    );
+    has(
         "basalt-ready.service",
         &format!("ConditionPathExists={}", paths::APPLIED),
     );
     has(
+        "basalt-prepull.service",
+        &format!("EnvironmentFile={}/units", paths::PREPULL),
+    );
+    has(
+        "basalt-prepull@.service",
+        &format!("EnvironmentFile={}/%i", paths::PREPULL),
+    );
+    has(
+        "basalt-time-servers.path",
+        &format!("PathChanged={}", paths::TIME_SERVERS_OF_DHCP),
+    );
+    has("basalt-follow.service", "OnSuccess=basalt-address-change.service");
+    has(
         "basalt-images.socket",
         &format!("ListenStream={}", paths::IMAGES_ADDRESS),
     );
+}
+
+#[test]
+fn the_runtime_and_the_kubelet_are_started_for_ever() {
+    for unit in ["containerd.service", "kubelet.service"] {
+        has(unit, "Restart=always");
+        has(unit, "StartLimitIntervalSec=0");
+        has(unit, "RestartMaxDelaySec=1min");
+        has(unit, "TimeoutStartSec=3min");
+        has(unit, "LimitCORE=0:infinity");
+    }
+    has("kubelet.service", "WatchdogSec=5min");
+    let units = units();
+    let kubelet = &units["kubelet.service"];
+    let binds = ["Requires=", "BindsTo=", "Requisite=", "PartOf="];
+    for line in kubelet.lines() {
+        assert!(
+            !binds.iter().any(|kind| line.starts_with(kind)),
+            "a failed start elsewhere ends it: {line}"
+        );
+    }
+}
+
+#[test]
+fn the_runtime_is_reset_before_it_starts() {
+    let unit = "basalt-reset-runtime.service";
+    has(unit, &format!("ConditionPathExists={}", paths::RESET_RUNTIME));
+    has(unit, "Before=containerd.service");
+    has(unit, "ExecStart=/usr/bin/basalt-node reset-runtime");
+}
+
+#[test]
+fn a_boot_that_is_not_good_ends() {
+    has("basalt-deadline.service", "ExecStart=/usr/bin/basalt-node deadline");
+    has("basalt-deadline.service", "FailureAction=reboot");
+    has(
+        "basalt-deadline.service",
+        &format!("ConditionPathExists=!{}", paths::BOOT_GOOD),
+    );
+    // Neither waits for anything: what a boot hangs in does not keep them from running.
+    for unit in ["basalt-deadline.service", "basalt-deadline.timer"] {
+        has(unit, "DefaultDependencies=no");
+        let after = units()[unit].lines().any(|line| line.starts_with("After="));
+        assert!(!after, "{unit} waits for another unit");
+    }
+    // The wait for a good boot is not cut off before its deadline.
+    has("basalt-ready.service", "TimeoutStartSec=9h");
+    assert!(basalt_node::readiness::LAST_DEADLINE.as_secs() < 9 * 3600);
+}
+
+#[test]
+fn no_unit_waits_without_end() {
+    let defaults = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults");
+    let mut units: Vec<_> = units().into_iter().collect();
+    for entry in fs_err::read_dir(defaults).unwrap() {
+        let path = entry.unwrap().path();
+        if path
+            .extension()
+            .is_some_and(|kind| kind == "service" || kind == "mount" || kind == "conf")
+        {
+            units.push((path.display().to_string(), fs_err::read_to_string(path).unwrap()));
+        }
+    }
+    for (name, text) in units {
+        for line in text.lines() {
+            let endless = line.starts_with("Timeout") && line.ends_with("=infinity");
+            assert!(!endless, "{name}: {line}");
+        }
+    }
+}
+
+#[test]
+fn disks_are_found_by_where_the_root_is() {
+    let defaults = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults");
+    for (unit, device) in [("var.mount", "state"), ("boot.mount", "esp")] {
+        let text = fs_err::read_to_string(defaults.join(unit)).unwrap();
+        let what = format!("What=/dev/basalt/{device}");
+        assert!(text.lines().any(|line| line == what), "{unit} has no line {what}");
+    }
+    for entry in fs_err::read_dir(&defaults).unwrap() {
+        let path = entry.unwrap().path();
+        let text = fs_err::read_to_string(&path).unwrap();
+        let named = text
+            .lines()
+            .find(|line| !line.starts_with('#') && line.contains("by-partlabel"));
+        assert_eq!(named, None, "{}: any disk can have that label", path.display());
+    }
+}
+
+#[test]
+fn the_network_is_followed_beside_the_kubelet() {
+    let units = units();
+    let mut wants = units["kubelet.service"]
+        .lines()
+        .filter_map(|line| line.strip_prefix("Wants="));
+    assert!(wants.any(|wants| wants.split_whitespace().any(|unit| unit == "basalt-follow.service")));
+    // Interfaces that come later belong to whoever attached them.
+    let rules = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/basalt-defaults/network.rules");
+    let rules = fs_err::read_to_string(rules).unwrap();
+    assert!(rules.contains(&format!("TEST==\"{}\"", paths::KUBELET_ADDRESS)));
+    assert!(rules.contains(&format!("TEST!=\"{}/$attr{{address}}\"", paths::CARDS)));
+}
+
+#[test]
+fn time_servers_take_the_place_of_the_pool() {
+    let chrony = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/chrony");
+    let conf = fs_err::read_to_string(chrony.join("chrony.conf")).unwrap();
+    assert!(
+        conf.lines()
+            .any(|line| line == "sourcedir /run/chrony.d /usr/lib/chrony/sources.d")
+    );
+    assert!(
+        !conf
+            .lines()
+            .any(|line| line.starts_with("pool") || line.starts_with("server"))
+    );
+    // The name of the file that the agent writes; see the golden file of the example.
+    assert!(chrony.join("default.sources").exists());
 }
 
 #[test]

@@ -14,10 +14,20 @@ use crate::checkout::read_text;
 /// Checks every file; the exit code is 0 if all of them are valid.
 pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
     let mut wrong = Vec::new();
+    let mut warned = Vec::new();
     for path in files {
         match check(path)? {
-            Ok(what) if !json => answer(format!("{path} is right: {what}")),
-            Ok(_) => {}
+            Ok((what, warnings)) => {
+                if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
+                    if !json {
+                        crate::show_problems(&warnings);
+                    }
+                    warned.push(serde_json::json!({ "file": path, "problems": warnings.brief() }));
+                }
+                if !json {
+                    answer(format!("{path} is right: {what}"));
+                }
+            }
             Err(problems) => {
                 if !json {
                     crate::show_problems(&problems);
@@ -27,7 +37,7 @@ pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
         }
     }
     if json {
-        answer_json(&serde_json::json!({ "files": files.len(), "wrong": wrong }));
+        answer_json(&serde_json::json!({ "files": files.len(), "wrong": wrong, "warnings": warned }));
     }
     Ok(if wrong.is_empty() {
         ExitCode::SUCCESS
@@ -37,15 +47,15 @@ pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
 }
 
 /// Checks one file, whose kind is determined by `apiVersion`, which image definitions do not have; returns a
-/// description of the file, or its problems.
-fn check(path: &Utf8Path) -> Result<Result<String, Problems>> {
+/// description of the file with warnings, or its problems.
+fn check(path: &Utf8Path) -> Result<Result<(String, Option<Problems>), Problems>> {
     let text = read_text(path)?;
     if !text.lines().any(|line| line.starts_with("apiVersion:")) && text.lines().any(|line| line.starts_with("name:")) {
         let checked = basalt_image::definition::check(path.as_str(), &text);
-        return Ok(checked.map(|definition| format!("the definition of the image {}", definition.name)));
+        return Ok(checked.map(|definition| (format!("the definition of the image {}", definition.name), None)));
     }
     Ok(
         basalt_node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now()))
-            .map(|(config, _)| format!("a NodeConfig for {}", config.cluster.endpoint)),
+            .map(|(config, warnings)| (format!("a NodeConfig for {}", config.cluster.endpoint), Some(warnings))),
     )
 }

@@ -181,8 +181,7 @@ pub(super) fn inputs(checkout: &Checkout, clock: &mut Clock, nodes: &NodeChoice)
         names.push(name);
     }
     let mut made = images::make(checkout, &names)?;
-    let wrong =
-        |name: &str, kind: &str| miette!("the image `{name}` is not a {kind}, which it has to be");
+    let wrong = |name: &str, kind: &str| miette!("the image `{name}` is not a {kind}, which it has to be");
     let mut take = |name: &str| made.remove(name);
     let (node_image, node_image_qcow2) = match &nodes.image {
         NodeImage::Named(name) => {

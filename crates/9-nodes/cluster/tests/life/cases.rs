@@ -123,7 +123,7 @@ fn push(address: &str, method: &str, path: &str, body: &str) -> Result<String, F
 }
 
 pub fn images_are_pushed_from_the_host_and_pulled_under_their_names(fixture: &Fixture) -> Result<(), Failed> {
-    std::fs::write(fixture.path().join("registry/seed"), "an image of the cluster")?;
+    fs_err::write(fixture.path().join("registry/seed"), "an image of the cluster")?;
     comes_up(fixture, 1)?;
     let cluster = fixture.cluster()?;
     let url = cluster.registry()?;
@@ -148,7 +148,7 @@ pub fn images_are_pushed_from_the_host_and_pulled_under_their_names(fixture: &Fi
     }
     // Pushes do not reach what the cluster was made from.
     let seed = fixture.state().join("registry/seed");
-    assert_eq!(std::fs::read_to_string(seed)?, "an image of the cluster");
+    assert_eq!(fs_err::read_to_string(seed)?, "an image of the cluster");
     assert!(!fixture.path().join("registry/pushed").exists());
     Ok(())
 }
@@ -181,7 +181,7 @@ pub fn a_cluster_that_ends_breaks_off_a_push(fixture: &Fixture) -> Result<(), Fa
 
 /// IPv4 addresses of this machine that something listens on at a port, as /proc/net/tcp has them.
 fn listeners(port: u16) -> Result<Vec<Ipv4Addr>, Failed> {
-    let table = std::fs::read_to_string("/proc/self/net/tcp")?;
+    let table = fs_err::read_to_string("/proc/self/net/tcp")?;
     let found = table.lines().skip(1).filter_map(|line| {
         let words: Vec<_> = line.split_whitespace().collect();
         // 0A: LISTEN.
@@ -201,7 +201,7 @@ fn routes(fixture: &Fixture) -> Vec<(String, String)> {
     let id = inner
         .and_then(|line| line.split(' ').next().map(str::to_owned))
         .unwrap_or_default();
-    let table = std::fs::read_to_string(format!("/proc/{id}/net/route")).unwrap_or_default();
+    let table = fs_err::read_to_string(format!("/proc/{id}/net/route")).unwrap_or_default();
     let address = |digits: &str| {
         let bits = u32::from_str_radix(digits, 16).unwrap_or_default();
         Ipv4Addr::from(bits.to_le_bytes()).to_string()
@@ -254,7 +254,7 @@ pub fn nodes_come_and_go(fixture: &Fixture) -> Result<(), Failed> {
     assert_eq!(state("node-2"), Some(MachineState::Running));
 
     let disk = fixture.state().join("node-2/disk0.qcow2");
-    std::fs::write(&disk, "what the node wrote")?;
+    fs_err::write(&disk, "what the node wrote")?;
     let machines = || {
         fixture
             .processes()
@@ -268,7 +268,7 @@ pub fn nodes_come_and_go(fixture: &Fixture) -> Result<(), Failed> {
     wait_for("the second boot", || {
         state("node-2") == Some(MachineState::Running) && power_on() > first && machines() == 2
     })?;
-    assert_eq!(std::fs::read_to_string(&disk)?, "what the node wrote");
+    assert_eq!(fs_err::read_to_string(&disk)?, "what the node wrote");
 
     cluster.remove_node("node-2", &Silent)?;
     assert_eq!(state("node-2"), None);

@@ -97,7 +97,7 @@ fn program(name: &str, arguments: &[String]) -> Result<i32, Box<dyn std::error::
                 .as_str()
                 .ok_or("no folder")?;
             let storage = Utf8PathBuf::from(storage).join("pushed");
-            std::fs::create_dir_all(&storage)?;
+            fs_err::create_dir_all(&storage)?;
             let listener = TcpListener::bind(address)?;
             std::thread::spawn(move || {
                 for stream in listener.incoming().flatten() {
@@ -159,7 +159,7 @@ fn registry_request(mut stream: &TcpStream, storage: &Utf8Path) -> std::io::Resu
     reader.read_exact(&mut body)?;
     let file = |path: &str| storage.join(path.trim_start_matches('/').replace('/', "%"));
     let (status, content) = match method {
-        "GET" | "HEAD" => match std::fs::read(file(path)) {
+        "GET" | "HEAD" => match fs_err::read(file(path)) {
             Ok(content) => ("200 OK".to_owned(), content),
             Err(_) => ("404 Not Found".to_owned(), Vec::new()),
         },
@@ -171,7 +171,7 @@ fn registry_request(mut stream: &TcpStream, storage: &Utf8Path) -> std::io::Resu
                 (Some((before, _)), Some(digest)) => format!("{before}{digest}"),
                 _ => path.to_owned(),
             };
-            std::fs::write(file(&name), &body)?;
+            fs_err::write(file(&name), &body)?;
             ("201 Created".to_owned(), Vec::new())
         }
     };

@@ -2,21 +2,34 @@
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
+use std::time::Duration;
 
+use super::{credential_providers, extra_config, memory_manager};
+use crate::amount::{GoDuration, Quantity};
 use crate::checked::{Kubelet, Reserved};
 use crate::finder::Finder;
 use crate::raw;
 use basalt_document::spelling::closest;
 use basalt_document::{Finding, Path};
 
-const SIGNALS: [&str; 6] = [
+/// Eviction signals of the kubelet.
+const SIGNALS: [&str; 8] = [
     "memory.available",
     "nodefs.available",
     "nodefs.inodesFree",
     "imagefs.available",
     "imagefs.inodesFree",
+    "containerfs.available",
+    "containerfs.inodesFree",
     "pid.available",
 ];
+
+/// The kubelet's own thresholds of image garbage collection, in percent of the disk.
+const IMAGE_GC_HIGH: u32 = 85;
+const IMAGE_GC_LOW: u32 = 80;
+
+/// Time for which a shutdown waits for pods unless a NodeConfig says otherwise.
+const SHUTDOWN_GRACE: Duration = Duration::from_secs(30);
 
 pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -> Kubelet {
     let eviction_soft = signals(finder, &path.key("evictionSoft"), &raw.eviction_soft);
@@ -25,25 +38,9 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
         &path.key("evictionSoftGracePeriod"),
         &raw.eviction_soft_grace_period,
     );
-    for signal in raw.eviction_soft.keys() {
-        if !raw.eviction_soft_grace_period.contains_key(signal) {
-            let finding = Finding::error(format!("`{signal}` has no grace period"), "the kubelet would not start");
-            let help = format!("add `evictionSoftGracePeriod:` with `{signal}: 1m`");
-            finder.say(&path.key("evictionSoft").key(signal), finding.with_help(help));
-        }
-    }
-    if let (Some(low), Some(high)) = (raw.image_gc_low_threshold_percent, raw.image_gc_high_threshold_percent)
-        && low >= high
-    {
-        let finding = Finding::error(
-            format!("the low threshold {low} is not below the high one {high}"),
-            "too high",
-        );
-        finder.say(
-            &path.key("imageGCLowThresholdPercent"),
-            finding.with_help("write a lower number"),
-        );
-    }
+    soft_evictions(finder, path, &raw);
+    image_gc(finder, path, &raw);
+    swap(finder, path, &raw);
     if let Some(cpus) = &raw.reserved_system_cpus
         && !is_cpu_list(cpus)
     {
@@ -52,19 +49,6 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
             &path.key("reservedSystemCPUs"),
             finding.with_help("write numbers and ranges: `0-1,8`"),
         );
-    }
-    if raw.cpu_manager_policy == Some(raw::CpuManagerPolicy::Static) && raw.reserved_system_cpus.is_none() {
-        let reserves = |reserved: &Option<raw::Reserved>| reserved.as_ref().is_some_and(|r| r.cpu.is_some());
-        if !reserves(&raw.system_reserved) && !reserves(&raw.kube_reserved) {
-            let finding = Finding::error(
-                "the policy `static` needs processors that are kept back",
-                "the kubelet would not start",
-            );
-            finder.say(
-                &path.key("cpuManagerPolicy"),
-                finding.with_help("add `reservedSystemCPUs: \"0\"`, or `systemReserved` with `cpu`"),
-            );
-        }
     }
     let blank = |c: char| c.is_whitespace() || c.is_control();
     if raw
@@ -78,10 +62,17 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
             finding.with_help("write it as the cloud gives it: `azure:///subscriptions/…`"),
         );
     }
-    Kubelet {
+    unsafe_sysctls(finder, &path.key("allowedUnsafeSysctls"), &raw.allowed_unsafe_sysctls);
+    credential_providers::check(finder, &path.key("credentialProviders"), &raw.credential_providers);
+    extra_config::check(finder, &path.key("extraConfig"), &raw);
+    memory_manager::check(finder, &path.key("extraConfig"), &raw);
+    let checked = Kubelet {
         node_ip: finder.parse_given(&path.key("nodeIP"), raw.node_ip.as_ref()),
+        cloud_provider: raw.cloud_provider,
         system_reserved: reserved(finder, &path.key("systemReserved"), raw.system_reserved),
         kube_reserved: reserved(finder, &path.key("kubeReserved"), raw.kube_reserved),
+        fail_swap_on: raw.fail_swap_on.unwrap_or(raw.memory_swap.is_none()),
+        swap_behavior: raw.memory_swap.map(|swap| swap.swap_behavior),
         eviction_hard: signals(finder, &path.key("evictionHard"), &raw.eviction_hard),
         eviction_soft,
         eviction_soft_grace_period,
@@ -107,6 +98,136 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
         seccomp_default: raw.seccomp_default.unwrap_or(true),
         server_tls_bootstrap: raw.server_tls_bootstrap,
         verbosity: raw.verbosity,
+        credential_providers: raw.credential_providers,
+        extra_config: raw.extra_config,
+    };
+    static_cpus(finder, path, &checked);
+    shutdown(finder, path, &checked);
+    checked
+}
+
+/// A soft threshold without a time, which the kubelet refuses.
+fn soft_evictions(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
+    for signal in raw.eviction_soft.keys() {
+        if !raw.eviction_soft_grace_period.contains_key(signal) {
+            let finding = Finding::error(format!("`{signal}` has no grace period"), "the kubelet would not start");
+            let help = format!("add `evictionSoftGracePeriod:` with `{signal}: 1m`");
+            finder.say(&path.key("evictionSoft").key(signal), finding.with_help(help));
+        }
+    }
+}
+
+/// Thresholds of image garbage collection against each other; one that is not given is the kubelet's own.
+fn image_gc(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
+    let (given_low, given_high) = (raw.image_gc_low_threshold_percent, raw.image_gc_high_threshold_percent);
+    let (low, high) = (given_low.unwrap_or(IMAGE_GC_LOW), given_high.unwrap_or(IMAGE_GC_HIGH));
+    if low < high {
+        return;
+    }
+    let message = match (given_low, given_high) {
+        (Some(_), Some(_)) => format!("the low threshold {low} is not below the high one {high}"),
+        (Some(_), None) => format!("the low threshold {low} is not below the kubelet's high one, {high}"),
+        _ => format!("the kubelet's low threshold, {low}, is not below the high one {high}"),
+    };
+    let (key, help) = match given_low {
+        Some(_) => ("imageGCLowThresholdPercent", "write a lower number"),
+        None => (
+            "imageGCHighThresholdPercent",
+            "add `imageGCLowThresholdPercent` with a lower number",
+        ),
+    };
+    finder.say(
+        &path.key(key),
+        Finding::error(message, "the kubelet would not start").with_help(help),
+    );
+}
+
+/// Swap for containers on a node that refuses to start where there is swap.
+fn swap(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
+    let limited = raw
+        .memory_swap
+        .is_some_and(|swap| swap.swap_behavior == raw::SwapBehavior::LimitedSwap);
+    if limited && raw.fail_swap_on == Some(true) {
+        let finding = Finding::error(
+            "containers may swap, but the kubelet refuses to start with swap",
+            "contradicts",
+        );
+        finder.say(
+            &path.key("failSwapOn"),
+            finding.with_help("remove this line, or write `swapBehavior: NoSwap`"),
+        );
+    }
+}
+
+/// The policy `static` needs processors that are kept back. Those that the node computes suffice.
+fn static_cpus(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
+    if kubelet.cpu_manager_policy != Some(raw::CpuManagerPolicy::Static) || kubelet.reserved_system_cpus.is_some() {
+        return;
+    }
+    let amounts = [&kubelet.system_reserved.cpu, &kubelet.kube_reserved.cpu];
+    let given: Vec<f64> = amounts.into_iter().flatten().map(Quantity::amount).collect();
+    if !given.is_empty() && given.iter().sum::<f64>() <= 0.0 {
+        let finding = Finding::error(
+            "the policy `static` needs processors that are kept back",
+            "the kubelet would not start",
+        );
+        finder.say(
+            &path.key("cpuManagerPolicy"),
+            finding.with_help("add `reservedSystemCPUs: \"0\"`, or more than nothing as `cpu` of `systemReserved`"),
+        );
+    }
+}
+
+/// Grace periods of a shutdown, in the pair that the kubelet is given.
+fn shutdown(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
+    let given = [
+        ("shutdownGracePeriod", &kubelet.shutdown_grace_period),
+        (
+            "shutdownGracePeriodCriticalPods",
+            &kubelet.shutdown_grace_period_critical_pods,
+        ),
+    ];
+    for (key, time) in given {
+        let Some(time) = time else { continue };
+        if time.duration() < Duration::from_secs(1) && !time.duration().is_zero() {
+            let finding = Finding::error(format!("`{time}` is less than a second"), "the kubelet would not start");
+            finder.say(&path.key(key), finding.with_help("write `0s`, or at least `1s`"));
+        }
+    }
+    let total = kubelet.shutdown_grace_period.as_ref();
+    let Some(critical) = &kubelet.shutdown_grace_period_critical_pods else {
+        return;
+    };
+    if critical.duration() > total.map_or(SHUTDOWN_GRACE, GoDuration::duration) {
+        let whole = total.map_or_else(|| format!("{}s", SHUTDOWN_GRACE.as_secs()), ToString::to_string);
+        let finding = Finding::error(
+            format!("critical pods have {critical}, more than the whole shutdown with its {whole}"),
+            "the kubelet would not start",
+        );
+        finder.say(
+            &path.key("shutdownGracePeriodCriticalPods"),
+            finding.with_help("write less here, or more as `shutdownGracePeriod`"),
+        );
+    }
+}
+
+/// Sysctls that have no namespace: the kubelet does not start when it shall allow one of them to pods.
+fn unsafe_sysctls(finder: &mut Finder<'_>, path: &Path, patterns: &[String]) {
+    for (index, pattern) in patterns.iter().enumerate() {
+        let name = pattern.strip_suffix('*').unwrap_or(pattern).replace('/', ".");
+        let namespaced = name == "kernel.sem"
+            || ["kernel.shm", "kernel.msg", "fs.mqueue.", "net."]
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
+        if !namespaced {
+            let finding = Finding::error(
+                format!("`{pattern}` is not of a namespace: no pod can have a value of its own"),
+                "the kubelet would not start",
+            );
+            let help = "pods may set `kernel.shm*`, `kernel.msg*`, `kernel.sem`, `fs.mqueue.*` and `net.*`; \
+                        write others below `sysctls`, for the whole node";
+            finder.say(&path.index(index), finding.with_help(help));
+        }
     }
 }
 
@@ -136,6 +257,12 @@ fn signals<T: FromStr<Err = Finding>>(
                 None => format!("the signals are {}", SIGNALS.join(", ")),
             };
             finder.say(&place, finding.with_help(help));
+        } else if signal.starts_with("containerfs.") {
+            let finding = Finding::warning(
+                format!("the kubelet does not use `{signal}`: images and containers share one file system here"),
+                "without effect",
+            );
+            finder.say(&place, finding.with_help("write `nodefs.` or `imagefs.` instead"));
         }
         checked.extend(finder.parse(&place, value).map(|value| (signal.clone(), value)));
     }

@@ -1,6 +1,6 @@
 //! The network part.
 
-use super::same_family;
+use super::{links, same_family};
 use crate::address::{Address, Cidr};
 use crate::checked::{HostDns, Interface, InterfaceMatch, Network, Route};
 use crate::finder::Finder;
@@ -14,12 +14,23 @@ pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) 
         .filter_map(|(index, raw)| interface(finder, &place.index(index), raw))
         .collect();
     let place = path.key("dns");
+    if raw.dns.as_ref().is_some_and(|dns| dns.servers.len() > 3) {
+        let finding = Finding::warning(
+            "pods and programs ask the first three name servers only",
+            "more than three",
+        );
+        finder.say(&place.key("servers").index(3), finding.with_help("keep three"));
+    }
     let dns = raw.dns.as_ref().map(|dns| HostDns {
         servers: finder.parse_all(&place.key("servers"), &dns.servers),
         search: finder.parse_all(&place.key("search"), &dns.search),
     });
+    let bonds = links::bonds(finder, &path.key("bonds"), &raw.bonds);
+    let vlans = links::vlans(finder, &path.key("vlans"), raw);
     Network {
         interfaces,
+        bonds,
+        vlans,
         dns: dns.unwrap_or_default(),
     }
 }
@@ -43,15 +54,17 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Opti
         }
     };
     let addresses: Vec<Cidr> = finder.parse_all(&path.key("addresses"), &raw.addresses);
-    let dhcp = raw.dhcp.unwrap_or(raw.addresses.is_empty());
-    if !dhcp && raw.addresses.is_empty() {
+    let dhcp = raw.dhcp.unwrap_or(raw.addresses.is_empty()) && !raw.unmanaged;
+    if raw.unmanaged {
+        left_alone(finder, path, raw);
+    } else if !dhcp && raw.addresses.is_empty() {
         let finding = Finding::error(
             "the interface has neither addresses nor DHCP",
             "this leaves it without an address",
         );
         finder.say(
             &path.key("dhcp"),
-            finding.with_help("add `addresses:`, or set `dhcp: true`"),
+            finding.with_help("add `addresses:`, or set `dhcp: true`; `unmanaged: true` leaves the interface alone"),
         );
     }
     for (index, address) in addresses.iter().enumerate() {
@@ -67,7 +80,16 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Opti
         }
     }
     let gateway: Option<Address> = finder.parse_given(&path.key("gateway"), raw.gateway.as_ref());
-    if let Some(gateway) = gateway {
+    if raw.gateway_on_link && gateway.is_none() {
+        let finding = Finding::error("there is no `gateway` that could be on the link", "without effect");
+        finder.say(
+            &path.key("gatewayOnLink"),
+            finding.with_help("add `gateway:`, or remove this line"),
+        );
+    }
+    if let Some(gateway) = gateway
+        && !raw.gateway_on_link
+    {
         reachable(finder, &path.key("gateway"), gateway, &addresses, dhcp);
     }
     let place = path.key("routes");
@@ -77,9 +99,13 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Opti
         .collect();
     Some(Interface {
         matches: matches?,
+        unmanaged: raw.unmanaged,
+        optional: raw.optional,
         dhcp,
         addresses,
         gateway,
+        gateway_on_link: raw.gateway_on_link,
+        metric: raw.metric,
         routes,
         mtu: raw.mtu,
     })
@@ -96,10 +122,13 @@ fn route(finder: &mut Finder<'_>, path: &Path, raw: &raw::Route, own: &[Cidr], d
         );
         finder.say(&path.key("via"), finding.with_help("IPv4 goes by IPv4, IPv6 by IPv6"));
     }
-    reachable(finder, &path.key("via"), via, own, dhcp);
+    if !raw.on_link {
+        reachable(finder, &path.key("via"), via, own, dhcp);
+    }
     Some(Route {
         to,
         via,
+        on_link: raw.on_link,
         metric: raw.metric,
     })
 }
@@ -120,6 +149,26 @@ fn reachable(finder: &mut Finder<'_>, path: &Path, router: Address, own: &[Cidr]
         networks.join(" and ")
     );
     finder.say(path, finding.with_help(help));
+}
+
+/// Settings of an interface that the node leaves alone.
+fn left_alone(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) {
+    let set = raw.dhcp == Some(true)
+        || !raw.addresses.is_empty()
+        || raw.gateway.is_some()
+        || !raw.routes.is_empty()
+        || raw.mtu.is_some()
+        || raw.metric.is_some();
+    if set {
+        let finding = Finding::error(
+            "the interface is left alone, and set up as well",
+            "contradicts the rest",
+        );
+        finder.say(
+            &path.key("unmanaged"),
+            finding.with_help("remove this line, or everything else but the name"),
+        );
+    }
 }
 
 /// All bits of the host are zero, in a network that is large enough for that to matter.

@@ -44,7 +44,7 @@ impl Archive {
         &self.file
     }
 
-    /// Where a file begins, and its size.
+    /// Offset of a file in the archive, and its size, in bytes.
     pub(super) fn find(&self, name: &str) -> Option<(u64, u64)> {
         self.entries.get(name).copied()
     }

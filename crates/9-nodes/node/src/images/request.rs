@@ -11,9 +11,9 @@ const LARGEST_HEAD: u64 = 64 << 10;
 pub(super) struct Request {
     /// The path, without what follows a `?`.
     pub(super) path: String,
-    /// Whether the answer's body is wanted too.
+    /// The answer's body is wanted, too.
     pub(super) with_body: bool,
-    /// Whether the other side closes the connection after it.
+    /// The client closes the connection after this request.
     pub(super) last: bool,
 }
 

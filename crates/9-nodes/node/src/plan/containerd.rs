@@ -1,9 +1,9 @@
-//! containerd's configuration, and where it fetches images from.
+//! containerd's configuration.
 
+use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use basalt_node_config::certificate::Authorities;
-use basalt_node_config::{NodeConfig, Registry, RegistryHost};
+use basalt_node_config::{NodeConfig, Registry};
 
 use super::PlannedFile;
 use crate::paths;
@@ -34,6 +34,9 @@ disabled_plugins = [
 
 [plugins.'io.containerd.cri.v1.images']
   snapshotter = 'overlayfs'
+  # Files of an image are on the disk before its record is: else a power cut leaves an image that containerd believes to
+  # be whole and whose files are empty, and the kubelet never pulls it again.
+  image_pull_with_sync_fs = true
 
   # Part of the root file system, and served on loopback when it is asked for; the kubelet never removes it.
   [plugins.'io.containerd.cri.v1.images'.pinned_images]
@@ -62,103 +65,52 @@ disabled_plugins = [
 ";
 
 pub(super) fn files(config: &NodeConfig) -> Vec<PlannedFile> {
-    let text = CONFIG
+    let mut text = CONFIG
         .replace("{socket}", paths::CONTAINERD_SOCKET)
         .replace("{images}", paths::IMAGES_HOST)
         .replace("{registries}", paths::REGISTRIES)
         .replace("{add_ons}", paths::CNI_ADD_ONS)
         .replace("{plugins}", paths::CNI_PLUGINS)
         .replace("{cni}", paths::CNI_CONFIG);
-    let mut files = vec![PlannedFile::public(paths::CONTAINERD_CONFIG, text), baked_images()];
-    for registry in &config.registries {
-        files.extend(registry_files(registry));
-    }
-    files
+    let credentials = credentials(&config.registries);
+    text.push_str(&credentials);
+    let file = if credentials.is_empty() {
+        PlannedFile::public(paths::CONTAINERD_CONFIG, text)
+    } else {
+        PlannedFile::secret(paths::CONTAINERD_CONFIG, text)
+    };
+    [Some(file), environment(config)].into_iter().flatten().collect()
 }
 
-/// The node's own registry of baked images; see [`crate::images`].
-fn baked_images() -> PlannedFile {
-    let text = format!(
-        "server = \"http://{}\"\ncapabilities = [\"pull\", \"resolve\"]\n",
-        paths::IMAGES_ADDRESS
-    );
-    PlannedFile::public(format!("{}/{}/hosts.toml", paths::REGISTRIES, paths::IMAGES_HOST), text)
-}
-
-fn registry_files(registry: &Registry) -> Vec<PlannedFile> {
-    let name = match &registry.host {
-        RegistryHost::Others => "_default",
-        RegistryHost::Named(name) => name.as_str(),
-    };
-    let folder = format!("{}/{name}", paths::REGISTRIES);
-    let mut files = Vec::new();
-    let mut authority = |name: String, authorities: &Authorities| {
-        files.push(PlannedFile::public(format!("{folder}/{name}"), authorities.pem()));
-        format!("ca = \"{folder}/{name}\"\n")
-    };
-
-    // containerd asks the hosts in their order and then the server, which it takes from the image's name unless it is
-    // given. Where only mirrors may be asked, the last one stands in the server's place.
-    let (hosts, last) = match registry.mirrors.split_last() {
-        Some((last, others)) if registry.mirrors_only => (others, Some(last)),
-        _ => (&registry.mirrors[..], None),
-    };
+/// Credentials by host. containerd uses them for a registry that asks for a name and a password, and for the token
+/// server of one that asks for a token; pods with pull secrets of their own come first. The table is called deprecated
+/// in favour of those pull secrets; `hosts.toml` has no place for credentials that a token server would see.
+fn credentials(registries: &[Registry]) -> String {
+    let by_host: BTreeMap<_, _> = registries.iter().flat_map(Registry::credentials).collect();
     let mut text = String::new();
-    match (&registry.host, last) {
-        (_, Some(mirror)) => {
-            let _ = writeln!(
-                text,
-                "server = \"{}\"\ncapabilities = [\"pull\", \"resolve\"]",
-                mirror.url
-            );
-            if mirror.override_path {
-                text.push_str("override_path = true\n");
-            }
-            text.extend(mirror.ca.iter().map(|ca| authority("server.pem".to_owned(), ca)));
-        }
-        (RegistryHost::Named(name), None) => {
-            let scheme = if registry.plain_http { "http" } else { "https" };
-            let server = if name.as_str() == "docker.io" {
-                "registry-1.docker.io"
-            } else {
-                name.as_str()
-            };
-            let _ = writeln!(
-                text,
-                "server = \"{scheme}://{server}\"\ncapabilities = [\"pull\", \"resolve\"]"
-            );
-            text.extend(registry.ca.iter().map(|ca| authority("server.pem".to_owned(), ca)));
-            if let Some(auth) = &registry.auth {
-                let basic = base64(format!("{}:{}", auth.username, auth.password).as_bytes());
-                let _ = write!(text, "\n[header]\n  authorization = \"Basic {basic}\"\n");
-            }
-        }
-        (RegistryHost::Others, None) => {}
-    }
-    for (index, mirror) in hosts.iter().enumerate() {
+    for (host, auth) in by_host {
         let _ = write!(
             text,
-            "\n[host.\"{}\"]\n  capabilities = [\"pull\", \"resolve\"]\n",
-            mirror.url
+            "\n[plugins.'io.containerd.cri.v1.images'.registry.configs.'{host}'.auth]\n"
         );
-        if mirror.override_path {
-            text.push_str("  override_path = true\n");
+        let values = [
+            ("username", &auth.username),
+            ("password", &auth.password),
+            ("identitytoken", &auth.identity_token),
+        ];
+        for (key, value) in values {
+            // A JSON string without control characters is a basic string of TOML.
+            let value = value.as_ref().map(|value| serde_json::Value::from(value.as_str()));
+            text.extend(value.map(|value| format!("  {key} = {value}\n")));
         }
-        text.extend(
-            mirror
-                .ca
-                .iter()
-                .map(|ca| format!("  {}", authority(format!("mirror-{index}.pem"), ca))),
-        );
     }
-    let path = format!("{folder}/hosts.toml");
-    let secret = registry.auth.is_some();
-    files.push(if secret {
-        PlannedFile::secret(path, text)
-    } else {
-        PlannedFile::public(path, text)
-    });
-    files
+    text
+}
+
+/// The proxy, for containerd's unit.
+fn environment(config: &NodeConfig) -> Option<PlannedFile> {
+    let text = super::proxy::environment(config)?;
+    Some(PlannedFile::secret(paths::CONTAINERD_ENVIRONMENT, text))
 }
 
 /// Base64 with padding.

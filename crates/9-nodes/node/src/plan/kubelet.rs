@@ -1,21 +1,99 @@
-//! What the kubelet is told: its configuration, its arguments, and how it first speaks to its cluster.
+//! Files of the kubelet: its configuration, its arguments, and the kubeconfig of its first contact with the cluster.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use basalt_node_config::{CpuManagerPolicy, Kubelet, NodeConfig, Reserved, TopologyManagerPolicy};
+use basalt_node_config::{CloudProvider, CpuManagerPolicy, Kubelet, NodeConfig, Reserved, TopologyManagerPolicy};
 use serde_json::{Map, Value, json};
 
 use super::PlannedFile;
 use super::containerd::base64;
+use crate::facts::Facts;
 use crate::paths;
+use crate::size::Size;
 
-pub(super) fn files(config: &NodeConfig, hostname: &str) -> Vec<PlannedFile> {
-    vec![
-        PlannedFile::public(paths::CLUSTER_CA, config.cluster.ca.pem()),
-        PlannedFile::public(paths::KUBELET_CONFIG, pretty(&configuration(config))),
-        PlannedFile::public(paths::KUBELET_ARGUMENTS, arguments(config, hostname)),
+/// Cipher suites of TLS 1.2 with forward secrecy: those of the CIS Kubernetes benchmark that every client has and that
+/// processors have instructions for. Those of TLS 1.3 cannot be chosen.
+const CIPHER_SUITES: [&str; 4] = [
+    "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384",
+    "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
+    "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384",
+];
+
+/// Processes and threads of a pod: enough for large Java programs, and a 256th of the kernel's `pid_max`
+/// (sysctl-kubernetes.conf), so that no single pod leaves others without any.
+const POD_PIDS: u64 = 16384;
+
+pub(super) fn files(config: &NodeConfig, hostname: &str, facts: &Facts) -> Vec<PlannedFile> {
+    let mut configuration = configuration(config, facts);
+    for (key, value) in &config.kubelet.extra_config {
+        merge(&mut configuration[key.as_str()], value);
+    }
+    let providers = providers(config, facts);
+    let mut files = vec![
+        PlannedFile::secret(paths::CLUSTER_CA, config.cluster.ca.pem()),
+        PlannedFile::secret(paths::KUBELET_CONFIG, pretty(&configuration)),
+        PlannedFile::public(
+            paths::KUBELET_ARGUMENTS,
+            arguments(config, hostname, providers.is_some()),
+        ),
         PlannedFile::secret(paths::BOOTSTRAP_KUBECONFIG, pretty(&bootstrap(config))),
-    ]
+    ];
+    let providers = providers.map(|providers| pretty(&providers));
+    files.extend(providers.map(|text| PlannedFile::secret(paths::CREDENTIAL_PROVIDERS_CONFIG, text)));
+    // Credential providers ask their clouds by way of the proxy; the API server is reached without it.
+    let environment = super::proxy::environment(config);
+    files.extend(environment.map(|text| PlannedFile::secret(paths::KUBELET_ENVIRONMENT, text)));
+    files
+}
+
+/// Credential providers in the kubelet's format. Those that the image does not have are left out: the kubelet would not
+/// start with them.
+fn providers(config: &NodeConfig, facts: &Facts) -> Option<Value> {
+    let known = config
+        .kubelet
+        .credential_providers
+        .iter()
+        .filter(|provider| facts.credential_providers.contains(&provider.name));
+    let providers: Vec<Value> = known
+        .map(|provider| {
+            let variables = provider.env.iter();
+            let env: Vec<_> = variables
+                .map(|(name, value)| json!({ "name": name, "value": value }))
+                .collect();
+            json!({
+                "name": provider.name,
+                "matchImages": provider.match_images,
+                "defaultCacheDuration": provider.default_cache_duration,
+                "apiVersion": provider.api_version.unwrap_or_default().name(),
+                "args": provider.args,
+                "env": env,
+            })
+        })
+        .collect();
+    (!providers.is_empty()).then(|| {
+        json!({
+            "apiVersion": "kubelet.config.k8s.io/v1",
+            "kind": "CredentialProviderConfig",
+            "providers": providers,
+        })
+    })
+}
+
+/// Credential providers that a NodeConfig names and the image does not have.
+pub(super) fn missing_providers(config: &NodeConfig, facts: &Facts) -> Vec<String> {
+    let providers = config.kubelet.credential_providers.iter();
+    providers
+        .filter(|provider| !facts.credential_providers.contains(&provider.name))
+        .map(|provider| {
+            format!(
+                "the image has no credential provider {}/{}: the kubelet starts without it",
+                paths::CREDENTIAL_PROVIDERS,
+                provider.name
+            )
+        })
+        .collect()
 }
 
 /// JSON is YAML as well: the kubelet reads it.
@@ -23,8 +101,22 @@ fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
-fn configuration(config: &NodeConfig) -> Value {
+/// Puts a value in the place of another; maps are merged key by key.
+fn merge(old: &mut Value, new: &Value) {
+    match (old, new) {
+        (Value::Object(old), Value::Object(new)) => {
+            for (key, value) in new {
+                merge(old.entry(key.as_str()).or_insert(Value::Null), value);
+            }
+        }
+        (old, new) => *old = new.clone(),
+    }
+}
+
+fn configuration(config: &NodeConfig, facts: &Facts) -> Value {
     let Kubelet {
+        fail_swap_on,
+        pod_pids_limit,
         seccomp_default,
         server_tls_bootstrap,
         ..
@@ -42,35 +134,55 @@ fn configuration(config: &NodeConfig) -> Value {
         "clusterDNS": config.cluster.dns.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "clusterDomain": config.cluster.domain.as_str(),
         "containerRuntimeEndpoint": format!("unix://{}", paths::CONTAINERD_SOCKET),
+        // Logs of the system for whoever may read `nodes/proxy`: nobody can log in to read them.
+        "enableSystemLogQuery": log_query(&config.kubelet),
         // The image has no swap; one that is added shall not go unnoticed.
-        "failSwapOn": true,
+        "failSwapOn": fail_swap_on,
         // A new node pulls several images at once: a large one does not hold the pod network back.
         "maxParallelImagePulls": 4,
         // A NodeConfig that sets one threshold keeps the others.
         "mergeDefaultEvictionSettings": true,
+        "podPidsLimit": pod_pids_limit.unwrap_or(POD_PIDS),
         // What the kubelet needs of the kernel is set at boot (sysctl.d); it shall say so when somebody changed it.
         "protectKernelDefaults": true,
-        // The servers themselves: a pod cannot reach the stub of systemd-resolved on the node's loopback.
-        "resolvConf": "/run/systemd/resolve/resolv.conf",
+        // The servers themselves, as far as pods reach them: see `crate::follow`.
+        "resolvConf": paths::KUBELET_RESOLV_CONF,
         "rotateCertificates": true,
         "seccompDefault": seccomp_default,
         "serializeImagePulls": false,
         "serverTLSBootstrap": server_tls_bootstrap,
-        // logind holds a shutdown back that long, so that pods end before their node does.
-        "shutdownGracePeriod": "30s",
-        "shutdownGracePeriodCriticalPods": "10s",
         "staticPodPath": paths::STATIC_PODS,
-        // The default is below /usr, which is read-only.
-        "volumePluginDir": "/var/lib/kubelet/volume-plugins",
+        "tlsCipherSuites": CIPHER_SUITES,
+        "tlsMinVersion": "VersionTLS12",
     });
     if let Value::Object(keys) = &mut value {
-        optional(keys, config);
+        optional(keys, config, facts);
     }
     value
 }
 
-/// What is only there when the NodeConfig says it, so that the kubelet's defaults are the kubelet's.
-fn optional(keys: &mut Map<String, Value>, config: &NodeConfig) {
+/// Value of `enableSystemLogQuery`; the kubelet does not start with it when its handler of logs is off.
+fn log_query(kubelet: &Kubelet) -> bool {
+    kubelet.extra_config.get("enableSystemLogHandler") != Some(&Value::Bool(false))
+}
+
+/// Time for which a shutdown waits for all pods, and the part of it that is for critical ones.
+///
+/// logind holds a shutdown back that long, so that pods end before their node does. The kubelet refuses more for
+/// critical pods than for all, and times of less than a second.
+fn shutdown(kubelet: &Kubelet) -> (String, String) {
+    let total = kubelet.shutdown_grace_period.as_ref();
+    let length = total.map_or(Duration::from_secs(30), |time| time.duration());
+    let critical = match &kubelet.shutdown_grace_period_critical_pods {
+        Some(time) => time.to_string(),
+        None if length.is_zero() => "0s".to_owned(),
+        None => format!("{}s", (length.as_secs() / 3).clamp(1, 10)),
+    };
+    (total.map_or_else(|| "30s".to_owned(), ToString::to_string), critical)
+}
+
+/// Fields that are only there when the NodeConfig has them, so that the kubelet's defaults are the kubelet's.
+fn optional(keys: &mut Map<String, Value>, config: &NodeConfig, facts: &Facts) {
     let kubelet = &config.kubelet;
     let mut put = |key: &str, value: Option<Value>| keys.extend(value.map(|value| (key.to_owned(), value)));
     // One that the cluster signs, or the one that the agent makes: see `crate::serving`.
@@ -78,10 +190,15 @@ fn optional(keys: &mut Map<String, Value>, config: &NodeConfig) {
     put("tlsCertFile", serving(paths::SERVING_CERTIFICATE));
     put("tlsPrivateKeyFile", serving(paths::SERVING_KEY));
     put("maxPods", kubelet.max_pods.map(Value::from));
-    put("podPidsLimit", kubelet.pod_pids_limit.map(Value::from));
     put("providerID", kubelet.provider_id.clone().map(Value::from));
     put("systemReserved", reserved(&kubelet.system_reserved));
-    put("kubeReserved", reserved(&kubelet.kube_reserved));
+    put("kubeReserved", kube_reserved(kubelet, facts));
+    put(
+        "memorySwap",
+        kubelet
+            .swap_behavior
+            .map(|behavior| json!({ "swapBehavior": behavior.name() })),
+    );
     put("evictionHard", texts(&kubelet.eviction_hard));
     put("evictionSoft", texts(&kubelet.eviction_soft));
     put("evictionSoftGracePeriod", texts(&kubelet.eviction_soft_grace_period));
@@ -120,17 +237,11 @@ fn optional(keys: &mut Map<String, Value>, config: &NodeConfig) {
             .topology_manager_policy
             .map(|policy| topology_policy(policy).into()),
     );
-    put(
-        "shutdownGracePeriod",
-        kubelet.shutdown_grace_period.as_ref().map(|time| time.as_str().into()),
-    );
-    put(
-        "shutdownGracePeriodCriticalPods",
-        kubelet
-            .shutdown_grace_period_critical_pods
-            .as_ref()
-            .map(|time| time.as_str().into()),
-    );
+    if !kubelet.extra_config.contains_key("shutdownGracePeriodByPodPriority") {
+        let (total, critical) = shutdown(kubelet);
+        put("shutdownGracePeriod", Some(total.into()));
+        put("shutdownGracePeriodCriticalPods", Some(critical.into()));
+    }
     let some = |list: &[String]| (!list.is_empty()).then(|| Value::from(list.to_vec()));
     put("allowedUnsafeSysctls", some(&kubelet.allowed_unsafe_sysctls));
     put(
@@ -165,6 +276,24 @@ fn reserved(reserved: &Reserved) -> Option<Value> {
     (!keys.is_empty()).then_some(Value::Object(keys))
 }
 
+/// `kubeReserved`, with what follows from the size of the machine where a NodeConfig reserves nothing of a resource.
+fn kube_reserved(kubelet: &Kubelet, facts: &Facts) -> Option<Value> {
+    let mut keys = match reserved(&kubelet.kube_reserved) {
+        Some(Value::Object(keys)) => keys,
+        _ => Map::new(),
+    };
+    let given = |names: fn(&Reserved) -> bool| names(&kubelet.system_reserved) || names(&kubelet.kube_reserved);
+    if let Some(kept) = facts.size.map(Size::kept) {
+        if !given(|reserved| reserved.cpu.is_some()) {
+            keys.insert("cpu".to_owned(), format!("{}m", kept.millicores).into());
+        }
+        if !given(|reserved| reserved.memory.is_some()) {
+            keys.insert("memory".to_owned(), format!("{}Mi", kept.mebibytes).into());
+        }
+    }
+    (!keys.is_empty()).then_some(Value::Object(keys))
+}
+
 fn texts<T: ToString>(map: &BTreeMap<String, T>) -> Option<Value> {
     let keys: Map<_, _> = map
         .iter()
@@ -190,13 +319,26 @@ fn topology_policy(policy: TopologyManagerPolicy) -> &'static str {
 }
 
 /// An environment file. No value here can contain a space, so systemd splits it at the right places.
-fn arguments(config: &NodeConfig, hostname: &str) -> String {
+fn arguments(config: &NodeConfig, hostname: &str, providers: bool) -> String {
     let mut arguments = vec![
         format!("--config={}", paths::KUBELET_CONFIG),
         format!("--bootstrap-kubeconfig={}", paths::BOOTSTRAP_KUBECONFIG),
         format!("--kubeconfig={}", paths::KUBECONFIG),
         format!("--hostname-override={hostname}"),
     ];
+    if let Some(CloudProvider::External) = config.kubelet.cloud_provider {
+        arguments.push("--cloud-provider=external".to_owned());
+    }
+    if providers {
+        arguments.push(format!(
+            "--image-credential-provider-config={}",
+            paths::CREDENTIAL_PROVIDERS_CONFIG
+        ));
+        arguments.push(format!(
+            "--image-credential-provider-bin-dir={}",
+            paths::CREDENTIAL_PROVIDERS
+        ));
+    }
     if !config.labels.is_empty() {
         let labels: Vec<_> = config
             .labels

@@ -1,70 +1,210 @@
 //! The network, in networkd's format.
 
 use std::fmt::Write as _;
-use std::net::IpAddr;
 
-use basalt_node_config::{HostDns, Interface, InterfaceMatch, NodeConfig};
+use basalt_node_config::{Bond, HostDns, Interface, InterfaceMatch, Network, NodeConfig, Vlan};
 
 use super::PlannedFile;
 
+const FOLDER: &str = "/run/systemd/network";
+const HEADER: &str = "# Written by basalt-node at every start.\n";
+
 /// Files that sort before the image's own, which asks DHCP on every interface that nobody else claims.
+///
+/// Of the files that fit an interface, networkd takes the first one: members of bonds (05), then the entries of the
+/// NodeConfig in their order (10), then what follows from bonds and VLANs that have no entry (20).
 pub(super) fn files(config: &NodeConfig) -> Vec<PlannedFile> {
     let Some(network) = &config.network else {
         return Vec::new();
     };
     let mut files = Vec::new();
-    for (index, interface) in network.interfaces.iter().enumerate() {
-        // The first entry that fits counts, as the first file does.
-        let path = format!("/run/systemd/network/10-node-config-{index:02}.network");
-        files.push(PlannedFile::public(path, unit(interface, &network.dns)));
+    for bond in &network.bonds {
+        files.push(file(&format!("10-node-config-{}.netdev", bond.name), bond_device(bond)));
+        for (index, member) in bond.members.iter().enumerate() {
+            let name = format!("05-node-config-{}-{index:02}.network", bond.name);
+            files.push(file(&name, bond_member(bond, member)));
+        }
     }
+    for vlan in &network.vlans {
+        files.push(file(&format!("10-node-config-{}.netdev", vlan.name), vlan_device(vlan)));
+    }
+    for (index, interface) in network.interfaces.iter().enumerate() {
+        let text = unit(interface, network);
+        files.push(file(&format!("10-node-config-{index:02}.network"), text));
+    }
+    files.extend(implied(network));
     if network.interfaces.is_empty() && network.dns != HostDns::default() {
         // Nothing is said about interfaces: they keep what the image does, and get these servers besides.
-        let path = "/run/systemd/network/90-basalt-dhcp.network.d/50-node-config.conf";
         let mut text = String::from("[Network]\n");
         name_servers(&mut text, &network.dns);
-        files.push(PlannedFile::public(path, text));
+        files.push(file("90-basalt-dhcp.network.d/50-node-config.conf", text));
     }
     files
 }
 
-fn unit(interface: &Interface, dns: &HostDns) -> String {
-    let mut text = String::from("# Written by basalt-node at every start.\n[Match]\n");
-    let _ = match &interface.matches {
-        // Only hardware: a pattern shall not take hold of the pods' interfaces.
+fn file(name: &str, text: String) -> PlannedFile {
+    PlannedFile::public(format!("{FOLDER}/{name}"), text)
+}
+
+/// Networks of bonds and VLANs that have no entry, and of hardware that has none and carries VLANs. What carries VLANs
+/// has no addresses of its own; the others ask DHCP.
+fn implied(network: &Network) -> Vec<PlannedFile> {
+    let has_entry = |name: &str| network.interfaces.iter().any(|interface| names(interface, name));
+    let mut made: Vec<&str> = network.bonds.iter().map(|bond| bond.name.as_str()).collect();
+    made.extend(network.vlans.iter().map(|vlan| vlan.name.as_str()));
+    let links = network.vlans.iter().map(|vlan| vlan.link.as_str());
+    let mut all: Vec<&str> = made.iter().copied().chain(links).collect();
+    all.sort_unstable();
+    all.dedup();
+    let implied = all.into_iter().filter(|name| !has_entry(name)).map(|name| {
+        let vlans = vlans_on(network, name);
+        let mut text = format!("{HEADER}[Match]\nName={name}\n");
+        if !made.contains(&name) {
+            text.push_str("Kind=!*\n");
+        }
+        if vlans.is_empty() {
+            text.push_str("\n[Link]\nRequiredForOnline=routable\n\n[Network]\nDHCP=yes\n");
+            text.push_str("LLDP=no\nEmitLLDP=no\nKeepConfiguration=dynamic\n");
+            name_servers(&mut text, &network.dns);
+            dhcp(&mut text, None, None);
+        } else {
+            text.push_str("\n[Link]\nRequiredForOnline=no\n\n[Network]\nDHCP=no\nLinkLocalAddressing=no\n");
+            text.push_str("LLDP=no\nEmitLLDP=no\nIPv6AcceptRA=no\n");
+            text.push_str(&vlans);
+        }
+        file(&format!("20-node-config-{name}.network"), text)
+    });
+    implied.collect()
+}
+
+/// Returns `true` if an entry is of the one interface with this name.
+fn names(interface: &Interface, name: &str) -> bool {
+    matches!(&interface.matches, InterfaceMatch::Name(pattern) if pattern.as_str() == name)
+}
+
+/// The lines that put VLANs on an interface.
+fn vlans_on(network: &Network, name: &str) -> String {
+    let vlans = network.vlans.iter().filter(|vlan| vlan.link.as_str() == name);
+    vlans.map(|vlan| format!("VLAN={}\n", vlan.name)).collect()
+}
+
+fn bond_device(bond: &Bond) -> String {
+    let mut text = format!(
+        "{HEADER}[NetDev]\nName={}\nKind=bond\n\n[Bond]\nMode={}\nMIIMonitorSec=100ms\n",
+        bond.name,
+        bond.mode.name()
+    );
+    if let Some(rate) = bond.lacp_rate {
+        let _ = writeln!(text, "LACPTransmitRate={}", rate.name());
+    }
+    if let Some(policy) = bond.transmit_hash_policy {
+        let _ = writeln!(text, "TransmitHashPolicy={}", policy.name());
+    }
+    text
+}
+
+fn bond_member(bond: &Bond, member: &InterfaceMatch) -> String {
+    let mut text = format!("{HEADER}[Match]\n");
+    hardware(&mut text, member);
+    let _ = write!(
+        text,
+        "\n[Link]\nRequiredForOnline=no\n\n[Network]\nBond={}\nLLDP=no\nEmitLLDP=no\n",
+        bond.name
+    );
+    text
+}
+
+fn vlan_device(vlan: &Vlan) -> String {
+    format!(
+        "{HEADER}[NetDev]\nName={}\nKind=vlan\n\n[VLAN]\nId={}\n",
+        vlan.name, vlan.id
+    )
+}
+
+/// Only hardware: a pattern shall not take hold of the pods' interfaces.
+fn hardware(text: &mut String, matches: &InterfaceMatch) {
+    let _ = match matches {
         InterfaceMatch::Name(name) => writeln!(text, "Name={name}\nKind=!*"),
         InterfaceMatch::Mac(mac) => writeln!(text, "MACAddress={mac}\nKind=!*"),
     };
-    text.push_str("\n[Link]\nRequiredForOnline=routable\n");
+}
+
+fn unit(interface: &Interface, network: &Network) -> String {
+    let mut text = format!("{HEADER}[Match]\n");
+    let made = network.bonds.iter().map(|bond| bond.name.as_str());
+    let mut made = made.chain(network.vlans.iter().map(|vlan| vlan.name.as_str()));
+    match made.find(|name| names(interface, name)) {
+        Some(name) => {
+            let _ = writeln!(text, "Name={name}");
+        }
+        None => hardware(&mut text, &interface.matches),
+    }
+    if interface.unmanaged {
+        text.push_str("\n[Link]\nUnmanaged=yes\n");
+        return text;
+    }
+    let online = if interface.optional { "no" } else { "routable" };
+    let _ = writeln!(text, "\n[Link]\nRequiredForOnline={online}");
     if let Some(mtu) = interface.mtu {
         let _ = writeln!(text, "MTUBytes={mtu}");
     }
     let _ = writeln!(text, "\n[Network]\nDHCP={}", if interface.dhcp { "yes" } else { "no" });
     text.push_str("LLDP=no\nEmitLLDP=no\n");
     if interface.dhcp {
-        text.push_str("KeepConfiguration=dynamic-on-stop\n");
+        text.push_str("KeepConfiguration=dynamic\n");
     } else if !interface.addresses.iter().any(|cidr| cidr.address.is_ipv6()) {
         text.push_str("IPv6AcceptRA=no\n");
     }
     for address in &interface.addresses {
         let _ = writeln!(text, "Address={address}");
     }
-    name_servers(&mut text, dns);
+    if let InterfaceMatch::Name(name) = &interface.matches {
+        text.push_str(&vlans_on(network, name.as_str()));
+    }
+    name_servers(&mut text, &network.dns);
+    routes(&mut text, interface);
+    if interface.dhcp {
+        dhcp(&mut text, interface.mtu, interface.metric);
+    }
+    text
+}
+
+fn routes(text: &mut String, interface: &Interface) {
+    let metric = |text: &mut String, metric: Option<u32>| {
+        if let Some(metric) = metric {
+            let _ = writeln!(text, "Metric={metric}");
+        }
+    };
+    let on_link = |text: &mut String, on_link: bool| {
+        if on_link {
+            text.push_str("GatewayOnLink=yes\n");
+        }
+    };
     if let Some(gateway) = interface.gateway {
         let _ = writeln!(text, "\n[Route]\nGateway={gateway}");
+        on_link(text, interface.gateway_on_link);
+        metric(text, interface.metric);
     }
     for route in &interface.routes {
         let _ = writeln!(text, "\n[Route]\nDestination={}\nGateway={}", route.to, route.via);
-        if let Some(metric) = route.metric {
-            let _ = writeln!(text, "Metric={metric}");
-        }
+        on_link(text, route.on_link);
+        metric(text, route.metric);
     }
-    if interface.dhcp {
-        text.push_str("\n[DHCPv4]\nUseHostname=no\nUseDomains=yes\nUseNTP=no\n");
-        let _ = writeln!(text, "UseMTU={}", if interface.mtu.is_some() { "no" } else { "yes" });
-        text.push_str("\n[DHCPv6]\nUseHostname=no\nUseDomains=yes\nUseNTP=no\n\n[IPv6AcceptRA]\nUseDomains=yes\n");
-    }
-    text
+}
+
+/// Parts that are taken of an answer of DHCP, and the identifier to ask with (see `dhcp.network` of the package
+/// basalt-defaults). Time servers reach chronyd by way of [`crate::follow`].
+fn dhcp(text: &mut String, mtu: Option<u32>, metric: Option<u32>) {
+    let metric = metric
+        .map(|metric| format!("RouteMetric={metric}\n"))
+        .unwrap_or_default();
+    let use_mtu = if mtu.is_some() { "no" } else { "yes" };
+    let _ = write!(
+        text,
+        "\n[DHCPv4]\nClientIdentifier=mac\nUseHostname=no\nUseDomains=yes\nUseNTP=yes\nUseMTU={use_mtu}\n{metric}"
+    );
+    let _ = write!(text, "\n[DHCPv6]\nUseHostname=no\nUseDomains=yes\nUseNTP=yes\n");
+    let _ = write!(text, "\n[IPv6AcceptRA]\nUseDomains=yes\n{metric}");
 }
 
 fn name_servers(text: &mut String, dns: &HostDns) {
@@ -75,17 +215,4 @@ fn name_servers(text: &mut String, dns: &HostDns) {
         let domains: Vec<_> = dns.search.iter().map(|domain| domain.as_str()).collect();
         let _ = writeln!(text, "Domains={}", domains.join(" "));
     }
-}
-
-/// The address that the node registers with, as far as the NodeConfig says: the kubelet's own setting, or the first
-/// address of the interface that leads out, or of any.
-pub fn preferred_address(config: &NodeConfig) -> Option<IpAddr> {
-    let of_interfaces = || {
-        let interfaces = &config.network.as_ref()?.interfaces;
-        let leading_out = interfaces.iter().filter(|interface| interface.gateway.is_some());
-        leading_out
-            .chain(interfaces)
-            .find_map(|interface| Some(interface.addresses.first()?.address))
-    };
-    config.kubelet.node_ip.map(|address| address.0).or_else(of_interfaces)
 }

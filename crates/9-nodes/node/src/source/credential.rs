@@ -21,7 +21,7 @@ pub struct Credential {
 }
 
 impl Credential {
-    /// Where systemd puts the credentials of this process and of the machine.
+    /// Folders of the credentials of this process and of the machine, as systemd makes them.
     pub fn of_this_process() -> Self {
         let own = std::env::var_os("CREDENTIALS_DIRECTORY").map(PathBuf::from);
         Self {

@@ -13,44 +13,49 @@ use rustix::mount::{
 
 use super::label::{self, FileSystem};
 use super::{Found, Source, SourceError, read_text};
+use crate::block::{Attachment, BlockDevices, CONFIG_SERIAL};
 
 /// A block device with a FAT, ext4 or ISO 9660 file system that is labelled `BASALT-CFG` and has a `node.yaml`.
+///
+/// The label alone does not do: a tenant of the cluster can write it to a volume, which is attached when the machine
+/// starts again. Only devices that no workload can bring about are looked at; see [`Attachment`].
 #[derive(Debug)]
 pub struct ConfigDisk {
-    /// Where the kernel lists block devices.
-    list: PathBuf,
-    /// Where their nodes are.
+    block: BlockDevices,
+    /// Folder of the device nodes.
     devices: PathBuf,
-    /// What was looked at and is no config disk.
+    /// Devices that were looked at and are no config disks.
     seen: HashSet<String>,
+    /// Devices with the label that are not trusted, each told of once.
+    refused: Vec<String>,
 }
 
 impl ConfigDisk {
     /// The block devices of this machine.
     pub fn of_this_machine() -> Self {
+        Self::new(BlockDevices::of_this_machine(), PathBuf::from("/dev"))
+    }
+
+    /// Block devices whose nodes are in a folder.
+    fn new(block: BlockDevices, devices: PathBuf) -> Self {
         Self {
-            list: PathBuf::from("/sys/class/block"),
-            devices: PathBuf::from("/dev"),
+            block,
+            devices,
             seen: HashSet::new(),
+            refused: Vec::new(),
         }
     }
 
-    /// The devices that were not looked at yet. The kernel makes their nodes itself (devtmpfs), before udev runs.
-    fn new_devices(&self) -> Vec<String> {
-        let Ok(entries) = fs_err::read_dir(&self.list) else {
-            return Vec::new();
-        };
-        let mut names: Vec<_> = entries
-            .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
-            .filter(|name| {
-                !["dm-", "loop", "ram", "zram", "md"]
-                    .iter()
-                    .any(|kind| name.starts_with(kind))
-            })
+    /// The devices that were not looked at yet, the most trusted first. The kernel makes their nodes itself (devtmpfs),
+    /// before udev runs.
+    fn new_devices(&self) -> Vec<(Attachment, String)> {
+        let names = self.block.names().into_iter();
+        let mut devices: Vec<_> = names
             .filter(|name| !self.seen.contains(name))
+            .map(|name| (self.block.attachment(&name), name))
             .collect();
-        names.sort();
-        names
+        devices.sort();
+        devices
     }
 }
 
@@ -60,12 +65,20 @@ impl Source for ConfigDisk {
     }
 
     fn look(&mut self) -> Result<Option<Found>, SourceError> {
-        for name in self.new_devices() {
+        for (attachment, name) in self.new_devices() {
             let device = self.devices.join(&name);
             match labelled(&device) {
-                Some(kind) => return read_config(&device, kind).map(Some),
-                None => self.seen.insert(name),
-            };
+                Ok(Some(kind)) if attachment.is_the_owners() => return read_config(&device, kind).map(Some),
+                Ok(Some(_)) => {
+                    self.refused.push(name.clone());
+                    self.seen.insert(name);
+                }
+                Ok(None) => {
+                    self.seen.insert(name);
+                }
+                // A drive without a medium: one may come.
+                Err(_) => {}
+            }
         }
         Ok(None)
     }
@@ -73,19 +86,26 @@ impl Source for ConfigDisk {
     fn may_come_late(&self) -> bool {
         true
     }
+
+    fn refused(&self) -> Vec<String> {
+        let told = self.refused.iter().map(|name| {
+            format!(
+                "/dev/{name} has the label {DISK_LABEL} and is not used: it is neither on the root's disk nor a CD drive, \
+                 a USB device, or a disk with the serial number {CONFIG_SERIAL}"
+            )
+        });
+        told.collect()
+    }
 }
 
-/// What file system a device has, if it has the label. A device that cannot be read (an empty CD drive) has none.
-fn labelled(device: &Path) -> Option<FileSystem> {
+/// The kind of file system of a device that has the label. An empty CD drive cannot be read.
+fn labelled(device: &Path) -> std::io::Result<Option<FileSystem>> {
     let mut start = Vec::with_capacity(label::NEEDED);
-    fs_err::File::open(device)
-        .ok()?
+    fs_err::File::open(device)?
         .take(label::NEEDED as u64)
-        .read_to_end(&mut start)
-        .ok()?;
-    label::read(&start)
-        .filter(|(_, label)| label == DISK_LABEL)
-        .map(|(kind, _)| kind)
+        .read_to_end(&mut start)?;
+    let found = label::read(&start).filter(|(_, label)| label == DISK_LABEL);
+    Ok(found.map(|(kind, _)| kind))
 }
 
 /// Reads the file from a mount that is attached nowhere: nobody else sees it, and it is gone with its descriptor.
@@ -123,21 +143,54 @@ fn read_config(device: &Path, kind: FileSystem) -> Result<Found, SourceError> {
 mod tests {
     use super::*;
 
+    /// A machine with a root on `vda`, a second disk, and a CD drive without a medium.
+    fn machine() -> (tempfile::TempDir, ConfigDisk) {
+        let root = tempfile::tempdir().unwrap();
+        let (sys, dev) = (root.path().join("sys"), root.path().join("dev"));
+        for folder in ["sys/class/block", "sys/dev/block", "dev"] {
+            fs_err::create_dir_all(root.path().join(folder)).unwrap();
+        }
+        for name in ["sr0", "vda", "vdb"] {
+            let device = sys.join("devices").join(name);
+            fs_err::create_dir_all(&device).unwrap();
+            fs_err::os::unix::fs::symlink(&device, sys.join("class/block").join(name)).unwrap();
+        }
+        for name in ["vda", "vdb"] {
+            fs_err::write(dev.join(name), vec![0; 65536]).unwrap();
+        }
+        fs_err::os::unix::fs::symlink(sys.join("devices/vda"), sys.join("dev/block/254:0")).unwrap();
+        (root, ConfigDisk::new(BlockDevices::new(sys, "254:0"), dev))
+    }
+
+    fn names(source: &ConfigDisk) -> Vec<String> {
+        source.new_devices().into_iter().map(|(_, name)| name).collect()
+    }
+
     #[test]
     fn devices_without_the_label_are_looked_at_once() {
-        let (list, devices) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-        for name in ["vda", "vdb", "loop0"] {
-            fs_err::write(list.path().join(name), "").unwrap();
-            fs_err::write(devices.path().join(name), vec![0; 65536]).unwrap();
-        }
-        let (list, devices) = (list.path().to_owned(), devices.path().to_owned());
-        let mut source = ConfigDisk {
-            list,
-            devices,
-            seen: HashSet::new(),
-        };
-        assert_eq!(source.new_devices(), ["vda", "vdb"]);
+        let (_root, mut source) = machine();
+        assert_eq!(names(&source), ["vda", "sr0", "vdb"]);
         assert_eq!(source.look().unwrap(), None);
-        assert!(source.new_devices().is_empty());
+        // The drive may get a medium.
+        assert_eq!(names(&source), ["sr0"]);
+        assert!(source.refused().is_empty());
+    }
+
+    #[test]
+    fn a_label_on_a_disk_of_somebody_else_is_refused_and_told() {
+        let (root, mut source) = machine();
+        let mut disk = vec![0; 65536];
+        disk[32769..32774].copy_from_slice(b"CD001");
+        disk[32808..32818].copy_from_slice(DISK_LABEL.as_bytes());
+        disk[32818..32840].fill(b' ');
+        fs_err::write(root.path().join("dev/vdb"), disk).unwrap();
+        assert_eq!(source.look().unwrap(), None);
+        assert!(
+            matches!(&source.refused()[..], [told] if told.contains("/dev/vdb")),
+            "{:?}",
+            source.refused()
+        );
+        assert_eq!(source.look().unwrap(), None);
+        assert_eq!(source.refused().len(), 1);
     }
 }

@@ -14,7 +14,7 @@ pub enum FileSystem {
 }
 
 impl FileSystem {
-    /// What the kernel calls it.
+    /// Name of the file system in the kernel.
     pub fn name(self) -> &'static str {
         match self {
             Self::Vfat => "vfat",
@@ -24,7 +24,7 @@ impl FileSystem {
     }
 }
 
-/// How many bytes of a device [`read`] has to see.
+/// Number of bytes of a device that [`read`] has to see.
 pub const NEEDED: usize = 32768 + 2048;
 
 /// The kind and label of the file system that begins with these bytes. Fewer than [`NEEDED`] show less.

@@ -1,0 +1,454 @@
+//! Values of a NodeConfig against those that the agent and the kubelet put beside them.
+
+#![cfg(test)]
+
+use std::path::Path;
+use std::time::{Duration, SystemTime};
+
+use basalt_node_config::{Clock, check, json_schema};
+
+const CA: &str = include_str!("certificates/ca.pem");
+
+/// Findings about a NodeConfig that ends like this, and `true` if it can be used.
+fn said(more: &str) -> (bool, String) {
+    let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
+    let text = format!(
+        "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
+         bootstrapToken: abcdef.0123456789abcdef\n  ca: |\n{ca}{more}\n"
+    );
+    // 2030, when the certificate of these tests is valid.
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+    match check("node.yaml", &text, Clock::Right(now)) {
+        Ok((_, warnings)) => (true, warnings.brief()),
+        Err(problems) => (false, problems.brief()),
+    }
+}
+
+#[track_caller]
+fn accepted(cases: &[&str]) {
+    for case in cases {
+        let (good, said) = said(case);
+        assert!(good && said.is_empty(), "{case}: {said}");
+    }
+}
+
+#[track_caller]
+fn refused(cases: &[(&str, &str)]) {
+    for (case, words) in cases {
+        let (good, said) = said(case);
+        assert!(!good && said.contains(words), "{case}: {said}");
+    }
+}
+
+#[track_caller]
+fn warned(cases: &[(&str, &str)]) {
+    for (case, words) in cases {
+        let (good, said) = said(case);
+        assert!(good && said.contains(words), "{case}: {said}");
+    }
+}
+
+#[test]
+fn the_kubelet_starts_with_what_is_accepted() {
+    accepted(&[
+        "kubelet: { shutdownGracePeriod: 5s }",
+        "kubelet: { shutdownGracePeriod: 0s }",
+        "kubelet: { shutdownGracePeriod: 0s, shutdownGracePeriodCriticalPods: 0s }",
+        "kubelet: { shutdownGracePeriodCriticalPods: 30s }",
+        "kubelet: { imageGCHighThresholdPercent: 81 }",
+        "kubelet: { imageGCHighThresholdPercent: 75, imageGCLowThresholdPercent: 70 }",
+        "kubelet: { imageGCLowThresholdPercent: 84 }",
+        "kubelet: { cpuManagerPolicy: static }",
+        "kubelet: { cpuManagerPolicy: static, systemReserved: { cpu: '0' }, kubeReserved: { cpu: 100m } }",
+        "kubelet: { evictionHard: { memory.available: 5%, nodefs.available: 0% } }",
+        "kubelet: { allowedUnsafeSysctls: ['net.*', kernel.sem, 'kernel.shm*', net/core/somaxconn] }",
+        "kubelet: { nodeIP: '10.0.0.1,fd00::1' }",
+    ]);
+    refused(&[
+        ("kubelet: { shutdownGracePeriod: 500ms }", "less than a second"),
+        (
+            "kubelet: { shutdownGracePeriodCriticalPods: 31s }",
+            "more than the whole shutdown with its 30s",
+        ),
+        (
+            "kubelet: { shutdownGracePeriod: 10s, shutdownGracePeriodCriticalPods: 20s }",
+            "more than the whole shutdown with its 10s",
+        ),
+        (
+            "kubelet: { imageGCHighThresholdPercent: 75 }",
+            "the kubelet's low threshold, 80, is not below the high one 75",
+        ),
+        (
+            "kubelet: { imageGCLowThresholdPercent: 85 }",
+            "the low threshold 85 is not below the kubelet's high one, 85",
+        ),
+        (
+            "kubelet: { imageGCHighThresholdPercent: 60, imageGCLowThresholdPercent: 60 }",
+            "the low threshold 60 is not below the high one 60",
+        ),
+        (
+            "kubelet: { cpuManagerPolicy: static, systemReserved: { cpu: '0' } }",
+            "needs processors that are kept back",
+        ),
+        (
+            "kubelet: { evictionHard: { memory.available: '0' } }",
+            "the threshold `0` is zero",
+        ),
+        (
+            "kubelet: { allowedUnsafeSysctls: [vm.swappiness] }",
+            "`vm.swappiness` is not of a namespace",
+        ),
+        ("kubelet: { nodeIP: '10.0.0.1,10.0.0.2' }", "are of the same family"),
+        ("kubelet: { nodeIP: 'fe80::1' }", "cannot be the address of a node"),
+    ]);
+    warned(&[(
+        "kubelet: { evictionHard: { containerfs.available: 10% } }",
+        "the kubelet does not use `containerfs.available`",
+    )]);
+}
+
+#[test]
+fn swap() {
+    accepted(&[
+        "kubelet: { memorySwap: { swapBehavior: LimitedSwap } }",
+        "kubelet: { memorySwap: { swapBehavior: LimitedSwap }, failSwapOn: false }",
+        "kubelet: { memorySwap: { swapBehavior: NoSwap }, failSwapOn: true }",
+        "kubelet: { failSwapOn: false }",
+    ]);
+    refused(&[
+        (
+            "kubelet: { memorySwap: { swapBehavior: LimitedSwap }, failSwapOn: true }",
+            "the kubelet refuses to start with swap",
+        ),
+        ("kubelet: { memorySwap: { swapBehavior: Unlimited } }", "`Unlimited`"),
+    ]);
+}
+
+#[test]
+fn cloud_controllers() {
+    accepted(&["kubelet: { cloudProvider: external, providerID: 'aws:///eu-central-1a/i-0abc' }"]);
+    refused(&[("kubelet: { cloudProvider: aws }", "`aws`")]);
+    let taint = "taints: [{ key: node.cloudprovider.kubernetes.io/uninitialized, value: 'true', effect: NoSchedule }]";
+    warned(&[(taint, "write `cloudProvider: external` below `kubelet` instead")]);
+}
+
+#[test]
+fn other_fields_of_the_kubelet() {
+    accepted(&[
+        "kubelet: { extraConfig: { registryPullQPS: 10, imageMaximumGCAge: 24h, topologyManagerScope: pod } }",
+        "kubelet: { extraConfig: { cpuManagerPolicyOptions: { full-pcpus-only: 'true' } } }",
+        "kubelet: { extraConfig: { enforceNodeAllocatable: [pods, system-reserved], systemReservedCgroup: /system } }",
+        "kubelet: { extraConfig: { shutdownGracePeriodByPodPriority: [{ priority: 0 }] } }",
+        "kubelet: { extraConfig: { memoryThrottlingFactor: 0.8 } }",
+    ]);
+    refused(&[
+        (
+            "kubelet: { extraConfig: { registryPullQps: 10 } }",
+            "did you mean `registryPullQPS`?",
+        ),
+        (
+            "kubelet: { extraConfig: { registryPullQPS: -1 } }",
+            "-1 is out of range",
+        ),
+        (
+            "kubelet: { extraConfig: { registryPullQPS: many } }",
+            "must be a whole number",
+        ),
+        ("kubelet: { extraConfig: { syncFrequency: 60 } }", "must be a time span"),
+        (
+            "kubelet: { extraConfig: { syncFrequency: 1d } }",
+            "`1d` is not a time span",
+        ),
+        (
+            "kubelet: { extraConfig: { tlsMinVersion: VersionTLS10 } }",
+            "is not a word for `tlsMinVersion`",
+        ),
+        (
+            "kubelet: { extraConfig: { maxPods: 10 } }",
+            "write it as `kubelet.maxPods`",
+        ),
+        (
+            "kubelet: { extraConfig: { clusterDNS: [] } }",
+            "write it as `cluster.dns.addresses`",
+        ),
+        (
+            "kubelet: { extraConfig: { cgroupDriver: cgroupfs } }",
+            "is decided by the node's image",
+        ),
+        (
+            "kubelet: { extraConfig: { containerLogMonitorInterval: 1s } }",
+            "shorter than 3 s",
+        ),
+        (
+            "kubelet: { extraConfig: { imageMaximumGCAge: 2m } }",
+            "before `imageMinimumGCAge`",
+        ),
+        (
+            "kubelet: { extraConfig: { systemCgroups: /system } }",
+            "needs `cgroupRoot`",
+        ),
+        (
+            "kubelet: { extraConfig: { enforceNodeAllocatable: [kube-reserved] } }",
+            "needs `kubeReservedCgroup`",
+        ),
+        (
+            "kubelet: { reservedSystemCPUs: '0', extraConfig: { kubeReservedCgroup: /kube } }",
+            "do not go with `reservedSystemCPUs`",
+        ),
+        (
+            "kubelet: { shutdownGracePeriod: 30s, extraConfig: { shutdownGracePeriodByPodPriority: [] } }",
+            "by priority and as `shutdownGracePeriod`",
+        ),
+    ]);
+    warned(&[
+        (
+            "kubelet: { extraConfig: { authentication: { anonymous: { enabled: true } } } }",
+            "anybody may speak",
+        ),
+        (
+            "kubelet: { extraConfig: { authorization: { mode: AlwaysAllow } } }",
+            "may do everything",
+        ),
+        ("kubelet: { extraConfig: { readOnlyPort: 10255 } }", "tells everybody"),
+    ]);
+}
+
+#[test]
+fn memory_by_numa_node() {
+    let with = |reserved: &str, kept: &str| {
+        format!("kubelet: {{ {kept} extraConfig: {{ {reserved} memoryManagerPolicy: Static }} }}")
+    };
+    let two = "reservedMemory: [{ numaNode: 0, limits: { memory: 1Gi } }, { numaNode: 1, limits: { memory: 100Mi } }],";
+    let kept = "kubeReserved: { memory: 768Mi }, systemReserved: { memory: 256Mi },";
+    accepted(&[
+        &with(two, kept),
+        "kubelet: { extraConfig: { memoryManagerPolicy: None } }",
+    ]);
+    refused(&[
+        (&with("", kept), "needs `reservedMemory`"),
+        (&with(two, ""), "depends on the machine"),
+        (
+            &with(
+                two,
+                "kubeReserved: { memory: 1Gi }, evictionHard: { memory.available: 200Mi },",
+            ),
+            "`reservedMemory` is 1124Mi, and 1224Mi are reserved otherwise",
+        ),
+    ]);
+}
+
+#[test]
+fn kernel_settings_with_a_risk() {
+    accepted(&["sysctls: { net.ipv4.conf.all.rp_filter: 2, net.ipv4.ip_local_port_range: 32768 60999 }"]);
+    warned(&[
+        ("sysctls: { net.ipv4.conf.all.rp_filter: 1 }", "strict filtering"),
+        ("sysctls: { net.ipv6.conf.all.disable_ipv6: 1 }", "`::1`"),
+        (
+            "sysctls: { net.ipv4.ip_local_port_range: 1024 65535 }",
+            "ports of services",
+        ),
+    ]);
+    refused(&[
+        (
+            "sysctls: { fs.inotify.max_user_instances: 0 }",
+            "watch files themselves",
+        ),
+        ("sysctls: { vm.nr_hugepages: 100000000 }", "take all of it"),
+        ("sysctls: { vm.overcommit_memory: 0 }", "the kubelet needs 1"),
+    ]);
+}
+
+#[test]
+fn registries() {
+    let mirrored = "registries: [{ host: '*', mirrors: [{ url: 'http://10.0.0.5:5000' }], mirrorsOnly: true }, ";
+    accepted(&[
+        "registries: [{ host: docker.io, mirrors: [{ url: 'https://h.example/v2/hub', overridePath: true, \
+         auth: { username: robot$puller, password: secret } }] }]",
+        "registries: [{ host: a.azurecr.io, auth: { identityToken: token } }]",
+        &format!("{mirrored} {{ host: a.example, mirrors: [], auth: {{ username: a, password: b }} }}]"),
+        "registries: [{ host: a.example, auth: { username: a, password: b } }]",
+    ]);
+    refused(&[
+        (
+            "registries: [{ host: a, auth: { username: a } }]",
+            "a name and a password, or a token",
+        ),
+        (
+            "registries: [{ host: a, auth: { username: a, password: b, identityToken: c } }]",
+            "a name and a password, or a token",
+        ),
+        (
+            "registries: [{ host: a, auth: { identityToken: '' } }]",
+            "the token is empty",
+        ),
+        (
+            "registries: [{ host: a, mirrorsOnly: true, mirrors: [{ url: 'https://m' }], \
+             auth: { username: a, password: b } }]",
+            "only mirrors are asked",
+        ),
+        (
+            "registries: [{ host: '*', skipVerify: true, mirrors: [{ url: 'https://m' }] }]",
+            "`*` can only have mirrors",
+        ),
+        (
+            "registries: [{ host: a, mirrors: [{ url: 'http://m', skipVerify: true }] }]",
+            "without TLS, `skipVerify`",
+        ),
+        (
+            "registries: [{ host: a, clientCertificate: { certificate: a, key: b } }]",
+            "there is no certificate in PEM here",
+        ),
+        (
+            "registries: [{ host: a, mirrors: [{ url: 'https://m', auth: { username: a, password: b } }] }, \
+             { host: b, mirrors: [{ url: 'https://m/v2/b', auth: { username: a, password: c } }] }]",
+            "`m` is given two different passwords",
+        ),
+    ]);
+    warned(&[
+        (
+            &format!("{mirrored} {{ host: a.example, auth: {{ username: a, password: b }} }}]"),
+            "`a.example` has an entry of its own: this node asks the registry itself",
+        ),
+        (
+            "registries: [{ host: '*', mirrors: [{ url: 'https://m' }] }, { host: a, plainHttp: true }]",
+            "the mirrors of `*` are not asked for it",
+        ),
+        (
+            "registries: [{ host: a, skipVerify: true }]",
+            "whoever is between may answer",
+        ),
+    ]);
+}
+
+#[test]
+fn images_to_pull_early() {
+    accepted(&["prepull: [registry.example/app:1, 'a.example:5000/b@sha256:0123abcd']"]);
+    refused(&[(
+        "prepull: ['https://registry.example/app']",
+        "is not the name of an image",
+    )]);
+}
+
+#[test]
+fn a_client_certificate() {
+    let with = |certificate: &str, key: &str| {
+        let quoted = |text: &str| format!("\"{}\"", text.replace('\n', "\\n"));
+        let (certificate, key) = (quoted(certificate), quoted(key));
+        format!("registries: [{{ host: a, clientCertificate: {{ certificate: {certificate}, key: {key} }} }}]")
+    };
+    let key = "-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n";
+    accepted(&[&with(CA, key)]);
+    let encrypted = key.replace("EC PRIVATE", "ENCRYPTED PRIVATE");
+    refused(&[
+        (&with(CA, CA), "not a private key"),
+        (&with(CA, &encrypted), "without a password"),
+        (&with(key, key), "no certificate in PEM"),
+    ]);
+}
+
+#[test]
+fn a_proxy() {
+    accepted(&["proxy: { https: 'http://u:p@proxy.example:3128', noProxy: [.example.com, 10.0.0.0/8, 'h:8443'] }"]);
+    refused(&[
+        ("proxy: {}", "no proxy is named"),
+        ("proxy: { http: 'proxy.example:3128' }", "begins with `http://`"),
+        ("proxy: { http: 'http://p:1', noProxy: ['a, b'] }", "`a, b` is neither"),
+    ]);
+    let (_, said) = said("proxy: { http: 'http://u:s3cret@pro xy' }");
+    assert!(!said.contains("s3cret"), "{said}");
+}
+
+#[test]
+fn credential_providers() {
+    let with = |rest: &str| format!("kubelet: {{ credentialProviders: [{{ defaultCacheDuration: 12h, {rest} }}] }}");
+    accepted(&[&with(
+        "name: acr-credential-provider, matchImages: ['*.azurecr.io', 'a.example:5000/team']",
+    )]);
+    refused(&[
+        (&with("name: ../sh, matchImages: [a]"), "is not the name of a program"),
+        (&with("name: a, matchImages: []"), "is asked for no image"),
+        (&with("name: a, matchImages: ['https://a']"), "does not match images"),
+    ]);
+}
+
+#[test]
+fn interfaces() {
+    let one = |rest: &str| format!("network: {{ interfaces: [{{ name: eth0, {rest} }}] }}");
+    accepted(&[
+        &one("unmanaged: true"),
+        &one("addresses: [10.0.0.11/32], gateway: 10.0.0.1, gatewayOnLink: true"),
+        &one("addresses: [10.0.0.11/24], routes: [{ to: 0.0.0.0/0, via: 172.16.0.1, onLink: true }]"),
+        &one("metric: 100, optional: true"),
+        "network: { bonds: [{ name: bond0, members: [eno1, '52:54:00:12:34:56'] }] }",
+        "network: { bonds: [{ name: b, members: ['en*'], mode: 802.3ad, lacpRate: fast }], \
+         vlans: [{ name: v, id: 10, link: b }, { name: w, id: 11, link: v }] }",
+    ]);
+    refused(&[
+        (
+            &one("unmanaged: true, addresses: [10.0.0.11/24]"),
+            "left alone, and set up as well",
+        ),
+        (&one("dhcp: false"), "`unmanaged: true` leaves the interface alone"),
+        (
+            &one("addresses: [10.0.0.11/32], gateway: 10.0.0.1"),
+            "is in none of the interface's networks",
+        ),
+        (&one("gatewayOnLink: true"), "there is no `gateway`"),
+        ("network: { bonds: [{ name: bond0, members: [] }] }", "has no members"),
+        (
+            "network: { bonds: [{ name: bond0, members: [a], lacpRate: fast }] }",
+            "`active-backup` has no LACP",
+        ),
+        (
+            "network: { bonds: [{ name: bond0, members: [a], transmitHashPolicy: layer2 }] }",
+            "`active-backup` uses no hash",
+        ),
+        (
+            "network: { bonds: [{ name: 'bond*', members: [a] }] }",
+            "is not the name of one interface",
+        ),
+        (
+            "network: { vlans: [{ name: a-name-of-16-chars, id: 1, link: eth0 }] }",
+            "is not the name of one interface",
+        ),
+        (
+            "network: { vlans: [{ name: v, id: 4095, link: eth0 }] }",
+            "4095 is out of range",
+        ),
+        (
+            "network: { vlans: [{ name: v, id: 1, link: v }] }",
+            "`v` is on `v`, which is made later",
+        ),
+        (
+            "network: { bonds: [{ name: x, members: [a] }], vlans: [{ name: x, id: 1, link: eth0 }] }",
+            "two interfaces are made with the name `x`",
+        ),
+    ]);
+    warned(&[(
+        "network: { dns: { servers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4] } }",
+        "the first three name servers only",
+    )]);
+}
+
+/// Keys of a definition in the JSON schema.
+fn keys(pointer: &str) -> Vec<String> {
+    let schema: serde_json::Value = serde_json::from_str(&json_schema()).unwrap();
+    let properties = schema.pointer(pointer).and_then(serde_json::Value::as_object).unwrap();
+    properties.keys().cloned().collect()
+}
+
+#[test]
+fn each_key_says_when_a_change_takes_effect() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../docs/node/changes.md");
+    let table = fs_err::read_to_string(path).unwrap();
+    let of_cluster = keys("/$defs/Cluster/properties")
+        .into_iter()
+        .map(|key| format!("cluster.{key}"));
+    let top = keys("/properties").into_iter().filter(|key| key != "cluster");
+    for key in top.chain(of_cluster) {
+        assert!(
+            table.contains(&format!("`{key}`")),
+            "docs/node/changes.md says nothing of `{key}`"
+        );
+    }
+}
