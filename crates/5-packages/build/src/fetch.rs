@@ -149,6 +149,7 @@ mod tests {
     use std::net::TcpListener;
     use std::sync::{Barrier, Mutex};
 
+    use basalt_content::ContentFolder;
     use basalt_digest::Digest;
     use basalt_progress::Silent;
     use camino::Utf8PathBuf;
@@ -197,9 +198,9 @@ mod tests {
         assert_eq!(taken.into_inner(), 4);
     }
 
-    /// Makes a package with this lock below `packages`.
-    fn package(packages: &Utf8Path, name: &str, lock: &str) {
-        let folder = packages.join(name);
+    /// Makes a package with this lock.
+    fn package(content: &Content, name: &str, lock: &str) {
+        let folder = content.own_folder(ContentFolder::Packages).path.join(name);
         fs_err::create_dir_all(&folder).expect("made");
         fs_err::write(folder.join(format!("{name}.spec")), "").expect("written");
         fs_err::write(folder.join("sources.toml"), lock).expect("written");
@@ -215,14 +216,14 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
         let store = Store::open(&root.join("store")).expect("a store");
-        let (content, packages) = ("content", root.join("packages"));
+        let packages = Content::of_checkout(&root);
         package(&packages, "a", "nonsense");
-        package(&packages, "b", &lock(content, &serve(content), content.len()));
+        package(&packages, "b", &lock("text", &serve("text"), "text".len()));
         // What is not wanted is not fetched.
         package(&packages, "c", &lock("other", &serve("other"), "other".len()));
         let ended = Cancellation::default();
         prefetch(&packages, |name| name != "c", &store, &Silent, &ended);
-        assert!(store.object(&Digest::of(content)).is_some());
+        assert!(store.object(&Digest::of("text")).is_some());
         assert!(store.object(&Digest::of("other")).is_none());
     }
 
@@ -234,7 +235,7 @@ mod tests {
         // More is announced than comes; the connection stays open.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/file.txt", listener.local_addr().expect("bound"));
-        let packages = root.join("packages");
+        let packages = Content::of_checkout(&root);
         package(&packages, "a", &lock("content", &url, 1 << 20));
         let (ended, began) = (Cancellation::default(), Barrier::new(2));
         std::thread::scope(|scope| {

@@ -17,7 +17,7 @@ use basalt_schedule::Estimate;
 use basalt_sdk::SdkTree;
 use basalt_sources::{Modules, SourceSet, Tools};
 use basalt_store::FolderSnapshot;
-use camino::{Utf8Path, Utf8PathBuf};
+use camino::Utf8PathBuf;
 
 /// Inputs of the build of a package `app`, which is built with RPMs of a package `lib`.
 #[derive(Clone)]

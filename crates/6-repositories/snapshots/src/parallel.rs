@@ -7,6 +7,6 @@ pub(crate) fn each<I: Sync, T: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<T, SnapshotError> + Sync,
 ) -> Result<Vec<T>, SnapshotError> {
-    let done = basalt_schedule::each(items.len(), |index| work(&items[index]));
+    let done = basalt_schedule::each(items, work);
     done.map_err(basalt_schedule::EachError::into_first)
 }
