@@ -60,7 +60,7 @@ pub fn rpm(data: &[u8]) {
     drain(data);
     let Some((_guard, path)) = folder() else { return };
     let file = path.join("fuzzed.rpm");
-    if std::fs::write(&file, data).is_err() {
+    if fs_err::write(&file, data).is_err() {
         return;
     }
     let package = read_package(&file);
@@ -125,9 +125,9 @@ fn honest() -> Option<Vec<u8>> {
 pub fn payload(data: &[u8]) {
     let Some((_guard, path)) = folder() else { return };
     let (file, outside) = (path.join("fuzzed.rpm"), path.join("outside"));
-    let written = std::fs::write(&file, [&HONEST, data].concat())
-        .and_then(|()| std::fs::create_dir(&outside))
-        .and_then(|()| std::fs::write(outside.join("precious"), "untouched"));
+    let written = fs_err::write(&file, [&HONEST, data].concat())
+        .and_then(|()| fs_err::create_dir(&outside))
+        .and_then(|()| fs_err::write(outside.join("precious"), "untouched"));
     if written.is_err() {
         return;
     }
@@ -140,7 +140,7 @@ pub fn payload(data: &[u8]) {
     };
     assert_eq!(names(&path), ["fuzzed.rpm", "inside", "outside"]);
     assert_eq!(names(&outside), ["precious"]);
-    let precious = std::fs::read(outside.join("precious")).unwrap_or_default();
+    let precious = fs_err::read(outside.join("precious")).unwrap_or_default();
     assert_eq!(precious, b"untouched");
 }
 

@@ -12,9 +12,9 @@ fn main() {
         Trial::test(name, move || {
             let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/corpus/").to_owned() + name;
             let mut count = 0;
-            for entry in std::fs::read_dir(&folder)? {
+            for entry in fs_err::read_dir(&folder)? {
                 let path = entry?.path();
-                let data = std::fs::read(&path)?;
+                let data = fs_err::read(&path)?;
                 if catch_unwind(|| target(&data)).is_err() {
                     return Err(Failed::from(format!("it panics with {}", path.display())));
                 }

@@ -80,7 +80,7 @@ impl Filled {
     /// Digests of the RPMs of a package that is built, and whether the cache folder has their content.
     fn shares(&self, package: &str) -> Result<bool, Failed> {
         let digest = rpms(&self.cli, &self.owner, package)?;
-        let blob = format!("cas/{}/{digest}.zst", &digest[..2]);
+        let blob = format!("cas/{digest:.2}/{digest}.zst");
         Ok(Utf8Path::new(&self.location).join(blob).exists())
     }
 }

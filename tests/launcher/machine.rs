@@ -1,11 +1,12 @@
 //! Machine of a test case: a folder with a checkout, the files that the launcher looks at, and the programs of its PATH.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
 use basalt_process::{Command, ProcessError};
 use basalt_tests::{Failed, Ran, Started, ensure};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::os::unix::fs::symlink;
 
 /// Time-out of one call of the launcher, which takes a fraction of a second on a quiet machine.
 const PATIENCE: Duration = Duration::from_secs(60);

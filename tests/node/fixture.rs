@@ -1,6 +1,5 @@
 //! Fixture of all tests: the image, its parts as files, and the one cluster.
 
-use std::fs::File;
 use std::io::{Seek as _, SeekFrom};
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -9,6 +8,7 @@ use basalt_image::{DiskFacts, Facts, PartitionFacts};
 use basalt_store::Store;
 use basalt_tests::{Cli, Failed, Ran, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::File;
 
 /// Time-out of composing an image from packages that are built.
 const COMPOSING: Duration = Duration::from_secs(300);

@@ -1,11 +1,11 @@
 //! The `basalt` command as a child process.
 
-use std::fs::File;
 use std::process::{Child, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use basalt_process::{Command, interrupt};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::File;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use crate::Failed;
@@ -116,8 +116,8 @@ impl Started {
         std::os::unix::process::CommandExt::process_group(&mut std, 0);
         let child = std
             .stdin(Stdio::null())
-            .stdout(File::create(&stdout)?)
-            .stderr(File::create(&stderr)?)
+            .stdout(File::create(&stdout)?.into_file())
+            .stderr(File::create(&stderr)?.into_file())
             .spawn()?;
         Ok(Self {
             child,

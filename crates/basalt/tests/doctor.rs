@@ -25,7 +25,7 @@ const FOLDERS: &[&str] = &["home", "tmp", "bin"];
 impl Fixture {
     /// The command with the environment of the test case.
     fn doctor(&self, options: &[&str]) -> Command {
-        let mut command = Command::new(PROGRAM);
+        let mut command = basalt_process::Command::new(PROGRAM).to_std();
         command.args(options).arg("doctor");
         self.with_environment(command)
     }
@@ -33,7 +33,7 @@ impl Fixture {
     /// The command in namespaces in which a script has changed something; `None` if that is not possible here.
     fn doctor_after(&self, script: &str) -> Option<Command> {
         let unshared = |last: &str| {
-            let mut command = Command::new("unshare");
+            let mut command = basalt_process::Command::new("unshare").to_std();
             command
                 .args([
                     "--user",

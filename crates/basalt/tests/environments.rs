@@ -6,7 +6,6 @@
 mod fixture;
 
 use std::ffi::OsStr;
-use std::fs::File;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
 
@@ -21,7 +20,7 @@ const NOT_UTF8: &[u8] = b"caf\xe9";
 impl Fixture {
     /// The command with nothing in its environment but these folders.
     fn basalt<A: AsRef<OsStr>>(&self, arguments: &[A]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_basalt"));
+        let mut command = basalt_process::Command::new(env!("CARGO_BIN_EXE_basalt")).to_std();
         command
             .args(arguments)
             .env_clear()
@@ -91,7 +90,13 @@ fn a_closed_pipe_ends_the_command_silently() {
 #[test]
 fn a_full_disk_is_a_failure() {
     let fixture = Fixture::new(&[]);
-    let full = || File::options().write(true).open("/dev/full").expect("opened");
+    let full = || {
+        fs_err::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("opened")
+            .into_file()
+    };
     for arguments in [&["completions", "bash"][..], &["store", "path"]] {
         let output = run(fixture.basalt(arguments).stdout(full()));
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
@@ -106,7 +111,13 @@ fn a_full_disk_is_a_failure() {
 #[test]
 fn colours_follow_the_terminal_and_the_variables() {
     let fixture = Fixture::new(&[]);
-    let full = || File::options().write(true).open("/dev/full").expect("opened");
+    let full = || {
+        fs_err::File::options()
+            .write(true)
+            .open("/dev/full")
+            .expect("opened")
+            .into_file()
+    };
     let cases: [(&[(&str, &str)], bool); 4] = [
         (&[], false),
         (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], false),
@@ -172,7 +183,7 @@ fn a_store_on_overlayfs_is_an_error_before_anything_is_made() {
     let mount = "mount -t tmpfs tmpfs . && cd \"$PWD\" && mkdir lower upper work store \
                  && mount -t overlay overlay -o userxattr,lowerdir=lower,upperdir=upper,workdir=work store";
     let unshared = |script: &str| {
-        let mut command = Command::new("unshare");
+        let mut command = basalt_process::Command::new("unshare").to_std();
         command
             .args([
                 "--user",

@@ -22,7 +22,7 @@ fn public_type(line: &str) -> Option<&str> {
         .into_iter()
         .find_map(|keyword| declaration.strip_prefix(keyword))?;
     let end = name.find(|letter: char| !letter.is_alphanumeric() && letter != '_');
-    Some(&name[..end.unwrap_or(name.len())])
+    name.get(..end.unwrap_or(name.len()))
 }
 
 /// Crates that declare a public type, by its name.

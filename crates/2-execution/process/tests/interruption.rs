@@ -142,7 +142,7 @@ fn start(mut command: std::process::Command, case: &str) -> Result<Child, Failed
 }
 
 fn this_program() -> Result<std::process::Command, Failed> {
-    Ok(std::process::Command::new(std::env::current_exe()?))
+    Ok(Command::new(std::env::current_exe()?).to_std())
 }
 
 fn send(child: &Child, signal: Signal) -> Result<(), Failed> {
@@ -169,11 +169,8 @@ fn obeys(case: &str, signal: Signal) -> Result<(), Failed> {
 
 /// Checks that signals ignored at the start stay ignored, and that the others end the program.
 fn ignored_stays_ignored() -> Result<(), Failed> {
-    let mut command = std::process::Command::new("sh");
-    command
-        .args(["-c", "trap '' HUP INT; exec \"$0\""])
-        .arg(std::env::current_exe()?);
-    let mut child = start(command, "until_signalled")?;
+    let command = script("trap '' HUP INT; exec \"$0\"").arg(std::env::current_exe()?);
+    let mut child = start(command.to_std(), "until_signalled")?;
     send(&child, Signal::HUP)?;
     send(&child, Signal::INT)?;
     std::thread::sleep(Duration::from_millis(500));

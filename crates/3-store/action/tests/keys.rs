@@ -195,6 +195,11 @@ proptest! {
     }
 }
 
+/// Length of a message of fewer than 128 bytes, as a varint.
+fn length(message: &[u8]) -> u8 {
+    u8::try_from(message.len()).expect("short")
+}
+
 #[test]
 fn the_key_is_the_one_that_others_compute() {
     // The empty Directory of REAPI is the empty message: its digest is that of no bytes.
@@ -206,10 +211,10 @@ fn the_key_is_the_one_that_others_compute() {
     let mut digest = vec![0x0a, 64];
     digest.extend(blob.digest.to_hex().bytes());
     digest.extend([0x10, 1]);
-    let mut file = vec![0x0a, 1, b'a', 0x12, digest.len() as u8];
+    let mut file = vec![0x0a, 1, b'a', 0x12, length(&digest)];
     file.extend(&digest);
     file.extend([0x20, 1]);
-    let mut message = vec![0x0a, file.len() as u8];
+    let mut message = vec![0x0a, length(&file)];
     message.extend(&file);
     assert_eq!(directory.blob(), Blob::of(message));
 }

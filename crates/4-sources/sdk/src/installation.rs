@@ -39,7 +39,7 @@ pub(crate) fn index(lock: &SdkLock, repository: &Utf8Path, store: &Store) -> Res
         let object = store.object_path(&package.sha256);
         let name = format!("{}.deb", package.name);
         let place = repository.join(&name);
-        std::os::unix::fs::symlink(&object, &place).map_err(StoreError::io("cannot link", &place))?;
+        fs_err::os::unix::fs::symlink(&object, &place).map_err(StoreError::io("cannot link", &place))?;
         let control = Command::new("dpkg-deb")
             .args(["--field", "--", object.as_str()])
             .env("TMPDIR", scratch.as_str())

@@ -18,20 +18,12 @@ pub mod archive;
 mod bootstrap;
 mod clean;
 mod error;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "StoreError names the path; the text of the module is part of keys"
-)]
 mod installation;
 mod mirror;
 mod releases;
 mod resolve;
 pub mod sdk_lock;
 mod toolchain;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "StoreError names the path; the text of the module is part of keys"
-)]
 mod tree;
 
 pub use apt::KEYRING as DEBIAN_KEYRING;

@@ -152,7 +152,7 @@ fn make(lock: &SdkLock, name: &str, tree: &Utf8Path, store: &Store, reporter: &d
 /// each entry; an error ends unpacking.
 fn unpack(tarball: &Utf8Path, tree: &Utf8Path, check: impl Fn() -> Result<(), ProcessError>) -> Result<(), SdkError> {
     let failed = || StoreError::io("cannot unpack", tarball);
-    let file = std::fs::File::open(tarball).map_err(StoreError::io("cannot read", tarball))?;
+    let file = fs_err::File::open(tarball).map_err(StoreError::io("cannot read", tarball))?;
     let mut archive = tar::Archive::new(std::io::BufReader::with_capacity(1 << 20, file));
     archive.set_preserve_permissions(true);
     archive.set_preserve_ownerships(false);
@@ -169,9 +169,9 @@ fn unpack(tarball: &Utf8Path, tree: &Utf8Path, check: impl Fn() -> Result<(), Pr
             use std::os::unix::fs::PermissionsExt as _;
             // The owner keeps all permissions, to be able to remove the tree.
             let mode = std::fs::Permissions::from_mode(mode | 0o700);
-            std::fs::set_permissions(tree.as_std_path().join(path), mode)?;
+            fs_err::set_permissions(tree.as_std_path().join(path), mode)?;
         }
-        std::fs::create_dir_all(tree.join("dev"))
+        fs_err::create_dir_all(tree.join("dev"))
     };
     Ok(finish().map_err(failed())?)
 }
@@ -185,7 +185,7 @@ fn unpack_entry(mut entry: tar::Entry<'_, impl Read>, tree: &Utf8Path) -> std::i
         return Ok(None);
     }
     if kind.is_dir() {
-        std::fs::create_dir_all(tree.as_std_path().join(&path))?;
+        fs_err::create_dir_all(tree.as_std_path().join(&path))?;
         return Ok(Some((path, entry.header().mode()?)));
     }
     entry.unpack_in(tree)?;

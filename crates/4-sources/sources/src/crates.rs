@@ -142,7 +142,7 @@ impl CargoSource {
         for file in &self.files {
             interrupt::check()?;
             let object = store.object_path(&file.sha256);
-            let archive = std::fs::File::open(&object).map_err(StoreError::io("cannot read", &object))?;
+            let archive = fs_err::File::open(&object).map_err(StoreError::io("cannot read", &object))?;
             let folder = file.folder();
             basalt_archive::extract(
                 flate2::read::GzDecoder::new(std::io::BufReader::new(archive)),
@@ -205,13 +205,13 @@ mod tests {
 
         fn path(&self, name: &str) -> Utf8PathBuf {
             let path = Utf8PathBuf::from_path_buf(self.guard.path().join(name)).expect("UTF-8");
-            std::fs::create_dir_all(path.parent().expect("one")).expect("made");
+            fs_err::create_dir_all(path.parent().expect("one")).expect("made");
             path
         }
 
         fn write(&self, name: &str, text: impl AsRef<[u8]>) -> Utf8PathBuf {
             let path = self.path(name);
-            std::fs::write(&path, text).expect("written");
+            fs_err::write(&path, text).expect("written");
             path
         }
     }

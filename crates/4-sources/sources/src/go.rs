@@ -172,9 +172,9 @@ mod tests {
     /// Makes a folder `download` with the archive of a module and its `.mod` file.
     fn download(in_folder: &Utf8Path) -> Utf8PathBuf {
         let folder = in_folder.join("download");
-        std::fs::create_dir_all(&folder).expect("made");
+        fs_err::create_dir_all(&folder).expect("made");
         for name in ["v1.zip", "v1.mod", "list.lock"] {
-            std::fs::write(folder.join(name), "").expect("written");
+            fs_err::write(folder.join(name), "").expect("written");
         }
         folder
     }
@@ -193,7 +193,7 @@ mod tests {
         let host = download(&root.join("host"));
         let tree = root.join("tree");
         let inside = download(&tree.join("cache"));
-        std::os::unix::fs::symlink(&host, inside.join("link")).expect("linked");
+        fs_err::os::unix::fs::symlink(&host, inside.join("link")).expect("linked");
         trim(&tree).expect("trimmed");
         assert_eq!(names(&inside), ["link", "v1.mod"]);
         // The folders above the archives are the sandbox's as well.
@@ -203,8 +203,8 @@ mod tests {
         {
             let tree = root.join(format!("tree{number}"));
             let link = tree.join(link);
-            std::fs::create_dir_all(link.parent().expect("a parent")).expect("made");
-            std::os::unix::fs::symlink(to, &link).expect("linked");
+            fs_err::create_dir_all(link.parent().expect("a parent")).expect("made");
+            fs_err::os::unix::fs::symlink(to, &link).expect("linked");
             trim(&tree).expect("trimmed");
         }
         assert_eq!(names(&host), ["list.lock", "v1.mod", "v1.zip"]);

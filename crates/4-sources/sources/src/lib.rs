@@ -16,19 +16,11 @@
 //! [`basalt_archive`].
 
 mod cargo_lock;
-#[expect(
-    clippy::disallowed_methods,
-    reason = "StoreError names the path; the text of the module is part of keys"
-)]
 mod crates;
 pub mod download;
 mod error;
 mod file;
 mod finding;
-#[cfg_attr(
-    test,
-    expect(clippy::disallowed_methods, reason = "the text of the module is part of keys")
-)]
 mod go;
 mod input;
 mod lock;

@@ -236,7 +236,7 @@ mod tests {
         let path = Utf8Path::from_path(folder.path()).expect("UTF-8");
         fs_err::write(path.join("A-1.toml"), RIGHT).expect("written");
         fs_err::write(path.join(".A-1.toml.swp"), "x").expect("written");
-        std::os::unix::fs::symlink("user@host.1:2", path.join(".#A-1.toml")).expect("linked");
+        fs_err::os::unix::fs::symlink("user@host.1:2", path.join(".#A-1.toml")).expect("linked");
         assert_eq!(read_advisories(path).expect("read").len(), 1);
     }
 

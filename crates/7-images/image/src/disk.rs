@@ -90,7 +90,11 @@ pub(crate) fn write(path: &Utf8Path, contents: &Contents<'_>) -> Result<(u64, Ve
         write_table(&mut disk, contents.key, &partitions, &facts)?;
         let [esp, root, tree, ..] = &facts;
         let volume_id = u32::from_be_bytes(composer::four_bytes(contents.key, "esp volume"));
-        esp::make(Window::new(&disk, esp.offset_bytes, esp.size_bytes), volume_id, contents.esp)?;
+        esp::make(
+            Window::new(&disk, esp.offset_bytes, esp.size_bytes),
+            volume_id,
+            contents.esp,
+        )?;
         disk.seek(SeekFrom::Start(root.offset_bytes))?;
         io::copy(&mut fs_err::File::open(contents.root)?, &mut disk)?;
         disk.seek(SeekFrom::Start(tree.offset_bytes))?;

@@ -67,7 +67,11 @@ impl<'f> Window<'f> {
 impl Read for Window<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let length = self.fitting(buffer.len());
-        let read = std::os::unix::fs::FileExt::read_at(self.file, buffer.get_mut(..length).unwrap_or_default(), self.start + self.position)?;
+        let read = std::os::unix::fs::FileExt::read_at(
+            self.file,
+            buffer.get_mut(..length).unwrap_or_default(),
+            self.start + self.position,
+        )?;
         self.position += read as u64;
         Ok(read)
     }
@@ -76,7 +80,11 @@ impl Read for Window<'_> {
 impl Write for Window<'_> {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
         let length = self.fitting(buffer.len());
-        let written = std::os::unix::fs::FileExt::write_at(self.file, buffer.get(..length).unwrap_or_default(), self.start + self.position)?;
+        let written = std::os::unix::fs::FileExt::write_at(
+            self.file,
+            buffer.get(..length).unwrap_or_default(),
+            self.start + self.position,
+        )?;
         self.position += written as u64;
         Ok(written)
     }

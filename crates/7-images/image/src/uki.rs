@@ -152,7 +152,9 @@ impl Program {
     /// Overwrites the bytes at an offset.
     fn put(&mut self, offset: usize, bytes: &[u8]) -> Result<(), ImageError> {
         let rest = self.bytes.get_mut(offset..);
-        let place = rest.and_then(|rest| rest.get_mut(..bytes.len())).ok_or_else(truncated)?;
+        let place = rest
+            .and_then(|rest| rest.get_mut(..bytes.len()))
+            .ok_or_else(truncated)?;
         place.copy_from_slice(bytes);
         Ok(())
     }
@@ -231,6 +233,6 @@ mod tests {
         assert!(matches!(assemble(&parts(b"no program")), Err(ImageError::Efi { .. })));
         let mut program = Program::parse(&efi_program(b"stub")).expect("a program");
         program.headers_end = program.next_header;
-        assert!(program.add(b".x", b"y", None, pe::IMAGE_SCN_CNT_CODE).is_err());
+        assert!(program.add(".x", b"y", None, pe::IMAGE_SCN_CNT_CODE).is_err());
     }
 }

@@ -166,11 +166,19 @@ fn superblock(data_blocks: u64, salt: &[u8; 32], uuid: &[u8; 16]) -> Vec<u8> {
 mod tests {
     use super::*;
 
+    /// Blocks of the bytes from 0 to 250, each of them seven times.
+    fn data(blocks: usize) -> Vec<u8> {
+        (0..251_u8)
+            .cycle()
+            .flat_map(|byte| [byte; 7])
+            .take(blocks * BLOCK_BYTES)
+            .collect()
+    }
+
     fn tree(blocks: usize) -> HashTree {
         let folder = tempfile::tempdir().expect("a folder");
         let path = Utf8Path::from_path(folder.path()).expect("UTF-8").join("data");
-        let data: Vec<u8> = (0..blocks * BLOCK_BYTES).map(|index| (index / 7 % 251) as u8).collect();
-        fs_err::write(&path, data).expect("written");
+        fs_err::write(&path, data(blocks)).expect("written");
         HashTree::of_file(&path, [7; 32], [9; 16]).expect("made")
     }
 
@@ -187,11 +195,7 @@ mod tests {
     #[test]
     fn one_block_is_vouched_for_by_its_own_hash() {
         let mut hasher = Sha256::new_with_prefix([7; 32]);
-        hasher.update(
-            (0..BLOCK_BYTES)
-                .map(|index| (index / 7 % 251) as u8)
-                .collect::<Vec<_>>(),
-        );
+        hasher.update(data(1));
         assert_eq!(tree(1).root_hash, <[u8; 32]>::from(hasher.finalize()));
     }
 

@@ -315,7 +315,7 @@ mod tests {
         for (text, why) in [
             ("", "EOF"),
             ("{", "EOF"),
-            (&RECORD[..RECORD.len() / 2], "EOF"),
+            (RECORD.split_at(RECORD.len() / 2).0, "EOF"),
             ("[]", "invalid"),
             ("{}", "missing field `id`"),
             (r#"{"id": 7}"#, "invalid type"),
@@ -331,8 +331,8 @@ mod tests {
             (deep_elsewhere.as_str(), "recursion limit"),
             (long.as_str(), "too long"),
         ] {
-            let error = parse_record(text.as_bytes()).expect_err(&text[..text.len().min(60)]);
-            assert!(error.contains(why), "{error}: {}", &text[..text.len().min(60)]);
+            let error = parse_record(text.as_bytes()).expect_err(&format!("{text:.60}"));
+            assert!(error.contains(why), "{error}: {text:.60}");
         }
         assert!(parse_record(b"{\"id\": \"\xff\"}").is_err());
     }

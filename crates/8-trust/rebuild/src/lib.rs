@@ -13,11 +13,6 @@
 //! which nothing fixes.
 
 mod clock;
-#[expect(
-    clippy::disallowed_methods,
-    clippy::indexing_slicing,
-    reason = "StoreError names the path; offsets are of the bytes that were compared; the text of the module is part of keys"
-)]
 pub mod compare;
 mod error;
 mod image;

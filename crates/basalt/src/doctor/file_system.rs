@@ -2,9 +2,10 @@
 
 use std::fs::Permissions;
 use std::io;
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::PermissionsExt as _;
 
 use camino::Utf8Path;
+use fs_err::os::unix::fs::symlink;
 
 use super::Context;
 use super::environment::try_folder;

@@ -86,7 +86,7 @@ fn blobs_and_results_come_back_from_where_the_documentation_says() {
         .folder
         .path()
         .join("cas")
-        .join(&hex[..2])
+        .join(format!("{hex:.2}"))
         .join(format!("{hex}.zst"));
     assert!(fs_err::metadata(&path).expect("is there").len() < 1000, "compressed");
     let action = Blob::of("action");

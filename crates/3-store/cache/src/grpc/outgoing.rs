@@ -139,7 +139,9 @@ mod tests {
     }
 
     fn content(size: usize) -> Vec<u8> {
-        (0..size).map(|index| (index.wrapping_mul(31) >> 3) as u8).collect()
+        (0..size)
+            .map(|index| (index.wrapping_mul(31) >> 3).to_le_bytes()[0])
+            .collect()
     }
 
     proptest! {

@@ -92,7 +92,7 @@ fn find_and_read(root: &Utf8Path) -> u32 {
         for folder in ["actions", "objects", "trees"] {
             for entry in root.join(folder).read_dir_utf8().expect("entries").flatten() {
                 // Collection may be quicker.
-                drop(File::open(entry.path()).map(|entry| entry.set_modified(year)));
+                drop(fs_err::File::open(entry.path()).map(|entry| entry.file().set_modified(year)));
             }
         }
         let store = Store::open(root).expect("opens");

@@ -30,7 +30,7 @@ pub fn a_container_is_as_oci_describes_it() -> Result<(), Failed> {
     assert_eq!(image.reference(), "web:1.2");
     let layout = image.oci_layout().expect("a container");
     let blob = |digest: &oci_spec::image::Digest| {
-        let bytes = std::fs::read(layout.join("blobs/sha256").join(digest.digest())).expect("the blob");
+        let bytes = fs_err::read(layout.join("blobs/sha256").join(digest.digest())).expect("the blob");
         assert_eq!(Digest::of(&bytes).to_hex(), digest.digest());
         bytes
     };
@@ -75,7 +75,7 @@ pub fn twice_gives_the_same_bytes() -> Result<(), Failed> {
     assert_eq!((image.key, &image.facts), (again.key, &again.facts));
     // What is known is not made again.
     let marker = image.folder.join("marker");
-    std::fs::write(&marker, "")?;
+    fs_err::write(&marker, "")?;
     assert!(fixture.compose(WEB, &[&web])?.folder.join("marker").exists());
     Ok(())
 }
@@ -85,7 +85,7 @@ pub fn a_registry_has_names_tags_and_blobs() -> Result<(), Failed> {
     let image = fixture.compose(WEB, &[&web(&fixture)])?;
     let storage = registry(&fixture.store, std::slice::from_ref(&image), &Silent)?;
     let root = storage.join("docker/registry/v2");
-    let read = |path: &str| std::fs::read_to_string(root.join(path));
+    let read = |path: &str| fs_err::read_to_string(root.join(path));
     let manifest = read("repositories/web/_manifests/tags/1.2/current/link")?;
     let digest: Digest = manifest.parse()?;
     assert_eq!(
@@ -95,7 +95,7 @@ pub fn a_registry_has_names_tags_and_blobs() -> Result<(), Failed> {
     let document = ImageManifest::from_reader(read(&blob(&digest))?.as_bytes())?;
     for part in document.layers().iter().chain([document.config()]) {
         let digest: Digest = part.digest().digest().parse()?;
-        assert_eq!(std::fs::metadata(root.join(blob(&digest)))?.len(), part.size());
+        assert_eq!(fs_err::metadata(root.join(blob(&digest)))?.len(), part.size());
         assert_eq!(
             read(&format!("repositories/web/_layers/sha256/{digest}/link"))?,
             format!("sha256:{digest}")
@@ -107,5 +107,5 @@ pub fn a_registry_has_names_tags_and_blobs() -> Result<(), Failed> {
 }
 
 fn blob(digest: &Digest) -> String {
-    format!("blobs/sha256/{}/{digest}/data", &digest.to_hex()[..2])
+    format!("blobs/sha256/{:.2}/{digest}/data", digest.to_hex())
 }

@@ -1,11 +1,11 @@
 //! Disks, checked with the SDK's own tools.
 
-use std::fs::File;
 use std::io::{Read as _, Seek as _, SeekFrom};
 
 use basalt_digest::Digest;
 use basalt_image::{Image, PartitionFacts};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err::File;
 use gptman::GPT;
 use libtest_mimic::Failed;
 use object::read::pe::PeFile64;
@@ -91,9 +91,9 @@ pub fn veritysetup_agrees_with_the_hash_tree(sdk: &Utf8PathBuf) -> Result<(), Fa
         "veritysetup",
         &["verify", root.as_str(), tree.as_str(), hash],
     )?;
-    let mut data = std::fs::read(&root)?;
+    let mut data = fs_err::read(&root)?;
     data[5000] ^= 1;
-    std::fs::write(&root, data)?;
+    fs_err::write(&root, data)?;
     let damaged = run(
         &fixture,
         &path,
@@ -121,7 +121,7 @@ pub fn the_kernel_finds_its_root_by_the_partition_table(sdk: &Utf8PathBuf) -> Re
             .all(|pair| pair[0].1.ending_lba < pair[1].1.starting_lba)
     );
 
-    let uki = std::fs::read(image.uki().expect("a kernel"))?;
+    let uki = fs_err::read(image.uki().expect("a kernel"))?;
     let uki = PeFile64::parse(uki.as_slice())?;
     let section = uki.section_by_name(".cmdline").expect("there");
     let line = String::from_utf8(section.data()?.to_vec())?;
@@ -135,7 +135,7 @@ pub fn the_kernel_finds_its_root_by_the_partition_table(sdk: &Utf8PathBuf) -> Re
         line.contains(&format!(" sha256 {hash} ")) && line.ends_with(" ro quiet"),
         "{line}"
     );
-    assert_eq!(hash[..8], data[..8]);
+    assert_eq!(hash.get(..8), data.get(..8));
     Ok(())
 }
 
@@ -181,7 +181,7 @@ pub fn rpm_reads_the_database(sdk: &Utf8PathBuf) -> Result<(), Failed> {
     let (_folder, path) = folder()?;
     let root = partition(&image, "root-a", &path)?;
     let tree = path.join("tree");
-    std::fs::create_dir(&tree)?;
+    fs_err::create_dir(&tree)?;
     run(
         &fixture,
         &path,

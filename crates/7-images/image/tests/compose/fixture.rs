@@ -84,7 +84,7 @@ impl Fixture {
         let built = builder.build().expect("an RPM");
         let path = self.path.join(format!("{name}.rpm"));
         built.write_file(&path).expect("written");
-        let digest = Digest::of(std::fs::read(&path).expect("read"));
+        let digest = Digest::of(fs_err::read(&path).expect("read"));
         FixtureRpm {
             package: basalt_rpm::read_package(&path).expect("an RPM"),
             path,
@@ -95,7 +95,7 @@ impl Fixture {
     /// Writes a copy of a package in which all occurrences of `from` are replaced.
     pub fn changed(&self, rpm: &FixtureRpm, from: &[u8], to: &[u8]) -> FixtureRpm {
         assert_eq!(from.len(), to.len(), "offsets must stay");
-        let mut bytes = std::fs::read(&rpm.path).expect("read");
+        let mut bytes = fs_err::read(&rpm.path).expect("read");
         let mut found = 0;
         for at in 0..bytes.len().saturating_sub(from.len()) {
             if bytes[at..].starts_with(from) {
@@ -105,7 +105,7 @@ impl Fixture {
         }
         assert!(found > 0, "there is nothing to change");
         let path = self.path.join(format!("{}-changed.rpm", rpm.package.name));
-        std::fs::write(&path, &bytes).expect("written");
+        fs_err::write(&path, &bytes).expect("written");
         FixtureRpm {
             package: basalt_rpm::read_package(&path).expect("an RPM"),
             path,

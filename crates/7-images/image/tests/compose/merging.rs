@@ -50,7 +50,7 @@ pub fn what_is_the_same_may_be_there_twice() -> Result<(), Failed> {
     };
     let (one, other) = (fixture.rpm("one", &files()), fixture.rpm("other", &files()));
     let image = fixture.compose(TREE, &[&one, &other])?;
-    assert_eq!(std::fs::read(image.tree().expect("a tree").join("usr/bin/x"))?, b"1");
+    assert_eq!(fs_err::read(image.tree().expect("a tree").join("usr/bin/x"))?, b"1");
     Ok(())
 }
 
@@ -72,9 +72,9 @@ pub fn files_land_where_links_lead() -> Result<(), Failed> {
     );
     let image = fixture.compose(TREE, &[&links, &one])?;
     let tree = image.tree().expect("a tree");
-    assert_eq!(std::fs::read(tree.join("usr/lib/a"))?, b"a");
-    assert!(std::fs::symlink_metadata(tree.join("lib"))?.is_symlink());
-    assert!(!std::fs::symlink_metadata(tree.join("usr/bin/b"))?.is_symlink());
+    assert_eq!(fs_err::read(tree.join("usr/lib/a"))?, b"a");
+    assert!(fs_err::symlink_metadata(tree.join("lib"))?.is_symlink());
+    assert!(!fs_err::symlink_metadata(tree.join("usr/bin/b"))?.is_symlink());
     Ok(())
 }
 
@@ -122,8 +122,8 @@ pub fn nothing_leaves_the_root() -> Result<(), Failed> {
     let through = fixture.rpm("through", &[FixtureFile::Plain("/way/file", b"inside", "root", 0o644)]);
     let image = fixture.compose(TREE, &[&up, &through])?;
     let tree = image.tree().expect("a tree");
-    assert_eq!(std::fs::read(tree.join("srv/out/file"))?, b"inside");
-    assert!(std::fs::symlink_metadata(tree.join("way"))?.is_symlink());
+    assert_eq!(fs_err::read(tree.join("srv/out/file"))?, b"inside");
+    assert!(fs_err::symlink_metadata(tree.join("way"))?.is_symlink());
     // A link replaces a folder that the composer itself writes to.
     let away = fixture.rpm(
         "away",

@@ -108,8 +108,9 @@ fn compare_members(findings: &mut Findings, one: Members<'_>, other: Members<'_>
     }
     if findings.count() == before && order != other_order {
         let apart = order.iter().zip(&other_order).find(|(one, other)| one != other);
-        let (one, other) = apart.unwrap_or((&order[0], &other_order[0]));
-        findings.add(format!("has its members in another order: `{one}`, then `{other}`"));
+        if let Some((one, other)) = apart.or_else(|| order.first().zip(other_order.first())) {
+            findings.add(format!("has its members in another order: `{one}`, then `{other}`"));
+        }
     }
 }
 

@@ -28,7 +28,10 @@ pub fn compare(
     sdk: &SdkTree,
     workspace: &Workspace,
 ) -> Result<(), RebuildError> {
-    let open = |path: &Utf8Path| File::open(path).map_err(StoreError::io("cannot read", path));
+    let open = |path: &Utf8Path| {
+        let opened = fs_err::File::open(path).map_err(StoreError::io("cannot read", path))?;
+        Ok::<File, StoreError>(opened.into_file())
+    };
     let size = |file: &File, path| {
         file.metadata()
             .map(|it| it.len())
@@ -108,7 +111,7 @@ fn unpack_erofs(part: &mut Window<'_>, folder: &Utf8Path, sdk: &SdkTree) -> Resu
     let image = folder.with_extension("erofs");
     let mut copy = || -> io::Result<()> {
         part.seek(SeekFrom::Start(0))?;
-        io::copy(part, &mut File::create(&image)?).map(drop)
+        io::copy(part, &mut fs_err::File::create(&image)?).map(drop)
     };
     copy().map_err(StoreError::io("cannot write", &image))?;
     let parent = folder.parent().unwrap_or(folder);
@@ -142,7 +145,7 @@ fn unpack_fat(part: &mut Window<'_>, folder: &Utf8Path) -> io::Result<()> {
             if entry.is_dir() {
                 rest.push((entry.to_dir(), to));
             } else {
-                io::copy(&mut entry.to_file(), &mut File::create(to)?)?;
+                io::copy(&mut entry.to_file(), &mut fs_err::File::create(to)?)?;
             }
         }
     }
@@ -154,39 +157,34 @@ fn parting(one: &mut Window<'_>, other: &mut Window<'_>) -> io::Result<Option<u6
     let (mut some, mut others) = (vec![0; BLOCK], vec![0; BLOCK]);
     let mut at = 0;
     loop {
-        let (read, other_read) = (fill(one, &mut some)?, fill(other, &mut others)?);
-        let length = read.min(other_read);
-        if some[..length] != others[..length] || read != other_read {
-            let same = some[..length]
-                .iter()
-                .zip(&others)
-                .take_while(|(one, other)| one == other)
-                .count();
+        let (some, others) = (fill(one, &mut some)?, fill(other, &mut others)?);
+        if some != others {
+            let same = some.iter().zip(others).take_while(|(one, other)| one == other).count();
             return Ok(Some(at + same as u64));
         }
-        if length == 0 {
+        if some.is_empty() {
             return Ok(None);
         }
-        at += length as u64;
+        at += some.len() as u64;
     }
 }
 
 fn is_erofs(part: &mut Window<'_>) -> io::Result<bool> {
     let mut magic = [0; 4];
     part.seek(SeekFrom::Start(EROFS.1))?;
-    let read = fill(part, &mut magic)?;
-    Ok(read == magic.len() && magic == EROFS.0)
+    Ok(fill(part, &mut magic)? == EROFS.0.as_slice())
 }
 
-fn fill(part: &mut Window<'_>, buffer: &mut [u8]) -> io::Result<usize> {
+/// Fills the buffer, and returns the part of it that was filled: less than all of it only at the end.
+fn fill<'b>(part: &mut Window<'_>, buffer: &'b mut [u8]) -> io::Result<&'b [u8]> {
     let mut filled = 0;
-    while filled < buffer.len() {
-        match part.read(&mut buffer[filled..])? {
+    while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
+        match part.read(rest)? {
             0 => break,
             read => filled += read,
         }
     }
-    Ok(filled)
+    Ok(buffer.get(..filled).unwrap_or_default())
 }
 
 #[cfg(test)]

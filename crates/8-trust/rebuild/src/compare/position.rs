@@ -23,9 +23,6 @@ pub(crate) fn compare(findings: &mut Findings, first: &[u8], second: &[u8]) {
 
 /// Some bytes in hexadecimal digits.
 fn hex(bytes: &[u8], at: usize) -> String {
-    let part = &bytes[at..bytes.len().min(at + 8)];
-    part.iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect::<Vec<_>>()
-        .join(" ")
+    let part = bytes.iter().skip(at).take(8);
+    part.map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }

@@ -14,7 +14,7 @@ const WORD: usize = 4;
 /// Returns `true` unless the bytes are empty or begin with binary data: control characters other than tab, newline,
 /// carriage return, form feed and escape.
 pub(crate) fn is_text(bytes: &[u8]) -> bool {
-    let part = &bytes[..bytes.len().min(LOOKED_AT)];
+    let part = bytes.get(..LOOKED_AT).unwrap_or(bytes);
     let odd = |byte: &u8| *byte < b' ' && !b"\n\r\t\x0c\x1b".contains(byte) || *byte == 0x7f;
     !part.is_empty() && !part.iter().any(odd)
 }
@@ -60,13 +60,13 @@ fn parting(one: &[u8], other: &[u8]) -> (String, String) {
     let from = same.saturating_sub(AROUND);
     let cut = |line: &[u8]| {
         let before = if from > 0 { "..." } else { "" };
-        format!("{before}{}", shown(&line[from.min(line.len())..]))
+        format!("{before}{}", shown(line.get(from..).unwrap_or_default()))
     };
     (cut(one), cut(other))
 }
 
 fn shown(line: &[u8]) -> String {
-    let part = &line[..line.len().min(WIDTH)];
+    let part = line.get(..WIDTH).unwrap_or(line);
     let more = if part.len() < line.len() { "..." } else { "" };
     format!("{}{more}", String::from_utf8_lossy(part).trim_end())
 }
@@ -74,16 +74,11 @@ fn shown(line: &[u8]) -> String {
 /// The words around a place in the midst of other bytes, if there are some.
 pub(crate) fn around(bytes: &[u8], at: usize) -> Option<String> {
     let printable = |byte: &u8| (b' '..=b'~').contains(byte);
-    let before = bytes[..at]
-        .iter()
-        .rev()
-        .take(AROUND)
-        .take_while(|byte| printable(byte))
-        .count();
-    let after = bytes[at..]
-        .iter()
-        .take(AROUND)
-        .take_while(|byte| printable(byte))
-        .count();
-    (before + after >= WORD && after > 0).then(|| String::from_utf8_lossy(&bytes[at - before..at + after]).into_owned())
+    let (before, after) = bytes.split_at_checked(at)?;
+    let before = before.iter().rev().take(AROUND);
+    let before = before.take_while(|byte| printable(byte)).count();
+    let after = after.iter().take(AROUND);
+    let after = after.take_while(|byte| printable(byte)).count();
+    let words = bytes.get(at - before..at + after)?;
+    (before + after >= WORD && after > 0).then(|| String::from_utf8_lossy(words).into_owned())
 }

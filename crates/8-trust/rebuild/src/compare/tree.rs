@@ -121,7 +121,7 @@ mod tests {
             fs_err::create_dir_all(tree.join("etc")).expect("made");
             fs_err::write(tree.join("etc").join(name), words).expect("written");
         }
-        std::os::unix::fs::symlink("a", first.join("link")).expect("linked");
+        fs_err::os::unix::fs::symlink("a", first.join("link")).expect("linked");
         fs_err::set_permissions(second.join("etc/a"), std::fs::Permissions::from_mode(0o600)).expect("changed");
         let mut findings = Findings::default();
         compare(&mut findings, &first, &second, &|_| false).expect("compared");

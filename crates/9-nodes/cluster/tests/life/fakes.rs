@@ -147,11 +147,11 @@ fn answer<S: Read + Write>(stream: S, page: impl Fn(&str) -> Option<String>) {
     let mut stream = BufReader::new(stream);
     let mut request = String::new();
     loop {
-        let before = request.len();
-        match stream.read_line(&mut request) {
+        let mut line = String::new();
+        match stream.read_line(&mut line) {
             Ok(0) | Err(_) => return,
-            Ok(_) if request[before..].trim().is_empty() => break,
-            Ok(_) => {}
+            Ok(_) if line.trim().is_empty() => break,
+            Ok(_) => request += &line,
         }
     }
     let path = request.split_whitespace().nth(1).unwrap_or_default();

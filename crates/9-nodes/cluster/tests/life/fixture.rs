@@ -1,16 +1,16 @@
 //! Fixture of a test case: a folder with the inputs of a cluster, and `up` as a process of its own.
 
-use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
 
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster};
-use basalt_process::{chain, interrupt};
+use basalt_process::{Command, chain, interrupt};
 use basalt_progress::Silent;
 use basalt_release::Arch;
 use basalt_sandbox::namespace::{self, Kinds};
 use camino::{Utf8Path, Utf8PathBuf};
+use fs_err as fs;
 use libtest_mimic::Failed;
 use rustix::mount::MountFlags;
 use serde_json::{Value, json};
@@ -52,7 +52,7 @@ impl Fixture {
             let copy = tree.join(library.as_str().trim_start_matches('/'));
             fs::create_dir_all(copy.parent().ok_or("no folder")?)?;
             fs::copy(&library, &copy)?;
-            fs::set_permissions(&copy, fs::Permissions::from_mode(0o755))?;
+            fs::set_permissions(&copy, std::fs::Permissions::from_mode(0o755))?;
         }
         fs::create_dir_all(fixture.path().join("registry"))?;
         fs::create_dir_all(fixture.path().join("manifests"))?;
@@ -111,6 +111,7 @@ impl Fixture {
         let child = Command::new(crate::ourselves()?)
             .args([UP, &job.to_string()])
             .env("BASALT_WIRE", wire)
+            .to_std()
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()?;

@@ -21,6 +21,11 @@ struct Name {
     blob: Blob,
 }
 
+/// Length of a content, as the protocol has it.
+fn length(bytes: &[u8]) -> i64 {
+    i64::try_from(bytes.len()).expect("less than 2^63 bytes")
+}
+
 fn parse(name: &str) -> Result<Name, Status> {
     let wrong = || Status::invalid_argument(format!("the resource `{name}`"));
     let parts: Vec<&str> = name.split('/').collect();
@@ -164,7 +169,7 @@ impl ByteStream for Service {
         let received = uploads.get(&request.get_ref().resource_name);
         let received = received.ok_or_else(|| Status::not_found("no upload"))?;
         Ok(Response::new(stream::QueryWriteStatusResponse {
-            committed_size: received.len() as i64,
+            committed_size: length(received),
             complete: false,
         }))
     }
@@ -182,7 +187,7 @@ impl Service {
     fn append(&self, key: &str, message: &WriteRequest) -> Result<(), Status> {
         let mut uploads = lock(&self.0.uploads);
         let received = uploads.entry(key.to_owned()).or_default();
-        if message.write_offset != received.len() as i64 {
+        if message.write_offset != length(received) {
             return Err(Status::invalid_argument(format!("offset {}", message.write_offset)));
         }
         if message.data.len() > 1 << 20 {
@@ -201,7 +206,7 @@ impl Service {
         if fault == ServerFault::UploadHangs {
             tokio::time::sleep(Duration::from_secs(3600)).await;
         }
-        let committed = received.len() as i64;
+        let committed = length(&received);
         let content = match name.zstd {
             true => {
                 zstd::stream::decode_all(&*received).map_err(|error| Status::invalid_argument(error.to_string()))?
