@@ -205,13 +205,13 @@ pub fn osv_archive(data: &[u8]) {
 pub fn image_archive(data: &[u8]) {
     let Some((_guard, path)) = folder() else { return };
     let (file, scratch) = (path.join("fuzzed.tar"), path.join("scratch"));
-    let written = std::fs::write(&file, data).and_then(|()| std::fs::create_dir(&scratch));
+    let written = fs_err::write(&file, data).and_then(|()| fs_err::create_dir(&scratch));
     if written.is_err() {
         return;
     }
     let images = basalt_oci::find(file.as_str(), None, &scratch, Arch::X86_64).unwrap_or_default();
     for blob in images.iter().flat_map(|image| &image.blobs) {
-        let content = std::fs::read(&blob.path).unwrap_or_default();
+        let content = fs_err::read(&blob.path).unwrap_or_default();
         assert_eq!((Digest::of(&content), content.len() as u64), (blob.digest, blob.size));
         assert!(
             blob.path

@@ -131,7 +131,8 @@ pub fn scriptlets_are_refused_at_their_lines(fixture: &Fixture) -> Result<(), Fa
         let word = section.split(' ').next().unwrap_or_default();
         let kind = word
             .find("trigger")
-            .map_or(word, |place| &word[..place + "trigger".len()]);
+            .and_then(|place| word.get(..place + "trigger".len()))
+            .unwrap_or(word);
         has_all(&error, &[&format!("{kind} of scripted")])?;
     }
     distro.nothing_is_left()

@@ -126,10 +126,14 @@ fn raw_copy(fixture: &Fixture, name: &str) -> Result<Utf8PathBuf, Failed> {
     let copy = folder.join("disk.raw");
     let cp = Command::new("cp").args(["--reflink=auto", "--sparse=always"]);
     cp.arg(&fixture.disk).arg(&copy).output().map_err(shown)?;
-    std::fs::File::options().write(true).open(&copy)?.set_len(SIZE << 20)?;
+    fs_err::OpenOptions::new()
+        .write(true)
+        .open(&copy)?
+        .set_len(SIZE << 20)?;
     Ok(copy)
 }
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub fn a_damaged_state_is_repaired_and_a_lost_one_made_anew(fixture: &Fixture) -> Result<(), Failed> {
     if !is_long() {
         println!("SKIPPED a_damaged_state_is_repaired_and_a_lost_one_made_anew: four boots, only in `test --long`");
@@ -153,7 +157,7 @@ pub fn a_damaged_state_is_repaired_and_a_lost_one_made_anew(fixture: &Fixture) -
     // The power was cut.
     boot_until(fixture, &machine, &["was not unmounted in order", MOUNTED])?;
     let (start, size) = state_partition(fixture, &path)?;
-    let file = std::fs::File::options().write(true).open(&path)?;
+    let (file, _) = fs_err::OpenOptions::new().write(true).open(&path)?.into_parts();
     // The first superblock; its copies are left.
     file.write_all_at(&[0; 1024], start + 1024)?;
     boot_until(fixture, &machine, &["was damaged and is repaired", MOUNTED])?;
@@ -164,6 +168,7 @@ pub fn a_damaged_state_is_repaired_and_a_lost_one_made_anew(fixture: &Fixture) -
     Ok(fs_err::remove_file(path)?)
 }
 
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub fn a_panic_is_told_at_the_next_boot(fixture: &Fixture) -> Result<(), Failed> {
     if !is_long() {
         println!("SKIPPED a_panic_is_told_at_the_next_boot: two boots, only in `test --long`");

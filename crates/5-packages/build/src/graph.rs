@@ -205,6 +205,7 @@ impl Graph {
     }
 
     /// Returns the binary package of a source package.
+    #[expect(clippy::indexing_slicing, reason = "the index is of the same graph")]
     pub(crate) fn binary(&self, made: MadeBinary) -> &BinaryPackage {
         &self.package(made.source).binaries[made.index]
     }
@@ -349,6 +350,7 @@ impl<'g> DepthFirst<'g> {
 
 /// Returns the binary packages by the names that they provide, each list in the order in which the solver prefers
 /// providers ([`PackageIndex::solve`](basalt_solver::PackageIndex::solve)).
+#[expect(clippy::indexing_slicing, reason = "the indexes are of the same packages")]
 fn makers(packages: &IndexVec<PackageId, SourcePackage>) -> Result<HashMap<String, Vec<MadeBinary>>, GraphError> {
     let mut named: HashMap<&str, &SourcePackage> = HashMap::new();
     let mut makers: HashMap<String, Vec<MadeBinary>> = HashMap::new();

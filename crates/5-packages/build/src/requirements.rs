@@ -76,8 +76,7 @@ impl<'g> Walk<'g> {
 
     /// Follows the first deferred expression that asks for more; returns `false` if none does.
     fn follow_deferred(&mut self) -> Result<bool, GraphError> {
-        for place in 0..self.deferred.len() {
-            let (wanted, by) = self.deferred[place];
+        for (wanted, by) in self.deferred.clone() {
             if let Some(more) = self.asked_for(wanted, by)?
                 && self.asked.insert(more)
             {

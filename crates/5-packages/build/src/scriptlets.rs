@@ -108,7 +108,11 @@ mod tests {
         let lines = |kinds: &[&str]| -> Vec<String> {
             let places = places(spec, kinds).into_iter();
             places
-                .map(|place| spec[place.offset()..place.offset() + place.len()].to_owned())
+                .map(|place| {
+                    spec.get(place.offset()..place.offset() + place.len())
+                        .expect("a line")
+                        .to_owned()
+                })
                 .collect()
         };
         assert_eq!(lines(&["%post"]), ["%post -n y -p /bin/true"]);

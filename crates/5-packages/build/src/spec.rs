@@ -161,7 +161,12 @@ impl BinaryPackage {
         match wanted {
             Dependency::Capability(wanted) => self.provides.iter().any(|provided| provided.satisfies(wanted)),
             Dependency::With(operands) => operands.iter().all(|operand| self.fulfils(operand)),
-            Dependency::Without(operands) => self.fulfils(&operands[0]) && !self.fulfils(&operands[1]),
+            Dependency::Without(operands) => {
+                let [wanted, unwanted] = &operands[..] else {
+                    return false;
+                };
+                self.fulfils(wanted) && !self.fulfils(unwanted)
+            }
             Dependency::Or(operands) => operands.iter().any(|operand| self.fulfils(operand)),
             Dependency::And(_) | Dependency::If(_) | Dependency::Unless(_) => false,
         }

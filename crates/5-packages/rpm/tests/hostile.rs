@@ -1,7 +1,6 @@
 //! Malicious and damaged RPMs: nothing outside of the target folder is touched, and nothing panics.
 
 #![cfg(test)]
-#![expect(clippy::disallowed_methods, reason = "std::fs: a panic names the line")]
 
 use std::os::unix::fs::PermissionsExt as _;
 

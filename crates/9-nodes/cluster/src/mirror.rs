@@ -77,7 +77,7 @@ fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
         let before = head.len();
         let left = (LONGEST_HEAD - before) as u64;
         reader.by_ref().take(left).read_until(b'\n', &mut head)?;
-        match &head[before..] {
+        match head.get(before..).unwrap_or_default() {
             [] if before == 0 => return Ok(None),
             b"\r\n" | b"\n" => return Ok(Some(head)),
             [.., b'\n'] => {}
@@ -123,7 +123,7 @@ fn rewritten_target(target: &str) -> Result<String, Refusal> {
     let (hosts, others): (Vec<_>, Vec<_>) = query.split('&').partition(|pair| pair.starts_with("ns="));
     let path = match (&hosts[..], path.strip_prefix("/v2/")) {
         ([host], Some(name)) if !name.is_empty() => {
-            let host = percent_decode_str(&host["ns=".len()..])
+            let host = percent_decode_str(host.strip_prefix("ns=").unwrap_or_default())
                 .decode_utf8()
                 .map_err(|_| BAD_REQUEST)?;
             if !registry::is_host(&host) {

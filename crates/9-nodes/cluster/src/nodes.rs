@@ -192,7 +192,7 @@ fn find_node(api: &Api, name: &str) -> Result<Option<Value>, ClusterError> {
 
 /// Id of the boot that the node registered last.
 fn boot_id(node: &Value) -> Option<String> {
-    node["status"]["nodeInfo"]["bootID"].as_str().map(str::to_owned)
+    node.pointer("/status/nodeInfo/bootID")?.as_str().map(str::to_owned)
 }
 
 /// Checks that a node is Ready, in another boot than an earlier one: the condition of that one stays for a while.

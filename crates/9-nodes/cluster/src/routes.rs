@@ -135,16 +135,16 @@ pub(crate) fn changes(current: &Routes, wanted: &Routes) -> Vec<RouteChange> {
 
 fn internal_address(node: &Value) -> Option<Ipv4Addr> {
     let nodes: Ipv4Network = NODE_NETWORK.parse().ok()?;
-    let addresses = node["status"]["addresses"].as_array()?;
-    let internal = addresses.iter().filter(|address| address["type"] == "InternalIP");
+    let addresses = node.pointer("/status/addresses")?.as_array()?.iter();
+    let internal = addresses.filter(|address| address.get("type").is_some_and(|kind| kind == "InternalIP"));
     internal
-        .filter_map(|address| address["address"].as_str()?.parse::<Ipv4Addr>().ok())
+        .filter_map(|address| address.get("address")?.as_str()?.parse::<Ipv4Addr>().ok())
         .find(|address| nodes.holds_address(*address) && *address != CONTROL_PLANE)
 }
 
 fn pod_network(node: &Value) -> Option<Ipv4Network> {
     let pods: Ipv4Network = POD_NETWORK.parse().ok()?;
-    let network: Ipv4Network = node["spec"]["podCIDR"].as_str()?.parse().ok()?;
+    let network: Ipv4Network = node.pointer("/spec/podCIDR")?.as_str()?.parse().ok()?;
     pods.holds(network).then_some(network)
 }
 

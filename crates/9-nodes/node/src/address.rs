@@ -111,7 +111,7 @@ fn families(config: &NodeConfig) -> Vec<Family> {
         }
     }
     // A cluster that keeps the usual address of the name service says nothing by it.
-    let usual = config.cluster.dns.len() == 1 && config.cluster.dns[0].to_string() == "10.96.0.10";
+    let usual = matches!(&config.cluster.dns[..], [server] if server.to_string() == "10.96.0.10");
     match config.cluster.endpoint.host.parse::<IpAddr>() {
         Ok(address) if usual => vec![Family::of(address)],
         _ => families,

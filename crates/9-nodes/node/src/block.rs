@@ -237,7 +237,8 @@ mod tests {
     fn attachments() {
         let sys = Sysfs::new();
         let vpd = [&[0, 0x80, 0, 13][..], b"basalt-config"].concat();
-        let cases: [(&str, &[(&str, &[u8])], Attachment); 8] = [
+        type Case<'c> = (&'c str, &'c [(&'c str, &'c [u8])], Attachment);
+        let cases: [Case<'_>; 8] = [
             ("ata1/host0/block/sr0", &[], Attachment::Optical),
             ("pci/usb2/2-1/host4/block/sr1", &[], Attachment::Optical),
             ("pci/usb2/2-2/host5/block/sdc", &[], Attachment::Usb),

@@ -17,8 +17,11 @@ use crate::{join, paths};
 /// Pause between looks at this machine.
 const LOOK: Duration = Duration::from_millis(250);
 
-/// Pause between questions to the API server, while all else works and while it does not.
-const ASK: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(10)];
+/// Pause between questions to the API server while all else works.
+const ASK: Duration = Duration::from_secs(1);
+
+/// Pause between questions to the API server while something else is missing.
+const ASK_SELDOM: Duration = Duration::from_secs(10);
 
 /// The least time between lines that tell what is missing.
 const TELL: Duration = Duration::from_secs(30);
@@ -35,7 +38,7 @@ pub fn wait_until_good(root: &Path, mut tell: impl FnMut(&str)) -> Result<Goodne
             true => Health::look().missing(),
             false => Some("waiting for the cluster's certificate and for a pod network".to_owned()),
         };
-        let pause = ASK[usize::from(missing.is_some())];
+        let pause = if missing.is_some() { ASK_SELDOM } else { ASK };
         if asked.is_some_and(|asked| asked.elapsed() < pause) {
             std::thread::sleep(LOOK);
             continue;
@@ -129,6 +132,10 @@ pub fn over(root: &Path, runtime_answers: impl FnOnce() -> bool) -> Option<Durat
 
 /// Moves what containerd keeps out of its way. What is in there can be had again: images are pulled, and no container
 /// runs before containerd does. [`crate::housekeeping`] removes it.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "fs_err has no DirBuilder, and the error below names the path"
+)]
 pub fn reset_runtime(root: &Path) -> Result<(), ApplyError> {
     let state = below(root, paths::CONTAINERD_STATE);
     let discarded = below(root, paths::DISCARDED_RUNTIME);

@@ -1,7 +1,6 @@
 //! Housekeeping on the state partition, once at each boot: records of dead kernels, journals that nobody bounds, what a
 //! runtime left that was reset, and a reserve of space for the day on which it is full.
 
-use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -83,7 +82,7 @@ fn tend_reserve(root: &Path) -> io::Result<ReserveAction> {
         ReserveAction::Nothing => {}
         ReserveAction::Release => fs_err::remove_file(&path)?,
         ReserveAction::Create => {
-            let file = File::create(&path)?;
+            let file = fs_err::File::create(&path)?;
             rustix::fs::fallocate(&file, rustix::fs::FallocateFlags::empty(), 0, RESERVE)?;
         }
     }

@@ -183,7 +183,7 @@ mod tests {
     fn a_torn_certificate_is_set_aside() {
         let whole = certificate("n");
         for length in [0, 40, whole.len() - 40] {
-            let node = Node::new(&whole[..length]);
+            let node = Node::new(whole.get(..length).unwrap());
             let told = node.settle(&applied("n", "e"));
             assert!(matches!(&told[..], [line] if line.contains("cut short")), "{told:?}");
             assert_eq!(node.left(), (false, false));

@@ -72,7 +72,7 @@ fn choose(uuid: Option<&str>, hardware_address: Option<&str>, of_this_boot: Opti
     }
     if let Some(address) = hardware_address {
         let digest = Digest::of(format!("basalt machine id\n{address}\n")).to_hex();
-        return Some(id(digest[..32].to_owned(), IdOrigin::HardwareAddress));
+        return Some(id(digest.chars().take(32).collect(), IdOrigin::HardwareAddress));
     }
     of_this_boot.map(|digits| id(digits.to_owned(), IdOrigin::ThisBoot))
 }
@@ -81,7 +81,11 @@ fn choose(uuid: Option<&str>, hardware_address: Option<&str>, of_this_boot: Opti
 fn is_unique(uuid: &str) -> bool {
     // 00000000-0000-0000-0000-<hardware address> is unique: its address decides.
     let zeros = uuid.trim_start_matches('0').len() <= 12;
-    let significant = if zeros { &uuid[20..] } else { uuid };
+    let significant = if zeros {
+        uuid.get(20..).unwrap_or_default()
+    } else {
+        uuid
+    };
     let kinds: std::collections::BTreeSet<_> = significant.as_bytes().chunks(2).collect();
     // Random UUIDs have fewer than six different bytes about never; filled-in ones have one or two.
     let fewest = if zeros { 3 } else { 6 };

@@ -171,7 +171,7 @@ fn end(text: &str, most: usize) -> &str {
     while !text.is_char_boundary(start) {
         start += 1;
     }
-    &text[start..]
+    text.get(start..).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -228,7 +228,7 @@ mod tests {
             let file = pstore.join(format!("dmesg-efi-{death}"));
             fs_err::write(&file, format!("Panic#1 Part1\nKernel panic {death}\n")).unwrap();
             let time = SystemTime::UNIX_EPOCH + std::time::Duration::from_secs(1000 + death as u64);
-            std::fs::File::options()
+            fs_err::OpenOptions::new()
                 .append(true)
                 .open(&file)
                 .unwrap()

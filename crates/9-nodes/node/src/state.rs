@@ -45,9 +45,11 @@ impl Condition {
         if device.read_exact_at(&mut block, 1024).is_err() {
             return Self::Unreadable;
         }
-        let half = |at: usize| u16::from_le_bytes([block[at], block[at + 1]]);
-        let word = |at: usize| u32::from_le_bytes([block[at], block[at + 1], block[at + 2], block[at + 3]]);
-        let (magic, state, incompatible) = (half(0x38), half(0x3a), word(0x60));
+        let half = |at: usize| block.get(at..)?.first_chunk().copied().map(u16::from_le_bytes);
+        let word = |at: usize| block.get(at..)?.first_chunk().copied().map(u32::from_le_bytes);
+        let (Some(magic), Some(state), Some(incompatible)) = (half(0x38), half(0x3a), word(0x60)) else {
+            return Self::Unreadable;
+        };
         if magic != MAGIC {
             Self::Unrecognized
         } else if state & (STATE_CLEAN | STATE_ERRORS) == STATE_CLEAN && incompatible & INCOMPAT_RECOVER == 0 {
@@ -159,10 +161,13 @@ pub enum StateError {
 
 /// Makes the file system on a device fit to be mounted.
 pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateError> {
-    let opened = File::open(device).map_err(|source| StateError::Open {
-        device: device.to_owned(),
-        source,
-    })?;
+    let opened = fs_err::File::open(device)
+        .map(fs_err::File::into_parts)
+        .map(|(file, _)| file)
+        .map_err(|source| StateError::Open {
+            device: device.to_owned(),
+            source,
+        })?;
     let treatment = follow(
         CheckStep::first(Condition::read(&opened)),
         |step| -> Result<_, StateError> {
@@ -216,6 +221,10 @@ fn follow<E>(
 ///
 /// Not through `basalt-process`, which is made for programs that a person waits for: it would bring interrupts,
 /// terminals and ten more crates into the image.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a status other than 0 is an answer of fsck, not a failure"
+)]
 fn run(step: CheckStep, device: &str) -> Result<ExitStatus, StateError> {
     let (program, arguments): (&'static str, &[&str]) = match step {
         CheckStep::Preen => ("/usr/bin/fsck.ext4", &["-p"]),

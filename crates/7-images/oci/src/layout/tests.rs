@@ -173,7 +173,7 @@ fn layers_that_images_share_are_compared_with_each_descriptor() {
     let mut longer = layer.clone();
     longer["size"] = 8.into();
     let other = fixture.blob("application/vnd.oci.image.layer.v1.tar", "another");
-    let one = fixture.image_with("amd64", &[layer.clone()]);
+    let one = fixture.image_with("amd64", std::slice::from_ref(&layer));
     fixture.index(&[one.clone(), fixture.image_with("amd64", &[other.clone(), layer])]);
     assert_eq!(fixture.read().expect("read").len(), 2);
     fixture.index(&[one, fixture.image_with("amd64", &[other, longer])]);

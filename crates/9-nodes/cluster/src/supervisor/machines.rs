@@ -139,9 +139,11 @@ impl<'a> Machines<'a> {
     /// Switches the machine of a slot on.
     fn power_on(&mut self, index: usize) {
         let power_on = self.began.elapsed();
-        let Slot { node, variant, .. } = &self.slots[index];
+        let Some(Slot { node, variant, .. }) = self.slots.get(index) else {
+            return;
+        };
         let started = self.machine(*node, variant).start(self.tools, self.verdict.accelerator);
-        let slot = &mut self.slots[index];
+        let Some(slot) = self.slots.get_mut(index) else { return };
         slot.power_on = Some(power_on);
         match started {
             Ok(running) => {
@@ -200,8 +202,7 @@ impl<'a> Machines<'a> {
     /// Presses the power button of a machine; [`Self::tick`] goes on when it has shut down. A machine that does not run is
     /// started or removed at once.
     pub(super) fn shut_down(&mut self, node: NodeNumber, then: AfterShutdown) -> Result<(), ClusterError> {
-        let index = self.index(node)?;
-        let slot = &mut self.slots[index];
+        let slot = self.slot(node)?;
         let Some(running) = &slot.running else {
             slot.shutdown = None;
             self.finish(node, then);
@@ -230,8 +231,7 @@ impl<'a> Machines<'a> {
 
     /// Switches a machine off at once.
     pub(super) fn cut_power(&mut self, node: NodeNumber) -> Result<(), ClusterError> {
-        let index = self.index(node)?;
-        let slot = &mut self.slots[index];
+        let slot = self.slot(node)?;
         if let Some(mut running) = slot.running.take() {
             running.kill();
         }
@@ -249,6 +249,12 @@ impl<'a> Machines<'a> {
                 known: known.join(", "),
             }
         })
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the index was just found")]
+    fn slot(&mut self, node: NodeNumber) -> Result<&mut Slot, ClusterError> {
+        let index = self.index(node)?;
+        Ok(&mut self.slots[index])
     }
 
     /// Does what was to come after a shutdown.

@@ -72,7 +72,7 @@ pub(super) fn vlans(finder: &mut Finder<'_>, path: &Path, network: &raw::Network
     let mut checked = Vec::new();
     for (index, raw) in network.vlans.iter().enumerate() {
         let place = path.index(index);
-        let later = network.vlans[index..].iter().any(|vlan| vlan.name == raw.link);
+        let later = network.vlans.iter().skip(index).any(|vlan| vlan.name == raw.link);
         if later {
             let finding = Finding::error(
                 format!("`{}` is on `{}`, which is made later", raw.name, raw.link),

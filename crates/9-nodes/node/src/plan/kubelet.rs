@@ -27,8 +27,10 @@ const POD_PIDS: u64 = 16384;
 
 pub(super) fn files(config: &NodeConfig, hostname: &str, facts: &Facts) -> Vec<PlannedFile> {
     let mut configuration = configuration(config, facts);
-    for (key, value) in &config.kubelet.extra_config {
-        merge(&mut configuration[key.as_str()], value);
+    if let Some(fields) = configuration.as_object_mut() {
+        for (key, value) in &config.kubelet.extra_config {
+            merge(fields.entry(key.as_str()).or_insert(Value::Null), value);
+        }
     }
     let providers = providers(config, facts);
     let mut files = vec![
