@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use basalt_build::{BuildBase, BuildError, Built, Distribution, Engine};
-use basalt_content::Content;
+use basalt_content::DistributionContent;
 use basalt_progress::Outcome;
 use basalt_release::Arch;
 use basalt_sdk::Toolchain;
@@ -67,7 +67,8 @@ impl Fixture {
         self.share_trees(store.root())?;
         let sdk = &self.directory.sdk;
         Ok(Distro {
-            base: BuildBase::make(&Content::of_checkout(&root), sdk, Arch::X86_64, &store).map_err(shown)?,
+            base: BuildBase::make(&DistributionContent::of_checkout(&root), sdk, Arch::X86_64, &store)
+                .map_err(shown)?,
             tools: Tools::new(&root, sdk),
             root,
             store,
@@ -145,7 +146,7 @@ impl Distro {
     /// Reads the specs.
     pub fn read(&self) -> Result<Distribution, BuildError> {
         Distribution::read(
-            &Content::of_checkout(&self.root),
+            &DistributionContent::of_checkout(&self.root),
             &self.base,
             &self.store,
             &basalt_progress::Silent,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use basalt_bom::Catalogue;
-use basalt_content::{Content, ContentFolder};
+use basalt_content::{ContentFolder, DistributionContent};
 use basalt_digest::Digest;
 use basalt_image::{Composer, Payload};
 use basalt_progress::Silent;
@@ -59,7 +59,7 @@ pub fn the_root_is_sound_and_verified(fixture: &Fixture) -> Result<(), Failed> {
 pub fn composed_again_it_is_the_same(fixture: &Fixture) -> Result<(), Failed> {
     let other = fixture.folder().join("other-store");
     let store = Store::open(&other).map_err(shown)?;
-    let content = Content::of_checkout(&fixture.directory.environment.checkout);
+    let content = DistributionContent::of_checkout(&fixture.directory.environment.checkout);
     let definition = basalt_image::definition(&content, "node").map_err(shown)?;
     let mut rpms = Vec::new();
     for installed in &fixture.facts.packages {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
-use basalt_content::{Content, ContentFolder, ContentPath};
+use basalt_content::{ContentFolder, ContentPath, DistributionContent};
 use basalt_process::Cancellation;
 use basalt_progress::Reporter;
 use basalt_release::Arch;
@@ -86,8 +86,8 @@ impl Checkout {
     }
 
     /// Returns the distribution's content.
-    pub fn content(&self) -> Content {
-        Content::of_checkout(&self.root)
+    pub fn content(&self) -> DistributionContent {
+        DistributionContent::of_checkout(&self.root)
     }
 
     /// Returns the folder of the local cluster's state.
@@ -248,7 +248,7 @@ fn find_root() -> Result<Utf8PathBuf> {
     let here = std::env::current_dir().into_diagnostic()?;
     let here = Utf8PathBuf::from_path_buf(here).map_err(|path| miette!("`{}` is not UTF-8", path.display()))?;
     here.ancestors()
-        .find(|folder| Content::is_checkout(folder))
+        .find(|folder| DistributionContent::is_checkout(folder))
         .map(Utf8Path::to_owned)
         .ok_or_else(|| {
             miette!(

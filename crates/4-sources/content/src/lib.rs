@@ -2,13 +2,13 @@
 //! vulnerabilities.
 //!
 //! ```text
-//! distro/                 a team's tree                 Content
+//! distro/                 a team's tree                 DistributionContent
 //! ├── packages/zlib/      ├── packages/agent/    ──▶    packages: agent, zlib, each in its own tree
 //! ├── images/node.yaml    ├── images/edge.yaml          images: edge, node
 //! └── kspp.toml           └── kspp.toml                 kspp.toml: that of the later tree
 //! ```
 //!
-//! [`Content`] is an ordered list of trees, the distribution's own first. A later tree adds packages, images and
+//! [`DistributionContent`] is an ordered list of trees, the distribution's own first. A later tree adds packages, images and
 //! statements, and has single files in place of an earlier tree's. Only paths are found here: each file is read by the
 //! crate that knows its format, and the [name](ContentPath::name) of a path is what errors and provenance statements show.
 
@@ -18,4 +18,4 @@ mod tree;
 
 pub use error::ContentError;
 pub use place::{ContentFile, ContentFolder};
-pub use tree::{Content, ContentPath, ContentTree};
+pub use tree::{ContentPath, ContentTree, DistributionContent};

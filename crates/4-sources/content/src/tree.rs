@@ -30,7 +30,7 @@ pub struct ContentPath {
 
 /// Content of a distribution: one tree, or several in order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Content {
+pub struct DistributionContent {
     /// The distribution's own tree.
     own: ContentTree,
     /// Trees that add to it, in order.
@@ -61,7 +61,7 @@ impl ContentTree {
     }
 }
 
-impl Content {
+impl DistributionContent {
     /// Returns the content of a checkout: its folder `distro`.
     pub fn of_checkout(root: &Utf8Path) -> Self {
         Self::new(ContentTree {
@@ -168,7 +168,7 @@ mod tests {
     use super::*;
 
     /// Two trees, with the files named, relative to both.
-    fn content(own: &[&str], team: &[&str]) -> (tempfile::TempDir, Content) {
+    fn content(own: &[&str], team: &[&str]) -> (tempfile::TempDir, DistributionContent) {
         let folder = tempfile::tempdir().expect("a folder");
         let root = Utf8Path::from_path(folder.path()).expect("UTF-8");
         let write = |tree: &str, files: &[&str]| {
@@ -184,7 +184,7 @@ mod tests {
             name: "team".to_owned(),
             root: root.join("team"),
         };
-        let content = Content::of_checkout(root).with(team);
+        let content = DistributionContent::of_checkout(root).with(team);
         (folder, content)
     }
 

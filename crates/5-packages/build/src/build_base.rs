@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use basalt_action::{Blob, Node};
-use basalt_content::{Content, ContentFile, ContentFolder, ContentPath};
+use basalt_content::{ContentFile, ContentFolder, ContentPath, DistributionContent};
 use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sandbox::{Root, Sandbox};
@@ -25,7 +25,7 @@ pub struct BuildBase {
     pub jobs: usize,
     /// Files of the repository that the layers are made from, by their paths, for provenance statements.
     pub materials: Vec<(String, Blob)>,
-    content: Content,
+    content: DistributionContent,
     /// Lock held by the thread that makes layers.
     making: Arc<Mutex<()>>,
 }
@@ -91,7 +91,7 @@ impl BuildBase {
     ///
     /// # Errors
     /// When files of the content cannot be read, or when the toolchain cannot be made.
-    pub fn make(content: &Content, sdk: &SdkTree, arch: Arch, store: &Store) -> Result<Self, BuildError> {
+    pub fn make(content: &DistributionContent, sdk: &SdkTree, arch: Arch, store: &Store) -> Result<Self, BuildError> {
         let toolchain = basalt_sdk::toolchain(store, sdk, &content.file(ContentFile::Toolchain).path, arch)?;
         let folder = content.own_folder(ContentFolder::Macros);
         let (macros, files) = Layer::of_macros(&folder.path, store)?;
@@ -112,7 +112,7 @@ impl BuildBase {
 
     /// Returns a base of layers whose digests are known, the uppermost first, without materials; [`Self::materialize`]
     /// makes them from the files of the content.
-    pub fn of_layers(content: Content, layers: Vec<Layer>, arch: Arch) -> Self {
+    pub fn of_layers(content: DistributionContent, layers: Vec<Layer>, arch: Arch) -> Self {
         Self {
             layers,
             arch,
@@ -218,7 +218,11 @@ mod tests {
         let long_ago = SystemTime::now() - Duration::from_secs(20 * 24 * 60 * 60);
         let folder = fs_err::File::open(&layer.path).expect("there");
         folder.set_modified(long_ago).expect("set");
-        let base = BuildBase::of_layers(Content::of_checkout(root), vec![layer.clone()], Arch::X86_64);
+        let base = BuildBase::of_layers(
+            DistributionContent::of_checkout(root),
+            vec![layer.clone()],
+            Arch::X86_64,
+        );
         base.materialize(&store, &Silent).expect("everything is there");
         let used = layer
             .path

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use basalt_action::ActionResult;
-use basalt_content::{Content, ContentFile, ContentFolder};
+use basalt_content::{ContentFile, ContentFolder, DistributionContent};
 use basalt_document::spelling::closest;
 use basalt_process::ProcessError;
 use basalt_progress::Reporter;
@@ -48,7 +48,7 @@ impl Distribution {
     /// # Errors
     /// When a folder or a spec cannot be read, or when the specs contradict each other.
     pub fn read(
-        content: &Content,
+        content: &DistributionContent,
         base: &BuildBase,
         store: &Store,
         reporter: &dyn Reporter,
@@ -117,7 +117,7 @@ impl Distribution {
 }
 
 /// Reads the estimates and limits of the packages.
-pub(crate) fn estimates(content: &Content) -> Result<ResourceEstimates, BuildError> {
+pub(crate) fn estimates(content: &DistributionContent) -> Result<ResourceEstimates, BuildError> {
     let path = &content.file(ContentFile::Resources).path;
     match fs_err::read_to_string(path) {
         Ok(text) => ResourceEstimates::parse(&text).map_err(|source| BuildError::Resources {
@@ -130,7 +130,7 @@ pub(crate) fn estimates(content: &Content) -> Result<ResourceEstimates, BuildErr
 }
 
 /// Lists the folders that hold a package, sorted by name.
-pub(crate) fn folders(content: &Content) -> Result<Vec<PackageFolder>, BuildError> {
+pub(crate) fn folders(content: &DistributionContent) -> Result<Vec<PackageFolder>, BuildError> {
     let mut folders = Vec::new();
     for entry in content.entries(ContentFolder::Packages)? {
         if !entry.path.is_dir() {

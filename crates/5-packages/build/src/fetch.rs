@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{MutexGuard, PoisonError};
 
-use basalt_content::Content;
+use basalt_content::DistributionContent;
 use basalt_process::{Cancellation, interrupt};
 use basalt_progress::Reporter;
 use basalt_schedule::JobGraph;
@@ -27,7 +27,7 @@ const FILE_THREADS: usize = 3;
 /// requested, which ends transfers, too: those of the longest builds first, since dependencies are not known without
 /// the SDK.
 pub fn prefetch(
-    content: &Content,
+    content: &DistributionContent,
     wanted: impl Fn(&str) -> bool,
     store: &Store,
     reporter: &dyn Reporter,
@@ -199,7 +199,7 @@ mod tests {
     }
 
     /// Makes a package with this lock.
-    fn package(content: &Content, name: &str, lock: &str) {
+    fn package(content: &DistributionContent, name: &str, lock: &str) {
         let folder = content.own_folder(ContentFolder::Packages).path.join(name);
         fs_err::create_dir_all(&folder).expect("made");
         fs_err::write(folder.join(format!("{name}.spec")), "").expect("written");
@@ -216,7 +216,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
         let store = Store::open(&root.join("store")).expect("a store");
-        let packages = Content::of_checkout(&root);
+        let packages = DistributionContent::of_checkout(&root);
         package(&packages, "a", "nonsense");
         package(&packages, "b", &lock("text", &serve("text"), "text".len()));
         // What is not wanted is not fetched.
@@ -235,7 +235,7 @@ mod tests {
         // More is announced than comes; the connection stays open.
         let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
         let url = format!("http://{}/file.txt", listener.local_addr().expect("bound"));
-        let packages = Content::of_checkout(&root);
+        let packages = DistributionContent::of_checkout(&root);
         package(&packages, "a", &lock("content", &url, 1 << 20));
         let (ended, began) = (Cancellation::default(), Barrier::new(2));
         std::thread::scope(|scope| {

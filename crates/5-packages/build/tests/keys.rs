@@ -10,7 +10,7 @@ use basalt_build::{
     BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Distribution, DistributionPackage, Layer,
     Lookup, PackageFolder, PackageId, Planner, ResolvedBuild, SourcePackage,
 };
-use basalt_content::Content;
+use basalt_content::DistributionContent;
 use basalt_digest::Digest;
 use basalt_release::Arch;
 use basalt_schedule::Estimate;
@@ -120,7 +120,11 @@ impl Inputs {
             root: Blob::of(content),
             path: Utf8PathBuf::from("/store").join(name),
         });
-        let mut base = BuildBase::of_layers(Content::of_checkout("/checkout".into()), layers.collect(), self.arch);
+        let mut base = BuildBase::of_layers(
+            DistributionContent::of_checkout("/checkout".into()),
+            layers.collect(),
+            self.arch,
+        );
         base.jobs = self.jobs;
         base
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use basalt_content::{Content, ContentFolder, ContentPath};
+use basalt_content::{ContentFolder, ContentPath, DistributionContent};
 use basalt_document::spelling::closest;
 
 use crate::ImageError;
@@ -12,7 +12,7 @@ use crate::definition::{ImageDefinition, check};
 ///
 /// # Errors
 /// When a file cannot be read or has problems.
-pub fn definitions(content: &Content) -> Result<BTreeMap<String, ImageDefinition>, ImageError> {
+pub fn definitions(content: &DistributionContent) -> Result<BTreeMap<String, ImageDefinition>, ImageError> {
     let files = files(content)?;
     let read = |name: &String| Ok((name.clone(), read(&files, name, &mut Vec::new())?));
     files.keys().map(read).collect()
@@ -23,14 +23,14 @@ pub fn definitions(content: &Content) -> Result<BTreeMap<String, ImageDefinition
 /// # Errors
 /// When there is no such definition, when a file cannot be read or has problems, when definitions extend each other in
 /// a cycle.
-pub fn definition(content: &Content, name: &str) -> Result<ImageDefinition, ImageError> {
+pub fn definition(content: &DistributionContent, name: &str) -> Result<ImageDefinition, ImageError> {
     read(&files(content)?, name, &mut Vec::new())
 }
 
 /// Files of the definitions, by the name of the image.
 type Files = BTreeMap<String, ContentPath>;
 
-fn files(content: &Content) -> Result<Files, ImageError> {
+fn files(content: &DistributionContent) -> Result<Files, ImageError> {
     Ok(content.files(ContentFolder::Images, "yaml")?)
 }
 
@@ -72,9 +72,9 @@ mod tests {
 
     use super::*;
 
-    fn content(files: &[(&str, &str)]) -> (tempfile::TempDir, Content) {
+    fn content(files: &[(&str, &str)]) -> (tempfile::TempDir, DistributionContent) {
         let folder = tempfile::tempdir().expect("a folder");
-        let content = Content::of_checkout(Utf8Path::from_path(folder.path()).expect("UTF-8"));
+        let content = DistributionContent::of_checkout(Utf8Path::from_path(folder.path()).expect("UTF-8"));
         let images = content.own_folder(ContentFolder::Images).path;
         fs_err::create_dir_all(&images).expect("created");
         for (name, text) in files {

@@ -12,7 +12,7 @@ use basalt_build::{
     BuildBase, BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Distribution, DistributionPackage, Layer,
     Lookup, PackageFolder, PackageId, Planner, ResolvedBuild, ResourceEstimates, SourcePackage,
 };
-use basalt_content::Content;
+use basalt_content::DistributionContent;
 use basalt_release::Arch;
 use basalt_schedule::JobGraph;
 use basalt_sdk::SdkTree;
@@ -169,7 +169,11 @@ fn base() -> BuildBase {
         path: Utf8PathBuf::from("/synthetic").join(name),
     };
     let layers = ["macros", "toolchain", "sdk"].map(layer);
-    BuildBase::of_layers(Content::of_checkout("/synthetic".into()), layers.into(), Arch::X86_64)
+    BuildBase::of_layers(
+        DistributionContent::of_checkout("/synthetic".into()),
+        layers.into(),
+        Arch::X86_64,
+    )
 }
 
 /// Results of all packages, in memory; the key is not compared.
