@@ -98,7 +98,10 @@ pub fn up_takes_a_node_config_and_images(fixture: &Fixture) -> Result<(), Failed
     fs_err::write(&config, text)?;
     let wrong = ["up", "--config", config.as_str()];
     let wrong = fixture.cli.run(&wrong, SOON)?.ended_with(1)?;
-    has_all(&wrong.stderr, &["label at line 3", "gives this to each", "all.yaml: 1 error"])?;
+    has_all(
+        &wrong.stderr,
+        &["label at line 3", "gives this to each", "all.yaml: 1 error"],
+    )?;
     fs_err::write(&config, text.replace("hostname: a", "labels: {example.org/zone: z}"))?;
     let image = archive(fixture, "registry.example/web:2")?;
     let disk = ["--disk", "6144"];
