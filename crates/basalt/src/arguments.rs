@@ -84,7 +84,7 @@ docs/cluster/nodes.md shows what to expect of each."
     Node(cluster::NodeVerb),
     /// Print the kubeconfig of the running cluster, or merge it into your own.
     ///
-    /// It holds the administrator's key: who reads it rules the cluster, until `basalt down`.
+    /// The kubeconfig holds the administrator's key: who reads it rules the cluster, until `basalt down`.
     #[command(after_help = "\
 Examples:
   basalt kubeconfig > basalt.json              a file of its own, for --kubeconfig and KUBECONFIG

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
-use basalt_content::{ContentFolder, ContentPath, DistributionContent};
+use basalt_content::{ContentFolder, DistributionContent};
 use basalt_process::Cancellation;
 use basalt_progress::Reporter;
 use basalt_release::Arch;
@@ -269,11 +269,6 @@ pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
         ));
     }
     Ok(store)
-}
-
-/// Reads a text file of the distribution's content.
-pub fn read_content(place: &ContentPath) -> Result<String> {
-    read_text(&place.path)
 }
 
 /// Reads a text file of the user.

@@ -87,18 +87,20 @@ fn a_closed_pipe_ends_the_command_silently() {
     }
 }
 
+/// File that takes nothing.
+fn full_disk() -> std::fs::File {
+    fs_err::File::options()
+        .write(true)
+        .open("/dev/full")
+        .expect("opened")
+        .into_file()
+}
+
 #[test]
 fn a_full_disk_is_a_failure() {
     let fixture = Fixture::new(&[]);
-    let full = || {
-        fs_err::File::options()
-            .write(true)
-            .open("/dev/full")
-            .expect("opened")
-            .into_file()
-    };
     for arguments in [&["completions", "bash"][..], &["store", "path"]] {
-        let output = run(fixture.basalt(arguments).stdout(full()));
+        let output = run(fixture.basalt(arguments).stdout(full_disk()));
         assert_eq!(output.status.code(), Some(1), "{arguments:?}");
         let text = stderr(&output);
         assert!(
@@ -111,13 +113,6 @@ fn a_full_disk_is_a_failure() {
 #[test]
 fn colours_follow_the_terminal_and_the_variables() {
     let fixture = Fixture::new(&[]);
-    let full = || {
-        fs_err::File::options()
-            .write(true)
-            .open("/dev/full")
-            .expect("opened")
-            .into_file()
-    };
     let cases: [(&[(&str, &str)], bool); 4] = [
         (&[], false),
         (&[("TERM", "xterm-256color"), ("COLORTERM", "truecolor")], false),
@@ -130,7 +125,7 @@ fn colours_follow_the_terminal_and_the_variables() {
         let error = run(fixture.basalt(&["check", "/no/such/file"]).envs(variables.clone()));
         let log = run(fixture
             .basalt(&["store", "path"])
-            .stdout(full())
+            .stdout(full_disk())
             .envs(variables.clone()));
         for output in [error, log] {
             let text = stderr(&output);

@@ -76,7 +76,7 @@ impl<'g> Walk<'g> {
 
     /// Follows the first deferred expression that asks for more; returns `false` if none does.
     fn follow_deferred(&mut self) -> Result<bool, GraphError> {
-        for (wanted, by) in self.deferred.clone() {
+        for &(wanted, by) in &self.deferred {
             if let Some(more) = self.asked_for(wanted, by)?
                 && self.asked.insert(more)
             {
@@ -94,28 +94,16 @@ impl<'g> Walk<'g> {
                 let known = operands.iter().find(|operand| self.is_known(operand));
                 Some(known.ok_or_else(|| self.unknown(wanted, by))?)
             }
-            Dependency::If(operands) => {
+            Dependency::If(operands) | Dependency::Unless(operands) => {
                 let Conditional {
                     then,
                     condition,
                     otherwise,
                 } = operands.as_ref();
-                if self.is_fulfilled(condition) {
+                if self.is_fulfilled(condition) == matches!(wanted, Dependency::If(_)) {
                     Some(then)
                 } else {
                     otherwise.as_ref()
-                }
-            }
-            Dependency::Unless(operands) => {
-                let Conditional {
-                    then,
-                    condition,
-                    otherwise,
-                } = operands.as_ref();
-                if self.is_fulfilled(condition) {
-                    otherwise.as_ref()
-                } else {
-                    Some(then)
                 }
             }
             _ => None,

@@ -26,4 +26,4 @@ pub use error::{OciError, Platform};
 pub use find::find;
 pub use image::{ContainerImage, ImageBlob, Manifest};
 pub use push::RegistryClient;
-pub use reference::ImageReference;
+pub use reference::{ImageReference, is_host};

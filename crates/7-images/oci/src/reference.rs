@@ -88,7 +88,8 @@ fn is_host_like(part: &str) -> bool {
     part == "localhost" || part.contains(['.', ':']) || part.bytes().any(|letter| letter.is_ascii_uppercase())
 }
 
-fn is_host(text: &str) -> bool {
+/// Checks for a host of an image's name: a DNS name or an IPv4 address, with a port or without one.
+pub fn is_host(text: &str) -> bool {
     let (name, port) = match text.split_once(':') {
         Some((name, port)) => (name, Some(port)),
         None => (text, None),

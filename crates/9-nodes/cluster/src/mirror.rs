@@ -126,7 +126,7 @@ fn rewritten_target(target: &str) -> Result<String, Refusal> {
             let host = percent_decode_str(host.strip_prefix("ns=").unwrap_or_default())
                 .decode_utf8()
                 .map_err(|_| BAD_REQUEST)?;
-            if !registry::is_host(&host) {
+            if !basalt_oci::is_host(&host) {
                 return Err(NOT_FOUND);
             }
             format!("/v2/{}", registry::repository(&host, name))
@@ -219,12 +219,18 @@ mod tests {
         assert!(read_head(&mut &long[..]).is_err());
     }
 
-    #[test]
-    fn a_pull_comes_to_the_registry_under_its_whole_name() {
+    /// Listener in the registry's place, and the address of a mirror in front of it.
+    fn mirrored_registry() -> (TcpListener, SocketAddr) {
         let registry = TcpListener::bind("127.0.0.1:0").expect("bound");
         let mirror = TcpListener::bind("127.0.0.1:0").expect("bound");
         let entrance = mirror.local_addr().expect("known");
         serve(mirror, registry.local_addr().expect("known"));
+        (registry, entrance)
+    }
+
+    #[test]
+    fn a_pull_comes_to_the_registry_under_its_whole_name() {
+        let (registry, entrance) = mirrored_registry();
         let server = std::thread::spawn(move || {
             let (mut connection, _) = registry.accept().expect("accepted");
             let head = read_head(&mut BufReader::new(&connection))
@@ -251,10 +257,7 @@ mod tests {
 
     #[test]
     fn a_push_is_answered_and_not_passed_on() {
-        let registry = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let mirror = TcpListener::bind("127.0.0.1:0").expect("bound");
-        let entrance = mirror.local_addr().expect("known");
-        serve(mirror, registry.local_addr().expect("known"));
+        let (registry, entrance) = mirrored_registry();
         let server = std::thread::spawn(move || {
             let (mut connection, _) = registry.accept().expect("accepted");
             let mut head = Vec::new();

@@ -23,19 +23,6 @@ pub fn repository(host: &str, path: &str) -> String {
     format!("{}/{path}", host.to_ascii_lowercase().replace(':', "_"))
 }
 
-/// Checks for a host of an image's name: a DNS name or an IPv4 address, with a port or without one.
-pub(crate) fn is_host(text: &str) -> bool {
-    let (name, port) = match text.split_once(':') {
-        Some((name, port)) => (name, Some(port)),
-        None => (text, None),
-    };
-    let is_label = |label: &str| {
-        let is_letter = |letter: u8| letter.is_ascii_alphanumeric() || letter == b'-';
-        !label.is_empty() && !label.starts_with('-') && !label.ends_with('-') && label.bytes().all(is_letter)
-    };
-    name.split('.').all(is_label) && port.is_none_or(|port| port.parse::<u16>().is_ok())
-}
-
 /// Hosts that mean this registry: its name in the cluster, and the host's loopback device, where images are pushed to.
 /// `ko`, `skaffold` and podman put such names into manifests.
 fn is_own(host: &str) -> bool {
@@ -108,7 +95,7 @@ mod tests {
     #[test]
     fn hosts_are_told_from_other_text() {
         for host in ["docker.io", "localhost", "127.0.0.1:5000", "A-b.example:65535"] {
-            assert!(is_host(host), "{host}");
+            assert!(basalt_oci::is_host(host), "{host}");
         }
         for text in [
             "",
@@ -123,7 +110,7 @@ mod tests {
             "a b",
             "ä",
         ] {
-            assert!(!is_host(text), "{text}");
+            assert!(!basalt_oci::is_host(text), "{text}");
         }
     }
 

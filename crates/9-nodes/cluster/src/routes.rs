@@ -66,8 +66,8 @@ pub(crate) fn initial(first: Option<NodeNumber>) -> Routes {
 /// Routes that belong to a list of nodes (`/api/v1/nodes`). The route to Services stays where it is as long as its node is
 /// Ready, or no other is.
 ///
-/// What nodes say of themselves is not trusted: a gateway is an address of the nodes' network, and a network a part of the
-/// pods'.
+/// Addresses and networks that nodes report are not trusted: a gateway is an address of the nodes' network, and a network
+/// a part of the pods'.
 pub(crate) fn wanted(list: &Value, current: &Routes) -> Routes {
     let items = list["items"].as_array().map(Vec::as_slice).unwrap_or_default();
     let nodes: Vec<(Ipv4Addr, &Value)> = items

@@ -153,7 +153,7 @@ pub fn wait(wanted: &Wanted, patience: Duration) -> Vec<IpAddr> {
     }
 }
 
-/// Whether the addresses that were found after some time are those to go on with.
+/// Returns `true` if the addresses that were found after some time are those to go on with.
 fn is_enough(found: &[Option<IpAddr>], elapsed: Duration) -> bool {
     let first = found.first().is_some_and(Option::is_some);
     found.iter().all(Option::is_some)
@@ -240,8 +240,8 @@ fn source(family: Family, to: IpAddr) -> Option<IpAddr> {
     is_usable(address).then_some(address)
 }
 
-/// Whether other nodes may reach this address: while an IPv6 address is still being checked for duplicates, packets
-/// would have a link-local one, which the kubelet refuses.
+/// Returns `true` if other nodes may reach this address: while an IPv6 address is still being checked for duplicates,
+/// packets would have a link-local one, which the kubelet refuses.
 pub fn is_usable(address: IpAddr) -> bool {
     let link_local = match address {
         IpAddr::V4(v4) => v4.is_link_local(),

@@ -74,8 +74,8 @@ pub fn until_change(root: &Path, wanted: &Wanted) -> Result<Vec<IpAddr>, ApplyEr
     }
 }
 
-/// Whether the node has to register with new addresses in the place of old ones: there are more of them, one of the old
-/// ones is gone, or the first one was of a family that the cluster does not use.
+/// Returns `true` if the node has to register with new addresses in the place of old ones: there are more of them, one
+/// of the old ones is gone, or the first one was of a family that the cluster does not use.
 fn is_change(wanted: &Wanted, old: &[IpAddr], new: &[IpAddr], is_own: fn(IpAddr) -> bool) -> bool {
     if new.is_empty() || new == old {
         return false;

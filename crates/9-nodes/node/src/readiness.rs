@@ -95,7 +95,7 @@ impl Readiness {
 /// Time since power-on after which a boot that is not good ends. `on_trial` tells whether the boot loader counts its
 /// tries, `missed` how many boots before this one missed their deadline in a row.
 ///
-/// It grows: a cluster may have no pod network for a day, and a node that waits for it has no use of 48 restarts.
+/// The time grows: a cluster may have no pod network for a day, and a node that waits for it has no use of 48 restarts.
 pub fn deadline(on_trial: bool, missed: u32) -> Duration {
     if on_trial {
         return ON_TRIAL;

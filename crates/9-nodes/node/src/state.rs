@@ -162,8 +162,7 @@ pub enum StateError {
 /// Makes the file system on a device fit to be mounted.
 pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateError> {
     let opened = fs_err::File::open(device)
-        .map(fs_err::File::into_parts)
-        .map(|(file, _)| file)
+        .map(fs_err::File::into_file)
         .map_err(|source| StateError::Open {
             device: device.to_owned(),
             source,

@@ -13,7 +13,7 @@ use miette::{Result, miette};
 
 use super::{answer, answer_json, images};
 use crate::arguments::Addons;
-use crate::checkout::{Ahead, Checkout, read_content, read_text};
+use crate::checkout::{Ahead, Checkout, read_text};
 use crate::table::Table;
 
 /// Width of the lists of options, in characters.
@@ -31,7 +31,7 @@ struct Kernel {
 pub fn run(checkout: &Checkout, options: &Addons, json: bool) -> Result<ExitCode> {
     // The table and the names are checked before anything is built: they may be wrong.
     let file = checkout.content().file(ContentFile::KernelRequirements);
-    let table = AddOnTable::parse(file.name.as_str(), &read_content(&file)?)?;
+    let table = AddOnTable::parse(file.name.as_str(), &read_text(&file.path)?)?;
     check_names(&table, &options.names)?;
     let kernel = match &options.config {
         Some(path) => of_file(path)?,

@@ -15,13 +15,13 @@ use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::Audit;
-use crate::checkout::{BuildContext, Checkout, read_content};
+use crate::checkout::{BuildContext, Checkout, read_text};
 use crate::table::Table;
 
 /// Matches images and packages against a database, and shows the vulnerabilities.
 pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode> {
     let upstreams = checkout.content().file(ContentFile::Upstreams);
-    let upstreams = Upstreams::parse(upstreams.name.as_str(), &read_content(&upstreams)?)?;
+    let upstreams = Upstreams::parse(upstreams.name.as_str(), &read_text(&upstreams.path)?)?;
     let context = checkout.build_context()?;
     let statements = vex_statements(checkout, &context)?;
     let database = Database::read(&options.database, Some(&checkout.store), checkout.reporter())?;
@@ -99,7 +99,7 @@ fn vex_statements(checkout: &Checkout, context: &BuildContext) -> Result<VexStat
                 file.name
             ));
         }
-        let text = read_content(file)?;
+        let text = read_text(&file.path)?;
         statements
             .statements
             .extend(parse_statements(package, file.name.as_str(), &text)?);

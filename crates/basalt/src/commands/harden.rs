@@ -12,7 +12,7 @@ use miette::Result;
 
 use super::{answer, answer_json, images};
 use crate::arguments::Harden;
-use crate::checkout::{Checkout, read_content};
+use crate::checkout::{Checkout, read_text};
 use crate::table::Table;
 
 /// Inspects the images, and shows the findings.
@@ -67,9 +67,9 @@ fn standard(checkout: &Checkout) -> Result<HardeningRequirements> {
     ]
     .map(|file| content.file(file));
     Ok(HardeningRequirements {
-        makers: AllowedCompilers::parse(makers.name.as_str(), &read_content(&makers)?)?,
-        rules: Rules::parse(rules.name.as_str(), &read_content(&rules)?)?,
-        exceptions: Exceptions::parse(exceptions.name.as_str(), &read_content(&exceptions)?)?,
+        makers: AllowedCompilers::parse(makers.name.as_str(), &read_text(&makers.path)?)?,
+        rules: Rules::parse(rules.name.as_str(), &read_text(&rules.path)?)?,
+        exceptions: Exceptions::parse(exceptions.name.as_str(), &read_text(&exceptions.path)?)?,
     })
 }
 

@@ -13,7 +13,7 @@ use basalt_sdk::SdkTree;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Report, Result, miette};
 
-use self::counts::TestCounts;
+use self::counts::{TestCounts, TestOutput};
 use self::record::StepRecord;
 use super::{answer, answer_json, images};
 use crate::arguments::Test;
@@ -272,8 +272,9 @@ impl TestRun<'_> {
     /// Runs a step of many tests, whose counts are read from cargo's output. One in which every test is skipped fails.
     fn tests(&mut self, step: Step, log: &str, mut command: Command) -> Result<()> {
         command = self.surroundings(command);
-        let mut counts = TestCounts::default();
-        let result = self.watch(log, &command, |line| counts.count(line));
+        let mut output = TestOutput::default();
+        let result = self.watch(log, &command, |line| output.count(line));
+        let mut counts = output.counts;
         if result.is_err() {
             // The code may not even have compiled.
             counts.failed = counts.failed.max(1);

@@ -11,13 +11,18 @@ pub(super) struct TestCounts {
     pub(super) failed: u64,
     /// Tests that did not run.
     pub(super) skipped: u64,
-    /// Tests of the program at hand that found out by themselves that they cannot run here, and returned: it counts
-    /// them as passed.
-    #[serde(skip)]
-    pub(super) returned: u64,
 }
 
-impl TestCounts {
+/// Reader of what test programs write.
+#[derive(Debug, Default)]
+pub(super) struct TestOutput {
+    /// Results of the programs that have ended.
+    pub(super) counts: TestCounts,
+    /// Tests of the running program that returned because they cannot run here: it counts them as passed.
+    returned: u64,
+}
+
+impl TestOutput {
     /// Adds the counts of a line like `test result: ok. 12 passed; 0 failed; 1 ignored; ...`. A test that cannot run on
     /// this machine writes a line `SKIPPED name: reason` before it returns, and is counted as skipped.
     pub(super) fn count(&mut self, line: &str) {
@@ -36,23 +41,24 @@ impl TestCounts {
             match what {
                 "passed" => {
                     let returned = std::mem::take(&mut self.returned).min(number);
-                    self.passed += number - returned;
-                    self.skipped += returned;
+                    self.counts.passed += number - returned;
+                    self.counts.skipped += returned;
                 }
-                "failed" => self.failed += number,
-                "ignored" => self.skipped += number,
+                "failed" => self.counts.failed += number,
+                "ignored" => self.counts.skipped += number,
                 _ => {}
             }
         }
     }
+}
 
+impl TestCounts {
     /// Returns what has been counted since `before`.
     pub(super) fn since(self, before: Self) -> Self {
         Self {
             passed: self.passed.saturating_sub(before.passed),
             failed: self.failed.saturating_sub(before.failed),
             skipped: self.skipped.saturating_sub(before.skipped),
-            returned: 0,
         }
     }
 
@@ -69,7 +75,6 @@ impl std::fmt::Display for TestCounts {
             passed,
             failed,
             skipped,
-            returned: _,
         } = self;
         write!(f, "{passed} passed, {failed} failed, {skipped} skipped")
     }
@@ -89,24 +94,24 @@ mod tests {
 
     #[test]
     fn results_are_summed_up() {
-        let mut counts = TestCounts::default();
-        counts.count("running 3 tests");
-        counts.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        counts
+        let mut output = TestOutput::default();
+        output.count("running 3 tests");
+        output.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        output
             .count("test result: FAILED. 1 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 2.50s");
-        assert_eq!(counts.to_string(), "13 passed, 2 failed, 1 skipped");
+        assert_eq!(output.counts.to_string(), "13 passed, 2 failed, 1 skipped");
     }
 
     #[test]
     fn a_test_that_returns_early_is_skipped() {
-        let mut counts = TestCounts::default();
-        counts.count("SKIPPED mounts::a_full_disk: unshare: not permitted");
-        counts.count("test groups ... SKIPPED groups: not root");
-        counts.count("SKIPPED: no machine is started");
-        counts.count("a line about SKIPPED tests: two");
-        counts.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        assert_eq!(counts.to_string(), "10 passed, 0 failed, 3 skipped");
-        counts.count("test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
-        assert_eq!(counts.to_string(), "12 passed, 0 failed, 3 skipped");
+        let mut output = TestOutput::default();
+        output.count("SKIPPED mounts::a_full_disk: unshare: not permitted");
+        output.count("test groups ... SKIPPED groups: not root");
+        output.count("SKIPPED: no machine is started");
+        output.count("a line about SKIPPED tests: two");
+        output.count("test result: ok. 12 passed; 0 failed; 1 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        assert_eq!(output.counts.to_string(), "10 passed, 0 failed, 3 skipped");
+        output.count("test result: ok. 2 passed; 0 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s");
+        assert_eq!(output.counts.to_string(), "12 passed, 0 failed, 3 skipped");
     }
 }
