@@ -29,7 +29,7 @@ pub(super) fn tree(text: &str) -> (Option<Node>, Vec<(Span, Finding)>) {
     (builder.root, builder.found)
 }
 
-fn syntax_help(text: &str, at: usize) -> &'static str {
+pub(super) fn syntax_help(text: &str, at: usize) -> &'static str {
     let start = text[..text.floor_char_boundary(at)]
         .rfind('\n')
         .map_or(0, |newline| newline + 1);
@@ -158,7 +158,7 @@ impl Builder {
 }
 
 /// What an unquoted scalar means in YAML 1.2's core schema.
-fn plain(text: &str) -> Kind {
+pub(super) fn plain(text: &str) -> Kind {
     let number = |number: serde_json::Number| Kind::Number(number, text.to_owned());
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,
