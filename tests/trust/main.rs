@@ -11,6 +11,7 @@ mod dnf;
 mod fixture;
 mod harden;
 mod origin;
+mod preflight;
 mod repo;
 mod solver;
 mod verify;
@@ -73,6 +74,18 @@ const TESTS: &[TestCase<TestDirectory>] = &[
     ),
     ("addons_what_is_off_fails", addons::what_is_off_fails),
     ("addons_a_wrong_table_is_told", addons::a_wrong_table_is_told),
+    (
+        "preflight_examples_hold_for_the_image",
+        preflight::examples_hold_for_the_image,
+    ),
+    (
+        "preflight_facts_are_those_of_the_image",
+        preflight::facts_are_those_of_the_image,
+    ),
+    (
+        "preflight_exit_codes_tell_findings_from_failures",
+        preflight::exit_codes_tell_findings_from_failures,
+    ),
     ("bom_lists_packages_and_modules", bom::packages_and_modules_are_listed),
     (
         "bom_in_the_image_is_the_commands",

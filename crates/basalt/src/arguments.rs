@@ -248,6 +248,25 @@ Examples:
   basalt addons --config /boot/config-6.12.107    another kernel
 docs/node/add-ons.md lists what is refused, and why.")]
     Addons(Addons),
+    /// Find workloads that will not run on a Basalt node, or run otherwise than on nodes of another distribution.
+    ///
+    /// Reads manifests (YAML and JSON, several documents, lists; what `helm template` and `kustomize build` write), or a
+    /// cluster, and compares each object with what the image really has: its files, its kernel's configuration and modules,
+    /// AppArmor profiles, sysctls, and the configuration of the kubelet and of containerd. Each finding names the object, the
+    /// place, and what helps. Nothing is changed; of a cluster, only lists are read, and no Secrets.
+    ///
+    /// Verdicts: `will-not-run`, the workload does not start or fails at what it is there for; `runs-otherwise`, it starts, and
+    /// does something else or less; `note`, worth knowing.
+    #[command(after_help = "\
+Examples:
+  helm template my-chart | basalt preflight -
+  basalt preflight manifests/ --format sarif > preflight.sarif
+  basalt preflight --kubeconfig ~/.kube/config --context production
+  basalt preflight --rbac | kubectl apply -f -      the permissions that reading a cluster needs
+Exit codes: 0 nothing was found at the level of --fail-on; 1 something was; 2 not all could be looked at, the arguments are \
+wrong, or the image cannot be built.
+docs/preflight/README.md shows how to use it, docs/preflight/rules.md lists the rules.")]
+    Preflight(Preflight),
     /// Run all tests: code, engine, and images that are built, booted and broken.
     ///
     /// The steps are run from the cheapest on, up to the first that fails; the last line is the sum of their tests. A step
@@ -505,6 +524,52 @@ pub struct Licenses {
     /// write distro/packages/licences.lock.
     #[arg(long, conflicts_with_all = ["texts", "name"])]
     pub lock: bool,
+}
+
+/// Options of `preflight`.
+#[derive(Debug, Args)]
+pub struct Preflight {
+    /// Files and folders with manifests; `-` is standard input.
+    #[arg(required_unless_present_any = ["kubeconfig", "rbac"], conflicts_with = "kubeconfig")]
+    pub paths: Vec<Utf8PathBuf>,
+    /// Read a cluster, by this kubeconfig.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<Utf8PathBuf>,
+    /// Context of the kubeconfig; the current one unless given.
+    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    pub context: Option<String>,
+    /// Image that the nodes boot. Its packages are built unless they are built already.
+    #[arg(long, default_value = "node")]
+    pub image: String,
+    /// NodeConfig of the nodes: its sysctls, and settings of its kubelet, count.
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<Utf8PathBuf>,
+    /// Read the facts of the image from a file, and build nothing.
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "config"])]
+    pub facts: Option<Utf8PathBuf>,
+    /// Write the facts of the image to a file, for --facts.
+    #[arg(long, value_name = "FILE")]
+    pub write_facts: Option<Utf8PathBuf>,
+    /// Format of the report; --json is `--format json`.
+    #[arg(long, value_enum, default_value_t = PreflightFormat::Text)]
+    pub format: PreflightFormat,
+    /// Mildest verdict that makes the exit code 1: will-not-run, runs-otherwise, note.
+    #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
+    pub fail_on: basalt_preflight::Verdict,
+    /// Show the ClusterRole that reading a cluster needs, and do nothing else.
+    #[arg(long, conflicts_with_all = ["paths", "kubeconfig"])]
+    pub rbac: bool,
+}
+
+/// Format of `preflight`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum PreflightFormat {
+    /// Objects with their findings, for people.
+    Text,
+    /// The schema is schemas/preflight.json.
+    Json,
+    /// SARIF 2.1.0, for code hosts.
+    Sarif,
 }
 
 /// Options of `why`.

@@ -28,6 +28,7 @@ mod licenses;
 mod load;
 mod logs;
 mod node;
+mod preflight;
 mod provenance;
 mod repo;
 mod run;
@@ -52,6 +53,10 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.cache.as_deref(), arguments.json),
+        Verb::Preflight(options) => {
+            let open = || Checkout::open(arguments.quiet, arguments.cache.as_deref());
+            return Ok(preflight::run(options, open, arguments.json));
+        }
         _ => {}
     }
     let checkout = Checkout::open(arguments.quiet, arguments.cache.as_deref())?;
@@ -87,6 +92,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         | Verb::Doctor
         | Verb::Store(_)
         | Verb::Repo(_)
+        | Verb::Preflight(_)
         | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
     }
 }

@@ -26,6 +26,8 @@ use clap::Parser as _;
 mod exit {
     /// Failure of the command.
     pub const FAILED: u8 = 1;
+    /// Failure of `preflight` to look at all objects; other verbs leave this code to wrong arguments.
+    pub const COULD_NOT_LOOK: u8 = 2;
     /// Interrupt by Ctrl-C.
     pub const INTERRUPTED: u8 = 130;
 }

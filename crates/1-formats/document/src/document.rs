@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 use crate::problem::{Problem, Problems};
 
 mod parse;
+mod stream;
 
 /// Range of bytes in a text.
 pub type Span = std::ops::Range<usize>;
@@ -238,6 +239,34 @@ impl Document {
             (Some(root), found) if found.is_empty() => Ok(Self { source, text, root }),
             (_, found) => Err(placed(found)),
         }
+    }
+
+    /// Reads a stream of documents, as `kubectl`, Helm and others write them, in their order; those without content are
+    /// left out. Places are those of the whole text. Read as the readers of Kubernetes do: words such as `yes` and `off`
+    /// are booleans (YAML 1.1), aliases and merge keys are followed, of two equal keys the last one counts.
+    ///
+    /// # Errors
+    /// When the text is not YAML, nested more than 100 levels deep, or more than a million values by its aliases.
+    pub fn parse_stream(name: &str, text: &str) -> Result<Vec<Self>, Problems> {
+        let text: Arc<str> = text.into();
+        let source = NamedSource::new(name, text.clone()).with_language("yaml");
+        match stream::trees(&text) {
+            Ok(roots) => Ok(roots
+                .into_iter()
+                .map(|root| Self {
+                    source: source.clone(),
+                    text: text.clone(),
+                    root,
+                })
+                .collect()),
+            Err((span, finding)) => Err(Problems::new(source.clone(), vec![place(&text, span, finding)])),
+        }
+    }
+
+    /// Returns line and column of a byte of the text, both counted from 1; columns are characters.
+    pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
+        let problem = place(&self.text, offset..offset, Finding::error("", ""));
+        (problem.line, problem.column)
     }
 
     /// Returns the file's name in errors.

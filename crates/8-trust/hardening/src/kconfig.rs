@@ -30,6 +30,17 @@ impl OptionState {
     }
 }
 
+impl<'o> FromIterator<(&'o str, &'o str)> for Kconfig {
+    fn from_iter<I: IntoIterator<Item = (&'o str, &'o str)>>(options: I) -> Self {
+        let options = options.into_iter();
+        Self(
+            options
+                .map(|(option, value)| (option.to_owned(), value.to_owned()))
+                .collect(),
+        )
+    }
+}
+
 impl Kconfig {
     /// Parses the text of a `.config`. Lines that are about no option are ignored, as the kernel's own tools do; of
     /// several lines about one option, the last one counts.
@@ -70,6 +81,12 @@ impl Kconfig {
             Some(_) => OptionState::Off,
             None => OptionState::Absent,
         }
+    }
+
+    /// Options that are set, with their values, in the order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        let set = self.0.iter().filter(|(_, value)| *value != "n");
+        set.map(|(option, value)| (option.as_str(), value.as_str()))
     }
 
     /// The architecture of the kernel, if it is one that Basalt is built for.
@@ -127,6 +144,14 @@ mod tests {
             Some(Arch::Aarch64)
         );
         assert_eq!(arch("CONFIG_RISCV=y\n"), None);
+    }
+
+    #[test]
+    fn options_that_are_set_are_listed() {
+        let config = Kconfig::parse("CONFIG_B=m\n# CONFIG_C is not set\nCONFIG_A=y\n");
+        let set: Vec<_> = config.iter().collect();
+        assert_eq!(set, [("CONFIG_A", "y"), ("CONFIG_B", "m")]);
+        assert_eq!(set.into_iter().collect::<Kconfig>().get("CONFIG_B"), "m");
     }
 
     proptest::proptest! {

@@ -29,7 +29,7 @@ pub(super) fn tree(text: &str) -> (Option<Node>, Vec<(Span, Finding)>) {
     (builder.root, builder.found)
 }
 
-fn syntax_help(text: &str, at: usize) -> &'static str {
+pub(super) fn syntax_help(text: &str, at: usize) -> &'static str {
     let (before, after) = text.split_at(text.floor_char_boundary(at));
     let start = before.rsplit_once('\n').map_or(before, |(_, start)| start);
     let line = format!("{start}{}", after.lines().next().unwrap_or_default());
@@ -158,7 +158,7 @@ impl Builder {
 }
 
 /// Returns the value of an unquoted scalar by the core schema of YAML 1.2.
-fn plain(text: &str) -> Kind {
+pub(super) fn plain(text: &str) -> Kind {
     let number = |number: serde_json::Number| Kind::Number(number, text.to_owned());
     match text {
         "" | "~" | "null" | "Null" | "NULL" => return Kind::Null,

@@ -1,0 +1,295 @@
+//! Application of all rules to all objects.
+
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet};
+
+use basalt_hardening::AddOnTable;
+
+use crate::field::Field;
+use crate::place::{Place, Placed};
+use crate::pod::{HostPath, Pod};
+use crate::rule::{PreflightRule, RuleTopic, Verdict};
+use crate::script::{Call, calls_of_command, calls_of_script};
+use crate::volume::{Storage, VolumeSource};
+use crate::{ManifestObject, NodeFacts, ObjectId};
+
+/// Finding: a rule, and the place that it is about.
+#[derive(Debug, Clone)]
+pub struct PreflightFinding {
+    /// Rule.
+    pub rule: &'static PreflightRule,
+    /// Index of the object among those that were examined.
+    pub object: usize,
+    /// Place in the object.
+    pub place: Place,
+    /// What is the matter, in one sentence without a full stop.
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// Findings of all objects, and what was looked at.
+#[derive(Debug, Clone, Default)]
+pub struct PreflightResult {
+    /// Findings, in the order of the objects; per object, the worst first.
+    pub findings: Vec<PreflightFinding>,
+    /// Number of objects that rules looked at.
+    pub examined: usize,
+    /// Number of objects of kinds that no rule reads, by kind.
+    pub skipped: BTreeMap<String, usize>,
+    /// Pods of other operating systems, which are left out.
+    pub foreign: Vec<ObjectId>,
+}
+
+/// Content of an object, as far as rules read it.
+pub(crate) enum Content {
+    Workload(Box<Pod>),
+    Storage(Storage),
+    /// RuntimeClass, with its handler.
+    Runtime(Placed<String>),
+    /// ConfigMap: texts that may be scripts.
+    Texts(Vec<(String, Placed<String>)>),
+}
+
+/// Object that rules look at.
+pub(crate) struct Subject<'s> {
+    pub(crate) object: &'s ManifestObject,
+    content: &'s Content,
+    calls: OnceCell<Vec<Call>>,
+}
+
+/// Facts that rules compare with.
+pub(crate) struct Context<'c> {
+    pub(crate) node: &'c NodeFacts,
+    /// Kernel options that add-ons document.
+    pub(crate) addons: Option<&'c AddOnTable>,
+    /// Handlers of the RuntimeClasses among the objects, by name.
+    pub(crate) runtimes: BTreeMap<&'c str, &'c str>,
+    /// Paths, without links, that objects have the kubelet make.
+    pub(crate) made: BTreeSet<String>,
+}
+
+/// Findings of one rule about one object.
+pub(crate) struct Found<'f> {
+    rule: &'static PreflightRule,
+    object: usize,
+    findings: &'f mut Vec<PreflightFinding>,
+}
+
+impl Found<'_> {
+    /// Reports a place. Of places with the same message, the first one counts; of rules about one host path, the one with
+    /// the worst verdict, and of those the first.
+    pub(crate) fn add(&mut self, place: &Place, message: impl Into<String>, help: impl Into<String>) {
+        let finding = PreflightFinding {
+            rule: self.rule,
+            object: self.object,
+            place: place.clone(),
+            message: message.into(),
+            help: help.into(),
+        };
+        let is_same = |other: &PreflightFinding| other.rule.id == finding.rule.id && other.message == finding.message;
+        let of_path = |finding: &PreflightFinding| {
+            finding.rule.topic == RuleTopic::HostPaths && finding.place.path.ends_with("hostPath.path")
+        };
+        let is_rival = |other: &PreflightFinding| of_path(&finding) && of_path(other) && other.place == finding.place;
+        if let Some(other) = self.findings.iter_mut().find(|other| is_same(other) || is_rival(other)) {
+            if other.rule.verdict < finding.rule.verdict {
+                *other = finding;
+            }
+            return;
+        }
+        self.findings.push(finding);
+    }
+}
+
+/// Content of an object; `None` for kinds that no rule reads.
+fn content(object: &ManifestObject) -> Option<Content> {
+    let root = object.root();
+    match object.id.kind.as_str() {
+        "PersistentVolume" => Storage::of_volume(&root).map(Content::Storage),
+        "StorageClass" => Some(Content::Storage(Storage::of_class(&root))),
+        "RuntimeClass" => root.placed("handler").map(Content::Runtime),
+        "ConfigMap" => Some(Content::Texts(texts(&root))),
+        _ => Pod::find(&root).map(|pod| Content::Workload(Box::new(pod))),
+    }
+}
+
+fn texts(root: &Field<'_>) -> Vec<(String, Placed<String>)> {
+    let data = root.get("data").map(|data| data.entries()).unwrap_or_default();
+    let data = data.into_iter();
+    data.filter_map(|(key, value)| Some((key.to_owned(), value.as_placed()?)))
+        .collect()
+}
+
+/// Applies all rules to all objects. Objects that a controller made are left out: what it made them from has the same.
+pub fn examine(objects: &[ManifestObject], node: &NodeFacts, addons: Option<&AddOnTable>) -> PreflightResult {
+    let mut result = PreflightResult::default();
+    let mut contents = Vec::new();
+    for (index, object) in objects.iter().enumerate() {
+        if object.is_controlled() {
+            continue;
+        }
+        match content(object) {
+            Some(Content::Workload(pod)) if pod.is_windows => result.foreign.push(object.id.clone()),
+            Some(content) => contents.push((index, object, content)),
+            None => *result.skipped.entry(object.id.kind.clone()).or_default() += 1,
+        }
+    }
+    result.examined = contents.len();
+    let context = Context {
+        node,
+        addons,
+        runtimes: contents
+            .iter()
+            .filter_map(|(_, object, content)| runtime(object, content))
+            .collect(),
+        made: contents
+            .iter()
+            .flat_map(|(_, _, content)| made(content, node))
+            .collect(),
+    };
+    for (index, object, content) in &contents {
+        let subject = Subject {
+            object,
+            content,
+            calls: OnceCell::new(),
+        };
+        let mut findings = Vec::new();
+        for rule in crate::rules() {
+            let mut found = Found {
+                rule,
+                object: *index,
+                findings: &mut findings,
+            };
+            (rule.check)(&subject, &context, &mut found);
+        }
+        findings.sort_by_key(|finding| std::cmp::Reverse(finding.rule.verdict));
+        result.findings.append(&mut findings);
+    }
+    result
+}
+
+/// Name and handler of a RuntimeClass.
+fn runtime<'c>(object: &'c ManifestObject, content: &'c Content) -> Option<(&'c str, &'c str)> {
+    match content {
+        Content::Runtime(handler) => Some((&object.id.name, &handler.value)),
+        _ => None,
+    }
+}
+
+/// Paths that the kubelet makes for a pod, without links.
+fn made(content: &Content, node: &NodeFacts) -> Vec<String> {
+    let Content::Workload(pod) = content else {
+        return Vec::new();
+    };
+    let made = pod.host_paths().filter(HostPath::is_made);
+    let made = made.map(|path| node.locate(path.path));
+    made.filter(|located| located.is_writable())
+        .map(|located| located.path)
+        .collect()
+}
+
+impl<'s> Subject<'s> {
+    /// Pod, of workloads.
+    pub(crate) fn pod(&self) -> Option<&'s Pod> {
+        match self.content {
+            Content::Workload(pod) => Some(pod),
+            _ => None,
+        }
+    }
+
+    /// Storage, of persistent volumes and storage classes.
+    pub(crate) fn storage(&self) -> Option<&'s Storage> {
+        match self.content {
+            Content::Storage(storage) => Some(storage),
+            _ => None,
+        }
+    }
+
+    /// Handler, of RuntimeClasses.
+    pub(crate) fn handler(&self) -> Option<&'s Placed<String>> {
+        match self.content {
+            Content::Runtime(handler) => Some(handler),
+            _ => None,
+        }
+    }
+
+    /// Texts of a ConfigMap.
+    pub(crate) fn texts(&self) -> &'s [(String, Placed<String>)] {
+        match self.content {
+            Content::Texts(texts) => texts,
+            _ => &[],
+        }
+    }
+
+    /// Paths of the node: of pods and of persistent volumes.
+    pub(crate) fn host_paths(&self) -> Vec<HostPath<'s>> {
+        let of_pod = self.pod().into_iter().flat_map(Pod::host_paths);
+        let volume = self.storage().and_then(|storage| storage.volume.as_ref());
+        let of_volume = volume.and_then(|volume| match &volume.source {
+            VolumeSource::HostPath { path, kind } => Some(HostPath {
+                path: path.value.trim_end_matches('/'),
+                kind,
+                place: &path.place,
+                is_written: true,
+            }),
+            _ => None,
+        });
+        of_pod.chain(of_volume).collect()
+    }
+
+    /// Volumes: of pods and of persistent volumes.
+    pub(crate) fn volumes(&self) -> impl Iterator<Item = &'s crate::volume::Volume> {
+        let of_pod = self.pod().into_iter().flat_map(|pod| &pod.volumes);
+        let of_storage = self.storage().and_then(|storage| storage.volume.as_ref());
+        of_pod.chain(of_storage)
+    }
+
+    /// Calls of programs: of a pod's commands, and of scripts in ConfigMaps.
+    pub(crate) fn calls(&self) -> &[Call] {
+        self.calls.get_or_init(|| match self.content {
+            Content::Workload(pod) => {
+                let roots = pod.roots_of_node();
+                let commands = pod.containers.iter().flat_map(|container| &container.commands);
+                commands.flat_map(|command| calls_of_command(command, &roots)).collect()
+            }
+            Content::Texts(texts) => {
+                let scripts = texts.iter().filter(|(key, text)| is_script(key, &text.value));
+                scripts
+                    .flat_map(|(_, text)| calls_of_script(&text.value, &text.place, &[]))
+                    .collect()
+            }
+            _ => Vec::new(),
+        })
+    }
+
+    /// Calls of programs of the node.
+    pub(crate) fn calls_on_node(&self) -> impl Iterator<Item = &Call> {
+        self.calls().iter().filter(|call| call.is_of_node)
+    }
+
+    /// Returns `true` for pods that can change the node: privileged, or with its root or its processes.
+    pub(crate) fn is_powerful(&self) -> bool {
+        self.pod().is_some_and(|pod| {
+            pod.host_pid
+                || !pod.roots_of_node().is_empty()
+                || pod.containers.iter().any(|container| container.is_powerful())
+        })
+    }
+}
+
+/// Returns `true` for texts that a shell runs.
+fn is_script(key: &str, text: &str) -> bool {
+    key.ends_with(".sh")
+        || text.starts_with("#!/bin/sh")
+        || text.starts_with("#!/bin/bash")
+        || text.starts_with("#!/usr/bin/env bash")
+}
+
+impl PreflightResult {
+    /// Worst verdict of an object, by its index.
+    pub fn verdict(&self, object: usize) -> Option<Verdict> {
+        let findings = self.findings.iter().filter(|finding| finding.object == object);
+        findings.map(|finding| finding.rule.verdict).max()
+    }
+}

@@ -1,0 +1,206 @@
+//! Objects of Kubernetes as they are read: identity, tree, origin.
+
+use std::fmt;
+use std::sync::Arc;
+
+use basalt_document::{Document, Entry, Kind, Node};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::field::Field;
+
+/// Identity of an object.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub struct ObjectId {
+    /// Kind: `DaemonSet`.
+    pub kind: String,
+    /// Namespace; `None` for objects that have none, and where the manifest leaves it open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub namespace: Option<String>,
+    /// Name, or the prefix of a generated one with `*`.
+    pub name: String,
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ", self.kind)?;
+        if let Some(namespace) = &self.namespace {
+            write!(f, "{namespace}/")?;
+        }
+        f.write_str(&self.name)
+    }
+}
+
+/// Object with its tree and its origin.
+#[derive(Debug, Clone)]
+pub struct ManifestObject {
+    /// Identity.
+    pub id: ObjectId,
+    /// Group and version: `apps/v1`.
+    pub api_version: String,
+    node: Node,
+    origin: Option<Origin>,
+}
+
+/// Document that an object is from.
+#[derive(Debug, Clone)]
+struct Origin {
+    document: Arc<Document>,
+    number: usize,
+}
+
+/// Position of a byte of a file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct FilePosition {
+    /// Path of the file; `-` for standard input.
+    pub(crate) file: String,
+    /// Document in the file, counted from 1.
+    pub(crate) document: usize,
+    /// Line, counted from 1.
+    pub(crate) line: usize,
+    /// Column in characters, counted from 1.
+    pub(crate) column: usize,
+}
+
+impl ManifestObject {
+    /// Objects of a document: itself, or the items of a list. Documents that are no objects of Kubernetes (values of a
+    /// chart, kustomizations without kind) have none.
+    pub fn of_document(document: Document, number: usize) -> Vec<Self> {
+        let document = Arc::new(document);
+        let origin = Origin {
+            document: Arc::clone(&document),
+            number,
+        };
+        let mut objects = Vec::new();
+        collect(document.root(), &mut |object| {
+            let origin = Some(origin.clone());
+            objects.push(Self { origin, ..object });
+        });
+        objects
+    }
+
+    /// Objects of an answer of the API server: one, or a list whose items lack kind and apiVersion.
+    pub fn of_answer(value: &Value, kind: &str, api_version: &str) -> Vec<Self> {
+        let items = match value.get("items").and_then(Value::as_array) {
+            Some(items) => items.iter().collect(),
+            None => vec![value],
+        };
+        let read = |item: &Value| Self::of_node(tree(item), Some((kind, api_version)));
+        items.into_iter().filter_map(read).collect()
+    }
+
+    fn of_node(node: Node, default: Option<(&str, &str)>) -> Option<Self> {
+        let root = Field::root(&node);
+        let own = root.text_of("kind").zip(root.text_of("apiVersion"));
+        let (kind, api_version) = own.or(default)?;
+        let metadata = root.get("metadata");
+        let text = |key: &str| metadata.as_ref()?.text_of(key).map(str::to_owned);
+        let generated = || text("generateName").map(|prefix| format!("{prefix}*"));
+        let id = ObjectId {
+            kind: kind.to_owned(),
+            namespace: text("namespace"),
+            name: text("name")
+                .or_else(generated)
+                .unwrap_or_else(|| "(no name)".to_owned()),
+        };
+        let api_version = api_version.to_owned();
+        Some(Self {
+            id,
+            api_version,
+            node,
+            origin: None,
+        })
+    }
+
+    /// Cursor at the whole object.
+    pub(crate) fn root(&self) -> Field<'_> {
+        Field::root(&self.node)
+    }
+
+    /// Position of a byte, for objects of files.
+    pub(crate) fn position(&self, offset: usize) -> Option<FilePosition> {
+        let Origin { document, number } = self.origin.as_ref()?;
+        let (line, column) = document.line_and_column(offset);
+        Some(FilePosition {
+            file: document.name().to_owned(),
+            document: *number,
+            line,
+            column,
+        })
+    }
+
+    /// Returns `true` if a controller made this object from another that is read too.
+    pub(crate) fn is_controlled(&self) -> bool {
+        let owners = self.root().at(&["metadata", "ownerReferences"]);
+        let owners = owners.map(|owners| owners.items()).unwrap_or_default();
+        let known = |owner: &Field<'_>| owner.is_set("controller") && owner.text_of("kind") != Some("Node");
+        owners.iter().any(known)
+    }
+}
+
+/// Calls a function with the objects of a tree.
+fn collect(node: &Node, found: &mut impl FnMut(ManifestObject)) {
+    let is_list = |kind: &str| kind.ends_with("List");
+    let kind = Field::root(node).text_of("kind").unwrap_or_default();
+    match (node.get("items").map(|items| &items.value.kind), is_list(kind)) {
+        (Some(Kind::List(items)), true) => items.iter().for_each(|item| collect(item, found)),
+        _ => ManifestObject::of_node(node.clone(), None).into_iter().for_each(found),
+    }
+}
+
+/// Tree of a JSON value, without places.
+fn tree(value: &Value) -> Node {
+    let kind = match value {
+        Value::Null => Kind::Null,
+        Value::Bool(value) => Kind::Bool(*value),
+        Value::Number(number) => Kind::Number(number.clone(), number.to_string()),
+        Value::String(text) => Kind::Text(text.clone()),
+        Value::Array(items) => Kind::List(items.iter().map(tree).collect()),
+        Value::Object(keys) => Kind::Object(
+            keys.iter()
+                .map(|(key, value)| Entry {
+                    key: key.clone(),
+                    key_span: 0..0,
+                    value: tree(value),
+                })
+                .collect(),
+        ),
+    };
+    Node { span: 0..0, kind }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn objects(text: &str) -> Vec<String> {
+        let documents = Document::parse_stream("a.yaml", text).expect("YAML");
+        let read = |(number, document)| ManifestObject::of_document(document, number + 1);
+        let objects = documents.into_iter().enumerate().flat_map(read);
+        objects.map(|object| object.id.to_string()).collect()
+    }
+
+    #[test]
+    fn lists_are_taken_apart() {
+        let text = "apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Pod, metadata: {name: a, namespace: n}}\n\
+                    - apiVersion: v1\n  kind: ConfigMapList\n  items: [{apiVersion: v1, kind: ConfigMap, metadata: {generateName: b-}}]\n\
+                    ---\n# a chart's values\nimage: {tag: 1}\n---\napiVersion: v1\nkind: Namespace\nmetadata: {name: 7}\n";
+        assert_eq!(objects(text), ["Pod n/a", "ConfigMap b-*", "Namespace 7"]);
+    }
+
+    #[test]
+    fn objects_of_controllers_are_known() {
+        let owned = |kind: &str| {
+            let text = format!(
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, ownerReferences: [{{kind: {kind}, controller: true}}]}}\n"
+            );
+            let documents = Document::parse_stream("a.yaml", &text).expect("YAML");
+            let document = documents.into_iter().next().expect("one");
+            ManifestObject::of_document(document, 1).remove(0).is_controlled()
+        };
+        assert!(owned("ReplicaSet") && !owned("Node"));
+    }
+}

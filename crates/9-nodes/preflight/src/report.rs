@@ -1,0 +1,130 @@
+//! Reports of findings: text for people, JSON for scripts, SARIF for code hosts.
+
+use std::collections::BTreeMap;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::object::FilePosition;
+use crate::rule::Verdict;
+use crate::{ManifestObject, NodeFacts, ObjectId, PreflightFinding, PreflightResult, UnreadSource};
+
+mod sarif;
+mod text;
+
+pub use sarif::sarif;
+pub use text::text;
+
+/// Report as JSON. Fields are only added within a version.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[schemars(title = "Report of basalt preflight")]
+pub struct PreflightDocument {
+    /// Version of the format: 1.
+    pub version: u32,
+    /// Node that objects were compared with.
+    node: ReportedNode,
+    /// Number of objects that rules looked at.
+    objects: usize,
+    /// Number of findings by verdict; verdicts without findings are left out.
+    counts: BTreeMap<Verdict, usize>,
+    /// Findings, in the order of the objects.
+    findings: Vec<ReportedFinding>,
+    /// Number of objects of kinds that no rule reads, by kind.
+    skipped: BTreeMap<String, usize>,
+    /// Workloads of other operating systems, which were left out.
+    foreign: Vec<ObjectId>,
+    /// Files and kinds that could not be read: the report is incomplete if there are any.
+    unread: Vec<UnreadSource>,
+}
+
+/// Node of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReportedNode {
+    /// Name of the image.
+    image: String,
+    /// Release of the kernel.
+    kernel: String,
+}
+
+/// Finding of a report.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+struct ReportedFinding {
+    /// Rule: `docker-socket`.
+    rule: String,
+    /// Consequence.
+    verdict: Verdict,
+    /// Object.
+    object: ObjectId,
+    /// Path in the object: `spec.template.spec.volumes[0].hostPath.path`.
+    path: String,
+    /// Position in a file; left out for objects of a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    position: Option<FilePosition>,
+    /// What is the matter.
+    message: String,
+    /// What to do about it.
+    help: String,
+    /// URL of a report or a document of what happens.
+    source: String,
+}
+
+impl PreflightDocument {
+    /// Makes the report of a result.
+    pub fn new(
+        result: &PreflightResult,
+        objects: &[ManifestObject],
+        unread: &[UnreadSource],
+        node: &NodeFacts,
+    ) -> Self {
+        let mut counts = BTreeMap::new();
+        for finding in &result.findings {
+            *counts.entry(finding.rule.verdict).or_default() += 1;
+        }
+        Self {
+            version: 1,
+            node: ReportedNode {
+                image: node.image.clone(),
+                kernel: node.kernel.release.clone(),
+            },
+            objects: result.examined,
+            counts,
+            findings: result
+                .findings
+                .iter()
+                .filter_map(|finding| reported(finding, objects))
+                .collect(),
+            skipped: result.skipped.clone(),
+            foreign: result.foreign.clone(),
+            unread: unread.to_vec(),
+        }
+    }
+
+    /// Worst verdict; `None` if nothing was found.
+    pub fn worst(&self) -> Option<Verdict> {
+        self.counts.keys().next_back().copied()
+    }
+}
+
+fn reported(finding: &PreflightFinding, objects: &[ManifestObject]) -> Option<ReportedFinding> {
+    let object = objects.get(finding.object)?;
+    let rule = finding.rule;
+    Some(ReportedFinding {
+        rule: rule.id.to_owned(),
+        verdict: rule.verdict,
+        object: object.id.clone(),
+        path: finding.place.path.clone(),
+        position: object.position(finding.place.offset),
+        message: finding.message.clone(),
+        help: finding.help.clone(),
+        source: rule.source.to_owned(),
+    })
+}
+
+/// The JSON schema of [`PreflightDocument`].
+pub fn json_schema() -> String {
+    let schema = schemars::schema_for!(PreflightDocument);
+    serde_json::to_string_pretty(&schema).unwrap_or_default() + "\n"
+}

@@ -1,0 +1,107 @@
+//! Report as SARIF 2.1.0 (OASIS), which code hosts show beside manifests.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::{PreflightDocument, ReportedFinding};
+use crate::rule::{PreflightRule, Verdict};
+
+/// SARIF log of a report: the rules that found something, and a result for each finding.
+pub fn sarif(report: &PreflightDocument) -> Value {
+    let used: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).collect();
+    let rules: Vec<&PreflightRule> = crate::rules().iter().filter(|rule| used.contains(rule.id)).collect();
+    let results: Vec<Value> = report.findings.iter().map(|finding| result(finding, &rules)).collect();
+    let unread = report.unread.iter().map(
+        |unread| json!({ "level": "error", "message": { "text": format!("{}: {}", unread.source, unread.reason) } }),
+    );
+    json!({
+        "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
+        "version": "2.1.0",
+        "runs": [{
+            "tool": { "driver": {
+                "name": "basalt preflight",
+                "informationUri": "https://github.com/basalt-linux/basalt",
+                "version": env!("CARGO_PKG_VERSION"),
+                "rules": rules.iter().map(|rule| described(rule)).collect::<Vec<_>>(),
+            } },
+            "invocations": [{
+                "executionSuccessful": report.unread.is_empty(),
+                "toolExecutionNotifications": unread.collect::<Vec<_>>(),
+            }],
+            "results": results,
+        }],
+    })
+}
+
+fn described(rule: &PreflightRule) -> Value {
+    json!({
+        "id": rule.id,
+        "shortDescription": { "text": rule.title },
+        "fullDescription": { "text": rule.reason },
+        "helpUri": rule.source,
+        "defaultConfiguration": { "level": level(rule.verdict) },
+    })
+}
+
+/// Level of a verdict.
+fn level(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::WillNotRun => "error",
+        Verdict::RunsOtherwise => "warning",
+        Verdict::Note => "note",
+    }
+}
+
+fn result(finding: &ReportedFinding, rules: &[&PreflightRule]) -> Value {
+    let logical = json!([{ "fullyQualifiedName": format!("{}: {}", finding.object, finding.path), "kind": "object" }]);
+    let mut location = json!({ "logicalLocations": logical });
+    if let Some(position) = &finding.position {
+        location["physicalLocation"] = json!({
+            "artifactLocation": { "uri": uri(&position.file) },
+            "region": { "startLine": position.line, "startColumn": position.column },
+        });
+    }
+    json!({
+        "ruleId": finding.rule,
+        "ruleIndex": rules.iter().position(|rule| rule.id == finding.rule),
+        "level": level(finding.verdict),
+        "message": { "text": format!("{}: {}. {}.", finding.object, finding.message, capitalized(&finding.help)) },
+        "locations": [location],
+        "partialFingerprints": { "object/v1": format!("{}:{}:{}", finding.rule, finding.object, finding.path) },
+    })
+}
+
+/// Path of a file as a relative URI reference (RFC 3986): bytes that may not stand in one are escaped.
+fn uri(path: &str) -> String {
+    let mut uri = String::new();
+    for byte in path.trim_start_matches("./").bytes() {
+        match byte {
+            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' | b'~' | b'+' | b'@' => {
+                uri.push(char::from(byte))
+            }
+            _ => uri.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    uri
+}
+
+/// Text with a capital letter at its beginning.
+fn capitalized(text: &str) -> String {
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => first.to_uppercase().chain(letters).collect(),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_become_uris() {
+        assert_eq!(uri("./a b/ü.yaml"), "a%20b/%C3%BC.yaml");
+        assert_eq!(capitalized("über"), "Über");
+    }
+}

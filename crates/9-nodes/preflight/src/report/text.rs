@@ -1,0 +1,84 @@
+//! Report for people: objects with their findings, and a summary.
+
+use std::fmt::Write as _;
+
+use super::{PreflightDocument, ReportedFinding};
+use crate::rule::Verdict;
+
+/// Text of a report: per object, each finding in two lines, then what was looked at.
+pub fn text(report: &PreflightDocument) -> String {
+    let mut text = String::new();
+    let mut before = None;
+    for finding in &report.findings {
+        let of_object = (
+            &finding.object,
+            finding
+                .position
+                .as_ref()
+                .map(|position| (&position.file, position.document)),
+        );
+        if before.as_ref() != Some(&of_object) {
+            let gap = if before.is_some() { "\n" } else { "" };
+            let _ = writeln!(text, "{gap}{}", finding.object);
+        }
+        before = Some(of_object);
+        let _ = writeln!(
+            text,
+            "  {:<14}  {} ({})",
+            finding.verdict, finding.message, finding.rule
+        );
+        let _ = writeln!(text, "  {:<14}  {}: {}", "", place(finding), finding.help);
+    }
+    if before.is_some() {
+        text.push('\n');
+    }
+    text + &summary(report)
+}
+
+/// Place of a finding: `file:line:column` where there is a file, the path in the object otherwise.
+fn place(finding: &ReportedFinding) -> String {
+    match &finding.position {
+        Some(position) => format!("{}:{}:{}", position.file, position.line, position.column),
+        None => finding.path.clone(),
+    }
+}
+
+/// Lines about what was looked at.
+fn summary(report: &PreflightDocument) -> String {
+    let mut text = String::new();
+    for unread in &report.unread {
+        let _ = writeln!(text, "not read        {}: {}", unread.source, unread.reason);
+    }
+    for foreign in &report.foreign {
+        let _ = writeln!(text, "left out        {foreign}: it is for Windows");
+    }
+    if !report.skipped.is_empty() {
+        let kinds = report.skipped.iter().map(|(kind, number)| format!("{kind} ({number})"));
+        let _ = writeln!(text, "other kinds     {}", kinds.collect::<Vec<_>>().join(", "));
+    }
+    let node = &report.node;
+    let _ = write!(
+        text,
+        "{} on {} (kernel {}): ",
+        counted(report.objects, "object"),
+        node.image,
+        node.kernel
+    );
+    let counts = Verdict::ALL
+        .iter()
+        .rev()
+        .filter_map(|verdict| Some((verdict, report.counts.get(verdict)?)));
+    let counts: Vec<String> = counts.map(|(verdict, number)| format!("{number} {verdict}")).collect();
+    if counts.is_empty() {
+        text + "nothing found\n"
+    } else {
+        text + &counts.join(", ") + "\n"
+    }
+}
+
+fn counted(number: usize, what: &str) -> String {
+    match number {
+        1 => format!("1 {what}"),
+        _ => format!("{number} {what}s"),
+    }
+}

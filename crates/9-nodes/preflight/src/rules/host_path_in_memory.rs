@@ -1,0 +1,39 @@
+//! `host-path-in-memory`: what a pod writes to /etc.
+
+use crate::Storage;
+use crate::examine::{Context, Found, Subject};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+
+pub(super) const RULE: PreflightRule = PreflightRule {
+    id: "host-path-in-memory",
+    title: "What a pod writes to /etc is gone after a boot",
+    verdict: Verdict::RunsOtherwise,
+    topic: RuleTopic::HostPaths,
+    source: "https://github.com/hpe-storage/csi-driver/issues/379",
+    reason: "/etc is an overlay in memory over the files of the image: a pod can write to it, and at the next boot everything is as in the \
+             image. That is well where the pod writes at every start, and a loss where it keeps an identity or a state.",
+    examples: &[
+        RuleExample::host_path("/etc/hpe-storage"),
+        RuleExample::host_path("/etc/origin/openvswitch"),
+    ],
+    counter_examples: &[
+        RuleExample::host_path("/etc/cni/net.d"),
+        RuleExample::host_path("/etc/kubernetes/example"),
+        RuleExample::read_path("/etc/example"),
+        RuleExample::host_path("/run/example"),
+    ],
+    check,
+};
+
+fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
+    for path in subject.host_paths().into_iter().filter(|path| path.is_written) {
+        if context.node.locate(path.path).storage == Storage::Overlay {
+            let help = "use a folder below /var/lib for what has to last, or write it at every start of the pod";
+            found.add(
+                path.place,
+                format!("{} is in memory: gone after a boot", path.path),
+                help,
+            );
+        }
+    }
+}

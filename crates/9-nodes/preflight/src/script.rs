@@ -1,0 +1,317 @@
+//! Programs that commands and scripts of containers call, as far as that can be seen without running them: words of simple
+//! commands, with `nsenter`, `chroot` and `sh -c` followed.
+
+use crate::place::{Place, Placed};
+
+/// Call of a program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    /// Program, as it is written.
+    pub(crate) program: String,
+    /// Arguments.
+    pub(crate) arguments: Vec<String>,
+    /// `true` if the program is one of the node: behind `nsenter` or `chroot`.
+    pub(crate) is_of_node: bool,
+    pub(crate) place: Place,
+}
+
+impl Call {
+    /// Name of the program without its folder.
+    pub(crate) fn name(&self) -> &str {
+        self.program.rsplit('/').next().unwrap_or_default()
+    }
+}
+
+/// Levels of shells in shells that are followed.
+const DEEPEST: usize = 8;
+/// Words of a shell before the name of a program.
+const BEFORE_PROGRAMS: [&str; 14] = [
+    "!", "command", "do", "elif", "else", "eval", "exec", "if", "sudo", "then", "time", "until", "while", "{",
+];
+/// Programs that call another one, which is their first argument that is no option.
+const WRAPPERS: [&str; 6] = ["env", "ionice", "nice", "nohup", "setsid", "timeout"];
+/// Shells.
+const SHELLS: [&str; 5] = ["ash", "bash", "dash", "sh", "zsh"];
+/// Options of nsenter whose value is a word of its own.
+const NSENTER_VALUES: [&str; 6] = ["--setgid", "--setuid", "--target", "-G", "-S", "-t"];
+
+/// Calls of a command with its arguments. `roots` are folders that have the root of the node.
+pub(crate) fn calls_of_command(words: &[Placed<String>], roots: &[&str]) -> Vec<Call> {
+    let Some(first) = words.first() else {
+        return Vec::new();
+    };
+    let mut calls = Calls {
+        roots,
+        found: Vec::new(),
+    };
+    let texts: Vec<String> = words.iter().map(|word| word.value.clone()).collect();
+    // A word of several lines or words is a script: its place is its own.
+    let is_program = !first.value.trim().contains(char::is_whitespace);
+    if is_program {
+        calls.simple(&texts, &first.place, false, 0);
+    }
+    for word in words.iter().filter(|word| is_script(&word.value)) {
+        calls.script(&word.value, &word.place, false, 0);
+    }
+    let mut found = calls.found;
+    // Behind `sh -c`, the script was met twice: the one that knows its own place stays.
+    let mut seen: Vec<Call> = Vec::new();
+    found.reverse();
+    found.retain(|call| {
+        let same = |other: &Call| {
+            (&other.program, &other.arguments, other.is_of_node) == (&call.program, &call.arguments, call.is_of_node)
+        };
+        let is_new = !seen.iter().any(same);
+        seen.extend(is_new.then(|| call.clone()));
+        is_new
+    });
+    found.reverse();
+    found
+}
+
+/// Calls of a script.
+pub(crate) fn calls_of_script(text: &str, place: &Place, roots: &[&str]) -> Vec<Call> {
+    let mut calls = Calls {
+        roots,
+        found: Vec::new(),
+    };
+    calls.script(text, place, false, 0);
+    calls.found
+}
+
+/// Returns `true` for texts that a shell would read as more than one word.
+fn is_script(text: &str) -> bool {
+    text.trim().contains(char::is_whitespace)
+}
+
+struct Calls<'r> {
+    roots: &'r [&'r str],
+    found: Vec<Call>,
+}
+
+impl Calls<'_> {
+    fn script(&mut self, text: &str, place: &Place, is_of_node: bool, depth: usize) {
+        for command in simple_commands(text) {
+            self.simple(&command, place, is_of_node, depth);
+        }
+    }
+
+    /// Follows one command: `words` are a program and its arguments.
+    fn simple(&mut self, words: &[String], place: &Place, is_of_node: bool, depth: usize) {
+        let is_before = |word: &&String| BEFORE_PROGRAMS.contains(&word.as_str()) || is_assignment(word);
+        let skipped = words.iter().take_while(is_before).count();
+        let Some((program, arguments)) = words.get(skipped..).and_then(<[String]>::split_first) else {
+            return;
+        };
+        if depth > DEEPEST || program.starts_with('-') {
+            return;
+        }
+        let call = Call {
+            program: program.clone(),
+            arguments: arguments.to_vec(),
+            is_of_node,
+            place: place.clone(),
+        };
+        let name = call.name().to_owned();
+        self.found.push(call);
+        match name.as_str() {
+            "nsenter" => self.simple(behind(arguments, &NSENTER_VALUES), place, true, depth + 1),
+            "chroot" => {
+                if let Some((folder, inner)) = behind(arguments, &[]).split_first() {
+                    let is_of_node = is_of_node || self.is_root_of_node(folder);
+                    self.simple(inner, place, is_of_node, depth + 1);
+                }
+            }
+            "timeout" => self.simple(
+                behind(arguments, &["-k", "-s"]).get(1..).unwrap_or_default(),
+                place,
+                is_of_node,
+                depth + 1,
+            ),
+            wrapper if WRAPPERS.contains(&wrapper) => {
+                self.simple(behind(arguments, &["-n", "-c"]), place, is_of_node, depth + 1)
+            }
+            shell if SHELLS.contains(&shell) => {
+                let script = arguments.iter().position(|word| is_command_option(word));
+                if let Some(script) = script.and_then(|option| arguments.get(option + 1)) {
+                    self.script(script, place, is_of_node, depth + 1);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Returns `true` for a folder that has the root of the node.
+    fn is_root_of_node(&self, folder: &str) -> bool {
+        let folder = folder.trim_end_matches('/');
+        let usual = [
+            "/host",
+            "/rootfs",
+            "/hostfs",
+            "/proc/1/root",
+            "/host/proc/1/root",
+            "/node",
+        ];
+        self.roots.contains(&folder) || usual.contains(&folder)
+    }
+}
+
+/// Words behind the options; `with_values` are options that take the next word.
+fn behind<'w>(words: &'w [String], with_values: &[&str]) -> &'w [String] {
+    let mut left = words;
+    while let Some((word, rest)) = left.split_first() {
+        left = match word.as_str() {
+            "--" => return rest,
+            option if with_values.contains(&option) => rest.get(1..).unwrap_or_default(),
+            option if option.starts_with('-') || is_assignment(option) => rest,
+            _ => return left,
+        };
+    }
+    left
+}
+
+/// Returns `true` for `-c`, `-ec`, `-xc`, `-lc` and their like.
+fn is_command_option(word: &str) -> bool {
+    word.strip_prefix('-')
+        .is_some_and(|letters| letters.ends_with('c') && letters.chars().all(|letter| letter.is_ascii_lowercase()))
+}
+
+/// Returns `true` for `NAME=value`.
+fn is_assignment(word: &str) -> bool {
+    let name = word.split_once('=').map(|(name, _)| name).unwrap_or_default();
+    !name.is_empty()
+        && name
+            .chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || letter == '_')
+}
+
+/// Words of each simple command of a script. Quotes are removed; comments and here-documents' lines are read as commands of
+/// their own, which name no program of interest as a rule.
+fn simple_commands(text: &str) -> Vec<Vec<String>> {
+    let mut commands = Vec::new();
+    let mut words: Vec<String> = Vec::new();
+    let mut word: Option<String> = None;
+    let mut quote: Option<char> = None;
+    let mut letters = text.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match (quote, letter) {
+            (Some(open), _) if letter == open => quote = None,
+            (Some('\''), _) => word.get_or_insert_default().push(letter),
+            (_, '\\') => match letters.next() {
+                Some('\n') | None => {}
+                Some(escaped) => word.get_or_insert_default().push(escaped),
+            },
+            (Some(_), _) => word.get_or_insert_default().push(letter),
+            (None, '\'' | '"') => {
+                quote = Some(letter);
+                word.get_or_insert_default();
+            }
+            (None, '#') if word.is_none() => while letters.next_if(|letter| *letter != '\n').is_some() {},
+            (None, '\n' | ';' | '|' | '&' | '(' | ')' | '`') => {
+                words.extend(word.take());
+                commands.push(std::mem::take(&mut words));
+            }
+            (None, _) if letter.is_whitespace() => words.extend(word.take()),
+            (None, '$') if letters.peek() == Some(&'(') => words.extend(word.take()),
+            (None, _) => word.get_or_insert_default().push(letter),
+        }
+    }
+    words.extend(word);
+    commands.push(words);
+    commands.retain(|command| !command.is_empty());
+    commands
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn calls(words: &[&str]) -> Vec<String> {
+        let words: Vec<_> = words
+            .iter()
+            .map(|word| Placed {
+                value: (*word).to_owned(),
+                place: Place::default(),
+            })
+            .collect();
+        let show = |call: &Call| {
+            let of_node = if call.is_of_node { "@" } else { "" };
+            format!(
+                "{of_node}{}",
+                std::iter::once(&call.program)
+                    .chain(&call.arguments)
+                    .cloned()
+                    .collect::<Vec<_>>()
+                    .join(" ")
+            )
+        };
+        calls_of_command(&words, &["/mnt/root"]).iter().map(show).collect()
+    }
+
+    #[test]
+    fn namespaces_of_the_node_are_followed() {
+        assert_eq!(
+            calls(&[
+                "nsenter",
+                "-t",
+                "1",
+                "--mount=/host/proc/1/ns/mnt",
+                "--",
+                "iscsiadm",
+                "--version"
+            ]),
+            [
+                "nsenter -t 1 --mount=/host/proc/1/ns/mnt -- iscsiadm --version",
+                "@iscsiadm --version"
+            ]
+        );
+        assert_eq!(
+            calls(&["chroot", "/mnt/root", "apt-get", "install"]),
+            ["chroot /mnt/root apt-get install", "@apt-get install"]
+        );
+        assert_eq!(calls(&["chroot", "/srv", "ls"]), ["chroot /srv ls", "ls"]);
+    }
+
+    #[test]
+    fn scripts_are_read() {
+        let script = "set -e\n# apt-get in a comment\nif ! X=1 modprobe \"rbd\"; then exec nsenter -m -t1 sh -c 'systemctl start x'; fi\n\
+                      echo $(timeout 5 insmod a.ko) | tee";
+        let found = calls(&["/bin/sh", "-ec", script]);
+        let found: Vec<_> = found
+            .iter()
+            .map(String::as_str)
+            .filter(|call| !call.starts_with("/bin/sh"))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                "set -e",
+                "modprobe rbd",
+                "nsenter -m -t1 sh -c systemctl start x",
+                "@sh -c systemctl start x",
+                "@systemctl start x",
+                "fi",
+                "echo",
+                "timeout 5 insmod a.ko",
+                "insmod a.ko",
+                "tee"
+            ]
+        );
+    }
+
+    #[test]
+    fn quotes_hold_words_together() {
+        assert_eq!(
+            simple_commands("a 'b c' \"d;e\" f\\ g;h"),
+            [vec!["a", "b c", "d;e", "f g"], vec!["h"]]
+        );
+        assert_eq!(simple_commands(" ; \n"), [] as [Vec<String>; 0]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_text_is_read(text in ".{0,200}") {
+            let _ = calls_of_script(&text, &Place::default(), &[]);
+        }
+    }
+}

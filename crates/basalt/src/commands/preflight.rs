@@ -1,0 +1,93 @@
+//! `basalt preflight`: workloads that will not run on a Basalt node, or run otherwise.
+
+use std::process::ExitCode;
+
+use basalt_hardening::AddOnTable;
+use basalt_preflight::{
+    ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, examine,
+};
+use camino::Utf8Path;
+use miette::Result;
+
+use super::{answer, answer_json, images};
+use crate::arguments::{Preflight, PreflightFormat};
+use crate::checkout::{Ahead, Checkout, read_text};
+use crate::{exit, output};
+
+/// Looks at the objects, and shows the findings. The exit code is that of [`exit`]: unlike other verbs, this one tells
+/// findings from a failure to look.
+pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> ExitCode {
+    look(options, open, json).unwrap_or_else(|report| {
+        crate::show(&report);
+        ExitCode::from(exit::COULD_NOT_LOOK)
+    })
+}
+
+fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
+    if options.rbac {
+        output::print(CLUSTER_ROLE.trim_end());
+        return Ok(ExitCode::SUCCESS);
+    }
+    // Objects are read before anything is built: the paths may be wrong.
+    let (objects, unread) = match &options.kubeconfig {
+        Some(kubeconfig) => {
+            let connection = ApiConnection::open(kubeconfig, options.context.as_deref())?;
+            ClusterSource::new(connection).read()?
+        }
+        None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
+    };
+    let (node, addons) = facts(options, open)?;
+    if let Some(path) = &options.write_facts {
+        basalt_store::write::atomically(path, node.to_json())?;
+    }
+    let result = examine(&objects, &node, addons.as_ref());
+    let report = PreflightDocument::new(&result, &objects, &unread, &node);
+    match options.format {
+        _ if json => answer_json(&report),
+        PreflightFormat::Json => answer_json(&report),
+        PreflightFormat::Sarif => answer_json(&basalt_preflight::sarif(&report)),
+        PreflightFormat::Text => answer(basalt_preflight::text(&report).trim_end()),
+    }
+    let is_found = report.worst().is_some_and(|worst| worst >= options.fail_on);
+    Ok(match (unread.is_empty(), is_found) {
+        (false, _) => ExitCode::from(exit::COULD_NOT_LOOK),
+        (true, true) => ExitCode::from(exit::FAILED),
+        (true, false) => ExitCode::SUCCESS,
+    })
+}
+
+/// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
+/// be, unless a file has the facts.
+fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
+    if let Some(path) = &options.facts {
+        let table = crate::checkout::root().ok().map(|root| root.join("distro"));
+        let table = table.map(|distro| addons(&distro)).transpose()?;
+        return Ok((NodeFacts::read(path)?, table));
+    }
+    let checkout = open()?;
+    let table = addons(&checkout.distro())?;
+    let config = options
+        .config
+        .as_ref()
+        .map(|path| Ok::<_, miette::Report>((path.as_str(), read_text(path)?)));
+    let config = config.transpose()?;
+    let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
+    let context = checkout.lookup_context(Ahead::Nothing)?;
+    let parts = images::parts(&checkout, &context, &[&options.image])?;
+    let read = |parts: &super::selection::Parts| {
+        images::with_payloads(&checkout, &parts.rpms, |payloads| {
+            NodeFacts::of_image(&parts.definition, payloads, config)
+        })
+    };
+    let node = parts.first().map(read).transpose()?;
+    let node = node.ok_or_else(|| basalt_preflight::PreflightError::NoKernel {
+        image: options.image.clone(),
+    })?;
+    Ok((node, Some(table)))
+}
+
+/// Reads the kernel options that add-ons document.
+fn addons(distro: &Utf8Path) -> Result<AddOnTable> {
+    let text = read_text(&distro.join("kernel-requirements.toml"))?;
+    Ok(AddOnTable::parse("distro/kernel-requirements.toml", &text)?)
+}
