@@ -6,7 +6,7 @@ use super::address::{Address, Cidr, Endpoint, InterfacePattern, MacAddress, Mirr
 use super::amount::{GoDuration, Quantity, Threshold};
 use super::certificate::Authorities;
 use super::name::{Domain, HostName, LabelKey, LabelValue, ServerName};
-use super::raw::{CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
+use super::raw::{CloudProvider, CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
 
@@ -161,6 +161,7 @@ pub struct Kubelet {
     pub pod_pids_limit: Option<u64>,
     pub node_ip: Option<Address>,
     pub provider_id: Option<String>,
+    pub cloud_provider: Option<CloudProvider>,
     pub system_reserved: Reserved,
     pub kube_reserved: Reserved,
     pub eviction_hard: BTreeMap<String, Threshold>,

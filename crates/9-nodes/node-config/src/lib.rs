@@ -26,7 +26,7 @@ pub use checked::{
     Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig, Registry, RegistryHost,
     Reserved, Route, Taint,
 };
-pub use raw::{CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
+pub use raw::{CloudProvider, CpuManagerPolicy, RegistryAuth, TaintEffect, TopologyManagerPolicy};
 
 /// How far the clock of the machine that checks can be believed.
 #[derive(Debug, Clone, Copy)]

@@ -95,6 +95,7 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
         max_pods: raw.max_pods,
         pod_pids_limit: raw.pod_pids_limit,
         provider_id: raw.provider_id,
+        cloud_provider: raw.cloud_provider,
         image_gc_high_threshold_percent: raw.image_gc_high_threshold_percent,
         image_gc_low_threshold_percent: raw.image_gc_low_threshold_percent,
         max_parallel_image_pulls: raw.max_parallel_image_pulls,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use basalt_node_config::{CpuManagerPolicy, Kubelet, NodeConfig, Reserved, TopologyManagerPolicy};
+use basalt_node_config::{CloudProvider, CpuManagerPolicy, Kubelet, NodeConfig, Reserved, TopologyManagerPolicy};
 use serde_json::{Map, Value, json};
 
 use super::PlannedFile;
@@ -197,6 +197,9 @@ fn arguments(config: &NodeConfig, hostname: &str) -> String {
         format!("--kubeconfig={}", paths::KUBECONFIG),
         format!("--hostname-override={hostname}"),
     ];
+    if let Some(CloudProvider::External) = config.kubelet.cloud_provider {
+        arguments.push("--cloud-provider=external".to_owned());
+    }
     if !config.labels.is_empty() {
         let labels: Vec<_> = config
             .labels
