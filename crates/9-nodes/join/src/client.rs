@@ -55,14 +55,14 @@ pub enum ClientError {
         status: u16,
         /// Message of the API server.
         message: String,
-        /// What to do.
+        /// Remedy.
         help: &'static str,
     },
     /// Credentials or authorities that TLS cannot use.
     #[error("{what} cannot be used: {reason}")]
     #[diagnostic(code(join::client::tls), help("compare it with what `kubectl` uses"))]
     Tls {
-        /// What cannot be used.
+        /// Thing that cannot be used.
         what: &'static str,
         /// Words of the library.
         reason: String,

@@ -33,7 +33,7 @@ pub use jinja::InstanceData;
 /// Taint that Cluster API lets workers register with, and removes when it has set their labels.
 pub const UNINITIALIZED_TAINT: &str = "node.cluster.x-k8s.io/uninitialized";
 
-/// What bootstrap data asks for.
+/// Demands of bootstrap data.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BootstrapData {
     /// The join.
@@ -132,7 +132,7 @@ fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
     Problems::new(NamedSource::new(name, first), vec![problem])
 }
 
-/// What was collected so far.
+/// Demands that were collected so far.
 #[derive(Default)]
 struct Collected {
     request: Option<JoinRequest>,
@@ -319,3 +319,6 @@ impl Reader<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -39,7 +39,7 @@ pub struct JoinCommand {
     pub config: Option<String>,
 }
 
-/// What a join command asks for.
+/// Demand of a join command.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Asked {
     /// A join, whole.
@@ -98,7 +98,7 @@ impl JoinCommand {
         words.join(" ")
     }
 
-    /// What the command asks for, if it is whole.
+    /// Demand of the command, if it is whole.
     fn request(&self, places: &flags::Places, problems: &mut Vec<CommandLineProblem>) -> Option<Asked> {
         if let Some(path) = &self.config {
             return Some(Asked::Config {

@@ -6,7 +6,7 @@ use basalt_node_config::raw as node_config;
 
 use crate::findings::Findings;
 use crate::kubelet_flags::{KubeletFlags, is_runtime_endpoint, taint_effect};
-use crate::pin::PinSet;
+use crate::pin::{CaPin, PinSet};
 use crate::request::{Discovery, JoinRequest, Registration, TokenDiscovery};
 use crate::{command_line, redaction};
 
@@ -214,9 +214,9 @@ fn by_token(findings: &mut Findings<'_>, place: &Path, raw: &raw::BootstrapToken
         }
     };
     let hashes = raw.ca_cert_hashes.as_deref().unwrap_or_default();
-    let mut pins = Vec::new();
+    let mut pins: Vec<CaPin> = Vec::new();
     for (index, hash) in hashes.iter().enumerate() {
-        pins.extend(findings.parse(&place.key("caCertHashes").index(index), hash));
+        pins.extend(findings.parse::<CaPin>(&place.key("caCertHashes").index(index), hash));
     }
     if hashes.is_empty() {
         let message = "nothing vouches for the API server: `caCertHashes` is missing";

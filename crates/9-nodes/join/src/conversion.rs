@@ -14,9 +14,9 @@ use crate::cluster_info::TrustedCluster;
 use crate::kubelet_config::{Contradiction, DroppedField, KubeletSettings, TakenOver, overlay};
 use crate::request::{Discovery, JoinRequest};
 
-/// What a NodeConfig is made from.
+/// Parts that a NodeConfig is made from.
 #[derive(Debug)]
-pub struct Sources<'s> {
+pub struct ConversionSources<'s> {
     /// The join as it was asked for.
     pub request: &'s JoinRequest,
     /// The cluster, trusted.
@@ -140,7 +140,7 @@ pub fn of_file(access: ClusterAccess, token: Option<&BootstrapToken>) -> Result<
 ///
 /// # Errors
 /// When the bootstrap data has files that a NodeConfig has no place for.
-pub fn node_config(sources: &Sources<'_>) -> Result<Converted, ConversionError> {
+pub fn node_config(sources: &ConversionSources<'_>) -> Result<Converted, ConversionError> {
     let files = sources.bootstrap.map(|data| data.files.as_slice()).unwrap_or_default();
     if !files.is_empty() {
         let named = files.iter().map(|file| format!("{} (line {})", file.path, file.line));
@@ -185,7 +185,7 @@ pub fn node_config(sources: &Sources<'_>) -> Result<Converted, ConversionError> 
     Ok(Converted { config, notes })
 }
 
-fn notes(sources: &Sources<'_>, taken: Option<&TakenOver>) -> Vec<ConversionNote> {
+fn notes(sources: &ConversionSources<'_>, taken: Option<&TakenOver>) -> Vec<ConversionNote> {
     let mut notes = Vec::new();
     if let Discovery::Token(discovery) = &sources.request.discovery
         && discovery.endpoint != sources.cluster.endpoint

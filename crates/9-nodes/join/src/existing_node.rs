@@ -7,7 +7,7 @@ pub fn path(name: &str) -> String {
     format!("/api/v1/nodes/{name}")
 }
 
-/// What a machine is known by, beside its name.
+/// Identity of a machine, beside its name.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct MachineIdentity {
     /// Machine id of systemd.
@@ -29,7 +29,7 @@ pub enum NameVerdict {
     Own,
     /// A Ready node of another machine has it.
     Taken {
-        /// What the other machine is known by, for the message.
+        /// Identity of the other machine, for the message.
         other: String,
     },
 }

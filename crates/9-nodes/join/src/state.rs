@@ -75,7 +75,7 @@ pub enum Refusal {
     NameTaken {
         /// Name.
         name: String,
-        /// What the other machine is known by.
+        /// Identity of the other machine.
         other: String,
     },
     /// The versions do not go together; in a sentence.
@@ -91,12 +91,12 @@ pub enum Refusal {
 pub enum JoinEvent {
     /// `cluster-info` was verified.
     Trusted,
-    /// It has no signature by the token, yet or any more.
+    /// `cluster-info` without a signature by the token, yet or any more.
     Unsigned {
         /// Public part of the token.
         id: String,
     },
-    /// It cannot be trusted.
+    /// An API server that cannot be trusted.
     Untrusted(String),
     /// No answer, or one that says to try again (429, 5xx).
     Unreachable(String),
@@ -104,7 +104,7 @@ pub enum JoinEvent {
     NameTaken {
         /// Name.
         name: String,
-        /// What the other machine is known by.
+        /// Identity of the other machine.
         other: String,
     },
     /// The skew policy forbids the join.
@@ -118,14 +118,14 @@ pub enum JoinEvent {
     Forbidden(String),
     /// A CertificateSigningRequest was made.
     Requested {
-        /// Its name.
+        /// Name of the request.
         request: String,
     },
-    /// It waits for approval still.
+    /// A request that waits for approval still.
     Pending,
-    /// It is gone: the cluster removes those that nobody approves.
+    /// A request that is gone: the cluster removes those that nobody approves.
     RequestGone,
-    /// It was denied, or its signer failed.
+    /// A request that was denied, or whose signer failed.
     Denied(String),
     /// The certificate is there.
     Issued,

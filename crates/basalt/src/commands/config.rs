@@ -9,7 +9,7 @@ use basalt_join::client::{self, ClientError};
 use basalt_join::cloud_config::{self, BootstrapData, InstanceData};
 use basalt_join::cluster_info::TrustedCluster;
 use basalt_join::command_line::{self, Asked};
-use basalt_join::conversion::{self, Converted, Sources};
+use basalt_join::conversion::{self, ConversionSources, Converted};
 use basalt_join::request::{Discovery, DiscoveryFile, JoinRequest, Registration};
 use basalt_join::skew::KubernetesVersion;
 use basalt_join::{configuration, pin};
@@ -169,7 +169,7 @@ fn convert(wanted: &Wanted, kubelet: KubernetesVersion, patience: Duration) -> R
         Err(skew @ ClientError::Skew(_)) => return Err(skew.into()),
         Err(error) => Err(error.to_string()),
     };
-    Ok(conversion::node_config(&Sources {
+    Ok(conversion::node_config(&ConversionSources {
         request: &wanted.request,
         cluster: &cluster,
         token: &token,

@@ -122,8 +122,8 @@ pub(super) fn modules_are_there<'m>(modules: impl Iterator<Item = &'m str>) -> R
 }
 
 fn is_known_folder(folder: &str) -> bool {
-    let within = |known: &&str| folder == **known || folder.strip_prefix(**known).is_some_and(|rest| rest.starts_with('/'));
-    !folder.split('/').any(|part| part == "..") && FOLDERS.iter().any(|known| within(&known))
+    let within = |known: &str| folder == known || folder.strip_prefix(known).is_some_and(|rest| rest.starts_with('/'));
+    !folder.split('/').any(|part| part == "..") && FOLDERS.iter().any(|known| within(known))
 }
 
 fn are_services(words: &[&str]) -> bool {

@@ -342,7 +342,7 @@ fn flag<'w>(word: &'w Word, rest: &mut std::slice::Iter<'w, Word>) -> Result<Giv
     let known = FLAGS.iter().chain(CONTROL_PLANE);
     let Some((name, shape)) = known.copied().find(|(known, _)| *known == name && (known.len() == 1 || dashes == 2)) else {
         return Err(CommandLineProblem::UnknownFlag {
-            flag: format!("{}{name}", &"--"[..dashes]),
+            flag: format!("{}{name}", if dashes == 2 { "--" } else { "-" }),
             guess: closest(name, FLAGS.iter().map(|(known, _)| *known)),
             at: word.span.clone().into(),
         });

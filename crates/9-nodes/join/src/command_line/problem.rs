@@ -1,4 +1,4 @@
-//! What is wrong with a join command, or worth a warning.
+//! Problems of join commands: errors and warnings.
 
 use std::sync::Arc;
 
@@ -33,13 +33,13 @@ pub enum CommandLineProblem {
     Operator {
         /// The character.
         operator: char,
-        /// Its place.
+        /// Place of it.
         at: SourceSpan,
     },
     /// A second line.
     #[error("a second command follows")]
     SecondCommand {
-        /// Where it begins.
+        /// Begin of it.
         at: SourceSpan,
     },
     /// A flag that `kubeadm join` does not have.
@@ -49,7 +49,7 @@ pub enum CommandLineProblem {
         flag: String,
         /// Flag that may be meant.
         guess: Option<&'static str>,
-        /// Its place.
+        /// Place of it.
         at: SourceSpan,
     },
     /// A flag at the end, without its value.
@@ -57,7 +57,7 @@ pub enum CommandLineProblem {
     MissingValue {
         /// The flag with its dashes.
         flag: String,
-        /// Its place.
+        /// Place of it.
         at: SourceSpan,
     },
     /// A value that cannot be.
@@ -75,7 +75,7 @@ pub enum CommandLineProblem {
     SecondEndpoint {
         /// The word.
         word: String,
-        /// Its place.
+        /// Place of it.
         at: SourceSpan,
     },
     /// Neither endpoint, nor discovery file, nor configuration.
@@ -107,7 +107,7 @@ pub enum CommandLineProblem {
     ControlPlane {
         /// The flag with its dashes.
         flag: String,
-        /// Its place.
+        /// Place of it.
         at: SourceSpan,
     },
     /// A flag beside `--config` that kubeadm refuses there.
@@ -115,7 +115,7 @@ pub enum CommandLineProblem {
     MixedWithConfig {
         /// The flag with its dashes.
         flag: String,
-        /// Its place.
+        /// Place of it.
         at: SourceSpan,
     },
     /// A flag that a Basalt node cannot follow.
@@ -135,7 +135,7 @@ pub enum CommandLineProblem {
         flag: String,
         /// Reason.
         reason: &'static str,
-        /// Its place.
+        /// Place of it.
         at: SourceSpan,
     },
 }

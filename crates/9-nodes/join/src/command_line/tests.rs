@@ -6,7 +6,7 @@ use super::*;
 const TOKEN: &str = "abcdef.0123456789abcdef";
 const PIN: &str = "sha256:75bce4f40d74e730c3d05a111b76d3b1c1fdd60379e09bf5dfb8a588ce6dd821";
 
-/// What kubeadm prints, with more words at its end.
+/// The command that kubeadm prints, with more words at its end.
 fn printed(more: &str) -> String {
     format!(
         "kubeadm join 192.0.2.10:6443 --token {TOKEN} \\\n\t--discovery-token-ca-cert-hash {PIN} {more}"

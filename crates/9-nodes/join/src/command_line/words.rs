@@ -113,7 +113,7 @@ impl Splitter<'_> {
         }
     }
 
-    /// What follows a backslash: a letter as it is, or a line break that does not count.
+    /// Takes what follows a backslash: a letter as it is, or a line break that does not count.
     fn escaped(&mut self, at: usize) {
         // A line break of Windows, as a mail program leaves it.
         if let Some((_, '\r')) = self.rest.peek() {

@@ -47,8 +47,10 @@ pub struct NodeRegistration {
     /// Checks of kubeadm whose failure does not count.
     pub ignore_preflight_errors: Option<Vec<String>>,
     /// Policy of kubeadm's own pulls.
+    #[expect(dead_code, reason = "known to kubeadm, without a meaning for a worker")]
     pub image_pull_policy: Option<String>,
     /// `true` to pull one image after the other.
+    #[expect(dead_code, reason = "known to kubeadm, without a meaning for a worker")]
     pub image_pull_serial: Option<bool>,
 }
 
@@ -63,6 +65,7 @@ pub struct Taint {
     /// Effect.
     pub effect: String,
     /// Time at which it was added.
+    #[expect(dead_code, reason = "known to kubeadm, without a meaning for a worker")]
     pub time_added: Option<String>,
 }
 

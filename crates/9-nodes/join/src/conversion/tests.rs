@@ -43,7 +43,7 @@ fn settings(more: &str) -> KubeletSettings {
 /// Makes a NodeConfig, checks it as a node would, and returns it with the notes.
 fn converted(request: &JoinRequest, settings: Result<&KubeletSettings, String>) -> (raw::NodeConfig, Vec<String>) {
     let token = TOKEN.parse().unwrap();
-    let converted = node_config(&Sources {
+    let converted = node_config(&ConversionSources {
         request,
         cluster: &cluster(),
         token: &token,
@@ -130,7 +130,7 @@ fn bootstrap_data_becomes_a_node_config() {
     let text = include_str!("../../tests/bootstrap-data/worker.yaml");
     let (data, _) = cloud_config::read("user-data", text, &InstanceData::of_hostname("worker-9")).unwrap();
     let token = TOKEN.parse().unwrap();
-    let sources = Sources {
+    let sources = ConversionSources {
         request: &data.request,
         cluster: &cluster(),
         token: &token,
@@ -149,7 +149,7 @@ fn bootstrap_data_becomes_a_node_config() {
     // A file for a cloud's controller has no place in a NodeConfig.
     let with_file = text.replace("/etc/sysctl.d/90-somaxconn.conf", "/etc/kubernetes/azure.json");
     let (data, _) = cloud_config::read("user-data", &with_file, &InstanceData::of_hostname("a")).unwrap();
-    let error = node_config(&Sources {
+    let error = node_config(&ConversionSources {
         request: &data.request,
         bootstrap: Some(&data),
         ..sources

@@ -77,7 +77,7 @@ impl fmt::Display for Contradiction {
 /// Settings of the cluster in the form of a NodeConfig.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TakenOver {
-    /// What a NodeConfig can express.
+    /// Settings that a NodeConfig can express.
     pub kubelet: Kubelet,
     /// Fields that it cannot, by name.
     pub rest: Vec<String>,
