@@ -40,3 +40,13 @@ pub mod token_secret;
 
 /// Version of the kubelet in this distribution's images (package `kubernetes`).
 pub const KUBELET: &str = "1.37.2";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_kubelet_is_that_of_the_package() {
+        let spec = include_str!("../../../../distro/packages/kubernetes/kubernetes.spec");
+        let version = spec.lines().find_map(|line| line.strip_prefix("Version:"));
+        assert_eq!(version.map(str::trim), Some(super::KUBELET));
+    }
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use basalt_document::problem::Problems;
+use basalt_document::problem::{Problem, Problems};
 use miette::NamedSource;
 
 /// Characters of a token's id.
@@ -30,11 +30,16 @@ pub fn redact(text: &str) -> String {
     String::from_utf8(shown).unwrap_or_default()
 }
 
-/// Problems whose text shows no secret of a token.
+/// Problems that show no secret of a token, neither in the text of the document nor in their words.
 pub(crate) fn without_secrets(problems: &Problems) -> Problems {
     let text: Arc<str> = redact(problems.source().inner()).into();
     let source = NamedSource::new(problems.name(), text).with_language("yaml");
-    Problems::new(source, problems.iter().cloned().collect())
+    let found = problems.iter().map(|problem| Problem {
+        message: redact(&problem.message),
+        help: problem.help.as_deref().map(redact),
+        ..problem.clone()
+    });
+    Problems::new(source, found.collect())
 }
 
 #[cfg(test)]

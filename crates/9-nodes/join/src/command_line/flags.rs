@@ -10,6 +10,7 @@ use miette::SourceSpan;
 use super::words::Word;
 use super::{CommandLineProblem, JoinCommand};
 use crate::kubelet_flags::{is_runtime_endpoint, truth};
+use crate::redaction::redact;
 
 /// Values that a flag has.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -204,7 +205,7 @@ impl Parser {
     fn endpoint(&mut self, word: &Word) {
         if self.parsed.places.endpoint.is_some() {
             self.say(CommandLineProblem::SecondEndpoint {
-                word: word.text.clone(),
+                word: redact(&word.text),
                 at: word.span.clone().into(),
             });
             return;
@@ -284,7 +285,7 @@ impl Parser {
         };
         match given.name {
             "cri-socket" if !is_runtime_endpoint(&given.value) => self.say(unsupported(
-                format!("the container runtime of a Basalt node is containerd, not `{}`", given.value),
+                format!("the container runtime of a Basalt node is containerd, not `{}`", redact(&given.value)),
                 "remove the flag",
             )),
             "cri-socket" => {}
@@ -321,8 +322,9 @@ impl Parser {
 
 fn invalid(finding: Finding, place: &Range<usize>) -> CommandLineProblem {
     CommandLineProblem::InvalidValue {
-        message: finding.message,
-        help: finding.help,
+        // A token at the place of something else is a secret all the same.
+        message: redact(&finding.message),
+        help: finding.help.as_deref().map(redact),
         at: place.clone().into(),
     }
 }

@@ -1,4 +1,4 @@
-use miette::GraphicalReportHandler;
+use miette::NarratableReportHandler;
 use proptest::prelude::*;
 
 use super::*;
@@ -173,13 +173,21 @@ fn flags_without_effect_are_warnings() {
 fn errors_show_the_command_without_secrets() {
     let error = read(&printed("--control-plane")).unwrap_err();
     let mut text = String::new();
-    GraphicalReportHandler::new_themed(miette::GraphicalTheme::none())
-        .with_width(120)
-        .render_report(&mut text, &error)
-        .unwrap();
+    NarratableReportHandler::new().render_report(&mut text, &error).unwrap();
     assert!(text.contains("--control-plane") && text.contains("abcdef.****"), "{text}");
     for secret in [text, format!("{error:?}"), format!("{:?}", request(&printed("")))] {
         assert!(!secret.contains("0123456789abcdef"), "{secret}");
+    }
+    // A token at a wrong place, and where it may be repeated.
+    for text in [
+        format!("kubeadm join a:1 {TOKEN}"),
+        format!("kubeadm join {TOKEN}"),
+        format!("kubeadm join a:1 --node-name {TOKEN}x!"),
+        format!("kubeadm join a:1 --cri-socket {TOKEN}"),
+        format!("kubeadm join a:1 --discovery-token-ca-cert-hash {TOKEN}"),
+    ] {
+        let shown = format!("{:?}", read(&text).unwrap_err());
+        assert!(!shown.contains("0123456789abcdef"), "{shown}");
     }
     // A token with one wrong character is a secret all the same.
     let error = read(&printed("").replace(TOKEN, "abcdef.0123456789ABCDEF")).unwrap_err();

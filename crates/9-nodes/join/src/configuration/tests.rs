@@ -66,7 +66,7 @@ fn other_documents_are_left_alone() {
     );
     assert!(read("join.yaml", &text).is_ok());
     // Line 14 of the file, not of the document.
-    assert!(said(&text).starts_with("join.yaml:13:"), "{}", said(&text));
+    assert!(said(&text).starts_with("join.yaml:14:"), "{}", said(&text));
 }
 
 #[test]
