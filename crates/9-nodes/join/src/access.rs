@@ -132,7 +132,10 @@ fn authorities(findings: &mut Findings<'_>, place: &Path, cluster: &raw::Cluster
             findings.say(&place.key(key), Finding::error(message, "refused").with_help(help));
         }
     }
-    let data = cluster.certificate_authority_data.as_ref().filter(|data| !data.is_empty())?;
+    let data = cluster
+        .certificate_authority_data
+        .as_ref()
+        .filter(|data| !data.is_empty())?;
     match ClusterAuthorities::from_base64(data) {
         Ok(authorities) => Some(authorities),
         Err(error) => {
@@ -177,7 +180,11 @@ fn credentials(findings: &mut Findings<'_>, raw: &raw::Kubeconfig, name: &str) -
         findings.say(&place.key(key), Finding::error(message, "refused").with_help(help));
         return None;
     }
-    let certificate = decoded(findings, &place.key("client-certificate-data"), user.client_certificate_data.as_ref())?;
+    let certificate = decoded(
+        findings,
+        &place.key("client-certificate-data"),
+        user.client_certificate_data.as_ref(),
+    )?;
     let key = decoded(findings, &place.key("client-key-data"), user.client_key_data.as_ref())?;
     Some(match (user.token.as_deref(), certificate, key) {
         (_, Some(certificate), Some(key)) => Credentials::Certificate { certificate, key },
@@ -235,7 +242,11 @@ mod tests {
 
     #[test]
     fn ports_and_tokens() {
-        let (access, _) = read("file", &kubeconfig("tls-server-name: ''", "token: abcdef.0123456789abcdef")).unwrap();
+        let (access, _) = read(
+            "file",
+            &kubeconfig("tls-server-name: ''", "token: abcdef.0123456789abcdef"),
+        )
+        .unwrap();
         assert_eq!(access.endpoint.to_string(), "https://api.example.com:443");
         assert_eq!(
             access.credentials,
@@ -259,9 +270,15 @@ mod tests {
             let cluster = if cluster == "{}" { "extensions: []" } else { cluster };
             let user = if user == "{}" { "token: ''" } else { user };
             let said = said(&kubeconfig(cluster, user));
-            assert!(said.contains("error") && said.contains(expected), "{cluster} {user}: {said}");
+            assert!(
+                said.contains("error") && said.contains(expected),
+                "{cluster} {user}: {said}"
+            );
         }
-        let rancher = CLUSTER_INFO.replace("https://192.0.2.10:6443", "https://rancher.example.com/k8s/clusters/c-1");
+        let rancher = CLUSTER_INFO.replace(
+            "https://192.0.2.10:6443",
+            "https://rancher.example.com/k8s/clusters/c-1",
+        );
         assert!(said(&rancher).contains("below a path"), "{}", said(&rancher));
         let plain = CLUSTER_INFO.replace("https://", "http://");
         assert!(said(&plain).contains("https://"), "{}", said(&plain));

@@ -4,7 +4,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use miette::Diagnostic;
 use x509_cert::Certificate;
-use x509_cert::der::{EncodePem as _, Encode as _, pem::LineEnding};
+use x509_cert::der::{Encode as _, EncodePem as _, pem::LineEnding};
 
 use crate::pin::CaPin;
 
@@ -33,7 +33,10 @@ pub enum AuthorityError {
     Base64,
     /// Not certificates in PEM.
     #[error("the certificate authority is not a certificate in PEM: {reason}")]
-    #[diagnostic(code(join::authority::pem), help("compare it with /etc/kubernetes/pki/ca.crt of a control-plane node"))]
+    #[diagnostic(
+        code(join::authority::pem),
+        help("compare it with /etc/kubernetes/pki/ca.crt of a control-plane node")
+    )]
     Pem {
         /// Words of the decoder.
         reason: String,
@@ -142,7 +145,10 @@ mod tests {
         assert_eq!(ClusterAuthorities::from_pem(""), Err(AuthorityError::None));
         assert_eq!(ClusterAuthorities::from_base64("%"), Err(AuthorityError::Base64));
         let broken = CA.replace("MII", "MIJ");
-        assert!(matches!(ClusterAuthorities::from_pem(&broken), Err(AuthorityError::Pem { .. })));
+        assert!(matches!(
+            ClusterAuthorities::from_pem(&broken),
+            Err(AuthorityError::Pem { .. })
+        ));
         let open = CA.replace("-----END CERTIFICATE-----", "");
         // What is there is complete, but for its end.
         assert!(ClusterAuthorities::from_pem(&open).is_ok());

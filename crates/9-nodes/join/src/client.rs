@@ -16,7 +16,9 @@ use crate::authorities::ClusterAuthorities;
 use crate::cluster_info::{self, ClusterInfo, DiscoveryError, TrustedCluster};
 use crate::config_map::ConfigMapError;
 use crate::conversion::ConversionError;
-use crate::kubelet_config::{ClusterConfiguration, KUBEADM_CONFIG, KUBELET_CONFIG, KubeletConfigError, KubeletSettings};
+use crate::kubelet_config::{
+    ClusterConfiguration, KUBEADM_CONFIG, KUBELET_CONFIG, KubeletConfigError, KubeletSettings,
+};
 use crate::request::TokenDiscovery;
 use crate::skew::{KubernetesVersion, VersionSkew, skew};
 use crate::token_secret;
@@ -96,7 +98,10 @@ pub enum ClientError {
     Conversion(#[from] ConversionError),
     /// Versions that do not go together.
     #[error("this node may not join: {0}")]
-    #[diagnostic(code(join::skew), help("https://kubernetes.io/releases/version-skew-policy/ has the policy"))]
+    #[diagnostic(
+        code(join::skew),
+        help("https://kubernetes.io/releases/version-skew-policy/ has the policy")
+    )]
     Skew(String),
 }
 
@@ -122,7 +127,11 @@ impl ApiClient {
     ///
     /// # Errors
     /// When the authorities or the credentials cannot be used.
-    pub fn new(endpoint: &Endpoint, authorities: &ClusterAuthorities, credentials: &Credentials) -> Result<Self, ClientError> {
+    pub fn new(
+        endpoint: &Endpoint,
+        authorities: &ClusterAuthorities,
+        credentials: &Credentials,
+    ) -> Result<Self, ClientError> {
         let unusable = |what| {
             move |error: ureq::Error| ClientError::Tls {
                 what,
@@ -139,7 +148,8 @@ impl ApiClient {
             Credentials::Token(text) => token = Some(text.clone()),
             Credentials::Certificate { certificate, key } => {
                 let chain = certificates(certificate).map_err(unusable("the client certificate"))?;
-                let key = PrivateKey::from_pem(key.as_bytes()).map_err(unusable("the key of the client certificate"))?;
+                let key =
+                    PrivateKey::from_pem(key.as_bytes()).map_err(unusable("the key of the client certificate"))?;
                 tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
             }
         }
@@ -217,7 +227,9 @@ fn read(url: String, answer: Result<ureq::http::Response<ureq::Body>, ureq::Erro
         message: message.unwrap_or_else(|| "no reason is given".to_owned()),
         help: match status {
             401 => "the token has expired, or is of another cluster; `kubeadm token create` makes a new one",
-            403 => "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them",
+            403 => {
+                "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them"
+            }
             404 => "a cluster that kubeadm did not make may not have it; use a discovery file",
             429 | 500.. => "the API server is busy or fails; try again",
             _ => "the endpoint has to be a Kubernetes API server",
@@ -263,7 +275,11 @@ fn discover_once(discovery: &TokenDiscovery) -> Result<TrustedCluster, ClientErr
 ///
 /// # Errors
 /// When the API server does not answer, or the skew policy forbids the join.
-pub fn settings(cluster: &TrustedCluster, token: &BootstrapToken, kubelet: KubernetesVersion) -> Result<KubeletSettings, ClientError> {
+pub fn settings(
+    cluster: &TrustedCluster,
+    token: &BootstrapToken,
+    kubelet: KubernetesVersion,
+) -> Result<KubeletSettings, ClientError> {
     let credentials = Credentials::Token(token.reveal());
     let client = ApiClient::new(&cluster.endpoint, &cluster.authorities, &credentials)?;
     let version = serde_json::from_slice::<Value>(&client.get("/version")?).unwrap_or_default();
@@ -275,7 +291,11 @@ pub fn settings(cluster: &TrustedCluster, token: &BootstrapToken, kubelet: Kuber
         }
     }
     let configuration = ClusterConfiguration::read(&client.get(KUBEADM_CONFIG)?)?;
-    Ok(KubeletSettings::read(&client.get(KUBELET_CONFIG)?, &configuration, kubelet)?)
+    Ok(KubeletSettings::read(
+        &client.get(KUBELET_CONFIG)?,
+        &configuration,
+        kubelet,
+    )?)
 }
 
 /// Makes a token in a cluster by an administrator's kubeconfig. It ends after a day.
@@ -283,7 +303,10 @@ pub fn settings(cluster: &TrustedCluster, token: &BootstrapToken, kubelet: Kuber
 /// # Errors
 /// When the kubeconfig has no credentials, or they may not create Secrets.
 pub fn create_token(access: &ClusterAccess, now: SystemTime) -> Result<BootstrapToken, ClientError> {
-    let authorities = access.authorities.as_ref().ok_or(ClientError::Kubeconfig("certificate authority"))?;
+    let authorities = access
+        .authorities
+        .as_ref()
+        .ok_or(ClientError::Kubeconfig("certificate authority"))?;
     if access.credentials == Credentials::None {
         return Err(ClientError::Kubeconfig("credentials"));
     }
@@ -292,7 +315,8 @@ pub fn create_token(access: &ClusterAccess, now: SystemTime) -> Result<Bootstrap
     let mut bytes = [0; token_secret::RANDOM_BYTES];
     getrandom::fill(&mut bytes).map_err(|error| random(&error.to_string()))?;
     let token = token_secret::token(&bytes).ok_or_else(|| random("too few of them can be used"))?;
-    let end = x509_cert::der::DateTime::from_system_time(now + TOKEN_VALIDITY).map_err(|error| random(&error.to_string()))?;
+    let end =
+        x509_cert::der::DateTime::from_system_time(now + TOKEN_VALIDITY).map_err(|error| random(&error.to_string()))?;
     let secret = token_secret::secret(&token, &end.to_string()).ok_or_else(|| random("no token"))?;
     client.create(token_secret::PATH, &secret)?;
     let known = ApiClient::new(&access.endpoint, authorities, &Credentials::Token(token.clone()))?;

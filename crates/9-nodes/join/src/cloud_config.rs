@@ -85,7 +85,10 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         _ => (text.to_owned(), Vec::new()),
     };
     let document = Document::parse(name, &text).map_err(|problems| redaction::without_secrets(&problems))?;
-    let mut found: Vec<_> = replaced.into_iter().map(|(span, finding)| document.at_span(span, finding)).collect();
+    let mut found: Vec<_> = replaced
+        .into_iter()
+        .map(|(span, finding)| document.at_span(span, finding))
+        .collect();
     let (raw, of_schema) = schema::decode_what_fits::<raw::CloudConfig>(&document);
     found.extend(of_schema);
     let mut reader = Reader {
@@ -102,7 +105,11 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
 fn header(text: &str) -> Result<(), Finding> {
     let mut lines = text.lines().map(str::trim_end);
     let first = lines.next().unwrap_or_default();
-    let first = if first == "## template: jinja" { lines.next().unwrap_or_default() } else { first };
+    let first = if first == "## template: jinja" {
+        lines.next().unwrap_or_default()
+    } else {
+        first
+    };
     if first == "#cloud-config" {
         return Ok(());
     }
@@ -172,7 +179,10 @@ impl Reader<'_> {
             if given {
                 let message = format!("`{key}` is not taken over: a node partitions its own disk, and no other");
                 let help = "remove it from the KubeadmConfigTemplate; volumes of pods are a storage driver's";
-                self.findings.say(&Path::root().key(key), Finding::error(message, "refused").with_help(help));
+                self.findings.say(
+                    &Path::root().key(key),
+                    Finding::error(message, "refused").with_help(help),
+                );
             }
         }
         self.conclude()
@@ -187,7 +197,10 @@ impl Reader<'_> {
                 Some(_) => "no command that joins".to_owned(),
             };
             let help = "use the `value` of the Secret that `status.dataSecretName` of a KubeadmConfig names";
-            let finding = Finding::error(format!("this is not bootstrap data of a worker: it has {missing}"), "in here");
+            let finding = Finding::error(
+                format!("this is not bootstrap data of a worker: it has {missing}"),
+                "in here",
+            );
             self.findings.say(&Path::root(), finding.with_help(help));
         }
         Some(BootstrapData {
@@ -231,7 +244,9 @@ impl Reader<'_> {
     fn configuration(&mut self, place: &Path, content: &str) {
         if self.data.request.is_some() {
             let finding = Finding::error("a second JoinConfiguration", "given again here");
-            return self.findings.say(&place.key("path"), finding.with_help("keep one of them"));
+            return self
+                .findings
+                .say(&place.key("path"), finding.with_help("keep one of them"));
         }
         let (request, problems) = match configuration::read("JoinConfiguration", content) {
             Ok((request, warnings)) => (Some(request), warnings),
@@ -264,12 +279,17 @@ impl Reader<'_> {
                 let indentation = line.trim_end().len() - own.trim_end().len();
                 let column = own.char_indices().nth(problem.column.saturating_sub(1));
                 let start = start + indentation + column.map_or(0, |(column, _)| column);
-                return self.document.at_span(start..start + problem.span.len(), finding(problem.message.clone()));
+                return self
+                    .document
+                    .at_span(start..start + problem.span.len(), finding(problem.message.clone()));
             }
             start += line.len();
         }
         let line = problem.line;
-        self.document.at(place, finding(format!("{} (line {line} of the content)", problem.message)))
+        self.document.at(
+            place,
+            finding(format!("{} (line {line} of the content)", problem.message)),
+        )
     }
 
     fn command(&mut self, place: &Path, command: &str) {
@@ -290,9 +310,17 @@ impl Reader<'_> {
         let Some(name) = self.findings.parse::<HostName>(place, name) else {
             return;
         };
-        if let Some(earlier) = self.data.hostname.replace(name.clone()).filter(|earlier| *earlier != name) {
+        if let Some(earlier) = self
+            .data
+            .hostname
+            .replace(name.clone())
+            .filter(|earlier| *earlier != name)
+        {
             let message = format!("the machine is called `{earlier}` before, and `{name}` here");
-            self.findings.say(place, Finding::error(message, "another name").with_help("keep one of them"));
+            self.findings.say(
+                place,
+                Finding::error(message, "another name").with_help("keep one of them"),
+            );
         }
     }
 
@@ -309,7 +337,9 @@ impl Reader<'_> {
     }
 
     fn accounts(&mut self, users: &[serde_json::Value]) {
-        let names = users.iter().map(|user| user.get("name").and_then(serde_json::Value::as_str));
+        let names = users
+            .iter()
+            .map(|user| user.get("name").and_then(serde_json::Value::as_str));
         let names: Vec<_> = names.map(|name| name.unwrap_or("?")).collect();
         if !names.is_empty() {
             let message = format!("`users` has no effect ({}): nobody logs in to a node", names.join(", "));

@@ -56,7 +56,9 @@ pub enum DiscoveryError {
     )]
     NoKubeconfig,
     /// No signature by the token.
-    #[error("the ConfigMap `cluster-info` is not signed by the token `{id}`: it has expired, or this cluster has never had it")]
+    #[error(
+        "the ConfigMap `cluster-info` is not signed by the token `{id}`: it has expired, or this cluster has never had it"
+    )]
     #[diagnostic(
         code(join::discovery::unsigned),
         help("make a new one on a control-plane node: `kubeadm token create --print-join-command`")
@@ -69,7 +71,9 @@ pub enum DiscoveryError {
     #[error("the API server cannot be trusted: the signature of `cluster-info` by the token `{id}` does not hold")]
     #[diagnostic(
         code(join::discovery::signature),
-        help("compare the token with `kubeadm token list`; if it is right, something between here and the API server answers in its place")
+        help(
+            "compare the token with `kubeadm token list`; if it is right, something between here and the API server answers in its place"
+        )
     )]
     Signature {
         /// Id of the token.
@@ -85,21 +89,27 @@ pub enum DiscoveryError {
     #[error("the kubeconfig in the ConfigMap `cluster-info` has no `certificate-authority-data`")]
     #[diagnostic(
         code(join::discovery::authorities),
-        help("API servers behind a publicly trusted certificate are joined with a discovery file that holds that authority")
+        help(
+            "API servers behind a publicly trusted certificate are joined with a discovery file that holds that authority"
+        )
     )]
     NoAuthorities,
     /// Authorities without a pinned key.
     #[error("the API server cannot be trusted")]
     #[diagnostic(
         code(join::discovery::pin),
-        help("if the cluster has a new authority, take its hash from a control-plane node: `kubeadm token create --print-join-command`")
+        help(
+            "if the cluster has a new authority, take its hash from a control-plane node: `kubeadm token create --print-join-command`"
+        )
     )]
     Pin(#[from] PinMismatch),
     /// Two different answers.
     #[error("`cluster-info` was another one over a verified connection than over the first")]
     #[diagnostic(
         code(join::discovery::changed),
-        help("if the cluster is being changed, try again; otherwise something between here and the API server answers in its place")
+        help(
+            "if the cluster is being changed, try again; otherwise something between here and the API server answers in its place"
+        )
     )]
     Changed,
 }
@@ -135,8 +145,12 @@ impl ClusterInfo {
         jws::verify(signature, self.kubeconfig(), token)
             .map_err(|source| DiscoveryError::Signature { id: id(), source })?;
         let read = access::read("kubeconfig of cluster-info", self.kubeconfig());
-        let (ClusterAccess { endpoint, authorities, .. }, _) =
-            read.map_err(|problems| DiscoveryError::Malformed(vec![problems]))?;
+        let (
+            ClusterAccess {
+                endpoint, authorities, ..
+            },
+            _,
+        ) = read.map_err(|problems| DiscoveryError::Malformed(vec![problems]))?;
         let authorities = authorities.ok_or(DiscoveryError::NoAuthorities)?;
         let unpinned = pins.check(&authorities)?;
         Ok(TrustedCluster {
@@ -179,7 +193,9 @@ mod tests {
     }
 
     fn answer(data: Value) -> Vec<u8> {
-        json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": data }).to_string().into_bytes()
+        json!({ "apiVersion": "v1", "kind": "ConfigMap", "data": data })
+            .to_string()
+            .into_bytes()
     }
 
     fn signed() -> ClusterInfo {
@@ -222,7 +238,10 @@ mod tests {
         let other = ClusterInfo::read(&answer(other)).unwrap();
         assert!(matches!(
             other.verify(&token(), &pins(PIN)),
-            Err(DiscoveryError::Signature { source: SignatureError::Mismatch, .. })
+            Err(DiscoveryError::Signature {
+                source: SignatureError::Mismatch,
+                ..
+            })
         ));
         assert!(matches!(signed().confirm(&other), Err(DiscoveryError::Changed)));
     }
@@ -231,7 +250,10 @@ mod tests {
     fn answers_that_are_no_cluster_info() {
         for (bytes, expected) in [
             (b"<html>".to_vec(), "no ConfigMap"),
-            (json!({ "kind": "Status", "code": 403 }).to_string().into_bytes(), "Status"),
+            (
+                json!({ "kind": "Status", "code": 403 }).to_string().into_bytes(),
+                "Status",
+            ),
             (answer(json!({})), "no `kubeconfig`"),
             (answer(json!({ "kubeconfig": "" })), "no `kubeconfig`"),
         ] {

@@ -117,7 +117,7 @@ impl JoinCommand {
             (None, Some(endpoint)) => Discovery::Token(self.token_discovery(endpoint, places, problems)?),
             (None, None) => {
                 // One that is wrong was told of already.
-                if !places.has_endpoint() {
+                if !places.has_endpoint() && !places.has_discovery_file() {
                     problems.push(CommandLineProblem::NoEndpoint { at: places.command() });
                 }
                 return None;
@@ -164,7 +164,9 @@ impl JoinCommand {
 pub(crate) fn endpoint(text: &str) -> Result<Endpoint, Finding> {
     if let Some((_, rest)) = text.split_once("://") {
         let message = "kubeadm takes the API server's address without a scheme";
-        return Err(Finding::error(message, "has a scheme").with_help(format!("write `{}`", rest.trim_end_matches('/'))));
+        return Err(
+            Finding::error(message, "has a scheme").with_help(format!("write `{}`", rest.trim_end_matches('/')))
+        );
     }
     let colons = text.matches(':').count();
     if colons > 1 && !text.starts_with('[') {

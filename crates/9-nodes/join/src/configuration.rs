@@ -48,7 +48,11 @@ fn request(findings: &mut Findings<'_>, raw: &raw::JoinConfiguration) -> Option<
     let registration = registration(findings, &root.key("nodeRegistration"), raw.node_registration.as_ref());
     let place = root.key("discovery");
     let discovery = discovery(findings, &place, &raw.discovery);
-    let token = raw.discovery.tls_bootstrap_token.as_ref().filter(|token| !token.is_empty());
+    let token = raw
+        .discovery
+        .tls_bootstrap_token
+        .as_ref()
+        .filter(|token| !token.is_empty());
     let token = match token {
         Some(token) => Some(findings.parse(&place.key("tlsBootstrapToken"), token)?),
         None => None,
@@ -71,10 +75,16 @@ fn version(findings: &mut Findings<'_>, raw: &raw::JoinConfiguration) -> Option<
     if raw.kind != "JoinConfiguration" {
         let message = format!("this is a {}, not a JoinConfiguration", raw.kind);
         let help = "give the file of `kubeadm join --config`";
-        findings.say(&root.key("kind"), Finding::error(message, "another kind").with_help(help));
+        findings.say(
+            &root.key("kind"),
+            Finding::error(message, "another kind").with_help(help),
+        );
         return None;
     }
-    let arguments = raw.node_registration.as_ref().and_then(|node| node.kubelet_extra_args.as_ref());
+    let arguments = raw
+        .node_registration
+        .as_ref()
+        .and_then(|node| node.kubelet_extra_args.as_ref());
     let place = Path::from("nodeRegistration.kubeletExtraArgs");
     let of_version = |what: &str, version: &str| {
         Finding::error(format!("{what} is not of {}", raw.api_version), "not of this version")
@@ -91,7 +101,10 @@ fn version(findings: &mut Findings<'_>, raw: &raw::JoinConfiguration) -> Option<
         (other, _) => {
             let message = format!("the version `{other}` of JoinConfiguration is not known");
             let help = format!("write it as {V1BETA4}: `kubeadm config migrate` changes files");
-            findings.say(&root.key("apiVersion"), Finding::error(message, "unknown").with_help(help));
+            findings.say(
+                &root.key("apiVersion"),
+                Finding::error(message, "unknown").with_help(help),
+            );
             return None;
         }
     }
@@ -109,8 +122,16 @@ fn without_effect(findings: &mut Findings<'_>, raw: &raw::JoinConfiguration) {
     let node = raw.node_registration.as_ref();
     let is_given = |list: Option<&Vec<String>>| list.is_some_and(|list| !list.is_empty());
     for (place, given, reason) in [
-        ("dryRun", raw.dry_run == Some(true), "a NodeConfig changes nothing until a machine has it"),
-        ("skipPhases", is_given(raw.skip_phases.as_ref()), "kubeadm's phases are not run"),
+        (
+            "dryRun",
+            raw.dry_run == Some(true),
+            "a NodeConfig changes nothing until a machine has it",
+        ),
+        (
+            "skipPhases",
+            is_given(raw.skip_phases.as_ref()),
+            "kubeadm's phases are not run",
+        ),
         (
             "caCertPath",
             raw.ca_cert_path
@@ -137,7 +158,11 @@ fn registration(findings: &mut Findings<'_>, place: &Path, raw: Option<&raw::Nod
     };
     let name = raw.name.as_ref().filter(|name| !name.is_empty());
     let name = name.and_then(|name| findings.parse(&place.key("name"), name));
-    if let Some(socket) = raw.cri_socket.as_ref().filter(|socket| !is_runtime_endpoint(socket) && !socket.is_empty()) {
+    if let Some(socket) = raw
+        .cri_socket
+        .as_ref()
+        .filter(|socket| !is_runtime_endpoint(socket) && !socket.is_empty())
+    {
         let message = format!("the container runtime of a Basalt node is containerd, not `{socket}`");
         let finding = Finding::error(message, "another runtime").with_help("remove this line");
         findings.say(&place.key("criSocket"), finding);

@@ -38,6 +38,21 @@ pub struct Converted {
     pub notes: Vec<ConversionNote>,
 }
 
+#[cfg(feature = "command")]
+impl Converted {
+    /// The NodeConfig as YAML, with certificates as blocks of lines.
+    ///
+    /// # Errors
+    /// When the writer fails, which would be a defect of it.
+    pub fn to_yaml(&self) -> Result<String, ConversionError> {
+        let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
+        let yaml = serde_saphyr::to_string_with_options(&self.config, options)
+            .map_err(|error| ConversionError::Yaml(error.to_string()))?;
+        let comment = "# It holds a bootstrap token: whoever has it can join the cluster.";
+        Ok(format!("{comment}\n{yaml}"))
+    }
+}
+
 /// Something about a conversion that its reader should know.
 #[derive(Debug, Clone, PartialEq)]
 pub enum ConversionNote {
@@ -71,10 +86,16 @@ impl fmt::Display for ConversionNote {
                 f,
                 "the authority {subject} is not pinned: only the signature of the token speaks for it"
             ),
-            Self::Dropped(field) => write!(f, "left out of the cluster's kubelet-config, since the kubelet does not have it: {field}"),
+            Self::Dropped(field) => write!(
+                f,
+                "left out of the cluster's kubelet-config, since the kubelet does not have it: {field}"
+            ),
             Self::Contradiction(contradiction) => contradiction.fmt(f),
             Self::NotTakenOver(field) => {
-                write!(f, "`{field}` of the cluster's kubelet-config is not taken over: a NodeConfig cannot express it")
+                write!(
+                    f,
+                    "`{field}` of the cluster's kubelet-config is not taken over: a NodeConfig cannot express it"
+                )
             }
             Self::NoSettings(why) => write!(
                 f,
@@ -94,6 +115,11 @@ pub enum ConversionError {
         help("give the bootstrap data to the machine itself, or let a DaemonSet write these files")
     )]
     Files(Vec<String>),
+    /// The writer of YAML failed.
+    #[cfg(feature = "command")]
+    #[error("the NodeConfig cannot be written as YAML: {0}")]
+    #[diagnostic(code(join::conversion::yaml), help("this is a defect of `basalt`; `--json` goes around it"))]
+    Yaml(String),
     /// No token.
     #[error("there is no bootstrap token")]
     #[diagnostic(
@@ -121,7 +147,10 @@ pub enum ConversionError {
 ///
 /// # Errors
 /// When it has no authorities, or no token is there.
-pub fn of_file(access: ClusterAccess, token: Option<&BootstrapToken>) -> Result<(TrustedCluster, BootstrapToken), ConversionError> {
+pub fn of_file(
+    access: ClusterAccess,
+    token: Option<&BootstrapToken>,
+) -> Result<(TrustedCluster, BootstrapToken), ConversionError> {
     let token = match (token, access.credentials) {
         (Some(token), _) => token.clone(),
         (None, Credentials::Token(text)) => text.parse().map_err(|_| ConversionError::OtherCredentials)?,
@@ -200,7 +229,12 @@ fn notes(sources: &ConversionSources<'_>, taken: Option<&TakenOver>) -> Vec<Conv
         Ok(settings) => {
             notes.extend(settings.dropped.iter().cloned().map(ConversionNote::Dropped));
             let own = &sources.request.registration.kubelet.kubelet;
-            notes.extend(settings.contradictions(own).into_iter().map(ConversionNote::Contradiction));
+            notes.extend(
+                settings
+                    .contradictions(own)
+                    .into_iter()
+                    .map(ConversionNote::Contradiction),
+            );
         }
         Err(why) => notes.push(ConversionNote::NoSettings(why.clone())),
     }
@@ -212,7 +246,9 @@ fn notes(sources: &ConversionSources<'_>, taken: Option<&TakenOver>) -> Vec<Conv
 /// Settings of the cluster with those of the node over them, field by field: as the kubelet's arguments count before its
 /// file.
 fn laid_over(cluster: raw::Kubelet, node: &raw::Kubelet) -> raw::Kubelet {
-    let (Ok(Value::Object(mut base)), Ok(Value::Object(own))) = (serde_json::to_value(&cluster), serde_json::to_value(node)) else {
+    let (Ok(Value::Object(mut base)), Ok(Value::Object(own))) =
+        (serde_json::to_value(&cluster), serde_json::to_value(node))
+    else {
         return cluster;
     };
     own.keys().for_each(|key| drop(base.remove(key)));

@@ -84,7 +84,10 @@ pub fn judge(answer: Option<&[u8]>, machine: &MachineIdentity) -> Result<NameVer
     };
     let node: ExistingNode = serde_json::from_slice(answer)?;
     let same = |one: &str, other: &str| !one.is_empty() && one.eq_ignore_ascii_case(other);
-    let NodeInfo { machine_id, system_uuid } = &node.status.node_info;
+    let NodeInfo {
+        machine_id,
+        system_uuid,
+    } = &node.status.node_info;
     let provider_id = machine.provider_id.as_deref().unwrap_or_default();
     if same(machine_id, &machine.machine_id)
         || same(system_uuid, &machine.system_uuid)
@@ -96,7 +99,11 @@ pub fn judge(answer: Option<&[u8]>, machine: &MachineIdentity) -> Result<NameVer
     if !node.status.conditions.iter().any(is_ready) {
         return Ok(NameVerdict::TakenOver);
     }
-    let other = [("provider id", &node.spec.provider_id), ("machine id", machine_id), ("UUID", system_uuid)];
+    let other = [
+        ("provider id", &node.spec.provider_id),
+        ("machine id", machine_id),
+        ("UUID", system_uuid),
+    ];
     let other = other.iter().find(|(_, value)| !value.is_empty());
     Ok(NameVerdict::Taken {
         other: other.map_or_else(|| "no identity".to_owned(), |(what, value)| format!("{what} {value}")),
@@ -126,7 +133,9 @@ mod tests {
             });
             judge(Some(node.to_string().as_bytes()), &own).unwrap()
         };
-        let taken = |other: &str| NameVerdict::Taken { other: other.to_owned() };
+        let taken = |other: &str| NameVerdict::Taken {
+            other: other.to_owned(),
+        };
         for (found, expected) in [
             (judge(None, &own).unwrap(), NameVerdict::Free),
             (node("False", "9", "9", "9"), NameVerdict::TakenOver),
@@ -134,7 +143,10 @@ mod tests {
             (node("True", "0123", "9", "9"), NameVerdict::Own),
             (node("True", "9", "ec2-1", "9"), NameVerdict::Own),
             (node("True", "9", "9", "aws:///a/i-1"), NameVerdict::Own),
-            (node("True", "9", "9", "aws:///a/i-2"), taken("provider id aws:///a/i-2")),
+            (
+                node("True", "9", "9", "aws:///a/i-2"),
+                taken("provider id aws:///a/i-2"),
+            ),
             (node("True", "9", "", ""), taken("machine id 9")),
             (node("True", "", "", ""), taken("no identity")),
         ] {
@@ -143,7 +155,10 @@ mod tests {
         // What neither has does not make them the same.
         let nothing = MachineIdentity::default();
         let ready = json!({ "status": { "conditions": [{ "type": "Ready", "status": "True" }] } });
-        assert_eq!(judge(Some(ready.to_string().as_bytes()), &nothing).unwrap(), taken("no identity"));
+        assert_eq!(
+            judge(Some(ready.to_string().as_bytes()), &nothing).unwrap(),
+            taken("no identity")
+        );
         assert!(judge(Some(b"<html>"), &own).is_err());
     }
 }

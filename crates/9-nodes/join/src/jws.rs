@@ -132,7 +132,10 @@ mod tests {
                     algorithm: "none".to_owned(),
                 },
             ),
-            (r#"{"alg":"HS256","kid":"abcdef","crit":["b64"]}"#, SignatureError::Critical),
+            (
+                r#"{"alg":"HS256","kid":"abcdef","crit":["b64"]}"#,
+                SignatureError::Critical,
+            ),
             (r#"{"kid":"abcdef","alg":"HS256"}"#, SignatureError::Mismatch),
             ("not JSON", SignatureError::Header),
         ] {

@@ -101,7 +101,11 @@ impl KubeletSettings {
         let value = document.root().to_json();
         let of = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or_default();
         if (of("apiVersion"), of("kind")) != (API_VERSION, "KubeletConfiguration") {
-            let message = format!("this is `{}` of `{}`, not KubeletConfiguration", of("kind"), of("apiVersion"));
+            let message = format!(
+                "this is `{}` of `{}`, not KubeletConfiguration",
+                of("kind"),
+                of("apiVersion")
+            );
             let help = format!("the ConfigMap kubelet-config has to hold KubeletConfiguration of {API_VERSION}");
             let finding = Finding::error(message, "another kind").with_help(help);
             return Err(document.problems(vec![document.at(&Path::from("kind"), finding)]));

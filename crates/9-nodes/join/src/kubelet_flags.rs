@@ -181,7 +181,10 @@ fn unknown(name: &str) -> Finding {
     let message = format!("a NodeConfig cannot express the kubelet's argument `{name}`");
     let help = match closest(name, KNOWN.iter().copied()) {
         Some(guess) => format!("did you mean `{guess}`?"),
-        None => format!("set it in the cluster's kubelet-config, or remove it; known are {}", KNOWN.join(", ")),
+        None => format!(
+            "set it in the cluster's kubelet-config, or remove it; known are {}",
+            KNOWN.join(", ")
+        ),
     };
     Finding::error(message, "not taken over").with_help(help)
 }
@@ -196,7 +199,11 @@ fn number<T: FromStr>(value: &str) -> Result<T, Finding> {
 
 /// Limit of processes; -1 is the kubelet's word for none.
 fn pids(value: &str) -> Result<Option<u64>, Finding> {
-    if value.trim() == "-1" { Ok(None) } else { number(value).map(Some) }
+    if value.trim() == "-1" {
+        Ok(None)
+    } else {
+        number(value).map(Some)
+    }
 }
 
 /// Truth values as Go's flags take them.
@@ -328,14 +335,20 @@ mod tests {
             ("provider-id", "aws:///eu-central-1a/i-0123"),
             ("cloud-provider", "external"),
             ("node-labels", "tier=front,node.kubernetes.io/pool=small,empty="),
-            ("register-with-taints", "karpenter.sh/unregistered=true:NoExecute,a:NoSchedule"),
+            (
+                "register-with-taints",
+                "karpenter.sh/unregistered=true:NoExecute,a:NoSchedule",
+            ),
             ("node-ip", "10.0.0.5"),
             ("eviction-hard", "memory.available<100Mi,nodefs.available<10%"),
             ("system-reserved", "cpu=100m,memory=1Gi,pid=100"),
             ("feature-gates", "A=true,B=false"),
             ("v", "4"),
             ("cgroup-driver", "systemd"),
-            ("container-runtime-endpoint", "unix:///var/run/containerd/containerd.sock"),
+            (
+                "container-runtime-endpoint",
+                "unix:///var/run/containerd/containerd.sock",
+            ),
         ])
         .unwrap();
         assert_eq!(flags.labels.len(), 3);
@@ -354,7 +367,11 @@ mod tests {
             ("read-only-port", "10255", "read-only-port"),
             ("cloud-provider", "aws", "aws"),
             ("node-ip", "10.0.0.5,fd00::5", "two addresses"),
-            ("node-labels", "node-role.kubernetes.io/worker=", "node-role.kubernetes.io/worker"),
+            (
+                "node-labels",
+                "node-role.kubernetes.io/worker=",
+                "node-role.kubernetes.io/worker",
+            ),
             ("node-labels", "a b=c", "a b"),
             ("register-with-taints", "a", "a taint"),
             ("register-with-taints", "a=b:Never", "Never"),

@@ -12,13 +12,13 @@
 //!                                        conversion ─▶ NodeConfig
 //! ```
 //!
-//! [`state`] is the state machine of a join, for the agent. All of it is pure; with the feature `client`, [`client`] sends
+//! [`state`] is the state machine of a join, for the agent. All of it is pure; with the feature `command`, `client` sends
 //! the requests. Nothing that is read is ever executed: commands in bootstrap data are recognised or refused, with their
 //! lines. Tokens are in no error message and in no `Debug` output.
 
 pub mod access;
 pub mod authorities;
-#[cfg(feature = "client")]
+#[cfg(feature = "command")]
 pub mod client;
 pub mod cloud_config;
 pub mod cluster_info;

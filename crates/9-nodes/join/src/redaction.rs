@@ -17,13 +17,24 @@ const SECRET: usize = 16;
 pub fn redact(text: &str) -> String {
     let mut shown = text.as_bytes().to_vec();
     for (dot, _) in text.match_indices('.') {
-        let before = shown.iter().take(dot).rev().take_while(|byte| byte.is_ascii_alphanumeric());
+        let before = shown
+            .iter()
+            .take(dot)
+            .rev()
+            .take_while(|byte| byte.is_ascii_alphanumeric());
         let id = before.count();
-        let secret = shown.iter().skip(dot + 1).take_while(|byte| byte.is_ascii_alphanumeric());
+        let secret = shown
+            .iter()
+            .skip(dot + 1)
+            .take_while(|byte| byte.is_ascii_alphanumeric());
         let secret = secret.count();
         // One character too few or too many is a token, too.
         if id.abs_diff(ID) <= 1 && secret + 1 >= SECRET {
-            shown.iter_mut().skip(dot + 1).take(secret).for_each(|byte| *byte = b'*');
+            shown
+                .iter_mut()
+                .skip(dot + 1)
+                .take(secret)
+                .for_each(|byte| *byte = b'*');
         }
     }
     // Only ASCII was replaced, by ASCII.

@@ -93,7 +93,9 @@ impl VersionSkew {
                  {major}.{} to {major}.{minor}",
                 minor - OLDEST
             ),
-            Self::OtherMajor => format!("{versions}: nothing is known of this pair; use an image with a kubelet of {major}.{minor}"),
+            Self::OtherMajor => {
+                format!("{versions}: nothing is known of this pair; use an image with a kubelet of {major}.{minor}")
+            }
         }
     }
 }
@@ -141,7 +143,10 @@ mod tests {
             let found = skew(kubelet, control_plane);
             assert_eq!(found, expected, "{control_plane}");
             let sentence = found.sentence(kubelet, control_plane);
-            assert!(sentence.contains("v1.37.2") && sentence.contains(&control_plane.to_string()), "{sentence}");
+            assert!(
+                sentence.contains("v1.37.2") && sentence.contains(&control_plane.to_string()),
+                "{sentence}"
+            );
         }
         let sentence = VersionSkew::KubeletTooOld(4).sentence(kubelet, version("v1.41.0"));
         assert!(sentence.ends_with("a kubelet of 1.38 to 1.41"), "{sentence}");

@@ -240,7 +240,11 @@ fn refuse(refusal: Refusal, now: Duration) -> Transition {
     let after = refusal.retry_after();
     Transition {
         state: JoinState::Refused { refusal, at: now },
-        action: if after.is_some() { JoinAction::Discover } else { JoinAction::Rest },
+        action: if after.is_some() {
+            JoinAction::Discover
+        } else {
+            JoinAction::Rest
+        },
         after: after.unwrap_or_default(),
     }
 }
@@ -257,7 +261,11 @@ fn refused(refusal: Refusal, at: Duration, event: JoinEvent, now: Duration) -> T
         return JoinState::begin(now);
     }
     Transition {
-        action: if retry.is_some() { JoinAction::Discover } else { JoinAction::Rest },
+        action: if retry.is_some() {
+            JoinAction::Discover
+        } else {
+            JoinAction::Rest
+        },
         after: retry.map_or(Duration::ZERO, |retry| retry.saturating_sub(now.saturating_sub(at))),
         state: JoinState::Refused { refusal, at },
     }
@@ -273,9 +281,14 @@ fn discovering(tries: Tries, event: JoinEvent, now: Duration) -> Transition {
             JoinAction::Discover,
         ),
         // The time in which a cluster has to sign begins with its first answer.
-        JoinEvent::Unreachable(why) => {
-            again(JoinState::Discovering, Tries { since: now, ..tries.failed(why) }, JoinAction::Discover)
-        }
+        JoinEvent::Unreachable(why) => again(
+            JoinState::Discovering,
+            Tries {
+                since: now,
+                ..tries.failed(why)
+            },
+            JoinAction::Discover,
+        ),
         JoinEvent::TokenGiven { .. } => JoinState::begin(now),
         _ => at_once(JoinState::Discovering(tries), JoinAction::Discover),
     }
@@ -338,7 +351,10 @@ impl fmt::Display for JoinState {
                 tries(f, of)
             }
             Self::WaitingForApproval { request, tries: of } => {
-                write!(f, "waiting for approval of the certificate: `kubectl certificate approve {request}`")?;
+                write!(
+                    f,
+                    "waiting for approval of the certificate: `kubectl certificate approve {request}`"
+                )?;
                 tries(f, of)
             }
             Self::Joined => f.write_str("joined"),
@@ -362,7 +378,10 @@ impl fmt::Display for Refusal {
                  `kubectl delete node {name}`"
             ),
             Self::VersionSkew(sentence) => f.write_str(sentence),
-            Self::Denied(why) => write!(f, "the certificate was denied: {why}; give the node a NodeConfig with a new token"),
+            Self::Denied(why) => write!(
+                f,
+                "the certificate was denied: {why}; give the node a NodeConfig with a new token"
+            ),
             Self::Forbidden(why) => write!(
                 f,
                 "the token may not do so: {why}; on a control-plane node, `kubeadm init phase bootstrap-token` makes the rules"

@@ -1,6 +1,6 @@
 //! Discovery against an API server on loopback, with TLS.
 
-#![cfg(feature = "client")]
+#![cfg(feature = "command")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::{SocketAddr, TcpListener};
@@ -59,7 +59,13 @@ impl Authority {
     }
 
     fn pins(&self) -> PinSet {
-        PinSet::new(ClusterAuthorities::from_pem(&self.pem).unwrap().iter().map(|one| one.pin).collect())
+        PinSet::new(
+            ClusterAuthorities::from_pem(&self.pem)
+                .unwrap()
+                .iter()
+                .map(|one| one.pin)
+                .collect(),
+        )
     }
 }
 
@@ -170,9 +176,13 @@ fn found(endpoint: &str, pins: PinSet) -> Result<(), ClientError> {
 fn a_signed_cluster_is_found_by_address_and_by_name() {
     let authority = Authority::root("kubernetes");
     let pem = authority.pem.clone();
-    let server = serve(&authority, &["127.0.0.1", "localhost"], "127.0.0.1", &[], move |_, _, own| {
-        (200, cluster_info(&pem, own))
-    });
+    let server = serve(
+        &authority,
+        &["127.0.0.1", "localhost"],
+        "127.0.0.1",
+        &[],
+        move |_, _, own| (200, cluster_info(&pem, own)),
+    );
     found(&server.to_string(), authority.pins()).unwrap();
     found(&format!("localhost:{}", server.port()), authority.pins()).unwrap();
 }
@@ -185,7 +195,9 @@ fn a_cluster_is_found_over_ipv6() {
     }
     let authority = Authority::root("kubernetes");
     let pem = authority.pem.clone();
-    let server = serve(&authority, &["::1"], "::1", &[], move |_, _, own| (200, cluster_info(&pem, own)));
+    let server = serve(&authority, &["::1"], "::1", &[], move |_, _, own| {
+        (200, cluster_info(&pem, own))
+    });
     found(&server.to_string(), authority.pins()).unwrap();
 }
 
@@ -199,9 +211,13 @@ fn a_chain_through_an_intermediate_is_verified() {
         (both.clone(), root.pins()),
         (both, intermediate.pins()),
     ] {
-        let server = serve(&intermediate, &["127.0.0.1"], "127.0.0.1", &[&intermediate], move |_, _, own| {
-            (200, cluster_info(&pem, own))
-        });
+        let server = serve(
+            &intermediate,
+            &["127.0.0.1"],
+            "127.0.0.1",
+            &[&intermediate],
+            move |_, _, own| (200, cluster_info(&pem, own)),
+        );
         found(&server.to_string(), pins).unwrap();
     }
 }
@@ -222,12 +238,19 @@ fn a_certificate_for_another_name_is_refused() {
 fn whoever_has_the_token_cannot_pass_for_the_cluster() {
     let (authority, other) = (Authority::root("kubernetes"), Authority::root("kubernetes"));
     let pem = other.pem.clone();
-    let server = serve(&other, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| (200, cluster_info(&pem, own)));
+    let server = serve(&other, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| {
+        (200, cluster_info(&pem, own))
+    });
     let error = found(&server.to_string(), authority.pins()).unwrap_err();
-    assert!(matches!(error, ClientError::Discovery(DiscoveryError::Pin(_))), "{error:?}");
+    assert!(
+        matches!(error, ClientError::Discovery(DiscoveryError::Pin(_))),
+        "{error:?}"
+    );
     // It names the right authority, whose certificate it does not have.
     let pem = authority.pem.clone();
-    let server = serve(&other, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| (200, cluster_info(&pem, own)));
+    let server = serve(&other, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| {
+        (200, cluster_info(&pem, own))
+    });
     let error = found(&server.to_string(), authority.pins()).unwrap_err();
     assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
 }
@@ -241,7 +264,10 @@ fn two_different_answers_are_refused() {
         (200, cluster_info(&pem, own))
     });
     let error = found(&server.to_string(), authority.pins()).unwrap_err();
-    assert!(matches!(error, ClientError::Discovery(DiscoveryError::Changed)), "{error:?}");
+    assert!(
+        matches!(error, ClientError::Discovery(DiscoveryError::Changed)),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -259,10 +285,16 @@ fn unsigned_clusters_and_refusals_are_told_apart() {
     }
     let pem = authority.pem.clone();
     let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| {
-        (200, json!({ "kind": "ConfigMap", "data": { "kubeconfig": kubeconfig(&pem, own) } }))
+        (
+            200,
+            json!({ "kind": "ConfigMap", "data": { "kubeconfig": kubeconfig(&pem, own) } }),
+        )
     });
     let error = found(&server.to_string(), authority.pins()).unwrap_err();
-    assert!(matches!(error, ClientError::Discovery(DiscoveryError::Unsigned { .. })), "{error:?}");
+    assert!(
+        matches!(error, ClientError::Discovery(DiscoveryError::Unsigned { .. })),
+        "{error:?}"
+    );
 }
 
 #[test]
@@ -276,7 +308,11 @@ fn a_cluster_that_signs_late_is_waited_for() {
             (200, cluster_info(&pem, own))
         }
     });
-    client::discover(&discovery(&server.to_string(), authority.pins()), Duration::from_secs(30)).unwrap();
+    client::discover(
+        &discovery(&server.to_string(), authority.pins()),
+        Duration::from_secs(30),
+    )
+    .unwrap();
 }
 
 #[test]
@@ -290,9 +326,10 @@ fn settings_are_read_with_the_token_and_the_skew_policy_is_checked() {
             let map = |key: &str, text: &str| (200, json!({ "kind": "ConfigMap", "data": { key: text } }));
             match head.split(' ').nth(1).unwrap_or_default() {
                 "/version" => (200, json!({ "gitVersion": version })),
-                path if path.ends_with("/kubeadm-config") => {
-                    map("ClusterConfiguration", "networking: {serviceSubnet: 172.20.0.0/16, dnsDomain: k8s.example}")
-                }
+                path if path.ends_with("/kubeadm-config") => map(
+                    "ClusterConfiguration",
+                    "networking: {serviceSubnet: 172.20.0.0/16, dnsDomain: k8s.example}",
+                ),
                 path if path.ends_with("/kubelet-config") => map(
                     "kubelet",
                     "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 50\ndefaultPodSysctls: {a: b}\n",
@@ -314,7 +351,12 @@ fn settings_are_read_with_the_token_and_the_skew_policy_is_checked() {
     let found = settings("v1.37.2").unwrap();
     assert_eq!(found.cluster_dns(), ["172.20.0.10"]);
     assert_eq!(found.dropped.len(), 1);
-    for (version, supported) in [("v1.36.0", true), ("v1.39.1", true), ("v1.40.0", false), ("v1.35.9", false)] {
+    for (version, supported) in [
+        ("v1.36.0", true),
+        ("v1.39.1", true),
+        ("v1.40.0", false),
+        ("v1.35.9", false),
+    ] {
         match settings(version) {
             Ok(_) => assert!(supported, "{version}"),
             Err(ClientError::Skew(sentence)) => assert!(!supported && sentence.contains(version), "{sentence}"),
@@ -350,5 +392,8 @@ fn a_token_is_made_by_a_kubeconfig() {
         credentials: Credentials::None,
         ..access
     };
-    assert!(matches!(client::create_token(&anonymous, now), Err(ClientError::Kubeconfig(_))));
+    assert!(matches!(
+        client::create_token(&anonymous, now),
+        Err(ClientError::Kubeconfig(_))
+    ));
 }

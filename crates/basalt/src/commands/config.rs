@@ -51,7 +51,7 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
         wanted.request.registration.kubelet.hostname = Some(hostname);
     }
     let converted = convert(&wanted, kubelet, Duration::from_secs(options.patience))?;
-    let text = to_yaml(&converted)?;
+    let text = converted.to_yaml()?;
     for note in &converted.notes {
         output::print_error(format_args!("note: {note}"));
     }
@@ -115,7 +115,11 @@ fn of_command(command: &str) -> Result<Wanted> {
 }
 
 fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wanted> {
-    let mut instance = options.hostname.as_deref().map(InstanceData::of_hostname).unwrap_or_default();
+    let mut instance = options
+        .hostname
+        .as_deref()
+        .map(InstanceData::of_hostname)
+        .unwrap_or_default();
     for pair in &options.instance_data {
         let pair = pair.split_once('=');
         let (name, value) = pair.ok_or_else(|| miette!("`--instance-data` takes NAME=VALUE"))?;
@@ -132,7 +136,10 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
 /// Makes a token. The kubeconfig vouches for the authority, whose pins are shown, for comparison.
 fn of_kubeconfig(access: &ClusterAccess) -> Result<Wanted> {
     let token = client::create_token(access, SystemTime::now())?;
-    let authorities = access.authorities.clone().ok_or(conversion::ConversionError::NoAuthorities)?;
+    let authorities = access
+        .authorities
+        .clone()
+        .ok_or(conversion::ConversionError::NoAuthorities)?;
     let pins: Vec<pin::CaPin> = authorities.iter().map(|authority| authority.pin).collect();
     for pin in &pins {
         output::print_error(format_args!("note: the cluster's authority has the public key {pin}"));
@@ -194,12 +201,4 @@ fn discover(request: &JoinRequest, patience: Duration) -> Result<(TrustedCluster
             "a discovery file is not fetched from a URL"
         )),
     }
-}
-
-/// A NodeConfig as YAML, with certificates as blocks of lines.
-fn to_yaml(converted: &Converted) -> Result<String> {
-    let options = serde_saphyr::ser_options! { prefer_block_scalars: true };
-    let yaml = serde_saphyr::to_string_with_options(&converted.config, options).into_diagnostic()?;
-    let comment = "# Made by `basalt config from-join`. It holds a bootstrap token: whoever has it can join the cluster.";
-    Ok(format!("{comment}\n{yaml}"))
 }

@@ -26,10 +26,22 @@ const MODULES: &[&str] = &[
 ];
 
 /// Folders that are there, or are made by the first file in them.
-const FOLDERS: &[&str] = &["/etc/kubernetes", "/run/cluster-api", "/run/kubeadm", "/etc/containerd/certs.d"];
+const FOLDERS: &[&str] = &[
+    "/etc/kubernetes",
+    "/run/cluster-api",
+    "/run/kubeadm",
+    "/etc/containerd/certs.d",
+];
 
 /// Services that the image starts by itself.
-const SERVICES: &[&str] = &["containerd", "kubelet", "systemd-resolved", "systemd-networkd", "chronyd", "chrony"];
+const SERVICES: &[&str] = &[
+    "containerd",
+    "kubelet",
+    "systemd-resolved",
+    "systemd-networkd",
+    "chronyd",
+    "chrony",
+];
 
 /// Meaning of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,12 +68,18 @@ pub(super) fn recognise(command: &str) -> Result<Meaning, Finding> {
     let words = words(command).ok_or_else(|| unknown(command))?;
     let words: Vec<_> = words.iter().map(String::as_str).collect();
     match words[..] {
-        ["hostname", name] | ["hostnamectl", "set-hostname" | "hostname", name] => Ok(Meaning::Hostname(name.to_owned())),
+        ["hostname", name] | ["hostnamectl", "set-hostname" | "hostname", name] => {
+            Ok(Meaning::Hostname(name.to_owned()))
+        }
         ["echo", ref text @ .., ">", "/etc/hostname"] => Ok(Meaning::Hostname(text.join(" "))),
         ["echo", ref text @ .., ">" | ">>", "/etc/hosts"] if is_own_host(&text.join(" ")) => Ok(Meaning::Done),
         ["sysctl", "-w", ref settings @ ..] => settings
             .iter()
-            .map(|setting| setting.split_once('=').map(|(name, value)| (name.to_owned(), value.to_owned())))
+            .map(|setting| {
+                setting
+                    .split_once('=')
+                    .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            })
             .collect::<Option<Vec<_>>>()
             .filter(|settings| !settings.is_empty())
             .map(Meaning::Sysctls)
@@ -87,7 +105,8 @@ fn kubeadm(command: &str) -> Result<Meaning, Finding> {
         let message = "this is bootstrap data of a cluster's first control-plane node, and a Basalt node is a worker";
         return refused(message, "use the bootstrap data of a MachineDeployment");
     }
-    let help = format!("the form of Cluster API is `kubeadm join --config {CONFIGURATION} && echo success > {SENTINEL}`");
+    let help =
+        format!("the form of Cluster API is `kubeadm join --config {CONFIGURATION} && echo success > {SENTINEL}`");
     let Some((join, sentinel)) = command.split_once("&&") else {
         return refused("the command that joins writes no sentinel file", &help);
     };
@@ -100,7 +119,9 @@ fn kubeadm(command: &str) -> Result<Meaning, Finding> {
     let is_verbosity = match verbosity {
         [] => true,
         [flag, level] => *flag == "--v" && level.parse::<u8>().is_ok(),
-        [flag] => flag.strip_prefix("--v=").is_some_and(|level| level.parse::<u8>().is_ok()),
+        [flag] => flag
+            .strip_prefix("--v=")
+            .is_some_and(|level| level.parse::<u8>().is_ok()),
         _ => false,
     };
     if is_verbosity && sentinel == ["echo", "success", ">", SENTINEL] {
@@ -205,10 +226,19 @@ mod tests {
         let sysctl = vec![("net.core.somaxconn".to_owned(), "4096".to_owned())];
         for (command, expected) in [
             ("hostname \"worker-1\"", Meaning::Hostname("worker-1".to_owned())),
-            ("hostnamectl set-hostname worker-1", Meaning::Hostname("worker-1".to_owned())),
-            ("echo \"worker-1\" >/etc/hostname", Meaning::Hostname("worker-1".to_owned())),
+            (
+                "hostnamectl set-hostname worker-1",
+                Meaning::Hostname("worker-1".to_owned()),
+            ),
+            (
+                "echo \"worker-1\" >/etc/hostname",
+                Meaning::Hostname("worker-1".to_owned()),
+            ),
             ("echo \"127.0.0.1   worker-1 localhost\" >>/etc/hosts", Meaning::Done),
-            ("echo \"::1         ipv6-localhost ipv6-loopback\" >/etc/hosts", Meaning::Done),
+            (
+                "echo \"::1         ipv6-localhost ipv6-loopback\" >/etc/hosts",
+                Meaning::Done,
+            ),
             ("sysctl -w net.core.somaxconn=4096", Meaning::Sysctls(sysctl)),
             ("sysctl --system", Meaning::Done),
             ("modprobe br_netfilter", Meaning::Done),

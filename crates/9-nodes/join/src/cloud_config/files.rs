@@ -46,7 +46,10 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
     let content = content(file)?;
     let path = file.path.as_str();
     if path.split('/').any(|part| part == ".." || part == ".") || !path.starts_with('/') {
-        return Err(Finding::error(format!("`{path}` is not an absolute path"), "not a path"));
+        return Err(Finding::error(
+            format!("`{path}` is not an absolute path"),
+            "not a path",
+        ));
     }
     let append = file.append == Some(true);
     let below = |folder: &str, suffix: &str| {
@@ -58,7 +61,8 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
         CONFIGURATION => return Ok(Meaning::Configuration(content)),
         "/run/cluster-api/placeholder" => return Ok(Meaning::Nothing),
         "/run/kubeadm/kubeadm.yaml" => {
-            let message = "this is bootstrap data of a cluster's first control-plane node, and a Basalt node is a worker";
+            let message =
+                "this is bootstrap data of a cluster's first control-plane node, and a Basalt node is a worker";
             return Err(Finding::error(message, "refused").with_help("use the bootstrap data of a MachineDeployment"));
         }
         "/etc/hostname" if !append => return Ok(Meaning::Hostname(content.trim().to_owned())),
@@ -76,7 +80,10 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
         return hosts_file::read(host, &content).map(|registry| Meaning::Registry(Box::new(registry)));
     }
     let authorities = below("/usr/local/share/ca-certificates/", ".crt");
-    if authorities.or_else(|| below("/etc/pki/ca-trust/source/anchors/", "")).is_some() {
+    if authorities
+        .or_else(|| below("/etc/pki/ca-trust/source/anchors/", ""))
+        .is_some()
+    {
         return Ok(Meaning::Authorities(content));
     }
     kubernetes(file, path, content)
@@ -84,7 +91,9 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
 
 /// Registry of `/etc/containerd/certs.d/REGISTRY/hosts.toml`.
 fn hosts_folder(path: &str) -> Option<&str> {
-    let host = path.strip_prefix("/etc/containerd/certs.d/")?.strip_suffix("/hosts.toml")?;
+    let host = path
+        .strip_prefix("/etc/containerd/certs.d/")?
+        .strip_suffix("/hosts.toml")?;
     (!host.is_empty() && !host.contains('/')).then_some(host)
 }
 
@@ -94,23 +103,36 @@ fn kubernetes(file: &raw::WriteFile, path: &str, content: String) -> Result<Mean
         let help = "write it as a setting of the NodeConfig, or let a DaemonSet have it as a ConfigMap; known are /etc/hostname, \
                     /etc/sysctl.d, /etc/modules-load.d, /etc/containerd/certs.d, /usr/local/share/ca-certificates and \
                     /etc/kubernetes";
-        return refused(format!("the file `{path}` is not known, and the image is read-only"), help);
+        return refused(
+            format!("the file `{path}` is not known, and the image is read-only"),
+            help,
+        );
     };
     if name.starts_with("manifests/") {
         let help = "deploy it as a DaemonSet; static pods of a control plane belong to control-plane nodes";
         return refused(format!("`{path}` is a static pod"), help);
     }
     let is_ours = |own: &&str| name == *own || name.starts_with("pki/");
-    if ["kubelet.conf", "bootstrap-kubelet.conf"].iter().any(|own| is_ours(&own)) {
+    if ["kubelet.conf", "bootstrap-kubelet.conf"]
+        .iter()
+        .any(|own| is_ours(&own))
+    {
         return refused(format!("`{path}` is a file that joining makes"), "remove it");
     }
     if file.append == Some(true) {
-        return refused(format!("`{path}` would be appended to a file that is not there"), "remove `append`");
+        return refused(
+            format!("`{path}` would be appended to a file that is not there"),
+            "remove `append`",
+        );
     }
     if !matches!(file.owner.as_deref(), None | Some("" | "root" | "root:root")) {
         return refused(format!("`{path}` would not be root's"), "write `owner: root:root`");
     }
-    let permissions = file.permissions.as_deref().filter(|mode| !mode.is_empty()).unwrap_or("0644");
+    let permissions = file
+        .permissions
+        .as_deref()
+        .filter(|mode| !mode.is_empty())
+        .unwrap_or("0644");
     match u32::from_str_radix(permissions, 8) {
         Ok(mode) if mode <= 0o777 => Ok(Meaning::Kubernetes { content, mode }),
         _ => refused(format!("`{permissions}` is not a mode"), "write it in octal: `0640`"),
@@ -120,7 +142,12 @@ fn kubernetes(file: &raw::WriteFile, path: &str, content: String) -> Result<Mean
 /// Decoded content of a file.
 fn content(file: &raw::WriteFile) -> Result<String, Finding> {
     let text = file.content.as_deref().unwrap_or_default();
-    let wrong = |what: &str| Finding::error(format!("the content of `{}` is not {what}", file.path), "cannot be decoded");
+    let wrong = |what: &str| {
+        Finding::error(
+            format!("the content of `{}` is not {what}", file.path),
+            "cannot be decoded",
+        )
+    };
     let decoded = || {
         let compact: String = text.split_ascii_whitespace().collect();
         STANDARD.decode(compact).map_err(|_| wrong("base64"))
@@ -131,7 +158,9 @@ fn content(file: &raw::WriteFile) -> Result<String, Finding> {
         Some("gzip+base64" | "gz+base64" | "gzip+b64" | "gz+b64") => {
             let mut bytes = Vec::new();
             let compressed = decoded()?;
-            let read = GzDecoder::new(compressed.as_slice()).take(LARGEST + 1).read_to_end(&mut bytes);
+            let read = GzDecoder::new(compressed.as_slice())
+                .take(LARGEST + 1)
+                .read_to_end(&mut bytes);
             read.map_err(|_| wrong("compressed by gzip"))?;
             bytes
         }
@@ -185,10 +214,22 @@ mod tests {
         let sysctls = vec![("net.core.somaxconn".to_owned(), "4096".to_owned())];
         for (path, content, expected) in [
             ("/etc/hostname", "worker-1\n", Meaning::Hostname("worker-1".to_owned())),
-            ("/etc/sysctl.d/99-x.conf", "# a\n-net.core.somaxconn = 4096\n", Meaning::Sysctls(sysctls)),
-            ("/etc/modules-load.d/k8s.conf", "overlay\nbr_netfilter\n", Meaning::Nothing),
+            (
+                "/etc/sysctl.d/99-x.conf",
+                "# a\n-net.core.somaxconn = 4096\n",
+                Meaning::Sysctls(sysctls),
+            ),
+            (
+                "/etc/modules-load.d/k8s.conf",
+                "overlay\nbr_netfilter\n",
+                Meaning::Nothing,
+            ),
             ("/run/cluster-api/placeholder", "", Meaning::Nothing),
-            ("/usr/local/share/ca-certificates/a.crt", "PEM", Meaning::Authorities("PEM".to_owned())),
+            (
+                "/usr/local/share/ca-certificates/a.crt",
+                "PEM",
+                Meaning::Authorities("PEM".to_owned()),
+            ),
             (
                 "/etc/kubernetes/azure.json",
                 "{}",
@@ -200,7 +241,10 @@ mod tests {
         ] {
             assert_eq!(recognise(&file(path, content)), Ok(expected), "{path}");
         }
-        let registry = recognise(&file("/etc/containerd/certs.d/docker.io/hosts.toml", "[host.\"http://10.0.0.1:5000\"]\n"));
+        let registry = recognise(&file(
+            "/etc/containerd/certs.d/docker.io/hosts.toml",
+            "[host.\"http://10.0.0.1:5000\"]\n",
+        ));
         assert!(matches!(registry, Ok(Meaning::Registry(registry)) if registry.host == "docker.io"));
     }
 
@@ -219,7 +263,10 @@ mod tests {
             "",
         ] {
             let finding = recognise(&file(path, "x")).expect_err(path);
-            assert!(finding.message.contains(path) || path.ends_with("kubeadm.yaml"), "{finding:?}");
+            assert!(
+                finding.message.contains(path) || path.ends_with("kubeadm.yaml"),
+                "{finding:?}"
+            );
         }
         let modules = recognise(&file("/etc/modules-load.d/a.conf", "nvidia\n"));
         assert!(modules.unwrap_err().message.contains("nvidia"));
@@ -243,7 +290,13 @@ mod tests {
         assert_eq!(encoded("gzip+base64", &compress(b"worker-1\n")), named);
         // 16 MiB in 16 KiB.
         assert!(encoded("gz+b64", &compress(&vec![b'a'; 16 << 20])).is_err());
-        for (encoding, content) in [("base64", "%"), ("base64", "/w=="), ("gzip+base64", "AAAA"), ("gzip", "x"), ("rot13", "x")] {
+        for (encoding, content) in [
+            ("base64", "%"),
+            ("base64", "/w=="),
+            ("gzip+base64", "AAAA"),
+            ("gzip", "x"),
+            ("rot13", "x"),
+        ] {
             assert!(encoded(encoding, content).is_err(), "{encoding}");
         }
     }

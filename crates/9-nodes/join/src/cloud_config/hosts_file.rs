@@ -48,7 +48,9 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
             let host = host.trim_end_matches('/');
             let is_same = host == name || (name == "docker.io" && host == "registry-1.docker.io");
             if !is_same {
-                return refused(format!("`server` sends requests for `{name}` to `{host}`: write it as a mirror"));
+                return refused(format!(
+                    "`server` sends requests for `{name}` to `{host}`: write it as a mirror"
+                ));
             }
             scheme == "http"
         }
@@ -58,7 +60,11 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
     hosts.sort_by_key(|(url, _)| text.find(url.as_str()));
     let mut mirrors = Vec::new();
     for (url, host) in hosts {
-        let push = host.capabilities.iter().flatten().any(|capability| capability == "push");
+        let push = host
+            .capabilities
+            .iter()
+            .flatten()
+            .any(|capability| capability == "push");
         for (key, given) in [
             ("ca", host.ca.is_some()),
             ("client", host.client.is_some()),

@@ -42,7 +42,13 @@ impl InstanceData {
 pub(super) fn render(text: &str, instance: &InstanceData) -> (String, Vec<(Range<usize>, Finding)>) {
     let (mut rendered, mut found) = (String::with_capacity(text.len()), Vec::new());
     let mut rest = text;
-    while let Some(start) = rest.find("{{").into_iter().chain(rest.find("{%")).chain(rest.find("{#")).min() {
+    while let Some(start) = rest
+        .find("{{")
+        .into_iter()
+        .chain(rest.find("{%"))
+        .chain(rest.find("{#"))
+        .min()
+    {
         let (before, marked) = rest.split_at(start);
         rendered.push_str(before);
         let (expression, after) = marked.split_at(length(marked));

@@ -42,7 +42,10 @@ fn what_cluster_api_writes_is_understood_in_both_versions() {
     let registration = &plain.request.registration;
     assert_eq!(registration.node_name().unwrap().as_str(), "worker-1");
     assert_eq!(registration.kubelet.taints[0].key, UNINITIALIZED_TAINT);
-    assert_eq!(registration.kubelet.kubelet.provider_id.as_deref(), Some("vsphere://4203-0001"));
+    assert_eq!(
+        registration.kubelet.kubelet.provider_id.as_deref(),
+        Some("vsphere://4203-0001")
+    );
     assert_eq!(plain.request.tls_bootstrap_token.unwrap().id(), "abcdef");
 }
 
@@ -71,7 +74,9 @@ fn what_a_node_cannot_follow_is_refused_by_name_with_its_line() {
         ("mounts:", "`mounts`"),
     ] {
         let expected = format!("user-data:{}:", line(REFUSED, part));
-        let found = said.lines().any(|line| line.starts_with(&expected) && line.contains(name));
+        let found = said
+            .lines()
+            .any(|line| line.starts_with(&expected) && line.contains(name));
         assert!(found, "{expected} {name}\n{said}");
     }
     assert_eq!(said.matches(": error: ").count(), 7, "{said}");
@@ -84,7 +89,10 @@ fn problems_of_the_configuration_are_told_at_their_lines_of_the_whole() {
     let number = line(&text, "https://192.0.2.10:6443");
     let place = text.lines().nth(number - 1).unwrap();
     let column = place.find("https://").unwrap() + 1;
-    assert!(said.starts_with(&format!("user-data:{number}:{column}: error: ")), "{said}\n{place}");
+    assert!(
+        said.starts_with(&format!("user-data:{number}:{column}: error: ")),
+        "{said}\n{place}"
+    );
     assert!(!said.contains("0123456789abcdef"));
 }
 
@@ -99,7 +107,10 @@ fn other_user_data_is_refused() {
         ("## template: jinja\n", "something else"),
         ("#cloud-config\n", "empty"),
         ("#cloud-config\npackages: [nginx]\n", "packages"),
-        ("#cloud-config\nruncmd: []\n", "no file `/run/kubeadm/kubeadm-join-config.yaml`"),
+        (
+            "#cloud-config\nruncmd: []\n",
+            "no file `/run/kubeadm/kubeadm-join-config.yaml`",
+        ),
         ("#cloud-config\nruncmd: [[sh, -c, reboot]]\n", "runcmd"),
         ("#cloud-config\nwrite_files: &a []\n", "anchors"),
     ] {

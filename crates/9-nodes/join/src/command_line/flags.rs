@@ -51,7 +51,15 @@ const CONTROL_PLANE: &[(&str, Shape)] = &[
 ];
 
 /// Flags that kubeadm takes beside `--config`; `--skip-...`, too.
-const BESIDE_CONFIG: &[&str] = &["config", "dry-run", "ignore-preflight-errors", "node-name", "rootfs", "v", "vmodule"];
+const BESIDE_CONFIG: &[&str] = &[
+    "config",
+    "dry-run",
+    "ignore-preflight-errors",
+    "node-name",
+    "rootfs",
+    "v",
+    "vmodule",
+];
 
 /// A flag of a command line, with its value.
 struct Given<'w> {
@@ -75,7 +83,11 @@ impl Given<'_> {
 }
 
 fn dashed(name: &str) -> String {
-    if name.len() == 1 { format!("-{name}") } else { format!("--{name}") }
+    if name.len() == 1 {
+        format!("-{name}")
+    } else {
+        format!("--{name}")
+    }
 }
 
 /// Places of what a command has, for problems of the whole.
@@ -109,6 +121,10 @@ impl Places {
 
     pub(super) fn has_endpoint(&self) -> bool {
         self.endpoint.is_some()
+    }
+
+    pub(super) fn has_discovery_file(&self) -> bool {
+        self.of("discovery-file").is_some()
     }
 
     pub(super) fn has_token(&self) -> bool {
@@ -285,7 +301,10 @@ impl Parser {
         };
         match given.name {
             "cri-socket" if !is_runtime_endpoint(&given.value) => self.say(unsupported(
-                format!("the container runtime of a Basalt node is containerd, not `{}`", redact(&given.value)),
+                format!(
+                    "the container runtime of a Basalt node is containerd, not `{}`",
+                    redact(&given.value)
+                ),
                 "remove the flag",
             )),
             "cri-socket" => {}
@@ -293,10 +312,7 @@ impl Parser {
                 "patches of kubeadm are not read".to_owned(),
                 "write what they change in the part `kubelet` of the NodeConfig",
             )),
-            "rootfs" => self.say(unsupported(
-                "a Basalt node has one root".to_owned(),
-                "remove the flag",
-            )),
+            "rootfs" => self.say(unsupported("a Basalt node has one root".to_owned(), "remove the flag")),
             "discovery-token-unsafe-skip-ca-verification" => {
                 // Without a pin, that is an error of the whole.
                 if self.parsed.places.has_pin() && truth(&given.value) != Ok(false) {
@@ -342,7 +358,10 @@ fn flag<'w>(word: &'w Word, rest: &mut std::slice::Iter<'w, Word>) -> Result<Giv
         None => (body, None),
     };
     let known = FLAGS.iter().chain(CONTROL_PLANE);
-    let Some((name, shape)) = known.copied().find(|(known, _)| *known == name && (known.len() == 1 || dashes == 2)) else {
+    let Some((name, shape)) = known
+        .copied()
+        .find(|(known, _)| *known == name && (known.len() == 1 || dashes == 2))
+    else {
         return Err(CommandLineProblem::UnknownFlag {
             flag: format!("{}{name}", if dashes == 2 { "--" } else { "-" }),
             guess: closest(name, FLAGS.iter().map(|(known, _)| *known)),

@@ -219,7 +219,11 @@ impl Diagnostic for CommandLineProblem {
     }
 
     fn severity(&self) -> Option<Severity> {
-        Some(if self.is_warning() { Severity::Warning } else { Severity::Error })
+        Some(if self.is_warning() {
+            Severity::Warning
+        } else {
+            Severity::Error
+        })
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {

@@ -8,9 +8,7 @@ const PIN: &str = "sha256:75bce4f40d74e730c3d05a111b76d3b1c1fdd60379e09bf5dfb8a5
 
 /// The command that kubeadm prints, with more words at its end.
 fn printed(more: &str) -> String {
-    format!(
-        "kubeadm join 192.0.2.10:6443 --token {TOKEN} \\\n\t--discovery-token-ca-cert-hash {PIN} {more}"
-    )
+    format!("kubeadm join 192.0.2.10:6443 --token {TOKEN} \\\n\t--discovery-token-ca-cert-hash {PIN} {more}")
 }
 
 fn request(text: &str) -> JoinRequest {
@@ -36,7 +34,10 @@ fn the_command_that_kubeadm_prints() {
     };
     assert_eq!(discovery.endpoint.to_string(), "https://192.0.2.10:6443");
     assert_eq!(discovery.token.reveal(), TOKEN);
-    assert_eq!(discovery.pins.iter().map(ToString::to_string).collect::<Vec<_>>(), [PIN]);
+    assert_eq!(
+        discovery.pins.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        [PIN]
+    );
     assert_eq!(request.tls_bootstrap_token.unwrap().reveal(), TOKEN);
     assert!(problems(&text).is_empty());
 }
@@ -47,8 +48,12 @@ fn other_ways_of_writing_it() {
     for text in [
         format!("sudo kubeadm join 192.0.2.10:6443 --token={TOKEN} --discovery-token-ca-cert-hash={PIN}"),
         format!("/usr/bin/kubeadm join --discovery-token-ca-cert-hash '{PIN}' --token \"{TOKEN}\" 192.0.2.10:6443 -v5"),
-        format!("# on the node\nkubeadm join --token {TOKEN} --discovery-token-ca-cert-hash {PIN} -- 192.0.2.10:6443\n"),
-        format!("kubeadm join 192.0.2.10:6443 --discovery-token {TOKEN} --discovery-token-ca-cert-hash {PIN} --v 5 --cri-socket unix:///run/containerd/containerd.sock"),
+        format!(
+            "# on the node\nkubeadm join --token {TOKEN} --discovery-token-ca-cert-hash {PIN} -- 192.0.2.10:6443\n"
+        ),
+        format!(
+            "kubeadm join 192.0.2.10:6443 --discovery-token {TOKEN} --discovery-token-ca-cert-hash {PIN} --v 5 --cri-socket unix:///run/containerd/containerd.sock"
+        ),
     ] {
         assert_eq!(request(&text), request(&printed("")), "{text}");
     }
@@ -74,7 +79,10 @@ fn endpoints() {
     for (bad, help) in [
         ("https://api.example.com:6443", "write `api.example.com:6443`"),
         ("fd00::1:6443", "write `[fd00::1]:6443`"),
-        ("api.example.com", "write `api.example.com:6443`, if it is the usual one"),
+        (
+            "api.example.com",
+            "write `api.example.com:6443`, if it is the usual one",
+        ),
         ("api:0", "write a number from 1 to 65535"),
         ("api:6443/path", "write `api:6443`"),
     ] {
@@ -103,7 +111,10 @@ fn discovery_files() {
     let plain = problems("kubeadm join --discovery-file http://example.com/d.conf");
     assert!(matches!(&plain[0], CommandLineProblem::InvalidValue { message, .. } if message.contains("http")));
     let both = problems(&printed("--discovery-file /a"));
-    assert!(matches!(both[..], [CommandLineProblem::TwoDiscoveries { .. }]), "{both:?}");
+    assert!(
+        matches!(both[..], [CommandLineProblem::TwoDiscoveries { .. }]),
+        "{both:?}"
+    );
 }
 
 #[test]
@@ -127,7 +138,11 @@ fn what_is_wrong_is_told_at_its_place() {
         ("kubeadm init".to_owned(), "NotJoin", "kubeadm init"),
         ("kubectl get nodes".to_owned(), "NotJoin", "kubectl get"),
         ("kubeadm join".to_owned(), "NoEndpoint", "kubeadm join"),
-        (format!("kubeadm join a:1 --discovery-token-ca-cert-hash {PIN}"), "NoToken", "kubeadm join"),
+        (
+            format!("kubeadm join a:1 --discovery-token-ca-cert-hash {PIN}"),
+            "NoToken",
+            "kubeadm join",
+        ),
         (format!("kubeadm join a:1 --token {TOKEN}"), "NoPin", "kubeadm join"),
         (
             format!("kubeadm join a:1 --token {TOKEN} --discovery-token-unsafe-skip-ca-verification"),
@@ -135,9 +150,17 @@ fn what_is_wrong_is_told_at_its_place() {
             "--discovery-token-unsafe-skip-ca-verification",
         ),
         (printed("--control-plane"), "ControlPlane", "--control-plane"),
-        (printed("--control-plane=true --certificate-key ab"), "ControlPlane", "--control-plane=true"),
+        (
+            printed("--control-plane=true --certificate-key ab"),
+            "ControlPlane",
+            "--control-plane=true",
+        ),
         (printed("--patches /p"), "Unsupported", "--patches"),
-        (printed("--cri-socket=/run/crio/crio.sock"), "Unsupported", "--cri-socket=/run/crio/crio.sock"),
+        (
+            printed("--cri-socket=/run/crio/crio.sock"),
+            "Unsupported",
+            "--cri-socket=/run/crio/crio.sock",
+        ),
         (printed("--tokem x"), "UnknownFlag", "--tokem"),
         (printed("--node-name"), "MissingValue", "--node-name"),
         (printed("--node-name=Worker_1"), "InvalidValue", "Worker_1"),
@@ -147,7 +170,11 @@ fn what_is_wrong_is_told_at_its_place() {
         (printed("--node-name $(hostname)"), "Expansion", "$"),
         (printed("--node-name \"a"), "OpenQuote", "\""),
         (printed("\nreboot"), "SecondCommand", "r"),
-        ("kubeadm join a:1 --token abcdef --discovery-token-ca-cert-hash sha256:00".to_owned(), "InvalidValue", "abcdef"),
+        (
+            "kubeadm join a:1 --token abcdef --discovery-token-ca-cert-hash sha256:00".to_owned(),
+            "InvalidValue",
+            "abcdef",
+        ),
     ];
     for (text, variant, place) in cases {
         let error = read(&text).expect_err(&text);
@@ -161,7 +188,8 @@ fn what_is_wrong_is_told_at_its_place() {
 
 #[test]
 fn flags_without_effect_are_warnings() {
-    let text = printed("--ignore-preflight-errors=Swap,all --dry-run --discovery-token-unsafe-skip-ca-verification=true");
+    let text =
+        printed("--ignore-preflight-errors=Swap,all --dry-run --discovery-token-unsafe-skip-ca-verification=true");
     let warnings = problems(&text);
     assert_eq!(warnings.len(), 3, "{warnings:?}");
     assert!(warnings.iter().all(CommandLineProblem::is_warning));
@@ -174,7 +202,10 @@ fn errors_show_the_command_without_secrets() {
     let error = read(&printed("--control-plane")).unwrap_err();
     let mut text = String::new();
     NarratableReportHandler::new().render_report(&mut text, &error).unwrap();
-    assert!(text.contains("--control-plane") && text.contains("abcdef.****"), "{text}");
+    assert!(
+        text.contains("--control-plane") && text.contains("abcdef.****"),
+        "{text}"
+    );
     for secret in [text, format!("{error:?}"), format!("{:?}", request(&printed("")))] {
         assert!(!secret.contains("0123456789abcdef"), "{secret}");
     }

@@ -150,9 +150,7 @@ impl Splitter<'_> {
     }
 
     fn unclosed(&self, start: usize) -> CommandLineProblem {
-        CommandLineProblem::OpenQuote {
-            at: (start, 1).into(),
-        }
+        CommandLineProblem::OpenQuote { at: (start, 1).into() }
     }
 }
 

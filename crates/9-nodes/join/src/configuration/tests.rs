@@ -55,7 +55,10 @@ fn the_last_of_an_argument_counts_and_hostname_override_before_the_name() {
     let (request, _) = read("join.yaml", &configuration("v1beta4", arguments, "")).unwrap();
     assert_eq!(request.registration.node_name().unwrap().as_str(), "other");
     let kubelet = request.registration.kubelet.kubelet;
-    assert_eq!((kubelet.verbosity, kubelet.cloud_provider), (Some(4), Some(CloudProvider::External)));
+    assert_eq!(
+        (kubelet.verbosity, kubelet.cloud_provider),
+        (Some(4), Some(CloudProvider::External))
+    );
 }
 
 #[test]
@@ -75,23 +78,59 @@ fn what_is_wrong_is_told_with_its_line() {
         (configuration("v1beta4", "", "controlPlane: {}\n"), "controlPlane"),
         (configuration("v1beta4", "", "patches: {directory: /p}\n"), "patches"),
         (configuration("v1beta2", "", ""), "v1beta2"),
-        (configuration("v1beta4", "", "").replace("JoinConf", "InitConf"), "InitConfiguration"),
+        (
+            configuration("v1beta4", "", "").replace("JoinConf", "InitConf"),
+            "InitConfiguration",
+        ),
         (configuration("v1beta4", "", "unknown: 1\n"), "unknown"),
-        (configuration("v1beta4", "  kubeletExtraArgs: {v: '1'}\n", ""), "not of kubeadm.k8s.io/v1beta4"),
-        (configuration("v1beta3", "  kubeletExtraArgs: [{name: v, value: '1'}]\n", ""), "not of kubeadm.k8s.io/v1beta3"),
+        (
+            configuration("v1beta4", "  kubeletExtraArgs: {v: '1'}\n", ""),
+            "not of kubeadm.k8s.io/v1beta4",
+        ),
+        (
+            configuration("v1beta3", "  kubeletExtraArgs: [{name: v, value: '1'}]\n", ""),
+            "not of kubeadm.k8s.io/v1beta3",
+        ),
         (configuration("v1beta3", "", "timeouts: {}\n"), "`timeouts` is not of"),
         (configuration("v1beta4", "", "").replace(PIN, "sha256:00"), "digits"),
-        (configuration("v1beta4", "", "").replace(&format!("[{PIN:?}]"), "[]"), "vouches"),
-        (configuration("v1beta4", "", "").replace("worker-1", "Worker_1"), "Worker_1"),
-        (configuration("v1beta4", "  criSocket: unix:///run/crio/crio.sock\n", ""), "crio"),
-        (configuration("v1beta4", "  kubeletExtraArgs: [{name: root-dir, value: /d}]\n", ""), "root-dir"),
-        (configuration("v1beta4", "  taints: [{key: a, effect: Never}]\n", ""), "Never"),
-        (configuration("v1beta4", "", "").replace("192.0.2.10:6443", "https://a:1"), "scheme"),
-        (configuration("v1beta4", "", "").replace("    apiServerEndpoint: 192.0.2.10:6443\n", ""), "apiServerEndpoint"),
-        (configuration("v1beta4", "", "").replace("abcdef.0123456789abcdef", "abcdef"), "token"),
+        (
+            configuration("v1beta4", "", "").replace(&format!("[{PIN:?}]"), "[]"),
+            "vouches",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("worker-1", "Worker_1"),
+            "Worker_1",
+        ),
+        (
+            configuration("v1beta4", "  criSocket: unix:///run/crio/crio.sock\n", ""),
+            "crio",
+        ),
+        (
+            configuration("v1beta4", "  kubeletExtraArgs: [{name: root-dir, value: /d}]\n", ""),
+            "root-dir",
+        ),
+        (
+            configuration("v1beta4", "  taints: [{key: a, effect: Never}]\n", ""),
+            "Never",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("192.0.2.10:6443", "https://a:1"),
+            "scheme",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("    apiServerEndpoint: 192.0.2.10:6443\n", ""),
+            "apiServerEndpoint",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("abcdef.0123456789abcdef", "abcdef"),
+            "token",
+        ),
     ] {
         let said = said(&text);
-        assert!(said.contains(": error: ") && said.contains(expected), "{expected}: {said}");
+        assert!(
+            said.contains(": error: ") && said.contains(expected),
+            "{expected}: {said}"
+        );
         assert!(!said.contains("0123456789abcdef"), "{said}");
     }
 }

@@ -36,7 +36,9 @@ fn request(endpoint: &str) -> JoinRequest {
 }
 
 fn settings(more: &str) -> KubeletSettings {
-    let text = format!("apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nclusterDNS: [10.0.0.53]\n{more}");
+    let text = format!(
+        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nclusterDNS: [10.0.0.53]\n{more}"
+    );
     KubeletSettings::parse(&text, &ClusterConfiguration::default(), "v1.36.0".parse().unwrap()).unwrap()
 }
 
@@ -52,7 +54,10 @@ fn converted(request: &JoinRequest, settings: Result<&KubeletSettings, String>) 
     })
     .unwrap();
     must_pass(&converted.config);
-    (converted.config, converted.notes.iter().map(ToString::to_string).collect())
+    (
+        converted.config,
+        converted.notes.iter().map(ToString::to_string).collect(),
+    )
 }
 
 fn must_pass(config: &raw::NodeConfig) {
@@ -75,6 +80,32 @@ fn a_join_becomes_a_node_config() {
     assert_eq!(config.cluster.dns.unwrap().addresses.unwrap(), ["10.0.0.53"]);
 }
 
+#[cfg(feature = "command")]
+#[test]
+fn the_yaml_passes_the_check_of_a_node() {
+    let mut request = request("192.0.2.10:6443");
+    let flags = &mut request.registration.kubelet;
+    flags.set("provider-id", "aws:///eu-central-1a/i-0123").unwrap();
+    flags.set("node-labels", "a=true,b=1.0,c=").unwrap();
+    flags.set("register-with-taints", "a=1:NoSchedule").unwrap();
+    let token = TOKEN.parse().unwrap();
+    let converted = node_config(&ConversionSources {
+        request: &request,
+        cluster: &cluster(),
+        token: &token,
+        settings: Ok(&settings("evictionHard: {memory.available: 5%}\n")),
+        bootstrap: None,
+    })
+    .unwrap();
+    let text = converted.to_yaml().unwrap();
+    assert!(text.contains("  ca: |\n    -----BEGIN CERTIFICATE-----\n"), "{text}");
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
+    let (config, _) = check("node.yaml", &text, Clock::Right(now)).unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
+    let labels: Vec<_> = config.labels.values().map(|value| value.as_str()).collect();
+    assert_eq!(labels, ["true", "1.0", ""]);
+    assert_eq!(config.taints[0].value.as_ref().unwrap().as_str(), "1");
+}
+
 #[test]
 fn the_node_counts_before_the_cluster() {
     let mut request = request("192.0.2.10:6443");
@@ -82,14 +113,25 @@ fn the_node_counts_before_the_cluster() {
     flags.set("max-pods", "60").unwrap();
     flags.set("eviction-hard", "memory.available<1Gi").unwrap();
     flags.set("node-labels", "a=b").unwrap();
-    let settings = settings("maxPods: 50\nevictionHard: {nodefs.available: 5%}\npodPidsLimit: 4096\nreadOnlyPort: 10255\ndefaultPodSysctls: {a: b}\ntracing: {samplingRatePerMillion: 1}\n");
+    let settings = settings(
+        "maxPods: 50\nevictionHard: {nodefs.available: 5%}\npodPidsLimit: 4096\nreadOnlyPort: 10255\ndefaultPodSysctls: {a: b}\ntracing: {samplingRatePerMillion: 1}\n",
+    );
     let (config, notes) = converted(&request, Ok(&settings));
     let kubelet = config.kubelet.unwrap();
     assert_eq!((kubelet.max_pods, kubelet.pod_pids_limit), (Some(60), Some(4096)));
     assert_eq!(kubelet.eviction_hard.keys().collect::<Vec<_>>(), ["memory.available"]);
     assert_eq!(config.labels["a"], "b");
-    for expected in ["defaultPodSysctls", "readOnlyPort", "maxPods", "evictionHard", "tracing.samplingRatePerMillion"] {
-        assert!(notes.iter().any(|note| note.contains(expected)), "{expected}: {notes:?}");
+    for expected in [
+        "defaultPodSysctls",
+        "readOnlyPort",
+        "maxPods",
+        "evictionHard",
+        "tracing.samplingRatePerMillion",
+    ] {
+        assert!(
+            notes.iter().any(|note| note.contains(expected)),
+            "{expected}: {notes:?}"
+        );
     }
 }
 
@@ -98,7 +140,10 @@ fn another_endpoint_and_missing_settings_are_told() {
     let (config, notes) = converted(&request("lb.example.com:6443"), Err("HTTP status 403".to_owned()));
     assert_eq!(config.cluster.endpoint, "https://192.0.2.10:6443");
     assert!(config.cluster.dns.is_none());
-    assert!(notes[0].contains("lb.example.com") && notes[1].contains("403"), "{notes:?}");
+    assert!(
+        notes[0].contains("lb.example.com") && notes[1].contains("403"),
+        "{notes:?}"
+    );
 }
 
 #[test]
@@ -110,9 +155,15 @@ fn credentials_of_discovery_files() {
     let token: BootstrapToken = "fedcba.fedcba9876543210".parse().unwrap();
     let of = |credentials, token| of_file(access(credentials), token).map(|(_, token)| token.id().to_owned());
     assert_eq!(of(Credentials::Token(TOKEN.to_owned()), None), Ok("abcdef".to_owned()));
-    assert_eq!(of(Credentials::Token(TOKEN.to_owned()), Some(&token)), Ok("fedcba".to_owned()));
+    assert_eq!(
+        of(Credentials::Token(TOKEN.to_owned()), Some(&token)),
+        Ok("fedcba".to_owned())
+    );
     assert_eq!(of(Credentials::None, None), Err(ConversionError::NoToken));
-    assert_eq!(of(Credentials::Token("ey.J".to_owned()), None), Err(ConversionError::OtherCredentials));
+    assert_eq!(
+        of(Credentials::Token("ey.J".to_owned()), None),
+        Err(ConversionError::OtherCredentials)
+    );
     let certificate = Credentials::Certificate {
         certificate: String::new(),
         key: String::new(),
@@ -155,5 +206,8 @@ fn bootstrap_data_becomes_a_node_config() {
         ..sources
     })
     .unwrap_err();
-    assert!(error.to_string().contains("/etc/kubernetes/azure.json (line "), "{error}");
+    assert!(
+        error.to_string().contains("/etc/kubernetes/azure.json (line "),
+        "{error}"
+    );
 }

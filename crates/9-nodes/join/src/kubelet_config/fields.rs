@@ -39,7 +39,9 @@ fn since(path: &str) -> Option<u32> {
 
 /// `true` if the table lists what is below a field.
 fn is_listed_below(path: &str) -> bool {
-    FIELDS.lines().any(|line| line.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
+    FIELDS
+        .lines()
+        .any(|line| line.strip_prefix(path).is_some_and(|rest| rest.starts_with('.')))
 }
 
 /// Takes the fields away that a kubelet does not have.
@@ -51,7 +53,11 @@ pub(super) fn drop_unknown(configuration: &mut Map<String, Value>, kubelet: Kube
 
 fn drop_below(object: &mut Map<String, Value>, prefix: &str, minor: u32, dropped: &mut Vec<DroppedField>) {
     object.retain(|key, value| {
-        let path = if prefix.is_empty() { key.clone() } else { format!("{prefix}.{key}") };
+        let path = if prefix.is_empty() {
+            key.clone()
+        } else {
+            format!("{prefix}.{key}")
+        };
         if prefix.is_empty() && matches!(key.as_str(), "apiVersion" | "kind") {
             return true;
         }
@@ -90,7 +96,10 @@ mod tests {
             patch: 0,
         };
         let dropped = drop_unknown(&mut configuration, kubelet);
-        (Value::Object(configuration), dropped.iter().map(ToString::to_string).collect())
+        (
+            Value::Object(configuration),
+            dropped.iter().map(ToString::to_string).collect(),
+        )
     }
 
     #[test]
@@ -120,17 +129,28 @@ mod tests {
         assert_eq!(rest["reservedMemory"], json!([{ "numaNode": 0 }]));
         assert_eq!(rest["logging"]["options"]["anything"], 1);
         let (_, names) = dropped(configuration, 35);
-        assert!(names.contains(&"`tlsCurvePreferences` (since Kubernetes 1.36)".to_owned()), "{names:?}");
+        assert!(
+            names.contains(&"`tlsCurvePreferences` (since Kubernetes 1.36)".to_owned()),
+            "{names:?}"
+        );
     }
 
     #[test]
     fn the_table_is_whole() {
         assert!(FIELDS.lines().count() > 140);
-        for known in ["clusterDNS", "cgroupDriver", "authentication.x509.clientCAFile", "providerID"] {
+        for known in [
+            "clusterDNS",
+            "cgroupDriver",
+            "authentication.x509.clientCAFile",
+            "providerID",
+        ] {
             assert_eq!(since(known), Some(0), "{known}");
         }
         assert_eq!(since("tlsCurvePreferences"), Some(36));
-        let newest = FIELDS.lines().filter_map(|line| line.split_once(' ')?.1.parse().ok()).max();
+        let newest = FIELDS
+            .lines()
+            .filter_map(|line| line.split_once(' ')?.1.parse().ok())
+            .max();
         assert_eq!(newest, Some(NEWEST));
     }
 }

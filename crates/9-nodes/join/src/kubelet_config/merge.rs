@@ -99,7 +99,9 @@ pub fn without_zeros(value: &Value) -> Option<Value> {
         Value::Number(number) if number.as_f64() == Some(0.0) => None,
         Value::Array(items) if items.is_empty() => None,
         Value::Object(object) => {
-            let kept = object.iter().filter_map(|(key, value)| Some((key.clone(), without_zeros(value)?)));
+            let kept = object
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), without_zeros(value)?)));
             let kept: Map<_, _> = kept.collect();
             (!kept.is_empty()).then_some(Value::Object(kept))
         }
@@ -140,8 +142,14 @@ mod tests {
     #[test]
     fn patches_merge_replace_and_remove() {
         let mut base = object(json!({ "a": { "b": 1, "c": 2 }, "d": [1, 2], "e": 3 }));
-        overlay(&mut base, &object(json!({ "a": { "c": 3 }, "d": [9], "e": null, "f": 4 })));
-        assert_eq!(Value::Object(base), json!({ "a": { "b": 1, "c": 3 }, "d": [9], "f": 4 }));
+        overlay(
+            &mut base,
+            &object(json!({ "a": { "c": 3 }, "d": [9], "e": null, "f": 4 })),
+        );
+        assert_eq!(
+            Value::Object(base),
+            json!({ "a": { "b": 1, "c": 3 }, "d": [9], "f": 4 })
+        );
     }
 
     #[test]

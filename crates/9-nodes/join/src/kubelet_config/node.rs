@@ -26,7 +26,12 @@ const OF_THE_IMAGE: &[(&str, &str)] = &[
 ];
 
 /// Fields whose values are places on a node: an image has its own.
-const PLACES: &[&str] = &["/authentication/x509/clientCAFile", "/volumePluginDir", "/tlsCertFile", "/tlsPrivateKeyFile"];
+const PLACES: &[&str] = &[
+    "/authentication/x509/clientCAFile",
+    "/volumePluginDir",
+    "/tlsCertFile",
+    "/tlsPrivateKeyFile",
+];
 
 /// Fields of a NodeConfig's part `kubelet` that have the same name and meaning in KubeletConfiguration.
 const SHARED: &[&str] = &[
@@ -69,8 +74,15 @@ impl fmt::Display for Contradiction {
         let Self {
             field, cluster, node, ..
         } = self;
-        let by = if self.is_of_image { "the image" } else { "the NodeConfig" };
-        write!(f, "`{field}` is {cluster} in the cluster's kubelet-config, and {node} by {by}, which counts")
+        let by = if self.is_of_image {
+            "the image"
+        } else {
+            "the NodeConfig"
+        };
+        write!(
+            f,
+            "`{field}` is {cluster} in the cluster's kubelet-config, and {node} by {by}, which counts"
+        )
     }
 }
 
@@ -164,7 +176,13 @@ fn reserved(key: &str, value: &Value) -> Option<Value> {
 /// Fields below a key that a node will not have as the cluster has them. What the image sets is told of by
 /// [`contradictions`], or is the same.
 fn unexpressed(key: &str, value: &Value) -> Vec<String> {
-    const ELSEWHERE: &[&str] = &["/apiVersion", "/kind", "/clusterDNS", "/clusterDomain", "/containerRuntimeEndpoint"];
+    const ELSEWHERE: &[&str] = &[
+        "/apiVersion",
+        "/kind",
+        "/clusterDNS",
+        "/clusterDomain",
+        "/containerRuntimeEndpoint",
+    ];
     let mut leaves = Vec::new();
     collect_leaves(&format!("/{key}"), value, &mut leaves);
     let is_known = |pointer: &str| {

@@ -89,8 +89,17 @@ fn cluster_configurations_are_read() {
 fn other_answers_are_refused() {
     let read = |answer: &str| KubeletSettings::read(answer.as_bytes(), &ClusterConfiguration::default(), version(37));
     assert!(matches!(read("<html>"), Err(KubeletConfigError::Answer(_))));
-    assert!(matches!(read("{\"kind\":\"Status\"}"), Err(KubeletConfigError::Answer(_))));
-    for text in ["", "a: [", "apiVersion: v1\nkind: Pod\n", "- a\n", "kind: KubeletConfiguration\n"] {
+    assert!(matches!(
+        read("{\"kind\":\"Status\"}"),
+        Err(KubeletConfigError::Answer(_))
+    ));
+    for text in [
+        "",
+        "a: [",
+        "apiVersion: v1\nkind: Pod\n",
+        "- a\n",
+        "kind: KubeletConfiguration\n",
+    ] {
         let answer = json!({ "kind": "ConfigMap", "data": { "kubelet": text } }).to_string();
         assert!(matches!(read(&answer), Err(KubeletConfigError::Malformed(_))), "{text}");
     }

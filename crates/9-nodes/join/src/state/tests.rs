@@ -62,32 +62,102 @@ fn transitions() {
         (vec![unreachable()], "discovering", JoinAction::Discover, 5),
         (vec![unreachable(); 4], "discovering", JoinAction::Discover, 10),
         (vec![unreachable(); 40], "discovering", JoinAction::Discover, 60),
-        (vec![E::Unsigned { id: id("abcdef") }], "discovering", JoinAction::Discover, 5),
+        (
+            vec![E::Unsigned { id: id("abcdef") }],
+            "discovering",
+            JoinAction::Discover,
+            5,
+        ),
         (vec![E::Trusted], "bootstrapping", JoinAction::Request, 0),
         (vec![E::Untrusted(id("pin"))], "refused: untrusted", JoinAction::Rest, 0),
-        (vec![E::VersionSkew(id("newer"))], "refused: skew", JoinAction::Discover, 300),
+        (
+            vec![E::VersionSkew(id("newer"))],
+            "refused: skew",
+            JoinAction::Discover,
+            300,
+        ),
         (vec![E::Trusted, unreachable()], "bootstrapping", JoinAction::Request, 5),
         (vec![E::Trusted, rejected()], "refused: token", JoinAction::Rest, 0),
-        (vec![E::Trusted, E::Forbidden(id("csr"))], "refused: forbidden", JoinAction::Discover, 60),
+        (
+            vec![E::Trusted, E::Forbidden(id("csr"))],
+            "refused: forbidden",
+            JoinAction::Discover,
+            60,
+        ),
         (vec![E::Trusted, taken()], "refused: name", JoinAction::Discover, 60),
         (vec![E::Trusted, requested()], "waiting", JoinAction::Look, 5),
-        (vec![E::Trusted, requested(), E::Pending], "waiting", JoinAction::Look, 5),
-        (vec![E::Trusted, requested(), E::RequestGone], "bootstrapping", JoinAction::Request, 0),
-        (vec![E::Trusted, requested(), E::Denied(id("no"))], "refused: denied", JoinAction::Rest, 0),
-        (vec![E::Trusted, requested(), rejected()], "refused: token", JoinAction::Rest, 0),
+        (
+            vec![E::Trusted, requested(), E::Pending],
+            "waiting",
+            JoinAction::Look,
+            5,
+        ),
+        (
+            vec![E::Trusted, requested(), E::RequestGone],
+            "bootstrapping",
+            JoinAction::Request,
+            0,
+        ),
+        (
+            vec![E::Trusted, requested(), E::Denied(id("no"))],
+            "refused: denied",
+            JoinAction::Rest,
+            0,
+        ),
+        (
+            vec![E::Trusted, requested(), rejected()],
+            "refused: token",
+            JoinAction::Rest,
+            0,
+        ),
         (vec![E::Trusted, requested(), E::Issued], "joined", JoinAction::Rest, 0),
         // The kubelet may have its certificate from the boot before.
         (vec![E::Issued], "joined", JoinAction::Rest, 0),
         (vec![E::Issued, unreachable()], "joined", JoinAction::Rest, 0),
-        (vec![E::Issued, E::CertificateRejected], "discovering", JoinAction::Discover, 0),
+        (
+            vec![E::Issued, E::CertificateRejected],
+            "discovering",
+            JoinAction::Discover,
+            0,
+        ),
         // Another token is a new try; the same one is not.
-        (vec![E::Trusted, rejected(), given("abcdef")], "refused: token", JoinAction::Rest, 0),
-        (vec![E::Trusted, rejected(), given("fedcba")], "discovering", JoinAction::Discover, 0),
-        (vec![E::Trusted, rejected(), E::TimePassed], "refused: token", JoinAction::Rest, 0),
-        (vec![E::Untrusted(id("pin")), given("fedcba")], "discovering", JoinAction::Discover, 0),
-        (vec![E::Trusted, requested(), given("fedcba")], "discovering", JoinAction::Discover, 0),
+        (
+            vec![E::Trusted, rejected(), given("abcdef")],
+            "refused: token",
+            JoinAction::Rest,
+            0,
+        ),
+        (
+            vec![E::Trusted, rejected(), given("fedcba")],
+            "discovering",
+            JoinAction::Discover,
+            0,
+        ),
+        (
+            vec![E::Trusted, rejected(), E::TimePassed],
+            "refused: token",
+            JoinAction::Rest,
+            0,
+        ),
+        (
+            vec![E::Untrusted(id("pin")), given("fedcba")],
+            "discovering",
+            JoinAction::Discover,
+            0,
+        ),
+        (
+            vec![E::Trusted, requested(), given("fedcba")],
+            "discovering",
+            JoinAction::Discover,
+            0,
+        ),
         // A name that is taken is asked for again after a minute, not before.
-        (vec![E::Trusted, taken(), E::TimePassed], "refused: name", JoinAction::Discover, 59),
+        (
+            vec![E::Trusted, taken(), E::TimePassed],
+            "refused: name",
+            JoinAction::Discover,
+            59,
+        ),
     ];
     for (events, state, action, seconds) in cases {
         let (found, _) = after(events.clone());
@@ -112,7 +182,9 @@ fn a_cluster_has_five_minutes_to_sign_from_its_first_answer() {
 
 #[test]
 fn what_may_change_by_itself_is_tried_again() {
-    let refused = JoinState::begin(START).state.on(JoinEvent::VersionSkew(id("newer")), START);
+    let refused = JoinState::begin(START)
+        .state
+        .on(JoinEvent::VersionSkew(id("newer")), START);
     let again = refused.state.on(JoinEvent::TimePassed, START + refused.after);
     assert_eq!(name(&again.state), "discovering");
 }
@@ -121,7 +193,10 @@ fn what_may_change_by_itself_is_tried_again() {
 fn each_state_says_what_to_do() {
     let (waiting, _) = after(vec![JoinEvent::Trusted, requested(), JoinEvent::Pending]);
     let text = waiting.state.to_string();
-    assert!(text.contains("kubectl certificate approve csr-1") && text.contains("1 tries failed"), "{text}");
+    assert!(
+        text.contains("kubectl certificate approve csr-1") && text.contains("1 tries failed"),
+        "{text}"
+    );
     assert_eq!(JoinState::Joined.to_string(), "joined");
 }
 
@@ -137,7 +212,9 @@ fn events() -> impl Strategy<Value = JoinEvent> {
             other: id("b"),
         }),
         Just(JoinEvent::VersionSkew(id("newer"))),
-        token.clone().prop_map(|token| JoinEvent::TokenRejected { id: id(token) }),
+        token
+            .clone()
+            .prop_map(|token| JoinEvent::TokenRejected { id: id(token) }),
         Just(JoinEvent::Forbidden(id("csr"))),
         Just(requested()),
         Just(JoinEvent::Pending),
