@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Bootstrap data of Cluster API's own generator; see `tests/oracle/bootstrap-data/main.go`.
+/// Bootstrap data as the templates of Cluster API 1.14.2 lay it out. `tests/oracle/bootstrap-data/main.go` writes the same
+/// inputs by the generator itself, for comparison.
 const PLAIN: &str = include_str!("../../tests/bootstrap-data/plain.yaml");
 const V1BETA3: &str = include_str!("../../tests/bootstrap-data/v1beta3.yaml");
 const WORKER: &str = include_str!("../../tests/bootstrap-data/worker.yaml");

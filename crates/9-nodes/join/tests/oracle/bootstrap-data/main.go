@@ -3,7 +3,8 @@
 // Usage, in an empty folder outside of the repository: copy this file there, then
 //
 //	go mod init bootstrap-data
-//	go get sigs.k8s.io/cluster-api@v1.14.2 && go mod tidy
+//	go get sigs.k8s.io/cluster-api@v1.14.2
+//	go mod edit -require sigs.k8s.io/cluster-api/api@v1.14.2 && go mod tidy
 //	go run . .../crates/9-nodes/join/tests/bootstrap-data
 package main
 
