@@ -118,7 +118,10 @@ pub enum ConversionError {
     /// The writer of YAML failed.
     #[cfg(feature = "command")]
     #[error("the NodeConfig cannot be written as YAML: {0}")]
-    #[diagnostic(code(join::conversion::yaml), help("this is a defect of `basalt`; `--json` goes around it"))]
+    #[diagnostic(
+        code(join::conversion::yaml),
+        help("this is a defect of `basalt`; `--json` goes around it")
+    )]
     Yaml(String),
     /// No token.
     #[error("there is no bootstrap token")]

@@ -100,7 +100,8 @@ fn the_yaml_passes_the_check_of_a_node() {
     let text = converted.to_yaml().unwrap();
     assert!(text.contains("  ca: |\n    -----BEGIN CERTIFICATE-----\n"), "{text}");
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-    let (config, _) = check("node.yaml", &text, Clock::Right(now)).unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
+    let (config, _) =
+        check("node.yaml", &text, Clock::Right(now)).unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
     let labels: Vec<_> = config.labels.values().map(|value| value.as_str()).collect();
     assert_eq!(labels, ["true", "1.0", ""]);
     assert_eq!(config.taints[0].value.as_ref().unwrap().as_str(), "1");
