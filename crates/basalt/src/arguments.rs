@@ -6,6 +6,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub mod bench;
 pub mod cluster;
+pub mod config;
 pub mod repo;
 
 /// Builds, ships and runs Basalt Linux.
@@ -286,6 +287,9 @@ Examples:
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
     },
+    /// Write configuration files of nodes.
+    #[command(subcommand)]
+    Config(config::ConfigVerb),
     /// Remove store entries that were not used for long, or that exceed a size.
     ///
     /// Removed entries are fetched or built again when they are needed. Entries in use by a cluster or another basalt

@@ -18,6 +18,7 @@ mod cache;
 mod check;
 mod clean;
 mod completions;
+mod config;
 mod doctor;
 mod down;
 mod harden;
@@ -49,6 +50,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     match &arguments.verb {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
         Verb::Check { files } => return check::run(files, arguments.json),
+        Verb::Config(what) => return config::run(what, arguments.json),
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
         Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
@@ -88,6 +90,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Test(options) => test::run(&checkout, options, json),
         Verb::Completions { .. }
         | Verb::Check { .. }
+        | Verb::Config(_)
         | Verb::Clean(_)
         | Verb::Doctor
         | Verb::Store(_)

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 mod kubelet;
 mod network;
@@ -20,7 +20,7 @@ pub use network::{Bond, BondMode, HashPolicy, HostDns, Interface, LacpRate, Netw
 pub use registries::{ClientCertificate, Mirror, Registry, RegistryAuth};
 
 /// Configuration that makes a machine a node of a Kubernetes cluster.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct NodeConfig {
     /// The version of this format.
@@ -29,47 +29,55 @@ pub struct NodeConfig {
     pub kind: ConfigKind,
     /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called `basalt-` and
     /// twelve digits that follow from its machine id.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The cluster that the node joins.
     pub cluster: Cluster,
     /// Network interfaces and name servers. Without it, every Ethernet interface asks DHCP.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub network: Option<Network>,
     /// Time servers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub time: Option<Time>,
     /// Registries of container images.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub registries: Vec<Registry>,
     /// Settings of the kubelet.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub kubelet: Option<Kubelet>,
     /// Labels that the node registers with.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub labels: BTreeMap<String, String>,
     /// Taints that the node registers with.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taints: Vec<Taint>,
     /// Kernel settings: `net.core.somaxconn: 4096`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctls: BTreeMap<String, SysctlValue>,
     /// Certificate authorities, in PEM, that image pulls trust besides those of the image.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub ca_certificates: Option<String>,
     /// Images to pull as soon as containerd runs, whatever pods there will be: `registry.example/app:1`.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub prepull: Vec<String>,
     /// The HTTP proxy of image pulls and of credential providers.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub proxy: Option<Proxy>,
 }
 
 /// An HTTP proxy.
-#[derive(Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Proxy {
     /// The proxy for `http://`: `http://proxy.example:3128`, with name and password before an `@` if it asks for them.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub http: Option<String>,
     /// The proxy for `https://`; that for `http://` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub https: Option<String>,
     /// Domains, addresses and networks that are reached directly, besides those that the node knows of itself: the
     /// loopback, its own networks, the API server, and the domain of the cluster.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub no_proxy: Vec<String>,
 }
 
@@ -82,8 +90,13 @@ impl std::fmt::Debug for Proxy {
     }
 }
 
+/// `true` for what is not written, since it is the default.
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
 /// The version of the format.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum ApiVersion {
     /// The first one.
     #[serde(rename = "basalt.dev/v1")]
@@ -91,14 +104,14 @@ pub enum ApiVersion {
 }
 
 /// The kind of file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum ConfigKind {
     /// A NodeConfig.
     NodeConfig,
 }
 
 /// The cluster and how to get into it.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Cluster {
     /// The address of the API server: `https://10.0.0.1:6443`.
@@ -108,21 +121,24 @@ pub struct Cluster {
     /// The token of the first contact, `abcdef.0123456789abcdef`. The node trades it for a certificate of its own.
     pub bootstrap_token: String,
     /// Names inside the cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<ClusterDns>,
 }
 
 /// Names inside the cluster.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ClusterDns {
     /// The domain of services; `cluster.local` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub domain: Option<String>,
     /// The addresses of the name service; `10.96.0.10` unless given.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub addresses: Option<Vec<String>>,
 }
 
 /// Time.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Time {
     /// NTP servers, by name or address; they take the place of the public pool.
@@ -130,19 +146,20 @@ pub struct Time {
 }
 
 /// A taint: keeps away pods that do not tolerate it.
-#[derive(Debug, Clone, PartialEq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct Taint {
     /// The key.
     pub key: String,
     /// The value.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<String>,
     /// Effect on pods that do not tolerate it.
     pub effect: TaintEffect,
 }
 
 /// Effect of a taint.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 pub enum TaintEffect {
     /// New pods stay away.
     NoSchedule,
@@ -164,7 +181,7 @@ impl TaintEffect {
 }
 
 /// The value of a kernel setting.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
 #[serde(untagged)]
 pub enum SysctlValue {
     /// A number.

@@ -68,7 +68,6 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
     memory_manager::check(finder, &path.key("extraConfig"), &raw);
     let checked = Kubelet {
         node_ip: finder.parse_given(&path.key("nodeIP"), raw.node_ip.as_ref()),
-        cloud_provider: raw.cloud_provider,
         system_reserved: reserved(finder, &path.key("systemReserved"), raw.system_reserved),
         kube_reserved: reserved(finder, &path.key("kubeReserved"), raw.kube_reserved),
         fail_swap_on: raw.fail_swap_on.unwrap_or(raw.memory_swap.is_none()),
@@ -86,6 +85,7 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
         max_pods: raw.max_pods,
         pod_pids_limit: raw.pod_pids_limit,
         provider_id: raw.provider_id,
+        cloud_provider: raw.cloud_provider,
         image_gc_high_threshold_percent: raw.image_gc_high_threshold_percent,
         image_gc_low_threshold_percent: raw.image_gc_low_threshold_percent,
         max_parallel_image_pulls: raw.max_parallel_image_pulls,

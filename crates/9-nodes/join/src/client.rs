@@ -1,0 +1,335 @@
+//! HTTPS client of an API server, and what is asked of it before a node joins.
+
+use std::sync::Arc;
+use std::thread::sleep;
+use std::time::{Duration, Instant, SystemTime};
+
+use basalt_node_config::address::Endpoint;
+use basalt_node_config::token::BootstrapToken;
+use miette::Diagnostic;
+use serde_json::Value;
+use ureq::Agent;
+use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
+
+use crate::access::{ClusterAccess, Credentials};
+use crate::authorities::ClusterAuthorities;
+use crate::cluster_info::{self, ClusterInfo, DiscoveryError, TrustedCluster};
+use crate::config_map::ConfigMapError;
+use crate::conversion::ConversionError;
+use crate::kubelet_config::{
+    ClusterConfiguration, KUBEADM_CONFIG, KUBELET_CONFIG, KubeletConfigError, KubeletSettings,
+};
+use crate::request::TokenDiscovery;
+use crate::skew::{KubernetesVersion, VersionSkew, skew};
+use crate::token_secret;
+
+/// Time-out of one request.
+const TIMEOUT: Duration = Duration::from_secs(15);
+/// Time between two tries of discovery, as kubeadm's.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// Most bytes of an answer. A ConfigMap has at most 1 MiB.
+const LARGEST: u64 = 4 << 20;
+/// Validity of a token that is made.
+const TOKEN_VALIDITY: Duration = Duration::from_secs(24 * 3600);
+
+/// Request that failed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum ClientError {
+    /// No answer.
+    #[error("{url} does not answer: {reason}")]
+    #[diagnostic(
+        code(join::client::unreachable),
+        help("try `curl -k {url}` from here; a proxy is taken from HTTPS_PROXY, and NO_PROXY leaves it out")
+    )]
+    Unreachable {
+        /// URL of the request.
+        url: String,
+        /// Words of the client.
+        reason: String,
+    },
+    /// An answer that says no.
+    #[error("{url} answers with HTTP status {status}: {message}")]
+    #[diagnostic(code(join::client::status), help("{help}"))]
+    Status {
+        /// URL of the request.
+        url: String,
+        /// HTTP status.
+        status: u16,
+        /// Message of the API server.
+        message: String,
+        /// Remedy.
+        help: &'static str,
+    },
+    /// Credentials or authorities that TLS cannot use.
+    #[error("{what} cannot be used: {reason}")]
+    #[diagnostic(code(join::client::tls), help("compare it with what `kubectl` uses"))]
+    Tls {
+        /// Thing that cannot be used.
+        what: &'static str,
+        /// Words of the library.
+        reason: String,
+    },
+    /// The kubeconfig has no credentials, or no authority.
+    #[error("the kubeconfig has no {0}")]
+    #[diagnostic(
+        code(join::client::kubeconfig),
+        help("use one that may create Secrets in kube-system: `kubectl config view --raw --minify --flatten`")
+    )]
+    Kubeconfig(&'static str),
+    /// No random numbers.
+    #[error("no random numbers are to be had: {0}")]
+    #[diagnostic(code(join::client::random))]
+    Random(String),
+    /// Discovery that failed.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Discovery(#[from] DiscoveryError),
+    /// Another object.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Answer(#[from] ConfigMapError),
+    /// Configuration of kubelets that cannot be used.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    KubeletConfig(#[from] KubeletConfigError),
+    /// A join that is not to be had as a NodeConfig.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Conversion(#[from] ConversionError),
+    /// Versions that do not go together.
+    #[error("this node may not join: {0}")]
+    #[diagnostic(
+        code(join::skew),
+        help("https://kubernetes.io/releases/version-skew-policy/ has the policy")
+    )]
+    Skew(String),
+}
+
+/// Client of one API server.
+#[derive(Debug)]
+pub struct ApiClient {
+    agent: Agent,
+    server: String,
+    token: Option<String>,
+}
+
+impl ApiClient {
+    /// Client of an API server that nobody vouches for yet.
+    fn unverified(endpoint: &Endpoint) -> Self {
+        let tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .disable_verification(true)
+            .build();
+        Self::with(endpoint, tls, None)
+    }
+
+    /// Client of an API server that some authorities vouch for.
+    ///
+    /// # Errors
+    /// When the authorities or the credentials cannot be used.
+    pub fn new(
+        endpoint: &Endpoint,
+        authorities: &ClusterAuthorities,
+        credentials: &Credentials,
+    ) -> Result<Self, ClientError> {
+        let unusable = |what| {
+            move |error: ureq::Error| ClientError::Tls {
+                what,
+                reason: error.to_string(),
+            }
+        };
+        let roots = certificates(authorities.pem()).map_err(unusable("the certificate authority"))?;
+        let mut tls = TlsConfig::builder()
+            .provider(TlsProvider::Rustls)
+            .root_certs(RootCerts::Specific(Arc::new(roots)));
+        let mut token = None;
+        match credentials {
+            Credentials::None => {}
+            Credentials::Token(text) => token = Some(text.clone()),
+            Credentials::Certificate { certificate, key } => {
+                let chain = certificates(certificate).map_err(unusable("the client certificate"))?;
+                let key =
+                    PrivateKey::from_pem(key.as_bytes()).map_err(unusable("the key of the client certificate"))?;
+                tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+            }
+        }
+        Ok(Self::with(endpoint, tls.build(), token))
+    }
+
+    fn with(endpoint: &Endpoint, tls: TlsConfig, token: Option<String>) -> Self {
+        let agent = Agent::config_builder()
+            .tls_config(tls)
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            // A token is for this server, not for where it may send us.
+            .max_redirects(0)
+            .build();
+        Self {
+            agent: agent.into(),
+            server: endpoint.to_string(),
+            token,
+        }
+    }
+
+    /// Answer to a GET request.
+    ///
+    /// # Errors
+    /// When there is none, or one that says no.
+    pub fn get(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let url = format!("{}{path}", self.server);
+        let mut request = self.agent.get(&url).header("Accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        read(url, request.call())
+    }
+
+    /// Answer to a POST request with a JSON body.
+    ///
+    /// # Errors
+    /// When there is none, or one that says no.
+    pub fn create(&self, path: &str, object: &Value) -> Result<Vec<u8>, ClientError> {
+        let url = format!("{}{path}", self.server);
+        let mut request = self.agent.post(&url).header("Accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        read(url, request.send_json(object))
+    }
+}
+
+fn certificates(pem: &str) -> Result<Vec<Certificate<'static>>, ureq::Error> {
+    let items = ureq::tls::parse_pem(pem.as_bytes());
+    let mut certificates = Vec::new();
+    for item in items {
+        if let ureq::tls::PemItem::Certificate(certificate) = item? {
+            certificates.push(certificate);
+        }
+    }
+    Ok(certificates)
+}
+
+fn read(url: String, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Vec<u8>, ClientError> {
+    let unreachable = |error: ureq::Error| ClientError::Unreachable {
+        url: url.clone(),
+        reason: error.to_string(),
+    };
+    let mut answer = answer.map_err(unreachable)?;
+    let status = answer.status().as_u16();
+    let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+    let body = body.map_err(unreachable)?;
+    if (200..300).contains(&status) {
+        return Ok(body);
+    }
+    let message = serde_json::from_slice::<Value>(&body).ok();
+    let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
+    Err(ClientError::Status {
+        message: message.unwrap_or_else(|| "no reason is given".to_owned()),
+        help: match status {
+            401 => "the token has expired, or is of another cluster; `kubeadm token create` makes a new one",
+            403 => {
+                "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them"
+            }
+            404 => "a cluster that kubeadm did not make may not have it; use a discovery file",
+            429 | 500.. => "the API server is busy or fails; try again",
+            _ => "the endpoint has to be a Kubernetes API server",
+        },
+        url,
+        status,
+    })
+}
+
+/// Discovery by token, in the way of kubeadm: the first answer over a connection that nobody vouches for, the second one
+/// over a verified one. For as long as `patience`, an API server that does not answer, and one that has not signed with
+/// this token yet, are asked again.
+///
+/// # Errors
+/// When the API server does not answer or cannot be trusted.
+pub fn discover(discovery: &TokenDiscovery, patience: Duration) -> Result<TrustedCluster, ClientError> {
+    let begin = Instant::now();
+    loop {
+        let found = discover_once(discovery);
+        let may_change = match &found {
+            Err(ClientError::Unreachable { .. } | ClientError::Discovery(DiscoveryError::Unsigned { .. })) => true,
+            Err(ClientError::Status { status, .. }) => *status == 429 || *status >= 500,
+            _ => false,
+        };
+        if !may_change || begin.elapsed() + INTERVAL > patience {
+            return found;
+        }
+        sleep(INTERVAL);
+    }
+}
+
+fn discover_once(discovery: &TokenDiscovery) -> Result<TrustedCluster, ClientError> {
+    let first = ApiClient::unverified(&discovery.endpoint).get(cluster_info::PATH)?;
+    let first = ClusterInfo::read(&first)?;
+    let cluster = first.verify(&discovery.token, &discovery.pins)?;
+    let verified = ApiClient::new(&discovery.endpoint, &cluster.authorities, &Credentials::None)?;
+    let second = ClusterInfo::read(&verified.get(cluster_info::PATH)?)?;
+    first.confirm(&second)?;
+    Ok(cluster)
+}
+
+/// Settings of a cluster's kubelets for one of a version, read with a bootstrap token.
+///
+/// # Errors
+/// When the API server does not answer, or the skew policy forbids the join.
+pub fn settings(
+    cluster: &TrustedCluster,
+    token: &BootstrapToken,
+    kubelet: KubernetesVersion,
+) -> Result<KubeletSettings, ClientError> {
+    let credentials = Credentials::Token(token.reveal());
+    let client = ApiClient::new(&cluster.endpoint, &cluster.authorities, &credentials)?;
+    let version = serde_json::from_slice::<Value>(&client.get("/version")?).unwrap_or_default();
+    let version = version.get("gitVersion").and_then(Value::as_str).unwrap_or_default();
+    if let Ok(version) = version.parse() {
+        let verdict: VersionSkew = skew(kubelet, version);
+        if !verdict.is_supported() {
+            return Err(ClientError::Skew(verdict.sentence(kubelet, version)));
+        }
+    }
+    let configuration = ClusterConfiguration::read(&client.get(KUBEADM_CONFIG)?)?;
+    Ok(KubeletSettings::read(
+        &client.get(KUBELET_CONFIG)?,
+        &configuration,
+        kubelet,
+    )?)
+}
+
+/// Makes a token in a cluster by an administrator's kubeconfig. It ends after a day.
+///
+/// # Errors
+/// When the kubeconfig has no credentials, or they may not create Secrets.
+pub fn create_token(access: &ClusterAccess, now: SystemTime) -> Result<BootstrapToken, ClientError> {
+    let authorities = access
+        .authorities
+        .as_ref()
+        .ok_or(ClientError::Kubeconfig("certificate authority"))?;
+    if access.credentials == Credentials::None {
+        return Err(ClientError::Kubeconfig("credentials"));
+    }
+    let client = ApiClient::new(&access.endpoint, authorities, &access.credentials)?;
+    let random = |why: &str| ClientError::Random(why.to_owned());
+    let mut bytes = [0; token_secret::RANDOM_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| random(&error.to_string()))?;
+    let token = token_secret::token(&bytes).ok_or_else(|| random("too few of them can be used"))?;
+    let end =
+        x509_cert::der::DateTime::from_system_time(now + TOKEN_VALIDITY).map_err(|error| random(&error.to_string()))?;
+    let secret = token_secret::secret(&token, &end.to_string()).ok_or_else(|| random("no token"))?;
+    client.create(token_secret::PATH, &secret)?;
+    let known = ApiClient::new(&access.endpoint, authorities, &Credentials::Token(token.clone()))?;
+    wait_until_known(&known);
+    token.parse().map_err(|_| random("no token"))
+}
+
+/// Waits until API servers know a token, which takes them a moment. One that never does is told of by the next request.
+fn wait_until_known(client: &ApiClient) {
+    for _ in 0..20 {
+        match client.get("/version") {
+            Err(ClientError::Status { status: 401, .. }) => sleep(Duration::from_millis(500)),
+            _ => return,
+        }
+    }
+}

@@ -1,0 +1,354 @@
+//! Bootstrap data of Cluster API's kubeadm provider (CABPK): a closed grammar, read and never executed.
+//!
+//! ```text
+//! text --jinja--▶ text --YAML, raw--▶ files --files----▶ JoinConfiguration, settings
+//!                                     commands --commands-▶ settings
+//! ```
+//!
+//! What the provider writes by itself is understood. What a user added to it is understood if a node can follow it, and
+//! refused by name with its line if not: a node that joins without a part of its configuration is worse than none.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use basalt_document::problem::{Problem, Problems};
+use basalt_document::{Document, Finding, Path, schema};
+use basalt_node_config::name::{HostName, ServerName};
+use basalt_node_config::raw as node_config;
+use miette::NamedSource;
+
+use crate::findings::Findings;
+use crate::request::JoinRequest;
+use crate::{configuration, redaction};
+
+mod commands;
+mod files;
+mod hosts_file;
+mod jinja;
+mod raw;
+
+pub use commands::{SENTINEL, SENTINEL_CONTENT};
+pub use jinja::InstanceData;
+
+/// Taint that Cluster API lets workers register with, and removes when it has set their labels.
+pub const UNINITIALIZED_TAINT: &str = "node.cluster.x-k8s.io/uninitialized";
+
+/// Demands of bootstrap data.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BootstrapData {
+    /// The join.
+    pub request: JoinRequest,
+    /// Name of the machine, if a command or a file gives it one.
+    pub hostname: Option<HostName>,
+    /// Time servers.
+    pub time_servers: Vec<String>,
+    /// Kernel settings.
+    pub sysctls: BTreeMap<String, String>,
+    /// Mirrors of registries.
+    pub registries: Vec<node_config::Registry>,
+    /// Certificate authorities in PEM, one after the other.
+    pub ca_certificates: String,
+    /// Files below /etc/kubernetes.
+    pub files: Vec<KubernetesFile>,
+}
+
+/// A file below /etc/kubernetes, for pods that mount it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KubernetesFile {
+    /// Absolute path.
+    pub path: String,
+    /// Mode.
+    pub mode: u32,
+    /// Content. It may hold credentials of a cloud.
+    pub content: String,
+    /// Line of the bootstrap data that names it, from 1.
+    pub line: usize,
+}
+
+/// Shows no content.
+impl std::fmt::Debug for KubernetesFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:o} {} (line {})", self.mode, self.path, self.line)
+    }
+}
+
+/// Reads bootstrap data; `name` is what errors call it.
+///
+/// # Errors
+/// With everything that a node cannot follow, each at its place.
+pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(BootstrapData, Problems), Problems> {
+    if let Err(finding) = header(text) {
+        return Err(problem_of_header(name, text, finding));
+    }
+    let (text, replaced) = match text.lines().next().map(str::trim_end) {
+        Some("## template: jinja") => jinja::render(text, instance),
+        _ => (text.to_owned(), Vec::new()),
+    };
+    let document = Document::parse(name, &text).map_err(|problems| redaction::without_secrets(&problems))?;
+    let mut found: Vec<_> = replaced
+        .into_iter()
+        .map(|(span, finding)| document.at_span(span, finding))
+        .collect();
+    let (raw, of_schema) = schema::decode_what_fits::<raw::CloudConfig>(&document);
+    found.extend(of_schema);
+    let mut reader = Reader {
+        document: &document,
+        text: &text,
+        findings: Findings::new(&document, found),
+        data: Collected::default(),
+    };
+    let data = raw.and_then(|raw| reader.read(&raw));
+    reader.findings.conclude(data)
+}
+
+/// Checks the lines by which cloud-init knows what follows.
+fn header(text: &str) -> Result<(), Finding> {
+    let mut lines = text.lines().map(str::trim_end);
+    let first = lines.next().unwrap_or_default();
+    let first = if first == "## template: jinja" {
+        lines.next().unwrap_or_default()
+    } else {
+        first
+    };
+    if first == "#cloud-config" {
+        return Ok(());
+    }
+    let what = match first {
+        _ if first.starts_with("#!") => "a script, which a node does not run",
+        _ if first.starts_with('{') => "Ignition, of which Cluster API's other format is made",
+        _ if first.starts_with("Content-Type:") || first.starts_with("MIME-") => "a MIME message of several parts",
+        _ if first.starts_with("#include") => "a list of addresses of more user data",
+        _ => "something else",
+    };
+    let help = "set `format: cloud-config` in the KubeadmConfigTemplate; the first line is `#cloud-config`, after `## template: jinja`";
+    Err(Finding::error(format!("this is not `#cloud-config` but {what}"), "not known").with_help(help))
+}
+
+/// The problem of a text that is perhaps not even YAML.
+fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
+    let first: Arc<str> = redaction::redact(text.lines().next().unwrap_or_default()).into();
+    let problem = Problem {
+        severity: finding.severity,
+        message: finding.message,
+        label: finding.label,
+        help: finding.help,
+        span: (0, first.len()).into(),
+        line: 1,
+        column: 1,
+    };
+    Problems::new(NamedSource::new(name, first), vec![problem])
+}
+
+/// Demands that were collected so far.
+#[derive(Default)]
+struct Collected {
+    request: Option<JoinRequest>,
+    is_joining: bool,
+    hostname: Option<HostName>,
+    time_servers: Vec<String>,
+    sysctls: BTreeMap<String, String>,
+    registries: Vec<node_config::Registry>,
+    ca_certificates: String,
+    files: Vec<KubernetesFile>,
+}
+
+struct Reader<'d> {
+    document: &'d Document,
+    text: &'d str,
+    findings: Findings<'d>,
+    data: Collected,
+}
+
+impl Reader<'_> {
+    fn read(&mut self, raw: &raw::CloudConfig) -> Option<BootstrapData> {
+        for (index, file) in raw.write_files.iter().enumerate() {
+            self.file(&Path::root().key("write_files").index(index), file);
+        }
+        for (key, commands) in [("bootcmd", &raw.bootcmd), ("runcmd", &raw.runcmd)] {
+            for (index, command) in commands.iter().flatten().enumerate() {
+                self.command(&Path::root().key(key).index(index), command);
+            }
+        }
+        self.time_servers(raw.ntp.as_ref());
+        self.accounts(raw.users.as_deref().unwrap_or_default());
+        for (key, given) in [
+            ("disk_setup", raw.disk_setup.is_some()),
+            ("fs_setup", raw.fs_setup.is_some()),
+            ("mounts", raw.mounts.is_some()),
+        ] {
+            if given {
+                let message = format!("`{key}` is not taken over: a node partitions its own disk, and no other");
+                let help = "remove it from the KubeadmConfigTemplate; volumes of pods are a storage driver's";
+                self.findings.say(
+                    &Path::root().key(key),
+                    Finding::error(message, "refused").with_help(help),
+                );
+            }
+        }
+        self.conclude()
+    }
+
+    fn conclude(&mut self) -> Option<BootstrapData> {
+        let data = std::mem::take(&mut self.data);
+        // Of one that is wrong, everything is said already.
+        if !self.findings.is_refused() && (data.request.is_none() || !data.is_joining) {
+            let missing = match data.request {
+                None => format!("no file `{}`", commands::CONFIGURATION),
+                Some(_) => "no command that joins".to_owned(),
+            };
+            let help = "use the `value` of the Secret that `status.dataSecretName` of a KubeadmConfig names";
+            let finding = Finding::error(
+                format!("this is not bootstrap data of a worker: it has {missing}"),
+                "in here",
+            );
+            self.findings.say(&Path::root(), finding.with_help(help));
+        }
+        Some(BootstrapData {
+            request: data.request?,
+            hostname: data.hostname,
+            time_servers: data.time_servers,
+            sysctls: data.sysctls,
+            registries: data.registries,
+            ca_certificates: data.ca_certificates,
+            files: data.files,
+        })
+    }
+
+    fn file(&mut self, place: &Path, file: &raw::WriteFile) {
+        let meaning = match files::recognise(file) {
+            Ok(meaning) => meaning,
+            Err(finding) => return self.findings.say(&place.key("path"), finding),
+        };
+        match meaning {
+            files::Meaning::Configuration(content) => self.configuration(place, &content),
+            files::Meaning::Hostname(name) => self.hostname(&place.key("content"), &name),
+            files::Meaning::Sysctls(settings) => self.data.sysctls.extend(settings),
+            files::Meaning::Registry(registry) => self.data.registries.push(*registry),
+            files::Meaning::Authorities(pem) => {
+                self.data.ca_certificates.push_str(&pem);
+                self.data.ca_certificates.push('\n');
+            }
+            files::Meaning::Kubernetes { content, mode } => {
+                let line = self.document.at(&place.key("path"), Finding::warning("", "")).line;
+                self.data.files.push(KubernetesFile {
+                    path: file.path.clone(),
+                    mode,
+                    content,
+                    line,
+                });
+            }
+            files::Meaning::Nothing => {}
+        }
+    }
+
+    fn configuration(&mut self, place: &Path, content: &str) {
+        if self.data.request.is_some() {
+            let finding = Finding::error("a second JoinConfiguration", "given again here");
+            return self
+                .findings
+                .say(&place.key("path"), finding.with_help("keep one of them"));
+        }
+        let (request, problems) = match configuration::read("JoinConfiguration", content) {
+            Ok((request, warnings)) => (Some(request), warnings),
+            Err(problems) => (None, problems),
+        };
+        for problem in problems.iter() {
+            let problem = self.relocated(&place.key("content"), content, problem);
+            self.findings.add(problem);
+        }
+        self.data.request = request;
+    }
+
+    /// A problem of a file's content, at its place in the bootstrap data: the content of a literal block (`|`) is there
+    /// line by line, with an indentation. Of encoded content, the key is marked.
+    fn relocated(&self, place: &Path, content: &str, problem: &Problem) -> Problem {
+        let finding = |message: String| Finding {
+            severity: problem.severity,
+            message,
+            label: problem.label.clone(),
+            help: problem.help.clone(),
+        };
+        let key = self.document.at(place, finding(problem.message.clone()));
+        let own = content.lines().nth(problem.line.saturating_sub(1)).unwrap_or_default();
+        let lines = self.text.split_inclusive('\n').enumerate();
+        let mut start = 0;
+        for (index, line) in lines {
+            // The first line of the block comes after that of the key.
+            let is_it = index == key.line + problem.line - 1;
+            if is_it && !own.is_empty() && line.trim_end().ends_with(own.trim_end()) {
+                let indentation = line.trim_end().len() - own.trim_end().len();
+                let column = own.char_indices().nth(problem.column.saturating_sub(1));
+                let start = start + indentation + column.map_or(0, |(column, _)| column);
+                return self
+                    .document
+                    .at_span(start..start + problem.span.len(), finding(problem.message.clone()));
+            }
+            start += line.len();
+        }
+        let line = problem.line;
+        self.document.at(
+            place,
+            finding(format!("{} (line {line} of the content)", problem.message)),
+        )
+    }
+
+    fn command(&mut self, place: &Path, command: &str) {
+        match commands::recognise(command) {
+            Ok(commands::Meaning::Join) if self.data.is_joining => {
+                let finding = Finding::error("a second command that joins", "given again here");
+                self.findings.say(place, finding.with_help("keep one of them"));
+            }
+            Ok(commands::Meaning::Join) => self.data.is_joining = true,
+            Ok(commands::Meaning::Hostname(name)) => self.hostname(place, &name),
+            Ok(commands::Meaning::Sysctls(settings)) => self.data.sysctls.extend(settings),
+            Ok(commands::Meaning::Done) => {}
+            Err(finding) => self.findings.say(place, finding),
+        }
+    }
+
+    fn hostname(&mut self, place: &Path, name: &str) {
+        let Some(name) = self.findings.parse::<HostName>(place, name) else {
+            return;
+        };
+        if let Some(earlier) = self
+            .data
+            .hostname
+            .replace(name.clone())
+            .filter(|earlier| *earlier != name)
+        {
+            let message = format!("the machine is called `{earlier}` before, and `{name}` here");
+            self.findings.say(
+                place,
+                Finding::error(message, "another name").with_help("keep one of them"),
+            );
+        }
+    }
+
+    fn time_servers(&mut self, raw: Option<&raw::Ntp>) {
+        let Some(raw) = raw.filter(|raw| raw.enabled != Some(false)) else {
+            return;
+        };
+        let place = Path::from("ntp.servers");
+        for (index, server) in raw.servers.iter().flatten().enumerate() {
+            if self.findings.parse::<ServerName>(&place.index(index), server).is_some() {
+                self.data.time_servers.push(server.clone());
+            }
+        }
+    }
+
+    fn accounts(&mut self, users: &[serde_json::Value]) {
+        let names = users
+            .iter()
+            .map(|user| user.get("name").and_then(serde_json::Value::as_str));
+        let names: Vec<_> = names.map(|name| name.unwrap_or("?")).collect();
+        if !names.is_empty() {
+            let message = format!("`users` has no effect ({}): nobody logs in to a node", names.join(", "));
+            let help = "`kubectl debug node/NAME` opens a shell on a node";
+            let finding = Finding::warning(message, "ignored").with_help(help);
+            self.findings.say(&Path::root().key("users"), finding);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! Variables of cloud-init's instance data in bootstrap data: `{{ ds.meta_data.local_hostname }}`.
+//!
+//! Nothing else of Jinja is known: no filters, no statements. Values take the place of variables; the lines of a text
+//! stay what they are.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use basalt_document::Finding;
+
+/// Instance data of a machine: values by their dotted names, such as `ds.meta_data.local_hostname`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstanceData(BTreeMap<String, String>);
+
+impl InstanceData {
+    /// Instance data of these values.
+    pub fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
+        Self(values.into_iter().collect())
+    }
+
+    /// Instance data of a machine of which the name alone is known, under the names that providers use.
+    pub fn of_hostname(name: &str) -> Self {
+        let names = [
+            "ds.meta_data.hostname",
+            "ds.meta_data.local_hostname",
+            "ds.meta_data.local-hostname",
+            "local_hostname",
+            "v1.local_hostname",
+        ];
+        Self::new(names.map(|key| (key.to_owned(), name.to_owned())))
+    }
+
+    /// The same, with another value.
+    #[must_use]
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+        self.0.insert(name.into(), value.into());
+        self
+    }
+}
+
+/// Text with values in place of variables, and what could not be replaced, with its place in the result.
+pub(super) fn render(text: &str, instance: &InstanceData) -> (String, Vec<(Range<usize>, Finding)>) {
+    let (mut rendered, mut found) = (String::with_capacity(text.len()), Vec::new());
+    let mut rest = text;
+    while let Some(start) = rest
+        .find("{{")
+        .into_iter()
+        .chain(rest.find("{%"))
+        .chain(rest.find("{#"))
+        .min()
+    {
+        let (before, marked) = rest.split_at(start);
+        rendered.push_str(before);
+        let (expression, after) = marked.split_at(length(marked));
+        let place = rendered.len()..rendered.len() + expression.len();
+        match value(expression, instance) {
+            Ok(value) => rendered.push_str(value),
+            Err(finding) => {
+                found.push((place, finding));
+                rendered.push_str(expression);
+            }
+        }
+        rest = after;
+    }
+    rendered.push_str(rest);
+    (rendered, found)
+}
+
+/// Length of the expression that a text begins with: to its end, or to that of its line.
+fn length(text: &str) -> usize {
+    let line = text.find('\n').unwrap_or(text.len());
+    let end = ["}}", "%}", "#}"].into_iter().filter_map(|end| text.find(end)).min();
+    end.map(|end| end + 2).filter(|end| *end <= line).unwrap_or(line)
+}
+
+fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Finding> {
+    let inner = expression.strip_prefix("{{").and_then(|inner| inner.strip_suffix("}}"));
+    let Some(name) = inner.map(|inner| inner.trim_matches(['-', ' ', '\t'])) else {
+        let message = "of Jinja, variables are known, and no statements, comments or expressions over several lines";
+        return Err(Finding::error(message, "not a variable").with_help("write the text itself"));
+    };
+    let name = name.strip_prefix("ds.meta_data[").map_or_else(
+        || name.to_owned(),
+        |key| format!("ds.meta_data.{}", key.trim_end_matches(']').trim_matches(['"', '\''])),
+    );
+    let is_name = |c: char| c.is_ascii_alphanumeric() || "._-".contains(c);
+    if name.is_empty() || !name.chars().all(is_name) {
+        let message = format!("`{name}` is no variable: filters and expressions of Jinja are not evaluated");
+        return Err(Finding::error(message, "not a variable").with_help("write the text itself"));
+    }
+    match instance.0.get(&name) {
+        Some(value) if value.contains(char::is_control) => {
+            let message = format!("the value of `{name}` has several lines");
+            Err(Finding::error(message, "not one line"))
+        }
+        Some(value) => Ok(value),
+        None => {
+            let known: Vec<_> = instance.0.keys().map(String::as_str).collect();
+            let message = format!("the instance data of this machine has no `{name}`");
+            let help = match known.is_empty() {
+                true => "there is no instance data at all".to_owned(),
+                false => format!("it has {}", known.join(", ")),
+            };
+            Err(Finding::error(message, "no value").with_help(help))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn variables_are_replaced() {
+        let instance = InstanceData::of_hostname("worker-1").with("ds.meta_data.instance_id", "i-1");
+        let text = "name: '{{ ds.meta_data.local_hostname }}'\nid: {{ds.meta_data.instance_id}}\nx: {{- local_hostname -}}\ny: {{ ds.meta_data[\"local-hostname\"] }}\n";
+        let (rendered, found) = render(text, &instance);
+        assert!(found.is_empty(), "{found:?}");
+        assert_eq!(rendered, "name: 'worker-1'\nid: i-1\nx: worker-1\ny: worker-1\n");
+    }
+
+    #[test]
+    fn everything_else_is_refused_at_its_place() {
+        let instance = InstanceData::of_hostname("worker-1");
+        for (text, expected) in [
+            ("a {{ ds.meta_data.unknown }}", "ds.meta_data.unknown"),
+            ("a {% if x %}", "no statements"),
+            ("a {# x #}", "no statements"),
+            ("a {{ local_hostname | upper }}", "local_hostname | upper"),
+            ("a {{ local_hostname\n}}", "several lines"),
+            ("a {{", "several lines"),
+            ("a {{}}", "no variable"),
+        ] {
+            let (_, found) = render(text, &instance);
+            assert!(found[0].1.message.contains(expected), "{text}: {found:?}");
+            assert_eq!(found[0].0.start, 2, "{text}");
+        }
+        let lines = InstanceData::default().with("a", "b\nruncmd: [reboot]");
+        assert_eq!(render("{{ a }}", &lines).1.len(), 1);
+    }
+
+    proptest! {
+        #[test]
+        fn lines_stay(text in "[a-z{}%# \n]{0,40}") {
+            let (rendered, found) = render(&text, &InstanceData::of_hostname("a"));
+            prop_assert_eq!(rendered.lines().count(), text.lines().count());
+            for (place, _) in found {
+                prop_assert!(rendered.get(place).is_some());
+            }
+        }
+
+        #[test]
+        fn nothing_panics(text in any::<String>()) {
+            let _ = render(&text, &InstanceData::default());
+            let _ = render(&format!("{{{{{text}}}}}{{%é"), &InstanceData::default());
+        }
+    }
+}

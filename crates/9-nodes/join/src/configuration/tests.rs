@@ -1,0 +1,146 @@
+use basalt_node_config::raw::CloudProvider;
+use proptest::prelude::*;
+
+use super::*;
+
+const PIN: &str = "sha256:75bce4f40d74e730c3d05a111b76d3b1c1fdd60379e09bf5dfb8a588ce6dd821";
+
+/// A JoinConfiguration of a version, with more fields at its end.
+fn configuration(version: &str, registration: &str, more: &str) -> String {
+    format!(
+        "apiVersion: kubeadm.k8s.io/{version}\nkind: JoinConfiguration\ndiscovery:\n  bootstrapToken:\n    token: abcdef.0123456789abcdef\n    apiServerEndpoint: 192.0.2.10:6443\n    caCertHashes: [{PIN:?}]\nnodeRegistration:\n  name: worker-1\n{registration}{more}"
+    )
+}
+
+fn said(text: &str) -> String {
+    match read("join.yaml", text) {
+        Ok((_, problems)) | Err(problems) => problems.brief(),
+    }
+}
+
+#[test]
+fn both_versions_say_the_same() {
+    let new = configuration(
+        "v1beta4",
+        "  criSocket: unix:///var/run/containerd/containerd.sock\n  taints: [{key: a, effect: NoSchedule}]\n  kubeletExtraArgs:\n  - {name: provider-id, value: x:///1}\n  - {name: node-labels, value: a=b}\n",
+        "timeouts: {discovery: 5m0s}\n",
+    );
+    let old = configuration(
+        "v1beta3",
+        "  taints: [{key: a, effect: NoSchedule}]\n  kubeletExtraArgs:\n    provider-id: x:///1\n    node-labels: a=b\n",
+        "",
+    )
+    .replace("nodeRegistration", "  timeout: 5m0s\nnodeRegistration");
+    let (one, warnings) = read("join.yaml", &new).unwrap();
+    assert!(warnings.is_empty(), "{}", warnings.brief());
+    let (other, _) = read("join.yaml", &old).unwrap();
+    assert_eq!(one, other);
+    assert_eq!(one.registration.node_name().unwrap().as_str(), "worker-1");
+    assert_eq!(one.registration.kubelet.taints.len(), 1);
+    assert_eq!(one.registration.kubelet.kubelet.provider_id.as_deref(), Some("x:///1"));
+    assert_eq!(one.tls_bootstrap_token.unwrap().id(), "abcdef");
+}
+
+#[test]
+fn null_and_empty_taints_are_none() {
+    for taints in ["  taints: null\n", "  taints: []\n", ""] {
+        let (request, _) = read("join.yaml", &configuration("v1beta4", taints, "")).unwrap();
+        assert!(request.registration.kubelet.taints.is_empty());
+    }
+}
+
+#[test]
+fn the_last_of_an_argument_counts_and_hostname_override_before_the_name() {
+    let arguments = "  kubeletExtraArgs:\n  - {name: hostname-override, value: other}\n  - {name: cloud-provider, value: external}\n  - {name: v, value: '2'}\n  - {name: v, value: '4'}\n";
+    let (request, _) = read("join.yaml", &configuration("v1beta4", arguments, "")).unwrap();
+    assert_eq!(request.registration.node_name().unwrap().as_str(), "other");
+    let kubelet = request.registration.kubelet.kubelet;
+    assert_eq!(
+        (kubelet.verbosity, kubelet.cloud_provider),
+        (Some(4), Some(CloudProvider::External))
+    );
+}
+
+#[test]
+fn other_documents_are_left_alone() {
+    let text = format!(
+        "---\napiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n---\n{}",
+        configuration("v1beta4", "", "skipPhases: [preflight]\n")
+    );
+    assert!(read("join.yaml", &text).is_ok());
+    // Line 14 of the file, not of the document.
+    assert!(said(&text).starts_with("join.yaml:14:"), "{}", said(&text));
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_line() {
+    for (text, expected) in [
+        (configuration("v1beta4", "", "controlPlane: {}\n"), "controlPlane"),
+        (configuration("v1beta4", "", "patches: {directory: /p}\n"), "patches"),
+        (configuration("v1beta2", "", ""), "v1beta2"),
+        (
+            configuration("v1beta4", "", "").replace("JoinConf", "InitConf"),
+            "InitConfiguration",
+        ),
+        (configuration("v1beta4", "", "unknown: 1\n"), "unknown"),
+        (
+            configuration("v1beta4", "  kubeletExtraArgs: {v: '1'}\n", ""),
+            "not of kubeadm.k8s.io/v1beta4",
+        ),
+        (
+            configuration("v1beta3", "  kubeletExtraArgs: [{name: v, value: '1'}]\n", ""),
+            "not of kubeadm.k8s.io/v1beta3",
+        ),
+        (configuration("v1beta3", "", "timeouts: {}\n"), "`timeouts` is not of"),
+        (configuration("v1beta4", "", "").replace(PIN, "sha256:00"), "digits"),
+        (
+            configuration("v1beta4", "", "").replace(&format!("[{PIN:?}]"), "[]"),
+            "vouches",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("worker-1", "Worker_1"),
+            "Worker_1",
+        ),
+        (
+            configuration("v1beta4", "  criSocket: unix:///run/crio/crio.sock\n", ""),
+            "crio",
+        ),
+        (
+            configuration("v1beta4", "  kubeletExtraArgs: [{name: root-dir, value: /d}]\n", ""),
+            "root-dir",
+        ),
+        (
+            configuration("v1beta4", "  taints: [{key: a, effect: Never}]\n", ""),
+            "Never",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("192.0.2.10:6443", "https://a:1"),
+            "scheme",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("    apiServerEndpoint: 192.0.2.10:6443\n", ""),
+            "apiServerEndpoint",
+        ),
+        (
+            configuration("v1beta4", "", "").replace("abcdef.0123456789abcdef", "abcdef"),
+            "token",
+        ),
+    ] {
+        let said = said(&text);
+        assert!(
+            said.contains(": error: ") && said.contains(expected),
+            "{expected}: {said}"
+        );
+        assert!(!said.contains("0123456789abcdef"), "{said}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(text in any::<String>(), at in 0usize..300, more in "[ -~\n]{0,20}") {
+        let _ = read("join.yaml", &text);
+        let mut whole = configuration("v1beta4", "", "");
+        whole.insert_str(at.min(whole.len()), &more);
+        let _ = read("join.yaml", &whole);
+    }
+}

@@ -1,0 +1,119 @@
+use proptest::prelude::*;
+
+use super::*;
+
+/// KubeletConfiguration that `kubeadm init` 1.37 uploads, with more fields at its end.
+fn uploaded(more: &str) -> String {
+    format!(
+        "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nauthentication:\n  anonymous:\n    enabled: false\n  webhook:\n    cacheTTL: 0s\n    enabled: true\n  x509:\n    clientCAFile: /etc/kubernetes/pki/ca.crt\nauthorization:\n  mode: Webhook\n  webhook:\n    cacheAuthorizedTTL: 0s\n    cacheUnauthorizedTTL: 0s\ncgroupDriver: systemd\nclusterDNS:\n- 10.96.0.10\nclusterDomain: cluster.local\ncontainerRuntimeEndpoint: \"\"\ncpuManagerReconcilePeriod: 0s\ncrashLoopBackOff: {{}}\nevictionPressureTransitionPeriod: 0s\nhealthzBindAddress: 127.0.0.1\nhealthzPort: 10248\nlogging:\n  flushFrequency: 0\n  options:\n    json:\n      infoBufferSize: \"0\"\n  verbosity: 0\nmemorySwap: {{}}\nrotateCertificates: true\nshutdownGracePeriod: 0s\nstaticPodPath: /etc/kubernetes/manifests\n{more}"
+    )
+}
+
+fn version(minor: u32) -> KubernetesVersion {
+    KubernetesVersion {
+        major: 1,
+        minor,
+        patch: 0,
+    }
+}
+
+fn settings(more: &str) -> KubeletSettings {
+    KubeletSettings::parse(&uploaded(more), &ClusterConfiguration::default(), version(36)).unwrap()
+}
+
+#[test]
+fn what_kubeadm_uploads_needs_nothing_of_a_node() {
+    let settings = settings("");
+    assert!(settings.dropped.is_empty(), "{:?}", settings.dropped);
+    assert_eq!(settings.cluster_dns(), ["10.96.0.10"]);
+    assert_eq!(settings.cluster_domain(), Some("cluster.local"));
+    assert!(settings.contradictions(&Kubelet::default()).is_empty());
+    let taken = settings.taken_over();
+    assert_eq!((taken.kubelet, taken.rest), (Kubelet::default(), Vec::new()));
+}
+
+#[test]
+fn settings_are_taken_over_or_named() {
+    let taken = settings(
+        "maxPods: 50\nevictionHard: {memory.available: 200Mi}\nsystemReserved: {cpu: 100m, ephemeral-storage: 1Gi, pid: '100'}\nserializeImagePulls: false\nmaxParallelImagePulls: 5\ntracing: {samplingRatePerMillion: 10}\ncpuManagerPolicy: weird\nserverTLSBootstrap: true\n",
+    )
+    .taken_over();
+    assert_eq!(taken.kubelet.max_pods, Some(50));
+    assert_eq!(taken.kubelet.eviction_hard["memory.available"], "200Mi");
+    assert_eq!(taken.kubelet.system_reserved.unwrap().pid, Some(100));
+    assert!(taken.kubelet.server_tls_bootstrap);
+    assert_eq!(taken.rest, ["cpuManagerPolicy", "tracing.samplingRatePerMillion"]);
+}
+
+#[test]
+fn contradictions_are_named_and_the_node_counts() {
+    let node = Kubelet {
+        max_pods: Some(60),
+        ..Kubelet::default()
+    };
+    let settings = settings("maxPods: 50\nreadOnlyPort: 10255\n");
+    let found: Vec<_> = settings.contradictions(&node).iter().map(ToString::to_string).collect();
+    assert_eq!(
+        found,
+        [
+            "`readOnlyPort` is 10255 in the cluster's kubelet-config, and 0 by the image, which counts",
+            "`maxPods` is 50 in the cluster's kubelet-config, and 60 by the NodeConfig, which counts",
+        ]
+    );
+    let cgroupfs = uploaded("").replace("cgroupDriver: systemd", "cgroupDriver: cgroupfs");
+    let settings = KubeletSettings::parse(&cgroupfs, &ClusterConfiguration::default(), version(36)).unwrap();
+    assert_eq!(settings.contradictions(&Kubelet::default())[0].field, "cgroupDriver");
+}
+
+#[test]
+fn fields_that_are_too_new_are_dropped() {
+    let settings = settings("defaultPodSysctls: {net.core.somaxconn: '1024'}\n");
+    assert_eq!(settings.dropped.len(), 1);
+    assert!(settings.as_kubeadm_writes().get("defaultPodSysctls").is_none());
+}
+
+#[test]
+fn cluster_configurations_are_read() {
+    let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\nkubernetesVersion: v1.37.2\nnetworking: {serviceSubnet: 172.20.0.0/16, dnsDomain: k8s.example}\n";
+    let answer = json!({ "kind": "ConfigMap", "data": { "ClusterConfiguration": text } }).to_string();
+    let cluster = ClusterConfiguration::read(answer.as_bytes()).unwrap();
+    assert_eq!(cluster.kubernetes_version, Some("v1.37.2".parse().unwrap()));
+    let least = "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\n";
+    let answer = json!({ "kind": "ConfigMap", "data": { "kubelet": least } }).to_string();
+    let settings = KubeletSettings::read(answer.as_bytes(), &cluster, version(37)).unwrap();
+    assert_eq!(settings.cluster_dns(), ["172.20.0.10"]);
+    assert_eq!(settings.cluster_domain(), Some("k8s.example"));
+}
+
+#[test]
+fn other_answers_are_refused() {
+    let read = |answer: &str| KubeletSettings::read(answer.as_bytes(), &ClusterConfiguration::default(), version(37));
+    assert!(matches!(read("<html>"), Err(KubeletConfigError::Answer(_))));
+    assert!(matches!(
+        read("{\"kind\":\"Status\"}"),
+        Err(KubeletConfigError::Answer(_))
+    ));
+    for text in [
+        "",
+        "a: [",
+        "apiVersion: v1\nkind: Pod\n",
+        "- a\n",
+        "kind: KubeletConfiguration\n",
+    ] {
+        let answer = json!({ "kind": "ConfigMap", "data": { "kubelet": text } }).to_string();
+        assert!(matches!(read(&answer), Err(KubeletConfigError::Malformed(_))), "{text}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn nothing_panics(text in any::<String>(), more in "[a-zA-Z:{}\\[\\] \n0-9]{0,30}") {
+        for text in [text, uploaded(&more)] {
+            if let Ok(settings) = KubeletSettings::parse(&text, &ClusterConfiguration::default(), version(35)) {
+                let _ = settings.taken_over();
+                let _ = settings.contradictions(&Kubelet::default());
+                prop_assert!(settings.as_kubeadm_writes().is_object());
+            }
+        }
+    }
+}

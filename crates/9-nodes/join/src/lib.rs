@@ -1,0 +1,52 @@
+//! Joining of Kubernetes clusters that kubeadm or Cluster API made.
+//!
+//! ```text
+//! kubeadm join ...  --command_line--▶ JoinCommand ─┐
+//! JoinConfiguration --configuration-▶ ─────────────┼─▶ JoinRequest: endpoint, tokens, pins, registration
+//! #cloud-config     --cloud_config--▶ BootstrapData┘        │
+//!                                                           ▼
+//! ConfigMap cluster-info --cluster_info, jws, pin--▶ TrustedCluster: API server, its authorities
+//! ConfigMap kubelet-config --kubelet_config-▶ KubeletSettings: merged as kubeadm does, without fields that are too new
+//! versions --skew--▶ VersionSkew                            │
+//!                                                           ▼
+//!                                        conversion ─▶ NodeConfig
+//! ```
+//!
+//! [`state`] is the state machine of a join, for the agent. All of it is pure; with the feature `command`, `client` sends
+//! the requests. Nothing that is read is ever executed: commands in bootstrap data are recognised or refused, with their
+//! lines. Tokens are in no error message and in no `Debug` output.
+
+pub mod access;
+pub mod authorities;
+#[cfg(feature = "command")]
+pub mod client;
+pub mod cloud_config;
+pub mod cluster_info;
+pub mod command_line;
+pub mod config_map;
+pub mod configuration;
+pub mod conversion;
+pub mod existing_node;
+mod findings;
+pub mod jws;
+pub mod kubelet_config;
+mod kubelet_flags;
+pub mod pin;
+pub mod redaction;
+pub mod request;
+pub mod skew;
+pub mod state;
+pub mod token_secret;
+
+/// Version of the kubelet in this distribution's images (package `kubernetes`).
+pub const KUBELET: &str = "1.37.2";
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_kubelet_is_that_of_the_package() {
+        let spec = include_str!("../../../../distro/packages/kubernetes/kubernetes.spec");
+        let version = spec.lines().find_map(|line| line.strip_prefix("Version:"));
+        assert_eq!(version.map(str::trim), Some(super::KUBELET));
+    }
+}

@@ -1,0 +1,399 @@
+//! Discovery against an API server on loopback, with TLS.
+
+#![cfg(feature = "command")]
+
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, SystemTime};
+
+use basalt_join::access::{ClusterAccess, Credentials};
+use basalt_join::authorities::ClusterAuthorities;
+use basalt_join::client::{self, ClientError};
+use basalt_join::cluster_info::DiscoveryError;
+use basalt_join::pin::PinSet;
+use basalt_join::request::TokenDiscovery;
+use base64::Engine as _;
+use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
+use hmac::{Hmac, KeyInit as _, Mac as _};
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, Issuer, KeyPair, KeyUsagePurpose};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use serde_json::{Value, json};
+use sha2::Sha256;
+
+const TOKEN: &str = "abcdef.0123456789abcdef";
+
+/// Certificate authority, and what it signs.
+struct Authority {
+    pem: String,
+    issuer: Issuer<'static, KeyPair>,
+}
+
+impl Authority {
+    fn parameters(name: &str) -> CertificateParams {
+        let mut parameters = CertificateParams::new(Vec::<String>::new()).unwrap();
+        parameters.distinguished_name = rcgen::DistinguishedName::new();
+        parameters.distinguished_name.push(DnType::CommonName, name);
+        parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        parameters.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::DigitalSignature];
+        parameters
+    }
+
+    fn root(name: &str) -> Self {
+        let (parameters, key) = (Self::parameters(name), KeyPair::generate().unwrap());
+        let pem = parameters.self_signed(&key).unwrap().pem();
+        Self {
+            pem,
+            issuer: Issuer::new(parameters, key),
+        }
+    }
+
+    fn intermediate(&self, name: &str) -> Self {
+        let (parameters, key) = (Self::parameters(name), KeyPair::generate().unwrap());
+        let pem = parameters.signed_by(&key, &self.issuer).unwrap().pem();
+        Self {
+            pem,
+            issuer: Issuer::new(parameters, key),
+        }
+    }
+
+    fn pins(&self) -> PinSet {
+        PinSet::new(
+            ClusterAuthorities::from_pem(&self.pem)
+                .unwrap()
+                .iter()
+                .map(|one| one.pin)
+                .collect(),
+        )
+    }
+}
+
+/// Answer to a request: status and body.
+type Answer = (u16, Value);
+
+/// Starts an API server on an address, with a certificate for names; `answer` gets the number of the request, from 0, and
+/// its first line with the authorization after it.
+fn serve(
+    authority: &Authority,
+    names: &[&str],
+    address: &str,
+    chain: &[&Authority],
+    answer: impl Fn(usize, &str, SocketAddr) -> Answer + Send + Sync + 'static,
+) -> SocketAddr {
+    let parameters = CertificateParams::new(names.iter().map(ToString::to_string).collect::<Vec<_>>()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let leaf = parameters.signed_by(&key, &authority.issuer).unwrap();
+    let mut certificates = vec![leaf.der().clone()];
+    for authority in chain {
+        use rustls::pki_types::pem::PemObject as _;
+        certificates.push(CertificateDer::from_pem_slice(authority.pem.as_bytes()).unwrap());
+    }
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(certificates, PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+        .unwrap();
+    let config = Arc::new(config);
+    let listener = TcpListener::bind((address, 0)).unwrap();
+    let bound = listener.local_addr().unwrap();
+    let requests = AtomicUsize::new(0);
+    std::thread::spawn(move || {
+        for stream in listener.incoming().flatten() {
+            let connection = rustls::ServerConnection::new(config.clone()).unwrap();
+            let mut stream = BufReader::new(rustls::StreamOwned::new(connection, stream));
+            let (mut head, mut length) = (String::new(), 0);
+            loop {
+                let mut line = String::new();
+                match stream.read_line(&mut line) {
+                    Ok(read) if read > 0 && !line.trim().is_empty() => {}
+                    Ok(0) | Err(_) => break,
+                    Ok(_) => break,
+                }
+                let lower = line.to_ascii_lowercase();
+                if head.is_empty() || lower.starts_with("authorization:") {
+                    head.push_str(&line);
+                }
+                if let Some(value) = lower.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+            }
+            if head.is_empty() {
+                continue;
+            }
+            let mut body = vec![0; length];
+            let _ = std::io::Read::read_exact(&mut stream, &mut body);
+            head.push_str(&String::from_utf8_lossy(&body));
+            let (status, body) = answer(requests.fetch_add(1, Ordering::SeqCst), &head, bound);
+            let body = body.to_string();
+            let text = format!(
+                "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                body.len()
+            );
+            let stream = stream.get_mut();
+            let _ = stream.write_all(text.as_bytes());
+            stream.conn.send_close_notify();
+            let _ = stream.flush();
+        }
+    });
+    bound
+}
+
+fn kubeconfig(pem: &str, server: SocketAddr) -> String {
+    let data = STANDARD.encode(pem);
+    format!(
+        "apiVersion: v1\nkind: Config\nclusters:\n- name: \"\"\n  cluster:\n    certificate-authority-data: {data}\n    server: https://{server}\n"
+    )
+}
+
+/// ConfigMap cluster-info, signed by a token.
+fn cluster_info(pem: &str, server: SocketAddr) -> Value {
+    let kubeconfig = kubeconfig(pem, server);
+    let (id, secret) = TOKEN.split_once('.').unwrap();
+    let header = URL_SAFE_NO_PAD.encode(format!("{{\"alg\":\"HS256\",\"kid\":\"{id}\"}}"));
+    let mut mac: Hmac<Sha256> = Hmac::new_from_slice(secret.as_bytes()).unwrap();
+    mac.update(format!("{header}.{}", URL_SAFE_NO_PAD.encode(&kubeconfig)).as_bytes());
+    let signature = URL_SAFE_NO_PAD.encode(mac.finalize().into_bytes());
+    let key = format!("jws-kubeconfig-{id}");
+    json!({ "kind": "ConfigMap", "data": { "kubeconfig": kubeconfig, key: format!("{header}..{signature}") } })
+}
+
+fn discovery(endpoint: &str, pins: PinSet) -> TokenDiscovery {
+    TokenDiscovery {
+        endpoint: format!("https://{endpoint}").parse().unwrap(),
+        token: TOKEN.parse().unwrap(),
+        pins,
+    }
+}
+
+fn found(endpoint: &str, pins: PinSet) -> Result<(), ClientError> {
+    client::discover(&discovery(endpoint, pins), Duration::ZERO).map(drop)
+}
+
+#[test]
+fn a_signed_cluster_is_found_by_address_and_by_name() {
+    let authority = Authority::root("kubernetes");
+    let pem = authority.pem.clone();
+    let server = serve(
+        &authority,
+        &["127.0.0.1", "localhost"],
+        "127.0.0.1",
+        &[],
+        move |_, _, own| (200, cluster_info(&pem, own)),
+    );
+    found(&server.to_string(), authority.pins()).unwrap();
+    found(&format!("localhost:{}", server.port()), authority.pins()).unwrap();
+}
+
+#[test]
+fn a_cluster_is_found_over_ipv6() {
+    if TcpListener::bind(("::1", 0)).is_err() {
+        println!("SKIPPED a_cluster_is_found_over_ipv6: this machine has no IPv6 on loopback");
+        return;
+    }
+    let authority = Authority::root("kubernetes");
+    let pem = authority.pem.clone();
+    let server = serve(&authority, &["::1"], "::1", &[], move |_, _, own| {
+        (200, cluster_info(&pem, own))
+    });
+    found(&server.to_string(), authority.pins()).unwrap();
+}
+
+#[test]
+fn a_chain_through_an_intermediate_is_verified() {
+    let root = Authority::root("root");
+    let intermediate = root.intermediate("intermediate");
+    let both = format!("{}{}", intermediate.pem, root.pem);
+    for (pem, pins) in [
+        (root.pem.clone(), root.pins()),
+        (both.clone(), root.pins()),
+        (both, intermediate.pins()),
+    ] {
+        let server = serve(
+            &intermediate,
+            &["127.0.0.1"],
+            "127.0.0.1",
+            &[&intermediate],
+            move |_, _, own| (200, cluster_info(&pem, own)),
+        );
+        found(&server.to_string(), pins).unwrap();
+    }
+}
+
+#[test]
+fn a_certificate_for_another_name_is_refused() {
+    let authority = Authority::root("kubernetes");
+    let pem = authority.pem.clone();
+    let server = serve(&authority, &["api.example.com"], "127.0.0.1", &[], move |_, _, own| {
+        (200, cluster_info(&pem, own))
+    });
+    let error = found(&server.to_string(), authority.pins()).unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+}
+
+/// Somebody between node and API server, who knows the token: everything is signed, and the pin is what keeps it out.
+#[test]
+fn whoever_has_the_token_cannot_pass_for_the_cluster() {
+    let (authority, other) = (Authority::root("kubernetes"), Authority::root("kubernetes"));
+    let pem = other.pem.clone();
+    let server = serve(&other, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| {
+        (200, cluster_info(&pem, own))
+    });
+    let error = found(&server.to_string(), authority.pins()).unwrap_err();
+    assert!(
+        matches!(error, ClientError::Discovery(DiscoveryError::Pin(_))),
+        "{error:?}"
+    );
+    // It names the right authority, whose certificate it does not have.
+    let pem = authority.pem.clone();
+    let server = serve(&other, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| {
+        (200, cluster_info(&pem, own))
+    });
+    let error = found(&server.to_string(), authority.pins()).unwrap_err();
+    assert!(matches!(error, ClientError::Unreachable { .. }), "{error:?}");
+}
+
+#[test]
+fn two_different_answers_are_refused() {
+    let authority = Authority::root("kubernetes");
+    let pem = authority.pem.clone();
+    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |number, _, own| {
+        let own = SocketAddr::new(own.ip(), own.port() - u16::from(number > 0));
+        (200, cluster_info(&pem, own))
+    });
+    let error = found(&server.to_string(), authority.pins()).unwrap_err();
+    assert!(
+        matches!(error, ClientError::Discovery(DiscoveryError::Changed)),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn unsigned_clusters_and_refusals_are_told_apart() {
+    let authority = Authority::root("kubernetes");
+    for (status, code) in [(404, 404), (403, 403), (429, 429), (503, 503)] {
+        let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, _| {
+            (status, json!({ "kind": "Status", "message": "because" }))
+        });
+        let error = found(&server.to_string(), authority.pins()).unwrap_err();
+        assert!(
+            matches!(&error, ClientError::Status { status, message, .. } if *status == code && message == "because"),
+            "{error:?}"
+        );
+    }
+    let pem = authority.pem.clone();
+    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, own| {
+        (
+            200,
+            json!({ "kind": "ConfigMap", "data": { "kubeconfig": kubeconfig(&pem, own) } }),
+        )
+    });
+    let error = found(&server.to_string(), authority.pins()).unwrap_err();
+    assert!(
+        matches!(error, ClientError::Discovery(DiscoveryError::Unsigned { .. })),
+        "{error:?}"
+    );
+}
+
+#[test]
+fn a_cluster_that_signs_late_is_waited_for() {
+    let authority = Authority::root("kubernetes");
+    let pem = authority.pem.clone();
+    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |number, _, own| {
+        if number == 0 {
+            (503, json!({}))
+        } else {
+            (200, cluster_info(&pem, own))
+        }
+    });
+    client::discover(
+        &discovery(&server.to_string(), authority.pins()),
+        Duration::from_secs(30),
+    )
+    .unwrap();
+}
+
+#[test]
+fn settings_are_read_with_the_token_and_the_skew_policy_is_checked() {
+    let authority = Authority::root("kubernetes");
+    let answer = |version: &'static str| {
+        move |_, head: &str, _: SocketAddr| {
+            if !head.contains(&format!("Bearer {TOKEN}")) {
+                return (401, json!({ "message": "Unauthorized" }));
+            }
+            let map = |key: &str, text: &str| (200, json!({ "kind": "ConfigMap", "data": { key: text } }));
+            match head.split(' ').nth(1).unwrap_or_default() {
+                "/version" => (200, json!({ "gitVersion": version })),
+                path if path.ends_with("/kubeadm-config") => map(
+                    "ClusterConfiguration",
+                    "networking: {serviceSubnet: 172.20.0.0/16, dnsDomain: k8s.example}",
+                ),
+                path if path.ends_with("/kubelet-config") => map(
+                    "kubelet",
+                    "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nmaxPods: 50\ndefaultPodSysctls: {a: b}\n",
+                ),
+                _ => (404, json!({})),
+            }
+        }
+    };
+    let settings = |version: &'static str| {
+        let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], answer(version));
+        let access = ClusterAuthorities::from_pem(&authority.pem).unwrap();
+        let cluster = basalt_join::cluster_info::TrustedCluster {
+            endpoint: format!("https://{server}").parse().unwrap(),
+            authorities: access,
+            unpinned: Vec::new(),
+        };
+        client::settings(&cluster, &TOKEN.parse().unwrap(), "v1.36.3".parse().unwrap())
+    };
+    let found = settings("v1.37.2").unwrap();
+    assert_eq!(found.cluster_dns(), ["172.20.0.10"]);
+    assert_eq!(found.dropped.len(), 1);
+    for (version, supported) in [
+        ("v1.36.0", true),
+        ("v1.39.1", true),
+        ("v1.40.0", false),
+        ("v1.35.9", false),
+    ] {
+        match settings(version) {
+            Ok(_) => assert!(supported, "{version}"),
+            Err(ClientError::Skew(sentence)) => assert!(!supported && sentence.contains(version), "{sentence}"),
+            Err(error) => panic!("{error:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_token_is_made_by_a_kubeconfig() {
+    let authority = Authority::root("kubernetes");
+    let (sender, made) = std::sync::mpsc::channel();
+    let sender = std::sync::Mutex::new(sender);
+    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |_, head, _| {
+        if head.starts_with("POST /api/v1/namespaces/kube-system/secrets ") && head.contains("Bearer admin") {
+            sender.lock().unwrap().send(head.to_owned()).unwrap();
+            return (201, json!({ "kind": "Secret" }));
+        }
+        (200, json!({ "gitVersion": "v1.37.2" }))
+    });
+    let access = ClusterAccess {
+        endpoint: format!("https://{server}").parse().unwrap(),
+        authorities: Some(ClusterAuthorities::from_pem(&authority.pem).unwrap()),
+        credentials: Credentials::Token("admin".to_owned()),
+    };
+    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
+    let token = client::create_token(&access, now).unwrap();
+    let request = made.recv_timeout(Duration::from_secs(10)).unwrap();
+    let body: Value = serde_json::from_str(&request[request.find('{').unwrap()..]).unwrap();
+    assert_eq!(body["metadata"]["name"], format!("bootstrap-token-{}", token.id()));
+    assert_eq!(body["stringData"]["expiration"], "2027-01-16T08:00:00Z");
+    let anonymous = ClusterAccess {
+        credentials: Credentials::None,
+        ..access
+    };
+    assert!(matches!(
+        client::create_token(&anonymous, now),
+        Err(ClientError::Kubeconfig(_))
+    ));
+}

@@ -1,0 +1,48 @@
+//! Arguments of `basalt config`.
+
+use camino::Utf8PathBuf;
+use clap::{Args, Subcommand};
+
+/// Verbs of `basalt config`.
+#[derive(Debug, Subcommand)]
+pub enum ConfigVerb {
+    /// Write a NodeConfig from a kubeadm join command, a kubeconfig, or bootstrap data of Cluster API.
+    ///
+    /// The API server is asked for its certificate authority (ConfigMap cluster-info, whose signature by the token and
+    /// whose pinned key are verified), for its version, and for the configuration of the cluster's kubelets. The NodeConfig
+    /// is written to standard output; it holds the token, which whoever has it can join the cluster with.
+    #[command(after_help = "\
+Examples:
+  kubeadm token create --print-join-command | basalt config from-join - > node.yaml
+  basalt config from-join 'kubeadm join 10.0.0.1:6443 --token ... --discovery-token-ca-cert-hash sha256:...'
+  basalt config from-join --kubeconfig admin.conf --hostname worker-1
+  basalt config from-join --bootstrap-data user-data --hostname worker-1
+docs/join/README.md says what is taken over, and what is refused.")]
+    FromJoin(FromJoin),
+}
+
+/// Options of `config from-join`.
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("source").required(true).args(["command", "kubeconfig", "bootstrap_data"]))]
+pub struct FromJoin {
+    /// The command, as one argument; `-` reads it from standard input, where no list of processes shows it.
+    pub command: Option<String>,
+    /// Make a token by this kubeconfig, which has to be one of an administrator. The token ends after a day.
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<Utf8PathBuf>,
+    /// Read bootstrap data of Cluster API: the key `value` of the Secret that a KubeadmConfig names.
+    #[arg(long, value_name = "FILE")]
+    pub bootstrap_data: Option<Utf8PathBuf>,
+    /// Name of the node. It counts before any other.
+    #[arg(long, value_name = "NAME")]
+    pub hostname: Option<String>,
+    /// Value of a variable in bootstrap data, such as `ds.meta_data.instance_id=i-1`. `--hostname` gives those of the name.
+    #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap_data")]
+    pub instance_data: Vec<String>,
+    /// Version of the kubelet in the image, for the version skew policy and for fields that are newer.
+    #[arg(long, value_name = "VERSION", default_value = basalt_join::KUBELET)]
+    pub kubelet: String,
+    /// Time in seconds for which an API server that does not answer, or has not signed with the token yet, is asked again.
+    #[arg(long, value_name = "SECONDS", default_value_t = 30)]
+    pub patience: u64,
+}
