@@ -22,8 +22,8 @@ const NODE: &str = "node";
 /// Name of the image with the programs of the control plane.
 const CONTROL_PLANE: &str = "control-plane";
 
-/// Names of the container images that distro/cluster uses.
-const CONTAINERS: &[&str] = &["basalt-web", "coredns", "flannel", "kube-proxy"];
+/// Names of the container images that distro/cluster uses, and of the one of `basalt node`'s debug pods.
+const CONTAINERS: &[&str] = &["basalt-web", "coredns", "debug", "flannel", "kube-proxy"];
 
 /// Report for scripts.
 #[derive(Debug, Serialize)]
