@@ -7,7 +7,7 @@
 //!
 //! The rest are small jobs that units of the image hand to the same program: [`join`] and [`serving`] right before the
 //! kubelet starts, [`images`] for the images that are baked into the root, [`health`] for whoever asks how the node is
-//! doing.
+//! doing, [`screen`] for whoever looks at the console, [`reset`] for a state partition that shall be made anew.
 
 pub mod apply;
 pub mod facts;
@@ -16,5 +16,7 @@ pub mod images;
 pub mod join;
 pub mod paths;
 pub mod plan;
+pub mod reset;
+pub mod screen;
 pub mod serving;
 pub mod source;

@@ -12,6 +12,8 @@ use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
+use basalt_node::reset::{self, ResetError};
+use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::{join, paths, plan};
@@ -23,12 +25,16 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 
   basalt-node check FILE       say what is wrong with a NodeConfig; `-` reads standard input
   basalt-node status [--json]  say how this node is doing
+  basalt-node screen --once    print the console's status screen
+  basalt-node request-reset    have the next boot make the state partition anew: all data on the node is lost
 
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
   basalt-node join             before the kubelet: forget other clusters, wait for the node's address
   basalt-node ready            wait until the node is ready
   basalt-node serve-image      answer one connection of containerd with a baked image
+  basalt-node screen           draw the status screen on the console, whenever it changes
+  basalt-node reset-state      make the state partition anew, if that was requested
 
 Exit codes: 0 all is well, 1 something is wrong with the NodeConfig or the node, 2 wrong usage.
 ";
@@ -61,6 +67,12 @@ enum Failure {
     NotApplied,
     #[error("the node is not ready")]
     NotReady,
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Reset(#[from] ResetError),
+    #[error("cannot draw the status screen")]
+    #[diagnostic(help("the credential basalt.screen names other terminals than tty1, or none"))]
+    Screen(#[source] std::io::Error),
     #[error("the connection broke")]
     Connection(#[source] std::io::Error),
 }
@@ -76,6 +88,13 @@ fn main() -> ExitCode {
         ["join"] => join_cluster(),
         ["ready"] => wait_until_ready(),
         ["serve-image"] => serve_image(),
+        ["screen"] => screen::console::run(Path::new("/")).map_err(Failure::Screen),
+        ["screen", "--once"] => {
+            print!("{}", screen::console::look(Path::new("/")).0);
+            Ok(())
+        }
+        ["request-reset"] => request_reset(),
+        ["reset-state"] => reset_state(),
         ["--version" | "-V"] => {
             println!("basalt-node {}", env!("CARGO_PKG_VERSION"));
             Ok(())
@@ -205,6 +224,19 @@ fn wait_until_ready() -> Result<(), Failure> {
         std::thread::sleep(Duration::from_millis(250));
     }
     println!("the node is ready");
+    Ok(())
+}
+
+fn request_reset() -> Result<(), Failure> {
+    reset::request(reset::STATE_DEVICE)?;
+    println!("the next boot makes the state partition anew");
+    Ok(())
+}
+
+fn reset_state() -> Result<(), Failure> {
+    if reset::perform(reset::STATE_DEVICE)? {
+        println!("the state partition was made anew, as it was asked for: this machine joins as a new node");
+    }
     Ok(())
 }
 

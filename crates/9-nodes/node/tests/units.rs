@@ -82,3 +82,23 @@ fn nothing_waits_to_be_enabled() {
         );
     }
 }
+
+#[test]
+fn a_reset_is_asked_for_by_one_name() {
+    use basalt_node::reset;
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/kubernetes-node");
+    let rules = std::fs::read_to_string(folder.join("state-reset.rules")).unwrap();
+    let link = reset::STATE_DEVICE.strip_prefix("/dev/").unwrap();
+    for part in [
+        format!("SYMLINK==\"{link}\""),
+        format!("ENV{{ID_FS_LABEL}}==\"{}\"", reset::MARK),
+        format!("SYMLINK+=\"{link}-reset\""),
+    ] {
+        assert!(rules.contains(&part), "{part}");
+    }
+    has(
+        "basalt-state-reset.service",
+        &format!("ConditionPathExists={}-reset", reset::STATE_DEVICE),
+    );
+    has("basalt-state-reset.service", "Before=basalt-state-check.service");
+}
