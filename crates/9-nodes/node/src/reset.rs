@@ -82,7 +82,7 @@ pub fn perform(device: &str) -> Result<bool, ResetError> {
         return Ok(false);
     }
     // As systemd-repart does it at the first boot (its 50-basalt.conf).
-    let arguments = ["-q", "-F", "-L", "state", "-E", "nodiscard,lazy_itable_init=1"];
+    let arguments = ["-q", "-F", "-L", "state", "-E", "nodiscard,lazy_itable_init=1", "-J", "size=128"];
     run("/usr/bin/mkfs.ext4", &arguments, device)?;
     Ok(true)
 }
