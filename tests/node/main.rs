@@ -2,6 +2,7 @@
 //!
 //! The order matters for the time it takes, not for the result: each test brings about what it needs.
 
+mod access;
 mod boots;
 mod cluster;
 mod content;
@@ -43,6 +44,17 @@ const TESTS: &[TestCase<Fixture>] = &[
     (
         "exec_logs_and_port_forward_work",
         cluster::exec_logs_and_port_forward_work,
+    ),
+    (
+        "logs_and_usage_come_without_a_shell",
+        access::logs_and_usage_come_without_a_shell,
+    ),
+    ("a_shell_sees_the_node", access::a_shell_sees_the_node),
+    ("files_come_out_of_a_node", access::files_come_out_of_a_node),
+    ("a_bundle_holds_no_secret", access::a_bundle_holds_no_secret),
+    (
+        "a_node_restarts_itself_and_is_reset",
+        access::a_node_restarts_itself_and_is_reset,
     ),
     (
         "a_loaded_image_runs_under_the_name_of_its_upstream",
