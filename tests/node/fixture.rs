@@ -129,21 +129,24 @@ impl Fixture {
 
     /// A cluster with so many nodes; one of another size is ended first. The report is there when it was started now.
     pub fn up(&self, nodes: u8) -> Result<Option<serde_json::Value>, Failed> {
-        let mut up = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
-        if *up == nodes {
+        if *self.nodes.lock().unwrap_or_else(PoisonError::into_inner) == nodes {
             return Ok(None);
         }
+        self.up_with(nodes, &[]).map(Some)
+    }
+
+    /// Starts a cluster with so many nodes and more options, and returns its report; one that is there is ended first.
+    pub fn up_with(&self, nodes: u8, options: &[&str]) -> Result<serde_json::Value, Failed> {
+        let mut up = self.nodes.lock().unwrap_or_else(PoisonError::into_inner);
         if *up != 0 {
             *up = 0;
             self.cli.run(&["down"], TIMEOUT)?.ended_with(0)?;
         }
         let count = nodes.to_string();
-        let ran = self
-            .cli
-            .run(&["--json", "up", "--nodes", &count], TIMEOUT)?
-            .ended_with(0)?;
+        let words = [&["--json", "up", "--nodes", &count], options].concat();
+        let ran = self.cli.run(&words, TIMEOUT)?.ended_with(0)?;
         *up = nodes;
-        Ok(Some(serde_json::from_str(&ran.stdout)?))
+        Ok(serde_json::from_str(&ran.stdout)?)
     }
 
     /// Ends the cluster.

@@ -55,9 +55,18 @@ pub fn a_loaded_image_runs_under_the_name_of_its_upstream(fixture: &Fixture) -> 
     // The layout has no name of its own.
     let nameless = fixture.cli.run(&["load", folder.as_str()], SOON)?.ended_with(1)?;
     has_all(&nameless.stderr, &["has no name", "--name"])?;
+    // Both upload the same blobs.
+    let other = fixture.cli.start(&["load", "--name", "parallel:1", folder.as_str()])?;
     let words = ["load", "--name", "loaded:1", folder.as_str()];
     let loaded = fixture.cli.run(&words, SOON)?.ended_with(0)?;
     has_all(&loaded.stdout, &["docker.io/library/loaded:1", "sha256:"])?;
+    other.wait(SOON)?.ended_with(0)?;
+    // The name of an image that the cluster's own pods run.
+    let path = "-o=jsonpath={.spec.template.spec.containers[0].image}";
+    let own = fixture.kubectl(&["get", "deployment", "web", path])?;
+    let words = ["load", "--name", own.trim(), folder.as_str()];
+    let refused = fixture.cli.run(&words, SOON)?.ended_with(1)?;
+    has_all(&refused.stderr, &["the cluster itself runs"])?;
     answers(fixture, "loaded", "docker.io/library/loaded:1")?;
     // An image of the same path at another registry is another image.
     fixture.kubectl(&["run", "other", "--image=quay.io/library/loaded:1"])?;
@@ -82,39 +91,23 @@ pub fn an_archive_that_was_changed_is_refused(fixture: &Fixture) -> Result<(), F
     has_all(&refused.stderr, &["web.tar", "blobs/sha256/", "has the digest sha256:"])
 }
 
+/// Leaves the cluster to the test cases with two nodes.
 pub fn up_takes_a_node_config_and_images(fixture: &Fixture) -> Result<(), Failed> {
-    fixture.down()?;
-    let outcome = up_with_options(fixture);
-    // The fixture does not know of this cluster.
-    fixture.down()?;
-    outcome
-}
-
-fn up_with_options(fixture: &Fixture) -> Result<(), Failed> {
     let config = fixture.folder().join("all.yaml");
     let text = "apiVersion: basalt.dev/v1\nkind: NodeConfig\nhostname: a\n";
     fs_err::write(&config, text)?;
-    let wrong = fixture
-        .cli
-        .run(&["up", "--config", config.as_str()], SOON)?
-        .ended_with(1)?;
-    has_all(&wrong.stderr, &["all.yaml", "line 3", "gives this to each"])?;
+    let wrong = ["up", "--config", config.as_str()];
+    let wrong = fixture.cli.run(&wrong, SOON)?.ended_with(1)?;
+    has_all(&wrong.stderr, &["all.yaml:3:1", "gives this to each"])?;
     fs_err::write(&config, text.replace("hostname: a", "labels: {example.org/zone: z}"))?;
     let image = archive(fixture, "registry.example/web:2")?;
-    let words = [
-        "up",
-        "--disk",
-        "6144",
-        "--config",
-        config.as_str(),
-        "--load",
-        image.as_str(),
-    ];
-    let report = fixture.cli.json(&words, BOOT, 0)?;
+    let disk = ["--disk", "6144"];
+    let options = [&disk[..], &["--config", config.as_str(), "--load", image.as_str()]].concat();
+    let report = fixture.up_with(2, &options)?;
     let loaded = &report["loaded"][0]["name"];
     ensure(loaded == "registry.example/web:2", || format!("{report:#}"))?;
     let labelled = fixture.kubectl(&["get", "nodes", "-l", "example.org/zone=z", "-o", "name"])?;
-    has_all(&labelled, &["node/node-1"])?;
+    has_all(&labelled, &["node/node-1", "node/node-2"])?;
     answers(fixture, "web-2", "registry.example/web:2")
 }
 

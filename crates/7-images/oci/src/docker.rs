@@ -4,6 +4,7 @@
 //! They have no manifest as registries know it: one of OCI's is made, which names the files as they are.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::str::FromStr as _;
 
 use basalt_digest::Digest;
@@ -36,12 +37,16 @@ struct Entry {
 /// # Errors
 /// When there is none, and when a file is not what the documents say.
 pub(crate) fn read(folder: &ImageFolder, arch: Arch) -> Result<Vec<ContainerImage>, OciError> {
-    let wanted = wanted(arch);
+    let mut reader = ArchiveReader {
+        folder,
+        wanted: wanted(arch),
+        layers: BTreeMap::new(),
+    };
     let entries: Vec<Entry> = folder.parse(MANIFEST, &folder.document(MANIFEST)?)?;
     let mut images = Vec::new();
     let mut others = Vec::new();
     for entry in &entries {
-        match image(folder, entry, &wanted)? {
+        match reader.image(entry)? {
             Ok(image) => images.push(image),
             Err(platform) => others.push(platform),
         }
@@ -49,96 +54,132 @@ pub(crate) fn read(folder: &ImageFolder, arch: Arch) -> Result<Vec<ContainerImag
     if images.is_empty() {
         return Err(OciError::Platform {
             place: folder.place().to_owned(),
-            wanted,
+            wanted: reader.wanted,
             there: others,
         });
     }
     Ok(images)
 }
 
-/// Reads one image; its platform where that is another one.
-fn image(folder: &ImageFolder, entry: &Entry, wanted: &Platform) -> Result<Result<ContainerImage, Platform>, OciError> {
-    let config = folder.document(&entry.config)?;
-    let digest = Digest::of(&config);
-    if let Some(named) = named_digest(&entry.config)
-        && named != digest
-    {
-        return Err(folder.content(&entry.config, format!("has the digest sha256:{digest}")));
+/// Layer that was read.
+#[derive(Debug, Clone)]
+struct Layer {
+    kind: MediaType,
+    /// Digest of the uncompressed archive.
+    plain: Digest,
+    blob: ImageBlob,
+}
+
+struct ArchiveReader<'a> {
+    folder: &'a ImageFolder,
+    wanted: Platform,
+    /// Layers that were read, by name: images of one archive share some.
+    layers: BTreeMap<String, Layer>,
+}
+
+impl ArchiveReader<'_> {
+    /// Reads one image; its platform where that is another one.
+    fn image(&mut self, entry: &Entry) -> Result<Result<ContainerImage, Platform>, OciError> {
+        let folder = self.folder;
+        let config = folder.document(&entry.config)?;
+        let digest = Digest::of(&config);
+        if let Some(named) = named_digest(&entry.config)
+            && named != digest
+        {
+            return Err(folder.content(&entry.config, format!("has the digest sha256:{digest}")));
+        }
+        let configuration: Configuration = folder.parse(&entry.config, &config)?;
+        if configuration.platform() != self.wanted {
+            return Ok(Err(configuration.platform()));
+        }
+        let config = ImageBlob {
+            digest,
+            size: config.len() as u64,
+            path: folder.file(&entry.config)?,
+        };
+        let layers = self.layers(entry, &configuration.rootfs.diff_ids)?;
+        let manifest = manifest(folder, &config, &layers)?;
+        let blobs = layers.into_iter().map(|layer| layer.blob).chain([config]);
+        let blobs: BTreeMap<_, _> = blobs.map(|blob| (blob.digest, blob)).collect();
+        let tags = entry.repo_tags.as_deref().unwrap_or_default();
+        Ok(Ok(ContainerImage {
+            names: tags.iter().filter_map(|tag| tag.parse().ok()).collect(),
+            manifest,
+            blobs: blobs.into_values().collect(),
+        }))
     }
-    let configuration: Configuration = folder.parse(&entry.config, &config)?;
-    if configuration.platform() != *wanted {
-        return Ok(Err(configuration.platform()));
+
+    /// Reads the layers of an image, whose uncompressed archives have to have the digests `identities`.
+    fn layers(&mut self, entry: &Entry, identities: &[Digest]) -> Result<Vec<Layer>, OciError> {
+        let names = entry.layers.as_deref().unwrap_or_default();
+        if names.len() != identities.len() {
+            let (listed, known) = (names.len(), identities.len());
+            let problem = format!("lists {listed} layers, but `{}` {known}", entry.config);
+            return Err(self.folder.invalid(MANIFEST, problem));
+        }
+        let mut layers = Vec::new();
+        for (name, identity) in names.iter().zip(identities) {
+            let layer = self.layer(name)?;
+            if layer.plain != *identity {
+                let plain = layer.plain;
+                let problem = format!(
+                    "is a layer with the digest sha256:{plain}, but the image's configuration has sha256:{identity}"
+                );
+                return Err(self.folder.content(name, problem));
+            }
+            layers.push(layer);
+        }
+        Ok(layers)
     }
-    let layers = entry.layers.as_deref().unwrap_or_default();
-    let identities = &configuration.rootfs.diff_ids;
-    if layers.len() != identities.len() {
-        let problem = format!(
-            "lists {} layers, but `{}` {}",
-            layers.len(),
-            entry.config,
-            identities.len()
-        );
-        return Err(folder.invalid(MANIFEST, problem));
+
+    /// Reads a layer, unless it was read before.
+    fn layer(&mut self, name: &str) -> Result<Layer, OciError> {
+        if let Some(known) = self.layers.get(name) {
+            return Ok(known.clone());
+        }
+        let (digest, size) = self.folder.digest(name)?;
+        let path = self.folder.file(name)?;
+        let (compression, reader) = compression::open(&path)?;
+        let kind = match compression {
+            Compression::Gzip => MediaType::ImageLayerGzip,
+            Compression::Zstd => MediaType::ImageLayerZstd,
+            Compression::None | Compression::Unread(_) => MediaType::ImageLayer,
+        };
+        let plain = if compression == Compression::None {
+            digest
+        } else {
+            let left = LARGEST_LAYER;
+            let limited = Limited { reader, left };
+            let read = Digest::of_reader(limited).map_err(OciError::file("uncompress", &path))?;
+            read.0
+        };
+        let blob = ImageBlob { digest, size, path };
+        let layer = Layer { kind, plain, blob };
+        self.layers.insert(name.to_owned(), layer.clone());
+        Ok(layer)
     }
-    let config = ImageBlob {
-        digest,
-        size: config.len() as u64,
-        path: folder.file(&entry.config)?,
-    };
-    let mut described = Vec::new();
-    let mut blobs = BTreeMap::from([(digest, config.clone())]);
-    for (name, identity) in layers.iter().zip(identities) {
-        let (kind, blob) = layer(folder, name, *identity)?;
-        described.push(descriptor(folder, kind, &blob)?);
-        blobs.insert(blob.digest, blob);
-    }
+}
+
+/// Makes the manifest that the archive lacks.
+fn manifest(folder: &ImageFolder, config: &ImageBlob, layers: &[Layer]) -> Result<Manifest, OciError> {
+    let described: Result<Vec<_>, _> = layers
+        .iter()
+        .map(|layer| descriptor(folder, layer.kind.clone(), &layer.blob))
+        .collect();
+    let impossible = |error: &dyn Display| folder.invalid(MANIFEST, format!("makes no manifest: {error}"));
     let manifest = ImageManifestBuilder::default()
         .schema_version(SCHEMA_VERSION)
         .media_type(MediaType::ImageManifest)
-        .config(descriptor(folder, MediaType::ImageConfig, &config)?)
-        .layers(described)
+        .config(descriptor(folder, MediaType::ImageConfig, config)?)
+        .layers(described?)
         .build()
-        .map_err(|error| folder.invalid(MANIFEST, format!("makes no manifest: {error}")))?;
-    let bytes = serde_json::to_vec(&manifest)
-        .map_err(|error| folder.invalid(MANIFEST, format!("makes no manifest: {error}")))?;
-    let tags = entry.repo_tags.as_deref().unwrap_or_default();
-    Ok(Ok(ContainerImage {
-        names: tags.iter().filter_map(|tag| tag.parse().ok()).collect(),
-        manifest: Manifest {
-            digest: Digest::of(&bytes),
-            media_type: MediaType::ImageManifest.to_string(),
-            bytes,
-        },
-        blobs: blobs.into_values().collect(),
-    }))
-}
-
-/// Reads a layer, whose uncompressed archive has to have the digest `identity`.
-fn layer(folder: &ImageFolder, name: &str, identity: Digest) -> Result<(MediaType, ImageBlob), OciError> {
-    let (digest, size) = folder.digest(name)?;
-    let path = folder.file(name)?;
-    let (compression, reader) = compression::open(&path)?;
-    let (kind, plain) = match compression {
-        Compression::Gzip | Compression::Zstd => {
-            let limited = Limited {
-                reader,
-                left: LARGEST_LAYER,
-            };
-            let (plain, _) = Digest::of_reader(limited).map_err(OciError::file("uncompress", &path))?;
-            let kind = match compression {
-                Compression::Zstd => MediaType::ImageLayerZstd,
-                _ => MediaType::ImageLayerGzip,
-            };
-            (kind, plain)
-        }
-        Compression::None | Compression::Unread(_) => (MediaType::ImageLayer, digest),
-    };
-    if plain != identity {
-        let problem =
-            format!("is a layer with the digest sha256:{plain}, but the image's configuration has sha256:{identity}");
-        return Err(folder.content(name, problem));
-    }
-    Ok((kind, ImageBlob { digest, size, path }))
+        .map_err(|error| impossible(&error))?;
+    let bytes = serde_json::to_vec(&manifest).map_err(|error| impossible(&error))?;
+    Ok(Manifest {
+        digest: Digest::of(&bytes),
+        media_type: MediaType::ImageManifest.to_string(),
+        bytes,
+    })
 }
 
 fn descriptor(folder: &ImageFolder, kind: MediaType, blob: &ImageBlob) -> Result<Descriptor, OciError> {
@@ -169,12 +210,19 @@ mod tests {
         encoder.finish().expect("packed")
     }
 
+    fn zstd(content: &[u8]) -> Vec<u8> {
+        zstd::encode_all(content, 1).expect("packed")
+    }
+
+    /// Layers of the image, by name.
+    const LAYERS: [&str; 3] = ["one/layer.tar", "two.tar.gz", "three.tar"];
+
     struct Fixture {
         folder: tempfile::TempDir,
     }
 
     impl Fixture {
-        /// Writes an image with one plain layer and one that is compressed.
+        /// Writes an image with a plain layer, one by gzip and one by zstd.
         fn new() -> Self {
             let fixture = Self {
                 folder: tempfile::tempdir().expect("a folder"),
@@ -182,14 +230,15 @@ mod tests {
             fs_err::create_dir(fixture.path().join("one")).expect("made");
             fs_err::write(fixture.path().join("one/layer.tar"), "one").expect("written");
             fs_err::write(fixture.path().join("two.tar.gz"), gzip(b"two")).expect("written");
+            fs_err::write(fixture.path().join("three.tar"), zstd(b"three")).expect("written");
             let config = json!({
                 "os": "linux", "architecture": "amd64",
-                "rootfs": { "diff_ids": [Digest::of("one"), Digest::of("two")] },
+                "rootfs": { "diff_ids": [Digest::of("one"), Digest::of("two"), Digest::of("three")] },
             });
             let config = config.to_string();
             let name = format!("{}.json", Digest::of(&config));
             fs_err::write(fixture.path().join(&name), config).expect("written");
-            fixture.list(&name, &["one/layer.tar", "two.tar.gz"]);
+            fixture.list(&name, &LAYERS);
             fixture
         }
 
@@ -228,16 +277,63 @@ mod tests {
         assert_eq!(names, ["docker.io/library/app:1", "quay.io/me/app:2"]);
         let manifest: ImageManifest = serde_json::from_slice(&image.manifest.bytes).expect("a manifest");
         let kinds: Vec<_> = manifest.layers().iter().map(Descriptor::media_type).collect();
-        assert_eq!(kinds, [&MediaType::ImageLayer, &MediaType::ImageLayerGzip]);
+        let expected = [
+            MediaType::ImageLayer,
+            MediaType::ImageLayerGzip,
+            MediaType::ImageLayerZstd,
+        ];
+        assert_eq!(kinds, expected.iter().collect::<Vec<_>>());
         assert_eq!(manifest.layers()[0].digest().digest(), Digest::of("one").to_hex());
         assert_eq!(image.manifest.digest, Digest::of(&image.manifest.bytes));
-        assert_eq!(image.blobs.len(), 3);
+        assert_eq!(image.blobs.len(), 4);
+    }
+
+    #[test]
+    fn archives_of_crane_are_read() {
+        let fixture = Fixture::new();
+        let config = fixture.config();
+        let named = format!("sha256:{}", config.trim_end_matches(".json"));
+        fs_err::rename(fixture.path().join(config), fixture.path().join(&named)).expect("renamed");
+        fixture.list(&named, &LAYERS);
+        assert_eq!(fixture.read().expect("read").len(), 1);
+    }
+
+    #[test]
+    fn layers_that_images_share_are_compared_with_each_configuration() {
+        let fixture = Fixture::new();
+        let configs = ["one", "0ne"].map(|first| {
+            let config = json!({
+                "os": "linux", "architecture": "amd64", "rootfs": { "diff_ids": [Digest::of(first)] },
+            });
+            let name = format!("{first}.json");
+            fs_err::write(fixture.path().join(&name), config.to_string()).expect("written");
+            name
+        });
+        let list = |configs: &[&String]| {
+            let entries = configs
+                .iter()
+                .map(|config| json!({ "Config": config, "Layers": ["one/layer.tar"] }));
+            let list: serde_json::Value = entries.collect();
+            fs_err::write(fixture.path().join(MANIFEST), list.to_string()).expect("written");
+        };
+        list(&[&configs[0], &configs[0]]);
+        assert_eq!(fixture.read().expect("read").len(), 2);
+        list(&[&configs[0], &configs[1]]);
+        assert!(
+            fixture.fails().contains("is a layer with the digest"),
+            "{}",
+            fixture.fails()
+        );
     }
 
     #[test]
     fn layers_are_compared_with_the_configuration() {
         let fixture = Fixture::new();
-        for (file, content) in [("one/layer.tar", b"0ne".to_vec()), ("two.tar.gz", gzip(b"too"))] {
+        for (file, content) in [
+            ("one/layer.tar", b"0ne".to_vec()),
+            ("two.tar.gz", gzip(b"too")),
+            ("three.tar", zstd(b"tree")),
+        ] {
             let path = fixture.path().join(file);
             let right = fs_err::read(&path).expect("read");
             fs_err::write(&path, content).expect("written");
@@ -257,11 +353,11 @@ mod tests {
         let config = fixture.config();
         for (layers, expected) in [
             (vec!["one/layer.tar"], "lists 1 layers"),
-            (vec!["one/layer.tar", "../../etc/passwd"], "is not a path in the image"),
-            (vec!["one/layer.tar", "/etc/passwd"], "is not a path in the image"),
-            (vec!["one/layer.tar", "three.tar"], "is not there"),
-            (vec!["one/layer.tar", ""], "is not a path in the image"),
-            (vec!["one/layer.tar", "one"], "is not there"),
+            (vec!["../../etc/passwd", "", ""], "is not a path in the image"),
+            (vec!["/etc/passwd", "", ""], "is not a path in the image"),
+            (vec!["one/layer.tar", "four.tar", ""], "is not there"),
+            (vec!["one/layer.tar", "", ""], "is not a path in the image"),
+            (vec!["one/layer.tar", "one", ""], "is not there"),
         ] {
             fixture.list(&config, &layers);
             assert!(fixture.fails().contains(expected), "{layers:?}: {}", fixture.fails());
@@ -282,7 +378,7 @@ mod tests {
         let config = fixture.config();
         let other = format!("{}.json", Digest::of("other"));
         fs_err::rename(fixture.path().join(&config), fixture.path().join(&other)).expect("renamed");
-        fixture.list(&other, &["one/layer.tar", "two.tar.gz"]);
+        fixture.list(&other, &LAYERS);
         assert!(
             fixture.fails().contains("has the digest sha256:"),
             "{}",

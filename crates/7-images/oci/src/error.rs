@@ -102,6 +102,20 @@ pub enum OciError {
         /// What is not supported, a verb phrase.
         problem: String,
     },
+    /// An entry of an index is no image: a chart, a signature, an attestation.
+    #[error("{place}: `{file}` {problem}")]
+    #[diagnostic(
+        code(oci::no_image),
+        help("nodes run container images only; name the image that belongs to it")
+    )]
+    NoImage {
+        /// The folder or the archive.
+        place: String,
+        /// Path of the entry's document inside.
+        file: String,
+        /// Kind of the entry, a verb phrase.
+        problem: String,
+    },
     /// The image is for other machines.
     #[error("{place} has no image for {wanted}, but for {}", joined(there))]
     #[diagnostic(

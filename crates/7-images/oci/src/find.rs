@@ -37,6 +37,8 @@ pub fn find(
             let exported = scratch.join("exported.tar");
             engine::export(word, engine, &exported)?;
             let mut images = archive(&exported, word, scratch, arch)?;
+            // Everything of it is unpacked now.
+            fs_err::remove_file(&exported).map_err(OciError::file("remove", &exported))?;
             // podman has short names under `localhost`, which pods do not look for.
             if !engine::is_id(word)
                 && let ([image], Ok(name)) = (&mut images[..], word.parse::<ImageReference>())

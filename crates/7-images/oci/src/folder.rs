@@ -103,6 +103,14 @@ impl ImageFolder {
         }
     }
 
+    pub fn no_image(&self, file: &str, problem: impl Into<String>) -> OciError {
+        OciError::NoImage {
+            place: self.place.clone(),
+            file: file.to_owned(),
+            problem: problem.into(),
+        }
+    }
+
     pub fn unsupported(&self, file: &str, problem: impl Into<String>) -> OciError {
         OciError::Unsupported {
             place: self.place.clone(),

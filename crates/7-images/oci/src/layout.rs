@@ -3,6 +3,7 @@
 //! Format: <https://github.com/opencontainers/image-spec/blob/main/image-layout.md>. Archives of docker (since 25), of
 //! podman (`oci-archive`) and of containerd are layouts, too.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 
 use basalt_digest::Digest;
@@ -18,6 +19,8 @@ use crate::{ImageReference, OciError, Platform};
 pub(crate) const INDEX: &str = "index.json";
 /// Greatest number of indexes inside each other.
 const DEEPEST: usize = 4;
+/// Greatest number of indexes and manifests that are followed, each as often as an index names it.
+const MOST_DOCUMENTS: usize = 1000;
 
 const OCI_INDEX: &str = "application/vnd.oci.image.index.v1+json";
 const OCI_MANIFEST: &str = "application/vnd.oci.image.manifest.v1+json";
@@ -71,13 +74,16 @@ pub(crate) fn read(folder: &ImageFolder, arch: Arch) -> Result<Vec<ContainerImag
     let reader = LayoutReader {
         folder,
         wanted: wanted(arch),
+        left: Cell::new(MOST_DOCUMENTS),
+        checked: RefCell::default(),
     };
     let index: ImageIndex = folder.parse(INDEX, &folder.document(INDEX)?)?;
     let mut images: Vec<ContainerImage> = Vec::new();
     let mut others = Vec::new();
+    let mut no_image = None;
     for descriptor in index.manifests() {
-        match reader.resolve(descriptor, 0)? {
-            Ok((manifest, document)) => {
+        match reader.resolve(descriptor, 0) {
+            Ok(Ok((manifest, document))) => {
                 let names = names(descriptor);
                 // One manifest under several names is one image.
                 if let Some(known) = images.iter_mut().find(|known| known.manifest.digest == manifest.digest) {
@@ -87,17 +93,21 @@ pub(crate) fn read(folder: &ImageFolder, arch: Arch) -> Result<Vec<ContainerImag
                 let blobs = reader.blobs(&document)?;
                 images.push(ContainerImage { names, manifest, blobs });
             }
-            Err(platforms) => others.extend(platforms),
+            Ok(Err(platforms)) => others.extend(platforms),
+            // Tools put signatures and the like beside images.
+            Err(error @ OciError::NoImage { .. }) => no_image = Some(error),
+            Err(error) => return Err(error),
         }
     }
-    if images.is_empty() {
-        return Err(OciError::Platform {
+    match no_image {
+        _ if !images.is_empty() => Ok(images),
+        Some(error) if others.is_empty() => Err(error),
+        _ => Err(OciError::Platform {
             place: folder.place().to_owned(),
             wanted: reader.wanted,
             there: others,
-        });
+        }),
     }
-    Ok(images)
 }
 
 /// Name in the annotations of an index's entry; none where only a tag is written.
@@ -118,6 +128,10 @@ type Resolved = Result<(Manifest, ImageManifest), Vec<Platform>>;
 struct LayoutReader<'a> {
     folder: &'a ImageFolder,
     wanted: Platform,
+    /// Number of documents that may still be followed.
+    left: Cell<usize>,
+    /// Blobs that were read, by the digest of their content: images of one layout share layers.
+    checked: RefCell<BTreeMap<Digest, ImageBlob>>,
 }
 
 impl LayoutReader<'_> {
@@ -132,23 +146,41 @@ impl LayoutReader<'_> {
         if depth > DEEPEST {
             return Err(self.folder.unsupported(&name, "is an index too deep inside of others"));
         }
+        let Some(left) = self.left.get().checked_sub(1) else {
+            let problem = format!("comes after {MOST_DOCUMENTS} other indexes and manifests, which are too many");
+            return Err(self.folder.unsupported(&name, problem));
+        };
+        self.left.set(left);
         match descriptor.media_type().as_ref() {
             OCI_INDEX | DOCKER_INDEX => {
                 let index: ImageIndex = self.folder.parse(&name, &self.verified(&name, descriptor)?)?;
-                let mut others = Vec::new();
-                for child in index.manifests() {
-                    match self.resolve(child, depth + 1)? {
-                        Ok(found) => return Ok(Ok(found)),
-                        Err(platforms) => others.extend(platforms),
-                    }
-                }
-                Ok(Err(others))
+                self.choose(index.manifests(), depth + 1)
             }
             OCI_MANIFEST | DOCKER_MANIFEST => self.manifest(&name, descriptor),
-            other => Err(self.folder.unsupported(
+            other => Err(self.folder.no_image(
                 &name,
                 format!("has the media type `{other}`, which is neither an image's manifest nor an index"),
             )),
+        }
+    }
+
+    /// Follows the entries of an index to the first manifest for the wanted platform. Entries for all processors of the
+    /// architecture come before those for newer ones only.
+    fn choose(&self, entries: &[Descriptor], depth: usize) -> Result<Resolved, OciError> {
+        let (baseline, newer): (Vec<_>, Vec<_>) = entries.iter().partition(|entry| is_baseline(entry));
+        let mut others = Vec::new();
+        let mut no_image = None;
+        for entry in baseline.into_iter().chain(newer) {
+            match self.resolve(entry, depth) {
+                Ok(Ok(found)) => return Ok(Ok(found)),
+                Ok(Err(platforms)) => others.extend(platforms),
+                Err(error @ OciError::NoImage { .. }) => no_image = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        match no_image {
+            Some(error) if others.is_empty() => Err(error),
+            _ => Ok(Err(others)),
         }
     }
 
@@ -159,7 +191,7 @@ impl LayoutReader<'_> {
         if !matches!(config.media_type().as_ref(), OCI_CONFIG | DOCKER_CONFIG) {
             let kind = config.media_type();
             let problem = format!("is the manifest of something else than an image: its configuration is `{kind}`");
-            return Err(self.folder.unsupported(name, problem));
+            return Err(self.folder.no_image(name, problem));
         }
         let config_name = self.blob_name(config)?;
         let configuration: Configuration = self.folder.parse(&config_name, &self.verified(&config_name, config)?)?;
@@ -212,12 +244,23 @@ impl LayoutReader<'_> {
                 let problem = "is a layer that is not passed on with the image, but fetched from elsewhere";
                 return Err(self.folder.unsupported(&name, problem));
             }
-            let (actual, size) = self.folder.digest(&name)?;
-            self.compare(&name, descriptor, actual, size)?;
-            let path = self.folder.file(&name)?;
-            blobs.insert(digest, ImageBlob { digest, size, path });
+            blobs.insert(digest, self.blob(&name, digest, descriptor)?);
         }
         Ok(blobs.into_values().collect())
+    }
+
+    /// Reads a blob, unless it was read before, and compares it with its descriptor.
+    fn blob(&self, name: &str, digest: Digest, descriptor: &Descriptor) -> Result<ImageBlob, OciError> {
+        if let Some(known) = self.checked.borrow().get(&digest) {
+            self.compare(name, descriptor, known.digest, known.size)?;
+            return Ok(known.clone());
+        }
+        let (actual, size) = self.folder.digest(name)?;
+        self.compare(name, descriptor, actual, size)?;
+        let path = self.folder.file(name)?;
+        let blob = ImageBlob { digest, size, path };
+        self.checked.borrow_mut().insert(digest, blob.clone());
+        Ok(blob)
     }
 
     fn digest(&self, descriptor: &Descriptor) -> Result<Digest, OciError> {
@@ -241,6 +284,16 @@ fn platform(descriptor: &Descriptor) -> Option<Platform> {
     })
 }
 
+/// Checks for an entry that runs on every processor of its architecture, by the variants that Go and the OCI's
+/// specification of indexes define: `linux/amd64/v3` does not.
+fn is_baseline(descriptor: &Descriptor) -> bool {
+    let variant = descriptor
+        .platform()
+        .as_ref()
+        .and_then(|platform| platform.variant().as_deref());
+    matches!(variant, None | Some("" | "v1" | "v8"))
+}
+
 /// A platform for an error; none for attestations, which docker files under `unknown/unknown`.
 fn known(platform: Platform) -> Vec<Platform> {
     Some(platform)
@@ -250,221 +303,4 @@ fn known(platform: Platform) -> Vec<Platform> {
 }
 
 #[cfg(test)]
-mod tests {
-    use camino::Utf8Path;
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    /// Layout under construction.
-    struct Fixture {
-        folder: tempfile::TempDir,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            let folder = tempfile::tempdir().expect("a folder");
-            fs_err::create_dir_all(folder.path().join("blobs/sha256")).expect("made");
-            Self { folder }
-        }
-
-        fn path(&self) -> &Utf8Path {
-            Utf8Path::from_path(self.folder.path()).expect("UTF-8")
-        }
-
-        /// Writes a blob; returns its descriptor.
-        fn blob(&self, kind: &str, content: impl AsRef<[u8]>) -> Value {
-            let digest = Digest::of(content.as_ref());
-            let path = self.path().join(format!("blobs/sha256/{digest}"));
-            fs_err::write(path, content.as_ref()).expect("written");
-            json!({ "mediaType": kind, "digest": format!("sha256:{digest}"), "size": content.as_ref().len() })
-        }
-
-        fn image(&self, architecture: &str) -> Value {
-            let layer = self.blob("application/vnd.oci.image.layer.v1.tar", "a layer");
-            let config = json!({
-                "os": "linux", "architecture": architecture,
-                "rootfs": { "type": "layers", "diff_ids": [layer["digest"]] },
-            });
-            let config = self.blob(OCI_CONFIG, config.to_string());
-            let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
-            self.blob(OCI_MANIFEST, manifest.to_string())
-        }
-
-        fn index(&self, manifests: &[Value]) {
-            let index = json!({ "schemaVersion": 2, "manifests": manifests });
-            fs_err::write(self.path().join(INDEX), index.to_string()).expect("written");
-        }
-
-        fn read(&self) -> Result<Vec<ContainerImage>, OciError> {
-            read(&ImageFolder::new(self.path(), "app.tar"), Arch::X86_64)
-        }
-
-        fn fails(&self) -> String {
-            self.read().expect_err("refused").to_string()
-        }
-
-        fn change(&self, descriptor: &Value, content: &str) {
-            let digest = descriptor["digest"].as_str().expect("a digest").replace(':', "/");
-            fs_err::write(self.path().join("blobs").join(digest), content).expect("written");
-        }
-    }
-
-    fn named(mut descriptor: Value, key: &str, name: &str) -> Value {
-        descriptor["annotations"] = json!({ key: name });
-        descriptor
-    }
-
-    #[test]
-    fn an_image_is_read_with_its_names() {
-        let fixture = Fixture::new();
-        let manifest = fixture.image("amd64");
-        fixture.index(&[
-            named(manifest.clone(), FULL_NAME, "docker.io/library/app:1"),
-            named(manifest.clone(), REF_NAME, "localhost/app:2"),
-            named(manifest, REF_NAME, "3"),
-        ]);
-        let images = fixture.read().expect("read");
-        assert_eq!(images.len(), 1);
-        let names: Vec<_> = images[0].names.iter().map(ImageReference::to_string).collect();
-        assert_eq!(names, ["docker.io/library/app:1", "localhost/app:2"]);
-        assert_eq!(images[0].blobs.len(), 2);
-        assert_eq!(images[0].manifest.media_type, OCI_MANIFEST);
-    }
-
-    #[test]
-    fn the_platform_of_the_nodes_is_chosen() {
-        let fixture = Fixture::new();
-        let entry = |architecture: &str, os: &str| {
-            let mut entry = fixture.image(architecture);
-            entry["platform"] = json!({ "os": os, "architecture": architecture });
-            entry
-        };
-        let attestation = entry("unknown", "unknown");
-        let index = |children: Vec<Value>| {
-            let index = json!({ "schemaVersion": 2, "manifests": children });
-            fixture.index(&[fixture.blob(OCI_INDEX, index.to_string())]);
-        };
-        index(vec![
-            attestation.clone(),
-            entry("arm64", "linux"),
-            entry("amd64", "linux"),
-        ]);
-        assert_eq!(fixture.read().expect("read").len(), 1);
-        index(vec![attestation, entry("arm64", "linux")]);
-        assert_eq!(
-            fixture.fails(),
-            "app.tar has no image for linux/amd64, but for linux/arm64"
-        );
-        // An entry without a platform: the configuration has it.
-        fixture.index(&[fixture.image("s390x")]);
-        assert_eq!(
-            fixture.fails(),
-            "app.tar has no image for linux/amd64, but for linux/s390x"
-        );
-        fixture.index(&[]);
-        assert_eq!(fixture.fails(), "app.tar has no image for linux/amd64, but for none");
-    }
-
-    #[test]
-    fn content_that_is_not_what_it_says_is_refused() {
-        let fixture = Fixture::new();
-        let manifest = fixture.image("amd64");
-        fixture.index(std::slice::from_ref(&manifest));
-        let layer = fixture.blob("", "a layer");
-        fixture.change(&layer, "b layer");
-        assert!(
-            fixture.fails().contains("has the digest sha256:"),
-            "{}",
-            fixture.fails()
-        );
-        fixture.change(&layer, "a layer, longer");
-        assert!(fixture.fails().contains("has 15 bytes, not 7"), "{}", fixture.fails());
-        fixture.change(&layer, "a layer");
-        fixture.read().expect("whole again");
-        fixture.change(&manifest, "{}");
-        assert!(fixture.fails().contains("has 2 bytes, not"), "{}", fixture.fails());
-    }
-
-    #[test]
-    fn files_that_are_missing_or_elsewhere_are_named() {
-        let fixture = Fixture::new();
-        fixture.index(&[fixture.image("amd64")]);
-        let layer = Digest::of("a layer");
-        let path = fixture.path().join(format!("blobs/sha256/{layer}"));
-        fs_err::remove_file(&path).expect("removed");
-        assert_eq!(
-            fixture.fails(),
-            format!("app.tar: `blobs/sha256/{layer}` is named, but is not there")
-        );
-        let outside = tempfile::NamedTempFile::new().expect("a file");
-        fs_err::write(outside.path(), "a layer").expect("written");
-        fs_err::os::unix::fs::symlink(outside.path(), &path).expect("linked");
-        assert!(
-            fixture.fails().contains("leads out of the image"),
-            "{}",
-            fixture.fails()
-        );
-    }
-
-    #[test]
-    fn hostile_documents_are_refused() {
-        let fixture = Fixture::new();
-        for (index, expected) in [
-            ("[", "cannot be understood"),
-            ("{}", "cannot be understood"),
-            (
-                r#"{"schemaVersion":2,"manifests":[{"mediaType":"a","digest":"sha256:../../x","size":1}]}"#,
-                "cannot be understood",
-            ),
-            (
-                r#"{"schemaVersion":2,"manifests":[{"mediaType":"a","digest":"md5:abc","size":1}]}"#,
-                "another kind than SHA-256",
-            ),
-        ] {
-            fs_err::write(fixture.path().join(INDEX), index).expect("written");
-            assert!(fixture.fails().contains(expected), "{index}: {}", fixture.fails());
-        }
-        fixture.index(&[fixture.blob("text/plain", "x")]);
-        assert!(
-            fixture.fails().contains("media type `text/plain`"),
-            "{}",
-            fixture.fails()
-        );
-        // An index that holds itself cannot be made; a deep one can.
-        let mut entry = fixture.image("amd64");
-        for _ in 0..6 {
-            let index = json!({ "schemaVersion": 2, "manifests": [entry] });
-            entry = fixture.blob(OCI_INDEX, index.to_string());
-        }
-        fixture.index(&[entry]);
-        assert!(fixture.fails().contains("too deep"), "{}", fixture.fails());
-        let large = " ".repeat(5 << 20);
-        fs_err::write(fixture.path().join(INDEX), large).expect("written");
-        assert!(fixture.fails().contains("larger than 4 MiB"), "{}", fixture.fails());
-    }
-
-    #[test]
-    fn layers_from_elsewhere_and_artifacts_are_unsupported() {
-        let fixture = Fixture::new();
-        let config =
-            json!({ "os": "linux", "architecture": "amd64", "rootfs": { "diff_ids": [Digest::of("a layer")] } });
-        let config = fixture.blob(DOCKER_CONFIG, config.to_string());
-        let layer = fixture.blob("application/vnd.docker.image.rootfs.foreign.diff.tar.gzip", "a layer");
-        let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [layer] });
-        fixture.index(&[fixture.blob(DOCKER_MANIFEST, manifest.to_string())]);
-        assert!(
-            fixture.fails().contains("fetched from elsewhere"),
-            "{}",
-            fixture.fails()
-        );
-        let config = fixture.blob("application/vnd.cncf.helm.config.v1+json", "{}");
-        let manifest = json!({ "schemaVersion": 2, "config": config, "layers": [] });
-        fixture.index(&[fixture.blob(OCI_MANIFEST, manifest.to_string())]);
-        assert!(
-            fixture.fails().contains("something else than an image"),
-            "{}",
-            fixture.fails()
-        );
-    }
-}
+mod tests;

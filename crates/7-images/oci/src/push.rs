@@ -86,9 +86,11 @@ impl RegistryClient {
         let separator = if location.contains('?') { '&' } else { '?' };
         let request = format!("PUT {location}{separator}digest=sha256:{}", blob.digest);
         let file = fs_err::File::open(&blob.path).map_err(OciError::file("read", &blob.path))?;
-        let mut reader = Counted {
+        let mut reader = BlobReader {
             reader: Interruptible(file),
+            left: blob.size,
             task,
+            failure: None,
         };
         let sent = self
             .agent
@@ -96,7 +98,10 @@ impl RegistryClient {
             .header("Content-Type", "application/octet-stream")
             .header("Content-Length", blob.size.to_string())
             .send(SendBody::from_reader(&mut reader));
-        accepted(&request, sent, &[201]).map(drop)
+        match reader.failure {
+            Some(source) => Err(OciError::file("send", &blob.path)(source)),
+            None => accepted(&request, sent, &[201]).map(drop),
+        }
     }
 
     /// Absolute form of a location, relative or absolute; `None` for one on another server.
@@ -136,17 +141,37 @@ fn accepted(
     })
 }
 
-/// Reader that advances a task.
-struct Counted<'a, R> {
+/// Reader of a blob that is sent: advances a task, and fails where the file has become shorter, since the registry would
+/// wait for the rest.
+struct BlobReader<'a, R> {
     reader: R,
+    /// Number of bytes that are still to come.
+    left: u64,
     task: &'a dyn Task,
+    /// Error of the file, which is not the registry's.
+    failure: Option<io::Error>,
 }
 
-impl<R: Read> Read for Counted<'_, R> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.reader.read(buffer)?;
+impl<R: Read> BlobReader<'_, R> {
+    fn read_some(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = (&mut self.reader).take(self.left).read(buffer)?;
+        if length == 0 && self.left > 0 && !buffer.is_empty() {
+            let problem = "it became shorter after it was read";
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, problem));
+        }
+        self.left -= length as u64;
         self.task.advance(length as u64);
         Ok(length)
+    }
+}
+
+impl<R: Read> Read for BlobReader<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.read_some(buffer).map_err(|error| {
+            let kind = error.kind();
+            self.failure = Some(error);
+            kind.into()
+        })
     }
 }
 
@@ -280,6 +305,59 @@ mod tests {
             error.contains("PUT http://127.0.0.1:") && error.contains("/v2/app/manifests/1: 400"),
             "{error}"
         );
+    }
+
+    /// Registry that takes the head of an upload and some of its body, and then ends.
+    fn registry_that_ends() -> RegistryClient {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("bound");
+        let address = listener.local_addr().expect("known");
+        std::thread::spawn(move || {
+            for head in ["404 Not Found", "202 Accepted\r\nLocation: /v2/app/blobs/uploads/1"] {
+                let (stream, _) = listener.accept().expect("a connection");
+                request(&stream);
+                let text = format!("HTTP/1.1 {head}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+                (&stream).write_all(text.as_bytes()).expect("answered");
+            }
+            let (mut stream, _) = listener.accept().expect("a connection");
+            stream.read_exact(&mut [0; 1000]).expect("some of it");
+        });
+        RegistryClient::new(format!("http://{address}"))
+    }
+
+    #[test]
+    fn a_registry_that_ends_while_a_blob_is_sent_is_an_error() {
+        let (folder, mut image) = image();
+        let path = Utf8PathBuf::try_from(folder.path().join("large")).expect("UTF-8");
+        let content = vec![0; 64 << 20];
+        fs_err::write(&path, &content).expect("written");
+        image.blobs[0] = ImageBlob {
+            digest: Digest::of(&content),
+            size: content.len() as u64,
+            path,
+        };
+        let error = registry_that_ends()
+            .push(&image, "app", "1", &Silent)
+            .expect_err("cut off")
+            .to_string();
+        assert!(
+            error.starts_with("the registry did not answer: PUT http://127.0.0.1:"),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn a_file_that_became_shorter_is_an_error() {
+        for content in ["a", ""] {
+            let (registry, _requests) = registry(|line| match method(line) {
+                "HEAD" => "404 Not Found",
+                "POST" => "202 Accepted\r\nLocation: /v2/app/blobs/uploads/1",
+                _ => "201 Created",
+            });
+            let (folder, image) = image();
+            fs_err::write(folder.path().join("blob"), content).expect("written");
+            let error = registry.push(&image, "app", "1", &Silent).expect_err("cut off");
+            assert!(error.to_string().starts_with("cannot send `"), "{error}");
+        }
     }
 
     #[test]

@@ -189,6 +189,14 @@ impl LocalCluster {
         Ok(format!("http://{}:{}", Ipv4Addr::LOCALHOST, plan.registry_port))
     }
 
+    /// Checks for an image that the running cluster's own pods run, by its repository and tag in the registry.
+    ///
+    /// # Errors
+    /// When no cluster is running.
+    pub fn runs_image(&self, repository: &str, tag: &str) -> Result<bool, ClusterError> {
+        Ok(self.running_plan()?.runs_image(repository, tag))
+    }
+
     /// Returns the path of the administrator's kubeconfig of the running cluster.
     ///
     /// # Errors

@@ -96,7 +96,8 @@ pub struct ClusterPlan {
 }
 
 impl ClusterPlan {
-    /// Makes the plan of a new cluster, with the ports of the host for the API server and the registry; an error when there are too many nodes or an input does not exist.
+    /// Makes the plan of a new cluster, with the ports of the host for the API server and the registry; an error when there
+    /// are too many nodes or an input does not exist.
     pub(crate) fn new(
         inputs: ClusterInputs,
         size: ClusterSize,
@@ -197,6 +198,12 @@ impl ClusterPlan {
         format!("localhost:{}", self.registry_port)
     }
 
+    /// Checks for an image that the cluster's own pods run, by its repository and tag in the registry.
+    pub fn runs_image(&self, repository: &str, tag: &str) -> bool {
+        let name = format!("{repository}:{tag}");
+        self.inputs.images.values().any(|reference| *reference == name)
+    }
+
     /// URL of the API server on the namespace's loopback device, for the other components.
     pub fn local_endpoint() -> String {
         format!("https://{}:{}", Ipv4Addr::LOCALHOST, topology::API_PORT)
@@ -273,6 +280,18 @@ mod tests {
     fn a_cluster_like_the_one_asked_for_differs_in_nothing() {
         let plan = example();
         assert_eq!(plan.differences(&plan.inputs, plan.size), Vec::<String>::new());
+    }
+
+    #[test]
+    fn images_of_the_clusters_own_pods_are_known() {
+        let plan = example();
+        for (repository, tag, expected) in [
+            ("coredns", "1.15.0", true),
+            ("coredns", "dev", false),
+            ("docker.io/library/coredns", "1.15.0", false),
+        ] {
+            assert_eq!(plan.runs_image(repository, tag), expected, "{repository}:{tag}");
+        }
     }
 
     #[test]

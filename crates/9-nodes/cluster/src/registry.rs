@@ -50,7 +50,10 @@ pub(crate) fn config(layout: &Layout) -> String {
         "log": { "level": "warn", "accesslog": { "disabled": true } },
         "storage": {
             "filesystem": { "rootdirectory": layout.registry() },
-            "maintenance": { "uploadpurging": { "enabled": false } },
+            // A push that was cut off leaves its part.
+            "maintenance": {
+                "uploadpurging": { "enabled": true, "age": "1h", "interval": "10m", "dryrun": false },
+            },
             "delete": { "enabled": true },
             "cache": { "blobdescriptor": "inmemory" },
         },
@@ -122,6 +125,15 @@ mod tests {
         ] {
             assert!(!is_host(text), "{text}");
         }
+    }
+
+    #[test]
+    fn it_listens_and_writes_inside_of_the_cluster_only() {
+        let layout = Layout::new("/state");
+        let config: serde_json::Value = serde_json::from_str(&config(&layout)).expect("JSON");
+        assert_eq!(config["http"]["addr"], "127.0.0.1:5000");
+        let storage = config["storage"]["filesystem"]["rootdirectory"].as_str();
+        assert!(storage.is_some_and(|path| path.starts_with("/state/")), "{storage:?}");
     }
 
     #[test]

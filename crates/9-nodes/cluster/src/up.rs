@@ -26,8 +26,9 @@ use crate::{ClusterError, Layout, component, forward, kubeconfig, manifest, obse
 const USUAL_PORTS: [u16; 2] = [16443, 15000];
 /// Interval of observations.
 const TICK: Duration = Duration::from_millis(150);
-/// Time for applying the initial objects, again and again. What is wrong with a manifest stays wrong, and is shown then.
-const APPLYING: Duration = Duration::from_secs(20);
+/// Least time and least number of tries of applying the initial objects. What is wrong with a manifest stays wrong, and is
+/// shown then.
+const APPLYING: (Duration, u32) = (Duration::from_secs(20), 5);
 /// Greatest number of log lines in an error.
 const SHOWN: usize = 12;
 
@@ -274,20 +275,19 @@ impl ClusterBringUp<'_> {
 
     fn apply(&self) -> Result<(), ClusterError> {
         let apply = apply_command(self.layout, self.plan);
-        let mut last = None;
-        // The namespaces that the objects lie in appear a moment after the API server is ready, later on a loaded machine.
-        let applied = wait::until(Some(Instant::now() + APPLYING), TICK, || match apply.output() {
-            Ok(_) => Ok(Some(())),
-            Err(error) if error.is_interrupt() => Err(error),
-            Err(error) => {
-                last = Some(error);
-                Ok(None)
+        let (began, (time, tries)) = (Instant::now(), APPLYING);
+        // The namespaces that the objects lie in appear a moment after the API server is ready, later on a loaded machine,
+        // where kubectl alone may take longer than the time.
+        for tried in 1.. {
+            match apply.output() {
+                Ok(_) => break,
+                Err(error) if error.is_interrupt() || (tried >= tries && began.elapsed() >= time) => {
+                    return Err(error.into());
+                }
+                Err(_) => wait::sleep(TICK)?,
             }
-        })?;
-        match (applied, last) {
-            (None, Some(error)) => Err(error.into()),
-            _ => Ok(()),
         }
+        Ok(())
     }
 
     fn ask_web(&mut self) -> Result<bool, ClusterError> {

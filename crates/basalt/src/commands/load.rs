@@ -91,6 +91,10 @@ pub(super) fn read(checkout: &Checkout, options: &Load) -> Result<Images> {
 
 /// Pushes images to the registry of the running cluster, under each of their names.
 pub(super) fn push(checkout: &Checkout, cluster: &LocalCluster, images: &Images) -> Result<Vec<LoadedImage>> {
+    // Checked for all before anything is pushed.
+    for name in images.images.iter().flat_map(|image| &image.names) {
+        refuse_own(cluster, name)?;
+    }
     let client = RegistryClient::new(cluster.registry()?);
     let sizes = images
         .images
@@ -114,6 +118,20 @@ pub(super) fn push(checkout: &Checkout, cluster: &LocalCluster, images: &Images)
     }
     task.finish(Outcome::Done);
     Ok(loaded)
+}
+
+/// Refuses the name of an image that the cluster's own pods run: `localhost/coredns:1.15.0` of podman is the same
+/// repository.
+fn refuse_own(cluster: &LocalCluster, name: &ImageReference) -> Result<()> {
+    let repository = registry::repository(&name.host, &name.path);
+    if !cluster.runs_image(&repository, &name.tag)? {
+        return Ok(());
+    }
+    Err(miette!(
+        code = "load::own",
+        help = "load it under another name (--name) or with another tag; a push to the registry replaces the cluster's",
+        "`{name}` is the name of an image that the cluster itself runs"
+    ))
 }
 
 /// Prints loaded images for people.

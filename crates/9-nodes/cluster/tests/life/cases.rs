@@ -1,7 +1,7 @@
 //! Test cases about the life cycle of a cluster.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
 use basalt_cluster::Variant;
@@ -153,6 +153,45 @@ pub fn images_are_pushed_from_the_host_and_pulled_under_their_names(fixture: &Fi
     Ok(())
 }
 
+pub fn a_cluster_that_ends_breaks_off_a_push(fixture: &Fixture) -> Result<(), Failed> {
+    comes_up(fixture, 1)?;
+    let cluster = fixture.cluster()?;
+    assert!(cluster.runs_image("web", "1")? && !cluster.runs_image("web", "2")?);
+    let url = cluster.registry()?;
+    let address: SocketAddr = url.strip_prefix("http://").ok_or("no URL")?.parse()?;
+    let listening = listeners(address.port())?;
+    assert_eq!(listening, [Ipv4Addr::LOCALHOST], "others reach the registry");
+
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(TIMEOUT))?;
+    let head = "PUT /v2/app/blobs/uploads/1?digest=sha256:ab HTTP/1.1\r\nHost: r\r\nContent-Length: 1000000\r\n\r\n";
+    stream.write_all(head.as_bytes())?;
+    stream.write_all(&[0; 1000])?;
+    assert!(cluster.down(&Silent)?);
+    let mut answer = Vec::new();
+    let end = stream.read_to_end(&mut answer);
+    assert!(
+        end.is_ok() || end.is_err_and(|error| error.kind() == ErrorKind::ConnectionReset),
+        "it still waits"
+    );
+    assert!(answer.is_empty(), "{}", String::from_utf8_lossy(&answer));
+    assert!(!fixture.state().exists(), "what was pushed is left");
+    Ok(())
+}
+
+/// IPv4 addresses of this machine that something listens on at a port, as /proc/net/tcp has them.
+fn listeners(port: u16) -> Result<Vec<Ipv4Addr>, Failed> {
+    let table = std::fs::read_to_string("/proc/self/net/tcp")?;
+    let found = table.lines().skip(1).filter_map(|line| {
+        let words: Vec<_> = line.split_whitespace().collect();
+        // 0A: LISTEN.
+        let (address, at) = words.get(1)?.split_once(':').filter(|_| words.get(3) == Some(&"0A"))?;
+        let bits = u32::from_str_radix(address, 16).ok()?;
+        (u16::from_str_radix(at, 16) == Ok(port)).then(|| Ipv4Addr::from(bits.to_le_bytes()))
+    });
+    Ok(found.collect())
+}
+
 /// Routes of the namespace that the cluster runs in: network and gateway, as /proc/net/route has them.
 fn routes(fixture: &Fixture) -> Vec<(String, String)> {
     let inner = fixture
@@ -165,7 +204,7 @@ fn routes(fixture: &Fixture) -> Vec<(String, String)> {
     let table = std::fs::read_to_string(format!("/proc/{id}/net/route")).unwrap_or_default();
     let address = |digits: &str| {
         let bits = u32::from_str_radix(digits, 16).unwrap_or_default();
-        std::net::Ipv4Addr::from(bits.to_le_bytes()).to_string()
+        Ipv4Addr::from(bits.to_le_bytes()).to_string()
     };
     let lines = table
         .lines()

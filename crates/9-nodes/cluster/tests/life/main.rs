@@ -32,7 +32,7 @@ fn main() {
     if sdk.is_none() {
         skipped();
     }
-    let cases: [(&str, Case); 13] = [
+    let cases: [(&str, Case); 14] = [
         (
             "a_cluster_comes_up_and_goes_without_a_trace",
             cases::a_cluster_comes_up_and_goes_without_a_trace,
@@ -40,6 +40,10 @@ fn main() {
         (
             "images_are_pushed_from_the_host_and_pulled_under_their_names",
             cases::images_are_pushed_from_the_host_and_pulled_under_their_names,
+        ),
+        (
+            "a_cluster_that_ends_breaks_off_a_push",
+            cases::a_cluster_that_ends_breaks_off_a_push,
         ),
         (
             "the_control_plane_has_routes_to_pods",
