@@ -75,11 +75,10 @@ if [ -d "$target" ]; then echo "$1: a folder; \`basalt node files list\` shows w
 cat "$target"
 "#;
 
-/// Writes a file or a folder as a tar archive. The names in it begin with its own name. Exit status 1 of GNU tar tells of
-/// files that changed meanwhile, as logs do.
+/// Writes a file or a folder as a tar archive. The names in it begin with its own name.
 const PACK: &str = r#"
 case $done in '') cd "$target" && set . ;; *) cd "${target%/*}" && set "./${target##*/}" ;; esac
-tar -cf - "$1" || [ $? -eq 1 ]
+tar -cf - "$1"
 "#;
 
 /// Operation of a script.
@@ -117,6 +116,23 @@ pub fn policy() -> Policy<'static> {
         metadata: true,
         limits: ArchiveLimits::LARGE,
     }
+}
+
+/// Recognizes what tar says, and kubectl after it, of files that were written or removed while they were read, as logs are,
+/// and of sockets. The archive is whole otherwise.
+pub fn is_harmless(line: &str) -> bool {
+    let remarks = [
+        "file changed as we read it",
+        "file removed before we read it",
+        "File removed before we read it",
+        "socket ignored",
+        // GNU tar and busybox's about such a file, and at their end.
+        "No such file or directory",
+        "due to previous errors",
+        "from previous errors",
+        "command terminated with exit code",
+    ];
+    line.trim().is_empty() || remarks.iter().any(|remark| line.contains(remark))
 }
 
 /// Kind of a file.
@@ -313,6 +329,24 @@ mod tests {
             // Neither outside nor inside.
             assert!(into.join("a").symlink_metadata().is_err());
             assert_eq!(fs_err::read_dir(target.path()).expect("a folder").count(), 1);
+        }
+    }
+
+    #[test]
+    fn remarks_about_changing_files_are_harmless() {
+        for line in [
+            "tar: ./log/pods/x: file changed as we read it",
+            "tar: ./run/x.sock: socket ignored",
+            "tar: ./log/gone: Cannot stat: No such file or directory",
+            "tar: log/gone: No such file or directory",
+            "tar: Exiting with failure status due to previous errors",
+            "tar: error exit delayed from previous errors",
+            "command terminated with exit code 1",
+        ] {
+            assert!(is_harmless(line), "{line}");
+        }
+        for line in ["tar: ./x: Read error: Input/output error", "/x: there is no such file on the node", "sh: tar: not found"] {
+            assert!(!is_harmless(line), "{line}");
         }
     }
 

@@ -25,7 +25,7 @@ const INDENT: usize = 14;
 pub fn render(status: &Health, facts: &ScreenFacts, errors: &[String]) -> String {
     let mut lines = Vec::new();
     let state = if status.is_ready() { "READY" } else { "NOT READY" };
-    let name = format!("{}  {}", facts.system, facts.hostname);
+    let name = plain(&format!("{}  {}", facts.system, facts.hostname));
     let gap = WIDTH.saturating_sub(2 + state.len() + 1);
     lines.push(format!(" {name:<gap$.gap$} {state}"));
     lines.push("-".repeat(WIDTH));

@@ -74,7 +74,7 @@ pub fn redact(text: &str) -> (String, RedactionCounts) {
 fn redact_line<'l>(line: &'l str, counts: &mut RedactionCounts) -> Cow<'l, str> {
     let mut line = Cow::Borrowed(line);
     // Those by shape first: names before them have only the first word as their value.
-    for pass in [url_credentials, http_credentials, tokens, named_values] {
+    for pass in [url_credentials, bearer_credentials, basic_credentials, tokens, named_values] {
         if let Some(changed) = pass(&line, counts) {
             line = Cow::Owned(changed);
         }
@@ -138,24 +138,29 @@ fn url_credentials(line: &str, counts: &mut RedactionCounts) -> Option<String> {
     marked.finish()
 }
 
-/// `Bearer x`, `Basic x`.
-fn http_credentials(line: &str, counts: &mut RedactionCounts) -> Option<String> {
+fn bearer_credentials(line: &str, counts: &mut RedactionCounts) -> Option<String> {
+    http_credentials("bearer ", line, counts)
+}
+
+fn basic_credentials(line: &str, counts: &mut RedactionCounts) -> Option<String> {
+    http_credentials("basic ", line, counts)
+}
+
+/// Word after a scheme of HTTP authentication, in quotes or not.
+fn http_credentials(scheme: &str, line: &str, counts: &mut RedactionCounts) -> Option<String> {
     let lower = line.to_ascii_lowercase();
     let mut marked = Marked::new(line);
-    for scheme in ["bearer ", "basic "] {
-        // One pass for each would need two texts: lines with both are rare, and the second scheme counts where it comes
-        // later.
-        for (place, _) in lower.match_indices(scheme) {
-            let start = place + scheme.len();
-            let rest = line.get(start..).unwrap_or_default();
-            let length = rest
-                .find(|letter: char| letter.is_whitespace() || "\"'`,;<>()[]".contains(letter))
-                .unwrap_or(rest.len());
-            // Shorter words are prose: "Basic system".
-            if length >= 8 && start >= marked.copied {
-                marked.replace(start, start + length);
-                count(counts, SecretKind::HttpCredentials);
-            }
+    for (place, _) in lower.match_indices(scheme) {
+        let after = line.get(place + scheme.len()..).unwrap_or_default();
+        let rest = after.trim_start_matches(['\\', '"', '\'']);
+        let start = line.len() - rest.len();
+        let length = rest
+            .find(|letter: char| letter.is_whitespace() || "\\\"'`,;<>()[]".contains(letter))
+            .unwrap_or(rest.len());
+        // Shorter words are prose: "Basic system".
+        if length >= 8 && start >= marked.copied {
+            marked.replace(start, start + length);
+            count(counts, SecretKind::HttpCredentials);
         }
     }
     marked.finish()
@@ -243,19 +248,28 @@ fn is_secret_name(name: &str) -> bool {
 
 /// Start and end of the value that begins at a place or after spaces and quotes; `None` when there is none, or it is a mark.
 fn value(line: &str, from: usize) -> Option<(usize, usize)> {
-    let rest = line.get(from..)?;
-    let spaces = rest.len() - rest.trim_start_matches([' ', '\t']).len();
-    let rest = rest.get(spaces..)?;
-    let quotes = rest.len() - rest.trim_start_matches(['\\', '"', '\'', '`']).len();
-    let inner = rest.get(quotes..)?;
-    let is_end = |letter: char| match rest.trim_start_matches('\\').chars().next().filter(|_| quotes > 0) {
-        Some(quote) => letter == quote || letter == '\\' || letter == '\n',
-        None => letter.is_whitespace() || ",;&\"'`<>()[]{}".contains(letter),
+    let rest = line.get(from..)?.trim_start_matches([' ', '\t']);
+    let inner = rest.trim_start_matches(['\\', '"', '\'', '`']);
+    let opening = rest.get(..rest.len() - inner.len())?;
+    let length = match opening.chars().next_back() {
+        // Quotes that are escaped themselves end with another such one.
+        Some(quote) if opening.starts_with('\\') => inner.find(&format!("\\{quote}")),
+        Some(quote) => end_of_quoted(inner, quote),
+        None => inner.find(|letter: char| letter.is_whitespace() || ",;&\"'`<>()[]{}".contains(letter)),
     };
-    let length = inner.find(is_end).unwrap_or(inner.len());
-    let start = from + spaces + quotes;
-    let is_marked = inner.starts_with(MARK);
-    (length > 0 && !is_marked).then_some((start, start + length))
+    let length = length.unwrap_or_else(|| inner.trim_end_matches('\n').len());
+    let start = line.len() - inner.len();
+    (length > 0 && !inner.starts_with(MARK)).then_some((start, start + length))
+}
+
+/// Place of a quote that is not escaped.
+fn end_of_quoted(text: &str, quote: char) -> Option<usize> {
+    let mut is_escaped = false;
+    text.char_indices().find_map(|(place, letter)| {
+        let is_end = letter == quote && !is_escaped;
+        is_escaped = letter == '\\' && !is_escaped;
+        is_end.then_some(place)
+    })
 }
 
 #[cfg(test)]
@@ -280,6 +294,9 @@ mod tests {
             ("password=x&y=1", "password=[redacted]&y=1"),
             ("{\"token\": \"a b\", \"n\": 1}", "{\"token\": \"[redacted]\", \"n\": 1}"),
             ("{\\\"secretKey\\\":\\\"abc\\\"}", "{\\\"secretKey\\\":\\\"[redacted]\\\"}"),
+            ("basic dXNlcjpwYXNz and Bearer abcdefghijk", "basic [redacted] and Bearer [redacted]"),
+            ("x: Bearer \"abcdefghijk\"", "x: Bearer \"[redacted]\""),
+            (r#"{"password": "a\"b", "c": 1}"#, r#"{"password": "[redacted]", "c": 1}"#),
             ("  client-key-data: LS0tLQ==", "  client-key-data: [redacted]"),
             ("kubeadm join --token abc --discovery", "kubeadm join --token [redacted] --discovery"),
             ("API_KEY='x y' z", "API_KEY='[redacted]' z"),

@@ -3,6 +3,7 @@
 use std::io::{Seek as _, Write};
 
 use basalt_archive::ExtractionSummary;
+use basalt_process::ProcessError;
 use camino::Utf8Path;
 
 use super::{NodeAccess, OPERATION, SESSION};
@@ -59,8 +60,14 @@ impl NodeAccess<'_> {
         let write = || AccessError::file(format!("write a temporary file in {parent}"));
         let mut archive = tempfile::tempfile_in(parent).map_err(write())?;
         let command = pod.exec(files::command(FileOperation::Pack, path));
-        let packed = command.stream(|bytes| archive.write_all(bytes));
-        packed.map_err(AccessError::kubectl(format!("copying {} of {name}", path.as_str())))?;
+        match command.stream(|bytes| archive.write_all(bytes)) {
+            Err(ProcessError::Failed { tail, .. })
+                if !tail.is_empty() && tail.iter().all(|line| files::is_harmless(line)) =>
+            {
+                self.reporter.warn(&format!("not all files were copied whole: {}", tail.join("; ")));
+            }
+            packed => packed.map_err(AccessError::kubectl(format!("copying {} of {name}", path.as_str())))?,
+        }
         archive.rewind().map_err(write())?;
         let folder = tempfile::Builder::new().prefix(".basalt-copy-").tempdir_in(parent).map_err(write())?;
         let content = Utf8Path::from_path(folder.path()).ok_or_else(|| AccessError::Path {
