@@ -134,7 +134,7 @@ fn of_the_node() -> Vec<BundlePart> {
     let mut parts = vec![
         node("status.json", "status of Basalt's agent", &["basalt-node", "status", "--json"]),
         node("agent-version.txt", "version of the agent", &["basalt-node", "--version"]),
-        kernel("release.txt", "release of the system", &["/proc/1/root/usr/lib/os-release"]),
+        kernel("release.txt", "release of the system", &["/host/usr/lib/os-release"]),
         node("units.txt", "units of systemd", &["systemctl", "--no-pager", "list-units", "--all"]),
         node("failed-units.txt", "units that failed", &["systemctl", "--no-pager", "list-units", "--failed"]),
         node("jobs.txt", "jobs that systemd waits for", &["systemctl", "--no-pager", "list-jobs"]),
