@@ -3,6 +3,7 @@
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
+pub mod bench;
 pub mod cluster;
 pub mod node;
 pub mod repo;
@@ -269,7 +270,7 @@ Examples:
     Test(Test),
     /// Compare Basalt with other systems by measurement.
     #[command(subcommand)]
-    Bench(Bench),
+    Bench(bench::Bench),
     /// Check configuration files: a NodeConfig, an image definition.
     Check {
         /// Paths of the files.
@@ -525,36 +526,6 @@ pub struct Why {
     /// Image in which it is looked up first.
     #[arg(long, default_value = "node")]
     pub image: String,
-}
-
-/// Verbs of `basalt bench`.
-#[derive(Debug, Subcommand)]
-pub enum Bench {
-    /// Measure the boot from power-on to the first pod: a Basalt node and a Debian 13 node, by turns. Writes
-    /// bench/boot.*.
-    Boot(BenchBoot),
-    /// Measure time and peak memory of planning a synthetic distribution, from the answers of rpmspec to the list of
-    /// jobs.
-    Plan(BenchPlan),
-}
-
-/// Options of `bench plan`.
-#[derive(Debug, Args)]
-pub struct BenchPlan {
-    /// Number of packages.
-    #[arg(long, default_value_t = 5000, value_parser = clap::value_parser!(u32).range(1..=20_000))]
-    pub packages: u32,
-    /// Seed of the distribution: the same packages for the same seed.
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-}
-
-/// Options of `bench boot`.
-#[derive(Debug, Args)]
-pub struct BenchBoot {
-    /// Number of boots of each node.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
-    pub runs: u32,
 }
 
 /// Verbs of `basalt sources`.

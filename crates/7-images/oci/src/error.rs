@@ -99,7 +99,7 @@ pub enum OciError {
         place: String,
         /// Path of the file inside.
         file: String,
-        /// What is not supported, a verb phrase.
+        /// Unsupported part, a verb phrase.
         problem: String,
     },
     /// An entry of an index is no image: a chart, a signature, an attestation.

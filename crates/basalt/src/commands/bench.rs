@@ -13,7 +13,7 @@ use camino::Utf8Path;
 use miette::{Result, miette};
 
 use super::{answer, answer_json, images, up};
-use crate::arguments::{Bench, BenchBoot, BenchPlan};
+use crate::arguments::bench::{Bench, BenchBoot, BenchPlan};
 use crate::checkout::{BuildContext, Checkout};
 use crate::table::Table;
 

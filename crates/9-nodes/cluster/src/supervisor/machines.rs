@@ -48,9 +48,9 @@ struct Shutdown {
 /// Fate of a machine after its shutdown.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AfterShutdown {
-    /// It is started again.
+    /// A start from the same disk.
     Start,
-    /// It is removed, with its disk.
+    /// Removal, with its disk.
     Remove,
 }
 
