@@ -30,30 +30,41 @@ pub fn logs_and_usage_come_without_a_shell(fixture: &Fixture) -> Result<(), Fail
     let messages = node(fixture, &["dmesg", "node-1"])?.ended_with(0)?;
     has_all(&messages.stdout, &["kernel: Linux version"])?;
     let unknown = node(fixture, &["logs", "node-1", "--unit", "no-such-unit"])?;
-    ensure(unknown.stdout.is_empty() || !unknown.stdout.contains("kubelet"), || unknown.stdout.clone())?;
-    let usage = fixture.cli.json(&["--json", "node", "top", "node-1"], OPERATION, 0)?;
-    ensure(usage["node"]["memory"].as_u64().is_some_and(|bytes| bytes > 50 << 20), || {
-        format!("{usage:#}")
+    ensure(unknown.stdout.is_empty() || !unknown.stdout.contains("kubelet"), || {
+        unknown.stdout.clone()
     })?;
+    let usage = fixture.cli.json(&["--json", "node", "top", "node-1"], OPERATION, 0)?;
+    ensure(
+        usage["node"]["memory"].as_u64().is_some_and(|bytes| bytes > 50 << 20),
+        || format!("{usage:#}"),
+    )?;
     no_pod_is_left(fixture)
 }
 
 pub fn a_shell_sees_the_node(fixture: &Fixture) -> Result<(), Failed> {
     fixture.up(1)?;
     let run = |program: &[&str]| node(fixture, &[&["shell", "node-1", "--"], program].concat());
-    has_all(&run(&["cat", "/host/usr/lib/os-release"])?.ended_with(0)?.stdout, &["Basalt Linux"])?;
+    has_all(
+        &run(&["cat", "/host/usr/lib/os-release"])?.ended_with(0)?.stdout,
+        &["Basalt Linux"],
+    )?;
     let status = run(&["nsenter", "-t", "1", "-m", "--", "basalt-node", "status"])?.ended_with(0)?;
     has_all(&status.stdout, &["node         node-1", "ready        yes"])?;
     run(&["sh", "-c", "exit 7"])?.ended_with(7)?;
     let processes = fixture.cli.json(&["--json", "node", "ps", "node-1"], OPERATION, 0)?;
     let list = processes["processes"].as_array().ok_or("no processes")?;
     let has = |kind: &str, name: &str| {
-        let is_it = |process: &Value| process["owner"][kind].as_str().is_some_and(|owner| owner.contains(name));
+        let is_it = |process: &Value| {
+            process["owner"][kind]
+                .as_str()
+                .is_some_and(|owner| owner.contains(name))
+        };
         list.iter().any(is_it)
     };
-    ensure(has("unit", "kubelet.service") && has("pod", "kube-system/flannel"), || {
-        format!("{processes:#}")
-    })?;
+    ensure(
+        has("unit", "kubelet.service") && has("pod", "kube-system/flannel"),
+        || format!("{processes:#}"),
+    )?;
     no_pod_is_left(fixture)
 }
 
@@ -86,7 +97,10 @@ pub fn a_bundle_holds_no_secret(fixture: &Fixture) -> Result<(), Failed> {
     ensure(failed.is_empty(), || format!("{failed:#?}"))?;
     let plan: Value = serde_json::from_slice(&fs_err::read(fixture.store().join("cluster/plan.json"))?)?;
     let token = plan["token_secret"].as_str().ok_or("the cluster has no token")?;
-    let text = fixture.tool("tar", &["--extract", "--to-stdout", "--gzip", "--file", target.as_str()])?;
+    let text = fixture.tool(
+        "tar",
+        &["--extract", "--to-stdout", "--gzip", "--file", target.as_str()],
+    )?;
     has_all(&text, &["Left out on purpose", "Linux version", "MemTotal"])?;
     for secret in [token, "PRIVATE KEY-----"] {
         ensure(!text.contains(secret), || format!("`{secret}` is in the bundle"))?;
@@ -105,8 +119,14 @@ pub fn a_node_restarts_itself_and_is_reset(fixture: &Fixture) -> Result<(), Fail
     let mark = ["shell", "node-1", "--", "touch", "/host/var/lib/of-the-first-life"];
     node(fixture, &mark)?.ended_with(0)?;
     node(fixture, &["reset", "node-1"])?.ended_with(2)?;
-    fixture.cli.run(&["node", "reset", "node-1", "--yes"], RESTART)?.ended_with(0)?;
+    fixture
+        .cli
+        .run(&["node", "reset", "node-1", "--yes"], RESTART)?
+        .ended_with(0)?;
     ensure(between != boot()?, || "it is the same boot".to_owned())?;
-    let found = node(fixture, &["shell", "node-1", "--", "test", "-e", "/host/var/lib/of-the-first-life"])?;
+    let found = node(
+        fixture,
+        &["shell", "node-1", "--", "test", "-e", "/host/var/lib/of-the-first-life"],
+    )?;
     found.ended_with(1).map(drop)
 }

@@ -342,10 +342,17 @@ mod tests {
             bytes.extend_from_slice(piece);
             Ok(())
         });
-        assert!(streamed.is_ok() && bytes.len() == 300_000, "{streamed:?} {}", bytes.len());
+        assert!(
+            streamed.is_ok() && bytes.len() == 300_000,
+            "{streamed:?} {}",
+            bytes.len()
+        );
         let failed = Command::new("sh").args(["-c", "echo a; echo b >&2; exit 4"]);
         let error = failed.stream(|_| Ok(())).expect_err("exit status 4");
-        assert!(matches!(&error, ProcessError::Failed { tail, .. } if tail == &["b"]), "{error:?}");
+        assert!(
+            matches!(&error, ProcessError::Failed { tail, .. } if tail == &["b"]),
+            "{error:?}"
+        );
         let full = Command::new("yes").stream(|_| Err(std::io::ErrorKind::StorageFull.into()));
         assert!(matches!(full, Err(ProcessError::Output { .. })), "{full:?}");
     }

@@ -15,7 +15,9 @@ pub enum AccessError {
     #[error("`{name}` cannot be the name of a node")]
     #[diagnostic(
         code(access::name),
-        help("names have lower-case letters, digits, `-` and `.`, at most 253; `kubectl get nodes` lists those of the cluster")
+        help(
+            "names have lower-case letters, digits, `-` and `.`, at most 253; `kubectl get nodes` lists those of the cluster"
+        )
     )]
     Name {
         /// Name as it was given.
@@ -43,7 +45,9 @@ pub enum AccessError {
     #[error("{doing} failed")]
     #[diagnostic(
         code(access::kubectl),
-        help("kubectl's own words are above; `kubectl auth can-i --list` shows what this kubeconfig may do, and docs/node/access.md what each operation needs")
+        help(
+            "kubectl's own words are above; `kubectl auth can-i --list` shows what this kubeconfig may do, and docs/node/access.md what each operation needs"
+        )
     )]
     Kubectl {
         /// Operation that failed, as `reading node node-1`.
@@ -56,7 +60,9 @@ pub enum AccessError {
     #[error("{what} could not be understood: {reason}")]
     #[diagnostic(
         code(access::answer),
-        help("this is a mistake of basalt, or the server is not a kubelet or an API server of Kubernetes: please report it")
+        help(
+            "this is a mistake of basalt, or the server is not a kubelet or an API server of Kubernetes: please report it"
+        )
     )]
     Answer {
         /// Answer, as `the kubelet's stats/summary`.
@@ -68,7 +74,9 @@ pub enum AccessError {
     #[error("there is no image for a debug pod on `{node}`, which this operation needs")]
     #[diagnostic(
         code(access::no_image),
-        help("name one that the node can pull and that has a shell, tar and nsenter: `--image docker.io/library/busybox:1.37`. The local cluster serves the image `debug` of distro/images; `basalt build debug` makes it for your own registry. {without}")
+        help(
+            "name one that the node can pull and that has a shell, tar and nsenter: `--image docker.io/library/busybox:1.37`. The local cluster serves the image `debug` of distro/images; `basalt build debug` makes it for your own registry. {without}"
+        )
     )]
     NoImage {
         /// Name of the node.
@@ -122,7 +130,9 @@ pub enum AccessError {
     #[error("node `{node}` has no log of {}", units.join(", "))]
     #[diagnostic(
         code(access::no_log),
-        help("the journal has entries of units that have run: `basalt node ps {node}` shows those that do; without --unit, those that make a node")
+        help(
+            "the journal has entries of units that have run: `basalt node ps {node}` shows those that do; without --unit, those that make a node"
+        )
     )]
     NoLog {
         /// Name of the node.
@@ -166,10 +176,7 @@ pub enum AccessError {
     Archive(#[from] ArchiveError),
     /// The node did not come back after a restart.
     #[error("`{node}` was told to start again, and is not back after {} s: {state}", waited.as_secs())]
-    #[diagnostic(
-        code(access::not_back),
-        help("{}", unreachable(Some(false)))
-    )]
+    #[diagnostic(code(access::not_back), help("{}", unreachable(Some(false))))]
     NotBack {
         /// Name of the node.
         node: String,

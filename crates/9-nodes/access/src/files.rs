@@ -240,18 +240,29 @@ mod tests {
             let words = command(operation, &NodePath::parse(path).expect("a path"));
             let (program, arguments) = words.split_first().expect("a program");
             let command = Command::new(program).args(arguments).env("HOST_ROOT", self.path());
-            command.output().map(|output| output.stdout).map_err(|error| error.to_string())
+            command
+                .output()
+                .map(|output| output.stdout)
+                .map_err(|error| error.to_string())
         }
 
         fn show(&self, path: &str) -> Result<String, String> {
-            self.run(FileOperation::Show, path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+            self.run(FileOperation::Show, path)
+                .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         }
     }
 
     #[test]
     fn links_are_those_of_the_node() {
         let root = Root::new();
-        for path in ["/run/deep/id", "/etc/id", "/var/deep/id", "/etc/deep/id", "/etc/../var/./deep//id", "/../run/deep/id"] {
+        for path in [
+            "/run/deep/id",
+            "/etc/id",
+            "/var/deep/id",
+            "/etc/deep/id",
+            "/etc/../var/./deep//id",
+            "/../run/deep/id",
+        ] {
             assert_eq!(root.show(path).as_deref(), Ok("abc\n"), "{path}");
         }
         for (path, why) in [
@@ -273,7 +284,13 @@ mod tests {
             parse_list(&String::from_utf8_lossy(&bytes))
         };
         let names: Vec<_> = list("/var").into_iter().map(|file| (file.name, file.kind)).collect();
-        assert_eq!(names, [("deep".to_owned(), FileKind::Folder), ("two\nlines".to_owned(), FileKind::File)]);
+        assert_eq!(
+            names,
+            [
+                ("deep".to_owned(), FileKind::Folder),
+                ("two\nlines".to_owned(), FileKind::File)
+            ]
+        );
         let file = list("/etc/id").pop().expect("a file");
         assert_eq!((file.name.as_str(), file.kind, file.size), ("id", FileKind::File, 4));
         let links = list("/etc").iter().filter(|file| file.kind == FileKind::Link).count();
@@ -345,7 +362,11 @@ mod tests {
         ] {
             assert!(is_harmless(line), "{line}");
         }
-        for line in ["tar: ./x: Read error: Input/output error", "/x: there is no such file on the node", "sh: tar: not found"] {
+        for line in [
+            "tar: ./x: Read error: Input/output error",
+            "/x: there is no such file on the node",
+            "sh: tar: not found",
+        ] {
             assert!(!is_harmless(line), "{line}");
         }
     }

@@ -97,22 +97,39 @@ mod tests {
         let own = DebugImage::NodeOwn;
         for (asked, served, node, need, expected) in [
             (Some("a"), Some("s"), &basalt, ProgramNeed::Node, Some(vec![tools("a")])),
-            (None, Some("s"), &basalt, ProgramNeed::Node, Some(vec![own.clone(), tools("s")])),
+            (
+                None,
+                Some("s"),
+                &basalt,
+                ProgramNeed::Node,
+                Some(vec![own.clone(), tools("s")]),
+            ),
             (None, Some("s"), &basalt, ProgramNeed::Tools, Some(vec![tools("s")])),
             (None, Some("s"), &other, ProgramNeed::Node, Some(vec![tools("s")])),
             (None, None, &basalt, ProgramNeed::Node, Some(vec![own])),
             (None, None, &basalt, ProgramNeed::Tools, None),
             (None, None, &other, ProgramNeed::Node, None),
         ] {
-            assert_eq!(candidates(asked, served, node, need).ok(), expected, "{asked:?} {served:?} {need:?}");
+            assert_eq!(
+                candidates(asked, served, node, need).ok(),
+                expected,
+                "{asked:?} {served:?} {need:?}"
+            );
         }
     }
 
     #[test]
     fn the_carried_image_is_the_one_of_the_package() {
-        let spec = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../distro/packages/pause-image/pause-image.spec");
+        let spec = concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/../../../distro/packages/pause-image/pause-image.spec"
+        );
         let text = fs_err::read_to_string(spec).expect("the spec of pause-image");
-        let version = text.lines().find_map(|line| line.strip_prefix("Version:")).expect("a version").trim();
+        let version = text
+            .lines()
+            .find_map(|line| line.strip_prefix("Version:"))
+            .expect("a version")
+            .trim();
         assert!(text.contains("basalt.local/pause:%{version}"));
         assert_eq!(CARRIED_IMAGE, format!("basalt.local/pause:{version}"));
     }

@@ -172,7 +172,11 @@ impl LogQuery {
         Ok(Self {
             units: names.into_iter().map(str::parse).collect::<Result<_, _>>()?,
             kernel: options.kernel,
-            since: options.since.as_deref().map(|text| Moment::parse(text, now)).transpose()?,
+            since: options
+                .since
+                .as_deref()
+                .map(|text| Moment::parse(text, now))
+                .transpose()?,
             tail: options.tail,
             boot: options.boot,
             pattern: options.pattern.clone(),
@@ -185,17 +189,27 @@ impl LogQuery {
             return None;
         }
         let encoded = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
-        let mut query: Vec<String> = self.units.iter().map(|unit| format!("query={}", encoded(&unit.0))).collect();
+        let mut query: Vec<String> = self
+            .units
+            .iter()
+            .map(|unit| format!("query={}", encoded(&unit.0)))
+            .collect();
         query.extend(self.since.map(|since| format!("sinceTime={}", since.rfc3339())));
         query.extend(self.tail.map(|tail| format!("tailLines={tail}")));
         query.extend(self.boot.map(|boot| format!("boot={boot}")));
-        query.extend(self.pattern.as_deref().map(|pattern| format!("pattern={}", encoded(pattern))));
+        query.extend(
+            self.pattern
+                .as_deref()
+                .map(|pattern| format!("pattern={}", encoded(pattern))),
+        );
         Some(format!("/api/v1/nodes/{node}/proxy/logs/?{}", query.join("&")))
     }
 
     /// Command of journalctl for the query. `follow` goes on with new entries.
     pub fn journalctl(&self, follow: bool) -> Vec<String> {
-        let mut words = ["journalctl", "--utc", "--no-pager", "--output=short-precise"].map(str::to_owned).to_vec();
+        let mut words = ["journalctl", "--utc", "--no-pager", "--output=short-precise"]
+            .map(str::to_owned)
+            .to_vec();
         if self.kernel {
             words.push("--dmesg".to_owned());
         }
@@ -281,7 +295,19 @@ mod tests {
         ] {
             assert_eq!(Moment::parse(text, now()).expect(text).rfc3339(), expected);
         }
-        for text in ["", "m", "-5m", "1w", "yesterday", "2026-02-30", "2026-11-29T25:00", "12:00", "99999999999999999999d", "26-1-1", "é"] {
+        for text in [
+            "",
+            "m",
+            "-5m",
+            "1w",
+            "yesterday",
+            "2026-02-30",
+            "2026-11-29T25:00",
+            "12:00",
+            "99999999999999999999d",
+            "26-1-1",
+            "é",
+        ] {
             assert!(Moment::parse(text, now()).is_err(), "{text}");
         }
     }
@@ -308,9 +334,18 @@ mod tests {
              pattern=fail%7Ca%26b"
         );
         for options in [
-            LogOptions { kernel: true, ..LogOptions::default() },
-            LogOptions { all: true, ..LogOptions::default() },
-            LogOptions { units: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(), ..LogOptions::default() },
+            LogOptions {
+                kernel: true,
+                ..LogOptions::default()
+            },
+            LogOptions {
+                all: true,
+                ..LogOptions::default()
+            },
+            LogOptions {
+                units: ["a", "b", "c", "d", "e"].map(str::to_owned).to_vec(),
+                ..LogOptions::default()
+            },
         ] {
             assert_eq!(path(options), None);
         }
@@ -332,17 +367,35 @@ mod tests {
              --grep=oom --follow"
         );
         let units = query(LogOptions::default()).journalctl(false).join(" ");
-        assert!(units.ends_with("--unit=basalt-node --unit=containerd --unit=kubelet"), "{units}");
+        assert!(
+            units.ends_with("--unit=basalt-node --unit=containerd --unit=kubelet"),
+            "{units}"
+        );
     }
 
     #[test]
     fn queries_that_cannot_be_are_refused() {
         for options in [
-            LogOptions { boot: Some(1), ..LogOptions::default() },
-            LogOptions { tail: Some(100_001), ..LogOptions::default() },
-            LogOptions { units: vec!["--root=/".into()], ..LogOptions::default() },
-            LogOptions { units: vec!["a b".into()], ..LogOptions::default() },
-            LogOptions { since: Some("soon".into()), ..LogOptions::default() },
+            LogOptions {
+                boot: Some(1),
+                ..LogOptions::default()
+            },
+            LogOptions {
+                tail: Some(100_001),
+                ..LogOptions::default()
+            },
+            LogOptions {
+                units: vec!["--root=/".into()],
+                ..LogOptions::default()
+            },
+            LogOptions {
+                units: vec!["a b".into()],
+                ..LogOptions::default()
+            },
+            LogOptions {
+                since: Some("soon".into()),
+                ..LogOptions::default()
+            },
         ] {
             assert!(LogQuery::new(&options, now()).is_err(), "{options:?}");
         }

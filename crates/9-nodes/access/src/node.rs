@@ -142,7 +142,9 @@ mod tests {
             assert_eq!(name.parse::<NodeName>().expect(name).as_str(), name);
         }
         let long = "a".repeat(254);
-        for name in ["", "Node", "a_b", "-a", "a-", "a..b", "../x", "a/b", "a b", "--all", "a?x", &long] {
+        for name in [
+            "", "Node", "a_b", "-a", "a-", "a..b", "../x", "a/b", "a b", "--all", "a?x", &long,
+        ] {
             assert!(name.parse::<NodeName>().is_err(), "{name}");
         }
     }

@@ -62,12 +62,12 @@ impl<'r> NodeAccess<'r> {
     /// # Errors
     /// [`AccessError::NoNode`] when the cluster does not have it.
     pub fn node(&self, name: &NodeName) -> Result<NodeInfo, AccessError> {
-        let read = self.kubectl.json(format!("reading node {name}"), ["get", "node", name.as_str()]);
+        let read = self
+            .kubectl
+            .json(format!("reading node {name}"), ["get", "node", name.as_str()]);
         match read {
             Ok(node) => NodeInfo::parse(&node),
-            Err(error) if is_not_found(&error) => Err(AccessError::NoNode {
-                name: name.to_string(),
-            }),
+            Err(error) if is_not_found(&error) => Err(AccessError::NoNode { name: name.to_string() }),
             Err(error) => Err(error),
         }
     }
@@ -119,7 +119,10 @@ impl<'r> NodeAccess<'r> {
         let Some(path) = query.kubelet_path(name) else {
             return Ok(None);
         };
-        let reason = match self.kubectl.raw(format!("asking the kubelet of {name} for logs"), &path) {
+        let reason = match self
+            .kubectl
+            .raw(format!("asking the kubelet of {name} for logs"), &path)
+        {
             Ok(bytes) => match LogAnswer::parse(&bytes) {
                 LogAnswer::Text(text) => return Ok(Some(text)),
                 LogAnswer::NoUnits(units) => {
@@ -145,12 +148,7 @@ impl<'r> NodeAccess<'r> {
     ///
     /// # Errors
     /// When the pod does not start, or the connection breaks.
-    pub fn follow_logs(
-        &self,
-        name: &NodeName,
-        query: &LogQuery,
-        line: impl FnMut(&str),
-    ) -> Result<(), AccessError> {
+    pub fn follow_logs(&self, name: &NodeName, query: &LogQuery, line: impl FnMut(&str)) -> Result<(), AccessError> {
         let node = self.node(name)?;
         let pod = self.pod(&node, ProgramNeed::Node, SESSION)?;
         match pod.exec_on_node(query.journalctl(true)).lines(line) {
@@ -179,7 +177,9 @@ impl<'r> NodeAccess<'r> {
         let bytes = pod.output(format!("reading the processes of {name}"), &command)?;
         // Without their names, pods have their UIDs: who may read nodes may not read all pods everywhere.
         let selector = format!("--field-selector=spec.nodeName={name}");
-        let pods = self.kubectl.json("reading pods", ["get", "pods", "--all-namespaces", &selector]);
+        let pods = self
+            .kubectl
+            .json("reading pods", ["get", "pods", "--all-namespaces", &selector]);
         let names = match pods {
             Ok(pods) => processes::pod_names(&pods),
             Err(error) if error.is_interrupt() => return Err(error),

@@ -178,7 +178,8 @@ impl PodProgress {
     pub fn of(pod: &Value) -> Self {
         let phase = text(pod, "/status/phase").unwrap_or_default();
         let status = list(pod, "/status/containerStatuses").next();
-        let said = |value: Option<&Value>, pointer: &str| value.and_then(|value| text(value, pointer)).unwrap_or_default();
+        let said =
+            |value: Option<&Value>, pointer: &str| value.and_then(|value| text(value, pointer)).unwrap_or_default();
         let waiting = said(status, "/state/waiting/reason");
         let words = |reason: String, message: String| match message.is_empty() {
             true => reason,
@@ -418,11 +419,26 @@ mod tests {
                 { "state": { "waiting": { "reason": reason, "message": message } } } ] } })
         };
         for (pod, expected) in [
-            (json!({}), PodProgress::Starting("the node has not reported on it".into())),
-            (waiting("ContainerCreating", ""), PodProgress::Starting("ContainerCreating".into())),
-            (waiting("ErrImagePull", "not found"), PodProgress::NoImage("ErrImagePull: not found".into())),
-            (waiting("ImagePullBackOff", ""), PodProgress::NoImage("ImagePullBackOff".into())),
-            (waiting("RunContainerError", "no sh"), PodProgress::Ended("RunContainerError: no sh".into())),
+            (
+                json!({}),
+                PodProgress::Starting("the node has not reported on it".into()),
+            ),
+            (
+                waiting("ContainerCreating", ""),
+                PodProgress::Starting("ContainerCreating".into()),
+            ),
+            (
+                waiting("ErrImagePull", "not found"),
+                PodProgress::NoImage("ErrImagePull: not found".into()),
+            ),
+            (
+                waiting("ImagePullBackOff", ""),
+                PodProgress::NoImage("ImagePullBackOff".into()),
+            ),
+            (
+                waiting("RunContainerError", "no sh"),
+                PodProgress::Ended("RunContainerError: no sh".into()),
+            ),
             (
                 json!({ "status": { "phase": "Running", "containerStatuses": [{ "state": { "running": {} } }] } }),
                 PodProgress::Running,
@@ -442,9 +458,15 @@ mod tests {
 
     #[test]
     fn ends_of_connections_are_recognized() {
-        for line in ["error: EOF", "error: websocket: close 1006 (abnormal closure)", "command terminated with exit code 137"] {
+        for line in [
+            "error: EOF",
+            "error: websocket: close 1006 (abnormal closure)",
+            "command terminated with exit code 137",
+        ] {
             assert!(is_broken_stream(line), "{line}");
         }
-        assert!(!is_broken_stream("Failed to connect to system scope bus: Permission denied"));
+        assert!(!is_broken_stream(
+            "Failed to connect to system scope bus: Permission denied"
+        ));
     }
 }

@@ -238,7 +238,10 @@ mod tests {
             ]
         );
         let first = processes.first().expect("one");
-        assert_eq!((first.resident, first.cpu_milliseconds, first.threads), (12_288_000, 3000, 7));
+        assert_eq!(
+            (first.resident, first.cpu_milliseconds, first.threads),
+            (12_288_000, 3000, 7)
+        );
         assert_eq!(processes.get(2).map(|process| process.user), Some(65532));
     }
 
@@ -249,7 +252,10 @@ mod tests {
         // The driver without systemd.
         let path = format!("/kubepods/besteffort/pod{UID}/abc");
         assert_eq!(owner(&path, &BTreeMap::new()), ProcessOwner::Pod(UID.to_owned()));
-        assert_eq!(owner("/custom", &BTreeMap::new()), ProcessOwner::ControlGroup("/custom".to_owned()));
+        assert_eq!(
+            owner("/custom", &BTreeMap::new()),
+            ProcessOwner::ControlGroup("/custom".to_owned())
+        );
     }
 
     proptest! {

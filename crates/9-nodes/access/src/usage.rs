@@ -143,7 +143,9 @@ impl NodeUsage {
             .collect();
         pods.sort_by(|one, other| {
             let cpus = |usage: &ConsumerUsage| usage.cpus.unwrap_or_default();
-            cpus(other).total_cmp(&cpus(one)).then_with(|| one.name.cmp(&other.name))
+            cpus(other)
+                .total_cmp(&cpus(one))
+                .then_with(|| one.name.cmp(&other.name))
         });
         let system = node.system_containers.iter();
         Ok(Self {
@@ -152,7 +154,9 @@ impl NodeUsage {
             disk_available: node.fs.as_ref().and_then(|disk| disk.available_bytes),
             processes: node.rlimit.as_ref().and_then(|ids| ids.curproc),
             processes_limit: node.rlimit.as_ref().and_then(|ids| ids.maxpid),
-            system: system.map(|part| consumer(part.name.clone(), &part.common, None)).collect(),
+            system: system
+                .map(|part| consumer(part.name.clone(), &part.common, None))
+                .collect(),
             node: consumer(node.node_name.clone(), &node.common, node.fs.as_ref()),
             pods,
         })
@@ -201,10 +205,19 @@ mod tests {
         let usage = NodeUsage::parse(summary.to_string().as_bytes()).expect("a summary");
         let names: Vec<_> = usage.pods.iter().map(|pod| pod.name.as_str()).collect();
         assert_eq!(names, ["default/busy", "default/a", "default/b", "x/new"]);
-        assert_eq!((usage.node.cpus, usage.node.memory, usage.node.disk), (Some(1.5), Some(6), Some(2)));
-        assert_eq!((usage.memory_available, usage.disk_available, usage.disk_capacity), (Some(5), Some(1), Some(3)));
+        assert_eq!(
+            (usage.node.cpus, usage.node.memory, usage.node.disk),
+            (Some(1.5), Some(6), Some(2))
+        );
+        assert_eq!(
+            (usage.memory_available, usage.disk_available, usage.disk_capacity),
+            (Some(5), Some(1), Some(3))
+        );
         assert_eq!((usage.processes, usage.processes_limit), (Some(10), Some(100)));
-        assert_eq!(usage.system.first().map(|part| (part.cpus, part.memory)), Some((Some(0.02), None)));
+        assert_eq!(
+            usage.system.first().map(|part| (part.cpus, part.memory)),
+            Some((Some(0.02), None))
+        );
         assert_eq!(usage.pods.last().map(|pod| (pod.cpus, pod.disk)), Some((None, None)));
     }
 

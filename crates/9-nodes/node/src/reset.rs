@@ -52,7 +52,9 @@ pub enum ResetError {
     },
     /// The mark is not there after it was set.
     #[error("{device} does not have the mark after it was set")]
-    #[diagnostic(help("the file system may be read-only after an error: restart the node, which checks and repairs it"))]
+    #[diagnostic(help(
+        "the file system may be read-only after an error: restart the node, which checks and repairs it"
+    ))]
     NotMarked {
         /// Path of the device.
         device: String,
@@ -82,7 +84,16 @@ pub fn perform(device: &str) -> Result<bool, ResetError> {
         return Ok(false);
     }
     // As systemd-repart does it at the first boot (its 50-basalt.conf).
-    let arguments = ["-q", "-F", "-L", "state", "-E", "nodiscard,lazy_itable_init=1", "-J", "size=128"];
+    let arguments = [
+        "-q",
+        "-F",
+        "-L",
+        "state",
+        "-E",
+        "nodiscard,lazy_itable_init=1",
+        "-J",
+        "size=128",
+    ];
     run("/usr/bin/mkfs.ext4", &arguments, device)?;
     Ok(true)
 }

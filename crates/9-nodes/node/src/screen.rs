@@ -32,7 +32,12 @@ pub fn render(status: &Health, facts: &ScreenFacts, errors: &[String]) -> String
     for line in status.to_string().lines() {
         wrap(&mut lines, line, INDENT, 4);
     }
-    wrap(&mut lines, &format!("addresses    {}", listed(&facts.addresses)), INDENT, 4);
+    wrap(
+        &mut lines,
+        &format!("addresses    {}", listed(&facts.addresses)),
+        INDENT,
+        4,
+    );
     wrap(&mut lines, &format!("cards        {}", listed(&facts.cards)), INDENT, 4);
     let advice = advice(status, facts);
     let mut end = vec![String::new(), " WHAT TO DO".to_owned()];
@@ -40,7 +45,10 @@ pub fn render(status: &Health, facts: &ScreenFacts, errors: &[String]) -> String
         wrap(&mut end, &format!(" - {step}"), 3, 5);
     }
     end.push("-".repeat(WIDTH));
-    end.push(plain(&format!(" {} UTC   up {}   Ctrl-Alt-Del restarts in an orderly way", facts.time, facts.uptime)));
+    end.push(plain(&format!(
+        " {} UTC   up {}   Ctrl-Alt-Del restarts in an orderly way",
+        facts.time, facts.uptime
+    )));
     if !errors.is_empty() {
         lines.extend([String::new(), " LAST ERRORS".to_owned()]);
     }
@@ -71,13 +79,21 @@ fn advice(status: &Health, facts: &ScreenFacts) -> Vec<String> {
     let name = &applied.hostname;
     let mut steps = Vec::new();
     if facts.addresses.is_empty() {
-        steps.push("No card has an address: is the cable in, does a DHCP server answer, is `network` of the NodeConfig right?".to_owned());
+        steps.push(
+            "No card has an address: is the cable in, does a DHCP server answer, is `network` of the NodeConfig right?"
+                .to_owned(),
+        );
     }
     if !status.containerd {
-        steps.push("containerd does not answer. It is tried again for ever; a full or damaged disk shows in the errors.".to_owned());
+        steps.push(
+            "containerd does not answer. It is tried again for ever; a full or damaged disk shows in the errors."
+                .to_owned(),
+        );
     }
     if status.kubelet.is_err() && status.containerd {
-        steps.push("The kubelet does not answer. It is tried again for ever; it names bad settings in the errors.".to_owned());
+        steps.push(
+            "The kubelet does not answer. It is tried again for ever; it names bad settings in the errors.".to_owned(),
+        );
     }
     if !status.joined {
         steps.push(format!(
@@ -91,7 +107,9 @@ fn advice(status: &Health, facts: &ScreenFacts) -> Vec<String> {
         ));
     }
     if steps.is_empty() && !status.is_ready() {
-        steps.push(format!("The API server does not hold the node Ready: kubectl describe node {name}"));
+        steps.push(format!(
+            "The API server does not hold the node Ready: kubectl describe node {name}"
+        ));
     }
     steps.push(format!(
         "From elsewhere: basalt node logs {name}; basalt node shell {name}; basalt node bundle {name}"
@@ -205,7 +223,10 @@ mod tests {
     fn advice_follows_from_what_is_missing() {
         let mut health = applied();
         let first = |health: &Health, facts: &ScreenFacts| advice(health, facts).into_iter().next().unwrap();
-        let without = ScreenFacts { addresses: Vec::new(), ..facts() };
+        let without = ScreenFacts {
+            addresses: Vec::new(),
+            ..facts()
+        };
         assert!(first(&health, &without).contains("cable"));
         assert!(first(&health, &facts()).contains("containerd"));
         health.containerd = true;

@@ -9,11 +9,7 @@ use flate2::write::GzEncoder;
 ///
 /// # Errors
 /// When a name is too long for the format.
-pub fn pack<'f>(
-    folder: &str,
-    time: u64,
-    files: impl IntoIterator<Item = (&'f str, &'f [u8])>,
-) -> io::Result<Vec<u8>> {
+pub fn pack<'f>(folder: &str, time: u64, files: impl IntoIterator<Item = (&'f str, &'f [u8])>) -> io::Result<Vec<u8>> {
     let mut archive = tar::Builder::new(GzEncoder::new(Vec::new(), Compression::default()));
     for (name, bytes) in files {
         let mut header = tar::Header::new_gnu();
@@ -45,7 +41,10 @@ mod tests {
             entry.read_to_string(&mut content).expect("read");
             seen.push((entry.path().expect("a path").display().to_string(), content));
         }
-        let expected = [("basalt-node-1/MANIFEST", "text"), ("basalt-node-1/node/journal/kubelet.txt", "")];
+        let expected = [
+            ("basalt-node-1/MANIFEST", "text"),
+            ("basalt-node-1/node/journal/kubelet.txt", ""),
+        ];
         assert_eq!(seen, expected.map(|(name, text)| (name.to_owned(), text.to_owned())));
     }
 }

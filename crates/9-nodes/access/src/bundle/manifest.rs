@@ -57,12 +57,24 @@ impl BundleManifest {
 
     /// Text for people.
     pub fn text(&self) -> String {
-        let mut text = format!("Support bundle of the node {}, collected {}\n", self.node, self.collected);
-        let image = self.image.as_deref().unwrap_or("none: parts from the node itself are missing");
+        let mut text = format!(
+            "Support bundle of the node {}, collected {}\n",
+            self.node, self.collected
+        );
+        let image = self
+            .image
+            .as_deref()
+            .unwrap_or("none: parts from the node itself are missing");
         // Writing to a string does not fail.
         let _ = writeln!(text, "Image of the debug pod: {image}\n\nIn this bundle:");
         for part in self.parts.iter().filter(|part| part.bytes.is_some()) {
-            let _ = write!(text, "  {:<34} {}, {} bytes", part.file, part.what, part.bytes.unwrap_or_default());
+            let _ = write!(
+                text,
+                "  {:<34} {}, {} bytes",
+                part.file,
+                part.what,
+                part.bytes.unwrap_or_default()
+            );
             for (kind, count) in &part.redacted {
                 let _ = write!(text, "; {count} {kind} taken out");
             }

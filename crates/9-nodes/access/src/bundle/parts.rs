@@ -29,12 +29,27 @@ pub struct BundlePart {
 
 /// Content that is never collected, with the reason.
 pub const LEFT_OUT: &[(&str, &str)] = &[
-    ("Secrets and ConfigMaps", "not asked for: their purpose is to hold what others must not see"),
-    ("private keys (/var/lib/kubelet/pki, /run/basalt/kubelet/*.key)", "not read; PEM blocks elsewhere are taken out"),
-    ("the NodeConfig", "not read: it has the bootstrap token and the credentials of registries. `basalt-node status` names where it came from"),
-    ("environments and memory of processes", "not read: programs take secrets from there"),
+    (
+        "Secrets and ConfigMaps",
+        "not asked for: their purpose is to hold what others must not see",
+    ),
+    (
+        "private keys (/var/lib/kubelet/pki, /run/basalt/kubelet/*.key)",
+        "not read; PEM blocks elsewhere are taken out",
+    ),
+    (
+        "the NodeConfig",
+        "not read: it has the bootstrap token and the credentials of registries. `basalt-node status` names where it came from",
+    ),
+    (
+        "environments and memory of processes",
+        "not read: programs take secrets from there",
+    ),
     ("logs of containers", "not read: they are the tenants' (`kubectl logs`)"),
-    ("specifications of pods", "only their list: environment variables in them hold secrets"),
+    (
+        "specifications of pods",
+        "only their list: environment variables in them hold secrets",
+    ),
 ];
 
 /// Files about memory, pressure, mounts and the kernel.
@@ -94,22 +109,49 @@ fn of_the_cluster(node: &NodeName) -> Vec<BundlePart> {
     let pods = format!("--field-selector=spec.nodeName={name}");
     let proxy = |path: &str| format!("/api/v1/nodes/{name}/proxy/{path}");
     vec![
-        kubectl("versions.json", "versions of kubectl and the API server", &["version", "--output=json"]),
+        kubectl(
+            "versions.json",
+            "versions of kubectl and the API server",
+            &["version", "--output=json"],
+        ),
         kubectl("node.yaml", "the Node object", &["get", "node", name, "--output=yaml"]),
-        kubectl("node.txt", "the node, its conditions and allocations", &["describe", "node", name]),
+        kubectl(
+            "node.txt",
+            "the node, its conditions and allocations",
+            &["describe", "node", name],
+        ),
         kubectl(
             "events.txt",
             "events about the node",
-            &["get", "events", "--all-namespaces", &events, "--sort-by=.lastTimestamp", "--output=wide"],
+            &[
+                "get",
+                "events",
+                "--all-namespaces",
+                &events,
+                "--sort-by=.lastTimestamp",
+                "--output=wide",
+            ],
         ),
-        kubectl("pods.txt", "list of its pods", &["get", "pods", "--all-namespaces", &pods, "--output=wide"]),
+        kubectl(
+            "pods.txt",
+            "list of its pods",
+            &["get", "pods", "--all-namespaces", &pods, "--output=wide"],
+        ),
         kubectl(
             "lease.yaml",
             "the node's lease, renewed by its kubelet",
             &["get", "lease", "--namespace=kube-node-lease", name, "--output=yaml"],
         ),
-        kubectl("kubelet-config.json", "configuration of the kubelet", &["get", "--raw", &proxy("configz")]),
-        kubectl("usage.json", "usage of processors, memory and disk", &["get", "--raw", &proxy("stats/summary")]),
+        kubectl(
+            "kubelet-config.json",
+            "configuration of the kubelet",
+            &["get", "--raw", &proxy("configz")],
+        ),
+        kubectl(
+            "usage.json",
+            "usage of processors, memory and disk",
+            &["get", "--raw", &proxy("stats/summary")],
+        ),
     ]
 }
 
@@ -132,16 +174,46 @@ fn of_the_node() -> Vec<BundlePart> {
         [&["journalctl", "--utc", "--no-pager", "--output=short-precise"], words].concat()
     };
     let mut parts = vec![
-        node("status.json", "status of Basalt's agent", &["basalt-node", "status", "--json"]),
-        node("agent-version.txt", "version of the agent", &["basalt-node", "--version"]),
+        node(
+            "status.json",
+            "status of Basalt's agent",
+            &["basalt-node", "status", "--json"],
+        ),
+        node(
+            "agent-version.txt",
+            "version of the agent",
+            &["basalt-node", "--version"],
+        ),
         kernel("release.txt", "release of the system", &["/host/usr/lib/os-release"]),
-        node("units.txt", "units of systemd", &["systemctl", "--no-pager", "list-units", "--all"]),
-        node("failed-units.txt", "units that failed", &["systemctl", "--no-pager", "list-units", "--failed"]),
-        node("jobs.txt", "jobs that systemd waits for", &["systemctl", "--no-pager", "list-jobs"]),
+        node(
+            "units.txt",
+            "units of systemd",
+            &["systemctl", "--no-pager", "list-units", "--all"],
+        ),
+        node(
+            "failed-units.txt",
+            "units that failed",
+            &["systemctl", "--no-pager", "list-units", "--failed"],
+        ),
+        node(
+            "jobs.txt",
+            "jobs that systemd waits for",
+            &["systemctl", "--no-pager", "list-jobs"],
+        ),
     ];
-    for unit in ["basalt-node", "basalt-ready", "containerd", "kubelet", "systemd-networkd"] {
+    for unit in [
+        "basalt-node",
+        "basalt-ready",
+        "containerd",
+        "kubelet",
+        "systemd-networkd",
+    ] {
         let option = format!("--unit={unit}");
-        let mut part = node("", "journal of a unit, of this boot", &journal(&["--boot=0", JOURNAL_LINES]));
+        let mut part = node(
+            "",
+            "journal of a unit, of this boot",
+            &journal(&["--boot=0", JOURNAL_LINES]),
+        );
         if let PartSource::Node(words) = &mut part.source {
             words.push(option);
         }
@@ -149,19 +221,51 @@ fn of_the_node() -> Vec<BundlePart> {
         parts.push(part);
     }
     parts.extend([
-        node("journal/errors.txt", "errors of all units, of all boots", &journal(&["--priority=err", "--lines=5000"])),
-        node("journal/previous-boot.txt", "end of the boot before", &journal(&["--boot=-1", "--lines=3000"])),
-        node("journal/boots.txt", "list of boots", &["journalctl", "--no-pager", "--list-boots"]),
-        node("dmesg.txt", "messages of the kernel", &journal(&["--dmesg", "--boot=0"])),
-        kernel("kernel.txt", "memory, pressure, mounts, command line, control groups, modules", KERNEL_FILES),
+        node(
+            "journal/errors.txt",
+            "errors of all units, of all boots",
+            &journal(&["--priority=err", "--lines=5000"]),
+        ),
+        node(
+            "journal/previous-boot.txt",
+            "end of the boot before",
+            &journal(&["--boot=-1", "--lines=3000"]),
+        ),
+        node(
+            "journal/boots.txt",
+            "list of boots",
+            &["journalctl", "--no-pager", "--list-boots"],
+        ),
+        node(
+            "dmesg.txt",
+            "messages of the kernel",
+            &journal(&["--dmesg", "--boot=0"]),
+        ),
+        kernel(
+            "kernel.txt",
+            "memory, pressure, mounts, command line, control groups, modules",
+            KERNEL_FILES,
+        ),
         kernel("network.txt", "addresses, routes, counters", NETWORK_FILES),
-        node("networkctl.txt", "state of the links", &["networkctl", "--no-pager", "status", "--all"]),
-        node("resolvectl.txt", "name servers", &["resolvectl", "--no-pager", "status"]),
+        node(
+            "networkctl.txt",
+            "state of the links",
+            &["networkctl", "--no-pager", "status", "--all"],
+        ),
+        node(
+            "resolvectl.txt",
+            "name servers",
+            &["resolvectl", "--no-pager", "status"],
+        ),
         node("iptables.txt", "packet filters of IPv4", &["iptables-save"]),
         node("ip6tables.txt", "packet filters of IPv6", &["ip6tables-save"]),
         node("containers.txt", "containers", &crictl(&["ps", "--all"])),
         node("images.txt", "container images", &crictl(&["images"])),
-        node("containerd-version.txt", "version of the container runtime", &crictl(&["version"])),
+        node(
+            "containerd-version.txt",
+            "version of the container runtime",
+            &crictl(&["version"]),
+        ),
     ]);
     parts
 }
@@ -190,7 +294,15 @@ mod tests {
                 PartSource::Kubectl(words) | PartSource::Node(words) => words.join(" "),
                 PartSource::Kernel(files) => files.join(" "),
             };
-            for secret in ["secret", "configmap", "environ", "/pki", ".key", "node.yaml", "kubeconfig"] {
+            for secret in [
+                "secret",
+                "configmap",
+                "environ",
+                "/pki",
+                ".key",
+                "node.yaml",
+                "kubeconfig",
+            ] {
                 assert!(!words.to_lowercase().contains(secret), "{words}");
             }
         }

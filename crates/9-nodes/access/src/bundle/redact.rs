@@ -11,8 +11,21 @@ pub const MARK: &str = "[redacted]";
 
 /// Endings of names whose values are secrets, in lower case, without `-` and `_`.
 const NAMES: &[&str] = &[
-    "password", "passwd", "passphrase", "secret", "token", "apikey", "accesskey", "secretkey", "privatekey", "clientkeydata",
-    "credential", "credentials", "authorization", "cookie", "auth",
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "token",
+    "apikey",
+    "accesskey",
+    "secretkey",
+    "privatekey",
+    "clientkeydata",
+    "credential",
+    "credentials",
+    "authorization",
+    "cookie",
+    "auth",
 ];
 
 /// Kind of a removed secret.
@@ -74,7 +87,13 @@ pub fn redact(text: &str) -> (String, RedactionCounts) {
 fn redact_line<'l>(line: &'l str, counts: &mut RedactionCounts) -> Cow<'l, str> {
     let mut line = Cow::Borrowed(line);
     // Those by shape first: names before them have only the first word as their value.
-    for pass in [url_credentials, bearer_credentials, basic_credentials, tokens, named_values] {
+    for pass in [
+        url_credentials,
+        bearer_credentials,
+        basic_credentials,
+        tokens,
+        named_values,
+    ] {
         if let Some(changed) = pass(&line, counts) {
             line = Cow::Owned(changed);
         }
@@ -126,7 +145,9 @@ fn url_credentials(line: &str, counts: &mut RedactionCounts) -> Option<String> {
     for (place, separator) in line.match_indices("://") {
         let start = place + separator.len();
         let rest = line.get(start..).unwrap_or_default();
-        let authority = rest.split(|letter: char| letter.is_whitespace() || "/?#\"'`,<>".contains(letter)).next();
+        let authority = rest
+            .split(|letter: char| letter.is_whitespace() || "/?#\"'`,<>".contains(letter))
+            .next();
         let Some(at) = authority.and_then(|authority| authority.rfind('@')) else {
             continue;
         };
@@ -201,9 +222,13 @@ fn is_json_web_token(word: &str) -> bool {
 /// Six and sixteen letters and digits with a point between them (kubernetes.io: Authenticating with Bootstrap Tokens).
 fn is_bootstrap_token(word: &str) -> bool {
     let is_part = |part: &str, length: usize| {
-        part.len() == length && part.bytes().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+        part.len() == length
+            && part
+                .bytes()
+                .all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
     };
-    word.split_once('.').is_some_and(|(id, secret)| is_part(id, 6) && is_part(secret, 16))
+    word.split_once('.')
+        .is_some_and(|(id, secret)| is_part(id, 6) && is_part(secret, 16))
 }
 
 /// `name: value`, `name=value`, `"name": "value"`, `--name value`.
@@ -234,7 +259,11 @@ fn name_at_end(text: &str, separator: char) -> Option<&str> {
     let text = text.trim_end_matches(['"', '\'', '\\']);
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || "-_".contains(letter);
     let start = text.rfind(|letter: char| !is_part(letter)).map_or(0, |place| {
-        place + text.get(place..).and_then(|rest| rest.chars().next()).map_or(1, char::len_utf8)
+        place
+            + text
+                .get(place..)
+                .and_then(|rest| rest.chars().next())
+                .map_or(1, char::len_utf8)
     });
     let name = text.get(start..)?;
     (separator != ' ' || name.starts_with("--")).then_some(name)
@@ -284,21 +313,42 @@ mod tests {
     fn secrets_go_and_the_rest_stays() {
         for (text, expected) in [
             ("nothing here: 1.2.3", "nothing here: 1.2.3"),
-            ("https://me:pw@host/x and http://a@b", "https://[redacted]@host/x and http://[redacted]@b"),
+            (
+                "https://me:pw@host/x and http://a@b",
+                "https://[redacted]@host/x and http://[redacted]@b",
+            ),
             ("see https://host/@x", "see https://host/@x"),
-            ("Authorization: Bearer abcdefghij", "Authorization: [redacted] [redacted]"),
+            (
+                "Authorization: Bearer abcdefghij",
+                "Authorization: [redacted] [redacted]",
+            ),
             ("header basic dXNlcjpwYXNz==, next", "header basic [redacted], next"),
             ("a Basic system", "a Basic system"),
             ("joined with abcdef.0123456789abcdef.", "joined with [redacted]."),
             ("file abcdef.0123456789abcde", "file abcdef.0123456789abcde"),
             ("password=x&y=1", "password=[redacted]&y=1"),
-            ("{\"token\": \"a b\", \"n\": 1}", "{\"token\": \"[redacted]\", \"n\": 1}"),
-            ("{\\\"secretKey\\\":\\\"abc\\\"}", "{\\\"secretKey\\\":\\\"[redacted]\\\"}"),
-            ("basic dXNlcjpwYXNz and Bearer abcdefghijk", "basic [redacted] and Bearer [redacted]"),
+            (
+                "{\"token\": \"a b\", \"n\": 1}",
+                "{\"token\": \"[redacted]\", \"n\": 1}",
+            ),
+            (
+                "{\\\"secretKey\\\":\\\"abc\\\"}",
+                "{\\\"secretKey\\\":\\\"[redacted]\\\"}",
+            ),
+            (
+                "basic dXNlcjpwYXNz and Bearer abcdefghijk",
+                "basic [redacted] and Bearer [redacted]",
+            ),
             ("x: Bearer \"abcdefghijk\"", "x: Bearer \"[redacted]\""),
-            (r#"{"password": "a\"b", "c": 1}"#, r#"{"password": "[redacted]", "c": 1}"#),
+            (
+                r#"{"password": "a\"b", "c": 1}"#,
+                r#"{"password": "[redacted]", "c": 1}"#,
+            ),
             ("  client-key-data: LS0tLQ==", "  client-key-data: [redacted]"),
-            ("kubeadm join --token abc --discovery", "kubeadm join --token [redacted] --discovery"),
+            (
+                "kubeadm join --token abc --discovery",
+                "kubeadm join --token [redacted] --discovery",
+            ),
             ("API_KEY='x y' z", "API_KEY='[redacted]' z"),
             ("the token is gone", "the token is gone"),
             ("password:", "password:"),

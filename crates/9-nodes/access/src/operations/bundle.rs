@@ -38,7 +38,9 @@ impl NodeAccess<'_> {
     /// When the file exists or cannot be written, or the cluster has no such node.
     pub fn bundle(&self, name: &NodeName, target: &Utf8Path, now: SystemTime) -> Result<BundleReport, AccessError> {
         if target.symlink_metadata().is_ok() {
-            return Err(AccessError::Exists { path: target.to_owned() });
+            return Err(AccessError::Exists {
+                path: target.to_owned(),
+            });
         }
         let node = self.node(name)?;
         let pod = self.pod_for_bundle(&node)?;
@@ -85,7 +87,8 @@ impl NodeAccess<'_> {
             Err(error) if error.is_interrupt() => Err(error),
             Err(error) => {
                 let reason = chain(&error);
-                self.reporter.warn(&format!("only parts from the API server can be collected: {reason}"));
+                self.reporter
+                    .warn(&format!("only parts from the API server can be collected: {reason}"));
                 Ok(Err(reason))
             }
         }
@@ -166,5 +169,9 @@ fn pack(manifest: &BundleManifest, files: &[(String, String)], now: SystemTime) 
     let json = serde_json::to_string_pretty(manifest)?;
     let heads = [("MANIFEST", text.as_bytes()), ("manifest.json", json.as_bytes())];
     let files = files.iter().map(|(name, text)| (name.as_str(), text.as_bytes()));
-    archive::pack(&format!("basalt-bundle-{}", manifest.node), time, heads.into_iter().chain(files))
+    archive::pack(
+        &format!("basalt-bundle-{}", manifest.node),
+        time,
+        heads.into_iter().chain(files),
+    )
 }

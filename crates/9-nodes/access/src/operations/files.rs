@@ -64,12 +64,16 @@ impl NodeAccess<'_> {
             Err(ProcessError::Failed { tail, .. })
                 if !tail.is_empty() && tail.iter().all(|line| files::is_harmless(line)) =>
             {
-                self.reporter.warn(&format!("not all files were copied whole: {}", tail.join("; ")));
+                self.reporter
+                    .warn(&format!("not all files were copied whole: {}", tail.join("; ")));
             }
             packed => packed.map_err(AccessError::kubectl(format!("copying {} of {name}", path.as_str())))?,
         }
         archive.rewind().map_err(write())?;
-        let folder = tempfile::Builder::new().prefix(".basalt-copy-").tempdir_in(parent).map_err(write())?;
+        let folder = tempfile::Builder::new()
+            .prefix(".basalt-copy-")
+            .tempdir_in(parent)
+            .map_err(write())?;
         let content = Utf8Path::from_path(folder.path()).ok_or_else(|| AccessError::Path {
             path: folder.path().display().to_string(),
         })?;

@@ -53,7 +53,8 @@ impl NodeAccess<'_> {
         // Who was cordoned before stays so.
         let cordon = options.cordon && !node.cordoned;
         if cordon {
-            self.kubectl.output(format!("cordoning {name}"), ["cordon", name.as_str()])?;
+            self.kubectl
+                .output(format!("cordoning {name}"), ["cordon", name.as_str()])?;
         }
         if reset {
             let command = pod.exec_on_node(REQUEST_RESET);
@@ -67,13 +68,16 @@ impl NodeAccess<'_> {
         }
         self.wait_for_return(name, &node)?;
         if cordon {
-            self.kubectl.output(format!("uncordoning {name}"), ["uncordon", name.as_str()])?;
+            self.kubectl
+                .output(format!("uncordoning {name}"), ["uncordon", name.as_str()])?;
         }
         Ok(())
     }
 
     fn wait_for_return(&self, name: &NodeName, before: &NodeInfo) -> Result<(), AccessError> {
-        let task = self.reporter.task(&format!("{name}: starting again"), Unit::Items, None);
+        let task = self
+            .reporter
+            .task(&format!("{name}: starting again"), Unit::Items, None);
         let watch = RestartWatch::new(before);
         let began = Instant::now();
         let mut last = "not seen yet";

@@ -29,7 +29,9 @@ pub fn run(root: &Path) -> io::Result<()> {
     let mut drawn: Option<(String, Instant)> = None;
     while !devices.is_empty() {
         let (text, is_ready) = look(root);
-        let is_fresh = drawn.as_ref().is_some_and(|(last, at)| same(last, &text) && at.elapsed() < REDRAW);
+        let is_fresh = drawn
+            .as_ref()
+            .is_some_and(|(last, at)| same(last, &text) && at.elapsed() < REDRAW);
         if !is_fresh {
             draw(&devices, &text)?;
             drawn = Some((text, Instant::now()));
@@ -88,7 +90,11 @@ fn write(device: &Path, bytes: &[u8]) -> io::Result<()> {
     // Not the controlling terminal, and no wait for a serial line without a carrier.
     let flags = rustix::fs::OFlags::NOCTTY | rustix::fs::OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).map_err(io::Error::other)?;
-    OpenOptions::new().write(true).custom_flags(flags).open(device)?.write_all(bytes)
+    OpenOptions::new()
+        .write(true)
+        .custom_flags(flags)
+        .open(device)?
+        .write_all(bytes)
 }
 
 #[cfg(test)]

@@ -43,8 +43,14 @@ pub fn errors(entries: &str) -> Vec<String> {
 fn error(entry: &str) -> Option<String> {
     let entry: Value = serde_json::from_str(entry).ok()?;
     let message = entry.get("MESSAGE")?.as_str()?;
-    let program = entry.get("SYSLOG_IDENTIFIER").and_then(Value::as_str).unwrap_or("kernel");
-    let priority: Option<u64> = entry.get("PRIORITY").and_then(Value::as_str).and_then(|text| text.parse().ok());
+    let program = entry
+        .get("SYSLOG_IDENTIFIER")
+        .and_then(Value::as_str)
+        .unwrap_or("kernel");
+    let priority: Option<u64> = entry
+        .get("PRIORITY")
+        .and_then(Value::as_str)
+        .and_then(|text| text.parse().ok());
     let said = klog(message).or_else(|| logrus(message));
     let is_error = said.is_some() || priority.is_some_and(|priority| priority <= ERROR);
     is_error.then(|| format!("{program}: {}", said.unwrap_or(message).trim()))
@@ -78,10 +84,18 @@ mod tests {
     fn errors_are_told_from_the_rest() {
         let kubelet = "E1129 12:00:00.123456     987 kubelet.go:12] \"Failed\" err=\"x: [y] z\"";
         let entries = [
-            entry("kubelet", "6", "I1129 12:00:00.123456     987 kubelet.go:12] \"Starting\""),
+            entry(
+                "kubelet",
+                "6",
+                "I1129 12:00:00.123456     987 kubelet.go:12] \"Starting\"",
+            ),
             entry("kubelet", "6", kubelet),
             entry("containerd", "6", "time=\"t\" level=info msg=\"started\""),
-            entry("containerd", "6", "time=\"t\" level=error msg=\"no space left\" error=e"),
+            entry(
+                "containerd",
+                "6",
+                "time=\"t\" level=error msg=\"no space left\" error=e",
+            ),
             entry("systemd", "3", "Failed to start x"),
             entry("systemd", "5", "E is no date] x"),
             serde_json::json!({ "PRIORITY": "2", "MESSAGE": "I/O error" }).to_string(),
@@ -102,7 +116,9 @@ mod tests {
 
     #[test]
     fn the_last_ones_count_and_each_once() {
-        let entries: Vec<_> = (0..20).map(|number| entry("a", "3", &format!("{}", number / 2))).collect();
+        let entries: Vec<_> = (0..20)
+            .map(|number| entry("a", "3", &format!("{}", number / 2)))
+            .collect();
         let found = errors(&entries.join("\n"));
         assert_eq!(found, ["a: 4", "a: 5", "a: 6", "a: 7", "a: 8", "a: 9"]);
         assert!(errors("").is_empty());

@@ -92,7 +92,10 @@ fn cards(root: &Path) -> Vec<String> {
 
 /// Date and time to the minute. By hand: the agent has no crate of dates that can be asked for them as text.
 fn minute(now: SystemTime) -> String {
-    let seconds = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let seconds = now
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or(Duration::ZERO)
+        .as_secs();
     let (year, month, day) = civil(seconds / 86_400);
     let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
     format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
@@ -111,7 +114,10 @@ fn civil(mut days: u64) -> (u64, usize, u64) {
         year += 1;
     }
     let february = if is_leap(year) { 29 } else { 28 };
-    for (index, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31].into_iter().enumerate() {
+    for (index, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
+        .into_iter()
+        .enumerate()
+    {
         if days < length {
             return (year, index + 1, days + 1);
         }
@@ -122,7 +128,11 @@ fn civil(mut days: u64) -> (u64, usize, u64) {
 
 /// Time since power-on in words, from the text of `/proc/uptime`.
 fn uptime(text: &str) -> String {
-    let seconds: u64 = text.split('.').next().and_then(|seconds| seconds.parse().ok()).unwrap_or_default();
+    let seconds: u64 = text
+        .split('.')
+        .next()
+        .and_then(|seconds| seconds.parse().ok())
+        .unwrap_or_default();
     match seconds / 60 {
         minutes @ 0..120 => format!("{minutes} min"),
         minutes @ 120..2880 => format!("{} h", minutes / 60),
@@ -171,7 +181,10 @@ mod tests {
         write("sys/class/net/eth0/operstate", "down\n");
         write("sys/class/net/lo/operstate", "unknown\n");
         let facts = ScreenFacts::read(root.path(), SystemTime::UNIX_EPOCH);
-        assert_eq!((facts.system.as_str(), facts.hostname.as_str(), facts.uptime.as_str()), ("Basalt Linux 1", "node-1", "2 h"));
+        assert_eq!(
+            (facts.system.as_str(), facts.hostname.as_str(), facts.uptime.as_str()),
+            ("Basalt Linux 1", "node-1", "2 h")
+        );
         assert_eq!(facts.cards, ["eth0 52:54:00:00:00:01 down"]);
         assert_eq!(uptime("59.9 1"), "0 min");
         assert_eq!(uptime("864000.0 1"), "10 days");

@@ -49,7 +49,10 @@ pub(super) fn run(checkout: &Checkout, target: &Target, verb: &NodeVerb, json: b
         NodeVerb::Reboot { nodes, flags, pod } => {
             let access = access(Some(pod))?;
             // All names first: none is restarted when one of them is wrong.
-            let names = nodes.iter().map(|node| node.parse()).collect::<Result<Vec<NodeName>, _>>()?;
+            let names = nodes
+                .iter()
+                .map(|node| node.parse())
+                .collect::<Result<Vec<NodeName>, _>>()?;
             for name in &names {
                 access.reboot(name, restart_options(*flags))?;
             }
@@ -155,13 +158,19 @@ fn show_usage(usage: &NodeUsage, json: bool) {
         bytes(usage.memory_available),
         bytes(usage.disk_available),
         bytes(usage.disk_capacity),
-        usage.processes.map_or_else(|| "-".to_owned(), |count| count.to_string()),
-        usage.processes_limit.map_or_else(|| "-".to_owned(), |count| count.to_string()),
+        usage
+            .processes
+            .map_or_else(|| "-".to_owned(), |count| count.to_string()),
+        usage
+            .processes_limit
+            .map_or_else(|| "-".to_owned(), |count| count.to_string()),
     ));
 }
 
 fn show_processes(processes: &[ProcessInfo], all: bool, json: bool) {
-    let shown = processes.iter().filter(|process| all || process.owner != ProcessOwner::Kernel);
+    let shown = processes
+        .iter()
+        .filter(|process| all || process.owner != ProcessOwner::Kernel);
     if json {
         return answer_json(&serde_json::json!({ "processes": shown.collect::<Vec<_>>() }));
     }
@@ -199,7 +208,11 @@ fn files(checkout: &Checkout, target: &Target, verb: &FilesVerb, json: bool) -> 
             if json {
                 answer_json(&serde_json::json!({ "into": into, "entries": copied.entries, "bytes": copied.bytes }));
             } else {
-                answer(format!("{} files and folders, {}, in {into}", copied.entries, human(copied.bytes)));
+                answer(format!(
+                    "{} files and folders, {}, in {into}",
+                    copied.entries,
+                    human(copied.bytes)
+                ));
             }
         }
     }
@@ -231,7 +244,9 @@ fn show_files(files: &[FileInfo], json: bool) {
 
 fn bundle(access: &NodeAccess<'_>, node: &str, output: Option<&Utf8PathBuf>, json: bool) -> Result<()> {
     let name: NodeName = node.parse()?;
-    let target = output.cloned().unwrap_or_else(|| format!("{name}-bundle.tar.gz").into());
+    let target = output
+        .cloned()
+        .unwrap_or_else(|| format!("{name}-bundle.tar.gz").into());
     let report = access.bundle(&name, &target, SystemTime::now())?;
     if json {
         answer_json(&report);
@@ -239,7 +254,12 @@ fn bundle(access: &NodeAccess<'_>, node: &str, output: Option<&Utf8PathBuf>, jso
     }
     for part in report.failed() {
         let problem = part.problem.as_deref().unwrap_or_default();
-        answer(format!("not collected: {} ({}): {}", part.file, part.what, plain_text(problem)));
+        answer(format!(
+            "not collected: {} ({}): {}",
+            part.file,
+            part.what,
+            plain_text(problem)
+        ));
     }
     let collected = report.parts.len() - report.failed().count();
     answer(format!(

@@ -86,7 +86,9 @@ fn arguments(choice: &ClusterChoice) -> Option<Vec<String>> {
 fn has_kubeconfig(listed: Option<String>, home: Option<String>) -> bool {
     let listed = listed.filter(|listed| !listed.is_empty());
     match (listed, home) {
-        (Some(listed), _) => listed.split(':').any(|path| !path.is_empty() && Utf8Path::new(path).exists()),
+        (Some(listed), _) => listed
+            .split(':')
+            .any(|path| !path.is_empty() && Utf8Path::new(path).exists()),
         (None, Some(home)) => Utf8Path::new(&home).join(".kube/config").exists(),
         (None, None) => false,
     }
@@ -103,7 +105,10 @@ mod tests {
             context: context.map(Into::into),
         };
         assert_eq!(arguments(&choice(None, None)), None);
-        assert_eq!(arguments(&choice(None, Some("a"))), Some(vec!["--context=a".to_owned()]));
+        assert_eq!(
+            arguments(&choice(None, Some("a"))),
+            Some(vec!["--context=a".to_owned()])
+        );
         let both = arguments(&choice(Some("/k"), Some("a"))).unwrap_or_default();
         assert_eq!(both, ["--kubeconfig=/k", "--context=a"]);
     }
