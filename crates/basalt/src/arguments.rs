@@ -91,7 +91,7 @@ Examples, any cluster (--context NAME, --kubeconfig FILE):
   basalt node bundle node-1                   an archive for whoever helps you, without secrets
 The cluster is the one of --kubeconfig or --context; else the local one, if it runs; else that of $KUBECONFIG.
 docs/cluster/nodes.md and docs/node/access.md show what to expect of each.")]
-    Node(node::Node),
+    Node(node::NodeArguments),
     /// Print the kubeconfig of the running cluster, or merge it into your own.
     ///
     /// It holds the administrator's key: who reads it rules the cluster, until `basalt down`.

@@ -138,7 +138,7 @@ pub fn is_harmless(line: &str) -> bool {
 /// Kind of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub enum FileKind {
+pub enum NodeFileKind {
     /// Regular file.
     File,
     /// Folder.
@@ -155,7 +155,7 @@ pub struct FileInfo {
     /// Name.
     pub name: String,
     /// Kind.
-    pub kind: FileKind,
+    pub kind: NodeFileKind,
     /// Permission bits, with set-user-ID, set-group-ID and sticky.
     pub mode: u32,
     /// User id of the owner.
@@ -189,10 +189,10 @@ fn entry(line: &str) -> Option<FileInfo> {
     Some(FileInfo {
         // S_IFMT of inode(7).
         kind: match mode & 0o170_000 {
-            0o100_000 => FileKind::File,
-            0o040_000 => FileKind::Folder,
-            0o120_000 => FileKind::Link,
-            _ => FileKind::Special,
+            0o100_000 => NodeFileKind::File,
+            0o040_000 => NodeFileKind::Folder,
+            0o120_000 => NodeFileKind::Link,
+            _ => NodeFileKind::Special,
         },
         mode: mode & 0o7777,
         user: words.next()?.parse().ok()?,
@@ -287,13 +287,19 @@ mod tests {
         assert_eq!(
             names,
             [
-                ("deep".to_owned(), FileKind::Folder),
-                ("two\nlines".to_owned(), FileKind::File)
+                ("deep".to_owned(), NodeFileKind::Folder),
+                ("two\nlines".to_owned(), NodeFileKind::File)
             ]
         );
         let file = list("/etc/id").pop().expect("a file");
-        assert_eq!((file.name.as_str(), file.kind, file.size), ("id", FileKind::File, 4));
-        let links = list("/etc").iter().filter(|file| file.kind == FileKind::Link).count();
+        assert_eq!(
+            (file.name.as_str(), file.kind, file.size),
+            ("id", NodeFileKind::File, 4)
+        );
+        let links = list("/etc")
+            .iter()
+            .filter(|file| file.kind == NodeFileKind::Link)
+            .count();
         assert_eq!(links, 3);
     }
 

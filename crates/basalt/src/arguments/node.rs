@@ -5,7 +5,7 @@ use clap::{Args, Subcommand};
 
 /// Arguments of `node`.
 #[derive(Debug, Args)]
-pub struct Node {
+pub struct NodeArguments {
     /// Choice of the cluster.
     #[command(flatten)]
     pub cluster: ClusterChoice,

@@ -12,12 +12,12 @@ use std::process::ExitCode;
 use miette::Result;
 
 use super::{answer, answer_json};
-use crate::arguments::node::{Node, NodeVerb};
+use crate::arguments::node::{NodeArguments, NodeVerb};
 use crate::checkout::Checkout;
 use target::Target;
 
 /// Runs a verb about nodes.
-pub fn run(checkout: &Checkout, node: &Node, json: bool) -> Result<ExitCode> {
+pub fn run(checkout: &Checkout, node: &NodeArguments, json: bool) -> Result<ExitCode> {
     let target = Target::choose(checkout, &node.cluster)?;
     match (&node.verb, &target) {
         (NodeVerb::Add { .. } | NodeVerb::Remove { .. } | NodeVerb::CutPower { .. }, _) => {

@@ -4,7 +4,7 @@ use std::io::{IsTerminal as _, Write as _};
 use std::process::ExitCode;
 use std::time::SystemTime;
 
-use basalt_access::files::{FileInfo, FileKind, NodePath};
+use basalt_access::files::{FileInfo, NodeFileKind, NodePath};
 use basalt_access::logs::{LogOptions, LogQuery};
 use basalt_access::node::NodeName;
 use basalt_access::processes::{ProcessInfo, ProcessOwner};
@@ -226,10 +226,10 @@ fn show_files(files: &[FileInfo], json: bool) {
     let mut table = Table::new(["mode", "user", "group", "size", "name"]);
     for file in files {
         let mark = match file.kind {
-            FileKind::File => "",
-            FileKind::Folder => "/",
-            FileKind::Link => "@",
-            FileKind::Special => "=",
+            NodeFileKind::File => "",
+            NodeFileKind::Folder => "/",
+            NodeFileKind::Link => "@",
+            NodeFileKind::Special => "=",
         };
         table.row([
             format!("{:04o}", file.mode),
