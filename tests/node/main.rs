@@ -4,6 +4,7 @@
 
 #![cfg(test)]
 
+mod access;
 mod boots;
 mod cluster;
 mod content;
@@ -74,6 +75,17 @@ const TESTS: &[TestCase<Fixture>] = &[
     (
         "a_node_comes_back_after_a_reset",
         cluster::a_node_comes_back_after_a_reset,
+    ),
+    (
+        "logs_and_usage_come_without_a_shell",
+        access::logs_and_usage_come_without_a_shell,
+    ),
+    ("a_shell_sees_the_node", access::a_shell_sees_the_node),
+    ("files_come_out_of_a_node", access::files_come_out_of_a_node),
+    ("a_bundle_holds_no_secret", access::a_bundle_holds_no_secret),
+    (
+        "a_node_restarts_itself_and_is_reset",
+        access::a_node_restarts_itself_and_is_reset,
     ),
     (
         "a_loaded_image_runs_under_the_name_of_its_upstream",

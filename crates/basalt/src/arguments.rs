@@ -7,6 +7,7 @@ use clap::{Args, Parser, Subcommand};
 pub mod bench;
 pub mod cluster;
 pub mod config;
+pub mod node;
 pub mod repo;
 
 /// Builds, ships and runs Basalt Linux.
@@ -32,8 +33,8 @@ pub struct Arguments {
 }
 
 const EXIT_CODES: &str = "Exit codes: 0 it worked; 1 it did not, and the error says why; 2 the arguments are wrong; \
-3 this machine lacks something; 130 interrupted; 141 the output's reader has gone. `kubectl` and `shell` pass on the \
-code of what they run.";
+3 this machine lacks something; 130 interrupted; 141 the output's reader has gone. `kubectl`, `shell` and `node shell` \
+pass on the code of what they run.";
 
 /// Verbs of the command.
 #[derive(Debug, Subcommand)]
@@ -71,18 +72,28 @@ Examples:
   basalt load --name myapp:dev build/image    an OCI layout, which has no name of its own
 Nodes ask for an image again when its tag is `latest`, or a pod says `imagePullPolicy: Always`; give a new build a new tag.")]
     Load(cluster::Load),
-    /// Add, list, remove, reboot or cut off nodes of the running cluster.
-    #[command(
-        subcommand,
-        after_help = "\
-Examples:
-  basalt node add --count 2       two more, like those of `up`
-  basalt node reboot node-1       an orderly shutdown, and a boot from the same disk
-  basalt node cut-power node-2    what a power cut does; `basalt node reboot node-2` switches it on again
+    /// Nodes of a cluster, one by one: what they do, what they write, their start and their end.
+    ///
+    /// The verb comes first and the nodes after it, as with systemctl: verbs for several nodes take a list, and a node may
+    /// have any name.
+    ///
+    /// `add`, `remove` and `cut-power` are about the machines of the local cluster. All others work on every cluster that a
+    /// kubeconfig leads to, with nothing but kubectl's rights: by the kubelet's log and usage queries, and by a privileged pod
+    /// that is deleted afterwards. docs/node/access.md has the same as plain kubectl commands.
+    #[command(after_help = "\
+Examples, machines of the local cluster:
+  basalt node add --count 2                   two more, like those of `up`
+  basalt node cut-power node-2                what a power cut does; `basalt node reboot node-2` switches it on again
   basalt kubectl drain node-2 --ignore-daemonsets; basalt node remove node-2
-docs/cluster/nodes.md shows what to expect of each."
-    )]
-    Node(cluster::NodeVerb),
+Examples, any cluster (--context NAME, --kubeconfig FILE):
+  basalt node top node-1                      usage of the node, its services and its pods
+  basalt node logs node-1 --unit kubelet --since 15m
+  basalt node shell node-1                    a root shell beside the node's root, which is at /host
+  basalt node files copy node-1 /var/log/pods ./pods
+  basalt node bundle node-1                   an archive for whoever helps you, without secrets
+The cluster is the one of --kubeconfig or --context; else the local one, if it runs; else that of $KUBECONFIG.
+docs/cluster/nodes.md and docs/node/access.md show what to expect of each.")]
+    Node(node::NodeArguments),
     /// Print the kubeconfig of the running cluster, or merge it into your own.
     ///
     /// The kubeconfig holds the administrator's key: who reads it rules the cluster, until `basalt down`.

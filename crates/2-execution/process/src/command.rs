@@ -19,6 +19,9 @@ use crate::{ProcessError, quote};
 /// smaller; a program that writes without end would take all memory.
 const MOST_OUTPUT: usize = 64 * 1024 * 1024;
 
+/// Most bytes of standard error that [`Command::stream`] keeps: the last ones.
+const MOST_ERRORS: usize = 64 * 1024;
+
 /// A program with its arguments, environment and input.
 #[derive(Debug, Clone)]
 pub struct Command {
@@ -253,6 +256,31 @@ impl Command {
         Ok(output)
     }
 
+    /// Runs it to its end, giving what it writes to standard output to `take`, in pieces as they come, and keeping none of
+    /// it. For outputs of any size, such as archives.
+    ///
+    /// # Errors
+    /// See [`ProcessError`]; an exit status other than 0 is one, with the last lines of standard error. An error of `take`
+    /// ends the program, and is the source of [`ProcessError::Output`].
+    pub fn stream(&self, mut take: impl FnMut(&[u8]) -> std::io::Result<()>) -> Result<(), ProcessError> {
+        let mut errors = Vec::new();
+        let mut running = self.spawn()?;
+        let status = running.wait_with(|stream, bytes| match stream {
+            Stream::Out => take(bytes).map_err(|source| ProcessError::Output {
+                program: self.name(),
+                source,
+            }),
+            Stream::Err => {
+                errors.extend_from_slice(bytes);
+                let excess = errors.len().saturating_sub(MOST_ERRORS);
+                errors.drain(..excess);
+                Ok(())
+            }
+        })?;
+        let lines: Vec<_> = String::from_utf8_lossy(&errors).lines().map(str::to_owned).collect();
+        running.check_status(status, &lines)
+    }
+
     /// Runs it to its end, giving each line that it writes, on either output, to `line`: see [`Running::lines`].
     ///
     /// # Errors
@@ -306,6 +334,29 @@ fn sealed(bytes: &[u8]) -> rustix::io::Result<OwnedFd> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn output_is_streamed() {
+        let mut bytes = Vec::new();
+        let command = Command::new("sh").args(["-c", "head -c 300000 /dev/zero; echo a note >&2"]);
+        let streamed = command.stream(|piece| {
+            bytes.extend_from_slice(piece);
+            Ok(())
+        });
+        assert!(
+            streamed.is_ok() && bytes.len() == 300_000,
+            "{streamed:?} {}",
+            bytes.len()
+        );
+        let failed = Command::new("sh").args(["-c", "echo a; echo b >&2; exit 4"]);
+        let error = failed.stream(|_| Ok(())).expect_err("exit status 4");
+        assert!(
+            matches!(&error, ProcessError::Failed { tail, .. } if tail == &["b"]),
+            "{error:?}"
+        );
+        let full = Command::new("yes").stream(|_| Err(std::io::ErrorKind::StorageFull.into()));
+        assert!(matches!(full, Err(ProcessError::Output { .. })), "{full:?}");
+    }
 
     #[test]
     fn a_failure_can_be_pasted_and_shows_the_last_words() {

@@ -102,9 +102,16 @@ pub const CTR: Tool = Tool {
     purpose: "exports images that containerd has, for `basalt load`",
 };
 
+/// Talks to clusters that are not the local one, which has a kubectl of its own.
+pub const KUBECTL: Tool = Tool {
+    program: "kubectl",
+    package: None,
+    purpose: "talks to the API server of a cluster, for `basalt node`",
+};
+
 /// Every tool of the table.
 pub const ALL: &[Tool] = &[
-    MMDEBSTRAP, CARGO, APT_GET, APT_CONFIG, APT_HELPER, NEWUIDMAP, GO, PIP, GIT, DOCKER, PODMAN, NERDCTL, CTR,
+    MMDEBSTRAP, CARGO, APT_GET, APT_CONFIG, APT_HELPER, NEWUIDMAP, GO, PIP, GIT, DOCKER, PODMAN, NERDCTL, CTR, KUBECTL,
 ];
 
 /// The tool of that program name, where the table has it.

@@ -154,9 +154,10 @@ impl<'p> Checker<'p> {
         let outside = || Violation::LinkOutside(target.to_owned());
         match self.policy.links {
             Links::Refuse => return Err(Violation::Link("symbolic")),
+            Links::InsideOrSkip if !stays_inside(&path, target, self.policy.top) => return Ok(ExtractionStep::Skip),
             Links::Inside if !stays_inside(&path, target, self.policy.top) => return Err(outside()),
-            Links::Inside | Links::Any if target.is_empty() || target.contains('\0') => return Err(outside()),
-            Links::Inside | Links::Any => {}
+            Links::Any if target.is_empty() || target.contains('\0') => return Err(outside()),
+            Links::Inside | Links::InsideOrSkip | Links::Any => {}
         }
         self.take(&path, Taken::Link)?;
         Ok(ExtractionStep::Symlink(path, target.to_owned()))

@@ -223,6 +223,17 @@ impl LocalCluster {
             .args(arguments.into_iter().map(|a| a.as_ref().to_owned())))
     }
 
+    /// Reference of one of the distribution's container images in the running cluster's registry, as pods name it; `None`
+    /// when the cluster does not have it.
+    ///
+    /// # Errors
+    /// When no cluster is running.
+    pub fn image(&self, name: &str) -> Result<Option<String>, ClusterError> {
+        let plan = self.running_plan()?;
+        let reference = plan.inputs.images.get(name);
+        Ok(reference.map(|reference| format!("{}/{reference}", crate::topology::REGISTRY)))
+    }
+
     /// Sends an HTTP request to a web server inside the cluster, by the address of a Service or a node. Returns the
     /// status and the body.
     ///

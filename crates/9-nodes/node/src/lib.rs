@@ -16,6 +16,7 @@
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
 //!   [`health`] sees on the machine and [`api`] hears from the API server;
 //! - [`housekeeping`] collects [`panics`] and bounds what nobody else does.
+//! - [`screen`] draws the status screen on the console, and [`reset`] asks for a state partition that is made anew.
 
 pub mod address;
 pub mod api;
@@ -36,6 +37,8 @@ pub mod panics;
 pub mod paths;
 pub mod plan;
 pub mod readiness;
+pub mod reset;
+pub mod screen;
 pub mod serving;
 pub mod size;
 pub mod source;

@@ -18,6 +18,8 @@ use basalt_node::health::Health;
 use basalt_node::images::Images;
 use basalt_node::machine_id::{IdOrigin, MachineId};
 use basalt_node::plan::PlannedFile;
+use basalt_node::reset::{self, ResetError};
+use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::state::{self, StateError};
@@ -31,6 +33,8 @@ basalt-node makes a machine a node of a Kubernetes cluster.
   basalt-node check FILE       say what is wrong with a NodeConfig; `-` reads standard input
   basalt-node status [--json]  say how this node is doing
   basalt-node panics           show the last messages of kernels that died
+  basalt-node screen --once    print the console's status screen
+  basalt-node request-reset    have the next boot make the state partition anew: all data on the node is lost
 
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
@@ -42,6 +46,7 @@ Units of the image call these:
   basalt-node housekeeping     collect records of dead kernels, bound journals, tend the reserve of space
   basalt-node deadline         fail when the boot is not good and its time is over
   basalt-node serve-image      answer one connection of containerd with a baked image
+  basalt-node screen           draw the status screen on the console, whenever it changes
 
 Exit codes: 0 all is well, 1 something is wrong with the NodeConfig or the node, 2 wrong usage.
 ";
@@ -81,6 +86,12 @@ enum Failure {
     NotApplied,
     #[error("the node is not ready")]
     NotReady,
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Reset(#[from] ResetError),
+    #[error("cannot draw the status screen")]
+    #[diagnostic(help("the credential basalt.screen names other terminals than tty1, or none"))]
+    Screen(#[source] std::io::Error),
     #[error("the connection broke")]
     Connection(#[source] std::io::Error),
 }
@@ -107,6 +118,12 @@ fn main() -> ExitCode {
         }
         ["panics"] => show_panics(),
         ["serve-image"] => serve_image(),
+        ["screen"] => screen::console::run(Path::new("/")).map_err(Failure::Screen),
+        ["screen", "--once"] => {
+            print!("{}", screen::console::look(Path::new("/")).0);
+            Ok(())
+        }
+        ["request-reset"] => request_reset(),
         ["--version" | "-V"] => {
             println!("basalt-node {}", env!("CARGO_PKG_VERSION"));
             Ok(())
@@ -295,6 +312,12 @@ fn show_panics() -> Result<(), Failure> {
         })?;
         println!("=== {name}\n{text}");
     }
+    Ok(())
+}
+
+fn request_reset() -> Result<(), Failure> {
+    reset::request(paths::STATE_DEVICE)?;
+    println!("the next boot makes the state partition anew");
     Ok(())
 }
 

@@ -21,6 +21,10 @@ use crate::apply::{self, ApplyError};
 use crate::paths;
 use crate::plan::PlannedFile;
 
+/// Label of a file system that its administrator wants made anew (`basalt-node request-reset`). Labels of ext4 have at
+/// most 16 bytes.
+pub const RESET_LABEL: &str = "basalt-reset";
+
 /// Condition of the file system, as its first superblock has it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Condition {
@@ -32,11 +36,13 @@ pub enum Condition {
     Unrecognized,
     /// The disk does not give its first blocks.
     Unreadable,
+    /// With the label that asks for a reset.
+    ResetRequested,
 }
 
 impl Condition {
     /// Reads the superblock of ext4 (Documentation/filesystems/ext4/super.rst), 1024 bytes into the device.
-    fn read(device: &File) -> Self {
+    pub fn read(device: &File) -> Self {
         const MAGIC: u16 = 0xef53;
         const STATE_CLEAN: u16 = 1;
         const STATE_ERRORS: u16 = 2;
@@ -50,8 +56,11 @@ impl Condition {
         let (Some(magic), Some(state), Some(incompatible)) = (half(0x38), half(0x3a), word(0x60)) else {
             return Self::Unreadable;
         };
+        let label = block.get(0x78..0x88).and_then(|label| label.split(|byte| *byte == 0).next());
         if magic != MAGIC {
             Self::Unrecognized
+        } else if label == Some(RESET_LABEL.as_bytes()) {
+            Self::ResetRequested
         } else if state & (STATE_CLEAN | STATE_ERRORS) == STATE_CLEAN && incompatible & INCOMPAT_RECOVER == 0 {
             Self::Clean
         } else {
@@ -83,6 +92,7 @@ impl CheckStep {
             Condition::Unclean => Self::Preen,
             Condition::Unrecognized => Self::Repair,
             Condition::Unreadable => Self::GiveUp,
+            Condition::ResetRequested => Self::Reset,
         }
     }
 
@@ -111,6 +121,8 @@ pub enum Treatment {
     Repaired,
     /// Made anew: what the node had is gone.
     Reset,
+    /// Made anew because the administrator asked for it.
+    ResetOnRequest,
 }
 
 impl fmt::Display for Treatment {
@@ -119,6 +131,7 @@ impl fmt::Display for Treatment {
             Self::Preened => "the file system of /var was checked after it was not unmounted in order",
             Self::Repaired => "the file system of /var was damaged and is repaired: files on it may be lost",
             Self::Reset => "the file system of /var was damaged beyond repair and is made anew: what was on it is lost",
+            Self::ResetOnRequest => "the file system of /var is made anew, as it was asked for: this machine joins as a new node",
         })
     }
 }
@@ -167,8 +180,9 @@ pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateErro
             device: device.to_owned(),
             source,
         })?;
+    let condition = Condition::read(&opened);
     let treatment = follow(
-        CheckStep::first(Condition::read(&opened)),
+        CheckStep::first(condition),
         |step| -> Result<_, StateError> {
             let code = run(step, device)?.code();
             Ok((code, is_readable(&opened)))
@@ -177,6 +191,10 @@ pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateErro
     let treatment = treatment.ok_or_else(|| StateError::Disk {
         device: device.to_owned(),
     })?;
+    let treatment = treatment.map(|treatment| match (condition, treatment) {
+        (Condition::ResetRequested, Treatment::Reset) => Treatment::ResetOnRequest,
+        (_, treatment) => treatment,
+    });
     if let Some(treatment) = treatment {
         let content = serde_json::to_string(&treatment).unwrap_or_default() + "\n";
         let path = paths::STATE_REPORT.to_owned();
@@ -287,6 +305,18 @@ mod tests {
         assert_eq!(condition(&[magic, (0x3a, &[3, 0])]), Condition::Unclean);
         assert_eq!(condition(&[magic]), Condition::Unclean);
         assert_eq!(condition(&[]), Condition::Unrecognized);
+        let label = |text: &'static str| (0x78, text.as_bytes());
+        assert!(RESET_LABEL.len() <= 16);
+        let clean: (usize, &[u8]) = (0x3a, &[1, 0]);
+        for (text, expected) in [
+            (RESET_LABEL, Condition::ResetRequested),
+            ("state", Condition::Clean),
+            ("basalt-reset2", Condition::Clean),
+            ("0123456789abcdef", Condition::Clean),
+        ] {
+            assert_eq!(condition(&[magic, clean, label(text)]), expected, "{text}");
+        }
+        assert_eq!(condition(&[clean, label(RESET_LABEL)]), Condition::Unrecognized);
         let short = tempfile::NamedTempFile::new().unwrap();
         assert_eq!(Condition::read(short.as_file()), Condition::Unreadable);
     }

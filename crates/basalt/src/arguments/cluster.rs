@@ -3,7 +3,7 @@
 use basalt_cluster::ClusterSize;
 use basalt_cluster::topology::MOST_FIRST_NODES;
 use camino::Utf8PathBuf;
-use clap::{Args, Subcommand};
+use clap::Args;
 
 /// Options of `up`.
 #[derive(Debug, Args)]
@@ -57,38 +57,4 @@ pub struct Load {
     /// Name of the image in the cluster, in place of its own. For one image.
     #[arg(long, value_name = "NAME")]
     pub name: Option<String>,
-}
-
-/// Verbs of `basalt node`.
-#[derive(Debug, Subcommand)]
-pub enum NodeVerb {
-    /// Start more nodes, with the image and the size of the others, and wait until they are Ready.
-    Add {
-        /// Number of new nodes.
-        #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(1..=16))]
-        count: u8,
-        /// Return when their machines run.
-        #[arg(long)]
-        no_wait: bool,
-    },
-    /// List the nodes with the states of their machines.
-    List,
-    /// Shut nodes down, and remove them with their disks. Pods are not moved before: `kubectl drain` does that.
-    Remove {
-        /// Names of the nodes.
-        #[arg(required = true, value_name = "NODE")]
-        nodes: Vec<String>,
-    },
-    /// Shut nodes down and start them again, one after the other; start those that are off. Waits until each is Ready.
-    Reboot {
-        /// Names of the nodes.
-        #[arg(required = true, value_name = "NODE")]
-        nodes: Vec<String>,
-    },
-    /// Switch nodes off at once, as a power cut does: what they did not flush to their disks is lost.
-    CutPower {
-        /// Names of the nodes.
-        #[arg(required = true, value_name = "NODE")]
-        nodes: Vec<String>,
-    },
 }

@@ -1,64 +1,38 @@
-//! `basalt node`: nodes of the running cluster, one by one.
+//! `basalt node`: nodes of a cluster, one by one.
+//!
+//! [`target`] chooses the cluster, [`machines`] has the verbs about machines of the local one, [`access`] those that work
+//! through the API server of any cluster.
+
+mod access;
+mod machines;
+mod target;
 
 use std::process::ExitCode;
 
-use basalt_cluster::{ClusterError, LocalCluster, Variant};
 use miette::Result;
 
-use super::{answer, answer_json, status};
-use crate::arguments::cluster::NodeVerb;
+use super::{answer, answer_json};
+use crate::arguments::node::{NodeArguments, NodeVerb};
 use crate::checkout::Checkout;
+use target::Target;
 
-/// Adds, lists, removes, reboots or cuts off nodes.
-pub fn run(checkout: &Checkout, verb: &NodeVerb, json: bool) -> Result<ExitCode> {
-    let cluster = LocalCluster::open(checkout.cluster_state())?;
-    let reporter = checkout.reporter();
-    match verb {
-        NodeVerb::Add { count, no_wait } => {
-            let mut names = Vec::new();
-            for _ in 0..*count {
-                names.push(cluster.add_node(Variant::default())?);
-            }
-            // They boot at the same time.
-            for name in names.iter().filter(|_| !no_wait) {
-                cluster.await_node(name, None, reporter)?;
-            }
-            let state = if *no_wait { "started" } else { "Ready" };
-            tell(json, &names, state);
+/// Runs a verb about nodes.
+pub fn run(checkout: &Checkout, node: &NodeArguments, json: bool) -> Result<ExitCode> {
+    let target = Target::choose(checkout, &node.cluster)?;
+    match (&node.verb, &target) {
+        (NodeVerb::Add { .. } | NodeVerb::Remove { .. } | NodeVerb::CutPower { .. }, _) => {
+            machines::run(checkout, target.local()?, &node.verb, json)
         }
-        NodeVerb::List => list(&cluster, json)?,
-        NodeVerb::Remove { nodes } => {
-            for name in nodes {
-                cluster.remove_node(name, reporter)?;
-            }
-            tell(json, nodes, "removed");
+        // The power button works on machines that are off, or whose kubelet does not answer.
+        (NodeVerb::List, Target::Local(cluster)) => machines::run(checkout, cluster, &node.verb, json),
+        (NodeVerb::Reboot { flags, .. }, Target::Local(cluster)) if !flags.cordon && !flags.no_wait => {
+            machines::run(checkout, cluster, &node.verb, json)
         }
-        NodeVerb::Reboot { nodes } => {
-            for name in nodes {
-                cluster.reboot_node(name, reporter)?;
-            }
-            tell(json, nodes, "Ready");
-        }
-        NodeVerb::CutPower { nodes } => {
-            for name in nodes {
-                cluster.cut_power(name)?;
-            }
-            tell(json, nodes, "off");
-        }
+        _ => access::run(checkout, &target, &node.verb, json),
     }
-    Ok(ExitCode::SUCCESS)
 }
 
-fn list(cluster: &LocalCluster, json: bool) -> Result<()> {
-    let status = cluster.status()?.ok_or(ClusterError::Stopped)?;
-    if json {
-        answer_json(&serde_json::json!({ "nodes": status.nodes }));
-    } else {
-        answer(status::nodes(&status));
-    }
-    Ok(())
-}
-
+/// Prints the state that nodes are in now.
 fn tell(json: bool, nodes: &[String], state: &str) {
     if json {
         answer_json(&serde_json::json!({ "nodes": nodes, "state": state }));

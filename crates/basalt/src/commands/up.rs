@@ -23,8 +23,8 @@ const NODE: &str = "node";
 /// Name of the image with the programs of the control plane.
 const CONTROL_PLANE: &str = "control-plane";
 
-/// Names of the container images that the objects of the local cluster use.
-const CONTAINERS: &[&str] = &["basalt-web", "coredns", "flannel", "kube-proxy"];
+/// Names of the container images that the objects of the local cluster use, and of the one of `basalt node`'s debug pods.
+const CONTAINERS: &[&str] = &["basalt-web", "coredns", "debug", "flannel", "kube-proxy"];
 
 /// Report for scripts.
 #[derive(Debug, Serialize)]
