@@ -73,7 +73,7 @@ pub fn facts_are_those_of_the_image(directory: &TestDirectory) -> Result<(), Fai
     ensure(node.os_release.get("ID").is_some_and(|id| id == "basalt"), || {
         format!("{:?}", node.os_release)
     })?;
-    ensure(node.sysctls.get("vm.max_map_count").is_some(), || {
+    ensure(node.sysctls.contains_key("vm.max_map_count"), || {
         format!("{:?}", node.sysctls)
     })
 }

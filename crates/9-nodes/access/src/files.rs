@@ -224,7 +224,7 @@ mod tests {
             fs_err::create_dir_all(root.path().join("run/deep")).expect("made");
             fs_err::create_dir_all(root.path().join("etc")).expect("made");
             fs_err::write(root.path().join("run/deep/id"), "abc\n").expect("written");
-            let link = |to: &str, at: &str| std::os::unix::fs::symlink(to, root.path().join(at)).expect("linked");
+            let link = |to: &str, at: &str| fs_err::os::unix::fs::symlink(to, root.path().join(at)).expect("linked");
             link("/run", "var");
             link("/run/deep/id", "etc/id");
             link("../var/deep", "etc/deep");

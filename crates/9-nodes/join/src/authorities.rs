@@ -152,7 +152,7 @@ mod tests {
         let open = CA.replace("-----END CERTIFICATE-----", "");
         // What is there is complete, but for its end.
         assert!(ClusterAuthorities::from_pem(&open).is_ok());
-        assert!(ClusterAuthorities::from_pem(&CA[..200]).is_err());
+        assert!(ClusterAuthorities::from_pem(CA.get(..200).unwrap()).is_err());
     }
 
     proptest! {

@@ -213,6 +213,8 @@ pub fn node_config(sources: &ConversionSources<'_>) -> Result<Converted, Convers
         ca_certificates: data
             .map(|data| data.ca_certificates.clone())
             .filter(|pem| !pem.is_empty()),
+        prepull: Vec::new(),
+        proxy: None,
     };
     Ok(Converted { config, notes })
 }

@@ -141,7 +141,7 @@ mod tests {
             format!("sha256:{digits}0"),
             format!("sha256:{}", "zz".repeat(32)),
             format!("sha256:{}", "é".repeat(32)),
-            format!("sha256:{}", &digits[1..]),
+            format!("sha256:{}", digits.split_at(1).1),
         ] {
             assert!(bad.parse::<CaPin>().is_err(), "{bad}");
         }

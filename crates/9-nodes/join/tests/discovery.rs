@@ -1,5 +1,6 @@
 //! Discovery against an API server on loopback, with TLS.
 
+#![cfg(test)]
 #![cfg(feature = "command")]
 
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -190,7 +191,8 @@ fn a_signed_cluster_is_found_by_address_and_by_name() {
 #[test]
 fn a_cluster_is_found_over_ipv6() {
     if TcpListener::bind(("::1", 0)).is_err() {
-        println!("SKIPPED a_cluster_is_found_over_ipv6: this machine has no IPv6 on loopback");
+        let line = "SKIPPED a_cluster_is_found_over_ipv6: this machine has no IPv6 on loopback\n";
+        std::io::stderr().write_all(line.as_bytes()).unwrap();
         return;
     }
     let authority = Authority::root("kubernetes");
@@ -385,7 +387,7 @@ fn a_token_is_made_by_a_kubeconfig() {
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
     let token = client::create_token(&access, now).unwrap();
     let request = made.recv_timeout(Duration::from_secs(10)).unwrap();
-    let body: Value = serde_json::from_str(&request[request.find('{').unwrap()..]).unwrap();
+    let body: Value = serde_json::from_str(request.split_at(request.find('{').unwrap()).1).unwrap();
     assert_eq!(body["metadata"]["name"], format!("bootstrap-token-{}", token.id()));
     assert_eq!(body["stringData"]["expiration"], "2027-01-16T08:00:00Z");
     let anonymous = ClusterAccess {

@@ -9,7 +9,7 @@ use std::path::Path;
 use crate::apply::below;
 
 /// Folders of the root, the folders of the state partition that take their places, and the permissions of those.
-const FOLDERS: [(&str, &str, u32); 4] = [
+pub const FOLDERS: [(&str, &str, u32); 4] = [
     ("/home", "/var/home", 0o755),
     ("/mnt", "/var/mnt", 0o755),
     ("/root", "/var/roothome", 0o700),

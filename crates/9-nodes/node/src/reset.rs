@@ -55,7 +55,10 @@ pub enum ResetError {
 /// When the partition is not there, or does not take the label.
 #[expect(clippy::disallowed_methods, reason = "the agent does without basalt-process")]
 pub fn request(device: &str) -> Result<(), ResetError> {
-    let status = Command::new("/usr/bin/tune2fs").args(["-L", RESET_LABEL]).arg(device).status();
+    let status = Command::new("/usr/bin/tune2fs")
+        .args(["-L", RESET_LABEL])
+        .arg(device)
+        .status();
     let status = status.map_err(ResetError::Run)?;
     let device = device.to_owned();
     if !status.success() {

@@ -56,7 +56,9 @@ impl Condition {
         let (Some(magic), Some(state), Some(incompatible)) = (half(0x38), half(0x3a), word(0x60)) else {
             return Self::Unreadable;
         };
-        let label = block.get(0x78..0x88).and_then(|label| label.split(|byte| *byte == 0).next());
+        let label = block
+            .get(0x78..0x88)
+            .and_then(|label| label.split(|byte| *byte == 0).next());
         if magic != MAGIC {
             Self::Unrecognized
         } else if label == Some(RESET_LABEL.as_bytes()) {
@@ -131,7 +133,9 @@ impl fmt::Display for Treatment {
             Self::Preened => "the file system of /var was checked after it was not unmounted in order",
             Self::Repaired => "the file system of /var was damaged and is repaired: files on it may be lost",
             Self::Reset => "the file system of /var was damaged beyond repair and is made anew: what was on it is lost",
-            Self::ResetOnRequest => "the file system of /var is made anew, as it was asked for: this machine joins as a new node",
+            Self::ResetOnRequest => {
+                "the file system of /var is made anew, as it was asked for: this machine joins as a new node"
+            }
         })
     }
 }
@@ -181,13 +185,10 @@ pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateErro
             source,
         })?;
     let condition = Condition::read(&opened);
-    let treatment = follow(
-        CheckStep::first(condition),
-        |step| -> Result<_, StateError> {
-            let code = run(step, device)?.code();
-            Ok((code, is_readable(&opened)))
-        },
-    )?;
+    let treatment = follow(CheckStep::first(condition), |step| -> Result<_, StateError> {
+        let code = run(step, device)?.code();
+        Ok((code, is_readable(&opened)))
+    })?;
     let treatment = treatment.ok_or_else(|| StateError::Disk {
         device: device.to_owned(),
     })?;

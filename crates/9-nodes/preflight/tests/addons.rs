@@ -1,5 +1,7 @@
 //! Verdicts on manifests modelled after add-ons that people run, one golden file each; formats of the report.
 
+#![cfg(test)]
+
 mod fixture;
 
 use std::collections::BTreeMap;
@@ -16,11 +18,11 @@ fn report(name: &str, text: &str, node: &NodeFacts, unread: &[UnreadSource]) -> 
 /// Manifests by name.
 fn manifests() -> BTreeMap<String, String> {
     let folder = root().join("crates/9-nodes/preflight/tests/addons");
-    let entries = std::fs::read_dir(folder).expect("a folder");
-    let read = |entry: std::io::Result<std::fs::DirEntry>| {
+    let entries = fs_err::read_dir(folder).expect("a folder");
+    let read = |entry: std::io::Result<fs_err::DirEntry>| {
         let path = entry.expect("an entry").path();
         let name = path.file_stem().expect("a name").to_string_lossy().into_owned();
-        (name, std::fs::read_to_string(path).expect("read"))
+        (name, fs_err::read_to_string(path).expect("read"))
     };
     entries.map(read).collect()
 }
@@ -101,9 +103,9 @@ fn reports_in_all_formats() {
 fn the_published_schema_is_current() {
     let path = root().join("schemas/preflight.json");
     if std::env::var_os("UPDATE_SCHEMAS").is_some() {
-        std::fs::write(&path, json_schema()).expect("written");
+        fs_err::write(&path, json_schema()).expect("written");
     }
-    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    let published = fs_err::read_to_string(&path).unwrap_or_default();
     assert!(
         published == json_schema(),
         "{} is out of date: run the tests with UPDATE_SCHEMAS=1",

@@ -1,5 +1,7 @@
 //! Reading a cluster, with a server on loopback in the API server's place.
 
+#![cfg(test)]
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
@@ -63,7 +65,7 @@ impl Api {
             "contexts": [{ "name": "here", "context": { "cluster": "c", "user": "u" } }],
         });
         let path = folder.join("kubeconfig");
-        std::fs::write(&path, config.to_string()).expect("written");
+        fs_err::write(&path, config.to_string()).expect("written");
         path
     }
 
@@ -169,7 +171,7 @@ fn unknown_users_and_servers_are_errors() {
 #[test]
 fn credentials_come_from_where_the_kubeconfig_says() {
     let api = Api::start(Answers::new());
-    std::fs::write(api.folder.path().join("token"), "of-file\n").expect("written");
+    fs_err::write(api.folder.path().join("token"), "of-file\n").expect("written");
     api.read(&json!({ "tokenFile": "token" })).expect("read");
     let answer = json!({ "kind": "ExecCredential", "status": { "token": "of-plug-in" } });
     let exec = json!({ "apiVersion": "client.authentication.k8s.io/v1", "command": "echo", "args": [answer.to_string()], "env": null });

@@ -1,5 +1,7 @@
 //! Examples and counter-examples of all rules, and the page that lists the rules.
 
+#![cfg(test)]
+
 mod fixture;
 
 use std::collections::BTreeSet;
@@ -90,9 +92,9 @@ const PAGE: &str = "docs/preflight/rules.md";
 fn the_page_has_the_rules() {
     let path = root().join(PAGE);
     if std::env::var_os("UPDATE_DOCS").is_some() {
-        std::fs::write(&path, page()).expect("written");
+        fs_err::write(&path, page()).expect("written");
     }
-    let published = std::fs::read_to_string(&path).unwrap_or_default();
+    let published = fs_err::read_to_string(&path).unwrap_or_default();
     assert!(
         published == page(),
         "{PAGE} is out of date: run the tests of basalt-preflight with UPDATE_DOCS=1"

@@ -2,11 +2,11 @@
 
 use std::process::ExitCode;
 
+use basalt_content::{ContentFile, DistributionContent};
 use basalt_hardening::AddOnTable;
 use basalt_preflight::{
     ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, examine,
 };
-use camino::Utf8Path;
 use miette::Result;
 
 use super::{answer, answer_json, images};
@@ -60,12 +60,13 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
 /// be, unless a file has the facts.
 fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
     if let Some(path) = &options.facts {
-        let table = crate::checkout::root().ok().map(|root| root.join("distro"));
-        let table = table.map(|distro| addons(&distro)).transpose()?;
+        let content = crate::checkout::root().ok();
+        let content = content.map(|root| DistributionContent::of_checkout(&root));
+        let table = content.map(|content| addons(&content)).transpose()?;
         return Ok((NodeFacts::read(path)?, table));
     }
     let checkout = open()?;
-    let table = addons(&checkout.distro())?;
+    let table = addons(&checkout.content())?;
     let config = options
         .config
         .as_ref()
@@ -87,7 +88,7 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
 }
 
 /// Reads the kernel options that add-ons document.
-fn addons(distro: &Utf8Path) -> Result<AddOnTable> {
-    let text = read_text(&distro.join("kernel-requirements.toml"))?;
-    Ok(AddOnTable::parse("distro/kernel-requirements.toml", &text)?)
+fn addons(content: &DistributionContent) -> Result<AddOnTable> {
+    let file = content.file(ContentFile::KernelRequirements);
+    Ok(AddOnTable::parse(file.name.as_str(), &read_text(&file.path)?)?)
 }

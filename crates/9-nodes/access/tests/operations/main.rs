@@ -1,5 +1,7 @@
 //! Operations against a fake kubectl (kubectl.sh): which calls are made, in which order, and what becomes of the answers.
 
+#![cfg(test)]
+
 mod fixture;
 
 use std::os::unix::fs::PermissionsExt as _;

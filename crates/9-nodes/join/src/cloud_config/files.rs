@@ -112,11 +112,7 @@ fn kubernetes(file: &raw::WriteFile, path: &str, content: String) -> Result<Mean
         let help = "deploy it as a DaemonSet; static pods of a control plane belong to control-plane nodes";
         return refused(format!("`{path}` is a static pod"), help);
     }
-    let is_ours = |own: &&str| name == *own || name.starts_with("pki/");
-    if ["kubelet.conf", "bootstrap-kubelet.conf"]
-        .iter()
-        .any(|own| is_ours(&own))
-    {
+    if ["kubelet.conf", "bootstrap-kubelet.conf"].contains(&name) || name.starts_with("pki/") {
         return refused(format!("`{path}` is a file that joining makes"), "remove it");
     }
     if file.append == Some(true) {

@@ -69,7 +69,6 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
             ("ca", host.ca.is_some()),
             ("client", host.client.is_some()),
             ("header", host.header.is_some()),
-            ("skip_verify", host.skip_verify),
             ("dial_timeout", host.dial_timeout.is_some()),
             ("capabilities with `push`", push),
         ] {
@@ -80,15 +79,20 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
         mirrors.push(Mirror {
             url: url.clone(),
             ca: None,
+            skip_verify: host.skip_verify,
+            client_certificate: None,
+            auth: None,
             override_path: host.override_path,
         });
     }
     Ok(Registry {
         host: if name == "_default" { "*" } else { name }.to_owned(),
-        mirrors,
+        mirrors: (!mirrors.is_empty()).then_some(mirrors),
         mirrors_only: false,
         plain_http,
         ca: None,
+        skip_verify: false,
+        client_certificate: None,
         auth: None,
     })
 }
@@ -101,9 +105,13 @@ mod tests {
     fn mirrors_keep_their_order() {
         let text = "server = \"https://registry-1.docker.io\"\n[host.\"https://z.example\"]\ncapabilities = [\"pull\", \"resolve\"]\n[host.\"https://a.example/v2/x\"]\noverride_path = true\n";
         let registry = read("docker.io", text).unwrap();
-        let urls: Vec<_> = registry.mirrors.iter().map(|mirror| mirror.url.as_str()).collect();
+        let mirrors = registry.mirrors.unwrap();
+        let urls: Vec<_> = mirrors.iter().map(|mirror| mirror.url.as_str()).collect();
         assert_eq!(urls, ["https://z.example", "https://a.example/v2/x"]);
-        assert!(registry.mirrors[1].override_path);
+        assert!(mirrors[1].override_path);
+        assert!(!mirrors[0].skip_verify);
+        let text = "[host.\"https://m.example\"]\nskip_verify = true";
+        assert!(read("docker.io", text).unwrap().mirrors.unwrap()[0].skip_verify);
         assert_eq!(read("_default", "").unwrap().host, "*");
         assert!(read("a:5000", "server = \"http://a:5000\"").unwrap().plain_http);
     }
@@ -112,7 +120,6 @@ mod tests {
     fn what_cannot_be_expressed_is_named() {
         for (text, expected) in [
             ("server = \"https://other\"", "other"),
-            ("[host.\"https://m\"]\nskip_verify = true", "skip_verify"),
             ("[host.\"https://m\"]\nca = \"/etc/ca.crt\"", "ca"),
             ("[host.\"https://m\"]\ncapabilities = [\"push\"]", "push"),
             ("[host.\"https://m\"]\nunknown = 1", "unknown"),

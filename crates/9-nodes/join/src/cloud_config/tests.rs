@@ -58,7 +58,10 @@ fn what_users_added_is_understood() {
     assert_eq!(data.hostname.unwrap().as_str(), "worker-1");
     assert_eq!(data.time_servers, ["time.example.com"]);
     assert_eq!(data.sysctls["net.core.somaxconn"], "4096");
-    assert_eq!(data.registries[0].mirrors[0].url, "http://10.0.0.1:5000");
+    assert_eq!(
+        data.registries[0].mirrors.as_ref().unwrap()[0].url,
+        "http://10.0.0.1:5000"
+    );
     assert!(data.files.is_empty());
 }
 

@@ -313,11 +313,11 @@ impl Parser {
                 "write what they change in the part `kubelet` of the NodeConfig",
             )),
             "rootfs" => self.say(unsupported("a Basalt node has one root".to_owned(), "remove the flag")),
-            "discovery-token-unsafe-skip-ca-verification" => {
-                // Without a pin, that is an error of the whole.
-                if self.parsed.places.has_pin() && truth(&given.value) != Ok(false) {
-                    self.no_effect(given, "a pin is given, and counts");
-                }
+            // Without a pin, that is an error of the whole.
+            "discovery-token-unsafe-skip-ca-verification"
+                if self.parsed.places.has_pin() && truth(&given.value) != Ok(false) =>
+            {
+                self.no_effect(given, "a pin is given, and counts");
             }
             "dry-run" => self.no_effect(given, "a NodeConfig changes nothing until a machine has it"),
             "ignore-preflight-errors" | "skip-phases" => {

@@ -181,7 +181,9 @@ fn what_is_wrong_is_told_at_its_place() {
         let problem = error.problems().iter().find(|problem| !problem.is_warning()).unwrap();
         let shown = format!("{problem:?}");
         assert!(shown.starts_with(variant), "{text}: {shown}");
-        let at = problem.at().map_or("", |at| &text[at.offset()..at.offset() + at.len()]);
+        let at = problem
+            .at()
+            .map_or("", |at| text.get(at.offset()..at.offset() + at.len()).unwrap());
         assert_eq!(at, place, "{text}");
     }
 }

@@ -188,7 +188,7 @@ fn unexpressed(key: &str, value: &Value) -> Vec<String> {
     let is_known = |pointer: &str| {
         OF_THE_IMAGE.iter().any(|(fixed, _)| *fixed == pointer)
             || PLACES.contains(&pointer)
-            || ELSEWHERE.iter().any(|known| pointer == *known)
+            || ELSEWHERE.contains(&pointer)
             || (pointer == "/serializeImagePulls")
             || value.as_str() == Some(RUNTIME_ENDPOINT)
     };

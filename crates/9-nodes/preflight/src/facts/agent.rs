@@ -62,7 +62,14 @@ pub(super) struct AgentFacts {
 pub(super) fn read(config: Option<(&str, &str)>) -> Result<AgentFacts, PreflightError> {
     let (name, text) = config.unwrap_or(("the default NodeConfig", DEFAULT_CONFIG));
     let (config, _) = check(name, text, Clock::Unsure(SystemTime::now()))?;
-    let plan = plan(&config, &basalt_node::facts::Facts { machine_id: None });
+    let plan = plan(
+        &config,
+        &basalt_node::facts::Facts {
+            machine_id: None,
+            size: None,
+            credential_providers: Vec::new(),
+        },
+    );
     let sysctls = plan.sysctls.iter();
     Ok(AgentFacts {
         kubelet: kubelet(&plan)?,

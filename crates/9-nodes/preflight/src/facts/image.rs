@@ -7,9 +7,10 @@ use std::io::Read;
 use basalt_hardening::Kconfig;
 use basalt_image::definition::ImageDefinition;
 use basalt_image::{Content, ContentKind, Payload};
+use basalt_node::host_paths::FOLDERS;
 
 use super::boot::{add_tmpfiles, api_file_systems, listeners, mount_of, value_of};
-use super::{FileTree, KernelFacts, MountPoint, NodeFacts, TreeEntry, agent};
+use super::{FileTree, KernelFacts, MountPoint, NodeFacts, Storage, TreeEntry, agent};
 use crate::PreflightError;
 
 /// Bytes of a configuration file that are read at most. A kernel's configuration has 300 KiB.
@@ -184,6 +185,11 @@ impl Gathered {
             mounts.retain(|other| other.path != mount.path);
             mounts.push(mount);
         }
+        mounts.extend(FOLDERS.iter().map(|(folder, _, _)| MountPoint {
+            path: (*folder).to_owned(),
+            storage: Storage::State,
+            options: Vec::new(),
+        }));
         mounts.sort_by(|one, other| one.path.cmp(&other.path));
         for mount in &mounts {
             self.tree.add(&mount.path, TreeEntry::Directory);

@@ -55,13 +55,16 @@ fn level(verdict: Verdict) -> &'static str {
 
 fn result(finding: &ReportedFinding, rules: &[&PreflightRule]) -> Value {
     let logical = json!([{ "fullyQualifiedName": format!("{}: {}", finding.object, finding.path), "kind": "object" }]);
-    let mut location = json!({ "logicalLocations": logical });
-    if let Some(position) = &finding.position {
-        location["physicalLocation"] = json!({
-            "artifactLocation": { "uri": uri(&position.file) },
-            "region": { "startLine": position.line, "startColumn": position.column },
-        });
-    }
+    let location = match &finding.position {
+        None => json!({ "logicalLocations": logical }),
+        Some(position) => json!({
+            "logicalLocations": logical,
+            "physicalLocation": {
+                "artifactLocation": { "uri": uri(&position.file) },
+                "region": { "startLine": position.line, "startColumn": position.column },
+            },
+        }),
+    };
     json!({
         "ruleId": finding.rule,
         "ruleIndex": rules.iter().position(|rule| rule.id == finding.rule),

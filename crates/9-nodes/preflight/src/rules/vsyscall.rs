@@ -37,11 +37,11 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
     for container in subject.pod().into_iter().flat_map(|pod| &pod.containers) {
         let is_old = OLD.iter().any(|(name, tags)| {
             let tag = container.tag();
-            let is_tag = |start: &&str| {
-                tag.strip_prefix(*start)
+            let is_tag = |start: &str| {
+                tag.strip_prefix(start)
                     .is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
             };
-            container.is_of(name) && tags.iter().any(|start| is_tag(&start))
+            container.is_of(name) && tags.iter().any(|start| is_tag(start))
         });
         if let Some(image) = container.image.as_ref().filter(|_| is_old) {
             let help = "take a newer base image; `vsyscall=xonly` in `kernelArguments` of an image of your own brings the page back";
