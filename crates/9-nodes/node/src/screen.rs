@@ -79,7 +79,7 @@ fn advice(status: &Health, facts: &ScreenFacts) -> Vec<String> {
     };
     let name = &applied.hostname;
     let mut steps = Vec::new();
-    if facts.addresses.is_empty() {
+    if facts.addresses.is_empty() || !status.network {
         steps.push(
             "No card has an address: is the cable in, does a DHCP server answer, is `network` of the NodeConfig right?"
                 .to_owned(),
@@ -207,9 +207,10 @@ mod tests {
 
     fn applied() -> Health {
         let mut health = nothing();
+        health.network = true;
         health.applied = serde_json::from_value(serde_json::json!({
             "origin": "credential basalt.node", "hostname": "node-1", "endpoint": "https://10.87.0.1:6443",
-            "address": null, "authority": "a", "files": [], "warnings": [],
+            "wanted": { "choices": [], "api_server": "10.87.0.1", "port": 6443 }, "files": [], "warnings": [],
         }))
         .ok();
         health
