@@ -61,7 +61,7 @@ fn add_ons_run_or_do_not() {
         ("node_problem_detector", Some(Verdict::Note)),
         ("nvidia", Some(Verdict::WillNotRun)),
         ("openebs", Some(Verdict::WillNotRun)),
-        ("rook", Some(Verdict::WillNotRun)),
+        ("rook", None),
     ];
     let worst: BTreeMap<String, Option<Verdict>> = manifests()
         .iter()
