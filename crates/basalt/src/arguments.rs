@@ -570,7 +570,7 @@ pub struct Preflight {
     pub format: PreflightFormat,
     /// Mildest verdict that makes the exit code 1: will-not-run, runs-otherwise, note.
     #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
-    pub fail_on: basalt_preflight::Verdict,
+    pub fail_on: basalt_preflight::WorkloadVerdict,
     /// Show the ClusterRole that reading a cluster needs, and do nothing else.
     #[arg(long, conflicts_with_all = ["paths", "kubeconfig"])]
     pub rbac: bool,

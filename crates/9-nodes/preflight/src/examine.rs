@@ -8,7 +8,7 @@ use basalt_hardening::AddOnTable;
 use crate::field::Field;
 use crate::place::{Place, Placed};
 use crate::pod::{HostPath, Pod};
-use crate::rule::{PreflightRule, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleTopic, WorkloadVerdict};
 use crate::script::{Call, calls_of_command, calls_of_script};
 use crate::volume::{Storage, VolumeSource};
 use crate::{ManifestObject, NodeFacts, ObjectId};
@@ -288,7 +288,7 @@ fn is_script(key: &str, text: &str) -> bool {
 
 impl PreflightResult {
     /// Worst verdict of an object, by its index.
-    pub fn verdict(&self, object: usize) -> Option<Verdict> {
+    pub fn verdict(&self, object: usize) -> Option<WorkloadVerdict> {
         let findings = self.findings.iter().filter(|finding| finding.object == object);
         findings.map(|finding| finding.rule.verdict).max()
     }

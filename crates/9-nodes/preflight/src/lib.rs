@@ -39,6 +39,6 @@ pub use object::{ManifestObject, ObjectId};
 pub use place::{Place, Placed};
 pub use rbac::CLUSTER_ROLE;
 pub use report::{PreflightDocument, json_schema, sarif, text};
-pub use rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+pub use rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 pub use rules::all as rules;
 pub use source::{ApiConnection, ClusterSource, FileSource, ObjectSource, UnreadSource};

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::object::FilePosition;
-use crate::rule::Verdict;
+use crate::rule::WorkloadVerdict;
 use crate::{ManifestObject, NodeFacts, ObjectId, PreflightFinding, PreflightResult, UnreadSource};
 
 mod sarif;
@@ -27,7 +27,7 @@ pub struct PreflightDocument {
     /// Number of objects that rules looked at.
     objects: usize,
     /// Number of findings by verdict; verdicts without findings are left out.
-    counts: BTreeMap<Verdict, usize>,
+    counts: BTreeMap<WorkloadVerdict, usize>,
     /// Findings, in the order of the objects.
     findings: Vec<ReportedFinding>,
     /// Number of objects of kinds that no rule reads, by kind.
@@ -55,7 +55,7 @@ struct ReportedFinding {
     /// Rule: `docker-socket`.
     rule: String,
     /// Consequence.
-    verdict: Verdict,
+    verdict: WorkloadVerdict,
     /// Object.
     object: ObjectId,
     /// Path in the object: `spec.template.spec.volumes[0].hostPath.path`.
@@ -103,7 +103,7 @@ impl PreflightDocument {
     }
 
     /// Worst verdict; `None` if nothing was found.
-    pub fn worst(&self) -> Option<Verdict> {
+    pub fn worst(&self) -> Option<WorkloadVerdict> {
         self.counts.keys().next_back().copied()
     }
 }

@@ -15,7 +15,7 @@ pub struct PreflightRule {
     /// Title: a short sentence without a full stop.
     pub title: &'static str,
     /// Consequence of what the rule finds.
-    pub verdict: Verdict,
+    pub verdict: WorkloadVerdict,
     /// Chapter. Of several rules of [`RuleTopic::HostPaths`] that report a path, the one with the worst verdict counts.
     pub topic: RuleTopic,
     /// URL of a report or a document of what happens.
@@ -41,7 +41,7 @@ impl fmt::Debug for PreflightRule {
 /// Consequence of a finding for a workload.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
-pub enum Verdict {
+pub enum WorkloadVerdict {
     /// Runs as before; worth knowing.
     Note,
     /// Starts, and does something else, or less, than on its node of before.
@@ -50,7 +50,7 @@ pub enum Verdict {
     WillNotRun,
 }
 
-impl Verdict {
+impl WorkloadVerdict {
     /// All verdicts, from the mildest on.
     pub const ALL: [Self; 3] = [Self::Note, Self::RunsOtherwise, Self::WillNotRun];
 
@@ -64,13 +64,13 @@ impl Verdict {
     }
 }
 
-impl fmt::Display for Verdict {
+impl fmt::Display for WorkloadVerdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
 }
 
-impl std::str::FromStr for Verdict {
+impl std::str::FromStr for WorkloadVerdict {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {

@@ -6,7 +6,7 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use basalt_preflight::{NodeFacts, PreflightDocument, UnreadSource, Verdict, json_schema, sarif, text};
+use basalt_preflight::{NodeFacts, PreflightDocument, UnreadSource, WorkloadVerdict, json_schema, sarif, text};
 
 use fixture::{node, objects, result, root};
 
@@ -45,25 +45,25 @@ fn add_ons_run_or_do_not() {
     let expected = [
         ("calico", None),
         ("cert_manager", None),
-        ("cilium", Some(Verdict::Note)),
+        ("cilium", Some(WorkloadVerdict::Note)),
         ("csi_nfs", None),
-        ("csi_san", Some(Verdict::WillNotRun)),
-        ("datadog", Some(Verdict::WillNotRun)),
-        ("elasticsearch", Some(Verdict::RunsOtherwise)),
-        ("falco", Some(Verdict::WillNotRun)),
+        ("csi_san", Some(WorkloadVerdict::WillNotRun)),
+        ("datadog", Some(WorkloadVerdict::WillNotRun)),
+        ("elasticsearch", Some(WorkloadVerdict::RunsOtherwise)),
+        ("falco", Some(WorkloadVerdict::WillNotRun)),
         ("falco_modern", None),
-        ("fluent_bit", Some(Verdict::RunsOtherwise)),
+        ("fluent_bit", Some(WorkloadVerdict::RunsOtherwise)),
         ("istio", None),
-        ("kured", Some(Verdict::RunsOtherwise)),
-        ("linkerd", Some(Verdict::Note)),
-        ("longhorn", Some(Verdict::WillNotRun)),
+        ("kured", Some(WorkloadVerdict::RunsOtherwise)),
+        ("linkerd", Some(WorkloadVerdict::Note)),
+        ("longhorn", Some(WorkloadVerdict::WillNotRun)),
         ("node_exporter", None),
-        ("node_problem_detector", Some(Verdict::Note)),
-        ("nvidia", Some(Verdict::WillNotRun)),
-        ("openebs", Some(Verdict::WillNotRun)),
+        ("node_problem_detector", Some(WorkloadVerdict::Note)),
+        ("nvidia", Some(WorkloadVerdict::WillNotRun)),
+        ("openebs", Some(WorkloadVerdict::WillNotRun)),
         ("rook", None),
     ];
-    let worst: BTreeMap<String, Option<Verdict>> = manifests()
+    let worst: BTreeMap<String, Option<WorkloadVerdict>> = manifests()
         .iter()
         .map(|(name, manifest)| {
             let result = result(name, manifest, &node);
@@ -73,7 +73,8 @@ fn add_ons_run_or_do_not() {
             )
         })
         .collect();
-    let expected: BTreeMap<String, Option<Verdict>> = expected.map(|(name, worst)| (name.to_owned(), worst)).into();
+    let expected: BTreeMap<String, Option<WorkloadVerdict>> =
+        expected.map(|(name, worst)| (name.to_owned(), worst)).into();
     assert_eq!(worst, expected);
 }
 

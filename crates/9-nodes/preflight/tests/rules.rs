@@ -7,7 +7,7 @@ mod fixture;
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
-use basalt_preflight::{NodeFacts, PreflightRule, RuleExample, RuleTopic, Verdict, rules};
+use basalt_preflight::{NodeFacts, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict, rules};
 
 use fixture::{node, result, root};
 
@@ -133,9 +133,12 @@ fn of_topic(topic: RuleTopic) -> impl Iterator<Item = &'static PreflightRule> {
 
 #[test]
 fn verdicts_have_an_order_and_names() {
-    assert!(Verdict::Note < Verdict::RunsOtherwise && Verdict::RunsOtherwise < Verdict::WillNotRun);
-    for verdict in Verdict::ALL {
+    assert!(
+        WorkloadVerdict::Note < WorkloadVerdict::RunsOtherwise
+            && WorkloadVerdict::RunsOtherwise < WorkloadVerdict::WillNotRun
+    );
+    for verdict in WorkloadVerdict::ALL {
         assert_eq!(verdict.name().parse(), Ok(verdict));
     }
-    assert!("worse".parse::<Verdict>().is_err());
+    assert!("worse".parse::<WorkloadVerdict>().is_err());
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::{PreflightDocument, ReportedFinding};
-use crate::rule::{PreflightRule, Verdict};
+use crate::rule::{PreflightRule, WorkloadVerdict};
 
 /// SARIF log of a report: the rules that found something, and a result for each finding.
 pub fn sarif(report: &PreflightDocument) -> Value {
@@ -45,11 +45,11 @@ fn described(rule: &PreflightRule) -> Value {
 }
 
 /// Level of a verdict.
-fn level(verdict: Verdict) -> &'static str {
+fn level(verdict: WorkloadVerdict) -> &'static str {
     match verdict {
-        Verdict::WillNotRun => "error",
-        Verdict::RunsOtherwise => "warning",
-        Verdict::Note => "note",
+        WorkloadVerdict::WillNotRun => "error",
+        WorkloadVerdict::RunsOtherwise => "warning",
+        WorkloadVerdict::Note => "note",
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{PreflightDocument, ReportedFinding};
-use crate::rule::Verdict;
+use crate::rule::WorkloadVerdict;
 
 /// Text of a report: per object, each finding in two lines, then what was looked at.
 pub fn text(report: &PreflightDocument) -> String {
@@ -64,7 +64,7 @@ fn summary(report: &PreflightDocument) -> String {
         node.image,
         node.kernel
     );
-    let counts = Verdict::ALL
+    let counts = WorkloadVerdict::ALL
         .iter()
         .rev()
         .filter_map(|verdict| Some((verdict, report.counts.get(verdict)?)));

@@ -1,12 +1,12 @@
 //! `account-file`: names of the node's users and groups.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "account-file",
     title: "A pod takes names of users from the node",
-    verdict: Verdict::Note,
+    verdict: WorkloadVerdict::Note,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/DataDog/helm-charts/issues/2448",
     reason: "The node's /etc/passwd and /etc/group have only the accounts of its own daemons: no people, no `ubuntu`, no `docker`. Processes \

@@ -3,12 +3,12 @@
 use basalt_hardening::{Need, OptionState, compare_addons};
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "addon-kernel-option",
     title: "An add-on needs a kernel option that is off",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Kernel,
     source: "https://docs.cilium.io/en/stable/operations/system_requirements/",
     reason: "The options that add-ons document are in distro/kernel-requirements.toml, with their sources. They are compared with the \

@@ -1,12 +1,12 @@
 //! `apparmor-off`: AppArmor on a kernel without it.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "apparmor-off",
     title: "A pod asks for AppArmor, which the kernel does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Confinement,
     source: "https://github.com/microsoft/azurelinux/issues/13585",
     reason: "The kubelet rejects pods with a profile other than Unconfined where AppArmor is off: `Cannot enforce AppArmor`. The image's kernel \

@@ -2,12 +2,12 @@
 
 use crate::examine::{Context, Found, Subject};
 use crate::place::Place;
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "apparmor-profile",
     title: "A pod names an AppArmor profile that the image does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Confinement,
     source: "https://kubernetes.io/docs/tutorials/security/apparmor/",
     reason: "Profiles of type Localhost have to be loaded on the node before the pod starts. Those of the image are in /etc/apparmor.d; \

@@ -1,12 +1,12 @@
 //! `boot-folder`: the kernel's files in /boot.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "boot-folder",
     title: "A pod looks for the kernel's files in /boot, which is empty",
-    verdict: Verdict::Note,
+    verdict: WorkloadVerdict::Note,
     topic: RuleTopic::HostPaths,
     source: "https://uapi-group.org/specifications/specs/unified_kernel_image/",
     reason: "The kernel is one file with its command line, in the EFI system partition, which is not mounted as a rule. Who looks for \

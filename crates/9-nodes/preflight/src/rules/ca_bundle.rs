@@ -1,12 +1,12 @@
 //! `ca-bundle`: certificate authorities under a name that the image does not have.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "ca-bundle",
     title: "A pod mounts certificate authorities under another distribution's name",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/kubernetes/autoscaler/issues/2139",
     reason: "Debian, Red Hat and SUSE have the bundle at different paths. Where a file is missing, a folder of its name is made, or the \

@@ -1,12 +1,12 @@
 //! `cgroup-v1-path`: paths of control groups of version 1.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "cgroup-v1-path",
     title: "A pod reads control groups of version 1",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://kubernetes.io/docs/concepts/architecture/cgroups/",
     reason: "Nodes mount version 2 only: one tree at /sys/fs/cgroup, without the folders memory, cpu, cpuacct and their like.",

@@ -1,12 +1,12 @@
 //! `cgroup-v1-runtime`: runtimes of languages that know version 1 of control groups only.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "cgroup-v1-runtime",
     title: "A runtime is too old for control groups of version 2",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::Images,
     source: "https://kubernetes.io/docs/concepts/architecture/cgroups/#migrating-cgroupv2",
     reason: "Java before 8u372 and 11.0.16, and .NET before 5, do not see the limits of their container with version 2, and size heap and threads \

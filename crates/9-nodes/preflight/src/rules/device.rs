@@ -1,12 +1,12 @@
 //! `device`: device files that the kernel does not make.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "device",
     title: "A pod wants a device whose driver the image does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://kubernetes.io/docs/concepts/storage/volumes/#hostpath-volume-types",
     reason: "Files in /dev are made by drivers of the kernel. The rule knows which option or module makes which; whether the hardware is there \

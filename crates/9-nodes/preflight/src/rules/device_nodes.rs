@@ -1,13 +1,13 @@
 //! `device-nodes`: device files that a pod makes in a volume.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 use crate::script::Call;
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "device-nodes",
     title: "A pod makes device files on a file system that does not open them",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPrograms,
     source: "https://man7.org/linux/man-pages/man8/mount.8.html",
     reason: "Storage operators copy block devices with `cp -a` or mknod into a volume. If the state partition is mounted nodev, opening the copy \

@@ -1,12 +1,12 @@
 //! `distribution-file`: files by which other distributions are known, and databases of their packages.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "distribution-file",
     title: "A pod reads files of another distribution",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/falcosecurity/falco/issues/473",
     reason: "Agents find out what a node is from /etc/lsb-release, /etc/redhat-release and their like, and what is installed from the \

@@ -1,12 +1,12 @@
 //! `docker-data`: Docker's folder of containers and their logs.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "docker-data",
     title: "A pod reads Docker's folder, which stays empty",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://kubernetes.io/docs/tasks/administer-cluster/migrating-from-dockershim/migrating-telemetry-and-security-agents/",
     reason: "Logs of containers are in /var/log/pods on nodes with any runtime; /var/log/containers has links to them. Docker had them in \

@@ -1,12 +1,12 @@
 //! `docker-socket`: sockets of Docker and of its adapters for Kubernetes.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "docker-socket",
     title: "A pod talks to Docker, which the node does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://kubernetes.io/docs/tasks/administer-cluster/migrating-from-dockershim/check-if-dockershim-removal-affects-you/",
     reason: "Nodes run containerd. With type Socket or File the pod does not start; otherwise the kubelet makes a folder of that name, \

@@ -1,12 +1,12 @@
 //! `driver-container`: images that compile or bring drivers of the kernel.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "driver-container",
     title: "An image brings a driver of the kernel",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPrograms,
     source: "https://github.com/siderolabs/talos/issues/9134",
     reason: "Driver containers compile a module for the running kernel, or download one, and load it. The node has no headers, and LoadPin \

@@ -1,13 +1,13 @@
 //! `flex-volume`: drivers of FlexVolume, the programs that came before CSI.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 use crate::volume::VolumeSource;
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "flex-volume",
     title: "A FlexVolume driver is installed where the kubelet does not look, or is not installed",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://kubernetes.io/docs/concepts/storage/volumes/#flexvolume",
     reason: "The kubelet looks for FlexVolume drivers in one folder, which is below /usr by default. Drivers are shell scripts or need \

@@ -1,12 +1,12 @@
 //! `gpu-resource`: accelerators that a pod asks for.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "gpu-resource",
     title: "A pod asks for an accelerator whose driver the image does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes.io/docs/tasks/manage-gpus/scheduling-gpus/",
     reason: "Device plug-ins offer accelerators for which the node has a driver. NVIDIA's is not part of Linux, and LoadPin refuses one that a \

@@ -2,12 +2,12 @@
 
 use crate::Storage;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "host-path-in-memory",
     title: "What a pod writes to /etc is gone after a boot",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/hpe-storage/csi-driver/issues/379",
     reason: "/etc is an overlay in memory over the files of the image: a pod can write to it, and at the next boot everything is as in the \

@@ -2,12 +2,12 @@
 
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "host-path-read-only",
     title: "A path would have to be made on the read-only root",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/kubearmor/KubeArmor/issues/2592",
     reason: "The root of a node is read-only and verified. Where a host path is missing, the kubelet or containerd makes it, and fails: \

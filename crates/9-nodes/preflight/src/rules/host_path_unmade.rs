@@ -3,12 +3,12 @@
 use crate::Existence;
 use crate::Storage;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "host-path-unmade",
     title: "A path has to exist, and neither the node nor these objects make it",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://kubernetes.io/docs/concepts/storage/volumes/#hostpath-volume-types",
     reason: "On a writable file system a path can be made by anybody: by a person or a script on the nodes of before, which the new node does \

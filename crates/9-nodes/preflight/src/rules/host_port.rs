@@ -1,12 +1,12 @@
 //! `host-port`: ports that programs of the node listen on.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "host-port",
     title: "A pod wants a port on which a program of the node listens",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes.io/docs/concepts/configuration/overview/",
     reason: "Pods on the node's network fail to listen on a port in use; a hostPort is rewritten in front of the program. Ports of the node are \

@@ -2,12 +2,12 @@
 
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "host-program",
     title: "A pod runs a program of the node that the image does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPrograms,
     source: "https://github.com/longhorn/longhorn/issues/4644",
     reason: "Behind `nsenter` into the mounts of process 1, and behind `chroot` into a mount of the node's root, programs are those of the node. \

@@ -2,12 +2,12 @@
 
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "host-resolver",
     title: "A pod takes a resolv.conf of the node that names a resolver on loopback",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/kubernetes/kubeadm/issues/1162",
     reason: "systemd-resolved's stub is on 127.0.0.53, which pods outside of the node's network do not reach. The node's /etc/resolv.conf names \

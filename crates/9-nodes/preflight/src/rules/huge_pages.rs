@@ -1,12 +1,12 @@
 //! `huge-pages`: huge pages that a pod asks for.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "huge-pages",
     title: "A pod asks for huge pages, which the node does not reserve",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes.io/docs/tasks/manage-hugepages/scheduling-hugepages/",
     reason: "Huge pages are reserved before the kubelet starts; otherwise the node offers none, and the pod stays Pending. Nodes of before had \

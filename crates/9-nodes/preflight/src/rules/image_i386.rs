@@ -1,12 +1,12 @@
 //! `image-i386`: programs of 32 bits.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "image-i386",
     title: "An image has programs of 32 bits, which the kernel does not run",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Images,
     source: "https://docs.kernel.org/arch/x86/x86_64/index.html",
     reason: "The kernel is built without CONFIG_IA32_EMULATION: a second system call table, with races of its own. Images for 386 end with \

@@ -2,12 +2,12 @@
 
 use crate::examine::{Context, Found, Subject};
 use crate::place::Placed;
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "iptables-backend",
     title: "A network add-on is set to a packet filter that the kernel does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Kernel,
     source: "https://github.com/kubernetes/kops/issues/18179",
     reason: "Legacy iptables needs its tables in the kernel, nftables its own. The image's kernel has both; one built without the legacy tables \

@@ -1,12 +1,12 @@
 //! `iscsi-initiator`: storage that counts on the node's iSCSI daemon.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "iscsi-initiator",
     title: "A storage driver uses the node's iSCSI programs, which the image does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Volumes,
     source: "https://github.com/longhorn/longhorn/issues/3161",
     reason: "Longhorn's first engine, and drivers of storage systems (HPE, Synology, NetApp's Trident, democratic-csi), run `iscsiadm` in the \

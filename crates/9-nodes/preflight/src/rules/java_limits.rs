@@ -1,12 +1,12 @@
 //! `java-limits`: Java, which finds limits of its container by /proc/cgroups.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "java-limits",
     title: "Java does not find the memory limit of its container",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::Images,
     source: "https://bugs.openjdk.org/browse/JDK-8346874",
     reason: "Before version 25, Java reads /proc/cgroups. A kernel of 6.12 or later without CONFIG_MEMCG_V1 and CONFIG_CPUSETS_V1 does not list \

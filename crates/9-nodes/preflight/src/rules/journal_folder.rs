@@ -1,12 +1,12 @@
 //! `journal-folder`: the journal's other folder.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "journal-folder",
     title: "A log collector reads the journal where it is not",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/grafana/loki/issues/1286",
     reason: "journald writes to /var/log/journal if its storage is persistent, and to /run/log/journal otherwise; distributions differ. The \

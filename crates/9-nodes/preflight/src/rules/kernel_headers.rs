@@ -2,12 +2,12 @@
 
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "kernel-headers",
     title: "A pod mounts headers of the kernel, which the node does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://falco.org/docs/setup/container/",
     reason: "Nodes have no headers: the kernel describes its types itself (BTF, /sys/kernel/btf/vmlinux), which programs with CO-RE use. The \

@@ -1,12 +1,12 @@
 //! `kernel-module`: modules that a pod loads by name, or brings along.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "kernel-module",
     title: "A pod loads a module that the image does not have, or one of its own",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPrograms,
     source: "https://www.kernel.org/doc/html/v6.12/admin-guide/LSM/LoadPin.html",
     reason: "modprobe finds the modules of the image, built-in ones, too. LoadPin refuses those from another file system: what a pod brings, \

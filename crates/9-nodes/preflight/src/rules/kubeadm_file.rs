@@ -1,12 +1,12 @@
 //! `kubeadm-file`: files that kubeadm writes on its nodes.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "kubeadm-file",
     title: "A pod reads files that kubeadm or a cloud writes on its nodes",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/DataDog/helm-charts/issues/1957",
     reason: "A node that joins by its NodeConfig has the kubelet's configuration and the cluster's certificate authority in /run/basalt, \

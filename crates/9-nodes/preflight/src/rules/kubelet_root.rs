@@ -1,12 +1,12 @@
 //! `kubelet-root`: the kubelet's folder at the places of other distributions of Kubernetes.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "kubelet-root",
     title: "A driver registers with a kubelet that has another folder",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://kubernetes-csi.github.io/docs/deploying.html",
     reason: "CSI drivers and device plug-ins put their sockets below the kubelet's folder, and mount volumes there. In k0s, MicroK8s and \

@@ -1,13 +1,13 @@
 //! `local-volume`: volumes on the disk of one node.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 use crate::volume::VolumeSource;
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "local-volume",
     title: "A volume is on the disk of one node",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::Volumes,
     source: "https://github.com/rancher/local-path-provisioner/issues/31",
     reason: "The data of a local volume, and of a hostPath, stays on the node of before. A node that takes its place has an empty folder, and \

@@ -1,13 +1,13 @@
 //! `mount-helper`: programs that the kubelet calls to mount volumes.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 use crate::volume::VolumeSource;
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "mount-helper",
     title: "The kubelet mounts a volume with a program that the image does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Volumes,
     source: "https://github.com/Azure/AKS/issues/5772",
     reason: "Volumes of the kinds nfs, iscsi, cephfs and glusterfs are mounted by the kubelet, in the node, with mount.nfs, iscsiadm and their \

@@ -1,12 +1,12 @@
 //! `nfs-lock`: locks of NFS version 3.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "nfs-lock",
     title: "A volume of NFS version 3 needs rpc.statd for its locks",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Volumes,
     source: "https://github.com/siderolabs/talos/issues/6582",
     reason: "Mounts of version 3 with locks start rpc.statd on the client: `rpc.statd is not running but is required for remote locking`. \

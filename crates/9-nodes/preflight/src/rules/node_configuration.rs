@@ -1,12 +1,12 @@
 //! `node-configuration`: jobs, units and rules that a pod leaves for daemons of the node.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "node-configuration",
     title: "A pod leaves jobs or settings on the node that nobody reads, or that are gone after a boot",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/jacobsalmela/kube-ssm-agent/issues/17",
     reason: "There is no cron and no sudo; units, udev rules, sysctls and module lists in /etc are in memory, and whoever reads them has read \

@@ -2,12 +2,12 @@
 
 use crate::examine::{Context, Found, Subject};
 use crate::place::Place;
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "node-name",
     title: "A workload is bound to one node by its name",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes.io/docs/concepts/scheduling-eviction/assign-pod-node/#nodename",
     reason: "A node that takes another's place has another name, unless its NodeConfig gives it that one. Pods that run already have a node, too: \

@@ -1,12 +1,12 @@
 //! `os-label`: labels that tell the distribution of a node.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "os-label",
     title: "A pod is bound to nodes of another distribution",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes-sigs.github.io/node-feature-discovery/stable/usage/features.html#system",
     reason: "Clouds and node-feature-discovery put the distribution into labels. A pod that requires one of another is never scheduled to the \

@@ -1,12 +1,12 @@
 //! `package-manager`: installation of packages on the node.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "package-manager",
     title: "A pod installs packages on the node",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPrograms,
     source: "https://github.com/informatics-lab/s3-fuse-flex-volume/issues/3",
     reason: "DaemonSets that prepare nodes run apt-get, yum or zypper behind nsenter or chroot. The node has none, and its root cannot be \

@@ -2,12 +2,12 @@
 
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "program-folder",
     title: "A pod installs programs on the read-only root",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/nestybox/sysbox/issues/588",
     reason: "Pods that mount /usr/bin, /usr/local/bin or /usr/lib for writing put programs there for the node. The root is read-only: the copy \

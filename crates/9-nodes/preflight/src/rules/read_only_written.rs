@@ -2,12 +2,12 @@
 
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "read-only-written",
     title: "A path of the read-only root is mounted for writing",
-    verdict: Verdict::Note,
+    verdict: WorkloadVerdict::Note,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/siderolabs/talos/issues/10886",
     reason: "Many pods mount /lib/modules or / without readOnly and only read. Whoever does write gets `read-only file system`.",

@@ -1,12 +1,12 @@
 //! `reboot-sentinel`: files by which a distribution asks for a reboot.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "reboot-sentinel",
     title: "A pod waits for a file that asks for a reboot",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPrograms,
     source: "https://kured.dev/docs/configuration/",
     reason: "kured looks for /var/run/reboot-required, which unattended-upgrades of Debian and Ubuntu writes. A node is updated as a whole: \

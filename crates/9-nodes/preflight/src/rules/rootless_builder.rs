@@ -1,12 +1,12 @@
 //! `rootless-builder`: builders of images that make user namespaces of their own.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "rootless-builder",
     title: "A builder makes user namespaces, which the node does not allow",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Confinement,
     source: "https://github.com/moby/buildkit/issues/4667",
     reason: "BuildKit, Podman and Buildah without root need user namespaces. Ubuntu 24.04 restricts them by AppArmor, others by \

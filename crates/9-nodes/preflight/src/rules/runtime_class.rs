@@ -1,12 +1,12 @@
 //! `runtime-class`: runtimes besides runc.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "runtime-class",
     title: "A runtime is wanted that containerd of the node does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes.io/docs/concepts/containers/runtime-class/",
     reason: "Handlers of RuntimeClasses are runtimes in containerd's configuration. The node has runc; others (gVisor, Kata Containers, crun, \

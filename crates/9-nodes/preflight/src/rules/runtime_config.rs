@@ -1,12 +1,12 @@
 //! `runtime-config`: files that configure containerd.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "runtime-config",
     title: "A pod writes a configuration that containerd does not read, or not for long",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://docs.nvidia.com/datacenter/cloud-native/gpu-operator/latest/getting-started.html",
     reason: "The agent of the node writes containerd's configuration and the hosts.toml files of registries from the NodeConfig, in /run. \

@@ -1,12 +1,12 @@
 //! `runtime-socket`: sockets of other container runtimes, and of containerd elsewhere.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "runtime-socket",
     title: "A pod looks for the container runtime where it is not",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/kubescape/kubescape/issues/1739",
     reason: "k3s, MicroK8s, k0s and others have containerd's socket at places of their own, CRI-O has another socket. Folders of these \

@@ -1,12 +1,12 @@
 //! `seccomp-profile`: seccomp profiles in files of the node.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "seccomp-profile",
     title: "A pod names a seccomp profile that the node does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Confinement,
     source: "https://github.com/rancher/rke2/issues/8312",
     reason: "Profiles of type Localhost are files below the kubelet's folder seccomp. A new node has none: they are not part of the image, \

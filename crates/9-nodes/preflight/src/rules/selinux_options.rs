@@ -1,12 +1,12 @@
 //! `selinux-options`: labels of SELinux.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "selinux-options",
     title: "A pod asks for an SELinux label, which the kernel ignores",
-    verdict: Verdict::Note,
+    verdict: WorkloadVerdict::Note,
     topic: RuleTopic::Confinement,
     source: "https://kubernetes.io/docs/tasks/configure-pod-container/security-context/#assign-selinux-labels-to-a-container",
     reason: "AppArmor confines containers on the node; its kernel has no SELinux. The pod runs, under AppArmor's default profile.",

@@ -1,12 +1,12 @@
 //! `ssh-folder`: keys and configuration of SSH on nodes.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "ssh-folder",
     title: "A pod puts SSH keys on the node, which has no SSH daemon",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPaths,
     source: "https://docs.siderolabs.com/talos/latest/learn-more/faqs",
     reason: "Nobody logs in to a node: there is no SSH daemon and no shell. Jobs that reach nodes by SSH, and pods that install keys for \

@@ -1,12 +1,12 @@
 //! `static-pod`: pods that a kubelet runs from a file.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "static-pod",
     title: "A static pod stays with its node",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes.io/docs/tasks/configure-pod-container/static-pod/",
     reason: "The API server shows static pods, and has nothing to make them from: their files are on the node, and a new one does not have them. \

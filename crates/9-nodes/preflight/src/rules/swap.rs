@@ -1,12 +1,12 @@
 //! `swap`: swap that a pod turns on.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "swap",
     title: "A pod turns swap on, with which the kubelet does not start",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPrograms,
     source: "https://kubernetes.io/docs/concepts/cluster-administration/swap-memory-management/",
     reason: "With failSwapOn the kubelet fails at its next start when the machine has swap.",

@@ -1,12 +1,12 @@
 //! `sysctl-protected`: sysctls that the kubelet wants as they are.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "sysctl-protected",
     title: "A privileged pod lowers or changes a sysctl that the node sets",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::Confinement,
     source: "https://kubernetes.io/docs/reference/config-api/kubelet-config.v1beta1/",
     reason: "With protectKernelDefaults the kubelet fails at its next start when one of the sysctls that it checks has another value. And \

@@ -1,12 +1,12 @@
 //! `sysctl-unsafe`: sysctls of a pod that its node has to allow.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "sysctl-unsafe",
     title: "A pod sets a sysctl that its node does not allow",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Confinement,
     source: "https://kubernetes.io/docs/tasks/administer-cluster/sysctl-cluster/",
     reason: "Sysctls that Kubernetes does not count as safe have to be allowed node by node; the pod ends with SysctlForbidden otherwise. They are \

@@ -2,12 +2,12 @@
 
 use crate::examine::{Context, Found, Subject};
 use crate::place::Place;
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "syslog-file",
     title: "A log collector reads files that a syslog daemon would write",
-    verdict: Verdict::RunsOtherwise,
+    verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://docs.aws.amazon.com/linux/al2023/ug/journald.html",
     reason: "The node's log is journald's, in /var/log/journal. No daemon writes /var/log/syslog, messages, auth.log or secure; auditd does \

@@ -1,12 +1,12 @@
 //! `systemd-unit`: units of the node that a pod starts, stops or needs.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "systemd-unit",
     title: "A pod starts a unit that the node does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::HostPrograms,
     source: "https://github.com/awslabs/mountpoint-s3-csi-driver/issues/86",
     reason: "Units are looked up in the image: there are those of systemd, of the kubelet and containerd. iscsid, rpcbind, sshd, docker and \

@@ -1,12 +1,12 @@
 //! `time-daemon`: a second program that sets the clock.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "time-daemon",
     title: "A pod sets the clock, which the node does, too",
-    verdict: Verdict::Note,
+    verdict: WorkloadVerdict::Note,
     topic: RuleTopic::HostPrograms,
     source: "https://chrony-project.org/faq.html",
     reason: "The node runs chronyd. Two daemons that set one clock pull it to and fro.",

@@ -2,12 +2,12 @@
 
 use crate::examine::{Context, Found, Subject};
 use crate::facts::TreeEntry;
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "time-zone",
     title: "A pod takes the node's time zone, which is UTC",
-    verdict: Verdict::Note,
+    verdict: WorkloadVerdict::Note,
     topic: RuleTopic::HostPaths,
     source: "https://www.freedesktop.org/software/systemd/man/latest/localtime.html",
     reason: "Nodes keep UTC. A pod that mounts /etc/localtime or /etc/timezone to show local times shows UTC.",

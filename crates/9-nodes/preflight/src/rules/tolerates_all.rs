@@ -1,12 +1,12 @@
 //! `tolerates-all`: DaemonSets that run on every node.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "tolerates-all",
     title: "A DaemonSet tolerates all taints, so that a taint does not keep it from new nodes",
-    verdict: Verdict::Note,
+    verdict: WorkloadVerdict::Note,
     topic: RuleTopic::Scheduling,
     source: "https://kubernetes.io/docs/concepts/scheduling-eviction/taint-and-toleration/",
     reason: "Who tries a node with a taint of its own first will see this DaemonSet there all the same. If something else is reported about it, \

@@ -2,12 +2,12 @@
 
 use crate::Storage;
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "user-namespace",
     title: "A pod in a user namespace mounts a path of an overlay",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Confinement,
     source: "https://kubernetes.io/docs/concepts/workloads/pods/user-namespaces/",
     reason: "With `hostUsers: false`, volumes are mounted with mapped ids, which an overlay does not support as the upper file system: /etc of a \

@@ -2,13 +2,13 @@
 
 use crate::examine::{Context, Found, Subject};
 use crate::place::Place;
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 use crate::volume::VolumeSource;
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "volume-kernel-option",
     title: "A volume needs a file system or a protocol that the kernel does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Volumes,
     source: "https://github.com/flatcar/Flatcar/issues/161",
     reason: "NFS, SMB, CephFS, RBD, iSCSI, NVMe over TCP and the file systems of volumes are parts of the kernel. They are looked up in its \

@@ -1,12 +1,12 @@
 //! `vsyscall`: programs linked with an old C library.
 
 use crate::examine::{Context, Found, Subject};
-use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, Verdict};
+use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "vsyscall",
     title: "An image is so old that its programs call a page that the kernel does not have",
-    verdict: Verdict::WillNotRun,
+    verdict: WorkloadVerdict::WillNotRun,
     topic: RuleTopic::Images,
     source: "https://github.com/CentOS/sig-cloud-instance-images/issues/103",
     reason: "glibc before 2.14 calls the vsyscall page. The kernel is built without it (CONFIG_LEGACY_VSYSCALL_NONE): programs of CentOS 6, Debian 6 \
