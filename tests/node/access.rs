@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::fixture::Fixture;
 
 /// Time-out of an operation in a debug pod: the pull of its image on an emulated machine.
-const OPERATION: Duration = Duration::from_secs(180);
+const OPERATION: Duration = Duration::from_secs(400);
 /// Time-out of a restart on an emulated machine.
 const RESTART: Duration = Duration::from_secs(900);
 
@@ -33,7 +33,7 @@ pub fn logs_and_usage_come_without_a_shell(fixture: &Fixture) -> Result<(), Fail
     ensure(unknown.stdout.is_empty() || !unknown.stdout.contains("kubelet"), || {
         unknown.stdout.clone()
     })?;
-    let usage = fixture.cli.json(&["--json", "node", "top", "node-1"], OPERATION, 0)?;
+    let usage = fixture.cli.json(&["node", "top", "node-1"], OPERATION, 0)?;
     ensure(
         usage["node"]["memory"].as_u64().is_some_and(|bytes| bytes > 50 << 20),
         || format!("{usage:#}"),
@@ -51,7 +51,7 @@ pub fn a_shell_sees_the_node(fixture: &Fixture) -> Result<(), Failed> {
     let status = run(&["nsenter", "-t", "1", "-m", "--", "basalt-node", "status"])?.ended_with(0)?;
     has_all(&status.stdout, &["node         node-1", "ready        yes"])?;
     run(&["sh", "-c", "exit 7"])?.ended_with(7)?;
-    let processes = fixture.cli.json(&["--json", "node", "ps", "node-1"], OPERATION, 0)?;
+    let processes = fixture.cli.json(&["node", "ps", "node-1"], OPERATION, 0)?;
     let list = processes["processes"].as_array().ok_or("no processes")?;
     let has = |kind: &str, name: &str| {
         let is_it = |process: &Value| {
@@ -86,7 +86,7 @@ pub fn files_come_out_of_a_node(fixture: &Fixture) -> Result<(), Failed> {
 pub fn a_bundle_holds_no_secret(fixture: &Fixture) -> Result<(), Failed> {
     fixture.up(1)?;
     let target = fixture.folder().join("bundle.tar.gz");
-    let words = ["--json", "node", "bundle", "node-1", "--output", target.as_str()];
+    let words = ["node", "bundle", "node-1", "--output", target.as_str()];
     let report = fixture.cli.json(&words, OPERATION * 5, 0)?;
     let failed: Vec<_> = report["parts"]
         .as_array()

@@ -21,8 +21,8 @@ pub const POD_LABEL: &str = "basalt-debug";
 const CONTAINER: &str = "debug";
 /// Mount point of the node's root in the pod.
 pub const HOST_ROOT: &str = "/host";
-/// Time for the pod to start: the pull of a small image on a slow line.
-const START: Duration = Duration::from_secs(90);
+/// Time for the pod to start: the pull of a small image on a slow line, by a busy node.
+const START: Duration = Duration::from_secs(300);
 /// Interval of looks at the pod.
 const TICK: Duration = Duration::from_millis(300);
 
