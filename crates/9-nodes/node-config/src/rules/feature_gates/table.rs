@@ -96,7 +96,7 @@ pub(super) const GATES: &[FeatureGate] = &[
     gate("DRAExtendedResource", Stable, true)
         .locked()
         .needs(&["DynamicResourceAllocation"]),
-    gate("DRAFractionalCapacityRange", Beta, true).needs(&["DRAConsumableCapacity"]),
+    gate("DRAFractionalCapacityRange", Beta, false).needs(&["DRAConsumableCapacity"]),
     gate("DRAListTypeAttributes", Alpha, false).needs(&["DynamicResourceAllocation"]),
     gate("DRANodeAllocatableResources", Alpha, false).needs(&["DynamicResourceAllocation"]),
     gate("DRAOptionalNodeOperations", Alpha, false).needs(&["DynamicResourceAllocation", "NodeDeclaredFeatures"]),
@@ -207,7 +207,7 @@ pub(super) const GATES: &[FeatureGate] = &[
     gate("MutatingAdmissionPolicy", Stable, true),
     gate("NFTablesNetlink", Beta, true),
     gate("NFTablesProxyMode", Stable, true).locked(),
-    gate("NativeHistograms", Alpha, false),
+    gate("NativeHistograms", Beta, true),
     gate("NodeControllerLeaseCircuitBreaker", Beta, true).needs(&["AtomicFIFO"]),
     gate("NodeDeclaredFeatures", Stable, true).locked(),
     gate("NodeInclusionPolicyInPodTopologySpread", Stable, true).locked(),
