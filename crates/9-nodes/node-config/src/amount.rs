@@ -18,11 +18,18 @@ checked_text! {
     }
 }
 
+/// The longest time span of Go, which counts nanoseconds in 64 bits: some 292 years.
+const LONGEST: Duration = Duration::from_nanos(i64::MAX.unsigned_abs());
+
 checked_text! {
     /// A time span in Go's notation: `30s`, `1m30s`.
     GoDuration, |text| {
         if is_duration(text) {
-            return Ok(());
+            if duration(text) < LONGEST {
+                return Ok(());
+            }
+            let finding = Finding::error(format!("`{text}` is longer than the kubelet can count"), "too long");
+            return Err(finding.with_help("write less than 292 years: `2562047h` and below"));
         }
         let finding = Finding::error(format!("`{text}` is not a time span"), "not a time span");
         Err(finding.with_help("write numbers with units from `h`, `m`, `s` and `ms`: `30s`, `1m30s`"))
@@ -55,25 +62,51 @@ impl Quantity {
     pub fn amount(&self) -> f64 {
         amount(&self.0)
     }
+
+    /// The amount where Kubernetes holds it as a whole number of 64 bits.
+    ///
+    /// Some of the kubelet's settings need that. `Quantity.AsInt64` of `k8s.io/apimachinery/pkg/api/resource` does not
+    /// give it for what `ParseQuantity` does not take the short way with: a fraction with a binary unit (`1.5Gi`), more
+    /// than some digits, `Pi` and `Ei`, and anything below 1.
+    pub fn as_i64(&self) -> Option<i64> {
+        let (number, unit) = self.0.split_at(end_of_number(&self.0));
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let whole = whole.trim_start_matches('0');
+        let digits = whole.len().max(1) + fraction.len();
+        let value: i64 = format!("0{whole}{fraction}").parse().ok()?;
+        if let Some((_, power)) = BINARY_POWERS.iter().find(|(name, _)| *name == unit) {
+            let short = fraction.is_empty() && digits + usize::try_from(power * 3 / 10).ok()? < 15;
+            return value.checked_mul(1_i64.checked_shl(*power)?).filter(|_| short);
+        }
+        let (_, power) = DECIMAL_POWERS.iter().find(|(name, _)| *name == unit)?;
+        let places = u32::try_from(fraction.len()).ok()?;
+        let factor = 10_i64.checked_pow(power.checked_sub(places)?)?;
+        value.checked_mul(factor).filter(|_| digits <= 18)
+    }
 }
 
 impl GoDuration {
-    /// The time span; `Duration::MAX` where it is longer than that.
+    /// The time span.
     pub fn duration(&self) -> Duration {
-        let mut seconds = 0.0;
-        let mut rest = self.0.as_str();
-        while !rest.is_empty() {
-            let (number, after) = rest.split_at(end_of_number(rest));
-            let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
-            let of_unit = DURATION_UNITS
-                .iter()
-                .find(|(name, _)| *name == unit)
-                .map_or(0.0, |(_, length)| *length);
-            seconds += number.parse::<f64>().unwrap_or_default() * of_unit;
-            rest = after;
-        }
-        Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
+        duration(&self.0)
     }
+}
+
+/// The time span that a text stands for; `Duration::MAX` where it is longer than that.
+fn duration(text: &str) -> Duration {
+    let mut seconds = 0.0;
+    let mut rest = text;
+    while !rest.is_empty() {
+        let (number, after) = rest.split_at(end_of_number(rest));
+        let (unit, after) = after.split_at(after.find(|c: char| c.is_ascii_digit()).unwrap_or(after.len()));
+        let of_unit = DURATION_UNITS
+            .iter()
+            .find(|(name, _)| *name == unit)
+            .map_or(0.0, |(_, length)| *length);
+        seconds += number.parse::<f64>().unwrap_or_default() * of_unit;
+        rest = after;
+    }
+    Duration::try_from_secs_f64(seconds).unwrap_or(Duration::MAX)
 }
 
 /// The units of Go's `time.ParseDuration`, in seconds.
@@ -106,6 +139,12 @@ const QUANTITY_UNITS: &[(&str, f64)] = &[
     ("Pi", 1_125_899_906_842_624.0),
     ("Ei", 1_152_921_504_606_846_976.0),
 ];
+
+/// Powers of ten that units stand for; those of less than 1 are not here.
+const DECIMAL_POWERS: &[(&str, u32)] = &[("", 0), ("k", 3), ("M", 6), ("G", 9), ("T", 12), ("P", 15), ("E", 18)];
+
+/// Powers of two that units stand for.
+const BINARY_POWERS: &[(&str, u32)] = &[("Ki", 10), ("Mi", 20), ("Gi", 30), ("Ti", 40), ("Pi", 50), ("Ei", 60)];
 
 /// Length of the digits at the start of a text.
 fn end_of_number(text: &str) -> usize {
@@ -164,7 +203,16 @@ mod tests {
         for good in ["30s", "1m30s", "1.5h", "100ms", "0"] {
             assert!(good.parse::<GoDuration>().is_ok(), "{good}");
         }
-        for bad in ["", "30", "s", "1 s", "1d", "-1s"] {
+        for bad in [
+            "",
+            "30",
+            "s",
+            "1 s",
+            "1d",
+            "-1s",
+            "2562048h",
+            "9999999999999999999999999h",
+        ] {
             assert!(bad.parse::<GoDuration>().is_err(), "{bad}");
         }
         for good in ["10%", "100Mi", "0%", "100%"] {
@@ -192,13 +240,35 @@ mod tests {
         assert_eq!(length("1.5h"), Duration::from_secs(5400));
         assert_eq!(length("100ms"), Duration::from_millis(100));
         assert_eq!(length("0"), Duration::ZERO);
-        assert_eq!(length("9999999999999999999999999h"), Duration::MAX);
+    }
+
+    /// Results of `AsInt64` of what `ParseQuantity` makes of these, in `k8s.io/apimachinery` 0.37.2.
+    #[test]
+    fn whole_numbers_of_kubernetes() {
+        let whole = |text: &str| text.parse::<Quantity>().unwrap().as_i64();
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("007", Some(7)),
+            ("10Mi", Some(10 << 20)),
+            ("1.5G", Some(1_500_000_000)),
+            ("1.5Gi", None),
+            ("1.0", None),
+            ("1000m", None),
+            ("99Ti", Some(99 << 40)),
+            ("100Ti", None),
+            ("1Pi", None),
+            ("9E", Some(9_000_000_000_000_000_000)),
+            ("10E", None),
+            ("1234567890123456789", None),
+        ] {
+            assert_eq!(whole(text), expected, "{text}");
+        }
     }
 
     proptest! {
         #[test]
         fn nothing_panics(text in any::<String>()) {
-            let _ = text.parse::<Quantity>();
+            let _ = text.parse::<Quantity>().map(|amount| amount.as_i64());
             let _ = text.parse::<GoDuration>().map(|time| time.duration());
             let _ = text.parse::<Threshold>();
         }

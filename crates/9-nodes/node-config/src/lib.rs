@@ -60,3 +60,13 @@ pub fn check(name: &str, text: &str, clock: Clock) -> Result<(NodeConfig, Proble
 pub fn json_schema() -> String {
     schema::published::<raw::NodeConfig>()
 }
+
+/// Feature gates of the kubelet that is checked against, with their defaults.
+pub fn kubelet_feature_gates() -> impl Iterator<Item = (&'static str, bool)> {
+    rules::feature_gates()
+}
+
+/// Fields of KubeletConfiguration that `kubelet.extraConfig` takes.
+pub fn kubelet_extra_fields() -> impl Iterator<Item = &'static str> {
+    rules::extra_fields()
+}

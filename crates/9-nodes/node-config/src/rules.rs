@@ -15,12 +15,24 @@ use basalt_document::{Finding, Path};
 
 mod credential_providers;
 mod extra_config;
+mod feature_gates;
 mod kubelet;
 mod links;
 mod memory_manager;
 mod network;
+mod pod_sysctls;
 mod proxy;
 mod registries;
+
+/// Feature gates of the kubelet, with their defaults.
+pub(super) fn feature_gates() -> impl Iterator<Item = (&'static str, bool)> {
+    feature_gates::defaults()
+}
+
+/// Fields of KubeletConfiguration that `kubelet.extraConfig` takes.
+pub(super) fn extra_fields() -> impl Iterator<Item = &'static str> {
+    extra_config::names()
+}
 
 pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {
     let root = Path::root();

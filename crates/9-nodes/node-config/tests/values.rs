@@ -2,51 +2,13 @@
 
 #![cfg(test)]
 
+mod cases;
+
 use std::path::Path;
-use std::time::{Duration, SystemTime};
 
-use basalt_node_config::{Clock, check, json_schema};
+use basalt_node_config::json_schema;
 
-const CA: &str = include_str!("certificates/ca.pem");
-
-/// Findings about a NodeConfig that ends like this, and `true` if it can be used.
-fn said(more: &str) -> (bool, String) {
-    let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
-    let text = format!(
-        "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
-         bootstrapToken: abcdef.0123456789abcdef\n  ca: |\n{ca}{more}\n"
-    );
-    // 2030, when the certificate of these tests is valid.
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-    match check("node.yaml", &text, Clock::Right(now)) {
-        Ok((_, warnings)) => (true, warnings.brief()),
-        Err(problems) => (false, problems.brief()),
-    }
-}
-
-#[track_caller]
-fn accepted(cases: &[&str]) {
-    for case in cases {
-        let (good, said) = said(case);
-        assert!(good && said.is_empty(), "{case}: {said}");
-    }
-}
-
-#[track_caller]
-fn refused(cases: &[(&str, &str)]) {
-    for (case, words) in cases {
-        let (good, said) = said(case);
-        assert!(!good && said.contains(words), "{case}: {said}");
-    }
-}
-
-#[track_caller]
-fn warned(cases: &[(&str, &str)]) {
-    for (case, words) in cases {
-        let (good, said) = said(case);
-        assert!(good && said.contains(words), "{case}: {said}");
-    }
-}
+use cases::{CA, accepted, refused, said, warned};
 
 #[test]
 fn the_kubelet_starts_with_what_is_accepted() {
@@ -130,111 +92,6 @@ fn cloud_controllers() {
     refused(&[("kubelet: { cloudProvider: aws }", "`aws`")]);
     let taint = "taints: [{ key: node.cloudprovider.kubernetes.io/uninitialized, value: 'true', effect: NoSchedule }]";
     warned(&[(taint, "write `cloudProvider: external` below `kubelet` instead")]);
-}
-
-#[test]
-fn other_fields_of_the_kubelet() {
-    accepted(&[
-        "kubelet: { extraConfig: { registryPullQPS: 10, imageMaximumGCAge: 24h, topologyManagerScope: pod } }",
-        "kubelet: { extraConfig: { cpuManagerPolicyOptions: { full-pcpus-only: 'true' } } }",
-        "kubelet: { extraConfig: { enforceNodeAllocatable: [pods, system-reserved], systemReservedCgroup: /system } }",
-        "kubelet: { extraConfig: { shutdownGracePeriodByPodPriority: [{ priority: 0 }] } }",
-        "kubelet: { extraConfig: { memoryThrottlingFactor: 0.8 } }",
-    ]);
-    refused(&[
-        (
-            "kubelet: { extraConfig: { registryPullQps: 10 } }",
-            "did you mean `registryPullQPS`?",
-        ),
-        (
-            "kubelet: { extraConfig: { registryPullQPS: -1 } }",
-            "-1 is out of range",
-        ),
-        (
-            "kubelet: { extraConfig: { registryPullQPS: many } }",
-            "must be a whole number",
-        ),
-        ("kubelet: { extraConfig: { syncFrequency: 60 } }", "must be a time span"),
-        (
-            "kubelet: { extraConfig: { syncFrequency: 1d } }",
-            "`1d` is not a time span",
-        ),
-        (
-            "kubelet: { extraConfig: { tlsMinVersion: VersionTLS10 } }",
-            "is not a word for `tlsMinVersion`",
-        ),
-        (
-            "kubelet: { extraConfig: { maxPods: 10 } }",
-            "write it as `kubelet.maxPods`",
-        ),
-        (
-            "kubelet: { extraConfig: { clusterDNS: [] } }",
-            "write it as `cluster.dns.addresses`",
-        ),
-        (
-            "kubelet: { extraConfig: { cgroupDriver: cgroupfs } }",
-            "is decided by the node's image",
-        ),
-        (
-            "kubelet: { extraConfig: { containerLogMonitorInterval: 1s } }",
-            "shorter than 3 s",
-        ),
-        (
-            "kubelet: { extraConfig: { imageMaximumGCAge: 2m } }",
-            "before `imageMinimumGCAge`",
-        ),
-        (
-            "kubelet: { extraConfig: { systemCgroups: /system } }",
-            "needs `cgroupRoot`",
-        ),
-        (
-            "kubelet: { extraConfig: { enforceNodeAllocatable: [kube-reserved] } }",
-            "needs `kubeReservedCgroup`",
-        ),
-        (
-            "kubelet: { reservedSystemCPUs: '0', extraConfig: { kubeReservedCgroup: /kube } }",
-            "do not go with `reservedSystemCPUs`",
-        ),
-        (
-            "kubelet: { shutdownGracePeriod: 30s, extraConfig: { shutdownGracePeriodByPodPriority: [] } }",
-            "by priority and as `shutdownGracePeriod`",
-        ),
-    ]);
-    warned(&[
-        (
-            "kubelet: { extraConfig: { authentication: { anonymous: { enabled: true } } } }",
-            "anybody may speak",
-        ),
-        (
-            "kubelet: { extraConfig: { authorization: { mode: AlwaysAllow } } }",
-            "may do everything",
-        ),
-        ("kubelet: { extraConfig: { readOnlyPort: 10255 } }", "tells everybody"),
-    ]);
-}
-
-#[test]
-fn memory_by_numa_node() {
-    let with = |reserved: &str, kept: &str| {
-        format!("kubelet: {{ {kept} extraConfig: {{ {reserved} memoryManagerPolicy: Static }} }}")
-    };
-    let two = "reservedMemory: [{ numaNode: 0, limits: { memory: 1Gi } }, { numaNode: 1, limits: { memory: 100Mi } }],";
-    let kept = "kubeReserved: { memory: 768Mi }, systemReserved: { memory: 256Mi },";
-    accepted(&[
-        &with(two, kept),
-        "kubelet: { extraConfig: { memoryManagerPolicy: None } }",
-    ]);
-    refused(&[
-        (&with("", kept), "needs `reservedMemory`"),
-        (&with(two, ""), "depends on the machine"),
-        (
-            &with(
-                two,
-                "kubeReserved: { memory: 1Gi }, evictionHard: { memory.available: 200Mi },",
-            ),
-            "`reservedMemory` is 1124Mi, and 1224Mi are reserved otherwise",
-        ),
-    ]);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! `basalt test`: all tests of a change, the cheapest first.
 
 mod counts;
+mod kubelet;
 mod record;
 mod repetition;
 
@@ -14,10 +15,11 @@ use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Report, Result, miette};
 
 use self::counts::{TestCounts, TestOutput};
+use self::kubelet::UnpackedKubelet;
 use self::record::StepRecord;
 use super::{answer, answer_json, images};
 use crate::arguments::Test;
-use crate::checkout::Checkout;
+use crate::checkout::{Ahead, Checkout};
 
 /// Crates that are tested together. Cargo unites the features that are asked of a crate in one run, and the agent's are its
 /// own: with it, all others would be compiled once more.
@@ -36,6 +38,7 @@ enum Step {
     Launcher,
     Engine,
     Packages,
+    Kubelet,
     ReferenceTools,
     Trust,
     Boots,
@@ -45,7 +48,7 @@ enum Step {
 const QUICK: [Step; 5] = [Step::Format, Step::Lints, Step::Crates, Step::Node, Step::Launcher];
 
 /// All steps, the cheapest first.
-const ALL: [Step; 11] = [
+const ALL: [Step; 12] = [
     Step::Format,
     Step::Lints,
     Step::BuildTools,
@@ -54,10 +57,14 @@ const ALL: [Step; 11] = [
     Step::Launcher,
     Step::Engine,
     Step::Packages,
+    Step::Kubelet,
     Step::ReferenceTools,
     Step::Trust,
     Step::Boots,
 ];
+
+/// Beginning of the names of tests that need the kubelet.
+const KUBELET_TESTS: &str = "the_real_kubelet";
 
 /// Environment variable under which tests do what takes long, too.
 const LONG: &str = "BASALT_TEST_LONG";
@@ -69,6 +76,8 @@ struct TestRun<'a> {
     program: Utf8PathBuf,
     /// Tree of build tools, for the tests that need one.
     sdk: Option<Utf8PathBuf>,
+    /// RPM of the kubelet that the images install, once they are made.
+    kubelet: Option<Utf8PathBuf>,
     /// `true` if tests do what takes long, too.
     long: bool,
     counts: TestCounts,
@@ -82,6 +91,7 @@ pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> 
         checkout,
         program: program()?,
         sdk: None,
+        kubelet: None,
         long: options.long,
         counts: TestCounts::default(),
         records: Vec::new(),
@@ -145,6 +155,7 @@ impl Step {
             Self::Launcher => "the launcher",
             Self::Engine => "the engine on small packages",
             Self::Packages => "packages and images",
+            Self::Kubelet => "the kubelet",
             Self::ReferenceTools => "tools of others",
             Self::Trust => "what can be trusted",
             Self::Boots => "the real thing",
@@ -218,21 +229,41 @@ impl TestRun<'_> {
             }
             Step::Node => {
                 let command = self.cargo(["test", "--no-fail-fast", "--package", "basalt-node"]);
-                self.tests(step, "node", command)
+                // These are a step of their own, when the kubelet is built.
+                self.tests(step, "node", command.args(["--", "--skip", KUBELET_TESTS]))
             }
             Step::Launcher => self.target(step, "launcher"),
             Step::Engine => self.target(step, "engine"),
             Step::Packages => {
-                let result = images::definitions(checkout).and_then(|definitions| {
-                    let names: Vec<_> = definitions.keys().map(String::as_str).collect();
-                    images::make(checkout, &names)
-                });
-                self.check(result).map(drop)
+                let result = self.make_images();
+                self.check(result).map(|kubelet| self.kubelet = Some(kubelet))
             }
+            Step::Kubelet => self.kubelet(step),
             Step::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
             Step::Trust => self.target(step, "trust"),
             Step::Boots => self.target(step, "node"),
         }
+    }
+
+    /// Makes all images, and returns the path of the kubelet's RPM.
+    fn make_images(&self) -> Result<Utf8PathBuf> {
+        let definitions = images::definitions(self.checkout)?;
+        let names: Vec<_> = definitions.keys().collect();
+        let context = self.checkout.lookup_context(Ahead::All)?;
+        kubelet::rpm(self.checkout, &images::assemble(self.checkout, &context, &names)?)
+    }
+
+    /// Gives the kubelet what the agent makes of NodeConfigs.
+    fn kubelet(&mut self, step: Step) -> Result<()> {
+        let Some(rpm) = &self.kubelet else {
+            return Err(miette!("the step \"{}\" runs before the images are made", step.title()));
+        };
+        let kubelet = UnpackedKubelet::from_rpm(&self.checkout.store, rpm)?;
+        let command = self
+            .cargo(["test", "--package", "basalt-node", "--test", "kubelet"])
+            .args(["--", KUBELET_TESTS])
+            .env("BASALT_KUBELET", kubelet.program());
+        self.tests(step, "kubelet", command)
     }
 
     /// Runs a target of the tests of the whole.

@@ -15,7 +15,7 @@ pub struct Kubelet {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_pods: Option<u32>,
     /// Number of processes and threads that a pod may have; 16384 unless given.
-    #[schemars(range(min = 16))]
+    #[schemars(range(min = 16, max = 4_194_304))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pod_pids_limit: Option<u64>,
     /// The address that the node registers with, or one of each family with a comma between them:
@@ -60,14 +60,14 @@ pub struct Kubelet {
     #[serde(rename = "imageGCLowThresholdPercent", skip_serializing_if = "Option::is_none")]
     pub image_gc_low_threshold_percent: Option<u32>,
     /// Number of images that are pulled at the same time; 4 unless given.
-    #[schemars(range(min = 1))]
+    #[schemars(range(min = 1, max = 2_147_483_647))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_parallel_image_pulls: Option<u32>,
     /// The size at which a container's log is rotated: `10Mi`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_log_max_size: Option<String>,
     /// Number of rotated logs of a container that are kept.
-    #[schemars(range(min = 2))]
+    #[schemars(range(min = 2, max = 2_147_483_647))]
     #[serde(skip_serializing_if = "Option::is_none")]
     pub container_log_max_files: Option<u32>,
     /// Policy by which whole processors are given to pods.

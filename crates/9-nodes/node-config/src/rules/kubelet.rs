@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{credential_providers, extra_config, memory_manager};
+use super::{credential_providers, extra_config, feature_gates, memory_manager, pod_sysctls};
 use crate::amount::{GoDuration, Quantity};
 use crate::checked::{Kubelet, Reserved};
 use crate::finder::Finder;
@@ -62,9 +62,10 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
             finding.with_help("write it as the cloud gives it: `azure:///subscriptions/…`"),
         );
     }
-    unsafe_sysctls(finder, &path.key("allowedUnsafeSysctls"), &raw.allowed_unsafe_sysctls);
+    pod_sysctls::patterns(finder, &path.key("allowedUnsafeSysctls"), &raw.allowed_unsafe_sysctls);
     credential_providers::check(finder, &path.key("credentialProviders"), &raw.credential_providers);
-    extra_config::check(finder, &path.key("extraConfig"), &raw);
+    feature_gates::check(finder, &path.key("featureGates"), &raw.feature_gates);
+    extra_config::check(finder, path, &raw);
     memory_manager::check(finder, &path.key("extraConfig"), &raw);
     let checked = Kubelet {
         node_ip: finder.parse_given(&path.key("nodeIP"), raw.node_ip.as_ref()),
@@ -101,6 +102,7 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
         credential_providers: raw.credential_providers,
         extra_config: raw.extra_config,
     };
+    log_size(finder, path, &checked);
     static_cpus(finder, path, &checked);
     shutdown(finder, path, &checked);
     checked
@@ -159,13 +161,33 @@ fn swap(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
     }
 }
 
+/// The size of a log, which has to be a whole number: `parseMaxSize` of `pkg/kubelet/logs/container_log_manager.go` of
+/// Kubernetes 1.37.2.
+fn log_size(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
+    if let Some(size) = &kubelet.container_log_max_size
+        && size.as_i64().is_none()
+    {
+        let finding = Finding::error(
+            format!("`{size}` is not a number of bytes that the kubelet takes"),
+            "the kubelet would not start",
+        );
+        let help = "write a whole number, with a unit up to `Ti`: `1536Mi` instead of `1.5Gi`";
+        finder.say(&path.key("containerLogMaxSize"), finding.with_help(help));
+    }
+}
+
+/// Thousandths of a processor, rounded as in `parseResourceList` of `cmd/kubelet/app/server.go` of Kubernetes 1.37.2.
+fn millicores(amount: &Quantity) -> f64 {
+    (((amount.amount() * 1e6).ceil() + 500.0) / 1000.0).floor()
+}
+
 /// The policy `static` needs processors that are kept back. Those that the node computes suffice.
 fn static_cpus(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
     if kubelet.cpu_manager_policy != Some(raw::CpuManagerPolicy::Static) || kubelet.reserved_system_cpus.is_some() {
         return;
     }
     let amounts = [&kubelet.system_reserved.cpu, &kubelet.kube_reserved.cpu];
-    let given: Vec<f64> = amounts.into_iter().flatten().map(Quantity::amount).collect();
+    let given: Vec<f64> = amounts.into_iter().flatten().map(millicores).collect();
     if !given.is_empty() && given.iter().sum::<f64>() <= 0.0 {
         let finding = Finding::error(
             "the policy `static` needs processors that are kept back",
@@ -208,26 +230,6 @@ fn shutdown(finder: &mut Finder<'_>, path: &Path, kubelet: &Kubelet) {
             &path.key("shutdownGracePeriodCriticalPods"),
             finding.with_help("write less here, or more as `shutdownGracePeriod`"),
         );
-    }
-}
-
-/// Sysctls that have no namespace: the kubelet does not start when it shall allow one of them to pods.
-fn unsafe_sysctls(finder: &mut Finder<'_>, path: &Path, patterns: &[String]) {
-    for (index, pattern) in patterns.iter().enumerate() {
-        let name = pattern.strip_suffix('*').unwrap_or(pattern).replace('/', ".");
-        let namespaced = name == "kernel.sem"
-            || ["kernel.shm", "kernel.msg", "fs.mqueue.", "net."]
-                .iter()
-                .any(|prefix| name.starts_with(prefix));
-        if !namespaced {
-            let finding = Finding::error(
-                format!("`{pattern}` is not of a namespace: no pod can have a value of its own"),
-                "the kubelet would not start",
-            );
-            let help = "pods may set `kernel.shm*`, `kernel.msg*`, `kernel.sem`, `fs.mqueue.*` and `net.*`; \
-                        write others below `sysctls`, for the whole node";
-            finder.say(&path.index(index), finding.with_help(help));
-        }
     }
 }
 
