@@ -193,8 +193,11 @@ pub fn node_config(sources: &ConversionSources<'_>) -> Result<Converted, Convers
         hostname: hostname.map(ToString::to_string),
         cluster: raw::Cluster {
             endpoint: sources.cluster.endpoint.to_string(),
-            ca: sources.cluster.authorities.pem().to_owned(),
+            ca: Some(sources.cluster.authorities.pem().to_owned()),
+            ca_cert_hashes: Vec::new(),
             bootstrap_token: sources.token.reveal(),
+            discovery_token: None,
+            kubelet_config: None,
             dns: sources.settings.as_ref().ok().map(|settings| raw::ClusterDns {
                 domain: settings.cluster_domain().map(str::to_owned),
                 addresses: Some(settings.cluster_dns()).filter(|addresses| !addresses.is_empty()),

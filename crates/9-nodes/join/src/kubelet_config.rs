@@ -6,6 +6,7 @@
 use basalt_document::problem::Problems;
 use basalt_document::{Document, Finding, Path};
 use basalt_node_config::raw::Kubelet;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config_map::{self, ConfigMapError};
@@ -13,10 +14,12 @@ use crate::kubelet_flags::RUNTIME_ENDPOINT;
 use crate::skew::KubernetesVersion;
 
 mod fields;
+mod layers;
 mod merge;
 mod node;
 
 pub use fields::DroppedField;
+pub use layers::NodeLayers;
 pub use merge::{overlay, without_zeros};
 pub use node::{Contradiction, TakenOver};
 
@@ -70,7 +73,7 @@ impl ClusterConfiguration {
 }
 
 /// Configuration of the kubelets of a cluster, for one of them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KubeletSettings {
     configuration: Map<String, Value>,
     /// Fields that were dropped, since the kubelet does not have them.
@@ -126,6 +129,11 @@ impl KubeletSettings {
             overlay(&mut configuration, &instance);
         }
         Value::Object(configuration)
+    }
+
+    /// The configuration with the layers of a node around it: what its kubelet is told.
+    pub fn for_node(&self, layers: &NodeLayers) -> Value {
+        Value::Object(layers.around(&self.configuration))
     }
 
     /// Addresses of the cluster's name service.

@@ -16,6 +16,7 @@ use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
+use basalt_node::joining::JoinError;
 use basalt_node::machine_id::{IdOrigin, MachineId};
 use basalt_node::plan::PlannedFile;
 use basalt_node::reset::{self, ResetError};
@@ -39,7 +40,7 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
   basalt-node check-state      before /var is mounted: check and repair its file system
-  basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's addresses
+  basalt-node join             before the kubelet: find the cluster, settle whose certificate it has, wait for addresses
   basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
   basalt-node ready            wait until the boot is good: the API server holds the node Ready
   basalt-node reset-runtime    move what containerd keeps out of its way
@@ -75,6 +76,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Serving(#[from] ServingError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Join(#[from] JoinError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     State(#[from] StateError),
@@ -251,7 +255,9 @@ fn check_state() -> Result<(), Failure> {
 
 fn join_cluster() -> Result<(), Failure> {
     let root = Path::new("/");
-    let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    let mut applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    let told = join::find_cluster(root, &mut applied)?;
+    told.iter().for_each(|line| eprintln!("{line}"));
     // What the kubelet cannot start with goes; what cannot be taken away does not keep it from being tried.
     match join::settle_identity(root, &applied) {
         Ok(told) => told.iter().for_each(|line| println!("{line}")),

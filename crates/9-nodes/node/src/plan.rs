@@ -6,7 +6,7 @@ use crate::facts::Facts;
 use crate::paths;
 
 mod containerd;
-mod kubelet;
+pub(crate) mod kubelet;
 mod network;
 mod prepull;
 mod proxy;
@@ -25,7 +25,7 @@ pub struct PlannedFile {
 
 impl PlannedFile {
     /// A file that everyone may read.
-    fn public(path: impl Into<String>, content: impl Into<String>) -> Self {
+    pub(crate) fn public(path: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             mode: 0o644,
@@ -34,7 +34,7 @@ impl PlannedFile {
     }
 
     /// A file of which the CIS benchmark asks that only root reads it, or one with a secret in it.
-    fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
+    pub(crate) fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             mode: 0o600,

@@ -26,7 +26,7 @@ const OF_THE_IMAGE: &[(&str, &str)] = &[
 ];
 
 /// Fields whose values are places on a node: an image has its own.
-const PLACES: &[&str] = &[
+pub(super) const PLACES: &[&str] = &[
     "/authentication/x509/clientCAFile",
     "/volumePluginDir",
     "/tlsCertFile",
