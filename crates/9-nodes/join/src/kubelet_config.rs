@@ -21,7 +21,7 @@ mod node;
 pub use fields::DroppedField;
 pub use layers::NodeLayers;
 pub use merge::{overlay, without_zeros};
-pub use node::{Contradiction, TakenOver};
+pub use node::Contradiction;
 
 /// Path of the ConfigMap with the kubelets' configuration.
 pub const KUBELET_CONFIG: &str = "/api/v1/namespaces/kube-system/configmaps/kubelet-config";
@@ -151,11 +151,6 @@ impl KubeletSettings {
     /// Settings of a node that the cluster contradicts: by the image, or by its own NodeConfig. The node's count.
     pub fn contradictions(&self, node: &Kubelet) -> Vec<Contradiction> {
         node::contradictions(&self.configuration, node)
-    }
-
-    /// Settings of the cluster in the form of a NodeConfig.
-    pub fn taken_over(&self) -> TakenOver {
-        node::taken_over(&self.configuration)
     }
 }
 
