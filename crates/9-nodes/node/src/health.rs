@@ -80,6 +80,12 @@ impl Health {
         certificate_is_there() && has_pod_network(Path::new(paths::CNI_CONFIG))
     }
 
+    /// Returns `true` if the node has joined as `kubeadm join` sees it: the kubelet has its certificate, and says that it is
+    /// well.
+    pub fn has_joined() -> bool {
+        certificate_is_there() && ask_kubelet().is_ok()
+    }
+
     /// The first thing on this machine that a Ready node needs and that is not there, in words.
     pub fn missing(&self) -> Option<String> {
         let join = self.join.as_ref().map(|state| format!("it has not joined: {state}"));

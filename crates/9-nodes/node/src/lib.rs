@@ -1,7 +1,7 @@
 //! The agent inside an image: from a NodeConfig to a node of a Kubernetes cluster.
 //!
 //! It runs once at boot, before the network and before containerd, and is gone: it finds the NodeConfig ([`source`], on
-//! devices that [`block`] trusts), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
+//! devices that [`block`] trusts; or bootstrap data of Cluster API, [`bootstrap_data`]), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
 //! networkd have to be told ([`plan`], a pure function) and writes that down ([`apply`]). All of that is in `/run`:
 //! nothing of an earlier NodeConfig is left in it, and the bootstrap token never reaches a disk.
 //!
@@ -24,6 +24,7 @@ pub mod api;
 pub mod apply;
 pub mod block;
 pub mod boot;
+pub mod bootstrap_data;
 pub mod cards;
 pub mod cluster_requests;
 pub mod facts;

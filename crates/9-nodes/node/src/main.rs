@@ -13,6 +13,7 @@ use std::time::{Duration, SystemTime};
 use basalt_document::problem::Problems;
 use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
+use basalt_node::bootstrap_data::{self, BootstrapDataError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
@@ -67,6 +68,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Config(#[from] Problems),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Bootstrap(#[from] BootstrapDataError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Source(#[from] SourceError),
@@ -182,7 +186,7 @@ fn apply_config() -> Result<(), Failure> {
     for refused in sources.iter().flat_map(|source| source.refused()) {
         eprintln!("{refused}");
     }
-    let Some(Found { origin, text }) = found? else {
+    let Some(Found { origin, text, metadata }) = found? else {
         // Not an error: an image can be looked at without a cluster.
         let looked: Vec<_> = sources.iter().map(|source| source.name()).collect();
         println!(
@@ -191,16 +195,19 @@ fn apply_config() -> Result<(), Failure> {
         );
         return Ok(());
     };
-    // At this point of a boot, no time server was asked yet.
-    let (config, warnings) = check(&origin, &text, Clock::Unsure(SystemTime::now()))?;
-    if !warnings.is_empty() {
-        report(&warnings);
-    }
     let id = MachineId::find(root, PATIENCE_FOR_CARDS);
     if let Some(id) = &id {
         write_machine_id(root, id);
     }
     let facts = Facts::read(root, id.map(|id| id.digits));
+    // Another NodeConfig is a new try.
+    apply::remove(apply::below(root, paths::JOIN_STATE))?;
+    let text = node_config(root, &origin, text, &metadata, &facts)?;
+    // At this point of a boot, no time server was asked yet.
+    let (config, warnings) = check(&origin, &text, Clock::Unsure(SystemTime::now()))?;
+    if !warnings.is_empty() {
+        report(&warnings);
+    }
     let plan = plan::plan(&config, &facts);
     apply::set_hostname(&plan)?;
     let mut not_done = apply::set_sysctls(root, &plan);
@@ -222,6 +229,21 @@ fn apply_config() -> Result<(), Failure> {
         applied.hostname, applied.endpoint, applied.origin
     );
     Ok(())
+}
+
+/// Text of the NodeConfig that was found, or that bootstrap data of Cluster API stands for.
+fn node_config(root: &Path, origin: &str, text: String, metadata: &str, facts: &Facts) -> Result<String, Failure> {
+    if !bootstrap_data::is_user_data(&text) {
+        return Ok(text);
+    }
+    let hostname = facts.default_hostname();
+    let instance = bootstrap_data::instance_data(metadata, &hostname);
+    let bootstrap = bootstrap_data::read(origin, &text, &instance, &hostname)?;
+    if !bootstrap.warnings.is_empty() {
+        report(&bootstrap.warnings);
+    }
+    bootstrap_data::prepare(root, &bootstrap.files)?;
+    Ok(bootstrap.config)
 }
 
 /// Makes a machine id that is not the firmware's that of this boot, for whoever starts from now on; else says that it
@@ -258,6 +280,9 @@ fn join_cluster() -> Result<(), Failure> {
     let mut applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
     let told = join::find_cluster(root, &mut applied)?;
     told.iter().for_each(|line| eprintln!("{line}"));
+    for path in bootstrap_data::write_files(root)? {
+        println!("{path} is from the bootstrap data");
+    }
     // What the kubelet cannot start with goes; what cannot be taken away does not keep it from being tried.
     match join::settle_identity(root, &applied) {
         Ok(told) => told.iter().for_each(|line| println!("{line}")),

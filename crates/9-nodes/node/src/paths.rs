@@ -124,8 +124,14 @@ pub const KUBELET_STATE: &str = "/var/lib/kubelet";
 /// Mark that allocations of earlier boots were taken away in this one.
 pub const ALLOCATIONS_FORGOTTEN: &str = "/run/basalt/kubelet/allocations-forgotten";
 
-/// What a join needs that asks the cluster for more than a certificate: tokens, pins, settings of the node.
+/// Plan of a join that asks the cluster for more than a certificate: tokens, pins, settings of the node.
 pub const JOIN_PLAN: &str = "/run/basalt/kubelet/join.json";
+
+/// Files of bootstrap data, for `/etc/kubernetes`, until the state partition is there.
+pub const BOOTSTRAP_FILES: &str = "/run/basalt/kubelet/bootstrap-files.json";
+
+/// Mark that the machine was given bootstrap data of Cluster API, which expects to be told of success.
+pub const CLUSTER_API: &str = "/run/basalt/cluster-api";
 
 /// State of such a join.
 pub const JOIN_STATE: &str = "/run/basalt/join-state.json";

@@ -1,6 +1,7 @@
 //! From a NodeConfig to what is written where: a pure function.
 
 use basalt_node_config::NodeConfig;
+use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
 use crate::paths;
@@ -13,7 +14,7 @@ mod proxy;
 mod registries;
 
 /// A file to write.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedFile {
     /// Absolute path.
     pub path: String,
