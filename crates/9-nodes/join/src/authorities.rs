@@ -6,7 +6,7 @@ use miette::Diagnostic;
 use x509_cert::Certificate;
 use x509_cert::der::{Encode as _, EncodePem as _, pem::LineEnding};
 
-use crate::pin::CaPin;
+use crate::pin::{CaPin, pin_of};
 
 /// Certificates of a cluster's authorities: at least one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +70,7 @@ impl ClusterAuthorities {
             let key = certificate.tbs_certificate().subject_public_key_info().to_der();
             certificates.push(PinnableAuthority {
                 subject: certificate.tbs_certificate().subject().to_string(),
-                pin: CaPin::of(&key.map_err(|error| wrong(&error))?),
+                pin: pin_of(&key.map_err(|error| wrong(&error))?),
             });
             pem.push_str(&certificate.to_pem(LineEnding::LF).map_err(|error| wrong(&error))?);
         }

@@ -13,14 +13,13 @@ use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsPr
 
 use crate::access::{ClusterAccess, Credentials};
 use crate::authorities::ClusterAuthorities;
-use crate::cluster_info::{self, ClusterInfo, DiscoveryError, TrustedCluster};
+use crate::cluster_info::{DiscoveryError, TrustedCluster};
 use crate::config_map::ConfigMapError;
 use crate::conversion::ConversionError;
-use crate::kubelet_config::{
-    ClusterConfiguration, KUBEADM_CONFIG, KUBELET_CONFIG, KubeletConfigError, KubeletSettings,
-};
+use crate::exchange::{self, ApiRequests, UnsupportedSkew};
+use crate::kubelet_config::{KubeletConfigError, KubeletSettings};
 use crate::request::TokenDiscovery;
-use crate::skew::{KubernetesVersion, VersionSkew, skew};
+use crate::skew::KubernetesVersion;
 use crate::token_secret;
 
 /// Time-out of one request.
@@ -97,12 +96,9 @@ pub enum ClientError {
     #[diagnostic(transparent)]
     Conversion(#[from] ConversionError),
     /// Versions that do not go together.
-    #[error("this node may not join: {0}")]
-    #[diagnostic(
-        code(join::skew),
-        help("https://kubernetes.io/releases/version-skew-policy/ has the policy")
-    )]
-    Skew(String),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Skew(#[from] UnsupportedSkew),
 }
 
 /// Client of one API server.
@@ -262,13 +258,31 @@ pub fn discover(discovery: &TokenDiscovery, patience: Duration) -> Result<Truste
 }
 
 fn discover_once(discovery: &TokenDiscovery) -> Result<TrustedCluster, ClientError> {
-    let first = ApiClient::unverified(&discovery.endpoint).get(cluster_info::PATH)?;
-    let first = ClusterInfo::read(&first)?;
-    let cluster = first.verify(&discovery.token, &discovery.pins)?;
-    let verified = ApiClient::new(&discovery.endpoint, &cluster.authorities, &Credentials::None)?;
-    let second = ClusterInfo::read(&verified.get(cluster_info::PATH)?)?;
-    first.confirm(&second)?;
-    Ok(cluster)
+    exchange::discover(&Requests, discovery)
+}
+
+/// Requests by a client that is made for each.
+struct Requests;
+
+impl ApiRequests for Requests {
+    type Error = ClientError;
+
+    fn get(
+        &self,
+        endpoint: &Endpoint,
+        authorities: Option<&ClusterAuthorities>,
+        credentials: &Credentials,
+        path: &str,
+    ) -> Result<Vec<u8>, ClientError> {
+        match authorities {
+            Some(authorities) => ApiClient::new(endpoint, authorities, credentials)?.get(path),
+            None => ApiClient::unverified(endpoint).get(path),
+        }
+    }
+
+    fn is_missing(error: &ClientError) -> bool {
+        matches!(error, ClientError::Status { status: 403 | 404, .. })
+    }
 }
 
 /// Settings of a cluster's kubelets for one of a version, read with a bootstrap token.
@@ -281,21 +295,8 @@ pub fn settings(
     kubelet: KubernetesVersion,
 ) -> Result<KubeletSettings, ClientError> {
     let credentials = Credentials::Token(token.reveal());
-    let client = ApiClient::new(&cluster.endpoint, &cluster.authorities, &credentials)?;
-    let version = serde_json::from_slice::<Value>(&client.get("/version")?).unwrap_or_default();
-    let version = version.get("gitVersion").and_then(Value::as_str).unwrap_or_default();
-    if let Ok(version) = version.parse() {
-        let verdict: VersionSkew = skew(kubelet, version);
-        if !verdict.is_supported() {
-            return Err(ClientError::Skew(verdict.sentence(kubelet, version)));
-        }
-    }
-    let configuration = ClusterConfiguration::read(&client.get(KUBEADM_CONFIG)?)?;
-    Ok(KubeletSettings::read(
-        &client.get(KUBELET_CONFIG)?,
-        &configuration,
-        kubelet,
-    )?)
+    exchange::check_skew(&Requests, cluster, &credentials, kubelet)?;
+    exchange::settings(&Requests, cluster, &credentials, kubelet)
 }
 
 /// Makes a token in a cluster by an administrator's kubeconfig. It ends after a day.

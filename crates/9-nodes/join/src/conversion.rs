@@ -1,4 +1,5 @@
-//! From a join to a NodeConfig.
+//! From a join to a NodeConfig: one that holds the cluster's authorities ([`node_config`]), or one by which the node finds
+//! them itself ([`undiscovered`]).
 
 use std::fmt;
 
@@ -6,13 +7,12 @@ use basalt_node_config::address::Endpoint;
 use basalt_node_config::raw;
 use basalt_node_config::token::BootstrapToken;
 use miette::Diagnostic;
-use serde_json::Value;
 
-use crate::access::{ClusterAccess, Credentials};
+use crate::access::{self, ClusterAccess, Credentials};
 use crate::cloud_config::BootstrapData;
 use crate::cluster_info::TrustedCluster;
-use crate::kubelet_config::{Contradiction, DroppedField, KubeletSettings, TakenOver, overlay};
-use crate::request::{Discovery, JoinRequest};
+use crate::kubelet_config::{Contradiction, DroppedField, KubeletSettings};
+use crate::request::{Discovery, DiscoveryFile, JoinRequest};
 
 /// Parts that a NodeConfig is made from.
 #[derive(Debug)]
@@ -69,8 +69,6 @@ pub enum ConversionNote {
     Dropped(DroppedField),
     /// A field that cluster and node see differently.
     Contradiction(Contradiction),
-    /// A field of the cluster that a NodeConfig cannot express.
-    NotTakenOver(String),
     /// The cluster's settings are not known.
     NoSettings(String),
 }
@@ -88,15 +86,9 @@ impl fmt::Display for ConversionNote {
             ),
             Self::Dropped(field) => write!(
                 f,
-                "left out of the cluster's kubelet-config, since the kubelet does not have it: {field}"
+                "the node leaves this out of the cluster's kubelet-config, since its kubelet does not have it: {field}"
             ),
             Self::Contradiction(contradiction) => contradiction.fmt(f),
-            Self::NotTakenOver(field) => {
-                write!(
-                    f,
-                    "`{field}` of the cluster's kubelet-config is not taken over: a NodeConfig cannot express it"
-                )
-            }
             Self::NoSettings(why) => write!(
                 f,
                 "the cluster's kubelet-config is not known ({why}): the address of its name service is Kubernetes' default"
@@ -123,6 +115,27 @@ pub enum ConversionError {
         help("this is a defect of `basalt`; `--json` goes around it")
     )]
     Yaml(String),
+    /// A discovery file that is not there.
+    #[error("the discovery file {0} is not part of the bootstrap data")]
+    #[diagnostic(
+        code(join::conversion::discovery_file),
+        help(
+            "let `discovery.file.kubeConfig` of the KubeadmConfig write it below /etc/kubernetes, or use a bootstrap token"
+        )
+    )]
+    DiscoveryFile(String),
+    /// A discovery file that cannot be used.
+    #[error("the discovery file {path} cannot be used: {reason}")]
+    #[diagnostic(
+        code(join::conversion::discovery_file_content),
+        help("write one with `kubectl config view --raw --minify --flatten`")
+    )]
+    DiscoveryFileContent {
+        /// Path in the bootstrap data.
+        path: String,
+        /// First finding.
+        reason: String,
+    },
     /// No token.
     #[error("there is no bootstrap token")]
     #[diagnostic(
@@ -168,7 +181,7 @@ pub fn of_file(
     Ok((cluster, token))
 }
 
-/// Makes a NodeConfig.
+/// Makes a NodeConfig with the authorities of the cluster. Where its kubelet-config can be read, the node reads it, too.
 ///
 /// # Errors
 /// When the bootstrap data has files that a NodeConfig has no place for.
@@ -179,27 +192,87 @@ pub fn node_config(sources: &ConversionSources<'_>) -> Result<Converted, Convers
         return Err(ConversionError::Files(named.collect()));
     }
     let flags = &sources.request.registration.kubelet;
-    let taken = sources.settings.as_ref().ok().map(|settings| settings.taken_over());
-    let notes = notes(sources, taken.as_ref());
-    let kubelet = laid_over(taken.map(|taken| taken.kubelet).unwrap_or_default(), &flags.kubelet);
-    let data = sources.bootstrap;
-    let hostname = sources.request.registration.node_name();
+    let is_known = sources.settings.is_ok();
+    let cluster = raw::Cluster {
+        endpoint: sources.cluster.endpoint.to_string(),
+        ca: Some(sources.cluster.authorities.pem().to_owned()),
+        ca_cert_hashes: Vec::new(),
+        bootstrap_token: sources.token.reveal(),
+        discovery_token: None,
+        kubelet_config: is_known.then_some(raw::KubeletConfigSource::FromCluster),
+        dns: None,
+    };
+    let config = assemble(cluster, flags.kubelet.clone(), sources.request, sources.bootstrap);
+    let notes = notes(sources);
+    Ok(Converted { config, notes })
+}
+
+/// Makes a NodeConfig by which the node asks the cluster itself, as `kubeadm join` does: with pins in place of authorities,
+/// and the cluster's kubelet-config as its base. Nothing is asked of anybody here.
+///
+/// # Errors
+/// When there is no token, or a discovery file that cannot be used.
+pub fn undiscovered(request: &JoinRequest, data: Option<&BootstrapData>) -> Result<raw::NodeConfig, ConversionError> {
+    let token = request.tls_bootstrap_token.as_ref();
+    let from_cluster = Some(raw::KubeletConfigSource::FromCluster);
+    let cluster = match &request.discovery {
+        Discovery::Token(discovery) => raw::Cluster {
+            endpoint: discovery.endpoint.to_string(),
+            ca: None,
+            ca_cert_hashes: discovery.pins.iter().map(ToString::to_string).collect(),
+            bootstrap_token: token.unwrap_or(&discovery.token).reveal(),
+            discovery_token: token
+                .filter(|token| **token != discovery.token)
+                .map(|_| discovery.token.reveal()),
+            kubelet_config: from_cluster,
+            dns: None,
+        },
+        Discovery::File(file) => {
+            let (DiscoveryFile::Path(path) | DiscoveryFile::Url(path)) = file;
+            let files = data.map(|data| data.files.as_slice()).unwrap_or_default();
+            let file = files.iter().find(|file| file.path == *path);
+            let file = file.ok_or_else(|| ConversionError::DiscoveryFile(path.clone()))?;
+            let access = access::read(path, &file.content).map_err(|problems| ConversionError::DiscoveryFileContent {
+                path: path.clone(),
+                reason: problems
+                    .iter()
+                    .next()
+                    .map(|problem| problem.message.clone())
+                    .unwrap_or_default(),
+            });
+            let (cluster, token) = of_file(access?.0, token)?;
+            raw::Cluster {
+                endpoint: cluster.endpoint.to_string(),
+                ca: Some(cluster.authorities.pem().to_owned()),
+                ca_cert_hashes: Vec::new(),
+                bootstrap_token: token.reveal(),
+                discovery_token: None,
+                kubelet_config: from_cluster,
+                dns: None,
+            }
+        }
+    };
+    let kubelet = request.registration.kubelet.kubelet.clone();
+    Ok(assemble(cluster, kubelet, request, data))
+}
+
+/// A NodeConfig of its parts.
+fn assemble(
+    cluster: raw::Cluster,
+    kubelet: raw::Kubelet,
+    request: &JoinRequest,
+    data: Option<&BootstrapData>,
+) -> raw::NodeConfig {
+    let flags = &request.registration.kubelet;
+    let hostname = request.registration.node_name();
     let hostname = hostname.or(data.and_then(|data| data.hostname.as_ref()));
     let servers = data.map(|data| data.time_servers.clone()).unwrap_or_default();
     let sysctls = data.map(|data| data.sysctls.clone()).unwrap_or_default();
-    let config = raw::NodeConfig {
+    raw::NodeConfig {
         api_version: raw::ApiVersion::V1,
         kind: raw::ConfigKind::NodeConfig,
         hostname: hostname.map(ToString::to_string),
-        cluster: raw::Cluster {
-            endpoint: sources.cluster.endpoint.to_string(),
-            ca: sources.cluster.authorities.pem().to_owned(),
-            bootstrap_token: sources.token.reveal(),
-            dns: sources.settings.as_ref().ok().map(|settings| raw::ClusterDns {
-                domain: settings.cluster_domain().map(str::to_owned),
-                addresses: Some(settings.cluster_dns()).filter(|addresses| !addresses.is_empty()),
-            }),
-        },
+        cluster,
         network: None,
         time: Some(raw::Time { servers }).filter(|time| !time.servers.is_empty()),
         registries: data.map(|data| data.registries.clone()).unwrap_or_default(),
@@ -215,11 +288,10 @@ pub fn node_config(sources: &ConversionSources<'_>) -> Result<Converted, Convers
             .filter(|pem| !pem.is_empty()),
         prepull: Vec::new(),
         proxy: None,
-    };
-    Ok(Converted { config, notes })
+    }
 }
 
-fn notes(sources: &ConversionSources<'_>, taken: Option<&TakenOver>) -> Vec<ConversionNote> {
+fn notes(sources: &ConversionSources<'_>) -> Vec<ConversionNote> {
     let mut notes = Vec::new();
     if let Discovery::Token(discovery) = &sources.request.discovery
         && discovery.endpoint != sources.cluster.endpoint
@@ -243,22 +315,7 @@ fn notes(sources: &ConversionSources<'_>, taken: Option<&TakenOver>) -> Vec<Conv
         }
         Err(why) => notes.push(ConversionNote::NoSettings(why.clone())),
     }
-    let rest = taken.map(|taken| taken.rest.clone()).unwrap_or_default();
-    notes.extend(rest.into_iter().map(ConversionNote::NotTakenOver));
     notes
-}
-
-/// Settings of the cluster with those of the node over them, field by field: as the kubelet's arguments count before its
-/// file.
-fn laid_over(cluster: raw::Kubelet, node: &raw::Kubelet) -> raw::Kubelet {
-    let (Ok(Value::Object(mut base)), Ok(Value::Object(own))) =
-        (serde_json::to_value(&cluster), serde_json::to_value(node))
-    else {
-        return cluster;
-    };
-    own.keys().for_each(|key| drop(base.remove(key)));
-    overlay(&mut base, &own);
-    serde_json::from_value(Value::Object(base)).unwrap_or(cluster)
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use basalt_document::problem::Problems;
 use basalt_document::{Document, Finding, Path};
 use basalt_node_config::raw::Kubelet;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::config_map::{self, ConfigMapError};
@@ -13,12 +14,14 @@ use crate::kubelet_flags::RUNTIME_ENDPOINT;
 use crate::skew::KubernetesVersion;
 
 mod fields;
+mod layers;
 mod merge;
 mod node;
 
 pub use fields::DroppedField;
+pub use layers::NodeLayers;
 pub use merge::{overlay, without_zeros};
-pub use node::{Contradiction, TakenOver};
+pub use node::Contradiction;
 
 /// Path of the ConfigMap with the kubelets' configuration.
 pub const KUBELET_CONFIG: &str = "/api/v1/namespaces/kube-system/configmaps/kubelet-config";
@@ -70,7 +73,7 @@ impl ClusterConfiguration {
 }
 
 /// Configuration of the kubelets of a cluster, for one of them.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KubeletSettings {
     configuration: Map<String, Value>,
     /// Fields that were dropped, since the kubelet does not have them.
@@ -128,6 +131,11 @@ impl KubeletSettings {
         Value::Object(configuration)
     }
 
+    /// The configuration with the layers of a node around it: what its kubelet is told.
+    pub fn for_node(&self, layers: &NodeLayers) -> Value {
+        Value::Object(layers.around(&self.configuration))
+    }
+
     /// Addresses of the cluster's name service.
     pub fn cluster_dns(&self) -> Vec<String> {
         let addresses = self.configuration.get("clusterDNS").and_then(Value::as_array);
@@ -143,11 +151,6 @@ impl KubeletSettings {
     /// Settings of a node that the cluster contradicts: by the image, or by its own NodeConfig. The node's count.
     pub fn contradictions(&self, node: &Kubelet) -> Vec<Contradiction> {
         node::contradictions(&self.configuration, node)
-    }
-
-    /// Settings of the cluster in the form of a NodeConfig.
-    pub fn taken_over(&self) -> TakenOver {
-        node::taken_over(&self.configuration)
     }
 }
 

@@ -12,8 +12,8 @@
 //!                                        conversion ─▶ NodeConfig
 //! ```
 //!
-//! [`state`] is the state machine of a join, for the agent. All of it is pure; with the feature `command`, `client` sends
-//! the requests. Nothing that is read is ever executed: commands in bootstrap data are recognised or refused, with their
+//! [`state`] is the state machine of a join, for the agent. All of it is pure: [`exchange`] has the order of the requests, over
+//! a client that the agent gives it, or `client` with the feature `command`. Nothing that is read is ever executed: commands in bootstrap data are recognised or refused, with their
 //! lines. Tokens are in no error message and in no `Debug` output.
 
 pub mod access;
@@ -26,6 +26,7 @@ pub mod command_line;
 pub mod config_map;
 pub mod configuration;
 pub mod conversion;
+pub mod exchange;
 pub mod existing_node;
 mod findings;
 pub mod jws;

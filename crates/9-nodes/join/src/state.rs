@@ -15,6 +15,8 @@
 use std::fmt;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Time that a cluster has to sign `cluster-info` with a new token, as for kubeadm.
 pub const SIGNING: Duration = Duration::from_secs(300);
 
@@ -26,7 +28,8 @@ const LONGEST: Duration = Duration::from_secs(60);
 const QUICK_TRIES: u32 = 3;
 
 /// Tries of one step.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Tries {
     /// Time since boot at which the step began.
     pub since: Duration,
@@ -37,7 +40,8 @@ pub struct Tries {
 }
 
 /// State of a join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum JoinState {
     /// `cluster-info` is read and verified.
     Discovering(Tries),
@@ -62,7 +66,8 @@ pub enum JoinState {
 }
 
 /// Reason for which a node does not join.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub enum Refusal {
     /// The token has expired, or was never one of this cluster.
     Token {
@@ -84,6 +89,8 @@ pub enum Refusal {
     Denied(String),
     /// The token may not ask for certificates.
     Forbidden(String),
+    /// A ConfigMap that a join needs is not there, or cannot be used; in a sentence.
+    Unusable(String),
 }
 
 /// Something that happened.
@@ -116,6 +123,8 @@ pub enum JoinEvent {
     },
     /// The token has no right to do so (403).
     Forbidden(String),
+    /// A ConfigMap that a join needs is not there, or cannot be used.
+    Unusable(String),
     /// A CertificateSigningRequest was made.
     Requested {
         /// Name of the request.
@@ -182,6 +191,7 @@ impl JoinState {
             (_, JoinEvent::VersionSkew(sentence)) => refuse(Refusal::VersionSkew(sentence), now),
             (_, JoinEvent::TokenRejected { id }) => refuse(Refusal::Token { id }, now),
             (_, JoinEvent::Forbidden(why)) => refuse(Refusal::Forbidden(why), now),
+            (_, JoinEvent::Unusable(why)) => refuse(Refusal::Unusable(why), now),
             (_, JoinEvent::Denied(why)) => refuse(Refusal::Denied(why), now),
             (Self::Discovering(tries), event) => discovering(tries, event, now),
             (Self::Bootstrapping(tries), event) => bootstrapping(tries, event, now),
@@ -217,7 +227,7 @@ impl Refusal {
     /// Time after which the cluster may have changed its mind; `None` when only another NodeConfig helps.
     pub fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::NameTaken { .. } | Self::Forbidden(_) => Some(LONGEST),
+            Self::NameTaken { .. } | Self::Forbidden(_) | Self::Unusable(_) => Some(LONGEST),
             Self::VersionSkew(_) => Some(SIGNING),
             Self::Token { .. } | Self::Untrusted(_) | Self::Denied(_) => None,
         }
@@ -377,7 +387,7 @@ impl fmt::Display for Refusal {
                 "the cluster has a Ready node called {name}, of another machine ({other}); give this one another hostname, or run \
                  `kubectl delete node {name}`"
             ),
-            Self::VersionSkew(sentence) => f.write_str(sentence),
+            Self::VersionSkew(sentence) | Self::Unusable(sentence) => f.write_str(sentence),
             Self::Denied(why) => write!(
                 f,
                 "the certificate was denied: {why}; give the node a NodeConfig with a new token"

@@ -11,9 +11,10 @@ use super::address::{
 use super::amount::{GoDuration, Quantity, Threshold};
 use super::certificate::{Authorities, ClientCertificate};
 use super::name::{Domain, HostName, ImageName, LabelKey, LabelValue, ServerName};
+use super::pin::CaPin;
 use super::raw::{
-    BondMode, CloudProvider, CpuManagerPolicy, CredentialProvider, HashPolicy, LacpRate, RegistryAuth, SwapBehavior,
-    TaintEffect, TopologyManagerPolicy,
+    self, BondMode, CloudProvider, CpuManagerPolicy, CredentialProvider, HashPolicy, KubeletConfigSource, LacpRate,
+    RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy,
 };
 use super::sysctl::SysctlName;
 use super::token::BootstrapToken;
@@ -63,14 +64,44 @@ pub struct Proxy {
 pub struct Cluster {
     /// Address of the API server.
     pub endpoint: Endpoint,
-    /// Certificate authorities of the API server.
-    pub ca: Authorities,
+    /// Source of the trust in the API server.
+    pub trust: ApiServerTrust,
     /// The token of the first contact.
     pub bootstrap_token: BootstrapToken,
+    /// Base of the kubelet's configuration.
+    pub kubelet_config: KubeletConfigSource,
     /// The domain of services.
     pub domain: Domain,
+    /// The NodeConfig gives the domain.
+    pub domain_is_given: bool,
     /// The name service.
     pub dns: Vec<Address>,
+    /// The NodeConfig gives the name service.
+    pub dns_is_given: bool,
+}
+
+impl Cluster {
+    /// Certificate authorities that the NodeConfig holds; none when they are found by discovery.
+    pub fn authorities(&self) -> Option<&Authorities> {
+        match &self.trust {
+            ApiServerTrust::Authorities(authorities) => Some(authorities),
+            ApiServerTrust::Pins { .. } => None,
+        }
+    }
+}
+
+/// Source of the trust in an API server.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ApiServerTrust {
+    /// Certificate authorities.
+    Authorities(Authorities),
+    /// Discovery: the ConfigMap `cluster-info`, signed by a token and pinned.
+    Pins {
+        /// Pins of authorities: at least one.
+        pins: Vec<CaPin>,
+        /// Token whose signature counts.
+        token: BootstrapToken,
+    },
 }
 
 /// The network.
@@ -276,6 +307,8 @@ pub struct Kubelet {
     pub credential_providers: Vec<CredentialProvider>,
     /// Fields of KubeletConfiguration that are checked as far as their names and types.
     pub extra_config: BTreeMap<String, Value>,
+    /// The settings as they were written: what is not here is a default.
+    pub written: raw::Kubelet,
 }
 
 /// Resources kept back.

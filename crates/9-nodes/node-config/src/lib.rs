@@ -18,17 +18,19 @@ mod checked;
 pub mod defaults;
 mod finder;
 pub mod name;
+pub mod pin;
 pub mod raw;
 mod rules;
 pub mod sysctl;
 pub mod token;
 
 pub use checked::{
-    Access, Bond, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig, Proxy, Registry,
-    RegistryHost, Reserved, Route, Taint, Vlan,
+    Access, ApiServerTrust, Bond, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig,
+    Proxy, Registry, RegistryHost, Reserved, Route, Taint, Vlan,
 };
 pub use raw::{
-    CloudProvider, CpuManagerPolicy, CredentialProvider, RegistryAuth, SwapBehavior, TaintEffect, TopologyManagerPolicy,
+    CloudProvider, CpuManagerPolicy, CredentialProvider, KubeletConfigSource, RegistryAuth, SwapBehavior, TaintEffect,
+    TopologyManagerPolicy,
 };
 
 /// Trust in the clock of the machine that checks.

@@ -116,16 +116,40 @@ pub enum ConfigKind {
 pub struct Cluster {
     /// The address of the API server: `https://10.0.0.1:6443`.
     pub endpoint: String,
-    /// The certificate authority of the API server, in PEM.
-    pub ca: String,
+    /// The certificate authority of the API server, in PEM. Without it, `caCertHashes` is needed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// Pins of the certificate authority, in place of `ca`: `sha256:` and 64 hexadecimal digits, as
+    /// `--discovery-token-ca-cert-hash` of `kubeadm join` takes them. The node reads the authority from the ConfigMap
+    /// `cluster-info`, whose signature by the token it verifies. One pin that matches is enough.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ca_cert_hashes: Vec<String>,
     /// The token of the first contact, `abcdef.0123456789abcdef`. The node trades it for a certificate of its own.
     pub bootstrap_token: String,
+    /// The token whose signature of `cluster-info` counts, where it is another one than `bootstrapToken`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub discovery_token: Option<String>,
+    /// Base of the kubelet's configuration. Unless given, it is `fromCluster` with `caCertHashes`, and `fromNodeConfig`
+    /// with `ca`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kubelet_config: Option<KubeletConfigSource>,
     /// Names inside the cluster.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dns: Option<ClusterDns>,
 }
 
-/// Names inside the cluster.
+/// Base of the kubelet's configuration, over which the settings of the NodeConfig are laid.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum KubeletConfigSource {
+    /// The ConfigMap `kubelet-config` in `kube-system`, as for `kubeadm join`. The node does not start its kubelet before
+    /// it has read it once.
+    FromCluster,
+    /// The NodeConfig alone. Nothing is asked of the cluster.
+    FromNodeConfig,
+}
+
+/// Names inside the cluster. What is not given is the cluster's where its `kubelet-config` is read.
 #[derive(Debug, Clone, PartialEq, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct ClusterDns {

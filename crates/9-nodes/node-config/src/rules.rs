@@ -10,9 +10,10 @@ use super::certificate::Authorities;
 use super::finder::Finder;
 use super::name::{LabelKey, LabelValue};
 use super::sysctl::SysctlName;
-use super::{checked, defaults, raw};
+use super::{checked, raw};
 use basalt_document::{Finding, Path};
 
+mod cluster;
 mod credential_providers;
 mod extra_config;
 mod feature_gates;
@@ -37,7 +38,7 @@ pub(super) fn extra_fields() -> impl Iterator<Item = &'static str> {
 pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {
     let root = Path::root();
     let hostname = finder.parse_given(&root.key("hostname"), raw.hostname.as_ref());
-    let cluster = cluster(finder, &root.key("cluster"), &raw.cluster);
+    let cluster = cluster::cluster(finder, &root.key("cluster"), &raw.cluster);
     let network = raw
         .network
         .as_ref()
@@ -79,33 +80,6 @@ fn authorities(finder: &mut Finder<'_>, path: &Path, text: Option<&String>) -> O
         finder.say_by_clock(path, finding);
     }
     Some(authorities)
-}
-
-fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> Option<checked::Cluster> {
-    let endpoint = finder.parse(&path.key("endpoint"), &raw.endpoint);
-    let ca = authorities(finder, &path.key("ca"), Some(&raw.ca));
-    let bootstrap_token = finder.parse(&path.key("bootstrapToken"), &raw.bootstrap_token);
-    let dns = path.key("dns");
-    let domain = raw
-        .dns
-        .as_ref()
-        .and_then(|dns| dns.domain.as_deref())
-        .unwrap_or(defaults::DOMAIN);
-    let domain = finder.parse(&dns.key("domain"), domain);
-    let usual = || vec![defaults::NAME_SERVICE.to_string()];
-    let addresses = raw
-        .dns
-        .as_ref()
-        .and_then(|dns| dns.addresses.clone())
-        .unwrap_or_else(usual);
-    let addresses = finder.parse_all(&dns.key("addresses"), &addresses);
-    Some(checked::Cluster {
-        endpoint: endpoint?,
-        ca: ca?,
-        bootstrap_token: bootstrap_token?,
-        domain: domain?,
-        dns: addresses,
-    })
 }
 
 fn labels(finder: &mut Finder<'_>, path: &Path, raw: &BTreeMap<String, String>) -> BTreeMap<LabelKey, LabelValue> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, SystemTime};
 
 use basalt_document::problem::Problems;
-use basalt_node_config::{Clock, NodeConfig, check, json_schema};
+use basalt_node_config::{ApiServerTrust, Clock, KubeletConfigSource, NodeConfig, check, json_schema};
 
 const CA: &str = include_str!("certificates/ca.pem");
 const NO_CA: &str = include_str!("certificates/leaf.pem");
@@ -150,6 +150,59 @@ fn certificates() {
     let damaged = CA.replacen("A", "B", 40);
     let (cut, _) = CA.split_at(CA.len() / 2);
     let all = [NO_CA, key, &damaged, cut, "text"].map(|ca| said(&with(ca))).join("\n");
+    insta::assert_snapshot!(all);
+}
+
+/// A NodeConfig with this trust in the API server.
+fn trusting(trust: &str) -> String {
+    format!(
+        "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
+         bootstrapToken: abcdef.0123456789abcdef\n{trust}"
+    )
+}
+
+#[test]
+fn pins_take_the_place_of_the_authority() {
+    let pin = format!("sha256:{}", "5c".repeat(32));
+    let config = |trust: &str| {
+        try_check(&trusting(trust))
+            .unwrap_or_else(|problems| panic!("{}", problems.brief()))
+            .0
+    };
+    let pinned = config(&format!("  caCertHashes: ['{pin}']\n")).cluster;
+    assert_eq!(pinned.authorities(), None);
+    assert_eq!(pinned.kubelet_config, KubeletConfigSource::FromCluster);
+    let ApiServerTrust::Pins { pins, token } = pinned.trust else {
+        panic!("not pinned")
+    };
+    assert_eq!((pins[0].to_string(), token.id()), (pin.clone(), "abcdef"));
+    let other = config(&format!(
+        "  caCertHashes: ['{pin}']\n  discoveryToken: fedcba.0123456789abcdef\n  kubeletConfig: fromNodeConfig\n"
+    ));
+    assert!(matches!(other.cluster.trust, ApiServerTrust::Pins { token, .. } if token.id() == "fedcba"));
+    assert_eq!(other.cluster.kubelet_config, KubeletConfigSource::FromNodeConfig);
+    let (held, _) = try_check(&least("")).unwrap();
+    assert_eq!(held.cluster.kubelet_config, KubeletConfigSource::FromNodeConfig);
+    assert!(held.cluster.authorities().is_some() && !held.cluster.dns_is_given);
+}
+
+#[test]
+fn trust_that_is_missing_doubled_or_malformed() {
+    let pin = format!("  caCertHashes: ['sha256:{}']\n", "5c".repeat(32));
+    let ca = format!("  ca: |\n{}", indented(CA));
+    let all: Vec<_> = [
+        String::new(),
+        format!("{ca}{pin}"),
+        "  caCertHashes: ['sha256:5c', 5c5c]\n".to_owned(),
+        "  caCertHashes: []\n".to_owned(),
+        format!("{ca}  discoveryToken: fedcba.0123456789abcdef\n"),
+        format!("{pin}  discoveryToken: fedcba.SECRETSECRET\n  kubeletConfig: fromSomewhere\n"),
+    ]
+    .iter()
+    .map(|trust| said(&trusting(trust)))
+    .collect();
+    let all = all.join("\n");
+    assert!(!all.contains("SECRET"), "{all}");
     insta::assert_snapshot!(all);
 }
 

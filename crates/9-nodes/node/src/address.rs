@@ -101,6 +101,25 @@ impl Wanted {
     }
 }
 
+impl Wanted {
+    /// Takes the families of these name servers of a cluster in the place of those that were guessed. Addresses that the
+    /// NodeConfig names stay.
+    pub fn take_families(&mut self, servers: &[IpAddr]) {
+        let is_named = |choice: &Choice| matches!(choice, Choice::Named(_));
+        if servers.is_empty() || self.choices.iter().any(is_named) {
+            return;
+        }
+        let mut choices: Vec<Choice> = Vec::new();
+        for server in servers {
+            let choice = Choice::Found(Family::of(*server));
+            if !choices.contains(&choice) {
+                choices.push(choice);
+            }
+        }
+        self.choices = choices;
+    }
+}
+
 /// The families of the cluster: those of its name service, unless only the API server's address tells.
 fn families(config: &NodeConfig) -> Vec<Family> {
     let mut families: Vec<Family> = Vec::new();
@@ -218,6 +237,14 @@ impl<'w> Network<'w> {
 fn look_up(name: &str, port: u16) -> Vec<IpAddr> {
     let addresses = (name, port).to_socket_addrs().into_iter().flatten();
     addresses.map(|address| address.ip()).collect()
+}
+
+/// Waits until the machine has an address that leads out, or for as long as `patience`.
+pub fn wait_for_way_out(patience: Duration) {
+    let start = Instant::now();
+    while !leads_out() && start.elapsed() < patience {
+        std::thread::sleep(INTERVAL);
+    }
 }
 
 /// Returns `true` if the machine has an address, of either family, with a default route.

@@ -66,16 +66,17 @@ pub fn write_files(root: &Path, plan: &Plan, mut applied: Applied) -> Result<App
     for file in &plan.files {
         write(root, file)?;
     }
-    let content = serde_json::to_string_pretty(&applied).unwrap_or_default() + "\n";
-    write(
-        root,
-        &PlannedFile {
-            path: paths::APPLIED.to_owned(),
-            mode: 0o644,
-            content,
-        },
-    )?;
+    write_applied(root, &applied)?;
     Ok(applied)
+}
+
+/// Writes the record of what was done.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn write_applied(root: &Path, applied: &Applied) -> Result<(), ApplyError> {
+    let content = serde_json::to_string_pretty(applied).unwrap_or_default() + "\n";
+    write(root, &PlannedFile::public(paths::APPLIED, content))
 }
 
 /// Sets kernel settings, and says which ones the kernel did not take.

@@ -12,7 +12,7 @@ use crate::apply::{self, ApplyError, below, read_applied};
 use crate::health::Health;
 use crate::plan::PlannedFile;
 use crate::readiness::{BootVerdict, Goodness, Readiness, deadline};
-use crate::{join, paths};
+use crate::{bootstrap_data, join, paths};
 
 /// Pause between looks at this machine.
 const LOOK: Duration = Duration::from_millis(250);
@@ -34,6 +34,7 @@ pub fn wait_until_good(root: &Path, mut tell: impl FnMut(&str)) -> Result<Goodne
     let start = Instant::now();
     let (mut asked, mut told): (Option<Instant>, Option<(Instant, String)>) = (None, None);
     loop {
+        bootstrap_data::report_success(root, Health::has_joined)?;
         let missing = match Health::is_near() {
             true => Health::look().missing(),
             false => Some("waiting for the cluster's certificate and for a pod network".to_owned()),

@@ -7,13 +7,14 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::Duration;
 
+use basalt_join::state::JoinState;
 use serde::Serialize;
 
 use crate::api::{self, ApiAnswer};
 use crate::apply::{Applied, below, read_applied};
 use crate::readiness::Goodness;
 use crate::state::{self, Treatment};
-use crate::{address, panics, paths};
+use crate::{address, joining, panics, paths};
 
 /// Address at which the kubelet answers `/healthz`.
 const KUBELET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 10248);
@@ -34,6 +35,8 @@ pub struct Health {
     pub kubelet: Result<(), String>,
     /// The kubelet has a certificate of its own from the cluster.
     pub joined: bool,
+    /// State of a join that asks the cluster for more than that; none when there is nothing to tell of.
+    pub join: Option<JoinState>,
     /// A network add-on has left its configuration.
     pub pod_network: bool,
     /// Answer of the API server about the node, if it was asked.
@@ -55,6 +58,7 @@ impl Health {
             containerd: UnixStream::connect(paths::CONTAINERD_SOCKET).is_ok(),
             kubelet: ask_kubelet(),
             joined: certificate_is_there(),
+            join: joining::read_state(root),
             pod_network: has_pod_network(Path::new(paths::CNI_CONFIG)),
             api: None,
             boot: read_goodness(root),
@@ -76,13 +80,23 @@ impl Health {
         certificate_is_there() && has_pod_network(Path::new(paths::CNI_CONFIG))
     }
 
+    /// Returns `true` if the node has joined as `kubeadm join` sees it: the kubelet has its certificate, and says that it is
+    /// well.
+    pub fn has_joined() -> bool {
+        certificate_is_there() && ask_kubelet().is_ok()
+    }
+
     /// The first thing on this machine that a Ready node needs and that is not there, in words.
     pub fn missing(&self) -> Option<String> {
+        let join = self.join.as_ref().map(|state| format!("it has not joined: {state}"));
         let parts: [(bool, &str); 5] = [
             (self.applied.is_some(), "no NodeConfig was applied"),
             (self.network, "the machine has no address that leads out"),
             (self.containerd, "containerd does not answer"),
-            (self.joined, "the cluster gave no certificate yet"),
+            (
+                self.joined,
+                join.as_deref().unwrap_or("the cluster gave no certificate yet"),
+            ),
             (self.pod_network, "no network add-on has configured this node yet"),
         ];
         let missing = parts
@@ -138,7 +152,10 @@ impl fmt::Display for Health {
             Err(why) => writeln!(f, "kubelet      {why}: see `journalctl -u kubelet`")?,
         }
         let why = "no: the cluster gave no certificate yet; is the token known there, and is the time right?";
-        writeln!(f, "joined       {}", yes(self.joined, why))?;
+        match self.join.as_ref().filter(|_| !self.joined) {
+            Some(state) => writeln!(f, "joined       no: {state}")?,
+            None => writeln!(f, "joined       {}", yes(self.joined, why))?,
+        }
         writeln!(
             f,
             "pod network  {}",
@@ -224,6 +241,7 @@ mod tests {
             containerd: false,
             kubelet: Err("no answer (Connection refused)".to_owned()),
             joined: false,
+            join: None,
             pod_network: false,
             api: None,
             boot: None,

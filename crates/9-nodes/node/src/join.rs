@@ -1,15 +1,106 @@
 //! Work right before the kubelet starts, when `/var` is there and the network comes up.
 
+use std::net::IpAddr;
 use std::path::Path;
+use std::time::Duration;
+
+use basalt_join::skew::KubernetesVersion;
 
 use crate::apply::{self, Applied, ApplyError, below};
 use crate::identity::{self, ClusterAuthority, Membership, Misfit, NodeCertificate};
-use crate::paths;
+use crate::join_plan::JoinPlan;
+use crate::join_record::JoinRecord;
+use crate::joining::{self, BootClock, Join, JoinError};
 use crate::plan::PlannedFile;
+use crate::{address, paths};
 
 /// Files of the kubelet that say which processors and memory containers have. It refuses to start when its policy, the
 /// reserved processors or the machine's processors are others than when they were written.
 const ALLOCATIONS: [&str; 2] = ["cpu_manager_state", "memory_manager_state"];
+
+/// Time for which a way out of this machine is waited for before the cluster is asked.
+const PATIENCE_FOR_NETWORK: Duration = Duration::from_secs(60);
+
+/// Time for which the cluster is asked in one start of the kubelet's unit, whose time-out is longer.
+const PATIENCE_FOR_CLUSTER: Duration = Duration::from_secs(45);
+
+/// Finds the cluster where the NodeConfig leaves something to be found, and writes what follows; returns what there is to
+/// say about it. Where it does not, nothing is asked of anybody.
+///
+/// # Errors
+/// When the cluster is not found, or refuses the node.
+pub fn find_cluster(root: &Path, applied: &mut Applied) -> Result<Vec<String>, JoinError> {
+    let Some(plan) = JoinPlan::read(root) else {
+        return Ok(Vec::new());
+    };
+    let kubelet = kubelet_version();
+    let mut told = Vec::new();
+    address::wait_for_way_out(PATIENCE_FOR_NETWORK);
+    let record = match JoinRecord::usable(root, &plan) {
+        Some(record) if plan.asks_for_settings() => match joining::refresh(root, &record, kubelet) {
+            Ok(fresh) => {
+                fresh.write(root)?;
+                fresh
+            }
+            Err(why) => {
+                told.push(format!(
+                    "the cluster's kubelet-config is that of the last time, since it cannot be read now: {why}"
+                ));
+                record
+            }
+        },
+        Some(record) => record,
+        None => {
+            let machine = joining::machine_identity(root, plan.written.provider_id.clone());
+            let join = Join {
+                root,
+                plan: &plan,
+                kubelet,
+                machine,
+            };
+            join.run(&BootClock, PATIENCE_FOR_CLUSTER)?
+        }
+    };
+    if record.server != plan.endpoint {
+        told.push(format!(
+            "the cluster names {} for its nodes, not {}",
+            record.server, plan.endpoint
+        ));
+    }
+    let warnings = plan.warnings(&record);
+    for file in plan.files(&record) {
+        apply::write(root, &file)?;
+    }
+    take_in(applied, &plan, &record, &warnings);
+    apply::write_applied(root, applied)?;
+    told.extend(warnings);
+    Ok(told)
+}
+
+/// Adds what was found to the record of this boot: warnings, and the families of the cluster's addresses.
+fn take_in(applied: &mut Applied, plan: &JoinPlan, record: &JoinRecord, warnings: &[String]) {
+    for warning in warnings {
+        if !applied.warnings.contains(warning) {
+            applied.warnings.push(warning.clone());
+        }
+    }
+    let settings = record
+        .settings
+        .as_ref()
+        .filter(|_| plan.asks_for_settings() && plan.family_is_found);
+    let servers = settings.map(|settings| settings.cluster_dns()).unwrap_or_default();
+    let servers: Vec<IpAddr> = servers.iter().filter_map(|server| server.parse().ok()).collect();
+    applied.wanted.take_families(&servers);
+}
+
+/// Version of the kubelet in the image, which the crate of joins knows from its package.
+fn kubelet_version() -> KubernetesVersion {
+    basalt_join::KUBELET.parse().unwrap_or(KubernetesVersion {
+        major: 1,
+        minor: 0,
+        patch: 0,
+    })
+}
 
 /// Takes away what the kubelet must not use any more, and returns what that was, in words.
 ///

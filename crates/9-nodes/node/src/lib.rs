@@ -1,15 +1,16 @@
 //! The agent inside an image: from a NodeConfig to a node of a Kubernetes cluster.
 //!
 //! It runs once at boot, before the network and before containerd, and is gone: it finds the NodeConfig ([`source`], on
-//! devices that [`block`] trusts), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
+//! devices that [`block`] trusts; or bootstrap data of Cluster API, [`bootstrap_data`]), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
 //! networkd have to be told ([`plan`], a pure function) and writes that down ([`apply`]). All of that is in `/run`:
 //! nothing of an earlier NodeConfig is left in it, and the bootstrap token never reaches a disk.
 //!
 //! The rest are small jobs that units of the image hand to the same program, in the order of a boot:
 //!
 //! - [`state`] checks and repairs the file system of `/var` before it is mounted;
-//! - right before the kubelet starts, [`join`] settles whose certificate it has ([`identity`]), [`host_paths`] mounts
-//!   folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
+//! - right before the kubelet starts, [`join`] finds the cluster where the NodeConfig does not hold all of it ([`join_plan`],
+//!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
+//!   ([`identity`]); [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
 //!   and [`serving`] makes the certificate that the kubelet serves with;
 //! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
@@ -23,15 +24,21 @@ pub mod api;
 pub mod apply;
 pub mod block;
 pub mod boot;
+pub mod bootstrap_data;
 pub mod cards;
+pub mod cluster_requests;
 pub mod facts;
 pub mod follow;
 pub mod health;
 pub mod host_paths;
 pub mod housekeeping;
+pub mod https;
 pub mod identity;
 pub mod images;
 pub mod join;
+pub mod join_plan;
+pub mod join_record;
+pub mod joining;
 pub mod machine_id;
 pub mod panics;
 pub mod paths;

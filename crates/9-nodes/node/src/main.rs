@@ -13,9 +13,11 @@ use std::time::{Duration, SystemTime};
 use basalt_document::problem::Problems;
 use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
+use basalt_node::bootstrap_data::{self, BootstrapDataError};
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
+use basalt_node::joining::JoinError;
 use basalt_node::machine_id::{IdOrigin, MachineId};
 use basalt_node::plan::PlannedFile;
 use basalt_node::reset::{self, ResetError};
@@ -39,7 +41,7 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
   basalt-node check-state      before /var is mounted: check and repair its file system
-  basalt-node join             before the kubelet: settle whose certificate it has, wait for the node's addresses
+  basalt-node join             before the kubelet: find the cluster, settle whose certificate it has, wait for addresses
   basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
   basalt-node ready            wait until the boot is good: the API server holds the node Ready
   basalt-node reset-runtime    move what containerd keeps out of its way
@@ -68,6 +70,9 @@ enum Failure {
     Config(#[from] Problems),
     #[error(transparent)]
     #[diagnostic(transparent)]
+    Bootstrap(#[from] BootstrapDataError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
     Source(#[from] SourceError),
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -75,6 +80,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Serving(#[from] ServingError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Join(#[from] JoinError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     State(#[from] StateError),
@@ -178,7 +186,7 @@ fn apply_config() -> Result<(), Failure> {
     for refused in sources.iter().flat_map(|source| source.refused()) {
         eprintln!("{refused}");
     }
-    let Some(Found { origin, text }) = found? else {
+    let Some(Found { origin, text, metadata }) = found? else {
         // Not an error: an image can be looked at without a cluster.
         let looked: Vec<_> = sources.iter().map(|source| source.name()).collect();
         println!(
@@ -187,16 +195,19 @@ fn apply_config() -> Result<(), Failure> {
         );
         return Ok(());
     };
-    // At this point of a boot, no time server was asked yet.
-    let (config, warnings) = check(&origin, &text, Clock::Unsure(SystemTime::now()))?;
-    if !warnings.is_empty() {
-        report(&warnings);
-    }
     let id = MachineId::find(root, PATIENCE_FOR_CARDS);
     if let Some(id) = &id {
         write_machine_id(root, id);
     }
     let facts = Facts::read(root, id.map(|id| id.digits));
+    // Another NodeConfig is a new try.
+    apply::remove(apply::below(root, paths::JOIN_STATE))?;
+    let text = node_config(root, &origin, text, &metadata, &facts)?;
+    // At this point of a boot, no time server was asked yet.
+    let (config, warnings) = check(&origin, &text, Clock::Unsure(SystemTime::now()))?;
+    if !warnings.is_empty() {
+        report(&warnings);
+    }
     let plan = plan::plan(&config, &facts);
     apply::set_hostname(&plan)?;
     let mut not_done = apply::set_sysctls(root, &plan);
@@ -218,6 +229,21 @@ fn apply_config() -> Result<(), Failure> {
         applied.hostname, applied.endpoint, applied.origin
     );
     Ok(())
+}
+
+/// Text of the NodeConfig that was found, or that bootstrap data of Cluster API stands for.
+fn node_config(root: &Path, origin: &str, text: String, metadata: &str, facts: &Facts) -> Result<String, Failure> {
+    if !bootstrap_data::is_user_data(&text) {
+        return Ok(text);
+    }
+    let hostname = facts.default_hostname();
+    let instance = bootstrap_data::instance_data(metadata, &hostname);
+    let bootstrap = bootstrap_data::read(origin, &text, &instance, &hostname)?;
+    if !bootstrap.warnings.is_empty() {
+        report(&bootstrap.warnings);
+    }
+    bootstrap_data::prepare(root, &bootstrap.files)?;
+    Ok(bootstrap.config)
 }
 
 /// Makes a machine id that is not the firmware's that of this boot, for whoever starts from now on; else says that it
@@ -251,7 +277,12 @@ fn check_state() -> Result<(), Failure> {
 
 fn join_cluster() -> Result<(), Failure> {
     let root = Path::new("/");
-    let applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    let mut applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    let told = join::find_cluster(root, &mut applied)?;
+    told.iter().for_each(|line| eprintln!("{line}"));
+    for path in bootstrap_data::write_files(root)? {
+        println!("{path} is from the bootstrap data");
+    }
     // What the kubelet cannot start with goes; what cannot be taken away does not keep it from being tried.
     match join::settle_identity(root, &applied) {
         Ok(told) => told.iter().for_each(|line| println!("{line}")),

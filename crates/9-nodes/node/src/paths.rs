@@ -124,6 +124,36 @@ pub const KUBELET_STATE: &str = "/var/lib/kubelet";
 /// Mark that allocations of earlier boots were taken away in this one.
 pub const ALLOCATIONS_FORGOTTEN: &str = "/run/basalt/kubelet/allocations-forgotten";
 
+/// Plan of a join that asks the cluster for more than a certificate: tokens, pins, settings of the node.
+pub const JOIN_PLAN: &str = "/run/basalt/kubelet/join.json";
+
+/// Files of bootstrap data, for `/etc/kubernetes`, until the state partition is there.
+pub const BOOTSTRAP_FILES: &str = "/run/basalt/kubelet/bootstrap-files.json";
+
+/// Mark that the machine was given bootstrap data of Cluster API, which expects to be told of success.
+pub const CLUSTER_API: &str = "/run/basalt/cluster-api";
+
+/// State of such a join.
+pub const JOIN_STATE: &str = "/run/basalt/join-state.json";
+
+/// Record of what such a join found: the cluster's authorities and the configuration of its kubelets. It has no secrets.
+pub const JOIN_RECORD: &str = "/var/lib/kubelet/basalt-join.json";
+
+/// The kubelet's configuration at the place where `kubeadm join` leaves it.
+pub const KUBEADM_CONFIG: &str = "/var/lib/kubelet/config.yaml";
+
+/// Settings of the node alone at the place where `kubeadm join` leaves them.
+pub const KUBEADM_INSTANCE_CONFIG: &str = "/var/lib/kubelet/instance-config.yaml";
+
+/// Arguments of the kubelet at the place where `kubeadm join` leaves them.
+pub const KUBEADM_FLAGS: &str = "/var/lib/kubelet/kubeadm-flags.env";
+
+/// The cluster's certificate authorities at the place where `kubeadm join` leaves them.
+pub const KUBEADM_CA: &str = "/etc/kubernetes/pki/ca.crt";
+
+/// The kubelet's kubeconfig at the place where `kubeadm join` leaves it.
+pub const KUBEADM_KUBECONFIG: &str = "/etc/kubernetes/kubelet.conf";
+
 /// Record of the cluster that those certificates are of.
 pub const JOINED: &str = "/var/lib/kubelet/basalt-cluster.json";
 

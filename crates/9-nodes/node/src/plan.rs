@@ -1,19 +1,20 @@
 //! From a NodeConfig to what is written where: a pure function.
 
 use basalt_node_config::NodeConfig;
+use serde::{Deserialize, Serialize};
 
 use crate::facts::Facts;
 use crate::paths;
 
 mod containerd;
-mod kubelet;
+pub(crate) mod kubelet;
 mod network;
 mod prepull;
 mod proxy;
 mod registries;
 
 /// A file to write.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedFile {
     /// Absolute path.
     pub path: String,
@@ -25,7 +26,7 @@ pub struct PlannedFile {
 
 impl PlannedFile {
     /// A file that everyone may read.
-    fn public(path: impl Into<String>, content: impl Into<String>) -> Self {
+    pub(crate) fn public(path: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             mode: 0o644,
@@ -34,7 +35,7 @@ impl PlannedFile {
     }
 
     /// A file of which the CIS benchmark asks that only root reads it, or one with a secret in it.
-    fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
+    pub(crate) fn secret(path: impl Into<String>, content: impl Into<String>) -> Self {
         Self {
             path: path.into(),
             mode: 0o600,

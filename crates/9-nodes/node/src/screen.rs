@@ -9,6 +9,8 @@ pub mod console;
 pub mod errors;
 pub mod facts;
 
+use basalt_join::state::JoinState;
+
 use crate::api::ApiAnswer;
 use crate::health::Health;
 pub use facts::ScreenFacts;
@@ -91,12 +93,16 @@ fn advice(status: &Health, facts: &ScreenFacts) -> Vec<String> {
                 .to_owned(),
         );
     }
-    if status.kubelet.is_err() && status.containerd {
+    // Without a cluster the kubelet is not started.
+    let is_waited_for = status.join.is_some() && !status.joined;
+    if status.kubelet.is_err() && status.containerd && !is_waited_for {
         steps.push(
             "The kubelet does not answer. It is tried again for ever; it names bad settings in the errors.".to_owned(),
         );
     }
-    if !status.joined {
+    if let (false, Some(JoinState::Refused { refusal, .. })) = (status.joined, &status.join) {
+        steps.push(format!("The node does not join: {refusal}"));
+    } else if !status.joined {
         steps.push(format!(
             "The cluster gave no certificate. Is {} reached from this network? Is the NodeConfig's token valid (`kubeadm token \
              list`), and its CA the cluster's? Is the time below right?",
@@ -198,6 +204,7 @@ mod tests {
             containerd: false,
             kubelet: Err("no answer (Connection refused)".to_owned()),
             joined: false,
+            join: None,
             pod_network: false,
             api: None,
             boot: None,
@@ -230,6 +237,19 @@ mod tests {
         health.kubelet = Ok(());
         let error = "kubelet: failed to run: ".to_owned() + &"a very long reason ".repeat(20);
         insta::assert_snapshot!(render(&health, &facts(), &[error]));
+    }
+
+    #[test]
+    fn a_node_that_the_cluster_refuses() {
+        let mut health = applied();
+        health.containerd = true;
+        let id = "abcdef".to_owned();
+        let refused = basalt_join::state::Refusal::Token { id };
+        health.join = Some(JoinState::Refused {
+            refusal: refused,
+            at: std::time::Duration::from_secs(60),
+        });
+        insta::assert_snapshot!(render(&health, &facts(), &[]));
     }
 
     #[test]

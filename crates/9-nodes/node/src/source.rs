@@ -23,8 +23,10 @@ const LARGEST: u64 = 1 << 20;
 pub struct Found {
     /// Place, in words that errors and `basalt-node status` show.
     pub origin: String,
-    /// Text of the NodeConfig.
+    /// Text of the NodeConfig, or of bootstrap data in its place.
     pub text: String,
+    /// Metadata of the machine that came with it, in YAML or JSON; often empty.
+    pub metadata: String,
 }
 
 /// Something that can hold a NodeConfig.
@@ -126,7 +128,11 @@ fn read_text(reader: impl Read, place: String) -> Result<Found, SourceError> {
         bytes.pop();
     }
     match String::from_utf8(bytes) {
-        Ok(text) => Ok(Found { origin: place, text }),
+        Ok(text) => Ok(Found {
+            origin: place,
+            text,
+            metadata: String::new(),
+        }),
         Err(_) => Err(SourceError::NotText { place }),
     }
 }
@@ -157,6 +163,7 @@ mod tests {
             let found = |text: &str| Found {
                 origin: "drive".to_owned(),
                 text: text.to_owned(),
+                metadata: String::new(),
             };
             Ok(self.then.map(found))
         }

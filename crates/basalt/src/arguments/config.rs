@@ -39,6 +39,9 @@ pub struct FromJoin {
     /// Value of a variable in bootstrap data, such as `ds.meta_data.instance_id=i-1`. `--hostname` gives those of the name.
     #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap_data")]
     pub instance_data: Vec<String>,
+    /// Ask nobody: the node finds the cluster's authority itself, by the token and the pins.
+    #[arg(long, conflicts_with = "kubeconfig")]
+    pub offline: bool,
     /// Version of the kubelet in the image, for the version skew policy and for fields that are newer.
     #[arg(long, value_name = "VERSION", default_value = basalt_join::KUBELET)]
     pub kubelet: String,

@@ -50,7 +50,14 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     if let Some(hostname) = hostname {
         wanted.request.registration.kubelet.hostname = Some(hostname);
     }
-    let converted = convert(&wanted, kubelet, Duration::from_secs(options.patience))?;
+    let converted = if options.offline {
+        Converted {
+            config: conversion::undiscovered(&wanted.request, wanted.bootstrap.as_ref())?,
+            notes: Vec::new(),
+        }
+    } else {
+        convert(&wanted, kubelet, Duration::from_secs(options.patience))?
+    };
     let text = converted.to_yaml()?;
     for note in &converted.notes {
         output::print_error(format_args!("note: {note}"));

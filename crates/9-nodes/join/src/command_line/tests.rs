@@ -247,7 +247,7 @@ prop_compose! {
             token,
             discovery_token,
             tls_bootstrap_token,
-            pins: pins.iter().map(|bytes| CaPin::of(bytes)).collect(),
+            pins: pins.iter().map(|bytes| crate::pin::pin_of(bytes)).collect(),
             node_name: node_name.map(|name| name.parse().unwrap()),
             ..JoinCommand::default()
         }

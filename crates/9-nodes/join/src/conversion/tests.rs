@@ -3,7 +3,6 @@ use std::time::{Duration, SystemTime};
 use basalt_node_config::{Clock, check};
 
 use super::*;
-use crate::access;
 use crate::cloud_config::{self, InstanceData};
 use crate::command_line::{self, Asked};
 use crate::kubelet_config::ClusterConfiguration;
@@ -76,8 +75,12 @@ fn a_join_becomes_a_node_config() {
     assert_eq!(config.hostname.as_deref(), Some("worker-1"));
     assert_eq!(config.cluster.endpoint, "https://192.0.2.10:6443");
     assert_eq!(config.cluster.bootstrap_token, TOKEN);
-    assert_eq!(config.kubelet.unwrap().max_pods, Some(50));
-    assert_eq!(config.cluster.dns.unwrap().addresses.unwrap(), ["10.0.0.53"]);
+    // The node takes these from the cluster, as they are when it joins.
+    assert_eq!((config.kubelet, config.cluster.dns), (None, None));
+    assert_eq!(
+        config.cluster.kubelet_config,
+        Some(raw::KubeletConfigSource::FromCluster)
+    );
 }
 
 #[cfg(feature = "command")]
@@ -115,20 +118,14 @@ fn the_node_counts_before_the_cluster() {
     flags.set("eviction-hard", "memory.available<1Gi").unwrap();
     flags.set("node-labels", "a=b").unwrap();
     let settings = settings(
-        "maxPods: 50\nevictionHard: {nodefs.available: 5%}\npodPidsLimit: 4096\nreadOnlyPort: 10255\ndefaultPodSysctls: {a: b}\ntracing: {samplingRatePerMillion: 1}\n",
+        "maxPods: 50\nevictionHard: {nodefs.available: 5%}\npodPidsLimit: 4096\nreadOnlyPort: 10255\ndefaultPodSysctls: {a: b}\n",
     );
     let (config, notes) = converted(&request, Ok(&settings));
     let kubelet = config.kubelet.unwrap();
-    assert_eq!((kubelet.max_pods, kubelet.pod_pids_limit), (Some(60), Some(4096)));
+    assert_eq!((kubelet.max_pods, kubelet.pod_pids_limit), (Some(60), None));
     assert_eq!(kubelet.eviction_hard.keys().collect::<Vec<_>>(), ["memory.available"]);
     assert_eq!(config.labels["a"], "b");
-    for expected in [
-        "defaultPodSysctls",
-        "readOnlyPort",
-        "maxPods",
-        "evictionHard",
-        "tracing.samplingRatePerMillion",
-    ] {
+    for expected in ["defaultPodSysctls", "readOnlyPort", "maxPods", "evictionHard"] {
         assert!(
             notes.iter().any(|note| note.contains(expected)),
             "{expected}: {notes:?}"
@@ -140,7 +137,7 @@ fn the_node_counts_before_the_cluster() {
 fn another_endpoint_and_missing_settings_are_told() {
     let (config, notes) = converted(&request("lb.example.com:6443"), Err("HTTP status 403".to_owned()));
     assert_eq!(config.cluster.endpoint, "https://192.0.2.10:6443");
-    assert!(config.cluster.dns.is_none());
+    assert_eq!((config.cluster.dns, config.cluster.kubelet_config), (None, None));
     assert!(
         notes[0].contains("lb.example.com") && notes[1].contains("403"),
         "{notes:?}"
@@ -211,4 +208,51 @@ fn bootstrap_data_becomes_a_node_config() {
         error.to_string().contains("/etc/kubernetes/azure.json (line "),
         "{error}"
     );
+}
+
+#[test]
+fn a_node_can_ask_the_cluster_itself() {
+    let mut request = request("192.0.2.10:6443");
+    let config = undiscovered(&request, None).unwrap();
+    must_pass(&config);
+    assert_eq!(config.cluster.ca_cert_hashes, [format!("sha256:{}", PIN.trim())]);
+    assert_eq!(
+        config.cluster.kubelet_config,
+        Some(raw::KubeletConfigSource::FromCluster)
+    );
+    assert_eq!((config.cluster.ca, config.cluster.discovery_token), (None, None));
+    request.tls_bootstrap_token = Some("fedcba.fedcba9876543210".parse().unwrap());
+    let config = undiscovered(&request, None).unwrap();
+    must_pass(&config);
+    assert_eq!(config.cluster.bootstrap_token, "fedcba.fedcba9876543210");
+    assert_eq!(config.cluster.discovery_token.as_deref(), Some(TOKEN));
+}
+
+#[test]
+fn a_discovery_file_is_taken_from_the_bootstrap_data() {
+    let text = include_str!("../../tests/bootstrap-data/worker.yaml");
+    let (mut data, _) = cloud_config::read("user-data", text, &InstanceData::of_hostname("worker-9")).unwrap();
+    let path = "/etc/kubernetes/discovery.conf".to_owned();
+    data.request.discovery = Discovery::File(DiscoveryFile::Path(path.clone()));
+    data.request.tls_bootstrap_token = Some(TOKEN.parse().unwrap());
+    let found = |data: &BootstrapData| undiscovered(&data.request, Some(data));
+    assert_eq!(found(&data), Err(ConversionError::DiscoveryFile(path.clone())));
+    for (content, is_right) in [(CLUSTER_INFO, true), ("a: b", false)] {
+        data.files = vec![cloud_config::KubernetesFile {
+            path: path.clone(),
+            mode: 0o600,
+            content: content.to_owned(),
+            line: 1,
+        }];
+        match found(&data) {
+            Ok(config) => {
+                assert!(is_right && config.cluster.ca.is_some(), "{content}");
+                must_pass(&config);
+            }
+            Err(error) => {
+                assert!(!is_right, "{error}");
+                assert!(matches!(error, ConversionError::DiscoveryFileContent { .. }), "{error}");
+            }
+        }
+    }
 }

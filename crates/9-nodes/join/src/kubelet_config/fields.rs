@@ -1,5 +1,6 @@
 //! Fields of KubeletConfiguration, and the minor version of the kubelet that each came with.
 
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::skew::KubernetesVersion;
@@ -12,7 +13,7 @@ const FIELDS: &str = include_str!("fields.txt");
 pub(super) const NEWEST: u32 = 37;
 
 /// A field of the cluster's configuration that the kubelet does not have.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroppedField {
     /// Path: `memorySwap.swapBehavior`.
     pub path: String,

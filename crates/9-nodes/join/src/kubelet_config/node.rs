@@ -6,7 +6,6 @@ use basalt_node_config::raw::Kubelet;
 use serde_json::{Map, Value};
 
 use super::merge::without_zeros;
-use crate::kubelet_flags::RUNTIME_ENDPOINT;
 
 /// Fields that an image sets, and no configuration can change, by JSON pointer.
 const OF_THE_IMAGE: &[(&str, &str)] = &[
@@ -26,7 +25,7 @@ const OF_THE_IMAGE: &[(&str, &str)] = &[
 ];
 
 /// Fields whose values are places on a node: an image has its own.
-const PLACES: &[&str] = &[
+pub(super) const PLACES: &[&str] = &[
     "/authentication/x509/clientCAFile",
     "/volumePluginDir",
     "/tlsCertFile",
@@ -86,15 +85,6 @@ impl fmt::Display for Contradiction {
     }
 }
 
-/// Settings of the cluster in the form of a NodeConfig.
-#[derive(Debug, Clone, PartialEq)]
-pub struct TakenOver {
-    /// Settings that a NodeConfig can express.
-    pub kubelet: Kubelet,
-    /// Fields that it cannot, by name.
-    pub rest: Vec<String>,
-}
-
 fn field(pointer: &str) -> String {
     pointer.trim_start_matches('/').replace('/', ".")
 }
@@ -122,85 +112,4 @@ pub(super) fn contradictions(cluster: &Map<String, Value>, node: &Kubelet) -> Ve
         })
     });
     of_image.chain(of_config).collect()
-}
-
-pub(super) fn taken_over(cluster: &Map<String, Value>) -> TakenOver {
-    let mut settings = Map::new();
-    let mut rest = Vec::new();
-    for (key, value) in cluster {
-        let Some(value) = without_zeros(value) else { continue };
-        if SHARED.contains(&key.as_str()) {
-            settings.insert(key.clone(), value);
-        } else if let Some(reserved) = reserved(key, &value) {
-            settings.insert(key.clone(), reserved);
-        } else {
-            rest.extend(unexpressed(key, &value));
-        }
-    }
-    // One after the other: a value that NodeConfig does not take must not take the others with it.
-    let mut kubelet = Map::new();
-    for (key, value) in settings {
-        let alone = Value::Object(Map::from_iter([(key.clone(), value.clone())]));
-        match serde_json::from_value::<Kubelet>(alone) {
-            Ok(_) => {
-                kubelet.insert(key, value);
-            }
-            Err(_) => rest.push(key),
-        }
-    }
-    rest.sort();
-    TakenOver {
-        kubelet: serde_json::from_value(Value::Object(kubelet)).unwrap_or_default(),
-        rest,
-    }
-}
-
-/// Resources in the form of a NodeConfig: other names, and a number of processes.
-fn reserved(key: &str, value: &Value) -> Option<Value> {
-    if key != "systemReserved" && key != "kubeReserved" {
-        return None;
-    }
-    let mut amounts = Map::new();
-    for (resource, amount) in value.as_object()? {
-        let amount = amount.as_str()?;
-        let (name, amount) = match resource.as_str() {
-            "ephemeral-storage" => ("ephemeralStorage", amount.into()),
-            "pid" => ("pid", Value::from(amount.parse::<u64>().ok()?)),
-            other => (other, amount.into()),
-        };
-        amounts.insert(name.to_owned(), amount);
-    }
-    Some(Value::Object(amounts))
-}
-
-/// Fields below a key that a node will not have as the cluster has them. What the image sets is told of by
-/// [`contradictions`], or is the same.
-fn unexpressed(key: &str, value: &Value) -> Vec<String> {
-    const ELSEWHERE: &[&str] = &[
-        "/apiVersion",
-        "/kind",
-        "/clusterDNS",
-        "/clusterDomain",
-        "/containerRuntimeEndpoint",
-    ];
-    let mut leaves = Vec::new();
-    collect_leaves(&format!("/{key}"), value, &mut leaves);
-    let is_known = |pointer: &str| {
-        OF_THE_IMAGE.iter().any(|(fixed, _)| *fixed == pointer)
-            || PLACES.contains(&pointer)
-            || ELSEWHERE.contains(&pointer)
-            || (pointer == "/serializeImagePulls")
-            || value.as_str() == Some(RUNTIME_ENDPOINT)
-    };
-    leaves.retain(|pointer| !is_known(pointer));
-    leaves.iter().map(|pointer| field(pointer)).collect()
-}
-
-fn collect_leaves(pointer: &str, value: &Value, leaves: &mut Vec<String>) {
-    match value {
-        Value::Object(object) => object
-            .iter()
-            .for_each(|(key, value)| collect_leaves(&format!("{pointer}/{key}"), value, leaves)),
-        _ => leaves.push(pointer.to_owned()),
-    }
 }

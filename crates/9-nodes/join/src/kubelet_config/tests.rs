@@ -28,21 +28,11 @@ fn what_kubeadm_uploads_needs_nothing_of_a_node() {
     assert_eq!(settings.cluster_dns(), ["10.96.0.10"]);
     assert_eq!(settings.cluster_domain(), Some("cluster.local"));
     assert!(settings.contradictions(&Kubelet::default()).is_empty());
-    let taken = settings.taken_over();
-    assert_eq!((taken.kubelet, taken.rest), (Kubelet::default(), Vec::new()));
-}
-
-#[test]
-fn settings_are_taken_over_or_named() {
-    let taken = settings(
-        "maxPods: 50\nevictionHard: {memory.available: 200Mi}\nsystemReserved: {cpu: 100m, ephemeral-storage: 1Gi, pid: '100'}\nserializeImagePulls: false\nmaxParallelImagePulls: 5\ntracing: {samplingRatePerMillion: 10}\ncpuManagerPolicy: weird\nserverTLSBootstrap: true\n",
-    )
-    .taken_over();
-    assert_eq!(taken.kubelet.max_pods, Some(50));
-    assert_eq!(taken.kubelet.eviction_hard["memory.available"], "200Mi");
-    assert_eq!(taken.kubelet.system_reserved.unwrap().pid, Some(100));
-    assert!(taken.kubelet.server_tls_bootstrap);
-    assert_eq!(taken.rest, ["cpuManagerPolicy", "tracing.samplingRatePerMillion"]);
+    let layers = NodeLayers {
+        defaults: Map::from_iter([("shutdownGracePeriod".to_owned(), "30s".into())]),
+        ..NodeLayers::default()
+    };
+    assert_eq!(settings.for_node(&layers)["shutdownGracePeriod"], "30s");
 }
 
 #[test]
@@ -110,7 +100,7 @@ proptest! {
     fn nothing_panics(text in any::<String>(), more in "[a-zA-Z:{}\\[\\] \n0-9]{0,30}") {
         for text in [text, uploaded(&more)] {
             if let Ok(settings) = KubeletSettings::parse(&text, &ClusterConfiguration::default(), version(35)) {
-                let _ = settings.taken_over();
+                let _ = settings.for_node(&NodeLayers::default());
                 let _ = settings.contradictions(&Kubelet::default());
                 prop_assert!(settings.as_kubeadm_writes().is_object());
             }

@@ -26,6 +26,7 @@ fn name(state: &JoinState) -> &'static str {
             Refusal::VersionSkew(_) => "refused: skew",
             Refusal::Denied(_) => "refused: denied",
             Refusal::Forbidden(_) => "refused: forbidden",
+            Refusal::Unusable(_) => "refused: unusable",
         },
     }
 }

@@ -67,7 +67,9 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
     feature_gates::check(finder, &path.key("featureGates"), &raw.feature_gates);
     extra_config::check(finder, path, &raw);
     memory_manager::check(finder, &path.key("extraConfig"), &raw);
+    let written = raw.clone();
     let checked = Kubelet {
+        written,
         node_ip: finder.parse_given(&path.key("nodeIP"), raw.node_ip.as_ref()),
         system_reserved: reserved(finder, &path.key("systemReserved"), raw.system_reserved),
         kube_reserved: reserved(finder, &path.key("kubeReserved"), raw.kube_reserved),

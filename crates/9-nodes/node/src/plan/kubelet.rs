@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use basalt_node_config::{CloudProvider, CpuManagerPolicy, Kubelet, NodeConfig, Reserved, TopologyManagerPolicy};
+use basalt_join::kubelet_config::NodeLayers;
+use basalt_node_config::{
+    CloudProvider, CpuManagerPolicy, Kubelet, KubeletConfigSource, NodeConfig, Reserved, TopologyManagerPolicy,
+};
 use serde_json::{Map, Value, json};
 
 use super::PlannedFile;
 use super::containerd::base64;
 use crate::facts::Facts;
+use crate::join_plan::{JoinPlan, PlannedTrust};
 use crate::paths;
 use crate::size::Size;
 
@@ -25,29 +29,122 @@ const CIPHER_SUITES: [&str; 4] = [
 /// (sysctl-kubernetes.conf), so that no single pod leaves others without any.
 const POD_PIDS: u64 = 16384;
 
+/// Fields that the image needs as they are, or that follow from the machine: no cluster's configuration changes them.
+const FIXED: [&str; 12] = [
+    "authentication",
+    "authorization",
+    "cgroupDriver",
+    "containerRuntimeEndpoint",
+    "failSwapOn",
+    "mergeDefaultEvictionSettings",
+    "protectKernelDefaults",
+    "resolvConf",
+    "rotateCertificates",
+    "staticPodPath",
+    "tlsCertFile",
+    "tlsPrivateKeyFile",
+];
+
 pub(super) fn files(config: &NodeConfig, hostname: &str, facts: &Facts) -> Vec<PlannedFile> {
-    let mut configuration = configuration(config, facts);
-    if let Some(fields) = configuration.as_object_mut() {
-        for (key, value) in &config.kubelet.extra_config {
-            merge(fields.entry(key.as_str()).or_insert(Value::Null), value);
-        }
-    }
+    let own = configuration(config, facts);
     let providers = providers(config, facts);
-    let mut files = vec![
-        PlannedFile::secret(paths::CLUSTER_CA, config.cluster.ca.pem()),
-        PlannedFile::secret(paths::KUBELET_CONFIG, pretty(&configuration)),
-        PlannedFile::public(
-            paths::KUBELET_ARGUMENTS,
-            arguments(config, hostname, providers.is_some()),
-        ),
-        PlannedFile::secret(paths::BOOTSTRAP_KUBECONFIG, pretty(&bootstrap(config))),
-    ];
+    let arguments = arguments(config, hostname, providers.is_some());
+    let mut files = match (config.cluster.authorities(), config.cluster.kubelet_config) {
+        (Some(authorities), KubeletConfigSource::FromNodeConfig) => {
+            let token = config.cluster.bootstrap_token.reveal();
+            let endpoint = config.cluster.endpoint.to_string();
+            let configuration = with_extra(own, config);
+            of_cluster(&endpoint, authorities.pem(), &token, &configuration)
+        }
+        _ => vec![join_plan(config, hostname, own, &arguments)],
+    };
+    files.push(PlannedFile::public(paths::KUBELET_ARGUMENTS, environment(&arguments)));
     let providers = providers.map(|providers| pretty(&providers));
     files.extend(providers.map(|text| PlannedFile::secret(paths::CREDENTIAL_PROVIDERS_CONFIG, text)));
     // Credential providers ask their clouds by way of the proxy; the API server is reached without it.
     let environment = super::proxy::environment(config);
     files.extend(environment.map(|text| PlannedFile::secret(paths::KUBELET_ENVIRONMENT, text)));
     files
+}
+
+/// Files that follow from a cluster that is known: its authorities, the kubelet's configuration, and the kubeconfig of the
+/// first contact.
+pub(crate) fn of_cluster(endpoint: &str, authorities: &str, token: &str, configuration: &Value) -> Vec<PlannedFile> {
+    let kubeconfig = kubeconfig(endpoint, authorities, "bootstrap", &json!({ "token": token }));
+    vec![
+        PlannedFile::secret(paths::CLUSTER_CA, authorities),
+        PlannedFile::secret(paths::KUBELET_CONFIG, pretty(configuration)),
+        PlannedFile::secret(paths::BOOTSTRAP_KUBECONFIG, pretty(&kubeconfig)),
+    ]
+}
+
+/// The kubelet's configuration with `extraConfig` on top of it.
+fn with_extra(mut configuration: Value, config: &NodeConfig) -> Value {
+    if let Some(fields) = configuration.as_object_mut() {
+        for (key, value) in &config.kubelet.extra_config {
+            merge(fields.entry(key.as_str()).or_insert(Value::Null), value);
+        }
+    }
+    configuration
+}
+
+/// The file with what a join needs that asks the cluster for its authorities, for its configuration of kubelets, or both.
+fn join_plan(config: &NodeConfig, hostname: &str, own: Value, arguments: &[String]) -> PlannedFile {
+    let cluster = &config.cluster;
+    let plan = JoinPlan {
+        hostname: hostname.to_owned(),
+        endpoint: cluster.endpoint.to_string(),
+        token: cluster.bootstrap_token.reveal(),
+        trust: PlannedTrust::of(&cluster.trust),
+        kubelet_config: cluster.kubelet_config,
+        layers: layers(config, &own),
+        configuration: with_extra(own, config),
+        written: config.kubelet.written.clone(),
+        arguments: arguments.to_vec(),
+        family_is_found: !cluster.dns_is_given && config.kubelet.node_ip.is_none(),
+    };
+    PlannedFile::secret(
+        paths::JOIN_PLAN,
+        serde_json::to_string(&plan).unwrap_or_default() + "\n",
+    )
+}
+
+/// The node's own configuration, cut into the layers around that of the cluster.
+fn layers(config: &NodeConfig, own: &Value) -> NodeLayers {
+    let written = serde_json::to_value(&config.kubelet.written).unwrap_or_default();
+    let is_written = |key: &str| written.get(key).is_some();
+    let is_own = |key: &str| match key {
+        "clusterDNS" => config.cluster.dns_is_given,
+        "clusterDomain" => config.cluster.domain_is_given,
+        "registerWithTaints" => true,
+        "logging" => is_written("verbosity"),
+        "serializeImagePulls" => is_written("maxParallelImagePulls"),
+        "shutdownGracePeriod" | "shutdownGracePeriodCriticalPods" => {
+            is_written("shutdownGracePeriod") || is_written("shutdownGracePeriodCriticalPods")
+        }
+        _ => is_written(key),
+    };
+    let mut layers = NodeLayers {
+        extra: config.kubelet.extra_config.clone().into_iter().collect(),
+        ..NodeLayers::default()
+    };
+    for (key, value) in own.as_object().into_iter().flatten() {
+        let layer = match key.as_str() {
+            key if FIXED.contains(&key) => &mut layers.fixed,
+            key if is_own(key) => &mut layers.own,
+            _ => &mut layers.defaults,
+        };
+        layer.insert(key.clone(), value.clone());
+    }
+    // Where the agent asks the kubelet how it is; and no port without authentication.
+    for (key, value) in [
+        ("healthzBindAddress", json!("127.0.0.1")),
+        ("healthzPort", json!(10248)),
+        ("readOnlyPort", json!(0)),
+    ] {
+        layers.fixed.insert(key.to_owned(), value);
+    }
+    layers
 }
 
 /// Credential providers in the kubelet's format. Those that the image does not have are left out: the kubelet would not
@@ -99,7 +196,7 @@ pub(super) fn missing_providers(config: &NodeConfig, facts: &Facts) -> Vec<Strin
 }
 
 /// JSON is YAML as well: the kubelet reads it.
-fn pretty(value: &Value) -> String {
+pub(crate) fn pretty(value: &Value) -> String {
     format!("{value:#}\n")
 }
 
@@ -320,8 +417,8 @@ fn topology_policy(policy: TopologyManagerPolicy) -> &'static str {
     }
 }
 
-/// An environment file. No value here can contain a space, so systemd splits it at the right places.
-fn arguments(config: &NodeConfig, hostname: &str, providers: bool) -> String {
+/// Arguments of the kubelet. None can contain a space.
+fn arguments(config: &NodeConfig, hostname: &str, providers: bool) -> Vec<String> {
     let mut arguments = vec![
         format!("--config={}", paths::KUBELET_CONFIG),
         format!("--bootstrap-kubeconfig={}", paths::BOOTSTRAP_KUBECONFIG),
@@ -349,23 +446,28 @@ fn arguments(config: &NodeConfig, hostname: &str, providers: bool) -> String {
             .collect();
         arguments.push(format!("--node-labels={}", labels.join(",")));
     }
+    arguments
+}
+
+/// An environment file with the arguments, which systemd splits at spaces.
+fn environment(arguments: &[String]) -> String {
     format!("KUBELET_ARGUMENTS={}\n", arguments.join(" "))
 }
 
-fn bootstrap(config: &NodeConfig) -> Value {
-    let cluster = &config.cluster;
+/// Kubeconfig of an API server for one user.
+pub(crate) fn kubeconfig(endpoint: &str, authorities: &str, name: &str, user: &Value) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Config",
         "clusters": [{
             "name": "cluster",
             "cluster": {
-                "server": cluster.endpoint.to_string(),
-                "certificate-authority-data": base64(cluster.ca.pem().as_bytes()),
+                "server": endpoint,
+                "certificate-authority-data": base64(authorities.as_bytes()),
             },
         }],
-        "users": [{ "name": "bootstrap", "user": { "token": cluster.bootstrap_token.reveal() } }],
-        "contexts": [{ "name": "bootstrap", "context": { "cluster": "cluster", "user": "bootstrap" } }],
-        "current-context": "bootstrap",
+        "users": [{ "name": name, "user": user }],
+        "contexts": [{ "name": name, "context": { "cluster": "cluster", "user": name } }],
+        "current-context": name,
     })
 }

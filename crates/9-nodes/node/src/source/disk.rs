@@ -1,4 +1,5 @@
-//! A config disk: a small disk, CD or partition with a label of its own.
+//! A config disk: a small disk, CD or partition with a label of its own, or with one of those by which clouds hand user data
+//! to cloud-init.
 
 use std::collections::HashSet;
 use std::fs::File;
@@ -6,7 +7,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use basalt_node_config::defaults::{DISK_FILE, DISK_LABEL};
-use rustix::fs::{Mode, OFlags, openat};
+use rustix::fs::{Mode, OFlags, ResolveFlags, openat2};
 use rustix::mount::{
     FsMountFlags, FsOpenFlags, MountAttrFlags, fsconfig_create, fsconfig_set_flag, fsconfig_set_string, fsmount, fsopen,
 };
@@ -15,7 +16,38 @@ use super::label::{self, FileSystem};
 use super::{Found, Source, SourceError, read_text};
 use crate::block::{Attachment, BlockDevices, CONFIG_SERIAL};
 
-/// A block device with a FAT, ext4 or ISO 9660 file system that is labelled `BASALT-CFG` and has a `node.yaml`.
+/// Kind of a config disk: what its label says that is on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct DiskKind {
+    /// Label of the file system, in capital letters.
+    label: &'static str,
+    /// File with the NodeConfig, or with bootstrap data.
+    file: &'static str,
+    /// File with the machine's metadata.
+    metadata: Option<&'static str>,
+}
+
+/// Kinds of config disks: Basalt's own, cloud-init's data source NoCloud, and OpenStack's config drive.
+const KINDS: [DiskKind; 3] = [
+    DiskKind {
+        label: DISK_LABEL,
+        file: DISK_FILE,
+        metadata: None,
+    },
+    DiskKind {
+        label: "CIDATA",
+        file: "user-data",
+        metadata: Some("meta-data"),
+    },
+    DiskKind {
+        label: "CONFIG-2",
+        file: "openstack/latest/user_data",
+        metadata: Some("openstack/latest/meta_data.json"),
+    },
+];
+
+/// A block device with a FAT, ext4 or ISO 9660 file system that is labelled `BASALT-CFG` and has a `node.yaml`; or one of
+/// the other [`KINDS`].
 ///
 /// The label alone does not do: a tenant of the cluster can write it to a volume, which is attached when the machine
 /// starts again. Only devices that no workload can bring about are looked at; see [`Attachment`].
@@ -26,8 +58,8 @@ pub struct ConfigDisk {
     devices: PathBuf,
     /// Devices that were looked at and are no config disks.
     seen: HashSet<String>,
-    /// Devices with the label that are not trusted, each told of once.
-    refused: Vec<String>,
+    /// Devices with a label that are not trusted, and the label, each told of once.
+    refused: Vec<(String, &'static str)>,
 }
 
 impl ConfigDisk {
@@ -61,16 +93,22 @@ impl ConfigDisk {
 
 impl Source for ConfigDisk {
     fn name(&self) -> String {
-        format!("disk labelled {DISK_LABEL}")
+        let labels: Vec<_> = KINDS.iter().map(|kind| kind.label).collect();
+        format!("disk labelled {}", labels.join(" or "))
     }
 
     fn look(&mut self) -> Result<Option<Found>, SourceError> {
         for (attachment, name) in self.new_devices() {
             let device = self.devices.join(&name);
             match labelled(&device) {
-                Ok(Some(kind)) if attachment.is_the_owners() => return read_config(&device, kind).map(Some),
-                Ok(Some(_)) => {
-                    self.refused.push(name.clone());
+                Ok(Some((system, kind))) if attachment.is_the_owners() => {
+                    if let Some(found) = read_config(&device, system, kind)? {
+                        return Ok(Some(found));
+                    }
+                    self.seen.insert(name);
+                }
+                Ok(Some((_, kind))) => {
+                    self.refused.push((name.clone(), kind.label));
                     self.seen.insert(name);
                 }
                 Ok(None) => {
@@ -88,9 +126,9 @@ impl Source for ConfigDisk {
     }
 
     fn refused(&self) -> Vec<String> {
-        let told = self.refused.iter().map(|name| {
+        let told = self.refused.iter().map(|(name, label)| {
             format!(
-                "/dev/{name} has the label {DISK_LABEL} and is not used: it is neither on the root's disk nor a CD drive, \
+                "/dev/{name} has the label {label} and is not used: it is neither on the root's disk nor a CD drive, \
                  a USB device, or a disk with the serial number {CONFIG_SERIAL}"
             )
         });
@@ -98,25 +136,30 @@ impl Source for ConfigDisk {
     }
 }
 
-/// The kind of file system of a device that has the label. An empty CD drive cannot be read.
-fn labelled(device: &Path) -> std::io::Result<Option<FileSystem>> {
+/// File system and kind of a device that has one of the labels. An empty CD drive cannot be read.
+fn labelled(device: &Path) -> std::io::Result<Option<(FileSystem, DiskKind)>> {
     let mut start = Vec::with_capacity(label::NEEDED);
     fs_err::File::open(device)?
         .take(label::NEEDED as u64)
         .read_to_end(&mut start)?;
-    let found = label::read(&start).filter(|(_, label)| label == DISK_LABEL);
-    Ok(found.map(|(kind, _)| kind))
+    let found = label::read(&start).and_then(|(system, label)| {
+        let kind = KINDS.into_iter().find(|kind| kind.label.eq_ignore_ascii_case(&label))?;
+        Some((system, kind))
+    });
+    Ok(found)
 }
 
-/// Reads the file from a mount that is attached nowhere: nobody else sees it, and it is gone with its descriptor.
-fn read_config(device: &Path, kind: FileSystem) -> Result<Found, SourceError> {
-    let place = format!("{DISK_FILE} on {}", device.display());
+/// Reads the files from a mount that is attached nowhere: nobody else sees it, and it is gone with its descriptor.
+///
+/// A disk of Basalt's own label has to have its file; those of clouds may carry nothing for a node.
+fn read_config(device: &Path, system: FileSystem, kind: DiskKind) -> Result<Option<Found>, SourceError> {
+    let place = format!("{} on {}", kind.file, device.display());
     let failed = |error: rustix::io::Errno| SourceError::Read {
         place: place.clone(),
         source: error.into(),
     };
     let mount = || {
-        let context = fsopen(kind.name(), FsOpenFlags::FSOPEN_CLOEXEC)?;
+        let context = fsopen(system.name(), FsOpenFlags::FSOPEN_CLOEXEC)?;
         fsconfig_set_string(&context, "source", device)?;
         fsconfig_set_flag(&context, "ro")?;
         fsconfig_create(&context)?;
@@ -128,9 +171,20 @@ fn read_config(device: &Path, kind: FileSystem) -> Result<Found, SourceError> {
     };
     let mount = mount().map_err(failed)?;
     // No link on the disk may lead to a file of the machine.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match openat(&mount, DISK_FILE, flags, Mode::empty()) {
-        Ok(file) => read_text(File::from(file), place),
+    let open = |file: &str| {
+        let within = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS;
+        openat2(&mount, file, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty(), within).map(File::from)
+    };
+    let metadata = kind.metadata.and_then(|file| open(file).ok());
+    let metadata = metadata.and_then(|file| read_text(file, place.clone()).ok());
+    match open(kind.file) {
+        Ok(file) => read_text(file, place).map(|found| {
+            Some(Found {
+                metadata: metadata.map(|metadata| metadata.text).unwrap_or_default(),
+                ..found
+            })
+        }),
+        Err(rustix::io::Errno::NOENT) if kind.label != DISK_LABEL => Ok(None),
         Err(rustix::io::Errno::NOENT) => Err(SourceError::NoFile {
             place: device.display().to_string(),
             file: DISK_FILE,
@@ -174,6 +228,26 @@ mod tests {
         // The drive may get a medium.
         assert_eq!(names(&source), ["sr0"]);
         assert!(source.refused().is_empty());
+    }
+
+    #[test]
+    fn labels_of_clouds_are_known() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        for (label, expected) in [
+            ("BASALT-CFG", Some("node.yaml")),
+            ("cidata", Some("user-data")),
+            ("CIDATA", Some("user-data")),
+            ("config-2", Some("openstack/latest/user_data")),
+            ("data", None),
+        ] {
+            let mut disk = vec![0; 65536];
+            disk[32769..32774].copy_from_slice(b"CD001");
+            disk[32808..32840].fill(b' ');
+            disk[32808..32808 + label.len()].copy_from_slice(label.as_bytes());
+            fs_err::write(file.path(), disk).unwrap();
+            let found = labelled(file.path()).unwrap();
+            assert_eq!(found.map(|(_, kind)| kind.file), expected, "{label}");
+        }
     }
 
     #[test]

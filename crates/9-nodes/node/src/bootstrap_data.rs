@@ -1,0 +1,256 @@
+//! Bootstrap data of Cluster API in the place of a NodeConfig: user data of a machine, as infrastructure providers hand it over.
+//!
+//! Read by [`basalt_join::cloud_config`], and never executed. What comes out is a NodeConfig, which goes the way of all
+//! others, and files below `/etc/kubernetes`, which `basalt-node join` writes.
+
+use std::path::Path;
+
+use basalt_document::Document;
+use basalt_document::problem::Problems;
+use basalt_join::cloud_config::{self, InstanceData, SENTINEL, SENTINEL_CONTENT};
+use basalt_join::conversion::{self, ConversionError};
+use basalt_node_config::name::HostName;
+use miette::Diagnostic;
+use serde_json::Value;
+
+use crate::apply::{self, ApplyError, below};
+use crate::paths;
+use crate::plan::PlannedFile;
+
+/// Bootstrap data that cannot be followed.
+#[derive(Debug, thiserror::Error, Diagnostic)]
+pub enum BootstrapDataError {
+    /// Findings in the text.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Text(#[from] Problems),
+    /// A join that is not to be had as a NodeConfig.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Conversion(#[from] ConversionError),
+}
+
+/// Bootstrap data as a node follows it.
+#[derive(Debug)]
+pub struct Bootstrap {
+    /// Text of a NodeConfig, in JSON. It holds a token.
+    pub config: String,
+    /// Files below `/etc/kubernetes`.
+    pub files: Vec<PlannedFile>,
+    /// Warnings, often none.
+    pub warnings: Problems,
+}
+
+/// Returns `true` for a text that cloud-init or Ignition would read, and that is no NodeConfig.
+pub fn is_user_data(text: &str) -> bool {
+    let first = text.lines().next().unwrap_or_default().trim_end();
+    let starts = [
+        "#cloud-config",
+        "## template:",
+        "#!",
+        "#include",
+        "#cloud-boothook",
+        "Content-Type:",
+        "MIME-Version:",
+    ];
+    starts.iter().any(|start| first.starts_with(start)) || (text.starts_with('{') && text.contains("\"ignition\""))
+}
+
+/// Reads bootstrap data. `hostname` is the machine's name where neither its instance data nor the text gives one.
+///
+/// # Errors
+/// With everything that a node cannot follow.
+pub fn read(
+    origin: &str,
+    text: &str,
+    instance: &InstanceData,
+    hostname: &str,
+) -> Result<Bootstrap, BootstrapDataError> {
+    let (mut data, warnings) = cloud_config::read(origin, text, instance)?;
+    if data.hostname.is_none() {
+        data.hostname = hostname.parse::<HostName>().ok();
+    }
+    let config = conversion::undiscovered(&data.request, Some(&data))?;
+    let files = data.files.into_iter().map(|file| PlannedFile {
+        path: file.path,
+        mode: file.mode,
+        content: file.content,
+    });
+    Ok(Bootstrap {
+        config: serde_json::to_string_pretty(&config).unwrap_or_default(),
+        files: files.collect(),
+        warnings,
+    })
+}
+
+/// Instance data of a machine: what its metadata says, in YAML or JSON, over the name that it has anyway.
+pub fn instance_data(metadata: &str, hostname: &str) -> InstanceData {
+    let document = Document::parse("meta-data", metadata).ok();
+    let values = document.map(|document| document.root().to_json()).unwrap_or_default();
+    let text = |value: &Value| match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        _ => None,
+    };
+    let values: Vec<_> = values.as_object().into_iter().flatten().collect();
+    let named = ["local-hostname", "local_hostname", "hostname"];
+    let name = named.iter().find_map(|key| {
+        values
+            .iter()
+            .find(|(given, _)| given == key)
+            .and_then(|(_, value)| text(value))
+    });
+    let mut instance = InstanceData::of_hostname(name.as_deref().unwrap_or(hostname));
+    for (key, value) in values.iter().filter_map(|(key, value)| Some((key, text(value)?))) {
+        // cloud-init knows each key with both signs.
+        instance = instance.with(format!("ds.meta_data.{key}"), value.clone());
+        instance = instance.with(format!("ds.meta_data.{}", key.replace('-', "_")), value);
+    }
+    instance
+}
+
+/// Leaves what the later steps of this boot need: the mark, and the files.
+///
+/// # Errors
+/// When they cannot be written.
+pub fn prepare(root: &Path, files: &[PlannedFile]) -> Result<(), ApplyError> {
+    let content = serde_json::to_string(files).unwrap_or_default();
+    apply::write(root, &PlannedFile::secret(paths::BOOTSTRAP_FILES, content))?;
+    apply::write(root, &PlannedFile::public(paths::CLUSTER_API, ""))
+}
+
+/// Writes the files below `/etc/kubernetes`, and returns their paths.
+///
+/// # Errors
+/// When one cannot be written.
+pub fn write_files(root: &Path) -> Result<Vec<String>, ApplyError> {
+    let text = fs_err::read(below(root, paths::BOOTSTRAP_FILES)).unwrap_or_default();
+    let files: Vec<PlannedFile> = serde_json::from_slice(&text).unwrap_or_default();
+    for file in &files {
+        apply::write(root, file)?;
+    }
+    Ok(files.into_iter().map(|file| file.path).collect())
+}
+
+/// Leaves the sentinel file by which infrastructure providers know that the machine has joined, once it has.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn report_success(root: &Path, has_joined: impl FnOnce() -> bool) -> Result<(), ApplyError> {
+    let is_open = below(root, paths::CLUSTER_API).exists() && !below(root, SENTINEL).exists();
+    if is_open && has_joined() {
+        apply::write(root, &PlannedFile::public(SENTINEL, SENTINEL_CONTENT))?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use basalt_node_config::{ApiServerTrust, Clock, check};
+    use proptest::prelude::*;
+    use std::time::SystemTime;
+
+    use super::*;
+
+    const WORKER: &str = include_str!("../../join/tests/bootstrap-data/worker.yaml");
+
+    fn read_worker(text: &str, metadata: &str) -> Result<Bootstrap, BootstrapDataError> {
+        read("user-data", text, &instance_data(metadata, "basalt-1"), "basalt-1")
+    }
+
+    #[test]
+    fn user_data_is_told_from_a_node_config() {
+        for text in [
+            WORKER,
+            "#cloud-config\n",
+            "#!/bin/sh\n",
+            "{\"ignition\":{\"version\":\"3.4.0\"}}",
+            "Content-Type: multipart/mixed",
+            "#include\nhttps://example.com",
+        ] {
+            assert!(is_user_data(text), "{text}");
+        }
+        for text in [
+            "apiVersion: basalt.dev/v1\n",
+            "# a comment\napiVersion: x",
+            "{\"apiVersion\": \"basalt.dev/v1\"}",
+            "",
+        ] {
+            assert!(!is_user_data(text), "{text}");
+        }
+    }
+
+    #[test]
+    fn bootstrap_data_becomes_a_node_config() {
+        let bootstrap = read_worker(WORKER, "instance-id: i-1\nlocal-hostname: worker-9\n").unwrap();
+        let checked = check("node.yaml", &bootstrap.config, Clock::Unsure(SystemTime::now()));
+        let (config, _) = checked.unwrap_or_else(|problems| panic!("{}", problems.brief()));
+        assert_eq!(config.hostname.unwrap().as_str(), "worker-9");
+        assert!(matches!(config.cluster.trust, ApiServerTrust::Pins { .. }));
+        assert_eq!(config.kubelet.provider_id.as_deref(), Some("vsphere://4203-0001"));
+        assert_eq!(config.taints[0].key.as_str(), cloud_config::UNINITIALIZED_TAINT);
+        // Without metadata, the machine has the name that it gives itself.
+        let bootstrap = read_worker(WORKER, "").unwrap();
+        assert!(bootstrap.config.contains("\"hostname\": \"basalt-1\""));
+    }
+
+    #[test]
+    fn what_is_no_bootstrap_data_is_refused_by_name() {
+        for (text, expected) in [
+            ("#!/bin/sh\nkubeadm join\n", "a script, which a node does not run"),
+            ("{\"ignition\":{}}", "Ignition"),
+            (
+                "#cloud-config\nruncmd: [\"reboot\"]\n",
+                "the command `reboot` is not known",
+            ),
+        ] {
+            let error = read_worker(text, "").unwrap_err();
+            let BootstrapDataError::Text(problems) = error else {
+                panic!("{error}")
+            };
+            assert!(problems.brief().contains(expected), "{}", problems.brief());
+        }
+    }
+
+    #[test]
+    fn files_wait_for_the_state_partition_and_success_for_the_join() {
+        let root = tempfile::tempdir().unwrap();
+        let root = root.path();
+        report_success(root, || true).unwrap();
+        assert!(!below(root, SENTINEL).exists(), "nobody expects it");
+        assert!(write_files(root).unwrap().is_empty());
+        let file = PlannedFile::secret("/etc/kubernetes/azure.json", "{}");
+        prepare(root, &[file]).unwrap();
+        assert_eq!(write_files(root).unwrap(), ["/etc/kubernetes/azure.json"]);
+        assert_eq!(
+            fs_err::read_to_string(below(root, "/etc/kubernetes/azure.json")).unwrap(),
+            "{}"
+        );
+        report_success(root, || false).unwrap();
+        assert!(!below(root, SENTINEL).exists());
+        report_success(root, || true).unwrap();
+        assert_eq!(fs_err::read_to_string(below(root, SENTINEL)).unwrap(), "success\n");
+    }
+
+    #[test]
+    fn metadata_of_clouds() {
+        for metadata in [
+            "instance-id: i-1\nlocal-hostname: a\n",
+            "{\"uuid\": \"u\", \"hostname\": \"a\", \"instance_id\": \"i-1\", \"keys\": [1]}",
+        ] {
+            let instance = instance_data(metadata, "b");
+            let text = "## template: jinja\n#cloud-config\nruncmd: ['hostname {{ ds.meta_data.local_hostname }}', 'hostname {{ ds.meta_data.instance_id }}']\n";
+            let problems = cloud_config::read("user-data", text, &instance).unwrap_err().brief();
+            assert!(problems.contains("`a` before, and `i-1` here"), "{problems}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in any::<String>(), metadata in any::<String>()) {
+            let _ = is_user_data(&text);
+            let _ = read_worker(&text, &metadata);
+            let _ = read_worker(&format!("#cloud-config\n{text}"), "");
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! HTTPS requests to API servers: one GET, one answer, one connection.
+//!
+//! Not through an HTTP client of others, which would be in every image: a request of HTTP/1.0 is a line and a few headers, and
+//! the connection ends with the answer.
+
+use std::io::{self, Read as _, Write as _};
+use std::net::{TcpStream, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Duration;
+
+use basalt_node_config::address::Endpoint;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime};
+use rustls::{
+    CertificateError, ClientConfig, ClientConnection, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    StreamOwned,
+};
+
+/// Time-out of connecting, and of each read and write.
+const TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The most of an answer that is read, in bytes. A node with its 50 images takes a hundredth of that.
+const LARGEST: u64 = 4 << 20;
+
+/// Client of API servers.
+pub struct HttpsClient {
+    tls: Arc<ClientConfig>,
+    /// Bearer token.
+    token: Option<String>,
+}
+
+/// Answer of a server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// Status: 200.
+    pub status: u16,
+    /// Body.
+    pub body: Vec<u8>,
+}
+
+/// Request without an answer.
+#[derive(Debug, thiserror::Error)]
+pub enum HttpsError {
+    /// Credentials or authorities that TLS cannot use; in words.
+    #[error("{0}")]
+    Unusable(String),
+    /// A certificate that the authorities do not vouch for, or that is for another name; in words.
+    #[error("{0}")]
+    Untrusted(String),
+    /// No connection, or one that broke.
+    #[error("{0}")]
+    Unreachable(#[from] io::Error),
+}
+
+/// Never shows the token.
+impl std::fmt::Debug for HttpsClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HttpsClient").finish_non_exhaustive()
+    }
+}
+
+impl HttpsClient {
+    /// Client that trusts these authorities. `client` has a client certificate with its key. All are in PEM.
+    ///
+    /// # Errors
+    /// When one of them cannot be used.
+    pub fn new(authorities: &[u8], client: Option<&[u8]>, token: Option<String>) -> Result<Self, HttpsError> {
+        let unusable = |error: &dyn std::fmt::Display| HttpsError::Unusable(error.to_string());
+        let mut roots = RootCertStore::empty();
+        roots.add_parsable_certificates(CertificateDer::pem_slice_iter(authorities).flatten());
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()
+            .map_err(|error| unusable(&error))?
+            .with_root_certificates(roots);
+        let tls = match client {
+            Some(pem) => {
+                let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<Vec<_>, _>>();
+                let key = PrivateKeyDer::from_pem_slice(pem).map_err(|error| unusable(&error))?;
+                let chain = chain.map_err(|error| unusable(&error))?;
+                let config = builder.with_client_auth_cert(chain, key);
+                config.map_err(|error| unusable(&error))?
+            }
+            None => builder.with_no_client_auth(),
+        };
+        let tls = Arc::new(tls);
+        Ok(Self { tls, token })
+    }
+
+    /// Client that trusts whoever answers, for what is verified in another way afterwards. It has no credentials.
+    ///
+    /// # Errors
+    /// When TLS cannot be set up.
+    pub fn unverified() -> Result<Self, HttpsError> {
+        let provider = provider();
+        let verifier = Anybody(provider.clone());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .map_err(|error| HttpsError::Unusable(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        let tls = Arc::new(tls);
+        Ok(Self { tls, token: None })
+    }
+
+    /// Answer to a GET request for a path.
+    ///
+    /// # Errors
+    /// When there is none, or none that is whole.
+    pub fn get(&self, endpoint: &Endpoint, path: &str) -> Result<HttpAnswer, HttpsError> {
+        let read = self
+            .exchange(endpoint, path)
+            .map_err(|error| classify(endpoint, error))?;
+        let answer = parse(&read).ok_or_else(|| io::Error::other("the answer is not HTTP"))?;
+        Ok(answer?)
+    }
+
+    /// The whole answer, with its head.
+    fn exchange(&self, endpoint: &Endpoint, path: &str) -> io::Result<Vec<u8>> {
+        let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
+        let connection = ClientConnection::new(self.tls.clone(), name).map_err(io::Error::other)?;
+        let socket = connect(endpoint)?;
+        socket.set_read_timeout(Some(TIMEOUT))?;
+        socket.set_write_timeout(Some(TIMEOUT))?;
+        let mut stream = StreamOwned::new(connection, socket);
+        // With its port, and brackets around an IPv6 address.
+        let host = endpoint.to_string();
+        let host = host.trim_start_matches("https://");
+        let authorization = self
+            .token
+            .as_ref()
+            .map(|token| format!("Authorization: Bearer {token}\r\n"));
+        let authorization = authorization.unwrap_or_default();
+        let request = format!(
+            "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n{authorization}\r\n"
+        );
+        stream.write_all(request.as_bytes())?;
+        stream.flush()?;
+        let mut answer = Vec::new();
+        match stream.take(LARGEST).read_to_end(&mut answer) {
+            // Not every server ends TLS in order when it hangs up.
+            Err(error) if answer.is_empty() || error.kind() != io::ErrorKind::UnexpectedEof => Err(error),
+            _ => Ok(answer),
+        }
+    }
+}
+
+fn provider() -> Arc<CryptoProvider> {
+    Arc::new(ring::default_provider())
+}
+
+/// A connection to the first address of an endpoint that takes one.
+fn connect(endpoint: &Endpoint) -> io::Result<TcpStream> {
+    let mut failed = io::Error::other(format!("{} has no address", endpoint.host));
+    for address in (endpoint.host.as_str(), endpoint.port).to_socket_addrs()? {
+        match TcpStream::connect_timeout(&address, TIMEOUT) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => failed = error,
+        }
+    }
+    Err(failed)
+}
+
+/// Tells a server that is somebody else from one that is away.
+fn classify(endpoint: &Endpoint, error: io::Error) -> HttpsError {
+    let cause = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>());
+    let Some(Error::InvalidCertificate(fault)) = cause else {
+        return HttpsError::Unreachable(error);
+    };
+    let host = &endpoint.host;
+    match fault {
+        CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => HttpsError::Untrusted(
+            format!("its certificate is for other names than {host}: use a name or an address that it has"),
+        ),
+        CertificateError::UnknownIssuer => HttpsError::Untrusted(format!(
+            "the certificate of {host} is not signed by the cluster's authorities"
+        )),
+        CertificateError::BadSignature => {
+            HttpsError::Untrusted(format!("the signature of the certificate of {host} does not hold"))
+        }
+        // A clock that is set later makes another verdict of it.
+        CertificateError::Expired
+        | CertificateError::ExpiredContext { .. }
+        | CertificateError::NotValidYet
+        | CertificateError::NotValidYetContext { .. } => HttpsError::Unreachable(io::Error::other(format!(
+            "the certificate of {host} is not valid at the time of this machine's clock"
+        ))),
+        _ => HttpsError::Unreachable(error),
+    }
+}
+
+/// Status and body of an answer; none for what is not HTTP, and an error for a body that is cut short.
+fn parse(answer: &[u8]) -> Option<io::Result<HttpAnswer>> {
+    let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
+    let (head, body) = answer.split_at_checked(end.unwrap_or(answer.len()))?;
+    let head = std::str::from_utf8(head).ok()?;
+    let mut lines = head.split("\r\n");
+    let mut words = lines.next()?.split(' ');
+    words.next().filter(|version| version.starts_with("HTTP/"))?;
+    let status = words.next()?.parse().ok()?;
+    let body = body.get(4..).unwrap_or_default();
+    let length = lines.find_map(|line| {
+        let (name, value) = line.split_once(':')?;
+        name.eq_ignore_ascii_case("content-length")
+            .then(|| value.trim().parse::<usize>().ok())?
+    });
+    if length.is_some_and(|length| body.len() < length) {
+        return Some(Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the answer is cut short",
+        )));
+    }
+    let body = body.to_vec();
+    Some(Ok(HttpAnswer { status, body }))
+}
+
+/// Verifier that takes any certificate, if its owner signs with its key.
+#[derive(Debug)]
+struct Anybody(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.0.signature_verification_algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn answers() {
+        let of = |text: &str| parse(text.as_bytes()).map(|answer| answer.map_err(|error| error.to_string()));
+        let is = |status, body: &str| {
+            let body = body.as_bytes().to_vec();
+            Some(Ok(HttpAnswer { status, body }))
+        };
+        assert_eq!(of("HTTP/1.0 200 OK\r\nA: b\r\n\r\n{}"), is(200, "{}"));
+        assert_eq!(of("HTTP/1.1 404 Not Found\r\n\r\n"), is(404, ""));
+        assert_eq!(of("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}"), is(200, "{}"));
+        assert!(matches!(
+            of("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n{}"),
+            Some(Err(_))
+        ));
+        for nothing in ["", "SSH-2.0 200\r\n\r\n", "HTTP/1.0\r\n\r\n", "HTTP/1.0 two\r\n\r\n"] {
+            assert_eq!(of(nothing), None, "{nothing:?}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let client = HttpsClient::new(b"", None, Some("abcdef.0123456789abcdef".to_owned())).unwrap();
+        assert!(!format!("{client:?}").contains("0123"));
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(bytes: Vec<u8>, text in ".*") {
+            let _ = parse(&bytes);
+            let _ = parse(format!("HTTP/1.0 200 OK\r\n{text}\r\n\r\n").as_bytes());
+        }
+    }
+}
