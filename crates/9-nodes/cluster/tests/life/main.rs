@@ -34,7 +34,7 @@ fn main() {
     if sdk.is_none() {
         skipped();
     }
-    let cases: [(&str, Case); 14] = [
+    let cases: [(&str, Case); 16] = [
         (
             "a_cluster_comes_up_and_goes_without_a_trace",
             cases::a_cluster_comes_up_and_goes_without_a_trace,
@@ -72,6 +72,14 @@ fn main() {
             cases::a_component_that_does_not_stay_up_is_shown,
         ),
         ("a_machine_that_ends_is_shown", cases::a_machine_that_ends_is_shown),
+        (
+            "a_machine_that_ends_while_objects_are_applied_is_shown",
+            cases::a_machine_that_ends_while_objects_are_applied_is_shown,
+        ),
+        (
+            "a_node_that_is_off_is_not_waited_for",
+            cases::a_node_that_is_off_is_not_waited_for,
+        ),
         (
             "a_full_disk_is_said_and_leaves_no_process",
             cases::a_full_disk_is_said_and_leaves_no_process,
