@@ -32,7 +32,9 @@ fn main() {
 
     let sdk = fixture::tree_with_ip();
     if sdk.is_none() {
-        skipped();
+        basalt_test_output::skip_all(
+            "no cluster is started: there is no `ip` on this machine, and BASALT_SDK does not name a tree",
+        );
     }
     let cases: [(&str, Case); 16] = [
         (
@@ -94,11 +96,6 @@ fn main() {
     // Each test case has several dozen processes.
     arguments.test_threads.get_or_insert(2);
     libtest_mimic::run(&arguments, trials.collect()).exit();
-}
-
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped() {
-    eprintln!("SKIPPED: no cluster is started: there is no `ip` on this machine, and BASALT_SDK does not name a tree");
 }
 
 /// Path of this executable.
