@@ -5,7 +5,7 @@ use std::sync::Arc;
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
 use basalt_content::{ContentFile, ContentFolder, DistributionContent};
-use basalt_process::Cancellation;
+use basalt_process::{Cancellation, without_path};
 use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sdk::SdkTree;
@@ -281,6 +281,7 @@ pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
 /// Reads a text file of the user.
 pub fn read_text(path: &Utf8Path) -> Result<String> {
     fs_err::read_to_string(path)
+        .map_err(|error| without_path(error, path))
         .into_diagnostic()
         .wrap_err_with(|| format!("`{path}` cannot be read"))
 }
