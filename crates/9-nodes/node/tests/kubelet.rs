@@ -5,6 +5,7 @@
 
 #![cfg(test)]
 
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Mutex;
@@ -392,14 +393,20 @@ impl Runs {
     }
 }
 
+/// Path of the kubelet; says that the test is skipped where there is none.
+fn kubelet() -> Option<PathBuf> {
+    let program = std::env::var_os(KUBELET).map(PathBuf::from);
+    if program.is_none() {
+        basalt_test_output::skip_this(format!("{KUBELET} does not name a kubelet"));
+    }
+    program
+}
+
 #[test]
 fn it_starts_with_whatever_is_accepted() {
-    let Some(program) = std::env::var_os(KUBELET) else {
-        basalt_test_output::skip_this(format!("{KUBELET} does not name a kubelet"));
-        return;
-    };
+    let Some(program) = kubelet() else { return };
     let runs = Runs {
-        program: program.into(),
+        program,
         folder: tempfile::tempdir().unwrap(),
     };
     // One that it has to refuse: else nothing is tested.
@@ -439,4 +446,66 @@ fn it_starts_with_whatever_is_accepted() {
         refusals.len(),
         refusals.join("\n\n")
     );
+}
+
+/// Process that is killed when it is dropped.
+struct Killed(std::process::Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // One that has ended needs no signal.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// `WatchdogSec=` of kubelet.service counts from the start of the program, and a first certificate may be long in coming.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the agent's crate does without basalt-process")]
+fn it_feeds_the_watchdog_while_it_waits_for_a_certificate() {
+    let Some(program) = kubelet() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let argument = |name: &str, path: &Path| format!("--{name}={}", path.display());
+    // Nothing answers at port 9. Without rotation, it waits before it does anything else.
+    let bootstrap = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "a",
+        "contexts": [{"name": "a", "context": {"cluster": "a", "user": "a"}}],
+        "clusters": [{"name": "a", "cluster": {"server": "https://127.0.0.1:9"}}],
+        "users": [{"name": "a", "user": {"token": "abcdef.0123456789abcdef"}}],
+    });
+    let config = json!({
+        "apiVersion": "kubelet.config.k8s.io/v1beta1", "kind": "KubeletConfiguration",
+        "failCgroupV1": false, "rotateCertificates": false,
+    });
+    fs_err::write(path("bootstrap"), bootstrap.to_string()).unwrap();
+    fs_err::write(path("config"), config.to_string()).unwrap();
+    let notifications = UnixDatagram::bind(path("notify")).unwrap();
+    notifications.set_read_timeout(Some(Duration::from_secs(120))).unwrap();
+    let log = fs_err::File::create(path("log")).unwrap();
+    let child = Command::new(program)
+        .arg(argument("config", &path("config")))
+        .arg(argument("root-dir", folder.path()))
+        .arg(argument("cert-dir", folder.path()))
+        .arg(argument("bootstrap-kubeconfig", &path("bootstrap")))
+        .arg(argument("kubeconfig", &path("none")))
+        .arg("--hostname-override=node")
+        .env("NOTIFY_SOCKET", path("notify"))
+        .env("WATCHDOG_USEC", "2000000")
+        .stderr(log.into_file())
+        .spawn()
+        .unwrap();
+    let mut child = Killed(child);
+    for _ in 0..4 {
+        let mut message = [0; 64];
+        let length = notifications.recv(&mut message).expect("a notification");
+        assert_eq!(&message[..length], b"WATCHDOG=1");
+    }
+    let said = fs_err::read_to_string(path("log")).unwrap();
+    assert!(
+        said.contains("Failed to connect to apiserver"),
+        "it does not wait: {said}"
+    );
+    assert!(child.0.try_wait().unwrap().is_none(), "{said}");
+    assert!(!path("none").exists(), "it has a certificate");
 }
