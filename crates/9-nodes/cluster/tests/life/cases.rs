@@ -146,6 +146,19 @@ pub fn images_are_pushed_from_the_host_and_pulled_under_their_names(fixture: &Fi
         let (status, body) = pulled(path)?;
         assert_eq!((status, body.as_str()), expected, "{path}");
     }
+    // Those that the cluster itself runs stay.
+    for method in ["PUT", "DELETE"] {
+        let answer = push(address, method, "/v2/web/manifests/1", "another")?;
+        contains(
+            &answer,
+            &["403 Forbidden", "DENIED", "registry.basalt.local:5000/web:1"],
+        )?;
+    }
+    assert_eq!(pulled("/v2/web/manifests/1")?.0, 404, "it came to the registry");
+    contains(
+        &push(address, "PUT", "/v2/web/manifests/2", "another")?,
+        &["201 Created"],
+    )?;
     // Pushes do not reach what the cluster was made from.
     let seed = fixture.state().join("registry/seed");
     assert_eq!(fs_err::read_to_string(seed)?, "an image of the cluster");
