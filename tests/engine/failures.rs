@@ -215,7 +215,6 @@ pub fn a_spec_that_takes_too_much_is_told(fixture: &Fixture) -> Result<(), Faile
 }
 
 /// In a user namespace that may have none within.
-#[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
 pub fn a_machine_without_namespaces_is_blamed(fixture: &Fixture) -> Result<(), Failed> {
     let distro = fixture.distro()?;
     let script = format!(
@@ -225,7 +224,8 @@ pub fn a_machine_without_namespaces_is_blamed(fixture: &Fixture) -> Result<(), F
     let command = Command::new("unshare").args(["--user", "--map-root-user", "sh", "-c", &script]);
     let ran = Started::new(&distro.cli().within(command))?.wait(TIMEOUT)?;
     if ran.code == 99 {
-        println!("SKIPPED a_machine_without_namespaces_is_blamed: /proc/sys cannot be written");
+        let name = "a_machine_without_namespaces_is_blamed";
+        basalt_test_output::skip(name, "/proc/sys cannot be written");
         return Ok(());
     }
     let text = ran.ended_with(1)?.stderr;

@@ -19,6 +19,7 @@ mod sub_ids;
 
 use std::process::ExitCode;
 
+use basalt_test_output::skip_all;
 use basalt_tests::Failed;
 use libtest_mimic::{Arguments, Trial};
 use machine::{Machine, SHELLS, Shell, User};
@@ -111,23 +112,18 @@ fn trials(shell: &Shell, user: User) -> impl Iterator<Item = Trial> {
     })
 }
 
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped(reason: &str) {
-    eprintln!("SKIPPED: {reason}");
-}
-
 fn main() -> ExitCode {
     let arguments = Arguments::from_args();
     let mut users = vec![User::Root];
     match User::Ordinary.id("-un") {
         Ok(_) => users.push(User::Ordinary),
-        Err(error) => skipped(&format!("the launcher is not run by an ordinary user: {error}")),
+        Err(error) => skip_all(format!("the launcher is not run by an ordinary user: {error}")),
     }
     let mut all: Vec<_> = PLAIN.iter().map(|&(name, test)| Trial::test(name, test)).collect();
     for &(name, words) in SHELLS {
         match Shell::find(name, words) {
             Ok(shell) => all.extend(users.iter().flat_map(|&user| trials(&shell, user))),
-            Err(reason) => skipped(&format!("the launcher is not run by {name}: {reason}")),
+            Err(reason) => skip_all(format!("the launcher is not run by {name}: {reason}")),
         }
     }
     libtest_mimic::run(&arguments, all).exit_code()

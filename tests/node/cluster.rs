@@ -91,7 +91,7 @@ pub fn a_node_comes_back_after_a_reset(fixture: &Fixture) -> Result<(), Failed> 
     until("the node tells that it is ready", SOON, || times_ready() > 0)?;
     let before = times_ready();
     // As the button on the machine: nothing is unmounted, and for the API server the node is still Ready.
-    Qmp::connect(&files.control_socket(), SOON)
+    Qmp::connect(&files.control_socket(), SOON, || Ok(()))
         .and_then(|mut control| control.reset())
         .map_err(shown)?;
     until("the node tells it again, in its second boot", SECOND_BOOT, || {

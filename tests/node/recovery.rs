@@ -134,10 +134,10 @@ fn raw_copy(fixture: &Fixture, name: &str) -> Result<Utf8PathBuf, Failed> {
     Ok(copy)
 }
 
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub fn a_damaged_state_is_repaired_and_a_lost_one_made_anew(fixture: &Fixture) -> Result<(), Failed> {
     if !is_long() {
-        println!("SKIPPED a_damaged_state_is_repaired_and_a_lost_one_made_anew: four boots, only in `test --long`");
+        let name = "a_damaged_state_is_repaired_and_a_lost_one_made_anew";
+        basalt_test_output::skip(name, "four boots, only in `test --long`");
         return Ok(());
     }
     let path = raw_copy(fixture, "damaged")?;
@@ -169,10 +169,10 @@ pub fn a_damaged_state_is_repaired_and_a_lost_one_made_anew(fixture: &Fixture) -
     Ok(fs_err::remove_file(path)?)
 }
 
-#[expect(clippy::print_stdout, reason = "a test that is skipped says so")]
 pub fn a_panic_is_told_at_the_next_boot(fixture: &Fixture) -> Result<(), Failed> {
     if !is_long() {
-        println!("SKIPPED a_panic_is_told_at_the_next_boot: two boots, only in `test --long`");
+        let name = "a_panic_is_told_at_the_next_boot";
+        basalt_test_output::skip(name, "two boots, only in `test --long`");
         return Ok(());
     }
     let mut machine = machine(fixture, "panic", Disk::overlay(&fixture.disk, SIZE));

@@ -1,5 +1,6 @@
 //! Environment and working directory of the tests of one process.
 
+use basalt_content::{ContentFile, DistributionContent};
 use basalt_sdk::SdkTree;
 use basalt_store::{Store, StoreError, Workspace};
 use camino::{Utf8Path, Utf8PathBuf};
@@ -98,7 +99,8 @@ impl TestDirectory {
     /// When the store cannot be opened, and when `BASALT_SDK` is not the tree that the checkout asks for.
     pub fn make(environment: TestEnvironment) -> Result<Self, miette::Report> {
         let store = Store::open(&Store::default_path()?)?;
-        let lock = environment.checkout.join("distro/sdk/sdk.lock");
+        let content = DistributionContent::of_checkout(&environment.checkout);
+        let lock = content.file(ContentFile::SdkLock).path;
         let sdk = SdkTree::find(&store, &lock)?.filter(|sdk| sdk.path == environment.sdk);
         let sdk = sdk.ok_or_else(|| {
             miette::miette!(

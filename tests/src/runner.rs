@@ -25,7 +25,7 @@ pub fn run_tests<P: Send + Sync + 'static>(
     let environment = match TestEnvironment::read() {
         Ok(environment) => environment,
         Err(reason @ EnvironmentError::Unset { .. }) => {
-            print_error(&format!("SKIPPED: {reason}"));
+            basalt_test_output::skip_all(reason);
             return run(&arguments, tests, None);
         }
         Err(error) => {

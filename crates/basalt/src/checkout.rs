@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
-use basalt_content::{ContentFolder, DistributionContent};
-use basalt_process::Cancellation;
+use basalt_content::{ContentFile, ContentFolder, DistributionContent};
+use basalt_process::{Cancellation, without_path};
 use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sdk::SdkTree;
@@ -178,8 +178,7 @@ impl Checkout {
 
     /// Returns the tree of build tools if a store has it.
     pub fn known_sdk(&self, store: &Store) -> Result<Option<SdkTree>> {
-        let lock = self.tree_definition("sdk")?.with_extension("lock");
-        Ok(SdkTree::find(store, &lock)?)
+        Ok(SdkTree::find(store, &self.tree_lock(None)?)?)
     }
 
     /// Lists the definitions of trees: `sdk`, with which everything is built, and others.
@@ -204,8 +203,16 @@ impl Checkout {
 
     /// Returns the tree of a name, which is made if need be; the one of build tools, if no name is given.
     pub fn tree(&self, name: Option<&str>) -> Result<SdkTree> {
-        let lock = self.tree_definition(name.unwrap_or("sdk"))?.with_extension("lock");
+        let lock = self.tree_lock(name)?;
         Ok(basalt_sdk::ensure(&self.store, &lock, self.terminal.as_ref())?)
+    }
+
+    /// Returns the path of the lock of a tree; of the one of build tools, if no name is given.
+    fn tree_lock(&self, name: Option<&str>) -> Result<Utf8PathBuf> {
+        match name {
+            None => Ok(self.content().file(ContentFile::SdkLock).path),
+            Some(name) => Ok(self.tree_definition(name)?.with_extension("lock")),
+        }
     }
 
     /// Reads the catalogue: facts about packages that are not in the packages themselves.
@@ -274,6 +281,33 @@ pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
 /// Reads a text file of the user.
 pub fn read_text(path: &Utf8Path) -> Result<String> {
     fs_err::read_to_string(path)
+        .map_err(|error| without_path(error, path))
         .into_diagnostic()
         .wrap_err_with(|| format!("`{path}` cannot be read"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_lock_of_the_sdk_needs_no_definition() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let root = Utf8PathBuf::from_path_buf(folder.path().to_owned()).expect("UTF-8");
+        for file in ["sdk.lock", "reference.lock", "reference.toml"] {
+            let path = root.join("distro/sdk").join(file);
+            fs_err::create_dir_all(path.parent().expect("a folder")).expect("made");
+            fs_err::write(path, "").expect("written");
+        }
+        let checkout = Checkout {
+            store: Store::open(&root.join("store")).expect("opens"),
+            root: root.clone(),
+            cache: None,
+            terminal: Arc::new(Terminal::new(true)),
+        };
+        let lock = |name| checkout.tree_lock(name).map_err(|error| error.to_string());
+        assert_eq!(lock(None), Ok(root.join("distro/sdk/sdk.lock")));
+        assert_eq!(lock(Some("reference")), Ok(root.join("distro/sdk/reference.lock")));
+        assert_eq!(lock(Some("other")), Err("there is no tree `other`".to_owned()));
+    }
 }

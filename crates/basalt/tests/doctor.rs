@@ -12,7 +12,8 @@ use std::time::{Duration, Instant};
 use camino::Utf8Path;
 use serde_json::Value;
 
-use fixture::{Fixture, skipped};
+use basalt_test_output::skip_this;
+use fixture::Fixture;
 
 /// Path of the command.
 const PROGRAM: &str = env!("CARGO_BIN_EXE_basalt");
@@ -49,10 +50,8 @@ impl Fixture {
         };
         let possible = unshared("exit 0").output().expect("started");
         if !possible.status.success() {
-            skipped(
-                "namespaces cannot be changed",
-                &String::from_utf8_lossy(&possible.stderr),
-            );
+            let why = String::from_utf8_lossy(&possible.stderr);
+            skip_this(format!("namespaces cannot be changed here: {why}"));
             return None;
         }
         Some(unshared("exec \"$0\" --json doctor"))

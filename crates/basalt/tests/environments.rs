@@ -9,7 +9,8 @@ use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::process::{Command, Output, Stdio};
 
-use fixture::{Fixture, skipped};
+use basalt_test_output::skip_this;
+use fixture::Fixture;
 
 /// Exit code after a write to a closed pipe: 128 + SIGPIPE.
 const CLOSED_PIPE: i32 = 141;
@@ -198,7 +199,8 @@ fn a_store_on_overlayfs_is_an_error_before_anything_is_made() {
     };
     let possible = unshared("true");
     if !possible.status.success() {
-        skipped("no overlay can be mounted in a user namespace", &stderr(&possible));
+        let why = stderr(&possible);
+        skip_this(format!("no overlay can be mounted in a user namespace here: {why}"));
         return;
     }
     let output = unshared("exec \"$0\" build zlib");

@@ -6,13 +6,14 @@
 //! write escape sequences. [`tool`] is the table of every program of the host that Basalt calls, and how to come by
 //! it. [`interrupt`] turns Ctrl-C into an orderly end: whatever is running is stopped, and the call returns
 //! [`ProcessError::Interrupted`]; a [`Cancellation`] does the same for the work of some threads. [`wait`] is for what
-//! has to be polled.
+//! has to be polled. [`without_path`] keeps errors about files from naming one path twice.
 
 mod cancellation;
 mod command;
 mod cpu;
 mod error;
 pub mod interrupt;
+mod io_error;
 mod lines;
 mod plain;
 mod quote;
@@ -23,6 +24,7 @@ pub mod wait;
 pub use cancellation::Cancellation;
 pub use command::{Command, Output};
 pub use error::{ProcessError, chain, rerun_help};
+pub use io_error::without_path;
 pub use plain::plain_text;
 pub use quote::quote;
 pub use running::Running;

@@ -5,6 +5,7 @@
 
 use basalt_process::{Command, ProcessError};
 use basalt_sandbox::{Mount, Network, Root, Sandbox};
+use basalt_test_output::skip;
 use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -176,7 +177,8 @@ fn a_scratch_on_overlayfs_is_an_error_with_help() -> Result<(), Failed> {
         Command::new("unshare").args(words)
     };
     if let Err(error) = unshared("true").output() {
-        skipped("a_scratch_on_overlayfs_is_an_error_with_help", &error);
+        let reason = format!("no overlay can be mounted in a user namespace here: {error}");
+        skip("a_scratch_on_overlayfs_is_an_error_with_help", reason);
         return Ok(());
     }
     let test = std::env::current_exe()?;
@@ -195,11 +197,6 @@ fn a_scratch_on_overlayfs_is_an_error_with_help() -> Result<(), Failed> {
         assert!(text.contains(words), "`{words}` is not in: {text}");
     }
     Ok(())
-}
-
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped(test: &str, error: &ProcessError) {
-    eprintln!("SKIPPED {test}: no overlay can be mounted in a user namespace here: {error}");
 }
 
 fn there_is_no_network() -> Result<(), Failed> {
@@ -381,11 +378,10 @@ fn a_hard_limit_of_the_caller_that_is_too_low_is_named() -> Result<(), Failed> {
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
 fn groups_of_root_are_left() -> Result<(), Failed> {
     let (_keep, path) = folder();
     if !rustix::process::geteuid().is_root() {
-        println!("SKIPPED groups_of_root_are_left: we are not root, and keep our groups");
+        skip("groups_of_root_are_left", "we are not root, and keep our groups");
         return Ok(());
     }
     let shown = limits_after(&path, "exec setpriv --groups 12,13 -- \"$@\"")?;

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use basalt_process::Command;
 use basalt_sandbox::{Mount, Root, Sandbox};
 use basalt_schedule::{Jobserver, Token};
+use basalt_test_output::skip_all;
 use camino::{Utf8Path, Utf8PathBuf};
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -297,17 +298,12 @@ fn main() -> Result<(), Failed> {
         trial("ninja_shares_the_tokens", ninja_shares_the_tokens).with_ignored_flag(!has_ninja),
     ];
     if !has_sdk {
-        skipped("no client is tried, because BASALT_SDK does not name the tree of an SDK");
+        skip_all("no client is tried, because BASALT_SDK does not name the tree of an SDK");
     } else if let Some(path) = tools.ninja.as_ref().filter(|_| !has_ninja) {
         // What was asked for by name must not be left out.
         return Err(format!("{path}, which BASALT_NINJA names, is no ninja of version 1.13 or later").into());
     } else if !has_ninja {
-        skipped("ninja is not tried, because neither BASALT_NINJA nor the SDK has version 1.13");
+        skip_all("ninja is not tried, because neither BASALT_NINJA nor the SDK has version 1.13");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped(why: &str) {
-    eprintln!("SKIPPED: {why}");
 }

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use basalt_process::without_path;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -169,7 +170,11 @@ impl CacheError {
     /// Returns a closure for `map_err` that describes a failed file operation on a path.
     pub fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::Io { what, path, source }
+        move |source| Self::Io {
+            source: without_path(source, &path),
+            what,
+            path,
+        }
     }
 
     /// Returns `true` if the cause is on this machine (its disk, its store, Ctrl-C), so that the cache is not to blame.

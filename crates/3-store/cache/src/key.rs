@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
+use basalt_process::without_path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -66,7 +67,11 @@ pub enum KeyFileError {
 impl KeyFileError {
     fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::Io { what, path, source }
+        move |source| Self::Io {
+            source: without_path(source, &path),
+            what,
+            path,
+        }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
 
-use basalt_process::ProcessError;
+use basalt_process::{ProcessError, without_path};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -29,6 +29,7 @@ impl FileError {
     pub fn new(what: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| {
+            let source = without_path(source, &path);
             let help = ownership_help(&source, &path).or_else(|| help_for(&source));
             Self {
                 what,

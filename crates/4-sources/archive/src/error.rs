@@ -1,5 +1,6 @@
 //! Failures of an extraction.
 
+use basalt_process::without_path;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -58,7 +59,7 @@ impl ArchiveError {
             archive: archive.to_owned(),
             what,
             path: path.to_owned(),
-            source,
+            source: without_path(source, path),
         }
     }
 }

@@ -8,7 +8,7 @@ use thiserror::Error;
 #[derive(Debug, Error, Diagnostic)]
 pub enum ContentError {
     /// A folder that cannot be listed.
-    #[error("cannot list `{path}`: {source}")]
+    #[error("cannot list `{path}`")]
     #[diagnostic(code(content::folder), help("see that it is there and can be read"))]
     Folder {
         /// Path of the folder.

@@ -243,5 +243,8 @@ mod tests {
         assert!(content.entries(ContentFolder::Vex).expect("none").is_empty());
         let error = content.entries(ContentFolder::Images).expect_err("missing");
         assert!(matches!(error, ContentError::Folder { .. }), "{error}");
+        // The cause is the error's source, and is not said twice.
+        let cause = std::error::Error::source(&error).expect("a cause").to_string();
+        assert!(!error.to_string().contains(&cause), "{error}");
     }
 }

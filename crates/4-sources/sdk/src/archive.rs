@@ -256,13 +256,7 @@ mod tests {
     fn apt_is_here() -> bool {
         let here = Utf8Path::new(tool::APT_HELPER.program).exists();
         if !here {
-            // Not by println!, which the test program captures.
-            let thread = std::thread::current();
-            let line = format!(
-                "SKIPPED {}: this machine has no apt\n",
-                thread.name().unwrap_or("a test")
-            );
-            std::io::Write::write_all(&mut std::io::stdout(), line.as_bytes()).expect("written");
+            basalt_test_output::skip_this("this machine has no apt");
         }
         here
     }

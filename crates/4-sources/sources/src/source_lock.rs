@@ -76,7 +76,7 @@ pub struct RepositoryFiles {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "String")]
 pub enum Alternative {
-    /// `debian:<source package>/<file>`: Debian's archive, by the mirror that the machine's apt is set up with.
+    /// `debian:<source package>/<file>`: Debian's archive, by the mirrors that the machine's apt is set up with.
     Debian {
         /// The source package.
         package: String,

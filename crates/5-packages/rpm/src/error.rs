@@ -1,6 +1,6 @@
 //! Errors of reading and unpacking RPMs.
 
-use basalt_process::ProcessError;
+use basalt_process::{ProcessError, without_path};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -87,6 +87,10 @@ impl RpmError {
 
     pub(crate) fn io(action: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            source: without_path(source, &path),
+            action,
+            path,
+        }
     }
 }

@@ -8,13 +8,15 @@ use std::collections::{HashMap, HashSet};
 use basalt_rpm::Package;
 use basalt_rpm::capability::usr_merged;
 
+use crate::table::{PackageNumber, Table};
+
 /// Bits of [`PathFilter`].
 const FILTER_BITS: usize = 1 << 16;
 
 /// Positions of packages by the paths that were asked for, in the form of [`usr_merged`].
 #[derive(Debug, Default)]
 pub(crate) struct FileIndex {
-    by_path: HashMap<String, Vec<usize>>,
+    by_path: HashMap<String, Vec<PackageNumber>>,
     /// Paths that were asked for after files were indexed.
     new: HashSet<String>,
     /// Number of packages whose files are indexed.
@@ -31,19 +33,23 @@ impl FileIndex {
     }
 
     /// Returns the positions of the packages that have a path, as a file or as a capability.
-    pub(crate) fn with_path<P: AsRef<Package>>(&mut self, path: &str, packages: &[P]) -> &[usize] {
+    pub(crate) fn with_path<P: AsRef<Package>>(
+        &mut self,
+        path: &str,
+        packages: &Table<PackageNumber, P>,
+    ) -> &[PackageNumber] {
         self.want(path);
         if !self.new.is_empty() {
             let mut filter = PathFilter::default();
             self.new.iter().for_each(|path| filter.add(path));
             let new = self.new.drain().map(|path| (path, Vec::new()));
-            let mut new: HashMap<String, Vec<usize>> = new.collect();
-            index(&mut new, &filter, packages.iter().enumerate().take(self.indexed));
+            let mut new: HashMap<String, Vec<PackageNumber>> = new.collect();
+            index(&mut new, &filter, packages.numbered().take(self.indexed));
             self.by_path.extend(new);
             self.filter.unite(&filter);
         }
         if self.indexed < packages.len() {
-            let rest = packages.iter().enumerate().skip(self.indexed);
+            let rest = packages.numbered().skip(self.indexed);
             index(&mut self.by_path, &self.filter, rest);
             self.indexed = packages.len();
         }
@@ -52,9 +58,9 @@ impl FileIndex {
 }
 
 fn index<'p, P: AsRef<Package> + 'p>(
-    by_path: &mut HashMap<String, Vec<usize>>,
+    by_path: &mut HashMap<String, Vec<PackageNumber>>,
     filter: &PathFilter,
-    packages: impl Iterator<Item = (usize, &'p P)>,
+    packages: impl Iterator<Item = (PackageNumber, &'p P)>,
 ) {
     for (position, package) in packages {
         let package = package.as_ref();
@@ -93,7 +99,9 @@ impl PathFilter {
 
     fn add(&mut self, path: &str) {
         let (word, bit) = Self::place(path);
-        self.0[word] |= bit;
+        if let Some(word) = self.0.get_mut(word) {
+            *word |= bit;
+        }
     }
 
     fn unite(&mut self, other: &Self) {
@@ -104,6 +112,6 @@ impl PathFilter {
 
     fn may_have(&self, path: &str) -> bool {
         let (word, bit) = Self::place(path);
-        self.0[word] & bit != 0
+        self.0.get(word).is_some_and(|word| word & bit != 0)
     }
 }

@@ -7,47 +7,48 @@ use basalt_rpm::capability::usr_merged;
 use basalt_rpm::{Capability, Dependency, Package};
 
 use crate::file_index::FileIndex;
+use crate::table::{DependencyNumber, NameNumber, PackageNumber, Table};
 
 /// Packages indexed by the capabilities that they provide.
 #[derive(Debug)]
 pub struct PackageIndex<P> {
-    pub(crate) packages: Vec<P>,
+    pub(crate) packages: Table<PackageNumber, P>,
     /// Numbers of the names of capabilities, provided or required.
-    pub(crate) names: HashMap<String, usize>,
+    pub(crate) names: HashMap<String, NameNumber>,
     /// For each name: what is known about packages that have to do with it.
-    pub(crate) by_name: Vec<NameEntry>,
+    pub(crate) by_name: Table<NameNumber, NameEntry>,
     /// Numbers of the dependencies that packages require.
-    numbers: HashMap<Dependency, usize>,
+    numbers: HashMap<Dependency, DependencyNumber>,
     /// Required dependencies by number, with the numbers of the names of those that are capabilities.
-    pub(crate) required: Vec<(Dependency, Option<usize>)>,
+    pub(crate) required: Table<DependencyNumber, (Dependency, Option<NameNumber>)>,
     /// For each package, the number of its name.
-    pub(crate) own_names: Vec<usize>,
+    pub(crate) own_names: Table<PackageNumber, NameNumber>,
     /// For each package, the numbers of the dependencies that it requires.
-    pub(crate) requires: Vec<Vec<usize>>,
+    pub(crate) requires: Table<PackageNumber, Vec<DependencyNumber>>,
     pub(crate) files: RefCell<FileIndex>,
 }
 
-/// Packages that have to do with a name, by position.
+/// Packages that have to do with a name.
 #[derive(Debug, Default)]
 pub(crate) struct NameEntry {
     /// Packages of that name.
-    pub(crate) named: Vec<usize>,
+    pub(crate) named: Vec<PackageNumber>,
     /// Packages that provide the name, and the index of the capability in their `provides`.
-    pub(crate) providers: Vec<(usize, usize)>,
+    pub(crate) providers: Vec<(PackageNumber, usize)>,
     /// Packages that obsolete the name, and the index of the capability in their `obsoletes`.
-    pub(crate) obsoleters: Vec<(usize, usize)>,
+    pub(crate) obsoleters: Vec<(PackageNumber, usize)>,
 }
 
 impl<P> Default for PackageIndex<P> {
     fn default() -> Self {
         Self {
-            packages: Vec::new(),
+            packages: Table::default(),
             names: HashMap::new(),
-            by_name: Vec::new(),
+            by_name: Table::default(),
             numbers: HashMap::new(),
-            required: Vec::new(),
-            own_names: Vec::new(),
-            requires: Vec::new(),
+            required: Table::default(),
+            own_names: Table::default(),
+            requires: Table::default(),
             files: RefCell::default(),
         }
     }
@@ -64,7 +65,7 @@ impl<P: AsRef<Package>> FromIterator<P> for PackageIndex<P> {
 impl<P: AsRef<Package>> PackageIndex<P> {
     /// Adds a package.
     pub fn add(&mut self, package: P) {
-        let position = self.packages.len();
+        let position = self.packages.next();
         let data = package.as_ref();
         for (place, capability) in data.provides.iter().enumerate() {
             let name = self.name(&capability.name);
@@ -84,16 +85,16 @@ impl<P: AsRef<Package>> PackageIndex<P> {
         self.packages.push(package);
     }
 
-    fn name(&mut self, name: &str) -> usize {
+    fn name(&mut self, name: &str) -> NameNumber {
         if let Some(known) = self.names.get(name) {
             return *known;
         }
-        self.names.insert(name.to_owned(), self.by_name.len());
-        self.by_name.push(NameEntry::default());
-        self.by_name.len() - 1
+        let number = self.by_name.push(NameEntry::default());
+        self.names.insert(name.to_owned(), number);
+        number
     }
 
-    fn number(&mut self, wanted: &Dependency) -> usize {
+    fn number(&mut self, wanted: &Dependency) -> DependencyNumber {
         if let Some(known) = self.numbers.get(wanted) {
             return *known;
         }
@@ -101,9 +102,9 @@ impl<P: AsRef<Package>> PackageIndex<P> {
             self.want_path(capability);
         }
         let name = wanted.as_capability().map(|capability| self.name(&capability.name));
-        self.numbers.insert(wanted.clone(), self.required.len());
-        self.required.push((wanted.clone(), name));
-        self.required.len() - 1
+        let number = self.required.push((wanted.clone(), name));
+        self.numbers.insert(wanted.clone(), number);
+        number
     }
 
     /// Has the files indexed that have the path of a dependency.

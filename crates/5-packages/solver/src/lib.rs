@@ -10,31 +10,12 @@
 //! No I/O: packages come from RPM headers (`basalt-rpm`), metadata of repositories, or anywhere else. The order of
 //! preference between providers is that of [`PackageIndex::solve`], for the reasons in docs/decisions/0018.
 
-#[expect(
-    clippy::indexing_slicing,
-    reason = "positions, names and variables are numbers that the same index gave out"
-)]
 mod file_index;
-#[expect(
-    clippy::indexing_slicing,
-    reason = "positions, names and variables are numbers that the same index gave out"
-)]
 mod index;
-#[expect(
-    clippy::indexing_slicing,
-    reason = "positions, names and variables are numbers that the same index gave out"
-)]
 mod providers;
 mod request;
-#[expect(
-    clippy::indexing_slicing,
-    reason = "positions, names and variables are numbers that the same index gave out"
-)]
 mod solve;
-#[expect(
-    clippy::indexing_slicing,
-    reason = "positions, names and variables are numbers that the same index gave out"
-)]
+mod table;
 mod traversal;
 
 pub use index::PackageIndex;

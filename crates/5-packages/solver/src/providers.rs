@@ -8,6 +8,7 @@ use basalt_rpm::{Capability, Dependency, Package};
 
 use crate::index::PackageIndex;
 use crate::request::Request;
+use crate::table::{NameNumber, PackageNumber};
 
 /// The packages of an index that are candidates for a solution.
 pub(crate) struct Providers<'a, P> {
@@ -27,23 +28,23 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Returns the package at a position.
-    pub(crate) fn package(&self, position: usize) -> &'a Package {
+    pub(crate) fn package(&self, position: PackageNumber) -> &'a Package {
         self.index.packages[position].as_ref()
     }
 
     /// Iterates over all candidates.
     pub(crate) fn packages(&self) -> impl Iterator<Item = &'a Package> {
-        let packages = self.index.packages.iter().filter(|package| (self.among)(package));
+        let packages = self.index.packages.rows().filter(|package| (self.among)(package));
         packages.map(AsRef::as_ref)
     }
 
-    fn is_candidate(&self, position: usize) -> bool {
+    fn is_candidate(&self, position: PackageNumber) -> bool {
         (self.among)(&self.index.packages[position])
     }
 
     /// Returns the positions of the candidates that fulfil a dependency, the preferred one first. The dependency is one
     /// that a single package can fulfil: a capability, or capabilities joined by `with`, `without` and `or`.
-    pub(crate) fn of(&self, wanted: &Dependency) -> Vec<usize> {
+    pub(crate) fn of(&self, wanted: &Dependency) -> Vec<PackageNumber> {
         match wanted {
             Dependency::Capability(capability) => self.of_capability(capability),
             Dependency::With(operands) => {
@@ -55,12 +56,12 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
                 })
             }
             Dependency::Without(operands) => {
-                let [mut left, without] = [&operands[0], &operands[1]].map(|operand| self.of(operand));
+                let [mut left, without] = operands.each_ref().map(|operand| self.of(operand));
                 left.retain(|position| !without.contains(position));
                 left
             }
             Dependency::Or(operands) => {
-                let mut found: Vec<usize> = Vec::new();
+                let mut found: Vec<PackageNumber> = Vec::new();
                 for position in operands.iter().flat_map(|operand| self.of(operand)) {
                     if !found.contains(&position) {
                         found.push(position);
@@ -73,7 +74,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Returns the positions of the candidates that provide a capability, the preferred one first.
-    pub(crate) fn of_capability(&self, wanted: &Capability) -> Vec<usize> {
+    pub(crate) fn of_capability(&self, wanted: &Capability) -> Vec<PackageNumber> {
         let mut found = Vec::new();
         let name = self.index.names.get(&wanted.name).copied();
         self.each(wanted, name, |position| found.push(position));
@@ -81,7 +82,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Sorts packages by the order of preference, each once.
-    fn sorted(&self, mut found: Vec<usize>, wanted: &Capability) -> Vec<usize> {
+    fn sorted(&self, mut found: Vec<PackageNumber>, wanted: &Capability) -> Vec<PackageNumber> {
         found.sort_unstable();
         found.dedup();
         if found.len() < 2 {
@@ -92,27 +93,29 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
             let by_name = one.name.cmp(&other.name);
             by_name.then_with(|| compare(&other.evr(), &one.evr()))
         });
-        let same_name = |one: &usize, other: &usize| self.package(*one).name == self.package(*other).name;
-        let mut names: Vec<&[usize]> = found.chunk_by(same_name).collect();
+        let same_name =
+            |one: &PackageNumber, other: &PackageNumber| self.package(*one).name == self.package(*other).name;
+        let mut names: Vec<&[PackageNumber]> = found.chunk_by(same_name).collect();
         // What goes for the newest package of a name goes for the name.
-        let newest: Vec<usize> = names.iter().filter_map(|packages| packages.first().copied()).collect();
+        let newest: Vec<PackageNumber> = names.iter().filter_map(|packages| packages.first().copied()).collect();
         names.sort_by_cached_key(|packages| {
-            let first = packages.first().copied().unwrap_or_default();
-            let is_obsoleted = newest.iter().any(|other| self.obsoletes(*other, first));
-            let has_the_name = self.package(first).name == wanted.name;
-            (
-                is_obsoleted,
-                !has_the_name,
-                Reverse(self.provided_version(first, wanted)),
-            )
+            packages.first().map(|&first| {
+                let is_obsoleted = newest.iter().any(|other| self.obsoletes(*other, first));
+                let has_the_name = self.package(first).name == wanted.name;
+                (
+                    is_obsoleted,
+                    !has_the_name,
+                    Reverse(self.provided_version(first, wanted)),
+                )
+            })
         });
         names.concat()
     }
 
     /// Brings packages of one name together, the newest first, where the first one of the name is: the operands of an
     /// expression may name versions of one package.
-    pub(crate) fn newest_first(&self, packages: Vec<usize>) -> Vec<usize> {
-        let mut names: Vec<Vec<usize>> = Vec::new();
+    pub(crate) fn newest_first(&self, packages: Vec<PackageNumber>) -> Vec<PackageNumber> {
+        let mut names: Vec<Vec<PackageNumber>> = Vec::new();
         for position in packages {
             let own = self.index.own_names[position];
             match names
@@ -130,7 +133,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Returns the highest version of a capability that a package provides.
-    fn provided_version(&self, position: usize, wanted: &Capability) -> Option<ProvidedVersion<'a>> {
+    fn provided_version(&self, position: PackageNumber, wanted: &Capability) -> Option<ProvidedVersion<'a>> {
         let provides = self.package(position).provides.iter();
         let matching = provides.filter(|provided| provided.satisfies(wanted));
         let versions = matching.filter_map(|provided| provided.version.as_ref());
@@ -138,7 +141,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Returns `true` if one package obsoletes another.
-    fn obsoletes(&self, position: usize, other: usize) -> bool {
+    fn obsoletes(&self, position: PackageNumber, other: PackageNumber) -> bool {
         let (package, other) = (self.package(position), self.package(other));
         package.name != other.name
             && package
@@ -148,14 +151,14 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Returns the candidates that a package obsoletes: by their own names, never by what they provide.
-    pub(crate) fn obsoleted_by(&self, position: usize) -> Vec<usize> {
+    pub(crate) fn obsoleted_by(&self, position: PackageNumber) -> Vec<PackageNumber> {
         let package = self.package(position);
         let named = package
             .obsoletes
             .iter()
             .filter_map(|obsoleted| self.index.entry(&obsoleted.name));
         let named = named.flat_map(|entry| entry.named.iter().copied());
-        let mut found: Vec<usize> = named
+        let mut found: Vec<PackageNumber> = named
             .filter(|other| self.is_candidate(*other) && self.obsoletes(position, *other))
             .collect();
         found.sort_unstable();
@@ -164,14 +167,14 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Returns the other candidates of the same name, of which only one can be installed.
-    pub(crate) fn namesakes(&self, position: usize) -> impl Iterator<Item = usize> {
+    pub(crate) fn namesakes(&self, position: PackageNumber) -> impl Iterator<Item = PackageNumber> {
         let named = &self.index.by_name[self.index.own_names[position]].named;
         let others = named.iter().copied().filter(move |other| *other != position);
         others.filter(|other| self.is_candidate(*other))
     }
 
     /// Returns the candidates that obsolete the newest package of a name; none for other dependencies than names.
-    pub(crate) fn replacements(&self, dependency: &Dependency) -> Vec<usize> {
+    pub(crate) fn replacements(&self, dependency: &Dependency) -> Vec<PackageNumber> {
         let entry = dependency
             .as_capability()
             .filter(|capability| capability.version.is_none());
@@ -179,19 +182,19 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
             return Vec::new();
         };
         let obsoleters = entry.obsoleters.iter().map(|(position, _)| *position);
-        let obsoleters: BTreeSet<usize> = obsoleters.filter(|position| self.is_candidate(*position)).collect();
+        let obsoleters: BTreeSet<PackageNumber> = obsoleters.filter(|position| self.is_candidate(*position)).collect();
         let named = entry
             .named
             .iter()
             .copied()
             .filter(|position| self.is_candidate(*position));
         let newest = named.max_by(|one, other| compare(&self.package(*one).evr(), &self.package(*other).evr()));
-        let fits = |position: &usize| newest.is_none_or(|newest| self.obsoletes(*position, newest));
+        let fits = |position: &PackageNumber| newest.is_none_or(|newest| self.obsoletes(*position, newest));
         obsoleters.into_iter().filter(fits).collect()
     }
 
     /// Returns the candidates of a request and the packages that replace them, the preferred one first.
-    pub(crate) fn with_replacements(&self, request: &Request, candidates: &[usize]) -> Vec<usize> {
+    pub(crate) fn with_replacements(&self, request: &Request, candidates: &[PackageNumber]) -> Vec<PackageNumber> {
         match request.dependency.as_capability() {
             Some(wanted) if !request.replacements.is_empty() => {
                 self.sorted([candidates, &request.replacements].concat(), wanted)
@@ -202,10 +205,11 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
 
     /// Calls a function with the position of each candidate that provides a capability, with some more than once.
     /// `name` is the number of the capability's name.
-    fn each(&self, wanted: &Capability, name: Option<usize>, mut take: impl FnMut(usize)) {
+    fn each(&self, wanted: &Capability, name: Option<NameNumber>, mut take: impl FnMut(PackageNumber)) {
         let listed = name.map_or(&[] as &[_], |name| &self.index.by_name[name].providers);
         for &(position, place) in listed {
-            if self.is_candidate(position) && self.package(position).provides[place].satisfies(wanted) {
+            let provided = self.package(position).provides.get(place);
+            if self.is_candidate(position) && provided.is_some_and(|provided| provided.satisfies(wanted)) {
                 take(position);
             }
         }
@@ -221,7 +225,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
     }
 
     /// Returns the position of the only candidate that provides a capability; none when there are several, or none.
-    pub(crate) fn only(&self, wanted: &Capability, name: Option<usize>) -> Option<usize> {
+    pub(crate) fn only(&self, wanted: &Capability, name: Option<NameNumber>) -> Option<PackageNumber> {
         let (mut found, mut is_only) = (None, true);
         self.each(wanted, name, |position| {
             is_only &= found.is_none_or(|known| known == position);

@@ -31,6 +31,7 @@ use search::{Failure, Search};
 use crate::index::PackageIndex;
 use crate::providers::Providers;
 use crate::request::Request;
+use crate::table::PackageNumber;
 
 impl<P: AsRef<Package>> PackageIndex<P> {
     /// Returns the packages that fulfil dependencies, and all that they require, sorted by name. Only packages for which
@@ -89,7 +90,7 @@ impl<P: AsRef<Package>> PackageIndex<P> {
 fn solution<P: AsRef<Package>>(
     requests: &[Request],
     providers: &Providers<'_, P>,
-) -> Result<BTreeSet<usize>, SolveError> {
+) -> Result<BTreeSet<PackageNumber>, SolveError> {
     let mut search = Search::new(requests, providers, None);
     match search.run() {
         Ok(()) => Ok(minimal(search.forced_and_chosen(), requests, providers)),
@@ -103,11 +104,11 @@ fn solution<P: AsRef<Package>>(
 
 /// Takes packages out of a solution, the last chosen one first, as long as what is left is a solution.
 fn minimal<P: AsRef<Package>>(
-    solution: Vec<usize>,
+    solution: Vec<PackageNumber>,
     requests: &[Request],
     providers: &Providers<'_, P>,
-) -> BTreeSet<usize> {
-    let mut left: BTreeSet<usize> = solution.iter().copied().collect();
+) -> BTreeSet<PackageNumber> {
+    let mut left: BTreeSet<PackageNumber> = solution.iter().copied().collect();
     let mut needed = needed_within(&left, requests, providers);
     for package in solution.into_iter().rev() {
         if !left.contains(&package) || needed.contains(&package) {
@@ -126,10 +127,10 @@ fn minimal<P: AsRef<Package>>(
 
 /// Returns the packages that every solution within a set has, as far as unit propagation shows.
 fn needed_within<P: AsRef<Package>>(
-    set: &BTreeSet<usize>,
+    set: &BTreeSet<PackageNumber>,
     requests: &[Request],
     providers: &Providers<'_, P>,
-) -> BTreeSet<usize> {
+) -> BTreeSet<PackageNumber> {
     let mut search = Search::new(requests, providers, Some(set));
     match search.conclude() {
         Ok(()) => search.forced_and_chosen().into_iter().collect(),
@@ -142,6 +143,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::table::Number as _;
 
     fn package(name: &str, provides: &[String], requires: &[String], conflicts: &[String]) -> Package {
         let package = serde_json::json!({
@@ -233,7 +235,7 @@ mod tests {
         .collect();
         let only = |name: &str| providers(&index).only_solution(&[request(name)]);
         assert!(only("a").is_none(), "b or d");
-        assert_eq!(only("b"), Some(BTreeSet::from([1])));
+        assert_eq!(only("b"), Some(BTreeSet::from([PackageNumber::of(1)])));
         assert!(only("e").is_none(), "b excludes it");
         assert!(only("x").is_none(), "there is none");
     }

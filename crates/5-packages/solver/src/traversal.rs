@@ -6,10 +6,11 @@ use basalt_rpm::{Dependency, Package};
 
 use crate::providers::Providers;
 use crate::request::Request;
+use crate::table::PackageNumber;
 
 impl<P: AsRef<Package>> Providers<'_, P> {
     /// Returns the only candidate for a request; none for expressions, and where packages replace others.
-    fn only_requested(&self, request: &Request) -> Option<usize> {
+    fn only_requested(&self, request: &Request) -> Option<PackageNumber> {
         let wanted = request.dependency.as_capability()?;
         let name = self.index().names.get(&wanted.name).copied();
         self.only(wanted, name).filter(|_| request.replacements.is_empty())
@@ -18,13 +19,13 @@ impl<P: AsRef<Package>> Providers<'_, P> {
     /// Returns the set that fulfils the requests where nothing is to be chosen: every requirement is a capability with
     /// one provider, and no package excludes or replaces another. A distribution's own packages are nearly always so,
     /// and thousands of them are resolved at each start; all other requests are left to the solver.
-    pub(crate) fn only_solution(&self, requests: &[Request]) -> Option<BTreeSet<usize>> {
+    pub(crate) fn only_solution(&self, requests: &[Request]) -> Option<BTreeSet<PackageNumber>> {
         let mut chosen = BTreeSet::new();
-        let mut looked_up = vec![false; self.index().required.len()];
+        let mut looked_up = self.index().required.filled(false);
         // Of two packages of one name, only one can be installed.
-        let mut has_name = vec![false; self.index().by_name.len()];
+        let mut has_name = self.index().by_name.filled(false);
         let requested = requests.iter().map(|request| self.only_requested(request));
-        let mut rest: Vec<usize> = requested.collect::<Option<_>>()?;
+        let mut rest: Vec<PackageNumber> = requested.collect::<Option<_>>()?;
         while let Some(position) = rest.pop() {
             if !chosen.insert(position) {
                 continue;
@@ -43,7 +44,7 @@ impl<P: AsRef<Package>> Providers<'_, P> {
     }
 
     /// Returns `true` if a package excludes one of the chosen ones. Expressions count as such: the solver looks at them.
-    fn excludes(&self, position: usize, chosen: &BTreeSet<usize>) -> bool {
+    fn excludes(&self, position: PackageNumber, chosen: &BTreeSet<PackageNumber>) -> bool {
         let conflicts = |excluded: &Dependency| match excluded.as_capability() {
             Some(excluded) => {
                 let hit = self.of_capability(excluded).into_iter();

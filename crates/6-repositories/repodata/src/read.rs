@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use basalt_digest::Digest;
+use basalt_process::without_path;
 use camino::Utf8Path;
 use serde::de::DeserializeOwned;
 
@@ -252,7 +253,7 @@ fn read_file(path: &Utf8Path, limit: u64, name: &str) -> Result<Vec<u8>, Metadat
     };
     let bytes = read().map_err(|source| MetadataError::Io {
         path: path.to_owned(),
-        source,
+        source: without_path(source, path),
     })?;
     if bytes.len() as u64 > limit {
         return Err(MetadataError::changed(name, format!("it has more than {limit} bytes")));

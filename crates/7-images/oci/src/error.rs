@@ -3,7 +3,7 @@
 use std::fmt;
 
 use basalt_archive::ArchiveError;
-use basalt_process::ProcessError;
+use basalt_process::{ProcessError, without_path};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
@@ -202,7 +202,11 @@ impl OciError {
     /// Wraps the error of a file operation; for `map_err`.
     pub(crate) fn file(action: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.to_owned();
-        move |source| Self::File { action, path, source }
+        move |source| Self::File {
+            source: without_path(source, &path),
+            action,
+            path,
+        }
     }
 }
 

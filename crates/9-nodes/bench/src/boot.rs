@@ -138,6 +138,8 @@ impl Watch<'_> {
                 self.began = UNIX_EPOCH + Duration::from_millis(report.began + power_on);
                 return Ok(report.accelerator);
             }
+            interrupt::check()?;
+            self.alive()?;
             if waiting.elapsed() > TIMEOUT {
                 return Err(self.slow("power-on"));
             }

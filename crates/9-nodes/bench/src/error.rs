@@ -5,7 +5,7 @@ use std::time::Duration;
 use basalt_build::BuildError;
 use basalt_cluster::ClusterError;
 use basalt_machine::MachineError;
-use basalt_process::ProcessError;
+use basalt_process::{ProcessError, without_path};
 use basalt_rpm::RpmError;
 use basalt_schedule::Panic;
 use basalt_sdk::SdkError;
@@ -109,7 +109,11 @@ pub enum BenchError {
 impl BenchError {
     pub(crate) fn io(action: &'static str, path: impl AsRef<Utf8Path>) -> impl FnOnce(std::io::Error) -> Self {
         let path = path.as_ref().to_owned();
-        move |source| Self::Io { action, path, source }
+        move |source| Self::Io {
+            source: without_path(source, &path),
+            action,
+            path,
+        }
     }
 }
 

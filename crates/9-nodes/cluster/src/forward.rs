@@ -35,14 +35,18 @@ pub(crate) fn serve_with(
     });
 }
 
-/// Copies bytes in both directions until both sides have closed.
 fn pass_on(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(target)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
+    copy_both(client, &server)
+}
+
+/// Copies bytes in both directions until both sides have closed.
+pub(crate) fn copy_both(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
     std::thread::scope(|scope| {
-        let up = scope.spawn(|| copy(client, &server));
-        let down = copy(&server, client);
+        let up = scope.spawn(|| copy(client, server));
+        let down = copy(server, client);
         up.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).and(down)
     })
 }

@@ -29,6 +29,7 @@ mod observe;
 pub mod pki;
 mod plan;
 mod progress;
+mod push;
 pub mod registry;
 mod restart;
 mod routes;

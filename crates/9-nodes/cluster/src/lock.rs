@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{Seek as _, Write as _};
 
+use basalt_process::without_path;
 use camino::Utf8Path;
 use rustix::fs::{FlockOperation, flock};
 
@@ -18,7 +19,7 @@ pub(crate) struct Lock {
 pub(crate) fn take(path: &Utf8Path) -> Result<Option<Lock>, ClusterError> {
     let failed = || ClusterError::file(format!("lock {path}"));
     let mut file = loop {
-        let file = open(path).map_err(failed())?;
+        let file = open(path).map_err(|error| failed()(without_path(error, path)))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
             Err(rustix::io::Errno::WOULDBLOCK) => return Ok(None),
             outcome => outcome.map_err(|error| failed()(error.into()))?,

@@ -97,7 +97,7 @@ pub fn render(file: &Utf8Path, text: &str, variables: &Variables) -> Result<Stri
 pub fn render_folder(from: &Utf8Path, to: &Utf8Path, variables: &Variables) -> Result<(), ClusterError> {
     make_private_folder(to)?;
     for file in files(from)? {
-        let text = fs_err::read_to_string(&file).map_err(ClusterError::file(format!("read {file}")))?;
+        let text = fs_err::read_to_string(&file).map_err(ClusterError::file("read a manifest"))?;
         let name = file.file_name().unwrap_or_default();
         write_private(&to.join(name), render(&file, &text, variables)?)?;
     }

@@ -71,7 +71,7 @@ fn requests(mut client: &TcpStream, mut server: &TcpStream) -> io::Result<()> {
 }
 
 /// Reads the head of a request, with the empty line at its end; `None` at the end of the connection.
-fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
+pub(crate) fn read_head(reader: &mut impl BufRead) -> io::Result<Option<Vec<u8>>> {
     let mut head = Vec::new();
     loop {
         let before = head.len();

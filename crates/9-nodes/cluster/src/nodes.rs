@@ -87,7 +87,8 @@ impl LocalCluster {
     /// Waits until a node is Ready; with the id of an earlier boot, after another one.
     ///
     /// # Errors
-    /// When its machine ends, or nothing about it moves for too long.
+    /// When its machine ends or is off, a component of the control plane has failed, or nothing about the node moves for too
+    /// long.
     pub fn await_node(&self, name: &str, earlier: Option<&str>, reporter: &dyn Reporter) -> Result<(), ClusterError> {
         let api = self.api()?;
         let mut control = self.control()?;
@@ -98,12 +99,8 @@ impl LocalCluster {
             interrupt::check()?;
             let report = control.report()?;
             let machine = machine(&report, name).ok_or(ClusterError::Stopped)?;
-            if let MachineState::Ended { reason } = &machine.state {
-                return Err(ClusterError::Start {
-                    node: name.to_owned(),
-                    reason: reason.clone(),
-                });
-            }
+            up::check_components(self.layout(), &report)?;
+            check_machine(machine)?;
             // Each boot has its own time: its console begins anew.
             if machine.power_on != wait.power_on {
                 wait = Wait::new(machine.power_on);
@@ -137,6 +134,19 @@ impl LocalCluster {
     fn control(&self) -> Result<Control, ClusterError> {
         Control::connect(self.layout())
     }
+}
+
+/// Checks that the machine of a node that is to become Ready can get there: that it runs, or will run again.
+fn check_machine(machine: &MachineReport) -> Result<(), ClusterError> {
+    let reason = match &machine.state {
+        MachineState::Running | MachineState::ShuttingDown => return Ok(()),
+        MachineState::Off => "it is switched off".to_owned(),
+        MachineState::Ended { reason } => reason.clone(),
+    };
+    Err(ClusterError::Start {
+        node: machine.name.clone(),
+        reason,
+    })
 }
 
 /// Wait for one boot of a node.

@@ -225,7 +225,7 @@ impl Pki {
 
     /// Reads a file as text.
     pub(crate) fn read(&self, path: &Utf8Path) -> Result<String, ClusterError> {
-        fs_err::read_to_string(path).map_err(ClusterError::file(format!("read {path}")))
+        fs_err::read_to_string(path).map_err(ClusterError::file("read a key or a certificate"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Plan of a cluster: decided by `up`, stored in its folder, carried out by the supervisor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::net::Ipv4Addr;
 
@@ -205,8 +205,12 @@ impl ClusterPlan {
 
     /// Checks for an image that the cluster's own pods run, by its repository and tag in the registry.
     pub fn runs_image(&self, repository: &str, tag: &str) -> bool {
-        let name = format!("{repository}:{tag}");
-        self.inputs.images.values().any(|reference| *reference == name)
+        self.own_images().contains(&format!("{repository}:{tag}"))
+    }
+
+    /// Lists the images that the cluster's own pods run, as `coredns:1.15.0`.
+    pub(crate) fn own_images(&self) -> BTreeSet<String> {
+        self.inputs.images.values().cloned().collect()
     }
 
     /// URL of the API server on the namespace's loopback device, for the other components.

@@ -1,8 +1,8 @@
 //! The cluster's registry: its names of images, its configuration, its storage.
 //!
 //! ```text
-//! host's loopback, registry_port --(forward)--> registry, in the namespace, 127.0.0.1:5000   pushes and pulls
-//! nodes, http://10.87.0.1:5000 --(mirror)------> registry                                    pulls under every image name
+//! host's loopback, registry_port --(push)--> registry, in the namespace, 127.0.0.1:5000   pushes and pulls
+//! nodes, http://10.87.0.1:5000 --(mirror)--> registry                                     pulls under every image name
 //! ```
 
 use camino::Utf8Path;

@@ -2,6 +2,7 @@
 
 use std::io::{Read as _, Write as _};
 
+use basalt_process::without_path;
 use camino::Utf8Path;
 
 use crate::ClusterError;
@@ -65,7 +66,7 @@ pub(crate) fn write_private(path: &Utf8Path, contents: impl AsRef<[u8]>) -> Resu
         file.write_all(contents.as_ref())?;
         fs_err::rename(&fresh, path)
     };
-    write().map_err(ClusterError::file(format!("write {path}")))
+    write().map_err(|error| ClusterError::file(format!("write {path}"))(without_path(error, path)))
 }
 
 /// Makes a folder with mode 0700, and its missing parents.
@@ -80,7 +81,7 @@ pub(crate) fn make_private_folder(path: &Utf8Path) -> Result<(), ClusterError> {
     builder
         .create(path)
         .and_then(|()| fs_err::set_permissions(path, std::fs::Permissions::from_mode(0o700)))
-        .map_err(ClusterError::file(format!("make the folder {path}")))
+        .map_err(|error| ClusterError::file(format!("make the folder {path}"))(without_path(error, path)))
 }
 
 #[cfg(test)]

@@ -274,7 +274,8 @@ impl ClusterBringUp<'_> {
         }
     }
 
-    fn apply(&self) -> Result<(), ClusterError> {
+    /// Applies the initial objects; an error as soon as what they are applied to has ended.
+    fn apply(&mut self) -> Result<(), ClusterError> {
         let apply = apply_command(self.layout, self.plan);
         let (began, (time, tries)) = (Instant::now(), APPLYING);
         // The namespaces that the objects lie in appear a moment after the API server is ready, later on a loaded machine,
@@ -285,7 +286,11 @@ impl ClusterBringUp<'_> {
                 Err(error) if error.is_interrupt() || (tried >= tries && began.elapsed() >= time) => {
                     return Err(error.into());
                 }
-                Err(_) => wait::sleep(TICK)?,
+                Err(_) => {
+                    let report = self.report()?;
+                    self.check(&report)?;
+                    wait::sleep(TICK)?;
+                }
             }
         }
         Ok(())
@@ -332,18 +337,7 @@ impl ClusterBringUp<'_> {
 
     /// Checks for a component or a machine that has failed for good; an error with its last output.
     fn check(&self, report: &SupervisorReport) -> Result<(), ClusterError> {
-        for component in &report.components {
-            if let ComponentState::Failed { status } = &component.state {
-                let log = self.layout.log(&component.name);
-                let (component, status) = (component.name.clone(), status.clone());
-                return Err(ClusterError::Component {
-                    component,
-                    status,
-                    last: last_lines(&log),
-                    log,
-                });
-            }
-        }
+        check_components(self.layout, report)?;
         for machine in &report.machines {
             if let MachineState::Ended { reason } = &machine.state {
                 let console = Files::new(self.layout.node(&machine.name)).console_log();
@@ -430,6 +424,22 @@ fn apply_command(layout: &Layout, plan: &ClusterPlan) -> Command {
         .current_dir(layout.root())
         .args(["apply", "--server-side", "--force-conflicts", "--validate=false", "-f"])
         .arg(layout.manifests().file_name().unwrap_or_default())
+}
+
+/// Checks for a component of the control plane that has failed for good; an error with its last output.
+pub(crate) fn check_components(layout: &Layout, report: &SupervisorReport) -> Result<(), ClusterError> {
+    for component in &report.components {
+        if let ComponentState::Failed { status } = &component.state {
+            let log = layout.log(&component.name);
+            return Err(ClusterError::Component {
+                component: component.name.clone(),
+                status: status.clone(),
+                last: last_lines(&log),
+                log,
+            });
+        }
+    }
+    Ok(())
 }
 
 fn last_lines(path: &Utf8PathBuf) -> Vec<String> {

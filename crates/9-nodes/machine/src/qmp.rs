@@ -5,10 +5,16 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::{Duration, Instant};
 
+use basalt_process::{interrupt, wait};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde_json::{Value, json};
 
 use crate::MachineError;
+
+/// Interval of attempts to connect.
+const TICK: Duration = Duration::from_millis(10);
+/// Interval of looks at the process while its greeting is awaited.
+const GREETING_TICK: Duration = Duration::from_millis(100);
 
 /// Connection to a running QEMU. Only one can be open at a time, so keep it for as long as it is used.
 #[derive(Debug)]
@@ -46,18 +52,26 @@ pub enum RunState {
 impl Qmp {
     /// Connects and negotiates capabilities; waits for a socket that does not exist yet.
     ///
+    /// `alive` is asked all the while; when it fails, so does this: a process that has ended never answers, even where it
+    /// left its socket behind.
+    ///
     /// # Errors
-    /// When QEMU does not answer within `timeout`, which is the time-out of each command, too.
-    pub fn connect(socket: &Utf8Path, timeout: Duration) -> Result<Self, MachineError> {
-        let began = Instant::now();
+    /// When QEMU does not answer within `timeout`, which is the time-out of each command, too; whatever `alive` returns.
+    pub fn connect(
+        socket: &Utf8Path,
+        timeout: Duration,
+        mut alive: impl FnMut() -> Result<(), MachineError>,
+    ) -> Result<Self, MachineError> {
+        let deadline = Instant::now() + timeout;
         let stream = loop {
             match UnixStream::connect(socket) {
                 Ok(stream) => break stream,
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused)
-                        && began.elapsed() < timeout =>
-                {
-                    std::thread::sleep(Duration::from_millis(10));
+                Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => {
+                    alive()?;
+                    if Instant::now() >= deadline {
+                        return Err(failed("connecting", socket, error));
+                    }
+                    wait::sleep(TICK)?;
                 }
                 Err(error) => return Err(failed("connecting", socket, error)),
             }
@@ -72,12 +86,32 @@ impl Qmp {
             events: VecDeque::new(),
             partial: Vec::new(),
         };
-        let greeting = qmp.message(Instant::now() + timeout)?;
-        if greeting.as_ref().is_none_or(|greeting| greeting.get("QMP").is_none()) {
-            return Err(failed("waiting for its greeting", socket, ErrorKind::TimedOut.into()));
-        }
+        qmp.await_greeting(deadline, alive)?;
         qmp.execute("qmp_capabilities", Value::Null)?;
         Ok(qmp)
+    }
+
+    /// Reads QEMU's greeting. The kernel accepts connections before QEMU does, so that one to a process that is about to
+    /// end may be open and silent.
+    fn await_greeting(
+        &mut self,
+        deadline: Instant,
+        mut alive: impl FnMut() -> Result<(), MachineError>,
+    ) -> Result<(), MachineError> {
+        loop {
+            let look = deadline.min(Instant::now() + GREETING_TICK);
+            match self.message(look)? {
+                Some(greeting) if greeting.get("QMP").is_some() => return Ok(()),
+                None if Instant::now() < deadline => {
+                    alive()?;
+                    interrupt::check()?;
+                }
+                _ => {
+                    let late = ErrorKind::TimedOut.into();
+                    return Err(failed("waiting for its greeting", &self.socket, late));
+                }
+            }
+        }
     }
 
     /// Runs a command and returns its result. Events that come meanwhile are kept.
@@ -229,6 +263,12 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(300);
 
+    /// State of a process that runs.
+    #[expect(clippy::unnecessary_wraps, reason = "the signature of a check")]
+    fn lives() -> Result<(), MachineError> {
+        Ok(())
+    }
+
     /// Fake QEMU that sends `greeting`, and answers each line with the next of `answers`.
     fn fake(
         greeting: &'static str,
@@ -269,7 +309,7 @@ mod tests {
         let status = "{\"event\": \"RESUME\", \"data\": {}}\r\n{\"return\": {\"sta|tus\": \"running\"}}\r\n";
         let power = "{\"return\": {}}\r\n{\"event\": \"SHUTDOWN\", \"data\": {\"guest\": true}}\r\n";
         let (_folder, socket, server) = fake(HELLO, vec![DONE, status, power]);
-        let mut qmp = Qmp::connect(&socket, SOON).expect("connects");
+        let mut qmp = Qmp::connect(&socket, SOON, lives).expect("connects");
         assert_eq!(qmp.status().expect("answers"), RunState::Running);
         qmp.power_down().expect("answers");
         assert_eq!(qmp.event(SOON).expect("works").expect("was kept").name, "RESUME");
@@ -290,7 +330,7 @@ mod tests {
     fn refusals_carry_the_words_of_qemu() {
         let refusal = "{\"error\": {\"class\": \"GenericError\", \"desc\": \"not now\"}}\r\n";
         let (_folder, socket, _server) = fake(HELLO, vec![DONE, refusal]);
-        let error = Qmp::connect(&socket, SOON)
+        let error = Qmp::connect(&socket, SOON, lives)
             .expect("connects")
             .reset()
             .expect_err("is refused");
@@ -300,12 +340,15 @@ mod tests {
     #[test]
     fn silence_and_hanging_up_are_errors() {
         let (_folder, socket, _server) = fake(HELLO, vec![DONE, ""]);
-        let mut qmp = Qmp::connect(&socket, SOON).expect("connects");
+        let mut qmp = Qmp::connect(&socket, SOON, lives).expect("connects");
         assert!(matches!(qmp.status(), Err(MachineError::Control { .. })));
         let (_folder, socket, _server) = fake("", vec![]);
-        assert!(matches!(Qmp::connect(&socket, SOON), Err(MachineError::Control { .. })));
         assert!(matches!(
-            Qmp::connect("/nowhere/qmp.sock".into(), SOON),
+            Qmp::connect(&socket, SOON, lives),
+            Err(MachineError::Control { .. })
+        ));
+        assert!(matches!(
+            Qmp::connect("/nowhere/qmp.sock".into(), SOON, lives),
             Err(MachineError::Control { .. })
         ));
     }
@@ -313,7 +356,7 @@ mod tests {
     #[test]
     fn a_quit_without_an_answer_is_a_quit() {
         let (_folder, socket, _server) = fake(HELLO, vec![DONE]);
-        Qmp::connect(&socket, SOON)
+        Qmp::connect(&socket, SOON, lives)
             .expect("connects")
             .quit()
             .expect("went away");
@@ -322,7 +365,26 @@ mod tests {
     #[test]
     fn waiting_for_events_ends() {
         let (_folder, socket, _server) = fake(HELLO, vec![DONE, "", ""]);
-        let mut qmp = Qmp::connect(&socket, SOON).expect("connects");
+        let mut qmp = Qmp::connect(&socket, SOON, lives).expect("connects");
         assert_eq!(qmp.event(Duration::from_millis(50)).expect("works"), None);
+    }
+
+    #[test]
+    fn the_end_of_the_process_ends_the_wait() {
+        let ended = || Err(MachineError::file("live")(ErrorKind::Other.into()));
+        let folder = tempfile::tempdir().expect("a folder");
+        let socket = Utf8PathBuf::from_path_buf(folder.path().join("qmp.sock")).expect("UTF-8");
+        let ends_at_once = || {
+            let began = Instant::now();
+            let error = Qmp::connect(&socket, Duration::from_secs(60), ended).expect_err("has ended");
+            assert!(matches!(error, MachineError::File { .. }), "{error:?}");
+            assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+        };
+        ends_at_once();
+        // A socket that is open and silent, and one that was left behind.
+        let listener = UnixListener::bind(&socket).expect("listens");
+        ends_at_once();
+        drop(listener);
+        ends_at_once();
     }
 }

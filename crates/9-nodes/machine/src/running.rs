@@ -14,9 +14,10 @@ use crate::{Accelerator, Console, Machine, MachineError, QemuTools, Qmp, disk, p
 const TICK: Duration = Duration::from_millis(20);
 /// Time-out of QEMU's answers.
 const ANSWER: Duration = Duration::from_secs(10);
-/// Time-out of QEMU's first answer. On a loaded machine its start takes many times longer than usual; its end is noticed at
-/// once.
+/// Time-out of the first answer of a QEMU that runs. On a loaded machine its start takes many times longer than usual.
 const STARTING: Duration = Duration::from_secs(120);
+/// Operation of a start, in errors.
+const START: &str = "starting";
 /// Greatest number of lines of QEMU's log in an error.
 const SHOWN: usize = 20;
 
@@ -33,7 +34,7 @@ pub struct RunningMachine {
 /// Manner in which a machine was stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
-    /// Ended before the request.
+    /// Ended before a request reached it.
     Already,
     /// Shut down after a press of its power button.
     Orderly,
@@ -142,9 +143,10 @@ impl RunningMachine {
     /// Connects to QEMU's control socket. Drop the connection when done: only one can be open at a time.
     ///
     /// # Errors
-    /// When QEMU does not answer.
-    pub fn control(&self) -> Result<Qmp, MachineError> {
-        Qmp::connect(&self.files.control_socket(), ANSWER)
+    /// When QEMU does not answer; [`MachineError::Ended`] at once when it has ended.
+    pub fn control(&mut self) -> Result<Qmp, MachineError> {
+        let socket = self.files.control_socket();
+        Qmp::connect(&socket, ANSWER, || self.check("connecting to its control socket"))
     }
 
     /// Exit status of QEMU; `None` while it runs.
@@ -233,6 +235,9 @@ impl RunningMachine {
         if unplugged.is_ok() && self.gone_within(Duration::from_secs(3))? {
             return Ok(Stopped::Unplugged);
         }
+        if self.ended()?.is_some() {
+            return Ok(Stopped::Already);
+        }
         self.kill();
         Ok(Stopped::Killed)
     }
@@ -260,19 +265,13 @@ impl RunningMachine {
     }
 
     fn wait_until_it_answers(&mut self) -> Result<(), MachineError> {
-        let began = Instant::now();
-        while !self.files.control_socket().exists() && began.elapsed() < STARTING {
-            self.check("starting")?;
-            interrupt::check()?;
-            std::thread::sleep(TICK / 4);
-        }
-        let left = STARTING.saturating_sub(began.elapsed()).max(ANSWER);
-        let answer = Qmp::connect(&self.files.control_socket(), left).and_then(|mut control| control.status());
-        if answer.is_err() {
+        let socket = self.files.control_socket();
+        let answer = Qmp::connect(&socket, STARTING, || self.check(START)).and_then(|mut control| control.status());
+        if matches!(answer, Err(MachineError::Control { .. })) {
             // If QEMU did not answer because it is ending, its end is the error to report.
             self.gone_within(Duration::from_secs(1))?;
+            self.check(START)?;
         }
-        self.check("starting")?;
         answer.map(drop)
     }
 }

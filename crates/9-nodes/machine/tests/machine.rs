@@ -44,14 +44,9 @@ fn main() {
     });
     let trials = trials.collect();
     if sdk.is_none() {
-        skipped();
+        basalt_test_output::skip_all("no machine is started, because BASALT_SDK does not name the tree of an SDK");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped() {
-    eprintln!("SKIPPED: no machine is started, because BASALT_SDK does not name the tree of an SDK");
 }
 
 fn folder() -> Result<(tempfile::TempDir, Utf8PathBuf), Failed> {

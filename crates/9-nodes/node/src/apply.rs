@@ -34,12 +34,12 @@ pub struct Applied {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum ApplyError {
     /// A file could not be written.
-    #[error("cannot write {path}")]
+    #[error("cannot write {}", object(path, source))]
     #[diagnostic(help("its folder has to be writable and must not be full; `basalt-node` runs as root"))]
     Write {
         /// The file.
         path: PathBuf,
-        /// Error of the operating system.
+        /// Error of the operating system; that of `fs_err` names the file, too.
         source: std::io::Error,
     },
     /// The host name could not be set.
@@ -51,6 +51,15 @@ pub enum ApplyError {
         /// Error of the operating system.
         source: std::io::Error,
     },
+}
+
+/// The path of a file, if the error about it does not name it.
+fn object(path: &Path, source: &std::io::Error) -> String {
+    let path = path.display().to_string();
+    if source.to_string().contains(&format!("`{path}`")) {
+        return "a file".to_owned();
+    }
+    path
 }
 
 /// Writes the files of a plan below a root, takes away those of an earlier one, and writes down what it did.
@@ -211,6 +220,25 @@ mod tests {
         fs_err::write(root.path().join("run"), "not a folder").unwrap();
         let error = write_files(root.path(), &plan(&[("/run/a", 0o644)]), applied()).unwrap_err();
         assert!(error.to_string().ends_with("/run/a"), "{error}");
+    }
+
+    #[test]
+    fn a_path_is_named_once() {
+        let root = tempfile::tempdir().unwrap();
+        let ApplyError::Write { path, source } = remove(root.path().to_owned()).unwrap_err() else {
+            panic!("it is a folder")
+        };
+        let named = |source| {
+            ApplyError::Write {
+                path: path.clone(),
+                source,
+            }
+            .to_string()
+        };
+        assert!(source.to_string().contains(root.path().to_str().unwrap()), "{source}");
+        assert_eq!(named(source), "cannot write a file");
+        let of_the_system = std::io::Error::from_raw_os_error(13);
+        assert_eq!(named(of_the_system), format!("cannot write {}", root.path().display()));
     }
 
     #[test]

@@ -142,8 +142,9 @@ pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, Ap
                 content,
             },
         );
-        if let Err(ApplyError::Write { path, source }) = record {
-            told.push(format!("cannot write {}: {source}", path.display()));
+        if let Err(error @ ApplyError::Write { .. }) = record {
+            let source = std::error::Error::source(&error).map(ToString::to_string);
+            told.push(format!("{error}: {}", source.unwrap_or_default()));
         }
     }
     Ok(told)

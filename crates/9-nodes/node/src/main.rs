@@ -86,9 +86,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     State(#[from] StateError),
-    #[error("cannot read {path}")]
+    #[error("cannot read {what}")]
     #[diagnostic(help("give the path of a NodeConfig"))]
-    Read { path: String, source: std::io::Error },
+    Read { what: &'static str, source: std::io::Error },
     #[error("no NodeConfig was applied")]
     #[diagnostic(help("see `journalctl -u basalt-node`, or run `basalt-node apply`"))]
     NotApplied,
@@ -156,16 +156,13 @@ fn main() -> ExitCode {
 }
 
 fn check_file(path: &str) -> Result<(), Failure> {
-    let failed = |source| Failure::Read {
-        path: path.to_owned(),
-        source,
-    };
+    let failed = |what| move |source| Failure::Read { what, source };
     let (name, text) = match path {
-        "-" => (
-            "standard input",
-            std::io::read_to_string(std::io::stdin()).map_err(failed)?,
-        ),
-        _ => (path, fs_err::read_to_string(path).map_err(failed)?),
+        "-" => {
+            let name = "standard input";
+            (name, std::io::read_to_string(std::io::stdin()).map_err(failed(name))?)
+        }
+        _ => (path, fs_err::read_to_string(path).map_err(failed("the NodeConfig"))?),
     };
     let (config, warnings) = check(name, &text, Clock::Right(SystemTime::now()))?;
     if !warnings.is_empty() {
@@ -338,7 +335,7 @@ fn show_panics() -> Result<(), Failure> {
     for path in panics::stored(Path::new("/")) {
         let name = path.display().to_string();
         let text = fs_err::read_to_string(&path).map_err(|source| Failure::Read {
-            path: name.clone(),
+            what: "the report of a panic",
             source,
         })?;
         println!("=== {name}\n{text}");

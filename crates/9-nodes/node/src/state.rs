@@ -144,12 +144,10 @@ impl fmt::Display for Treatment {
 #[derive(Debug, thiserror::Error, Diagnostic)]
 pub enum StateError {
     /// The device cannot be opened.
-    #[error("cannot open {device}")]
+    #[error("cannot open the device of /var")]
     #[diagnostic(help("the disk does not answer: look at its cable or its volume; the machine starts again"))]
     Open {
-        /// Path of the device.
-        device: String,
-        /// Error of the operating system.
+        /// Error of the operating system, which names the device.
         source: io::Error,
     },
     /// A program could not be started.
@@ -180,10 +178,7 @@ pub enum StateError {
 pub fn prepare(root: &Path, device: &str) -> Result<Option<Treatment>, StateError> {
     let opened = fs_err::File::open(device)
         .map(fs_err::File::into_file)
-        .map_err(|source| StateError::Open {
-            device: device.to_owned(),
-            source,
-        })?;
+        .map_err(|source| StateError::Open { source })?;
     let condition = Condition::read(&opened);
     let treatment = follow(CheckStep::first(condition), |step| -> Result<_, StateError> {
         let code = run(step, device)?.code();

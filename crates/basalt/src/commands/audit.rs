@@ -11,7 +11,7 @@ use basalt_bom::Inventory;
 use basalt_content::{ContentFile, ContentFolder};
 use basalt_document::spelling::closest;
 use camino::Utf8PathBuf;
-use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+use miette::{IntoDiagnostic as _, Result, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::Audit;
@@ -212,7 +212,5 @@ fn with_name(path: &Utf8PathBuf, name: &str) -> Utf8PathBuf {
 fn write(path: &Utf8PathBuf, document: &serde_json::Value) -> Result<()> {
     let mut text = serde_json::to_vec_pretty(document).into_diagnostic()?;
     text.push(b'\n');
-    basalt_store::write::atomically(path, text)
-        .into_diagnostic()
-        .wrap_err_with(|| format!("`{path}` cannot be written"))
+    Ok(basalt_store::write::atomically(path, text)?)
 }

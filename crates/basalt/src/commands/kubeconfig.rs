@@ -98,9 +98,7 @@ impl FileLock {
                 help = "try again; if no kubectl is running, remove that file",
                 "another program changes {config} at this moment: there is `{path}`"
             )),
-            Err(error) => Err(error)
-                .into_diagnostic()
-                .wrap_err_with(|| format!("cannot lock {config}")),
+            Err(error) => Err(error).into_diagnostic().wrap_err("cannot lock the kubeconfig"),
         }
     }
 }

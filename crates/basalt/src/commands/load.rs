@@ -129,7 +129,7 @@ fn refuse_own(cluster: &LocalCluster, name: &ImageReference) -> Result<()> {
     }
     Err(miette!(
         code = "load::own",
-        help = "load it under another name (--name) or with another tag; a push to the registry replaces the cluster's",
+        help = "load it under another name (--name) or with another tag",
         "`{name}` is the name of an image that the cluster itself runs"
     ))
 }

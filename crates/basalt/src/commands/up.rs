@@ -6,6 +6,7 @@ use std::time::{Instant, SystemTime};
 
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport};
 use basalt_content::ContentFolder;
+use basalt_process::without_path;
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
@@ -70,9 +71,9 @@ impl NodeImage {
         let failed = || format!("the image of the nodes, `{path}`, cannot be read");
         let path = path.canonicalize_utf8().into_diagnostic().wrap_err_with(failed)?;
         let mut magic = Vec::new();
-        let file = fs_err::File::open(&path).into_diagnostic()?;
-        file.take(4)
-            .read_to_end(&mut magic)
+        fs_err::File::open(&path)
+            .and_then(|file| file.take(4).read_to_end(&mut magic))
+            .map_err(|error| without_path(error, &path))
             .into_diagnostic()
             .wrap_err_with(failed)?;
         Ok(Self::File {

@@ -99,7 +99,10 @@ fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
     let sandbox = (attempt.prepare)(fixture.sandbox(), &fixture);
     match fixture.attempt(&sandbox, attempt.name)? {
         AttemptOutcome::Refused(_) => {}
-        AttemptOutcome::Skipped(why) => return skipped(attempt.name, &why),
+        AttemptOutcome::Skipped(why) => {
+            basalt_test_output::skip(attempt.name, why);
+            return Ok(());
+        }
         AttemptOutcome::GotOut => return Err(format!("`{}` got out", attempt.name).into()),
     }
     let fixture = Fixture::new()?;
@@ -109,13 +112,10 @@ fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
     }
     match fixture.attempt(&sandbox, attempt.name)? {
         AttemptOutcome::GotOut => Ok(()),
-        AttemptOutcome::Skipped(why) => skipped(attempt.name, &why),
+        AttemptOutcome::Skipped(why) => {
+            basalt_test_output::skip(attempt.name, why);
+            Ok(())
+        }
         AttemptOutcome::Refused(why) => Err(format!("`{}` fails without the layers, too: {why}", attempt.name).into()),
     }
-}
-
-#[expect(clippy::print_stdout, reason = "what this machine cannot show is said")]
-fn skipped(name: &str, why: &str) -> Result<(), Failed> {
-    println!("SKIPPED {name}: {why}");
-    Ok(())
 }

@@ -3,7 +3,6 @@
 //! `BASALT_BUILDGRID` names a Python environment in which it is installed: `python3 -m venv FOLDER; FOLDER/bin/pip
 //! install buildgrid`. Without it, nothing is tested, and that is said.
 
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, Stdio};
 use std::time::{Duration, Instant};
@@ -32,9 +31,7 @@ impl BuildGrid {
     /// Starts a server. Returns `None`, and writes a line that the test is skipped, where it is not installed.
     pub fn start(test: &str) -> Option<Self> {
         let Ok(environment) = std::env::var("BASALT_BUILDGRID") else {
-            let line = format!("SKIPPED {test}: BASALT_BUILDGRID names no environment with BuildGrid\n");
-            // Written directly to standard error: the harness hides the output of passing tests.
-            std::io::stderr().write_all(line.as_bytes()).expect("written");
+            basalt_test_output::skip(test, "BASALT_BUILDGRID names no environment with BuildGrid");
             return None;
         };
         let folder = tempfile::tempdir().expect("a folder");

@@ -15,7 +15,6 @@ mod sharing;
 mod usage;
 mod users;
 
-use std::io::Write as _;
 use std::time::SystemTime;
 
 use basalt_action::{Action, Blob, Directory, Node};
@@ -135,14 +134,12 @@ fn names(store: &Store, folder: &str) -> Vec<String> {
         .collect()
 }
 
-/// Returns `true` if a command for namespaces or users works here; prints a line SKIPPED when it does not.
+/// Returns `true` if a command for namespaces or users works here; says that the test is skipped when it does not.
 fn able(test: &str, command: &Command) -> bool {
     match command.output() {
         Ok(_) => true,
         Err(error) => {
-            // Written directly to standard error: the harness hides the output of passing tests.
-            let line = format!("SKIPPED {test}: {error}\n");
-            std::io::stderr().write_all(line.as_bytes()).expect("written");
+            basalt_test_output::skip(test, error);
             false
         }
     }

@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::providers::Providers;
 use crate::request::Request;
+use crate::table::PackageNumber;
 use basalt_rpm::capability::compare;
 use basalt_rpm::{Dependency, Package};
 
@@ -21,7 +22,7 @@ struct ChainedRequirement {
 /// A name of which one package must be installed.
 struct MandatoryName {
     /// Packages of that name that fulfil all requirements so far.
-    left: BTreeSet<usize>,
+    left: BTreeSet<PackageNumber>,
     requirements: Vec<ChainedRequirement>,
 }
 
@@ -41,7 +42,7 @@ pub(crate) fn contradiction(requests: &[Request], providers: &Providers<'_, impl
         if !seen.insert((requirement.capability.clone(), requirement.chain.last().cloned())) {
             continue;
         }
-        let fitting: BTreeSet<usize> = providers.of(&wanted).into_iter().collect();
+        let fitting: BTreeSet<PackageNumber> = providers.of(&wanted).into_iter().collect();
         let mut names = fitting.iter().map(|&index| providers.package(index).name.as_str());
         let Some(name) = names.next() else { continue };
         if names.any(|other| other != name) {
@@ -73,7 +74,7 @@ pub(crate) fn contradiction(requests: &[Request], providers: &Providers<'_, impl
 
 /// Returns the capabilities that all of some packages require.
 fn required_by_all<'p>(
-    packages: &BTreeSet<usize>,
+    packages: &BTreeSet<PackageNumber>,
     providers: &Providers<'p, impl AsRef<Package>>,
 ) -> Vec<&'p Dependency> {
     let mut packages = packages.iter().map(|&index| providers.package(index));
@@ -91,11 +92,11 @@ fn excludes(
     other: &MandatoryName,
     providers: &Providers<'_, impl AsRef<Package>>,
 ) -> Option<&'static str> {
-    let covers = |hit: Vec<usize>, index: usize| {
-        let hit: BTreeSet<usize> = hit.into_iter().filter(|hit| *hit != index).collect();
+    let covers = |hit: Vec<PackageNumber>, index: PackageNumber| {
+        let hit: BTreeSet<PackageNumber> = hit.into_iter().filter(|hit| *hit != index).collect();
         !other.left.is_empty() && other.left.iter().all(|index| hit.contains(index))
     };
-    let conflicts = |index: &usize| {
+    let conflicts = |index: &PackageNumber| {
         let excluded = providers.package(*index).conflicts.iter();
         excluded
             .map(|excluded| providers.of(excluded))

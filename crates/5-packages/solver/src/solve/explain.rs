@@ -10,6 +10,7 @@ use super::formula::clauses;
 use super::reason::Reason;
 use crate::providers::Providers;
 use crate::request::Request;
+use crate::table::PackageNumber;
 use basalt_rpm::capability::{InvalidCapability, compare};
 use basalt_rpm::{Capability, Dependency, Package};
 
@@ -103,7 +104,7 @@ pub(crate) fn failure(
 
 /// Returns the line of an explanation about a clause.
 fn line(reason: Reason, requests: &[Request], providers: &Providers<'_, impl AsRef<Package>>) -> Option<String> {
-    let package = |position: usize| providers.package(position);
+    let package = |number: PackageNumber| providers.package(number);
     match reason {
         Reason::Root => None,
         Reason::Request(index) => {

@@ -1,6 +1,7 @@
 //! Dependencies as clauses over packages (conjunctive normal form).
 
 use crate::providers::Providers;
+use crate::table::PackageNumber;
 use basalt_rpm::{Dependency, Package};
 
 /// Limit of the clauses of one dependency: an expression of a hostile repository must not exhaust the memory.
@@ -10,9 +11,9 @@ const MOST: usize = 1 << 16;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct DependencyClause {
     /// Packages of which one may fulfil the clause, the preferred one first.
-    pub(crate) candidates: Vec<usize>,
+    pub(crate) candidates: Vec<PackageNumber>,
     /// Packages whose absence fulfils the clause.
-    pub(crate) absent: Vec<usize>,
+    pub(crate) absent: Vec<PackageNumber>,
 }
 
 /// Expression of packages in negation normal form.
@@ -20,9 +21,9 @@ enum Formula {
     All(Vec<Formula>),
     Any(Vec<Formula>),
     /// One of the packages is installed.
-    Has(Vec<usize>),
+    Has(Vec<PackageNumber>),
     /// None of the packages is installed.
-    HasNone(Vec<usize>),
+    HasNone(Vec<PackageNumber>),
 }
 
 /// Dependency whose clauses are too many.
@@ -121,7 +122,7 @@ fn product(one: &[DependencyClause], other: &[DependencyClause]) -> Result<Vec<D
     if one.len().saturating_mul(other.len()) > MOST {
         return Err(TooComplex);
     }
-    let joined = |first: &[usize], second: &[usize]| {
+    let joined = |first: &[PackageNumber], second: &[PackageNumber]| {
         let mut all = first.to_vec();
         all.extend(second.iter().filter(|package| !first.contains(package)));
         all

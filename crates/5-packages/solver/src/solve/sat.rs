@@ -5,36 +5,31 @@
 //! solving, and only without them does a model have the decisions that the policy prefers. Every variable without a value
 //! counts as false in the model.
 
-/// A variable, or its negation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct Literal(usize);
+use crate::table::{ClauseId, ClauseNumber, Literal, Number as _, Table, Variable};
 
 impl Literal {
     /// Literal that holds when the variable is true.
-    pub(crate) fn is(variable: usize) -> Self {
-        Self(variable * 2)
+    pub(crate) fn is(variable: Variable) -> Self {
+        Self::of(variable.index() * 2)
     }
 
     /// Literal that holds when the variable is false.
-    pub(crate) fn not(variable: usize) -> Self {
-        Self(variable * 2 + 1)
+    pub(crate) fn not(variable: Variable) -> Self {
+        Self::of(variable.index() * 2 + 1)
     }
 
-    fn variable(self) -> usize {
-        self.0 / 2
+    fn variable(self) -> Variable {
+        Variable::of(self.index() / 2)
     }
 
     fn negated(self) -> Self {
-        Self(self.0 ^ 1)
+        Self::of(self.index() ^ 1)
     }
 
     fn is_negative(self) -> bool {
-        self.0 % 2 == 1
+        self.index() % 2 == 1
     }
 }
-
-/// Index of a clause that was added, not learned.
-pub(crate) type ClauseId = usize;
 
 #[derive(Debug)]
 struct Clause {
@@ -48,7 +43,7 @@ struct Clause {
 enum Origin {
     Added(ClauseId),
     /// Clauses that this one was learned from.
-    Learned(Vec<usize>),
+    Learned(Vec<ClauseNumber>),
 }
 
 /// Value of a variable, and the reason of it.
@@ -57,7 +52,7 @@ struct Assignment {
     value: bool,
     level: usize,
     /// Clause that implied the value; none for decisions.
-    reason: Option<usize>,
+    reason: Option<ClauseNumber>,
 }
 
 /// Clauses contradict each other: the ids of those that take part, in ascending order.
@@ -67,11 +62,11 @@ pub(crate) struct Unsatisfiable(pub(crate) Vec<ClauseId>);
 /// State of a search.
 #[derive(Debug, Default)]
 pub(crate) struct Sat {
-    clauses: Vec<Clause>,
+    clauses: Table<ClauseNumber, Clause>,
     added: usize,
     /// For each literal, the clauses that watch it.
-    watches: Vec<Vec<usize>>,
-    assignments: Vec<Option<Assignment>>,
+    watches: Table<Literal, Vec<ClauseNumber>>,
+    assignments: Table<Variable, Option<Assignment>>,
     /// Literals that hold, in the order in which they were assigned.
     trail: Vec<Literal>,
     /// Number of literals on the trail whose consequences are known.
@@ -79,24 +74,24 @@ pub(crate) struct Sat {
     /// Length of the trail at each decision.
     decisions: Vec<usize>,
     /// Clause without a literal that can hold, of those that were added since the last propagation.
-    pending_conflict: Option<usize>,
+    pending_conflict: Option<ClauseNumber>,
 }
 
 impl Sat {
-    /// Adds a variable, and returns its number; numbers begin at 0.
-    pub(crate) fn variable(&mut self) -> usize {
-        self.assignments.push(None);
-        self.watches.extend([Vec::new(), Vec::new()]);
-        self.assignments.len() - 1
+    /// Adds a variable.
+    pub(crate) fn variable(&mut self) -> Variable {
+        self.watches.push(Vec::new());
+        self.watches.push(Vec::new());
+        self.assignments.push(None)
     }
 
     /// Returns the value of a variable, if it has one.
-    pub(crate) fn value(&self, variable: usize) -> Option<bool> {
+    pub(crate) fn value(&self, variable: Variable) -> Option<bool> {
         self.assignments[variable].map(|assignment| assignment.value)
     }
 
     /// Iterates over the variables that are true, in the order in which they became so.
-    pub(crate) fn truths(&self) -> impl Iterator<Item = usize> {
+    pub(crate) fn truths(&self) -> impl Iterator<Item = Variable> {
         let positive = self.trail.iter().filter(|literal| !literal.is_negative());
         positive.map(|literal| literal.variable())
     }
@@ -106,9 +101,12 @@ impl Sat {
     pub(crate) fn add(&mut self, mut literals: Vec<Literal>) -> ClauseId {
         literals.sort_unstable();
         literals.dedup();
-        let id = self.added;
+        let id = ClauseId::of(self.added);
         self.added += 1;
-        let is_tautology = literals.windows(2).any(|pair| pair[0].negated() == pair[1]);
+        let is_tautology = literals
+            .iter()
+            .zip(literals.iter().skip(1))
+            .any(|(one, next)| one.negated() == *next);
         if !is_tautology {
             self.insert(literals, Origin::Added(id));
         }
@@ -124,16 +122,16 @@ impl Sat {
         self.assignments[literal.variable()].map_or(usize::MAX, |assignment| assignment.level)
     }
 
-    fn insert(&mut self, mut literals: Vec<Literal>, origin: Origin) -> usize {
+    fn insert(&mut self, mut literals: Vec<Literal>, origin: Origin) -> ClauseNumber {
         // Watched first: what holds or can hold, then what became false last.
         literals.sort_by_key(|literal| match self.holds(*literal) {
             Some(true) => (0, 0),
             None => (1, 0),
             Some(false) => (2, usize::MAX - self.level_of(*literal)),
         });
-        let index = self.clauses.len();
+        let index = self.clauses.next();
         for literal in literals.iter().take(2) {
-            self.watches[literal.0].push(index);
+            self.watches[*literal].push(index);
         }
         let first = literals.first().copied();
         let second = literals.get(1).copied();
@@ -152,7 +150,7 @@ impl Sat {
         index
     }
 
-    fn assign(&mut self, literal: Literal, reason: Option<usize>) {
+    fn assign(&mut self, literal: Literal, reason: Option<ClauseNumber>) {
         self.assignments[literal.variable()] = Some(Assignment {
             value: !literal.is_negative(),
             level: self.decisions.len(),
@@ -162,7 +160,7 @@ impl Sat {
     }
 
     /// Decides that a variable is true.
-    pub(crate) fn decide(&mut self, variable: usize) {
+    pub(crate) fn decide(&mut self, variable: Variable) {
         self.decisions.push(self.trail.len());
         self.assign(Literal::is(variable), None);
     }
@@ -188,11 +186,11 @@ impl Sat {
     }
 
     /// Propagates units; returns a clause that is violated, if there is one.
-    fn conflict(&mut self) -> Option<usize> {
+    fn conflict(&mut self) -> Option<ClauseNumber> {
         while let Some(literal) = self.trail.get(self.propagated).copied() {
             self.propagated += 1;
             let fallen = literal.negated();
-            let watching = std::mem::take(&mut self.watches[fallen.0]);
+            let watching = std::mem::take(&mut self.watches[fallen]);
             let mut kept = Vec::with_capacity(watching.len());
             let mut conflict = None;
             for clause in watching {
@@ -201,7 +199,7 @@ impl Sat {
                     conflict = conflict.or_else(|| self.unit(clause));
                 }
             }
-            self.watches[fallen.0].append(&mut kept);
+            self.watches[fallen].append(&mut kept);
             if conflict.is_some() {
                 return conflict;
             }
@@ -210,23 +208,23 @@ impl Sat {
     }
 
     /// Lets a clause watch another literal than one that became false, if another one can hold.
-    fn moves_watch(&mut self, clause: usize, fallen: Literal) -> bool {
+    fn moves_watch(&mut self, clause: ClauseNumber, fallen: Literal) -> bool {
         let literals = &self.clauses[clause].literals;
         let is_first = literals.first() == Some(&fallen);
         let other = literals.get(usize::from(is_first)).copied();
         if other.is_none_or(|other| self.holds(other) == Some(true)) {
             return false;
         }
-        let next = (2..literals.len()).find(|place| self.holds(literals[*place]) != Some(false));
-        let Some(next) = next else { return false };
-        let watched = literals[next];
+        let mut others = literals.iter().copied().enumerate().skip(2);
+        let next = others.find(|(_, literal)| self.holds(*literal) != Some(false));
+        let Some((next, watched)) = next else { return false };
         self.clauses[clause].literals.swap(usize::from(!is_first), next);
-        self.watches[watched.0].push(clause);
+        self.watches[watched].push(clause);
         true
     }
 
     /// Assigns the one literal of a clause that can hold; returns the clause if there is none.
-    fn unit(&mut self, clause: usize) -> Option<usize> {
+    fn unit(&mut self, clause: ClauseNumber) -> Option<ClauseNumber> {
         let watched = self.clauses[clause].literals.iter().take(2).copied();
         let open: Vec<Literal> = watched.filter(|literal| self.holds(*literal) != Some(false)).collect();
         match open.as_slice() {
@@ -239,7 +237,7 @@ impl Sat {
 
     /// Returns the clause that follows from a contradiction (first unique implication point), the literal that it
     /// asserts first, and the clauses that it follows from. None when the contradiction depends on no decision.
-    fn analyse(&self, conflict: usize) -> Option<(Vec<Literal>, Vec<usize>)> {
+    fn analyse(&self, conflict: ClauseNumber) -> Option<(Vec<Literal>, Vec<ClauseNumber>)> {
         let violated = &self.clauses[conflict].literals;
         let level = violated
             .iter()
@@ -249,10 +247,10 @@ impl Sat {
         if level == 0 {
             return None;
         }
-        let mut seen = vec![false; self.assignments.len()];
+        let mut seen = self.assignments.filled(false);
         let (mut learned, mut sources) = (Vec::new(), vec![conflict]);
         let mut open = 0_usize;
-        let mut place = self.trail.len();
+        let mut trail = self.trail.iter().rev();
         let mut clause = conflict;
         loop {
             for literal in &self.clauses[clause].literals {
@@ -268,13 +266,8 @@ impl Sat {
                     _ => learned.push(*literal),
                 }
             }
-            let literal = loop {
-                place -= 1;
-                let literal = self.trail[place];
-                if seen[literal.variable()] && self.level_of(literal) == level {
-                    break literal;
-                }
-            };
+            // The literals of a level come from a decision, so that there is one.
+            let literal = trail.find(|literal| seen[literal.variable()] && self.level_of(**literal) == level)?;
             open -= 1;
             let reason = self.assignments[literal.variable()].and_then(|assignment| assignment.reason);
             match reason {
@@ -291,7 +284,7 @@ impl Sat {
     }
 
     /// Returns the clauses that gave a variable its value at level 0.
-    fn reasons_below(&self, variable: usize, seen: &mut [bool]) -> Vec<usize> {
+    fn reasons_below(&self, variable: Variable, seen: &mut Table<Variable, bool>) -> Vec<ClauseNumber> {
         let (mut found, mut rest) = (Vec::new(), vec![variable]);
         while let Some(variable) = rest.pop() {
             let Some(reason) = self.assignments[variable].and_then(|assignment| assignment.reason) else {
@@ -319,14 +312,14 @@ impl Sat {
     }
 
     /// Collects the clauses that a contradiction at level 0 follows from.
-    fn unsatisfiable(&self, conflict: usize) -> Unsatisfiable {
-        let mut seen = vec![false; self.assignments.len()];
+    fn unsatisfiable(&self, conflict: ClauseNumber) -> Unsatisfiable {
+        let mut seen = self.assignments.filled(false);
         let mut rest = vec![conflict];
         for literal in &self.clauses[conflict].literals {
             seen[literal.variable()] = true;
             rest.extend(self.reasons_below(literal.variable(), &mut seen));
         }
-        let mut known = vec![false; self.clauses.len()];
+        let mut known = self.clauses.filled(false);
         let mut found = Vec::new();
         while let Some(clause) = rest.pop() {
             if std::mem::replace(&mut known[clause], true) {
@@ -359,14 +352,16 @@ mod tests {
         }
         loop {
             sat.propagate()?;
-            match (0..count).find(|variable| sat.value(*variable).is_none()) {
+            let variables = (0..count).map(Variable::of);
+            match variables.clone().find(|variable| sat.value(*variable).is_none()) {
                 Some(variable) => sat.decide(variable),
-                None => return Ok((0..count).map(|variable| sat.value(variable) == Some(true)).collect()),
+                None => return Ok(variables.map(|variable| sat.value(variable) == Some(true)).collect()),
             }
         }
     }
 
     fn literal_of((variable, value): (usize, bool)) -> Literal {
+        let variable = Variable::of(variable);
         if value {
             Literal::is(variable)
         } else {
@@ -399,7 +394,7 @@ mod tests {
             match solved(count, &clauses) {
                 Ok(model) => prop_assert!(satisfies(|variable| model[variable], &clauses)),
                 Err(Unsatisfiable(core)) => {
-                    let core: Vec<_> = core.into_iter().map(|id| clauses[id].clone()).collect();
+                    let core: Vec<_> = core.into_iter().map(|id| clauses[id.index()].clone()).collect();
                     prop_assert!(!is_satisfiable(count, &core));
                 }
             }

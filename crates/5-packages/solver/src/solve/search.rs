@@ -6,12 +6,13 @@ use basalt_rpm::{Dependency, Package};
 
 use super::formula::{DependencyClause, TooComplex, clauses, clauses_against};
 use super::reason::Reason;
-use super::sat::{ClauseId, Literal, Sat, Unsatisfiable};
+use super::sat::{Sat, Unsatisfiable};
 use crate::providers::Providers;
 use crate::request::Request;
+use crate::table::{ClauseId, Literal, Number as _, PackageNumber, Table, Variable};
 
 /// Variable that stands for the requests: it is true, and its dependencies are the requests.
-const ROOT: usize = 0;
+const ROOT: Variable = Variable::FIRST;
 
 /// End of a search without a solution.
 pub(super) enum Failure {
@@ -28,31 +29,31 @@ impl From<Unsatisfiable> for Failure {
 /// Clause that is to be fulfilled by a decision.
 struct Requirement {
     /// Variables that must all be true for the clause to count.
-    conditions: Vec<usize>,
+    conditions: Vec<Variable>,
     /// Variables of which one has to be true, the preferred one first.
-    candidates: Vec<usize>,
+    candidates: Vec<Variable>,
 }
 
 pub(super) struct Search<'a, P> {
     providers: &'a Providers<'a, P>,
     requests: &'a [Request],
     /// Packages that may be installed; none means all.
-    within: Option<&'a BTreeSet<usize>>,
+    within: Option<&'a BTreeSet<PackageNumber>>,
     sat: Sat,
-    /// Variables by positions of packages, and positions by variables; the variable [`ROOT`] has none.
-    variables: HashMap<usize, usize>,
-    positions: Vec<usize>,
+    /// Variables by packages, and packages by variables; the variable [`ROOT`] has none.
+    variables: HashMap<PackageNumber, Variable>,
+    positions: Table<Variable, Option<PackageNumber>>,
     /// For each variable with known clauses, its requirements.
-    requirements: Vec<Option<Vec<Requirement>>>,
+    requirements: Table<Variable, Option<Vec<Requirement>>>,
     /// Reasons of the clauses.
-    pub(super) reasons: Vec<Reason>,
+    pub(super) reasons: Table<ClauseId, Reason>,
 }
 
 impl<'a, P: AsRef<Package>> Search<'a, P> {
     pub(super) fn new(
         requests: &'a [Request],
         providers: &'a Providers<'a, P>,
-        within: Option<&'a BTreeSet<usize>>,
+        within: Option<&'a BTreeSet<PackageNumber>>,
     ) -> Self {
         let mut search = Self {
             providers,
@@ -60,33 +61,35 @@ impl<'a, P: AsRef<Package>> Search<'a, P> {
             within,
             sat: Sat::default(),
             variables: HashMap::new(),
-            positions: Vec::new(),
-            requirements: Vec::new(),
-            reasons: Vec::new(),
+            positions: Table::default(),
+            requirements: Table::default(),
+            reasons: Table::default(),
         };
-        search.add_variable(usize::MAX);
+        search.add_variable(None);
         search
     }
 
-    fn add_variable(&mut self, position: usize) -> usize {
+    fn add_variable(&mut self, position: Option<PackageNumber>) -> Variable {
         self.positions.push(position);
         self.requirements.push(None);
         self.sat.variable()
     }
 
-    fn variable(&mut self, position: usize) -> usize {
+    fn variable(&mut self, position: PackageNumber) -> Variable {
         if let Some(known) = self.variables.get(&position) {
             return *known;
         }
-        let variable = self.add_variable(position);
+        let variable = self.add_variable(Some(position));
         self.variables.insert(position, variable);
         variable
     }
 
-    /// Returns the positions of the installed packages, in the order in which they became so.
-    pub(super) fn forced_and_chosen(&self) -> Vec<usize> {
-        let truths = self.sat.truths().filter(|variable| *variable != ROOT);
-        truths.map(|variable| self.positions[variable]).collect()
+    /// Returns the installed packages, in the order in which they became so.
+    pub(super) fn forced_and_chosen(&self) -> Vec<PackageNumber> {
+        self.sat
+            .truths()
+            .filter_map(|variable| self.positions[variable])
+            .collect()
     }
 
     pub(super) fn run(&mut self) -> Result<(), Failure> {
@@ -105,8 +108,8 @@ impl<'a, P: AsRef<Package>> Search<'a, P> {
         }
         loop {
             self.sat.propagate()?;
-            let is_new = |variable: &usize| self.requirements[*variable].is_none();
-            let new: Vec<usize> = self.sat.truths().filter(is_new).collect();
+            let is_new = |variable: &Variable| self.requirements[*variable].is_none();
+            let new: Vec<Variable> = self.sat.truths().filter(is_new).collect();
             if new.is_empty() {
                 return Ok(());
             }
@@ -122,12 +125,11 @@ impl<'a, P: AsRef<Package>> Search<'a, P> {
     }
 
     /// Adds the clauses of a package, or of the requests.
-    fn expand(&mut self, variable: usize) -> Result<(), Failure> {
+    fn expand(&mut self, variable: Variable) -> Result<(), Failure> {
         self.requirements[variable] = Some(Vec::new());
-        if variable == ROOT {
+        let Some(position) = self.positions[variable] else {
             return self.expand_requests();
-        }
-        let position = self.positions[variable];
+        };
         let package = self.providers.package(position);
         for (index, required) in package.requires.iter().enumerate() {
             let clauses = clauses(required, self.providers).map_err(too_complex(required))?;
@@ -169,7 +171,7 @@ impl<'a, P: AsRef<Package>> Search<'a, P> {
         Ok(())
     }
 
-    fn exclude(&mut self, variable: usize, other: usize, reason: Reason) {
+    fn exclude(&mut self, variable: Variable, other: PackageNumber, reason: Reason) {
         let clause = DependencyClause {
             candidates: Vec::new(),
             absent: vec![other],
@@ -178,17 +180,18 @@ impl<'a, P: AsRef<Package>> Search<'a, P> {
     }
 
     /// Adds a clause that counts when a variable is true.
-    fn require(&mut self, variable: usize, clause: DependencyClause, reason: Reason) {
+    fn require(&mut self, variable: Variable, clause: DependencyClause, reason: Reason) {
         let position = self.positions[variable];
-        let is_allowed = |package: &usize| self.within.is_none_or(|within| within.contains(package));
-        if clause.candidates.contains(&position) || !clause.absent.iter().all(is_allowed) {
+        let is_allowed = |package: &PackageNumber| self.within.is_none_or(|within| within.contains(package));
+        let is_candidate = position.is_some_and(|own| clause.candidates.contains(&own));
+        if is_candidate || !clause.absent.iter().all(is_allowed) {
             return;
         }
-        let candidates: Vec<usize> = clause.candidates.into_iter().filter(is_allowed).collect();
+        let candidates: Vec<PackageNumber> = clause.candidates.into_iter().filter(is_allowed).collect();
         let candidates = self.providers.newest_first(candidates);
-        let candidates: Vec<usize> = candidates.into_iter().map(|package| self.variable(package)).collect();
+        let candidates: Vec<Variable> = candidates.into_iter().map(|package| self.variable(package)).collect();
         let absent = clause.absent.into_iter().map(|package| self.variable(package));
-        let conditions: Vec<usize> = std::iter::once(variable).chain(absent.collect::<Vec<_>>()).collect();
+        let conditions: Vec<Variable> = std::iter::once(variable).chain(absent.collect::<Vec<_>>()).collect();
         let literals = conditions.iter().map(|condition| Literal::not(*condition));
         let literals = literals.chain(candidates.iter().map(|candidate| Literal::is(*candidate)));
         let literals = literals.collect();
@@ -201,7 +204,7 @@ impl<'a, P: AsRef<Package>> Search<'a, P> {
     }
 
     /// Returns the package to choose next; none when everything is fulfilled.
-    fn decision(&self) -> Option<usize> {
+    fn decision(&self) -> Option<Variable> {
         let mut choice = None;
         for variable in self.sat.truths() {
             for requirement in self.requirements[variable].iter().flatten() {
@@ -218,17 +221,17 @@ impl<'a, P: AsRef<Package>> Search<'a, P> {
     }
 
     /// Returns the candidates of a requirement that is not fulfilled; none if it is, or does not count.
-    fn open(&self, requirement: &Requirement) -> Option<Vec<usize>> {
-        let is_true = |variable: &usize| self.sat.value(*variable) == Some(true);
+    fn open(&self, requirement: &Requirement) -> Option<Vec<Variable>> {
+        let is_true = |variable: &Variable| self.sat.value(*variable) == Some(true);
         if requirement.candidates.iter().any(is_true) || !requirement.conditions.iter().all(is_true) {
             return None;
         }
-        let is_open = |variable: &usize| self.sat.value(*variable).is_none();
+        let is_open = |variable: &Variable| self.sat.value(*variable).is_none();
         Some(requirement.candidates.iter().copied().filter(is_open).collect())
     }
 
-    fn name(&self, variable: usize) -> &'a str {
-        self.providers.package(self.positions[variable]).name.as_str()
+    fn name(&self, variable: Variable) -> &'a str {
+        self.positions[variable].map_or("", |package| self.providers.package(package).name.as_str())
     }
 }
 

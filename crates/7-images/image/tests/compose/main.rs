@@ -81,12 +81,7 @@ fn main() {
         trials.push(trial.with_ignored_flag(sdk.is_none()));
     }
     if sdk.is_none() {
-        skipped();
+        basalt_test_output::skip_all("no disk is composed, because BASALT_SDK does not name the tree of an SDK");
     }
     libtest_mimic::run(&Arguments::from_args(), trials).exit();
-}
-
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped() {
-    eprintln!("SKIPPED: no disk is composed, because BASALT_SDK does not name the tree of an SDK");
 }

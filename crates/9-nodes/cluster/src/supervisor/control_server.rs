@@ -5,6 +5,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::mpsc::{Sender, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use basalt_process::without_path;
+
 use crate::ClusterError;
 use crate::api;
 use crate::control::{Order, OrderResponse, SupervisorReport};
@@ -41,7 +43,7 @@ pub(super) fn open(layout: &Layout, status: Status, messages: Sender<Message>) -
     let path = layout.control_socket();
     let failed = || ClusterError::file(format!("open the socket {path}"));
     match fs_err::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed()(error)),
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(failed()(without_path(error, &path))),
         _ => {}
     }
     let listener = UnixListener::bind(&path).map_err(failed())?;

@@ -16,7 +16,7 @@ use crate::layout::Layout;
 use crate::plan::ClusterPlan;
 use crate::routes::{self, RouteChange, Routes};
 use crate::topology::{API_PORT, CONTROL_PLANE, REGISTRY_LISTEN, REGISTRY_PORT};
-use crate::{ClusterError, forward, mirror, network};
+use crate::{ClusterError, forward, mirror, network, push};
 use basalt_process::chain;
 
 /// Interval of the main loop.
@@ -40,7 +40,7 @@ pub(super) fn run(layout: &Layout, plan: &ClusterPlan, tools: &dyn QemuTools) ->
     commands.extend(routes.iter().map(RouteChange::to_string));
     network::ip(&plan.inputs.sdk, &commands)?;
     forward::serve(api_server, (CONTROL_PLANE, API_PORT).into());
-    forward::serve(registry, REGISTRY_LISTEN.into());
+    push::serve(registry, REGISTRY_LISTEN.into(), plan.own_images());
     let nodes_side = TcpListener::bind((CONTROL_PLANE, REGISTRY_PORT))
         .map_err(ClusterError::file("listen for pulls of the nodes"))?;
     mirror::serve(nodes_side, REGISTRY_LISTEN.into());

@@ -203,7 +203,7 @@ impl<'a> Machines<'a> {
     /// started or removed at once.
     pub(super) fn shut_down(&mut self, node: NodeNumber, then: AfterShutdown) -> Result<(), ClusterError> {
         let slot = self.slot(node)?;
-        let Some(running) = &slot.running else {
+        let Some(running) = &mut slot.running else {
             slot.shutdown = None;
             self.finish(node, then);
             return self.started(node);

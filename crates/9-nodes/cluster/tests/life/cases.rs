@@ -146,6 +146,19 @@ pub fn images_are_pushed_from_the_host_and_pulled_under_their_names(fixture: &Fi
         let (status, body) = pulled(path)?;
         assert_eq!((status, body.as_str()), expected, "{path}");
     }
+    // Those that the cluster itself runs stay.
+    for method in ["PUT", "DELETE"] {
+        let answer = push(address, method, "/v2/web/manifests/1", "another")?;
+        contains(
+            &answer,
+            &["403 Forbidden", "DENIED", "registry.basalt.local:5000/web:1"],
+        )?;
+    }
+    assert_eq!(pulled("/v2/web/manifests/1")?.0, 404, "it came to the registry");
+    contains(
+        &push(address, "PUT", "/v2/web/manifests/2", "another")?,
+        &["201 Created"],
+    )?;
     // Pushes do not reach what the cluster was made from.
     let seed = fixture.state().join("registry/seed");
     assert_eq!(fs_err::read_to_string(seed)?, "an image of the cluster");
@@ -371,10 +384,8 @@ pub fn a_component_that_does_not_stay_up_is_shown(fixture: &Fixture) -> Result<(
     fixture.expect_nothing()
 }
 
-pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
-    fixture.set_fault("never-ready")?;
-    let up = fixture.up(1, None)?;
-    // Killed once its console has output: earlier there is none to show, and what runs is only the KVM probe.
+/// Kills the first machine once its console has output: earlier there is none to show, and what runs is only the KVM probe.
+fn kill_machine(fixture: &Fixture) -> Result<(), Failed> {
     wait_for("the words on its console", || {
         let console = fixture.state().join("node-1/console.log");
         fs_err::read_to_string(console).is_ok_and(|text| text.contains("and says so"))
@@ -390,7 +401,13 @@ pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
         .and_then(|id| id.parse().ok())
         .and_then(Pid::from_raw)
         .ok_or("no id")?;
-    kill_process(id, Signal::KILL)?;
+    Ok(kill_process(id, Signal::KILL)?)
+}
+
+pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
+    fixture.set_fault("never-ready")?;
+    let up = fixture.up(1, None)?;
+    kill_machine(fixture)?;
     contains(
         &fails(up)?,
         &["the machine of node-1 ended", "signal: 9", "and says so"],
@@ -398,6 +415,23 @@ pub fn a_machine_that_ends_is_shown(fixture: &Fixture) -> Result<(), Failed> {
     fixture.expect_quiet(Duration::from_secs(2))?;
     assert!(fixture.state().join("logs/node-1.log").exists(), "its console is gone");
     Ok(())
+}
+
+pub fn a_machine_that_ends_while_objects_are_applied_is_shown(fixture: &Fixture) -> Result<(), Failed> {
+    // kubectl would be tried again for twenty seconds, and its failure be shown.
+    fixture.set_fault("kubectl-ends")?;
+    let up = fixture.up(1, None)?;
+    kill_machine(fixture)?;
+    contains(&fails(up)?, &["the machine of node-1 ended", "signal: 9"])
+}
+
+pub fn a_node_that_is_off_is_not_waited_for(fixture: &Fixture) -> Result<(), Failed> {
+    comes_up(fixture, 1)?;
+    let cluster = fixture.cluster()?;
+    cluster.cut_power("node-1")?;
+    // For the API server, the node is still Ready.
+    let error = cluster.await_node("node-1", None, &Silent).err().ok_or("it is off")?;
+    contains(&error.to_string(), &["node-1", "switched off"])
 }
 
 pub fn a_full_disk_is_said_and_leaves_no_process(fixture: &Fixture) -> Result<(), Failed> {

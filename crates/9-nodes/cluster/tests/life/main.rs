@@ -32,9 +32,11 @@ fn main() {
 
     let sdk = fixture::tree_with_ip();
     if sdk.is_none() {
-        skipped();
+        basalt_test_output::skip_all(
+            "no cluster is started: there is no `ip` on this machine, and BASALT_SDK does not name a tree",
+        );
     }
-    let cases: [(&str, Case); 14] = [
+    let cases: [(&str, Case); 16] = [
         (
             "a_cluster_comes_up_and_goes_without_a_trace",
             cases::a_cluster_comes_up_and_goes_without_a_trace,
@@ -73,6 +75,14 @@ fn main() {
         ),
         ("a_machine_that_ends_is_shown", cases::a_machine_that_ends_is_shown),
         (
+            "a_machine_that_ends_while_objects_are_applied_is_shown",
+            cases::a_machine_that_ends_while_objects_are_applied_is_shown,
+        ),
+        (
+            "a_node_that_is_off_is_not_waited_for",
+            cases::a_node_that_is_off_is_not_waited_for,
+        ),
+        (
             "a_full_disk_is_said_and_leaves_no_process",
             cases::a_full_disk_is_said_and_leaves_no_process,
         ),
@@ -86,11 +96,6 @@ fn main() {
     // Each test case has several dozen processes.
     arguments.test_threads.get_or_insert(2);
     libtest_mimic::run(&arguments, trials.collect()).exit();
-}
-
-#[expect(clippy::print_stderr, reason = "a test that does not run must say so")]
-fn skipped() {
-    eprintln!("SKIPPED: no cluster is started: there is no `ip` on this machine, and BASALT_SDK does not name a tree");
 }
 
 /// Path of this executable.

@@ -45,9 +45,7 @@ pub struct Runs {
 /// The kubelet of the environment. Without one, a line says that the test is skipped.
 pub fn kubelet(test: &str) -> Option<Runs> {
     let Some(program) = std::env::var_os(KUBELET) else {
-        let line = format!("SKIPPED {test}: {KUBELET} does not name a kubelet\n");
-        // Written directly to standard error: the harness hides the output of passing tests.
-        std::io::Write::write_all(&mut std::io::stderr(), line.as_bytes()).unwrap();
+        basalt_test_output::skip(test, format!("{KUBELET} does not name a kubelet"));
         return None;
     };
     Some(Runs {

@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use basalt_process::without_path;
 use basalt_progress::Reporter as _;
 use basalt_signing::{Certificate, KeyError, KeyringEntry, Timestamp, Validity};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
@@ -41,6 +42,7 @@ pub fn run(what: &Keys, terminal: &Terminal, json: bool) -> Result<ExitCode> {
         }
         Keys::Import { file, trust_only } => {
             let bytes = fs_err::read(file)
+                .map_err(|error| without_path(error, file))
                 .into_diagnostic()
                 .wrap_err_with(|| format!("the key {file} cannot be read"))?;
             let entries = ring.import(&bytes, file.as_str(), !trust_only)?;
@@ -148,6 +150,7 @@ pub fn passphrase(options: &Passphrase) -> Result<Option<String>> {
     let text = match &options.passphrase_file {
         Some(path) => Some(
             fs_err::read_to_string(path)
+                .map_err(|error| without_path(error, path))
                 .into_diagnostic()
                 .wrap_err_with(|| format!("the file with the passphrase, {path}, cannot be read"))?,
         ),

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use basalt_build::{BuiltIndex, BuiltPackages, BuiltRpm, PackageId};
 use basalt_content::ContentFolder;
+use basalt_process::without_path;
 use basalt_progress::Reporter;
 use basalt_signing::{Certificate, KeyError, Keyring, SigningKey, Timestamp, Validity};
 use basalt_snapshots::{PublishPlan, UnsignedRpm};
@@ -148,6 +149,7 @@ fn from_entry(
 /// trusted.
 fn from_file(ring: &Keyring, path: &Utf8Path, passphrase: Option<&str>) -> Result<Signer> {
     let bytes = fs_err::read(path)
+        .map_err(|error| without_path(error, path))
         .into_diagnostic()
         .wrap_err_with(|| format!("the key {path} cannot be read"))?;
     let certificates = Certificate::parse(&bytes, path.as_str())?;
