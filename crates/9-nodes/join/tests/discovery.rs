@@ -3,7 +3,6 @@
 #![cfg(test)]
 #![cfg(feature = "command")]
 
-use std::io::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::time::{Duration, SystemTime};
 

@@ -469,10 +469,10 @@ fn a_node_that_has_joined_needs_neither_its_token_nor_an_answer() {
     machine.apply(elsewhere, &pins(&authority), "");
     let moved = JoinRecord::usable(machine.root(), &machine.plan()).unwrap();
     assert_eq!(
-        (&moved.asked[..], &moved.server[..]),
+        (moved.asked.as_str(), moved.server.as_str()),
         ("https://127.0.0.1:1", "https://127.0.0.1:1")
     );
-    let rotated = held(&authority) + &held(&other).split_once("|\n").unwrap().1.to_owned();
+    let rotated = held(&authority) + held(&other).split_once("|\n").unwrap().1;
     machine.apply(elsewhere, &rotated, "");
     let moved = JoinRecord::usable(machine.root(), &machine.plan()).unwrap();
     assert!(moved.authorities.len() > record.authorities.len());
