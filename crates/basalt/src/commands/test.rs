@@ -39,13 +39,14 @@ enum Step {
     ReferenceTools,
     Trust,
     Boots,
+    Joins,
 }
 
 /// Steps that need no build.
 const QUICK: [Step; 5] = [Step::Format, Step::Lints, Step::Crates, Step::Node, Step::Launcher];
 
 /// All steps, the cheapest first.
-const ALL: [Step; 11] = [
+const ALL: [Step; 12] = [
     Step::Format,
     Step::Lints,
     Step::BuildTools,
@@ -57,6 +58,7 @@ const ALL: [Step; 11] = [
     Step::ReferenceTools,
     Step::Trust,
     Step::Boots,
+    Step::Joins,
 ];
 
 /// Environment variable under which tests do what takes long, too.
@@ -148,6 +150,7 @@ impl Step {
             Self::ReferenceTools => "tools of others",
             Self::Trust => "what can be trusted",
             Self::Boots => "the real thing",
+            Self::Joins => "a cluster made by kubeadm",
         }
     }
 }
@@ -232,6 +235,7 @@ impl TestRun<'_> {
             Step::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
             Step::Trust => self.target(step, "trust"),
             Step::Boots => self.target(step, "node"),
+            Step::Joins => self.target(step, "join"),
         }
     }
 
