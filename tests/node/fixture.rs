@@ -5,7 +5,6 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use basalt_image::{DiskFacts, Facts, PartitionFacts};
-use basalt_store::Store;
 use basalt_tests::{Cli, Failed, Ran, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
@@ -35,13 +34,7 @@ pub struct Fixture {
 impl Fixture {
     /// Composes the image unless the store has it.
     pub fn prepare(directory: TestDirectory) -> Result<Self, Failed> {
-        let store = directory.folder("s")?;
-        // A folder with something in it does not become a store.
-        drop(Store::open(&store).map_err(shown)?);
-        for part in ["objects", "trees", "actions", "results"] {
-            fs_err::remove_dir(store.join(part))?;
-            fs_err::os::unix::fs::symlink(directory.store.root().join(part), store.join(part))?;
-        }
+        let store = directory.shared_store("s")?;
         let cli = directory.environment.cli().env("BASALT_STORE", &store);
         let ran = cli.run(&["--json", "build", "node"], COMPOSING)?.ended_with(0)?;
         let built: serde_json::Value = serde_json::from_str(&ran.stdout)?;

@@ -118,6 +118,23 @@ impl TestDirectory {
         })
     }
 
+    /// A store in a folder of that name, which shares what is built with the user's; its cluster is one of its own.
+    ///
+    /// # Errors
+    /// When it cannot be made.
+    pub fn shared_store(&self, name: &str) -> Result<Utf8PathBuf, StoreError> {
+        let path = self.folder(name)?;
+        // A folder with something in it does not become a store.
+        drop(Store::open(&path)?);
+        for part in ["objects", "trees", "actions", "results"] {
+            let (own, shared) = (path.join(part), self.store.root().join(part));
+            fs_err::remove_dir(&own)
+                .and_then(|()| fs_err::os::unix::fs::symlink(shared, &own))
+                .map_err(StoreError::io("cannot share", &own))?;
+        }
+        Ok(path)
+    }
+
     /// A new folder in it.
     ///
     /// # Errors

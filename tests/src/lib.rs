@@ -1,8 +1,8 @@
 //! Tests of the whole, and what they share.
 //!
 //! `engine` runs the build engine on the small packages of `fixtures/engine`, in stores of its own that share the SDK's
-//! tree. `node` checks, boots and breaks the images that were built. Both want the machine to themselves and are run by
-//! `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
+//! tree. `node` checks, boots and breaks the images that were built. `join` makes a cluster by kubeadm on a Debian machine.
+//! All want the machine to themselves and are run by `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
 //!
 //! ```text
 //! TestEnvironment (SDK, basalt, checkout) --> TestDirectory (a folder on the store's disk, gone afterwards)
@@ -13,11 +13,13 @@ mod cli;
 mod environment;
 mod recorder;
 mod runner;
+mod serial;
 
 pub use cli::{Cli, Ran, Started, marked_processes, until};
 pub use environment::{EnvironmentError, TestDirectory, TestEnvironment};
 pub use recorder::Recorder;
 pub use runner::{TestCase, run_tests};
+pub use serial::told_value;
 
 use camino::Utf8Path;
 

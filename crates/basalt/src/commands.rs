@@ -19,6 +19,7 @@ mod check;
 mod clean;
 mod completions;
 mod config;
+mod debian;
 mod doctor;
 mod down;
 mod harden;

@@ -1,7 +1,7 @@
 //! Measurements: a Basalt node beside a Debian 13 node in one run, and the planning of a large distribution.
 //!
 //! ```text
-//! bench/debian + the container stack's RPMs --(debian: packages of today, mmdebstrap)--> a disk, in the store
+//! distro/debian + the container stack's RPMs --(basalt-debian)--> a disk, in the store
 //! both disks --(boot: a fresh control plane, one machine, alternating)--> Times of every run
 //! Times --(report: medians; table, JSON, Markdown)--> bench/boot.*     --(plot)--> bench/boot.svg
 //!
@@ -12,7 +12,6 @@
 //! shape, and join the same kind of cluster. What differs is the system around them: firmware to kubelet.
 
 mod boot;
-mod debian;
 mod error;
 mod plan;
 mod plot;
@@ -21,7 +20,6 @@ mod summary;
 mod synthetic;
 
 pub use boot::{BootBenchmark, ComparedSystem, MILESTONES, Times, WATCHED};
-pub use debian::{Debian, Description, STACK, StackPackage};
 pub use error::BenchError;
 pub use plan::{PlanReport, SyntheticPlan};
 pub use plot::svg;

@@ -1,6 +1,7 @@
 //! Operations on a local cluster: start, stop, status, logs, kubectl.
 
-use std::net::Ipv4Addr;
+use std::io::Write as _;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant, SystemTime};
 
 use basalt_machine::{AcceleratorChoice, Files};
@@ -18,7 +19,7 @@ use crate::observe::{self, Pod};
 use crate::pki::{self, Pki};
 use crate::plan::{ClusterInputs, ClusterPlan, ClusterSize, check_path};
 use crate::up::{self, UpReport};
-use crate::{ClusterError, Layout};
+use crate::{ClusterError, Layout, forward};
 
 /// Time for machines to shut down by themselves. Zero, because nothing that they would save outlives them, and no other
 /// host notices their end.
@@ -241,6 +242,31 @@ impl LocalCluster {
     /// When no cluster is running, or the server does not answer.
     pub fn ask(&self, address: Ipv4Addr, port: u16, path: &str) -> Result<(u16, String), ClusterError> {
         up::ask(&mut Control::connect(&self.layout)?, address, port, path)
+    }
+
+    /// Forwards a port of the host's loopback device to a TCP server inside the cluster, as long as this process runs.
+    /// Returns the port, which was free.
+    ///
+    /// # Errors
+    /// When no cluster is running, or no port is free.
+    pub fn forward(&self, address: Ipv4Addr, port: u16) -> Result<u16, ClusterError> {
+        self.running_plan()?;
+        let listening = |listener: std::io::Result<TcpListener>| {
+            let listener = listener?;
+            let own = listener.local_addr()?.port();
+            Ok((listener, own))
+        };
+        let (listener, own) = listening(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))
+            .map_err(ClusterError::file("listen on a port of this machine"))?;
+        let layout = self.layout.clone();
+        forward::serve_with(listener, move |mut client| {
+            let control = Control::connect(&layout).map_err(std::io::Error::other)?;
+            let (server, early) = control.connect_to(address, port).map_err(std::io::Error::other)?;
+            client.set_nodelay(true)?;
+            client.write_all(&early)?;
+            forward::relay(client, &server)
+        });
+        Ok(own)
     }
 
     /// Lists the existing logs, by name: components of the control plane, supervisor, consoles of the nodes.

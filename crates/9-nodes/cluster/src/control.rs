@@ -1,5 +1,6 @@
 //! Protocol of the supervisor's control socket: one JSON object per line, an order and its answer.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::Ipv4Addr;
@@ -61,6 +62,13 @@ pub enum Order {
         /// Path of the request, with its leading slash.
         path: String,
     },
+    /// Connect to a TCP server inside the cluster. After the answer, the connection carries its bytes in both directions.
+    Connect {
+        /// Address of a Service, a pod or a node.
+        address: Ipv4Addr,
+        /// TCP port of the server.
+        port: u16,
+    },
 }
 
 /// Differences of one node's machine from those of the plan, for comparisons.
@@ -73,6 +81,39 @@ pub struct Variant {
     /// Additional kernel arguments, where systemd-stub starts the kernel.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub kernel_arguments: Vec<String>,
+    /// More credentials. One under the name of the NodeConfig's takes its place.
+    #[serde(default, skip_serializing_if = "MachineCredentials::is_empty")]
+    pub credentials: MachineCredentials,
+}
+
+/// Credentials of a machine, by name: text that systemd in it passes to services. Messages show the names alone, for there
+/// may be tokens in the text.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MachineCredentials(BTreeMap<String, String>);
+
+impl MachineCredentials {
+    /// Checks for the absence of credentials.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Names and texts, in the order of the names.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
+        self.0.iter()
+    }
+}
+
+impl<const N: usize> From<[(String, String); N]> for MachineCredentials {
+    fn from(credentials: [(String, String); N]) -> Self {
+        Self(credentials.into())
+    }
+}
+
+impl fmt::Debug for MachineCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 impl Variant {
@@ -269,6 +310,21 @@ impl Control {
         self.order(order)
     }
 
+    /// Connects to a TCP server inside the cluster; the connection to the supervisor becomes one to that server. Returns
+    /// it with the bytes that the server has sent already.
+    ///
+    /// # Errors
+    /// As [`Control::order`], and when the server does not accept the connection.
+    pub(crate) fn connect_to(mut self, address: Ipv4Addr, port: u16) -> Result<(UnixStream, Vec<u8>), ClusterError> {
+        self.order(&Order::Connect { address, port })?;
+        let early = self.stream.buffer().to_vec();
+        let stream = self.stream.into_inner();
+        stream
+            .set_read_timeout(None)
+            .map_err(ClusterError::file("reach the cluster's supervisor"))?;
+        Ok((stream, early))
+    }
+
     /// Asks for the state of all components and machines.
     ///
     /// # Errors
@@ -320,6 +376,20 @@ mod tests {
             assert_eq!(serde_json::from_str::<Order>(text).expect("understood"), order);
         }
         assert!(serde_json::from_str::<Order>(r#"{"order":"stop","gracee":5}"#).is_err());
+    }
+
+    #[test]
+    fn credentials_are_not_shown() {
+        let order = Order::AddNode {
+            variant: Variant {
+                credentials: [("basalt.node".to_owned(), "token: secret".to_owned())].into(),
+                ..Variant::default()
+            },
+        };
+        let shown = format!("{order:?}");
+        assert!(shown.contains("basalt.node") && !shown.contains("secret"), "{shown}");
+        let text = serde_json::to_string(&order).expect("JSON");
+        assert_eq!(serde_json::from_str::<Order>(&text).expect("understood"), order);
     }
 
     #[test]

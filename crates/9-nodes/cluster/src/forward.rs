@@ -1,7 +1,10 @@
 //! Port forwarding into the namespace: a listener that was bound outside passes each connection on to a server inside.
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+
+use rustix::net::{Shutdown, shutdown};
 
 /// Forwards connections until the process ends.
 pub(crate) fn serve(listener: TcpListener, target: SocketAddr) {
@@ -39,20 +42,26 @@ fn pass_on(client: &TcpStream, target: SocketAddr) -> io::Result<()> {
     let server = TcpStream::connect(target)?;
     client.set_nodelay(true)?;
     server.set_nodelay(true)?;
-    copy_both(client, &server)
+    relay(client, &server)
 }
 
 /// Copies bytes in both directions until both sides have closed.
-pub(crate) fn copy_both(client: &TcpStream, server: &TcpStream) -> io::Result<()> {
+pub(crate) fn relay<'s, A, B>(client: &'s A, server: &'s B) -> io::Result<()>
+where
+    A: AsFd + Sync,
+    B: AsFd + Sync,
+    &'s A: io::Read + io::Write,
+    &'s B: io::Read + io::Write,
+{
     std::thread::scope(|scope| {
-        let up = scope.spawn(|| copy(client, server));
+        let up = scope.spawn(move || copy(client, server));
         let down = copy(server, client);
         up.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into())).and(down)
     })
 }
 
 /// Copies bytes to the end, and passes the end on.
-pub(crate) fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+pub(crate) fn copy(mut from: impl io::Read + AsFd, mut to: impl io::Write + AsFd) -> io::Result<()> {
     let result = io::copy(&mut from, &mut to).map(drop);
     // One side may be done while the other still sends. After a failure both directions are closed.
     let how = if result.is_ok() {
@@ -60,9 +69,10 @@ pub(crate) fn copy(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
     } else {
         Shutdown::Both
     };
-    drop(to.shutdown(how));
+    // A side that is gone needs no end.
+    let _ = shutdown(&to, how);
     if result.is_err() {
-        drop(from.shutdown(Shutdown::Both));
+        let _ = shutdown(&from, Shutdown::Both);
     }
     result
 }
@@ -99,7 +109,7 @@ mod tests {
         let mut client = TcpStream::connect(entrance).expect("connected");
         let question = "question ".repeat(20_000);
         client.write_all(question.as_bytes()).expect("asked");
-        client.shutdown(Shutdown::Write).expect("said all");
+        client.shutdown(std::net::Shutdown::Write).expect("said all");
         let mut answer = String::new();
         client.read_to_string(&mut answer).expect("answered");
         assert_eq!(answer, question.to_uppercase());

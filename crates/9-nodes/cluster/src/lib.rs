@@ -41,7 +41,7 @@ pub mod topology;
 mod up;
 
 pub use cluster::{ClusterStatus, LocalCluster, NodeStatus};
-pub use control::Variant;
+pub use control::{MachineCredentials, Variant};
 pub use error::ClusterError;
 pub use layout::Layout;
 pub use network::Wire;

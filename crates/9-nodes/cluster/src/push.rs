@@ -55,7 +55,7 @@ fn pass_on(mut client: &TcpStream, registry: SocketAddr, own: &OwnImages) -> io:
     server.set_nodelay(true)?;
     (&server).write_all(&head)?;
     (&server).write_all(reader.buffer())?;
-    forward::copy_both(client, &server)
+    forward::relay(client, &server)
 }
 
 /// Refusal of a request.

@@ -3,16 +3,16 @@
 use basalt_cluster::ClusterSize;
 use basalt_cluster::topology::MOST_FIRST_NODES;
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 /// Options of `up`.
 #[derive(Debug, Args)]
 pub struct Up {
-    /// Number of nodes.
+    /// Number of nodes; 0 for a control plane to which `basalt node add` adds some later.
     #[arg(
         long,
         default_value_t = ClusterSize::DEFAULT.nodes,
-        value_parser = clap::value_parser!(u8).range(1..=i64::from(MOST_FIRST_NODES))
+        value_parser = clap::value_parser!(u8).range(0..=i64::from(MOST_FIRST_NODES))
     )]
     pub nodes: u8,
     /// Memory of each node, in MiB.
@@ -40,9 +40,19 @@ pub struct Up {
     /// NodeConfig of all nodes, without `hostname`, `cluster` and `network`, which the cluster gives to each.
     #[arg(long, value_name = "FILE")]
     pub config: Option<Utf8PathBuf>,
+    /// One more node of another distribution, to see the two side by side: installed now, from its newest packages.
+    #[arg(long, value_name = "DISTRIBUTION", value_enum)]
+    pub beside: Option<OtherDistribution>,
     /// Container images to load once the cluster answers: folders, archives or names, as of `basalt load`.
     #[arg(long, value_name = "IMAGE", num_args = 1..)]
     pub load: Vec<String>,
+}
+
+/// Distribution of a node beside Basalt's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum OtherDistribution {
+    /// Debian 13, with the agent, the container runtime and the kubelet of Basalt's packages.
+    Debian,
 }
 
 /// Options of `load`.

@@ -3,19 +3,18 @@
 use std::process::ExitCode;
 
 use basalt_bench::{
-    BenchmarkReport, BootBenchmark, ComparedSystem, Debian, Description, MILESTONES, Measured, STACK, StackPackage,
-    SyntheticDistribution, SyntheticPlan, WATCHED, svg, today,
+    BenchmarkReport, BootBenchmark, ComparedSystem, MILESTONES, Measured, SyntheticDistribution, SyntheticPlan,
+    WATCHED, svg, today,
 };
 use basalt_cluster::{ClusterSize, LocalCluster, Variant};
-use basalt_content::ContentFolder;
 use basalt_progress::{Outcome, Unit};
 use basalt_store::write;
 use camino::Utf8Path;
 use miette::{Result, miette};
 
-use super::{answer, answer_json, images, up};
+use super::{answer, answer_json, debian, images, up};
 use crate::arguments::bench::{Bench, BenchBoot, BenchPlan};
-use crate::checkout::{BuildContext, Checkout};
+use crate::checkout::Checkout;
 use crate::table::Table;
 
 /// Runs a benchmark.
@@ -55,18 +54,7 @@ fn plan(options: &BenchPlan, json: bool) -> Result<ExitCode> {
 /// Measures boots from power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
 fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode> {
     let context = checkout.build_context()?;
-    let stack = stack(checkout, &context)?;
-    let description = Description {
-        folder: &checkout.root.join("bench/debian"),
-        sysctl: &checkout
-            .content()
-            .own_folder(ContentFolder::Packages)
-            .join("basalt-defaults")
-            .join("sysctl-kubernetes.conf")
-            .path,
-        stack: &stack,
-    };
-    let debian = Debian::make(description, &checkout.store, &context.sdk, checkout.reporter())?;
+    let debian = debian::disk(checkout, &context, WATCHED)?;
     let inputs = up::inputs(checkout, &mut up::Clock::start(), &up::NodeChoice::default())?;
     let node = images::make_in(checkout, &context, &["node"])?;
     let facts = node
@@ -90,12 +78,12 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
     ];
     let variants = [
         Variant {
-            disk: None,
             kernel_arguments: WATCHED.iter().map(|&word| word.to_owned()).collect(),
+            ..Variant::default()
         },
         Variant {
             disk: Some(debian.disk),
-            kernel_arguments: Vec::new(),
+            ..Variant::default()
         },
     ];
     let bench = BootBenchmark {
@@ -138,25 +126,6 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
         show(&report);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// Returns Basalt's packages that the Debian node has, too.
-fn stack(checkout: &Checkout, context: &BuildContext) -> Result<Vec<StackPackage>> {
-    let names: Vec<String> = STACK.iter().map(|&name| name.to_owned()).collect();
-    let targets = context
-        .distribution
-        .graph
-        .makers_of(&names, "basalt bench")
-        .map_err(basalt_build::BuildError::from)?;
-    let built = context.engine(checkout).build(targets)?;
-    let rpms = built.values().flat_map(|built| &built.rpms);
-    let wanted = rpms.filter(|rpm| names.contains(&rpm.package.name));
-    Ok(wanted
-        .map(|rpm| StackPackage {
-            path: rpm.path(&checkout.store),
-            blob: rpm.blob(),
-        })
-        .collect())
 }
 
 fn keep(folder: &Utf8Path, report: &BenchmarkReport) -> Result<()> {

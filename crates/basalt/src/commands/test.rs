@@ -42,6 +42,7 @@ enum Step {
     ReferenceTools,
     Trust,
     Boots,
+    Joins,
 }
 
 /// Steps that need no build.
@@ -61,6 +62,7 @@ const ALL: [Step; 12] = [
     Step::ReferenceTools,
     Step::Trust,
     Step::Boots,
+    Step::Joins,
 ];
 
 /// Beginning of the names of tests that need the kubelet.
@@ -159,6 +161,7 @@ impl Step {
             Self::ReferenceTools => "tools of others",
             Self::Trust => "what can be trusted",
             Self::Boots => "the real thing",
+            Self::Joins => "a cluster made by kubeadm",
         }
     }
 }
@@ -242,6 +245,7 @@ impl TestRun<'_> {
             Step::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
             Step::Trust => self.target(step, "trust"),
             Step::Boots => self.target(step, "node"),
+            Step::Joins => self.target(step, "join"),
         }
     }
 

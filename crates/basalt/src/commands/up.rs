@@ -4,9 +4,10 @@ use std::io::Read as _;
 use std::process::ExitCode;
 use std::time::{Instant, SystemTime};
 
-use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport};
+use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport, Variant};
 use basalt_content::ContentFolder;
 use basalt_process::without_path;
+use basalt_debian::{DebianDisk, NO_TIMER_CHECK};
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
@@ -14,8 +15,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::load::LoadedImage;
-use super::{answer, answer_json, images, load, status};
-use crate::arguments::cluster::{Load, Up};
+use super::{answer, answer_json, debian, images, load, status};
+use crate::arguments::cluster::{Load, OtherDistribution, Up};
 use crate::checkout::{Checkout, read_text};
 use crate::table::Table;
 
@@ -36,6 +37,20 @@ struct Report<'a> {
     cluster: &'a UpReport,
     /// Images that were loaded.
     loaded: &'a [LoadedImage],
+    /// Node of another distribution.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    beside: Option<&'a OtherNode>,
+}
+
+/// Node of another distribution.
+#[derive(Debug, Serialize)]
+struct OtherNode {
+    /// Name of the node.
+    name: String,
+    /// Name of the distribution.
+    distribution: &'static str,
+    /// Release of its kernel.
+    kernel: String,
 }
 
 /// Image and settings of the nodes.
@@ -96,6 +111,10 @@ pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
         config,
     };
     let images = images_to_load(checkout, options)?;
+    let other = match options.beside {
+        Some(OtherDistribution::Debian) => Some(debian::disk(checkout, &checkout.build_context()?, &[NO_TIMER_CHECK])?),
+        None => None,
+    };
     let mut clock = Clock::start();
     let inputs = inputs(checkout, &mut clock, &nodes)?;
     let size = ClusterSize {
@@ -114,13 +133,24 @@ pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
         Some(images) => load::push(checkout, &cluster, images)?,
         None => Vec::new(),
     };
+    let beside = match other {
+        Some(other) if report.is_some() => Some(add_debian(checkout, &cluster, other)?),
+        Some(_) => {
+            checkout
+                .reporter()
+                .warn("the cluster is running already and gets no node of Debian; end it first (./basalt down)");
+            None
+        }
+        None => None,
+    };
     match report {
         Some(report) if json => answer_json(&Report {
             build: &clock.stages,
             cluster: &report,
             loaded: &loaded,
+            beside: beside.as_ref(),
         }),
-        Some(report) => show(&clock, &report, &loaded),
+        Some(report) => show(&clock, &report, &loaded, beside.as_ref()),
         None if json => answer_json(&cluster.status()?),
         None => {
             answer("this cluster is running already, made from the same packages and images\n");
@@ -131,6 +161,20 @@ pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Adds a Debian machine to the running cluster, and waits until it is a node that is Ready.
+fn add_debian(checkout: &Checkout, cluster: &LocalCluster, debian: DebianDisk) -> Result<OtherNode> {
+    let name = cluster.add_node(Variant {
+        disk: Some(debian.disk),
+        ..Variant::default()
+    })?;
+    cluster.await_node(&name, None, checkout.reporter())?;
+    Ok(OtherNode {
+        name,
+        distribution: "Debian 13",
+        kernel: debian.kernel,
+    })
 }
 
 /// Reads the images that are to be loaded, if any are.
@@ -238,7 +282,7 @@ impl Clock {
     }
 }
 
-fn show(clock: &Clock, report: &UpReport, loaded: &[LoadedImage]) {
+fn show(clock: &Clock, report: &UpReport, loaded: &[LoadedImage], beside: Option<&OtherNode>) {
     answer(format!("\n{}", report.answer));
     let seconds = |seconds: f64| format!("{seconds:>7.1} s");
     let mut table = Table::new(["stage", "took"]);
@@ -252,6 +296,14 @@ fn show(clock: &Clock, report: &UpReport, loaded: &[LoadedImage]) {
             "the machines run on {}: {}",
             verdict.accelerator, verdict.reason
         ));
+    }
+    if let Some(OtherNode {
+        name,
+        distribution,
+        kernel,
+    }) = beside
+    {
+        answer(format!("{name} is a node of {distribution}, kernel {kernel}"));
     }
     if !loaded.is_empty() {
         load::show(loaded);

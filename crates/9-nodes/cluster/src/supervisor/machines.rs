@@ -299,7 +299,14 @@ impl<'a> Machines<'a> {
             },
         });
         let config = node_config::render(self.plan, &self.authority, node);
-        machine.credentials.push(SystemdCredential::new(CREDENTIAL, config));
+        let own = SystemdCredential::new(CREDENTIAL, config);
+        let more = variant.credentials.iter();
+        machine.credentials = more
+            .map(|(name, text)| SystemdCredential::new(name, text.as_str()))
+            .collect();
+        if machine.credentials.iter().all(|credential| credential.name != own.name) {
+            machine.credentials.push(own);
+        }
         machine.kernel_arguments.clone_from(&variant.kernel_arguments);
         machine
     }

@@ -1,14 +1,5 @@
-//! The Debian node: installed by mmdebstrap from the newest packages, with Basalt's container stack put into it.
-//!
-//! ```text
-//! packages.toml --(resolved today)--> a list --(mmdebstrap, with root/ and the RPMs' files)--> root.tar, /boot
-//! root.tar --(mkfs.ext4 -d)--> a root partition;  /boot + systemd-boot --(mcopy)--> an EFI system partition
-//! ```
-//!
-//! Debian's own kernel, initramfs, udev and ext4, as on any Debian machine in a cloud; started by systemd-boot, because
-//! GRUB would only be slower. All of it without privileges, and kept in the store under the digest of its inputs.
+//! Disk of a Debian system: installed, packed and laid out, or taken from the store.
 
-use basalt_action::{Action, Blob, Directory, Node};
 use basalt_progress::{Outcome, Reporter, Unit};
 use basalt_sdk::sdk_lock::{SdkDefinition, SdkLock};
 use basalt_sdk::{Changes, SdkTree, bootstrap, resolve_today};
@@ -16,20 +7,8 @@ use basalt_store::{Store, write};
 use camino::{Utf8Path, Utf8PathBuf};
 use serde::{Deserialize, Serialize};
 
-use crate::{BenchError, WATCHED};
+use crate::{DebianError, DebianSystem};
 
-/// Version of the recipe, to be raised when the disk is made differently from the same inputs.
-const RECIPE: &str = "2";
-/// Packages of Basalt that both nodes have: node agent, container runtime and kubelet with their files.
-pub const STACK: &[&str] = &[
-    "basalt-node",
-    "cni-plugins",
-    "containerd",
-    "kubelet",
-    "kubernetes-node",
-    "pause-image",
-    "runc",
-];
 /// Size of the disk in MiB, the same as of the machines of `up`.
 const DISK_MIB: u64 = 8192;
 /// Size of the EFI system partition in MiB. FAT32 needs 65525 clusters, thus more than 256 MiB; with fewer, OVMF reads
@@ -42,29 +21,9 @@ const ROOT_TYPE: &str = "4f68bce3-e8cd-4db1-96e7-fbcaf984b709";
 const FACTS: &str = "debian.json";
 const DISK: &str = "disk.raw";
 
-/// A package of Basalt that goes into the Debian system.
+/// Disk of a Debian system, with figures for reports.
 #[derive(Debug, Clone)]
-pub struct StackPackage {
-    /// Path of the RPM.
-    pub path: Utf8PathBuf,
-    /// Digest and size of the RPM.
-    pub blob: Blob,
-}
-
-/// Inputs of the Debian system's disk.
-#[derive(Debug, Clone, Copy)]
-pub struct Description<'a> {
-    /// Folder bench/debian, with packages.toml, and with `root` for files to add.
-    pub folder: &'a Utf8Path,
-    /// File of the kernel settings (sysctl) that a kubelet needs, the same as Basalt's.
-    pub sysctl: &'a Utf8Path,
-    /// The packages of [`STACK`].
-    pub stack: &'a [StackPackage],
-}
-
-/// Disk of the Debian node, with figures for the report.
-#[derive(Debug, Clone)]
-pub struct Debian {
+pub struct DebianDisk {
     /// Path of the raw disk image, which is sparse.
     pub disk: Utf8PathBuf,
     /// Release of the kernel, as `uname -r` prints it.
@@ -81,20 +40,20 @@ struct SystemFacts {
     packages: SdkLock,
 }
 
-impl Debian {
+impl DebianDisk {
     /// Returns the disk from the store, where it is made if it is missing.
     ///
     /// # Errors
     /// When Debian cannot be reached or installed, or a tool fails.
     pub fn make(
-        description: Description<'_>,
+        system: DebianSystem<'_>,
         store: &Store,
         sdk: &SdkTree,
         reporter: &dyn Reporter,
-    ) -> Result<Self, BenchError> {
-        let made = store.made_directory(&description.action(sdk)?, |tree| {
+    ) -> Result<Self, DebianError> {
+        let made = store.made_directory(&system.action(sdk)?, |tree| {
             let work = Work {
-                description,
+                system,
                 tree,
                 store,
                 sdk,
@@ -103,16 +62,16 @@ impl Debian {
             work.make()
         })?;
         let folder = store.directory_path(&made.root.digest);
-        Self::open(&folder, description.stack.len())
+        Self::open(&folder, system.stack.len())
     }
 
-    fn open(folder: &Utf8Path, stack: usize) -> Result<Self, BenchError> {
+    fn open(folder: &Utf8Path, stack: usize) -> Result<Self, DebianError> {
         use std::os::unix::fs::MetadataExt as _;
         let (facts, disk) = (folder.join(FACTS), folder.join(DISK));
-        let text = fs_err::read(&facts).map_err(BenchError::io("cannot read", &facts))?;
-        let facts: SystemFacts =
-            serde_json::from_slice(&text).map_err(|error| BenchError::io("cannot understand", &facts)(error.into()))?;
-        let metadata = fs_err::metadata(&disk).map_err(BenchError::io("cannot look at", &disk))?;
+        let text = fs_err::read(&facts).map_err(DebianError::io("cannot read", &facts))?;
+        let facts: SystemFacts = serde_json::from_slice(&text)
+            .map_err(|error| DebianError::io("cannot understand", &facts)(error.into()))?;
+        let metadata = fs_err::metadata(&disk).map_err(DebianError::io("cannot look at", &disk))?;
         Ok(Self {
             disk,
             kernel: facts.kernel,
@@ -122,44 +81,9 @@ impl Debian {
     }
 }
 
-impl Description<'_> {
-    /// Returns the action that makes the disk. Debian's own packages are no inputs; their versions are those of the day
-    /// on which the disk is made.
-    fn action(&self, sdk: &SdkTree) -> Result<Action, BenchError> {
-        let mut inputs = Directory::new();
-        let mut add = |path: &str, node: Node| {
-            let added = inputs.insert(path, node);
-            added.map_err(|source| BenchError::Inputs { source })
-        };
-        add("sdk", Node::Tree(sdk.root))?;
-        for (name, path) in [
-            ("packages.toml", &self.folder.join("packages.toml")),
-            ("kubernetes.conf", &self.sysctl.to_owned()),
-        ] {
-            let content = fs_err::read(path).map_err(BenchError::io("cannot read", path))?;
-            let blob = Blob::of(content);
-            add(name, Node::File { blob, mode: 0o644 })?;
-        }
-        let root = basalt_store::read_directory(&self.folder.join("root"))?;
-        add("root", Node::Directory(root))?;
-        for package in self.stack {
-            let node = Node::File {
-                blob: package.blob,
-                mode: 0o644,
-            };
-            add(&format!("stack/{}.rpm", package.blob.digest), node)?;
-        }
-        let mut action = Action::function("install-debian-node", &[RECIPE], inputs);
-        action
-            .arguments
-            .extend(WATCHED.iter().map(|&argument| argument.to_owned()));
-        Ok(action)
-    }
-}
-
 /// Construction of one disk.
 struct Work<'w> {
-    description: Description<'w>,
+    system: DebianSystem<'w>,
     /// Folder that receives the disk and its facts.
     tree: &'w Utf8Path,
     store: &'w Store,
@@ -168,7 +92,7 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    fn make(&self) -> Result<(), BenchError> {
+    fn make(&self) -> Result<(), DebianError> {
         let lock = resolve_today(&self.definition()?, self.store, self.reporter)?;
         let workspace = self.store.workspace()?;
         let place = |name: &str| workspace.path().join(name);
@@ -188,52 +112,60 @@ impl Work<'_> {
         bootstrap(&lock, changes, &root, self.store, self.reporter)?;
         let task = self.reporter.task("the Debian node's disk", Unit::Items, None);
         for archive in [&boot, &loader] {
-            let file = fs_err::File::open(archive).map_err(BenchError::io("cannot read", archive))?;
+            let file = fs_err::File::open(archive).map_err(DebianError::io("cannot read", archive))?;
             tar::Archive::new(file)
                 .unpack(workspace.path())
-                .map_err(BenchError::io("cannot unpack", archive))?;
+                .map_err(DebianError::io("cannot unpack", archive))?;
         }
         let kernel = self.esp(workspace.path())?;
         self.disk(&root, &place("esp"))?;
         let text = serde_json::to_vec_pretty(&SystemFacts { kernel, packages: lock })
-            .map_err(|error| BenchError::io("cannot write", FACTS)(error.into()))?;
+            .map_err(|error| DebianError::io("cannot write", FACTS)(error.into()))?;
         write::atomically(&self.tree.join(FACTS), text)?;
         task.finish(Outcome::Done);
         Ok(())
     }
 
-    fn definition(&self) -> Result<SdkDefinition, BenchError> {
-        let path = self.description.folder.join("packages.toml");
-        let text = fs_err::read_to_string(&path).map_err(BenchError::io("cannot read", &path))?;
-        SdkDefinition::parse(&text).map_err(|error| BenchError::Definition {
+    fn definition(&self) -> Result<SdkDefinition, DebianError> {
+        let path = self.system.packages.to_owned();
+        let text = fs_err::read_to_string(&path).map_err(DebianError::io("cannot read", &path))?;
+        SdkDefinition::parse(&text).map_err(|error| DebianError::Definition {
             path,
             message: error.to_string(),
         })
     }
 
+    fn missing(&self, what: &'static str) -> DebianError {
+        DebianError::Missing {
+            what,
+            packages: self.system.packages.to_owned(),
+        }
+    }
+
     /// Writes all files that are added to Debian's packages into one tar archive, in which they belong to root.
-    fn additions(&self, folder: &Utf8Path, archive: &Utf8Path) -> Result<(), BenchError> {
-        for package in self.description.stack {
+    fn additions(&self, folder: &Utf8Path, archive: &Utf8Path) -> Result<(), DebianError> {
+        for package in self.system.stack {
             basalt_rpm::unpack(&package.path, folder)?;
         }
         let sysctl = folder.join("etc/sysctl.d/90-kubernetes.conf");
-        let text =
-            fs_err::read(self.description.sysctl).map_err(BenchError::io("cannot read", self.description.sysctl))?;
+        let text = fs_err::read(self.system.sysctl).map_err(DebianError::io("cannot read", self.system.sysctl))?;
         write::atomically(&sysctl, text)?;
         let pack = || -> std::io::Result<()> {
             let mut builder = tar::Builder::new(fs_err::File::create(archive)?);
             builder.mode(tar::HeaderMode::Deterministic);
             builder.follow_symlinks(false);
             builder.append_dir_all(".", folder)?;
-            builder.append_dir_all(".", self.description.folder.join("root"))?;
+            for files in self.system.files {
+                builder.append_dir_all(".", files)?;
+            }
             builder.finish()
         };
-        pack().map_err(BenchError::io("cannot write", archive))
+        pack().map_err(DebianError::io("cannot write", archive))
     }
 
     /// Assembles the content of the EFI system partition: kernel, initramfs, boot loader. Returns the release of the
     /// kernel.
-    fn esp(&self, work: &Utf8Path) -> Result<String, BenchError> {
+    fn esp(&self, work: &Utf8Path) -> Result<String, DebianError> {
         let boot = work.join("boot");
         let file = |start: &str| {
             let names = boot.read_dir_utf8().into_iter().flatten().flatten();
@@ -241,8 +173,8 @@ impl Work<'_> {
                 .map(|entry| entry.file_name().to_owned())
                 .find(|name| name.starts_with(start))
         };
-        let kernel = file("vmlinuz-").ok_or(BenchError::Missing { what: "kernel" })?;
-        let initrd = file("initrd.img-").ok_or(BenchError::Missing { what: "initramfs" })?;
+        let kernel = file("vmlinuz-").ok_or_else(|| self.missing("kernel"))?;
+        let initrd = file("initrd.img-").ok_or_else(|| self.missing("initramfs"))?;
         let loader = work.join("efi/systemd-bootx64.efi");
         let esp = work.join("esp");
         for (from, to) in [
@@ -250,10 +182,10 @@ impl Work<'_> {
             (boot.join(initrd), "initrd.img"),
             (loader, "EFI/BOOT/BOOTX64.EFI"),
         ] {
-            let content = fs_err::read(&from).map_err(BenchError::io("cannot read", &from))?;
+            let content = fs_err::read(&from).map_err(DebianError::io("cannot read", &from))?;
             write::atomically(&esp.join(to), content)?;
         }
-        let arguments = WATCHED.join(" ");
+        let arguments = self.system.kernel_arguments.join(" ");
         let entry = format!(
             "title Debian\nlinux /vmlinuz\ninitrd /initrd.img\noptions root=PARTUUID={ROOT_GUID} ro console=tty0 \
              console=ttyS0,115200 quiet {arguments}\n"
@@ -264,14 +196,14 @@ impl Work<'_> {
     }
 
     /// Makes the disk with the SDK's tools: partition table, EFI system partition, root file system.
-    fn disk(&self, root: &Utf8Path, esp: &Utf8Path) -> Result<(), BenchError> {
+    fn disk(&self, root: &Utf8Path, esp: &Utf8Path) -> Result<(), DebianError> {
         const MIB: u64 = 1 << 20;
         let disk = self.tree.join(DISK);
         fs_err::File::create_new(&disk)
             .and_then(|file| file.set_len(DISK_MIB * MIB))
-            .map_err(BenchError::io("cannot write", &disk))?;
+            .map_err(DebianError::io("cannot write", &disk))?;
         let sandbox = self.sdk.sandbox().show_writable(self.tree).show(root).show(esp);
-        let run = |program: &str, arguments: &[&str], input: String| -> Result<(), BenchError> {
+        let run = |program: &str, arguments: &[&str], input: String| -> Result<(), DebianError> {
             sandbox.command(program, arguments).input(input).output()?;
             Ok(())
         };
