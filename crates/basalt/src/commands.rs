@@ -27,6 +27,7 @@ mod kubectl;
 mod licenses;
 mod load;
 mod logs;
+mod migrate;
 mod node;
 mod provenance;
 mod repo;
@@ -51,6 +52,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
         Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
+        Verb::Migrate(options) => return migrate::run(options, arguments.quiet, arguments.json),
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.cache.as_deref(), arguments.json),
         _ => {}
     }
@@ -85,6 +87,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         | Verb::Check { .. }
         | Verb::Clean(_)
         | Verb::Doctor
+        | Verb::Migrate(_)
         | Verb::Store(_)
         | Verb::Repo(_)
         | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
