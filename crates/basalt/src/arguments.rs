@@ -8,6 +8,7 @@ pub mod bench;
 pub mod cluster;
 pub mod config;
 pub mod node;
+pub mod migrate;
 pub mod repo;
 
 /// Builds, ships and runs Basalt Linux.
@@ -114,6 +115,8 @@ Of your file, everything else stays as it is, but for comments; `basalt kubectl`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
+    // Its help is at its type.
+    Migrate(Box<migrate::Migrate>),
     /// Build packages and images, by name.
     ///
     /// Dependencies are built first, unless they are built already. The paths of the results are shown at the end.

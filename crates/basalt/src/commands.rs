@@ -29,6 +29,7 @@ mod kubectl;
 mod licenses;
 mod load;
 mod logs;
+mod migrate;
 mod node;
 mod preflight;
 mod provenance;
@@ -55,6 +56,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
         Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
         Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
+        Verb::Migrate(options) => return migrate::run(options, arguments.quiet, arguments.json),
         Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.cache.as_deref(), arguments.json),
         Verb::Preflight(options) => {
             let open = || Checkout::open(arguments.quiet, arguments.cache.as_deref());
@@ -94,6 +96,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         | Verb::Config(_)
         | Verb::Clean(_)
         | Verb::Doctor
+        | Verb::Migrate(_)
         | Verb::Store(_)
         | Verb::Repo(_)
         | Verb::Preflight(_)

@@ -16,11 +16,13 @@ mod table;
 mod team_cache;
 mod terminal;
 
+use std::ffi::{OsStr, OsString};
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::OnceLock;
 
 use basalt_process::interrupt;
-use clap::Parser as _;
+use clap::{CommandFactory as _, FromArgMatches as _};
 
 /// Exit codes; `--help` lists the same.
 mod exit {
@@ -50,7 +52,7 @@ fn main() -> ExitCode {
         .with_writer(|| output::Stderr)
         .without_time()
         .init();
-    let arguments = arguments::Arguments::parse();
+    let arguments = parse_arguments();
     let result = commands::run(&arguments);
     if output::is_closed() {
         return ExitCode::from(output::CLOSED_PIPE);
@@ -64,6 +66,23 @@ fn main() -> ExitCode {
         }
         Err(report) => show(&report),
     }
+}
+
+/// Parses the arguments; ends the process where they are wrong, or ask for help.
+fn parse_arguments() -> arguments::Arguments {
+    let words: Vec<OsString> = std::env::args_os().collect();
+    let mut command = arguments::Arguments::command();
+    if words.first().is_some_and(|program| is_kubectl_plugin(program)) {
+        // kubectl runs the program `kubectl-basalt` for `kubectl basalt`: help and errors show what the user types.
+        command = command.bin_name("kubectl basalt");
+    }
+    let matches = command.get_matches_from(words);
+    arguments::Arguments::from_arg_matches(&matches).unwrap_or_else(|error| error.exit())
+}
+
+/// Returns `true` if the command was run under the name that makes it a plug-in of kubectl.
+fn is_kubectl_plugin(program: &OsStr) -> bool {
+    Path::new(program).file_name() == Some(OsStr::new("kubectl-basalt"))
 }
 
 /// Provides the supervisor of a cluster with its tools. Its standard error is its log.
@@ -122,4 +141,31 @@ fn show_problems(problems: &basalt_document::problem::Problems) {
         show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
     }
     show_line(&problems.to_string());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_plugin_is_recognized() {
+        for (program, expected) in [
+            ("kubectl-basalt", true),
+            ("/usr/local/bin/kubectl-basalt", true),
+            ("basalt", false),
+            ("kubectl-basalt.bak", false),
+            ("", false),
+        ] {
+            assert_eq!(is_kubectl_plugin(OsStr::new(program)), expected, "{program}");
+        }
+    }
+
+    #[test]
+    fn help_shows_what_the_user_of_the_plugin_types() {
+        let mut command = arguments::Arguments::command().bin_name("kubectl basalt");
+        let error = command
+            .try_get_matches_from_mut(["/usr/bin/kubectl-basalt", "migrate", "--no-such-option"])
+            .expect_err("refused");
+        assert!(error.to_string().contains("kubectl basalt migrate"), "{error}");
+    }
 }

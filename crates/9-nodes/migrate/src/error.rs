@@ -1,0 +1,177 @@
+//! Errors of a migration.
+
+use std::time::Duration;
+
+use basalt_process::ProcessError;
+use miette::Diagnostic;
+use thiserror::Error;
+
+/// Failure to plan, run or undo a migration.
+#[derive(Debug, Error, Diagnostic)]
+pub enum MigrateError {
+    /// The kubeconfig cannot be read, or names no cluster.
+    #[error("cannot use the kubeconfig")]
+    #[diagnostic(
+        code(migrate::kubeconfig),
+        help("name one with --kubeconfig and --context, or in the environment variable KUBECONFIG")
+    )]
+    Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
+    /// A request failed, and will again.
+    #[error("cannot {action}")]
+    #[diagnostic(code(migrate::request), help("{help}"))]
+    Request {
+        /// Request, a verb and its object: `list pods`.
+        action: String,
+        /// Advice by the kind of failure.
+        help: &'static str,
+        /// Answer of the API server, or failure of the connection.
+        source: Box<kube::Error>,
+    },
+    /// The API server has not answered for long.
+    #[error("the API server has not answered for {} s", outage.as_secs())]
+    #[diagnostic(
+        code(migrate::unavailable),
+        help("what was done is recorded on the nodes: run the same command again when the API server is back")
+    )]
+    Unavailable {
+        /// Time since its last answer.
+        outage: Duration,
+        /// Last failure.
+        source: Box<kube::Error>,
+    },
+    /// Another run holds the Lease.
+    #[error("another migration is running: {holder}")]
+    #[diagnostic(
+        code(migrate::lease),
+        help("wait until it ends; `kubectl get lease {lease} --namespace {namespace}` shows who holds it")
+    )]
+    Held {
+        /// User, machine and process that hold it.
+        holder: String,
+        /// Name of the Lease.
+        lease: String,
+        /// Namespace of the Lease.
+        namespace: String,
+    },
+    /// Another run took the Lease, because this one could not renew it in time.
+    #[error("another migration took over: {holder}")]
+    #[diagnostic(
+        code(migrate::lease_lost),
+        help("this run could not renew its Lease in time; nothing is lost, the other run goes on")
+    )]
+    LeaseLost {
+        /// User, machine and process that hold it now.
+        holder: String,
+    },
+    /// An annotation has a value that no migration writes.
+    #[error("the annotation {key} of node {node} is `{value}`, which no migration writes")]
+    #[diagnostic(
+        code(migrate::annotation),
+        help("`basalt migrate --undo {node}` removes all annotations of a migration from the node")
+    )]
+    Annotation {
+        /// Name of the node.
+        node: String,
+        /// Annotation.
+        key: &'static str,
+        /// Value.
+        value: String,
+    },
+    /// No node was named.
+    #[error("no node is named")]
+    #[diagnostic(
+        code(migrate::no_nodes),
+        help("name nodes, or select them with --selector; {candidates}")
+    )]
+    NoNodes {
+        /// Nodes that could be meant.
+        candidates: String,
+    },
+    /// Named nodes do not exist.
+    #[error("there is no node `{name}`")]
+    #[diagnostic(code(migrate::unknown_node), help("the nodes are: {known}"))]
+    UnknownNode {
+        /// Name that was given.
+        name: String,
+        /// Nodes of the cluster.
+        known: String,
+    },
+    /// A control-plane node was named.
+    #[error("node {name} belongs to the control plane")]
+    #[diagnostic(
+        code(migrate::control_plane),
+        help("only workers are migrated: static pods and etcd do not move by eviction")
+    )]
+    ControlPlane {
+        /// Name of the node.
+        name: String,
+    },
+    /// The plan has obstacles that nobody agreed to.
+    #[error("{count} obstacles stand in the way, and nothing was changed")]
+    #[diagnostic(
+        code(migrate::obstacles),
+        help("the plan names each, with the flag that agrees to it; `basalt migrate --plan-only` shows it again")
+    )]
+    Obstacles {
+        /// Number of obstacles.
+        count: usize,
+    },
+    /// Ctrl-C, or a problem with a program that was run.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] ProcessError),
+    /// The asynchronous runtime cannot be started.
+    #[error("cannot start the runtime of the Kubernetes client")]
+    #[diagnostic(code(migrate::runtime))]
+    Runtime(#[source] std::io::Error),
+}
+
+/// Advice for a failed request, by its kind.
+pub(crate) fn request_help(error: &kube::Error) -> &'static str {
+    match error {
+        kube::Error::Api(status) if status.code == 401 => {
+            "the API server does not accept the credentials of the kubeconfig; renew them"
+        }
+        kube::Error::Api(status) if status.code == 403 => {
+            "the user of the kubeconfig lacks a permission; docs/migrate/rbac.yaml has all that are needed"
+        }
+        kube::Error::Api(status) if status.code == 404 => "the cluster does not have this object or this API",
+        kube::Error::Api(_) => "the message is the API server's own",
+        _ => "is the API server of the kubeconfig reachable from here?",
+    }
+}
+
+impl MigrateError {
+    /// Returns `true` if the API server answered with one of some HTTP statuses.
+    pub fn is_code(&self, codes: &[u16]) -> bool {
+        let Self::Request { source, .. } = self else {
+            return false;
+        };
+        matches!(&**source, kube::Error::Api(status) if codes.contains(&status.code))
+    }
+
+    /// Turns the failure of a request into the end of a run that waited for the API server.
+    pub(crate) fn into_unavailable(self, outage: Duration) -> Self {
+        match self {
+            Self::Request { source, .. } => Self::Unavailable { outage, source },
+            other => other,
+        }
+    }
+
+    /// Returns `true` if somebody else wrote the object at the same time.
+    pub fn is_conflict(&self) -> bool {
+        self.is_code(&[409])
+    }
+
+    /// Returns `true` if the same request may succeed a little later: the API server is away, busy or failing.
+    pub fn is_transient(&self) -> bool {
+        let Self::Request { source, .. } = self else {
+            return false;
+        };
+        match &**source {
+            kube::Error::Api(status) => matches!(status.code, 408 | 429 | 500 | 502 | 503 | 504),
+            kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => true,
+            _ => false,
+        }
+    }
+}

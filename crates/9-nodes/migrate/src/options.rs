@@ -1,0 +1,113 @@
+//! Options of a migration.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use k8s_openapi::jiff::SignedDuration;
+
+use crate::drain::DrainPolicy;
+use crate::facts::{MigrationPolicy, ReplacementMode, ReplacementOrder};
+use crate::model::NamespacedName;
+
+/// Connection to a cluster.
+#[derive(Debug, Clone, Default)]
+pub struct ClusterConnection {
+    /// Kubeconfig; the files of `KUBECONFIG`, `~/.kube/config` or a pod's service account unless given.
+    pub kubeconfig: Option<PathBuf>,
+    /// Context of the kubeconfig; its current one unless given.
+    pub context: Option<String>,
+}
+
+/// Nodes that are migrated.
+#[derive(Debug, Clone, Default)]
+pub struct NodeSelection {
+    /// Names.
+    pub names: Vec<String>,
+    /// Selector of labels, in kubectl's syntax.
+    pub selector: Option<String>,
+}
+
+impl NodeSelection {
+    /// Returns `true` if nothing was named.
+    pub fn is_empty(&self) -> bool {
+        self.names.is_empty() && self.selector.is_none()
+    }
+}
+
+/// Origin of the nodes that take the place.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ReplacementSource {
+    /// Nodes that are there already; none is added.
+    Existing,
+    /// Somebody joins one new node for each.
+    ByHand,
+    /// A command line, run with `sh -c` once for each node.
+    Command(String),
+    /// A MachineDeployment of Cluster API, scaled up by one for each node.
+    MachineDeployment(NamespacedName),
+}
+
+/// Options of a migration.
+#[derive(Debug, Clone)]
+pub struct MigrationOptions {
+    /// Nodes that are migrated.
+    pub nodes: NodeSelection,
+    /// Origin of the replacements.
+    pub replacement: ReplacementSource,
+    /// Order of eviction and replacement.
+    pub order: ReplacementOrder,
+    /// Selector of the nodes that are replacements, in kubectl's syntax; nodes that run Basalt Linux unless given.
+    pub replacement_selector: Option<String>,
+    /// Consents for draining.
+    pub drain: DrainPolicy,
+    /// Most nodes that are migrated at the same time.
+    pub at_once: usize,
+    /// Longest time in one phase of a node.
+    pub deadline: Duration,
+    /// Time for which moved workloads have to stay Ready before the next node.
+    pub soak: Duration,
+    /// A node that stops is un-cordoned, if the migration cordoned it.
+    pub undo_on_stop: bool,
+    /// Namespace of the Lease, the journal and the probe pods.
+    pub namespace: String,
+    /// Image of the probe pod.
+    pub probe_image: String,
+    /// Cluster that has the objects of Cluster API; the cluster itself unless given.
+    pub management: Option<ClusterConnection>,
+}
+
+impl MigrationOptions {
+    /// Description of a replacement, for people.
+    pub fn replacement_text(&self) -> String {
+        match &self.replacement_selector {
+            Some(selector) => format!("a Ready node with the labels {selector}"),
+            None => "a Ready node that runs Basalt Linux".to_owned(),
+        }
+    }
+
+    /// Rules of the state machine.
+    pub fn policy(&self) -> MigrationPolicy {
+        MigrationPolicy {
+            order: self.order,
+            mode: match self.replacement {
+                ReplacementSource::Existing => ReplacementMode::Existing,
+                ReplacementSource::ByHand => ReplacementMode::ByHand,
+                ReplacementSource::Command(_) | ReplacementSource::MachineDeployment(_) => ReplacementMode::Requested,
+            },
+            drain: self.drain.clone(),
+            deadline: self.deadline,
+            soak: self.soak,
+            undo_on_stop: self.undo_on_stop,
+            replacement: self.replacement_text(),
+        }
+    }
+}
+
+/// Parses a time: `90s`, `30m`, `1h30m`.
+///
+/// # Errors
+/// When the text is no time, or is less than nothing.
+pub fn parse_duration(text: &str) -> Result<Duration, String> {
+    let time: SignedDuration = text.parse().map_err(|_| "it is written 90s, 30m or 1h30m".to_owned())?;
+    Duration::try_from(time).map_err(|_| "it is less than nothing".to_owned())
+}

@@ -1,0 +1,103 @@
+//! Undoing: the cordons of migrations, their probe pods and their annotations. Pods stay where they have moved to.
+
+use std::collections::BTreeSet;
+
+use basalt_progress::Reporter;
+use serde_json::{Map, Value};
+
+use crate::api::ClusterApi;
+use crate::error::MigrateError;
+use crate::executor::NodeReport;
+use crate::journal::Journal;
+use crate::model::ObservedNode;
+use crate::probe;
+use crate::record::{self, CORDONED, MigrationRecord, REPLACES};
+
+/// Tries of a write that meets another writer.
+const TRIES: usize = 5;
+
+/// Takes back what migrations did to some nodes; to all that are not done, if none is named.
+pub(crate) async fn undo(
+    api: &ClusterApi,
+    journal: &Journal,
+    namespace: &str,
+    names: &[String],
+    reporter: &dyn Reporter,
+) -> Result<Vec<NodeReport>, MigrateError> {
+    let nodes = api.nodes(None).await?;
+    let undone: Vec<&ObservedNode> = nodes.iter().filter(|node| is_meant(node, names)).collect();
+    let undone_names: BTreeSet<&str> = undone.iter().map(|node| node.name.as_str()).collect();
+    for probe in probe::list(api, namespace).await? {
+        let orphaned = !nodes.iter().any(|node| node.name == probe.migrated);
+        if orphaned || undone_names.contains(probe.migrated.as_str()) {
+            api.delete_pod(&probe.name, &probe.uid, None).await?;
+        }
+    }
+    let mut reports = Vec::new();
+    for node in &undone {
+        let uncordoned = restore(api, &node.name).await?;
+        let text = if uncordoned {
+            "undone; the node is un-cordoned"
+        } else {
+            "undone; the migration had not cordoned the node"
+        };
+        reporter.note(&format!("{}: {text}", node.name));
+        if let Err(error) = journal.write(node, "Undone", text).await {
+            reporter.warn(&basalt_process::chain(&error));
+        }
+        reports.push(NodeReport {
+            name: node.name.clone(),
+            phase: None,
+            replacement: None,
+            reason: Some(text.to_owned()),
+        });
+    }
+    for node in &nodes {
+        let replaces = node.annotations.get(REPLACES);
+        if replaces.is_some_and(|replaced| undone_names.contains(replaced.as_str())) {
+            let claim = || Map::from_iter([(REPLACES.to_owned(), Value::Null)]);
+            patch(api, &node.name, |_| (claim(), None)).await?;
+        }
+    }
+    Ok(reports)
+}
+
+/// Returns `true` if a node is to be undone. A record that cannot be read is one, too.
+fn is_meant(node: &ObservedNode, names: &[String]) -> bool {
+    let has_trace = record::ALL.iter().any(|key| node.annotations.contains_key(*key));
+    if !names.is_empty() {
+        return has_trace && names.contains(&node.name);
+    }
+    let record = MigrationRecord::read(&node.name, &node.annotations);
+    let done = matches!(record, Ok(Some(record)) if record.phase == record::MigrationPhase::Done);
+    has_trace && !done
+}
+
+/// Removes the record of a node, and its cordon if that is the migration's. Returns `true` if it was.
+async fn restore(api: &ClusterApi, name: &str) -> Result<bool, MigrateError> {
+    patch(api, name, |node| {
+        let ours = node.unschedulable && node.annotations.contains_key(CORDONED);
+        (MigrationRecord::removal(), ours.then_some(false))
+    })
+    .await
+}
+
+/// Patches a node, reading it again when somebody else wrote it. Returns `true` if it was un-cordoned.
+async fn patch(
+    api: &ClusterApi,
+    name: &str,
+    change: impl Fn(&ObservedNode) -> (Map<String, Value>, Option<bool>),
+) -> Result<bool, MigrateError> {
+    let mut tries = 0;
+    loop {
+        let nodes = api.nodes(None).await?;
+        let Some(node) = nodes.iter().find(|node| node.name == name) else {
+            return Ok(false);
+        };
+        let (annotations, unschedulable) = change(node);
+        match api.patch_node(node, annotations, unschedulable).await {
+            Err(error) if error.is_conflict() && tries < TRIES => tries += 1,
+            other => return other.map(|()| unschedulable.is_some()),
+        }
+    }
+}
