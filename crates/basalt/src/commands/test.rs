@@ -49,7 +49,7 @@ enum Step {
 const QUICK: [Step; 5] = [Step::Format, Step::Lints, Step::Crates, Step::Node, Step::Launcher];
 
 /// All steps, the cheapest first.
-const ALL: [Step; 12] = [
+const ALL: [Step; 13] = [
     Step::Format,
     Step::Lints,
     Step::BuildTools,
