@@ -34,6 +34,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub struct Fixture {
     /// The command, on a store that shares what is built with the user's, and whose cluster is another one.
     pub cli: Cli,
+    /// Local cluster without nodes, whose network and registry the machines have.
+    pub local: LocalCluster,
     /// Cluster that kubeadm made.
     pub kubeadm: KubeadmCluster,
     /// Ends the cluster, also when the fixture is made only in part.
@@ -104,11 +106,12 @@ impl Fixture {
         let disk = debian_disk(&directory, rpms.into_iter().map(|(_, package)| package).collect())?;
         cli.run(&["up", "--nodes", "0"], BUILDING)?.ended_with(0)?;
         load_images(&cli, &tools)?;
-        let cluster = LocalCluster::open(store.join("cluster")).map_err(shown)?;
-        let kubeadm = KubeadmCluster::make(&cluster, &disk, &tools, &folder)?;
-        kubeadm.add_pod_network(&cluster, &directory.environment.checkout)?;
+        let local = LocalCluster::open(store.join("cluster")).map_err(shown)?;
+        let kubeadm = KubeadmCluster::make(&local, &disk, &tools, &folder)?;
+        kubeadm.add_pod_network(&local, &directory.environment.checkout)?;
         Ok(Self {
             cli,
+            local,
             kubeadm,
             _end: end,
             directory,
@@ -179,6 +182,18 @@ fn own_image(name: &str) -> Result<&str, Failed> {
     last.ok_or_else(|| format!("kubeadm names no image: {name}").into())
 }
 
+/// Name by which machines on a local cluster's network pull one of the images of its objects.
+pub fn own_name(cluster: &LocalCluster, name: &str) -> Result<String, Failed> {
+    let plan = ClusterPlan::read(cluster.layout()).map_err(shown)?;
+    let plan = plan.ok_or("no cluster")?;
+    let image = plan
+        .inputs
+        .images
+        .get(name)
+        .ok_or_else(|| format!("no image of {name}"))?;
+    Ok(format!("{REGISTRY}/{image}"))
+}
+
 /// Version of kubeadm, as it says itself.
 fn version(tools: &Utf8Path) -> Result<String, Failed> {
     let version = Command::new(tools.join("kubeadm")).args(["version", "--output", "short"]);
@@ -229,15 +244,12 @@ impl KubeadmCluster {
 
     /// Applies the manifest of the pod network, with the kubeadm cluster's own API server in it.
     fn add_pod_network(&self, cluster: &LocalCluster, checkout: &Utf8Path) -> Result<(), Failed> {
-        let plan = ClusterPlan::read(cluster.layout())
-            .map_err(shown)?
-            .ok_or("no cluster")?;
-        let image = plan.inputs.images.get("flannel").ok_or("no image of flannel")?;
+        let image = own_name(cluster, "flannel")?;
         let (host, port) = self.endpoint.split_once(':').ok_or("no endpoint")?;
         let variables = [
             ("api_host", host),
             ("api_port", port),
-            ("image_flannel", &format!("{REGISTRY}/{image}")),
+            ("image_flannel", &image),
             ("pod_network", POD_NETWORK),
         ];
         let variables = variables

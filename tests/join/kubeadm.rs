@@ -16,12 +16,12 @@ const COMPOSING: Duration = Duration::from_secs(900);
 const SOON: Duration = Duration::from_secs(120);
 
 /// The items of a list.
-fn items(list: &Value) -> &[Value] {
+pub fn items(list: &Value) -> &[Value] {
     list["items"].as_array().map(Vec::as_slice).unwrap_or_default()
 }
 
 /// Checks an object's condition Ready.
-fn is_ready(object: &Value) -> bool {
+pub fn is_ready(object: &Value) -> bool {
     let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
     conditions
         .filter(|condition| condition["type"] == "Ready")

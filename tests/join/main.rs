@@ -8,6 +8,7 @@
 
 #![cfg(test)]
 
+mod basalt;
 mod fixture;
 mod kubeadm;
 
@@ -30,6 +31,15 @@ const TESTS: &[TestCase<Fixture>] = &[
         "its_join_command_makes_a_node_config",
         kubeadm::its_join_command_makes_a_node_config,
     ),
+    (
+        "a_basalt_node_joins_by_the_join_command",
+        basalt::a_basalt_node_joins_by_the_join_command,
+    ),
+    (
+        "it_has_the_clusters_kubelet_configuration",
+        basalt::it_has_the_clusters_kubelet_configuration,
+    ),
+    ("pods_of_both_systems_answer", basalt::pods_of_both_systems_answer),
     ("no_image_contains_kubeadm", kubeadm::no_image_contains_kubeadm),
 ];
 

@@ -7,9 +7,12 @@ use clap::{Args, Parser, Subcommand};
 pub mod bench;
 pub mod cluster;
 pub mod config;
-pub mod node;
 pub mod migrate;
+pub mod node;
 pub mod repo;
+pub mod trust;
+
+pub use trust::{Addons, Audit, Bom, BomFormat, Harden, Licenses, Preflight, PreflightFormat, Why};
 
 /// Builds, ships and runs Basalt Linux.
 ///
@@ -394,26 +397,6 @@ pub struct Run {
     pub cpus: u32,
 }
 
-/// Options of `audit`.
-#[derive(Debug, Args)]
-pub struct Audit {
-    /// Names of images and packages.
-    #[arg(default_value = "node")]
-    pub names: Vec<String>,
-    /// A folder of OSV records, or a .zip, .tar, .tar.gz or .tar.zst of them. May be given more than once.
-    #[arg(long, short, required = true, value_name = "PATH")]
-    pub database: Vec<Utf8PathBuf>,
-    /// Lowest level of a vulnerability that makes the command fail: low, medium, high or critical.
-    #[arg(long, value_name = "LEVEL", default_value = "high")]
-    pub fail_on: basalt_advisories::Level,
-    /// Write our VEX statements as an OpenVEX document.
-    #[arg(long, value_name = "FILE")]
-    pub vex: Option<Utf8PathBuf>,
-    /// Write the findings as SARIF 2.1.0.
-    #[arg(long, value_name = "FILE")]
-    pub sarif: Option<Utf8PathBuf>,
-}
-
 /// Verbs of `basalt cache`.
 #[derive(Debug, Subcommand)]
 pub enum CacheVerb {
@@ -483,122 +466,6 @@ pub struct Clean {
     /// Show what would be removed, and remove nothing.
     #[arg(long, short = 'n')]
     pub dry_run: bool,
-}
-
-/// Options of `harden`.
-#[derive(Debug, Args)]
-pub struct Harden {
-    /// Names of the images.
-    #[arg(default_value = "node")]
-    pub images: Vec<String>,
-    /// Show exceptions, too, with their reasons.
-    #[arg(long, short)]
-    pub all: bool,
-}
-
-/// Options of `addons`.
-#[derive(Debug, Args)]
-pub struct Addons {
-    /// Names of add-ons, or parts of them, in any case; all of them in short if none is given.
-    pub names: Vec<String>,
-    /// Name of the image.
-    #[arg(long, default_value = "node")]
-    pub image: String,
-    /// Read this kernel configuration (a `.config`) instead of an image's.
-    #[arg(long, value_name = "FILE", conflicts_with = "image")]
-    pub config: Option<Utf8PathBuf>,
-}
-
-/// Options of `bom`.
-#[derive(Debug, Args)]
-pub struct Bom {
-    /// Name of an image or a package.
-    #[arg(default_value = "node")]
-    pub name: String,
-    /// Format of the document.
-    #[arg(long, value_enum, default_value_t = BomFormat::Spdx)]
-    pub format: BomFormat,
-}
-
-/// Format of a bill of materials.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum BomFormat {
-    /// SPDX 2.3.
-    Spdx,
-    /// CycloneDX 1.5.
-    Cyclonedx,
-}
-
-/// Options of `licenses`.
-#[derive(Debug, Args)]
-pub struct Licenses {
-    /// Name of an image or a package.
-    #[arg(default_value = "node")]
-    pub name: String,
-    /// Write all licence texts and notices that must accompany the image or package into this file.
-    #[arg(long, value_name = "FILE")]
-    pub texts: Option<Utf8PathBuf>,
-    /// Detect the licences of all Go modules and crates that are linked into our programs, from their sources, and
-    /// write distro/packages/licences.lock.
-    #[arg(long, conflicts_with_all = ["texts", "name"])]
-    pub lock: bool,
-}
-
-/// Options of `preflight`.
-#[derive(Debug, Args)]
-pub struct Preflight {
-    /// Files and folders with manifests; `-` is standard input.
-    #[arg(required_unless_present_any = ["kubeconfig", "rbac"], conflicts_with = "kubeconfig")]
-    pub paths: Vec<Utf8PathBuf>,
-    /// Read a cluster, by this kubeconfig.
-    #[arg(long, value_name = "FILE")]
-    pub kubeconfig: Option<Utf8PathBuf>,
-    /// Context of the kubeconfig; the current one unless given.
-    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
-    pub context: Option<String>,
-    /// Image that the nodes boot. Its packages are built unless they are built already.
-    #[arg(long, default_value = "node")]
-    pub image: String,
-    /// NodeConfig of the nodes: its sysctls, and settings of its kubelet, count.
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<Utf8PathBuf>,
-    /// Read the facts of the image from a file, and build nothing.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "config"])]
-    pub facts: Option<Utf8PathBuf>,
-    /// Write the facts of the image to a file, for --facts.
-    #[arg(long, value_name = "FILE")]
-    pub write_facts: Option<Utf8PathBuf>,
-    /// Format of the report; --json is `--format json`.
-    #[arg(long, value_enum, default_value_t = PreflightFormat::Text)]
-    pub format: PreflightFormat,
-    /// Mildest verdict that makes the exit code 1: will-not-run, runs-otherwise, note.
-    #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
-    pub fail_on: basalt_preflight::WorkloadVerdict,
-    /// Show the ClusterRole that reading a cluster needs, and do nothing else.
-    #[arg(long, conflicts_with_all = ["paths", "kubeconfig"])]
-    pub rbac: bool,
-}
-
-/// Format of `preflight`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum PreflightFormat {
-    /// Objects with their findings, for people.
-    Text,
-    /// The schema is schemas/preflight.json.
-    Json,
-    /// SARIF 2.1.0, for code hosts.
-    Sarif,
-}
-
-/// Options of `why`.
-#[derive(Debug, Args)]
-pub struct Why {
-    /// Path of a file (`/usr/bin/containerd`), or name of a package, a Go module (`golang.org/x/net`) or a crate, with
-    /// or without `@version`.
-    pub what: String,
-    /// Image in which it is looked up first.
-    #[arg(long, default_value = "node")]
-    pub image: String,
 }
 
 /// Verbs of `basalt sources`.

@@ -6,8 +6,8 @@ use std::time::{Instant, SystemTime};
 
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport, Variant};
 use basalt_content::ContentFolder;
-use basalt_process::without_path;
 use basalt_debian::{DebianDisk, NO_TIMER_CHECK};
+use basalt_process::without_path;
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
