@@ -48,8 +48,8 @@ enum Step {
 /// Steps that need no build.
 const QUICK: [Step; 5] = [Step::Format, Step::Lints, Step::Crates, Step::Node, Step::Launcher];
 
-/// All steps, the cheapest first.
-const ALL: [Step; 13] = [
+/// Steps of the default, the cheapest first.
+const DEFAULT: [Step; 12] = [
     Step::Format,
     Step::Lints,
     Step::BuildTools,
@@ -62,8 +62,10 @@ const ALL: [Step; 13] = [
     Step::ReferenceTools,
     Step::Trust,
     Step::Boots,
-    Step::Joins,
 ];
+
+/// Steps that only `--long` runs, after the others: they take too long for every run.
+const LONG_STEPS: [Step; 1] = [Step::Joins];
 
 /// Beginning of the names of tests that need the kubelet.
 const KUBELET_TESTS: &str = "the_real_kubelet";
@@ -105,7 +107,8 @@ pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> 
     let result = if options.quick {
         tests.quick()
     } else {
-        tests.steps(&ALL)
+        let more: &[Step] = if options.long { &LONG_STEPS } else { &[] };
+        tests.steps(&[&DEFAULT, more].concat())
     };
     basalt_process::interrupt::check()?;
     let code = match &result {
