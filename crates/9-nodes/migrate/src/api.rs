@@ -49,6 +49,28 @@ pub(crate) fn failed(action: impl Into<String>) -> impl FnOnce(kube::Error) -> M
     }
 }
 
+/// Pauses before a read is tried again when the API server is away, busy or failing.
+const READ_AGAIN: [Duration; 3] = [
+    Duration::from_millis(500),
+    Duration::from_secs(1),
+    Duration::from_secs(2),
+];
+
+/// Sends a request that changes nothing, and again after failures that may pass: an answer of the whole cluster takes many
+/// requests, and one failure among them is no reason to begin anew.
+async fn read<T, F>(action: &str, mut request: impl FnMut() -> F) -> Result<T, MigrateError>
+where
+    F: Future<Output = Result<T, kube::Error>>,
+{
+    for pause in READ_AGAIN {
+        match request().await.map_err(failed(action)) {
+            Err(error) if error.is_transient() => tokio::time::sleep(pause).await,
+            answer => return answer,
+        }
+    }
+    request().await.map_err(failed(action))
+}
+
 impl ClusterApi {
     /// Connects to a cluster.
     ///
@@ -136,7 +158,7 @@ impl ClusterApi {
         let mut params = params.limit(PAGE);
         let mut all = Vec::new();
         loop {
-            let page = api.list(&params).await.map_err(failed(action))?;
+            let page = read(action, || api.list(&params)).await?;
             all.extend(page.items);
             match page.metadata.continue_.filter(|token| !token.is_empty()) {
                 Some(token) => params = params.continue_token(&token),

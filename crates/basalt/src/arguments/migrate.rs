@@ -60,7 +60,7 @@ pub struct Migrate {
     pub drain: Drain,
     /// Cluster.
     #[command(flatten)]
-    pub cluster: Cluster,
+    pub cluster: ClusterPlaces,
 }
 
 /// Origin of the nodes that take the place.
@@ -118,7 +118,7 @@ pub struct Drain {
 /// Cluster, and places in it.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Cluster")]
-pub struct Cluster {
+pub struct ClusterPlaces {
     /// Kubeconfig; the files of KUBECONFIG or ~/.kube/config unless given.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<PathBuf>,
