@@ -219,7 +219,7 @@ fn ask_kubelet() -> Result<(), String> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::address::Wanted;
 
@@ -233,7 +233,8 @@ mod tests {
         assert!(has_pod_network(folder.path()));
     }
 
-    fn nothing() -> Health {
+    /// Health of a machine on which nothing runs yet.
+    pub(crate) fn nothing() -> Health {
         Health {
             applied: None,
             state: None,

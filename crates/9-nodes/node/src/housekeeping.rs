@@ -144,7 +144,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is laid by is not given up at the next boot, and what is given up is not laid by.
+        /// Space that is laid by is not given up at the next boot, and space that is given up is not laid by.
         #[test]
         fn it_does_not_swing(free: u64, total: u64) {
             if ReserveAction::choose(free, total, false) == ReserveAction::Create {

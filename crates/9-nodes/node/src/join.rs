@@ -187,8 +187,8 @@ fn forget_add_ons(root: &Path) -> Result<(), ApplyError> {
 
 /// Takes away the kubelet's record of allocations to containers of an earlier boot, once in each boot.
 ///
-/// Those containers are gone; what the kubelet would do with the record is to refuse to start when the NodeConfig or
-/// the machine has changed. Later in the same boot, the record is of containers that run.
+/// With a record of containers that are gone, the kubelet refuses to start when the NodeConfig or the machine has
+/// changed. Later in the same boot, the record is of containers that run.
 pub fn forget_allocations(root: &Path) -> Result<(), ApplyError> {
     let done = below(root, paths::ALLOCATIONS_FORGOTTEN);
     if done.exists() {

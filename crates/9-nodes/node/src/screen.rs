@@ -184,6 +184,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::health::tests::nothing;
 
     fn facts() -> ScreenFacts {
         ScreenFacts {
@@ -193,22 +194,6 @@ mod tests {
             cards: vec!["eth0 52:54:00:12:34:56 up".to_owned()],
             time: "2026-11-29 12:00".to_owned(),
             uptime: "7 min".to_owned(),
-        }
-    }
-
-    fn nothing() -> Health {
-        Health {
-            applied: None,
-            state: None,
-            network: false,
-            containerd: false,
-            kubelet: Err("no answer (Connection refused)".to_owned()),
-            joined: false,
-            join: None,
-            pod_network: false,
-            api: None,
-            boot: None,
-            panics: None,
         }
     }
 

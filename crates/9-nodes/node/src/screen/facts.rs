@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
+use x509_cert::der::DateTime;
+
 use crate::apply::below;
 
 /// Facts of the status screen.
@@ -90,40 +92,12 @@ fn cards(root: &Path) -> Vec<String> {
     cards
 }
 
-/// Date and time to the minute. By hand: the agent has no crate of dates that can be asked for them as text.
+/// Date and time to the minute; the last one of the year 9999 for clocks beyond it.
 fn minute(now: SystemTime) -> String {
-    let seconds = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or(Duration::ZERO)
-        .as_secs();
-    let (year, month, day) = civil(seconds / 86_400);
-    let (hour, minute) = (seconds / 3600 % 24, seconds / 60 % 60);
-    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02}")
-}
-
-/// Year, month and day of a number of days since 1970, in the Gregorian calendar.
-fn civil(mut days: u64) -> (u64, usize, u64) {
-    let is_leap = |year: u64| year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
-    let mut year = 1970;
-    loop {
-        let length = if is_leap(year) { 366 } else { 365 };
-        if days < length {
-            break;
-        }
-        days -= length;
-        year += 1;
-    }
-    let february = if is_leap(year) { 29 } else { 28 };
-    for (index, length) in [31, february, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
-        .into_iter()
-        .enumerate()
-    {
-        if days < length {
-            return (year, index + 1, days + 1);
-        }
-        days -= length;
-    }
-    (year, 12, 31)
+    let since_epoch = now.duration_since(SystemTime::UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    let time = DateTime::from_unix_duration(since_epoch).unwrap_or(DateTime::INFINITY);
+    let (year, month, day) = (time.year(), time.month(), time.day());
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}", time.hour(), time.minutes())
 }
 
 /// Time since power-on in words, from the text of `/proc/uptime`.
