@@ -22,9 +22,9 @@ pub struct PreflightFinding {
     pub object: usize,
     /// Place in the object.
     pub place: Place,
-    /// What is the matter, in one sentence without a full stop.
+    /// Fault, in one sentence without a full stop.
     pub message: String,
-    /// What to do about it.
+    /// Mend.
     pub help: String,
 }
 

@@ -126,14 +126,16 @@ impl Container {
         }
     }
 
+    /// Name of the image without its digest; empty if there is none.
+    fn image_without_digest(&self) -> &str {
+        let image = self.image.as_ref().map(|image| image.value.as_str());
+        let image = image.unwrap_or_default();
+        image.split_once('@').map_or(image, |(name, _)| name)
+    }
+
     /// Name of the image without registry, tag and digest: `longhornio/longhorn-manager`.
     pub(crate) fn repository(&self) -> &str {
-        let image = self
-            .image
-            .as_ref()
-            .map(|image| image.value.as_str())
-            .unwrap_or_default();
-        let (image, _) = image.split_once('@').unwrap_or((image, ""));
+        let image = self.image_without_digest();
         let image = match image.rsplit_once(':') {
             Some((name, tag)) if !tag.contains('/') => name,
             _ => image,
@@ -146,12 +148,7 @@ impl Container {
 
     /// Tag of the image; empty if there is none.
     pub(crate) fn tag(&self) -> &str {
-        let image = self
-            .image
-            .as_ref()
-            .map(|image| image.value.as_str())
-            .unwrap_or_default();
-        let (image, _) = image.split_once('@').unwrap_or((image, ""));
+        let image = self.image_without_digest();
         let tag = image.rsplit_once(':').map(|(_, tag)| tag).unwrap_or_default();
         if tag.contains('/') { "" } else { tag }
     }

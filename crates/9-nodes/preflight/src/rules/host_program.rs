@@ -1,5 +1,6 @@
 //! `host-program`: programs of the node that a pod runs in its namespaces.
 
+use super::package_manager;
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
 use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
@@ -40,19 +41,6 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     check,
 };
 
-/// Programs that the rule `package-manager` reports.
-const OTHERS: [&str; 10] = [
-    "apk",
-    "apt",
-    "apt-get",
-    "dnf",
-    "dpkg",
-    "rpm",
-    "rpm-ostree",
-    "snap",
-    "yum",
-    "zypper",
-];
 /// Words of shells that are no programs.
 const BUILTINS: [&str; 18] = [
     ":", "[", "cd", "done", "echo", "esac", "exit", "export", "false", "fi", "for", "read", "return", "set", "shift",
@@ -64,7 +52,9 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
     for call in subject.calls_on_node() {
         let name = call.name();
         let is_shell = ["ash", "bash", "dash", "sh"].contains(&name);
-        if context.node.has_program(&call.program) || OTHERS.contains(&name) || is_variable(name) {
+        // The rule `package-manager` reports those.
+        let is_reported = package_manager::PROGRAMS.contains(&name);
+        if context.node.has_program(&call.program) || is_reported || is_variable(name) {
             continue;
         }
         // A program that a pod has put below /opt or /var.

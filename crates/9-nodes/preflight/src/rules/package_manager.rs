@@ -26,7 +26,8 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     check,
 };
 
-const PROGRAMS: [&str; 10] = [
+/// Package managers.
+pub(super) const PROGRAMS: [&str; 10] = [
     "apk",
     "apt",
     "apt-get",
