@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_content::ContentFile;
+use basalt_content::{ContentFile, DistributionContent};
 use basalt_document::spelling::closest;
 use basalt_hardening::{
     AddOnReport, AddOnTable, Kconfig, Need, OptionReport, OptionState, PackagedKernel, compare_addons, find_kernel,
@@ -27,11 +27,16 @@ struct Kernel {
     arch: Arch,
 }
 
+/// Reads the kernel options that add-ons document.
+pub(super) fn table(content: &DistributionContent) -> Result<AddOnTable> {
+    let file = content.file(ContentFile::KernelRequirements);
+    Ok(AddOnTable::parse(file.name.as_str(), &read_text(&file.path)?)?)
+}
+
 /// Compares the kernel with the table, and shows the add-ons.
 pub fn run(checkout: &Checkout, options: &Addons, json: bool) -> Result<ExitCode> {
     // The table and the names are checked before anything is built: they may be wrong.
-    let file = checkout.content().file(ContentFile::KernelRequirements);
-    let table = AddOnTable::parse(file.name.as_str(), &read_text(&file.path)?)?;
+    let table = table(&checkout.content())?;
     check_names(&table, &options.names)?;
     let kernel = match &options.config {
         Some(path) => of_file(path)?,

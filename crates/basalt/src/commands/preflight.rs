@@ -2,14 +2,14 @@
 
 use std::process::ExitCode;
 
-use basalt_content::{ContentFile, DistributionContent};
+use basalt_content::DistributionContent;
 use basalt_hardening::AddOnTable;
 use basalt_preflight::{
     ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, examine,
 };
 use miette::Result;
 
-use super::{answer, answer_json, images};
+use super::{addons, answer, answer_json, images};
 use crate::arguments::{Preflight, PreflightFormat};
 use crate::checkout::{Ahead, Checkout, read_text};
 use crate::{exit, output};
@@ -62,11 +62,11 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     if let Some(path) = &options.facts {
         let content = crate::checkout::root().ok();
         let content = content.map(|root| DistributionContent::of_checkout(&root));
-        let table = content.map(|content| addons(&content)).transpose()?;
+        let table = content.map(|content| addons::table(&content)).transpose()?;
         return Ok((NodeFacts::read(path)?, table));
     }
     let checkout = open()?;
-    let table = addons(&checkout.content())?;
+    let table = addons::table(&checkout.content())?;
     let config = options
         .config
         .as_ref()
@@ -85,10 +85,4 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
         image: options.image.clone(),
     })?;
     Ok((node, Some(table)))
-}
-
-/// Reads the kernel options that add-ons document.
-fn addons(content: &DistributionContent) -> Result<AddOnTable> {
-    let file = content.file(ContentFile::KernelRequirements);
-    Ok(AddOnTable::parse(file.name.as_str(), &read_text(&file.path)?)?)
 }
