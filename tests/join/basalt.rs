@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use basalt_cluster::Variant;
-use basalt_cluster::topology::{CONTROL_PLANE, NodeNumber, REGISTRY_PORT};
+use basalt_cluster::topology::NodeNumber;
+use basalt_cluster::{Variant, node_config};
 use basalt_machine::{Files, plain_text};
 use basalt_tests::{Failed, ensure, has_all, shown, until};
 use serde_json::json;
@@ -26,7 +26,7 @@ fn number() -> Result<NodeNumber, Failed> {
 }
 
 /// NodeConfig from the join command, with what only this network needs: an address, and its registry.
-fn node_config(fixture: &Fixture) -> Result<String, Failed> {
+fn joining_config(fixture: &Fixture) -> Result<String, Failed> {
     let words = [
         "config",
         "from-join",
@@ -40,17 +40,7 @@ fn node_config(fixture: &Fixture) -> Result<String, Failed> {
         made.contains("caCertHashes") && !made.contains("BEGIN CERTIFICATE"),
         || "the node shall find the cluster's authority by itself".to_owned(),
     )?;
-    let number = number()?;
-    let network = json!({ "interfaces": [{
-        "mac": number.mac(),
-        "addresses": [format!("{}/24", number.address())],
-        "gateway": CONTROL_PLANE,
-    }] });
-    let registries = json!([{
-        "host": "*",
-        "mirrors": [{ "url": format!("http://{CONTROL_PLANE}:{REGISTRY_PORT}") }],
-        "mirrorsOnly": true,
-    }]);
+    let (network, registries) = (node_config::network(number()?), node_config::registries());
     Ok(format!("{made}\nnetwork: {network}\nregistries: {registries}\n"))
 }
 
@@ -65,7 +55,7 @@ fn console(fixture: &Fixture) -> Result<String, Failed> {
 pub fn a_basalt_node_joins_by_the_join_command(fixture: &Fixture) -> Result<(), Failed> {
     let cluster = &fixture.kubeadm;
     let machine = fixture.local.add_node(Variant {
-        credentials: [("basalt.node".to_owned(), node_config(fixture)?)].into(),
+        credentials: [("basalt.node".to_owned(), joining_config(fixture)?)].into(),
         ..Variant::default()
     });
     let machine = machine.map_err(shown)?;

@@ -21,19 +21,8 @@ pub fn render(plan: &ClusterPlan, authority: &str, node: NodeNumber) -> String {
         "kind": "NodeConfig",
         "hostname": node.name(),
         "cluster": cluster(authority, &plan.token().text()),
-        "network": {
-            "interfaces": [{
-                "mac": node.mac(),
-                "addresses": [format!("{}/24", node.address())],
-                "gateway": CONTROL_PLANE,
-            }],
-        },
-        "registries": [{
-            // Images of every name: there is no way out of this network.
-            "host": "*",
-            "mirrors": [{ "url": format!("http://{CONTROL_PLANE}:{REGISTRY_PORT}") }],
-            "mirrorsOnly": true,
-        }],
+        "network": network(node),
+        "registries": registries(),
         "kubelet": { "nodeIP": node.address() },
     });
     let config = match &plan.inputs.node_config {
@@ -41,6 +30,27 @@ pub fn render(plan: &ClusterPlan, authority: &str, node: NodeNumber) -> String {
         None => own,
     };
     format!("{config:#}\n")
+}
+
+/// Part `network` of a machine on the network of a local cluster, whichever cluster it joins.
+pub fn network(node: NodeNumber) -> Value {
+    json!({
+        "interfaces": [{
+            "mac": node.mac(),
+            "addresses": [format!("{}/24", node.address())],
+            "gateway": CONTROL_PLANE,
+        }],
+    })
+}
+
+/// Part `registries` of a machine on the network of a local cluster: images of every name come from the cluster's registry,
+/// for there is no way out of this network.
+pub fn registries() -> Value {
+    json!([{
+        "host": "*",
+        "mirrors": [{ "url": format!("http://{CONTROL_PLANE}:{REGISTRY_PORT}") }],
+        "mirrorsOnly": true,
+    }])
 }
 
 fn cluster(authority: &str, token: &str) -> Value {
