@@ -37,7 +37,7 @@ pub enum Links {
     Refuse,
     /// Links whose target is a relative path that stays inside of the folder.
     Inside,
-    /// Those of [`Links::Inside`]; others are left out. For files of a running system, whose links are often absolute.
+    /// Links as of [`Links::Inside`]; others are left out. For files of a running system, whose links are often absolute.
     InsideOrSkip,
     /// All: the folder becomes the root of a sandbox, and targets are paths in there.
     Any,

@@ -163,13 +163,13 @@ struct HostMount {
 /// Progress of a pod's start.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PodProgress {
-    /// Not yet running; with the reason.
+    /// Not running yet; with the reason.
     Starting(String),
     /// Its container runs.
     Running,
     /// The image cannot be had; with the kubelet's reason.
     NoImage(String),
-    /// It was refused, or has ended; with the reason.
+    /// Refused, or ended; with the reason.
     Ended(String),
 }
 
