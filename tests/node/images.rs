@@ -42,10 +42,11 @@ fn answers(fixture: &Fixture, pod: &str, image: &str) -> Result<(), Failed> {
     fixture.kubectl(&["run", pod, &image, "--image-pull-policy=Always", "--port=8080"])?;
     fixture.kubectl(&["wait", "--for=condition=Ready", "--timeout=100s", &format!("pod/{pod}")])?;
     let path = format!("/api/v1/namespaces/default/pods/{pod}:8080/proxy/");
-    has_all(
-        &fixture.kubectl(&["get", "--raw", &path])?,
-        &["Hello from Basalt Linux"],
-    )?;
+    // A pod without a readiness probe is Ready as soon as its process runs, which may not listen yet.
+    until("its web server answers", SOON, || {
+        let answer = fixture.kubectl(&["get", "--raw", &path]);
+        answer.is_ok_and(|answer| answer.contains("Hello from Basalt Linux"))
+    })?;
     fixture.kubectl(&["delete", "pod", pod, "--now"]).map(drop)
 }
 
