@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod};
+use k8s_openapi::api::core::v1::{Node, PersistentVolume, PersistentVolumeClaim, Pod, Taint};
 use k8s_openapi::api::policy::v1::{Eviction, PodDisruptionBudget};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1 as meta;
 use kube::api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions};
@@ -19,7 +19,7 @@ use serde_json::{Map, Value, json};
 use crate::error::{MigrateError, request_help};
 use crate::eviction::EvictionAnswer;
 use crate::facts::WorkloadState;
-use crate::model::{NamespacedName, ObservedBudget, ObservedCluster, ObservedNode, ObservedPod};
+use crate::model::{NamespacedName, NodeTaint, ObservedBudget, ObservedCluster, ObservedNode, ObservedPod};
 use crate::observe;
 use crate::options::ClusterConnection;
 use crate::record::WorkloadReference;
@@ -182,6 +182,21 @@ impl ClusterApi {
         if let (Some(unschedulable), Some(object)) = (unschedulable, patch.as_object_mut()) {
             object.insert("spec".to_owned(), json!({ "unschedulable": unschedulable }));
         }
+        let api = Api::<Node>::all(self.client());
+        let patched = api.patch(&node.name, &manager(), &Patch::Merge(&patch)).await;
+        patched.map(drop).map_err(failed(format!("change node {}", node.name)))
+    }
+
+    /// Replaces the taints of a node. Fails with a conflict when somebody else wrote the node since it was read.
+    ///
+    /// # Errors
+    /// When the request fails.
+    pub async fn patch_taints(&self, node: &ObservedNode, taints: &[NodeTaint]) -> Result<(), MigrateError> {
+        let taints: Vec<_> = taints.iter().cloned().map(Taint::from).collect();
+        let patch = json!({
+            "metadata": { "resourceVersion": node.resource_version },
+            "spec": { "taints": taints },
+        });
         let api = Api::<Node>::all(self.client());
         let patched = api.patch(&node.name, &manager(), &Patch::Merge(&patch)).await;
         patched.map(drop).map_err(failed(format!("change node {}", node.name)))

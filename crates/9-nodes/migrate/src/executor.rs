@@ -25,7 +25,7 @@ use crate::model::{NamespacedName, ObservedNode};
 use crate::options::{MigrationOptions, ReplacementSource};
 use crate::record::{MigrationPhase, MigrationRecord, REPLACES};
 use crate::transition::{begin, listed, next_step, with_wait};
-use crate::{probe, replacement};
+use crate::{pending, probe, replacement};
 
 /// Pause between two looks while nothing happens.
 const IDLE: Duration = Duration::from_secs(2);
@@ -156,11 +156,12 @@ impl Executor<'_> {
         if !self.pace.stopped.is_empty() {
             pending.clear();
         }
-        pending.truncate(options.at_once.saturating_sub(active.len()));
-        if active.is_empty() && pending.is_empty() {
+        let begun = options.at_once.saturating_sub(active.len()).min(pending.len());
+        let later = pending.split_off(begun).into_iter().collect();
+        let mut stepped = pending::mark(&self.api, &overview, &self.selected, &later).await?;
+        if active.is_empty() && pending.is_empty() && !stepped {
             return self.report(&overview).map(Round::Finished);
         }
-        let mut stepped = false;
         for (name, begins) in active
             .iter()
             .map(|name| (name, false))

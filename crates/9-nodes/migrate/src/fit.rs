@@ -100,7 +100,7 @@ fn describe(reason: &str, count: usize) -> String {
 fn misfit(cluster: &ObservedCluster, targets: &[Target<'_>], target: &Target<'_>, pod: &ObservedPod) -> Option<String> {
     let rules = &pod.placement;
     let node = target.node;
-    if let Some(taint) = node.taints.iter().find(|taint| repels(taint, pod)) {
+    if let Some(taint) = node.own_taints().find(|taint| repels(taint, pod)) {
         return Some(format!("the taint {} is not tolerated", taint.key));
     }
     let mut selector = rules.node_selector.iter();

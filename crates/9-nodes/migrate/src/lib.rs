@@ -32,6 +32,7 @@ mod lease;
 pub mod model;
 pub mod observe;
 pub mod options;
+pub mod pending;
 pub mod plan;
 mod probe;
 pub mod quantity;

@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use k8s_openapi::api::core::v1::Taint;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -57,6 +59,19 @@ pub struct NodeTaint {
     pub value: String,
     /// `NoSchedule`, `PreferNoSchedule` or `NoExecute`.
     pub effect: String,
+    /// Time at which it was added, where somebody noted it.
+    pub added: Option<Timestamp>,
+}
+
+impl From<NodeTaint> for Taint {
+    fn from(taint: NodeTaint) -> Self {
+        Self {
+            effect: taint.effect,
+            key: taint.key,
+            time_added: taint.added.map(Time),
+            value: Some(taint.value).filter(|value| !value.is_empty()),
+        }
+    }
 }
 
 /// Node of the cluster.
@@ -72,7 +87,7 @@ pub struct ObservedNode {
     pub labels: BTreeMap<String, String>,
     /// Annotations, among them those of the migration.
     pub annotations: BTreeMap<String, String>,
-    /// Taints, without the one that `unschedulable` stands for.
+    /// Taints.
     pub taints: Vec<NodeTaint>,
     /// `true` if the node is cordoned.
     pub unschedulable: bool,
@@ -102,9 +117,15 @@ impl ObservedNode {
         self.os_image.starts_with("Basalt Linux")
     }
 
+    /// Taints, without the one that `unschedulable` stands for: the two are not always written together.
+    pub fn own_taints(&self) -> impl Iterator<Item = &NodeTaint> {
+        let taints = self.taints.iter();
+        taints.filter(|taint| taint.key != "node.kubernetes.io/unschedulable")
+    }
+
     /// Taint of a node that its cloud, its provider or its network plug-in has not finished yet.
     pub fn startup_taint(&self) -> Option<&NodeTaint> {
-        self.taints.iter().find(|taint| {
+        self.own_taints().find(|taint| {
             taint.key.ends_with("/uninitialized")
                 || taint.key.ends_with("/agent-not-ready")
                 || taint.key.starts_with("node.kubernetes.io/")

@@ -27,6 +27,7 @@ pub fn node(object: Node) -> ObservedNode {
         key: taint.key,
         value: taint.value.unwrap_or_default(),
         effect: taint.effect,
+        added: taint.time_added.map(|time| time.0),
     });
     let ready = status.conditions.iter().flatten().find(|one| one.type_ == "Ready");
     let readiness = match ready.map(|condition| condition.status.as_str()) {
@@ -40,10 +41,7 @@ pub fn node(object: Node) -> ObservedNode {
         resource_version: object.metadata.resource_version.unwrap_or_default(),
         labels: object.metadata.labels.unwrap_or_default(),
         annotations: object.metadata.annotations.unwrap_or_default(),
-        // `unschedulable` says the same; the two are not always written together.
-        taints: taints
-            .filter(|taint| taint.key != "node.kubernetes.io/unschedulable")
-            .collect(),
+        taints: taints.collect(),
         unschedulable: spec.unschedulable.unwrap_or_default(),
         readiness,
         os_image: status.node_info.map(|info| info.os_image).unwrap_or_default(),

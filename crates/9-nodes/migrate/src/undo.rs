@@ -10,8 +10,8 @@ use crate::error::MigrateError;
 use crate::executor::NodeReport;
 use crate::journal::Journal;
 use crate::model::ObservedNode;
-use crate::probe;
 use crate::record::{self, CORDONED, MigrationRecord, REPLACES};
+use crate::{pending, probe};
 
 /// Tries of a write that meets another writer.
 const TRIES: usize = 5;
@@ -55,8 +55,11 @@ pub(crate) async fn undo(
     for node in &nodes {
         let replaces = node.annotations.get(REPLACES);
         if replaces.is_some_and(|replaced| undone_names.contains(replaced.as_str())) {
-            let claim = || Map::from_iter([(REPLACES.to_owned(), Value::Null)]);
-            patch(api, &node.name, |_| (claim(), None)).await?;
+            rewrite(api, &node.name, async |node| {
+                let claim = Map::from_iter([(REPLACES.to_owned(), Value::Null)]);
+                api.patch_node(node, claim, None).await.map(|()| true)
+            })
+            .await?;
         }
     }
     Ok(reports)
@@ -64,7 +67,8 @@ pub(crate) async fn undo(
 
 /// Returns `true` if a node is to be undone. A record that cannot be read is one, too.
 fn is_meant(node: &ObservedNode, names: &[String]) -> bool {
-    let has_trace = record::ALL.iter().any(|key| node.annotations.contains_key(*key));
+    let has_record = record::ALL.iter().any(|key| node.annotations.contains_key(*key));
+    let has_trace = has_record || pending::is_marked(node);
     if !names.is_empty() {
         return has_trace && names.contains(&node.name);
     }
@@ -73,20 +77,30 @@ fn is_meant(node: &ObservedNode, names: &[String]) -> bool {
     has_trace && !done
 }
 
-/// Removes the record of a node, and its cordon if that is the migration's. Returns `true` if it was.
+/// Removes the record of a node, the mark of one whose turn was to come, and the cordon if that is the migration's. Returns
+/// `true` if it was.
 async fn restore(api: &ClusterApi, name: &str) -> Result<bool, MigrateError> {
-    patch(api, name, |node| {
+    rewrite(api, name, async |node| {
+        if pending::is_marked(node) {
+            pending::remove(api, node).await?;
+        }
+        Ok(false)
+    })
+    .await?;
+    rewrite(api, name, async |node| {
         let ours = node.unschedulable && node.annotations.contains_key(CORDONED);
-        (MigrationRecord::removal(), ours.then_some(false))
+        api.patch_node(node, MigrationRecord::removal(), ours.then_some(false))
+            .await?;
+        Ok(ours)
     })
     .await
 }
 
-/// Patches a node, reading it again when somebody else wrote it. Returns `true` if it was un-cordoned.
-async fn patch(
+/// Changes a node, reading it again when somebody else wrote it. Returns `false` if it is gone.
+async fn rewrite(
     api: &ClusterApi,
     name: &str,
-    change: impl Fn(&ObservedNode) -> (Map<String, Value>, Option<bool>),
+    change: impl AsyncFn(&ObservedNode) -> Result<bool, MigrateError>,
 ) -> Result<bool, MigrateError> {
     let mut tries = 0;
     loop {
@@ -94,10 +108,9 @@ async fn patch(
         let Some(node) = nodes.iter().find(|node| node.name == name) else {
             return Ok(false);
         };
-        let (annotations, unschedulable) = change(node);
-        match api.patch_node(node, annotations, unschedulable).await {
+        match change(node).await {
             Err(error) if error.is_conflict() && tries < TRIES => tries += 1,
-            other => return other.map(|()| unschedulable.is_some()),
+            other => return other,
         }
     }
 }

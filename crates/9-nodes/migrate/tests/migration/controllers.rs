@@ -105,7 +105,7 @@ impl State {
             let required = "/spec/affinity/nodeAffinity/requiredDuringSchedulingIgnoredDuringExecution/nodeSelectorTerms/0/matchFields/0/values/0";
             let wanted = text(&pod, required);
             let tolerates = pod["spec"]["tolerations"][0]["operator"] == "Exists";
-            let mut nodes: Vec<(usize, String)> = Vec::new();
+            let mut nodes: Vec<(bool, usize, String)> = Vec::new();
             for node in self.all("nodes") {
                 let name = text(&node, "/metadata/name").to_owned();
                 let open = tolerates || node["spec"]["unschedulable"] != true;
@@ -113,10 +113,12 @@ impl State {
                     let pods = self.all("pods");
                     let of_workloads = pods.iter().filter(|pod| text(pod, "/metadata/namespace") == "shop");
                     let count = of_workloads.filter(|pod| text(pod, "/spec/nodeName") == name).count();
-                    nodes.push((count, name));
+                    let taints = node["spec"]["taints"].as_array().into_iter().flatten();
+                    let avoided = taints.filter(|taint| taint["effect"] == "PreferNoSchedule").count() > 0;
+                    nodes.push((avoided, count, name));
                 }
             }
-            if let Some((_, node)) = nodes.into_iter().min() {
+            if let Some((_, _, node)) = nodes.into_iter().min() {
                 let patch = json!({ "metadata": { "annotations": { BOUND: self.now.to_string() } }, "spec": { "nodeName": node } });
                 self.edit(
                     "pods",

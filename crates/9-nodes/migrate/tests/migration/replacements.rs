@@ -6,7 +6,7 @@ use basalt_migrate::model::NamespacedName;
 use basalt_migrate::record::MigrationPhase;
 use serde_json::json;
 
-use super::objects::{basalt, budget, deploy, ubuntu};
+use super::objects::{bare_pod, basalt, budget, deploy, ubuntu};
 use super::server::{State, text};
 use super::simulation::{Recorded, Simulation, options};
 
@@ -69,6 +69,30 @@ async fn nodes_that_join_by_hand_take_the_place_of_two() {
         "{:?}",
         told.lines()
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_do_not_move_to_a_node_whose_turn_is_to_come() {
+    let simulation = Simulation::new(|state| {
+        two_nodes(state);
+        deploy(state, "more", 4);
+    });
+    // The new nodes have more pods than the second old one: without the mark, the scheduler would take that.
+    simulation.at(60, |state| {
+        for node in ["new-1", "new-2"] {
+            state.put("nodes", "", basalt(node));
+            for number in 0..8 {
+                bare_pod(state, &format!("{node}-{number}"), node, json!({}));
+            }
+        }
+    });
+    let old = simulation.state(|state| state.all("pods").len());
+    let report = simulation.run(&options(&["old-1", "old-2"])).await.expect("a report");
+    assert!(report.complete, "{report:?}");
+    assert_eq!(simulation.state(|state| state.evicted.len()), old);
+    // The first was begun at once, the second was marked meanwhile.
+    assert_eq!(node_value(&simulation, "old-1", "/spec/taints"), json!(null));
+    assert_eq!(node_value(&simulation, "old-2", "/spec/taints"), json!([]));
 }
 
 #[tokio::test(start_paused = true)]

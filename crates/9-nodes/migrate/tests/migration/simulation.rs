@@ -234,7 +234,10 @@ impl Simulation {
                     .iter()
                     .filter(|pod| cordoned && text(pod, "/spec/nodeName") == name);
                 let pods: Vec<&str> = pods.map(|pod| text(pod, "/metadata/labels/app")).collect();
-                summary.insert(name, format!("cordoned {cordoned}, {annotations:?}, pods {pods:?}"));
+                let taints = &node["spec"]["taints"];
+                let taints = taints.as_array().map_or(0, Vec::len);
+                let line = format!("cordoned {cordoned}, {taints} taints, {annotations:?}, pods {pods:?}");
+                summary.insert(name, line);
             }
             let pods = state.all("pods");
             let mut apps: Vec<&str> = pods.iter().map(|pod| text(pod, "/metadata/labels/app")).collect();
