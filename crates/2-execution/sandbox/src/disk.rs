@@ -70,12 +70,28 @@ impl Measured {
         self.looked = Instant::now();
         let is_shrinking = self.taken() > limit.saturating_sub(self.used);
         if self.walked.elapsed() >= pause_after(self.took, is_shrinking) {
-            self.used = self
-                .walk(self.before.saturating_add(limit))?
-                .saturating_sub(self.before);
-            self.peak = self.peak.max(self.used);
+            self.measure(limit)?;
         }
         Ok(self.used)
+    }
+
+    fn measure(&mut self, limit: u64) -> io::Result<u64> {
+        let sum = self.walk(self.before.saturating_add(limit))?;
+        self.used = sum.saturating_sub(self.before);
+        self.peak = self.peak.max(self.used);
+        Ok(self.used)
+    }
+
+    /// The same once nothing writes any more, without waiting for its time: what a program made between the last walk and
+    /// its end counts, too.
+    ///
+    /// # Errors
+    /// As of [`Self::used`].
+    pub(crate) fn used_at_the_end(&mut self) -> io::Result<u64> {
+        let Some(limit) = self.limit else {
+            return Ok(self.used);
+        };
+        self.measure(limit)
     }
 
     /// The most that was seen, in bytes.

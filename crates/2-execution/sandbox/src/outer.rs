@@ -145,7 +145,12 @@ impl Watched<'_> {
             let mut text = vec![0; 4096];
             let length = rustix::net::recv(socket, &mut text, RecvFlags::empty()).map_or(0, |(length, _)| length);
             text.truncate(length);
-            return serde_json::from_slice(&text).unwrap_or_else(|_| failed(Termination::Failed));
+            let mut outcome: Outcome = serde_json::from_slice(&text).unwrap_or_else(|_| failed(Termination::Failed));
+            if let Termination::Exited(_) = outcome.ending {
+                let used = self.disk.used_at_the_end();
+                outcome.ending = self.ending_by_disk(used).unwrap_or(outcome.ending);
+            }
+            return outcome;
         }
     }
 
@@ -157,8 +162,14 @@ impl Watched<'_> {
         if let Some(reached) = LimitReached::check(Limit::WallTime, time, milliseconds(self.began.elapsed())) {
             return Some(Termination::Limit(reached));
         }
-        match self.disk.used() {
-            Ok(used) => LimitReached::check(Limit::Disk, limits.disk, used).map(Termination::Limit),
+        let used = self.disk.used();
+        self.ending_by_disk(used)
+    }
+
+    /// End of the sandbox where it uses too much of the disk, or nobody knows how much.
+    fn ending_by_disk(&self, used: std::io::Result<u64>) -> Option<Termination> {
+        match used {
+            Ok(used) => LimitReached::check(Limit::Disk, self.sandbox.limits.disk, used).map(Termination::Limit),
             Err(source) => {
                 crate::print_error(&SandboxError::Measure { source });
                 Some(Termination::Failed)
