@@ -8,7 +8,7 @@ use basalt_machine::{
 use basalt_node_config::defaults::CREDENTIAL;
 use basalt_process::Command;
 use basalt_release::Arch;
-use basalt_tests::{Failed, ensure, has_all, shown};
+use basalt_tests::{Failed, console_text, ensure, has_all, shown};
 use camino::Utf8Path;
 use fs_err::os::unix::fs::FileExt as _;
 
@@ -62,8 +62,7 @@ pub fn a_corrupt_block_ends_the_boot(fixture: &Fixture) -> Result<(), Failed> {
     let mut console = running.console();
     let panic = running.wait_for(&mut console, "Kernel panic", TIMEOUT).map_err(shown)?;
     has_all(&panic, &["dm-verity device corrupted"])?;
-    let log = fs_err::read(console.log())?;
-    let log = basalt_machine::plain_text(&log);
+    let log = console_text(console.log());
     ensure(!log.contains("systemd["), || format!("it went on:\n{log}"))?;
     running.kill();
     Ok(fs_err::remove_file(copy)?)

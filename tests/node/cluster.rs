@@ -5,7 +5,7 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use basalt_machine::Qmp;
-use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
+use basalt_tests::{Failed, console_text, ensure, has_all, marked_processes, shown, until};
 use rustix::process::Signal;
 
 use crate::fixture::Fixture;
@@ -77,17 +77,14 @@ pub fn the_node_knows_that_it_is_ready(fixture: &Fixture) -> Result<(), Failed> 
     // basalt-ready.service asks the API server with the kubelet's certificate before it tells that.
     let console = fixture.store().join("cluster/node-1/console.log");
     until("the node tells that it is ready", SOON, || {
-        fs_err::read(&console).is_ok_and(|log| basalt_machine::plain_text(&log).contains("the node is ready"))
+        console_text(&console).contains("the node is ready")
     })
 }
 
 pub fn a_node_comes_back_after_a_reset(fixture: &Fixture) -> Result<(), Failed> {
     fixture.up(1)?;
     let files = basalt_machine::Files::new(fixture.store().join("cluster/node-1"));
-    let times_ready = || {
-        let log = fs_err::read(files.console_log()).unwrap_or_default();
-        basalt_machine::plain_text(&log).matches("the node is ready").count()
-    };
+    let times_ready = || console_text(&files.console_log()).matches("the node is ready").count();
     until("the node tells that it is ready", SOON, || times_ready() > 0)?;
     let before = times_ready();
     // As the button on the machine: nothing is unmounted, and for the API server the node is still Ready.

@@ -10,7 +10,7 @@ use basalt_machine::{
 };
 use basalt_process::Command;
 use basalt_release::Arch;
-use basalt_tests::{Failed, ensure, is_long, shown};
+use basalt_tests::{Failed, console_text, ensure, is_long, shown};
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::FallocateFlags;
 
@@ -62,7 +62,7 @@ fn boot_until(fixture: &Fixture, machine: &Machine, texts: &[&str]) -> Result<St
         running.wait_for(&mut console, text, TIMEOUT).map_err(shown)?;
     }
     running.kill();
-    Ok(basalt_machine::plain_text(&fs_err::read(console.log())?))
+    Ok(console_text(console.log()))
 }
 
 pub fn a_copy_of_the_disk_beside_changes_nothing(fixture: &Fixture) -> Result<(), Failed> {

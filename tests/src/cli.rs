@@ -12,6 +12,8 @@ use crate::Failed;
 
 /// Interval at which a condition is checked.
 const TICK: Duration = Duration::from_millis(50);
+/// Longest interval at which a condition is checked that has not held for long.
+const LONGEST_TICK: Duration = Duration::from_secs(3);
 
 /// The command with the variables that say what it works on.
 #[derive(Debug, Clone)]
@@ -222,7 +224,8 @@ impl Ran {
     }
 }
 
-/// Waits until something holds.
+/// Waits until something holds. It is looked at often at first, and more and more seldom: a look may be a call of kubectl,
+/// which costs machines without KVM more than what is waited for.
 ///
 /// # Errors
 /// When it does not come about in time, and when we are interrupted.
@@ -233,7 +236,7 @@ pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) -> 
         if began.elapsed() > timeout {
             return Err(format!("waited {timeout:?} in vain until {what}").into());
         }
-        std::thread::sleep(TICK);
+        std::thread::sleep((began.elapsed() / 10).clamp(TICK, LONGEST_TICK));
     }
     Ok(())
 }

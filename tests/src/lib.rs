@@ -19,7 +19,7 @@ pub use cli::{Cli, Ran, Started, marked_processes, until};
 pub use environment::{EnvironmentError, TestDirectory, TestEnvironment};
 pub use recorder::Recorder;
 pub use runner::{TestCase, run_tests};
-pub use serial::told_value;
+pub use serial::{console_end, console_text, told_value};
 
 use camino::Utf8Path;
 

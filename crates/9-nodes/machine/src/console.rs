@@ -54,8 +54,7 @@ impl Console {
         };
         let rest = self.pending.split_off(end + 1);
         let whole = std::mem::replace(&mut self.pending, rest);
-        let lines: Vec<_> = whole.split(|byte| *byte == b'\n').map(plain_text).collect();
-        Ok(lines.into_iter().filter(|line| !line.is_empty()).collect())
+        Ok(plain_lines(&whole))
     }
 
     /// Waits until a piece of text appears, and gives the line that it appeared in, as far as it was written. What came
@@ -98,12 +97,7 @@ impl Console {
     /// Last lines that were read, as plain text.
     pub fn last_lines(&self) -> Vec<String> {
         let mut lines = self.last.clone();
-        lines.extend(
-            self.pending
-                .split(|byte| *byte == b'\n')
-                .map(plain_text)
-                .filter(|line| !line.is_empty()),
-        );
+        lines.extend(plain_lines(&self.pending));
         lines.split_off(lines.len().saturating_sub(SHOWN))
     }
 
@@ -152,8 +146,15 @@ impl Console {
     }
 }
 
-/// Converts terminal output to plain text: without escape sequences, carriage returns and other control characters.
-pub fn plain_text(bytes: &[u8]) -> String {
+/// Converts terminal output to plain text: its lines without escape sequences, carriage returns and other control
+/// characters. Empty lines are left out.
+pub fn plain_lines(bytes: &[u8]) -> Vec<String> {
+    let lines = bytes.split(|byte| *byte == b'\n').map(plain_text);
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+/// Converts one line of terminal output.
+fn plain_text(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     basalt_process::plain_text(&text)
         .replace('\t', " ")

@@ -30,7 +30,7 @@ mod tools;
 pub use accelerator::{Accelerator, AcceleratorChoice, DEVICE as KVM, probe};
 pub use arguments::qemu_call;
 pub use config_disk::ConfigDiskImage;
-pub use console::{Console, plain_text};
+pub use console::{Console, plain_lines};
 pub use disk::{Bus, Disk, DiskFormat, DiskSource};
 pub use error::MachineError;
 pub use machine::{Files, Forward, Machine, NetworkDevice, SOCKET_PATH, mac_address, machine_uuid};

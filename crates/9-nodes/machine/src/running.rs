@@ -8,7 +8,9 @@ use basalt_process::interrupt;
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use crate::machine::Files;
-use crate::{Accelerator, Console, Machine, MachineError, QemuTools, Qmp, disk, plain_text, qemu_call, smbios_strings};
+use crate::{
+    Accelerator, Console, Machine, MachineError, QemuTools, Qmp, disk, plain_lines, qemu_call, smbios_strings,
+};
 
 /// Interval of checks for the end of QEMU.
 const TICK: Duration = Duration::from_millis(20);
@@ -283,10 +285,6 @@ impl Drop for RunningMachine {
 }
 
 fn last_lines(text: &[u8]) -> Vec<String> {
-    let mut lines: Vec<_> = text
-        .split(|byte| *byte == b'\n')
-        .map(plain_text)
-        .filter(|line| !line.is_empty())
-        .collect();
+    let mut lines = plain_lines(text);
     lines.split_off(lines.len().saturating_sub(SHOWN))
 }
