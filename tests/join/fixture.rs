@@ -1,62 +1,55 @@
 //! Fixture of all tests: a local cluster without nodes, for its network and its registry, and the kubeadm cluster in it.
 
-use std::time::{Duration, Instant};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use basalt_action::Blob;
-use basalt_cluster::topology::{CONTROL_PLANE, NodeNumber, POD_NETWORK, REGISTRY};
+use basalt_cluster::topology::{MOST_NODES, NodeNumber, POD_NETWORK, REGISTRY};
 use basalt_cluster::{ClusterPlan, LocalCluster, Variant, manifest};
-use basalt_debian::{DebianDisk, DebianSystem, NO_TIMER_CHECK, StackPackage};
-use basalt_machine::{Files, plain_text};
-use basalt_process::{Command, interrupt};
-use basalt_progress::Silent;
-use basalt_tests::{Cli, Failed, Ran, Started, TestDirectory, shown, told_value};
+use basalt_debian::StackPackage;
+use basalt_machine::Files;
+use basalt_process::Command;
+use basalt_tests::{Cli, Failed, Ran, Started, TestDirectory, shown};
 use camino::{Utf8Path, Utf8PathBuf};
-use serde_json::Value;
 
-/// Packages of Basalt in the Debian machine: what upstream's packages would bring there.
+use crate::certificates::Approver;
+use crate::cluster::KubeadmCluster;
+use crate::{basalt, debian};
+
+/// Packages of Basalt in the Debian machines: what upstream's packages would bring there.
 const STACK: &[&str] = &["cni-plugins", "containerd", "kubeadm", "kubectl", "kubelet", "runc"];
-/// Words of the Debian kernel's command line: few lines of its own on the console, where the set-up tells its results.
-const KERNEL_ARGUMENTS: &[&str] = &["loglevel=3", NO_TIMER_CHECK];
-/// Script that the machine runs at its first boot, after the lines that set its variables.
-const INIT: &str = include_str!("init.sh");
 /// Port of the kubeadm cluster's API server.
 const API_PORT: u16 = 6443;
 /// Time-out of builds: what the distribution's tests have not built yet is kubeadm.
 const BUILDING: Duration = Duration::from_secs(1800);
-/// Time-out of `kubeadm init`, from power-on, on a busy machine without KVM.
-const INIT_TIME: Duration = Duration::from_secs(1500);
 /// Time-out of operations that need no boot.
 const SOON: Duration = Duration::from_secs(180);
-/// Interval of looks at the console.
-const TICK: Duration = Duration::from_secs(1);
 
 /// The command on a store of its own, and the kubeadm cluster.
 pub struct Fixture {
     /// The command, on a store that shares what is built with the user's, and whose cluster is another one.
     pub cli: Cli,
-    /// Local cluster without nodes, whose network and registry the machines have.
-    pub local: LocalCluster,
     /// Cluster that kubeadm made.
     pub kubeadm: KubeadmCluster,
+    machines: Machines,
+    by_command: OnceLock<Result<String, String>>,
+    by_bootstrap_data: OnceLock<Result<String, String>>,
+    workers: OnceLock<Result<Vec<String>, String>>,
+    _approver: Approver,
     /// Ends the cluster, also when the fixture is made only in part.
     _end: EndOfCluster,
     /// Folder, store and SDK of the tests.
     directory: TestDirectory,
 }
 
-/// A cluster that kubeadm made, on one machine.
-pub struct KubeadmCluster {
-    /// Version of kubeadm and of the control plane: `v1.37.2`.
-    pub version: String,
-    /// Name of its node.
-    pub node: String,
-    /// Host and port of its API server on the network of the machines.
-    pub endpoint: String,
-    /// Administrator's kubeconfig, with the address of a port of this host that leads to it.
-    pub kubeconfig: Utf8PathBuf,
-    /// Output of `kubeadm token create --print-join-command`.
-    pub join_command: String,
-    kubectl: Utf8PathBuf,
+/// Machines on the network of the local cluster.
+pub struct Machines {
+    /// Local cluster without nodes, whose network and registry the machines have.
+    local: LocalCluster,
+    /// Disk of Debian machines.
+    debian: Utf8PathBuf,
+    /// Number of machines so far.
+    count: Mutex<u8>,
 }
 
 /// Ends a cluster when it is dropped.
@@ -69,10 +62,124 @@ impl Drop for EndOfCluster {
     }
 }
 
+impl Machines {
+    /// Starts a machine that is described for the number which it gets.
+    pub fn add(&self, variant: impl FnOnce(NodeNumber) -> Result<Variant, Failed>) -> Result<NodeNumber, Failed> {
+        let mut count = self.count.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = NodeNumber::first(MOST_NODES)
+            .nth(usize::from(*count))
+            .ok_or("too many machines")?;
+        let name = self.local.add_node(variant(number)?).map_err(shown)?;
+        if name != number.name() {
+            return Err(format!("the machine is {name}, and its set-up is that of {}", number.name()).into());
+        }
+        *count += 1;
+        Ok(number)
+    }
+
+    /// Log of a machine's console.
+    pub fn console(&self, number: NodeNumber) -> Utf8PathBuf {
+        Files::new(self.local.layout().node(&number.name())).console_log()
+    }
+
+    /// Name by which the machines pull one of the images of the local cluster's objects.
+    pub fn image(&self, name: &str) -> Result<String, Failed> {
+        let plan = ClusterPlan::read(self.local.layout()).map_err(shown)?;
+        let plan = plan.ok_or("no cluster")?;
+        let image = plan.inputs.images.get(name);
+        let image = image.ok_or_else(|| format!("no image of {name}"))?;
+        Ok(format!("{REGISTRY}/{image}"))
+    }
+
+    /// A port of this host that leads to a machine's.
+    pub fn forward(&self, number: NodeNumber, port: u16) -> Result<u16, Failed> {
+        self.local.forward(number.address(), port).map_err(shown)
+    }
+}
+
 impl Fixture {
+    /// Makes the cluster.
+    pub fn prepare(directory: TestDirectory) -> Result<Self, Failed> {
+        let store = directory.shared_store("s")?;
+        let cli = directory.environment.cli().env("BASALT_STORE", &store);
+        let end = EndOfCluster(cli.clone());
+        let folder = directory.folder("join")?;
+        let rpms = built_rpms(&cli)?;
+        let tools = folder.join("tools");
+        for name in ["kubeadm", "kubectl"] {
+            let package = rpms.iter().find(|(known, _)| known == name);
+            let (_, rpm) = package.ok_or_else(|| format!("{name} was not built"))?;
+            basalt_rpm::unpack(&rpm.path, &tools).map_err(shown)?;
+        }
+        let tools = tools.join("usr/bin");
+        let stack: Vec<_> = rpms.into_iter().map(|(_, package)| package).collect();
+        let debian = debian::disk(&directory, &stack)?;
+        cli.run(&["up", "--nodes", "0"], BUILDING)?.ended_with(0)?;
+        load_images(&cli, &tools)?;
+        let machines = Machines {
+            local: LocalCluster::open(store.join("cluster")).map_err(shown)?,
+            debian,
+            count: Mutex::new(0),
+        };
+        let kubeadm = make_cluster(&machines, &tools, &folder)?;
+        add_pod_network(&kubeadm, &machines, &directory.environment.checkout)?;
+        Ok(Self {
+            cli,
+            _approver: Approver::start(kubeadm.clone()),
+            kubeadm,
+            machines,
+            by_command: OnceLock::new(),
+            by_bootstrap_data: OnceLock::new(),
+            workers: OnceLock::new(),
+            _end: end,
+            directory,
+        })
+    }
+
     /// Root of the checkout.
     pub fn checkout(&self) -> &Utf8Path {
         &self.directory.environment.checkout
+    }
+
+    /// Machines of the cluster.
+    pub const fn machines(&self) -> &Machines {
+        &self.machines
+    }
+
+    /// Name of the Basalt node that joined by the join command.
+    pub fn by_command(&self) -> Result<&str, Failed> {
+        made(&self.by_command, || basalt::join_by_command(self)).map(String::as_str)
+    }
+
+    /// Name of the Basalt node that joined by bootstrap data of Cluster API.
+    pub fn by_bootstrap_data(&self) -> Result<&str, Failed> {
+        made(&self.by_bootstrap_data, || basalt::join_by_bootstrap_data(self)).map(String::as_str)
+    }
+
+    /// Names of two Debian workers, which kubeadm joined.
+    pub fn workers(&self) -> Result<&[String], Failed> {
+        let make = || {
+            let add = |_| {
+                let disk = &self.machines.debian;
+                let number = self.machines.add(|number| debian::worker(disk, number, &self.kubeadm));
+                number.map(|number| (number, debian::name(number)))
+            };
+            let workers: Vec<_> = (0..2).map(add).collect::<Result<_, _>>()?;
+            for (number, name) in &workers {
+                self.wait_for_node(name, *number)?;
+            }
+            Ok(workers.into_iter().map(|(_, name)| name).collect())
+        };
+        made(&self.workers, make).map(Vec::as_slice)
+    }
+
+    /// Waits until a machine's node is Ready.
+    pub fn wait_for_node(&self, name: &str, number: NodeNumber) -> Result<(), Failed> {
+        let ready = self.kubeadm.node_ready(name);
+        ready.map_err(|failed| {
+            let end = basalt_tests::console_end(&self.machines.console(number));
+            format!("{failed:?}; the end of its console:\n{end}").into()
+        })
     }
 
     /// Runs the command in the network of the machines, where it reaches API servers by their own addresses.
@@ -88,35 +195,13 @@ impl Fixture {
         let command = enter.args([&[self.cli.program().as_str()], arguments].concat());
         Started::new(&self.cli.within(command))?.wait(timeout)
     }
+}
 
-    /// Makes the cluster.
-    pub fn prepare(directory: TestDirectory) -> Result<Self, Failed> {
-        let store = directory.shared_store("s")?;
-        let cli = directory.environment.cli().env("BASALT_STORE", &store);
-        let end = EndOfCluster(cli.clone());
-        let folder = directory.folder("join")?;
-        let rpms = built_rpms(&cli)?;
-        let tools = folder.join("tools");
-        for name in ["kubeadm", "kubectl"] {
-            let package = rpms.iter().find(|(known, _)| known == name);
-            let (_, rpm) = package.ok_or_else(|| format!("{name} was not built"))?;
-            basalt_rpm::unpack(&rpm.path, &tools).map_err(shown)?;
-        }
-        let tools = tools.join("usr/bin");
-        let disk = debian_disk(&directory, rpms.into_iter().map(|(_, package)| package).collect())?;
-        cli.run(&["up", "--nodes", "0"], BUILDING)?.ended_with(0)?;
-        load_images(&cli, &tools)?;
-        let local = LocalCluster::open(store.join("cluster")).map_err(shown)?;
-        let kubeadm = KubeadmCluster::make(&local, &disk, &tools, &folder)?;
-        kubeadm.add_pod_network(&local, &directory.environment.checkout)?;
-        Ok(Self {
-            cli,
-            local,
-            kubeadm,
-            _end: end,
-            directory,
-        })
-    }
+/// What was made once, or is made now. A failure is kept, too: all that want it fail with it.
+fn made<T>(cell: &OnceLock<Result<T, String>>, make: impl FnOnce() -> Result<T, Failed>) -> Result<&T, Failed> {
+    let message = |failed: Failed| failed.message().unwrap_or("no message").to_owned();
+    let result = cell.get_or_init(|| make().map_err(message));
+    result.as_ref().map_err(|message| message.into())
 }
 
 /// Builds the packages, and returns them by their names.
@@ -134,19 +219,6 @@ fn built_rpms(cli: &Cli) -> Result<Vec<(String, StackPackage)>, Failed> {
         }
     }
     Ok(found)
-}
-
-fn debian_disk(directory: &TestDirectory, stack: Vec<StackPackage>) -> Result<Utf8PathBuf, Failed> {
-    let checkout = &directory.environment.checkout;
-    let system = DebianSystem {
-        packages: &checkout.join("distro/debian/packages.toml"),
-        files: &[checkout.join("distro/debian/root"), checkout.join("tests/join/machine")],
-        sysctl: &checkout.join("distro/packages/basalt-defaults/sysctl-kubernetes.conf"),
-        stack: &stack,
-        kernel_arguments: KERNEL_ARGUMENTS,
-    };
-    let debian = DebianDisk::make(system, &directory.store, &directory.sdk, &Silent).map_err(shown)?;
-    Ok(debian.disk)
 }
 
 /// Loads our images under the names that kubeadm asks for.
@@ -182,127 +254,46 @@ fn own_image(name: &str) -> Result<&str, Failed> {
     last.ok_or_else(|| format!("kubeadm names no image: {name}").into())
 }
 
-/// Name by which machines on a local cluster's network pull one of the images of its objects.
-pub fn own_name(cluster: &LocalCluster, name: &str) -> Result<String, Failed> {
-    let plan = ClusterPlan::read(cluster.layout()).map_err(shown)?;
-    let plan = plan.ok_or("no cluster")?;
-    let image = plan
-        .inputs
-        .images
-        .get(name)
-        .ok_or_else(|| format!("no image of {name}"))?;
-    Ok(format!("{REGISTRY}/{image}"))
-}
-
 /// Version of kubeadm, as it says itself.
 fn version(tools: &Utf8Path) -> Result<String, Failed> {
     let version = Command::new(tools.join("kubeadm")).args(["version", "--output", "short"]);
     Ok(version.output().map_err(shown)?.text().trim().to_owned())
 }
 
-impl KubeadmCluster {
-    fn make(cluster: &LocalCluster, disk: &Utf8Path, tools: &Utf8Path, folder: &Utf8Path) -> Result<Self, Failed> {
-        let version = version(tools)?;
-        // The first machine on the network gets the first number.
-        let number = NodeNumber::first(1).next().ok_or("no number")?;
-        let (node, address) = ("debian-1", number.address());
-        let variables = [
-            ("NAME", node.to_owned()),
-            ("ADDRESS", address.to_string()),
-            ("GATEWAY", CONTROL_PLANE.to_string()),
-            ("MAC", number.mac()),
-            ("VERSION", version.clone()),
-        ];
-        let variables: String = variables
-            .iter()
-            .map(|(name, value)| format!("{name}='{value}'\n"))
-            .collect();
-        let machine = cluster.add_node(Variant {
-            disk: Some(disk.to_owned()),
-            credentials: [("first-boot".to_owned(), variables + INIT)].into(),
-            ..Variant::default()
-        });
-        let machine = machine.map_err(shown)?;
-        if machine != number.name() {
-            return Err(format!("the machine is {machine}, and its set-up is that of {}", number.name()).into());
-        }
-        let console = Files::new(cluster.layout().node(&machine)).console_log();
-        let [kubeconfig, join_command] = told_values(&console, ["kubeconfig", "join-command"])?;
-        let port = cluster.forward(address, API_PORT).map_err(shown)?;
-        let endpoint = format!("{address}:{API_PORT}");
-        let path = folder.join("admin.conf");
-        fs_err::write(&path, kubeconfig.replace(&endpoint, &format!("127.0.0.1:{port}")))?;
-        Ok(Self {
-            version,
-            node: node.to_owned(),
-            endpoint,
-            kubeconfig: path,
-            join_command: join_command.trim().to_owned(),
-            kubectl: tools.join("kubectl"),
-        })
-    }
-
-    /// Applies the manifest of the pod network, with the kubeadm cluster's own API server in it.
-    fn add_pod_network(&self, cluster: &LocalCluster, checkout: &Utf8Path) -> Result<(), Failed> {
-        let image = own_name(cluster, "flannel")?;
-        let (host, port) = self.endpoint.split_once(':').ok_or("no endpoint")?;
-        let variables = [
-            ("api_host", host),
-            ("api_port", port),
-            ("image_flannel", &image),
-            ("pod_network", POD_NETWORK),
-        ];
-        let variables = variables
-            .map(|(name, value)| (name.to_owned(), value.to_owned()))
-            .into();
-        let path = checkout.join("distro/cluster/flannel.yaml");
-        let text = manifest::render(&path, &fs_err::read_to_string(&path)?, &variables).map_err(shown)?;
-        let apply = self.command(&["apply", "--filename", "-"]).input(text);
-        apply.output().map(drop).map_err(shown)
-    }
-
-    /// kubectl on this cluster.
-    pub fn command(&self, arguments: &[&str]) -> Command {
-        Command::new(&self.kubectl)
-            .env("KUBECONFIG", &self.kubeconfig)
-            .args(arguments)
-    }
-
-    /// Standard output of kubectl.
-    pub fn kubectl(&self, arguments: &[&str]) -> Result<String, Failed> {
-        Ok(self.command(arguments).output().map_err(shown)?.text())
-    }
-
-    /// An object or a list of them, as JSON.
-    pub fn get(&self, arguments: &[&str]) -> Result<Value, Failed> {
-        let text = self.kubectl(&[&["get", "--output", "json"], arguments].concat())?;
-        Ok(serde_json::from_str(&text)?)
-    }
+/// Starts the machine of the control plane, and waits for its cluster.
+fn make_cluster(machines: &Machines, tools: &Utf8Path, folder: &Utf8Path) -> Result<KubeadmCluster, Failed> {
+    let version = version(tools)?;
+    let number = machines.add(|number| Ok(debian::control_plane(&machines.debian, number, &version)))?;
+    let names = ["kubeconfig", "join-command"];
+    let [kubeconfig, join_command] = debian::told_values(&machines.console(number), names)?;
+    let port = machines.forward(number, API_PORT)?;
+    let endpoint = format!("{}:{API_PORT}", number.address());
+    let path = folder.join("admin.conf");
+    fs_err::write(&path, kubeconfig.replace(&endpoint, &format!("127.0.0.1:{port}")))?;
+    Ok(KubeadmCluster {
+        version,
+        node: debian::name(number),
+        endpoint,
+        kubeconfig: path,
+        join_command: join_command.trim().to_owned(),
+        kubectl: tools.join("kubectl"),
+    })
 }
 
-/// Waits for values that a machine tells on its console.
-fn told_values<const N: usize>(console: &Utf8Path, names: [&str; N]) -> Result<[String; N], Failed> {
-    let began = Instant::now();
-    loop {
-        interrupt::check().map_err(shown)?;
-        let text = plain_text(&fs_err::read(console).unwrap_or_default());
-        let values: Vec<String> = names.iter().filter_map(|name| told_value(&text, name)).collect();
-        if let Ok(values) = values.try_into() {
-            return Ok(values);
-        }
-        let failed = text.contains("Failed to start first-boot") || began.elapsed() > INIT_TIME;
-        if failed {
-            let lines: Vec<_> = text.lines().collect();
-            let last = lines
-                .iter()
-                .rev()
-                .take(60)
-                .rev()
-                .copied()
-                .collect::<Vec<_>>()
-                .join("\n");
-            return Err(format!("the machine does not tell {names:?}; the end of its console:\n{last}").into());
-        }
-        std::thread::sleep(TICK);
-    }
+/// Applies the manifest of the pod network, with the kubeadm cluster's own API server in it.
+fn add_pod_network(cluster: &KubeadmCluster, machines: &Machines, checkout: &Utf8Path) -> Result<(), Failed> {
+    let image = machines.image("flannel")?;
+    let (host, port) = cluster.endpoint.split_once(':').ok_or("no endpoint")?;
+    let variables = [
+        ("api_host", host),
+        ("api_port", port),
+        ("image_flannel", &image),
+        ("pod_network", POD_NETWORK),
+    ];
+    let variables = variables
+        .map(|(name, value)| (name.to_owned(), value.to_owned()))
+        .into();
+    let path = checkout.join("distro/cluster/flannel.yaml");
+    let text = manifest::render(&path, &fs_err::read_to_string(&path)?, &variables).map_err(shown)?;
+    cluster.apply(&text)
 }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use basalt_node_config::{Clock, check};
 use basalt_tests::{Failed, ensure, has_all, until};
-use serde_json::Value;
 
+use crate::cluster::{is_ready, items};
 use crate::fixture::Fixture;
 
 /// Time-out of the node's and the pods' readiness after the pod network was applied, on a busy machine without KVM.
@@ -14,19 +14,6 @@ const READY: Duration = Duration::from_secs(600);
 const COMPOSING: Duration = Duration::from_secs(900);
 /// Time-out of operations that need no boot.
 const SOON: Duration = Duration::from_secs(120);
-
-/// The items of a list.
-pub fn items(list: &Value) -> &[Value] {
-    list["items"].as_array().map(Vec::as_slice).unwrap_or_default()
-}
-
-/// Checks an object's condition Ready.
-pub fn is_ready(object: &Value) -> bool {
-    let conditions = object["status"]["conditions"].as_array().into_iter().flatten();
-    conditions
-        .filter(|condition| condition["type"] == "Ready")
-        .any(|condition| condition["status"] == "True")
-}
 
 pub fn the_kubeadm_cluster_is_ready(fixture: &Fixture) -> Result<(), Failed> {
     let cluster = &fixture.kubeadm;
@@ -102,7 +89,7 @@ pub fn its_configuration_is_where_joins_look_for_it(fixture: &Fixture) -> Result
             "certificate-authority-data:",
         ],
     )?;
-    let id = token_id(&cluster.join_command)?;
+    let (id, _) = cluster.token()?;
     // Signed by the controller manager, a moment after the token was made.
     until("cluster-info is signed with the token", SOON, || {
         map("kube-public", "cluster-info", &format!("jws-kubeconfig-{id}")).is_ok()
@@ -111,15 +98,6 @@ pub fn its_configuration_is_where_joins_look_for_it(fixture: &Fixture) -> Result
     ensure(secret["type"] == "bootstrap.kubernetes.io/token", || {
         "the token's Secret has another type".to_owned()
     })
-}
-
-/// Public part of the token in a join command.
-fn token_id(command: &str) -> Result<&str, Failed> {
-    let mut words = command.split_whitespace().skip_while(|word| *word != "--token").skip(1);
-    let token = words.next().and_then(|token| token.split_once('.'));
-    token
-        .map(|(id, _)| id)
-        .ok_or_else(|| "the join command has no token".into())
 }
 
 pub fn its_join_command_makes_a_node_config(fixture: &Fixture) -> Result<(), Failed> {
@@ -137,10 +115,15 @@ pub fn its_join_command_makes_a_node_config(fixture: &Fixture) -> Result<(), Fai
     })?;
     has_all(
         &ran.stdout,
-        &[endpoint, "BEGIN CERTIFICATE", token_id(command)?, "10.96.0.10"],
+        &[
+            endpoint,
+            "BEGIN CERTIFICATE",
+            cluster.token()?.0,
+            "kubeletConfig: fromCluster",
+        ],
     )?;
     // A token that the cluster does not have is refused before anything is written.
-    let wrong = command.replacen(token_id(command)?, "zzzzzz", 1);
+    let wrong = command.replacen(cluster.token()?.0, "zzzzzz", 1);
     let words = ["config", "from-join", &wrong, "--patience", "2"];
     let refused = fixture.run_inside(&words, SOON)?;
     ensure(refused.code != 0 && refused.stdout.is_empty(), || {

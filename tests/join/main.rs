@@ -1,16 +1,26 @@
-//! A cluster that kubeadm made, on a Debian machine, beside which Basalt's nodes are to stand.
+//! A cluster that kubeadm made, on Debian machines, and Basalt's nodes in it.
 //!
 //! ```text
 //! Debian's packages + containerd, kubelet, kubeadm of ours --(basalt-debian)--> a disk
 //! basalt up --nodes 0 --> network and registry <--(basalt load)-- images under upstream's names
 //! disk + init.sh --(a machine on that network)--> kubeadm init --(serial line)--> kubeconfig, join command
+//!                                                             join command --> workers of Debian, by kubeadm
+//!                                                                         └--> nodes of Basalt: by itself, by bootstrap data
 //! ```
+//!
+//! Machines are started by the first test that wants them, and stay for the others.
 
 #![cfg(test)]
 
 mod basalt;
+mod certificates;
+mod cluster;
+mod debian;
 mod fixture;
+mod joins;
 mod kubeadm;
+mod migration;
+mod pool;
 
 use std::process::ExitCode;
 
@@ -32,14 +42,26 @@ const TESTS: &[TestCase<Fixture>] = &[
         kubeadm::its_join_command_makes_a_node_config,
     ),
     (
-        "a_basalt_node_joins_by_the_join_command",
-        basalt::a_basalt_node_joins_by_the_join_command,
+        "a_node_joins_by_the_join_command",
+        joins::a_node_joins_by_the_join_command,
     ),
     (
         "it_has_the_clusters_kubelet_configuration",
-        basalt::it_has_the_clusters_kubelet_configuration,
+        joins::it_has_the_clusters_kubelet_configuration,
     ),
-    ("pods_of_both_systems_answer", basalt::pods_of_both_systems_answer),
+    (
+        "a_node_joins_by_bootstrap_data_of_cluster_api",
+        joins::a_node_joins_by_bootstrap_data_of_cluster_api,
+    ),
+    ("pods_of_both_systems_answer", pool::pods_of_both_systems_answer),
+    ("names_and_services_lead_to_both", pool::names_and_services_lead_to_both),
+    ("kubectl_works_alike_on_both", pool::kubectl_works_alike_on_both),
+    ("apparmor_confines_alike_on_both", pool::apparmor_confines_alike_on_both),
+    (
+        "workloads_move_without_a_lost_request",
+        migration::workloads_move_without_a_lost_request,
+    ),
+    ("certificates_rotate", certificates::certificates_rotate),
     ("no_image_contains_kubeadm", kubeadm::no_image_contains_kubeadm),
 ];
 

@@ -1,24 +1,7 @@
-# Makes a kubeadm cluster of one machine. NAME, ADDRESS, GATEWAY, MAC and VERSION are set in the lines before these.
-set -eu
+# Makes a kubeadm cluster of this machine. VERSION is set in the lines before these.
 
-hostname "$NAME"
-echo "$NAME" >/etc/hostname
-echo "$ADDRESS $NAME" >>/etc/hosts
-mkdir -p /etc/systemd/network
-cat >/etc/systemd/network/10-cluster.network <<END
-[Match]
-MACAddress=$MAC
-
-[Network]
-Address=$ADDRESS/24
-Gateway=$GATEWAY
-DNS=$GATEWAY
-END
-networkctl reload
-/usr/lib/systemd/systemd-networkd-wait-online --ipv4 --timeout=120
-
-# Everything as `kubeadm init` does it by default, but for the time that a machine without KVM takes, and for pods on the
-# control plane's node: for a while it is the only one.
+# Everything as `kubeadm init` does it by default, but for the time that a machine without KVM takes; certificates of nodes
+# last some minutes, so that tests see them rotate, and those of the kubelets' servers are of the cluster, too.
 cat >/etc/kubeadm.yaml <<END
 apiVersion: kubeadm.k8s.io/v1beta4
 kind: InitConfiguration
@@ -28,7 +11,6 @@ nodeRegistration:
   criSocket: unix:///run/containerd/containerd.sock
   imagePullSerial: false
   kubeletExtraArgs: [{name: node-ip, value: $ADDRESS}]
-  taints: []
 timeouts:
   controlPlaneComponentHealthCheck: 15m
   kubeletHealthCheck: 15m
@@ -41,6 +23,17 @@ kubernetesVersion: $VERSION
 networking: {podSubnet: 10.244.0.0/16}
 # The address under which tests on the host reach it.
 apiServer: {certSANs: [127.0.0.1]}
+controllerManager:
+  extraArgs:
+    - {name: cluster-signing-duration, value: 8m}
+    # There is no other leader, and on a machine that is so slow a lease expires while its holder works.
+    - {name: leader-elect, value: "false"}
+scheduler: {extraArgs: [{name: leader-elect, value: "false"}]}
+encryptionAlgorithm: ECDSA-P256
+---
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+serverTLSBootstrap: true
 END
 kubeadm init --config /etc/kubeadm.yaml
 
