@@ -103,6 +103,6 @@ pub fn certificates_rotate(fixture: &Fixture) -> Result<(), Failed> {
     let object = cluster.get(&["node", node])?;
     ensure(is_ready(&object), || format!("{:#}", object["status"]["conditions"]))?;
     // The API server verifies the kubelet's certificate when it asks for this.
-    let summary = cluster.get(&["--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")])?;
+    let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"))?;
     ensure(summary["node"]["nodeName"] == node, || format!("{summary:#}"))
 }

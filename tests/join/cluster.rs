@@ -49,6 +49,11 @@ impl KubeadmCluster {
         Ok(serde_json::from_str(&text)?)
     }
 
+    /// Answer of the API server to a request for a path, as JSON.
+    pub fn raw(&self, path: &str) -> Result<Value, Failed> {
+        Ok(serde_json::from_str(&self.kubectl(&["get", "--raw", path])?)?)
+    }
+
     /// Applies objects.
     pub fn apply(&self, objects: &str) -> Result<(), Failed> {
         let apply = self.command(&["apply", "--filename", "-"]).input(objects);

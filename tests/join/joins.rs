@@ -26,7 +26,7 @@ pub fn it_has_the_clusters_kubelet_configuration(fixture: &Fixture) -> Result<()
     let configuration = |node: &str| {
         fixture
             .kubeadm
-            .get(&["--raw", &format!("/api/v1/nodes/{node}/proxy/configz")])
+            .raw(&format!("/api/v1/nodes/{node}/proxy/configz"))
     };
     let (debian, basalt) = (
         configuration(&fixture.kubeadm.node)?,

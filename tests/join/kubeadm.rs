@@ -58,7 +58,7 @@ pub fn its_control_plane_is_upstreams(fixture: &Fixture) -> Result<(), Failed> {
         images.iter().any(|name| name.starts_with("registry.k8s.io/etcd:")),
         || format!("{images:?}"),
     )?;
-    let version = cluster.get(&["--raw", "/version"])?;
+    let version = cluster.raw("/version")?;
     ensure(version["gitVersion"] == cluster.version.as_str(), || {
         format!("{version:#}")
     })

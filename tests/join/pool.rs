@@ -103,7 +103,7 @@ pub fn kubectl_works_alike_on_both(fixture: &Fixture) -> Result<(), Failed> {
         let echoed = cluster.command(&echo).input("through exec\n").output();
         let echoed = echoed.map_err(basalt_tests::shown)?.text();
         ensure(echoed == "through exec\n", || format!("exec on {node}: {echoed}"))?;
-        let summary = cluster.get(&["--raw", &format!("/api/v1/nodes/{node}/proxy/stats/summary")])?;
+        let summary = cluster.raw(&format!("/api/v1/nodes/{node}/proxy/stats/summary"))?;
         let pods = summary["pods"].as_array().map(Vec::as_slice).unwrap_or_default();
         let measured = pods.iter().find(|pod| pod["podRef"]["name"] == name);
         let memory = measured.and_then(|pod| pod["memory"]["workingSetBytes"].as_u64());

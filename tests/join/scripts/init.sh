@@ -1,5 +1,19 @@
 # Makes a kubeadm cluster of this machine. VERSION is set in the lines before these.
 
+# Without KVM the control plane of one machine takes both of its processors, in part for the garbage collection of small heaps
+# and for probes that open a TLS connection each second; and where these fail, the kubelet ends what is merely slow.
+mkdir -p /etc/kubeadm-patches
+for component in etcd kube-apiserver kube-controller-manager kube-scheduler; do
+    cat >"/etc/kubeadm-patches/$component+strategic.yaml" <<END
+spec:
+  containers:
+    - name: $component
+      env: [{name: GOGC, value: "500"}]
+      livenessProbe: {periodSeconds: 60, timeoutSeconds: 60}
+      $([ "$component" = kube-controller-manager ] || [ "$component" = kube-scheduler ] || echo 'readinessProbe: {periodSeconds: 15, timeoutSeconds: 60}')
+END
+done
+
 # Everything as `kubeadm init` does it by default, but for the time that a machine without KVM takes; certificates of nodes
 # last some minutes, so that tests see them rotate, and those of the kubelets' servers are of the cluster, too.
 cat >/etc/kubeadm.yaml <<END
@@ -11,6 +25,7 @@ nodeRegistration:
   criSocket: unix:///run/containerd/containerd.sock
   imagePullSerial: false
   kubeletExtraArgs: [{name: node-ip, value: $ADDRESS}]
+patches: {directory: /etc/kubeadm-patches}
 timeouts:
   controlPlaneComponentHealthCheck: 15m
   kubeletHealthCheck: 15m
