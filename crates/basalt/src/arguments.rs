@@ -353,7 +353,7 @@ docs/doctor.md lists the checks.")]
 /// Options of `build`.
 #[derive(Debug, Args)]
 pub struct Build {
-    /// Packages and images; all of them if none is named.
+    /// Packages and images, and variants of images; all packages and images if none is named.
     pub names: Vec<String>,
     /// Continue after a failure with packages that do not depend on the failed one.
     #[arg(long, short)]

@@ -255,7 +255,7 @@ impl TestRun<'_> {
     /// Makes all images, and returns the path of the kubelet's RPM.
     fn make_images(&self) -> Result<Utf8PathBuf> {
         let definitions = images::definitions(self.checkout)?;
-        let names: Vec<_> = definitions.keys().collect();
+        let names: Vec<_> = images::without_variants(&definitions).collect();
         let context = self.checkout.lookup_context(Ahead::All)?;
         kubelet::rpm(self.checkout, &images::assemble(self.checkout, &context, &names)?)
     }
