@@ -1,6 +1,7 @@
 //! Command-line arguments, whose doc comments are the text of `--help`.
 
 use basalt_cluster::ClusterSize;
+use basalt_node_config::KubeletMinor;
 use camino::Utf8PathBuf;
 use clap::{Args, Parser, Subcommand};
 
@@ -303,6 +304,9 @@ Examples:
         /// Paths of the files.
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
+        /// Version of the kubelet that NodeConfigs are for, by minor: feature gates and some fields differ.
+        #[arg(long, value_name = "VERSION", default_value = basalt_join::KUBELET, value_parser = kubelet_minor)]
+        kubelet: KubeletMinor,
     },
     /// Write configuration files of nodes.
     #[command(subcommand)]
@@ -350,10 +354,18 @@ docs/doctor.md lists the checks.")]
     },
 }
 
+/// Reads the version of a kubelet that this distribution has.
+fn kubelet_minor(text: &str) -> Result<KubeletMinor, String> {
+    KubeletMinor::of_version(text).ok_or_else(|| {
+        let minors: Vec<_> = KubeletMinor::ALL.iter().map(ToString::to_string).collect();
+        format!("there are kubelets of Kubernetes {}", minors.join(", "))
+    })
+}
+
 /// Options of `build`.
 #[derive(Debug, Args)]
 pub struct Build {
-    /// Packages and images; all of them if none is named.
+    /// Packages and images, and variants of images; all packages and images if none is named.
     pub names: Vec<String>,
     /// Continue after a failure with packages that do not depend on the failed one.
     #[arg(long, short)]

@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     // These verbs need no checkout and no store.
     match &arguments.verb {
         Verb::Completions { shell } => return Ok(completions::run(*shell)),
-        Verb::Check { files } => return check::run(files, arguments.json),
+        Verb::Check { files, kubelet } => return check::run(files, *kubelet, arguments.json),
         Verb::Config(what) => return config::run(what, arguments.json),
         Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
         Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),

@@ -314,6 +314,33 @@ fn providers_have_an_order() {
     assert_eq!(names(&["mta"], &all), ["d-1-1"], "not what another replaces");
 }
 
+/// A package in several versions has the version in its name, provides the name without it, and conflicts with it.
+#[test]
+fn a_versioned_name_takes_the_place_of_the_plain_one() {
+    let kubelet = |minor: &str, version: &str| {
+        let provides = format!("P: kubelet = {version}");
+        package(&format!("kubelet{minor}"), version, &[&provides, "C: kubelet"])
+    };
+    let all = [
+        package("kubernetes-node", "1-1", &["R: kubelet"]),
+        package("kubelet", "1.37.2-1", &[]),
+        kubelet("1.36", "1.36.3-1"),
+        kubelet("1.35", "1.35.5-1"),
+    ];
+    assert_eq!(
+        names(&["kubernetes-node"], &all),
+        ["kubelet-1.37.2-1", "kubernetes-node-1-1"]
+    );
+    assert_eq!(
+        names(&["kubernetes-node", "kubelet1.36"], &all),
+        ["kubelet1.36-1.36.3-1", "kubernetes-node-1-1"]
+    );
+    for both in [["kubelet1.36", "kubelet1.35"], ["kubelet1.36", "kubelet"]] {
+        let said = error(&both, &all).to_string();
+        assert!(said.contains("kubelet1.36"), "{said}");
+    }
+}
+
 #[test]
 fn what_is_replaced_gives_way_when_it_is_asked_for_by_name() {
     let all = [

@@ -8,23 +8,50 @@ use basalt_document::spelling::closest;
 use crate::ImageError;
 use crate::definition::{ImageDefinition, check};
 
-/// Reads all definitions of a distribution, by name. Each is merged with those that it extends.
+/// Reads all definitions of a distribution, by name, with their variants. Each is merged with those that it extends.
 ///
 /// # Errors
-/// When a file cannot be read or has problems.
+/// When a file cannot be read or has problems, or when a variant has the name of another image.
 pub fn definitions(content: &DistributionContent) -> Result<BTreeMap<String, ImageDefinition>, ImageError> {
-    let files = files(content)?;
-    let read = |name: &String| Ok((name.clone(), read(&files, name, &mut Vec::new())?));
-    files.keys().map(read).collect()
+    all(&files(content)?)
 }
 
-/// Reads the definition of an image and merges it with those that it extends.
+/// Reads the definition of an image, or of a variant, and merges it with those that it extends.
 ///
 /// # Errors
 /// When there is no such definition, when a file cannot be read or has problems, when definitions extend each other in
 /// a cycle.
 pub fn definition(content: &DistributionContent, name: &str) -> Result<ImageDefinition, ImageError> {
-    read(&files(content)?, name, &mut Vec::new())
+    let files = files(content)?;
+    // A variant's name begins with that of its image.
+    let image = |stem: &String| {
+        name.strip_prefix(stem.as_str())
+            .is_some_and(|rest| rest.starts_with('-'))
+    };
+    if files.contains_key(name) || !files.keys().any(image) {
+        return read(&files, name, &mut Vec::new());
+    }
+    let mut all = all(&files)?;
+    all.remove(name)
+        .ok_or_else(|| unknown(name, all.keys().map(String::as_str)))
+}
+
+fn all(files: &Files) -> Result<BTreeMap<String, ImageDefinition>, ImageError> {
+    let mut found = BTreeMap::new();
+    for name in files.keys() {
+        let definition = read(files, name, &mut Vec::new())?;
+        for image in definition
+            .variants()
+            .collect::<Vec<_>>()
+            .into_iter()
+            .chain([definition])
+        {
+            if let Some(ImageDefinition { name, .. }) = found.insert(image.name.clone(), image) {
+                return Err(ImageError::Twice { name });
+            }
+        }
+    }
+    Ok(found)
 }
 
 /// Files of the definitions, by the name of the image.
@@ -44,7 +71,7 @@ fn read(files: &Files, name: &str, way: &mut Vec<String>) -> Result<ImageDefinit
         });
     }
     let Some(ContentPath { path, .. }) = files.get(name) else {
-        return Err(unknown(files, name));
+        return Err(unknown(name, files.keys().map(String::as_str)));
     };
     let text = fs_err::read_to_string(path).map_err(ImageError::io("cannot read", path))?;
     let definition = check(path.as_str(), &text)?;
@@ -54,8 +81,8 @@ fn read(files: &Files, name: &str, way: &mut Vec<String>) -> Result<ImageDefinit
     }
 }
 
-fn unknown(files: &Files, name: &str) -> ImageError {
-    let names: Vec<&str> = files.keys().map(String::as_str).collect();
+fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> ImageError {
+    let names: Vec<&str> = names.collect();
     let help = match closest(name, names.iter().copied()) {
         Some(guess) => format!("did you mean `{guess}`?"),
         None => format!("the images are {}", names.join(", ")),
@@ -93,6 +120,42 @@ mod tests {
         let all = definitions(&content).expect("read");
         assert_eq!(all["c"].packages, ["x", "y", "z"]);
         assert_eq!(all.keys().collect::<Vec<_>>(), ["a", "b", "c"]);
+    }
+
+    #[test]
+    fn variants_are_images_with_more_packages() {
+        let (_guard, content) = content(&[
+            ("a", "name: a\nkind: tree\npackages: [x]\nvariants: { k-1.2: [k1.2] }\n"),
+            ("a-b", "name: a-b\nkind: tree\nextends: a\npackages: [y]\n"),
+        ]);
+        let all = definitions(&content).expect("read");
+        let names: Vec<_> = all.keys().collect();
+        assert_eq!(names, ["a", "a-b", "a-b-k-1.2", "a-k-1.2"]);
+        let variant = definition(&content, "a-b-k-1.2").expect("read");
+        assert_eq!(variant.packages, ["x", "y", "k1.2"]);
+        assert!(variant.is_variant && variant == all["a-b-k-1.2"]);
+        let error = definition(&content, "a-k-1.3").expect_err("unknown");
+        assert!(matches!(error, ImageError::Unknown { help, .. } if help == "did you mean `a-k-1.2`?"));
+        // What a definition offers besides is no part of the image.
+        let plain = ImageDefinition {
+            variants: BTreeMap::new(),
+            ..all["a"].clone()
+        };
+        let text = |definition| serde_json::to_string(definition).expect("text");
+        assert_eq!(text(&all["a"]), text(&plain));
+    }
+
+    #[test]
+    fn a_variant_has_a_name_of_its_own() {
+        let (_guard, content) = content(&[
+            ("a", "name: a\nkind: tree\npackages: [x]\nvariants: { b: [y] }\n"),
+            ("a-b", "name: a-b\nkind: tree\npackages: [z]\n"),
+        ]);
+        let error = definitions(&content).expect_err("twice").to_string();
+        assert_eq!(
+            error,
+            "there are two images `a-b`: a definition, and a variant of another one"
+        );
     }
 
     #[test]

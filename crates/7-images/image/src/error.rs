@@ -36,6 +36,13 @@ pub enum ImageError {
         /// Names of the images on the way, separated by arrows.
         way: String,
     },
+    /// A variant of an image has the name of another image.
+    #[error("there are two images `{name}`: a definition, and a variant of another one")]
+    #[diagnostic(code(image::twice), help("rename one of them in distro/images/"))]
+    Twice {
+        /// The name.
+        name: String,
+    },
     /// An image extends one of another kind.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -39,7 +39,7 @@ pub mod skew;
 pub mod state;
 pub mod token_secret;
 
-/// Version of the kubelet in this distribution's images (package `kubernetes`).
+/// Version of the kubelet in images that are no variants with an older one (package `kubernetes`).
 pub const KUBELET: &str = "1.37.2";
 
 #[cfg(test)]

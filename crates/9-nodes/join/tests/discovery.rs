@@ -113,6 +113,18 @@ fn whoever_has_the_token_cannot_pass_for_the_cluster() {
 }
 
 #[test]
+fn half_an_answer_is_none() {
+    for broken in [api_server::NO_ANSWER, api_server::HALF_AN_ANSWER] {
+        let authority = Authority::root("kubernetes");
+        let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, _| {
+            (broken, json!({}))
+        });
+        let error = found(&server.to_string(), authority.pins()).unwrap_err();
+        assert!(matches!(error, ClientError::Unreachable { .. }), "{broken}: {error:?}");
+    }
+}
+
+#[test]
 fn two_different_answers_are_refused() {
     let authority = Authority::root("kubernetes");
     let pem = authority.pem.clone();

@@ -5,7 +5,7 @@ use std::time::SystemTime;
 
 use miette::Severity;
 
-use super::Clock;
+use super::{Clock, KubeletMinor};
 use basalt_document::problem::Problem;
 use basalt_document::{Document, Finding, Path};
 
@@ -13,14 +13,16 @@ use basalt_document::{Document, Finding, Path};
 pub(super) struct Finder<'d> {
     document: &'d Document,
     clock: Clock,
+    kubelet: KubeletMinor,
     found: Vec<Problem>,
 }
 
 impl<'d> Finder<'d> {
-    pub(super) fn new(document: &'d Document, clock: Clock) -> Self {
+    pub(super) fn new(document: &'d Document, clock: Clock, kubelet: KubeletMinor) -> Self {
         Self {
             document,
             clock,
+            kubelet,
             found: Vec::new(),
         }
     }
@@ -33,6 +35,11 @@ impl<'d> Finder<'d> {
         match self.clock {
             Clock::Right(now) | Clock::Unsure(now) => now,
         }
+    }
+
+    /// Minor version of the kubelet that the document is for.
+    pub(super) fn kubelet(&self) -> KubeletMinor {
+        self.kubelet
     }
 
     pub(super) fn say(&mut self, path: &Path, finding: Finding) {

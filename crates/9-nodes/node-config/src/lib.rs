@@ -17,6 +17,7 @@ pub mod certificate;
 mod checked;
 pub mod defaults;
 mod finder;
+mod minor;
 pub mod name;
 pub mod pin;
 pub mod raw;
@@ -28,6 +29,7 @@ pub use checked::{
     Access, ApiServerTrust, Bond, Cluster, HostDns, Interface, InterfaceMatch, Kubelet, Mirror, Network, NodeConfig,
     Proxy, Registry, RegistryHost, Reserved, Route, Taint, Vlan,
 };
+pub use minor::KubeletMinor;
 pub use raw::{
     CloudProvider, CpuManagerPolicy, CredentialProvider, KubeletConfigSource, RegistryAuth, SwapBehavior, TaintEffect,
     TopologyManagerPolicy,
@@ -42,13 +44,23 @@ pub enum Clock {
     Unsure(SystemTime),
 }
 
-/// Checks the text of a NodeConfig; `name` is what errors call the file.
+/// Checks the text of a NodeConfig for the newest kubelet; `name` is what errors call the file.
 ///
 /// What comes with a NodeConfig that can be used are warnings, often none.
 pub fn check(name: &str, text: &str, clock: Clock) -> Result<(NodeConfig, Problems), Problems> {
+    check_for(name, text, clock, KubeletMinor::NEWEST)
+}
+
+/// Checks the text of a NodeConfig for the kubelet of a minor version: its feature gates and fields are others.
+pub fn check_for(
+    name: &str,
+    text: &str,
+    clock: Clock,
+    kubelet: KubeletMinor,
+) -> Result<(NodeConfig, Problems), Problems> {
     let document = Document::parse(name, text)?;
     let (raw, mut found) = schema::decode_what_fits::<raw::NodeConfig>(&document);
-    let mut finder = Finder::new(&document, clock);
+    let mut finder = Finder::new(&document, clock, kubelet);
     let config = raw.and_then(|raw| rules::node_config(&mut finder, raw));
     found.append(&mut finder.into_found());
     let problems = document.problems(found);
@@ -63,12 +75,12 @@ pub fn json_schema() -> String {
     schema::published::<raw::NodeConfig>()
 }
 
-/// Feature gates of the kubelet that is checked against, with their defaults.
-pub fn kubelet_feature_gates() -> impl Iterator<Item = (&'static str, bool)> {
-    rules::feature_gates()
+/// Feature gates of the kubelet of a minor version, with their defaults.
+pub fn kubelet_feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
+    rules::feature_gates(kubelet)
 }
 
-/// Fields of KubeletConfiguration that `kubelet.extraConfig` takes.
-pub fn kubelet_extra_fields() -> impl Iterator<Item = &'static str> {
-    rules::extra_fields()
+/// Fields of KubeletConfiguration that `kubelet.extraConfig` takes, for the kubelet of a minor version.
+pub fn kubelet_extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
+    rules::extra_fields(kubelet)
 }

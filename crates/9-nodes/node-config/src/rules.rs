@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use super::certificate::Authorities;
 use super::finder::Finder;
+use super::minor::KubeletMinor;
 use super::name::{LabelKey, LabelValue};
 use super::sysctl::SysctlName;
 use super::{checked, raw};
@@ -25,14 +26,14 @@ mod pod_sysctls;
 mod proxy;
 mod registries;
 
-/// Feature gates of the kubelet, with their defaults.
-pub(super) fn feature_gates() -> impl Iterator<Item = (&'static str, bool)> {
-    feature_gates::defaults()
+/// Feature gates of a kubelet, with their defaults.
+pub(super) fn feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
+    feature_gates::defaults(kubelet)
 }
 
 /// Fields of KubeletConfiguration that `kubelet.extraConfig` takes.
-pub(super) fn extra_fields() -> impl Iterator<Item = &'static str> {
-    extra_config::names()
+pub(super) fn extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
+    extra_config::names(kubelet)
 }
 
 pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {

@@ -4,7 +4,8 @@
 
 mod cases;
 
-use cases::{accepted, refused, warned};
+use basalt_node_config::{KubeletMinor, kubelet_extra_fields};
+use cases::{accepted, refused, said_for, warned};
 
 #[test]
 fn other_fields_of_the_kubelet() {
@@ -463,4 +464,87 @@ fn feature_gates() {
             "`memoryReservationPolicy` needs the feature gate `MemoryQoS`",
         ),
     ]);
+}
+
+#[test]
+fn each_kubelet_has_gates_and_fields_of_its_own() {
+    use KubeletMinor::{V1_35, V1_36, V1_37};
+    for (kubelet, more, words) in [
+        (V1_37, "featureGates: { MemoryQoS: false }", ""),
+        (V1_35, "featureGates: { MemoryQoS: false }", ""),
+        (V1_37, "extraConfig: { memoryReservationPolicy: TieredReservation }", ""),
+        (
+            V1_36,
+            "extraConfig: { memoryReservationPolicy: TieredReservation }",
+            "`memoryReservationPolicy` needs the feature gate `MemoryQoS`",
+        ),
+        (
+            V1_35,
+            "extraConfig: { memoryReservationPolicy: None }",
+            "KubeletConfiguration of Kubernetes 1.35 has no field `memoryReservationPolicy`\n    remove it: it is there since \
+             Kubernetes 1.36",
+        ),
+        (V1_36, "extraConfig: { memoryThrottlingFactor: 0.8 }", ""),
+        (
+            V1_36,
+            "featureGates: { DefaultPodSysctls: true }",
+            "the kubelet of Kubernetes 1.36 has no feature gate `DefaultPodSysctls`\n    remove this line: only the kubelet of \
+             1.37 has this gate",
+        ),
+        (
+            V1_37,
+            "featureGates: { NodeLogQuery: false }",
+            "`NodeLogQuery` is locked to `true` in Kubernetes 1.37",
+        ),
+        (V1_35, "featureGates: { NodeLogQuery: true }", ""),
+        (
+            V1_35,
+            "featureGates: { NodeLogQuery: false }",
+            "`NodeLogQuery` has to be on",
+        ),
+        (V1_35, "extraConfig: { showHiddenMetricsForVersion: '1.34' }", ""),
+        (
+            V1_35,
+            "extraConfig: { showHiddenMetricsForVersion: '1.36' }",
+            "write one of ``, `1.34`",
+        ),
+    ] {
+        let (good, said) = said_for(kubelet, &format!("kubelet: {{ {more} }}"));
+        assert!(
+            good == words.is_empty() && said.contains(words),
+            "{kubelet}: {more}: {said}"
+        );
+    }
+}
+
+/// The crate of joins has the fields with their first minors from the sources of each version.
+#[test]
+fn newer_fields_are_those_of_the_sources() {
+    let listed = include_str!("../../join/src/kubelet_config/fields.txt");
+    for (older, newer) in KubeletMinor::ALL.iter().zip(&KubeletMinor::ALL[1..]) {
+        let since = format!(" {}", newer.number());
+        let added = listed.lines().filter_map(|line| line.strip_suffix(&since));
+        let before: Vec<_> = kubelet_extra_fields(*older).collect();
+        let new: Vec<_> = kubelet_extra_fields(*newer)
+            .filter(|name| !before.contains(name))
+            .collect();
+        assert_eq!(added.collect::<Vec<_>>(), new, "{newer}");
+    }
+}
+
+#[test]
+fn each_minor_has_a_package() {
+    let packages = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages");
+    for minor in KubeletMinor::ALL {
+        let name = match minor {
+            KubeletMinor::NEWEST => "kubernetes".to_owned(),
+            older => format!("kubernetes{older}"),
+        };
+        let spec = fs_err::read_to_string(packages.join(&name).join(format!("{name}.spec"))).unwrap();
+        let version = spec.lines().find_map(|line| line.strip_prefix("Version:"));
+        assert_eq!(
+            version.and_then(|version| KubeletMinor::of_version(version.trim())),
+            Some(minor)
+        );
+    }
 }

@@ -4,15 +4,13 @@ use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use basalt_join::skew::KubernetesVersion;
-
 use crate::apply::{self, Applied, ApplyError, below};
 use crate::identity::{self, ClusterAuthority, Membership, Misfit, NodeCertificate};
 use crate::join_plan::JoinPlan;
 use crate::join_record::JoinRecord;
 use crate::joining::{self, BootClock, Join, JoinError};
 use crate::plan::PlannedFile;
-use crate::{address, paths};
+use crate::{address, kubelet_version, paths};
 
 /// Files of the kubelet that say which processors and memory containers have. It refuses to start when its policy, the
 /// reserved processors or the machine's processors are others than when they were written.
@@ -28,12 +26,12 @@ const PATIENCE_FOR_CLUSTER: Duration = Duration::from_secs(45);
 /// say about it. Where it does not, nothing is asked of anybody.
 ///
 /// # Errors
-/// When the cluster is not found, or refuses the node.
+/// When the cluster is not found, or refuses the node, or the kubelet does not tell its version.
 pub fn find_cluster(root: &Path, applied: &mut Applied) -> Result<Vec<String>, JoinError> {
     let Some(plan) = JoinPlan::read(root) else {
         return Ok(Vec::new());
     };
-    let kubelet = kubelet_version();
+    let kubelet = kubelet_version::installed()?;
     let mut told = Vec::new();
     address::wait_for_way_out(PATIENCE_FOR_NETWORK);
     let record = match JoinRecord::usable(root, &plan) {
@@ -91,15 +89,6 @@ fn take_in(applied: &mut Applied, plan: &JoinPlan, record: &JoinRecord, warnings
     let servers = settings.map(|settings| settings.cluster_dns()).unwrap_or_default();
     let servers: Vec<IpAddr> = servers.iter().filter_map(|server| server.parse().ok()).collect();
     applied.wanted.take_families(&servers);
-}
-
-/// Version of the kubelet in the image, which the crate of joins knows from its package.
-fn kubelet_version() -> KubernetesVersion {
-    basalt_join::KUBELET.parse().unwrap_or(KubernetesVersion {
-        major: 1,
-        minor: 0,
-        patch: 0,
-    })
 }
 
 /// Takes away what the kubelet must not use any more, and returns what that was, in words.

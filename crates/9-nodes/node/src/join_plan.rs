@@ -134,11 +134,8 @@ impl JoinPlan {
             "client-key": paths::CLIENT_CERTIFICATE,
         });
         let name = format!("system:node:{}", self.hostname);
-        let instance = json!({
-            "apiVersion": "kubelet.config.k8s.io/v1beta1",
-            "kind": "KubeletConfiguration",
-            "containerRuntimeEndpoint": format!("unix://{}", paths::CONTAINERD_SOCKET),
-        });
+        // As kubeadm writes it, to the letter: `kubeadm upgrade node` reads it.
+        let instance = format!("containerRuntimeEndpoint: \"unix://{}\"\n", paths::CONTAINERD_SOCKET);
         files.extend([
             PlannedFile::public(paths::KUBEADM_CA, &record.authorities),
             PlannedFile::secret(
@@ -146,7 +143,7 @@ impl JoinPlan {
                 pretty(&kubeconfig(endpoint, &record.authorities, &name, &user)),
             ),
             PlannedFile::secret(paths::KUBEADM_CONFIG, pretty(&configuration)),
-            PlannedFile::public(paths::KUBEADM_INSTANCE_CONFIG, pretty(&instance)),
+            PlannedFile::public(paths::KUBEADM_INSTANCE_CONFIG, instance),
             PlannedFile::public(paths::KUBEADM_FLAGS, self.flags()),
         ]);
         files

@@ -25,6 +25,7 @@ use crate::apply::{self, ApplyError, below};
 use crate::cluster_requests::{ClusterRequests, RequestError};
 use crate::join_plan::{JoinPlan, PlannedTrust, pin_set};
 use crate::join_record::JoinRecord;
+use crate::kubelet_version::KubeletVersionError;
 use crate::paths;
 use crate::plan::PlannedFile;
 
@@ -59,6 +60,10 @@ pub enum JoinError {
     #[error("this node has not joined: {0}")]
     #[diagnostic(help("`basalt-node status` and the console show the same; the kubelet's unit tries again"))]
     NotYet(JoinState),
+    /// The kubelet does not say which versions of control planes it goes with.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Kubelet(#[from] KubeletVersionError),
     /// A file could not be written.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -16,6 +16,7 @@
 //! - [`images`] serves the images that are baked into the root;
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
 //!   [`health`] sees on the machine and [`api`] hears from the API server;
+//! - [`kubelet_version`] asks the kubelet what it is, where settings and the cluster's version depend on that;
 //! - [`housekeeping`] collects [`panics`] and bounds what nobody else does.
 //! - [`screen`] draws the status screen on the console, and [`reset`] asks for a state partition that is made anew.
 
@@ -39,6 +40,7 @@ pub mod join;
 pub mod join_plan;
 pub mod join_record;
 pub mod joining;
+pub mod kubelet_version;
 pub mod machine_id;
 pub mod panics;
 pub mod paths;

@@ -18,6 +18,7 @@ use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
 use basalt_node::joining::JoinError;
+use basalt_node::kubelet_version::check_config;
 use basalt_node::machine_id::{IdOrigin, MachineId};
 use basalt_node::plan::PlannedFile;
 use basalt_node::reset::{self, ResetError};
@@ -26,7 +27,7 @@ use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::state::{self, StateError};
 use basalt_node::{boot, follow, host_paths, housekeeping, join, panics, paths, plan};
-use basalt_node_config::{Clock, check};
+use basalt_node_config::Clock;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 const USAGE: &str = "\
@@ -164,7 +165,7 @@ fn check_file(path: &str) -> Result<(), Failure> {
         }
         _ => (path, fs_err::read_to_string(path).map_err(failed("the NodeConfig"))?),
     };
-    let (config, warnings) = check(name, &text, Clock::Right(SystemTime::now()))?;
+    let (config, warnings) = check_config(name, &text, Clock::Right(SystemTime::now()))?;
     if !warnings.is_empty() {
         report(&warnings);
     }
@@ -201,7 +202,7 @@ fn apply_config() -> Result<(), Failure> {
     apply::remove(apply::below(root, paths::JOIN_STATE))?;
     let text = node_config(root, &origin, text, &metadata, &facts)?;
     // At this point of a boot, no time server was asked yet.
-    let (config, warnings) = check(&origin, &text, Clock::Unsure(SystemTime::now()))?;
+    let (config, warnings) = check_config(&origin, &text, Clock::Unsure(SystemTime::now()))?;
     if !warnings.is_empty() {
         report(&warnings);
     }

@@ -1,5 +1,8 @@
 //! Paths and addresses on a node. Units and other packages name the same ones.
 
+/// Program of the kubelet.
+pub const KUBELET: &str = "/usr/bin/kubelet";
+
 /// Record of what the agent did; the kubelet and containerd start only when it is there.
 pub const APPLIED: &str = "/run/basalt/applied.json";
 

@@ -310,6 +310,107 @@ fn a_cluster_that_signs_late_or_fails_meanwhile_is_waited_for() {
     Machine::new(server, &pins(&authority), "").join(LONG).unwrap();
 }
 
+/// The kubelet of these tests is of 1.36.
+#[test]
+fn control_planes_of_the_skew_policy_are_joined() {
+    for (version, is_joined) in [
+        ("v1.36.0", true),
+        ("v1.37.2", true),
+        ("v1.38.0-rc.1", true),
+        ("v1.39.9+vendor", true),
+        ("v1.35.5", false),
+        ("v1.32.1", false),
+        ("v1.40.0", false),
+        // Nothing is known of it, and so it is tried.
+        ("a-vendors-own", true),
+    ] {
+        let authority = Authority::root("kubernetes");
+        let server = cluster(&authority, move |_, head, _| {
+            head.contains("/version")
+                .then(|| (200, json!({ "gitVersion": version })))
+        });
+        let joined = Machine::new(server, &pins(&authority), "").join(ONE_RUN);
+        assert_eq!(joined.is_ok(), is_joined, "{version}: {:?}", joined.err());
+    }
+}
+
+#[test]
+fn a_cluster_of_ipv6_is_joined() {
+    if std::net::TcpListener::bind("[::1]:0").is_err() {
+        basalt_test_output::skip_this("this machine has no IPv6 on loopback");
+        return;
+    }
+    let authority = Authority::root("kubernetes");
+    let pem = authority.pem.clone();
+    let answer = move |_, head: &str, own| kubeadm(&pem, head, own);
+    let server = serve(&authority, &["::1"], "::1", &[], answer);
+    let record = Machine::new(server, &pins(&authority), "").join(ONE_RUN).unwrap();
+    assert_eq!(record.server, format!("https://{server}"));
+}
+
+/// A balancer passes connections on, and has another address than the API server. Its address is in the certificate, and
+/// cluster-info names it, or not.
+#[test]
+fn a_cluster_behind_a_balancer_is_joined() {
+    let authority = Authority::root("kubernetes");
+    for is_named in [true, false] {
+        let balancer = std::net::TcpListener::bind("127.0.0.2:0").unwrap();
+        let address = balancer.local_addr().unwrap();
+        let named = is_named.then_some(address);
+        let pem = authority.pem.clone();
+        let answer = move |_, head: &str, own| kubeadm(&pem, head, named.unwrap_or(own));
+        let server = serve(&authority, &["127.0.0.1", "127.0.0.2"], "127.0.0.1", &[], answer);
+        std::thread::spawn(move || {
+            for incoming in balancer.incoming() {
+                pass_on(incoming.unwrap(), std::net::TcpStream::connect(server).unwrap());
+            }
+        });
+        let record = Machine::new(address, &pins(&authority), "").join(ONE_RUN).unwrap();
+        assert_eq!(record.asked, format!("https://{address}"));
+        assert_eq!(record.server, format!("https://{}", named.unwrap_or(server)));
+    }
+}
+
+/// Copies what comes from either side of a balancer to the other, until both have ended.
+fn pass_on(client: std::net::TcpStream, server: std::net::TcpStream) {
+    for (mut from, mut to) in [
+        (client.try_clone().unwrap(), server.try_clone().unwrap()),
+        (server, client),
+    ] {
+        std::thread::spawn(move || {
+            let _ = std::io::copy(&mut from, &mut to);
+            let _ = to.shutdown(std::net::Shutdown::Write);
+        });
+    }
+}
+
+/// The API server stops at each request of a join: it closes the connection without an answer, or in the middle of one.
+#[test]
+fn a_cluster_that_goes_away_in_the_middle_is_waited_for() {
+    for broken in [api_server::NO_ANSWER, api_server::HALF_AN_ANSWER] {
+        for gone in 0..6 {
+            let authority = Authority::root("kubernetes");
+            let back = Arc::new(AtomicUsize::new(usize::MAX));
+            let end = back.clone();
+            let server = cluster(&authority, move |number, _, _| {
+                (gone..end.load(Ordering::SeqCst))
+                    .contains(&number)
+                    .then(|| (broken, json!({})))
+            });
+            let machine = Machine::new(server, &pins(&authority), "");
+            let state = machine.join(ONE_RUN).unwrap_err();
+            assert!(!matches!(state, JoinState::Refused { .. }), "request {gone}: {state:?}");
+            // Half a join leaves nothing that would count as one.
+            assert!(
+                !apply::below(machine.root(), paths::JOIN_RECORD).exists(),
+                "request {gone}"
+            );
+            back.store(0, Ordering::SeqCst);
+            machine.join(ONE_RUN).unwrap();
+        }
+    }
+}
+
 #[test]
 fn an_expired_token_is_refused_until_there_is_another() {
     let authority = Authority::root("kubernetes");

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use basalt_document::problem::Problems;
-use basalt_node_config::Clock;
+use basalt_node_config::{Clock, KubeletMinor};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::Result;
 
@@ -12,11 +12,11 @@ use super::{answer, answer_json};
 use crate::checkout::read_text;
 
 /// Checks every file; the exit code is 0 if all of them are valid.
-pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
+pub fn run(files: &[Utf8PathBuf], kubelet: KubeletMinor, json: bool) -> Result<ExitCode> {
     let mut wrong = Vec::new();
     let mut warned = Vec::new();
     for path in files {
-        match check(path)? {
+        match check(path, kubelet)? {
             Ok((what, warnings)) => {
                 if let Some(warnings) = warnings.filter(|warnings| !warnings.is_empty()) {
                     if !json {
@@ -48,14 +48,18 @@ pub fn run(files: &[Utf8PathBuf], json: bool) -> Result<ExitCode> {
 
 /// Checks one file, whose kind is determined by `apiVersion`, which image definitions do not have; returns a
 /// description of the file with warnings, or its problems.
-fn check(path: &Utf8Path) -> Result<Result<(String, Option<Problems>), Problems>> {
+fn check(path: &Utf8Path, kubelet: KubeletMinor) -> Result<Result<(String, Option<Problems>), Problems>> {
     let text = read_text(path)?;
     if !text.lines().any(|line| line.starts_with("apiVersion:")) && text.lines().any(|line| line.starts_with("name:")) {
         let checked = basalt_image::definition::check(path.as_str(), &text);
         return Ok(checked.map(|definition| (format!("the definition of the image {}", definition.name), None)));
     }
-    Ok(
-        basalt_node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now()))
-            .map(|(config, warnings)| (format!("a NodeConfig for {}", config.cluster.endpoint), Some(warnings))),
-    )
+    let checked = basalt_node_config::check_for(path.as_str(), &text, Clock::Right(SystemTime::now()), kubelet);
+    Ok(checked.map(|(config, warnings)| {
+        let what = format!(
+            "a NodeConfig for {}, with a kubelet of {kubelet}",
+            config.cluster.endpoint
+        );
+        (what, Some(warnings))
+    }))
 }

@@ -8,6 +8,7 @@ use basalt_document::spelling::closest;
 use basalt_image::definition::ImageDefinition;
 use miette::{Result, WrapErr as _, miette};
 
+use super::images;
 use crate::checkout::{BuildContext, Checkout};
 
 /// Images and packages that are wanted.
@@ -35,10 +36,10 @@ pub struct SelectedRpms {
 }
 
 impl Selection {
-    /// Returns everything that the distribution has.
+    /// Returns everything that the distribution has, but for variants of images.
     pub fn all(context: &BuildContext, definitions: &BTreeMap<String, ImageDefinition>) -> Self {
         Self {
-            images: definitions.keys().cloned().collect(),
+            images: images::without_variants(definitions).map(str::to_owned).collect(),
             packages: context.distribution.graph.ids().collect(),
         }
     }

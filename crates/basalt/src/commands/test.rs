@@ -1,7 +1,7 @@
 //! `basalt test`: all tests of a change, the cheapest first.
 
 mod counts;
-mod kubelet;
+mod kubernetes;
 mod record;
 mod repetition;
 
@@ -15,7 +15,7 @@ use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Report, Result, miette};
 
 use self::counts::{TestCounts, TestOutput};
-use self::kubelet::UnpackedKubelet;
+use self::kubernetes::KubernetesPrograms;
 use self::record::StepRecord;
 use super::{answer, answer_json, images};
 use crate::arguments::Test;
@@ -38,7 +38,7 @@ enum Step {
     Launcher,
     Engine,
     Packages,
-    Kubelet,
+    Kubernetes,
     ReferenceTools,
     Trust,
     Boots,
@@ -58,7 +58,7 @@ const DEFAULT: [Step; 12] = [
     Step::Launcher,
     Step::Engine,
     Step::Packages,
-    Step::Kubelet,
+    Step::Kubernetes,
     Step::ReferenceTools,
     Step::Trust,
     Step::Boots,
@@ -67,8 +67,8 @@ const DEFAULT: [Step; 12] = [
 /// Steps that only `--long` runs, after the others: they take too long for every run.
 const LONG_STEPS: [Step; 1] = [Step::Joins];
 
-/// Beginning of the names of tests that need the kubelet.
-const KUBELET_TESTS: &str = "the_real_kubelet";
+/// Beginning of the names of tests that need the kubelet or kubeadm.
+const KUBERNETES_TESTS: &str = "the_real_kube";
 
 /// Environment variable under which tests do what takes long, too.
 const LONG: &str = "BASALT_TEST_LONG";
@@ -80,8 +80,6 @@ struct TestRun<'a> {
     program: Utf8PathBuf,
     /// Tree of build tools, for the tests that need one.
     sdk: Option<Utf8PathBuf>,
-    /// RPM of the kubelet that the images install, once they are made.
-    kubelet: Option<Utf8PathBuf>,
     /// `true` if tests do what takes long, too.
     long: bool,
     counts: TestCounts,
@@ -95,7 +93,6 @@ pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> 
         checkout,
         program: program()?,
         sdk: None,
-        kubelet: None,
         long: options.long,
         counts: TestCounts::default(),
         records: Vec::new(),
@@ -160,7 +157,7 @@ impl Step {
             Self::Launcher => "the launcher",
             Self::Engine => "the engine on small packages",
             Self::Packages => "packages and images",
-            Self::Kubelet => "the kubelet",
+            Self::Kubernetes => "the kubelet and kubeadm",
             Self::ReferenceTools => "tools of others",
             Self::Trust => "what can be trusted",
             Self::Boots => "the real thing",
@@ -235,16 +232,16 @@ impl TestRun<'_> {
             }
             Step::Node => {
                 let command = self.cargo(["test", "--no-fail-fast", "--package", "basalt-node"]);
-                // These are a step of their own, when the kubelet is built.
-                self.tests(step, "node", command.args(["--", "--skip", KUBELET_TESTS]))
+                // These are a step of their own, when both are built.
+                self.tests(step, "node", command.args(["--", "--skip", KUBERNETES_TESTS]))
             }
             Step::Launcher => self.target(step, "launcher"),
             Step::Engine => self.target(step, "engine"),
             Step::Packages => {
                 let result = self.make_images();
-                self.check(result).map(|kubelet| self.kubelet = Some(kubelet))
+                self.check(result)
             }
-            Step::Kubelet => self.kubelet(step),
+            Step::Kubernetes => self.kubernetes(step),
             Step::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
             Step::Trust => self.target(step, "trust"),
             Step::Boots => self.target(step, "node"),
@@ -252,25 +249,33 @@ impl TestRun<'_> {
         }
     }
 
-    /// Makes all images, and returns the path of the kubelet's RPM.
-    fn make_images(&self) -> Result<Utf8PathBuf> {
+    /// Makes all images but variants.
+    fn make_images(&self) -> Result<()> {
         let definitions = images::definitions(self.checkout)?;
-        let names: Vec<_> = definitions.keys().collect();
+        let names: Vec<_> = images::without_variants(&definitions).collect();
         let context = self.checkout.lookup_context(Ahead::All)?;
-        kubelet::rpm(self.checkout, &images::assemble(self.checkout, &context, &names)?)
+        images::assemble(self.checkout, &context, &names).map(drop)
     }
 
-    /// Gives the kubelet what the agent makes of NodeConfigs.
-    fn kubelet(&mut self, step: Step) -> Result<()> {
-        let Some(rpm) = &self.kubelet else {
-            return Err(miette!("the step \"{}\" runs before the images are made", step.title()));
-        };
-        let kubelet = UnpackedKubelet::from_rpm(&self.checkout.store, rpm)?;
-        let command = self
-            .cargo(["test", "--package", "basalt-node", "--test", "kubelet"])
-            .args(["--", KUBELET_TESTS])
-            .env("BASALT_KUBELET", kubelet.program());
-        self.tests(step, "kubelet", command)
+    /// Compares what the agent makes of NodeConfigs with the kubelet and with kubeadm, of each minor.
+    fn kubernetes(&mut self, step: Step) -> Result<()> {
+        for programs in KubernetesPrograms::all(self.checkout)? {
+            let command = self
+                .cargo([
+                    "test",
+                    "--package",
+                    "basalt-node",
+                    "--test",
+                    "kubelet",
+                    "--test",
+                    "kubeadm",
+                ])
+                .args(["--", KUBERNETES_TESTS])
+                .env("BASALT_KUBELET", programs.program("kubelet"))
+                .env("BASALT_KUBEADM", programs.program("kubeadm"));
+            self.tests(step, &format!("kubernetes-{}", programs.minor), command)?;
+        }
+        Ok(())
     }
 
     /// Runs a target of the tests of the whole.

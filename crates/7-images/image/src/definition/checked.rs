@@ -24,6 +24,12 @@ pub struct ImageDefinition {
     pub extends: Option<String>,
     /// Names of the packages to install, without their requirements.
     pub packages: Vec<String>,
+    /// Packages that a variant has in addition, by the name of the variant. No part of an image, and of its key.
+    #[serde(skip)]
+    pub variants: BTreeMap<String, Vec<String>>,
+    /// `true` for a variant of the image of a definition.
+    #[serde(skip)]
+    pub is_variant: bool,
     /// Patterns of the packages' paths that are left out of the image.
     pub exclude: Vec<PathPattern>,
     /// Kind of the image, with the settings of that kind.
@@ -101,12 +107,27 @@ impl ImageDefinition {
                 });
             }
         };
+        let mut variants = base.variants.clone();
+        variants.extend(self.variants);
         Ok(Self {
             name: self.name,
             extends: None,
             packages: with(&base.packages, self.packages),
+            variants,
+            is_variant: false,
             exclude: with(&base.exclude, self.exclude),
             kind,
+        })
+    }
+
+    /// Returns the variants of this image, which has to be complete with what it extends.
+    pub fn variants(&self) -> impl Iterator<Item = Self> {
+        self.variants.iter().map(|(variant, packages)| Self {
+            name: format!("{}-{variant}", self.name),
+            packages: with(&self.packages, packages.clone()),
+            variants: BTreeMap::new(),
+            is_variant: true,
+            ..self.clone()
         })
     }
 }

@@ -22,6 +22,10 @@ pub struct ImageDefinition {
     /// the version of the first one.
     #[serde(default)]
     pub packages: Vec<String>,
+    /// Variants of the image, each with the packages that it has in addition. `kubelet-1.36: [kubelet1.36]` in the
+    /// definition of `node` is the image `node-kubelet-1.36`. An image that extends this one has the same variants.
+    #[serde(default)]
+    pub variants: BTreeMap<String, Vec<String>>,
     /// Paths of packages to leave out, with everything below them: `/usr/include`. `*` stands for a part of a name,
     /// `**` for any number of folders.
     #[serde(default)]

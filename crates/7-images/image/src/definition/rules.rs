@@ -1,5 +1,7 @@
 //! Checks of definitions, from the raw types to the checked ones.
 
+use std::collections::BTreeMap;
+
 use super::checked::{ContainerSettings, DiskSettings, ImageDefinition, ImageKind, PathPattern};
 use super::raw::{self, Kind};
 use basalt_document::problem::Problem;
@@ -39,21 +41,8 @@ pub(super) fn image(document: &Document, found: &mut Vec<Problem>, raw: raw::Ima
             finding.with_help("add `packages:` with a list of package names"),
         );
     }
-    for (index, package) in raw.packages.iter().enumerate() {
-        let place = root.key("packages").index(index);
-        if !is_package_name(package) {
-            let finding = Finding::error(format!("`{package}` is not the name of a package"), "not a name");
-            say(
-                place,
-                finding.with_help("write the name of a package of distro/packages, as its spec has it"),
-            );
-        } else if raw.packages.iter().take(index).any(|earlier| earlier == package) {
-            say(
-                place,
-                Finding::error(format!("`{package}` is there twice"), "again").with_help("keep one of them"),
-            );
-        }
-    }
+    packages(&mut say, &root.key("packages"), &raw.packages);
+    variants(&mut say, &root.key("variants"), &raw.variants);
     only_of_its_kind(&mut say, document, raw.kind);
     let exclude = exclude(&mut say, &raw.exclude);
     let kind = match raw.kind {
@@ -81,6 +70,8 @@ pub(super) fn image(document: &Document, found: &mut Vec<Problem>, raw: raw::Ima
         name: raw.name,
         extends: raw.extends,
         packages: raw.packages,
+        variants: raw.variants,
+        is_variant: false,
         exclude,
         kind,
     }
@@ -103,6 +94,46 @@ fn name(say: &mut impl FnMut(Path, Finding), document: &Document, name: &str) {
             place,
             finding.with_help(format!("write `{stem}`, or name the file {name}.yaml")),
         );
+    }
+}
+
+fn packages(say: &mut impl FnMut(Path, Finding), path: &Path, packages: &[String]) {
+    for (index, package) in packages.iter().enumerate() {
+        let place = path.index(index);
+        if !is_package_name(package) {
+            let finding = Finding::error(format!("`{package}` is not the name of a package"), "not a name");
+            say(
+                place,
+                finding.with_help("write the name of a package of distro/packages, as its spec has it"),
+            );
+        } else if packages.iter().take(index).any(|earlier| earlier == package) {
+            say(
+                place,
+                Finding::error(format!("`{package}` is there twice"), "again").with_help("keep one of them"),
+            );
+        }
+    }
+}
+
+fn variants(say: &mut impl FnMut(Path, Finding), path: &Path, variants: &BTreeMap<String, Vec<String>>) {
+    for (name, added) in variants {
+        let place = path.key(name);
+        let letters = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b".-".contains(&byte);
+        let ends = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_alphanumeric);
+        let bytes = name.as_bytes();
+        if !name.bytes().all(letters) || !ends(bytes.first()) || !ends(bytes.last()) {
+            let finding = Finding::error(format!("`{name}` cannot be the name of a variant"), "not a name");
+            let help = "use lower-case letters and digits, and `-` and `.` between them";
+            say(place.clone(), finding.with_help(help));
+        }
+        if added.is_empty() {
+            let finding = Finding::error(format!("the variant `{name}` is the image itself"), "no package");
+            say(
+                place.clone(),
+                finding.with_help("write a list of packages, or remove the line"),
+            );
+        }
+        packages(say, &place, added);
     }
 }
 

@@ -2,12 +2,17 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// Bootstrap data as the templates of Cluster API 1.14.2 lay it out. `tests/oracle/bootstrap-data/main.go` writes the same
-/// inputs by the generator itself, for comparison.
+/// Bootstrap data by the generator of Cluster API 1.14.2 (`tests/oracle/bootstrap-data/main.go`).
 const PLAIN: &str = include_str!("../../tests/bootstrap-data/plain.yaml");
 const V1BETA3: &str = include_str!("../../tests/bootstrap-data/v1beta3.yaml");
 const WORKER: &str = include_str!("../../tests/bootstrap-data/worker.yaml");
 const REFUSED: &str = include_str!("../../tests/bootstrap-data/refused.yaml");
+const FILES: &str = include_str!("../../tests/bootstrap-data/files.yaml");
+const USERS: &str = include_str!("../../tests/bootstrap-data/users.yaml");
+const DISCOVERY_FILE: &str = include_str!("../../tests/bootstrap-data/discovery-file.yaml");
+const CONTROL_PLANE_JOIN: &str = include_str!("../../tests/bootstrap-data/control-plane-join.yaml");
+const CONTROL_PLANE_INIT: &str = include_str!("../../tests/bootstrap-data/control-plane-init.yaml");
+const IGNITION: &str = include_str!("../../tests/bootstrap-data/ignition.json");
 
 fn instance() -> InstanceData {
     InstanceData::of_hostname("worker-1")
@@ -63,6 +68,69 @@ fn what_users_added_is_understood() {
         "http://10.0.0.1:5000"
     );
     assert!(data.files.is_empty());
+}
+
+#[test]
+fn files_in_each_encoding_are_read() {
+    let (data, warnings) = data(FILES);
+    assert_eq!(warnings, "");
+    assert_eq!(data.sysctls["vm.max_map_count"], "300000");
+    assert_eq!(data.sysctls["fs.inotify.max_user_watches"], "600000");
+    assert_eq!(data.hostname.unwrap().as_str(), "worker-1");
+    // `ntp` is off.
+    assert!(data.time_servers.is_empty());
+    let [file] = &data.files[..] else {
+        panic!("{:?}", data.files);
+    };
+    assert_eq!((file.path.as_str(), file.mode), ("/etc/kubernetes/azure.json", 0o600));
+    assert!(file.content.contains("AzurePublicCloud"));
+    assert_eq!(file.line, line(FILES, "azure.json"));
+    assert!(!format!("{file:?}").contains("a secret"));
+}
+
+#[test]
+fn users_are_named_in_a_warning() {
+    let (with, warnings) = data(USERS);
+    assert!(warnings.contains("`users` has no effect (ops, audit)"), "{warnings}");
+    assert!(!warnings.contains("$6$"), "{warnings}");
+    assert_eq!(with.request, data(PLAIN).0.request);
+}
+
+#[test]
+fn a_discovery_file_among_the_files_is_used() {
+    use crate::conversion::undiscovered;
+    let (data, warnings) = data(DISCOVERY_FILE);
+    assert_eq!(warnings, "");
+    let config = undiscovered(&data.request, Some(&data)).unwrap();
+    assert_eq!(config.cluster.endpoint, "https://192.0.2.10:6443");
+    assert_eq!(config.cluster.bootstrap_token, "abcdef.0123456789abcdef");
+    assert!(config.cluster.ca.is_some_and(|ca| ca.contains("BEGIN CERTIFICATE")));
+}
+
+#[test]
+fn control_planes_and_ignition_are_refused_by_name() {
+    for (text, part, words) in [
+        (CONTROL_PLANE_JOIN, "controlPlane:", "makes a control-plane node"),
+        (
+            CONTROL_PLANE_JOIN,
+            "pki/ca.key",
+            "`/etc/kubernetes/pki/ca.key` is a file that joining makes",
+        ),
+        (
+            CONTROL_PLANE_INIT,
+            "kubeadm.yaml",
+            "a cluster's first control-plane node",
+        ),
+        (IGNITION, "ignition", "Ignition"),
+    ] {
+        let said = said(text);
+        let place = format!("user-data:{}:", line(text, part));
+        let found = said
+            .lines()
+            .any(|line| line.starts_with(&place) && line.contains(words));
+        assert!(found, "{place} {words}\n{said}");
+        assert!(!said.contains("0123456789abcdef"), "{said}");
+    }
 }
 
 #[test]

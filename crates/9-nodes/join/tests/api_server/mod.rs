@@ -70,6 +70,11 @@ impl Authority {
 /// Answer to a request: status and body.
 pub type Answer = (u16, Value);
 
+/// In the place of a status: the connection is closed without an answer.
+pub const NO_ANSWER: u16 = 0;
+/// In the place of a status: the connection is closed in the middle of the answer.
+pub const HALF_AN_ANSWER: u16 = 1;
+
 /// Starts an API server on an address, with a certificate for names; `answer` gets the number of the request, from 0, and
 /// its first line with the authorization after it.
 pub fn serve(
@@ -126,10 +131,16 @@ pub fn serve(
             head.push_str(&String::from_utf8_lossy(&body));
             let (status, body) = answer(requests.fetch_add(1, Ordering::SeqCst), &head, bound);
             let body = body.to_string();
-            let text = format!(
-                "HTTP/1.1 {status} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+            let shown = if status == HALF_AN_ANSWER { 200 } else { status };
+            let mut text = format!(
+                "HTTP/1.1 {shown} x\r\nContent-Type: application/json\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
                 body.len()
             );
+            match status {
+                NO_ANSWER => text.clear(),
+                HALF_AN_ANSWER => text.truncate(text.len() - 1),
+                _ => {}
+            }
             let stream = stream.get_mut();
             let _ = stream.write_all(text.as_bytes());
             stream.conn.send_close_notify();

@@ -12,9 +12,10 @@ mod values;
 
 use serde_json::{Map, Value};
 
-use self::fields::{FIELDS, FieldKind};
+use self::fields::{FIELDS, FieldKind, SINCE};
 use crate::amount::{GoDuration, Quantity};
 use crate::finder::Finder;
+use crate::minor::KubeletMinor;
 use crate::raw;
 use basalt_document::spelling::closest;
 use basalt_document::{Finding, Path};
@@ -27,8 +28,22 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet
     let place = path.key("extraConfig");
     let fields: Map<_, _> = kubelet.extra_config.clone().into_iter().collect();
     object(finder, &place, "KubeletConfiguration", FIELDS, &fields);
+    newer(finder, &place, &fields);
     conditions::check(finder, path, kubelet);
     open_doors(finder, &place, &fields);
+}
+
+/// Fields that the kubelet does not have yet.
+fn newer(finder: &mut Finder<'_>, path: &Path, given: &Map<String, Value>) {
+    let kubelet = finder.kubelet();
+    for (name, since) in SINCE {
+        if given.contains_key(*name) && kubelet < *since {
+            let message = format!("KubeletConfiguration of Kubernetes {kubelet} has no field `{name}`");
+            let finding = Finding::error(message, "unknown");
+            let help = format!("remove it: it is there since Kubernetes {since}");
+            finder.say(&path.key(*name), finding.with_help(help));
+        }
+    }
 }
 
 fn object(
@@ -197,7 +212,8 @@ fn open_doors(finder: &mut Finder<'_>, path: &Path, fields: &Map<String, Value>)
 }
 
 /// Names of the fields that a NodeConfig may give in `extraConfig`.
-pub(super) fn names() -> impl Iterator<Item = &'static str> {
+pub(super) fn names(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
     let own = |kind: &FieldKind| !matches!(kind, FieldKind::Elsewhere(_) | FieldKind::Agent(_));
-    FIELDS.iter().filter(move |(_, kind)| own(kind)).map(|(name, _)| *name)
+    let names = FIELDS.iter().filter(move |(_, kind)| own(kind)).map(|(name, _)| *name);
+    names.filter(move |name| !SINCE.iter().any(|(newer, since)| newer == name && kubelet < *since))
 }

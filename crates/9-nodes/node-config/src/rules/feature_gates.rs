@@ -1,7 +1,7 @@
 //! Feature gates: those that the kubelet knows, and what follows from the ones that a NodeConfig sets.
 //!
-//! As `k8s.io/component-base/featuregate/feature_gate.go` of Kubernetes 1.37.2 has it: the kubelet ends at once with a
-//! gate that it does not know, with another value of a locked one, and with one that is on while a gate that it needs
+//! As `k8s.io/component-base/featuregate/feature_gate.go` of Kubernetes 1.35 to 1.37 has it: the kubelet ends at once with
+//! a gate that it does not know, with another value of a locked one, and with one that is on while a gate that it needs
 //! is off.
 
 mod table;
@@ -9,6 +9,7 @@ mod table;
 use std::collections::BTreeMap;
 
 use crate::finder::Finder;
+use crate::minor::KubeletMinor;
 use basalt_document::spelling::closest;
 use basalt_document::{Finding, Path};
 
@@ -37,29 +38,35 @@ struct FeatureGate {
 const ALL_ALPHA: &str = "AllAlpha";
 const ALL_BETA: &str = "AllBeta";
 
-/// Values of the gates under a NodeConfig.
+/// Gate that the agent switches on, for `basalt node logs`.
+const LOG_QUERY: &str = "NodeLogQuery";
+
+/// Values of a kubelet's gates under a NodeConfig.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct FeatureGates<'a>(&'a BTreeMap<String, bool>);
+pub(super) struct FeatureGates<'a> {
+    kubelet: KubeletMinor,
+    given: &'a BTreeMap<String, bool>,
+}
 
 impl<'a> FeatureGates<'a> {
-    pub(super) fn new(given: &'a BTreeMap<String, bool>) -> Self {
-        Self(given)
+    pub(super) fn new(kubelet: KubeletMinor, given: &'a BTreeMap<String, bool>) -> Self {
+        Self { kubelet, given }
     }
 
     /// Returns `true` if the feature is on.
     pub(super) fn is_on(self, name: &str) -> bool {
-        known(name).is_some_and(|gate| self.value(gate))
+        known(self.kubelet, name).is_some_and(|gate| self.value(gate))
     }
 
     fn value(self, gate: &FeatureGate) -> bool {
-        let given = |name: &str| self.0.get(name).copied();
-        let of_stage = || self.0.get(all_of_stage(gate)?).copied();
+        let given = |name: &str| self.given.get(name).copied();
+        let of_stage = || self.given.get(all_of_stage(gate)?).copied();
         given(gate.name).or_else(of_stage).unwrap_or(gate.default)
     }
 
     /// Key of `featureGates` that gives a gate its value, if one does.
     fn key_of(self, gate: &FeatureGate) -> Option<&'static str> {
-        let given = |name: &str| self.0.contains_key(name);
+        let given = |name: &str| self.given.contains_key(name);
         let key = if given(gate.name) {
             gate.name
         } else {
@@ -79,22 +86,23 @@ fn all_of_stage(gate: &FeatureGate) -> Option<&'static str> {
     }
 }
 
-fn known(name: &str) -> Option<&'static FeatureGate> {
-    table::GATES.iter().find(|gate| gate.name == name)
+fn known(kubelet: KubeletMinor, name: &str) -> Option<&'static FeatureGate> {
+    table::gates(kubelet).iter().find(|gate| gate.name == name)
 }
 
 /// Names of all gates with their defaults.
-pub(super) fn defaults() -> impl Iterator<Item = (&'static str, bool)> {
-    table::GATES.iter().map(|gate| (gate.name, gate.default))
+pub(super) fn defaults(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
+    table::gates(kubelet).iter().map(|gate| (gate.name, gate.default))
 }
 
 pub(super) fn check(finder: &mut Finder<'_>, path: &Path, given: &BTreeMap<String, bool>) {
+    let kubelet = finder.kubelet();
     let findings: Vec<_> = given
         .iter()
-        .filter_map(|(name, value)| Some((name, wrong(name, *value)?)))
+        .filter_map(|(name, value)| Some((name, wrong(kubelet, name, *value)?)))
         .collect();
     if findings.is_empty() {
-        needs(finder, path, FeatureGates::new(given));
+        needs(finder, path, FeatureGates::new(kubelet, given));
     }
     for (name, finding) in findings {
         finder.say(&path.key(name), finding);
@@ -102,32 +110,50 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, given: &BTreeMap<Strin
 }
 
 /// Objection to a gate by itself.
-fn wrong(name: &str, value: bool) -> Option<Finding> {
-    let Some(gate) = known(name) else {
+fn wrong(kubelet: KubeletMinor, name: &str, value: bool) -> Option<Finding> {
+    let Some(gate) = known(kubelet, name) else {
         let finding = Finding::error(
-            format!("the kubelet has no feature gate `{name}`"),
+            format!("the kubelet of Kubernetes {kubelet} has no feature gate `{name}`"),
             "the kubelet would not start",
         );
-        let help = match closest(name, table::GATES.iter().map(|gate| gate.name)) {
-            Some(guess) => format!("did you mean `{guess}`?"),
-            None => "remove this line; `kubelet --help` of Kubernetes 1.37 names most gates".to_owned(),
-        };
-        return Some(finding.with_help(help));
+        return Some(finding.with_help(instead(kubelet, name)));
     };
+    if name == LOG_QUERY && !gate.locked && !value {
+        let message = format!("`{LOG_QUERY}` has to be on: the agent sets `enableSystemLogQuery`");
+        return Some(Finding::error(message, "the kubelet would not start").with_help("remove this line"));
+    }
     (gate.locked && gate.default != value).then(|| {
         let finding = Finding::error(
-            format!("`{name}` is locked to `{}`", gate.default),
+            format!("`{name}` is locked to `{}` in Kubernetes {kubelet}", gate.default),
             "the kubelet would not start",
         );
         finding.with_help("remove this line: the feature cannot be switched any more")
     })
 }
 
+/// Advice on a gate that a kubelet does not have.
+fn instead(kubelet: KubeletMinor, name: &str) -> String {
+    let others = KubeletMinor::ALL
+        .into_iter()
+        .filter(|other| known(*other, name).is_some());
+    let others: Vec<_> = others.map(|other| other.to_string()).collect();
+    if !others.is_empty() {
+        return format!(
+            "remove this line: only the kubelet of {} has this gate",
+            others.join(" and ")
+        );
+    }
+    match closest(name, table::gates(kubelet).iter().map(|gate| gate.name)) {
+        Some(guess) => format!("did you mean `{guess}`?"),
+        None => format!("remove this line; `kubelet --help` of Kubernetes {kubelet} names most gates"),
+    }
+}
+
 /// Gates that are on without one that they need, at the keys that bring it about.
 fn needs(finder: &mut Finder<'_>, path: &Path, gates: FeatureGates<'_>) {
     let mut missing: BTreeMap<&str, Vec<(&str, &str)>> = BTreeMap::new();
-    for gate in table::GATES.iter().filter(|gate| gates.value(gate)) {
-        let off = gate.needs.iter().filter_map(|name| known(name));
+    for gate in table::gates(gates.kubelet).iter().filter(|gate| gates.value(gate)) {
+        let off = gate.needs.iter().filter_map(|name| known(gates.kubelet, name));
         for needed in off.filter(|needed| !gates.value(needed)) {
             let key = gates.key_of(gate).or_else(|| gates.key_of(needed));
             if let Some(key) = key {
@@ -154,10 +180,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_table_is_sorted_and_whole() {
-        assert!(table::GATES.is_sorted_by(|one, other| one.name < other.name));
-        for gate in table::GATES {
-            assert!(gate.needs.iter().all(|name| known(name).is_some()), "{}", gate.name);
+    fn the_tables_are_sorted_and_whole() {
+        for kubelet in KubeletMinor::ALL {
+            let gates = table::gates(kubelet);
+            assert!(gates.is_sorted_by(|one, other| one.name < other.name));
+            for gate in gates {
+                let has_needs = gate.needs.iter().all(|name| known(kubelet, name).is_some());
+                assert!(has_needs, "{} of {kubelet}", gate.name);
+            }
         }
     }
 
@@ -165,11 +195,14 @@ mod tests {
     fn a_gate_by_name_comes_before_its_stage() {
         let given = [(ALL_ALPHA, true), ("DefaultPodSysctls", false), (ALL_BETA, false)];
         let given = given.map(|(name, value)| (name.to_owned(), value)).into();
-        let gates = FeatureGates::new(&given);
+        let gates = FeatureGates::new(KubeletMinor::V1_37, &given);
         assert!(!gates.is_on("DefaultPodSysctls"));
         assert!(gates.is_on("QOSReserved"));
         assert!(!gates.is_on("MemoryQoS"));
         assert!(gates.is_on("NodeLogQuery"));
-        assert!(FeatureGates::new(&BTreeMap::new()).is_on("MemoryQoS"));
+        let none = BTreeMap::new();
+        assert!(FeatureGates::new(KubeletMinor::V1_37, &none).is_on("MemoryQoS"));
+        assert!(!FeatureGates::new(KubeletMinor::V1_36, &none).is_on("MemoryQoS"));
+        assert!(!FeatureGates::new(KubeletMinor::V1_36, &none).is_on("DefaultPodSysctls"));
     }
 }

@@ -2,13 +2,18 @@
 
 use std::time::{Duration, SystemTime};
 
-use basalt_node_config::{Clock, check};
+use basalt_node_config::{Clock, KubeletMinor, check_for};
 
 /// A certificate authority.
 pub const CA: &str = include_str!("../certificates/ca.pem");
 
 /// Findings about a NodeConfig that ends like this, and `true` if it can be used.
 pub fn said(more: &str) -> (bool, String) {
+    said_for(KubeletMinor::NEWEST, more)
+}
+
+/// The same for the kubelet of another minor version.
+pub fn said_for(kubelet: KubeletMinor, more: &str) -> (bool, String) {
     let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
     let text = format!(
         "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
@@ -16,7 +21,7 @@ pub fn said(more: &str) -> (bool, String) {
     );
     // 2030, when the certificate of these tests is valid.
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-    match check("node.yaml", &text, Clock::Right(now)) {
+    match check_for("node.yaml", &text, Clock::Right(now), kubelet) {
         Ok((_, warnings)) => (true, warnings.brief()),
         Err(problems) => (false, problems.brief()),
     }

@@ -30,12 +30,14 @@ const CIPHER_SUITES: [&str; 4] = [
 const POD_PIDS: u64 = 16384;
 
 /// Fields that the image needs as they are, or that follow from the machine: no cluster's configuration changes them.
-const FIXED: [&str; 12] = [
+const FIXED: [&str; 13] = [
     "authentication",
     "authorization",
     "cgroupDriver",
     "containerRuntimeEndpoint",
     "failSwapOn",
+    // Merged by name: those of the cluster stay.
+    "featureGates",
     "mergeDefaultEvictionSettings",
     "protectKernelDefaults",
     "resolvConf",
@@ -265,6 +267,16 @@ fn log_query(kubelet: &Kubelet) -> bool {
     kubelet.extra_config.get("enableSystemLogHandler") != Some(&Value::Bool(false))
 }
 
+/// Feature gates: those of the NodeConfig, and the one that `enableSystemLogQuery` needs, which is off in the kubelet of 1.35
+/// unless it is asked for, and locked to on in later ones.
+fn feature_gates(kubelet: &Kubelet) -> Option<Value> {
+    let mut gates = kubelet.feature_gates.clone();
+    if log_query(kubelet) {
+        gates.entry("NodeLogQuery".to_owned()).or_insert(true);
+    }
+    (!gates.is_empty()).then(|| json!(gates))
+}
+
 /// Time for which a shutdown waits for all pods, and the part of it that is for critical ones.
 ///
 /// logind holds a shutdown back that long, so that pods end before their node does. The kubelet refuses more for
@@ -343,10 +355,7 @@ fn optional(keys: &mut Map<String, Value>, config: &NodeConfig, facts: &Facts) {
     }
     let some = |list: &[String]| (!list.is_empty()).then(|| Value::from(list.to_vec()));
     put("allowedUnsafeSysctls", some(&kubelet.allowed_unsafe_sysctls));
-    put(
-        "featureGates",
-        (!kubelet.feature_gates.is_empty()).then(|| json!(kubelet.feature_gates)),
-    );
+    put("featureGates", feature_gates(kubelet));
     put(
         "logging",
         kubelet.verbosity.map(|verbosity| json!({ "verbosity": verbosity })),

@@ -1,6 +1,6 @@
 //! NodeConfigs that are accepted, given to the real kubelet: it has to start with each of them.
 //!
-//! `./basalt test` names the kubelet of the distribution in `BASALT_KUBELET`.
+//! `./basalt test` names the kubelet of each minor in `BASALT_KUBELET`, one after the other.
 
 #![cfg(test)]
 
@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use basalt_node_config::{Clock, NodeConfig, check, kubelet_extra_fields, kubelet_feature_gates};
+use basalt_node_config::{Clock, KubeletMinor, NodeConfig, check_for, kubelet_extra_fields, kubelet_feature_gates};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -53,8 +53,8 @@ fn fields(pool: Pool, indent: &'static str) -> impl Strategy<Value = Vec<(&'stat
 }
 
 /// Feature gates by name with values, mostly none.
-fn feature_gates() -> impl Strategy<Value = Option<(&'static str, String)>> {
-    let names: Vec<_> = kubelet_feature_gates().map(|(name, _)| name).collect();
+fn feature_gates(kubelet: KubeletMinor) -> impl Strategy<Value = Option<(&'static str, String)>> {
+    let names: Vec<_> = kubelet_feature_gates(kubelet).map(|(name, _)| name).collect();
     let some = proptest::collection::btree_map(proptest::sample::select(names), any::<bool>(), 1..4);
     proptest::option::weighted(0.25, some).prop_map(|gates| {
         let gates: Vec<_> = gates?
@@ -65,11 +65,11 @@ fn feature_gates() -> impl Strategy<Value = Option<(&'static str, String)>> {
     })
 }
 
-fn cases() -> impl Strategy<Value = Case> {
+fn cases(kubelet: KubeletMinor) -> impl Strategy<Value = Case> {
     let parts = (
         fields(NODE, ""),
         fields(OWN, "  "),
-        feature_gates(),
+        feature_gates(kubelet),
         fields(EXTRA, "    "),
     );
     parts.prop_map(|(node, own, gates, extra)| {
@@ -91,7 +91,7 @@ fn cases() -> impl Strategy<Value = Case> {
 }
 
 /// The NodeConfig with these lines, if it is accepted.
-fn accepted(lines: &str) -> Option<NodeConfig> {
+fn accepted(kubelet: KubeletMinor, lines: &str) -> Option<NodeConfig> {
     let ca: String = CA.lines().map(|line| format!("    {line}\n")).collect();
     let text = format!(
         "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: https://10.87.0.1:6443\n  \
@@ -99,19 +99,19 @@ fn accepted(lines: &str) -> Option<NodeConfig> {
     );
     // 2030, when the certificate is valid.
     let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_893_456_000);
-    check("node.yaml", &text, Clock::Right(now))
+    check_for("node.yaml", &text, Clock::Right(now), kubelet)
         .ok()
         .map(|(config, _)| config)
 }
 
 /// Random NodeConfigs that are accepted, always the same ones.
-fn accepted_cases(number: usize) -> Vec<(Case, Planned)> {
+fn accepted_cases(kubelet: KubeletMinor, number: usize) -> Vec<(Case, Planned)> {
     let mut runner = TestRunner::deterministic();
-    let strategy = cases();
+    let strategy = cases(kubelet);
     let made = std::iter::repeat_with(|| strategy.new_tree(&mut runner).unwrap().current());
     let good = made
         .take(ATTEMPTS * number)
-        .filter_map(|case| Some((Planned::of(&accepted(&case.text)?), case)));
+        .filter_map(|case| Some((Planned::of(&accepted(kubelet, &case.text)?), case)));
     good.map(|(planned, case)| (case, planned)).take(number).collect()
 }
 
@@ -136,13 +136,13 @@ fn of_each<T: Sync, R: Send>(items: &[T], function: impl Fn(usize, &T) -> R + Sy
 #[test]
 fn every_field_has_values() {
     let of_pool: BTreeSet<_> = EXTRA.iter().map(|(name, _)| *name).collect();
-    let known: BTreeSet<_> = kubelet_extra_fields().collect();
+    let known: BTreeSet<_> = kubelet_extra_fields(KubeletMinor::NEWEST).collect();
     assert_eq!(of_pool, known);
     let one = |pool: Pool, before: &str| {
         for (name, values) in pool {
             let good = values
                 .iter()
-                .any(|value| accepted(&format!("{before}{name}: {value}\n")).is_some());
+                .any(|value| accepted(KubeletMinor::NEWEST, &format!("{before}{name}: {value}\n")).is_some());
             assert!(good, "no value of {name} is accepted");
         }
     };
@@ -157,7 +157,7 @@ fn the_real_kubelet_takes_whatever_is_accepted() {
         return;
     };
     // One that it has to refuse: else nothing is tested.
-    let mut wrong = Planned::of(&accepted("").unwrap());
+    let mut wrong = Planned::of(&accepted(runs.minor, "").unwrap());
     wrong.configuration["kubeAPIBurst"] = json!(-1);
     let objection = runs.objection("wrong", &wrong).unwrap_or_default();
     assert!(objection.contains("kubeAPIBurst"), "{objection}");
@@ -168,11 +168,14 @@ fn the_real_kubelet_takes_whatever_is_accepted() {
 
     let long = std::env::var_os("BASALT_TEST_LONG").is_some();
     let number = if long { CASES_LONG } else { CASES };
-    let cases = accepted_cases(number);
+    let cases = accepted_cases(runs.minor, number);
     assert_eq!(cases.len(), number, "too few NodeConfigs are accepted");
     let seen: BTreeSet<_> = cases.iter().flat_map(|(case, _)| &case.fields).collect();
-    let all = [NODE, OWN, EXTRA].into_iter().flatten().map(|(name, _)| name);
-    let missing: Vec<_> = all.filter(|name| !seen.contains(name)).collect();
+    let of_kubelet: BTreeSet<_> = kubelet_extra_fields(runs.minor).collect();
+    let extra = EXTRA.iter().map(|(name, _)| name);
+    let extra = extra.filter(|name| of_kubelet.contains(*name));
+    let all = [NODE, OWN].into_iter().flatten().map(|(name, _)| name).chain(extra);
+    let missing: Vec<_> = all.filter(|name| !seen.contains(*name)).collect();
     assert!(missing.is_empty(), "no accepted NodeConfig has {missing:?}");
 
     let refusals = of_each(&cases, |index, (case, planned)| {
@@ -193,17 +196,17 @@ fn the_real_kubelet_has_the_same_feature_gates() {
     let Some(runs) = run::kubelet("the_real_kubelet_has_the_same_feature_gates") else {
         return;
     };
-    let least = Planned::of(&accepted("").unwrap());
-    let known: Vec<_> = kubelet_feature_gates().collect();
+    let least = Planned::of(&accepted(runs.minor, "").unwrap());
+    let known: Vec<_> = kubelet_feature_gates(runs.minor).collect();
     let wrong = of_each(&known, |_, (name, default)| {
         // The other value, with nothing that would need the gate `GracefulNodeShutdown`.
         let mut planned = least.clone();
-        planned.configuration["featureGates"] = json!({ *name: !default });
+        planned.configuration["featureGates"][*name] = json!(!default);
         let lines = format!(
             "kubelet: {{ shutdownGracePeriod: 0s, featureGates: {{ {name}: {} }} }}\n",
             !default
         );
-        let good = accepted(&lines);
+        let good = accepted(runs.minor, &lines);
         let planned = good.as_ref().map_or(planned, Planned::of);
         let objection = runs.objection(name, &planned);
         (good.is_some() == objection.is_some()).then(|| format!("{name}: {objection:?}"))
@@ -217,7 +220,7 @@ fn the_real_kubelet_has_the_same_feature_gates() {
         .lines()
         .filter_map(|line| {
             let (name, rest) = line.trim().split_once("=true|false (")?;
-            Some((name, rest.ends_with("default=true)")))
+            Some((name, rest.contains("default=true)")))
         })
         .collect();
     assert!(!of_help.is_empty(), "{help}");

@@ -325,7 +325,10 @@ pub const EXTRA: Pool = &[
     ("resolvConf", &["''", "/etc/resolv.conf", "resolv.conf"]),
     ("rotateCertificates", &["true", "false"]),
     ("runtimeRequestTimeout", &["0s", "2m"]),
-    ("showHiddenMetricsForVersion", &["''", "'1.36'", "'1.37'", "'1.35'"]),
+    (
+        "showHiddenMetricsForVersion",
+        &["''", "'1.36'", "'1.37'", "'1.35'", "'1.34'"],
+    ),
     (
         "shutdownGracePeriodByPodPriority",
         &[

@@ -12,7 +12,7 @@ use basalt_node::facts::Facts;
 use basalt_node::paths;
 use basalt_node::plan::plan;
 use basalt_node::size::Size;
-use basalt_node_config::NodeConfig;
+use basalt_node_config::{KubeletMinor, NodeConfig};
 use serde_json::{Value, json};
 
 use crate::CA;
@@ -40,6 +40,8 @@ current-context: node
 pub struct Runs {
     program: PathBuf,
     folder: tempfile::TempDir,
+    /// Its minor version.
+    pub minor: KubeletMinor,
 }
 
 /// The kubelet of the environment. Without one, a line says that the test is skipped.
@@ -48,10 +50,15 @@ pub fn kubelet(test: &str) -> Option<Runs> {
         basalt_test_output::skip(test, format!("{KUBELET} does not name a kubelet"));
         return None;
     };
-    Some(Runs {
+    let mut runs = Runs {
         program: program.into(),
         folder: tempfile::tempdir().unwrap(),
-    })
+        minor: KubeletMinor::NEWEST,
+    };
+    let version = runs.said(&["--version".into()]);
+    let version = version.trim().strip_prefix("Kubernetes ");
+    runs.minor = version.and_then(KubeletMinor::of_version).unwrap();
+    Some(runs)
 }
 
 /// Configuration and arguments that the agent plans for the kubelet.

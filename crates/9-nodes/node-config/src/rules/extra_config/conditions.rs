@@ -13,6 +13,7 @@ use serde_json::Value;
 use super::{NO_START, quantity};
 use crate::amount::GoDuration;
 use crate::finder::Finder;
+use crate::minor::KubeletMinor;
 use crate::raw;
 use crate::rules::feature_gates::FeatureGates;
 use crate::rules::pod_sysctls;
@@ -38,11 +39,12 @@ const HTTP2_SUITES: [&str; 2] = [
 
 /// Checks the kubelet part, whose path is given.
 pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet) {
+    let kubelet_minor = finder.kubelet();
     let mut conditions = Conditions {
         finder,
         path,
         kubelet,
-        gates: FeatureGates::new(&kubelet.feature_gates),
+        gates: FeatureGates::new(kubelet_minor, &kubelet.feature_gates),
     };
     conditions.server();
     conditions.tls();
@@ -52,6 +54,7 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet
     conditions.shutdown();
     conditions.gated();
     conditions.logging();
+    conditions.metrics();
     conditions.memory();
     conditions.policy_options();
     conditions.user_namespaces();
@@ -388,10 +391,22 @@ impl<'k> Conditions<'_, '_, 'k> {
         }
     }
 
+    /// Hidden metrics: `k8s.io/component-base/metrics/api/v1/validation.go`. The minor version before, or nothing.
+    fn metrics(&mut self) {
+        const FIELD: &str = "showHiddenMetricsForVersion";
+        let before = format!("1.{}", self.finder.kubelet().number() - 1);
+        if let Some(given) = self.text(FIELD).filter(|given| !["", &before].contains(given)) {
+            let message = format!("`{given}` is not a word for `{FIELD}`");
+            self.say(FIELD, message, &format!("write one of ``, `{before}`"));
+        }
+    }
+
     /// Memory with control groups: `validation.go`.
     fn memory(&mut self) {
         let factor = self.field("memoryThrottlingFactor").and_then(Value::as_f64);
         let other = factor.is_some_and(|factor| (factor - OLD_THROTTLING_FACTOR).abs() > f64::EPSILON);
+        // Before, the factor had no effect without the gate.
+        let other = other && self.finder.kubelet() >= KubeletMinor::V1_37;
         self.needs_gate("memoryThrottlingFactor", other, "MemoryQoS");
         let tiered = self.text("memoryReservationPolicy") == Some("TieredReservation");
         self.needs_gate("memoryReservationPolicy", tiered, "MemoryQoS");

@@ -1,4 +1,4 @@
-//! Fields of KubeletConfiguration of Kubernetes 1.37.2, with their types and the values that they take.
+//! Fields of KubeletConfiguration of Kubernetes 1.35 to 1.37, with their types and the values that they take in 1.37.2.
 //!
 //! Names and types are those of `k8s.io/kubelet/config/v1beta1/types.go`. Limits are those of
 //! `pkg/kubelet/apis/config/validation/validation.go`, where nothing else is said.
@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use super::values;
+use crate::minor::KubeletMinor;
 use basalt_document::Finding;
 
 /// Type of a field, with the values that it takes.
@@ -174,6 +175,13 @@ const TRACING: FieldKind = Object(&[
     ("samplingRatePerMillion", Integer(0, 1_000_000)),
 ]);
 
+/// Fields that the oldest kubelet does not have, with the first minor that does.
+pub(super) const SINCE: &[(&str, KubeletMinor)] = &[
+    ("defaultPodSysctls", KubeletMinor::V1_37),
+    ("memoryReservationPolicy", KubeletMinor::V1_36),
+    ("tlsCurvePreferences", KubeletMinor::V1_36),
+];
+
 /// All fields, sorted by name.
 pub(super) const FIELDS: &[(&str, FieldKind)] = &[
     ("address", Checked(values::ip_address)),
@@ -309,8 +317,7 @@ pub(super) const FIELDS: &[(&str, FieldKind)] = &[
     ("seccompDefault", Elsewhere("kubelet.seccompDefault")),
     ("serializeImagePulls", Elsewhere("kubelet.maxParallelImagePulls")),
     ("serverTLSBootstrap", Elsewhere("kubelet.serverTLSBootstrap")),
-    // `k8s.io/component-base/metrics/api/v1/validation.go`: the minor version before, or nothing.
-    ("showHiddenMetricsForVersion", Choice(&["", "1.36"])),
+    ("showHiddenMetricsForVersion", Text),
     ("shutdownGracePeriod", Elsewhere("kubelet.shutdownGracePeriod")),
     ("shutdownGracePeriodByPodPriority", SHUTDOWN),
     (
