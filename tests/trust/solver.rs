@@ -12,13 +12,12 @@
 mod enumerate;
 mod generate;
 
-use std::time::Duration;
-
+use basalt_bench::ask_libsolv;
 use basalt_rpm::{Dependency, Package};
 use basalt_solver::{PackageIndex, SolveError};
 use basalt_tests::{Failed, TestDirectory, ensure, is_long, shown};
 use enumerate::Enumeration;
-use generate::{REQUEST, primary, repository};
+use generate::{REQUEST, repository};
 
 use crate::dnf::User;
 
@@ -26,8 +25,6 @@ use crate::dnf::User;
 const CASES: u64 = 2_000;
 /// Number of repositories that `./basalt test --long` adds.
 const LONG_CASES: u64 = 20_000;
-/// The program that asks libsolv.
-const ASK: &str = include_str!("../fixtures/trust/libsolv.py");
 
 /// Counts of a run, so that the generator is seen to make more than trivial repositories.
 #[derive(Debug, Default, Clone, Copy)]
@@ -72,21 +69,14 @@ pub fn agrees_with_libsolv(directory: &TestDirectory) -> Result<(), Failed> {
 
 /// Asks libsolv about all repositories in one process; an answer is `None` where it finds no solution.
 fn libsolv(user: &User, repositories: &[Vec<Package>]) -> Result<Vec<Option<Vec<String>>>, Failed> {
-    let script = user.folder.join("libsolv.py");
-    fs_err::write(&script, ASK)?;
-    let mut questions = String::new();
-    for packages in repositories {
-        let question = serde_json::json!({ "primary": primary(packages)?, "request": REQUEST });
-        questions += &format!("{question}\n");
-    }
-    let command = user.sandbox().command("python3", ["-B", script.as_str()]);
-    let command = command.input(questions).time_limit(Duration::from_secs(600));
-    let output = command.output().map_err(shown)?.text();
-    let answers: Vec<Option<Vec<String>>> = output.lines().map(serde_json::from_str).collect::<Result<_, _>>()?;
-    ensure(answers.len() == repositories.len(), || {
-        format!("libsolv gave {} answers", answers.len())
-    })?;
-    Ok(answers)
+    let requests = [REQUEST.to_owned()];
+    let questions: Vec<_> = repositories
+        .iter()
+        .map(|packages| (packages.as_slice(), requests.as_slice()))
+        .collect();
+    let answers = ask_libsolv(&user.sandbox(), &questions).map_err(shown)?;
+    let solutions = answers.into_iter().flat_map(|answer| answer.solutions);
+    Ok(solutions.map(|solution| solution.packages).collect())
 }
 
 fn compare(packages: &[Package], theirs: Option<&[String]>, counts: &mut Counts) -> Result<(), String> {

@@ -41,6 +41,18 @@ pub fn each<I: Sync, T: Send, E: Send>(
     items: &[I],
     work: impl Fn(&I) -> Result<T, E> + Sync,
 ) -> Result<Vec<T>, EachError<E>> {
+    each_on(cores(), items, work)
+}
+
+/// Like [`each`], with so many worker threads at most. Items are begun in their order.
+///
+/// # Errors
+/// See [`EachError`].
+pub fn each_on<I: Sync, T: Send, E: Send>(
+    workers: usize,
+    items: &[I],
+    work: impl Fn(&I) -> Result<T, E> + Sync,
+) -> Result<Vec<T>, EachError<E>> {
     let next = AtomicUsize::new(0);
     let ended = AtomicBool::new(false);
     let outcomes: Mutex<Vec<(usize, T)>> = Mutex::new(Vec::with_capacity(items.len()));
@@ -68,9 +80,11 @@ pub fn each<I: Sync, T: Send, E: Send>(
         }
     };
     std::thread::scope(|scope| {
-        for _ in 0..cores().min(items.len()) {
+        // This thread is one of them.
+        for _ in 1..workers.min(items.len()) {
             scope.spawn(worker);
         }
+        worker();
     });
     if let Some(error) = failure.into_inner().unwrap_or_else(PoisonError::into_inner) {
         return Err(error);
@@ -82,6 +96,9 @@ pub fn each<I: Sync, T: Send, E: Send>(
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+    use std::sync::Barrier;
+
     use super::*;
 
     #[test]
@@ -89,6 +106,19 @@ mod tests {
         let squares = each(&Vec::from_iter(0..1000), |index| Ok::<_, ()>(index * index)).expect("nothing fails");
         assert_eq!(squares, (0..1000).map(|index| index * index).collect::<Vec<_>>());
         assert_eq!(each(&[(); 0], |()| Err::<(), _>(())), Ok(Vec::new()));
+    }
+
+    #[test]
+    fn as_many_threads_work_as_asked_for() {
+        let threads = |workers: usize| {
+            let together = Barrier::new(workers.max(1));
+            let ids = each_on(workers, &[(); 6], |()| {
+                together.wait();
+                Ok::<_, ()>(std::thread::current().id())
+            });
+            HashSet::<_>::from_iter(ids.expect("nothing fails")).len()
+        };
+        assert_eq!([0, 1, 2, 3].map(threads), [1, 1, 2, 3]);
     }
 
     #[test]

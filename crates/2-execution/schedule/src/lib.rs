@@ -25,7 +25,7 @@ pub mod schedule;
 pub mod timings;
 
 pub use context::{AcquireError, JobContext};
-pub use each::{EachError, each};
+pub use each::{EachError, each, each_on};
 pub use error::{Failure, JobError, JobGraphError, JobserverError, RunError};
 pub use executor::{Completion, Ended, Executor, JobEvent, JobSpan, Observer, RunResult};
 pub use graph::{Estimate, Job, JobGraph, JobId};

@@ -262,6 +262,25 @@ impl Graph {
         Ok(search.order)
     }
 
+    /// Returns the packages by levels: the dependencies of a package are all in levels before its own.
+    ///
+    /// # Errors
+    /// When there is a cycle, which the error shows.
+    pub fn levels(&self) -> Result<Vec<Vec<PackageId>>, GraphError> {
+        let mut level_of = IndexVec::filled(0_usize, self.packages.len());
+        let mut levels: Vec<Vec<PackageId>> = Vec::new();
+        for package in self.order()? {
+            let level = self.needs(package).iter().map(|need| level_of[*need] + 1).max();
+            let level = level.unwrap_or_default();
+            level_of[package] = level;
+            match levels.get_mut(level) {
+                Some(packages) => packages.push(package),
+                None => levels.push(vec![package]),
+            }
+        }
+        Ok(levels)
+    }
+
     /// Returns advice on a dependency that no package fulfils: other versions, or a similar name.
     pub(crate) fn suggestion(&self, wanted: &Dependency) -> String {
         let Some(Capability { name, .. }) = wanted.as_capability() else {
@@ -420,6 +439,8 @@ mod tests {
         let order = graph.order().expect("no circle");
         let place = |index| order.iter().position(|package| *package == PackageId(index));
         assert!(place(0) > place(1) && place(0) > place(2));
+        let levels = graph.levels().expect("no circle");
+        assert_eq!(levels, [vec![PackageId(1), PackageId(2)], vec![PackageId(0)]]);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! Distribution (specs as rpmspec read them, locks of sources, estimates)
-//!     ──(known: in topological order, BuildRequires solved, key made, result looked up)──▶ BuiltPackages
+//!     ──(known: level by level, BuildRequires solved, key made, result looked up)──▶ BuiltPackages
 //!     ──(jobs: dependencies and estimated durations)──▶ JobGraph
 //! ```
 //!
@@ -15,7 +15,7 @@ use std::sync::Arc;
 use basalt_action::{Blob, Encoded, Node};
 use basalt_digest::Digest;
 use basalt_process::interrupt;
-use basalt_schedule::{Job, JobGraph, JobId};
+use basalt_schedule::{EachError, Job, JobGraph, JobId};
 use basalt_sources::{InputContent, Modules, Tools};
 use basalt_store::FolderSnapshot;
 
@@ -105,28 +105,49 @@ pub struct Planner<'a> {
 }
 
 impl Planner<'_> {
-    /// Returns the results of those packages whose result is known, and those of all their dependencies, too.
+    /// Returns the results of those packages whose result is known, and those of all their dependencies, too. Packages that
+    /// do not need one another are looked up on all cores.
     ///
     /// # Errors
     /// When the lookup fails, and when interrupted.
-    pub fn known(&self, wanted: &BTreeSet<PackageId>, lookup: &impl Lookup) -> Result<BuiltPackages, BuildError> {
+    pub fn known(
+        &self,
+        wanted: &BTreeSet<PackageId>,
+        lookup: &(impl Lookup + Sync),
+    ) -> Result<BuiltPackages, BuildError> {
         let graph = &self.distribution.graph;
         let (mut built, mut index) = (BuiltPackages::new(), BuiltIndex::default());
-        for package in graph.order()?.into_iter().filter(|package| wanted.contains(package)) {
+        for level in graph.levels()? {
             interrupt::check()?;
-            if !graph.needs(package).iter().all(|need| built.contains_key(need)) {
-                continue;
-            }
-            let rpms = self.build_requires(package, &index)?;
-            if let Some(build) = self.resolve(package, rpms, lookup)?
-                && let Some(known) = lookup.result(&build)?
-            {
-                let known = Arc::new(known);
-                index.add(package, &known);
-                built.insert(package, known);
+            let is_next = |package: &PackageId| {
+                wanted.contains(package) && graph.needs(*package).iter().all(|need| built.contains_key(need))
+            };
+            let level: Vec<PackageId> = level.into_iter().filter(is_next).collect();
+            // Of several errors, the first one in the order of packages is returned, whichever thread was quicker.
+            let found = basalt_schedule::each(&level, |package| Ok(self.known_result(*package, &index, lookup)));
+            let found = found.map_err(EachError::<BuildError>::into_first)?;
+            for (package, known) in level.into_iter().zip(found) {
+                if let Some(known) = known?.map(Arc::new) {
+                    index.add(package, &known);
+                    built.insert(package, known);
+                }
             }
         }
         Ok(built)
+    }
+
+    /// Returns the result of a package whose dependencies are in the index; none where it is not known.
+    fn known_result(
+        &self,
+        package: PackageId,
+        index: &BuiltIndex,
+        lookup: &impl Lookup,
+    ) -> Result<Option<Built>, BuildError> {
+        let rpms = self.build_requires(package, index)?;
+        match self.resolve(package, rpms, lookup)? {
+            Some(build) => lookup.result(&build),
+            None => Ok(None),
+        }
     }
 
     /// Returns all packages as jobs; the position of a job is the index of its package.

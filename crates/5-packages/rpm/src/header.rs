@@ -127,7 +127,7 @@ fn check(entry: &[u8], data: &[u8]) -> Result<(), String> {
         5 => 8,
         6 | 8 | 9 => {
             let strings = if kind == 6 { 1 } else { count };
-            let ends = rest.iter().filter(|byte| **byte == 0).take(strings).count();
+            let ends = memchr::memchr_iter(0, rest).take(strings).count();
             return if ends == strings {
                 Ok(())
             } else {

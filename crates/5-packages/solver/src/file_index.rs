@@ -10,8 +10,13 @@ use basalt_rpm::capability::usr_merged;
 
 use crate::table::{PackageNumber, Table};
 
-/// Bits of [`PathFilter`].
+/// Bits of the last bytes in a [`PathFilter`].
 const FILTER_BITS: usize = 1 << 16;
+/// Lengths that a [`PathFilter`] tells apart.
+const LENGTHS: usize = 256;
+/// Lengths of paths that [`usr_merged`] changes, relative to what they become: `/usr/bin/a` may have been `/bin/a`,
+/// `/sbin/a` or `/usr/sbin/a`, `/usr/lib/a` any of `/lib/a`, `/lib64/a` and `/usr/lib64/a`.
+const MERGED_CHANGES: [isize; 6] = [-4, -3, -2, 0, 1, 2];
 
 /// Positions of packages by the paths that were asked for, in the form of [`usr_merged`].
 #[derive(Debug, Default)]
@@ -76,19 +81,28 @@ fn index<'p, P: AsRef<Package> + 'p>(
     }
 }
 
-/// Bloom filter of the last bytes of paths, which are the same before and after [`usr_merged`].
+/// Filter of paths: by their lengths, which are at hand without a look at the path itself, and a Bloom filter of their last
+/// bytes. Both stand for the path before and after [`usr_merged`].
 #[derive(Debug)]
-struct PathFilter(Vec<u64>);
+struct PathFilter {
+    /// For each length, `true` if a wanted path may have it; the last one stands for all greater ones.
+    lengths: [bool; LENGTHS],
+    last_bytes: Vec<u64>,
+}
 
 impl Default for PathFilter {
     fn default() -> Self {
-        Self(vec![0; FILTER_BITS / 64])
+        Self {
+            lengths: [false; LENGTHS],
+            last_bytes: vec![0; FILTER_BITS / 64],
+        }
     }
 }
 
 impl PathFilter {
     /// Returns the word and the bit of a path.
     fn place(path: &str) -> (usize, u64) {
+        // Of the name alone: the folder differs after `usr_merged`.
         let last = path.as_bytes().iter().rev().take_while(|byte| **byte != b'/').take(8);
         let number = last.fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
         // Fibonacci hashing: the upper bits of the product depend on all bits of the number.
@@ -97,21 +111,67 @@ impl PathFilter {
         (bit / 64, 1 << (bit % 64))
     }
 
+    /// Adds a path in the form of [`usr_merged`].
     fn add(&mut self, path: &str) {
+        for change in MERGED_CHANGES {
+            let length = path.len().saturating_add_signed(change).min(LENGTHS - 1);
+            if let Some(may_have) = self.lengths.get_mut(length) {
+                *may_have = true;
+            }
+        }
         let (word, bit) = Self::place(path);
-        if let Some(word) = self.0.get_mut(word) {
+        if let Some(word) = self.last_bytes.get_mut(word) {
             *word |= bit;
         }
     }
 
     fn unite(&mut self, other: &Self) {
-        for (word, more) in self.0.iter_mut().zip(&other.0) {
+        for (may_have, more) in self.lengths.iter_mut().zip(other.lengths) {
+            *may_have |= more;
+        }
+        for (word, more) in self.last_bytes.iter_mut().zip(&other.last_bytes) {
             *word |= more;
         }
     }
 
     fn may_have(&self, path: &str) -> bool {
+        if !self
+            .lengths
+            .get(path.len().min(LENGTHS - 1))
+            .is_some_and(|may_have| *may_have)
+        {
+            return false;
+        }
         let (word, bit) = Self::place(path);
-        self.0.get(word).is_some_and(|word| word & bit != 0)
+        self.last_bytes.get(word).is_some_and(|word| word & bit != 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_found_in_each_of_its_forms() {
+        let long = "x".repeat(LENGTHS);
+        for name in ["a", "python3", &long] {
+            for folder in [
+                "/bin",
+                "/sbin",
+                "/lib",
+                "/lib64",
+                "/usr/sbin",
+                "/usr/lib64",
+                "/usr/bin",
+                "/usr/lib",
+                "/etc",
+            ] {
+                let path = format!("{folder}/{name}");
+                let mut filter = PathFilter::default();
+                assert!(!filter.may_have(&path));
+                filter.add(&usr_merged(&path));
+                assert!(filter.may_have(&path) && filter.may_have(&usr_merged(&path)), "{path}");
+            }
+        }
     }
 }

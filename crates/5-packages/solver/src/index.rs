@@ -1,7 +1,7 @@
 //! Index of packages by name, provided and obsoleted capability, and path of a file.
 
-use std::cell::RefCell;
 use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
 
 use basalt_rpm::capability::usr_merged;
 use basalt_rpm::{Capability, Dependency, Package};
@@ -25,7 +25,7 @@ pub struct PackageIndex<P> {
     pub(crate) own_names: Table<PackageNumber, NameNumber>,
     /// For each package, the numbers of the dependencies that it requires.
     pub(crate) requires: Table<PackageNumber, Vec<DependencyNumber>>,
-    pub(crate) files: RefCell<FileIndex>,
+    pub(crate) files: Mutex<FileIndex>,
 }
 
 /// Packages that have to do with a name.
@@ -49,7 +49,7 @@ impl<P> Default for PackageIndex<P> {
             required: Table::default(),
             own_names: Table::default(),
             requires: Table::default(),
-            files: RefCell::default(),
+            files: Mutex::default(),
         }
     }
 }
@@ -110,7 +110,8 @@ impl<P: AsRef<Package>> PackageIndex<P> {
     /// Has the files indexed that have the path of a dependency.
     fn want_path(&mut self, capability: &Capability) {
         if capability.name.starts_with('/') {
-            self.files.get_mut().want(&usr_merged(&capability.name));
+            let files = self.files.get_mut().unwrap_or_else(PoisonError::into_inner);
+            files.want(&usr_merged(&capability.name));
         }
     }
 

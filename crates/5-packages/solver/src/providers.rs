@@ -2,6 +2,7 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
 
 use basalt_rpm::capability::{compare, usr_merged};
 use basalt_rpm::{Capability, Dependency, Package};
@@ -215,7 +216,7 @@ impl<'a, P: AsRef<Package>> Providers<'a, P> {
         }
         // A file has no version.
         if wanted.name.starts_with('/') && wanted.version.is_none() {
-            let mut files = self.index.files.borrow_mut();
+            let mut files = self.index.files.lock().unwrap_or_else(PoisonError::into_inner);
             let with_file = files
                 .with_path(&usr_merged(&wanted.name), &self.index.packages)
                 .iter()

@@ -222,6 +222,38 @@ mod tests {
         }
     }
 
+    proptest! {
+        /// An index that grows and has answered other requests, by name and by path, answers as a new one does.
+        #[test]
+        fn an_index_that_is_kept_answers_as_a_new_one(
+            packages in packages(),
+            requests in prop::collection::vec((any::<bool>(), 0..12_usize), 1..6),
+        ) {
+            let packages: Vec<Package> = packages
+                .into_iter()
+                .enumerate()
+                .map(|(number, package)| Package {
+                    files: vec![format!("/usr/bin/f{}", number % 4), "/usr/share/all".to_owned()],
+                    requires: package.requires.into_iter().chain([Dependency::any(format!("/bin/f{}", number / 3))]).collect(),
+                    ..package
+                })
+                .collect();
+            let names = |index: &PackageIndex<Package>, request: &str| {
+                let solution = index.install(&[request.to_owned()], |_| true);
+                solution.map(|packages| packages.into_iter().map(Package::nevra).collect::<Vec<_>>()).map_err(|error| error.to_string())
+            };
+            let mut kept: PackageIndex<Package> = PackageIndex::default();
+            for (number, package) in packages.iter().enumerate() {
+                kept.add(package.clone());
+                let fresh: PackageIndex<Package> = packages.iter().take(number + 1).cloned().collect();
+                for (is_path, request) in &requests {
+                    let request = if *is_path { format!("/usr/bin/f{}", request % 5) } else { format!("p{request}") };
+                    prop_assert_eq!(names(&kept, &request), names(&fresh, &request));
+                }
+            }
+        }
+    }
+
     #[test]
     fn choices_and_exclusions_are_left_to_the_solver() {
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use basalt_digest::Digest;
 use camino::Utf8Path;
-use rpm::{Dependency, DependencyFlags, FileFlags, FileType, IndexSignatureTag, PackageMetadata};
+use rpm::{Dependency, DependencyFlags, FileFlags, FileMode, FileType, IndexSignatureTag, IndexTag, PackageMetadata};
 
 use super::raw::{
     Changelog, Checksum, Entries, Entry, File, FilelistsPackage, Format, HeaderRange, Location, OtherPackage,
@@ -46,51 +46,85 @@ pub struct PackageEntries {
 /// # Errors
 /// When the file cannot be read or is not an RPM.
 pub fn describe(path: &Utf8Path, placed: RpmLocation<'_>) -> Result<PackageEntries, RpmError> {
-    let header = basalt_rpm::read_header(path)?;
-    check_characters(&header, path)?;
-    describe_header(&header, placed).map_err(RpmError::header(path))
+    describe_parsed(&basalt_rpm::read_header(path)?, path, placed)
 }
 
-/// Checks that XML can hold the names of capabilities and the paths of files: without a character, they would be others.
-/// Texts that people read lose such characters instead.
-fn check_characters(header: &PackageMetadata, path: &Utf8Path) -> Result<(), RpmError> {
+/// Describes an RPM by its header, which was read from `path`.
+pub(crate) fn describe_parsed(
+    header: &PackageMetadata,
+    path: &Utf8Path,
+    placed: RpmLocation<'_>,
+) -> Result<PackageEntries, RpmError> {
     let wrong = RpmError::header(path);
-    let lists = [
-        header.get_provides(),
-        header.get_requires(),
-        header.get_conflicts(),
-        header.get_obsoletes(),
-        header.get_recommends(),
-        header.get_suggests(),
-        header.get_supplements(),
-        header.get_enhances(),
-    ];
-    let mut names = Vec::new();
-    for list in lists {
-        let list = list.map_err(&wrong)?;
-        names.extend(
-            list.into_iter()
-                .flat_map(|dependency| [dependency.name, dependency.version]),
-        );
-    }
-    let files = files(header, |path| path).map_err(&wrong)?;
-    names.extend(files.into_iter().map(|file| file.path));
-    match names
-        .iter()
-        .find(|name| clean(name) != **name || name.contains(char::REPLACEMENT_CHARACTER))
-    {
-        None => Ok(()),
-        Some(name) => Err(RpmError::malformed(
+    let lists = Lists::of(header).map_err(&wrong)?;
+    if let Some(name) = lists.names().find(|name| !fits_xml(name)) {
+        let name = name.escape_debug();
+        return Err(RpmError::malformed(
             path,
-            format!(
-                "`{}` has a character that repository metadata cannot hold",
-                name.escape_debug()
-            ),
-        )),
+            format!("`{name}` has a character that repository metadata cannot hold"),
+        ));
+    }
+    describe_header(header, lists, placed).map_err(wrong)
+}
+
+/// Lists of a header, each read once.
+struct Lists {
+    provides: Vec<Dependency>,
+    requires: Vec<Dependency>,
+    conflicts: Vec<Dependency>,
+    obsoletes: Vec<Dependency>,
+    recommends: Vec<Dependency>,
+    suggests: Vec<Dependency>,
+    supplements: Vec<Dependency>,
+    enhances: Vec<Dependency>,
+    files: Vec<File>,
+}
+
+impl Lists {
+    fn of(header: &PackageMetadata) -> Result<Self, rpm::Error> {
+        Ok(Self {
+            provides: header.get_provides()?,
+            requires: header.get_requires()?,
+            conflicts: header.get_conflicts()?,
+            obsoletes: header.get_obsoletes()?,
+            recommends: header.get_recommends()?,
+            suggests: header.get_suggests()?,
+            supplements: header.get_supplements()?,
+            enhances: header.get_enhances()?,
+            files: files(header)?,
+        })
+    }
+
+    /// Names and versions of capabilities, and paths of files: without a character, they would be others. Texts that people
+    /// read lose the characters that XML cannot hold instead.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        let lists = [
+            &self.provides,
+            &self.requires,
+            &self.conflicts,
+            &self.obsoletes,
+            &self.recommends,
+            &self.suggests,
+            &self.supplements,
+            &self.enhances,
+        ];
+        let dependencies = lists.into_iter().flatten();
+        let names = dependencies.flat_map(|dependency| [dependency.name.as_str(), dependency.version.as_str()]);
+        names.chain(self.files.iter().map(|file| file.path.as_str()))
     }
 }
 
-fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<PackageEntries, rpm::Error> {
+/// Checks that XML holds a name as it is. The header's strings are read with the replacement character in the place of bytes
+/// that are not UTF-8.
+fn fits_xml(name: &str) -> bool {
+    is_clean(name) && !name.contains(char::REPLACEMENT_CHARACTER)
+}
+
+fn describe_header(
+    header: &PackageMetadata,
+    lists: Lists,
+    placed: RpmLocation<'_>,
+) -> Result<PackageEntries, rpm::Error> {
     // Absent tags become empty texts, as with createrepo_c.
     let text = |value: Result<&str, rpm::Error>| clean(value.unwrap_or_default());
     let name = clean(header.get_name()?);
@@ -104,9 +138,9 @@ fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<
         version: clean(header.get_version()?),
         release: clean(header.get_release()?),
     };
-    let files = files(header, |path| clean(&path))?;
-    let provides = header.get_provides()?;
-    let requires = requires(header.get_requires()?, &provides, &files);
+    let files = lists.files;
+    let provides = entries(&lists.provides);
+    let requires = requires(&lists.requires, &provides, &files);
     let offsets = header.get_package_segment_offsets();
     let archive = header
         .signature
@@ -156,14 +190,14 @@ fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<
                 start: offsets.header,
                 end: offsets.payload,
             },
-            provides: entries(provides),
+            provides,
             requires,
-            conflicts: entries(header.get_conflicts()?),
-            obsoletes: entries(header.get_obsoletes()?),
-            suggests: entries(header.get_suggests()?),
-            enhances: entries(header.get_enhances()?),
-            recommends: entries(header.get_recommends()?),
-            supplements: entries(header.get_supplements()?),
+            conflicts: entries(&lists.conflicts),
+            obsoletes: entries(&lists.obsoletes),
+            suggests: entries(&lists.suggests),
+            enhances: entries(&lists.enhances),
+            recommends: entries(&lists.recommends),
+            supplements: entries(&lists.supplements),
             files: files.iter().filter(|file| is_primary(&file.path)).cloned().collect(),
         },
     };
@@ -197,18 +231,32 @@ fn describe_header(header: &PackageMetadata, placed: RpmLocation<'_>) -> Result<
     })
 }
 
-fn files(header: &PackageMetadata, path: impl Fn(String) -> String) -> Result<Vec<File>, rpm::Error> {
-    let entries = match header.get_file_entries() {
+/// Reads paths and types of the files. The rpm crate's own list of them has owners, times and digests, too, which takes most
+/// of the time for a header.
+fn files(header: &PackageMetadata) -> Result<Vec<File>, rpm::Error> {
+    let modes = match header.header.get_entry_data_as_u16_array(IndexTag::RPMTAG_FILEMODES) {
         Err(rpm::Error::TagNotFound(_)) => return Ok(Vec::new()),
         other => other?,
     };
-    let files = entries.iter().map(|entry| File {
-        kind: match entry.file_type() {
+    let paths = header.get_file_paths_split()?;
+    if paths.is_empty() {
+        return Ok(Vec::new());
+    }
+    let flags = match header.header.get_entry_data_as_u32_array(IndexTag::RPMTAG_FILEFLAGS) {
+        Err(rpm::Error::TagNotFound(_)) => return Ok(Vec::new()),
+        other => other?,
+    };
+    if modes.len() != paths.len() || flags.len() != paths.len() {
+        return Err(rpm::Error::InconsistentTagArrayLengths);
+    }
+    let files = paths.into_iter().zip(modes).zip(flags);
+    let files = files.map(|(((folder, name), mode), flags)| File {
+        kind: match FileMode::from(mode).file_type() {
             FileType::Dir => Some("dir".to_owned()),
-            _ if entry.flags().contains(FileFlags::GHOST) => Some("ghost".to_owned()),
+            _ if FileFlags::from_bits_retain(flags).contains(FileFlags::GHOST) => Some("ghost".to_owned()),
             _ => None,
         },
-        path: path(entry.path().to_string_lossy().into_owned()),
+        path: Utf8Path::new(folder).join(name).into_string(),
     });
     Ok(files.collect())
 }
@@ -220,38 +268,36 @@ fn is_primary(path: &str) -> bool {
 
 /// Returns the requirements on other packages: without those on rpm itself and those that the package fulfils, and each
 /// once.
-fn requires(required: Vec<Dependency>, provided: &[Dependency], files: &[File]) -> Entries {
-    let provided: HashSet<Entry> = provided.iter().map(entry).collect();
+fn requires(required: &[Dependency], provided: &Entries, files: &[File]) -> Entries {
+    let provided: HashSet<&Entry> = provided.entries.iter().collect();
+    let is_own_file = |name: &str| is_primary(name) && files.iter().any(|file| file.path == name);
     let mut seen = HashSet::new();
-    let entries = required.iter().filter(|dependency| {
-        !dependency.flags.contains(DependencyFlags::RPMLIB)
-            && !dependency.name.starts_with("rpmlib(")
-            && !files
-                .iter()
-                .any(|file| file.path == dependency.name && is_primary(&file.path))
-            && !provided.contains(&entry(dependency))
+    let entries = required.iter().filter_map(|dependency| {
+        let is_on_rpm = dependency.flags.contains(DependencyFlags::RPMLIB) || dependency.name.starts_with("rpmlib(");
+        if is_on_rpm || is_own_file(&dependency.name) {
+            return None;
+        }
+        let first = dependency.flags.intersects(
+            DependencyFlags::PREREQ
+                | DependencyFlags::SCRIPT_PRE
+                | DependencyFlags::SCRIPT_POST
+                | DependencyFlags::PRETRANS
+                | DependencyFlags::POSTTRANS,
+        );
+        let entry = entry(dependency);
+        let is_needed = !provided.contains(&entry);
+        let entry = Entry {
+            pre: first.then(|| "1".to_owned()),
+            ..entry
+        };
+        (is_needed && seen.insert(entry.clone())).then_some(entry)
     });
-    let entries = entries
-        .map(|dependency| {
-            let first = dependency.flags.intersects(
-                DependencyFlags::PREREQ
-                    | DependencyFlags::SCRIPT_PRE
-                    | DependencyFlags::SCRIPT_POST
-                    | DependencyFlags::PRETRANS
-                    | DependencyFlags::POSTTRANS,
-            );
-            Entry {
-                pre: first.then(|| "1".to_owned()),
-                ..entry(dependency)
-            }
-        })
-        .filter(|entry| seen.insert(entry.clone()));
     Entries {
         entries: entries.collect(),
     }
 }
 
-fn entries(dependencies: Vec<Dependency>) -> Entries {
+fn entries(dependencies: &[Dependency]) -> Entries {
     Entries {
         entries: dependencies.iter().map(entry).collect(),
     }
@@ -292,8 +338,21 @@ fn entry(dependency: &Dependency) -> Entry {
 
 /// Removes the characters that XML cannot hold.
 pub(crate) fn clean(text: &str) -> String {
-    let fits = |character: char| matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..);
+    if is_clean(text) {
+        return text.to_owned();
+    }
     text.chars().filter(|character| fits(*character)).collect()
+}
+
+/// Checks for a text that XML can hold.
+fn is_clean(text: &str) -> bool {
+    // Nearly all texts are ASCII, and bytes are looked at faster than characters.
+    let is_plain = |byte: u8| matches!(byte, b'\t' | b'\n' | b'\r' | b' '..=b'\x7f');
+    text.bytes().all(is_plain) || text.chars().all(fits)
+}
+
+fn fits(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
 #[cfg(test)]

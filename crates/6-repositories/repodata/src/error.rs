@@ -4,7 +4,9 @@ use camino::Utf8PathBuf;
 use miette::Diagnostic;
 use thiserror::Error;
 
+use basalt_process::ProcessError;
 use basalt_rpm::RpmError;
+use basalt_schedule::Panic;
 
 /// A repository's metadata could not be made or read.
 #[derive(Debug, Error, Diagnostic)]
@@ -55,6 +57,14 @@ pub enum MetadataError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Rpm(#[from] RpmError),
+    /// Ctrl-C.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Process(#[from] ProcessError),
+    /// Panic of a worker, which is a bug of basalt.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Panic(#[from] Panic),
 }
 
 impl MetadataError {

@@ -3,11 +3,12 @@
 //!
 //! ```text
 //! RPM + RpmLocation --describe--> PackageEntries      its entries in primary, filelists and other
+//! folder of RPMs --scan--> [PackageEntries]           the same, with the digests of the files; each is read once
 //! [PackageEntries] + [Advisory] + a time --write--> Metadata   repomd.xml, and the files that it names by digest
 //! folder --read--> Index                              verified by digests, and checked
 //! ```
 //!
-//! The same packages, advisories and time give the same bytes. The format has no specification but the behaviour of the
+//! The same packages, advisories and time give the same bytes, whatever the number of workers. The format has no specification but the behaviour of the
 //! programs that use it; `raw` mirrors it. Metadata are read from untrusted sources, so reading limits sizes, compares
 //! digests and keeps paths inside of the repository.
 //!
@@ -16,8 +17,11 @@
 
 mod describe;
 mod error;
+mod largest_first;
+mod lists;
 pub mod raw;
 mod read;
+mod scan;
 mod write;
 
 pub use describe::{PackageEntries, RpmLocation, describe};
@@ -25,7 +29,8 @@ pub use error::MetadataError;
 pub use read::{
     Index, IndexedPackage, parse_filelists, parse_other, parse_primary, parse_repomd, parse_updateinfo, read,
 };
-pub use write::{Metadata, MetadataFile, write};
+pub use scan::{RpmFile, list_rpms, scan};
+pub use write::{Metadata, MetadataFile, write, write_on};
 
 /// Folder of the metadata, relative to the repository's.
 pub const FOLDER: &str = "repodata";

@@ -2,19 +2,20 @@
 
 use std::io::Write as _;
 
-use basalt_digest::Digest;
-use serde::Serialize;
+use basalt_digest::{Digest, Hasher};
 
 use super::describe::{PackageEntries, SHA256, clean};
+use super::largest_first::largest_first;
+use super::lists::{ListTexts, joined, xml};
 use super::raw::{
-    COMMON, Checksum, Collection, Data, Date, FILELISTS, Filelists, FixedPackage, Location, OTHER, Other, PackageLists,
-    Primary, REPO, RPM, Reference, References, Repomd, Update, Updateinfo, Version,
+    Checksum, Collection, Data, Date, FixedPackage, Location, PackageLists, REPO, RPM, Reference, References, Repomd,
+    Update, Updateinfo, Version,
 };
 use super::{FOLDER, MetadataError};
 use basalt_updateinfo::Advisory;
 
-/// Compression level of zstd. dnf decompresses all levels at the same speed.
-const LEVEL: i32 = 19;
+/// Compression level of zstd, the same as createrepo_c's.
+const LEVEL: i32 = 9;
 
 /// Metadata of a repository, ready to be put into its folder `repodata`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,44 +35,49 @@ pub struct MetadataFile {
     pub bytes: Vec<u8>,
 }
 
-/// Writes the metadata of packages, sorted by name, architecture and version. `time`, in seconds since 1970, becomes
-/// the revision, which must grow with every change.
+/// Writes the metadata of packages, sorted by name, architecture and version, on all cores. `time`, in seconds since 1970,
+/// becomes the revision, which must grow with every change.
 ///
 /// # Errors
 /// When a value cannot be written as XML.
 pub fn write(packages: &[PackageEntries], advisories: &[Advisory], time: u64) -> Result<Metadata, MetadataError> {
+    write_on(basalt_schedule::cores(), packages, advisories, time)
+}
+
+/// Like [`write()`], with so many worker threads. Their number makes no difference to the bytes.
+///
+/// # Errors
+/// When a value cannot be written as XML.
+pub fn write_on(
+    workers: usize,
+    packages: &[PackageEntries],
+    advisories: &[Advisory],
+    time: u64,
+) -> Result<Metadata, MetadataError> {
     let mut packages: Vec<&PackageEntries> = packages.iter().collect();
     packages.sort_by(|one, other| order(one).cmp(&order(other)));
-    let count = packages.len();
-    let primary = Primary {
-        namespace: COMMON.to_owned(),
-        rpm_namespace: RPM.to_owned(),
-        count,
-        packages: packages.iter().map(|package| package.primary.clone()).collect(),
-    };
-    let filelists = Filelists {
-        namespace: FILELISTS.to_owned(),
-        count,
-        packages: packages.iter().map(|package| package.filelists.clone()).collect(),
-    };
-    let other = Other {
-        namespace: OTHER.to_owned(),
-        count,
-        packages: packages.iter().map(|package| package.other.clone()).collect(),
-    };
-    let mut files = Vec::new();
-    let mut data = Vec::new();
-    let mut add = |(entry, file)| {
-        data.push(entry);
-        files.push(file);
-    };
-    add(compressed("primary", &primary, time)?);
-    add(compressed("filelists", &filelists, time)?);
-    add(compressed("other", &other, time)?);
-    let updates = updateinfo(advisories, &packages);
-    if !updates.updates.is_empty() {
-        add(compressed("updateinfo", &updates, time)?);
+    let files = |package: &&PackageEntries| package.filelists.files.len();
+    let mut texts = largest_first(workers, &packages, files, |package| {
+        ListTexts::of(Some(package), packages.len())
+    })?;
+    if texts.is_empty() {
+        texts.push(ListTexts::of(None, 0)?);
     }
+    let mut documents = vec![
+        Document::list("primary", texts.iter().map(|texts| texts.primary.as_str())),
+        Document::list("filelists", texts.iter().map(|texts| texts.filelists.as_str())),
+        Document::list("other", texts.iter().map(|texts| texts.other.as_str())),
+    ];
+    let updates = updateinfo(advisories, &packages);
+    let text = xml(None, &updates)?;
+    if !updates.updates.is_empty() {
+        documents.push(Document {
+            kind: "updateinfo",
+            pieces: vec![&text],
+        });
+    }
+    let compressed = largest_first(workers, &documents, Document::len, |document| document.compressed(time))?;
+    let (data, files) = compressed.into_iter().unzip();
     let repomd = Repomd {
         namespace: REPO.to_owned(),
         rpm_namespace: RPM.to_owned(),
@@ -79,7 +85,7 @@ pub fn write(packages: &[PackageEntries], advisories: &[Advisory], time: u64) ->
         data,
     };
     Ok(Metadata {
-        repomd: xml("repomd.xml", &repomd)?,
+        repomd: xml(None, &repomd)?.into_bytes(),
         files,
     })
 }
@@ -101,56 +107,70 @@ fn order(package: &PackageEntries) -> [&str; 6] {
     ]
 }
 
-fn xml(name: &str, value: &impl Serialize) -> Result<Vec<u8>, MetadataError> {
-    let unwritable = |why: String| MetadataError::Unwritable {
-        file: name.to_owned(),
-        why,
-    };
-    let mut text = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
-    let mut serializer = quick_xml::se::Serializer::new(&mut text);
-    serializer.indent(' ', 2);
-    value
-        .serialize(serializer)
-        .map_err(|error| unwritable(error.to_string()))?;
-    text.push('\n');
-    Ok(text.into_bytes())
+/// A file of the metadata before its compression.
+struct Document<'t> {
+    /// Type in `repomd.xml`.
+    kind: &'static str,
+    /// Text, in pieces.
+    pieces: Vec<&'t str>,
 }
 
-/// Writes and compresses a file of the metadata, and makes its entry in `repomd.xml`.
-fn compressed(kind: &str, value: &impl Serialize, time: u64) -> Result<(Data, MetadataFile), MetadataError> {
-    let name = format!("{kind}.xml.zst");
-    let text = xml(&name, value)?;
-    let compress = || -> std::io::Result<Vec<u8>> {
-        let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
-        encoder.set_pledged_src_size(Some(text.len() as u64))?;
-        encoder.include_checksum(true)?;
-        encoder.write_all(&text)?;
-        encoder.finish()
-    };
-    let bytes = compress().map_err(|error| MetadataError::Unwritable {
-        file: name.clone(),
-        why: error.to_string(),
-    })?;
-    let checksum = |bytes: &[u8]| Checksum {
+impl<'t> Document<'t> {
+    fn list(kind: &'static str, texts: impl Iterator<Item = &'t str>) -> Self {
+        Self {
+            kind,
+            pieces: joined(texts),
+        }
+    }
+
+    /// Length in bytes.
+    fn len(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+
+    /// Compresses the text, and makes its entry in `repomd.xml`.
+    fn compressed(&self, time: u64) -> Result<(Data, MetadataFile), MetadataError> {
+        let name = format!("{}.xml.zst", self.kind);
+        let open_size = self.len() as u64;
+        let mut open = Hasher::new();
+        let mut compress = || -> std::io::Result<Vec<u8>> {
+            let mut encoder = zstd::Encoder::new(Vec::new(), LEVEL)?;
+            encoder.set_pledged_src_size(Some(open_size))?;
+            encoder.include_checksum(true)?;
+            for piece in &self.pieces {
+                open.write_all(piece.as_bytes())?;
+                encoder.write_all(piece.as_bytes())?;
+            }
+            encoder.finish()
+        };
+        let bytes = compress().map_err(|error| MetadataError::Unwritable {
+            file: name.clone(),
+            why: error.to_string(),
+        })?;
+        let closed = checksum(Digest::of(&bytes));
+        let name = format!("{}-{name}", closed.value);
+        let data = Data {
+            kind: self.kind.to_owned(),
+            location: Location {
+                base: None,
+                href: format!("{FOLDER}/{name}"),
+            },
+            checksum: closed,
+            open_checksum: Some(checksum(open.finish())),
+            timestamp: time,
+            size: Some(bytes.len() as u64),
+            open_size: Some(open_size),
+        };
+        Ok((data, MetadataFile { name, bytes }))
+    }
+}
+
+fn checksum(digest: Digest) -> Checksum {
+    Checksum {
         kind: SHA256.to_owned(),
         package_id: None,
-        value: Digest::of(bytes).to_hex(),
-    };
-    let closed = checksum(&bytes);
-    let name = format!("{}-{name}", closed.value);
-    let data = Data {
-        kind: kind.to_owned(),
-        location: Location {
-            base: None,
-            href: format!("{FOLDER}/{name}"),
-        },
-        checksum: closed,
-        open_checksum: Some(checksum(&text)),
-        timestamp: time,
-        size: Some(bytes.len() as u64),
-        open_size: Some(text.len() as u64),
-    };
-    Ok((data, MetadataFile { name, bytes }))
+        value: digest.to_hex(),
+    }
 }
 
 /// Selects the advisories about packages of the repository.

@@ -3,7 +3,9 @@
 #![cfg(test)]
 
 use basalt_digest::Digest;
-use basalt_repodata::{self, FOLDER, MetadataError, PackageEntries, REPOMD, RpmLocation, describe, parse_primary};
+use basalt_repodata::{
+    self, FOLDER, MetadataError, PackageEntries, REPOMD, RpmLocation, describe, list_rpms, parse_primary, scan,
+};
 use basalt_updateinfo::{Advisory, parse_advisory};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
@@ -92,6 +94,45 @@ fn the_same_gives_the_same_bytes() {
     let (one, two) = (package(&folder, "one"), package(&folder, "two"));
     let first = basalt_repodata::write(&[one.clone(), two.clone()], &[], 1).expect("written");
     assert_eq!(basalt_repodata::write(&[two, one], &[], 1).expect("written"), first);
+}
+
+#[test]
+fn the_number_of_workers_makes_no_difference() {
+    let (_guard, folder) = folder();
+    for name in ["one", "two", "three", "four", "five"] {
+        package(&folder, name);
+    }
+    let written = |workers| {
+        let packages = scan(&folder, &list_rpms(&folder).expect("listed"), workers).expect("scanned");
+        basalt_repodata::write_on(workers, &packages, &[advisory()], 1).expect("written")
+    };
+    let one = written(1);
+    assert_eq!([written(2), written(8)], [one.clone(), one]);
+}
+
+#[test]
+fn a_scanned_file_is_described_as_a_read_one() {
+    let (_guard, folder) = folder();
+    let below = folder.join("a/b");
+    fs_err::create_dir_all(&below).expect("made");
+    let mut described = package(&below, "one");
+    fs_err::write(below.join("notes.txt"), "no RPM").expect("written");
+    let files = list_rpms(&folder).expect("listed");
+    let [file] = files.as_slice() else { panic!("{files:?}") };
+    assert_eq!(file.href, "a/b/one.rpm");
+    described.primary.location.href = "a/b/one.rpm".to_owned();
+    described.primary.time.file = file.modified;
+    assert_eq!(scan(&folder, &files, 2).expect("scanned"), [described]);
+}
+
+#[test]
+fn a_file_that_is_no_rpm_is_named() {
+    let (_guard, folder) = folder();
+    package(&folder, "one");
+    fs_err::write(folder.join("two.rpm"), "no RPM").expect("written");
+    let scanned = scan(&folder, &list_rpms(&folder).expect("listed"), 2);
+    let message = scanned.expect_err("there is a text among them").to_string();
+    assert!(message.contains("two.rpm"), "{message}");
 }
 
 #[test]

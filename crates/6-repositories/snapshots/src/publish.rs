@@ -18,7 +18,7 @@ use crate::snapshot::{FILE, KEYS, PACKAGES, SIGNATURE, href};
 use crate::{Repository, Snapshot, SnapshotError, SnapshotPackage, names};
 
 /// Version of the recipe for snapshots: raised when the same inputs make another snapshot.
-const RECIPE: &str = "1";
+const RECIPE: &str = "2";
 
 /// A built RPM, not signed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

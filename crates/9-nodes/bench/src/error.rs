@@ -6,6 +6,8 @@ use basalt_build::BuildError;
 use basalt_cluster::ClusterError;
 use basalt_machine::MachineError;
 use basalt_process::ProcessError;
+use basalt_repodata::MetadataError;
+use basalt_sandbox::SandboxError;
 use basalt_schedule::Panic;
 use basalt_store::StoreError;
 use camino::Utf8PathBuf;
@@ -39,6 +41,39 @@ pub enum BenchError {
         /// Path of a copy of the console's log.
         console: Utf8PathBuf,
     },
+    /// The tree of reference tools lacks a tool.
+    #[error("the tree of reference tools lacks `{tool}`, which is measured beside our code")]
+    #[diagnostic(
+        code(bench::tool),
+        help(
+            "name its package in distro/sdk/reference.toml, lock the tree (./basalt sdk lock reference) and make it \
+             (./basalt sdk build reference)"
+        )
+    )]
+    NoTool {
+        /// Name of the program.
+        tool: &'static str,
+    },
+    /// A tool of others has another result than our code.
+    #[error("{tool} has another result: {what}")]
+    #[diagnostic(
+        code(bench::different),
+        help("one of the two is wrong, so that their times say nothing")
+    )]
+    Different {
+        /// Name of the program.
+        tool: &'static str,
+        /// The difference, as a clause.
+        what: String,
+    },
+    /// Metadata could not be made or read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Metadata(#[from] MetadataError),
+    /// The report of a sandbox could not be read.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Sandbox(#[from] SandboxError),
     /// A distribution could not be planned.
     #[error(transparent)]
     #[diagnostic(transparent)]

@@ -1,4 +1,5 @@
-//! Measurements: a Basalt node beside a Debian 13 node in one run, and the planning of a large distribution.
+//! Measurements: a Basalt node beside a Debian 13 node in one run; the planning of a large distribution; metadata of
+//! repositories beside createrepo_c, and solving beside libsolv.
 //!
 //! ```text
 //! distro/debian + the container stack's RPMs --(basalt-debian)--> a disk, in the store
@@ -6,6 +7,8 @@
 //! Times --(report: medians; table, JSON, Markdown)--> bench/boot.*     --(plot)--> bench/boot.svg
 //!
 //! a seed --(synthetic)--> texts of specs, locks and results --(plan: what the engine does before the first build)--> PlanReport
+//! a seed --(synthetic_rpms)--> RPMs --(metadata: our code, createrepo_c, alternating)--> MetadataReport
+//! a seed --(synthetic_repository)--> packages --(solving: our solver, libsolv)--> SolvingReport
 //! ```
 //!
 //! Both nodes run the same containerd, runc, kubelet and node agent, from Basalt's packages, in machines of the same
@@ -13,16 +16,27 @@
 
 mod boot;
 mod error;
+mod libsolv;
+mod metadata;
 mod plan;
 mod plot;
 mod report;
+mod shape;
+mod solving;
 mod summary;
 mod synthetic;
+mod synthetic_repository;
+mod synthetic_rpms;
 
 pub use boot::{BootBenchmark, ComparedSystem, MILESTONES, Times, WATCHED};
 pub use error::BenchError;
+pub use libsolv::{LibsolvAnswer, LibsolvSolution, ask_libsolv};
+pub use metadata::{MetadataBenchmark, MetadataReport, RunTime};
 pub use plan::{PlanReport, SyntheticPlan};
 pub use plot::svg;
 pub use report::{BenchmarkReport, Measured, today};
+pub use solving::{SolvedRequest, SolvingReport};
 pub use summary::{Summary, summarize};
 pub use synthetic::{SyntheticDistribution, SyntheticPackage};
+pub use synthetic_repository::SyntheticRepository;
+pub use synthetic_rpms::write_rpms;

@@ -17,11 +17,14 @@ use crate::arguments::bench::{Bench, BenchBoot, BenchPlan};
 use crate::checkout::Checkout;
 use crate::table::Table;
 
+mod repo;
+
 /// Runs a benchmark.
 pub fn run(checkout: &Checkout, what: &Bench, json: bool) -> Result<ExitCode> {
     match what {
         Bench::Boot(options) => boot(checkout, options, json),
         Bench::Plan(options) => plan(options, json),
+        Bench::Repo(options) => repo::run(checkout, options, json),
     }
 }
 
