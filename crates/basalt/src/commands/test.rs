@@ -1,5 +1,6 @@
 //! `basalt test`: all tests of a change, the cheapest first.
 
+mod conformance;
 mod counts;
 mod kubelet;
 mod record;
@@ -91,6 +92,9 @@ struct TestRun<'a> {
 
 /// Runs the steps, up to the first that fails, or repeats tests. The last line that is written is the sum.
 pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> {
+    if let Some(part) = options.conformance {
+        return conformance::run(checkout, part, &options.conformance_options, &options.filters, json);
+    }
     let mut tests = TestRun {
         checkout,
         program: program()?,
@@ -252,10 +256,12 @@ impl TestRun<'_> {
         }
     }
 
-    /// Makes all images, and returns the path of the kubelet's RPM.
+    /// Makes all images but those of `--conformance`, which makes them itself: building Kubernetes' end-to-end suite takes
+    /// ten minutes. Returns the path of the kubelet's RPM.
     fn make_images(&self) -> Result<Utf8PathBuf> {
+        let conformance = conformance::own_images(self.checkout)?;
         let definitions = images::definitions(self.checkout)?;
-        let names: Vec<_> = definitions.keys().collect();
+        let names: Vec<_> = definitions.keys().filter(|name| !conformance.contains(name)).collect();
         let context = self.checkout.lookup_context(Ahead::All)?;
         kubelet::rpm(self.checkout, &images::assemble(self.checkout, &context, &names)?)
     }
