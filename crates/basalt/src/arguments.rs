@@ -11,8 +11,10 @@ pub mod config;
 pub mod migrate;
 pub mod node;
 pub mod repo;
+pub mod test;
 pub mod trust;
 
+pub use test::Test;
 pub use trust::{Addons, Audit, Bom, BomFormat, Harden, Licenses, Preflight, PreflightFormat, Why};
 
 /// Builds, ships and runs Basalt Linux.
@@ -294,7 +296,9 @@ docs/preflight/README.md shows how to use it, docs/preflight/rules.md lists the 
 Examples:
   basalt test --quick
   basalt test --repeat 50 --load          tests that wait for something, 50 times beside four busy loops
-  basalt test --repeat 200 interrupted    those with `interrupted` in their names, 200 times")]
+  basalt test --repeat 200 interrupted    those with `interrupted` in their names, 200 times
+  basalt test --conformance --minutes 60  Kubernetes' own tests on the running cluster, an hour of those that are left
+  basalt test --conformance=all EmptyDir  those with `EmptyDir` in their names, also where they have a result")]
     Test(Test),
     /// Compare Basalt with other systems by measurement.
     #[command(subcommand)]
@@ -521,26 +525,4 @@ pub enum Sdk {
         #[arg(long)]
         network: bool,
     },
-}
-
-/// Options of `basalt test`.
-#[derive(Debug, Args)]
-pub struct Test {
-    /// Run only tests that need no build: format, lints, tests of the crates.
-    #[arg(long, conflicts_with_all = ["long", "repeat"])]
-    pub quick: bool,
-    /// Run also what takes more than 45 minutes, and write the results to docs/long-tests.md.
-    #[arg(long, conflicts_with = "repeat")]
-    pub long: bool,
-    /// Run tests of the crates N times, all rounds whatever fails, and show how often each one failed.
-    ///
-    /// Without FILTER, all tests of the crates that wait for processes, files, servers or the clock.
-    #[arg(long, value_name = "N")]
-    pub repeat: Option<std::num::NonZeroU32>,
-    /// Repeat beside so many busy loops.
-    #[arg(long, value_name = "LOOPS", num_args = 0..=1, default_missing_value = "4", require_equals = true, requires = "repeat")]
-    pub load: Option<u16>,
-    /// Parts of the names of the tests to be repeated.
-    #[arg(value_name = "FILTER", requires = "repeat")]
-    pub filters: Vec<String>,
 }

@@ -11,7 +11,7 @@ use command_fds::CommandFdExt as _;
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use crate::interrupt::SigintToChild;
-use crate::running::{Reach, Running, Stream};
+use crate::running::{GRACE, Reach, Running, Stream};
 use crate::tool::{self, Tool};
 use crate::{ProcessError, quote};
 
@@ -34,6 +34,7 @@ pub struct Command {
     sealed: Option<Vec<u8>>,
     shown: Option<String>,
     time_limit: Option<Duration>,
+    grace: Duration,
 }
 
 /// Output of a program that has ended.
@@ -65,6 +66,7 @@ impl Command {
             sealed: None,
             shown: None,
             time_limit: None,
+            grace: GRACE,
         }
     }
 
@@ -134,6 +136,13 @@ impl Command {
     /// callers of [`Self::to_std`] and [`Self::interactive`] keep the time themselves.
     pub fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = Some(limit);
+        self
+    }
+
+    /// Sets the time that the program may take to end by itself once asked (SIGTERM), before it is killed: a second by
+    /// default. For programs that leave something behind elsewhere when they are killed.
+    pub fn grace(mut self, time: Duration) -> Self {
+        self.grace = time;
         self
     }
 
@@ -212,7 +221,7 @@ impl Command {
         let child = command.spawn().map_err(|source| self.start_error(source))?;
         let input = self.input.clone();
         let running = Running::new(child, Reach::Group, self.name(), self.pasteable(), input);
-        Ok(running.with_time_limit(self.time_limit))
+        Ok(running.with_times(self.time_limit, self.grace))
     }
 
     /// Runs an interactive program to its end on our terminal. Ctrl-C is for the program alone meanwhile;
@@ -504,6 +513,22 @@ mod tests {
         assert!(began.elapsed().as_secs() < 20, "{:?}", began.elapsed());
         let quick = Command::new("echo").arg("here").time_limit(Duration::from_secs(60));
         assert_eq!(quick.output().expect("succeeds").text(), "here");
+    }
+
+    #[test]
+    fn a_program_that_does_not_end_is_killed_after_its_grace() {
+        let times = [(100, 0..1000), (1500, 1500..20_000)];
+        for (grace, expected) in times {
+            let command = Command::new("sh")
+                .args(["-c", "trap '' TERM; while :; do sleep 0.05; done"])
+                .time_limit(Duration::from_millis(200))
+                .grace(Duration::from_millis(grace));
+            let began = std::time::Instant::now();
+            let error = command.output().expect_err("out of time");
+            assert!(matches!(error, ProcessError::TimedOut { .. }), "{error:?}");
+            let took = began.elapsed().as_millis().saturating_sub(200);
+            assert!(expected.contains(&took), "{grace} ms: {took} ms");
+        }
     }
 
     #[test]

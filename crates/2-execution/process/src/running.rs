@@ -14,8 +14,8 @@ use crate::{ProcessError, cpu, interrupt, plain_text};
 
 /// Interval at which an interruption is looked for.
 const TICK: Duration = Duration::from_millis(100);
-/// Time that a program may take to end by itself once asked (SIGTERM).
-const GRACE: Duration = Duration::from_secs(1);
+/// Time that a program may take to end by itself once asked (SIGTERM), unless its command says otherwise.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
 /// Time to wait for a program that was killed; longer only when the kernel itself is stuck in a call of it.
 const KILLED: Duration = Duration::from_millis(500);
 /// Time after a program's end for which its outputs are read on, when a child that it left holds them open.
@@ -54,6 +54,7 @@ pub struct Running {
     cpu_time: Option<Duration>,
     started: Instant,
     time_limit: Option<Duration>,
+    grace: Duration,
 }
 
 impl Running {
@@ -71,12 +72,14 @@ impl Running {
             cpu_time: None,
             started: Instant::now(),
             time_limit: None,
+            grace: GRACE,
         }
     }
 
-    /// Sets the time after which it is ended.
-    pub(crate) fn with_time_limit(mut self, limit: Option<Duration>) -> Self {
+    /// Sets the time after which it is ended, and the one that it may then take to end by itself.
+    pub(crate) fn with_times(mut self, limit: Option<Duration>, grace: Duration) -> Self {
         self.time_limit = limit;
+        self.grace = grace;
         self
     }
 
@@ -223,13 +226,14 @@ impl Running {
         Ok(self.ended)
     }
 
-    /// Ends it and its process group: asked first (SIGTERM), killed a second later. Takes at most a second and a half.
+    /// Ends it and its process group: asked first (SIGTERM), killed a second later, or after the command's grace. Takes at
+    /// most half a second longer.
     pub fn stop(&mut self) {
         if self.is_over() {
             return;
         }
         self.signal(Signal::TERM);
-        if !self.ends_within(GRACE) {
+        if !self.ends_within(self.grace) {
             self.signal(Signal::KILL);
             if !self.ends_within(KILLED) {
                 // Stuck in the kernel. It ends when the call that it is in returns.

@@ -1,5 +1,6 @@
 //! `basalt test`: all tests of a change, the cheapest first.
 
+mod conformance;
 mod counts;
 mod kubernetes;
 mod record;
@@ -89,6 +90,9 @@ struct TestRun<'a> {
 
 /// Runs the steps, up to the first that fails, or repeats tests. The last line that is written is the sum.
 pub fn run(checkout: &Checkout, options: &Test, json: bool) -> Result<ExitCode> {
+    if let Some(part) = options.conformance {
+        return conformance::run(checkout, part, &options.conformance_options, &options.filters, json);
+    }
     let mut tests = TestRun {
         checkout,
         program: program()?,
@@ -249,10 +253,13 @@ impl TestRun<'_> {
         }
     }
 
-    /// Makes all images but variants.
+    /// Makes all images but variants and those of `--conformance`, which makes them itself: building Kubernetes' end-to-end
+    /// suite takes ten minutes.
     fn make_images(&self) -> Result<()> {
+        let conformance = conformance::own_images(self.checkout)?;
         let definitions = images::definitions(self.checkout)?;
-        let names: Vec<_> = images::without_variants(&definitions).collect();
+        let names = images::without_variants(&definitions);
+        let names: Vec<_> = names.filter(|name| !conformance.iter().any(|own| own == name)).collect();
         let context = self.checkout.lookup_context(Ahead::All)?;
         images::assemble(self.checkout, &context, &names).map(drop)
     }

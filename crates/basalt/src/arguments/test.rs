@@ -1,0 +1,71 @@
+//! Options of `basalt test`.
+
+use std::num::{NonZeroU16, NonZeroU32};
+
+use camino::Utf8PathBuf;
+use clap::{ArgGroup, Args, ValueEnum};
+
+/// Options of `basalt test`.
+#[derive(Debug, Args)]
+#[command(group = ArgGroup::new("named").args(["repeat", "conformance"]))]
+pub struct Test {
+    /// Run only tests that need no build: format, lints, tests of the crates.
+    #[arg(long, conflicts_with_all = ["long", "repeat", "conformance"])]
+    pub quick: bool,
+    /// Run also what takes more than 45 minutes, and write the results to docs/long-tests.md.
+    #[arg(long, conflicts_with_all = ["repeat", "conformance"])]
+    pub long: bool,
+    /// Run tests of the crates N times, all rounds whatever fails, and show how often each one failed.
+    ///
+    /// Without FILTER, all tests of the crates that wait for processes, files, servers or the clock.
+    #[arg(long, value_name = "N")]
+    pub repeat: Option<NonZeroU32>,
+    /// Repeat beside so many busy loops.
+    #[arg(long, value_name = "LOOPS", num_args = 0..=1, default_missing_value = "4", require_equals = true, requires = "repeat")]
+    pub load: Option<u16>,
+    /// Run the set [Conformance] of Kubernetes' end-to-end tests on the running cluster, or a part of it.
+    ///
+    /// By default it goes on where the last run ended: with the tests that have no result for this version of Kubernetes. The
+    /// results are kept in docs/conformance.json, and docs/conformance.md is made of them. docs/cluster/conformance.md says more.
+    #[arg(long, value_name = "PART", num_args = 0..=1, default_missing_value = "next", require_equals = true)]
+    pub conformance: Option<ConformancePart>,
+    #[command(flatten)]
+    pub conformance_options: Conformance,
+    /// Parts of the names of the tests to be repeated, or to be run with --conformance.
+    #[arg(value_name = "FILTER", requires = "named")]
+    pub filters: Vec<String>,
+}
+
+/// Options of `basalt test --conformance`.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Conformance")]
+pub struct Conformance {
+    /// Test the cluster of this kubeconfig, not the local one.
+    #[arg(long, value_name = "FILE", requires = "conformance", requires = "results")]
+    pub kubeconfig: Option<Utf8PathBuf>,
+    /// File of the results; the page is written beside it [default: docs/conformance.json].
+    #[arg(long, value_name = "FILE", requires = "conformance")]
+    pub results: Option<Utf8PathBuf>,
+    /// Number of tests at a time, where the suite allows several.
+    #[arg(long, value_name = "N", default_value = "2", requires = "conformance")]
+    pub parallel: NonZeroU16,
+    /// Minutes that a test may take.
+    #[arg(long, value_name = "MINUTES", default_value = "20", requires = "conformance")]
+    pub deadline: NonZeroU16,
+    /// Minutes after which no further test begins.
+    #[arg(long, value_name = "MINUTES", requires = "conformance")]
+    pub minutes: Option<NonZeroU16>,
+}
+
+/// Part of the conformance tests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConformancePart {
+    /// Tests without a result for this version of Kubernetes.
+    Next,
+    /// Tests whose last result is a failure.
+    Failed,
+    /// All tests, also those that have a result.
+    All,
+    /// None: the page is made again of the results.
+    Report,
+}
