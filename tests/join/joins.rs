@@ -23,11 +23,7 @@ pub fn a_node_joins_by_the_join_command(fixture: &Fixture) -> Result<(), Failed>
 }
 
 pub fn it_has_the_clusters_kubelet_configuration(fixture: &Fixture) -> Result<(), Failed> {
-    let configuration = |node: &str| {
-        fixture
-            .kubeadm
-            .raw(&format!("/api/v1/nodes/{node}/proxy/configz"))
-    };
+    let configuration = |node: &str| fixture.kubeadm.raw(&format!("/api/v1/nodes/{node}/proxy/configz"));
     let (debian, basalt) = (
         configuration(&fixture.kubeadm.node)?,
         configuration(fixture.by_command()?)?,

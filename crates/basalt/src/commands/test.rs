@@ -259,7 +259,9 @@ impl TestRun<'_> {
         let conformance = conformance::own_images(self.checkout)?;
         let definitions = images::definitions(self.checkout)?;
         let names = images::without_variants(&definitions);
-        let names: Vec<_> = names.filter(|name| !conformance.iter().any(|own| own == name)).collect();
+        let names: Vec<_> = names
+            .filter(|name| !conformance.iter().any(|own| own == name))
+            .collect();
         let context = self.checkout.lookup_context(Ahead::All)?;
         images::assemble(self.checkout, &context, &names).map(drop)
     }

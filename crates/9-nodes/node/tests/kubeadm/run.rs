@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -120,6 +121,11 @@ pub struct Kubeadm {
     pub version: KubernetesVersion,
 }
 
+#[expect(clippy::disallowed_methods, reason = "the agent's crate does without basalt-process")]
+fn command(program: impl AsRef<OsStr>) -> Command {
+    Command::new(program)
+}
+
 impl Kubeadm {
     /// The kubeadm of the environment. Without one, or where there are no user namespaces, a line says that the test is
     /// skipped.
@@ -128,11 +134,11 @@ impl Kubeadm {
             basalt_test_output::skip(test, format!("{KUBEADM} does not name a kubeadm"));
             return None;
         };
-        if let Err(why) = output(Command::new("unshare").args(["--user", "--map-root-user", "true"])) {
+        if let Err(why) = output(command("unshare").args(["--user", "--map-root-user", "true"])) {
             basalt_test_output::skip(test, format!("no user namespaces: {why}"));
             return None;
         }
-        let version = output(Command::new(&program).args(["version", "--output=short"])).unwrap();
+        let version = output(command(&program).args(["version", "--output=short"])).unwrap();
         Some(Self {
             program: program.into(),
             version: version.parse().unwrap(),
@@ -141,7 +147,7 @@ impl Kubeadm {
 
     /// The KubeletConfiguration that it uploads to a cluster unless it is told otherwise.
     pub fn default_configuration(&self) -> String {
-        let mut command = Command::new(&self.program);
+        let mut command = command(&self.program);
         let said = output(command.args([
             "config",
             "print",
@@ -168,7 +174,7 @@ impl Kubeadm {
             fs_err::write(root.path().join("patches/kubeletconfiguration.yaml"), case.patch).unwrap();
         }
         fs_err::write(root.path().join("join.yaml"), configuration).unwrap();
-        let mut command = Command::new("unshare");
+        let mut command = command("unshare");
         command.args(["--user", "--map-root-user"]).arg(&self.program);
         command.arg("--rootfs").arg(root.path());
         command.args(["join", "phase", "kubelet-start", "--config=/join.yaml"]);
