@@ -214,13 +214,13 @@ fn the_real_kubelet_has_the_same_feature_gates() {
     let wrong: Vec<_> = wrong.into_iter().flatten().collect();
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 
-    // Those of the help, all but the stable ones: `Name=true|false (BETA - default=true)`.
+    // Those of the help, all but the stable ones: `Name=true|false (BETA - default=true)`. What follows is of other settings.
     let help = runs.said(&["--help".into()]);
     let of_help: Vec<_> = help
         .lines()
         .filter_map(|line| {
             let (name, rest) = line.trim().split_once("=true|false (")?;
-            Some((name, rest.contains("default=true)")))
+            Some((name, rest.split(')').next()?.ends_with("default=true")))
         })
         .collect();
     assert!(!of_help.is_empty(), "{help}");
