@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use basalt_cluster::topology::NodeNumber;
 use basalt_cluster::{Variant, node_config};
-use basalt_tests::{Failed, console_text, until};
+use basalt_tests::{Failed, console_text, until_every};
 
-use crate::cluster::items;
+use crate::cluster::{TICK, items};
 use crate::fixture::Fixture;
 
 /// Time-out of operations that need no boot.
@@ -89,7 +89,7 @@ pub fn join_by_bootstrap_data(fixture: &Fixture) -> Result<String, Failed> {
     }
     let number = fixture.machines().add(|_| Ok(machine(data)))?;
     let nodes = || cluster.get(&["nodes", "--selector", LABEL]).unwrap_or_default();
-    let registered = until("the node is registered", BOOT, || !items(&nodes()).is_empty());
+    let registered = until_every(TICK, "the node is registered", BOOT, || !items(&nodes()).is_empty());
     registered.map_err(|failed| {
         let end = basalt_tests::console_end(&fixture.machines().console(number));
         format!("{failed:?}; the end of its console:\n{end}")

@@ -6,18 +6,16 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use basalt_tests::{Failed, ensure, until};
+use basalt_tests::{Failed, ensure, until_every};
 use serde_json::Value;
 
-use crate::cluster::{KubeadmCluster, is_ready, items};
+use crate::cluster::{KubeadmCluster, TICK, is_ready, items};
 use crate::fixture::Fixture;
 
 /// Signer of certificates that kubelets show to their clients. Nobody in a cluster approves requests to it by default.
 const SERVING: &str = "kubernetes.io/kubelet-serving";
 /// Signer of certificates by which kubelets are clients of the API server.
 const CLIENT: &str = "kubernetes.io/kube-apiserver-client-kubelet";
-/// Time between two looks at the requests.
-const TICK: Duration = Duration::from_secs(3);
 /// Rotations that the tests wait for, after the first certificate.
 const ROTATIONS: usize = 3;
 /// Time-out of the rotations: certificates last eight minutes.
@@ -94,10 +92,10 @@ pub fn certificates_rotate(fixture: &Fixture) -> Result<(), Failed> {
         issued(&requests, node, signer)
     };
     // The first client certificate was asked for with the token, the first of the server by the node itself.
-    until("client certificates have rotated", ROTATED, || {
+    until_every(TICK, "client certificates have rotated", ROTATED, || {
         count(CLIENT) >= ROTATIONS
     })?;
-    until("serving certificates have rotated", ROTATED, || {
+    until_every(TICK, "serving certificates have rotated", ROTATED, || {
         count(SERVING) > ROTATIONS
     })?;
     let object = cluster.get(&["node", node])?;

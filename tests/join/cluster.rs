@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use basalt_process::Command;
-use basalt_tests::{Failed, shown, until};
+use basalt_tests::{Failed, shown, until_every};
 use camino::Utf8PathBuf;
 use serde_json::Value;
 
+/// Interval of looks at the cluster.
+pub const TICK: Duration = Duration::from_secs(3);
 /// Time-out of pods whose images are pulled by an emulated machine.
 pub const PULLED: Duration = Duration::from_secs(600);
 
@@ -62,7 +64,7 @@ impl KubeadmCluster {
 
     /// Waits until a node is Ready.
     pub fn node_ready(&self, name: &str) -> Result<(), Failed> {
-        until(&format!("node {name} is Ready"), JOINED, || {
+        until_every(TICK, &format!("node {name} is Ready"), JOINED, || {
             self.get(&["node", name]).is_ok_and(|node| is_ready(&node))
         })
     }
@@ -70,7 +72,7 @@ impl KubeadmCluster {
     /// Waits for a number of Ready pods, all that a label selects.
     pub fn pods_ready(&self, label: &str, count: usize) -> Result<Vec<Value>, Failed> {
         let pods = || self.get(&["pods", "--selector", label]).unwrap_or_default();
-        until(&format!("{count} pods of {label} are Ready"), PULLED, || {
+        until_every(TICK, &format!("{count} pods of {label} are Ready"), PULLED, || {
             let list = pods();
             items(&list).len() == count && items(&list).iter().all(is_ready)
         })?;

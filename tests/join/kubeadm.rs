@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use basalt_node_config::{Clock, check};
-use basalt_tests::{Failed, ensure, has_all, until};
+use basalt_tests::{Failed, ensure, has_all, until_every};
 
-use crate::cluster::{is_ready, items};
+use crate::cluster::{TICK, is_ready, items};
 use crate::fixture::Fixture;
 
 /// Time-out of the node's and the pods' readiness after the pod network was applied, on a busy machine without KVM.
@@ -21,9 +21,9 @@ pub fn the_kubeadm_cluster_is_ready(fixture: &Fixture) -> Result<(), Failed> {
         let list = cluster.get(kind).unwrap_or_default();
         items(&list).len() >= least && items(&list).iter().all(is_ready)
     };
-    until("the node is Ready", READY, || all_ready(&["nodes"], 1))?;
+    until_every(TICK, "the node is Ready", READY, || all_ready(&["nodes"], 1))?;
     // etcd, API server, controller manager, scheduler, kube-proxy, flannel and two of CoreDNS.
-    until("its pods are Ready", READY, || {
+    until_every(TICK, "its pods are Ready", READY, || {
         all_ready(&["pods", "--namespace", "kube-system"], 8)
     })?;
     let nodes = cluster.get(&["nodes"])?;
@@ -91,7 +91,7 @@ pub fn its_configuration_is_where_joins_look_for_it(fixture: &Fixture) -> Result
     )?;
     let (id, _) = cluster.token()?;
     // Signed by the controller manager, a moment after the token was made.
-    until("cluster-info is signed with the token", SOON, || {
+    until_every(TICK, "cluster-info is signed with the token", SOON, || {
         map("kube-public", "cluster-info", &format!("jws-kubeconfig-{id}")).is_ok()
     })?;
     let secret = cluster.get(&["secret", &format!("bootstrap-token-{id}"), "--namespace", "kube-system"])?;

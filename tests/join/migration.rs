@@ -4,10 +4,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use basalt_cluster::topology::NodeNumber;
-use basalt_tests::{Failed, ensure, has_all, until};
+use basalt_tests::{Failed, ensure, has_all, until_every};
 use serde_json::Value;
 
-use crate::cluster::KubeadmCluster;
+use crate::cluster::{KubeadmCluster, TICK};
 use crate::fixture::Fixture;
 
 /// The workload.
@@ -101,7 +101,7 @@ pub fn workloads_move_without_a_lost_request(fixture: &Fixture) -> Result<(), Fa
         "http://127.0.0.1:{}/",
         fixture.machines().forward(control_plane, NODE_PORT)?
     );
-    until("the workload answers", SOON, || ureq::get(&url).call().is_ok())?;
+    until_every(TICK, "the workload answers", SOON, || ureq::get(&url).call().is_ok())?;
     let stop = AtomicBool::new(false);
     let answers = std::thread::scope(|scope| {
         let client = scope.spawn(|| ask(&url, &stop));
@@ -151,7 +151,7 @@ fn migrate(fixture: &Fixture, old: &[String]) -> Result<(), Failed> {
     )?;
     let running = fixture.cli.start(&words)?;
     let blocked = || annotation(cluster, &old[0], "basalt.dev/migrate-blocked");
-    until("the wait for the budget is named", SOON, || {
+    until_every(TICK, "the wait for the budget is named", SOON, || {
         blocked().contains("disruption budget allows no eviction")
     })?;
     ensure(blocked().starts_with("20"), || format!("no date: {}", blocked()))?;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use basalt_tests::{Failed, Started, ensure, has_all, until};
+use basalt_tests::{Failed, Started, ensure, has_all, until_every};
 use serde_json::Value;
 
-use crate::cluster::items;
+use crate::cluster::{TICK, items};
 use crate::fixture::Fixture;
 
 /// Objects of these tests.
@@ -61,7 +61,7 @@ pub fn pods_of_both_systems_answer(fixture: &Fixture) -> Result<(), Failed> {
         has_all(&cluster.kubectl(&["get", "--raw", &path])?, &[name, node])?;
     }
     // All are behind the Service.
-    until("all answer through the Service", SOON, || {
+    until_every(TICK, "all answer through the Service", SOON, || {
         let slices = cluster.get(&["endpointslices", "--selector", "kubernetes.io/service-name=both"]);
         let slices = slices.unwrap_or_default();
         let endpoints = items(&slices).iter().filter_map(|slice| slice["endpoints"].as_array());
@@ -80,7 +80,7 @@ pub fn names_and_services_lead_to_both(fixture: &Fixture) -> Result<(), Failed> 
         // Each answer is of one of them by chance; what one pod of tools has not met after so many is not led to.
         let ask = "for n in $(seq 40); do wget -q -T 10 -O - http://both.default.svc.cluster.local/ || exit 1; done";
         let mut answers = String::new();
-        until(&format!("the Service answers on {node}"), SOON, || {
+        until_every(TICK, &format!("the Service answers on {node}"), SOON, || {
             answers = fixture
                 .kubeadm
                 .kubectl(&["exec", name, "--", "sh", "-c", ask])
@@ -116,7 +116,7 @@ pub fn kubectl_works_alike_on_both(fixture: &Fixture) -> Result<(), Failed> {
         let pod = format!("pod/{name}");
         let forward = Started::new(&cluster.command(&["port-forward", &pod, ":8080"]))?;
         let mut port = None;
-        until(&format!("port-forward of {node} listens"), SOON, || {
+        until_every(TICK, &format!("port-forward of {node} listens"), SOON, || {
             let text = forward.stdout_so_far();
             port = text
                 .split("127.0.0.1:")

@@ -12,8 +12,6 @@ use crate::Failed;
 
 /// Interval at which a condition is checked.
 const TICK: Duration = Duration::from_millis(50);
-/// Longest interval at which a condition is checked that has not held for long.
-const LONGEST_TICK: Duration = Duration::from_secs(3);
 
 /// The command with the variables that say what it works on.
 #[derive(Debug, Clone)]
@@ -153,6 +151,11 @@ impl Started {
         }
     }
 
+    /// Returns `true` if it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        !matches!(self.child.try_wait(), Ok(None))
+    }
+
     /// Sends it a signal, to itself alone.
     ///
     /// # Errors
@@ -224,19 +227,32 @@ impl Ran {
     }
 }
 
-/// Waits until something holds. It is looked at often at first, and more and more seldom: a look may be a call of kubectl,
-/// which costs machines without KVM more than what is waited for.
+/// Waits until something holds.
 ///
 /// # Errors
 /// When it does not come about in time, and when we are interrupted.
-pub fn until(what: &str, timeout: Duration, mut holds: impl FnMut() -> bool) -> Result<(), Failed> {
+pub fn until(what: &str, timeout: Duration, holds: impl FnMut() -> bool) -> Result<(), Failed> {
+    until_every(TICK, what, timeout, holds)
+}
+
+/// Waits until something holds that is dear to look at: a call of kubectl may cost a machine without KVM more than what is
+/// waited for.
+///
+/// # Errors
+/// As of [`until`].
+pub fn until_every(
+    interval: Duration,
+    what: &str,
+    timeout: Duration,
+    mut holds: impl FnMut() -> bool,
+) -> Result<(), Failed> {
     let began = Instant::now();
     while !holds() {
         interrupt::check()?;
         if began.elapsed() > timeout {
             return Err(format!("waited {timeout:?} in vain until {what}").into());
         }
-        std::thread::sleep((began.elapsed() / 10).clamp(TICK, LONGEST_TICK));
+        std::thread::sleep(interval);
     }
     Ok(())
 }

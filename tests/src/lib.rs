@@ -15,7 +15,7 @@ mod recorder;
 mod runner;
 mod serial;
 
-pub use cli::{Cli, Ran, Started, marked_processes, until};
+pub use cli::{Cli, Ran, Started, marked_processes, until, until_every};
 pub use environment::{EnvironmentError, TestDirectory, TestEnvironment};
 pub use recorder::Recorder;
 pub use runner::{TestCase, run_tests};
