@@ -14,12 +14,12 @@ use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::core::{NamespaceResourceScope, Request};
 use kube::{Api, Client, Config, Resource};
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 
 use crate::error::{MigrateError, request_help};
 use crate::eviction::EvictionAnswer;
 use crate::facts::WorkloadState;
-use crate::model::{NamespacedName, NodeTaint, ObservedBudget, ObservedCluster, ObservedNode, ObservedPod};
+use crate::model::{NamespacedName, NodeChange, ObservedBudget, ObservedCluster, ObservedNode, ObservedPod};
 use crate::observe;
 use crate::options::ClusterConnection;
 use crate::record::WorkloadReference;
@@ -167,35 +167,22 @@ impl ClusterApi {
         }
     }
 
-    /// Changes annotations of a node and, in the same patch, its cordon. Fails with a conflict when somebody else wrote the
-    /// node since it was read.
+    /// Changes a node in one patch. Fails with a conflict when somebody else wrote the node since it was read.
     ///
     /// # Errors
     /// When the request fails.
-    pub async fn patch_node(
-        &self,
-        node: &ObservedNode,
-        annotations: Map<String, Value>,
-        unschedulable: Option<bool>,
-    ) -> Result<(), MigrateError> {
-        let mut patch = json!({ "metadata": { "resourceVersion": node.resource_version, "annotations": annotations } });
-        if let (Some(unschedulable), Some(object)) = (unschedulable, patch.as_object_mut()) {
-            object.insert("spec".to_owned(), json!({ "unschedulable": unschedulable }));
+    pub async fn patch_node(&self, node: &ObservedNode, change: NodeChange) -> Result<(), MigrateError> {
+        let mut spec = Map::new();
+        if let Some(unschedulable) = change.unschedulable {
+            spec.insert("unschedulable".to_owned(), json!(unschedulable));
         }
-        let api = Api::<Node>::all(self.client());
-        let patched = api.patch(&node.name, &manager(), &Patch::Merge(&patch)).await;
-        patched.map(drop).map_err(failed(format!("change node {}", node.name)))
-    }
-
-    /// Replaces the taints of a node. Fails with a conflict when somebody else wrote the node since it was read.
-    ///
-    /// # Errors
-    /// When the request fails.
-    pub async fn patch_taints(&self, node: &ObservedNode, taints: &[NodeTaint]) -> Result<(), MigrateError> {
-        let taints: Vec<_> = taints.iter().cloned().map(Taint::from).collect();
+        if let Some(taints) = change.taints {
+            let taints: Vec<_> = taints.into_iter().map(Taint::from).collect();
+            spec.insert("taints".to_owned(), json!(taints));
+        }
         let patch = json!({
-            "metadata": { "resourceVersion": node.resource_version },
-            "spec": { "taints": taints },
+            "metadata": { "resourceVersion": node.resource_version, "annotations": change.annotations },
+            "spec": spec,
         });
         let api = Api::<Node>::all(self.client());
         let patched = api.patch(&node.name, &manager(), &Patch::Merge(&patch)).await;

@@ -21,7 +21,7 @@ use crate::facts::{MigrationPolicy, MigrationStep};
 use crate::inspect::{Inspector, Overview};
 use crate::journal::Journal;
 use crate::lease::HeldLease;
-use crate::model::{NamespacedName, ObservedNode};
+use crate::model::{NamespacedName, NodeChange, ObservedNode};
 use crate::options::{MigrationOptions, ReplacementSource};
 use crate::record::{MigrationPhase, MigrationRecord, REPLACES};
 use crate::transition::{begin, listed, next_step, with_wait};
@@ -220,7 +220,8 @@ impl Executor<'_> {
             MigrationStep::Claim { node: chosen } => {
                 if let Some(chosen) = overview.node(&chosen) {
                     let annotations = Map::from_iter([(REPLACES.to_owned(), json!(name))]);
-                    self.api.patch_node(chosen, annotations, None).await?;
+                    let change = NodeChange::of_annotations(annotations);
+                    self.api.patch_node(chosen, change).await?;
                 }
             }
             MigrationStep::CreateProbe { node: on } => {
@@ -251,7 +252,12 @@ impl Executor<'_> {
         new: &MigrationRecord,
         unschedulable: Option<bool>,
     ) -> Result<(), MigrateError> {
-        self.api.patch_node(node, new.annotations(), unschedulable).await?;
+        let change = NodeChange {
+            annotations: new.annotations(),
+            unschedulable,
+            taints: None,
+        };
+        self.api.patch_node(node, change).await?;
         let name = &node.name;
         if new.phase == MigrationPhase::Stopped {
             self.pace.stopped.insert(name.clone());
@@ -360,7 +366,8 @@ impl Executor<'_> {
                 requested: Some(self.inspector.clock.now()),
                 ..record.clone()
             };
-            self.api.patch_node(node, requested.annotations(), None).await?;
+            let change = NodeChange::of_annotations(requested.annotations());
+            self.api.patch_node(node, change).await?;
         }
         Ok(())
     }
@@ -433,7 +440,8 @@ impl Executor<'_> {
             return Ok(());
         }
         if let Some(noted) = with_wait(record, Some((reason, since))) {
-            self.api.patch_node(node, noted.annotations(), None).await?;
+            let change = NodeChange::of_annotations(noted.annotations());
+            self.api.patch_node(node, change).await?;
             let limit = SignedDuration::try_from(self.options.deadline).unwrap_or(SignedDuration::MAX);
             let until = record.since.saturating_add(limit).unwrap_or(record.since);
             let text = format!("{} waits since {since}, until {until} at most: {reason}", record.phase);

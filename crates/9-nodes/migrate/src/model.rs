@@ -10,6 +10,7 @@ use k8s_openapi::api::core::v1::Taint;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use k8s_openapi::jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 use crate::quantity::Resources;
 use crate::selector::{LabelMatcher, NodeMatcher};
@@ -99,6 +100,27 @@ pub struct ObservedNode {
     pub allocatable: Resources,
     /// Identifier at the cloud or the infrastructure provider.
     pub provider_id: Option<String>,
+}
+
+/// Change of a node. What is `None`, and annotations that are not named, stay.
+#[derive(Debug, Clone, Default)]
+pub struct NodeChange {
+    /// Annotations by their keys; `null` removes one.
+    pub annotations: Map<String, Value>,
+    /// Cordon: set or taken back.
+    pub unschedulable: Option<bool>,
+    /// All taints.
+    pub taints: Option<Vec<NodeTaint>>,
+}
+
+impl NodeChange {
+    /// Returns the change of annotations alone.
+    pub fn of_annotations(annotations: Map<String, Value>) -> Self {
+        Self {
+            annotations,
+            ..Self::default()
+        }
+    }
 }
 
 impl ObservedNode {

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 use crate::api::ClusterApi;
 use crate::error::MigrateError;
 use crate::inspect::Overview;
-use crate::model::{NodeTaint, ObservedNode};
+use crate::model::{NodeChange, NodeTaint, ObservedNode};
 
 /// Key of the taint.
 pub const PENDING: &str = "basalt.dev/migrate-pending";
@@ -37,11 +37,12 @@ pub(crate) async fn mark(
         if wanted == is_marked(node) {
             continue;
         }
-        let written = if wanted {
-            api.patch_taints(node, &with_mark(node)).await
-        } else {
-            remove(api, node).await
+        let taints = Some(if wanted { with_mark(node) } else { without_mark(node) });
+        let change = NodeChange {
+            taints,
+            ..NodeChange::default()
         };
+        let written = api.patch_node(node, change).await;
         match written {
             // Somebody else wrote the node: it is looked at again in the next round.
             Err(error) if !error.is_conflict() => return Err(error),
@@ -51,10 +52,9 @@ pub(crate) async fn mark(
     Ok(changed)
 }
 
-/// Takes the mark from a node.
-pub(crate) async fn remove(api: &ClusterApi, node: &ObservedNode) -> Result<(), MigrateError> {
-    let others: Vec<_> = node.taints.iter().filter(|taint| !is_mark(taint)).cloned().collect();
-    api.patch_taints(node, &others).await
+/// Returns the taints of a node without the mark.
+pub(crate) fn without_mark(node: &ObservedNode) -> Vec<NodeTaint> {
+    node.taints.iter().filter(|taint| !is_mark(taint)).cloned().collect()
 }
 
 fn with_mark(node: &ObservedNode) -> Vec<NodeTaint> {

@@ -9,7 +9,7 @@ use crate::api::ClusterApi;
 use crate::error::MigrateError;
 use crate::executor::NodeReport;
 use crate::journal::Journal;
-use crate::model::ObservedNode;
+use crate::model::{NodeChange, ObservedNode};
 use crate::record::{self, CORDONED, MigrationRecord, REPLACES};
 use crate::{pending, probe};
 
@@ -55,11 +55,8 @@ pub(crate) async fn undo(
     for node in &nodes {
         let replaces = node.annotations.get(REPLACES);
         if replaces.is_some_and(|replaced| undone_names.contains(replaced.as_str())) {
-            rewrite(api, &node.name, async |node| {
-                let claim = Map::from_iter([(REPLACES.to_owned(), Value::Null)]);
-                api.patch_node(node, claim, None).await.map(|()| true)
-            })
-            .await?;
+            let claim = || Map::from_iter([(REPLACES.to_owned(), Value::Null)]);
+            patch(api, &node.name, |_| NodeChange::of_annotations(claim())).await?;
         }
     }
     Ok(reports)
@@ -80,27 +77,22 @@ fn is_meant(node: &ObservedNode, names: &[String]) -> bool {
 /// Removes the record of a node, the mark of one whose turn was to come, and the cordon if that is the migration's. Returns
 /// `true` if it was.
 async fn restore(api: &ClusterApi, name: &str) -> Result<bool, MigrateError> {
-    rewrite(api, name, async |node| {
-        if pending::is_marked(node) {
-            pending::remove(api, node).await?;
-        }
-        Ok(false)
-    })
-    .await?;
-    rewrite(api, name, async |node| {
+    patch(api, name, |node| {
         let ours = node.unschedulable && node.annotations.contains_key(CORDONED);
-        api.patch_node(node, MigrationRecord::removal(), ours.then_some(false))
-            .await?;
-        Ok(ours)
+        NodeChange {
+            annotations: MigrationRecord::removal(),
+            unschedulable: ours.then_some(false),
+            taints: pending::is_marked(node).then(|| pending::without_mark(node)),
+        }
     })
     .await
 }
 
-/// Changes a node, reading it again when somebody else wrote it. Returns `false` if it is gone.
-async fn rewrite(
+/// Patches a node, reading it again when somebody else wrote it. Returns `true` if it was un-cordoned.
+async fn patch(
     api: &ClusterApi,
     name: &str,
-    change: impl AsyncFn(&ObservedNode) -> Result<bool, MigrateError>,
+    change: impl Fn(&ObservedNode) -> NodeChange,
 ) -> Result<bool, MigrateError> {
     let mut tries = 0;
     loop {
@@ -108,9 +100,11 @@ async fn rewrite(
         let Some(node) = nodes.iter().find(|node| node.name == name) else {
             return Ok(false);
         };
-        match change(node).await {
+        let change = change(node);
+        let uncordons = change.unschedulable.is_some();
+        match api.patch_node(node, change).await {
             Err(error) if error.is_conflict() && tries < TRIES => tries += 1,
-            other => return other,
+            other => return other.map(|()| uncordons),
         }
     }
 }
