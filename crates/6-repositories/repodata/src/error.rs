@@ -1,10 +1,12 @@
 //! Errors of writing and reading repository metadata.
 
-use camino::Utf8PathBuf;
+use std::io;
+
+use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
-use basalt_process::ProcessError;
+use basalt_process::{ProcessError, without_path};
 use basalt_rpm::RpmError;
 use basalt_schedule::Panic;
 
@@ -68,6 +70,14 @@ pub enum MetadataError {
 }
 
 impl MetadataError {
+    /// Error of the system about a file or folder.
+    pub(crate) fn io(path: &Utf8Path) -> impl Fn(io::Error) -> Self + '_ {
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source: without_path(source, path),
+        }
+    }
+
     pub(crate) fn malformed(file: &str, why: impl Into<String>) -> Self {
         Self::Malformed {
             file: file.to_owned(),

@@ -8,9 +8,9 @@
 //! folder --read--> Index                              verified by digests, and checked
 //! ```
 //!
-//! The same packages, advisories and time give the same bytes, whatever the number of workers. The format has no specification but the behaviour of the
-//! programs that use it; `raw` mirrors it. Metadata are read from untrusted sources, so reading limits sizes, compares
-//! digests and keeps paths inside of the repository.
+//! The same packages, advisories and time give the same bytes, whatever the number of workers. The format has no
+//! specification but the behaviour of the programs that use it; `raw` mirrors it. Metadata are read from untrusted
+//! sources, so reading limits sizes, compares digests and keeps paths inside of the repository.
 //!
 //! The XML is written and read by `quick-xml` through serde, not by the crate `rpmrepo_metadata`: that one ends the
 //! process on some damaged files, and links compressors in C that nobody needs here.

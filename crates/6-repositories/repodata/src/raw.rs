@@ -6,9 +6,11 @@
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// XML namespaces of the formats, as createrepo_c declares them.
-pub(crate) const COMMON: &str = "http://linux.duke.edu/metadata/common";
-pub(crate) const RPM: &str = "http://linux.duke.edu/metadata/rpm";
+/// XML namespace of `primary.xml`, as createrepo_c declares it.
+pub const COMMON: &str = "http://linux.duke.edu/metadata/common";
+/// XML namespace of what is RPM's own.
+pub const RPM: &str = "http://linux.duke.edu/metadata/rpm";
+/// XML namespaces of the other formats.
 pub(crate) const REPO: &str = "http://linux.duke.edu/metadata/repo";
 pub(crate) const FILELISTS: &str = "http://linux.duke.edu/metadata/filelists";
 pub(crate) const OTHER: &str = "http://linux.duke.edu/metadata/other";

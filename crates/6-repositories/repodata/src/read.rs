@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 
 use basalt_digest::Digest;
-use basalt_process::without_path;
 use camino::Utf8Path;
 use serde::de::DeserializeOwned;
 
@@ -251,10 +250,7 @@ fn read_file(path: &Utf8Path, limit: u64, name: &str) -> Result<Vec<u8>, Metadat
         fs_err::File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
         Ok(bytes)
     };
-    let bytes = read().map_err(|source| MetadataError::Io {
-        path: path.to_owned(),
-        source: without_path(source, path),
-    })?;
+    let bytes = read().map_err(MetadataError::io(path))?;
     if bytes.len() as u64 > limit {
         return Err(MetadataError::changed(name, format!("it has more than {limit} bytes")));
     }

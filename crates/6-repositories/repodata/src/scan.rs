@@ -5,7 +5,6 @@ use std::io::{self, BufRead, BufReader, Read, Write as _};
 use std::time::UNIX_EPOCH;
 
 use basalt_digest::Hasher;
-use basalt_process::without_path;
 use basalt_rpm::parse_header;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
@@ -37,7 +36,7 @@ pub struct RpmFile {
 pub fn list_rpms(folder: &Utf8Path) -> Result<Vec<RpmFile>, MetadataError> {
     let mut found = Vec::new();
     for entry in WalkDir::new(folder) {
-        let failed = |error: walkdir::Error| io(folder)(error.into());
+        let failed = |error: walkdir::Error| MetadataError::io(folder)(error.into());
         let entry = entry.map_err(failed)?;
         if !entry.file_type().is_file() || entry.path().extension() != Some(OsStr::new("rpm")) {
             continue;
@@ -47,7 +46,7 @@ pub fn list_rpms(folder: &Utf8Path) -> Result<Vec<RpmFile>, MetadataError> {
             why: "its name is not UTF-8, and XML is".to_owned(),
         })?;
         let metadata = entry.metadata().map_err(failed)?;
-        let modified = metadata.modified().map_err(io(path))?;
+        let modified = metadata.modified().map_err(MetadataError::io(path))?;
         found.push(RpmFile {
             href: path.strip_prefix(folder).unwrap_or(path).to_owned(),
             size: metadata.len(),
@@ -69,10 +68,10 @@ pub fn scan(folder: &Utf8Path, rpms: &[RpmFile], workers: usize) -> Result<Vec<P
 
 fn read(folder: &Utf8Path, rpm: &RpmFile) -> Result<PackageEntries, MetadataError> {
     let path = folder.join(&rpm.href);
-    let file = File::open(&path).map_err(io(&path))?;
+    let file = File::open(&path).map_err(MetadataError::io(&path))?;
     let mut reader = BufReader::with_capacity(READ, HashingReader::new(file));
     let header = parse_header(&path, &mut reader)?;
-    drain(&mut reader).map_err(io(&path))?;
+    drain(&mut reader).map_err(MetadataError::io(&path))?;
     let HashingReader { hasher, size, .. } = reader.into_inner();
     let location = RpmLocation {
         href: rpm.href.as_str(),
@@ -81,13 +80,6 @@ fn read(folder: &Utf8Path, rpm: &RpmFile) -> Result<PackageEntries, MetadataErro
         time: rpm.modified,
     };
     Ok(describe_parsed(&header, &path, location)?)
-}
-
-fn io(path: &Utf8Path) -> impl Fn(io::Error) -> MetadataError + '_ {
-    move |source| MetadataError::Io {
-        path: path.to_owned(),
-        source: without_path(source, path),
-    }
 }
 
 /// Reads to the end.

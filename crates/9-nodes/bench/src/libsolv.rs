@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use basalt_repodata::raw::{
-    Checksum, Entries, Entry, File, Format, Location, Primary, PrimaryPackage, Size, Time, Version,
+    COMMON, Checksum, Entries, Entry, File, Format, Location, Primary, PrimaryPackage, RPM, Size, Time, Version,
 };
 use basalt_rpm::{Capability, Dependency, Operator, Package};
 use basalt_sandbox::Sandbox;
@@ -79,8 +79,8 @@ fn primary(packages: &[Package]) -> Result<String, BenchError> {
         .map(|capability| capability.name.as_str());
     let paths: HashSet<&str> = names.filter(|name| name.starts_with('/')).collect();
     let primary = Primary {
-        namespace: "http://linux.duke.edu/metadata/common".to_owned(),
-        rpm_namespace: "http://linux.duke.edu/metadata/rpm".to_owned(),
+        namespace: COMMON.to_owned(),
+        rpm_namespace: RPM.to_owned(),
         count: packages.len(),
         packages: packages.iter().map(|package| described(package, &paths)).collect(),
     };

@@ -15,6 +15,8 @@ use rand::rngs::StdRng;
 use rand::seq::SliceRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
+use crate::shape::skewed;
+
 /// Number of BuildRequires of a package, besides those that all have.
 const BUILD_REQUIRES: usize = 5;
 /// Distance between packages, by index, that provide a capability together with another package.
@@ -133,14 +135,7 @@ impl Draft {
         }
         for _ in 0..BUILD_REQUIRES.min(index.saturating_sub(1)) {
             // Few are asked for by many.
-            let skewed = random.r#gen::<f64>().powi(3);
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_precision_loss,
-                clippy::cast_sign_loss,
-                reason = "indexes are far below 2^52, and the product is from 0 to the index"
-            )]
-            let library = 1 + ((index - 1) as f64 * skewed) as usize;
+            let library = 1 + skewed(index - 1, random);
             let offered = shared(library).filter(|_| random.gen_bool(0.5));
             let library = offered.as_ref().map_or(library, |_| first_provider(library));
             let usual = if random.gen_bool(0.3) {
