@@ -21,6 +21,8 @@ pub enum ContentFile {
     Resources,
     /// Licences that were found in sources.
     Licences,
+    /// Images that Kubernetes' end-to-end suite runs.
+    Conformance,
 }
 
 /// Folder of a content tree.
@@ -55,6 +57,7 @@ impl ContentFile {
             Self::Toolchain => "toolchain/toolchain.toml",
             Self::Resources => "packages/resources.toml",
             Self::Licences => "packages/licences.lock",
+            Self::Conformance => "conformance.toml",
         }
     }
 }

@@ -20,9 +20,10 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use basalt_cluster::LocalCluster;
+use basalt_content::{ContentFile, DistributionContent};
 use basalt_image::Image;
 use camino::{Utf8Path, Utf8PathBuf};
-use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+use miette::{Result, WrapErr as _, miette};
 use serde::Serialize;
 
 use self::images::SuiteImages;
@@ -31,7 +32,7 @@ use self::runner::Runner;
 use self::suite::Suite;
 use crate::arguments::cluster::Load;
 use crate::arguments::test::{Conformance, ConformancePart};
-use crate::checkout::Checkout;
+use crate::checkout::{Checkout, read_text};
 use crate::commands::{answer, answer_json, images as made_images, load};
 
 /// Image with the suite and kubectl.
@@ -40,8 +41,6 @@ const SUITE: &str = "conformance";
 const SHARED_IMAGES: [&str; 1] = ["pause"];
 /// Results of the local cluster.
 const RESULTS: &str = "docs/conformance.json";
-/// Definition of the suite's images.
-const IMAGES: &str = "distro/conformance.toml";
 
 /// Counts of a run's results, for scripts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
@@ -64,7 +63,7 @@ pub(super) fn run(
     filters: &[String],
     json: bool,
 ) -> Result<ExitCode> {
-    let images = suite_images(checkout)?;
+    let images = suite_images(&checkout.content())?;
     let path = options.results.clone().unwrap_or_else(|| checkout.root.join(RESULTS));
     let mut results = Results::read(&path)?;
     let (mut summary, mut outcome) = (Summary::default(), Ok(()));
@@ -96,14 +95,15 @@ pub(super) fn run(
     })
 }
 
-fn suite_images(checkout: &Checkout) -> Result<SuiteImages> {
-    let text = fs_err::read_to_string(checkout.root.join(IMAGES)).into_diagnostic()?;
-    Ok(SuiteImages::parse(IMAGES, &text)?)
+/// Reads which of our images stand for those of the suite.
+fn suite_images(content: &DistributionContent) -> Result<SuiteImages> {
+    let file = content.file(ContentFile::Conformance);
+    Ok(SuiteImages::parse(file.name.as_str(), &read_text(&file.path)?)?)
 }
 
 /// Returns the names of the images that are made for the suite, and for nothing else.
 pub(super) fn own_images(checkout: &Checkout) -> Result<Vec<String>> {
-    Ok(names_of_own_images(&suite_images(checkout)?))
+    Ok(names_of_own_images(&suite_images(&checkout.content())?))
 }
 
 fn names_of_own_images(images: &SuiteImages) -> Vec<String> {
@@ -237,8 +237,6 @@ fn show(part: ConformancePart, summary: &Summary, json: bool) {
 
 #[cfg(test)]
 mod tests {
-    use basalt_content::DistributionContent;
-
     use super::*;
 
     /// Packages that were made for the suite.
@@ -255,9 +253,9 @@ mod tests {
     #[test]
     fn no_other_image_has_packages_of_the_suite() {
         let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let text = fs_err::read_to_string(root.join(IMAGES)).expect("the suite's images");
-        let own = names_of_own_images(&SuiteImages::parse(IMAGES, &text).expect("right"));
-        let definitions = basalt_image::definitions(&DistributionContent::of_checkout(&root)).expect("definitions");
+        let content = DistributionContent::of_checkout(&root);
+        let own = names_of_own_images(&suite_images(&content).expect("the suite's images"));
+        let definitions = basalt_image::definitions(&content).expect("definitions");
         for name in &own {
             assert!(definitions.contains_key(name), "there is no image {name}");
         }

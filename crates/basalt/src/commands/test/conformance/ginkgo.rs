@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 pub(super) enum Outcome {
     /// The cluster does what the test asks for.
     Passed,
-    /// It does not, or not in time.
+    /// The cluster does not, or not in time.
     Failed,
     /// The test itself found that it does not apply to the cluster.
     Skipped,

@@ -135,8 +135,10 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use basalt_content::DistributionContent;
     use camino::Utf8Path;
 
+    use super::super::suite_images;
     use super::*;
 
     /// Pages of the documentation that are made of results.
@@ -145,8 +147,7 @@ mod tests {
     #[test]
     fn pages_agree_with_their_data() {
         let root = Utf8Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-        let text = fs_err::read_to_string(root.join("distro/conformance.toml")).expect("images");
-        let images = SuiteImages::parse("distro/conformance.toml", &text).expect("right");
+        let images = suite_images(&DistributionContent::of_checkout(&root)).expect("right");
         for path in PAGES {
             let data = root.join(path).with_extension("json");
             let results = Results::read(&data).expect("results");

@@ -115,29 +115,15 @@ impl Runner<'_> {
         if interrupt::requested() && verdict.is_err() {
             return Ok(());
         }
-        let word = match verdict {
-            Ok(Verdict {
-                outcome: Outcome::Passed,
-                ..
-            }) => "passed",
-            Ok(Verdict {
-                outcome: Outcome::Failed,
-                ..
-            }) => "FAILED",
-            Ok(Verdict {
-                outcome: Outcome::Skipped,
-                ..
-            }) => "skipped",
-            Err(_) => "no result",
+        let outcome = verdict.as_ref().ok().map(|verdict| verdict.outcome);
+        let word = match outcome {
+            Some(Outcome::Passed) => "passed",
+            Some(Outcome::Failed) => "FAILED",
+            Some(Outcome::Skipped) => "skipped",
+            None => "no result",
         };
         self.reporter.note(&format!("{word:<9} {seconds:>4} s  {name}"));
-        if matches!(
-            verdict,
-            Ok(Verdict {
-                outcome: Outcome::Failed,
-                ..
-            }) | Err(_)
-        ) {
+        if matches!(outcome, Some(Outcome::Failed) | None) {
             let log = self.logs.join(format!("conformance-{}.log", file_name(name)));
             basalt_store::write::atomically(&log, lines.join("\n") + "\n")?;
             self.reporter.note(&format!("                  {log}"));
