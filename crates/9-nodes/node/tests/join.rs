@@ -2,7 +2,6 @@
 
 #![cfg(test)]
 
-use std::cell::Cell;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -15,7 +14,7 @@ use basalt_join::state::{JoinState, Refusal};
 use basalt_node::facts::Facts;
 use basalt_node::join_plan::JoinPlan;
 use basalt_node::join_record::JoinRecord;
-use basalt_node::joining::{self, Join, JoinClock, JoinError};
+use basalt_node::joining::{self, Join, JoinError};
 use basalt_node::plan::plan;
 use basalt_node::{apply, paths};
 use basalt_node_config::{Clock, check};
@@ -23,20 +22,9 @@ use serde_json::{Value, json};
 
 #[path = "../../join/tests/api_server/mod.rs"]
 mod api_server;
+mod clock;
 
-/// Time of a test: pauses take none.
-#[derive(Default)]
-struct TestClock(Cell<Duration>);
-
-impl JoinClock for TestClock {
-    fn now(&self) -> Duration {
-        self.0.get()
-    }
-
-    fn pause(&self, time: Duration) {
-        self.0.set(self.0.get() + time);
-    }
-}
+use clock::TestClock;
 
 /// The least time of a run of the kubelet's unit, and one in which every refusal has been told.
 const ONE_RUN: Duration = Duration::from_secs(45);
@@ -88,7 +76,7 @@ impl Machine {
                 ..MachineIdentity::default()
             },
         };
-        let clock = TestClock(Cell::new(joined_until(self.root())));
+        let clock = TestClock::at(joined_until(self.root()));
         match join.run(&clock, patience) {
             Ok(record) => Ok(record),
             Err(JoinError::NotYet(state)) => {

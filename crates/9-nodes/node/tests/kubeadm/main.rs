@@ -26,6 +26,8 @@ use serde_json::{Value, json};
 #[path = "../../../join/tests/api_server/mod.rs"]
 #[expect(dead_code, reason = "some of it is for other tests")]
 mod api_server;
+#[path = "../clock/mod.rs"]
+mod clock;
 
 /// Configuration of kubelets with settings of an administrator. The last two fields are not of every kubelet.
 const SETTINGS: &str = "\
@@ -233,7 +235,7 @@ fn the_real_kubeadm_has_the_same_order_of_precedence() {
     );
 }
 
-/// What is refused by one is refused by the other.
+/// Refusals: each case is refused by both.
 #[test]
 fn the_real_kubeadm_refuses_the_same() {
     let Some(kubeadm) = Kubeadm::of_environment("the_real_kubeadm_refuses_the_same") else {

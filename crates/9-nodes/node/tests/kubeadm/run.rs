@@ -1,6 +1,5 @@
 //! Joins of a case: by kubeadm, and by the agent.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::net::SocketAddr;
@@ -15,13 +14,14 @@ use basalt_join::skew::KubernetesVersion;
 use basalt_join::{configuration, conversion};
 use basalt_node::facts::Facts;
 use basalt_node::join_plan::JoinPlan;
-use basalt_node::joining::{Join, JoinClock, JoinError};
+use basalt_node::joining::{Join, JoinError};
 use basalt_node::plan::plan;
 use basalt_node::{apply, paths};
 use basalt_node_config::{Clock, check};
 use serde_json::{Value, json};
 
 use crate::api_server::{Answer, Authority, TOKEN, cluster_info, serve};
+use crate::clock::TestClock;
 
 /// Environment variable that names kubeadm's program.
 const KUBEADM: &str = "BASALT_KUBEADM";
@@ -197,20 +197,6 @@ fn output(command: &mut Command) -> Result<String, String> {
     }
 }
 
-/// Time of a test: pauses take none.
-#[derive(Default)]
-struct TestClock(Cell<Duration>);
-
-impl JoinClock for TestClock {
-    fn now(&self) -> Duration {
-        self.0.get()
-    }
-
-    fn pause(&self, time: Duration) {
-        self.0.set(self.0.get() + time);
-    }
-}
-
 /// Joins as the agent does, by the NodeConfig that the JoinConfiguration stands for. Returns the state of a join that has not
 /// come to its end.
 pub fn join(kubeadm: &Kubeadm, case: &Case, pinned: &Authority, server: SocketAddr) -> Result<Joined, String> {
@@ -244,7 +230,7 @@ pub fn join(kubeadm: &Kubeadm, case: &Case, pinned: &Authority, server: SocketAd
         kubelet: kubeadm.version,
         machine,
     };
-    let record = match join.run(&TestClock::default(), Duration::from_secs(45)) {
+    let record = match join.run(&TestClock::at(Duration::ZERO), Duration::from_secs(45)) {
         Ok(record) => record,
         Err(JoinError::NotYet(state)) => return Err(state.to_string()),
         Err(error) => panic!("{error:?}"),
