@@ -17,7 +17,7 @@ const BOOT: Duration = Duration::from_secs(900);
 const BOOTSTRAP_DATA: &str = include_str!("../../crates/9-nodes/join/tests/bootstrap-data/plain.yaml");
 /// Label of the node that joins by it.
 const LABEL: &str = "node.cluster.x-k8s.io/pool=small";
-/// What the cluster of these tests needs besides: images of every name come from the local cluster's registry.
+/// Addition to it for the cluster of these tests: images of every name come from the local cluster's registry.
 const MIRROR: &str = r#"write_files:
 -   path: /etc/containerd/certs.d/_default/hosts.toml
     content: |

@@ -197,7 +197,7 @@ impl Fixture {
     }
 }
 
-/// What was made once, or is made now. A failure is kept, too: all that want it fail with it.
+/// Content of a cell, which is made now unless it was before. A failure is kept, too: all that want it fail with it.
 fn made<T>(cell: &OnceLock<Result<T, String>>, make: impl FnOnce() -> Result<T, Failed>) -> Result<&T, Failed> {
     let message = |failed: Failed| failed.message().unwrap_or("no message").to_owned();
     let result = cell.get_or_init(|| make().map_err(message));

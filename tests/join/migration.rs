@@ -72,7 +72,7 @@ fn annotation(cluster: &KubeadmCluster, node: &str, key: &str) -> String {
         .to_owned()
 }
 
-/// What a cloud's controller and Cluster API do when they have seen the node: they take its taints away.
+/// Takes the taints of a new node away, as a cloud's controller and Cluster API do when they have seen it.
 fn initialize(cluster: &KubeadmCluster, node: &str) -> Result<(), Failed> {
     let patch = r#"{"spec": {"taints": null}}"#;
     cluster
