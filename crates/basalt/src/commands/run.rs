@@ -7,7 +7,7 @@ use basalt_cluster::ClusterSize;
 use basalt_machine::{
     Accelerator, DetachReason, Disk, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
 };
-use basalt_node_config::Clock;
+use basalt_node_config::{Clock, KubeletMinor};
 use basalt_node_config::defaults::CREDENTIAL;
 use basalt_process::interrupt;
 use basalt_release::Arch;
@@ -20,7 +20,8 @@ use crate::checkout::{Checkout, read_text};
 /// Boots an image, and removes the machine when the user leaves it or it powers off.
 pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
     // Checked before anything is built: a mistake in the file must not cost the wait for the image.
-    let config = match checked_config(options)? {
+    let kubelet = images::kubelet(&images::definitions(checkout)?, &options.image);
+    let config = match checked_config(options, kubelet)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
@@ -76,12 +77,12 @@ pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
 
 /// Returns the text of the NodeConfig, if one was given; the exit code when it is not valid, after showing its
 /// problems.
-fn checked_config(options: &Run) -> Result<Result<Option<String>, ExitCode>> {
+fn checked_config(options: &Run, kubelet: KubeletMinor) -> Result<Result<Option<String>, ExitCode>> {
     let Some(path) = &options.config else {
         return Ok(Ok(None));
     };
     let text = read_text(path)?;
-    match basalt_node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
+    match basalt_node_config::check_for(path.as_str(), &text, Clock::Right(SystemTime::now()), kubelet) {
         Ok((_, warnings)) => {
             if !warnings.is_empty() {
                 crate::show_problems(&warnings);

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport, Variant};
 use basalt_content::ContentFolder;
 use basalt_debian::{DebianDisk, NO_TIMER_CHECK};
+use basalt_node_config::KubeletMinor;
 use basalt_process::without_path;
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -102,14 +103,17 @@ impl NodeImage {
 pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
     let cluster = LocalCluster::open(checkout.cluster_state())?;
     // Checked before anything is built: a mistake must not cost the wait for it.
-    let config = match checked_config(options.config.as_deref())? {
+    let image = NodeImage::find(&options.image)?;
+    let kubelet = match &image {
+        NodeImage::Named(name) => images::kubelet(&images::definitions(checkout)?, name),
+        // Its agent checks the NodeConfig for its own kubelet.
+        NodeImage::File { .. } => KubeletMinor::NEWEST,
+    };
+    let config = match checked_config(options.config.as_deref(), kubelet)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    let nodes = NodeChoice {
-        image: NodeImage::find(&options.image)?,
-        config,
-    };
+    let nodes = NodeChoice { image, config };
     let images = images_to_load(checkout, options)?;
     let other = match options.beside {
         Some(OtherDistribution::Debian) => Some(debian::disk(checkout, &checkout.build_context()?, &[NO_TIMER_CHECK])?),
@@ -191,12 +195,12 @@ fn images_to_load(checkout: &Checkout, options: &Up) -> Result<Option<load::Imag
 }
 
 /// Returns the NodeConfig of all nodes, if one was given; the exit code when it is not valid, after showing its problems.
-fn checked_config(path: Option<&Utf8Path>) -> Result<Result<Option<Value>, ExitCode>> {
+fn checked_config(path: Option<&Utf8Path>, kubelet: KubeletMinor) -> Result<Result<Option<Value>, ExitCode>> {
     let Some(path) = path else {
         return Ok(Ok(None));
     };
     let text = read_text(path)?;
-    match basalt_cluster::node_config::check(path.as_str(), &text, SystemTime::now())? {
+    match basalt_cluster::node_config::check(path.as_str(), &text, SystemTime::now(), kubelet)? {
         Ok((config, warnings)) => {
             if !warnings.is_empty() {
                 crate::show_problems(&warnings);
