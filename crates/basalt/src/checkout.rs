@@ -87,7 +87,7 @@ impl Checkout {
 
     /// Returns the distribution's content.
     pub fn content(&self) -> DistributionContent {
-        DistributionContent::of_checkout(&self.root)
+        content(&self.root)
     }
 
     /// Returns the folder of the local cluster's state.
@@ -239,6 +239,11 @@ impl BuildContext {
             memory::for_builds(),
         )
     }
+}
+
+/// Returns the content of the distribution in a checkout. The only place that decides which trees it has.
+pub fn content(root: &Utf8Path) -> DistributionContent {
+    DistributionContent::of_checkout(root)
 }
 
 /// Returns the root folder of the checkout that the launcher was started from, or else of the one around the current

@@ -12,7 +12,7 @@ use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use basalt_content::{ContentFile, DistributionContent};
+use basalt_content::ContentFile;
 use basalt_process::{ProcessError, wait};
 use basalt_progress::{Outcome as Ended, Reporter, Unit};
 use basalt_sdk::SdkTree;
@@ -88,7 +88,7 @@ impl Context {
     }
 
     fn sdk_lock_path(&self) -> Option<Utf8PathBuf> {
-        let content = DistributionContent::of_checkout(self.checkout.as_ref()?);
+        let content = crate::checkout::content(self.checkout.as_ref()?);
         Some(content.file(ContentFile::SdkLock).path)
     }
 

@@ -8,7 +8,7 @@ use basalt_advisories::{
     parse_statements, sarif,
 };
 use basalt_bom::Inventory;
-use basalt_content::{ContentFile, ContentFolder};
+use basalt_content::{ContentFile, ContentFolder, ContentPath};
 use basalt_document::spelling::closest;
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result, miette};
@@ -44,6 +44,7 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
             show(inventory, audited, options.fail_on);
         }
     }
+    let folders = checkout.content().entries(ContentFolder::Packages)?;
     for (inventory, audited) in &audits {
         let place = |path: &Utf8PathBuf| match audits.len() {
             1 => path.clone(),
@@ -53,7 +54,7 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
             write(&place(path), &openvex(inventory, &statements))?;
         }
         if let Some(path) = &options.sarif {
-            write(&place(path), &sarif(audited, options.fail_on))?;
+            write(&place(path), &sarif(audited, options.fail_on, |package| spec(&folders, package)))?;
         }
     }
     let unreadable = warn_unreadable(checkout, &database);
@@ -62,6 +63,15 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Returns the path of a package's spec from the root of the checkout; that of its name, where no tree has the package.
+fn spec(folders: &[ContentPath], package: &str) -> String {
+    let file = format!("{package}.spec");
+    match folders.iter().find(|folder| folder.file_name() == package) {
+        Some(folder) => folder.join(&file).name.into_string(),
+        None => file,
+    }
 }
 
 /// Reports files that cannot be read, and returns `true` if there are any: an unread record may concern any package, so

@@ -2,7 +2,6 @@
 
 use std::process::ExitCode;
 
-use basalt_content::DistributionContent;
 use basalt_hardening::AddOnTable;
 use basalt_preflight::{
     ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, examine,
@@ -61,7 +60,7 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
 fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
     if let Some(path) = &options.facts {
         let content = crate::checkout::root().ok();
-        let content = content.map(|root| DistributionContent::of_checkout(&root));
+        let content = content.map(|root| crate::checkout::content(&root));
         let table = content.map(|content| addons::table(&content)).transpose()?;
         return Ok((NodeFacts::read(path)?, table));
     }
