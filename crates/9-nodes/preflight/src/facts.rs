@@ -49,6 +49,9 @@ pub struct NodeFacts {
     pub kubelet: KubeletFacts,
     /// Settings of containerd.
     pub containerd: ContainerdFacts,
+    /// Text of the table of kernel options that add-ons document (TOML), where the facts are for a machine without a checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_requirements: Option<String>,
     /// Files, without kernel modules and licences; with what is made at boot.
     pub tree: FileTree,
 }
