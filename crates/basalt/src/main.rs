@@ -45,7 +45,9 @@ fn main() -> ExitCode {
     if let Err(error) = interrupt::install() {
         return show(&miette::Report::msg(format!("cannot listen for signals: {error}")));
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BASALT_LOG").unwrap_or_else(|_| "warn".into());
+    // Failed requests are reported by the verbs themselves, once.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BASALT_LOG");
+    let filter = filter.unwrap_or_else(|_| "warn,kube_client=off".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(color)

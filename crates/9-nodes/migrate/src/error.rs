@@ -142,6 +142,15 @@ pub(crate) fn request_help(error: &kube::Error) -> &'static str {
 }
 
 impl MigrateError {
+    /// Adds the URL of the API server to a failed request.
+    #[must_use]
+    pub(crate) fn of_server(mut self, server: &str) -> Self {
+        if let Self::Request { action, .. } = &mut self {
+            *action = format!("{action} of the API server {server}");
+        }
+        self
+    }
+
     /// Returns `true` if the API server answered with one of some HTTP statuses.
     pub fn is_code(&self, codes: &[u16]) -> bool {
         let Self::Request { source, .. } = self else {
