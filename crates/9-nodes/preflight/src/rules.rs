@@ -67,7 +67,7 @@ mod volume_kernel_option;
 mod vsyscall;
 
 /// All rules, specific ones before general ones.
-static RULES: [PreflightRule; 62] = [
+static RULES: [PreflightRule; 63] = [
     docker_socket::RULE,
     runtime_socket::RULE,
     docker_data::RULE,
