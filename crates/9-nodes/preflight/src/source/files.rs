@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use basalt_document::Document;
+use basalt_process::without_path;
 use camino::{Utf8Path, Utf8PathBuf};
 use walkdir::WalkDir;
 
@@ -50,10 +51,11 @@ impl<R: Read> ObjectSource for FileSource<R> {
         for path in files {
             let documents = match self.text(&path) {
                 Ok(text) => Document::parse_stream(path.as_str(), &text).map_err(|problems| brief(&problems)),
-                Err(error) => Err(error.to_string()),
+                Err(error) => Err(without_path(error, &path).to_string()),
             };
             match documents {
                 Ok(documents) => {
+                    unread.extend(documents.iter().flat_map(|document| incomplete(&path, document)));
                     let numbered = documents.into_iter().zip(1..);
                     objects
                         .extend(numbered.flat_map(|(document, number)| ManifestObject::of_document(document, number)));
@@ -66,6 +68,21 @@ impl<R: Read> ObjectSource for FileSource<R> {
         }
         Ok((objects, unread))
     }
+}
+
+/// Objects of a document that have a kind and no apiVersion.
+fn incomplete(path: &Utf8Path, document: &Document) -> Vec<UnreadSource> {
+    let unread = |(offset, kind): (usize, &str)| UnreadSource {
+        source: path.to_string(),
+        reason: format!(
+            "line {}: the object of kind {kind} has no apiVersion (add it; without one, the API server refuses the object)",
+            document.line_and_column(offset).0
+        ),
+    };
+    ManifestObject::without_version(document)
+        .into_iter()
+        .map(unread)
+        .collect()
 }
 
 /// Problem of a file in one line, without its name.
@@ -83,10 +100,8 @@ fn list(path: &Utf8Path, files: &mut Vec<Utf8PathBuf>, unread: &mut Vec<UnreadSo
         files.push(path.to_owned());
         return Ok(());
     }
-    let metadata = fs_err::metadata(path).map_err(|source| PreflightError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let help = "name files and folders with manifests, or `-` for standard input";
+    let metadata = fs_err::metadata(path).map_err(PreflightError::read(path, help))?;
     if !metadata.is_dir() {
         files.push(path.to_owned());
         return Ok(());
@@ -157,6 +172,21 @@ mod tests {
             unread[0].0.ends_with("broken.yaml") && unread[1].1.contains("helm template"),
             "{unread:?}"
         );
+    }
+
+    #[test]
+    fn objects_without_a_version_are_named_by_their_places() {
+        let text = "# a chart's values\nkind: DaemonSet\nimage: {tag: 1}\n---\napiVersion: v2\nname: chart\n---\n\
+                    kind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: List\nitems:\n- kind: Job\n  spec: {}\n";
+        let mut source = FileSource::new(vec!["-".into()], text.as_bytes());
+        let (objects, unread) = source.read().expect("read");
+        assert!(objects.is_empty(), "{objects:?}");
+        let unread: Vec<_> = unread.iter().map(|unread| unread.reason.split(" (").next()).collect();
+        let expected = [
+            "line 8: the object of kind Pod has no apiVersion",
+            "line 14: the object of kind Job has no apiVersion",
+        ];
+        assert_eq!(unread, expected.map(Some));
     }
 
     #[test]
