@@ -14,6 +14,7 @@ use basalt_store::{SharedCache, Store};
 use camino::{Utf8Path, Utf8PathBuf};
 use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
+use crate::doctor;
 use crate::environment::variable;
 use crate::memory;
 use crate::team_cache::{self, TeamCache};
@@ -140,22 +141,25 @@ impl Checkout {
     /// Returns the tree of build tools, which is made if need be.
     pub fn sdk(&self) -> Result<SdkTree> {
         if self.known_sdk(&self.store)?.is_none() {
-            self.check_file_system()?;
+            self.check_machine()?;
         }
         self.tree(None)
     }
 
-    /// Checks that builds can have their overlays on the store's file system, before minutes go into the SDK.
-    fn check_file_system(&self) -> Result<()> {
+    /// Checks what builds need of the store's file system and of the machine, before minutes go into the SDK.
+    fn check_machine(&self) -> Result<()> {
         let root = self.store.root();
-        if !basalt_sandbox::is_overlayfs(root) {
-            return Ok(());
+        if basalt_sandbox::is_overlayfs(root) {
+            return Err(miette!(
+                code = "store::overlayfs",
+                help = basalt_sandbox::OVERLAYFS_HELP,
+                "nothing can be built in the store `{root}`"
+            ));
         }
-        Err(miette!(
-            code = "store::overlayfs",
-            help = basalt_sandbox::OVERLAYFS_HELP,
-            "nothing can be built in the store `{root}`"
-        ))
+        match doctor::sdk_obstacles(&self.store)? {
+            Some(obstacles) => Err(obstacles.into()),
+            None => Ok(()),
+        }
     }
 
     /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
@@ -164,7 +168,7 @@ impl Checkout {
         if let Some(sdk) = self.known_sdk(&self.store)? {
             return Ok(sdk);
         }
-        self.check_file_system()?;
+        self.check_machine()?;
         let content = self.content();
         let ended = Cancellation::default();
         let wanted = |name: &str| ahead.wants(name);

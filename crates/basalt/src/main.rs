@@ -30,6 +30,8 @@ mod exit {
     pub const FAILED: u8 = 1;
     /// Failure of `preflight` to look at all objects; other verbs leave this code to wrong arguments.
     pub const COULD_NOT_LOOK: u8 = 2;
+    /// Something that the machine lacks; the launcher has the same code.
+    pub const LACKING: u8 = 3;
     /// Interrupt by Ctrl-C.
     pub const INTERRUPTED: u8 = 130;
 }
@@ -66,7 +68,14 @@ fn main() -> ExitCode {
             show_line("interrupted; nothing is left running, and the same command goes on from here");
             ExitCode::from(exit::INTERRUPTED)
         }
-        Err(report) => show(&report),
+        Err(report) => {
+            let code = show(&report);
+            if report.is::<doctor::SdkObstacles>() {
+                ExitCode::from(exit::LACKING)
+            } else {
+                code
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::document::{Document, Finding, Kind, Node, Path};
 use crate::problem::{Problem, Problems};
-use crate::spelling::closest;
+use crate::spelling::{closest, did_you_mean, suggestion};
 
 /// Returns the JSON schema of a type as published: pretty-printed, ending in a newline.
 pub fn published<T: JsonSchema>() -> String {
@@ -192,10 +192,8 @@ impl<'a> Walk<'a> {
                         .map(String::as_str)
                         .collect();
                     let message = format!("unknown key `{}` in {}", entry.key, named(path));
-                    let help = match closest(&entry.key, known.iter().copied()) {
-                        Some(guess) => format!("did you mean `{guess}`?"),
-                        None => format!("the keys here are {}", listed(&known)),
-                    };
+                    let list = || format!("the keys here are {}", listed(&known));
+                    let help = suggestion(&entry.key, known.iter().copied(), list);
                     let finding = Finding::error(message, "unknown").with_help(help);
                     self.found.push(self.document.at_span(entry.key_span.clone(), finding));
                     self.unfit.push(path.key(&entry.key));
@@ -244,7 +242,7 @@ impl<'a> Walk<'a> {
         let message = format!("`{text}` is not a word for {}", named(path));
         let help = match (closest(text, words.iter().copied()), &words[..]) {
             (_, [only]) => format!("write `{only}`"),
-            (Some(guess), _) => format!("did you mean `{guess}`? The words are {}", listed(&words)),
+            (Some(guess), _) => format!("{} The words are {}", did_you_mean(guess), listed(&words)),
             (None, _) => format!("write one of {}", listed(&words)),
         };
         self.say(path, Finding::error(message, "not this").with_help(help));

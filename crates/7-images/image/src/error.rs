@@ -93,7 +93,7 @@ pub enum ImageError {
     },
     /// A package has an entry that an image cannot have at that path.
     #[error("the package {package} cannot have `{path}`: {why}")]
-    #[diagnostic(code(image::place), help("{remedy}"))]
+    #[diagnostic(code(image::place), help("{help}"))]
     Place {
         /// Name of the package.
         package: String,
@@ -102,7 +102,7 @@ pub enum ImageError {
         /// Reason, as a clause that follows the colon.
         why: String,
         /// Instruction for the packager, shown as help.
-        remedy: &'static str,
+        help: &'static str,
     },
     /// A file belongs to a user or group that no package declares.
     #[error("`{path}` of the package {package} belongs to the {what} `{name}`, which no package declares")]

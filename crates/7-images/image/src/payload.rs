@@ -54,7 +54,7 @@ pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -
                     package: payload.package.name.clone(),
                     path: path.clone(),
                     why: format!("it has {} MiB and has to be read into memory", file.size >> 20),
-                    remedy: "the RPM is damaged: build the package again",
+                    help: "the RPM is damaged: build the package again",
                 });
             }
             let mut content = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0));

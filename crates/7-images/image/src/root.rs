@@ -87,7 +87,7 @@ impl Root {
                 package: other.package.clone(),
                 path: folder.clone(),
                 why: format!("the composer makes `{path}`, for which it must be a folder"),
-                remedy: "make it a folder",
+                help: "make it a folder",
             });
         }
         let entry = Entry {
@@ -106,7 +106,7 @@ impl Root {
                 package: other.package,
                 path: path.to_owned(),
                 why: "the composer makes that file itself".to_owned(),
-                remedy: "take it out of `%files` of the package",
+                help: "take it out of `%files` of the package",
             }),
         }
     }
@@ -161,7 +161,7 @@ impl Root {
                     package: payload.package.name.clone(),
                     path: (*path).to_owned(),
                     why: "its header has it, its payload has not".to_owned(),
-                    remedy: "the RPM is damaged: build the package again",
+                    help: "the RPM is damaged: build the package again",
                 });
             }
         }

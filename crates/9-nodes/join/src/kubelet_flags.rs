@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use basalt_document::Finding;
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_node_config::address::Address;
 use basalt_node_config::amount::{GoDuration, Quantity, Threshold};
 use basalt_node_config::name::{HostName, LabelKey, LabelValue};
@@ -179,13 +179,12 @@ pub(crate) fn is_runtime_endpoint(text: &str) -> bool {
 
 fn unknown(name: &str) -> Finding {
     let message = format!("a NodeConfig cannot express the kubelet's argument `{name}`");
-    let help = match closest(name, KNOWN.iter().copied()) {
-        Some(guess) => format!("did you mean `{guess}`?"),
-        None => format!(
+    let help = suggestion(name, KNOWN.iter().copied(), || {
+        format!(
             "set it in the cluster's kubelet-config, or remove it; known are {}",
             KNOWN.join(", ")
-        ),
-    };
+        )
+    });
     Finding::error(message, "not taken over").with_help(help)
 }
 

@@ -378,7 +378,7 @@ fn manager() -> PatchParams {
 }
 
 async fn configuration(connection: &ClusterConnection) -> Result<Config, MigrateError> {
-    let wrong = |error| MigrateError::Kubeconfig(Box::new(error));
+    let wrong = MigrateError::kubeconfig;
     let options = KubeConfigOptions {
         context: connection.context.clone(),
         ..KubeConfigOptions::default()

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use basalt_content::{ContentFile, DistributionContent};
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_hardening::{
     AddOnReport, AddOnTable, Kconfig, Need, OptionReport, OptionState, PackagedKernel, compare_addons, find_kernel,
 };
@@ -77,13 +77,10 @@ fn check_names(table: &AddOnTable, names: &[String]) -> Result<()> {
         if !name.trim().is_empty() && known().any(|addon| is_called(addon, name)) {
             continue;
         }
-        let help = match closest(name, known()) {
-            Some(guess) => format!("did you mean `{guess}`?"),
-            None => format!("the add-ons are: {}", known().collect::<Vec<_>>().join("; ")),
-        };
+        let list = || format!("the add-ons are: {}", known().collect::<Vec<_>>().join("; "));
         return Err(miette!(
             code = "addons::unknown",
-            help = help,
+            help = suggestion(name, known(), list),
             "no add-on is called `{name}`"
         ));
     }

@@ -9,7 +9,7 @@ use basalt_advisories::{
 };
 use basalt_bom::Inventory;
 use basalt_content::{ContentFile, ContentFolder, ContentPath};
-use basalt_document::spelling::closest;
+use basalt_document::spelling::{closest, did_you_mean};
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result, miette};
 
@@ -22,9 +22,9 @@ use crate::table::Table;
 pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode> {
     let upstreams = checkout.content().file(ContentFile::Upstreams);
     let upstreams = Upstreams::parse(upstreams.name.as_str(), &read_text(&upstreams.path)?)?;
-    let context = checkout.build_context()?;
-    let statements = vex_statements(checkout, &context)?;
+    // The database is read before anything is built: the path may be wrong.
     let database = Database::read(&options.database, Some(&checkout.store), checkout.reporter())?;
+    let statements = vex_statements(checkout, &checkout.build_context()?)?;
     let mut audits = Vec::new();
     for name in &options.names {
         let inventory = super::bom::inventory(checkout, name)?;
@@ -99,7 +99,7 @@ fn vex_statements(checkout: &Checkout, context: &BuildContext) -> Result<VexStat
     for (package, file) in &checkout.content().files(ContentFolder::Vex, "toml")? {
         if !names.contains(&package.as_str()) {
             let help = match closest(package, names.iter().copied()) {
-                Some(guess) => format!("rename it: did you mean `{guess}.toml`?"),
+                Some(guess) => format!("rename it: {}", did_you_mean(format_args!("{guess}.toml"))),
                 None => "a file is named like the folder of a package".to_owned(),
             };
             return Err(miette!(

@@ -8,7 +8,7 @@ use basalt_join::access::{self, ClusterAccess};
 use basalt_join::client::{self, ClientError};
 use basalt_join::cloud_config::{self, BootstrapData, InstanceData};
 use basalt_join::cluster_info::TrustedCluster;
-use basalt_join::command_line::{self, Asked};
+use basalt_join::command_line::{self, JoinSpecification};
 use basalt_join::conversion::{self, ConversionSources, Converted};
 use basalt_join::request::{Discovery, DiscoveryFile, JoinRequest, Registration};
 use basalt_join::skew::KubernetesVersion;
@@ -101,13 +101,13 @@ fn of_command(command: &str) -> Result<Wanted> {
         "-" => std::io::read_to_string(std::io::stdin()).into_diagnostic()?,
         _ => command.to_owned(),
     };
-    let (_, asked, warnings) = command_line::read(&text)?;
+    let (_, specification, warnings) = command_line::read(&text)?;
     for warning in warnings {
         output::print_error(format_args!("note: {warning}"));
     }
-    let request = match asked {
-        Asked::Join(request) => *request,
-        Asked::Config { path, node_name } => {
+    let request = match specification {
+        JoinSpecification::Flags(request) => *request,
+        JoinSpecification::File { path, node_name } => {
             let text = read_text(path.as_str().into())?;
             let mut request = usable(configuration::read(&path, &text))?;
             request.registration.name = node_name.or(request.registration.name);

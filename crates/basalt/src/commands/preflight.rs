@@ -6,30 +6,38 @@ use basalt_content::ContentFile;
 use basalt_hardening::AddOnTable;
 use basalt_preflight::{
     ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, UnreadSource,
-    examine,
+    cluster_role_json, examine,
 };
+use basalt_process::interrupt;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
 use crate::arguments::{Preflight, PreflightFormat};
 use crate::checkout::{Ahead, Checkout, read_text};
-use crate::{exit, output};
+use crate::exit;
 
 /// Table of kernel options that add-ons document, in messages.
 const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
 
 /// Looks at the objects, and shows the findings. The exit code is that of [`exit`]: unlike other verbs, this one tells
 /// findings from a failure to look.
-pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> ExitCode {
-    look(options, open, json).unwrap_or_else(|report| {
-        crate::show(&report);
-        ExitCode::from(exit::COULD_NOT_LOOK)
-    })
+pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
+    match look(options, open, json) {
+        Err(report) if !interrupt::requested() => {
+            crate::show(&report);
+            Ok(ExitCode::from(exit::COULD_NOT_LOOK))
+        }
+        outcome => outcome,
+    }
 }
 
 fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
     if options.rbac {
-        output::print(CLUSTER_ROLE.trim_end());
+        if json {
+            answer_json(&cluster_role_json()?);
+        } else {
+            answer(CLUSTER_ROLE.trim_end());
+        }
         return Ok(ExitCode::SUCCESS);
     }
     // Objects are read before anything is built: the paths may be wrong.
@@ -40,6 +48,7 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         }
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
+    interrupt::check()?;
     let (node, addons) = facts(options, open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;

@@ -16,7 +16,11 @@ pub fn run(what: &StoreVerb, quiet: bool, json: bool) -> Result<ExitCode> {
     match what {
         StoreVerb::Verify => verify(&store, quiet, json),
         StoreVerb::Path => {
-            answer(store.root());
+            if json {
+                answer_json(&serde_json::json!({ "path": store.root() }));
+            } else {
+                answer(store.root());
+            }
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -162,9 +162,9 @@ impl Step {
             Self::Engine => "the engine on small packages",
             Self::Packages => "packages and images",
             Self::Kubernetes => "the kubelet and kubeadm",
-            Self::ReferenceTools => "tools of others",
+            Self::ReferenceTools => "reference tools",
             Self::Trust => "what can be trusted",
-            Self::Boots => "the real thing",
+            Self::Boots => "boots and clusters",
             Self::Joins => "a cluster made by kubeadm",
         }
     }
@@ -177,7 +177,7 @@ impl TestRun<'_> {
         self.steps(&QUICK)?;
         self.checkout
             .reporter()
-            .note("left out: the engine's tests and the real thing, which `./basalt test` does");
+            .note("left out: the tests that build, boot and start clusters, which `./basalt test` runs");
         Ok(())
     }
 

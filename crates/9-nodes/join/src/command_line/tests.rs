@@ -13,7 +13,7 @@ fn printed(more: &str) -> String {
 
 fn request(text: &str) -> JoinRequest {
     match read(text) {
-        Ok((_, Asked::Join(request), _)) => *request,
+        Ok((_, JoinSpecification::Flags(request), _)) => *request,
         other => panic!("{other:?}"),
     }
 }
@@ -120,7 +120,7 @@ fn discovery_files() {
 #[test]
 fn configuration_files() {
     let (_, asked, warnings) = read("kubeadm join --config /run/kubeadm/join.yaml --node-name a -v 5").unwrap();
-    assert!(matches!(asked, Asked::Config { path, node_name: Some(_) } if path == "/run/kubeadm/join.yaml"));
+    assert!(matches!(asked, JoinSpecification::File { path, node_name: Some(_) } if path == "/run/kubeadm/join.yaml"));
     assert!(warnings.is_empty());
     let found = problems(&format!("kubeadm join --config a --token {TOKEN}"));
     assert!(

@@ -4,7 +4,7 @@ use basalt_node_config::{Clock, check};
 
 use super::*;
 use crate::cloud_config::{self, InstanceData};
-use crate::command_line::{self, Asked};
+use crate::command_line::{self, JoinSpecification};
 use crate::kubelet_config::ClusterConfiguration;
 use crate::pin::PinSet;
 
@@ -29,7 +29,7 @@ fn request(endpoint: &str) -> JoinRequest {
         PIN.trim()
     );
     match command_line::read(&text) {
-        Ok((_, Asked::Join(request), _)) => *request,
+        Ok((_, JoinSpecification::Flags(request), _)) => *request,
         other => panic!("{other:?}"),
     }
 }

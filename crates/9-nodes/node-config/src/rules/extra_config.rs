@@ -17,7 +17,7 @@ use crate::amount::{GoDuration, Quantity};
 use crate::finder::Finder;
 use crate::minor::KubeletMinor;
 use crate::raw;
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_document::{Finding, Path};
 
 /// Label of what the kubelet does not take.
@@ -61,11 +61,13 @@ fn object(
         }
         let finding = Finding::error(format!("{name} has no field `{key}`"), "unknown");
         let names = known.iter().map(|(name, _)| *name);
-        let help = match closest(key, names.clone()) {
-            Some(guess) => format!("did you mean `{guess}`?"),
-            None if known.len() > 20 => "its fields are documented with `kubelet.config.k8s.io/v1beta1`".to_owned(),
-            None => format!("it has {}", backticked(names)),
-        };
+        let help = suggestion(key, names.clone(), || {
+            if known.len() > 20 {
+                "its fields are documented with `kubelet.config.k8s.io/v1beta1`".to_owned()
+            } else {
+                format!("it has {}", backticked(names))
+            }
+        });
         finder.say(&place, finding.with_help(help));
     }
 }

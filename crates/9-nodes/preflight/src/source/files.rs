@@ -4,11 +4,11 @@ use std::collections::BTreeSet;
 use std::io::Read;
 
 use basalt_document::Document;
+use basalt_process::without_path;
 use camino::{Utf8Path, Utf8PathBuf};
 use walkdir::WalkDir;
 
 use super::{ObjectSource, UnreadSource};
-use crate::field::Field;
 use crate::{ManifestObject, PreflightError};
 
 /// Bytes of a file that are read at most.
@@ -47,33 +47,20 @@ impl<R: Read> FileSource<R> {
     fn read_file(&mut self, path: &Utf8Path, objects: &mut Vec<ManifestObject>, unread: &mut Vec<UnreadSource>) {
         let documents = match self.text(path) {
             Ok(text) => Document::parse_stream(path.as_str(), &text).map_err(|problems| brief(&problems)),
-            Err(error) => Err(error.to_string()),
-        };
-        let mut add = |reason: String| {
-            unread.push(UnreadSource {
-                source: path.to_string(),
-                reason,
-            });
+            Err(error) => Err(without_path(error, path).to_string()),
         };
         match documents {
             Ok(documents) => {
-                for (document, number) in documents.into_iter().zip(1..) {
-                    if let Some(kind) = kind_without_version(&document) {
-                        add(format!("document {number}: a {kind} without `apiVersion`"));
-                    }
-                    objects.extend(ManifestObject::of_document(document, number));
-                }
+                unread.extend(documents.iter().flat_map(|document| incomplete(path, document)));
+                let numbered = documents.into_iter().zip(1..);
+                objects.extend(numbered.flat_map(|(document, number)| ManifestObject::of_document(document, number)));
             }
-            Err(reason) => add(reason),
+            Err(reason) => unread.push(UnreadSource {
+                source: path.to_string(),
+                reason,
+            }),
         }
     }
-}
-
-/// Returns the kind of a document that looks like an object and is none.
-fn kind_without_version(document: &Document) -> Option<String> {
-    let root = Field::root(document.root());
-    let kind = root.text_of("kind")?;
-    root.text_of("apiVersion").is_none().then(|| kind.to_owned())
 }
 
 /// What a path that has no object at all is.
@@ -109,6 +96,21 @@ impl<R: Read> ObjectSource for FileSource<R> {
     }
 }
 
+/// Objects of a document that have a kind and no apiVersion.
+fn incomplete(path: &Utf8Path, document: &Document) -> Vec<UnreadSource> {
+    let unread = |(offset, kind): (usize, &str)| UnreadSource {
+        source: path.to_string(),
+        reason: format!(
+            "line {}: the object of kind {kind} has no apiVersion (add it; without one, the API server refuses the object)",
+            document.line_and_column(offset).0
+        ),
+    };
+    ManifestObject::without_version(document)
+        .into_iter()
+        .map(unread)
+        .collect()
+}
+
 /// Problem of a file in one line, without its name.
 fn brief(problems: &basalt_document::problem::Problems) -> String {
     let first = problems.iter().next();
@@ -124,10 +126,8 @@ fn list(path: &Utf8Path, files: &mut Vec<Utf8PathBuf>, unread: &mut Vec<UnreadSo
         files.push(path.to_owned());
         return Ok(());
     }
-    let metadata = fs_err::metadata(path).map_err(|source| PreflightError::Read {
-        path: path.to_owned(),
-        source,
-    })?;
+    let help = "name files and folders with manifests, or `-` for standard input";
+    let metadata = fs_err::metadata(path).map_err(PreflightError::read(path, help))?;
     if !metadata.is_dir() {
         files.push(path.to_owned());
         return Ok(());
@@ -212,7 +212,7 @@ mod tests {
             ("-".into(), "Error: chart not found\n", "the command before may have failed"),
             (root.join("empty"), "", "are looked into"),
             (root.join("values.yaml"), "", "`apiVersion` and `kind`"),
-            (root.join("pod.yaml"), "", "document 1: a Pod without `apiVersion`"),
+            (root.join("pod.yaml"), "", "the object of kind Pod has no apiVersion"),
         ] {
             let mut source = FileSource::new(vec![path.clone()], stdin.as_bytes());
             let (objects, unread) = source.read().expect("read");
@@ -220,6 +220,21 @@ mod tests {
             assert_eq!(unread.len(), 1, "{path}: {unread:?}");
             assert!(unread[0].reason.contains(reason), "{path}: {unread:?}");
         }
+    }
+
+    #[test]
+    fn objects_without_a_version_are_named_by_their_places() {
+        let text = "# a chart's values\nkind: DaemonSet\nimage: {tag: 1}\n---\napiVersion: v2\nname: chart\n---\n\
+                    kind: Pod\nmetadata: {name: a}\n---\napiVersion: v1\nkind: List\nitems:\n- kind: Job\n  spec: {}\n";
+        let mut source = FileSource::new(vec!["-".into()], text.as_bytes());
+        let (objects, unread) = source.read().expect("read");
+        assert!(objects.is_empty(), "{objects:?}");
+        let unread: Vec<_> = unread.iter().map(|unread| unread.reason.split(" (").next()).collect();
+        let expected = [
+            "line 8: the object of kind Pod has no apiVersion",
+            "line 14: the object of kind Job has no apiVersion",
+        ];
+        assert_eq!(unread, expected.map(Some));
     }
 
     #[test]
