@@ -356,7 +356,18 @@ impl Cache {
             return None;
         }
         match slot.connect(self.limits) {
-            Ok(opened) => Some(Arc::clone(backend.insert(Arc::new(opened)))),
+            Ok(opened) => {
+                if let Opened::Folder(folder) = &opened
+                    && !folder.exists()
+                {
+                    let note = format!(
+                        "there is no cache in {} yet: `basalt cache push` makes one",
+                        folder.path()
+                    );
+                    self.reporter.note(&note);
+                }
+                Some(Arc::clone(backend.insert(Arc::new(opened))))
+            }
             Err(error) if error.is_ours() => None,
             Err(error) => {
                 slot.counters.failures.add(1);

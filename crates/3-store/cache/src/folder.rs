@@ -17,7 +17,7 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
@@ -55,38 +55,51 @@ const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# A build cache 
 pub struct Folder {
     path: Utf8PathBuf,
     mode: Mode,
-    /// Modes of what is made in it.
-    modes: file::Modes,
+    /// Modes of what is made in it; empty until the folder is there.
+    modes: OnceLock<file::Modes>,
     /// Blobs that were found damaged and could not be removed: they are missing, and a write replaces them.
     damaged: Mutex<HashSet<Blob>>,
 }
 
 impl Folder {
-    /// Opens a cache. A folder that may be written to is created, if the folder above it is there: a network file system
-    /// that is not mounted is an error, not a new cache.
+    /// Opens a cache. Where it may be written to, it need not be there yet, and the first write makes it; but the folder
+    /// above it has to be there: a network file system that is not mounted is an error, not a new cache.
     ///
     /// # Errors
-    /// When it is not there, or cannot be created.
+    /// When it is not there and cannot be made, or is not a folder.
     pub fn open(path: &Utf8Path, mode: Mode) -> Result<Self, CacheError> {
-        let (metadata, is_new) = match fs_err::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && mode.writes() => (create(path), true),
-            metadata => (metadata, false),
+        let metadata = match fs_err::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && mode.writes() && has_parent(path) => None,
+            metadata => Some(metadata.map_err(CacheError::io("cannot open the folder", path))?),
         };
-        let metadata = metadata.map_err(CacheError::io("cannot open the folder", path))?;
-        if !metadata.is_dir() {
+        if metadata.as_ref().is_some_and(|metadata| !metadata.is_dir()) {
             let error = io::ErrorKind::NotADirectory.into();
             return Err(CacheError::io("cannot use, as it is not a folder,", path)(error));
         }
-        let folder = Self {
+        let modes = metadata.as_ref().map(file::Modes::of);
+        Ok(Self {
             path: path.to_owned(),
             mode,
-            modes: file::Modes::of(&metadata),
+            modes: modes.map(OnceLock::from).unwrap_or_default(),
             damaged: Mutex::default(),
-        };
-        if is_new {
-            folder.put(&path.join("CACHEDIR.TAG"), |file| file.write_all(TAG.as_bytes()))?;
+        })
+    }
+
+    /// Returns `true` if the folder is there; else the first write makes it.
+    pub fn exists(&self) -> bool {
+        self.modes.get().is_some()
+    }
+
+    /// Makes the folder unless it is there, and returns the modes of what is made in it.
+    fn make(&self) -> Result<file::Modes, CacheError> {
+        if let Some(modes) = self.modes.get() {
+            return Ok(*modes);
         }
-        Ok(folder)
+        let metadata = create(&self.path).map_err(CacheError::io("cannot create the folder", &self.path))?;
+        // Other threads make it with the same modes, and write the same tag.
+        let modes = *self.modes.get_or_init(|| file::Modes::of(&metadata));
+        self.put(&self.path.join("CACHEDIR.TAG"), |file| file.write_all(TAG.as_bytes()))?;
+        Ok(modes)
     }
 
     /// The same, given up after `limit`: a network file system whose server is gone lets processes wait for ever.
@@ -136,8 +149,9 @@ impl Folder {
 
     /// Writes a file whole or not at all.
     fn put(&self, path: &Utf8Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>) -> Result<(), CacheError> {
+        let modes = self.make()?;
         let mut failed = None;
-        file::replace(&self.temporary(), path, self.modes, |file| {
+        file::replace(&self.temporary(), path, modes, |file| {
             write(file).map_err(|error| {
                 let kind = error.kind();
                 failed = Some(error);
@@ -234,6 +248,11 @@ impl Folder {
     }
 }
 
+/// Returns `true` if the folder that a cache would be made in is there.
+fn has_parent(path: &Utf8Path) -> bool {
+    path.parent().is_some_and(Utf8Path::is_dir)
+}
+
 /// Creates the folder of a cache, unless another process has done so meanwhile.
 fn create(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
     match fs_err::create_dir(path) {
@@ -303,8 +322,9 @@ impl ContentAddressableStorage for Folder {
         if *blob == Blob::empty() || (!self.is_damaged(blob) && self.touch(&path)?) {
             return Ok(());
         }
+        let modes = self.make()?;
         let mut failed = None;
-        let written = file::replace(&self.temporary(), &path, self.modes, |file| {
+        let written = file::replace(&self.temporary(), &path, modes, |file| {
             self.compress(blob, from, file).map_err(|error| {
                 failed = Some(error);
                 io::ErrorKind::Other.into()

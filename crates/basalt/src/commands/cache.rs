@@ -23,7 +23,7 @@ pub fn run(checkout: &Checkout, what: &CacheVerb, json: bool) -> Result<ExitCode
         CacheVerb::Key { name } => return key(name, json),
         CacheVerb::Push { names, all } => push(checkout, cache(checkout)?, &Wanted::of(names, *all), json)?,
         CacheVerb::Pull { names } => pull(checkout, cache(checkout)?, &Wanted::of(names, false), json)?,
-        CacheVerb::Status => status(cache(checkout)?, json),
+        CacheVerb::Status => return Ok(status(cache(checkout)?, json)),
         CacheVerb::Gc { keep, days, dry_run } => {
             let keep = RetentionPolicy {
                 bytes: keep.map(|size| size.as_u64()),
@@ -223,7 +223,8 @@ impl Content {
     }
 }
 
-fn status(cache: &Cache, json: bool) {
+/// Shows all locations; the exit code is 1 if one of them cannot be read.
+fn status(cache: &Cache, json: bool) -> ExitCode {
     let statuses = cache.status();
     if json {
         let entries: Vec<_> = statuses
@@ -233,15 +234,22 @@ fn status(cache: &Cache, json: bool) {
                     Ok(LocationContents::Folder(folder)) => Some(folder.bytes),
                     _ => None,
                 };
+                let error = status.contents.as_ref().err().map(|error| basalt_process::chain(error));
                 serde_json::json!({
-                    "location": status.location.to_string(), "contents": contents(status), "bytes": bytes,
+                    "location": status.location.to_string(), "contents": contents(status), "bytes": bytes, "error": error,
                 })
             })
             .collect();
-        return answer_json(&entries);
+        answer_json(&entries);
+    } else {
+        for status in &statuses {
+            answer(format!("{}: {}", status.location, contents(status)));
+        }
     }
-    for status in &statuses {
-        answer(format!("{}: {}", status.location, contents(status)));
+    if statuses.iter().all(|status| status.contents.is_ok()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 

@@ -3,11 +3,11 @@
 
 use camino::Utf8Path;
 
-use super::{Cache, Opened, Slot};
+use super::{Cache, Slot};
 use crate::error::CacheError;
 use crate::folder::{CacheGcStats, Folder, FolderStatus, RetentionPolicy, Verification};
-use crate::grpc::Features;
-use crate::location::{Location, LocationKind};
+use crate::grpc::{Features, Remote};
+use crate::location::{Location, LocationKind, Mode};
 
 /// Status of one location.
 #[derive(Debug)]
@@ -32,10 +32,16 @@ impl Cache {
     pub fn status(&self) -> Vec<LocationStatus> {
         let status = |slot: &Slot| LocationStatus {
             location: slot.location.clone(),
-            contents: slot.connect(self.limits).and_then(|opened| match opened {
-                Opened::Folder(folder) => folder.status().map(LocationContents::Folder),
-                Opened::Server(remote) => remote.features().copied().map(LocationContents::Server),
-            }),
+            contents: match &slot.location.place {
+                LocationKind::Folder(path) => {
+                    let folder = self.folder(path, Mode::Read);
+                    folder.and_then(|folder| folder.status().map(LocationContents::Folder))
+                }
+                LocationKind::Server(server) => {
+                    let remote = Remote::new(server, self.limits);
+                    remote.and_then(|remote| remote.features().copied().map(LocationContents::Server))
+                }
+            },
         };
         self.slots.iter().map(status).collect()
     }
@@ -44,7 +50,7 @@ impl Cache {
     pub fn gc(&self, keep: &RetentionPolicy) -> Vec<(Location, Result<CacheGcStats, CacheError>)> {
         let each = |(slot, path): (&Slot, &Utf8Path)| {
             let dry_run = keep.dry_run || !slot.location.mode.writes();
-            let folder = self.folder(slot, path);
+            let folder = self.existing(slot, path);
             (
                 slot.location.clone(),
                 folder.and_then(|folder| folder.gc(&RetentionPolicy { dry_run, ..*keep })),
@@ -56,7 +62,7 @@ impl Cache {
     /// Verifies every file of each folder; damaged ones are removed where that is allowed.
     pub fn verify(&self) -> Vec<(Location, Result<Verification, CacheError>)> {
         let each = |(slot, path): (&Slot, &Utf8Path)| {
-            let folder = self.folder(slot, path);
+            let folder = self.existing(slot, path);
             (
                 slot.location.clone(),
                 folder.and_then(|folder| folder.verify(&self.trusted)),
@@ -65,8 +71,17 @@ impl Cache {
         self.folders().map(each).collect()
     }
 
-    fn folder(&self, slot: &Slot, path: &Utf8Path) -> Result<Folder, CacheError> {
-        Folder::open_within(path, slot.location.mode, self.limits.call)
+    /// Opens a folder that has to be there: in the mode of its location, which does not make it.
+    fn existing(&self, slot: &Slot, path: &Utf8Path) -> Result<Folder, CacheError> {
+        let folder = self.folder(path, slot.location.mode)?;
+        if folder.exists() {
+            return Ok(folder);
+        }
+        self.folder(path, Mode::Read)
+    }
+
+    fn folder(&self, path: &Utf8Path, mode: Mode) -> Result<Folder, CacheError> {
+        Folder::open_within(path, mode, self.limits.call)
     }
 
     fn folders(&self) -> impl Iterator<Item = (&Slot, &Utf8Path)> {

@@ -53,7 +53,10 @@ impl Folder {
     /// # Errors
     /// When the folder cannot be read, or something in it cannot be removed.
     pub fn gc(&self, keep: &RetentionPolicy) -> Result<CacheGcStats, CacheError> {
-        let now = file::server_time(&self.temporary(), self.modes).unwrap_or_else(|_| SystemTime::now());
+        let now = match self.modes.get() {
+            Some(modes) => file::server_time(&self.temporary(), *modes).unwrap_or_else(|_| SystemTime::now()),
+            None => SystemTime::now(),
+        };
         let mut collected = CacheGcStats::default();
         let mut stored = self.scan()?;
         let entries: Vec<Entry> = stored.iter().map(|stored| stored.entry).collect();

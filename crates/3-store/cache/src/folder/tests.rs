@@ -242,7 +242,14 @@ fn a_folder_that_is_not_there() {
     }
     fs_err::create_dir(path.parent().expect("a parent")).expect("mounts");
     assert!(Folder::open(&path, Mode::Read).is_err());
-    assert!(Folder::open_within(&path, Mode::Both, Duration::from_secs(60)).is_ok());
+    let folder = Folder::open_within(&path, Mode::Both, Duration::from_secs(60)).expect("opens");
+    let blob = Blob::of("a");
+    assert!(folder.action_result(&blob).expect("no error").is_none());
+    assert!(matches!(read(&folder, &blob), Err(CacheError::Missing { .. })));
+    assert_eq!(folder.missing(&[blob]).expect("asks"), [blob]);
+    assert!(!folder.exists() && !path.exists(), "reading made it");
+    folder.write(&blob, &mut Cursor::new("a")).expect("writes");
+    assert!(folder.exists() && path.join("CACHEDIR.TAG").exists());
     fs_err::write(path.join("file"), "").expect("writes");
     assert!(Folder::open(&path.join("file"), Mode::Both).is_err());
 }
