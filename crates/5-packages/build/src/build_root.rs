@@ -203,11 +203,21 @@ impl BuildRoot {
     /// Lists the RPMs that were made, sorted by name: regular files only, since a build may leave anything.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the folder cannot be read, or the build has put something else in its place.
     pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, BuildError> {
         let folder = self.workspace.path().join("build/RPMS");
-        if !folder.is_dir() {
-            return Ok(Vec::new());
+        match fs_err::symlink_metadata(&folder) {
+            Ok(found) if found.is_dir() => {}
+            Ok(found) => {
+                let what = match found.is_symlink() {
+                    true => "a symbolic link",
+                    false => "no folder",
+                };
+                let path = "RPMS".to_owned();
+                return Err(SandboxError::Output { path, what }.into());
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::io("cannot read", &folder)(error).into()),
         }
         let found = basalt_sandbox::outputs::list(&folder)?.into_iter();
         let rpms = found.filter(|path| path.extension() == Some("rpm"));

@@ -16,7 +16,7 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
 use crate::environment::BuildEnvironment;
-use crate::failure::{self, Cause};
+use crate::failure::{self, Cause, StageLines};
 use crate::graph::{Graph, PackageId};
 use crate::package::DistributionPackage;
 use crate::package_names::LIST_OF_PACKAGES;
@@ -240,7 +240,7 @@ impl Query<'_> {
     /// Error of a query that failed.
     fn failure(&self, error: ProcessError, report: &Utf8Path) -> BuildError {
         let path = self.folder.spec();
-        match failure::cause(error, SandboxReport::read(report)) {
+        match failure::cause(error, SandboxReport::read(report), &StageLines::default()) {
             Cause::Program(source) => BuildError::Spec {
                 path,
                 source: Box::new(source),

@@ -249,6 +249,18 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Rpm(#[from] basalt_rpm::RpmError),
+    /// An RPM cannot be unpacked for a build root.
+    #[error("`{file}` cannot be unpacked")]
+    #[diagnostic(
+        code(build::unpack),
+        help("if the RPM is not what its header says, build its package again with this version of basalt")
+    )]
+    Unpack {
+        /// File name of the RPM.
+        file: String,
+        /// The reason.
+        source: Box<basalt_rpm::RpmError>,
+    },
     /// Sources could not be fetched or verified.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -280,6 +292,17 @@ impl BuildError {
         Self::Metadata { source }
     }
 
+    /// Returns the conversion of an error of unpacking into one that names the RPM's file. An interruption stays one.
+    pub(crate) fn unpack(file: &str) -> impl FnOnce(basalt_rpm::RpmError) -> Self {
+        move |error| match error {
+            basalt_rpm::RpmError::Interrupted(error) => error.into(),
+            error => Self::Unpack {
+                file: file.to_owned(),
+                source: Box::new(error),
+            },
+        }
+    }
+
     /// Returns the RPMs whose content could not be obtained, if they are the error or part of it.
     pub(crate) fn lost_rpms(&self) -> Vec<&BuiltRpm> {
         match self {
@@ -292,7 +315,9 @@ impl BuildError {
     /// Returns `true` if the error is only that the user interrupted the run.
     pub fn is_interrupt(&self) -> bool {
         match self {
-            Self::Process(error) | Self::Store(StoreError::Interrupted(error)) => error.is_interrupt(),
+            Self::Process(error)
+            | Self::Store(StoreError::Interrupted(error))
+            | Self::Rpm(basalt_rpm::RpmError::Interrupted(error)) => error.is_interrupt(),
             Self::Failed { ended: Some(error), .. } => error.is_interrupt(),
             _ => false,
         }

@@ -104,6 +104,20 @@ pub enum ImageError {
         /// Instruction for the packager, shown as help.
         help: &'static str,
     },
+    /// A file of a package cannot be read, or is not what the header of its RPM says.
+    #[error("`{path}` of the package {package} cannot be read: {why}")]
+    #[diagnostic(
+        code(image::content),
+        help("the RPM is damaged, or its payload does not belong to its header: build the package again")
+    )]
+    Content {
+        /// Name of the package.
+        package: String,
+        /// Path of the file in the package.
+        path: String,
+        /// Reason, as a clause that follows the colon.
+        why: String,
+    },
     /// A file belongs to a user or group that no package declares.
     #[error("`{path}` of the package {package} belongs to the {what} `{name}`, which no package declares")]
     #[diagnostic(

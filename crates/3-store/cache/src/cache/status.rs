@@ -27,6 +27,29 @@ pub enum LocationContents {
     Server(Features),
 }
 
+/// Garbage collection of one location.
+#[derive(Debug)]
+pub struct LocationGc {
+    /// The location.
+    pub location: Location,
+    /// Outcome, or the error of a folder that cannot be collected.
+    pub outcome: Result<GcOutcome, CacheError>,
+}
+
+/// Outcome of a garbage collection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GcOutcome {
+    /// A folder was collected.
+    Folder {
+        /// Statistics of what was removed, or would be.
+        stats: CacheGcStats,
+        /// `true` if nothing was removed: as asked for, or because the location's mode does not allow it.
+        dry_run: bool,
+    },
+    /// A server, which collects by itself.
+    Server,
+}
+
 impl Cache {
     /// Asks each location what it holds.
     pub fn status(&self) -> Vec<LocationStatus> {
@@ -47,16 +70,20 @@ impl Cache {
     }
 
     /// Collects in each folder that may be written to; of others, only a dry run is made. Servers collect by themselves.
-    pub fn gc(&self, keep: &RetentionPolicy) -> Vec<(Location, Result<CacheGcStats, CacheError>)> {
-        let each = |(slot, path): (&Slot, &Utf8Path)| {
-            let dry_run = keep.dry_run || !slot.location.mode.writes();
-            let folder = self.existing(slot, path);
-            (
-                slot.location.clone(),
-                folder.and_then(|folder| folder.gc(&RetentionPolicy { dry_run, ..*keep })),
-            )
+    pub fn gc(&self, keep: &RetentionPolicy) -> Vec<LocationGc> {
+        let collect = |slot: &Slot| match &slot.location.place {
+            LocationKind::Folder(path) => {
+                let dry_run = keep.dry_run || !slot.location.mode.writes();
+                let stats = self.existing(slot, path)?.gc(&RetentionPolicy { dry_run, ..*keep })?;
+                Ok(GcOutcome::Folder { stats, dry_run })
+            }
+            LocationKind::Server(_) => Ok(GcOutcome::Server),
         };
-        self.folders().map(each).collect()
+        let each = |slot: &Slot| LocationGc {
+            location: slot.location.clone(),
+            outcome: collect(slot),
+        };
+        self.slots.iter().map(each).collect()
     }
 
     /// Verifies every file of each folder; damaged ones are removed where that is allowed.
