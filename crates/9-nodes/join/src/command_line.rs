@@ -11,6 +11,7 @@ use basalt_node_config::token::BootstrapToken;
 
 mod flags;
 mod problem;
+mod prompt;
 mod words;
 
 pub use problem::{CommandLineError, CommandLineProblem};
@@ -59,8 +60,12 @@ pub enum JoinSpecification {
 /// With all that is wrong, each at its place.
 pub fn read(text: &str) -> Result<(JoinCommand, JoinSpecification, Vec<CommandLineProblem>), CommandLineError> {
     let failed = |problems| CommandLineError::new(text, problems);
-    let words = words::split(text).map_err(|problem| failed(vec![problem]))?;
-    let parsed = flags::parse(&words).map_err(|problem| failed(vec![problem]))?;
+    let parse = |text: &str| flags::parse(&words::split(text)?);
+    let parsed = parse(text).or_else(|problem| match prompt::blanked(text) {
+        Some(text) => parse(&text),
+        None => Err(problem),
+    });
+    let parsed = parsed.map_err(|problem| failed(vec![problem]))?;
     let mut problems = parsed.problems;
     let specification = parsed.command.specification(&parsed.places, &mut problems);
     match specification {

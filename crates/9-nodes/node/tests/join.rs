@@ -152,7 +152,8 @@ fn kubeadm(pem: &str, head: &str, own: SocketAddr) -> Answer {
         path if path.ends_with("/kubelet-config") => config_map(
             "kubelet",
             "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nclusterDNS: [172.20.0.53]\nmaxPods: 50\n\
-             podPidsLimit: 4096\nshutdownGracePeriod: 0s\ncgroupDriver: cgroupfs\ndefaultPodSysctls: {a: b}\n",
+             podPidsLimit: 4096\nshutdownGracePeriod: 0s\ncgroupDriver: cgroupfs\ndefaultPodSysctls: {a: b}\n\
+             featureGates: {Nope: true, KubeletTracing: true}\n",
         ),
         _ => (404, json!({ "message": "nodes \"worker-1\" not found" })),
     }
@@ -192,6 +193,11 @@ fn a_node_joins_as_kubeadm_would() {
     assert_eq!(told["cgroupDriver"], "systemd");
     assert_eq!(told["authentication"]["x509"]["clientCAFile"], paths::CLUSTER_CA);
     assert_eq!(told.get("defaultPodSysctls"), None);
+    // The kubelet would not start with a gate that it does not have.
+    assert_eq!(
+        told["featureGates"],
+        json!({ "KubeletTracing": true, "NodeLogQuery": true })
+    );
     assert_eq!(machine.read(paths::KUBEADM_CONFIG), machine.read(paths::KUBELET_CONFIG));
 
     assert_eq!(machine.read(paths::CLUSTER_CA), record.authorities);
@@ -212,6 +218,7 @@ fn a_node_joins_as_kubeadm_would() {
     let warnings = plan.warnings(&record).join("\n");
     for field in [
         "`defaultPodSysctls` (since Kubernetes 1.37)",
+        "this kubelet does not have it: `featureGates.Nope` (not a feature gate of the kubelet up to Kubernetes 1.37)",
         "`cgroupDriver` is \"cgroupfs\"",
         "`maxPods` is 50",
     ] {

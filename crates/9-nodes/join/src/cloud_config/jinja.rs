@@ -36,6 +36,12 @@ impl InstanceData {
         self.0.insert(name.into(), value.into());
         self
     }
+
+    /// Names of the machine among the values.
+    pub(super) fn hostnames(&self) -> impl Iterator<Item = &str> {
+        let named = self.0.iter().filter(|(key, _)| key.ends_with("hostname"));
+        named.map(|(_, value)| value.as_str())
+    }
 }
 
 /// Text with values in place of variables, and what could not be replaced, with its place in the result.

@@ -51,6 +51,9 @@ fn other_ways_of_writing_it() {
         format!(
             "# on the node\nkubeadm join --token {TOKEN} --discovery-token-ca-cert-hash {PIN} -- 192.0.2.10:6443\n"
         ),
+        format!("root@cp:~# kubeadm join 192.0.2.10:6443 --token {TOKEN} --discovery-token-ca-cert-hash {PIN}"),
+        format!("$ sudo kubeadm join 192.0.2.10:6443 --token {TOKEN} \\\n --discovery-token-ca-cert-hash {PIN}"),
+        format!("# kubeadm join 192.0.2.10:6443 --token {TOKEN} --discovery-token-ca-cert-hash {PIN}"),
         format!(
             "kubeadm join 192.0.2.10:6443 --discovery-token {TOKEN} --discovery-token-ca-cert-hash {PIN} --v 5 --cri-socket unix:///run/containerd/containerd.sock"
         ),
@@ -134,7 +137,14 @@ fn configuration_files() {
 fn what_is_wrong_is_told_at_its_place() {
     let cases: Vec<(String, &str, &str)> = vec![
         (String::new(), "Empty", ""),
-        ("# kubeadm join".to_owned(), "Empty", ""),
+        ("# on the node".to_owned(), "Empty", ""),
+        ("# kubeadm join".to_owned(), "NoEndpoint", "kubeadm join"),
+        ("root@cp:~# kubeadm init".to_owned(), "NotJoin", "kubeadm init"),
+        (
+            printed("").replace("kubeadm", "$ kubeadm") + "--node-name $NAME",
+            "Expansion",
+            "$",
+        ),
         ("kubeadm init".to_owned(), "NotJoin", "kubeadm init"),
         ("kubectl get nodes".to_owned(), "NotJoin", "kubectl get"),
         ("kubeadm join".to_owned(), "NoEndpoint", "kubeadm join"),
