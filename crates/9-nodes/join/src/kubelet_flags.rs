@@ -96,7 +96,8 @@ impl KubeletFlags {
         let kubelet = &mut self.kubelet;
         match name {
             "cloud-provider" => kubelet.cloud_provider = cloud_provider(value)?,
-            "provider-id" => kubelet.provider_id = Some(value.to_owned()),
+            // Templates for OpenStack put quotes inside, which systemd takes off the arguments that kubeadm leaves it.
+            "provider-id" => kubelet.provider_id = Some(value.replace(['\'', '"'], "")),
             "node-ip" => kubelet.node_ip = Some(node_ip(value)?),
             "max-pods" => kubelet.max_pods = Some(number(value)?),
             "pod-max-pids" => kubelet.pod_pids_limit = pids(value)?,
@@ -351,6 +352,12 @@ mod tests {
             ),
         ])
         .unwrap();
+        assert_eq!(
+            flags.kubelet.provider_id.as_deref(),
+            Some("aws:///eu-central-1a/i-0123")
+        );
+        let quoted = set(&[("provider-id", "openstack:///'762931c8'")]).unwrap();
+        assert_eq!(quoted.kubelet.provider_id.as_deref(), Some("openstack:///762931c8"));
         assert_eq!(flags.labels.len(), 3);
         assert_eq!(flags.taints.len(), 2);
         assert_eq!(flags.taints[0].value.as_deref(), Some("true"));
