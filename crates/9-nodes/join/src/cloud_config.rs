@@ -133,12 +133,38 @@ fn header(text: &str) -> Result<(), Finding> {
     let what = match first {
         _ if first.starts_with("#!") => "a script, which a node does not run",
         _ if first.starts_with('{') => "Ignition, of which Cluster API's other format is made",
-        _ if first.starts_with("Content-Type:") || first.starts_with("MIME-") => "a MIME message of several parts",
+        _ if first.starts_with("Content-Type:") || first.starts_with("MIME-") => {
+            let help = "set `amiFamily: Custom` in Karpenter's EC2NodeClass, or `cloudInit.insecureSkipSecretsManager: true` in an \
+                        AWSMachineTemplate: the machine gets user data as it is then";
+            let message = format!(
+                "this is not `#cloud-config` but a MIME message of several parts{}",
+                mime_parts(text)
+            );
+            return Err(Finding::error(message, "not known").with_help(help));
+        }
         _ if first.starts_with("#include") => "a list of addresses of more user data",
         _ => "something else",
     };
     let help = "set `format: cloud-config` in the KubeadmConfigTemplate; the first line is `#cloud-config`, after `## template: jinja`";
     Err(Finding::error(format!("this is not `#cloud-config` but {what}"), "not known").with_help(help))
+}
+
+/// Types of the parts of a MIME message, with their lines.
+fn mime_parts(text: &str) -> String {
+    let lines = text.lines().enumerate();
+    let parts = lines.filter_map(|(index, line)| {
+        let (name, value) = line.split_once(':')?;
+        let kind = value.split(';').next()?.trim();
+        let is_sign = |c: char| c.is_ascii_alphanumeric() || "/.+-".contains(c);
+        let is_part = name.eq_ignore_ascii_case("content-type") && !kind.starts_with("multipart/");
+        (is_part && kind.len() < 64 && kind.contains('/') && kind.chars().all(is_sign))
+            .then(|| format!("{kind} in line {}", index + 1))
+    });
+    let parts: Vec<_> = parts.take(8).collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(": {}", parts.join(", ")),
+    }
 }
 
 /// The problem of a text that is perhaps not even YAML.

@@ -81,7 +81,8 @@ impl KubeletFlags {
         let kubelet = &mut self.kubelet;
         match name {
             "cloud-provider" => kubelet.cloud_provider = cloud_provider(value)?,
-            "provider-id" => kubelet.provider_id = Some(value.to_owned()),
+            // Templates for OpenStack put quotes inside, which systemd takes off the arguments that kubeadm leaves it.
+            "provider-id" => kubelet.provider_id = Some(value.replace(['\'', '"'], "")),
             "node-ip" => kubelet.node_ip = Some(checked::<NodeAddresses>(value)?),
             "fail-swap-on" => kubelet.fail_swap_on = Some(truth(value)?),
             "max-pods" => kubelet.max_pods = Some(number(value)?),

@@ -174,6 +174,12 @@ fn other_user_data_is_refused() {
         ("#!/bin/sh\nkubeadm join\n", "a script"),
         ("{\"ignition\":{\"version\":\"2.3.0\"}}", "Ignition"),
         ("Content-Type: multipart/mixed; boundary=x\n", "MIME"),
+        // As Karpenter writes it for Amazon Linux.
+        (
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"//\"\n\n--//\nContent-Type: text/x-shellscript; \
+             charset=\"us-ascii\"\n\n#!/bin/bash\n--//--\n",
+            "a MIME message of several parts: text/x-shellscript in line 5",
+        ),
         ("#include\nhttps://example.com\n", "addresses"),
         ("", "something else"),
         ("## template: jinja\n", "something else"),
