@@ -41,6 +41,49 @@ pub enum BenchError {
         /// Path of a copy of the console's log.
         console: Utf8PathBuf,
     },
+    /// The journal of a node lacks the line of a milestone.
+    #[error("{system}: its journal has no line with `{line}`")]
+    #[diagnostic(
+        code(bench::line),
+        help(
+            "another version of containerd or the kubelet may word it otherwise: see crates/9-nodes/bench/src/node_log.rs"
+        )
+    )]
+    NoLine {
+        /// Name of the system.
+        system: String,
+        /// Text that was looked for.
+        line: &'static str,
+    },
+    /// Times of a journal that cannot be, next to those that were seen on the console and at the API server.
+    #[error(
+        "{system}: its journal has times of {told:.1?} s, not all between systemd's first line at {systemd:.1} s and Ready at \
+         {ready:.1} s"
+    )]
+    #[diagnostic(
+        code(bench::clocks),
+        help("the machine's clock was set while it was measured: nothing may do that here")
+    )]
+    Clocks {
+        /// Name of the system.
+        system: String,
+        /// Times from the journal, in seconds from power-on.
+        told: Vec<f64>,
+        /// Time of systemd's first line, in seconds from power-on.
+        systemd: f64,
+        /// Time at which the node was Ready, in seconds from power-on.
+        ready: f64,
+    },
+    /// Statistics of a node without its memory.
+    #[error("{system}: its kubelet does not tell the memory of the node")]
+    #[diagnostic(
+        code(bench::memory),
+        help("see `kubectl get --raw /api/v1/nodes/NAME/proxy/stats/summary`")
+    )]
+    NoMemory {
+        /// Name of the system.
+        system: String,
+    },
     /// The tree of reference tools lacks a tool.
     #[error("the tree of reference tools lacks `{tool}`, which is measured beside our code")]
     #[diagnostic(

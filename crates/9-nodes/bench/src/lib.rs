@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! distro/debian + the container stack's RPMs --(basalt-debian)--> a disk, in the store
-//! both disks --(boot: a fresh control plane, one machine, alternating)--> Times of every run
-//! Times --(report: medians; table, JSON, Markdown)--> bench/boot.*     --(plot)--> bench/boot.svg
+//! both disks --(boot: a fresh control plane, one machine, alternating)--> MachineRun: two boots of it, memory at rest
+//! console, API server, journal of the node --(watch, observed, node_log)--> Times of one boot
+//! MachineRuns --(report: medians, ratios; table, JSON, Markdown)--> bench/boot.*     --(plot)--> bench/boot.svg
 //!
 //! a seed --(synthetic)--> texts of specs, locks and results --(plan: what the engine does before the first build)--> PlanReport
 //! a seed --(synthetic_rpms)--> RPMs --(metadata: our code, createrepo_c, alternating)--> MetadataReport
@@ -18,6 +19,8 @@ mod boot;
 mod error;
 mod libsolv;
 mod metadata;
+mod node_log;
+mod observed;
 mod plan;
 mod plot;
 mod report;
@@ -27,16 +30,19 @@ mod summary;
 mod synthetic;
 mod synthetic_repository;
 mod synthetic_rpms;
+mod watch;
 
-pub use boot::{BootBenchmark, ComparedSystem, MILESTONES, Times, WATCHED};
+pub use boot::{BootBenchmark, ComparedSystem, MachineRun, WATCHED};
 pub use error::BenchError;
 pub use libsolv::{LibsolvAnswer, LibsolvSolution, ask_libsolv};
 pub use metadata::{MetadataBenchmark, MetadataReport, RunTime};
+pub use observed::IdleMemory;
 pub use plan::{PlanReport, SyntheticPlan};
 pub use plot::svg;
-pub use report::{BenchmarkReport, Measured, today};
+pub use report::{BenchmarkReport, Measured, ReportRow, today};
 pub use solving::{SolvedRequest, SolvingReport};
 pub use summary::{Summary, summarize};
 pub use synthetic::{SyntheticDistribution, SyntheticPackage};
 pub use synthetic_repository::SyntheticRepository;
 pub use synthetic_rpms::write_rpms;
+pub use watch::{MILESTONES, Times};

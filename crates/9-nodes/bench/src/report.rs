@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use basalt_machine::AcceleratorChoice;
 use serde::Serialize;
 
-use crate::{MILESTONES, Summary, Times, summarize};
+use crate::{IdleMemory, MILESTONES, MachineRun, Summary, Times, summarize};
 
 /// Measurements of one system.
 #[derive(Debug, Clone, Serialize)]
@@ -16,8 +16,12 @@ pub struct Measured {
     pub kernel: String,
     /// Number of installed packages.
     pub packages: usize,
-    /// Seconds from power-on to each milestone, run by run.
+    /// Seconds from power-on to each milestone of the first boot, run by run.
     pub runs: Vec<Times>,
+    /// The same of the second boot.
+    pub second_boots: Vec<Times>,
+    /// Memory at rest, run by run.
+    pub idle: Vec<IdleMemory>,
 }
 
 /// Comparison of several systems.
@@ -33,17 +37,58 @@ pub struct BenchmarkReport {
     pub vcpus: u32,
     /// Memory of each machine, in MiB.
     pub memory_mib: u32,
-    /// Names of the milestones: the columns of `runs`.
+    /// Names of the milestones: the columns of `runs` and `second_boots`.
     pub milestones: [&'static str; MILESTONES.len()],
     /// Measured systems; the others are compared with the first.
     pub systems: Vec<Measured>,
 }
 
+/// Row of the report's table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReportRow {
+    /// First cell.
+    pub label: String,
+    /// One cell for each column of [`BenchmarkReport::columns`]; none in a row that is the title of those after it.
+    pub cells: Vec<String>,
+}
+
 impl Measured {
-    /// Summarizes the runs for one milestone, an index into [`MILESTONES`].
-    pub fn summary(&self, milestone: usize) -> Summary {
-        summarize(self.runs.iter().filter_map(|times| times.get(milestone).copied()))
+    /// Makes the description of a system that was not measured yet.
+    pub fn new(name: impl Into<String>, kernel: impl Into<String>, packages: usize) -> Self {
+        Self {
+            name: name.into(),
+            kernel: kernel.into(),
+            packages,
+            runs: Vec::new(),
+            second_boots: Vec::new(),
+            idle: Vec::new(),
+        }
     }
+
+    /// Adds a run.
+    pub fn add(&mut self, run: &MachineRun) {
+        self.runs.push(run.first);
+        self.second_boots.push(run.second);
+        self.idle.push(run.idle);
+    }
+
+    /// Summarizes the first boots for one milestone, an index into [`MILESTONES`].
+    pub fn first_boot(&self, milestone: usize) -> Summary {
+        summarize(milestone_of(&self.runs, milestone))
+    }
+
+    /// Summarizes the second boots for one milestone, an index into [`MILESTONES`].
+    pub fn second_boot(&self, milestone: usize) -> Summary {
+        summarize(milestone_of(&self.second_boots, milestone))
+    }
+}
+
+fn milestone_of(runs: &[Times], milestone: usize) -> Vec<f64> {
+    runs.iter().filter_map(|times| times.get(milestone).copied()).collect()
+}
+
+fn memory(system: &Measured, amount: fn(&IdleMemory) -> f64) -> Vec<f64> {
+    system.idle.iter().map(amount).collect()
 }
 
 impl BenchmarkReport {
@@ -60,36 +105,99 @@ impl BenchmarkReport {
         )
     }
 
-    /// Renders the comparison as a Markdown table, with medians and ranges in seconds.
-    pub fn markdown(&self) -> String {
-        let mut text = String::from("| seconds from power-on to |");
-        for system in &self.systems {
-            let _ = write!(text, " {} |", system.name);
-        }
-        text.push_str("\n| --- |");
-        text.push_str(&" ---: |".repeat(self.systems.len()));
+    /// Titles of the table's columns after the first: the systems, and a ratio for each system after the first one.
+    pub fn columns(&self) -> Vec<String> {
+        let names = self.systems.iter().map(|system| system.name.clone());
+        let ratios = match &self.systems[..] {
+            [_, _] => vec!["ratio".to_owned()],
+            systems => systems
+                .iter()
+                .skip(1)
+                .map(|other| format!("ratio to {}", other.name))
+                .collect(),
+        };
+        names.chain(ratios).collect()
+    }
+
+    /// Rows of the table: medians with least and most. Ratios are those of the runs that were made one after the other.
+    pub fn rows(&self) -> Vec<ReportRow> {
+        let title = |label: &str| ReportRow {
+            label: label.to_owned(),
+            cells: Vec::new(),
+        };
+        let mut rows = vec![title("first boot")];
         for (index, milestone) in MILESTONES.iter().enumerate() {
-            let _ = write!(text, "\n| {milestone} |");
-            for system in &self.systems {
-                let Summary { median, least, most } = system.summary(index);
-                let _ = write!(text, " {median:.1} ({least:.1} – {most:.1}) |");
+            rows.push(self.row(milestone, 1, |system| milestone_of(&system.runs, index)));
+        }
+        rows.push(title("second boot, from the same disk"));
+        for (index, milestone) in MILESTONES.iter().enumerate() {
+            rows.push(self.row(milestone, 1, |system| milestone_of(&system.second_boots, index)));
+        }
+        rows.push(title("system"));
+        rows.push(self.row("memory in use at rest, MiB", 0, |system| {
+            memory(system, |idle| idle.working_set_mib)
+        }));
+        rows.push(self.row("anonymous memory at rest, MiB", 0, |system| {
+            memory(system, |idle| idle.anonymous_mib)
+        }));
+        rows.push(self.fact("packages", |system| system.packages.to_string()));
+        rows.push(self.fact("kernel", |system| system.kernel.clone()));
+        rows
+    }
+
+    fn row(&self, label: &str, decimals: usize, values: impl Fn(&Measured) -> Vec<f64>) -> ReportRow {
+        let all: Vec<Vec<f64>> = self.systems.iter().map(values).collect();
+        let mut cells: Vec<_> = all
+            .iter()
+            .map(|values| cell(values.iter().copied(), decimals))
+            .collect();
+        if let Some((first, others)) = all.split_first() {
+            let ratios = |other: &Vec<f64>| cell(first.iter().zip(other).map(|(one, other)| one / other), 2);
+            cells.extend(others.iter().map(ratios));
+        }
+        ReportRow {
+            label: label.to_owned(),
+            cells,
+        }
+    }
+
+    fn fact(&self, label: &str, fact: impl Fn(&Measured) -> String) -> ReportRow {
+        let mut cells: Vec<_> = self.systems.iter().map(fact).collect();
+        cells.resize(self.columns().len(), String::new());
+        ReportRow {
+            label: label.to_owned(),
+            cells,
+        }
+    }
+
+    /// Renders the comparison as a Markdown table, with medians and ranges.
+    pub fn markdown(&self) -> String {
+        let columns = self.columns();
+        let mut text = format!("| seconds from power-on to | {} |\n| --- |", columns.join(" | "));
+        text.push_str(&" ---: |".repeat(columns.len()));
+        for ReportRow { label, cells } in self.rows() {
+            if cells.is_empty() {
+                let _ = write!(text, "\n| **{label}** |{}", " |".repeat(columns.len()));
+                continue;
             }
-        }
-        text.push_str("\n| packages |");
-        for system in &self.systems {
-            let _ = write!(text, " {} |", system.packages);
-        }
-        text.push_str("\n| kernel |");
-        for system in &self.systems {
-            let _ = write!(text, " {} |", system.kernel);
+            let _ = write!(text, "\n| {label} |");
+            for cell in cells {
+                let _ = write!(text, " {cell} |");
+            }
         }
         let _ = write!(
             text,
-            "\n\nMedian (quickest – slowest). {}. Repeat it: `./basalt bench boot`.\n",
+            "\n\nMedian (least – most); a ratio is that of two runs one after the other. {}. Repeat it: `./basalt bench boot`.\n",
             self.setting()
         );
         text
     }
+}
+
+/// Median of values with their range.
+fn cell(values: impl IntoIterator<Item = f64>, decimals: usize) -> String {
+    let Summary { median, least, most } = summarize(values);
+    format!("{median:.decimals$} ({least:.decimals$} – {most:.decimals$})")
 }
 
 /// Date of today (UTC), as 2026-11-25.
@@ -103,6 +211,11 @@ pub fn today() -> String {
 #[cfg(test)]
 pub(crate) fn example() -> BenchmarkReport {
     use basalt_machine::Accelerator;
+    let idle = |working_set_mib: f64| IdleMemory {
+        working_set_mib,
+        anonymous_mib: 200.0,
+        available_mib: 1900.0 - working_set_mib,
+    };
     BenchmarkReport {
         date: "2000-01-01".into(),
         host: "2 cores of a test".into(),
@@ -115,16 +228,22 @@ pub(crate) fn example() -> BenchmarkReport {
         milestones: MILESTONES,
         systems: vec![
             Measured {
-                name: "Basalt".into(),
-                kernel: "6.12.1".into(),
-                packages: 60,
-                runs: vec![[4.0, 5.0, 8.0, 20.0, 24.0], [4.2, 5.2, 8.4, 22.0, 26.0]],
+                runs: vec![
+                    [4.0, 5.0, 8.0, 9.0, 10.0, 11.0, 15.0, 20.0, 24.0],
+                    [4.2, 5.2, 8.4, 9.2, 10.2, 11.2, 16.0, 22.0, 26.0],
+                ],
+                second_boots: vec![
+                    [4.0, 5.0, 7.0, 8.0, 9.0, 10.0, 12.0, 12.5, 18.0],
+                    [4.2, 5.2, 7.4, 8.2, 9.2, 10.2, 12.0, 13.5, 19.0],
+                ],
+                idle: vec![idle(310.4), idle(320.0)],
+                ..Measured::new("Basalt", "6.12.1", 60)
             },
             Measured {
-                name: "Debian 13".into(),
-                kernel: "6.12.1+deb13-cloud-amd64".into(),
-                packages: 140,
-                runs: vec![[4.0, 8.0, 20.0, 60.0, 68.0]],
+                runs: vec![[4.0, 8.0, 20.0, 25.0, 30.0, 35.0, 50.0, 60.0, 68.0]],
+                second_boots: vec![[4.0, 8.0, 18.0, 20.0, 22.0, 24.0, 30.0, 31.0, 40.0]],
+                idle: vec![idle(500.0)],
+                ..Measured::new("Debian 13", "6.12.1+deb13-cloud-amd64", 140)
             },
         ],
     }
@@ -137,5 +256,27 @@ mod tests {
     #[test]
     fn the_table_says_what_was_measured_and_how() {
         insta::assert_snapshot!(example().markdown());
+    }
+
+    #[test]
+    fn every_row_has_a_cell_for_each_column() {
+        for report in [1, 2, 3].map(|count| {
+            let mut report = example();
+            report.systems = std::iter::repeat_n(report.systems, count)
+                .flatten()
+                .take(count)
+                .collect();
+            report
+        }) {
+            let columns = report.columns().len();
+            assert_eq!(columns, 2 * report.systems.len() - 1);
+            let is_whole = |row: &ReportRow| row.cells.is_empty() || row.cells.len() == columns;
+            assert!(report.rows().iter().all(is_whole), "{:?}", report.rows());
+        }
+    }
+
+    #[test]
+    fn scripts_find_all_runs() {
+        insta::assert_snapshot!(serde_json::to_string_pretty(&example()).expect("JSON"));
     }
 }

@@ -89,6 +89,25 @@ impl Api {
             })
     }
 
+    /// Reads a text by its path, as the logs of a node; `timeout` is for the whole answer.
+    ///
+    /// # Errors
+    /// When the API server does not answer in time, or answers with an error.
+    pub fn text(&self, path: &str, timeout: Duration) -> Result<String, ClusterError> {
+        let url = format!("{}{path}", self.server);
+        self.agent
+            .get(&url)
+            .config()
+            .timeout_global(Some(timeout))
+            .build()
+            .call()
+            .and_then(|mut answer| answer.body_mut().read_to_string())
+            .map_err(|source| ClusterError::Api {
+                doing: format!("GET {url}"),
+                source: Box::new(source),
+            })
+    }
+
     /// Reads an object as [`Api::get`] does; `None` when it does not exist (HTTP status 404).
     ///
     /// # Errors

@@ -43,6 +43,11 @@ pub enum Order {
         /// Number of the node.
         node: NodeNumber,
     },
+    /// Shut a node's machine down, and leave it off with its disk; `Reboot` starts it. The answer comes before.
+    ShutDown {
+        /// Number of the node.
+        node: NodeNumber,
+    },
     /// Switch a node's machine off at once, as a power cut does. Its disk stays.
     CutPower {
         /// Number of the node.
@@ -231,7 +236,7 @@ pub struct MachineReport {
 pub enum MachineState {
     /// Not switched on, or switched off.
     Off,
-    /// Shutting down, to be started again or removed.
+    /// Shutting down: to be started again, to stay off or to be removed.
     ShuttingDown,
     /// Running.
     Running,
@@ -358,6 +363,12 @@ mod tests {
                     node: NodeNumber::first(1).next().expect("one"),
                 },
                 r#"{"order":"reboot","node":1}"#,
+            ),
+            (
+                Order::ShutDown {
+                    node: NodeNumber::first(1).next().expect("one"),
+                },
+                r#"{"order":"shut-down","node":1}"#,
             ),
             (
                 Order::Stop { grace_seconds: 5 },

@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 /// Verbs of `basalt bench`.
 #[derive(Debug, Subcommand)]
 pub enum Bench {
-    /// Measure the boot from power-on to the first pod: a Basalt node and a Debian 13 node, by turns. Writes
-    /// bench/boot.*.
+    /// Measure the first and the second boot from power-on to the first pod, and the memory at rest: a Basalt node and a
+    /// Debian 13 node, by turns. Writes bench/boot.*.
     Boot(BenchBoot),
     /// Measure time and peak memory of planning a synthetic distribution, from the answers of rpmspec to the list of
     /// jobs.
@@ -54,7 +54,7 @@ pub struct BenchPlan {
 /// Options of `bench boot`.
 #[derive(Debug, Args)]
 pub struct BenchBoot {
-    /// Number of boots of each node.
-    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=100))]
+    /// Number of machines of each system; each boots twice.
+    #[arg(long, default_value_t = 9, value_parser = clap::value_parser!(u32).range(1..=100))]
     pub runs: u32,
 }

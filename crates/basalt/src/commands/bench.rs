@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use basalt_bench::{
-    BenchmarkReport, BootBenchmark, ComparedSystem, MILESTONES, Measured, SyntheticDistribution, SyntheticPlan,
-    WATCHED, svg, today,
+    BenchmarkReport, BootBenchmark, ComparedSystem, MILESTONES, MachineRun, Measured, ReportRow, SyntheticDistribution,
+    SyntheticPlan, Times, WATCHED, svg, today,
 };
 use basalt_cluster::{ClusterSize, LocalCluster, Variant};
 use basalt_progress::{Outcome, Unit};
@@ -54,7 +54,7 @@ fn plan(options: &BenchPlan, json: bool) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Measures boots from power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
+/// Measures first and second boots from power-on to the first pod: a Basalt node and a Debian 13 node, alternating.
 fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode> {
     let context = checkout.build_context()?;
     let debian = debian::disk(checkout, &context, WATCHED)?;
@@ -66,18 +66,8 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
         .ok_or_else(|| miette!("the image `node` is not a disk, which it has to be"))?;
     let size = ClusterSize::default();
     let mut systems = [
-        Measured {
-            name: "Basalt".to_owned(),
-            kernel: facts.0.kernel.clone(),
-            packages: facts.1,
-            runs: Vec::new(),
-        },
-        Measured {
-            name: "Debian 13".to_owned(),
-            kernel: debian.kernel.clone(),
-            packages: debian.packages,
-            runs: Vec::new(),
-        },
+        Measured::new("Basalt", facts.0.kernel.clone(), facts.1),
+        Measured::new("Debian 13", debian.kernel.clone(), debian.packages),
     ];
     let variants = [
         Variant {
@@ -97,7 +87,7 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
     };
     let mut accelerator = None;
     let total = u64::from(options.runs) * systems.len() as u64;
-    let task = checkout.reporter().task("boots", Unit::Items, Some(total));
+    let task = checkout.reporter().task("machines", Unit::Items, Some(total));
     for _ in 0..options.runs {
         for (measured, variant) in systems.iter_mut().zip(&variants) {
             task.detail(&measured.name);
@@ -105,10 +95,10 @@ fn boot(checkout: &Checkout, options: &BenchBoot, json: bool) -> Result<ExitCode
                 name: measured.name.clone(),
                 variant: variant.clone(),
             };
-            let (times, verdict) = bench.run(&system)?;
-            checkout.reporter().note(&line(&measured.name, times));
-            measured.runs.push(times);
-            accelerator = verdict.or(accelerator);
+            let run = bench.run(&system)?;
+            checkout.reporter().note(&line(&measured.name, &run));
+            measured.add(&run);
+            accelerator = run.accelerator.or(accelerator);
             task.advance(1);
         }
     }
@@ -139,23 +129,27 @@ fn keep(folder: &Utf8Path, report: &BenchmarkReport) -> Result<()> {
     Ok(())
 }
 
-fn line(name: &str, times: basalt_bench::Times) -> String {
-    let parts = MILESTONES.iter().zip(times);
-    let parts: Vec<_> = parts.map(|(what, at)| format!("{what} {at:.1} s")).collect();
-    format!("{name}: {}", parts.join(", "))
+fn line(name: &str, run: &MachineRun) -> String {
+    let boot = |times: Times| {
+        let parts = MILESTONES.iter().zip(times);
+        let parts: Vec<_> = parts.map(|(what, at)| format!("{what} {at:.1} s")).collect();
+        parts.join(", ")
+    };
+    format!(
+        "{name}: {}; second boot: {}; {:.0} MiB of memory in use at rest",
+        boot(run.first),
+        boot(run.second),
+        run.idle.working_set_mib
+    )
 }
 
 fn show(report: &BenchmarkReport) {
-    let [first, second] = [0, 1].map(|index| report.systems.get(index));
-    let (Some(first), Some(second)) = (first, second) else {
-        return;
-    };
-    let mut table = Table::new(["seconds from power-on to", &first.name, &second.name, "ratio"]);
-    for (index, milestone) in MILESTONES.iter().enumerate() {
-        let (one, other) = (first.summary(index), second.summary(index));
-        let cell = |of: basalt_bench::Summary| format!("{:5.1} ({:.1} - {:.1})", of.median, of.least, of.most);
-        let ratio = format!("{:.2}", one.median / other.median);
-        table.row([(*milestone).to_owned(), cell(one), cell(other), ratio]);
+    let columns = report.columns();
+    let [first, second, ratio] = [0, 1, 2].map(|index| columns.get(index).map(String::as_str).unwrap_or_default());
+    let mut table = Table::new(["seconds from power-on to", first, second, ratio]);
+    for ReportRow { label, cells } in report.rows() {
+        let cell = |index: usize| cells.get(index).cloned().unwrap_or_default();
+        table.row([label, cell(0), cell(1), cell(2)]);
     }
     answer(format!("\n{table}"));
     answer(format!(

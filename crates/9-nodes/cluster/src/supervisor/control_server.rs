@@ -138,6 +138,7 @@ fn carry_out(order: Order, holds: &mut bool, status: &Status, messages: &Sender<
         order @ (Order::Stop { .. }
         | Order::AddNode { .. }
         | Order::Reboot { .. }
+        | Order::ShutDown { .. }
         | Order::CutPower { .. }
         | Order::RemoveNode { .. }) => {
             let (reply, answer) = sync_channel(1);

@@ -136,6 +136,7 @@ impl Supervisor<'_> {
         let outcome = match order {
             Order::AddNode { variant } => self.machines.add(variant).map(|number| OrderResponse::Node { number }),
             Order::Reboot { node } => self.machines.shut_down(node, AfterShutdown::Start).map(done),
+            Order::ShutDown { node } => self.machines.shut_down(node, AfterShutdown::StayOff).map(done),
             Order::RemoveNode { node } => self.machines.shut_down(node, AfterShutdown::Remove).map(done),
             Order::CutPower { node } => self.machines.cut_power(node).map(done),
             other => {

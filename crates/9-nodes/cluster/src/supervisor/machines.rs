@@ -52,6 +52,8 @@ struct Shutdown {
 pub(super) enum AfterShutdown {
     /// A start from the same disk.
     Start,
+    /// None: it stays off, with its disk.
+    StayOff,
     /// Removal, with its disk.
     Remove,
 }
@@ -200,7 +202,7 @@ impl<'a> Machines<'a> {
     }
 
     /// Presses the power button of a machine; [`Self::tick`] goes on when it has shut down. A machine that does not run is
-    /// started or removed at once.
+    /// started, left alone or removed at once.
     pub(super) fn shut_down(&mut self, node: NodeNumber, then: AfterShutdown) -> Result<(), ClusterError> {
         let slot = self.slot(node)?;
         let Some(running) = &mut slot.running else {
@@ -261,6 +263,7 @@ impl<'a> Machines<'a> {
     fn finish(&mut self, node: NodeNumber, then: AfterShutdown) {
         match then {
             AfterShutdown::Remove => self.remove(node),
+            AfterShutdown::StayOff => {}
             AfterShutdown::Start => {
                 if let Ok(index) = self.index(node) {
                     self.power_on(index);

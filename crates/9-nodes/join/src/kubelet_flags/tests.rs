@@ -36,6 +36,8 @@ fn arguments_become_settings() {
     assert_eq!(flags.taints.len(), 2);
     assert_eq!(flags.taints[0].value.as_deref(), Some("true"));
     assert_eq!(flags.kubelet.cloud_provider, Some(raw::CloudProvider::External));
+    let quoted = set(&[("provider-id", "openstack:///'762931c8'")]).unwrap();
+    assert_eq!(quoted.kubelet.provider_id.as_deref(), Some("openstack:///762931c8"));
     assert_eq!(flags.kubelet.eviction_hard["nodefs.available"], "10%");
     assert_eq!(flags.kubelet.system_reserved.unwrap().pid, Some(100));
     assert!(!flags.kubelet.feature_gates["B"]);
