@@ -315,7 +315,7 @@ Examples:
     Bench(bench::Bench),
     /// Check configuration files: a NodeConfig, an image definition.
     Check {
-        /// Paths of the files.
+        /// Paths of the files; `-` is standard input.
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
         /// Version of the kubelet that NodeConfigs are for, by minor: feature gates and some fields differ.

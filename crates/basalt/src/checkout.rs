@@ -5,20 +5,21 @@ use std::sync::Arc;
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
 use basalt_content::{ContentFile, ContentFolder, DistributionContent};
-use basalt_process::{Cancellation, without_path};
+use basalt_process::Cancellation;
 use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sdk::SdkTree;
 use basalt_sources::Tools;
 use basalt_store::{SharedCache, Store};
 use camino::{Utf8Path, Utf8PathBuf};
-use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+use miette::{IntoDiagnostic as _, Result, miette};
 
 use crate::doctor;
 use crate::environment::variable;
 use crate::memory;
 use crate::team_cache::{self, TeamCache};
 use crate::terminal::Terminal;
+pub use crate::text_file::read_text;
 
 /// Checkout, and the user's store.
 pub struct Checkout {
@@ -285,14 +286,6 @@ pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
         ));
     }
     Ok(store)
-}
-
-/// Reads a text file of the user.
-pub fn read_text(path: &Utf8Path) -> Result<String> {
-    fs_err::read_to_string(path)
-        .map_err(|error| without_path(error, path))
-        .into_diagnostic()
-        .wrap_err_with(|| format!("`{path}` cannot be read"))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ mod output;
 mod table;
 mod team_cache;
 mod terminal;
+mod text_file;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -148,8 +149,11 @@ fn show_line(text: &str) {
 
 /// Shows the problems of a user's file, each with the lines that it is in.
 fn show_problems(problems: &basalt_document::problem::Problems) {
-    for problem in problems.iter() {
+    for problem in problems.shown() {
         show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
+    }
+    if let Some(rest) = problems.rest() {
+        show_line(&rest);
     }
     show_line(&problems.to_string());
 }

@@ -5,6 +5,10 @@ use std::fmt::Display;
 /// Returns the candidate that was most likely meant, if one is close: within a small edit distance (a transposition is
 /// one edit), regardless of case, hyphens and underscores, or if one name is the beginning of the other.
 pub fn closest<'w>(word: &str, candidates: impl Iterator<Item = &'w str>) -> Option<&'w str> {
+    // No name is that long, and the distance takes the product of two lengths.
+    if word.len() > 200 {
+        return None;
+    }
     let plain = |word: &str| word.to_lowercase().replace(['-', '_'], "");
     let meant = plain(word);
     let near = |candidate: &&str| {

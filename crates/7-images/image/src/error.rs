@@ -107,10 +107,10 @@ pub enum ImageError {
     /// A file of a package cannot be read, or is not what the header of its RPM says.
     #[error("`{path}` of the package {package} cannot be read: {why}")]
     #[diagnostic(
-        code(image::content),
+        code(image::package_content),
         help("the RPM is damaged, or its payload does not belong to its header: build the package again")
     )]
-    Content {
+    PackageContent {
         /// Name of the package.
         package: String,
         /// Path of the file in the package.

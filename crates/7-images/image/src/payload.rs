@@ -61,7 +61,7 @@ pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -
             let mut content = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0));
             if let Err(error) = files.read_to_end(&mut content) {
                 interrupt::check()?;
-                return Err(ImageError::Content {
+                return Err(ImageError::PackageContent {
                     package: payload.package.name.clone(),
                     path: path.clone(),
                     why: error.to_string(),

@@ -210,7 +210,7 @@ fn hand_over_files(
         let written = sink.file(first, entry, file.size, &mut content);
         if let Some(why) = content.error {
             interrupt::check()?;
-            return Err(ImageError::Content {
+            return Err(ImageError::PackageContent {
                 package: payload.package.name.clone(),
                 path: file.paths.first().cloned().unwrap_or_default(),
                 why,

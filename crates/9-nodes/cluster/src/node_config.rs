@@ -87,7 +87,7 @@ pub fn check(
     now: SystemTime,
     kubelet: KubeletMinor,
 ) -> Result<Result<(Value, Problems), Problems>, ClusterError> {
-    let document = match Document::parse(name, text) {
+    let document = match basalt_node_config::document(name, text) {
         Ok(document) => document,
         Err(problems) => return Ok(Err(problems)),
     };

@@ -5,7 +5,7 @@
     reason = "a program of its own in the image"
 )]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -30,8 +30,8 @@ use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
 use basalt_node::{boot, follow, host_paths, housekeeping, join, panics, paths, plan};
-use basalt_node_config::Clock;
 use basalt_node_config::name::HostName;
+use basalt_node_config::{Clock, LARGEST};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 const USAGE: &str = "\
@@ -175,9 +175,12 @@ fn check_file(path: &str) -> Result<(), Failure> {
     let (name, text) = match path {
         "-" => {
             let name = "standard input";
-            (name, std::io::read_to_string(std::io::stdin()).map_err(failed(name))?)
+            (name, read_text(std::io::stdin()).map_err(failed(name))?)
         }
-        _ => (path, fs_err::read_to_string(path).map_err(failed("the NodeConfig"))?),
+        _ => {
+            let read = fs_err::File::open(path).and_then(read_text);
+            (path, read.map_err(failed("the NodeConfig"))?)
+        }
     };
     let (config, warnings) = check_config(name, &text, Clock::Right(SystemTime::now()))?;
     if !warnings.is_empty() {
@@ -189,6 +192,17 @@ fn check_file(path: &str) -> Result<(), Failure> {
         .map_or("a node named after its machine id", |name| name.as_str());
     println!("{name} is right: {hostname} joins {}", config.cluster.endpoint);
     Ok(())
+}
+
+/// Text that is at most one byte larger than a NodeConfig may be: the check refuses such a one by its size.
+fn read_text(reader: impl Read) -> std::io::Result<String> {
+    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    reader.take(most).read_to_end(&mut bytes)?;
+    if bytes.len() > LARGEST {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8 text"))
 }
 
 fn apply_config() -> Result<(), Failure> {

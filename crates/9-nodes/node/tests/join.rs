@@ -43,10 +43,12 @@ impl Machine {
 
     fn apply(&self, server: SocketAddr, cluster: &str, rest: &str) {
         let text = format!(
-            "apiVersion: basalt.dev/v1\nkind: NodeConfig\nhostname: worker-1\ncluster:\n  endpoint: https://{server}\n{cluster}{rest}"
+            "apiVersion: basalt.dev/v1\nkind: NodeConfig\nhostname: worker-1\ncluster:\n  endpoint: https://10.0.0.1:6443\n{cluster}{rest}"
         );
         let checked = check("node.yaml", &text, Clock::Unsure(SystemTime::now()));
-        let (config, _) = checked.unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
+        let (mut config, _) = checked.unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
+        // A NodeConfig may not name the loopback, where the tests' server is.
+        config.cluster.endpoint = format!("https://{server}").parse().unwrap();
         let facts = Facts {
             machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
             size: None,

@@ -316,9 +316,12 @@ fn what_is_no_answer_is_told_from_what_is_of_no_use() {
     assert!(matches!(slow.ask(), Err(ServiceError::NoAnswer(_))));
 }
 
+/// Answers of a service that are left, the next one at the end.
+type AnswersLeft = Vec<Result<Option<Found>, ServiceError>>;
+
 /// A service that gives these answers one after the other, the last one for ever, and to which there is a way from the second
 /// look on.
-struct Answers(RefCell<(u32, Vec<Result<Option<Found>, ServiceError>>)>);
+struct Answers(RefCell<(u32, AnswersLeft)>);
 
 impl Answers {
     fn new(answers: impl IntoIterator<Item = Result<Option<Found>, ServiceError>>) -> Self {

@@ -31,6 +31,7 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet
     newer(finder, &place, &fields);
     conditions::check(finder, path, kubelet);
     open_doors(finder, &place, &fields);
+    never_ready(finder, &place, &fields);
 }
 
 /// Fields that the kubelet does not have yet.
@@ -210,6 +211,16 @@ fn open_doors(finder: &mut Finder<'_>, path: &Path, fields: &Map<String, Value>)
                 finding.with_help("remove this unless the network keeps others out"),
             );
         }
+    }
+}
+
+/// Fields that let the kubelet start, and the machine start again and again.
+fn never_ready(finder: &mut Finder<'_>, path: &Path, fields: &Map<String, Value>) {
+    if fields.get("registerNode") == Some(&Value::Bool(false)) {
+        let message = "this machine makes no Node of itself: it is not Ready until somebody else makes one";
+        let finding = Finding::warning(message, "never Ready by itself");
+        let help = "remove this line: a machine that is not Ready in time starts again";
+        finder.say(&path.key("registerNode"), finding.with_help(help));
     }
 }
 
