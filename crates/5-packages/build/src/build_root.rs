@@ -231,7 +231,7 @@ impl BuildRoot {
     /// When the folder cannot be read.
     pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, BuildError> {
         let folder = self.workspace.path().join("build/RPMS");
-        if !folder.is_dir() {
+        if !folder.is_dir() && !folder.is_symlink() {
             return Ok(Vec::new());
         }
         let found = basalt_sandbox::outputs::list(&folder)?.into_iter();

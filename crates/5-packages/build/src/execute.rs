@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use basalt_action::Execution;
 use basalt_progress::{Outcome, Reporter, Task, Unit};
+use basalt_sandbox::SandboxError;
 use basalt_store::{Store, StoreError};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -74,7 +75,7 @@ pub(crate) fn rebuild(
     run(&root, name, &log, task.as_ref())?;
     task.finish(Outcome::Done);
     Ok(Rebuilt {
-        rpms: root.rpms()?,
+        rpms: outputs(&root, name, &log)?,
         seconds: u64::try_from(now().saturating_sub(started)).unwrap_or(0),
         _root: root,
     })
@@ -126,6 +127,18 @@ fn run(root: &BuildRoot, name: &str, log: &Utf8Path, task: &dyn Task) -> Result<
     })
 }
 
+/// Lists the RPMs that were made. A file among them that is not safe to read is a fault of the package.
+fn outputs(root: &BuildRoot, name: &str, log: &Utf8Path) -> Result<Vec<Utf8PathBuf>, BuildError> {
+    root.rpms().map_err(|error| match error {
+        BuildError::Sandbox(error @ SandboxError::Output { .. }) => BuildError::Result {
+            package: name.to_owned(),
+            what: error.to_string(),
+            log: log.to_owned(),
+        },
+        error => error,
+    })
+}
+
 /// Stores the RPMs, once they are those that the spec declares.
 fn collect(
     root: &BuildRoot,
@@ -134,7 +147,7 @@ fn collect(
     log: &Utf8Path,
 ) -> Result<Vec<BuiltRpm>, BuildError> {
     let mut made = Vec::new();
-    for path in root.rpms()? {
+    for path in outputs(root, expected.name(), log)? {
         let package = basalt_rpm::read_package(&path)?;
         scriptlets::check_rpm(expected, &package)?;
         made.push((path, package));
