@@ -1,6 +1,8 @@
 //! Causes of the failure of a program in a sandbox, by the sandbox's report.
 
 use std::collections::VecDeque;
+use std::os::unix::process::ExitStatusExt as _;
+use std::process::ExitStatus;
 
 use basalt_process::ProcessError;
 use basalt_sandbox::{LimitReached, SandboxError, SandboxReport, Termination};
@@ -50,13 +52,29 @@ pub(crate) fn cause(
     report: Result<Option<SandboxReport>, SandboxError>,
     stages: &StageLines,
 ) -> Cause {
-    let ProcessError::Failed { tail, .. } = &error else {
+    let ProcessError::Failed {
+        program,
+        command,
+        status,
+        tail,
+    } = error
+    else {
         return Cause::Other(error.into());
+    };
+    let failed = |status, tail| {
+        Cause::Program(ProcessError::Failed {
+            program,
+            command,
+            status,
+            tail,
+        })
     };
     match report.map(|report| report.map(|report| report.ended)) {
         Ok(Some(Termination::Limit(reached))) => Cause::Limit(reached),
-        Ok(Some(Termination::Exited(_) | Termination::Signalled(_))) => Cause::Program(error),
-        Ok(Some(Termination::Failed) | None) if stages.0.is_empty() => Cause::Other(sandbox_failed(tail)),
+        Ok(Some(Termination::Exited(_))) => failed(status, tail),
+        // The sandbox itself ended with a status that only encodes the signal.
+        Ok(Some(Termination::Signalled(signal))) => failed(ExitStatus::from_raw(signal), tail),
+        Ok(Some(Termination::Failed) | None) if stages.0.is_empty() => Cause::Other(sandbox_failed(&tail)),
         Ok(Some(Termination::Failed) | None) => {
             let lines: Vec<String> = stages.0.iter().cloned().collect();
             Cause::Other(sandbox_failed(&lines))
@@ -79,8 +97,6 @@ fn sandbox_failed(tail: &[String]) -> BuildError {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::process::ExitStatusExt as _;
-    use std::process::ExitStatus;
     use std::time::Duration;
 
     use basalt_sandbox::Limit;
@@ -133,6 +149,20 @@ mod tests {
                 Cause::Other(_) => "another",
             };
             assert_eq!(cause, expected, "{shown}");
+        }
+    }
+
+    #[test]
+    fn a_signal_is_named() {
+        for (end, expected) in [
+            (Termination::Exited(125), "`rpmbuild` failed (exit status 125)"),
+            (Termination::Signalled(9), "`rpmbuild` failed (killed by signal 9)"),
+        ] {
+            let Cause::Program(error) = cause(failed(&["last words"]), ended(end)) else {
+                panic!("the program failed")
+            };
+            let text = error.to_string();
+            assert!(text.starts_with(expected) && text.contains("last words"), "{text}");
         }
     }
 
