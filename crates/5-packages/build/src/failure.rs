@@ -158,7 +158,7 @@ mod tests {
             (Termination::Exited(125), "`rpmbuild` failed (exit status 125)"),
             (Termination::Signalled(9), "`rpmbuild` failed (killed by signal 9)"),
         ] {
-            let Cause::Program(error) = cause(failed(&["last words"]), ended(end)) else {
+            let Cause::Program(error) = cause(failed(&["last words"]), ended(end), &StageLines::default()) else {
                 panic!("the program failed")
             };
             let text = error.to_string();

@@ -21,11 +21,13 @@ pub(crate) struct Findings<'d> {
 impl<'d> Findings<'d> {
     /// Findings that are there already, of a schema.
     pub(crate) fn new(document: &'d Document, found: Vec<Problem>) -> Self {
-        let text = document.problems(Vec::new());
+        // Reports have the text only where there is something to report.
+        let any = document.at(&Path::root(), Finding::warning("", ""));
+        let text = document.problems(vec![any]);
         Self {
             document,
             found,
-            origins: Origins::new(text.name(), text.source().inner()),
+            origins: Origins::new(text.name(), text.source().text()),
         }
     }
 

@@ -63,7 +63,7 @@ impl Origins {
     /// Tells findings of the check of a NodeConfig at the places that its settings come from. The second part are those
     /// whose settings have no place here. Neither shows a token.
     pub fn tell(&self, problems: &Problems) -> (Problems, Problems) {
-        let made = Document::parse(problems.name(), problems.source().inner()).ok();
+        let made = Document::parse(problems.name(), problems.source().text()).ok();
         let (mut told, mut rest) = (Vec::new(), Vec::new());
         for problem in problems.iter() {
             let path = made.as_ref().map(|made| path_at(made.root(), problem.span.offset()));
@@ -79,7 +79,8 @@ impl Origins {
             }
         }
         let source = NamedSource::new(&self.name, self.text.clone()).with_language("yaml");
-        let rest = Problems::new(problems.source().clone(), rest);
+        let made: Arc<str> = problems.source().text().into();
+        let rest = Problems::new(NamedSource::new(problems.name(), made).with_language("yaml"), rest);
         (without_secrets(&Problems::new(source, told)), without_secrets(&rest))
     }
 }
