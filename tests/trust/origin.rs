@@ -33,7 +33,9 @@ impl Packages {
     fn of(directory: &TestDirectory) -> Result<Self, Failed> {
         let mut names = Fixture::of(directory).packages()?;
         names.retain(|name| is_long() || name != SUITE);
-        let words: Vec<&str> = std::iter::once("build").chain(names.iter().map(String::as_str)).collect();
+        let words: Vec<&str> = std::iter::once("build")
+            .chain(names.iter().map(String::as_str))
+            .collect();
         let answer = directory.environment.cli().json(&words, TIMEOUT, 0)?;
         let lists = answer["packages"].as_array().ok_or("the answer lists packages")?;
         let rpms = lists

@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     fn said(path: &str) -> String {
-        read_text(Utf8Path::new(path)).map_or_else(|report| report.to_string(), |text| text)
+        read_text(Utf8Path::new(path)).unwrap_or_else(|report| report.to_string())
     }
 
     #[test]

@@ -61,7 +61,10 @@ fn spans(line: &str) -> impl Iterator<Item = Reference> {
             let name = name.split(' ').next().unwrap_or_default();
             return Some(Reference::Crate(format!("basalt-{name}")));
         }
-        let is_path = |text: &str| text.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter));
+        let is_path = |text: &str| {
+            text.chars()
+                .all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter))
+        };
         let folder = span.split('/').next().unwrap_or_default();
         let path = span.trim_end_matches('/');
         (path.contains('/') && FOLDERS.contains(&folder) && is_path(path)).then(|| Reference::Path(path.to_owned()))
@@ -80,7 +83,10 @@ fn links(line: &str) -> impl Iterator<Item = Reference> {
 /// Returns the names of the workspace's crates.
 fn crates(root: &Path) -> BTreeSet<String> {
     let manifests = WalkDir::new(root.join("crates")).max_depth(3);
-    let manifests = manifests.into_iter().filter_map(Result::ok).filter(|entry| entry.file_name() == "Cargo.toml");
+    let manifests = manifests
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_name() == "Cargo.toml");
     manifests
         .filter_map(|entry| {
             let text = fs_err::read_to_string(entry.path()).ok()?;
@@ -107,7 +113,12 @@ fn pages(root: &Path) -> Vec<PathBuf> {
 fn what_pages_refer_to_exists() {
     let root = root();
     let (pages, crates) = (pages(&root), crates(&root));
-    assert!(pages.len() > 40 && crates.len() > 30, "{} pages, {} crates", pages.len(), crates.len());
+    assert!(
+        pages.len() > 40 && crates.len() > 30,
+        "{} pages, {} crates",
+        pages.len(),
+        crates.len()
+    );
     let (mut broken, mut absent) = (Vec::new(), BTreeSet::new());
     for page in &pages {
         let folder = page.parent().expect("a folder");

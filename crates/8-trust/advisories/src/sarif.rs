@@ -30,7 +30,11 @@ pub fn sarif(audited: &Audited, fail_on: Level, spec: impl Fn(&str) -> String) -
             })
         });
     }
-    let results: Vec<Value> = audited.matches.iter().map(|found| result(found, fail_on, &spec(&found.package))).collect();
+    let results: Vec<Value> = audited
+        .matches
+        .iter()
+        .map(|found| result(found, fail_on, &spec(&found.package)))
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",

@@ -194,7 +194,10 @@ impl Variables {
     fn expand(&self, command: Vec<String>) -> Vec<Vec<String>> {
         let values = |word: &String| {
             let name = word.strip_prefix('$')?;
-            let name = name.strip_prefix('{').and_then(|name| name.strip_suffix('}')).unwrap_or(name);
+            let name = name
+                .strip_prefix('{')
+                .and_then(|name| name.strip_suffix('}'))
+                .unwrap_or(name);
             self.values.get(name)
         };
         let Some(first) = command.iter().find_map(values) else {
@@ -203,7 +206,10 @@ impl Variables {
         let of_choice = |choice: usize| {
             let words = command.iter().map(|word| {
                 let value = values(word).and_then(|values| values.get(choice).or_else(|| values.first()));
-                value.map_or_else(|| vec![word.clone()], |value| value.split_whitespace().map(str::to_owned).collect())
+                value.map_or_else(
+                    || vec![word.clone()],
+                    |value| value.split_whitespace().map(str::to_owned).collect(),
+                )
             });
             words.collect::<Vec<_>>().concat()
         };
@@ -359,7 +365,11 @@ mod tests {
         let script = "for p in 'iscsiadm --version' blkid; do nsenter -m -t 1 -- $p >/dev/null; done\n\
                       TOOL=/usr/sbin/xfs_repair\nchroot /host ${TOOL} -n\nchroot /host $OTHER x";
         let found = calls(&["sh", "-c", script]);
-        let of_node: Vec<_> = found.iter().filter(|call| call.starts_with('@')).map(String::as_str).collect();
+        let of_node: Vec<_> = found
+            .iter()
+            .filter(|call| call.starts_with('@'))
+            .map(String::as_str)
+            .collect();
         assert_eq!(
             of_node,
             [

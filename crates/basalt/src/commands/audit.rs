@@ -54,7 +54,10 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
             write(&place(path), &openvex(inventory, &statements))?;
         }
         if let Some(path) = &options.sarif {
-            write(&place(path), &sarif(audited, options.fail_on, |package| spec(&folders, package)))?;
+            write(
+                &place(path),
+                &sarif(audited, options.fail_on, |package| spec(&folders, package)),
+            )?;
         }
     }
     let unreadable = warn_unreadable(checkout, &database);

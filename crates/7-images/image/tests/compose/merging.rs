@@ -147,7 +147,11 @@ pub fn content_that_is_not_the_headers_is_refused() -> Result<(), Failed> {
     let swapped = fixture.with_payload_of(&honest, &other);
     expect(
         &refused(&fixture, &[&swapped]),
-        &["`/usr/bin/x` of the package honest", "has the digest", "according to its header"],
+        &[
+            "`/usr/bin/x` of the package honest",
+            "has the digest",
+            "according to its header",
+        ],
     )?;
     let more = fixture.rpm(
         "more",

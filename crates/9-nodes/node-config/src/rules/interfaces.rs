@@ -136,8 +136,14 @@ impl Checks<'_> {
         }
         patterns.extend(self.members.iter().map(|member| (member.path.clone(), member.text)));
         for (path, name) in names.iter().chain(&patterns).filter(|(_, name)| *name == "lo") {
-            let finding = Finding::error(format!("`{name}` is the loopback, which the kernel sets up"), "not a network");
-            finder.say(path, finding.with_help("name an interface that `ip link` shows beside it"));
+            let finding = Finding::error(
+                format!("`{name}` is the loopback, which the kernel sets up"),
+                "not a network",
+            );
+            finder.say(
+                path,
+                finding.with_help("name an interface that `ip link` shows beside it"),
+            );
         }
         for (path, name) in patterns {
             let is_name = name.parse::<InterfacePattern>().is_ok_and(|pattern| pattern.is_name());

@@ -28,7 +28,11 @@ pub(super) const RULE: PreflightRule = PreflightRule {
 fn check(subject: &Subject<'_>, _: &Context<'_>, found: &mut Found<'_>) {
     for call in subject.calls_on_node().filter(|call| is_variable(call.name())) {
         let help = "make sure that the image has the program: `basalt why --image node /usr/bin/PROGRAM`";
-        found.add(&call.place, format!("which program `{}` is cannot be seen", call.program), help);
+        found.add(
+            &call.place,
+            format!("which program `{}` is cannot be seen", call.program),
+            help,
+        );
     }
 }
 

@@ -38,7 +38,10 @@ impl<R: Read> FileSource<R> {
             false => fs_err::File::open(path)?.take(limit).read_to_string(&mut text)?,
         };
         if u64::try_from(length).is_ok_and(|length| length > LARGEST) {
-            return Err(std::io::Error::other(format!("it is larger than {} MiB", LARGEST >> 20)));
+            return Err(std::io::Error::other(format!(
+                "it is larger than {} MiB",
+                LARGEST >> 20
+            )));
         }
         Ok(text)
     }
@@ -209,7 +212,11 @@ mod tests {
         fs_err::write(root.join("pod.yaml"), "kind: Pod\nmetadata: {name: a}\n").expect("written");
         for (path, stdin, reason) in [
             (Utf8PathBuf::from("-"), "", "the command before may have failed"),
-            ("-".into(), "Error: chart not found\n", "the command before may have failed"),
+            (
+                "-".into(),
+                "Error: chart not found\n",
+                "the command before may have failed",
+            ),
             (root.join("empty"), "", "are looked into"),
             (root.join("values.yaml"), "", "`apiVersion` and `kind`"),
             (root.join("pod.yaml"), "", "the object of kind Pod has no apiVersion"),
