@@ -97,7 +97,7 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
             let found = replaced
                 .into_iter()
                 .map(|(span, finding)| problem_at(&text, span, finding));
-            return Err(problems_of(name, &text, found.collect()));
+            return Err(problems_of(name, &text, found.collect()).outlined(redaction::is_key));
         }
         Err(problems) => return Err(redaction::without_secrets(&problems)),
     };
@@ -169,7 +169,13 @@ fn mime_parts(text: &str) -> String {
 
 /// The problem of a text that is perhaps not even YAML.
 fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
-    let first: Arc<str> = redaction::redact(text.lines().next().unwrap_or_default()).into();
+    let first = text.lines().next().unwrap_or_default();
+    // What is no header may be anything, a password among it.
+    let is_header = ["#", "{", "Content-Type:", "MIME-"].iter().any(|start| first.starts_with(start));
+    let first: Arc<str> = match is_header {
+        true => redaction::redact(first).into(),
+        false => "*".repeat(first.len()).into(),
+    };
     let problem = Problem {
         severity: finding.severity,
         message: finding.message,

@@ -14,8 +14,6 @@ const PUBLIC: &[&str] = &[
     "write_files.*.owner",
     "write_files.*.permissions",
     "write_files.*.append",
-    "bootcmd",
-    "runcmd",
     "ntp",
     "users.*.name",
     // JoinConfiguration.
@@ -51,7 +49,7 @@ pub(crate) fn without_secrets(problems: &Problems) -> Problems {
 }
 
 /// Returns `true` for a key that stands before public values.
-fn is_key(word: &str) -> bool {
+pub(crate) fn is_key(word: &str) -> bool {
     PUBLIC.iter().any(|public| public.split('.').any(|key| key == word))
 }
 
@@ -98,6 +96,10 @@ mod tests {
             "#cloud-config\nusers:\n  - { name: x, passwd: hunter22 }\nx: 1\n",
             "#cloud-config\npassword: hunter22\nchpasswd: { list: ['root:hunter22'] }\n",
             "#cloud-config\npassword: hunter22: x\n",
+            "#cloud-config\nruncmd:\n  - echo root:hunter22 | chpasswd\n  - [curl, -u, 'a:hunter22', b]\n",
+            "#cloud-config\nbootcmd: ['TOKEN=hunter22 register']\n",
+            "password: hunter22\n",
+            "## template: jinja\n#cloud-config\nx: hunter22\n{% if x %}\npassword: hunter22\n{% endif %}\n",
             "kind: JoinConfiguration\ndiscovery: { tlsBootstrapToken: hunter22, bootstrapToken: { token: hunter22 } }\n",
             "kind: JoinConfiguration\ndiscovery: { tocken: hunter22 }\n",
             "kind: JoinConfiguration\ndiscovery: { token: hunter22\n",
@@ -116,8 +118,8 @@ mod tests {
     #[test]
     fn the_rest_is_shown() {
         let shown =
-            reported("kind: JoinConfiguration\nnodeRegistration:\n  taints: [{ key: front }]\nruncmd: [reboot]\n");
-        for part in ["kind: JoinConfiguration", "[{ key: front }]", "runcmd: [reboot]"] {
+            reported("kind: JoinConfiguration\nnodeRegistration:\n  taints: [{ key: front }]\nntp: { enabled: true }\n");
+        for part in ["kind: JoinConfiguration", "[{ key: front }]", "enabled: true"] {
             assert!(shown.contains(part), "{part}: {shown}");
         }
     }

@@ -209,10 +209,14 @@ fn words(command: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
+/// Finding about a command. Only its program is named: what stands after it may be a secret.
 fn unknown(command: &str) -> Finding {
-    let shown: String = command.chars().take(60).collect();
-    let more = if shown.len() < command.len() { "…" } else { "" };
-    let message = format!("the command `{shown}{more}` is not known, and a node runs none");
+    let is_plain = |word: &&str| word.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter));
+    let program = command.split_whitespace().next().filter(is_plain);
+    let message = match program {
+        Some(program) => format!("this command of `{program}` is not known, and a node runs none"),
+        None => "this command is not known, and a node runs none".to_owned(),
+    };
     let help = "say it in the NodeConfig, put it into a DaemonSet, or remove it; known are `hostname`, `sysctl -w`, `modprobe`, \
                 `swapoff -a`, `systemctl enable|start|restart` of containerd and kubelet, `echo` into /etc/hostname and /etc/hosts";
     Finding::error(message, "not run").with_help(help)
