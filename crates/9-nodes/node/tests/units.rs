@@ -120,6 +120,13 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
 }
 
 #[test]
+fn what_the_kernel_ends_last_has_a_limit_of_its_own() {
+    // Not containerd: its control group has the shims of all containers.
+    has("kubelet.service", "OOMScoreAdjust=-999");
+    has("kubelet.service", "MemoryMax=50%");
+}
+
+#[test]
 fn the_runtime_is_reset_before_it_starts() {
     let unit = "basalt-reset-runtime.service";
     has(unit, &format!("ConditionPathExists={}", paths::RESET_RUNTIME));
