@@ -122,6 +122,15 @@ impl<'s> Search<'s> {
         if has_parts(schema).is_some_and(|parts| parts != is_collection(&node.kind)) && node.kind != Kind::Null {
             return self.found.push(node.span.clone());
         }
+        // A list where an object belongs, or the other way round: nobody knows which of its parts are secrets.
+        let is_other = match &node.kind {
+            Kind::Object(_) => has_type(schema, "array"),
+            Kind::List(_) => has_type(schema, "object"),
+            _ => false,
+        };
+        if is_other {
+            return self.found.push(node.span.clone());
+        }
         match &node.kind {
             Kind::Object(entries) => entries.iter().for_each(|entry| self.entry(schema, entry)),
             Kind::List(items) => {
@@ -168,6 +177,15 @@ impl<'s> Search<'s> {
 
 fn is_collection(kind: &Kind) -> bool {
     matches!(kind, Kind::Object(_) | Kind::List(_))
+}
+
+/// Returns `true` if a schema has a type, alone or beside others.
+fn has_type(schema: &Value, name: &str) -> bool {
+    match schema.get("type") {
+        Some(Value::String(only)) => only == name,
+        Some(Value::Array(names)) => names.iter().any(|one| one == name),
+        _ => false,
+    }
 }
 
 /// `true` for a schema of objects or lists, `false` for one of values without parts, and `None` if it says neither.

@@ -61,9 +61,10 @@ impl Origins {
     }
 
     /// Tells findings of the check of a NodeConfig at the places that its settings come from. The second part are those
-    /// whose settings have no place here. Neither shows a token.
-    pub fn tell(&self, problems: &Problems) -> (Problems, Problems) {
-        let made = Document::parse(problems.name(), problems.source().text()).ok();
+    /// whose settings have no place here. Neither shows a token. `made` is the text of the NodeConfig, which reports have
+    /// without its secrets.
+    pub fn tell(&self, made: &str, problems: &Problems) -> (Problems, Problems) {
+        let made = Document::parse(problems.name(), made).ok();
         let (mut told, mut rest) = (Vec::new(), Vec::new());
         for problem in problems.iter() {
             let path = made.as_ref().map(|made| path_at(made.root(), problem.span.offset()));
@@ -79,8 +80,8 @@ impl Origins {
             }
         }
         let source = NamedSource::new(&self.name, self.text.clone()).with_language("yaml");
-        let made: Arc<str> = problems.source().text().into();
-        let rest = Problems::new(NamedSource::new(problems.name(), made).with_language("yaml"), rest);
+        let shown: Arc<str> = problems.source().text().into();
+        let rest = Problems::new(NamedSource::new(problems.name(), shown).with_language("yaml"), rest);
         (without_secrets(&Problems::new(source, told)), without_secrets(&rest))
     }
 }
@@ -139,13 +140,13 @@ mod tests {
             of(registries.index(0).key("mirrors").index(0).key("url"), "url"),
             of(registries.index(1).key("host"), "other"),
         ]);
-        let (told, rest) = origins.tell(&problems);
+        let (told, rest) = origins.tell(MADE, &problems);
         assert_eq!(told.brief(), "user-data:2:1: error: host\nuser-data:3:1: error: url\n");
         assert_eq!(rest.brief(), "made:2:19: error: token\nmade:7:9: error: other\n");
         let shown = format!("{told:?}{rest:?}{origins:?}");
         assert!(!shown.contains("0123456789abcdef"), "{shown}");
         // Without any origin, all of it is of the NodeConfig.
-        assert_eq!(Origins::default().tell(&problems).1.iter().count(), 4);
+        assert_eq!(Origins::default().tell(MADE, &problems).1.iter().count(), 4);
     }
 
     #[test]
@@ -160,6 +161,6 @@ mod tests {
         }
         let made = Document::parse("made", MADE).unwrap();
         let problems = made.problems(vec![made.at(&Path::from("registries"), Finding::error("all", "here"))]);
-        assert_eq!(origins.tell(&problems).0.brief(), "x:2:1: error: all\n");
+        assert_eq!(origins.tell(MADE, &problems).0.brief(), "x:2:1: error: all\n");
     }
 }

@@ -427,7 +427,7 @@ fn time_servers_and_registration() {
     refused(&[("time: { servers: ['fe80::1%eth0'] }", "one interface only")]);
     warned(&[(
         "kubelet: { extraConfig: { registerNode: false } }",
-        "never Ready by itself",
+        "makes no Node of itself",
     )]);
 }
 

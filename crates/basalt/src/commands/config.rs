@@ -75,7 +75,7 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     let checked = check_for("the NodeConfig that was made", &text, clock, minor);
     let is_right = checked.is_ok();
     let problems = checked.map_or_else(|problems| problems, |(_, warnings)| warnings);
-    let (told, rest) = wanted.origins.tell(&problems);
+    let (told, rest) = wanted.origins.tell(&text, &problems);
     for problems in [told, rest].iter().filter(|problems| !problems.is_empty()) {
         crate::show_problems(problems);
     }

@@ -199,8 +199,9 @@ fn a_disk_that_is_full_on_this_side_does_no_harm_to_the_cache() {
 fn a_folder_that_cannot_be_written_to_is_an_error_of_the_cache() {
     let fixture = Fixture::new();
     // Instead of permissions, which mean nothing to root.
-    fs_err::remove_dir(fixture.folder.temporary()).expect("removes");
-    fs_err::write(fixture.folder.temporary(), "in the way").expect("writes");
+    let temporary = fixture.folder.temporary();
+    fs_err::create_dir_all(temporary.parent().expect("a folder")).expect("makes");
+    fs_err::write(&temporary, "in the way").expect("writes");
     let error = fixture
         .folder
         .write(&Blob::of("a"), &mut Cursor::new("a"))

@@ -138,9 +138,9 @@ fn what_a_node_cannot_follow_is_refused_by_name_with_its_line() {
     let said = said(REFUSED);
     for (part, name) in [
         ("/etc/audit/rules.d/x.rules", "/etc/audit/rules.d/x.rules"),
-        ("cloud-init-per", "cloud-init-per once x touch /x"),
-        ("curl -sSL", "curl -sSL https://example.com/install.sh | bash"),
-        ("apt-get install", "apt-get install -y nfs-common"),
+        ("cloud-init-per", "`cloud-init-per`"),
+        ("curl -sSL", "`curl`"),
+        ("apt-get install", "`apt-get`"),
         ("disk_setup:", "`disk_setup`"),
         ("fs_setup:", "`fs_setup`"),
         ("mounts:", "`mounts`"),
@@ -219,7 +219,7 @@ fn variables_without_values_are_refused() {
     assert!(said.contains("ds.meta_data.unknown"), "{said}");
     // Without the first line, it is no template, and the braces are text.
     let plain = PLAIN.replacen("## template: jinja\n", "", 1);
-    assert!(self::said(&plain).contains("{{"), "{}", self::said(&plain));
+    assert!(self::said(&plain).contains("contains `{`"), "{}", self::said(&plain));
 }
 
 /// Bootstrap data with more files.
@@ -378,7 +378,7 @@ fn findings_of_the_last_check_have_the_lines_of_the_bootstrap_data() {
     let made = serde_json::to_string_pretty(&config).unwrap();
     let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
     let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
-    let (told, rest) = data.origins.tell(&problems);
+    let (told, rest) = data.origins.tell(&made, &problems);
     assert_eq!(rest.errors(), 0, "{}", rest.brief());
     let told = told.brief();
     for part in ["- name: eviction-hard", "path: /etc/sysctl.d/90-somaxconn.conf"] {

@@ -102,7 +102,7 @@ fn settings_have_the_places_of_their_arguments() {
     let text = serde_json::to_string_pretty(&config).unwrap();
     let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
     let problems = basalt_node_config::check("made", &text, clock).unwrap_err();
-    let (told, rest) = origins.tell(&problems);
+    let (told, rest) = origins.tell(&text, &problems);
     assert!(rest.is_empty(), "{}", rest.brief());
     let told = told.brief();
     assert!(
