@@ -27,7 +27,10 @@ impl Fixture {
             ("packages/zlib/zlib.spec", SPEC),
             ("packages/zlib/sources.toml", source),
             ("images/node.yaml", "name: node\nkind: disk\npackages: [zlib]\n"),
-            ("images/web.yaml", "name: web\nkind: container\npackages: [zlib]\n"),
+            (
+                "images/web.yaml",
+                "name: web\nkind: container\npackages: [zlib]\nentrypoint: [/usr/bin/web]\n",
+            ),
             ("upstreams.toml", ""),
         ] {
             fs_err::write(content.join(name), text).expect("written");

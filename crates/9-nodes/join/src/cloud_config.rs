@@ -171,7 +171,9 @@ fn mime_parts(text: &str) -> String {
 fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
     let first = text.lines().next().unwrap_or_default();
     // What is no header may be anything, a password among it.
-    let is_header = ["#", "{", "Content-Type:", "MIME-"].iter().any(|start| first.starts_with(start));
+    let is_header = ["#", "{", "Content-Type:", "MIME-"]
+        .iter()
+        .any(|start| first.starts_with(start));
     let first: Arc<str> = match is_header {
         true => redaction::redact(first).into(),
         false => "*".repeat(first.len()).into(),

@@ -117,8 +117,9 @@ mod tests {
 
     #[test]
     fn the_rest_is_shown() {
-        let shown =
-            reported("kind: JoinConfiguration\nnodeRegistration:\n  taints: [{ key: front }]\nntp: { enabled: true }\n");
+        let shown = reported(
+            "kind: JoinConfiguration\nnodeRegistration:\n  taints: [{ key: front }]\nntp: { enabled: true }\n",
+        );
         for part in ["kind: JoinConfiguration", "[{ key: front }]", "enabled: true"] {
             assert!(shown.contains(part), "{part}: {shown}");
         }

@@ -211,7 +211,10 @@ fn words(command: &str) -> Option<Vec<String>> {
 
 /// Finding about a command. Only its program is named: what stands after it may be a secret.
 fn unknown(command: &str) -> Finding {
-    let is_plain = |word: &&str| word.chars().all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter));
+    let is_plain = |word: &&str| {
+        word.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter))
+    };
     let program = command.split_whitespace().next().filter(is_plain);
     let message = match program {
         Some(program) => format!("this command of `{program}` is not known, and a node runs none"),
