@@ -167,7 +167,8 @@ pub fn config_disks_that_are_none_are_told(fixture: &Fixture) -> Result<(), Fail
     let whole = ConfigDiskImage::with_node_config(config(1)).image()?;
     let huge = ConfigDiskImage::with_node_config(config(1) + &"# nothing\n".repeat(150_000)).image()?;
     let half = config(1);
-    let half = ConfigDiskImage::with_node_config(&half[..half.len() / 2]).image()?;
+    let half: String = half.chars().take(half.chars().count() / 2).collect();
+    let half = ConfigDiskImage::with_node_config(half).image()?;
     // Of the torn one, the label is left, and what comes before the root folder.
     let cases: [(&str, &[u8], &str); 3] = [
         (
