@@ -27,8 +27,8 @@ pub struct NodeConfig {
     pub api_version: ApiVersion,
     /// Kind of this file.
     pub kind: ConfigKind,
-    /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called `basalt-` and
-    /// twelve digits that follow from its machine id.
+    /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called as the
+    /// metadata beside it (of a cloud or a disk) calls the machine, or `basalt-` and twelve digits that follow from its machine id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The cluster that the node joins.
