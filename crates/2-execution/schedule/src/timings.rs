@@ -122,7 +122,8 @@ impl Timings {
     pub fn new(title: impl Into<String>, cores: usize, jobs: Vec<TimedJob>) -> Result<Self, JobGraphError> {
         let critical_path = critical_path(&jobs)?;
         let wall = jobs.iter().map(|job| job.end).fold(0.0, f64::max);
-        let cpu = jobs.iter().filter_map(|job| job.cpu).sum();
+        // `sum` of nothing is -0.0.
+        let cpu = jobs.iter().filter_map(|job| job.cpu).fold(0.0, |sum, cpu| sum + cpu);
         let available = wall * float(cores);
         Ok(Self {
             title: title.into(),
@@ -134,7 +135,7 @@ impl Timings {
                 .iter()
                 .filter_map(|index| jobs.get(*index))
                 .map(TimedJob::wall)
-                .sum(),
+                .fold(0.0, |sum, wall| sum + wall),
             critical_path,
             jobs,
         })

@@ -257,7 +257,7 @@ mod tests {
             ("{\"ignition\":{}}", "Ignition"),
             (
                 "#cloud-config\nruncmd: [\"reboot\"]\n",
-                "the command `reboot` is not known",
+                "user-data:2:10: error: this command of `…` is not known",
             ),
         ] {
             let error = read_worker(text, "").unwrap_err();
