@@ -43,7 +43,8 @@ struct Sockets {
 
 /// Connection to the kernel by which the sockets of our network namespace are measured.
 pub(crate) struct SocketSampler {
-    connection: OwnedFd,
+    /// None where nobody may ask the kernel: in containers without netlink.
+    connection: Option<OwnedFd>,
     /// Most bytes that one socket may have sent and not yet be rid of.
     most: u64,
 }
@@ -54,7 +55,10 @@ impl SocketSampler {
     pub(crate) fn new() -> io::Result<Self> {
         let flags = SocketFlags::CLOEXEC;
         let kind = Some(netlink::SOCK_DIAG);
-        let connection = rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, kind)?;
+        let connection = match rustix::net::socket_with(AddressFamily::NETLINK, SocketType::DGRAM, flags, kind) {
+            Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM | Errno::NOBUFS)) => return Err(error.into()),
+            result => result.ok(),
+        };
         // More than `net.core.wmem_max` is cut to it, and what was set is answered.
         let probe = rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, flags, None)?;
         sockopt::set_socket_send_buffer_size(&probe, 1 << 30)?;
@@ -89,15 +93,17 @@ impl SocketSampler {
             .saturating_add(closed))
     }
 
-    /// Unix sockets; none where the kernel has no diagnostics of them (CONFIG_UNIX_DIAG).
+    /// Unix sockets; none where the kernel has no diagnostics of them (CONFIG_UNIX_DIAG), or tells us nothing.
     fn unix(&self) -> io::Result<Option<Sockets>> {
-        rustix::io::retry_on_intr(|| rustix::net::send(&self.connection, &unix_request(), SendFlags::empty()))?;
+        let Some(connection) = &self.connection else {
+            return Ok(None);
+        };
+        rustix::io::retry_on_intr(|| rustix::net::send(connection, &unix_request(), SendFlags::empty()))?;
         let mut sockets = Sockets::default();
         let mut part = vec![0; PART];
         loop {
-            let received = rustix::io::retry_on_intr(|| {
-                rustix::net::recv(&self.connection, part.as_mut_slice(), RecvFlags::empty())
-            });
+            let received =
+                rustix::io::retry_on_intr(|| rustix::net::recv(connection, part.as_mut_slice(), RecvFlags::empty()));
             let (length, _) = received?;
             match take(part.get(..length).unwrap_or_default(), &mut sockets) {
                 Ok(true) => return Ok(Some(sockets)),
