@@ -294,6 +294,8 @@ Examples:
   basalt preflight manifests/ --format sarif > preflight.sarif
   basalt preflight --kubeconfig ~/.kube/config --context production
   basalt preflight --rbac | kubectl apply -f -      the permissions that reading a cluster needs
+  basalt preflight --write-facts facts.json --config node.yaml manifests/      and elsewhere:
+  basalt preflight --facts facts.json manifests/                               without building anything
 Exit codes: 0 nothing was found at the level of --fail-on; 1 something was; 2 not all could be looked at, the arguments are \
 wrong, or the image cannot be built; 130 interrupted.
 docs/preflight/README.md shows how to use it, docs/preflight/rules.md lists the rules.")]
@@ -314,6 +316,18 @@ Examples:
     #[command(subcommand)]
     Bench(bench::Bench),
     /// Check configuration files: a NodeConfig, an image definition.
+    ///
+    /// The errors of a file are shown, up to 50, each with its line and column and what helps, and warnings of what works and
+    /// is rarely meant. A NodeConfig is checked as the node and its kubelet would read it; nobody is asked, and nothing is
+    /// known of the machine. Secrets are shown as `*`.
+    #[command(after_help = "\
+Examples:
+  basalt check node.yaml
+  basalt check --kubelet 1.36 node.yaml            for the image node-kubelet-1.36
+  basalt check - < node.yaml
+  basalt check distro/images/node.yaml
+Exit codes: 0 all files are right, with warnings perhaps; 1 one is not.
+docs/node/README.md leads to what a NodeConfig may say; distro/examples/node.yaml is one. `basalt config from-join` writes one.")]
     Check {
         /// Paths of the files; `-` is standard input.
         #[arg(required = true)]
@@ -322,7 +336,7 @@ Examples:
         #[arg(long, value_name = "VERSION", default_value = basalt_join::KUBELET, value_parser = kubelet_minor)]
         kubelet: KubeletMinor,
     },
-    /// Write configuration files of nodes.
+    /// Write configuration files of nodes: `from-join`, a NodeConfig for a cluster that you have.
     #[command(subcommand)]
     Config(config::ConfigVerb),
     /// Remove store entries that were not used for long, or that exceed a size.

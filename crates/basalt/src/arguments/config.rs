@@ -17,6 +17,7 @@ Examples:
   basalt config from-join 'kubeadm join 10.0.0.1:6443 --token ... --discovery-token-ca-cert-hash sha256:...'
   basalt config from-join --kubeconfig admin.conf --hostname worker-1
   basalt config from-join --bootstrap-data user-data --hostname worker-1
+  basalt config from-join --kubelet 1.36 - < join.txt    for an older control plane, and the image node-kubelet-1.36
 docs/join/README.md says what is taken over, and what is refused.")]
     FromJoin(FromJoin),
 }
@@ -25,9 +26,10 @@ docs/join/README.md says what is taken over, and what is refused.")]
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["command", "kubeconfig", "bootstrap_data"]))]
 pub struct FromJoin {
-    /// The command, as one argument; `-` reads it from standard input, where no list of processes shows it.
+    /// The command, as one argument in quotes; `-` reads it from standard input, where no list of processes shows it.
     pub command: Option<String>,
-    /// Make a token by this kubeconfig, which has to be one of an administrator. The token ends after a day.
+    /// Make a token by the current context of this kubeconfig, which has to be one of an administrator. The token ends after
+    /// a day.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<Utf8PathBuf>,
     /// Read bootstrap data of Cluster API: the key `value` of the Secret that a KubeadmConfig names.
@@ -36,13 +38,15 @@ pub struct FromJoin {
     /// Name of the node. It counts before any other.
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
-    /// Value of a variable in bootstrap data, such as `ds.meta_data.instance_id=i-1`. `--hostname` gives those of the name.
+    /// Value of a variable in bootstrap data, spelled as there: `instance_id=i-1`, `ds.meta_data.instance_id=i-1`. May be given
+    /// more than once. `--hostname` gives the variables of the name.
     #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap_data")]
     pub instance_data: Vec<String>,
     /// Ask nobody: the node finds the cluster's authority itself, by the token and the pins.
     #[arg(long, conflicts_with = "kubeconfig")]
     pub offline: bool,
-    /// Version of the kubelet in the image, for the version skew policy and for fields that are newer.
+    /// Version of the kubelet in the image, for the version skew policy and for fields that are newer: 1.36 for
+    /// node-kubelet-1.36.
     #[arg(long, value_name = "VERSION", default_value = basalt_join::KUBELET)]
     pub kubelet: String,
     /// Time in seconds for which an API server that does not answer, or has not signed with the token yet, is asked again.

@@ -100,10 +100,10 @@ pub struct Preflight {
     /// NodeConfig of the nodes: its sysctls, and settings of its kubelet, count.
     #[arg(long, value_name = "FILE")]
     pub config: Option<Utf8PathBuf>,
-    /// Read the facts of the image from a file, and build nothing.
+    /// Read the facts of the image, and of the NodeConfig, from a file, and build nothing. In place of --image and --config.
     #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "config"])]
     pub facts: Option<Utf8PathBuf>,
-    /// Write the facts of the image to a file, for --facts.
+    /// Write the facts of the image, and of the NodeConfig of --config, to a file, for --facts.
     #[arg(long, value_name = "FILE")]
     pub write_facts: Option<Utf8PathBuf>,
     /// Format of the report; --json is `--format json`.
