@@ -62,7 +62,7 @@ pub fn check_for(
     kubelet: KubeletMinor,
 ) -> Result<(NodeConfig, Problems), Problems> {
     let document = document(name, text)?;
-    let (raw, mut found) = schema::decode_what_fits::<raw::NodeConfig>(&document);
+    let (raw, mut found) = schema::decode_with_advice::<raw::NodeConfig>(&document, &rules::advice);
     let mut finder = Finder::new(&document, clock, kubelet);
     let config = raw.and_then(|raw| rules::node_config(&mut finder, raw));
     found.append(&mut finder.into_found());

@@ -26,6 +26,7 @@ mod network;
 mod pod_sysctls;
 mod proxy;
 mod registries;
+mod vocabulary;
 
 /// Feature gates of a kubelet, with their defaults.
 pub(super) fn feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
@@ -35,6 +36,11 @@ pub(super) fn feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'st
 /// Fields of KubeletConfiguration that `kubelet.extraConfig` takes.
 pub(super) fn extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
     extra_config::names(kubelet)
+}
+
+/// Help on a key that a NodeConfig does not have, if another format has it.
+pub(super) fn advice(path: &Path, key: &str) -> Option<String> {
+    vocabulary::advice(path, key)
 }
 
 pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {
