@@ -113,8 +113,20 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Opti
 }
 
 fn route(finder: &mut Finder<'_>, path: &Path, raw: &raw::Route, own: &[Cidr], dhcp: bool) -> Option<Route> {
-    let to: Option<Cidr> = finder.parse(&path.key("to"), &raw.to);
     let via: Option<Address> = finder.parse(&path.key("via"), &raw.via);
+    let to: Option<Cidr> = match raw.to.as_str() {
+        "default" => {
+            let all = via.map(|via| if via.0.is_ipv4() { "0.0.0.0/0" } else { "::/0" });
+            let help = all.map_or_else(
+                || "write `0.0.0.0/0` or `::/0`".to_owned(),
+                |all| format!("write `{all}`"),
+            );
+            let finding = Finding::error("`default` is the name of no network", "not a network");
+            finder.say(&path.key("to"), finding.with_help(help));
+            None
+        }
+        network => finder.parse(&path.key("to"), network),
+    };
     let (to, via) = to.zip(via)?;
     if !same_family(to.address, via.0) {
         let finding = Finding::error(
