@@ -4,7 +4,35 @@
 
 mod cases;
 
+use std::time::SystemTime;
+
+use basalt_node_config::{Clock, check};
+
 use cases::{accepted, refused, warned};
+
+#[test]
+fn files_of_other_formats_are_told_as_a_whole() {
+    let text =
+        "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\ndiscovery: { tlsBootstrapToken: hunter22 }\n";
+    let problems = check("join.yaml", text, Clock::Unsure(SystemTime::UNIX_EPOCH)).unwrap_err();
+    assert_eq!(
+        problems.brief(),
+        "join.yaml:1:1: error: this is a `JoinConfiguration`, and no NodeConfig\n    `basalt config from-join 'kubeadm join \
+         --config FILE'` makes a NodeConfig of it\n"
+    );
+    assert!(!format!("{problems:?}").contains("hunter22"));
+}
+
+#[test]
+fn a_version_that_is_missing_is_named() {
+    let text = "kind: NodeConfig\ncluster: {}\n";
+    let problems = check("node.yaml", text, Clock::Unsure(SystemTime::UNIX_EPOCH)).unwrap_err();
+    assert!(
+        problems.brief().contains("add `apiVersion: basalt.dev/v1`"),
+        "{}",
+        problems.brief()
+    );
+}
 
 #[test]
 fn keys_of_other_formats() {
