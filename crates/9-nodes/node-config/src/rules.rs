@@ -15,6 +15,7 @@ use super::{checked, raw};
 use basalt_document::{Finding, Path};
 
 mod cluster;
+mod connectivity;
 mod credential_providers;
 mod extra_config;
 mod feature_gates;
@@ -55,6 +56,14 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     let time_servers = finder.parse_all(&Path::from("time.servers"), &servers);
     let registries = registries::registries(finder, &root.key("registries"), raw.registries);
     let kubelet = kubelet::kubelet(finder, &root.key("kubelet"), raw.kubelet.unwrap_or_default());
+    if let (Some(written), Some(network)) = (&raw.network, &network) {
+        let others = connectivity::Counterparts {
+            cluster: cluster.as_ref(),
+            registries: &registries,
+            node_ip: kubelet.node_ip.as_ref(),
+        };
+        connectivity::check(finder, written, network, &others);
+    }
     let labels = labels(finder, &root.key("labels"), &raw.labels);
     let taints = taints(finder, &root.key("taints"), &raw.taints);
     external_cloud(finder, &root.key("taints"), &taints, &kubelet);

@@ -84,3 +84,95 @@ fn values_of_other_formats() {
         ("registries: [{ host: '*.corp.example' }]", "`*` stands alone"),
     ]);
 }
+
+/// A network with name servers.
+fn network(rest: &str) -> String {
+    format!("network: {{ dns: {{ servers: [10.0.0.2] }}, {rest} }}")
+}
+
+const FIXED: &str = "interfaces: [{ name: ens3, addresses: [10.0.0.11/24], gateway: 10.0.0.1 }]";
+const BOND: &str = "bonds: [{ name: bond0, members: [eno1, eno2] }], vlans: [{ name: vlan10, id: 10, link: bond0 }], ";
+
+#[test]
+fn networks_that_hold() {
+    let vlan = "{ name: vlan10, addresses: [10.0.0.11/24], gateway: 10.0.0.1, mtu: 9000 }";
+    accepted(&[
+        &network(FIXED),
+        // A bond below VLANs has large packets, and no address.
+        &network(&format!(
+            "{BOND} interfaces: [{{ name: bond0, dhcp: false, mtu: 9000 }}, {vlan}]"
+        )),
+        // DHCP may say how large they are.
+        &network(&format!("{BOND} interfaces: [{{ name: bond0 }}, {vlan}]")),
+        &format!("{}\nkubelet: {{ nodeIP: 10.0.0.11 }}", network(FIXED)),
+        &format!("{}\nkubelet: {{ nodeIP: 0.0.0.0 }}", network(FIXED)),
+        // Another card may have it.
+        "network: { interfaces: [{ name: ens3, addresses: [10.0.0.11/24] }, { name: ens4 }] }\n\
+         kubelet: { nodeIP: 10.9.9.9 }",
+        // No name is looked up.
+        &format!(
+            "network: {{ {FIXED} }}\n\
+             registries: [{{ host: '*', mirrorsOnly: true, mirrors: [{{ url: 'http://10.0.0.5:5000' }}] }}]"
+        ),
+    ]);
+}
+
+#[test]
+fn networks_that_may_lose_the_node() {
+    warned(&[
+        (&format!("network: {{ {FIXED} }}"), "no name server is given"),
+        (
+            "network: { bonds: [{ name: bond0, members: [eno1] }], \
+             interfaces: [{ name: bond0, addresses: [10.0.0.11/24], gateway: 10.0.0.1 }] }",
+            "no name server is given",
+        ),
+        (
+            "network: { interfaces: [{ name: ens3, addresses: ['fd00::11/64'] }] }",
+            "unless router advertisements name one",
+        ),
+        (
+            "network: { dns: { servers: [127.0.0.1, 10.0.0.2] } }",
+            "`127.0.0.1` is the node itself",
+        ),
+        (
+            &network("interfaces: [{ name: 'en*', addresses: [10.0.0.11/24] }]"),
+            "`en*` may fit several cards, and each of them gets `10.0.0.11/24`",
+        ),
+        (
+            &network(&format!("{BOND} interfaces: [{{ name: vlan10, mtu: 9000 }}]")),
+            "add `{ name: bond0, dhcp: false, mtu: 9000 }` to `interfaces`",
+        ),
+        (
+            &network(&format!(
+                "{BOND} interfaces: [{{ name: bond0, dhcp: false, mtu: 1400 }}, {{ name: vlan10, mtu: 1450 }}]"
+            )),
+            "`vlan10` has packets of 1450 bytes, and `bond0`, which carries it, of 1400",
+        ),
+        (
+            "network: { bonds: [{ name: bond0, members: [eno1] }], vlans: [{ name: vlan10, id: 10, link: bond1 }] }",
+            "did you mean `bond0`?",
+        ),
+        (
+            "network: { vlans: [{ name: vlan10, id: 10, link: bond0 }] }",
+            "add it to `bonds`",
+        ),
+    ]);
+}
+
+#[test]
+fn networks_that_lose_the_node() {
+    refused(&[
+        (
+            "network: { dns: { servers: [127.0.0.53] } }",
+            "`127.0.0.53` is the node itself",
+        ),
+        (
+            &format!("{}\nkubelet: {{ nodeIP: 10.9.9.9 }}", network(FIXED)),
+            "no interface has `10.9.9.9`: the addresses are `10.0.0.11`",
+        ),
+        (
+            &network("interfaces: [{ name: ens3, addresses: [10.0.0.11/24, 10.87.0.1/24] }]"),
+            "`10.87.0.1` is the address of the API server",
+        ),
+    ]);
+}
