@@ -19,6 +19,7 @@ mod connectivity;
 mod credential_providers;
 mod extra_config;
 mod feature_gates;
+mod image_sysctls;
 mod interfaces;
 mod kubelet;
 mod links;
@@ -164,6 +165,7 @@ fn sysctls(
     raw: BTreeMap<String, raw::SysctlValue>,
 ) -> BTreeMap<SysctlName, String> {
     let mut checked = BTreeMap::new();
+    let image = image_sysctls::ImageSysctls::read();
     for (name, value) in raw {
         let place = path.key(&name);
         let value = match value {
@@ -193,6 +195,8 @@ fn sysctls(
                 &place,
                 finding.with_help("remove this line unless this cluster's add-ons ask for it"),
             );
+        } else if let Some(finding) = image.lowered(&parsed, &value) {
+            finder.say(&place, finding);
         }
         checked.insert(parsed, value);
     }

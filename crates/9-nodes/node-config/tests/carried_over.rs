@@ -85,6 +85,23 @@ fn values_of_other_formats() {
     ]);
 }
 
+#[test]
+fn kernel_settings_below_those_of_the_image() {
+    accepted(&[
+        "sysctls: { vm.max_map_count: 2097152, net.core.somaxconn: 65535, vm.swappiness: 10, kernel.sysrq: 0 }",
+    ]);
+    warned(&[
+        (
+            "sysctls: { vm.max_map_count: 262144 }",
+            "`vm.max_map_count` is 1048576 in the image",
+        ),
+        ("sysctls: { net/core/somaxconn: '4096' }", "`4096` is less"),
+        ("sysctls: { fs.inotify.max_user_instances: 1024 }", "8192 in the image"),
+        // Hardening is taken back by the same lines.
+        ("sysctls: { kernel.kptr_restrict: 0 }", "`0` is less"),
+    ]);
+}
+
 /// A network with name servers.
 fn network(rest: &str) -> String {
     format!("network: {{ dns: {{ servers: [10.0.0.2] }}, {rest} }}")
