@@ -102,6 +102,32 @@ fn kernel_settings_below_those_of_the_image() {
     ]);
 }
 
+#[test]
+fn mirrors_that_never_answer() {
+    let mirror = |rest: &str| format!("registries: [{{ host: docker.io, mirrors: [{{ {rest} }}] }}]");
+    accepted(&[
+        &mirror("url: 'https://harbor.example/v2/hub', overridePath: true"),
+        &mirror("url: 'https://mirror.example/v2/'"),
+        &mirror("url: 'https://mirror.example/hub'"),
+        &mirror("url: 'https://v2.example/hub'"),
+        "registries: [{ host: registry-1.docker.io, auth: { username: a, password: b } }]",
+    ]);
+    warned(&[
+        (
+            &mirror("url: 'https://harbor.example/v2/hub/'"),
+            "asks `https://harbor.example/v2/hub/v2/`",
+        ),
+        (
+            "registries: [{ host: index.docker.io, mirrors: [{ url: 'https://mirror.example' }] }]",
+            "write `host: docker.io`",
+        ),
+        (
+            "registries: [{ host: registry-1.docker.io, mirrors: [] }]",
+            "never as `registry-1.docker.io`",
+        ),
+    ]);
+}
+
 /// A network with name servers.
 fn network(rest: &str) -> String {
     format!("network: {{ dns: {{ servers: [10.0.0.2] }}, {rest} }}")
