@@ -9,7 +9,6 @@ use std::net::IpAddr;
 use super::certificate::Authorities;
 use super::finder::Finder;
 use super::minor::KubeletMinor;
-use super::name::{LabelKey, LabelValue};
 use super::sysctl::SysctlName;
 use super::{checked, raw};
 use basalt_document::{Finding, Path};
@@ -22,6 +21,7 @@ mod feature_gates;
 mod image_sysctls;
 mod interfaces;
 mod kubelet;
+mod labels;
 mod links;
 mod memory_manager;
 mod network;
@@ -65,7 +65,7 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
         };
         connectivity::check(finder, written, network, &others);
     }
-    let labels = labels(finder, &root.key("labels"), &raw.labels);
+    let labels = labels::labels(finder, &root.key("labels"), &raw.labels, hostname.as_ref());
     let taints = taints(finder, &root.key("taints"), &raw.taints);
     external_cloud(finder, &root.key("taints"), &taints, &kubelet);
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
@@ -98,29 +98,6 @@ fn authorities(finder: &mut Finder<'_>, path: &Path, text: Option<&String>) -> O
         finder.say_by_clock(path, finding);
     }
     Some(authorities)
-}
-
-fn labels(finder: &mut Finder<'_>, path: &Path, raw: &BTreeMap<String, String>) -> BTreeMap<LabelKey, LabelValue> {
-    let mut checked = BTreeMap::new();
-    for (key, value) in raw {
-        let place = path.key(key);
-        let (parsed, value) = (finder.parse::<LabelKey>(&place, key), finder.parse(&place, value));
-        let Some((parsed, value)) = parsed.zip(value) else {
-            continue;
-        };
-        if !parsed.kubelet_may_set() {
-            let finding = Finding::error(
-                format!("no node may give itself the label `{key}`"),
-                "the kubelet refuses this",
-            );
-            let help = format!(
-                "use `node.kubernetes.io/…` or a domain of your own, or set it in the cluster: `kubectl label node NAME {key}={value}`"
-            );
-            finder.say(&place, finding.with_help(help));
-        }
-        checked.insert(parsed, value);
-    }
-    checked
 }
 
 fn taints(finder: &mut Finder<'_>, path: &Path, raw: &[raw::Taint]) -> Vec<checked::Taint> {

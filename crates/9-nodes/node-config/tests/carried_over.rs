@@ -103,6 +103,23 @@ fn kernel_settings_below_those_of_the_image() {
 }
 
 #[test]
+fn labels_of_the_machine() {
+    accepted(&[
+        "labels: { kubernetes.io/os: linux, kubernetes.io/arch: amd64, topology.kubernetes.io/zone: a }",
+        "hostname: w1\nlabels: { kubernetes.io/hostname: w1 }",
+    ]);
+    refused(&[
+        (
+            "hostname: w1\nlabels: { kubernetes.io/hostname: foo }",
+            "pods with local volumes look for their node by it",
+        ),
+        ("labels: { kubernetes.io/hostname: foo }", "is the kubelet's to set"),
+        ("labels: { kubernetes.io/os: windows }", "`windows` takes the place"),
+        ("labels: { kubernetes.io/arch: arm64 }", "`arm64` takes the place"),
+    ]);
+}
+
+#[test]
 fn mirrors_that_never_answer() {
     let mirror = |rest: &str| format!("registries: [{{ host: docker.io, mirrors: [{{ {rest} }}] }}]");
     accepted(&[
