@@ -77,9 +77,11 @@ fn loopback_servers(finder: &mut Finder<'_>, path: &Path, written: &raw::Network
     let servers: Vec<Option<IpAddr>> = servers.map(|server| server.parse().ok()).collect();
     let is_own = |server: &Option<IpAddr>| server.is_some_and(|server| server.is_loopback() || server.is_unspecified());
     let has_others = servers.iter().any(|server| !is_own(server));
-    for (index, server) in servers.iter().enumerate().filter(|(_, server)| is_own(server)) {
-        let Some(server) = server else { continue };
-        let message = format!("`{server}` is the node itself, where no name server answers when it starts");
+    for (index, server) in servers.iter().enumerate() {
+        let (true, Some(address)) = (is_own(server), server) else {
+            continue;
+        };
+        let message = format!("`{address}` is the node itself, where no name server answers when it starts");
         let finding = if has_others {
             Finding::warning(message, "nobody to ask")
         } else {
