@@ -326,7 +326,7 @@ Examples:
   basalt check --kubelet 1.36 node.yaml            for the image node-kubelet-1.36
   basalt check - < node.yaml
   basalt check distro/images/node.yaml
-Exit codes: 0 all files are right, with warnings perhaps; 1 one is not.
+Exit codes: 0 all files are right, with warnings perhaps; 1 one is not. The schema of --json is schemas/check.json.
 docs/node/README.md leads to what a NodeConfig may say; distro/examples/node.yaml is one. `basalt config from-join` writes one.")]
     Check {
         /// Paths of the files; `-` is standard input.

@@ -132,6 +132,14 @@ impl Path {
         self.step(Step::Index(index))
     }
 
+    /// Iterates over the keys, without indexes of list items.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().filter_map(|step| match step {
+            Step::Key(key) => Some(key.as_str()),
+            Step::Index(_) => None,
+        })
+    }
+
     /// Returns this path up to its last key, without list items after it.
     pub fn nearest_key(&self) -> Self {
         let keep = self

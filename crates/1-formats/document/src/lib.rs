@@ -6,7 +6,8 @@
 //!      --schema-----------> raw types of a caller, and findings: keys that are unknown, values of a wrong type
 //! TOML --toml_file--------> the same for files of the distribution
 //!      --secret-----------> the same document, of which reports show no value that is a secret by its type
-//! findings --> Problems: a report with the lines of the document, for people and as JSON
+//! findings --> Problems: a report with the lines of the document, for people
+//! Problems --> report::CheckReport: the same as JSON
 //! ```
 //!
 //! No I/O: input is text, output are types or [`problem::Problems`].
@@ -15,6 +16,7 @@ mod document;
 mod excerpt;
 pub mod problem;
 pub mod redaction;
+pub mod report;
 pub mod schema;
 pub mod secret;
 pub mod spelling;

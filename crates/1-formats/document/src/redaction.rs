@@ -16,7 +16,7 @@ const SEPARATORS: &str = "\"'`<>";
 /// passwords before the `@` of a URL.
 ///
 /// Everything of the form `[a-z0-9]{6}.[a-z0-9]{16,}` counts as a token, in either case: an upper-case letter in a token
-/// is a mistake of whoever wrote it, and the rest of it is a secret all the same.
+/// is a mistake of whoever wrote it, and the rest of it is a secret all the same. Keys in camel case are none.
 pub fn redact(text: &str) -> String {
     let mut mask = Mask::new(text);
     mask.tokens();
@@ -120,8 +120,9 @@ impl<'t> Mask<'t> {
             let bytes = self.text.as_bytes();
             let id = bytes.iter().take(dot).rev().take_while(is_part).count();
             let secret = bytes.iter().skip(dot + 1).take_while(is_part).count();
+            let is_key = self.text.get(dot + 1..dot + 1 + secret).is_some_and(is_camel_case);
             // One character too few or too many is a token, too.
-            if id.abs_diff(ID) <= 1 && secret + 1 >= SECRET {
+            if id.abs_diff(ID) <= 1 && secret + 1 >= SECRET && !is_key {
                 self.cover(dot + 1..dot + 1 + secret);
             }
         }
@@ -161,6 +162,14 @@ impl<'t> Mask<'t> {
     }
 }
 
+/// Returns `true` for a key such as `shutdownGracePeriod`: letters of both cases, of which the first is a small one. Of a
+/// token, the characters are small letters and digits; who wrote one wrong has digits in it, or capitals throughout.
+fn is_camel_case(word: &str) -> bool {
+    word.starts_with(|first: char| first.is_ascii_lowercase())
+        && word.bytes().all(|byte| byte.is_ascii_alphabetic())
+        && word.bytes().any(|byte| byte.is_ascii_uppercase())
+}
+
 /// Range of the credentials in a URL; of the password, where it has no scheme. Digests of images follow an `@`, too.
 fn password(word: &str) -> Option<Span> {
     let end = word.rfind('@')?;
@@ -190,7 +199,17 @@ mod tests {
             ("'ABCDEF.0123456789ABCDEF'", "'ABCDEF.****************'"),
             ("abcdef.0123456789abcde", "abcdef.***************"),
             ("abcdef.0123456789abcdefg", "abcdef.*****************"),
+            ("abcdef.ABCDEFGHIJKLMNOP", "abcdef.****************"),
+            ("abcdef.Abcdefghijklmnop", "abcdef.****************"),
+            ("abcdef.abcdeFGHIJKLMNO1", "abcdef.****************"),
+            ("abcdef.abcdefghijklmnop", "abcdef.****************"),
             ("api.example.com:6443", "api.example.com:6443"),
+            // Keys of a NodeConfig are no tokens.
+            ("`kubelet.maxParallelImagePulls`", "`kubelet.maxParallelImagePulls`"),
+            (
+                "kubelet.imageGCHighThresholdPercent",
+                "kubelet.imageGCHighThresholdPercent",
+            ),
             ("é abcdef.0123456789abcdef é", "é abcdef.**************** é"),
         ] {
             assert_eq!(redact(text), expected);

@@ -31,13 +31,26 @@ pub fn decode<T: DeserializeOwned + JsonSchema>(document: &Document) -> Result<T
     }
 }
 
+/// Help on a key that the object at a path does not have, if there is better than a key with a similar name: the same
+/// setting under the name that another program gives it.
+pub type KeyAdvice = dyn Fn(&Path, &str) -> Option<String>;
+
 /// Decodes those parts of a document that its type allows, and returns problems for all others.
 ///
 /// Callers continue with checks of their own in spite of problems, so that the findings of both are reported together.
 pub fn decode_what_fits<T: DeserializeOwned + JsonSchema>(document: &Document) -> (Option<T>, Vec<Problem>) {
+    decode_with_advice(document, &|_, _| None)
+}
+
+/// Decodes as [`decode_what_fits`] does, with help on keys that are unknown.
+pub fn decode_with_advice<T: DeserializeOwned + JsonSchema>(
+    document: &Document,
+    advice: &KeyAdvice,
+) -> (Option<T>, Vec<Problem>) {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
     let mut walk = Walk {
         document,
+        advice,
         root: &schema,
         found: Vec::new(),
         unfit: Vec::new(),
@@ -58,6 +71,7 @@ pub fn decode_what_fits<T: DeserializeOwned + JsonSchema>(document: &Document) -
 
 struct Walk<'a> {
     document: &'a Document,
+    advice: &'a KeyAdvice,
     root: &'a Value,
     found: Vec<Problem>,
     /// Paths of the keys whose values the type does not allow.
@@ -105,6 +119,7 @@ impl<'a> Walk<'a> {
         for schema in &real {
             let mut attempt = Walk {
                 document: self.document,
+                advice: self.advice,
                 root: self.root,
                 found: Vec::new(),
                 unfit: Vec::new(),
@@ -198,7 +213,8 @@ impl<'a> Walk<'a> {
                         format!("unknown key `{}` in {}", entry.key, named(path))
                     };
                     let list = || format!("the keys here are {}", listed(&known));
-                    let help = suggestion(&entry.key, known.iter().copied(), list);
+                    let advice = (self.advice)(path, &entry.key);
+                    let help = advice.unwrap_or_else(|| suggestion(&entry.key, known.iter().copied(), list));
                     let finding = Finding::error(message, "unknown").with_help(help);
                     self.found.push(self.document.at_span(entry.key_span.clone(), finding));
                     self.unfit.push(path.key(&entry.key));
@@ -218,11 +234,14 @@ impl<'a> Walk<'a> {
                         .get("description")
                         .and_then(Value::as_str)
                         .and_then(|text| text.lines().next());
-                    format!(
-                        "add `{key}:` with {}{}",
-                        expected(property),
-                        what.map(|w| format!(": {w}")).unwrap_or_default()
-                    )
+                    match only_word(property) {
+                        Some(word) => format!("add `{key}: {word}`"),
+                        None => format!(
+                            "add `{key}:` with {}{}",
+                            expected(property),
+                            what.map(|w| format!(": {w}")).unwrap_or_default()
+                        ),
+                    }
                 }
                 None => format!("add `{key}:`"),
             };
@@ -332,6 +351,22 @@ fn words_of(schema: &Value) -> Vec<&str> {
         .collect()
 }
 
+/// Returns the string that a schema accepts, if there is only one.
+fn only_word(schema: &Value) -> Option<&str> {
+    let choices = schema.get("oneOf").and_then(Value::as_array);
+    let words: Vec<&str> = match choices {
+        Some(choices) => match choices.as_slice() {
+            [only] => words_of(only),
+            _ => return None,
+        },
+        None => words_of(schema),
+    };
+    match words.as_slice() {
+        [only] => Some(*only),
+        _ => None,
+    }
+}
+
 fn named(path: &Path) -> String {
     match path.to_string() {
         name if name.is_empty() => "the file".to_owned(),
@@ -345,4 +380,58 @@ fn listed(words: &[&str]) -> String {
         .map(|word| format!("`{word}`"))
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+#[cfg(test)]
+mod tests {
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only their schema and decoding are looked at")]
+    struct House {
+        version: Version,
+        doors: Vec<Door>,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    enum Version {
+        /// The first one.
+        #[serde(rename = "house/v1")]
+        V1,
+    }
+
+    #[derive(Debug, Deserialize, JsonSchema)]
+    #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only their schema and decoding are looked at")]
+    struct Door {
+        locked: bool,
+    }
+
+    fn said(text: &str) -> String {
+        let document = Document::parse("house.yaml", text).unwrap_or_else(|problems| panic!("{}", problems.brief()));
+        let advice = |path: &Path, key: &str| {
+            let of_doors = path.keys().eq(["doors"]) && key == "lock";
+            of_doors.then(|| format!("`{key}` is `locked` here"))
+        };
+        let (_, found) = decode_with_advice::<House>(&document, &advice);
+        document.problems(found).brief()
+    }
+
+    #[test]
+    fn advice_comes_before_similar_names() {
+        let text = "version: house/v1\ndoors: [{ locked: true }, { locked: true, lock: 1, lockd: 1 }]\nlock: 1\n";
+        let said = said(text);
+        assert_eq!(said.matches("`lock` is `locked` here").count(), 1, "{said}");
+        assert_eq!(said.matches("did you mean `locked`?").count(), 1, "{said}");
+        assert!(said.contains("the keys here are `doors`, `version`"), "{said}");
+    }
+
+    #[test]
+    fn a_missing_word_is_named() {
+        let said = said("doors: []\n");
+        assert!(said.contains("add `version: house/v1`"), "{said}");
+    }
 }

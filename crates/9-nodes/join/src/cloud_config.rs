@@ -469,7 +469,7 @@ impl Reader<'_> {
         let names: Vec<_> = names.map(|name| name.unwrap_or("?")).collect();
         if !names.is_empty() {
             let message = format!("`users` has no effect ({}): nobody logs in to a node", names.join(", "));
-            let help = "`kubectl debug node/NAME` opens a shell on a node";
+            let help = "`basalt node shell NAME` opens a shell on a node";
             let finding = Finding::warning(message, "ignored").with_help(help);
             self.findings.say(&Path::root().key("users"), finding);
         }

@@ -154,6 +154,9 @@ checked_text! {
         if let Some((host, path)) = text.split_once('/') {
             return wrong(format!("leave out `/{path}`: `{host}`"));
         }
+        if text.contains('*') {
+            return wrong("name each registry: `*` stands alone, for all that have no entry".to_owned());
+        }
         authority(text).map(|_| ())
     }
 }
@@ -459,6 +462,8 @@ mod tests {
         for bad in ["", "https://docker.io", "docker.io/library", "a:b"] {
             assert!(bad.parse::<RegistryName>().is_err(), "{bad}");
         }
+        let finding = "*.corp.example".parse::<RegistryName>().unwrap_err();
+        assert!(finding.help.unwrap().contains("`*` stands alone"));
         for good in ["http://10.87.0.1:5000", "https://m.example/v2/proxy"] {
             assert!(good.parse::<MirrorUrl>().is_ok(), "{good}");
         }

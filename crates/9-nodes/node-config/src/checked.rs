@@ -177,6 +177,13 @@ pub struct Interface {
     pub mtu: Option<u32>,
 }
 
+impl Interface {
+    /// Returns `true` for an interface that carries VLANs and has nothing of its own: neither addresses nor DHCP.
+    pub fn is_bare(&self) -> bool {
+        !self.unmanaged && !self.dhcp && self.addresses.is_empty()
+    }
+}
+
 /// Interfaces that are meant.
 #[derive(Debug, Clone, PartialEq)]
 pub enum InterfaceMatch {

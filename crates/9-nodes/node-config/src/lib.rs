@@ -19,6 +19,7 @@ pub mod defaults;
 mod finder;
 mod minor;
 pub mod name;
+mod other_document;
 pub mod pin;
 pub mod raw;
 mod rules;
@@ -62,7 +63,7 @@ pub fn check_for(
     kubelet: KubeletMinor,
 ) -> Result<(NodeConfig, Problems), Problems> {
     let document = document(name, text)?;
-    let (raw, mut found) = schema::decode_what_fits::<raw::NodeConfig>(&document);
+    let (raw, mut found) = schema::decode_with_advice::<raw::NodeConfig>(&document, &rules::advice);
     let mut finder = Finder::new(&document, clock, kubelet);
     let config = raw.and_then(|raw| rules::node_config(&mut finder, raw));
     found.append(&mut finder.into_found());
@@ -76,11 +77,15 @@ pub fn check_for(
 /// Parses the text of a NodeConfig. Reports about the document show none of its secrets.
 ///
 /// # Errors
-/// When it is no YAML, or larger than [`LARGEST`].
+/// When it is no YAML, a file of another kind, or larger than [`LARGEST`].
 pub fn document(name: &str, text: &str) -> Result<Document, Problems> {
     if text.len() > LARGEST {
         let message = format!("a NodeConfig has at most {LARGEST} bytes (1 MiB), and this has more");
         let finding = Finding::error(message, "too large").with_help("look whether it is a NodeConfig at all");
+        return Err(Problems::of_file(NamedSource::new(name, "".into()), finding));
+    }
+    // Nobody knows which parts of it are secrets: none of its text is shown.
+    if let Some(finding) = other_document::finding(text) {
         return Err(Problems::of_file(NamedSource::new(name, "".into()), finding));
     }
     secret::parse::<raw::NodeConfig>(name, text)

@@ -62,6 +62,32 @@ checked_text! {
             let finding = Finding::error(format!("`{text}` holds on one interface only"), "an address with a zone");
             Err(finding.with_help("write an address that the node reaches by any way out, or a name"))
         }
+        _ => time_server(text),
+    }
+}
+
+/// The name of a time server alone: files of chrony and timesyncd have other words in its line.
+fn time_server(text: &str) -> Result<(), Finding> {
+    let is_server = |word: &str| word.parse::<std::net::IpAddr>().is_ok() || domain(word, "the server").is_ok();
+    let wrong = |message: String, help: String| Err(Finding::error(message, "not a name").with_help(help));
+    if text.contains(char::is_whitespace) {
+        let words = text.split_whitespace();
+        let mut words = words.skip_while(|word| matches!(*word, "server" | "pool" | "peer"));
+        if let Some(name) = words.next().filter(|name| is_server(name)) {
+            let message = format!("`{text}` is more than the name of a server");
+            return match words.next() {
+                Some(other) if other.contains(['.', ':']) && is_server(other) => {
+                    wrong(message, format!("write each one by itself: `[{name}, {other}]`"))
+                }
+                _ => wrong(message, format!("write `{name}` alone")),
+            };
+        }
+    }
+    match text.rsplit_once(':') {
+        Some((name, port)) if port.parse::<u16>().is_ok() && is_server(name) => {
+            let help = format!("write `{name}`: time servers are asked at port 123");
+            wrong(format!("`{text}` has a port"), help)
+        }
         _ => domain(text, "the server"),
     }
 }
@@ -310,7 +336,16 @@ mod tests {
         }
         let finding = "fe80::1%eth0".parse::<ServerName>().unwrap_err();
         assert!(finding.message.contains("one interface only"), "{finding:?}");
-        assert!("a:123".parse::<ServerName>().is_err());
+        let help = |text: &str| text.parse::<ServerName>().unwrap_err().help.unwrap();
+        assert_eq!(help("ntp.corp.example iburst"), "write `ntp.corp.example` alone");
+        assert_eq!(help("pool ntp.org"), "write `ntp.org` alone");
+        assert_eq!(help("server 10.0.0.1 iburst minpoll 4"), "write `10.0.0.1` alone");
+        assert_eq!(
+            help("a.example b.example"),
+            "write each one by itself: `[a.example, b.example]`"
+        );
+        assert_eq!(help("a:123"), "write `a`: time servers are asked at port 123");
+        assert_eq!(help("Time.example"), "write `time.example`");
     }
 
     #[test]

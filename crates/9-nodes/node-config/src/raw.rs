@@ -51,7 +51,7 @@ pub struct NodeConfig {
     /// Taints that the node registers with.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub taints: Vec<Taint>,
-    /// Kernel settings: `net.core.somaxconn: 4096`.
+    /// Kernel settings: `net.core.somaxconn: 65535`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sysctls: BTreeMap<String, SysctlValue>,
     /// Certificate authorities, in PEM, that image pulls trust besides those of the image.

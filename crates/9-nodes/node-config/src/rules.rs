@@ -9,23 +9,26 @@ use std::net::IpAddr;
 use super::certificate::Authorities;
 use super::finder::Finder;
 use super::minor::KubeletMinor;
-use super::name::{LabelKey, LabelValue};
 use super::sysctl::SysctlName;
 use super::{checked, raw};
 use basalt_document::{Finding, Path};
 
 mod cluster;
+mod connectivity;
 mod credential_providers;
 mod extra_config;
 mod feature_gates;
+mod image_sysctls;
 mod interfaces;
 mod kubelet;
+mod labels;
 mod links;
 mod memory_manager;
 mod network;
 mod pod_sysctls;
 mod proxy;
 mod registries;
+mod vocabulary;
 
 /// Feature gates of a kubelet, with their defaults.
 pub(super) fn feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
@@ -35,6 +38,11 @@ pub(super) fn feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'st
 /// Fields of KubeletConfiguration that `kubelet.extraConfig` takes.
 pub(super) fn extra_fields(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
     extra_config::names(kubelet)
+}
+
+/// Help on a key that a NodeConfig does not have, if another format has it.
+pub(super) fn advice(path: &Path, key: &str) -> Option<String> {
+    vocabulary::advice(path, key)
 }
 
 pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Option<checked::NodeConfig> {
@@ -49,7 +57,15 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     let time_servers = finder.parse_all(&Path::from("time.servers"), &servers);
     let registries = registries::registries(finder, &root.key("registries"), raw.registries);
     let kubelet = kubelet::kubelet(finder, &root.key("kubelet"), raw.kubelet.unwrap_or_default());
-    let labels = labels(finder, &root.key("labels"), &raw.labels);
+    if let (Some(written), Some(network)) = (&raw.network, &network) {
+        let others = connectivity::Counterparts {
+            cluster: cluster.as_ref(),
+            registries: &registries,
+            node_ip: kubelet.node_ip.as_ref(),
+        };
+        connectivity::check(finder, written, network, &others);
+    }
+    let labels = labels::labels(finder, &root.key("labels"), &raw.labels, hostname.as_ref());
     let taints = taints(finder, &root.key("taints"), &raw.taints);
     external_cloud(finder, &root.key("taints"), &taints, &kubelet);
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
@@ -82,29 +98,6 @@ fn authorities(finder: &mut Finder<'_>, path: &Path, text: Option<&String>) -> O
         finder.say_by_clock(path, finding);
     }
     Some(authorities)
-}
-
-fn labels(finder: &mut Finder<'_>, path: &Path, raw: &BTreeMap<String, String>) -> BTreeMap<LabelKey, LabelValue> {
-    let mut checked = BTreeMap::new();
-    for (key, value) in raw {
-        let place = path.key(key);
-        let (parsed, value) = (finder.parse::<LabelKey>(&place, key), finder.parse(&place, value));
-        let Some((parsed, value)) = parsed.zip(value) else {
-            continue;
-        };
-        if !parsed.kubelet_may_set() {
-            let finding = Finding::error(
-                format!("no node may give itself the label `{key}`"),
-                "the kubelet refuses this",
-            );
-            let help = format!(
-                "use `node.kubernetes.io/…` or a domain of your own, or set it in the cluster: `kubectl label node NAME {key}={value}`"
-            );
-            finder.say(&place, finding.with_help(help));
-        }
-        checked.insert(parsed, value);
-    }
-    checked
 }
 
 fn taints(finder: &mut Finder<'_>, path: &Path, raw: &[raw::Taint]) -> Vec<checked::Taint> {
@@ -149,6 +142,7 @@ fn sysctls(
     raw: BTreeMap<String, raw::SysctlValue>,
 ) -> BTreeMap<SysctlName, String> {
     let mut checked = BTreeMap::new();
+    let image = image_sysctls::ImageSysctls::read();
     for (name, value) in raw {
         let place = path.key(&name);
         let value = match value {
@@ -178,6 +172,8 @@ fn sysctls(
                 &place,
                 finding.with_help("remove this line unless this cluster's add-ons ask for it"),
             );
+        } else if let Some(finding) = image.lowered(&parsed, &value) {
+            finder.say(&place, finding);
         }
         checked.insert(parsed, value);
     }

@@ -5,7 +5,8 @@
 use std::time::{Duration, SystemTime};
 
 use basalt_document::problem::Problems;
-use basalt_node_config::{Clock, KubeletMinor, LARGEST, check_for, json_schema};
+use basalt_document::redaction::redact;
+use basalt_node_config::{Clock, KubeletMinor, LARGEST, check_for, json_schema, kubelet_extra_fields};
 use miette::NarratableReportHandler;
 use proptest::prelude::*;
 
@@ -169,6 +170,34 @@ fn secrets_are_marked_in_the_schema() {
     ] {
         let marked = schema.pointer(&format!("/$defs/{object}/properties/{key}/writeOnly"));
         assert_eq!(marked, Some(&serde_json::Value::Bool(true)), "{object} {key}");
+    }
+}
+
+/// Collects the keys of all objects in a schema.
+fn keys(schema: &serde_json::Value, found: &mut Vec<String>) {
+    if let Some(properties) = schema.get("properties").and_then(serde_json::Value::as_object) {
+        found.extend(properties.keys().cloned());
+    }
+    let members = schema.as_object().into_iter().flat_map(|members| members.values());
+    let items = schema.as_array().into_iter().flatten();
+    members.chain(items).for_each(|part| keys(part, found));
+}
+
+#[test]
+fn names_of_keys_are_not_taken_for_tokens() {
+    let mut found = Vec::new();
+    keys(&serde_json::from_str(&json_schema()).unwrap(), &mut found);
+    found.extend(kubelet_extra_fields(KubeletMinor::NEWEST).map(str::to_owned));
+    assert!(found.len() > 150, "only {} keys", found.len());
+    // Parents that are as long as the id of a token, or nearly so.
+    let parents: Vec<_> = found.iter().filter(|key| (5..=7).contains(&key.len())).collect();
+    assert!(parents.iter().any(|parent| *parent == "kubelet"), "{parents:?}");
+    for (parent, key) in parents
+        .iter()
+        .flat_map(|parent| found.iter().map(move |key| (parent, key)))
+    {
+        let path = format!("`{parent}.{key}`");
+        assert_eq!(redact(&path), path);
     }
 }
 

@@ -253,7 +253,8 @@ fn credential_providers() {
 
 #[test]
 fn interfaces() {
-    let one = |rest: &str| format!("network: {{ interfaces: [{{ name: eth0, {rest} }}] }}");
+    let one =
+        |rest: &str| format!("network: {{ interfaces: [{{ name: eth0, {rest} }}], dns: {{ servers: [10.0.0.2] }} }}");
     accepted(&[
         &one("unmanaged: true"),
         &one("addresses: [10.0.0.11/32], gateway: 10.0.0.1, gatewayOnLink: true"),
@@ -269,6 +270,11 @@ fn interfaces() {
             "left alone, and set up as well",
         ),
         (&one("dhcp: false"), "`unmanaged: true` leaves the interface alone"),
+        (
+            "network: { interfaces: [{ name: eth0, dhcp: false, gateway: 10.0.0.1 }], \
+             vlans: [{ name: v, id: 1, link: eth0 }] }",
+            "neither addresses nor DHCP",
+        ),
         (
             &one("addresses: [10.0.0.11/32], gateway: 10.0.0.1"),
             "is in none of the interface's networks",
@@ -320,7 +326,8 @@ fn interfaces_that_contradict_one_another() {
         "network: { bonds: [{ name: b, members: ['en*', eno1] }] }",
         "network: { vlans: [{ name: v, id: 1, link: eth0 }, { name: w, id: 1, link: eth1 }] }",
         "network: { interfaces: [{ name: eth0 }, { name: 'e*' }], vlans: [{ name: v, id: 1, link: eth0 }] }",
-        "network: { interfaces: [{ name: eth0, addresses: [10.0.0.255/23, 10.0.1.254/23, 10.0.2.1/31] }] }",
+        "network: { interfaces: [{ name: eth0, addresses: [10.0.0.255/23, 10.0.1.254/23, 10.0.2.1/31] }], \
+         dns: { servers: [10.0.0.2] } }",
     ]);
     let two = |first: &str, second: &str| format!("network: {{ interfaces: [{first}, {second}] }}");
     let addresses = |list: &str| format!("network: {{ interfaces: [{{ name: eth0, addresses: [{list}] }}] }}");

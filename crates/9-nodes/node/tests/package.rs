@@ -42,6 +42,24 @@ fn its_lock_is_part_of_the_workspaces() {
 }
 
 #[test]
+fn kernel_settings_of_the_image_are_sources_of_the_agent() {
+    let text = |path: &str| fs_err::read_to_string(root().join(path)).unwrap();
+    let check = text("crates/9-nodes/node-config/src/rules/image_sysctls.rs");
+    let sources = text("distro/packages/basalt-node/sources.toml");
+    let mut count = 0;
+    for entry in fs_err::read_dir(root().join("distro/packages/basalt-defaults")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        if name.starts_with("sysctl-") {
+            let path = format!("distro/packages/basalt-defaults/{name}\"");
+            assert!(check.contains(&path), "the check does not read {path}");
+            assert!(sources.contains(&path), "sources.toml does not name {path}");
+            count += 1;
+        }
+    }
+    assert!(count > 1, "only {count} files were found");
+}
+
+#[test]
 fn its_lock_is_complete() {
     let manifest = root().join("distro/packages/basalt-node/Cargo.toml");
     #[expect(

@@ -179,6 +179,30 @@ network:
 }
 
 #[test]
+fn of_a_bond_with_large_packets() {
+    let text = "\
+network:
+  bonds: [{ name: bond0, members: [eno1, eno2] }]
+  vlans: [{ name: vlan10, id: 10, link: bond0 }]
+  interfaces:
+    - { name: bond0, dhcp: false, mtu: 9000 }
+    - { name: vlan10, addresses: [10.0.0.11/24], gateway: 10.0.0.1, mtu: 9000 }
+  dns: { servers: [10.0.0.2] }
+";
+    let plan = plan(&least(text), &UNKNOWN);
+    let mut files = plan.files.iter();
+    let unit = files.find(|file| file.path.ends_with("10-node-config-00.network"));
+    assert_eq!(
+        unit.unwrap().content,
+        "# Written by basalt-node at every start.\n[Match]\nName=bond0\n\n[Link]\nRequiredForOnline=no\nMTUBytes=9000\n\n\
+         [Network]\nDHCP=no\nLinkLocalAddressing=no\nLLDP=no\nEmitLLDP=no\nIPv6AcceptRA=no\nVLAN=vlan10\n"
+    );
+    // The entry takes the place of what is made for what carries VLANs.
+    let mut files = plan.files.iter();
+    assert!(!files.any(|file| file.path.contains("20-node-config-bond0")));
+}
+
+#[test]
 fn of_a_proxy() {
     let text = "\
 network: { interfaces: [{ name: eth0, addresses: [10.87.0.11/24], gateway: 10.87.0.1 }] }

@@ -4,6 +4,7 @@ use std::process::ExitCode;
 use std::time::SystemTime;
 
 use basalt_document::problem::Problems;
+use basalt_document::report::{CheckReport, FileReport};
 use basalt_node_config::{Clock, KubeletMinor};
 use camino::Utf8PathBuf;
 use miette::Result;
@@ -13,8 +14,7 @@ use crate::text_file::read_text_or_input;
 
 /// Checks every file; the exit code is 0 if all of them are valid.
 pub fn run(files: &[Utf8PathBuf], kubelet: KubeletMinor, json: bool) -> Result<ExitCode> {
-    let mut wrong = Vec::new();
-    let mut warned = Vec::new();
+    let mut report = CheckReport::new(files.len());
     for path in files {
         let (name, text) = read_text_or_input(path)?;
         match check(&name, &text, kubelet) {
@@ -23,7 +23,7 @@ pub fn run(files: &[Utf8PathBuf], kubelet: KubeletMinor, json: bool) -> Result<E
                     if !json {
                         crate::show_problems(&warnings);
                     }
-                    warned.push(serde_json::json!({ "file": name, "problems": warnings.brief() }));
+                    report.warnings.push(FileReport::new(&warnings));
                 }
                 if !json {
                     answer(format!("{name} is right: {what}"));
@@ -33,14 +33,14 @@ pub fn run(files: &[Utf8PathBuf], kubelet: KubeletMinor, json: bool) -> Result<E
                 if !json {
                     crate::show_problems(&problems);
                 }
-                wrong.push(serde_json::json!({ "file": name, "problems": problems.brief() }));
+                report.wrong.push(FileReport::new(&problems));
             }
         }
     }
     if json {
-        answer_json(&serde_json::json!({ "files": files.len(), "wrong": wrong, "warnings": warned }));
+        answer_json(&report);
     }
-    Ok(if wrong.is_empty() {
+    Ok(if report.wrong.is_empty() {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
@@ -62,4 +62,37 @@ fn check(name: &str, text: &str, kubelet: KubeletMinor) -> Result<(String, Optio
         );
         (what, Some(warnings))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use basalt_document::schema::published;
+
+    use super::*;
+
+    #[test]
+    fn the_published_schema_is_current() {
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../schemas/check.json");
+        if std::env::var_os("UPDATE_SCHEMAS").is_some() {
+            fs_err::write(&path, published::<CheckReport>()).unwrap();
+        }
+        let text = fs_err::read_to_string(&path).unwrap_or_default();
+        assert!(
+            text == published::<CheckReport>(),
+            "{} is out of date: run the tests with UPDATE_SCHEMAS=1",
+            path.display()
+        );
+    }
+
+    #[test]
+    fn a_file_of_another_kind_has_one_problem() {
+        let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: JoinConfiguration\n";
+        let problems = check("join.yaml", text, KubeletMinor::NEWEST).unwrap_err();
+        let report = FileReport::new(&problems);
+        assert_eq!((report.file.as_str(), report.problems.len()), ("join.yaml", 1));
+        let help = report.problems[0].help.as_deref().unwrap_or_default();
+        assert!(help.starts_with("`basalt config from-join"), "{help}");
+    }
 }

@@ -126,7 +126,7 @@ pub struct Interface {
     /// The node counts as connected without this interface.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub optional: bool,
-    /// DHCP is asked; `true` unless addresses are given.
+    /// DHCP is asked; `true` unless addresses are given. `false` without addresses is for what carries VLANs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dhcp: Option<bool>,
     /// Addresses with the length of their network: `10.0.0.11/24`.

@@ -179,6 +179,16 @@ fn backticked<T: std::fmt::Display>(words: impl Iterator<Item = T>) -> String {
     words.map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
+/// Help on a field of KubeletConfiguration that stands beside `extraConfig` and not in it; `None` for what is no field.
+pub(super) fn place(name: &str) -> Option<String> {
+    let (_, kind) = FIELDS.iter().find(|(known, _)| *known == name)?;
+    Some(match kind {
+        FieldKind::Elsewhere(own) => format!("write it as `{own}`"),
+        FieldKind::Agent(reason) => format!("remove it: this is the agent's to set, {reason}"),
+        _ => "write it below `kubelet.extraConfig`".to_owned(),
+    })
+}
+
 /// Values with which the kubelet starts, and serves whoever asks.
 fn open_doors(finder: &mut Finder<'_>, path: &Path, fields: &Map<String, Value>) {
     let anonymous = fields

@@ -1,5 +1,7 @@
 //! The network part.
 
+use std::collections::HashSet;
+
 use super::{interfaces, links, same_family};
 use crate::address::{Address, Cidr};
 use crate::checked::{HostDns, Interface, InterfaceMatch, Network, Route};
@@ -10,9 +12,13 @@ use basalt_document::{Finding, Path};
 pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> Network {
     interfaces::check(finder, path, raw);
     let place = path.key("interfaces");
+    let links: HashSet<&str> = raw.vlans.iter().map(|vlan| vlan.link.as_str()).collect();
     let interfaces = raw.interfaces.iter().enumerate();
     let interfaces = interfaces
-        .filter_map(|(index, raw)| interface(finder, &place.index(index), raw))
+        .filter_map(|(index, raw)| {
+            let carries_vlans = raw.name.as_deref().is_some_and(|name| links.contains(name));
+            interface(finder, &place.index(index), raw, carries_vlans)
+        })
         .collect();
     let place = path.key("dns");
     if raw.dns.as_ref().is_some_and(|dns| dns.servers.len() > 3) {
@@ -36,7 +42,7 @@ pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) 
     }
 }
 
-fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Option<Interface> {
+fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries_vlans: bool) -> Option<Interface> {
     let matches = match (&raw.name, &raw.mac) {
         (Some(name), None) => finder.parse(&path.key("name"), name).map(InterfaceMatch::Name),
         (None, Some(mac)) => finder.parse(&path.key("mac"), mac).map(InterfaceMatch::Mac),
@@ -58,7 +64,7 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Opti
     let dhcp = raw.dhcp.unwrap_or(raw.addresses.is_empty()) && !raw.unmanaged;
     if raw.unmanaged {
         left_alone(finder, path, raw);
-    } else if !dhcp && raw.addresses.is_empty() {
+    } else if !dhcp && raw.addresses.is_empty() && !(carries_vlans && leads_nowhere(raw)) {
         let finding = Finding::error(
             "the interface has neither addresses nor DHCP",
             "this leaves it without an address",
@@ -113,8 +119,20 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Opti
 }
 
 fn route(finder: &mut Finder<'_>, path: &Path, raw: &raw::Route, own: &[Cidr], dhcp: bool) -> Option<Route> {
-    let to: Option<Cidr> = finder.parse(&path.key("to"), &raw.to);
     let via: Option<Address> = finder.parse(&path.key("via"), &raw.via);
+    let to: Option<Cidr> = match raw.to.as_str() {
+        "default" => {
+            let all = via.map(|via| if via.0.is_ipv4() { "0.0.0.0/0" } else { "::/0" });
+            let help = all.map_or_else(
+                || "write `0.0.0.0/0` or `::/0`".to_owned(),
+                |all| format!("write `{all}`"),
+            );
+            let finding = Finding::error("`default` is the name of no network", "not a network");
+            finder.say(&path.key("to"), finding.with_help(help));
+            None
+        }
+        network => finder.parse(&path.key("to"), network),
+    };
     let (to, via) = to.zip(via)?;
     if !same_family(to.address, via.0) {
         let finding = Finding::error(
@@ -150,6 +168,11 @@ fn reachable(finder: &mut Finder<'_>, path: &Path, router: Address, own: &[Cidr]
         networks.join(" and ")
     );
     finder.say(path, finding.with_help(help));
+}
+
+/// Returns `true` for an entry without a way to anywhere: all that what carries VLANs may have without an address.
+fn leads_nowhere(raw: &raw::Interface) -> bool {
+    raw.gateway.is_none() && raw.routes.is_empty()
 }
 
 /// Settings of an interface that the node leaves alone.

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::authorities;
+use crate::address::MirrorUrl;
 use crate::certificate::{ClientCertificate, ClientFault};
 use crate::checked::{Access, Mirror, Registry, RegistryHost};
 use crate::defaults::IMAGES_HOST;
@@ -120,6 +121,7 @@ fn registry(finder: &mut Finder<'_>, path: &Path, raw: &raw::Registry) -> Option
         plain_http: raw.plain_http,
     };
     never_asked(finder, path, raw, &access);
+    docker_hub(finder, path, raw);
     Some(Registry {
         host: host?,
         mirrors,
@@ -158,8 +160,44 @@ fn never_asked(finder: &mut Finder<'_>, path: &Path, raw: &raw::Registry, access
     }
 }
 
+/// Docker Hub under a name that no image has.
+fn docker_hub(finder: &mut Finder<'_>, path: &Path, raw: &raw::Registry) {
+    let has_mirrors = raw.mirrors.as_ref().is_some_and(|mirrors| !mirrors.is_empty());
+    let is_other_name = match raw.host.as_str() {
+        "index.docker.io" => true,
+        // Docker Hub's server has this name, and credentials are of servers.
+        "registry-1.docker.io" => has_mirrors || raw.auth.is_none(),
+        _ => false,
+    };
+    if is_other_name {
+        let message = format!(
+            "images of Docker Hub are looked up as `docker.io`, and never as `{}`",
+            raw.host
+        );
+        let finding = Finding::warning(message, "never asked");
+        finder.say(&path.key("host"), finding.with_help("write `host: docker.io`"));
+    }
+}
+
+/// The path of the API at the beginning of an address, to which containerd adds it at the end: `parseHostConfig` of
+/// `core/remotes/docker/config/hosts.go` of containerd.
+fn doubled_path(finder: &mut Finder<'_>, path: &Path, url: &MirrorUrl) {
+    let address = url.as_str().trim_end_matches('/');
+    let (_, rest) = address.split_once("://").unwrap_or(("", address));
+    let (_, below) = rest.split_once('/').unwrap_or((rest, ""));
+    if below.starts_with("v2/") && !below.ends_with("/v2") {
+        let message = format!("containerd adds `/v2` to this address, and asks `{address}/v2/`");
+        let finding = Finding::warning(message, "never answers");
+        let help = "add `overridePath: true`: the address has the path of the API already";
+        finder.say(path, finding.with_help(help));
+    }
+}
+
 fn mirror(finder: &mut Finder<'_>, path: &Path, raw: &raw::Mirror) -> Option<Mirror> {
-    let url = finder.parse(&path.key("url"), &raw.url);
+    let url: Option<MirrorUrl> = finder.parse(&path.key("url"), &raw.url);
+    if let (Some(url), false) = (&url, raw.override_path) {
+        doubled_path(finder, &path.key("url"), url);
+    }
     let access = RawAccess {
         ca: raw.ca.as_ref(),
         skip_verify: raw.skip_verify,

@@ -143,12 +143,16 @@ fn unit(interface: &Interface, network: &Network) -> String {
         text.push_str("\n[Link]\nUnmanaged=yes\n");
         return text;
     }
-    let online = if interface.optional { "no" } else { "routable" };
+    let is_waited_for = !interface.optional && !interface.is_bare();
+    let online = if is_waited_for { "routable" } else { "no" };
     let _ = writeln!(text, "\n[Link]\nRequiredForOnline={online}");
     if let Some(mtu) = interface.mtu {
         let _ = writeln!(text, "MTUBytes={mtu}");
     }
     let _ = writeln!(text, "\n[Network]\nDHCP={}", if interface.dhcp { "yes" } else { "no" });
+    if interface.is_bare() {
+        text.push_str("LinkLocalAddressing=no\n");
+    }
     text.push_str("LLDP=no\nEmitLLDP=no\n");
     if interface.dhcp {
         text.push_str("KeepConfiguration=dynamic\n");
@@ -161,7 +165,9 @@ fn unit(interface: &Interface, network: &Network) -> String {
     if let InterfaceMatch::Name(name) = &interface.matches {
         text.push_str(&vlans_on(network, name.as_str()));
     }
-    name_servers(&mut text, &network.dns);
+    if !interface.is_bare() {
+        name_servers(&mut text, &network.dns);
+    }
     routes(&mut text, interface);
     if interface.dhcp {
         dhcp(&mut text, interface.mtu, interface.metric);
