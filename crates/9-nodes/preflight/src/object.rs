@@ -150,12 +150,15 @@ impl ManifestObject {
         })
     }
 
-    /// Returns `true` if a controller made this object from another that is read too.
-    pub(crate) fn is_controlled(&self) -> bool {
-        let owners = self.root().at(&["metadata", "ownerReferences"]);
-        let owners = owners.map(|owners| owners.items()).unwrap_or_default();
-        let known = |owner: &Field<'_>| owner.is_set("controller") && owner.text_of("kind") != Some("Node");
-        owners.iter().any(known)
+    /// Identity of the object that this one was made from and is kept by; `None` for one that nobody controls.
+    pub(crate) fn controller(&self) -> Option<ObjectId> {
+        let owners = self.root().at(&["metadata", "ownerReferences"])?.items();
+        let owner = owners.into_iter().find(|owner| owner.is_set("controller"))?;
+        Some(ObjectId {
+            kind: owner.text_of("kind")?.to_owned(),
+            namespace: self.id.namespace.clone(),
+            name: owner.text_of("name")?.to_owned(),
+        })
     }
 }
 
@@ -210,15 +213,20 @@ mod tests {
     }
 
     #[test]
-    fn objects_of_controllers_are_known() {
-        let owned = |kind: &str| {
+    fn an_object_names_its_controller() {
+        let owned = |owners: &str| {
             let text = format!(
-                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, ownerReferences: [{{kind: {kind}, controller: true}}]}}\n"
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: n, ownerReferences: [{owners}]}}\n"
             );
             let documents = Document::parse_stream("a.yaml", &text).expect("YAML");
             let document = documents.into_iter().next().expect("one");
-            ManifestObject::of_document(document, 1).remove(0).is_controlled()
+            let controller = ManifestObject::of_document(document, 1).remove(0).controller();
+            controller.map(|owner| owner.to_string())
         };
-        assert!(owned("ReplicaSet") && !owned("Node"));
+        let other = "{kind: ConfigMap, name: c}";
+        let set = "{kind: ReplicaSet, name: r, controller: true}";
+        assert_eq!(owned(&format!("{other}, {set}")).as_deref(), Some("ReplicaSet n/r"));
+        assert_eq!(owned(other), None);
+        assert_eq!(owned(""), None);
     }
 }
