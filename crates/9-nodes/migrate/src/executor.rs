@@ -234,7 +234,7 @@ impl Executor<'_> {
                 }
             }
             MigrationStep::Evict { pods } => return self.evict(node, record, &pods).await,
-            MigrationStep::Delete { pods } => self.delete(node, &pods).await?,
+            MigrationStep::Delete { pods } => return self.delete(node, &pods).await,
             MigrationStep::Wait { reason } => {
                 self.wait(node, record, &reason).await?;
                 return Ok(false);
@@ -411,13 +411,34 @@ impl Executor<'_> {
         Ok(stepped)
     }
 
-    async fn delete(&mut self, node: &ObservedNode, pods: &[(NamespacedName, String)]) -> Result<(), MigrateError> {
+    /// Deletes the pods that eviction refuses. It is asked once more about each: one that waited for another pod of its
+    /// workload was never refused, and goes by eviction. Returns `false` while their time has not come.
+    async fn delete(&mut self, node: &ObservedNode, pods: &[(NamespacedName, String)]) -> Result<bool, MigrateError> {
+        let grace = self.options.drain.grace_period;
+        let mut stepped = false;
         for (pod, uid) in pods {
-            let text = format!("pod {pod} is deleted: eviction refused it until the deadline");
-            self.tell(node, "Deleting", &text).await;
-            self.api.delete_pod(pod, uid, self.options.drain.grace_period).await?;
+            let known = self.pace.evictions.get(uid);
+            if known.is_some_and(|(time, _)| *time > Instant::now()) {
+                continue;
+            }
+            match self.api.evict(pod, uid, grace, false).await? {
+                EvictionAnswer::Accepted | EvictionAnswer::Gone => {}
+                // It says nothing about the pod.
+                EvictionAnswer::Throttled { retry_after } => {
+                    let again = (Instant::now() + retry_after, String::new());
+                    self.pace.evictions.insert(uid.clone(), again);
+                    continue;
+                }
+                _ => {
+                    let text = format!("pod {pod} is deleted: eviction refused it until the deadline");
+                    self.tell(node, "Deleting", &text).await;
+                    self.api.delete_pod(pod, uid, grace).await?;
+                }
+            }
+            self.pace.evictions.remove(uid);
+            stepped = true;
         }
-        Ok(())
+        Ok(stepped)
     }
 
     /// Shows a wait, and writes it down with its beginning once it lasts.

@@ -8,7 +8,7 @@ use basalt_progress::Silent;
 use http::Method;
 use serde_json::json;
 
-use super::objects::{bare_pod, basalt, budget, node, ubuntu};
+use super::objects::{bare_pod, basalt, budget, deploy, node, ubuntu};
 use super::replacements::{places, two_nodes};
 use super::server::{State, text};
 use super::simulation::{Recorded, Simulation, busy, options};
@@ -139,6 +139,25 @@ async fn pods_that_refuse_are_deleted_at_the_deadline_when_the_user_says_so() {
             .iter()
             .any(|line| line.contains("is deleted: eviction refused it until the deadline"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_only_waited_for_their_turn_are_evicted_at_the_deadline() {
+    let simulation = Simulation::new(|state| {
+        with_replacement(state);
+        deploy(state, "many", 12);
+    });
+    let mut options = options(&["old-1"]);
+    options.drain.delete_refused = true;
+    options.deadline = Duration::from_secs(15);
+    let report = simulation.run(&options).await.expect("a report");
+    assert!(report.complete, "{report:?}");
+    let (evicted, deleted) = simulation.state(|state| (state.evicted.clone(), state.deleted.clone()));
+    assert!(
+        evicted.iter().filter(|name| name.starts_with("many-")).count() >= 3,
+        "{evicted:?}"
+    );
+    assert!(deleted.iter().all(|name| name.contains("probe")), "{deleted:?}");
 }
 
 #[tokio::test(start_paused = true)]
