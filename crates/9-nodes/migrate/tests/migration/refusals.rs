@@ -460,6 +460,28 @@ async fn a_probe_that_cannot_start_stops_before_any_eviction() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_probe_of_before_that_does_not_end_has_a_deadline() {
+    let simulation = Simulation::new(|state| {
+        with_replacement(state);
+        let key = ("nodes".to_owned(), String::new(), "old-1".to_owned());
+        let name = format!("basalt-migrate-probe-{}", text(&state.objects[&key], "/metadata/uid"));
+        let metadata = json!({ "name": name, "labels": { "basalt.dev/migrate-probe": "true" },
+            "annotations": { "basalt.dev/migrate-probe-for": "old-1" }, "finalizers": ["example.org/never"],
+            "deletionTimestamp": "2026-11-29T15:50:00Z" });
+        let pod = json!({ "metadata": metadata, "spec": { "nodeName": "new-1", "containers": [] },
+            "status": { "phase": "Running" } });
+        state.put("pods", "kube-system", pod);
+    });
+    let report = simulation.run(&options(&["old-1"])).await.expect("a report");
+    let reason = report.nodes[0].reason.as_deref().expect("a reason");
+    assert_eq!(
+        reason,
+        "the deadline of the phase Probing passed: the probe pod of before is still being deleted"
+    );
+    assert_eq!(simulation.state(|state| state.evicted.len()), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_permission_that_is_missing_is_named_at_once() {
     let simulation = Simulation::new(with_replacement);
     simulation.fault(|call| {
