@@ -121,15 +121,26 @@ fn texts(root: &Field<'_>) -> Vec<(String, Placed<String>)> {
         .collect()
 }
 
-/// Applies all rules to all objects. Objects that a controller made are left out: what it made them from has the same.
+/// Identities of the objects that have a template of pods, or are pods.
+fn workloads<'o>(objects: &'o [ManifestObject], read: &[Option<Content>]) -> BTreeSet<&'o ObjectId> {
+    let known = objects.iter().zip(read);
+    let workloads = known.filter(|(_, content)| matches!(content, Some(Content::Workload(_))));
+    workloads.map(|(object, _)| &object.id).collect()
+}
+
+/// Applies all rules to all objects. Objects that were made from one of the others are left out: that one has the same. A
+/// controller that is not among them, as that of an operator, has its objects looked at themselves.
 pub fn examine(objects: &[ManifestObject], node: &NodeFacts, addons: Option<&AddOnTable>) -> PreflightResult {
     let mut result = PreflightResult::default();
+    let read: Vec<Option<Content>> = objects.iter().map(content).collect();
+    let workloads = workloads(objects, &read);
     let mut contents = Vec::new();
-    for (index, object) in objects.iter().enumerate() {
-        if object.is_controlled() {
+    for (index, (object, content)) in objects.iter().zip(read).enumerate() {
+        let controller = object.controller();
+        if controller.is_some_and(|controller| workloads.contains(&controller)) {
             continue;
         }
-        match content(object) {
+        match content {
             Some(Content::Workload(pod)) if pod.is_windows => result.foreign.push(object.id.clone()),
             Some(content) => contents.push((index, object, content)),
             None => *result.skipped.entry(object.id.kind.clone()).or_default() += 1,

@@ -125,7 +125,9 @@ fn what_is_not_for_the_node_is_left_out() {
                 containers: [{name: main, image: i386/x}]\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: owned\n  \
                 ownerReferences: [{kind: ReplicaSet, name: x, controller: true}]\nspec:\n  containers: [{name: main, image: i386/x}]\n---\n\
                 apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: custom}\nspec:\n  template:\n    spec:\n      \
-                containers: [{name: main, image: i386/x}]\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
+                containers: [{name: main, image: i386/x}]\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n\
+                apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: x}\nspec:\n  template:\n    spec:\n      \
+                containers: [{name: main, image: i386/x}]\n";
     let result = result("mixed.yaml", text, &node());
     assert_eq!(result.foreign.len(), 1);
     assert_eq!(result.skipped, BTreeMap::from([("Service".to_owned(), 1)]));
@@ -137,6 +139,25 @@ fn what_is_not_for_the_node_is_left_out() {
         .collect();
     assert_eq!(
         reported.iter().map(|object| object.id.to_string()).collect::<Vec<_>>(),
-        ["Rollout custom"]
+        ["Rollout custom", "ReplicaSet x"]
     );
+}
+
+#[test]
+fn what_a_controller_made_that_is_not_read_is_looked_at() {
+    // What an operator deploys, and the pods of `kubectl get pods -o yaml`.
+    let owned = |kind: &str, owner: &str| {
+        format!(
+            "apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {owner}\n  ownerReferences: [{{kind: {owner}, name: o, controller: \
+             true}}]\nspec:\n  containers: [{{name: main, image: i386/x}}]\n---\n"
+        )
+    };
+    let policy =
+        "apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {name: o}\nspec: {driver: {enabled: true}}\n";
+    let text = owned("Pod", "ReplicaSet") + &owned("DaemonSet", "ClusterPolicy") + policy;
+    let result = result("owned.yaml", &text, &node());
+    assert_eq!(result.examined, 2);
+    let found: Vec<_> = result.findings.iter().map(|finding| finding.object).collect();
+    assert_eq!(found, [0, 1]);
+    assert_eq!(result.skipped, BTreeMap::from([("ClusterPolicy".to_owned(), 1)]));
 }
