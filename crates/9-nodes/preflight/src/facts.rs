@@ -161,8 +161,10 @@ impl NodeFacts {
             // A link that leads nowhere.
             Some(TreeEntry::Link(_)) => Existence::Unknown,
             Some(TreeEntry::File) => Existence::File,
-            None if matches!(storage, Storage::Image | Storage::Overlay) => Existence::Absent,
-            None => Existence::Unknown,
+            None => self.by_join(&path).unwrap_or(match storage {
+                Storage::Image | Storage::Overlay => Existence::Absent,
+                _ => Existence::Unknown,
+            }),
         };
         let options = mount.map(|mount| mount.options.clone()).unwrap_or_default();
         Located {
@@ -171,6 +173,26 @@ impl NodeFacts {
             storage,
             options,
         }
+    }
+
+    /// Existence of a path without links that is there once the node has joined.
+    fn by_join(&self, path: &str) -> Option<Existence> {
+        self.by_kubeadm(path).filter(|_| self.kubelet.kubeadm_files)
+    }
+
+    /// Existence of a path without links on nodes that have what `kubeadm join` leaves.
+    fn by_kubeadm(&self, path: &str) -> Option<Existence> {
+        let mut files = agent::KUBEADM_FILES.iter().map(|file| self.tree.real_path(file));
+        files.find_map(|file| match file.strip_prefix(path)? {
+            "" => Some(Existence::File),
+            rest if rest.starts_with('/') => Some(Existence::Directory),
+            _ => None,
+        })
+    }
+
+    /// Returns `true` for what `kubeadm join` leaves, whether this node has it or not.
+    pub(crate) fn is_left_by_kubeadm(&self, path: &str) -> bool {
+        self.by_kubeadm(&self.tree.real_path(path)).is_some()
     }
 
     /// File system that a path without links is on; `None` for the root.
