@@ -114,6 +114,11 @@ fn content(object: &ManifestObject) -> Option<Content> {
     }
 }
 
+/// Returns `true` for an object that rules read.
+pub(crate) fn is_read(object: &ManifestObject) -> bool {
+    content(object).is_some()
+}
+
 fn texts(root: &Field<'_>) -> Vec<(String, Placed<String>)> {
     let data = root.get("data").map(|data| data.entries()).unwrap_or_default();
     let data = data.into_iter();

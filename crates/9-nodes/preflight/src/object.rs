@@ -134,6 +134,11 @@ impl ManifestObject {
         })
     }
 
+    /// Tree of the whole object.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// Cursor at the whole object.
     pub(crate) fn root(&self) -> Field<'_> {
         Field::root(&self.node)
