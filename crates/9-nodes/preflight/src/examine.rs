@@ -37,9 +37,24 @@ pub struct PreflightResult {
     pub examined: usize,
     /// Number of objects of kinds that no rule reads, by kind.
     pub skipped: BTreeMap<String, usize>,
+    /// Number of objects from which a controller makes others in the cluster, by kind: those others were not looked at.
+    pub unrendered: BTreeMap<String, usize>,
     /// Pods of other operating systems, which are left out.
     pub foreign: Vec<ObjectId>,
 }
+
+/// Kinds of objects from which a controller makes others in the cluster, by what lies in repositories and registries: API
+/// group and kind.
+const RENDERED_IN_CLUSTER: [(&str, &str); 8] = [
+    ("addons.cluster.x-k8s.io", "HelmChartProxy"),
+    ("argoproj.io", "Application"),
+    ("argoproj.io", "ApplicationSet"),
+    ("fleet.cattle.io", "Bundle"),
+    ("fleet.cattle.io", "GitRepo"),
+    ("helm.cattle.io", "HelmChart"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+];
 
 /// Content of an object, as far as rules read it.
 pub(crate) enum Content {
@@ -148,7 +163,15 @@ pub fn examine(objects: &[ManifestObject], node: &NodeFacts, addons: Option<&Add
         match content {
             Some(Content::Workload(pod)) if pod.is_windows => result.foreign.push(object.id.clone()),
             Some(content) => contents.push((index, object, content)),
-            None => *result.skipped.entry(object.id.kind.clone()).or_default() += 1,
+            None => {
+                let is_rendered = RENDERED_IN_CLUSTER.contains(&(object.group(), object.id.kind.as_str()));
+                let counts = if is_rendered {
+                    &mut result.unrendered
+                } else {
+                    &mut result.skipped
+                };
+                *counts.entry(object.id.kind.clone()).or_default() += 1;
+            }
         }
     }
     result.examined = contents.len();

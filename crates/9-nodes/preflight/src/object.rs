@@ -134,6 +134,11 @@ impl ManifestObject {
         })
     }
 
+    /// API group; empty for the core group.
+    pub(crate) fn group(&self) -> &str {
+        self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+    }
+
     /// Tree of the whole object.
     pub(crate) fn node(&self) -> &Node {
         &self.node

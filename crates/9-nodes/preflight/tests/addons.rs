@@ -81,7 +81,8 @@ fn add_ons_run_or_do_not() {
 fn example() -> PreflightDocument {
     let manifest = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent, namespace: tools}\nspec:\n  template:\n    spec:\n      \
                     containers: [{name: main, image: 'i386/agent:1'}]\n      volumes:\n        - name: socket\n          \
-                    hostPath: {path: /var/run/docker.sock, type: Socket}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: agent}\n";
+                    hostPath: {path: /var/run/docker.sock, type: Socket}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: agent}\n---\n\
+                    apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web}\n";
     let unread = UnreadSource {
         source: "charts/x.yaml".to_owned(),
         reason: "line 3: this is not YAML".to_owned(),
@@ -98,6 +99,17 @@ fn reports_in_all_formats() {
     sarif["runs"][0]["tool"]["driver"]["version"] = "0".into();
     insta::assert_snapshot!("report_sarif", serde_json::to_string_pretty(&sarif).expect("text"));
     insta::assert_snapshot!("report_text", text(&example()).replace(&node().kernel.release, "6.12"));
+}
+
+#[test]
+fn what_controllers_render_makes_a_report_incomplete() {
+    let is_complete = |group: &str| {
+        let text = format!("apiVersion: {group}/v1\nkind: Kustomization\nmetadata: {{name: a}}\n");
+        report("a.yaml", &text, &node(), &[]).is_complete()
+    };
+    assert!(!is_complete("kustomize.toolkit.fluxcd.io"));
+    // A file of kustomize itself: nobody renders it in the cluster.
+    assert!(is_complete("kustomize.config.k8s.io"));
 }
 
 #[test]

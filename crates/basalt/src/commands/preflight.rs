@@ -68,7 +68,7 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         PreflightFormat::Text => answer(basalt_preflight::text(&report).trim_end()),
     }
     let is_found = report.worst().is_some_and(|worst| worst >= options.fail_on);
-    Ok(match (unread.is_empty(), is_found) {
+    Ok(match (report.is_complete(), is_found) {
         (false, _) => ExitCode::from(exit::COULD_NOT_LOOK),
         (true, true) => ExitCode::from(exit::FAILED),
         (true, false) => ExitCode::SUCCESS,

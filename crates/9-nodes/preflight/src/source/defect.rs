@@ -71,7 +71,7 @@ fn quoted_template(object: &ManifestObject) -> Option<usize> {
     if object.id.kind == "ConfigMap" || !is_read(object) {
         return quoted_action(&node.get("metadata")?.value, false);
     }
-    let group = group(object);
+    let group = object.group();
     let is_custom = group.contains('.') && !group.ends_with(".k8s.io");
     quoted_action(node, is_custom)
 }
@@ -96,7 +96,7 @@ fn is_action(text: &str, is_of_program: bool) -> bool {
 
 /// Object of a kind of Kubernetes' own that lacks what rules look at.
 fn incomplete(object: &ManifestObject) -> Option<Defect> {
-    let lacks = match (group(object), object.id.kind.as_str()) {
+    let lacks = match (object.group(), object.id.kind.as_str()) {
         ("", "Pod" | "PodTemplate" | "ReplicationController")
         | ("apps", "DaemonSet" | "Deployment" | "ReplicaSet" | "StatefulSet")
         | ("batch", "CronJob" | "Job") => "containers",
@@ -111,11 +111,6 @@ fn incomplete(object: &ManifestObject) -> Option<Defect> {
             object.id
         ),
     })
-}
-
-/// API group; empty for the core group.
-fn group(object: &ManifestObject) -> &str {
-    object.api_version.rsplit_once('/').map_or("", |(group, _)| group)
 }
 
 #[cfg(test)]
