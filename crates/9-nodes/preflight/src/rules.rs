@@ -40,6 +40,7 @@ mod local_volume;
 mod mount_helper;
 mod nfs_lock;
 mod node_configuration;
+mod node_label;
 mod node_name;
 mod os_label;
 mod package_manager;
@@ -67,7 +68,7 @@ mod volume_kernel_option;
 mod vsyscall;
 
 /// All rules, specific ones before general ones.
-static RULES: [PreflightRule; 63] = [
+static RULES: [PreflightRule; 64] = [
     docker_socket::RULE,
     runtime_socket::RULE,
     docker_data::RULE,
@@ -120,6 +121,7 @@ static RULES: [PreflightRule; 63] = [
     nfs_lock::RULE,
     local_volume::RULE,
     os_label::RULE,
+    node_label::RULE,
     runtime_class::RULE,
     huge_pages::RULE,
     gpu_resource::RULE,
