@@ -27,6 +27,7 @@ mod host_program;
 mod host_program_unknown;
 mod host_resolver;
 mod huge_pages;
+mod image_file_written;
 mod image_i386;
 mod iptables_backend;
 mod iscsi_initiator;
@@ -68,7 +69,7 @@ mod volume_kernel_option;
 mod vsyscall;
 
 /// All rules, specific ones before general ones.
-static RULES: [PreflightRule; 64] = [
+static RULES: [PreflightRule; 65] = [
     docker_socket::RULE,
     runtime_socket::RULE,
     docker_data::RULE,
@@ -93,6 +94,7 @@ static RULES: [PreflightRule; 64] = [
     host_path_read_only::RULE,
     program_folder::RULE,
     host_path_in_memory::RULE,
+    image_file_written::RULE,
     read_only_written::RULE,
     host_path_unmade::RULE,
     package_manager::RULE,
