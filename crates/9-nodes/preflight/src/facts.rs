@@ -9,6 +9,7 @@
 //! [`NodeFacts`] are written and read as JSON, so that a preflight needs no built image.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use basalt_hardening::Kconfig;
 use camino::Utf8Path;
@@ -43,8 +44,11 @@ pub struct NodeFacts {
     pub journal_storage: String,
     /// File systems that are mounted at boot.
     pub mounts: Vec<MountPoint>,
-    /// Ports that programs of the node listen on, with the program; all addresses.
+    /// Ports that programs of the node listen on, with the program.
     pub ports: BTreeMap<u16, String>,
+    /// Addresses of those of them that do not listen on all, by port.
+    #[serde(default)]
+    pub port_addresses: BTreeMap<u16, Vec<IpAddr>>,
     /// Settings of the kubelet.
     pub kubelet: KubeletFacts,
     /// Settings of containerd.
