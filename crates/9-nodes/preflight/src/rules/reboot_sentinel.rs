@@ -15,6 +15,7 @@ pub(super) const RULE: PreflightRule = PreflightRule {
         RuleExample::pod(
             "  hostPID: true\n  containers:\n    - {name: kured, image: 'ghcr.io/kubereboot/kured:1.20.0'}",
         ),
+        RuleExample::pod("  containers:\n    - {name: kured, image: 'registry.example/mirror/kured:1.20.0'}"),
         RuleExample::pod(
             "  containers:\n    - name: main\n      image: example\n      args: [--sentinel=/var/run/reboot-required]",
         ),
