@@ -8,6 +8,7 @@ mod apparmor_off;
 mod apparmor_profile;
 mod boot_folder;
 mod ca_bundle;
+mod ca_folder_empty;
 mod cgroup_v1_path;
 mod cgroup_v1_runtime;
 mod device;
@@ -69,7 +70,7 @@ mod volume_kernel_option;
 mod vsyscall;
 
 /// All rules, specific ones before general ones.
-static RULES: [PreflightRule; 65] = [
+static RULES: [PreflightRule; 66] = [
     docker_socket::RULE,
     runtime_socket::RULE,
     docker_data::RULE,
@@ -78,6 +79,7 @@ static RULES: [PreflightRule; 65] = [
     flex_volume::RULE,
     kubeadm_file::RULE,
     ca_bundle::RULE,
+    ca_folder_empty::RULE,
     syslog_file::RULE,
     journal_folder::RULE,
     distribution_file::RULE,

@@ -61,10 +61,18 @@ const IMAGES: [(&str, &str, &str); 7] = [
     (
         "drbd9-*",
         "drbd",
-        "choose storage without DRBD, or build an image with the module",
+        "choose storage without DRBD; for the module in the image, a package has to be written (CONTRIBUTING.md, \"Add a package\")",
     ),
-    ("rocm/amdgpu-driver", "amdgpu", "build an image with the module"),
-    ("weka.io/weka-drivers", "wekafsio", "build an image with the module"),
+    (
+        "rocm/amdgpu-driver",
+        "amdgpu",
+        "turn amdgpu on in distro/packages/kernel, and build the image",
+    ),
+    (
+        "weka.io/weka-drivers",
+        "wekafsio",
+        "for the module in the image, a package has to be written (CONTRIBUTING.md, \"Add a package\")",
+    ),
 ];
 
 fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
