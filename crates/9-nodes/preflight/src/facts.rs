@@ -53,6 +53,9 @@ pub struct NodeFacts {
     pub kubelet: KubeletFacts,
     /// Settings of containerd.
     pub containerd: ContainerdFacts,
+    /// `true` if the settings are those of somebody's NodeConfig.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_node_config: bool,
     /// Text of the table of kernel options that add-ons document (TOML), where the facts are for a machine without a checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_requirements: Option<String>,
@@ -220,6 +223,22 @@ impl NodeFacts {
         folders
             .iter()
             .any(|folder| self.locate(&format!("{folder}/{name}")).is_there())
+    }
+
+    /// The same nodes with a NodeConfig, given by name and text.
+    ///
+    /// # Errors
+    /// When there are settings of a NodeConfig already, or this one is wrong.
+    pub fn with_config(mut self, name: &str, text: &str) -> Result<Self, PreflightError> {
+        if self.has_node_config {
+            return Err(PreflightError::OfNodeConfig);
+        }
+        let agent = agent::read(Some((name, text)))?;
+        self.sysctls.extend(agent.sysctls);
+        self.kubelet = agent.kubelet;
+        self.containerd = agent.containerd;
+        self.has_node_config = true;
+        Ok(self)
     }
 
     /// Reads facts from JSON.

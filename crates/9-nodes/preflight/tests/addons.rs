@@ -6,7 +6,9 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use basalt_preflight::{NodeFacts, PreflightDocument, UnreadSource, WorkloadVerdict, json_schema, sarif, text};
+use basalt_preflight::{
+    NodeFacts, PreflightDocument, PreflightError, UnreadSource, WorkloadVerdict, json_schema, sarif, text,
+};
 
 use fixture::{node, objects, result, root};
 
@@ -110,6 +112,26 @@ fn what_controllers_render_makes_a_report_incomplete() {
     assert!(!is_complete("kustomize.toolkit.fluxcd.io"));
     // A file of kustomize itself: nobody renders it in the cluster.
     assert!(is_complete("kustomize.config.k8s.io"));
+}
+
+#[test]
+fn a_node_config_counts_over_facts_once() {
+    let config = format!(
+        "{}kubelet: {{allowedUnsafeSysctls: [net.core.*]}}\nsysctls: {{vm.nr_hugepages: 64}}\n",
+        include_str!("../src/facts/node.yaml")
+    );
+    let facts = node().with_config("node.yaml", &config).expect("facts");
+    assert_eq!(facts.kubelet.allowed_unsafe_sysctls, ["net.core.*"]);
+    assert_eq!(facts.sysctls.get("vm.nr_hugepages").map(String::as_str), Some("64"));
+    assert_eq!(
+        facts.sysctls.get("vm.max_map_count"),
+        node().sysctls.get("vm.max_map_count")
+    );
+    let written: NodeFacts = serde_json::from_str(&facts.to_json()).expect("read");
+    assert_eq!(written, facts);
+    let again = written.with_config("node.yaml", &config);
+    assert!(matches!(again, Err(PreflightError::OfNodeConfig)));
+    assert!(node().with_config("node.yaml", "kind: NodeConfig\n").is_err());
 }
 
 #[test]

@@ -75,11 +75,23 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
     })
 }
 
+/// Name and text of the nodes' NodeConfig.
+fn node_config(options: &Preflight) -> Result<Option<(&str, String)>> {
+    let Some(path) = &options.config else {
+        return Ok(None);
+    };
+    Ok(Some((path.as_str(), read_text(path)?)))
+}
+
 /// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
 /// be, unless a file has the facts.
 fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
     if let Some(path) = &options.facts {
         let node = NodeFacts::read(path)?;
+        let node = match node_config(options)? {
+            Some((name, text)) => node.with_config(name, &text)?,
+            None => node,
+        };
         let table = match (&node.kernel_requirements, crate::checkout::root()) {
             (Some(text), _) => Some(AddOnTable::parse(path.as_str(), text)?),
             (None, Ok(root)) => Some(addons::table(&crate::checkout::content(&root))?),
@@ -91,11 +103,7 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     let requirements = checkout.content().file(ContentFile::KernelRequirements);
     let text = read_text(&requirements.path)?;
     let table = AddOnTable::parse(requirements.name.as_str(), &text)?;
-    let config = options
-        .config
-        .as_ref()
-        .map(|path| Ok::<_, miette::Report>((path.as_str(), read_text(path)?)));
-    let config = config.transpose()?;
+    let config = node_config(options)?;
     let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
     let context = checkout.lookup_context(Ahead::Nothing)?;
     let parts = images::parts(&checkout, &context, &[&options.image])?;

@@ -88,7 +88,11 @@ impl NodeFacts {
         let look = &mut |content: &Content<'_>, bytes: &mut dyn Read| gathered.borrow_mut().look(content, bytes);
         basalt_image::contents(definition, rpms, look)?;
         let gathered = gathered.into_inner();
-        gathered.finish(&definition.name, agent)
+        let facts = gathered.finish(&definition.name, agent)?;
+        Ok(Self {
+            has_node_config: config.is_some(),
+            ..facts
+        })
     }
 }
 
@@ -183,6 +187,7 @@ impl Gathered {
             port_addresses,
             kubelet: agent.kubelet,
             containerd: agent.containerd,
+            has_node_config: false,
             kernel_requirements: None,
             tree: self.tree,
         })
