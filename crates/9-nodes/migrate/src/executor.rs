@@ -94,6 +94,8 @@ pub(crate) struct Executor<'a> {
 pub(crate) struct Pace {
     /// Nodes that stopped in this run: they are not begun again.
     stopped: BTreeSet<String>,
+    /// Nodes that were done in this run.
+    done: BTreeSet<String>,
     /// Commands that make replacements.
     commands: BTreeMap<String, JoinHandle<Result<(), String>>>,
     /// Failures of those.
@@ -181,11 +183,16 @@ impl Executor<'_> {
             return Ok(Standing::Gone);
         };
         let record = MigrationRecord::read(name, &node.annotations)?;
+        let is_replacement = overview.replacements.contains(name);
+        let is_in_place = record.as_ref().and_then(|record| record.replacement.as_ref()) == Some(&node.name);
+        // Somebody has taken it into service again since an earlier run.
+        let is_back = !node.unschedulable && !is_replacement && !is_in_place && !self.pace.done.contains(name);
         Ok(match record.map(|record| record.phase) {
             // It was installed anew, and joined as another object.
-            None if overview.replacements.contains(name) => Standing::Over,
+            None if is_replacement => Standing::Over,
             None => Standing::Pending,
             Some(MigrationPhase::Stopped) if !self.pace.stopped.contains(name) => Standing::Pending,
+            Some(MigrationPhase::Done) if is_back => Standing::Pending,
             Some(phase) if phase.is_final() => Standing::Over,
             Some(_) => Standing::Active,
         })
@@ -261,6 +268,9 @@ impl Executor<'_> {
         let name = &node.name;
         if new.phase == MigrationPhase::Stopped {
             self.pace.stopped.insert(name.clone());
+        }
+        if new.phase == MigrationPhase::Done {
+            self.pace.done.insert(name.clone());
         }
         if old.is_some_and(|old| old.phase == new.phase) {
             return Ok(());

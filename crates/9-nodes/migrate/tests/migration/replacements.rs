@@ -219,3 +219,23 @@ async fn nodes_are_selected_by_labels() {
     assert_eq!(names, ["old-1", "old-2"]);
     assert!(simulation.run(&options).await.expect("a report").complete);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_taken_into_service_again_is_migrated_again() {
+    let simulation = Simulation::new(|state| {
+        two_nodes(state);
+        state.put("nodes", "", basalt("new-1"));
+    });
+    let options = options(&["old-1"]);
+    assert!(simulation.run(&options).await.expect("a report").complete);
+    simulation.state(|state| {
+        state.edit("nodes", "", "old-1", json!({ "spec": { "unschedulable": false } }));
+        deploy(state, "late", 6);
+    });
+    simulation.settle().await;
+    assert!(places(&simulation, "late").iter().any(|node| node == "old-1"));
+    let report = simulation.run(&options).await.expect("a report");
+    assert!(report.complete, "{report:?}");
+    assert!(places(&simulation, "late").iter().all(|node| node != "old-1"));
+    assert_eq!(node_value(&simulation, "old-1", "/spec/unschedulable"), json!(true));
+}
