@@ -335,7 +335,8 @@ impl Executor<'_> {
                 }
             }
             ReplacementSource::MachineDeployment(deployment) => {
-                replacement::scale_up(&self.management, deployment, &node.name).await?;
+                let since = record.map(|record| format!("@{}", record.since)).unwrap_or_default();
+                replacement::scale_up(&self.management, deployment, &format!("{}{since}", node.name)).await?;
             }
             ReplacementSource::Existing | ReplacementSource::ByHand => {}
         }
