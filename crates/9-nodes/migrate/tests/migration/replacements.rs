@@ -8,7 +8,7 @@ use basalt_progress::Silent;
 use serde_json::json;
 
 use super::objects::{bare_pod, basalt, budget, deploy, ubuntu};
-use super::server::{State, text};
+use super::server::{Answer, State, text};
 use super::simulation::{Recorded, Simulation, options};
 
 /// Two nodes with Ubuntu, a Deployment whose budget lets one of its two pods go, and one without a budget.
@@ -111,6 +111,25 @@ async fn the_journal_tells_each_phase() {
     let reasons: Vec<String> = events.iter().map(|event| text(event, "/reason").to_owned()).collect();
     assert_eq!(reasons, phases.map(|phase| format!("Migrate{phase}")));
     assert!(events.iter().all(|event| event["involvedObject"]["name"] == "old-1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_journal_does_without_events() {
+    let simulation = Simulation::new(two_nodes);
+    simulation.state(|state| drop(state.put("nodes", "", basalt("new-1"))));
+    simulation.fault(|call| {
+        let is_event = call.resource == "events";
+        is_event.then(|| Answer::status(403, "Forbidden", "events is forbidden").response())
+    });
+    let told = Recorded::default();
+    let report = simulation
+        .run_with(&options(&["old-1"]), &told)
+        .await
+        .expect("a report");
+    assert!(report.complete, "{report:?}");
+    let journal = simulation.state(|state| text(&state.all("configmaps")[0], "/data/journal").to_owned());
+    assert_eq!(journal.lines().count(), 6, "{journal}");
+    assert!(told.lines().iter().any(|line| line.contains("create an event")));
 }
 
 #[tokio::test(start_paused = true)]
