@@ -271,6 +271,9 @@ impl Executor<'_> {
             MigrationPhase::Done => drop(self.pace.done.insert(name.clone())),
             _ => {}
         }
+        if new.phase == MigrationPhase::Done {
+            self.pace.done.insert(name.clone());
+        }
         if old.is_some_and(|old| old.phase == new.phase) {
             return Ok(());
         }
@@ -334,7 +337,8 @@ impl Executor<'_> {
                 }
             }
             ReplacementSource::MachineDeployment(deployment) => {
-                replacement::scale_up(&self.management, deployment, &node.name).await?;
+                let since = record.map(|record| format!("@{}", record.since)).unwrap_or_default();
+                replacement::scale_up(&self.management, deployment, &format!("{}{since}", node.name)).await?;
             }
             ReplacementSource::Existing | ReplacementSource::ByHand => {}
         }

@@ -3,9 +3,10 @@
 //! Each function looks at everything in its part even when something is wrong, so that a person sees all of it; the
 //! value only comes out when nothing was.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
+use super::address::Cidr;
 use super::certificate::Authorities;
 use super::finder::Finder;
 use super::minor::KubeletMinor;
@@ -52,6 +53,7 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     let labels = labels(finder, &root.key("labels"), &raw.labels);
     let taints = taints(finder, &root.key("taints"), &raw.taints);
     external_cloud(finder, &root.key("taints"), &taints, &kubelet);
+    own_endpoint(finder, raw.network.as_ref(), &kubelet, cluster.as_ref());
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
     let ca_certificates = authorities(finder, &root.key("caCertificates"), raw.ca_certificates.as_ref());
     let prepull = finder.parse_all(&root.key("prepull"), &raw.prepull);
@@ -73,6 +75,40 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
         prepull,
         proxy,
     })
+}
+
+/// The API server's address as one of the node's own: a worker that has it reaches itself.
+fn own_endpoint(
+    finder: &mut Finder<'_>,
+    network: Option<&raw::Network>,
+    kubelet: &checked::Kubelet,
+    cluster: Option<&checked::Cluster>,
+) {
+    let server = cluster.and_then(|cluster| cluster.endpoint.host.parse::<IpAddr>().ok());
+    let Some(server) = server else { return };
+    let mut refuse = |path: &Path| {
+        let finding = Finding::error(
+            format!("`{server}` is the address of the API server"),
+            "not this node's",
+        );
+        finder.say(
+            path,
+            finding.with_help("write the address that this node has, or correct `cluster.endpoint`"),
+        );
+    };
+    let interfaces = network.map(|network| network.interfaces.as_slice()).unwrap_or_default();
+    for (index, interface) in interfaces.iter().enumerate() {
+        let place = Path::from("network.interfaces").index(index).key("addresses");
+        for (index, text) in interface.addresses.iter().enumerate() {
+            if text.parse::<Cidr>().is_ok_and(|cidr| cidr.address == server) {
+                refuse(&place.index(index));
+            }
+        }
+    }
+    let named = kubelet.node_ip.as_ref();
+    if named.is_some_and(|addresses| addresses.iter().any(|address| address == server)) {
+        refuse(&Path::from("kubelet.nodeIP"));
+    }
 }
 
 /// Certificates, and whether they are valid now.
@@ -149,6 +185,7 @@ fn sysctls(
     raw: BTreeMap<String, raw::SysctlValue>,
 ) -> BTreeMap<SysctlName, String> {
     let mut checked = BTreeMap::new();
+    let mut known: HashMap<String, String> = HashMap::new();
     for (name, value) in raw {
         let place = path.key(&name);
         let value = match value {
@@ -158,6 +195,10 @@ fn sysctls(
         let Some(parsed) = finder.parse::<SysctlName>(&place, &name) else {
             continue;
         };
+        if let Some(other) = known.insert(parsed.path(), name.clone()) {
+            let finding = Finding::error(format!("`{name}` is `{other}` written otherwise"), "given again here");
+            finder.say(&place, finding.with_help("keep one of them"));
+        }
         if value.is_empty() || value.chars().any(char::is_control) {
             let finding = Finding::error(format!("the value of `{name}` must be one line"), "not a value");
             finder.say(

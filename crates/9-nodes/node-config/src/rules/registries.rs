@@ -94,6 +94,12 @@ fn registry(finder: &mut Finder<'_>, path: &Path, raw: &raw::Registry) -> Option
             );
             None
         }
+        // Whatever name an image has, containerd looks it up under the other one.
+        "index.docker.io" => {
+            let finding = Finding::error("images of `index.docker.io` are those of `docker.io`", "never used");
+            finder.say(&path.key("host"), finding.with_help("write `docker.io`"));
+            None
+        }
         name => finder.parse(&path.key("host"), name).map(RegistryHost::Named),
     };
     let given = raw.mirrors.as_deref().unwrap_or_default();
