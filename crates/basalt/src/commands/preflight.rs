@@ -9,6 +9,7 @@ use basalt_preflight::{
     cluster_role_json, examine,
 };
 use basalt_process::interrupt;
+use camino::Utf8Path;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
@@ -49,7 +50,12 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
     interrupt::check()?;
-    let (node, addons) = facts(options, open)?;
+    let wanted = WantedFacts {
+        file: options.facts.as_deref(),
+        image: &options.image,
+        config: options.config.as_deref(),
+    };
+    let (node, addons) = facts(&wanted, open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;
     }
@@ -75,20 +81,30 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
     })
 }
 
-/// Name and text of the nodes' NodeConfig.
-fn node_config(options: &Preflight) -> Result<Option<(&str, String)>> {
-    let Some(path) = &options.config else {
-        return Ok(None);
-    };
-    Ok(Some((path.as_str(), read_text(path)?)))
+/// Origin of facts.
+struct WantedFacts<'w> {
+    /// File that has them.
+    file: Option<&'w Utf8Path>,
+    /// Image.
+    image: &'w str,
+    /// NodeConfig of its nodes.
+    config: Option<&'w Utf8Path>,
+}
+
+impl<'w> WantedFacts<'w> {
+    /// Name and text of the NodeConfig.
+    fn node_config(&self) -> Result<Option<(&'w str, String)>> {
+        let Some(path) = self.config else { return Ok(None) };
+        Ok(Some((path.as_str(), read_text(path)?)))
+    }
 }
 
 /// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
 /// be, unless a file has the facts.
-fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
-    if let Some(path) = &options.facts {
+fn facts(wanted: &WantedFacts<'_>, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
+    if let Some(path) = wanted.file {
         let node = NodeFacts::read(path)?;
-        let node = match node_config(options)? {
+        let node = match wanted.node_config()? {
             Some((name, text)) => node.with_config(name, &text)?,
             None => node,
         };
@@ -103,10 +119,10 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     let requirements = checkout.content().file(ContentFile::KernelRequirements);
     let text = read_text(&requirements.path)?;
     let table = AddOnTable::parse(requirements.name.as_str(), &text)?;
-    let config = node_config(options)?;
+    let config = wanted.node_config()?;
     let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
     let context = checkout.lookup_context(Ahead::Nothing)?;
-    let parts = images::parts(&checkout, &context, &[&options.image])?;
+    let parts = images::parts(&checkout, &context, &[wanted.image])?;
     let read = |parts: &super::selection::Parts| {
         images::with_payloads(&checkout, &parts.rpms, |payloads| {
             NodeFacts::of_image(&parts.definition, payloads, config)
@@ -114,7 +130,7 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     };
     let node = parts.first().map(read).transpose()?;
     let mut node = node.ok_or_else(|| basalt_preflight::PreflightError::NoKernel {
-        image: options.image.clone(),
+        image: wanted.image.to_owned(),
     })?;
     node.kernel_requirements = Some(text);
     Ok((node, Some(table)))
