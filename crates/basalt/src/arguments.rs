@@ -294,8 +294,8 @@ Examples:
   basalt preflight manifests/ --format sarif > preflight.sarif
   basalt preflight --kubeconfig ~/.kube/config --context production
   basalt preflight --rbac | kubectl apply -f -      the permissions that reading a cluster needs
-  basalt preflight --write-facts facts.json --config node.yaml manifests/      and elsewhere:
-  basalt preflight --facts facts.json manifests/                               without building anything
+  basalt preflight --write-facts facts.json manifests/                     and elsewhere, without building anything:
+  basalt preflight --facts facts.json --config node.yaml manifests/
 Exit codes: 0 nothing was found at the level of --fail-on; 1 something was; 2 not all could be looked at, the arguments are \
 wrong, or the image cannot be built; 130 interrupted.
 docs/preflight/README.md shows how to use it, docs/preflight/rules.md lists the rules.")]

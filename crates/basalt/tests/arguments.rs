@@ -208,6 +208,11 @@ fn preflight_names_all_that_it_can_look_at() {
     let fixture = Fixture::with_content();
     fixture.refuses(&["preflight"], 2, &["PATHS", "--kubeconfig", "--rbac"]);
     fixture.refuses(&["preflight", "a.yaml", "--rbac"], 2, &["cannot be used with"]);
+    let both = ["preflight", "a.yaml", "--facts", "f.json", "--image", "node"];
+    fixture.refuses(&both, 2, &["cannot be used with"]);
+    // A NodeConfig goes with facts: the manifests are what is missing.
+    let with_config = ["preflight", "/no.yaml", "--facts", "f.json", "--config", "node.yaml"];
+    fixture.refuses(&with_config, 2, &["cannot read `/no.yaml`"]);
 }
 
 /// Waits until a process handles SIGTERM by itself (`SigCgt` in proc_pid_status(5)).

@@ -273,7 +273,7 @@ pub fn of_bootstrap_file(
 /// # Errors
 /// With the files that there is no place for.
 pub fn check_files(data: &BootstrapData) -> Result<(), ConversionError> {
-    let is_discovery = |path: &str| matches!(&data.request.discovery, Discovery::File(DiscoveryFile::Path(file)) if is_same_path(path, file));
+    let is_discovery = |path: &str| is_discovery_file(&data.request, path);
     let files = data.files.iter().filter(|file| !is_discovery(&file.path));
     let named: Vec<_> = files
         .map(|file| format!("{} (line {})", file.path, file.line))
@@ -282,6 +282,11 @@ pub fn check_files(data: &BootstrapData) -> Result<(), ConversionError> {
         true => Ok(()),
         false => Err(ConversionError::Files(named)),
     }
+}
+
+/// Returns `true` for the path of the discovery file of a join. It may hold a token, and is of no use once it was read.
+pub fn is_discovery_file(request: &JoinRequest, path: &str) -> bool {
+    matches!(&request.discovery, Discovery::File(DiscoveryFile::Path(file)) if is_same_path(path, file))
 }
 
 /// `true` if a path as it was written is this one of a file.

@@ -61,8 +61,8 @@ impl Origins {
     }
 
     /// Tells findings of the check of a NodeConfig at the places that its settings come from. The second part are those
-    /// whose settings have no place here. Neither shows a token. `made` is the text of the NodeConfig, which reports have
-    /// without its secrets.
+    /// whose settings have no place here; their text is as the check has masked it. Neither shows a token. `made` is the
+    /// text of the NodeConfig.
     pub fn tell(&self, made: &str, problems: &Problems) -> (Problems, Problems) {
         let made = Document::parse(problems.name(), made).ok();
         let (mut told, mut rest) = (Vec::new(), Vec::new());
@@ -82,7 +82,7 @@ impl Origins {
         let source = NamedSource::new(&self.name, self.text.clone()).with_language("yaml");
         let shown: Arc<str> = problems.source().text().into();
         let rest = Problems::new(NamedSource::new(problems.name(), shown).with_language("yaml"), rest);
-        (without_secrets(&Problems::new(source, told)), without_secrets(&rest))
+        (without_secrets(&Problems::new(source, told)), rest)
     }
 }
 
@@ -143,6 +143,8 @@ mod tests {
         let (told, rest) = origins.tell(MADE, &problems);
         assert_eq!(told.brief(), "user-data:2:1: error: host\nuser-data:3:1: error: url\n");
         assert_eq!(rest.brief(), "made:2:19: error: token\nmade:7:9: error: other\n");
+        // Its check has masked what is secret; what is left is shown.
+        assert!(rest.source().text().contains("- host: c"), "{rest:?}");
         let shown = format!("{told:?}{rest:?}{origins:?}");
         assert!(!shown.contains("0123456789abcdef"), "{shown}");
         // Without any origin, all of it is of the NodeConfig.

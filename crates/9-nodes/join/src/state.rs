@@ -20,6 +20,10 @@ use serde::{Deserialize, Serialize};
 /// Time that a cluster has to sign `cluster-info` with a new token, as for kubeadm.
 pub const SIGNING: Duration = Duration::from_secs(300);
 
+/// Time for which an API server has to refuse a token: one that has just started, or was not told yet of a token that was just
+/// made, answers 401 for a moment.
+pub const REFUSAL: Duration = Duration::from_secs(20);
+
 /// Shortest and longest time between two tries.
 const SHORTEST: Duration = Duration::from_secs(5);
 const LONGEST: Duration = Duration::from_secs(60);
@@ -189,6 +193,12 @@ impl JoinState {
             (_, JoinEvent::Untrusted(why)) => refuse(Refusal::Untrusted(why), now),
             (_, JoinEvent::NameTaken { name, other }) => refuse(Refusal::NameTaken { name, other }, now),
             (_, JoinEvent::VersionSkew(sentence)) => refuse(Refusal::VersionSkew(sentence), now),
+            (Self::Bootstrapping(tries), JoinEvent::TokenRejected { id })
+                if now.saturating_sub(tries.since) < REFUSAL =>
+            {
+                let why = format!("the API server does not accept the token {id}");
+                again(Self::Bootstrapping, tries.failed(why), JoinAction::Request)
+            }
             (_, JoinEvent::TokenRejected { id }) => refuse(Refusal::Token { id }, now),
             (_, JoinEvent::Forbidden(why)) => refuse(Refusal::Forbidden(why), now),
             (_, JoinEvent::Unusable(why)) => refuse(Refusal::Unusable(why), now),

@@ -18,6 +18,9 @@ const DEFAULT_RETRY: Duration = Duration::from_secs(5);
 /// Longest pause that is obeyed, so that a wrong header cannot hold up a drain.
 const LONGEST_RETRY: Duration = Duration::from_secs(60);
 
+/// Most characters of a message that are kept: it goes into an annotation, and a webhook may say anything.
+const LONGEST_MESSAGE: usize = 500;
+
 /// Answer of the API server to an eviction.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "answer", rename_all = "camelCase")]
@@ -68,8 +71,9 @@ impl EvictionAnswer {
         let cause = cause.map(|cause| cause.message.clone()).filter(|text| !text.is_empty());
         let message = cause.unwrap_or_else(|| match &status {
             Some(status) => status.message.clone(),
-            None => String::from_utf8_lossy(body).trim().chars().take(300).collect(),
+            None => String::from_utf8_lossy(body).trim().to_owned(),
         });
+        let message: String = message.chars().take(LONGEST_MESSAGE).collect();
         match code {
             200..=299 => Self::Accepted,
             // 409: the uid of the precondition is another pod's.
@@ -176,6 +180,8 @@ mod tests {
         assert_eq!(read(404, "not found"), EvictionAnswer::Gone);
         assert_eq!(read(409, "the UID in the precondition"), EvictionAnswer::Gone);
         assert_eq!(EvictionAnswer::read(201, None, b"{}"), EvictionAnswer::Accepted);
+        let long = EvictionAnswer::read(403, None, &status(403, &"é".repeat(300_000), json!([])));
+        assert!(long.to_string().len() < 1100);
         let html = EvictionAnswer::read(502, None, b"<html>bad gateway</html>\n");
         assert_eq!(html.to_string(), "the API server answers 502: <html>bad gateway</html>");
     }

@@ -94,6 +94,8 @@ pub(crate) struct Executor<'a> {
 pub(crate) struct Pace {
     /// Nodes that stopped in this run: they are not begun again.
     stopped: BTreeSet<String>,
+    /// Nodes that were done in this run.
+    done: BTreeSet<String>,
     /// Commands that make replacements.
     commands: BTreeMap<String, JoinHandle<Result<(), String>>>,
     /// Failures of those.
@@ -181,11 +183,16 @@ impl Executor<'_> {
             return Ok(Standing::Gone);
         };
         let record = MigrationRecord::read(name, &node.annotations)?;
+        let is_replacement = overview.replacements.contains(name);
+        let is_in_place = record.as_ref().and_then(|record| record.replacement.as_ref()) == Some(&node.name);
+        // Somebody has taken it into service again since an earlier run.
+        let is_back = !node.unschedulable && !is_replacement && !is_in_place && !self.pace.done.contains(name);
         Ok(match record.map(|record| record.phase) {
             // It was installed anew, and joined as another object.
-            None if overview.replacements.contains(name) => Standing::Over,
+            None if is_replacement => Standing::Over,
             None => Standing::Pending,
             Some(MigrationPhase::Stopped) if !self.pace.stopped.contains(name) => Standing::Pending,
+            Some(MigrationPhase::Done) if is_back => Standing::Pending,
             Some(phase) if phase.is_final() => Standing::Over,
             Some(_) => Standing::Active,
         })
@@ -234,7 +241,7 @@ impl Executor<'_> {
                 }
             }
             MigrationStep::Evict { pods } => return self.evict(node, record, &pods).await,
-            MigrationStep::Delete { pods } => self.delete(node, &pods).await?,
+            MigrationStep::Delete { pods } => return self.delete(node, &pods).await,
             MigrationStep::Wait { reason } => {
                 self.wait(node, record, &reason).await?;
                 return Ok(false);
@@ -259,8 +266,13 @@ impl Executor<'_> {
         };
         self.api.patch_node(node, change).await?;
         let name = &node.name;
-        if new.phase == MigrationPhase::Stopped {
-            self.pace.stopped.insert(name.clone());
+        match new.phase {
+            MigrationPhase::Stopped => drop(self.pace.stopped.insert(name.clone())),
+            MigrationPhase::Done => drop(self.pace.done.insert(name.clone())),
+            _ => {}
+        }
+        if new.phase == MigrationPhase::Done {
+            self.pace.done.insert(name.clone());
         }
         if old.is_some_and(|old| old.phase == new.phase) {
             return Ok(());
@@ -325,7 +337,8 @@ impl Executor<'_> {
                 }
             }
             ReplacementSource::MachineDeployment(deployment) => {
-                replacement::scale_up(&self.management, deployment, &node.name).await?;
+                let since = record.map(|record| format!("@{}", record.since)).unwrap_or_default();
+                replacement::scale_up(&self.management, deployment, &format!("{}{since}", node.name)).await?;
             }
             ReplacementSource::Existing | ReplacementSource::ByHand => {}
         }
@@ -411,13 +424,34 @@ impl Executor<'_> {
         Ok(stepped)
     }
 
-    async fn delete(&mut self, node: &ObservedNode, pods: &[(NamespacedName, String)]) -> Result<(), MigrateError> {
+    /// Deletes the pods that eviction refuses. It is asked once more about each: one that waited for another pod of its
+    /// workload was never refused, and goes by eviction. Returns `false` while their time has not come.
+    async fn delete(&mut self, node: &ObservedNode, pods: &[(NamespacedName, String)]) -> Result<bool, MigrateError> {
+        let grace = self.options.drain.grace_period;
+        let mut stepped = false;
         for (pod, uid) in pods {
-            let text = format!("pod {pod} is deleted: eviction refused it until the deadline");
-            self.tell(node, "Deleting", &text).await;
-            self.api.delete_pod(pod, uid, self.options.drain.grace_period).await?;
+            let known = self.pace.evictions.get(uid);
+            if known.is_some_and(|(time, _)| *time > Instant::now()) {
+                continue;
+            }
+            match self.api.evict(pod, uid, grace, false).await? {
+                EvictionAnswer::Accepted | EvictionAnswer::Gone => {}
+                // It says nothing about the pod.
+                EvictionAnswer::Throttled { retry_after } => {
+                    let again = (Instant::now() + retry_after, String::new());
+                    self.pace.evictions.insert(uid.clone(), again);
+                    continue;
+                }
+                _ => {
+                    let text = format!("pod {pod} is deleted: eviction refused it until the deadline");
+                    self.tell(node, "Deleting", &text).await;
+                    self.api.delete_pod(pod, uid, grace).await?;
+                }
+            }
+            self.pace.evictions.remove(uid);
+            stepped = true;
         }
-        Ok(())
+        Ok(stepped)
     }
 
     /// Shows a wait, and writes it down with its beginning once it lasts.

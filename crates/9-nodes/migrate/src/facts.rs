@@ -109,6 +109,8 @@ impl WorkloadState {
 pub enum ProbeState {
     /// There is none.
     Absent,
+    /// One of before is being deleted; the next one has the same name.
+    Ending,
     /// Not Ready yet.
     Pending {
         /// Reason, of the scheduler or the kubelet: `ErrImagePull`.

@@ -49,7 +49,14 @@ impl Overview {
     /// Probe pod of a node that is migrated, unless it is being deleted.
     pub(crate) fn probe(&self, migrated: &str) -> Option<&ObservedProbe> {
         let mut probes = self.probes.iter();
-        probes.find(|probe| probe.migrated == migrated && probe.state != ProbeState::Absent)
+        probes.find(|probe| probe.migrated == migrated && probe.state != ProbeState::Ending)
+    }
+
+    /// State of the probe pod of a node that is migrated.
+    fn probe_state(&self, migrated: &str) -> ProbeState {
+        let ending = || self.probes.iter().find(|probe| probe.migrated == migrated);
+        let probe = self.probe(migrated).or_else(ending);
+        probe.map_or(ProbeState::Absent, |probe| probe.state.clone())
     }
 }
 
@@ -97,7 +104,6 @@ impl Inspector {
             }
             _ => Vec::new(),
         };
-        let probe = overview.probe(name).map(|probe| probe.state.clone());
         Ok(MigrationFacts {
             now: self.clock.now(),
             name: name.to_owned(),
@@ -108,7 +114,7 @@ impl Inspector {
             }),
             record,
             candidates: replacement::candidates(&overview.nodes, &overview.replacements, migrated),
-            probe: probe.unwrap_or(ProbeState::Absent),
+            probe: overview.probe_state(name),
             request_failure,
             pods,
             workloads,

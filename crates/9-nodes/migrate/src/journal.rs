@@ -40,12 +40,12 @@ impl Journal {
         }
     }
 
-    /// Writes one entry about a node: an Event, and a line.
+    /// Writes one entry about a node: an Event, and a line, each whatever comes of the other.
     pub(crate) async fn write(&self, node: &ObservedNode, reason: &str, text: &str) -> Result<(), MigrateError> {
-        self.event(node, reason, text).await?;
+        let event = self.event(node, reason, text).await;
         let now = self.clock.now();
-        self.append(&format!("{now} {} {reason}: {}\n", node.name, text.replace('\n', " ")))
-            .await
+        let line = format!("{now} {} {reason}: {}\n", node.name, text.replace('\n', " "));
+        self.append(&line).await.and(event)
     }
 
     async fn event(&self, node: &ObservedNode, reason: &str, text: &str) -> Result<(), MigrateError> {

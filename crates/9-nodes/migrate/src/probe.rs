@@ -25,7 +25,7 @@ pub(crate) struct ObservedProbe {
     pub(crate) uid: String,
     /// Node that is migrated.
     pub(crate) migrated: String,
-    /// State; `Absent` while it is being deleted.
+    /// State; never `Absent`.
     pub(crate) state: ProbeState,
 }
 
@@ -50,7 +50,7 @@ fn observe(pod: Pod) -> ObservedProbe {
 
 fn state(pod: &Pod) -> ProbeState {
     if pod.metadata.deletion_timestamp.is_some() {
-        return ProbeState::Absent;
+        return ProbeState::Ending;
     }
     let Some(status) = &pod.status else {
         return ProbeState::Pending {

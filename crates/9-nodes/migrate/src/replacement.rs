@@ -59,9 +59,10 @@ pub(crate) fn run_command(command: &str, node: &ObservedNode, limit: Duration) -
     run.output().map(drop).map_err(|error| error.to_string())
 }
 
-/// Scales a MachineDeployment of Cluster API up by one for a node. The node's name is written beside the number in the same
-/// patch, so that it is counted once, however often this is asked.
-pub(crate) async fn scale_up(api: &ClusterApi, name: &NamespacedName, node: &str) -> Result<(), MigrateError> {
+/// Scales a MachineDeployment of Cluster API up by one for a request. Its name (the node's, and the time at which the phase that
+/// asks began) is written beside the number in the same patch, so that it is counted once, however often this is asked; another
+/// migration of the same node, after an undo or of a node that joined anew, is another request.
+pub(crate) async fn scale_up(api: &ClusterApi, name: &NamespacedName, wanted: &str) -> Result<(), MigrateError> {
     let kind = ApiResource {
         group: "cluster.x-k8s.io".to_owned(),
         version: "v1beta2".to_owned(),
@@ -77,10 +78,10 @@ pub(crate) async fn scale_up(api: &ClusterApi, name: &NamespacedName, node: &str
         .get(REPLACES)
         .map(|all| all.split(',').collect())
         .unwrap_or_default();
-    if counted.contains(&node) {
+    if counted.contains(&wanted) {
         return Ok(());
     }
-    counted.push(node);
+    counted.push(wanted);
     let replicas = present
         .data
         .pointer("/spec/replicas")

@@ -56,16 +56,18 @@ pub fn begin(policy: &MigrationPolicy, facts: &MigrationFacts) -> MigrationStep 
 
 /// Returns the next step of a node that has a record.
 pub fn next_step(policy: &MigrationPolicy, facts: &MigrationFacts) -> MigrationStep {
+    let has_probe = !matches!(facts.probe, ProbeState::Absent | ProbeState::Ending);
     let Some(node) = facts.node else {
-        return match facts.probe {
-            ProbeState::Absent => MigrationStep::Gone,
-            _ => MigrationStep::RemoveProbe,
+        return if has_probe {
+            MigrationStep::RemoveProbe
+        } else {
+            MigrationStep::Gone
         };
     };
     let Some(record) = &facts.record else {
         return MigrationStep::Over;
     };
-    if facts.probe != ProbeState::Absent && record.phase != MigrationPhase::Probing {
+    if has_probe && record.phase != MigrationPhase::Probing {
         return MigrationStep::RemoveProbe;
     }
     let machine = Machine {
@@ -211,7 +213,7 @@ impl Machine<'_> {
         let known = self.facts.candidates.iter().any(|candidate| candidate.name == *name);
         if !known && !self.is_in_place() {
             return match self.facts.probe {
-                ProbeState::Absent => self.write(|record| {
+                ProbeState::Absent | ProbeState::Ending => self.write(|record| {
                     record.replacement = None;
                     entered(record, MigrationPhase::Replacing, self.facts.now);
                 }),
@@ -220,6 +222,7 @@ impl Machine<'_> {
         }
         match &self.facts.probe {
             ProbeState::Absent => MigrationStep::CreateProbe { node: name.clone() },
+            ProbeState::Ending => wait("the probe pod of before is still being deleted".to_owned()),
             ProbeState::Pending { reason } => wait(format!("the probe pod on {name} is not Ready: {reason}")),
             ProbeState::Failed { reason } => self.stop(&format!("the probe pod on {name} failed: {reason}")),
             ProbeState::Ready => self.probed(),

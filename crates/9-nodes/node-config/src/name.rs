@@ -45,6 +45,10 @@ checked_text! {
             let message = format!("the host name has {} characters, and 63 are allowed", text.len());
             return Err(Finding::error(message, "too long").with_help("shorten it"));
         }
+        if text == "localhost" || text.starts_with("localhost.") {
+            let finding = Finding::error(format!("`{text}` is what each machine calls itself"), "not a name of its own");
+            return Err(finding.with_help("write a name that no other machine has, or none"));
+        }
         domain(text, "the host name")
     }
 }
@@ -196,6 +200,12 @@ impl LabelKey {
             "topology.kubernetes.io/zone",
             "topology.kubernetes.io/region",
             "node.kubernetes.io/instance-type",
+            // The names of before, which the kubelet still sets itself.
+            "beta.kubernetes.io/arch",
+            "beta.kubernetes.io/instance-type",
+            "beta.kubernetes.io/os",
+            "failure-domain.beta.kubernetes.io/region",
+            "failure-domain.beta.kubernetes.io/zone",
         ];
         known.contains(&self.as_str()) || within("kubelet.kubernetes.io") || within("node.kubernetes.io")
     }
@@ -290,6 +300,8 @@ mod tests {
             "a b",
             &"a".repeat(64),
             "é",
+            "localhost",
+            "localhost.localdomain",
         ] {
             assert!(bad.parse::<HostName>().is_err(), "{bad}");
         }
@@ -363,6 +375,8 @@ mod tests {
             "node.kubernetes.io/pool",
             "topology.kubernetes.io/zone",
             "kubernetes.io/os",
+            "failure-domain.beta.kubernetes.io/zone",
+            "beta.kubernetes.io/arch",
         ] {
             assert!(may(good), "{good}");
         }

@@ -59,6 +59,11 @@ pub(super) fn finding(text: &str) -> Option<Finding> {
                     of it; docs/node/from-ubuntu.md says where else its settings go";
         return Some(other("cloud-config", help));
     }
+    if is_user_data(text) {
+        let help =
+            "`basalt config from-join --offline --hostname NAME --bootstrap-data FILE` shows what a node makes of it";
+        return Some(other("user data of a machine", help));
+    }
     if kinds.is_empty() && versions.is_empty() && is_netplan(text) {
         let help = "write it as `network` of a NodeConfig: docs/node/network.md";
         return Some(other("a configuration of netplan", help));
@@ -89,6 +94,20 @@ fn is_cloud_config(text: &str) -> bool {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let first = lines.next().unwrap_or_default();
     first == "#cloud-config" || first == "## template: jinja" && lines.next() == Some("#cloud-config")
+}
+
+/// Returns `true` for a script, Ignition, a MIME message and what cloud-init fetches.
+fn is_user_data(text: &str) -> bool {
+    const STARTS: [&str; 6] = [
+        "#!",
+        "## template:",
+        "#cloud-boothook",
+        "#include",
+        "Content-Type:",
+        "MIME-Version:",
+    ];
+    let is_ignition = text.starts_with('{') && text.contains("\"ignition\"");
+    is_ignition || STARTS.iter().any(|start| text.starts_with(start))
 }
 
 fn is_netplan(text: &str) -> bool {
@@ -132,6 +151,9 @@ mod tests {
                 "netplan",
             ),
             ("apiVersion: v1\nkind: Config\nclusters: []\n", "from-join --kubeconfig"),
+            ("#!/bin/sh\n", "user data of a machine"),
+            ("{\"ignition\": {\"version\": \"3.4.0\"}}", "user data of a machine"),
+            ("MIME-Version: 1.0\n", "user data of a machine"),
             (
                 "apiVersion: apps/v1\nkind: Deployment\n",
                 "this is a `Deployment` of `apps/v1`, and no NodeConfig",

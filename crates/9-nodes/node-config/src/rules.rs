@@ -3,7 +3,7 @@
 //! Each function looks at everything in its part even when something is wrong, so that a person sees all of it; the
 //! value only comes out when nothing was.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::IpAddr;
 
 use super::certificate::Authorities;
@@ -68,6 +68,7 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     let labels = labels::labels(finder, &root.key("labels"), &raw.labels, hostname.as_ref());
     let taints = taints(finder, &root.key("taints"), &raw.taints);
     external_cloud(finder, &root.key("taints"), &taints, &kubelet);
+    connectivity::not_the_api_server(finder, kubelet.node_ip.as_ref(), cluster.as_ref());
     let sysctls = sysctls(finder, &root.key("sysctls"), raw.sysctls);
     let ca_certificates = authorities(finder, &root.key("caCertificates"), raw.ca_certificates.as_ref());
     let prepull = finder.parse_all(&root.key("prepull"), &raw.prepull);
@@ -143,6 +144,7 @@ fn sysctls(
 ) -> BTreeMap<SysctlName, String> {
     let mut checked = BTreeMap::new();
     let image = image_sysctls::ImageSysctls::read();
+    let mut known: HashMap<String, String> = HashMap::new();
     for (name, value) in raw {
         let place = path.key(&name);
         let value = match value {
@@ -152,6 +154,10 @@ fn sysctls(
         let Some(parsed) = finder.parse::<SysctlName>(&place, &name) else {
             continue;
         };
+        if let Some(other) = known.insert(parsed.path(), name.clone()) {
+            let finding = Finding::error(format!("`{name}` is `{other}` written otherwise"), "given again here");
+            finder.say(&place, finding.with_help("keep one of them"));
+        }
         if value.is_empty() || value.chars().any(char::is_control) {
             let finding = Finding::error(format!("the value of `{name}` must be one line"), "not a value");
             finder.say(

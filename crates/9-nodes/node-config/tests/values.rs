@@ -429,6 +429,37 @@ fn endpoints_that_nobody_reaches() {
 }
 
 #[test]
+fn what_is_of_others_or_of_nobody() {
+    accepted(&[
+        "labels: { failure-domain.beta.kubernetes.io/zone: a, beta.kubernetes.io/instance-type: m5 }",
+        "network: { interfaces: [{ name: eth0, addresses: [10.87.0.2/24], gateway: 10.87.0.1, mtu: 1000 }] }",
+    ]);
+    refused(&[
+        (
+            "network: { interfaces: [{ name: eth0, addresses: [10.87.0.1/24] }] }",
+            "`10.87.0.1` is the address of the API server",
+        ),
+        (
+            "kubelet: { nodeIP: 10.87.0.1 }",
+            "`10.87.0.1` is the address of the API server",
+        ),
+        ("hostname: localhost", "what each machine calls itself"),
+        (
+            "network: { dns: { servers: [127.0.0.53] } }",
+            "`127.0.0.53` is the node itself",
+        ),
+        (
+            "network: { interfaces: [{ name: eth0, addresses: ['fd00::2/64'], mtu: 1000 }] }",
+            "IPv6 needs packets of 1280 bytes",
+        ),
+        (
+            "sysctls: { net.core.somaxconn: 1024, net/core/somaxconn: 2048 }",
+            "`net/core/somaxconn` is `net.core.somaxconn` written otherwise",
+        ),
+    ]);
+}
+
+#[test]
 fn time_servers_and_registration() {
     accepted(&["time: { servers: [time.example.com, 'fd00::1'] }"]);
     refused(&[("time: { servers: ['fe80::1%eth0'] }", "one interface only")]);

@@ -72,7 +72,10 @@ pub fn read(
         data.hostname = hostname.parse::<HostName>().ok();
     }
     let config = conversion::undiscovered(&data.request, Some(&data))?;
-    let files = data.files.into_iter().map(|file| PlannedFile {
+    // What joins may hold a token, and /etc/kubernetes is on the state partition.
+    let files = data.files.into_iter();
+    let files = files.filter(|file| !conversion::is_discovery_file(&data.request, &file.path));
+    let files = files.map(|file| PlannedFile {
         path: file.path,
         mode: file.mode,
         content: file.content,
@@ -248,6 +251,19 @@ mod tests {
         // Without metadata, the machine has the name that it gives itself.
         let bootstrap = read_worker(WORKER, "").unwrap();
         assert!(bootstrap.config.contains("\"hostname\": \"basalt-1\""));
+    }
+
+    #[test]
+    fn a_discovery_file_is_read_and_not_written() {
+        const DISCOVERY_FILE: &str = include_str!("../../join/tests/bootstrap-data/discovery-file.yaml");
+        let bootstrap = read_worker(DISCOVERY_FILE, "local-hostname: worker-9\n").unwrap();
+        assert!(bootstrap.config.contains("BEGIN CERTIFICATE"));
+        assert_eq!(bootstrap.files, []);
+        // Other files are written.
+        let azure = "-   path: /etc/kubernetes/azure.json\n    content: x\n-   path: /run/kubeadm/";
+        let text = DISCOVERY_FILE.replacen("-   path: /run/kubeadm/", azure, 1);
+        let bootstrap = read_worker(&text, "local-hostname: worker-9\n").unwrap();
+        assert_eq!(bootstrap.files.len(), 1);
     }
 
     #[test]

@@ -16,6 +16,12 @@ use crate::{address, kubelet_version, paths};
 /// reserved processors or the machine's processors are others than when they were written.
 const ALLOCATIONS: [&str; 2] = ["cpu_manager_state", "memory_manager_state"];
 
+/// Beginnings of the names of the kubelet's certificates: of all, of those that it shows to the API server, and of those that
+/// it serves with.
+const CERTIFICATES: &str = "kubelet-";
+const CLIENT: &str = "kubelet-client-";
+const SERVER: &str = "kubelet-server-";
+
 /// Time for which a way out of this machine is waited for before the cluster is asked.
 const PATIENCE_FOR_NETWORK: Duration = Duration::from_secs(60);
 
@@ -28,11 +34,15 @@ const PATIENCE_FOR_CLUSTER: Duration = Duration::from_secs(45);
 /// # Errors
 /// When the cluster is not found, or refuses the node, or the kubelet does not tell its version.
 pub fn find_cluster(root: &Path, applied: &mut Applied) -> Result<Vec<String>, JoinError> {
+    let mut told = Vec::new();
+    match restore_certificate(root) {
+        Ok(restored) => told.extend(restored),
+        Err(error) => told.push(error.to_string()),
+    }
     let Some(plan) = JoinPlan::read(root) else {
-        return Ok(Vec::new());
+        return Ok(told);
     };
     let kubelet = kubelet_version::installed()?;
-    let mut told = Vec::new();
     address::wait_for_way_out(PATIENCE_FOR_NETWORK);
     let record = match JoinRecord::usable(root, &plan) {
         Some(record) if plan.asks_for_settings() => match joining::refresh(root, &record, kubelet) {
@@ -91,6 +101,47 @@ fn take_in(applied: &mut Applied, plan: &JoinPlan, record: &JoinRecord, warnings
     applied.wanted.take_families(&servers);
 }
 
+/// Puts the client certificate of before in the place of one that a power cut has torn, and returns what was done, in words.
+///
+/// The kubelet keeps the certificates that it has rotated, and rotates long before they expire. Without the one of before, a
+/// node whose bootstrap token has expired could not join anew.
+///
+/// # Errors
+/// When the link to it cannot be written.
+pub fn restore_certificate(root: &Path) -> Result<Option<String>, ApplyError> {
+    let (folder, current) = (below(root, paths::KUBELET_PKI), below(root, paths::CLIENT_CERTIFICATE));
+    let is_whole = |path: &Path| identity::is_whole(&fs_err::read_to_string(path).unwrap_or_default());
+    if fs_err::symlink_metadata(&current).is_err() || is_whole(&current) {
+        return Ok(None);
+    }
+    // kubelet-client-2026-11-30-03-48-00.pem
+    let is_dated = |name: &String| {
+        let date = name.strip_prefix(CLIENT).and_then(|name| name.strip_suffix(".pem"));
+        date.is_some_and(|date| date.starts_with(|first: char| first.is_ascii_digit()))
+    };
+    let entries = fs_err::read_dir(&folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    let mut names: Vec<String> = names.filter(is_dated).collect();
+    names.sort();
+    let Some(name) = names.into_iter().rev().find(|name| is_whole(&folder.join(name))) else {
+        return Ok(None);
+    };
+    let link = || {
+        let new = folder.join(".kubelet-client.new");
+        let _ = fs_err::remove_file(&new);
+        fs_err::os::unix::fs::symlink(&name, &new)?;
+        fs_err::rename(&new, &current)?;
+        fs_err::File::open(&folder)?.sync_all()
+    };
+    link().map_err(|source| ApplyError::Write {
+        path: current.clone(),
+        source,
+    })?;
+    Ok(Some(format!(
+        "the certificate's file was cut short, by a power cut perhaps: the one of before takes its place ({name})"
+    )))
+}
+
 /// Takes away what the kubelet must not use any more, and returns what that was, in words.
 ///
 /// Nothing on a full or damaged `/var` keeps the kubelet from being started: what cannot be done is told.
@@ -100,13 +151,11 @@ pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, Ap
     let wanted = Membership::new(&applied.hostname, &applied.endpoint, &authorities);
     let recorded = fs_err::read(below(root, paths::JOINED)).ok();
     let recorded = recorded.and_then(|bytes| serde_json::from_slice::<Membership>(&bytes).ok());
-    let files = [paths::CLIENT_CERTIFICATE, paths::SERVER_CERTIFICATE].map(|path| below(root, path));
-    let is_torn = files
-        .iter()
-        .any(|path| path.exists() && !identity::is_whole(&pem(path)));
-    let certificate = NodeCertificate::read(&pem(&files[0]));
+    let [client, server] = [paths::CLIENT_CERTIFICATE, paths::SERVER_CERTIFICATE].map(|path| below(root, path));
+    let is_torn = |path: &Path| path.exists() && !identity::is_whole(&pem(path));
+    let certificate = NodeCertificate::read(&pem(&client));
     let misfit = match certificate {
-        _ if is_torn => Some(Misfit::Torn),
+        _ if is_torn(&client) => Some(Misfit::Torn),
         Some(certificate) => identity::misfit(&certificate, &wanted, &authorities, recorded.as_ref()),
         None => None,
     };
@@ -114,6 +163,14 @@ pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, Ap
     if let Some(misfit) = &misfit {
         set_aside(root)?;
         told.push(format!("{misfit}: it is set aside, and the node joins anew"));
+    } else if is_torn(&server) {
+        // The client certificate is worth more than its file: the token that it was got with has expired.
+        move_aside(root, SERVER)?;
+        told.push(
+            "the certificate that the kubelet serves with was cut short, by a power cut perhaps: it is set aside, and the \
+             kubelet asks for another"
+                .to_owned(),
+        );
     }
     if let Some(Misfit::OtherCluster(_)) = misfit {
         forget_add_ons(root)?;
@@ -141,6 +198,11 @@ pub fn settle_identity(root: &Path, applied: &Applied) -> Result<Vec<String>, Ap
 
 /// Moves the kubelet's certificates to a folder beside them, where the ones that were set aside before are replaced.
 pub fn set_aside(root: &Path) -> Result<(), ApplyError> {
+    move_aside(root, CERTIFICATES)
+}
+
+/// Moves the certificates whose files' names begin so.
+fn move_aside(root: &Path, beginning: &str) -> Result<(), ApplyError> {
     let folder = below(root, paths::KUBELET_PKI);
     let aside = folder.join("set-aside");
     let failed = |path: &Path, source| ApplyError::Write {
@@ -154,7 +216,7 @@ pub fn set_aside(root: &Path) -> Result<(), ApplyError> {
     fs_err::create_dir_all(&aside).map_err(|error| failed(&aside, error))?;
     for entry in fs_err::read_dir(&folder).into_iter().flatten().flatten() {
         let name = entry.file_name();
-        if name.to_string_lossy().starts_with("kubelet-") {
+        if name.to_string_lossy().starts_with(beginning) {
             fs_err::rename(entry.path(), aside.join(&name)).map_err(|error| failed(&entry.path(), error))?;
         }
     }
@@ -269,10 +331,40 @@ mod tests {
             assert!(matches!(&told[..], [line] if line.contains("cut short")), "{told:?}");
             assert_eq!(node.left(), (false, false));
         }
-        // The one that it serves with, as well.
+        // The one that it serves with costs no other.
         let node = Node::new(&whole);
         fs_err::write(node.path(paths::SERVER_CERTIFICATE), "").unwrap();
-        assert_eq!(node.settle(&applied("n", "e")).len(), 1);
+        let told = node.settle(&applied("n", "e"));
+        assert!(matches!(&told[..], [line] if line.contains("serves with")), "{told:?}");
+        assert!(node.left().0 && !node.path(paths::SERVER_CERTIFICATE).exists());
+    }
+
+    #[test]
+    fn the_certificate_of_before_takes_the_place_of_a_torn_one() {
+        let whole = certificate("n");
+        let node = Node::new(whole.get(..40).unwrap());
+        let restore = || restore_certificate(node.0.path()).unwrap();
+        let pki = node.path(paths::KUBELET_PKI);
+        for (name, content) in [("2024", "torn"), ("updated", whole.as_str())] {
+            fs_err::write(pki.join(format!("kubelet-client-{name}.pem")), content).unwrap();
+        }
+        assert_eq!(restore(), None);
+        fs_err::write(pki.join("kubelet-client-2025.pem"), &whole).unwrap();
+        assert!(restore().unwrap().contains("(kubelet-client-2025.pem)"));
+        assert_eq!(
+            fs_err::read_to_string(node.path(paths::CLIENT_CERTIFICATE)).unwrap(),
+            whole
+        );
+        assert_eq!(restore(), None);
+        assert!(node.settle(&applied("n", "e")).is_empty());
+        assert!(node.left().0);
+        // A link to a file that never reached the disk.
+        fs_err::rename(pki.join("kubelet-client-2025.pem"), pki.join("kubelet-client-2023.pem")).unwrap();
+        assert!(restore().is_some());
+        assert!(node.left().0);
+        // A node that has not joined yet.
+        fs_err::remove_file(node.path(paths::CLIENT_CERTIFICATE)).unwrap();
+        assert_eq!(restore(), None);
     }
 
     #[test]

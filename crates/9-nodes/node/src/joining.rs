@@ -26,8 +26,8 @@ use crate::cluster_requests::{ClusterRequests, RequestError};
 use crate::join_plan::{JoinPlan, PlannedTrust, pin_set};
 use crate::join_record::JoinRecord;
 use crate::kubelet_version::KubeletVersionError;
-use crate::paths;
 use crate::plan::PlannedFile;
+use crate::{machine_id, paths};
 
 /// Clock and pauses of a join; tests have their own.
 pub trait JoinClock {
@@ -256,7 +256,29 @@ pub fn machine_identity(root: &Path, provider_id: Option<String>) -> MachineIden
     };
     MachineIdentity {
         machine_id: line(paths::MACHINE_ID),
-        system_uuid: line("/sys/class/dmi/id/product_uuid"),
+        // One that many boards have makes no two of them the same machine.
+        system_uuid: machine_id::firmware_uuid(root),
         provider_id,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_that_many_boards_have_is_no_identity() {
+        let root = tempfile::tempdir().unwrap();
+        let file = below(root.path(), "/sys/class/dmi/id/product_uuid");
+        fs_err::create_dir_all(file.parent().unwrap()).unwrap();
+        let unique = "EC2A1B3C-89AB-CDEF-0123-456789ABCDEF";
+        for (uuid, expected) in [
+            ("03000200-0400-0500-0006-000700080009", ""),
+            ("00000000-0000-0000-0000-000000000000", ""),
+            (unique, unique),
+        ] {
+            fs_err::write(&file, format!("{uuid}\n")).unwrap();
+            assert_eq!(machine_identity(root.path(), None).system_uuid, expected, "{uuid}");
+        }
     }
 }

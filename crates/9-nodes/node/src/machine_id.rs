@@ -24,6 +24,9 @@ const SHARED: [&str; 7] = [
     "deadbeefdeadbeefdeadbeefdeadbeef",
 ];
 
+/// UUID of the firmware.
+const FIRMWARE: &str = "/sys/class/dmi/id/product_uuid";
+
 /// Origin of a machine id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum IdOrigin {
@@ -51,7 +54,7 @@ impl MachineId {
         let start = Instant::now();
         loop {
             let found = choose(
-                digits(root, "/sys/class/dmi/id/product_uuid").as_deref(),
+                digits(root, FIRMWARE).as_deref(),
                 hardware_address(root).as_deref(),
                 digits(root, paths::MACHINE_ID).as_deref(),
             );
@@ -62,6 +65,13 @@ impl MachineId {
             std::thread::sleep(Duration::from_millis(100));
         }
     }
+}
+
+/// UUID of the firmware as the kubelet reports it; empty where it is missing, or many machines have it.
+pub fn firmware_uuid(root: &Path) -> String {
+    let unique = digits(root, FIRMWARE).filter(|digits| is_unique(digits));
+    let text = unique.and_then(|_| fs_err::read_to_string(below(root, FIRMWARE)).ok());
+    text.unwrap_or_default().trim().to_owned()
 }
 
 /// The id that follows from a UUID, a hardware address, and the id that systemd has.

@@ -132,6 +132,10 @@ fn the_runtime_is_reset_before_it_starts() {
     has(unit, &format!("ConditionPathExists={}", paths::RESET_RUNTIME));
     has(unit, "Before=containerd.service");
     has(unit, "ExecStart=/usr/bin/basalt-node reset-runtime");
+    // Both remove what the runtime has kept, of whatever owner.
+    let capabilities = "CapabilityBoundingSet=CAP_DAC_OVERRIDE CAP_FOWNER";
+    has(unit, capabilities);
+    has("basalt-housekeeping.service", capabilities);
 }
 
 /// Words of all lines of a unit with this key.

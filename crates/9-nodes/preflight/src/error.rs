@@ -37,6 +37,13 @@ pub enum PreflightError {
         /// Cause.
         reason: String,
     },
+    /// Facts that have the settings of a NodeConfig.
+    #[error("the facts have the settings of a NodeConfig already, and another one cannot take their place")]
+    #[diagnostic(
+        code(preflight::facts_of_config),
+        help("leave --config out, or write the facts without --config first")
+    )]
+    OfNodeConfig,
     /// The configuration that the agent writes cannot be understood.
     #[error("the agent's configuration of {program} cannot be understood: {reason}")]
     #[diagnostic(code(preflight::agent), help("this is a bug of Basalt: please report it"))]

@@ -37,9 +37,24 @@ pub struct PreflightResult {
     pub examined: usize,
     /// Number of objects of kinds that no rule reads, by kind.
     pub skipped: BTreeMap<String, usize>,
+    /// Number of objects from which a controller makes others in the cluster, by kind: those others were not looked at.
+    pub unrendered: BTreeMap<String, usize>,
     /// Pods of other operating systems, which are left out.
     pub foreign: Vec<ObjectId>,
 }
+
+/// Kinds of objects from which a controller makes others in the cluster, by what lies in repositories and registries: API
+/// group and kind.
+const RENDERED_IN_CLUSTER: [(&str, &str); 8] = [
+    ("addons.cluster.x-k8s.io", "HelmChartProxy"),
+    ("argoproj.io", "Application"),
+    ("argoproj.io", "ApplicationSet"),
+    ("fleet.cattle.io", "Bundle"),
+    ("fleet.cattle.io", "GitRepo"),
+    ("helm.cattle.io", "HelmChart"),
+    ("helm.toolkit.fluxcd.io", "HelmRelease"),
+    ("kustomize.toolkit.fluxcd.io", "Kustomization"),
+];
 
 /// Content of an object, as far as rules read it.
 pub(crate) enum Content {
@@ -114,6 +129,11 @@ fn content(object: &ManifestObject) -> Option<Content> {
     }
 }
 
+/// Returns `true` for an object that rules read.
+pub(crate) fn is_read(object: &ManifestObject) -> bool {
+    content(object).is_some()
+}
+
 fn texts(root: &Field<'_>) -> Vec<(String, Placed<String>)> {
     let data = root.get("data").map(|data| data.entries()).unwrap_or_default();
     let data = data.into_iter();
@@ -121,18 +141,37 @@ fn texts(root: &Field<'_>) -> Vec<(String, Placed<String>)> {
         .collect()
 }
 
-/// Applies all rules to all objects. Objects that a controller made are left out: what it made them from has the same.
+/// Identities of the objects that have a template of pods, or are pods.
+fn workloads<'o>(objects: &'o [ManifestObject], read: &[Option<Content>]) -> BTreeSet<&'o ObjectId> {
+    let known = objects.iter().zip(read);
+    let workloads = known.filter(|(_, content)| matches!(content, Some(Content::Workload(_))));
+    workloads.map(|(object, _)| &object.id).collect()
+}
+
+/// Applies all rules to all objects. Objects that were made from one of the others are left out: that one has the same. A
+/// controller that is not among them, as that of an operator, has its objects looked at themselves.
 pub fn examine(objects: &[ManifestObject], node: &NodeFacts, addons: Option<&AddOnTable>) -> PreflightResult {
     let mut result = PreflightResult::default();
+    let read: Vec<Option<Content>> = objects.iter().map(content).collect();
+    let workloads = workloads(objects, &read);
     let mut contents = Vec::new();
-    for (index, object) in objects.iter().enumerate() {
-        if object.is_controlled() {
+    for (index, (object, content)) in objects.iter().zip(read).enumerate() {
+        let controller = object.controller();
+        if controller.is_some_and(|controller| workloads.contains(&controller)) {
             continue;
         }
-        match content(object) {
+        match content {
             Some(Content::Workload(pod)) if pod.is_windows => result.foreign.push(object.id.clone()),
             Some(content) => contents.push((index, object, content)),
-            None => *result.skipped.entry(object.id.kind.clone()).or_default() += 1,
+            None => {
+                let is_rendered = RENDERED_IN_CLUSTER.contains(&(object.group(), object.id.kind.as_str()));
+                let counts = if is_rendered {
+                    &mut result.unrendered
+                } else {
+                    &mut result.skipped
+                };
+                *counts.entry(object.id.kind.clone()).or_default() += 1;
+            }
         }
     }
     result.examined = contents.len();

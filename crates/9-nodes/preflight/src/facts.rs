@@ -9,6 +9,7 @@
 //! [`NodeFacts`] are written and read as JSON, so that a preflight needs no built image.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use basalt_hardening::Kconfig;
 use camino::Utf8Path;
@@ -43,12 +44,18 @@ pub struct NodeFacts {
     pub journal_storage: String,
     /// File systems that are mounted at boot.
     pub mounts: Vec<MountPoint>,
-    /// Ports that programs of the node listen on, with the program; all addresses.
+    /// Ports that programs of the node listen on, with the program.
     pub ports: BTreeMap<u16, String>,
+    /// Addresses of those of them that do not listen on all, by port.
+    #[serde(default)]
+    pub port_addresses: BTreeMap<u16, Vec<IpAddr>>,
     /// Settings of the kubelet.
     pub kubelet: KubeletFacts,
     /// Settings of containerd.
     pub containerd: ContainerdFacts,
+    /// `true` if the settings are those of somebody's NodeConfig.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub has_node_config: bool,
     /// Text of the table of kernel options that add-ons document (TOML), where the facts are for a machine without a checkout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub kernel_requirements: Option<String>,
@@ -161,8 +168,10 @@ impl NodeFacts {
             // A link that leads nowhere.
             Some(TreeEntry::Link(_)) => Existence::Unknown,
             Some(TreeEntry::File) => Existence::File,
-            None if matches!(storage, Storage::Image | Storage::Overlay) => Existence::Absent,
-            None => Existence::Unknown,
+            None => self.by_join(&path).unwrap_or(match storage {
+                Storage::Image | Storage::Overlay => Existence::Absent,
+                _ => Existence::Unknown,
+            }),
         };
         let options = mount.map(|mount| mount.options.clone()).unwrap_or_default();
         Located {
@@ -171,6 +180,26 @@ impl NodeFacts {
             storage,
             options,
         }
+    }
+
+    /// Existence of a path without links that is there once the node has joined.
+    fn by_join(&self, path: &str) -> Option<Existence> {
+        self.by_kubeadm(path).filter(|_| self.kubelet.kubeadm_files)
+    }
+
+    /// Existence of a path without links on nodes that have what `kubeadm join` leaves.
+    fn by_kubeadm(&self, path: &str) -> Option<Existence> {
+        let mut files = agent::KUBEADM_FILES.iter().map(|file| self.tree.real_path(file));
+        files.find_map(|file| match file.strip_prefix(path)? {
+            "" => Some(Existence::File),
+            rest if rest.starts_with('/') => Some(Existence::Directory),
+            _ => None,
+        })
+    }
+
+    /// Returns `true` for what `kubeadm join` leaves, whether this node has it or not.
+    pub(crate) fn is_left_by_kubeadm(&self, path: &str) -> bool {
+        self.by_kubeadm(&self.tree.real_path(path)).is_some()
     }
 
     /// File system that a path without links is on; `None` for the root.
@@ -194,6 +223,22 @@ impl NodeFacts {
         folders
             .iter()
             .any(|folder| self.locate(&format!("{folder}/{name}")).is_there())
+    }
+
+    /// The same nodes with a NodeConfig, given by name and text.
+    ///
+    /// # Errors
+    /// When there are settings of a NodeConfig already, or this one is wrong.
+    pub fn with_config(mut self, name: &str, text: &str) -> Result<Self, PreflightError> {
+        if self.has_node_config {
+            return Err(PreflightError::OfNodeConfig);
+        }
+        let agent = agent::read(Some((name, text)))?;
+        self.sysctls.extend(agent.sysctls);
+        self.kubelet = agent.kubelet;
+        self.containerd = agent.containerd;
+        self.has_node_config = true;
+        Ok(self)
     }
 
     /// Reads facts from JSON.

@@ -75,8 +75,8 @@ impl ManifestObject {
             number,
         };
         let mut objects = Vec::new();
-        visit(document.root(), &mut |node| {
-            let object = Self::of_node(node.clone(), None);
+        visit(document.root(), None, &mut |node, of_list| {
+            let object = Self::of_node(node.clone(), of_list);
             let origin = Some(origin.clone());
             objects.extend(object.map(|object| Self { origin, ..object }));
         });
@@ -87,9 +87,10 @@ impl ManifestObject {
     /// kind alone is none: charts' values have that key, too.
     pub(crate) fn without_version(document: &Document) -> Vec<(usize, &str)> {
         let mut found = Vec::new();
-        visit(document.root(), &mut |node| {
+        visit(document.root(), None, &mut |node, of_list| {
             let object = Field::root(node);
             if let Some(kind) = object.text_of("kind")
+                && of_list.is_none()
                 && object.get("apiVersion").is_none()
                 && (object.get("metadata").is_some() || object.get("spec").is_some())
             {
@@ -133,6 +134,16 @@ impl ManifestObject {
         })
     }
 
+    /// API group; empty for the core group.
+    pub(crate) fn group(&self) -> &str {
+        self.api_version.rsplit_once('/').map_or("", |(group, _)| group)
+    }
+
+    /// Tree of the whole object.
+    pub(crate) fn node(&self) -> &Node {
+        &self.node
+    }
+
     /// Cursor at the whole object.
     pub(crate) fn root(&self) -> Field<'_> {
         Field::root(&self.node)
@@ -150,22 +161,34 @@ impl ManifestObject {
         })
     }
 
-    /// Returns `true` if a controller made this object from another that is read too.
-    pub(crate) fn is_controlled(&self) -> bool {
-        let owners = self.root().at(&["metadata", "ownerReferences"]);
-        let owners = owners.map(|owners| owners.items()).unwrap_or_default();
-        let known = |owner: &Field<'_>| owner.is_set("controller") && owner.text_of("kind") != Some("Node");
-        owners.iter().any(known)
+    /// Identity of the object that this one was made from and is kept by; `None` for one that nobody controls.
+    pub(crate) fn controller(&self) -> Option<ObjectId> {
+        let owners = self.root().at(&["metadata", "ownerReferences"])?.items();
+        let owner = owners.into_iter().find(|owner| owner.is_set("controller"))?;
+        Some(ObjectId {
+            kind: owner.text_of("kind")?.to_owned(),
+            namespace: self.id.namespace.clone(),
+            name: owner.text_of("name")?.to_owned(),
+        })
     }
 }
 
+/// Kind and apiVersion that a list of one kind gives to its items: `PodList` of `v1`, as the API server answers. Items of a
+/// `List` have their own.
+type OfList<'n> = Option<(&'n str, &'n str)>;
+
 /// Calls a function with the nodes of a tree that can be objects: the root, or the items of a list.
-fn visit<'n>(node: &'n Node, found: &mut impl FnMut(&'n Node)) {
-    let is_list = |kind: &str| kind.ends_with("List");
-    let kind = Field::root(node).text_of("kind").unwrap_or_default();
-    match (node.get("items").map(|items| &items.value.kind), is_list(kind)) {
-        (Some(Kind::List(items)), true) => items.iter().for_each(|item| visit(item, found)),
-        _ => found(node),
+fn visit<'n>(node: &'n Node, of_list: OfList<'n>, found: &mut impl FnMut(&'n Node, OfList<'n>)) {
+    let root = Field::root(node);
+    let of_items = root.text_of("kind").and_then(|kind| kind.strip_suffix("List"));
+    match (node.get("items").map(|items| &items.value.kind), of_items) {
+        (Some(Kind::List(items)), Some(kind)) => {
+            let of_items = Some(kind)
+                .filter(|kind| !kind.is_empty())
+                .zip(root.text_of("apiVersion"));
+            items.iter().for_each(|item| visit(item, of_items, found));
+        }
+        _ => found(node, of_list.filter(|_| root.get("metadata").is_some())),
     }
 }
 
@@ -210,15 +233,34 @@ mod tests {
     }
 
     #[test]
-    fn objects_of_controllers_are_known() {
-        let owned = |kind: &str| {
+    fn items_of_a_list_of_one_kind_are_of_that_kind() {
+        let text = "apiVersion: apps/v1\nkind: DeploymentList\nitems:\n- {metadata: {name: a}, spec: {}}\n- {kind: Deployment, metadata: {name: b}}\n\
+                    ---\napiVersion: v1\nkind: List\nitems: [{metadata: {name: c}}]\n\
+                    ---\napiVersion: v1\nkind: AllowList\nitems: [a, {b: c}]\n";
+        assert_eq!(objects(text), ["Deployment a", "Deployment b"]);
+        let documents = Document::parse_stream("a.yaml", text).expect("YAML");
+        assert!(
+            documents
+                .iter()
+                .all(|document| ManifestObject::without_version(document).is_empty())
+        );
+    }
+
+    #[test]
+    fn an_object_names_its_controller() {
+        let owned = |owners: &str| {
             let text = format!(
-                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, ownerReferences: [{{kind: {kind}, controller: true}}]}}\n"
+                "apiVersion: v1\nkind: Pod\nmetadata: {{name: a, namespace: n, ownerReferences: [{owners}]}}\n"
             );
             let documents = Document::parse_stream("a.yaml", &text).expect("YAML");
             let document = documents.into_iter().next().expect("one");
-            ManifestObject::of_document(document, 1).remove(0).is_controlled()
+            let controller = ManifestObject::of_document(document, 1).remove(0).controller();
+            controller.map(|owner| owner.to_string())
         };
-        assert!(owned("ReplicaSet") && !owned("Node"));
+        let other = "{kind: ConfigMap, name: c}";
+        let set = "{kind: ReplicaSet, name: r, controller: true}";
+        assert_eq!(owned(&format!("{other}, {set}")).as_deref(), Some("ReplicaSet n/r"));
+        assert_eq!(owned(other), None);
+        assert_eq!(owned(""), None);
     }
 }

@@ -32,6 +32,8 @@ pub struct PreflightDocument {
     findings: Vec<ReportedFinding>,
     /// Number of objects of kinds that no rule reads, by kind.
     skipped: BTreeMap<String, usize>,
+    /// Number of objects from which a controller makes others, by kind: the report is incomplete if there are any.
+    unrendered: BTreeMap<String, usize>,
     /// Workloads of other operating systems, which were left out.
     foreign: Vec<ObjectId>,
     /// Files and kinds that could not be read: the report is incomplete if there are any.
@@ -97,9 +99,15 @@ impl PreflightDocument {
                 .filter_map(|finding| reported(finding, objects))
                 .collect(),
             skipped: result.skipped.clone(),
+            unrendered: result.unrendered.clone(),
             foreign: result.foreign.clone(),
             unread: unread.to_vec(),
         }
+    }
+
+    /// Returns `true` if all that was named was looked at.
+    pub fn is_complete(&self) -> bool {
+        self.unread.is_empty() && self.unrendered.is_empty()
     }
 
     /// Worst verdict; `None` if nothing was found.
@@ -107,6 +115,15 @@ impl PreflightDocument {
         self.counts.keys().next_back().copied()
     }
 }
+
+/// Numbers by kind, in words: `HelmRelease (3), Kustomization (1)`.
+fn counted(kinds: &BTreeMap<String, usize>) -> String {
+    let kinds = kinds.iter().map(|(kind, number)| format!("{kind} ({number})"));
+    kinds.collect::<Vec<_>>().join(", ")
+}
+
+/// Help for objects from which a controller makes others.
+const UNRENDERED: &str = "objects are made of them in the cluster; render them, or read it with --kubeconfig";
 
 fn reported(finding: &PreflightFinding, objects: &[ManifestObject]) -> Option<ReportedFinding> {
     let object = objects.get(finding.object)?;

@@ -166,6 +166,8 @@ pub enum FactChange {
     MemoryAt(&'static str),
     /// Unsafe sysctls that the kubelet allows.
     UnsafeSysctl(&'static str),
+    /// Join that leaves nothing at the places of kubeadm: `kubeletConfig: fromNodeConfig`.
+    NoKubeadmFiles,
 }
 
 impl FactChange {
@@ -190,6 +192,7 @@ impl FactChange {
                 options: Vec::new(),
             }),
             Self::UnsafeSysctl(pattern) => facts.kubelet.allowed_unsafe_sysctls.push(pattern.to_owned()),
+            Self::NoKubeadmFiles => facts.kubelet.kubeadm_files = false,
         }
     }
 }

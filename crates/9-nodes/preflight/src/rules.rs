@@ -8,6 +8,7 @@ mod apparmor_off;
 mod apparmor_profile;
 mod boot_folder;
 mod ca_bundle;
+mod ca_folder_empty;
 mod cgroup_v1_path;
 mod cgroup_v1_runtime;
 mod device;
@@ -27,6 +28,7 @@ mod host_program;
 mod host_program_unknown;
 mod host_resolver;
 mod huge_pages;
+mod image_file_written;
 mod image_i386;
 mod iptables_backend;
 mod iscsi_initiator;
@@ -40,6 +42,7 @@ mod local_volume;
 mod mount_helper;
 mod nfs_lock;
 mod node_configuration;
+mod node_label;
 mod node_name;
 mod os_label;
 mod package_manager;
@@ -67,7 +70,7 @@ mod volume_kernel_option;
 mod vsyscall;
 
 /// All rules, specific ones before general ones.
-static RULES: [PreflightRule; 63] = [
+static RULES: [PreflightRule; 66] = [
     docker_socket::RULE,
     runtime_socket::RULE,
     docker_data::RULE,
@@ -76,6 +79,7 @@ static RULES: [PreflightRule; 63] = [
     flex_volume::RULE,
     kubeadm_file::RULE,
     ca_bundle::RULE,
+    ca_folder_empty::RULE,
     syslog_file::RULE,
     journal_folder::RULE,
     distribution_file::RULE,
@@ -92,6 +96,7 @@ static RULES: [PreflightRule; 63] = [
     host_path_read_only::RULE,
     program_folder::RULE,
     host_path_in_memory::RULE,
+    image_file_written::RULE,
     read_only_written::RULE,
     host_path_unmade::RULE,
     package_manager::RULE,
@@ -120,6 +125,7 @@ static RULES: [PreflightRule; 63] = [
     nfs_lock::RULE,
     local_volume::RULE,
     os_label::RULE,
+    node_label::RULE,
     runtime_class::RULE,
     huge_pages::RULE,
     gpu_resource::RULE,

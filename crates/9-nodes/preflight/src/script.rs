@@ -1,7 +1,7 @@
 //! Programs that commands and scripts of containers call, as far as that can be seen without running them: words of simple
 //! commands, with `nsenter`, `chroot` and `sh -c` followed, and variables that have fixed values replaced.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::place::{Place, Placed};
 
@@ -26,6 +26,8 @@ impl Call {
 
 /// Levels of shells in shells that are followed.
 const DEEPEST: usize = 8;
+/// Most calls of one text that are followed. A loop over many values with many commands in it has more than memory holds.
+const MOST_CALLS: usize = 20_000;
 /// Words of a shell before the name of a program.
 const BEFORE_PROGRAMS: [&str; 14] = [
     "!", "command", "do", "elif", "else", "eval", "exec", "if", "sudo", "then", "time", "until", "while", "{",
@@ -57,16 +59,9 @@ pub(crate) fn calls_of_command(words: &[Placed<String>], roots: &[&str]) -> Vec<
     }
     let mut found = calls.found;
     // Behind `sh -c`, the script was met twice: the one that knows its own place stays.
-    let mut seen: Vec<Call> = Vec::new();
+    let mut seen = BTreeSet::new();
     found.reverse();
-    found.retain(|call| {
-        let same = |other: &Call| {
-            (&other.program, &other.arguments, other.is_of_node) == (&call.program, &call.arguments, call.is_of_node)
-        };
-        let is_new = !seen.iter().any(same);
-        seen.extend(is_new.then(|| call.clone()));
-        is_new
-    });
+    found.retain(|call| seen.insert((call.program.clone(), call.arguments.clone(), call.is_of_node)));
     found.reverse();
     found
 }
@@ -99,6 +94,9 @@ impl Calls<'_> {
                 continue;
             }
             for command in variables.expand(command) {
+                if self.found.len() >= MOST_CALLS {
+                    return;
+                }
                 self.simple(&command, place, is_of_node, depth);
             }
         }
@@ -379,6 +377,16 @@ mod tests {
                 "@$OTHER x"
             ]
         );
+    }
+
+    #[test]
+    fn loops_do_not_multiply_without_end() {
+        let values: String = (0..300).map(|number| format!(" v{number}")).collect();
+        let script = format!("for x in{values}; do\n{}done", "echo $x\n".repeat(300));
+        assert_eq!(calls_of_script(&script, &Place::default(), &[]).len(), MOST_CALLS);
+        // Each value once, though every command was read with each of them.
+        let found = calls(&["sh", "-c", &script]);
+        assert_eq!(found.iter().filter(|call| call.starts_with("echo v")).count(), 300);
     }
 
     #[test]

@@ -7,6 +7,7 @@ use crate::{ManifestObject, PreflightError};
 
 mod cluster;
 mod connection;
+mod defect;
 mod files;
 
 pub use cluster::ClusterSource;

@@ -6,7 +6,9 @@ mod fixture;
 
 use std::collections::BTreeMap;
 
-use basalt_preflight::{NodeFacts, PreflightDocument, UnreadSource, WorkloadVerdict, json_schema, sarif, text};
+use basalt_preflight::{
+    NodeFacts, PreflightDocument, PreflightError, UnreadSource, WorkloadVerdict, json_schema, sarif, text,
+};
 
 use fixture::{node, objects, result, root};
 
@@ -81,7 +83,8 @@ fn add_ons_run_or_do_not() {
 fn example() -> PreflightDocument {
     let manifest = "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent, namespace: tools}\nspec:\n  template:\n    spec:\n      \
                     containers: [{name: main, image: 'i386/agent:1'}]\n      volumes:\n        - name: socket\n          \
-                    hostPath: {path: /var/run/docker.sock, type: Socket}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: agent}\n";
+                    hostPath: {path: /var/run/docker.sock, type: Socket}\n---\napiVersion: v1\nkind: Service\nmetadata: {name: agent}\n---\n\
+                    apiVersion: helm.toolkit.fluxcd.io/v2\nkind: HelmRelease\nmetadata: {name: web}\n";
     let unread = UnreadSource {
         source: "charts/x.yaml".to_owned(),
         reason: "line 3: this is not YAML".to_owned(),
@@ -98,6 +101,37 @@ fn reports_in_all_formats() {
     sarif["runs"][0]["tool"]["driver"]["version"] = "0".into();
     insta::assert_snapshot!("report_sarif", serde_json::to_string_pretty(&sarif).expect("text"));
     insta::assert_snapshot!("report_text", text(&example()).replace(&node().kernel.release, "6.12"));
+}
+
+#[test]
+fn what_controllers_render_makes_a_report_incomplete() {
+    let is_complete = |group: &str| {
+        let text = format!("apiVersion: {group}/v1\nkind: Kustomization\nmetadata: {{name: a}}\n");
+        report("a.yaml", &text, &node(), &[]).is_complete()
+    };
+    assert!(!is_complete("kustomize.toolkit.fluxcd.io"));
+    // A file of kustomize itself: nobody renders it in the cluster.
+    assert!(is_complete("kustomize.config.k8s.io"));
+}
+
+#[test]
+fn a_node_config_counts_over_facts_once() {
+    let config = format!(
+        "{}kubelet: {{allowedUnsafeSysctls: [net.core.*]}}\nsysctls: {{vm.nr_hugepages: 64}}\n",
+        include_str!("../src/facts/node.yaml")
+    );
+    let facts = node().with_config("node.yaml", &config).expect("facts");
+    assert_eq!(facts.kubelet.allowed_unsafe_sysctls, ["net.core.*"]);
+    assert_eq!(facts.sysctls.get("vm.nr_hugepages").map(String::as_str), Some("64"));
+    assert_eq!(
+        facts.sysctls.get("vm.max_map_count"),
+        node().sysctls.get("vm.max_map_count")
+    );
+    let written: NodeFacts = serde_json::from_str(&facts.to_json()).expect("read");
+    assert_eq!(written, facts);
+    let again = written.with_config("node.yaml", &config);
+    assert!(matches!(again, Err(PreflightError::OfNodeConfig)));
+    assert!(node().with_config("node.yaml", "kind: NodeConfig\n").is_err());
 }
 
 #[test]
@@ -125,7 +159,9 @@ fn what_is_not_for_the_node_is_left_out() {
                 containers: [{name: main, image: i386/x}]\n---\napiVersion: v1\nkind: Pod\nmetadata:\n  name: owned\n  \
                 ownerReferences: [{kind: ReplicaSet, name: x, controller: true}]\nspec:\n  containers: [{name: main, image: i386/x}]\n---\n\
                 apiVersion: argoproj.io/v1alpha1\nkind: Rollout\nmetadata: {name: custom}\nspec:\n  template:\n    spec:\n      \
-                containers: [{name: main, image: i386/x}]\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n";
+                containers: [{name: main, image: i386/x}]\n---\napiVersion: v1\nkind: Service\nmetadata: {name: s}\n---\n\
+                apiVersion: apps/v1\nkind: ReplicaSet\nmetadata: {name: x}\nspec:\n  template:\n    spec:\n      \
+                containers: [{name: main, image: i386/x}]\n";
     let result = result("mixed.yaml", text, &node());
     assert_eq!(result.foreign.len(), 1);
     assert_eq!(result.skipped, BTreeMap::from([("Service".to_owned(), 1)]));
@@ -137,6 +173,25 @@ fn what_is_not_for_the_node_is_left_out() {
         .collect();
     assert_eq!(
         reported.iter().map(|object| object.id.to_string()).collect::<Vec<_>>(),
-        ["Rollout custom"]
+        ["Rollout custom", "ReplicaSet x"]
     );
+}
+
+#[test]
+fn what_a_controller_made_that_is_not_read_is_looked_at() {
+    // What an operator deploys, and the pods of `kubectl get pods -o yaml`.
+    let owned = |kind: &str, owner: &str| {
+        format!(
+            "apiVersion: v1\nkind: {kind}\nmetadata:\n  name: {owner}\n  ownerReferences: [{{kind: {owner}, name: o, controller: \
+             true}}]\nspec:\n  containers: [{{name: main, image: i386/x}}]\n---\n"
+        )
+    };
+    let policy =
+        "apiVersion: nvidia.com/v1\nkind: ClusterPolicy\nmetadata: {name: o}\nspec: {driver: {enabled: true}}\n";
+    let text = owned("Pod", "ReplicaSet") + &owned("DaemonSet", "ClusterPolicy") + policy;
+    let result = result("owned.yaml", &text, &node());
+    assert_eq!(result.examined, 2);
+    let found: Vec<_> = result.findings.iter().map(|finding| finding.object).collect();
+    assert_eq!(found, [0, 1]);
+    assert_eq!(result.skipped, BTreeMap::from([("ClusterPolicy".to_owned(), 1)]));
 }

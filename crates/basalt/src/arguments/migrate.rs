@@ -22,10 +22,10 @@ Examples:
   basalt migrate -l pool=old -n 2 --ignore-daemonsets --machine-deployment default/basalt-workers
   basalt migrate --undo                                              un-cordons what migrations cordoned
 Installed under the name kubectl-basalt, it is the plug-in `kubectl basalt migrate`. docs/migrate leads through all of it.
-Exit codes: 0 every node is done; 1 a node stopped, or an obstacle stands in the way.")]
+Exit codes: 0 every node is done; 1 a node stopped, or an obstacle stands in the way; 2 the arguments are wrong.")]
 pub struct Migrate {
     /// Nodes to migrate, in this order.
-    #[arg(value_name = "NODE")]
+    #[arg(value_name = "NODE", required_unless_present_any = ["selector", "undo"])]
     pub nodes: Vec<String>,
     /// Migrate the nodes with these labels, in kubectl's syntax, by name; those that are named come before.
     #[arg(long, short = 'l', value_name = "LABELS")]

@@ -97,11 +97,12 @@ pub struct Preflight {
     /// Image that the nodes boot. Its packages are built unless they are built already.
     #[arg(long, default_value = "node")]
     pub image: String,
-    /// NodeConfig of the nodes: its sysctls, and settings of its kubelet, count.
+    /// NodeConfig of the nodes: its sysctls, and settings of its kubelet, count. Also with --facts, if those were written
+    /// without one.
     #[arg(long, value_name = "FILE")]
     pub config: Option<Utf8PathBuf>,
-    /// Read the facts of the image, and of the NodeConfig, from a file, and build nothing. In place of --image and --config.
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["image", "config"])]
+    /// Read the facts of the image from a file, and build nothing. In place of --image.
+    #[arg(long, value_name = "FILE", conflicts_with = "image")]
     pub facts: Option<Utf8PathBuf>,
     /// Write the facts of the image, and of the NodeConfig of --config, to a file, for --facts.
     #[arg(long, value_name = "FILE")]

@@ -280,7 +280,15 @@ mod tests {
             &["--plan-only", "--yes"],
             &["--management-context", "x"],
         ] {
-            assert!(parse(words).is_err(), "{words:?}");
+            assert!(parse(&[&["old-1"][..], words].concat()).is_err(), "{words:?}");
+        }
+    }
+
+    #[test]
+    fn nodes_are_named_or_selected() {
+        assert_eq!(parse(&["--plan-only"]).err().map(|error| error.exit_code()), Some(2));
+        for words in [&["old-1"][..], &["-l", "pool=old"], &["--undo"]] {
+            assert!(parse(words).is_ok(), "{words:?}");
         }
     }
 

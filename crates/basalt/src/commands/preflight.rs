@@ -9,6 +9,7 @@ use basalt_preflight::{
     cluster_role_json, examine,
 };
 use basalt_process::interrupt;
+use camino::Utf8Path;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
@@ -49,7 +50,12 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
     interrupt::check()?;
-    let (node, addons) = facts(options, open)?;
+    let wanted = WantedFacts {
+        file: options.facts.as_deref(),
+        image: &options.image,
+        config: options.config.as_deref(),
+    };
+    let (node, addons) = facts(&wanted, open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;
     }
@@ -68,18 +74,40 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         PreflightFormat::Text => answer(basalt_preflight::text(&report).trim_end()),
     }
     let is_found = report.worst().is_some_and(|worst| worst >= options.fail_on);
-    Ok(match (unread.is_empty(), is_found) {
+    Ok(match (report.is_complete(), is_found) {
         (false, _) => ExitCode::from(exit::COULD_NOT_LOOK),
         (true, true) => ExitCode::from(exit::FAILED),
         (true, false) => ExitCode::SUCCESS,
     })
 }
 
+/// Origin of facts.
+struct WantedFacts<'w> {
+    /// File that has them.
+    file: Option<&'w Utf8Path>,
+    /// Image.
+    image: &'w str,
+    /// NodeConfig of its nodes.
+    config: Option<&'w Utf8Path>,
+}
+
+impl<'w> WantedFacts<'w> {
+    /// Name and text of the NodeConfig.
+    fn node_config(&self) -> Result<Option<(&'w str, String)>> {
+        let Some(path) = self.config else { return Ok(None) };
+        Ok(Some((path.as_str(), read_text(path)?)))
+    }
+}
+
 /// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
 /// be, unless a file has the facts.
-fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
-    if let Some(path) = &options.facts {
+fn facts(wanted: &WantedFacts<'_>, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
+    if let Some(path) = wanted.file {
         let node = NodeFacts::read(path)?;
+        let node = match wanted.node_config()? {
+            Some((name, text)) => node.with_config(name, &text)?,
+            None => node,
+        };
         let table = match (&node.kernel_requirements, crate::checkout::root()) {
             (Some(text), _) => Some(AddOnTable::parse(path.as_str(), text)?),
             (None, Ok(root)) => Some(addons::table(&crate::checkout::content(&root))?),
@@ -91,14 +119,10 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     let requirements = checkout.content().file(ContentFile::KernelRequirements);
     let text = read_text(&requirements.path)?;
     let table = AddOnTable::parse(requirements.name.as_str(), &text)?;
-    let config = options
-        .config
-        .as_ref()
-        .map(|path| Ok::<_, miette::Report>((path.as_str(), read_text(path)?)));
-    let config = config.transpose()?;
+    let config = wanted.node_config()?;
     let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
     let context = checkout.lookup_context(Ahead::Nothing)?;
-    let parts = images::parts(&checkout, &context, &[&options.image])?;
+    let parts = images::parts(&checkout, &context, &[wanted.image])?;
     let read = |parts: &super::selection::Parts| {
         images::with_payloads(&checkout, &parts.rpms, |payloads| {
             NodeFacts::of_image(&parts.definition, payloads, config)
@@ -106,7 +130,7 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     };
     let node = parts.first().map(read).transpose()?;
     let mut node = node.ok_or_else(|| basalt_preflight::PreflightError::NoKernel {
-        image: options.image.clone(),
+        image: wanted.image.to_owned(),
     })?;
     node.kernel_requirements = Some(text);
     Ok((node, Some(table)))

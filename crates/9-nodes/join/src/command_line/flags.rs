@@ -163,9 +163,14 @@ pub(super) fn parse(words: &[Word]) -> Result<Parsed, CommandLineProblem> {
     Ok(parser.parsed)
 }
 
-/// Place of `kubeadm join`, and the words after it. `sudo` may stand before it.
+/// Place of `kubeadm join`, and the words after it. `sudo` may stand before it, with options that take no word of their own.
 fn command_name(words: &[Word]) -> Result<(Range<usize>, &[Word]), CommandLineProblem> {
-    let before = words.iter().take_while(|word| word.text == "sudo").count();
+    let sudo = words.iter().take_while(|word| word.text == "sudo").count();
+    let options = words
+        .iter()
+        .skip(sudo)
+        .take_while(|word| sudo > 0 && word.text.starts_with('-'));
+    let before = sudo + options.count();
     let words = words.get(before..).unwrap_or_default();
     let (Some(first), second) = (words.first(), words.get(1)) else {
         return Err(CommandLineProblem::Empty);

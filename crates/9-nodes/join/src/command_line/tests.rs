@@ -47,6 +47,9 @@ fn other_ways_of_writing_it() {
     let other = "fedcba.fedcba9876543210";
     for text in [
         format!("sudo kubeadm join 192.0.2.10:6443 --token={TOKEN} --discovery-token-ca-cert-hash={PIN}"),
+        format!(
+            "# sudo -E --non-interactive kubeadm join 192.0.2.10:6443 --token={TOKEN} --discovery-token-ca-cert-hash={PIN}"
+        ),
         format!("/usr/bin/kubeadm join --discovery-token-ca-cert-hash '{PIN}' --token \"{TOKEN}\" 192.0.2.10:6443 -v5"),
         format!(
             "# on the node\nkubeadm join --token {TOKEN} --discovery-token-ca-cert-hash {PIN} -- 192.0.2.10:6443\n"

@@ -57,6 +57,8 @@ fn transitions() {
         name: "worker-1".to_owned(),
         other: "machine id 9".to_owned(),
     };
+    // A second after another, for as long as it takes.
+    let refused = |more: Vec<E>| [vec![E::Trusted], vec![rejected(); 20], more].concat();
     // Events, the state that they lead to, the action, and the time until then in seconds.
     let cases: Vec<(Vec<E>, &str, JoinAction, u64)> = vec![
         (vec![], "discovering", JoinAction::Discover, 0),
@@ -78,7 +80,14 @@ fn transitions() {
             300,
         ),
         (vec![E::Trusted, unreachable()], "bootstrapping", JoinAction::Request, 5),
-        (vec![E::Trusted, rejected()], "refused: token", JoinAction::Rest, 0),
+        (vec![E::Trusted, rejected()], "bootstrapping", JoinAction::Request, 5),
+        (
+            vec![E::Trusted, rejected(), unreachable()],
+            "bootstrapping",
+            JoinAction::Request,
+            5,
+        ),
+        (refused(vec![]), "refused: token", JoinAction::Rest, 0),
         (
             vec![E::Trusted, E::Forbidden(id("csr"))],
             "refused: forbidden",
@@ -122,24 +131,9 @@ fn transitions() {
             0,
         ),
         // Another token is a new try; the same one is not.
-        (
-            vec![E::Trusted, rejected(), given("abcdef")],
-            "refused: token",
-            JoinAction::Rest,
-            0,
-        ),
-        (
-            vec![E::Trusted, rejected(), given("fedcba")],
-            "discovering",
-            JoinAction::Discover,
-            0,
-        ),
-        (
-            vec![E::Trusted, rejected(), E::TimePassed],
-            "refused: token",
-            JoinAction::Rest,
-            0,
-        ),
+        (refused(vec![given("abcdef")]), "refused: token", JoinAction::Rest, 0),
+        (refused(vec![given("fedcba")]), "discovering", JoinAction::Discover, 0),
+        (refused(vec![E::TimePassed]), "refused: token", JoinAction::Rest, 0),
         (
             vec![E::Untrusted(id("pin")), given("fedcba")],
             "discovering",

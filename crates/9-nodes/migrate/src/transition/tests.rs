@@ -201,6 +201,10 @@ fn a_probe_is_made_waited_for_and_left() {
         with(ProbeState::Pending { reason: reason() }),
         "wait: the probe pod on new is not Ready: ErrImagePull"
     );
+    assert_eq!(
+        with(ProbeState::Ending),
+        "wait: the probe pod of before is still being deleted"
+    );
     assert_eq!(with(ProbeState::Ready), "Evicting");
     assert_eq!(
         with(ProbeState::Failed { reason: reason() }),
@@ -474,6 +478,7 @@ fn a_node_that_is_gone_leaves_no_probe() {
     };
     assert_eq!(gone(ProbeState::Ready), "remove probe");
     assert_eq!(gone(ProbeState::Absent), "gone");
+    assert_eq!(gone(ProbeState::Ending), "gone");
 }
 
 #[test]

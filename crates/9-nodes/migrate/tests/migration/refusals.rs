@@ -8,7 +8,7 @@ use basalt_progress::Silent;
 use http::Method;
 use serde_json::json;
 
-use super::objects::{bare_pod, basalt, budget, node, ubuntu};
+use super::objects::{bare_pod, basalt, budget, deploy, node, ubuntu};
 use super::replacements::{places, two_nodes};
 use super::server::{State, text};
 use super::simulation::{Recorded, Simulation, busy, options};
@@ -139,6 +139,25 @@ async fn pods_that_refuse_are_deleted_at_the_deadline_when_the_user_says_so() {
             .iter()
             .any(|line| line.contains("is deleted: eviction refused it until the deadline"))
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn pods_that_only_waited_for_their_turn_are_evicted_at_the_deadline() {
+    let simulation = Simulation::new(|state| {
+        with_replacement(state);
+        deploy(state, "many", 12);
+    });
+    let mut options = options(&["old-1"]);
+    options.drain.delete_refused = true;
+    options.deadline = Duration::from_secs(15);
+    let report = simulation.run(&options).await.expect("a report");
+    assert!(report.complete, "{report:?}");
+    let (evicted, deleted) = simulation.state(|state| (state.evicted.clone(), state.deleted.clone()));
+    assert!(
+        evicted.iter().filter(|name| name.starts_with("many-")).count() >= 3,
+        "{evicted:?}"
+    );
+    assert!(deleted.iter().all(|name| name.contains("probe")), "{deleted:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -438,6 +457,28 @@ async fn a_probe_that_cannot_start_stops_before_any_eviction() {
     simulation.settle().await;
     let probes = simulation.state(|state| state.objects.keys().filter(|key| key.2.contains("probe")).count());
     assert_eq!(probes, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_probe_of_before_that_does_not_end_has_a_deadline() {
+    let simulation = Simulation::new(|state| {
+        with_replacement(state);
+        let key = ("nodes".to_owned(), String::new(), "old-1".to_owned());
+        let name = format!("basalt-migrate-probe-{}", text(&state.objects[&key], "/metadata/uid"));
+        let metadata = json!({ "name": name, "labels": { "basalt.dev/migrate-probe": "true" },
+            "annotations": { "basalt.dev/migrate-probe-for": "old-1" }, "finalizers": ["example.org/never"],
+            "deletionTimestamp": "2026-11-29T15:50:00Z" });
+        let pod = json!({ "metadata": metadata, "spec": { "nodeName": "new-1", "containers": [] },
+            "status": { "phase": "Running" } });
+        state.put("pods", "kube-system", pod);
+    });
+    let report = simulation.run(&options(&["old-1"])).await.expect("a report");
+    let reason = report.nodes[0].reason.as_deref().expect("a reason");
+    assert_eq!(
+        reason,
+        "the deadline of the phase Probing passed: the probe pod of before is still being deleted"
+    );
+    assert_eq!(simulation.state(|state| state.evicted.len()), 0);
 }
 
 #[tokio::test(start_paused = true)]

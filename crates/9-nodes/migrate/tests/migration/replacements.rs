@@ -4,10 +4,11 @@ use basalt_migrate::ReplacementSource;
 use basalt_migrate::facts::ReplacementOrder;
 use basalt_migrate::model::NamespacedName;
 use basalt_migrate::record::MigrationPhase;
+use basalt_progress::Silent;
 use serde_json::json;
 
 use super::objects::{bare_pod, basalt, budget, deploy, ubuntu};
-use super::server::{State, text};
+use super::server::{Answer, State, text};
 use super::simulation::{Recorded, Simulation, options};
 
 /// Two nodes with Ubuntu, a Deployment whose budget lets one of its two pods go, and one without a budget.
@@ -113,6 +114,25 @@ async fn the_journal_tells_each_phase() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_journal_does_without_events() {
+    let simulation = Simulation::new(two_nodes);
+    simulation.state(|state| drop(state.put("nodes", "", basalt("new-1"))));
+    simulation.fault(|call| {
+        let is_event = call.resource == "events";
+        is_event.then(|| Answer::status(403, "Forbidden", "events is forbidden").response())
+    });
+    let told = Recorded::default();
+    let report = simulation
+        .run_with(&options(&["old-1"]), &told)
+        .await
+        .expect("a report");
+    assert!(report.complete, "{report:?}");
+    let journal = simulation.state(|state| text(&state.all("configmaps")[0], "/data/journal").to_owned());
+    assert_eq!(journal.lines().count(), 6, "{journal}");
+    assert!(told.lines().iter().any(|line| line.contains("create an event")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn existing_nodes_take_the_pods_of_all() {
     let simulation = Simulation::new(|state| {
         two_nodes(state);
@@ -150,6 +170,36 @@ async fn cluster_api_makes_one_machine_for_each_node() {
     assert_eq!(deployments[0]["spec"]["replicas"], 2);
     let replacements: Vec<_> = report.nodes.iter().map(|node| node.replacement.as_deref()).collect();
     assert_eq!(replacements, [Some("machine-1"), Some("machine-2")]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn cluster_api_makes_a_machine_again_after_an_undo() {
+    let simulation = Simulation::new(|state| {
+        two_nodes(state);
+        let deployment =
+            json!({ "metadata": { "name": "workers" }, "spec": { "replicas": 0 }, "status": { "replicas": 0 } });
+        state.put("machinedeployments", "clusters", deployment);
+    });
+    let mut options = options(&["old-1"]);
+    options.replacement = ReplacementSource::MachineDeployment(NamespacedName::new("clusters", "workers"));
+    assert!(simulation.run(&options).await.expect("a report").complete);
+    let undone = simulation.migrator("undo").undo(&options, &Silent).await;
+    assert_eq!(undone.expect("undone").len(), 1);
+    // The machine is given back, too.
+    simulation.state(|state| {
+        let none = json!({ "spec": { "replicas": 0 }, "status": { "replicas": 0 } });
+        state.edit("machinedeployments", "clusters", "workers", none);
+        let machine = ("nodes".to_owned(), String::new(), "machine-1".to_owned());
+        assert!(state.objects.remove(&machine).is_some());
+        state
+            .objects
+            .retain(|(kind, _, _), pod| kind != "pods" || text(pod, "/spec/nodeName") != "machine-1");
+    });
+    simulation.settle().await;
+    let report = simulation.run(&options).await.expect("a report");
+    assert!(report.complete, "{report:?}");
+    let deployments = simulation.state(|state| state.all("machinedeployments"));
+    assert_eq!(deployments[0]["spec"]["replicas"], 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -218,4 +268,24 @@ async fn nodes_are_selected_by_labels() {
     let names: Vec<&str> = plan.nodes.iter().map(|node| node.name.as_str()).collect();
     assert_eq!(names, ["old-1", "old-2"]);
     assert!(simulation.run(&options).await.expect("a report").complete);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_node_that_was_taken_into_service_again_is_migrated_again() {
+    let simulation = Simulation::new(|state| {
+        two_nodes(state);
+        state.put("nodes", "", basalt("new-1"));
+    });
+    let options = options(&["old-1"]);
+    assert!(simulation.run(&options).await.expect("a report").complete);
+    simulation.state(|state| {
+        state.edit("nodes", "", "old-1", json!({ "spec": { "unschedulable": false } }));
+        deploy(state, "late", 6);
+    });
+    simulation.settle().await;
+    assert!(places(&simulation, "late").iter().any(|node| node == "old-1"));
+    let report = simulation.run(&options).await.expect("a report");
+    assert!(report.complete, "{report:?}");
+    assert!(places(&simulation, "late").iter().all(|node| node != "old-1"));
+    assert_eq!(node_value(&simulation, "old-1", "/spec/unschedulable"), json!(true));
 }

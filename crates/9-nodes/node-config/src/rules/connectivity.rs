@@ -124,6 +124,21 @@ fn api_server(finder: &mut Finder<'_>, path: &Path, written: &raw::Network, clus
     }
 }
 
+/// The API server's address as the one that the node is to register with.
+pub(super) fn not_the_api_server(finder: &mut Finder<'_>, wanted: Option<&NodeAddresses>, cluster: Option<&Cluster>) {
+    let Some(host) = cluster.and_then(|cluster| cluster.endpoint.host.parse::<IpAddr>().ok()) else {
+        return;
+    };
+    if wanted.is_some_and(|wanted| wanted.iter().any(|address| address == host)) {
+        let message = format!("`{host}` is the address of the API server, by `cluster.endpoint`");
+        let finding = Finding::error(message, "not this node's");
+        finder.say(
+            &Path::from("kubelet.nodeIP"),
+            finding.with_help("write the node's own address"),
+        );
+    }
+}
+
 /// VLANs with larger packets than what carries them.
 fn mtus(finder: &mut Finder<'_>, path: &Path, network: &Network) {
     let entries = by_name(network);

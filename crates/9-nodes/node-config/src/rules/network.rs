@@ -9,6 +9,9 @@ use crate::finder::Finder;
 use crate::raw;
 use basalt_document::{Finding, Path};
 
+/// Least MTU of an interface with IPv6 (RFC 8200): the kernel takes IPv6 from one with less.
+const SMALLEST_OF_IPV6: u32 = 1280;
+
 pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> Network {
     interfaces::check(finder, path, raw);
     let place = path.key("interfaces");
@@ -85,6 +88,18 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface, carries
                 finding.with_help("write the node's own address"),
             );
         }
+    }
+    if raw.mtu.is_some_and(|mtu| mtu < SMALLEST_OF_IPV6) && addresses.iter().any(|cidr| cidr.address.is_ipv6()) {
+        let finding = Finding::error(
+            format!("IPv6 needs packets of {SMALLEST_OF_IPV6} bytes, and the interface has an address of it"),
+            "too small for IPv6",
+        );
+        finder.say(
+            &path.key("mtu"),
+            finding.with_help(format!(
+                "write {SMALLEST_OF_IPV6} or more, or remove the addresses of IPv6"
+            )),
+        );
     }
     let gateway: Option<Address> = finder.parse_given(&path.key("gateway"), raw.gateway.as_ref());
     if raw.gateway_on_link && gateway.is_none() {

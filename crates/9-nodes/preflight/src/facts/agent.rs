@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::SystemTime;
 
+use basalt_node::join_plan::JoinPlan;
 use basalt_node::paths;
 use basalt_node::plan::{Plan, plan};
 use basalt_node_config::{Clock, check};
@@ -14,8 +15,17 @@ use crate::PreflightError;
 /// NodeConfig with nothing but what every node has; its certificate authority signs nothing.
 const DEFAULT_CONFIG: &str = include_str!("node.yaml");
 
+/// Files that the agent leaves at the places of kubeadm when the node joins.
+pub(super) const KUBEADM_FILES: [&str; 5] = [
+    paths::KUBEADM_CA,
+    paths::KUBEADM_CONFIG,
+    paths::KUBEADM_FLAGS,
+    paths::KUBEADM_INSTANCE_CONFIG,
+    paths::KUBEADM_KUBECONFIG,
+];
+
 /// Settings of the kubelet.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct KubeletFacts {
     /// Folder of its state.
@@ -32,6 +42,14 @@ pub struct KubeletFacts {
     pub protect_kernel_defaults: bool,
     /// Sysctls that pods may set although Kubernetes counts them unsafe; patterns such as `net.core.*`.
     pub allowed_unsafe_sysctls: Vec<String>,
+    /// `true` if the node has files at the places of kubeadm once it has joined. Facts that do not say it are of such nodes.
+    #[serde(default = "has_kubeadm_files")]
+    pub kubeadm_files: bool,
+}
+
+/// Nodes join with `kubeletConfig: fromCluster`, unless their NodeConfig says otherwise.
+fn has_kubeadm_files() -> bool {
+    true
 }
 
 /// Settings of containerd.
@@ -87,11 +105,20 @@ fn content<'p>(plan: &'p Plan, path: &str) -> &'p str {
 }
 
 fn kubelet(plan: &Plan) -> Result<KubeletFacts, PreflightError> {
-    let config: Value =
-        serde_json::from_str(content(plan, paths::KUBELET_CONFIG)).map_err(|error| PreflightError::Agent {
-            program: "the kubelet",
-            reason: error.to_string(),
-        })?;
+    let wrong = |error: serde_json::Error| PreflightError::Agent {
+        program: "the kubelet",
+        reason: error.to_string(),
+    };
+    // A join that asks the cluster for something has a plan of its own, and writes the kubelet's files later.
+    let join: Option<JoinPlan> = match content(plan, paths::JOIN_PLAN) {
+        "" => None,
+        text => Some(serde_json::from_str(text).map_err(wrong)?),
+    };
+    let kubeadm_files = join.is_some();
+    let config: Value = match join {
+        Some(join) => join.configuration,
+        None => serde_json::from_str(content(plan, paths::KUBELET_CONFIG)).map_err(wrong)?,
+    };
     let text = |key: &str| config.get(key).and_then(Value::as_str).map(str::to_owned);
     // Defaults of KubeletConfiguration v1beta1.
     let flag = |key: &str, default: bool| config.get(key).and_then(Value::as_bool).unwrap_or(default);
@@ -110,6 +137,7 @@ fn kubelet(plan: &Plan) -> Result<KubeletFacts, PreflightError> {
         fail_swap_on: flag("failSwapOn", true),
         protect_kernel_defaults: flag("protectKernelDefaults", false),
         allowed_unsafe_sysctls: allowed.map(str::to_owned).collect(),
+        kubeadm_files,
     })
 }
 
@@ -156,6 +184,7 @@ mod tests {
         assert_eq!(facts.kubelet.root, "/var/lib/kubelet");
         assert_eq!(facts.kubelet.static_pods, paths::STATIC_PODS);
         assert!(facts.kubelet.allowed_unsafe_sysctls.is_empty());
+        assert!(facts.kubelet.kubeadm_files);
     }
 
     #[test]
@@ -167,5 +196,21 @@ mod tests {
         assert_eq!(facts.kubelet.allowed_unsafe_sysctls, ["net.core.*"]);
         assert!(facts.sysctls.contains(&("vm.nr_hugepages".to_owned(), "64".to_owned())));
         assert!(read(Some(("node.yaml", "kind: NodeConfig\n"))).is_err());
+    }
+
+    #[test]
+    fn a_join_that_asks_the_cluster_leaves_files_of_kubeadm() {
+        let alone = DEFAULT_CONFIG.replace("  kubeletConfig: fromCluster\n", "");
+        let facts = read(Some(("node.yaml", &alone))).expect("facts");
+        assert!(!facts.kubelet.kubeadm_files);
+        assert!(facts.kubelet.protect_kernel_defaults);
+        let (head, _) = DEFAULT_CONFIG.split_once("  kubeletConfig").expect("a line");
+        let pin = "5c".repeat(32);
+        let pinned = format!(
+            "{head}  caCertHashes: ['sha256:{pin}']\n  kubeletConfig: fromNodeConfig\nkubelet: {{allowedUnsafeSysctls: [net.core.*]}}\n"
+        );
+        let facts = read(Some(("node.yaml", &pinned))).expect("facts");
+        assert!(facts.kubelet.kubeadm_files && facts.kubelet.protect_kernel_defaults);
+        assert_eq!(facts.kubelet.allowed_unsafe_sysctls, ["net.core.*"]);
     }
 }

@@ -1,6 +1,7 @@
 //! What systemd makes at boot: directories and links of tmpfiles.d, mounts, sockets.
 
 use std::collections::BTreeMap;
+use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -80,8 +81,11 @@ pub(super) fn mount_of(unit: &str) -> Option<MountPoint> {
     })
 }
 
+/// Port that something listens on, with the address if it is not all of them.
+pub(super) type Listener = (u16, Option<IpAddr>);
+
 /// Paths and ports that a socket unit listens on.
-pub(super) fn listeners(unit: &str) -> (Vec<String>, Vec<u16>) {
+pub(super) fn listeners(unit: &str) -> (Vec<String>, Vec<Listener>) {
     let addresses = values(unit, "Socket");
     let addresses = addresses.iter().filter(|(key, _)| key.starts_with("Listen"));
     let (mut paths, mut ports) = (Vec::new(), Vec::new());
@@ -93,10 +97,19 @@ pub(super) fn listeners(unit: &str) -> (Vec<String>, Vec<u16>) {
         if address.starts_with('/') {
             paths.push((*address).to_owned());
         } else {
-            ports.extend(address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok()));
+            ports.extend(listener(address));
         }
     }
     (paths, ports)
+}
+
+/// Reads `80`, `127.0.0.1:80` or `[::1]:80`; `None` for what is no port.
+fn listener(address: &str) -> Option<Listener> {
+    if let Ok(socket) = address.parse::<SocketAddr>() {
+        return Some((socket.port(), Some(socket.ip()).filter(|ip| !ip.is_unspecified())));
+    }
+    let port = address.rsplit(':').next()?.parse().ok()?;
+    Some((port, None))
 }
 
 /// Value of a key in any section: `Storage=persistent`.
@@ -153,8 +166,16 @@ mod tests {
         assert_eq!((mount.path.as_str(), mount.storage), ("/etc", Storage::Overlay));
         assert_eq!(mount.options, ["nodev", "nosuid"]);
         assert_eq!(mount_of("[Mount]\nWhere=/boot\nType=vfat\n"), None);
-        let socket = "[Socket]\nListenStream=127.0.0.1:10239\nListenStream=/run/a.sock\nListenDatagram=53\nListenNetlink=audit 1\n";
-        assert_eq!(listeners(socket), (vec!["/run/a.sock".to_owned()], vec![10239, 53]));
+        let socket = "[Socket]\nListenStream=127.0.0.1:10239\nListenStream=/run/a.sock\nListenDatagram=53\nListenNetlink=audit 1\n\
+                      ListenStream=[::]:80\n";
+        let loopback = IpAddr::from([127, 0, 0, 1]);
+        assert_eq!(
+            listeners(socket),
+            (
+                vec!["/run/a.sock".to_owned()],
+                vec![(10239, Some(loopback)), (53, None), (80, None)]
+            )
+        );
         assert_eq!(
             value_of("[Journal]\nStorage=auto\nStorage=persistent\n", "Journal", "Storage"),
             Some("persistent")

@@ -3,6 +3,7 @@
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
+use std::net::{IpAddr, Ipv4Addr};
 
 use basalt_hardening::Kconfig;
 use basalt_image::definition::ImageDefinition;
@@ -19,14 +20,16 @@ const LARGEST: u64 = 4 << 20;
 const UNNAMED: [&str; 2] = ["/usr/share/licenses/", "/usr/share/sbom/"];
 /// Profile that containerd makes and loads for containers without a profile of their own.
 const CONTAINERD_PROFILE: &str = "cri-containerd.apparmor.d";
-/// Ports of the kubelet (its configuration's defaults) and of systemd-resolved's stub, which no unit of the image names.
-const PORTS: [(u16, &str, &str); 3] = [
-    (10250, "the kubelet", "/usr/bin/kubelet"),
-    (10248, "the kubelet's healthz", "/usr/bin/kubelet"),
+/// Ports of the kubelet (its configuration's defaults) and of systemd-resolved's stub, which no unit of the image names: port,
+/// program in words, its path, its addresses on loopback (none: it listens on all addresses).
+const PORTS: [(u16, &str, &str, &[IpAddr]); 3] = [
+    (10250, "the kubelet", "/usr/bin/kubelet", &[]),
+    (10248, "the kubelet's healthz", "/usr/bin/kubelet", &[loopback(1)]),
     (
         53,
         "systemd-resolved, on 127.0.0.53",
         "/usr/lib/systemd/systemd-resolved",
+        &[loopback(53), loopback(54)],
     ),
 ];
 /// Folders and sockets that programs of the node make when they start: the kubelet (pkg/kubelet/config/defaults.go of
@@ -50,6 +53,10 @@ const MADE_BY_PROGRAMS: [(&str, TreeEntry); 14] = [
     ("/var/lib/kubelet/pod-resources/kubelet.sock", TreeEntry::Socket),
     ("/var/lib/kubelet/pods", TreeEntry::Directory),
 ];
+
+const fn loopback(host: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(127, 0, 0, host))
+}
 
 /// Text files that facts are made from, by kind; the order of tmpfiles.d and sysctl.d is that of the file names.
 #[derive(Default)]
@@ -81,7 +88,11 @@ impl NodeFacts {
         let look = &mut |content: &Content<'_>, bytes: &mut dyn Read| gathered.borrow_mut().look(content, bytes);
         basalt_image::contents(definition, rpms, look)?;
         let gathered = gathered.into_inner();
-        gathered.finish(&definition.name, agent)
+        let facts = gathered.finish(&definition.name, agent)?;
+        Ok(Self {
+            has_node_config: config.is_some(),
+            ..facts
+        })
     }
 }
 
@@ -146,7 +157,8 @@ impl Gathered {
                 image: image.to_owned(),
             });
         };
-        let (mounts, ports) = self.boot(&agent);
+        let mounts = self.boot(&agent);
+        let (ports, port_addresses) = self.listening();
         let mut sysctls: BTreeMap<String, String> = self.sysctls.values().flat_map(|text| sysctls_of(text)).collect();
         sysctls.extend(agent.sysctls);
         let mut apparmor_profiles = self.profiles;
@@ -172,15 +184,43 @@ impl Gathered {
             journal_storage: storage.unwrap_or("auto").to_owned(),
             mounts,
             ports,
+            port_addresses,
             kubelet: agent.kubelet,
             containerd: agent.containerd,
+            has_node_config: false,
             kernel_requirements: None,
             tree: self.tree,
         })
     }
 
-    /// Adds what is made at boot to the tree; returns what is mounted, and who listens.
-    fn boot(&mut self, agent: &agent::AgentFacts) -> (Vec<MountPoint>, BTreeMap<u16, String>) {
+    /// Programs that listen, by port, and the addresses of those that do not listen on all.
+    fn listening(&self) -> (BTreeMap<u16, String>, BTreeMap<u16, Vec<IpAddr>>) {
+        let mut programs = BTreeMap::new();
+        let mut addresses: BTreeMap<u16, Vec<IpAddr>> = BTreeMap::new();
+        let mut everywhere = BTreeSet::new();
+        for (unit, text) in &self.sockets {
+            for (port, address) in listeners(text).1 {
+                programs.insert(port, unit.clone());
+                match address {
+                    Some(address) => addresses.entry(port).or_default().push(address),
+                    None => {
+                        everywhere.insert(port);
+                    }
+                }
+            }
+        }
+        for (port, name, program, own) in PORTS {
+            if self.tree.entry(program).is_some() {
+                programs.insert(port, name.to_owned());
+                addresses.insert(port, own.to_vec());
+            }
+        }
+        addresses.retain(|port, own| !own.is_empty() && !everywhere.contains(port));
+        (programs, addresses)
+    }
+
+    /// Adds what is made at boot to the tree; returns what is mounted.
+    fn boot(&mut self, agent: &agent::AgentFacts) -> Vec<MountPoint> {
         let mut mounts = api_file_systems();
         for mount in self.mounts.iter().filter_map(|unit| mount_of(unit)) {
             mounts.retain(|other| other.path != mount.path);
@@ -212,19 +252,10 @@ impl Gathered {
         {
             self.tree.add("/var/log/journal", TreeEntry::Directory);
         }
-        let mut ports = BTreeMap::new();
-        for (unit, text) in &self.sockets {
-            let (paths, listening) = listeners(text);
-            for path in paths {
-                self.tree.add(&path, TreeEntry::Socket);
-            }
-            ports.extend(listening.into_iter().map(|port| (port, unit.clone())));
+        for path in self.sockets.iter().flat_map(|(_, text)| listeners(text).0) {
+            self.tree.add(&path, TreeEntry::Socket);
         }
-        let running = PORTS
-            .into_iter()
-            .filter(|(_, _, program)| self.tree.entry(program).is_some());
-        ports.extend(running.map(|(port, name, _)| (port, name.to_owned())));
-        (mounts, ports)
+        mounts
     }
 }
 
@@ -304,6 +335,24 @@ mod tests {
         assert_eq!(module("kernel/fs/ext4/ext4.ko").as_deref(), Some("ext4"));
         assert_eq!(module("modules.dep"), None);
         assert_eq!(of_modules("/usr/lib/modules/6.12/config"), Some(("6.12", "config")));
+    }
+
+    #[test]
+    fn programs_listen_on_some_addresses_or_on_all() {
+        let socket = |unit: &str, text: &str| (unit.to_owned(), format!("[Socket]\n{text}"));
+        let mut gathered = Gathered {
+            sockets: vec![
+                socket("a.socket", "ListenStream=127.0.0.1:80\nListenStream=[::1]:80\n"),
+                socket("b.socket", "ListenStream=81\n"),
+                socket("c.socket", "ListenStream=127.0.0.1:81\n"),
+            ],
+            ..Gathered::default()
+        };
+        gathered.tree.add("/usr/bin/kubelet", TreeEntry::File);
+        let (programs, addresses) = gathered.listening();
+        assert_eq!(programs.into_keys().collect::<Vec<_>>(), [80, 81, 10248, 10250]);
+        let both = vec![loopback(1), IpAddr::V6(std::net::Ipv6Addr::LOCALHOST)];
+        assert_eq!(addresses, BTreeMap::from([(80, both), (10248, vec![loopback(1)])]));
     }
 
     #[test]

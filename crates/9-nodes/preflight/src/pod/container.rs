@@ -25,6 +25,19 @@ pub(crate) struct Container {
     pub(crate) resources: Vec<(String, Place)>,
 }
 
+/// Last parts of names that several images have: alone, they do not tell which one it is.
+const COMMON_NAMES: [&str; 9] = [
+    "aspnet",
+    "csi-driver",
+    "driver",
+    "eol",
+    "install-cni",
+    "node",
+    "runtime",
+    "sdk",
+    "stable",
+];
+
 /// Mount of a volume.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Mount {
@@ -153,10 +166,18 @@ impl Container {
         if tag.contains('/') { "" } else { tag }
     }
 
-    /// Returns `true` if the image has a name, or ends in it after a slash: mirrors add to the front.
+    /// Last part of the image's name: `longhorn-manager`.
+    pub(crate) fn name(&self) -> &str {
+        last_part(self.repository())
+    }
+
+    /// Returns `true` if the image has a name, or ends in it after a slash: mirrors add to the front. Many keep the last part
+    /// only: it is enough where no other image is called so.
     pub(crate) fn is_of(&self, image: &str) -> bool {
         let repository = self.repository();
-        repository == image || repository.strip_suffix(image).is_some_and(|front| front.ends_with('/'))
+        let is_end = || repository.strip_suffix(image).is_some_and(|front| front.ends_with('/'));
+        let name = last_part(image);
+        repository == image || is_end() || self.name() == name && !COMMON_NAMES.contains(&name)
     }
 
     /// Returns `true` for containers that can do what root of the node can, if they see its files.
@@ -165,19 +186,27 @@ impl Container {
     }
 }
 
+/// Part of the name of an image after its last slash.
+fn last_part(image: &str) -> &str {
+    image.rsplit_once('/').map_or(image, |(_, name)| name)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn names_of_images() {
-        let of = |image: &str| Container {
+    fn of(image: &str) -> Container {
+        Container {
             image: Some(Placed {
                 value: image.to_owned(),
                 place: Place::default(),
             }),
             ..Container::default()
-        };
+        }
+    }
+
+    #[test]
+    fn names_of_images() {
         for (image, repository, tag) in [
             ("nginx", "nginx", ""),
             ("quay.io/cilium/cilium:v1.19.1@sha256:00", "cilium/cilium", "v1.19.1"),
@@ -191,7 +220,30 @@ mod tests {
         ] {
             assert_eq!((of(image).repository(), of(image).tag()), (repository, tag), "{image}");
         }
-        assert!(of("mirror.example/proxy/cilium/cilium:v1").is_of("cilium/cilium"));
-        assert!(!of("notcilium/cilium:v1").is_of("cilium/cilium"));
+    }
+
+    #[test]
+    fn images_are_known_in_mirrors() {
+        for (image, name) in [
+            ("mirror.example/proxy/cilium/cilium:v1", "cilium/cilium"),
+            ("registry.corp.example/mirror/kured:1.20.0", "kubereboot/kured"),
+            (
+                "registry.corp.example/longhorn-manager@sha256:00",
+                "longhornio/longhorn-manager",
+            ),
+            ("mirror.example/hub/calico/node:v3", "calico/node"),
+            ("mirror.example/centos:7", "centos"),
+        ] {
+            assert!(of(image).is_of(name), "{image}");
+        }
+        for (image, name) in [
+            ("node:24", "calico/node"),
+            ("mirror.example/driver:1", "nvidia/driver"),
+            ("mcr.microsoft.com/dotnet/aspnet:9.0", "dotnet/core/aspnet"),
+            ("cilium/not-cilium:v1", "cilium/cilium"),
+            ("kured/controller:1", "kubereboot/kured"),
+        ] {
+            assert!(!of(image).is_of(name), "{image}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{PreflightDocument, ReportedFinding};
+use super::{PreflightDocument, ReportedFinding, UNRENDERED, counted};
 use crate::rule::{PreflightRule, WorkloadVerdict};
 
 /// SARIF log of a report: the rules that found something, and a result for each finding.
@@ -12,9 +12,11 @@ pub fn sarif(report: &PreflightDocument) -> Value {
     let used: BTreeSet<&str> = report.findings.iter().map(|finding| finding.rule.as_str()).collect();
     let rules: Vec<&PreflightRule> = crate::rules().iter().filter(|rule| used.contains(rule.id)).collect();
     let results: Vec<Value> = report.findings.iter().map(|finding| result(finding, &rules)).collect();
-    let unread = report.unread.iter().map(
-        |unread| json!({ "level": "error", "message": { "text": format!("{}: {}", unread.source, unread.reason) } }),
-    );
+    let unread = report.unread.iter();
+    let unread = unread.map(|unread| format!("{}: {}", unread.source, unread.reason));
+    let unrendered = (!report.unrendered.is_empty()).then(|| format!("{}: {UNRENDERED}", counted(&report.unrendered)));
+    let gaps = unread.chain(unrendered);
+    let gaps = gaps.map(|text| json!({ "level": "error", "message": { "text": text } }));
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -26,8 +28,8 @@ pub fn sarif(report: &PreflightDocument) -> Value {
                 "rules": rules.iter().map(|rule| described(rule)).collect::<Vec<_>>(),
             } },
             "invocations": [{
-                "executionSuccessful": report.unread.is_empty(),
-                "toolExecutionNotifications": unread.collect::<Vec<_>>(),
+                "executionSuccessful": report.is_complete(),
+                "toolExecutionNotifications": gaps.collect::<Vec<_>>(),
             }],
             "results": results,
         }],

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use super::{PreflightDocument, ReportedFinding};
+use super::{PreflightDocument, ReportedFinding, UNRENDERED, counted};
 use crate::rule::WorkloadVerdict;
 
 /// Text of a report: per object, each finding in two lines, then what was looked at.
@@ -49,18 +49,20 @@ fn summary(report: &PreflightDocument) -> String {
     for unread in &report.unread {
         let _ = writeln!(text, "not read        {}: {}", unread.source, unread.reason);
     }
+    if !report.unrendered.is_empty() {
+        let _ = writeln!(text, "not rendered    {}: {UNRENDERED}", counted(&report.unrendered));
+    }
     for foreign in &report.foreign {
         let _ = writeln!(text, "left out        {foreign}: it is for Windows");
     }
     if !report.skipped.is_empty() {
-        let kinds = report.skipped.iter().map(|(kind, number)| format!("{kind} ({number})"));
-        let _ = writeln!(text, "other kinds     {}", kinds.collect::<Vec<_>>().join(", "));
+        let _ = writeln!(text, "other kinds     {}", counted(&report.skipped));
     }
     let node = &report.node;
     let _ = write!(
         text,
         "{} on {} (kernel {}): ",
-        counted(report.objects, "object"),
+        objects(report.objects),
         node.image,
         node.kernel
     );
@@ -76,9 +78,9 @@ fn summary(report: &PreflightDocument) -> String {
     }
 }
 
-fn counted(number: usize, what: &str) -> String {
+fn objects(number: usize) -> String {
     match number {
-        1 => format!("1 {what}"),
-        _ => format!("{number} {what}s"),
+        1 => "1 object".to_owned(),
+        _ => format!("{number} objects"),
     }
 }

@@ -1,5 +1,6 @@
 //! `ca-bundle`: certificate authorities under a name that the image does not have.
 
+use super::ca_folder_empty;
 use crate::examine::{Context, Found, Subject};
 use crate::rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
@@ -14,10 +15,13 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     examples: &[
         RuleExample::read_path("/etc/pki/tls/certs/ca-bundle.crt").on(&[FactChange::NoPath("/etc/pki")]),
         RuleExample::typed_path("/var/lib/ca-certificates/ca-bundle.pem", "File"),
+        RuleExample::typed_path("/usr/local/share/ca-certificates", "Directory"),
     ],
     counter_examples: &[
         RuleExample::read_path("/etc/ssl/certs/ca-certificates.crt"),
         RuleExample::read_path("/etc/ssl/certs"),
+        // The rule `ca-folder-empty` reports it.
+        RuleExample::read_path("/usr/local/share/ca-certificates"),
         RuleExample::read_path("/etc/pki/tls/certs/ca-bundle.crt")
             .on(&[FactChange::File("/etc/pki/tls/certs/ca-bundle.crt")]),
     ],
@@ -41,7 +45,7 @@ const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
 fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
     for path in subject.host_paths() {
         let is_one = PATHS.iter().any(|known| crate::facts::is_below(path.path, known));
-        if is_one && !context.node.locate(path.path).is_there() {
+        if is_one && !context.node.locate(path.path).is_there() && !ca_folder_empty::is_empty(&path, context) {
             let help = if path.path.starts_with("/usr/local/") {
                 "authorities of one's own: mount them from a ConfigMap; for image pulls, name them in the NodeConfig (`caCertificates`)".to_owned()
             } else {

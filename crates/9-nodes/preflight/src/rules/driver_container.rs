@@ -20,8 +20,12 @@ pub(super) const RULE: PreflightRule = PreflightRule {
             "  containers:\n    - name: main\n      image: example\n  initContainers:\n    - name: loader\n      \
              image: quay.io/piraeusdatastore/drbd9-jammy:v9.2.14\n      securityContext: {privileged: true}",
         ),
+        RuleExample::pod(
+            "  containers:\n    - {name: loader, image: 'registry.example/mirror/falco-driver-loader:0.42.0'}",
+        ),
     ],
     counter_examples: &[
+        RuleExample::pod("  containers:\n    - {name: main, image: 'registry.example/mirror/driver:1.0'}"),
         RuleExample::pod(
             "  containers:\n    - name: loader\n      image: docker.io/falcosecurity/falco-driver-loader:0.42.0\n      \
              args: [driver, config, --type=modern_ebpf]",
@@ -36,7 +40,7 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     check,
 };
 
-/// Images (the end of their names, or a part before `*`), the module that they load, what helps.
+/// Images (`*` stands for the end of a name), the module that they load, what helps.
 const IMAGES: [(&str, &str, &str); 7] = [
     (
         "nvidia/driver",
@@ -55,12 +59,20 @@ const IMAGES: [(&str, &str, &str); 7] = [
         "set `driver.kind: modern_ebpf`",
     ),
     (
-        "piraeusdatastore/drbd9-*",
+        "drbd9-*",
         "drbd",
-        "choose storage without DRBD, or build an image with the module",
+        "choose storage without DRBD; for the module in the image, a package has to be written (CONTRIBUTING.md, \"Add a package\")",
     ),
-    ("rocm/amdgpu-driver", "amdgpu", "build an image with the module"),
-    ("weka.io/weka-drivers", "wekafsio", "build an image with the module"),
+    (
+        "rocm/amdgpu-driver",
+        "amdgpu",
+        "turn amdgpu on in distro/packages/kernel, and build the image",
+    ),
+    (
+        "weka.io/weka-drivers",
+        "wekafsio",
+        "for the module in the image, a package has to be written (CONTRIBUTING.md, \"Add a package\")",
+    ),
 ];
 
 fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
@@ -77,7 +89,7 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
             continue;
         }
         let of_driver = IMAGES.iter().find(|(image, ..)| match image.strip_suffix('*') {
-            Some(start) => container.repository().contains(start),
+            Some(start) => container.name().starts_with(start),
             None => container.is_of(image),
         });
         let (Some((_, module, help)), Some(image)) = (of_driver, &container.image) else {

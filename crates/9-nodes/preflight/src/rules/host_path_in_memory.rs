@@ -1,4 +1,4 @@
-//! `host-path-in-memory`: what a pod writes to /etc.
+//! `host-path-in-memory`: paths of /etc that a pod makes.
 
 use crate::Storage;
 use crate::examine::{Context, Found, Subject};
@@ -6,7 +6,7 @@ use crate::rule::{PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 
 pub(super) const RULE: PreflightRule = PreflightRule {
     id: "host-path-in-memory",
-    title: "What a pod writes to /etc is gone after a boot",
+    title: "What a pod makes in /etc is gone after a boot",
     verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPaths,
     source: "https://github.com/hpe-storage/csi-driver/issues/379",
@@ -20,6 +20,10 @@ pub(super) const RULE: PreflightRule = PreflightRule {
         RuleExample::host_path("/etc/cni/net.d"),
         RuleExample::host_path("/etc/kubernetes/example"),
         RuleExample::read_path("/etc/example"),
+        // The rule `image-file-written` reports them.
+        RuleExample::host_path("/etc/ssl/certs"),
+        RuleExample::host_path("/etc/hosts"),
+        RuleExample::host_path("/etc/ssl/certs/ca-certificates.crt"),
         RuleExample::host_path("/run/example"),
     ],
     check,
@@ -27,7 +31,8 @@ pub(super) const RULE: PreflightRule = PreflightRule {
 
 fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
     for path in subject.host_paths().into_iter().filter(|path| path.is_written) {
-        if context.node.locate(path.path).storage == Storage::Overlay {
+        let located = context.node.locate(path.path);
+        if located.storage == Storage::Overlay && !located.is_there() {
             let help = "use a folder below /var/lib for what has to last, or write it at every start of the pod";
             found.add(
                 path.place,

@@ -20,6 +20,8 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     counter_examples: &[
         RuleExample::typed_path("/var/lib/example", "DirectoryOrCreate"),
         RuleExample::typed_path("/var/lib/kubelet/pods", "Directory"),
+        RuleExample::typed_path("/etc/kubernetes/pki", "Directory"),
+        RuleExample::typed_path("/var/lib/kubelet/kubeadm-flags.env", "File"),
         RuleExample::pod(
             "  containers:\n    - {name: main, image: example}\n  volumes:\n    - name: one\n      \
              hostPath: {path: /var/lib/example, type: DirectoryOrCreate}\n    - name: other\n      \

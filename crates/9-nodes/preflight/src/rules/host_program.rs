@@ -69,7 +69,7 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
         is_shell_missing = is_shell;
         let help = match name {
             "iscsiadm" | "mount.nfs" | "cryptsetup" | "mkfs.btrfs" | "multipath" | "zfs" | "zpool" => {
-                "build an image with the package that has it, or choose a backend that brings its own"
+                "choose a backend that brings its own; for the program in the image, a package has to be written (CONTRIBUTING.md, \"Add a package\")"
             }
             _ if is_shell => {
                 "let the pod do it with its own programs, in the node's namespaces (`nsenter --net`), or drop it"

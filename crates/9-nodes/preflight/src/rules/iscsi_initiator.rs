@@ -10,7 +10,7 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     topic: RuleTopic::Volumes,
     source: "https://github.com/longhorn/longhorn/issues/3161",
     reason: "Longhorn's first engine, and drivers of storage systems (HPE, Synology, NetApp's Trident, democratic-csi), run `iscsiadm` in the \
-             node's namespaces. The kernel's part (iscsi_tcp) is in the image; open-iscsi is not.",
+             node's namespaces. The kernel's part (iscsi_tcp) is in the image; open-iscsi is not, and is no package of Basalt's.",
     examples: &[
         RuleExample::pod("  containers:\n    - {name: longhorn-manager, image: 'longhornio/longhorn-manager:v1.10.0'}")
             .on(&[FactChange::NoPath("/usr/bin/iscsiadm")]),
@@ -57,8 +57,8 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
     if context.node.has_program("iscsiadm") {
         return;
     }
-    let help =
-        "build an image with open-iscsi; Longhorn's second engine (`dataEngine: v2`) and NVMe over TCP do without";
+    let help = "use NVMe over TCP, or Longhorn's second engine (`dataEngine: v2`): they do without; for open-iscsi in the image, a package has \
+                to be written (CONTRIBUTING.md, \"Add a package\")";
     for container in subject.pod().into_iter().flat_map(|pod| pod.containers_of(&IMAGES)) {
         if let Some(image) = &container.image {
             let name = container.repository();

@@ -56,7 +56,9 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
         };
         let helper = HELPERS.iter().find(|(name, ..)| name == kind);
         if let Some((_, program, instead)) = helper.filter(|(_, program, _)| !context.node.has_program(program)) {
-            let help = format!("use {instead}, or build an image with {program}");
+            let help = format!(
+                "use {instead}; for {program} in the image, a package has to be written (CONTRIBUTING.md, \"Add a package\")"
+            );
             found.add(
                 &volume.place,
                 format!("the kubelet mounts {kind} with {program}, which the node does not have"),

@@ -9,12 +9,13 @@ pub(super) const RULE: PreflightRule = PreflightRule {
     verdict: WorkloadVerdict::RunsOtherwise,
     topic: RuleTopic::HostPrograms,
     source: "https://kured.dev/docs/configuration/",
-    reason: "kured looks for /var/run/reboot-required, which unattended-upgrades of Debian and Ubuntu writes. A node is updated as a whole: \
-             nothing writes the file, and a command as sentinel (`needs-restarting`, `test`) is not on the node.",
+    reason: "kured looks for /var/run/reboot-required, which unattended-upgrades of Debian and Ubuntu writes. A node installs no packages \
+             while it runs: nothing writes the file, and a command as sentinel (`needs-restarting`, `test`) is not on the node.",
     examples: &[
         RuleExample::pod(
             "  hostPID: true\n  containers:\n    - {name: kured, image: 'ghcr.io/kubereboot/kured:1.20.0'}",
         ),
+        RuleExample::pod("  containers:\n    - {name: kured, image: 'registry.example/mirror/kured:1.20.0'}"),
         RuleExample::pod(
             "  containers:\n    - name: main\n      image: example\n      args: [--sentinel=/var/run/reboot-required]",
         ),
@@ -27,7 +28,7 @@ pub(super) const RULE: PreflightRule = PreflightRule {
 
 fn check(subject: &Subject<'_>, _: &Context<'_>, found: &mut Found<'_>) {
     let Some(pod) = subject.pod() else { return };
-    let help = "exclude Basalt's nodes from it by a label: updates of the image reboot them";
+    let help = "exclude Basalt's nodes from it by a label";
     for container in pod.containers_of(&["kubereboot/kured", "weaveworks/kured"]) {
         if let Some(image) = &container.image {
             found.add(&image.place, "nothing on the node asks for a reboot by a file", help);

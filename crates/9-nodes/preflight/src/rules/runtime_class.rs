@@ -34,8 +34,8 @@ pub(super) const RULE: PreflightRule = PreflightRule {
 
 fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
     let handlers = &context.node.containerd.handlers;
-    let help =
-        "keep it to other nodes (`scheduling.nodeSelector` of the RuntimeClass), or build an image with the runtime";
+    let help = "keep it to other nodes (`scheduling.nodeSelector` of the RuntimeClass); for the runtime in the image, a package has to be written \
+                (CONTRIBUTING.md, \"Add a package\")";
     if let Some(handler) = subject.handler().filter(|handler| !handlers.contains(&handler.value)) {
         found.add(
             &handler.place,

@@ -52,7 +52,7 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
                 false => format!("{unit}.service"),
             };
             if !context.node.has_unit(&file) {
-                let help = "run the program in the pod, or build an image with the package that has the unit";
+                let help = "run the program in the pod; for the unit in the image, a package has to be written (CONTRIBUTING.md, \"Add a package\")";
                 found.add(&call.place, format!("the node has no unit {file}"), help);
             }
         }

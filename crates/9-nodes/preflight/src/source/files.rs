@@ -8,6 +8,7 @@ use basalt_process::without_path;
 use camino::{Utf8Path, Utf8PathBuf};
 use walkdir::WalkDir;
 
+use super::defect::{self, Defect};
 use super::{ObjectSource, UnreadSource};
 use crate::{ManifestObject, PreflightError};
 
@@ -46,22 +47,42 @@ impl<R: Read> FileSource<R> {
         Ok(text)
     }
 
-    /// Adds the objects of a file, or the reason why it cannot be read.
+    /// Adds the objects of a file, and the reasons why it or some of its objects cannot be read.
     fn read_file(&mut self, path: &Utf8Path, objects: &mut Vec<ManifestObject>, unread: &mut Vec<UnreadSource>) {
-        let documents = match self.text(path) {
-            Ok(text) => Document::parse_stream(path.as_str(), &text).map_err(|problems| brief(&problems)),
-            Err(error) => Err(without_path(error, path).to_string()),
+        let refused = |reason: String| UnreadSource {
+            source: path.to_string(),
+            reason,
         };
-        match documents {
-            Ok(documents) => {
-                unread.extend(documents.iter().flat_map(|document| incomplete(path, document)));
-                let numbered = documents.into_iter().zip(1..);
-                objects.extend(numbered.flat_map(|(document, number)| ManifestObject::of_document(document, number)));
+        let text = match self.text(path) {
+            Ok(text) => text,
+            Err(error) => {
+                unread.push(refused(without_path(error, path).to_string()));
+                return;
             }
-            Err(reason) => unread.push(UnreadSource {
-                source: path.to_string(),
-                reason,
-            }),
+        };
+        let documents = match Document::parse_stream(path.as_str(), &text) {
+            Ok(documents) => documents,
+            Err(problems) => {
+                unread.push(refused(brief(&problems)));
+                return;
+            }
+        };
+        let in_line = |line: usize, defect: Defect| refused(format!("line {line}: {}", defect.reason));
+        for (document, number) in documents.into_iter().zip(1..) {
+            if let Some(defect) = defect::of_document(&document, &text) {
+                unread.push(in_line(document.line_and_column(defect.offset).0, defect));
+                continue;
+            }
+            unread.extend(without_version(path, &document));
+            for object in ManifestObject::of_document(document, number) {
+                match defect::of_object(&object) {
+                    Some(defect) => {
+                        let line = object.position(defect.offset).map_or(1, |position| position.line);
+                        unread.push(in_line(line, defect));
+                    }
+                    None => objects.push(object),
+                }
+            }
         }
     }
 }
@@ -100,7 +121,7 @@ impl<R: Read> ObjectSource for FileSource<R> {
 }
 
 /// Objects of a document that have a kind and no apiVersion.
-fn incomplete(path: &Utf8Path, document: &Document) -> Vec<UnreadSource> {
+fn without_version(path: &Utf8Path, document: &Document) -> Vec<UnreadSource> {
     let unread = |(offset, kind): (usize, &str)| UnreadSource {
         source: path.to_string(),
         reason: format!(
@@ -178,16 +199,16 @@ mod tests {
             fs_err::create_dir_all(path.parent().expect("a parent")).expect("made");
             fs_err::write(path, text).expect("written");
         };
-        write("b/two.yml", "apiVersion: v1\nkind: Pod\nmetadata: {name: two}\n");
+        write("b/two.yml", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: two}\n");
         write(
             "a.json",
-            "{\"apiVersion\": \"v1\", \"kind\": \"Pod\", \"metadata\": {\"name\": \"one\"}}",
+            "{\"apiVersion\": \"v1\", \"kind\": \"ConfigMap\", \"metadata\": {\"name\": \"one\"}}",
         );
         write(".git/x.yaml", "kind: [");
         write("notes.txt", "kind: [");
         write("broken.yaml", "a: [\n");
         write("templates/x.yaml", "a: {{ .Values.a }}\n{{ end }}\n");
-        let stdin = "apiVersion: v1\nkind: Pod\nmetadata: {name: in}\n".as_bytes();
+        let stdin = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: in}\n".as_bytes();
         let mut source = FileSource::new(vec![root.to_owned(), "-".into()], stdin);
         let (objects, unread) = source.read().expect("read");
         let names: Vec<_> = objects.iter().map(|object| object.id.name.as_str()).collect();
@@ -240,6 +261,25 @@ mod tests {
         let expected = [
             "line 8: the object of kind Pod has no apiVersion",
             "line 14: the object of kind Job has no apiVersion",
+        ];
+        assert_eq!(unread, expected.map(Some));
+    }
+
+    #[test]
+    fn defects_are_named_by_their_lines_and_leave_the_rest() {
+        let text = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n---\napiVersion: apps/v1\nkind: Deployment\nmetadata:\n  \
+                    name: {{ .Release.Name }}\n---\napiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n  containers:\n    - name: c\n      \
+                    image: \"{{ .Values.image }}\"\n---\napiVersion: v1\nkind: List\nitems:\n- apiVersion: apps/v1\n  kind: Deployment\n  \
+                    metadata: {name: x}\n";
+        let mut source = FileSource::new(vec!["-".into()], text.as_bytes());
+        let (objects, unread) = source.read().expect("read");
+        let names: Vec<_> = objects.iter().map(|object| object.id.to_string()).collect();
+        assert_eq!(names, ["ConfigMap a"]);
+        let unread: Vec<_> = unread.iter().map(|unread| unread.reason.split(" (").next()).collect();
+        let expected = [
+            "line 8: this is a template",
+            "line 16: this is a template",
+            "line 21: Deployment x has no containers",
         ];
         assert_eq!(unread, expected.map(Some));
     }
