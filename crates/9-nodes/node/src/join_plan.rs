@@ -168,9 +168,10 @@ impl JoinPlan {
         let Some(settings) = record.settings.as_ref().filter(|_| self.asks_for_settings()) else {
             return Vec::new();
         };
-        let dropped = settings.dropped.iter().map(|field| {
-            format!("left out of the cluster's kubelet-config, {}: {field}", field.reason())
-        });
+        let dropped = settings
+            .dropped
+            .iter()
+            .map(|field| format!("left out of the cluster's kubelet-config, {}: {field}", field.reason()));
         let misfits = settings.misfits(&self.layers);
         let misfits = misfits.iter().map(|misfit| {
             format!("left out of the cluster's kubelet-config, since the kubelet would not start with it on this node: {misfit}")
