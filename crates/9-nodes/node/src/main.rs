@@ -29,7 +29,7 @@ use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{boot, follow, host_paths, housekeeping, join, panics, paths, plan};
+use basalt_node::{boot, capacity, follow, host_paths, housekeeping, join, panics, paths, plan};
 use basalt_node_config::name::HostName;
 use basalt_node_config::{Clock, LARGEST, NodeConfig};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -425,6 +425,10 @@ fn join_cluster() -> Result<(), Failure> {
     let mut applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
     let told = join::find_cluster(root, &mut applied)?;
     told.iter().for_each(|line| eprintln!("{line}"));
+    match capacity::fit_configuration(root, &mut applied) {
+        Ok(told) => told.iter().for_each(|line| eprintln!("{line}")),
+        Err(error) => report(&error),
+    }
     for path in bootstrap_data::write_files(root)? {
         println!("{path} is from the bootstrap data");
     }

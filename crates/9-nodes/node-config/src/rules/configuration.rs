@@ -54,11 +54,7 @@ fn part(configuration: &Map<String, Value>) -> raw::Kubelet {
         }
     }
     // A NodeConfig that is silent has the agent's time; in a configuration, it is no time at all.
-    let by_priority = extra
-        .get("shutdownGracePeriodByPodPriority")
-        .and_then(Value::as_array)
-        .is_some_and(|list| !list.is_empty());
-    if !by_priority {
+    if !extra.contains_key("shutdownGracePeriodByPodPriority") {
         own.entry("shutdownGracePeriod").or_insert_with(|| "0s".into());
     }
     let mut kubelet: raw::Kubelet = serde_json::from_value(Value::Object(own)).unwrap_or_default();

@@ -11,7 +11,9 @@ use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use basalt_node_config::{Clock, KubeletMinor, NodeConfig, check_for, kubelet_extra_fields, kubelet_feature_gates};
+use basalt_node_config::{
+    Clock, KubeletMinor, NodeConfig, check_for, kubelet_extra_fields, kubelet_feature_gates, kubelet_objections,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
@@ -149,6 +151,21 @@ fn every_field_has_values() {
     one(NODE, "");
     one(OWN, "kubelet:\n  ");
     one(EXTRA, "kubelet:\n  extraConfig:\n    ");
+}
+
+/// The rules judge what the agent makes of a NodeConfig as they judge the NodeConfig: else fields of a cluster would be left
+/// out that have no part in what is wrong.
+#[test]
+fn what_is_accepted_is_accepted_as_a_whole_configuration() {
+    for kubelet in KubeletMinor::ALL {
+        for (case, planned) in accepted_cases(kubelet, CASES) {
+            let configuration = planned.configuration.as_object().unwrap();
+            let mut objections = kubelet_objections(kubelet, configuration);
+            // The address of the node is an argument of the kubelet, and no field.
+            objections.retain(|objection| !objection.contains("would listen at an address"));
+            assert!(objections.is_empty(), "{kubelet}: {objections:?}\n{}", case.text);
+        }
+    }
 }
 
 #[test]
