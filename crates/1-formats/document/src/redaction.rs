@@ -9,6 +9,8 @@ use crate::document::Span;
 const ID: usize = 6;
 /// Characters of a bootstrap token's secret.
 const SECRET: usize = 16;
+/// Keys of documents that would be ids with one character too many: `kubelet.containerLogMaxFiles` is a path.
+const KEYS: [&str; 3] = ["cluster", "kubelet", "network"];
 /// Ends of the words among which a URL stands, besides white space.
 const SEPARATORS: &str = "\"'`<>";
 
@@ -120,8 +122,9 @@ impl<'t> Mask<'t> {
             let bytes = self.text.as_bytes();
             let id = bytes.iter().take(dot).rev().take_while(is_part).count();
             let secret = bytes.iter().skip(dot + 1).take_while(is_part).count();
+            let is_key = self.text.get(dot - id..dot).is_some_and(|word| KEYS.contains(&word));
             // One character too few or too many is a token, too.
-            if id.abs_diff(ID) <= 1 && secret + 1 >= SECRET {
+            if id.abs_diff(ID) <= 1 && secret + 1 >= SECRET && !is_key {
                 self.cover(dot + 1..dot + 1 + secret);
             }
         }
@@ -191,6 +194,8 @@ mod tests {
             ("abcdef.0123456789abcde", "abcdef.***************"),
             ("abcdef.0123456789abcdefg", "abcdef.*****************"),
             ("api.example.com:6443", "api.example.com:6443"),
+            ("`kubelet.containerLogMaxFiles`", "`kubelet.containerLogMaxFiles`"),
+            ("kubelex.0123456789abcdef", "kubelex.****************"),
             ("é abcdef.0123456789abcdef é", "é abcdef.**************** é"),
         ] {
             assert_eq!(redact(text), expected);
