@@ -22,7 +22,7 @@ mod merge;
 mod node;
 
 pub use fields::DroppedField;
-pub use fit::Misfit;
+pub use fit::UnfitField;
 pub use layers::NodeLayers;
 pub use merge::{overlay, without_zeros};
 pub use node::Contradiction;
@@ -152,7 +152,7 @@ impl KubeletSettings {
     }
 
     /// Fields that are not part of what a node tells its kubelet, since it would not start with them beside those of the node.
-    pub fn misfits(&self, layers: &NodeLayers) -> Vec<Misfit> {
+    pub fn unfit_fields(&self, layers: &NodeLayers) -> Vec<UnfitField> {
         fit::fit(&self.configuration, layers, self.minor()).1
     }
 

@@ -172,9 +172,9 @@ impl JoinPlan {
             .dropped
             .iter()
             .map(|field| format!("left out of the cluster's kubelet-config, {}: {field}", field.reason()));
-        let misfits = settings.misfits(&self.layers);
-        let misfits = misfits.iter().map(|misfit| {
-            format!("left out of the cluster's kubelet-config, since the kubelet would not start with it on this node: {misfit}")
+        let unfit_fields = settings.unfit_fields(&self.layers);
+        let unfit = unfit_fields.iter().map(|field| {
+            format!("left out of the cluster's kubelet-config, since the kubelet would not start with it on this node: {field}")
         });
         let contradictions = settings.contradictions(&self.written);
         let contradictions = contradictions.iter().map(ToString::to_string);
@@ -185,6 +185,6 @@ impl JoinPlan {
                  has a threshold of `evictionSoft` for it"
             )
         });
-        dropped.chain(misfits).chain(contradictions).chain(idle).collect()
+        dropped.chain(unfit).chain(contradictions).chain(idle).collect()
     }
 }

@@ -16,14 +16,14 @@ use super::merge::without_zeros;
 
 /// Field of the cluster's configuration that does not go with a node.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Misfit {
+pub struct UnfitField {
     /// Field, or a feature gate: `featureGates.MemoryQoS`.
     pub field: String,
     /// Objection to it.
     pub reason: String,
 }
 
-impl fmt::Display for Misfit {
+impl fmt::Display for UnfitField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "`{}` ({})", self.field, self.reason)
     }
@@ -34,9 +34,9 @@ pub(super) fn fit(
     cluster: &Map<String, Value>,
     layers: &NodeLayers,
     kubelet: KubeletMinor,
-) -> (Map<String, Value>, Vec<Misfit>) {
+) -> (Map<String, Value>, Vec<UnfitField>) {
     let judge = Judge::new(layers, kubelet);
-    let (mut left, mut misfits) = (cluster.clone(), Vec::new());
+    let (mut left, mut unfit_fields) = (cluster.clone(), Vec::new());
     loop {
         let objections = judge.objections(&left);
         let Some(first) = objections.first() else { break };
@@ -46,13 +46,13 @@ pub(super) fn fit(
         }
         let reason = objections.iter().find(|objection| !after.contains(objection));
         let reason = reason.unwrap_or(first);
-        misfits.extend(out.iter().map(|field| Misfit {
+        unfit_fields.extend(out.iter().map(|field| UnfitField {
             field: field.clone(),
             reason: reason.clone(),
         }));
         left = without(&left, &out);
     }
-    (left, misfits)
+    (left, unfit_fields)
 }
 
 /// Judge of configurations with the layers of a node around them.
@@ -176,10 +176,13 @@ mod tests {
         }
     }
 
-    /// What is left of a cluster's configuration, and what is said about the rest.
+    /// Rest of a cluster's configuration, and words about the fields that went.
     fn fitted(cluster: Value, layers: &NodeLayers, kubelet: KubeletMinor) -> (Value, Vec<String>) {
-        let (left, misfits) = fit(&object(cluster), layers, kubelet);
-        (Value::Object(left), misfits.iter().map(ToString::to_string).collect())
+        let (left, unfit_fields) = fit(&object(cluster), layers, kubelet);
+        (
+            Value::Object(left),
+            unfit_fields.iter().map(ToString::to_string).collect(),
+        )
     }
 
     #[test]
@@ -261,10 +264,10 @@ mod tests {
                 vec!["userNamespaces"],
             ),
         ] {
-            let (_, misfits) = fit(&object(cluster.clone()), &layers(own), KubeletMinor::V1_37);
-            let mut fields: Vec<_> = misfits.iter().map(|misfit| misfit.field.as_str()).collect();
+            let (_, unfit_fields) = fit(&object(cluster.clone()), &layers(own), KubeletMinor::V1_37);
+            let mut fields: Vec<_> = unfit_fields.iter().map(|unfit| unfit.field.as_str()).collect();
             fields.sort_unstable();
-            assert_eq!(fields, gone, "{cluster}: {misfits:?}");
+            assert_eq!(fields, gone, "{cluster}: {unfit_fields:?}");
         }
     }
 

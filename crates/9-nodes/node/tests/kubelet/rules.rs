@@ -10,13 +10,13 @@ use basalt_node_config::KubeletMinor::{self, V1_35, V1_36, V1_37};
 
 /// A rule: the minors whose kubelets have it, a part of what they say, the fields that break it, in JSON, and the same as a
 /// part of a NodeConfig.
-pub type Rule = (&'static [KubeletMinor], &'static str, &'static str, &'static str);
+pub type ValidationRule = (&'static [KubeletMinor], &'static str, &'static str, &'static str);
 
 const ALL: &[KubeletMinor] = &[V1_35, V1_36, V1_37];
 const SINCE_36: &[KubeletMinor] = &[V1_36, V1_37];
 
 /// All rules.
-pub const RULES: &[Rule] = &[
+pub const RULES: &[ValidationRule] = &[
     (
         ALL,
         "unrecognized feature gate",
