@@ -166,10 +166,8 @@ fn memory_by_node(configuration: &mut Map<String, Value>, capacity: &Capacity) -
         let limits = list.iter().filter_map(|entry| entry.get("limits")?.as_object());
         limits.flatten()
     };
-    let by_node: f64 = limits()
-        .filter(|(resource, _)| *resource == "memory")
-        .map(|(_, value)| amount(value))
-        .sum();
+    let of_memory = limits().filter(|(resource, _)| *resource == "memory");
+    let by_node = of_memory.fold(0.0, |sum, (_, value)| sum + amount(value));
     let there = float(capacity.size.memory);
     let otherwise = reserved(configuration, "memory") + threshold(configuration, "memory", there);
     let why = if !list.iter().all(is_there) {
@@ -205,7 +203,8 @@ fn reserved(configuration: &Map<String, Value>, resource: &str) -> f64 {
     let fields = RESERVED
         .iter()
         .filter_map(|field| configuration.get(*field)?.get(resource));
-    fields.map(amount).sum()
+    // `sum` of nothing is -0.0.
+    fields.map(amount).fold(0.0, |sum, amount| sum + amount)
 }
 
 /// Amount of a resource that `evictionHard` keeps from pods (`hardEvictionReservation` of `pkg/kubelet/cm/helpers.go`), of so
