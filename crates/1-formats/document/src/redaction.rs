@@ -210,6 +210,8 @@ mod tests {
                 "kubelet.imageGCHighThresholdPercent",
                 "kubelet.imageGCHighThresholdPercent",
             ),
+            ("`kubelet.containerLogMaxFiles`", "`kubelet.containerLogMaxFiles`"),
+            ("kubelex.0123456789abcdef", "kubelex.****************"),
             ("é abcdef.0123456789abcdef é", "é abcdef.**************** é"),
         ] {
             assert_eq!(redact(text), expected);

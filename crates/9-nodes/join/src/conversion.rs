@@ -69,7 +69,7 @@ pub enum ConversionNote {
     Unpinned(String),
     /// Versions that were not compared.
     Uncompared(String),
-    /// A field or feature gate that the kubelet does not have.
+    /// A field or feature gate that the kubelet does not have, or a gate that is locked in it.
     Dropped(DroppedField),
     /// A field that cluster and node see differently.
     Contradiction(Contradiction),
@@ -94,7 +94,8 @@ impl fmt::Display for ConversionNote {
             ),
             Self::Dropped(field) => write!(
                 f,
-                "the node leaves this out of the cluster's kubelet-config, since its kubelet does not have it: {field}"
+                "the node leaves this out of the cluster's kubelet-config, {}: {field}",
+                field.reason()
             ),
             Self::Contradiction(contradiction) => contradiction.fmt(f),
             Self::NoSettings(why) => write!(

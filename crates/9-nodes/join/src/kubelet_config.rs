@@ -5,6 +5,7 @@
 
 use basalt_document::problem::Problems;
 use basalt_document::{Document, Finding, Path};
+use basalt_node_config::KubeletMinor;
 use basalt_node_config::raw::Kubelet;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -14,12 +15,14 @@ use crate::kubelet_flags::RUNTIME_ENDPOINT;
 use crate::skew::KubernetesVersion;
 
 mod fields;
+mod fit;
 mod gates;
 mod layers;
 mod merge;
 mod node;
 
 pub use fields::DroppedField;
+pub use fit::UnfitField;
 pub use layers::NodeLayers;
 pub use merge::{overlay, without_zeros};
 pub use node::Contradiction;
@@ -78,8 +81,11 @@ impl ClusterConfiguration {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KubeletSettings {
     configuration: Map<String, Value>,
-    /// Fields and feature gates that were dropped, since the kubelet does not have them.
+    /// Fields and feature gates that were dropped, since the kubelet does not have them, or not with these values.
     pub dropped: Vec<DroppedField>,
+    /// Minor of the kubelet; records of earlier agents have none.
+    #[serde(default)]
+    minor: Option<u32>,
 }
 
 impl KubeletSettings {
@@ -119,9 +125,13 @@ impl KubeletSettings {
             return Err(document.problems(Vec::new()));
         };
         let mut dropped = fields::drop_unknown(&mut configuration, kubelet);
-        dropped.extend(gates::drop_unknown(&mut configuration, kubelet));
+        dropped.extend(gates::drop_refused(&mut configuration, kubelet));
         merge::kubeadm_defaults(&mut configuration, cluster);
-        Ok(Self { configuration, dropped })
+        Ok(Self {
+            configuration,
+            dropped,
+            minor: Some(kubelet.minor),
+        })
     }
 
     /// The configuration as `kubeadm join` writes it to /var/lib/kubelet/config.yaml: with the container runtime of the
@@ -134,9 +144,25 @@ impl KubeletSettings {
         Value::Object(configuration)
     }
 
-    /// The configuration with the layers of a node around it: what its kubelet is told.
+    /// The configuration with the layers of a node around it: what its kubelet is told. Fields with which it would not start
+    /// beside those of the node are not in it.
     pub fn for_node(&self, layers: &NodeLayers) -> Value {
-        Value::Object(layers.around(&self.configuration))
+        let (fitting, _) = fit::fit(&self.configuration, layers, self.minor());
+        Value::Object(layers.around(&fitting))
+    }
+
+    /// Fields that are not part of what a node tells its kubelet, since it would not start with them beside those of the node.
+    pub fn unfit_fields(&self, layers: &NodeLayers) -> Vec<UnfitField> {
+        fit::fit(&self.configuration, layers, self.minor()).1
+    }
+
+    /// Times of soft evictions of a NodeConfig for which neither it nor the cluster has a threshold, by signal.
+    pub fn idle_times(&self, layers: &NodeLayers) -> Vec<String> {
+        layers.idle_times(&self.for_node(layers))
+    }
+
+    fn minor(&self) -> KubeletMinor {
+        self.minor.map_or(KubeletMinor::NEWEST, KubeletMinor::nearest)
     }
 
     /// Addresses of the cluster's name service.

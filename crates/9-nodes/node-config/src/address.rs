@@ -334,15 +334,21 @@ fn authority(text: &str) -> Result<(String, Option<u16>), Finding> {
         }
         domain(&host.to_lowercase(), "the host")?;
     }
-    let port = match port.map(|port| (port, port.parse::<u16>())) {
+    let port = match port.map(|port| (port, port_number(port))) {
         None => None,
-        Some((_, Ok(port))) if port > 0 => Some(port),
+        Some((_, Some(port))) if port > 0 => Some(port),
         Some((port, _)) => {
             let finding = Finding::error(format!("`{port}` is not a port"), "not a port");
             return Err(finding.with_help("write a number from 1 to 65535"));
         }
     };
     Ok((host.to_owned(), port))
+}
+
+/// Number of a port. Go, in which containerd and the kubelet are written, takes no sign before it.
+pub(crate) fn port_number(text: &str) -> Option<u16> {
+    let is_number = text.bytes().all(|digit| digit.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number)
 }
 
 #[cfg(test)]
@@ -459,7 +465,7 @@ mod tests {
         for good in ["docker.io", "registry:5000", "10.0.0.1:5000"] {
             assert!(good.parse::<RegistryName>().is_ok(), "{good}");
         }
-        for bad in ["", "https://docker.io", "docker.io/library", "a:b"] {
+        for bad in ["", "https://docker.io", "docker.io/library", "a:b", "a:+5000"] {
             assert!(bad.parse::<RegistryName>().is_err(), "{bad}");
         }
         let finding = "*.corp.example".parse::<RegistryName>().unwrap_err();

@@ -8,6 +8,7 @@ use std::time::SystemTime;
 use basalt_document::problem::Problems;
 use basalt_document::{Document, Finding, schema, secret};
 use miette::NamedSource;
+use serde_json::{Map, Value};
 
 use finder::Finder;
 
@@ -99,6 +100,17 @@ pub fn json_schema() -> String {
 /// Feature gates of the kubelet of a minor version, with their defaults.
 pub fn kubelet_feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
     rules::feature_gates(kubelet)
+}
+
+/// The only value that the kubelet of a minor version takes for a feature gate, if the gate is locked.
+pub fn locked_feature_gate(kubelet: KubeletMinor, name: &str) -> Option<bool> {
+    rules::locked_feature_gate(kubelet, name)
+}
+
+/// Objections to a whole KubeletConfiguration, in words: what the kubelet of a minor version would not start with, by the
+/// rules for the part `kubelet` of a NodeConfig. Fields that the agent owns are not looked at.
+pub fn kubelet_objections(kubelet: KubeletMinor, configuration: &Map<String, Value>) -> Vec<String> {
+    rules::objections(kubelet, configuration)
 }
 
 /// Fields of KubeletConfiguration that `kubelet.extraConfig` takes, for the kubelet of a minor version.

@@ -12,8 +12,10 @@ use super::minor::KubeletMinor;
 use super::sysctl::SysctlName;
 use super::{checked, raw};
 use basalt_document::{Finding, Path};
+use serde_json::{Map, Value};
 
 mod cluster;
+mod configuration;
 mod connectivity;
 mod credential_providers;
 mod extra_config;
@@ -33,6 +35,16 @@ mod vocabulary;
 /// Feature gates of a kubelet, with their defaults.
 pub(super) fn feature_gates(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
     feature_gates::defaults(kubelet)
+}
+
+/// The only value that a kubelet takes for a feature gate, if the gate is locked.
+pub(super) fn locked_feature_gate(kubelet: KubeletMinor, name: &str) -> Option<bool> {
+    feature_gates::locked(kubelet, name)
+}
+
+/// Objections to a whole KubeletConfiguration.
+pub(super) fn objections(kubelet: KubeletMinor, configuration: &Map<String, Value>) -> Vec<String> {
+    configuration::objections(kubelet, configuration)
 }
 
 /// Fields of KubeletConfiguration that `kubelet.extraConfig` takes.
@@ -56,6 +68,10 @@ pub(super) fn node_config(finder: &mut Finder<'_>, raw: raw::NodeConfig) -> Opti
     let servers = raw.time.map(|time| time.servers).unwrap_or_default();
     let time_servers = finder.parse_all(&Path::from("time.servers"), &servers);
     let registries = registries::registries(finder, &root.key("registries"), raw.registries);
+    if let Some(kubelet) = &raw.kubelet {
+        let base = cluster.as_ref().map(|cluster| cluster.kubelet_config);
+        kubelet::idle_times(finder, &root.key("kubelet"), kubelet, base);
+    }
     let kubelet = kubelet::kubelet(finder, &root.key("kubelet"), raw.kubelet.unwrap_or_default());
     if let (Some(written), Some(network)) = (&raw.network, &network) {
         let others = connectivity::Counterparts {

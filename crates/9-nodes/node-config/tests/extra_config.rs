@@ -466,6 +466,10 @@ fn feature_gates() {
     ]);
 }
 
+/// An option that was not stable in 1.35, without the feature gate that it needed there.
+const UNCORE_CACHE: &str = "cpuManagerPolicy: static, featureGates: { CPUManagerPolicyBetaOptions: false }, \
+     extraConfig: { cpuManagerPolicyOptions: { prefer-align-cpus-by-uncorecache: 'true' } }";
+
 #[test]
 fn each_kubelet_has_gates_and_fields_of_its_own() {
     use KubeletMinor::{V1_35, V1_36, V1_37};
@@ -508,6 +512,22 @@ fn each_kubelet_has_gates_and_fields_of_its_own() {
             "extraConfig: { showHiddenMetricsForVersion: '1.36' }",
             "write one of ``, `1.34`",
         ),
+        (
+            V1_35,
+            "featureGates: { TopologyManagerPolicyOptions: false }, extraConfig: { topologyManagerPolicyOptions: {} }",
+            "`topologyManagerPolicyOptions` needs the feature gate `TopologyManagerPolicyOptions`",
+        ),
+        (
+            V1_36,
+            "extraConfig: { topologyManagerPolicyOptions: { prefer-closest-numa-nodes: 'true' } }",
+            "",
+        ),
+        (
+            V1_35,
+            UNCORE_CACHE,
+            "needs the feature gate `CPUManagerPolicyBetaOptions`",
+        ),
+        (V1_36, UNCORE_CACHE, ""),
     ] {
         let (good, said) = said_for(kubelet, &format!("kubelet: {{ {more} }}"));
         assert!(

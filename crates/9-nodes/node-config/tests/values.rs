@@ -71,6 +71,40 @@ fn the_kubelet_starts_with_what_is_accepted() {
 }
 
 #[test]
+fn soft_thresholds_and_times() {
+    accepted(&[
+        "kubelet: { evictionSoft: { memory.available: 1Gi }, evictionSoftGracePeriod: { memory.available: 1m } }",
+    ]);
+    refused(&[
+        (
+            "kubelet: { evictionSoft: { memory.available: 1Gi } }",
+            "`memory.available` has no grace period",
+        ),
+        (
+            "kubelet: { evictionSoft: { memory.available: 1Gi }, evictionSoftGracePeriod: { nodefs.available: 1m } }",
+            "`memory.available` has no grace period",
+        ),
+    ]);
+    warned(&[
+        (
+            "kubelet: { evictionSoftGracePeriod: { memory.available: 1m } }",
+            "`memory.available` has a grace period and no soft threshold",
+        ),
+        // Part of `cluster`, whose configuration may have a threshold.
+        (
+            "  kubeletConfig: fromCluster\nkubelet: { evictionSoftGracePeriod: { memory.available: 1m } }",
+            "the grace period of `memory.available` is for a soft threshold of the cluster's kubelet-config",
+        ),
+        // Thresholds of a NodeConfig take the place of all of the cluster's.
+        (
+            "  kubeletConfig: fromCluster\nkubelet: { evictionSoft: { nodefs.available: 15% }, \
+             evictionSoftGracePeriod: { nodefs.available: 1m, memory.available: 1m } }",
+            "`memory.available` has a grace period and no soft threshold",
+        ),
+    ]);
+}
+
+#[test]
 fn swap() {
     accepted(&[
         "kubelet: { memorySwap: { swapBehavior: LimitedSwap } }",
@@ -248,6 +282,10 @@ fn credential_providers() {
         (&with("name: ../sh, matchImages: [a]"), "is not the name of a program"),
         (&with("name: a, matchImages: []"), "is asked for no image"),
         (&with("name: a, matchImages: ['https://a']"), "does not match images"),
+        (
+            &with("name: a, matchImages: ['a.example:+5000']"),
+            "does not match images",
+        ),
     ]);
 }
 

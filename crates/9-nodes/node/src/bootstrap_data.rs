@@ -10,6 +10,7 @@ use basalt_document::Document;
 use basalt_document::problem::Problems;
 use basalt_join::cloud_config::{self, InstanceData, SENTINEL, SENTINEL_CONTENT};
 use basalt_join::conversion::{self, ConversionError};
+use basalt_join::origins::Origins;
 use basalt_node_config::name::HostName;
 use miette::Diagnostic;
 use serde_json::Value;
@@ -32,7 +33,6 @@ pub enum BootstrapDataError {
 }
 
 /// Bootstrap data as a node follows it.
-#[derive(Debug)]
 pub struct Bootstrap {
     /// Text of a NodeConfig, in JSON. It holds a token.
     pub config: String,
@@ -40,6 +40,29 @@ pub struct Bootstrap {
     pub files: Vec<PlannedFile>,
     /// Warnings, often none.
     pub warnings: Problems,
+    /// Places that settings of the NodeConfig come from.
+    origins: Origins,
+}
+
+/// Shows no token.
+impl std::fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Bootstrap")
+            .field("files", &self.files)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bootstrap {
+    /// Findings of the check of the NodeConfig, told at the lines of the bootstrap data that its settings come from; then those
+    /// about settings that come from elsewhere. None is without a finding.
+    pub fn told(&self, problems: &Problems) -> Vec<Problems> {
+        let (told, rest) = self.origins.tell(&self.config, problems);
+        [told, rest]
+            .into_iter()
+            .filter(|problems| !problems.is_empty())
+            .collect()
+    }
 }
 
 /// Returns `true` for a text that cloud-init or Ignition would read, and that is no NodeConfig.
@@ -84,6 +107,7 @@ pub fn read(
         config: serde_json::to_string_pretty(&config).unwrap_or_default(),
         files: files.collect(),
         warnings,
+        origins: data.origins,
     })
 }
 
@@ -264,6 +288,25 @@ mod tests {
         let text = DISCOVERY_FILE.replacen("-   path: /run/kubeadm/", azure, 1);
         let bootstrap = read_worker(&text, "local-hostname: worker-9\n").unwrap();
         assert_eq!(bootstrap.files.len(), 1);
+    }
+
+    #[test]
+    fn findings_of_the_check_have_the_lines_of_the_bootstrap_data() {
+        let text = WORKER.replace("net.core.somaxconn = 4096", "net.ipv4.ip_forward = 0");
+        let bootstrap = read_worker(&text, "").unwrap();
+        let checked = check("user-data", &bootstrap.config, Clock::Unsure(SystemTime::now()));
+        let told = bootstrap.told(&checked.map(|_| ()).unwrap_err());
+        assert_eq!(told.iter().map(Problems::errors).sum::<usize>(), 1);
+        let mut lines = text.lines();
+        let line = lines.position(|line| line.contains("path: /etc/sysctl.d/90-somaxconn.conf"));
+        let place = format!("user-data:{}:", line.unwrap() + 1);
+        let brief = told[0].brief();
+        assert!(brief.contains(&place) && brief.contains("ip_forward"), "{brief}");
+        // Without a finding, nothing is told.
+        let bootstrap = read_worker(WORKER, "").unwrap();
+        let checked = check("user-data", &bootstrap.config, Clock::Unsure(SystemTime::now()));
+        let (_, warnings) = checked.unwrap_or_else(|problems| panic!("{}", problems.brief()));
+        assert_eq!(bootstrap.told(&warnings).is_empty(), warnings.is_empty());
     }
 
     #[test]

@@ -162,15 +162,29 @@ impl JoinPlan {
         format!("KUBELET_KUBEADM_ARGS=\"{}\"\n", arguments.join(" "))
     }
 
-    /// Fields of the cluster's configuration that the kubelet does not have, and those that the node sees differently.
+    /// Fields of the cluster's configuration that the kubelet does not have or would not start with, those that the node sees
+    /// differently, and settings of the node that wait for one of the cluster in vain.
     pub fn warnings(&self, record: &JoinRecord) -> Vec<String> {
         let Some(settings) = record.settings.as_ref().filter(|_| self.asks_for_settings()) else {
             return Vec::new();
         };
-        let dropped = settings.dropped.iter().map(|field| {
-            format!("left out of the cluster's kubelet-config, since this kubelet does not have it: {field}")
+        let dropped = settings
+            .dropped
+            .iter()
+            .map(|field| format!("left out of the cluster's kubelet-config, {}: {field}", field.reason()));
+        let unfit_fields = settings.unfit_fields(&self.layers);
+        let unfit = unfit_fields.iter().map(|field| {
+            format!("left out of the cluster's kubelet-config, since the kubelet would not start with it on this node: {field}")
         });
         let contradictions = settings.contradictions(&self.written);
-        dropped.chain(contradictions.iter().map(ToString::to_string)).collect()
+        let contradictions = contradictions.iter().map(ToString::to_string);
+        let idle = settings.idle_times(&self.layers);
+        let idle = idle.iter().map(|signal| {
+            format!(
+                "`evictionSoftGracePeriod` of {signal} has no effect: neither the NodeConfig nor the cluster's kubelet-config \
+                 has a threshold of `evictionSoft` for it"
+            )
+        });
+        dropped.chain(unfit).chain(contradictions).chain(idle).collect()
     }
 }

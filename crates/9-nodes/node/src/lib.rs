@@ -12,7 +12,7 @@
 //!   [`http`];
 //! - right before the kubelet starts, [`join`] finds the cluster where the NodeConfig does not hold all of it ([`join_plan`],
 //!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
-//!   ([`identity`]); [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
+//!   ([`identity`]); [`capacity`] leaves out of the kubelet's configuration what this machine does not have; [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
 //!   and [`serving`] makes the certificate that the kubelet serves with;
 //! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
@@ -29,6 +29,7 @@ pub mod azure;
 pub mod block;
 pub mod boot;
 pub mod bootstrap_data;
+pub mod capacity;
 pub mod cards;
 pub mod cloud;
 pub mod cluster_requests;

@@ -14,7 +14,7 @@ use basalt_document::problem::Problems;
 use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
 use basalt_node::azure::{self, WireServer};
-use basalt_node::bootstrap_data::{self, BootstrapDataError};
+use basalt_node::bootstrap_data::{self, Bootstrap, BootstrapDataError};
 use basalt_node::cloud::Cloud;
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
@@ -29,9 +29,9 @@ use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{boot, follow, host_paths, housekeeping, join, panics, paths, plan};
+use basalt_node::{boot, capacity, follow, host_paths, housekeeping, join, panics, paths, plan};
 use basalt_node_config::name::HostName;
-use basalt_node_config::{Clock, LARGEST};
+use basalt_node_config::{Clock, LARGEST, NodeConfig};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 const USAGE: &str = "\
@@ -308,12 +308,8 @@ fn apply_found(root: &Path, found: Found) -> Result<(), Failure> {
     // Another NodeConfig is a new try.
     apply::remove(apply::below(root, paths::JOIN_STATE))?;
     let name = bootstrap_data::machine_name(&metadata);
-    let text = node_config(root, &origin, text, &metadata, name.as_ref(), &facts)?;
-    // At this point of a boot, no time server was asked yet.
-    let (mut config, warnings) = check_config(&origin, &text, Clock::Unsure(SystemTime::now()))?;
-    if !warnings.is_empty() {
-        report(&warnings);
-    }
+    let bootstrap = bootstrap(root, &origin, &text, &metadata, name.as_ref(), &facts)?;
+    let mut config = checked_config(&origin, &text, bootstrap.as_ref())?;
     config.hostname = config.hostname.or(name);
     let plan = plan::plan(&config, &facts);
     apply::set_hostname(&plan)?;
@@ -347,26 +343,52 @@ fn find_machine_id(root: &Path) -> Option<MachineId> {
     id
 }
 
-/// Text of the NodeConfig that was found, or that bootstrap data of Cluster API stands for.
-fn node_config(
+/// Checks the NodeConfig that was found, or that bootstrap data stands for; its findings are told where a person wrote the
+/// settings.
+fn checked_config(origin: &str, text: &str, bootstrap: Option<&Bootstrap>) -> Result<NodeConfig, Failure> {
+    let text = bootstrap.map_or(text, |bootstrap| bootstrap.config.as_str());
+    // At this point of a boot, no time server was asked yet.
+    let checked = check_config(origin, text, Clock::Unsure(SystemTime::now()));
+    let told = |problems: Problems| match bootstrap {
+        Some(bootstrap) => bootstrap.told(&problems),
+        None => vec![problems],
+    };
+    match checked {
+        Ok((config, warnings)) => {
+            for warnings in told(warnings).iter().filter(|warnings| !warnings.is_empty()) {
+                report(warnings);
+            }
+            Ok(config)
+        }
+        Err(problems) => {
+            let mut told = told(problems.clone());
+            let last = told.pop().unwrap_or(problems);
+            told.iter().for_each(|problems| report(problems));
+            Err(last.into())
+        }
+    }
+}
+
+/// Bootstrap data of Cluster API, if the text that was found is that. What later steps of this boot need of it is written.
+fn bootstrap(
     root: &Path,
     origin: &str,
-    text: String,
+    text: &str,
     metadata: &str,
     name: Option<&HostName>,
     facts: &Facts,
-) -> Result<String, Failure> {
-    if !bootstrap_data::is_user_data(&text) {
-        return Ok(text);
+) -> Result<Option<Bootstrap>, Failure> {
+    if !bootstrap_data::is_user_data(text) {
+        return Ok(None);
     }
     let hostname = name.map_or_else(|| facts.default_hostname(), ToString::to_string);
     let instance = bootstrap_data::instance_data(metadata, &hostname);
-    let bootstrap = bootstrap_data::read(origin, &text, &instance, &hostname)?;
+    let bootstrap = bootstrap_data::read(origin, text, &instance, &hostname)?;
     if !bootstrap.warnings.is_empty() {
         report(&bootstrap.warnings);
     }
     bootstrap_data::prepare(root, &bootstrap.files)?;
-    Ok(bootstrap.config)
+    Ok(Some(bootstrap))
 }
 
 /// Makes a machine id that is not the firmware's that of this boot, for whoever starts from now on; else says that it
@@ -403,6 +425,10 @@ fn join_cluster() -> Result<(), Failure> {
     let mut applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
     let told = join::find_cluster(root, &mut applied)?;
     told.iter().for_each(|line| eprintln!("{line}"));
+    match capacity::fit_configuration(root, &mut applied) {
+        Ok(told) => told.iter().for_each(|line| eprintln!("{line}")),
+        Err(error) => report(&error),
+    }
     for path in bootstrap_data::write_files(root)? {
         println!("{path} is from the bootstrap data");
     }

@@ -1,5 +1,6 @@
 //! Size of the machine, and how much of it a node keeps for itself.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Processors and memory of a machine.
@@ -44,7 +45,7 @@ impl Size {
         let memory = fs_err::read_to_string(root.join("proc/meminfo")).ok()?;
         let processors = fs_err::read_to_string(root.join("sys/devices/system/cpu/online")).ok()?;
         Some(Self {
-            processors: count(processors.trim())?,
+            processors: numbers(&processors)?.len() as u64,
             memory: total(&memory)?,
         })
     }
@@ -85,15 +86,18 @@ fn total(meminfo: &str) -> Option<u64> {
     kibibytes.checked_mul(1024)
 }
 
-/// Number of processors that a list of the kernel names: `0-3,8`.
-fn count(list: &str) -> Option<u64> {
-    let mut sum = 0_u64;
-    for part in list.split(',') {
+/// Numbers of a list as the kernel and the kubelet write them: `0-3,8`.
+pub(crate) fn numbers(list: &str) -> Option<BTreeSet<u16>> {
+    let mut all = BTreeSet::new();
+    for part in list.trim().split(',') {
         let (first, last) = part.split_once('-').unwrap_or((part, part));
-        let (first, last): (u64, u64) = (first.parse().ok()?, last.parse().ok()?);
-        sum += last.checked_sub(first)? + 1;
+        let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+        if last < first {
+            return None;
+        }
+        all.extend(first..=last);
     }
-    Some(sum)
+    Some(all)
 }
 
 #[cfg(test)]

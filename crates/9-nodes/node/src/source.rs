@@ -18,8 +18,8 @@ pub use disk::ConfigDisk;
 
 use crate::cloud::Cloud;
 
-/// Largest size of a NodeConfig, in bytes.
-pub(crate) const LARGEST: u64 = 1 << 20;
+/// Largest size of a NodeConfig in bytes, in the type that readers count in.
+pub(crate) const LARGEST: u64 = basalt_node_config::LARGEST as u64;
 
 /// A NodeConfig that was found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

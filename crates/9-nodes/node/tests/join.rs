@@ -155,7 +155,7 @@ fn kubeadm(pem: &str, head: &str, own: SocketAddr) -> Answer {
             "kubelet",
             "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nclusterDNS: [172.20.0.53]\nmaxPods: 50\n\
              podPidsLimit: 4096\nshutdownGracePeriod: 0s\ncgroupDriver: cgroupfs\ndefaultPodSysctls: {a: b}\n\
-             featureGates: {Nope: true, KubeletTracing: true}\n",
+             featureGates: {Nope: true, KubeletTracing: true, NodeSwap: false}\ncgroupRoot: /pods\n",
         ),
         _ => (404, json!({ "message": "nodes \"worker-1\" not found" })),
     }
@@ -179,7 +179,7 @@ fn a_node_joins_as_kubeadm_would() {
     let machine = Machine::new(
         server,
         &pins(&authority),
-        "kubelet: { maxPods: 60 }\nlabels: { a: b }\n",
+        "kubelet: { maxPods: 60, evictionSoftGracePeriod: { memory.available: 1m } }\nlabels: { a: b }\n",
     );
     let record = machine.join(ONE_RUN).unwrap();
     let plan = machine.plan();
@@ -194,7 +194,7 @@ fn a_node_joins_as_kubeadm_would() {
     assert_eq!(told["shutdownGracePeriod"], "30s");
     assert_eq!(told["cgroupDriver"], "systemd");
     assert_eq!(told["authentication"]["x509"]["clientCAFile"], paths::CLUSTER_CA);
-    assert_eq!(told.get("defaultPodSysctls"), None);
+    assert_eq!((told.get("defaultPodSysctls"), told.get("cgroupRoot")), (None, None));
     // The kubelet would not start with a gate that it does not have.
     assert_eq!(
         told["featureGates"],
@@ -221,6 +221,9 @@ fn a_node_joins_as_kubeadm_would() {
     for field in [
         "`defaultPodSysctls` (since Kubernetes 1.37)",
         "this kubelet does not have it: `featureGates.Nope` (not a feature gate of the kubelet up to Kubernetes 1.37)",
+        "it cannot be switched in this kubelet: `featureGates.NodeSwap` (locked to `true`)",
+        "would not start with it on this node: `cgroupRoot` (the image has no control group `/pods`",
+        "`evictionSoftGracePeriod` of memory.available has no effect",
         "`cgroupDriver` is \"cgroupfs\"",
         "`maxPods` is 50",
     ] {

@@ -386,6 +386,23 @@ fn secrets_are_for_root_only() {
     }
 }
 
+#[test]
+fn a_setting_that_the_machine_has_no_memory_for_ends_nothing() {
+    let config = least("sysctls: { vm.nr_hugepages: 2000000, vm.swappiness: 10 }\n");
+    let size = Some(Size {
+        processors: 2,
+        memory: 4 << 30,
+    });
+    let plan = plan(&config, &Facts { size, ..UNKNOWN });
+    assert_eq!(plan.sysctls, [("vm/swappiness".to_owned(), "10".to_owned())]);
+    let told = matches!(&plan.warnings[..], [line] if line.contains("vm.nr_hugepages = 2000000 is left out"));
+    assert!(told, "{:?}", plan.warnings);
+    let file = |end: &str| plan.files.iter().find(|file| file.path.ends_with(end));
+    // systemd-sysctl would set it later.
+    assert_eq!(file("95-node-config.conf").unwrap().content, "vm/swappiness = 10\n");
+    assert!(file("kubelet/config.json").is_some());
+}
+
 /// Seconds of a duration that is written in whole seconds.
 fn seconds(value: &serde_json::Value) -> u64 {
     let text = value.as_str().unwrap();

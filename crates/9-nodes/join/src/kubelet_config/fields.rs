@@ -12,7 +12,7 @@ const FIELDS: &str = include_str!("fields.txt");
 /// Newest minor of the table.
 pub(super) const NEWEST: u32 = 37;
 
-/// A field or a feature gate of the cluster's configuration that the kubelet does not have.
+/// A field or a feature gate of the cluster's configuration that the kubelet does not have, or a gate that is locked in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroppedField {
     /// Path: `memorySwap.swapBehavior`, `featureGates.MemoryQoS`.
@@ -22,11 +22,32 @@ pub struct DroppedField {
     /// Last minor version that had it, where no newer kubelet does.
     #[serde(default)]
     pub until: Option<u32>,
+    /// Value of a feature gate that is locked, where the cluster has the other one.
+    #[serde(default)]
+    pub locked: Option<bool>,
+}
+
+impl DroppedField {
+    /// Reason of people for which it was dropped, as the end of a sentence.
+    pub fn reason(&self) -> &'static str {
+        match self.locked {
+            Some(_) => "since it cannot be switched in this kubelet",
+            None => "since this kubelet does not have it",
+        }
+    }
 }
 
 impl std::fmt::Display for DroppedField {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { path, since, until } = self;
+        let Self {
+            path,
+            since,
+            until,
+            locked,
+        } = self;
+        if let Some(locked) = locked {
+            return write!(f, "`{path}` (locked to `{locked}`)");
+        }
         let is_gate = path.starts_with(super::gates::PREFIX);
         match (since, until) {
             (Some(minor), _) => write!(f, "`{path}` (since Kubernetes 1.{minor})"),
@@ -78,6 +99,7 @@ fn drop_below(object: &mut Map<String, Value>, prefix: &str, minor: u32, dropped
                 path,
                 since,
                 until: None,
+                locked: None,
             });
             return false;
         }

@@ -52,6 +52,7 @@ impl NodeLayers {
             }
         }
         yield_reservations(&mut merged, cluster);
+        yield_to_switches(&mut merged, cluster);
         let mut theirs = cluster.clone();
         PLACES.iter().for_each(|pointer| remove(&mut theirs, pointer));
         // Zero stands for the kubelet's default in what kubeadm uploads, and the image has one of its own.
@@ -81,6 +82,26 @@ impl NodeLayers {
             merged.retain(|key, _| key != "tlsCertFile" && key != "tlsPrivateKeyFile");
         }
         merged
+    }
+
+    /// Signals with a time of the NodeConfig and without a soft threshold in what the kubelet is told.
+    pub(super) fn idle_times(&self, told: &Value) -> Vec<String> {
+        let times = self.own.get("evictionSoftGracePeriod").and_then(Value::as_object);
+        let thresholds = told.get("evictionSoft");
+        let is_idle = |signal: &&String| thresholds.and_then(|all| all.get(signal.as_str())).is_none();
+        times.into_iter().flat_map(Map::keys).filter(is_idle).cloned().collect()
+    }
+}
+
+/// Takes defaults out that need what the cluster switches off: the kubelet would not start with both.
+fn yield_to_switches(defaults: &mut Map<String, Value>, cluster: &Map<String, Value>) {
+    let off = |value: Option<&Value>| value == Some(&Value::Bool(false));
+    let gates = cluster.get("featureGates");
+    if off(gates.and_then(|gates| gates.get("GracefulNodeShutdown"))) {
+        defaults.retain(|key, _| !key.starts_with("shutdownGracePeriod"));
+    }
+    if off(cluster.get("enableSystemLogHandler")) {
+        defaults.remove("enableSystemLogQuery");
     }
 }
 
@@ -190,6 +211,27 @@ mod tests {
         let found = merged(json!({ "shutdownGracePeriod": "5s" }));
         assert_eq!(found["shutdownGracePeriod"], "5s");
         assert_eq!(found.get("shutdownGracePeriodCriticalPods"), None);
+    }
+
+    #[test]
+    fn defaults_yield_to_what_the_cluster_switches_off() {
+        let found = merged(json!({ "featureGates": { "GracefulNodeShutdown": false } }));
+        assert_eq!(
+            (
+                found.get("shutdownGracePeriod"),
+                found.get("shutdownGracePeriodCriticalPods")
+            ),
+            (None, None)
+        );
+        let with_query = |cluster: Value| {
+            let layers = NodeLayers {
+                defaults: object(json!({ "enableSystemLogQuery": true })),
+                ..NodeLayers::default()
+            };
+            layers.around(&object(cluster)).get("enableSystemLogQuery").cloned()
+        };
+        assert_eq!(with_query(json!({ "enableSystemLogHandler": false })), None);
+        assert_eq!(with_query(json!({ "enableSystemLogHandler": true })), Some(json!(true)));
     }
 
     #[test]

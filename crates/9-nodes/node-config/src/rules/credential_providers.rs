@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use crate::address::port_number;
 use crate::amount::GoDuration;
 use crate::finder::Finder;
 use crate::raw;
@@ -52,7 +53,7 @@ fn is_pattern(text: &str) -> bool {
     let of_path = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
     !name.is_empty()
         && name.chars().all(of_name)
-        && port.parse::<u16>().is_ok()
+        && port_number(port).is_some()
         && !path.is_empty()
         && path.chars().all(of_path)
 }

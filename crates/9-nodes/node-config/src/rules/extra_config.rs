@@ -234,9 +234,20 @@ fn never_ready(finder: &mut Finder<'_>, path: &Path, fields: &Map<String, Value>
     }
 }
 
+/// Returns `true` unless a field is the agent's or has a place of its own.
+fn is_open(kind: &FieldKind) -> bool {
+    !matches!(kind, FieldKind::Elsewhere(_) | FieldKind::Agent(_))
+}
+
+/// Returns `true` for a field that would be looked for in `extraConfig`: one of those that may be given there, or one that no
+/// kubelet has.
+pub(super) fn is_extra(name: &str) -> bool {
+    let field = FIELDS.iter().find(|(known, _)| *known == name);
+    field.is_none_or(|(_, kind)| is_open(kind))
+}
+
 /// Names of the fields that a NodeConfig may give in `extraConfig`.
 pub(super) fn names(kubelet: KubeletMinor) -> impl Iterator<Item = &'static str> {
-    let own = |kind: &FieldKind| !matches!(kind, FieldKind::Elsewhere(_) | FieldKind::Agent(_));
-    let names = FIELDS.iter().filter(move |(_, kind)| own(kind)).map(|(name, _)| *name);
+    let names = FIELDS.iter().filter(|(_, kind)| is_open(kind)).map(|(name, _)| *name);
     names.filter(move |name| !SINCE.iter().any(|(newer, since)| newer == name && kubelet < *since))
 }

@@ -90,6 +90,11 @@ fn known(kubelet: KubeletMinor, name: &str) -> Option<&'static FeatureGate> {
     table::gates(kubelet).iter().find(|gate| gate.name == name)
 }
 
+/// The only value that a kubelet takes for a gate, if the gate is locked.
+pub(super) fn locked(kubelet: KubeletMinor, name: &str) -> Option<bool> {
+    known(kubelet, name).filter(|gate| gate.locked).map(|gate| gate.default)
+}
+
 /// Names of all gates with their defaults.
 pub(super) fn defaults(kubelet: KubeletMinor) -> impl Iterator<Item = (&'static str, bool)> {
     table::gates(kubelet).iter().map(|gate| (gate.name, gate.default))
@@ -189,6 +194,17 @@ mod tests {
                 assert!(has_needs, "{} of {kubelet}", gate.name);
             }
         }
+    }
+
+    #[test]
+    fn locked_gates_have_one_value() {
+        assert_eq!(locked(KubeletMinor::V1_37, "NodeLogQuery"), Some(true));
+        assert_eq!(locked(KubeletMinor::V1_35, "NodeLogQuery"), None);
+        assert_eq!(
+            locked(KubeletMinor::V1_37, "AllowOverwriteTerminationGracePeriodSeconds"),
+            Some(false)
+        );
+        assert_eq!(locked(KubeletMinor::V1_37, "Nope"), None);
     }
 
     #[test]

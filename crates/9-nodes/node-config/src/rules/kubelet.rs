@@ -121,6 +121,37 @@ fn soft_evictions(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
     }
 }
 
+/// Warnings of times for which there is no soft threshold. Those of a NodeConfig alone may be for thresholds of the cluster's
+/// kubelet-config, where that is the base: the agent compares them when it has read it.
+pub(super) fn idle_times(
+    finder: &mut Finder<'_>,
+    path: &Path,
+    raw: &raw::Kubelet,
+    base: Option<raw::KubeletConfigSource>,
+) {
+    let may_be_of_cluster = base == Some(raw::KubeletConfigSource::FromCluster) && raw.eviction_soft.is_empty();
+    for signal in raw.eviction_soft_grace_period.keys() {
+        if raw.eviction_soft.contains_key(signal) {
+            continue;
+        }
+        let add = format!("add `evictionSoft:` with a threshold, such as `{signal}: 15%`");
+        let (finding, help) = if may_be_of_cluster {
+            let message =
+                format!("the grace period of `{signal}` is for a soft threshold of the cluster's kubelet-config");
+            let finding = Finding::warning(message, "without effect if there is none");
+            (finding, format!("leave it if the cluster has one; else {add}"))
+        } else {
+            let message = format!("`{signal}` has a grace period and no soft threshold");
+            let finding = Finding::warning(message, "without effect");
+            (finding, format!("{add}, or remove this"))
+        };
+        finder.say(
+            &path.key("evictionSoftGracePeriod").key(signal),
+            finding.with_help(help),
+        );
+    }
+}
+
 /// Thresholds of image garbage collection against each other; one that is not given is the kubelet's own.
 fn image_gc(finder: &mut Finder<'_>, path: &Path, raw: &raw::Kubelet) {
     let (given_low, given_high) = (raw.image_gc_low_threshold_percent, raw.image_gc_high_threshold_percent);

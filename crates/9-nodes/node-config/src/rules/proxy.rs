@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use crate::address::Cidr;
+use crate::address::{Cidr, port_number};
 use crate::checked::Proxy;
 use crate::finder::Finder;
 use crate::name::domain;
@@ -54,7 +54,7 @@ fn is_destination(entry: &str) -> bool {
         Some((host, port)) if !entry.ends_with(']') => (host, Some(port)),
         _ => (entry, None),
     };
-    if port.is_some_and(|port| !port.parse::<u16>().is_ok_and(|port| port > 0)) {
+    if port.is_some_and(|port| !port_number(port).is_some_and(|port| port > 0)) {
         return false;
     }
     if let Some(address) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {

@@ -5,19 +5,24 @@
 #![cfg(test)]
 
 mod pools;
+mod rules;
 mod run;
 
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
-use basalt_node_config::{Clock, KubeletMinor, NodeConfig, check_for, kubelet_extra_fields, kubelet_feature_gates};
+use basalt_join::kubelet_config::overlay;
+use basalt_node_config::{
+    Clock, KubeletMinor, NodeConfig, check_for, kubelet_extra_fields, kubelet_feature_gates, kubelet_objections,
+};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
-use serde_json::json;
+use serde_json::{Map, Value, json};
 
 use pools::{EXTRA, NODE, OWN, Pool};
+use rules::RULES;
 use run::Planned;
 
 /// Number of accepted NodeConfigs that are tried, and in `./basalt test --long`.
@@ -151,6 +156,21 @@ fn every_field_has_values() {
     one(EXTRA, "kubelet:\n  extraConfig:\n    ");
 }
 
+/// The rules judge what the agent makes of a NodeConfig as they judge the NodeConfig: else fields of a cluster would be left
+/// out that have no part in what is wrong.
+#[test]
+fn what_is_accepted_is_accepted_as_a_whole_configuration() {
+    for kubelet in KubeletMinor::ALL {
+        for (case, planned) in accepted_cases(kubelet, CASES) {
+            let configuration = planned.configuration.as_object().unwrap();
+            let mut objections = kubelet_objections(kubelet, configuration);
+            // The address of the node is an argument of the kubelet, and no field.
+            objections.retain(|objection| !objection.contains("would listen at an address"));
+            assert!(objections.is_empty(), "{kubelet}: {objections:?}\n{}", case.text);
+        }
+    }
+}
+
 #[test]
 fn the_real_kubelet_takes_whatever_is_accepted() {
     let Some(runs) = run::kubelet("the_real_kubelet_takes_whatever_is_accepted") else {
@@ -189,6 +209,37 @@ fn the_real_kubelet_takes_whatever_is_accepted() {
         refusals.len(),
         refusals.join("\n\n")
     );
+}
+
+#[test]
+fn each_rule_of_the_kubelet_is_one_of_the_check() {
+    for (minors, says, _, lines) in RULES {
+        for kubelet in *minors {
+            let config = accepted(*kubelet, &format!("{lines}\n"));
+            assert!(config.is_none(), "the kubelet of {kubelet} says `{says}`: {lines}");
+        }
+    }
+}
+
+#[test]
+fn the_real_kubelet_has_each_rule() {
+    let Some(runs) = run::kubelet("the_real_kubelet_has_each_rule") else {
+        return;
+    };
+    let least = Planned::of(&accepted(runs.minor, "").unwrap());
+    let rules: Vec<_> = RULES
+        .iter()
+        .filter(|(minors, ..)| minors.contains(&runs.minor))
+        .collect();
+    let wrong = of_each(&rules, |index, (_, says, fields, _)| {
+        let mut planned = least.clone();
+        let fields: Map<String, Value> = serde_json::from_str(fields).unwrap();
+        overlay(planned.configuration.as_object_mut().unwrap(), &fields);
+        let objection = runs.objection(&format!("rule-{index}"), &planned).unwrap_or_default();
+        (!objection.contains(*says)).then(|| format!("{says}: {objection}"))
+    });
+    let wrong: Vec<_> = wrong.into_iter().flatten().collect();
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
 #[test]

@@ -331,7 +331,7 @@ impl<'k> Conditions<'_, '_, 'k> {
         }
     }
 
-    /// Fields that need feature gates: `validation.go`.
+    /// Fields that need feature gates: `validation.go`, where nothing else is said.
     fn gated(&mut self) {
         let time = |text: &str| text.parse::<GoDuration>().ok().map(|time| time.duration());
         let period = self.text("cpuCFSQuotaPeriod").and_then(time);
@@ -347,6 +347,9 @@ impl<'k> Conditions<'_, '_, 'k> {
             sysctls.is_some_and(|map| !map.is_empty()),
             "DefaultPodSysctls",
         );
+        // `run` of `cmd/kubelet/app/server.go` wants the field not even empty.
+        let topology = self.field("topologyManagerPolicyOptions").is_some();
+        self.needs_gate("topologyManagerPolicyOptions", topology, "TopologyManagerPolicyOptions");
         if self.kubelet.server_tls_bootstrap && !self.gates.is_on("RotateKubeletServerCertificate") {
             let place = self.path.key("serverTLSBootstrap");
             let message = "`serverTLSBootstrap` needs the feature gate `RotateKubeletServerCertificate`, which is off";
@@ -430,7 +433,10 @@ impl<'k> Conditions<'_, '_, 'k> {
             ("distribute-cpus-across-cores", "CPUManagerPolicyAlphaOptions"),
             ("distribute-cpus-across-numa", "CPUManagerPolicyBetaOptions"),
         ];
-        for (option, gate) in gates {
+        // Stable since 1.36.
+        let beta = (self.finder.kubelet() < KubeletMinor::V1_36)
+            .then_some(("prefer-align-cpus-by-uncorecache", "CPUManagerPolicyBetaOptions"));
+        for (option, gate) in gates.into_iter().chain(beta) {
             if options.contains_key(option) && !self.gates.is_on(gate) {
                 let help = format!("add `{gate}: true` to `featureGates`, or remove this");
                 let place = self.path.key("extraConfig").key(FIELD).key(option);

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use crate::address::Cidr;
+use crate::address::{Cidr, port_number};
 use crate::amount::Quantity;
 use basalt_document::Finding;
 
@@ -78,7 +78,7 @@ pub(super) fn trace_endpoint(text: &str) -> Result<(), Finding> {
         let of_address = |text: &str| text.parse::<std::net::Ipv6Addr>().is_ok();
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
         let name = !host.is_empty() && host.chars().all(of_name);
-        port.parse::<u16>().is_ok() && (name || bracketed.is_some_and(of_address))
+        port_number(port).is_some() && (name || bracketed.is_some_and(of_address))
     };
     let plain = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_graphic() && c != '%');
     let good = match text.split_once("://") {
@@ -163,7 +163,7 @@ fn is_image(text: &str) -> bool {
         .split_once('/')
         .map_or((text, None), |(first, rest)| (first, Some(rest)));
     let host = match (first.split_once(':'), rest) {
-        (Some((host, port)), Some(_)) if port.parse::<u16>().is_ok() => host,
+        (Some((host, port)), Some(_)) if port_number(port).is_some() => host,
         _ => first,
     };
     let part = |part: &str| {
@@ -210,6 +210,7 @@ mod tests {
             "http://collector",
             "a b",
             "collector:port",
+            "collector:+4317",
             "unix:socket",
             "::1:4317",
         ];
@@ -261,6 +262,7 @@ mod tests {
             " app",
             "a//b",
             "a b/*",
+            "localhost:+5000/a",
         ];
         holds(image_pattern, &good, &bad);
     }
