@@ -11,7 +11,8 @@
 //! - right before the kubelet starts, [`join`] finds the cluster where the NodeConfig does not hold all of it ([`join_plan`],
 //!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
 //!   ([`identity`]); [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
-//!   and [`serving`] makes the certificate that the kubelet serves with;
+//!   [`serving`] makes the certificate that the kubelet serves with, and [`client_certificate`] requests its first one from
+//!   the cluster;
 //! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
@@ -27,6 +28,7 @@ pub mod block;
 pub mod boot;
 pub mod bootstrap_data;
 pub mod cards;
+pub mod client_certificate;
 pub mod cluster_requests;
 pub mod facts;
 pub mod follow;

@@ -26,7 +26,7 @@ use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{boot, follow, host_paths, housekeeping, join, panics, paths, plan};
+use basalt_node::{boot, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan};
 use basalt_node_config::Clock;
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
@@ -301,6 +301,11 @@ fn join_cluster() -> Result<(), Failure> {
     }
     address::write(root, &addresses)?;
     serving::write(root, &applied.hostname, &addresses)?;
+    match client_certificate::obtain(root, &applied.hostname, client_certificate::PATIENCE) {
+        Ok(true) => println!("the cluster has signed the kubelet's first certificate"),
+        Ok(false) => {}
+        Err(error) => eprintln!("the kubelet requests its certificate itself: {error}"),
+    }
     Ok(())
 }
 
