@@ -1,4 +1,4 @@
-//! The kubelet's first client certificate, requested before the kubelet starts.
+//! The kubelet's first client certificate, requested while containerd starts.
 //!
 //! A kubelet without one requests it itself. Until it has it, it asks the API server for everything else in vain, and waits
 //! longer each time before it asks again: 0.8 s and more for its lists of nodes, Services and pods

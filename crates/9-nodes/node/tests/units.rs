@@ -108,6 +108,27 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
 }
 
 #[test]
+fn a_node_joins_while_its_runtime_starts() {
+    let units = units();
+    let kubelet = &units["kubelet.service"];
+    let line = |text: &str| {
+        kubelet
+            .lines()
+            .position(|line| line == text)
+            .unwrap_or_else(|| panic!("no line {text}"))
+    };
+    let join = line("ExecStartPre=/usr/bin/basalt-node join");
+    // Without it, the kubelet would exit once, and its second try comes a second later.
+    let runtime = line("ExecStartPre=-/usr/bin/systemctl start containerd.service");
+    assert!(join < runtime);
+    let mut after = kubelet.lines().filter(|line| line.starts_with("After="));
+    assert!(
+        !after.any(|line| line.contains("containerd")),
+        "the join waits for the runtime"
+    );
+}
+
+#[test]
 fn the_runtime_is_reset_before_it_starts() {
     let unit = "basalt-reset-runtime.service";
     has(unit, &format!("ConditionPathExists={}", paths::RESET_RUNTIME));
@@ -208,7 +229,8 @@ fn time_servers_take_the_place_of_the_pool() {
 fn there_is_no_shell_to_call() {
     for (name, text) in units() {
         for line in text.lines().filter(|line| line.starts_with("Exec")) {
-            let command = line.split_once('=').unwrap().1;
+            // A minus: its failure does not end the start.
+            let command = line.split_once('=').unwrap().1.trim_start_matches('-');
             assert!(
                 command.starts_with("/usr/bin/") && !command.contains("/sh "),
                 "{name}: {line}"
