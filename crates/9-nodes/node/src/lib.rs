@@ -12,7 +12,7 @@
 //!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
 //!   ([`identity`]); [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
 //!   [`serving`] makes the certificate that the kubelet serves with, and [`client_certificate`] requests its first one from
-//!   the cluster;
+//!   the cluster; meanwhile [`read_ahead`] has the kernel read the kubelet's program;
 //! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
@@ -47,6 +47,7 @@ pub mod machine_id;
 pub mod panics;
 pub mod paths;
 pub mod plan;
+pub mod read_ahead;
 pub mod readiness;
 pub mod reset;
 pub mod screen;

@@ -21,6 +21,7 @@ use basalt_node::joining::JoinError;
 use basalt_node::kubelet_version::check_config;
 use basalt_node::machine_id::{IdOrigin, MachineId};
 use basalt_node::plan::PlannedFile;
+use basalt_node::read_ahead::read_ahead;
 use basalt_node::reset::{self, ResetError};
 use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
@@ -276,6 +277,8 @@ fn check_state() -> Result<(), Failure> {
 fn join_cluster() -> Result<(), Failure> {
     let root = Path::new("/");
     let mut applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
+    // The next program to start. Without this it starts all the same; nobody waits for it.
+    std::thread::spawn(|| drop(read_ahead(Path::new("/"), paths::KUBELET)));
     let told = join::find_cluster(root, &mut applied)?;
     told.iter().for_each(|line| eprintln!("{line}"));
     for path in bootstrap_data::write_files(root)? {
