@@ -76,6 +76,16 @@ impl Fixture {
         })
     }
 
+    /// The packages of our own checkout, whose specs are read into a store of their own.
+    pub fn own_packages(&self) -> Result<(DistributionContent, Distribution), Failed> {
+        let store = Store::open(&self.directory.folder("own-store")?).map_err(shown)?;
+        self.share_trees(store.root())?;
+        let content = DistributionContent::of_checkout(&self.directory.environment.checkout);
+        let base = BuildBase::make(&content, &self.directory.sdk, Arch::X86_64, &store).map_err(shown)?;
+        let read = Distribution::read(&content, &base, &store, &basalt_progress::Silent);
+        Ok((content, read.map_err(shown)?))
+    }
+
     /// Lets a store have the large trees, without a copy.
     fn share_trees(&self, store: &Utf8Path) -> Result<(), Failed> {
         for tree in self.shared_trees() {

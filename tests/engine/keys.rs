@@ -1,7 +1,9 @@
 //! Keys: what makes a package be built again, and that nothing changes under a build.
 
+use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
+use basalt_build::PackageNames;
 use basalt_tests::{Failed, ensure, has_all, marked_processes, shown, until};
 
 use crate::distro::{Distro, Fixture};
@@ -101,6 +103,16 @@ pub fn an_executable_bit_counts_and_other_modes_do_not(fixture: &Fixture) -> Res
     set(0o755)?;
     let (built, _) = distro.build(&["testdocs"]).map_err(shown)?;
     ensure(built == ["testdocs"], || format!("built: {built:?}"))
+}
+
+/// Names by the text of specs, compared with those that rpmspec finds in all specs of this distribution.
+pub fn names_are_known_without_the_sdk(fixture: &Fixture) -> Result<(), Failed> {
+    let (content, distribution) = fixture.own_packages()?;
+    let names = PackageNames::read(&content).map_err(shown)?;
+    let known: BTreeSet<&str> = distribution.graph.names().collect();
+    ensure(known.len() > 100, || format!("{known:?}"))?;
+    let refused: Vec<_> = known.iter().filter(|name| !names.is_possible(name)).collect();
+    ensure(refused.is_empty(), || format!("{refused:?} are names of packages"))
 }
 
 pub fn a_package_is_not_named_like_an_option(fixture: &Fixture) -> Result<(), Failed> {

@@ -53,6 +53,7 @@ const TESTS: &[TestCase<Fixture>] = &[
         "an_executable_bit_counts_and_other_modes_do_not",
         keys::an_executable_bit_counts_and_other_modes_do_not,
     ),
+    ("names_are_known_without_the_sdk", keys::names_are_known_without_the_sdk),
     (
         "a_package_is_not_named_like_an_option",
         keys::a_package_is_not_named_like_an_option,

@@ -71,6 +71,11 @@ const CASES: &[Case] = &[
         BOTH,
         packages::built_command_needs_no_compiler,
     ),
+    (
+        "built_command_says_what_is_missing_itself",
+        ORDINARY,
+        packages::built_command_says_what_is_missing_itself,
+    ),
     ("target_folder_of_the_user", BOTH, settings::target_folder_of_the_user),
     ("target_of_the_user", BOTH, settings::target_of_the_user),
     ("home_is_unset", BOTH, settings::home_is_unset),

@@ -1,4 +1,4 @@
-//! Namespaces and sub-ids, which are looked at before anything is compiled.
+//! Namespaces and sub-ids, which are looked at before the command is compiled.
 
 use basalt_tests::{Failed, has_all};
 

@@ -235,6 +235,19 @@ pub fn until(what: &str, timeout: Duration, holds: impl FnMut() -> bool) -> Resu
     until_every(TICK, what, timeout, holds)
 }
 
+/// Waits for a time that is what is tested, such as an outage.
+///
+/// # Errors
+/// When we are interrupted.
+pub fn pause(time: Duration) -> Result<(), Failed> {
+    let began = Instant::now();
+    while began.elapsed() < time {
+        interrupt::check()?;
+        std::thread::sleep(TICK);
+    }
+    Ok(())
+}
+
 /// Waits until something holds that is dear to look at: a call of kubectl may cost a machine without KVM more than what is
 /// waited for.
 ///

@@ -1,8 +1,8 @@
 //! Tests of the whole, and what they share.
 //!
 //! `engine` runs the build engine on the small packages of `fixtures/engine`, in stores of its own that share the SDK's
-//! tree. `node` checks, boots and breaks the images that were built. `join` makes a cluster by kubeadm on a Debian machine.
-//! All want the machine to themselves and are run by `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
+//! tree. `node` checks, boots and breaks the images that were built. `live` boots them as nodes live, for long. `join` makes a
+//! cluster by kubeadm on a Debian machine. All want the machine to themselves and are run by `./basalt test`, which tells them in variables what they work with: see [`TestEnvironment`].
 //!
 //! ```text
 //! TestEnvironment (SDK, basalt, checkout) --> TestDirectory (a folder on the store's disk, gone afterwards)
@@ -11,15 +11,18 @@
 
 mod cli;
 mod environment;
+pub mod lan;
 mod recorder;
 mod runner;
 mod serial;
+mod shell;
 
-pub use cli::{Cli, Ran, Started, marked_processes, until, until_every};
+pub use cli::{Cli, Ran, Started, marked_processes, pause, until, until_every};
 pub use environment::{EnvironmentError, TestDirectory, TestEnvironment};
 pub use recorder::Recorder;
 pub use runner::{TestCase, run_tests};
 pub use serial::{console_end, console_text, told_value};
+pub use shell::Shell;
 
 use camino::Utf8Path;
 

@@ -3,7 +3,8 @@
 use basalt_cluster::ClusterSize;
 use basalt_node_config::KubeletMinor;
 use camino::Utf8PathBuf;
-use clap::{Args, Parser, Subcommand};
+use clap::builder::RangedI64ValueParser;
+use clap::{Args, Parser, Subcommand, value_parser};
 
 pub mod bench;
 pub mod cluster;
@@ -115,7 +116,16 @@ Of your file, everything else stays as it is, but for comments; `basalt kubectl`
         merge: bool,
     },
     /// Run Basalt's kubectl against the running cluster.
-    #[command(disable_help_flag = true)]
+    ///
+    /// All arguments are kubectl's, `--help` among them: this help is shown while no cluster is running.
+    #[command(
+        disable_help_flag = true,
+        after_help = "\
+Examples:
+  basalt kubectl get pods -A
+  basalt kubectl apply -f app.yaml
+  basalt kubectl --help           kubectl's own help, once `basalt up` has started a cluster"
+    )]
     Kubectl {
         /// Arguments of kubectl, passed on unchanged.
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
@@ -285,7 +295,7 @@ Examples:
   basalt preflight --kubeconfig ~/.kube/config --context production
   basalt preflight --rbac | kubectl apply -f -      the permissions that reading a cluster needs
 Exit codes: 0 nothing was found at the level of --fail-on; 1 something was; 2 not all could be looked at, the arguments are \
-wrong, or the image cannot be built.
+wrong, or the image cannot be built; 130 interrupted.
 docs/preflight/README.md shows how to use it, docs/preflight/rules.md lists the rules.")]
     Preflight(Preflight),
     /// Run all tests: code, engine, and images that are built, booted and broken.
@@ -305,7 +315,7 @@ Examples:
     Bench(bench::Bench),
     /// Check configuration files: a NodeConfig, an image definition.
     Check {
-        /// Paths of the files.
+        /// Paths of the files; `-` is standard input.
         #[arg(required = true)]
         files: Vec<Utf8PathBuf>,
         /// Version of the kubelet that NodeConfigs are for, by minor: feature gates and some fields differ.
@@ -366,6 +376,16 @@ fn kubelet_minor(text: &str) -> Result<KubeletMinor, String> {
     })
 }
 
+/// Parser of a machine's memory in MiB: with less, a node does not come up.
+fn machine_memory() -> RangedI64ValueParser<u32> {
+    value_parser!(u32).range(1024..)
+}
+
+/// Parser of a machine's number of virtual processors.
+fn machine_cpus() -> RangedI64ValueParser<u32> {
+    value_parser!(u32).range(1..=64)
+}
+
 /// Options of `build`.
 #[derive(Debug, Args)]
 pub struct Build {
@@ -406,10 +426,10 @@ pub struct Run {
     #[arg(long)]
     pub config: Option<Utf8PathBuf>,
     /// Memory of the machine, in MiB.
-    #[arg(long, default_value_t = ClusterSize::DEFAULT.memory_mib)]
+    #[arg(long, value_name = "MIB", default_value_t = ClusterSize::DEFAULT.memory_mib, value_parser = machine_memory())]
     pub memory: u32,
     /// Number of virtual processors.
-    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus)]
+    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus, value_parser = machine_cpus())]
     pub cpus: u32,
 }
 

@@ -5,19 +5,21 @@ use std::sync::Arc;
 use basalt_bom::Catalogue;
 use basalt_build::{BuildBase, Distribution, Engine};
 use basalt_content::{ContentFile, ContentFolder, DistributionContent};
-use basalt_process::{Cancellation, without_path};
+use basalt_process::Cancellation;
 use basalt_progress::Reporter;
 use basalt_release::Arch;
 use basalt_sdk::SdkTree;
 use basalt_sources::Tools;
 use basalt_store::{SharedCache, Store};
 use camino::{Utf8Path, Utf8PathBuf};
-use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
+use miette::{IntoDiagnostic as _, Result, miette};
 
+use crate::doctor;
 use crate::environment::variable;
 use crate::memory;
 use crate::team_cache::{self, TeamCache};
 use crate::terminal::Terminal;
+pub use crate::text_file::read_text;
 
 /// Checkout, and the user's store.
 pub struct Checkout {
@@ -87,7 +89,7 @@ impl Checkout {
 
     /// Returns the distribution's content.
     pub fn content(&self) -> DistributionContent {
-        DistributionContent::of_checkout(&self.root)
+        content(&self.root)
     }
 
     /// Returns the folder of the local cluster's state.
@@ -140,22 +142,25 @@ impl Checkout {
     /// Returns the tree of build tools, which is made if need be.
     pub fn sdk(&self) -> Result<SdkTree> {
         if self.known_sdk(&self.store)?.is_none() {
-            self.check_file_system()?;
+            self.check_machine()?;
         }
         self.tree(None)
     }
 
-    /// Checks that builds can have their overlays on the store's file system, before minutes go into the SDK.
-    fn check_file_system(&self) -> Result<()> {
+    /// Checks what builds need of the store's file system and of the machine, before minutes go into the SDK.
+    fn check_machine(&self) -> Result<()> {
         let root = self.store.root();
-        if !basalt_sandbox::is_overlayfs(root) {
-            return Ok(());
+        if basalt_sandbox::is_overlayfs(root) {
+            return Err(miette!(
+                code = "store::overlayfs",
+                help = basalt_sandbox::OVERLAYFS_HELP,
+                "nothing can be built in the store `{root}`"
+            ));
         }
-        Err(miette!(
-            code = "store::overlayfs",
-            help = basalt_sandbox::OVERLAYFS_HELP,
-            "nothing can be built in the store `{root}`"
-        ))
+        match doctor::sdk_obstacles(&self.store)? {
+            Some(obstacles) => Err(obstacles.into()),
+            None => Ok(()),
+        }
     }
 
     /// Returns the tree of build tools. While it is made, plain files among the sources of packages are fetched, which
@@ -164,7 +169,7 @@ impl Checkout {
         if let Some(sdk) = self.known_sdk(&self.store)? {
             return Ok(sdk);
         }
-        self.check_file_system()?;
+        self.check_machine()?;
         let content = self.content();
         let ended = Cancellation::default();
         let wanted = |name: &str| ahead.wants(name);
@@ -241,6 +246,11 @@ impl BuildContext {
     }
 }
 
+/// Returns the content of the distribution in a checkout. The only place that decides which trees it has.
+pub fn content(root: &Utf8Path) -> DistributionContent {
+    DistributionContent::of_checkout(root)
+}
+
 /// Returns the root folder of the checkout that the launcher was started from, or else of the one around the current
 /// folder.
 pub fn root() -> Result<Utf8PathBuf> {
@@ -276,14 +286,6 @@ pub fn open_store(reporter: &dyn Reporter) -> Result<Store> {
         ));
     }
     Ok(store)
-}
-
-/// Reads a text file of the user.
-pub fn read_text(path: &Utf8Path) -> Result<String> {
-    fs_err::read_to_string(path)
-        .map_err(|error| without_path(error, path))
-        .into_diagnostic()
-        .wrap_err_with(|| format!("`{path}` cannot be read"))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use miette::Result;
+use miette::{Result, miette};
 use serde::Serialize;
 
 use crate::arguments::{Arguments, Verb};
@@ -30,6 +30,7 @@ mod licenses;
 mod load;
 mod logs;
 mod migrate;
+mod names;
 mod node;
 mod preflight;
 mod provenance;
@@ -48,59 +49,58 @@ mod why;
 
 /// Runs the verb of the arguments, and returns the exit code.
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
-    // These verbs need no checkout and no store.
-    match &arguments.verb {
-        Verb::Completions { shell } => return Ok(completions::run(*shell)),
-        Verb::Check { files, kubelet } => return check::run(files, *kubelet, arguments.json),
-        Verb::Config(what) => return config::run(what, arguments.json),
-        Verb::Clean(options) => return clean::run(options, arguments.quiet, arguments.json),
-        Verb::Doctor => return doctor::run(arguments.quiet, arguments.json),
-        Verb::Store(what) => return store::run(what, arguments.quiet, arguments.json),
-        Verb::Migrate(options) => return migrate::run(options, arguments.quiet, arguments.json),
-        Verb::Repo(what) => return repo::run(what, arguments.quiet, arguments.cache.as_deref(), arguments.json),
-        Verb::Preflight(options) => {
-            let open = || Checkout::open(arguments.quiet, arguments.cache.as_deref());
-            return Ok(preflight::run(options, open, arguments.json));
-        }
-        _ => {}
-    }
-    let checkout = Checkout::open(arguments.quiet, arguments.cache.as_deref())?;
-    let json = arguments.json;
-    match &arguments.verb {
-        Verb::Up(options) => up::run(&checkout, options, json),
-        Verb::Down => down::run(&checkout, json),
-        Verb::Status => status::run(&checkout, json),
-        Verb::Load(options) => load::run(&checkout, options, json),
-        Verb::Node(verb) => node::run(&checkout, verb, json),
-        Verb::Kubeconfig { merge } => kubeconfig::run(&checkout, *merge, json),
-        Verb::Kubectl { arguments } => kubectl::run(&checkout, arguments),
-        Verb::Bench(what) => bench::run(&checkout, what, json),
-        Verb::Build(options) => build::run(&checkout, options, json),
-        Verb::Cache(what) => cache::run(&checkout, what, json),
-        Verb::Run(options) => run::run(&checkout, options),
-        Verb::Bom(options) => bom::run(&checkout, options, json),
-        Verb::Licenses(options) => licenses::run(&checkout, options, json),
-        Verb::Why(options) => why::run(&checkout, options, json),
-        Verb::Logs { name, follow } => logs::run(&checkout, name, *follow),
-        Verb::Shell { package } => shell::run(&checkout, package),
-        Verb::Sources(what) => sources::run(&checkout, what, json),
-        Verb::Sdk(what) => sdk::run(&checkout, what, json),
-        Verb::Audit(options) => audit::run(&checkout, options, json),
-        Verb::Addons(options) => addons::run(&checkout, options, json),
-        Verb::Harden(options) => harden::run(&checkout, options, json),
-        Verb::Verify(options) => verify::run(&checkout, options, json),
-        Verb::Provenance { what } => provenance::run(&checkout, what),
-        Verb::Test(options) => test::run(&checkout, options, json),
-        Verb::Completions { .. }
-        | Verb::Check { .. }
-        | Verb::Config(_)
-        | Verb::Clean(_)
-        | Verb::Doctor
-        | Verb::Migrate(_)
-        | Verb::Store(_)
-        | Verb::Repo(_)
-        | Verb::Preflight(_)
-        | Verb::Supervisor { .. } => Ok(ExitCode::SUCCESS),
+    let Arguments {
+        json,
+        quiet,
+        cache,
+        verb,
+    } = arguments;
+    let (json, quiet) = (*json, *quiet);
+    // Names in the arguments are checked with it, before a verb has anything fetched or built. Some verbs need neither
+    // checkout nor store.
+    let open = || -> Result<Checkout> {
+        let checkout = Checkout::open(quiet, cache.as_deref())?;
+        names::check(&checkout, verb)?;
+        Ok(checkout)
+    };
+    match verb {
+        Verb::Up(options) => up::run(&open()?, options, json),
+        Verb::Down => down::run(&open()?, json),
+        Verb::Status => status::run(&open()?, json),
+        Verb::Load(options) => load::run(&open()?, options, json),
+        Verb::Node(verb) => node::run(&open()?, verb, json),
+        Verb::Kubeconfig { merge } => kubeconfig::run(&open()?, *merge, json),
+        Verb::Kubectl { arguments } => kubectl::run(&open()?, arguments),
+        Verb::Migrate(options) => migrate::run(options, quiet, json),
+        Verb::Build(options) => build::run(&open()?, options, json),
+        Verb::Run(options) => run::run(&open()?, options),
+        Verb::Logs { name, follow } => logs::run(&open()?, name, *follow),
+        Verb::Shell { package } => shell::run(&open()?, package),
+        Verb::Sources(what) => sources::run(&open()?, what, json),
+        Verb::Sdk(what) => sdk::run(&open()?, what, json),
+        Verb::Repo(what) => repo::run(what, open, quiet, json),
+        Verb::Verify(options) => verify::run(&open()?, options, json),
+        Verb::Provenance { what } => provenance::run(&open()?, what),
+        Verb::Bom(options) => bom::run(&open()?, options, json),
+        Verb::Licenses(options) => licenses::run(&open()?, options, json),
+        Verb::Why(options) => why::run(&open()?, options, json),
+        Verb::Audit(options) => audit::run(&open()?, options, json),
+        Verb::Harden(options) => harden::run(&open()?, options, json),
+        Verb::Addons(options) => addons::run(&open()?, options, json),
+        Verb::Preflight(options) => preflight::run(options, open, json),
+        Verb::Test(options) => test::run(&open()?, options, json),
+        Verb::Bench(what) => bench::run(&open()?, what, json),
+        Verb::Check { files, kubelet } => check::run(files, *kubelet, json),
+        Verb::Config(what) => config::run(what, json),
+        Verb::Clean(options) => clean::run(options, quiet, json),
+        Verb::Cache(what) => cache::run(&open()?, what, json),
+        Verb::Store(what) => store::run(what, quiet, json),
+        Verb::Doctor => doctor::run(quiet, json),
+        Verb::Completions { shell } => Ok(completions::run(*shell)),
+        Verb::Supervisor { .. } => Err(miette!(
+            help = "`basalt up` starts it, with this verb as its first argument",
+            "the supervisor of a cluster is no verb for users"
+        )),
     }
 }
 

@@ -12,13 +12,15 @@ use std::sync::mpsc::{self, TryRecvError};
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
-use basalt_content::{ContentFile, DistributionContent};
+use basalt_content::ContentFile;
 use basalt_process::{ProcessError, wait};
 use basalt_progress::{Outcome as Ended, Reporter, Unit};
 use basalt_sdk::SdkTree;
 use basalt_sdk::sdk_lock::SdkLock;
 use basalt_store::Store;
 use camino::Utf8PathBuf;
+use miette::Diagnostic;
+use thiserror::Error;
 
 mod clock;
 mod environment;
@@ -63,6 +65,13 @@ const CHECKS: &[Check] = &[
     check("KVM", 30, kvm::examine),
 ];
 
+/// Checks of what making the SDK takes.
+const SDK_CHECKS: &[Check] = &[
+    check("programs", 120, programs::of_the_sdk),
+    check("sandbox", 60, sandbox::examine),
+    check("sub-ids", 40, sub_ids::obstacles),
+];
+
 const fn check(name: &'static str, seconds: u64, run: fn(&Context) -> Vec<CheckFinding>) -> Check {
     Check {
         name,
@@ -88,7 +97,7 @@ impl Context {
     }
 
     fn sdk_lock_path(&self) -> Option<Utf8PathBuf> {
-        let content = DistributionContent::of_checkout(self.checkout.as_ref()?);
+        let content = crate::checkout::content(self.checkout.as_ref()?);
         Some(content.file(ContentFile::SdkLock).path)
     }
 
@@ -130,6 +139,52 @@ pub fn examine(checkout: Option<Utf8PathBuf>, reporter: &dyn Reporter) -> Result
     Ok(DoctorReport::new(findings))
 }
 
+/// Findings that keep the SDK from being made on this machine.
+#[derive(Debug, Error, Diagnostic)]
+#[error("this machine lacks something that making the SDK takes:\n{}", results(findings))]
+#[diagnostic(code(doctor::sdk), help("{}\n`./basalt doctor` makes all checks", helps(findings)))]
+pub struct SdkObstacles {
+    findings: Vec<CheckFinding>,
+}
+
+/// Looks for what keeps the SDK from being made on this machine, by the same checks as [`examine`]. The launcher looks for
+/// the same before it has this command compiled.
+///
+/// # Errors
+/// [`ProcessError::Interrupted`] after Ctrl-C.
+pub fn sdk_obstacles(store: &Store) -> Result<Option<SdkObstacles>, ProcessError> {
+    let context = Arc::new(Context {
+        checkout: None,
+        store: OnceLock::from(store.clone()),
+    });
+    let mut findings = Vec::new();
+    for check in SDK_CHECKS {
+        findings.extend(bounded(check, &context)?);
+    }
+    findings.retain(|finding| finding.status == CheckStatus::Failed && !finding.is_inconclusive());
+    Ok((!findings.is_empty()).then_some(SdkObstacles { findings }))
+}
+
+/// Results of findings, a line each.
+fn results(findings: &[CheckFinding]) -> String {
+    let lines = findings.iter().map(|finding| {
+        let first = finding.result.lines().next().unwrap_or_default();
+        format!("  {}: {first}", finding.check)
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// What helps against findings, each once.
+fn helps(findings: &[CheckFinding]) -> String {
+    let mut helps: Vec<&str> = Vec::new();
+    for help in findings.iter().filter_map(|finding| finding.help.as_deref()) {
+        if !helps.contains(&help) {
+            helps.push(help);
+        }
+    }
+    helps.join("\n")
+}
+
 /// Runs a check in a thread of its own, and leaves it behind when it takes too long.
 fn bounded(check: &'static Check, context: &Arc<Context>) -> Result<Vec<CheckFinding>, ProcessError> {
     let (sender, receiver) = mpsc::channel();
@@ -137,20 +192,19 @@ fn bounded(check: &'static Check, context: &Arc<Context>) -> Result<Vec<CheckFin
     // Nobody receives the findings of a thread that was left behind.
     std::thread::spawn(move || drop(sender.send((check.run)(&context))));
     let deadline = Instant::now() + check.limit;
-    let failed = |result: String| CheckFinding::new(check.name, CheckStatus::Failed, "the check itself", result);
     let found = wait::until(Some(deadline), TICK, || {
         Ok::<_, ProcessError>(match receiver.try_recv() {
             Ok(findings) => Some(findings),
             Err(TryRecvError::Empty) => None,
-            Err(TryRecvError::Disconnected) => {
-                Some(vec![failed("it panicked".to_owned()).help("this is a bug in basalt")])
-            }
+            Err(TryRecvError::Disconnected) => Some(vec![
+                CheckFinding::broken(check.name, "it panicked").help("this is a bug in basalt"),
+            ]),
         })
     })?;
     Ok(found.unwrap_or_else(|| {
         let text = format!("no answer within {} s", check.limit.as_secs());
         vec![
-            failed(text)
+            CheckFinding::broken(check.name, text)
                 .help("does a network file system not answer? `df` and `ls` of your home and of the store tell"),
         ]
     }))
@@ -178,6 +232,7 @@ mod tests {
         assert!(began.elapsed() < Duration::from_secs(4));
         assert_eq!(findings.len(), 1);
         assert_eq!((findings[0].check, findings[0].status), ("slow", CheckStatus::Failed));
+        assert!(findings[0].is_inconclusive());
     }
 
     #[test]
@@ -186,6 +241,23 @@ mod tests {
         let findings = bounded(&BROKEN, &context()).expect("not interrupted");
         assert_eq!(findings[0].status, CheckStatus::Failed);
         assert_eq!(findings[0].help.as_deref(), Some("this is a bug in basalt"));
+    }
+
+    #[test]
+    fn obstacles_are_named_with_what_helps() {
+        let finding = |check, help: &str| {
+            CheckFinding::new(check, CheckStatus::Failed, "tried", "does not work\nmore").help(help)
+        };
+        let obstacles = SdkObstacles {
+            findings: vec![finding("sub-ids", "usermod"), finding("mmdebstrap", "apt-get install")],
+        };
+        let text = obstacles.to_string();
+        assert!(
+            text.ends_with("\n  sub-ids: does not work\n  mmdebstrap: does not work"),
+            "{text}"
+        );
+        let help = obstacles.help().map(|help| help.to_string()).unwrap_or_default();
+        assert!(help.starts_with("usermod\napt-get install\n"), "{help}");
     }
 
     #[test]

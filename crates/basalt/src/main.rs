@@ -15,6 +15,7 @@ mod output;
 mod table;
 mod team_cache;
 mod terminal;
+mod text_file;
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
@@ -30,6 +31,8 @@ mod exit {
     pub const FAILED: u8 = 1;
     /// Failure of `preflight` to look at all objects; other verbs leave this code to wrong arguments.
     pub const COULD_NOT_LOOK: u8 = 2;
+    /// Something that the machine lacks; the launcher has the same code.
+    pub const LACKING: u8 = 3;
     /// Interrupt by Ctrl-C.
     pub const INTERRUPTED: u8 = 130;
 }
@@ -45,7 +48,9 @@ fn main() -> ExitCode {
     if let Err(error) = interrupt::install() {
         return show(&miette::Report::msg(format!("cannot listen for signals: {error}")));
     }
-    let filter = tracing_subscriber::EnvFilter::try_from_env("BASALT_LOG").unwrap_or_else(|_| "warn".into());
+    // Failed requests are reported by the verbs themselves, once.
+    let filter = tracing_subscriber::EnvFilter::try_from_env("BASALT_LOG");
+    let filter = filter.unwrap_or_else(|_| "warn,kube_client=off".into());
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(color)
@@ -64,7 +69,14 @@ fn main() -> ExitCode {
             show_line("interrupted; nothing is left running, and the same command goes on from here");
             ExitCode::from(exit::INTERRUPTED)
         }
-        Err(report) => show(&report),
+        Err(report) => {
+            let code = show(&report);
+            if report.is::<doctor::SdkObstacles>() {
+                ExitCode::from(exit::LACKING)
+            } else {
+                code
+            }
+        }
     }
 }
 
@@ -137,8 +149,11 @@ fn show_line(text: &str) {
 
 /// Shows the problems of a user's file, each with the lines that it is in.
 fn show_problems(problems: &basalt_document::problem::Problems) {
-    for problem in problems.iter() {
+    for problem in problems.shown() {
         show(&miette::Report::new(problem.clone()).with_source_code(problems.source().clone()));
+    }
+    if let Some(rest) = problems.rest() {
+        show_line(&rest);
     }
     show_line(&problems.to_string());
 }

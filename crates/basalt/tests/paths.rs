@@ -3,8 +3,14 @@
 
 #![cfg(test)]
 
+use std::time::Duration;
+
 use basalt_archive::Policy;
 use basalt_cache::{SecretKey, TrustedKeys};
+use basalt_migrate::drain::DrainPolicy;
+use basalt_migrate::facts::ReplacementOrder;
+use basalt_migrate::{ClusterConnection, MigrationOptions, NodeSelection, ReplacementSource, plan_migration};
+use basalt_preflight::{ApiConnection, FileSource, NodeFacts, ObjectSource as _};
 use basalt_process::chain;
 use basalt_release::Arch;
 use basalt_store::Store;
@@ -20,6 +26,30 @@ fn unusable(folder: &tempfile::TempDir) -> Utf8PathBuf {
     let file = Utf8PathBuf::from_path_buf(folder.path().join("file")).expect("UTF-8");
     fs_err::write(&file, "").expect("written");
     file.join("below")
+}
+
+fn connection(kubeconfig: &Utf8Path) -> ClusterConnection {
+    ClusterConnection {
+        kubeconfig: Some(kubeconfig.into()),
+        context: None,
+    }
+}
+
+fn migration() -> MigrationOptions {
+    MigrationOptions {
+        nodes: NodeSelection::default(),
+        replacement: ReplacementSource::ByHand,
+        order: ReplacementOrder::BeforeEviction,
+        replacement_selector: None,
+        drain: DrainPolicy::default(),
+        at_once: 1,
+        deadline: Duration::from_secs(1),
+        soak: Duration::from_secs(1),
+        undo_on_stop: true,
+        namespace: "kube-system".to_owned(),
+        probe_image: "pause".to_owned(),
+        management: None,
+    }
 }
 
 fn archive() -> Vec<u8> {
@@ -51,6 +81,10 @@ fn a_path_is_named_once() {
         shown(basalt_repodata::read(path)),
         shown(basalt_archive::extract(&archive()[..], "a.tar", path, Policy::source())),
         shown(basalt_oci::find(&format!("{path}.tar"), None, path, Arch::X86_64)),
+        shown(NodeFacts::read(path)),
+        shown(ApiConnection::open(path, None)),
+        shown(FileSource::new(vec![path.to_owned()], std::io::empty()).read()),
+        shown(plan_migration(&connection(path), &migration())),
     ];
     for error in errors {
         assert_eq!(error.matches(path.as_str()).count(), 1, "{error}");

@@ -11,10 +11,15 @@ use std::sync::Arc;
 use miette::{NamedSource, Severity};
 use serde_json::{Map, Value};
 
+use crate::excerpt::LineIndex;
 use crate::problem::{Problem, Problems};
+use crate::redaction::masked;
 
+mod entries;
 mod parse;
 mod stream;
+
+pub use entries::Entries;
 
 /// Range of bytes in a text.
 pub type Span = std::ops::Range<usize>;
@@ -42,7 +47,7 @@ pub enum Kind {
     /// A list.
     List(Vec<Node>),
     /// Keys and values, in the order of the file.
-    Object(Vec<Entry>),
+    Object(Entries),
 }
 
 /// Key with its value.
@@ -74,7 +79,7 @@ impl Node {
     /// Returns the entry of a key; `None` if the value is no object or does not have the key.
     pub fn get(&self, key: &str) -> Option<&Entry> {
         match &self.kind {
-            Kind::Object(entries) => entries.iter().find(|entry| entry.key == key),
+            Kind::Object(entries) => entries.get(key),
             _ => None,
         }
     }
@@ -211,11 +216,21 @@ impl Finding {
 }
 
 /// Parsed YAML file.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Document {
+    /// Text as reports show it.
     source: NamedSource<Arc<str>>,
     text: Arc<str>,
+    lines: Arc<LineIndex>,
     root: Node,
+    has_secrets: bool,
+}
+
+/// Shows no content, which may have secrets.
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Document").field(&self.name()).finish()
+    }
 }
 
 impl Document {
@@ -227,17 +242,21 @@ impl Document {
     /// All problems of the syntax, and the refused features.
     pub fn parse(name: &str, text: &str) -> Result<Self, Problems> {
         let text: Arc<str> = text.into();
-        let source = NamedSource::new(name, text.clone()).with_language("yaml");
-        let placed = |found: Vec<(Span, Finding)>| {
-            let found = found
-                .into_iter()
-                .map(|(span, finding)| place(&text, span, finding))
-                .collect();
-            Problems::new(source.clone(), found)
-        };
-        match parse::tree(&text) {
-            (Some(root), found) if found.is_empty() => Ok(Self { source, text, root }),
-            (_, found) => Err(placed(found)),
+        let lines = Arc::new(LineIndex::new(&text));
+        let source = NamedSource::new(name, text.clone());
+        match parse::tree(&text, &lines) {
+            (Some(root), found) if found.is_empty() => Ok(Self {
+                source,
+                text,
+                lines,
+                root,
+                has_secrets: false,
+            }),
+            (_, found) => {
+                let found = found.into_iter();
+                let found = found.map(|(span, finding)| place(&text, &lines, span, finding));
+                Err(Problems::new(source, found.collect()))
+            }
         }
     }
 
@@ -249,24 +268,44 @@ impl Document {
     /// When the text is not YAML, nested more than 100 levels deep, or more than a million values by its aliases.
     pub fn parse_stream(name: &str, text: &str) -> Result<Vec<Self>, Problems> {
         let text: Arc<str> = text.into();
-        let source = NamedSource::new(name, text.clone()).with_language("yaml");
+        let lines = Arc::new(LineIndex::new(&text));
+        let source = NamedSource::new(name, text.clone());
         match stream::trees(&text) {
             Ok(roots) => Ok(roots
                 .into_iter()
                 .map(|root| Self {
                     source: source.clone(),
                     text: text.clone(),
+                    lines: lines.clone(),
                     root,
+                    has_secrets: false,
                 })
                 .collect()),
-            Err((span, finding)) => Err(Problems::new(source.clone(), vec![place(&text, span, finding)])),
+            Err((span, finding)) => Err(Problems::new(source, vec![place(&text, &lines, span, finding)])),
         }
     }
 
     /// Returns line and column of a byte of the text, both counted from 1; columns are characters.
     pub fn line_and_column(&self, offset: usize) -> (usize, usize) {
-        let problem = place(&self.text, offset..offset, Finding::error("", ""));
-        (problem.line, problem.column)
+        self.lines
+            .line_and_column(&self.text, self.text.floor_char_boundary(offset))
+    }
+
+    /// Returns the document with these ranges of bytes as secrets: reports have `*` in their place.
+    pub(crate) fn with_secrets(mut self, spans: &[Span]) -> Self {
+        self.source = NamedSource::new(self.source.name(), masked(&self.text, spans).into());
+        self.has_secrets = true;
+        self
+    }
+
+    /// Returns `true` if the type of the document may have secrets.
+    pub(crate) fn has_secrets(&self) -> bool {
+        self.has_secrets
+    }
+
+    /// Returns the text, with its secrets.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Returns the file's name in errors.
@@ -314,8 +353,7 @@ impl Document {
             };
             node = next;
             // Values that are empty or have several lines are marked at their key.
-            let clear = !node.span.is_empty() && !self.spanned(&node.span).trim_end().contains('\n');
-            span = if clear {
+            span = if self.is_in_one_line(&node.span) {
                 node.span.clone()
             } else {
                 key.unwrap_or_else(|| self.first_line(&node.span))
@@ -326,17 +364,49 @@ impl Document {
 
     /// Places a finding at a range of bytes.
     pub fn at_span(&self, span: Span, finding: Finding) -> Problem {
-        place(&self.text, span, finding)
+        place(&self.text, &self.lines, span, finding)
     }
 
     /// Returns a report of problems of this document.
     pub fn problems(&self, found: Vec<Problem>) -> Problems {
-        Problems::new(self.source.clone(), found)
+        let found = found.into_iter().map(|problem| self.without_secret(problem));
+        Problems::new(self.source.clone(), found.collect())
+    }
+
+    /// The problem, whose words do not repeat the value at its place if that is masked.
+    fn without_secret(&self, mut problem: Problem) -> Problem {
+        let place = problem.span.offset()..problem.span.offset() + problem.span.len();
+        let value = self.text.get(place.clone()).unwrap_or_default();
+        if self.source.inner().get(place.clone()) == Some(value) {
+            return problem;
+        }
+        let value = value.trim_matches(['"', '\'']);
+        let hidden = |text: &str| {
+            let quoted = text.replace(&format!("`{value}`"), "`…`");
+            let quoted = quoted.replace(&format!("\"{value}\""), "\"…\"");
+            // A short one is part of other words.
+            if value.len() < 6 {
+                quoted
+            } else {
+                quoted.replace(value, "…")
+            }
+        };
+        // Of a longer value, only the beginning is marked.
+        let help = problem.help.filter(|_| place.len() < WIDEST);
+        problem.help = help.as_deref().map(hidden);
+        problem.message = hidden(&problem.message);
+        problem
     }
 
     /// The text of a node of this document.
     fn spanned(&self, span: &Span) -> &str {
         self.text.get(span.clone()).unwrap_or_default()
+    }
+
+    /// Returns `true` for a value that is not empty, and ends in the line that it starts in.
+    fn is_in_one_line(&self, span: &Span) -> bool {
+        let last = span.start + self.spanned(span).trim_end().len().saturating_sub(1);
+        !span.is_empty() && self.lines.line(span.start) == self.lines.line(last)
     }
 
     fn first_line(&self, span: &Span) -> Span {
@@ -345,18 +415,21 @@ impl Document {
     }
 }
 
-/// Places a finding at a range of bytes in a text.
-pub(crate) fn place(text: &str, span: Span, finding: Finding) -> Problem {
+/// Most bytes that are marked.
+const WIDEST: usize = 200;
+
+/// Places a finding at a range of bytes in a text, whose lines are known.
+pub(crate) fn place(text: &str, lines: &LineIndex, span: Span, finding: Finding) -> Problem {
     let start = text.floor_char_boundary(span.start);
-    let (before, _) = text.split_at(start);
-    let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
+    let end = text.floor_char_boundary(span.end.clamp(start, start + WIDEST));
+    let (line, column) = lines.line_and_column(text, start);
     Problem {
         severity: finding.severity,
         message: finding.message,
         label: finding.label,
         help: finding.help,
-        line: before.matches('\n').count() + 1,
-        column: line.chars().count() + 1,
-        span: (start, text.floor_char_boundary(span.end.max(start)) - start).into(),
+        line,
+        column,
+        span: (start, end - start).into(),
     }
 }

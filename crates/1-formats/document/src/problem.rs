@@ -1,9 +1,19 @@
 //! Problems of files that people write: all problems of a file at once, each with its place and a help text.
+//!
+//! A report never shows a secret that is known by its form ([`crate::redaction`]); of a document whose type has secrets, it
+//! shows none of them ([`crate::secret`]). It shows the first [`Problems::SHOWN`] problems, and says how many more there are.
 
 use std::fmt;
 use std::sync::Arc;
 
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceCode, SourceSpan};
+
+use crate::document::Finding;
+use crate::excerpt::DocumentText;
+use crate::redaction::{outline, redact};
+
+/// Most characters of a message, which may repeat a text of the file.
+const LONGEST: usize = 600;
 
 /// Problem at one place of a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +32,27 @@ pub struct Problem {
     pub line: usize,
     /// Column of the place in characters, counted from 1.
     pub column: usize,
+}
+
+impl Problem {
+    fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+
+    /// The problem without secrets in its words, and without words of any length.
+    fn shown(mut self) -> Self {
+        let short = |text: &str| {
+            let text = redact(text);
+            match text.char_indices().nth(LONGEST) {
+                Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
+                None => text,
+            }
+        };
+        self.message = short(&self.message);
+        self.label = short(&self.label);
+        self.help = self.help.as_deref().map(short);
+        self
+    }
 }
 
 impl fmt::Display for Problem {
@@ -47,21 +78,76 @@ impl Diagnostic for Problem {
     }
 }
 
+/// Number of problems that a report leaves out.
+#[derive(Debug, Clone, Copy)]
+struct Rest(usize);
+
+impl fmt::Display for Rest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "and {} more, which are not shown", self.0)
+    }
+}
+
+impl std::error::Error for Rest {}
+
+impl Diagnostic for Rest {
+    fn severity(&self) -> Option<Severity> {
+        Some(Severity::Advice)
+    }
+}
+
 /// All problems of one file, in the order of their places.
 ///
 /// As a [`Diagnostic`], they are shown with the lines around each place. [`Problems::brief`] returns one or two lines
 /// for each, for logs and for editors that jump to `file:line:column`.
 #[derive(Debug, Clone)]
 pub struct Problems {
-    source: NamedSource<Arc<str>>,
+    source: DocumentText,
     found: Vec<Problem>,
+    rest: Option<Rest>,
 }
 
 impl Problems {
+    /// Most problems of a file that are shown. Whoever wrote more of them made one mistake many times, or gave another file.
+    pub const SHOWN: usize = 50;
+
     /// Returns the problems of a file with this name and text, sorted by their places.
     pub fn new(source: NamedSource<Arc<str>>, mut found: Vec<Problem>) -> Self {
         found.sort_by_key(|problem| problem.span.offset());
-        Self { source, found }
+        let found: Vec<_> = found.into_iter().map(Problem::shown).collect();
+        // Without a problem, nothing is shown.
+        let text = if found.is_empty() {
+            String::new()
+        } else {
+            redact(source.inner())
+        };
+        let rest = found.len().saturating_sub(Self::SHOWN);
+        Self {
+            source: DocumentText::new(source.name(), text),
+            found,
+            rest: (rest > 0).then_some(Rest(rest)),
+        }
+    }
+
+    /// Returns a problem of a whole file.
+    pub fn of_file(source: NamedSource<Arc<str>>, finding: Finding) -> Self {
+        let problem = Problem {
+            severity: finding.severity,
+            message: finding.message,
+            label: finding.label,
+            help: finding.help,
+            span: (0, 0).into(),
+            line: 1,
+            column: 1,
+        };
+        Self::new(source, vec![problem])
+    }
+
+    /// Returns the same problems over an outline of the text: its structure, and words that are keys. Of a text that cannot
+    /// be read, nobody knows which other words are secrets.
+    pub fn outlined(mut self, is_key: impl Fn(&str) -> bool) -> Self {
+        self.source = DocumentText::new(self.source.name(), outline(self.source.text(), is_key));
+        self
     }
 
     /// Returns the name of the file.
@@ -69,14 +155,32 @@ impl Problems {
         self.source.name()
     }
 
-    /// Returns the name and the text of the file.
-    pub fn source(&self) -> &NamedSource<Arc<str>> {
+    /// Returns the name and the text of the file, in which secrets are masked.
+    pub fn source(&self) -> &DocumentText {
         &self.source
     }
 
     /// Iterates over the problems in the order of their places.
     pub fn iter(&self) -> impl Iterator<Item = &Problem> {
         self.found.iter()
+    }
+
+    /// Iterates over the problems that are shown, in the order of their places. Where there are too many, errors are
+    /// among them before warnings.
+    pub fn shown(&self) -> impl Iterator<Item = &Problem> {
+        let mut errors = Self::SHOWN;
+        let mut warnings = Self::SHOWN.saturating_sub(self.errors());
+        self.found.iter().filter(move |problem| {
+            let left = if problem.is_error() { &mut errors } else { &mut warnings };
+            let is_shown = *left > 0;
+            *left = left.saturating_sub(1);
+            is_shown
+        })
+    }
+
+    /// Returns a line about the problems that are not shown.
+    pub fn rest(&self) -> Option<String> {
+        self.rest.map(|rest| rest.to_string())
     }
 
     /// Returns `true` if there are no problems.
@@ -86,10 +190,7 @@ impl Problems {
 
     /// Returns the number of errors, which forbid the use of the file.
     pub fn errors(&self) -> usize {
-        self.found
-            .iter()
-            .filter(|problem| problem.severity == Severity::Error)
-            .count()
+        self.found.iter().filter(|problem| problem.is_error()).count()
     }
 
     /// Returns the number of warnings.
@@ -97,15 +198,11 @@ impl Problems {
         self.found.len() - self.errors()
     }
 
-    /// Returns one or two lines for each problem: `file:line:column: error: message`, and the help text.
+    /// Returns one or two lines for each problem that is shown: `file:line:column: error: message`, and the help text.
     pub fn brief(&self) -> String {
         let mut text = String::new();
-        for problem in &self.found {
-            let kind = if problem.severity == Severity::Error {
-                "error"
-            } else {
-                "warning"
-            };
+        for problem in self.shown() {
+            let kind = if problem.is_error() { "error" } else { "warning" };
             let Problem {
                 line, column, message, ..
             } = problem;
@@ -113,6 +210,9 @@ impl Problems {
             if let Some(help) = &problem.help {
                 text.push_str(&format!("    {help}\n"));
             }
+        }
+        if let Some(rest) = self.rest {
+            text.push_str(&format!("{}: {rest}\n", self.name()));
         }
         text
     }
@@ -149,6 +249,59 @@ impl Diagnostic for Problems {
     }
 
     fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
-        Some(Box::new(self.found.iter().map(|problem| problem as &dyn Diagnostic)))
+        let shown = self.shown().map(|problem| problem as &dyn Diagnostic);
+        Some(Box::new(
+            shown.chain(self.rest.iter().map(|rest| rest as &dyn Diagnostic)),
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Document;
+
+    fn problems(text: &str, found: impl Fn(usize) -> Finding) -> Problems {
+        let document = Document::parse("a.yaml", text).unwrap_or_else(|problems| panic!("{}", problems.brief()));
+        let ends = text.match_indices('\n').map(|(end, _)| end).enumerate();
+        document.problems(
+            ends.map(|(index, end)| document.at_span(end..end, found(index)))
+                .collect(),
+        )
+    }
+
+    #[test]
+    fn errors_come_first_and_the_rest_is_counted() {
+        let kind = |index: usize| match index % 3 {
+            0 => Finding::error(format!("error {index}"), ""),
+            _ => Finding::warning(format!("warning {index}"), ""),
+        };
+        let many = problems(&"- a\n".repeat(90), kind);
+        assert_eq!(
+            (many.errors(), many.warnings(), many.shown().count()),
+            (30, 60, Problems::SHOWN)
+        );
+        let brief = many.brief();
+        assert_eq!(brief.matches(": error: ").count(), 30);
+        assert!(brief.ends_with("a.yaml: and 40 more, which are not shown\n"), "{brief}");
+        assert_eq!(many.related().into_iter().flatten().count(), Problems::SHOWN + 1);
+        let few = problems(&"- a\n".repeat(50), kind);
+        assert_eq!((few.shown().count(), few.rest()), (50, None));
+    }
+
+    #[test]
+    fn words_are_short_and_without_secrets() {
+        let long = problems("- a\n", |_| {
+            Finding::error("é".repeat(10_000), "https://u:secret@host").with_help("u:secret@host")
+        });
+        let problem = long.iter().next().expect("one");
+        assert_eq!(problem.message.chars().count(), LONGEST + 1);
+        assert!(!format!("{problem:?}").contains("secret"));
+    }
+
+    #[test]
+    fn sources_are_without_secrets() {
+        let shown = problems("token: abcdef.0123456789abcdef\n", |_| Finding::warning("", ""));
+        assert_eq!(shown.source().text(), "token: abcdef.****************\n");
     }
 }

@@ -9,7 +9,8 @@ use serde_json::Value;
 
 use crate::document::{Document, Finding, Kind, Node, Path};
 use crate::problem::{Problem, Problems};
-use crate::spelling::closest;
+use crate::secret::is_name;
+use crate::spelling::{closest, did_you_mean, suggestion};
 
 /// Returns the JSON schema of a type as published: pretty-printed, ending in a newline.
 pub fn published<T: JsonSchema>() -> String {
@@ -65,7 +66,7 @@ struct Walk<'a> {
 
 impl<'a> Walk<'a> {
     fn value(&mut self, schema: &'a Value, node: &Node, path: &Path) {
-        let schema = self.resolve(schema);
+        let schema = resolve(self.root, schema);
         if let Some(choices) = schema
             .get("anyOf")
             .or_else(|| schema.get("oneOf"))
@@ -182,7 +183,7 @@ impl<'a> Walk<'a> {
         let Kind::Object(entries) = &node.kind else { return };
         let properties = schema.get("properties").and_then(Value::as_object);
         let other = schema.get("additionalProperties");
-        for entry in entries {
+        for entry in entries.iter() {
             match (properties.and_then(|properties| properties.get(&entry.key)), other) {
                 (Some(schema), _) => self.value(schema, &entry.value, &path.key(&entry.key)),
                 (None, Some(Value::Bool(false))) => {
@@ -191,11 +192,13 @@ impl<'a> Walk<'a> {
                         .flat_map(|map| map.keys())
                         .map(String::as_str)
                         .collect();
-                    let message = format!("unknown key `{}` in {}", entry.key, named(path));
-                    let help = match closest(&entry.key, known.iter().copied()) {
-                        Some(guess) => format!("did you mean `{guess}`?"),
-                        None => format!("the keys here are {}", listed(&known)),
+                    let message = if self.document.has_secrets() && !is_name(entry, &known) {
+                        format!("unknown key in {}", named(path))
+                    } else {
+                        format!("unknown key `{}` in {}", entry.key, named(path))
                     };
+                    let list = || format!("the keys here are {}", listed(&known));
+                    let help = suggestion(&entry.key, known.iter().copied(), list);
                     let finding = Finding::error(message, "unknown").with_help(help);
                     self.found.push(self.document.at_span(entry.key_span.clone(), finding));
                     self.unfit.push(path.key(&entry.key));
@@ -210,7 +213,7 @@ impl<'a> Walk<'a> {
             };
             let help = match properties.and_then(|properties| properties.get(key)) {
                 Some(property) => {
-                    let property = self.resolve(property);
+                    let property = resolve(self.root, property);
                     let what = property
                         .get("description")
                         .and_then(Value::as_str)
@@ -228,14 +231,6 @@ impl<'a> Walk<'a> {
         }
     }
 
-    fn resolve(&self, schema: &'a Value) -> &'a Value {
-        let target = schema
-            .get("$ref")
-            .and_then(Value::as_str)
-            .and_then(|target| target.strip_prefix('#'));
-        target.and_then(|pointer| self.root.pointer(pointer)).unwrap_or(schema)
-    }
-
     fn word(&mut self, schema: &Value, text: &str, path: &Path) {
         let words = words_of(schema);
         if words.is_empty() || words.contains(&text) {
@@ -244,7 +239,7 @@ impl<'a> Walk<'a> {
         let message = format!("`{text}` is not a word for {}", named(path));
         let help = match (closest(text, words.iter().copied()), &words[..]) {
             (_, [only]) => format!("write `{only}`"),
-            (Some(guess), _) => format!("did you mean `{guess}`? The words are {}", listed(&words)),
+            (Some(guess), _) => format!("{} The words are {}", did_you_mean(guess), listed(&words)),
             (None, _) => format!("write one of {}", listed(&words)),
         };
         self.say(path, Finding::error(message, "not this").with_help(help));
@@ -269,6 +264,15 @@ impl<'a> Walk<'a> {
         self.found.push(self.document.at(path, finding));
         self.unfit.push(path.nearest_key());
     }
+}
+
+/// Returns the schema that a reference names in its root; any other as it is.
+pub(crate) fn resolve<'s>(root: &'s Value, schema: &'s Value) -> &'s Value {
+    let target = schema
+        .get("$ref")
+        .and_then(Value::as_str)
+        .and_then(|target| target.strip_prefix('#'));
+    target.and_then(|pointer| root.pointer(pointer)).unwrap_or(schema)
 }
 
 /// Returns the name of a value's type in JSON Schema.

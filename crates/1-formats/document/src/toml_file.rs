@@ -11,6 +11,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 
 use crate::document::{Finding, Span, place};
+use crate::excerpt::LineIndex;
 use crate::problem::{Problem, Problems};
 
 /// Text of a TOML file, and the file's name in errors.
@@ -18,6 +19,7 @@ use crate::problem::{Problem, Problems};
 pub struct TomlFile {
     source: NamedSource<Arc<str>>,
     text: Arc<str>,
+    lines: Arc<LineIndex>,
 }
 
 impl TomlFile {
@@ -25,7 +27,8 @@ impl TomlFile {
     pub fn new(name: &str, text: &str) -> Self {
         let text: Arc<str> = text.into();
         Self {
-            source: NamedSource::new(name, text.clone()).with_language("toml"),
+            source: NamedSource::new(name, text.clone()),
+            lines: Arc::new(LineIndex::new(&text)),
             text,
         }
     }
@@ -44,7 +47,7 @@ impl TomlFile {
 
     /// Places a finding at a range of bytes.
     pub fn at(&self, span: Span, finding: Finding) -> Problem {
-        place(&self.text, span, finding)
+        place(&self.text, &self.lines, span, finding)
     }
 
     /// Returns an empty collection of violations for this file.

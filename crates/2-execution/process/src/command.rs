@@ -33,6 +33,7 @@ pub struct Command {
     input: Vec<u8>,
     sealed: Option<Vec<u8>>,
     shown: Option<String>,
+    named: Option<String>,
     time_limit: Option<Duration>,
     grace: Duration,
 }
@@ -65,6 +66,7 @@ impl Command {
             input: Vec::new(),
             sealed: None,
             shown: None,
+            named: None,
             time_limit: None,
             grace: GRACE,
         }
@@ -132,6 +134,12 @@ impl Command {
         self
     }
 
+    /// Sets the name that errors give to the program: for a program that starts another one, the other's.
+    pub fn named(mut self, name: impl Into<String>) -> Self {
+        self.named = Some(name.into());
+        self
+    }
+
     /// Ends the program, with [`ProcessError::TimedOut`], when it has run for longer; by default it may run for ever. The
     /// callers of [`Self::to_std`] and [`Self::interactive`] keep the time themselves.
     pub fn time_limit(mut self, limit: Duration) -> Self {
@@ -146,8 +154,11 @@ impl Command {
         self
     }
 
-    /// The program's name, without its folder.
+    /// The program's name, without its folder, or the one that was set.
     pub fn name(&self) -> String {
+        if let Some(name) = &self.named {
+            return name.clone();
+        }
         let path = Path::new(&self.program);
         path.file_name().unwrap_or(&self.program).to_string_lossy().into_owned()
     }
@@ -382,6 +393,13 @@ mod tests {
         assert_eq!(status.code(), Some(3));
         assert_eq!(tail, &["it broke"]);
         assert_eq!(command, "env A='b c' sh -c 'echo first; echo it broke >&2; exit 3'");
+    }
+
+    #[test]
+    fn a_program_that_starts_another_one_can_have_its_name() {
+        let error = Command::new("sh").args(["-c", "exit 3"]).named("rpmspec").output();
+        let text = error.expect_err("exit status 3").to_string();
+        assert!(text.starts_with("`rpmspec` failed (exit status 3)"), "{text}");
     }
 
     #[test]

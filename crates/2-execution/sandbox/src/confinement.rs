@@ -4,8 +4,7 @@
 //! [`confine`] runs in the process that becomes the program, as the last thing before `execve`. The order matters: each
 //! step needs what a later one takes away.
 
-use std::fs;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use landlock::{
     ABI, Access as _, AccessFs, BitFlags, CompatLevel, Compatible as _, PathBeneath, PathFd, Ruleset, RulesetAttr as _,
@@ -17,26 +16,31 @@ use rustix::process::DumpableBehavior;
 use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
 use crate::policy::Policy;
-use crate::{ConfinementLayer, Relaxation, Sandbox, SandboxError, namespace, rlimits, syscalls, system_calls};
+use crate::{
+    ConfinementLayer, Relaxation, Sandbox, SandboxError, inherited, namespace, rlimits, syscalls, system_calls,
+};
 
 /// OOM score adjustment (`/proc/self/oom_score_adj`, -1000 to 1000) of the program: the kernel ends it before the rest
 /// of the host.
 const OOM_SCORE: &str = "500";
 
-/// Confines this process for good.
-pub(crate) fn confine(sandbox: &Sandbox) -> Result<(), SandboxError> {
+/// Confines this process for good. The `proc` is one that can still be written to.
+pub(crate) fn confine(sandbox: &Sandbox, proc: &OwnedFd) -> Result<(), SandboxError> {
     let policy = &sandbox.policy;
     if has_own_session(policy) {
         rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
     }
     rlimits::apply(&sandbox.limits)?;
     // Where it is not to be had, the kernel chooses as it would otherwise.
-    drop(fs::write("/proc/self/oom_score_adj", OOM_SCORE));
+    drop(namespace::write_in(proc, "self/oom_score_adj", OOM_SCORE));
+    if policy.is_enforced(ConfinementLayer::Descriptors) {
+        inherited::replace_null().map_err(SandboxError::confine("a null device of its own"))?;
+    }
     if policy.is_enforced(ConfinementLayer::UserNamespace) {
         // Our parent is not dumpable, and nor are we by that: then /proc/self/uid_map is not ours. Nobody else runs here yet.
         rustix::process::set_dumpable_behavior(DumpableBehavior::Dumpable)
             .map_err(SandboxError::confine("a user namespace of its own"))?;
-        namespace::enter_within(sandbox.user)?;
+        namespace::enter_within(proc, sandbox.user)?;
     }
     if policy.is_enforced(ConfinementLayer::Capabilities) {
         drop_capabilities(policy.capabilities()).map_err(SandboxError::confine("no capabilities"))?;

@@ -231,5 +231,6 @@ impl Sandbox {
             .arg(OUTER)
             .sealed_input(description)
             .shown_as(shown)
+            .named(Utf8Path::new(program).file_name().unwrap_or(program))
     }
 }

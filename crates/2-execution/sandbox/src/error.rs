@@ -143,8 +143,8 @@ pub enum SandboxError {
         /// The rule that the file breaks, as a noun phrase: `a symbolic link`.
         what: &'static str,
     },
-    /// A file or folder could not be made.
-    #[error("cannot make `{path}`")]
+    /// A file or folder could not be made, opened, read or written.
+    #[error("cannot make or open `{path}`")]
     #[diagnostic(code(sandbox::path))]
     Path {
         /// Path of the file or folder.

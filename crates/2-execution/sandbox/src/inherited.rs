@@ -1,11 +1,12 @@
 //! Descriptors that a stage of the sandbox inherits; their numbers are its arguments.
 
 use std::ffi::OsString;
-use std::os::fd::{BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd, RawFd};
 
+use rustix::fs::{FileType, Mode, OFlags};
 use rustix::io::FdFlags;
 
-use crate::{Sandbox, SandboxError};
+use crate::{Sandbox, SandboxError, syscalls};
 
 /// Takes over the descriptor whose number is the argument, and marks it to be closed by `execve`.
 pub(crate) fn descriptor(argument: Option<&OsString>) -> Result<OwnedFd, SandboxError> {
@@ -53,6 +54,27 @@ pub(crate) fn read(file: &OwnedFd) -> Result<Sandbox, SandboxError> {
         offset += u64::try_from(length).unwrap_or_default();
     }
     serde_json::from_slice(&text).map_err(|error| unreadable(error.to_string()))
+}
+
+/// Opens the sandbox's own `/dev/null`, which is mounted read-only, in place of the host's where that is standard input,
+/// output or error: root may change the mode of what it has open.
+pub(crate) fn replace_null() -> rustix::io::Result<()> {
+    let null = rustix::fs::stat("/dev/null")?.st_rdev;
+    for standard in [
+        std::io::stdin().as_fd(),
+        std::io::stdout().as_fd(),
+        std::io::stderr().as_fd(),
+    ] {
+        let is_null = rustix::fs::fstat(standard).is_ok_and(|status| {
+            FileType::from_raw_mode(status.st_mode) == FileType::CharacterDevice && status.st_rdev == null
+        });
+        if is_null {
+            let access = rustix::fs::fcntl_getfl(standard)? & OFlags::RWMODE;
+            let own = rustix::fs::open("/dev/null", access | OFlags::CLOEXEC, Mode::empty())?;
+            syscalls::duplicate_to(own.as_fd(), standard.as_raw_fd())?;
+        }
+    }
+    Ok(())
 }
 
 fn number(argument: Option<&OsString>) -> Result<RawFd, SandboxError> {

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use basalt_process::Command;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::pipe::PipeFlags;
-use rustix::process::{DumpableBehavior, Pid, Resource, Rlimit, Signal, WaitOptions, WaitStatus};
+use rustix::process::{DumpableBehavior, Pid, Signal, WaitOptions, WaitStatus};
 use rustix::thread::{CpuSet, UnshareFlags};
 
 use crate::measure::Sampler;
@@ -27,8 +27,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     }
     syscalls::unshare(UnshareFlags::NEWNS).map_err(SandboxError::Namespaces)?;
     rustix::system::sethostname(sandbox.hostname.as_bytes()).map_err(SandboxError::call("sethostname"))?;
-    raise_open_files()?;
-    mounts::enter(&sandbox)?;
+    let proc = mounts::enter(&sandbox)?;
     rustix::process::umask(rustix::fs::Mode::from_raw_mode(sandbox.umask));
     if let Some(number) = sandbox.processor {
         keep_to(number)?;
@@ -39,7 +38,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     }
     let sampler = Sampler::new(&sandbox)?;
     leave_session(&sandbox)?;
-    let (child, failure) = start(&sandbox)?;
+    let (child, failure) = start(&sandbox, proc)?;
     let sender = Arc::new(Sender::new(outer));
     if let Some(sampler) = sampler {
         sampler.start(Arc::clone(&sender));
@@ -65,18 +64,8 @@ fn die_with_outer(outer: &OwnedFd) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Lets us open as many files as we may: each layer of an overlay is one. The program gets a limit of its own.
-fn raise_open_files() -> Result<(), SandboxError> {
-    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
-    let raised = Rlimit {
-        current: maximum,
-        maximum,
-    };
-    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))
-}
-
-/// Leaves the caller's session: through `/proc/1/autogroup`, the program can lower the priority of the whole session
-/// that process 1 is in.
+/// Leaves the caller's session: through `/proc/1/autogroup`, the priority of the whole session can be lowered that
+/// process 1 is in.
 fn leave_session(sandbox: &Sandbox) -> Result<(), SandboxError> {
     if confinement::has_own_session(&sandbox.policy) {
         rustix::process::setsid().map_err(SandboxError::confine("a session of its own"))?;
@@ -84,13 +73,13 @@ fn leave_session(sandbox: &Sandbox) -> Result<(), SandboxError> {
     Ok(())
 }
 
-/// Starts the program. One byte comes out of the descriptor if it could not be.
-fn start(sandbox: &Sandbox) -> Result<(Pid, OwnedFd), SandboxError> {
+/// Starts the program, which still needs a writable `proc`. One byte comes out of the descriptor if it could not be.
+fn start(sandbox: &Sandbox, proc: OwnedFd) -> Result<(Pid, OwnedFd), SandboxError> {
     let (failure, report) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC).map_err(SandboxError::call("pipe"))?;
     if let Some(child) = syscalls::fork().map_err(SandboxError::call("fork"))? {
         return Ok((child, failure));
     }
-    let error = become_program(sandbox);
+    let error = become_program(sandbox, &proc);
     crate::print_error(&error);
     // A failure is ignored: no process is left to report it to.
     let _ = rustix::io::write(&report, b"!");
@@ -98,7 +87,7 @@ fn start(sandbox: &Sandbox) -> Result<(Pid, OwnedFd), SandboxError> {
 }
 
 /// Confines this process and becomes the program. It returns where that fails.
-fn become_program(sandbox: &Sandbox) -> SandboxError {
+fn become_program(sandbox: &Sandbox, proc: &OwnedFd) -> SandboxError {
     let Some((program, arguments)) = sandbox.arguments.split_first() else {
         return SandboxError::Description("it names no program".to_owned());
     };
@@ -108,7 +97,7 @@ fn become_program(sandbox: &Sandbox) -> SandboxError {
         .iter()
         .fold(command, |command, (name, value)| command.env(name, value));
     let command = command.current_dir(&sandbox.directory);
-    if let Err(error) = confinement::confine(sandbox) {
+    if let Err(error) = confinement::confine(sandbox, proc) {
         return error;
     }
     SandboxError::Start {

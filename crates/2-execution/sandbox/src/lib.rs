@@ -22,7 +22,8 @@
 //! 1. *Namespaces* (`outer.rs`): no process, network, shared memory or host name of the host.
 //! 2. *Mounts* (`mounts/`): a root of its own, from which the host's is unmounted. Whatever comes from the host is opened
 //!    before the first mount and closed before the program starts; mount points are made by `openat2` with
-//!    RESOLVE_IN_ROOT, because trees may hold links that lead anywhere. `/proc` is masked, `/sys` read-only, `/dev` small.
+//!    RESOLVE_IN_ROOT, because trees may hold links that lead anywhere. `/proc` is masked and read-only, as are `/sys` and
+//!    the nodes of a small `/dev`: modes of files there are those of the whole machine, and root may change what it owns.
 //! 3. *Process 1* (`init.rs`) is not dumpable and has no environment, so that nothing is read from it.
 //! 4. *A second user namespace* (`confinement.rs`): mounts of the first are locked in it, and nothing that belongs to the
 //!    first may be changed from it.
@@ -62,10 +63,13 @@ mod outcome;
 mod outer;
 pub mod outputs;
 mod policy;
+mod processes;
 mod report;
 mod rlimits;
+mod sockets;
 mod syscalls;
 mod system_calls;
+mod system_v;
 mod walk;
 
 use std::ffi::OsString;

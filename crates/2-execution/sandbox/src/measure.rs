@@ -1,29 +1,24 @@
-//! Resource use of a sandbox's processes, measured by process 1 from its `/proc`.
+//! Resource use of a sandbox, measured by process 1: its processes, its files in memory, and what the kernel keeps for
+//! it.
 
+use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use std::{fs, io};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags};
 
 use crate::outcome::Sender;
+use crate::processes::{self, CountedFiles};
 use crate::report::{FAILED, Termination};
-use crate::{Limit, LimitReached, Mount, Sandbox, SandboxError, SandboxLimits};
+use crate::sockets::SocketSampler;
+use crate::{Limit, LimitReached, Mount, Network, Sandbox, SandboxError, SandboxLimits, system_v};
 
 /// Interval of measurements while more than a quarter of a limit is used.
 const OFTEN: Duration = Duration::from_millis(50);
 /// Interval of measurements otherwise.
 const SELDOM: Duration = Duration::from_millis(250);
-
-/// Figures of one process from `/proc/<id>/status`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-struct Process {
-    /// Bytes of memory that belong to no file: anonymous and shared.
-    memory: u64,
-    threads: u64,
-}
 
 /// Measurements of a sandbox, whose filesystems in memory are opened before the program starts: it may rename folders
 /// on the way to them.
@@ -31,6 +26,10 @@ pub(crate) struct Sampler {
     limits: SandboxLimits,
     /// Folders, one on each filesystem whose files are in memory.
     folders: Vec<OwnedFd>,
+    /// Files that are counted whether a process maps them or not.
+    counted: CountedFiles,
+    /// None where the sockets are those of the caller's network.
+    sockets: Option<SocketSampler>,
 }
 
 impl Sampler {
@@ -45,9 +44,14 @@ impl Sampler {
         }
         let folders = folders_in_memory(sandbox);
         let folders = folders.iter().map(|path| open_folder(path));
+        let folders = folders.collect::<Result<Vec<_>, _>>()?;
+        let cannot = |source| SandboxError::Measure { source };
+        let sockets = (sandbox.network == Network::None).then(SocketSampler::new);
         Ok(Some(Self {
             limits,
-            folders: folders.collect::<Result<_, _>>()?,
+            counted: CountedFiles::on(&folders).map_err(cannot)?,
+            sockets: sockets.transpose().map_err(cannot)?,
+            folders,
         }))
     }
 
@@ -80,18 +84,25 @@ impl Sampler {
 
     /// Bytes of memory, and the number of processes and threads.
     fn sample(&self) -> io::Result<(u64, u64)> {
-        let (mut memory, processes) = processes()?;
-        memory += self.used_by_files()?;
+        let processes = processes::sum()?;
+        let mut memory = processes.memory.saturating_add(self.outside_of_processes()?);
         if self.limits.memory.is_some_and(|limit| memory > limit) {
-            // Pages that processes share were counted more than once.
-            memory = exact_memory()? + self.used_by_files()?;
+            // Pages that processes share, and files that they map, were counted more than once.
+            let exact = processes::exact_memory(&self.counted)?;
+            memory = exact.saturating_add(self.outside_of_processes()?);
         }
-        Ok((memory, processes))
+        Ok((memory, processes.threads))
     }
 
-    /// Bytes of files in memory.
-    fn used_by_files(&self) -> io::Result<u64> {
-        self.folders.iter().map(used_on).sum()
+    /// Bytes of memory that is not a process's: of files in memory, of System V objects, of sockets.
+    fn outside_of_processes(&self) -> io::Result<u64> {
+        let enough = self.limits.memory.unwrap_or(u64::MAX);
+        let mut sum = system_v::memory()?;
+        for folder in &self.folders {
+            sum = sum.saturating_add(used_on(folder)?);
+        }
+        let sockets = self.sockets.as_ref().map(|sockets| sockets.memory(enough));
+        Ok(sum.saturating_add(sockets.transpose()?.unwrap_or_default()))
     }
 }
 
@@ -117,7 +128,8 @@ fn folders_in_memory(sandbox: &Sandbox) -> Vec<Utf8PathBuf> {
         _ => None,
     });
     let root = sandbox.root.scratch.is_none().then(|| Utf8PathBuf::from("/"));
-    mounted.chain(root).chain([Utf8PathBuf::from("/dev/shm")]).collect()
+    let devices = ["/dev", "/dev/shm"].map(Utf8PathBuf::from);
+    mounted.chain(root).chain(devices).collect()
 }
 
 fn open_folder(path: &Utf8Path) -> Result<OwnedFd, SandboxError> {
@@ -132,100 +144,9 @@ fn used_on(folder: &OwnedFd) -> io::Result<u64> {
     Ok(blocks.saturating_mul(status.f_frsize))
 }
 
-/// The processes of our PID namespace but ourselves, added up: bytes of memory, and threads.
-fn processes() -> io::Result<(u64, u64)> {
-    let mut sum = (0, 0);
-    for id in ids()? {
-        let process = status(id)?;
-        sum.0 += process.memory;
-        sum.1 += process.threads;
-    }
-    Ok(sum)
-}
-
-fn ids() -> io::Result<Vec<u32>> {
-    let mut ids = Vec::new();
-    for entry in fs::read_dir("/proc")? {
-        let name = entry?.file_name();
-        let id = name.to_str().and_then(|name| name.parse::<u32>().ok());
-        ids.extend(id.filter(|id| *id != 1));
-    }
-    Ok(ids)
-}
-
-/// As [`processes`], but with each page counted once. It costs the kernel a walk over all of it.
-fn exact_memory() -> io::Result<u64> {
-    ids()?.into_iter().map(exact_memory_of).sum()
-}
-
-/// Memory of a process, its part of shared pages; all of them where the kernel does not tell.
-fn exact_memory_of(id: u32) -> io::Result<u64> {
-    match read(id, "smaps_rollup") {
-        Ok(Some(text)) => Ok(kibibytes(&text, "Pss_Anon") + kibibytes(&text, "Pss_Shmem")),
-        Ok(None) | Err(_) => Ok(status(id)?.memory),
-    }
-}
-
-/// Figures of a process; one that has ended meanwhile uses nothing.
-fn status(id: u32) -> io::Result<Process> {
-    Ok(read(id, "status")?.map_or_else(Process::default, |text| parse_status(&text)))
-}
-
-/// Text of a file of a process; none where the process has ended. A program names its processes with any bytes, which
-/// are part of this text.
-fn read(id: u32, file: &str) -> io::Result<Option<String>> {
-    match fs::read(format!("/proc/{id}/{file}")) {
-        Ok(text) => Ok(Some(String::from_utf8_lossy(&text).into_owned())),
-        Err(error) if has_ended(&error) => Ok(None),
-        Err(error) => Err(error),
-    }
-}
-
-/// Returns `true` if the error says that there is no such process any more.
-fn has_ended(error: &io::Error) -> bool {
-    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
-}
-
-fn parse_status(text: &str) -> Process {
-    Process {
-        memory: kibibytes(text, "RssAnon") + kibibytes(text, "RssShmem"),
-        threads: field(text, "Threads").unwrap_or_default(),
-    }
-}
-
-/// The bytes of a field like `RssAnon:     1234 kB`.
-fn kibibytes(text: &str, name: &str) -> u64 {
-    field(text, name).unwrap_or_default().saturating_mul(1024)
-}
-
-fn field(text: &str, name: &str) -> Option<u64> {
-    let line = text
-        .lines()
-        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
-    line.split_whitespace().next()?.parse().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn memory_and_threads_are_read_from_the_status() {
-        let text = "Name:\tRssAnon: 7\nVmRSS:\t  900 kB\nRssAnon:\t  100 kB\nRssFile:\t  700 kB\nRssShmem:\t 28 kB\nThreads:\t3\n";
-        let process = parse_status(text);
-        assert_eq!((process.memory, process.threads), (128 * 1024, 3));
-        assert_eq!(parse_status(""), Process::default());
-        assert_eq!(kibibytes("Pss_Anon:  5 kB\nPss_Shmem: x\n", "Pss_Anon"), 5120);
-    }
-
-    #[test]
-    fn a_process_that_has_ended_uses_nothing() {
-        // Above the largest id that a kernel gives (PID_MAX_LIMIT).
-        assert_eq!(status(4_194_305).expect("no error"), Process::default());
-        assert_eq!(exact_memory_of(4_194_305).expect("no error"), 0);
-        assert!(has_ended(&io::Error::from_raw_os_error(libc::ESRCH)));
-        assert!(!has_ended(&io::Error::from_raw_os_error(libc::EMFILE)));
-    }
 
     #[test]
     fn it_looks_more_often_near_a_limit() {

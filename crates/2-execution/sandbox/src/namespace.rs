@@ -1,7 +1,10 @@
 //! Entering namespaces, new ones and those of another process.
 
 use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
 
+use rustix::fs::{Mode, OFlags};
 use rustix::process::{getegid, geteuid};
 use rustix::thread::{LinkNameSpaceType, UnshareFlags};
 
@@ -31,7 +34,7 @@ pub fn enter_new(kinds: Kinds) -> Result<(), SandboxError> {
     flags.set(UnshareFlags::NEWPID, kinds.processes);
     flags.set(UnshareFlags::NEWUTS | UnshareFlags::NEWIPC, kinds.identity);
     unshare(flags)?;
-    map((0, uid), (0, gid))
+    map(&usual_proc()?, (0, uid), (0, gid))
 }
 
 /// The first namespaces of a sandbox: those of `flags` and a user namespace in which the user is root. The mount namespace
@@ -41,17 +44,30 @@ pub fn enter_new(kinds: Kinds) -> Result<(), SandboxError> {
 pub(crate) fn enter_first(flags: UnshareFlags) -> Result<(), SandboxError> {
     let (uid, gid) = (geteuid().as_raw(), getegid().as_raw());
     unshare(flags | UnshareFlags::NEWUSER)?;
-    map((0, uid), (0, gid))
+    map(&usual_proc()?, (0, uid), (0, gid))
 }
 
 /// In a sandbox, where we are root: enters a user namespace within, with that user and group id, and a mount namespace that
 /// belongs to it. From there nothing of the sandbox may be changed: not its mounts, which are locked, nor its network,
 /// host name and process 1, which belong to the first user namespace.
 ///
-/// Must be called while the process has one thread.
-pub(crate) fn enter_within(id: u32) -> Result<(), SandboxError> {
+/// Must be called while the process has one thread. The `proc` is one that can be written to.
+pub(crate) fn enter_within(proc: &OwnedFd, id: u32) -> Result<(), SandboxError> {
     unshare(UnshareFlags::NEWUSER | UnshareFlags::NEWNS)?;
-    map((id, 0), (id, 0))
+    map(proc, (id, 0), (id, 0))
+}
+
+/// The `proc` of the mount namespace that we are in.
+fn usual_proc() -> Result<OwnedFd, SandboxError> {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::open("/proc", flags, Mode::empty()).map_err(|source| SandboxError::path("/proc")(source.into()))
+}
+
+/// Writes to a file of a `proc`, by its path there.
+pub(crate) fn write_in(proc: &OwnedFd, path: &str, text: &str) -> io::Result<()> {
+    let file = rustix::fs::openat(proc, path, OFlags::WRONLY | OFlags::CLOEXEC, Mode::empty())?;
+    rustix::io::write(&file, text.as_bytes())?;
+    Ok(())
 }
 
 fn unshare(flags: UnshareFlags) -> Result<(), SandboxError> {
@@ -59,13 +75,14 @@ fn unshare(flags: UnshareFlags) -> Result<(), SandboxError> {
 }
 
 /// Maps one user and one group: the id inside, and the id outside.
-fn map((user, outer_user): (u32, u32), (group, outer_group): (u32, u32)) -> Result<(), SandboxError> {
-    let write =
-        |file: &'static str, text: String| fs::write(file, text).map_err(|source| SandboxError::Ids { file, source });
+fn map(proc: &OwnedFd, (user, outer_user): (u32, u32), (group, outer_group): (u32, u32)) -> Result<(), SandboxError> {
+    let write = |file: &'static str, text: &str| {
+        write_in(proc, &format!("self/{file}"), text).map_err(|source| SandboxError::Ids { file, source })
+    };
     // Without setgroups, an ordinary user may map the group.
-    write("/proc/self/setgroups", "deny".to_owned())?;
-    write("/proc/self/uid_map", format!("{user} {outer_user} 1"))?;
-    write("/proc/self/gid_map", format!("{group} {outer_group} 1"))
+    write("setgroups", "deny")?;
+    write("uid_map", &format!("{user} {outer_user} 1"))?;
+    write("gid_map", &format!("{group} {outer_group} 1"))
 }
 
 /// Enters the user, mount and network namespaces of the process `id`, which must be the same user's.

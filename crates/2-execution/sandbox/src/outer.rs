@@ -17,7 +17,7 @@ use crate::outcome::Outcome;
 use crate::report::{FAILED, Termination};
 use crate::{
     ConfinementLayer, INIT, Limit, LimitReached, Mount, Network, Sandbox, SandboxError, SandboxReport, inherited,
-    namespace, syscalls,
+    namespace, rlimits, syscalls,
 };
 
 /// Enters the namespaces, runs the second stage, and returns the exit status that tells how it ended.
@@ -29,6 +29,7 @@ pub(crate) fn run(arguments: &[OsString]) -> Result<i32, SandboxError> {
     let sandbox = inherited::read(&description)?;
     die_with_owner(&sandbox)?;
     leave_groups();
+    rlimits::raise_open_files()?;
     namespace::enter_first(namespaces(&sandbox))?;
     // A change of credentials has taken the signal away again.
     die_with_owner(&sandbox)?;

@@ -9,6 +9,7 @@ use std::os::fd::OwnedFd;
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
 
 use crate::SandboxError;
 
@@ -19,11 +20,17 @@ const DEPTH: usize = 64;
 ///
 /// # Errors
 /// When something there is neither a regular file nor a folder, has a name that is not plain text, is setuid or setgid, or
-/// has further names (hard links), and when the folder cannot be read.
+/// has further names (hard links), when the folder itself is none, and when it cannot be read.
 pub fn list(folder: &Utf8Path) -> Result<Vec<Utf8PathBuf>, SandboxError> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let opened = rustix::fs::openat(CWD, folder.as_std_path(), flags, Mode::empty())
-        .map_err(|source| SandboxError::path(folder)(source.into()))?;
+    let opened =
+        rustix::fs::openat(CWD, folder.as_std_path(), flags, Mode::empty()).map_err(|source| match source {
+            Errno::NOTDIR | Errno::LOOP => refused(
+                folder.file_name().unwrap_or_default(),
+                "a link or a file in place of a folder",
+            ),
+            source => SandboxError::path(folder)(source.into()),
+        })?;
     let mut files = Vec::new();
     walk(&opened, Utf8Path::new(""), 0, &mut files)?;
     files.sort();
@@ -166,6 +173,20 @@ mod tests {
             prepare(&path);
             let error = list(&path).expect_err(what).to_string();
             assert!(error.contains(what), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_folder_itself_is_one() {
+        let (_keep, path) = outputs();
+        let link = path.with_file_name("link");
+        symlink(&path, &link).expect("linked");
+        for (path, name) in [(link, "`link`"), (path.join("a"), "`a`")] {
+            let error = list(&path).expect_err(name).to_string();
+            assert!(
+                error.contains(name) && error.contains("in place of a folder"),
+                "{error}"
+            );
         }
     }
 

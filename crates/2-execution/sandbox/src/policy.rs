@@ -19,7 +19,8 @@ pub enum Relaxation {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ConfinementLayer {
-    /// Descriptors of host folders are closed before the program runs, and all inherited ones but 0, 1 and 2.
+    /// Descriptors of host folders are closed before the program runs, and all inherited ones but 0, 1 and 2, of which
+    /// none is the host's null device.
     Descriptors,
     /// The host's root is unmounted (`pivot_root`), instead of only hidden (`chroot`).
     PivotRoot,
@@ -31,13 +32,13 @@ pub enum ConfinementLayer {
     SystemCalls,
     /// The Landlock domain.
     Landlock,
-    /// Read-only and empty mounts over the parts of `/proc` that reach beyond the sandbox's processes.
+    /// A read-only `/proc`, with empty mounts over the parts that reach beyond the sandbox's processes.
     ProcMasks,
     /// Process 1 is not dumpable: its memory, descriptors and environment cannot be read.
     Undumpable,
     /// The program's session is its own: it has no controlling terminal.
     Session,
-    /// Read-only binds are read-only.
+    /// Read-only binds are read-only, and so are the nodes of devices.
     ReadOnly,
     /// A PID namespace, and a `/proc` of it.
     ProcessNamespace,

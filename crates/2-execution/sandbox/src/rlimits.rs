@@ -99,6 +99,17 @@ pub(crate) fn apply(limits: &SandboxLimits) -> Result<(), SandboxError> {
     Ok(())
 }
 
+/// Lets our own stages open as many files as they may: each layer of an overlay is one, and each folder on the way to a
+/// deep one. The program gets a limit of its own.
+pub(crate) fn raise_open_files() -> Result<(), SandboxError> {
+    let maximum = rustix::process::getrlimit(Resource::Nofile).maximum;
+    let raised = Rlimit {
+        current: maximum,
+        maximum,
+    };
+    rustix::process::setrlimit(Resource::Nofile, raised).map_err(SandboxError::call("setrlimit"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

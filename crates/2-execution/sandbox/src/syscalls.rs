@@ -1,7 +1,7 @@
 //! System calls that neither the standard library nor rustix has in a safe form.
 #![expect(unsafe_code, reason = "each call is wrapped here once, with why it is sound")]
 
-use std::os::fd::{AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsRawFd as _, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use rustix::io::Errno;
@@ -37,7 +37,14 @@ pub(crate) fn close_on_exec_from(first: u32) -> rustix::io::Result<()> {
     if status == 0 { Ok(()) } else { Err(last_error()) }
 }
 
-/// Sets attributes (`MOUNT_ATTR_*`) of a detached mount and of all mounts below it.
+/// Makes standard input, output or error the same as a descriptor.
+pub(crate) fn duplicate_to(descriptor: BorrowedFd<'_>, standard: RawFd) -> rustix::io::Result<()> {
+    // SAFETY: no `OwnedFd` owns what is closed by it: the standard ones are borrowed everywhere.
+    let number = unsafe { libc::dup2(descriptor.as_raw_fd(), standard) };
+    if number < 0 { Err(last_error()) } else { Ok(()) }
+}
+
+/// Sets attributes (`MOUNT_ATTR_*`) of a mount, whose root is open, and of all mounts below it.
 pub(crate) fn mount_set_attributes(mount: BorrowedFd<'_>, attributes: u64) -> rustix::io::Result<()> {
     let attributes = libc::mount_attr {
         attr_set: attributes,

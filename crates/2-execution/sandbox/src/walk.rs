@@ -42,15 +42,19 @@ pub(crate) fn used_below(path: &Utf8Path, enough: u64) -> rustix::io::Result<u64
             continue;
         };
         let folder = Rc::new(folder);
-        let Ok(entries) = Dir::read_from(&*folder) else {
+        let Some(entries) = unless_exhausted(Dir::read_from(&*folder))? else {
             continue;
         };
-        for entry in entries.flatten() {
+        for entry in entries {
+            let Some(entry) = unless_exhausted(entry)? else {
+                break;
+            };
             let name = entry.file_name();
             if matches!(name.to_bytes(), b"." | b"..") {
                 continue;
             }
-            let Ok(status) = rustix::fs::statat(&*folder, name, AtFlags::SYMLINK_NOFOLLOW) else {
+            let status = rustix::fs::statat(&*folder, name, AtFlags::SYMLINK_NOFOLLOW);
+            let Some(status) = unless_exhausted(status)? else {
                 continue;
             };
             sum += bytes(&status);
@@ -86,8 +90,13 @@ impl Pending {
 /// confined program may change the tree during the walk.
 fn open(at: impl AsFd, path: impl Arg, resolve: ResolveFlags) -> rustix::io::Result<Option<OwnedFd>> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    match rustix::fs::openat2(at, path, flags, Mode::empty(), resolve) {
-        Ok(folder) => Ok(Some(folder)),
+    unless_exhausted(rustix::fs::openat2(at, path, flags, Mode::empty(), resolve))
+}
+
+/// Passes on an error that says that there are no descriptors or no memory left; for any other one there is nothing.
+fn unless_exhausted<T>(result: rustix::io::Result<T>) -> rustix::io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
         Err(error @ (Errno::MFILE | Errno::NFILE | Errno::NOMEM)) => Err(error),
         Err(_) => Ok(None),
     }

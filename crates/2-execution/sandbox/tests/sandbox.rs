@@ -314,9 +314,10 @@ fn root_may_do_what_builds_do() -> Result<(), Failed> {
                   ln b d/e; ln -s b d/f; mkfifo d/g; mv d h; tar cf t.tar a b c h; mkdir x; tar xf t.tar -C x; \
                   tar xof t.tar -C x; stat -c '%a %u' b; head -c 1 /dev/zero | wc -c; test -r /proc/cpuinfo; \
                   test -r /proc/meminfo; cat /proc/self/comm; grep NoNewPrivs /proc/self/status; \
-                  cat /proc/sys/kernel/ostype; echo done > /dev/stderr";
+                  cat /proc/sys/kernel/ostype; echo done > /dev/stderr; echo x > /dev/null; : >> /dev/null; \
+                  stat -L -c %t:%T /dev/stdin; echo x > /dev/file; rm /dev/file; ! echo x 2>/dev/null > /dev/full";
     let seen = sh(&sandbox, script)?;
-    let expected = "4755 0\n1\ncat\nNoNewPrivs:\t1\nLinux";
+    let expected = "4755 0\n1\ncat\nNoNewPrivs:\t1\nLinux\n1:3";
     assert_eq!(seen, expected);
     Ok(())
 }

@@ -27,6 +27,15 @@ pub trait ContentAddressableStorage: Send + Sync {
     /// An error of the back end, when it cannot answer.
     fn missing(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError>;
 
+    /// Returns those of `blobs` that a push has to write: the missing ones and, where the back end can tell by reading
+    /// its own files, those that are damaged. Servers watch over their content themselves.
+    ///
+    /// # Errors
+    /// As [`Self::missing`].
+    fn missing_or_damaged(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
+        self.missing(blobs)
+    }
+
     /// Reads a blob. At most its size is written into `into`; after an error, what was written is worth nothing.
     ///
     /// # Errors

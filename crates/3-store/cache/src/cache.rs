@@ -9,6 +9,7 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::{self, Seek as _, Write};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use basalt_progress::Reporter;
@@ -31,7 +32,7 @@ mod push;
 mod status;
 
 pub use push::{Pushed, Upload};
-pub use status::{LocationContents, LocationStatus};
+pub use status::{GcOutcome, LocationContents, LocationGc, LocationStatus};
 
 /// Configuration of a [`Cache`].
 #[derive(Debug, Default)]
@@ -63,6 +64,8 @@ struct Slot {
     reading: Mutex<Breaker>,
     writing: Mutex<Breaker>,
     counters: Counters,
+    /// `true` once a failure to write was told. Those after it are counted, until the circuit breaker opens.
+    told: AtomicBool,
 }
 
 /// Direction of a call.
@@ -108,6 +111,7 @@ impl Cache {
             reading: Mutex::default(),
             writing: Mutex::default(),
             counters: Counters::default(),
+            told: AtomicBool::new(false),
         };
         let cache = Self {
             slots: settings.locations.into_iter().map(slot).collect(),
@@ -356,7 +360,18 @@ impl Cache {
             return None;
         }
         match slot.connect(self.limits) {
-            Ok(opened) => Some(Arc::clone(backend.insert(Arc::new(opened)))),
+            Ok(opened) => {
+                if let Opened::Folder(folder) = &opened
+                    && !folder.exists()
+                {
+                    let note = format!(
+                        "there is no cache in {} yet: `basalt cache push` makes one",
+                        folder.path()
+                    );
+                    self.reporter.note(&note);
+                }
+                Some(Arc::clone(backend.insert(Arc::new(opened))))
+            }
             Err(error) if error.is_ours() => None,
             Err(error) => {
                 slot.counters.failures.add(1);

@@ -138,6 +138,21 @@ pub enum CacheError {
         /// Defect of the result.
         source: ClosureError,
     },
+    /// Folder that is not empty and no cache.
+    #[error("`{folder}` is not a cache: it holds `{}`, and no file `CACHEDIR.TAG` marks it as one", name.escape_debug())]
+    #[diagnostic(
+        code(cache::foreign),
+        help(
+            "name a cache, an empty folder, or one that does not exist yet, such as `{folder}/basalt-cache`; nothing was \
+             changed in `{folder}`"
+        )
+    )]
+    Foreign {
+        /// The folder.
+        folder: Utf8PathBuf,
+        /// An entry that does not belong to a cache, relative to the folder.
+        name: String,
+    },
     /// A file operation of a folder cache, or on a local file, failed.
     #[error("{what} `{path}`")]
     #[diagnostic(code(cache::io))]

@@ -4,8 +4,10 @@
 //! <folder>/CACHEDIR.TAG                  so that backups leave it out
 //! <folder>/cas/<2 digits>/<sha256>.zst   a blob, as one zstd frame
 //! <folder>/ac/<2 digits>/<sha256>        a result, by its action's digest: canonical ActionResult
-//! <folder>/tmp/<random>                  writes under way
+//! <folder>/tmp/write-<random>            writes under way
 //! ```
+//!
+//! Only a folder that is empty or a cache is used ([`ownership`]), and only files of these names are ever removed.
 //!
 //! Every file is written into `tmp`, synced and renamed into its place, so that there are no locks: who comes second
 //! writes the same bytes. Names in `tmp` are random and created exclusively, which holds across hosts and containers.
@@ -17,7 +19,8 @@
 
 use std::collections::HashSet;
 use std::io::{self, Read as _, Write};
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
@@ -34,6 +37,7 @@ use basalt_action::Blob;
 
 mod collect;
 mod file;
+mod ownership;
 mod plan;
 mod status;
 
@@ -47,46 +51,73 @@ const LEVEL: i32 = 9;
 /// Largest window of a zstd frame, as a power of two: decoding takes up to 128 MiB of memory.
 pub(crate) const WINDOW_LOG: u32 = 27;
 
-/// Content of `CACHEDIR.TAG`, by which backups leave the folder out.
-const TAG: &str = "Signature: 8a477f597d28d172789f06886806bc55\n# A build cache of Basalt Linux.\n";
+/// Folder of writes under way.
+const TEMPORARY: &str = "tmp";
 
 /// A cache in a folder.
 #[derive(Debug)]
 pub struct Folder {
     path: Utf8PathBuf,
     mode: Mode,
-    /// Modes of what is made in it.
-    modes: file::Modes,
+    /// Modes of what is made in it; empty until the folder is there.
+    modes: OnceLock<file::Modes>,
+    /// `true` once its tag is written, which marks the folder as a cache.
+    is_marked: AtomicBool,
     /// Blobs that were found damaged and could not be removed: they are missing, and a write replaces them.
     damaged: Mutex<HashSet<Blob>>,
+    /// Blobs that a push of this process has compared with their digests.
+    verified: Mutex<HashSet<Blob>>,
 }
 
 impl Folder {
-    /// Opens a cache. A folder that may be written to is created, if the folder above it is there: a network file system
-    /// that is not mounted is an error, not a new cache.
+    /// Opens a cache. Where it may be written to, it need not be there yet, and the first write makes it; but the folder
+    /// above it has to be there: a network file system that is not mounted is an error, not a new cache.
     ///
     /// # Errors
-    /// When it is not there, or cannot be created.
+    /// When it is not there and cannot be made, or is not a folder; [`CacheError::Foreign`] when it is not empty and no
+    /// cache.
     pub fn open(path: &Utf8Path, mode: Mode) -> Result<Self, CacheError> {
-        let (metadata, is_new) = match fs_err::metadata(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound && mode.writes() => (create(path), true),
-            metadata => (metadata, false),
+        let metadata = match fs_err::metadata(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound && mode.writes() && has_parent(path) => None,
+            metadata => Some(metadata.map_err(CacheError::io("cannot open the folder", path))?),
         };
-        let metadata = metadata.map_err(CacheError::io("cannot open the folder", path))?;
-        if !metadata.is_dir() {
+        if metadata.as_ref().is_some_and(|metadata| !metadata.is_dir()) {
             let error = io::ErrorKind::NotADirectory.into();
             return Err(CacheError::io("cannot use, as it is not a folder,", path)(error));
         }
-        let folder = Self {
+        let is_marked = metadata.is_some() && ownership::is_marked(path)?;
+        let modes = metadata.as_ref().map(file::Modes::of);
+        Ok(Self {
             path: path.to_owned(),
             mode,
-            modes: file::Modes::of(&metadata),
+            modes: modes.map(OnceLock::from).unwrap_or_default(),
+            is_marked: is_marked.into(),
             damaged: Mutex::default(),
+            verified: Mutex::default(),
+        })
+    }
+
+    /// Returns `true` if the folder is there; else the first write makes it.
+    pub fn exists(&self) -> bool {
+        self.modes.get().is_some()
+    }
+
+    /// Makes the folder unless it is there, marks it as a cache, and returns the modes of what is made in it.
+    fn make(&self) -> Result<file::Modes, CacheError> {
+        let modes = match self.modes.get() {
+            Some(modes) => *modes,
+            None => {
+                let metadata = create(&self.path).map_err(CacheError::io("cannot create the folder", &self.path))?;
+                *self.modes.get_or_init(|| file::Modes::of(&metadata))
+            }
         };
-        if is_new {
-            folder.put(&path.join("CACHEDIR.TAG"), |file| file.write_all(TAG.as_bytes()))?;
+        // Other threads make it with the same modes, and write the same tag.
+        if !self.is_marked.load(Ordering::Acquire) {
+            let (name, text) = ownership::TAG;
+            self.put_with(modes, &self.path.join(name), |file| file.write_all(text.as_bytes()))?;
+            self.is_marked.store(true, Ordering::Release);
         }
-        Ok(folder)
+        Ok(modes)
     }
 
     /// The same, given up after `limit`: a network file system whose server is gone lets processes wait for ever.
@@ -131,13 +162,22 @@ impl Folder {
     }
 
     fn temporary(&self) -> Utf8PathBuf {
-        self.path.join("tmp")
+        self.path.join(TEMPORARY)
     }
 
     /// Writes a file whole or not at all.
     fn put(&self, path: &Utf8Path, write: impl FnOnce(&mut fs_err::File) -> io::Result<()>) -> Result<(), CacheError> {
+        self.put_with(self.make()?, path, write)
+    }
+
+    fn put_with(
+        &self,
+        modes: file::Modes,
+        path: &Utf8Path,
+        write: impl FnOnce(&mut fs_err::File) -> io::Result<()>,
+    ) -> Result<(), CacheError> {
         let mut failed = None;
-        file::replace(&self.temporary(), path, self.modes, |file| {
+        file::replace(&self.path, path, modes, |file| {
             write(file).map_err(|error| {
                 let kind = error.kind();
                 failed = Some(error);
@@ -153,11 +193,23 @@ impl Folder {
     }
 
     fn is_damaged(&self, blob: &Blob) -> bool {
-        self.lock_damaged().contains(blob)
+        locked(&self.damaged).contains(blob)
     }
 
-    fn lock_damaged(&self) -> std::sync::MutexGuard<'_, HashSet<Blob>> {
-        self.damaged.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    /// Returns `true` if the blob is there and its content is right, which is compared once in each process. One that is
+    /// damaged is taken away, where that is allowed.
+    fn is_intact(&self, blob: &Blob) -> Result<bool, CacheError> {
+        if *blob == Blob::empty() {
+            return Ok(true);
+        }
+        if !locked(&self.verified).contains(blob) {
+            match self.read(blob, &mut io::sink()) {
+                Ok(()) => drop(locked(&self.verified).insert(*blob)),
+                Err(CacheError::Missing { .. } | CacheError::Wrong { .. }) => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        self.touch(&self.blob_path(blob))
     }
 
     /// Records that a push relies on the file; `false` when it is not there.
@@ -182,7 +234,7 @@ impl Folder {
 
     fn wrong(&self, blob: &Blob, mismatch: BlobMismatch) -> CacheError {
         if !self.discard(&self.blob_path(blob)) {
-            self.lock_damaged().insert(*blob);
+            locked(&self.damaged).insert(*blob);
         }
         CacheError::Wrong {
             cache: self.path.to_string(),
@@ -234,6 +286,17 @@ impl Folder {
     }
 }
 
+/// Returns `true` if the folder that a cache would be made in is there.
+fn has_parent(path: &Utf8Path) -> bool {
+    // The folder above a bare name is the working folder.
+    path.parent()
+        .is_some_and(|parent| parent.as_str().is_empty() || parent.is_dir())
+}
+
+fn locked(blobs: &Mutex<HashSet<Blob>>) -> MutexGuard<'_, HashSet<Blob>> {
+    blobs.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// Creates the folder of a cache, unless another process has done so meanwhile.
 fn create(path: &Utf8Path) -> io::Result<std::fs::Metadata> {
     match fs_err::create_dir(path) {
@@ -258,6 +321,17 @@ impl ContentAddressableStorage for Folder {
             }
         }
         Ok(missing)
+    }
+
+    fn missing_or_damaged(&self, blobs: &[Blob]) -> Result<Vec<Blob>, CacheError> {
+        let mut wanted = Vec::new();
+        for blob in blobs {
+            basalt_process::interrupt::check()?;
+            if self.is_damaged(blob) || !self.is_intact(blob)? {
+                wanted.push(*blob);
+            }
+        }
+        Ok(wanted)
     }
 
     fn read(&self, blob: &Blob, into: &mut dyn Write) -> Result<(), CacheError> {
@@ -303,15 +377,16 @@ impl ContentAddressableStorage for Folder {
         if *blob == Blob::empty() || (!self.is_damaged(blob) && self.touch(&path)?) {
             return Ok(());
         }
+        let modes = self.make()?;
         let mut failed = None;
-        let written = file::replace(&self.temporary(), &path, self.modes, |file| {
+        let written = file::replace(&self.path, &path, modes, |file| {
             self.compress(blob, from, file).map_err(|error| {
                 failed = Some(error);
                 io::ErrorKind::Other.into()
             })
         });
         written.map_err(|error| failed.unwrap_or_else(|| CacheError::io("cannot write", &path)(error)))?;
-        self.lock_damaged().remove(blob);
+        locked(&self.damaged).remove(blob);
         Ok(())
     }
 }

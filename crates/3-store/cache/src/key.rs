@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::{self, Read as _};
 use std::str::FromStr;
 
 use basalt_process::without_path;
@@ -26,6 +27,20 @@ pub enum KeyFileError {
         help("expected is one line, NAME:BASE64, as `./basalt cache key` writes it")
     )]
     Malformed(&'static str),
+    /// A line of a file that is no key, or one that contradicts a line above it.
+    #[error("`{path}`, line {line}: {problem}")]
+    #[diagnostic(code(cache::key))]
+    Line {
+        /// The file.
+        path: Utf8PathBuf,
+        /// Number of the line, from 1.
+        line: usize,
+        /// Defect of the line.
+        problem: Box<Self>,
+        /// Advice about that defect.
+        #[help]
+        help: String,
+    },
     /// Two keys under one name.
     #[error("two different keys are called `{0}`")]
     #[diagnostic(
@@ -60,17 +75,28 @@ pub enum KeyFileError {
         /// The file.
         path: Utf8PathBuf,
         /// The system's error.
-        source: std::io::Error,
+        source: io::Error,
     },
 }
 
 impl KeyFileError {
-    fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(std::io::Error) -> Self {
+    fn io(what: &'static str, path: &Utf8Path) -> impl FnOnce(io::Error) -> Self {
         let path = path.to_owned();
         move |source| Self::Io {
             source: without_path(source, &path),
             what,
             path,
+        }
+    }
+
+    /// Returns the conversion of a defect of a line into one that names file and line.
+    fn at(path: &Utf8Path, line: usize) -> impl FnOnce(Self) -> Self {
+        let path = path.to_owned();
+        move |problem| Self::Line {
+            path,
+            line,
+            help: problem.help().map(|help| help.to_string()).unwrap_or_default(),
+            problem: Box::new(problem),
         }
     }
 }
@@ -112,14 +138,15 @@ impl SecretKey {
     /// When it cannot be read, is accessible to other users, or holds no key.
     pub fn load(path: &Utf8Path) -> Result<Self, KeyFileError> {
         use std::os::unix::fs::MetadataExt as _;
-        let metadata = fs_err::metadata(path).map_err(KeyFileError::io("cannot read the secret key", path))?;
-        let mode = metadata.mode() & 0o777;
+        let failed = || KeyFileError::io("cannot read the secret key", path);
+        let file = open(path).map_err(failed())?;
+        let mode = file.metadata().map_err(failed())?.mode() & 0o777;
         if mode & 0o077 != 0 {
             let path = path.to_owned();
             return Err(KeyFileError::Open { path, mode });
         }
-        let text = fs_err::read_to_string(path).map_err(KeyFileError::io("cannot read the secret key", path))?;
-        text.parse()
+        let text = text(&file).map_err(failed())?;
+        text.parse().map_err(KeyFileError::at(path, 1))
     }
 
     /// Writes a new key file with mode 0600. An existing file is never replaced.
@@ -219,13 +246,15 @@ impl TrustedKeys {
     /// When two of them have one name.
     pub fn new(keys: impl IntoIterator<Item = PublicKey>) -> Result<Self, KeyFileError> {
         let mut trusted = Self::default();
-        for PublicKey { name, key } in keys {
-            match trusted.0.insert(name.clone(), key) {
-                Some(other) if other != key => return Err(KeyFileError::Ambiguous(name)),
-                _ => {}
-            }
-        }
+        keys.into_iter().try_for_each(|key| trusted.add(key))?;
         Ok(trusted)
+    }
+
+    fn add(&mut self, PublicKey { name, key }: PublicKey) -> Result<(), KeyFileError> {
+        match self.0.insert(name.clone(), key) {
+            Some(other) if other != key => Err(KeyFileError::Ambiguous(name)),
+            _ => Ok(()),
+        }
     }
 
     /// Parses a list of public keys, one per line or separated by blanks; `#` begins a comment.
@@ -233,17 +262,30 @@ impl TrustedKeys {
     /// # Errors
     /// When one is malformed, or two have one name.
     pub fn parse(text: &str) -> Result<Self, KeyFileError> {
-        let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
-        let keys: Result<Vec<PublicKey>, _> = lines.flat_map(str::split_whitespace).map(str::parse).collect();
-        Self::new(keys?)
+        Self::parse_lines(text).map_err(|(_, error)| error)
+    }
+
+    /// Parses a list of public keys; an error comes with the number of its line.
+    fn parse_lines(text: &str) -> Result<Self, (usize, KeyFileError)> {
+        let mut trusted = Self::default();
+        for (index, line) in text.lines().enumerate() {
+            let keys = line.split('#').next().unwrap_or_default();
+            for key in keys.split_whitespace() {
+                let added = key.parse().and_then(|key| trusted.add(key));
+                added.map_err(|error| (index + 1, error))?;
+            }
+        }
+        Ok(trusted)
     }
 
     /// Reads a file of public keys.
     ///
     /// # Errors
-    /// When it cannot be read, and as [`Self::parse`].
+    /// When it cannot be read, and as [`Self::parse`], with file and line.
     pub fn load(path: &Utf8Path) -> Result<Self, KeyFileError> {
-        Self::parse(&fs_err::read_to_string(path).map_err(KeyFileError::io("cannot read the trusted keys", path))?)
+        let read = open(path).and_then(|file| text(&file));
+        let text = read.map_err(KeyFileError::io("cannot read the trusted keys", path))?;
+        Self::parse_lines(&text).map_err(|(line, error)| KeyFileError::at(path, line)(error))
     }
 
     /// Trusts the keys of another list, too.
@@ -272,6 +314,36 @@ impl TrustedKeys {
     /// The keys, in the order of their names.
     pub fn iter(&self) -> impl Iterator<Item = PublicKey> {
         self.0.keys().filter_map(|name| self.get(name))
+    }
+}
+
+/// Opens a file of keys. A named pipe is none, and does not make anybody wait.
+fn open(path: &Utf8Path) -> io::Result<fs_err::File> {
+    use std::os::unix::fs::{FileTypeExt as _, OpenOptionsExt as _};
+    let flags = rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::CLOEXEC;
+    let mut options = fs_err::OpenOptions::new();
+    options
+        .read(true)
+        .options_mut()
+        .custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
+    let kind = file.metadata()?.file_type();
+    // `/dev/null` stands for no keys.
+    match kind.is_file() || kind.is_char_device() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is not an ordinary file")),
+    }
+}
+
+/// Text of an open file of keys.
+fn text(file: &fs_err::File) -> io::Result<String> {
+    /// Size of a file of keys, at most, in bytes: some ten thousand of them.
+    const LARGEST: u64 = 1 << 20;
+    let mut text = String::new();
+    let read = file.take(LARGEST + 1).read_to_string(&mut text)?;
+    match read as u64 > LARGEST {
+        true => Err(io::Error::other("it is too large for a list of keys")),
+        false => Ok(text),
     }
 }
 
@@ -344,6 +416,49 @@ mod tests {
         }
         let swapped = "k:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURqdYbGd7/1aYLqESvSS7CzERElxaXsyaRlwO6wDHK5/YA==";
         assert!(swapped.parse::<SecretKey>().is_err());
+    }
+
+    #[test]
+    fn a_named_pipe_is_no_file_of_keys_and_no_wait() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("keys")).expect("UTF-8");
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, path.as_std_path(), mode).expect("a named pipe");
+        assert!(matches!(TrustedKeys::load(&path), Err(KeyFileError::Io { .. })));
+        assert!(matches!(SecretKey::load(&path), Err(KeyFileError::Io { .. })));
+        let none = TrustedKeys::load(Utf8Path::new("/dev/null")).expect("no keys");
+        assert!(none.is_empty());
+        assert!(TrustedKeys::load(Utf8Path::new("/dev/zero")).is_err());
+    }
+
+    #[test]
+    fn an_error_names_file_and_line() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = Utf8PathBuf::from_path_buf(folder.path().join("keys")).expect("UTF-8");
+        let (one, other) = (key("one").public(), key("one").public());
+        for (text, line, words) in [
+            (
+                format!("# the team\n\n{one}\nnonsense\n"),
+                4,
+                "this is not a key of a cache",
+            ),
+            (format!("{one}\n{other}\n"), 2, "two different keys are called `one`"),
+        ] {
+            fs_err::write(&path, text).expect("writes");
+            let error = TrustedKeys::load(&path).expect_err("malformed");
+            let shown = error.to_string();
+            assert!(shown.contains(&format!("`{path}`, line {line}: {words}")), "{shown}");
+            assert!(error.help().is_some());
+        }
+        key("one").save(&folder_file(&folder, "secret")).expect("writes");
+        let secret = folder_file(&folder, "secret");
+        fs_err::write(&secret, "nonsense").expect("writes");
+        let shown = SecretKey::load(&secret).expect_err("malformed").to_string();
+        assert!(shown.contains(&format!("`{secret}`, line 1")), "{shown}");
+    }
+
+    fn folder_file(folder: &tempfile::TempDir, name: &str) -> Utf8PathBuf {
+        Utf8PathBuf::from_path_buf(folder.path().join(name)).expect("UTF-8")
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn with_checksum(result: &ActionResult) -> Vec<u8> {
 }
 
 /// Decodes a result, and compares it with its checksum if it has one; an error says what is wrong.
-fn read_checked(bytes: &[u8]) -> Result<ActionResult, String> {
+pub(crate) fn read_checked(bytes: &[u8]) -> Result<ActionResult, String> {
     let message = match bytes.split_last_chunk::<32>() {
         Some((rest, digest)) if rest.ends_with(&CHECKSUM) => {
             let message = rest.get(..rest.len() - CHECKSUM.len()).unwrap_or_default();

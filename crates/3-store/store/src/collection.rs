@@ -210,7 +210,8 @@ fn last_use(path: &Utf8Path) -> Result<Option<SystemTime>, StoreError> {
 /// Space that a file or folder takes on the disk, in bytes. Links are not followed; what cannot be read counts as 0.
 fn disk_usage(path: &Utf8Path) -> u64 {
     let mut linked = HashSet::new();
-    let entries = walkdir::WalkDir::new(path).into_iter().flatten();
+    let walk = walkdir::WalkDir::new(path).follow_root_links(false);
+    let entries = walk.into_iter().flatten();
     let metadata = entries.filter_map(|entry| entry.path().symlink_metadata().ok());
     let once = metadata.filter(|metadata| metadata.is_dir() || metadata.nlink() == 1 || linked.insert(metadata.ino()));
     // `blocks` counts 512 bytes, whatever the block size of the file system is.

@@ -1,11 +1,12 @@
 //! Objects: files named by the digest of their content.
 
 use std::fs::File;
-use std::io::{self, Read, Write as _};
+use std::io::{self, Read, Write};
 
 use basalt_action::Blob;
 use basalt_digest::{Digest, Hasher};
 use camino::{Utf8Path, Utf8PathBuf};
+use rustix::fs::OFlags;
 
 use crate::name::Kind;
 use crate::{Store, StoreError, write};
@@ -70,31 +71,22 @@ impl Store {
     /// Stores all that a reader yields as an object, and returns its digest and size in bytes.
     ///
     /// # Errors
-    /// When reading or writing fails; no file is left behind then.
-    pub fn insert(&self, mut content: impl Read) -> Result<(Digest, u64), StoreError> {
+    /// When reading or writing fails, and when interrupted; no file is left behind then.
+    pub fn insert(&self, content: impl Read) -> Result<(Digest, u64), StoreError> {
         let fresh = self.new_path(Kind::File)?;
-        let mut write = || -> io::Result<(Digest, u64)> {
-            let mut file = File::create_new(&fresh)?;
-            let mut hasher = Hasher::new();
-            let mut buffer = vec![0; 256 * 1024];
-            let mut size = 0;
-            loop {
-                let length = content.read(&mut buffer)?;
-                if length == 0 {
-                    break;
-                }
-                let bytes = buffer.get(..length).unwrap_or_default();
-                hasher.write_all(bytes)?;
-                file.write_all(bytes)?;
-                size += length as u64;
-            }
-            set_read_only(&file)?;
-            self.stamp(&file)?;
-            file.sync_all()?;
-            Ok((hasher.finish(), size))
+        let failed = || StoreError::io("cannot store an object in", &fresh);
+        let write = || -> Result<(Digest, u64), StoreError> {
+            let mut file = File::create_new(&fresh).map_err(failed())?;
+            let written = copy(content, &mut file, failed)?;
+            let finish = || {
+                set_read_only(&file)?;
+                self.stamp(&file)?;
+                file.sync_all()
+            };
+            finish().map_err(failed())?;
+            Ok(written)
         };
-        let written = write().map_err(StoreError::io("cannot store an object in", &fresh));
-        let stored = written.and_then(|(digest, size)| {
+        let stored = write().and_then(|(digest, size)| {
             self.rename_to_entry(&fresh, &self.object_path(&digest))?;
             Ok((digest, size))
         });
@@ -133,10 +125,50 @@ impl Store {
 /// Returns the digest of a file, and its size in bytes.
 ///
 /// # Errors
-/// When it cannot be read.
+/// When it cannot be read or is no ordinary file, and when interrupted.
 pub fn digest_of(path: &Utf8Path) -> Result<(Digest, u64), StoreError> {
-    let read = || Digest::of_reader(File::open(path)?);
-    read().map_err(StoreError::io("cannot read", path))
+    let failed = || StoreError::io("cannot read", path);
+    let file = open_ordinary(path).map_err(failed())?;
+    copy(file, &mut io::sink(), failed)
+}
+
+/// Opens an ordinary file, or one that a link leads to; a named pipe does not make anybody wait.
+pub(crate) fn open_ordinary(path: &Utf8Path) -> io::Result<File> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let flags = OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut options = std::fs::OpenOptions::new();
+    options.read(true).custom_flags(flags.bits().cast_signed());
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::other("it is not an ordinary file")),
+    }
+}
+
+/// Copies all that a reader still holds, and returns its digest and size in bytes. Ends soon after an interruption,
+/// however much there is to copy.
+fn copy<E: FnOnce(io::Error) -> StoreError>(
+    mut from: impl Read,
+    into: &mut impl Write,
+    failed: impl Fn() -> E,
+) -> Result<(Digest, u64), StoreError> {
+    let mut hasher = Hasher::new();
+    let mut buffer = vec![0; 256 * 1024];
+    let mut size = 0;
+    loop {
+        basalt_process::interrupt::check()?;
+        let length = match from.read(&mut buffer) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            length => length.map_err(failed())?,
+        };
+        if length == 0 {
+            return Ok((hasher.finish(), size));
+        }
+        let bytes = buffer.get(..length).unwrap_or_default();
+        hasher.write_all(bytes).map_err(failed())?;
+        into.write_all(bytes).map_err(failed())?;
+        size += length as u64;
+    }
 }
 
 pub(crate) fn set_read_only(file: &File) -> io::Result<()> {

@@ -133,17 +133,23 @@ impl FolderSnapshot {
                     .file_type(),
                 _ => entry.file_type(),
             };
-            snapshot.add(path, below, kind)?;
+            snapshot.add(folder, path, below, kind)?;
         }
         Ok(snapshot)
     }
 
-    fn add(&mut self, path: &Utf8Path, below: &Utf8Path, kind: std::fs::FileType) -> Result<(), FolderSnapshotError> {
+    fn add(
+        &mut self,
+        folder: &Utf8Path,
+        path: &Utf8Path,
+        below: &Utf8Path,
+        kind: std::fs::FileType,
+    ) -> Result<(), FolderSnapshotError> {
         let failed = || StoreError::io("cannot read", path);
         if kind.is_symlink() {
             let target = path.read_link_utf8().map_err(failed())?;
             if path.exists() {
-                if !stays_inside(below, &target) {
+                if !stays_inside(folder, below) {
                     return Err(FolderSnapshotError::Outside {
                         path: path.to_owned(),
                         target,
@@ -271,19 +277,35 @@ fn is_left_out(name: &str) -> bool {
     name.starts_with(['.', '#']) || name.ends_with('~')
 }
 
-/// Returns `true` if a link at `path` leads to a path inside of the folder, going by names.
-fn stays_inside(path: &Utf8Path, target: &Utf8Path) -> bool {
-    if target.is_absolute() {
-        return false;
-    }
-    let mut depth = path.components().count().saturating_sub(1);
-    for component in target.components() {
-        match component {
-            camino::Utf8Component::ParentDir if depth == 0 => return false,
-            camino::Utf8Component::ParentDir => depth -= 1,
-            camino::Utf8Component::CurDir => {}
-            _ => depth += 1,
+/// Greatest number of links that are followed in one path, as for the kernel (`MAXSYMLINKS`).
+const MOST_LINKS: usize = 40;
+
+/// Returns `true` if a link, `below` the folder, leads to a path inside of the folder. Links on the way are followed as
+/// the kernel does, and none of them may lead out either, not even to come back: in a build, the folder lies elsewhere.
+fn stays_inside(folder: &Utf8Path, below: &Utf8Path) -> bool {
+    let mut reached = Utf8PathBuf::new();
+    // Components that are still to be walked, the next one last.
+    let mut ahead: Vec<String> = below.components().rev().map(|part| part.to_string()).collect();
+    let mut links = 0;
+    while let Some(name) = ahead.pop() {
+        if name == ".." {
+            if !reached.pop() {
+                return false;
+            }
+            continue;
         }
+        reached.push(&name);
+        let Ok(target) = folder.join(&reached).read_link_utf8() else {
+            continue;
+        };
+        links += 1;
+        if target.is_absolute() || links > MOST_LINKS {
+            return false;
+        }
+        reached.pop();
+        let parts = target.components().rev();
+        let parts = parts.filter(|part| *part != camino::Utf8Component::CurDir);
+        ahead.extend(parts.map(|part| part.to_string()));
     }
     true
 }
@@ -353,6 +375,30 @@ mod tests {
             let error = FolderSnapshot::take(&path).expect_err("outside");
             assert!(matches!(error, FolderSnapshotError::Outside { .. }), "{error}");
             fs_err::remove_file(path.join("b/outside")).expect("removed");
+        }
+    }
+
+    #[test]
+    fn links_lead_nowhere_outside_through_other_links() {
+        let (_guard, above) = folder();
+        let path = above.join("package");
+        fs_err::create_dir_all(path.join("sub/deep")).expect("made");
+        for file in [above.join("secret"), path.join("a"), path.join("sub/b")] {
+            fs_err::write(file, "").expect("written");
+        }
+        let link = |target: &str, name: &str| {
+            fs_err::os::unix::fs::symlink(target, path.join(name)).expect("linked");
+        };
+        link("..", "sub/up");
+        link("up/sub/./deep/../b", "sub/inside");
+        FolderSnapshot::take(&path).expect("taken");
+        // By its names, the first of them stays; the second leads out and comes back.
+        for target in ["up/../secret", "up/../package/a", "up/up"] {
+            link(target, "sub/outside");
+            let taken = FolderSnapshot::take(&path);
+            let is_outside = matches!(taken, Err(FolderSnapshotError::Outside { .. }));
+            assert_eq!(is_outside, target != "up/up", "{target}");
+            fs_err::remove_file(path.join("sub/outside")).expect("removed");
         }
     }
 

@@ -1,20 +1,24 @@
-//! Verification: the content of every object and every directory is compared with its digest.
+//! Verification: the content of every object and every directory is compared with its digest, every action result with
+//! its checksum.
 
-use std::io;
+use std::io::{self, Read as _};
 
 use basalt_digest::Digest;
 use basalt_process::interrupt;
 use basalt_progress::{Outcome, Reporter, Unit};
 use camino::{Utf8Path, Utf8PathBuf};
 
+use crate::actions::read_checked;
 use crate::layout::{DAMAGED, ENTRY_FOLDERS};
+use crate::objects::open_ordinary;
 use crate::workspace::rename_folder_or_file;
 use crate::{Store, StoreError, digest_of, read_directory, write};
 
-/// Object or directory whose content does not match its digest, or cannot be read.
+/// Object or directory whose content does not match its digest, action result that does not match its checksum, or
+/// either of them that cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DamagedObject {
-    /// Digest in its name.
+    /// Digest in its name; of an action result, that of the action.
     pub digest: Digest,
     /// Description of the difference.
     pub why: String,
@@ -24,14 +28,15 @@ pub struct DamagedObject {
 }
 
 impl Store {
-    /// Compares the content of every object and every directory with its digest, and moves the damaged ones to
-    /// `damaged`, so that they are fetched or built again.
+    /// Compares the content of every object and every directory with its digest, and every action result with its
+    /// checksum, and moves the damaged ones to `damaged`, so that they are fetched or built again.
     ///
     /// # Errors
-    /// When the store cannot be listed, or a damaged entry cannot be moved.
+    /// When the store cannot be listed, when a damaged entry cannot be moved, and when interrupted.
     pub fn verify(&self, reporter: &dyn Reporter) -> Result<Vec<DamagedObject>, StoreError> {
         let mut damaged = self.verify_entries("objects", reporter, damage)?;
         damaged.extend(self.verify_entries("trees", reporter, directory_damage)?);
+        damaged.extend(self.verify_entries("actions", reporter, |path, _| Ok(result_damage(path)))?);
         Ok(damaged)
     }
 
@@ -95,6 +100,20 @@ fn directory_damage(path: &Utf8Path, digest: &Digest) -> Result<Option<String>, 
         Err(StoreError::File(error)) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(StoreError::File(error)) => Ok(Some(format!("it cannot be read: {}", error.source))),
         Err(error) => Err(error),
+    }
+}
+
+/// Returns the reason why a file is not the result of an action. A file that was removed meanwhile is no damage.
+fn result_damage(path: &Utf8Path) -> Option<String> {
+    let read = || -> io::Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        open_ordinary(path)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    match read() {
+        Ok(bytes) => read_checked(&bytes).err(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+        Err(error) => Some(format!("it cannot be read: {error}")),
     }
 }
 

@@ -9,7 +9,7 @@
 //! entry, or beside one that differs by case only. [`extract`] does what it says; the folder must be empty, and nobody
 //! else's.
 //!
-//! RPM payloads (cpio) have their own reader in `basalt-repo`.
+//! RPM payloads (cpio) have their own reader in `basalt-rpm`.
 
 mod check;
 mod error;

@@ -42,6 +42,8 @@ pub enum ContentFolder {
     Advisories,
     /// Kubernetes objects of the local cluster.
     Cluster,
+    /// Packages and files of a Debian machine that is a node.
+    Debian,
 }
 
 impl ContentFile {
@@ -73,6 +75,7 @@ impl ContentFolder {
             Self::Vex => "vex",
             Self::Advisories => "advisories",
             Self::Cluster => "cluster",
+            Self::Debian => "debian",
         }
     }
 

@@ -126,45 +126,20 @@ impl BuildRoot {
     ) -> Result<Self, BuildError> {
         let workspace = store.workspace()?;
         let top = workspace.path().join("build");
+        write_sources(build, package, &top, environment.umask)?;
         let scratch = workspace.path().join("scratch");
-        for path in [&scratch, &top.join("SPECS"), &top.join("SOURCES")] {
-            fs_err::create_dir_all(path).map_err(StoreError::io("cannot create", path))?;
-        }
-        write_folder(package, &top, environment.umask)?;
-        for (name, snapshot) in &build.repository {
-            snapshot.write_to(&top.join("SOURCES").join(name), environment.umask)?;
-        }
+        fs_err::create_dir_all(&scratch).map_err(StoreError::io("cannot create", &scratch))?;
         // What a build writes outside of its own folder, such as /tmp, is in memory where the store cannot take it.
         let scratch = store.takes_overlays().then_some(scratch);
         let layers: Vec<_> = upper.iter().chain(&inputs.tools).cloned().collect();
-        let mut sandbox = base
+        let sandbox = base
             .sandbox(&layers, environment, scratch)
             .limits(sandbox_limits(&package.limits))
-            .report(workspace.path().join(REPORT))
-            .mount(Mount::Bind {
-                from: top,
-                to: environment.directory.clone(),
-                writable: true,
-            })
-            .mount(Mount::Stack {
-                layers: inputs.sysroot.clone(),
-                to: "/sysroot".into(),
-            });
-        for (name, path) in &inputs.sources {
-            sandbox = sandbox.mount(Mount::Bind {
-                from: path.clone(),
-                to: environment.directory.join("SOURCES").join(name),
-                writable: false,
-            });
-        }
-        if environment.in_memory {
-            sandbox = sandbox.mount(Mount::Memory {
-                to: environment.directory.join("BUILD"),
-            });
-        }
+            .report(workspace.path().join(REPORT));
+        let mounts = mounts(top, inputs, environment);
         Ok(Self {
             workspace,
-            sandbox,
+            sandbox: mounts.into_iter().fold(sandbox, Sandbox::mount),
             package: package.name().to_owned(),
             arch: base.arch,
             arguments: fingerprint::rpmbuild(environment, base.arch, &package.spec_file()),
@@ -228,11 +203,21 @@ impl BuildRoot {
     /// Lists the RPMs that were made, sorted by name: regular files only, since a build may leave anything.
     ///
     /// # Errors
-    /// When the folder cannot be read.
+    /// When the folder cannot be read, or the build has put something else in its place.
     pub fn rpms(&self) -> Result<Vec<Utf8PathBuf>, BuildError> {
         let folder = self.workspace.path().join("build/RPMS");
-        if !folder.is_dir() {
-            return Ok(Vec::new());
+        match fs_err::symlink_metadata(&folder) {
+            Ok(found) if found.is_dir() => {}
+            Ok(found) => {
+                let what = match found.is_symlink() {
+                    true => "a symbolic link",
+                    false => "no folder",
+                };
+                let path = "RPMS".to_owned();
+                return Err(SandboxError::Output { path, what }.into());
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(StoreError::io("cannot read", &folder)(error).into()),
         }
         let found = basalt_sandbox::outputs::list(&folder)?.into_iter();
         let rpms = found.filter(|path| path.extension() == Some("rpm"));
@@ -248,6 +233,50 @@ fn sandbox_limits(limits: &basalt_action::ActionLimits) -> SandboxLimits {
         processes: limits.processes,
         disk: limits.disk,
     }
+}
+
+/// Returns the mounts of a build root, in their order: the build's own folder, with what is mounted into it, and the
+/// sysroot.
+fn mounts(top: Utf8PathBuf, inputs: &InputPaths, environment: &BuildEnvironment) -> Vec<Mount> {
+    let mut mounts = vec![
+        Mount::Bind {
+            from: top,
+            to: environment.directory.clone(),
+            writable: true,
+        },
+        Mount::Stack {
+            layers: inputs.sysroot.clone(),
+            to: "/sysroot".into(),
+        },
+    ];
+    mounts.extend(inputs.sources.iter().map(|(name, path)| Mount::Bind {
+        from: path.clone(),
+        to: environment.directory.join("SOURCES").join(name),
+        writable: false,
+    }));
+    if environment.in_memory {
+        mounts.push(Mount::Memory {
+            to: environment.directory.join("BUILD"),
+        });
+    }
+    mounts
+}
+
+/// Writes the sources that come from the checkout: the package's folder, and trees of the repository.
+fn write_sources(
+    build: &ResolvedBuild,
+    package: &DistributionPackage,
+    top: &Utf8Path,
+    umask: u32,
+) -> Result<(), StoreError> {
+    for path in [top.join("SPECS"), top.join("SOURCES")] {
+        fs_err::create_dir_all(&path).map_err(StoreError::io("cannot create", &path))?;
+    }
+    write_folder(package, top, umask)?;
+    for (name, snapshot) in &build.repository {
+        snapshot.write_to(&top.join("SOURCES").join(name), umask)?;
+    }
+    Ok(())
 }
 
 /// Writes the package's folder: the spec into SPECS, all other files into SOURCES.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use basalt_action::ActionResult;
 use basalt_content::{ContentFile, ContentFolder, DistributionContent};
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_process::ProcessError;
 use basalt_progress::Reporter;
 use basalt_sandbox::{Mount, SandboxLimits, SandboxReport};
@@ -16,9 +16,10 @@ use camino::{Utf8Path, Utf8PathBuf};
 
 use crate::build_base::BuildBase;
 use crate::environment::BuildEnvironment;
-use crate::failure::{self, Cause};
+use crate::failure::{self, Cause, StageLines};
 use crate::graph::{Graph, PackageId};
 use crate::package::DistributionPackage;
+use crate::package_names::LIST_OF_PACKAGES;
 use crate::resources::ResourceEstimates;
 use crate::spec::{BINARY_FORMAT, PackageFolder, SOURCE_FORMAT, SPECS, SourcePackage};
 use crate::{BuildError, fingerprint};
@@ -108,10 +109,7 @@ impl Distribution {
         let known = self.graph.id(name).or_else(|| self.graph.maker(name));
         known.ok_or_else(|| BuildError::NoSuchPackage {
             name: name.to_owned(),
-            help: match closest(name, self.graph.names()) {
-                Some(guess) => format!("did you mean `{guess}`?"),
-                None => "the packages that are there: `ls distro/packages`".to_owned(),
-            },
+            help: suggestion(name, self.graph.names(), || LIST_OF_PACKAGES.to_owned()),
         })
     }
 }
@@ -242,7 +240,7 @@ impl Query<'_> {
     /// Error of a query that failed.
     fn failure(&self, error: ProcessError, report: &Utf8Path) -> BuildError {
         let path = self.folder.spec();
-        match failure::cause(error, SandboxReport::read(report)) {
+        match failure::cause(error, SandboxReport::read(report), &StageLines::default()) {
             Cause::Program(source) => BuildError::Spec {
                 path,
                 source: Box::new(source),

@@ -1,5 +1,7 @@
 //! Errors of planning and building packages.
 
+use std::os::unix::process::ExitStatusExt as _;
+
 use basalt_content::ContentError;
 use basalt_process::ProcessError;
 use basalt_store::{FolderSnapshotError, StoreError};
@@ -16,12 +18,13 @@ use crate::scriptlets::ScriptletsRefused;
 #[derive(Debug, Error, Diagnostic)]
 pub enum BuildError {
     /// The spec failed in one of its phases.
-    #[error("{package} failed in {}\n{}", phase.name(), indented(lines))]
+    #[error("{package} failed in {}{}\n{}", phase.name(), killed(ended.as_deref()), indented(lines))]
     #[diagnostic(
         code(build::failed),
         help(
-            "the whole log:      {log}\nstep into the sandbox: ./basalt shell {package}{}",
-            full_disk(lines).map(|help| format!("\n{help}")).unwrap_or_default()
+            "the whole log:      {log}\nstep into the sandbox: ./basalt shell {package}{}{}",
+            full_disk(lines).map(|help| format!("\n{help}")).unwrap_or_default(),
+            killing(ended.as_deref())
         )
     )]
     Failed {
@@ -33,7 +36,7 @@ pub enum BuildError {
         lines: Vec<String>,
         /// Path of the whole log.
         log: Utf8PathBuf,
-        /// Exit of rpmbuild. Not shown as a cause: its last lines are those above.
+        /// Exit of rpmbuild. Not shown as a cause: its last lines are those above. A signal that ended it is.
         ended: Option<Box<ProcessError>>,
     },
     /// A build was ended at one of its limits.
@@ -70,7 +73,7 @@ pub enum BuildError {
     #[error("{path} cannot be read")]
     #[diagnostic(
         code(build::spec),
-        help("rpmspec's words are below; line numbers are those of the spec file")
+        help("rpmspec's words are above; line numbers are those of the spec file")
     )]
     Spec {
         /// Path of the spec.
@@ -249,6 +252,18 @@ pub enum BuildError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Rpm(#[from] basalt_rpm::RpmError),
+    /// An RPM cannot be unpacked for a build root.
+    #[error("`{file}` cannot be unpacked")]
+    #[diagnostic(
+        code(build::unpack),
+        help("if the RPM is not what its header says, build its package again with this version of basalt")
+    )]
+    Unpack {
+        /// File name of the RPM.
+        file: String,
+        /// The reason.
+        source: Box<basalt_rpm::RpmError>,
+    },
     /// Sources could not be fetched or verified.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -280,6 +295,17 @@ impl BuildError {
         Self::Metadata { source }
     }
 
+    /// Returns the conversion of an error of unpacking into one that names the RPM's file. An interruption stays one.
+    pub(crate) fn unpack(file: &str) -> impl FnOnce(basalt_rpm::RpmError) -> Self {
+        move |error| match error {
+            basalt_rpm::RpmError::Interrupted(error) => error.into(),
+            error => Self::Unpack {
+                file: file.to_owned(),
+                source: Box::new(error),
+            },
+        }
+    }
+
     /// Returns the RPMs whose content could not be obtained, if they are the error or part of it.
     pub(crate) fn lost_rpms(&self) -> Vec<&BuiltRpm> {
         match self {
@@ -292,7 +318,9 @@ impl BuildError {
     /// Returns `true` if the error is only that the user interrupted the run.
     pub fn is_interrupt(&self) -> bool {
         match self {
-            Self::Process(error) | Self::Store(StoreError::Interrupted(error)) => error.is_interrupt(),
+            Self::Process(error)
+            | Self::Store(StoreError::Interrupted(error))
+            | Self::Rpm(basalt_rpm::RpmError::Interrupted(error)) => error.is_interrupt(),
             Self::Failed { ended: Some(error), .. } => error.is_interrupt(),
             _ => false,
         }
@@ -306,6 +334,30 @@ pub(crate) fn full_disk(lines: &[String]) -> Option<String> {
     full.then(|| basalt_store::help_for(&error)).flatten()
 }
 
+/// Signal that ended a program.
+fn signal(ended: Option<&ProcessError>) -> Option<i32> {
+    match ended {
+        Some(ProcessError::Failed { status, .. }) => status.signal(),
+        _ => None,
+    }
+}
+
+/// Clause with the signal that ended rpmbuild, if one did.
+fn killed(ended: Option<&ProcessError>) -> String {
+    let clause = |signal| format!(": rpmbuild was killed by signal {signal}");
+    signal(ended).map(clause).unwrap_or_default()
+}
+
+/// Advice where rpmbuild was killed (SIGKILL).
+fn killing(ended: Option<&ProcessError>) -> &'static str {
+    match signal(ended) {
+        Some(9) => {
+            "\nthe kernel kills programs when the machine is out of memory (`dmesg` says so); else it was done by the build itself"
+        }
+        _ => "",
+    }
+}
+
 fn files(rpms: &[BuiltRpm]) -> String {
     let files: Vec<_> = rpms.iter().map(|rpm| rpm.file.as_str()).collect();
     files.join(", ")
@@ -317,4 +369,39 @@ fn indented(lines: &[String]) -> String {
         .map(|line| format!("  {line}"))
         .collect::<Vec<_>>()
         .join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::process::ExitStatus;
+
+    use miette::Diagnostic as _;
+
+    use super::*;
+
+    #[test]
+    fn a_signal_that_ended_rpmbuild_is_named() {
+        let failed = |status: i32| BuildError::Failed {
+            package: "zlib".to_owned(),
+            phase: BuildPhase::Build,
+            lines: vec!["gcc -c a.c".to_owned()],
+            log: "zlib.log".into(),
+            ended: Some(Box::new(ProcessError::Failed {
+                program: "rpmbuild".to_owned(),
+                command: "rpmbuild -bb zlib.spec".to_owned(),
+                status: ExitStatus::from_raw(status),
+                tail: Vec::new(),
+            })),
+        };
+        let help = |error: &BuildError| error.help().map(|help| help.to_string()).unwrap_or_default();
+        let killed = failed(9);
+        assert_eq!(
+            killed.to_string(),
+            "zlib failed in %build: rpmbuild was killed by signal 9\n  gcc -c a.c"
+        );
+        assert!(help(&killed).contains("out of memory"), "{}", help(&killed));
+        let ended = failed(1 << 8);
+        assert_eq!(ended.to_string(), "zlib failed in %build\n  gcc -c a.c");
+        assert!(!help(&ended).contains("out of memory"), "{}", help(&ended));
+    }
 }

@@ -73,7 +73,7 @@ fn unpack(rpm: &BuiltRpm, store: &Store) -> Result<OutputDirectory, BuildError> 
         let path = store.obtain(&rpm.blob())?.ok_or_else(|| BuildError::LostRpms {
             rpms: vec![rpm.clone()],
         })?;
-        Ok(basalt_rpm::unpack(&path, folder)?)
+        basalt_rpm::unpack(&path, folder).map_err(BuildError::unpack(&rpm.file))
     })
 }
 

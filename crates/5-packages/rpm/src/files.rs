@@ -1,7 +1,7 @@
 //! The files of an RPM as its header describes them.
 
 use camino::Utf8Path;
-use rpm::FileFlags;
+use rpm::{FileFlags, PackageMetadata};
 
 use crate::{RpmError, header};
 
@@ -50,8 +50,12 @@ pub struct FileEntry {
 /// # Errors
 /// When the file cannot be read or is not an RPM.
 pub fn read_files(path: &Utf8Path) -> Result<Vec<FileEntry>, RpmError> {
+    files_of(path, &header::read_header(path)?)
+}
+
+/// Returns the list of files in a header; errors call its RPM `path`.
+pub(crate) fn files_of(path: &Utf8Path, header: &PackageMetadata) -> Result<Vec<FileEntry>, RpmError> {
     let wrong = RpmError::header(path);
-    let header = header::read_header(path)?;
     let entries = match header.get_file_entries() {
         Err(rpm::Error::TagNotFound(_)) => return Ok(Vec::new()),
         other => other.map_err(&wrong)?,

@@ -1,15 +1,17 @@
 //! Payload of an RPM as a stream of files.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom};
 
+use basalt_process::interrupt;
 use camino::{Utf8Path, Utf8PathBuf};
 use fs_err::File;
 use rpm::PackageMetadata;
 
 use crate::cpio::{Archive, Head};
-use crate::files::is_plain;
-use crate::{RpmError, header};
+use crate::declared::{DeclaredFiles, ExpectedContent};
+use crate::files::{files_of, is_plain};
+use crate::{FileKind, RpmError, header};
 
 /// Mask of the file type in a mode (`S_IFMT`).
 const KIND: u32 = 0o170_000;
@@ -49,11 +51,31 @@ impl PayloadFile {
 }
 
 /// Reader of an RPM's files, one after the other; as a [`Read`], it returns the data of the current file.
+///
+/// Every file is compared with the header: its name, type and size before it is returned, the digest of its data with the
+/// last byte that is read of it. Data that is passed over is not hashed.
 pub struct Payload {
     path: Utf8PathBuf,
-    archive: Archive<Box<dyn Read + Send>>,
-    /// Names of hard links whose data follows with the last of them, by inode number.
-    waiting: BTreeMap<u32, Vec<String>>,
+    archive: Archive<Interruptible<Box<dyn Read + Send>>>,
+    /// Files of the header that have not come yet.
+    declared: DeclaredFiles,
+    /// Names of hard links whose data follows with the last of them, by inode number, and their common declaration. No
+    /// more than the header has.
+    waiting: BTreeMap<u32, (Vec<String>, FileKind)>,
+    /// Rest of the current file.
+    content: Option<ExpectedContent>,
+    /// `true` once data could not be read.
+    failed: bool,
+}
+
+/// Reader that fails once we were asked to stop: a small payload may have gigabytes of data.
+struct Interruptible<R>(R);
+
+impl<R: Read> Read for Interruptible<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        interrupt::check().map_err(io::Error::other)?;
+        self.0.read(buffer)
+    }
 }
 
 impl Payload {
@@ -104,58 +126,110 @@ impl Payload {
                 ));
             }
         };
+        let declared = DeclaredFiles::new(files_of(path, header)?);
         Ok(Self {
             path: path.to_owned(),
-            archive: Archive::new(plain),
+            archive: Archive::new(Interruptible(plain)),
+            declared: declared.map_err(|what| RpmError::payload(path, what))?,
             waiting: BTreeMap::new(),
+            content: None,
+            failed: false,
         })
     }
 
     /// Returns the next file; `None` at the end.
     ///
     /// # Errors
-    /// When the payload is damaged, or a path in it leads out of the package's tree.
+    /// When the payload is damaged or differs from the header, or a path in it leads out of the package's tree; and when
+    /// interrupted.
     #[expect(
         clippy::should_implement_trait,
         reason = "an iterator could not lend the data of the current file"
     )]
     pub fn next(&mut self) -> Result<Option<PayloadFile>, RpmError> {
         loop {
-            let head = self
-                .archive
-                .next()
-                .map_err(|source| RpmError::payload(&self.path, source.to_string()))?;
+            self.content = None;
+            let head = self.archive.next().map_err(|error| self.read_error(&error))?;
             let Some(head) = head else { return self.at_end() };
             let name = self.plain_name(&head)?;
-            let hard_link = head.mode & KIND == REGULAR && head.links > 1;
+            let declared = self.declared.take(&name).map_err(|what| self.unusable(what))?;
+            let kind = head.mode & KIND;
+            if !is_kind(kind, &declared) {
+                return Err(self.unusable(format!("`{name}` is something else than its header says")));
+            }
             let mut paths = vec![name];
-            if hard_link {
-                let names = self.waiting.entry(head.inode).or_default();
+            if kind == REGULAR && head.links > 1 {
+                let (names, common) = self
+                    .waiting
+                    .entry(head.inode)
+                    .or_insert_with(|| (Vec::new(), declared.clone()));
                 names.append(&mut paths);
+                if *common != declared {
+                    let names = names.join("`, `");
+                    let what = format!("`{names}` are one file, and have different contents according to its header");
+                    return Err(self.unusable(what));
+                }
                 // Only the last of several names has the data.
                 if head.size == 0 && (names.len() as u64) < u64::from(head.links) {
                     continue;
                 }
-                paths = self.waiting.remove(&head.inode).unwrap_or_default();
+                let complete = self.waiting.remove(&head.inode);
+                paths = complete.map(|(names, _)| names).unwrap_or_default();
             }
+            let first = paths.first().map(String::as_str).unwrap_or_default();
+            let content = ExpectedContent::new(first, &declared, head.size);
+            self.content = content.map_err(|what| self.unusable(what))?;
             return Ok(Some(PayloadFile {
                 paths,
                 mode: head.mode & 0o7777,
                 modified: head.modified,
                 size: head.size,
-                kind: head.mode & KIND,
+                kind,
             }));
         }
     }
 
     fn at_end(&self) -> Result<Option<PayloadFile>, RpmError> {
-        match self.waiting.values().flatten().next() {
-            None => Ok(None),
-            Some(name) => Err(RpmError::payload(
-                &self.path,
-                format!("the content of the hard link `{name}` is missing"),
-            )),
+        if let Some(name) = self.waiting.values().flat_map(|(names, _)| names).next() {
+            return Err(self.unusable(format!("the content of the hard link `{name}` is missing")));
         }
+        match self.declared.missing() {
+            None => Ok(None),
+            Some(path) => Err(self.unusable(format!("`{path}`, which its header has, is missing"))),
+        }
+    }
+
+    fn unusable(&self, what: String) -> RpmError {
+        RpmError::payload(&self.path, what)
+    }
+
+    /// Returns the error of a failed read of the payload: an interruption, or a damaged payload.
+    pub(crate) fn read_error(&self, error: &io::Error) -> RpmError {
+        match interrupt::check() {
+            Err(interrupted) => interrupted.into(),
+            Ok(()) => self.unusable(error.to_string()),
+        }
+    }
+
+    /// Reads data of the current file, and compares its digest once all of it was read.
+    fn read_compared(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.archive.read(buffer)?;
+        let Some(content) = &mut self.content else {
+            return Ok(length);
+        };
+        content.update(buffer.get(..length).unwrap_or_default())?;
+        match self.content.take_if(|content| content.is_complete()) {
+            None => Ok(length),
+            Some(content) => match content.finish() {
+                Ok(()) => Ok(length),
+                Err(what) => Err(io::Error::new(io::ErrorKind::InvalidData, what)),
+            },
+        }
+    }
+
+    /// Returns `true` if an error came from reading data, and not from the other side of a copy.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed
     }
 
     fn plain_name(&self, head: &Head) -> Result<String, RpmError> {
@@ -176,8 +250,21 @@ impl Payload {
 }
 
 impl Read for Payload {
-    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
-        self.archive.read(buffer)
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.read_compared(buffer);
+        self.failed |= read.is_err();
+        read
+    }
+}
+
+/// Returns `true` if the type in a payload is the declared one. Devices, pipes and sockets are left to the caller: they
+/// are refused by whoever unpacks them.
+fn is_kind(kind: u32, declared: &FileKind) -> bool {
+    match kind {
+        DIRECTORY => *declared == FileKind::Directory,
+        REGULAR => matches!(declared, FileKind::Regular { .. }),
+        SYMLINK => matches!(declared, FileKind::Symlink(_)),
+        _ => true,
     }
 }
 

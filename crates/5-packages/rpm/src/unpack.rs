@@ -32,8 +32,9 @@ const LONGEST_TARGET: u64 = 4096;
 /// Nothing outside of the folder is changed, whatever the RPM contains.
 ///
 /// # Errors
-/// When the RPM is damaged; when a path leads out of the folder or through a link; when a path exists already; when a
-/// file cannot be written. [`RpmError::Interrupted`] after Ctrl-C, which is checked before each file.
+/// When the RPM is damaged, or its payload is not what its header says; when a path leads out of the folder or through a
+/// link; when a path exists already; when a file cannot be written. [`RpmError::Interrupted`] after Ctrl-C, also in the
+/// middle of a file.
 pub fn unpack(rpm: &Utf8Path, into: &Utf8Path) -> Result<(), RpmError> {
     fs::create_dir_all(into).map_err(RpmError::io("cannot create", into))?;
     let mut payload = Payload::open(rpm)?;
@@ -110,7 +111,7 @@ fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Pa
         let mut to = String::new();
         payload
             .read_to_string(&mut to)
-            .map_err(|source| RpmError::payload(rpm, source.to_string()))?;
+            .map_err(|error| payload.read_error(&error))?;
         fs::os::unix::fs::symlink(to, target).map_err(RpmError::io("cannot create", target))?;
         return set_time(target, file.modified);
     }
@@ -129,10 +130,9 @@ fn write(rpm: &Utf8Path, target: &Utf8Path, file: &PayloadFile, payload: &mut Pa
         .mode(0o600)
         .open(target)
         .map_err(RpmError::io("cannot create", target))?;
-    io::copy(payload, &mut written).map_err(|error| match error.kind() {
-        // Errors of the payload, not of the disk.
-        io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidData => RpmError::payload(rpm, error.to_string()),
-        _ => RpmError::io("cannot write", target)(error),
+    io::copy(payload, &mut written).map_err(|error| match payload.has_failed() {
+        true => payload.read_error(&error),
+        false => RpmError::io("cannot write", target)(error),
     })?;
     written
         .set_permissions(std::fs::Permissions::from_mode(file.mode & RIGHTS))

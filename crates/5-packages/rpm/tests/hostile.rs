@@ -4,7 +4,7 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
-use basalt_rpm::{Payload, RpmError, read_files, read_header_blob, read_package, unpack};
+use basalt_rpm::{Payload, RpmError, read_files, read_header_blob, read_package, unpack, verify};
 use camino::{Utf8Path, Utf8PathBuf};
 use proptest::prelude::*;
 use rpm::{BuildConfig, CompressionType, FileOptions, PackageBuilder, PackageMetadata};
@@ -49,10 +49,16 @@ impl Place {
         fs_err::read(&path).expect("read")
     }
 
-    /// Builds the header of a valid RPM with a payload of these entries.
+    /// Builds an RPM whose payload has these entries, and whose header has as many of them as a header can have.
     fn rpm(&self, entries: &[Vec<u8>]) -> Utf8PathBuf {
-        let honest = self.honest();
+        self.rpm_with(entries, entries)
+    }
+
+    /// Builds an RPM whose header has some entries, and whose payload has others.
+    fn rpm_with(&self, declared: &[Vec<u8>], entries: &[Vec<u8>]) -> Utf8PathBuf {
         let path = self.path.join("demo.rpm");
+        header_of(declared).write_file(&path).expect("written");
+        let honest = fs_err::read(&path).expect("read");
         let payload = PackageMetadata::open(&path)
             .expect("an RPM")
             .get_package_segment_offsets()
@@ -66,7 +72,11 @@ impl Place {
 
     /// Unpacks the RPM, which must fail with these words, and checks that nothing outside has changed.
     fn refuses(&self, entries: &[Vec<u8>], words: &str) {
-        let rpm = self.rpm(entries);
+        self.refuses_with(entries, entries, words);
+    }
+
+    fn refuses_with(&self, declared: &[Vec<u8>], entries: &[Vec<u8>], words: &str) {
+        let rpm = self.rpm_with(declared, entries);
         let error = unpack(&rpm, &self.inside()).expect_err(words);
         let mut said = error.to_string();
         let mut cause = std::error::Error::source(&error);
@@ -104,6 +114,58 @@ impl Place {
             0o644
         );
     }
+}
+
+/// Builds an RPM with the files of these entries, but for names and lengths that no header has.
+fn header_of(entries: &[Vec<u8>]) -> rpm::Package {
+    let config = BuildConfig::default()
+        .compression(CompressionType::None)
+        .source_date(1_760_000_000_u32);
+    let mut package = PackageBuilder::new("demo", "1.2", "MIT", "x86_64", "A demonstration");
+    package.using_config(config).release("3.bs1");
+    let mut names = Vec::new();
+    for (index, bytes) in entries.iter().enumerate() {
+        let Some((name, mode, inode, size, mut data)) = parsed(bytes) else {
+            continue;
+        };
+        let parts = || name.split('/').skip(1);
+        let plain = name.starts_with("./") && parts().all(|part| !["", ".", ".."].contains(&part));
+        if !plain || name.len() > 4096 || names.contains(&name) {
+            continue;
+        }
+        names.push(name.clone());
+        // The data of hard links comes with the last of them.
+        let others = entries.iter().skip(index).filter_map(|bytes| parsed(bytes));
+        let linked = others.filter(|other| mode & 0o170_000 == 0o100_000 && other.2 == inode);
+        data = linked
+            .map(|other| other.4)
+            .find(|data| !data.is_empty())
+            .unwrap_or(data);
+        data.resize(data.len().max(size.min(1 << 20)), 0);
+        let path = name.strip_prefix('.').expect("begins so");
+        let added = match mode & 0o170_000 {
+            0o040_000 => package.with_dir_entry(FileOptions::dir(path)),
+            0o120_000 => {
+                let target = String::from_utf8(data).expect("UTF-8");
+                package.with_symlink(FileOptions::symlink(path, target.trim_end_matches('\0')))
+            }
+            _ => package.with_file_contents(data, FileOptions::new(path)),
+        };
+        added.expect("a file");
+    }
+    package.build().expect("an RPM")
+}
+
+/// Name, mode, inode, size and data of an entry; none for what is no entry.
+fn parsed(bytes: &[u8]) -> Option<(String, u32, u32, usize, Vec<u8>)> {
+    let number = |field: usize| {
+        let digits = bytes.get(6 + field * 8..14 + field * 8)?;
+        u32::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()
+    };
+    let (inode, mode, size, length) = (number(0)?, number(1)?, number(6)? as usize, number(11)? as usize);
+    let name = String::from_utf8(bytes.get(110..110 + length - 1)?.to_vec()).ok()?;
+    let data = bytes.get((110 + length).next_multiple_of(4)..)?;
+    Some((name, mode, inode, size, data[..data.len().min(size)].to_vec()))
 }
 
 /// An entry of a cpio archive ("new ASCII").
@@ -183,14 +245,29 @@ fn nothing_is_written_through_a_link() {
 fn a_link_is_not_taken_for_a_folder_and_changed() {
     let place = Place::new();
     let link = entry("./way", LINK, 1, 1, b"../outside");
-    place.refuses(&[link, entry("./way", FOLDER, 2, 1, b"")], "cannot create");
+    place.refuses(
+        &[link, entry("./way", FOLDER, 2, 1, b"")],
+        "`/way` is not in its header, or is in the payload twice",
+    );
+    // Where it was there before.
+    let place = Place::new();
+    fs_err::create_dir(place.inside()).expect("made");
+    fs_err::os::unix::fs::symlink("../outside", place.inside().join("way")).expect("linked");
+    place.refuses(&[entry("./way", FOLDER, 2, 1, b"")], "cannot create");
 }
 
 #[test]
 fn a_link_is_not_taken_for_a_file_and_overwritten() {
     let place = Place::new();
     let link = entry("./way", LINK, 1, 1, b"../outside/precious");
-    place.refuses(&[link, entry("./way", FILE, 2, 1, b"x")], "cannot create");
+    place.refuses(
+        &[link, entry("./way", FILE, 2, 1, b"x")],
+        "`/way` is not in its header, or is in the payload twice",
+    );
+    let place = Place::new();
+    fs_err::create_dir(place.inside()).expect("made");
+    fs_err::os::unix::fs::symlink("../outside/precious", place.inside().join("way")).expect("linked");
+    place.refuses(&[entry("./way", FILE, 2, 1, b"x")], "cannot create");
 }
 
 #[test]
@@ -216,7 +293,7 @@ fn the_same_path_twice_is_refused() {
     let place = Place::new();
     place.refuses(
         &[entry("./a", FILE, 1, 1, b"x"), entry("./a", FILE, 2, 1, b"y")],
-        "cannot create",
+        "`/a` is not in its header, or is in the payload twice",
     );
     let place = Place::new();
     place.refuses(
@@ -238,13 +315,105 @@ fn devices_pipes_and_sockets_are_refused() {
 #[test]
 fn impossible_lengths_are_refused() {
     Place::new().refuses(
-        &[sized("./a", LINK, 1, 1, b"", u32::MAX)],
+        &[sized("./a", LINK, 1, 1, b"x", u32::MAX)],
+        "`/a` has 4294967295 bytes, and 1 according to its header",
+    );
+    let long = "x".repeat(5000);
+    Place::new().refuses(
+        &[entry("./a", LINK, 1, 1, long.as_bytes())],
         "the link `/a` has an impossible length",
     );
     Place::new().refuses(&[sized("./a", FILE, 1, 1, b"short", 4000)], "unexpected end of file");
     let long = format!("./{}", "a".repeat(70_000));
     Place::new().refuses(&[entry(&long, FILE, 1, 1, b"")], "a name has an impossible length");
     Place::new().refuses(&[b"070702garbage".to_vec()], "does not begin with the magic number");
+}
+
+/// Entries of which each test changes some.
+fn honest_entries() -> [Vec<u8>; 4] {
+    [
+        entry("./bin", FOLDER, 1, 1, b""),
+        entry("./bin/a", FILE, 2, 1, b"content"),
+        entry("./bin/empty", FILE, 3, 1, b""),
+        entry("./bin/link", LINK, 4, 1, b"a"),
+    ]
+}
+
+#[test]
+fn a_payload_that_is_not_what_its_header_says_is_refused() {
+    let honest = honest_entries();
+    let place = Place::new();
+    let rpm = place.rpm(&honest);
+    verify(&rpm, Some(8)).expect("is what its header says");
+    unpack(&rpm, &place.inside()).expect("unpacks");
+    let changed = |at: usize, with: Vec<u8>| {
+        let mut entries = honest.clone().to_vec();
+        entries[at] = with;
+        entries
+    };
+    let mut more = honest.to_vec();
+    more.push(entry("./bin/backdoor", FILE, 5, 1, b"x"));
+    for (entries, words) in [
+        (more, "`/bin/backdoor` is not in its header"),
+        (
+            changed(1, entry("./bin/a", FILE, 2, 1, b"CONTENT")),
+            "the content of `/bin/a` has the digest",
+        ),
+        (
+            changed(1, entry("./bin/a", FILE, 2, 1, b"longer content")),
+            "`/bin/a` has 14 bytes, and 7",
+        ),
+        (
+            changed(1, entry("./bin/a", LINK, 2, 1, b"content")),
+            "`/bin/a` is something else than its header says",
+        ),
+        (
+            changed(2, entry("./bin/empty", FILE, 3, 1, b"x")),
+            "`/bin/empty` has 1 bytes, and 0",
+        ),
+        (
+            changed(3, entry("./bin/link", LINK, 4, 1, b"b")),
+            "the content of `/bin/link` has the digest",
+        ),
+        (honest[..3].to_vec(), "`/bin/link`, which its header has, is missing"),
+    ] {
+        let place = Place::new();
+        let rpm = place.rpm_with(&honest, &entries);
+        let error = verify(&rpm, None).expect_err(words).to_string();
+        assert!(error.contains(words) && error.contains(rpm.as_str()), "{error}");
+        place.refuses_with(&honest, &entries, words);
+    }
+}
+
+#[test]
+fn hard_links_have_one_content() {
+    let declared = [entry("./one", FILE, 2, 1, b"x"), entry("./two", FILE, 3, 1, b"y")];
+    let linked = [entry("./one", FILE, 2, 2, b""), entry("./two", FILE, 2, 2, b"y")];
+    Place::new().refuses_with(&declared, &linked, "have different contents according to its header");
+    let place = Place::new();
+    verify(&place.rpm(&linked), None).expect("is what its header says");
+}
+
+#[test]
+fn names_without_end_take_no_memory() {
+    // Each entry is another name of one file whose data never comes.
+    let name = |number: usize| format!("./{number}{}", "a".repeat(60_000));
+    let entries: Vec<_> = (0..100)
+        .map(|number| entry(&name(number), FILE, 2, 0x7fff_ffff, b""))
+        .collect();
+    Place::new().refuses_with(&honest_entries(), &entries, "is not in its header");
+}
+
+#[test]
+fn files_that_are_larger_than_the_disk_limit_are_refused_before_they_are_read() {
+    let place = Place::new();
+    let rpm = place.rpm(&[entry("./a", FILE, 1, 1, b"x"), entry("./b", FILE, 2, 1, &[0; 4096])]);
+    verify(&rpm, Some(4097)).expect("fits");
+    let error = verify(&rpm, Some(4096)).expect_err("too large").to_string();
+    assert!(
+        error.contains("with `/b`, its files have 4097 bytes, and 4096 are the limit"),
+        "{error}"
+    );
 }
 
 #[test]

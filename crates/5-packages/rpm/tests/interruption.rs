@@ -2,8 +2,10 @@
 
 #![cfg(test)]
 
+use std::io::Read as _;
+
 use basalt_process::interrupt;
-use basalt_rpm::{RpmError, unpack};
+use basalt_rpm::{Payload, RpmError, unpack, verify};
 use camino::Utf8Path;
 use rpm::{FileOptions, PackageBuilder};
 
@@ -20,7 +22,14 @@ fn an_interruption_ends_unpacking() {
     let before = folder.join("before");
     unpack(&rpm, &before).expect("unpacks");
     assert!(before.join("usr/bin/demo").exists());
+    // In the middle of a file, too.
+    let mut payload = Payload::open(&rpm).expect("opens");
+    payload.next().expect("reads").expect("a file");
+    payload.read_exact(&mut [0; 2]).expect("reads");
     interrupt::request();
+    payload.read_exact(&mut [0; 2]).expect_err("interrupted");
+    assert!(matches!(payload.next(), Err(RpmError::Interrupted(_))));
+    assert!(matches!(verify(&rpm, None), Err(RpmError::Interrupted(_))));
     let after = folder.join("after");
     let error = unpack(&rpm, &after).expect_err("interrupted");
     assert!(matches!(error, RpmError::Interrupted(_)), "{error:?}");

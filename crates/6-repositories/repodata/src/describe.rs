@@ -120,48 +120,82 @@ fn fits_xml(name: &str) -> bool {
     is_clean(name) && !name.contains(char::REPLACEMENT_CHARACTER)
 }
 
+/// Identity of a package, the same in all three files of the metadata.
+struct Identity {
+    package_id: String,
+    name: String,
+    arch: String,
+    version: Version,
+}
+
+impl Identity {
+    fn of(header: &PackageMetadata, digest: Digest) -> Result<Self, rpm::Error> {
+        Ok(Self {
+            package_id: digest.to_hex(),
+            name: clean(header.get_name()?),
+            arch: if header.is_source_package() {
+                "src".to_owned()
+            } else {
+                clean(header.get_arch()?)
+            },
+            version: Version {
+                epoch: header.get_epoch().unwrap_or_default().to_string(),
+                version: clean(header.get_version()?),
+                release: clean(header.get_release()?),
+            },
+        })
+    }
+}
+
 fn describe_header(
     header: &PackageMetadata,
     lists: Lists,
     placed: RpmLocation<'_>,
 ) -> Result<PackageEntries, rpm::Error> {
-    // Absent tags become empty texts, as with createrepo_c.
-    let text = |value: Result<&str, rpm::Error>| clean(value.unwrap_or_default());
-    let name = clean(header.get_name()?);
-    let arch = if header.is_source_package() {
-        "src".to_owned()
-    } else {
-        clean(header.get_arch()?)
-    };
-    let version = Version {
-        epoch: header.get_epoch().unwrap_or_default().to_string(),
-        version: clean(header.get_version()?),
-        release: clean(header.get_release()?),
-    };
-    let files = lists.files;
-    let provides = entries(&lists.provides);
-    let requires = requires(&lists.requires, &provides, &files);
-    let offsets = header.get_package_segment_offsets();
-    let archive = header
-        .signature
-        .get_entry_data_as_u64(IndexSignatureTag::RPMSIGTAG_LONGARCHIVESIZE)
-        .or_else(|_| {
-            header
-                .signature
-                .get_entry_data_as_u32(IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE)
-                .map(u64::from)
-        })
-        .unwrap_or_default();
-    let package_id = placed.digest.to_hex();
-    let primary = PrimaryPackage {
+    let identity = Identity::of(header, placed.digest)?;
+    let primary = primary(header, &identity, &lists, placed)?;
+    let changes = changes(header)?;
+    let Identity {
+        package_id,
+        name,
+        arch,
+        version,
+    } = identity;
+    Ok(PackageEntries {
+        primary,
+        filelists: FilelistsPackage {
+            package_id: package_id.clone(),
+            name: name.clone(),
+            arch: arch.clone(),
+            version: version.clone(),
+            files: lists.files,
+        },
+        other: OtherPackage {
+            package_id,
+            name,
+            arch,
+            version,
+            changes,
+        },
+    })
+}
+
+/// Returns the entry in `primary.xml`.
+fn primary(
+    header: &PackageMetadata,
+    identity: &Identity,
+    lists: &Lists,
+    placed: RpmLocation<'_>,
+) -> Result<PrimaryPackage, rpm::Error> {
+    Ok(PrimaryPackage {
         kind: "rpm".to_owned(),
-        name: name.clone(),
-        arch: arch.clone(),
-        version: version.clone(),
+        name: identity.name.clone(),
+        arch: identity.arch.clone(),
+        version: identity.version.clone(),
         checksum: Checksum {
             kind: SHA256.to_owned(),
             package_id: Some("YES".to_owned()),
-            value: package_id.clone(),
+            value: identity.package_id.clone(),
         },
         summary: text(header.get_summary()),
         description: text(header.get_description()),
@@ -174,37 +208,61 @@ fn describe_header(
         size: Size {
             package: placed.size,
             installed: header.get_installed_size()?,
-            archive,
+            archive: archive_size(header),
         },
         location: Location {
             base: None,
             href: placed.href.to_owned(),
         },
-        format: Format {
-            license: text(header.get_license()),
-            vendor: text(header.get_vendor()),
-            group: text(header.get_group()),
-            build_host: text(header.get_build_host()),
-            source: text(header.get_source_rpm()),
-            header_range: HeaderRange {
-                start: offsets.header,
-                end: offsets.payload,
-            },
-            provides,
-            requires,
-            conflicts: entries(&lists.conflicts),
-            obsoletes: entries(&lists.obsoletes),
-            suggests: entries(&lists.suggests),
-            enhances: entries(&lists.enhances),
-            recommends: entries(&lists.recommends),
-            supplements: entries(&lists.supplements),
-            files: files.iter().filter(|file| is_primary(&file.path)).cloned().collect(),
+        format: format(header, lists),
+    })
+}
+
+/// Returns the part of the entry in `primary.xml` that is particular to RPMs.
+fn format(header: &PackageMetadata, lists: &Lists) -> Format {
+    let provides = entries(&lists.provides);
+    let requires = requires(&lists.requires, &provides, &lists.files);
+    let offsets = header.get_package_segment_offsets();
+    let files = lists.files.iter().filter(|file| is_primary(&file.path));
+    Format {
+        license: text(header.get_license()),
+        vendor: text(header.get_vendor()),
+        group: text(header.get_group()),
+        build_host: text(header.get_build_host()),
+        source: text(header.get_source_rpm()),
+        header_range: HeaderRange {
+            start: offsets.header,
+            end: offsets.payload,
         },
-    };
-    let mut changes: Vec<_> = header
-        .get_changelog_entries()?
-        .into_iter()
-        .take(CHANGES)
+        provides,
+        requires,
+        conflicts: entries(&lists.conflicts),
+        obsoletes: entries(&lists.obsoletes),
+        suggests: entries(&lists.suggests),
+        enhances: entries(&lists.enhances),
+        recommends: entries(&lists.recommends),
+        supplements: entries(&lists.supplements),
+        files: files.cloned().collect(),
+    }
+}
+
+/// Reads a text of the header. Absent tags become empty texts, as with createrepo_c.
+fn text(value: Result<&str, rpm::Error>) -> String {
+    clean(value.unwrap_or_default())
+}
+
+/// Returns the size of the uncompressed payload in bytes; 0 when the header does not tell it.
+fn archive_size(header: &PackageMetadata) -> u64 {
+    let signature = &header.signature;
+    let long = signature.get_entry_data_as_u64(IndexSignatureTag::RPMSIGTAG_LONGARCHIVESIZE);
+    let short = || signature.get_entry_data_as_u32(IndexSignatureTag::RPMSIGTAG_PAYLOADSIZE);
+    long.or_else(|_| short().map(u64::from)).unwrap_or_default()
+}
+
+/// Returns the newest entries of the changelog, the oldest of them first.
+fn changes(header: &PackageMetadata) -> Result<Vec<Changelog>, rpm::Error> {
+    let newest = header.get_changelog_entries()?.into_iter().take(CHANGES);
+    let mut changes: Vec<_> = newest
         .map(|entry| Changelog {
             author: clean(entry.name.trim()),
             date: entry.timestamp,
@@ -212,23 +270,7 @@ fn describe_header(
         })
         .collect();
     changes.reverse();
-    Ok(PackageEntries {
-        primary,
-        filelists: FilelistsPackage {
-            package_id: package_id.clone(),
-            name: name.clone(),
-            arch: arch.clone(),
-            version: version.clone(),
-            files,
-        },
-        other: OtherPackage {
-            package_id,
-            name,
-            arch,
-            version,
-            changes,
-        },
-    })
+    Ok(changes)
 }
 
 /// Reads paths and types of the files. The rpm crate's own list of them has owners, times and digests, too, which takes most

@@ -1,6 +1,6 @@
 //! A repository: its snapshots, and the current one.
 
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_store::{Lock, StoreError, place, remove_tree};
 use camino::{Utf8Path, Utf8PathBuf};
 
@@ -77,10 +77,9 @@ impl Repository {
         Err(SnapshotError::Unknown {
             repository: self.name.clone(),
             name: name.to_owned(),
-            help: match closest(name, names.iter().map(String::as_str)) {
-                Some(guess) => format!("did you mean `{guess}`?"),
-                None => "what there is: ./basalt repo list".to_owned(),
-            },
+            help: suggestion(name, names.iter().map(String::as_str), || {
+                "what there is: ./basalt repo list".to_owned()
+            }),
         })
     }
 

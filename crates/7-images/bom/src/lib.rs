@@ -8,7 +8,8 @@
 //!   Inventory --document (SPDX 2.3, CycloneDX 1.5)-----------------------> a bill of materials, always the same bytes
 //!   Inventory --groups (SPDX expressions)--------------------------------> obligations of licences
 //!   Inventory --requirers, way_to----------------------------------------> reverse dependencies of a package
-//! sources of modules --texts (LICENSE, NOTICE; compared with SPDX's)-----> licences.lock, and the texts to pass on
+//! sources of modules --texts (LICENSE, NOTICE; compared with SPDX's)-----> the texts to pass on
+//!                    --detection------------------------------------------> licences.lock
 //! ```
 //!
 //! Nothing here runs a program or uses the network. The parsers of untrusted files take bytes and return an error for
@@ -18,6 +19,7 @@ mod catalogue;
 mod component;
 mod creation;
 mod cyclonedx_document;
+mod detection;
 mod document;
 mod error;
 mod go_program;
@@ -33,6 +35,7 @@ pub mod texts;
 
 pub use catalogue::{Catalogue, UpstreamProject};
 pub use component::{Component, ComponentKind, Origin, PackagedFile, SourceFile};
+pub use detection::DetectedLicences;
 pub use document::Format;
 pub use error::{BomError, ProgramError};
 pub use go_program::{GoModule, GoProgram};

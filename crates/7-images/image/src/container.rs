@@ -10,8 +10,8 @@ use basalt_store::write;
 use camino::Utf8Path;
 use fs_err::File;
 use oci_spec::image::{
-    ConfigBuilder, Descriptor, ImageConfigurationBuilder, ImageIndexBuilder, ImageManifestBuilder, MediaType,
-    OciLayoutBuilder, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
+    ConfigBuilder, Descriptor, ImageConfiguration, ImageConfigurationBuilder, ImageIndex, ImageIndexBuilder,
+    ImageManifest, ImageManifestBuilder, MediaType, OciLayoutBuilder, Os, RootFsBuilder, SCHEMA_VERSION, Sha256Digest,
 };
 use serde::Serialize;
 
@@ -40,17 +40,29 @@ pub(crate) fn write(
     let blobs = folder.join("blobs/sha256");
     fs_err::create_dir_all(&blobs).map_err(ImageError::io("cannot create", &blobs))?;
     let layer = write_layer(folder, root, payloads)?;
+    let config = write_blob(folder, &configuration(arch, settings, &layer)?)?;
+    let manifest = write_blob(folder, &manifest(&config, &layer)?)?;
+    write::atomically(&folder.join("index.json"), json(&index(&manifest)?)?)?;
+    let layout = OciLayoutBuilder::default()
+        .image_layout_version("1.0.0")
+        .build()
+        .map_err(ImageError::document("the layout of the container image"))?;
+    write::atomically(&folder.join("oci-layout"), json(&layout)?)?;
+    Ok(ContainerFacts {
+        manifest: manifest.0,
+        config: config.0,
+        layer: layer.packed,
+        download_bytes: manifest.1 + config.1 + layer.size,
+    })
+}
 
-    let mut config = ConfigBuilder::default();
+/// Returns the configuration of the image, with the digest of its layer.
+fn configuration(arch: Arch, settings: &ContainerSettings, layer: &Layer) -> Result<ImageConfiguration, ImageError> {
     let mut environment = vec!["PATH=/usr/bin".to_owned()];
     environment.retain(|_| !settings.environment.contains_key("PATH"));
-    environment.extend(
-        settings
-            .environment
-            .iter()
-            .map(|(name, value)| format!("{name}={value}")),
-    );
-    config = config.env(environment);
+    let variables = settings.environment.iter();
+    environment.extend(variables.map(|(name, value)| format!("{name}={value}")));
+    let mut config = ConfigBuilder::default().env(environment);
     if let Some(entrypoint) = &settings.entrypoint {
         config = config.entrypoint(entrypoint.clone());
     }
@@ -60,7 +72,6 @@ pub(crate) fn write(
     if let Some(user) = &settings.user {
         config = config.user(user.clone());
     }
-    let wrong = ImageError::document("the configuration of the container image");
     let rootfs = RootFsBuilder::default()
         .diff_ids(vec![format!("sha256:{}", layer.plain)])
         .build();
@@ -73,42 +84,29 @@ pub(crate) fn write(
             .rootfs(rootfs)
             .build()
     });
-    let image = image.map_err(wrong)?;
-    let config = write_blob(folder, &image)?;
+    image.map_err(ImageError::document("the configuration of the container image"))
+}
 
-    let wrong = ImageError::document("the manifest of the container image");
-    let manifest = ImageManifestBuilder::default()
+/// Returns the manifest of a configuration and a layer.
+fn manifest(config: &(Digest, u64), layer: &Layer) -> Result<ImageManifest, ImageError> {
+    let packed = (layer.packed, layer.size);
+    ImageManifestBuilder::default()
         .schema_version(SCHEMA_VERSION)
         .media_type(MediaType::ImageManifest)
-        .config(descriptor(MediaType::ImageConfig, &config)?)
-        .layers(vec![descriptor(
-            MediaType::ImageLayerZstd,
-            &(layer.packed, layer.size),
-        )?])
+        .config(descriptor(MediaType::ImageConfig, config)?)
+        .layers(vec![descriptor(MediaType::ImageLayerZstd, &packed)?])
         .build()
-        .map_err(wrong)?;
-    let manifest = write_blob(folder, &manifest)?;
+        .map_err(ImageError::document("the manifest of the container image"))
+}
 
-    let wrong = ImageError::document("the index of the container image");
-    let index = ImageIndexBuilder::default()
+/// Returns the index of one manifest.
+fn index(manifest: &(Digest, u64)) -> Result<ImageIndex, ImageError> {
+    ImageIndexBuilder::default()
         .schema_version(SCHEMA_VERSION)
         .media_type(MediaType::ImageIndex)
-        .manifests(vec![descriptor(MediaType::ImageManifest, &manifest)?])
+        .manifests(vec![descriptor(MediaType::ImageManifest, manifest)?])
         .build()
-        .map_err(wrong)?;
-    write::atomically(&folder.join("index.json"), json(&index)?)?;
-    let wrong = ImageError::document("the layout of the container image");
-    let layout = OciLayoutBuilder::default()
-        .image_layout_version("1.0.0")
-        .build()
-        .map_err(wrong)?;
-    write::atomically(&folder.join("oci-layout"), json(&layout)?)?;
-    Ok(ContainerFacts {
-        manifest: manifest.0,
-        config: config.0,
-        layer: layer.packed,
-        download_bytes: manifest.1 + config.1 + layer.size,
-    })
+        .map_err(ImageError::document("the index of the container image"))
 }
 
 struct Layer {

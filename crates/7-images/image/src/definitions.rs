@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use basalt_content::{ContentFolder, ContentPath, DistributionContent};
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 
 use crate::ImageError;
 use crate::definition::{ImageDefinition, check};
@@ -83,13 +83,10 @@ fn read(files: &Files, name: &str, way: &mut Vec<String>) -> Result<ImageDefinit
 
 fn unknown<'n>(name: &str, names: impl Iterator<Item = &'n str>) -> ImageError {
     let names: Vec<&str> = names.collect();
-    let help = match closest(name, names.iter().copied()) {
-        Some(guess) => format!("did you mean `{guess}`?"),
-        None => format!("the images are {}", names.join(", ")),
-    };
+    let list = || format!("the images are {}", names.join(", "));
     ImageError::Unknown {
         name: name.to_owned(),
-        help,
+        help: suggestion(name, names.iter().copied(), list),
     }
 }
 

@@ -93,7 +93,7 @@ pub enum ImageError {
     },
     /// A package has an entry that an image cannot have at that path.
     #[error("the package {package} cannot have `{path}`: {why}")]
-    #[diagnostic(code(image::place), help("{remedy}"))]
+    #[diagnostic(code(image::place), help("{help}"))]
     Place {
         /// Name of the package.
         package: String,
@@ -102,7 +102,21 @@ pub enum ImageError {
         /// Reason, as a clause that follows the colon.
         why: String,
         /// Instruction for the packager, shown as help.
-        remedy: &'static str,
+        help: &'static str,
+    },
+    /// A file of a package cannot be read, or is not what the header of its RPM says.
+    #[error("`{path}` of the package {package} cannot be read: {why}")]
+    #[diagnostic(
+        code(image::package_content),
+        help("the RPM is damaged, or its payload does not belong to its header: build the package again")
+    )]
+    PackageContent {
+        /// Name of the package.
+        package: String,
+        /// Path of the file in the package.
+        path: String,
+        /// Reason, as a clause that follows the colon.
+        why: String,
     },
     /// A file belongs to a user or group that no package declares.
     #[error("`{path}` of the package {package} belongs to the {what} `{name}`, which no package declares")]

@@ -60,7 +60,7 @@ pub(crate) fn merge(payloads: &[Payload<'_>], accounts: &Accounts, node: bool) -
                     package: package.clone(),
                     path: file.path.clone(),
                     why: format!("it lies at `{path}`, which a running node covers with something else"),
-                    remedy: "put it below /usr, and let tmpfiles.d make what has to be in /var or /run",
+                    help: "put it below /usr, and let tmpfiles.d make what has to be in /var or /run",
                 });
             }
             let entry = entry(payload, index, file, accounts)?;
@@ -75,11 +75,11 @@ pub(crate) fn merge(payloads: &[Payload<'_>], accounts: &Accounts, node: bool) -
 
 fn entry(payload: &Payload<'_>, index: usize, file: &FileEntry, accounts: &Accounts) -> Result<Entry, ImageError> {
     let package = payload.package.name.clone();
-    let place = |why: &str, remedy| ImageError::Place {
+    let place = |why: &str, help| ImageError::Place {
         package: package.clone(),
         path: file.path.clone(),
         why: why.to_owned(),
-        remedy,
+        help,
     };
     if !file.capabilities.is_empty() {
         let why = "it has file capabilities, which images do not carry";
@@ -175,7 +175,7 @@ fn check_parents(root: &Root) -> Result<(), ImageError> {
             package: entry.package.clone(),
             path: path.clone(),
             why: format!("`{parent}` of the package {} is not a folder", above.package),
-            remedy: "move one of the two",
+            help: "move one of the two",
         });
     }
     Ok(())
@@ -235,7 +235,7 @@ impl Links {
                             package: package.to_owned(),
                             path: path.to_owned(),
                             why: "the links that it leads through go in a circle".to_owned(),
-                            remedy: "look at the links of the package `filesystem`",
+                            help: "look at the links of the package `filesystem`",
                         });
                     }
                     if target.starts_with('/') {

@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use basalt_digest::Digest;
+use basalt_process::interrupt;
 use basalt_rpm::Package;
 use camino::Utf8Path;
 
@@ -54,13 +55,18 @@ pub(crate) fn extract(payloads: &[Payload<'_>], wanted: impl Fn(&str) -> bool) -
                     package: payload.package.name.clone(),
                     path: path.clone(),
                     why: format!("it has {} MiB and has to be read into memory", file.size >> 20),
-                    remedy: "the RPM is damaged: build the package again",
+                    help: "the RPM is damaged: build the package again",
                 });
             }
             let mut content = Vec::with_capacity(usize::try_from(file.size).unwrap_or(0));
-            files
-                .read_to_end(&mut content)
-                .map_err(ImageError::io("cannot read", payload.path))?;
+            if let Err(error) = files.read_to_end(&mut content) {
+                interrupt::check()?;
+                return Err(ImageError::PackageContent {
+                    package: payload.package.name.clone(),
+                    path: path.clone(),
+                    why: error.to_string(),
+                });
+            }
             own.push(Extracted {
                 package: payload.package.name.clone(),
                 path: path.clone(),

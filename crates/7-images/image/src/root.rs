@@ -87,7 +87,7 @@ impl Root {
                 package: other.package.clone(),
                 path: folder.clone(),
                 why: format!("the composer makes `{path}`, for which it must be a folder"),
-                remedy: "make it a folder",
+                help: "make it a folder",
             });
         }
         let entry = Entry {
@@ -106,7 +106,7 @@ impl Root {
                 package: other.package,
                 path: path.to_owned(),
                 why: "the composer makes that file itself".to_owned(),
-                remedy: "take it out of `%files` of the package",
+                help: "take it out of `%files` of the package",
             }),
         }
     }
@@ -161,7 +161,7 @@ impl Root {
                     package: payload.package.name.clone(),
                     path: (*path).to_owned(),
                     why: "its header has it, its payload has not".to_owned(),
-                    remedy: "the RPM is damaged: build the package again",
+                    help: "the RPM is damaged: build the package again",
                 });
             }
         }
@@ -169,6 +169,29 @@ impl Root {
     }
 }
 
+/// Reader of a file that records its error: a sink takes it for one of its own.
+struct Content<'a> {
+    from: &'a mut dyn Read,
+    error: Option<String>,
+}
+
+impl<'a> Content<'a> {
+    fn new(from: &'a mut dyn Read) -> Self {
+        Self { from, error: None }
+    }
+}
+
+impl Read for Content<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> std::io::Result<usize> {
+        self.from.read(buffer).inspect_err(|error| {
+            if error.kind() != std::io::ErrorKind::Interrupted {
+                self.error = Some(error.to_string());
+            }
+        })
+    }
+}
+
+/// Hands over the files of a package, whose content is compared with the digests of its header on the way.
 fn hand_over_files(
     payload: &Payload<'_>,
     wanted: &mut HashMap<&str, (&str, &Entry)>,
@@ -183,7 +206,17 @@ fn hand_over_files(
         let mut names = file.paths.iter().filter_map(|path| wanted.remove(path.as_str()));
         let Some((first, entry)) = names.next() else { continue };
         let others: Vec<_> = names.collect();
-        sink.file(first, entry, file.size, &mut files)?;
+        let mut content = Content::new(&mut files);
+        let written = sink.file(first, entry, file.size, &mut content);
+        if let Some(why) = content.error {
+            interrupt::check()?;
+            return Err(ImageError::PackageContent {
+                package: payload.package.name.clone(),
+                path: file.paths.first().cloned().unwrap_or_default(),
+                why,
+            });
+        }
+        written?;
         for (path, entry) in others {
             sink.hard_link(path, entry, first)?;
         }

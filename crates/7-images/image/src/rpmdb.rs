@@ -70,7 +70,7 @@ pub(crate) fn make(
             package: payload.package.name.clone(),
             path: PATH.to_owned(),
             why: "its header is damaged".to_owned(),
-            remedy: "build the package again",
+            help: "build the package again",
         })?;
         transaction.execute(
             "INSERT INTO Packages (hnum, blob) VALUES (?1, ?2)",

@@ -9,8 +9,8 @@ use crate::audit::{Audited, Match};
 use crate::severity::Level;
 
 /// The log of an audit: one rule for each vulnerability, one result for each package that has it. What is answered is
-/// there too, suppressed, with the answer as its reason.
-pub fn sarif(audited: &Audited, fail_on: Level) -> Value {
+/// there too, suppressed, with the answer as its reason. `spec` is the path of a package's spec from the root of the checkout.
+pub fn sarif(audited: &Audited, fail_on: Level, spec: impl Fn(&str) -> String) -> Value {
     let mut rules: BTreeMap<&str, Value> = BTreeMap::new();
     for found in &audited.matches {
         rules.entry(&found.id).or_insert_with(|| {
@@ -30,7 +30,11 @@ pub fn sarif(audited: &Audited, fail_on: Level) -> Value {
             })
         });
     }
-    let results: Vec<Value> = audited.matches.iter().map(|found| result(found, fail_on)).collect();
+    let results: Vec<Value> = audited
+        .matches
+        .iter()
+        .map(|found| result(found, fail_on, &spec(&found.package)))
+        .collect();
     json!({
         "$schema": "https://json.schemastore.org/sarif-2.1.0.json",
         "version": "2.1.0",
@@ -46,7 +50,7 @@ pub fn sarif(audited: &Audited, fail_on: Level) -> Value {
     })
 }
 
-fn result(found: &Match, fail_on: Level) -> Value {
+fn result(found: &Match, fail_on: Level, spec: &str) -> Value {
     let fix = match &found.fixed {
         Some(version) => format!("{version} has it no more"),
         None => "no version without it is known".to_owned(),
@@ -68,7 +72,7 @@ fn result(found: &Match, fail_on: Level) -> Value {
         "level": if found.fails(fail_on) { "error" } else { "note" },
         "message": { "text": text },
         "locations": [{ "physicalLocation": { "artifactLocation": {
-            "uri": format!("distro/packages/{0}/{0}.spec", found.package),
+            "uri": spec,
         } } }],
         "partialFingerprints": { "vulnerability/v1": format!("{}:{}:{}", found.id, found.package, found.component) },
     });

@@ -10,6 +10,7 @@ use crate::contents::{Entry, ImageContents};
 use crate::exceptions::Exceptions;
 use crate::makers::AllowedCompilers;
 use crate::rules::Rules;
+use crate::settings::Kernel;
 use crate::{linkage, programs};
 
 /// Result of all checks on one image.
@@ -87,15 +88,44 @@ pub struct HardeningRequirements {
 /// Checks an image against a standard. `arch` is the kernel's name of the architecture, to which some rules are
 /// limited.
 pub fn inspect(image: &str, arch: &str, contents: &ImageContents, standard: &HardeningRequirements) -> HardeningReport {
-    let HardeningRequirements {
-        makers,
-        rules,
-        exceptions,
-    } = standard;
+    let exceptions = &standard.exceptions;
     let mut groups = Groups {
         exceptions,
         groups: BTreeMap::new(),
     };
+    let marked = inspect_programs(&mut groups, contents, &standard.makers);
+    for entry in &contents.entries {
+        for (check, wrong) in rights(entry, contents) {
+            let finding = |what| HardeningFinding {
+                check,
+                subject: entry.path.clone(),
+                package: entry.package.clone(),
+                language: None,
+                what,
+            };
+            groups.add(check, wrong.map(finding));
+        }
+    }
+    if let Some(kernel) = &contents.kernel {
+        inspect_kernel(&mut groups, kernel, arch, &standard.rules);
+    }
+    let groups: Vec<CheckResult> = groups.groups.into_values().collect();
+    let excused = groups.iter().flat_map(|group| &group.excepted);
+    let unused = exceptions.unused(image, excused.map(|excepted| &excepted.finding));
+    HardeningReport {
+        image: image.to_owned(),
+        groups,
+        marked,
+        unused,
+    }
+}
+
+/// Checks programs and libraries, and counts those that are marked for control-flow integrity.
+fn inspect_programs(
+    groups: &mut Groups<'_>,
+    contents: &ImageContents,
+    makers: &AllowedCompilers,
+) -> ControlFlowIntegrity {
     let mut marked = ControlFlowIntegrity::default();
     for program in &contents.programs {
         let mut verdicts = programs::check_elf(&program.elf);
@@ -122,40 +152,22 @@ pub fn inspect(image: &str, arch: &str, contents: &ImageContents, standard: &Har
             groups.add(check, wrong.map(finding));
         }
     }
-    for entry in &contents.entries {
-        for (check, wrong) in rights(entry, contents) {
-            let finding = |what| HardeningFinding {
-                check,
-                subject: entry.path.clone(),
-                package: entry.package.clone(),
-                language: None,
-                what,
-            };
-            groups.add(check, wrong.map(finding));
-        }
-    }
-    if let Some(kernel) = &contents.kernel {
-        let fitting = rules.rules.iter();
-        for rule in fitting.filter(|rule| rule.arch.as_ref().is_none_or(|wanted| wanted == arch)) {
-            let check = rule.want.check();
-            let finding = |what: String| HardeningFinding {
-                check,
-                subject: rule.want.subject().to_owned(),
-                package: String::new(),
-                language: None,
-                what: format!("{what}: {}", rule.why),
-            };
-            groups.add(check, rule.violation(kernel).map(finding));
-        }
-    }
-    let groups: Vec<CheckResult> = groups.groups.into_values().collect();
-    let excused = groups.iter().flat_map(|group| &group.excepted);
-    let unused = exceptions.unused(image, excused.map(|excepted| &excepted.finding));
-    HardeningReport {
-        image: image.to_owned(),
-        groups,
-        marked,
-        unused,
+    marked
+}
+
+/// Checks a kernel by the rules for its architecture.
+fn inspect_kernel(groups: &mut Groups<'_>, kernel: &Kernel, arch: &str, rules: &Rules) {
+    let fitting = rules.rules.iter();
+    for rule in fitting.filter(|rule| rule.arch.as_ref().is_none_or(|wanted| wanted == arch)) {
+        let check = rule.want.check();
+        let finding = |what: String| HardeningFinding {
+            check,
+            subject: rule.want.subject().to_owned(),
+            package: String::new(),
+            language: None,
+            what: format!("{what}: {}", rule.why),
+        };
+        groups.add(check, rule.violation(kernel).map(finding));
     }
 }
 
@@ -225,8 +237,7 @@ fn name(names: &BTreeMap<u32, String>, number: u32) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::settings::Kernel;
-    use crate::{Kconfig, Rules};
+    use crate::Kconfig;
 
     fn entry(path: &str, directory: bool, mode: u32, user: u32) -> Entry {
         Entry {

@@ -4,6 +4,7 @@
 //! build::Built  + build::BuildMaterials -(package)--> Statement: its RPMs, and every file that went into them
 //! image::Image  + the digests of files --(image)---> Statement: the image, and the RPMs that it was composed from
 //! Statement --(serde)--> JSON, the payload that a signature (DSSE) is put around
+//! a word + build::BuiltPackages + bom::Inventory --(origin)--> PackageOrigin: where it comes from, for `basalt why`
 //! ```
 //!
 //! A statement follows from the inputs alone: no times, no host, no user. Two builders who build the same say the same, to
@@ -12,10 +13,15 @@
 //! writes files, and nothing signs.
 
 mod image;
+mod origin;
 mod package;
 mod statement;
 
 pub use image::{ImageFile, of_image};
+pub use origin::{
+    InventoryOfBuild, LinkedOrigin, OriginBuild, OriginError, OriginImage, OriginLookup, OriginSource, OriginTarget,
+    PackageOrigin,
+};
 pub use package::of_package;
 pub use statement::{
     BuildDefinition, Builder, PAYLOAD_TYPE, PREDICATE_TYPE, Provenance, ResourceDescriptor, RunDetails, Statement,

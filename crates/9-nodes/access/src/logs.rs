@@ -49,9 +49,9 @@ impl fmt::Display for UnitName {
 
 /// Point in time, in seconds, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Moment(OffsetDateTime);
+pub struct UtcTime(OffsetDateTime);
 
-impl Moment {
+impl UtcTime {
     /// Reads a time (`2026-11-29T12:00:00Z`, `2026-11-29 12:00`, always UTC) or an age (`90s`, `15m`, `2h`, `3d`).
     ///
     /// # Errors
@@ -68,7 +68,7 @@ impl Moment {
         })
     }
 
-    /// Moment of the system's clock.
+    /// Time of the system's clock.
     pub fn at(time: SystemTime) -> Self {
         Self(OffsetDateTime::from(time))
     }
@@ -126,7 +126,7 @@ fn absolute(text: &str) -> Option<OffsetDateTime> {
 pub struct LogQuery {
     units: Vec<UnitName>,
     kernel: bool,
-    since: Option<Moment>,
+    since: Option<UtcTime>,
     tail: Option<u32>,
     boot: Option<i32>,
     pattern: Option<String>,
@@ -175,7 +175,7 @@ impl LogQuery {
             since: options
                 .since
                 .as_deref()
-                .map(|text| Moment::parse(text, now))
+                .map(|text| UtcTime::parse(text, now))
                 .transpose()?,
             tail: options.tail,
             boot: options.boot,
@@ -293,7 +293,7 @@ mod tests {
             ("2026-11-29 11:05", "2026-11-29T11:05:00Z"),
             ("2026-02-28", "2026-02-28T00:00:00Z"),
         ] {
-            assert_eq!(Moment::parse(text, now()).expect(text).rfc3339(), expected);
+            assert_eq!(UtcTime::parse(text, now()).expect(text).rfc3339(), expected);
         }
         for text in [
             "",
@@ -308,7 +308,7 @@ mod tests {
             "26-1-1",
             "é",
         ] {
-            assert!(Moment::parse(text, now()).is_err(), "{text}");
+            assert!(UtcTime::parse(text, now()).is_err(), "{text}");
         }
     }
 

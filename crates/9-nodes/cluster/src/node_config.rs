@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use basalt_document::problem::{Problem, Problems};
 use basalt_document::{Document, Finding, Path};
-use basalt_node_config::Clock;
+use basalt_node_config::{Clock, KubeletMinor};
 use serde_json::{Value, json};
 
 use crate::plan::ClusterPlan;
@@ -77,12 +77,17 @@ fn merged(mut config: Value, own: Value) -> Value {
 }
 
 /// Checks a NodeConfig that is to hold for all nodes of a local cluster: one without `hostname`, `cluster` and `network`,
-/// which the cluster gives to each. Returns it as JSON, with warnings.
+/// which the cluster gives to each, and with gates and fields of the nodes' kubelet. Returns it as JSON, with warnings.
 ///
 /// # Errors
 /// When no certificate can be made for the check. The problems of the text are the inner error.
-pub fn check(name: &str, text: &str, now: SystemTime) -> Result<Result<(Value, Problems), Problems>, ClusterError> {
-    let document = match Document::parse(name, text) {
+pub fn check(
+    name: &str,
+    text: &str,
+    now: SystemTime,
+    kubelet: KubeletMinor,
+) -> Result<Result<(Value, Problems), Problems>, ClusterError> {
+    let document = match basalt_node_config::document(name, text) {
         Ok(document) => document,
         Err(problems) => return Ok(Err(problems)),
     };
@@ -102,7 +107,7 @@ pub fn check(name: &str, text: &str, now: SystemTime) -> Result<Result<(Value, P
         // At the end, so that problems are shown at the lines of the user's file.
         format!("{text}\nhostname: node-1\ncluster: {cluster}\n")
     };
-    let checked = basalt_node_config::check(name, &whole, Clock::Right(now));
+    let checked = basalt_node_config::check_for(name, &whole, Clock::Right(now), kubelet);
     Ok(checked.map(|(_, warnings)| (config, warnings)))
 }
 
@@ -162,7 +167,7 @@ registries:
     }
 
     fn checked(text: &str) -> Result<Value, String> {
-        let checked = check("all.yaml", text, SystemTime::now()).expect("a certificate");
+        let checked = check("all.yaml", text, SystemTime::now(), KubeletMinor::NEWEST).expect("a certificate");
         checked.map(|(config, _)| config).map_err(|problems| problems.brief())
     }
 

@@ -53,7 +53,7 @@ impl std::fmt::Debug for Credentials {
 /// context.
 ///
 /// # Errors
-/// When the file is no kubeconfig, or names other files: those of another machine mean nothing here.
+/// When the file is no kubeconfig, or names other files: none is read besides it.
 pub fn read(name: &str, text: &str) -> Result<(ClusterAccess, Problems), Problems> {
     let document = Document::parse(name, text).map_err(|problems| crate::redaction::without_secrets(&problems))?;
     let (raw, found) = schema::decode_what_fits::<raw::Kubeconfig>(&document);
@@ -148,7 +148,7 @@ fn authorities(findings: &mut Findings<'_>, place: &Path, cluster: &raw::Cluster
 }
 
 fn files_are_refused(findings: &mut Findings<'_>, place: &Path, path: &str) {
-    let message = format!("`{path}` is a file of another machine");
+    let message = format!("`{path}` is another file, and none is read besides the kubeconfig");
     let help = "write its content into the kubeconfig: `kubectl config view --raw --minify --flatten`";
     findings.say(place, Finding::error(message, "a path").with_help(help));
 }
@@ -173,6 +173,9 @@ fn credentials(findings: &mut Findings<'_>, raw: &raw::Kubeconfig, name: &str) -
             return None;
         }
     }
+    if !is_plain_user(findings, &place, user) {
+        return None;
+    }
     if user.exec.is_some() || user.auth_provider.is_some() {
         let key = if user.exec.is_some() { "exec" } else { "auth-provider" };
         let message = format!("`{key}` gets credentials from a program, and none is run");
@@ -191,6 +194,41 @@ fn credentials(findings: &mut Findings<'_>, raw: &raw::Kubeconfig, name: &str) -
         (Some(token), ..) if !token.is_empty() => Credentials::Token(token.to_owned()),
         _ => Credentials::None,
     })
+}
+
+/// `true` for a user without basic authentication and without requests in the name of somebody else, which are refused.
+fn is_plain_user(findings: &mut Findings<'_>, place: &Path, user: &raw::User) -> bool {
+    let is_given = |text: &Option<String>| text.as_ref().is_some_and(|text| !text.is_empty());
+    let basic =
+        "`username` and `password` are not taken: no API server has had basic authentication since Kubernetes 1.19";
+    let other = "requests in the name of another user (`as`) are not supported";
+    for (key, given, message, help) in [
+        (
+            "username",
+            is_given(&user.username),
+            basic,
+            "use a token or a client certificate",
+        ),
+        (
+            "password",
+            is_given(&user.password) && !is_given(&user.username),
+            basic,
+            "use a token or a client certificate",
+        ),
+        ("as", is_given(&user.impersonate), other, "use credentials of that user"),
+        (
+            "as-groups",
+            user.as_groups.is_some() && !is_given(&user.impersonate),
+            other,
+            "use credentials of a user in these groups",
+        ),
+    ] {
+        if given {
+            findings.say(&place.key(key), Finding::error(message, "refused").with_help(help));
+            return false;
+        }
+    }
+    true
 }
 
 /// Text in base64; the outer `None` stands for one that cannot be decoded.
@@ -265,13 +303,17 @@ mod tests {
             ("tls-server-name: other", "{}", "tls-server-name"),
             ("{}", "exec: {command: aws}", "exec"),
             ("{}", "tokenFile: /token", "/token"),
+            ("{}", "{username: a, password: b}", "basic authentication"),
+            ("{}", "{password: b}", "basic authentication"),
+            ("{}", "{token: t, as: system:admin}", "in the name of another user"),
+            ("{}", "{token: t, as-groups: [a]}", "in the name of another user"),
             ("{}", "client-certificate-data: '%'", "base64"),
         ] {
             let cluster = if cluster == "{}" { "extensions: []" } else { cluster };
             let user = if user == "{}" { "token: ''" } else { user };
             let said = said(&kubeconfig(cluster, user));
             assert!(
-                said.contains("error") && said.contains(expected),
+                said.contains(": error: ") && said.contains(expected) && !said.contains("another machine"),
                 "{cluster} {user}: {said}"
             );
         }

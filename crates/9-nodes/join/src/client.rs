@@ -235,6 +235,35 @@ fn read(url: String, answer: Result<ureq::http::Response<ureq::Body>, ureq::Erro
     })
 }
 
+impl ClientError {
+    /// Returns `true` if the same request may succeed later.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Discovery(DiscoveryError::Unsigned { .. }) => true,
+            Self::Status { status, .. } => *status == 429 || *status >= 500,
+            _ => false,
+        }
+    }
+
+    /// Returns `true` for an answer that there is no such object, or that it may not be read.
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Status { status: 403 | 404, .. })
+    }
+}
+
+/// Asks until there is an answer that does not change by itself, for as long as `patience`.
+fn patiently<T>(patience: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    let begin = Instant::now();
+    loop {
+        let answer = ask();
+        let is_final = !matches!(&answer, Err(error) if error.may_pass());
+        if is_final || begin.elapsed() + INTERVAL > patience {
+            return answer;
+        }
+        sleep(INTERVAL);
+    }
+}
+
 /// Discovery by token, in the way of kubeadm: the first answer over a connection that nobody vouches for, the second one
 /// over a verified one. For as long as `patience`, an API server that does not answer, and one that has not signed with
 /// this token yet, are asked again.
@@ -242,23 +271,7 @@ fn read(url: String, answer: Result<ureq::http::Response<ureq::Body>, ureq::Erro
 /// # Errors
 /// When the API server does not answer or cannot be trusted.
 pub fn discover(discovery: &TokenDiscovery, patience: Duration) -> Result<TrustedCluster, ClientError> {
-    let begin = Instant::now();
-    loop {
-        let found = discover_once(discovery);
-        let may_change = match &found {
-            Err(ClientError::Unreachable { .. } | ClientError::Discovery(DiscoveryError::Unsigned { .. })) => true,
-            Err(ClientError::Status { status, .. }) => *status == 429 || *status >= 500,
-            _ => false,
-        };
-        if !may_change || begin.elapsed() + INTERVAL > patience {
-            return found;
-        }
-        sleep(INTERVAL);
-    }
-}
-
-fn discover_once(discovery: &TokenDiscovery) -> Result<TrustedCluster, ClientError> {
-    exchange::discover(&Requests, discovery)
+    patiently(patience, || exchange::discover(&Requests, discovery))
 }
 
 /// Requests by a client that is made for each.
@@ -281,22 +294,41 @@ impl ApiRequests for Requests {
     }
 
     fn is_missing(error: &ClientError) -> bool {
-        matches!(error, ClientError::Status { status: 403 | 404, .. })
+        error.is_missing()
     }
+}
+
+/// Compares the version of a control plane with that of a kubelet, by the skew policy. `None` stands for a version that
+/// cannot be read.
+///
+/// # Errors
+/// When the API server does not answer for as long as `patience` or refuses the token, or the policy forbids the join.
+pub fn check_skew(
+    cluster: &TrustedCluster,
+    token: &BootstrapToken,
+    kubelet: KubernetesVersion,
+    patience: Duration,
+) -> Result<Option<KubernetesVersion>, ClientError> {
+    let credentials = Credentials::Token(token.reveal());
+    patiently(patience, || {
+        exchange::check_skew(&Requests, cluster, &credentials, kubelet)
+    })
 }
 
 /// Settings of a cluster's kubelets for one of a version, read with a bootstrap token.
 ///
 /// # Errors
-/// When the API server does not answer, or the skew policy forbids the join.
+/// When the API server does not answer for as long as `patience`, refuses the token, or has no settings that can be used.
 pub fn settings(
     cluster: &TrustedCluster,
     token: &BootstrapToken,
     kubelet: KubernetesVersion,
+    patience: Duration,
 ) -> Result<KubeletSettings, ClientError> {
     let credentials = Credentials::Token(token.reveal());
-    exchange::check_skew(&Requests, cluster, &credentials, kubelet)?;
-    exchange::settings(&Requests, cluster, &credentials, kubelet)
+    patiently(patience, || {
+        exchange::settings(&Requests, cluster, &credentials, kubelet)
+    })
 }
 
 /// Makes a token in a cluster by an administrator's kubeconfig. It ends after a day.

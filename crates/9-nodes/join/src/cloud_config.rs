@@ -12,20 +12,24 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use basalt_document::problem::{Problem, Problems};
-use basalt_document::{Document, Finding, Path, schema};
+use basalt_document::{Document, Finding, Path, Step, schema};
 use basalt_node_config::name::{HostName, ServerName};
 use basalt_node_config::raw as node_config;
 use miette::NamedSource;
 
-use crate::findings::Findings;
+use crate::findings::{Findings, problem_at, problems_of};
+use crate::origins::{Origins, setting};
 use crate::request::JoinRequest;
 use crate::{configuration, redaction};
 
+mod collected;
 mod commands;
 mod files;
 mod hosts_file;
 mod jinja;
 mod raw;
+
+use collected::{Collected, PlacedSysctl, overwritten, placed};
 
 pub use commands::{SENTINEL, SENTINEL_CONTENT};
 pub use jinja::InstanceData;
@@ -50,6 +54,8 @@ pub struct BootstrapData {
     pub ca_certificates: String,
     /// Files below /etc/kubernetes.
     pub files: Vec<KubernetesFile>,
+    /// Places that settings come from.
+    pub origins: Origins,
 }
 
 /// A file below /etc/kubernetes, for pods that mount it.
@@ -84,7 +90,17 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
         Some("## template: jinja") => jinja::render(text, instance),
         _ => (text.to_owned(), Vec::new()),
     };
-    let document = Document::parse(name, &text).map_err(|problems| redaction::without_secrets(&problems))?;
+    let document = match Document::parse(name, &text) {
+        Ok(document) => document,
+        // What is left of a template is seldom YAML, and no reader of YAML knows why.
+        Err(_) if !replaced.is_empty() => {
+            let found = replaced
+                .into_iter()
+                .map(|(span, finding)| problem_at(&text, span, finding));
+            return Err(problems_of(name, &text, found.collect()).outlined(redaction::is_key));
+        }
+        Err(problems) => return Err(redaction::without_secrets(&problems)),
+    };
     let mut found: Vec<_> = replaced
         .into_iter()
         .map(|(span, finding)| document.at_span(span, finding))
@@ -94,6 +110,7 @@ pub fn read(name: &str, text: &str, instance: &InstanceData) -> Result<(Bootstra
     let mut reader = Reader {
         document: &document,
         text: &text,
+        instance,
         findings: Findings::new(&document, found),
         data: Collected::default(),
     };
@@ -116,7 +133,15 @@ fn header(text: &str) -> Result<(), Finding> {
     let what = match first {
         _ if first.starts_with("#!") => "a script, which a node does not run",
         _ if first.starts_with('{') => "Ignition, of which Cluster API's other format is made",
-        _ if first.starts_with("Content-Type:") || first.starts_with("MIME-") => "a MIME message of several parts",
+        _ if first.starts_with("Content-Type:") || first.starts_with("MIME-") => {
+            let help = "set `amiFamily: Custom` in Karpenter's EC2NodeClass, or `cloudInit.insecureSkipSecretsManager: true` in an \
+                        AWSMachineTemplate: the machine gets user data as it is then";
+            let message = format!(
+                "this is not `#cloud-config` but a MIME message of several parts{}",
+                mime_parts(text)
+            );
+            return Err(Finding::error(message, "not known").with_help(help));
+        }
         _ if first.starts_with("#include") => "a list of addresses of more user data",
         _ => "something else",
     };
@@ -124,9 +149,35 @@ fn header(text: &str) -> Result<(), Finding> {
     Err(Finding::error(format!("this is not `#cloud-config` but {what}"), "not known").with_help(help))
 }
 
+/// Types of the parts of a MIME message, with their lines.
+fn mime_parts(text: &str) -> String {
+    let lines = text.lines().enumerate();
+    let parts = lines.filter_map(|(index, line)| {
+        let (name, value) = line.split_once(':')?;
+        let kind = value.split(';').next()?.trim();
+        let is_sign = |c: char| c.is_ascii_alphanumeric() || "/.+-".contains(c);
+        let is_part = name.eq_ignore_ascii_case("content-type") && !kind.starts_with("multipart/");
+        (is_part && kind.len() < 64 && kind.contains('/') && kind.chars().all(is_sign))
+            .then(|| format!("{kind} in line {}", index + 1))
+    });
+    let parts: Vec<_> = parts.take(8).collect();
+    match parts.is_empty() {
+        true => String::new(),
+        false => format!(": {}", parts.join(", ")),
+    }
+}
+
 /// The problem of a text that is perhaps not even YAML.
 fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
-    let first: Arc<str> = redaction::redact(text.lines().next().unwrap_or_default()).into();
+    let first = text.lines().next().unwrap_or_default();
+    // What is no header may be anything, a password among it.
+    let is_header = ["#", "{", "Content-Type:", "MIME-"]
+        .iter()
+        .any(|start| first.starts_with(start));
+    let first: Arc<str> = match is_header {
+        true => redaction::redact(first).into(),
+        false => "*".repeat(first.len()).into(),
+    };
     let problem = Problem {
         severity: finding.severity,
         message: finding.message,
@@ -139,30 +190,23 @@ fn problem_of_header(name: &str, text: &str, finding: Finding) -> Problems {
     Problems::new(NamedSource::new(name, first), vec![problem])
 }
 
-/// Demands that were collected so far.
-#[derive(Default)]
-struct Collected {
-    request: Option<JoinRequest>,
-    is_joining: bool,
-    hostname: Option<HostName>,
-    time_servers: Vec<String>,
-    sysctls: BTreeMap<String, String>,
-    registries: Vec<node_config::Registry>,
-    ca_certificates: String,
-    files: Vec<KubernetesFile>,
-}
-
 struct Reader<'d> {
     document: &'d Document,
     text: &'d str,
+    instance: &'d InstanceData,
     findings: Findings<'d>,
     data: Collected,
 }
 
 impl Reader<'_> {
     fn read(&mut self, raw: &raw::CloudConfig) -> Option<BootstrapData> {
+        let overwritten = overwritten(&raw.write_files);
         for (index, file) in raw.write_files.iter().enumerate() {
-            self.file(&Path::root().key("write_files").index(index), file);
+            let place = Path::root().key("write_files").index(index);
+            match overwritten.get(&index) {
+                Some(later) => self.warn_of_overwritten(&place.key("path"), &file.path, *later),
+                None => self.file(&place, file),
+            }
         }
         for (key, commands) in [("bootcmd", &raw.bootcmd), ("runcmd", &raw.runcmd)] {
             for (index, command) in commands.iter().flatten().enumerate() {
@@ -188,8 +232,26 @@ impl Reader<'_> {
         self.conclude()
     }
 
+    /// Warns of a file that a later one of the same path takes the place of.
+    fn warn_of_overwritten(&mut self, place: &Path, path: &str, later: usize) {
+        let later = Path::root().key("write_files").index(later).key("path");
+        let line = self.findings.place(&later).line;
+        let finding = Finding::warning(
+            format!("`{path}` is written again in line {line}, which counts"),
+            "overwritten",
+        );
+        self.findings.say(place, finding.with_help("keep one of them"));
+    }
+
     fn conclude(&mut self) -> Option<BootstrapData> {
-        let data = std::mem::take(&mut self.data);
+        self.check_own_hosts();
+        let mut data = std::mem::take(&mut self.data);
+        let files = std::mem::take(&mut data.sysctl_files).into_values().flatten();
+        let mut sysctls = BTreeMap::new();
+        for PlacedSysctl { name, value, place } in files.chain(std::mem::take(&mut data.sysctl_commands)) {
+            self.findings.origin(setting(&["sysctls", &name]), &place);
+            sysctls.insert(name, value);
+        }
         // Of one that is wrong, everything is said already.
         if !self.findings.is_refused() && (data.request.is_none() || !data.is_joining) {
             let missing = match data.request {
@@ -207,11 +269,38 @@ impl Reader<'_> {
             request: data.request?,
             hostname: data.hostname,
             time_servers: data.time_servers,
-            sysctls: data.sysctls,
+            sysctls,
             registries: data.registries,
             ca_certificates: data.ca_certificates,
             files: data.files,
+            origins: self.findings.take_origins(),
         })
+    }
+
+    /// Refuses lines of /etc/hosts that give the machine names which are not its own.
+    fn check_own_hosts(&mut self) {
+        // Of a configuration that is wrong, the name is not known.
+        let Some(request) = &self.data.request else { return };
+        let configured = request.registration.node_name();
+        let given = self.data.hostname.iter().chain(configured).map(HostName::as_str);
+        let own: Vec<String> = given.chain(self.instance.hostnames()).map(str::to_owned).collect();
+        // With a domain or without one, it is the same machine.
+        let is_own = |name: &str| {
+            let is_begin = |whole: &str, begin: &str| {
+                whole
+                    .strip_prefix(begin)
+                    .is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            };
+            own.iter().any(|own| is_begin(name, own) || is_begin(own, name))
+        };
+        for (place, names) in std::mem::take(&mut self.data.own_hosts) {
+            for name in names.iter().filter(|name| !is_own(name)) {
+                let message = format!("`{name}` is not a name of this machine, and nothing is added to its /etc/hosts");
+                let help = "let a name server answer for it; the machine's own name and `localhost` are known";
+                self.findings
+                    .say(&place, Finding::error(message, "not written").with_help(help));
+            }
+        }
     }
 
     fn file(&mut self, place: &Path, file: &raw::WriteFile) {
@@ -222,23 +311,55 @@ impl Reader<'_> {
         match meaning {
             files::Meaning::Configuration(content) => self.configuration(place, &content),
             files::Meaning::Hostname(name) => self.hostname(&place.key("content"), &name),
-            files::Meaning::Sysctls(settings) => self.data.sysctls.extend(settings),
-            files::Meaning::Registry(registry) => self.data.registries.push(*registry),
+            files::Meaning::Sysctls { order, settings } => {
+                let place = place.key("path");
+                let entries = self.data.sysctl_files.entry(order).or_default();
+                entries.extend(placed(settings, &place));
+            }
+            files::Meaning::Registry(registry) => self.registry(&place.key("path"), *registry),
             files::Meaning::Authorities(pem) => {
                 self.data.ca_certificates.push_str(&pem);
                 self.data.ca_certificates.push('\n');
             }
-            files::Meaning::Kubernetes { content, mode } => {
-                let line = self.document.at(&place.key("path"), Finding::warning("", "")).line;
-                self.data.files.push(KubernetesFile {
-                    path: file.path.clone(),
+            files::Meaning::Kubernetes { path, content, mode } => {
+                let place = place.key("path");
+                let line = self.findings.place(&place).line;
+                let file = KubernetesFile {
+                    path,
                     mode,
                     content,
                     line,
-                });
+                };
+                self.kubernetes_file(&place, file);
             }
             files::Meaning::Nothing => {}
         }
+    }
+
+    fn registry(&mut self, place: &Path, registry: node_config::Registry) {
+        let registries = &mut self.data.registries;
+        if registries.iter().any(|known| known.host == registry.host) {
+            let message = format!("a second `hosts.toml` of `{}`", registry.host);
+            let finding = Finding::error(message, "given again here").with_help("write all its mirrors into one file");
+            return self.findings.say(place, finding);
+        }
+        let index = registries.len();
+        registries.push(registry);
+        let mut of_registry = setting(&["registries"]);
+        of_registry.push(Step::Index(index));
+        self.findings.origin(of_registry, place);
+    }
+
+    fn kubernetes_file(&mut self, place: &Path, file: KubernetesFile) {
+        let is_below = |one: &str, other: &str| one.strip_prefix(other).is_some_and(|rest| rest.starts_with('/'));
+        let mut known = self.data.files.iter();
+        if let Some(other) = known.find(|other| is_below(&file.path, &other.path) || is_below(&other.path, &file.path))
+        {
+            let message = format!("`{}` and `{}` cannot both be files", other.path, file.path);
+            let finding = Finding::error(message, "not written").with_help("give one of them another name");
+            return self.findings.say(place, finding);
+        }
+        self.data.files.push(file);
     }
 
     fn configuration(&mut self, place: &Path, content: &str) {
@@ -248,10 +369,14 @@ impl Reader<'_> {
                 .findings
                 .say(&place.key("path"), finding.with_help("keep one of them"));
         }
-        let (request, problems) = match configuration::read("JoinConfiguration", content) {
-            Ok((request, warnings)) => (Some(request), warnings),
-            Err(problems) => (None, problems),
+        let (request, origins, problems) = match configuration::read_placed("JoinConfiguration", content) {
+            Ok((request, origins, warnings)) => (Some(request), origins, warnings),
+            Err(problems) => (None, Origins::default(), problems),
         };
+        for (setting, of_content) in origins.into_places() {
+            let of_whole = self.relocated(&place.key("content"), content, &of_content);
+            self.findings.origin_at(setting, of_whole);
+        }
         for problem in problems.iter() {
             let problem = self.relocated(&place.key("content"), content, problem);
             self.findings.add(problem);
@@ -300,7 +425,8 @@ impl Reader<'_> {
             }
             Ok(commands::Meaning::Join) => self.data.is_joining = true,
             Ok(commands::Meaning::Hostname(name)) => self.hostname(place, &name),
-            Ok(commands::Meaning::Sysctls(settings)) => self.data.sysctls.extend(settings),
+            Ok(commands::Meaning::Sysctls(settings)) => self.data.sysctl_commands.extend(placed(settings, place)),
+            Ok(commands::Meaning::OwnHosts(names)) => self.data.own_hosts.push((place.clone(), names)),
             Ok(commands::Meaning::Done) => {}
             Err(finding) => self.findings.say(place, finding),
         }

@@ -11,6 +11,7 @@ use basalt_node_config::token::BootstrapToken;
 
 mod flags;
 mod problem;
+mod prompt;
 mod words;
 
 pub use problem::{CommandLineError, CommandLineProblem};
@@ -39,13 +40,13 @@ pub struct JoinCommand {
     pub config: Option<String>,
 }
 
-/// Demand of a join command.
+/// Specification of a join by its command: in flags, or in a file.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Asked {
-    /// A join, whole.
-    Join(Box<JoinRequest>),
+pub enum JoinSpecification {
+    /// Flags that say all of it.
+    Flags(Box<JoinRequest>),
     /// A JoinConfiguration in a file; a name of the node on the command line counts before that of the file.
-    Config {
+    File {
         /// Path of the file.
         path: String,
         /// `--node-name`.
@@ -57,14 +58,20 @@ pub enum Asked {
 ///
 /// # Errors
 /// With all that is wrong, each at its place.
-pub fn read(text: &str) -> Result<(JoinCommand, Asked, Vec<CommandLineProblem>), CommandLineError> {
+pub fn read(text: &str) -> Result<(JoinCommand, JoinSpecification, Vec<CommandLineProblem>), CommandLineError> {
     let failed = |problems| CommandLineError::new(text, problems);
-    let words = words::split(text).map_err(|problem| failed(vec![problem]))?;
-    let parsed = flags::parse(&words).map_err(|problem| failed(vec![problem]))?;
+    let parse = |text: &str| flags::parse(&words::split(text)?);
+    let parsed = parse(text).or_else(|problem| match prompt::blanked(text) {
+        Some(text) => parse(&text),
+        None => Err(problem),
+    });
+    let parsed = parsed.map_err(|problem| failed(vec![problem]))?;
     let mut problems = parsed.problems;
-    let asked = parsed.command.request(&parsed.places, &mut problems);
-    match asked {
-        Some(asked) if problems.iter().all(CommandLineProblem::is_warning) => Ok((parsed.command, asked, problems)),
+    let specification = parsed.command.specification(&parsed.places, &mut problems);
+    match specification {
+        Some(specification) if problems.iter().all(CommandLineProblem::is_warning) => {
+            Ok((parsed.command, specification, problems))
+        }
         _ => Err(failed(problems)),
     }
 }
@@ -98,10 +105,14 @@ impl JoinCommand {
         words.join(" ")
     }
 
-    /// Demand of the command, if it is whole.
-    fn request(&self, places: &flags::Places, problems: &mut Vec<CommandLineProblem>) -> Option<Asked> {
+    /// Specification of the join, if it is whole.
+    fn specification(
+        &self,
+        places: &flags::Places,
+        problems: &mut Vec<CommandLineProblem>,
+    ) -> Option<JoinSpecification> {
         if let Some(path) = &self.config {
-            return Some(Asked::Config {
+            return Some(JoinSpecification::File {
                 path: path.clone(),
                 node_name: self.node_name.clone(),
             });
@@ -128,7 +139,7 @@ impl JoinCommand {
             Discovery::Token(discovery) => Some(discovery.token.clone()),
             Discovery::File(_) => None,
         });
-        Some(Asked::Join(Box::new(JoinRequest {
+        Some(JoinSpecification::Flags(Box::new(JoinRequest {
             discovery,
             tls_bootstrap_token: token,
             registration: Registration {

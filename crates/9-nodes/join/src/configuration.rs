@@ -4,8 +4,9 @@ use basalt_document::problem::Problems;
 use basalt_document::{Document, Finding, Path, schema};
 use basalt_node_config::raw as node_config;
 
-use crate::findings::Findings;
-use crate::kubelet_flags::{KubeletFlags, is_runtime_endpoint, taint_effect};
+use crate::findings::{Findings, problem_at, problems_of};
+use crate::kubelet_flags::{KubeletFlags, is_runtime_endpoint, setting_of, taint_effect};
+use crate::origins::{Origins, setting};
 use crate::pin::{CaPin, PinSet};
 use crate::request::{Discovery, JoinRequest, Registration, TokenDiscovery};
 use crate::{command_line, redaction};
@@ -23,12 +24,23 @@ const V1BETA3: &str = "kubeadm.k8s.io/v1beta3";
 /// # Errors
 /// With all that is wrong, each at its place.
 pub fn read(name: &str, text: &str) -> Result<(JoinRequest, Problems), Problems> {
-    let alone = documents::only(text, "JoinConfiguration");
+    read_placed(name, text).map(|(request, _, warnings)| (request, warnings))
+}
+
+/// Reads such a file, with the places that settings come from.
+///
+/// # Errors
+/// With all that is wrong, each at its place.
+pub fn read_placed(name: &str, text: &str) -> Result<(JoinRequest, Origins, Problems), Problems> {
+    let alone = documents::only(text, "JoinConfiguration")
+        .map_err(|(span, finding)| problems_of(name, text, vec![problem_at(text, span, finding)]))?;
     let document = Document::parse(name, &alone).map_err(|problems| redaction::without_secrets(&problems))?;
     let (raw, found) = schema::decode_what_fits::<raw::JoinConfiguration>(&document);
     let mut findings = Findings::new(&document, found);
     let request = raw.and_then(|raw| request(&mut findings, &raw));
-    findings.conclude(request)
+    let origins = findings.take_origins();
+    let (request, warnings) = findings.conclude(request)?;
+    Ok((request, origins, warnings))
 }
 
 fn request(findings: &mut Findings<'_>, raw: &raw::JoinConfiguration) -> Option<JoinRequest> {
@@ -156,6 +168,7 @@ fn registration(findings: &mut Findings<'_>, place: &Path, raw: Option<&raw::Nod
     let Some(raw) = raw else {
         return Registration::default();
     };
+    findings.origin(setting(&["hostname"]), &place.key("name"));
     let name = raw.name.as_ref().filter(|name| !name.is_empty());
     let name = name.and_then(|name| findings.parse(&place.key("name"), name));
     if let Some(socket) = raw
@@ -168,26 +181,34 @@ fn registration(findings: &mut Findings<'_>, place: &Path, raw: Option<&raw::Nod
         findings.say(&place.key("criSocket"), finding);
     }
     let mut kubelet = KubeletFlags::default();
+    findings.origin(setting(&["taints"]), &place.key("taints"));
     taints(findings, &place.key("taints"), raw.taints.as_deref(), &mut kubelet);
     let place = place.key("kubeletExtraArgs");
     match &raw.kubelet_extra_args {
         Some(raw::KubeletExtraArgs::List(arguments)) => {
             for (index, argument) in arguments.iter().enumerate() {
-                if let Err(finding) = kubelet.set(&argument.name, &argument.value) {
-                    findings.say(&place.index(index).key("name"), finding);
-                }
+                let place = place.index(index).key("name");
+                self::argument(findings, &place, &mut kubelet, (&argument.name, &argument.value));
             }
         }
         Some(raw::KubeletExtraArgs::Map(arguments)) => {
             for (name, value) in arguments {
-                if let Err(finding) = kubelet.set(name, value) {
-                    findings.say(&place.key(name), finding);
-                }
+                self::argument(findings, &place.key(name), &mut kubelet, (name, value));
             }
         }
         None => {}
     }
     Registration { name, kubelet }
+}
+
+/// Takes over an argument of the kubelet: its name and its value.
+fn argument(findings: &mut Findings<'_>, place: &Path, kubelet: &mut KubeletFlags, (name, value): (&str, &str)) {
+    if let Some(setting) = setting_of(name) {
+        findings.origin(setting, place);
+    }
+    if let Err(finding) = kubelet.set(name, value) {
+        findings.say(place, finding);
+    }
 }
 
 fn taints(findings: &mut Findings<'_>, place: &Path, raw: Option<&[raw::Taint]>, kubelet: &mut KubeletFlags) {

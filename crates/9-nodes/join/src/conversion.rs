@@ -23,6 +23,8 @@ pub struct ConversionSources<'s> {
     pub cluster: &'s TrustedCluster,
     /// Token that the node asks for its certificate with.
     pub token: &'s BootstrapToken,
+    /// Reason why the version of the control plane was not compared with that of the kubelet, if it was not.
+    pub uncompared: Option<String>,
     /// Configuration of the cluster's kubelets, or the reason why it is not known.
     pub settings: Result<&'s KubeletSettings, String>,
     /// Bootstrap data that the request is of.
@@ -65,7 +67,9 @@ pub enum ConversionNote {
     },
     /// An authority whose key is not pinned.
     Unpinned(String),
-    /// A field that the kubelet does not have.
+    /// Versions that were not compared.
+    Uncompared(String),
+    /// A field or feature gate that the kubelet does not have.
     Dropped(DroppedField),
     /// A field that cluster and node see differently.
     Contradiction(Contradiction),
@@ -83,6 +87,10 @@ impl fmt::Display for ConversionNote {
             Self::Unpinned(subject) => write!(
                 f,
                 "the authority {subject} is not pinned: only the signature of the token speaks for it"
+            ),
+            Self::Uncompared(why) => write!(
+                f,
+                "whether the kubelet goes with the control plane is not known ({why}): see the version skew policy"
             ),
             Self::Dropped(field) => write!(
                 f,
@@ -186,23 +194,11 @@ pub fn of_file(
 /// # Errors
 /// When the bootstrap data has files that a NodeConfig has no place for.
 pub fn node_config(sources: &ConversionSources<'_>) -> Result<Converted, ConversionError> {
-    let files = sources.bootstrap.map(|data| data.files.as_slice()).unwrap_or_default();
-    if !files.is_empty() {
-        let named = files.iter().map(|file| format!("{} (line {})", file.path, file.line));
-        return Err(ConversionError::Files(named.collect()));
-    }
-    let flags = &sources.request.registration.kubelet;
+    sources.bootstrap.map_or(Ok(()), check_files)?;
     let is_known = sources.settings.is_ok();
-    let cluster = raw::Cluster {
-        endpoint: sources.cluster.endpoint.to_string(),
-        ca: Some(sources.cluster.authorities.pem().to_owned()),
-        ca_cert_hashes: Vec::new(),
-        bootstrap_token: sources.token.reveal(),
-        discovery_token: None,
-        kubelet_config: is_known.then_some(raw::KubeletConfigSource::FromCluster),
-        dns: None,
-    };
-    let config = assemble(cluster, flags.kubelet.clone(), sources.request, sources.bootstrap);
+    let kubelet_config = is_known.then_some(raw::KubeletConfigSource::FromCluster);
+    let cluster = trusted(sources.cluster, sources.token, kubelet_config);
+    let config = assemble(cluster, sources.request, sources.bootstrap);
     let notes = notes(sources);
     Ok(Converted { config, notes })
 }
@@ -228,42 +224,93 @@ pub fn undiscovered(request: &JoinRequest, data: Option<&BootstrapData>) -> Resu
             dns: None,
         },
         Discovery::File(file) => {
-            let (DiscoveryFile::Path(path) | DiscoveryFile::Url(path)) = file;
-            let files = data.map(|data| data.files.as_slice()).unwrap_or_default();
-            let file = files.iter().find(|file| file.path == *path);
-            let file = file.ok_or_else(|| ConversionError::DiscoveryFile(path.clone()))?;
-            let access = access::read(path, &file.content).map_err(|problems| ConversionError::DiscoveryFileContent {
-                path: path.clone(),
-                reason: problems
-                    .iter()
-                    .next()
-                    .map(|problem| problem.message.clone())
-                    .unwrap_or_default(),
-            });
-            let (cluster, token) = of_file(access?.0, token)?;
-            raw::Cluster {
-                endpoint: cluster.endpoint.to_string(),
-                ca: Some(cluster.authorities.pem().to_owned()),
-                ca_cert_hashes: Vec::new(),
-                bootstrap_token: token.reveal(),
-                discovery_token: None,
-                kubelet_config: from_cluster,
-                dns: None,
-            }
+            let (cluster, token) = of_bootstrap_file(file, data, token)?;
+            return Ok(unasked(&cluster, &token, request, data));
         }
     };
-    let kubelet = request.registration.kubelet.kubelet.clone();
-    Ok(assemble(cluster, kubelet, request, data))
+    Ok(assemble(cluster, request, data))
 }
 
-/// A NodeConfig of its parts.
-fn assemble(
-    cluster: raw::Cluster,
-    kubelet: raw::Kubelet,
+/// Makes a NodeConfig with the authorities of a discovery file. The node reads the cluster's kubelet-config; nothing is asked
+/// of anybody here.
+pub fn unasked(
+    cluster: &TrustedCluster,
+    token: &BootstrapToken,
     request: &JoinRequest,
     data: Option<&BootstrapData>,
 ) -> raw::NodeConfig {
+    let cluster = trusted(cluster, token, Some(raw::KubeletConfigSource::FromCluster));
+    assemble(cluster, request, data)
+}
+
+/// Cluster and token of a discovery file that is part of bootstrap data: a path in it is one of the machine that joins.
+///
+/// # Errors
+/// When the bootstrap data does not have the file, or it cannot be used.
+pub fn of_bootstrap_file(
+    file: &DiscoveryFile,
+    data: Option<&BootstrapData>,
+    token: Option<&BootstrapToken>,
+) -> Result<(TrustedCluster, BootstrapToken), ConversionError> {
+    let (DiscoveryFile::Path(path) | DiscoveryFile::Url(path)) = file;
+    let files = data.map(|data| data.files.as_slice()).unwrap_or_default();
+    let file = files.iter().find(|known| is_same_path(&known.path, path));
+    let file = file.ok_or_else(|| ConversionError::DiscoveryFile(path.clone()))?;
+    let access = access::read(path, &file.content).map_err(|problems| ConversionError::DiscoveryFileContent {
+        path: path.clone(),
+        reason: problems
+            .iter()
+            .next()
+            .map(|problem| problem.message.clone())
+            .unwrap_or_default(),
+    });
+    of_file(access?.0, token)
+}
+
+/// Checks that a NodeConfig can say all of bootstrap data: it has no place for files. A discovery file becomes the
+/// authorities and the token.
+///
+/// # Errors
+/// With the files that there is no place for.
+pub fn check_files(data: &BootstrapData) -> Result<(), ConversionError> {
+    let is_discovery = |path: &str| matches!(&data.request.discovery, Discovery::File(DiscoveryFile::Path(file)) if is_same_path(path, file));
+    let files = data.files.iter().filter(|file| !is_discovery(&file.path));
+    let named: Vec<_> = files
+        .map(|file| format!("{} (line {})", file.path, file.line))
+        .collect();
+    match named.is_empty() {
+        true => Ok(()),
+        false => Err(ConversionError::Files(named)),
+    }
+}
+
+/// `true` if a path as it was written is this one of a file.
+fn is_same_path(file: &str, written: &str) -> bool {
+    let parts = |path| str::split(path, '/').filter(|part: &&str| !part.is_empty());
+    written.starts_with('/') && parts(file).eq(parts(written))
+}
+
+/// The cluster of a NodeConfig whose authorities are known.
+fn trusted(
+    cluster: &TrustedCluster,
+    token: &BootstrapToken,
+    kubelet_config: Option<raw::KubeletConfigSource>,
+) -> raw::Cluster {
+    raw::Cluster {
+        endpoint: cluster.endpoint.to_string(),
+        ca: Some(cluster.authorities.pem().to_owned()),
+        ca_cert_hashes: Vec::new(),
+        bootstrap_token: token.reveal(),
+        discovery_token: None,
+        kubelet_config,
+        dns: None,
+    }
+}
+
+/// A NodeConfig of its parts.
+fn assemble(cluster: raw::Cluster, request: &JoinRequest, data: Option<&BootstrapData>) -> raw::NodeConfig {
     let flags = &request.registration.kubelet;
+    let kubelet = flags.kubelet.clone();
     let hostname = request.registration.node_name();
     let hostname = hostname.or(data.and_then(|data| data.hostname.as_ref()));
     let servers = data.map(|data| data.time_servers.clone()).unwrap_or_default();
@@ -272,7 +319,10 @@ fn assemble(
         api_version: raw::ApiVersion::V1,
         kind: raw::ConfigKind::NodeConfig,
         hostname: hostname.map(ToString::to_string),
-        cluster,
+        cluster: raw::Cluster {
+            dns: flags.dns.clone(),
+            ..cluster
+        },
         network: None,
         time: Some(raw::Time { servers }).filter(|time| !time.servers.is_empty()),
         registries: data.map(|data| data.registries.clone()).unwrap_or_default(),
@@ -301,6 +351,7 @@ fn notes(sources: &ConversionSources<'_>) -> Vec<ConversionNote> {
             named: sources.cluster.endpoint.clone(),
         });
     }
+    notes.extend(sources.uncompared.clone().map(ConversionNote::Uncompared));
     notes.extend(sources.cluster.unpinned.iter().cloned().map(ConversionNote::Unpinned));
     match &sources.settings {
         Ok(settings) => {

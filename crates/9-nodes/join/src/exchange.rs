@@ -58,8 +58,8 @@ pub fn discover<A: ApiRequests>(api: &A, discovery: &TokenDiscovery) -> Result<T
     Ok(cluster)
 }
 
-/// Checks the version of a control plane against the skew policy. A version that cannot be read passes: vendors have
-/// schemes of their own.
+/// Checks the version of a control plane against the skew policy, and returns it. One that cannot be read passes as `None`:
+/// vendors have schemes of their own.
 ///
 /// # Errors
 /// When the API server does not answer, or the policy forbids the join.
@@ -68,17 +68,16 @@ pub fn check_skew<A: ApiRequests>(
     cluster: &TrustedCluster,
     credentials: &Credentials,
     kubelet: KubernetesVersion,
-) -> Result<(), A::Error> {
+) -> Result<Option<KubernetesVersion>, A::Error> {
     let answer = api.get(&cluster.endpoint, Some(&cluster.authorities), credentials, "/version")?;
     let version = serde_json::from_slice::<Value>(&answer).unwrap_or_default();
     let version = version.get("gitVersion").and_then(Value::as_str).unwrap_or_default();
-    if let Ok(version) = version.parse() {
-        let verdict = skew(kubelet, version);
-        if !verdict.is_supported() {
-            return Err(UnsupportedSkew(verdict.sentence(kubelet, version)).into());
-        }
+    let Ok(version) = version.parse() else { return Ok(None) };
+    let verdict = skew(kubelet, version);
+    match verdict.is_supported() {
+        true => Ok(Some(version)),
+        false => Err(UnsupportedSkew(verdict.sentence(kubelet, version)).into()),
     }
-    Ok(())
 }
 
 /// Settings of a cluster's kubelets for one of a version. A cluster without `kubeadm-config` has kubeadm's defaults where

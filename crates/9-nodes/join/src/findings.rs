@@ -1,22 +1,34 @@
 //! Findings about one document, while its raw values are turned into checked ones.
 
+use std::ops::Range;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use basalt_document::problem::{Problem, Problems};
-use basalt_document::{Document, Finding, Path};
+use basalt_document::{Document, Finding, Path, Step};
+use miette::NamedSource;
 
+use crate::origins::Origins;
 use crate::redaction::without_secrets;
 
 /// Findings about a document, with their places.
 pub(crate) struct Findings<'d> {
     document: &'d Document,
     found: Vec<Problem>,
+    origins: Origins,
 }
 
 impl<'d> Findings<'d> {
     /// Findings that are there already, of a schema.
     pub(crate) fn new(document: &'d Document, found: Vec<Problem>) -> Self {
-        Self { document, found }
+        // Reports have the text only where there is something to report.
+        let any = document.at(&Path::root(), Finding::warning("", ""));
+        let text = document.problems(vec![any]);
+        Self {
+            document,
+            found,
+            origins: Origins::new(text.name(), text.source().text()),
+        }
     }
 
     /// Adds a finding about the value of a path.
@@ -27,6 +39,27 @@ impl<'d> Findings<'d> {
     /// Adds a problem whose place is known.
     pub(crate) fn add(&mut self, problem: Problem) {
         self.found.push(problem);
+    }
+
+    /// Place of the value of a path.
+    pub(crate) fn place(&self, path: &Path) -> Problem {
+        self.document.at(path, Finding::warning("", ""))
+    }
+
+    /// Notes that a setting of the NodeConfig comes from the value of a path.
+    pub(crate) fn origin(&mut self, setting: Vec<Step>, path: &Path) {
+        let place = self.place(path);
+        self.origins.add(setting, place);
+    }
+
+    /// Notes the place that a setting of the NodeConfig comes from.
+    pub(crate) fn origin_at(&mut self, setting: Vec<Step>, place: Problem) {
+        self.origins.add(setting, place);
+    }
+
+    /// Origins of settings that were noted.
+    pub(crate) fn take_origins(&mut self) -> Origins {
+        std::mem::take(&mut self.origins)
     }
 
     /// Checked form of a value.
@@ -49,4 +82,27 @@ impl<'d> Findings<'d> {
             _ => Err(problems),
         }
     }
+}
+
+/// Places a finding at a range of bytes of a text that cannot be read as a document.
+pub(crate) fn problem_at(text: &str, span: Range<usize>, finding: Finding) -> Problem {
+    let start = text.floor_char_boundary(span.start);
+    let end = text.floor_char_boundary(span.end.max(start));
+    let before = text.get(..start).unwrap_or_default();
+    let line = before.rsplit_once('\n').map_or(before, |(_, line)| line);
+    Problem {
+        severity: finding.severity,
+        message: finding.message,
+        label: finding.label,
+        help: finding.help,
+        span: (start, end - start).into(),
+        line: before.matches('\n').count() + 1,
+        column: line.chars().count() + 1,
+    }
+}
+
+/// Report of problems of a text that cannot be read as a document, without secrets.
+pub(crate) fn problems_of(name: &str, text: &str, found: Vec<Problem>) -> Problems {
+    let text: Arc<str> = text.into();
+    without_secrets(&Problems::new(NamedSource::new(name, text), found))
 }

@@ -14,6 +14,7 @@ use crate::kubelet_flags::RUNTIME_ENDPOINT;
 use crate::skew::KubernetesVersion;
 
 mod fields;
+mod gates;
 mod layers;
 mod merge;
 mod node;
@@ -22,6 +23,7 @@ pub use fields::DroppedField;
 pub use layers::NodeLayers;
 pub use merge::{overlay, without_zeros};
 pub use node::Contradiction;
+pub(crate) use node::value_of_image;
 
 /// Path of the ConfigMap with the kubelets' configuration.
 pub const KUBELET_CONFIG: &str = "/api/v1/namespaces/kube-system/configmaps/kubelet-config";
@@ -76,7 +78,7 @@ impl ClusterConfiguration {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct KubeletSettings {
     configuration: Map<String, Value>,
-    /// Fields that were dropped, since the kubelet does not have them.
+    /// Fields and feature gates that were dropped, since the kubelet does not have them.
     pub dropped: Vec<DroppedField>,
 }
 
@@ -116,7 +118,8 @@ impl KubeletSettings {
         let Value::Object(mut configuration) = value else {
             return Err(document.problems(Vec::new()));
         };
-        let dropped = fields::drop_unknown(&mut configuration, kubelet);
+        let mut dropped = fields::drop_unknown(&mut configuration, kubelet);
+        dropped.extend(gates::drop_unknown(&mut configuration, kubelet));
         merge::kubeadm_defaults(&mut configuration, cluster);
         Ok(Self { configuration, dropped })
     }

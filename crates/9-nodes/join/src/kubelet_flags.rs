@@ -3,15 +3,29 @@
 use std::collections::BTreeMap;
 use std::str::FromStr;
 
-use basalt_document::Finding;
-use basalt_document::spelling::closest;
-use basalt_node_config::address::Address;
+use basalt_document::spelling::suggestion;
+use basalt_document::{Finding, Step};
+use basalt_node_config::address::NodeAddresses;
 use basalt_node_config::amount::{GoDuration, Quantity, Threshold};
 use basalt_node_config::name::{HostName, LabelKey, LabelValue};
 use basalt_node_config::raw;
+use serde_json::Value;
+
+use crate::kubelet_config::value_of_image;
+use crate::origins::setting;
+
+mod arguments;
+
+use arguments::{EXTRA, ExtraShape, FIXED, KNOWN, OF_FILES};
 
 /// Socket of the container runtime of an image.
 pub(crate) const RUNTIME_ENDPOINT: &str = "unix:///run/containerd/containerd.sock";
+
+/// File with the name servers of systemd-resolved, which kubeadm gives to kubelets where that runs.
+pub(crate) const RESOLVED_CONF: &str = "/run/systemd/resolve/resolv.conf";
+
+/// Processes of a pod that are as good as no limit: as many as the kernel has (`pid_max`).
+const ALL_PIDS: u64 = 4_194_304;
 
 /// Settings that arguments of the kubelet stand for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -22,53 +36,11 @@ pub struct KubeletFlags {
     pub labels: BTreeMap<String, String>,
     /// Taints.
     pub taints: Vec<raw::Taint>,
+    /// Name service of the cluster, of `--cluster-dns` and `--cluster-domain`.
+    pub dns: Option<raw::ClusterDns>,
     /// Settings of the kubelet.
     pub kubelet: raw::Kubelet,
 }
-
-/// Arguments that a NodeConfig can express, for suggestions.
-const KNOWN: &[&str] = &[
-    "allowed-unsafe-sysctls",
-    "cloud-provider",
-    "container-log-max-files",
-    "container-log-max-size",
-    "cpu-manager-policy",
-    "eviction-hard",
-    "eviction-soft",
-    "eviction-soft-grace-period",
-    "feature-gates",
-    "hostname-override",
-    "image-gc-high-threshold",
-    "image-gc-low-threshold",
-    "kube-reserved",
-    "max-pods",
-    "node-ip",
-    "node-labels",
-    "pod-max-pids",
-    "provider-id",
-    "register-with-taints",
-    "reserved-cpus",
-    "rotate-server-certificates",
-    "seccomp-default",
-    "system-reserved",
-    "topology-manager-policy",
-    "v",
-];
-
-/// Arguments that Basalt sets itself, with the value that it sets. Any other value is a contradiction.
-const FIXED: &[(&str, &str)] = &[
-    ("anonymous-auth", "false"),
-    ("authorization-mode", "Webhook"),
-    ("cgroup-driver", "systemd"),
-    ("container-runtime", "remote"),
-    ("container-runtime-endpoint", RUNTIME_ENDPOINT),
-    ("fail-swap-on", "true"),
-    ("protect-kernel-defaults", "true"),
-    ("read-only-port", "0"),
-    ("register-node", "true"),
-    ("resolv-conf", "/run/systemd/resolve/resolv.conf"),
-    ("rotate-certificates", "true"),
-];
 
 impl KubeletFlags {
     /// Takes one argument over; its name is without dashes.
@@ -83,8 +55,14 @@ impl KubeletFlags {
             "hostname-override" => self.hostname = Some(value.parse()?),
             "node-labels" => self.set_labels(value)?,
             "register-with-taints" => self.set_taints(value)?,
+            "cluster-dns" => self.dns().addresses = Some(items(value).map(str::to_owned).collect()),
+            "cluster-domain" => self.dns().domain = Some(value.to_owned()),
             "pod-infra-container-image" => {
                 let message = "`pod-infra-container-image` has no effect: the runtime has an image of its own";
+                return Err(Finding::warning(message, "ignored"));
+            }
+            "resolv-conf" if value == RESOLVED_CONF => {
+                let message = "`resolv-conf` has no effect: a node gives pods the name servers of systemd-resolved, in a file of its own";
                 return Err(Finding::warning(message, "ignored"));
             }
             _ => self.set_kubelet(name, value)?,
@@ -92,14 +70,25 @@ impl KubeletFlags {
         Ok(())
     }
 
+    fn dns(&mut self) -> &mut raw::ClusterDns {
+        self.dns.get_or_insert(raw::ClusterDns {
+            domain: None,
+            addresses: None,
+        })
+    }
+
     fn set_kubelet(&mut self, name: &str, value: &str) -> Result<(), Finding> {
         let kubelet = &mut self.kubelet;
         match name {
             "cloud-provider" => kubelet.cloud_provider = cloud_provider(value)?,
-            "provider-id" => kubelet.provider_id = Some(value.to_owned()),
-            "node-ip" => kubelet.node_ip = Some(node_ip(value)?),
+            // Templates for OpenStack put quotes inside, which systemd takes off the arguments that kubeadm leaves it.
+            "provider-id" => kubelet.provider_id = Some(value.replace(['\'', '"'], "")),
+            "node-ip" => kubelet.node_ip = Some(checked::<NodeAddresses>(value)?),
+            "fail-swap-on" => kubelet.fail_swap_on = Some(truth(value)?),
             "max-pods" => kubelet.max_pods = Some(number(value)?),
-            "pod-max-pids" => kubelet.pod_pids_limit = pids(value)?,
+            "pod-max-pids" => kubelet.pod_pids_limit = Some(pids(value)?),
+            // `false` is what a node does unless it is told otherwise.
+            "serialize-image-pulls" => kubelet.max_parallel_image_pulls = truth(value)?.then_some(1),
             "image-gc-high-threshold" => kubelet.image_gc_high_threshold_percent = Some(number(value)?),
             "image-gc-low-threshold" => kubelet.image_gc_low_threshold_percent = Some(number(value)?),
             "container-log-max-files" => kubelet.container_log_max_files = Some(number(value)?),
@@ -117,7 +106,10 @@ impl KubeletFlags {
             "eviction-soft-grace-period" => kubelet.eviction_soft_grace_period = pairs::<GoDuration>(value, '=')?,
             "system-reserved" => kubelet.system_reserved = Some(reserved(value)?),
             "kube-reserved" => kubelet.kube_reserved = Some(reserved(value)?),
-            _ => return Err(unknown(name)),
+            _ => match EXTRA.iter().find(|(known, ..)| *known == name) {
+                Some((_, field, shape)) => set_extra(&mut kubelet.extra_config, field, shape.read(value)?),
+                None => return Err(unknown(name)),
+            },
         }
         Ok(())
     }
@@ -158,9 +150,7 @@ fn items(value: &str) -> impl Iterator<Item = &str> {
 }
 
 fn fixed_value(name: &str, value: &str, fixed: &str) -> Result<(), Finding> {
-    let is_same = value == fixed
-        || (name == "container-runtime-endpoint" && is_runtime_endpoint(value))
-        || (fixed == "true" && value.is_empty());
+    let is_same = value == fixed || (fixed == RUNTIME_ENDPOINT && is_runtime_endpoint(value));
     if is_same {
         return Ok(());
     }
@@ -177,15 +167,75 @@ pub(crate) fn is_runtime_endpoint(text: &str) -> bool {
     )
 }
 
+/// Setting of a NodeConfig that an argument becomes, if it becomes one.
+pub(crate) fn setting_of(name: &str) -> Option<Vec<Step>> {
+    if let Some((_, path)) = KNOWN.iter().find(|(known, _)| *known == name) {
+        return Some(setting(&path.split('.').collect::<Vec<_>>()));
+    }
+    let (_, field, _) = EXTRA.iter().find(|(known, ..)| *known == name)?;
+    let keys = ["kubelet", "extraConfig"].into_iter().chain(field.split('.'));
+    Some(setting(&keys.collect::<Vec<_>>()))
+}
+
+/// Sets a field of KubeletConfiguration, unless the image sets it so anyway and nothing else was said before.
+fn set_extra(fields: &mut BTreeMap<String, Value>, field: &str, value: Value) {
+    let pointer = format!("/{}", field.replace('.', "/"));
+    let mut whole = Value::Object(std::mem::take(fields).into_iter().collect());
+    if whole.pointer(&pointer).is_some() || value_of_image(&pointer).as_ref() != Some(&value) {
+        put(&mut whole, field, value);
+    }
+    if let Value::Object(keys) = whole {
+        fields.extend(keys);
+    }
+}
+
+/// Puts a value at a path of keys with dots between them.
+fn put(object: &mut Value, field: &str, value: Value) {
+    let Value::Object(keys) = object else { return };
+    match field.split_once('.') {
+        Some((first, rest)) => {
+            let below = keys
+                .entry(first)
+                .or_insert_with(|| Value::Object(serde_json::Map::new()));
+            put(below, rest, value);
+        }
+        None => drop(keys.insert(field.to_owned(), value)),
+    }
+}
+
+impl ExtraShape {
+    /// Value of a field in the text of an argument.
+    fn read(self, text: &str) -> Result<Value, Finding> {
+        Ok(match self {
+            Self::Text => text.into(),
+            Self::Number => number::<i64>(text)?.into(),
+            Self::Switch => truth(text)?.into(),
+            Self::List => items(text).collect(),
+            Self::Pairs => {
+                let pairs = items(text).map(|item| {
+                    let (key, value) = item.split_once('=').ok_or_else(|| wrong(item, "a pair with `=`"))?;
+                    Ok((key.to_owned(), Value::from(value)))
+                });
+                Value::Object(pairs.collect::<Result<_, Finding>>()?)
+            }
+        })
+    }
+}
+
 fn unknown(name: &str) -> Finding {
+    if let Some((_, help)) = OF_FILES.iter().find(|(known, _)| *known == name) {
+        let message = format!("`{name}` names a file, and a node has none of another machine's");
+        return Finding::error(message, "not taken over").with_help(*help);
+    }
     let message = format!("a NodeConfig cannot express the kubelet's argument `{name}`");
-    let help = match closest(name, KNOWN.iter().copied()) {
-        Some(guess) => format!("did you mean `{guess}`?"),
-        None => format!(
-            "set it in the cluster's kubelet-config, or remove it; known are {}",
-            KNOWN.join(", ")
-        ),
-    };
+    let known = KNOWN.iter().map(|(name, _)| *name);
+    let known: Vec<_> = known.chain(EXTRA.iter().map(|(name, ..)| *name)).collect();
+    let help = suggestion(name, known.iter().copied(), || {
+        format!(
+            "look for a field of NodeConfig or of its `kubelet.extraConfig`, or remove it; known are {}",
+            known.join(", ")
+        )
+    });
     Finding::error(message, "not taken over").with_help(help)
 }
 
@@ -198,11 +248,10 @@ fn number<T: FromStr>(value: &str) -> Result<T, Finding> {
 }
 
 /// Limit of processes; -1 is the kubelet's word for none.
-fn pids(value: &str) -> Result<Option<u64>, Finding> {
-    if value.trim() == "-1" {
-        Ok(None)
-    } else {
-        number(value).map(Some)
+fn pids(value: &str) -> Result<u64, Finding> {
+    match value.trim() {
+        "-1" => Ok(ALL_PIDS),
+        _ => number(value),
     }
 }
 
@@ -236,15 +285,6 @@ fn cloud_provider(value: &str) -> Result<Option<raw::CloudProvider>, Finding> {
             Err(Finding::error(message, "not this").with_help(help))
         }
     }
-}
-
-fn node_ip(value: &str) -> Result<String, Finding> {
-    if value.contains(',') {
-        let message = "two addresses of a node are not supported: `nodeIP` is one";
-        let help = "write the one of the cluster's first family";
-        return Err(Finding::error(message, "two addresses").with_help(help));
-    }
-    checked::<Address>(value)
 }
 
 fn feature_gates(value: &str) -> Result<BTreeMap<String, bool>, Finding> {
@@ -316,91 +356,4 @@ pub(crate) fn taint_effect(name: &str) -> Result<raw::TaintEffect, Finding> {
 }
 
 #[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    fn set(arguments: &[(&str, &str)]) -> Result<KubeletFlags, Finding> {
-        let mut flags = KubeletFlags::default();
-        for (name, value) in arguments {
-            flags.set(name, value)?;
-        }
-        Ok(flags)
-    }
-
-    #[test]
-    fn arguments_become_settings() {
-        let flags = set(&[
-            ("provider-id", "aws:///eu-central-1a/i-0123"),
-            ("cloud-provider", "external"),
-            ("node-labels", "tier=front,node.kubernetes.io/pool=small,empty="),
-            (
-                "register-with-taints",
-                "karpenter.sh/unregistered=true:NoExecute,a:NoSchedule",
-            ),
-            ("node-ip", "10.0.0.5"),
-            ("eviction-hard", "memory.available<100Mi,nodefs.available<10%"),
-            ("system-reserved", "cpu=100m,memory=1Gi,pid=100"),
-            ("feature-gates", "A=true,B=false"),
-            ("v", "4"),
-            ("cgroup-driver", "systemd"),
-            (
-                "container-runtime-endpoint",
-                "unix:///var/run/containerd/containerd.sock",
-            ),
-        ])
-        .unwrap();
-        assert_eq!(flags.labels.len(), 3);
-        assert_eq!(flags.taints.len(), 2);
-        assert_eq!(flags.taints[0].value.as_deref(), Some("true"));
-        assert_eq!(flags.kubelet.cloud_provider, Some(raw::CloudProvider::External));
-        assert_eq!(flags.kubelet.eviction_hard["nodefs.available"], "10%");
-        assert_eq!(flags.kubelet.system_reserved.unwrap().pid, Some(100));
-        assert!(!flags.kubelet.feature_gates["B"]);
-    }
-
-    #[test]
-    fn what_cannot_be_is_refused_by_name() {
-        for (name, value, expected) in [
-            ("cgroup-driver", "cgroupfs", "cgroup-driver"),
-            ("read-only-port", "10255", "read-only-port"),
-            ("cloud-provider", "aws", "aws"),
-            ("node-ip", "10.0.0.5,fd00::5", "two addresses"),
-            (
-                "node-labels",
-                "node-role.kubernetes.io/worker=",
-                "node-role.kubernetes.io/worker",
-            ),
-            ("node-labels", "a b=c", "a b"),
-            ("register-with-taints", "a", "a taint"),
-            ("register-with-taints", "a=b:Never", "Never"),
-            ("max-pods", "many", "many"),
-            ("root-dir", "/data", "root-dir"),
-            ("feature-gates", "A", "A"),
-            ("system-reserved", "gpu=1", "gpu"),
-            ("cpu-manager-policy", "dynamic", "dynamic"),
-        ] {
-            let finding = set(&[(name, value)]).unwrap_err();
-            assert!(finding.message.contains(expected), "{finding:?}");
-        }
-        let finding = set(&[("node-label", "a=b")]).unwrap_err();
-        assert_eq!(finding.help.as_deref(), Some("did you mean `node-labels`?"));
-    }
-
-    #[test]
-    fn a_taint_is_there_once() {
-        let flags = set(&[("register-with-taints", "a=1:NoSchedule,a=2:NoSchedule,a:NoExecute")]).unwrap();
-        let values: Vec<_> = flags.taints.iter().map(|taint| taint.value.as_deref()).collect();
-        assert_eq!(values, [Some("2"), None]);
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_panics(index in 0..KNOWN.len(), name in any::<String>(), value in any::<String>()) {
-            let _ = set(&[(KNOWN[index], &value)]);
-            let _ = set(&[(&name, &value)]);
-            let _ = set(&[(KNOWN[index], &format!("a=b,{value}<1,{value}"))]);
-        }
-    }
-}
+mod tests;

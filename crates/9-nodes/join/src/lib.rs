@@ -9,7 +9,7 @@
 //! ConfigMap kubelet-config --kubelet_config-▶ KubeletSettings: merged as kubeadm does, without fields that are too new
 //! versions --skew--▶ VersionSkew                            │
 //!                                                           ▼
-//!                                        conversion ─▶ NodeConfig
+//!                                        conversion ─▶ NodeConfig ─check─▶ findings, by origins at the lines that were read
 //! ```
 //!
 //! [`state`] is the state machine of a join, for the agent. All of it is pure: [`exchange`] has the order of the requests, over
@@ -32,6 +32,7 @@ mod findings;
 pub mod jws;
 pub mod kubelet_config;
 mod kubelet_flags;
+pub mod origins;
 pub mod pin;
 pub mod redaction;
 pub mod request;

@@ -1,91 +1,134 @@
-//! Removal of the secrets of bootstrap tokens from text that is shown.
+//! Secrets of bootstrap data, JoinConfigurations and kubeconfigs, which no report shows.
 
-use std::sync::Arc;
+use basalt_document::problem::Problems;
+use basalt_document::{Document, Path, secret};
 
-use basalt_document::problem::{Problem, Problems};
-use miette::NamedSource;
+pub use basalt_document::redaction::redact;
 
-/// Characters of a token's id.
-const ID: usize = 6;
-/// Characters of a token's secret.
-const SECRET: usize = 16;
+/// Paths of values that are shown; `*` is any item of a list, and what is below one is shown, too. Nobody knows what else
+/// holds a secret: contents of files, accounts, directives of cloud-init that a node does not follow.
+const PUBLIC: &[&str] = &[
+    // Bootstrap data.
+    "write_files.*.path",
+    "write_files.*.encoding",
+    "write_files.*.owner",
+    "write_files.*.permissions",
+    "write_files.*.append",
+    "ntp",
+    "users.*.name",
+    // JoinConfiguration.
+    "apiVersion",
+    "kind",
+    "dryRun",
+    "caCertPath",
+    "nodeRegistration",
+    "skipPhases",
+    "timeouts",
+    "discovery.timeout",
+    "discovery.file",
+    "discovery.bootstrapToken.apiServerEndpoint",
+    "discovery.bootstrapToken.caCertHashes",
+    "discovery.bootstrapToken.unsafeSkipCAVerification",
+    // Kubeconfig.
+    "clusters",
+    "contexts",
+    "current-context",
+    "users.*.user.tokenFile",
+    "users.*.user.client-certificate",
+    "users.*.user.client-key",
+    "users.*.user.exec.command",
+];
 
-/// Text with a `*` in place of each character of a bootstrap token's secret. Lengths and places stay the same.
-///
-/// Everything of the form `[a-z0-9]{6}.[a-z0-9]{16,}` counts as a token, in either case: an upper-case letter in a token
-/// is a mistake of whoever wrote it, and the rest of it is a secret all the same.
-pub fn redact(text: &str) -> String {
-    let mut shown = text.as_bytes().to_vec();
-    for (dot, _) in text.match_indices('.') {
-        let before = shown
-            .iter()
-            .take(dot)
-            .rev()
-            .take_while(|byte| byte.is_ascii_alphanumeric());
-        let id = before.count();
-        let secret = shown
-            .iter()
-            .skip(dot + 1)
-            .take_while(|byte| byte.is_ascii_alphanumeric());
-        let secret = secret.count();
-        // One character too few or too many is a token, too.
-        if id.abs_diff(ID) <= 1 && secret + 1 >= SECRET {
-            shown
-                .iter_mut()
-                .skip(dot + 1)
-                .take(secret)
-                .for_each(|byte| *byte = b'*');
-        }
+/// Problems that show no secret, neither in the text of the document nor in their words.
+pub(crate) fn without_secrets(problems: &Problems) -> Problems {
+    let found: Vec<_> = problems.iter().cloned().collect();
+    match Document::parse(problems.name(), problems.source().text()) {
+        Ok(document) => secret::with_public(document, is_public).problems(found),
+        Err(_) => problems.clone().outlined(is_key),
     }
-    // Only ASCII was replaced, by ASCII.
-    String::from_utf8(shown).unwrap_or_default()
 }
 
-/// Problems that show no secret of a token, neither in the text of the document nor in their words.
-pub(crate) fn without_secrets(problems: &Problems) -> Problems {
-    let text: Arc<str> = redact(problems.source().inner()).into();
-    let source = NamedSource::new(problems.name(), text).with_language("yaml");
-    let found = problems.iter().map(|problem| Problem {
-        message: redact(&problem.message),
-        help: problem.help.as_deref().map(redact),
-        ..problem.clone()
+/// Returns `true` for a key that stands before public values.
+pub(crate) fn is_key(word: &str) -> bool {
+    PUBLIC.iter().any(|public| public.split('.').any(|key| key == word))
+}
+
+fn is_public(path: &Path) -> bool {
+    let path = path.to_string();
+    // `users[0].name`, of which `users.*.name` is the pattern.
+    let steps = path.split('.').flat_map(|step| {
+        let (key, item) = step.split_once('[').map_or((step, None), |(key, _)| (key, Some("*")));
+        std::iter::once(key).chain(item)
     });
-    Problems::new(source, found.collect())
+    PUBLIC.iter().any(|public| public.split('.').eq(steps.clone()))
 }
 
 #[cfg(test)]
 mod tests {
+    use basalt_document::Finding;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::{access, cloud_config, configuration};
+
+    /// All that is reported about a text as each kind of document, and about each of its lines.
+    fn reported(text: &str) -> String {
+        let instance = cloud_config::InstanceData::of_hostname("worker-1");
+        let mut all = vec![
+            cloud_config::read("a", text, &instance).map_or_else(|problems| problems, |(_, warnings)| warnings),
+            configuration::read("a", text).map_or_else(|problems| problems, |(_, warnings)| warnings),
+            access::read("a", text).map_or_else(|problems| problems, |(_, warnings)| warnings),
+        ];
+        if let Ok(document) = Document::parse("a", text) {
+            let found = vec![document.at(&Path::root(), Finding::error("here", "here"))];
+            all.push(without_secrets(&document.problems(found)));
+        }
+        let shown = all.iter().map(|problems| format!("{}{problems:?}", problems.brief()));
+        shown.collect()
+    }
 
     #[test]
-    fn secrets_go_and_ids_stay() {
-        for (text, expected) in [
-            ("abcdef.0123456789abcdef", "abcdef.****************"),
-            ("--token=abcdef.0123456789abcdef x", "--token=abcdef.**************** x"),
-            ("'ABCDEF.0123456789ABCDEF'", "'ABCDEF.****************'"),
-            ("abcdef.0123456789abcde", "abcdef.***************"),
-            ("abcdef.0123456789abcdefg", "abcdef.*****************"),
-            ("api.example.com:6443", "api.example.com:6443"),
-            ("é abcdef.0123456789abcdef é", "é abcdef.**************** é"),
+    fn values_that_may_be_secrets_are_masked() {
+        for text in [
+            "#cloud-config\nwrite_files:\n  - path: /etc/kubernetes/azure.json\n    content: |\n      hunter22\n",
+            "#cloud-config\nwrite_files:\n  - { path: a, encoding: base64, content: hunter22 }\n",
+            "#cloud-config\nwrite_files:\n  - { path: a, contents: hunter22 }\n",
+            "#cloud-config\nusers:\n  - { name: x, passwd: hunter22 }\nx: 1\n",
+            "#cloud-config\npassword: hunter22\nchpasswd: { list: ['root:hunter22'] }\n",
+            "#cloud-config\npassword: hunter22: x\n",
+            "#cloud-config\nruncmd:\n  - echo root:hunter22 | chpasswd\n  - [curl, -u, 'a:hunter22', b]\n",
+            "#cloud-config\nbootcmd: ['TOKEN=hunter22 register']\n",
+            "password: hunter22\n",
+            "## template: jinja\n#cloud-config\nx: hunter22\n{% if x %}\npassword: hunter22\n{% endif %}\n",
+            "kind: JoinConfiguration\ndiscovery: { tlsBootstrapToken: hunter22, bootstrapToken: { token: hunter22 } }\n",
+            "kind: JoinConfiguration\ndiscovery: { tocken: hunter22 }\n",
+            "kind: JoinConfiguration\ndiscovery: { token: hunter22\n",
+            "kind: Config\nusers: [{ name: a, user: { token: hunter22, password: hunter22 } }]\n",
+            "kind: Config\nusers: [{ name: a, user: { exec: { command: a, args: [hunter22] } } }]\n",
+            "kind: Config\nusers: 12345678\n# hunter22\n",
         ] {
-            assert_eq!(redact(text), expected);
+            let shown = reported(text);
+            assert!(
+                !shown.contains("hunter22") && !shown.contains("12345678"),
+                "{text}\n{shown}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_rest_is_shown() {
+        let shown = reported(
+            "kind: JoinConfiguration\nnodeRegistration:\n  taints: [{ key: front }]\nntp: { enabled: true }\n",
+        );
+        for part in ["kind: JoinConfiguration", "[{ key: front }]", "enabled: true"] {
+            assert!(shown.contains(part), "{part}: {shown}");
         }
     }
 
     proptest! {
         #[test]
-        fn no_token_is_left(before in "[ \"'=:,]", id in "[a-z0-9]{6}", secret in "[a-z0-9]{16}", after in "[ \"',\n]") {
-            let text = format!("{before}{id}.{secret}{after}");
-            let shown = redact(&text);
-            prop_assert!(!shown.contains(&secret));
-            prop_assert_eq!(shown.len(), text.len());
-        }
-
-        #[test]
         fn nothing_panics(text in any::<String>()) {
-            prop_assert_eq!(redact(&text).len(), text.len());
+            let _ = reported(&text);
         }
     }
 }

@@ -10,7 +10,8 @@ use api_server::{Authority, TOKEN, cluster_info, kubeconfig, serve};
 use basalt_join::access::{ClusterAccess, Credentials};
 use basalt_join::authorities::ClusterAuthorities;
 use basalt_join::client::{self, ClientError};
-use basalt_join::cluster_info::DiscoveryError;
+use basalt_join::cluster_info::{DiscoveryError, TrustedCluster};
+use basalt_join::kubelet_config::KubeletSettings;
 use basalt_join::pin::PinSet;
 use basalt_join::request::TokenDiscovery;
 use serde_json::{Value, json};
@@ -209,13 +210,7 @@ fn settings_are_read_with_the_token_and_the_skew_policy_is_checked() {
     };
     let settings = |version: &'static str| {
         let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], answer(version));
-        let access = ClusterAuthorities::from_pem(&authority.pem).unwrap();
-        let cluster = basalt_join::cluster_info::TrustedCluster {
-            endpoint: format!("https://{server}").parse().unwrap(),
-            authorities: access,
-            unpinned: Vec::new(),
-        };
-        client::settings(&cluster, &TOKEN.parse().unwrap(), "v1.36.3".parse().unwrap())
+        read_settings(&trusted(&authority, server), Duration::ZERO)
     };
     let found = settings("v1.37.2").unwrap();
     assert_eq!(found.cluster_dns(), ["172.20.0.10"]);
@@ -232,6 +227,91 @@ fn settings_are_read_with_the_token_and_the_skew_policy_is_checked() {
             Err(error) => panic!("{error:?}"),
         }
     }
+}
+
+fn trusted(authority: &Authority, server: SocketAddr) -> TrustedCluster {
+    TrustedCluster {
+        endpoint: format!("https://{server}").parse().unwrap(),
+        authorities: ClusterAuthorities::from_pem(&authority.pem).unwrap(),
+        unpinned: Vec::new(),
+    }
+}
+
+/// Settings for a kubelet of 1.36, in the order in which the command asks.
+fn read_settings(cluster: &TrustedCluster, patience: Duration) -> Result<KubeletSettings, ClientError> {
+    let (token, kubelet) = (TOKEN.parse().unwrap(), "v1.36.3".parse().unwrap());
+    client::check_skew(cluster, &token, kubelet, patience)?;
+    client::settings(cluster, &token, kubelet, patience)
+}
+
+/// After discovery, only an answer that there is nothing to be read leaves a NodeConfig that can be used.
+#[test]
+fn a_token_that_is_refused_and_settings_that_cannot_be_used_are_errors() {
+    let authority = Authority::root("kubernetes");
+    let map = |data: Value| (200, json!({ "kind": "ConfigMap", "data": data }));
+    let ask = |version: (u16, Value), config: (u16, Value)| {
+        let server = serve(
+            &authority,
+            &["127.0.0.1"],
+            "127.0.0.1",
+            &[],
+            move |_, head, _| match head.split(' ').nth(1).unwrap_or_default() {
+                "/version" => version.clone(),
+                path if path.ends_with("/kubelet-config") => config.clone(),
+                _ => (404, json!({})),
+            },
+        );
+        read_settings(&trusted(&authority, server), Duration::ZERO).unwrap_err()
+    };
+    let version = || (200, json!({ "gitVersion": "v1.37.2" }));
+    let error = ask((401, json!({ "message": "Unauthorized" })), map(json!({})));
+    assert!(
+        matches!(error, ClientError::Status { status: 401, .. }) && !error.is_missing(),
+        "{error:?}"
+    );
+    for data in [json!({}), json!({ "kubelet": "a: [" })] {
+        let error = ask(version(), map(data));
+        assert!(
+            matches!(error, ClientError::KubeletConfig(_)) && !error.is_missing(),
+            "{error:?}"
+        );
+    }
+    for status in [403, 404] {
+        assert!(ask(version(), (status, json!({}))).is_missing());
+    }
+}
+
+#[test]
+fn a_version_that_cannot_be_read_is_told_from_one_that_goes_with_the_kubelet() {
+    let authority = Authority::root("kubernetes");
+    for (said, expected) in [("v1.37.2", Some("v1.37.2")), ("foo", None)] {
+        let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |_, _, _| {
+            (200, json!({ "gitVersion": said }))
+        });
+        let cluster = trusted(&authority, server);
+        let found = client::check_skew(
+            &cluster,
+            &TOKEN.parse().unwrap(),
+            "v1.36.3".parse().unwrap(),
+            Duration::ZERO,
+        );
+        assert_eq!(found.unwrap().map(|version| version.to_string()).as_deref(), expected);
+    }
+}
+
+#[test]
+fn settings_are_waited_for_as_discovery_is() {
+    let authority = Authority::root("kubernetes");
+    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |number, _, _| {
+        if number == 0 {
+            (503, json!({}))
+        } else {
+            (200, json!({ "gitVersion": "v1.37.2" }))
+        }
+    });
+    let cluster = trusted(&authority, server);
+    let patience = Duration::from_secs(30);
+    client::check_skew(&cluster, &TOKEN.parse().unwrap(), "v1.36.3".parse().unwrap(), patience).unwrap();
 }
 
 #[test]

@@ -5,7 +5,7 @@ use camino::Utf8Path;
 
 use crate::accelerator::DEVICE;
 use crate::disk::{Bus, Disk, DiskFormat, DiskSource};
-use crate::machine::{Machine, NetworkDevice, machine_uuid};
+use crate::machine::{Board, Machine, NetworkDevice, machine_uuid};
 use crate::{Accelerator, Call, Firmware, smbios_strings};
 
 /// Builds the call of QEMU for a machine, with the files and devices that it must see.
@@ -21,11 +21,14 @@ pub fn qemu_call(machine: &Machine, firmware: &Firmware, accelerator: Accelerato
             },
             ..Call::default()
         },
+        ata: 0,
     };
     line.board(machine, accelerator);
     line.firmware(machine, firmware);
     line.control(machine);
+    line.controllers(machine);
     line.disks(machine);
+    line.cds(machine);
     for (index, network) in machine.networks.iter().enumerate() {
         line.network(index, network);
     }
@@ -36,6 +39,8 @@ pub fn qemu_call(machine: &Machine, firmware: &Firmware, accelerator: Accelerato
 /// Command line under construction.
 struct CommandLine {
     call: Call,
+    /// Number of devices on the chipset's own disk controller.
+    ata: usize,
 }
 
 impl CommandLine {
@@ -52,13 +57,14 @@ impl CommandLine {
         self.add("-display", "none");
         self.add(
             "-machine",
-            match machine.arch {
+            match (machine.arch, machine.board) {
                 // Devices of a cloud's machine only, and no system management mode, which this firmware does not use.
-                Arch::X86_64 => "q35,smm=off,vmport=off,hpet=off",
-                Arch::Aarch64 => "virt,gic-version=3",
+                (Arch::X86_64, Board::Q35) => "q35,smm=off,vmport=off,hpet=off",
+                (Arch::X86_64, Board::Pc) => "pc,smm=off,vmport=off,hpet=off",
+                (Arch::Aarch64, _) => "virt,gic-version=3",
             },
         );
-        if machine.arch == Arch::X86_64 {
+        if machine.arch == Arch::X86_64 && machine.board == Board::Q35 {
             // The chipset's watchdog resets the machine, as it does on hardware.
             self.add("-global", "ICH9-LPC.noreboot=off");
         }
@@ -67,7 +73,8 @@ impl CommandLine {
             .extend(accelerator.arguments(machine.arch, machine.vcpus));
         self.add("-smp", machine.vcpus.to_string());
         self.add("-m", machine.memory_mib.to_string());
-        self.add("-rtc", "base=utc");
+        let clock = machine.clock.as_deref().unwrap_or("utc");
+        self.add("-rtc", format!("base={}", escape(clock)));
         self.add("-device", "virtio-rng-pci");
         if !machine.reboots {
             self.call.arguments.push("-no-reboot".to_owned());
@@ -102,11 +109,53 @@ impl CommandLine {
         self.add("-mon", "chardev=control,mode=control");
     }
 
-    fn disks(&mut self, machine: &Machine) {
-        let files = machine.files();
-        if machine.disks.iter().any(|disk| disk.bus == Bus::Scsi) {
+    fn controllers(&mut self, machine: &Machine) {
+        let cds = machine.cds.iter().map(|cd| cd.bus);
+        let buses: Vec<_> = machine.disks.iter().map(|disk| disk.bus).chain(cds).collect();
+        if buses.contains(&Bus::Scsi) {
             self.add("-device", "virtio-scsi-pci,id=scsi");
         }
+        if machine.usb || buses.contains(&Bus::Usb) {
+            self.add("-device", "qemu-xhci,id=usb");
+        }
+    }
+
+    /// Name and place of one more device on a bus.
+    fn device(&mut self, bus: Bus, is_cd: bool, board: Board) -> String {
+        match (bus, is_cd) {
+            (Bus::Virtio, _) => "virtio-blk-pci".to_owned(),
+            (Bus::Nvme, _) => "nvme".to_owned(),
+            (Bus::Scsi, false) => "scsi-hd,bus=scsi.0".to_owned(),
+            (Bus::Scsi, true) => "scsi-cd,bus=scsi.0".to_owned(),
+            // It is a CD drive when its medium is one.
+            (Bus::Usb, _) => "usb-storage,bus=usb.0,removable=on".to_owned(),
+            (Bus::Ata, is_cd) => {
+                let slot = self.ata;
+                self.ata += 1;
+                let place = match board {
+                    Board::Q35 => format!("bus=ide.{slot}"),
+                    Board::Pc => format!("bus=ide.{},unit={}", slot / 2, slot % 2),
+                };
+                format!("{},{place}", if is_cd { "ide-cd" } else { "ide-hd" })
+            }
+        }
+    }
+
+    fn cds(&mut self, machine: &Machine) {
+        for (index, cd) in machine.cds.iter().enumerate() {
+            self.call.reads.push(cd.image.clone());
+            let file = escape(cd.image.as_str());
+            self.add(
+                "-drive",
+                format!("if=none,id=cd{index},format=raw,media=cdrom,readonly=on,file={file}"),
+            );
+            let device = self.device(cd.bus, true, machine.board);
+            self.add("-device", format!("{device},drive=cd{index}"));
+        }
+    }
+
+    fn disks(&mut self, machine: &Machine) {
+        let files = machine.files();
         for (index, disk) in machine.disks.iter().enumerate() {
             let overlay = files.overlay(index);
             let (path, format, read_only) = match &disk.source {
@@ -128,7 +177,8 @@ impl CommandLine {
                     (path, *format, *read_only)
                 }
             };
-            self.disk(index, disk, path, format, read_only);
+            let device = self.device(disk.bus, false, machine.board);
+            self.disk(index, disk, &device, (path, format, read_only));
         }
         if machine.config_disk.is_some() {
             let path = files.config_disk();
@@ -143,7 +193,13 @@ impl CommandLine {
         }
     }
 
-    fn disk(&mut self, index: usize, disk: &Disk, path: &Utf8Path, format: DiskFormat, read_only: bool) {
+    fn disk(
+        &mut self,
+        index: usize,
+        disk: &Disk,
+        device: &str,
+        (path, format, read_only): (&Utf8Path, DiskFormat, bool),
+    ) {
         // The machine's data can be made again, so that its flushes need not wait for the host's disk.
         let mode = if read_only {
             "readonly=on"
@@ -155,11 +211,6 @@ impl CommandLine {
             "-drive",
             format!("if=none,id=disk{index},format={format},{mode},file={file}"),
         );
-        let device = match disk.bus {
-            Bus::Virtio => "virtio-blk-pci",
-            Bus::Nvme => "nvme",
-            Bus::Scsi => "scsi-hd,bus=scsi.0",
-        };
         let serial = disk.serial.clone().unwrap_or_else(|| format!("disk{index}"));
         self.add(
             "-device",
@@ -220,7 +271,7 @@ fn escape(value: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{ConfigDiskImage, Forward, SystemdCredential};
+    use crate::{CdDrive, ConfigDiskImage, Forward, SystemdCredential};
 
     fn firmware() -> Firmware {
         Firmware {
@@ -285,6 +336,20 @@ mod tests {
             mac,
         });
         insta::assert_snapshot!(lines(&machine, Accelerator::Kvm));
+    }
+
+    #[test]
+    fn a_board_with_ide_and_usb() {
+        let mut machine = Machine::new("old", "/run/m", Arch::X86_64);
+        machine.board = Board::Pc;
+        machine.clock = Some("1970-01-01T00:00:00".to_owned());
+        machine.disks.push(Disk::overlay("/image", None).on(Bus::Ata));
+        machine.disks.push(Disk::overlay("/stick", None).on(Bus::Usb));
+        for bus in [Bus::Ata, Bus::Ata, Bus::Scsi, Bus::Usb] {
+            let image = "/cd.iso".into();
+            machine.cds.push(CdDrive { image, bus });
+        }
+        insta::assert_snapshot!(lines(&machine, Accelerator::Tcg));
     }
 
     #[test]

@@ -58,6 +58,20 @@ pub enum Bus {
     Nvme,
     /// SCSI, on the machine's virtio-scsi controller.
     Scsi,
+    /// The chipset's own controller: AHCI (SATA) of [`Board::Q35`](crate::Board::Q35), IDE of
+    /// [`Board::Pc`](crate::Board::Pc).
+    Ata,
+    /// USB, on an xHCI controller.
+    Usb,
+}
+
+/// CD drive with a medium in it, which is only read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CdDrive {
+    /// Path of the image of the medium.
+    pub image: Utf8PathBuf,
+    /// Bus of the drive: neither virtio-blk nor NVMe, which have no CD drives.
+    pub bus: Bus,
 }
 
 impl Disk {

@@ -3,7 +3,7 @@
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
 
-use crate::{ConfigDiskImage, Disk, SystemdCredential};
+use crate::{Bus, CdDrive, ConfigDiskImage, Disk, SystemdCredential};
 
 /// Greatest length of a Unix socket's path, in bytes.
 pub const SOCKET_PATH: usize = 107;
@@ -21,8 +21,16 @@ pub struct Machine {
     pub vcpus: u32,
     /// Memory in MiB.
     pub memory_mib: u32,
+    /// Chipset of an x86-64 machine.
+    pub board: Board,
     /// Disks, in the order in which the firmware tries to boot from them.
     pub disks: Vec<Disk>,
+    /// CD drives.
+    pub cds: Vec<CdDrive>,
+    /// `true` for a USB controller although nothing is connected to it when the machine starts.
+    pub usb: bool,
+    /// Time that the hardware clock shows when the machine starts, as `1970-01-01T00:00:00` (UTC); the host's when `None`.
+    pub clock: Option<String>,
     /// Network cards.
     pub networks: Vec<NetworkDevice>,
     /// Credentials that systemd finds in the machine.
@@ -33,6 +41,16 @@ pub struct Machine {
     pub config_disk: Option<ConfigDiskImage>,
     /// `true` when a reset restarts the machine; otherwise QEMU ends.
     pub reboots: bool,
+}
+
+/// Chipset of an x86-64 machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Board {
+    /// Q35 of 2009, with PCI Express and AHCI: the machines of most clouds.
+    #[default]
+    Q35,
+    /// i440FX of 1996, with PCI and IDE, as in older templates of Proxmox, VMware and OpenStack.
+    Pc,
 }
 
 /// Backend of a network card.
@@ -132,7 +150,11 @@ impl Machine {
             arch,
             vcpus: 2,
             memory_mib: 2048,
+            board: Board::Q35,
             disks: Vec::new(),
+            cds: Vec::new(),
+            usb: false,
+            clock: None,
             networks: Vec::new(),
             credentials: Vec::new(),
             kernel_arguments: Vec::new(),
@@ -160,6 +182,12 @@ impl Machine {
         }
         if self.vcpus == 0 || self.memory_mib < 128 {
             return Some(("it needs a processor and at least 128 MiB of memory".to_owned(), None));
+        }
+        if let Some(cd) = self.cds.iter().find(|cd| matches!(cd.bus, Bus::Virtio | Bus::Nvme)) {
+            return Some((
+                format!("there are no CD drives on {:?}", cd.bus),
+                Some("connect it to Ata, Scsi or Usb".to_owned()),
+            ));
         }
         for network in &self.networks {
             let mac = network.mac();
@@ -252,6 +280,16 @@ mod tests {
         assert!(
             far.problem()
                 .is_some_and(|(reason, help)| reason.contains("too long") && help.is_some())
+        );
+        let mut wrong = machine.clone();
+        wrong.cds.push(CdDrive {
+            image: "/cd.iso".into(),
+            bus: Bus::Nvme,
+        });
+        assert!(
+            wrong
+                .problem()
+                .is_some_and(|(reason, _)| reason.contains("CD drives on Nvme"))
         );
         let mut wrong = machine;
         wrong.networks.push(NetworkDevice::Tap {

@@ -37,6 +37,8 @@ const ANSWER_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Clone)]
 pub struct ClusterApi {
     client: Client,
+    /// URL of the API server, for messages; empty for the client of a test.
+    pub(crate) server: String,
 }
 
 /// Wraps the failure of a request.
@@ -81,13 +83,17 @@ impl ClusterApi {
         // Refusals of evictions are 429, too: kube would try them again by itself.
         config.default_retry = false;
         config.read_timeout = Some(ANSWER_LIMIT);
+        let server = config.cluster_url.to_string();
         let client = Client::try_from(config).map_err(failed("set up the connection"))?;
-        Ok(Self { client })
+        Ok(Self { client, server })
     }
 
     /// Returns the client of a test.
     pub fn with_client(client: Client) -> Self {
-        Self { client }
+        Self {
+            client,
+            server: String::new(),
+        }
     }
 
     /// Client for objects that only one module has to do with.
@@ -372,7 +378,7 @@ fn manager() -> PatchParams {
 }
 
 async fn configuration(connection: &ClusterConnection) -> Result<Config, MigrateError> {
-    let wrong = |error| MigrateError::Kubeconfig(Box::new(error));
+    let wrong = MigrateError::kubeconfig;
     let options = KubeConfigOptions {
         context: connection.context.clone(),
         ..KubeConfigOptions::default()

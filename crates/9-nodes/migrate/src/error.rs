@@ -1,21 +1,37 @@
 //! Errors of a migration.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use basalt_process::ProcessError;
+use kube::config::{KubeconfigError, LoadDataError};
 use miette::Diagnostic;
 use thiserror::Error;
 
 /// Failure to plan, run or undo a migration.
 #[derive(Debug, Error, Diagnostic)]
 pub enum MigrateError {
-    /// The kubeconfig cannot be read, or names no cluster.
-    #[error("cannot use the kubeconfig")]
+    /// The kubeconfig names no cluster, or cannot be understood. The text of the error has its causes.
+    #[error("cannot use the kubeconfig: {0}")]
     #[diagnostic(
         code(migrate::kubeconfig),
         help("name one with --kubeconfig and --context, or in the environment variable KUBECONFIG")
     )]
-    Kubeconfig(#[source] Box<kube::config::KubeconfigError>),
+    Kubeconfig(Box<KubeconfigError>),
+    /// The kubeconfig, or a file that it names, cannot be read.
+    #[error("cannot read {what} `{}`", path.display())]
+    #[diagnostic(
+        code(migrate::kubeconfig),
+        help("name a kubeconfig with --kubeconfig, or in the environment variable KUBECONFIG")
+    )]
+    KubeconfigFile {
+        /// Purpose of the file: `the kubeconfig`.
+        what: &'static str,
+        /// The file.
+        path: PathBuf,
+        /// Cause, from the system.
+        source: std::io::Error,
+    },
     /// A request failed, and will again.
     #[error("cannot {action}")]
     #[diagnostic(code(migrate::request), help("{help}"))]
@@ -142,6 +158,33 @@ pub(crate) fn request_help(error: &kube::Error) -> &'static str {
 }
 
 impl MigrateError {
+    /// Adds the URL of the API server to a failed request.
+    #[must_use]
+    pub(crate) fn of_server(mut self, server: &str) -> Self {
+        if let Self::Request { action, .. } = &mut self {
+            *action = format!("{action} of the API server {server}");
+        }
+        self
+    }
+
+    /// Takes an error of the Kubernetes client apart: where a file cannot be read, it is named once, with its cause.
+    pub(crate) fn kubeconfig(error: KubeconfigError) -> Self {
+        let file = |what, path, source| Self::KubeconfigFile { what, path, source };
+        match error {
+            KubeconfigError::ReadConfig(source, path) => file("the kubeconfig", path, source),
+            KubeconfigError::LoadCertificateAuthority(LoadDataError::ReadFile(source, path)) => {
+                file("the kubeconfig's certificate authority", path, source)
+            }
+            KubeconfigError::LoadClientCertificate(LoadDataError::ReadFile(source, path)) => {
+                file("the kubeconfig's client certificate", path, source)
+            }
+            KubeconfigError::LoadClientKey(LoadDataError::ReadFile(source, path)) => {
+                file("the kubeconfig's client key", path, source)
+            }
+            other => Self::Kubeconfig(Box::new(other)),
+        }
+    }
+
     /// Returns `true` if the API server answered with one of some HTTP statuses.
     pub fn is_code(&self, codes: &[u16]) -> bool {
         let Self::Request { source, .. } = self else {

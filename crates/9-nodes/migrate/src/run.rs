@@ -40,7 +40,7 @@ pub fn plan_migration(
 ) -> Result<MigrationPlan, MigrateError> {
     block_on(async {
         let migrator = Migrator::connect(connection, options).await?;
-        migrator.plan(options).await
+        migrator.plan(options).await.map_err(|error| migrator.located(error))
     })
 }
 
@@ -56,7 +56,8 @@ pub fn run_migration(
 ) -> Result<MigrationReport, MigrateError> {
     block_on(async {
         let migrator = Migrator::connect(connection, options).await?;
-        migrator.run(options, reporter).await
+        let report = migrator.run(options, reporter).await;
+        report.map_err(|error| migrator.located(error))
     })
 }
 
@@ -71,7 +72,8 @@ pub fn undo_migration(
 ) -> Result<Vec<NodeReport>, MigrateError> {
     block_on(async {
         let migrator = Migrator::connect(connection, options).await?;
-        migrator.undo(options, reporter).await
+        let reports = migrator.undo(options, reporter).await;
+        reports.map_err(|error| migrator.located(error))
     })
 }
 
@@ -106,6 +108,15 @@ impl Migrator {
             clock: MigrationClock::System,
             identity: identity(),
         })
+    }
+
+    /// Adds the API server to a failed request, unless it may have been either of two.
+    fn located(&self, error: MigrateError) -> MigrateError {
+        if self.api.server == self.management.server {
+            error.of_server(&self.api.server)
+        } else {
+            error
+        }
     }
 
     /// Plans a migration.

@@ -8,6 +8,10 @@ use super::defaults::API_PORT;
 use super::name::{checked_text, domain};
 use basalt_document::Finding;
 
+mod interface;
+
+pub use interface::{InterfaceName, InterfacePattern, MacAddress};
+
 /// An IP address.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Address(pub IpAddr);
@@ -138,63 +142,6 @@ impl FromStr for Cidr {
     }
 }
 
-/// The hardware address of an interface.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct MacAddress(pub [u8; 6]);
-
-impl fmt::Display for MacAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let [a, b, c, d, e, g] = self.0;
-        write!(f, "{a:02x}:{b:02x}:{c:02x}:{d:02x}:{e:02x}:{g:02x}")
-    }
-}
-
-impl FromStr for MacAddress {
-    type Err = Finding;
-
-    fn from_str(text: &str) -> Result<Self, Finding> {
-        let mut bytes = [0; 6];
-        let mut parts = text.split([':', '-']);
-        let complete = bytes.iter_mut().all(|byte| match parts.next() {
-            Some(part) if part.len() == 2 && part.bytes().all(|digit| digit.is_ascii_hexdigit()) => {
-                u8::from_str_radix(part, 16).map(|value| *byte = value).is_ok()
-            }
-            _ => false,
-        });
-        if complete && parts.next().is_none() {
-            return Ok(Self(bytes));
-        }
-        let finding = Finding::error(format!("`{text}` is not a hardware address"), "not a hardware address");
-        Err(finding.with_help("write six pairs of hexadecimal digits: `52:54:00:12:34:56`"))
-    }
-}
-
-checked_text! {
-    /// Pattern of interface names, with the wildcards of networkd.
-    InterfacePattern, |text| {
-        let good = !text.is_empty()
-            && text.len() < 64
-            && text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.*?[]!@".contains(c));
-        if good {
-            return Ok(());
-        }
-        let finding = Finding::error(format!("`{text}` is not the name of an interface"), "not a name");
-        Err(finding.with_help("write a name such as `eth0`, or a pattern such as `en*`"))
-    }
-}
-
-checked_text! {
-    /// The name of one interface, as the kernel takes it: at most 15 characters (`IFNAMSIZ`).
-    InterfaceName, |text| {
-        let good = text.chars().all(|c| c.is_ascii_alphanumeric() || "_-.".contains(c));
-        if good && (1..=15).contains(&text.len()) && text != "." && text != ".." {
-            return Ok(());
-        }
-        let finding = Finding::error(format!("`{text}` is not the name of one interface"), "not a name");
-        Err(finding.with_help("write at most 15 letters, digits, `-`, `_` and `.`: `bond0`, `vlan10`"))
-    }
-}
-
 checked_text! {
     /// A registry as image names write it: a name or address, with a port if it is not 443.
     RegistryName, |text| {
@@ -228,6 +175,27 @@ pub struct Endpoint {
     pub host: String,
     /// Port of the host.
     pub port: u16,
+}
+
+impl Endpoint {
+    /// Reason for which no other machine reaches this endpoint, if there is one.
+    pub fn unreachable(&self) -> Option<&'static str> {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) if address.is_unspecified() => Some("it stands for all addresses of a machine"),
+            Ok(address) if address.is_loopback() => Some("it is that of each machine itself"),
+            Ok(address) if address.is_multicast() => Some("it is one of a group of machines"),
+            Ok(IpAddr::V4(address)) if address.is_broadcast() => Some("it is that of all machines"),
+            Ok(IpAddr::V6(address)) if address.is_unicast_link_local() => {
+                Some("it holds on one interface only, which a URL does not name")
+            }
+            Ok(_) => None,
+            Err(_) => {
+                let host = self.host.to_lowercase();
+                let is_local = host == "localhost" || host.ends_with(".localhost");
+                is_local.then_some("it is that of each machine itself")
+            }
+        }
+    }
 }
 
 impl fmt::Display for Endpoint {
@@ -412,6 +380,33 @@ mod tests {
     }
 
     #[test]
+    fn endpoints_that_nobody_reaches() {
+        let reached = |text: &str| text.parse::<Endpoint>().unwrap().unreachable().is_none();
+        for good in [
+            "https://10.0.0.1:6443",
+            "https://169.254.1.1:6443",
+            "https://[fd00::1]:6443",
+            "https://localhost.example:6443",
+        ] {
+            assert!(reached(good), "{good}");
+        }
+        for bad in [
+            "https://0.0.0.0:6443",
+            "https://127.0.0.1:6443",
+            "https://127.9.9.9:6443",
+            "https://224.0.0.1:6443",
+            "https://255.255.255.255:6443",
+            "https://[::]:6443",
+            "https://[::1]:6443",
+            "https://[fe80::1]:6443",
+            "https://[ff02::1]:6443",
+            "https://localhost:6443",
+        ] {
+            assert!(!reached(bad), "{bad}");
+        }
+    }
+
+    #[test]
     fn networks() {
         let cidr: Cidr = "10.87.0.11/24".parse().unwrap();
         assert!(cidr.contains("10.87.0.1".parse().unwrap()));
@@ -500,9 +495,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn addresses_come_back_whole(bytes: [u8; 6], address: IpAddr, port in 1u16..) {
-            let mac = MacAddress(bytes);
-            prop_assert_eq!(mac.to_string().parse::<MacAddress>(), Ok(mac));
+        fn addresses_come_back_whole(address: IpAddr, port in 1u16..) {
             let endpoint = Endpoint { host: address.to_string(), port };
             prop_assert_eq!(endpoint.to_string().parse::<Endpoint>(), Ok(endpoint));
             let cidr = Cidr { address, prefix: 24 };
@@ -514,7 +507,6 @@ mod tests {
         fn nothing_panics(text in any::<String>()) {
             let _ = text.parse::<Endpoint>();
             let _ = text.parse::<Cidr>();
-            let _ = text.parse::<MacAddress>();
             let _ = text.parse::<RegistryName>();
             let _ = text.parse::<MirrorUrl>().map(|url| url.authority().len());
             let _ = text.parse::<ProxyUrl>();

@@ -5,9 +5,9 @@
 
 use std::time::SystemTime;
 
-use basalt_document::Document;
 use basalt_document::problem::Problems;
-use basalt_document::schema;
+use basalt_document::{Document, Finding, schema, secret};
+use miette::NamedSource;
 
 use finder::Finder;
 
@@ -35,6 +35,9 @@ pub use raw::{
     TopologyManagerPolicy,
 };
 
+/// Largest size of a NodeConfig, in bytes.
+pub const LARGEST: usize = 1 << 20;
+
 /// Trust in the clock of the machine that checks.
 #[derive(Debug, Clone, Copy)]
 pub enum Clock {
@@ -58,7 +61,7 @@ pub fn check_for(
     clock: Clock,
     kubelet: KubeletMinor,
 ) -> Result<(NodeConfig, Problems), Problems> {
-    let document = Document::parse(name, text)?;
+    let document = document(name, text)?;
     let (raw, mut found) = schema::decode_what_fits::<raw::NodeConfig>(&document);
     let mut finder = Finder::new(&document, clock, kubelet);
     let config = raw.and_then(|raw| rules::node_config(&mut finder, raw));
@@ -68,6 +71,19 @@ pub fn check_for(
         Some(config) if problems.errors() == 0 => Ok((config, problems)),
         _ => Err(problems),
     }
+}
+
+/// Parses the text of a NodeConfig. Reports about the document show none of its secrets.
+///
+/// # Errors
+/// When it is no YAML, or larger than [`LARGEST`].
+pub fn document(name: &str, text: &str) -> Result<Document, Problems> {
+    if text.len() > LARGEST {
+        let message = format!("a NodeConfig has at most {LARGEST} bytes (1 MiB), and this has more");
+        let finding = Finding::error(message, "too large").with_help("look whether it is a NodeConfig at all");
+        return Err(Problems::of_file(NamedSource::new(name, "".into()), finding));
+    }
+    secret::parse::<raw::NodeConfig>(name, text)
 }
 
 /// The JSON schema of NodeConfig.

@@ -56,9 +56,13 @@ checked_text! {
 
 checked_text! {
     /// Name of a time server: a domain name or an address.
-    ServerName, |text| match text.parse::<std::net::IpAddr>() {
-        Ok(_) => Ok(()),
-        Err(_) => domain(text, "the server"),
+    ServerName, |text| match (text.parse::<std::net::IpAddr>(), text.split_once('%')) {
+        (Ok(_), _) => Ok(()),
+        (_, Some((address, _))) if address.parse::<std::net::Ipv6Addr>().is_ok() => {
+            let finding = Finding::error(format!("`{text}` holds on one interface only"), "an address with a zone");
+            Err(finding.with_help("write an address that the node reaches by any way out, or a name"))
+        }
+        _ => domain(text, "the server"),
     }
 }
 
@@ -68,16 +72,56 @@ checked_text! {
         let wrong = |help: &str| {
             Err(Finding::error(format!("`{text}` is not the name of an image"), "not an image").with_help(help))
         };
-        let good = |c: char| c.is_ascii_alphanumeric() || "._-/:@".contains(c);
         if text.contains("://") {
             return wrong("leave the scheme out: `registry.example/app:1`");
         }
-        let letter = |c: char| c.is_ascii_alphanumeric();
-        if !text.starts_with(letter) || !text.ends_with(letter) || !text.chars().all(good) || text.contains("//") {
+        let (name, digest) = text.split_once('@').map_or((text, None), |(name, digest)| (name, Some(digest)));
+        if digest.is_some_and(|digest| !is_digest(digest)) {
+            return wrong("a digest is `sha256:` and 64 hexadecimal digits");
+        }
+        let start = name.rfind('/').map_or(0, |slash| slash + 1);
+        let (name, tag) = match name.split_at_checked(start).and_then(|(_, last)| last.split_once(':')) {
+            Some((last, tag)) => (name.split_at_checked(start + last.len()).map_or(name, |(name, _)| name), Some(tag)),
+            None => (name, None),
+        };
+        if tag.is_some_and(|tag| !is_tag(tag)) {
+            return wrong("a tag has at most 128 letters, digits, `_`, `.` and `-`");
+        }
+        let (registry, path) = match name.split_once('/') {
+            Some((first, path)) if first.contains(['.', ':']) || first == "localhost" => (Some(first), path),
+            _ => (None, name),
+        };
+        if registry.is_some_and(|registry| registry.parse::<super::address::RegistryName>().is_err()) {
             return wrong("write registry, path and tag: `registry.example/app:1`");
+        }
+        if name.len() > 255 || !path.split('/').all(is_component) {
+            return wrong("write lower-case letters and digits in the path: `registry.example/app:1`");
         }
         Ok(())
     }
+}
+
+/// A digest of an image: its algorithm and hexadecimal digits.
+fn is_digest(text: &str) -> bool {
+    let hexadecimal = |digits: &str| digits.bytes().all(|digit| matches!(digit, b'0'..=b'9' | b'a'..=b'f'));
+    match text.split_once(':') {
+        Some(("sha256", digits)) => digits.len() == 64 && hexadecimal(digits),
+        Some(("sha512", digits)) => digits.len() == 128 && hexadecimal(digits),
+        _ => false,
+    }
+}
+
+fn is_tag(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.len() <= 128 && text.starts_with(word) && text.chars().all(|c| word(c) || matches!(c, '.' | '-'))
+}
+
+/// A component of an image's path: lower-case letters and digits, between which are a dot, one or two `_`, or some `-`.
+fn is_component(text: &str) -> bool {
+    let letter = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let mut separators = text.split(letter).filter(|separator| !separator.is_empty());
+    let known = |separator: &str| matches!(separator, "." | "_" | "__") || separator.chars().all(|c| c == '-');
+    text.starts_with(letter) && text.ends_with(letter) && separators.all(known)
 }
 
 checked_text! {
@@ -230,13 +274,43 @@ mod tests {
         for good in [
             "busybox",
             "registry.example:5000/team/app:1.0",
-            "a.example/b@sha256:0123abcd",
+            "localhost/app",
+            "10.0.0.1:5000/a__b/c--d.e:v1.0_X",
+            "Registry.example/a",
+            &format!("a.example/b@sha256:{}", "0123abcd".repeat(8)),
+            &format!("a.example/b:1@sha256:{}", "0123abcd".repeat(8)),
         ] {
             assert!(good.parse::<ImageName>().is_ok(), "{good}");
         }
-        for bad in ["", "https://a.example/b", "a b", "a//b", "a/", "-a", "a;b", "a:"] {
+        for bad in [
+            "",
+            "https://a.example/b",
+            "a b",
+            "a//b",
+            "a/",
+            "-a",
+            "a;b",
+            "a:",
+            "UPPER/x:1",
+            "r/x@sha256:abc",
+            "r/X",
+            "r.example/a..b",
+            "r.example/a___b",
+            "r.example:port/a",
+            "a@b",
+        ] {
             assert!(bad.parse::<ImageName>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn time_servers() {
+        for good in ["time.example.com", "10.0.0.1", "fd00::1"] {
+            assert!(good.parse::<ServerName>().is_ok(), "{good}");
+        }
+        let finding = "fe80::1%eth0".parse::<ServerName>().unwrap_err();
+        assert!(finding.message.contains("one interface only"), "{finding:?}");
+        assert!("a:123".parse::<ServerName>().is_err());
     }
 
     #[test]

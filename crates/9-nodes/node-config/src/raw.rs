@@ -1,7 +1,7 @@
 //! NodeConfig as it is written: the shape of the file, without judgement.
 //!
 //! These types are also what the published JSON schema is made from, so their comments are documentation for whoever
-//! writes a NodeConfig.
+//! writes a NodeConfig. A field with `"writeOnly"` is a secret: no report shows it (`basalt_document::secret`).
 
 use std::collections::BTreeMap;
 
@@ -27,8 +27,8 @@ pub struct NodeConfig {
     pub api_version: ApiVersion,
     /// Kind of this file.
     pub kind: ConfigKind,
-    /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called `basalt-` and
-    /// twelve digits that follow from its machine id.
+    /// The name of the node: lower-case letters, digits, `-` and `.`. Without it, the node is called as the
+    /// metadata beside it (of a cloud or a disk) calls the machine, or `basalt-` and twelve digits that follow from its machine id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hostname: Option<String>,
     /// The cluster that the node joins.
@@ -71,9 +71,11 @@ pub struct NodeConfig {
 pub struct Proxy {
     /// The proxy for `http://`: `http://proxy.example:3128`, with name and password before an `@` if it asks for them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("writeOnly" = true))]
     pub http: Option<String>,
     /// The proxy for `https://`; that for `http://` unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("writeOnly" = true))]
     pub https: Option<String>,
     /// Domains, addresses and networks that are reached directly, besides those that the node knows of itself: the
     /// loopback, its own networks, the API server, and the domain of the cluster.
@@ -125,9 +127,11 @@ pub struct Cluster {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ca_cert_hashes: Vec<String>,
     /// The token of the first contact, `abcdef.0123456789abcdef`. The node trades it for a certificate of its own.
+    #[schemars(extend("writeOnly" = true))]
     pub bootstrap_token: String,
     /// The token whose signature of `cluster-info` counts, where it is another one than `bootstrapToken`.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("writeOnly" = true))]
     pub discovery_token: Option<String>,
     /// Base of the kubelet's configuration. Unless given, it is `fromCluster` with `caCertHashes`, and `fromNodeConfig`
     /// with `ca`.

@@ -18,6 +18,7 @@ mod cluster;
 mod credential_providers;
 mod extra_config;
 mod feature_gates;
+mod interfaces;
 mod kubelet;
 mod links;
 mod memory_manager;
@@ -163,6 +164,8 @@ fn sysctls(
                 &place,
                 finding.with_help("write a number, or several with spaces between them"),
             );
+        } else if let Err(finding) = parsed.check(&value) {
+            finder.say(&place, finding);
         } else if let Some(harm) = parsed.harm(&value) {
             let finding = Finding::error(
                 format!("`{name}` must not be `{value}` on a node: {harm}"),

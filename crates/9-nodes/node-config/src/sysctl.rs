@@ -5,6 +5,13 @@ use std::str::FromStr;
 
 use basalt_document::Finding;
 
+mod range;
+
+/// Size of a huge page on x86-64, unless the kernel is told another one.
+const HUGE_PAGE: u64 = 2 << 20;
+/// Memory in bytes that no machine lacks: 4 TiB.
+const MOST_RESERVED: u64 = 4 << 40;
+
 /// The name of a kernel setting, in dots: `net.core.somaxconn`.
 ///
 /// A part that itself contains a dot, such as the name of a VLAN interface, is written with `/` between the parts as
@@ -46,9 +53,11 @@ impl SysctlName {
         let always = |reason| Some(reason);
         let unless = |good: &[&str], reason| (!good.contains(&value)).then_some(reason);
         match name.as_str() {
-            "net.ipv4.ip_forward" | "net.ipv4.conf.all.forwarding" => {
-                unless(&["1"], "pods reach nothing without forwarding")
-            }
+            "net.ipv4.ip_forward"
+            | "net.ipv4.conf.all.forwarding"
+            | "net.ipv4.conf.default.forwarding"
+            | "net.ipv6.conf.all.forwarding"
+            | "net.ipv6.conf.default.forwarding" => unless(&["1"], "pods reach nothing without forwarding"),
             "net.bridge.bridge-nf-call-iptables" | "net.bridge.bridge-nf-call-ip6tables" => {
                 unless(&["1"], "services are unreachable from pods of the same node without it")
             }
@@ -75,13 +84,30 @@ impl SysctlName {
                 let small = value.parse::<u64>().is_ok_and(|number| number < 128);
                 small.then_some("the kubelet and containerd watch files themselves")
             }
-            "vm.nr_hugepages" => {
-                // 4 TiB in pages of 2 MiB: the kernel takes as much as there is and leaves nothing to processes.
-                let large = value.parse::<u64>().is_ok_and(|number| number > 1 << 21);
-                large.then_some("this is more memory than machines have, and the kernel would take all of it")
+            // Where the machine is known, less is too much: see `reserved_memory`.
+            _ if self.reserved_memory(value).is_some_and(|bytes| bytes > MOST_RESERVED) => {
+                always("this is more memory than machines have, and the kernel would take all of it")
             }
             _ => None,
         }
+    }
+
+    /// Memory in bytes that the kernel keeps from processes by this value, if the setting is one of those.
+    pub fn reserved_memory(&self, value: &str) -> Option<u64> {
+        let unit = match self.dotted().as_str() {
+            "vm.nr_hugepages" | "vm.nr_hugepages_mempolicy" => HUGE_PAGE,
+            "vm.min_free_kbytes" => 1024,
+            _ => return None,
+        };
+        Some(value.trim().parse::<u64>().ok()?.saturating_mul(unit))
+    }
+
+    /// Checks the form of a value: that its numbers are decimal, and that the kernel takes them.
+    ///
+    /// # Errors
+    /// With what the kernel would say, or would read instead.
+    pub fn check(&self, value: &str) -> Result<(), Finding> {
+        range::check(&self.dotted(), value)
     }
 
     /// Effect of this value on pods of many clusters, though not of all.
@@ -178,8 +204,24 @@ mod tests {
         assert!(harm("fs.file-max", "10"));
         assert!(harm("fs.inotify.max_user_instances", "0"));
         assert!(harm("vm.nr_hugepages", "100000000"));
+        assert!(harm("vm.nr_hugepages_mempolicy", "100000000"));
         assert!(!harm("vm.nr_hugepages", "1024"));
+        assert!(harm("vm.min_free_kbytes", "5000000000"));
+        assert!(harm("net.ipv6.conf.all.forwarding", "0"));
+        assert!(harm("net/ipv4/conf/default/forwarding", "0"));
+        assert!(!harm("net.ipv6.conf.all.forwarding", "1"));
+        assert!(!harm("net.ipv6.conf.eth1.forwarding", "0"));
         assert!(!harm("net.core.somaxconn", "4096"));
+    }
+
+    #[test]
+    fn memory_that_the_kernel_keeps() {
+        let kept = |name: &str, value: &str| name.parse::<SysctlName>().unwrap().reserved_memory(value);
+        assert_eq!(kept("vm.nr_hugepages", "1024"), Some(2 << 30));
+        assert_eq!(kept("vm.min_free_kbytes", " 65536 "), Some(64 << 20));
+        assert_eq!(kept("vm/nr_hugepages", "18446744073709551615"), Some(u64::MAX));
+        assert_eq!(kept("vm.nr_hugepages", "many"), None);
+        assert_eq!(kept("vm.swappiness", "10"), None);
     }
 
     #[test]

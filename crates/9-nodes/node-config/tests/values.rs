@@ -5,8 +5,9 @@
 mod cases;
 
 use std::path::Path;
+use std::time::SystemTime;
 
-use basalt_node_config::json_schema;
+use basalt_node_config::{Clock, json_schema};
 
 use cases::{CA, accepted, refused, said, warned};
 
@@ -111,6 +112,13 @@ fn kernel_settings_with_a_risk() {
             "watch files themselves",
         ),
         ("sysctls: { vm.nr_hugepages: 100000000 }", "take all of it"),
+        ("sysctls: { net.ipv6.conf.all.forwarding: 0 }", "without forwarding"),
+        (
+            "sysctls: { vm.nr_hugepages: '0x7fffffff' }",
+            "the kernel reads 2147483647",
+        ),
+        ("sysctls: { fs.file-max: '0x10' }", "the kernel reads 16"),
+        ("sysctls: { vm.swappiness: 201 }", "out of range"),
         ("sysctls: { vm.overcommit_memory: 0 }", "the kubelet needs 1"),
     ]);
 }
@@ -179,11 +187,18 @@ fn registries() {
 
 #[test]
 fn images_to_pull_early() {
-    accepted(&["prepull: [registry.example/app:1, 'a.example:5000/b@sha256:0123abcd']"]);
-    refused(&[(
-        "prepull: ['https://registry.example/app']",
-        "is not the name of an image",
+    let digest = "0123abcd".repeat(8);
+    accepted(&[&format!(
+        "prepull: [registry.example/app:1, 'a.example:5000/b@sha256:{digest}']"
     )]);
+    refused(&[
+        (
+            "prepull: ['https://registry.example/app']",
+            "is not the name of an image",
+        ),
+        ("prepull: [UPPER/x:1]", "lower-case"),
+        ("prepull: ['r/x@sha256:abc']", "64 hexadecimal digits"),
+    ]);
 }
 
 #[test]
@@ -210,6 +225,14 @@ fn a_proxy() {
         ("proxy: {}", "no proxy is named"),
         ("proxy: { http: 'proxy.example:3128' }", "begins with `http://`"),
         ("proxy: { http: 'http://p:1', noProxy: ['a, b'] }", "`a, b` is neither"),
+        (
+            "proxy: { http: 'http://p:1', noProxy: ['http://x'] }",
+            "`http://x` is neither",
+        ),
+        (
+            "proxy: { http: 'http://p:1', noProxy: [10.0.0.0/99] }",
+            "`10.0.0.0/99` is neither",
+        ),
     ]);
     let (_, said) = said("proxy: { http: 'http://u:s3cret@pro xy' }");
     assert!(!said.contains("s3cret"), "{said}");
@@ -284,6 +307,127 @@ fn interfaces() {
     warned(&[(
         "network: { dns: { servers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4] } }",
         "the first three name servers only",
+    )]);
+}
+
+#[test]
+fn interfaces_that_contradict_one_another() {
+    accepted(&[
+        "network: { interfaces: [{ name: eno1, addresses: [10.0.0.5/24] }, { name: 'en*' }] }",
+        "network: { interfaces: [{ name: 'eno*' }, { name: 'en*' }, { name: 'wl*' }] }",
+        // Hardware fits a pattern, and what the node makes does not.
+        "network: { bonds: [{ name: en0, members: ['en*'] }], interfaces: [{ name: 'e*' }, { name: en0 }] }",
+        "network: { bonds: [{ name: b, members: ['en*', eno1] }] }",
+        "network: { vlans: [{ name: v, id: 1, link: eth0 }, { name: w, id: 1, link: eth1 }] }",
+        "network: { interfaces: [{ name: eth0 }, { name: 'e*' }], vlans: [{ name: v, id: 1, link: eth0 }] }",
+        "network: { interfaces: [{ name: eth0, addresses: [10.0.0.255/23, 10.0.1.254/23, 10.0.2.1/31] }] }",
+    ]);
+    let two = |first: &str, second: &str| format!("network: {{ interfaces: [{first}, {second}] }}");
+    let addresses = |list: &str| format!("network: {{ interfaces: [{{ name: eth0, addresses: [{list}] }}] }}");
+    let way = |rest: &str| format!("network: {{ interfaces: [{{ name: eth0, addresses: [10.0.0.5/24], {rest} }}] }}");
+    refused(&[
+        (
+            "network: { bonds: [{ name: eno1, members: [eno1] }] }",
+            "is a member of itself",
+        ),
+        (
+            "network: { bonds: [{ name: a, members: [b] }, { name: b, members: [a] }] }",
+            "`b` is made by the node",
+        ),
+        (
+            "network: { bonds: [{ name: a, members: [eno1] }, { name: b, members: [eno1] }] }",
+            "`eno1` is a member of the bond `a` already",
+        ),
+        (
+            "network: { bonds: [{ name: a, members: ['en*'] }, { name: b, members: [eno1] }] }",
+            "`eno1` is a member of the bond `a` already",
+        ),
+        (
+            "network: { bonds: [{ name: a, members: ['52:54:00:12:34:56', '52:54:00:12:34:56'] }] }",
+            "is a member of the bond `a` already",
+        ),
+        (
+            "network: { bonds: [{ name: a, members: [eno1] }], interfaces: [{ name: eno1, mtu: 9000 }] }",
+            "this is a member of the bond `a`",
+        ),
+        (
+            "network: { bonds: [{ name: a, members: [eno1] }], vlans: [{ name: v, id: 1, link: eno1 }] }",
+            "`eno1` is a member of the bond `a`, and carries no VLAN",
+        ),
+        (
+            "network: { vlans: [{ name: v, id: 1, link: eth0 }, { name: w, id: 1, link: eth0 }] }",
+            "`v` is the VLAN 1 on `eth0` already",
+        ),
+        (
+            "network: { interfaces: [{ name: 'e*' }], vlans: [{ name: v, id: 1, link: eth0 }] }",
+            "put an entry with `name: eth0` before it",
+        ),
+        (
+            "network: { interfaces: [{ name: eth0, unmanaged: true }], vlans: [{ name: v, id: 1, link: eth0 }] }",
+            "is left alone",
+        ),
+        (
+            &two("{ name: 'en*' }", "{ name: eno1 }"),
+            "`en*`, entry 1 of the list, fits all",
+        ),
+        (&two("{ name: 'en*' }", "{ name: 'eno*' }"), "this entry never counts"),
+        (&two("{ name: eth0 }", "{ name: eth0 }"), "this entry never counts"),
+        (
+            &two("{ mac: '52:54:00:12:34:56' }", "{ mac: '52-54-00-12-34-56' }"),
+            "this entry never counts",
+        ),
+        (&two("{ name: eth0 }", "{ name: lo }"), "`lo` is the loopback"),
+        (&addresses("127.0.0.1/8"), "it is the loopback's"),
+        (&addresses("224.0.0.5/24"), "a group of hosts"),
+        (&addresses("10.0.0.255/24"), "broadcast"),
+        (&addresses("0.0.0.5/24"), "this network"),
+        (&addresses("'::1/64'"), "it is the loopback's"),
+        (&addresses("10.0.0.5/24, 10.0.0.5/25"), "`10.0.0.5` is given twice"),
+        (
+            &two(
+                "{ name: a, addresses: [10.0.0.5/24] }",
+                "{ name: b, addresses: [10.0.0.5/24] }",
+            ),
+            "`10.0.0.5` is given twice",
+        ),
+        (&way("gateway: 10.0.0.5"), "`10.0.0.5` is the node's own address"),
+        (
+            &way("routes: [{ to: 192.168.0.0/16, via: 10.0.0.5 }]"),
+            "`10.0.0.5` is the node's own address",
+        ),
+    ]);
+    warned(&[(
+        &two("{ name: a-name-of-18-chars }", "{ name: eth0 }"),
+        "has 18 characters",
+    )]);
+    let many: String = (0..1001).map(|number| format!("{{ name: e{number} }}, ")).collect();
+    refused(&[(&format!("network: {{ interfaces: [{many}] }}"), "1000 are allowed")]);
+}
+
+#[test]
+fn endpoints_that_nobody_reaches() {
+    for host in ["0.0.0.0", "127.0.0.1", "[::]", "224.0.0.1", "[fe80::1]", "localhost"] {
+        let text = format!(
+            "apiVersion: basalt.dev/v1\nkind: NodeConfig\ncluster:\n  endpoint: 'https://{host}:6443'\n  \
+             bootstrapToken: abcdef.0123456789abcdef\n  caCertHashes: ['sha256:{}']\n",
+            "5c".repeat(32)
+        );
+        let checked = basalt_node_config::check("a", &text, Clock::Unsure(SystemTime::now()));
+        let said = checked.map(|_| ()).unwrap_err().brief();
+        assert!(
+            said.contains("a:4:13: error: no node reaches the API server"),
+            "{host}: {said}"
+        );
+    }
+}
+
+#[test]
+fn time_servers_and_registration() {
+    accepted(&["time: { servers: [time.example.com, 'fd00::1'] }"]);
+    refused(&[("time: { servers: ['fe80::1%eth0'] }", "one interface only")]);
+    warned(&[(
+        "kubelet: { extraConfig: { registerNode: false } }",
+        "makes no Node of itself",
     )]);
 }
 

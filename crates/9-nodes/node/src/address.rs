@@ -254,6 +254,11 @@ pub fn leads_out() -> bool {
         .any(|family| source(family, family.far_away()).is_some())
 }
 
+/// Returns `true` if there is a route to this address, from an address that others may reach.
+pub fn leads_to(address: IpAddr) -> bool {
+    source(Family::of(address), address).is_some()
+}
+
 /// Returns `true` if an interface has this address by now.
 pub fn is_own(address: IpAddr) -> bool {
     UdpSocket::bind(SocketAddr::new(address, 0)).is_ok()

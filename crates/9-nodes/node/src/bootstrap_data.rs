@@ -3,6 +3,7 @@
 //! Read by [`basalt_join::cloud_config`], and never executed. What comes out is a NodeConfig, which goes the way of all
 //! others, and files below `/etc/kubernetes`, which `basalt-node join` writes.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use basalt_document::Document;
@@ -83,30 +84,85 @@ pub fn read(
     })
 }
 
+/// Keys of metadata that have the machine's name.
+const NAMES: [&str; 3] = ["local-hostname", "local_hostname", "hostname"];
+
+/// Values that cloud-init gives a name of their own, whatever the cloud calls them: the name, and the keys of metadata.
+const STANDARD_VALUES: [(&str, &[&str]); 5] = [
+    ("availability_zone", &["availability-zone", "availability_zone"]),
+    ("cloud_name", &["cloud-name"]),
+    ("instance_id", &["instance-id", "instance_id", "uuid", "droplet_id"]),
+    ("platform", &["platform"]),
+    ("region", &["region"]),
+];
+
 /// Instance data of a machine: what its metadata says, in YAML or JSON, over the name that it has anyway.
 pub fn instance_data(metadata: &str, hostname: &str) -> InstanceData {
-    let document = Document::parse("meta-data", metadata).ok();
-    let values = document.map(|document| document.root().to_json()).unwrap_or_default();
-    let text = |value: &Value| match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        _ => None,
-    };
-    let values: Vec<_> = values.as_object().into_iter().flatten().collect();
-    let named = ["local-hostname", "local_hostname", "hostname"];
-    let name = named.iter().find_map(|key| {
-        values
-            .iter()
-            .find(|(given, _)| given == key)
-            .and_then(|(_, value)| text(value))
-    });
-    let mut instance = InstanceData::of_hostname(name.as_deref().unwrap_or(hostname));
-    for (key, value) in values.iter().filter_map(|(key, value)| Some((key, text(value)?))) {
+    let values = metadata_values(metadata);
+    let value = |keys: &[&str]| keys.iter().find_map(|key| values.get(*key));
+    let name = value(&NAMES).map_or(hostname, String::as_str);
+    // Of a name with a domain, cloud-init's standard value has the first part.
+    let short = first_label(name);
+    let mut instance = InstanceData::of_hostname(name)
+        .with("v1.local_hostname", short)
+        .with("local_hostname", short);
+    for (name, keys) in STANDARD_VALUES {
+        if let Some(value) = value(keys) {
+            instance = instance.with(format!("v1.{name}"), value).with(name, value);
+        }
+    }
+    // OpenStack's and DigitalOcean's come under the usual name, too.
+    if let Some(id) = value(&["uuid", "droplet_id"]) {
+        instance = instance
+            .with("ds.meta_data.instance_id", id)
+            .with("ds.meta_data.instance-id", id);
+    }
+    for (key, value) in &values {
         // cloud-init knows each key with both signs.
-        instance = instance.with(format!("ds.meta_data.{key}"), value.clone());
+        instance = instance.with(format!("ds.meta_data.{key}"), value);
         instance = instance.with(format!("ds.meta_data.{}", key.replace('-', "_")), value);
     }
     instance
+}
+
+/// Name that a machine's metadata gives it, if it is one for a node.
+pub fn machine_name(metadata: &str) -> Option<HostName> {
+    let values = metadata_values(metadata);
+    let value = |key: &str| values.get(key).map(|name| name.to_ascii_lowercase());
+    let full = ["node-name", "local-hostname", "local_hostname"]
+        .into_iter()
+        .filter_map(value);
+    // OpenStack's has a domain that nobody else knows.
+    let short = value("hostname").map(|name| first_label(&name).to_owned());
+    full.chain(short).find_map(|name| name.parse().ok())
+}
+
+fn first_label(name: &str) -> &str {
+    name.split_once('.').map_or(name, |(first, _)| first)
+}
+
+/// Values of metadata by their dotted keys. Lists have none.
+fn metadata_values(metadata: &str) -> BTreeMap<String, String> {
+    let document = Document::parse("meta-data", metadata).ok();
+    let root = document.map(|document| document.root().to_json()).unwrap_or_default();
+    let mut values = BTreeMap::new();
+    let mut rest: Vec<(String, &Value)> = vec![(String::new(), &root)];
+    while let Some((path, value)) = rest.pop() {
+        match value {
+            Value::Object(object) => rest.extend(object.iter().map(|(key, value)| {
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
+                (path, value)
+            })),
+            Value::String(text) => drop(values.insert(path, text.clone())),
+            Value::Number(number) => drop(values.insert(path, number.to_string())),
+            _ => {}
+        }
+    }
+    values
 }
 
 /// Leaves what the later steps of this boot need: the mark, and the files.
@@ -245,9 +301,69 @@ mod tests {
         }
     }
 
+    /// The value of a variable of instance data, as a host name that is refused shows it.
+    fn variable(metadata: &str, name: &str) -> String {
+        let text =
+            format!("## template: jinja\n#cloud-config\nruncmd: ['hostname first', 'hostname {{{{ {name} }}}}']\n");
+        let problems = cloud_config::read("user-data", &text, &instance_data(metadata, "own")).unwrap_err();
+        let brief = problems.brief();
+        let value = brief
+            .split_once("before, and `")
+            .and_then(|(_, rest)| rest.split_once("` here"));
+        value.map_or(brief.clone(), |(value, _)| value.to_owned())
+    }
+
+    #[test]
+    fn standard_names_of_instance_data() {
+        let ec2 = r#"{"instance-id": "i-1", "local-hostname": "ip-10-0-0-1.ec2.internal", "region": "eu-west-1",
+            "placement": {"availability-zone": "eu-west-1a"}, "cloud-name": "aws", "ami-id": null, "keys": ["a"]}"#;
+        let openstack = r#"{"uuid": "762931c8", "hostname": "worker-9.novalocal", "name": "Worker 9"}"#;
+        for (metadata, name, expected) in [
+            (ec2, "ds.meta_data.local_hostname", "ip-10-0-0-1.ec2.internal"),
+            (ec2, "v1.local_hostname", "ip-10-0-0-1"),
+            (ec2, "ds.meta_data.placement.availability_zone", "eu-west-1a"),
+            (ec2, "v1.region", "eu-west-1"),
+            (ec2, "cloud_name", "aws"),
+            (openstack, "local_hostname", "worker-9"),
+            (openstack, "instance_id", "762931c8"),
+            (openstack, "ds.meta_data.instance_id", "762931c8"),
+            (openstack, "ds.meta_data.hostname", "worker-9.novalocal"),
+            ("", "v1.local_hostname", "own"),
+        ] {
+            assert_eq!(variable(metadata, name), expected, "{name}");
+        }
+        assert!(variable(ec2, "ds.meta_data.ami-id").contains("has no `ds.meta_data.ami-id`"));
+    }
+
+    #[test]
+    fn a_machine_is_called_as_its_cloud_calls_it() {
+        for (metadata, expected) in [
+            (
+                "local-hostname: ip-10-0-0-1.ec2.internal\n",
+                Some("ip-10-0-0-1.ec2.internal"),
+            ),
+            (
+                r#"{"node-name": "pool-a", "local-hostname": "pool-a.c.project.internal"}"#,
+                Some("pool-a"),
+            ),
+            (r#"{"uuid": "7", "hostname": "Worker-9.novalocal"}"#, Some("worker-9")),
+            (r#"{"local-hostname": "not a name", "hostname": "a.b"}"#, Some("a")),
+            ("instance-id: i-1\n", None),
+            ("", None),
+            ("- {", None),
+        ] {
+            assert_eq!(
+                machine_name(metadata).as_ref().map(HostName::as_str),
+                expected,
+                "{metadata}"
+            );
+        }
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(text in any::<String>(), metadata in any::<String>()) {
+            let _ = machine_name(&metadata);
             let _ = is_user_data(&text);
             let _ = read_worker(&text, &metadata);
             let _ = read_worker(&format!("#cloud-config\n{text}"), "");

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::api::{self, ApiAnswer};
 use crate::apply::{Applied, below, read_applied};
+use crate::metadata::{self, UserDataReport, UserDataState};
 use crate::readiness::Goodness;
 use crate::state::{self, Treatment};
 use crate::{address, joining, panics, paths};
@@ -25,6 +26,8 @@ const KUBELET: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCAL
 pub struct Health {
     /// Record of the NodeConfig that was applied, if one was.
     pub applied: Option<Applied>,
+    /// Question to the metadata service of a cloud for user data, if there is one in this boot.
+    pub metadata: Option<UserDataReport>,
     /// Treatment of the file system of `/var` at this boot, if there was any.
     pub state: Option<Treatment>,
     /// The machine has an address that leads out.
@@ -53,6 +56,7 @@ impl Health {
         let root = Path::new("/");
         Self {
             applied: read_applied(root),
+            metadata: metadata::read(root),
             state: state::report(root),
             network: address::leads_out(),
             containerd: UnixStream::connect(paths::CONTAINERD_SOCKET).is_ok(),
@@ -86,11 +90,21 @@ impl Health {
         certificate_is_there() && ask_kubelet().is_ok()
     }
 
+    /// The question for user data, while nothing has come of it.
+    pub fn question(&self) -> Option<&UserDataReport> {
+        let is_open = |report: &&UserDataReport| self.applied.is_none() && report.state != UserDataState::Found;
+        self.metadata.as_ref().filter(is_open)
+    }
+
     /// The first thing on this machine that a Ready node needs and that is not there, in words.
     pub fn missing(&self) -> Option<String> {
         let join = self.join.as_ref().map(|state| format!("it has not joined: {state}"));
+        let question = self.question().map(|question| format!("no NodeConfig: {question}"));
         let parts: [(bool, &str); 5] = [
-            (self.applied.is_some(), "no NodeConfig was applied"),
+            (
+                self.applied.is_some(),
+                question.as_deref().unwrap_or("no NodeConfig was applied"),
+            ),
             (self.network, "the machine has no address that leads out"),
             (self.containerd, "containerd does not answer"),
             (
@@ -135,7 +149,17 @@ impl fmt::Display for Health {
                     writeln!(f, "             warning: {warning}")?;
                 }
             }
-            None => writeln!(f, "config       none applied: see `journalctl -u basalt-node`")?,
+            None => match self.question() {
+                Some(question) => writeln!(f, "config       none: {question}")?,
+                None => {
+                    let unit = if self.metadata.is_some() {
+                        "basalt-user-data"
+                    } else {
+                        "basalt-node"
+                    };
+                    writeln!(f, "config       none applied: see `journalctl -u {unit}`")?;
+                }
+            },
         }
         if let Some(treatment) = self.state {
             writeln!(f, "state        {treatment}")?;
@@ -222,6 +246,7 @@ fn ask_kubelet() -> Result<(), String> {
 pub(crate) mod tests {
     use super::*;
     use crate::address::Wanted;
+    use crate::cloud::Cloud;
 
     #[test]
     fn a_pod_network_is_a_configuration_file() {
@@ -237,6 +262,7 @@ pub(crate) mod tests {
     pub(crate) fn nothing() -> Health {
         Health {
             applied: None,
+            metadata: None,
             state: None,
             network: false,
             containerd: false,
@@ -253,6 +279,38 @@ pub(crate) mod tests {
     #[test]
     fn each_line_says_what_to_do() {
         insta::assert_snapshot!(nothing().to_string());
+    }
+
+    /// The question of a machine in EC2, after an answer that was none.
+    pub(crate) fn asking() -> UserDataReport {
+        let state = UserDataState::Asking {
+            failed: 3,
+            last: Some("HTTP status 503".to_owned()),
+        };
+        let cloud = Cloud::Ec2;
+        UserDataReport { cloud, state }
+    }
+
+    #[test]
+    fn a_question_for_user_data_is_shown_while_it_is_open() {
+        let mut health = nothing();
+        let first = |health: &Health| health.to_string().lines().next().unwrap_or_default().to_owned();
+        health.metadata = Some(asking());
+        insta::assert_snapshot!(first(&health), @"config       none: asking the metadata service of EC2 for user data (tries without an answer: 3; the last: HTTP status 503)");
+        assert!(
+            health
+                .missing()
+                .unwrap()
+                .starts_with("no NodeConfig: asking the metadata service of EC2")
+        );
+        // What was found and is not applied was refused, which the journal tells of.
+        let cloud = Cloud::Ec2;
+        let state = UserDataState::Found;
+        health.metadata = Some(UserDataReport { cloud, state });
+        assert_eq!(
+            first(&health),
+            "config       none applied: see `journalctl -u basalt-user-data`"
+        );
     }
 
     #[test]

@@ -18,6 +18,9 @@ use rustls::{
     StreamOwned,
 };
 
+pub use crate::http::HttpAnswer;
+use crate::http::parse;
+
 /// Time-out of connecting, and of each read and write.
 const TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -29,15 +32,6 @@ pub struct HttpsClient {
     tls: Arc<ClientConfig>,
     /// Bearer token.
     token: Option<String>,
-}
-
-/// Answer of a server.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct HttpAnswer {
-    /// Status: 200.
-    pub status: u16,
-    /// Body.
-    pub body: Vec<u8>,
 }
 
 /// Request without an answer.
@@ -206,31 +200,6 @@ fn classify(endpoint: &Endpoint, error: io::Error) -> HttpsError {
     }
 }
 
-/// Status and body of an answer; none for what is not HTTP, and an error for a body that is cut short.
-fn parse(answer: &[u8]) -> Option<io::Result<HttpAnswer>> {
-    let end = answer.windows(4).position(|window| window == b"\r\n\r\n");
-    let (head, body) = answer.split_at_checked(end.unwrap_or(answer.len()))?;
-    let head = std::str::from_utf8(head).ok()?;
-    let mut lines = head.split("\r\n");
-    let mut words = lines.next()?.split(' ');
-    words.next().filter(|version| version.starts_with("HTTP/"))?;
-    let status = words.next()?.parse().ok()?;
-    let body = body.get(4..).unwrap_or_default();
-    let length = lines.find_map(|line| {
-        let (name, value) = line.split_once(':')?;
-        name.eq_ignore_ascii_case("content-length")
-            .then(|| value.trim().parse::<usize>().ok())?
-    });
-    if length.is_some_and(|length| body.len() < length) {
-        return Some(Err(io::Error::new(
-            io::ErrorKind::UnexpectedEof,
-            "the answer is cut short",
-        )));
-    }
-    let body = body.to_vec();
-    Some(Ok(HttpAnswer { status, body }))
-}
-
 /// Verifier that takes any certificate, if its owner signs with its key.
 #[derive(Debug)]
 struct Anybody(Arc<CryptoProvider>);
@@ -272,40 +241,11 @@ impl ServerCertVerifier for Anybody {
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
-
-    #[test]
-    fn answers() {
-        let of = |text: &str| parse(text.as_bytes()).map(|answer| answer.map_err(|error| error.to_string()));
-        let is = |status, body: &str| {
-            let body = body.as_bytes().to_vec();
-            Some(Ok(HttpAnswer { status, body }))
-        };
-        assert_eq!(of("HTTP/1.0 200 OK\r\nA: b\r\n\r\n{}"), is(200, "{}"));
-        assert_eq!(of("HTTP/1.1 404 Not Found\r\n\r\n"), is(404, ""));
-        assert_eq!(of("HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\n{}"), is(200, "{}"));
-        assert!(matches!(
-            of("HTTP/1.0 200 OK\r\nContent-Length: 3\r\n\r\n{}"),
-            Some(Err(_))
-        ));
-        for nothing in ["", "SSH-2.0 200\r\n\r\n", "HTTP/1.0\r\n\r\n", "HTTP/1.0 two\r\n\r\n"] {
-            assert_eq!(of(nothing), None, "{nothing:?}");
-        }
-    }
 
     #[test]
     fn a_token_is_not_shown() {
         let client = HttpsClient::new(b"", None, Some("abcdef.0123456789abcdef".to_owned())).unwrap();
         assert!(!format!("{client:?}").contains("0123"));
-    }
-
-    proptest! {
-        #[test]
-        fn nothing_panics(bytes: Vec<u8>, text in ".*") {
-            let _ = parse(&bytes);
-            let _ = parse(format!("HTTP/1.0 200 OK\r\n{text}\r\n\r\n").as_bytes());
-        }
     }
 }

@@ -1,13 +1,15 @@
 //! The agent inside an image: from a NodeConfig to a node of a Kubernetes cluster.
 //!
 //! It runs once at boot, before the network and before containerd, and is gone: it finds the NodeConfig ([`source`], on
-//! devices that [`block`] trusts; or bootstrap data of Cluster API, [`bootstrap_data`]), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
+//! devices that [`block`] trusts, and [`azure`]'s; or bootstrap data of Cluster API, [`bootstrap_data`]), checks it ([`basalt_node_config`]), decides what containerd, the kubelet and
 //! networkd have to be told ([`plan`], a pure function) and writes that down ([`apply`]). All of that is in `/run`:
 //! nothing of an earlier NodeConfig is left in it, and the bootstrap token never reaches a disk.
 //!
 //! The rest are small jobs that units of the image hand to the same program, in the order of a boot:
 //!
 //! - [`state`] checks and repairs the file system of `/var` before it is mounted;
+//! - in a [`cloud`], and without a NodeConfig on the machine itself, [`metadata`] asks for user data when the network is there, over
+//!   [`http`];
 //! - right before the kubelet starts, [`join`] finds the cluster where the NodeConfig does not hold all of it ([`join_plan`],
 //!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
 //!   ([`identity`]); [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
@@ -24,17 +26,20 @@
 pub mod address;
 pub mod api;
 pub mod apply;
+pub mod azure;
 pub mod block;
 pub mod boot;
 pub mod bootstrap_data;
 pub mod cards;
 pub mod client_certificate;
+pub mod cloud;
 pub mod cluster_requests;
 pub mod facts;
 pub mod follow;
 pub mod health;
 pub mod host_paths;
 pub mod housekeeping;
+pub mod http;
 pub mod https;
 pub mod identity;
 pub mod images;
@@ -44,6 +49,7 @@ pub mod join_record;
 pub mod joining;
 pub mod kubelet_version;
 pub mod machine_id;
+pub mod metadata;
 pub mod panics;
 pub mod paths;
 pub mod plan;

@@ -5,7 +5,7 @@
     reason = "a program of its own in the image"
 )]
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Read};
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
@@ -13,22 +13,26 @@ use std::time::{Duration, SystemTime};
 use basalt_document::problem::Problems;
 use basalt_node::address::{self, Wanted};
 use basalt_node::apply::{self, Applied, ApplyError};
+use basalt_node::azure::{self, WireServer};
 use basalt_node::bootstrap_data::{self, BootstrapDataError};
+use basalt_node::cloud::Cloud;
 use basalt_node::facts::Facts;
 use basalt_node::health::Health;
 use basalt_node::images::Images;
-use basalt_node::joining::JoinError;
+use basalt_node::joining::{BootClock, JoinError};
 use basalt_node::kubelet_version::check_config;
 use basalt_node::machine_id::{IdOrigin, MachineId};
+use basalt_node::metadata::{self, Asking, MetadataService, UserDataError};
 use basalt_node::plan::PlannedFile;
 use basalt_node::read_ahead::read_ahead;
 use basalt_node::reset::{self, ResetError};
 use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
-use basalt_node::source::{self, Found, SourceError};
+use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
 use basalt_node::{boot, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan};
-use basalt_node_config::Clock;
+use basalt_node_config::name::HostName;
+use basalt_node_config::{Clock, LARGEST};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
 
 const USAGE: &str = "\
@@ -42,6 +46,8 @@ basalt-node makes a machine a node of a Kubernetes cluster.
 
 Units of the image call these:
   basalt-node apply            find the NodeConfig and write what follows from it
+  basalt-node user-data        in a cloud, without a NodeConfig on the machine: ask the metadata service for user data
+  basalt-node report-ready     on Azure: report that the machine has come up
   basalt-node check-state      before /var is mounted: check and repair its file system
   basalt-node join             before the kubelet: find the cluster, settle whose certificate it has, wait for addresses
   basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
@@ -58,6 +64,9 @@ Exit codes: 0 all is well, 1 something is wrong with the NodeConfig or the node,
 /// Deadline for a config disk. Virtual media of a management controller is a USB drive, which takes up to 20 s to be
 /// found after the kernel has started. The time-out of `basalt-node.service` is longer.
 const PATIENCE_FOR_DISKS: Duration = Duration::from_secs(60);
+
+/// The same in a cloud that attaches disks with user data: [`user_data`] goes on looking. Elsewhere there is nothing to wait for.
+const PATIENCE_IN_CLOUDS: Duration = Duration::from_secs(2);
 
 /// Deadline for a network card, where the machine's identity has to follow from one.
 const PATIENCE_FOR_CARDS: Duration = Duration::from_secs(10);
@@ -76,6 +85,9 @@ enum Failure {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Source(#[from] SourceError),
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    Metadata(#[from] UserDataError),
     #[error(transparent)]
     #[diagnostic(transparent)]
     Apply(#[from] ApplyError),
@@ -114,6 +126,8 @@ fn main() -> ExitCode {
         ["status"] => status(false),
         ["status", "--json"] => status(true),
         ["apply"] => apply_config(),
+        ["user-data"] => user_data(),
+        ["report-ready"] => report_ready(),
         ["check-state"] => check_state(),
         ["join"] => join_cluster(),
         ["follow"] => follow_network(),
@@ -162,9 +176,12 @@ fn check_file(path: &str) -> Result<(), Failure> {
     let (name, text) = match path {
         "-" => {
             let name = "standard input";
-            (name, std::io::read_to_string(std::io::stdin()).map_err(failed(name))?)
+            (name, read_text(std::io::stdin()).map_err(failed(name))?)
         }
-        _ => (path, fs_err::read_to_string(path).map_err(failed("the NodeConfig"))?),
+        _ => {
+            let read = fs_err::File::open(path).and_then(read_text);
+            (path, read.map_err(failed("the NodeConfig"))?)
+        }
     };
     let (config, warnings) = check_config(name, &text, Clock::Right(SystemTime::now()))?;
     if !warnings.is_empty() {
@@ -178,35 +195,127 @@ fn check_file(path: &str) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Text that is at most one byte larger than a NodeConfig may be: the check refuses such a one by its size.
+fn read_text(reader: impl Read) -> std::io::Result<String> {
+    let most = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let mut bytes = Vec::new();
+    reader.take(most).read_to_end(&mut bytes)?;
+    if bytes.len() > LARGEST {
+        return Ok(String::from_utf8_lossy(&bytes).into_owned());
+    }
+    String::from_utf8(bytes).map_err(|_| std::io::Error::new(std::io::ErrorKind::InvalidData, "it is not UTF-8 text"))
+}
+
 fn apply_config() -> Result<(), Failure> {
     let root = Path::new("/");
-    let mut sources = source::sources();
-    let found = source::find(&mut sources, PATIENCE_FOR_DISKS);
+    let cloud = Cloud::of_machine(root);
+    metadata::forget(root)?;
+    if cloud == Some(Cloud::Azure) {
+        azure::prepare(root)?;
+    }
+    let mut sources = source::sources(cloud);
+    let patience = match cloud {
+        None => PATIENCE_FOR_DISKS,
+        Some(cloud) if cloud.has_config_disks() => PATIENCE_IN_CLOUDS,
+        Some(_) => Duration::ZERO,
+    };
+    let found = source::find(&mut sources, patience);
+    tell_refused(&sources);
+    let found = match (found, cloud) {
+        // It may be readable by the time that the network is there.
+        (Err(error @ SourceError::Read { .. }), Some(_)) => {
+            report(&error);
+            None
+        }
+        (found, _) => found?,
+    };
+    if let Some(found) = found {
+        return apply_found(root, found);
+    }
+    let looked: Vec<_> = sources.iter().map(|source| source.name()).collect();
+    let looked = looked.join(", ");
+    match cloud {
+        Some(cloud) => {
+            // The network identifies the machine by it.
+            find_machine_id(root);
+            metadata::prepare(root, cloud)?;
+            println!(
+                "no NodeConfig (looked for: {looked}); the metadata service of {cloud} is asked when the network is there"
+            );
+        }
+        // Not an error: an image can be looked at without a cluster.
+        None => println!("no NodeConfig (looked for: {looked}); this machine joins no cluster"),
+    }
+    Ok(())
+}
+
+fn tell_refused(sources: &[Box<dyn Source>]) {
     for refused in sources.iter().flat_map(|source| source.refused()) {
         eprintln!("{refused}");
     }
-    let Some(Found { origin, text, metadata }) = found? else {
-        // Not an error: an image can be looked at without a cluster.
-        let looked: Vec<_> = sources.iter().map(|source| source.name()).collect();
-        println!(
-            "no NodeConfig (looked for: {}); this machine joins no cluster",
-            looked.join(", ")
-        );
+}
+
+/// Asks the metadata service of the cloud that the machine is in.
+fn user_data() -> Result<(), Failure> {
+    let root = Path::new("/");
+    let Some(cloud) = Cloud::of_machine(root) else {
+        println!("this machine is in no cloud that has a known metadata service");
         return Ok(());
     };
-    let id = MachineId::find(root, PATIENCE_FOR_CARDS);
-    if let Some(id) = &id {
-        write_machine_id(root, id);
+    let mut sources = source::sources(Some(cloud));
+    let service = MetadataService::of(cloud);
+    let mut asking = Asking {
+        root,
+        cloud,
+        service: &service,
+        sources: &mut sources,
+    };
+    let found = asking.run(&BootClock, |state| println!("{state}"));
+    tell_refused(&sources);
+    match found? {
+        Some(found) => apply_found(root, found),
+        None => Ok(()),
     }
+}
+
+/// Reports to Azure that the machine has come up, again and again until the report has arrived.
+fn report_ready() -> Result<(), Failure> {
+    let server = WireServer::of_azure();
+    let mut failed = 0u32;
+    let mut told = String::new();
+    loop {
+        if address::leads_to(server.address().ip()) {
+            match server.report_ready() {
+                Ok(()) => break,
+                Err(error) if error.to_string() == told => {}
+                Err(error) => {
+                    told = error.to_string();
+                    eprintln!("{told}: it is asked again");
+                }
+            }
+            failed = failed.saturating_add(1);
+        }
+        std::thread::sleep(metadata::pause(failed));
+    }
+    println!("Azure knows that this machine has come up");
+    Ok(())
+}
+
+/// Carries out what was found.
+fn apply_found(root: &Path, found: Found) -> Result<(), Failure> {
+    let Found { origin, text, metadata } = found;
+    let id = find_machine_id(root);
     let facts = Facts::read(root, id.map(|id| id.digits));
     // Another NodeConfig is a new try.
     apply::remove(apply::below(root, paths::JOIN_STATE))?;
-    let text = node_config(root, &origin, text, &metadata, &facts)?;
+    let name = bootstrap_data::machine_name(&metadata);
+    let text = node_config(root, &origin, text, &metadata, name.as_ref(), &facts)?;
     // At this point of a boot, no time server was asked yet.
-    let (config, warnings) = check_config(&origin, &text, Clock::Unsure(SystemTime::now()))?;
+    let (mut config, warnings) = check_config(&origin, &text, Clock::Unsure(SystemTime::now()))?;
     if !warnings.is_empty() {
         report(&warnings);
     }
+    config.hostname = config.hostname.or(name);
     let plan = plan::plan(&config, &facts);
     apply::set_hostname(&plan)?;
     let mut not_done = apply::set_sysctls(root, &plan);
@@ -230,12 +339,28 @@ fn apply_config() -> Result<(), Failure> {
     Ok(())
 }
 
+/// Finds the id of the machine, and writes it down where it is not the firmware's.
+fn find_machine_id(root: &Path) -> Option<MachineId> {
+    let id = MachineId::find(root, PATIENCE_FOR_CARDS);
+    if let Some(id) = &id {
+        write_machine_id(root, id);
+    }
+    id
+}
+
 /// Text of the NodeConfig that was found, or that bootstrap data of Cluster API stands for.
-fn node_config(root: &Path, origin: &str, text: String, metadata: &str, facts: &Facts) -> Result<String, Failure> {
+fn node_config(
+    root: &Path,
+    origin: &str,
+    text: String,
+    metadata: &str,
+    name: Option<&HostName>,
+    facts: &Facts,
+) -> Result<String, Failure> {
     if !bootstrap_data::is_user_data(&text) {
         return Ok(text);
     }
-    let hostname = facts.default_hostname();
+    let hostname = name.map_or_else(|| facts.default_hostname(), ToString::to_string);
     let instance = bootstrap_data::instance_data(metadata, &hostname);
     let bootstrap = bootstrap_data::read(origin, &text, &instance, &hostname)?;
     if !bootstrap.warnings.is_empty() {

@@ -6,6 +6,12 @@ pub const KUBELET: &str = "/usr/bin/kubelet";
 /// Record of what the agent did; the kubelet and containerd start only when it is there.
 pub const APPLIED: &str = "/run/basalt/applied.json";
 
+/// State of the question to a cloud's metadata service; its unit starts only when it is there.
+pub const METADATA_STATE: &str = "/run/basalt/metadata-state.json";
+
+/// Mark of a machine of Azure, which has to report that it has come up.
+pub const AZURE: &str = "/run/basalt/azure";
+
 /// The machine id; `/etc/machine-id` is a link to it.
 pub const MACHINE_ID: &str = "/run/machine-id";
 

@@ -12,6 +12,7 @@ mod network;
 mod prepull;
 mod proxy;
 mod registries;
+mod sysctls;
 
 /// A file to write.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -88,10 +89,11 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
             .map(|server| format!("server {server} iburst\n"));
         files.push(PlannedFile::public(paths::TIME_SERVERS, lines.collect::<String>()));
     }
-    if !config.sysctls.is_empty() {
+    let (sysctls, mut warnings) = sysctls::affordable(config, facts);
+    warnings.extend(kubelet::missing_providers(config, facts));
+    if !sysctls.is_empty() {
         // systemd-sysctl runs after the agent, and again for every network interface that comes: it has to know too.
-        let lines = config
-            .sysctls
+        let lines = sysctls
             .iter()
             .map(|(name, value)| format!("{} = {value}\n", name.path()));
         files.push(PlannedFile::public(
@@ -99,16 +101,14 @@ pub fn plan(config: &NodeConfig, facts: &Facts) -> Plan {
             lines.collect::<String>(),
         ));
     }
-    let sysctls = config
-        .sysctls
-        .iter()
-        .map(|(name, value)| (name.path(), value.clone()))
-        .collect();
     Plan {
         hostname,
         endpoint: config.cluster.endpoint.to_string(),
-        sysctls,
+        sysctls: sysctls
+            .into_iter()
+            .map(|(name, value)| (name.path(), value.to_owned()))
+            .collect(),
         files,
-        warnings: kubelet::missing_providers(config, facts),
+        warnings,
     }
 }

@@ -13,6 +13,7 @@ use basalt_join::state::JoinState;
 
 use crate::api::ApiAnswer;
 use crate::health::Health;
+use crate::metadata::{UserDataReport, UserDataState};
 pub use facts::ScreenFacts;
 
 /// Columns of the screen: those of VGA's text mode.
@@ -72,6 +73,9 @@ pub fn render(status: &Health, facts: &ScreenFacts, errors: &[String]) -> String
 /// Steps that help, the most urgent first.
 fn advice(status: &Health, facts: &ScreenFacts) -> Vec<String> {
     let Some(applied) = &status.applied else {
+        if let Some(question) = status.question() {
+            return vec![advice_on_user_data(question)];
+        }
         return vec![
             "This machine has no valid NodeConfig. `basalt check node.yaml` finds mistakes in yours.".to_owned(),
             "Hand it over as the systemd credential basalt.node (SMBIOS type 11), or on a small disk with the label \
@@ -130,6 +134,24 @@ fn advice(status: &Health, facts: &ScreenFacts) -> Vec<String> {
     steps
 }
 
+/// Step that helps a machine which was given no user data yet.
+fn advice_on_user_data(question: &UserDataReport) -> String {
+    let cloud = question.cloud;
+    match &question.state {
+        UserDataState::WaitingForNetwork => format!(
+            "No route leads to the metadata service of {cloud}: does a DHCP server of the cloud answer on one of the cards?"
+        ),
+        UserDataState::Absent => {
+            format!("Give the machine a NodeConfig, or bootstrap data, as user data of {cloud}, then restart it.")
+        }
+        UserDataState::Unusable(_) => format!("Correct the user data in {cloud}, then restart the machine."),
+        _ => format!(
+            "The metadata service of {cloud} is asked again and again. Is it turned on for this machine, and reached from its \
+             network?"
+        ),
+    }
+}
+
 fn listed(words: &[String]) -> String {
     match words {
         [] => "none".to_owned(),
@@ -184,7 +206,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
-    use crate::health::tests::nothing;
+    use crate::cloud::Cloud;
+    use crate::health::tests::{asking, nothing};
 
     fn facts() -> ScreenFacts {
         ScreenFacts {
@@ -212,6 +235,33 @@ mod tests {
     fn a_machine_without_a_config() {
         let errors = ["basalt-node: node.yaml:3:1: unknown field `clutser`".to_owned()];
         insta::assert_snapshot!(render(&nothing(), &facts(), &errors));
+    }
+
+    #[test]
+    fn a_machine_that_asks_for_user_data() {
+        let mut health = nothing();
+        health.metadata = Some(asking());
+        insta::assert_snapshot!(render(&health, &facts(), &[]));
+    }
+
+    #[test]
+    fn each_state_of_the_question_has_its_advice() {
+        for (state, expected) in [
+            (UserDataState::WaitingForNetwork, "DHCP"),
+            (UserDataState::Absent, "as user data of GCE"),
+            (
+                UserDataState::Unusable("it is too large".to_owned()),
+                "Correct the user data",
+            ),
+        ] {
+            let mut health = nothing();
+            health.metadata = Some(UserDataReport {
+                cloud: Cloud::Gce,
+                state,
+            });
+            let advice = advice(&health, &facts());
+            assert!(advice.len() == 1 && advice[0].contains(expected), "{advice:?}");
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sources of a NodeConfig.
 //!
-//! Each platform has its own way of handing a machine its first words; each is a [`Source`]. More of them (Azure, EC2,
-//! Hyper-V KVP) are more implementations in the list of [`sources`].
+//! Each platform has its own way of handing a machine its first words. Those that are on the machine itself are each a
+//! [`Source`]; metadata services, which need the network, are asked later, by [`crate::metadata`].
 
 use std::io::Read;
 use std::time::{Duration, Instant};
@@ -10,16 +10,19 @@ use miette::Diagnostic;
 
 mod credential;
 mod disk;
+pub(crate) mod encoding;
 pub mod label;
 
 pub use credential::Credential;
 pub use disk::ConfigDisk;
 
+use crate::cloud::Cloud;
+
 /// Largest size of a NodeConfig, in bytes.
-const LARGEST: u64 = 1 << 20;
+pub(crate) const LARGEST: u64 = 1 << 20;
 
 /// A NodeConfig that was found.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Found {
     /// Place, in words that errors and `basalt-node status` show.
     pub origin: String,
@@ -60,10 +63,19 @@ pub enum SourceError {
     },
     /// Bytes that are not text.
     #[error("the NodeConfig in {place} is not UTF-8 text")]
-    #[diagnostic(help("give it as it is: neither compressed nor, in `io.systemd.credential:`, in base64"))]
+    #[diagnostic(help("give it as it is, or compressed by gzip; in `io.systemd.credential:`, not in base64"))]
     NotText {
         /// Place of the NodeConfig.
         place: String,
+    },
+    /// An encoding that does not hold.
+    #[error("the NodeConfig in {place} cannot be decoded: it begins as {encoding}, and is not")]
+    #[diagnostic(help("it was cut short or changed on its way: hand it over again"))]
+    Damaged {
+        /// Place of the NodeConfig.
+        place: String,
+        /// The encoding.
+        encoding: &'static str,
     },
     /// NodeConfig that is too large.
     #[error("the NodeConfig in {place} is larger than 1 MiB")]
@@ -83,11 +95,11 @@ pub enum SourceError {
     },
 }
 
-/// All sources, the first one that has a NodeConfig counting.
-pub fn sources() -> Vec<Box<dyn Source>> {
+/// All sources on a machine in this cloud, or in none; the first one that has a NodeConfig counts.
+pub fn sources(cloud: Option<Cloud>) -> Vec<Box<dyn Source>> {
     vec![
         Box::new(Credential::of_this_process()),
-        Box::new(ConfigDisk::of_this_machine()),
+        Box::new(ConfigDisk::of_this_machine(cloud)),
     ]
 }
 
@@ -120,9 +132,15 @@ fn read_text(reader: impl Read, place: String) -> Result<Found, SourceError> {
         place: place.clone(),
         source,
     })?;
+    text_of(bytes, place)
+}
+
+/// The text of a NodeConfig from its bytes.
+pub(crate) fn text_of(bytes: Vec<u8>, place: String) -> Result<Found, SourceError> {
     if bytes.len() as u64 > LARGEST {
         return Err(SourceError::TooLarge { place });
     }
+    let mut bytes = encoding::decompress(bytes, &place)?;
     // Some tools end a credential with a zero byte.
     while bytes.last() == Some(&0) {
         bytes.pop();

@@ -43,10 +43,12 @@ impl Machine {
 
     fn apply(&self, server: SocketAddr, cluster: &str, rest: &str) {
         let text = format!(
-            "apiVersion: basalt.dev/v1\nkind: NodeConfig\nhostname: worker-1\ncluster:\n  endpoint: https://{server}\n{cluster}{rest}"
+            "apiVersion: basalt.dev/v1\nkind: NodeConfig\nhostname: worker-1\ncluster:\n  endpoint: https://10.0.0.1:6443\n{cluster}{rest}"
         );
         let checked = check("node.yaml", &text, Clock::Unsure(SystemTime::now()));
-        let (config, _) = checked.unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
+        let (mut config, _) = checked.unwrap_or_else(|problems| panic!("{}\n{text}", problems.brief()));
+        // A NodeConfig may not name the loopback, where the tests' server is.
+        config.cluster.endpoint = format!("https://{server}").parse().unwrap();
         let facts = Facts {
             machine_id: Some("0123456789abcdef0123456789abcdef".to_owned()),
             size: None,
@@ -152,7 +154,8 @@ fn kubeadm(pem: &str, head: &str, own: SocketAddr) -> Answer {
         path if path.ends_with("/kubelet-config") => config_map(
             "kubelet",
             "apiVersion: kubelet.config.k8s.io/v1beta1\nkind: KubeletConfiguration\nclusterDNS: [172.20.0.53]\nmaxPods: 50\n\
-             podPidsLimit: 4096\nshutdownGracePeriod: 0s\ncgroupDriver: cgroupfs\ndefaultPodSysctls: {a: b}\n",
+             podPidsLimit: 4096\nshutdownGracePeriod: 0s\ncgroupDriver: cgroupfs\ndefaultPodSysctls: {a: b}\n\
+             featureGates: {Nope: true, KubeletTracing: true}\n",
         ),
         _ => (404, json!({ "message": "nodes \"worker-1\" not found" })),
     }
@@ -192,6 +195,11 @@ fn a_node_joins_as_kubeadm_would() {
     assert_eq!(told["cgroupDriver"], "systemd");
     assert_eq!(told["authentication"]["x509"]["clientCAFile"], paths::CLUSTER_CA);
     assert_eq!(told.get("defaultPodSysctls"), None);
+    // The kubelet would not start with a gate that it does not have.
+    assert_eq!(
+        told["featureGates"],
+        json!({ "KubeletTracing": true, "NodeLogQuery": true })
+    );
     assert_eq!(machine.read(paths::KUBEADM_CONFIG), machine.read(paths::KUBELET_CONFIG));
 
     assert_eq!(machine.read(paths::CLUSTER_CA), record.authorities);
@@ -212,6 +220,7 @@ fn a_node_joins_as_kubeadm_would() {
     let warnings = plan.warnings(&record).join("\n");
     for field in [
         "`defaultPodSysctls` (since Kubernetes 1.37)",
+        "this kubelet does not have it: `featureGates.Nope` (not a feature gate of the kubelet up to Kubernetes 1.37)",
         "`cgroupDriver` is \"cgroupfs\"",
         "`maxPods` is 50",
     ] {

@@ -79,6 +79,18 @@ fn they_read_what_the_agent_writes() {
         "basalt-time-servers.path",
         &format!("PathChanged={}", paths::TIME_SERVERS_OF_DHCP),
     );
+    has(
+        "basalt-time-servers.path",
+        &format!("PathChanged={}", paths::TIME_SERVERS),
+    );
+    has(
+        "basalt-user-data.service",
+        &format!("ConditionPathExists={}", paths::METADATA_STATE),
+    );
+    has(
+        "basalt-report-ready.service",
+        &format!("ConditionPathExists={}", paths::AZURE),
+    );
     has("basalt-follow.service", "OnSuccess=basalt-address-change.service");
     has(
         "basalt-images.socket",
@@ -129,11 +141,52 @@ fn a_node_joins_while_its_runtime_starts() {
 }
 
 #[test]
+fn what_the_kernel_ends_last_has_a_limit_of_its_own() {
+    // Not containerd: its control group has the shims of all containers.
+    has("kubelet.service", "OOMScoreAdjust=-999");
+    has("kubelet.service", "MemoryMax=50%");
+}
+
+#[test]
 fn the_runtime_is_reset_before_it_starts() {
     let unit = "basalt-reset-runtime.service";
     has(unit, &format!("ConditionPathExists={}", paths::RESET_RUNTIME));
     has(unit, "Before=containerd.service");
     has(unit, "ExecStart=/usr/bin/basalt-node reset-runtime");
+}
+
+/// Words of all lines of a unit with this key.
+fn words(unit: &str, key: &str) -> Vec<String> {
+    let units = units();
+    let values = units[unit].lines().filter_map(|line| line.strip_prefix(key));
+    values.flat_map(str::split_whitespace).map(str::to_owned).collect()
+}
+
+#[test]
+fn user_data_is_waited_for_by_those_who_need_it_alone() {
+    let unit = "basalt-user-data.service";
+    assert_eq!(words(unit, "After="), ["basalt-node.service"]);
+    assert_eq!(
+        words(unit, "Before="),
+        ["basalt-ready.service", "containerd.service", "kubelet.service"]
+    );
+    for name in units().keys().filter(|name| *name != "basalt-ready.service") {
+        for key in ["After=", "Requires=", "BindsTo=", "Requisite="] {
+            assert!(!words(name, key).contains(&unit.to_owned()), "{name} waits for it");
+        }
+    }
+    // User data that cannot be used makes no good boot.
+    assert!(words("basalt-ready.service", "Requires=").contains(&unit.to_owned()));
+    assert!(words("basalt-ready.service", "After=").contains(&unit.to_owned()));
+    // A question outlasts the longest boot.
+    has(unit, "TimeoutStartSec=9h");
+    // The spec starts both.
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/kubernetes-node");
+    let spec = fs_err::read_to_string(folder.join("kubernetes-node.spec")).unwrap();
+    let started = spec.split_once("for unit in ").unwrap().1.split_once("; do").unwrap().0;
+    for unit in ["basalt-user-data", "basalt-report-ready"] {
+        assert!(started.split_whitespace().any(|word| word == unit), "{unit}");
+    }
 }
 
 #[test]
@@ -229,8 +282,9 @@ fn time_servers_take_the_place_of_the_pool() {
 fn there_is_no_shell_to_call() {
     for (name, text) in units() {
         for line in text.lines().filter(|line| line.starts_with("Exec")) {
-            // A minus: its failure does not end the start.
-            let command = line.split_once('=').unwrap().1.trim_start_matches('-');
+            let command = line.split_once('=').unwrap().1;
+            // A failure of what has the sign does not count.
+            let command = command.strip_prefix('-').unwrap_or(command);
             assert!(
                 command.starts_with("/usr/bin/") && !command.contains("/sh "),
                 "{name}: {line}"

@@ -2,7 +2,8 @@
 
 use basalt_document::problem::Problems;
 use basalt_image::ImageError;
-use camino::Utf8PathBuf;
+use basalt_process::without_path;
+use camino::{Utf8Path, Utf8PathBuf};
 use miette::Diagnostic;
 use thiserror::Error;
 
@@ -10,14 +11,13 @@ use thiserror::Error;
 #[derive(Debug, Error, Diagnostic)]
 pub enum PreflightError {
     /// A file or folder cannot be read.
-    #[error("cannot read `{path}`: {source}")]
-    #[diagnostic(
-        code(preflight::read),
-        help("name files and folders with manifests, or `-` for standard input")
-    )]
+    #[error("cannot read `{path}`")]
+    #[diagnostic(code(preflight::read), help("{help}"))]
     Read {
         /// File or folder.
         path: Utf8PathBuf,
+        /// Kind of file that is wanted.
+        help: &'static str,
         /// Cause, from the system.
         source: std::io::Error,
     },
@@ -83,6 +83,18 @@ pub enum PreflightError {
     #[error(transparent)]
     #[diagnostic(transparent)]
     Image(#[from] ImageError),
+}
+
+impl PreflightError {
+    /// Returns the conversion of an I/O error for `map_err`. `help` says which file is wanted.
+    pub(crate) fn read(path: &Utf8Path, help: &'static str) -> impl FnOnce(std::io::Error) -> Self {
+        let path = path.to_owned();
+        move |error| Self::Read {
+            source: without_path(error, &path),
+            path,
+            help,
+        }
+    }
 }
 
 impl From<Problems> for PreflightError {

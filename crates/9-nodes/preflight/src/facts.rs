@@ -49,6 +49,9 @@ pub struct NodeFacts {
     pub kubelet: KubeletFacts,
     /// Settings of containerd.
     pub containerd: ContainerdFacts,
+    /// Text of the table of kernel options that add-ons document (TOML), where the facts are for a machine without a checkout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kernel_requirements: Option<String>,
     /// Files, without kernel modules and licences; with what is made at boot.
     pub tree: FileTree,
 }
@@ -198,10 +201,8 @@ impl NodeFacts {
     /// # Errors
     /// When the file cannot be read, or has no facts of this version.
     pub fn read(path: &Utf8Path) -> Result<Self, PreflightError> {
-        let text = fs_err::read(path).map_err(|source| PreflightError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let help = "--facts takes a file that --write-facts has written";
+        let text = fs_err::read(path).map_err(PreflightError::read(path, help))?;
         serde_json::from_slice(&text).map_err(|error| PreflightError::Facts {
             path: path.to_owned(),
             reason: error.to_string(),

@@ -37,7 +37,7 @@ pub use facts::{
 };
 pub use object::{ManifestObject, ObjectId};
 pub use place::{Place, Placed};
-pub use rbac::CLUSTER_ROLE;
+pub use rbac::{CLUSTER_ROLE, cluster_role_json};
 pub use report::{PreflightDocument, json_schema, sarif, text};
 pub use rule::{FactChange, PreflightRule, RuleExample, RuleTopic, WorkloadVerdict};
 pub use rules::all as rules;

@@ -75,11 +75,29 @@ impl ManifestObject {
             number,
         };
         let mut objects = Vec::new();
-        collect(document.root(), &mut |object| {
+        visit(document.root(), &mut |node| {
+            let object = Self::of_node(node.clone(), None);
             let origin = Some(origin.clone());
-            objects.push(Self { origin, ..object });
+            objects.extend(object.map(|object| Self { origin, ..object }));
         });
         objects
+    }
+
+    /// Objects of a document that have a kind but no apiVersion, each by the place of its kind and the kind. A document with a
+    /// kind alone is none: charts' values have that key, too.
+    pub(crate) fn without_version(document: &Document) -> Vec<(usize, &str)> {
+        let mut found = Vec::new();
+        visit(document.root(), &mut |node| {
+            let object = Field::root(node);
+            if let Some(kind) = object.text_of("kind")
+                && object.get("apiVersion").is_none()
+                && (object.get("metadata").is_some() || object.get("spec").is_some())
+            {
+                let offset = node.get("kind").map_or(node.span.start, |kind| kind.key_span.start);
+                found.push((offset, kind));
+            }
+        });
+        found
     }
 
     /// Objects of an answer of the API server: one, or a list whose items lack kind and apiVersion.
@@ -141,13 +159,13 @@ impl ManifestObject {
     }
 }
 
-/// Calls a function with the objects of a tree.
-fn collect(node: &Node, found: &mut impl FnMut(ManifestObject)) {
+/// Calls a function with the nodes of a tree that can be objects: the root, or the items of a list.
+fn visit<'n>(node: &'n Node, found: &mut impl FnMut(&'n Node)) {
     let is_list = |kind: &str| kind.ends_with("List");
     let kind = Field::root(node).text_of("kind").unwrap_or_default();
     match (node.get("items").map(|items| &items.value.kind), is_list(kind)) {
-        (Some(Kind::List(items)), true) => items.iter().for_each(|item| collect(item, found)),
-        _ => ManifestObject::of_node(node.clone(), None).into_iter().for_each(found),
+        (Some(Kind::List(items)), true) => items.iter().for_each(|item| visit(item, found)),
+        _ => found(node),
     }
 }
 

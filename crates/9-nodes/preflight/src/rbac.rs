@@ -1,5 +1,9 @@
 //! Permissions that reading a cluster needs.
 
+use basalt_document::Document;
+use basalt_document::problem::Problems;
+use serde_json::Value;
+
 /// ClusterRole for reading what rules look at, and nothing else: no Secrets, no writes.
 pub const CLUSTER_ROLE: &str = "\
 apiVersion: rbac.authorization.k8s.io/v1
@@ -24,16 +28,21 @@ rules:
     verbs: [list]
 ";
 
+/// Returns the ClusterRole as JSON.
+///
+/// # Errors
+/// Never, but by a bug: when [`CLUSTER_ROLE`] is not YAML.
+pub fn cluster_role_json() -> Result<Value, Problems> {
+    Ok(Document::parse("role.yaml", CLUSTER_ROLE)?.root().to_json())
+}
+
 #[cfg(test)]
 mod tests {
-    use basalt_document::Document;
-
     use crate::source::KINDS;
 
     #[test]
     fn the_role_has_what_is_listed() {
-        let documents = Document::parse_stream("role.yaml", super::CLUSTER_ROLE).expect("YAML");
-        let role = documents.first().expect("one").root().to_json();
+        let role = super::cluster_role_json().expect("YAML");
         let mut allowed = Vec::new();
         for rule in role["rules"].as_array().expect("rules") {
             assert_eq!(rule["verbs"], serde_json::json!(["list"]));

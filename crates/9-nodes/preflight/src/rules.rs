@@ -24,6 +24,7 @@ mod host_path_read_only;
 mod host_path_unmade;
 mod host_port;
 mod host_program;
+mod host_program_unknown;
 mod host_resolver;
 mod huge_pages;
 mod image_i386;
@@ -66,7 +67,7 @@ mod volume_kernel_option;
 mod vsyscall;
 
 /// All rules, specific ones before general ones.
-static RULES: [PreflightRule; 62] = [
+static RULES: [PreflightRule; 63] = [
     docker_socket::RULE,
     runtime_socket::RULE,
     docker_data::RULE,
@@ -95,6 +96,7 @@ static RULES: [PreflightRule; 62] = [
     host_path_unmade::RULE,
     package_manager::RULE,
     host_program::RULE,
+    host_program_unknown::RULE,
     kernel_module::RULE,
     driver_container::RULE,
     systemd_unit::RULE,

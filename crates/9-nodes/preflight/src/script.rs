@@ -1,5 +1,7 @@
 //! Programs that commands and scripts of containers call, as far as that can be seen without running them: words of simple
-//! commands, with `nsenter`, `chroot` and `sh -c` followed.
+//! commands, with `nsenter`, `chroot` and `sh -c` followed, and variables that have fixed values replaced.
+
+use std::collections::BTreeMap;
 
 use crate::place::{Place, Placed};
 
@@ -91,8 +93,14 @@ struct Calls<'r> {
 
 impl Calls<'_> {
     fn script(&mut self, text: &str, place: &Place, is_of_node: bool, depth: usize) {
+        let mut variables = Variables::default();
         for command in simple_commands(text) {
-            self.simple(&command, place, is_of_node, depth);
+            if variables.set(&command) {
+                continue;
+            }
+            for command in variables.expand(command) {
+                self.simple(&command, place, is_of_node, depth);
+            }
         }
     }
 
@@ -153,6 +161,59 @@ impl Calls<'_> {
             "/node",
         ];
         self.roots.contains(&folder) || usual.contains(&folder)
+    }
+}
+
+/// Variables of a script, with the values that they may have: those of assignments, and those that a loop runs through.
+#[derive(Default)]
+struct Variables {
+    values: BTreeMap<String, Vec<String>>,
+}
+
+impl Variables {
+    /// Takes the values of an assignment or of the head of a loop. Returns `false` for any other command.
+    fn set(&mut self, command: &[String]) -> bool {
+        if let [first, name, second, values @ ..] = command
+            && first == "for"
+            && second == "in"
+        {
+            self.values.insert(name.clone(), values.to_vec());
+            return true;
+        }
+        if !command.iter().all(|word| is_assignment(word)) {
+            return false;
+        }
+        for (name, value) in command.iter().filter_map(|word| word.split_once('=')) {
+            self.values.insert(name.to_owned(), vec![value.to_owned()]);
+        }
+        true
+    }
+
+    /// Replaces words that are nothing but a variable of known values, each by the words of its value: one command for each
+    /// value of the first of them.
+    fn expand(&self, command: Vec<String>) -> Vec<Vec<String>> {
+        let values = |word: &String| {
+            let name = word.strip_prefix('$')?;
+            let name = name
+                .strip_prefix('{')
+                .and_then(|name| name.strip_suffix('}'))
+                .unwrap_or(name);
+            self.values.get(name)
+        };
+        let Some(first) = command.iter().find_map(values) else {
+            return vec![command];
+        };
+        let of_choice = |choice: usize| {
+            let words = command.iter().map(|word| {
+                let value = values(word).and_then(|values| values.get(choice).or_else(|| values.first()));
+                value.map_or_else(
+                    || vec![word.clone()],
+                    |value| value.split_whitespace().map(str::to_owned).collect(),
+                )
+            });
+            words.collect::<Vec<_>>().concat()
+        };
+        (0..first.len()).map(of_choice).collect()
     }
 }
 
@@ -295,6 +356,27 @@ mod tests {
                 "timeout 5 insmod a.ko",
                 "insmod a.ko",
                 "tee"
+            ]
+        );
+    }
+
+    #[test]
+    fn variables_of_fixed_values_are_replaced() {
+        let script = "for p in 'iscsiadm --version' blkid; do nsenter -m -t 1 -- $p >/dev/null; done\n\
+                      TOOL=/usr/sbin/xfs_repair\nchroot /host ${TOOL} -n\nchroot /host $OTHER x";
+        let found = calls(&["sh", "-c", script]);
+        let of_node: Vec<_> = found
+            .iter()
+            .filter(|call| call.starts_with('@'))
+            .map(String::as_str)
+            .collect();
+        assert_eq!(
+            of_node,
+            [
+                "@iscsiadm --version >/dev/null",
+                "@blkid >/dev/null",
+                "@/usr/sbin/xfs_repair -n",
+                "@$OTHER x"
             ]
         );
     }

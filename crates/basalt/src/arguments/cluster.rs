@@ -5,6 +5,8 @@ use basalt_cluster::topology::MOST_FIRST_NODES;
 use camino::Utf8PathBuf;
 use clap::{Args, ValueEnum};
 
+use super::{machine_cpus, machine_memory};
+
 /// Options of `up`.
 #[derive(Debug, Args)]
 pub struct Up {
@@ -20,11 +22,11 @@ pub struct Up {
         long,
         value_name = "MIB",
         default_value_t = ClusterSize::DEFAULT.memory_mib,
-        value_parser = clap::value_parser!(u32).range(1024..)
+        value_parser = machine_memory()
     )]
     pub memory: u32,
     /// Virtual processors of each node.
-    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus, value_parser = clap::value_parser!(u32).range(1..=64))]
+    #[arg(long, default_value_t = ClusterSize::DEFAULT.vcpus, value_parser = machine_cpus())]
     pub cpus: u32,
     /// Disk of each node, in MiB; it takes no more of this machine than is written to it.
     #[arg(

@@ -1,7 +1,7 @@
 //! Options of verbs that look into packages and images, or at workloads that are to run on them.
 
 use camino::Utf8PathBuf;
-use clap::Args;
+use clap::{ArgGroup, Args};
 
 /// Options of `audit`.
 #[derive(Debug, Args)]
@@ -84,9 +84,9 @@ pub struct Licenses {
 
 /// Options of `preflight`.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("objects").required(true).args(["paths", "kubeconfig", "rbac"])))]
 pub struct Preflight {
     /// Files and folders with manifests; `-` is standard input.
-    #[arg(required_unless_present_any = ["kubeconfig", "rbac"], conflicts_with = "kubeconfig")]
     pub paths: Vec<Utf8PathBuf>,
     /// Read a cluster, by this kubeconfig.
     #[arg(long, value_name = "FILE")]
@@ -113,7 +113,7 @@ pub struct Preflight {
     #[arg(long, value_name = "VERDICT", default_value = "runs-otherwise")]
     pub fail_on: basalt_preflight::WorkloadVerdict,
     /// Show the ClusterRole that reading a cluster needs, and do nothing else.
-    #[arg(long, conflicts_with_all = ["paths", "kubeconfig"])]
+    #[arg(long)]
     pub rbac: bool,
 }
 

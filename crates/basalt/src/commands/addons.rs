@@ -3,13 +3,14 @@
 use std::process::ExitCode;
 
 use basalt_content::{ContentFile, DistributionContent};
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_hardening::{
     AddOnReport, AddOnTable, Kconfig, Need, OptionReport, OptionState, PackagedKernel, compare_addons, find_kernel,
 };
+use basalt_process::without_path;
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
-use miette::{Result, miette};
+use miette::{IntoDiagnostic as _, Result, WrapErr as _, miette};
 
 use super::{answer, answer_json, images};
 use crate::arguments::Addons;
@@ -76,13 +77,10 @@ fn check_names(table: &AddOnTable, names: &[String]) -> Result<()> {
         if !name.trim().is_empty() && known().any(|addon| is_called(addon, name)) {
             continue;
         }
-        let help = match closest(name, known()) {
-            Some(guess) => format!("did you mean `{guess}`?"),
-            None => format!("the add-ons are: {}", known().collect::<Vec<_>>().join("; ")),
-        };
+        let list = || format!("the add-ons are: {}", known().collect::<Vec<_>>().join("; "));
         return Err(miette!(
             code = "addons::unknown",
-            help = help,
+            help = suggestion(name, known(), list),
             "no add-on is called `{name}`"
         ));
     }
@@ -113,7 +111,12 @@ fn of_image(checkout: &Checkout, image: &str) -> Result<Kernel> {
 
 /// Reads the configuration of a kernel from a file.
 fn of_file(path: &Utf8Path) -> Result<Kernel> {
-    let config = Kconfig::parse(&read_text(path)?);
+    let text = fs_err::read(path)
+        .map_err(|error| without_path(error, path))
+        .into_diagnostic()
+        .wrap_err_with(|| format!("`{path}` cannot be read"))?;
+    // A compressed one is no text, and has no options.
+    let config = Kconfig::parse(&String::from_utf8_lossy(&text));
     let arch = config.arch().ok_or_else(|| {
         miette!(
             code = "addons::config",

@@ -8,8 +8,8 @@ use basalt_advisories::{
     parse_statements, sarif,
 };
 use basalt_bom::Inventory;
-use basalt_content::{ContentFile, ContentFolder};
-use basalt_document::spelling::closest;
+use basalt_content::{ContentFile, ContentFolder, ContentPath};
+use basalt_document::spelling::{closest, did_you_mean};
 use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result, miette};
 
@@ -22,9 +22,9 @@ use crate::table::Table;
 pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode> {
     let upstreams = checkout.content().file(ContentFile::Upstreams);
     let upstreams = Upstreams::parse(upstreams.name.as_str(), &read_text(&upstreams.path)?)?;
-    let context = checkout.build_context()?;
-    let statements = vex_statements(checkout, &context)?;
+    // The database is read before anything is built: the path may be wrong.
     let database = Database::read(&options.database, Some(&checkout.store), checkout.reporter())?;
+    let statements = vex_statements(checkout, &checkout.build_context()?)?;
     let mut audits = Vec::new();
     for name in &options.names {
         let inventory = super::bom::inventory(checkout, name)?;
@@ -44,6 +44,7 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
             show(inventory, audited, options.fail_on);
         }
     }
+    let folders = checkout.content().entries(ContentFolder::Packages)?;
     for (inventory, audited) in &audits {
         let place = |path: &Utf8PathBuf| match audits.len() {
             1 => path.clone(),
@@ -53,7 +54,10 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
             write(&place(path), &openvex(inventory, &statements))?;
         }
         if let Some(path) = &options.sarif {
-            write(&place(path), &sarif(audited, options.fail_on))?;
+            write(
+                &place(path),
+                &sarif(audited, options.fail_on, |package| spec(&folders, package)),
+            )?;
         }
     }
     let unreadable = warn_unreadable(checkout, &database);
@@ -62,6 +66,15 @@ pub fn run(checkout: &Checkout, options: &Audit, json: bool) -> Result<ExitCode>
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Returns the path of a package's spec from the root of the checkout; that of its name, where no tree has the package.
+fn spec(folders: &[ContentPath], package: &str) -> String {
+    let file = format!("{package}.spec");
+    match folders.iter().find(|folder| folder.file_name() == package) {
+        Some(folder) => folder.join(&file).name.into_string(),
+        None => file,
+    }
 }
 
 /// Reports files that cannot be read, and returns `true` if there are any: an unread record may concern any package, so
@@ -89,7 +102,7 @@ fn vex_statements(checkout: &Checkout, context: &BuildContext) -> Result<VexStat
     for (package, file) in &checkout.content().files(ContentFolder::Vex, "toml")? {
         if !names.contains(&package.as_str()) {
             let help = match closest(package, names.iter().copied()) {
-                Some(guess) => format!("rename it: did you mean `{guess}.toml`?"),
+                Some(guess) => format!("rename it: {}", did_you_mean(format_args!("{guess}.toml"))),
                 None => "a file is named like the folder of a package".to_owned(),
             };
             return Err(miette!(

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use basalt_bom::{Format, Inventory, Rpm, Subject};
+use basalt_bom::{BomError, Catalogue, Format, Inventory, Rpm, Subject};
 use basalt_build::Built;
 use camino::Utf8PathBuf;
 use miette::{Result, miette};
@@ -42,11 +42,16 @@ pub fn inventory(checkout: &Checkout, name: &str) -> Result<Inventory> {
     let built = built
         .get(&package)
         .ok_or_else(|| miette!("the build of {name} has no result: a bug of basalt"))?;
-    of_package(checkout, &context, built)
+    Ok(of_package(checkout, &context, &checkout.catalogue()?, built)?)
 }
 
 /// Returns the inventory of all packages that a spec makes.
-pub fn of_package(checkout: &Checkout, context: &BuildContext, built: &Built) -> Result<Inventory> {
+pub fn of_package(
+    checkout: &Checkout,
+    context: &BuildContext,
+    catalogue: &Catalogue,
+    built: &Built,
+) -> Result<Inventory, BomError> {
     let version = built.rpms.first().map(|rpm| rpm.package.evr());
     let subject = Subject {
         name: built.name.clone(),
@@ -62,10 +67,5 @@ pub fn of_package(checkout: &Checkout, context: &BuildContext, built: &Built) ->
         size: rpm.size,
     });
     let rpms: Vec<_> = rpms.collect();
-    Ok(Inventory::of_rpms(
-        subject,
-        &rpms,
-        &checkout.catalogue()?,
-        &checkout.store,
-    )?)
+    Inventory::of_rpms(subject, &rpms, catalogue, &checkout.store)
 }

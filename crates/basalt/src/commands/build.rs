@@ -9,7 +9,7 @@ use camino::Utf8PathBuf;
 use miette::{IntoDiagnostic as _, Result};
 use serde::Serialize;
 
-use super::selection::{Selection, package};
+use super::selection::Selection;
 use super::{answer, answer_json, human, images};
 use crate::arguments::Build;
 use crate::checkout::{Ahead, Checkout};
@@ -77,7 +77,7 @@ pub fn run(checkout: &Checkout, options: &Build, json: bool) -> Result<ExitCode>
 /// Shows which inputs of a package changed since its last build.
 fn explain(checkout: &Checkout, name: &str, json: bool) -> Result<ExitCode> {
     let context = checkout.lookup_context(Ahead::Nothing)?;
-    let package = package(name, &context, &images::definitions(checkout)?)?;
+    let package = context.distribution.find(name)?;
     let explanation = context.engine(checkout).explain(package)?;
     if json {
         answer_json(&explanation);

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::process::ExitCode;
 
 use basalt_action::{ActionResult, Blob, OutputFile};
-use basalt_cache::cache::{LocationContents, LocationStatus};
+use basalt_cache::cache::{GcOutcome, LocationContents, LocationGc, LocationStatus};
 use basalt_cache::{Cache, Pushed, RetentionPolicy, SecretKey, Upload};
 use basalt_digest::Digest;
 use basalt_progress::{Outcome, Unit};
@@ -23,7 +23,7 @@ pub fn run(checkout: &Checkout, what: &CacheVerb, json: bool) -> Result<ExitCode
         CacheVerb::Key { name } => return key(name, json),
         CacheVerb::Push { names, all } => push(checkout, cache(checkout)?, &Wanted::of(names, *all), json)?,
         CacheVerb::Pull { names } => pull(checkout, cache(checkout)?, &Wanted::of(names, false), json)?,
-        CacheVerb::Status => status(cache(checkout)?, json),
+        CacheVerb::Status => return Ok(status(cache(checkout)?, json)),
         CacheVerb::Gc { keep, days, dry_run } => {
             let keep = RetentionPolicy {
                 bytes: keep.map(|size| size.as_u64()),
@@ -89,7 +89,7 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
     let reporter = checkout.reporter();
     let task = reporter.task("pushing", Unit::Items, Some(keys.len() as u64));
     let mut sum = Pushed::default();
-    let mut results = 0_u64;
+    let (mut results, mut incomplete) = (0_u64, 0_u64);
     for key in &keys {
         task.advance(1);
         let Some(result) = checkout.store.own_action_result(&key.digest) else {
@@ -113,12 +113,15 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
         };
         let pushed = cache.push(&upload, &open)?;
         results += u64::from(pushed.locations > 0);
+        incomplete += u64::from(pushed.failed > 0);
         sum.blobs += pushed.blobs;
         sum.bytes += pushed.bytes;
     }
     task.finish(Outcome::Done);
     if json {
-        answer_json(&serde_json::json!({ "results": results, "blobs": sum.blobs, "bytes": sum.bytes }));
+        answer_json(&serde_json::json!({
+            "results": results, "incomplete": incomplete, "blobs": sum.blobs, "bytes": sum.bytes,
+        }));
     } else {
         answer(format!(
             "{results} results are in the cache; {} blobs were new ({} before compression)",
@@ -127,7 +130,14 @@ fn push(checkout: &Checkout, cache: &Cache, wanted: &Wanted<'_>, json: bool) -> 
         ));
         status(cache, false);
     }
-    Ok(())
+    match incomplete {
+        0 => Ok(()),
+        incomplete => Err(miette!(
+            code = "cache::incomplete",
+            help = "the warnings above say why; the same command writes what is missing",
+            "{incomplete} results could not be written to all locations of the cache"
+        )),
+    }
 }
 
 /// Brings the wanted packages into the store: from the cache, as far as it has them.
@@ -223,7 +233,8 @@ impl Content {
     }
 }
 
-fn status(cache: &Cache, json: bool) {
+/// Shows all locations; the exit code is 1 if one of them cannot be read.
+fn status(cache: &Cache, json: bool) -> ExitCode {
     let statuses = cache.status();
     if json {
         let entries: Vec<_> = statuses
@@ -233,15 +244,22 @@ fn status(cache: &Cache, json: bool) {
                     Ok(LocationContents::Folder(folder)) => Some(folder.bytes),
                     _ => None,
                 };
+                let error = status.contents.as_ref().err().map(|error| basalt_process::chain(error));
                 serde_json::json!({
-                    "location": status.location.to_string(), "contents": contents(status), "bytes": bytes,
+                    "location": status.location.to_string(), "contents": contents(status), "bytes": bytes, "error": error,
                 })
             })
             .collect();
-        return answer_json(&entries);
+        answer_json(&entries);
+    } else {
+        for status in &statuses {
+            answer(format!("{}: {}", status.location, contents(status)));
+        }
     }
-    for status in &statuses {
-        answer(format!("{}: {}", status.location, contents(status)));
+    if statuses.iter().all(|status| status.contents.is_ok()) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     }
 }
 
@@ -264,26 +282,71 @@ fn contents(status: &LocationStatus) -> String {
 
 fn gc(cache: &Cache, keep: &RetentionPolicy, json: bool) -> Result<()> {
     let mut answers = Vec::new();
-    for (location, outcome) in cache.gc(keep) {
-        let collected = outcome?;
+    for LocationGc { location, outcome } in cache.gc(keep) {
+        let outcome = outcome?;
         if json {
-            answers.push(serde_json::json!({
-                "location": location.to_string(), "blobs": collected.blobs, "results": collected.results,
-                "freed": collected.freed, "kept": collected.kept,
-            }));
+            answers.push(gc_json(&location.to_string(), &outcome));
         } else {
-            let would = if keep.dry_run { "would be " } else { "" };
-            answer(format!(
-                "{location}: {} results and {} blobs {would}removed ({}), {} stay",
-                collected.results,
-                collected.blobs,
-                human(collected.freed),
-                human(collected.kept)
-            ));
+            answer(format!("{location}: {}", gc_text(&outcome, keep)));
         }
     }
     if json {
         answer_json(&answers);
     }
     Ok(())
+}
+
+fn gc_json(location: &str, outcome: &GcOutcome) -> serde_json::Value {
+    match outcome {
+        GcOutcome::Folder { stats, dry_run } => serde_json::json!({
+            "location": location, "blobs": stats.blobs, "results": stats.results, "leftovers": stats.leftovers,
+            "freed": stats.freed, "kept": stats.kept, "dry_run": dry_run,
+        }),
+        GcOutcome::Server => serde_json::json!({ "location": location, "server": true }),
+    }
+}
+
+fn gc_text(outcome: &GcOutcome, keep: &RetentionPolicy) -> String {
+    let (stats, dry_run) = match outcome {
+        GcOutcome::Folder { stats, dry_run } => (stats, *dry_run),
+        GcOutcome::Server => return "a server, which collects by itself: nothing was done".to_owned(),
+    };
+    let would = if dry_run { "would be " } else { "" };
+    let why = match dry_run && !keep.dry_run {
+        true => "; nothing was removed, as the location has `mode=read`",
+        false => "",
+    };
+    format!(
+        "{} results and {} blobs {would}removed ({}), {} stay{why}",
+        stats.results,
+        stats.blobs,
+        human(stats.freed),
+        human(stats.kept)
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_collection_says_what_it_did_and_what_it_did_not() {
+        let keep = RetentionPolicy::default();
+        let outcome = |dry_run| GcOutcome::Folder {
+            stats: basalt_cache::folder::CacheGcStats::default(),
+            dry_run,
+        };
+        assert!(gc_text(&outcome(false), &keep).contains(" removed"));
+        assert!(!gc_text(&outcome(false), &keep).contains("would"));
+        let reader = gc_text(&outcome(true), &keep);
+        assert!(
+            reader.contains("would be removed") && reader.contains("mode=read"),
+            "{reader}"
+        );
+        let asked = RetentionPolicy { dry_run: true, ..keep };
+        assert!(!gc_text(&outcome(true), &asked).contains("mode=read"));
+        assert_eq!(gc_json("/cache", &outcome(true))["dry_run"], true);
+        assert!(gc_text(&GcOutcome::Server, &keep).contains("by itself"));
+        assert_eq!(gc_json("grpc://cache", &GcOutcome::Server)["server"], true);
+    }
 }

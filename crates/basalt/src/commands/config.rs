@@ -5,17 +5,18 @@ use std::time::{Duration, SystemTime};
 
 use basalt_document::problem::Problems;
 use basalt_join::access::{self, ClusterAccess};
-use basalt_join::client::{self, ClientError};
+use basalt_join::client;
 use basalt_join::cloud_config::{self, BootstrapData, InstanceData};
 use basalt_join::cluster_info::TrustedCluster;
-use basalt_join::command_line::{self, Asked};
+use basalt_join::command_line::{self, JoinSpecification};
 use basalt_join::conversion::{self, ConversionSources, Converted};
+use basalt_join::origins::Origins;
 use basalt_join::request::{Discovery, DiscoveryFile, JoinRequest, Registration};
 use basalt_join::skew::KubernetesVersion;
 use basalt_join::{configuration, pin};
 use basalt_node_config::name::HostName;
 use basalt_node_config::token::BootstrapToken;
-use basalt_node_config::{Clock, check};
+use basalt_node_config::{Clock, KubeletMinor, check_for};
 use miette::{IntoDiagnostic as _, Result, miette};
 
 use super::{answer, answer_json};
@@ -36,10 +37,13 @@ struct Wanted {
     bootstrap: Option<BootstrapData>,
     /// Cluster and token, where no discovery is needed.
     known: Option<(TrustedCluster, BootstrapToken)>,
+    /// Places that settings come from, of a file that was read.
+    origins: Origins,
 }
 
 fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     let kubelet: KubernetesVersion = parse(&options.kubelet)?;
+    let minor = kubelet_minor(&options.kubelet)?;
     let hostname = options.hostname.as_deref().map(parse::<HostName>).transpose()?;
     let mut wanted = match (&options.command, &options.kubeconfig, &options.bootstrap_data) {
         (Some(command), ..) => of_command(command)?,
@@ -50,11 +54,16 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     if let Some(hostname) = hostname {
         wanted.request.registration.kubelet.hostname = Some(hostname);
     }
+    let files = wanted.bootstrap.as_ref().map_or(Ok(()), conversion::check_files);
+    if !options.offline {
+        // Before anything is asked: no answer makes a place for files.
+        files.clone()?;
+    }
+    if let (Discovery::File(file), None) = (&wanted.request.discovery, &wanted.known) {
+        wanted.known = Some(discovery_file(file, &wanted)?);
+    }
     let converted = if options.offline {
-        Converted {
-            config: conversion::undiscovered(&wanted.request, wanted.bootstrap.as_ref())?,
-            notes: Vec::new(),
-        }
+        offline(&wanted)?
     } else {
         convert(&wanted, kubelet, Duration::from_secs(options.patience))?
     };
@@ -62,16 +71,18 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     for note in &converted.notes {
         output::print_error(format_args!("note: {note}"));
     }
-    let (_, warnings) = match check("the NodeConfig that was made", &text, Clock::Right(SystemTime::now())) {
-        Ok(checked) => checked,
-        Err(problems) => {
-            crate::show_problems(&problems);
-            return Ok(ExitCode::FAILURE);
-        }
-    };
-    if !warnings.is_empty() {
-        crate::show_problems(&warnings);
+    let clock = Clock::Right(SystemTime::now());
+    let checked = check_for("the NodeConfig that was made", &text, clock, minor);
+    let is_right = checked.is_ok();
+    let problems = checked.map_or_else(|problems| problems, |(_, warnings)| warnings);
+    let (told, rest) = wanted.origins.tell(&text, &problems);
+    for problems in [told, rest].iter().filter(|problems| !problems.is_empty()) {
+        crate::show_problems(problems);
     }
+    if !is_right {
+        return Ok(ExitCode::FAILURE);
+    }
+    files?;
     if json {
         answer_json(&converted.config);
     } else {
@@ -84,6 +95,29 @@ fn parse<T: std::str::FromStr<Err = basalt_document::Finding>>(text: &str) -> Re
     text.parse().map_err(|finding: basalt_document::Finding| {
         let help = finding.help.unwrap_or_default();
         miette!(help = help, "{}", finding.message)
+    })
+}
+
+/// Minor of a version of the kubelet, of which there is one.
+fn kubelet_minor(version: &str) -> Result<KubeletMinor> {
+    KubeletMinor::of_version(version).ok_or_else(|| {
+        let minors: Vec<_> = KubeletMinor::ALL.iter().map(ToString::to_string).collect();
+        miette!(
+            help = format!("there are kubelets of Kubernetes {}", minors.join(", ")),
+            "there is no kubelet of `{version}`"
+        )
+    })
+}
+
+/// The NodeConfig by which the node asks the cluster itself.
+fn offline(wanted: &Wanted) -> Result<Converted> {
+    let config = match &wanted.known {
+        Some((cluster, token)) => conversion::unasked(cluster, token, &wanted.request, wanted.bootstrap.as_ref()),
+        None => conversion::undiscovered(&wanted.request, wanted.bootstrap.as_ref())?,
+    };
+    Ok(Converted {
+        config,
+        notes: Vec::new(),
     })
 }
 
@@ -101,23 +135,26 @@ fn of_command(command: &str) -> Result<Wanted> {
         "-" => std::io::read_to_string(std::io::stdin()).into_diagnostic()?,
         _ => command.to_owned(),
     };
-    let (_, asked, warnings) = command_line::read(&text)?;
+    let (_, specification, warnings) = command_line::read(&text)?;
     for warning in warnings {
         output::print_error(format_args!("note: {warning}"));
     }
-    let request = match asked {
-        Asked::Join(request) => *request,
-        Asked::Config { path, node_name } => {
+    let (request, origins) = match specification {
+        JoinSpecification::Flags(request) => (*request, Origins::default()),
+        JoinSpecification::File { path, node_name } => {
             let text = read_text(path.as_str().into())?;
-            let mut request = usable(configuration::read(&path, &text))?;
+            let read = configuration::read_placed(&path, &text);
+            let (mut request, origins) =
+                usable(read.map(|(request, origins, warnings)| ((request, origins), warnings)))?;
             request.registration.name = node_name.or(request.registration.name);
-            request
+            (request, origins)
         }
     };
     Ok(Wanted {
         request,
         bootstrap: None,
         known: None,
+        origins,
     })
 }
 
@@ -135,6 +172,7 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
     let data = usable(cloud_config::read(name, text, &instance))?;
     Ok(Wanted {
         request: data.request.clone(),
+        origins: data.origins.clone(),
         bootstrap: Some(data),
         known: None,
     })
@@ -169,43 +207,138 @@ fn of_kubeconfig(access: &ClusterAccess) -> Result<Wanted> {
         },
         bootstrap: None,
         known: Some((cluster, token)),
+        origins: Origins::default(),
     })
 }
 
 /// Asks the cluster for what is not known, and makes the NodeConfig.
 fn convert(wanted: &Wanted, kubelet: KubernetesVersion, patience: Duration) -> Result<Converted> {
-    let (cluster, token) = match &wanted.known {
-        Some(known) => known.clone(),
-        None => discover(&wanted.request, patience)?,
+    let request = &wanted.request;
+    let (cluster, token) = match (&wanted.known, &request.discovery) {
+        (Some(known), _) => known.clone(),
+        (None, Discovery::Token(discovery)) => {
+            let token = request.tls_bootstrap_token.as_ref().unwrap_or(&discovery.token);
+            (client::discover(discovery, patience)?, token.clone())
+        }
+        (None, Discovery::File(file)) => discovery_file(file, wanted)?,
     };
-    let settings = match client::settings(&cluster, &token, kubelet) {
+    // What the cluster does not show to its new nodes can be done without; a refused token, or an answer that nothing can be
+    // made of, cannot.
+    let uncompared = match client::check_skew(&cluster, &token, kubelet, patience) {
+        Ok(Some(_)) => None,
+        Ok(None) => Some("the API server gives no version of Kubernetes".to_owned()),
+        Err(error) if error.is_missing() => Some(error.to_string()),
+        Err(error) => return Err(error.into()),
+    };
+    let settings = match client::settings(&cluster, &token, kubelet, patience) {
         Ok(settings) => Ok(settings),
-        Err(skew @ ClientError::Skew(_)) => return Err(skew.into()),
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.is_missing() => Err(error.to_string()),
+        Err(error) => return Err(error.into()),
     };
     Ok(conversion::node_config(&ConversionSources {
-        request: &wanted.request,
+        request,
         cluster: &cluster,
         token: &token,
+        uncompared,
         settings: settings.as_ref().map_err(Clone::clone),
         bootstrap: wanted.bootstrap.as_ref(),
     })?)
 }
 
-fn discover(request: &JoinRequest, patience: Duration) -> Result<(TrustedCluster, BootstrapToken)> {
-    let token = request.tls_bootstrap_token.as_ref();
-    match &request.discovery {
-        Discovery::Token(discovery) => {
-            let cluster = client::discover(discovery, patience)?;
-            Ok((cluster, token.unwrap_or(&discovery.token).clone()))
-        }
-        Discovery::File(DiscoveryFile::Path(path)) => {
+/// Cluster and token of a discovery file. A path in bootstrap data is one of the machine that joins, never of this one.
+fn discovery_file(file: &DiscoveryFile, wanted: &Wanted) -> Result<(TrustedCluster, BootstrapToken)> {
+    let token = wanted.request.tls_bootstrap_token.as_ref();
+    match (file, &wanted.bootstrap) {
+        (_, Some(data)) => Ok(conversion::of_bootstrap_file(file, Some(data), token)?),
+        (DiscoveryFile::Path(path), None) => {
             let access = usable(access::read(path, &read_text(path.as_str().into())?))?;
             Ok(conversion::of_file(access, token)?)
         }
-        Discovery::File(DiscoveryFile::Url(url)) => Err(miette!(
+        (DiscoveryFile::Url(url), None) => Err(miette!(
             help = format!("curl -o discovery.conf {url}, then `--discovery-file discovery.conf`"),
             "a discovery file is not fetched from a URL"
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DISCOVERY_FILE: &str = include_str!("../../../9-nodes/join/tests/bootstrap-data/discovery-file.yaml");
+    const FILES: &str = include_str!("../../../9-nodes/join/tests/bootstrap-data/files.yaml");
+    const CLUSTER_INFO: &str = include_str!("../../../9-nodes/join/tests/vectors/cluster-info.yaml");
+
+    fn options(words: &[&str]) -> FromJoin {
+        #[derive(clap::Parser)]
+        struct Parser {
+            #[command(flatten)]
+            options: FromJoin,
+        }
+        let words = std::iter::once(&"from-join").chain(words);
+        <Parser as clap::Parser>::try_parse_from(words).unwrap().options
+    }
+
+    fn of_data(text: &str) -> Wanted {
+        of_bootstrap_data(
+            "user-data",
+            text,
+            &options(&["--bootstrap-data", "x", "--hostname", "w1"]),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn kubelets_are_those_that_there_are() {
+        assert_eq!(kubelet_minor("v1.35.5").unwrap(), KubeletMinor::V1_35);
+        assert_eq!(kubelet_minor(basalt_join::KUBELET).unwrap(), KubeletMinor::NEWEST);
+        for other in ["1.99", "1.34.1", "1"] {
+            assert!(kubelet_minor(other).is_err(), "{other}");
+        }
+    }
+
+    #[test]
+    fn a_discovery_file_of_bootstrap_data_is_not_looked_for_on_this_machine() {
+        let mut wanted = of_data(DISCOVERY_FILE);
+        let Discovery::File(file) = wanted.request.discovery.clone() else {
+            panic!("{:?}", wanted.request)
+        };
+        let (cluster, _) = discovery_file(&file, &wanted).unwrap();
+        assert_eq!(cluster.endpoint.to_string(), "https://192.0.2.10:6443");
+        // One that is there, and is no part of the data.
+        let here = tempfile::NamedTempFile::new().unwrap();
+        fs_err::write(here.path(), CLUSTER_INFO).unwrap();
+        let path = DiscoveryFile::Path(here.path().to_str().unwrap().to_owned());
+        let error = discovery_file(&path, &wanted).unwrap_err();
+        assert!(
+            error.to_string().contains("is not part of the bootstrap data"),
+            "{error}"
+        );
+        // Without bootstrap data, a path is one of this machine, and nobody has to be asked.
+        wanted.bootstrap = None;
+        wanted.known = Some(discovery_file(&path, &wanted).unwrap());
+        let config = offline(&wanted).unwrap().config;
+        assert!(config.cluster.ca.is_some_and(|ca| ca.contains("BEGIN CERTIFICATE")));
+    }
+
+    #[test]
+    fn files_without_a_place_end_a_conversion_that_asks_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("user-data");
+        fs_err::write(&path, FILES).unwrap();
+        let words = [
+            "--offline",
+            "--hostname",
+            "w1",
+            "--bootstrap-data",
+            path.to_str().unwrap(),
+        ];
+        let error = from_join(&options(&words), false).unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .contains("no place for files: /etc/kubernetes/azure.json (line "),
+            "{error}"
+        );
     }
 }

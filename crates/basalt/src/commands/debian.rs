@@ -9,11 +9,11 @@ use crate::checkout::{BuildContext, Checkout};
 /// Makes the machine's disk, unless the store has it, from the packages of today.
 pub(super) fn disk(checkout: &Checkout, context: &BuildContext, kernel_arguments: &[&str]) -> Result<DebianDisk> {
     let stack = stack(checkout, context)?;
-    let folder = checkout.root.join("distro/debian");
+    let folder = checkout.content().own_folder(ContentFolder::Debian);
     let packages = checkout.content().own_folder(ContentFolder::Packages);
     let system = DebianSystem {
-        packages: &folder.join("packages.toml"),
-        files: &[folder.join("root")],
+        packages: &folder.join("packages.toml").path,
+        files: &[folder.join("root").path],
         sysctl: &packages.join("basalt-defaults").join("sysctl-kubernetes.conf").path,
         stack: &stack,
         kernel_arguments,

@@ -6,8 +6,9 @@ use basalt_bom::Catalogue;
 use basalt_build::BuiltRpm;
 use basalt_image::definition::{ImageDefinition, ImageKind};
 use basalt_image::{Composer, Image, Payload};
+use basalt_node_config::KubeletMinor;
 use camino::Utf8PathBuf;
-use miette::Result;
+use miette::{Result, miette};
 
 use super::human;
 use super::selection::{Parts, Selection};
@@ -16,6 +17,32 @@ use crate::checkout::{Ahead, BuildContext, Checkout};
 /// Reads the image definitions of the distribution, by name.
 pub fn definitions(checkout: &Checkout) -> Result<BTreeMap<String, ImageDefinition>> {
     Ok(basalt_image::definitions(&checkout.content())?)
+}
+
+/// Returns the minor of the kubelet in an image of the distribution: that of its package `kubelet1.N`, else the newest.
+pub fn kubelet(definitions: &BTreeMap<String, ImageDefinition>, name: &str) -> KubeletMinor {
+    let packages = definitions.get(name).map(|definition| definition.packages.as_slice());
+    let mut versions = packages
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|name| name.strip_prefix("kubelet"));
+    versions
+        .find_map(KubeletMinor::of_version)
+        .unwrap_or(KubeletMinor::NEWEST)
+}
+
+/// Checks that an image is the disk of a machine, which its definition says.
+pub fn check_disk(definitions: &BTreeMap<String, ImageDefinition>, name: &str) -> Result<()> {
+    let kind = definitions.get(name).map(|definition| &definition.kind);
+    if kind.is_none_or(|kind| matches!(kind, ImageKind::Disk(_))) {
+        return Ok(());
+    }
+    Err(miette!(
+        code = "image::no_disk",
+        help =
+            "name an image that boots, such as `node`: `kind: disk` in distro/images; `basalt build` makes all kinds",
+        "the image `{name}` is not a disk, so no machine can boot it"
+    ))
 }
 
 /// Returns the names of the images that are no variants: those that are meant by all.

@@ -1,11 +1,12 @@
 //! `basalt licenses`: obligations of the licences in an image, and detection of licences.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::process::ExitCode;
 
-use basalt_bom::texts::{Detector, LicenceFile, ModuleSources};
+use basalt_bom::texts::{LicenceFile, ModuleSources};
 use basalt_bom::{
-    Catalogue, Component, ComponentKind, Inventory, LicenceGroup, Obligation, Rpm, groups, lock_text, terms, texts,
+    Catalogue, Component, ComponentKind, DetectedLicences, Inventory, LicenceGroup, Obligation, Rpm, groups, terms,
+    texts,
 };
 use basalt_build::PackageId;
 use basalt_content::ContentFile;
@@ -250,46 +251,23 @@ fn lock(checkout: &Checkout, json: bool) -> Result<ExitCode> {
     let engine = context.engine(checkout);
     let all: BTreeSet<PackageId> = context.distribution.graph.ids().collect();
     let built = engine.build(all.iter().copied())?;
-    let mut wanted: BTreeMap<String, Component> = BTreeMap::new();
+    let mut components = Vec::new();
     for package in built.values() {
-        for component in bom::of_package(checkout, &context, package)?.components {
-            // The licence of the Go library is known, and crates of this repository have that of their package.
-            let known =
-                component.kind == ComponentKind::Crate && component.digest.is_none() || component.name == "stdlib";
-            if component.kind != ComponentKind::Package && !known {
-                wanted.insert(component.purl.clone(), component);
-            }
-        }
+        components.extend(bom::of_package(checkout, &context, &catalogue, package)?.components);
     }
     let sources = module_sources(checkout, &context, &all)?;
-    let detector = Detector::load()?;
-    let mut found: Vec<(&Component, String)> = Vec::new();
-    let mut unknown = Vec::new();
-    for component in wanted.values() {
-        let licence = match catalogue.licences.decision(&component.name) {
-            Some(decision) => Some(decision.licence.clone()),
-            None => match sources.folder(component) {
-                Some(folder) => detector.of_folder(component.kind, &folder)?,
-                None => None,
-            },
-        };
-        match licence {
-            Some(licence) => {
-                basalt_bom::check(&component.name, &licence)?;
-                found.push((component, licence));
-            }
-            None => unknown.push(format!("{} {}", component.name, component.version)),
-        }
-    }
-    let lines = found
-        .iter()
-        .map(|(of, licence)| (of.kind, of.name.as_str(), of.version.as_str(), licence.as_str()));
+    let detected = DetectedLicences::of(components, &catalogue.licences, &sources)?;
     let path = checkout.content().file(ContentFile::Licences).path;
-    write::atomically(&path, lock_text(lines))?;
+    write::atomically(&path, detected.lock_text())?;
+    let found = detected.found.len();
+    let unknown = detected.unknown.iter();
+    let unknown: Vec<_> = unknown
+        .map(|component| format!("{} {}", component.name, component.version))
+        .collect();
     if json {
-        answer_json(&serde_json::json!({ "locked": found.len(), "unknown": unknown }));
+        answer_json(&serde_json::json!({ "locked": found, "unknown": unknown }));
     } else {
-        answer(format!("{} licences are locked in {path}", found.len()));
+        answer(format!("{found} licences are locked in {path}"));
     }
     if unknown.is_empty() {
         return Ok(ExitCode::SUCCESS);

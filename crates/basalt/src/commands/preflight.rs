@@ -2,43 +2,62 @@
 
 use std::process::ExitCode;
 
-use basalt_content::DistributionContent;
+use basalt_content::ContentFile;
 use basalt_hardening::AddOnTable;
 use basalt_preflight::{
-    ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, examine,
+    ApiConnection, CLUSTER_ROLE, ClusterSource, FileSource, NodeFacts, ObjectSource, PreflightDocument, UnreadSource,
+    cluster_role_json, examine,
 };
+use basalt_process::interrupt;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
 use crate::arguments::{Preflight, PreflightFormat};
 use crate::checkout::{Ahead, Checkout, read_text};
-use crate::{exit, output};
+use crate::exit;
+
+/// Table of kernel options that add-ons document, in messages.
+const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
 
 /// Looks at the objects, and shows the findings. The exit code is that of [`exit`]: unlike other verbs, this one tells
 /// findings from a failure to look.
-pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> ExitCode {
-    look(options, open, json).unwrap_or_else(|report| {
-        crate::show(&report);
-        ExitCode::from(exit::COULD_NOT_LOOK)
-    })
+pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
+    match look(options, open, json) {
+        Err(report) if !interrupt::requested() => {
+            crate::show(&report);
+            Ok(ExitCode::from(exit::COULD_NOT_LOOK))
+        }
+        outcome => outcome,
+    }
 }
 
 fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
     if options.rbac {
-        output::print(CLUSTER_ROLE.trim_end());
+        if json {
+            answer_json(&cluster_role_json()?);
+        } else {
+            answer(CLUSTER_ROLE.trim_end());
+        }
         return Ok(ExitCode::SUCCESS);
     }
     // Objects are read before anything is built: the paths may be wrong.
-    let (objects, unread) = match &options.kubeconfig {
+    let (objects, mut unread) = match &options.kubeconfig {
         Some(kubeconfig) => {
             let connection = ApiConnection::open(kubeconfig, options.context.as_deref())?;
             ClusterSource::new(connection).read()?
         }
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
+    interrupt::check()?;
     let (node, addons) = facts(options, open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;
+    }
+    if addons.is_none() {
+        unread.push(UnreadSource {
+            source: KERNEL_REQUIREMENTS.to_owned(),
+            reason: "the file with facts does not have it, and there is no checkout here: write the file again with --write-facts".to_owned(),
+        });
     }
     let result = examine(&objects, &node, addons.as_ref());
     let report = PreflightDocument::new(&result, &objects, &unread, &node);
@@ -60,13 +79,18 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
 /// be, unless a file has the facts.
 fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
     if let Some(path) = &options.facts {
-        let content = crate::checkout::root().ok();
-        let content = content.map(|root| DistributionContent::of_checkout(&root));
-        let table = content.map(|content| addons::table(&content)).transpose()?;
-        return Ok((NodeFacts::read(path)?, table));
+        let node = NodeFacts::read(path)?;
+        let table = match (&node.kernel_requirements, crate::checkout::root()) {
+            (Some(text), _) => Some(AddOnTable::parse(path.as_str(), text)?),
+            (None, Ok(root)) => Some(addons::table(&crate::checkout::content(&root))?),
+            (None, Err(_)) => None,
+        };
+        return Ok((node, table));
     }
     let checkout = open()?;
-    let table = addons::table(&checkout.content())?;
+    let requirements = checkout.content().file(ContentFile::KernelRequirements);
+    let text = read_text(&requirements.path)?;
+    let table = AddOnTable::parse(requirements.name.as_str(), &text)?;
     let config = options
         .config
         .as_ref()
@@ -81,8 +105,9 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
         })
     };
     let node = parts.first().map(read).transpose()?;
-    let node = node.ok_or_else(|| basalt_preflight::PreflightError::NoKernel {
+    let mut node = node.ok_or_else(|| basalt_preflight::PreflightError::NoKernel {
         image: options.image.clone(),
     })?;
+    node.kernel_requirements = Some(text);
     Ok((node, Some(table)))
 }

@@ -12,22 +12,30 @@ use camino::Utf8Path;
 use miette::{Result, miette};
 use serde::{Deserialize, Serialize};
 
+use super::names::{self, NameArgument};
 use super::{answer_json, images, selection};
 use crate::checkout::{BuildContext, Checkout};
 
 /// Prints the statement about a package, an image, or an RPM file.
 pub fn run(checkout: &Checkout, what: &str) -> Result<ExitCode> {
+    if is_file(what) {
+        answer_json(&of_file(checkout, Utf8Path::new(what))?);
+        return Ok(ExitCode::SUCCESS);
+    }
     let definitions = images::definitions(checkout)?;
     let context = checkout.build_context()?;
-    let statement = if what.ends_with(".rpm") || what.contains('/') {
-        of_file(checkout, &context, Utf8Path::new(what))?
-    } else if definitions.contains_key(what) {
+    let statement = if definitions.contains_key(what) {
         of_image(checkout, &context, what)?
     } else {
         of_package(checkout, &context, selection::package(what, &context, &definitions)?)?
     };
     answer_json(&statement);
     Ok(ExitCode::SUCCESS)
+}
+
+/// Returns `true` if a word is the path of an RPM file, and no name.
+pub(super) fn is_file(what: &str) -> bool {
+    what.ends_with(".rpm") || what.contains('/')
 }
 
 /// Returns the statement about a package, which is built if need be.
@@ -42,10 +50,12 @@ fn of_package(checkout: &Checkout, context: &BuildContext, package: PackageId) -
 }
 
 /// Returns the statement about an RPM file: that of its package, if this very file came out of its build.
-fn of_file(checkout: &Checkout, context: &BuildContext, path: &Utf8Path) -> Result<Statement> {
+fn of_file(checkout: &Checkout, path: &Utf8Path) -> Result<Statement> {
     let package = basalt_rpm::read_package(path)?;
     let (digest, _) = digest_of(path)?;
-    let statement = of_package(checkout, context, context.distribution.find(&package.name)?)?;
+    names::check_all(checkout, &[NameArgument::Package(&package.name)])?;
+    let context = checkout.build_context()?;
+    let statement = of_package(checkout, &context, context.distribution.find(&package.name)?)?;
     if statement.is_about(&digest) || is_signed_copy(checkout, path, &statement)? {
         return Ok(statement);
     }

@@ -10,6 +10,7 @@ use miette::Result;
 
 use super::{answer, answer_json, human};
 use crate::arguments::repo::{self, Repo, Serve};
+use crate::checkout::Checkout;
 use crate::table::Table;
 use crate::terminal::Terminal;
 
@@ -18,10 +19,10 @@ mod publish;
 mod sign;
 
 /// Runs the verb. Only publishing needs a checkout, and builds what is not in the store or the shared cache.
-pub fn run(what: &Repo, quiet: bool, cache: Option<&str>, json: bool) -> Result<ExitCode> {
+pub fn run(what: &Repo, open_checkout: impl FnOnce() -> Result<Checkout>, quiet: bool, json: bool) -> Result<ExitCode> {
     let terminal = Terminal::new(quiet);
     match what {
-        Repo::Publish(options) => publish::run(options, quiet, cache, json),
+        Repo::Publish(options) => publish::run(options, &open_checkout()?, json),
         Repo::List { repository } => list(&open(repository)?, json),
         Repo::Check { snapshot, repository } => check(&chosen(repository, snapshot.as_deref())?, &terminal, json),
         Repo::Promote { snapshot, repository } => {

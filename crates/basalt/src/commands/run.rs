@@ -7,8 +7,8 @@ use basalt_cluster::ClusterSize;
 use basalt_machine::{
     Accelerator, DetachReason, Disk, Machine, NetworkDevice, SdkTools, SystemdCredential, attach, mac_address,
 };
-use basalt_node_config::Clock;
 use basalt_node_config::defaults::CREDENTIAL;
+use basalt_node_config::{Clock, KubeletMinor};
 use basalt_process::interrupt;
 use basalt_release::Arch;
 use miette::{Result, miette};
@@ -20,21 +20,16 @@ use crate::checkout::{Checkout, read_text};
 /// Boots an image, and removes the machine when the user leaves it or it powers off.
 pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
     // Checked before anything is built: a mistake in the file must not cost the wait for the image.
-    let config = match checked_config(options)? {
+    let definitions = images::definitions(checkout)?;
+    images::check_disk(&definitions, &options.image)?;
+    let kubelet = images::kubelet(&definitions, &options.image);
+    let config = match checked_config(options, kubelet)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
     let images = images::make(checkout, &[options.image.as_str()])?;
-    let image = images
-        .get(&options.image)
-        .and_then(|image| image.disk())
-        .ok_or_else(|| {
-            miette!(
-                help = "`./basalt build` makes images of all kinds",
-                "`{}` is not an image of a disk",
-                options.image
-            )
-        })?;
+    let image = images.get(&options.image).and_then(|image| image.disk());
+    let image = image.ok_or_else(|| miette!("the image `{}` was composed without a disk", options.image))?;
     let tools = SdkTools::new(checkout.sdk()?.path);
     let arch = Arch::X86_64;
     let verdict = Accelerator::choose(&tools, arch, checkout.store.root())?;
@@ -76,12 +71,12 @@ pub fn run(checkout: &Checkout, options: &Run) -> Result<ExitCode> {
 
 /// Returns the text of the NodeConfig, if one was given; the exit code when it is not valid, after showing its
 /// problems.
-fn checked_config(options: &Run) -> Result<Result<Option<String>, ExitCode>> {
+fn checked_config(options: &Run, kubelet: KubeletMinor) -> Result<Result<Option<String>, ExitCode>> {
     let Some(path) = &options.config else {
         return Ok(Ok(None));
     };
     let text = read_text(path)?;
-    match basalt_node_config::check(path.as_str(), &text, Clock::Right(SystemTime::now())) {
+    match basalt_node_config::check_for(path.as_str(), &text, Clock::Right(SystemTime::now()), kubelet) {
         Ok((_, warnings)) => {
             if !warnings.is_empty() {
                 crate::show_problems(&warnings);

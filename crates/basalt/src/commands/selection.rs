@@ -4,11 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use basalt_build::{BuildError, Built, BuiltIndex, BuiltPackages, BuiltRpm, Engine, PackageId, Provided};
-use basalt_document::spelling::closest;
 use basalt_image::definition::ImageDefinition;
-use miette::{Result, WrapErr as _, miette};
+use miette::{Result, WrapErr as _};
 
-use super::images;
+use super::{images, names};
 use crate::checkout::{BuildContext, Checkout};
 
 /// Images and packages that are wanted.
@@ -109,19 +108,8 @@ pub fn package(name: &str, context: &BuildContext, images: &BTreeMap<String, Ima
     let Err(BuildError::NoSuchPackage { .. }) = found else {
         return Ok(found?);
     };
-    let names = images
-        .keys()
-        .map(String::as_str)
-        .chain(context.distribution.graph.names());
-    let help = match closest(name, names) {
-        Some(guess) => format!("did you mean `{guess}`?"),
-        None => "what there is: `ls distro/images distro/packages`".to_owned(),
-    };
-    Err(miette!(
-        code = "build::unknown",
-        help = help,
-        "there is no image and no package `{name}`"
-    ))
+    let images = images.keys().map(String::as_str);
+    Err(names::unknown(name, images.chain(context.distribution.graph.names())))
 }
 
 /// Returns the requested packages and their requirements, among the results of their makers and of these makers'

@@ -16,7 +16,11 @@ pub fn run(what: &StoreVerb, quiet: bool, json: bool) -> Result<ExitCode> {
     match what {
         StoreVerb::Verify => verify(&store, quiet, json),
         StoreVerb::Path => {
-            answer(store.root());
+            if json {
+                answer_json(&serde_json::json!({ "path": store.root() }));
+            } else {
+                answer(store.root());
+            }
             Ok(ExitCode::SUCCESS)
         }
     }
@@ -32,7 +36,7 @@ fn verify(store: &Store, quiet: bool, json: bool) -> Result<ExitCode> {
             answer(format!("{}: {}; it lies in {} now", one.digest, one.why, one.path));
         }
         answer(match damaged.len() {
-            0 => "everything in the store is what its name says".to_owned(),
+            0 => "every object, folder and action result in the store is what its name or its checksum says".to_owned(),
             1 => "one thing was damaged; the next command that needs it makes it anew".to_owned(),
             many => format!("{many} things were damaged; the next command that needs them makes them anew"),
         });

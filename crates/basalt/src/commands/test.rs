@@ -43,6 +43,7 @@ enum Step {
     ReferenceTools,
     Trust,
     Boots,
+    Live,
     Joins,
 }
 
@@ -66,7 +67,7 @@ const DEFAULT: [Step; 12] = [
 ];
 
 /// Steps that only `--long` runs, after the others: they take too long for every run.
-const LONG_STEPS: [Step; 1] = [Step::Joins];
+const LONG_STEPS: [Step; 2] = [Step::Live, Step::Joins];
 
 /// Beginning of the names of tests that need the kubelet or kubeadm.
 const KUBERNETES_TESTS: &str = "the_real_kube";
@@ -162,9 +163,10 @@ impl Step {
             Self::Engine => "the engine on small packages",
             Self::Packages => "packages and images",
             Self::Kubernetes => "the kubelet and kubeadm",
-            Self::ReferenceTools => "tools of others",
+            Self::ReferenceTools => "reference tools",
             Self::Trust => "what can be trusted",
-            Self::Boots => "the real thing",
+            Self::Boots => "boots and clusters",
+            Self::Live => "long tests of nodes",
             Self::Joins => "a cluster made by kubeadm",
         }
     }
@@ -177,7 +179,7 @@ impl TestRun<'_> {
         self.steps(&QUICK)?;
         self.checkout
             .reporter()
-            .note("left out: the engine's tests and the real thing, which `./basalt test` does");
+            .note("left out: the tests that build, boot and start clusters, which `./basalt test` runs");
         Ok(())
     }
 
@@ -249,6 +251,7 @@ impl TestRun<'_> {
             Step::ReferenceTools => self.check(checkout.tree(Some("reference"))).map(drop),
             Step::Trust => self.target(step, "trust"),
             Step::Boots => self.target(step, "node"),
+            Step::Live => self.target(step, "live"),
             Step::Joins => self.target(step, "join"),
         }
     }

@@ -7,6 +7,7 @@ use std::time::{Instant, SystemTime};
 use basalt_cluster::{ClusterError, ClusterInputs, ClusterSize, LocalCluster, StageTime, UpReport, Variant};
 use basalt_content::ContentFolder;
 use basalt_debian::{DebianDisk, NO_TIMER_CHECK};
+use basalt_node_config::KubeletMinor;
 use basalt_process::without_path;
 use basalt_release::Arch;
 use camino::{Utf8Path, Utf8PathBuf};
@@ -77,12 +78,12 @@ impl Default for NodeImage {
 }
 
 impl NodeImage {
-    /// Takes a word with a slash or an ending for the path of a file, and any other one for a name.
+    /// Finds the image of a word, which is a name or the path of a file.
     fn find(word: &str) -> Result<Self> {
-        let path = Utf8Path::new(word);
-        if !word.contains('/') && path.extension().is_none() {
+        if !is_file(word) {
             return Ok(Self::Named(word.to_owned()));
         }
+        let path = Utf8Path::new(word);
         let failed = || format!("the image of the nodes, `{path}`, cannot be read");
         let path = path.canonicalize_utf8().into_diagnostic().wrap_err_with(failed)?;
         let mut magic = Vec::new();
@@ -98,18 +99,38 @@ impl NodeImage {
     }
 }
 
+/// Endings of the names of disk images, by which a file of the current folder is told from a name. Names of images have dots,
+/// too: `node-kubelet-1.36`.
+const DISK_EXTENSIONS: [&str; 3] = ["img", "qcow2", "raw"];
+
+/// Returns `true` if a word is the path of a disk image, and no name.
+pub(super) fn is_file(word: &str) -> bool {
+    let path = Utf8Path::new(word);
+    let ending = path.extension();
+    word.contains('/')
+        || ending.is_some_and(|ending| DISK_EXTENSIONS.contains(&ending))
+        || ending.is_some() && path.is_file()
+}
+
 /// Builds missing images, starts the cluster, and shows its web server's answer.
 pub fn run(checkout: &Checkout, options: &Up, json: bool) -> Result<ExitCode> {
     let cluster = LocalCluster::open(checkout.cluster_state())?;
     // Checked before anything is built: a mistake must not cost the wait for it.
-    let config = match checked_config(options.config.as_deref())? {
+    let image = NodeImage::find(&options.image)?;
+    let kubelet = match &image {
+        NodeImage::Named(name) => {
+            let definitions = images::definitions(checkout)?;
+            images::check_disk(&definitions, name)?;
+            images::kubelet(&definitions, name)
+        }
+        // Its agent checks the NodeConfig for its own kubelet.
+        NodeImage::File { .. } => KubeletMinor::NEWEST,
+    };
+    let config = match checked_config(options.config.as_deref(), kubelet)? {
         Ok(config) => config,
         Err(code) => return Ok(code),
     };
-    let nodes = NodeChoice {
-        image: NodeImage::find(&options.image)?,
-        config,
-    };
+    let nodes = NodeChoice { image, config };
     let images = images_to_load(checkout, options)?;
     let other = match options.beside {
         Some(OtherDistribution::Debian) => Some(debian::disk(checkout, &checkout.build_context()?, &[NO_TIMER_CHECK])?),
@@ -191,12 +212,12 @@ fn images_to_load(checkout: &Checkout, options: &Up) -> Result<Option<load::Imag
 }
 
 /// Returns the NodeConfig of all nodes, if one was given; the exit code when it is not valid, after showing its problems.
-fn checked_config(path: Option<&Utf8Path>) -> Result<Result<Option<Value>, ExitCode>> {
+fn checked_config(path: Option<&Utf8Path>, kubelet: KubeletMinor) -> Result<Result<Option<Value>, ExitCode>> {
     let Some(path) = path else {
         return Ok(Ok(None));
     };
     let text = read_text(path)?;
-    match basalt_cluster::node_config::check(path.as_str(), &text, SystemTime::now())? {
+    match basalt_cluster::node_config::check(path.as_str(), &text, SystemTime::now(), kubelet)? {
         Ok((config, warnings)) => {
             if !warnings.is_empty() {
                 crate::show_problems(&warnings);
@@ -331,10 +352,9 @@ mod tests {
             NodeImage::Named(name) => panic!("a name: {name}"),
         };
         assert_eq!([kind("a.raw"), kind("b"), kind("c.raw")], [false, true, false]);
-        assert_eq!(
-            NodeImage::find("node-debug").expect("a name"),
-            NodeImage::Named("node-debug".into())
-        );
+        for name in ["node-debug", "node-kubelet-1.36"] {
+            assert_eq!(NodeImage::find(name).expect("a name"), NodeImage::Named(name.into()));
+        }
         for missing in ["missing.qcow2", "./missing"] {
             let error = NodeImage::find(missing).expect_err("not there");
             assert!(error.to_string().contains(missing), "{error}");

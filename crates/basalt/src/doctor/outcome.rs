@@ -2,6 +2,9 @@
 
 use basalt_process::{Output, ProcessError, chain};
 
+/// Description of a program that did not end in its time.
+pub const TIMED_OUT: &str = "no end within the time limit";
+
 /// Outcome of a program.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ProgramOutcome {
@@ -21,7 +24,7 @@ impl ProgramOutcome {
         match self {
             Self::Succeeded(_) => None,
             Self::Missing => Some("there is no such program"),
-            Self::TimedOut => Some("no end within the time limit"),
+            Self::TimedOut => Some(TIMED_OUT),
             Self::Failed(text) => Some(text),
         }
     }

@@ -48,18 +48,26 @@ const fn host(program: &'static str, package: &'static str, purpose: &'static st
 
 /// Runs the programs that build this tool and make the SDK.
 pub fn examine(context: &Context) -> Vec<CheckFinding> {
-    let ask = |program: &str| {
-        let command = Command::new(program).arg("--version").time_limit(LIMIT);
-        ProgramOutcome::from(command.output())
-    };
     let mut findings: Vec<_> = ["cargo", "rustc"]
         .into_iter()
         .map(|program| assess_rust(program, &ask(program)))
         .collect();
-    let fault = context.sdk_fault();
-    findings.extend(HOST.iter().map(|host| assess_host(host, &ask(host.program), fault)));
+    findings.extend(of_the_sdk(context));
     findings.push(assess_keyring(camino::Utf8Path::new(KEYRING).is_file()));
     findings
+}
+
+/// Runs the programs that make the SDK.
+pub fn of_the_sdk(context: &Context) -> Vec<CheckFinding> {
+    let fault = context.sdk_fault();
+    let findings = HOST.iter().map(|host| assess_host(host, &ask(host.program), fault));
+    findings.collect()
+}
+
+/// Asks a program for its version.
+fn ask(program: &str) -> ProgramOutcome {
+    let command = Command::new(program).arg("--version").time_limit(LIMIT);
+    ProgramOutcome::from(command.output())
 }
 
 fn assess_rust(program: &'static str, outcome: &ProgramOutcome) -> CheckFinding {

@@ -4,6 +4,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use super::outcome::TIMED_OUT;
+
 /// Verbs that make the SDK or run programs in a sandbox.
 pub const BUILDING: &[&str] = &["build", "up", "run", "sdk", "shell", "verify", "test"];
 /// Verbs that start virtual machines.
@@ -13,6 +15,9 @@ pub const STORING: &[&str] = &["build", "up", "run", "sdk", "sources", "cache", 
 
 /// Width of the column with the names of checks.
 const NAMES: usize = 22;
+
+/// Operation of a check that did not come to its end.
+const ITSELF: &str = "the check itself";
 
 /// Outcome of a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -82,6 +87,17 @@ impl CheckFinding {
     /// Makes the finding of a check that could not be made.
     pub fn skipped(check: &'static str, tried: impl Into<String>, why: impl Into<String>) -> Self {
         Self::new(check, CheckStatus::Skipped, tried, why)
+    }
+
+    /// Makes the finding of a check that did not come to its end.
+    pub fn broken(check: &'static str, result: impl Into<String>) -> Self {
+        Self::new(check, CheckStatus::Failed, ITSELF, result)
+    }
+
+    /// Returns `true` if the check, or a program that it ran, did not come to its end: a busy machine can be the reason, and
+    /// nothing need be missing.
+    pub fn is_inconclusive(&self) -> bool {
+        self.tried == ITSELF || self.result.contains(TIMED_OUT)
     }
 
     /// Adds the consequence for some verbs.

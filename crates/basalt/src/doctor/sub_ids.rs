@@ -11,6 +11,8 @@ use super::report::{CheckFinding, CheckStatus};
 use super::sandbox::restrictions::Restrictions;
 
 const NAME: &str = "sub-ids";
+/// Option of unshare that util-linux has from 2.38 on.
+const AUTO: &str = "--map-auto";
 /// Time to make a namespace, which takes milliseconds.
 const LIMIT: Duration = Duration::from_secs(10);
 /// Number of ids that a Debian system uses: the last one, `nobody`, is 65534.
@@ -64,6 +66,17 @@ pub fn examine(context: &Context) -> Vec<CheckFinding> {
         namespace: unshare(USER),
     };
     vec![assess_user(&found, fault)]
+}
+
+/// Makes the namespace of an ordinary user. Left out are failures that need not keep mmdebstrap from making the SDK in a
+/// namespace of its own: those of root, and of an unshare before util-linux 2.38.
+pub fn obstacles(context: &Context) -> Vec<CheckFinding> {
+    if rustix::process::geteuid().is_root() {
+        return Vec::new();
+    }
+    let mut findings = examine(context);
+    findings.retain(|finding| !finding.result.contains(AUTO));
+    findings
 }
 
 /// Assesses the attempt as root; `fault` is the status of a failure.
@@ -143,7 +156,7 @@ fn explain(found: &SubIds, failure: &str) -> (String, String) {
     let help = if found.no_new_privileges {
         "no_new_privs is set, so that newuidmap gets no privileges: run it outside of this container or service, or \
          without its option no-new-privileges"
-    } else if failure.contains("--map-auto") {
+    } else if failure.contains(AUTO) {
         "install util-linux 2.38 or newer; or, if the SDK fails with \"Permission denied\": chmod o+x ~"
     } else {
         "ls -l $(command -v newuidmap newgidmap)    # both need set-user-ID or capabilities: reinstall uidmap"

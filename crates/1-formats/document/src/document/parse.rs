@@ -1,12 +1,21 @@
 //! Construction of the tree from the events of the YAML parser.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
 use granit_parser::{Event, Options, Parser, ScalarStyle};
 
-use super::{Entry, Finding, Kind, Node, Span};
+use super::{Entries, Entry, Finding, Kind, Node, Span};
+use crate::excerpt::LineIndex;
 
 /// Parses a text. Returns the tree, which is missing after a syntax error, and all findings.
-pub(super) fn tree(text: &str) -> (Option<Node>, Vec<(Span, Finding)>) {
-    let mut builder = Builder::default();
+pub(super) fn tree(text: &str, lines: &LineIndex) -> (Option<Node>, Vec<(Span, Finding)>) {
+    let mut builder = Builder {
+        lines,
+        open: Vec::new(),
+        root: None,
+        found: Vec::new(),
+    };
     let mut options = Options::default();
     options.set_emit_comments(false);
     for event in Parser::new_from_str_with_options(text, options) {
@@ -45,18 +54,20 @@ enum Open {
     List(Vec<Node>),
     Object {
         entries: Vec<Entry>,
+        /// Line of each key, from 1.
+        lines: HashMap<String, usize>,
         key: Option<(String, Span)>,
     },
 }
 
-#[derive(Default)]
-struct Builder {
+struct Builder<'t> {
+    lines: &'t LineIndex,
     open: Vec<(Open, usize)>,
     root: Option<Node>,
     found: Vec<(Span, Finding)>,
 }
 
-impl Builder {
+impl Builder<'_> {
     fn take(&mut self, text: &str, event: Event<'_>, span: Span) {
         match event {
             Event::Scalar(value, style, anchor, tag) => {
@@ -66,7 +77,7 @@ impl Builder {
                 } else {
                     Kind::Text(value.into_owned())
                 };
-                self.value(text, Node { span, kind });
+                self.value(Node { span, kind });
             }
             Event::SequenceStart(_, anchor, tag) => {
                 self.refuse_extras(anchor, tag.is_some(), &span);
@@ -77,6 +88,7 @@ impl Builder {
                 self.open.push((
                     Open::Object {
                         entries: Vec::new(),
+                        lines: HashMap::new(),
                         key: None,
                     },
                     span.start,
@@ -87,7 +99,7 @@ impl Builder {
                 let finding = Finding::error("aliases (`*name`) are not taken", "an alias");
                 self.found
                     .push((span.clone(), finding.with_help("write the value out")));
-                self.value(text, Node { span, kind: Kind::Null });
+                self.value(Node { span, kind: Kind::Null });
             }
             _ => {}
         }
@@ -107,15 +119,15 @@ impl Builder {
         let Some((open, start)) = self.open.pop() else { return };
         let kind = match open {
             Open::List(items) => Kind::List(items),
-            Open::Object { entries, .. } => Kind::Object(entries),
+            Open::Object { entries, .. } => Kind::Object(Entries::new(entries)),
         };
         let end = end.clamp(start, text.len());
         // The parser ends a block where the next one starts; the value ends with its last character.
         let end = start + text.get(start..end).map_or(0, |inside| inside.trim_end().len());
-        self.value(text, Node { span: start..end, kind });
+        self.value(Node { span: start..end, kind });
     }
 
-    fn value(&mut self, text: &str, node: Node) {
+    fn value(&mut self, node: Node) {
         match self.open.last_mut() {
             None if self.root.is_some() => {
                 let finding = Finding::error("the file holds a second document", "it starts here");
@@ -124,14 +136,22 @@ impl Builder {
             }
             None => self.root = Some(node),
             Some((Open::List(items), _)) => items.push(node),
-            Some((Open::Object { entries, key }, _)) => match key.take() {
+            Some((Open::Object { entries, lines, key }, _)) => match key.take() {
                 Some((name, key_span)) => {
-                    if let Some(first) = entries.iter().find(|entry| entry.key == name) {
-                        let before = text.bytes().take(first.key_span.start);
-                        let line = before.filter(|byte| *byte == b'\n').count() + 1;
-                        let finding = Finding::error(format!("`{name}` is there twice"), "given again here");
-                        let help = format!("the first one is in line {line}; keep one of them");
-                        self.found.push((key_span.clone(), finding.with_help(help)));
+                    match lines.entry(name.clone()) {
+                        Slot::Vacant(slot) => {
+                            slot.insert(self.lines.line(key_span.start) + 1);
+                        }
+                        Slot::Occupied(first) => {
+                            // What has no value may be one, in braces: `auth: { correct horse }`.
+                            let named = match node.kind {
+                                Kind::Null => "a key".to_owned(),
+                                _ => format!("`{name}`"),
+                            };
+                            let finding = Finding::error(format!("{named} is there twice"), "given again here");
+                            let help = format!("the first one is in line {}; keep one of them", first.get());
+                            self.found.push((key_span.clone(), finding.with_help(help)));
+                        }
                     }
                     entries.push(Entry {
                         key: name,

@@ -1,11 +1,11 @@
 //! From the events of the YAML parser to the trees of all documents of a stream, as Kubernetes' own readers take them.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Options, Parser, ScalarStyle, Tag};
 
 use super::parse::{plain, syntax_help};
-use super::{Entry, Finding, Kind, Node, Span};
+use super::{Entries, Entry, Finding, Kind, Node, Span};
 
 /// Levels of lists and objects below one another. Objects of Kubernetes have some 20.
 const DEEPEST: usize = 100;
@@ -64,6 +64,7 @@ enum Content {
     List(Vec<Node>),
     Object {
         entries: Vec<Entry>,
+        names: HashSet<String>,
         key: Option<(String, Span)>,
     },
 }
@@ -91,8 +92,12 @@ impl Builder {
             }
             Event::SequenceStart(_, anchor, _) => self.begin(Content::List(Vec::new()), span, anchor),
             Event::MappingStart(_, anchor, _) => {
-                let entries = Vec::new();
-                self.begin(Content::Object { entries, key: None }, span, anchor)
+                let object = Content::Object {
+                    entries: Vec::new(),
+                    names: HashSet::new(),
+                    key: None,
+                };
+                self.begin(object, span, anchor)
             }
             Event::SequenceEnd | Event::MappingEnd => self.close(text, span.end),
             Event::Alias(anchor) => match self.anchors.get(&anchor) {
@@ -126,7 +131,7 @@ impl Builder {
         };
         let kind = match content {
             Content::List(items) => Kind::List(items),
-            Content::Object { entries, .. } => Kind::Object(merged(entries)),
+            Content::Object { entries, .. } => Kind::Object(Entries::new(merged(entries))),
         };
         let end = end.clamp(start, text.len());
         // The parser closes a block where the next one starts; what counts ends with its last character.
@@ -150,10 +155,12 @@ impl Builder {
             None if node.kind == Kind::Null => {}
             None => self.roots.push(node),
             Some(Content::List(items)) => items.push(node),
-            Some(Content::Object { entries, key }) => match key.take() {
+            Some(Content::Object { entries, names, key }) => match key.take() {
                 Some((key, key_span)) => {
                     let value = node;
-                    entries.retain(|entry| entry.key != key || key == "<<");
+                    if !names.insert(key.clone()) && key != "<<" {
+                        entries.retain(|entry| entry.key != key);
+                    }
                     entries.push(Entry { key, key_span, value });
                 }
                 None => *key = Some((key_text(node.kind), node.span)),
@@ -187,6 +194,10 @@ fn merged(entries: Vec<Entry>) -> Vec<Entry> {
     let (merges, mut own): (Vec<_>, Vec<_>) = entries
         .into_iter()
         .partition(|entry| entry.key == "<<" && matches!(entry.value.kind, Kind::Object(_) | Kind::List(_)));
+    if merges.is_empty() {
+        return own;
+    }
+    let mut names: HashSet<String> = own.iter().map(|entry| entry.key.clone()).collect();
     for merge in merges {
         let sources = match merge.value.kind {
             Kind::List(items) => items,
@@ -195,7 +206,7 @@ fn merged(entries: Vec<Entry>) -> Vec<Entry> {
         for source in sources {
             let Kind::Object(inherited) = source.kind else { continue };
             for entry in inherited {
-                if !own.iter().any(|other| other.key == entry.key) {
+                if names.insert(entry.key.clone()) {
                     own.push(entry);
                 }
             }

@@ -34,8 +34,8 @@ const NO_SUID: u64 = libc::MOUNT_ATTR_NOSUID;
 const NO_DEVICES: u64 = libc::MOUNT_ATTR_NODEV;
 const NO_EXEC: u64 = libc::MOUNT_ATTR_NOEXEC;
 
-/// Mounts the sandbox's root, and makes it ours.
-pub(crate) fn enter(sandbox: &Sandbox) -> Result<(), SandboxError> {
+/// Mounts the sandbox's root, and makes it ours. Returns its `proc` as a mount that has no place and can be written to.
+pub(crate) fn enter(sandbox: &Sandbox) -> Result<OwnedFd, SandboxError> {
     // Nothing of what follows may reach the host.
     rustix::mount::mount_change("/", MountPropagationFlags::PRIVATE | MountPropagationFlags::REC)
         .map_err(SandboxError::call("mount --make-rprivate /"))?;
@@ -47,7 +47,7 @@ pub(crate) fn enter(sandbox: &Sandbox) -> Result<(), SandboxError> {
     opened.root(&stage, &new_root)?;
     let root = open_root(&new_root)?;
     devices(sandbox, &root)?;
-    kernel_filesystems(sandbox, &root)?;
+    let proc = kernel_filesystems(sandbox, &root)?;
     for (mount, sources) in sandbox.mounts.iter().zip(&opened.mounts) {
         match (mount, sources) {
             (Mount::Bind { to, .. }, Source::Tree(tree)) => attach(tree, &root, to)?,
@@ -67,7 +67,7 @@ pub(crate) fn enter(sandbox: &Sandbox) -> Result<(), SandboxError> {
     if !sandbox.policy.is_enforced(ConfinementLayer::Descriptors) {
         opened.leak();
     }
-    Ok(())
+    Ok(proc)
 }
 
 fn change_root(sandbox: &Sandbox, new_root: &Utf8Path) -> Result<(), SandboxError> {
@@ -101,11 +101,7 @@ enum Source {
 impl Opened {
     fn new(sandbox: &Sandbox) -> Result<Self, SandboxError> {
         let all = |paths: &[Utf8PathBuf]| paths.iter().map(|path| open(path)).collect::<Result<Vec<_>, _>>();
-        let read_only = if sandbox.policy.is_enforced(ConfinementLayer::ReadOnly) {
-            READ_ONLY
-        } else {
-            0
-        };
+        let read_only = read_only(sandbox);
         let mounts = sandbox.mounts.iter().map(|mount| match mount {
             Mount::Bind { from, writable, .. } => {
                 let attributes = NO_SUID | NO_DEVICES | if *writable { 0 } else { read_only };
@@ -145,6 +141,15 @@ fn open(path: &Utf8Path) -> Result<OwnedFd, SandboxError> {
     let flags = rustix::fs::OFlags::PATH | rustix::fs::OFlags::CLOEXEC;
     rustix::fs::open(path.as_std_path(), flags, rustix::fs::Mode::empty())
         .map_err(|source| SandboxError::path(path)(source.into()))
+}
+
+/// The attribute of binds that the program may not change.
+fn read_only(sandbox: &Sandbox) -> u64 {
+    if sandbox.policy.is_enforced(ConfinementLayer::ReadOnly) {
+        READ_ONLY
+    } else {
+        0
+    }
 }
 
 /// A detached copy of the mounts at a path and below it, with more attributes (`MOUNT_ATTR_*`).
@@ -198,8 +203,8 @@ fn filesystem(kind: &str, target: &Utf8Path, shown: &Utf8Path, options: &str) ->
     rustix::mount::mount(kind, target.as_std_path(), kind, flags, options.as_c_str()).map_err(mount_failed(kind, shown))
 }
 
-/// `/proc` of the sandbox's own processes, and a read-only `/sys`.
-fn kernel_filesystems(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxError> {
+/// A read-only `/proc` of the sandbox's own processes, and a read-only `/sys`. Returns the former as [`enter`] does.
+fn kernel_filesystems(sandbox: &Sandbox, root: &OwnedFd) -> Result<OwnedFd, SandboxError> {
     let place = make_folder(root, Utf8Path::new("/proc"))?;
     if sandbox.policy.is_enforced(ConfinementLayer::ProcessNamespace) {
         proc::mount(&place.path())?;
@@ -207,8 +212,10 @@ fn kernel_filesystems(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxEr
         let tree = clone_tree(Utf8Path::new("/proc"), NO_SUID | NO_DEVICES | NO_EXEC)?;
         attach_at(&tree, &place.path()).map_err(mount_failed("proc", Utf8Path::new("/proc")))?;
     }
+    let mounted = make_folder(root, Utf8Path::new("/proc"))?;
+    let writable = clone_tree(&mounted.path(), NO_SUID | NO_DEVICES | NO_EXEC)?;
     if sandbox.policy.is_enforced(ConfinementLayer::ProcMasks) {
-        proc::mask(root)?;
+        proc::mask(&mounted)?;
     }
     let sys = make_folder(root, Utf8Path::new("/sys"))?;
     if sandbox.network == Network::None {
@@ -216,18 +223,21 @@ fn kernel_filesystems(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxEr
         // Only who owns the network namespace may mount it; a build that misses it misses nothing.
         let _ = rustix::mount::mount("sysfs", sys.path().as_std_path(), "sysfs", flags, c"");
     }
-    Ok(())
+    Ok(writable)
 }
 
 fn devices(sandbox: &Sandbox, root: &OwnedFd) -> Result<(), SandboxError> {
     let folder = Utf8Path::new("/dev");
-    filesystem("tmpfs", &make_folder(root, folder)?.path(), folder, "mode=0755")?;
+    let options = tmpfs_options(sandbox, "0755");
+    filesystem("tmpfs", &make_folder(root, folder)?.path(), folder, &options)?;
     // Opened again: what is mounted there now.
     let dev = make_folder(root, folder)?;
     let common = DEVICES.iter().map(|name| folder.join(name));
     for path in common.chain(sandbox.devices.iter().cloned()) {
         if path.exists() {
-            attach(&clone_tree(&path, NO_SUID | NO_EXEC)?, root, &path)?;
+            // What is read-only is the node: its mode and times are the host's. The device can be written to.
+            let attributes = NO_SUID | NO_EXEC | read_only(sandbox);
+            attach(&clone_tree(&path, attributes)?, root, &path)?;
         }
     }
     for (name, target) in [

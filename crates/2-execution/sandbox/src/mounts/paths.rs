@@ -3,7 +3,7 @@
 //! The trees of a root are built by others, so that their symbolic links may lead anywhere. The kernel resolves every path
 //! with the new root as `/` (`openat2` with RESOLVE_IN_ROOT), whatever stands in the links.
 
-use std::os::fd::{AsRawFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd, OwnedFd};
 
 use camino::{Utf8Path, Utf8PathBuf};
 use rustix::fs::{Mode, OFlags, ResolveFlags};
@@ -15,6 +15,11 @@ use crate::SandboxError;
 pub(super) struct Place(OwnedFd);
 
 impl Place {
+    /// Its descriptor.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
     /// A path that leads there as long as this object lives.
     pub(super) fn path(&self) -> Utf8PathBuf {
         Utf8PathBuf::from(format!("/proc/self/fd/{}", self.0.as_raw_fd()))

@@ -1,17 +1,14 @@
 //! `/proc` of a sandbox: its own processes, and nothing that reaches beyond them.
 
-use std::os::fd::OwnedFd;
-
 use camino::Utf8Path;
 use rustix::io::Errno;
 use rustix::mount::MountFlags;
 
-use super::paths::make_folder;
-use super::{NO_DEVICES, NO_EXEC, NO_SUID, READ_ONLY, attach_at, clone_tree, mount_failed};
+use super::paths::Place;
+use super::{NO_EXEC, NO_SUID, READ_ONLY, attach_at, clone_tree, mount_failed};
 use crate::SandboxError;
+use crate::syscalls::mount_set_attributes;
 
-/// Parts of `/proc` that builds read and that are mounted read-only.
-const READ: &[&str] = &["sys", "bus", "fs", "irq", "sysrq-trigger", "mtrr"];
 /// Files with data of the host's kernel, memory and keys, which no build needs: they are empty.
 const EMPTY_FILES: &[&str] = &[
     "config.gz",
@@ -50,19 +47,11 @@ pub(super) fn mount(target: &Utf8Path) -> Result<(), SandboxError> {
     })
 }
 
-/// Mounts over the parts that reach beyond the sandbox's processes.
-pub(super) fn mask(root: &OwnedFd) -> Result<(), SandboxError> {
-    let place = make_folder(root, Utf8Path::new("/proc"))?;
+/// Mounts over the parts that reach beyond the sandbox's processes, and makes all of it read-only: settings, the modes of
+/// files, which the kernel keeps for the whole machine, and what others may change of process 1.
+pub(super) fn mask(place: &Place) -> Result<(), SandboxError> {
     let proc = place.path();
     let shown = |name: &str| Utf8Path::new("/proc").join(name);
-    let harmless = NO_SUID | NO_DEVICES | NO_EXEC | READ_ONLY;
-    for name in READ {
-        let path = proc.join(name);
-        if path.exists() {
-            let tree = clone_tree(&path, harmless)?;
-            attach_at(&tree, &path).map_err(mount_failed("a read-only part", &shown(name)))?;
-        }
-    }
     for name in EMPTY_FILES {
         let path = proc.join(name);
         if path.exists() {
@@ -78,5 +67,5 @@ pub(super) fn mask(root: &OwnedFd) -> Result<(), SandboxError> {
                 .map_err(mount_failed("an empty folder", &shown(name)))?;
         }
     }
-    Ok(())
+    mount_set_attributes(place.as_fd(), READ_ONLY).map_err(mount_failed("a read-only proc", Utf8Path::new("/proc")))
 }

@@ -2,8 +2,9 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::io;
-use std::os::fd::RawFd;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd as _, RawFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use basalt_sandbox::{ConfinementLayer, Mount};
@@ -47,11 +48,7 @@ pub fn attempts() -> Vec<Attempt> {
             found.then_some(()).ok_or_else(|| nothing("it has no such variable"))
         }),
         Attempt::new("memory_of_process_1_is_opened", PROCESS_1, |_| {
-            fs::OpenOptions::new()
-                .read(true)
-                .write(true)
-                .open("/proc/1/mem")
-                .map(drop)
+            fs::File::open("/proc/1/mem").map(drop)
         }),
         Attempt::new("executable_of_process_1_is_read", PROCESS_1, |_| {
             fs::File::open("/proc/1/exe").map(drop)
@@ -126,15 +123,17 @@ pub fn attempts() -> Vec<Attempt> {
         Attempt {
             loosen: |sandbox, fixture| {
                 sandbox.mount(Mount::Bind {
-                    from: fixture.path().join("base"),
-                    to: "/layer".into(),
+                    from: fixture.path().join("base/lower"),
+                    to: "/lower".into(),
                     writable: true,
                 })
             },
-            ..Attempt::new("a_lower_layer_is_written_to", &[], |_| {
-                fs::write("/lower", "changed")?;
-                fs::write("/layer/lower", "changed")
-            })
+            is_seen: Some(|fixture| {
+                let lower = fs::read_to_string(fixture.path().join("base/lower")).expect("the layer");
+                lower != "as it was"
+            }),
+            // It may write there; the layer has to stay as it was.
+            ..Attempt::new("a_lower_layer_is_written_to", &[], |_| fs::write("/lower", "changed"))
         },
         Attempt {
             loosen: |sandbox, fixture| sandbox.show(fixture.path()),
@@ -145,16 +144,49 @@ pub fn attempts() -> Vec<Attempt> {
         Attempt::new(
             "a_setting_of_the_network_is_changed",
             &[ConfinementLayer::ProcMasks],
-            |target| open_as_root("/proc/sys/net/ipv4/ip_default_ttl", target),
+            |target| open_as_root("/proc/sys/net/ipv4/ip_default_ttl", target).map(drop),
         ),
         Attempt::new(
             "the_handler_of_core_files_is_opened",
             &[ConfinementLayer::ProcMasks],
-            |target| open_as_root("/proc/sys/kernel/core_pattern", target),
+            |target| open_as_root("/proc/sys/kernel/core_pattern", target).map(drop),
         ),
         Attempt::new("sysrq_is_opened", &[ConfinementLayer::ProcMasks], |target| {
-            open_as_root("/proc/sysrq-trigger", target)
+            open_as_root("/proc/sysrq-trigger", target).map(drop)
         }),
+        Attempt::new("the_mode_of_a_device_is_changed", &[ConfinementLayer::ReadOnly], |_| {
+            same_mode(&fs::File::open("/dev/full")?)
+        }),
+        Attempt::new(
+            "the_times_of_a_device_are_changed",
+            &[ConfinementLayer::ReadOnly],
+            |_| same_times(&fs::File::open("/dev/full")?),
+        ),
+        Attempt::new(
+            "the_mode_of_standard_input_is_changed",
+            &[ConfinementLayer::Descriptors],
+            |_| same_mode(&fs::File::from(io::stdin().as_fd().try_clone_to_owned()?)),
+        ),
+        // The kernel keeps it for all mounts of proc.
+        Attempt::new(
+            "the_mode_of_a_file_in_proc_is_changed",
+            &[ConfinementLayer::ProcMasks],
+            |_| same_mode(&fs::File::open("/proc/filesystems")?),
+        ),
+        Attempt::new(
+            "the_session_of_process_1_is_slowed",
+            &[ConfinementLayer::ProcMasks],
+            |target| match open_as_root("/proc/1/autogroup", target)?.write_all(b"19") {
+                // It takes one change of a user in a tenth of a second.
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+                result => result,
+            },
+        ),
+        Attempt::new(
+            "process_1_is_made_the_first_that_the_kernel_kills",
+            &[ConfinementLayer::ProcMasks],
+            |target| open_as_root("/proc/1/oom_score_adj", target)?.write_all(b"1000"),
+        ),
         Attempt::new("symbols_of_the_kernel_are_read", &[ConfinementLayer::ProcMasks], |_| {
             let text = fs::read("/proc/kallsyms")?;
             (!text.is_empty()).then_some(()).ok_or_else(|| nothing("it is empty"))
@@ -163,13 +195,36 @@ pub fn attempts() -> Vec<Attempt> {
 }
 
 /// Opens what only the host's root may write to; other users cannot show what the mask prevents.
-fn open_as_root(path: &str, target: &AttemptTarget) -> io::Result<()> {
+fn open_as_root(path: &str, target: &AttemptTarget) -> io::Result<fs::File> {
     match fs::OpenOptions::new().write(true).open(path) {
         Err(error) if error.raw_os_error() == Some(libc::EACCES) && target.user != 0 => {
             Err(unsupported(&format!("{path} is open to the host's root only")))
         }
         Err(error) if error.raw_os_error() == Some(libc::ENOENT) => Err(unsupported(&format!("there is no {path}"))),
-        result => result.map(drop),
+        result => result,
+    }
+}
+
+/// Sets the mode that a file has. Where it is not ours, a refusal shows nothing.
+fn same_mode(file: &fs::File) -> io::Result<()> {
+    if_ours(file, file.set_permissions(file.metadata()?.permissions()))
+}
+
+/// Sets the times that a file has, as only its owner may.
+fn same_times(file: &fs::File) -> io::Result<()> {
+    let status = file.metadata()?;
+    let times = fs::FileTimes::new()
+        .set_accessed(status.accessed()?)
+        .set_modified(status.modified()?);
+    if_ours(file, file.set_times(times))
+}
+
+fn if_ours(file: &fs::File, result: io::Result<()>) -> io::Result<()> {
+    match result {
+        Err(error) if error.raw_os_error() == Some(libc::EPERM) && file.metadata()?.uid() != 0 => {
+            Err(unsupported("it belongs to the host's root, who alone could change it"))
+        }
+        result => result,
     }
 }
 

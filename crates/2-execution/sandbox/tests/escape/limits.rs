@@ -1,9 +1,8 @@
-//! Programs that exceed a limit. Each uses a bounded amount, so that it ends without a limit, too.
+//! Programs that exceed a limit.
 
 use std::fs;
 use std::io;
-use std::io::Write as _;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use basalt_process::ProcessError;
 use basalt_sandbox::{ConfinementLayer, Limit, Sandbox, SandboxLimits, SandboxReport, Termination};
@@ -11,7 +10,11 @@ use libtest_mimic::{Failed, Trial};
 use rustix::process::{Pid, Resource, Rlimit};
 
 use crate::AttemptTarget;
-use crate::fixture::{Fixture, done, nothing};
+use crate::fixture::{Fixture, nothing};
+use crate::hogs::{
+    blind_process_1, detach, fill, fill_queues, fill_sockets, fill_tables, fork_bomb, map, memory_hog, segment, spin,
+    wide_and_deep,
+};
 
 const MIB: u64 = 1 << 20;
 
@@ -43,6 +46,12 @@ pub fn trials() -> Vec<Trial> {
         ("memory_hog_of_a_name_that_is_not_utf_8", Limit::Memory, memory),
         ("fork_bomb_of_a_name_that_is_not_utf_8", Limit::Processes, processes),
         ("files_in_memory", Limit::Memory, memory),
+        ("files_beside_devices", Limit::Memory, memory),
+        ("shared_memory_that_nobody_maps", Limit::Memory, memory),
+        ("queues_of_messages", Limit::Memory, memory),
+        ("data_in_sockets", Limit::Memory, memory),
+        ("data_of_closed_sockets", Limit::Memory, memory),
+        ("tables_of_pages", Limit::Memory, memory),
         ("fork_bomb", Limit::Processes, processes),
         ("full_disk", Limit::Disk, disk),
         ("full_root", Limit::Disk, disk),
@@ -54,6 +63,11 @@ pub fn trials() -> Vec<Trial> {
         .map(|(name, limit, limits)| Trial::test(format!("limits_end_{name}"), move || ends(name, limit, limits)))
         .collect();
     trials.push(Trial::test("a_report_tells_what_was_used", report_tells));
+    trials.push(Trial::test("what_is_mapped_counts_once", what_is_mapped_counts_once));
+    trials.push(Trial::test(
+        "a_tree_that_takes_all_descriptors_is_ended",
+        a_tree_that_takes_all_descriptors_is_ended,
+    ));
     trials.push(Trial::test("a_file_of_the_caller_counts", a_file_of_the_caller_counts));
     trials.push(Trial::test(
         "what_cannot_be_measured_is_ended",
@@ -75,6 +89,79 @@ fn ends(name: &str, limit: Limit, limits: SandboxLimits) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let (output, report) = run(&fixture, fixture.sandbox_on_disk(), &name)?;
     assert_eq!(report.ended, Termination::Exited(0), "{output}");
+    Ok(())
+}
+
+/// Files in memory and System V segments are counted by themselves, and not again where a process maps them.
+fn what_is_mapped_counts_once() -> Result<(), Failed> {
+    let limits = |memory| SandboxLimits {
+        memory: Some(memory * MIB),
+        ..SandboxLimits::default()
+    };
+    let fixture = Fixture::new()?;
+    let name = "limits/mapped_files";
+    let (words, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits(64)), name)?;
+    assert_eq!(report.ended, Termination::Exited(0), "{words}");
+    assert!(report.peak_memory >= 40 * MIB, "{report:?}");
+    let fixture = Fixture::new()?;
+    let (words, report) = run(&fixture, fixture.sandbox_on_disk().limits(limits(36)), name)?;
+    assert_eq!(
+        report.limit().map(|reached| reached.limit),
+        Some(Limit::Memory),
+        "{words}"
+    );
+    Ok(())
+}
+
+/// Where the first stage cannot look into all folders, for want of descriptors, there is no limit of the disk.
+fn a_tree_that_takes_all_descriptors_is_ended() -> Result<(), Failed> {
+    let limits = SandboxLimits {
+        disk: Some(64 * MIB),
+        ..SandboxLimits::default()
+    };
+    for is_short in [true, false] {
+        let fixture = Fixture::new()?;
+        let (path, work) = (fixture.path().join("report.json"), fixture.path().join("work"));
+        let sandbox = fixture.sandbox_on_disk().limits(limits).report(&path);
+        let mut running = sandbox
+            .command("/attempt", fixture.arguments("limits/wide_and_deep"))
+            .spawn()?;
+        wait_for(work.join("started").as_str())?;
+        if is_short {
+            let few = Rlimit {
+                current: Some(32),
+                maximum: Some(32),
+            };
+            let id = Pid::from_raw(i32::try_from(running.id())?);
+            rustix::process::prlimit(id, Resource::Nofile, few)?;
+        }
+        fs::write(work.join("go"), "")?;
+        let mut words = String::new();
+        let ended = running.lines(|line| words += &format!("{line}\n"));
+        assert!(ended.is_err(), "{words}");
+        let report = SandboxReport::read(&path)?.ok_or_else(|| format!("there is no report: {words}"))?;
+        if is_short {
+            assert_eq!(report.ended, Termination::Failed, "{words}");
+            assert!(words.contains("cannot measure what the sandbox uses"), "{words}");
+        } else {
+            assert_eq!(
+                report.limit().map(|reached| reached.limit),
+                Some(Limit::Disk),
+                "{report:?}\n{words}"
+            );
+        }
+    }
+    Ok(())
+}
+
+pub fn wait_for(path: &str) -> io::Result<()> {
+    let began = Instant::now();
+    while fs::metadata(path).is_err() {
+        if began.elapsed() > Duration::from_secs(60) {
+            return Err(nothing(&format!("{path} does not come")));
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
     Ok(())
 }
 
@@ -177,6 +264,26 @@ pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
             fork_bomb()
         },
         "limits/files_in_memory" => |_| fill("/dev/shm", 100),
+        "limits/files_beside_devices" => |_| fill("/dev", 100),
+        "limits/shared_memory_that_nobody_maps" => |_| {
+            for _ in 0..12 {
+                detach(segment(8)?)?;
+                std::thread::sleep(Duration::from_millis(40));
+            }
+            std::thread::sleep(Duration::from_millis(700));
+            Ok(())
+        },
+        "limits/mapped_files" => |_| {
+            let held = (map("/dev/shm/mapped", 24)?, segment(16)?);
+            std::thread::sleep(Duration::from_millis(1500));
+            std::hint::black_box(held);
+            Ok(())
+        },
+        "limits/queues_of_messages" => |_| fill_queues(100),
+        "limits/data_in_sockets" => |_| fill_sockets(100, false),
+        "limits/data_of_closed_sockets" => |_| fill_sockets(100, true),
+        "limits/tables_of_pages" => |_| fill_tables(50),
+        "limits/wide_and_deep" => |_| wide_and_deep(),
         "limits/full_disk" => |_| fill("/work", 120),
         "limits/full_root" => |_| fill("/", 120),
         "limits/full_disk_in_a_deep_folder" => |_| {
@@ -207,67 +314,4 @@ pub fn inside(name: &str) -> fn(&AttemptTarget) -> io::Result<()> {
         },
         _ => |_| Err(nothing("no such limit")),
     }
-}
-
-/// Takes 192 MiB of memory in half a second.
-fn memory_hog() {
-    let mut held = Vec::new();
-    for _ in 0..24 {
-        held.push(vec![1_u8; 8 << 20]);
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    std::thread::sleep(Duration::from_millis(500));
-    std::hint::black_box(&held);
-}
-
-/// Keeps process 1 from opening files, those of /proc among them.
-fn blind_process_1() -> io::Result<()> {
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
-    rustix::process::prlimit(Pid::from_raw(1), Resource::Nofile, none)?;
-    Ok(())
-}
-
-/// Uses as much time of a processor.
-fn spin(time: Duration) {
-    let used = || {
-        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-        Duration::new(
-            time.tv_sec.unsigned_abs(),
-            u32::try_from(time.tv_nsec).unwrap_or_default(),
-        )
-    };
-    while used() < time {
-        std::hint::spin_loop();
-    }
-}
-
-/// Writes files of 4 MiB until there are so many MiB.
-fn fill(folder: &str, mebibytes: u64) -> io::Result<()> {
-    for number in 0..mebibytes / 4 {
-        let mut file = fs::File::create(format!("{folder}/fill-{number}"))?;
-        file.write_all(&vec![1; 4 << 20])?;
-        std::thread::sleep(Duration::from_millis(40));
-    }
-    std::thread::sleep(Duration::from_millis(1500));
-    Ok(())
-}
-
-fn fork_bomb() -> io::Result<()> {
-    for _ in 0..200 {
-        // SAFETY: this process has one thread, and the child only waits.
-        match unsafe { libc::fork() } {
-            0 => {
-                std::thread::sleep(Duration::from_secs(20));
-                std::process::exit(0);
-            }
-            // The kernel's own limit may be faster than ours, which has to be the one that is named.
-            -1 => break,
-            id => done(id)?,
-        }
-    }
-    std::thread::sleep(Duration::from_millis(700));
-    Ok(())
 }

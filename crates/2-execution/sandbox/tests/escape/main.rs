@@ -10,6 +10,7 @@
 
 mod files;
 mod fixture;
+mod hogs;
 mod kernel;
 mod lifetime;
 mod limits;
@@ -34,6 +35,8 @@ pub struct Attempt {
     pub loosen: fn(Sandbox, &Fixture) -> Sandbox,
     /// The attempt itself, which runs inside and returns without an error if it got out.
     pub run: fn(&AttemptTarget) -> std::io::Result<()>,
+    /// Look at the host afterwards, where only it tells: `true` if the attempt changed something there.
+    pub is_seen: Option<fn(&Fixture) -> bool>,
 }
 
 impl Attempt {
@@ -49,6 +52,17 @@ impl Attempt {
             prepare: |sandbox, _| sandbox,
             loosen: |sandbox, _| sandbox,
             run,
+            is_seen: None,
+        }
+    }
+
+    /// Makes the attempt in a sandbox.
+    fn make(&self, fixture: &Fixture, sandbox: &Sandbox) -> Result<AttemptOutcome, Failed> {
+        match (fixture.attempt(sandbox, self.name)?, self.is_seen) {
+            (AttemptOutcome::GotOut, Some(is_seen)) if !is_seen(fixture) => {
+                Ok(AttemptOutcome::Refused("the host is as it was".to_owned()))
+            }
+            (outcome, _) => Ok(outcome),
         }
     }
 }
@@ -97,7 +111,7 @@ fn main() {
 fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
     let fixture = Fixture::new()?;
     let sandbox = (attempt.prepare)(fixture.sandbox(), &fixture);
-    match fixture.attempt(&sandbox, attempt.name)? {
+    match attempt.make(&fixture, &sandbox)? {
         AttemptOutcome::Refused(_) => {}
         AttemptOutcome::Skipped(why) => {
             basalt_test_output::skip(attempt.name, why);
@@ -110,7 +124,7 @@ fn both_ways(attempt: &Attempt) -> Result<(), Failed> {
     for layer in attempt.layers {
         sandbox = sandbox.without(*layer);
     }
-    match fixture.attempt(&sandbox, attempt.name)? {
+    match attempt.make(&fixture, &sandbox)? {
         AttemptOutcome::GotOut => Ok(()),
         AttemptOutcome::Skipped(why) => {
             basalt_test_output::skip(attempt.name, why);

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io::{self, Read as _};
+use std::sync::atomic::Ordering;
 
 use bazel_remote_apis::build::bazel::remote::execution::v2::ActionResult;
 use prost::Message as _;
@@ -9,7 +10,7 @@ use prost::Message as _;
 use super::{Cache, Direction, Slot};
 use crate::backend::{Backend, BlobSource};
 use crate::canonical::MAX_RESULT;
-use crate::error::CacheError;
+use crate::error::{CacheError, chain};
 use crate::{closure, signature};
 use basalt_action::Blob;
 
@@ -42,7 +43,8 @@ pub struct Upload {
 pub struct Pushed {
     /// Locations that have the result and all its blobs now.
     pub locations: usize,
-    /// Locations that failed.
+    /// Locations that may be written to and do not have the result, or not all its blobs: they failed now, or were
+    /// switched off by earlier failures.
     pub failed: usize,
     /// Blobs that were written, in all locations.
     pub blobs: u64,
@@ -59,9 +61,14 @@ impl Cache {
     /// on Ctrl-C. Never because of a cache.
     pub fn push(&self, upload: &Upload, open: Open<'_>) -> Result<Pushed, CacheError> {
         let mut pushed = Pushed::default();
-        let Some(key) = self.signer.as_ref().filter(|_| self.writes()) else {
+        let Some(key) = self.signer.as_ref() else {
             return Ok(pushed);
         };
+        let writable: Vec<&Slot> = self.slots.iter().filter(|slot| slot.location.mode.writes()).collect();
+        if !self.writes() {
+            pushed.failed = writable.len();
+            return Ok(pushed);
+        }
         let blobs = all_blobs(upload, open)?;
         let signed = signature::sign(&upload.action.digest, &upload.result, &upload.named, key);
         if signed.encoded_len() > MAX_RESULT {
@@ -71,8 +78,10 @@ impl Cache {
             ));
             return Ok(pushed);
         }
-        for slot in self.slots.iter().filter(|slot| slot.is_on(Direction::Writing)) {
-            match self.push_to(slot, upload, &signed, &blobs, open, &mut pushed)? {
+        for slot in writable {
+            let written =
+                slot.is_on(Direction::Writing) && self.push_to(slot, upload, &signed, &blobs, open, &mut pushed)?;
+            match written {
                 true => pushed.locations += 1,
                 false => pushed.failed += 1,
             }
@@ -104,10 +113,19 @@ impl Cache {
         match done.and_then(|()| backend.put_action_result(&upload.action, signed)) {
             Err(error) if error.is_ours() => Err(error),
             outcome => {
+                let failure = outcome.as_ref().err().map(|error| chain(error));
                 let written = self.settle(slot, Direction::Writing, outcome).is_some();
                 if written {
                     slot.breaker(Direction::Writing).succeed();
                     slot.counters.results_written.add(1);
+                }
+                // Where the circuit breaker opens, that was told.
+                if let Some(failure) = failure
+                    && slot.is_on(Direction::Writing)
+                    && !slot.told.swap(true, Ordering::Relaxed)
+                {
+                    self.reporter
+                        .warn(&format!("a result is not written to {}: {failure}", slot.location));
                 }
                 Ok(written)
             }
@@ -165,7 +183,7 @@ struct Transfer<'t> {
 
 impl Transfer<'_> {
     fn blobs(&mut self, blobs: &[Blob]) -> Result<(), CacheError> {
-        let missing = self.backend.missing(blobs)?;
+        let missing = self.backend.missing_or_damaged(blobs)?;
         let (small, large): (Vec<Blob>, Vec<Blob>) = missing.iter().partition(|blob| blob.size <= SMALL);
         for blob in &large {
             let mut source = (self.open)(blob).map_err(|source| CacheError::Local {

@@ -8,7 +8,7 @@ use basalt_digest::Digest;
 use camino::{Utf8Path, Utf8PathBuf};
 
 use super::plan::{Entry, RetentionPolicy, removals};
-use super::{Folder, file};
+use super::{Folder, file, ownership};
 use crate::closure;
 use crate::error::CacheError;
 use basalt_action::Blob;
@@ -53,7 +53,12 @@ impl Folder {
     /// # Errors
     /// When the folder cannot be read, or something in it cannot be removed.
     pub fn gc(&self, keep: &RetentionPolicy) -> Result<CacheGcStats, CacheError> {
-        let now = file::server_time(&self.temporary(), self.modes).unwrap_or_else(|_| SystemTime::now());
+        let now = match self.modes.get() {
+            Some(modes) if self.mode.writes() => {
+                file::server_time(&self.temporary(), *modes).unwrap_or_else(|_| SystemTime::now())
+            }
+            _ => SystemTime::now(),
+        };
         let mut collected = CacheGcStats::default();
         let mut stored = self.scan()?;
         let entries: Vec<Entry> = stored.iter().map(|stored| stored.entry).collect();
@@ -86,6 +91,9 @@ impl Folder {
         let mut stored = Vec::new();
         for (name, kind) in [("cas", Kind::Blob), ("ac", Kind::Result)] {
             for shard in self.list(&self.path.join(name))? {
+                if !ownership::is_shard(shard.file_name().unwrap_or_default()) {
+                    continue;
+                }
                 for path in self.list(&shard)? {
                     basalt_process::interrupt::check()?;
                     stored.extend(self.stored(path, kind)?);
@@ -131,8 +139,12 @@ impl Folder {
         }))
     }
 
+    /// Removes temporary files of killed processes. Files with other names than they have are not the cache's.
     fn sweep(&self, now: SystemTime, dry_run: bool, collected: &mut CacheGcStats) -> Result<(), CacheError> {
         for path in self.list(&self.temporary())? {
+            if !path.file_name().is_some_and(file::is_temporary) {
+                continue;
+            }
             let Some(metadata) = self.metadata(&path)? else {
                 continue;
             };

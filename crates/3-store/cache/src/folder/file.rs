@@ -8,8 +8,8 @@ use std::time::{Duration, SystemTime};
 use camino::Utf8Path;
 use rustix::fs::{OFlags, Timespec, Timestamps, UTIME_NOW};
 
-use super::WINDOW_LOG;
 use super::plan::GRACE;
+use super::{TEMPORARY, WINDOW_LOG};
 use crate::transfer::CHUNK;
 
 /// Age at which a read renews the time of last use.
@@ -93,24 +93,49 @@ impl Modes {
     }
 }
 
-/// Writes a file whole or not at all: into `temporary`, synced, renamed. By hand beside `basalt_store::write`, which
-/// knows neither streams nor `fsync`, and makes its temporary files in the folder that readers list.
+/// Beginning of the name of a temporary file, before its random letters.
+const PREFIX: &str = "write-";
+
+/// Number of random letters and digits in the name of a temporary file.
+const RANDOM: usize = 24;
+
+/// Returns `true` for names that [`replace`] gives to temporary files: nothing else in `tmp` belongs to the cache.
+pub(super) fn is_temporary(name: &str) -> bool {
+    name.strip_prefix(PREFIX).is_some_and(is_random)
+}
+
+/// Returns `true` for names that earlier versions gave to temporary files: they show that a folder is a cache, and are
+/// left alone, as somebody else may give such a name, too.
+pub(super) fn is_earlier_temporary(name: &str) -> bool {
+    is_random(name)
+}
+
+fn is_random(name: &str) -> bool {
+    name.len() == RANDOM && name.bytes().all(|byte| byte.is_ascii_alphanumeric())
+}
+
+/// Writes a file below the cache's folder whole or not at all: into its `tmp`, synced, renamed. By hand beside
+/// `basalt_store::write`, which knows neither streams nor `fsync`, and makes its temporary files in the folder that
+/// readers list.
 pub(super) fn replace(
-    temporary: &Utf8Path,
+    cache: &Utf8Path,
     path: &Utf8Path,
     modes: Modes,
     write: impl FnOnce(&mut fs_err::File) -> io::Result<()>,
 ) -> io::Result<()> {
-    let parent = path.parent().ok_or(io::ErrorKind::InvalidInput)?;
-    modes.create_folder(temporary)?;
-    // `cas` or `ac`, and the shard in it.
-    for folder in parent.parent().into_iter().chain([parent]) {
-        modes.create_folder(folder)?;
+    let temporary = cache.join(TEMPORARY);
+    modes.create_folder(&temporary)?;
+    // `cas` or `ac`, and the shard in it; none for a file in the cache's folder itself.
+    let below = path.strip_prefix(cache).map_err(io::Error::other)?;
+    let mut parent = cache.to_owned();
+    for name in below.parent().into_iter().flat_map(Utf8Path::components) {
+        parent.push(name);
+        modes.create_folder(&parent)?;
     }
     let made = tempfile::Builder::new()
-        .prefix("")
-        .rand_bytes(24)
-        .tempfile_in(temporary)?;
+        .prefix(PREFIX)
+        .rand_bytes(RANDOM)
+        .tempfile_in(&temporary)?;
     let (made, name) = made.into_parts();
     let mut file = fs_err::File::from_parts(made, name.to_path_buf());
     file.set_permissions(Permissions::from_mode(modes.file))?;
@@ -119,7 +144,7 @@ pub(super) fn replace(
     drop(file);
     name.persist(path).map_err(|error| error.error)?;
     // Not every network file system syncs folders; the rename itself has succeeded.
-    if let Err(error) = fs_err::File::open(parent).and_then(|folder| folder.sync_all()) {
+    if let Err(error) = fs_err::File::open(&parent).and_then(|folder| folder.sync_all()) {
         tracing::debug!(%parent, %error, "the folder cannot be synced");
     }
     Ok(())

@@ -199,8 +199,9 @@ fn a_disk_that_is_full_on_this_side_does_no_harm_to_the_cache() {
 fn a_folder_that_cannot_be_written_to_is_an_error_of_the_cache() {
     let fixture = Fixture::new();
     // Instead of permissions, which mean nothing to root.
-    fs_err::remove_dir(fixture.folder.temporary()).expect("removes");
-    fs_err::write(fixture.folder.temporary(), "in the way").expect("writes");
+    let temporary = fixture.folder.temporary();
+    fs_err::create_dir_all(temporary.parent().expect("a folder")).expect("makes");
+    fs_err::write(&temporary, "in the way").expect("writes");
     let error = fixture
         .folder
         .write(&Blob::of("a"), &mut Cursor::new("a"))
@@ -242,7 +243,14 @@ fn a_folder_that_is_not_there() {
     }
     fs_err::create_dir(path.parent().expect("a parent")).expect("mounts");
     assert!(Folder::open(&path, Mode::Read).is_err());
-    assert!(Folder::open_within(&path, Mode::Both, Duration::from_secs(60)).is_ok());
+    let folder = Folder::open_within(&path, Mode::Both, Duration::from_secs(60)).expect("opens");
+    let blob = Blob::of("a");
+    assert!(folder.action_result(&blob).expect("no error").is_none());
+    assert!(matches!(read(&folder, &blob), Err(CacheError::Missing { .. })));
+    assert_eq!(folder.missing(&[blob]).expect("asks"), [blob]);
+    assert!(!folder.exists() && !path.exists(), "reading made it");
+    folder.write(&blob, &mut Cursor::new("a")).expect("writes");
+    assert!(folder.exists() && path.join("CACHEDIR.TAG").exists());
     fs_err::write(path.join("file"), "").expect("writes");
     assert!(Folder::open(&path.join("file"), Mode::Both).is_err());
 }
@@ -323,7 +331,7 @@ fn collection_takes_what_is_unused_and_results_without_their_blobs() {
             .expect("writes");
     }
     age(&fixture.path(&old), DAY * 10);
-    let leftover = fixture.folder.temporary().join("leftover");
+    let leftover = fixture.folder.temporary().join("write-aB3aB3aB3aB3aB3aB3aB3aB3");
     fs_err::write(&leftover, "killed").expect("writes");
     age(&leftover, DAY * 2);
     let keep = |dry_run| RetentionPolicy {
@@ -348,6 +356,90 @@ fn collection_takes_what_is_unused_and_results_without_their_blobs() {
             ..RetentionPolicy::default()
         })
         .expect("no overflow");
+}
+
+#[test]
+fn collection_leaves_the_files_of_others() {
+    let fixture = Fixture::new();
+    fixture.add(b"content");
+    let folder = fixture.folder.path();
+    let hex = Blob::of("a").digest.to_hex();
+    let others = [
+        folder.join("tmp/thesis.odt"),
+        folder.join("tmp/internationalizationtext"),
+        folder.join("thesis.odt"),
+        folder.join("cas/thesis.odt"),
+        folder.join(format!("cas/thesis/{hex}.zst")),
+        folder.join(format!("cas/{hex:.2}/{hex}.odt")),
+    ];
+    for path in &others {
+        fs_err::create_dir_all(path.parent().expect("a parent")).expect("made");
+        fs_err::write(path, "thesis").expect("writes");
+        age(path, DAY * 30);
+    }
+    let keep = RetentionPolicy {
+        bytes: Some(0),
+        days: Some(1),
+        dry_run: false,
+    };
+    for folder in [Folder::open(folder, Mode::Both), Folder::open(folder, Mode::Write)] {
+        folder.expect("opens").gc(&keep).expect("collects");
+    }
+    for path in &others {
+        assert_eq!(fs_err::read_to_string(path).expect("is there"), "thesis", "{path}");
+    }
+}
+
+#[test]
+fn a_folder_of_another_purpose_is_not_touched() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let path = Utf8Path::from_path(temporary.path()).expect("UTF-8");
+    let thesis = path.join("tmp/thesis.odt");
+    fs_err::create_dir(path.join("tmp")).expect("made");
+    fs_err::write(&thesis, "thesis").expect("writes");
+    age(&thesis, DAY * 3);
+    for mode in [Mode::Read, Mode::Write, Mode::Both] {
+        let error = Folder::open(path, mode).expect_err("no cache");
+        assert!(matches!(error, CacheError::Foreign { .. }), "{error:?}");
+    }
+    assert_eq!(fs_err::read_dir(path).expect("lists").count(), 1);
+    assert!(thesis.exists());
+}
+
+#[test]
+fn a_folder_that_an_administrator_made_is_marked_by_the_first_write() {
+    let temporary = tempfile::tempdir().expect("a folder");
+    let path = Utf8Path::from_path(temporary.path()).expect("UTF-8");
+    let folder = Folder::open(path, Mode::Both).expect("opens");
+    assert_eq!(
+        fs_err::read_dir(path).expect("lists").count(),
+        0,
+        "nothing is written yet"
+    );
+    folder.write(&Blob::of("a"), &mut Cursor::new("a")).expect("writes");
+    fs_err::write(path.join("README"), "the team's cache").expect("writes");
+    Folder::open(path, Mode::Both).expect("is a cache by its tag");
+    fs_err::remove_file(path.join("CACHEDIR.TAG")).expect("removes");
+    assert!(Folder::open(path, Mode::Both).is_err());
+}
+
+#[test]
+fn a_push_replaces_what_is_damaged() {
+    let fixture = Fixture::new();
+    let content = b"content ".repeat(1000);
+    let (blob, sound) = (fixture.add(&content), fixture.add(b"sound"));
+    let length = fs_err::metadata(fixture.path(&blob)).expect("is there").len();
+    let file = fs_err::OpenOptions::new().write(true).open(fixture.path(&blob));
+    file.and_then(|file| file.set_len(length - 5)).expect("cut");
+    assert!(fixture.folder.missing(&[blob, sound]).expect("asks").is_empty());
+    let wanted = |folder: &Folder| folder.missing_or_damaged(&[blob, sound]).expect("asks");
+    assert_eq!(wanted(&fixture.folder), [blob]);
+    fixture.add(&content);
+    assert!(wanted(&fixture.folder).is_empty());
+    assert_eq!(read(&fixture.reader(), &blob).expect("reads"), content);
+    // Only the first look at a blob reads all of it; that it is there is asked every time.
+    fs_err::remove_file(fixture.path(&sound)).expect("removes");
+    assert_eq!(wanted(&fixture.folder), [sound]);
 }
 
 #[test]

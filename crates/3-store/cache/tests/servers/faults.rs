@@ -211,7 +211,11 @@ fn a_server_that_does_not_take_what_it_is_given_costs_a_warning() {
             let pushed = built.push(&cache).expect("no error of ours");
             assert_eq!(pushed.locations, 0, "{fault:?}");
         }
-        assert_eq!(warnings.all().len(), 1, "{fault:?}: {:?}", warnings.all());
+        // The result that is not written, and the cache that is left alone from then on.
+        let told = warnings.all();
+        assert!((1..=2).contains(&told.len()), "{fault:?}: {told:?}");
+        let left_alone = told.iter().filter(|warning| warning.contains("in this")).count();
+        assert_eq!(left_alone, 1, "{fault:?}: {told:?}");
     }
 }
 

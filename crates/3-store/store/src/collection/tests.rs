@@ -101,6 +101,17 @@ fn a_clock_a_year_ahead_removes_nothing() {
     );
 }
 
+#[test]
+fn the_target_of_a_link_does_not_count() {
+    let guard = tempfile::tempdir().expect("a folder");
+    let root = Utf8Path::from_path(guard.path()).expect("UTF-8");
+    std::fs::create_dir(root.join("elsewhere")).expect("made");
+    std::fs::write(root.join("elsewhere/file"), vec![1; 1 << 20]).expect("written");
+    std::os::unix::fs::symlink("elsewhere", root.join("entry")).expect("linked");
+    assert!(disk_usage(&root.join("elsewhere")) >= 1 << 20);
+    assert!(disk_usage(&root.join("entry")) < 1 << 16);
+}
+
 proptest! {
     #[test]
     fn the_rest_fits_and_nothing_newer_goes_first(

@@ -91,6 +91,44 @@ fn a_damaged_folder_that_nobody_may_write_to_is_set_aside() {
 }
 
 #[test]
+fn a_flipped_bit_in_an_action_result_is_found() {
+    let (_guard, root) = scratch();
+    let store = Store::open(&root).expect("opens");
+    let path = crate::tree(&store, 1).expect("made");
+    assert_eq!(store.verify(&Silent).expect("verified"), []);
+    let key = crate::action(1).key();
+    let result = root.join("actions").join(key.digest.to_hex());
+    let bytes = fs_err::read(&result).expect("read");
+    let mut changed = bytes.clone();
+    changed[bytes.len() / 2] ^= 1;
+    fs_err::write(&result, &changed).expect("damaged");
+    let damaged = store.verify(&Silent).expect("verified");
+    assert_eq!(damaged.iter().map(|one| one.digest).collect::<Vec<_>>(), [key.digest]);
+    assert!(damaged[0].why.contains("checksum"), "{damaged:?}");
+    assert!(!result.exists() && damaged[0].path.exists());
+    assert_eq!(crate::tree(&store, 1).expect("made"), path, "it is made again");
+    assert_eq!(store.verify(&Silent).expect("verified"), []);
+}
+
+#[test]
+fn a_named_pipe_is_no_object_and_no_wait() {
+    let (_guard, root) = scratch();
+    let store = Store::open(&root).expect("opens");
+    let names = ["objects", "actions"].map(|folder| root.join(folder).join(Digest::of(folder).to_hex()));
+    for name in &names {
+        let mode = rustix::fs::Mode::from_raw_mode(0o600);
+        rustix::fs::mkfifoat(rustix::fs::CWD, name.as_std_path(), mode).expect("a named pipe");
+    }
+    let damaged = store.verify(&Silent).expect("verified");
+    assert_eq!(damaged.len(), 2, "{damaged:?}");
+    assert!(
+        damaged.iter().all(|one| one.why.contains("not an ordinary file")),
+        "{damaged:?}"
+    );
+    assert!(names.iter().all(|name| name.symlink_metadata().is_err()));
+}
+
+#[test]
 fn an_object_is_compared_before_its_first_use_in_each_process() {
     let (_guard, root) = scratch();
     let store = Store::open(&root).expect("opens");

@@ -113,6 +113,25 @@ impl Fixture {
         }
     }
 
+    /// Writes an RPM with the header of one package and the payload of another.
+    pub fn with_payload_of(&self, rpm: &FixtureRpm, other: &FixtureRpm) -> FixtureRpm {
+        let split = |rpm: &FixtureRpm| {
+            let header = rpm::PackageMetadata::open(&rpm.path).expect("an RPM");
+            let start = usize::try_from(header.get_package_segment_offsets().payload).expect("small");
+            let mut bytes = fs_err::read(&rpm.path).expect("read");
+            let payload = bytes.split_off(start);
+            (bytes, payload)
+        };
+        let bytes = [split(rpm).0, split(other).1].concat();
+        let path = self.path.join(format!("{}-swapped.rpm", rpm.package.name));
+        fs_err::write(&path, &bytes).expect("written");
+        FixtureRpm {
+            package: rpm.package.clone(),
+            path,
+            digest: Digest::of(bytes),
+        }
+    }
+
     pub fn compose(&self, text: &str, rpms: &[&FixtureRpm]) -> Result<Image, ImageError> {
         self.composer().compose(&definition(text), &payloads(rpms))
     }

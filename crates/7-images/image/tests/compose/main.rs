@@ -31,6 +31,10 @@ const TESTS: &[(&str, Test)] = &[
     ),
     ("excluded_files_are_not_there", merging::excluded_files_are_not_there),
     ("nothing_leaves_the_root", merging::nothing_leaves_the_root),
+    (
+        "content_that_is_not_the_headers_is_refused",
+        merging::content_that_is_not_the_headers_is_refused,
+    ),
     ("file_capabilities_are_refused", merging::file_capabilities_are_refused),
     (
         "what_is_in_an_image_can_be_looked_at",

@@ -137,6 +137,36 @@ pub fn nothing_leaves_the_root() -> Result<(), Failed> {
     expect(&error.to_string(), &["away", "/etc", "/etc/passwd", "must be a folder"])
 }
 
+pub fn content_that_is_not_the_headers_is_refused() -> Result<(), Failed> {
+    let fixture = Fixture::new(None);
+    let file = |name: &str, content: &'static [u8]| {
+        fixture.rpm(name, &[FixtureFile::Plain("/usr/bin/x", content, "root", 0o755)])
+    };
+    let (honest, other) = (file("honest", b"program"), file("other", b"another"));
+    fixture.compose(TREE, &[&honest])?;
+    let swapped = fixture.with_payload_of(&honest, &other);
+    expect(
+        &refused(&fixture, &[&swapped]),
+        &[
+            "`/usr/bin/x` of the package honest",
+            "has the digest",
+            "according to its header",
+        ],
+    )?;
+    let more = fixture.rpm(
+        "more",
+        &[
+            FixtureFile::Plain("/usr/bin/backdoor", b"x", "root", 0o755),
+            FixtureFile::Plain("/usr/bin/x", b"program", "root", 0o755),
+        ],
+    );
+    let swapped = fixture.with_payload_of(&honest, &more);
+    expect(
+        &refused(&fixture, &[&swapped]),
+        &["honest-swapped.rpm", "`/usr/bin/backdoor` is not in its header"],
+    )
+}
+
 pub fn file_capabilities_are_refused() -> Result<(), Failed> {
     let fixture = Fixture::new(None);
     let ping = fixture.rpm_with("ping", &[], |builder| {

@@ -261,6 +261,8 @@ fn what_is_answered_fails_nothing() {
 fn the_answers_are_documents_for_others() {
     let document = openvex(&inventory(), &statements());
     insta::assert_snapshot!("openvex", serde_json::to_string_pretty(&document).expect("JSON"));
-    let log = sarif(&audited(), Level::High);
+    let log = sarif(&audited(), Level::High, |package| {
+        format!("distro/packages/{package}/{package}.spec")
+    });
     insta::assert_snapshot!("sarif", serde_json::to_string_pretty(&log).expect("JSON"));
 }

@@ -5,6 +5,15 @@ use crate::node::NodeName;
 /// Last lines of a unit's journal that are collected.
 const JOURNAL_LINES: &str = "--lines=20000";
 
+/// Units whose journals are collected.
+const UNITS: &[&str] = &[
+    "basalt-node",
+    "basalt-ready",
+    "containerd",
+    "kubelet",
+    "systemd-networkd",
+];
+
 /// Way to a part.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PartSource {
@@ -155,25 +164,42 @@ fn of_the_cluster(node: &NodeName) -> Vec<BundlePart> {
     ]
 }
 
-fn of_the_node() -> Vec<BundlePart> {
-    let node = |file: &str, what, words: &[&str]| BundlePart {
+/// Part that a program of the node writes.
+fn node(file: &str, what: &'static str, words: &[&str]) -> BundlePart {
+    BundlePart {
         file: format!("node/{file}"),
         what,
         source: PartSource::Node(words.iter().map(|word| (*word).to_owned()).collect()),
-    };
-    let kernel = |file: &str, what, files| BundlePart {
+    }
+}
+
+/// Part with files of the node's kernel.
+fn kernel(file: &str, what: &'static str, files: &'static [&'static str]) -> BundlePart {
+    BundlePart {
         file: format!("node/{file}"),
         what,
         source: PartSource::Kernel(files),
-    };
-    let crictl = |words: &[&'static str]| -> Vec<&'static str> {
-        let socket = "--runtime-endpoint=unix:///run/containerd/containerd.sock";
-        [&["crictl", socket], words].concat()
-    };
-    let journal = |words: &[&'static str]| -> Vec<&'static str> {
-        [&["journalctl", "--utc", "--no-pager", "--output=short-precise"], words].concat()
-    };
-    let mut parts = vec![
+    }
+}
+
+/// Part that journalctl writes.
+fn journal(file: &str, what: &'static str, options: &[&str]) -> BundlePart {
+    let command: &[&str] = &["journalctl", "--utc", "--no-pager", "--output=short-precise"];
+    node(file, what, &[command, options].concat())
+}
+
+/// Part that crictl writes.
+fn crictl(file: &str, what: &'static str, words: &[&str]) -> BundlePart {
+    let command: &[&str] = &["crictl", "--runtime-endpoint=unix:///run/containerd/containerd.sock"];
+    node(file, what, &[command, words].concat())
+}
+
+fn of_the_node() -> Vec<BundlePart> {
+    [agent_and_units(), journals(), kernel_and_network(), container_runtime()].concat()
+}
+
+fn agent_and_units() -> Vec<BundlePart> {
+    vec![
         node(
             "status.json",
             "status of Basalt's agent",
@@ -200,47 +226,41 @@ fn of_the_node() -> Vec<BundlePart> {
             "jobs that systemd waits for",
             &["systemctl", "--no-pager", "list-jobs"],
         ),
-    ];
-    for unit in [
-        "basalt-node",
-        "basalt-ready",
-        "containerd",
-        "kubelet",
-        "systemd-networkd",
-    ] {
-        let option = format!("--unit={unit}");
-        let mut part = node(
-            "",
+    ]
+}
+
+fn journals() -> Vec<BundlePart> {
+    let of_unit = |unit: &&str| {
+        journal(
+            &format!("journal/{unit}.txt"),
             "journal of a unit, of this boot",
-            &journal(&["--boot=0", JOURNAL_LINES]),
-        );
-        if let PartSource::Node(words) = &mut part.source {
-            words.push(option);
-        }
-        part.file = format!("node/journal/{unit}.txt");
-        parts.push(part);
-    }
+            &["--boot=0", JOURNAL_LINES, &format!("--unit={unit}")],
+        )
+    };
+    let mut parts: Vec<_> = UNITS.iter().map(of_unit).collect();
     parts.extend([
-        node(
+        journal(
             "journal/errors.txt",
             "errors of all units, of all boots",
-            &journal(&["--priority=err", "--lines=5000"]),
+            &["--priority=err", "--lines=5000"],
         ),
-        node(
+        journal(
             "journal/previous-boot.txt",
             "end of the boot before",
-            &journal(&["--boot=-1", "--lines=3000"]),
+            &["--boot=-1", "--lines=3000"],
         ),
         node(
             "journal/boots.txt",
             "list of boots",
             &["journalctl", "--no-pager", "--list-boots"],
         ),
-        node(
-            "dmesg.txt",
-            "messages of the kernel",
-            &journal(&["--dmesg", "--boot=0"]),
-        ),
+        journal("dmesg.txt", "messages of the kernel", &["--dmesg", "--boot=0"]),
+    ]);
+    parts
+}
+
+fn kernel_and_network() -> Vec<BundlePart> {
+    vec![
         kernel(
             "kernel.txt",
             "memory, pressure, mounts, command line, control groups, modules",
@@ -259,15 +279,19 @@ fn of_the_node() -> Vec<BundlePart> {
         ),
         node("iptables.txt", "packet filters of IPv4", &["iptables-save"]),
         node("ip6tables.txt", "packet filters of IPv6", &["ip6tables-save"]),
-        node("containers.txt", "containers", &crictl(&["ps", "--all"])),
-        node("images.txt", "container images", &crictl(&["images"])),
-        node(
+    ]
+}
+
+fn container_runtime() -> Vec<BundlePart> {
+    vec![
+        crictl("containers.txt", "containers", &["ps", "--all"]),
+        crictl("images.txt", "container images", &["images"]),
+        crictl(
             "containerd-version.txt",
             "version of the container runtime",
-            &crictl(&["version"]),
+            &["version"],
         ),
-    ]);
-    parts
+    ]
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::bundle::parts::{BundlePart, PartSource, parts};
 use crate::bundle::redact::redact;
 use crate::bundle::{BundleReport, archive};
 use crate::image::{DebugImage, ProgramNeed, candidates};
-use crate::logs::Moment;
+use crate::logs::UtcTime;
 use crate::node::{NodeInfo, NodeName};
 use crate::pod::DebugPod;
 
@@ -60,7 +60,7 @@ impl NodeAccess<'_> {
         }
         let image = pod.as_ref().ok().map(|pod| pod.spec().image.reference().to_owned());
         drop(pod);
-        let manifest = BundleManifest::new(name.as_str(), Moment::at(now).rfc3339(), image, reports);
+        let manifest = BundleManifest::new(name.as_str(), UtcTime::at(now).rfc3339(), image, reports);
         let bytes = pack(&manifest, &files, now).map_err(AccessError::file("pack the bundle"))?;
         write::with_mode(target, &bytes, 0o600)?;
         task.finish(Outcome::Done);

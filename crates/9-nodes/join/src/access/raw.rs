@@ -90,6 +90,15 @@ pub struct User {
     pub client_certificate: Option<String>,
     /// Path of its key.
     pub client_key: Option<String>,
+    /// Name for basic authentication.
+    pub username: Option<String>,
+    /// Password for basic authentication.
+    pub password: Option<String>,
+    /// User in whose name requests are made.
+    #[serde(rename = "as")]
+    pub impersonate: Option<String>,
+    /// Groups in whose name requests are made.
+    pub as_groups: Option<Value>,
     /// Program that provides credentials.
     pub exec: Option<Value>,
     /// Plug-in that provides credentials.

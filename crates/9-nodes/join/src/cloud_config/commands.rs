@@ -52,6 +52,9 @@ pub(super) enum Meaning {
     Hostname(String),
     /// Kernel settings.
     Sysctls(Vec<(String, String)>),
+    /// Names at the machine's own address in /etc/hosts, besides those of the loopback. The node's resolver answers for its
+    /// own name.
+    OwnHosts(Vec<String>),
     /// Done by the image already.
     Done,
 }
@@ -72,7 +75,7 @@ pub(super) fn recognise(command: &str) -> Result<Meaning, Finding> {
             Ok(Meaning::Hostname(name.to_owned()))
         }
         ["echo", ref text @ .., ">", "/etc/hostname"] => Ok(Meaning::Hostname(text.join(" "))),
-        ["echo", ref text @ .., ">" | ">>", "/etc/hosts"] if is_own_host(&text.join(" ")) => Ok(Meaning::Done),
+        ["echo", ref text @ .., ">" | ">>", "/etc/hosts"] => own_hosts(&text.join(" ")).ok_or_else(|| unknown(command)),
         ["sysctl", "-w", ref settings @ ..] => settings
             .iter()
             .map(|setting| {
@@ -84,7 +87,12 @@ pub(super) fn recognise(command: &str) -> Result<Meaning, Finding> {
             .filter(|settings| !settings.is_empty())
             .map(Meaning::Sysctls)
             .ok_or_else(|| unknown(command)),
-        ["modprobe", ref modules @ ..] => modules_are_there(modules.iter().copied()).map(|()| Meaning::Done),
+        ["modprobe", "-a" | "--all", ref modules @ ..] if !modules.is_empty() => {
+            modules_are_there(modules.iter().copied()).map(|()| Meaning::Done)
+        }
+        ["modprobe", ref modules @ ..] if !modules.iter().any(|word| word.starts_with('-')) => {
+            modules_are_there(modules.iter().copied()).map(|()| Meaning::Done)
+        }
         ["mkdir", "-p", ref folders @ ..] if folders.iter().all(|folder| is_known_folder(folder)) => Ok(Meaning::Done),
         ["systemctl", "enable" | "start" | "restart", ref services @ ..] if are_services(services) => Ok(Meaning::Done),
         ["sysctl", "--system"]
@@ -153,10 +161,24 @@ fn are_services(words: &[&str]) -> bool {
         && services.all(|service| SERVICES.contains(&service.strip_suffix(".service").unwrap_or(service)))
 }
 
-/// `true` for a line of /etc/hosts about the machine itself: the node's resolver answers for these names.
-fn is_own_host(line: &str) -> bool {
-    let address = line.split_whitespace().next().unwrap_or_default();
-    matches!(address, "127.0.0.1" | "127.0.1.1" | "::1")
+/// Meaning of a line of /etc/hosts about the machine itself.
+fn own_hosts(line: &str) -> Option<Meaning> {
+    let mut words = line.split_whitespace();
+    if !matches!(words.next()?, "127.0.0.1" | "127.0.1.1" | "::1") {
+        return None;
+    }
+    let is_loopback = |name: &&str| {
+        let first = name.split('.').next().unwrap_or_default();
+        matches!(first, "localhost" | "localhost4" | "localhost6")
+            || first.starts_with("ip6-")
+            || first.starts_with("ipv6-")
+    };
+    let names: Vec<_> = words.filter(|name| !is_loopback(name)).map(str::to_owned).collect();
+    Some(if names.is_empty() {
+        Meaning::Done
+    } else {
+        Meaning::OwnHosts(names)
+    })
 }
 
 /// Words of a simple command. Quotes group; `>` and `>>` are words of their own; `None` for what else a shell would
@@ -187,10 +209,17 @@ fn words(command: &str) -> Option<Vec<String>> {
     quote.is_none().then_some(words)
 }
 
+/// Finding about a command. Only its program is named: what stands after it may be a secret.
 fn unknown(command: &str) -> Finding {
-    let shown: String = command.chars().take(60).collect();
-    let more = if shown.len() < command.len() { "…" } else { "" };
-    let message = format!("the command `{shown}{more}` is not known, and a node runs none");
+    let is_plain = |word: &&str| {
+        word.chars()
+            .all(|letter| letter.is_ascii_alphanumeric() || "/._-".contains(letter))
+    };
+    let program = command.split_whitespace().next().filter(is_plain);
+    let message = match program {
+        Some(program) => format!("this command of `{program}` is not known, and a node runs none"),
+        None => "this command is not known, and a node runs none".to_owned(),
+    };
     let help = "say it in the NodeConfig, put it into a DaemonSet, or remove it; known are `hostname`, `sysctl -w`, `modprobe`, \
                 `swapoff -a`, `systemctl enable|start|restart` of containerd and kubelet, `echo` into /etc/hostname and /etc/hosts";
     Finding::error(message, "not run").with_help(help)
@@ -234,7 +263,10 @@ mod tests {
                 "echo \"worker-1\" >/etc/hostname",
                 Meaning::Hostname("worker-1".to_owned()),
             ),
-            ("echo \"127.0.0.1   worker-1 localhost\" >>/etc/hosts", Meaning::Done),
+            (
+                "echo \"127.0.0.1   worker-1 localhost localhost4.localdomain4\" >>/etc/hosts",
+                Meaning::OwnHosts(vec!["worker-1".to_owned()]),
+            ),
             (
                 "echo \"::1         ipv6-localhost ipv6-loopback\" >/etc/hosts",
                 Meaning::Done,
@@ -242,6 +274,7 @@ mod tests {
             ("sysctl -w net.core.somaxconn=4096", Meaning::Sysctls(sysctl)),
             ("sysctl --system", Meaning::Done),
             ("modprobe br_netfilter", Meaning::Done),
+            ("modprobe -a overlay br_netfilter", Meaning::Done),
             ("swapoff -a", Meaning::Done),
             ("mkdir -p /etc/kubernetes/pki", Meaning::Done),
             ("systemctl enable --now containerd.service kubelet", Meaning::Done),
@@ -261,6 +294,10 @@ mod tests {
             "hostname \"$NAME\"",
             "hostname 'a",
             "modprobe nvidia",
+            "modprobe -a overlay nvidia",
+            "modprobe -a",
+            "modprobe -r overlay",
+            "echo > /etc/hosts",
             "systemctl stop kubelet",
             "systemctl enable",
             "mkdir -p /etc/kubernetes/../../root",

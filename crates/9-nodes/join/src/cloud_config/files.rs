@@ -3,6 +3,7 @@
 use std::io::Read as _;
 
 use basalt_document::Finding;
+use basalt_node_config::certificate::Authorities;
 use basalt_node_config::raw::Registry;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -14,6 +15,16 @@ use super::{hosts_file, raw};
 /// Most bytes of a file. User data of clouds has at most 64 KiB.
 const LARGEST: u64 = 1 << 20;
 
+/// Place of a file with kernel settings among others: sysctl.d(5) sorts them by name, and `sysctl --system` reads
+/// `/etc/sysctl.conf` after them.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum SysctlOrder {
+    /// File of `/etc/sysctl.d`, by its whole name.
+    Named(String),
+    /// `/etc/sysctl.conf`.
+    Last,
+}
+
 /// Meaning of a file.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Meaning {
@@ -22,13 +33,20 @@ pub(super) enum Meaning {
     /// Name of the machine.
     Hostname(String),
     /// Kernel settings.
-    Sysctls(Vec<(String, String)>),
+    Sysctls {
+        /// Place among such files: they count in the order of their names.
+        order: SysctlOrder,
+        /// Names and values.
+        settings: Vec<(String, String)>,
+    },
     /// Mirrors of a registry.
     Registry(Box<Registry>),
     /// Certificate authorities in PEM.
     Authorities(String),
     /// File below /etc/kubernetes, for pods that read it there.
     Kubernetes {
+        /// Absolute path.
+        path: String,
         /// Content.
         content: String,
         /// Mode.
@@ -38,19 +56,36 @@ pub(super) enum Meaning {
     Nothing,
 }
 
+/// Path of a file as the kernel reads it: several slashes are one.
+///
+/// # Errors
+/// When it is not absolute, or cannot be that of a file.
+pub(super) fn absolute(path: &str) -> Result<String, Finding> {
+    let refused = |what: &str| {
+        let finding = Finding::error(format!("`{path}` is {what}"), "not a path");
+        Err(finding.with_help("write the whole path of a file: `/etc/kubernetes/azure.json`"))
+    };
+    if path.split('/').any(|part| part == ".." || part == ".") || !path.starts_with('/') {
+        return refused("not an absolute path");
+    }
+    if path.ends_with('/') {
+        return refused("a folder");
+    }
+    if path.contains(char::is_control) {
+        return refused("no path: it has control characters");
+    }
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    Ok(parts.flat_map(|part| ["/", part]).collect())
+}
+
 /// Recognises a file.
 ///
 /// # Errors
 /// When its path is not a known one, or its content is not what belongs there.
 pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
+    let path = absolute(&file.path)?;
     let content = content(file)?;
-    let path = file.path.as_str();
-    if path.split('/').any(|part| part == ".." || part == ".") || !path.starts_with('/') {
-        return Err(Finding::error(
-            format!("`{path}` is not an absolute path"),
-            "not a path",
-        ));
-    }
+    let path = path.as_str();
     let append = file.append == Some(true);
     let below = |folder: &str, suffix: &str| {
         path.strip_prefix(folder)
@@ -68,8 +103,10 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
         "/etc/hostname" if !append => return Ok(Meaning::Hostname(content.trim().to_owned())),
         _ => {}
     }
-    if below("/etc/sysctl.d/", ".conf").is_some() || path == "/etc/sysctl.conf" {
-        return sysctls(&content).map(Meaning::Sysctls);
+    let named = below("/etc/sysctl.d/", ".conf").map(|name| SysctlOrder::Named(format!("{name}.conf")));
+    if let Some(order) = named.or_else(|| (path == "/etc/sysctl.conf").then_some(SysctlOrder::Last)) {
+        let settings = sysctls(&content)?;
+        return Ok(Meaning::Sysctls { order, settings });
     }
     if below("/etc/modules-load.d/", ".conf").is_some() {
         let modules = content.lines().map(str::trim);
@@ -84,6 +121,7 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
         .or_else(|| below("/etc/pki/ca-trust/source/anchors/", ""))
         .is_some()
     {
+        content.parse::<Authorities>()?;
         return Ok(Meaning::Authorities(content));
     }
     kubernetes(file, path, content)
@@ -108,12 +146,15 @@ fn kubernetes(file: &raw::WriteFile, path: &str, content: String) -> Result<Mean
             help,
         );
     };
-    if name.starts_with("manifests/") {
-        let help = "deploy it as a DaemonSet; static pods of a control plane belong to control-plane nodes";
-        return refused(format!("`{path}` is a static pod"), help);
-    }
-    if ["kubelet.conf", "bootstrap-kubelet.conf"].contains(&name) || name.starts_with("pki/") {
-        return refused(format!("`{path}` is a file that joining makes"), "remove it");
+    match name.split('/').next() {
+        Some("manifests") => {
+            let help = "deploy it as a DaemonSet; static pods of a control plane belong to control-plane nodes";
+            return refused(format!("`{path}` is a static pod"), help);
+        }
+        Some("kubelet.conf" | "bootstrap-kubelet.conf" | "pki") => {
+            return refused(format!("`{path}` is a file that joining makes"), "remove it");
+        }
+        _ => {}
     }
     if file.append == Some(true) {
         return refused(
@@ -130,7 +171,11 @@ fn kubernetes(file: &raw::WriteFile, path: &str, content: String) -> Result<Mean
         .filter(|mode| !mode.is_empty())
         .unwrap_or("0644");
     match u32::from_str_radix(permissions, 8) {
-        Ok(mode) if mode <= 0o777 => Ok(Meaning::Kubernetes { content, mode }),
+        Ok(mode) if mode <= 0o777 => Ok(Meaning::Kubernetes {
+            path: path.to_owned(),
+            content,
+            mode,
+        }),
         _ => refused(format!("`{permissions}` is not a mode"), "write it in octal: `0640`"),
     }
 }
@@ -194,6 +239,8 @@ mod tests {
 
     use super::*;
 
+    const CA: &str = include_str!("../../tests/vectors/ca.pem");
+
     fn file(path: &str, content: &str) -> raw::WriteFile {
         raw::WriteFile {
             path: path.to_owned(),
@@ -207,13 +254,17 @@ mod tests {
 
     #[test]
     fn known_files() {
-        let sysctls = vec![("net.core.somaxconn".to_owned(), "4096".to_owned())];
+        let settings = vec![("net.core.somaxconn".to_owned(), "4096".to_owned())];
+        let order = SysctlOrder::Named("99-x.conf".to_owned());
         for (path, content, expected) in [
             ("/etc/hostname", "worker-1\n", Meaning::Hostname("worker-1".to_owned())),
             (
                 "/etc/sysctl.d/99-x.conf",
                 "# a\n-net.core.somaxconn = 4096\n",
-                Meaning::Sysctls(sysctls),
+                Meaning::Sysctls {
+                    order: order.clone(),
+                    settings,
+                },
             ),
             (
                 "/etc/modules-load.d/k8s.conf",
@@ -223,13 +274,14 @@ mod tests {
             ("/run/cluster-api/placeholder", "", Meaning::Nothing),
             (
                 "/usr/local/share/ca-certificates/a.crt",
-                "PEM",
-                Meaning::Authorities("PEM".to_owned()),
+                CA,
+                Meaning::Authorities(CA.to_owned()),
             ),
             (
-                "/etc/kubernetes/azure.json",
+                "//etc/kubernetes///azure.json",
                 "{}",
                 Meaning::Kubernetes {
+                    path: "/etc/kubernetes/azure.json".to_owned(),
                     content: "{}".to_owned(),
                     mode: 0o644,
                 },
@@ -242,6 +294,7 @@ mod tests {
             "[host.\"http://10.0.0.1:5000\"]\n",
         ));
         assert!(matches!(registry, Ok(Meaning::Registry(registry)) if registry.host == "docker.io"));
+        assert!(SysctlOrder::Named("zz".to_owned()) < SysctlOrder::Last);
     }
 
     #[test]
@@ -252,6 +305,16 @@ mod tests {
             "/etc/kubernetes/../shadow",
             "/etc/kubernetes/kubelet.conf",
             "/etc/kubernetes/pki/ca.crt",
+            "/etc/kubernetes//manifests/evil.yaml",
+            "/etc/kubernetes/manifests//evil.yaml",
+            "/etc/kubernetes/manifests",
+            "/etc/kubernetes//pki/ca.crt",
+            "//etc//kubernetes//kubelet.conf",
+            "/etc/kubernetes/kubelet.conf/x",
+            "/etc/kubernetes/",
+            "/etc/kubernetes",
+            "/etc/kubernetes/a/",
+            "/etc/kubernetes/a\u{0}b",
             "/etc/containerd/config.toml",
             "/etc/containerd/certs.d/a/b/hosts.toml",
             "/run/kubeadm/kubeadm.yaml",
@@ -259,13 +322,16 @@ mod tests {
             "",
         ] {
             let finding = recognise(&file(path, "x")).expect_err(path);
+            let named = absolute(path).unwrap_or_else(|_| path.to_owned());
             assert!(
-                finding.message.contains(path) || path.ends_with("kubeadm.yaml"),
+                finding.message.contains(&named) || path.ends_with("kubeadm.yaml"),
                 "{finding:?}"
             );
         }
         let modules = recognise(&file("/etc/modules-load.d/a.conf", "nvidia\n"));
         assert!(modules.unwrap_err().message.contains("nvidia"));
+        let authority = recognise(&file("/usr/local/share/ca-certificates/a.crt", "x"));
+        assert!(authority.unwrap_err().message.contains("no certificate in PEM"));
     }
 
     #[test]
@@ -298,6 +364,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn paths_have_single_slashes(path in "[a./]{0,12}") {
+            if let Ok(path) = absolute(&path) {
+                prop_assert!(path.starts_with('/') && !path.contains("//") && !path.ends_with('/'));
+                prop_assert_eq!(absolute(&path).unwrap(), path);
+            }
+        }
+
         #[test]
         fn nothing_panics(path in any::<String>(), content in any::<String>(), encoding in "(base64|gzip\\+base64|)") {
             for path in [path.as_str(), "/etc/sysctl.d/a.conf", "/etc/containerd/certs.d/a/hosts.toml"] {

@@ -3,15 +3,21 @@
 use std::collections::BTreeMap;
 
 use basalt_document::Finding;
+use basalt_node_config::address::{MirrorUrl, RegistryName};
 use basalt_node_config::raw::{Mirror, Registry};
 use serde::Deserialize;
+use toml::Spanned;
+
+/// Capabilities of a mirror of a NodeConfig: it is asked for images by digest and by tag.
+const CAPABILITIES: [&str; 2] = ["pull", "resolve"];
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct HostsFile {
     server: Option<String>,
+    /// Hosts by their URLs, whose places give the order.
     #[serde(default)]
-    host: BTreeMap<String, Host>,
+    host: BTreeMap<Spanned<String>, Host>,
 }
 
 #[derive(Default, Deserialize)]
@@ -37,6 +43,9 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
         let help = "write it in the part `registries` of the NodeConfig";
         Err(Finding::error(message, "not taken over").with_help(help))
     };
+    if name != "_default" {
+        name.parse::<RegistryName>()?;
+    }
     let file: HostsFile = match toml::from_str(text) {
         Ok(file) => file,
         Err(error) => return refused(format!("`hosts.toml` of `{name}` cannot be read: {}", error.message())),
@@ -57,14 +66,24 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
     };
     let mut hosts: Vec<_> = file.host.iter().collect();
     // containerd asks them in the order of the file, and TOML's tables have none.
-    hosts.sort_by_key(|(url, _)| text.find(url.as_str()));
+    hosts.sort_by_key(|(url, _)| url.span().start);
     let mut mirrors = Vec::new();
     for (url, host) in hosts {
-        let push = host
-            .capabilities
-            .iter()
-            .flatten()
-            .any(|capability| capability == "push");
+        let url = url.get_ref();
+        url.parse::<MirrorUrl>()?;
+        // None, or an empty list, stands for all of them.
+        let given: Vec<_> = host.capabilities.iter().flatten().map(String::as_str).collect();
+        let push = given.contains(&"push");
+        if let Some(missing) = CAPABILITIES.into_iter().find(|needed| !given.contains(needed))
+            && !given.is_empty()
+        {
+            let help =
+                "remove `capabilities` if the mirror may be asked for tags and for content, or leave the mirror out";
+            let message = format!(
+                "the mirror `{url}` of `{name}` is without the capability `{missing}`, and a node asks each mirror for both"
+            );
+            return Err(Finding::error(message, "not taken over").with_help(help));
+        }
         for (key, given) in [
             ("ca", host.ca.is_some()),
             ("client", host.client.is_some()),
@@ -101,13 +120,28 @@ pub(super) fn read(name: &str, text: &str) -> Result<Registry, Finding> {
 mod tests {
     use super::*;
 
+    fn urls(text: &str) -> Vec<String> {
+        let mirrors = read("docker.io", text).unwrap().mirrors.unwrap_or_default();
+        mirrors.into_iter().map(|mirror| mirror.url).collect()
+    }
+
+    #[test]
+    fn an_address_that_is_part_of_another_text_has_its_own_place() {
+        let mirror = "https://mirror.example";
+        let server = "https://registry-1.docker.io";
+        let text = format!("server = \"{server}\"\n[host.\"{mirror}\"]\n[host.\"{server}\"]\n");
+        assert_eq!(urls(&text), [mirror, server]);
+        let (long, short) = ("https://m.example/second/path", "https://m.example");
+        let text = format!("# not {short}\n[host.\"{long}\"]\n[host.\"{short}\"]\n");
+        assert_eq!(urls(&text), [long, short]);
+    }
+
     #[test]
     fn mirrors_keep_their_order() {
         let text = "server = \"https://registry-1.docker.io\"\n[host.\"https://z.example\"]\ncapabilities = [\"pull\", \"resolve\"]\n[host.\"https://a.example/v2/x\"]\noverride_path = true\n";
         let registry = read("docker.io", text).unwrap();
         let mirrors = registry.mirrors.unwrap();
-        let urls: Vec<_> = mirrors.iter().map(|mirror| mirror.url.as_str()).collect();
-        assert_eq!(urls, ["https://z.example", "https://a.example/v2/x"]);
+        assert_eq!(urls(text), ["https://z.example", "https://a.example/v2/x"]);
         assert!(mirrors[1].override_path);
         assert!(!mirrors[0].skip_verify);
         let text = "[host.\"https://m.example\"]\nskip_verify = true";
@@ -121,12 +155,26 @@ mod tests {
         for (text, expected) in [
             ("server = \"https://other\"", "other"),
             ("[host.\"https://m\"]\nca = \"/etc/ca.crt\"", "ca"),
-            ("[host.\"https://m\"]\ncapabilities = [\"push\"]", "push"),
+            (
+                "[host.\"https://m\"]\ncapabilities = [\"pull\", \"resolve\", \"push\"]",
+                "push",
+            ),
+            (
+                "[host.\"https://m\"]\ncapabilities = [\"pull\"]",
+                "without the capability `resolve`",
+            ),
+            (
+                "[host.\"https://m\"]\ncapabilities = [\"resolve\"]",
+                "without the capability `pull`",
+            ),
+            ("[host.\"m.example\"]", "does not begin with"),
             ("[host.\"https://m\"]\nunknown = 1", "unknown"),
             ("= 1", "cannot be read"),
         ] {
             let finding = read("docker.io", text).unwrap_err();
             assert!(finding.message.contains(expected), "{finding:?}");
         }
+        assert!(read("*", "").is_err());
+        assert_eq!(urls("[host.\"https://m\"]\ncapabilities = []"), ["https://m"]);
     }
 }

@@ -1,7 +1,7 @@
 //! Variables of cloud-init's instance data in bootstrap data: `{{ ds.meta_data.local_hostname }}`.
 //!
-//! Nothing else of Jinja is known: no filters, no statements. Values take the place of variables; the lines of a text
-//! stay what they are.
+//! Nothing else of Jinja is known but the part of a value that `.split(".")[0]` takes, which templates of Cluster API for GCE
+//! have: no filters, no statements. Values take the place of variables; the lines of a text stay what they are.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -35,6 +35,12 @@ impl InstanceData {
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.insert(name.into(), value.into());
         self
+    }
+
+    /// Names of the machine among the values.
+    pub(super) fn hostnames(&self) -> impl Iterator<Item = &str> {
+        let named = self.0.iter().filter(|(key, _)| key.ends_with("hostname"));
+        named.map(|(_, value)| value.as_str())
     }
 }
 
@@ -79,6 +85,10 @@ fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Fi
         let message = "of Jinja, variables are known, and no statements, comments or expressions over several lines";
         return Err(Finding::error(message, "not a variable").with_help("write the text itself"));
     };
+    let (name, part) = match split_call(name) {
+        Some((name, separator, index)) => (name, Some((separator, index))),
+        None => (name, None),
+    };
     let name = name.strip_prefix("ds.meta_data[").map_or_else(
         || name.to_owned(),
         |key| format!("ds.meta_data.{}", key.trim_end_matches(']').trim_matches(['"', '\''])),
@@ -93,7 +103,13 @@ fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Fi
             let message = format!("the value of `{name}` has several lines");
             Err(Finding::error(message, "not one line"))
         }
-        Some(value) => Ok(value),
+        Some(value) => match part {
+            None => Ok(value),
+            Some((separator, index)) => value.split(separator).nth(index).ok_or_else(|| {
+                let message = format!("the value of `{name}` has no part {index} between `{separator}`");
+                Finding::error(message, "no value").with_help("count parts from 0")
+            }),
+        },
         None => {
             let known: Vec<_> = instance.0.keys().map(String::as_str).collect();
             let message = format!("the instance data of this machine has no `{name}`");
@@ -104,6 +120,17 @@ fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Fi
             Err(Finding::error(message, "no value").with_help(help))
         }
     }
+}
+
+/// Variable, separator and index of `NAME.split("SEPARATOR")[INDEX]`.
+fn split_call(expression: &str) -> Option<(&str, &str, usize)> {
+    let (call, index) = expression.strip_suffix(']')?.rsplit_once(")[")?;
+    let (name, separator) = call.rsplit_once(".split(")?;
+    let quoted = |quote: char| separator.strip_prefix(quote)?.strip_suffix(quote);
+    let separator = quoted('"')
+        .or_else(|| quoted('\''))
+        .filter(|separator| !separator.is_empty())?;
+    Some((name, separator, index.parse().ok()?))
 }
 
 #[cfg(test)]
@@ -119,6 +146,29 @@ mod tests {
         let (rendered, found) = render(text, &instance);
         assert!(found.is_empty(), "{found:?}");
         assert_eq!(rendered, "name: 'worker-1'\nid: i-1\nx: worker-1\ny: worker-1\n");
+    }
+
+    #[test]
+    fn a_part_of_a_value() {
+        let instance = InstanceData::of_hostname("pool-a.c.project.internal");
+        for (text, expected) in [
+            ("{{ ds.meta_data.local_hostname.split(\".\")[0] }}", "pool-a"),
+            ("{{ds.meta_data['local-hostname'].split('.')[2]}}", "project"),
+            ("{{ local_hostname.split('-')[0] }}", "pool"),
+        ] {
+            let (rendered, found) = render(text, &instance);
+            assert!(found.is_empty(), "{found:?}");
+            assert_eq!(rendered, expected, "{text}");
+        }
+        for (text, expected) in [
+            ("{{ local_hostname.split('.')[4] }}", "has no part 4"),
+            ("{{ local_hostname.split('')[0] }}", "no variable"),
+            ("{{ local_hostname.split('.')[-1] }}", "no variable"),
+            ("{{ local_hostname.split('.').upper()[0] }}", "no variable"),
+        ] {
+            let (_, found) = render(text, &instance);
+            assert!(found[0].1.message.contains(expected), "{text}: {found:?}");
+        }
     }
 
     #[test]

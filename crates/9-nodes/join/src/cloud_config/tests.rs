@@ -138,9 +138,9 @@ fn what_a_node_cannot_follow_is_refused_by_name_with_its_line() {
     let said = said(REFUSED);
     for (part, name) in [
         ("/etc/audit/rules.d/x.rules", "/etc/audit/rules.d/x.rules"),
-        ("cloud-init-per", "cloud-init-per once x touch /x"),
-        ("curl -sSL", "curl -sSL https://example.com/install.sh | bash"),
-        ("apt-get install", "apt-get install -y nfs-common"),
+        ("cloud-init-per", "`cloud-init-per`"),
+        ("curl -sSL", "`curl`"),
+        ("apt-get install", "`apt-get`"),
         ("disk_setup:", "`disk_setup`"),
         ("fs_setup:", "`fs_setup`"),
         ("mounts:", "`mounts`"),
@@ -174,6 +174,12 @@ fn other_user_data_is_refused() {
         ("#!/bin/sh\nkubeadm join\n", "a script"),
         ("{\"ignition\":{\"version\":\"2.3.0\"}}", "Ignition"),
         ("Content-Type: multipart/mixed; boundary=x\n", "MIME"),
+        // As Karpenter writes it for Amazon Linux.
+        (
+            "MIME-Version: 1.0\nContent-Type: multipart/mixed; boundary=\"//\"\n\n--//\nContent-Type: text/x-shellscript; \
+             charset=\"us-ascii\"\n\n#!/bin/bash\n--//--\n",
+            "a MIME message of several parts: text/x-shellscript in line 5",
+        ),
         ("#include\nhttps://example.com\n", "addresses"),
         ("", "something else"),
         ("## template: jinja\n", "something else"),
@@ -213,7 +219,175 @@ fn variables_without_values_are_refused() {
     assert!(said.contains("ds.meta_data.unknown"), "{said}");
     // Without the first line, it is no template, and the braces are text.
     let plain = PLAIN.replacen("## template: jinja\n", "", 1);
-    assert!(self::said(&plain).contains("{{"), "{}", self::said(&plain));
+    assert!(self::said(&plain).contains("contains `{`"), "{}", self::said(&plain));
+}
+
+/// Bootstrap data with more files.
+fn with_files(files: &str) -> String {
+    PLAIN.replacen("write_files:\n", &format!("write_files:\n{files}"), 1)
+}
+
+/// Fails unless an error or a warning with these words is told at the line of a text that contains a part.
+fn must_tell(text: &str, part: &str, severity: &str, words: &str) {
+    let (said, place) = (said(text), format!("user-data:{}:", line(text, part)));
+    let mut lines = said.lines();
+    let found =
+        lines.any(|line| line.starts_with(&place) && line.contains(&format!(": {severity}: ")) && line.contains(words));
+    assert!(found, "{place} {severity} {words}\n{said}");
+}
+
+#[test]
+fn slashes_do_not_hide_a_path() {
+    for (path, words) in [
+        (
+            "/etc/kubernetes//manifests/evil.yaml",
+            "`/etc/kubernetes/manifests/evil.yaml` is a static pod",
+        ),
+        (
+            "/etc/kubernetes//pki/ca.crt",
+            "`/etc/kubernetes/pki/ca.crt` is a file that joining makes",
+        ),
+        (
+            "//etc/kubernetes//kubelet.conf",
+            "`/etc/kubernetes/kubelet.conf` is a file that joining makes",
+        ),
+        ("/etc/kubernetes/", "`/etc/kubernetes/` is a folder"),
+    ] {
+        let text = with_files(&format!("-   path: {path}\n    content: x\n"));
+        must_tell(&text, path, "error", words);
+    }
+    let (data, _) = data(&with_files("-   path: //etc/kubernetes//a.json\n    content: x\n"));
+    assert_eq!(data.files[0].path, "/etc/kubernetes/a.json");
+    let both =
+        with_files("-   path: /etc/kubernetes/a\n    content: x\n-   path: /etc/kubernetes/a/b\n    content: x\n");
+    must_tell(&both, "kubernetes/a/b", "error", "cannot both be files");
+}
+
+#[test]
+fn kernel_settings_count_in_the_order_of_their_files() {
+    let file = |path: &str, more: &str, value: &str| {
+        format!("-   path: {path}\n{more}    content: vm.max_map_count={value}\n")
+    };
+    let of = |files: &[String]| data(&with_files(&files.concat()));
+    // sysctl.d(5) sorts files by name, whatever the order in which they were written.
+    let named = [
+        file("/etc/sysctl.d/99-a.conf", "", "1"),
+        file("/etc/sysctl.d/10-b.conf", "", "262144"),
+    ];
+    assert_eq!(of(&named).0.sysctls["vm.max_map_count"], "1");
+    let last = [
+        file("/etc/sysctl.conf", "", "2"),
+        file("/etc/sysctl.d/99-a.conf", "", "1"),
+    ];
+    assert_eq!(of(&last).0.sysctls["vm.max_map_count"], "2");
+    // The whole name counts: `-` comes before `.`.
+    let signs = [
+        file("/etc/sysctl.d/a.conf", "", "1"),
+        file("/etc/sysctl.d/a-b.conf", "", "2"),
+    ];
+    assert_eq!(of(&signs).0.sysctls["vm.max_map_count"], "1");
+    let appended = [
+        file("/etc/sysctl.d/a.conf", "", "1"),
+        file("/etc/sysctl.d/a.conf", "    append: true\n", "2"),
+    ];
+    assert_eq!(of(&appended).0.sysctls["vm.max_map_count"], "2");
+    assert_eq!(of(&appended).1, "");
+}
+
+#[test]
+fn of_two_files_of_one_path_the_later_one_counts() {
+    let text = with_files(
+        "-   path: /etc/sysctl.d/a.conf\n    content: vm.max_map_count=1\n-   path: /etc/sysctl.d//a.conf\n    content: vm.swappiness=10\n",
+    );
+    let (data, _) = data(&text);
+    assert_eq!(data.sysctls.keys().collect::<Vec<_>>(), ["vm.swappiness"]);
+    let words = format!(
+        "is written again in line {}, which counts",
+        line(&text, "sysctl.d//a.conf")
+    );
+    must_tell(&text, "sysctl.d/a.conf", "warning", &words);
+    let hosts = |append: &str| {
+        let path = "/etc/containerd/certs.d/docker.io/hosts.toml";
+        with_files(&format!(
+            "-   path: {path}\n    content: '[host.\"https://a.example\"]'\n-   path: {path}\n{append}    content: '[host.\"https://b.example\"]'\n"
+        ))
+    };
+    let (data, _) = self::data(&hosts(""));
+    assert_eq!(data.registries.len(), 1);
+    assert_eq!(data.registries[0].mirrors.as_ref().unwrap()[0].url, "https://b.example");
+    assert!(said(&hosts("    append: true\n")).contains("a second `hosts.toml` of `docker.io`"));
+}
+
+#[test]
+fn statements_of_jinja_are_named_and_not_what_yaml_makes_of_them() {
+    for statement in ["{% if v1.cloud_name == 'aws' %}", "{# note #}"] {
+        let text = PLAIN.replacen("#cloud-config\n", &format!("#cloud-config\n{statement}\n"), 1);
+        must_tell(&text, statement, "error", "no statements, comments");
+        assert!(!said(&text).contains("not YAML"), "{}", said(&text));
+    }
+    // Without a template, YAML has the word.
+    let text = PLAIN.replacen("## template: jinja\n#cloud-config\n", "#cloud-config\n{% if x %}\n", 1);
+    assert!(said(&text).contains("not YAML"), "{}", said(&text));
+}
+
+#[test]
+fn two_join_configurations_in_one_file_are_refused_at_the_second() {
+    let from = PLAIN.find("      apiVersion: kubeadm").unwrap();
+    let to = PLAIN.find("-   path: /run/cluster-api/placeholder").unwrap();
+    let one = PLAIN.get(from..to).unwrap();
+    let second = one
+        .replace("192.0.2.10", "192.0.2.99")
+        .replace("kind: J", "kind: \"J")
+        .replace("Configuration\n", "Configuration\"\n");
+    let text = PLAIN.replacen(one, &format!("{}\n      ---\n{second}", one.trim_end()), 1);
+    must_tell(
+        &text,
+        "kind: \"JoinConfiguration\"",
+        "error",
+        "a second JoinConfiguration",
+    );
+}
+
+#[test]
+fn names_of_others_are_not_the_machines_own() {
+    let with = |command: &str| WORKER.replace("swapoff -a", command);
+    for own in [
+        "worker-1",
+        "worker-1.example.com localhost",
+        "ip6-localhost ip6-loopback",
+    ] {
+        let (_, warnings) = data(&with(&format!("echo '127.0.0.1 {own}' >> /etc/hosts")));
+        assert!(!warnings.contains("error"), "{warnings}");
+    }
+    for other in ["registry.internal", "worker-10", "worker-1 registry.internal"] {
+        let text = with(&format!("echo '127.0.0.1 {other}' >> /etc/hosts"));
+        must_tell(&text, other, "error", "is not a name of this machine");
+    }
+}
+
+#[test]
+fn findings_of_the_last_check_have_the_lines_of_the_bootstrap_data() {
+    let text = WORKER
+        .replace(
+            "cloud-provider\n          value: external",
+            "eviction-hard\n          value: bogus<1Gi",
+        )
+        .replace("net.core.somaxconn = 4096", "net.ipv4.ip_forward = 0");
+    let (data, _) = data(&text);
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    let made = serde_json::to_string_pretty(&config).unwrap();
+    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
+    let (told, rest) = data.origins.tell(&made, &problems);
+    assert_eq!(rest.errors(), 0, "{}", rest.brief());
+    let told = told.brief();
+    for part in ["- name: eviction-hard", "path: /etc/sysctl.d/90-somaxconn.conf"] {
+        assert!(
+            told.contains(&format!("user-data:{}:", line(&text, part))),
+            "{part}: {told}"
+        );
+    }
+    assert!(!format!("{told}{data:?}").contains("0123456789abcdef"));
 }
 
 proptest! {

@@ -163,7 +163,7 @@ pub(super) fn parse(words: &[Word]) -> Result<Parsed, CommandLineProblem> {
     Ok(parser.parsed)
 }
 
-/// Place of `kubeadm join`, and the words after it. `sudo` and a prompt may stand before it.
+/// Place of `kubeadm join`, and the words after it. `sudo` may stand before it.
 fn command_name(words: &[Word]) -> Result<(Range<usize>, &[Word]), CommandLineProblem> {
     let before = words.iter().take_while(|word| word.text == "sudo").count();
     let words = words.get(before..).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use basalt_document::spelling::did_you_mean;
 use miette::{Diagnostic, LabeledSpan, NamedSource, Severity, SourceSpan};
 
 /// Defect of a join command, or something in it that has no effect.
@@ -170,7 +171,7 @@ impl CommandLineProblem {
         matches!(self, Self::NoEffect { .. })
     }
 
-    fn remedy(&self) -> Option<String> {
+    fn help_text(&self) -> Option<String> {
         let print = "make a new one on a control-plane node: `kubeadm token create --print-join-command`";
         Some(match self {
             Self::Empty | Self::NotJoin { .. } | Self::NoEndpoint { .. } | Self::NoToken { .. } => {
@@ -179,7 +180,7 @@ impl CommandLineProblem {
             Self::OpenQuote { .. } => "add the second quote, or remove this one".to_owned(),
             Self::Expansion { .. } => "write the value itself".to_owned(),
             Self::Operator { .. } | Self::SecondCommand { .. } => "paste `kubeadm join ...` alone".to_owned(),
-            Self::UnknownFlag { guess, .. } => format!("did you mean `--{}`?", (*guess)?),
+            Self::UnknownFlag { guess, .. } => did_you_mean(format_args!("--{}", (*guess)?)),
             Self::MissingValue { flag, .. } => format!("write `{flag}=VALUE`"),
             Self::InvalidValue { help, .. } => help.clone()?,
             Self::SecondEndpoint { .. } => "keep one of them".to_owned(),
@@ -227,7 +228,7 @@ impl Diagnostic for CommandLineProblem {
     }
 
     fn help<'a>(&'a self) -> Option<Box<dyn std::fmt::Display + 'a>> {
-        self.remedy().map(|help| Box::new(help) as _)
+        self.help_text().map(|help| Box::new(help) as _)
     }
 
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {

@@ -13,7 +13,7 @@ fn printed(more: &str) -> String {
 
 fn request(text: &str) -> JoinRequest {
     match read(text) {
-        Ok((_, Asked::Join(request), _)) => *request,
+        Ok((_, JoinSpecification::Flags(request), _)) => *request,
         other => panic!("{other:?}"),
     }
 }
@@ -51,6 +51,9 @@ fn other_ways_of_writing_it() {
         format!(
             "# on the node\nkubeadm join --token {TOKEN} --discovery-token-ca-cert-hash {PIN} -- 192.0.2.10:6443\n"
         ),
+        format!("root@cp:~# kubeadm join 192.0.2.10:6443 --token {TOKEN} --discovery-token-ca-cert-hash {PIN}"),
+        format!("$ sudo kubeadm join 192.0.2.10:6443 --token {TOKEN} \\\n --discovery-token-ca-cert-hash {PIN}"),
+        format!("# kubeadm join 192.0.2.10:6443 --token {TOKEN} --discovery-token-ca-cert-hash {PIN}"),
         format!(
             "kubeadm join 192.0.2.10:6443 --discovery-token {TOKEN} --discovery-token-ca-cert-hash {PIN} --v 5 --cri-socket unix:///run/containerd/containerd.sock"
         ),
@@ -120,7 +123,7 @@ fn discovery_files() {
 #[test]
 fn configuration_files() {
     let (_, asked, warnings) = read("kubeadm join --config /run/kubeadm/join.yaml --node-name a -v 5").unwrap();
-    assert!(matches!(asked, Asked::Config { path, node_name: Some(_) } if path == "/run/kubeadm/join.yaml"));
+    assert!(matches!(asked, JoinSpecification::File { path, node_name: Some(_) } if path == "/run/kubeadm/join.yaml"));
     assert!(warnings.is_empty());
     let found = problems(&format!("kubeadm join --config a --token {TOKEN}"));
     assert!(
@@ -134,7 +137,14 @@ fn configuration_files() {
 fn what_is_wrong_is_told_at_its_place() {
     let cases: Vec<(String, &str, &str)> = vec![
         (String::new(), "Empty", ""),
-        ("# kubeadm join".to_owned(), "Empty", ""),
+        ("# on the node".to_owned(), "Empty", ""),
+        ("# kubeadm join".to_owned(), "NoEndpoint", "kubeadm join"),
+        ("root@cp:~# kubeadm init".to_owned(), "NotJoin", "kubeadm init"),
+        (
+            printed("").replace("kubeadm", "$ kubeadm") + "--node-name $NAME",
+            "Expansion",
+            "$",
+        ),
         ("kubeadm init".to_owned(), "NotJoin", "kubeadm init"),
         ("kubectl get nodes".to_owned(), "NotJoin", "kubectl get"),
         ("kubeadm join".to_owned(), "NoEndpoint", "kubeadm join"),

@@ -73,6 +73,49 @@ fn other_documents_are_left_alone() {
 }
 
 #[test]
+fn two_join_configurations_in_one_file_are_refused() {
+    let one = configuration("v1beta4", "", "");
+    let text = format!("{one}---\n{}", one.replace("192.0.2.10", "192.0.2.99"));
+    let line = one.lines().count() + 3;
+    assert!(
+        said(&text).starts_with(&format!("join.yaml:{line}:1: error: a second JoinConfiguration")),
+        "{}",
+        said(&text)
+    );
+    assert!(!format!("{:?}", read("join.yaml", &text)).contains("0123456789abcdef"));
+}
+
+#[test]
+fn another_kind_is_named() {
+    let text = "apiVersion: kubeadm.k8s.io/v1beta4\nkind: InitConfiguration\n---\napiVersion: kubeadm.k8s.io/v1beta4\nkind: ClusterConfiguration\n";
+    let expected = "join.yaml:2:1: error: this is InitConfiguration and ClusterConfiguration, not JoinConfiguration";
+    assert!(said(text).starts_with(expected), "{}", said(text));
+    assert_eq!(said(text).matches(": error: ").count(), 1, "{}", said(text));
+}
+
+#[test]
+fn settings_have_the_places_of_their_arguments() {
+    let arguments =
+        "  kubeletExtraArgs:\n  - {name: eviction-hard, value: bogus<1Gi}\n  - {name: event-qps, value: '-1'}\n";
+    let (request, origins, _) = read_placed("join.yaml", &configuration("v1beta4", arguments, "")).unwrap();
+    let config = crate::conversion::undiscovered(&request, None).unwrap();
+    let text = serde_json::to_string_pretty(&config).unwrap();
+    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+    let problems = basalt_node_config::check("made", &text, clock).unwrap_err();
+    let (told, rest) = origins.tell(&text, &problems);
+    assert!(rest.is_empty(), "{}", rest.brief());
+    let told = told.brief();
+    assert!(
+        told.contains("join.yaml:11:12: error: `bogus` is not an eviction signal"),
+        "{told}"
+    );
+    assert!(
+        told.contains("join.yaml:12:12: error: -1 is out of range for `eventRecordQPS`"),
+        "{told}"
+    );
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line() {
     for (text, expected) in [
         (configuration("v1beta4", "", "controlPlane: {}\n"), "controlPlane"),

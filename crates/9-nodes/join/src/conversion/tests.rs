@@ -4,7 +4,7 @@ use basalt_node_config::{Clock, check};
 
 use super::*;
 use crate::cloud_config::{self, InstanceData};
-use crate::command_line::{self, Asked};
+use crate::command_line::{self, JoinSpecification};
 use crate::kubelet_config::ClusterConfiguration;
 use crate::pin::PinSet;
 
@@ -29,7 +29,7 @@ fn request(endpoint: &str) -> JoinRequest {
         PIN.trim()
     );
     match command_line::read(&text) {
-        Ok((_, Asked::Join(request), _)) => *request,
+        Ok((_, JoinSpecification::Flags(request), _)) => *request,
         other => panic!("{other:?}"),
     }
 }
@@ -48,6 +48,7 @@ fn converted(request: &JoinRequest, settings: Result<&KubeletSettings, String>) 
         request,
         cluster: &cluster(),
         token: &token,
+        uncompared: None,
         settings,
         bootstrap: None,
     })
@@ -96,6 +97,7 @@ fn the_yaml_passes_the_check_of_a_node() {
         request: &request,
         cluster: &cluster(),
         token: &token,
+        uncompared: None,
         settings: Ok(&settings("evictionHard: {memory.available: 5%}\n")),
         bootstrap: None,
     })
@@ -183,11 +185,17 @@ fn bootstrap_data_becomes_a_node_config() {
         request: &data.request,
         cluster: &cluster(),
         token: &token,
+        uncompared: Some("not asked".to_owned()),
         settings: Err("not asked".to_owned()),
         bootstrap: Some(&data),
     };
     let converted = node_config(&sources).unwrap();
     must_pass(&converted.config);
+    assert!(
+        converted.notes[0]
+            .to_string()
+            .contains("goes with the control plane is not known (not asked)")
+    );
     let config = converted.config;
     assert_eq!(config.hostname.as_deref(), Some("worker-9"));
     assert_eq!(config.time.unwrap().servers, ["time.example.com"]);
@@ -208,6 +216,51 @@ fn bootstrap_data_becomes_a_node_config() {
         error.to_string().contains("/etc/kubernetes/azure.json (line "),
         "{error}"
     );
+    assert_eq!(check_files(&data), Err(error));
+}
+
+#[test]
+fn a_discovery_file_of_bootstrap_data_needs_no_place_in_a_node_config() {
+    let text = include_str!("../../tests/bootstrap-data/discovery-file.yaml");
+    let (mut data, _) = cloud_config::read("user-data", text, &InstanceData::of_hostname("a")).unwrap();
+    assert_eq!(check_files(&data), Ok(()));
+    let Discovery::File(file) = data.request.discovery.clone() else {
+        panic!("{:?}", data.request.discovery)
+    };
+    let token = data.request.tls_bootstrap_token.clone();
+    let (cluster, found) = of_bootstrap_file(&file, Some(&data), token.as_ref()).unwrap();
+    assert_eq!(found, token.unwrap());
+    let config = unasked(&cluster, &found, &data.request, Some(&data));
+    must_pass(&config);
+    assert_eq!(Ok(config), undiscovered(&data.request, Some(&data)));
+    // Written with two slashes, it is the same file.
+    let slashes = DiscoveryFile::Path("/etc//kubernetes/bootstrap-kubeconfig.yaml".to_owned());
+    data.request.discovery = Discovery::File(slashes.clone());
+    assert_eq!(check_files(&data), Ok(()));
+    assert!(of_bootstrap_file(&slashes, Some(&data), Some(&found)).is_ok());
+    // No file of the machine that converts takes its place.
+    let other = DiscoveryFile::Path("/etc/hostname".to_owned());
+    let error = of_bootstrap_file(&other, Some(&data), Some(&found)).unwrap_err();
+    assert_eq!(error, ConversionError::DiscoveryFile("/etc/hostname".to_owned()));
+    data.request.discovery = Discovery::File(other);
+    assert!(matches!(check_files(&data), Err(ConversionError::Files(_))));
+}
+
+#[test]
+fn arguments_of_the_name_service_are_settings_of_the_cluster() {
+    let mut request = request("192.0.2.10:6443");
+    let flags = &mut request.registration.kubelet;
+    flags.set("cluster-dns", "10.0.0.53").unwrap();
+    flags.set("cluster-domain", "k8s.example").unwrap();
+    flags.set("event-qps", "10").unwrap();
+    let config = undiscovered(&request, None).unwrap();
+    must_pass(&config);
+    let dns = config.cluster.dns.unwrap();
+    assert_eq!(
+        (dns.domain.as_deref(), dns.addresses),
+        (Some("k8s.example"), Some(vec!["10.0.0.53".to_owned()]))
+    );
+    assert_eq!(config.kubelet.unwrap().extra_config["eventRecordQPS"], 10);
 }
 
 #[test]

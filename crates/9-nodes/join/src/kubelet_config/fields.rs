@@ -12,20 +12,30 @@ const FIELDS: &str = include_str!("fields.txt");
 /// Newest minor of the table.
 pub(super) const NEWEST: u32 = 37;
 
-/// A field of the cluster's configuration that the kubelet does not have.
+/// A field or a feature gate of the cluster's configuration that the kubelet does not have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DroppedField {
-    /// Path: `memorySwap.swapBehavior`.
+    /// Path: `memorySwap.swapBehavior`, `featureGates.MemoryQoS`.
     pub path: String,
-    /// Minor version that it came with; `None` for one that the newest known kubelet does not have either.
+    /// Minor version that it came with; `None` for one that no newer known kubelet has either.
     pub since: Option<u32>,
+    /// Last minor version that had it, where no newer kubelet does.
+    #[serde(default)]
+    pub until: Option<u32>,
 }
 
 impl std::fmt::Display for DroppedField {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self.since {
-            Some(minor) => write!(f, "`{}` (since Kubernetes 1.{minor})", self.path),
-            None => write!(f, "`{}` (not a field up to Kubernetes 1.{NEWEST})", self.path),
+        let Self { path, since, until } = self;
+        let is_gate = path.starts_with(super::gates::PREFIX);
+        match (since, until) {
+            (Some(minor), _) => write!(f, "`{path}` (since Kubernetes 1.{minor})"),
+            (None, Some(minor)) => write!(f, "`{path}` (until Kubernetes 1.{minor})"),
+            (None, None) if is_gate => write!(
+                f,
+                "`{path}` (not a feature gate of the kubelet up to Kubernetes 1.{NEWEST})"
+            ),
+            (None, None) => write!(f, "`{path}` (not a field up to Kubernetes 1.{NEWEST})"),
         }
     }
 }
@@ -64,7 +74,11 @@ fn drop_below(object: &mut Map<String, Value>, prefix: &str, minor: u32, dropped
         }
         let since = since(&path);
         if since.is_none_or(|since| since > minor) {
-            dropped.push(DroppedField { path, since });
+            dropped.push(DroppedField {
+                path,
+                since,
+                until: None,
+            });
             return false;
         }
         if is_listed_below(&path) {

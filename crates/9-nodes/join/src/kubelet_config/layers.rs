@@ -24,6 +24,10 @@ const TOGETHER: &[&[&str]] = &[
     &["serializeImagePulls", "maxParallelImagePulls"],
 ];
 
+/// Thresholds of image garbage collection that the kubelet has where nothing sets them, in percent.
+pub(super) const IMAGE_GC_LOW: u64 = 80;
+pub(super) const IMAGE_GC_HIGH: u64 = 85;
+
 /// Settings of a node around the configuration of its cluster.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct NodeLayers {
@@ -52,12 +56,22 @@ impl NodeLayers {
         PLACES.iter().for_each(|pointer| remove(&mut theirs, pointer));
         // Zero stands for the kubelet's default in what kubeadm uploads, and the image has one of its own.
         theirs.retain(|key, _| !merged.contains_key(key) || says(key).is_some());
+        // One threshold of a NodeConfig was checked with the kubelet's other one.
+        if let Some(key) = overtaken_threshold(&self.own, &theirs) {
+            theirs.remove(key);
+        }
         overlay(&mut merged, &theirs);
         overlay(&mut merged, &self.fixed);
         for (key, value) in &self.own {
             match (merged.get_mut(key), value) {
                 // The kubelet merges gates of its arguments and its file, too.
                 (Some(Value::Object(gates)), Value::Object(own)) if key == "featureGates" => overlay(gates, own),
+                // Times alone are for thresholds of the cluster, each of which has to have one.
+                (Some(Value::Object(times)), Value::Object(own))
+                    if key == "evictionSoftGracePeriod" && !self.own.contains_key("evictionSoft") =>
+                {
+                    overlay(times, own);
+                }
                 _ => drop(merged.insert(key.clone(), value.clone())),
             }
         }
@@ -67,6 +81,18 @@ impl NodeLayers {
             merged.retain(|key, _| key != "tlsCertFile" && key != "tlsPrivateKeyFile");
         }
         merged
+    }
+}
+
+/// Threshold of image garbage collection of the cluster that does not go with the other one, of the NodeConfig.
+pub(super) fn overtaken_threshold(own: &Map<String, Value>, cluster: &Map<String, Value>) -> Option<&'static str> {
+    const LOW: &str = "imageGCLowThresholdPercent";
+    const HIGH: &str = "imageGCHighThresholdPercent";
+    let number = |map: &Map<String, Value>, key: &str| map.get(key).and_then(Value::as_u64);
+    match (number(own, LOW), number(own, HIGH)) {
+        (Some(low), None) => number(cluster, HIGH).is_some_and(|high| low >= high).then_some(HIGH),
+        (None, Some(high)) => number(cluster, LOW).is_some_and(|low| low >= high).then_some(LOW),
+        _ => None,
     }
 }
 
@@ -172,6 +198,49 @@ mod tests {
         assert_eq!(found["kubeReserved"], json!({ "cpu": "80m" }));
         let found = merged(json!({ "kubeReserved": { "memory": "2Gi", "cpu": "1" } }));
         assert_eq!(found["kubeReserved"], json!({ "memory": "2Gi", "cpu": "1" }));
+    }
+
+    #[test]
+    fn a_threshold_of_the_node_does_not_stand_beside_one_of_the_cluster_that_contradicts_it() {
+        let around = |own: Value, cluster: Value| {
+            let layers = NodeLayers {
+                own: object(own),
+                ..NodeLayers::default()
+            };
+            Value::Object(layers.around(&object(cluster)))
+        };
+        let (low, high) = ("imageGCLowThresholdPercent", "imageGCHighThresholdPercent");
+        let found = around(json!({ high: 82 }), json!({ low: 84, high: 90 }));
+        assert_eq!(found, json!({ high: 82 }));
+        let found = around(json!({ low: 70 }), json!({ low: 50, high: 60 }));
+        assert_eq!(found, json!({ low: 70 }));
+        // What goes with it stays.
+        let found = around(json!({ high: 82 }), json!({ low: 60, high: 90 }));
+        assert_eq!(found, json!({ low: 60, high: 82 }));
+    }
+
+    #[test]
+    fn times_of_soft_evictions_are_added_to_those_of_the_cluster() {
+        let with = |own: Value| {
+            let layers = NodeLayers {
+                own: object(own),
+                ..NodeLayers::default()
+            };
+            let cluster = json!({
+                "evictionSoft": { "memory.available": "1Gi", "nodefs.available": "15%" },
+                "evictionSoftGracePeriod": { "memory.available": "1m", "nodefs.available": "2m" },
+            });
+            Value::Object(layers.around(&object(cluster)))
+        };
+        let found = with(json!({ "evictionSoftGracePeriod": { "memory.available": "30s" } }));
+        let times = json!({ "memory.available": "30s", "nodefs.available": "2m" });
+        assert_eq!(found["evictionSoftGracePeriod"], times);
+        // With thresholds of its own, a NodeConfig has all their times, and the cluster's are none of them.
+        let own = json!({
+            "evictionSoft": { "memory.available": "2Gi" },
+            "evictionSoftGracePeriod": { "memory.available": "30s" },
+        });
+        assert_eq!(with(own.clone()), own);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde_json::{Map, Value, json};
 
 use super::ClusterConfiguration;
+use crate::kubelet_flags::RESOLVED_CONF;
 
 /// Address of the cluster's name service where nothing else is known: kubeadm's default.
 const DEFAULT_DNS: &str = "10.96.0.10";
@@ -43,7 +44,7 @@ pub(super) fn kubeadm_defaults(configuration: &mut Map<String, Value>, cluster: 
         "healthzPort": 10248,
         "cgroupDriver": "systemd",
         // Of systemd-resolved, which runs on every node.
-        "resolvConf": "/run/systemd/resolve/resolv.conf",
+        "resolvConf": RESOLVED_CONF,
     });
     if let Value::Object(defaults) = defaults {
         fill(configuration, &defaults);

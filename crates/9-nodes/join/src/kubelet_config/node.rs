@@ -3,26 +3,34 @@
 use std::fmt;
 
 use basalt_node_config::raw::Kubelet;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
+use super::layers::{IMAGE_GC_HIGH, IMAGE_GC_LOW, overtaken_threshold};
 use super::merge::without_zeros;
+use crate::kubelet_flags::RESOLVED_CONF;
 
-/// Fields that an image sets, and no configuration can change, by JSON pointer.
+/// Fields that an image sets before any cluster's configuration, by JSON pointer. A NodeConfig may set some of them
+/// otherwise.
 const OF_THE_IMAGE: &[(&str, &str)] = &[
     ("/authentication/anonymous/enabled", "false"),
     ("/authentication/webhook/enabled", "true"),
     ("/authorization/mode", "\"Webhook\""),
     ("/cgroupDriver", "\"systemd\""),
-    ("/failSwapOn", "true"),
     ("/healthzBindAddress", "\"127.0.0.1\""),
     ("/healthzPort", "10248"),
     ("/mergeDefaultEvictionSettings", "true"),
     ("/protectKernelDefaults", "true"),
     ("/readOnlyPort", "0"),
-    ("/resolvConf", "\"/run/systemd/resolve/resolv.conf\""),
+    ("/resolvConf", "\"/run/basalt/kubelet/resolv.conf\""),
     ("/rotateCertificates", "true"),
     ("/staticPodPath", "\"/etc/kubernetes/manifests\""),
 ];
+
+/// Value that an image gives to the field of a JSON pointer.
+pub(crate) fn value_of_image(pointer: &str) -> Option<Value> {
+    let (_, fixed) = OF_THE_IMAGE.iter().find(|(known, _)| *known == pointer)?;
+    serde_json::from_str(fixed).ok()
+}
 
 /// Fields whose values are places on a node: an image has its own.
 pub(super) const PLACES: &[&str] = &[
@@ -89,16 +97,25 @@ fn field(pointer: &str) -> String {
     pointer.trim_start_matches('/').replace('/', ".")
 }
 
+/// `true` for values of a field that mean the same on a node.
+fn is_the_same(pointer: &str, cluster: &Value, node: &Value) -> bool {
+    // The image has the name servers of systemd-resolved in a file of its own.
+    cluster == node
+        || (pointer == "/resolvConf" && cluster == RESOLVED_CONF && value_of_image(pointer).as_ref() == Some(node))
+}
+
 pub(super) fn contradictions(cluster: &Map<String, Value>, node: &Kubelet) -> Vec<Contradiction> {
-    let cluster = Value::Object(cluster.clone());
-    let of_image = OF_THE_IMAGE.iter().filter_map(|(pointer, fixed)| {
-        let node: Value = serde_json::from_str(fixed).ok()?;
-        let cluster = cluster.pointer(pointer)?;
-        (*cluster != node && !cluster.is_null()).then(|| Contradiction {
+    let extra = Value::Object(node.extra_config.clone().into_iter().collect());
+    let whole = Value::Object(cluster.clone());
+    let of_image = OF_THE_IMAGE.iter().filter_map(|(pointer, _)| {
+        let own = extra.pointer(pointer);
+        let node = own.cloned().or_else(|| value_of_image(pointer))?;
+        let cluster = whole.pointer(pointer)?;
+        (!is_the_same(pointer, cluster, &node) && !cluster.is_null()).then(|| Contradiction {
             field: field(pointer),
             cluster: cluster.clone(),
             node,
-            is_of_image: true,
+            is_of_image: own.is_none(),
         })
     });
     let own = serde_json::to_value(node).unwrap_or_default();
@@ -111,5 +128,32 @@ pub(super) fn contradictions(cluster: &Map<String, Value>, node: &Kubelet) -> Ve
             is_of_image: false,
         })
     });
-    of_image.chain(of_config).collect()
+    let swap = swap(cluster, node);
+    let threshold = own.as_object().and_then(|own| overtaken_threshold(own, cluster));
+    let threshold = threshold.and_then(|key| {
+        let default = if key == "imageGCLowThresholdPercent" {
+            IMAGE_GC_LOW
+        } else {
+            IMAGE_GC_HIGH
+        };
+        Some(Contradiction {
+            field: key.to_owned(),
+            cluster: cluster.get(key)?.clone(),
+            node: json!(default),
+            is_of_image: false,
+        })
+    });
+    of_image.chain(swap).chain(of_config).chain(threshold).collect()
+}
+
+/// Contradiction about machines with swap. The image's kubelet does not start on one unless the NodeConfig says so.
+fn swap(cluster: &Map<String, Value>, node: &Kubelet) -> Option<Contradiction> {
+    let fails = node.fail_swap_on.unwrap_or(node.memory_swap.is_none());
+    let cluster = cluster.get("failSwapOn").filter(|value| !value.is_null())?;
+    (*cluster != json!(fails)).then(|| Contradiction {
+        field: "failSwapOn".to_owned(),
+        cluster: cluster.clone(),
+        node: json!(fails),
+        is_of_image: node.fail_swap_on.is_none() && node.memory_swap.is_none(),
+    })
 }

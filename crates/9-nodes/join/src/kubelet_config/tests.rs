@@ -55,6 +55,71 @@ fn contradictions_are_named_and_the_node_counts() {
     assert_eq!(settings.contradictions(&Kubelet::default())[0].field, "cgroupDriver");
 }
 
+/// Contradictions of a cluster's fields and a NodeConfig's part `kubelet`, in JSON.
+fn contradictions(cluster: &str, node: Value) -> Vec<String> {
+    let node: Kubelet = serde_json::from_value(node).unwrap();
+    let found = settings(cluster).contradictions(&node);
+    found.iter().map(ToString::to_string).collect()
+}
+
+#[test]
+fn what_a_node_config_says_of_the_image_is_not_said_of_the_image() {
+    let swap = "failSwapOn: false\n";
+    assert_eq!(
+        contradictions(swap, json!({})),
+        ["`failSwapOn` is false in the cluster's kubelet-config, and true by the image, which counts"]
+    );
+    let swapping = json!({ "memorySwap": { "swapBehavior": "LimitedSwap" } });
+    for node in [json!({ "failSwapOn": false }), swapping] {
+        assert!(contradictions(swap, node).is_empty());
+    }
+    let port = json!({ "extraConfig": { "readOnlyPort": 10256 } });
+    assert_eq!(
+        contradictions("readOnlyPort: 10255\n", port.clone()),
+        ["`readOnlyPort` is 10255 in the cluster's kubelet-config, and 10256 by the NodeConfig, which counts"]
+    );
+    assert!(contradictions("readOnlyPort: 10256\n", port).is_empty());
+}
+
+#[test]
+fn the_file_of_name_servers_is_that_of_the_image() {
+    assert!(contradictions("resolvConf: /run/systemd/resolve/resolv.conf\n", json!({})).is_empty());
+    let found = contradictions("resolvConf: /etc/resolv.conf\n", json!({}));
+    assert!(
+        found[0].contains("\"/run/basalt/kubelet/resolv.conf\" by the image"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_threshold_of_the_cluster_that_does_not_go_with_that_of_the_node_is_named() {
+    let found = contradictions(
+        "imageGCLowThresholdPercent: 84\n",
+        json!({ "imageGCHighThresholdPercent": 82 }),
+    );
+    assert_eq!(
+        found,
+        ["`imageGCLowThresholdPercent` is 84 in the cluster's kubelet-config, and 80 by the NodeConfig, which counts"]
+    );
+}
+
+#[test]
+fn gates_that_a_kubelet_does_not_have_are_dropped() {
+    let settings = settings("featureGates: {Nope: true, KubeletTracing: true}\n");
+    assert_eq!(settings.dropped[0].path, "featureGates.Nope");
+    assert_eq!(
+        settings.as_kubeadm_writes()["featureGates"],
+        json!({ "KubeletTracing": true })
+    );
+}
+
+#[test]
+fn a_record_of_an_earlier_agent_is_read() {
+    let record = json!({ "configuration": {}, "dropped": [{ "path": "a", "since": null }] });
+    let settings: KubeletSettings = serde_json::from_value(record).unwrap();
+    assert_eq!(settings.dropped[0].until, None);
+}
+
 #[test]
 fn fields_that_are_too_new_are_dropped() {
     let settings = settings("defaultPodSysctls: {net.core.somaxconn: '1024'}\n");

@@ -62,6 +62,7 @@ pub struct ClientCertificate {
     /// The certificate, with those between it and its authority, in PEM.
     pub certificate: String,
     /// Private key of the certificate, in PEM.
+    #[schemars(extend("writeOnly" = true))]
     pub key: String,
 }
 
@@ -77,13 +78,17 @@ impl std::fmt::Debug for ClientCertificate {
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
 pub struct RegistryAuth {
     /// The name.
+    // In a line that went wrong, the password is often part of it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("writeOnly" = true))]
     pub username: Option<String>,
     /// The password, or an access token in its place.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("writeOnly" = true))]
     pub password: Option<String>,
     /// A refresh token that the registry's token server trades for access tokens, as Azure's does.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("writeOnly" = true))]
     pub identity_token: Option<String>,
 }
 

@@ -1,6 +1,7 @@
 //! The cluster part.
 
 use super::authorities;
+use crate::address::Endpoint;
 use crate::checked::{ApiServerTrust, Cluster};
 use crate::finder::Finder;
 use crate::pin::CaPin;
@@ -14,7 +15,16 @@ const SHOW: &str = "on a control-plane node, `kubeadm token create --print-join-
                     /etc/kubernetes/pki/ca.crt is the certificate";
 
 pub(super) fn cluster(finder: &mut Finder<'_>, path: &Path, raw: &raw::Cluster) -> Option<Cluster> {
-    let endpoint = finder.parse(&path.key("endpoint"), &raw.endpoint);
+    let endpoint: Option<Endpoint> = finder.parse(&path.key("endpoint"), &raw.endpoint);
+    let unreachable = endpoint.as_ref().and_then(Endpoint::unreachable);
+    if let Some(reason) = unreachable {
+        let finding = Finding::error(
+            format!("no node reaches the API server at this address: {reason}"),
+            "not there",
+        );
+        let help = "write the address or name under which other machines reach the API server";
+        finder.say(&path.key("endpoint"), finding.with_help(help));
+    }
     let bootstrap_token = finder.parse(&path.key("bootstrapToken"), &raw.bootstrap_token);
     let trust = trust(finder, path, raw, bootstrap_token.as_ref());
     let is_pinned = !raw.ca_cert_hashes.is_empty();

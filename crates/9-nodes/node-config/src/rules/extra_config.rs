@@ -17,7 +17,7 @@ use crate::amount::{GoDuration, Quantity};
 use crate::finder::Finder;
 use crate::minor::KubeletMinor;
 use crate::raw;
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_document::{Finding, Path};
 
 /// Label of what the kubelet does not take.
@@ -31,6 +31,7 @@ pub(super) fn check(finder: &mut Finder<'_>, path: &Path, kubelet: &raw::Kubelet
     newer(finder, &place, &fields);
     conditions::check(finder, path, kubelet);
     open_doors(finder, &place, &fields);
+    never_ready(finder, &place, &fields);
 }
 
 /// Fields that the kubelet does not have yet.
@@ -61,11 +62,13 @@ fn object(
         }
         let finding = Finding::error(format!("{name} has no field `{key}`"), "unknown");
         let names = known.iter().map(|(name, _)| *name);
-        let help = match closest(key, names.clone()) {
-            Some(guess) => format!("did you mean `{guess}`?"),
-            None if known.len() > 20 => "its fields are documented with `kubelet.config.k8s.io/v1beta1`".to_owned(),
-            None => format!("it has {}", backticked(names)),
-        };
+        let help = suggestion(key, names.clone(), || {
+            if known.len() > 20 {
+                "its fields are documented with `kubelet.config.k8s.io/v1beta1`".to_owned()
+            } else {
+                format!("it has {}", backticked(names))
+            }
+        });
         finder.say(&place, finding.with_help(help));
     }
 }
@@ -208,6 +211,16 @@ fn open_doors(finder: &mut Finder<'_>, path: &Path, fields: &Map<String, Value>)
                 finding.with_help("remove this unless the network keeps others out"),
             );
         }
+    }
+}
+
+/// Fields that let the kubelet start, and the machine start again and again.
+fn never_ready(finder: &mut Finder<'_>, path: &Path, fields: &Map<String, Value>) {
+    if fields.get("registerNode") == Some(&Value::Bool(false)) {
+        let message = "this machine makes no Node of itself: it is not Ready until somebody else makes one";
+        let finding = Finding::warning(message, "never Ready by itself");
+        let help = "remove this line: a machine that is not Ready in time starts again";
+        finder.say(&path.key("registerNode"), finding.with_help(help));
     }
 }
 

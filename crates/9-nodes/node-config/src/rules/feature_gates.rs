@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use crate::finder::Finder;
 use crate::minor::KubeletMinor;
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_document::{Finding, Path};
 
 /// Maturity of a feature.
@@ -143,10 +143,10 @@ fn instead(kubelet: KubeletMinor, name: &str) -> String {
             others.join(" and ")
         );
     }
-    match closest(name, table::gates(kubelet).iter().map(|gate| gate.name)) {
-        Some(guess) => format!("did you mean `{guess}`?"),
-        None => format!("remove this line; `kubelet --help` of Kubernetes {kubelet} names most gates"),
-    }
+    let gates = table::gates(kubelet).iter().map(|gate| gate.name);
+    suggestion(name, gates, || {
+        format!("remove this line; `kubelet --help` of Kubernetes {kubelet} names most gates")
+    })
 }
 
 /// Gates that are on without one that they need, at the keys that bring it about.

@@ -9,7 +9,7 @@ use crate::amount::{GoDuration, Quantity};
 use crate::checked::{Kubelet, Reserved};
 use crate::finder::Finder;
 use crate::raw;
-use basalt_document::spelling::closest;
+use basalt_document::spelling::suggestion;
 use basalt_document::{Finding, Path};
 
 /// Eviction signals of the kubelet.
@@ -256,10 +256,8 @@ fn signals<T: FromStr<Err = Finding>>(
         let place = path.key(signal);
         if !SIGNALS.contains(&signal.as_str()) {
             let finding = Finding::error(format!("`{signal}` is not an eviction signal"), "unknown");
-            let help = match closest(signal, SIGNALS.into_iter()) {
-                Some(guess) => format!("did you mean `{guess}`?"),
-                None => format!("the signals are {}", SIGNALS.join(", ")),
-            };
+            let list = || format!("the signals are {}", SIGNALS.join(", "));
+            let help = suggestion(signal, SIGNALS.into_iter(), list);
             finder.say(&place, finding.with_help(help));
         } else if signal.starts_with("containerfs.") {
             let finding = Finding::warning(

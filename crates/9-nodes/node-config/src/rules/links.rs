@@ -1,6 +1,6 @@
 //! Bonds and VLANs: the interfaces that the node makes.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::checked::{Bond, InterfaceMatch, Vlan};
 use crate::finder::Finder;
@@ -69,11 +69,12 @@ fn bond(finder: &mut Finder<'_>, path: &Path, raw: &raw::Bond) -> Option<Bond> {
 
 pub(super) fn vlans(finder: &mut Finder<'_>, path: &Path, network: &raw::Network) -> Vec<Vlan> {
     let mut names: HashSet<&String> = network.bonds.iter().map(|bond| &bond.name).collect();
+    let vlans = network.vlans.iter().enumerate();
+    let last: HashMap<&String, usize> = vlans.map(|(index, vlan)| (&vlan.name, index)).collect();
     let mut checked = Vec::new();
     for (index, raw) in network.vlans.iter().enumerate() {
         let place = path.index(index);
-        let later = network.vlans.iter().skip(index).any(|vlan| vlan.name == raw.link);
-        if later {
+        if last.get(&raw.link).is_some_and(|made| *made >= index) {
             let finding = Finding::error(
                 format!("`{}` is on `{}`, which is made later", raw.name, raw.link),
                 "not there yet",

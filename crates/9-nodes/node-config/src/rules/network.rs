@@ -1,6 +1,6 @@
 //! The network part.
 
-use super::{links, same_family};
+use super::{interfaces, links, same_family};
 use crate::address::{Address, Cidr};
 use crate::checked::{HostDns, Interface, InterfaceMatch, Network, Route};
 use crate::finder::Finder;
@@ -8,6 +8,7 @@ use crate::raw;
 use basalt_document::{Finding, Path};
 
 pub(super) fn network(finder: &mut Finder<'_>, path: &Path, raw: &raw::Network) -> Network {
+    interfaces::check(finder, path, raw);
     let place = path.key("interfaces");
     let interfaces = raw.interfaces.iter().enumerate();
     let interfaces = interfaces
@@ -68,7 +69,7 @@ fn interface(finder: &mut Finder<'_>, path: &Path, raw: &raw::Interface) -> Opti
         );
     }
     for (index, address) in addresses.iter().enumerate() {
-        if is_network_itself(address) {
+        if is_network_itself(address) && !address.address.is_unspecified() {
             let finding = Finding::error(
                 format!("`{address}` is the network, not an address in it"),
                 "not a host",

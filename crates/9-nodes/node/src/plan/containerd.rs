@@ -25,6 +25,8 @@ disabled_plugins = [
   'io.containerd.differ.v1.erofs',
   'io.containerd.snapshotter.v1.native',
 ]
+# Without it, on a damaged database for example, containerd would run and be of no use to the kubelet.
+required_plugins = ['io.containerd.grpc.v1.cri']
 
 [plugins.'io.containerd.server.v1.grpc']
   address = '{socket}'

@@ -14,7 +14,9 @@ use rustix::mount::{
 
 use super::label::{self, FileSystem};
 use super::{Found, Source, SourceError, read_text};
+use crate::azure::custom_data;
 use crate::block::{Attachment, BlockDevices, CONFIG_SERIAL};
+use crate::cloud::Cloud;
 
 /// Kind of a config disk: what its label says that is on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,8 +48,18 @@ const KINDS: [DiskKind; 3] = [
     },
 ];
 
+/// DVD of Azure's provisioning, known by the cloud that the machine is in and by its file system.
+const PROVISIONING: DiskKind = DiskKind {
+    label: "of Azure's provisioning",
+    file: "ovf-env.xml",
+    metadata: None,
+};
+
+/// Beginning of the label of that DVD.
+const PROVISIONING_LABEL: &str = "rd_rdfe";
+
 /// A block device with a FAT, ext4 or ISO 9660 file system that is labelled `BASALT-CFG` and has a `node.yaml`; or one of
-/// the other [`KINDS`].
+/// the other [`KINDS`]; or on Azure, a DVD with custom data.
 ///
 /// The label alone does not do: a tenant of the cluster can write it to a volume, which is attached when the machine
 /// starts again. Only devices that no workload can bring about are looked at; see [`Attachment`].
@@ -60,21 +72,27 @@ pub struct ConfigDisk {
     seen: HashSet<String>,
     /// Devices with a label that are not trusted, and the label, each told of once.
     refused: Vec<(String, &'static str)>,
+    /// Cloud that the machine is in.
+    cloud: Option<Cloud>,
+    /// The disk of the cloud was read, and has nothing for a node.
+    is_answered: bool,
 }
 
 impl ConfigDisk {
-    /// The block devices of this machine.
-    pub fn of_this_machine() -> Self {
-        Self::new(BlockDevices::of_this_machine(), PathBuf::from("/dev"))
+    /// The block devices of this machine, which is in this cloud or in none.
+    pub fn of_this_machine(cloud: Option<Cloud>) -> Self {
+        Self::new(BlockDevices::of_this_machine(), PathBuf::from("/dev"), cloud)
     }
 
     /// Block devices whose nodes are in a folder.
-    fn new(block: BlockDevices, devices: PathBuf) -> Self {
+    fn new(block: BlockDevices, devices: PathBuf, cloud: Option<Cloud>) -> Self {
         Self {
             block,
             devices,
             seen: HashSet::new(),
             refused: Vec::new(),
+            cloud,
+            is_answered: false,
         }
     }
 
@@ -100,11 +118,12 @@ impl Source for ConfigDisk {
     fn look(&mut self) -> Result<Option<Found>, SourceError> {
         for (attachment, name) in self.new_devices() {
             let device = self.devices.join(&name);
-            match labelled(&device) {
+            match labelled(&device, self.cloud) {
                 Ok(Some((system, kind))) if attachment.is_the_owners() => {
                     if let Some(found) = read_config(&device, system, kind)? {
                         return Ok(Some(found));
                     }
+                    self.is_answered |= kind == PROVISIONING;
                     self.seen.insert(name);
                 }
                 Ok(Some((_, kind))) => {
@@ -122,7 +141,7 @@ impl Source for ConfigDisk {
     }
 
     fn may_come_late(&self) -> bool {
-        true
+        !self.is_answered
     }
 
     fn refused(&self) -> Vec<String> {
@@ -137,12 +156,22 @@ impl Source for ConfigDisk {
 }
 
 /// File system and kind of a device that has one of the labels. An empty CD drive cannot be read.
-fn labelled(device: &Path) -> std::io::Result<Option<(FileSystem, DiskKind)>> {
+fn labelled(device: &Path, cloud: Option<Cloud>) -> std::io::Result<Option<(FileSystem, DiskKind)>> {
     let mut start = Vec::with_capacity(label::NEEDED);
     fs_err::File::open(device)?
         .take(label::NEEDED as u64)
         .read_to_end(&mut start)?;
+    if cloud == Some(Cloud::Azure) && label::has_udf(&start) {
+        return Ok(Some((FileSystem::Udf, PROVISIONING)));
+    }
     let found = label::read(&start).and_then(|(system, label)| {
+        // It has been made with other file systems, too.
+        let is_provisioning = label
+            .get(..PROVISIONING_LABEL.len())
+            .is_some_and(|start| start.eq_ignore_ascii_case(PROVISIONING_LABEL));
+        if cloud == Some(Cloud::Azure) && is_provisioning {
+            return Some((system, PROVISIONING));
+        }
         let kind = KINDS.into_iter().find(|kind| kind.label.eq_ignore_ascii_case(&label))?;
         Some((system, kind))
     });
@@ -178,6 +207,7 @@ fn read_config(device: &Path, system: FileSystem, kind: DiskKind) -> Result<Opti
     let metadata = kind.metadata.and_then(|file| open(file).ok());
     let metadata = metadata.and_then(|file| read_text(file, place.clone()).ok());
     match open(kind.file) {
+        Ok(file) if kind == PROVISIONING => custom_data(&read_text(file, place)?),
         Ok(file) => read_text(file, place).map(|found| {
             Some(Found {
                 metadata: metadata.map(|metadata| metadata.text).unwrap_or_default(),
@@ -213,7 +243,7 @@ mod tests {
             fs_err::write(dev.join(name), vec![0; 65536]).unwrap();
         }
         fs_err::os::unix::fs::symlink(sys.join("devices/vda"), sys.join("dev/block/254:0")).unwrap();
-        (root, ConfigDisk::new(BlockDevices::new(sys, "254:0"), dev))
+        (root, ConfigDisk::new(BlockDevices::new(sys, "254:0"), dev, None))
     }
 
     fn names(source: &ConfigDisk) -> Vec<String> {
@@ -245,9 +275,29 @@ mod tests {
             disk[32808..32840].fill(b' ');
             disk[32808..32808 + label.len()].copy_from_slice(label.as_bytes());
             fs_err::write(file.path(), disk).unwrap();
-            let found = labelled(file.path()).unwrap();
+            let found = labelled(file.path(), Some(Cloud::OpenStack)).unwrap();
             assert_eq!(found.map(|(_, kind)| kind.file), expected, "{label}");
         }
+    }
+
+    #[test]
+    fn the_provisioning_disk_is_known_on_azure_alone() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let mut disk = vec![0; 65536];
+        disk[32769..32774].copy_from_slice(b"BEA01");
+        disk[34817..34822].copy_from_slice(b"NSR02");
+        fs_err::write(file.path(), disk).unwrap();
+        let kind = |cloud| labelled(file.path(), cloud).unwrap();
+        assert_eq!(kind(Some(Cloud::Azure)), Some((FileSystem::Udf, PROVISIONING)));
+        assert_eq!(kind(Some(Cloud::OpenStack)), None);
+        assert_eq!(kind(None), None);
+        let mut disk = vec![0; 65536];
+        disk[32769..32774].copy_from_slice(b"CD001");
+        disk[32808..32840].copy_from_slice(b"rd_rdfe_stable.170504-1041      ");
+        fs_err::write(file.path(), disk).unwrap();
+        let kind = |cloud| labelled(file.path(), cloud).unwrap();
+        assert_eq!(kind(Some(Cloud::Azure)), Some((FileSystem::Iso9660, PROVISIONING)));
+        assert_eq!(kind(None), None);
     }
 
     #[test]

@@ -11,6 +11,8 @@ pub enum FileSystem {
     Ext4,
     /// The file system of CDs.
     Iso9660,
+    /// The file system of DVDs.
+    Udf,
 }
 
 impl FileSystem {
@@ -20,12 +22,20 @@ impl FileSystem {
             Self::Vfat => "vfat",
             Self::Ext4 => "ext4",
             Self::Iso9660 => "iso9660",
+            Self::Udf => "udf",
         }
     }
 }
 
-/// Number of bytes of a device that [`read`] has to see.
-pub const NEEDED: usize = 32768 + 2048;
+/// Place of the first volume descriptor of CDs and DVDs, and size of each.
+const DESCRIPTORS: usize = 32768;
+const DESCRIPTOR: usize = 2048;
+
+/// Number of descriptors that are looked at.
+const MOST_DESCRIPTORS: usize = 16;
+
+/// Number of bytes of a device that [`read`] and [`has_udf`] have to see.
+pub const NEEDED: usize = DESCRIPTORS + MOST_DESCRIPTORS * DESCRIPTOR;
 
 /// The kind and label of the file system that begins with these bytes. Fewer than [`NEEDED`] show less.
 pub fn read(start: &[u8]) -> Option<(FileSystem, String)> {
@@ -50,6 +60,16 @@ pub fn read(start: &[u8]) -> Option<(FileSystem, String)> {
         }
     }
     None
+}
+
+/// Returns `true` if a device that begins with these bytes has a UDF file system, beside ISO 9660 perhaps: one of its volume
+/// structure descriptors is `NSR02` or `NSR03` (ECMA-167, part 3, 9.1). The label is further back than what is read here.
+pub fn has_udf(start: &[u8]) -> bool {
+    let descriptors = start.get(DESCRIPTORS..).unwrap_or_default().chunks(DESCRIPTOR);
+    let mut names = descriptors
+        .take(MOST_DESCRIPTORS)
+        .map(|descriptor| descriptor.get(1..6));
+    names.any(|name| matches!(name, Some(b"NSR02" | b"NSR03")))
 }
 
 #[cfg(test)]
@@ -90,10 +110,29 @@ mod tests {
         assert_eq!(label(&[]), None);
     }
 
+    #[test]
+    fn udf_is_known_by_its_descriptors() {
+        let begin: (usize, &[u8]) = (32769, b"BEA01");
+        assert!(has_udf(&device(&[begin, (34817, b"NSR02"), (36865, b"TEA01")])));
+        // Beside ISO 9660.
+        let bridge = device(&[
+            (32769, b"CD001"),
+            (34817, b"CD001"),
+            (36865, b"BEA01"),
+            (38913, b"NSR03"),
+        ]);
+        assert!(has_udf(&bridge));
+        assert!(!has_udf(&device(&[(32769, b"CD001")])));
+        assert!(!has_udf(&device(&[begin])));
+        assert!(!has_udf(b"NSR02"));
+    }
+
     proptest! {
         #[test]
         fn nothing_panics(bytes in proptest::collection::vec(any::<u8>(), 0..2048)) {
             let _ = read(&bytes);
+            let _ = has_udf(&bytes);
+            let _ = has_udf(&[&vec![0; DESCRIPTORS][..], &bytes].concat());
         }
     }
 }

@@ -174,6 +174,7 @@ impl Gathered {
             ports,
             kubelet: agent.kubelet,
             containerd: agent.containerd,
+            kernel_requirements: None,
             tree: self.tree,
         })
     }

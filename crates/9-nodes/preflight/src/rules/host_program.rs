@@ -1,5 +1,6 @@
 //! `host-program`: programs of the node that a pod runs in its namespaces.
 
+use super::host_program_unknown::is_variable;
 use super::package_manager;
 use crate::Existence;
 use crate::examine::{Context, Found, Subject};
@@ -77,9 +78,4 @@ fn check(subject: &Subject<'_>, context: &Context<'_>, found: &mut Found<'_>) {
         };
         found.add(&call.place, format!("the node has no {}", call.program), help);
     }
-}
-
-/// Returns `true` for names that a shell would replace.
-fn is_variable(name: &str) -> bool {
-    name.is_empty() || name.contains(['$', '{', '*'])
 }

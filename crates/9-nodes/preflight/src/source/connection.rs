@@ -63,10 +63,8 @@ impl ApiConnection {
     /// # Errors
     /// When the file cannot be read, lacks something, or asks for what is not supported.
     pub fn open(path: &Utf8Path, context: Option<&str>) -> Result<Self, PreflightError> {
-        let text = fs_err::read_to_string(path).map_err(|source| PreflightError::Read {
-            path: path.to_owned(),
-            source,
-        })?;
+        let help = "--kubeconfig takes the kubeconfig of a cluster, such as ~/.kube/config";
+        let text = fs_err::read_to_string(path).map_err(PreflightError::read(path, help))?;
         let reader = Reader {
             path,
             folder: path.parent().unwrap_or(Utf8Path::new(".")),
@@ -177,8 +175,8 @@ impl Reader<'_> {
             return Ok(None);
         };
         let path = self.folder.join(file);
-        let bytes = fs_err::read(&path);
-        bytes.map(Some).map_err(|source| PreflightError::Read { path, source })
+        let help = "the kubeconfig names it; relative paths are relative to its folder";
+        fs_err::read(&path).map(Some).map_err(PreflightError::read(&path, help))
     }
 
     fn credentials(&self, user: &User) -> Result<Credentials, PreflightError> {

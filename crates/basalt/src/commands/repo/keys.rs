@@ -59,14 +59,36 @@ pub fn run(what: &Keys, terminal: &Terminal, json: bool) -> Result<ExitCode> {
                 Some(key) => vec![ring.find(key)?.certificate],
                 None => ring.trusted(now)?,
             };
-            let texts = certificates
-                .iter()
-                .map(Certificate::armored)
-                .collect::<Result<Vec<_>, KeyError>>()?;
-            answer(texts.concat().trim_end());
+            export(&certificates, json)?;
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Writes public keys to standard output.
+fn export(certificates: &[Certificate], json: bool) -> Result<()> {
+    if certificates.is_empty() {
+        return Err(miette!(
+            code = "keys::none",
+            help = "`./basalt repo keys new` makes one; `./basalt repo keys list` shows those that have expired, too",
+            "there is no trusted key to export"
+        ));
+    }
+    let texts = certificates.iter().map(Certificate::armored);
+    let texts = texts.collect::<Result<Vec<_>, KeyError>>()?;
+    if json {
+        let keys = certificates.iter().zip(&texts);
+        let keys = keys.map(|(certificate, text)| {
+            serde_json::json!({
+                "fingerprint": certificate.fingerprint(), "user": certificate.user(), "expires": certificate.expires(),
+                "armored": text,
+            })
+        });
+        answer_json(&keys.collect::<Vec<_>>());
+    } else {
+        answer(texts.concat().trim_end());
+    }
+    Ok(())
 }
 
 fn make(options: &NewKey, now: Timestamp, json: bool) -> Result<()> {

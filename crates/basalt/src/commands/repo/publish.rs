@@ -29,15 +29,14 @@ enum Signer {
 }
 
 /// Builds packages and images, and publishes their RPMs.
-pub fn run(options: &Publish, quiet: bool, cache: Option<&str>, json: bool) -> Result<ExitCode> {
-    let checkout = Checkout::open(quiet, cache)?;
+pub fn run(options: &Publish, checkout: &Checkout, json: bool) -> Result<ExitCode> {
     let repository = open(&options.repository)?;
     let now = Timestamp::now();
     // Before anything is built: a wrong passphrase must not cost the wait.
     let signer = signer(options, now, checkout.reporter())?;
     let advisories = checkout.content().files(ContentFolder::Advisories, "toml")?;
     let advisories = read_advisories(advisories.into_values().map(|file| file.path))?;
-    let rpms = rpms(&checkout, &options.names)?;
+    let rpms = rpms(checkout, &options.names)?;
     let signer = match signer {
         Some(signer) => signer,
         None => first_key(options, now, checkout.reporter())?,

@@ -41,7 +41,8 @@ fn page(records: &[StepRecord], commit: Option<&str>, time: &str) -> String {
     let mut page = format!(
         "# Last run of the long tests\n\n\
          `./basalt test --long` wrote this page at {time} UTC{commit}. It runs what `./basalt test` runs, with more cases where a\n\
-         test counts them.\n\n\
+         test counts them, then nodes through faults, power cuts and outages (`tests/live`) and a cluster made by kubeadm\n\
+         (`tests/join`).\n\n\
          | step | passed | failed | skipped | seconds |\n| --- | ---: | ---: | ---: | ---: |\n"
     );
     for record in records {
