@@ -7,6 +7,7 @@
 //!
 //! The rest are small jobs that units of the image hand to the same program, in the order of a boot:
 //!
+//! - [`read_ahead`] reads the largest programs before they start;
 //! - [`state`] checks and repairs the file system of `/var` before it is mounted;
 //! - in a [`cloud`], and without a NodeConfig on the machine itself, [`metadata`] asks for user data when the network is there, over
 //!   [`http`];
@@ -14,7 +15,7 @@
 //!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
 //!   ([`identity`]); [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
 //!   [`serving`] makes the certificate that the kubelet serves with, and [`client_certificate`] requests its first one from
-//!   the cluster; meanwhile [`read_ahead`] has the kernel read the kubelet's program;
+//!   the cluster;
 //! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what

@@ -24,13 +24,12 @@ use basalt_node::kubelet_version::check_config;
 use basalt_node::machine_id::{IdOrigin, MachineId};
 use basalt_node::metadata::{self, Asking, MetadataService, UserDataError};
 use basalt_node::plan::PlannedFile;
-use basalt_node::read_ahead::read_ahead;
 use basalt_node::reset::{self, ResetError};
 use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{boot, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan};
+use basalt_node::{boot, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan, read_ahead};
 use basalt_node_config::name::HostName;
 use basalt_node_config::{Clock, LARGEST};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -53,6 +52,7 @@ Units of the image call these:
   basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
   basalt-node ready            wait until the boot is good: the API server holds the node Ready
   basalt-node reset-runtime    move what containerd keeps out of its way
+  basalt-node read-ahead       read the largest programs before they start
   basalt-node housekeeping     collect records of dead kernels, bound journals, tend the reserve of space
   basalt-node deadline         fail when the boot is not good and its time is over
   basalt-node serve-image      answer one connection of containerd with a baked image
@@ -134,6 +134,12 @@ fn main() -> ExitCode {
         ["ready"] => wait_until_ready(),
         ["deadline"] => check_deadline(),
         ["reset-runtime"] => reset_runtime(),
+        ["read-ahead"] => {
+            for error in read_ahead::read_programs(Path::new("/")) {
+                eprintln!("{error}");
+            }
+            Ok(())
+        }
         ["housekeeping"] => {
             for line in housekeeping::run(Path::new("/")) {
                 println!("{line}");
@@ -402,8 +408,6 @@ fn check_state() -> Result<(), Failure> {
 fn join_cluster() -> Result<(), Failure> {
     let root = Path::new("/");
     let mut applied = apply::read_applied(root).ok_or(Failure::NotApplied)?;
-    // The next program to start. Without this it starts all the same; nobody waits for it.
-    std::thread::spawn(|| drop(read_ahead(Path::new("/"), paths::KUBELET)));
     let told = join::find_cluster(root, &mut applied)?;
     told.iter().for_each(|line| eprintln!("{line}"));
     for path in bootstrap_data::write_files(root)? {

@@ -3,6 +3,15 @@
 /// Program of the kubelet.
 pub const KUBELET: &str = "/usr/bin/kubelet";
 
+/// Program of containerd.
+pub const CONTAINERD: &str = "/usr/bin/containerd";
+
+/// Program that containerd has beside each pod.
+pub const CONTAINERD_SHIM: &str = "/usr/bin/containerd-shim-runc-v2";
+
+/// Program that starts containers.
+pub const RUNC: &str = "/usr/bin/runc";
+
 /// Record of what the agent did; the kubelet and containerd start only when it is there.
 pub const APPLIED: &str = "/run/basalt/applied.json";
 

@@ -141,6 +141,29 @@ fn a_node_joins_while_its_runtime_starts() {
 }
 
 #[test]
+fn programs_are_read_ahead_by_nobody_who_is_waited_for() {
+    let unit = "basalt-read-ahead.service";
+    has(unit, "ExecStart=/usr/bin/basalt-node read-ahead");
+    has(unit, "DefaultDependencies=no");
+    assert!(words(unit, "After=").is_empty(), "it waits");
+    assert_eq!(words(unit, "Before="), ["shutdown.target"]);
+    for name in units().keys() {
+        assert!(!words(name, "After=").contains(&unit.to_owned()), "{name} waits for it");
+    }
+    // It reads what the others start.
+    let started = |unit: &str, program: &str| {
+        let units = units();
+        let mut commands = units[unit].lines().filter_map(|line| line.strip_prefix("ExecStart="));
+        assert!(
+            commands.any(|command| command.split(' ').next() == Some(program)),
+            "{unit}"
+        );
+    };
+    started("containerd.service", paths::CONTAINERD);
+    started("kubelet.service", paths::KUBELET);
+}
+
+#[test]
 fn what_the_kernel_ends_last_has_a_limit_of_its_own() {
     // Not containerd: its control group has the shims of all containers.
     has("kubelet.service", "OOMScoreAdjust=-999");
