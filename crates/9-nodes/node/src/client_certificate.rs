@@ -5,41 +5,57 @@
 //! (client-go, tools/cache/reflector.go), 0.1 s and more for its registration; and it looks once a second whether the
 //! certificate is there (pkg/kubelet/certificate/transport.go; all of Kubernetes 1.37). One that finds a certificate at its
 //! start waits for nothing. What goes wrong here is told and no more: the kubelet does as it would have done.
+//!
+//! A request that nobody signs in time is not made again in the same boot: where people approve requests, there is one of the
+//! agent and one of the kubelet. It is enough to approve one: [`crate::boot`] looks whether the agent's was signed, and has the
+//! kubelet start again with it.
 
 use std::path::Path;
-use std::str::FromStr as _;
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use basalt_node_config::address::Endpoint;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use p256::ecdsa::signature::Signer as _;
-use p256::ecdsa::{DerSignature, SigningKey};
-use p256::elliptic_curve::Generate as _;
-use p256::pkcs8::{EncodePrivateKey as _, LineEnding};
-use serde_json::{Value, json};
-use x509_cert::attr::Attributes;
-use x509_cert::der::{Encode as _, EncodePem as _};
-use x509_cert::name::Name;
-use x509_cert::request::{CertReq, CertReqInfo, Version};
-use x509_cert::spki::{DynSignatureAlgorithmIdentifier as _, SignatureBitStringEncoding as _, SubjectPublicKeyInfo};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::apply::{self, ApplyError, below};
+use crate::cluster_requests::short;
 use crate::https::{HttpAnswer, HttpsClient, HttpsError};
+use crate::identity::{self, NodeCertificate};
+use crate::paths;
 use crate::plan::PlannedFile;
-use crate::{identity, paths};
+
+mod signing_request;
+
+use signing_request::{CertificateRequest, public_key};
 
 /// Collection of certificate signing requests in the API.
 const REQUESTS: &str = "/apis/certificates.k8s.io/v1/certificatesigningrequests";
-/// File of the certificate, beside those that the kubelet names by their dates.
-const FILE: &str = "/var/lib/kubelet/pki/kubelet-client-first.pem";
-/// Link that becomes [`paths::CLIENT_CERTIFICATE`]. The kubelet finishes what an interruption leaves of it.
-const LINK: &str = "/var/lib/kubelet/pki/kubelet-client-updated.pem";
+/// File of the certificate in [`paths::KUBELET_PKI`], beside those that the kubelet names by their dates.
+const FILE: &str = "kubelet-client-first.pem";
+/// Link there that becomes [`paths::CLIENT_CERTIFICATE`]. The kubelet finishes what an interruption leaves of it.
+const LINK: &str = "kubelet-client-updated.pem";
 
-/// Pause between two looks at the request.
-const INTERVAL: Duration = Duration::from_millis(200);
-/// Time for which a signature is waited for. Where people approve requests, the kubelet has to wait by itself.
-pub const PATIENCE: Duration = Duration::from_secs(5);
+/// Pauses between looks at the request: the first one, doubled each time, and the longest one.
+const PAUSES: [Duration; 2] = [Duration::from_millis(50), Duration::from_millis(400)];
+
+/// Times that a kubelet waits for its first certificate here.
+#[derive(Debug, Clone, Copy)]
+pub struct Patience {
+    /// Time for which a signature is waited for. Where people approve requests, the kubelet has to wait by itself.
+    pub signature: Duration,
+    /// Time after which the request is given up, whatever it waits for. Names that are looked up, connections and answers
+    /// have time-outs of their own, which add up.
+    pub whole: Duration,
+}
+
+/// Times of a boot.
+pub const PATIENCE: Patience = Patience {
+    signature: Duration::from_secs(3),
+    whole: Duration::from_secs(5),
+};
 
 /// Certificate that was not obtained.
 #[derive(Debug, thiserror::Error)]
@@ -67,8 +83,11 @@ pub enum CertificateRequestError {
     /// Nobody has signed the request in time.
     #[error("nobody has signed the request {0} yet")]
     Late(String),
-    /// What was signed is no certificate.
-    #[error("the cluster's answer is no certificate")]
+    /// The cluster has not answered to the end in time.
+    #[error("the cluster takes longer than {0:?}")]
+    Slow(Duration),
+    /// What was signed is no certificate, or one that is not this node's, or not of this key.
+    #[error("the cluster's answer is no certificate for this node")]
     Certificate,
     /// A file could not be written.
     #[error(transparent)]
@@ -80,78 +99,106 @@ pub enum CertificateRequestError {
 ///
 /// # Errors
 /// When the cluster does not answer, refuses, or takes longer than `patience`.
-pub fn obtain(root: &Path, hostname: &str, patience: Duration) -> Result<bool, CertificateRequestError> {
-    let current = below(root, paths::CLIENT_CERTIFICATE);
-    if current.symlink_metadata().is_ok() || !below(root, paths::BOOTSTRAP_KUBECONFIG).exists() {
+pub fn obtain(root: &Path, hostname: &str, patience: Patience) -> Result<bool, CertificateRequestError> {
+    if below(root, paths::CLIENT_CERTIFICATE).exists() || !below(root, paths::BOOTSTRAP_KUBECONFIG).exists() {
         return Ok(false);
     }
-    let contact = FirstContact::read(root)?;
-    let request = CertificateRequest::make(hostname)?;
-    let certificate = contact.sign(&request, patience)?;
-    let content = format!("{}\n{}", certificate.trim_end(), request.key);
-    if !identity::is_whole(&content) {
-        return Err(CertificateRequestError::Certificate);
-    }
-    let file = PlannedFile {
-        path: FILE.to_owned(),
-        mode: 0o600,
-        content,
+    let (sender, receiver) = mpsc::channel();
+    let (root, hostname) = (root.to_owned(), hostname.to_owned());
+    let work = move || {
+        // Nobody listens any more when it took too long.
+        let _ = sender.send(request(&root, &hostname, patience.signature));
     };
-    apply::write(root, &file)?;
-    let link = below(root, LINK);
-    apply::remove(link.clone())?;
-    let linked = fs_err::os::unix::fs::symlink(FILE, &link).and_then(|()| fs_err::rename(&link, &current));
-    linked.map_err(|source| ApplyError::Write { path: current, source })?;
+    std::thread::Builder::new()
+        .spawn(work)
+        .map_err(|error| CertificateRequestError::Make(error.to_string()))?;
+    let slow = Err(CertificateRequestError::Slow(patience.whole));
+    receiver.recv_timeout(patience.whole).unwrap_or(slow)?;
     Ok(true)
 }
 
-/// Certificate request with its key.
-struct CertificateRequest {
-    /// Key in PEM (PKCS 8).
-    key: String,
-    /// Request in PEM (PKCS 10).
-    request: String,
+/// Requests a certificate, or looks at a request of an earlier start of the kubelet, and writes what was signed.
+fn request(root: &Path, hostname: &str, patience: Duration) -> Result<(), CertificateRequestError> {
+    let end = Instant::now() + patience;
+    let contact = FirstContact::read(root)?;
+    let (key, certificate) = match contact.earlier(root)? {
+        Some(signed) => signed,
+        None => {
+            let (pending, object) = contact.request(root, hostname)?;
+            let certificate = contact.wait(&pending.name, object, end)?;
+            (pending.key, certificate)
+        }
+    };
+    write(root, hostname, &certificate, &key)
 }
 
-impl CertificateRequest {
-    /// Makes the request of a node, with a new key.
-    fn make(hostname: &str) -> Result<Self, CertificateRequestError> {
-        let failed = |error: &dyn std::fmt::Display| CertificateRequestError::Make(error.to_string());
-        let key = SigningKey::try_generate().map_err(|error| failed(&error))?;
-        // The organization comes first in it: the order in text is the other one (RFC 4514).
-        let subject = Name::from_str(&format!("CN=system:node:{hostname},O=system:nodes"));
-        let info = CertReqInfo {
-            version: Version::V1,
-            subject: subject.map_err(|error| failed(&error))?,
-            public_key: SubjectPublicKeyInfo::from_key(key.verifying_key()).map_err(|error| failed(&error))?,
-            attributes: Attributes::default(),
-        };
-        let text = info.to_der().map_err(|error| failed(&error))?;
-        let signature: DerSignature = key.try_sign(&text).map_err(|error| failed(&error))?;
-        let request = CertReq {
-            info,
-            algorithm: key.signature_algorithm_identifier().map_err(|error| failed(&error))?,
-            signature: signature.to_bitstring().map_err(|error| failed(&error))?,
-        };
-        let pem = key.to_pkcs8_pem(LineEnding::LF).map_err(|error| failed(&error))?;
-        Ok(Self {
-            key: pem.to_string(),
-            request: request.to_pem(LineEnding::LF).map_err(|error| failed(&error))?,
-        })
+/// Takes a certificate that was signed after the kubelet has started, for which the kubelet has to start again; returns `true`
+/// if there was one. The kubelet waits for a certificate of its own meanwhile, and nobody may ever sign that.
+///
+/// # Errors
+/// When the cluster does not answer or refuses.
+pub fn take_late(root: &Path, hostname: &str) -> Result<bool, CertificateRequestError> {
+    let exists = |path: &str| below(root, path).exists();
+    if exists(paths::CLIENT_CERTIFICATE) || !exists(paths::PENDING_REQUEST) {
+        return Ok(false);
+    }
+    match FirstContact::read(root)?.earlier(root) {
+        Ok(Some((key, certificate))) => {
+            write(root, hostname, &certificate, &key)?;
+            Ok(true)
+        }
+        Ok(None) | Err(CertificateRequestError::Late(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// Writes a certificate and its key where the kubelet looks for them, as it does it itself. One that the kubelet could not
+/// start with is not written.
+fn write(root: &Path, hostname: &str, certificate: &str, key: &str) -> Result<(), CertificateRequestError> {
+    let content = format!("{}\n{key}", certificate.trim_end());
+    let facts = NodeCertificate::read(&content);
+    let is_of_this_node = facts.is_some_and(|facts| facts.node.as_deref() == Some(hostname));
+    if !is_of_this_node || !identity::is_whole(&content) || !identity::is_for(&content, &public_key(key)?) {
+        return Err(CertificateRequestError::Certificate);
+    }
+    apply::write(
+        root,
+        &PlannedFile::secret(format!("{}/{FILE}", paths::KUBELET_PKI), content),
+    )?;
+    let folder = below(root, paths::KUBELET_PKI);
+    let (link, current) = (folder.join(LINK), below(root, paths::CLIENT_CERTIFICATE));
+    apply::remove(link.clone())?;
+    let linked = || {
+        fs_err::os::unix::fs::symlink(FILE, &link)?;
+        fs_err::rename(&link, &current)?;
+        // The token may be gone when the next boot asks for another.
+        fs_err::File::open(&folder)?.sync_all()
+    };
+    linked().map_err(|source| ApplyError::Write {
+        path: current.clone(),
+        source,
+    })?;
+    // When the API server refuses this certificate one day, another one is requested.
+    Ok(apply::remove(below(root, paths::PENDING_REQUEST))?)
+}
+
+/// Request that was made and is not signed, as far as this node knows. The key in it is a secret: there is no `Debug`.
+#[derive(Serialize, Deserialize)]
+struct PendingRequest {
+    /// Name of the object in the API.
+    name: String,
+    /// Key in PEM (PKCS 8).
+    key: String,
+}
+
+impl PendingRequest {
+    fn read(root: &Path) -> Option<Self> {
+        serde_json::from_slice(&fs_err::read(below(root, paths::PENDING_REQUEST)).ok()?).ok()
     }
 
-    /// The object for the API server, as the kubelet makes it for a key of this kind.
-    fn object(&self) -> Value {
-        json!({
-            "apiVersion": "certificates.k8s.io/v1",
-            "kind": "CertificateSigningRequest",
-            "metadata": { "generateName": "csr-" },
-            "spec": {
-                "request": STANDARD.encode(&self.request),
-                "signerName": "kubernetes.io/kube-apiserver-client-kubelet",
-                "usages": ["digital signature", "client auth"],
-            },
-        })
+    fn write(&self, root: &Path) -> Result<(), ApplyError> {
+        let content = serde_json::to_string(self).unwrap_or_default() + "\n";
+        apply::write(root, &PlannedFile::secret(paths::PENDING_REQUEST, content))
     }
 }
 
@@ -181,25 +228,66 @@ impl FirstContact {
         })
     }
 
-    /// Has a request signed; returns the certificate in PEM.
-    fn sign(&self, request: &CertificateRequest, patience: Duration) -> Result<String, CertificateRequestError> {
-        let deadline = Instant::now() + patience;
-        let mut object = read_object(&self.client.post(&self.endpoint, REQUESTS, &request.object())?)?;
-        let name = object
-            .pointer("/metadata/name")
-            .and_then(Value::as_str)
-            .unwrap_or_default()
-            .to_owned();
+    /// Makes a request, and remembers it; returns it with its object.
+    fn request(&self, root: &Path, hostname: &str) -> Result<(PendingRequest, Value), CertificateRequestError> {
+        let made = CertificateRequest::make(hostname)?;
+        let object = read_object(&self.client.post(&self.endpoint, REQUESTS, &made.object())?)?;
+        let name = object.pointer("/metadata/name").and_then(Value::as_str);
+        // It becomes part of a path.
+        let is_name = |name: &&str| {
+            let is_in_names = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '.');
+            !name.is_empty() && name.chars().all(is_in_names)
+        };
+        let name = name.filter(is_name).ok_or_else(|| CertificateRequestError::Answer {
+            status: 201,
+            message: "the request has no name".to_owned(),
+        })?;
+        let pending = PendingRequest {
+            name: name.to_owned(),
+            key: made.key,
+        };
+        pending.write(root)?;
+        Ok((pending, object))
+    }
+
+    /// Key and certificate of a request of this boot that nobody had signed in time; none when there is no such request any
+    /// more. It is not waited for once more.
+    fn earlier(&self, root: &Path) -> Result<Option<(String, String)>, CertificateRequestError> {
+        let Some(pending) = PendingRequest::read(root) else {
+            return Ok(None);
+        };
+        match self.look(&pending.name) {
+            Err(CertificateRequestError::Answer { status: 404, .. }) => {
+                apply::remove(below(root, paths::PENDING_REQUEST))?;
+                Ok(None)
+            }
+            Err(error) => Err(error),
+            Ok(object) => match judge(&object)? {
+                Some(certificate) => Ok(Some((pending.key, certificate))),
+                None => Err(CertificateRequestError::Late(pending.name)),
+            },
+        }
+    }
+
+    /// Waits until a request is signed, or until a moment has come; returns the certificate in PEM.
+    fn wait(&self, name: &str, mut object: Value, end: Instant) -> Result<String, CertificateRequestError> {
+        let [mut pause, longest] = PAUSES;
         loop {
             if let Some(certificate) = judge(&object)? {
                 return Ok(certificate);
             }
-            if Instant::now() >= deadline {
-                return Err(CertificateRequestError::Late(name));
+            if Instant::now() >= end {
+                return Err(CertificateRequestError::Late(name.to_owned()));
             }
-            std::thread::sleep(INTERVAL);
-            object = read_object(&self.client.get(&self.endpoint, &format!("{REQUESTS}/{name}"))?)?;
+            std::thread::sleep(pause);
+            pause = pause.saturating_mul(2).min(longest);
+            object = self.look(name)?;
         }
+    }
+
+    /// The object of a request.
+    fn look(&self, name: &str) -> Result<Value, CertificateRequestError> {
+        read_object(&self.client.get(&self.endpoint, &format!("{REQUESTS}/{name}"))?)
     }
 }
 
@@ -216,7 +304,7 @@ fn read_object(answer: &HttpAnswer) -> Result<Value, CertificateRequestError> {
         .unwrap_or("no reason is given");
     Err(CertificateRequestError::Answer {
         status: answer.status,
-        message: message.to_owned(),
+        message: short(message),
     })
 }
 
@@ -235,7 +323,7 @@ fn judge(object: &Value) -> Result<Option<String>, CertificateRequestError> {
             .get("message")
             .and_then(Value::as_str)
             .unwrap_or("no reason is given");
-        return Err(CertificateRequestError::Refused(message.to_owned()));
+        return Err(CertificateRequestError::Refused(short(message)));
     }
     let Some(text) = object.pointer("/status/certificate").and_then(Value::as_str) else {
         return Ok(None);
@@ -250,38 +338,9 @@ fn judge(object: &Value) -> Result<Option<String>, CertificateRequestError> {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use x509_cert::der::{DecodePem as _, Encode as _};
+    use serde_json::json;
 
     use super::*;
-
-    #[test]
-    fn a_request_is_that_of_a_kubelet() {
-        let made = CertificateRequest::make("worker-1").unwrap();
-        let request = CertReq::from_pem(&made.request).unwrap();
-        let subject = request.info.subject.to_string();
-        assert_eq!(subject, "CN=system:node:worker-1,O=system:nodes");
-        // Names and addresses are refused by the signer.
-        assert!(request.info.attributes.is_empty());
-        let object = made.object();
-        let pem = STANDARD.decode(object["spec"]["request"].as_str().unwrap()).unwrap();
-        assert_eq!(pem, made.request.as_bytes());
-        assert_eq!(
-            object["spec"]["signerName"],
-            "kubernetes.io/kube-apiserver-client-kubelet"
-        );
-    }
-
-    #[test]
-    fn a_request_is_signed_with_its_key() {
-        use p256::ecdsa::signature::Verifier as _;
-        let made = CertificateRequest::make("worker-1").unwrap();
-        let request = CertReq::from_pem(&made.request).unwrap();
-        let key = <SigningKey as p256::pkcs8::DecodePrivateKey>::from_pkcs8_pem(&made.key).unwrap();
-        let signature = DerSignature::try_from(request.signature.raw_bytes()).unwrap();
-        let text = request.info.to_der().unwrap();
-        key.verifying_key().verify(&text, &signature).unwrap();
-        assert_ne!(made.key, CertificateRequest::make("worker-1").unwrap().key);
-    }
 
     #[test]
     fn verdicts() {

@@ -115,6 +115,9 @@ pub const TIME_SERVERS_OF_DHCP: &str = "/run/chrony.d/dhcp.sources";
 /// Kubeconfig of the kubelet's first contact with its cluster.
 pub const BOOTSTRAP_KUBECONFIG: &str = "/run/basalt/kubelet/bootstrap.kubeconfig";
 
+/// Request for the kubelet's first certificate that nobody had signed in time, with its key.
+pub const PENDING_REQUEST: &str = "/run/basalt/kubelet/first-request.json";
+
 /// The certificate that the kubelet serves with, unless its cluster gives it one.
 pub const SERVING_CERTIFICATE: &str = "/run/basalt/kubelet/serving.crt";
 
