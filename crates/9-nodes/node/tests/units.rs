@@ -141,6 +141,18 @@ fn a_node_joins_while_its_runtime_starts() {
 }
 
 #[test]
+fn what_is_idle_is_idle_beside_other_units() {
+    let idle: Vec<_> = units()
+        .into_iter()
+        .filter(|(_, text)| text.contains("\nCPUSchedulingPolicy=idle\n"))
+        .collect();
+    assert!(!idle.is_empty());
+    for (name, _) in idle {
+        has(&name, "CPUWeight=idle");
+    }
+}
+
+#[test]
 fn programs_are_read_ahead_by_nobody_who_is_waited_for() {
     let unit = "basalt-read-ahead.service";
     has(unit, "ExecStart=/usr/bin/basalt-node read-ahead");
