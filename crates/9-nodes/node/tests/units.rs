@@ -153,6 +153,31 @@ fn what_is_idle_is_idle_beside_other_units() {
 }
 
 #[test]
+fn the_pause_image_is_pulled_before_the_first_pod() {
+    let unit = "basalt-pause-image.service";
+    has(unit, &format!("ConditionPathExists={}", paths::CONTAINERD_SOCKET));
+    has(
+        unit,
+        &format!(
+            "ConditionPathExists=!{}/io.containerd.content.v1.content/blobs/sha256",
+            paths::CONTAINERD_STATE
+        ),
+    );
+    assert_eq!(words(unit, "After="), ["containerd.service"]);
+    // The image that containerd begins pods with, in the golden files of plans, and that the root has.
+    let image = format!("{}/pause:1", paths::IMAGES_HOST);
+    let units = units();
+    assert!(
+        units[unit]
+            .lines()
+            .any(|line| line.ends_with(&format!(" pull {image}")))
+    );
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/pause-image/pause-image.spec");
+    let spec = fs_err::read_to_string(spec).unwrap();
+    assert!(spec.lines().any(|line| line.split_whitespace().eq(["Version:", "1"])));
+}
+
+#[test]
 fn programs_are_read_ahead_by_nobody_who_is_waited_for() {
     let unit = "basalt-read-ahead.service";
     has(unit, "ExecStart=/usr/bin/basalt-node read-ahead");
