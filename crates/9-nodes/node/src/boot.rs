@@ -12,7 +12,7 @@ use crate::apply::{self, ApplyError, below, read_applied};
 use crate::health::Health;
 use crate::plan::PlannedFile;
 use crate::readiness::{BootVerdict, Goodness, Readiness, deadline};
-use crate::{bootstrap_data, join, paths};
+use crate::{bootstrap_data, client_certificate, join, paths};
 
 /// Pause between looks at this machine.
 const LOOK: Duration = Duration::from_millis(250);
@@ -28,7 +28,8 @@ const TELL: Duration = Duration::from_secs(30);
 
 /// Waits until the boot is good, writes that down, and returns how. Without end: [`over`] has the deadline.
 ///
-/// A certificate that the API server refuses is set aside meanwhile, and the kubelet started again to get another.
+/// A certificate that the API server refuses is set aside meanwhile, and the kubelet started again to get another; or to use a
+/// first one that was signed late.
 pub fn wait_until_good(root: &Path, mut tell: impl FnMut(&str)) -> Result<Goodness, ApplyError> {
     let mut readiness = Readiness::default();
     let start = Instant::now();
@@ -46,7 +47,14 @@ pub fn wait_until_good(root: &Path, mut tell: impl FnMut(&str)) -> Result<Goodne
         }
         asked = Some(Instant::now());
         let answer = match read_applied(root) {
-            Some(applied) => api::ask(root, &applied),
+            Some(applied) => {
+                // What speaks against it was told when the kubelet started.
+                if client_certificate::take_late(root, &applied.hostname).unwrap_or(false) {
+                    tell("the cluster has signed the node's first certificate: the kubelet starts again with it");
+                    end_kubelet(root);
+                }
+                api::ask(root, &applied)
+            }
             None => api::ApiAnswer::NoCertificate,
         };
         match readiness.observe(start.elapsed(), missing, &answer) {

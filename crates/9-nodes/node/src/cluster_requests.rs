@@ -90,7 +90,7 @@ impl ApiRequests for ClusterRequests {
 }
 
 /// Words that show no more of an API server's text than a line of the console takes.
-fn short(message: &str) -> String {
+pub(crate) fn short(message: &str) -> String {
     const LONGEST: usize = 160;
     let mut shown: String = message.chars().take(LONGEST).collect();
     if shown.len() < message.len() {

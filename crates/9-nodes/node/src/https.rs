@@ -1,4 +1,4 @@
-//! HTTPS requests to API servers: one GET, one answer, one connection.
+//! HTTPS requests to API servers: one request, one answer, one connection.
 //!
 //! Not through an HTTP client of others, which would be in every image: a request of HTTP/1.0 is a line and a few headers, and
 //! the connection ends with the answer.
@@ -104,15 +104,27 @@ impl HttpsClient {
     /// # Errors
     /// When there is none, or none that is whole.
     pub fn get(&self, endpoint: &Endpoint, path: &str) -> Result<HttpAnswer, HttpsError> {
+        self.ask(endpoint, &format!("GET {path}"), None)
+    }
+
+    /// Answer to a POST request with an object in JSON.
+    ///
+    /// # Errors
+    /// As [`HttpsClient::get`].
+    pub fn post(&self, endpoint: &Endpoint, path: &str, object: &serde_json::Value) -> Result<HttpAnswer, HttpsError> {
+        self.ask(endpoint, &format!("POST {path}"), Some(&object.to_string()))
+    }
+
+    fn ask(&self, endpoint: &Endpoint, asked: &str, body: Option<&str>) -> Result<HttpAnswer, HttpsError> {
         let read = self
-            .exchange(endpoint, path)
+            .exchange(endpoint, asked, body)
             .map_err(|error| classify(endpoint, error))?;
         let answer = parse(&read).ok_or_else(|| io::Error::other("the answer is not HTTP"))?;
         Ok(answer?)
     }
 
-    /// The whole answer, with its head.
-    fn exchange(&self, endpoint: &Endpoint, path: &str) -> io::Result<Vec<u8>> {
+    /// The whole answer, with its head. `asked` is the method and the path.
+    fn exchange(&self, endpoint: &Endpoint, asked: &str, body: Option<&str>) -> io::Result<Vec<u8>> {
         let name = ServerName::try_from(endpoint.host.clone()).map_err(io::Error::other)?;
         let connection = ClientConnection::new(self.tls.clone(), name).map_err(io::Error::other)?;
         let socket = connect(endpoint)?;
@@ -127,8 +139,11 @@ impl HttpsClient {
             .as_ref()
             .map(|token| format!("Authorization: Bearer {token}\r\n"));
         let authorization = authorization.unwrap_or_default();
+        let content = body.map(|body| format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()));
+        let content = content.unwrap_or_default();
         let request = format!(
-            "GET {path} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n{authorization}\r\n"
+            "{asked} HTTP/1.0\r\nHost: {host}\r\nAccept: application/json\r\nUser-Agent: basalt-node\r\n{authorization}{content}\r\n{}",
+            body.unwrap_or_default()
         );
         stream.write_all(request.as_bytes())?;
         stream.flush()?;

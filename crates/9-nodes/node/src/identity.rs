@@ -14,9 +14,9 @@ use basalt_digest::Digest;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use serde::{Deserialize, Serialize};
-use x509_cert::Certificate;
 use x509_cert::der::{DecodePem as _, Encode as _};
 use x509_cert::ext::pkix::{AuthorityKeyIdentifier, SubjectKeyIdentifier};
+use x509_cert::{Certificate, SubjectPublicKeyInfo};
 
 /// Prefix of a kubelet's user name, the common name of its client certificate.
 const NODE_USER: &str = "system:node:";
@@ -96,6 +96,12 @@ impl ClusterAuthority {
 /// Returns `true` if a PEM file has both a certificate and a private key.
 pub fn is_whole(pem: &str) -> bool {
     !certificates(pem).is_empty() && PrivateKeyDer::from_pem_slice(pem.as_bytes()).is_ok()
+}
+
+/// Returns `true` if the first certificate of a PEM file is for this public key.
+pub fn is_for(pem: &str, key: &SubjectPublicKeyInfo) -> bool {
+    let certificate = certificates(pem).into_iter().next();
+    certificate.is_some_and(|certificate| certificate.tbs_certificate().subject_public_key_info() == key)
 }
 
 /// The certificates of a PEM file; other blocks and what cannot be read are passed over.

@@ -6,8 +6,8 @@
 //!                 └──┴── what went wrong, and a pause (basalt_join::state)
 //! ```
 //!
-//! The state is in `/run` after each step, for `basalt-node status` and the console. The kubelet asks for its certificate
-//! itself, when the record is there.
+//! The state is in `/run` after each step, for `basalt-node status` and the console. The certificate is requested when
+//! the record is there ([`crate::client_certificate`]).
 
 use std::path::Path;
 use std::time::Duration;

@@ -7,13 +7,16 @@
 //!
 //! The rest are small jobs that units of the image hand to the same program, in the order of a boot:
 //!
+//! - [`read_ahead`] reads the largest programs before they start;
 //! - [`state`] checks and repairs the file system of `/var` before it is mounted;
 //! - in a [`cloud`], and without a NodeConfig on the machine itself, [`metadata`] asks for user data when the network is there, over
 //!   [`http`];
 //! - right before the kubelet starts, [`join`] finds the cluster where the NodeConfig does not hold all of it ([`join_plan`],
 //!   [`joining`] by [`cluster_requests`] over [`https`], [`join_record`]), and settles whose certificate the kubelet has
-//!   ([`identity`]); [`capacity`] leaves out of the kubelet's configuration what this machine does not have; [`host_paths`] mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
-//!   and [`serving`] makes the certificate that the kubelet serves with;
+//!   ([`identity`]); [`capacity`] leaves out of the kubelet's configuration what this machine does not have; [`host_paths`]
+//!   mounts folders that pods write to, [`address`] finds the addresses that the node registers with and records its [`cards`],
+//!   [`serving`] makes the certificate that the kubelet serves with, and [`client_certificate`] requests its first one from
+//!   the cluster;
 //! - [`follow`] watches the network beside the kubelet;
 //! - [`images`] serves the images that are baked into the root;
 //! - [`boot`] waits until the boot is good and has a deadline for it ([`readiness`], pure functions), with what
@@ -31,6 +34,7 @@ pub mod boot;
 pub mod bootstrap_data;
 pub mod capacity;
 pub mod cards;
+pub mod client_certificate;
 pub mod cloud;
 pub mod cluster_requests;
 pub mod facts;
@@ -52,6 +56,7 @@ pub mod metadata;
 pub mod panics;
 pub mod paths;
 pub mod plan;
+pub mod read_ahead;
 pub mod readiness;
 pub mod reset;
 pub mod screen;

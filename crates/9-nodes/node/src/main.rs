@@ -29,7 +29,9 @@ use basalt_node::screen;
 use basalt_node::serving::{self, ServingError};
 use basalt_node::source::{self, Found, Source, SourceError};
 use basalt_node::state::{self, StateError};
-use basalt_node::{boot, capacity, follow, host_paths, housekeeping, join, panics, paths, plan};
+use basalt_node::{
+    boot, capacity, client_certificate, follow, host_paths, housekeeping, join, panics, paths, plan, read_ahead,
+};
 use basalt_node_config::name::HostName;
 use basalt_node_config::{Clock, LARGEST, NodeConfig};
 use miette::{Diagnostic, GraphicalReportHandler, GraphicalTheme};
@@ -52,6 +54,7 @@ Units of the image call these:
   basalt-node follow           beside the kubelet: name servers, time servers; ends when the address has changed
   basalt-node ready            wait until the boot is good: the API server holds the node Ready
   basalt-node reset-runtime    move what containerd keeps out of its way
+  basalt-node read-ahead       read the largest programs before they start
   basalt-node housekeeping     collect records of dead kernels, bound journals, tend the reserve of space
   basalt-node deadline         fail when the boot is not good and its time is over
   basalt-node serve-image      answer one connection of containerd with a baked image
@@ -133,6 +136,12 @@ fn main() -> ExitCode {
         ["ready"] => wait_until_ready(),
         ["deadline"] => check_deadline(),
         ["reset-runtime"] => reset_runtime(),
+        ["read-ahead"] => {
+            for error in read_ahead::read_programs(Path::new("/")) {
+                eprintln!("{error}");
+            }
+            Ok(())
+        }
         ["housekeeping"] => {
             for line in housekeeping::run(Path::new("/")) {
                 println!("{line}");
@@ -452,6 +461,11 @@ fn join_cluster() -> Result<(), Failure> {
     }
     address::write(root, &addresses)?;
     serving::write(root, &applied.hostname, &addresses)?;
+    match client_certificate::obtain(root, &applied.hostname, client_certificate::PATIENCE) {
+        Ok(true) => println!("the cluster has signed the kubelet's first certificate"),
+        Ok(false) => {}
+        Err(error) => eprintln!("the kubelet requests its certificate itself: {error}"),
+    }
     Ok(())
 }
 

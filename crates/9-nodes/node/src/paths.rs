@@ -3,6 +3,15 @@
 /// Program of the kubelet.
 pub const KUBELET: &str = "/usr/bin/kubelet";
 
+/// Program of containerd.
+pub const CONTAINERD: &str = "/usr/bin/containerd";
+
+/// Program that containerd has beside each pod.
+pub const CONTAINERD_SHIM: &str = "/usr/bin/containerd-shim-runc-v2";
+
+/// Program that starts containers.
+pub const RUNC: &str = "/usr/bin/runc";
+
 /// Record of what the agent did; the kubelet and containerd start only when it is there.
 pub const APPLIED: &str = "/run/basalt/applied.json";
 
@@ -105,6 +114,9 @@ pub const TIME_SERVERS_OF_DHCP: &str = "/run/chrony.d/dhcp.sources";
 
 /// Kubeconfig of the kubelet's first contact with its cluster.
 pub const BOOTSTRAP_KUBECONFIG: &str = "/run/basalt/kubelet/bootstrap.kubeconfig";
+
+/// Request for the kubelet's first certificate that nobody had signed in time, with its key.
+pub const PENDING_REQUEST: &str = "/run/basalt/kubelet/first-request.json";
 
 /// The certificate that the kubelet serves with, unless its cluster gives it one.
 pub const SERVING_CERTIFICATE: &str = "/run/basalt/kubelet/serving.crt";

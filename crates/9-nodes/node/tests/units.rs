@@ -120,6 +120,87 @@ fn the_runtime_and_the_kubelet_are_started_for_ever() {
 }
 
 #[test]
+fn a_node_joins_while_its_runtime_starts() {
+    let units = units();
+    let kubelet = &units["kubelet.service"];
+    let line = |text: &str| {
+        kubelet
+            .lines()
+            .position(|line| line == text)
+            .unwrap_or_else(|| panic!("no line {text}"))
+    };
+    let join = line("ExecStartPre=/usr/bin/basalt-node join");
+    // Without it, the kubelet would exit once, and its second try comes a second later.
+    let runtime = line("ExecStartPre=-/usr/bin/systemctl start containerd.service");
+    assert!(join < runtime);
+    let mut after = kubelet.lines().filter(|line| line.starts_with("After="));
+    assert!(
+        !after.any(|line| line.contains("containerd")),
+        "the join waits for the runtime"
+    );
+}
+
+#[test]
+fn what_is_idle_is_idle_beside_other_units() {
+    let idle: Vec<_> = units()
+        .into_iter()
+        .filter(|(_, text)| text.contains("\nCPUSchedulingPolicy=idle\n"))
+        .collect();
+    assert!(!idle.is_empty());
+    for (name, _) in idle {
+        has(&name, "CPUWeight=idle");
+    }
+}
+
+#[test]
+fn the_pause_image_is_pulled_before_the_first_pod() {
+    let unit = "basalt-pause-image.service";
+    has(unit, &format!("ConditionPathExists={}", paths::CONTAINERD_SOCKET));
+    has(
+        unit,
+        &format!(
+            "ConditionPathExists=!{}/io.containerd.content.v1.content/blobs/sha256",
+            paths::CONTAINERD_STATE
+        ),
+    );
+    assert_eq!(words(unit, "After="), ["containerd.service"]);
+    // The image that containerd begins pods with, in the golden files of plans, and that the root has.
+    let image = format!("{}/pause:1", paths::IMAGES_HOST);
+    let units = units();
+    assert!(
+        units[unit]
+            .lines()
+            .any(|line| line.ends_with(&format!(" pull {image}")))
+    );
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../distro/packages/pause-image/pause-image.spec");
+    let spec = fs_err::read_to_string(spec).unwrap();
+    assert!(spec.lines().any(|line| line.split_whitespace().eq(["Version:", "1"])));
+}
+
+#[test]
+fn programs_are_read_ahead_by_nobody_who_is_waited_for() {
+    let unit = "basalt-read-ahead.service";
+    has(unit, "ExecStart=/usr/bin/basalt-node read-ahead");
+    has(unit, "DefaultDependencies=no");
+    assert!(words(unit, "After=").is_empty(), "it waits");
+    assert_eq!(words(unit, "Before="), ["shutdown.target"]);
+    for name in units().keys() {
+        assert!(!words(name, "After=").contains(&unit.to_owned()), "{name} waits for it");
+    }
+    // It reads what the others start.
+    let started = |unit: &str, program: &str| {
+        let units = units();
+        let mut commands = units[unit].lines().filter_map(|line| line.strip_prefix("ExecStart="));
+        assert!(
+            commands.any(|command| command.split(' ').next() == Some(program)),
+            "{unit}"
+        );
+    };
+    started("containerd.service", paths::CONTAINERD);
+    started("kubelet.service", paths::KUBELET);
+}
+
+#[test]
 fn what_the_kernel_ends_last_has_a_limit_of_its_own() {
     // Not containerd: its control group has the shims of all containers.
     has("kubelet.service", "OOMScoreAdjust=-999");

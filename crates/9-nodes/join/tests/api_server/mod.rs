@@ -22,7 +22,8 @@ pub const TOKEN: &str = "abcdef.0123456789abcdef";
 pub struct Authority {
     /// Its certificate.
     pub pem: String,
-    issuer: Issuer<'static, KeyPair>,
+    /// Its key and name, for what it signs.
+    pub issuer: Issuer<'static, KeyPair>,
 }
 
 impl Authority {
