@@ -316,6 +316,10 @@ fn authority(text: &str) -> Result<(String, Option<u16>), Finding> {
                 let finding = Finding::error(format!("`{address}` is not an IPv6 address"), "not an address");
                 return Err(finding.with_help(format!("write `[fd00::1]:{API_PORT}`")));
             }
+            if !rest.is_empty() && !rest.starts_with(':') {
+                let finding = Finding::error(format!("`{rest}` stands after the `]` of an address"), "not a port");
+                return Err(finding.with_help(format!("write `[{address}]:{API_PORT}`")));
+            }
             (address, rest.strip_prefix(':'))
         }
         None => match text.split_once(':') {
@@ -379,6 +383,7 @@ mod tests {
             "https://256.0.0.1:1",
             "https://u:p@a:1",
             "https://[::z]:1",
+            "https://[fd00::1]6443",
             "https://a b:1",
         ] {
             assert!(bad.parse::<Endpoint>().is_err(), "{bad}");
@@ -473,7 +478,14 @@ mod tests {
         for good in ["http://10.87.0.1:5000", "https://m.example/v2/proxy"] {
             assert!(good.parse::<MirrorUrl>().is_ok(), "{good}");
         }
-        for bad in ["m.example", "ftp://m", "http://", "http://a\"b", "https://a b"] {
+        for bad in [
+            "m.example",
+            "ftp://m",
+            "http://",
+            "http://a\"b",
+            "https://a b",
+            "https://[fd00::1]x",
+        ] {
             assert!(bad.parse::<MirrorUrl>().is_err(), "{bad}");
         }
     }

@@ -340,6 +340,14 @@ fn time_servers_take_the_place_of_the_pool() {
     );
     // The name of the file that the agent writes; see the golden file of the example.
     assert!(chrony.join("default.sources").exists());
+    // However often they change, chronyd is started again.
+    let unit = fs_err::read_to_string(chrony.join("chronyd.service")).unwrap();
+    for line in ["StartLimitIntervalSec=0", "RestartMaxDelaySec=1min"] {
+        assert!(
+            unit.lines().any(|known| known == line),
+            "chronyd.service has no line {line}"
+        );
+    }
 }
 
 #[test]
