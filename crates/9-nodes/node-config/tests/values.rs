@@ -97,7 +97,12 @@ fn cloud_controllers() {
 
 #[test]
 fn kernel_settings_with_a_risk() {
-    accepted(&["sysctls: { net.ipv4.conf.all.rp_filter: 2, net.ipv4.ip_local_port_range: 32768 60999 }"]);
+    accepted(&[
+        "sysctls: { net.ipv4.conf.all.rp_filter: 2, net.ipv4.ip_local_port_range: 32768 60999 }",
+        // As the CIS benchmark asks for.
+        "sysctls: { kernel.panic: 10, kernel.panic_on_oops: 1, vm.overcommit_memory: 1, vm.panic_on_oom: 0, \
+         kernel.keys.root_maxkeys: 1000000, kernel.keys.root_maxbytes: 25000000 }",
+    ]);
     warned(&[
         ("sysctls: { net.ipv4.conf.all.rp_filter: 1 }", "strict filtering"),
         ("sysctls: { net.ipv6.conf.all.disable_ipv6: 1 }", "`::1`"),
@@ -119,7 +124,14 @@ fn kernel_settings_with_a_risk() {
         ),
         ("sysctls: { fs.file-max: '0x10' }", "the kernel reads 16"),
         ("sysctls: { vm.swappiness: 201 }", "out of range"),
-        ("sysctls: { vm.overcommit_memory: 0 }", "the kubelet needs 1"),
+        (
+            "sysctls: { vm.overcommit_memory: 0 }",
+            "the kubelet does not start with another value than 1",
+        ),
+        (
+            "sysctls: { kernel.panic: 20 }",
+            "the kubelet does not start with another value than 10",
+        ),
     ]);
 }
 
