@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use basalt_document::Finding;
 
+mod absence;
 mod range;
 
 /// Size of a huge page on x86-64, unless the kernel is told another one.
@@ -121,6 +122,11 @@ impl SysctlName {
     /// With what the kernel would say, or would read instead.
     pub fn check(&self, value: &str) -> Result<(), Finding> {
         range::check(&self.dotted(), value)
+    }
+
+    /// Reason for which this setting has no effect: the kernel of images does not have it.
+    pub fn absence(&self) -> Option<&'static str> {
+        absence::reason(&self.dotted())
     }
 
     /// Effect of this value on pods of many clusters, though not of all.

@@ -110,8 +110,13 @@ fn kernel_settings_with_a_risk() {
             "sysctls: { net.ipv4.ip_local_port_range: 1024 65535 }",
             "ports of services",
         ),
+        (
+            "sysctls: { kernel.unprivileged_userns_clone: 1 }",
+            "only kernels of Debian and Ubuntu have it",
+        ),
     ]);
     refused(&[
+        ("sysctls: { net.core.rmem_max: 16M }", "the kernel reads no units"),
         (
             "sysctls: { fs.inotify.max_user_instances: 0 }",
             "watch files themselves",
