@@ -45,6 +45,11 @@ checked_text! {
             let message = format!("the host name has {} characters, and 63 are allowed", text.len());
             return Err(Finding::error(message, "too long").with_help("shorten it"));
         }
+        if text == "localhost" || text.starts_with("localhost.") {
+            let message = format!("the host name `{text}` is that of each machine itself");
+            let finding = Finding::error(message, "not a name of its own");
+            return Err(finding.with_help("write a name that no other node of the cluster has"));
+        }
         domain(text, "the host name")
     }
 }
@@ -262,6 +267,8 @@ mod tests {
             ".a",
             "a.",
             "a b",
+            "localhost",
+            "localhost.localdomain",
             &"a".repeat(64),
             "é",
         ] {

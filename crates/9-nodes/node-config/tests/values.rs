@@ -90,7 +90,31 @@ fn swap() {
 #[test]
 fn cloud_controllers() {
     accepted(&["kubelet: { cloudProvider: external, providerID: 'aws:///eu-central-1a/i-0abc' }"]);
-    refused(&[("kubelet: { cloudProvider: aws }", "`aws`")]);
+    accepted(&[
+        "kubelet: { providerID: 'openstack://region/5c4b0c2e' }",
+        "kubelet: { providerID: ocid1.instance.oc1.phx.abc }",
+    ]);
+    refused(&[
+        ("kubelet: { cloudProvider: aws }", "`aws`"),
+        (
+            "kubelet: { providerID: 'openstack:///$(uuid)' }",
+            "nothing puts a value in its place",
+        ),
+        (
+            "kubelet: { providerID: 'openstack:///{{ instance_id }}' }",
+            "nothing puts a value",
+        ),
+        (
+            "kubelet: { providerID: 5c4b0c2e-1 }",
+            "does not begin with the name of a cloud",
+        ),
+        (
+            "kubelet: { providerID: 'openstack:///' }",
+            "does not begin with the name of a cloud",
+        ),
+        ("kubelet: { providerID: '' }", "is empty"),
+        ("hostname: localhost", "is that of each machine itself"),
+    ]);
     let taint = "taints: [{ key: node.cloudprovider.kubernetes.io/uninitialized, value: 'true', effect: NoSchedule }]";
     warned(&[(taint, "write `cloudProvider: external` below `kubelet` instead")]);
 }
