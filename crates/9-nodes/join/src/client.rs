@@ -9,10 +9,11 @@ use basalt_node_config::token::BootstrapToken;
 use miette::Diagnostic;
 use serde_json::Value;
 use ureq::Agent;
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
 use crate::access::{ClusterAccess, Credentials};
 use crate::authorities::ClusterAuthorities;
+use crate::client_certificate::{self, UnusableClientCertificate};
 use crate::cluster_info::{DiscoveryError, TrustedCluster};
 use crate::config_map::ConfigMapError;
 use crate::conversion::ConversionError;
@@ -59,15 +60,14 @@ pub enum ClientError {
         /// Remedy.
         help: &'static str,
     },
-    /// Credentials or authorities that TLS cannot use.
-    #[error("{what} cannot be used: {reason}")]
+    /// Authorities that TLS cannot use; words of the library.
+    #[error("the certificate authority cannot be used: {0}")]
     #[diagnostic(code(join::client::tls), help("compare it with what `kubectl` uses"))]
-    Tls {
-        /// Thing that cannot be used.
-        what: &'static str,
-        /// Words of the library.
-        reason: String,
-    },
+    Tls(String),
+    /// Client certificate that TLS cannot use.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    ClientCertificate(#[from] UnusableClientCertificate),
     /// The kubeconfig has no credentials, or no authority.
     #[error("the kubeconfig has no {0}")]
     #[diagnostic(
@@ -128,13 +128,8 @@ impl ApiClient {
         authorities: &ClusterAuthorities,
         credentials: &Credentials,
     ) -> Result<Self, ClientError> {
-        let unusable = |what| {
-            move |error: ureq::Error| ClientError::Tls {
-                what,
-                reason: error.to_string(),
-            }
-        };
-        let roots = certificates(authorities.pem()).map_err(unusable("the certificate authority"))?;
+        let unusable = |error: ureq::Error| ClientError::Tls(error.to_string());
+        let roots = certificates(authorities.pem()).map_err(unusable)?;
         let mut tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::Specific(Arc::new(roots)));
@@ -143,10 +138,8 @@ impl ApiClient {
             Credentials::None => {}
             Credentials::Token(text) => token = Some(text.clone()),
             Credentials::Certificate { certificate, key } => {
-                let chain = certificates(certificate).map_err(unusable("the client certificate"))?;
-                let key =
-                    PrivateKey::from_pem(key.as_bytes()).map_err(unusable("the key of the client certificate"))?;
-                tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+                let identity = client_certificate::read(certificate.as_bytes(), key.as_bytes())?;
+                tls = tls.client_cert(Some(identity));
             }
         }
         Ok(Self::with(endpoint, tls.build(), token))

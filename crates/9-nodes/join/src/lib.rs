@@ -20,6 +20,8 @@ pub mod access;
 pub mod authorities;
 #[cfg(feature = "command")]
 pub mod client;
+#[cfg(feature = "command")]
+pub mod client_certificate;
 pub mod cloud_config;
 pub mod cluster_info;
 pub mod command_line;

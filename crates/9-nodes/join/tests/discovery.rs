@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use api_server::{Authority, TOKEN, cluster_info, kubeconfig, serve};
 use basalt_join::access::{ClusterAccess, Credentials};
 use basalt_join::authorities::ClusterAuthorities;
-use basalt_join::client::{self, ClientError};
+use basalt_join::client::{self, ApiClient, ClientError};
 use basalt_join::cluster_info::{DiscoveryError, TrustedCluster};
 use basalt_join::kubelet_config::KubeletSettings;
 use basalt_join::pin::PinSet;
@@ -227,6 +227,22 @@ fn settings_are_read_with_the_token_and_the_skew_policy_is_checked() {
             Err(error) => panic!("{error:?}"),
         }
     }
+}
+
+/// ureq would panic with it at the first request.
+#[test]
+fn a_client_certificate_that_tls_does_not_take_is_refused_before_any_request() {
+    let authority = Authority::root("kubernetes");
+    let credentials = Credentials::Certificate {
+        certificate: include_str!("vectors/client-v1.pem").to_owned(),
+        key: rcgen::KeyPair::generate().unwrap().serialize_pem(),
+    };
+    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], |_, _, _| {
+        panic!("nothing is to be asked")
+    });
+    let cluster = trusted(&authority, server);
+    let error = ApiClient::new(&cluster.endpoint, &cluster.authorities, &credentials).unwrap_err();
+    assert!(matches!(error, ClientError::ClientCertificate(_)), "{error:?}");
 }
 
 fn trusted(authority: &Authority, server: SocketAddr) -> TrustedCluster {
