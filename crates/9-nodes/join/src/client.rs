@@ -107,6 +107,54 @@ pub struct ApiClient {
     agent: Agent,
     server: String,
     token: Option<String>,
+    asker: Asker,
+}
+
+/// Kind of credentials that requests have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// None.
+    Anonymous,
+    /// A bootstrap token.
+    Node,
+    /// Those of a kubeconfig.
+    User,
+}
+
+impl Asker {
+    fn of(credentials: &Credentials) -> Self {
+        match credentials {
+            Credentials::None => Self::Anonymous,
+            Credentials::Token(token) if token.parse::<BootstrapToken>().is_ok() => Self::Node,
+            Credentials::Token(_) | Credentials::Certificate { .. } => Self::User,
+        }
+    }
+
+    /// Remedy for an answer that says no.
+    fn help(self, status: u16, path: &str) -> &'static str {
+        match (status, self) {
+            (401, Self::Anonymous) => {
+                "the API server answers nobody without credentials (`--anonymous-auth=false`); use a discovery file or `--kubeconfig`"
+            }
+            (401, Self::Node) => {
+                "the token has expired, or is of another cluster; `kubeadm token create` makes a new one"
+            }
+            (401, Self::User) => {
+                "the credentials of the kubeconfig have expired, or are of another cluster: does `kubectl` take them?"
+            }
+            (403, Self::User) if path.starts_with(token_secret::PATH) => {
+                "the user of the kubeconfig needs `create` on secrets in kube-system; use that of an administrator, \
+                 /etc/kubernetes/admin.conf on a control-plane node"
+            }
+            (403, Self::User) => "the user of the kubeconfig may not read this; use that of an administrator",
+            (403, _) => {
+                "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them"
+            }
+            (404, _) => "a cluster that kubeadm did not make may not have it; use a discovery file",
+            (429 | 500.., _) => "the API server is busy or fails; try again",
+            _ => "the endpoint has to be a Kubernetes API server",
+        }
+    }
 }
 
 impl ApiClient {
@@ -116,7 +164,7 @@ impl ApiClient {
             .provider(TlsProvider::Rustls)
             .disable_verification(true)
             .build();
-        Self::with(endpoint, tls, None)
+        Self::with(endpoint, tls, None, Asker::Anonymous)
     }
 
     /// Client of an API server that some authorities vouch for.
@@ -142,10 +190,10 @@ impl ApiClient {
                 tls = tls.client_cert(Some(identity));
             }
         }
-        Ok(Self::with(endpoint, tls.build(), token))
+        Ok(Self::with(endpoint, tls.build(), token, Asker::of(credentials)))
     }
 
-    fn with(endpoint: &Endpoint, tls: TlsConfig, token: Option<String>) -> Self {
+    fn with(endpoint: &Endpoint, tls: TlsConfig, token: Option<String>, asker: Asker) -> Self {
         let agent = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(TIMEOUT))
@@ -157,7 +205,12 @@ impl ApiClient {
             agent: agent.into(),
             server: endpoint.to_string(),
             token,
+            asker,
         }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.server)
     }
 
     /// Answer to a GET request.
@@ -165,12 +218,11 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn get(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        let url = format!("{}{path}", self.server);
-        let mut request = self.agent.get(&url).header("Accept", "application/json");
+        let mut request = self.agent.get(self.url(path)).header("Accept", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        read(url, request.call())
+        self.read(path, request.call())
     }
 
     /// Answer to a POST request with a JSON body.
@@ -178,12 +230,37 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn create(&self, path: &str, object: &Value) -> Result<Vec<u8>, ClientError> {
-        let url = format!("{}{path}", self.server);
-        let mut request = self.agent.post(&url).header("Accept", "application/json");
+        let mut request = self.agent.post(self.url(path)).header("Accept", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        read(url, request.send_json(object))
+        self.read(path, request.send_json(object))
+    }
+
+    fn read(
+        &self,
+        path: &str,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let unreachable = |error: ureq::Error| ClientError::Unreachable {
+            url: self.url(path),
+            reason: error.to_string(),
+        };
+        let mut answer = answer.map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let body = body.map_err(unreachable)?;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        let message = serde_json::from_slice::<Value>(&body).ok();
+        let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
+        Err(ClientError::Status {
+            message: message.unwrap_or_else(|| "no reason is given".to_owned()),
+            help: self.asker.help(status, path),
+            url: self.url(path),
+            status,
+        })
     }
 }
 
@@ -196,36 +273,6 @@ fn certificates(pem: &str) -> Result<Vec<Certificate<'static>>, ureq::Error> {
         }
     }
     Ok(certificates)
-}
-
-fn read(url: String, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Vec<u8>, ClientError> {
-    let unreachable = |error: ureq::Error| ClientError::Unreachable {
-        url: url.clone(),
-        reason: error.to_string(),
-    };
-    let mut answer = answer.map_err(unreachable)?;
-    let status = answer.status().as_u16();
-    let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
-    let body = body.map_err(unreachable)?;
-    if (200..300).contains(&status) {
-        return Ok(body);
-    }
-    let message = serde_json::from_slice::<Value>(&body).ok();
-    let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
-    Err(ClientError::Status {
-        message: message.unwrap_or_else(|| "no reason is given".to_owned()),
-        help: match status {
-            401 => "the token has expired, or is of another cluster; `kubeadm token create` makes a new one",
-            403 => {
-                "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them"
-            }
-            404 => "a cluster that kubeadm did not make may not have it; use a discovery file",
-            429 | 500.. => "the API server is busy or fails; try again",
-            _ => "the endpoint has to be a Kubernetes API server",
-        },
-        url,
-        status,
-    })
 }
 
 impl ClientError {
@@ -356,6 +403,38 @@ fn wait_until_known(client: &ApiClient) {
         match client.get("/version") {
             Err(ClientError::Status { status: 401, .. }) => sleep(Duration::from_millis(500)),
             _ => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_remedy_is_for_whoever_asks() {
+        let asker = |token: &str| Asker::of(&Credentials::Token(token.to_owned()));
+        let (node, user) = (asker("abcdef.0123456789abcdef"), asker("admin"));
+        assert_eq!((node, user), (Asker::Node, Asker::User));
+        assert_eq!(Asker::of(&Credentials::None), Asker::Anonymous);
+        let certificate = Credentials::Certificate {
+            certificate: String::new(),
+            key: String::new(),
+        };
+        assert_eq!(Asker::of(&certificate), Asker::User);
+        for (asker, status, path, words) in [
+            (user, 403, token_secret::PATH, "needs `create` on secrets"),
+            (user, 403, "/version", "may not read this"),
+            (user, 401, "/version", "credentials of the kubeconfig"),
+            (node, 401, "/version", "kubeadm token create"),
+            (node, 403, "/version", "rules of kubeadm"),
+            (Asker::Anonymous, 403, crate::cluster_info::PATH, "rules of kubeadm"),
+            (Asker::Anonymous, 401, crate::cluster_info::PATH, "without credentials"),
+            (user, 503, token_secret::PATH, "busy or fails"),
+            (user, 301, "/version", "has to be a Kubernetes API server"),
+        ] {
+            let help = asker.help(status, path);
+            assert!(help.contains(words), "{asker:?} {status} {path}: {help}");
         }
     }
 }
