@@ -208,6 +208,12 @@ fn preflight_names_all_that_it_can_look_at() {
     let fixture = Fixture::with_content();
     fixture.refuses(&["preflight"], 2, &["PATHS", "--kubeconfig", "--rbac"]);
     fixture.refuses(&["preflight", "a.yaml", "--rbac"], 2, &["cannot be used with"]);
+    fixture.refuses(
+        &["preflight", "--context", "x", "a.yaml"],
+        2,
+        &["--context", "cannot be used with"],
+    );
+    fixture.refuses(&["preflight", "--context", "x"], 2, &["--kubeconfig"]);
 }
 
 /// Waits until a process handles SIGTERM by itself (`SigCgt` in proc_pid_status(5)).
