@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::token::BootstrapToken;
@@ -11,7 +11,7 @@ use serde_json::Value;
 use ureq::Agent;
 use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-use crate::access::{ClusterAccess, Credentials};
+use crate::access::Credentials;
 use crate::authorities::ClusterAuthorities;
 use crate::client_certificate::{self, UnusableClientCertificate};
 use crate::cluster_info::{DiscoveryError, TrustedCluster};
@@ -29,8 +29,6 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Most bytes of an answer. A ConfigMap has at most 1 MiB.
 const LARGEST: u64 = 4 << 20;
-/// Validity of a token that is made.
-const TOKEN_VALIDITY: Duration = Duration::from_secs(24 * 3600);
 
 /// Request that failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -79,6 +77,13 @@ pub enum ClientError {
     #[error("no random numbers are to be had: {0}")]
     #[diagnostic(code(join::client::random))]
     Random(String),
+    /// A token that was made, and that API servers do not take.
+    #[error("the API server does not take the bootstrap token that was made")]
+    #[diagnostic(
+        code(join::client::token),
+        help("bootstrap tokens are off: API servers need `--enable-bootstrap-token-auth`; the token is deleted again")
+    )]
+    TokenRefused,
     /// Discovery that failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -102,12 +107,18 @@ pub enum ClientError {
 }
 
 /// Client of one API server.
-#[derive(Debug)]
 pub struct ApiClient {
     agent: Agent,
     server: String,
     token: Option<String>,
     asker: Asker,
+}
+
+/// Shows no token.
+impl std::fmt::Debug for ApiClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiClient({}, {:?})", self.server, self.asker)
+    }
 }
 
 /// Kind of credentials that requests have.
@@ -237,6 +248,18 @@ impl ApiClient {
         self.read(path, request.send_json(object))
     }
 
+    /// Answer to a DELETE request.
+    ///
+    /// # Errors
+    /// When there is none, or one that says no.
+    pub fn delete(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let mut request = self.agent.delete(self.url(path)).header("Accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        self.read(path, request.call())
+    }
+
     fn read(
         &self,
         path: &str,
@@ -292,7 +315,7 @@ impl ClientError {
 }
 
 /// Asks until there is an answer that does not change by itself, for as long as `patience`.
-fn patiently<T>(patience: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+pub(crate) fn patiently<T>(patience: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     let begin = Instant::now();
     loop {
         let answer = ask();
@@ -342,69 +365,32 @@ impl ApiRequests for Requests {
 /// cannot be read.
 ///
 /// # Errors
-/// When the API server does not answer for as long as `patience` or refuses the token, or the policy forbids the join.
+/// When the API server does not answer for as long as `patience` or refuses the credentials, or the policy forbids the join.
 pub fn check_skew(
     cluster: &TrustedCluster,
-    token: &BootstrapToken,
+    credentials: &Credentials,
     kubelet: KubernetesVersion,
     patience: Duration,
 ) -> Result<Option<KubernetesVersion>, ClientError> {
-    let credentials = Credentials::Token(token.reveal());
     patiently(patience, || {
-        exchange::check_skew(&Requests, cluster, &credentials, kubelet)
+        exchange::check_skew(&Requests, cluster, credentials, kubelet)
     })
 }
 
-/// Settings of a cluster's kubelets for one of a version, read with a bootstrap token.
+/// Settings of a cluster's kubelets for one of a version, read with the token of a node or by an administrator.
 ///
 /// # Errors
-/// When the API server does not answer for as long as `patience`, refuses the token, or has no settings that can be used.
+/// When the API server does not answer for as long as `patience`, refuses the credentials, or has no settings that can be
+/// used.
 pub fn settings(
     cluster: &TrustedCluster,
-    token: &BootstrapToken,
+    credentials: &Credentials,
     kubelet: KubernetesVersion,
     patience: Duration,
 ) -> Result<KubeletSettings, ClientError> {
-    let credentials = Credentials::Token(token.reveal());
     patiently(patience, || {
-        exchange::settings(&Requests, cluster, &credentials, kubelet)
+        exchange::settings(&Requests, cluster, credentials, kubelet)
     })
-}
-
-/// Makes a token in a cluster by an administrator's kubeconfig. It ends after a day.
-///
-/// # Errors
-/// When the kubeconfig has no credentials, or they may not create Secrets.
-pub fn create_token(access: &ClusterAccess, now: SystemTime) -> Result<BootstrapToken, ClientError> {
-    let authorities = access
-        .authorities
-        .as_ref()
-        .ok_or(ClientError::Kubeconfig("certificate authority"))?;
-    if access.credentials == Credentials::None {
-        return Err(ClientError::Kubeconfig("credentials"));
-    }
-    let client = ApiClient::new(&access.endpoint, authorities, &access.credentials)?;
-    let random = |why: &str| ClientError::Random(why.to_owned());
-    let mut bytes = [0; token_secret::RANDOM_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| random(&error.to_string()))?;
-    let token = token_secret::token(&bytes).ok_or_else(|| random("too few of them can be used"))?;
-    let end =
-        x509_cert::der::DateTime::from_system_time(now + TOKEN_VALIDITY).map_err(|error| random(&error.to_string()))?;
-    let secret = token_secret::secret(&token, &end.to_string()).ok_or_else(|| random("no token"))?;
-    client.create(token_secret::PATH, &secret)?;
-    let known = ApiClient::new(&access.endpoint, authorities, &Credentials::Token(token.clone()))?;
-    wait_until_known(&known);
-    token.parse().map_err(|_| random("no token"))
-}
-
-/// Waits until API servers know a token, which takes them a moment. One that never does is told of by the next request.
-fn wait_until_known(client: &ApiClient) {
-    for _ in 0..20 {
-        match client.get("/version") {
-            Err(ClientError::Status { status: 401, .. }) => sleep(Duration::from_millis(500)),
-            _ => return,
-        }
-    }
 }
 
 #[cfg(test)]

@@ -17,6 +17,8 @@
 //! lines. Tokens are in no error message and in no `Debug` output.
 
 pub mod access;
+#[cfg(feature = "command")]
+pub mod administrator;
 pub mod authorities;
 #[cfg(feature = "command")]
 pub mod client;
@@ -28,6 +30,8 @@ pub mod command_line;
 pub mod config_map;
 pub mod configuration;
 pub mod conversion;
+#[cfg(feature = "command")]
+pub mod endpoint_origin;
 pub mod exchange;
 pub mod existing_node;
 mod findings;

@@ -61,8 +61,8 @@ impl Origins {
     }
 
     /// Tells findings of the check of a NodeConfig at the places that its settings come from. The second part are those
-    /// whose settings have no place here. Neither shows a token. `made` is the text of the NodeConfig, which reports have
-    /// without its secrets.
+    /// whose settings have no place here, about the NodeConfig as the check shows it: without its secrets. Neither shows a
+    /// token. `made` is the text of the NodeConfig.
     pub fn tell(&self, made: &str, problems: &Problems) -> (Problems, Problems) {
         let made = Document::parse(problems.name(), made).ok();
         let (mut told, mut rest) = (Vec::new(), Vec::new());
@@ -76,13 +76,16 @@ impl Origins {
                     column: place.column,
                     ..problem.clone()
                 }),
-                None => rest.push(problem.clone()),
+                None => rest.push(Problem {
+                    message: redact(&problem.message),
+                    ..problem.clone()
+                }),
             }
         }
         let source = NamedSource::new(&self.name, self.text.clone()).with_language("yaml");
-        let shown: Arc<str> = problems.source().text().into();
+        let shown: Arc<str> = redact(problems.source().text()).into();
         let rest = Problems::new(NamedSource::new(problems.name(), shown).with_language("yaml"), rest);
-        (without_secrets(&Problems::new(source, told)), without_secrets(&rest))
+        (without_secrets(&Problems::new(source, told)), rest)
     }
 }
 
@@ -145,6 +148,8 @@ mod tests {
         assert_eq!(rest.brief(), "made:2:19: error: token\nmade:7:9: error: other\n");
         let shown = format!("{told:?}{rest:?}{origins:?}");
         assert!(!shown.contains("0123456789abcdef"), "{shown}");
+        // What is not secret is there to be read.
+        assert!(rest.source().text().contains("\n- host: c\n"), "{rest:?}");
         // Without any origin, all of it is of the NodeConfig.
         assert_eq!(Origins::default().tell(MADE, &problems).1.iter().count(), 4);
     }

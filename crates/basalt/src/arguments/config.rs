@@ -9,8 +9,9 @@ pub enum ConfigVerb {
     /// Write a NodeConfig from a kubeadm join command, a kubeconfig, or bootstrap data of Cluster API.
     ///
     /// The API server is asked for its certificate authority (ConfigMap cluster-info, whose signature by the token and
-    /// whose pinned key are verified), for its version, and for the configuration of the cluster's kubelets. The NodeConfig
-    /// is written to standard output; it holds the token, which whoever has it can join the cluster with.
+    /// whose pinned key are verified), for its version, and for the configuration of the cluster's kubelets. By a kubeconfig,
+    /// a token is made last, when nothing else is wrong. The NodeConfig is written to standard output; it holds the token,
+    /// which whoever has it can join the cluster with.
     #[command(after_help = "\
 Examples:
   kubeadm token create --print-join-command | basalt config from-join - > node.yaml
@@ -28,10 +29,16 @@ docs/join/README.md says what is taken over, and what is refused.")]
 pub struct FromJoin {
     /// The command, as one argument in quotes; `-` reads it from standard input, where no list of processes shows it.
     pub command: Option<String>,
-    /// Make a token by the current context of this kubeconfig, which has to be one of an administrator. The token ends after
-    /// a day.
+    /// Make a token by this kubeconfig, which has to be one of an administrator. The token ends after a day.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<Utf8PathBuf>,
+    /// Context of the kubeconfig; the current one unless given.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["command", "bootstrap_data"])]
+    pub context: Option<String>,
+    /// Address of the API server for the node: https://HOST:PORT. By default, it is the one in cluster-info; of a cluster
+    /// without it, that of the kubeconfig.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "bootstrap_data"])]
+    pub endpoint: Option<String>,
     /// Read bootstrap data of Cluster API: the key `value` of the Secret that a KubeadmConfig names.
     #[arg(long, value_name = "FILE")]
     pub bootstrap_data: Option<Utf8PathBuf>,
