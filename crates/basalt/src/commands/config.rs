@@ -84,6 +84,10 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     files?;
+    let image = minor.image();
+    output::print_error(format_args!(
+        "note: it is for machines with the image `{image}` (kubelet {minor})"
+    ));
     if json {
         answer_json(&made.converted.config);
     } else {
