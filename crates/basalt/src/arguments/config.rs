@@ -45,8 +45,8 @@ pub struct FromJoin {
     /// Name of the node. It counts before any other.
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
-    /// Value of a variable in bootstrap data, spelled as there: `instance_id=i-1`, `ds.meta_data.instance_id=i-1`. May be given
-    /// more than once. `--hostname` gives the variables of the name.
+    /// Value of a variable in bootstrap data: `ds.meta_data.my_key=a`. A standard variable of cloud-init in one spelling gives
+    /// all of them: `instance_id=i-1`. May be given more than once. `--hostname` gives the variables of the name.
     #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap_data")]
     pub instance_data: Vec<String>,
     /// Ask nobody: the node finds the cluster's authority itself, by the token and the pins.

@@ -265,7 +265,7 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
     for pair in &options.instance_data {
         let pair = pair.split_once('=');
         let (name, value) = pair.ok_or_else(|| miette!("`--instance-data` takes NAME=VALUE"))?;
-        instance = instance.with(name, value);
+        instance = instance.with_given(name, value);
     }
     let data = usable(cloud_config::read(name, text, &instance))?;
     Ok(Wanted {
