@@ -15,6 +15,8 @@ use basalt_document::problem::{Problem, Problems};
 use basalt_document::{Document, Finding, Path, Step, schema};
 use basalt_node_config::name::{HostName, ServerName};
 use basalt_node_config::raw as node_config;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use miette::NamedSource;
 
 use crate::findings::{Findings, problem_at, problems_of};
@@ -143,10 +145,24 @@ fn header(text: &str) -> Result<(), Finding> {
             return Err(Finding::error(message, "not known").with_help(help));
         }
         _ if first.starts_with("#include") => "a list of addresses of more user data",
+        _ if is_encoded(text) => {
+            let message = "this is not `#cloud-config` but base64 that was not decoded";
+            let help =
+                "decode it: `| base64 -d`, as in `kubectl get secret NAME -o jsonpath='{.data.value}' | base64 -d`";
+            return Err(Finding::error(message, "base64").with_help(help));
+        }
         _ => "something else",
     };
     let help = "set `format: cloud-config` in the KubeadmConfigTemplate; the first line is `#cloud-config`, after `## template: jinja`";
     Err(Finding::error(format!("this is not `#cloud-config` but {what}"), "not known").with_help(help))
+}
+
+/// Returns `true` for text in base64 that stands for other text, or for text compressed by gzip.
+fn is_encoded(text: &str) -> bool {
+    let compact: String = text.split_ascii_whitespace().collect();
+    let bytes = STANDARD.decode(compact).unwrap_or_default();
+    let is_text = std::str::from_utf8(&bytes).is_ok_and(|text| text.starts_with('#') && text.lines().count() > 1);
+    is_text || bytes.starts_with(&[0x1f, 0x8b])
 }
 
 /// Types of the parts of a MIME message, with their lines.

@@ -18,6 +18,7 @@ Examples:
   basalt config from-join 'kubeadm join 10.0.0.1:6443 --token ... --discovery-token-ca-cert-hash sha256:...'
   basalt config from-join --kubeconfig admin.conf --hostname worker-1
   basalt config from-join --bootstrap-data user-data --hostname worker-1
+  kubectl get secret NAME -o jsonpath='{.data.value}' | base64 -d | basalt config from-join --bootstrap-data - --hostname worker-1
   basalt config from-join --kubelet 1.36 - < join.txt    for an older control plane, and the image node-kubelet-1.36
 docs/join/README.md says what is taken over, and what is refused.")]
     FromJoin(FromJoin),
@@ -39,7 +40,8 @@ pub struct FromJoin {
     /// without it, that of the kubeconfig.
     #[arg(long, value_name = "URL", conflicts_with_all = ["command", "bootstrap_data"])]
     pub endpoint: Option<String>,
-    /// Read bootstrap data of Cluster API: the key `value` of the Secret that a KubeadmConfig names.
+    /// Read bootstrap data of Cluster API: the key `value` of the Secret that a KubeadmConfig names, decoded; `-` is standard
+    /// input.
     #[arg(long, value_name = "FILE")]
     pub bootstrap_data: Option<Utf8PathBuf>,
     /// Name of the node. It counts before any other.

@@ -21,12 +21,13 @@ use basalt_node_config::name::HostName;
 use basalt_node_config::token::BootstrapToken;
 use basalt_node_config::{Clock, KubeletMinor, check_for};
 use camino::Utf8Path;
-use miette::{IntoDiagnostic as _, Result, miette};
+use miette::{Result, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::config::{ConfigVerb, FromJoin};
 use crate::checkout::read_text;
 use crate::output;
+use crate::text_file::read_text_or_input;
 
 /// Time in which API servers know a token that was made.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(10);
@@ -58,7 +59,10 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     let mut wanted = match (&options.command, &options.kubeconfig, &options.bootstrap_data) {
         (Some(command), ..) => of_command(command)?,
         (_, Some(path), _) => of_kubeconfig(path, options, patience)?,
-        (_, _, Some(path)) => of_bootstrap_data(path.as_str(), &read_text(path)?, options)?,
+        (_, _, Some(path)) => {
+            let (name, text) = read_text_or_input(path)?;
+            of_bootstrap_data(&name, &text, options)?
+        }
         _ => return Err(miette!("no join is given")),
     };
     if let Some(hostname) = hostname {
@@ -229,7 +233,7 @@ fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
 
 fn of_command(command: &str) -> Result<Wanted> {
     let text = match command {
-        "-" => std::io::read_to_string(std::io::stdin()).into_diagnostic()?,
+        "-" => read_text_or_input(Utf8Path::new(command))?.1,
         _ => command.to_owned(),
     };
     let (_, specification, warnings) = command_line::read(&text)?;

@@ -198,6 +198,22 @@ fn other_user_data_is_refused() {
 }
 
 #[test]
+fn base64_that_was_not_decoded_is_told() {
+    let encoded = STANDARD.encode(PLAIN);
+    let lines: Vec<_> = encoded
+        .as_bytes()
+        .chunks(76)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    for text in [&encoded, &format!("{}\n", lines.join("\n"))] {
+        assert!(said(text).contains("base64 that was not decoded"), "{}", said(text));
+    }
+    for other in ["abcd", "hunter22", &STANDARD.encode("a password")] {
+        assert!(said(other).contains("something else"), "{}", said(other));
+    }
+}
+
+#[test]
 fn joining_is_asked_for_once_and_wholly() {
     let command = PLAIN.lines().find(|line| line.contains("kubeadm join")).unwrap();
     let none = PLAIN.replace(command, "  - \"swapoff -a\"");
