@@ -28,8 +28,12 @@ docs/join/README.md says what is taken over, and what is refused.")]
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["command", "kubeconfig", "bootstrap_data"]))]
 pub struct FromJoin {
-    /// The command, as one argument in quotes; `-` reads it from standard input, where no list of processes shows it.
+    /// The command, in quotes or without, after all options; `-` reads it from standard input, where no list of processes shows
+    /// it.
     pub command: Option<String>,
+    /// Words of a command without quotes, after its first one.
+    #[arg(hide = true, allow_hyphen_values = true, requires = "command")]
+    pub words: Vec<String>,
     /// Make a token by this kubeconfig, which has to be one of an administrator. The token ends after a day.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<Utf8PathBuf>,

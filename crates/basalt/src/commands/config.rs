@@ -29,6 +29,22 @@ use crate::checkout::read_text;
 use crate::output;
 use crate::text_file::read_text_or_input;
 
+/// Options of `config from-join`, of which `kubeadm join` has none.
+const OPTIONS: &[&str] = &[
+    "--bootstrap-data",
+    "--cache",
+    "--context",
+    "--endpoint",
+    "--hostname",
+    "--instance-data",
+    "--json",
+    "--kubeconfig",
+    "--kubelet",
+    "--offline",
+    "--patience",
+    "--quiet",
+];
+
 /// Time in which API servers know a token that was made.
 const TOKEN_PATIENCE: Duration = Duration::from_secs(10);
 
@@ -57,7 +73,7 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     let hostname = options.hostname.as_deref().map(parse::<HostName>).transpose()?;
     let patience = Duration::from_secs(options.patience);
     let mut wanted = match (&options.command, &options.kubeconfig, &options.bootstrap_data) {
-        (Some(command), ..) => of_command(command)?,
+        (Some(command), ..) => of_command(command, &options.words)?,
         (_, Some(path), _) => of_kubeconfig(path, options, patience)?,
         (_, _, Some(path)) => {
             let (name, text) = read_text_or_input(path)?;
@@ -231,10 +247,24 @@ fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
     Ok(value)
 }
 
-fn of_command(command: &str) -> Result<Wanted> {
-    let text = match command {
-        "-" => read_text_or_input(Utf8Path::new(command))?.1,
-        _ => command.to_owned(),
+fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
+    let text = match words.first() {
+        None if command == "-" => read_text_or_input(Utf8Path::new(command))?.1,
+        None => command.to_owned(),
+        Some(word) => {
+            // After a command without quotes, all is taken for a part of it.
+            let is_own = |word: &&String| OPTIONS.contains(&word.split('=').next().unwrap_or_default());
+            let is_whole = command == "-" || command.contains(char::is_whitespace);
+            if let Some(word) = words.iter().find(is_own).or(Some(word).filter(|_| is_whole)) {
+                return Err(miette!(
+                    help =
+                        "options of `config from-join` stand before a command without quotes; `--help` has all of them",
+                    "unexpected argument `{}`",
+                    word.split('=').next().unwrap_or_default()
+                ));
+            }
+            command_line::of_words(std::iter::once(command).chain(words.iter().map(String::as_str)))
+        }
     };
     let (_, specification, warnings) = command_line::read(&text)?;
     for warning in warnings {
@@ -371,146 +401,4 @@ fn discovery_file(file: &DiscoveryFile, wanted: &Wanted) -> Result<(TrustedClust
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DISCOVERY_FILE: &str = include_str!("../../../9-nodes/join/tests/bootstrap-data/discovery-file.yaml");
-    const FILES: &str = include_str!("../../../9-nodes/join/tests/bootstrap-data/files.yaml");
-    const CLUSTER_INFO: &str = include_str!("../../../9-nodes/join/tests/vectors/cluster-info.yaml");
-
-    fn options(words: &[&str]) -> FromJoin {
-        #[derive(clap::Parser)]
-        struct Parser {
-            #[command(flatten)]
-            options: FromJoin,
-        }
-        let words = std::iter::once(&"from-join").chain(words);
-        <Parser as clap::Parser>::try_parse_from(words).unwrap().options
-    }
-
-    fn of_data(text: &str) -> Wanted {
-        of_bootstrap_data(
-            "user-data",
-            text,
-            &options(&["--bootstrap-data", "x", "--hostname", "w1"]),
-        )
-        .unwrap()
-    }
-
-    #[test]
-    fn kubelets_are_those_that_there_are() {
-        assert_eq!(kubelet_minor("v1.35.5").unwrap(), KubeletMinor::V1_35);
-        assert_eq!(kubelet_minor(basalt_join::KUBELET).unwrap(), KubeletMinor::NEWEST);
-        for other in ["1.99", "1.34.1", "1"] {
-            assert!(kubelet_minor(other).is_err(), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_discovery_file_of_bootstrap_data_is_not_looked_for_on_this_machine() {
-        let mut wanted = of_data(DISCOVERY_FILE);
-        let Discovery::File(file) = wanted.request.discovery.clone() else {
-            panic!("{:?}", wanted.request)
-        };
-        let (cluster, _) = discovery_file(&file, &wanted).unwrap();
-        assert_eq!(cluster.endpoint.to_string(), "https://192.0.2.10:6443");
-        // One that is there, and is no part of the data.
-        let here = tempfile::NamedTempFile::new().unwrap();
-        fs_err::write(here.path(), CLUSTER_INFO).unwrap();
-        let path = DiscoveryFile::Path(here.path().to_str().unwrap().to_owned());
-        let error = discovery_file(&path, &wanted).unwrap_err();
-        assert!(
-            error.to_string().contains("is not part of the bootstrap data"),
-            "{error}"
-        );
-        // Without bootstrap data, a path is one of this machine, and nobody has to be asked.
-        wanted.bootstrap = None;
-        wanted.known = Some(discovery_file(&path, &wanted).unwrap());
-        let config = offline(&wanted).unwrap().config;
-        assert!(config.cluster.ca.is_some_and(|ca| ca.contains("BEGIN CERTIFICATE")));
-    }
-
-    #[test]
-    fn an_address_that_no_node_reaches_is_told_with_its_source() {
-        let command = "kubeadm join 127.0.0.1:6443 --token abcdef.0123456789abcdef --discovery-token-ca-cert-hash \
-                       sha256:75bce4f40d74e730c3d05a111b76d3b1c1fdd60379e09bf5dfb8a588ce6dd821";
-        let error = from_join(&options(&["--offline", command]), false).unwrap_err();
-        assert!(error.to_string().contains("the address in the join command"), "{error}");
-        let file = tempfile::NamedTempFile::new().unwrap();
-        fs_err::write(file.path(), CLUSTER_INFO.replace("192.0.2.10", "127.0.0.1")).unwrap();
-        let path = file.path().to_str().unwrap();
-        let command = format!("kubeadm join --discovery-file {path} --tls-bootstrap-token abcdef.0123456789abcdef");
-        let error = from_join(&options(&[command.as_str()]), false).unwrap_err();
-        assert!(
-            error.to_string().contains("the address in the discovery file"),
-            "{error}"
-        );
-    }
-
-    /// A NodeConfig that is right, or one that is not.
-    fn made(hostname: &str) -> Made {
-        let mut wanted = of_data(DISCOVERY_FILE);
-        let Discovery::File(file) = wanted.request.discovery.clone() else {
-            panic!("{:?}", wanted.request)
-        };
-        wanted.known = Some(discovery_file(&file, &wanted).unwrap());
-        let mut converted = offline(&wanted).unwrap();
-        converted.config.hostname = Some(hostname.to_owned());
-        Made::of(converted, KubeletMinor::NEWEST).unwrap()
-    }
-
-    #[test]
-    fn a_token_is_made_when_nothing_is_wrong_and_deleted_when_something_is_then() {
-        use std::cell::RefCell;
-        type Step = fn() -> Result<()>;
-        let done: Step = || Ok(());
-        let fails: Step = || Err(miette!("no"));
-        let cases: [(&str, Step, Step, &str, &[&str]); 5] = [
-            ("w1", done, done, "w1", &["create", "again"]),
-            ("localhost", done, done, "w1", &[]),
-            ("w1", fails, done, "w1", &["create"]),
-            ("w1", done, fails, "w1", &["create", "again", "delete"]),
-            ("w1", done, done, "localhost", &["create", "again", "delete"]),
-        ];
-        for (first, create, again, second, expected) in cases {
-            let steps = RefCell::new(Vec::new());
-            let step = |name: &'static str| steps.borrow_mut().push(name);
-            let outcome = with_token(
-                made(first),
-                || {
-                    step("create");
-                    create()
-                },
-                || {
-                    step("again");
-                    again().map(|()| made(second))
-                },
-                || step("delete"),
-            );
-            assert_eq!(*steps.borrow(), expected, "{first} {second}");
-            let is_right = outcome.is_ok_and(|made| made.is_right);
-            assert_eq!(is_right, expected == ["create", "again"], "{first} {second}");
-        }
-    }
-
-    #[test]
-    fn files_without_a_place_end_a_conversion_that_asks_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("user-data");
-        fs_err::write(&path, FILES).unwrap();
-        let words = [
-            "--offline",
-            "--hostname",
-            "w1",
-            "--bootstrap-data",
-            path.to_str().unwrap(),
-        ];
-        let error = from_join(&options(&words), false).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("no place for files: /etc/kubernetes/azure.json (line "),
-            "{error}"
-        );
-    }
-}
+mod tests;
