@@ -29,6 +29,7 @@ mod commands;
 mod files;
 mod hosts_file;
 mod jinja;
+mod proxy;
 mod raw;
 
 use collected::{Collected, PlacedSysctl, overwritten, placed};
@@ -52,6 +53,8 @@ pub struct BootstrapData {
     pub sysctls: BTreeMap<String, String>,
     /// Mirrors of registries.
     pub registries: Vec<node_config::Registry>,
+    /// Proxy of image pulls.
+    pub proxy: Option<node_config::Proxy>,
     /// Certificate authorities in PEM, one after the other.
     pub ca_certificates: String,
     /// Files below /etc/kubernetes.
@@ -287,6 +290,7 @@ impl Reader<'_> {
             time_servers: data.time_servers,
             sysctls,
             registries: data.registries,
+            proxy: data.proxy,
             ca_certificates: data.ca_certificates,
             files: data.files,
             origins: self.findings.take_origins(),
@@ -333,6 +337,13 @@ impl Reader<'_> {
                 entries.extend(placed(settings, &place));
             }
             files::Meaning::Registry(registry) => self.registry(&place.key("path"), *registry),
+            files::Meaning::Proxy(more) => {
+                let place = place.key("path");
+                self.findings.origin(setting(&["proxy"]), &place);
+                if let Err(finding) = proxy::merge(&mut self.data.proxy, *more) {
+                    self.findings.say(&place, finding);
+                }
+            }
             files::Meaning::Authorities(pem) => {
                 self.data.ca_certificates.push_str(&pem);
                 self.data.ca_certificates.push('\n');

@@ -337,7 +337,7 @@ fn assemble(cluster: raw::Cluster, request: &JoinRequest, data: Option<&Bootstra
             .map(|data| data.ca_certificates.clone())
             .filter(|pem| !pem.is_empty()),
         prepull: Vec::new(),
-        proxy: None,
+        proxy: data.and_then(|data| data.proxy.clone()),
     }
 }
 

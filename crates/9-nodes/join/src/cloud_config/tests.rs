@@ -253,6 +253,44 @@ fn must_tell(text: &str, part: &str, severity: &str, words: &str) {
 }
 
 #[test]
+fn proxies_of_containerd_are_taken_over() {
+    let drop_in = |unit: &str, proxy: &str| {
+        format!(
+            "-   path: /etc/systemd/system/{unit}.service.d/http-proxy.conf\n    content: |\n      [Service]\n      \
+             Environment=\"HTTP_PROXY={proxy}\"\n      Environment=\"NO_PROXY=10.0.0.0/8,.svc\"\n"
+        )
+    };
+    let one = drop_in("containerd", "http://robot:hunter22@proxy.corp:3128");
+    let same = one.replace("containerd", "kubelet");
+    let (data, warnings) = data(&with_files(&format!("{one}{same}")));
+    assert_eq!(warnings, "");
+    assert!(!format!("{data:?}").contains("hunter22"));
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    let proxy = config.proxy.unwrap();
+    assert_eq!(proxy.http.as_deref(), Some("http://robot:hunter22@proxy.corp:3128"));
+    assert_eq!(proxy.no_proxy, ["10.0.0.0/8", ".svc"]);
+    let other = drop_in("kubelet", "http://hunter22.corp:3128");
+    let text = with_files(&format!("{one}{other}"));
+    must_tell(&text, "kubelet.service.d", "error", "`HTTP_PROXY` is another one");
+    assert!(!said(&text).contains("hunter22"), "{}", said(&text));
+    // What the check finds in it has its place.
+    let text = with_files(&drop_in("containerd", "proxy.corp:3128"));
+    let (data, _) = self::data(&text);
+    let made = serde_json::to_string_pretty(&crate::conversion::undiscovered(&data.request, Some(&data)).unwrap());
+    let made = made.unwrap();
+    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
+    let (told, rest) = data.origins.tell(&made, &problems);
+    assert_eq!(rest.errors(), 0, "{}", rest.brief());
+    assert!(
+        told.brief()
+            .starts_with(&format!("user-data:{}:", line(&text, "http-proxy.conf"))),
+        "{}",
+        told.brief()
+    );
+}
+
+#[test]
 fn slashes_do_not_hide_a_path() {
     for (path, words) in [
         (
