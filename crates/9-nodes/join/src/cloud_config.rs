@@ -29,6 +29,7 @@ mod commands;
 mod files;
 mod hosts_file;
 mod jinja;
+mod node_file;
 mod proxy;
 mod raw;
 
@@ -53,6 +54,10 @@ pub struct BootstrapData {
     pub sysctls: BTreeMap<String, String>,
     /// Mirrors of registries.
     pub registries: Vec<node_config::Registry>,
+    /// Network interfaces and name servers.
+    pub network: Option<node_config::Network>,
+    /// Images to pull.
+    pub prepull: Vec<String>,
     /// Proxy of image pulls.
     pub proxy: Option<node_config::Proxy>,
     /// Certificate authorities in PEM, one after the other.
@@ -290,6 +295,8 @@ impl Reader<'_> {
             time_servers: data.time_servers,
             sysctls,
             registries: data.registries,
+            network: data.network,
+            prepull: data.prepull,
             proxy: data.proxy,
             ca_certificates: data.ca_certificates,
             files: data.files,
@@ -337,13 +344,8 @@ impl Reader<'_> {
                 entries.extend(placed(settings, &place));
             }
             files::Meaning::Registry(registry) => self.registry(&place.key("path"), *registry),
-            files::Meaning::Proxy(more) => {
-                let place = place.key("path");
-                self.findings.origin(setting(&["proxy"]), &place);
-                if let Err(finding) = proxy::merge(&mut self.data.proxy, *more) {
-                    self.findings.say(&place, finding);
-                }
-            }
+            files::Meaning::Proxy(more) => self.proxy(&place.key("path"), *more),
+            files::Meaning::NodeFile(content) => self.node_file(place, &content),
             files::Meaning::Authorities(pem) => {
                 self.data.ca_certificates.push_str(&pem);
                 self.data.ca_certificates.push('\n');
@@ -366,8 +368,12 @@ impl Reader<'_> {
     fn registry(&mut self, place: &Path, registry: node_config::Registry) {
         let registries = &mut self.data.registries;
         if registries.iter().any(|known| known.host == registry.host) {
-            let message = format!("a second `hosts.toml` of `{}`", registry.host);
-            let finding = Finding::error(message, "given again here").with_help("write all its mirrors into one file");
+            let message = format!(
+                "a second `hosts.toml` of `{}`, or one beside `{}`",
+                registry.host,
+                node_file::PATH
+            );
+            let finding = Finding::error(message, "given again here").with_help("write all of it into one file");
             return self.findings.say(place, finding);
         }
         let index = registries.len();

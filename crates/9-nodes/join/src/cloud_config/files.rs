@@ -10,7 +10,7 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 
 use super::commands::{CONFIGURATION, modules_are_there};
-use super::{hosts_file, proxy, raw};
+use super::{hosts_file, node_file, proxy, raw};
 
 /// Most bytes of a file. User data of clouds has at most 64 KiB.
 const LARGEST: u64 = 1 << 20;
@@ -43,6 +43,8 @@ pub(super) enum Meaning {
     Registry(Box<Registry>),
     /// Proxy of containerd or the kubelet.
     Proxy(Box<Proxy>),
+    /// Parts of a NodeConfig.
+    NodeFile(String),
     /// Certificate authorities in PEM.
     Authorities(String),
     /// File below /etc/kubernetes, for pods that read it there.
@@ -96,6 +98,7 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
     };
     match path {
         CONFIGURATION => return Ok(Meaning::Configuration(content)),
+        node_file::PATH if !append => return Ok(Meaning::NodeFile(content)),
         "/run/cluster-api/placeholder" => return Ok(Meaning::Nothing),
         "/run/kubeadm/kubeadm.yaml" => {
             let message =
@@ -143,7 +146,7 @@ fn hosts_folder(path: &str) -> Option<&str> {
 fn kubernetes(file: &raw::WriteFile, path: &str, content: String) -> Result<Meaning, Finding> {
     let refused = |message: String, help: &str| Err(Finding::error(message, "not written").with_help(help));
     let Some(name) = path.strip_prefix("/etc/kubernetes/") else {
-        let help = "write it as a setting of the NodeConfig, or let a DaemonSet have it as a ConfigMap; known are /etc/hostname, \
+        let help = "write it as a setting of /etc/basalt/node.yaml, or let a DaemonSet have it as a ConfigMap; known are /etc/hostname, \
                     /etc/sysctl.d, /etc/modules-load.d, /etc/containerd/certs.d, /usr/local/share/ca-certificates, drop-ins of \
                     containerd.service with a proxy, and /etc/kubernetes";
         return refused(

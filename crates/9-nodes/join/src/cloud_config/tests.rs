@@ -290,6 +290,47 @@ fn proxies_of_containerd_are_taken_over() {
     );
 }
 
+/// Bootstrap data with `/etc/basalt/node.yaml`.
+fn with_node_file(lines: &[&str]) -> String {
+    let head =
+        "-   path: /etc/basalt/node.yaml\n    content: |\n      apiVersion: basalt.dev/v1\n      kind: NodeConfig\n";
+    let lines: String = lines.iter().map(|line| format!("      {line}\n")).collect();
+    with_files(&format!("{head}{lines}"))
+}
+
+#[test]
+fn parts_of_a_node_config_come_by_a_file() {
+    let text = with_node_file(&[
+        "network: { interfaces: [{ name: eth0, dhcp: false, addresses: [10.0.0.11/24] }] }",
+        "registries: [{ host: registry.example, auth: { username: robot, password: hunter22 } }]",
+        "proxy: { http: 'http://proxy.corp:3128' }",
+        "prepull: [registry.example/app:1]",
+    ]);
+    let (data, warnings) = data(&text);
+    assert_eq!(warnings, "");
+    assert!(!format!("{data:?}").contains("hunter22"));
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    assert!(config.network.is_some() && config.proxy.is_some());
+    assert_eq!(config.prepull, ["registry.example/app:1"]);
+    assert_eq!(config.registries[0].host, "registry.example");
+    assert_eq!(config.hostname.as_deref(), Some("worker-1"));
+}
+
+#[test]
+fn what_a_node_file_cannot_say_is_refused_at_its_line() {
+    for (part, words) in [
+        ("cluster: { endpoint: hunter22 }", "`cluster` is not taken from"),
+        ("kubelet: { maxPods: 50 }", "`kubelet` is not taken from"),
+        ("caCertificates: hunter22", "`caCertificates` is not taken from"),
+        ("networks: {}", "networks"),
+        ("registries: [{ host: a, auth: hunter22 }]", "registries"),
+    ] {
+        let text = with_node_file(&[part]);
+        must_tell(&text, part, "error", words);
+        assert!(!said(&text).contains("hunter22"), "{}", said(&text));
+    }
+}
+
 #[test]
 fn slashes_do_not_hide_a_path() {
     for (path, words) in [
