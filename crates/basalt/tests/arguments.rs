@@ -213,6 +213,12 @@ fn preflight_names_all_that_it_can_look_at() {
     // A NodeConfig goes with facts: the manifests are what is missing.
     let with_config = ["preflight", "/no.yaml", "--facts", "f.json", "--config", "node.yaml"];
     fixture.refuses(&with_config, 2, &["cannot read `/no.yaml`"]);
+    fixture.refuses(
+        &["preflight", "--context", "x", "a.yaml"],
+        2,
+        &["--context", "cannot be used with"],
+    );
+    fixture.refuses(&["preflight", "--context", "x"], 2, &["--kubeconfig"]);
 }
 
 /// Waits until a process handles SIGTERM by itself (`SigCgt` in proc_pid_status(5)).

@@ -55,26 +55,66 @@ impl std::fmt::Debug for Credentials {
 /// # Errors
 /// When the file is no kubeconfig, or names other files: none is read besides it.
 pub fn read(name: &str, text: &str) -> Result<(ClusterAccess, Problems), Problems> {
+    read_by(name, text, &ContextChoice::CurrentAlone)
+}
+
+/// Reads the kubeconfig of a user, by the context of a name, or by its current one.
+///
+/// # Errors
+/// Those of [`read`], and when there is no such context.
+pub fn read_context(name: &str, text: &str, context: Option<&str>) -> Result<(ClusterAccess, Problems), Problems> {
+    let choice = context.map_or(ContextChoice::Current, ContextChoice::Named);
+    read_by(name, text, &choice)
+}
+
+/// Context that counts.
+enum ContextChoice<'n> {
+    /// The current one, in a file for one cluster.
+    CurrentAlone,
+    /// The current one, in a file of a user, who can name another one.
+    Current,
+    /// The one of this name.
+    Named(&'n str),
+}
+
+fn read_by(name: &str, text: &str, choice: &ContextChoice<'_>) -> Result<(ClusterAccess, Problems), Problems> {
     let document = Document::parse(name, text).map_err(|problems| crate::redaction::without_secrets(&problems))?;
     let (raw, found) = schema::decode_what_fits::<raw::Kubeconfig>(&document);
     let mut findings = Findings::new(&document, found);
-    let access = raw.and_then(|raw| access(&mut findings, &raw));
+    let access = raw.and_then(|raw| access(&mut findings, &raw, choice));
     findings.conclude(access)
 }
 
-fn access(findings: &mut Findings<'_>, raw: &raw::Kubeconfig) -> Option<ClusterAccess> {
+fn access(findings: &mut Findings<'_>, raw: &raw::Kubeconfig, choice: &ContextChoice<'_>) -> Option<ClusterAccess> {
     let clusters = raw.clusters.as_deref().unwrap_or_default();
     let contexts = raw.contexts.as_deref().unwrap_or_default();
-    let current = raw.current_context.as_deref().unwrap_or_default();
+    let current = match choice {
+        ContextChoice::Named(name) => *name,
+        ContextChoice::Current | ContextChoice::CurrentAlone => raw.current_context.as_deref().unwrap_or_default(),
+    };
     let context = contexts.iter().find(|context| context.name == current);
+    let names = contexts.iter().map(|context| context.name.as_str());
+    let names = names.collect::<Vec<_>>().join(", ");
+    if let (ContextChoice::Named(name), None) = (choice, context) {
+        let finding = Finding::error(format!("the kubeconfig has no context `{name}`"), "here");
+        findings.say(
+            &Path::root().key("contexts"),
+            finding.with_help(format!("it has: {names}")),
+        );
+        return None;
+    }
     let wanted = context.and_then(|context| context.context.as_ref());
-    let unnamed = clusters.iter().position(|cluster| cluster.name.is_empty());
+    let is_named = matches!(choice, ContextChoice::Named(_));
+    let unnamed = clusters.iter().position(|cluster| cluster.name.is_empty() && !is_named);
     let named = wanted.and_then(|context| clusters.iter().position(|cluster| cluster.name == context.cluster));
     let place = Path::root().key("clusters");
     let index = unnamed.or(named);
     let Some((index, cluster)) = index.and_then(|index| Some((index, clusters.get(index)?.cluster.as_ref()?))) else {
         let message = "the kubeconfig names no cluster: `current-context` leads to none, and none is without a name";
-        let help = "write one with `kubectl config view --raw --minify --flatten`";
+        let help = match choice {
+            ContextChoice::Current if !names.is_empty() => format!("name one with `--context`: {names}"),
+            _ => "write one with `kubectl config view --raw --minify --flatten`".to_owned(),
+        };
         findings.say(&place, Finding::error(message, "here").with_help(help));
         return None;
     };
@@ -325,6 +365,32 @@ mod tests {
         let plain = CLUSTER_INFO.replace("https://", "http://");
         assert!(said(&plain).contains("https://"), "{}", said(&plain));
         assert!(said("apiVersion: v1\nkind: Config\n").contains("names no cluster"));
+    }
+
+    #[test]
+    fn contexts_are_named() {
+        let text = kubeconfig("extensions: []", "token: hunter22").replace("current-context: a", "current-context: ''");
+        let (access, _) = read_context("file", &text, Some("a")).unwrap();
+        assert_eq!(access.credentials, Credentials::Token("hunter22".to_owned()));
+        let said = |context| format!("{:?}", read_context("file", &text, context).unwrap_err());
+        assert!(said(None).contains("name one with `--context`: a"), "{}", said(None));
+        let missing = said(Some("b"));
+        assert!(
+            missing.contains("has no context `b`") && missing.contains("it has: a"),
+            "{missing}"
+        );
+        // Of a discovery file, nobody names one.
+        let alone = format!("{:?}", read("file", &text).unwrap_err());
+        assert!(alone.contains("--minify") && !alone.contains("--context"), "{alone}");
+        // A name counts before the cluster without one, that of `cluster-info`.
+        let text = kubeconfig("extensions: []", "token: hunter22").replace(
+            "clusters:\n",
+            "clusters:\n- {name: '', cluster: {server: 'https://other.example:1'}}\n",
+        );
+        let (access, _) = read_context("file", &text, Some("a")).unwrap();
+        assert_eq!(access.endpoint.to_string(), "https://api.example.com:443");
+        let (access, _) = read_context("file", &text, None).unwrap();
+        assert_eq!(access.endpoint.to_string(), "https://other.example:1");
     }
 
     #[test]

@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 use std::thread::sleep;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
 use basalt_node_config::address::Endpoint;
 use basalt_node_config::token::BootstrapToken;
 use miette::Diagnostic;
 use serde_json::Value;
 use ureq::Agent;
-use ureq::tls::{Certificate, ClientCert, PrivateKey, RootCerts, TlsConfig, TlsProvider};
+use ureq::tls::{Certificate, RootCerts, TlsConfig, TlsProvider};
 
-use crate::access::{ClusterAccess, Credentials};
+use crate::access::Credentials;
 use crate::authorities::ClusterAuthorities;
+use crate::client_certificate::{self, UnusableClientCertificate};
 use crate::cluster_info::{DiscoveryError, TrustedCluster};
 use crate::config_map::ConfigMapError;
 use crate::conversion::ConversionError;
@@ -28,8 +29,6 @@ const TIMEOUT: Duration = Duration::from_secs(15);
 const INTERVAL: Duration = Duration::from_secs(5);
 /// Most bytes of an answer. A ConfigMap has at most 1 MiB.
 const LARGEST: u64 = 4 << 20;
-/// Validity of a token that is made.
-const TOKEN_VALIDITY: Duration = Duration::from_secs(24 * 3600);
 
 /// Request that failed.
 #[derive(Debug, thiserror::Error, Diagnostic)]
@@ -59,15 +58,14 @@ pub enum ClientError {
         /// Remedy.
         help: &'static str,
     },
-    /// Credentials or authorities that TLS cannot use.
-    #[error("{what} cannot be used: {reason}")]
+    /// Authorities that TLS cannot use; words of the library.
+    #[error("the certificate authority cannot be used: {0}")]
     #[diagnostic(code(join::client::tls), help("compare it with what `kubectl` uses"))]
-    Tls {
-        /// Thing that cannot be used.
-        what: &'static str,
-        /// Words of the library.
-        reason: String,
-    },
+    Tls(String),
+    /// Client certificate that TLS cannot use.
+    #[error(transparent)]
+    #[diagnostic(transparent)]
+    ClientCertificate(#[from] UnusableClientCertificate),
     /// The kubeconfig has no credentials, or no authority.
     #[error("the kubeconfig has no {0}")]
     #[diagnostic(
@@ -79,6 +77,13 @@ pub enum ClientError {
     #[error("no random numbers are to be had: {0}")]
     #[diagnostic(code(join::client::random))]
     Random(String),
+    /// A token that was made, and that API servers do not take.
+    #[error("the API server does not take the bootstrap token that was made")]
+    #[diagnostic(
+        code(join::client::token),
+        help("bootstrap tokens are off: API servers need `--enable-bootstrap-token-auth`; the token is deleted again")
+    )]
+    TokenRefused,
     /// Discovery that failed.
     #[error(transparent)]
     #[diagnostic(transparent)]
@@ -102,11 +107,65 @@ pub enum ClientError {
 }
 
 /// Client of one API server.
-#[derive(Debug)]
 pub struct ApiClient {
     agent: Agent,
     server: String,
     token: Option<String>,
+    asker: Asker,
+}
+
+/// Shows no token.
+impl std::fmt::Debug for ApiClient {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ApiClient({}, {:?})", self.server, self.asker)
+    }
+}
+
+/// Kind of credentials that requests have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Asker {
+    /// None.
+    Anonymous,
+    /// A bootstrap token.
+    Node,
+    /// Those of a kubeconfig.
+    User,
+}
+
+impl Asker {
+    fn of(credentials: &Credentials) -> Self {
+        match credentials {
+            Credentials::None => Self::Anonymous,
+            Credentials::Token(token) if token.parse::<BootstrapToken>().is_ok() => Self::Node,
+            Credentials::Token(_) | Credentials::Certificate { .. } => Self::User,
+        }
+    }
+
+    /// Remedy for an answer that says no.
+    fn help(self, status: u16, path: &str) -> &'static str {
+        match (status, self) {
+            (401, Self::Anonymous) => {
+                "the API server answers nobody without credentials (`--anonymous-auth=false`); use a discovery file or `--kubeconfig`"
+            }
+            (401, Self::Node) => {
+                "the token has expired, or is of another cluster; `kubeadm token create` makes a new one"
+            }
+            (401, Self::User) => {
+                "the credentials of the kubeconfig have expired, or are of another cluster: does `kubectl` take them?"
+            }
+            (403, Self::User) if path.starts_with(token_secret::PATH) => {
+                "the user of the kubeconfig needs `create` on secrets in kube-system; use that of an administrator, \
+                 /etc/kubernetes/admin.conf on a control-plane node"
+            }
+            (403, Self::User) => "the user of the kubeconfig may not read this; use that of an administrator",
+            (403, _) => {
+                "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them"
+            }
+            (404, _) => "a cluster that kubeadm did not make may not have it; use a discovery file",
+            (429 | 500.., _) => "the API server is busy or fails; try again",
+            _ => "the endpoint has to be a Kubernetes API server",
+        }
+    }
 }
 
 impl ApiClient {
@@ -116,7 +175,7 @@ impl ApiClient {
             .provider(TlsProvider::Rustls)
             .disable_verification(true)
             .build();
-        Self::with(endpoint, tls, None)
+        Self::with(endpoint, tls, None, Asker::Anonymous)
     }
 
     /// Client of an API server that some authorities vouch for.
@@ -128,13 +187,8 @@ impl ApiClient {
         authorities: &ClusterAuthorities,
         credentials: &Credentials,
     ) -> Result<Self, ClientError> {
-        let unusable = |what| {
-            move |error: ureq::Error| ClientError::Tls {
-                what,
-                reason: error.to_string(),
-            }
-        };
-        let roots = certificates(authorities.pem()).map_err(unusable("the certificate authority"))?;
+        let unusable = |error: ureq::Error| ClientError::Tls(error.to_string());
+        let roots = certificates(authorities.pem()).map_err(unusable)?;
         let mut tls = TlsConfig::builder()
             .provider(TlsProvider::Rustls)
             .root_certs(RootCerts::Specific(Arc::new(roots)));
@@ -143,16 +197,14 @@ impl ApiClient {
             Credentials::None => {}
             Credentials::Token(text) => token = Some(text.clone()),
             Credentials::Certificate { certificate, key } => {
-                let chain = certificates(certificate).map_err(unusable("the client certificate"))?;
-                let key =
-                    PrivateKey::from_pem(key.as_bytes()).map_err(unusable("the key of the client certificate"))?;
-                tls = tls.client_cert(Some(ClientCert::new_with_certs(&chain, key)));
+                let identity = client_certificate::read(certificate.as_bytes(), key.as_bytes())?;
+                tls = tls.client_cert(Some(identity));
             }
         }
-        Ok(Self::with(endpoint, tls.build(), token))
+        Ok(Self::with(endpoint, tls.build(), token, Asker::of(credentials)))
     }
 
-    fn with(endpoint: &Endpoint, tls: TlsConfig, token: Option<String>) -> Self {
+    fn with(endpoint: &Endpoint, tls: TlsConfig, token: Option<String>, asker: Asker) -> Self {
         let agent = Agent::config_builder()
             .tls_config(tls)
             .timeout_global(Some(TIMEOUT))
@@ -164,7 +216,12 @@ impl ApiClient {
             agent: agent.into(),
             server: endpoint.to_string(),
             token,
+            asker,
         }
+    }
+
+    fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.server)
     }
 
     /// Answer to a GET request.
@@ -172,12 +229,11 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn get(&self, path: &str) -> Result<Vec<u8>, ClientError> {
-        let url = format!("{}{path}", self.server);
-        let mut request = self.agent.get(&url).header("Accept", "application/json");
+        let mut request = self.agent.get(self.url(path)).header("Accept", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        read(url, request.call())
+        self.read(path, request.call())
     }
 
     /// Answer to a POST request with a JSON body.
@@ -185,12 +241,49 @@ impl ApiClient {
     /// # Errors
     /// When there is none, or one that says no.
     pub fn create(&self, path: &str, object: &Value) -> Result<Vec<u8>, ClientError> {
-        let url = format!("{}{path}", self.server);
-        let mut request = self.agent.post(&url).header("Accept", "application/json");
+        let mut request = self.agent.post(self.url(path)).header("Accept", "application/json");
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
-        read(url, request.send_json(object))
+        self.read(path, request.send_json(object))
+    }
+
+    /// Answer to a DELETE request.
+    ///
+    /// # Errors
+    /// When there is none, or one that says no.
+    pub fn delete(&self, path: &str) -> Result<Vec<u8>, ClientError> {
+        let mut request = self.agent.delete(self.url(path)).header("Accept", "application/json");
+        if let Some(token) = &self.token {
+            request = request.header("Authorization", format!("Bearer {token}"));
+        }
+        self.read(path, request.call())
+    }
+
+    fn read(
+        &self,
+        path: &str,
+        answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>,
+    ) -> Result<Vec<u8>, ClientError> {
+        let unreachable = |error: ureq::Error| ClientError::Unreachable {
+            url: self.url(path),
+            reason: error.to_string(),
+        };
+        let mut answer = answer.map_err(unreachable)?;
+        let status = answer.status().as_u16();
+        let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
+        let body = body.map_err(unreachable)?;
+        if (200..300).contains(&status) {
+            return Ok(body);
+        }
+        let message = serde_json::from_slice::<Value>(&body).ok();
+        let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
+        Err(ClientError::Status {
+            message: message.unwrap_or_else(|| "no reason is given".to_owned()),
+            help: self.asker.help(status, path),
+            url: self.url(path),
+            status,
+        })
     }
 }
 
@@ -203,36 +296,6 @@ fn certificates(pem: &str) -> Result<Vec<Certificate<'static>>, ureq::Error> {
         }
     }
     Ok(certificates)
-}
-
-fn read(url: String, answer: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Result<Vec<u8>, ClientError> {
-    let unreachable = |error: ureq::Error| ClientError::Unreachable {
-        url: url.clone(),
-        reason: error.to_string(),
-    };
-    let mut answer = answer.map_err(unreachable)?;
-    let status = answer.status().as_u16();
-    let body = answer.body_mut().with_config().limit(LARGEST).read_to_vec();
-    let body = body.map_err(unreachable)?;
-    if (200..300).contains(&status) {
-        return Ok(body);
-    }
-    let message = serde_json::from_slice::<Value>(&body).ok();
-    let message = message.and_then(|object| Some(object.get("message")?.as_str()?.to_owned()));
-    Err(ClientError::Status {
-        message: message.unwrap_or_else(|| "no reason is given".to_owned()),
-        help: match status {
-            401 => "the token has expired, or is of another cluster; `kubeadm token create` makes a new one",
-            403 => {
-                "the rules of kubeadm are missing; on a control-plane node, `kubeadm init phase bootstrap-token` makes them"
-            }
-            404 => "a cluster that kubeadm did not make may not have it; use a discovery file",
-            429 | 500.. => "the API server is busy or fails; try again",
-            _ => "the endpoint has to be a Kubernetes API server",
-        },
-        url,
-        status,
-    })
 }
 
 impl ClientError {
@@ -252,7 +315,7 @@ impl ClientError {
 }
 
 /// Asks until there is an answer that does not change by itself, for as long as `patience`.
-fn patiently<T>(patience: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+pub(crate) fn patiently<T>(patience: Duration, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     let begin = Instant::now();
     loop {
         let answer = ask();
@@ -302,67 +365,62 @@ impl ApiRequests for Requests {
 /// cannot be read.
 ///
 /// # Errors
-/// When the API server does not answer for as long as `patience` or refuses the token, or the policy forbids the join.
+/// When the API server does not answer for as long as `patience` or refuses the credentials, or the policy forbids the join.
 pub fn check_skew(
     cluster: &TrustedCluster,
-    token: &BootstrapToken,
+    credentials: &Credentials,
     kubelet: KubernetesVersion,
     patience: Duration,
 ) -> Result<Option<KubernetesVersion>, ClientError> {
-    let credentials = Credentials::Token(token.reveal());
     patiently(patience, || {
-        exchange::check_skew(&Requests, cluster, &credentials, kubelet)
+        exchange::check_skew(&Requests, cluster, credentials, kubelet)
     })
 }
 
-/// Settings of a cluster's kubelets for one of a version, read with a bootstrap token.
+/// Settings of a cluster's kubelets for one of a version, read with the token of a node or by an administrator.
 ///
 /// # Errors
-/// When the API server does not answer for as long as `patience`, refuses the token, or has no settings that can be used.
+/// When the API server does not answer for as long as `patience`, refuses the credentials, or has no settings that can be
+/// used.
 pub fn settings(
     cluster: &TrustedCluster,
-    token: &BootstrapToken,
+    credentials: &Credentials,
     kubelet: KubernetesVersion,
     patience: Duration,
 ) -> Result<KubeletSettings, ClientError> {
-    let credentials = Credentials::Token(token.reveal());
     patiently(patience, || {
-        exchange::settings(&Requests, cluster, &credentials, kubelet)
+        exchange::settings(&Requests, cluster, credentials, kubelet)
     })
 }
 
-/// Makes a token in a cluster by an administrator's kubeconfig. It ends after a day.
-///
-/// # Errors
-/// When the kubeconfig has no credentials, or they may not create Secrets.
-pub fn create_token(access: &ClusterAccess, now: SystemTime) -> Result<BootstrapToken, ClientError> {
-    let authorities = access
-        .authorities
-        .as_ref()
-        .ok_or(ClientError::Kubeconfig("certificate authority"))?;
-    if access.credentials == Credentials::None {
-        return Err(ClientError::Kubeconfig("credentials"));
-    }
-    let client = ApiClient::new(&access.endpoint, authorities, &access.credentials)?;
-    let random = |why: &str| ClientError::Random(why.to_owned());
-    let mut bytes = [0; token_secret::RANDOM_BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| random(&error.to_string()))?;
-    let token = token_secret::token(&bytes).ok_or_else(|| random("too few of them can be used"))?;
-    let end =
-        x509_cert::der::DateTime::from_system_time(now + TOKEN_VALIDITY).map_err(|error| random(&error.to_string()))?;
-    let secret = token_secret::secret(&token, &end.to_string()).ok_or_else(|| random("no token"))?;
-    client.create(token_secret::PATH, &secret)?;
-    let known = ApiClient::new(&access.endpoint, authorities, &Credentials::Token(token.clone()))?;
-    wait_until_known(&known);
-    token.parse().map_err(|_| random("no token"))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// Waits until API servers know a token, which takes them a moment. One that never does is told of by the next request.
-fn wait_until_known(client: &ApiClient) {
-    for _ in 0..20 {
-        match client.get("/version") {
-            Err(ClientError::Status { status: 401, .. }) => sleep(Duration::from_millis(500)),
-            _ => return,
+    #[test]
+    fn the_remedy_is_for_whoever_asks() {
+        let asker = |token: &str| Asker::of(&Credentials::Token(token.to_owned()));
+        let (node, user) = (asker("abcdef.0123456789abcdef"), asker("admin"));
+        assert_eq!((node, user), (Asker::Node, Asker::User));
+        assert_eq!(Asker::of(&Credentials::None), Asker::Anonymous);
+        let certificate = Credentials::Certificate {
+            certificate: String::new(),
+            key: String::new(),
+        };
+        assert_eq!(Asker::of(&certificate), Asker::User);
+        for (asker, status, path, words) in [
+            (user, 403, token_secret::PATH, "needs `create` on secrets"),
+            (user, 403, "/version", "may not read this"),
+            (user, 401, "/version", "credentials of the kubeconfig"),
+            (node, 401, "/version", "kubeadm token create"),
+            (node, 403, "/version", "rules of kubeadm"),
+            (Asker::Anonymous, 403, crate::cluster_info::PATH, "rules of kubeadm"),
+            (Asker::Anonymous, 401, crate::cluster_info::PATH, "without credentials"),
+            (user, 503, token_secret::PATH, "busy or fails"),
+            (user, 301, "/version", "has to be a Kubernetes API server"),
+        ] {
+            let help = asker.help(status, path);
+            assert!(help.contains(words), "{asker:?} {status} {path}: {help}");
         }
     }
 }

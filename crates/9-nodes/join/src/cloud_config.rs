@@ -15,6 +15,8 @@ use basalt_document::problem::{Problem, Problems};
 use basalt_document::{Document, Finding, Path, Step, schema};
 use basalt_node_config::name::{HostName, ServerName};
 use basalt_node_config::raw as node_config;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use miette::NamedSource;
 
 use crate::findings::{Findings, problem_at, problems_of};
@@ -27,6 +29,8 @@ mod commands;
 mod files;
 mod hosts_file;
 mod jinja;
+mod node_file;
+mod proxy;
 mod raw;
 
 use collected::{Collected, PlacedSysctl, overwritten, placed};
@@ -50,6 +54,12 @@ pub struct BootstrapData {
     pub sysctls: BTreeMap<String, String>,
     /// Mirrors of registries.
     pub registries: Vec<node_config::Registry>,
+    /// Network interfaces and name servers.
+    pub network: Option<node_config::Network>,
+    /// Images to pull.
+    pub prepull: Vec<String>,
+    /// Proxy of image pulls.
+    pub proxy: Option<node_config::Proxy>,
     /// Certificate authorities in PEM, one after the other.
     pub ca_certificates: String,
     /// Files below /etc/kubernetes.
@@ -143,10 +153,24 @@ fn header(text: &str) -> Result<(), Finding> {
             return Err(Finding::error(message, "not known").with_help(help));
         }
         _ if first.starts_with("#include") => "a list of addresses of more user data",
+        _ if is_encoded(text) => {
+            let message = "this is not `#cloud-config` but base64 that was not decoded";
+            let help =
+                "decode it: `| base64 -d`, as in `kubectl get secret NAME -o jsonpath='{.data.value}' | base64 -d`";
+            return Err(Finding::error(message, "base64").with_help(help));
+        }
         _ => "something else",
     };
     let help = "set `format: cloud-config` in the KubeadmConfigTemplate; the first line is `#cloud-config`, after `## template: jinja`";
     Err(Finding::error(format!("this is not `#cloud-config` but {what}"), "not known").with_help(help))
+}
+
+/// Returns `true` for text in base64 that stands for other text, or for text compressed by gzip.
+fn is_encoded(text: &str) -> bool {
+    let compact: String = text.split_ascii_whitespace().collect();
+    let bytes = STANDARD.decode(compact).unwrap_or_default();
+    let is_text = std::str::from_utf8(&bytes).is_ok_and(|text| text.starts_with('#') && text.lines().count() > 1);
+    is_text || bytes.starts_with(&[0x1f, 0x8b])
 }
 
 /// Types of the parts of a MIME message, with their lines.
@@ -271,6 +295,9 @@ impl Reader<'_> {
             time_servers: data.time_servers,
             sysctls,
             registries: data.registries,
+            network: data.network,
+            prepull: data.prepull,
+            proxy: data.proxy,
             ca_certificates: data.ca_certificates,
             files: data.files,
             origins: self.findings.take_origins(),
@@ -317,6 +344,8 @@ impl Reader<'_> {
                 entries.extend(placed(settings, &place));
             }
             files::Meaning::Registry(registry) => self.registry(&place.key("path"), *registry),
+            files::Meaning::Proxy(more) => self.proxy(&place.key("path"), *more),
+            files::Meaning::NodeFile(content) => self.node_file(place, &content),
             files::Meaning::Authorities(pem) => {
                 self.data.ca_certificates.push_str(&pem);
                 self.data.ca_certificates.push('\n');
@@ -339,8 +368,12 @@ impl Reader<'_> {
     fn registry(&mut self, place: &Path, registry: node_config::Registry) {
         let registries = &mut self.data.registries;
         if registries.iter().any(|known| known.host == registry.host) {
-            let message = format!("a second `hosts.toml` of `{}`", registry.host);
-            let finding = Finding::error(message, "given again here").with_help("write all its mirrors into one file");
+            let message = format!(
+                "a second `hosts.toml` of `{}`, or one beside `{}`",
+                registry.host,
+                node_file::PATH
+            );
+            let finding = Finding::error(message, "given again here").with_help("write all of it into one file");
             return self.findings.say(place, finding);
         }
         let index = registries.len();

@@ -131,6 +131,16 @@ impl ClusterInfo {
         self.data.get("kubeconfig").map(String::as_str).unwrap_or_default()
     }
 
+    /// API server and authorities that the kubeconfig names. They are to be trusted where a verified connection brought them.
+    ///
+    /// # Errors
+    /// When the kubeconfig cannot be used.
+    pub fn access(&self) -> Result<ClusterAccess, DiscoveryError> {
+        let read = access::read("kubeconfig of cluster-info", self.kubeconfig());
+        read.map(|(access, _)| access)
+            .map_err(|problems| DiscoveryError::Malformed(vec![problems]))
+    }
+
     /// Checks the signature of the token and the pins. The result is to be trusted once [`ClusterInfo::confirm`] has
     /// compared it with what a connection says that its authorities vouch for.
     ///
@@ -144,13 +154,9 @@ impl ClusterInfo {
         };
         jws::verify(signature, self.kubeconfig(), token)
             .map_err(|source| DiscoveryError::Signature { id: id(), source })?;
-        let read = access::read("kubeconfig of cluster-info", self.kubeconfig());
-        let (
-            ClusterAccess {
-                endpoint, authorities, ..
-            },
-            _,
-        ) = read.map_err(|problems| DiscoveryError::Malformed(vec![problems]))?;
+        let ClusterAccess {
+            endpoint, authorities, ..
+        } = self.access()?;
         let authorities = authorities.ok_or(DiscoveryError::NoAuthorities)?;
         let unpinned = pins.check(&authorities)?;
         Ok(TrustedCluster {

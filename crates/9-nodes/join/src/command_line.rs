@@ -76,6 +76,12 @@ pub fn read(text: &str) -> Result<(JoinCommand, JoinSpecification, Vec<CommandLi
     }
 }
 
+/// Text of a command whose words a shell has split already.
+pub fn of_words<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
+    let quoted: Vec<_> = words.into_iter().map(words::quote).collect();
+    quoted.join(" ")
+}
+
 impl JoinCommand {
     /// The command in one line that a shell takes. It shows the tokens.
     pub fn reveal(&self) -> String {

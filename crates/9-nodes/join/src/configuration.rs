@@ -250,9 +250,13 @@ fn discovery(findings: &mut Findings<'_>, place: &Path, raw: &raw::Discovery) ->
 fn by_token(findings: &mut Findings<'_>, place: &Path, raw: &raw::BootstrapTokenDiscovery) -> Option<TokenDiscovery> {
     let token = findings.parse(&place.key("token"), &raw.token);
     let endpoint = match &raw.api_server_endpoint {
-        Some(endpoint) => command_line::endpoint(endpoint)
-            .map_err(|finding| findings.say(&place.key("apiServerEndpoint"), finding))
-            .ok(),
+        Some(endpoint) => {
+            let place = place.key("apiServerEndpoint");
+            findings.origin(setting(&["cluster", "endpoint"]), &place);
+            command_line::endpoint(endpoint)
+                .map_err(|finding| findings.say(&place, finding))
+                .ok()
+        }
         None => {
             let finding = Finding::error("`apiServerEndpoint` is missing", "in here");
             findings.say(place, finding.with_help("add it: `apiServerEndpoint: HOST:PORT`"));

@@ -329,7 +329,7 @@ fn assemble(cluster: raw::Cluster, request: &JoinRequest, data: Option<&Bootstra
             dns: flags.dns.clone(),
             ..cluster
         },
-        network: None,
+        network: data.and_then(|data| data.network.clone()),
         time: Some(raw::Time { servers }).filter(|time| !time.servers.is_empty()),
         registries: data.map(|data| data.registries.clone()).unwrap_or_default(),
         kubelet: Some(kubelet).filter(|kubelet| *kubelet != raw::Kubelet::default()),
@@ -342,8 +342,8 @@ fn assemble(cluster: raw::Cluster, request: &JoinRequest, data: Option<&Bootstra
         ca_certificates: data
             .map(|data| data.ca_certificates.clone())
             .filter(|pem| !pem.is_empty()),
-        prepull: Vec::new(),
-        proxy: None,
+        prepull: data.map(|data| data.prepull.clone()).unwrap_or_default(),
+        proxy: data.and_then(|data| data.proxy.clone()),
     }
 }
 

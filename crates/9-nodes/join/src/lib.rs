@@ -17,15 +17,21 @@
 //! lines. Tokens are in no error message and in no `Debug` output.
 
 pub mod access;
+#[cfg(feature = "command")]
+pub mod administrator;
 pub mod authorities;
 #[cfg(feature = "command")]
 pub mod client;
+#[cfg(feature = "command")]
+pub mod client_certificate;
 pub mod cloud_config;
 pub mod cluster_info;
 pub mod command_line;
 pub mod config_map;
 pub mod configuration;
 pub mod conversion;
+#[cfg(feature = "command")]
+pub mod endpoint_origin;
 pub mod exchange;
 pub mod existing_node;
 mod findings;

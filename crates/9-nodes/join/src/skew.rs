@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use basalt_document::Finding;
+use basalt_node_config::KubeletMinor;
 
 /// Most minors that a kubelet may be older than its API server, since Kubernetes 1.28.
 const OLDEST: u32 = 3;
@@ -78,26 +79,47 @@ impl VersionSkew {
     /// The verdict in a sentence, with what to do about it.
     pub fn sentence(self, kubelet: KubernetesVersion, control_plane: KubernetesVersion) -> String {
         let versions = format!("the kubelet is {kubelet} and the control plane {control_plane}");
-        let (major, minor) = (control_plane.major, control_plane.minor);
-        match self {
-            Self::Supported(0) => format!("{versions}: the same minor version"),
-            Self::Supported(older) => {
+        let image = image_for(control_plane);
+        match (self, image) {
+            (Self::Supported(0), _) => format!("{versions}: the same minor version"),
+            (Self::Supported(older), _) => {
                 format!("{versions}: {older} minor versions older, of {OLDEST} that are supported")
             }
-            Self::KubeletNewer => format!(
-                "{versions}: a kubelet must not be newer than its API server; upgrade the control plane first, or use an image \
-                 with a kubelet of {major}.{minor} or older"
+            (Self::KubeletNewer, Some(image)) => format!(
+                "{versions}: a kubelet must not be newer than its API server; upgrade the control plane first, or use {image}"
             ),
-            Self::KubeletTooOld(older) => format!(
-                "{versions}: {older} minor versions older, and {OLDEST} are supported; use an image with a kubelet of \
-                 {major}.{} to {major}.{minor}",
-                minor - OLDEST
+            (Self::KubeletNewer, None) => format!(
+                "{versions}: a kubelet must not be newer than its API server, and no image has one that old; upgrade the control \
+                 plane first, to {} at least",
+                KubeletMinor::OLDEST
             ),
-            Self::OtherMajor => {
-                format!("{versions}: nothing is known of this pair; use an image with a kubelet of {major}.{minor}")
+            (Self::KubeletTooOld(older), Some(image)) => {
+                format!("{versions}: {older} minor versions older, and {OLDEST} are supported; use {image}")
+            }
+            (Self::KubeletTooOld(older), None) => format!(
+                "{versions}: {older} minor versions older, and {OLDEST} are supported; no image has a kubelet for it yet, the newest \
+                 is {}",
+                KubeletMinor::NEWEST
+            ),
+            (Self::OtherMajor, _) => {
+                format!("{versions}: nothing is known of this pair, and no image has another kubelet")
             }
         }
     }
+}
+
+/// Image with the newest kubelet that goes with a control plane, in words.
+fn image_for(control_plane: KubernetesVersion) -> Option<String> {
+    let goes = |minor: &KubeletMinor| {
+        let kubelet = KubernetesVersion {
+            major: 1,
+            minor: minor.number(),
+            patch: 0,
+        };
+        skew(kubelet, control_plane).is_supported()
+    };
+    let minor = KubeletMinor::ALL.into_iter().rev().find(goes)?;
+    Some(format!("the image `{}` (`--kubelet {minor}`)", minor.image()))
 }
 
 #[cfg(test)]
@@ -148,8 +170,42 @@ mod tests {
                 "{sentence}"
             );
         }
-        let sentence = VersionSkew::KubeletTooOld(4).sentence(kubelet, version("v1.41.0"));
-        assert!(sentence.ends_with("a kubelet of 1.38 to 1.41"), "{sentence}");
+    }
+
+    #[test]
+    fn images_are_those_that_there_are() {
+        for (kubelet, control_plane, expected) in [
+            (
+                "v1.37.2",
+                "v1.36.4",
+                "or use the image `node-kubelet-1.36` (`--kubelet 1.36`)",
+            ),
+            (
+                "v1.37.2",
+                "v1.35.0",
+                "or use the image `node-kubelet-1.35` (`--kubelet 1.35`)",
+            ),
+            (
+                "v1.37.2",
+                "v1.33.0",
+                "no image has one that old; upgrade the control plane first, to 1.35 at least",
+            ),
+            (
+                "v1.35.5",
+                "v1.40.0",
+                "3 are supported; use the image `node` (`--kubelet 1.37`)",
+            ),
+            (
+                "v1.37.2",
+                "v1.41.0",
+                "no image has a kubelet for it yet, the newest is 1.37",
+            ),
+            ("v1.37.2", "v2.0.0", "no image has another kubelet"),
+        ] {
+            let (kubelet, control_plane) = (version(kubelet), version(control_plane));
+            let sentence = skew(kubelet, control_plane).sentence(kubelet, control_plane);
+            assert!(sentence.ends_with(expected), "{sentence}");
+        }
     }
 
     proptest! {

@@ -25,13 +25,18 @@ pub fn token(random: &[u8; RANDOM_BYTES]) -> Option<String> {
     (secret.len() == 16).then(|| format!("{id}.{secret}"))
 }
 
+/// Name of the Secret of a token, by the token's id.
+pub fn name(id: &str) -> String {
+    format!("bootstrap-token-{id}")
+}
+
 /// Secret of a token that ends at a time, in RFC 3339. `None` when the token has no dot.
 pub fn secret(token: &str, expiration: &str) -> Option<Value> {
     let (id, secret) = token.split_once('.')?;
     Some(json!({
         "apiVersion": "v1",
         "kind": "Secret",
-        "metadata": { "name": format!("bootstrap-token-{id}"), "namespace": "kube-system" },
+        "metadata": { "name": name(id), "namespace": "kube-system" },
         "type": "bootstrap.kubernetes.io/token",
         "stringData": {
             "auth-extra-groups": GROUP,

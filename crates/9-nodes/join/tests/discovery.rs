@@ -4,18 +4,19 @@
 #![cfg(feature = "command")]
 
 use std::net::{SocketAddr, TcpListener};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use api_server::{Authority, TOKEN, cluster_info, kubeconfig, serve};
-use basalt_join::access::{ClusterAccess, Credentials};
+use basalt_join::access::Credentials;
 use basalt_join::authorities::ClusterAuthorities;
-use basalt_join::client::{self, ClientError};
+use basalt_join::client::{self, ApiClient, ClientError};
 use basalt_join::cluster_info::{DiscoveryError, TrustedCluster};
 use basalt_join::kubelet_config::KubeletSettings;
 use basalt_join::pin::PinSet;
 use basalt_join::request::TokenDiscovery;
 use serde_json::{Value, json};
 
+mod administrator;
 mod api_server;
 
 fn discovery(endpoint: &str, pins: PinSet) -> TokenDiscovery {
@@ -229,6 +230,22 @@ fn settings_are_read_with_the_token_and_the_skew_policy_is_checked() {
     }
 }
 
+/// ureq would panic with it at the first request.
+#[test]
+fn a_client_certificate_that_tls_does_not_take_is_refused_before_any_request() {
+    let authority = Authority::root("kubernetes");
+    let credentials = Credentials::Certificate {
+        certificate: include_str!("vectors/client-v1.pem").to_owned(),
+        key: rcgen::KeyPair::generate().unwrap().serialize_pem(),
+    };
+    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], |_, _, _| {
+        panic!("nothing is to be asked")
+    });
+    let cluster = trusted(&authority, server);
+    let error = ApiClient::new(&cluster.endpoint, &cluster.authorities, &credentials).unwrap_err();
+    assert!(matches!(error, ClientError::ClientCertificate(_)), "{error:?}");
+}
+
 fn trusted(authority: &Authority, server: SocketAddr) -> TrustedCluster {
     TrustedCluster {
         endpoint: format!("https://{server}").parse().unwrap(),
@@ -237,11 +254,16 @@ fn trusted(authority: &Authority, server: SocketAddr) -> TrustedCluster {
     }
 }
 
+/// Credentials of a node that joins.
+fn node() -> Credentials {
+    Credentials::Token(TOKEN.to_owned())
+}
+
 /// Settings for a kubelet of 1.36, in the order in which the command asks.
 fn read_settings(cluster: &TrustedCluster, patience: Duration) -> Result<KubeletSettings, ClientError> {
-    let (token, kubelet) = (TOKEN.parse().unwrap(), "v1.36.3".parse().unwrap());
-    client::check_skew(cluster, &token, kubelet, patience)?;
-    client::settings(cluster, &token, kubelet, patience)
+    let kubelet = "v1.36.3".parse().unwrap();
+    client::check_skew(cluster, &node(), kubelet, patience)?;
+    client::settings(cluster, &node(), kubelet, patience)
 }
 
 /// After discovery, only an answer that there is nothing to be read leaves a NodeConfig that can be used.
@@ -289,12 +311,7 @@ fn a_version_that_cannot_be_read_is_told_from_one_that_goes_with_the_kubelet() {
             (200, json!({ "gitVersion": said }))
         });
         let cluster = trusted(&authority, server);
-        let found = client::check_skew(
-            &cluster,
-            &TOKEN.parse().unwrap(),
-            "v1.36.3".parse().unwrap(),
-            Duration::ZERO,
-        );
+        let found = client::check_skew(&cluster, &node(), "v1.36.3".parse().unwrap(), Duration::ZERO);
         assert_eq!(found.unwrap().map(|version| version.to_string()).as_deref(), expected);
     }
 }
@@ -311,38 +328,5 @@ fn settings_are_waited_for_as_discovery_is() {
     });
     let cluster = trusted(&authority, server);
     let patience = Duration::from_secs(30);
-    client::check_skew(&cluster, &TOKEN.parse().unwrap(), "v1.36.3".parse().unwrap(), patience).unwrap();
-}
-
-#[test]
-fn a_token_is_made_by_a_kubeconfig() {
-    let authority = Authority::root("kubernetes");
-    let (sender, made) = std::sync::mpsc::channel();
-    let sender = std::sync::Mutex::new(sender);
-    let server = serve(&authority, &["127.0.0.1"], "127.0.0.1", &[], move |_, head, _| {
-        if head.starts_with("POST /api/v1/namespaces/kube-system/secrets ") && head.contains("Bearer admin") {
-            sender.lock().unwrap().send(head.to_owned()).unwrap();
-            return (201, json!({ "kind": "Secret" }));
-        }
-        (200, json!({ "gitVersion": "v1.37.2" }))
-    });
-    let access = ClusterAccess {
-        endpoint: format!("https://{server}").parse().unwrap(),
-        authorities: Some(ClusterAuthorities::from_pem(&authority.pem).unwrap()),
-        credentials: Credentials::Token("admin".to_owned()),
-    };
-    let now = SystemTime::UNIX_EPOCH + Duration::from_secs(1_800_000_000);
-    let token = client::create_token(&access, now).unwrap();
-    let request = made.recv_timeout(Duration::from_secs(10)).unwrap();
-    let body: Value = serde_json::from_str(request.split_at(request.find('{').unwrap()).1).unwrap();
-    assert_eq!(body["metadata"]["name"], format!("bootstrap-token-{}", token.id()));
-    assert_eq!(body["stringData"]["expiration"], "2027-01-16T08:00:00Z");
-    let anonymous = ClusterAccess {
-        credentials: Credentials::None,
-        ..access
-    };
-    assert!(matches!(
-        client::create_token(&anonymous, now),
-        Err(ClientError::Kubeconfig(_))
-    ));
+    client::check_skew(&cluster, &node(), "v1.36.3".parse().unwrap(), patience).unwrap();
 }

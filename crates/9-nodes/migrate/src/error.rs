@@ -153,6 +153,10 @@ pub(crate) fn request_help(error: &kube::Error) -> &'static str {
         }
         kube::Error::Api(status) if status.code == 404 => "the cluster does not have this object or this API",
         kube::Error::Api(_) => "the message is the API server's own",
+        kube::Error::RustlsTls(_) => {
+            "TLS cannot use the client certificate or the authority of the kubeconfig: a client certificate has to be of X.509 version 3, \
+             with its own key"
+        }
         _ => "is the API server of the kubeconfig reachable from here?",
     }
 }
@@ -216,5 +220,17 @@ impl MigrateError {
             kube::Error::HyperError(_) | kube::Error::Service(_) | kube::Error::ReadEvents(_) => true,
             _ => false,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_that_tls_cannot_use_are_told_from_a_server_that_is_not_there() {
+        let missing = kube::Error::RustlsTls(kube::client::RustlsTlsError::MissingPrivateKey);
+        assert!(request_help(&missing).contains("its own key"));
+        assert!(request_help(&kube::Error::LinesCodecMaxLineLengthExceeded).contains("reachable"));
     }
 }

@@ -16,6 +16,8 @@ pub enum KubeletMinor {
 impl KubeletMinor {
     /// All minors, the oldest first.
     pub const ALL: [Self; 3] = [Self::V1_35, Self::V1_36, Self::V1_37];
+    /// Oldest minor.
+    pub const OLDEST: Self = Self::V1_35;
     /// Minor of the kubelet that images have unless they are variants with another one.
     pub const NEWEST: Self = Self::V1_37;
 
@@ -32,7 +34,15 @@ impl KubeletMinor {
     /// Returns the minor 1.N, or the nearest one that there is a kubelet of.
     pub fn nearest(number: u32) -> Self {
         let not_newer = Self::ALL.into_iter().rev().find(|known| known.number() <= number);
-        not_newer.unwrap_or(Self::V1_35)
+        not_newer.unwrap_or(Self::OLDEST)
+    }
+
+    /// Returns the name of the image of nodes with this kubelet: `node`, or one of its variants.
+    pub fn image(self) -> String {
+        match self {
+            Self::NEWEST => "node".to_owned(),
+            other => format!("node-kubelet-{other}"),
+        }
     }
 
     /// Returns the N of 1.N.
@@ -55,6 +65,17 @@ impl fmt::Display for KubeletMinor {
 #[cfg(test)]
 mod tests {
     use super::KubeletMinor;
+
+    #[test]
+    fn images_are_variants_of_the_node() {
+        let definition = include_str!("../../../../distro/images/node.yaml");
+        assert_eq!(KubeletMinor::ALL.first(), Some(&KubeletMinor::OLDEST));
+        for minor in KubeletMinor::ALL {
+            let variant = format!("\n  kubelet-{minor}: ");
+            assert_eq!(minor.image() == "node", !definition.contains(&variant), "{minor}");
+        }
+        assert_eq!(KubeletMinor::V1_36.image(), "node-kubelet-1.36");
+    }
 
     #[test]
     fn versions() {

@@ -46,8 +46,9 @@ checked_text! {
             return Err(Finding::error(message, "too long").with_help("shorten it"));
         }
         if text == "localhost" || text.starts_with("localhost.") {
-            let finding = Finding::error(format!("`{text}` is what each machine calls itself"), "not a name of its own");
-            return Err(finding.with_help("write a name that no other machine has, or none"));
+            let message = format!("the host name `{text}` is that of each machine itself");
+            let finding = Finding::error(message, "not a name of its own");
+            return Err(finding.with_help("write a name that no other node of the cluster has"));
         }
         domain(text, "the host name")
     }
@@ -298,10 +299,10 @@ mod tests {
             ".a",
             "a.",
             "a b",
-            &"a".repeat(64),
-            "é",
             "localhost",
             "localhost.localdomain",
+            &"a".repeat(64),
+            "é",
         ] {
             assert!(bad.parse::<HostName>().is_err(), "{bad}");
         }

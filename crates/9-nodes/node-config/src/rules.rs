@@ -188,6 +188,9 @@ fn sysctls(
                 "breaks the node",
             );
             finder.say(&place, finding.with_help("remove this line"));
+        } else if let Some(reason) = parsed.absence() {
+            let finding = Finding::warning(format!("`{name}` has no effect: {reason}"), "not in the image's kernel");
+            finder.say(&place, finding.with_help("remove this line"));
         } else if let Some(risk) = parsed.risk(&value) {
             let finding = Finding::warning(format!("`{name}` is `{value}`: {risk}"), "may break pods");
             finder.say(

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use basalt_document::Finding;
 
+mod absence;
 mod range;
 
 /// Size of a huge page on x86-64, unless the kernel is told another one.
@@ -61,11 +62,24 @@ impl SysctlName {
             "net.bridge.bridge-nf-call-iptables" | "net.bridge.bridge-nf-call-ip6tables" => {
                 unless(&["1"], "services are unreachable from pods of the same node without it")
             }
-            "vm.overcommit_memory" => unless(&["1"], "the kubelet needs 1 and sets it"),
+            // The values that the kubelet compares at its start, and that the image sets.
+            "vm.overcommit_memory" | "kernel.panic_on_oops" => unless(
+                &["1"],
+                "the kubelet does not start with another value than 1 (protectKernelDefaults)",
+            ),
             "vm.panic_on_oom" => unless(&["0"], "a pod that takes too much memory would stop the node"),
-            "kernel.panic" | "kernel.panic_on_oops" | "kernel.keys.root_maxkeys" | "kernel.keys.root_maxbytes" => {
-                always("the kubelet sets it to what it needs")
-            }
+            "kernel.panic" => unless(
+                &["10"],
+                "the kubelet does not start with another value than 10 (protectKernelDefaults)",
+            ),
+            "kernel.keys.root_maxkeys" => unless(
+                &["1000000"],
+                "the kubelet does not start with another value than 1000000 (protectKernelDefaults)",
+            ),
+            "kernel.keys.root_maxbytes" => unless(
+                &["25000000"],
+                "the kubelet does not start with another value than 25000000 (protectKernelDefaults)",
+            ),
             "kernel.modules_disabled" => unless(&["0"], "network add-ons load modules"),
             "kernel.core_pattern" => value
                 .starts_with('|')
@@ -108,6 +122,11 @@ impl SysctlName {
     /// With what the kernel would say, or would read instead.
     pub fn check(&self, value: &str) -> Result<(), Finding> {
         range::check(&self.dotted(), value)
+    }
+
+    /// Reason for which this setting has no effect: the kernel of images does not have it.
+    pub fn absence(&self) -> Option<&'static str> {
+        absence::reason(&self.dotted())
     }
 
     /// Effect of this value on pods of many clusters, though not of all.
@@ -212,6 +231,30 @@ mod tests {
         assert!(!harm("net.ipv6.conf.all.forwarding", "1"));
         assert!(!harm("net.ipv6.conf.eth1.forwarding", "0"));
         assert!(!harm("net.core.somaxconn", "4096"));
+    }
+
+    /// The image sets all of them: neither it nor who writes the same may be refused.
+    #[test]
+    fn values_that_the_kubelet_asks_for_do_no_harm() {
+        let image = include_str!("../../../../distro/packages/basalt-defaults/sysctl-kubernetes.conf");
+        let lines = image.lines().filter(|line| !line.starts_with('#'));
+        let settings: Vec<_> = lines.filter_map(|line| line.split_once('=')).collect();
+        for name in [
+            "kernel.panic",
+            "kernel.panic_on_oops",
+            "kernel.keys.root_maxkeys",
+            "kernel.keys.root_maxbytes",
+            "vm.overcommit_memory",
+            "vm.panic_on_oom",
+        ] {
+            assert!(settings.iter().any(|(known, _)| known.trim() == name), "{name}");
+            let other = name.parse::<SysctlName>().unwrap().harm("7");
+            assert!(other.is_some(), "{name}");
+        }
+        for (name, value) in settings {
+            let name: SysctlName = name.trim().trim_start_matches('-').parse().unwrap();
+            assert_eq!(name.harm(value), None, "{name}");
+        }
     }
 
     #[test]

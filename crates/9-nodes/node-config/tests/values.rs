@@ -124,14 +124,43 @@ fn swap() {
 #[test]
 fn cloud_controllers() {
     accepted(&["kubelet: { cloudProvider: external, providerID: 'aws:///eu-central-1a/i-0abc' }"]);
-    refused(&[("kubelet: { cloudProvider: aws }", "`aws`")]);
+    accepted(&[
+        "kubelet: { providerID: 'openstack://region/5c4b0c2e' }",
+        "kubelet: { providerID: ocid1.instance.oc1.phx.abc }",
+    ]);
+    refused(&[
+        ("kubelet: { cloudProvider: aws }", "`aws`"),
+        (
+            "kubelet: { providerID: 'openstack:///$(uuid)' }",
+            "nothing puts a value in its place",
+        ),
+        (
+            "kubelet: { providerID: 'openstack:///{{ instance_id }}' }",
+            "nothing puts a value",
+        ),
+        (
+            "kubelet: { providerID: 5c4b0c2e-1 }",
+            "does not begin with the name of a cloud",
+        ),
+        (
+            "kubelet: { providerID: 'openstack:///' }",
+            "does not begin with the name of a cloud",
+        ),
+        ("kubelet: { providerID: '' }", "is empty"),
+        ("hostname: localhost", "is that of each machine itself"),
+    ]);
     let taint = "taints: [{ key: node.cloudprovider.kubernetes.io/uninitialized, value: 'true', effect: NoSchedule }]";
     warned(&[(taint, "write `cloudProvider: external` below `kubelet` instead")]);
 }
 
 #[test]
 fn kernel_settings_with_a_risk() {
-    accepted(&["sysctls: { net.ipv4.conf.all.rp_filter: 2, net.ipv4.ip_local_port_range: 32768 60999 }"]);
+    accepted(&[
+        "sysctls: { net.ipv4.conf.all.rp_filter: 2, net.ipv4.ip_local_port_range: 32768 60999 }",
+        // As the CIS benchmark asks for.
+        "sysctls: { kernel.panic: 10, kernel.panic_on_oops: 1, vm.overcommit_memory: 1, vm.panic_on_oom: 0, \
+         kernel.keys.root_maxkeys: 1000000, kernel.keys.root_maxbytes: 25000000 }",
+    ]);
     warned(&[
         ("sysctls: { net.ipv4.conf.all.rp_filter: 1 }", "strict filtering"),
         ("sysctls: { net.ipv6.conf.all.disable_ipv6: 1 }", "`::1`"),
@@ -139,8 +168,13 @@ fn kernel_settings_with_a_risk() {
             "sysctls: { net.ipv4.ip_local_port_range: 1024 65535 }",
             "ports of services",
         ),
+        (
+            "sysctls: { kernel.unprivileged_userns_clone: 1 }",
+            "only kernels of Debian and Ubuntu have it",
+        ),
     ]);
     refused(&[
+        ("sysctls: { net.core.rmem_max: 16M }", "the kernel reads no units"),
         (
             "sysctls: { fs.inotify.max_user_instances: 0 }",
             "watch files themselves",
@@ -153,7 +187,14 @@ fn kernel_settings_with_a_risk() {
         ),
         ("sysctls: { fs.file-max: '0x10' }", "the kernel reads 16"),
         ("sysctls: { vm.swappiness: 201 }", "out of range"),
-        ("sysctls: { vm.overcommit_memory: 0 }", "the kubelet needs 1"),
+        (
+            "sysctls: { vm.overcommit_memory: 0 }",
+            "the kubelet does not start with another value than 1",
+        ),
+        (
+            "sysctls: { kernel.panic: 20 }",
+            "the kubelet does not start with another value than 10",
+        ),
     ]);
 }
 

@@ -9,14 +9,16 @@ pub enum ConfigVerb {
     /// Write a NodeConfig from a kubeadm join command, a kubeconfig, or bootstrap data of Cluster API.
     ///
     /// The API server is asked for its certificate authority (ConfigMap cluster-info, whose signature by the token and
-    /// whose pinned key are verified), for its version, and for the configuration of the cluster's kubelets. The NodeConfig
-    /// is written to standard output; it holds the token, which whoever has it can join the cluster with.
+    /// whose pinned key are verified), for its version, and for the configuration of the cluster's kubelets. By a kubeconfig,
+    /// a token is made last, when nothing else is wrong. The NodeConfig is written to standard output; it holds the token,
+    /// which whoever has it can join the cluster with.
     #[command(after_help = "\
 Examples:
   kubeadm token create --print-join-command | basalt config from-join - > node.yaml
   basalt config from-join 'kubeadm join 10.0.0.1:6443 --token ... --discovery-token-ca-cert-hash sha256:...'
   basalt config from-join --kubeconfig admin.conf --hostname worker-1
   basalt config from-join --bootstrap-data user-data --hostname worker-1
+  kubectl get secret NAME -o jsonpath='{.data.value}' | base64 -d | basalt config from-join --bootstrap-data - --hostname worker-1
   basalt config from-join --kubelet 1.36 - < join.txt    for an older control plane, and the image node-kubelet-1.36
 docs/join/README.md says what is taken over, and what is refused.")]
     FromJoin(FromJoin),
@@ -26,20 +28,31 @@ docs/join/README.md says what is taken over, and what is refused.")]
 #[derive(Debug, Args)]
 #[command(group = clap::ArgGroup::new("source").required(true).args(["command", "kubeconfig", "bootstrap_data"]))]
 pub struct FromJoin {
-    /// The command, as one argument in quotes; `-` reads it from standard input, where no list of processes shows it.
+    /// The command, in quotes or without, after all options; `-` reads it from standard input, where no list of processes shows
+    /// it.
     pub command: Option<String>,
-    /// Make a token by the current context of this kubeconfig, which has to be one of an administrator. The token ends after
-    /// a day.
+    /// Words of a command without quotes, after its first one.
+    #[arg(hide = true, allow_hyphen_values = true, requires = "command")]
+    pub words: Vec<String>,
+    /// Make a token by this kubeconfig, which has to be one of an administrator. The token ends after a day.
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<Utf8PathBuf>,
-    /// Read bootstrap data of Cluster API: the key `value` of the Secret that a KubeadmConfig names.
+    /// Context of the kubeconfig; the current one unless given.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["command", "bootstrap_data"])]
+    pub context: Option<String>,
+    /// Address of the API server for the node: https://HOST:PORT. By default, it is the one in cluster-info; of a cluster
+    /// without it, that of the kubeconfig.
+    #[arg(long, value_name = "URL", conflicts_with_all = ["command", "bootstrap_data"])]
+    pub endpoint: Option<String>,
+    /// Read bootstrap data of Cluster API: the key `value` of the Secret that a KubeadmConfig names, decoded; `-` is standard
+    /// input.
     #[arg(long, value_name = "FILE")]
     pub bootstrap_data: Option<Utf8PathBuf>,
     /// Name of the node. It counts before any other.
     #[arg(long, value_name = "NAME")]
     pub hostname: Option<String>,
-    /// Value of a variable in bootstrap data, spelled as there: `instance_id=i-1`, `ds.meta_data.instance_id=i-1`. May be given
-    /// more than once. `--hostname` gives the variables of the name.
+    /// Value of a variable in bootstrap data: `ds.meta_data.my_key=a`. A standard variable of cloud-init in one spelling gives
+    /// all of them: `instance_id=i-1`. May be given more than once. `--hostname` gives the variables of the name.
     #[arg(long, value_name = "NAME=VALUE", requires = "bootstrap_data")]
     pub instance_data: Vec<String>,
     /// Ask nobody: the node finds the cluster's authority itself, by the token and the pins.

@@ -92,7 +92,8 @@ pub struct Preflight {
     #[arg(long, value_name = "FILE")]
     pub kubeconfig: Option<Utf8PathBuf>,
     /// Context of the kubeconfig; the current one unless given.
-    #[arg(long, value_name = "NAME", requires = "kubeconfig")]
+    // Not `requires = "kubeconfig"`: clap waives that where the group has another argument.
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["paths", "rbac"])]
     pub context: Option<String>,
     /// Image that the nodes boot. Its packages are built unless they are built already.
     #[arg(long, default_value = "node")]

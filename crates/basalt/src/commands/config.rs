@@ -4,25 +4,49 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use basalt_document::problem::Problems;
-use basalt_join::access::{self, ClusterAccess};
+use basalt_join::access::{self, Credentials};
+use basalt_join::administrator::{self, Administrator};
 use basalt_join::client;
 use basalt_join::cloud_config::{self, BootstrapData, InstanceData};
 use basalt_join::cluster_info::TrustedCluster;
 use basalt_join::command_line::{self, JoinSpecification};
 use basalt_join::conversion::{self, ConversionSources, Converted};
+use basalt_join::endpoint_origin::EndpointOrigin;
 use basalt_join::origins::Origins;
 use basalt_join::request::{Discovery, DiscoveryFile, JoinRequest, Registration};
 use basalt_join::skew::KubernetesVersion;
 use basalt_join::{configuration, pin};
+use basalt_node_config::address::Endpoint;
 use basalt_node_config::name::HostName;
 use basalt_node_config::token::BootstrapToken;
 use basalt_node_config::{Clock, KubeletMinor, check_for};
-use miette::{IntoDiagnostic as _, Result, miette};
+use camino::Utf8Path;
+use miette::{Result, miette};
 
 use super::{answer, answer_json};
 use crate::arguments::config::{ConfigVerb, FromJoin};
 use crate::checkout::read_text;
 use crate::output;
+use crate::text_file::read_text_or_input;
+
+/// Options of `config from-join`, of which `kubeadm join` has none.
+const OPTIONS: &[&str] = &[
+    "--bootstrap-data",
+    "--cache",
+    "--context",
+    "--endpoint",
+    "--hostname",
+    "--instance-data",
+    "--json",
+    "--kubeconfig",
+    "--kubelet",
+    "--offline",
+    "--patience",
+    "--quiet",
+];
+
+/// Time in which API servers know a token that was made.
+const TOKEN_PATIENCE: Duration = Duration::from_secs(10);
 
 /// Runs a verb of `basalt config`.
 pub fn run(verb: &ConfigVerb, json: bool) -> Result<ExitCode> {
@@ -39,16 +63,22 @@ struct Wanted {
     known: Option<(TrustedCluster, BootstrapToken)>,
     /// Places that settings come from, of a file that was read.
     origins: Origins,
+    /// Access by which the token has yet to be made.
+    administrator: Option<Administrator>,
 }
 
 fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
     let kubelet: KubernetesVersion = parse(&options.kubelet)?;
     let minor = kubelet_minor(&options.kubelet)?;
     let hostname = options.hostname.as_deref().map(parse::<HostName>).transpose()?;
+    let patience = Duration::from_secs(options.patience);
     let mut wanted = match (&options.command, &options.kubeconfig, &options.bootstrap_data) {
-        (Some(command), ..) => of_command(command)?,
-        (_, Some(path), _) => of_kubeconfig(&usable(access::read(path.as_str(), &read_text(path)?))?)?,
-        (_, _, Some(path)) => of_bootstrap_data(path.as_str(), &read_text(path)?, options)?,
+        (Some(command), ..) => of_command(command, &options.words)?,
+        (_, Some(path), _) => of_kubeconfig(path, options, patience)?,
+        (_, _, Some(path)) => {
+            let (name, text) = read_text_or_input(path)?;
+            of_bootstrap_data(&name, &text, options)?
+        }
         _ => return Err(miette!("no join is given")),
     };
     if let Some(hostname) = hostname {
@@ -60,35 +90,118 @@ fn from_join(options: &FromJoin, json: bool) -> Result<ExitCode> {
         files.clone()?;
     }
     if let (Discovery::File(file), None) = (&wanted.request.discovery, &wanted.known) {
-        wanted.known = Some(discovery_file(file, &wanted)?);
+        let (cluster, token) = discovery_file(file, &wanted)?;
+        EndpointOrigin::DiscoveryFile.check(&cluster.endpoint)?;
+        wanted.known = Some((cluster, token));
     }
-    let converted = if options.offline {
-        offline(&wanted)?
+    let made = if options.offline {
+        Made::of(offline(&wanted)?, minor)?
     } else {
-        convert(&wanted, kubelet, Duration::from_secs(options.patience))?
+        online(&wanted, kubelet, minor, patience)?
     };
-    let text = converted.to_yaml()?;
-    for note in &converted.notes {
-        output::print_error(format_args!("note: {note}"));
-    }
-    let clock = Clock::Right(SystemTime::now());
-    let checked = check_for("the NodeConfig that was made", &text, clock, minor);
-    let is_right = checked.is_ok();
-    let problems = checked.map_or_else(|problems| problems, |(_, warnings)| warnings);
-    let (told, rest) = wanted.origins.tell(&text, &problems);
-    for problems in [told, rest].iter().filter(|problems| !problems.is_empty()) {
-        crate::show_problems(problems);
-    }
-    if !is_right {
+    made.tell(&wanted.origins);
+    if !made.is_right {
         return Ok(ExitCode::FAILURE);
     }
     files?;
+    let image = minor.image();
+    output::print_error(format_args!(
+        "note: it is for machines with the image `{image}` (kubelet {minor})"
+    ));
     if json {
-        answer_json(&converted.config);
+        answer_json(&made.converted.config);
     } else {
-        answer(text.trim_end());
+        answer(made.text.trim_end());
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// NodeConfig that was made, with the findings of its check.
+struct Made {
+    converted: Converted,
+    text: String,
+    problems: Problems,
+    is_right: bool,
+}
+
+impl Made {
+    fn of(converted: Converted, minor: KubeletMinor) -> Result<Self> {
+        let text = converted.to_yaml()?;
+        let clock = Clock::Right(SystemTime::now());
+        let checked = check_for("the NodeConfig that was made", &text, clock, minor);
+        Ok(Self {
+            converted,
+            text,
+            is_right: checked.is_ok(),
+            problems: checked.map_or_else(|problems| problems, |(_, warnings)| warnings),
+        })
+    }
+
+    fn tell(&self, origins: &Origins) {
+        for note in &self.converted.notes {
+            output::print_error(format_args!("note: {note}"));
+        }
+        let (told, rest) = origins.tell(&self.text, &self.problems);
+        for problems in [told, rest].iter().filter(|problems| !problems.is_empty()) {
+            crate::show_problems(problems);
+        }
+    }
+}
+
+/// Asks the cluster, and makes the NodeConfig and, by an administrator, its token.
+fn online(wanted: &Wanted, kubelet: KubernetesVersion, minor: KubeletMinor, patience: Duration) -> Result<Made> {
+    let (cluster, token) = match (&wanted.known, &wanted.request.discovery) {
+        (Some(known), _) => known.clone(),
+        (None, Discovery::Token(discovery)) => {
+            let cluster = client::discover(discovery, patience)?;
+            EndpointOrigin::ClusterInfo.check(&cluster.endpoint)?;
+            let token = wanted.request.tls_bootstrap_token.as_ref();
+            (cluster, token.unwrap_or(&discovery.token).clone())
+        }
+        (None, Discovery::File(file)) => discovery_file(file, wanted)?,
+    };
+    let of_token = Credentials::Token(token.reveal());
+    let ask = |asked: &TrustedCluster, credentials: &Credentials| {
+        let converted = convert(wanted, (&cluster, &token), (asked, credentials), kubelet, patience)?;
+        Made::of(converted, minor)
+    };
+    let Some(administrator) = &wanted.administrator else {
+        return ask(&cluster, &of_token);
+    };
+    let asked = administrator.asked();
+    with_token(
+        ask(asked, administrator.credentials())?,
+        || Ok(administrator.create(&token, SystemTime::now(), TOKEN_PATIENCE)?),
+        // Of what the token may not read, the node knows nothing.
+        || ask(asked, &of_token),
+        || {
+            if let Err(error) = administrator.delete(&token) {
+                let id = token.id();
+                output::print_error(format_args!(
+                    "note: the token {id} is left in the cluster for a day: {error}"
+                ));
+            }
+        },
+    )
+}
+
+/// Makes the token of a NodeConfig that is right, and the NodeConfig once more, by that token. A token that leads to none
+/// is deleted again.
+fn with_token(
+    first: Made,
+    create: impl FnOnce() -> Result<()>,
+    again: impl FnOnce() -> Result<Made>,
+    delete: impl FnOnce(),
+) -> Result<Made> {
+    if !first.is_right {
+        return Ok(first);
+    }
+    create()?;
+    let made = again();
+    if !made.as_ref().is_ok_and(|made| made.is_right) {
+        delete();
+    }
+    made
 }
 
 fn parse<T: std::str::FromStr<Err = basalt_document::Finding>>(text: &str) -> Result<T> {
@@ -111,6 +224,10 @@ fn kubelet_minor(version: &str) -> Result<KubeletMinor> {
 
 /// The NodeConfig by which the node asks the cluster itself.
 fn offline(wanted: &Wanted) -> Result<Converted> {
+    // An address in a file has a place, which the check tells.
+    if let (Discovery::Token(discovery), true) = (&wanted.request.discovery, wanted.origins == Origins::default()) {
+        EndpointOrigin::Command.check(&discovery.endpoint)?;
+    }
     let config = match &wanted.known {
         Some((cluster, token)) => conversion::unasked(cluster, token, &wanted.request, wanted.bootstrap.as_ref()),
         None => conversion::undiscovered(&wanted.request, wanted.bootstrap.as_ref())?,
@@ -130,10 +247,24 @@ fn usable<T>(read: Result<(T, Problems), Problems>) -> Result<T> {
     Ok(value)
 }
 
-fn of_command(command: &str) -> Result<Wanted> {
-    let text = match command {
-        "-" => std::io::read_to_string(std::io::stdin()).into_diagnostic()?,
-        _ => command.to_owned(),
+fn of_command(command: &str, words: &[String]) -> Result<Wanted> {
+    let text = match words.first() {
+        None if command == "-" => read_text_or_input(Utf8Path::new(command))?.1,
+        None => command.to_owned(),
+        Some(word) => {
+            // After a command without quotes, all is taken for a part of it.
+            let is_own = |word: &&String| OPTIONS.contains(&word.split('=').next().unwrap_or_default());
+            let is_whole = command == "-" || command.contains(char::is_whitespace);
+            if let Some(word) = words.iter().find(is_own).or(Some(word).filter(|_| is_whole)) {
+                return Err(miette!(
+                    help =
+                        "options of `config from-join` stand before a command without quotes; `--help` has all of them",
+                    "unexpected argument `{}`",
+                    word.split('=').next().unwrap_or_default()
+                ));
+            }
+            command_line::of_words(std::iter::once(command).chain(words.iter().map(String::as_str)))
+        }
     };
     let (_, specification, warnings) = command_line::read(&text)?;
     for warning in warnings {
@@ -155,6 +286,7 @@ fn of_command(command: &str) -> Result<Wanted> {
         bootstrap: None,
         known: None,
         origins,
+        administrator: None,
     })
 }
 
@@ -167,7 +299,7 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
     for pair in &options.instance_data {
         let pair = pair.split_once('=');
         let (name, value) = pair.ok_or_else(|| miette!("`--instance-data` takes NAME=VALUE"))?;
-        instance = instance.with(name, value);
+        instance = instance.with_given(name, value);
     }
     let data = usable(cloud_config::read(name, text, &instance))?;
     Ok(Wanted {
@@ -175,29 +307,38 @@ fn of_bootstrap_data(name: &str, text: &str, options: &FromJoin) -> Result<Wante
         origins: data.origins.clone(),
         bootstrap: Some(data),
         known: None,
+        administrator: None,
     })
 }
 
-/// Makes a token. The kubeconfig vouches for the authority, whose pins are shown, for comparison.
-fn of_kubeconfig(access: &ClusterAccess) -> Result<Wanted> {
-    let token = client::create_token(access, SystemTime::now())?;
-    let authorities = access
-        .authorities
-        .clone()
-        .ok_or(conversion::ConversionError::NoAuthorities)?;
-    let pins: Vec<pin::CaPin> = authorities.iter().map(|authority| authority.pin).collect();
+/// The cluster for its nodes, and a token that is yet to be made. The kubeconfig vouches for the authority, whose pins are
+/// shown, for comparison.
+fn of_kubeconfig(path: &Utf8Path, options: &FromJoin, patience: Duration) -> Result<Wanted> {
+    let given = options.endpoint.as_deref().map(parse::<Endpoint>).transpose()?;
+    let read = access::read_context(path.as_str(), &read_text(path)?, options.context.as_deref());
+    let administrator = Administrator::new(usable(read)?)?;
+    let asked = administrator.asked();
+    let (mut cluster, mut origin) = match administrator.cluster_info(patience)? {
+        Some(cluster) => (cluster, EndpointOrigin::ClusterInfo),
+        None => (asked.clone(), EndpointOrigin::Kubeconfig),
+    };
+    if let Some(endpoint) = given {
+        (cluster.endpoint, origin) = (endpoint, EndpointOrigin::Option);
+    }
+    origin.check(&cluster.endpoint)?;
+    let pins: Vec<pin::CaPin> = cluster.authorities.iter().map(|authority| authority.pin).collect();
     for pin in &pins {
         output::print_error(format_args!("note: the cluster's authority has the public key {pin}"));
     }
+    let token = administrator::new_token()?;
     let discovery = basalt_join::request::TokenDiscovery {
-        endpoint: access.endpoint.clone(),
+        // The address that was asked: a note tells of another one, unless the user gave it.
+        endpoint: match origin {
+            EndpointOrigin::Option => cluster.endpoint.clone(),
+            _ => asked.endpoint.clone(),
+        },
         token: token.clone(),
         pins: pin::PinSet::new(pins),
-    };
-    let cluster = TrustedCluster {
-        endpoint: access.endpoint.clone(),
-        authorities,
-        unpinned: Vec::new(),
     };
     Ok(Wanted {
         request: JoinRequest {
@@ -208,37 +349,35 @@ fn of_kubeconfig(access: &ClusterAccess) -> Result<Wanted> {
         bootstrap: None,
         known: Some((cluster, token)),
         origins: Origins::default(),
+        administrator: Some(administrator),
     })
 }
 
-/// Asks the cluster for what is not known, and makes the NodeConfig.
-fn convert(wanted: &Wanted, kubelet: KubernetesVersion, patience: Duration) -> Result<Converted> {
-    let request = &wanted.request;
-    let (cluster, token) = match (&wanted.known, &request.discovery) {
-        (Some(known), _) => known.clone(),
-        (None, Discovery::Token(discovery)) => {
-            let token = request.tls_bootstrap_token.as_ref().unwrap_or(&discovery.token);
-            (client::discover(discovery, patience)?, token.clone())
-        }
-        (None, Discovery::File(file)) => discovery_file(file, wanted)?,
-    };
+/// Asks the cluster for what is not known, at an address and with credentials, and makes the NodeConfig.
+fn convert(
+    wanted: &Wanted,
+    (cluster, token): (&TrustedCluster, &BootstrapToken),
+    (asked, credentials): (&TrustedCluster, &Credentials),
+    kubelet: KubernetesVersion,
+    patience: Duration,
+) -> Result<Converted> {
     // What the cluster does not show to its new nodes can be done without; a refused token, or an answer that nothing can be
     // made of, cannot.
-    let uncompared = match client::check_skew(&cluster, &token, kubelet, patience) {
+    let uncompared = match client::check_skew(asked, credentials, kubelet, patience) {
         Ok(Some(_)) => None,
         Ok(None) => Some("the API server gives no version of Kubernetes".to_owned()),
         Err(error) if error.is_missing() => Some(error.to_string()),
         Err(error) => return Err(error.into()),
     };
-    let settings = match client::settings(&cluster, &token, kubelet, patience) {
+    let settings = match client::settings(asked, credentials, kubelet, patience) {
         Ok(settings) => Ok(settings),
         Err(error) if error.is_missing() => Err(error.to_string()),
         Err(error) => return Err(error.into()),
     };
     Ok(conversion::node_config(&ConversionSources {
-        request,
-        cluster: &cluster,
-        token: &token,
+        request: &wanted.request,
+        cluster,
+        token,
         uncompared,
         settings: settings.as_ref().map_err(Clone::clone),
         bootstrap: wanted.bootstrap.as_ref(),
@@ -262,83 +401,4 @@ fn discovery_file(file: &DiscoveryFile, wanted: &Wanted) -> Result<(TrustedClust
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const DISCOVERY_FILE: &str = include_str!("../../../9-nodes/join/tests/bootstrap-data/discovery-file.yaml");
-    const FILES: &str = include_str!("../../../9-nodes/join/tests/bootstrap-data/files.yaml");
-    const CLUSTER_INFO: &str = include_str!("../../../9-nodes/join/tests/vectors/cluster-info.yaml");
-
-    fn options(words: &[&str]) -> FromJoin {
-        #[derive(clap::Parser)]
-        struct Parser {
-            #[command(flatten)]
-            options: FromJoin,
-        }
-        let words = std::iter::once(&"from-join").chain(words);
-        <Parser as clap::Parser>::try_parse_from(words).unwrap().options
-    }
-
-    fn of_data(text: &str) -> Wanted {
-        of_bootstrap_data(
-            "user-data",
-            text,
-            &options(&["--bootstrap-data", "x", "--hostname", "w1"]),
-        )
-        .unwrap()
-    }
-
-    #[test]
-    fn kubelets_are_those_that_there_are() {
-        assert_eq!(kubelet_minor("v1.35.5").unwrap(), KubeletMinor::V1_35);
-        assert_eq!(kubelet_minor(basalt_join::KUBELET).unwrap(), KubeletMinor::NEWEST);
-        for other in ["1.99", "1.34.1", "1"] {
-            assert!(kubelet_minor(other).is_err(), "{other}");
-        }
-    }
-
-    #[test]
-    fn a_discovery_file_of_bootstrap_data_is_not_looked_for_on_this_machine() {
-        let mut wanted = of_data(DISCOVERY_FILE);
-        let Discovery::File(file) = wanted.request.discovery.clone() else {
-            panic!("{:?}", wanted.request)
-        };
-        let (cluster, _) = discovery_file(&file, &wanted).unwrap();
-        assert_eq!(cluster.endpoint.to_string(), "https://192.0.2.10:6443");
-        // One that is there, and is no part of the data.
-        let here = tempfile::NamedTempFile::new().unwrap();
-        fs_err::write(here.path(), CLUSTER_INFO).unwrap();
-        let path = DiscoveryFile::Path(here.path().to_str().unwrap().to_owned());
-        let error = discovery_file(&path, &wanted).unwrap_err();
-        assert!(
-            error.to_string().contains("is not part of the bootstrap data"),
-            "{error}"
-        );
-        // Without bootstrap data, a path is one of this machine, and nobody has to be asked.
-        wanted.bootstrap = None;
-        wanted.known = Some(discovery_file(&path, &wanted).unwrap());
-        let config = offline(&wanted).unwrap().config;
-        assert!(config.cluster.ca.is_some_and(|ca| ca.contains("BEGIN CERTIFICATE")));
-    }
-
-    #[test]
-    fn files_without_a_place_end_a_conversion_that_asks_nobody() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("user-data");
-        fs_err::write(&path, FILES).unwrap();
-        let words = [
-            "--offline",
-            "--hostname",
-            "w1",
-            "--bootstrap-data",
-            path.to_str().unwrap(),
-        ];
-        let error = from_join(&options(&words), false).unwrap_err();
-        assert!(
-            error
-                .to_string()
-                .contains("no place for files: /etc/kubernetes/azure.json (line "),
-            "{error}"
-        );
-    }
-}
+mod tests;

@@ -40,6 +40,9 @@ pub(super) struct Collected {
     /// Settings of commands, which come after all files.
     pub(super) sysctl_commands: Vec<PlacedSysctl>,
     pub(super) registries: Vec<node_config::Registry>,
+    pub(super) network: Option<node_config::Network>,
+    pub(super) prepull: Vec<String>,
+    pub(super) proxy: Option<node_config::Proxy>,
     pub(super) ca_certificates: String,
     pub(super) files: Vec<KubernetesFile>,
     /// Names of the machine in /etc/hosts, with the places of the commands.

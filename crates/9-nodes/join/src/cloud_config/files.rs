@@ -4,13 +4,13 @@ use std::io::Read as _;
 
 use basalt_document::Finding;
 use basalt_node_config::certificate::Authorities;
-use basalt_node_config::raw::Registry;
+use basalt_node_config::raw::{Proxy, Registry};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::GzDecoder;
 
 use super::commands::{CONFIGURATION, modules_are_there};
-use super::{hosts_file, raw};
+use super::{hosts_file, node_file, proxy, raw};
 
 /// Most bytes of a file. User data of clouds has at most 64 KiB.
 const LARGEST: u64 = 1 << 20;
@@ -41,6 +41,10 @@ pub(super) enum Meaning {
     },
     /// Mirrors of a registry.
     Registry(Box<Registry>),
+    /// Proxy of containerd or the kubelet.
+    Proxy(Box<Proxy>),
+    /// Parts of a NodeConfig.
+    NodeFile(String),
     /// Certificate authorities in PEM.
     Authorities(String),
     /// File below /etc/kubernetes, for pods that read it there.
@@ -94,6 +98,7 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
     };
     match path {
         CONFIGURATION => return Ok(Meaning::Configuration(content)),
+        node_file::PATH if !append => return Ok(Meaning::NodeFile(content)),
         "/run/cluster-api/placeholder" => return Ok(Meaning::Nothing),
         "/run/kubeadm/kubeadm.yaml" => {
             let message =
@@ -112,6 +117,9 @@ pub(super) fn recognise(file: &raw::WriteFile) -> Result<Meaning, Finding> {
         let modules = content.lines().map(str::trim);
         let modules = modules.filter(|line| !line.is_empty() && !line.starts_with(['#', ';']));
         return modules_are_there(modules).map(|()| Meaning::Nothing);
+    }
+    if proxy::is_drop_in(path) {
+        return proxy::read(path, &content).map(|proxy| Meaning::Proxy(Box::new(proxy)));
     }
     if let Some(host) = hosts_folder(path) {
         return hosts_file::read(host, &content).map(|registry| Meaning::Registry(Box::new(registry)));
@@ -138,9 +146,9 @@ fn hosts_folder(path: &str) -> Option<&str> {
 fn kubernetes(file: &raw::WriteFile, path: &str, content: String) -> Result<Meaning, Finding> {
     let refused = |message: String, help: &str| Err(Finding::error(message, "not written").with_help(help));
     let Some(name) = path.strip_prefix("/etc/kubernetes/") else {
-        let help = "write it as a setting of the NodeConfig, or let a DaemonSet have it as a ConfigMap; known are /etc/hostname, \
-                    /etc/sysctl.d, /etc/modules-load.d, /etc/containerd/certs.d, /usr/local/share/ca-certificates and \
-                    /etc/kubernetes";
+        let help = "write it as a setting of /etc/basalt/node.yaml, or let a DaemonSet have it as a ConfigMap; known are /etc/hostname, \
+                    /etc/sysctl.d, /etc/modules-load.d, /etc/containerd/certs.d, /usr/local/share/ca-certificates, drop-ins of \
+                    containerd.service with a proxy, and /etc/kubernetes";
         return refused(
             format!("the file `{path}` is not known, and the image is read-only"),
             help,
@@ -316,6 +324,7 @@ mod tests {
             "/etc/kubernetes/a/",
             "/etc/kubernetes/a\u{0}b",
             "/etc/containerd/config.toml",
+            "/etc/systemd/system/docker.service.d/http-proxy.conf",
             "/etc/containerd/certs.d/a/b/hosts.toml",
             "/run/kubeadm/kubeadm.yaml",
             "etc/hostname",

@@ -8,6 +8,16 @@ use std::ops::Range;
 
 use basalt_document::Finding;
 
+/// Variables that cloud-init gives a name of their own besides that of the metadata.
+const STANDARD: [&str; 6] = [
+    "availability_zone",
+    "cloud_name",
+    "instance_id",
+    "local_hostname",
+    "platform",
+    "region",
+];
+
 /// Instance data of a machine: values by their dotted names, such as `ds.meta_data.local_hostname`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct InstanceData(BTreeMap<String, String>);
@@ -35,6 +45,26 @@ impl InstanceData {
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.0.insert(name.into(), value.into());
         self
+    }
+
+    /// The same, with a value that a user gives: a standard variable in one spelling gives it in all of them, and a key of
+    /// metadata with both signs, as on a machine.
+    #[must_use]
+    pub fn with_given(mut self, name: &str, value: &str) -> Self {
+        let of_metadata = name.strip_prefix("ds.meta_data.");
+        let key = of_metadata
+            .or_else(|| name.strip_prefix("v1."))
+            .unwrap_or(name)
+            .replace('-', "_");
+        if STANDARD.contains(&key.as_str()) {
+            self = self.with(key.as_str(), value).with(format!("v1.{key}"), value);
+        }
+        if of_metadata.is_some() || STANDARD.contains(&key.as_str()) {
+            self = self
+                .with(format!("ds.meta_data.{key}"), value)
+                .with(format!("ds.meta_data.{}", key.replace('_', "-")), value);
+        }
+        self.with(name, value)
     }
 
     /// Names of the machine among the values.
@@ -113,10 +143,11 @@ fn value<'i>(expression: &str, instance: &'i InstanceData) -> Result<&'i str, Fi
         None => {
             let known: Vec<_> = instance.0.keys().map(String::as_str).collect();
             let message = format!("the instance data of this machine has no `{name}`");
-            let help = match known.is_empty() {
+            let known = match known.is_empty() {
                 true => "there is no instance data at all".to_owned(),
                 false => format!("it has {}", known.join(", ")),
             };
+            let help = format!("{known}; `basalt config from-join` is given it by `--instance-data {name}=VALUE`");
             Err(Finding::error(message, "no value").with_help(help))
         }
     }
@@ -138,6 +169,29 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn a_value_that_a_user_gives_has_all_spellings_of_a_standard_variable() {
+        let spellings = [
+            "instance_id",
+            "v1.instance_id",
+            "ds.meta_data.instance_id",
+            "ds.meta_data.instance-id",
+        ];
+        for given in spellings {
+            let instance = InstanceData::default().with_given(given, "i-1");
+            for name in spellings {
+                let (text, found) = render(&format!("{{{{ {name} }}}}"), &instance);
+                assert_eq!((text.as_str(), found.len()), ("i-1", 0), "{given} {name}");
+            }
+        }
+        let own = InstanceData::default().with_given("ds.meta_data.my-key", "a");
+        assert_eq!(render("{{ ds.meta_data.my_key }}", &own).0, "a");
+        assert!(!render("{{ my_key }}", &own).1.is_empty());
+        let (_, found) = render("{{ instance_id }}", &own);
+        let help = found.first().and_then(|(_, finding)| finding.help.clone()).unwrap();
+        assert!(help.contains("`--instance-data instance_id=VALUE`"), "{help}");
+    }
 
     #[test]
     fn variables_are_replaced() {

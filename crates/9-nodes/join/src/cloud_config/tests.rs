@@ -198,6 +198,22 @@ fn other_user_data_is_refused() {
 }
 
 #[test]
+fn base64_that_was_not_decoded_is_told() {
+    let encoded = STANDARD.encode(PLAIN);
+    let lines: Vec<_> = encoded
+        .as_bytes()
+        .chunks(76)
+        .map(|line| std::str::from_utf8(line).unwrap())
+        .collect();
+    for text in [&encoded, &format!("{}\n", lines.join("\n"))] {
+        assert!(said(text).contains("base64 that was not decoded"), "{}", said(text));
+    }
+    for other in ["abcd", "hunter22", &STANDARD.encode("a password")] {
+        assert!(said(other).contains("something else"), "{}", said(other));
+    }
+}
+
+#[test]
 fn joining_is_asked_for_once_and_wholly() {
     let command = PLAIN.lines().find(|line| line.contains("kubeadm join")).unwrap();
     let none = PLAIN.replace(command, "  - \"swapoff -a\"");
@@ -234,6 +250,85 @@ fn must_tell(text: &str, part: &str, severity: &str, words: &str) {
     let found =
         lines.any(|line| line.starts_with(&place) && line.contains(&format!(": {severity}: ")) && line.contains(words));
     assert!(found, "{place} {severity} {words}\n{said}");
+}
+
+#[test]
+fn proxies_of_containerd_are_taken_over() {
+    let drop_in = |unit: &str, proxy: &str| {
+        format!(
+            "-   path: /etc/systemd/system/{unit}.service.d/http-proxy.conf\n    content: |\n      [Service]\n      \
+             Environment=\"HTTP_PROXY={proxy}\"\n      Environment=\"NO_PROXY=10.0.0.0/8,.svc\"\n"
+        )
+    };
+    let one = drop_in("containerd", "http://robot:hunter22@proxy.corp:3128");
+    let same = one.replace("containerd", "kubelet");
+    let (data, warnings) = data(&with_files(&format!("{one}{same}")));
+    assert_eq!(warnings, "");
+    assert!(!format!("{data:?}").contains("hunter22"));
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    let proxy = config.proxy.unwrap();
+    assert_eq!(proxy.http.as_deref(), Some("http://robot:hunter22@proxy.corp:3128"));
+    assert_eq!(proxy.no_proxy, ["10.0.0.0/8", ".svc"]);
+    let other = drop_in("kubelet", "http://hunter22.corp:3128");
+    let text = with_files(&format!("{one}{other}"));
+    must_tell(&text, "kubelet.service.d", "error", "`HTTP_PROXY` is another one");
+    assert!(!said(&text).contains("hunter22"), "{}", said(&text));
+    // What the check finds in it has its place.
+    let text = with_files(&drop_in("containerd", "proxy.corp:3128"));
+    let (data, _) = self::data(&text);
+    let made = serde_json::to_string_pretty(&crate::conversion::undiscovered(&data.request, Some(&data)).unwrap());
+    let made = made.unwrap();
+    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
+    let (told, rest) = data.origins.tell(&made, &problems);
+    assert_eq!(rest.errors(), 0, "{}", rest.brief());
+    assert!(
+        told.brief()
+            .starts_with(&format!("user-data:{}:", line(&text, "http-proxy.conf"))),
+        "{}",
+        told.brief()
+    );
+}
+
+/// Bootstrap data with `/etc/basalt/node.yaml`.
+fn with_node_file(lines: &[&str]) -> String {
+    let head =
+        "-   path: /etc/basalt/node.yaml\n    content: |\n      apiVersion: basalt.dev/v1\n      kind: NodeConfig\n";
+    let lines: String = lines.iter().map(|line| format!("      {line}\n")).collect();
+    with_files(&format!("{head}{lines}"))
+}
+
+#[test]
+fn parts_of_a_node_config_come_by_a_file() {
+    let text = with_node_file(&[
+        "network: { interfaces: [{ name: eth0, dhcp: false, addresses: [10.0.0.11/24] }] }",
+        "registries: [{ host: registry.example, auth: { username: robot, password: hunter22 } }]",
+        "proxy: { http: 'http://proxy.corp:3128' }",
+        "prepull: [registry.example/app:1]",
+    ]);
+    let (data, warnings) = data(&text);
+    assert_eq!(warnings, "");
+    assert!(!format!("{data:?}").contains("hunter22"));
+    let config = crate::conversion::undiscovered(&data.request, Some(&data)).unwrap();
+    assert!(config.network.is_some() && config.proxy.is_some());
+    assert_eq!(config.prepull, ["registry.example/app:1"]);
+    assert_eq!(config.registries[0].host, "registry.example");
+    assert_eq!(config.hostname.as_deref(), Some("worker-1"));
+}
+
+#[test]
+fn what_a_node_file_cannot_say_is_refused_at_its_line() {
+    for (part, words) in [
+        ("cluster: { endpoint: hunter22 }", "`cluster` is not taken from"),
+        ("kubelet: { maxPods: 50 }", "`kubelet` is not taken from"),
+        ("caCertificates: hunter22", "`caCertificates` is not taken from"),
+        ("networks: {}", "networks"),
+        ("registries: [{ host: a, auth: hunter22 }]", "registries"),
+    ] {
+        let text = with_node_file(&[part]);
+        must_tell(&text, part, "error", words);
+        assert!(!said(&text).contains("hunter22"), "{}", said(&text));
+    }
 }
 
 #[test]

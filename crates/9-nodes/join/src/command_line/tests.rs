@@ -26,6 +26,14 @@ fn problems(text: &str) -> Vec<CommandLineProblem> {
 }
 
 #[test]
+fn words_that_a_shell_has_split_are_split_again() {
+    assert_eq!(
+        of_words(["kubeadm", "join", "a b", "--token=x"]),
+        "kubeadm join 'a b' --token=x"
+    );
+}
+
+#[test]
 fn the_command_that_kubeadm_prints() {
     let text = printed("");
     let request = request(&text);

@@ -116,6 +116,19 @@ fn settings_have_the_places_of_their_arguments() {
 }
 
 #[test]
+fn an_address_that_no_node_reaches_has_its_place() {
+    let tunnel = configuration("v1beta4", "", "").replace("192.0.2.10:6443", "127.0.0.1:6443");
+    let (request, origins, _) = read_placed("join.yaml", &tunnel).unwrap();
+    let made = serde_json::to_string_pretty(&crate::conversion::undiscovered(&request, None).unwrap()).unwrap();
+    let clock = basalt_node_config::Clock::Unsure(std::time::SystemTime::now());
+    let problems = basalt_node_config::check("made", &made, clock).unwrap_err();
+    let (told, rest) = origins.tell(&made, &problems);
+    assert!(rest.is_empty(), "{}", rest.brief());
+    let expected = "join.yaml:6:24: error: no node reaches the API server at this address";
+    assert!(told.brief().starts_with(expected), "{}", told.brief());
+}
+
+#[test]
 fn what_is_wrong_is_told_with_its_line() {
     for (text, expected) in [
         (configuration("v1beta4", "", "controlPlane: {}\n"), "controlPlane"),

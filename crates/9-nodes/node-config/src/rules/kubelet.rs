@@ -50,18 +50,7 @@ pub(super) fn kubelet(finder: &mut Finder<'_>, path: &Path, raw: raw::Kubelet) -
             finding.with_help("write numbers and ranges: `0-1,8`"),
         );
     }
-    let blank = |c: char| c.is_whitespace() || c.is_control();
-    if raw
-        .provider_id
-        .as_ref()
-        .is_some_and(|id| id.is_empty() || id.contains(blank))
-    {
-        let finding = Finding::error("`providerID` is empty or has spaces", "not an id");
-        finder.say(
-            &path.key("providerID"),
-            finding.with_help("write it as the cloud gives it: `azure:///subscriptions/…`"),
-        );
-    }
+    provider_id(finder, &path.key("providerID"), raw.provider_id.as_deref());
     pod_sysctls::patterns(finder, &path.key("allowedUnsafeSysctls"), &raw.allowed_unsafe_sysctls);
     credential_providers::check(finder, &path.key("credentialProviders"), &raw.credential_providers);
     feature_gates::check(finder, &path.key("featureGates"), &raw.feature_gates);
@@ -150,6 +139,33 @@ pub(super) fn idle_times(
             finding.with_help(help),
         );
     }
+}
+
+/// Checks the form of a provider id: the name of a cloud before `://`, by which its controller knows the machine. Oracle's ids
+/// alone may have none.
+fn provider_id(finder: &mut Finder<'_>, place: &Path, id: Option<&str>) {
+    let Some(id) = id else { return };
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    let has_scheme = id
+        .split_once("://")
+        .is_some_and(|(scheme, rest)| !scheme.is_empty() && !rest.trim_matches('/').is_empty());
+    let finding = if id.contains(['$', '`', '{']) {
+        Finding::error(
+            format!("`{id}` has a variable or a command, and nothing puts a value in its place"),
+            "not an id",
+        )
+        .with_help("write the id itself: each machine has one of its own")
+    } else if id.is_empty() || id.contains(blank) {
+        Finding::error("`providerID` is empty or has spaces", "not an id")
+            .with_help("write it as the cloud gives it: `azure:///subscriptions/…`")
+    } else if !has_scheme && !id.starts_with("ocid1.") {
+        Finding::error(format!("`{id}` does not begin with the name of a cloud"), "not an id").with_help(format!(
+            "write it as the cloud's controller does: `openstack:///{id}`, say"
+        ))
+    } else {
+        return;
+    };
+    finder.say(place, finding);
 }
 
 /// Thresholds of image garbage collection against each other; one that is not given is the kubelet's own.

@@ -1,4 +1,4 @@
-//! Numbers that the kernel takes for a setting (`kernel/sysctl.c` and the tables of each subsystem, Linux 6.18).
+//! Numbers that the kernel takes for a setting (`kernel/sysctl.c` and the tables of each subsystem, Linux 6.12).
 
 use basalt_document::Finding;
 
@@ -44,6 +44,10 @@ const I32_MAX: i64 = 2_147_483_647;
 /// Ends of the names of settings that are sets of bits: the kernel shows and takes these in other bases than ten.
 const BITS: &[&str] = &["_mask", "_cpumask", "_bitmap", "_debug", "_key"];
 
+/// Ends of the names of settings whose values may begin with a digit and are no numbers: lists of ranges, addresses, names
+/// of files.
+const WORDS: &[&str] = &["ip_local_reserved_ports", ".stable_secret", "kernel.core_pattern"];
+
 /// Checks the numbers of a value. The name has dots.
 pub(super) fn check(name: &str, value: &str) -> Result<(), Finding> {
     if BITS.iter().any(|end| name.ends_with(end)) {
@@ -54,6 +58,11 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), Finding> {
         if let Some((number, base)) = other_base(word) {
             let message = format!("`{word}` is a number in base {base}: the kernel reads {number}");
             return Err(Finding::error(message, "not decimal").with_help(format!("write `{number}`")));
+        }
+        if !WORDS.iter().any(|end| name.ends_with(end))
+            && let Some(finding) = unreadable(word)
+        {
+            return Err(finding);
         }
         let Some((_, least, most)) = range else { continue };
         let Ok(number) = word.parse::<i128>() else {
@@ -69,6 +78,32 @@ pub(super) fn check(name: &str, value: &str) -> Result<(), Finding> {
         }
     }
     Ok(())
+}
+
+/// Finding about a number with a unit or a fraction, which the kernel does not read: `16M`, `1.5`.
+fn unreadable(word: &str) -> Option<Finding> {
+    let digits = word.strip_prefix(['-', '+']).unwrap_or(word);
+    let end = digits.find(|c: char| !c.is_ascii_digit())?;
+    let (number, rest) = digits.split_at_checked(end)?;
+    let number: u64 = number.parse().ok()?;
+    let wrong = |reason: &str, help: String| {
+        Finding::error(format!("`{word}` is not a number: {reason}"), "not a number").with_help(help)
+    };
+    if rest.bytes().all(|byte| byte.is_ascii_alphabetic()) {
+        let bits: Option<u32> = match rest.to_ascii_lowercase().as_str() {
+            "k" | "kb" | "ki" | "kib" => Some(10),
+            "m" | "mb" | "mi" | "mib" => Some(20),
+            "g" | "gb" | "gi" | "gib" => Some(30),
+            _ => None,
+        };
+        let bytes = bits.and_then(|bits| number.checked_mul(1 << bits));
+        let help = bytes.map_or_else(|| "write digits only".to_owned(), |bytes| format!("write `{bytes}`"));
+        return Some(wrong("the kernel reads no units", help));
+    }
+    let is_fraction = rest
+        .strip_prefix('.')
+        .is_some_and(|rest| rest.bytes().all(|byte| byte.is_ascii_digit()));
+    is_fraction.then(|| wrong("the kernel reads whole numbers only", "write digits only".to_owned()))
 }
 
 /// Value of a number that the kernel does not read as decimal, and its base: `0x10` is 16, and `010` is 8.
@@ -100,6 +135,10 @@ mod tests {
             ("kernel.panic", "-1"),
             ("kernel.sched_rt_runtime_us", "0"),
             ("net.ipv4.ip_local_reserved_ports", "080-090"),
+            ("net.ipv4.ip_local_reserved_ports", "8080,9148"),
+            ("net.ipv6.conf.all.stable_secret", "2001:db8::1"),
+            ("kernel.core_pattern", "1core"),
+            ("net.ipv4.tcp_fastopen_key", "00a1b2c3-0d0e0f10-11121314-15161718"),
             ("vm.swappiness", "200"),
         ] {
             assert_eq!(check(name, value), Ok(()), "{name}");
@@ -108,6 +147,10 @@ mod tests {
             ("vm.nr_hugepages", "0x7fffffff", "the kernel reads 2147483647"),
             ("fs.file-max", "0x10", "the kernel reads 16"),
             ("net.core.somaxconn", "010", "the kernel reads 8"),
+            ("net.core.rmem_max", "16M", "the kernel reads no units"),
+            ("net.ipv4.tcp_rmem", "4096 131072 16MiB", "`16MiB` is not a number"),
+            ("net.ipv4.tcp_fin_timeout", "15s", "the kernel reads no units"),
+            ("vm.swappiness", "1.5", "whole numbers"),
             ("vm.swappiness", "201", "out of range"),
             ("vm.swappiness", "many", "not a number"),
             ("vm.min_free_kbytes", "-1", "out of range"),
@@ -116,12 +159,17 @@ mod tests {
             let finding = check(name, value).unwrap_err();
             assert!(finding.message.contains(words), "{finding:?}");
         }
+        let finding = check("net.core.rmem_max", "16M").unwrap_err();
+        assert_eq!(finding.help.as_deref(), Some("write `16777216`"));
+        let finding = check("net.ipv4.tcp_fin_timeout", "15s").unwrap_err();
+        assert_eq!(finding.help.as_deref(), Some("write digits only"));
     }
 
     proptest! {
         #[test]
         fn nothing_panics(value in any::<String>()) {
             let _ = check("vm.swappiness", &value);
+            let _ = check("vm.swappiness", &format!("1{value}"));
             let _ = check("net.core.default_qdisc", &value);
         }
 

@@ -4,13 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use basalt_document::Document;
+use basalt_join::client_certificate;
 use basalt_process::Command;
 use base64::Engine as _;
 use camino::{Utf8Path, Utf8PathBuf};
+use miette::Diagnostic as _;
 use serde::Deserialize;
 use serde_json::Value;
 use ureq::Agent;
-use ureq::tls::{Certificate, ClientCert, PemItem, PrivateKey, RootCerts, TlsConfig, TlsProvider, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, TlsProvider, parse_pem};
 
 use crate::PreflightError;
 
@@ -244,9 +246,11 @@ impl Reader<'_> {
             tls = tls.root_certs(RootCerts::Specific(Arc::new(self.certificates(&authority)?)));
         }
         if let Some((certificate, key)) = certificate {
-            let key = PrivateKey::from_pem(&key)
-                .map_err(|_| self.error("the client's key is no PEM", "write the file anew"))?;
-            tls = tls.client_cert(Some(ClientCert::new_with_certs(&self.certificates(&certificate)?, key)));
+            let identity = client_certificate::read(&certificate, &key).map_err(|error| {
+                let help = error.help().map(|help| help.to_string());
+                self.error(error.to_string(), help.unwrap_or_default())
+            })?;
+            tls = tls.client_cert(Some(identity));
         }
         let mut config = Agent::config_builder()
             .tls_config(tls.build())
@@ -270,5 +274,29 @@ impl Reader<'_> {
             return Err(self.error("a certificate is no PEM", "write the file anew"));
         }
         Ok(certificates)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// ureq would panic with it at the first request.
+    #[test]
+    fn a_client_certificate_that_tls_does_not_take_is_refused() {
+        let encode = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+        let certificate = encode(include_str!("../../../join/tests/vectors/client-v1.pem"));
+        let text = format!(
+            "apiVersion: v1\nkind: Config\ncurrent-context: a\nclusters: [{{name: c, cluster: {{server: 'https://127.0.0.1:1'}}}}]\n\
+             contexts: [{{name: a, context: {{cluster: c, user: u}}}}]\nusers: [{{name: u, user: {{client-certificate-data: \
+             {certificate}, client-key-data: {}}}}}]\n",
+            encode("no key")
+        );
+        let folder = tempfile::tempdir().unwrap();
+        let path = Utf8PathBuf::try_from(folder.path().join("kubeconfig")).unwrap();
+        fs_err::write(&path, text).unwrap();
+        let error = ApiConnection::open(&path, None).unwrap_err();
+        assert!(error.to_string().contains("X.509 version 1"), "{error}");
+        assert!(error.help().unwrap().to_string().contains("kubeadm kubeconfig user"));
     }
 }
