@@ -522,7 +522,7 @@ fn what_is_of_others_or_of_nobody() {
             "kubelet: { nodeIP: 10.87.0.1 }",
             "`10.87.0.1` is the address of the API server",
         ),
-        ("hostname: localhost", "what each machine calls itself"),
+        ("hostname: localhost", "that of each machine itself"),
         (
             "network: { dns: { servers: [127.0.0.53] } }",
             "`127.0.0.53` is the node itself",
