@@ -17,6 +17,7 @@ pub mod certificate;
 mod checked;
 pub mod defaults;
 mod finder;
+pub mod kubeconfig;
 mod minor;
 pub mod name;
 pub mod pin;

@@ -19,6 +19,7 @@ mod credential_providers;
 mod extra_config;
 mod feature_gates;
 mod interfaces;
+mod kubeconfig;
 mod kubelet;
 mod links;
 mod memory_manager;
