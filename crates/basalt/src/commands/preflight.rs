@@ -9,12 +9,15 @@ use basalt_preflight::{
     cluster_role_json, examine,
 };
 use basalt_process::interrupt;
+use camino::Utf8Path;
 use miette::Result;
 
 use super::{addons, answer, answer_json, images};
-use crate::arguments::{Preflight, PreflightFormat};
+use crate::arguments::{Preflight, PreflightFormat, PreflightVerb};
 use crate::checkout::{Ahead, Checkout, read_text};
 use crate::exit;
+
+mod node;
 
 /// Table of kernel options that add-ons document, in messages.
 const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
@@ -22,7 +25,11 @@ const KERNEL_REQUIREMENTS: &str = "kernel options of add-ons";
 /// Looks at the objects, and shows the findings. The exit code is that of [`exit`]: unlike other verbs, this one tells
 /// findings from a failure to look.
 pub fn run(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool) -> Result<ExitCode> {
-    match look(options, open, json) {
+    let looked = match &options.verb {
+        Some(PreflightVerb::Node(options)) => node::look(options, open, json),
+        None => look(options, open, json),
+    };
+    match looked {
         Err(report) if !interrupt::requested() => {
             crate::show(&report);
             Ok(ExitCode::from(exit::COULD_NOT_LOOK))
@@ -49,7 +56,12 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
         None => FileSource::new(options.paths.clone(), std::io::stdin()).read()?,
     };
     interrupt::check()?;
-    let (node, addons) = facts(options, open)?;
+    let wanted = WantedFacts {
+        file: options.facts.as_deref(),
+        image: &options.image,
+        config: options.config.as_deref(),
+    };
+    let (node, addons) = facts(&wanted, open)?;
     if let Some(path) = &options.write_facts {
         basalt_store::write::atomically(path, node.to_json())?;
     }
@@ -75,10 +87,20 @@ fn look(options: &Preflight, open: impl FnOnce() -> Result<Checkout>, json: bool
     })
 }
 
+/// Origin of facts.
+struct WantedFacts<'w> {
+    /// File that has them.
+    file: Option<&'w Utf8Path>,
+    /// Image.
+    image: &'w str,
+    /// NodeConfig of its nodes.
+    config: Option<&'w Utf8Path>,
+}
+
 /// Facts of the image's nodes, and the kernel options that add-ons document. The packages of the image are built if need
 /// be, unless a file has the facts.
-fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
-    if let Some(path) = &options.facts {
+fn facts(wanted: &WantedFacts<'_>, open: impl FnOnce() -> Result<Checkout>) -> Result<(NodeFacts, Option<AddOnTable>)> {
+    if let Some(path) = wanted.file {
         let node = NodeFacts::read(path)?;
         let table = match (&node.kernel_requirements, crate::checkout::root()) {
             (Some(text), _) => Some(AddOnTable::parse(path.as_str(), text)?),
@@ -91,14 +113,13 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     let requirements = checkout.content().file(ContentFile::KernelRequirements);
     let text = read_text(&requirements.path)?;
     let table = AddOnTable::parse(requirements.name.as_str(), &text)?;
-    let config = options
+    let config = wanted
         .config
-        .as_ref()
         .map(|path| Ok::<_, miette::Report>((path.as_str(), read_text(path)?)));
     let config = config.transpose()?;
     let config = config.as_ref().map(|(name, text)| (*name, text.as_str()));
     let context = checkout.lookup_context(Ahead::Nothing)?;
-    let parts = images::parts(&checkout, &context, &[&options.image])?;
+    let parts = images::parts(&checkout, &context, &[wanted.image])?;
     let read = |parts: &super::selection::Parts| {
         images::with_payloads(&checkout, &parts.rpms, |payloads| {
             NodeFacts::of_image(&parts.definition, payloads, config)
@@ -106,7 +127,7 @@ fn facts(options: &Preflight, open: impl FnOnce() -> Result<Checkout>) -> Result
     };
     let node = parts.first().map(read).transpose()?;
     let mut node = node.ok_or_else(|| basalt_preflight::PreflightError::NoKernel {
-        image: options.image.clone(),
+        image: wanted.image.to_owned(),
     })?;
     node.kernel_requirements = Some(text);
     Ok((node, Some(table)))
