@@ -213,7 +213,11 @@ fn preflight_names_all_that_it_can_look_at() {
 #[test]
 fn an_inventory_that_is_none_is_refused_before_anything_is_built() {
     let fixture = Fixture::with_content();
-    fixture.refuses(&["preflight", "node", "--inventory", "/no/such.json"], 2, &["/no/such.json"]);
+    fixture.refuses(
+        &["preflight", "node", "--inventory", "/no/such.json"],
+        2,
+        &["/no/such.json"],
+    );
     let path = fixture.path().join("inventory.json");
     fs_err::write(&path, "{}").expect("written");
     fixture.refuses(
