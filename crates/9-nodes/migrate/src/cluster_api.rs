@@ -65,7 +65,7 @@ struct NodeMachine {
 /// Owner of a Machine.
 enum MachineOwner {
     /// What is scaled down.
-    Scaled(CapiKind, DynamicObject),
+    Scaled(CapiKind, Box<DynamicObject>),
     /// None: the Machine is deleted itself.
     Nobody,
 }
@@ -200,7 +200,7 @@ async fn owner_of(
     };
     let object = kind.of(api, &name.namespace).get(&owner).await;
     let object = object.map_err(failed(format!("get {} {}/{owner}", kind.name(), name.namespace)))?;
-    Ok(Ok(MachineOwner::Scaled(kind, object)))
+    Ok(Ok(MachineOwner::Scaled(kind, Box::new(object))))
 }
 
 /// Says what retiring a node would do, or why it cannot be.
@@ -313,8 +313,10 @@ fn is_outdated(machine: &DynamicObject) -> bool {
 
 /// Has the Machine of a node go. Asked again, it does nothing more. Returns what was done, in words.
 pub(crate) async fn retire(api: &ClusterApi, node: &ObservedNode) -> Result<String, MigrateError> {
-    let Ok(Some(machine)) = machine_of(api, node).await? else {
-        return Ok("its Machine is gone".to_owned());
+    let machine = match machine_of(api, node).await? {
+        Ok(Some(machine)) => machine,
+        Ok(None) => return Ok("its Machine is gone".to_owned()),
+        Err(refusal) => return Ok(refusal),
     };
     let name = &machine.name;
     let MachineOwner::Scaled(kind, owner) = &machine.owner else {
