@@ -1,4 +1,4 @@
-//! What runs on the machine beside Kubernetes: static pods, jobs of cron, timers, services.
+//! Programs of the machine beside Kubernetes: static pods, jobs of cron, timers, services.
 
 use crate::HostSetting;
 use crate::reader::InventoryReader;

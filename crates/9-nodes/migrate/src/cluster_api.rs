@@ -64,7 +64,7 @@ struct NodeMachine {
 
 /// Owner of a Machine.
 enum MachineOwner {
-    /// What is scaled down.
+    /// MachineDeployment or MachineSet, which is scaled down.
     Scaled(CapiKind, Box<DynamicObject>),
     /// None: the Machine is deleted itself.
     Nobody,

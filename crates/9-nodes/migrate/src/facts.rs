@@ -31,7 +31,7 @@ pub enum ReplacementMode {
 /// End of a node's machine after its migration, as far as the state machine tells its ways apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum RetirementMode {
-    /// It stays, empty and cordoned.
+    /// Staying, empty and cordoned.
     Keep,
     /// Somebody switches the machine off.
     ByHand,
@@ -145,12 +145,12 @@ pub enum ProbeState {
 pub enum RetirementState {
     /// Nobody has asked for it.
     Open,
-    /// It is under way, or something is in its way that passes.
+    /// Under way, or held up by something that passes.
     Pending {
         /// Object that is waited for.
         reason: String,
     },
-    /// It cannot be.
+    /// Impossible.
     Failed {
         /// Reason.
         reason: String,

@@ -50,7 +50,7 @@ pub enum ReplacementSource {
 /// End of the machines of nodes that are done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum MachineRetirement {
-    /// They stay, empty and cordoned.
+    /// Staying, empty and cordoned.
     Keep,
     /// Somebody switches them off.
     ByHand,

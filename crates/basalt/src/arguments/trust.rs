@@ -87,7 +87,7 @@ pub struct Licenses {
 #[command(group(ArgGroup::new("objects").required(true).args(["paths", "kubeconfig", "rbac"])))]
 #[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub struct Preflight {
-    /// What to look at in place of workloads.
+    /// Object of the preflight in place of workloads.
     #[command(subcommand)]
     pub verb: Option<PreflightVerb>,
     /// Files and folders with manifests; `-` is standard input.
@@ -143,7 +143,7 @@ docs/preflight/README.md shows how to build basalt-inventory. A file with the na
 /// Options of `preflight node`.
 #[derive(Debug, Args)]
 pub struct PreflightNode {
-    /// What `basalt-inventory` printed on the node; `-` is standard input. This machine is looked at unless given.
+    /// Output of `basalt-inventory` on the node; `-` is standard input. This machine is looked at unless given.
     #[arg(long, value_name = "FILE")]
     pub inventory: Option<Utf8PathBuf>,
     /// Image that is to take the node's place. Its packages are built unless they are built already.

@@ -62,7 +62,7 @@ pub fn run(arguments: &Migrate, quiet: bool, json: bool) -> Result<ExitCode> {
     Ok(code(report.complete))
 }
 
-/// What is left to do with machines that nobody was told to end.
+/// Text about machines that nobody was told to end.
 fn left_machines(nodes: &[NodeReport]) -> Option<String> {
     let is_left =
         |node: &&NodeReport| node.phase == Some(MigrationPhase::Done) && node.replacement.as_ref() != Some(&node.name);
